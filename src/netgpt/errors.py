@@ -1,0 +1,174 @@
+"""Every error that NetGPT raises, and what the world outside may know of it.
+
+    NetGPTError                     500
+    ├── RequestError                400   the caller can fix it
+    │   ├── ContextTooLong          400
+    │   ├── PayloadTooLarge         413
+    │   ├── AuthenticationError     401
+    │   ├── PermissionDenied        403
+    │   ├── NotFound                404
+    │   └── RateLimited             429
+    ├── SettingsError               500   the owner can fix it (file and line are in the message)
+    ├── PrivacyError                503   nothing was sent: the text could not be made safe
+    │   ├── DetectorError           503   the detector failed, hangs or is missing
+    │   └── NotDisclosable          503   policy keeps this content on the box
+    ├── ModelError                  502   a model, on the box or not, did not do its work
+    │   ├── ModelUnavailable        503   not reachable, not configured, breaker open, still starting
+    │   ├── ModelTimeout            504   silent for too long
+    │   ├── ModelRejected           (its own status)  the model refused the request itself
+    │   └── BrokenStream            502   cut, stalled or malformed answer
+    ├── StoreError                  507   the database is full, locked or damaged
+    └── WorkflowError               500   the line was put together wrongly
+
+An error's `message` is safe: it names what, where and what to do, and never holds a request's text, a key or a
+personal value. Foreign errors are mapped to these where they enter (see each module's border).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "AuthenticationError",
+    "BrokenStream",
+    "ContextTooLong",
+    "DetectorError",
+    "ModelError",
+    "ModelRejected",
+    "ModelTimeout",
+    "ModelUnavailable",
+    "NetGPTError",
+    "NotDisclosable",
+    "NotFound",
+    "PayloadTooLarge",
+    "PermissionDenied",
+    "PrivacyError",
+    "RateLimited",
+    "RequestError",
+    "SettingsError",
+    "StoreError",
+    "WorkflowError",
+]
+
+
+class NetGPTError(Exception):
+    """Base of all. `status` is the HTTP status, `type` and `code` the words of OpenAI's error shape."""
+
+    status = 500
+    type = "server_error"
+    code = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.param = param
+        self.status = status or type(self).status
+        self.retry_after = retry_after
+        """Seconds after which trying again makes sense, or None."""
+
+    def as_openai(self) -> dict[str, Any]:
+        """The body that OpenAI's clients understand: `{"error": {"message", "type", "code", "param"}}`."""
+        return {"error": {"message": self.message, "type": self.type, "code": self.code, "param": self.param}}
+
+
+class RequestError(NetGPTError):
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_request"
+
+
+class ContextTooLong(RequestError):
+    code = "context_length_exceeded"
+
+
+class PayloadTooLarge(RequestError):
+    status = 413
+    code = "payload_too_large"
+
+
+class AuthenticationError(RequestError):
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class PermissionDenied(RequestError):
+    status = 403
+    type = "permission_error"
+    code = "permission_denied"
+
+
+class NotFound(RequestError):
+    status = 404
+    code = "not_found"
+
+
+class RateLimited(RequestError):
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class SettingsError(NetGPTError):
+    type = "settings_error"
+    code = "invalid_settings"
+
+
+class PrivacyError(NetGPTError):
+    status = 503
+    type = "privacy_error"
+    code = "nothing_left_the_box"
+
+
+class DetectorError(PrivacyError):
+    code = "detector_unavailable"
+
+
+class NotDisclosable(PrivacyError):
+    code = "kept_on_the_box"
+
+
+class ModelError(NetGPTError):
+    status = 502
+    type = "model_error"
+    code = "model_error"
+
+
+class ModelUnavailable(ModelError):
+    status = 503
+    code = "model_unavailable"
+
+
+class ModelTimeout(ModelError):
+    status = 504
+    code = "model_timeout"
+
+
+class ModelRejected(ModelError):
+    """The model answered with an error of its own; `status` is the one it gave."""
+
+    code = "model_rejected_request"
+
+
+class BrokenStream(ModelError):
+    code = "broken_stream"
+
+
+class StoreError(NetGPTError):
+    status = 507
+    type = "store_error"
+    code = "store_unavailable"
+
+
+class WorkflowError(NetGPTError):
+    type = "workflow_error"
+    code = "invalid_workflow"

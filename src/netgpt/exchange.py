@@ -1,0 +1,141 @@
+"""The object that travels: one question and its answer. Each field has one writer, a stage of the line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, Self, TypeVar, overload
+
+from netgpt.errors import WorkflowError
+from netgpt.outbound import Outbound
+from netgpt.types import Caller, Chunk, Decision, Fact, Hidden, Label, Location, Message, Person, Usage
+
+__all__ = ["Exchange", "Request", "new_id", "written_by"]
+
+T = TypeVar("T")
+
+
+def new_id() -> str:
+    """A new exchange id: `ex_` and a UUID, time-ordered so that the database appends."""
+    import uuid
+
+    now = int(time.time() * 1000)
+    tail = uuid.uuid4().hex
+    return f"ex_{now:012x}{tail[:20]}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked, as received and checked. `body` is OpenAI's request without the `netgpt` field."""
+
+    body: Mapping[str, Any] = field(repr=False)
+    model: str = "netgpt"
+    stream: bool = False
+    user: str | None = field(default=None, repr=False)
+    complete: str | None = None
+    """"select", "rewrite", "off", or None: what the settings and the profile say."""
+    location: Location | None = None
+    consent: frozenset[str] = frozenset()
+    explain: bool = False
+    conversation: str | None = field(default=None, repr=False)
+    """The caller's own name for the conversation, when given."""
+
+    @property
+    def messages(self) -> list[Message]:
+        return list(self.body["messages"])
+
+
+class written_by(Generic[T]):
+    """A field of `Exchange` with one writer. Reading it too early names the stage that should have run."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> Self | T:
+        if instance is None:
+            return self
+        try:
+            return instance.__dict__[self.name]  # type: ignore[no-any-return]
+        except KeyError:
+            raise WorkflowError(
+                f"exchange.{self.name} is written by the stage '{self.stage}', which has not run"
+            ) from None
+
+    def __set__(self, instance: object, value: T) -> None:
+        running = instance.__dict__.get("running")
+        if running is not None and running != self.stage:
+            raise WorkflowError(
+                f"exchange.{self.name} may be written by the stage '{self.stage}' only, not by '{running}'"
+            )
+        instance.__dict__[self.name] = value
+
+
+class Exchange:
+    """One question and its answer. `request` is fixed; the other fields fill as the line runs."""
+
+    person = written_by[Person]("identify")
+    facts = written_by[tuple[Fact, ...]]("recall")
+    private_values = written_by[tuple[tuple[str, str], ...]]("recall")
+    """(kind, value) pairs of the person's profile that must not leave."""
+
+    chosen = written_by[tuple[Fact, ...]]("complete")
+    messages = written_by[list[Message]]("complete")
+    """The completed conversation as the box may see it: every chosen fact written in."""
+    completion = written_by[dict[str, Any]]("complete")
+    """How the completion went: mode, what fell back and why."""
+
+    vault = written_by[Any]("desensitize")
+    """The conversation's `privacy.vault.Vault`, or None; `Any` because the core knows no capability."""
+    outbound = written_by[Outbound | None]("desensitize")
+    """What would leave, made safe; None when nothing may or need leave, with `kept_because` saying why."""
+    kept_because = written_by[str | None]("desensitize")
+    hidden = written_by[tuple[Hidden, ...]]("desensitize")
+    label = written_by[Label]("desensitize")
+    """The strictest label found in the content."""
+
+    decision = written_by[Decision]("route")
+
+    stream = written_by[AsyncIterator[Chunk]]("generate")
+    answered_by = written_by[Decision]("generate")
+    """The decision as carried out: differs from `decision` when a fallback answered."""
+    model_name = written_by[str]("generate")
+    sent = written_by[Outbound | None]("generate")
+    """The outbound that was really handed to the remote model, whether or not it answered."""
+
+    restored = written_by[AsyncIterator[Chunk]]("restore")
+    chunks = written_by[AsyncIterator[Chunk]]("record")
+    """What the door sends on."""
+
+    def __init__(self, request: Request, caller: Caller, *, id: str | None = None) -> None:
+        self.id = id or new_id()
+        self.request = request
+        self.caller = caller
+        self.received = datetime.now(UTC)
+        self.clock = time.perf_counter()
+        self.timings: dict[str, float] = {}
+        """Milliseconds per stage, and `first_token` and `total` when known."""
+        self.usage: Usage | None = None
+        self.status = "open"
+        """open, complete, failed, cancelled."""
+        self.error: Exception | None = None
+        self.running: str | None = None
+        """The stage at work; the line sets it."""
+
+    def has(self, name: str) -> bool:
+        """Whether the field was written."""
+        return name in self.__dict__
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.clock) * 1000
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.id} {self.status}>"

@@ -1,0 +1,1 @@
+"""Models are servers: clients, the supervised engine, the catalogue of weights, the shipped fakes."""

@@ -1,0 +1,170 @@
+"""The frozen values that travel between parts. No behaviour beyond reading themselves; no import of other parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+__all__ = [
+    "Caller",
+    "Chunk",
+    "Decision",
+    "Fact",
+    "Hidden",
+    "Label",
+    "Location",
+    "Message",
+    "Person",
+    "Role",
+    "Span",
+    "Usage",
+]
+
+Message = dict[str, Any]
+"""One chat message in OpenAI's shape: `{"role": ..., "content": str | list of parts | None, ...}`."""
+
+Chunk = dict[str, Any]
+"""One `chat.completion.chunk` in OpenAI's shape; whole answers travel as one chunk with whole deltas."""
+
+
+class Label(StrEnum):
+    """How far a piece of information may go. Ordered: public < personal < sensitive."""
+
+    PUBLIC = "public"
+    """May leave as it is."""
+    PERSONAL = "personal"
+    """May leave only as a placeholder."""
+    SENSITIVE = "sensitive"
+    """Keeps the whole request on the box."""
+
+    @property
+    def rank(self) -> int:
+        return ("public", "personal", "sensitive").index(self.value)
+
+
+class Role(StrEnum):
+    """What a key may do. `user`: ask, and see its own. `operator`: run the box. `admin`: keys as well."""
+
+    USER = "user"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose words these are: a person within a tenant. Every private row is keyed by both."""
+
+    tenant: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: what the key (or its absence on loopback) proves."""
+
+    tenant: str
+    role: Role
+    key_id: str | None = None
+    bound_user: str | None = None
+    """The only person this key may speak for; None: any person of its tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A point on the earth, WGS 84 degrees; `accuracy_m` is the radius of the uncertainty in metres."""
+
+    latitude: float
+    longitude: float
+    accuracy_m: float = 100.0
+
+    def __repr__(self) -> str:
+        return "Location(hidden)"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing the box knows that may help a request. `text` is a full clause: "The user is vegetarian"."""
+
+    text: str = field(repr=False)
+    kind: str
+    """What it is about: place, time, poi, diet, budget, ... Lower case, one word."""
+    label: Label = Label.PERSONAL
+    source: str = "given"
+    """Where it comes from: site, request, clock, profile, places, given."""
+    precision: str = "exact"
+    """How exact it is: exact, street, district, city, region, country; time of day: minute, hour, day."""
+    expires: datetime | None = None
+
+    def expired(self, now: datetime) -> bool:
+        """Whether this fact should no longer be used at `now` (timezone-aware)."""
+        return self.expires is not None and self.expires <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of private text found in a text: `text[start:end]`."""
+
+    start: int
+    end: int
+    kind: str
+    """Upper case: EMAIL, PHONE, PERSON, ... The kind names the placeholder: `[EMAIL_1]`."""
+    rule: str
+    """Which detector found it: pattern:email, names, profile, ..."""
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What one hiding did, told without the value: for explanations and receipts."""
+
+    placeholder: str
+    kind: str
+    rule: str
+    count: int
+    """How many occurrences were replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a request goes and why. `fallback` may be tried when `route` fails before its first word."""
+
+    route: str
+    """"edge" or "cloud"."""
+    reason: str
+    """One sentence for people."""
+    rule: str
+    """Which rule decided, a short stable name."""
+    fallback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer; `estimated` when the model did not say (a cut stream)."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    @classmethod
+    def from_openai(cls, usage: Mapping[str, Any] | None) -> Usage | None:
+        """Read OpenAI's `usage` object; None when there is none or it is malformed."""
+        if not isinstance(usage, Mapping):
+            return None
+        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        if not isinstance(prompt, int) or not isinstance(completion, int):
+            return None
+        return cls(prompt, completion)
+
+    def as_openai(self) -> dict[str, int]:
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.total_tokens,
+        }

@@ -1,0 +1,21 @@
+"""What every test gets: an empty home, no key, no proxy, no way to spend money."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary NETGPT_HOME, and none of the caller's settings, keys or proxies."""
+    for name in list(os.environ):
+        if name.startswith(("NETGPT_", "OPENAI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    monkeypatch.setenv("NETGPT_HOME", str(home))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return home

@@ -1,0 +1,47 @@
+# The same few commands for people and CI. `make demo` and `make test` need nothing but Python 3.11+ and a package registry.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help setup demo test fast check bench docs lock clean
+
+help:            ## list the commands
+	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/ -/'
+
+setup: $(READY)  ## make .venv with the locked packages and netgpt in it
+
+$(READY): requirements-test.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup      ## set up, fetch the edge model once, ask seven questions, show a table
+	$(BIN)/netgpt demo
+
+test: setup      ## every test, as CI runs them (the edge model is fetched once)
+	$(BIN)/python -m pytest
+
+fast: setup      ## the tests that need no engine and no patience
+	$(BIN)/python -m pytest -m "not slow"
+
+check: setup     ## lint, format, types
+	$(BIN)/ruff check src tests docs
+	$(BIN)/ruff format --check src tests docs
+	$(BIN)/mypy
+
+bench: setup     ## the published figures (development data by path; see docs/benchmarks.md)
+	$(BIN)/netgpt bench overhead
+	$(BIN)/netgpt bench stream
+	$(BIN)/netgpt bench completion
+
+docs: setup      ## write the generated parts of the docs
+	$(BIN)/python docs/generate.py
+
+lock: setup      ## resolve the dependencies anew and pin them with hashes (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-header -o requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --no-header --extra test -o requirements-test.lock pyproject.toml requirements-build.in
+
+clean:           ## remove what was built
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

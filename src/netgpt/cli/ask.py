@@ -1,0 +1,146 @@
+"""`netgpt ask` and `netgpt explain`: one question from the terminal, and what became of it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import aclosing
+from typing import Any, cast
+
+import typer
+
+from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings, run
+from netgpt.errors import NotFound, RequestError
+from netgpt.settings import Settings
+from netgpt.types import Caller, Person, Role
+
+__all__ = ["ask", "explain"]
+
+LOCAL = "local"
+
+
+@errors_told
+def ask(
+    prompt: list[str] = typer.Argument(None, help="The question; read from stdin when left out."),
+    user: str = typer.Option("anonymous", help="The person who asks."),
+    model: str = typer.Option("netgpt", help="netgpt, netgpt/edge or netgpt/cloud."),
+    complete: str = typer.Option(None, help="select, rewrite or off."),
+    at: str = typer.Option(None, metavar="LAT,LON", help="Where the person is; the coordinates stay on the box."),
+    as_json: bool = json_option,
+) -> None:
+    """Ask one question, without a server."""
+    text = " ".join(prompt) if prompt else sys.stdin.read()
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": "user", "content": text}],
+        "stream": not as_json,
+        "user": user,
+        "netgpt": {"complete": complete, "location": _location(at)},
+    }
+    result = run(_ask(read_settings(), body, as_json))
+    if as_json:
+        print_json(result)
+
+
+def _location(at: str | None) -> dict[str, float] | None:
+    if at is None:
+        return None
+    try:
+        latitude, longitude = (float(part) for part in at.split(","))
+    except ValueError:
+        raise RequestError("--at: give degrees as LAT,LON, such as 52.2053,0.1218") from None
+    return {"latitude": latitude, "longitude": longitude}
+
+
+async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[str, Any] | None:
+    import orjson
+
+    from netgpt.build import open_box
+    from netgpt.exchange import Exchange
+    from netgpt.web.requests import parse_chat
+
+    box = open_box(settings)
+    try:
+        exchange = Exchange(parse_chat(orjson.dumps(body), box.model_names), Caller(LOCAL, Role.ADMIN))
+        await box.start()
+        await box.workflow.run(exchange)
+        if not as_json:
+            await _print_stream(exchange)
+        else:
+            async with aclosing(cast(Any, exchange.chunks)) as chunks:
+                async for _ in chunks:
+                    pass
+        row = await box.store.exchange(exchange.id)
+    finally:
+        await box.close()
+    told = exchange.answered_by
+    console.print(f"[dim]{told.route}: {told.reason} · {exchange.id} · netgpt explain {exchange.id}[/dim]")
+    return {"id": exchange.id, **(row.private or {})} if row else None
+
+
+async def _print_stream(exchange: Any) -> None:
+    async with aclosing(exchange.chunks) as chunks:
+        async for chunk in chunks:
+            for choice in chunk.get("choices") or ():
+                sys.stdout.write((choice.get("delta") or {}).get("content") or "")
+                sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+@errors_told
+def explain(
+    exchange: str = typer.Argument(None, help="The exchange's id; the newest when left out."),
+    as_json: bool = json_option,
+) -> None:
+    """Show what was asked, which facts were used, what left, what was hidden, and why it went where it went."""
+    found = run(_find(read_settings(), exchange))
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+async def _find(settings: Settings, exchange_id: str | None) -> dict[str, Any]:
+    from netgpt.build import open_store
+    from netgpt.web.exchanges import summary
+
+    store = open_store(settings)
+    try:
+        if exchange_id is None:
+            rows = await store.exchanges(None, 1, None)
+            row = rows[0] if rows else None
+        else:
+            row = await store.exchange(exchange_id)
+    finally:
+        await store.close()
+    if row is None:
+        raise NotFound(f"no exchange {exchange_id or 'yet'} in {settings.database}")
+    return {**summary(row), "person": Person(row.tenant, row.user).user, **(row.private or {})}
+
+
+def _show(found: dict[str, Any]) -> None:
+    import json
+
+    outbound = found.get("outbound")
+    left = json.dumps(outbound, ensure_ascii=False, indent=1) if outbound else f"nothing: {found.get('kept_because')}"
+    answer = found.get("answer") or {}
+    texts = [str((c.get("message") or {}).get("content") or "") for c in answer.get("choices") or ()]
+    rows: list[tuple[str, object]] = [
+        ("exchange", f"{found['id']} ({found['status']}, {found['received']})"),
+        ("person", found["person"]),
+        ("asked", _last_text(found.get("request") or {})),
+        ("facts used", "; ".join(f["text"] for f in found.get("facts") or ()) or "none"),
+        ("what left", left),
+        ("hidden", ", ".join(f"{h['placeholder']} x{h['count']} ({h['rule']})" for h in found.get("hidden") or ())),
+        ("route", f"{found['route']}: {found['reason']}"),
+        ("answer", "\n---\n".join(texts)),
+        ("tokens, cost", f"{found['usage']['prompt_tokens']} + {found['usage']['completion_tokens']}, {found['cost']}"),
+        ("milliseconds", ", ".join(f"{k} {v:.1f}" for k, v in found["timings_ms"].items())),
+    ]
+    print_table(["what", "value"], rows)
+
+
+def _last_text(request: dict[str, Any]) -> str:
+    from netgpt.routing.features import text_of
+
+    users = [m for m in request.get("messages") or () if m.get("role") == "user"]
+    return text_of(users[-1].get("content")) if users else "(texts are not kept)"

@@ -1,0 +1,186 @@
+"""`netgpt demo`: the whole story in one table, on the built-in model, with no key and no network."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netgpt.cli.common import console, errors_told, json_option, print_json, read_settings, run
+from netgpt.errors import ModelUnavailable, NotFound
+from netgpt.settings import Settings
+
+if TYPE_CHECKING:
+    from netgpt.build import Box
+    from netgpt.models.engine import Engine
+
+__all__ = ["demo"]
+
+SITE = {
+    "name": "the Harbour Street library",
+    "city": "Portwick",
+    "region": "Eastshire",
+    "country": "United Kingdom",
+    "time_zone": "Europe/London",
+}
+PROFILE = (
+    ("is vegetarian", "diet", "public"),
+    ("prefers cheap places", "budget", "public"),
+    ("takes the medicine Ramifentol", "health", "personal"),
+    ("lives at 12 Tannery Lane", "home", "personal"),
+)
+ADA = "ada"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One line of the demo; `cloud_down` stops the stand-in before it is asked."""
+
+    text: str
+    model: str = "netgpt"
+    cloud_down: bool = False
+
+
+QUESTIONS = (
+    Question("ideas for dinner tonight"),
+    Question("tell me a joke"),
+    Question("Write a short thank-you letter to Maria Keller, maria.keller@example.org, phone +44 20 7946 0958"),
+    Question("My card 4111 1111 1111 1111 was charged twice. What should I do?"),
+    Question("Explain step by step how to get from 12 Tannery Lane to the station", model="netgpt/cloud"),
+    Question("is it fine to drink coffee with my medicine?"),
+    Question("Write a Python function that adds two numbers", cloud_down=True),
+)
+
+
+@errors_told
+def demo(as_json: bool = json_option) -> None:
+    """Ask seven questions of a made-up person and show what became of each. Needs no key."""
+    settings = read_settings()
+    weights = _weights(settings)
+    with tempfile.TemporaryDirectory(prefix="netgpt-demo-") as folder:
+        rows = run(_tell(weights, Path(folder)))
+    if as_json:
+        print_json(rows)
+    else:
+        _show(rows)
+
+
+def _weights(settings: Settings) -> Path:
+    """The edge model's file; fetched when it is not here yet, and said so."""
+    from netgpt.cli.models import pull_with_progress
+    from netgpt.models.catalog import Catalog
+
+    catalog = Catalog(settings.models_dir)
+    try:
+        return catalog.resolve(settings.edge.model)
+    except (NotFound, ModelUnavailable):
+        console.print(f"The edge model is not here yet: fetching it once (98 MB) into {settings.models_dir}.")
+        pull_with_progress(settings, settings.edge.model)
+        return catalog.resolve(settings.edge.model)
+
+
+async def _tell(weights: Path, folder: Path) -> list[dict[str, Any]]:
+    from netgpt.context.profile import profile_fact
+    from netgpt.types import Label, Person
+
+    console.print("Starting two engines: the edge model, and a second one that stands in for a cloud.")
+    async with _demo_box(weights, folder) as (box, cloud_engine):
+        for text, kind, label in PROFILE:
+            await box.store.add_fact(Person("local", ADA), profile_fact(text, kind, Label(label)))
+        rows = []
+        for question in QUESTIONS:
+            if question.cloud_down:
+                console.print("Stopping the stand-in cloud.")
+                await cloud_engine.stop(0)
+            console.print(f"[dim]asking:[/dim] {question.text}")
+            rows.append(await _ask(box, question))
+    return rows
+
+
+@asynccontextmanager
+async def _demo_box(weights: Path, folder: Path) -> AsyncIterator[tuple[Box, Engine]]:
+    from netgpt.build import open_box
+    from netgpt.models.engine import Engine
+
+    cloud_engine = Engine(weights, context_tokens=2048, slots=1, threads=0, log_path=folder / "cloud.log")
+    await cloud_engine.start()
+    endpoint = cloud_engine.endpoint()
+    settings = read_settings(
+        home=folder / "home",
+        site=SITE,
+        edge={"model": str(weights), "max_tokens": 96, "base_url": None},
+        cloud={
+            "base_url": endpoint.base_url,
+            "api_key": endpoint.api_key,
+            "model": "stand-in-cloud",
+            "stand_in": True,
+            "retries": 0,
+        },
+    )
+    box = open_box(settings)
+    try:
+        await box.start()
+        yield box, cloud_engine
+    finally:
+        await box.close()
+        await cloud_engine.stop(0)
+
+
+async def _ask(box: Box, question: Question) -> dict[str, Any]:
+    from netgpt.exchange import Exchange, Request
+    from netgpt.types import Caller, Role
+
+    body = {"messages": [{"role": "user", "content": question.text}], "temperature": 0, "max_tokens": 96}
+    exchange = Exchange(Request(body=body, model=question.model, user=ADA), Caller("local", Role.ADMIN))
+    await box.workflow.run(exchange)
+    async for _ in exchange.chunks:
+        pass
+    row = await box.store.exchange(exchange.id)
+    kept = (row.private or {}) if row else {}
+    return {
+        "asked": question.text,
+        "completed": (kept.get("completion") or {}).get("text"),
+        "left": kept["outbound"]["messages"][-1]["content"] if kept.get("outbound") else None,
+        "kept_because": kept.get("kept_because"),
+        "route": exchange.answered_by.route,
+        "reason": exchange.answered_by.reason,
+        "answer": _text(kept.get("answer") or {}),
+        "ms": round(exchange.timings["total"]),
+        "timings_ms": exchange.timings,
+    }
+
+
+def _text(answer: dict[str, Any]) -> str:
+    choices = answer.get("choices") or [{}]
+    return str((choices[0].get("message") or {}).get("content") or json.dumps(choices[0].get("message")))
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="NetGPT demo (the cloud is a stand-in: a second copy of the edge model)", show_lines=True)
+    for name, ratio in (("asked", 3), ("completed", 4), ("what left", 4), ("route, reason", 3), ("answer", 5)):
+        table.add_column(name, ratio=ratio, overflow="fold")
+    table.add_column("ms", justify="right")
+    for row in rows:
+        completed = row["completed"].removeprefix(row["asked"]).strip() if row["completed"] else "as asked"
+        left = row["left"] or "nothing"
+        cells = (row["asked"], completed, left, f"{row['route']}: {row['reason']}", _short(row["answer"]), row["ms"])
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    out = Console()
+    out.print(table)
+    out.print(
+        "Next: `netgpt serve`, then point any OpenAI client at http://127.0.0.1:8080/v1. "
+        "`netgpt profile add` tells the box what it may know; `netgpt explain` shows any exchange in full."
+    )
+
+
+def _short(text: str, limit: int = 220) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -1,0 +1,150 @@
+"""`netgpt doctor`: what works here, what does not, and the cure."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import typer
+
+from netgpt.cli.common import json_option, print_json, print_table, run
+from netgpt.errors import NetGPTError
+from netgpt.settings import Settings, load_settings
+
+__all__ = ["doctor"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: "ok", "note" (fine, but good to know) or "wrong"."""
+
+    what: str
+    state: str
+    detail: str
+
+
+Check = Callable[[Settings], Coroutine[Any, Any, Finding]]
+
+
+def doctor(as_json: bool = json_option) -> None:
+    """Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."""
+    findings = run(_examine())
+    if as_json:
+        print_json([vars(f) for f in findings])
+    else:
+        print_table(["what", "state", "detail"], [(f.what, f.state, f.detail) for f in findings])
+    raise typer.Exit(1 if any(f.state == "wrong" for f in findings) else 0)
+
+
+async def _examine() -> list[Finding]:
+    versions = f"netgpt {metadata.version('netgpt')}, Python {sys.version.split()[0]}, {sys.platform}"
+    findings = [Finding("versions", "ok", versions)]
+    try:
+        settings = load_settings()
+    except NetGPTError as error:
+        return [*findings, Finding("settings", "wrong", error.message)]
+    findings.append(Finding("settings", "ok", f"home {settings.home}"))
+    for name, check in CHECKS.items():
+        try:
+            findings.append(await check(settings))
+        except NetGPTError as error:
+            findings.append(Finding(name, "wrong", error.message))
+    return findings
+
+
+async def _disk(settings: Settings) -> Finding:
+    folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    state = "ok" if free > max(settings.store.min_free_bytes, 200_000_000) else "wrong"
+    return Finding("disk", state, f"{free / 1e9:.1f} GB free at {folder}")
+
+
+async def _store(settings: Settings) -> Finding:
+    from netgpt.build import open_store
+
+    store = open_store(settings)
+    try:
+        keys = await store.has_keys()
+    finally:
+        await store.close()
+    modes = [f"{p.name} {p.stat().st_mode & 0o777:o}" for p in (settings.database, settings.key_file)]
+    loose = [p for p in (settings.database, settings.key_file) if p.stat().st_mode & 0o077]
+    if loose:
+        return Finding("store", "wrong", f"others can read {loose[0]}: chmod 600 it")
+    who = "keys are needed" if keys else "no key exists: loopback callers need none"
+    return Finding("store", "ok", f"{', '.join(modes)}; {who}")
+
+
+async def _engine(settings: Settings) -> Finding:
+    if settings.edge.base_url is not None:
+        return await _remote("edge", settings.edge.base_url, 5.0)
+    from netgpt.models.catalog import Catalog
+    from netgpt.models.engine import Engine
+
+    path = Catalog(settings.models_dir).resolve(settings.edge.model)
+    engine = Engine(
+        path,
+        context_tokens=settings.edge.context_tokens,
+        slots=settings.edge.slots,
+        threads=settings.edge.threads,
+        log_path=settings.home / "doctor-engine.log",
+    )
+    started = time.perf_counter()
+    try:
+        await engine.start()
+        took = time.perf_counter() - started
+    finally:
+        await engine.stop(0)
+        (settings.home / "doctor-engine.log").unlink(missing_ok=True)
+    return Finding("edge model", "ok", f"{path.name} answers after {took:.1f} s")
+
+
+async def _detector(settings: Settings) -> Finding:
+    from netgpt.privacy.process import DetectorProcess
+
+    detector = DetectorProcess(names=settings.privacy.names, timeout_s=settings.privacy.timeout_s)
+    try:
+        await detector.start()
+        spans = await detector.detect(["Write to jo@example.org about the meeting."])
+    finally:
+        await detector.close()
+    if not any(span.kind == "EMAIL" for span in spans[0]):
+        return Finding("detector", "wrong", "it missed an e-mail address in a trial; reinstall netgpt")
+    return Finding("detector", "ok", "patterns" + (" and names" if settings.privacy.names else " only"))
+
+
+async def _cloud(settings: Settings) -> Finding:
+    if settings.cloud.base_url is None:
+        return Finding("cloud", "note", "none configured: the box answers alone (set cloud.base_url)")
+    return await _remote("cloud", settings.cloud.base_url, settings.cloud.connect_timeout_s)
+
+
+async def _remote(what: str, base_url: str, timeout_s: float) -> Finding:
+    """Open and close a connection: nothing is asked, so nothing is told and nothing is spent."""
+    import asyncio
+
+    import httpx
+
+    url = httpx.URL(base_url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(url.host, port)
+    except (OSError, TimeoutError):
+        return Finding(what, "wrong", f"nobody answers at {url.host}:{port}; check {what}.base_url and the network")
+    writer.close()
+    return Finding(what, "ok", f"{url.host}:{port} accepts connections (the key was not tried)")
+
+
+CHECKS: dict[str, Check] = {
+    "disk": _disk,
+    "store": _store,
+    "edge model": _engine,
+    "detector": _detector,
+    "cloud": _cloud,
+}

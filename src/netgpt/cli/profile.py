@@ -1,0 +1,141 @@
+"""`netgpt profile`: what the box knows of people, and how each wants prompts completed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
+from netgpt.cli.storing import with_store
+from netgpt.errors import NotFound
+from netgpt.store.rows import ExchangeRow, values_of
+from netgpt.types import Fact, Label, Person
+
+if TYPE_CHECKING:
+    from netgpt.store.store import Store
+
+__all__ = ["Complete", "app"]
+
+app = typer.Typer(help="What the box knows of people: add, list, export, forget.", no_args_is_help=True)
+
+_USER = typer.Argument(help="The person, as the request's `user` names them.")
+_TENANT = typer.Option("local", help="The person's tenant.")
+
+
+class Complete(StrEnum):
+    """How prompts are completed; `default`: as the settings say."""
+
+    SELECT = "select"
+    REWRITE = "rewrite"
+    OFF = "off"
+    DEFAULT = "default"
+
+
+@app.command()
+@errors_told
+def add(
+    user: str = _USER,
+    text: str = typer.Argument(help='What holds of the person, such as "is vegetarian".'),
+    kind: str = typer.Option("note", help="What it is about, one word: diet, budget, ..."),
+    label: Label = typer.Option(
+        Label.PERSONAL, help="public: may leave; personal: only as a placeholder; sensitive: keeps the request here."
+    ),
+    tenant: str = _TENANT,
+    as_json: bool = json_option,
+) -> None:
+    """Keep a fact about a person, sealed on this box."""
+    from netgpt.context.profile import profile_fact
+
+    fact = profile_fact(text, kind, label)
+    id = with_store(lambda store: store.add_fact(Person(tenant, user), fact))
+    if as_json:
+        print_json(_fact(id, fact))
+    else:
+        console.print(f"{id}: {fact.text}", markup=False, soft_wrap=True)
+
+
+@app.command("list")
+@errors_told
+def list_facts(
+    user: str | None = typer.Argument(None, help="The person; left out, the people with a profile are listed."),
+    tenant: str = _TENANT,
+    as_json: bool = json_option,
+) -> None:
+    """List a person's facts, or the people."""
+    if user is None:
+        people = with_store(lambda store: store.people(tenant))
+        print_json(people) if as_json else print_table(["user"], [[name] for name in people])
+        return
+    profile = with_store(lambda store: _profile(store, Person(tenant, user)))
+    if as_json:
+        print_json(profile["facts"])
+        return
+    columns = ("id", "text", "kind", "label")
+    rows = [[fact[column] for column in columns] for fact in profile["facts"]]
+    print_table(columns, rows, title=f"completion: {profile['complete'] or 'default'}")
+
+
+@app.command()
+@errors_told
+def remove(
+    user: str = _USER,
+    id: str = typer.Argument(help="The id that `netgpt profile list USER` shows (fact_...)."),
+    tenant: str = _TENANT,
+) -> None:
+    """Delete one fact."""
+    if not with_store(lambda store: store.remove_fact(Person(tenant, user), id)):
+        raise NotFound(f"this person has no fact {id}: `netgpt profile list USER` shows them", param="id")
+    console.print(f"{id} is deleted.", markup=False, soft_wrap=True)
+
+
+@app.command()
+@errors_told
+def complete(
+    user: str = _USER,
+    mode: Complete = typer.Argument(help="How this person's prompts are completed."),
+    tenant: str = _TENANT,
+) -> None:
+    """Set how a person's prompts are completed."""
+    chosen = None if mode is Complete.DEFAULT else mode.value
+    with_store(lambda store: store.set_profile(Person(tenant, user), chosen))
+    console.print(f"Completion for this person: {mode}.", markup=False, soft_wrap=True)
+
+
+@app.command()
+@errors_told
+def forget(user: str = _USER, tenant: str = _TENANT, as_json: bool = json_option) -> None:
+    """Delete everything kept about a person: facts, settings, exchanges, pseudonym maps; and scrub the files."""
+    counts = with_store(lambda store: store.forget(Person(tenant, user)))
+    print_json(counts) if as_json else print_table(["deleted", "rows"], list(counts.items()))
+
+
+@app.command()
+@errors_told
+def export(user: str = _USER, tenant: str = _TENANT, as_json: bool = json_option) -> None:
+    """Print everything kept about a person, as JSON (with or without --json)."""
+
+    async def gather(store: Store) -> dict[str, Any]:
+        person = Person(tenant, user)
+        exchanges = [values_of(row) for row in await _all_exchanges(store, person)]
+        return asdict(person) | await _profile(store, person) | {"exchanges": exchanges}
+
+    print_json(with_store(gather))
+
+
+async def _profile(store: Store, person: Person) -> dict[str, Any]:
+    facts = [_fact(id, fact) for id, fact in await store.facts(person)]
+    return {"complete": await store.profile_mode(person), "facts": facts}
+
+
+async def _all_exchanges(store: Store, person: Person) -> list[ExchangeRow]:
+    rows: list[ExchangeRow] = []
+    while page := await store.exchanges(person, 200, before=rows[-1].id if rows else None):
+        rows += page
+    return rows
+
+
+def _fact(id: str, fact: Fact) -> dict[str, Any]:
+    return {"id": id} | asdict(fact)

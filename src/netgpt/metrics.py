@@ -1,0 +1,55 @@
+"""What is counted, for Prometheus. Labels are routes, stages, kinds and codes: never a person, a key or a text."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from netgpt.exchange import Exchange
+
+__all__ = ["Metrics"]
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+
+
+class Metrics:
+    """One registry a box, so that two boxes in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.exchanges = Counter("netgpt_exchanges", "Exchanges ended.", ["route", "status"], registry=registry)
+        self.seconds = Histogram(
+            "netgpt_stage_seconds", "Time per stage; total and first_token too.", ["stage"], registry=registry,
+            buckets=SECONDS,
+        )  # fmt: skip
+        self.tokens = Counter("netgpt_tokens", "Tokens of answers.", ["route", "direction"], registry=registry)
+        self.calls = Counter("netgpt_model_calls", "Calls to models.", ["route", "outcome"], registry=registry)
+        self.hidden = Counter("netgpt_hidden", "Private values hidden before leaving.", ["kind"], registry=registry)
+        self.outbound = Counter("netgpt_outbound_bytes", "Bytes sent to the cloud.", registry=registry)
+        self.engine_events = Counter("netgpt_engine_events", "Life of the engine.", ["event"], registry=registry)
+        self.up = Gauge("netgpt_up", "Whether a part works: 1 or 0.", ["part"], registry=registry)
+        self.refused = Counter("netgpt_refused", "Requests refused at the door.", ["code"], registry=registry)
+
+    def exchange_ended(self, exchange: Exchange) -> None:
+        """Book one ended exchange, however it ended."""
+        route = exchange.answered_by.route if exchange.has("answered_by") else "none"
+        self.exchanges.labels(route, exchange.status).inc()
+        for stage, milliseconds in exchange.timings.items():
+            self.seconds.labels(stage).observe(milliseconds / 1000)
+        if exchange.usage is not None:
+            self.tokens.labels(route, "prompt").inc(exchange.usage.prompt_tokens)
+            self.tokens.labels(route, "completion").inc(exchange.usage.completion_tokens)
+        sent = exchange.sent if exchange.has("sent") else None
+        if sent is not None:
+            self.outbound.inc(len(sent.content))
+            for hidden in sent.hidden:
+                self.hidden.labels(hidden.kind).inc(hidden.count)
+
+    def model_called(self, route: str, outcome: str) -> None:
+        self.calls.labels(route, outcome).inc()
+
+    def engine_event(self, event: str) -> None:
+        self.engine_events.labels(event).inc()
+
+    def text(self) -> bytes:
+        """The page for `/metrics`."""
+        return generate_latest(self.registry)

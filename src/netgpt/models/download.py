@@ -1,0 +1,205 @@
+"""Fetches one large file: resumed where it was cut, checked by its hash, put in place in one step.
+
+It blocks and belongs to commands; nothing in the gateway ever downloads.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from netgpt.errors import ModelUnavailable, RequestError
+
+__all__ = ["Progress", "download", "file_sha256", "move_into_place", "refuse_other", "shown"]
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that are here and the total (None: unknown)."""
+
+TRIES: Final = 4
+"""Cuts in a row, without one new byte, after which it gives up."""
+PAUSE_S: Final = 0.5
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+class _Cut(Exception):
+    """The connection ended or failed; going on makes sense."""
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    sha256: str | None = None,
+    progress: Progress | None = None,
+    ca_file: str | None = None,
+) -> Path:
+    """Fetch `url` to `target` (0600). With a hash the file is checked, and a cut download goes on next time.
+
+    Raises RequestError (address that is neither https nor loopback, wrong hash), ModelUnavailable (network,
+    server, disk). Leaves nothing but the resumable part behind.
+    """
+    _check_address(url)
+    part = target.with_name(f".{target.name}.{(sha256 or hashlib.sha256(url.encode()).hexdigest())[:12]}.part")
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if sha256 is None:
+            part.unlink(missing_ok=True)  # nothing proves that an old part belongs to today's file
+        with _client(ca_file) as client:
+            _fetch_all(client, url, part, progress or (lambda done, total: None), kept=sha256 is not None)
+        if sha256 is not None:
+            refuse_other(part, sha256, shown(url))
+        move_into_place(part, target)
+    except OSError as error:
+        raise _disk_trouble(error, target) from None
+    finally:
+        if sha256 is None:
+            part.unlink(missing_ok=True)
+    return target
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def refuse_other(path: Path, sha256: str, origin: str) -> None:
+    """Delete `path` and raise RequestError unless its hash is `sha256`."""
+    found = file_sha256(path)
+    if found != sha256:
+        path.unlink()
+        raise RequestError(
+            f"{origin}: wrong hash: {found[:12]}..., expected {sha256[:12]}...; refused and deleted. "
+            "The file was changed or replaced on its way; try another source with --from."
+        )
+
+
+def move_into_place(part: Path, target: Path) -> None:
+    """Make a finished file visible: on the disk, owner-only, in one step."""
+    with part.open("rb+") as file:
+        os.fchmod(file.fileno(), 0o600)
+        os.fsync(file.fileno())
+    part.replace(target)
+
+
+def shown(url: str) -> str:
+    """A URL without user, password and query, which may hold secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+
+
+def _check_address(url: str | httpx.URL) -> None:
+    parts = urlsplit(str(url))
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        raise RequestError(f"{shown(str(url))}: weights are fetched over https only (http on loopback)")
+
+
+def _client(ca_file: str | None) -> httpx.Client:
+    """Trusts the system's authorities ($SSL_CERT_FILE included), and `ca_file` as well when given."""
+    context = ssl.create_default_context()
+    if ca_file and Path(ca_file).is_file():
+        context.load_verify_locations(cafile=ca_file)
+    return httpx.Client(
+        verify=context,
+        follow_redirects=True,
+        timeout=httpx.Timeout(60.0, connect=15.0),
+        headers={"User-Agent": "netgpt", "Accept-Encoding": "identity"},
+        event_hooks={"request": [lambda request: _check_address(request.url)]},
+    )
+
+
+def _fetch_all(client: httpx.Client, url: str, part: Path, progress: Progress, *, kept: bool) -> None:
+    """Fetch until it is whole, going on after each cut; `kept`: the part survives giving up."""
+    cuts = 0
+    while True:
+        before = _size(part)
+        try:
+            return _fetch_some(client, url, part, progress)
+        except _Cut as cut:
+            after = _size(part)
+            cuts = 0 if after > before else cuts + 1
+            if cuts >= TRIES:
+                rest = f" {after} bytes are kept; the same command goes on from there." if after and kept else ""
+                raise ModelUnavailable(f"{shown(url)}: {cut}.{rest}") from None
+            time.sleep(PAUSE_S * 2**cuts)
+
+
+def _fetch_some(client: httpx.Client, url: str, part: Path, progress: Progress) -> None:
+    """One request: from where the part ends, to the end. Raises _Cut when the end did not come."""
+    have = _size(part)
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    try:
+        with client.stream("GET", url, headers=headers) as response:
+            if response.status_code == 416:  # the part is whole already, or longer than the file: begin again
+                if _total(response) == have:
+                    return
+                part.unlink()
+                raise _Cut("the server has another file than before")
+            _check_status(response, url)
+            have = have if response.status_code == 206 else 0
+            total = _total(response)
+            _check_room(part, (total or 0) - have)
+            _append(response.iter_bytes(1 << 18), part, have, total, progress)
+    except httpx.TimeoutException:
+        raise _Cut("the server is silent; check the network and the proxy") from None
+    except httpx.HTTPError as error:
+        raise _Cut(f"the download was cut ({type(error).__name__}); check the network and the proxy") from None
+    if total is not None and _size(part) < total:
+        raise _Cut("the download was cut")
+
+
+def _append(chunks: Iterator[bytes], part: Path, have: int, total: int | None, progress: Progress) -> None:
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.truncate(have)
+        file.seek(have)
+        progress(have, total)
+        for chunk in chunks:
+            file.write(chunk)
+            have += len(chunk)
+            progress(have, total)
+
+
+def _check_status(response: httpx.Response, url: str) -> None:
+    status = response.status_code
+    if status in (200, 206):
+        return
+    if status in (429, 500, 502, 503, 504):
+        raise _Cut(f"the server answers {status}")
+    cure = {401: "it wants a login", 403: "it is not allowed", 404: "there is no such file"}.get(status, "try --from")
+    raise ModelUnavailable(f"{shown(url)}: the server answers {status}: {cure}")
+
+
+def _total(response: httpx.Response) -> int | None:
+    """The size of the whole file, in bytes, where the server says it."""
+    whole = response.headers.get("content-range", "").rpartition("/")[2]
+    if response.status_code in (206, 416):
+        return int(whole) if whole.isdigit() else None
+    length = response.headers.get("content-length", "")
+    return int(length) if length.isdigit() and "content-encoding" not in response.headers else None
+
+
+def _check_room(part: Path, needed: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if needed > free:
+        raise ModelUnavailable(f"{part.parent}: the disk is too full: {needed} bytes are needed, {free} are free.")
+
+
+def _disk_trouble(error: OSError, target: Path) -> ModelUnavailable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ModelUnavailable(f"{target.parent}: the disk is full. Make room and run the same command again.")
+    return ModelUnavailable(f"{target}: cannot be written: {error.strerror or type(error).__name__}")
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0

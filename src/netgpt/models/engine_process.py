@@ -1,0 +1,140 @@
+"""One run of the engine: start the child, hear its address, end it. Watching and restarting is `Engine`'s work."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from netgpt.errors import ModelUnavailable
+from netgpt.models.endpoint import Endpoint
+from netgpt.models.engine_log import EngineLog
+
+__all__ = ["EngineProcess", "EngineSettings"]
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What one engine runs: `context_tokens` is per slot; `threads` 0 leaves the number to llama.cpp."""
+
+    model_path: Path
+    context_tokens: int = 4096
+    slots: int = 4
+    threads: int = 0
+    adapters: Sequence[tuple[Path, float]] = ()
+    """LoRA files and their scale; their order gives them their ids. Fixed for the life of the process."""
+    chat_template: str | None = field(default=None, repr=False)
+    """Used instead of the model's own."""
+
+
+class EngineProcess:
+    """A started child and its endpoint. Each has a new port and a new random key."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: EngineLog, key: str) -> None:
+        self._process = process
+        self._key = key
+        self._log = log
+        self._log_pump = asyncio.create_task(self._pump_log())
+        self.endpoint: Endpoint
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @classmethod
+    async def launch(cls, settings: EngineSettings, log: EngineLog, start_timeout_s: float) -> EngineProcess:
+        """Start a child and wait until it serves. Raises ModelUnavailable with the engine's own reason."""
+        log.forget()
+        key = secrets.token_urlsafe(32)
+        started = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "netgpt.models.engine_child",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            start_new_session=True, env=_environment(),
+        )  # fmt: skip
+        run = cls(started, log, key)
+        try:
+            address = await asyncio.wait_for(run._handshake(settings), start_timeout_s)
+        except TimeoutError:
+            await run.kill()
+            raise ModelUnavailable(
+                f"The engine did not load {settings.model_path.name} in {start_timeout_s:.0f} s; see {log.path}"
+            ) from None
+        except BaseException:  # also a cancelled start must not leave a child behind
+            await run.kill()
+            raise
+        run.endpoint = Endpoint(f"{address}/v1", key)
+        return run
+
+    async def _handshake(self, settings: EngineSettings) -> str:
+        assert self._process.stdin and self._process.stdout
+        with contextlib.suppress(ConnectionError):
+            self._process.stdin.write(json.dumps(_for_child(settings, self._key)).encode() + b"\n")
+            await self._process.stdin.drain()
+        line = await self._process.stdout.readline()
+        try:
+            told = json.loads(line) if line else {}
+        except json.JSONDecodeError:
+            told = {}
+        if "address" in told:
+            return str(told["address"])
+        raise ModelUnavailable(await self._why_not(settings, str(told.get("error", ""))))
+
+    async def _why_not(self, settings: EngineSettings, told: str) -> str:
+        code = await self._process.wait()
+        await self._log_pump
+        reason = self._log.reason() or told
+        if not reason:
+            reason = "killed, most likely for want of memory" if code == -9 else f"it ended with code {code}"
+        return f"The engine could not load {settings.model_path}: {reason}. Its log is {self._log.path}."
+
+    async def _pump_log(self) -> None:
+        assert self._process.stderr
+        while data := await self._process.stderr.read(65_536):
+            self._log.write(data)
+
+    async def wait(self) -> int:
+        """The exit code, once the child has ended and its last words are in the log."""
+        code = await self._process.wait()
+        await self._log_pump
+        return code
+
+    async def end(self, grace_s: float = 2.0) -> None:
+        """Ask it to end, then make it."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), grace_s)
+        except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End it now."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+        await self._log_pump
+
+
+def _for_child(settings: EngineSettings, key: str) -> dict[str, Any]:
+    return {
+        "model": str(settings.model_path),
+        "alias": settings.model_path.stem,
+        "api_key": key,
+        "context_tokens": settings.context_tokens,
+        "slots": settings.slots,
+        "threads": settings.threads,
+        "adapters": [(str(path), scale) for path, scale in settings.adapters],
+        "chat_template": settings.chat_template,
+    }
+
+
+def _environment() -> dict[str, str]:
+    """The environment without our own settings: the engine reads foreign files and needs no cloud key."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("NETGPT_", "OPENAI_"))}

@@ -1,0 +1,222 @@
+"""Clients of OpenAI-compatible servers: `EdgeModel` on the box, `CloudModel` elsewhere.
+
+Both speak through one private caller. They differ in what they accept: the edge takes any body, the cloud takes an
+`Outbound` alone and posts it byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from typing import Any
+
+import orjson
+
+from netgpt.errors import BrokenStream, RequestError
+from netgpt.models.base import Health
+from netgpt.models.breaker import Breaker
+from netgpt.models.endpoint import Endpoint
+from netgpt.models.failures import content_type
+from netgpt.models.reading import read_chunks, read_document
+from netgpt.models.retry import RetryPolicy
+from netgpt.models.transport import Target, Transport
+from netgpt.outbound import Outbound
+from netgpt.types import Chunk
+
+__all__ = ["CloudModel", "EdgeModel"]
+
+_EDGE_CONNECTIONS = 256
+"""More than the gateway lets in at once: the engine's own slots are the queue."""
+
+
+class _Caller:
+    """One call: breaker, transport, reading. The answer's connection is closed when the iterator is."""
+
+    def __init__(self, transport: Transport, breaker: Breaker | None = None) -> None:
+        self.transport = transport
+        self.breaker = breaker
+
+    async def chat(self, target: Target, content: bytes, choices: int) -> AsyncGenerator[Chunk, None]:
+        with self._guard(target) as answers:
+            async with self.transport.post(target, "/chat/completions", content) as response:
+                answers()
+                pieces = self.transport.pieces(target, response)
+                chunks = read_chunks(pieces, content_type(response), target.peer, choices)
+                async with aclosing(pieces), aclosing(chunks):
+                    async for chunk in chunks:
+                        yield chunk
+
+    async def document(self, target: Target, path: str, content: bytes) -> dict[str, Any]:
+        with self._guard(target):
+            async with self.transport.post(target, path, content) as response:
+                kind = content_type(response)
+                if kind != "application/json":
+                    raise BrokenStream(f"{target.peer} answered with content type {kind}; expected JSON")
+                async with aclosing(self.transport.pieces(target, response)) as pieces:
+                    return await read_document(pieces, target.peer)
+
+    def _guard(self, target: Target) -> AbstractContextManager[Callable[[], None]]:
+        return self.breaker.guard(str(target.peer)) if self.breaker else nullcontext(lambda: None)
+
+
+class EdgeModel:
+    """A `ChatModel` on the box: the built-in engine, or the owner's own server.
+
+    `endpoint` is asked for at each call, because the engine may have come back on another port; it may raise
+    ModelUnavailable. `model` replaces the request's model name. `timeout_s` is seconds without a byte.
+    `default_max_tokens` bounds an answer whose request names no bound. `ready` tells health without the network.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Callable[[], Endpoint],
+        model: str,
+        *,
+        timeout_s: float,
+        connect_timeout_s: float = 5.0,
+        default_max_tokens: int,
+        ready: Callable[[], Health] | None = None,
+    ) -> None:
+        self.name = name
+        self.model = model
+        self._endpoint = endpoint
+        self._default_max_tokens = default_max_tokens
+        self._ready = ready
+        self._last: tuple[Endpoint, Target] | None = None
+        retry = RetryPolicy(1)
+        self._caller = _Caller(
+            Transport(
+                timeout_s=timeout_s,
+                connect_timeout_s=connect_timeout_s,
+                max_connections=_EDGE_CONNECTIONS,
+                retry=retry,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"<EdgeModel {self.name}: {self.model}>"
+
+    def health(self) -> Health:
+        """What `ready` says; without one, the server is taken to be there until a call fails."""
+        if self._ready is not None:
+            return self._ready()
+        return Health(True, f'model "{self.name}" is configured; its server is not watched')
+
+    async def chat(self, body: Mapping[str, Any]) -> AsyncIterator[Chunk]:
+        """As `ChatModel.chat`. A streamed answer ends with its usage, when the server counts it."""
+        target, content = self._target(), _encode(self._edge_body(body))
+        async with aclosing(self._caller.chat(target, content, _choices(body))) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def embeddings(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """OpenAI's embeddings answer to OpenAI's embeddings body. Raises ModelError and its children."""
+        target = self._target()
+        answer = await self._caller.document(target, "/embeddings", _encode({**body, "model": self.model}))
+        if not isinstance(answer.get("data"), list):
+            raise BrokenStream(f"{target.peer} sent embeddings without data")
+        return answer
+
+    async def close(self) -> None:
+        """Close idle and open connections."""
+        await self._caller.transport.close()
+
+    def _edge_body(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        sent = {**body, "model": self.model}
+        if sent.get("max_tokens") is None and sent.get("max_completion_tokens") is None:
+            sent["max_tokens"] = self._default_max_tokens
+        if sent.get("stream"):
+            sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
+        return sent
+
+    def _target(self) -> Target:
+        endpoint = self._endpoint()
+        if self._last is None or self._last[0] != endpoint:
+            self._last = (endpoint, Target(self.name, "edge", endpoint))
+        return self._last[1]
+
+
+class CloudModel:
+    """A `RemoteModel`: posts what the vault sealed, byte for byte, and nothing else.
+
+    `timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection; `retries`: tries after
+    the first, before any byte of an answer; `breaker_failures` calls failing in a row open the breaker, which lets
+    one call try after `breaker_reset_s` seconds. `seed` fixes the jitter of the retries.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        *,
+        timeout_s: float,
+        connect_timeout_s: float,
+        retries: int,
+        max_connections: int,
+        breaker_failures: int,
+        breaker_reset_s: float,
+        seed: int | None = None,
+    ) -> None:
+        self.name = name
+        self._target = Target(name, "cloud", endpoint)
+        self._breaker = Breaker(breaker_failures, breaker_reset_s)
+        jitter = random.Random(seed)  # noqa: S311 - spreads retries, guards nothing
+        retry = RetryPolicy(retries, random=jitter)
+        self._caller = _Caller(
+            Transport(
+                timeout_s=timeout_s,
+                connect_timeout_s=connect_timeout_s,
+                max_connections=max_connections,
+                retry=retry,
+            ),
+            self._breaker,
+        )
+
+    def __repr__(self) -> str:
+        return f"<CloudModel {self._target.peer}>"
+
+    def health(self) -> Health:
+        """The breaker's state: unhealthy while it is open, worth a try when it is half-open."""
+        peer, state = self._target.peer, self._breaker.state
+        if state == "open":
+            wait = self._breaker.wait_s
+            return Health(False, f"{peer} failed too often and is left alone; next try in {wait:.0f} s (breaker open)")
+        if state == "half-open":
+            return Health(True, f"{peer} failed and may be tried again (breaker half-open)")
+        return Health(True, f"{peer} is configured (breaker closed)")
+
+    def send(self, outbound: Outbound) -> AsyncIterator[Chunk]:
+        """As `ChatModel.chat`, for what the vault has made safe. Anything but an Outbound is a TypeError."""
+        if not isinstance(outbound, Outbound):
+            raise TypeError(f"a remote model takes an Outbound, not {type(outbound).__name__}")
+        return self._caller.chat(self._target, outbound.content, _choices_of_bytes(outbound.content))
+
+    async def close(self) -> None:
+        """Close idle and open connections."""
+        await self._caller.transport.close()
+
+
+def _choices(body: Mapping[str, Any]) -> int:
+    """How many choices the body asks for."""
+    wanted = body.get("n")
+    return wanted if isinstance(wanted, int) and wanted > 0 else 1
+
+
+def _choices_of_bytes(content: bytes) -> int:
+    """The same of a sealed body. Most ask for one choice and are not parsed for it."""
+    return _choices(orjson.loads(content)) if b'"n":' in content else 1
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    """JSON bytes. orjson refuses lone surrogates and huge integers, which are legal JSON; the slow way takes them."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        pass
+    try:
+        return json.dumps(body).encode("ascii")
+    except (TypeError, ValueError):
+        raise RequestError("the request holds values that are not JSON") from None

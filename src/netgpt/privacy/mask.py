@@ -1,0 +1,250 @@
+"""One round of masking: collect all texts of a body, have them searched, cut what was found."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from netgpt.errors import NotDisclosable
+from netgpt.privacy.detect import Detector, merge_spans
+from netgpt.privacy.placeholders import bracketed, kinds_of, replace_all, variants
+from netgpt.privacy.values import find_values
+from netgpt.privacy.walk import DROP, Place, Seen, Walk
+from netgpt.types import Span
+
+__all__ = ["Masking", "Plan", "plan"]
+
+_SEGMENT = re.compile(r"[A-Za-z0-9]")
+_GENERIC_SPEAKERS = frozenset(
+    ("user", "assistant", "system", "developer", "tool", "bot", "human", "ai", "example_user", "example_assistant")
+)
+_PERSON_LIKE = re.compile(r"[^\W\d_][\w'’\-]+(?:[ \t]+[^\W\d_][\w'’.\-]*){1,3}")
+
+
+class _Names(Protocol):
+    """What masking needs of the vault."""
+
+    def name_for(self, kind: str, original: str) -> str: ...
+    def originals(self) -> Mapping[str, str]: ...
+    def kinds(self) -> frozenset[str]: ...
+    def pseudonym(self, user: str) -> str: ...
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that a walk saw, in order."""
+
+    seen: list[Seen] = field(default_factory=list)
+    groups: list[list[int]] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Characters to be searched."""
+        return sum(len(item.text) for item in self.seen)
+
+
+def plan(body: Mapping[str, Any], media: str) -> Plan:
+    """Walk the body without changing it."""
+    result = Plan()
+
+    def note(item: Seen) -> str:
+        result.seen.append(item)
+        return item.text
+
+    walk = Walk(note, media=media)
+    walk.body(body)
+    result.groups = walk.groups
+    return result
+
+
+class Masking:
+    """The rounds of one sealing, and the account of what they hid."""
+
+    def __init__(self, names: _Names, values: Sequence[tuple[str, str]], media: str, public: Sequence[str]) -> None:
+        self._names = names
+        self._values = list(values)
+        self._media = media
+        self._public = frozenset(" ".join(phrase.casefold().split()) for phrase in public)
+        self._pseudonyms: set[str] = set()
+        self.rounds = 0
+        self.counts: Counter[str] = Counter()
+        """Placeholder name -> occurrences replaced."""
+        self.rules: dict[str, str] = {}
+        self._kinds: set[str] = set()
+
+    @property
+    def found_kinds(self) -> frozenset[str]:
+        return frozenset(self._kinds)
+
+    async def round(self, body: Mapping[str, Any], detector: Detector) -> tuple[dict[str, Any], bool]:
+        """The body with everything hidden that was found, and whether anything was."""
+        self.rounds += 1
+        planned = plan(body, self._media)
+        if self.rounds == 1:
+            self._learn_speakers(planned.seen)
+        spans = await self._search(planned, detector)
+        hid = False
+        number = -1
+
+        def cut(item: Seen) -> Any:
+            nonlocal number, hid
+            number += 1
+            new = self._cut(item, spans[number])
+            hid = hid or new is DROP or new != item.text
+            return new
+
+        return Walk(cut, media=self._media).body(body), hid
+
+    def _learn_speakers(self, seen: Sequence[Seen]) -> None:
+        """The name of a message's author is hidden in the texts too."""
+        speakers = {item.text for item in seen if item.place is Place.SPEAKER and item.text.strip()}
+        self._values += [("PERSON", name) for name in speakers if _is_personal(name) and len(name) > 2]
+
+    async def _search(self, planned: Plan, detector: Detector) -> list[list[Span]]:
+        joined = ["".join(planned.seen[i].text for i in group) for group in planned.groups]
+        texts: dict[tuple[str, bool], int] = {}
+        for item in planned.seen:
+            texts.setdefault((item.text, item.place is Place.PROSE and self.rounds == 1), len(texts))
+        for text in joined:
+            texts.setdefault((text, self.rounds == 1), len(texts))
+        found = await detector.detect(
+            [text for text, _ in texts], values=self._values, names=[wanted for _, wanted in texts]
+        )
+        spans = [list(found[texts[item.text, item.place is Place.PROSE and self.rounds == 1]]) for item in planned.seen]
+        for text, group in zip(joined, planned.groups, strict=True):
+            for span in found[texts[text, self.rounds == 1]]:
+                _share(span, group, planned.seen, spans)
+        return spans
+
+    def _cut(self, item: Seen, spans: list[Span]) -> Any:
+        if item.place is Place.USER:
+            return self._user(item.text)
+        if item.place is Place.MODEL:
+            if any(span.rule != "profile" for span in spans):
+                raise NotDisclosable("the model's name looks like private data; nothing was sent", param="model")
+            return item.text
+        if item.place is Place.PARAMETER:
+            return DROP if any(s.end - s.start == len(item.text) >= 4 for s in spans) else item.text
+        if item.place is Place.NUMBER:
+            return self._number(item, spans)
+        spans = self._all_spans(item, spans)
+        return self._replaced(item, self._kept_whole(item, spans)) if spans else item.text
+
+    def _user(self, user: str) -> str:
+        if user in self._pseudonyms:
+            return user
+        alias = self._names.pseudonym(user)
+        self._pseudonyms.add(alias)
+        return alias
+
+    def _number(self, item: Seen, spans: list[Span]) -> str:
+        hinted = item.hint in ("PHONE",) and sum(c.isdigit() for c in item.text) >= 6
+        if not spans and not hinted:
+            return item.text
+        span = max(spans, key=lambda s: s.end - s.start) if spans else Span(0, 0, "PHONE", "field name")
+        return bracketed(self._hide(span, item.text))
+
+    def _all_spans(self, item: Seen, spans: list[Span]) -> list[Span]:
+        """What the detector found, and what the place itself tells."""
+        everything = [s for s in spans if not self._is_public(item.text[s.start : s.end], s)]
+        if item.place in (Place.NAME, Place.SPEAKER):
+            loose = find_values(item.text, self._values, whole_words=False)
+            everything += [_segments(item.text, s) for s in loose if s.end - s.start >= 4]
+            everything = [_segments(item.text, s) for s in everything]
+        if self.rounds > 1:
+            return merge_spans(everything)
+        if item.place is Place.SPEAKER and _is_personal(item.text):
+            everything.append(Span(0, len(item.text), "PERSON", "name field"))
+        everything += _promised(item)
+        literal = variants(self._names.kinds() | {kind for kind, _ in self._values})
+        everything += [Span(m.start(), m.end(), "LITERAL", "literal", 0.0) for m in literal.finditer(item.text)]
+        return merge_spans(everything)
+
+    def _is_public(self, text: str, span: Span) -> bool:
+        return span.rule == "names" and " ".join(text.casefold().split()) in self._public
+
+    def _kept_whole(self, item: Seen, spans: list[Span]) -> list[Span]:
+        """In later rounds: spans widened to whole placeholders, and those dropped that lie inside one."""
+        originals = self._names.originals()
+        if self.rounds == 1 or not originals:
+            return spans
+        own = [(m.start(), m.end()) for m in variants(kinds_of(originals)).finditer(item.text)]
+        result = []
+        for span in spans:
+            touched = [(a, b) for a, b in own if a < span.end and span.start < b]
+            uncovered = set(range(span.start, span.end)) - {i for a, b in touched for i in range(a, b)}
+            if any(item.text[i].isalnum() for i in uncovered):
+                start = min([span.start, *(a for a, _ in touched)])
+                end = max([span.end, *(b for _, b in touched)])
+                result.append(Span(start, end, span.kind, span.rule, span.score))
+        return merge_spans(result)
+
+    def _replaced(self, item: Seen, spans: list[Span]) -> str:
+        pieces, done = [], 0
+        for span in spans:
+            name = self._hide(span, self._original(item.text[span.start : span.end]))
+            bare = item.place in (Place.NAME, Place.SPEAKER)
+            pieces += [item.text[done : span.start], name if bare else bracketed(name)]
+            done = span.end
+        return "".join([*pieces, item.text[done:]])
+
+    def _original(self, text: str) -> str:
+        """What the text stood for before the first round, so that restoring needs one pass."""
+        if self.rounds == 1:
+            return text
+        originals = self._names.originals()
+        return replace_all(variants(kinds_of(originals)), text, originals) if originals else text
+
+    def _hide(self, span: Span, original: str) -> str:
+        name = self._names.name_for(span.kind, original)
+        self.counts[name] += 1
+        self.rules.setdefault(name, span.rule)
+        self._kinds.add(span.kind)
+        return name
+
+
+def _is_personal(name: str) -> bool:
+    return name.strip().lower() not in _GENERIC_SPEAKERS
+
+
+def _promised(item: Seen) -> list[Span]:
+    """The whole text of a field whose name promises private data: `{"customer_name": "Ada Lovelace"}`."""
+    text = item.text
+    if item.hint is None or not 2 <= len(text.strip()) <= 120 or "\n" in text:
+        return []
+    digits = sum(c.isdigit() for c in text)
+    fits = {
+        "EMAIL": "@" in text,
+        "PHONE": digits >= 6,
+        "ADDRESS": any(c.isalpha() for c in text) or digits >= 4,
+        "PLACE": any(c.isalpha() for c in text) and len(text) <= 60,
+        "PERSON": bool(_PERSON_LIKE.fullmatch(text.strip())),
+    }
+    return [Span(0, len(text), item.hint, "field name", 0.4)] if fits.get(item.hint) else []
+
+
+def _segments(text: str, span: Span) -> Span:
+    """The span widened to whole runs of letters and digits, so that a bare placeholder can be told from its neighbours."""
+    start, end = span.start, span.end
+    while start > 0 and _SEGMENT.match(text[start - 1]) and _SEGMENT.match(text[start]):
+        start -= 1
+    while end < len(text) and _SEGMENT.match(text[end]) and _SEGMENT.match(text[end - 1]):
+        end += 1
+    return Span(start, end, span.kind, span.rule, span.score)
+
+
+def _share(span: Span, group: list[int], seen: Sequence[Seen], spans: list[list[Span]]) -> None:
+    """Give each part its piece of a span that was found only when the parts were joined."""
+    offset, pieces = 0, []
+    for number in group:
+        length = len(seen[number].text)
+        start, end = max(span.start - offset, 0), min(span.end - offset, length)
+        if start < end:
+            pieces.append((number, Span(start, end, span.kind, span.rule, span.score)))
+        offset += length
+    if len(pieces) > 1:
+        for number, piece in pieces:
+            spans[number].append(piece)

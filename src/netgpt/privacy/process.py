@@ -1,0 +1,215 @@
+"""The detector in a supervised child process: it can hang, die or be killed, and nothing private leaves.
+
+One request is in work at a time; others wait, a bounded number of them and for a bounded time. A request that takes
+too long kills the child. While the child is down `detect` raises at once; it is restarted in the background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from netgpt.errors import DetectorError
+from netgpt.types import Span
+
+__all__ = ["DetectorProcess"]
+
+_LONGEST_LINE = 256 * 1024 * 1024
+"""Bytes of one reply; a request is bounded by `privacy.max_chars` long before this."""
+_BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+_CALM_S = 30.0
+"""A child that lived this long starts the back-off afresh when it dies."""
+
+
+class DetectorProcess:
+    """A `Detector` that runs `netgpt.privacy.worker` and outlives its faults."""
+
+    def __init__(
+        self,
+        *,
+        names: bool = True,
+        timeout_s: float = 5.0,
+        start_timeout_s: float = 60.0,
+        max_waiting: int = 64,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        """`timeout_s`: longest work on one call, and longest wait for one's turn. `command` replaces the child."""
+        self._command = list(command) if command else [sys.executable, "-m", "netgpt.privacy.worker"]
+        if not command and not names:
+            self._command.append("--no-names")
+        self._timeout_s = timeout_s
+        self._start_timeout_s = start_timeout_s
+        self._max_waiting = max_waiting
+        self._waiting = 0
+        self._turn = asyncio.Lock()
+        self._ids = itertools.count(1)
+        self._child: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._closing = False
+        self._detail = "not started"
+        self.restarts = 0
+        """How often the child was started again."""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child that is ready, or None."""
+        return self._child.pid if self._child is not None else None
+
+    def health(self) -> tuple[bool, str]:
+        return self._child is not None, self._detail
+
+    async def start(self) -> None:
+        """Start the child and wait until its model is loaded. Raises DetectorError when it does not come up."""
+        if self._keeper is not None:
+            return
+        self._closing = False
+        child = await self._spawn()
+        self._keeper = asyncio.create_task(self._keep(child), name="netgpt-detector")
+
+    async def close(self) -> None:
+        """End the child and the supervision."""
+        self._closing = True
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+        self._child, self._detail = None, "closed"
+
+    async def detect(
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+    ) -> list[list[Span]]:
+        """As `Detector.detect`. Raises DetectorError at once when the child is down or too many wait."""
+        if self._child is None:
+            raise DetectorError(f"the detector is not running ({self._detail}); nothing was sent", retry_after=1.0)
+        if self._waiting >= self._max_waiting:
+            raise DetectorError("too many requests wait for the detector; nothing was sent", retry_after=1.0)
+        self._waiting += 1
+        try:
+            await asyncio.wait_for(self._turn.acquire(), self._timeout_s)
+        except TimeoutError:
+            raise DetectorError("the detector is busy with other texts; nothing was sent", retry_after=1.0) from None
+        finally:
+            self._waiting -= 1
+        try:
+            return await self._ask({"texts": list(texts), "values": [list(v) for v in values], "names": names})
+        finally:
+            self._turn.release()
+
+    async def _ask(self, request: dict[str, Any]) -> list[list[Span]]:
+        child = self._child
+        if child is None:
+            raise DetectorError(f"the detector is not running ({self._detail}); nothing was sent", retry_after=1.0)
+        request["id"] = next(self._ids)
+        try:
+            reply = await asyncio.wait_for(_exchange(child, request), self._timeout_s)
+        except TimeoutError:
+            self._drop(child, "took too long and was ended")
+            raise DetectorError(
+                f"the detector took longer than {self._timeout_s:g} s (privacy.timeout_s); nothing was sent"
+            ) from None
+        except (OSError, ValueError, EOFError, asyncio.LimitOverrunError):
+            self._drop(child, "ended unexpectedly")
+            raise DetectorError("the detector ended while it was at work; nothing was sent") from None
+        return _spans(reply, len(request["texts"]))
+
+    def _drop(self, child: asyncio.subprocess.Process, why: str) -> None:
+        """Kill the child; its keeper starts another."""
+        if self._child is child:
+            self._child, self._detail = None, why
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,  # a library's complaint could quote the text
+                limit=_LONGEST_LINE,
+            )
+        except OSError as error:
+            raise DetectorError(f"the detector cannot be started: {error.strerror}") from None
+        try:
+            line = await asyncio.wait_for(_stdout(child).readline(), self._start_timeout_s)
+            told = json.loads(line) if line else {}
+        except BaseException as error:
+            await _end(child)
+            if isinstance(error, TimeoutError | ValueError):
+                raise DetectorError(f"the detector was not ready within {self._start_timeout_s:g} s") from None
+            raise
+        if told.get("ready") is not True:
+            await _end(child)
+            raise DetectorError(f"the detector did not start: {told.get('error', 'it ended at once')}")
+        self._child, self._detail = child, "ready"
+        return child
+
+    async def _keep(self, child: asyncio.subprocess.Process | None) -> None:
+        """Wait for the child's end and start the next, later and later while it keeps dying."""
+        failures = 0
+        try:
+            while True:
+                if child is not None:
+                    began = time.monotonic()
+                    await child.wait()
+                    self._drop(child, "ended unexpectedly; starting again")
+                    failures = 0 if time.monotonic() - began > _CALM_S else failures
+                await asyncio.sleep(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
+                failures += 1
+                child = await self._respawn()
+        finally:
+            if child is not None:
+                await _end(child)
+
+    async def _respawn(self) -> asyncio.subprocess.Process | None:
+        try:
+            child = await self._spawn()
+        except DetectorError as error:
+            self._detail = error.message
+            return None
+        self.restarts += 1
+        return child
+
+
+async def _exchange(child: asyncio.subprocess.Process, request: dict[str, Any]) -> dict[str, Any]:
+    """Write the request, read its reply; replies to calls that were given up are skipped."""
+    assert child.stdin is not None
+    child.stdin.write(json.dumps(request).encode() + b"\n")
+    await child.stdin.drain()
+    while line := await _stdout(child).readline():
+        reply = json.loads(line)
+        if isinstance(reply, dict) and reply.get("id") == request["id"]:
+            return reply
+    raise EOFError
+
+
+def _spans(reply: dict[str, Any], count: int) -> list[list[Span]]:
+    if "error" in reply:
+        raise DetectorError(f"the detector failed ({reply['error']}); nothing was sent")
+    try:
+        spans = [[Span(*span) for span in of_text] for of_text in reply["spans"]]
+    except (KeyError, TypeError):
+        raise DetectorError("the detector gave a malformed reply; nothing was sent") from None
+    if len(spans) != count:
+        raise DetectorError("the detector did not answer for every text; nothing was sent")
+    return spans
+
+
+def _stdout(child: asyncio.subprocess.Process) -> asyncio.StreamReader:
+    assert child.stdout is not None
+    return child.stdout
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+    with contextlib.suppress(asyncio.CancelledError):
+        await child.wait()

@@ -1,0 +1,312 @@
+"""Every string and number of an outbound body, each with its place, in a fixed order.
+
+The walk rebuilds the body with whatever `see` returns. Nothing is skipped for being unknown: only words of the
+protocol itself, checked against fixed sets at known paths, are not seen. JSON inside strings is opened and walked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from netgpt.errors import NotDisclosable
+from netgpt.privacy.protocol import (
+    CONSTANTS,
+    LIST_OF_NAMES,
+    MEDIA_PARTS,
+    PARAMETERS,
+    SCHEMA_OF_SCHEMAS,
+    SCHEMA_TYPES,
+    SCHEMA_WORDS,
+    USER_FIELDS,
+    WORDS,
+    field_hint,
+)
+
+__all__ = ["DROP", "Place", "Seen", "Walk"]
+
+_DEEPEST = 60
+_DATA_URI = re.compile(r"data:[\w.+/\-]{0,80}(?:;[\w.=\-]{1,60}){0,4};base64,[A-Za-z0-9+/=_\-\s%]*")
+_DATA_IN_TEXT = re.compile(r"data:[\w.+/\-]{0,80}(?:;[\w.=\-]{1,60}){0,4};base64,[A-Za-z0-9+/]{64}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*={0,2}\s*")
+
+DROP = object()
+"""Returned by `see`: leave this field out."""
+
+
+class Place(Enum):
+    """What kind of position a string or number stands at."""
+
+    PROSE = "prose"
+    NAME = "name"
+    """An identifier of the caller's: tool and function names, ids, keys of objects."""
+    SPEAKER = "speaker"
+    """The `name` of a message's author."""
+    USER = "user"
+    MODEL = "model"
+    NUMBER = "number"
+    PARAMETER = "parameter"
+    """A number that steers the model; it is left out rather than replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One string or number (as text) of the body."""
+
+    text: str
+    place: Place
+    hint: str | None = None
+    """The kind that the field's name promises: `{"phone": ...}` -> PHONE."""
+
+
+See = Callable[[Seen], Any]
+
+
+class Walk:
+    """One walk over one body. `groups` lists the numbers of the text parts that a reader would join."""
+
+    def __init__(self, see: See, *, media: str = "keep") -> None:
+        self._see = see
+        self._media = media
+        self._count = 0
+        self.groups: list[list[int]] = []
+
+    def body(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The body rebuilt. Raises NotDisclosable: media that must stay, or nesting beyond reason."""
+        result: dict[str, Any] = {}
+        for key, value in body.items():
+            name = key if key in WORDS else self._name(key)
+            new = self._field(key, value)
+            if new is not DROP:
+                result[name] = new
+        return result
+
+    def _field(self, key: str, value: Any) -> Any:
+        if key == "messages" and isinstance(value, list):
+            return [self._message(item) for item in value]
+        if key in ("tools", "functions") and isinstance(value, list):
+            return [self._tool(item, 0) for item in value]
+        if key == "model" and isinstance(value, str):
+            return self._visit(value, Place.MODEL)
+        if key in USER_FIELDS and value is not None:
+            return self._visit(str(value), Place.USER)
+        if key in PARAMETERS and _is_number(value):
+            return self._visit(json.dumps(value), Place.PARAMETER, value)
+        if key in ("tool_choice", "function_call", "response_format"):
+            return self._tool(value, 0)
+        return self._constant(key, value) if key in CONSTANTS else self._free(value, 0)
+
+    def _message(self, message: Any) -> Any:
+        if not isinstance(message, dict):
+            return self._free(message, 0)
+        result: dict[str, Any] = {}
+        spoken = message.get("role") not in ("tool", "function")
+        for key, value in message.items():
+            name = key if key in WORDS else self._name(key)
+            if key == "content" and isinstance(value, list):
+                result[name] = self._parts(value)
+            elif key == "name" and isinstance(value, str):
+                result[name] = self._visit(value, Place.SPEAKER if spoken else Place.NAME)
+            elif key in ("tool_call_id", "tool_calls", "function_call", "audio"):
+                result[name] = self._call(value, 0)
+            elif key in CONSTANTS:
+                result[name] = self._constant(key, value)
+            else:
+                result[name] = self._free(value, 0)
+        return result
+
+    def _parts(self, parts: list[Any]) -> list[Any]:
+        group: list[int] = []
+        result = []
+        for part in parts:
+            if isinstance(part, dict) and part.get("type") in MEDIA_PARTS:
+                result.append(self._media_part(part))
+                continue
+            text = part.get("text") if isinstance(part, dict) else part
+            if isinstance(text, str) and _opened(text) is None:
+                place = self._count + sum(1 for k in part if k not in WORDS) if isinstance(part, dict) else self._count
+                group.append(place)
+            result.append(self._part(part))
+        if len(group) > 1:
+            self.groups.append(group)
+        return result
+
+    def _part(self, part: Any) -> Any:
+        """A part that is not media. Its text is seen right after its unknown keys."""
+        if not isinstance(part, dict):
+            return self._free(part, 1)
+        names = {key: key if key in WORDS else self._name(key) for key in part}
+        values = {"text": self._free(part["text"], 1)} if "text" in part else {}
+        for key, value in part.items():
+            if key != "text":
+                values[key] = self._constant(key, value) if key in CONSTANTS else self._free(value, 1)
+        return {names[key]: values[key] for key in part}
+
+    def _media_part(self, part: dict[str, Any]) -> Any:
+        if self._media != "send":
+            raise NotDisclosable(
+                "images, audio and files cannot be checked, so they stay on the box; set privacy.media to send them",
+                param="messages",
+            )
+        return self._constant_tree(part, 1)
+
+    def _constant_tree(self, value: Any, depth: int) -> Any:
+        """A media part: encoded data passes, all else (file names, URLs) is walked."""
+        if isinstance(value, dict):
+            return {
+                (key if key in WORDS else self._name(key)): self._blob(key, item, depth) for key, item in value.items()
+            }
+        return self._free(value, depth)
+
+    def _blob(self, key: str, value: Any, depth: int) -> Any:
+        if isinstance(value, dict):
+            return self._constant_tree(value, self._deeper(depth))
+        if isinstance(value, str) and key in ("url", "image_url", "file_data", "data") and _is_data(key, value):
+            return value
+        return self._constant(key, value) if key in CONSTANTS else self._free(value, depth)
+
+    def _call(self, value: Any, depth: int) -> Any:
+        """Tool calls of the history: names and ids are identifiers, arguments are JSON in a string."""
+        if isinstance(value, list):
+            return [self._call(item, self._deeper(depth)) for item in value]
+        if isinstance(value, str):
+            return self._name(value)
+        if not isinstance(value, dict):
+            return self._free(value, depth)
+        result: dict[str, Any] = {}
+        for key, item in value.items():
+            name = key if key in WORDS else self._name(key)
+            if key in ("function", "custom", "id", "name") and isinstance(item, dict | str):
+                result[name] = self._call(item, self._deeper(depth))
+            else:
+                result[name] = self._constant(key, item) if key in CONSTANTS else self._free(item, depth)
+        return result
+
+    def _tool(self, value: Any, depth: int) -> Any:
+        """Tool definitions, tool choices, response formats."""
+        if isinstance(value, list):
+            return [self._tool(item, self._deeper(depth)) for item in value]
+        if isinstance(value, str):
+            return value if value in CONSTANTS["tool_choice"] else self._name(value)
+        if not isinstance(value, dict):
+            return self._free(value, depth)
+        result: dict[str, Any] = {}
+        for key, item in value.items():
+            name = key if key in WORDS else self._name(key)
+            if key in ("parameters", "schema", "input_schema"):
+                result[name] = self._schema(item, self._deeper(depth))
+            elif key in ("function", "custom", "json_schema", "allowed_tools", "tools"):
+                result[name] = self._tool(item, self._deeper(depth))
+            elif key == "name" and isinstance(item, str):
+                result[name] = self._name(item)
+            else:
+                result[name] = self._constant(key, item) if key in CONSTANTS else self._free(item, depth)
+        return result
+
+    def _schema(self, value: Any, depth: int) -> Any:
+        """A JSON schema: its keywords stay, names of properties are identifiers, the rest is walked."""
+        if isinstance(value, list):
+            return [self._schema(item, self._deeper(depth)) for item in value]
+        if not isinstance(value, dict):
+            return self._free(value, depth)
+        result: dict[str, Any] = {}
+        for key, item in value.items():
+            name = key if key in SCHEMA_WORDS else self._name(key)
+            if key == "type":
+                result[name] = self._allowed(item, SCHEMA_TYPES)
+            elif key in SCHEMA_OF_SCHEMAS and isinstance(item, dict):
+                result[name] = {self._name(k): self._schema(v, self._deeper(depth)) for k, v in item.items()}
+            elif key in LIST_OF_NAMES and isinstance(item, list):
+                result[name] = [self._name(one) if isinstance(one, str) else self._free(one, depth) for one in item]
+            elif key in ("items", "anyOf", "oneOf", "allOf", "not", "additionalProperties", "prefixItems"):
+                result[name] = self._schema(item, self._deeper(depth))
+            else:
+                result[name] = self._free(item, depth)
+        return result
+
+    def _free(self, value: Any, depth: int, hint: str | None = None) -> Any:
+        """Anything else: all strings are prose, all keys identifiers, all numbers looked at."""
+        if isinstance(value, str):
+            return self._prose(value, depth, hint)
+        if isinstance(value, dict):
+            deeper = self._deeper(depth)
+            return {self._name(key): self._free(item, deeper, field_hint(key)) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            deeper = self._deeper(depth)
+            return [self._free(item, deeper, hint) for item in value]
+        if _is_number(value):
+            return self._visit(json.dumps(value), Place.NUMBER, value, hint)
+        if value is None or isinstance(value, bool):
+            return value
+        raise NotDisclosable("the request holds something that is not JSON; nothing was sent")
+
+    def _prose(self, text: str, depth: int, hint: str | None) -> Any:
+        if self._media != "send" and _DATA_IN_TEXT.search(text):
+            raise NotDisclosable(
+                "encoded data inside a text cannot be checked, so it stays on the box; set privacy.media to send it",
+                param="messages",
+            )
+        opened = _opened(text)
+        if opened is None:
+            return self._visit(text, Place.PROSE, hint=hint)
+        walked = self._free(opened, self._deeper(depth))
+        return text if walked == opened else json.dumps(walked, ensure_ascii=False)
+
+    def _constant(self, key: str, value: Any) -> Any:
+        return self._allowed(value, CONSTANTS[key])
+
+    def _allowed(self, value: Any, words: Iterable[str]) -> Any:
+        if isinstance(value, str) and value in words:
+            return value
+        if isinstance(value, list):
+            return [self._allowed(item, words) for item in value]
+        return self._free(value, 1)
+
+    def _name(self, text: Any) -> Any:
+        return self._visit(str(text), Place.NAME)
+
+    def _visit(self, text: str, place: Place, value: Any = None, hint: str | None = None) -> Any:
+        self._count += 1
+        new = self._see(Seen(text, place, hint))
+        return value if value is not None and new == text else new
+
+    def _deeper(self, depth: int) -> int:
+        if depth >= _DEEPEST:
+            raise NotDisclosable(f"the request is nested deeper than {_DEEPEST} levels; nothing was sent")
+        return depth + 1
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_data(key: str, value: str) -> bool:
+    if value.startswith("data:"):
+        return _DATA_URI.fullmatch(value) is not None
+    return key in ("data", "file_data") and len(value) > 100 and _BASE64.fullmatch(value) is not None
+
+
+def _opened(text: str) -> Any:
+    """The JSON object or array that the string holds, or None. One with doubled keys is text: a key would be lost."""
+    if not text.lstrip()[:1] in ("{", "["):
+        return None
+    try:
+        value = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return value if value else None
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("doubled key")
+    return result
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(word)

@@ -1,0 +1,56 @@
+"""The detector's child process: one JSON line in, one JSON line out. Ends when its input closes.
+
+Line in: `{"id", "texts", "values", "names"}`; out: `{"id", "spans": [[[start, end, kind, rule, score], ...], ...]}` or
+`{"id", "error"}` with the error's class only. Texts are in no log, no argument and no file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any, BinaryIO
+
+from netgpt.privacy.detect import Finder
+
+__all__ = ["main", "serve"]
+
+
+def serve(finder: Finder, requests: BinaryIO, replies: BinaryIO) -> None:
+    """Answer line by line until `requests` ends."""
+    for line in requests:
+        replies.write(json.dumps(_answer(finder, line)).encode() + b"\n")
+        replies.flush()
+
+
+def _answer(finder: Finder, line: bytes) -> dict[str, Any]:
+    request: dict[str, Any] = {}
+    try:
+        request = json.loads(line)
+        values = [(kind, value) for kind, value in request["values"]]
+        found = finder.find(request["texts"], values, request["names"])
+    except Exception as error:  # noqa: BLE001 - the border: the parent turns this into a DetectorError
+        return {"id": request.get("id"), "error": type(error).__name__}
+    spans = [[[s.start, s.end, s.kind, s.rule, s.score] for s in of_text] for of_text in found]
+    return {"id": request["id"], "spans": spans}
+
+
+def main() -> None:
+    """Load, say `{"ready": true}`, serve. `--no-names` leaves the language model out."""
+    logging.disable(logging.CRITICAL)  # libraries may log the text that they choke on
+    replies = sys.stdout.buffer
+    sys.stdout = sys.stderr  # what a library prints must not garble the replies
+    finder = Finder(names="--no-names" not in sys.argv[1:])
+    try:
+        finder.load()
+    except Exception as error:  # noqa: BLE001 - told to the parent, which raises
+        replies.write(json.dumps({"ready": False, "error": str(error)}).encode() + b"\n")
+        replies.flush()
+        raise SystemExit(1) from None
+    replies.write(b'{"ready": true}\n')
+    replies.flush()
+    serve(finder, sys.stdin.buffer, replies)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The rules that decide between edge and cloud. Pure: a situation in, a decision with its reason out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netgpt.errors import ModelUnavailable
+from netgpt.routing.features import Features
+from netgpt.settings import Routing
+from netgpt.types import Decision
+
+__all__ = ["Situation", "decide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that the rules may look at."""
+
+    asked: str
+    """"auto", "edge" or "cloud": what the caller asked for."""
+    features: Features
+    edge_ok: bool
+    edge_detail: str
+    cloud_ok: bool
+    """A cloud is configured and its breaker lets calls through."""
+    cloud_detail: str
+    may_leave: bool
+    """The vault made an `Outbound`."""
+    kept_because: str | None
+    sensitive: tuple[str, ...] = ()
+    """Kinds found that the owner calls sensitive."""
+    personal_facts: bool = False
+    """The request was completed with facts that may not leave."""
+    edge_context_tokens: int = 4096
+
+
+def decide(situation: Situation, rules: Routing) -> Decision:
+    """Choose a route. Raises ModelUnavailable when neither side can answer; the message says why for both."""
+    can_cloud = situation.cloud_ok and situation.may_leave
+    if situation.asked == "edge":
+        if not situation.edge_ok:
+            raise ModelUnavailable(
+                f"netgpt/edge was asked for and the edge model is not ready: {situation.edge_detail}", retry_after=2
+            )
+        return Decision("edge", "the caller asked for the edge", "asked")
+    if not situation.edge_ok and not can_cloud:
+        raise ModelUnavailable(
+            f"nobody can answer now. Edge: {situation.edge_detail}. Cloud: {_why_no_cloud(situation)}.", retry_after=2
+        )
+    if not can_cloud:
+        return Decision("edge", f"the box answers: {_why_no_cloud(situation)}", _no_cloud_rule(situation))
+    if situation.asked == "cloud":
+        return Decision("cloud", "the caller asked for the cloud", "asked", _other("edge", situation.edge_ok))
+    if not situation.edge_ok:
+        return Decision("cloud", f"the edge model is not ready: {situation.edge_detail}", "edge-down")
+    return _by_content(situation, rules)
+
+
+def _by_content(situation: Situation, rules: Routing) -> Decision:
+    """Both sides can answer: label of the content first, then what the small model cannot do, then length."""
+    features = situation.features
+    if situation.sensitive:
+        kinds = ", ".join(sorted(situation.sensitive))
+        return Decision("edge", f"it holds sensitive content ({kinds}), which stays on the box", "sensitive")
+    if situation.personal_facts and rules.edge_when_personal and not features.tools:
+        return Decision("edge", "it was completed with personal facts, which stay on the box", "personal", "cloud")
+    # Four characters a token is the usual rule of thumb; a quarter of the context is left for the answer.
+    if features.characters / 4 > situation.edge_context_tokens * 0.75:
+        return Decision("cloud", "the conversation is longer than the edge model's context", "context")
+    if features.media:
+        return Decision("cloud", "it holds media, which the edge model may not read", "media", "edge")
+    if features.structured:
+        return Decision("edge", "an answer by schema: the edge model writes it under a grammar", "schema", "cloud")
+    if because := features.hard_because:
+        return Decision("cloud", f"a larger model will do better: {because}", "kind", "edge")
+    if features.words > rules.max_edge_words:
+        return Decision(
+            "cloud",
+            f"{features.words} words are more than the {rules.max_edge_words} kept on the box",
+            "length",
+            "edge",
+        )
+    return Decision("edge", "a short everyday request: the edge model will do", "short", "cloud")
+
+
+def _why_no_cloud(situation: Situation) -> str:
+    if not situation.cloud_ok:
+        return situation.cloud_detail
+    return situation.kept_because or "nothing may leave"
+
+
+def _no_cloud_rule(situation: Situation) -> str:
+    return "kept" if situation.cloud_ok else "cloud-down"
+
+
+def _other(route: str, ok: bool) -> str | None:
+    return route if ok else None

@@ -1,0 +1,168 @@
+"""The sections of the settings: every name, its default, its bounds, and what it means. Read by `settings.py`."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+__all__ = [
+    "DEFAULT_STAGES",
+    "Cloud",
+    "Completion",
+    "Edge",
+    "Privacy",
+    "Routing",
+    "Server",
+    "Site",
+    "Store",
+    "Workflow",
+]
+
+DEFAULT_STAGES = (
+    "identify",
+    "recall",
+    "complete",
+    "desensitize",
+    "route",
+    "generate",
+    "restore",
+    "record",
+)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Server(Section):
+    """The HTTP door."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only when keys exist.")
+    port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    max_body_bytes: int = Field(4_000_000, ge=1_000, description="Largest request body accepted.")
+    max_concurrency: int = Field(64, ge=1, description="Requests in work at once; more are told to wait (429).")
+    deadline_s: float = Field(300.0, gt=0, description="No request lives longer than this, in seconds.")
+
+
+class Edge(Section):
+    """The model on the box."""
+
+    base_url: str | None = Field(
+        None, description="An OpenAI-compatible server (Ollama, vLLM) to use instead of the built-in engine."
+    )
+    api_key: SecretStr | None = Field(None, description="Key of that server.")
+    model: str = Field(
+        "smollm2-135m", description="Catalogue name or path of a GGUF file; with base_url, the server's model name."
+    )
+    context_tokens: int = Field(4096, ge=256, description="Context per slot of the built-in engine, in tokens.")
+    slots: int = Field(4, ge=1, le=64, description="Answers that the engine generates at once.")
+    threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: one per physical core.")
+    max_tokens: int = Field(512, ge=1, description="Longest answer of the edge when the request names none.")
+    timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte before the edge counts as stalled.")
+
+
+class Cloud(Section):
+    """The model elsewhere: any OpenAI-compatible endpoint. No `base_url`: the box answers alone."""
+
+    base_url: str | None = Field(None, description='Such as "https://cloud.example/v1".')
+    api_key: SecretStr | None = Field(None, description="Sent as the bearer; never logged.")
+    model: str = Field("gpt-4o-mini", description="Model name sent to the cloud.")
+    timeout_s: float = Field(
+        30.0, gt=0, alias="timeout", description="Seconds without a byte before the cloud counts as stalled."
+    )
+    connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to open a connection.")
+    retries: int = Field(2, ge=0, le=10, description="Tries after the first, only before any byte of the answer.")
+    max_connections: int = Field(100, ge=1, description="Size of the connection pool.")
+    breaker_failures: int = Field(5, ge=1, description="Failures in a row that open the circuit breaker.")
+    breaker_reset_s: float = Field(15.0, gt=0, description="Seconds before an open breaker lets one try through.")
+    price_prompt: float = Field(0.0, ge=0, description="Money per million prompt tokens.")
+    price_completion: float = Field(0.0, ge=0, description="Money per million completion tokens.")
+    trusted: bool = Field(
+        False, description="The owner runs this server: texts go there unmasked. Off unless you are sure."
+    )
+    stand_in: bool = Field(False, description="Label the answers as those of a stand-in (the demo sets this).")
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Site(Section):
+    """Where the box stands. Coordinates stay on the box; only names are ever written into prompts."""
+
+    name: str | None = Field(None, description='Such as "Grand Arcade, Cambridge".')
+    latitude: float | None = Field(None, ge=-90, le=90, description="Degrees, WGS 84.")
+    longitude: float | None = Field(None, ge=-180, le=180, description="Degrees, WGS 84.")
+    radius_m: float = Field(500.0, gt=0, description="How far the site reaches, in metres.")
+    district: str | None = Field(None, description="Civic names, coarser and coarser.")
+    city: str | None = None
+    region: str | None = None
+    country: str | None = None
+    time_zone: str = Field("UTC", description='IANA name, such as "Europe/London".')
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            near = difflib.get_close_matches(value, available_timezones(), 1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            raise ValueError(f'unknown time zone "{value}"{hint}') from None
+        return value
+
+
+class Completion(Section):
+    """How terse prompts are completed."""
+
+    mode: Literal["select", "rewrite", "off"] = Field("select", description="Default; a request may say otherwise.")
+    max_facts: int = Field(3, ge=1, le=16, description="At most this many facts are added.")
+    timeout_s: float = Field(3.0, gt=0, description="Past this the request goes on uncompleted.")
+
+
+class Privacy(Section):
+    """What is hidden before anything leaves."""
+
+    names: bool = Field(True, description="Find names, places and organisations with the small NER model.")
+    timeout_s: float = Field(5.0, gt=0, description="A detector that takes longer has failed: nothing leaves.")
+    max_chars: int = Field(400_000, ge=1_000, description="Longer requests are not analysed, so they stay here.")
+    media: Literal["keep", "send"] = Field(
+        "keep", description='Images, audio and files cannot be checked: "keep" them on the box or "send" them.'
+    )
+    sensitive_kinds: tuple[str, ...] = Field(
+        ("API_KEY", "CARD", "IBAN", "CRYPTO", "NATIONAL_ID"),
+        description="A request with one of these is answered on the box.",
+    )
+
+
+class Routing(Section):
+    """Rules for `model: "netgpt"`."""
+
+    max_edge_words: int = Field(40, ge=1, description="Longer requests go to the cloud when there is one.")
+    edge_when_personal: bool = Field(
+        True, description="A request completed with personal facts is answered on the box, where they may be used."
+    )
+
+
+class Store(Section):
+    """What is kept, and how long."""
+
+    keep_exchanges_days: float = Field(30.0, gt=0, description="Exchanges older than this are deleted.")
+    keep_maps_days: float = Field(30.0, gt=0, description="Pseudonym maps of conversations idle for this long.")
+    keep_text: bool = Field(True, description="Keep the texts of exchanges (encrypted); false keeps figures only.")
+    min_free_bytes: int = Field(50_000_000, ge=0, description="Less free disk than this is reported and refused.")
+
+
+class Workflow(Section):
+    """The line itself."""
+
+    stages: tuple[str, ...] = Field(DEFAULT_STAGES, description="The stages, in order.")
+
+    @field_validator("stages")
+    @classmethod
+    def _known_stages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in DEFAULT_STAGES:
+                raise ValueError(f'no stage "{name}"; the stages are {", ".join(DEFAULT_STAGES)}')
+        return value

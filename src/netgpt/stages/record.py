@@ -1,0 +1,176 @@
+"""record: what happened, committed before the end of the answer is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, cast
+
+import orjson
+
+from netgpt.errors import NetGPTError, StoreError
+from netgpt.exchange import Exchange
+from netgpt.models.answers import join_chunks
+from netgpt.settings import Cloud
+from netgpt.store.rows import ExchangeRow
+from netgpt.store.store import Store
+from netgpt.types import Chunk, Decision, Fact
+
+__all__ = ["Record", "row_of"]
+
+log = logging.getLogger(__name__)
+
+Observe = Callable[[Exchange], None]
+
+
+class Record:
+    """Passes the answer through, holds back its last chunk until the row is committed, then lets it go.
+
+    So an answer whose end the caller has seen is in the database, even after `kill -9`. A call that fails or is hung
+    up is recorded too.
+    """
+
+    name = "record"
+    reads = frozenset({"person", "restored"})
+    writes = frozenset({"chunks"})
+
+    def __init__(self, store: Store, cloud: Cloud, *, keep_text: bool, observe: Observe = lambda _e: None) -> None:
+        self.store, self.cloud, self.keep_text, self.observe = store, cloud, keep_text, observe
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        if exchange.status == "open":
+            exchange.chunks = self._recorded(exchange)
+        else:
+            await self._save_quietly(exchange, [])
+
+    async def _recorded(self, exchange: Exchange) -> AsyncIterator[Chunk]:
+        answer: list[Chunk] = []
+        held: list[Chunk] = []
+        try:
+            async with aclosing(cast(Any, exchange.restored)) as restored:
+                async for chunk in restored:
+                    answer.append(chunk)
+                    if held or _finishes(chunk):
+                        held.append(chunk)
+                    else:
+                        yield chunk
+            exchange.status = "complete"
+            await self._save(exchange, answer)
+        except StoreError as error:
+            exchange.status, exchange.error = "failed", error
+            raise
+        except Exception as error:
+            exchange.status, exchange.error = "failed", error
+            await self._save_quietly(exchange, answer)
+            raise
+        except BaseException:
+            # The caller hung up: nobody waits for the row any more, so it is written behind the scenes.
+            exchange.status = "cancelled"
+            self._save_late(exchange, answer)
+            raise
+        for chunk in held:
+            yield chunk
+
+    async def _save(self, exchange: Exchange, answer: list[Chunk]) -> None:
+        exchange.timings["total"] = round(exchange.elapsed_ms(), 3)
+        try:
+            await self.store.save_exchange(row_of(exchange, answer, self.cloud, keep_text=self.keep_text))
+        finally:
+            self.observe(exchange)
+
+    async def _save_quietly(self, exchange: Exchange, answer: list[Chunk]) -> None:
+        """The caller is about to be told of another failure: a second one must not hide the first."""
+        try:
+            await self._save(exchange, answer)
+        except StoreError as error:
+            log.error("exchange %s could not be recorded: %s", exchange.id, error.message)
+
+    def _save_late(self, exchange: Exchange, answer: list[Chunk]) -> None:
+        task = asyncio.get_running_loop().create_task(self._save_quietly(exchange, answer))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def close(self) -> None:
+        """Wait for the rows of calls that were hung up."""
+        await asyncio.gather(*self._late)
+
+
+def _finishes(chunk: Chunk) -> bool:
+    return any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+
+
+def row_of(exchange: Exchange, answer: list[Chunk], cloud: Cloud, *, keep_text: bool) -> ExchangeRow:
+    """The exchange as it is kept. Texts are under `private`, which the store seals."""
+    decided: Decision | None = getattr_or_none(exchange, "answered_by") or getattr_or_none(exchange, "decision")
+    usage = exchange.usage
+    error = exchange.error
+    person = getattr_or_none(exchange, "person")
+    return ExchangeRow(
+        id=exchange.id,
+        tenant=exchange.caller.tenant,
+        user=person.user if person else "",
+        key_id=exchange.caller.key_id,
+        received=exchange.received,
+        status=exchange.status,
+        model=getattr_or_none(exchange, "model_name") or exchange.request.model,
+        route=decided.route if decided else "none",
+        reason=error.message if isinstance(error, NetGPTError) else decided.reason if decided else "",
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        completion_tokens=usage.completion_tokens if usage else 0,
+        estimated=usage.estimated if usage else False,
+        cost=_cost(exchange, cloud),
+        timings=dict(exchange.timings),
+        private=_private(exchange, answer, decided) if keep_text else None,
+    )
+
+
+def getattr_or_none(exchange: Exchange, name: str) -> Any:
+    """A field, or None when its stage did not get to run (a failed exchange is recorded as far as it came)."""
+    return getattr(exchange, name) if exchange.has(name) else None
+
+
+def _private(exchange: Exchange, answer: list[Chunk], decided: Decision | None) -> dict[str, Any]:
+    sent = getattr_or_none(exchange, "sent")
+    error = exchange.error
+    return {
+        "request": dict(exchange.request.body),
+        "asked_for": exchange.request.model,
+        "facts": [_fact(fact) for fact in getattr_or_none(exchange, "chosen") or ()],
+        "completion": getattr_or_none(exchange, "completion"),
+        "messages": getattr_or_none(exchange, "messages"),
+        "outbound": orjson.loads(sent.content) if sent else None,
+        "outbound_sha256": hashlib.sha256(sent.content).hexdigest() if sent else None,
+        "outbound_rule": sent.rule if sent else None,
+        "kept_because": None if sent else getattr_or_none(exchange, "kept_because"),
+        "hidden": [
+            {"placeholder": h.placeholder, "kind": h.kind, "rule": h.rule, "count": h.count}
+            for h in getattr_or_none(exchange, "hidden") or ()
+        ],
+        "label": getattr_or_none(exchange, "label"),
+        "decision": {"route": decided.route, "rule": decided.rule, "reason": decided.reason} if decided else None,
+        "answer": join_chunks(answer) if answer else None,
+        "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,
+    }
+
+
+def _fact(fact: Fact) -> dict[str, str]:
+    return {
+        "text": fact.text,
+        "kind": fact.kind,
+        "label": fact.label.value,
+        "source": fact.source,
+        "precision": fact.precision,
+    }
+
+
+def _cost(exchange: Exchange, cloud: Cloud) -> float:
+    """Money for what the cloud did; the box's own answers cost nothing here."""
+    answered = getattr_or_none(exchange, "answered_by")
+    if exchange.usage is None or answered is None or answered.route != "cloud":
+        return 0.0
+    tokens = exchange.usage
+    return (tokens.prompt_tokens * cloud.price_prompt + tokens.completion_tokens * cloud.price_completion) / 1e6

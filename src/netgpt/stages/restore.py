@@ -1,0 +1,24 @@
+"""restore: the person's own words back in place of the placeholders, while the answer streams."""
+
+from __future__ import annotations
+
+from netgpt.exchange import Exchange
+from netgpt.privacy.restore import restore_chunks
+from netgpt.privacy.vault import Vault
+
+__all__ = ["Restore"]
+
+
+class Restore:
+    """Wraps the stream of what went out masked; an answer of the edge saw the originals and passes as it is."""
+
+    name = "restore"
+    reads = frozenset({"stream", "answered_by", "vault"})
+    writes = frozenset({"restored"})
+
+    async def __call__(self, exchange: Exchange) -> None:
+        vault = exchange.vault
+        if exchange.answered_by.route == "cloud" and isinstance(vault, Vault):
+            exchange.restored = restore_chunks(vault, exchange.stream)
+        else:
+            exchange.restored = exchange.stream

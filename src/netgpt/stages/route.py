@@ -1,0 +1,65 @@
+"""route: edge or cloud, with the reason."""
+
+from __future__ import annotations
+
+from netgpt.exchange import Exchange
+from netgpt.models.base import ChatModel, Health, RemoteModel
+from netgpt.routing.features import features_of
+from netgpt.routing.policy import Situation, decide
+from netgpt.settings import Routing
+from netgpt.types import Label
+
+__all__ = ["Route", "asked_route"]
+
+
+def asked_route(model: str, edge_names: frozenset[str], cloud_names: frozenset[str]) -> str:
+    """What a model's name asks for: "auto", "edge" or "cloud"."""
+    if model == "netgpt/edge" or model in edge_names:
+        return "edge"
+    if model == "netgpt/cloud" or model in cloud_names:
+        return "cloud"
+    return "auto"
+
+
+class Route:
+    """Collects the situation and lets the rules decide."""
+
+    name = "route"
+    reads = frozenset({"chosen", "outbound", "kept_because", "hidden"})
+    writes = frozenset({"decision"})
+
+    def __init__(
+        self,
+        edge: ChatModel,
+        cloud: RemoteModel | None,
+        rules: Routing,
+        *,
+        edge_names: frozenset[str],
+        cloud_names: frozenset[str],
+        sensitive_kinds: frozenset[str],
+        edge_context_tokens: int,
+    ) -> None:
+        self.edge, self.cloud, self.rules = edge, cloud, rules
+        self.edge_names, self.cloud_names = edge_names, cloud_names
+        self.sensitive_kinds = sensitive_kinds
+        self.edge_context_tokens = edge_context_tokens
+
+    async def __call__(self, exchange: Exchange) -> None:
+        edge = self.edge.health()
+        cloud = self.cloud.health() if self.cloud else Health(False, "no cloud is configured")
+        exchange.decision = decide(
+            Situation(
+                asked=asked_route(exchange.request.model, self.edge_names, self.cloud_names),
+                features=features_of(exchange.request.body),
+                edge_ok=edge.ok,
+                edge_detail=edge.detail,
+                cloud_ok=cloud.ok,
+                cloud_detail=cloud.detail,
+                may_leave=exchange.outbound is not None,
+                kept_because=exchange.kept_because,
+                sensitive=tuple(sorted({h.kind for h in exchange.hidden} & self.sensitive_kinds)),
+                personal_facts=any(fact.label is not Label.PUBLIC for fact in exchange.chosen),
+                edge_context_tokens=self.edge_context_tokens,
+            ),
+            self.rules,
+        )

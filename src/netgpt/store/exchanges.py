@@ -1,0 +1,67 @@
+"""The rows of finished exchanges."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, and_, delete, insert, or_, select
+
+from netgpt.errors import NotFound
+from netgpt.store.rows import ExchangeRow, values_of
+from netgpt.store.schema import exchanges
+from netgpt.store.seal import Sealer, place_of
+from netgpt.types import Person
+
+__all__ = ["expire", "find", "forget", "page", "save"]
+
+_INSERT = insert(exchanges)  # one statement with parameters: SQLAlchemy compiles it once
+
+
+def save(connection: Connection, sealer: Sealer, row: ExchangeRow) -> None:
+    """Add a row; an id that is there already is refused (StoreError `conflict`), never overwritten."""
+    values = values_of(row)
+    if row.private is not None:
+        values["private"] = sealer.seal(json.dumps(row.private).encode("ascii"), _place(row.id, row.tenant, row.user))
+    connection.execute(_INSERT, values)
+
+
+def find(connection: Connection, sealer: Sealer, id: str) -> ExchangeRow | None:
+    row = connection.execute(select(exchanges).where(exchanges.c.id == id)).one_or_none()
+    return None if row is None else _opened(row, sealer)
+
+
+def page(
+    connection: Connection, sealer: Sealer, person: Person | None, limit: int, before: str | None
+) -> list[ExchangeRow]:
+    """Newest first; `before` is the id of the last row of the page before. Raises NotFound for an unknown id."""
+    query = select(exchanges).order_by(exchanges.c.received.desc(), exchanges.c.id.desc()).limit(limit)
+    if person is not None:
+        query = query.where(exchanges.c.tenant == person.tenant, exchanges.c.user == person.user)
+    if before is not None:
+        last = connection.execute(query.where(exchanges.c.id == before)).one_or_none()
+        if last is None:
+            raise NotFound("no such exchange to list from: start again without `before`", param="before")
+        same_moment = and_(exchanges.c.received == last.received, exchanges.c.id < last.id)
+        query = query.where(or_(exchanges.c.received < last.received, same_moment))
+    return [_opened(row, sealer) for row in connection.execute(query)]
+
+
+def expire(connection: Connection, received_before: datetime) -> int:
+    return connection.execute(delete(exchanges).where(exchanges.c.received < received_before)).rowcount
+
+
+def forget(connection: Connection, person: Person) -> int:
+    mine = and_(exchanges.c.tenant == person.tenant, exchanges.c.user == person.user)
+    return connection.execute(delete(exchanges).where(mine)).rowcount
+
+
+def _opened(row: Row[tuple[object, ...]], sealer: Sealer) -> ExchangeRow:
+    values = row._asdict()
+    if row.private is not None:
+        values["private"] = json.loads(sealer.open(row.private, _place(row.id, row.tenant, row.user)))
+    return ExchangeRow(**values)
+
+
+def _place(id: str, tenant: str, user: str) -> bytes:
+    return place_of("exchanges", id, tenant, user)

@@ -1,0 +1,46 @@
+"""The rows of API keys: hashes, never secrets."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from netgpt.store.rows import KeyRow, values_of
+from netgpt.store.schema import keys
+from netgpt.types import Role
+
+__all__ = ["add", "all_keys", "any_in_force", "by_hash", "revoke"]
+
+
+def add(connection: Connection, row: KeyRow) -> None:
+    connection.execute(insert(keys), values_of(row) | {"role": row.role.value})
+
+
+def by_hash(connection: Connection, hash: str) -> KeyRow | None:
+    """The key with this hash. The index finds it; the comparison in constant time has the last word."""
+    row = connection.execute(select(keys).where(keys.c.hash == hash)).one_or_none()
+    if row is None or not hmac.compare_digest(row.hash.encode(), hash.encode()):
+        return None
+    return _read(row)
+
+
+def all_keys(connection: Connection) -> list[KeyRow]:
+    """Every key, revoked ones too, oldest first."""
+    return [_read(row) for row in connection.execute(select(keys).order_by(keys.c.created, keys.c.id))]
+
+
+def revoke(connection: Connection, id: str, now: datetime) -> bool:
+    """False: no such key, or revoked before."""
+    valid = update(keys).where(keys.c.id == id, keys.c.revoked.is_(None))
+    return connection.execute(valid.values(revoked=now)).rowcount > 0
+
+
+def any_in_force(connection: Connection) -> bool:
+    """Whether a key exists that was not revoked. Expired ones count: a box with keys stays a box with keys."""
+    return connection.execute(select(keys.c.id).where(keys.c.revoked.is_(None)).limit(1)).first() is not None
+
+
+def _read(row: Row[tuple[object, ...]]) -> KeyRow:
+    return KeyRow(**row._asdict() | {"role": Role(row.role)})

@@ -1,0 +1,81 @@
+"""What happens to a database before its first use, and after somebody was forgotten."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+
+from netgpt.errors import StoreError
+from netgpt.store.database import Database, raw
+from netgpt.store.faults import told
+from netgpt.store.files import OpenMark, make_private
+from netgpt.store.migrations import is_current, migrate
+from netgpt.store.schema import marks
+from netgpt.store.seal import Sealer, place_of
+
+__all__ = ["open_database", "scrub"]
+
+_PROOF: Final = "sealed-with"
+_PROOF_PLACE: Final = place_of("marks", _PROOF)
+
+
+def open_database(database: Database, sealer: Sealer) -> OpenMark:
+    """Prepare the file for use and return the mark that says it is open. Raises StoreError."""
+    make_private(database.path)
+    mark = OpenMark(database.path)
+    try:
+        if mark.take():
+            database.check()  # left open by a crash or a kill: cheap for a box's database, and then only
+        database.use_wal()
+        if not is_current(database.reading):
+            migrate(database.writing)
+        prove_key(database, sealer)
+        mark.share()
+    except Exception as error:  # noqa: BLE001 - mapped to StoreError
+        mark.release()
+        database.forget_connections()
+        raise told(error, database.path) from None
+    return mark
+
+
+def prove_key(database: Database, sealer: Sealer) -> None:
+    """Open the value that the first use sealed, so that a wrong key is told at the start. Raises StoreError."""
+    query = select(marks.c.value).where(marks.c.name == _PROOF)
+    with database.reading.connect() as connection:
+        proof = connection.scalar(query)
+    if proof is None:
+        with database.writing.begin() as connection:
+            proof = connection.scalar(query)
+            if proof is None:
+                proof = sealer.seal(_PROOF.encode(), _PROOF_PLACE)
+                connection.execute(insert(marks).values(name=_PROOF, value=proof))
+    try:
+        sealer.open(proof, _PROOF_PLACE)
+    except StoreError:
+        raise StoreError(
+            f"{database.path}: the database was sealed with another key than {sealer.source}. Put the right key file "
+            "back; without it the kept texts cannot be read. To start empty, move the database aside.",
+            code="wrong_key",
+        ) from None
+
+
+def scrub(connection: Connection) -> None:
+    """Rewrite the file without its free pages and empty the log. Outside of any transaction.
+
+    Deleting zeroes the content (`secure_delete`), but copies stay in pages that were split or moved, and in the log.
+    """
+    database, path = raw(connection), connection.engine.url.database
+    try:
+        database.execute("VACUUM")
+        busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        reason = "another program reads the file" if busy else None
+    except sqlite3.Error as error:
+        reason = getattr(error, "sqlite_errorname", type(error).__name__)
+    if reason:
+        raise StoreError(
+            f"{path}: the rows are deleted, but traces may be left in the file ({reason}). Forget once more when the "
+            "disk has room and nothing else uses the file.",
+            code="store_not_scrubbed",
+        )

@@ -1,0 +1,78 @@
+"""The rows as the rest of the house sees them. What is private, or proves who one is, is hidden from `repr`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+from netgpt.types import Person, Role
+
+__all__ = ["ExchangeRow", "KeyRow", "PlaceRow", "values_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRow:
+    """One finished exchange. Times are timezone-aware; `timings` in milliseconds; `cost` in the owner's money."""
+
+    id: str
+    tenant: str
+    user: str = field(repr=False)
+    key_id: str | None
+    """The key that called; None on loopback without keys."""
+    received: datetime
+    status: str
+    model: str
+    route: str
+    reason: str = field(repr=False)
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: bool
+    """Whether the tokens are our estimate because the model did not say."""
+    cost: float
+    timings: dict[str, float]
+    private: dict[str, Any] | None = field(default=None, repr=False)
+    """The texts (JSON values only), sealed at rest; None when only figures are kept."""
+
+    @property
+    def person(self) -> Person:
+        return Person(self.tenant, self.user)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """An API key without its secret: only the hash is ever stored."""
+
+    id: str
+    hash: str = field(repr=False)
+    tenant: str
+    role: Role
+    user: str | None = field(repr=False)
+    """The only person this key may speak for; None: any person of its tenant."""
+    name: str
+    created: datetime
+    expires: datetime | None = None
+    revoked: datetime | None = None
+
+    def usable(self, now: datetime) -> bool:
+        """Whether the key opens the door at `now` (timezone-aware): neither revoked nor expired."""
+        return self.revoked is None and (self.expires is None or now < self.expires)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRow:
+    """A place of interest. `id` is unique within its `source`; degrees are WGS 84. Public, so not sealed."""
+
+    id: str
+    source: str
+    name: str
+    kind: str
+    latitude: float
+    longitude: float
+    text: str
+    tags: tuple[str, ...] = ()
+
+
+def values_of(row: ExchangeRow | KeyRow | PlaceRow) -> dict[str, Any]:
+    """The fields of a row by name. Unlike `dataclasses.asdict`, without a copy of all the texts."""
+    return {field.name: getattr(row, field.name) for field in fields(row)}

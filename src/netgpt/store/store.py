@@ -1,0 +1,209 @@
+"""The store: what the box keeps. The only door to the database; every method is one line to the file of its topic.
+
+Every write returns once it is committed. Queries by person take a `Person` (tenant and user) and see that person's
+rows only. All methods raise StoreError when the database is full, locked or damaged; the store stays usable and goes
+on when the fault is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+from sqlalchemy import Connection
+
+from netgpt.errors import NetGPTError, RequestError, StoreError
+from netgpt.store import exchanges, keyring, maps, opening, places, profiles
+from netgpt.store.database import READERS, Database
+from netgpt.store.faults import told
+from netgpt.store.files import FreeDisk, OpenMark
+from netgpt.store.rows import ExchangeRow, KeyRow, PlaceRow
+from netgpt.store.seal import Sealer
+from netgpt.store.writer import Operation, Writer
+from netgpt.types import Fact, Person
+
+__all__ = ["Store"]
+
+T = TypeVar("T")
+
+_MAX_PAGE: Final = 1000
+_MODES: Final = ("select", "rewrite", "off")
+
+
+class Store:
+    """Open with `Store.open`, close with `close`. Safe to use from many tasks at once."""
+
+    def __init__(self, database: Database, sealer: Sealer, mark: OpenMark, disk: FreeDisk) -> None:
+        self.path = database.path
+        self._database = database
+        self._sealer = sealer
+        self._mark = mark
+        self._writer = Writer(database, disk)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="netgpt-store-reader")
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: Path, sealer: Sealer, *, min_free_bytes: int = 0, busy_timeout_s: float = 5.0) -> Self:
+        """Open the database at `path`, made (0600) if missing and migrated if old. Blocks for some milliseconds.
+
+        `min_free_bytes`: writes are refused when the disk has less free. `busy_timeout_s`: how long to wait for
+        another process's write. Raises StoreError: not writable, locked, damaged, made by a newer version, or
+        sealed with another key.
+        """
+        database = Database(path, busy_timeout_s)
+        mark = opening.open_database(database, sealer)
+        return cls(database, sealer, mark, FreeDisk(path, min_free_bytes))
+
+    async def close(self) -> None:
+        """Finish the waiting writes and close the files. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self._readers.shutdown)
+        self._database.forget_connections()
+        self._mark.release()
+
+    # exchanges
+
+    async def save_exchange(self, row: ExchangeRow) -> None:
+        """Raises StoreError (`conflict`) when the id is there already."""
+        await self._writer.submit(partial(exchanges.save, sealer=self._sealer, row=row))
+
+    async def exchange(self, id: str) -> ExchangeRow | None:
+        """The row, whoever it belongs to: the caller checks `row.person`."""
+        return await self._read(partial(exchanges.find, sealer=self._sealer, id=id))
+
+    async def exchanges(self, person: Person | None, limit: int = 50, before: str | None = None) -> list[ExchangeRow]:
+        """Newest first, at most 1,000. `person=None`: everyone's, for the operator. `before`: the id to go on from."""
+        if not 1 <= limit <= _MAX_PAGE:
+            raise RequestError(f"limit must be 1 to {_MAX_PAGE}", param="limit")
+        return await self._read(partial(exchanges.page, sealer=self._sealer, person=person, limit=limit, before=before))
+
+    async def delete_expired(self, now: datetime, exchanges_days: float, maps_days: float) -> dict[str, int]:
+        """Delete what is older than its class allows (days); return how many rows of each class."""
+
+        def expire(connection: Connection) -> dict[str, int]:
+            return {
+                "exchanges": exchanges.expire(connection, now - timedelta(days=exchanges_days)),
+                "maps": maps.expire(connection, now - timedelta(days=maps_days)),
+                "facts": profiles.expire(connection, now),
+            }
+
+        return await self._writer.submit(expire, needs_room=False)
+
+    # keys
+
+    async def add_key(self, row: KeyRow) -> None:
+        await self._writer.submit(partial(keyring.add, row=row))
+
+    async def key_by_hash(self, hash: str) -> KeyRow | None:
+        """The key with this hash, revoked and expired ones too: ask `row.usable(now)`."""
+        return await self._read(partial(keyring.by_hash, hash=hash))
+
+    async def keys(self) -> list[KeyRow]:
+        return await self._read(keyring.all_keys)
+
+    async def revoke_key(self, id: str) -> bool:
+        """False: no such key, or revoked before."""
+        return await self._writer.submit(partial(keyring.revoke, id=id, now=datetime.now(UTC)), needs_room=False)
+
+    async def has_keys(self) -> bool:
+        """Whether an unrevoked key exists."""
+        return await self._read(keyring.any_in_force)
+
+    # profiles
+
+    async def add_fact(self, person: Person, fact: Fact) -> str:
+        """Keep a fact about a person; return its id."""
+        return await self._writer.submit(partial(profiles.add_fact, sealer=self._sealer, person=person, fact=fact))
+
+    async def facts(self, person: Person) -> list[tuple[str, Fact]]:
+        """(id, fact), oldest first."""
+        return await self._read(partial(profiles.facts_of, sealer=self._sealer, person=person))
+
+    async def remove_fact(self, person: Person, id: str) -> bool:
+        """False: this person has no such fact."""
+        return await self._writer.submit(partial(profiles.remove_fact, person=person, id=id), needs_room=False)
+
+    async def people(self, tenant: str) -> list[str]:
+        """The users of a tenant who have a profile, sorted."""
+        return await self._read(partial(profiles.people, tenant=tenant))
+
+    async def set_profile(self, person: Person, complete: str | None) -> None:
+        """How prompts of this person are completed: select, rewrite, off; None: as the settings say."""
+        if complete is not None and complete not in _MODES:
+            raise RequestError(f"complete must be one of {', '.join(_MODES)}, or null", param="complete")
+        await self._writer.submit(partial(profiles.set_mode, person=person, complete=complete))
+
+    async def profile_mode(self, person: Person) -> str | None:
+        return await self._read(partial(profiles.mode, person=person))
+
+    async def forget(self, person: Person) -> dict[str, int]:
+        """Delete all rows of a person and scrub the files, so that no trace is left in them.
+
+        Rewrites the file (seconds for gigabytes; other writes wait). Returns the number of rows by class. Raises
+        StoreError (`store_not_scrubbed`) when the rows are gone but their traces are not: forget once more.
+        """
+
+        def forget(connection: Connection) -> dict[str, int]:
+            counts = {"exchanges": exchanges.forget(connection, person), "maps": maps.forget(connection, person)}
+            return counts | profiles.forget(connection, person)
+
+        return await self._writer.submit(forget, after=opening.scrub, needs_room=False)
+
+    # places
+
+    async def replace_places(self, source: str, rows: Sequence[PlaceRow]) -> None:
+        """Put `rows` in the place of all that came from `source` before."""
+        await self._writer.submit(partial(places.replace, source=source, rows=rows))
+
+    async def places(self) -> list[PlaceRow]:
+        return await self._read(places.all_places)
+
+    async def remove_places(self, source: str) -> int:
+        """How many were removed."""
+        return await self._writer.submit(partial(places.remove, source=source), needs_room=False)
+
+    # maps
+
+    async def load_map(self, person: Person, conversation: str) -> bytes | None:
+        """The conversation's map, or None. Loading counts as use, to the hour, for retention."""
+        now = datetime.now(UTC)
+        which = partial(maps.load, sealer=self._sealer, person=person, conversation=conversation, now=now)
+        data, stale = await self._read(which)
+        if stale:
+            await self._writer.submit(
+                partial(maps.touch, sealer=self._sealer, person=person, conversation=conversation, now=now)
+            )
+        return data
+
+    async def save_map(self, person: Person, conversation: str, data: bytes) -> None:
+        """Keep `data` in the place of what was there."""
+        now = datetime.now(UTC)
+        await self._writer.submit(
+            partial(maps.save, sealer=self._sealer, person=person, conversation=conversation, data=data, now=now)
+        )
+
+    async def _read(self, query: Operation[T]) -> T:
+        if self._closed:
+            raise StoreError(f"{self.path}: the store is closed.", code="store_closed")
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
+
+    def _query(self, query: Callable[[Connection], T]) -> T:
+        try:
+            with self._database.reading.connect() as connection:
+                return query(connection)
+        except NetGPTError:
+            raise
+        except Exception as error:  # noqa: BLE001 - mapped to StoreError
+            self._database.reading.dispose()
+            raise told(error, self.path) from None
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path}>"

@@ -1,0 +1,162 @@
+"""One thread writes. Writes that wait together share one transaction, and so one fsync (group commit).
+
+Each write runs in its own savepoint: one that fails leaves its neighbours alone. A fault of the database itself
+(full, locked, damaged) fails the group, the connection is dropped, and the next group starts with a fresh one,
+so writing goes on by itself when the fault is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection
+
+from netgpt.errors import StoreError
+from netgpt.store.database import Database, raw
+from netgpt.store.faults import told
+from netgpt.store.files import FreeDisk
+
+__all__ = ["Operation", "Writer"]
+
+T = TypeVar("T")
+Operation = Callable[[Connection], T]
+"""A write: gets the connection within a transaction; its result goes to the caller after the COMMIT."""
+
+_MAX_GROUP: Final = 128
+
+
+class _Job:
+    """One write on its way."""
+
+    def __init__(self, work: Operation[Any], after: Operation[None] | None, needs_room: bool) -> None:
+        self.work = work
+        self.after = after
+        self.needs_room = needs_room
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done: Future[Any] = Future()
+        self.done.set_running_or_notify_cancel()  # a caller that goes away does not undo its write
+
+    def settle(self) -> None:
+        if self.error is not None:
+            self.done.set_exception(self.error)
+        else:
+            self.done.set_result(self.result)
+
+
+class Writer:
+    """Takes writes from any number of tasks and event loops. `close` finishes what waits."""
+
+    def __init__(self, database: Database, disk: FreeDisk, *, max_waiting: int = 1024) -> None:
+        """`max_waiting`: writes that may queue; one more is refused, so that a dead disk does not fill the memory."""
+        self.groups = 0
+        """How many transactions were tried: with the number of writes, this tells how well they group."""
+        self._database = database
+        self._disk = disk
+        self._max_waiting = max_waiting
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._door = threading.Lock()
+        self._open = True
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._run, name="netgpt-store-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True) -> T:
+        """Run `work` in a transaction and return its result, once it is committed.
+
+        `after` runs after the COMMIT, outside of any transaction. `needs_room=False`: allowed on a full disk,
+        for what frees space. Raises StoreError; a cancelled caller does not stop the write.
+        """
+        job = _Job(work, after, needs_room)
+        with self._door:
+            if not self._open:
+                raise StoreError(f"{self._database.path}: the store is closed.", code="store_closed")
+            if self._jobs.qsize() >= self._max_waiting:
+                raise StoreError(
+                    f"{self._database.path}: {self._max_waiting} writes wait already. The disk is too slow or stuck; "
+                    "try again later.",
+                    code="store_busy",
+                    retry_after=1.0,
+                )
+            self._jobs.put(job)
+        result: T = await asyncio.wrap_future(job.done)
+        return result
+
+    def close(self) -> None:
+        """Finish the waiting writes and stop. Blocks; call it from a thread. May be called again."""
+        with self._door:
+            if self._open:
+                self._open = False
+                self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while group := self._next_group():
+            self.groups += 1
+            try:
+                self._commit(group)
+            except Exception as error:  # noqa: BLE001 - the thread must outlive every fault; each caller gets it
+                self._drop_connection()
+                for job in group:
+                    job.error = job.error or told(error, self._database.path)
+            for job in group:
+                job.settle()
+        self._drop_connection()
+
+    def _next_group(self) -> list[_Job]:
+        """Wait for a write, then take all that wait with it. Empty: the end."""
+        first = self._jobs.get()
+        if first is None:
+            return []
+        group = [first]
+        while len(group) < _MAX_GROUP:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                self._jobs.put(None)  # finish this group first
+                break
+            group.append(job)
+        return group
+
+    def _commit(self, group: list[_Job]) -> None:
+        if self._connection is None:
+            self._connection = self._database.writing.connect()
+        connection = self._connection
+        with connection.begin():
+            for job in group:
+                self._try(connection, job)
+        for job in group:
+            if job.after is not None and job.error is None:
+                try:
+                    job.after(connection)
+                except Exception as error:  # noqa: BLE001 - handed to its caller
+                    job.error = told(error, self._database.path)
+
+    def _try(self, connection: Connection, job: _Job) -> None:
+        """Run one write in its savepoint. Raises only when the fault has ended the whole transaction."""
+        connection.exec_driver_sql("SAVEPOINT write")
+        try:
+            if job.needs_room:
+                self._disk.check()
+            job.result = job.work(connection)
+            connection.exec_driver_sql("RELEASE write")
+        except Exception as error:
+            job.error = told(error, self._database.path)
+            if not raw(connection).in_transaction:
+                raise  # SQLite itself rolled everything back: nothing of this group is there
+            connection.exec_driver_sql("ROLLBACK TO write")
+            connection.exec_driver_sql("RELEASE write")
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+        self._database.forget_connections()

@@ -1,0 +1,35 @@
+"""The HTTP door: one FastAPI app around one box."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from netgpt import __version__
+from netgpt.build import Box
+from netgpt.web import chat, errors, exchanges, health, models, profiles
+from netgpt.web.guard import Guard
+
+__all__ = ["create_app"]
+
+
+def create_app(box: Box) -> FastAPI:
+    """The app. It starts the box when the server starts and closes it, drained, when the server stops."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await box.start()
+        try:
+            yield
+        finally:
+            await box.close()
+
+    app = FastAPI(title="NetGPT", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.box = box
+    for module in (chat, exchanges, profiles, models, health):
+        app.include_router(module.router)
+    errors.install(app)
+    app.add_middleware(Guard, server=box.settings.server, metrics=box.metrics)
+    return app

@@ -1,0 +1,103 @@
+"""POST /v1/chat/completions: the door to the line."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, cast
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from netgpt.build import Box
+from netgpt.errors import NetGPTError
+from netgpt.exchange import Exchange
+from netgpt.models.answers import join_chunks
+from netgpt.types import Chunk
+from netgpt.web.auth import caller_of
+from netgpt.web.errors import error_response
+from netgpt.web.requests import parse_chat
+from netgpt.web.stream import CallerGone, EventStream, until_hangup
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+class Hungup(Response):
+    """The caller has gone: nothing is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        return None
+
+
+@router.post("/v1/chat/completions", tags=["chat"])
+async def chat_completions(request: Request) -> Any:
+    """OpenAI's chat completions, streamed or whole, with the extra field `netgpt`."""
+    box: Box = request.app.state.box
+    caller = await caller_of(request)
+    exchange = Exchange(parse_chat(await request.body(), box.model_names), caller)
+    try:
+        if exchange.request.stream:
+            await until_hangup(request.receive, box.workflow.run(exchange))
+            return EventStream(_marked(exchange), _headers(exchange))
+        whole = await until_hangup(request.receive, _whole(box, exchange))
+    except CallerGone:
+        return Hungup()
+    except NetGPTError as error:
+        return error_response(error, exchange.id)
+    return Response(orjson.dumps(whole), media_type="application/json", headers=_headers(exchange))
+
+
+async def _whole(box: Box, exchange: Exchange) -> dict[str, Any]:
+    await box.workflow.run(exchange)
+    async with aclosing(cast(Any, exchange.chunks)) as chunks:
+        answer = join_chunks([chunk async for chunk in chunks])
+    if exchange.usage is not None and not answer.get("usage"):
+        answer["usage"] = exchange.usage.as_openai()
+    return {**answer, "netgpt": _told(exchange)}
+
+
+async def _marked(exchange: Exchange) -> AsyncIterator[Chunk]:
+    """The chunks, the first and the finishing ones marked with `netgpt`; usage only when it was asked for."""
+    wants_usage = bool((exchange.request.body.get("stream_options") or {}).get("include_usage"))
+    first = True
+    async with aclosing(cast(Any, exchange.chunks)) as chunks:
+        async for chunk in chunks:
+            if not wants_usage and "usage" in chunk:
+                chunk = {key: value for key, value in chunk.items() if key != "usage"}
+                if not chunk.get("choices"):
+                    continue
+            if first or any(choice.get("finish_reason") for choice in chunk.get("choices") or ()):
+                chunk = {**chunk, "netgpt": _told(exchange)}
+                first = False
+            yield chunk
+
+
+def _told(exchange: Exchange) -> dict[str, Any]:
+    """The body's `netgpt` object: which exchange, which route, why; and all of it when `explain` was asked."""
+    told: dict[str, Any] = {
+        "exchange": exchange.id,
+        "route": exchange.answered_by.route,
+        "reason": exchange.answered_by.reason,
+    }
+    if exchange.request.explain:
+        sent = exchange.sent
+        told["explain"] = {
+            "facts": [{"text": f.text, "kind": f.kind, "source": f.source} for f in exchange.chosen],
+            "completion": exchange.completion,
+            "outbound": orjson.loads(sent.content) if sent is not None else None,
+            "kept_because": exchange.kept_because,
+            "hidden": [{"placeholder": h.placeholder, "kind": h.kind, "rule": h.rule} for h in exchange.hidden],
+            "timings_ms": exchange.timings,
+        }
+    return told
+
+
+def _headers(exchange: Exchange) -> dict[str, str]:
+    return {
+        "x-netgpt-exchange": exchange.id,
+        "x-netgpt-route": exchange.answered_by.route,
+        "x-netgpt-rule": exchange.answered_by.rule,
+    }

@@ -1,0 +1,57 @@
+"""Every failure leaves in OpenAI's error shape, with a safe message and the right status."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from netgpt.errors import NetGPTError, NotFound, RequestError
+
+__all__ = ["error_response", "install"]
+
+log = logging.getLogger(__name__)
+
+
+def error_response(error: NetGPTError, exchange_id: str | None = None) -> JSONResponse:
+    """The answer for one error, with `Retry-After` where waiting helps."""
+    headers = {}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+    if exchange_id is not None:
+        headers["x-netgpt-exchange"] = exchange_id
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(error.as_openai(), status_code=error.status, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Map our errors, the framework's, and whatever nobody foresaw."""
+
+    @app.exception_handler(NetGPTError)
+    async def ours(_request: Request, error: NetGPTError) -> JSONResponse:
+        return error_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
+        return error_response(RequestError(f"{where or 'the request'}: {fault['msg']}", param=where or None))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 404:
+            return error_response(NotFound(f"no such resource: {request.method} {request.url.path}"))
+        return error_response(
+            RequestError(f"{request.method} {request.url.path}: {error.detail}", status=error.status_code)
+        )
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        # The type and place help the owner; the text could hold what a person wrote, so it is not logged.
+        log.error("unforeseen %s at %s %s", type(error).__name__, request.method, request.url.path)
+        return error_response(NetGPTError("an internal error; the log of the box tells its type"))

@@ -1,0 +1,96 @@
+"""/v1/exchanges: what was asked, what was used, what left, what was decided. Each person sees only its own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from netgpt.build import Box
+from netgpt.errors import NotFound
+from netgpt.store.rows import ExchangeRow
+from netgpt.types import Caller, Person, Role
+from netgpt.web.auth import caller_of, person_for
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+User = Annotated[str | None, Query(max_length=256, description="The person within the key's tenant.")]
+
+
+class Feedback(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    exchange: str = Field(max_length=64)
+    rating: int = Field(ge=-1, le=1, description="1 good, 0 no opinion, -1 bad.")
+    user: str | None = Field(None, max_length=256)
+
+
+def summary(row: ExchangeRow) -> dict[str, Any]:
+    """The figures of an exchange: no text, for operators and lists."""
+    return {
+        "id": row.id,
+        "object": "netgpt.exchange",
+        "received": row.received.isoformat(),
+        "status": row.status,
+        "model": row.model,
+        "route": row.route,
+        "reason": row.reason,
+        "usage": {
+            "prompt_tokens": row.prompt_tokens,
+            "completion_tokens": row.completion_tokens,
+            "total_tokens": row.prompt_tokens + row.completion_tokens,
+            "estimated": row.estimated,
+        },
+        "cost": row.cost,
+        "timings_ms": row.timings,
+    }
+
+
+@router.get("/v1/exchanges", tags=["exchanges"])
+async def list_exchanges(
+    request: Request, user: User = None, limit: Annotated[int, Query(ge=1, le=200)] = 20, before: str | None = None
+) -> dict[str, Any]:
+    """The person's own exchanges, newest first; `before` is the last id of the page before."""
+    box: Box = request.app.state.box
+    caller = await caller_of(request)
+    rows = await box.store.exchanges(person_for(caller, user), limit, before)
+    return {"object": "list", "data": [summary(row) for row in rows]}
+
+
+@router.get("/v1/exchanges/{exchange_id}", tags=["exchanges"])
+async def get_exchange(request: Request, exchange_id: str, user: User = None) -> dict[str, Any]:
+    """One exchange: the request, the facts used, the exact outbound body or null, what was hidden, the decision."""
+    box: Box = request.app.state.box
+    caller = await caller_of(request)
+    row = await box.store.exchange(exchange_id)
+    if row is None or not _may_see(caller, row, user):
+        raise NotFound("no such exchange of this person (name the person with ?user=...)", param="exchange_id")
+    full = summary(row)
+    if caller.role is not Role.OPERATOR:
+        full.update(row.private or {"note": "texts are not kept (store.keep_text = false)"})
+    return full
+
+
+@router.post("/v1/feedback", tags=["exchanges"])
+async def give_feedback(request: Request, feedback: Feedback) -> dict[str, Any]:
+    """Rate an answer: what the box learns from."""
+    box: Box = request.app.state.box
+    caller = await caller_of(request)
+    row = await box.store.exchange(feedback.exchange)
+    if row is None or not _may_see(caller, row, feedback.user):
+        raise NotFound("no such exchange of this person", param="exchange")
+    await box.store.rate_exchange(row.id, feedback.rating)
+    return {"object": "netgpt.feedback", "exchange": row.id, "rating": feedback.rating}
+
+
+def _may_see(caller: Caller, row: ExchangeRow, user: str | None) -> bool:
+    """Own tenant always. Operators see figures of all its people; others only the person they speak for."""
+    if row.tenant != caller.tenant:
+        return False
+    if caller.role is Role.OPERATOR and user is None:
+        return True
+    if caller.key_id is None and user is None:
+        return True  # no key exists: one program on this machine owns the box and all that is in it
+    return Person(row.tenant, row.user) == person_for(caller, user)

@@ -1,0 +1,88 @@
+"""The first thing that a request meets: the host's name, the size of the body, the number of requests in work."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from netgpt.errors import NetGPTError, PayloadTooLarge, PermissionDenied, RateLimited
+from netgpt.metrics import Metrics
+from netgpt.settings import Server
+from netgpt.web.errors import error_response
+
+__all__ = ["Guard", "is_loopback"]
+
+ALWAYS_OPEN = ("/healthz", "/readyz", "/metrics")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this address or name means this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """A plain ASGI layer, so that streams and hang-ups pass through it untouched."""
+
+    def __init__(self, app: ASGIApp, server: Server, metrics: Metrics) -> None:
+        self.app, self.server, self.metrics = app, server, metrics
+        self.in_work = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except NetGPTError as error:
+            self.metrics.refused.labels(error.code).inc()
+            await error_response(error)(scope, receive, send)
+            return
+        self.in_work += 1
+        try:
+            await self.app(scope, self._limited(receive), send)
+        finally:
+            self.in_work -= 1
+
+    def _check(self, scope: Scope) -> None:
+        headers = dict(scope["headers"])
+        if is_loopback(self.server.host):
+            # A web page that resolves its own name to 127.0.0.1 must not reach a box that needs no key.
+            host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
+            origin = headers.get(b"origin", b"").decode("latin-1").partition("://")[2].rsplit(":", 1)[0]
+            if (host and not is_loopback(host)) or (origin and not is_loopback(origin)):
+                raise PermissionDenied("this box listens on loopback; ask it as localhost or 127.0.0.1")
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self.server.max_body_bytes:
+            raise self._too_large()
+        if self.in_work >= self.server.max_concurrency and scope["path"] not in ALWAYS_OPEN:
+            raise RateLimited(
+                f"{self.server.max_concurrency} requests are in work; try again soon (server.max_concurrency)",
+                code="too_many_requests",
+                retry_after=1,
+            )
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Count the bytes of a body that came without a length."""
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > self.server.max_body_bytes:
+                    raise self._too_large()
+            return message
+
+        return counted
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(
+            f"the body is larger than {self.server.max_body_bytes} bytes (server.max_body_bytes); shorten the request"
+        )

@@ -1,0 +1,97 @@
+"""`netgpt profile`: add, list, remove, complete, forget, export."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from netgpt.cli.common import run
+from netgpt.cli.profile import app
+from netgpt.store.rows import ExchangeRow
+from netgpt.store.seal import Sealer
+from netgpt.store.store import Store
+
+runner = CliRunner()
+
+
+def call(*arguments: str) -> Any:
+    result = runner.invoke(app, [*arguments])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def facts(*arguments: str) -> list[Any]:
+    listed: list[Any] = json.loads(call("list", *arguments, "--json").stdout)
+    return listed
+
+
+def test_a_fact_is_added_listed_and_removed() -> None:
+    added = json.loads(call("add", "ada", "is vegetarian", "--kind", "diet", "--json").stdout)
+    assert (added["text"], added["kind"], added["label"]) == ("The user is vegetarian", "diet", "personal")
+    call("add", "ada", "lives at 12 Mill Road", "--label", "sensitive")
+    assert facts("ada")[0] == added
+    assert [(fact["kind"], fact["label"]) for fact in facts("ada")] == [("diet", "personal"), ("note", "sensitive")]
+    assert "vegetarian" in call("list", "ada").stdout
+    call("remove", "ada", added["id"])
+    assert [fact["kind"] for fact in facts("ada")] == ["note"]
+    again = runner.invoke(app, ["remove", "ada", added["id"]])
+    assert again.exit_code == 2 and "netgpt profile list" in again.stderr
+
+
+def test_people_are_apart_by_user_and_tenant() -> None:
+    call("add", "ada", "is vegetarian")
+    call("add", "bob", "likes jazz")
+    call("add", "ada", "has a cat", "--tenant", "acme")
+    assert facts() == ["ada", "bob"]
+    assert facts("--tenant", "acme") == ["ada"]
+    assert len(facts("ada")) == len(facts("bob")) == len(facts("ada", "--tenant", "acme")) == 1
+    (bobs,) = facts("bob")
+    assert runner.invoke(app, ["remove", "ada", bobs["id"]]).exit_code == 2
+
+
+def test_completion_is_chosen_per_person() -> None:
+    for mode, kept in (("off", "off"), ("rewrite", "rewrite"), ("select", "select"), ("default", None)):
+        call("complete", "ada", mode)
+        assert json.loads(call("export", "ada").stdout)["complete"] == kept
+    assert runner.invoke(app, ["complete", "ada", "always"]).exit_code == 2
+
+
+def test_bad_facts_are_refused() -> None:
+    for arguments in (["ada", ""], ["ada", "is tall", "--kind", "Two words"], ["ada", "is tall", "--label", "secret"]):
+        assert runner.invoke(app, ["add", *arguments]).exit_code == 2
+    assert facts() == []
+
+
+def test_export_and_forget_cover_everything(clean_environment: Path) -> None:
+    call("add", "ada", "is vegetarian")
+    call("complete", "ada", "off")
+    save_exchanges(clean_environment, 205)
+    exported = json.loads(call("export", "ada", "--json").stdout)
+    assert (exported["tenant"], exported["user"], exported["complete"]) == ("local", "ada", "off")
+    assert len(exported["facts"]) == 1 and len(exported["exchanges"]) == 205
+    assert exported["exchanges"][0]["private"] == {"answer": "number 204"}
+    counts = json.loads(call("forget", "ada", "--json").stdout)
+    assert counts == {"exchanges": 205, "maps": 0, "facts": 1, "profiles": 1}
+    empty = json.loads(call("export", "ada", "--json").stdout)
+    assert (empty["complete"], empty["facts"], empty["exchanges"]) == (None, [], [])
+    assert "exchanges" in call("forget", "ada").stdout
+
+
+def save_exchanges(home: Path, count: int) -> None:
+    async def save() -> None:
+        store = Store.open(home / "netgpt.db", Sealer.from_file(home / "secret.key"))
+        now = datetime.now(UTC)
+        for number in range(count):
+            await store.save_exchange(
+                ExchangeRow(
+                    f"ex_{number:04}", "local", "ada", None, now, "complete", "m", "edge", "because", 1, 2, False,
+                    0.0, {}, {"answer": f"number {number}"},
+                )
+            )  # fmt: skip
+        await store.close()
+
+    run(save())

@@ -1,0 +1,68 @@
+"""Clients and servers for the tests of the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netgpt.models.answers import join_chunks
+from netgpt.models.endpoint import Endpoint
+from netgpt.models.fake_http import Connection, FakeHttp, ReceivedRequest
+from netgpt.models.openai import CloudModel, EdgeModel
+from netgpt.types import Chunk
+
+__all__ = ["KEY", "SECRET", "Says", "chat", "cloud_model", "edge_model", "everything", "text_of"]
+
+KEY = "sk-Xq7-never-shown"
+SECRET = "my aunt lives in Rostock"
+
+
+def chat(text: str = SECRET, **more: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": text}], **more}
+
+
+def cloud_model(base_url: str, **more: Any) -> CloudModel:
+    settings: dict[str, Any] = {
+        "timeout_s": 0.4, "connect_timeout_s": 1.0, "retries": 0, "max_connections": 10, "breaker_failures": 50,
+        "breaker_reset_s": 5.0, "seed": 1,
+    }  # fmt: skip
+    return CloudModel("cloud", Endpoint(base_url, KEY), **{**settings, **more})
+
+
+def edge_model(base_url: str, **more: Any) -> EdgeModel:
+    return EdgeModel(
+        "edge", lambda: Endpoint(base_url, KEY), "small", **{"timeout_s": 0.4, "default_max_tokens": 64, **more}
+    )
+
+
+async def everything(answer: Any) -> list[Chunk]:
+    return [chunk async for chunk in answer]
+
+
+async def text_of(answer: Any) -> str:
+    return str(join_chunks(await everything(answer))["choices"][0]["message"]["content"])
+
+
+class Says(FakeHttp):
+    """A server that says exactly these bytes to every request, then closes."""
+
+    def __init__(self, body: bytes, kind: str = "text/event-stream", status: int = 200, headers: str = "") -> None:
+        super().__init__()
+        self.body, self.kind, self.status, self.headers = body, kind, status, headers
+        self.requests: list[ReceivedRequest] = []
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    async def serve(self, request: ReceivedRequest, connection: Connection) -> None:
+        self.requests.append(request)
+        kind = f"content-type: {self.kind}\r\n" if self.kind else ""
+        connection.begin(self.status, f"{kind}{self.headers}connection: close\r\n", self.body)
+        connection.close()
+
+    def __enter__(self) -> Says:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -1,0 +1,74 @@
+"""What the store's tests share: rows, a key, and a store on a real file."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netgpt.store.rows import ExchangeRow
+from netgpt.store.seal import Sealer
+from netgpt.store.store import Store
+
+MakeRow = Callable[..., ExchangeRow]
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    return Sealer.new()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "house" / "netgpt.db"
+
+
+@pytest.fixture
+def files(database: Path) -> Callable[[], dict[str, bytes]]:
+    """Reads the bytes of the database's files by another process: a read in this one would drop SQLite's locks."""
+
+    def read() -> dict[str, bytes]:
+        paths = sorted(database.parent.iterdir())
+        return {path.name: subprocess.check_output(["cat", path]) for path in paths}
+
+    return read
+
+
+@pytest.fixture
+async def store(database: Path, sealer: Sealer) -> AsyncIterator[Store]:
+    store = Store.open(database, sealer)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def make_row() -> Iterator[MakeRow]:
+    """Makes plausible rows; named fields replace the defaults."""
+    numbers = count(1)
+
+    def make(**fields: Any) -> ExchangeRow:
+        values: dict[str, Any] = {
+            "id": f"ex_{next(numbers):06}",
+            "tenant": "local",
+            "user": "ada",
+            "key_id": None,
+            "received": datetime.now(UTC),
+            "status": "complete",
+            "model": "smollm2-135m",
+            "route": "edge",
+            "reason": "short request",
+            "prompt_tokens": 12,
+            "completion_tokens": 34,
+            "estimated": False,
+            "cost": 0.25,
+            "timings": {"identify": 0.1, "total": 12.5},
+            "private": {"messages": [{"role": "user", "content": "words " * 600}]},
+        }
+        return ExchangeRow(**values | fields)
+
+    yield make

@@ -1,0 +1,95 @@
+"""The rules of the house, read from the imports: layers, lightness, who may seal, file sizes."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import netgpt
+
+ROOT = Path(netgpt.__file__).parent
+LAYERS = {
+    "errors": 0, "types": 0, "sections": 0, "settings": 0, "exchange": 0, "outbound": 0,
+    "models": 1, "context": 1, "completion": 1, "privacy": 1, "routing": 1, "store": 1,
+    "testing": 2,
+    "workflow": 3, "stages": 3,
+    "metrics": 4, "build": 5,
+    "bench": 6, "web": 6, "cli": 7,
+}  # fmt: skip
+CAPABILITIES = {name for name, layer in LAYERS.items() if layer == 1}
+HEAVY = ("torch", "spacy", "presidio_analyzer", "xllamacpp", "scipy", "ray", "nicegui", "fastapi", "numpy", "httpx")
+
+
+def files() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every `netgpt.x.y` that a file imports, inside functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return {name for name in found if name.split(".")[0] == "netgpt"}
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_run_one_way(path: Path) -> None:
+    part = part_of(path)
+    if part in ("__init__", "__main__"):
+        return
+    for name in imports_of(path):
+        parts = name.split(".")
+        if len(parts) < 2 or parts[1] not in LAYERS:
+            continue
+        other = parts[1]
+        if other == part or LAYERS[other] == LAYERS[part] == 0:
+            continue
+        assert LAYERS[other] < LAYERS[part], f"{path.name} ({part}) imports {name}: a layer imports only lower layers"
+        assert not (part in CAPABILITIES and other in CAPABILITIES), f"{path.name} imports another capability: {name}"
+
+
+def test_stages_do_not_import_each_other() -> None:
+    for path in (ROOT / "stages").glob("*.py"):
+        others = {n for n in imports_of(path) if n.startswith("netgpt.stages.")}
+        # asked_route is the shared reading of a model's name.
+        assert others <= {"netgpt.stages.route", "netgpt.stages.route.asked_route"}, path.name
+
+
+def test_only_the_vault_seals() -> None:
+    users = [p for p in files() if "_sealed_by_vault" in p.read_text(encoding="utf-8")]
+    assert [str(p.relative_to(ROOT)) for p in users] == ["outbound.py", "privacy/vault.py"]
+
+
+def test_only_doors_and_benches_import_the_wiring() -> None:
+    for path in files():
+        if any(name.startswith("netgpt.build") for name in imports_of(path)):
+            assert part_of(path) in ("web", "cli", "bench"), path.name
+
+
+def test_importing_netgpt_is_light() -> None:
+    code = f"import sys, netgpt, netgpt.settings, netgpt.exchange; print([m for m in {HEAVY!r} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_the_command_line_starts_light() -> None:
+    code = f"import sys, netgpt.cli; print([m for m in {HEAVY!r} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_stay_readable(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netgpt.errors import SettingsError
+from netgpt.settings import Settings, load_settings
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "netgpt.toml"
+    file.write_text(text)
+    return file
+
+
+def test_defaults_are_safe() -> None:
+    settings = load_settings(environment={})
+    assert settings.server.host == "127.0.0.1"
+    assert settings.cloud.base_url is None
+    assert settings.cloud.trusted is False
+    assert settings.privacy.names is True
+    assert settings.home.is_absolute()
+
+
+def test_environment_beats_file(tmp_path: Path) -> None:
+    file = written(tmp_path, '[cloud]\nmodel = "from-file"\nbase_url = "https://a.example/v1"\n')
+    settings = load_settings(file, {"NETGPT_CLOUD__MODEL": "from-env", "NETGPT_CLOUD__TIMEOUT": "7"})
+    assert settings.cloud.model == "from-env"
+    assert settings.cloud.base_url == "https://a.example/v1"
+    assert settings.cloud.timeout_s == 7
+
+
+def test_overrides_beat_the_environment() -> None:
+    settings = load_settings(environment={"NETGPT_SERVER__PORT": "1"}, server={"port": 2})
+    assert settings.server.port == 2
+
+
+def test_a_wrong_value_is_named_with_file_and_line(tmp_path: Path) -> None:
+    file = written(tmp_path, "# a comment\n[server]\nhost = '127.0.0.1'\nport = 99999\n")
+    with pytest.raises(SettingsError) as error:
+        load_settings(file, {})
+    assert f"{file}:4: server.port" in error.value.message
+    assert "65535" in error.value.message
+
+
+def test_an_unknown_setting_is_named_and_the_right_one_offered(tmp_path: Path) -> None:
+    file = written(tmp_path, "[cloud]\nbase_ur = 'https://a.example/v1'\n")
+    with pytest.raises(SettingsError, match=r'netgpt.toml:2: cloud.base_ur: no such setting; did you mean "base_url"'):
+        load_settings(file, {})
+
+
+def test_a_wrong_environment_variable_is_named_as_such() -> None:
+    with pytest.raises(SettingsError, match="NETGPT_SERVER__PORT"):
+        load_settings(environment={"NETGPT_SERVER__PORT": "many"})
+
+
+def test_an_unknown_time_zone_gets_a_suggestion() -> None:
+    with pytest.raises(SettingsError, match='did you mean "Europe/London"'):
+        load_settings(environment={"NETGPT_SITE__TIME_ZONE": "Europe/Londn"})
+
+
+def test_an_unknown_stage_is_refused_with_the_list_of_stages() -> None:
+    with pytest.raises(SettingsError, match="the stages are identify, recall"):
+        load_settings(environment={"NETGPT_WORKFLOW__STAGES": "identify,dream,record"})
+
+
+def test_a_file_that_is_not_toml_is_told_with_the_place(tmp_path: Path) -> None:
+    file = written(tmp_path, "[server\n")
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        load_settings(file, {})
+    with pytest.raises(SettingsError, match="no such settings file"):
+        load_settings(tmp_path / "missing.toml", {})
+
+
+@given(secret=st.text(st.characters(categories=("L", "N")), min_size=8, max_size=40))
+def test_secrets_never_show(secret: str) -> None:
+    secret = "s3cr3t" + secret
+    settings = load_settings(environment={}, cloud={"api_key": secret})
+    assert secret not in repr(settings)
+    assert secret not in settings.model_dump_json()
+    with pytest.raises(SettingsError) as error:
+        load_settings(environment={}, cloud={"api_key": [secret]})
+    assert secret not in error.value.message
+
+
+def test_every_setting_has_a_description() -> None:
+    for name, section in Settings.model_fields.items():
+        fields = getattr(section.annotation, "model_fields", None)
+        for key, field in (fields or {}).items():
+            if (name, key) not in {("site", "city"), ("site", "region"), ("site", "country")}:
+                assert field.description, f"{name}.{key} needs a description"

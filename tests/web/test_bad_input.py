@@ -1,0 +1,110 @@
+"""What bad input gets: the right status, OpenAI's error shape, the fault and the cure; the server stays up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from serving import Served
+
+from netgpt.models.fake_cloud import FaultyCloud
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with FaultyCloud() as cloud, Served(tmp_path_factory.mktemp("home"), cloud=cloud) as box:
+        yield box
+
+
+def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "code", "param"} and error["message"]
+    return dict(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param", "says"),
+    [
+        ({}, 400, "messages", "required"),
+        ({"messages": []}, 400, "messages", "at least 1"),
+        ({"messages": "hello"}, 400, "messages", "list"),
+        ({"messages": [{"role": "wizard", "content": "x"}]}, 400, "messages.0.role", "'user'"),
+        ({"messages": [{"role": "user", "content": "  "}]}, 400, "messages.0.content", "empty"),
+        ({"messages": [{"role": "user", "content": 5}]}, 400, "messages.0.content", "string"),
+        ({"messages": HELLO, "stream": "yes"}, 400, "stream", "boolean"),
+        ({"messages": HELLO, "n": 0}, 400, "n", "greater"),
+        ({"messages": HELLO, "temperature": 9}, 400, "temperature", "less"),
+        ({"messages": HELLO, "max_tokens": -1}, 400, "max_tokens", "greater"),
+        ({"messages": HELLO, "tools": "x"}, 400, "tools", "list"),
+        ({"messages": HELLO, "model": "gpt-nobody"}, 404, "model", "netgpt/edge"),
+        ({"messages": HELLO, "netgpt": {"location": {"latitude": 95, "longitude": 0}}}, 400, None, "latitude"),
+        ({"messages": HELLO, "netgpt": {"location": {"latitude": "north"}}}, 400, None, "latitude"),
+        ({"messages": HELLO, "netgpt": {"complete": "magic"}}, 400, "netgpt.complete", "'select'"),
+        ({"messages": HELLO, "netgpt": {"colour": 1}}, 400, "netgpt.colour", "not permitted"),
+    ],
+)
+def test_wrong_fields_are_named(served: Served, body: dict[str, Any], status: int, param: str, says: str) -> None:
+    error = error_of(served.post(body), status)
+    assert says in error["message"]
+    if param is not None:
+        assert error["param"] == param
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b'"x"', b'{"messages": [}', b"\xff\xfe", b"{" * 10_000])
+def test_malformed_json(served: Served, raw: bytes) -> None:
+    answer = httpx.post(f"{served.url}/v1/chat/completions", content=raw, timeout=30)
+    assert error_of(answer, 400)["code"] == "invalid_json"
+
+
+def test_a_ten_megabyte_prompt_is_refused_with_or_without_a_length(served: Served) -> None:
+    text = json.dumps({"model": "netgpt", "messages": [{"role": "user", "content": "word " * 2_000_000}]}).encode()
+    url = f"{served.url}/v1/chat/completions"
+    for content in (text, iter([text[i : i + 65_536] for i in range(0, len(text), 65_536)])):
+        try:
+            answer = httpx.post(url, content=content, timeout=60)
+        except httpx.WriteError:
+            continue  # the box answered and closed while the body was still on its way
+        error = error_of(answer, 413)
+        assert error["code"] == "payload_too_large" and "max_body_bytes" in error["message"]
+    assert served.get("/healthz").status_code == 200
+
+
+def test_unknown_resources_and_methods(served: Served) -> None:
+    assert "no such resource" in error_of(served.get("/v1/nothing"), 404)["message"]
+    error_of(served.get("/v1/chat/completions"), 405)
+    error_of(served.get("/v1/exchanges/ex_unknown"), 404)
+    error_of(served.get("/v1/models/none"), 404)
+    error_of(served.post({"input": []}, "/v1/embeddings"), 400)
+    error_of(served.post({"exchange": "ex_1", "rating": 7}, "/v1/feedback"), 400)
+
+
+def test_a_foreign_host_or_origin_is_refused_on_loopback(served: Served) -> None:
+    for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
+        answer = httpx.get(f"{served.url}/v1/models", headers=headers)
+        error_of(answer, 403)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+        lambda s: st.lists(s, max_size=4) | st.dictionaries(
+            st.sampled_from(["messages", "role", "content", "model", "stream", "netgpt", "tools", "n", "user"]), s,
+            max_size=5,
+        ),
+        max_leaves=12,
+    )
+)  # fmt: skip
+def test_no_body_brings_the_server_down(served: Served, body: Any) -> None:
+    answer = served.post(body)
+    assert answer.status_code < 500, answer.text
+    if answer.status_code != 200:
+        error_of(answer, answer.status_code)

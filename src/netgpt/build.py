@@ -54,9 +54,9 @@ def open_store(settings: Settings) -> Store:
         raise StoreError(
             f"{settings.home}: the home folder cannot be made: {error.strerror}. Set NETGPT_HOME to a folder of yours."
         ) from None
-    return Store.open(
-        settings.database, Sealer.from_file(settings.key_file), min_free_bytes=settings.store.min_free_bytes
-    )
+    # A lost key is told, not replaced: a new one could not open what is there.
+    sealer = Sealer.from_file(settings.key_file, create=not settings.database.exists())
+    return Store.open(settings.database, sealer, min_free_bytes=settings.store.min_free_bytes)
 
 
 def open_box(settings: Settings) -> Box:
@@ -68,11 +68,12 @@ def open_box(settings: Settings) -> Box:
 
 def _edge(settings: Settings, metrics: Metrics) -> tuple[Engine | None, EdgeModel]:
     edge = settings.edge
-    limits = {"timeout_s": edge.timeout_s, "default_max_tokens": edge.max_tokens}
     if edge.base_url is not None:
         key = edge.api_key.get_secret_value() if edge.api_key else None
         endpoint = Endpoint(edge.base_url.rstrip("/"), key)
-        return None, EdgeModel(edge.model, lambda: endpoint, edge.model, **limits)
+        return None, EdgeModel(
+            edge.model, lambda: endpoint, edge.model, timeout_s=edge.timeout_s, default_max_tokens=edge.max_tokens
+        )
     engine = Engine(
         Catalog(settings.models_dir).resolve(edge.model),
         context_tokens=edge.context_tokens,
@@ -81,7 +82,14 @@ def _edge(settings: Settings, metrics: Metrics) -> tuple[Engine | None, EdgeMode
         log_path=settings.home / "engine.log",
         on_event=metrics.engine_event,
     )
-    return engine, EdgeModel(edge.model, engine.endpoint, edge.model, ready=engine.health, **limits)
+    return engine, EdgeModel(
+        edge.model,
+        engine.endpoint,
+        edge.model,
+        timeout_s=edge.timeout_s,
+        default_max_tokens=edge.max_tokens,
+        ready=engine.health,
+    )
 
 
 def _cloud(settings: Settings) -> CloudModel | None:

@@ -140,7 +140,9 @@ async def test_other_content_types_are_named_only_when_they_look_like_one(kind: 
         await model.close()
 
 
-values = st.none() | st.booleans() | st.integers(-1, 3) | st.text(max_size=3) | st.just([]) | st.just({})
+values: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-1, 3) | st.text(max_size=3) | st.just([]) | st.just({})
+)
 functions = values | st.fixed_dictionaries({}, optional={"name": values, "arguments": values})
 tool_calls = values | st.lists(
     values | st.fixed_dictionaries({}, optional={"index": values, "id": values, "function": functions}), max_size=3

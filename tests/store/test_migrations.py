@@ -75,7 +75,7 @@ async def test_every_older_version_opens_and_keeps_its_rows(engine: Engine, vers
             connection.execute(
                 text(
                     "INSERT INTO exchanges VALUES ('ex_kept', 'local', 'ada', NULL, 1767225600000000, 'complete', 'm', "
-                    "'edge', 'because', 1, 2, 0, 0.5, '{\"total\": 1.5}', NULL)"
+                    "'edge', 'because', 1, 2, 0, 0.5, '{\"total\": 1.5}', NULL, NULL)"
                 )
             )
     engine.dispose()

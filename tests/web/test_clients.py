@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ TOOLS: Any = [
 ]
 
 
-def cloud_says(body: dict[str, Any]) -> str | dict[str, Any]:
+def cloud_says(body: Mapping[str, Any]) -> str | dict[str, Any]:
     """Calls the tool with whatever stands for the e-mail address; after the result, says the result."""
     import json
     import re
@@ -123,7 +123,7 @@ def look_up(email: str) -> str:
 
 
 def test_langchain_with_tools(served: Served) -> None:
-    chat: Any = ChatOpenAI(model="netgpt", base_url=f"{served.url}/v1", api_key="none", max_retries=0)  # type: ignore[arg-type]
+    chat: Any = ChatOpenAI(model="netgpt", base_url=f"{served.url}/v1", api_key="none", max_retries=0)
     bound = chat.bind_tools([look_up])
     history: list[BaseMessage] = [HumanMessage(f"Which room has {EMAIL}?")]
     asked: AIMessage = bound.invoke(history)
@@ -135,7 +135,7 @@ def test_langchain_with_tools(served: Served) -> None:
     for chunk in bound.stream(history[:1]):
         streamed = chunk if streamed is None else streamed + chunk
     assert streamed.tool_calls[0]["args"] == {"email": EMAIL}
-    cloud: Any = ChatOpenAI(model="netgpt/cloud", base_url=f"{served.url}/v1", api_key="none")  # type: ignore[arg-type]
+    cloud: Any = ChatOpenAI(model="netgpt/cloud", base_url=f"{served.url}/v1", api_key="none")
     said = "".join(chunk.content for chunk in cloud.stream(f"Tell {EMAIL}"))
     assert said == f"You said: Tell {EMAIL}"
 

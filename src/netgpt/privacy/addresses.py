@@ -33,9 +33,9 @@ _ADDRESS = re.compile(
             rf"{_NUMBER}\s{{1,2}}(?:{_NOT_LOW}[a-zA-Z'\-]{{2,20}}\s){{1,2}}{_LOW_STREET}\b",
             # French, Italian, Spanish, Portuguese: the street word first
             rf"{_NUMBER},?\s{{0,2}}(?:bis\s|ter\s)?(?i:rue|avenue|boulevard|bd|place|quai|chemin|allée|impasse|cours)\s"
-            rf"(?:(?i:de la|de l'|des|du|de|d'|la|le|les)\s?)?{_WORD}(?:[\s\-]{_WORD}){{0,3}}{_TAIL}",
+            rf"(?:(?i:de\sla|de\sl'|des|du|de|d'|la|le|les)\s?)?{_WORD}(?:[\s\-]{_WORD}){{0,3}}{_TAIL}",
             rf"\b(?:Via|Viale|Piazza|Corso|Calle|Avenida|Avda\.?|Plaza|Paseo|Carrer|Rua|Travessa|Praça|Rue|Avenue)\s"
-            rf"(?:(?:de la|de los|de las|de|del|della|dei|da|do|dos|la|los|du|des)\s)?{_WORD}(?:\s(?:de\s|della\s)?{_WORD}){{0,3}},?"
+            rf"(?:(?:de\sla|de\slos|de\slas|de|del|della|dei|da|do|dos|la|los|du|des)\s)?{_WORD}(?:\s(?:de\s|della\s)?{_WORD}){{0,3}},?"
             rf"\s(?:n\.?º?\s?)?\d{{1,5}}[A-Za-z]?\b{_TAIL}",
             # German, Dutch, Nordic: the street word at the end of the name, the number behind it
             rf"\b[A-ZÄÖÜÅØ][\w'\-]{{0,30}}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein|gracht"

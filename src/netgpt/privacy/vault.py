@@ -118,7 +118,7 @@ class Vault:
 
     def _told(self, masking: Masking) -> tuple[Hidden, ...]:
         return tuple(
-            Hidden(bracketed(name), kinds_of([name]).copy().__iter__().__next__(), masking.rules[name], count)
+            Hidden(bracketed(name), name.rpartition("_")[0], masking.rules[name], count)
             for name, count in masking.counts.items()
         )
 

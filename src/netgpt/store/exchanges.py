@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, and_, delete, insert, or_, select
+from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
 
 from netgpt.errors import NotFound
 from netgpt.store.rows import ExchangeRow, values_of
@@ -13,7 +13,7 @@ from netgpt.store.schema import exchanges
 from netgpt.store.seal import Sealer, place_of
 from netgpt.types import Person
 
-__all__ = ["expire", "find", "forget", "page", "save"]
+__all__ = ["expire", "find", "forget", "page", "rate", "save"]
 
 _INSERT = insert(exchanges)  # one statement with parameters: SQLAlchemy compiles it once
 
@@ -24,6 +24,10 @@ def save(connection: Connection, sealer: Sealer, row: ExchangeRow) -> None:
     if row.private is not None:
         values["private"] = sealer.seal(json.dumps(row.private).encode("ascii"), _place(row.id, row.tenant, row.user))
     connection.execute(_INSERT, values)
+
+
+def rate(connection: Connection, id: str, rating: int) -> bool:
+    return connection.execute(update(exchanges).where(exchanges.c.id == id).values(rating=rating)).rowcount > 0
 
 
 def find(connection: Connection, sealer: Sealer, id: str) -> ExchangeRow | None:

@@ -66,6 +66,7 @@ def add_exchanges(connection: Connection) -> None:
         Column("estimated", Boolean, nullable=False),
         Column("cost", Float(53), nullable=False),
         Column("timings", JSON, nullable=False),
+        Column("rating", Integer),
         Column("private", LargeBinary),
         Index("exchanges_by_person", "tenant", "user", "received", "id"),
         Index("exchanges_by_time", "received", "id"),

@@ -33,6 +33,8 @@ class ExchangeRow:
     timings: dict[str, float]
     private: dict[str, Any] | None = field(default=None, repr=False)
     """The texts (JSON values only), sealed at rest; None when only figures are kept."""
+    rating: int | None = None
+    """What the person thought of the answer: 1 good, 0 no opinion, -1 bad; None: nothing said."""
 
     @property
     def person(self) -> Person:

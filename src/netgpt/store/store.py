@@ -85,6 +85,10 @@ class Store:
             raise RequestError(f"limit must be 1 to {_MAX_PAGE}", param="limit")
         return await self._read(partial(exchanges.page, sealer=self._sealer, person=person, limit=limit, before=before))
 
+    async def rate_exchange(self, id: str, rating: int) -> bool:
+        """Keep what the person thought of the answer (-1, 0, 1). False when there is no such exchange."""
+        return await self._writer.submit(partial(exchanges.rate, id=id, rating=rating))
+
     async def delete_expired(self, now: datetime, exchanges_days: float, maps_days: float) -> dict[str, int]:
         """Delete what is older than its class allows (days); return how many rows of each class."""
 

@@ -1,0 +1,137 @@
+"""`netgpt redact`: text in, masked text and spans out. Nothing is sent anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from netgpt.cli.common import console, errors_told, json_option, read_settings, run
+from netgpt.errors import RequestError
+from netgpt.types import Person, Span
+
+__all__ = ["redact"]
+
+
+@errors_told
+def redact(
+    text: list[str] = typer.Argument(None, help="The text; without it, --file, --jsonl or standard input is read."),
+    file: Path = typer.Option(None, "--file", help="Read the text from this file."),
+    jsonl: Path = typer.Option(None, "--jsonl", help="Read one JSON object a line; - for standard input."),
+    field: str = typer.Option("text", "--field", help="The field of each row that holds the text."),
+    as_json: bool = json_option,
+    no_names: bool = typer.Option(False, "--no-names", help="Patterns and profile values only; no language model."),
+    user: str = typer.Option(None, "--user", help="Hide the profile values of this person too."),
+    tenant: str = typer.Option("local", "--tenant", help="The tenant of --user."),
+) -> None:
+    """Hide what is private in a text. Each row or text gets its own numbering of placeholders."""
+    if sum(map(bool, (text, file, jsonl))) > 1:
+        raise RequestError("give the text, --file or --jsonl, not several of them")
+    rows = _rows(jsonl, field) if jsonl else iter([_single(text, file)])
+    run(_redact(rows, as_json or jsonl is not None, not no_names, user, tenant))
+
+
+def _single(text: Sequence[str] | None, file: Path | None) -> str:
+    if text:
+        return " ".join(text)
+    if file is None and sys.stdin.isatty():
+        console.print("reading standard input; end with Ctrl-D")
+    try:
+        data = file.read_bytes() if file else sys.stdin.buffer.read()
+    except OSError as error:
+        raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{file or 'standard input'}: not UTF-8 at byte {error.start}") from None
+
+
+def _rows(path: Path, field: str) -> Iterator[str]:
+    """The texts of a JSONL file, line by line. Raises RequestError with file and line."""
+    name = "standard input" if str(path) == "-" else str(path)
+    try:
+        source = sys.stdin.buffer if str(path) == "-" else path.open("rb")
+    except OSError as error:
+        raise RequestError(f"{name}: cannot be read: {error.strerror}") from None
+    with source:
+        for number, line in enumerate(source, 1):
+            yield _text_of(line, field, f"{name}:{number}")
+
+
+def _text_of(line: bytes, field: str, where: str) -> str:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise RequestError(f"{where}: not JSON; each line must be one JSON object") from None
+    if not isinstance(row, dict) or field not in row:
+        raise RequestError(f'{where}: no field "{field}"; name the field that holds the text with --field')
+    if not isinstance(row[field], str):
+        raise RequestError(f'{where}: the field "{field}" is not a string')
+    return str(row[field])
+
+
+async def _redact(rows: Iterator[str], as_json: bool, names: bool, user: str | None, tenant: str) -> None:
+    from netgpt.privacy.detect import LocalDetector
+
+    values = await _profile_values(Person(tenant, user)) if user else ()
+    detector = LocalDetector(names=names)
+    await detector.start()
+    try:
+        async for source, spans in _detected(rows, detector, values):
+            _write(source, spans, as_json)
+    finally:
+        await detector.close()
+
+
+async def _detected(
+    rows: Iterator[str], detector: Any, values: Sequence[tuple[str, str]]
+) -> AsyncIterator[tuple[str, list[Span]]]:
+    """Each text with its spans, in order. Rows before a faulty line are still answered.
+
+    Texts are searched one by one, since a name found in one row must not be hidden in another.
+    """
+    for text in rows:
+        [spans] = await detector.detect([text], values=values)
+        yield text, spans
+        await asyncio.sleep(0)
+
+
+def _write(source: str, spans: Sequence[Span], as_json: bool) -> None:
+    masked, shown = _masked(source, spans)
+    if as_json:
+        sys.stdout.write(json.dumps({"text": masked, "spans": shown}, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(masked if masked.endswith("\n") else masked + "\n")
+    sys.stdout.flush()
+
+
+def _masked(source: str, spans: Sequence[Span]) -> tuple[str, list[dict[str, Any]]]:
+    from netgpt.privacy.vault import Vault
+
+    vault = Vault()
+    pieces: list[str] = []
+    shown = []
+    done = 0
+    for span in spans:
+        original = source[span.start : span.end]
+        pieces += [source[done : span.start], f"[{vault.name_for(span.kind, original)}]"]
+        done = span.end
+        shown.append({"start": span.start, "end": span.end, "kind": span.kind, "rule": span.rule, "text": original})
+    return "".join([*pieces, source[done:]]), shown
+
+
+async def _profile_values(person: Person) -> tuple[tuple[str, str], ...]:
+    from netgpt.build import open_store
+    from netgpt.context.profile import private_values
+
+    store = open_store(read_settings())
+    try:
+        facts = await store.facts(person)
+    finally:
+        await store.close()
+    return tuple(private_values([fact for _, fact in facts]))

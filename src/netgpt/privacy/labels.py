@@ -1,0 +1,43 @@
+"""Private data that is announced: "my name is ...", `"customer_name": "..."` in a text that holds JSON or code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from netgpt.privacy.protocol import field_hint
+from netgpt.types import Span
+
+__all__ = ["find_labelled", "titled"]
+
+_NAME = r"[^\W\d_][\w'’\-]{1,30}(?:[ \t\n]{1,2}[^\W\d_][\w'’\-]{0,30}){0,2}"
+_SAID = re.compile(
+    rf"(?:(?i:\bmy (?:full |first |last |real )?name is|\bname\s?:|\bi am called|\bmy name's|\bje m'appelle|\bich heiße|\bme llamo)"
+    rf"[\s*\"']{{1,3}})(?P<name>(?-i:(?=[^\W\d_a-zß-ÿ]){_NAME}))"
+)
+_FIELD = re.compile(
+    r"[\"'](?P<key>[A-Za-z][\w \-.]{1,39})[\"']\s{0,2}[:=]\s{0,2}(?P<quote>[\"'])(?P<value>[^\"\n]{2,120}?)(?P=quote)"
+)
+_PERSON_LIKE = re.compile(r"[^\W\d_][\w'’\-]+(?:[ \t]+[^\W\d_][\w'’.\-]*){1,3}")
+_CAPITALS = re.compile(r"[A-ZÀ-ÖØ-Þ]{2,}")
+
+
+def find_labelled(text: str) -> Iterator[Span]:
+    """Names and addresses behind a word that announces them."""
+    for match in _SAID.finditer(text):
+        words = list(re.finditer(r"\S+", match["name"]))
+        while len(words) > 1 and words[-1][0][0].islower():
+            words.pop()
+        yield Span(match.start("name"), match.start("name") + words[-1].end(), "PERSON", "label", 0.5)
+    for match in _FIELD.finditer(text):
+        kind, value = field_hint(match["key"]), match["value"]
+        if (kind == "PERSON" and _PERSON_LIKE.fullmatch(value)) or kind == "ADDRESS":
+            yield Span(match.start("value"), match.end("value"), str(kind), "label", 0.5)
+
+
+def titled(text: str) -> str | None:
+    """The text with words in capitals written like names, character for character; None when there are too few."""
+    if not _CAPITALS.search(text):
+        return None
+    changed = _CAPITALS.sub(lambda match: match[0][0] + match[0][1:].lower(), text)
+    return changed if len(changed) == len(text) else None

@@ -56,7 +56,8 @@ def open_store(settings: Settings) -> Store:
         ) from None
     # A lost key is told, not replaced: a new one could not open what is there.
     sealer = Sealer.from_file(settings.key_file, create=not settings.database.exists())
-    return Store.open(settings.database, sealer, min_free_bytes=settings.store.min_free_bytes)
+    kept = settings.store
+    return Store.open(settings.database, sealer, min_free_bytes=kept.min_free_bytes, power_safe=kept.power_safe)
 
 
 def open_box(settings: Settings) -> Box:

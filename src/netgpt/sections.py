@@ -151,6 +151,9 @@ class Store(Section):
     keep_exchanges_days: float = Field(30.0, gt=0, description="Exchanges older than this are deleted.")
     keep_maps_days: float = Field(30.0, gt=0, description="Pseudonym maps of conversations idle for this long.")
     keep_text: bool = Field(True, description="Keep the texts of exchanges (encrypted); false keeps figures only.")
+    power_safe: bool = Field(
+        False, description="One fsync per group of writes: what is recorded survives a power cut, not only a crash."
+    )
     min_free_bytes: int = Field(50_000_000, ge=0, description="Less free disk than this is reported and refused.")
 
 

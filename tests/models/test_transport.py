@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 import time
 from datetime import UTC, datetime, timedelta
@@ -57,11 +58,14 @@ async def test_a_restarted_server_is_found_again_over_a_kept_connection() -> Non
         await model.close()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # both loops end with their sockets open
 def test_one_model_serves_loop_after_loop() -> None:
     with FaultyCloud() as cloud:
         model = edge_model(cloud.base_url)
         for word in ("one", "two"):
             assert asyncio.run(text_of(model.chat(chat(word)))) == word
+        del model
+        gc.collect()
 
 
 async def test_closing_under_an_answer_ends_it_with_an_error_of_ours() -> None:
@@ -99,9 +103,9 @@ async def test_silence_is_a_timeout_and_a_dead_port_is_unavailable() -> None:
         with pytest.raises(ModelTimeout, match=r"silent for 0\.4 s"):
             await everything(send(model, chat()))
         assert time.perf_counter() - start < 1
-        await model.close()
     with pytest.raises(ModelUnavailable, match=r"cannot be reached: connection refused"):
         await everything(send(model, chat()))
+    await model.close()
 
 
 async def test_redirects_are_told_and_not_followed() -> None:

@@ -34,7 +34,7 @@ def keys(served: Served) -> dict[str, str]:
     ):
         done = served.netgpt("keys", "create", "--name", name, *options, "--json")
         told = json.loads(done.stdout)
-        made[name] = told["key"]
+        made[name] = told["secret"]
         if name == "gone":
             served.netgpt("keys", "revoke", told["id"])
     return made

@@ -43,6 +43,12 @@ def served(cloud: FaultyCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield box
 
 
+@pytest.fixture(autouse=True)
+def no_leftovers(cloud: FaultyCloud) -> None:
+    """A fault that was not retried leaves its second copy in the schedule."""
+    cloud.unschedule()
+
+
 def body(**fields: Any) -> dict[str, Any]:
     return {"model": "netgpt/cloud", "messages": [{"role": "user", "content": TEXT}], **fields}
 

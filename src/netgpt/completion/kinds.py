@@ -18,25 +18,35 @@ __all__ = ["Embed", "KindGuesser", "known_kind"]
 Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
 """Texts to unit vectors, one row each."""
 
-_WORDS: tuple[tuple[str, str], ...] = (
-    ("allergy", r"allerg\w*|intoleran\w*|coeliac|celiac|anaphyla\w*|epipen"),
-    ("diet", r"vegetarian|vegan|halal|kosher|pescatarian|gluten|lactose|low[- ]carb|keto|diet|meat|pork|beef|dairy|sugar"),
-    ("poi", r"near here"),
-    ("time", r"it is \w+day|local time|o'clock|\d\d:\d\d|current (?:date|time)|today is|time zone"),
-    ("car", r"car|drives|drive|van|truck|suv|sedan|hatchback|motorbike|motorcycle|vehicle|licen[cs]e plate|diesel|electric vehicle"),
-    ("pet", r"pets?|dogs?|cats?|puppy|kitten|rabbit|parrot|hamster|goldfish|horse|tortoise"),
-    ("budget", r"budget|cheap|afford\w*|spend\w*|saving for|money|expensive|thrifty|frugal|price\w*|pounds|dollars|euros"),
-    ("cuisine", r"cuisine|food|dish(?:es)?|sushi|pizza|curry|noodles|pasta|ramen|tacos|spicy|restaurants?"),
-    ("music", r"music|jazz|rock|metal|band|bands|songs?|pop|hip[- ]hop|rap|classical|playlist|singer|techno|blues|folk"),
-    ("health", r"asthma\w*|diabet\w*|blood pressure|medicine|medication|pregnant|migraines?|insulin|mg|arthritis|wheelchair"),
-    ("language", r"speaks?|native language|mother tongue|bilingual|fluent"),
-    ("family", r"wife|husband|children|child|kids?|son|daughter|mother|father|married|partner|parents?|sister|brother|baby"),
-    ("work", r"works?|job|employ\w*|office|company|engineer|nurse|teacher|teaches|lawyer|accountant|salary|retired|colleagues?"),
-    ("hobby", r"hobb\w*|hik\w*|chess|paints?|gardening|football|tennis|runs|running|cycling|climbing|yoga|gallery|galleries|reads?"),
-    ("place", r"lives?|located|location|city|town|neighbou?rhood|hometown|is (?:in|at|near)|stays? in|based in|resid\w*|street"),
-    ("schedule", r"meetings?|appointments?|schedule|free on|busy on|every (?:mon|tues|wednes|thurs|fri|satur|sun)day"),
-)  # fmt: skip
-_PATTERNS = tuple((kind, re.compile(rf"\b(?:{words})\b", re.IGNORECASE)) for kind, words in _WORDS)
+_WORDS = {
+    "allergy": r"allerg\w* intoleran\w* coeliac celiac anaphyla\w* epipen",
+    "diet": r"vegetarian vegan halal kosher pescatarian gluten lactose low.carb keto diet meat pork beef dairy sugar",
+    "poi": r"near.here",
+    "time": r"it.is.\w+day local.time o'clock \d\d:\d\d current.(?:date|time) today.is time.zone",
+    "car": r"""cars? drives? van truck suv sedan hatchback motorbike motorcycle vehicle licen[cs]e.plate diesel
+        electric.vehicle""",
+    "pet": r"pets? dogs? cats? puppy kitten rabbit parrot hamster goldfish horse tortoise",
+    "budget": r"""budget cheap afford\w* spend\w* saving.for money expensive thrifty frugal price\w* pounds dollars
+        euros""",
+    "cuisine": r"cuisine food dish(?:es)? sushi pizza curry noodles pasta ramen tacos spicy restaurants?",
+    "music": r"""music jazz rock metal bands? songs? pop hip.hop rap classical playlist singer techno blues folk""",
+    "health": r"""asthma\w* diabet\w* blood.pressure medicine medication pregnant migraines? insulin mg arthritis
+        wheelchair""",
+    "language": r"speaks? native.language mother.tongue bilingual fluent",
+    "family": r"""wife husband children child kids? son daughter mother father married partner parents? sister brother
+        baby""",
+    "work": r"""works? job employ\w* office company engineer nurse teacher teaches lawyer accountant salary retired
+        colleagues?""",
+    "hobby": r"""hobb\w* hik\w* chess paints? gardening football tennis runs running cycling climbing yoga gallery
+        galleries reads?""",
+    "place": r"""lives? located location city town neighbou?rhood hometown is.(?:in|at|near) stays?.in based.in
+        resid\w* street""",
+    "schedule": r"meetings? appointments? schedule free.on busy.on every.(?:mon|tues|wednes|thurs|fri|satur|sun)day",
+}
+"""The first kind with a word in the text settles it, so the order tells which word weighs more. "." is a blank."""
+_PATTERNS = tuple(
+    (kind, re.compile(rf"\b(?:{'|'.join(words.split())})\b", re.IGNORECASE)) for kind, words in _WORDS.items()
+)
 
 _EXAMPLES = {
     "place": ("The user lives in Leeds", "The user is in the centre of Porto", "The user's home is on Baker Street"),

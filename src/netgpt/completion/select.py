@@ -24,8 +24,10 @@ Ask = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 CUT = 0.5
 """Score from which a fact is chosen when no model is asked."""
-DOUBT = (0.35, 0.7)
+DOUBT = (0.4, 0.6)
 """Between these scores the model is asked; above, the fact is in, below, it is out."""
+WEIGHT = 0.1
+"""How far the model's yes or no moves a score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,10 @@ class Selection:
 
 
 class Selector:
-    """Chooses at most `max_facts` facts. `ask` None: by embeddings alone. `judge_s`: patience with the model, seconds."""
+    """Chooses at most `max_facts` facts; by embeddings alone when `ask` is None.
+
+    `judge_s` is the patience with the edge model, in seconds.
+    """
 
     def __init__(self, ask: Ask | None, embed: Embed, max_facts: int = 3, *, judge_s: float = 1.5) -> None:
         self._ask, self._max_facts, self._judge_s = ask, max_facts, judge_s
@@ -57,15 +62,12 @@ class Selector:
         except ModelError as error:
             return self._chosen(scores, CUT, f"by embeddings: the edge model failed ({error.code})")
         for index, verdict in zip(doubtful, verdicts, strict=True):
-            scores[index] = combined(scores[index], verdict)
+            scores[index] += WEIGHT if verdict else -WEIGHT
         return self._chosen(scores, CUT, "by embeddings and the edge model")
 
     def _chosen(self, scores: Sequence[float], cut: float, how: str) -> Selection:
         best = sorted((index for index, score in enumerate(scores) if score >= cut), key=lambda index: -scores[index])
         chosen = tuple(sorted(best[: self._max_facts]))
-        return Selection(chosen, f"{len(chosen)} of {len(scores)} facts help, {how}" if chosen else f"nothing helps, {how}")
-
-
-def combined(score: float, verdict: float) -> float:
-    """The embedding's score moved by the model's leaning (0 no, 0.5 undecided, 1 yes)."""
-    return score + 0.3 * (verdict - 0.5)
+        return Selection(
+            chosen, f"{len(chosen)} of {len(scores)} facts help, {how}" if chosen else f"nothing helps, {how}"
+        )

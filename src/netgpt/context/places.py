@@ -11,7 +11,7 @@ from netgpt.context.geometry import EARTH_RADIUS_M, compass, haversine_m
 from netgpt.context.words import group_of, groups_in, stems
 from netgpt.types import Fact, Label
 
-__all__ = ["Place", "near"]
+__all__ = ["Place", "near", "nearest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,25 @@ def near(
     and where, so that they do not give away a person's own point; `label` is the label of that point.
     """
     fitting = _fitting(_around(places, latitude, longitude, within_m), text)
-    ranked = sorted(((haversine_m(latitude, longitude, p.latitude, p.longitude), p) for p in fitting), key=_first)
-    chosen = [(metres, place) for metres, place in ranked if metres <= within_m][:limit]
+    return _facts(fitting, (latitude, longitude), limit, within_m, label, distances)
+
+
+def nearest(
+    places: Iterable[Place], latitude: float, longitude: float, limit: int = 3, within_m: float = 5_000.0
+) -> tuple[Fact, ...]:
+    """The nearest places of any kind: for looking at what was imported, not for completing requests."""
+    around = _around(places, latitude, longitude, within_m)
+    return _facts(around, (latitude, longitude), limit, within_m, Label.PUBLIC, True)
+
+
+def _facts(
+    places: Iterable[Place], here: tuple[float, float], limit: int, within_m: float, label: Label, distances: bool
+) -> tuple[Fact, ...]:
+    measured = ((haversine_m(*here, place.latitude, place.longitude), place) for place in places)
+    ranked = sorted(((metres, place) for metres, place in measured if metres <= within_m), key=_first)
     return tuple(
-        Fact(
-            _clause(place, f"{_rounded(metres)} {_way(latitude, longitude, place)}" if distances else ""),
-            "poi",
-            label,
-            source="places",
-        )
-        for metres, place in chosen
+        Fact(_clause(place, f"{_rounded(metres)} {_way(*here, place)}" if distances else ""), "poi", label, "places")
+        for metres, place in ranked[:limit]
     )
 
 

@@ -27,7 +27,6 @@ Progress = Callable[[int, int | None], None]
 
 TRIES: Final = 4
 """Cuts in a row, without one new byte, after which it gives up."""
-PAUSE_S: Final = 0.5
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -42,8 +41,11 @@ def download(
     sha256: str | None = None,
     progress: Progress | None = None,
     ca_file: str | None = None,
+    pause_s: float = 0.5,
 ) -> Path:
     """Fetch `url` to `target` (0600). With a hash the file is checked, and a cut download goes on next time.
+
+    `pause_s`: seconds before going on after a cut; doubles with each that brought nothing.
 
     Raises RequestError (address that is neither https nor loopback, wrong hash), ModelUnavailable (network,
     server, disk). Leaves nothing but the resumable part behind.
@@ -55,7 +57,7 @@ def download(
         if sha256 is None:
             part.unlink(missing_ok=True)  # nothing proves that an old part belongs to today's file
         with _client(ca_file) as client:
-            _fetch_all(client, url, part, progress or (lambda done, total: None), kept=sha256 is not None)
+            _fetch_all(client, url, part, progress or (lambda done, total: None), pause_s, kept=sha256 is not None)
         if sha256 is not None:
             refuse_other(part, sha256, shown(url))
         move_into_place(part, target)
@@ -118,7 +120,7 @@ def _client(ca_file: str | None) -> httpx.Client:
     )
 
 
-def _fetch_all(client: httpx.Client, url: str, part: Path, progress: Progress, *, kept: bool) -> None:
+def _fetch_all(client: httpx.Client, url: str, part: Path, progress: Progress, pause_s: float, *, kept: bool) -> None:
     """Fetch until it is whole, going on after each cut; `kept`: the part survives giving up."""
     cuts = 0
     while True:
@@ -131,7 +133,7 @@ def _fetch_all(client: httpx.Client, url: str, part: Path, progress: Progress, *
             if cuts >= TRIES:
                 rest = f" {after} bytes are kept; the same command goes on from there." if after and kept else ""
                 raise ModelUnavailable(f"{shown(url)}: {cut}.{rest}") from None
-            time.sleep(PAUSE_S * 2**cuts)
+            time.sleep(pause_s * 2**cuts)
 
 
 def _fetch_some(client: httpx.Client, url: str, part: Path, progress: Progress) -> None:
@@ -149,7 +151,7 @@ def _fetch_some(client: httpx.Client, url: str, part: Path, progress: Progress) 
             have = have if response.status_code == 206 else 0
             total = _total(response)
             _check_room(part, (total or 0) - have)
-            _append(response.iter_bytes(1 << 18), part, have, total, progress)
+            _append(response.iter_bytes(), part, have, total, progress)
     except httpx.TimeoutException:
         raise _Cut("the server is silent; check the network and the proxy") from None
     except httpx.HTTPError as error:

@@ -184,7 +184,7 @@ class Engine:
         silent = 0
         while self.probe_s:
             await asyncio.sleep(self.probe_s)
-            silent = 0 if await _answers(run.endpoint) else silent + 1
+            silent = 0 if await _answers(run.endpoint, max(0.5, self.probe_s / 2)) else silent + 1
             if silent >= 3:
                 await run.kill()
 
@@ -197,9 +197,9 @@ class Engine:
         self._on_event(event)
 
 
-async def _answers(endpoint: Endpoint) -> bool:
+async def _answers(endpoint: Endpoint, timeout_s: float) -> bool:
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=timeout_s) as client:
             return (await client.get(endpoint.base_url.removesuffix("/v1") + "/health")).status_code == 200
     except httpx.HTTPError:
         return False

@@ -19,10 +19,13 @@ class EngineLog:
     def __init__(self, path: Path, max_bytes: int = 1_000_000) -> None:
         self.path, self.max_bytes = path, max_bytes
         self._last: deque[str] = deque(maxlen=40)
+        self._cut_line = ""
 
     def write(self, data: bytes) -> None:
         """Append `data`."""
-        self._last.extend(line for line in data.decode("utf-8", "replace").splitlines() if line.strip())
+        *lines, self._cut_line = (self._cut_line + data.decode("utf-8", "replace")).split("\n")
+        self._last.extend(line for line in lines if line.strip())
+        self._cut_line = self._cut_line[:1000]
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.path.exists() and self.path.stat().st_size + len(data) > self.max_bytes:
@@ -36,6 +39,7 @@ class EngineLog:
     def forget(self) -> None:
         """A new engine starts: what the last one said is no longer its reason."""
         self._last.clear()
+        self._cut_line = ""
 
     def reason(self) -> str:
         """The first error that llama.cpp told since the start, in its words; empty when there is none."""

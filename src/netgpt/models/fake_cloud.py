@@ -74,6 +74,10 @@ class FaultyCloud(FakeHttp):
         """What to configure as `base_url`."""
         return f"http://127.0.0.1:{self.port}/v1"
 
+    def unschedule(self) -> None:
+        """Drop the faults that have not happened yet."""
+        self._faults.clear()
+
     def schedule(self, *faults: Fault | str | None) -> None:
         """Add faults for the requests to come, in order."""
         self._faults.extend(None if fault is None else Fault(fault) for fault in faults)

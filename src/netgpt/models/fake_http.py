@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
         self.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def write(self, data: bytes) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def close(self) -> None:
@@ -111,9 +111,9 @@ class Connection(asyncio.Protocol):
         self._end(gently=False)
 
     def _end(self, *, gently: bool) -> None:
-        transport, self._transport, self._work = self._transport, None, None
-        if transport is not None:
-            (transport.close if gently else transport.abort)()
+        self._work = None
+        if self._transport is not None:
+            (self._transport.close if gently else self._transport.abort)()
 
 
 class FakeHttp:
@@ -180,5 +180,7 @@ class FakeHttp:
         self._ready.set()
         await stopped.wait()
         server.close()
-        for connection in list(self.connections):
-            connection.abort()
+        while self.connections:
+            for connection in list(self.connections):
+                connection.abort()
+            await asyncio.sleep(0)

@@ -21,9 +21,9 @@ QUESTIONS: Final = (
     "Write two sentences about a small harbour town in the morning.",
     "What is the difference between weather and climate?",
 )
-ANSWER_TOKENS: Final = 24
+ANSWER_TOKENS: Final = 16
 PROMPT_WORDS: Final = 300
-WRITTEN_TOKENS: Final = 64
+WRITTEN_TOKENS: Final = 40
 TYPICAL_PROMPT, TYPICAL_ANSWER = 300, 60
 """Tokens of the exchange by which formats are compared."""
 
@@ -46,19 +46,25 @@ class Figures:
         return TYPICAL_PROMPT / self.prompt_per_s + TYPICAL_ANSWER / self.written_per_s
 
 
-async def measure(path: Path, reference: Reference, *, threads: int = 0, repeats: int = 3) -> Figures:
+async def measure(path: Path, reference: Reference, *, threads: int = 0, repeats: int = 2) -> Figures:
     """Serve `path` alone and measure it; the best of `repeats` runs counts, as other work only slows down."""
+    size = file_bytes(path)
     async with _Served(path, threads) as served:
         runs = [await served.speed(number) for number in range(repeats)]
         agreement = await served.agreement(reference) if reference else 1.0
     prompt, written = max(run[0] for run in runs), max(run[1] for run in runs)
-    return Figures(prompt, written, agreement, path.stat().st_size)
+    return Figures(prompt, written, agreement, size)
 
 
 async def read_reference(path: Path, *, threads: int = 0) -> Reference:
     """Let the original weights answer a few questions, always by the likeliest token."""
     async with _Served(path, threads) as served:
         return [await served.answer(question) for question in QUESTIONS]
+
+
+def file_bytes(path: Path) -> int:
+    """Size on disk."""
+    return path.stat().st_size
 
 
 class _Served:

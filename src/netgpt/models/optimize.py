@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from netgpt.errors import RequestError
+from netgpt.errors import NetGPTError
 from netgpt.models.catalog import Catalog, Weights
 from netgpt.models.gguf import check_weights
 from netgpt.models.measure import Figures, measure, read_reference
@@ -73,15 +73,15 @@ def best_of(original: str, figures: dict[str, Figures]) -> tuple[str, str]:
 
 
 def _make_all(source: Path, folder: Path, entry: Weights, original: str, say: Callable[[str], None]) -> dict[str, Path]:
+    """Each format that the source can be rewritten in, as a file. Nothing stays behind when one fails."""
     made: dict[str, Path] = {}
-    for form in FORMATS:
-        if form == original:
-            continue
-        say(f"writing {form}")
-        try:
-            made[form] = requantize(source, folder / f"{entry.name}.{entry.sha256[:12]}.{form}.gguf", form)
-        except RequestError:
-            for path in made.values():
-                path.unlink(missing_ok=True)
-            raise
+    try:
+        for form in FORMATS:
+            if form != original:
+                say(f"writing {form}")
+                made[form] = requantize(source, folder / f"{entry.name}.{entry.sha256[:12]}.{form}.gguf", form)
+    except NetGPTError:
+        for path in made.values():
+            path.unlink(missing_ok=True)
+        raise
     return made

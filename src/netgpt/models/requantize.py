@@ -34,13 +34,13 @@ Bytes = NDArray[np.uint8]
 def requantize(source: Path, target: Path, form: str) -> Path:
     """Write `source` to `target` with its 4-bit matrices in `form` ("Q4_0" or "Q8_0"); the rest stays as it is.
 
-    Only Q4_1 and Q4_0 tensors change: others are there at that precision for a reason. Raises RequestError when
+    Raises RequestError when
     there is nothing to change, ModelUnavailable when the disk is full.
     """
     check_weights(source)
     header = read_header(source)
     number, file_type, _ = FORMATS[form]
-    changed = [tensor.type in READERS and tensor.type != number for tensor in header.tensors]
+    changed = [tensor.type in FOUR_BIT and tensor.type != number for tensor in header.tensors]
     if not any(changed):
         raise RequestError(f"{source}: holds no 4-bit weights in another format than {form}; nothing to do")
     part = target.with_name(f".{target.name}.part")
@@ -125,6 +125,8 @@ def _write_q8_0(weights: Floats) -> Bytes:
 
 READERS: Final[dict[int, Callable[[Bytes], Floats]]] = {2: _read_q4_0, 3: _read_q4_1, 8: _read_q8_0}
 """By tensor type number."""
+FOUR_BIT: Final = (2, 3)
+"""The types that are rewritten: finer ones (the embedding of a small model) are fine for a reason."""
 FORMATS: Final[dict[str, tuple[int, int, Callable[[Floats], Bytes]]]] = {
     "Q4_0": (2, 2, _write_q4_0),
     "Q8_0": (8, 7, _write_q8_0),

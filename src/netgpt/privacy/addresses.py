@@ -12,45 +12,75 @@ __all__ = ["find_addresses"]
 _NUMBER = r"(?<![\w.,/-])\d{1,5}(?:\s?[A-Da-d])?(?:\s?[-/]\s?\d{1,5}[A-Da-d]?)?"
 _WORD = r"[A-ZÀ-ÞŁŚŠŽ][\w'.\-]{0,24}"
 _STREET = (
-    r"(?:Road|Rd|Street|Str|St|Avenue|Ave|Av|Lane|Ln|Drive|Dr|Way|Close|Court|Ct|Place|Pl|Square|Sq|Boulevard|Blvd"
-    r"|Terrace|Terr|Crescent|Cres|Gardens|Gdns|Grove|Hill|Mews|Row|Walk|Parade|Park|Parkway|Pkwy|Highway|Hwy|Route|Circle"
-    r"|Cir|Trail|Trl|Quay|Wharf|Green|Rise|View|Broadway|Embankment|Esplanade|Alley|Arcade|Loop|Pike|Turnpike|Plaza|Point"
-    r"|Heights|Hollow|Ridge|Estate|Estates|Meadows?|Vale|Yard|Bypass|Causeway|Crossing|Expressway|Freeway|Squares?|Mall|Common)"
+    r"(?:Road|Rd|Street|Str|St|Avenue|Ave|Av|Lane|Ln|Drive|Dr|Way|Close|Court|Ct|Place|Pl|Squares?|Sq|Boulevard|Blvd"
+    r"|Terrace|Terr|Crescent|Cres|Gardens|Gdns|Grove|Hill|Mews|Row|Walk|Parade|Park|Parkway|Pkwy|Highway|Hwy|Route"
+    r"|Circle|Cir|Trail|Trl|Quay|Wharf|Green|Rise|View|Broadway|Embankment|Esplanade|Alley|Arcade|Loop|Pike|Turnpike"
+    r"|Plaza|Point|Heights|Hollow|Ridge|Estates?|Meadows?|Vale|Yard|Bypass|Causeway|Crossing|Expressway|Freeway|Mall"
+    r"|Common)"
 )
 _LOW_STREET = r"(?:road|rd|street|avenue|ave|lane|boulevard|blvd|crescent|terrace|drive|square|court|close|mews|grove)"
-_UNIT = r"(?:\b(?:Flat|Apt\.?|Apartment|Unit|Suite|Ste\.?|Room|Floor|Building|Bldg\.?|House)\s{0,2}\#?\s?[A-Za-z]?\d{1,5}[A-Za-z]?\b)"
-_UK_POSTCODE = r"(?:GIR ?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d|[A-HK-Y]\d\d|\d[A-HJKPSTUW]|[A-HK-Y]\d[ABEHMNPRV-Y]) {0,2}\d[ABD-HJLNP-UW-Z]{2})"
-_US_STATE = r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]|PR|A[AEP])"
+_UNIT = (
+    r"(?:\b(?:Flat|Apt\.?|Apartment|Unit|Suite|Ste\.?|Room|Floor|Building|Bldg\.?|House)"
+    r"\s{0,2}\#?\s?[A-Za-z]?\d{1,5}[A-Za-z]?\b)"
+)
+_UK_POSTCODE = (
+    r"(?:GIR ?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d|[A-HK-Y]\d\d|\d[A-HJKPSTUW]|[A-HK-Y]\d[ABEHMNPRV-Y])"
+    r" {0,2}\d[ABD-HJLNP-UW-Z]{2})"
+)
+_US_STATE = (
+    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]"
+    r"|W[AIVY]|PR|A[AEP])"
+)
 _US_ZIP = rf"{_US_STATE},?\s{{1,2}}\d{{5}}(?:-\d{{4}})?"
 _CODE = rf"(?:{_UK_POSTCODE}|{_US_ZIP}|\d{{4,6}}\s{_WORD})"
 _TAIL = rf"(?:,?\s{{0,2}}{_UNIT})?(?:,\s{{0,3}}{_WORD}(?:\s{_WORD}){{0,2}}){{0,2}}(?:,?\s{{1,3}}{_CODE})?\b"
-_NOT_LOW = r"(?!(?:the|on|in|of|an?|to|from|at|by|along|down|up|per|for|and|or|is|miles?|km|people|cars|years?|days?|hours?)\b)"
+_NOT_LOW = (
+    r"(?!(?:the|on|in|of|an?|to|from|at|by|along|down|up|per|for|and|or|is|miles?|km|people|cars|years?"
+    r"|days?|hours?)\b)"
+)
+_ENGLISH = (
+    rf"(?:{_UNIT},?\s{{1,3}})?{_NUMBER},?\s{{1,2}}(?:[NSEW]\.?\s)?(?:{_WORD}\s{{1,2}}){{1,4}}{_STREET}\b\.?{_TAIL}"
+)
+_LOWER_CASE = rf"{_NUMBER}\s{{1,2}}(?:{_NOT_LOW}[a-zA-Z'\-]{{2,20}}\s){{1,2}}{_LOW_STREET}\b"
+_FRENCH = (
+    rf"{_NUMBER},?\s{{0,2}}(?:bis\s|ter\s)?(?i:rue|avenue|boulevard|bd|place|quai|chemin|allée|impasse|cours)\s"
+    rf"(?:(?i:de\sla|de\sl'|des|du|de|d'|la|le|les)\s?)?{_WORD}(?:[\s\-]{_WORD}){{0,3}}{_TAIL}"
+)
+_STREET_WORD_FIRST = (  # Italian, Spanish, Portuguese, French
+    rf"\b(?:Via|Viale|Piazza|Corso|Calle|Avenida|Avda\.?|Plaza|Paseo|Carrer|Rua|Travessa|Praça|Rue|Avenue)\s"
+    rf"(?:(?:de\sla|de\slos|de\slas|de|del|della|dei|da|do|dos|la|los|du|des)\s)?"
+    rf"{_WORD}(?:\s(?:de\s|della\s)?{_WORD}){{0,3}},?\s(?:n\.?º?\s?)?\d{{1,5}}[A-Za-z]?\b{_TAIL}"
+)
+_STREET_WORD_LAST = (  # German, Dutch, Nordic: in one word, the number behind it
+    rf"\b[A-ZÄÖÜÅØ][\w'\-]{{0,30}}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein"
+    rf"|gracht|kade|gatan|gata|vägen|veien|vei|vej|gade|tie|katu)\s{{1,2}}\d{{1,4}}\s?[a-zA-Z]?\b{_TAIL}"
+)
+_STREET_APART = (  # German, Hungarian, Polish: in two words
+    rf"\b(?:{_WORD}\s){{1,2}}(?:Straße|Strasse|Str\.|Weg|Platz|Allee|Ring|Street|u\.|utca|út|ulica|ul\.)"
+    rf"\s{{1,2}}\d{{1,4}}[a-zA-Z]?\b{_TAIL}"
+    rf"|\bul\.\s{_WORD}(?:\s{_WORD})?\s\d{{1,4}}(?:/\d{{1,4}})?{_TAIL}"
+)
+_BOX = r"\b(?i:p\.?\s?o\.?\s?box|box)\s\#?\d{2,6}\b"
+_CODE_ALONE = rf"\b{_UK_POSTCODE}\b|\b(?:{_WORD},?\s)?{_US_ZIP}\b"
 
 _ADDRESS = re.compile(
     "|".join(
         (
-            rf"(?:{_UNIT},?\s{{1,3}})?{_NUMBER},?\s{{1,2}}(?:[NSEW]\.?\s)?(?:{_WORD}\s{{1,2}}){{1,4}}{_STREET}\b\.?{_TAIL}",
-            rf"{_NUMBER}\s{{1,2}}(?:{_NOT_LOW}[a-zA-Z'\-]{{2,20}}\s){{1,2}}{_LOW_STREET}\b",
-            # French, Italian, Spanish, Portuguese: the street word first
-            rf"{_NUMBER},?\s{{0,2}}(?:bis\s|ter\s)?(?i:rue|avenue|boulevard|bd|place|quai|chemin|allée|impasse|cours)\s"
-            rf"(?:(?i:de\sla|de\sl'|des|du|de|d'|la|le|les)\s?)?{_WORD}(?:[\s\-]{_WORD}){{0,3}}{_TAIL}",
-            rf"\b(?:Via|Viale|Piazza|Corso|Calle|Avenida|Avda\.?|Plaza|Paseo|Carrer|Rua|Travessa|Praça|Rue|Avenue)\s"
-            rf"(?:(?:de\sla|de\slos|de\slas|de|del|della|dei|da|do|dos|la|los|du|des)\s)?{_WORD}(?:\s(?:de\s|della\s)?{_WORD}){{0,3}},?"
-            rf"\s(?:n\.?º?\s?)?\d{{1,5}}[A-Za-z]?\b{_TAIL}",
-            # German, Dutch, Nordic: the street word at the end of the name, the number behind it
-            rf"\b[A-ZÄÖÜÅØ][\w'\-]{{0,30}}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein|gracht"
-            rf"|kade|gatan|gata|vägen|veien|vei|vej|gade|tie|katu)\s{{1,2}}\d{{1,4}}\s?[a-zA-Z]?\b{_TAIL}",
-            rf"\b(?:{_WORD}\s){{1,2}}(?:Straße|Strasse|Str\.|Weg|Platz|Allee|Ring|Street|u\.|utca|út|ulica|ul\.)\s{{1,2}}\d{{1,4}}[a-zA-Z]?\b{_TAIL}",
-            rf"\bul\.\s{_WORD}(?:\s{_WORD})?\s\d{{1,4}}(?:/\d{{1,4}})?{_TAIL}",
-            r"\b(?i:p\.?\s?o\.?\s?box|box)\s\#?\d{2,6}\b",
+            _ENGLISH,
+            _LOWER_CASE,
+            _FRENCH,
+            _STREET_WORD_FIRST,
+            _STREET_WORD_LAST,
+            _STREET_APART,
+            _BOX,
             _UNIT,
-            rf"\b{_UK_POSTCODE}\b",
-            rf"\b(?:{_WORD},?\s)?{_US_ZIP}\b",
+            _CODE_ALONE,
         )
     )
 )
 _CONTEXT_CODE = re.compile(
-    r"(?i)\b(?:zip(?:\s?code)?|post\s?code|postal code|plz|cap)\b\s{0,2}(?:is|:|=|no\.?)?\s{0,2}([A-Z0-9][A-Z0-9 \-]{2,9}\d[A-Z]{0,2})\b"
+    r"(?i)\b(?:zip(?:\s?code)?|post\s?code|postal code|plz|cap)\b\s{0,2}(?:is|:|="
+    r"|no\.?)?\s{0,2}([A-Z0-9][A-Z0-9 \-]{2,9}\d[A-Z]{0,2})\b"
 )
 _LOWER_POSTCODE = re.compile(rf"(?i)(?<![\w-]){_UK_POSTCODE}(?![\w-])")
 

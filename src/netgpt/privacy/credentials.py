@@ -17,7 +17,8 @@ _KNOWN_KEYS = re.compile(
     r"sk-[A-Za-z0-9_-]{16,}|(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
     r"|(?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{12,20}|xox[abeprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}|AIza[\w-]{30,}"
     r"|ya29\.[\w-]{20,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{20,}|ngpt_[\w-]{16,}"
-    r"|SG\.[\w-]{16,}\.[\w-]{16,}|gsk_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|dop_v1_[a-f0-9]{40,}|shp(?:at|ss)_[a-f0-9]{20,}"
+    r"|SG\.[\w-]{16,}\.[\w-]{16,}|gsk_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|dop_v1_[a-f0-9]{40,}|shp(?:at"
+    r"|ss)_[a-f0-9]{20,}"
     r"|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"
     r")"
 )
@@ -26,9 +27,11 @@ _PRIVATE_KEY = re.compile(
     r"(?:[A-Za-z0-9+/=\s\\:,.\-]{0,20000}?-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s\\]{0,20000})"
 )
 _ASSIGNED = re.compile(
-    r"(?i)(?P<name>api[_ -]?key|access[_ -]?key|secret(?:[_ -]?key)?|client[_ -]?secret|auth[_ -]?token|access[_ -]?token"
+    r"(?i)(?P<name>api[_ -]?key|access[_ -]?key|secret(?:[_ -]?key)?|client[_ -]?secret|auth[_ -]?token"
+    r"|access[_ -]?token"
     r"|refresh[_ -]?token|token|pass(?:word|wd|phrase|code)|pwd|bearer|private[_ -]?key|authorization|x-api-key)"
-    r"[\"'`*]{0,3}\s{0,3}(?P<by>[:=]|=>|\bis\b|\s)\s{0,3}(?:Bearer\s+|Basic\s+)?[\"'`*]{0,3}(?P<value>[^\s\"'`,;<>]{4,512})"
+    r"[\"'`*]{0,3}\s{0,3}(?P<by>[:=]|=>|\bis\b|\s)\s{0,3}(?:Bearer\s+"
+    r"|Basic\s+)?[\"'`*]{0,3}(?P<value>[^\s\"'`,;<>]{4,512})"
 )
 _PASSWORD = re.compile(r"(?i)pass|pwd|secret")
 _URL = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.\-]{1,15}://[^\s<>\"'`\\]{3,4000}")

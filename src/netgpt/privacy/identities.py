@@ -22,19 +22,25 @@ _AROUND = 60
 _CRYPTO_HINT = re.compile(r"(?:bc1|[13])[a-zA-HJ-NP-Z0-9]{25}")
 _ETHEREUM = re.compile(r"(?<![0-9A-Za-z])0x[0-9a-fA-F]{40}(?![0-9A-Za-z])")
 _MACHINE_HINT = re.compile(
-    r"\d\.\d{1,3}\.\d|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:|[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\."
+    r"\d\.\d{1,3}\.\d|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:|[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-"
+    r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\."
 )
 _HARMLESS_IP = re.compile(r"127\.\d+\.\d+\.\d+|0\.0\.0\.0|255\.255\.\d+\.\d+|::1?")
 _ID_HINT = re.compile(r"\d{2}[A-Za-z]\d{2}[A-Za-z]|[0-9](?:[ \-.:/]?[0-9A-Z]){6}")
 _ID_WORDS = re.compile(
-    r"(?i)\b(?:ssn|social security|social insurance|sin|itin|taxpayer|tax|tfn|abn|medicare|nhs|national insurance|nino|ni number"
-    r"|passport|passeport|reisepass|pasaporte|driving licen[cs]e|driver'?s? licen[cs]e|dni|nif|nie|codice fiscale|cf|pesel"
-    r"|steuer\S*|aadhaar|aadhar|uidai|pan|personnummer|hetu|henkilö\S*|rrn|tckn|kimlik|national id|identity|id (?:number|card|no)"
+    r"(?i)\b(?:ssn|social security|social insurance|sin|itin|taxpayer|tax|tfn|abn|medicare|nhs"
+    r"|national insurance|nino|ni number"
+    r"|passport|passeport|reisepass|pasaporte|driving licen[cs]e|driver'?s? licen[cs]e|dni|nif|nie"
+    r"|codice fiscale|cf|pesel"
+    r"|steuer\S*|aadhaar|aadhar|uidai|pan|personnummer|hetu|henkilö\S*|rrn|tckn|kimlik|national id"
+    r"|identity|id (?:number|card|no)"
     r"|citizen|personal (?:id|number|code)|npi|mbi|bsn|cpf)\b"
 )
 _LABELLED = re.compile(
-    r"(?i)\b(?:ssn|social security(?: number)?|itin|passport|driver'?s?\s?licen[cs]e|driving licen[cs]e|licen[cs]e|dni|national id|id card|tax id)"
-    r"(?:\s(?:number|no\.?|id|\#))?['\"*]{0,3}\s{0,2}(?:is|:|=|\#|-)\s{0,2}['\"*]{0,3}(?P<id>(?=[A-Z\-]{0,6}\d)[A-Z0-9](?:[ \-]?[A-Z0-9]){4,19})\b"
+    r"(?i)\b(?:ssn|social security(?: number)?|itin|passport|driver'?s?\s?licen[cs]e|driving licen[cs]e"
+    r"|licen[cs]e|dni|national id|id card|tax id)"
+    r"(?:\s(?:number|no\.?|id|\#))?['\"*]{0,3}\s{0,2}(?:is|:|=|\#"
+    r"|-)\s{0,2}['\"*]{0,3}(?P<id>(?=[A-Z\-]{0,6}\d)[A-Z0-9](?:[ \-]?[A-Z0-9]){4,19})\b"
 )
 
 
@@ -53,13 +59,24 @@ def _id_rules() -> tuple[_Rule, ...]:
     _silence()
     chosen = (
         "EsNifRecognizer EsNieRecognizer ItFiscalCodeRecognizer PlPeselRecognizer FiPersonalIdentityCodeRecognizer"
-        " InAadhaarRecognizer InPanRecognizer UkNinoRecognizer NhsRecognizer DeTaxIdRecognizer DeSocialSecurityRecognizer"
-        " UsSsnRecognizer UsItinRecognizer UsMbiRecognizer AuTfnRecognizer AuAbnRecognizer AuMedicareRecognizer"
+        " InAadhaarRecognizer InPanRecognizer UkNinoRecognizer NhsRecognizer DeTaxIdRecognizer"
+        " DeSocialSecurityRecognizer UsSsnRecognizer UsItinRecognizer UsMbiRecognizer"
+        " AuTfnRecognizer AuAbnRecognizer AuMedicareRecognizer"
         " CaSinRecognizer SePersonnummerRecognizer KrRrnRecognizer TrNationalIdRecognizer ThTninRecognizer"
         " UkDrivingLicenceRecognizer ZaIdNumberRecognizer"
     )
     recognizers = [getattr(known, name)() for name in chosen.split()]
+    for each in recognizers:
+        if not _validates(each):  # a shape that stays weak is dropped anyway, and some cost much
+            each.patterns = [pattern for pattern in each.patterns if pattern.score >= 0.5]
     return tuple(_Rule(each, each.supported_entities[0], 0.5) for each in recognizers)
+
+
+def _validates(recognizer: Any) -> bool:
+    """Whether a checksum can raise this recognizer's results over their pattern's score."""
+    from presidio_analyzer import PatternRecognizer
+
+    return type(recognizer).validate_result is not PatternRecognizer.validate_result
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,8 @@ __all__ = ["find_labelled", "titled"]
 
 _NAME = r"[^\W\d_][\w'’\-]{1,30}(?:[ \t\n]{1,2}[^\W\d_][\w'’\-]{0,30}){0,2}"
 _SAID = re.compile(
-    rf"(?:(?i:\bmy (?:full |first |last |real )?name is|\bname\s?:|\bi am called|\bmy name's|\bje m'appelle|\bich heiße|\bme llamo)"
+    rf"(?:(?i:\bmy (?:full |first |last |real )?name is|\bname\s?:|\bi am called|\bmy name's"
+    rf"|\bje m'appelle|\bich heiße|\bme llamo)"
     rf"[\s*\"']{{1,3}})(?P<name>(?-i:(?=[^\W\d_a-zß-ÿ]){_NAME}))"
 )
 _FIELD = re.compile(

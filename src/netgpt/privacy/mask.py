@@ -227,7 +227,7 @@ def _promised(item: Seen) -> list[Span]:
 
 
 def _segments(text: str, span: Span) -> Span:
-    """The span widened to whole runs of letters and digits, so that a bare placeholder can be told from its neighbours."""
+    """The span widened to whole runs of letters and digits: a bare placeholder must stand apart from its neighbours."""
     start, end = span.start, span.end
     while start > 0 and _SEGMENT.match(text[start - 1]) and _SEGMENT.match(text[start]):
         start -= 1

@@ -16,6 +16,7 @@ from typing import Any
 from netgpt.errors import DetectorError
 from netgpt.privacy.labels import titled
 from netgpt.privacy.normal import View, views
+from netgpt.privacy.wordsets import ALSO_WORDS, WORDS_OF_TRADE
 from netgpt.types import Span
 
 __all__ = ["NameFinder", "find_occurrences"]
@@ -24,24 +25,14 @@ _KINDS = {"PERSON": "PERSON", "GPE": "PLACE", "LOC": "PLACE", "FAC": "PLACE", "O
 _UNUSED = ["tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer", "senter"]
 _WINDOW = 4_000
 """Characters a window: the model needs about a kilobyte of memory for each."""
+_BATCH = 32
 _REMEMBERED = 4_096
 """Texts whose names are remembered (by hash): a conversation sends its whole history with every turn."""
 _WORD = re.compile(r"[^\W_]+")
-_WORDS_OF_TRADE = frozenset(
-    "api json http https url html css sql python java javascript typescript markdown linux docker openai chatgpt gpt ai llm"
-    " user users assistant system bot hi hello hey dear thanks thank regards sincerely please yes no ok email phone iban card"
-    " monday tuesday wednesday thursday friday saturday sunday january february march april june july august september"
-    " october november december ceo cto cfo hr pdf faq todo ssn nhs usd eur gbp mr mrs ms dr prof sir madam null true false"
-    " select insert create update delete function class name address street road place date time today tomorrow netgpt".split()
-)
-_ALSO_WORDS = frozenset(
-    "will may mark grace rose june april august hope joy art bill bob jack frank sue pat rob drew chase grant miles faith"
-    " amber ruby jade daisy lily ivy holly dawn eve summer autumn brook brooks young king prince knight bishop baker cook"
-    " hunter fisher smith price wood woods stone field fields hill rivers lake banks brown green white black gray grey long"
-    " short day day's major noble rich love best cross page park parks reed rice rush sharp small strong sweet wise west"
-    " north east south case carpenter mason potter butler carter dean earl guy lance max norm penny gene ray don ken chip"
-    " the of and van von der den de la le del di da el bin ibn san st saint new old big good great first last one two".split()
-)
+
+
+Entities = tuple[tuple[int, int, str], ...]
+"""(start, end, kind) of each entity of one text."""
 
 
 class NameFinder:
@@ -49,7 +40,7 @@ class NameFinder:
 
     def __init__(self) -> None:
         self._model: Any = None
-        self._seen: OrderedDict[bytes, tuple[tuple[int, int, str], ...]] = OrderedDict()
+        self._seen: OrderedDict[bytes, Entities] = OrderedDict()
 
     def load(self) -> None:
         """Load the model (about a second, 100 MB). Raises DetectorError when its package is missing."""
@@ -68,39 +59,49 @@ class NameFinder:
     def find(self, texts: Sequence[str], wanted: Sequence[bool]) -> list[list[Span]]:
         """Spans of names in every text; names are learned from the texts marked `wanted` only."""
         self.load()
-        all_views = [list(views(text)) for text in texts]
+        all_views = [list(views(text)) if want else [] for text, want in zip(texts, wanted, strict=True)]
+        entities = self._entities([view.text for of_text in all_views for view in of_text])
         found: list[list[Span]] = [[] for _ in texts]
         names: dict[tuple[str, str], None] = {}
-        for number, (of_text, want) in enumerate(zip(all_views, wanted, strict=True)):
-            for view in of_text if want else ():
-                for start, end, kind in self._entities(view.text):
+        for spans, of_text in zip(found, all_views, strict=True):
+            for view in of_text:
+                for start, end, kind in entities[view.text]:
                     names[(kind, view.text[start:end])] = None
-                    found[number].append(Span(*view.back(start, end), kind, "names", 0.6))
+                    spans.append(Span(*view.back(start, end), kind, "names", 0.6))
         terms = _terms(names)
-        for number, (of_text, want) in enumerate(zip(all_views, wanted, strict=True)):
-            for view in of_text if want else ():
-                found[number].extend(find_occurrences(view, terms))
+        for spans, of_text in zip(found, all_views, strict=True):
+            for view in of_text:
+                spans.extend(find_occurrences(view, terms))
         return found
 
-    def _entities(self, text: str) -> tuple[tuple[int, int, str], ...]:
-        key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if key in self._seen:
+    def _entities(self, texts: Sequence[str]) -> dict[str, Entities]:
+        """The entities of each text: remembered ones, and the others in one batch."""
+        keys = {text: blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts}
+        known = {text: self._seen[key] for text, key in keys.items() if key in self._seen}
+        new = [text for text in keys if text not in known]
+        known.update(zip(new, self._recognise(new), strict=True))
+        for text, key in keys.items():
+            self._seen[key] = known[text]
             self._seen.move_to_end(key)
-            return self._seen[key]
-        result = tuple(self._recognise(text))
-        self._seen[key] = result
-        if len(self._seen) > _REMEMBERED:
+        while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
-        return result
+        return known
 
-    def _recognise(self, text: str) -> Iterator[tuple[int, int, str]]:
-        if not any(c.isalpha() for c in text):
-            return
-        for offset, window in _windows(text):
-            for entity in self._model(_calmed(window)).ents:
-                kind = _KINDS.get(entity.label_)
-                if kind:
-                    yield from _trimmed(text, offset + entity.start_char, offset + entity.end_char, kind)
+    def _recognise(self, texts: Sequence[str]) -> list[Entities]:
+        jobs = [
+            (number, offset, window)
+            for number, text in enumerate(texts)
+            for offset, window in _windows(text)
+            if any(c.isalpha() for c in window)
+        ]
+        found: list[list[tuple[int, int, str]]] = [[] for _ in texts]
+        documents = self._model.pipe((_calmed(window) for _, _, window in jobs), batch_size=_BATCH)
+        for (number, offset, _), document in zip(jobs, documents, strict=True):
+            for entity in document.ents:
+                if kind := _KINDS.get(entity.label_):
+                    start, end = offset + entity.start_char, offset + entity.end_char
+                    found[number].extend(_trimmed(texts[number], start, end, kind))
+        return [tuple(entities) for entities in found]
 
 
 def _calmed(text: str) -> str:
@@ -129,7 +130,7 @@ def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[tuple[int, 
         words = list(_WORD.finditer(text, start + line.start(), start + line.end()))
         while words and words[-1][0] == "s" and text[words[-1].start() - 1] in "'’":
             words.pop()
-        if not words or all(w[0].isdigit() or w[0].lower() in _WORDS_OF_TRADE for w in words):
+        if not words or all(w[0].isdigit() or w[0].lower() in WORDS_OF_TRADE for w in words):
             continue
         if len(words) == 1 and len(words[0][0]) == 1:
             continue
@@ -151,12 +152,12 @@ def _terms(names: Iterable[tuple[str, str]]) -> Terms:
 
     split = [(kind, tuple(word.lower() for word in _WORD.findall(name))) for kind, name in names]
     for kind, words in split:
-        add(words, kind, len(words) == 1 and (words[0] in _ALSO_WORDS or len(words[0]) < 4))
+        add(words, kind, len(words) == 1 and (words[0] in ALSO_WORDS or len(words[0]) < 4))
     for kind, words in split:
         if kind == "PERSON" and len(words) > 1:
             for word in words:
-                if len(word) > 2 and not word.isdigit() and word not in _WORDS_OF_TRADE:
-                    add((word,), kind, word in _ALSO_WORDS)
+                if len(word) > 2 and not word.isdigit() and word not in WORDS_OF_TRADE:
+                    add((word,), kind, word in ALSO_WORDS)
     for entries in terms.values():
         entries.sort(key=lambda entry: -len(entry[0]))
     return terms

@@ -20,7 +20,8 @@ _QUOTES = {ord("’"): "'", ord("‘"): "'", ord("ʼ"): "'", ord("＇"): "'", or
 _SAME = {**_DASHES, **_QUOTES}
 _ESCAPE = re.compile(
     r"\\{1,4}u(?P<hex>[0-9a-fA-F]{4})|\\{1,4}x(?P<byte>[0-9a-fA-F]{2})|(?P<percent>(?:%[0-9A-Fa-f]{2})+)"
-    r"|(?P<entity>&(?:\#\d{1,7}|\#x[0-9a-fA-F]{1,6}|[A-Za-z]{2,10});)|\\{1,4}(?P<blank>[nrtbf])|\\{1,4}(?P<quoted>[\"/'])"
+    r"|(?P<entity>&(?:\#\d{1,7}|\#x[0-9a-fA-F]{1,6}|[A-Za-z]{2,10});)|\\{1,4}(?P<blank>[nrtbf])"
+    r"|\\{1,4}(?P<quoted>[\"/'])"
 )
 
 

@@ -18,8 +18,13 @@ __all__ = ["find_emails", "find_patterns"]
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.\-]{1,80}\Z")
 _DOMAIN = re.compile(r"(?:[\w](?:[\w\-]{0,61}[\w])?\.){1,8}[\w\-]{1,62}\w|\[[0-9a-fA-F.:]{7,45}\]")
 _SPELLED = re.compile(
-    r"(?i)(?<![\w.])(?P<local>\w[\w.+\-]{0,60})(?P<at>\s{0,3}[\[({<]\s?(?:at|@)\s?[\])}>]\s{0,3}|\s{1,3}at\s{1,3}|\s{0,3}@\s{0,3})"
-    r"(?P<domain>\w[\w\-]{0,60}(?:(?:\s{0,3}[\[({<]\s?(?:dot|\.)\s?[\])}>]\s{0,3}|\s{1,3}dot\s{1,3}|\.|\s\.\s)\w[\w\-]{1,60}){1,5})"
+    r"(?i)(?<![\w.])(?P<local>\w[\w.+\-]{0,60})(?P<at>\s{0,3}[\[({<]\s?(?:at|@)\s?[\])}>]\s{0,3}"
+    r"|\s{1,3}at\s{1,3}|\s{0,3}@\s{0,3})"
+    r"(?P<domain>\w[\w\-]{0,60}(?:(?:\s{0,3}[\[({<]\s?(?:dot|\.)\s?[\])}>]\s{0,3}|\s{1,3}dot\s{1,3}|\."
+    r"|\s\.\s)\w[\w\-]{1,60}){1,5})"
+)
+_SPELLED_END = re.compile(  # without brackets, "at ... dot ..." is also plain English: only well-known ends count
+    r"(?i)\bdot\s+(?:com|org|net|edu|gov|io|co|me|info|biz|app|dev|ai|uk|de|fr|es|it|nl|eu|ch|at|in|au|ca|us|example)$"
 )
 _DIGITS = re.compile(r"\d[\d\s().\-/+_·]{3,}\d|\d{5}")
 _LABEL_HINT = re.compile(r"(?i)name|[\"']\s?[:=]|m'appelle|hei(?:ß|ss)e|llamo|called")
@@ -82,5 +87,5 @@ def find_emails(text: str) -> Iterator[Span]:
                 yield Span(start, domain.end(), "EMAIL", "pattern:email")
         at = text.find("@", at + 1)
     for match in _SPELLED.finditer(text):
-        if match["at"].strip() != "at" or "dot" in match["domain"].lower():
+        if match["at"].strip().lower() != "at" or _SPELLED_END.search(match["domain"]):
             yield Span(match.start(), match.end(), "EMAIL", "pattern:email_spelled", 0.7)

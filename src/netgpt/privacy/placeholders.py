@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from netgpt.privacy.wordsets import words
+
 __all__ = ["FIXED_KINDS", "bracketed", "hold_from", "read", "variants"]
 
-FIXED_KINDS = frozenset(
-    "EMAIL PHONE IBAN CARD IP URL API_KEY CRYPTO NATIONAL_ID MAC ADDRESS PERSON PLACE ORG LITERAL USER PRIVATE".split()
+FIXED_KINDS = words(
+    "EMAIL PHONE IBAN CARD IP URL API_KEY CRYPTO NATIONAL_ID MAC ADDRESS PERSON PLACE ORG LITERAL USER PRIVATE"
 )
 """Kinds that any conversation may get; profile kinds come on top."""
 

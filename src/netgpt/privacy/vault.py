@@ -1,8 +1,8 @@
 """Makes an outbound body safe, and remembers how to undo it. The only maker of an `Outbound`.
 
 Every string and number of the body is seen (`walk`), searched (`detect`) and cut (`mask`). The result is walked and
-searched again: what is found then is hidden too, and if anything is still found, nothing leaves. Placeholders are stable
-within a conversation; the map of originals is in `dump()` and nowhere else.
+searched again: what is found then is hidden too, and if anything is still found, nothing leaves. Placeholders are
+stable within a conversation; the map of originals is in `dump()` and nowhere else.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from netgpt.privacy.mask import Masking, plan
 from netgpt.privacy.placeholders import FIXED_KINDS, bracketed, kinds_of
 from netgpt.privacy.restore import Restorer
 from netgpt.privacy.values import clean_kind
+from netgpt.privacy.wordsets import words
 from netgpt.types import Hidden
 
 __all__ = ["Vault"]
 
 _ROUNDS = 4
 """Searches of the masked body before it counts as impossible to make safe."""
-_FOLDED = frozenset("EMAIL IBAN MAC PERSON PLACE ORG ADDRESS NATIONAL_ID".split())  # noqa: SIM905 - reads better
-_EXACT = frozenset("API_KEY LITERAL URL CRYPTO".split())  # noqa: SIM905
+_EXACT = words("API_KEY LITERAL URL CRYPTO")
 
 
 class Vault:
@@ -156,14 +156,13 @@ class Vault:
 
 
 def _canonical(kind: str, original: str) -> str:
-    """What two occurrences of one value have in common."""
-    if kind in ("CARD", "PHONE"):
+    """What two occurrences of one value have in common: digits of numbers, and no case where case means nothing."""
+    if kind in ("CARD", "PHONE") and not any(c.isalpha() or c == "@" for c in original):
         digits = "".join(c for c in original if c.isdigit())
         return ("+" if original.lstrip("( ").startswith("+") else "") + digits
     if kind in _EXACT:
         return original
-    folded = " ".join(original.casefold().split())
-    return folded.replace(" ", "") if kind == "IBAN" else folded
+    return "".join(original.upper().split()) if kind == "IBAN" else original.casefold()
 
 
 def _encodable(value: Any) -> Any:

@@ -7,13 +7,13 @@ protocol itself, checked against fixed sets at known paths, are not seen. JSON i
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from netgpt.errors import NotDisclosable
+from netgpt.privacy.opening import holds_data, is_data, opened
 from netgpt.privacy.protocol import (
     CONSTANTS,
     LIST_OF_NAMES,
@@ -30,9 +30,6 @@ from netgpt.privacy.protocol import (
 __all__ = ["DROP", "Place", "Seen", "Walk"]
 
 _DEEPEST = 60
-_DATA_URI = re.compile(r"data:[\w.+/\-]{0,80}(?:;[\w.=\-]{1,60}){0,4};base64,[A-Za-z0-9+/=_\-\s%]*")
-_DATA_IN_TEXT = re.compile(r"data:[\w.+/\-]{0,80}(?:;[\w.=\-]{1,60}){0,4};base64,[A-Za-z0-9+/]{64}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*={0,2}\s*")
 
 DROP = object()
 """Returned by `see`: leave this field out."""
@@ -127,7 +124,7 @@ class Walk:
                 result.append(self._media_part(part))
                 continue
             text = part.get("text") if isinstance(part, dict) else part
-            if isinstance(text, str) and _opened(text) is None:
+            if isinstance(text, str) and opened(text) is None:
                 place = self._count + sum(1 for k in part if k not in WORDS) if isinstance(part, dict) else self._count
                 group.append(place)
             result.append(self._part(part))
@@ -165,7 +162,7 @@ class Walk:
     def _blob(self, key: str, value: Any, depth: int) -> Any:
         if isinstance(value, dict):
             return self._constant_tree(value, self._deeper(depth))
-        if isinstance(value, str) and key in ("url", "image_url", "file_data", "data") and _is_data(key, value):
+        if isinstance(value, str) and key in ("url", "image_url", "file_data", "data") and is_data(key, value):
             return value
         return self._constant(key, value) if key in CONSTANTS else self._free(value, depth)
 
@@ -245,16 +242,16 @@ class Walk:
         raise NotDisclosable("the request holds something that is not JSON; nothing was sent")
 
     def _prose(self, text: str, depth: int, hint: str | None) -> Any:
-        if self._media != "send" and _DATA_IN_TEXT.search(text):
+        if self._media != "send" and holds_data(text):
             raise NotDisclosable(
                 "encoded data inside a text cannot be checked, so it stays on the box; set privacy.media to send it",
                 param="messages",
             )
-        opened = _opened(text)
-        if opened is None:
+        value = opened(text)
+        if value is None:
             return self._visit(text, Place.PROSE, hint=hint)
-        walked = self._free(opened, self._deeper(depth))
-        return text if walked == opened else json.dumps(walked, ensure_ascii=False)
+        walked = self._free(value, self._deeper(depth))
+        return text if walked == value else json.dumps(walked, ensure_ascii=False)
 
     def _constant(self, key: str, value: Any) -> Any:
         return self._allowed(value, CONSTANTS[key])
@@ -282,31 +279,3 @@ class Walk:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_data(key: str, value: str) -> bool:
-    if value.startswith("data:"):
-        return _DATA_URI.fullmatch(value) is not None
-    return key in ("data", "file_data") and len(value) > 100 and _BASE64.fullmatch(value) is not None
-
-
-def _opened(text: str) -> Any:
-    """The JSON object or array that the string holds, or None. One with doubled keys is text: a key would be lost."""
-    if not text.lstrip()[:1] in ("{", "["):
-        return None
-    try:
-        value = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
-    return value if value else None
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("doubled key")
-    return result
-
-
-def _refuse(word: str) -> None:
-    raise ValueError(word)

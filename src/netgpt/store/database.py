@@ -1,7 +1,7 @@
 """The connections to one SQLite file: how they are set up, and what is checked before the first use.
 
 WAL mode: readers and the writer do not wait for each other, and what was committed survives `kill -9`.
-`synchronous` is a choice of what a power cut may cost; see `SYNCHRONOUS`.
+A power cut may cost the last seconds (the file stays sound), unless `power_safe` pays one fsync per group of writes.
 """
 
 from __future__ import annotations
@@ -16,22 +16,19 @@ from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engi
 from netgpt.errors import StoreError
 from netgpt.store.faults import damaged
 
-__all__ = ["READERS", "SYNCHRONOUS", "Database", "raw"]
+__all__ = ["READERS", "Database", "raw"]
 
 READERS: Final = 4
 """Connections (and threads) that read at once."""
-
-SYNCHRONOUS: Final = "FULL"
-"""FULL: one fsync per group of writes, so a committed row survives a power cut too (on disks that keep their word)."""
 
 
 class Database:
     """The engine that writes (one connection, one thread) and the engine that reads (`READERS` connections)."""
 
-    def __init__(self, path: Path, busy_timeout_s: float = 5.0, synchronous: str = SYNCHRONOUS) -> None:
+    def __init__(self, path: Path, busy_timeout_s: float = 5.0, *, power_safe: bool = False) -> None:
         self.path = path.absolute()
         safe = (
-            f"PRAGMA synchronous={synchronous}",
+            f"PRAGMA synchronous={'FULL' if power_safe else 'NORMAL'}",
             "PRAGMA foreign_keys=ON",
             "PRAGMA secure_delete=ON",
             "PRAGMA journal_size_limit=16777216",  # a big deletion does not leave a big log behind

@@ -8,7 +8,7 @@ on when the fault is gone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from netgpt.store import exchanges, keyring, maps, opening, places, profiles
 from netgpt.store.database import READERS, Database
 from netgpt.store.faults import told
 from netgpt.store.files import FreeDisk, OpenMark
+from netgpt.store.memory import MISSING, Memory, mark_change
 from netgpt.store.rows import ExchangeRow, KeyRow, PlaceRow
 from netgpt.store.seal import Sealer
 from netgpt.store.writer import Operation, Writer
@@ -44,18 +45,27 @@ class Store:
         self._sealer = sealer
         self._mark = mark
         self._writer = Writer(database, disk)
+        self._memory = Memory(database.path)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="netgpt-store-reader")
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path, sealer: Sealer, *, min_free_bytes: int = 0, busy_timeout_s: float = 5.0) -> Self:
+    def open(
+        cls,
+        path: Path,
+        sealer: Sealer,
+        *,
+        min_free_bytes: int = 0,
+        busy_timeout_s: float = 5.0,
+        power_safe: bool = False,
+    ) -> Self:
         """Open the database at `path`, made (0600) if missing and migrated if old. Blocks for some milliseconds.
 
         `min_free_bytes`: writes are refused when the disk has less free. `busy_timeout_s`: how long to wait for
-        another process's write. Raises StoreError: not writable, locked, damaged, made by a newer version, or
-        sealed with another key.
+        another process's write. `power_safe`: committed rows survive a power cut too. Raises StoreError: not
+        writable, locked, damaged, made by a newer version, or sealed with another key.
         """
-        database = Database(path, busy_timeout_s)
+        database = Database(path, busy_timeout_s, power_safe=power_safe)
         mark = opening.open_database(database, sealer)
         return cls(database, sealer, mark, FreeDisk(path, min_free_bytes))
 
@@ -66,6 +76,7 @@ class Store:
         self._closed = True
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._readers.shutdown)
+        self._memory.close()
         self._database.forget_connections()
         self._mark.release()
 
@@ -104,36 +115,37 @@ class Store:
     # keys
 
     async def add_key(self, row: KeyRow) -> None:
-        await self._writer.submit(partial(keyring.add, row=row))
+        await self._change(partial(keyring.add, row=row))
 
     async def key_by_hash(self, hash: str) -> KeyRow | None:
         """The key with this hash, revoked and expired ones too: ask `row.usable(now)`."""
-        return await self._read(partial(keyring.by_hash, hash=hash))
+        return await self._remembered(("key", hash), partial(keyring.by_hash, hash=hash))
 
     async def keys(self) -> list[KeyRow]:
         return await self._read(keyring.all_keys)
 
     async def revoke_key(self, id: str) -> bool:
         """False: no such key, or revoked before."""
-        return await self._writer.submit(partial(keyring.revoke, id=id, now=datetime.now(UTC)), needs_room=False)
+        return await self._change(partial(keyring.revoke, id=id, now=datetime.now(UTC)), needs_room=False)
 
     async def has_keys(self) -> bool:
         """Whether an unrevoked key exists."""
-        return await self._read(keyring.any_in_force)
+        return await self._remembered("has keys", keyring.any_in_force)
 
     # profiles
 
     async def add_fact(self, person: Person, fact: Fact) -> str:
         """Keep a fact about a person; return its id."""
-        return await self._writer.submit(partial(profiles.add_fact, sealer=self._sealer, person=person, fact=fact))
+        return await self._change(partial(profiles.add_fact, sealer=self._sealer, person=person, fact=fact))
 
     async def facts(self, person: Person) -> list[tuple[str, Fact]]:
         """(id, fact), oldest first."""
-        return await self._read(partial(profiles.facts_of, sealer=self._sealer, person=person))
+        query = partial(profiles.facts_of, sealer=self._sealer, person=person)
+        return list(await self._remembered(("facts", person), query))
 
     async def remove_fact(self, person: Person, id: str) -> bool:
         """False: this person has no such fact."""
-        return await self._writer.submit(partial(profiles.remove_fact, person=person, id=id), needs_room=False)
+        return await self._change(partial(profiles.remove_fact, person=person, id=id), needs_room=False)
 
     async def people(self, tenant: str) -> list[str]:
         """The users of a tenant who have a profile, sorted."""
@@ -143,10 +155,10 @@ class Store:
         """How prompts of this person are completed: select, rewrite, off; None: as the settings say."""
         if complete is not None and complete not in _MODES:
             raise RequestError(f"complete must be one of {', '.join(_MODES)}, or null", param="complete")
-        await self._writer.submit(partial(profiles.set_mode, person=person, complete=complete))
+        await self._change(partial(profiles.set_mode, person=person, complete=complete))
 
     async def profile_mode(self, person: Person) -> str | None:
-        return await self._read(partial(profiles.mode, person=person))
+        return await self._remembered(("mode", person), partial(profiles.mode, person=person))
 
     async def forget(self, person: Person) -> dict[str, int]:
         """Delete all rows of a person and scrub the files, so that no trace is left in them.
@@ -159,32 +171,37 @@ class Store:
             counts = {"exchanges": exchanges.forget(connection, person), "maps": maps.forget(connection, person)}
             return counts | profiles.forget(connection, person)
 
-        return await self._writer.submit(forget, after=opening.scrub, needs_room=False)
+        return await self._change(forget, after=opening.scrub, needs_room=False)
 
     # places
 
     async def replace_places(self, source: str, rows: Sequence[PlaceRow]) -> None:
         """Put `rows` in the place of all that came from `source` before."""
-        await self._writer.submit(partial(places.replace, source=source, rows=rows))
+        await self._change(partial(places.replace, source=source, rows=rows))
 
     async def places(self) -> list[PlaceRow]:
-        return await self._read(places.all_places)
+        return list(await self._remembered("places", places.all_places))
 
     async def remove_places(self, source: str) -> int:
         """How many were removed."""
-        return await self._writer.submit(partial(places.remove, source=source), needs_room=False)
+        return await self._change(partial(places.remove, source=source), needs_room=False)
 
     # maps
 
     async def load_map(self, person: Person, conversation: str) -> bytes | None:
         """The conversation's map, or None. Loading counts as use, to the hour, for retention."""
-        now = datetime.now(UTC)
+        key = ("map", person, conversation)
+        known = self._memory.get(key)
+        if known is not MISSING:
+            return known  # type: ignore[no-any-return]
+        seen, now = self._memory.seen, datetime.now(UTC)
         which = partial(maps.load, sealer=self._sealer, person=person, conversation=conversation, now=now)
         data, stale = await self._read(which)
         if stale:
             await self._writer.submit(
                 partial(maps.touch, sealer=self._sealer, person=person, conversation=conversation, now=now)
             )
+        self._memory.put(key, data, seen)
         return data
 
     async def save_map(self, person: Person, conversation: str, data: bytes) -> None:
@@ -193,6 +210,26 @@ class Store:
         await self._writer.submit(
             partial(maps.save, sealer=self._sealer, person=person, conversation=conversation, data=data, now=now)
         )
+        self._memory.put(("map", person, conversation), data, self._memory.seen)
+
+    async def _change(self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True) -> T:
+        """A write after which nobody, in this process or another, may use what he remembers."""
+
+        def changed(connection: Connection) -> T:
+            result = work(connection)
+            mark_change(connection)
+            return result
+
+        return await self._writer.submit(changed, after=after, needs_room=needs_room)
+
+    async def _remembered(self, key: Hashable, query: Operation[T]) -> T:
+        known = self._memory.get(key)
+        if known is not MISSING:
+            return known  # type: ignore[no-any-return]
+        seen = self._memory.seen
+        value = await self._read(query)
+        self._memory.put(key, value, seen)
+        return value
 
     async def _read(self, query: Operation[T]) -> T:
         if self._closed:

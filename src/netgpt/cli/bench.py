@@ -1,0 +1,68 @@
+"""`netgpt bench`: every published figure is one command here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from netgpt.cli.common import console, errors_told, json_option, read_settings, run
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Measure: prints machine, versions, commit, samples, median and spread.")
+
+
+def _told(message: str) -> None:
+    console.print(f"[dim]{message}[/dim]", highlight=False)
+
+
+def _report(title: str, measure: Callable[[], dict[str, Any]], as_json: bool) -> None:
+    from netgpt.bench.report import print_result
+
+    print_result(title, measure(), as_json)
+
+
+@app.command()
+@errors_told
+def overhead(
+    requests: int = typer.Option(400, min=10, help="Requests per row and round."),
+    connections: int = typer.Option(32, min=1, help="Connections of the crowded part."),
+    rounds: int = typer.Option(5, min=1, help="Rounds; rows take turns within each."),
+    portkey: Path = typer.Option(Path(), help="Folder where `npm install @portkey-ai/gateway` was run."),
+    as_json: bool = json_option,
+) -> None:
+    """What the gateway adds to a call, beside a direct connection and Portkey's gateway."""
+    from netgpt.bench import overhead as bench
+
+    _report(
+        "added latency of the gateway (milliseconds)",
+        lambda: run(
+            bench.run(
+                requests=requests, connections=connections, rounds=rounds, portkey_at=portkey, progress=_told
+            )
+        ),
+        as_json,
+    )  # fmt: skip
+
+
+@app.command()
+@errors_told
+def stream(
+    samples: int = typer.Option(30, min=4, help="Requests per row."),
+    seed: int = typer.Option(7, help="Seed of the generated requests."),
+    as_json: bool = json_option,
+) -> None:
+    """Time to the first token with and without hiding, on a real engine as the cloud."""
+    from netgpt.bench import stream as bench
+    from netgpt.models.catalog import Catalog
+
+    settings = read_settings()
+    weights = Catalog(settings.models_dir).resolve(settings.edge.model)
+    _report(
+        "time to the first token through the gateway",
+        lambda: run(bench.run(weights, samples=samples, seed=seed, progress=_told)),
+        as_json,
+    )

@@ -1,0 +1,224 @@
+"""`netgpt complete`: terse requests completed with the facts that they need; one by one, or a file of rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from netgpt.cli.common import console, errors_told, json_option, print_json, read_settings, run
+from netgpt.errors import RequestError
+from netgpt.types import Fact
+
+if TYPE_CHECKING:
+    from netgpt.completion.select import Ask, Selector
+    from netgpt.settings import Settings
+
+__all__ = ["Mode", "complete", "edge_asker"]
+
+_AT_ONCE = 4
+"""Rows in work at once: the engine's default number of slots."""
+_UNKNOWN = "other"
+"""Kind of a fact when nobody said."""
+
+
+class Mode(StrEnum):
+    """How requests are completed."""
+
+    SELECT = "select"
+    REWRITE = "rewrite"
+    OFF = "off"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the input: what to complete, or what is wrong with the line."""
+
+    request: str = ""
+    facts: tuple[Fact, ...] = ()
+    fault: str | None = None
+
+
+@errors_told
+def complete(
+    request: str | None = typer.Argument(None, help='A request, such as "dinner ideas".'),
+    fact: list[str] | None = typer.Option(
+        None, help='Something known, such as "diet: is vegetarian". May be repeated.'
+    ),
+    jsonl: Path | None = typer.Option(None, help='Rows {"request", "facts": [...]} to complete; "-" reads stdin.'),
+    mode: Mode = typer.Option(Mode.SELECT, help="select: choose facts; rewrite: let the edge model write; off."),
+    max_facts: int = typer.Option(0, min=0, max=16, help="At most this many facts; 0: as the settings say."),
+    no_model: bool = typer.Option(False, "--no-model", help="Choose by embeddings alone; no engine is started."),
+    as_json: bool = json_option,
+) -> None:
+    """Complete REQUEST, or every row of --jsonl: rows {"chosen": [indices], "text"} in the same order.
+
+    A bad row is told with file and line, gives a row {"error"} and exit code 2; the others are done.
+    """
+    if (request is None) == (jsonl is None):
+        raise RequestError("give either a REQUEST or --jsonl FILE")
+    settings = read_settings()
+    rows: Iterator[Row] = _rows(jsonl) if jsonl else iter([_row(request, fact or [])])
+    limit = max_facts or settings.completion.max_facts
+    bad = run(_complete_all(rows, mode, limit, settings, no_model, single=jsonl is None, as_json=as_json))
+    if bad:
+        raise typer.Exit(2)
+
+
+@asynccontextmanager
+async def edge_asker(settings: Settings) -> AsyncIterator[Ask]:
+    """The edge model of the settings, started if it is the built-in one, as a function of one chat body."""
+    from netgpt.models.answers import join_chunks
+    from netgpt.models.catalog import Catalog
+    from netgpt.models.endpoint import Endpoint
+    from netgpt.models.engine import Engine
+    from netgpt.models.openai import EdgeModel
+
+    edge, engine = settings.edge, None
+    if edge.base_url is None:
+        weights = Catalog(settings.models_dir).resolve(edge.model)
+        log = settings.home / "engine.log"
+        engine = Engine(
+            weights, context_tokens=edge.context_tokens, slots=edge.slots, threads=edge.threads, log_path=log
+        )
+        await engine.start()
+        where = engine.endpoint
+    else:
+        key = edge.api_key.get_secret_value() if edge.api_key else None
+        fixed = Endpoint(edge.base_url.rstrip("/"), key)
+
+        def where() -> Endpoint:
+            return fixed
+
+    model = EdgeModel(edge.model, where, edge.model, timeout_s=edge.timeout_s, default_max_tokens=edge.max_tokens)
+
+    async def ask(body: Any) -> dict[str, Any]:
+        return join_chunks([chunk async for chunk in model.chat(body)])
+
+    try:
+        yield ask
+    finally:
+        await model.close()
+        if engine is not None:
+            await engine.stop()
+
+
+async def _complete_all(
+    rows: Iterator[Row], mode: Mode, limit: int, settings: Settings, no_model: bool, *, single: bool, as_json: bool
+) -> int:
+    """Complete and print every row; returns how many were bad."""
+    from netgpt.completion.embed import StaticEmbedder
+    from netgpt.completion.select import Selector
+
+    if no_model or mode is Mode.OFF:
+        return await _print_all(rows, mode, Selector(None, StaticEmbedder(), limit), None, single, as_json)
+    async with edge_asker(settings) as ask:
+        return await _print_all(rows, mode, Selector(ask, StaticEmbedder(), limit), ask, single, as_json)
+
+
+async def _print_all(
+    rows: Iterator[Row], mode: Mode, selector: Selector, ask: Ask | None, single: bool, as_json: bool
+) -> int:
+    bad = 0
+    for batch in _batches(rows, _AT_ONCE):
+        for row, result in zip(
+            batch, await asyncio.gather(*(_one(row, mode, selector, ask) for row in batch)), strict=True
+        ):
+            if row.fault:
+                bad += 1
+                console.print(row.fault, markup=False, highlight=False, soft_wrap=True)
+            if single:
+                print_json(result) if as_json else typer.echo(result["text"])
+            else:
+                sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    return bad
+
+
+async def _one(row: Row, mode: Mode, selector: Selector, ask: Ask | None) -> dict[str, Any]:
+    from netgpt.completion.compose import completed
+    from netgpt.completion.rewrite import rewrite
+
+    if row.fault:
+        return {"error": row.fault}
+    if mode is Mode.OFF:
+        return {"chosen": [], "text": row.request}
+    selection = await selector.select(row.request, row.facts)
+    chosen = [row.facts[index] for index in selection.chosen]
+    text = completed(row.request, chosen)
+    if mode is Mode.REWRITE and ask is not None and chosen:
+        text = (await rewrite(ask, row.request, chosen)).text or text
+    return {"chosen": list(selection.chosen), "text": text}
+
+
+def _batches(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    """The rows of a JSON-lines file, faults included; blank lines count as lines and give no row."""
+    name = "stdin" if str(path) == "-" else str(path)
+    try:
+        lines = sys.stdin.buffer if name == "stdin" else path.open("rb")
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
+    with lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield _parsed(line, f"{name}:{number}")
+
+
+def _parsed(line: bytes, where: str) -> Row:
+    try:
+        value = json.loads(line)
+        if not isinstance(value, dict):
+            raise ValueError('not an object like {"request": "...", "facts": [...]}')
+        return _row(value.get("request"), value.get("facts", []))
+    except UnicodeDecodeError:
+        return Row(fault=f"{where}: not UTF-8 text")
+    except json.JSONDecodeError as error:
+        return Row(fault=f"{where}: not valid JSON: {error.msg}")
+    except RecursionError:
+        return Row(fault=f"{where}: nested too deeply")
+    except (ValueError, RequestError) as error:
+        return Row(fault=f"{where}: {error}")
+
+
+def _row(request: Any, facts: Any) -> Row:
+    if not isinstance(request, str) or not request.strip():
+        raise RequestError('"request" must be a text that is not empty', param="request")
+    if not isinstance(facts, Sequence) or isinstance(facts, str):
+        raise RequestError('"facts" must be a list', param="facts")
+    return Row(request, tuple(_fact(fact, index) for index, fact in enumerate(facts)))
+
+
+def _fact(fact: Any, index: int) -> Fact:
+    """A text ("diet: is vegetarian", or without the kind), or {"text", "kind"}; without a kind it is guessed later."""
+    from netgpt.context.profile import profile_fact
+
+    text: Any = fact.get("text") if isinstance(fact, dict) else fact
+    kind: Any = (isinstance(fact, dict) and fact.get("kind")) or _UNKNOWN
+    named = re.match(r"([A-Za-z][a-z]+(?: [a-z]+)?):\s+(?=\S)", text) if isinstance(text, str) else None
+    if named and kind == _UNKNOWN:
+        text, kind = text[named.end() :], named[1].split()[-1].lower()
+    try:
+        read = profile_fact(text, kind)
+    except RequestError as error:
+        raise RequestError(f'"facts", number {index}: {error.message}', param="facts") from None
+    clause, known = read.text, named[1].lower() if named else ""
+    return replace(read, text=re.sub(r"^About the user: ", f"The user's {known}: ", clause)) if known else read

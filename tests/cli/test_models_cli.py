@@ -1,0 +1,66 @@
+"""`netgpt models` as people and scripts use it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from ggufs import tiny_gguf
+from typer.testing import CliRunner
+from weights import bundled_weights  # noqa: F401
+
+from netgpt.cli.models import app
+
+runner = CliRunner()
+
+
+def test_list_show_add_remove(tmp_path: Path) -> None:
+    file = tiny_gguf(tmp_path / "tiny.gguf")
+    assert "smollm2-135m" in runner.invoke(app, ["list"]).stdout
+    assert runner.invoke(app, ["add", str(file), "--name", "mine"]).exit_code == 0
+    rows = json.loads(runner.invoke(app, ["list", "--json"]).stdout)
+    assert [(row["name"], row["present"]) for row in rows] == [("smollm2-135m", False), ("mine", True)]
+    shown = json.loads(runner.invoke(app, ["show", "mine", "--json"]).stdout)
+    assert (shown["architecture"], shown["quantization"]) == ("llama", "Q4_1")
+    removed = runner.invoke(app, ["remove", "mine"])
+    assert removed.exit_code == 0
+    assert "left alone" in removed.stderr
+    assert file.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["add", "none.gguf"], 2, "no such file"),
+        (["show", "smolm2"], 2, "did you mean"),
+        (["remove", "nobody"], 2, "No weights named"),
+        (["pull", "nobody"], 2, "--from"),
+        (["pull", "x", "--from", "hf:what"], 2, "hf:owner/repo"),
+        (["pull", "--from", "none.whl"], 2, "no such file"),
+        (["optimize"], 1, "netgpt models pull"),
+    ],
+)
+def test_faults_are_one_line_with_a_cure(arguments: list[str], code: int, words: str) -> None:
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == code
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_pull_from_a_file_says_what_it_does(bundled_weights: Path, clean_environment: Path) -> None:  # noqa: F811
+    result = runner.invoke(app, ["pull", "--from", str(bundled_weights)])
+    assert result.exit_code == 0, result.output
+    assert "taking smollm2-135m from" in result.stderr
+    assert "checked by hash" in result.stderr
+    assert list((clean_environment / "models").glob("*.gguf"))
+
+
+@pytest.mark.slow
+def test_optimize_prints_what_it_measured(bundled_weights: Path) -> None:  # noqa: F811
+    runner.invoke(app, ["pull", "--from", str(bundled_weights)])
+    result = runner.invoke(app, ["optimize", "--json"])
+    assert result.exit_code == 0, result.output
+    outcome = json.loads(result.stdout)
+    assert set(outcome["figures"]) == {"Q4_1", "Q4_0", "Q8_0"}
+    assert outcome["figures"]["Q8_0"]["agreement"] > 0.8, "Q8_0 loses next to nothing of a Q4_1 model"
+    served = json.loads(runner.invoke(app, ["show", "--json"]).stdout)["serves"]
+    assert (outcome["chosen"] in served) and Path(served).is_file()

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import copy
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netgpt.completion.compose import HEADING, completed, compose, replace_last
+from netgpt.types import Fact
+
+FACTS = (Fact("The user is vegetarian", "diet"), Fact("The user is in\nEly.", "place"))
+
+texts = st.text(max_size=60)
+parts = st.lists(
+    st.one_of(
+        st.builds(lambda text: {"type": "text", "text": text}, texts),
+        st.just({"type": "image_url", "image_url": {"url": "data:,"}}),
+    ),
+    max_size=4,
+)
+messages = st.lists(
+    st.builds(
+        lambda role, content: {"role": role, "content": content},
+        st.sampled_from(["system", "user", "assistant", "tool"]),
+        st.one_of(texts, parts, st.none()),
+    ),
+    max_size=5,
+)
+facts = st.lists(st.builds(Fact, texts, st.just("diet")), max_size=4)
+
+
+def words_of(content):
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part["type"] == "text")
+    return content or ""
+
+
+@given(messages, facts)
+def test_the_persons_words_stay_a_prefix_and_nothing_is_mutated(conversation, known):
+    before = copy.deepcopy(conversation)
+    result = compose(conversation, known)
+    assert conversation == before
+    assert len(result) == len(conversation)
+    changed = [i for i, (old, new) in enumerate(zip(conversation, result, strict=True)) if old != new]
+    users = [i for i, message in enumerate(conversation) if message["role"] == "user"]
+    assert changed == (users[-1:] if known else [])
+    for index in changed:
+        assert words_of(result[index]["content"]).startswith(words_of(conversation[index]["content"]))
+        assert HEADING in words_of(result[index]["content"])
+
+
+def test_the_block_is_one_line_a_fact():
+    (message,) = compose([{"role": "user", "content": "dinner ideas"}], FACTS)
+    assert message["content"] == f"dinner ideas\n\n{HEADING}\n- The user is vegetarian.\n- The user is in Ely."
+    assert completed("dinner ideas", FACTS) == message["content"]
+    assert completed("dinner ideas", ()) == "dinner ideas"
+
+
+def test_the_last_text_part_grows_and_other_parts_stay():
+    image = {"type": "image_url", "image_url": {"url": "data:,"}}
+    content = [{"type": "text", "text": "what is"}, {"type": "text", "text": "this"}, image]
+    (message,) = compose([{"role": "user", "content": content}], FACTS[:1])
+    assert message["content"][0] == content[0]
+    assert message["content"][1]["text"].startswith("this\n\n")
+    assert message["content"][2] == image
+
+
+def test_a_picture_alone_gets_a_text_part():
+    image = {"type": "image_url", "image_url": {"url": "data:,"}}
+    (message,) = compose([{"role": "user", "content": [image]}], FACTS[:1])
+    assert message["content"][0] == image
+    assert message["content"][1]["text"].startswith(HEADING)
+
+
+def test_a_rewritten_text_replaces_the_last_user_message_only():
+    conversation = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"},
+    ]
+    assert replace_last(conversation, "d") == [*conversation[:2], {"role": "user", "content": "d"}]

@@ -1,0 +1,116 @@
+"""Patterns: generated valid values in awkward forms are found, ordinary text is left alone."""
+
+import random
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netgpt.privacy.patterns import find_patterns
+from netgpt.privacy.people import PersonMaker
+
+AROUND = ["{}", "see {}, please", "({})", '"{}"', "`{}`", "**{}**", "at:\n{}\nend", "<{}>", "x={};", "[{}](y)", "{}."]
+
+
+def found(text: str) -> list[tuple[str, str]]:
+    return [(span.kind, text[span.start : span.end]) for span in find_patterns(text)]
+
+
+def is_covered(text: str, value: str, kind: str) -> bool:
+    """Whether every letter and digit of `value` lies in a span of this kind."""
+    start = text.index(value)
+    spans = [span for span in find_patterns(text) if span.kind == kind]
+    wanted = (i for i in range(start, start + len(value)) if text[i].isalnum())
+    return all(any(span.start <= i < span.end for span in spans) for i in wanted)
+
+
+@given(
+    local=st.text(string.ascii_letters + string.digits, min_size=1, max_size=12),
+    tag=st.sampled_from(["", "+shop", ".b", "_c", "-d"]),
+    host=st.text(string.ascii_lowercase, min_size=2, max_size=10),
+    end=st.sampled_from(["org", "co.uk", "internal", "example", "museum", "IO"]),
+    around=st.sampled_from(AROUND),
+)
+@settings(max_examples=200, deadline=None)
+def test_emails_are_found_whatever_stands_around_them(local: str, tag: str, host: str, end: str, around: str) -> None:
+    email = f"{local}{tag}@{host}.{end}"
+    assert is_covered(around.format(email), email, "EMAIL")
+
+
+@given(seed=st.integers(0, 10_000), around=st.sampled_from(AROUND), kind=st.sampled_from(["card", "iban", "phone"]))
+@settings(max_examples=300, deadline=None)
+def test_numbers_with_a_form_are_found_whatever_stands_around_them(seed: int, around: str, kind: str) -> None:
+    value = getattr(PersonMaker(random.Random(seed)).person(), kind)
+    assert is_covered(around.format(value), value, kind.upper())
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("+44 (0)20 7946.0018", "PHONE"),
+        ("(212) 555-0143", "PHONE"),
+        ("call 555-0143", "PHONE"),
+        ("345-899-3560x4587", "PHONE"),
+        ("447700900123", "PHONE"),
+        ("4111 1111\n1111 1111", "CARD"),
+        ("４１１１１１１１１１１１１１１１", "CARD"),
+        ("4111\u200b1111\u200b1111\u200b1111", "CARD"),
+        ("gb82west12345698765432", "IBAN"),
+        ("ada\\u0040mill.org", "EMAIL"),
+        ("?to=ada%40mill.org", "EMAIL"),
+        ("ada at mill dot org", "EMAIL"),
+        ("ada [at] mill [dot] org", "EMAIL"),
+        ("10.20.30.40", "IP"),
+        ("fe80::1ff:fe23:4567:890a", "IP"),
+        ("00:1A:2B:3C:4D:5E", "MAC"),
+        ("postgres://ada:pw@db/x", "URL"),
+        ("https://x.example/a?access_token=abcdef", "URL"),
+        ("sk-abcdefghijklmnop1234", "API_KEY"),
+        ("ghp_abcdefghijklmnopqrstuvwx", "API_KEY"),
+        ("AKIAIOSFODNN7EXAMPLE", "API_KEY"),
+        ("api_key = 9f8a7b6c5d4e3f2a1b", "API_KEY"),
+        ("password: hunter2", "API_KEY"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----", "API_KEY"),
+        ("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "CRYPTO"),
+        ("0x52908400098527886E0F7030069857D2E4169EE7", "CRYPTO"),
+        ("460-89-9847", "NATIONAL_ID"),
+        ("12345678Z", "NATIONAL_ID"),
+        ("RSSMRA85T10A562S", "NATIONAL_ID"),
+        ("AB123456C", "NATIONAL_ID"),
+        ("221B Baker Street", "ADDRESS"),
+        ("12 MILL ROAD", "ADDRESS"),
+        ("4 rue de la Paix", "ADDRESS"),
+        ("Hauptstraße 5, 10115 Berlin", "ADDRESS"),
+        ("SW1A 1AA", "ADDRESS"),
+        ("My name is Grace Hopper", "PERSON"),
+    ],
+)
+def test_one_form_of_each_kind(text: str, kind: str) -> None:
+    assert kind in {of_kind for of_kind, _ in found(text)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is the weather like tomorrow at 10:30?",
+        "In 2023-04-05 10:30 and 1990 - 1995, 2001.",
+        "Pi is 3.14159265358979 and e is 2.718281828.",
+        "It costs 1 000 000 dollars, or 12,500.99.",
+        "10 people on the street, 3 cars, 5 way tie",
+        "std::vector<int> a; x = b[0]; http://localhost:8080/path?page=2 127.0.0.1",
+        "https://example.org/articles/2024/05/some-title?ref=home",
+        "Look at the dot on the map",
+        "The key to success is patience. The token of love. password: <your password>",
+        "Order 12345 has 3 items in 42 boxes.",
+    ],
+)
+def test_ordinary_text_is_left_alone(text: str) -> None:
+    assert found(text) == []
+
+
+def test_spans_point_into_the_original() -> None:
+    text = "a\u200bda\u200b@mill.org und ４１１１ １１１１ １１１１ １１１１!"
+    pieces = dict(found(text))
+    assert pieces["EMAIL"] == "a\u200bda\u200b@mill.org"
+    assert pieces["CARD"] == "４１１１ １１１１ １１１１ １１１１"

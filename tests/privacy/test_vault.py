@@ -1,0 +1,264 @@
+"""The vault: what leaves holds nothing private, and comes back as it was."""
+
+import copy
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from netgpt.errors import DetectorError, NotDisclosable, PrivacyError
+from netgpt.privacy.detect import Detector
+from netgpt.privacy.planting import PLACES, Planter, leaks
+from netgpt.privacy.vault import Vault
+from netgpt.types import Span
+
+SHARED = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+VALUES = [("diet", "gluten-free"), ("CAR", "Fiat Panda"), ("X", "7")]
+PRIVATE = ["ada@mill.org", "4111 1111 1111 1111", "+44 20 7946 0018", "12 Mill Road", "gluten-free", "Fiat Panda"]
+LOOKALIKES = ["[EMAIL_1]", "EMAIL_1", "[**Person_2**]", "<DIET_1>", "[LITERAL_1]", "[", "]", "\\", "_1", "**", " ", "7"]
+AWKWARD = [
+    "\n",
+    "\u200f",
+    "e\u0301",
+    "مرحبا",
+    "שלום",
+    "👩\u200d👧",
+    "ａｄａ＠ｍｉｌｌ．ｏｒｇ",
+    "\\u0040",
+    '{"a": 1}',
+    "'",
+]
+PIECES = st.sampled_from([*PRIVATE, *LOOKALIKES, *AWKWARD, "Ada Lovelace", "https://a:b@c.example/x"])
+
+
+def chat(*messages: Any, **more: Any) -> dict[str, Any]:
+    told = [m if isinstance(m, dict) else {"role": "user", "content": m} for m in messages]
+    return {"model": "m", "messages": told, **more}
+
+
+async def sealed(
+    detector: Detector, body: dict[str, Any], vault: Vault | None = None, **options: Any
+) -> dict[str, Any]:
+    outbound = await (vault or Vault()).seal(body, detector, **options)
+    return dict(json.loads(outbound.content))
+
+
+@given(pieces=st.lists(PIECES | st.text(max_size=6), max_size=10))
+@SHARED
+async def test_masked_echoed_and_restored_is_the_original(detector: Detector, pieces: list[str]) -> None:
+    text = "".join(pieces).encode("utf-8", "ignore").decode()
+    vault = Vault()
+    body = await sealed(detector, chat(text), vault, values=VALUES)
+    echoed = body["messages"][0]["content"]
+    restored = vault.restorer().text(echoed)
+    if text.lstrip()[:1] in ("{", "[") and restored != text:
+        assert json.loads(restored) == json.loads(text)
+    else:
+        assert restored == text
+    for value in ("ada@mill.org", "4111 1111 1111 1111", "Fiat Panda"):
+        assert f" {value} " not in f" {echoed} "
+
+
+async def test_placeholders_are_stable_over_fifty_turns_and_reloads(detector: Detector) -> None:
+    state: bytes | None = None
+    history: list[Any] = []
+    seen: dict[Any, Any] = {}
+    for turn in range(50):
+        vault = Vault(state)
+        history.append({"role": "user", "content": f"Mail user{turn % 7}@mill.org or ADA@mill.org about turn {turn}."})
+        body = await sealed(detector, chat(*history, user="ada"), vault)
+        for number, message in enumerate(body["messages"]):
+            assert seen.setdefault(number, message["content"]) == message["content"]
+        assert seen.setdefault("user", body["user"]) == body["user"] != "ada"
+        state = vault.dump()
+    assert vault.restorer().text(seen[0]) == history[0]["content"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_nothing_planted_leaves_from_any_place(detector: Detector, place: str) -> None:
+    planter = Planter(seed=PLACES.index(place))
+    named = 0
+    for _ in range(6):
+        planted = planter.plant(planter.person(), place)
+        assert leaks(json.dumps(planted.body).encode(), planted.values), "the audit must see what was planted"
+        outbound = await Vault().seal(planted.body, detector, values=planted.profile, media=planted.media)
+        left = leaks(outbound.content, planted.values)
+        named += left.pop("PERSON", 0)
+        assert left == {}
+    assert named <= 5
+
+
+async def test_structure_survives(detector: Detector) -> None:
+    body = chat(
+        {"role": "system", "content": "Be brief."},
+        {"role": "assistant", "content": None, "tool_calls": [_call("call_1", "book", '{"n": 1.50,  "ok": true}')]},
+        {"role": "tool", "tool_call_id": "call_1", "content": '{"type": "user", "role": "x"}'},
+        stream=True,
+        temperature=0.2,
+        seed=12345,
+        tools=[{"type": "function", "function": {"name": "book", "parameters": SCHEMA, "strict": True}}],
+        tool_choice="auto",
+        response_format={"type": "json_schema", "json_schema": {"name": "out", "schema": SCHEMA, "strict": True}},
+        stream_options={"include_usage": True},
+        logit_bias={"50256": -100},
+    )
+    before = copy.deepcopy(body)
+    outbound = await Vault().seal(body, detector, values=[("ROLE", "user"), ("WORD", "content"), ("T", "string")])
+    got = json.loads(outbound.content)
+    assert body == before
+    assert outbound.stream is True
+    got["messages"][2]["content"] = body["messages"][2]["content"]
+    assert got == body
+
+
+def _call(number: str, name: str, arguments: str) -> dict[str, Any]:
+    return {"id": number, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string", "enum": ["a", "b"]},
+        "days": {"type": ["integer", "null"], "minimum": 10000},
+    },
+    "required": ["city"],
+    "additionalProperties": False,
+}
+
+
+async def test_a_parameter_that_holds_a_number_of_someone_is_left_out(detector: Detector) -> None:
+    got = await sealed(detector, chat("hi", seed=4111111111111111, temperature=0.5))
+    assert got == chat("hi", temperature=0.5)
+
+
+async def test_identifiers_get_placeholders_that_are_identifiers(detector: Detector) -> None:
+    call = _call("call_ada@mill.org", "order_vegetarian", "{}")
+    body = chat(
+        {"role": "user", "name": "Grace_H", "content": "Grace_H says hi"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_ada@mill.org", "content": "ok"},
+        tools=[{"type": "function", "function": {"name": "order_vegetarian"}}],
+        tool_choice={"type": "function", "function": {"name": "order_vegetarian"}},
+    )
+    vault = Vault()
+    got = await sealed(detector, body, vault, values=[("diet", "vegetarian")])
+    name = got["tools"][0]["function"]["name"]
+    assert name == "order_DIET_1" == got["messages"][1]["tool_calls"][0]["function"]["name"]
+    assert got["tool_choice"]["function"]["name"] == name
+    assert vault.restorer().text(name) == "order_vegetarian"
+    assert got["messages"][1]["tool_calls"][0]["id"] == got["messages"][2]["tool_call_id"] != "call_ada@mill.org"
+    assert got["messages"][0]["name"] == "PERSON_1"
+    assert got["messages"][0]["content"] == "[PERSON_1] says hi"
+
+
+async def test_json_in_strings_is_opened(detector: Detector) -> None:
+    hidden = "".join(f"\\u{ord(c):04x}" for c in "ada@mill.org")
+    doubled = '{"a": "ada@mill.org", "a": "x"}'
+    inner = json.dumps({"deep": json.dumps([{"m": "ada@mill.org", "card": 4111111111111111}])})
+    for arguments in (f'{{"e": "{hidden}"}}', doubled, inner, f'{{"e": "{hidden}"', '{"phone": 447700900123}'):
+        body = chat({"role": "assistant", "tool_calls": [_call("c", "f", arguments)]})
+        outbound = await Vault().seal(body, detector)
+        left = leaks(outbound.content, {"E": ["ada@mill.org"], "C": ["4111111111111111"], "P": ["447700900123"]})
+        assert left == {}
+        assert hidden.encode() not in outbound.content
+
+
+async def test_a_value_cut_in_two_parts_is_found(detector: Detector) -> None:
+    parts = [{"type": "text", "text": "my mail is ada@mi"}, {"type": "text", "text": "ll.org, yes"}]
+    got = await sealed(detector, chat({"role": "user", "content": parts}))
+    assert [part["text"] for part in got["messages"][0]["content"]] == ["my mail is [EMAIL_1]", "[EMAIL_2], yes"]
+
+
+async def test_the_account_names_no_value(detector: Detector) -> None:
+    vault = Vault()
+    outbound = await vault.seal(chat("ada@mill.org and ada@mill.org, card 4111 1111 1111 1111"), detector)
+    told = {(h.placeholder, h.kind, h.rule, h.count) for h in outbound.hidden}
+    assert told == {("[EMAIL_1]", "EMAIL", "pattern:email", 2), ("[CARD_1]", "CARD", "pattern:card", 1)}
+    assert vault.found_kinds == {"EMAIL", "CARD"}
+    assert "ada" not in repr(vault) + repr(outbound) + repr(vault.restorer())
+    assert outbound.rule == "masked"
+
+
+async def test_media_stay_unless_sent(detector: Detector) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    file = {
+        "type": "file",
+        "file": {"filename": "ada@mill.org.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},
+    }
+    for part in (image, file, {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}}):
+        with pytest.raises(NotDisclosable, match="media"):
+            await Vault().seal(chat({"role": "user", "content": [part]}), detector)
+    got = await sealed(detector, chat({"role": "user", "content": [image, file]}), media="send")
+    assert got["messages"][0]["content"][0] == image
+    assert got["messages"][0]["content"][1]["file"] == {
+        "filename": "[EMAIL_1]",
+        "file_data": "data:application/pdf;base64,JVBERi0=",
+    }
+    with pytest.raises(NotDisclosable, match="encoded data"):
+        await Vault().seal(chat("![x](data:image/png;base64," + "A" * 100 + ")"), detector)
+
+
+async def test_a_trusted_destination_gets_everything(detector: Detector) -> None:
+    body = chat("ada@mill.org", user="ada")
+    outbound = await Vault().seal(body, detector, trusted=True)
+    assert json.loads(outbound.content) == body
+    assert (outbound.rule, outbound.hidden) == ("trusted destination", ())
+
+
+async def test_public_phrases_may_stay_but_patterns_beat_them(detector: Detector) -> None:
+    text = "We are in Cambridge with Grace Hopper, ada@mill.org"
+    got = await sealed(detector, chat(text), public=["Cambridge", "ada@mill.org"])
+    assert got["messages"][0]["content"] == "We are in Cambridge with [PERSON_1], [EMAIL_1]"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (chat("x" * 5001), "max_chars"),
+        ({"messages": [], "model": "ada@mill.org"}, "model's name"),
+        (chat({"role": "user", "content": json.loads("[" * 90 + "]" * 90)}), "nested"),
+    ],
+)
+async def test_what_cannot_be_made_safe_does_not_leave(detector: Detector, body: dict[str, Any], why: str) -> None:
+    with pytest.raises(NotDisclosable, match=why):
+        await Vault().seal(body, detector, max_chars=5000)
+
+
+class Blind:
+    """A detector that misses everything, or says so."""
+
+    def __init__(self, error: bool = False) -> None:
+        self.error = error
+
+    async def start(self) -> None: ...
+
+    async def detect(
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+    ) -> list[list[Span]]:
+        if self.error:
+            raise DetectorError("gone")
+        return [[Span(0, len(text), "EMAIL", "r")] if text else [] for text in texts]
+
+    def health(self) -> tuple[bool, str]:
+        return False, "blind"
+
+    async def close(self) -> None: ...
+
+
+async def test_a_detector_that_fails_makes_nothing() -> None:
+    with pytest.raises(DetectorError):
+        await Vault().seal(chat("hi"), Blind(error=True))
+
+
+async def test_lone_surrogates_do_not_break_the_bytes(detector: Detector) -> None:
+    got = await sealed(detector, chat("a \ud800 b ada@mill.org"))
+    assert got["messages"][0]["content"] == "a \ufffd b [EMAIL_1]"
+
+
+def test_a_damaged_map_is_refused() -> None:
+    for state in (b"", b"{}", b'{"version": 2}', b"\xff", b'{"version": 1, "secret": "zz", "map": []}', b"[]"):
+        with pytest.raises(PrivacyError, match="damaged"):
+            Vault(state)

@@ -154,6 +154,16 @@ async def test_identifiers_get_placeholders_that_are_identifiers(detector: Detec
     assert got["messages"][0]["content"] == "[PERSON_1] says hi"
 
 
+async def test_identifiers_that_look_like_placeholders_keep_their_meaning(detector: Detector) -> None:
+    parameters = {"type": "object", "properties": {"address_1": {"type": "string"}}, "required": ["address_1"]}
+    tools = [{"type": "function", "function": {"name": "ship", "parameters": parameters}}]
+    vault = Vault()
+    got = await sealed(detector, chat("Ship to 12 Mill Road, as ADDRESS_1 says", tools=tools), vault)
+    assert got["tools"] == tools
+    assert got["messages"][0]["content"] == "Ship to [ADDRESS_2], as [LITERAL_1] says"
+    assert vault.restorer().text('{"address_1": "[ADDRESS_2]"}', as_json=True) == '{"address_1": "12 Mill Road"}'
+
+
 async def test_json_in_strings_is_opened(detector: Detector) -> None:
     hidden = "".join(f"\\u{ord(c):04x}" for c in "ada@mill.org")
     doubled = '{"a": "ada@mill.org", "a": "x"}'
@@ -227,11 +237,12 @@ async def test_what_cannot_be_made_safe_does_not_leave(detector: Detector, body:
         await Vault().seal(body, detector, max_chars=5000)
 
 
-class Blind:
-    """A detector that misses everything, or says so."""
+class Restless:
+    """A detector that fails, or finds something else at each call."""
 
     def __init__(self, error: bool = False) -> None:
         self.error = error
+        self.calls = 0
 
     async def start(self) -> None: ...
 
@@ -240,17 +251,32 @@ class Blind:
     ) -> list[list[Span]]:
         if self.error:
             raise DetectorError("gone")
-        return [[Span(0, len(text), "EMAIL", "r")] if text else [] for text in texts]
+        self.calls += 1
+        return [[Span(self.calls, self.calls + 1, "X", "r")] if len(text) > 60 else [] for text in texts]
 
     def health(self) -> tuple[bool, str]:
-        return False, "blind"
+        return False, "restless"
 
     async def close(self) -> None: ...
 
 
+async def test_what_is_found_again_and_again_does_not_leave() -> None:
+    with pytest.raises(NotDisclosable, match="made safe|grew"):
+        await Vault().seal(chat("a-b-c-d-e-f-g-h-" * 8), FindsMore())
+
+
+class FindsMore(Restless):
+    """Finds the last plain letter of a long text, each time another one."""
+
+    async def detect(
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+    ) -> list[list[Span]]:
+        return [[Span(at, at + 1, "X", "r")] if (at := max(map(text.rfind, "abcdefgh"))) > 20 else [] for text in texts]
+
+
 async def test_a_detector_that_fails_makes_nothing() -> None:
     with pytest.raises(DetectorError):
-        await Vault().seal(chat("hi"), Blind(error=True))
+        await Vault().seal(chat("hi"), Restless(error=True))
 
 
 async def test_lone_surrogates_do_not_break_the_bytes(detector: Detector) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from netgpt import __version__
-from netgpt.cli import bench, config, demo, doctor, keys, models, places, profile, redact
+from netgpt.cli import bench, complete, config, demo, doctor, keys, models, places, profile, redact
 from netgpt.cli.ask import ask, explain
 from netgpt.cli.serve import serve
 
@@ -37,6 +37,7 @@ app.command()(ask)
 app.command()(explain)
 app.command("doctor")(doctor.doctor)
 app.command("redact")(redact.redact)
+app.command("complete")(complete.complete)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.add_typer(profile.app, name="profile")

@@ -66,3 +66,21 @@ def stream(
         lambda: run(bench.run(weights, samples=samples, seed=seed, progress=_told)),
         as_json,
     )
+
+
+@app.command()
+@errors_told
+def audit(
+    requests: int = typer.Option(500, min=24, help="Requests with planted private data."),
+    seed: int = typer.Option(1, help="Seed of the invented people."),
+    kill_every: float = typer.Option(0.0, min=0, help="Kill the detector this often, in seconds; 0: never."),
+    as_json: bool = json_option,
+) -> None:
+    """Does anything planted reach the cloud? A cloud that logs every byte, and a gateway under attack."""
+    from netgpt.bench import audit as bench
+
+    _report(
+        "planted private values found in the log of the cloud",
+        lambda: run(bench.run(requests=requests, seed=seed, kill_every_s=kill_every or None, progress=_told)),
+        as_json,
+    )

@@ -63,6 +63,7 @@ class Engine:
         self._run: EngineProcess | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._starting = asyncio.Lock()
         self._why = "it was not started"
 
     @property
@@ -93,19 +94,20 @@ class Engine:
 
     async def start(self) -> None:
         """Start and return when it answers. Raises ModelUnavailable that says why not; nothing is running then."""
-        if self._watcher is not None:
-            return
-        self.state, self._why = "starting", "it is loading the weights"
-        try:
-            await self._launch()
-        except ModelUnavailable as error:
-            self.state, self._why = "failed", error.message
-            raise
-        except BaseException:
-            self.state, self._why = "stopped", "its start was cancelled"
-            raise
-        self._watcher = asyncio.create_task(self._watch())
-        self._tell("started")
+        async with self._starting:
+            if self._watcher is not None:
+                return
+            self.state, self._why = "starting", "it is loading the weights"
+            try:
+                await self._launch()
+            except ModelUnavailable as error:
+                self.state, self._why = "failed", error.message
+                raise
+            except BaseException:
+                self.state, self._why = "stopped", "its start was cancelled"
+                raise
+            self._watcher = asyncio.create_task(self._watch())
+        self._on_event("started")
 
     async def wait_ready(self, timeout_s: float) -> None:
         """Wait until it answers (also through a restart). Raises ModelUnavailable after `timeout_s` seconds."""
@@ -119,17 +121,18 @@ class Engine:
         watcher, self._watcher = self._watcher, None
         was_ready = self._ready.is_set()
         self._ready.clear()
-        self.state, self._why = "stopped", "it was stopped"
         if watcher is not None:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
+        self._ready.clear()  # a restart may have ended in this very moment
+        self.state, self._why = "stopped", "it was stopped"
         run, self._run = self._run, None
         if run is not None:
             if was_ready:
                 await self._drain(run, drain_s)
             await run.end()
         if watcher is not None:
-            self._tell("stopped")
+            self._on_event("stopped")
 
     async def _launch(self) -> None:
         try:
@@ -155,7 +158,7 @@ class Engine:
                 probe.cancel()
             self._ready.clear()
             self.state, self._why = "restarting", f"the engine died (exit code {code})"
-            self._tell("died")
+            self._on_event("died")
             if time.monotonic() - born >= STABLE_S:
                 self._backoff.reset()
             await self._relaunch()
@@ -167,7 +170,7 @@ class Engine:
             if self._backoff.failures > QUICK_DEATHS:
                 if self.state != "failed":
                     self.state = "failed"
-                    self._tell("failed")
+                    self._on_event("failed")
                 wait = SLOW_RETRY_S
             await asyncio.sleep(wait)
             try:
@@ -176,7 +179,7 @@ class Engine:
                 self._why = error.message
                 continue
             self.restarts += 1
-            self._tell("restarted")
+            self._on_event("restarted")
             return
 
     async def _probe(self, run: EngineProcess) -> None:
@@ -192,9 +195,6 @@ class Engine:
         end = time.monotonic() + drain_s
         while time.monotonic() < end and (self.in_flight or await _busy(run.endpoint)):  # noqa: ASYNC110  it sends no event
             await asyncio.sleep(0.05)
-
-    def _tell(self, event: str) -> None:
-        self._on_event(event)
 
 
 async def _answers(endpoint: Endpoint, timeout_s: float) -> bool:

@@ -52,13 +52,7 @@ class EngineProcess:
     async def launch(cls, settings: EngineSettings, log: EngineLog, start_timeout_s: float) -> EngineProcess:
         """Start a child and wait until it serves. Raises ModelUnavailable with the engine's own reason."""
         log.forget()
-        key = secrets.token_urlsafe(32)
-        started = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "netgpt.models.engine_child",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            start_new_session=True, env=_environment(),
-        )  # fmt: skip
-        run = cls(started, log, key)
+        run = cls(await _spawn(), log, secrets.token_urlsafe(32))
         try:
             address = await asyncio.wait_for(run._handshake(settings), start_timeout_s)
         except TimeoutError:
@@ -69,7 +63,7 @@ class EngineProcess:
         except BaseException:  # also a cancelled start must not leave a child behind
             await run.kill()
             raise
-        run.endpoint = Endpoint(f"{address}/v1", key)
+        run.endpoint = Endpoint(f"{address}/v1", run._key)
         return run
 
     async def _handshake(self, settings: EngineSettings) -> str:
@@ -87,8 +81,7 @@ class EngineProcess:
         raise ModelUnavailable(await self._why_not(settings, str(told.get("error", ""))))
 
     async def _why_not(self, settings: EngineSettings, told: str) -> str:
-        code = await self._process.wait()
-        await self._log_pump
+        code = await self.wait()
         reason = self._log.reason() or told
         if not reason:
             reason = "killed, most likely for want of memory" if code == -9 else f"it ended with code {code}"
@@ -102,7 +95,7 @@ class EngineProcess:
     async def wait(self) -> int:
         """The exit code, once the child has ended and its last words are in the log."""
         code = await self._process.wait()
-        await self._log_pump
+        await asyncio.wait([self._log_pump])  # unlike awaiting it, this does not cancel it along with the caller
         return code
 
     async def end(self, grace_s: float = 2.0) -> None:
@@ -118,8 +111,19 @@ class EngineProcess:
         """End it now."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
-        await self._log_pump
+        await self.wait()
+
+
+async def _spawn() -> asyncio.subprocess.Process:
+    """A child in its own session, so that Ctrl-C in a terminal reaches the gateway alone, which drains it."""
+    pipe = asyncio.subprocess.PIPE
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "netgpt.models.engine_child",
+            stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, env=_environment(),
+        )  # fmt: skip
+    except OSError as error:
+        raise ModelUnavailable(f"The engine's process could not be started: {error.strerror}.") from None
 
 
 def _for_child(settings: EngineSettings, key: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.detect import Detector, merge_spans
-from netgpt.privacy.placeholders import bracketed, kinds_of, replace_all, variants
+from netgpt.privacy.placeholders import bracketed, kinds_of, read, replace_all, variants
 from netgpt.privacy.values import find_values
 from netgpt.privacy.walk import DROP, Place, Seen, Walk
 from netgpt.types import Span
@@ -31,6 +31,7 @@ class _Names(Protocol):
     def originals(self) -> Mapping[str, str]: ...
     def kinds(self) -> frozenset[str]: ...
     def pseudonym(self, user: str) -> str: ...
+    def reserve(self, names: frozenset[str]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ class Masking:
         planned = plan(body, self._media)
         if self.rounds == 1:
             self._learn_speakers(planned.seen)
+            self._reserve_names(planned.seen)
         spans = await self._search(planned, detector)
         hid = False
         number = -1
@@ -102,6 +104,15 @@ class Masking:
         """The name of a message's author is hidden in the texts too."""
         speakers = {item.text for item in seen if item.place is Place.SPEAKER and item.text.strip()}
         self._values += [("PERSON", name) for name in speakers if _is_personal(name) and len(name) > 2]
+
+    def _reserve_names(self, seen: Sequence[Seen]) -> None:
+        """Identifiers that look like placeholders keep their meaning for the model: no placeholder is called so."""
+        pattern = variants(self._all_kinds())
+        texts = {item.text for item in seen if item.place is Place.NAME}
+        self._names.reserve(frozenset(read(match) for text in texts for match in pattern.finditer(text)))
+
+    def _all_kinds(self) -> frozenset[str]:
+        return self._names.kinds() | {kind for kind, _ in self._values}
 
     async def _search(self, planned: Plan, detector: Detector) -> list[list[Span]]:
         joined = ["".join(planned.seen[i].text for i in group) for group in planned.groups]
@@ -159,9 +170,16 @@ class Masking:
         if item.place is Place.SPEAKER and _is_personal(item.text):
             everything.append(Span(0, len(item.text), "PERSON", "name field"))
         everything += _promised(item)
-        literal = variants(self._names.kinds() | {kind for kind, _ in self._values})
-        everything += [Span(m.start(), m.end(), "LITERAL", "literal", 0.0) for m in literal.finditer(item.text)]
-        return merge_spans(everything)
+        return merge_spans([*everything, *self._literals(item)])
+
+    def _literals(self, item: Seen) -> list[Span]:
+        """The caller's own words that look like a placeholder; in identifiers only those that are one."""
+        taken = self._names.originals()
+        return [
+            Span(match.start(), match.end(), "LITERAL", "literal", 0.0)
+            for match in variants(self._all_kinds()).finditer(item.text)
+            if item.place is not Place.NAME or read(match) in taken
+        ]
 
     def _is_public(self, text: str, span: Span) -> bool:
         return span.rule == "names" and " ".join(text.casefold().split()) in self._public

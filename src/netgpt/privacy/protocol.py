@@ -12,6 +12,7 @@ __all__ = [
     "LIST_OF_NAMES",
     "MEDIA_PARTS",
     "PARAMETERS",
+    "SCHEMA_NAMES",
     "SCHEMA_OF_SCHEMAS",
     "SCHEMA_TYPES",
     "SCHEMA_WORDS",
@@ -72,6 +73,8 @@ SCHEMA_WORDS: Final = words(
 )
 SCHEMA_TYPES: Final = words("string number integer boolean object array null")
 SCHEMA_OF_SCHEMAS: Final = words("properties $defs definitions patternProperties")
+SCHEMA_NAMES: Final = words("$ref $schema $id format pattern")
+"""Keywords whose value is a name or a rule, not prose: the language model would take parts of it for persons."""
 LIST_OF_NAMES: Final = words("required")
 
 _HINTS: Final = (

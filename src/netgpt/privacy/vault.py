@@ -41,6 +41,7 @@ class Vault:
         self._originals: dict[str, str] = {}
         self._names: dict[tuple[str, str], str] = {}
         self._next: Counter[str] = Counter()
+        self._reserved: frozenset[str] = frozenset()
         self.changed = False
         """Whether the state differs from the one given."""
         self.found_kinds: frozenset[str] = frozenset()
@@ -129,6 +130,8 @@ class Vault:
         if known:
             return known
         self._next[kind] += 1
+        while f"{kind}_{self._next[kind]}" in self._reserved:
+            self._next[kind] += 1
         name = f"{kind}_{self._next[kind]}"
         self._remember(name, kind, original)
         self.changed = True
@@ -139,6 +142,10 @@ class Vault:
         self._names.setdefault((kind, _canonical(kind, original)), name)
         if kind != "LITERAL":
             self._names.setdefault(("", original), name)
+
+    def reserve(self, names: frozenset[str]) -> None:
+        """Names that the caller's own identifiers use (`address_1`) and that no placeholder may get in this sealing."""
+        self._reserved = names
 
     def originals(self) -> Mapping[str, str]:
         """Placeholder name -> private text. Never to be logged."""

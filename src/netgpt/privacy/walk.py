@@ -19,6 +19,7 @@ from netgpt.privacy.protocol import (
     LIST_OF_NAMES,
     MEDIA_PARTS,
     PARAMETERS,
+    SCHEMA_NAMES,
     SCHEMA_OF_SCHEMAS,
     SCHEMA_TYPES,
     SCHEMA_WORDS,
@@ -93,6 +94,8 @@ class Walk:
             return self._visit(str(value), Place.USER)
         if key in PARAMETERS and _is_number(value):
             return self._visit(json.dumps(value), Place.PARAMETER, value)
+        if key in ("audio", "prediction", "stream_options"):
+            return self._part(value)
         if key in ("tool_choice", "function_call", "response_format"):
             return self._tool(value, 0)
         return self._constant(key, value) if key in CONSTANTS else self._free(value, 0)
@@ -219,6 +222,8 @@ class Walk:
                 result[name] = {self._name(k): self._schema(v, self._deeper(depth)) for k, v in item.items()}
             elif key in LIST_OF_NAMES and isinstance(item, list):
                 result[name] = [self._name(one) if isinstance(one, str) else self._free(one, depth) for one in item]
+            elif key in SCHEMA_NAMES and isinstance(item, str):
+                result[name] = self._name(item)
             elif key in ("items", "anyOf", "oneOf", "allOf", "not", "additionalProperties", "prefixItems"):
                 result[name] = self._schema(item, self._deeper(depth))
             else:

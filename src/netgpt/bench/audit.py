@@ -1,0 +1,164 @@
+"""`netgpt bench audit`: does anything planted reach the cloud? A real gateway, a cloud that logs every byte.
+
+Invented people (see `privacy/planting.py`) keep a profile on the box and send requests with their data at every place
+that a request can carry text. Then the log of the cloud is read: raw, unescaped, folded. With `kill_every_s` the
+detector process is killed again and again while requests are under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from netgpt.bench.servers import gateway
+from netgpt.errors import ModelUnavailable
+from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.privacy.planting import Planted, Planter, leaks
+
+__all__ = ["run"]
+
+WORKERS = 8
+PHRASES: Mapping[str, str] = {
+    "DIET": "is {}",
+    "ALLERGY": "is allergic to {}",
+    "CAR": "drives a {}",
+    "PET": "has a pet called {}",
+    "BUDGET": "has a budget of {}",
+    "HEALTH": "has {}",
+}
+"""How a person states each kind of fact: the box must find the value inside."""
+
+
+class _Audit:
+    """Posts the requests and counts what happened."""
+
+    def __init__(self, url: str, cloud: FaultyCloud, progress: Callable[[str], None]) -> None:
+        self.url, self.cloud, self.progress = url, cloud, progress
+        self.routes: Counter[str] = Counter()
+        self.statuses: Counter[int] = Counter()
+        self.slowest_s = 0.0
+
+    async def ask_all(self, requests: list[Planted]) -> None:
+        queue = list(enumerate(requests))[::-1]
+        async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
+            await asyncio.gather(*(self._work(client, queue, len(requests)) for _ in range(WORKERS)))
+
+    async def _work(self, client: httpx.AsyncClient, queue: list[tuple[int, Planted]], count: int) -> None:
+        clock = asyncio.get_running_loop().time
+        while queue:
+            number, planted = queue.pop()
+            user = str(planted.body.get("user") or f"person-{number}")
+            for kind, value in planted.profile:
+                fact = {"text": PHRASES[kind].format(value), "kind": kind.lower()}
+                (await client.post(f"/v1/profiles/{quote(user, safe='')}/facts", json=fact)).raise_for_status()
+            started = clock()
+            body = {**planted.body, "model": "netgpt/cloud", "user": user}
+            answer = await client.post("/v1/chat/completions", json=body)
+            self.slowest_s = max(self.slowest_s, clock() - started)
+            self.statuses[answer.status_code] += 1
+            self.routes[answer.headers.get("x-netgpt-route", "none")] += 1
+            if number % 50 == 0:
+                self.progress(f"{number} of {count}")
+
+
+async def run(
+    *, requests: int, seed: int, kill_every_s: float | None, progress: Callable[[str], None]
+) -> dict[str, Any]:
+    """Ask `requests` times; return what leaked by kind, the recall for names, and where the answers came from."""
+    planted = list(Planter(seed).requests(requests))
+    with FaultyCloud() as cloud, FaultyCloud("the edge") as edge, tempfile.TemporaryDirectory() as home:
+        settings = {
+            "NETGPT_CLOUD__BASE_URL": cloud.base_url,
+            "NETGPT_EDGE__BASE_URL": edge.base_url,
+            "NETGPT_COMPLETION__MODE": "off",
+            "NETGPT_PRIVACY__MEDIA": "send",
+            "NETGPT_LOG_LEVEL": "error",
+        }
+        async with gateway(Path(home), settings) as (port, process):
+            audit = _Audit(f"http://127.0.0.1:{port}", cloud, progress)
+            await _detector_ready(audit.url)
+            killer = asyncio.create_task(_kill(process, kill_every_s)) if kill_every_s else None
+            try:
+                await audit.ask_all(planted)
+            finally:
+                kills = await _stopped(killer)
+        return _counted(planted, cloud, audit, kills)
+
+
+def _counted(planted: list[Planted], cloud: FaultyCloud, audit: _Audit, kills: int) -> dict[str, Any]:
+    """Read the log: each person's values against all that arrived (a value could leave in another's request)."""
+    everything = [request.body for request in cloud.received if request.body]
+    leaked: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for one in planted:
+        total.update({kind: len(values) for kind, values in one.values.items()})
+    # Values are drawn from small sets, so each body is held against the values of all people at once.
+    everyone: dict[str, list[str]] = {}
+    for one in planted:
+        for kind, values in one.values.items():
+            everyone.setdefault(kind, []).extend(values)
+    distinct = {kind: sorted(set(values)) for kind, values in everyone.items()}
+    for body in everything:
+        leaked.update(leaks(body, distinct))
+    return {
+        "rows": [{"row": kind, "planted": total[kind], "left in the log": leaked[kind]} for kind in sorted(total)],
+        "requests": len(planted),
+        "reached the cloud": len(everything),
+        "routes": dict(audit.routes),
+        "statuses": {str(status): count for status, count in audit.statuses.items()},
+        "slowest_s": round(audit.slowest_s, 2),
+        "detector kills": kills,
+        "not_shown": "names, places and organisations of kinds and languages that the generator does not make",
+    }
+
+
+async def _detector_ready(url: str) -> None:
+    async with httpx.AsyncClient(timeout=5) as client:
+        for _ in range(600):
+            with suppress(httpx.HTTPError):
+                if (await client.get(f"{url}/readyz")).json()["parts"]["detector"]["ok"]:
+                    return
+            await asyncio.sleep(0.1)
+    raise ModelUnavailable("the detector was not ready within a minute")
+
+
+async def _kill(gateway_pid: int, every_s: float) -> int:
+    """Kill the detector whenever it is there, until cancelled; returns how often."""
+    kills = 0
+    try:
+        while True:
+            await asyncio.sleep(every_s)
+            for pid in _children(gateway_pid, "netgpt.privacy.worker"):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+    except asyncio.CancelledError:
+        return kills
+
+
+async def _stopped(killer: asyncio.Task[int] | None) -> int:
+    if killer is None:
+        return 0
+    killer.cancel()
+    return await killer
+
+
+def _children(pid: int, marker: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if parent == pid and marker in (entry / "cmdline").read_text().replace("\0", " "):
+                    found.append(int(entry.name))
+    return found

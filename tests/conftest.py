@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from weights import bundled_weights
+
+__all__ = ["bundled_weights", "clean_environment"]
 
 
 @pytest.fixture(autouse=True)

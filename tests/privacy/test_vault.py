@@ -261,7 +261,7 @@ class Restless:
 
 
 async def test_what_is_found_again_and_again_does_not_leave() -> None:
-    with pytest.raises(NotDisclosable, match="made safe|grew"):
+    with pytest.raises(NotDisclosable, match=r"made safe|grew"):
         await Vault().seal(chat("a-b-c-d-e-f-g-h-" * 8), FindsMore())
 
 

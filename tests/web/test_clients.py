@@ -109,7 +109,9 @@ def test_openai_headers_models_embeddings(client: OpenAI) -> None:
     assert raw.headers["x-netgpt-route"] == "cloud" and raw.headers["x-netgpt-exchange"].startswith("ex_")
     assert len(raw.parse().choices) == 2
     assert {"netgpt", "netgpt/edge", "netgpt/cloud"} <= {model.id for model in client.models.list()}
-    vectors = client.embeddings.create(model="netgpt/embed", input=["a cheap restaurant", "where to eat dinner", "engine oil"])
+    vectors = client.embeddings.create(
+        model="netgpt/embed", input=["a cheap restaurant", "where to eat dinner", "engine oil"]
+    )
     assert len(vectors.data[0].embedding) == 256
     one, two, three = (v.embedding for v in vectors.data)
     near = sum(a * b for a, b in zip(one, two, strict=True))

@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 from serving import Served
-from weights import bundled_weights
 
 from netgpt.models.fake_cloud import FaultyCloud
 
@@ -57,8 +56,8 @@ async def stream(client: httpx.AsyncClient, url: str, number: int, started: asyn
     return events
 
 
-async def test_the_engine_is_killed_during_twenty_streams(tmp_path: Path) -> None:
-    with Served(tmp_path / "home", edge_url="", edge__model=str(bundled_weights())) as box:
+async def test_the_engine_is_killed_during_twenty_streams(tmp_path: Path, bundled_weights: Path) -> None:
+    with Served(tmp_path / "home", edge_url="", edge__model=str(bundled_weights)) as box:
         (engine,) = children(box.process.pid, "engine_child")
         started = asyncio.Event()
         async with httpx.AsyncClient(timeout=60) as client:

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from netgpt.cli.common import console, errors_told, json_option, print_json, read_settings, run
-from netgpt.errors import RequestError
+from netgpt.errors import ModelError, RequestError
 from netgpt.types import Fact
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ __all__ = ["Mode", "complete", "edge_asker"]
 
 _AT_ONCE = 4
 """Rows in work at once: the engine's default number of slots."""
+_PATIENCE_S = 20.0
+"""Seconds given to the edge model a row: results should not depend on how busy the machine is."""
 _UNKNOWN = "other"
 """Kind of a fact when nobody said."""
 
@@ -122,7 +124,11 @@ async def _complete_all(
     if no_model or mode is Mode.OFF:
         return await _print_all(rows, mode, Selector(None, StaticEmbedder(), limit), None, single, as_json)
     async with edge_asker(settings) as ask:
-        return await _print_all(rows, mode, Selector(ask, StaticEmbedder(), limit), ask, single, as_json)
+        selector = Selector(ask, StaticEmbedder(), limit, judge_s=_PATIENCE_S)
+        if not single:
+            with suppress(ModelError):  # then each row says by itself what it fell back to
+                await selector.warm()
+        return await _print_all(rows, mode, selector, ask, single, as_json)
 
 
 async def _print_all(

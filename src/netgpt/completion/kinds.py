@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from netgpt.completion.topics import ALIASES, KINDS
+from netgpt.completion.topics import ALIASES, known_kinds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +72,7 @@ _SURE = 0.55
 def known_kind(kind: str) -> str | None:
     """The kind as the topics call it; None when they do not know it."""
     kind = kind.strip().casefold()
-    return kind if kind in KINDS else ALIASES.get(kind)
+    return kind if kind in known_kinds() else ALIASES.get(kind)
 
 
 class KindGuesser:

@@ -10,15 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from netgpt.completion.judge import answer_text
+from netgpt.completion.judge import Ask, answer_text
 from netgpt.completion.words import content_words, is_given, numbers_in, tokens
 from netgpt.errors import ModelError
 from netgpt.types import Fact
-
-if TYPE_CHECKING:
-    from netgpt.completion.select import Ask
 
 __all__ = ["Rewritten", "check", "invented", "rewrite", "rewriting"]
 

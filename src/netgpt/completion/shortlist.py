@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netgpt.completion.kinds import Embed, KindGuesser, known_kind
-from netgpt.completion.topics import KINDS, TOPICS
+from netgpt.completion.topics import known_kinds, topics
 from netgpt.types import Fact
 
 __all__ = ["Shortlist"]
@@ -30,7 +30,7 @@ class Shortlist:
         self._guesser = KindGuesser(embed)
         self._examples: Any = None
         self._votes: Any = None
-        self._column = {kind: index for index, kind in enumerate(sorted(KINDS))}
+        self._column = {kind: index for index, kind in enumerate(sorted(known_kinds()))}
 
     def needs(self, request: str) -> dict[str, float]:
         """How likely each known kind of fact helps with this request, 0 to 1."""
@@ -71,6 +71,6 @@ class Shortlist:
             return
         import numpy as np
 
-        pairs = [(example, topic.kinds) for topic in TOPICS for example in topic.examples]
+        pairs = [(example, topic.kinds) for topic in topics() for example in topic.requests]
         self._votes = np.array([[kind in kinds for kind in self._column] for _, kinds in pairs], dtype=np.float32)
         self._examples = self._embed([example for example, _ in pairs])

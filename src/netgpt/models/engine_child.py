@@ -51,6 +51,15 @@ def _wait_for_end(parent: int) -> None:
             return
 
 
+def _cores() -> int:
+    """Physical cores that this process may use; hyper-threads of one core count once."""
+    cores = set()
+    for cpu in os.sched_getaffinity(0):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        cores.add(siblings.read_text() if siblings.exists() else str(cpu))
+    return max(1, len(cores))
+
+
 def _serve(settings: dict[str, Any]) -> Any:
     import xllamacpp
 
@@ -61,8 +70,10 @@ def _serve(settings: dict[str, Any]) -> Any:
     params.api_keys = [settings["api_key"]]
     params.n_parallel = settings["slots"]
     params.n_ctx = settings["context_tokens"] * settings["slots"]  # llama.cpp splits it evenly over the slots
-    if settings["threads"]:
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
+    # Reading a prompt takes every core; writing leaves one to the gateway, because a thread that has to wait for
+    # a core holds all the others up at each of a token's several hundred steps.
+    params.cpuparams_batch.n_threads = settings["threads"] or _cores()
+    params.cpuparams.n_threads = settings["threads"] or max(1, _cores() - 1)
     params.cache_prompt = True
     params.cache_ram_mib = 0  # no second prompt cache: by default it may grow to 8 GiB
     params.fit_params = False  # the owner's figures hold; nothing is shrunk behind their back
@@ -76,7 +87,7 @@ def _serve(settings: dict[str, Any]) -> Any:
     if settings.get("chat_template"):
         params.chat_template = settings["chat_template"]
     params.lora_adapters = [
-        xllamacpp.CommonAdapterLoraInfo(path, scale) for path, scale in settings.get("adapters", ()) if Path(path)
+        xllamacpp.CommonAdapterLoraInfo(path, scale) for path, scale in settings.get("adapters", ())
     ]
     return xllamacpp.Server(params)
 

@@ -68,7 +68,7 @@ class Masking:
         self._names = names
         self._values = list(values)
         self._media = media
-        self._public = frozenset(" ".join(phrase.casefold().split()) for phrase in public)
+        self._public = "|".join(_plain_words(phrase) for phrase in public)
         self._pseudonyms: set[str] = set()
         self.rounds = 0
         self.counts: Counter[str] = Counter()
@@ -182,7 +182,7 @@ class Masking:
         ]
 
     def _is_public(self, text: str, span: Span) -> bool:
-        return span.rule == "names" and " ".join(text.casefold().split()) in self._public
+        return span.rule == "names" and _plain_words(text) in self._public
 
     def _kept_whole(self, item: Seen, spans: list[Span]) -> list[Span]:
         """In later rounds: spans widened to whole placeholders, and those dropped that lie inside one."""
@@ -266,3 +266,8 @@ def _share(span: Span, group: list[int], seen: Sequence[Seen], spans: list[list[
     if len(pieces) > 1:
         for number, piece in pieces:
             spans[number].append(piece)
+
+
+def _plain_words(text: str) -> str:
+    """Lower-case words between single spaces: " portwick eastshire " stands in " at portwick eastshire uk "."""
+    return " " + " ".join(re.findall(r"\w+", text.casefold())) + " "

@@ -18,6 +18,7 @@ __all__ = ["View", "plain", "views"]
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-")
 _QUOTES = {ord("’"): "'", ord("‘"): "'", ord("ʼ"): "'", ord("＇"): "'", ord("“"): '"', ord("”"): '"'}
 _SAME = {**_DASHES, **_QUOTES}
+_ASCII = re.compile(r"[\x00-\x7f]+")
 _ESCAPE = re.compile(
     r"\\{1,4}u(?P<hex>[0-9a-fA-F]{4})|\\{1,4}x(?P<byte>[0-9a-fA-F]{2})|(?P<percent>(?:%[0-9A-Fa-f]{2})+)"
     r"|(?P<entity>&(?:\#\d{1,7}|\#x[0-9a-fA-F]{1,6}|[A-Za-z]{2,10});)|\\{1,4}(?P<blank>[nrtbf])"
@@ -58,10 +59,15 @@ def _view(pieces: Iterator[tuple[str, int, int]]) -> View:
     starts: list[int] = []
     ends: list[int] = []
     for piece, start, end in pieces:
-        for character in _normal(piece):
-            characters.append(character)
-            starts.append(start)
-            ends.append(end)
+        if len(piece) == end - start and piece.isascii():
+            characters.append(piece)
+            starts.extend(range(start, end))
+            ends.extend(range(start + 1, end + 1))
+            continue
+        shown = _normal(piece)
+        characters.append(shown)
+        starts.extend([start] * len(shown))
+        ends.extend([end] * len(shown))
     return View("".join(characters), starts, ends)
 
 
@@ -83,12 +89,21 @@ def _invisible(character: str) -> bool:
 
 
 def _clusters(text: str, base: int = 0) -> Iterator[tuple[str, int, int]]:
-    """A character with the combining marks behind it, so that both spellings of an accent read the same."""
+    """Runs of ASCII, and each other character with the combining marks behind it.
+
+    Both spellings of an accent then read the same: the last letter of a run goes with the mark that follows it.
+    """
     start = 0
     while start < len(text):
-        end = start + 1
-        while end < len(text) and text[end] > "\u02ff" and unicodedata.combining(text[end]):
-            end += 1
+        run = _ASCII.match(text, start)
+        end = run.end() if run else start + 1
+        marked = end
+        while marked < len(text) and text[marked] > "\u02ff" and unicodedata.combining(text[marked]):
+            marked += 1
+        if marked > end and end - start > 1:
+            end -= 1  # the marked letter becomes a cluster of its own
+        else:
+            end = marked
         yield text[start:end], base + start, base + end
         start = end
 

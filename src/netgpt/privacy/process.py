@@ -69,8 +69,11 @@ class DetectorProcess:
         if self._keeper is not None:
             return
         self._closing = False
-        child = await self._spawn()
-        self._keeper = asyncio.create_task(self._keep(child), name="netgpt-detector")
+        child: asyncio.subprocess.Process | None = None
+        try:
+            child = await self._spawn()
+        finally:  # a failed start is tried again, later and later, like a death
+            self._keeper = asyncio.create_task(self._keep(child), name="netgpt-detector")
 
     async def close(self) -> None:
         """End the child and the supervision."""

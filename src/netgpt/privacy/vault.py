@@ -91,8 +91,8 @@ class Vault:
         """The body as it may leave. `body` is not changed.
 
         `values`: (KIND, value) pairs of the profile that must not leave. `trusted`: the destination is the owner's own
-        server, nothing is hidden. `media`: "keep" or "send" images, audio and files. `public`: phrases that may leave
-        although they are names (of the site's own place, say); patterns and profile values beat them.
+        server, nothing is hidden. `media`: "keep" or "send" images, audio and files. `public`: texts whose words may
+        leave although they are names (of the site's own place, say); patterns and profile values beat them.
         Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe).
         """
         self.found_kinds = frozenset()

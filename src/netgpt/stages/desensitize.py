@@ -29,7 +29,7 @@ class Desensitize:
     """Makes the outbound body: the person's words, only the facts that may leave, every private value hidden."""
 
     name = "desensitize"
-    reads = frozenset({"person", "private_values", "chosen", "messages", "completion"})
+    reads = frozenset({"person", "facts", "private_values", "chosen", "messages", "completion"})
     writes = frozenset({"vault", "outbound", "kept_because", "hidden", "label"})
 
     def __init__(
@@ -80,6 +80,7 @@ class Desensitize:
                     values=exchange.private_values,
                     media=self.privacy.media,
                     max_chars=self.privacy.max_chars,
+                    public=[fact.text for fact in exchange.facts if fact.label is Label.PUBLIC],
                 )
         except TimeoutError:
             raise NotDisclosable(

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from netgpt.errors import WorkflowError
@@ -35,4 +37,4 @@ def test_repr_shows_no_private_text() -> None:
 def test_ids_are_unique_and_sort_by_time() -> None:
     ids = [new_id() for _ in range(500)]
     assert len(set(ids)) == 500
-    assert all(a[:15] <= b[:15] for a, b in zip(ids, ids[1:], strict=False))
+    assert all(a[:15] <= b[:15] for a, b in itertools.pairwise(ids))

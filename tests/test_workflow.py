@@ -49,9 +49,9 @@ def test_orders_that_cannot_work_are_refused() -> None:
         Workflow([Step("recall", {"person"}, {"facts"}), record])
     with pytest.raises(WorkflowError, match="stands twice"):
         Workflow([Identify(), Identify(), record])
-    with pytest.raises(WorkflowError, match="may not write exchange.person"):
+    with pytest.raises(WorkflowError, match=r"may not write exchange\.person"):
         Workflow([Step("recall", set(), {"person"}), record])
-    with pytest.raises(WorkflowError, match="masks .* without restoring"):
+    with pytest.raises(WorkflowError, match=r"masks .* without restoring"):
         Workflow([Step("desensitize", set(), {"vault"}), record])
 
 

@@ -136,6 +136,7 @@ class Box:
         self.cloud_names = frozenset({settings.cloud.model}) if cloud is not None else frozenset()
         self.model_names = frozenset({"netgpt", "netgpt/edge", "netgpt/cloud"}) | self.edge_names | self.cloud_names
         self.embedder = StaticEmbedder()
+        self.selector = Selector(self.ask_edge, self.embedder, settings.completion.max_facts)
         self._places: Sequence[Place] = ()
         self._record = Record(
             store, settings.cloud, keep_text=settings.store.keep_text, observe=self.metrics.exchange_ended
@@ -189,6 +190,16 @@ class Box:
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self._read_places()
         self._tasks.append(asyncio.create_task(self._housekeeping()))
+        if self.settings.completion.mode != "off":
+            self._tasks.append(asyncio.create_task(self._warm_up()))
+
+    async def _warm_up(self) -> None:
+        """Let the edge model read the long prefix of the first choice of facts before anybody waits for it."""
+        try:
+            await asyncio.to_thread(self.embedder.load)
+            await self.selector.warm()
+        except NetGPTError as error:
+            log.warning("completion: %s", error.message)
 
     async def _start_part(self, name: str, start: Callable[[], Any] | None) -> None:
         if start is None:
@@ -240,12 +251,7 @@ def _line(box: Box) -> list[Stage]:
     makers: dict[str, Callable[[], Stage]] = {
         "identify": Identify,
         "recall": lambda: Recall(box.store, settings.site, PlaceNames(), box.places),
-        "complete": lambda: Complete(
-            box.store,
-            Selector(box.ask_edge, box.embedder, settings.completion.max_facts),
-            box.ask_edge,
-            settings.completion,
-        ),
+        "complete": lambda: Complete(box.store, box.selector, box.ask_edge, settings.completion),
         "desensitize": lambda: Desensitize(
             box.store, box.detector, settings.cloud, settings.privacy, edge_names=box.edge_names
         ),

@@ -85,7 +85,7 @@ class Exchange:
     person = written_by[Person]("identify")
     facts = written_by[tuple[Fact, ...]]("recall")
     private_values = written_by[tuple[tuple[str, str], ...]]("recall")
-    """(kind, value) pairs of the person's profile that must not leave."""
+    """(KIND, value) pairs of the person's own facts that must not leave."""
 
     chosen = written_by[tuple[Fact, ...]]("complete")
     messages = written_by[list[Message]]("complete")

@@ -84,3 +84,26 @@ def audit(
         lambda: run(bench.run(requests=requests, seed=seed, kill_every_s=kill_every or None, progress=_told)),
         as_json,
     )
+
+
+@app.command()
+@errors_told
+def completion(
+    data: Path = typer.Option(Path("../shared/data"), help="Folder with the development data (prompts/*.jsonl)."),
+    sample: int = typer.Option(300, min=3, help="Requests, drawn by seed."),
+    seed: int = typer.Option(7, help="Seed of the draw and of the invented profiles."),
+    model: bool = typer.Option(True, help="Ask the edge model; --no-model measures embeddings only."),
+    as_json: bool = json_option,
+) -> None:
+    """Are the right facts chosen? Precision, recall, needless and invented facts, milliseconds; each way in one run."""
+    _report("completion: which facts are chosen", lambda: run(_completion(data, sample, seed, model)), as_json)
+
+
+async def _completion(data: Path, sample: int, seed: int, model: bool) -> dict[str, Any]:
+    from netgpt.bench import completion as bench
+    from netgpt.cli.complete import edge_asker
+
+    if not model:
+        return await bench.run(data, ask=None, sample=sample, seed=seed, progress=_told)
+    async with edge_asker(read_settings()) as ask:
+        return await bench.run(data, ask=ask, sample=sample, seed=seed, progress=_told)

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings, run
 from netgpt.models.catalog import Catalog, Weights
-from netgpt.models.download import Progress as Report
 from netgpt.settings import Settings
+
+if TYPE_CHECKING:
+    from netgpt.models.download import Progress as Report
 
 __all__ = ["app", "pull_with_progress"]
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
 from netgpt.models.catalog_index import CatalogIndex
-from netgpt.models.download import file_sha256, move_into_place
+from netgpt.models.files import file_sha256, move_into_place
 from netgpt.models.gguf import check_weights
 
 __all__ = ["BUNDLED", "Bundled", "Catalog", "Weights"]

@@ -21,7 +21,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
 from netgpt.models.catalog import BUNDLED, Bundled, Catalog, Weights
-from netgpt.models.download import Progress, download, file_sha256, move_into_place, refuse_other, shown
+from netgpt.models.download import Progress, download, shown
+from netgpt.models.files import file_sha256, move_into_place, refuse_other
 from netgpt.models.gguf import check_weights
 
 __all__ = ["Source", "pull"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from netgpt.context.clock import time_facts
+from netgpt.context.facts import current
 from netgpt.context.location import PlaceNames, origin, place_facts
 from netgpt.context.places import Place, near
 from netgpt.context.profile import private_values
@@ -48,8 +49,9 @@ class Recall:
             *self._nearby(exchange),
             *profile,
         ]
-        exchange.facts = tuple(fact for fact in facts if not fact.expired(now))
-        exchange.private_values = private_values(profile)
+        exchange.facts = current(facts, now)
+        # All of them, not the profile's only: where a person is may be private too.
+        exchange.private_values = private_values(facts)
 
     async def _place(self, exchange: Exchange) -> tuple[Fact, ...]:
         here, consent = exchange.request.location, exchange.request.consent

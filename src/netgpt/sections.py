@@ -57,9 +57,11 @@ class Edge(Section):
     model: str = Field(
         "smollm2-135m", description="Catalogue name or path of a GGUF file; with base_url, the server's model name."
     )
-    context_tokens: int = Field(4096, ge=256, description="Context per slot of the built-in engine, in tokens.")
-    slots: int = Field(4, ge=1, le=64, description="Answers that the engine generates at once.")
-    threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: one per physical core.")
+    context_tokens: int = Field(
+        2048, ge=256, description="Context per slot of the built-in engine, in tokens; 23 KB of memory each."
+    )
+    slots: int = Field(2, ge=1, le=64, description="Answers that the engine generates at once.")
+    threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: all cores read prompts, all but one write.")
     max_tokens: int = Field(512, ge=1, description="Longest answer of the edge when the request names none.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte before the edge counts as stalled.")
 

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from netgpt.errors import BrokenStream, RequestError
+from netgpt.models.answers import Joiner, as_chunk
 from netgpt.models.base import Health
 from netgpt.models.breaker import Breaker
 from netgpt.models.endpoint import Endpoint
@@ -106,11 +107,21 @@ class EdgeModel:
         return Health(True, f'model "{self.name}" is configured; its server is not watched')
 
     async def chat(self, body: Mapping[str, Any]) -> AsyncIterator[Chunk]:
-        """As `ChatModel.chat`. A streamed answer ends with its usage, when the server counts it."""
+        """As `ChatModel.chat`. A streamed answer ends with its usage, when the server counts it.
+
+        A whole answer is streamed from the server too and joined here: llama.cpp stops writing when the reader of a
+        stream goes away, but writes an unstreamed answer to its end for nobody.
+        """
         target, content = self._target(), _encode(self._edge_body(body))
+        joiner = Joiner()
         async with aclosing(self._caller.chat(target, content, _choices(body))) as chunks:
             async for chunk in chunks:
-                yield chunk
+                if body.get("stream"):
+                    yield chunk
+                else:
+                    joiner.add(chunk)
+        if not body.get("stream"):
+            yield as_chunk(joiner.answer())
 
     async def embeddings(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """OpenAI's embeddings answer to OpenAI's embeddings body. Raises ModelError and its children."""
@@ -128,8 +139,8 @@ class EdgeModel:
         sent = {**body, "model": self.model}
         if sent.get("max_tokens") is None and sent.get("max_completion_tokens") is None:
             sent["max_tokens"] = self._default_max_tokens
-        if sent.get("stream"):
-            sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
+        sent["stream"] = True
+        sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
         return sent
 
     def _target(self) -> Target:

@@ -66,7 +66,9 @@ def _command_pages(command: Any, path: str, lines: list[str]) -> None:
 
 
 def _name(option: Any) -> str:
-    return " / ".join(option.opts + option.secondary_opts) if option.param_type_name == "option" else option.name.upper()
+    if option.param_type_name == "option":
+        return " / ".join(option.opts + option.secondary_opts)
+    return str(option.name).upper()
 
 
 PAGES = {"settings.md": settings_page, "cli.md": cli_page}

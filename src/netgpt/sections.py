@@ -61,7 +61,7 @@ class Edge(Section):
         2048, ge=256, description="Context per slot of the built-in engine, in tokens; 23 KB of memory each."
     )
     slots: int = Field(2, ge=1, le=64, description="Answers that the engine generates at once.")
-    threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: all cores read prompts, all but one write.")
+    threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: all cores read, all but one write.")
     max_tokens: int = Field(512, ge=1, description="Longest answer of the edge when the request names none.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte before the edge counts as stalled.")
 

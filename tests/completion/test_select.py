@@ -23,15 +23,15 @@ FACTS = [
 DOUBTFUL = "could you help me with the trip into town"
 
 
-def saying(topic, logprob=-0.1):
-    calls = []
+class saying:
+    """An edge model that names one topic; remembers what it was asked."""
 
-    async def ask(body):
-        calls.append(body)
-        return {"choices": [{"message": {"content": topic}, "logprobs": {"content": [{"logprob": logprob}]}}]}
+    def __init__(self, topic, logprob=-0.1):
+        self.topic, self.logprob, self.calls = topic, logprob, []
 
-    ask.calls = calls
-    return ask
+    async def __call__(self, body):
+        self.calls.append(body)
+        return {"choices": [{"message": {"content": self.topic}, "logprobs": {"content": [{"logprob": self.logprob}]}}]}
 
 
 async def chosen(request, ask=None, max_facts=3, **options):

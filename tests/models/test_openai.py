@@ -51,7 +51,7 @@ async def test_the_edge_gets_its_own_model_name_and_a_bound(stream: bool) -> Non
         await model.close()
     first, second, third = (json.loads(request.body) for request in cloud.received)
     assert (first["model"], first["max_tokens"]) == ("small", 64)
-    assert first.get("stream_options") == ({"include_usage": True} if stream else None)
+    assert first["stream"] is True and first["stream_options"] == {"include_usage": True}
     assert "max_tokens" not in second
     assert third["max_tokens"] == 5
 

@@ -51,7 +51,7 @@ QUESTIONS = (
     Question("Write a short thank-you letter to Maria Keller, maria.keller@example.org, phone +44 20 7946 0958"),
     Question("My card 4111 1111 1111 1111 was charged twice. What should I do?"),
     Question("Explain step by step how to get from 12 Tannery Lane to the station", model="netgpt/cloud"),
-    Question("is it fine to drink coffee with my medicine?"),
+    Question("can I take aspirin with my medication?"),
     Question("Write a Python function that adds two numbers", cloud_down=True),
 )
 
@@ -112,7 +112,7 @@ async def _demo_box(weights: Path, folder: Path) -> AsyncIterator[tuple[Box, Eng
     settings = read_settings(
         home=folder / "home",
         site=SITE,
-        edge={"model": str(weights), "max_tokens": 96, "base_url": None},
+        edge={"model": str(weights), "max_tokens": 64, "base_url": None},
         cloud={
             "base_url": endpoint.base_url,
             "api_key": endpoint.api_key,
@@ -134,7 +134,7 @@ async def _ask(box: Box, question: Question) -> dict[str, Any]:
     from netgpt.exchange import Exchange, Request
     from netgpt.types import Caller, Role
 
-    body = {"messages": [{"role": "user", "content": question.text}], "temperature": 0, "max_tokens": 96}
+    body = {"messages": [{"role": "user", "content": question.text}], "temperature": 0, "max_tokens": 64}
     exchange = Exchange(Request(body=body, model=question.model, user=ADA), Caller("local", Role.ADMIN))
     await box.workflow.run(exchange)
     async for _ in exchange.chunks:

@@ -1,0 +1,124 @@
+"""The docs fail the build when they are wrong: generated pages are current, every example is run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from serving import Served
+
+from netgpt.exchange import Exchange, written_by
+from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.sections import DEFAULT_STAGES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def test_generated_pages_are_current() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_tree_in_the_readme_is_the_tree() -> None:
+    tree = README[README.index("src/netgpt/\n") : README.index("tests/    ")]
+    named = set(re.findall(r"(?<![\w.])([a-z_]+(?:\.py|/))", tree))
+    real = {
+        p.name + ("/" if p.is_dir() else "")
+        for p in (ROOT / "src" / "netgpt").iterdir()
+        if p.name not in ("__pycache__", "__init__.py", "__main__.py", "py.typed")
+    }
+    assert named - {"netgpt/", "src/"} == real
+
+
+def test_the_stages_in_the_design_are_the_stages() -> None:
+    design = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| .*? \| (.*?) \|", design, re.M)
+    stages = [name for name, _ in rows if name in DEFAULT_STAGES]
+    assert stages == list(DEFAULT_STAGES)
+    written = {name: set(re.findall(r"`(\w+)`", writes)) for name, writes in rows if name in DEFAULT_STAGES}
+    fields: dict[str, set[str]] = {name: set() for name in DEFAULT_STAGES}
+    for name, field in vars(Exchange).items():
+        if isinstance(field, written_by):
+            fields[field.stage].add(name)
+    assert written == fields
+
+
+@pytest.fixture
+def home_with_model(tmp_path: Path, bundled_weights: Path) -> Path:
+    """A home in which `netgpt models pull` has been run, without a second download."""
+    home = tmp_path / "readme-home"
+    run("netgpt models pull --from " + shlex.quote(str(bundled_weights)), home)
+    return home
+
+
+def run(line: str, home: Path) -> str:
+    """One shell line with this interpreter's `netgpt`."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", line],
+        env={
+            **os.environ,
+            "NETGPT_HOME": str(home),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "COLUMNS": "160",
+        },
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_every_command_of_the_terminal_block_runs(home_with_model: Path) -> None:
+    block = next(b for b in blocks("sh") if "netgpt doctor" in b)
+    said = {}
+    for line in block.strip().splitlines():
+        said[line.split("#")[0].strip()] = run(line, home_with_model)
+    everything = "\n".join(said.values())
+    assert "[PERSON_1]" in everything and "[PHONE_1]" in everything
+    assert "vegetarian" in everything and "ngpt_" in everything
+
+
+@pytest.fixture
+def port_8080(tmp_path: Path) -> Iterator[Served]:
+    with FaultyCloud() as cloud, Served(tmp_path / "home", cloud=cloud) as box:
+        yield box
+
+
+def test_the_python_example_runs(port_8080: Served) -> None:
+    (example,) = blocks("python")
+    assert "http://127.0.0.1:8080/v1" in example
+    code = example.replace("http://127.0.0.1:8080", port_8080.url)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "the edge says so"
+
+
+def test_the_settings_example_is_valid(tmp_path: Path) -> None:
+    from netgpt.settings import load_settings
+
+    (example,) = blocks("toml")
+    file = tmp_path / "netgpt.toml"
+    file.write_text(example)
+    settings = load_settings(file, {})
+    assert settings.cloud.base_url and settings.site.city == "Portwick"

@@ -1,0 +1,73 @@
+"""A box in this process for tests of the line: scripted edge, faulty cloud over HTTP, detector without a model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from netgpt.build import Box, open_store
+from netgpt.exchange import Exchange, Request
+from netgpt.models.endpoint import Endpoint
+from netgpt.models.fake import ScriptedModel
+from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.models.openai import CloudModel
+from netgpt.privacy.detect import Detector, LocalDetector
+from netgpt.settings import load_settings
+from netgpt.types import Caller, Chunk, Location, Role
+
+OWNER = Caller("local", Role.ADMIN)
+
+
+@asynccontextmanager
+async def box(
+    home: Path,
+    cloud: FaultyCloud | None = None,
+    *,
+    edge: Any = None,
+    detector: Detector | None = None,
+    prices: Mapping[str, float] | None = None,
+    **settings: Mapping[str, Any],
+) -> AsyncIterator[Box]:
+    """Started, and closed at the end. `settings` are sections: `site={"city": "Portwick"}`."""
+    sections: dict[str, Any] = {"completion": {"mode": "select"}, **settings}
+    if cloud is not None:
+        sections["cloud"] = {"base_url": cloud.base_url, "model": "far", **(prices or {})}
+    made = load_settings(environment={}, home=home, **sections)
+    far = None
+    if cloud is not None:
+        far = CloudModel(
+            "far", Endpoint(cloud.base_url, None), timeout_s=2, connect_timeout_s=2, retries=0, max_connections=10,
+            breaker_failures=50, breaker_reset_s=1,
+        )  # fmt: skip
+    opened = Box(
+        made, open_store(made), edge or ScriptedModel("the edge says so"), far, detector or LocalDetector(names=False)
+    )
+    try:
+        await opened.start()
+        yield opened
+    finally:
+        await opened.close()
+
+
+def exchange(text: str, model: str = "netgpt", *, user: str = "ada", **fields: Any) -> Exchange:
+    """An exchange about to walk: `location=`, `consent=`, `complete=` and `conversation=` are the door's fields."""
+    door = {k: fields.pop(k) for k in ("location", "consent", "complete", "conversation") if k in fields}
+    body = {"messages": [{"role": "user", "content": text}], **fields}
+    return Exchange(Request(body=body, model=model, user=user, stream=bool(body.get("stream")), **door), OWNER)
+
+
+async def answer(here: Box, one: Exchange) -> str:
+    """Walk the line and read the answer to its end."""
+    await here.workflow.run(one)
+    said = ""
+    chunks: list[Chunk] = [chunk async for chunk in one.chunks]
+    for chunk in chunks:
+        for choice in chunk.get("choices") or ():
+            said += choice["delta"].get("content") or ""
+    return said
+
+
+FAR_AWAY = Location(48.8566, 2.3522)
+"""Paris: outside any site of these tests."""

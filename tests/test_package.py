@@ -1,0 +1,49 @@
+"""What an installation brings, and what the project says of itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+HEAVY = {"torch", "ray", "nicegui", "transformers", "peft", "playwright", "selenium", "litellm", "llama-cpp-python"}
+
+
+def locked(name: str) -> set[str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return {match[1].lower() for match in re.finditer(r"^([A-Za-z0-9_.-]+)==", text, re.M)}
+
+
+def test_the_base_install_is_light_and_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {re.split(r"[\[=<>~ ]", line)[0].lower() for line in project["dependencies"]}
+    base = locked("requirements.lock")
+    assert names <= base
+    assert not HEAVY & base and not HEAVY & locked("requirements-test.lock")
+    assert base <= locked("requirements-test.lock")
+    assert set(project["optional-dependencies"]) == {"train", "scale", "console", "test"}
+
+
+def test_every_locked_package_has_hashes() -> None:
+    for name in ("requirements.lock", "requirements-test.lock"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        entries = re.findall(r"^[A-Za-z0-9_.-]+==.*(?:\n +.*)+", text, re.M)
+        assert len(entries) >= 60
+        assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_every_dependency_is_explained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    explained = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
+    for line in project["dependencies"]:
+        assert re.split(r"[\[=<>~ ]", line)[0].lower() in explained, line
+
+
+def test_no_large_file_and_no_weights_are_committed() -> None:
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=True).stdout
+    for name in listed.split():
+        path = ROOT / name
+        if path.is_file():
+            assert path.stat().st_size < 1_500_000 and path.suffix not in (".gguf", ".whl", ".db"), name

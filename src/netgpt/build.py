@@ -37,7 +37,7 @@ from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
 from netgpt.workflow import Stage, Workflow
 
-__all__ = ["Box", "open_box", "open_store"]
+__all__ = ["Box", "open_box", "open_edge", "open_store", "whole_answer"]
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +63,12 @@ def open_store(settings: Settings) -> Store:
 def open_box(settings: Settings) -> Box:
     """A box with its real parts, not started yet. Raises SettingsError, StoreError or ModelUnavailable."""
     metrics = Metrics()
-    engine, edge = _edge(settings, metrics)
+    engine, edge = open_edge(settings, metrics.engine_event)
     return Box(settings, open_store(settings), edge, _cloud(settings), _detector(settings), engine, metrics)
 
 
-def _edge(settings: Settings, metrics: Metrics) -> tuple[Engine | None, EdgeModel]:
+def open_edge(settings: Settings, on_event: Callable[[str], None] | None = None) -> tuple[Engine | None, EdgeModel]:
+    """The edge model, and its engine when it is the built-in one (to be started and stopped by the caller)."""
     edge = settings.edge
     if edge.base_url is not None:
         key = edge.api_key.get_secret_value() if edge.api_key else None
@@ -81,7 +82,7 @@ def _edge(settings: Settings, metrics: Metrics) -> tuple[Engine | None, EdgeMode
         slots=edge.slots,
         threads=edge.threads,
         log_path=settings.home / "engine.log",
-        on_event=metrics.engine_event,
+        on_event=on_event,
     )
     return engine, EdgeModel(
         edge.model,
@@ -91,6 +92,11 @@ def _edge(settings: Settings, metrics: Metrics) -> tuple[Engine | None, EdgeMode
         default_max_tokens=edge.max_tokens,
         ready=engine.health,
     )
+
+
+async def whole_answer(model: ChatModel, body: Mapping[str, Any]) -> dict[str, Any]:
+    """One whole answer (`chat.completion`) of a model, for the box's own small jobs."""
+    return join_chunks([chunk async for chunk in model.chat(body)])
 
 
 def _cloud(settings: Settings) -> CloudModel | None:
@@ -153,8 +159,8 @@ class Box:
         return self._places
 
     async def ask_edge(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """One whole answer of the edge model, for the box's own small jobs."""
-        return join_chunks([chunk async for chunk in self.edge.chat(body)])
+        """One whole answer of the edge model."""
+        return await whole_answer(self.edge, body)
 
     async def embed_texts(self, texts: list[str], encoding: str) -> list[Any]:
         """Static embeddings, as floats or as base64 of little-endian float32."""

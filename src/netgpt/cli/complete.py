@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -79,35 +80,13 @@ def complete(
 @asynccontextmanager
 async def edge_asker(settings: Settings) -> AsyncIterator[Ask]:
     """The edge model of the settings, started if it is the built-in one, as a function of one chat body."""
-    from netgpt.models.answers import join_chunks
-    from netgpt.models.catalog import Catalog
-    from netgpt.models.endpoint import Endpoint
-    from netgpt.models.engine import Engine
-    from netgpt.models.openai import EdgeModel
+    from netgpt.build import open_edge, whole_answer
 
-    edge, engine = settings.edge, None
-    if edge.base_url is None:
-        weights = Catalog(settings.models_dir).resolve(edge.model)
-        log = settings.home / "engine.log"
-        engine = Engine(
-            weights, context_tokens=edge.context_tokens, slots=edge.slots, threads=edge.threads, log_path=log
-        )
+    engine, model = open_edge(settings)
+    if engine is not None:
         await engine.start()
-        where = engine.endpoint
-    else:
-        key = edge.api_key.get_secret_value() if edge.api_key else None
-        fixed = Endpoint(edge.base_url.rstrip("/"), key)
-
-        def where() -> Endpoint:
-            return fixed
-
-    model = EdgeModel(edge.model, where, edge.model, timeout_s=edge.timeout_s, default_max_tokens=edge.max_tokens)
-
-    async def ask(body: Any) -> dict[str, Any]:
-        return join_chunks([chunk async for chunk in model.chat(body)])
-
     try:
-        yield ask
+        yield partial(whole_answer, model)
     finally:
         await model.close()
         if engine is not None:

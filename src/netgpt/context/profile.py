@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from netgpt.context.values import AUXILIARIES, VERBS, values_of
+from netgpt.context.words import word_set
 from netgpt.errors import RequestError
 from netgpt.types import Fact, Label
 
@@ -26,6 +27,11 @@ _FIRST_PERSON = {
     "was": "was",
 }
 
+_INTIMATE = word_set(
+    """health medical medication medicine illness disease condition disability allergy religion faith politics
+    sexuality orientation pregnancy addiction crime"""
+)
+"""Kinds of which single words tell too much already."""
 _PREFIX = re.compile(r"(?:About the user: |The user['’]s |The user |Near here: )")
 
 
@@ -58,7 +64,8 @@ def private_values(facts: Iterable[Fact]) -> tuple[tuple[str, str], ...]:
             continue
         kind = re.sub(r"[^A-Z]", "", fact.kind.upper()) or "FACT"
         stated = _PREFIX.sub("", fact.text, count=1).strip()
-        for value in values_of(stated, names_only=fact.source == "places"):
+        intimate = fact.kind in _INTIMATE or fact.label is Label.SENSITIVE
+        for value in values_of(stated, fact.source == "places", intimate and fact.source == "profile"):
             found.setdefault(value.casefold(), (kind, value))
     return tuple(sorted(found.values(), key=lambda pair: -len(pair[1])))
 

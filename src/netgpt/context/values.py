@@ -53,17 +53,22 @@ _GENERIC = word_set("""
     thursday friday saturday sunday road street avenue lane drive square park university college school hospital
     company bank station city town county dr mr mrs ms are have born something someone anything""")
 """Words that give nobody away when they stand alone."""
+_FIRST_UNSPACED = "\u0590"
+"""From here on (Hebrew, Arabic, Thai, CJK) two letters can be a whole name."""
 _COMMON = STOP_WORDS | _GENERIC | _ARTICLES | _JOINERS | AUXILIARIES | VERBS
 
 
-def values_of(stated: str, names_only: bool = False) -> Iterator[str]:
+def values_of(stated: str, names_only: bool = False, every_word: bool = False) -> Iterator[str]:
     """The values of `stated` ("lives at 12 Mill Road, Cambridge"), coarse to fine; some come more than once.
 
     None is a stop word or shorter than three characters. `names_only`: the whole and its first part, for places.
+    `every_word`: each telling word alone too ("diabetes" of "type 2 diabetes"), for what nobody should learn.
     """
-    for value in _candidates(stated, names_only):
+    alone = re.findall(r"[^\W\d_]{4,}", _LEAD.sub("", stated, count=1)) if every_word else []
+    for value in [*_candidates(stated, names_only), *alone]:
         clean = _trimmed(value)
-        if len(clean) >= 3 and any(word.casefold() not in _COMMON for word in clean.split()):
+        shortest = 2 if clean[:1] >= _FIRST_UNSPACED else 3
+        if len(clean) >= shortest and any(word.casefold() not in _COMMON for word in clean.split()):
             yield clean
 
 
@@ -78,6 +83,7 @@ def _candidates(stated: str, names_only: bool) -> Iterator[str]:
     yield from pieces
     for piece in pieces:
         yield from (word for word in _WORD.findall(piece) if any(map(str.isdigit, word)))
+        yield from re.findall(r"(?<=[A-Za-z\-])\d{4,}", piece)  # of "ZX-4471" people say "4471"
     for run in _named_runs(stated):
         yield from _within_run(run)
         if _PERSON.search(stated):

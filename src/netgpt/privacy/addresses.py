@@ -9,14 +9,14 @@ from netgpt.types import Span
 
 __all__ = ["find_addresses"]
 
-_NUMBER = r"(?<![\w.,/-])\d{1,5}(?:\s?[A-Da-d])?(?:\s?[-/]\s?\d{1,5}[A-Da-d]?)?"
+_NUMBER = r"(?<!\w)(?<!\d[.,/-])\d{1,5}(?:\s?[A-Da-d])?(?:\s?[-/]\s?\d{1,5}[A-Da-d]?)?"
 _WORD = r"[A-ZÀ-ÞŁŚŠŽ][\w'.\-]{0,24}"
 _STREET = (
     r"(?:Road|Rd|Street|Str|St|Avenue|Ave|Av|Lane|Ln|Drive|Dr|Way|Close|Court|Ct|Place|Pl|Squares?|Sq|Boulevard|Blvd"
     r"|Terrace|Terr|Crescent|Cres|Gardens|Gdns|Grove|Hill|Mews|Row|Walk|Parade|Park|Parkway|Pkwy|Highway|Hwy|Route"
     r"|Circle|Cir|Trail|Trl|Quay|Wharf|Green|Rise|View|Broadway|Embankment|Esplanade|Alley|Arcade|Loop|Pike|Turnpike"
     r"|Plaza|Point|Heights|Hollow|Ridge|Estates?|Meadows?|Vale|Yard|Bypass|Causeway|Crossing|Expressway|Freeway|Mall"
-    r"|Common)"
+    r"|Common|Marg|Nagar|Mansions|Buildings|Chambers|Villas|Wynd|Brae|Parkside|Cottages|Lawn|Strand|Promenade|Path)"
 )
 _LOW_STREET = r"(?:road|rd|street|avenue|ave|lane|boulevard|blvd|crescent|terrace|drive|square|court|close|mews|grove)"
 _UNIT = (
@@ -32,14 +32,21 @@ _US_STATE = (
     r"|W[AIVY]|PR|A[AEP])"
 )
 _US_ZIP = rf"{_US_STATE},?\s{{1,2}}\d{{5}}(?:-\d{{4}})?"
-_CODE = rf"(?:{_UK_POSTCODE}|{_US_ZIP}|\d{{4,6}}\s{_WORD})"
-_TAIL = rf"(?:,?\s{{0,2}}{_UNIT})?(?:,\s{{0,3}}{_WORD}(?:\s{_WORD}){{0,2}}){{0,2}}(?:,?\s{{1,3}}{_CODE})?\b"
+_CA_POSTCODE = r"[ABCEGHJ-NPR-TVXY]\d[ABCEGHJ-NPR-TV-Z] ?\d[ABCEGHJ-NPR-TV-Z]\d"
+_AU_CODE = r"(?:NSW|VIC|QLD|TAS|ACT)\s{1,2}\d{4}"
+_CODE = (
+    rf"(?:{_UK_POSTCODE}|{_US_ZIP}|(?:[A-Z]{{2}}\s)?{_CA_POSTCODE}|{_AU_CODE}|\d{{4}}\s?[A-Z]{{2}}(?:\s{_WORD})?"
+    rf"|(?:[A-Z]{{1,2}}-)?\d{{4,6}}\s{_WORD}|\d\d-\d{{3}}\s{_WORD}|\d{{3}}\s\d\d\s{_WORD}|(?:{_WORD}\s)?\d{{6}}\b)"
+)
+_DOOR = r"(?:[-/]\d{1,4}[A-Za-z]?\b|-[IVX]{1,4}\b|,?\s\d{1,2}\.?[ºªo°](?:\s[A-Za-z]{1,4}\b)?)"
+_TAIL = rf"{_DOOR}?(?:,?\s{{0,2}}{_UNIT})?(?:,\s{{0,3}}{_WORD}(?:\s{_WORD}){{0,2}}){{0,2}}(?:,?\s{{1,3}}{_CODE})?\b"
 _NOT_LOW = (
     r"(?!(?:the|on|in|of|an?|to|from|at|by|along|down|up|per|for|and|or|is|miles?|km|people|cars|years?"
     r"|days?|hours?)\b)"
 )
 _ENGLISH = (
-    rf"(?:{_UNIT},?\s{{1,3}})?{_NUMBER},?\s{{1,2}}(?:[NSEW]\.?\s)?(?:{_WORD}\s{{1,2}}){{1,4}}{_STREET}\b\.?{_TAIL}"
+    rf"(?:{_UNIT},?\s{{1,3}})?{_NUMBER},?\s{{1,2}}(?:[NSEW]\.?\s)?"
+    rf"(?:(?:{_WORD}|\d{{1,3}}(?:st|nd|rd|th))\s{{1,2}}){{1,4}}{_STREET}\b\.?(?:\s[NS]?[EW]?\b)?{_TAIL}"
 )
 _LOWER_CASE = rf"{_NUMBER}\s{{1,2}}(?:{_NOT_LOW}[a-zA-Z'\-]{{2,20}}\s){{1,2}}{_LOW_STREET}\b"
 _FRENCH = (
@@ -47,7 +54,7 @@ _FRENCH = (
     rf"(?:(?i:de\sla|de\sl'|des|du|de|d'|la|le|les)\s?)?{_WORD}(?:[\s\-]{_WORD}){{0,3}}{_TAIL}"
 )
 _STREET_WORD_FIRST = (  # Italian, Spanish, Portuguese, French
-    rf"\b(?:Via|Viale|Piazza|Corso|Calle|Avenida|Avda\.?|Plaza|Paseo|Carrer|Rua|Travessa|Praça|Rue|Avenue)\s"
+    rf"(?<!\w)(?:C/|C\.|Via|Viale|Piazza|Corso|Calle|Avenida|Avda\.?|Plaza|Paseo|Carrer|Rua|Travessa|Praça|Rue|Avenue)\s"
     rf"(?:(?:de\sla|de\slos|de\slas|de|del|della|dei|da|do|dos|la|los|du|des)\s)?"
     rf"{_WORD}(?:\s(?:de\s|della\s)?{_WORD}){{0,3}},?\s(?:n\.?º?\s?)?\d{{1,5}}[A-Za-z]?\b{_TAIL}"
 )
@@ -60,8 +67,11 @@ _STREET_APART = (  # German, Hungarian, Polish: in two words
     rf"\s{{1,2}}\d{{1,4}}[a-zA-Z]?\b{_TAIL}"
     rf"|\bul\.\s{_WORD}(?:\s{_WORD})?\s\d{{1,4}}(?:/\d{{1,4}})?{_TAIL}"
 )
+_JAPANESE = (
+    rf"(?<![\w-])\d{{1,4}}-\d{{1,3}}(?:-\d{{1,4}})?,?\s{_WORD},?\s{_WORD}(?:,?\s{_WORD}){{0,3}}\s\d{{3}}-\d{{4}}\b"
+)
 _BOX = r"\b(?i:p\.?\s?o\.?\s?box|box)\s\#?\d{2,6}\b"
-_CODE_ALONE = rf"\b{_UK_POSTCODE}\b|\b(?:{_WORD},?\s)?{_US_ZIP}\b"
+_CODE_ALONE = rf"\b{_UK_POSTCODE}\b|\b{_CA_POSTCODE}\b|\b{_AU_CODE}\b|\b(?:{_WORD},?\s)?{_US_ZIP}\b"
 
 _ADDRESS = re.compile(
     "|".join(
@@ -72,6 +82,7 @@ _ADDRESS = re.compile(
             _STREET_WORD_FIRST,
             _STREET_WORD_LAST,
             _STREET_APART,
+            _JAPANESE,
             _BOX,
             _UNIT,
             _CODE_ALONE,

@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Any
 
 from netgpt.types import Span
@@ -26,6 +28,9 @@ _MACHINE_HINT = re.compile(
     r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\."
 )
 _HARMLESS_IP = re.compile(r"127\.\d+\.\d+\.\d+|0\.0\.0\.0|255\.255\.\d+\.\d+|::1?")
+_IPV6_BEHIND_LABEL = re.compile(  # "SRC=2001:db8::1", "ip:2001:db8::1": the label's colon looks like a part of it
+    r"(?<=[A-Za-z]:)(?=[0-9A-Fa-f:]{0,30}\d)[0-9A-Fa-f]{1,4}(?::{1,2}[0-9A-Fa-f]{1,4}){2,7}"
+)
 _ID_HINT = re.compile(r"\d{2}[A-Za-z]\d{2}[A-Za-z]|[0-9](?:[ \-.:/]?[0-9A-Z]){6}")
 _ID_WORDS = re.compile(
     r"(?i)\b(?:ssn|social security|social insurance|sin|itin|taxpayer|tax|tfn|abn|medicare|nhs"
@@ -35,12 +40,6 @@ _ID_WORDS = re.compile(
     r"|steuer\S*|aadhaar|aadhar|uidai|pan|personnummer|hetu|henkilö\S*|rrn|tckn|kimlik|national id"
     r"|identity|id (?:number|card|no)"
     r"|citizen|personal (?:id|number|code)|npi|mbi|bsn|cpf)\b"
-)
-_LABELLED = re.compile(
-    r"(?i)\b(?:ssn|social security(?: number)?|itin|passport|driver'?s?\s?licen[cs]e|driving licen[cs]e"
-    r"|licen[cs]e|dni|national id|id card|tax id)"
-    r"(?:\s(?:number|no\.?|id|\#))?['\"*]{0,3}\s{0,2}(?:is|:|=|\#"
-    r"|-)\s{0,2}['\"*]{0,3}(?P<id>(?=[A-Z\-]{0,6}\d)[A-Z0-9](?:[ \-]?[A-Z0-9]){4,19})\b"
 )
 
 
@@ -102,8 +101,6 @@ def _silence() -> None:
 
 def find_ids(text: str) -> Iterator[Span]:
     """Identity, tax and health numbers."""
-    for match in _LABELLED.finditer(text):
-        yield Span(match.start("id"), match.end("id"), "NATIONAL_ID", "pattern:labelled_id", 0.6)
     if not _ID_HINT.search(text):
         return
     for rule in _id_rules():
@@ -129,6 +126,11 @@ def find_machines(text: str) -> Iterator[Span]:
         for found in _results(rule, text):
             if not _HARMLESS_IP.fullmatch(text[found.start : found.end]):
                 yield Span(found.start, found.end, rule.entity, f"pattern:{rule.entity.lower()}", 0.9)
+
+    for match in _IPV6_BEHIND_LABEL.finditer(text):
+        with suppress(ValueError):
+            IPv6Address(match[0])
+            yield Span(match.start(), match.end(), "IP", "pattern:ip", 0.9)
 
 
 def find_crypto(text: str) -> Iterator[Span]:

@@ -255,7 +255,10 @@ def _segments(text: str, span: Span) -> Span:
 
 
 def _share(span: Span, group: list[int], seen: Sequence[Seen], spans: list[list[Span]]) -> None:
-    """Give each part its piece of a span that was found only when the parts were joined."""
+    """Give each part its piece of a span that was found only when the parts were joined.
+
+    A name is taken only where it lies across a border; a form may need the words before it to be told at all.
+    """
     offset, pieces = 0, []
     for number in group:
         length = len(seen[number].text)
@@ -263,7 +266,7 @@ def _share(span: Span, group: list[int], seen: Sequence[Seen], spans: list[list[
         if start < end:
             pieces.append((number, Span(start, end, span.kind, span.rule, span.score)))
         offset += length
-    if len(pieces) > 1:
+    if len(pieces) > 1 or span.rule.startswith("pattern:"):
         for number, piece in pieces:
             spans[number].append(piece)
 

@@ -1,4 +1,4 @@
-"""Cards, bank accounts and telephone numbers: runs of digits that a checksum or a numbering plan confirms."""
+"""Cards and bank accounts: runs of digits that a checksum confirms."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from netgpt.privacy.wordsets import words
 from netgpt.types import Span
 
-__all__ = ["find_cards", "find_ibans", "find_phones", "luhn"]
+__all__ = ["find_cards", "find_ibans", "luhn"]
 
 _GROUPS = re.compile(r"\d+")
-_CARD_RUN = re.compile(r"(?<![0-9])[0-9]{1,19}(?:[ \t]?[-./_ \n\r·]{1,2}[ \t]?[0-9]{2,19}){0,9}(?![0-9])")
+_CARD_RUN = re.compile(r"(?<![0-9])[0-9]{1,19}(?:[ \t]?[-./_ \t\n\r·]{1,2}[ \t]?[0-9]{2,19}){0,9}(?![0-9])")
 _CARD_ISSUERS = re.compile(  # ISO/IEC 7812 prefixes with the lengths that each network issues
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
     r"|(?:6011|64[4-9]\d|65\d\d)\d{12,15}|35\d{14,17}|(?:2131|1800)\d{11}"
     r"|3(?:0[0-59]|6\d|[89]\d)\d{11,16}|62\d{14,17}|(?:50[0-9]{2}|5[6-9]\d\d|6[0-9]{3})\d{8,15}|220[0-4]\d{12,15}"
     r"|(?:60|81|82)\d{14}|9792\d{12}"
 )
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?[0-9]{2}(?:[ \t.\-\n]?[A-Za-z0-9]){11,30}")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?[0-9]{2}(?:[ \t.\-\n]{0,2}[A-Za-z0-9]){11,30}")
 _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
     pair[:2]: int(pair[2:])
     for pair in words(
@@ -31,60 +31,6 @@ _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
         """
     )
 }
-_PHONE_RUN = re.compile(
-    r"(?<![0-9A-Za-z_])(?:\+|00|\(\+|\()?[ \t]{0,2}[0-9](?:[ \t]{0,2}[\s().\-/·]{0,3}[0-9]){5,16}"
-    r"(?:[ \t]{0,2}(?:x|ext\.?|#)[ \t]{0,2}[0-9]{1,6})?(?![0-9A-Za-z])"
-)
-_PHONE_WORDS = re.compile(
-    r"(?i)\b(?:phone|tel|telephone|mobile|cell|call|fax|whats ?app|sms|text me|reach|ring|contact|dial"
-    r"|hotline|number is"
-    r"|telefon|tél|teléfono|telefono|móvil|handy|numéro)\b"
-)
-_REGIONS = (
-    "US",
-    "GB",
-    "DE",
-    "FR",
-    "ES",
-    "IT",
-    "IN",
-    "AU",
-    "NL",
-    "BE",
-    "CH",
-    "AT",
-    "SE",
-    "NO",
-    "DK",
-    "FI",
-    "PL",
-    "PT",
-    "IE",
-)
-_MORE_REGIONS = (
-    "BR",
-    "MX",
-    "JP",
-    "CN",
-    "ZA",
-    "NZ",
-    "CZ",
-    "HU",
-    "GR",
-    "TR",
-    "RU",
-    "UA",
-    "IL",
-    "SG",
-    "HK",
-    "KR",
-    "EE",
-    "SI",
-)
-_NOT_PHONE = re.compile(
-    r"\d{4}[-/. ]\d{1,2}[-/. ]\d{1,2}(?:[ T].*)?|\d{1,2}[-/. ]\d{1,2}[-/. ]\d{4}(?:\s.*)?"  # dates
-    r"|(?:(?:19|20)\d\d[\s\-/.]*)+|(?:0|[1-9]\d*)\.\d+|[1-9]\d{0,2}(?: 000)+"  # years, decimals, round amounts
-)
 
 
 def luhn(digits: str) -> bool:
@@ -138,48 +84,3 @@ def find_ibans(text: str) -> Iterator[Span]:
         if int("".join(str(int(c, 36)) for c in account[4:] + account[:4])) % 97 == 1:
             yield Span(match.start(), end, "IBAN", "pattern:iban")
             at = end
-
-
-def find_phones(text: str) -> Iterator[Span]:
-    """Telephone numbers: international, or valid somewhere, or announced by a word such as "call"."""
-    for match in _PHONE_RUN.finditer(text):
-        raw = match[0].strip()
-        number = re.split(r"[xe#]", raw)[0].strip()
-        digits = re.sub(r"\D", "", number)
-        if not 6 <= len(digits) <= 17:
-            continue
-        told = bool(_PHONE_WORDS.search(text, max(0, match.start() - 48), match.start()))
-        if _is_phone(number, digits, told):
-            start = match.start() + (len(match[0]) - len(match[0].lstrip()))
-            yield Span(start, match.end(), "PHONE", "pattern:phone", 1.0 if told else 0.8)
-
-
-def _is_phone(raw: str, digits: str, told: bool) -> bool:
-    if raw.lstrip("(").startswith(("+", "00")):
-        return len(digits) >= 7 and not (raw.startswith("00") and set(digits) <= {"0"})
-    if _NOT_PHONE.fullmatch(raw) and not told:
-        return False
-    if told:
-        return len(digits) <= 15 and not re.fullmatch(r"(?:19|20)\d\d[-/.]\d\d[-/.]\d\d", raw)
-    groups = len(_GROUPS.findall(raw))
-    if len(digits) < 9 or len(digits) > 13:
-        spoken = raw.startswith("(") or (len(digits) == 8 and groups >= 3)
-        return len(digits) >= 7 and spoken and _valid_in(digits, _REGIONS)
-    grouped = groups > 1
-    return _valid_in(digits, _REGIONS + _MORE_REGIONS if grouped else _REGIONS)
-
-
-def _valid_in(digits: str, regions: tuple[str, ...]) -> bool:
-    import phonenumbers
-
-    candidates = [(digits, region) for region in regions]
-    if len(digits) >= 11:
-        candidates.append(("+" + digits, "ZZ"))  # the country code without its plus
-    for number, region in candidates:
-        try:
-            parsed = phonenumbers.parse(number, region)
-        except phonenumbers.NumberParseException:
-            continue
-        if phonenumbers.is_valid_number(parsed):
-            return True
-    return False

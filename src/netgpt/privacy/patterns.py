@@ -9,14 +9,17 @@ from netgpt.privacy.addresses import find_addresses
 from netgpt.privacy.credentials import find_keys, find_secret_urls
 from netgpt.privacy.identities import find_crypto, find_ids, find_machines
 from netgpt.privacy.labels import find_labelled, titled
+from netgpt.privacy.national import find_announced, find_national
 from netgpt.privacy.normal import views
-from netgpt.privacy.numbers import find_cards, find_ibans, find_phones
+from netgpt.privacy.numbers import find_cards, find_ibans
+from netgpt.privacy.phones import find_phones
 from netgpt.types import Span
 
 __all__ = ["find_emails", "find_patterns"]
 
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.\-]{1,80}\Z")
-_DOMAIN = re.compile(r"(?:[\w](?:[\w\-]{0,61}[\w])?\.){1,8}[\w\-]{1,62}\w|\[[0-9a-fA-F.:]{7,45}\]")
+_QUOTED_LOCAL = re.compile(r"\"(?:[^\"\\\n]|\\.){1,64}\"\Z")
+_DOMAIN = re.compile(r"(?:[\w](?:[\w\-]{0,61}[\w])?\.){1,8}[\w\-]{1,62}\w|\[(?:IPv6:)?[0-9a-fA-F.:]{3,45}\]")
 _SPELLED = re.compile(
     r"(?i)(?<![\w.])(?P<local>\w[\w.+\-]{0,60})(?P<at>\s{0,3}[\[({<]\s?(?:at|@)\s?[\])}>]\s{0,3}"
     r"|\s{1,3}at\s{1,3}|\s{0,3}@\s{0,3})"
@@ -27,9 +30,11 @@ _SPELLED_END = re.compile(  # without brackets, "at ... dot ..." is also plain E
     r"(?i)\bdot\s+(?:com|org|net|edu|gov|io|co|me|info|biz|app|dev|ai|uk|de|fr|es|it|nl|eu|ch|at|in|au|ca|us|example)$"
 )
 _DIGITS = re.compile(r"\d[\d\s().\-/+_·]{3,}\d|\d{5}")
-_LABEL_HINT = re.compile(r"(?i)name|[\"']\s?[:=]|m'appelle|hei(?:ß|ss)e|llamo|called")
+_LABEL_HINT = re.compile(r"(?i)name|[\"']\s?[:=]|m'appelle|hei(?:ß|ss)e|llamo|called|[^\W\d_]{2}[,:.]?\s[^\W\d_]{2}")
 _STREET_NUMBER = re.compile(r"\d")
-_KEY_HINT = re.compile(r"(?i)key|token|secret|pass|pwd|bearer|authori|[A-Za-z0-9_\-]{16}|xox")
+_KEY_HINT = re.compile(
+    r"(?i)key|token|secret|pass|pwd|\bpw\b|\bpin\b|otp|bearer|authori|cookie|sig|contrase|wacht|[A-Za-z0-9_\-]{16}|xox|[a-z0-9]\.[\w\-]{16}"
+)
 
 Finder = Callable[[str], Iterator[Span]]
 
@@ -49,7 +54,7 @@ def _worth_running(text: str) -> Iterator[Finder]:
     """The finders that this text could interest: plain prose passes with a few quick searches."""
     if "@" in text or " dot " in text.lower() or "dot]" in text.lower() or "dot)" in text.lower():
         yield find_emails
-    if "://" in text:
+    if "//" in text:
         yield find_secret_urls
     if _KEY_HINT.search(text):
         yield find_keys
@@ -61,6 +66,8 @@ def _worth_running(text: str) -> Iterator[Finder]:
     if _STREET_NUMBER.search(text):
         yield _find_addresses_in_any_case
         yield find_ids
+        yield find_national
+        yield find_announced
         if _DIGITS.search(text):
             yield find_cards
             yield find_phones
@@ -81,7 +88,9 @@ def find_emails(text: str) -> Iterator[Span]:
     at = text.find("@")
     while at >= 0:
         local, domain = _LOCAL.search(text, max(0, at - 80), at), _DOMAIN.match(text, at + 1)
-        if local and domain:
+        if domain and (quoted := _QUOTED_LOCAL.search(text, max(0, at - 80), at)):
+            yield Span(quoted.start(), domain.end(), "EMAIL", "pattern:email")
+        elif local and domain:
             start = local.start() + len(local[0]) - len(local[0].lstrip("`*'{|/=.?&"))
             if start < at:
                 yield Span(start, domain.end(), "EMAIL", "pattern:email")

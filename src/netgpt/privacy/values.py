@@ -1,7 +1,9 @@
-"""Exact search for the values that a person's profile forbids to leave.
+"""Search for the values that a person's profile forbids to leave.
 
-A value is found whatever its case, accents, spacing or hyphens ("gluten-free", "Gluten Free", "glutenfree"), with
-zero-width characters inside, and escaped. Where it begins or ends with a letter or digit, it must be a whole word.
+A value is found whatever its case, accents, spacing or punctuation ("gluten-free", "Gluten Free", "glutenfree"), in
+the plural, as a date or a street in another notation (`forms`), with zero-width characters inside, and escaped. Where
+it begins or ends with a letter or digit, it must stand apart: beside another letter only in camel case, in a writing
+without spaces, or beside a digit.
 """
 
 from __future__ import annotations
@@ -11,25 +13,35 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from netgpt.privacy.forms import forms_of
 from netgpt.privacy.normal import View, plain, views
 from netgpt.types import Span
 
 __all__ = ["clean_kind", "find_values"]
 
-_SEPARATOR = re.compile(r"[\s\-_]+")
+_ASCII_GAP = re.compile(r"[^a-z0-9]+")
 _EDGES = " \t\r\n.,;:!?\"'`"
+_FOLDED = {"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th", "ð": "d"}
+_PLURAL = re.compile(r"(?:'s|es|s)(?![^\W_])", re.IGNORECASE)
+_FIRST_UNSPACED = "\u0590"
+"""From here on (Hebrew, Arabic, Thai, CJK) words are written together or take prefixes."""
 
 
 def find_values(text: str, values: Sequence[tuple[str, str]], *, whole_words: bool = True) -> list[Span]:
-    """Spans of every (KIND, value) pair in `text`, in original offsets; they may overlap, longest values first."""
+    """Spans of every (KIND, value) pair in `text`, in original offsets; they may overlap."""
     needles = _needles(tuple(values))
     if not needles or not text:
         return []
     spans: set[Span] = set()
     for view in views(text):
         compact, where = _compact(view.text)
-        for kind, needle in needles:
-            spans.update(_occurrences(view, compact, where, kind, needle, whole_words))
+        lowered: str | None = None
+        for kind, needle, has_signs in needles:
+            if has_signs:
+                lowered = _lower(view.text) if lowered is None else lowered
+                spans.update(_occurrences(view, lowered, None, kind, needle, whole_words))
+            else:
+                spans.update(_occurrences(view, compact, where, kind, needle, whole_words))
     return sorted(spans, key=lambda span: (span.start, -span.end))
 
 
@@ -40,35 +52,54 @@ def clean_kind(kind: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _needles(values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    found: dict[str, str] = {}
+def _needles(values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str, bool], ...]:
+    """(kind, needle, whether its signs count), longest first: of "C++" the signs are what tells."""
+    found: dict[tuple[str, bool], str] = {}
     for kind, value in values:
-        needle = _compact(plain(value).strip(_EDGES))[0] or _compact(plain(value))[0]
-        if needle:
-            found.setdefault(needle, clean_kind(kind))
-    return tuple(sorted(((kind, needle) for needle, kind in found.items()), key=lambda pair: -len(pair[1])))
+        shown = plain(value).strip(_EDGES) or plain(value)
+        for form in (shown, *forms_of(shown)):
+            needle = _compact(form)[0]
+            if len(needle) >= 3 or needle == form.casefold() or _spoken(form):
+                found.setdefault((needle, False), clean_kind(kind))
+            elif form.strip():
+                found.setdefault((_lower(form), True), clean_kind(kind))
+    ordered = sorted(found.items(), key=lambda entry: -len(entry[0][0]))
+    return tuple((kind, needle, has_signs) for (needle, has_signs), kind in ordered if needle)
+
+
+def _spoken(form: str) -> bool:
+    """Whether the form has no signs but those between words."""
+    return bool(form.strip()) and not any(not c.isalnum() and c not in " -_'" and not _is_mark(c) for c in form)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.combining(character) > 0
+
+
+def _lower(text: str) -> str:
+    """Small letters without moving any character."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def _compact(text: str) -> tuple[str, list[int] | None]:
-    """The text without separators, case and accents, and for each character its place in `text`.
+    """The letters and digits of the text without case and accents, and for each its place in `text`.
 
     None for the places means that nothing moved.
     """
     if text.isascii():
         lowered = text.lower()
-        if not _SEPARATOR.search(lowered):
+        if not _ASCII_GAP.search(lowered):
             return lowered, None
-        kept = [i for i, c in enumerate(lowered) if not (c in "-_" or c.isspace())]
-        return _SEPARATOR.sub("", lowered), kept
+        return _ASCII_GAP.sub("", lowered), [i for i, c in enumerate(lowered) if c.isalnum()]
     characters: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):
-        if character in "-_" or character.isspace():
-            continue
         for folded in unicodedata.normalize("NFKD", character.casefold()):
-            if not unicodedata.combining(folded):
-                characters.append(folded)
-                places.append(place)
+            for letter in _FOLDED.get(folded, folded):
+                if letter.isalnum():
+                    characters.append(letter)
+                    places.append(place)
     return "".join(characters), places
 
 
@@ -79,13 +110,21 @@ def _occurrences(
     while at >= 0:
         last = at + len(needle) - 1
         start, end = (where[at], where[last] + 1) if where is not None else (at, last + 1)
-        if not whole_words or _is_whole(view.text, start, end):
+        if len(needle) > 3 and needle[-1].isalpha() and (plural := _PLURAL.match(view.text, end)):
+            end = plural.end()
+        if not whole_words or _stands_apart(view.text, start, end):
             first, after = view.back(start, end)
             yield Span(first, after, kind, "profile")
         at = compact.find(needle, at + 1)
 
 
-def _is_whole(text: str, start: int, end: int) -> bool:
-    glued_before = start > 0 and text[start - 1].isalnum() and text[start].isalnum()
-    glued_after = end < len(text) and text[end - 1].isalnum() and text[end].isalnum()
-    return not (glued_before or glued_after)
+def _stands_apart(text: str, start: int, end: int) -> bool:
+    glued_before = start > 0 and _glued(text[start - 1], text[start])
+    return not (glued_before or (end < len(text) and _glued(text[end - 1], text[end])))
+
+
+def _glued(one: str, next_: str) -> bool:
+    """Whether no word can begin between the two characters."""
+    if not (one.isalnum() and next_.isalnum()) or max(one, next_) >= _FIRST_UNSPACED:
+        return False
+    return one.isdigit() == next_.isdigit() and not (one.islower() and next_.isupper())

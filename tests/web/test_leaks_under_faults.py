@@ -1,0 +1,71 @@
+"""The detector is killed and stopped while requests are under way: still nothing planted reaches the cloud."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from leaking import FACTS, SECRET_WORDS, ask_all, planted, profile, seen_by
+from private_requests import PLACES
+from private_values import leaked
+from serving import Served
+
+from netgpt.models.fake_cloud import FaultyCloud
+
+
+@pytest.mark.slow
+def test_a_detector_that_dies_and_hangs_lets_nothing_through(tmp_path: Path) -> None:
+    with (
+        FaultyCloud() as cloud,
+        Served(tmp_path / "home", cloud=cloud, privacy__timeout_s="1", server__deadline_s="8") as box,
+    ):
+        profile(box, "ada")
+        stop = threading.Event()
+
+        def torture() -> None:
+            kinds = [signal.SIGKILL, signal.SIGSTOP]
+            while not stop.wait(0.7):
+                for pid in _workers(box.process.pid):
+                    os.kill(pid, kinds[0])
+                kinds.reverse()
+
+        thread = threading.Thread(target=torture)
+        thread.start()
+        try:
+            requests = planted(31, 4)
+            facts = [PLACES["user"](form) | {"user": "ada"} for _, (_, forms) in FACTS.items() for form in forms]
+            started = time.monotonic()
+            slowest = 0.0
+            for at in range(0, len(requests), 24):
+                began = time.monotonic()
+                ask_all(box, [body for _, _, body in requests[at : at + 24]] + facts[at % 20 : at % 20 + 6], workers=30)
+                slowest = max(slowest, time.monotonic() - began)
+                if time.monotonic() - started > 25:
+                    break
+        finally:
+            stop.set()
+            thread.join()
+        seen = seen_by(cloud)
+        assert slowest < 8 + 1
+        assert cloud.received
+        assert [(place, value.text) for place, value, _ in requests if leaked(value, seen)] == []
+        assert [w for w in SECRET_WORDS if "".join(c for c in w if c.isalnum()) in seen] == []
+
+
+def _workers(pid: int) -> list[int]:
+    """Process ids of the detector's children of the gateway."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            if parent == pid and b"privacy.worker" in command:
+                found.append(int(entry.name))
+    return found

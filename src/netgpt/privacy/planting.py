@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from netgpt.privacy.people import PersonMaker, PlantedPerson
@@ -176,10 +177,10 @@ def _put_elsewhere(
 def leaks(content: bytes, values: Mapping[str, list[str]]) -> dict[str, int]:
     """Kind -> planted values readable in `content`: as they are, unescaped, in other case, spacing or digits."""
     texts = [content.decode("utf-8"), *_strings(json.loads(content))]
-    plain = [_folded(text) for text in texts]
+    plain = "\0".join(_folded(text) for text in texts)
     found: dict[str, int] = {}
     for kind, of_kind in values.items():
-        count = sum(1 for value in of_kind if any(_folded(value) in text for text in plain))
+        count = sum(1 for value in of_kind if _folded(value) in plain)
         if count:
             found[kind] = count
     return found
@@ -209,6 +210,7 @@ def _strings(value: Any) -> Iterator[str]:
         yield json.dumps(value)
 
 
+@lru_cache(maxsize=50_000)  # an audit holds the same values against every body
 def _folded(text: str) -> str:
     shown = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
     return re.sub(r"[\s\-_().]", "", shown.casefold())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from netgpt.exchange import Exchange
@@ -27,17 +29,18 @@ class Metrics:
         self.outbound = Counter("netgpt_outbound_bytes", "Bytes sent to the cloud.", registry=registry)
         self.engine_events = Counter("netgpt_engine_events", "Life of the engine.", ["event"], registry=registry)
         self.up = Gauge("netgpt_up", "Whether a part works: 1 or 0.", ["part"], registry=registry)
+        self._children: dict[tuple[Any, ...], Any] = {}
         self.refused = Counter("netgpt_refused", "Requests refused at the door.", ["code"], registry=registry)
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """Book one ended exchange, however it ended."""
         route = exchange.answered_by.route if exchange.has("answered_by") else "none"
-        self.exchanges.labels(route, exchange.status).inc()
+        self._child(self.exchanges, route, exchange.status).inc()
         for stage, milliseconds in exchange.timings.items():
-            self.seconds.labels(stage).observe(milliseconds / 1000)
+            self._child(self.seconds, stage).observe(milliseconds / 1000)
         if exchange.usage is not None:
-            self.tokens.labels(route, "prompt").inc(exchange.usage.prompt_tokens)
-            self.tokens.labels(route, "completion").inc(exchange.usage.completion_tokens)
+            self._child(self.tokens, route, "prompt").inc(exchange.usage.prompt_tokens)
+            self._child(self.tokens, route, "completion").inc(exchange.usage.completion_tokens)
         sent = exchange.sent if exchange.has("sent") else None
         if sent is not None:
             self.outbound.inc(len(sent.content))
@@ -45,7 +48,15 @@ class Metrics:
                 self.hidden.labels(hidden.kind).inc(hidden.count)
 
     def model_called(self, route: str, outcome: str) -> None:
-        self.calls.labels(route, outcome).inc()
+        self._child(self.calls, route, outcome).inc()
+
+    def _child(self, metric: Counter | Histogram, *labels: str) -> Any:
+        """`metric.labels(...)`, looked up once: the library checks and locks at every look-up."""
+        key = (metric, *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = metric.labels(*labels)
+        return child
 
     def engine_event(self, event: str) -> None:
         self.engine_events.labels(event).inc()

@@ -96,6 +96,22 @@ async def test_a_failing_write_leaves_its_neighbours_alone(writer: Writer, house
     assert numbers(house.path) == [1, 2, 3, 4]
 
 
+async def test_a_failing_write_that_is_alone_leaves_nothing_and_the_next_goes_on(
+    writer: Writer, house: Database
+) -> None:
+    def half_then_fail(connection: Connection) -> None:
+        add(100)(connection)
+        raise KeyError("a fault of the program")
+
+    await writer.submit(add(1))
+    for work in (half_then_fail, add(1)):
+        with pytest.raises(StoreError):
+            await writer.submit(work)
+        assert numbers(house.path) == [1]
+    assert await writer.submit(add(2)) == 2
+    assert numbers(house.path) == [1, 2]
+
+
 async def test_a_group_that_the_database_rolls_back_is_lost_for_all_and_told_to_all(
     writer: Writer, house: Database
 ) -> None:

@@ -95,7 +95,11 @@ def test_a_foreign_host_or_origin_is_refused_on_loopback(served: Served) -> None
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(max_size=20),
         lambda s: st.lists(s, max_size=4) | st.dictionaries(
             st.sampled_from(["messages", "role", "content", "model", "stream", "netgpt", "tools", "n", "user"]), s,
             max_size=5,

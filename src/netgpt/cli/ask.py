@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings, run
+from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings, read_stdin, run
 from netgpt.errors import NotFound, RequestError
 from netgpt.settings import Settings
 from netgpt.types import Caller, Person, Role
@@ -28,7 +28,7 @@ def ask(
     as_json: bool = json_option,
 ) -> None:
     """Ask one question, without a server."""
-    text = " ".join(prompt) if prompt else sys.stdin.read()
+    text = " ".join(prompt) if prompt else read_stdin()
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": "user", "content": text}],
@@ -73,7 +73,8 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
     finally:
         await box.close()
     told = exchange.answered_by
-    console.print(f"[dim]{told.route}: {told.reason} · {exchange.id} · netgpt explain {exchange.id}[/dim]")
+    line = f"{told.route}: {told.reason} · netgpt explain {exchange.id}"
+    console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
     return {"id": exchange.id, **(row.private or {})} if row else None
 
 

@@ -16,7 +16,16 @@ from rich.table import Table
 from netgpt.errors import NetGPTError, RequestError
 from netgpt.settings import Settings, load_settings
 
-__all__ = ["console", "errors_told", "json_option", "print_json", "print_table", "read_settings", "run"]
+__all__ = [
+    "console",
+    "errors_told",
+    "json_option",
+    "print_json",
+    "print_table",
+    "read_settings",
+    "read_stdin",
+    "run",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,6 +39,16 @@ json_option = typer.Option(False, "--json", help="Print JSON for machines.")
 def read_settings(**overrides: Any) -> Settings:
     """The settings, as every command reads them."""
     return load_settings(**overrides)
+
+
+def read_stdin() -> str:
+    """All of standard input as text. Raises RequestError: it is not UTF-8."""
+    if sys.stdin.isatty():
+        console.print("reading standard input; end with Ctrl-D")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RequestError(f"standard input: not UTF-8 at byte {error.start}") from None
 
 
 def run(work: Coroutine[Any, Any, R]) -> R:
@@ -64,7 +83,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     if not rows:
         out.print("(none)")
         return
-    table = Table(*columns, title=title, title_justify="left", show_lines=False)
+    table = Table(title=title, title_justify="left", show_lines=False)
+    for name in columns:  # an id that is cut with an ellipsis cannot be used
+        table.add_column(name, overflow="fold", no_wrap=name == "id")
     for row in rows:
         table.add_row(*(_escape("" if cell is None else str(cell)) for cell in row))
     out.print(table)

@@ -63,7 +63,7 @@ def complete(
     no_model: bool = typer.Option(False, "--no-model", help="Choose by embeddings alone; no engine is started."),
     as_json: bool = json_option,
 ) -> None:
-    """Complete REQUEST, or every row of --jsonl: rows {"chosen": [indices], "text"} in the same order.
+    """Complete REQUEST, or every row of --jsonl: rows {"chosen", "text"} in the same order.
 
     A bad row is told with file and line, gives a row {"error"} and exit code 2; the others are done.
     """

@@ -1,4 +1,4 @@
-"""`netgpt demo`: the whole story in one table, on the built-in model, with no key and no network."""
+"""`netgpt demo`: the whole story, question by question, on the built-in model, with no key and no network."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Question:
 
 QUESTIONS = (
     Question("ideas for dinner tonight"),
-    Question("tell me a joke"),
+    Question("What is the capital of France?"),
     Question("Write a short thank-you letter to Maria Keller, maria.keller@example.org, phone +44 20 7946 0958"),
     Question("My card 4111 1111 1111 1111 was charged twice. What should I do?"),
     Question("Explain step by step how to get from 12 Tannery Lane to the station", model="netgpt/cloud"),
@@ -78,7 +78,7 @@ def _weights(settings: Settings) -> Path:
     try:
         return catalog.resolve(settings.edge.model)
     except (NotFound, ModelUnavailable):
-        console.print(f"The edge model is not here yet: fetching it once (98 MB) into {settings.models_dir}.")
+        console.print(f"The edge model is not here yet: fetching it once into {settings.models_dir}.", soft_wrap=True)
         pull_with_progress(settings, settings.edge.model)
         return catalog.resolve(settings.edge.model)
 
@@ -96,7 +96,7 @@ async def _tell(weights: Path, folder: Path) -> list[dict[str, Any]]:
             if question.cloud_down:
                 console.print("Stopping the stand-in cloud.")
                 await cloud_engine.stop(0)
-            console.print(f"[dim]asking:[/dim] {question.text}")
+            console.print(f"asking: {question.text}", markup=False, highlight=False, soft_wrap=True)
             rows.append(await _ask(box, question))
     return rows
 
@@ -160,25 +160,36 @@ def _text(answer: dict[str, Any]) -> str:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
+    """One block a question: it reads the same in 80 columns as in 200, where a table of texts would not."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="NetGPT demo (the cloud is a stand-in: a second copy of the edge model)", show_lines=True)
-    for name, ratio in (("asked", 3), ("completed", 4), ("what left", 4), ("route, reason", 3), ("answer", 5)):
-        table.add_column(name, ratio=ratio, overflow="fold")
-    table.add_column("ms", justify="right")
-    for row in rows:
-        completed = row["completed"].removeprefix(row["asked"]).strip() if row["completed"] else "as asked"
-        left = row["left"] or "nothing"
-        cells = (row["asked"], completed, left, f"{row['route']}: {row['reason']}", _short(row["answer"]), row["ms"])
-        table.add_row(*(Text(str(cell)) for cell in cells))
     out = Console()
-    out.print(table)
+    out.print("NetGPT demo (the cloud is a stand-in: a second copy of the edge model)", style="bold")
+    for number, row in enumerate(rows, 1):
+        block = Table(box=None, show_header=False, padding=(0, 1))
+        block.add_column(style="dim", no_wrap=True)
+        block.add_column(overflow="fold")
+        for name, cell in _lines(row):
+            block.add_row(name, Text(cell))
+        out.print(f"\n{number}. {row['asked']}", style="bold", markup=False, highlight=False)
+        out.print(block)
     out.print(
-        "Next: `netgpt serve`, then point any OpenAI client at http://127.0.0.1:8080/v1. "
+        "\nNext: `netgpt serve`, then point any OpenAI client at http://127.0.0.1:8080/v1. "
         "`netgpt profile add` tells the box what it may know; `netgpt explain` shows any exchange in full."
     )
+
+
+def _lines(row: dict[str, Any]) -> list[tuple[str, str]]:
+    added = (row["completed"] or "").removeprefix(row["asked"]).strip()
+    left = row["left"] or f"nothing: {row['kept_because']}"
+    return [
+        ("completed with", _short(added.partition("\n")[2]) if added else "nothing"),
+        ("what left", _short(left)),
+        ("answered by", f"{row['route']} in {row['ms']} ms: {row['reason']}"),
+        ("answer", _short(row["answer"])),
+    ]
 
 
 def _short(text: str, limit: int = 220) -> str:

@@ -167,13 +167,17 @@ def _say(line: str) -> None:
 @contextmanager
 def _bar() -> Iterator[Report]:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-        task = progress.add_task("weights", total=None, visible=False)
+    progress = Progress(*columns, TimeRemainingColumn(), console=console)
+    task = progress.add_task("weights", total=None)
 
-        def report(done: int, total: int | None) -> None:
-            progress.update(task, completed=done, total=total, visible=True)
+    def report(done: int, total: int | None) -> None:
+        progress.start()  # only now: where nothing is fetched, no empty bar stands
+        progress.update(task, completed=done, total=total)
 
+    try:
         yield report
+    finally:
+        progress.stop()
 
 
 def _catalog() -> Catalog:

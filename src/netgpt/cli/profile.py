@@ -21,7 +21,15 @@ __all__ = ["Complete", "app"]
 
 app = typer.Typer(help="What the box knows of people: add, list, export, forget.", no_args_is_help=True)
 
-_USER = typer.Argument(help="The person, as the request's `user` names them.")
+
+
+def _named(user: str | None) -> str | None:
+    if user is not None and not user.strip():
+        raise typer.BadParameter("name the person, such as ada")
+    return user
+
+
+_USER = typer.Argument(help="The person, as the request's `user` names them.", callback=_named)
 _TENANT = typer.Option("local", help="The person's tenant.")
 
 
@@ -41,7 +49,7 @@ def add(
     text: str = typer.Argument(help='What holds of the person, such as "is vegetarian".'),
     kind: str = typer.Option("note", help="What it is about, one word: diet, budget, ..."),
     label: Label = typer.Option(
-        Label.PERSONAL, help="public: may leave; personal: only as a placeholder; sensitive: keeps the request here."
+        Label.PERSONAL, help="public: may leave; personal: used on the box only; sensitive: keeps the request here."
     ),
     tenant: str = _TENANT,
     as_json: bool = json_option,

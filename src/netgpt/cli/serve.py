@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 from typing import Any
@@ -50,6 +51,8 @@ def _serve(settings: Settings) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here depends on who forwarded a request
+        http="httptools",
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",
     )
@@ -57,7 +60,15 @@ def _serve(settings: Settings) -> None:
     console.print(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
     if not has_keys:
         console.print("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")
+    _calm_collector()
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _calm_collector() -> None:
+    """Collect cyclic garbage less often, and never look at what start-up made (docs/log.md has the figures)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _listen(settings: Settings, has_keys: bool) -> socket.socket:

@@ -1,8 +1,4 @@
-"""A pool of connections with constant cost per call.
-
-httpx's own pool looks at every connection at every call, and at each of them again: with 100 connections that is most
-of the time of a call. Here each connection is an httpx transport of its own, and the one used last is used next.
-"""
+"""A pool of connections with constant cost per call: the one used last is used next."""
 
 from __future__ import annotations
 
@@ -10,16 +6,13 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
-import httpx
+from netgpt.models.connecting import Origin, connect, trusted_certificates
+from netgpt.models.http1 import Http1
 
 __all__ = ["Connections", "NoneFree"]
 
 _KEEP_IDLE_S = 60.0
-_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEP_IDLE_S)
 
 
 class NoneFree(Exception):
@@ -27,59 +20,71 @@ class NoneFree(Exception):
 
 
 class Connections:
-    """At most `limit` connections, opened when needed. Belongs to the event loop that first uses it."""
+    """At most `limit` calls at once. Belongs to the event loop that first uses it.
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._free = asyncio.Semaphore(limit)
-        self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
+    A call takes its turn (`enter`, `leave`), and within it a connection for each try (`take`, `give_back`).
+    """
+
+    def __init__(self, limit: int, *, connect_timeout_s: float, timeout_s: float) -> None:
+        self._connect_timeout_s, self._timeout_s = connect_timeout_s, timeout_s
+        self._turns = asyncio.Semaphore(limit)
+        self._idle: deque[tuple[float, Origin, Http1]] = deque()
         """Oldest first, with the time when each was given back."""
-        self._busy: set[httpx.AsyncHTTPTransport] = set()
+        self._busy: dict[Http1, Origin] = {}
         self._tls: ssl.SSLContext | None = None
 
-    @asynccontextmanager
-    async def one(self, wait_s: float) -> AsyncGenerator[httpx.AsyncHTTPTransport, None]:
-        """One connection for the time of a call. Raises NoneFree when none is free within `wait_s` seconds."""
-        if self._free.locked():
-            try:
-                await asyncio.wait_for(self._free.acquire(), wait_s)
-            except TimeoutError:
-                raise NoneFree from None
-        else:
-            await self._free.acquire()
-        connection = self._idle.pop()[1] if self._idle else self._new()
-        self._busy.add(connection)
+    async def enter(self) -> None:
+        """Wait for one's turn. Raises NoneFree when none is free in time."""
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
         try:
-            yield connection
-        finally:
-            self._busy.discard(connection)
-            self._idle.append((time.monotonic(), connection))
-            self._free.release()
-            await self._drop_old()
+            await asyncio.wait_for(self._turns.acquire(), self._timeout_s)
+        except TimeoutError:
+            raise NoneFree from None
 
-    def _new(self) -> httpx.AsyncHTTPTransport:
+    def leave(self) -> None:
+        """End of a turn."""
+        self._turns.release()
+
+    async def take(self, origin: Origin) -> Http1:
+        """A connection to `origin`: the one used last, or a new one. Raises httpx.ConnectTimeout and ConnectError."""
+        connection = self._kept(origin)
+        if connection is None:
+            tls = self._certificates() if origin.tls else None
+            connection = await connect(origin, tls, limit_s=self._connect_timeout_s, timeout_s=self._timeout_s)
+        self._busy[connection] = origin
+        return connection
+
+    def _kept(self, origin: Origin) -> Http1 | None:
+        while self._idle:
+            since, where, connection = self._idle.pop()
+            if where == origin and not connection.closed and time.monotonic() - since < _KEEP_IDLE_S:
+                return connection
+            connection.abort()  # gone, too old, or to a server that has moved
+        return None
+
+    def give_back(self, connection: Http1) -> None:
+        """Keep it for the next call, or close it when its answer was not read to the end."""
+        origin = self._busy.pop(connection, None)
+        if origin is None or not connection.release():
+            connection.abort()
+            return
+        now = time.monotonic()
+        self._idle.append((now, origin, connection))
+        while now - self._idle[0][0] > _KEEP_IDLE_S:
+            self._idle.popleft()[2].abort()
+
+    def _certificates(self) -> ssl.SSLContext:
         if self._tls is None:
             self._tls = trusted_certificates()
-        return httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=_ONE)
-
-    async def _drop_old(self) -> None:
-        while self._idle and time.monotonic() - self._idle[0][0] > _KEEP_IDLE_S:
-            await self._idle.popleft()[1].aclose()
+        return self._tls
 
     async def close(self) -> None:
         """Close every connection, also those at work."""
-        connections = [*(each for _, each in self._idle), *self._busy]
+        connections = [*(each for _, _, each in self._idle), *self._busy]
         self._idle.clear()
+        self._busy.clear()
         for connection in connections:
-            await connection.aclose()
-
-
-def trusted_certificates() -> ssl.SSLContext:
-    """The system's certificates (OpenSSL reads SSL_CERT_FILE and SSL_CERT_DIR itself), else certifi's."""
-    context = ssl.create_default_context()
-    folder = ssl.get_default_verify_paths().capath
-    if not context.cert_store_stats()["x509_ca"] and not (folder and any(Path(folder).iterdir())):
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context
+            connection.abort()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn

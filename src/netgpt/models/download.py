@@ -73,7 +73,7 @@ def download(
 def shown(url: str) -> str:
     """A URL without user, password and query, which may hold secrets."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _check_address(url: str | httpx.URL) -> None:

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import orjson
@@ -34,6 +34,16 @@ _PARAM = re.compile(r"[a-z][a-z_]{0,31}(\[\d{1,4}\]|\.[a-z_]{1,31}){0,6}")
 _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
 """What OpenAI and llama.cpp call a prompt that does not fit."""
+
+
+class Headed(Protocol):
+    """What is read of an answer here."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case, or in any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ def _connect_cause(error: httpx.HTTPError, peer: Peer) -> str:
     return f"connection refused or lost; check {peer.section}.base_url and the network"
 
 
-def failed_status(peer: Peer, response: httpx.Response, body: bytes) -> Failure:
+def failed_status(peer: Peer, response: Headed, body: bytes) -> Failure:
     """What an answer with a status other than 2xx means. `body` may be cut short."""
     status = response.status_code
     retry_after = read_retry_after(response.headers)
@@ -167,7 +177,7 @@ def _kept(value: Any, shape: re.Pattern[str]) -> str | None:
     return value if isinstance(value, str) and shape.fullmatch(value) else None
 
 
-def content_type(response: httpx.Response) -> str:
+def content_type(response: Headed) -> str:
     """The media type of an answer, lower case, without parameters; "none" or "unreadable" when it is not one."""
     header = response.headers.get("content-type", "")
     kind = header.partition(";")[0].strip().lower()

@@ -1,6 +1,6 @@
 """HTTP to one model server: a pool of connections, a timeout per phase, retries before the first byte.
 
-It uses httpx's transport without httpx's client: no redirect, cookie, proxy or log line, and less time per call.
+No redirects, cookies, proxies or log lines. The connections are our own (`http1`); their errors are httpx's.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ import asyncio
 import itertools
 import re
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import httpx
 
 from netgpt.errors import BrokenStream, SettingsError
+from netgpt.models.connecting import Origin
 from netgpt.models.connections import Connections, NoneFree
+from netgpt.models.decoding import Decoder
 from netgpt.models.endpoint import Endpoint
 from netgpt.models.failures import Failure, Peer, busy, failed_status, failed_transport
+from netgpt.models.http1 import Answer
 from netgpt.models.retry import RetryPolicy
 
 __all__ = ["MAX_ANSWER_BYTES", "Target", "Transport"]
@@ -36,16 +39,23 @@ class Target:
         self.url = url.copy_with(path=url.path.rstrip("/"))
         self.peer = Peer(name, url.netloc.decode("ascii"), section)
         self.headers = _headers(section, endpoint.api_key)
-        self._paths: dict[str, httpx.URL] = {}
+        self.origin = Origin(
+            url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80), url.scheme == "https"
+        )
+        self._heads: dict[str, bytes] = {}
 
     def __repr__(self) -> str:
         return f"<Target {self.peer}>"
 
-    def request(self, path: str, content: bytes, timeouts: dict[str, float]) -> httpx.Request:
-        url = self._paths.get(path)
-        if url is None:
-            url = self._paths[path] = self.url.copy_with(path=self.url.path + path)
-        return httpx.Request("POST", url, headers=self.headers, content=content, extensions={"timeout": timeouts})
+    def head(self, path: str, length: int) -> bytes:
+        """The head of a POST of `length` bytes to `path` below the URL."""
+        head = self._heads.get(path)
+        if head is None:
+            url = self.url.copy_with(path=self.url.path + path)
+            lines = [b"POST " + url.raw_path + b" HTTP/1.1", b"Host: " + url.netloc]
+            lines += [name + b": " + value for name, value in self.headers]
+            head = self._heads[path] = b"\r\n".join(lines) + b"\r\nContent-Length: "
+        return b"%b%d\r\n\r\n" % (head, length)
 
 
 def _http_url(section: str, base_url: str) -> httpx.URL:
@@ -78,34 +88,36 @@ class Transport:
     def __init__(self, *, timeout_s: float, connect_timeout_s: float, max_connections: int, retry: RetryPolicy) -> None:
         """`timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection."""
         self.timeout_s = timeout_s
-        self._timeouts = {"connect": connect_timeout_s, "read": timeout_s, "write": timeout_s, "pool": timeout_s}
+        self._connect_timeout_s = connect_timeout_s
         self._max_connections = max_connections
         self._retry = retry
         self._pool: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
-    async def post(self, target: Target, path: str, content: bytes) -> AsyncGenerator[httpx.Response, None]:
-        """The open answer, status 2xx, closed at the end of the block. The connection is held while retries wait.
+    async def post(self, target: Target, path: str, content: bytes) -> AsyncGenerator[Answer, None]:
+        """The open answer, status 2xx, closed at the end of the block. The turn is held while retries wait.
 
         Raises ModelError and its children, ContextTooLong.
         """
+        pool, head = self._connections(), target.head(path, len(content))
         try:
-            async with self._connections().one(self.timeout_s) as connection:
-                response = await self._answer(connection, target, path, content)
-                try:
-                    yield response
-                finally:
-                    await response.aclose()
+            await pool.enter()
         except NoneFree:
             raise busy(target.peer) from None
+        try:
+            answer = await self._answer(pool, target, head, content)
+            try:
+                yield answer
+            finally:
+                pool.give_back(answer.connection)
+        finally:
+            pool.leave()
 
-    async def _answer(
-        self, connection: httpx.AsyncHTTPTransport, target: Target, path: str, content: bytes
-    ) -> httpx.Response:
+    async def _answer(self, pool: Connections, target: Target, head: bytes, content: bytes) -> Answer:
         for tried in itertools.count():
-            result = await self._try(connection, target, path, content)
-            if isinstance(result, httpx.Response):
+            result = await self._try(pool, target, head, content)
+            if isinstance(result, Answer):
                 return result
             wait_s = self._retry.wait_s(tried, result.error.retry_after) if result.again else None
             if wait_s is None:
@@ -113,48 +125,54 @@ class Transport:
             await asyncio.sleep(wait_s)
         raise AssertionError("unreachable")
 
-    async def _try(
-        self, connection: httpx.AsyncHTTPTransport, target: Target, path: str, content: bytes
-    ) -> httpx.Response | Failure:
-        request = target.request(path, content, self._timeouts)
+    async def _try(self, pool: Connections, target: Target, head: bytes, content: bytes) -> Answer | Failure:
+        connection = None
+        keep = False
         try:
-            response = await connection.handle_async_request(request)
+            connection = await pool.take(target.origin)
+            answer = await connection.post(head, content)
+            keep = answer.is_success
+            return answer if keep else failed_status(target.peer, answer, await _beginning(answer))
         except httpx.HTTPError as error:
             return failed_transport(target.peer, error, timeout_s=self.timeout_s, answering=False)
-        if response.is_success:
-            return response
-        try:
-            return failed_status(target.peer, response, await _beginning(response))
         finally:
-            await response.aclose()
+            if connection is not None and not keep:
+                pool.give_back(connection)
 
     def _connections(self) -> Connections:
         """The pool of the running loop: sockets of a loop that has ended are of no use."""
         loop = asyncio.get_running_loop()
         if self._pool is None or self._loop is not loop:
-            self._pool, self._loop = Connections(self._max_connections), loop
+            self._pool, self._loop = self._new_pool(), loop
         return self._pool
 
-    async def pieces(self, target: Target, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    def _new_pool(self) -> Connections:
+        return Connections(self._max_connections, connect_timeout_s=self._connect_timeout_s, timeout_s=self.timeout_s)
+
+    async def pieces(self, target: Target, answer: Answer) -> AsyncGenerator[bytes, None]:
         """The bytes of an answer as they come.
 
-        Raises BrokenStream (cut, or larger than 32 MB in all) and ModelTimeout.
+        Raises BrokenStream (cut, wrongly compressed, or larger than 32 MB in all) and ModelTimeout.
         """
         total = 0
-        coded = "content-encoding" in response.headers
-        source = response.aiter_bytes() if coded else response.aiter_raw()
+        coding = answer.headers.get("content-encoding", "identity")
+        decoder = None if coding == "identity" else Decoder(coding, str(target.peer))
+        while piece := await self._read(target, answer):
+            for part in decoder.decode(piece) if decoder else (piece,):
+                total += len(part)
+                if total > MAX_ANSWER_BYTES:
+                    raise BrokenStream(f"the answer of {target.peer} is larger than {MAX_ANSWER_BYTES} bytes")
+                yield part
+
+    async def body(self, target: Target, answer: Answer) -> bytes:
+        """A whole answer. Raises as `pieces` does."""
+        return b"".join([piece async for piece in self.pieces(target, answer)])
+
+    async def _read(self, target: Target, answer: Answer) -> bytes:
         try:
-            async with aclosing(source):  # type: ignore[type-var]
-                async for piece in source:
-                    total += len(piece)
-                    if total > MAX_ANSWER_BYTES:
-                        raise BrokenStream(f"the answer of {target.peer} is larger than {MAX_ANSWER_BYTES} bytes")
-                    yield piece
-        except httpx.DecodingError:
-            raise BrokenStream(f"{target.peer} sent an answer whose compression is damaged") from None
+            return await answer.read()
         except httpx.HTTPError as error:
-            failure = failed_transport(target.peer, error, timeout_s=self.timeout_s, answering=True)
-            raise failure.error from None
+            raise failed_transport(target.peer, error, timeout_s=self.timeout_s, answering=True).error from None
 
     async def close(self) -> None:
         """Close all connections. A later call opens new ones."""
@@ -164,14 +182,12 @@ class Transport:
         self._loop = None
 
 
-async def _beginning(response: httpx.Response) -> bytes:
+async def _beginning(answer: Answer) -> bytes:
     """As much of an error's body as is worth reading; what fails to arrive is done without."""
     body = bytearray()
     try:
-        async for piece in response.aiter_bytes():
+        while len(body) <= _MAX_ERROR_BYTES and (piece := await answer.read()):
             body += piece
-            if len(body) > _MAX_ERROR_BYTES:
-                break
     except httpx.HTTPError:
         return b""
     return bytes(body)

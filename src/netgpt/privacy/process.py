@@ -15,6 +15,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from netgpt.errors import DetectorError
 from netgpt.types import Span
 
@@ -95,7 +97,7 @@ class DetectorProcess:
             raise DetectorError("too many requests wait for the detector; nothing was sent", retry_after=1.0)
         self._waiting += 1
         try:
-            await asyncio.wait_for(self._turn.acquire(), self._timeout_s)
+            await self._my_turn()
         except TimeoutError:
             raise DetectorError("the detector is busy with other texts; nothing was sent", retry_after=1.0) from None
         finally:
@@ -105,13 +107,22 @@ class DetectorProcess:
         finally:
             self._turn.release()
 
+    async def _my_turn(self) -> None:
+        """Wait for one's turn. Raises TimeoutError."""
+        if not self._turn.locked():  # a free turn is taken without a timer
+            await self._turn.acquire()
+            return
+        async with asyncio.timeout(self._timeout_s):
+            await self._turn.acquire()
+
     async def _ask(self, request: dict[str, Any]) -> list[list[Span]]:
         child = self._child
         if child is None:
             raise DetectorError(f"the detector is not running ({self._detail}); nothing was sent", retry_after=1.0)
         request["id"] = next(self._ids)
         try:
-            reply = await asyncio.wait_for(_exchange(child, request), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                reply = await _exchange(child, request)
         except TimeoutError:
             self._drop(child, "took too long and was ended")
             raise DetectorError(
@@ -184,13 +195,20 @@ class DetectorProcess:
 async def _exchange(child: asyncio.subprocess.Process, request: dict[str, Any]) -> dict[str, Any]:
     """Write the request, read its reply; replies to calls that were given up are skipped."""
     assert child.stdin is not None
-    child.stdin.write(json.dumps(request).encode() + b"\n")
+    child.stdin.write(_encoded(request) + b"\n")
     await child.stdin.drain()
     while line := await _stdout(child).readline():
-        reply = json.loads(line)
+        reply = orjson.loads(line)
         if isinstance(reply, dict) and reply.get("id") == request["id"]:
             return reply
     raise EOFError
+
+
+def _encoded(request: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(request)
+    except TypeError:  # a lone surrogate, which only the slow way can write
+        return json.dumps(request).encode("ascii")
 
 
 def _spans(reply: dict[str, Any], count: int) -> list[list[Span]]:

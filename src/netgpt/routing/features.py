@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Features", "features_of", "text_of"]
+__all__ = ["UNREAD", "Features", "features_of", "text_of"]
 
 _CODE = re.compile(
     r"```|\b(def|class|import|function|select .+ from|stack ?trace|regex|compile[rs]?|python|sql)\b", re.I
@@ -91,3 +91,7 @@ def features_of(body: Mapping[str, Any]) -> Features:
 
 def _has_media(content: object) -> bool:
     return isinstance(content, list) and any(isinstance(p, Mapping) and p.get("type") in _MEDIA for p in content)
+
+
+UNREAD = features_of({})
+"""Stands for a text that was not looked at."""

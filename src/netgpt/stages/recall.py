@@ -39,13 +39,15 @@ class Recall:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.store, self.site, self.names, self.places, self.now = store, site, names, places, now
+        self._here = place_facts(site, None, None)
+        self._minute, self._time = -1, tuple[Fact, ...]()
 
     async def __call__(self, exchange: Exchange) -> None:
         now = self.now()
         profile = [fact for _, fact in await self.store.facts(exchange.person)]
         facts = [
             *await self._place(exchange),
-            *time_facts(now, self.site.time_zone),
+            *self._clock(now),
             *self._nearby(exchange),
             *profile,
         ]
@@ -56,9 +58,16 @@ class Recall:
     async def _place(self, exchange: Exchange) -> tuple[Fact, ...]:
         here, consent = exchange.request.location, exchange.request.consent
         if here is None:
-            return place_facts(self.site, None, None)
+            return self._here
         # The gazetteer is read from disk at the first look-up: not on the event loop.
         return await asyncio.to_thread(place_facts, self.site, here, self.names, consent)
+
+    def _clock(self, now: datetime) -> tuple[Fact, ...]:
+        """The time as a fact, worked out once a minute."""
+        minute = int(now.timestamp() // 60)
+        if minute != self._minute:
+            self._minute, self._time = minute, time_facts(now, self.site.time_zone)
+        return self._time
 
     def _nearby(self, exchange: Exchange) -> tuple[Fact, ...]:
         places = self.places()

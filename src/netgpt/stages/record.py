@@ -80,7 +80,8 @@ class Record:
         try:
             await self.store.save_exchange(row_of(exchange, answer, self.cloud, keep_text=self.keep_text))
         finally:
-            self.observe(exchange)
+            # In the loop's next turn: the caller need not wait for the counting.
+            asyncio.get_running_loop().call_soon(self.observe, exchange)
 
     async def _save_quietly(self, exchange: Exchange, answer: list[Chunk]) -> None:
         """The caller is about to be told of another failure: a second one must not hide the first."""

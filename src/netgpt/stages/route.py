@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, Health, RemoteModel
-from netgpt.routing.features import features_of
+from netgpt.routing.features import UNREAD, features_of
 from netgpt.routing.policy import Situation, decide
 from netgpt.settings import Routing
 from netgpt.types import Label
@@ -47,10 +47,12 @@ class Route:
     async def __call__(self, exchange: Exchange) -> None:
         edge = self.edge.health()
         cloud = self.cloud.health() if self.cloud else Health(False, "no cloud is configured")
+        asked = asked_route(exchange.request.model, self.edge_names, self.cloud_names)
         exchange.decision = decide(
             Situation(
-                asked=asked_route(exchange.request.model, self.edge_names, self.cloud_names),
-                features=features_of(exchange.request.body),
+                asked=asked,
+                # Who asks for a side gets it, whatever the text is like: reading it would be for nothing.
+                features=features_of(exchange.request.body) if asked == "auto" else UNREAD,
                 edge_ok=edge.ok,
                 edge_detail=edge.detail,
                 cloud_ok=cloud.ok,

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event
 
 from netgpt.errors import StoreError
@@ -76,10 +77,14 @@ def raw(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
 def _engine(path: Path, busy_timeout_s: float, pragmas: tuple[str, ...], *, begin: str, **pool: Any) -> Engine:
     url = URL.create("sqlite+pysqlite", database=str(path))
     connect = {"timeout": busy_timeout_s, "check_same_thread": False}
-    engine = create_engine(url, connect_args=connect, hide_parameters=True, **pool)
+    engine = create_engine(url, connect_args=connect, hide_parameters=True, json_serializer=_json, **pool)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, record: object) -> None:
@@ -89,6 +94,6 @@ def _engine(path: Path, busy_timeout_s: float, pragmas: tuple[str, ...], *, begi
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        raw(connection).execute(begin)  # SQLAlchemy's own way costs more than SQLite's BEGIN itself
 
     return engine

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
+import orjson
+from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 
 from netgpt.errors import NotFound
+from netgpt.store.quick import QuickInsert
 from netgpt.store.rows import ExchangeRow, values_of
 from netgpt.store.schema import exchanges
 from netgpt.store.seal import Sealer, place_of
@@ -15,15 +18,15 @@ from netgpt.types import Person
 
 __all__ = ["expire", "find", "forget", "page", "rate", "save"]
 
-_INSERT = insert(exchanges)  # one statement with parameters: SQLAlchemy compiles it once
+_INSERT = QuickInsert(exchanges)
 
 
 def save(connection: Connection, sealer: Sealer, row: ExchangeRow) -> None:
     """Add a row; an id that is there already is refused (StoreError `conflict`), never overwritten."""
     values = values_of(row)
     if row.private is not None:
-        values["private"] = sealer.seal(json.dumps(row.private).encode("ascii"), _place(row.id, row.tenant, row.user))
-    connection.execute(_INSERT, values)
+        values["private"] = sealer.seal(_encoded(row.private), _place(row.id, row.tenant, row.user))
+    _INSERT.run(connection, values)
 
 
 def rate(connection: Connection, id: str, rating: int) -> bool:
@@ -65,6 +68,14 @@ def _opened(row: Row[tuple[object, ...]], sealer: Sealer) -> ExchangeRow:
     if row.private is not None:
         values["private"] = json.loads(sealer.open(row.private, _place(row.id, row.tenant, row.user)))
     return ExchangeRow(**values)
+
+
+def _encoded(private: dict[str, Any]) -> bytes:
+    """JSON. orjson refuses lone surrogates and huge integers, which are legal JSON; the slow way takes them."""
+    try:
+        return orjson.dumps(private)
+    except TypeError:
+        return json.dumps(private).encode("ascii")
 
 
 def _place(id: str, tenant: str, user: str) -> bytes:

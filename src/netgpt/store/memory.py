@@ -7,6 +7,7 @@ threads. So a change by another process (`netgpt keys revoke` beside `netgpt ser
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import time
@@ -45,18 +46,25 @@ class Memory:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._seen: bytes | None = None
+        self._fresh_in: asyncio.AbstractEventLoop | None = None
+        """The loop in whose present turn the mark was read."""
         self._values: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
 
     def get(self, key: Hashable) -> Any:
         """The value, or MISSING. What cannot be checked is not used."""
-        try:
-            mark = self._mark()
-        except sqlite3.Error:
-            self.close()
-            return MISSING
-        if mark != self._seen:
-            self._values.clear()
-            self._seen = mark
+        loop = asyncio.get_running_loop()
+        if self._fresh_in is not loop:
+            try:
+                mark = self._mark()
+            except sqlite3.Error:
+                self.close()
+                return MISSING
+            if mark != self._seen:
+                self._values.clear()
+                self._seen = mark
+            # Good for this turn of the loop: a request that comes in after this is answered in a later one.
+            self._fresh_in = loop
+            loop.call_soon(self._grow_old)
         since, value = self._values.get(key, (0.0, MISSING))
         return MISSING if value is MISSING or time.monotonic() - since > _AGE_S else value
 
@@ -72,10 +80,13 @@ class Memory:
         """The mark at the last `get`: take it before reading, give it to `put`."""
         return self._seen
 
+    def _grow_old(self) -> None:
+        self._fresh_in = None
+
     def close(self) -> None:
         """Forget everything and close the connection; the next `get` opens it again."""
         self._values.clear()
-        self._seen = None
+        self._seen, self._fresh_in = None, None
         if self._connection is not None:
             self._connection.close()
             self._connection = None

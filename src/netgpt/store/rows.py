@@ -77,4 +77,7 @@ class PlaceRow:
 
 def values_of(row: ExchangeRow | KeyRow | PlaceRow) -> dict[str, Any]:
     """The fields of a row by name. Unlike `dataclasses.asdict`, without a copy of all the texts."""
-    return {field.name: getattr(row, field.name) for field in fields(row)}
+    return {name: getattr(row, name) for name in _NAMES[type(row)]}
+
+
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (ExchangeRow, KeyRow, PlaceRow)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -39,10 +39,13 @@ class _Job:
         self.needs_room = needs_room
         self.result: Any = None
         self.error: BaseException | None = None
-        self.done: Future[Any] = Future()
-        self.done.set_running_or_notify_cancel()  # a caller that goes away does not undo its write
+        self.loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Any] = self.loop.create_future()
 
     def settle(self) -> None:
+        """Tell the caller. Runs in his loop; one who has gone away did not undo his write."""
+        if self.done.done():
+            return
         if self.error is not None:
             self.done.set_exception(self.error)
         else:
@@ -84,7 +87,7 @@ class Writer:
                     retry_after=1.0,
                 )
             self._jobs.put(job)
-        result: T = await asyncio.wrap_future(job.done)
+        result: T = await job.done
         return result
 
     def close(self) -> None:
@@ -105,7 +108,8 @@ class Writer:
                 for job in group:
                     job.error = job.error or told(error, self._database.path)
             for job in group:
-                job.settle()
+                with suppress(RuntimeError):  # his loop has ended
+                    job.loop.call_soon_threadsafe(job.settle)
         self._drop_connection()
 
     def _next_group(self) -> list[_Job]:
@@ -129,9 +133,12 @@ class Writer:
         if self._connection is None:
             self._connection = self._database.writing.connect()
         connection = self._connection
-        with connection.begin():
-            for job in group:
-                self._try(connection, job)
+        if len(group) == 1:
+            self._alone(connection, group[0])
+        else:
+            with connection.begin():
+                for job in group:
+                    self._try(connection, job)
         for job in group:
             if job.after is not None and job.error is None:
                 try:
@@ -139,13 +146,30 @@ class Writer:
                 except Exception as error:  # noqa: BLE001 - handed to its caller
                     job.error = told(error, self._database.path)
 
+    def _alone(self, connection: Connection, job: _Job) -> None:
+        """A group of one needs no savepoint: rolling back its transaction undoes it alone."""
+        transaction = connection.begin()
+        try:
+            self._work(connection, job)
+        except Exception as error:
+            job.error = told(error, self._database.path)
+            lost = not raw(connection).in_transaction
+            transaction.rollback()
+            if lost:
+                raise
+            return
+        transaction.commit()
+
+    def _work(self, connection: Connection, job: _Job) -> None:
+        if job.needs_room:
+            self._disk.check()
+        job.result = job.work(connection)
+
     def _try(self, connection: Connection, job: _Job) -> None:
         """Run one write in its savepoint. Raises only when the fault has ended the whole transaction."""
         connection.exec_driver_sql("SAVEPOINT write")
         try:
-            if job.needs_room:
-                self._disk.check()
-            job.result = job.work(connection)
+            self._work(connection, job)
             connection.exec_driver_sql("RELEASE write")
         except Exception as error:
             job.error = told(error, self._database.path)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from netgpt import __version__
 from netgpt.build import Box
@@ -15,7 +16,7 @@ from netgpt.web.guard import Guard
 __all__ = ["create_app"]
 
 
-def create_app(box: Box) -> FastAPI:
+def create_app(box: Box) -> ASGIApp:
     """The app. It starts the box when the server starts and closes it, drained, when the server stops."""
 
     @asynccontextmanager
@@ -31,5 +32,4 @@ def create_app(box: Box) -> FastAPI:
     for module in (chat, exchanges, profiles, models, health):
         app.include_router(module.router)
     errors.install(app)
-    app.add_middleware(Guard, server=box.settings.server, metrics=box.metrics)
-    return app
+    return Guard(chat.ChatDoor(app), box.settings.server, box.metrics)

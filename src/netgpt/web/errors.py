@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from netgpt.errors import NetGPTError, NotFound, RequestError
 
-__all__ = ["error_response", "install"]
+__all__ = ["error_response", "install", "unforeseen_response"]
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,13 @@ def error_response(error: NetGPTError, exchange_id: str | None = None) -> JSONRe
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
     return JSONResponse(error.as_openai(), status_code=error.status, headers=headers)
+
+
+def unforeseen_response(error: Exception, place: str) -> JSONResponse:
+    """The answer for what nobody foresaw at `place` (method and path); the log gets the error's type."""
+    # The type and place help the owner; the text could hold what a person wrote, so it is not logged.
+    log.error("unforeseen %s at %s", type(error).__name__, place)
+    return error_response(NetGPTError("an internal error; the log of the box tells its type"))
 
 
 def install(app: FastAPI) -> None:
@@ -52,6 +59,4 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        # The type and place help the owner; the text could hold what a person wrote, so it is not logged.
-        log.error("unforeseen %s at %s %s", type(error).__name__, request.method, request.url.path)
-        return error_response(NetGPTError("an internal error; the log of the box tells its type"))
+        return unforeseen_response(error, f"{request.method} {request.url.path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +17,7 @@ __all__ = ["Guard", "is_loopback"]
 ALWAYS_OPEN = ("/healthz", "/readyz", "/metrics")
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether this address or name means this machine."""
     if host.lower() == "localhost":

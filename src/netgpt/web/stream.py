@@ -17,30 +17,55 @@ __all__ = ["CallerGone", "EventStream", "until_hangup"]
 
 T = TypeVar("T")
 
+LOOK_AFTER_S = 0.1
+"""Seconds of work before a hang-up is looked for."""
+
 
 class CallerGone(Exception):
     """The caller hung up; the work was cancelled."""
 
 
 async def until_hangup(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """Run `work`; when the caller hangs up first, cancel it (which closes the upstream call) and raise CallerGone."""
-    task = asyncio.ensure_future(work)
-    watcher = asyncio.ensure_future(_hangup(receive))
+    """Run `work`; when the caller hangs up first, cancel it (which closes the upstream call) and raise CallerGone.
+
+    A hang-up is looked for after `LOOK_AFTER_S` only: most answers are there before, and need no second task.
+    """
+    watch = _Watch(receive)
     try:
-        await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise CallerGone
+        return await work
+    except asyncio.CancelledError:
+        if watch.gone and watch.task.uncancel() == 0:
+            raise CallerGone from None
+        raise
     finally:
-        watcher.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
+        watch.end()
 
 
-async def _hangup(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+class _Watch:
+    """Cancels the task that made it when the caller hangs up."""
+
+    def __init__(self, receive: Receive) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task: asyncio.Task[Any] = task
+        self.gone = False
+        self._receive = receive
+        self._looking: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(LOOK_AFTER_S, self._begin)
+
+    def _begin(self) -> None:
+        self._looking = asyncio.ensure_future(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self.task.cancel()
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
 
 
 class EventStream(Response):

@@ -1,0 +1,207 @@
+"""One keep-alive HTTP/1.1 connection: asyncio's transport below, httptools' parser (llhttp) above.
+
+Own code where a library would do, because the library was the largest part of a call's CPU (figures: docs/log.md).
+It raises httpx's errors, so what stands above tells them as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final, cast
+
+import httptools
+import httpx
+
+__all__ = ["Answer", "Http1"]
+
+_MAX_HEAD_BYTES: Final = 100_000
+_PAUSE_BYTES: Final = 256_000
+"""As much of a body waits here for its reader; then the socket is left alone until it is read."""
+_JOIN_BYTES: Final = 64_000
+"""A request up to this size goes out in one write."""
+
+
+class Answer:
+    """Status and headers of one answer; its body comes from `read`, piece by piece."""
+
+    __slots__ = ("connection", "headers", "status_code")
+
+    def __init__(self, status_code: int, headers: dict[str, str], connection: Http1) -> None:
+        self.status_code = status_code
+        self.headers = headers
+        """Names in lower case; a name that came twice has its values joined by a comma."""
+        self.connection = connection
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status_code <= 299
+
+    async def read(self) -> bytes:
+        """What has come of the body, as soon as there is some; empty at its end. Raises httpx.HTTPError."""
+        return await self.connection.read()
+
+
+class Http1(asyncio.Protocol):
+    """One request at a time: `post`, `Answer.read` to the end, `release`. Opened by `connecting.connect`."""
+
+    def __init__(self, timeout_s: float) -> None:
+        """`timeout_s`: seconds without a byte, in either direction."""
+        self.closed = False
+        """No request can be made over it any more."""
+        self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        self._failure: httpx.HTTPError | None = None
+        self._pieces: deque[bytes] = deque()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Ready for the next answer."""
+        self._answer: Answer | None = None
+        self._headers: dict[str, str] = {}
+        self._unread_bytes = 0
+        """Of the head, then of the body: what came and was not taken yet."""
+        self._paused = self._whole = self._at_work = False
+        self._last = False
+        """No request may follow this one."""
+        self._endless = False
+        """The body ends where the connection does."""
+
+    async def post(self, head: bytes, content: bytes) -> Answer:
+        """Send one request; the answer, once its headers are there. Raises httpx.HTTPError."""
+        transport = self._transport
+        if self.closed or transport is None:
+            raise self._failure or httpx.RemoteProtocolError("the connection is closed")
+        self._at_work = True
+        if len(content) <= _JOIN_BYTES:
+            transport.write(head + content)
+        else:
+            transport.writelines((head, content))
+        while self._answer is None:
+            await self._more(transport)
+        return self._answer
+
+    async def read(self) -> bytes:
+        """As `Answer.read`."""
+        while not self._pieces:
+            if self._whole:
+                return b""
+            await self._more(self._transport)
+        piece = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._unread_bytes = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return piece
+
+    def release(self) -> bool:
+        """End of a request. False: the connection cannot be used again, and was closed at once."""
+        usable = self._whole and not (self.closed or self._pieces or self._last)
+        if not usable or self._transport is None or self._transport.get_write_buffer_size():
+            self.abort()
+            return False
+        self._clear()
+        return True
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way; who waits for an answer is told."""
+        self._fail(httpx.ReadError("closed here"))
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _more(self, transport: asyncio.Transport | None) -> None:
+        """Wait until something came. A request that is still being taken in counts as something."""
+        if self._failure is not None or transport is None:
+            raise self._failure or httpx.ReadError("not open")
+        unsent = transport.get_write_buffer_size()
+        self._waiter = waiter = self._loop.create_future()
+        timer = self._loop.call_later(self._timeout_s, _wake, waiter, False)
+        try:
+            came = await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+        if not came and transport.get_write_buffer_size() >= unsent:
+            raise httpx.ReadTimeout("silence")
+
+    def _fail(self, failure: httpx.HTTPError) -> None:
+        self.closed = True
+        self._failure = self._failure or failure
+        if self._waiter is not None:
+            _wake(self._waiter, True)
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._at_work:
+            self.abort()  # an answer that nobody asked for
+            return
+        if self._answer is None:
+            self._unread_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._last = True  # what follows a whole answer is not ours to read
+            if not self._whole:
+                self._fail(httpx.RemoteProtocolError("not HTTP/1.1"))
+        if self._answer is None and self._unread_bytes > _MAX_HEAD_BYTES:
+            self._fail(httpx.RemoteProtocolError("a head beyond reason"))
+        if self._waiter is not None:
+            _wake(self._waiter, True)
+
+    def eof_received(self) -> None:
+        """The default closes the transport, and `connection_lost` follows."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is None and self._endless:
+            self._whole = True
+        self._fail(httpx.ReadError("closed by the server"))
+        self._transport = None
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        if self._whole:
+            raise httpx.RemoteProtocolError("two answers to one request")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        known = self._headers.get(key)
+        self._headers[key] = text if known is None else f"{known}, {text}"
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            return
+        headers = self._headers
+        self._answer = Answer(status, headers, self)
+        self._unread_bytes = 0
+        sized = "content-length" in headers or "chunked" in headers.get("transfer-encoding", "").lower()
+        self._endless = not sized and status not in (204, 304)
+        closes = self._parser.get_http_version() != "1.1" or "close" in headers.get("connection", "").lower()
+        self._last = self._endless or closes
+
+    def on_body(self, body: bytes) -> None:
+        self._pieces.append(body)
+        self._unread_bytes += len(body)
+        if self._unread_bytes > _PAUSE_BYTES and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        if self._answer is None:
+            self._headers = {}  # an interim answer, such as 100; the real one follows
+        else:
+            self._whole = True
+
+
+def _wake(waiter: asyncio.Future[bool], came: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(came)

@@ -1,0 +1,73 @@
+"""What happens to the work when the caller hangs up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from starlette.types import Message
+
+from netgpt.web.stream import CallerGone, until_hangup
+
+
+class Wire:
+    """An ASGI `receive`: the caller hangs up after `s` seconds."""
+
+    def __init__(self, s: float) -> None:
+        self.s = s
+        self.asked = 0
+
+    async def receive(self) -> Message:
+        self.asked += 1
+        await asyncio.sleep(self.s)
+        return {"type": "http.disconnect"}
+
+
+async def test_work_that_is_done_soon_gives_its_result_and_nobody_listens() -> None:
+    wire = Wire(0)
+    assert await until_hangup(wire.receive, asyncio.sleep(0.01, "done")) == "done"
+    assert wire.asked == 0
+
+
+async def test_longer_work_gives_its_result_too() -> None:
+    wire = Wire(60)
+    assert await until_hangup(wire.receive, asyncio.sleep(0.2, "done")) == "done"
+    assert wire.asked == 1
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.2])
+async def test_a_hang_up_cancels_the_work_at_once(after_s: float) -> None:
+    ended: list[float] = []
+
+    async def work() -> None:
+        try:
+            async with asyncio.timeout(30):
+                await asyncio.sleep(60)
+        finally:
+            ended.append(time.monotonic())
+
+    began = time.monotonic()
+    with pytest.raises(CallerGone):
+        await until_hangup(Wire(after_s).receive, work())
+    assert ended and ended[0] - began < 0.5
+    task = asyncio.current_task()
+    assert task is not None and task.cancelling() == 0
+    await asyncio.sleep(0)  # no cancellation is left over
+
+
+async def test_being_cancelled_from_outside_is_no_hang_up() -> None:
+    task = asyncio.create_task(until_hangup(Wire(60).receive, asyncio.sleep(60)))
+    await asyncio.sleep(0.15)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_error_of_the_work_comes_through() -> None:
+    async def fails() -> None:
+        await asyncio.sleep(0.15)
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        await until_hangup(Wire(60).receive, fails())

@@ -17,7 +17,7 @@ $(READY): requirements-test.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup      ## set up, fetch the edge model once, ask seven questions, show a table
+demo: setup      ## set up, fetch the edge model once, ask seven questions, show what became of each
 	$(BIN)/netgpt demo
 
 test: setup      ## every test, as CI runs them (the edge model is fetched once)

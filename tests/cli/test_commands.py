@@ -55,8 +55,8 @@ def test_ask_and_explain(netgpt: Shell) -> None:
 
 def test_ask_with_a_cloud_shows_what_left(netgpt: Shell) -> None:
     with FaultyCloud() as cloud:
-        env = {"NETGPT_CLOUD__BASE_URL": cloud.base_url, "NETGPT_CLOUD__API_KEY": "sk-secret-of-the-test"}
-        said = netgpt("ask", "--model", "netgpt/cloud", "Write to ada@example.org", **env)
+        netgpt.env |= {"NETGPT_CLOUD__BASE_URL": cloud.base_url, "NETGPT_CLOUD__API_KEY": "sk-secret-of-the-test"}
+        said = netgpt("ask", "--model", "netgpt/cloud", "Write to ada@example.org")
         assert said.strip() == "Write to ada@example.org"
         assert b"ada@example.org" not in cloud.all_bytes()
     shown = netgpt("explain")

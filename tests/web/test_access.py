@@ -119,6 +119,19 @@ def test_beyond_loopback_needs_a_key(tmp_path: Path) -> None:
         box.__enter__()
 
 
+def test_a_box_beyond_loopback_closes_with_its_last_key(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with Served(home) as local:
+        made = json.loads(local.netgpt("keys", "create", "--json").stdout)
+    with Served(home, server__host="0.0.0.0") as box:
+        url = box.url.replace("0.0.0.0", "127.0.0.1")
+        bearer = {"authorization": f"Bearer {made['secret']}"}
+        assert httpx.get(f"{url}/v1/models", headers={**bearer, "host": "box.example"}).status_code == 200
+        box.netgpt("keys", "revoke", made["id"])
+        assert httpx.get(f"{url}/v1/models").status_code == 401
+        assert httpx.get(f"{url}/v1/models", headers=bearer).status_code == 401
+
+
 def test_feedback_is_taken_from_the_person_only(served: Served, keys: dict[str, str]) -> None:
     exchange = asks(served, keys["ada"], "rate this").json()["netgpt"]["exchange"]
     for name, status in (("bob", 404), ("ada", 200)):

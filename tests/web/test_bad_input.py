@@ -90,6 +90,8 @@ def test_a_foreign_host_or_origin_is_refused_on_loopback(served: Served) -> None
     for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
         answer = httpx.get(f"{served.url}/v1/models", headers=headers)
         error_of(answer, 403)
+    for host in ("localhost", "[::1]", "[::1]:8080", "127.0.0.1:1"):
+        assert httpx.get(f"{served.url}/v1/models", headers={"host": host}).status_code == 200
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -183,10 +183,9 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 def _lines(row: dict[str, Any]) -> list[tuple[str, str]]:
     added = (row["completed"] or "").removeprefix(row["asked"]).strip()
-    left = row["left"] or f"nothing: {row['kept_because']}"
     return [
         ("completed with", _short(added.partition("\n")[2]) if added else "nothing"),
-        ("what left", _short(left)),
+        ("what left", _short(row["left"] or "nothing")),
         ("answered by", f"{row['route']} in {row['ms']} ms: {row['reason']}"),
         ("answer", _short(row["answer"])),
     ]

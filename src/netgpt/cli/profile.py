@@ -22,7 +22,6 @@ __all__ = ["Complete", "app"]
 app = typer.Typer(help="What the box knows of people: add, list, export, forget.", no_args_is_help=True)
 
 
-
 def _named(user: str | None) -> str | None:
     if user is not None and not user.strip():
         raise typer.BadParameter("name the person, such as ada")

@@ -60,20 +60,13 @@ def _serve(settings: Settings) -> None:
     console.print(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
     if not has_keys:
         console.print("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")
-    _calm_collector()
+    gc.freeze()  # what start-up made lives as long as the process: never look at it again
     uvicorn.Server(config).run(sockets=[listener])
-
-
-def _calm_collector() -> None:
-    """Collect cyclic garbage less often, and never look at what start-up made (docs/log.md has the figures)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def _listen(settings: Settings, has_keys: bool) -> socket.socket:
     """Bind, or say what stands in the way. Beyond loopback only when keys exist."""
-    from netgpt.web.guard import is_loopback
+    from netgpt.web.auth import is_loopback
 
     host, port = settings.server.host, settings.server.port
     if not is_loopback(host) and not has_keys:

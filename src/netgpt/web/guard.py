@@ -1,31 +1,17 @@
-"""The first thing that a request meets: the host's name, the size of the body, the number of requests in work."""
+"""The first thing that a request meets: the size of the body, the number of requests in work."""
 
 from __future__ import annotations
 
-import ipaddress
-from functools import lru_cache
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from netgpt.errors import NetGPTError, PayloadTooLarge, PermissionDenied, RateLimited
+from netgpt.errors import NetGPTError, PayloadTooLarge, RateLimited
 from netgpt.metrics import Metrics
 from netgpt.settings import Server
 from netgpt.web.errors import error_response
 
-__all__ = ["Guard", "is_loopback"]
+__all__ = ["Guard"]
 
 ALWAYS_OPEN = ("/healthz", "/readyz", "/metrics")
-
-
-@lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    """Whether this address or name means this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:
@@ -53,12 +39,6 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
-        if is_loopback(self.server.host):
-            # A web page that resolves its own name to 127.0.0.1 must not reach a box that needs no key.
-            host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
-            origin = headers.get(b"origin", b"").decode("latin-1").partition("://")[2].rsplit(":", 1)[0]
-            if (host and not is_loopback(host)) or (origin and not is_loopback(origin)):
-                raise PermissionDenied("this box listens on loopback; ask it as localhost or 127.0.0.1")
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.server.max_body_bytes:
             raise self._too_large()

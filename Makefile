@@ -12,6 +12,7 @@ help:            ## list the commands
 setup: $(READY)  ## make .venv with the locked packages and netgpt in it
 
 $(READY): requirements-test.lock pyproject.toml
+	@echo "Installing the locked packages into $(VENV) (about a minute) ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -50,6 +50,18 @@ def test_an_unknown_setting_is_named_and_the_right_one_offered(tmp_path: Path) -
         load_settings(file, {})
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[cloud]\nbase_url = "cloud.example"\n', "netgpt.toml:2: cloud.base_url: must be an HTTP address"),
+        ("[site]\nlatitude = 52.2\n", "latitude and longitude go together"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_at_once(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        load_settings(written(tmp_path, text), {})
+
+
 def test_a_wrong_environment_variable_is_named_as_such() -> None:
     with pytest.raises(SettingsError, match="NETGPT_SERVER__PORT"):
         load_settings(environment={"NETGPT_SERVER__PORT": "many"})

@@ -14,7 +14,7 @@ from netgpt.completion.embed import StaticEmbedder
 from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
-from netgpt.errors import NetGPTError, SettingsError, StoreError
+from netgpt.errors import NetGPTError, StoreError
 from netgpt.metrics import Metrics
 from netgpt.models.answers import join_chunks
 from netgpt.models.base import ChatModel, Health, RemoteModel
@@ -61,7 +61,7 @@ def open_store(settings: Settings) -> Store:
 
 
 def open_box(settings: Settings) -> Box:
-    """A box with its real parts, not started yet. Raises SettingsError, StoreError or ModelUnavailable."""
+    """A box with its real parts, not started yet. Raises StoreError or ModelUnavailable."""
     metrics = Metrics()
     engine, edge = open_edge(settings, metrics.engine_event)
     return Box(settings, open_store(settings), edge, _cloud(settings), _detector(settings), engine, metrics)
@@ -103,8 +103,6 @@ def _cloud(settings: Settings) -> CloudModel | None:
     cloud = settings.cloud
     if cloud.base_url is None:
         return None
-    if not cloud.base_url.startswith(("http://", "https://")):
-        raise SettingsError('cloud.base_url: must begin with "https://" or "http://", such as "https://host/v1"')
     return CloudModel(
         cloud.model,
         Endpoint(cloud.base_url.rstrip("/"), cloud.api_key.get_secret_value() if cloud.api_key else None),
@@ -269,6 +267,7 @@ def _line(box: Box) -> list[Stage]:
             cloud_names=box.cloud_names,
             sensitive_kinds=frozenset(settings.privacy.sensitive_kinds),
             edge_context_tokens=settings.edge.context_tokens,
+            edge_reads_media=settings.edge.base_url is not None,
         ),
         "generate": lambda: Generate(
             box.edge, box.cloud, deadline_s=settings.server.deadline_s, observe=box.metrics.model_called

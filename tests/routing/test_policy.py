@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.errors import ModelUnavailable
+from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.routing.features import Features, features_of
 from netgpt.routing.policy import Situation, decide
 from netgpt.settings import Routing
@@ -77,6 +77,22 @@ def test_nothing_goes_to_the_cloud_unless_it_may_leave(
         assert edge_ok
     if sensitive and asked == "auto" and edge_ok:
         assert decision.route == "edge" and decision.fallback is None
+
+
+PICTURE = {
+    "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.example"}}]}]
+}
+
+
+def test_a_picture_goes_where_it_can_be_read_or_is_refused() -> None:
+    picture = features_of(PICTURE)
+    assert decide(situation(features=picture), RULES).route == "cloud"
+    assert decide(situation(features=picture), RULES).fallback is None
+    for changes in ({"may_leave": False, "kept_because": "images stay"}, {"asked": "edge"}, {"cloud_ok": False}):
+        with pytest.raises(RequestError, match=r"privacy\.media"):
+            decide(situation(features=picture, **changes), RULES)
+    sees = situation(features=picture, edge_reads_media=True, may_leave=False, kept_because="images stay")
+    assert decide(sees, RULES).route == "edge"
 
 
 def test_both_down_says_why_for_both() -> None:

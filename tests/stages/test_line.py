@@ -160,6 +160,27 @@ async def test_a_full_store_never_ends_as_a_clean_answer(tmp_path: Path) -> None
         assert finished == [] and error.value.status == 507 and "min_free_bytes" in error.value.message
 
 
+async def test_a_refused_connection_is_not_told_as_left(tmp_path: Path) -> None:
+    with FaultyCloud() as cloud:
+        async with box(tmp_path / "home", cloud) as here:
+            cloud.stop()
+            one = exchange("hello there", "netgpt/cloud", complete="off")
+            assert await answer(here, one) == "the edge says so"
+            row = await here.store.exchange(one.id)
+            assert row is not None and row.private is not None
+            assert row.private["outbound"] is None and "cannot be reached" in row.private["kept_because"]
+
+
+async def test_what_a_failing_cloud_got_is_told_as_left(tmp_path: Path) -> None:
+    with FaultyCloud() as cloud:
+        async with box(tmp_path / "home", cloud) as here:
+            cloud.schedule(Fault.SERVER_ERROR)
+            one = exchange("hello there", "netgpt/cloud", complete="off")
+            assert await answer(here, one) == "the edge says so"
+            row = await here.store.exchange(one.id)
+            assert row is not None and row.private is not None and row.private["outbound"] is not None
+
+
 async def test_the_deadline_holds(tmp_path: Path) -> None:
     slow = ScriptedModel("one two three", delay_s=0.3, chunk_size=1)
     async with box(tmp_path / "home", edge=slow, server={"deadline_s": 0.5}) as here:

@@ -47,7 +47,7 @@ class Question:
 
 QUESTIONS = (
     Question("ideas for dinner tonight"),
-    Question("What is the capital of France?"),
+    Question("How many days are in a week?"),
     Question("Write a short thank-you letter to Maria Keller, maria.keller@example.org, phone +44 20 7946 0958"),
     Question("My card 4111 1111 1111 1111 was charged twice. What should I do?"),
     Question("Explain step by step how to get from 12 Tannery Lane to the station", model="netgpt/cloud"),
@@ -160,23 +160,23 @@ def _text(answer: dict[str, Any]) -> str:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    """One block a question: it reads the same in 80 columns as in 200, where a table of texts would not."""
+    """One table, a section a question: it reads the same in 80 columns as in 200."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    out = Console()
-    out.print("NetGPT demo (the cloud is a stand-in: a second copy of the edge model)", style="bold")
-    for number, row in enumerate(rows, 1):
-        block = Table(box=None, show_header=False, padding=(0, 1))
-        block.add_column(style="dim", no_wrap=True)
-        block.add_column(overflow="fold")
+    title = "NetGPT demo (the cloud is a stand-in: a second copy of the edge model)"
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
         for name, cell in _lines(row):
-            block.add_row(name, Text(cell))
-        out.print(f"\n{number}. {row['asked']}", style="bold", markup=False, highlight=False)
-        out.print(block)
+            table.add_row(name, Text(cell, style="bold" if name == "asked" else ""))
+        table.add_section()
+    out = Console()
+    out.print(table)
     out.print(
-        "\nNext: `netgpt serve`, then point any OpenAI client at http://127.0.0.1:8080/v1. "
+        "Next: `netgpt serve`, then point any OpenAI client at http://127.0.0.1:8080/v1. "
         "`netgpt profile add` tells the box what it may know; `netgpt explain` shows any exchange in full."
     )
 
@@ -184,10 +184,12 @@ def _show(rows: list[dict[str, Any]]) -> None:
 def _lines(row: dict[str, Any]) -> list[tuple[str, str]]:
     added = (row["completed"] or "").removeprefix(row["asked"]).strip()
     return [
+        ("asked", row["asked"]),
         ("completed with", _short(added.partition("\n")[2]) if added else "nothing"),
         ("what left", _short(row["left"] or "nothing")),
-        ("answered by", f"{row['route']} in {row['ms']} ms: {row['reason']}"),
+        ("route, reason", f"{row['route']}: {row['reason']}"),
         ("answer", _short(row["answer"])),
+        ("milliseconds", str(row["ms"])),
     ]
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
@@ -70,6 +71,7 @@ async def _store(settings: Settings) -> Finding:
     store = open_store(settings)
     try:
         keys = await store.has_keys()
+        await store.delete_expired(datetime.now(UTC), 36_500, 36_500)  # a write: is the database free and writable?
     finally:
         await store.close()
     modes = [f"{p.name} {p.stat().st_mode & 0o777:o}" for p in (settings.database, settings.key_file)]

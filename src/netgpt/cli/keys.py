@@ -63,7 +63,7 @@ def revoke(id: str = typer.Argument(help="The id that `netgpt keys list` shows (
     """Take a key out of force at once."""
     if not with_store(lambda store: store.revoke_key(id)):
         raise NotFound(f"no key {id} in force: `netgpt keys list` shows them", param="id")
-    console.print(f"Key {id} is revoked.", markup=False, soft_wrap=True)
+    console.print(f"Key {id} is revoked. Every call still needs a key.", markup=False, soft_wrap=True)
 
 
 def _public(row: KeyRow) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def remove(name: str = typer.Argument()) -> None:
     """Forget weights; files that NetGPT fetched or copied are deleted, a file added in place stays."""
     entry = _catalog().remove(name)
     kept = f"; {entry.path} was left alone" if entry.origin == "added" else ""
-    console.print(f"removed {entry.name}{kept}", highlight=False)
+    console.print(f"removed {entry.name}{kept}", highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()

@@ -57,9 +57,13 @@ def _serve(settings: Settings) -> None:
         lifespan="on",
     )
     address = f"http://{settings.server.host}:{listener.getsockname()[1]}"
-    console.print(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
+    console.print(
+        f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})", soft_wrap=True
+    )
     if not has_keys:
-        console.print("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")
+        console.print(
+            "No key exists: programs on this machine need none. `netgpt keys create` makes the first.", soft_wrap=True
+        )
     gc.freeze()  # what start-up made lives as long as the process: never look at it again
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -27,7 +27,16 @@ from netgpt.errors import (
 )
 from netgpt.models.retry import RETRIED_STATUSES, read_retry_after
 
-__all__ = ["Failure", "Peer", "busy", "content_type", "error_in_answer", "failed_status", "failed_transport"]
+__all__ = [
+    "UNREACHABLE",
+    "Failure",
+    "Peer",
+    "busy",
+    "content_type",
+    "error_in_answer",
+    "failed_status",
+    "failed_transport",
+]
 
 _WORD = re.compile(r"[a-z][a-z_]{1,47}")
 _PARAM = re.compile(r"[a-z][a-z_]{0,31}(\[\d{1,4}\]|\.[a-z_]{1,31}){0,6}")
@@ -44,6 +53,11 @@ class Headed(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """Names in lower case, or in any."""
+
+
+UNREACHABLE = "unreachable"
+"""Code of the error when no connection was made at all: then not one byte of the request has left."""
+_FIELDS = " (n goes up to edge.slots; a schema in response_format must be valid; pictures need a model that sees)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +85,10 @@ def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, an
     """What a failing connection means. `answering`: the answer had begun, so nothing is tried again."""
     if isinstance(error, httpx.ConnectTimeout):
         text = f"{peer} did not accept a connection in time; check {peer.section}.base_url and the network"
-        return Failure(ModelUnavailable(text), True)
+        return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
     if isinstance(error, httpx.ConnectError):
-        return Failure(ModelUnavailable(f"{peer} cannot be reached: {_connect_cause(error, peer)}"), True)
+        text = f"{peer} cannot be reached: {_connect_cause(error, peer)}"
+        return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
     if isinstance(error, httpx.TimeoutException):
         text = f"{peer} was silent for {timeout_s:g} s; {peer.section}.timeout is the limit"
         return Failure(ModelTimeout(text), False)
@@ -161,7 +176,7 @@ def _named_error(peer: Peer, status: int, found: Any, retry_after: float | None)
 
 def _cure(peer: Peer, status: int) -> str:
     cures = {
-        400: "; the server does not accept this request",
+        400: f"; the server does not accept this request{_FIELDS if peer.section == 'edge' else ''}",
         401: f": the key was refused; check {peer.section}.api_key",
         403: f": the key was refused; check {peer.section}.api_key and what it may use",
         404: f": no such model or address; check {peer.section}.model and {peer.section}.base_url",

@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from netgpt.errors import BrokenStream, SettingsError
+from netgpt.errors import BrokenStream, ModelUnavailable, SettingsError
 from netgpt.models.connecting import Origin
 from netgpt.models.connections import Connections, NoneFree
 from netgpt.models.decoding import Decoder
 from netgpt.models.endpoint import Endpoint
-from netgpt.models.failures import Failure, Peer, busy, failed_status, failed_transport
+from netgpt.models.failures import UNREACHABLE, Failure, Peer, busy, failed_status, failed_transport
 from netgpt.models.http1 import Answer
 from netgpt.models.retry import RetryPolicy
 
@@ -115,10 +115,14 @@ class Transport:
             pool.leave()
 
     async def _answer(self, pool: Connections, target: Target, head: bytes, content: bytes) -> Answer:
+        reached = False
         for tried in itertools.count():
             result = await self._try(pool, target, head, content)
             if isinstance(result, Answer):
                 return result
+            reached = reached or result.error.code != UNREACHABLE
+            if reached and result.error.code == UNREACHABLE:
+                result.error.code = ModelUnavailable.code  # an earlier try did leave
             wait_s = self._retry.wait_s(tried, result.error.retry_after) if result.again else None
             if wait_s is None:
                 raise result.error

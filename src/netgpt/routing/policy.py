@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netgpt.errors import ModelUnavailable
+from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.routing.features import Features
 from netgpt.settings import Routing
 from netgpt.types import Decision
@@ -31,12 +31,16 @@ class Situation:
     """Kinds found that the owner calls sensitive."""
     personal_facts: bool = False
     """The request was completed with facts that may not leave."""
-    edge_context_tokens: int = 4096
+    edge_context_tokens: int = 2048
+    edge_reads_media: bool = False
+    """The built-in engine reads text only; another edge server may do more."""
 
 
 def decide(situation: Situation, rules: Routing) -> Decision:
     """Choose a route. Raises ModelUnavailable when neither side can answer; the message says why for both."""
     can_cloud = situation.cloud_ok and situation.may_leave
+    if situation.features.media and not situation.edge_reads_media:
+        return _media(situation, can_cloud)
     if situation.asked == "edge":
         if not situation.edge_ok:
             raise ModelUnavailable(
@@ -54,6 +58,19 @@ def decide(situation: Situation, rules: Routing) -> Decision:
     if not situation.edge_ok:
         return Decision("cloud", f"the edge model is not ready: {situation.edge_detail}", "edge-down")
     return _by_content(situation, rules)
+
+
+def _media(situation: Situation, can_cloud: bool) -> Decision:
+    """Pictures, audio and files, and a model on the box that reads text only. Raises RequestError when nobody can."""
+    if can_cloud and situation.asked != "edge":
+        return Decision("cloud", "it holds media, which the model on the box cannot read", "media")
+    why = "the caller asked for the edge" if situation.asked == "edge" else _why_no_cloud(situation)
+    raise RequestError(
+        f"the model on the box reads text only, and media may not leave: {why}. Send text, point [edge] at a model "
+        'that sees, or let media go to the cloud (privacy.media = "send").',
+        code="media_not_supported",
+        param="messages",
+    )
 
 
 def _by_content(situation: Situation, rules: Routing) -> Decision:

@@ -17,6 +17,9 @@ from netgpt.types import Chunk, Decision, Usage
 
 __all__ = ["Generate"]
 
+NOTHING_LEFT = frozenset({"unreachable", "breaker_open", "too_many_connections"})
+"""Codes of failures in which no connection was made, so that not one byte of the request has left."""
+
 Observe = Callable[[str, str], None]
 """Told (route, outcome) of every call to a model."""
 
@@ -40,6 +43,8 @@ class Generate:
             await self._open(exchange, decision)
         except (ModelError, ContextTooLong) as error:
             self.observe(decision.route, error.code)
+            if error.code in NOTHING_LEFT:
+                exchange.sent = None
             if decision.fallback is None:
                 raise
             second = replace(

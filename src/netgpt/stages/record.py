@@ -146,7 +146,7 @@ def _private(exchange: Exchange, answer: list[Chunk], decided: Decision | None) 
         "outbound": orjson.loads(sent.content) if sent else None,
         "outbound_sha256": hashlib.sha256(sent.content).hexdigest() if sent else None,
         "outbound_rule": sent.rule if sent else None,
-        "kept_because": None if sent else getattr_or_none(exchange, "kept_because"),
+        "kept_because": None if sent else _kept_because(exchange, decided),
         "hidden": [
             {"placeholder": h.placeholder, "kind": h.kind, "rule": h.rule, "count": h.count}
             for h in getattr_or_none(exchange, "hidden") or ()
@@ -156,6 +156,11 @@ def _private(exchange: Exchange, answer: list[Chunk], decided: Decision | None) 
         "answer": join_chunks(answer) if answer else None,
         "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,
     }
+
+
+def _kept_because(exchange: Exchange, decided: Decision | None) -> str | None:
+    """Why nothing left: it could not be made safe, or the decision kept it here."""
+    return getattr_or_none(exchange, "kept_because") or (decided.reason if decided else None)
 
 
 def _fact(fact: Fact) -> dict[str, str]:

@@ -38,11 +38,13 @@ class Route:
         cloud_names: frozenset[str],
         sensitive_kinds: frozenset[str],
         edge_context_tokens: int,
+        edge_reads_media: bool,
     ) -> None:
         self.edge, self.cloud, self.rules = edge, cloud, rules
         self.edge_names, self.cloud_names = edge_names, cloud_names
         self.sensitive_kinds = sensitive_kinds
         self.edge_context_tokens = edge_context_tokens
+        self.edge_reads_media = edge_reads_media
 
     async def __call__(self, exchange: Exchange) -> None:
         edge = self.edge.health()
@@ -62,6 +64,7 @@ class Route:
                 sensitive=tuple(sorted({h.kind for h in exchange.hidden} & self.sensitive_kinds)),
                 personal_facts=any(fact.label is not Label.PUBLIC for fact in exchange.chosen),
                 edge_context_tokens=self.edge_context_tokens,
+                edge_reads_media=self.edge_reads_media,
             ),
             self.rules,
         )

@@ -11,7 +11,7 @@ from netgpt.store.rows import KeyRow, values_of
 from netgpt.store.schema import keys
 from netgpt.types import Role
 
-__all__ = ["add", "all_keys", "any_in_force", "by_hash", "revoke"]
+__all__ = ["add", "all_keys", "any_made", "by_hash", "revoke"]
 
 
 def add(connection: Connection, row: KeyRow) -> None:
@@ -37,9 +37,9 @@ def revoke(connection: Connection, id: str, now: datetime) -> bool:
     return connection.execute(valid.values(revoked=now)).rowcount > 0
 
 
-def any_in_force(connection: Connection) -> bool:
-    """Whether a key exists that was not revoked. Expired ones count: a box with keys stays a box with keys."""
-    return connection.execute(select(keys.c.id).where(keys.c.revoked.is_(None)).limit(1)).first() is not None
+def any_made(connection: Connection) -> bool:
+    """Whether a key was ever made. Revoked and expired ones count: a box with keys stays a box with keys."""
+    return connection.execute(select(keys.c.id).limit(1)).first() is not None
 
 
 def _read(row: Row[tuple[object, ...]]) -> KeyRow:

@@ -129,8 +129,8 @@ class Store:
         return await self._change(partial(keyring.revoke, id=id, now=datetime.now(UTC)), needs_room=False)
 
     async def has_keys(self) -> bool:
-        """Whether an unrevoked key exists."""
-        return await self._remembered("has keys", keyring.any_in_force)
+        """Whether a key was ever made: from then on every call needs one, also when all were revoked."""
+        return await self._remembered("has keys", keyring.any_made)
 
     # profiles
 

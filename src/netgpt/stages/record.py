@@ -69,8 +69,10 @@ class Record:
             raise
         except BaseException:
             # The caller hung up: nobody waits for the row any more, so it is written behind the scenes.
-            exchange.status = "cancelled"
-            self._save_late(exchange, answer)
+            # One that left during the commit of a whole answer changes nothing: that row is on its way.
+            if exchange.status != "complete":
+                exchange.status = "cancelled"
+                self._save_late(exchange, answer)
             raise
         for chunk in held:
             yield chunk

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from starlette.types import Message
 
-from netgpt.web.stream import CallerGone, until_hangup
+from netgpt.web.stream import CallerGone, EventStream, until_hangup
 
 
 class Wire:
@@ -71,3 +73,19 @@ async def test_an_error_of_the_work_comes_through() -> None:
 
     with pytest.raises(ValueError, match="mine"):
         await until_hangup(Wire(60).receive, fails())
+
+
+async def test_a_stream_that_breaks_in_an_unforeseen_way_says_so_in_band() -> None:
+    async def chunks() -> AsyncIterator[dict[str, Any]]:
+        yield {"choices": [{"index": 0, "delta": {"content": "half"}}]}
+        raise KeyError("my private words")
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(dict(message))
+
+    await EventStream(chunks(), {})({"type": "http"}, Wire(60).receive, send)
+    body = b"".join(message.get("body", b"") for message in sent)
+    assert b'"internal_error"' in body and b"[DONE]" not in body and b"private" not in body
+    assert sent[-1]["more_body"] is False

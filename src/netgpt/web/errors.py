@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from netgpt.errors import NetGPTError, NotFound, RequestError
 
-__all__ = ["error_response", "install", "unforeseen_response"]
+__all__ = ["error_response", "install", "unforeseen", "unforeseen_response"]
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,16 @@ def error_response(error: NetGPTError, exchange_id: str | None = None) -> JSONRe
     return JSONResponse(error.as_openai(), status_code=error.status, headers=headers)
 
 
-def unforeseen_response(error: Exception, place: str) -> JSONResponse:
-    """The answer for what nobody foresaw at `place` (method and path); the log gets the error's type."""
+def unforeseen(error: Exception, place: str) -> NetGPTError:
+    """What nobody foresaw at `place` (method and path), as an error of ours; the log gets its type."""
     # The type and place help the owner; the text could hold what a person wrote, so it is not logged.
     log.error("unforeseen %s at %s", type(error).__name__, place)
-    return error_response(NetGPTError("an internal error; the log of the box tells its type"))
+    return NetGPTError("an internal error; the log of the box tells its type")
+
+
+def unforeseen_response(error: Exception, place: str) -> JSONResponse:
+    """The answer for what nobody foresaw."""
+    return error_response(unforeseen(error, place))
 
 
 def install(app: FastAPI) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from netgpt.errors import NetGPTError
+from netgpt.web.errors import unforeseen
 
 __all__ = ["CallerGone", "EventStream", "until_hangup"]
 
@@ -95,6 +96,10 @@ class EventStream(Response):
                 last = _event(b"[DONE]")
             except NetGPTError as error:
                 last = _event(orjson.dumps(error.as_openai()))
+            except OSError:
+                raise  # the caller's socket
+            except Exception as error:  # noqa: BLE001 - a stream that breaks says so in-band, whatever broke it
+                last = _event(orjson.dumps(unforeseen(error, "a stream").as_openai()))
         await send({**last, "more_body": False})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 __all__ = [
     "Caller",
@@ -158,7 +158,7 @@ class Usage:
         if not isinstance(usage, Mapping):
             return None
         prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-        if not isinstance(prompt, int) or not isinstance(completion, int):
+        if not _is_count(prompt) or not _is_count(completion):
             return None
         return cls(prompt, completion)
 
@@ -168,3 +168,8 @@ class Usage:
             "completion_tokens": self.completion_tokens,
             "total_tokens": self.total_tokens,
         }
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    """A plausible number of tokens: a server may say anything, and what it says is stored and billed."""
+    return type(value) is int and 0 <= value < 2**31

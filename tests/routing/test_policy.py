@@ -75,7 +75,7 @@ def test_nothing_goes_to_the_cloud_unless_it_may_leave(
         assert may_leave and cloud_ok and asked != "edge"
     if decision.route == "edge":
         assert edge_ok
-    if sensitive and asked == "auto" and edge_ok:
+    if sensitive and asked == "auto":
         assert decision.route == "edge" and decision.fallback is None
 
 
@@ -93,6 +93,11 @@ def test_a_picture_goes_where_it_can_be_read_or_is_refused() -> None:
             decide(situation(features=picture, **changes), RULES)
     sees = situation(features=picture, edge_reads_media=True, may_leave=False, kept_because="images stay")
     assert decide(sees, RULES).route == "edge"
+
+
+def test_sensitive_content_waits_for_the_edge() -> None:
+    with pytest.raises(ModelUnavailable, match="stays on the box"):
+        decide(situation("my card", sensitive=("CARD",), edge_ok=False), RULES)
 
 
 def test_both_down_says_why_for_both() -> None:

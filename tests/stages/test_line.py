@@ -18,7 +18,7 @@ from netgpt.models.fake import ScriptedModel
 from netgpt.models.fake_cloud import FaultyCloud
 from netgpt.models.faults import Fault
 from netgpt.privacy.detect import LocalDetector
-from netgpt.types import Caller, Label, Person, Role, Span
+from netgpt.types import Caller, Label, Person, Role, Span, Usage
 
 SITE = {"name": "the Harbour Street library", "city": "Portwick", "country": "United Kingdom"}
 ADA = Person("local", "ada")
@@ -215,6 +215,21 @@ async def test_personal_values_are_hidden_in_the_persons_own_words(tmp_path: Pat
             other = exchange("Is my Fiat Panda worth repairing?", "netgpt/cloud", user="bob", complete="off")
             await answer(here, other)
             assert "Fiat Panda" in await left(other)
+
+
+async def test_a_sensitive_fact_keeps_the_request_on_the_box(tmp_path: Path) -> None:
+    with FaultyCloud() as cloud:
+        async with box(tmp_path / "home", cloud) as here:
+            await here.store.add_fact(ADA, profile_fact("has diabetes", "health", Label.SENSITIVE))
+            one = exchange("explain why diabetes makes me tired", complete="off")
+            assert await answer(here, one) == "the edge says so"
+            assert one.answered_by.rule == "sensitive"
+        assert cloud.received == []
+
+
+@pytest.mark.parametrize("silly", [-5, 2**63, True, "7", None])
+async def test_a_silly_count_of_tokens_is_estimated_instead(silly: Any) -> None:
+    assert Usage.from_openai({"prompt_tokens": silly, "completion_tokens": 1}) is None
 
 
 async def test_completion_can_be_off_by_profile_and_by_request(tmp_path: Path) -> None:

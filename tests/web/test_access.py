@@ -78,6 +78,10 @@ def test_one_person_never_sees_anothers_exchange(served: Served, keys: dict[str,
     assert figures.status_code == 200 and "my own words" not in figures.text
 
 
+def test_an_operator_does_not_speak_for_people(served: Served, keys: dict[str, str]) -> None:
+    assert asks(served, keys["operator"], "what does ada like", user="ada").status_code == 403
+
+
 def test_a_bound_key_speaks_for_nobody_else(served: Served, keys: dict[str, str]) -> None:
     assert asks(served, keys["ada"], "hello", user="bob").status_code == 403
     assert asks(served, keys["ada"], "hello", user="ada").status_code == 200

@@ -14,7 +14,7 @@ from typing import Any
 
 from netgpt.completion.judge import Ask, answer_text
 from netgpt.completion.words import content_words, is_given, numbers_in, tokens
-from netgpt.errors import ModelError
+from netgpt.errors import ContextTooLong, ModelError
 from netgpt.types import Fact
 
 __all__ = ["Rewritten", "check", "invented", "rewrite", "rewriting"]
@@ -53,7 +53,7 @@ async def rewrite(ask: Ask, request: str, facts: Sequence[Fact]) -> Rewritten:
         return Rewritten(None, "no facts to write in")
     try:
         text = " ".join(answer_text(await ask(rewriting(request, facts))).split())
-    except ModelError as error:
+    except (ModelError, ContextTooLong) as error:
         return Rewritten(None, f"the edge model failed ({error.code})")
     fault = check(text, request, facts)
     return Rewritten(None, fault) if fault else Rewritten(text, "every word was given")

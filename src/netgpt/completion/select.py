@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from netgpt.completion.judge import Ask, judge
 from netgpt.completion.kinds import Embed
 from netgpt.completion.shortlist import Shortlist
-from netgpt.errors import ModelError
+from netgpt.errors import ContextTooLong, ModelError
 from netgpt.types import Fact
 
 __all__ = ["Ask", "Selection", "Selector"]
@@ -60,7 +60,7 @@ class Selector:
                 opinion = await judge(self._ask, request)
         except TimeoutError:
             return self._chosen(scores, "by embeddings: the edge model took too long")
-        except ModelError as error:
+        except (ModelError, ContextTooLong) as error:
             return self._chosen(scores, f"by embeddings: the edge model failed ({error.code})")
         if opinion.confidence >= BELIEVED:
             for index in doubtful:

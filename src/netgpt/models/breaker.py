@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from netgpt.errors import ModelError, ModelRejected, ModelUnavailable
+from netgpt.errors import ContextTooLong, ModelError, ModelRejected, ModelUnavailable
 
 __all__ = ["Breaker", "is_servers_fault"]
 
@@ -64,7 +64,7 @@ class Breaker:
         except BaseException as error:
             if is_servers_fault(error):
                 self._failed(trying)
-            elif isinstance(error, Exception):
+            elif isinstance(error, ModelRejected | ContextTooLong):  # it answered; our own full pool tells nothing
                 self._succeeded()
             raise
         else:

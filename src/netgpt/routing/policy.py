@@ -39,6 +39,8 @@ class Situation:
 def decide(situation: Situation, rules: Routing) -> Decision:
     """Choose a route. Raises ModelUnavailable when neither side can answer; the message says why for both."""
     can_cloud = situation.cloud_ok and situation.may_leave
+    if situation.sensitive and situation.asked == "auto":
+        return _sensitive(situation)
     if situation.features.media and not situation.edge_reads_media:
         return _media(situation, can_cloud)
     if situation.asked == "edge":
@@ -73,12 +75,21 @@ def _media(situation: Situation, can_cloud: bool) -> Decision:
     )
 
 
+def _sensitive(situation: Situation) -> Decision:
+    """Stays on the box whatever becomes of the edge. Raises ModelUnavailable when the edge cannot answer now."""
+    kinds = ", ".join(sorted(situation.sensitive))
+    if not situation.edge_ok:
+        raise ModelUnavailable(
+            f"it holds sensitive content ({kinds}), which stays on the box, and the edge model is not ready: "
+            f"{situation.edge_detail}",
+            retry_after=2,
+        )
+    return Decision("edge", f"it holds sensitive content ({kinds}), which stays on the box", "sensitive")
+
+
 def _by_content(situation: Situation, rules: Routing) -> Decision:
-    """Both sides can answer: label of the content first, then what the small model cannot do, then length."""
+    """Both sides can answer: what is personal first, then what the small model cannot do, then length."""
     features = situation.features
-    if situation.sensitive:
-        kinds = ", ".join(sorted(situation.sensitive))
-        return Decision("edge", f"it holds sensitive content ({kinds}), which stays on the box", "sensitive")
     if situation.personal_facts and rules.edge_when_personal and not features.tools:
         return Decision("edge", "it was completed with personal facts, which stay on the box", "personal", "cloud")
     # Four characters a token is the usual rule of thumb; a quarter of the context is left for the answer.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netgpt.completion.compose import compose
-from netgpt.errors import NotDisclosable, PayloadTooLarge, PrivacyError
+from netgpt.errors import PayloadTooLarge, PrivacyError
 from netgpt.exchange import Exchange
 from netgpt.outbound import Outbound
 from netgpt.privacy.detect import Detector
@@ -49,7 +49,15 @@ class Desensitize:
             exchange.kept_because = "the caller asked for the edge"
             return
         try:
-            await self._seal(exchange)
+            # The wait for another request of the same conversation counts too.
+            async with asyncio.timeout(self.privacy.timeout_s + 1):
+                await self._seal(exchange)
+        except TimeoutError:
+            exchange.kept_because = (
+                f"hiding took longer than {self.privacy.timeout_s:g} s, so nothing leaves "
+                "(raise privacy.timeout_s or shorten the request)"
+            )
+            exchange.label = Label.SENSITIVE
         except (PrivacyError, PayloadTooLarge) as error:
             exchange.kept_because = error.message
             exchange.label = Label.SENSITIVE
@@ -72,21 +80,14 @@ class Desensitize:
             exchange.label = Label.SENSITIVE
 
     async def _made_safe(self, vault: Vault, body: Mapping[str, Any], exchange: Exchange) -> Outbound:
-        try:
-            async with asyncio.timeout(self.privacy.timeout_s + 1):
-                return await vault.seal(
-                    body,
-                    self.detector,
-                    values=exchange.private_values,
-                    media=self.privacy.media,
-                    max_chars=self.privacy.max_chars,
-                    public=[fact.text for fact in exchange.facts if fact.label is Label.PUBLIC],
-                )
-        except TimeoutError:
-            raise NotDisclosable(
-                f"hiding took longer than {self.privacy.timeout_s:g} s, so nothing leaves "
-                "(raise privacy.timeout_s or shorten the request)"
-            ) from None
+        return await vault.seal(
+            body,
+            self.detector,
+            values=exchange.private_values,
+            media=self.privacy.media,
+            max_chars=self.privacy.max_chars,
+            public=[fact.text for fact in exchange.facts if fact.label is Label.PUBLIC],
+        )
 
     def _lock(self, person: Person, conversation: str) -> asyncio.Lock:
         """One lock a conversation: two requests at once must not give one placeholder to two values."""

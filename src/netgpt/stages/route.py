@@ -25,7 +25,7 @@ class Route:
     """Collects the situation and lets the rules decide."""
 
     name = "route"
-    reads = frozenset({"chosen", "outbound", "kept_because", "hidden"})
+    reads = frozenset({"facts", "chosen", "outbound", "kept_because", "hidden"})
     writes = frozenset({"decision"})
 
     def __init__(
@@ -61,10 +61,17 @@ class Route:
                 cloud_detail=cloud.detail,
                 may_leave=exchange.outbound is not None,
                 kept_because=exchange.kept_because,
-                sensitive=tuple(sorted({h.kind for h in exchange.hidden} & self.sensitive_kinds)),
+                sensitive=self._sensitive(exchange),
                 personal_facts=any(fact.label is not Label.PUBLIC for fact in exchange.chosen),
                 edge_context_tokens=self.edge_context_tokens,
                 edge_reads_media=self.edge_reads_media,
             ),
             self.rules,
         )
+
+    def _sensitive(self, exchange: Exchange) -> tuple[str, ...]:
+        """What keeps the request here: kinds that the owner calls sensitive, and sensitive facts of the person."""
+        facts = {fact.kind.upper() for fact in exchange.facts if fact.label is Label.SENSITIVE}
+        used = {fact.kind.upper() for fact in exchange.chosen if fact.label is Label.SENSITIVE}
+        hidden = {hidden.kind for hidden in exchange.hidden}
+        return tuple(sorted((hidden & (self.sensitive_kinds | facts)) | used))

@@ -206,11 +206,11 @@ class Store:
 
     async def save_map(self, person: Person, conversation: str, data: bytes) -> None:
         """Keep `data` in the place of what was there."""
-        now = datetime.now(UTC)
+        seen, now = self._memory.seen, datetime.now(UTC)  # a `forget` meanwhile wins
         await self._writer.submit(
             partial(maps.save, sealer=self._sealer, person=person, conversation=conversation, data=data, now=now)
         )
-        self._memory.put(("map", person, conversation), data, self._memory.seen)
+        self._memory.put(("map", person, conversation), data, seen)
 
     async def _change(self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True) -> T:
         """A write after which nobody, in this process or another, may use what he remembers."""

@@ -15,8 +15,8 @@ from netgpt.build import Box
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
 from netgpt.models.answers import join_chunks
-from netgpt.types import Chunk
-from netgpt.web.auth import caller_of
+from netgpt.types import Chunk, Role
+from netgpt.web.auth import caller_of, require
 from netgpt.web.errors import error_response, unforeseen_response
 from netgpt.web.requests import parse_chat
 from netgpt.web.stream import CallerGone, EventStream, until_hangup
@@ -66,6 +66,7 @@ async def chat_completions(request: Request) -> Response:
     """OpenAI's chat completions, streamed or whole, with the extra field `netgpt`."""
     box: Box = request.app.state.box
     caller = await caller_of(request)
+    require(caller, Role.USER, Role.ADMIN)
     exchange = Exchange(parse_chat(await request.body(), box.model_names), caller)
     try:
         if exchange.request.stream:

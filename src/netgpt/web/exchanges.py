@@ -11,7 +11,7 @@ from netgpt.build import Box
 from netgpt.errors import NotFound
 from netgpt.store.rows import ExchangeRow
 from netgpt.types import Caller, Person, Role
-from netgpt.web.auth import caller_of, person_for
+from netgpt.web.auth import caller_of, person_for, require
 
 __all__ = ["router"]
 
@@ -80,6 +80,7 @@ async def give_feedback(request: Request, feedback: Feedback) -> dict[str, Any]:
     """Rate an answer: what the box learns from."""
     box: Box = request.app.state.box
     caller = await caller_of(request)
+    require(caller, Role.USER, Role.ADMIN)
     row = await box.store.exchange(feedback.exchange)
     if row is None or not _may_see(caller, row, feedback.user):
         raise NotFound("no such exchange of this person", param="exchange")

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+TRAIN  := $(VENV)/.train
+TORCH  := torch==2.13.0
 
 .PHONY: help setup demo test fast check bench docs lock clean
 
@@ -18,21 +20,27 @@ $(READY): requirements-test.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(TRAIN): requirements-train.lock $(READY)
+	@echo "Installing the extra for training (about two minutes) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-train.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@touch $@
+
 demo: setup      ## set up, fetch the edge model once, ask seven questions, show what became of each
 	$(BIN)/netgpt demo
 
-test: setup      ## every test, as CI runs them (the edge model is fetched once)
+test: $(TRAIN)   ## every test, as CI runs them (the edge model is fetched once)
 	$(BIN)/python -m pytest
 
-fast: setup      ## the tests that need no engine and no patience
+fast: $(TRAIN)   ## the tests that need no engine and no patience
 	$(BIN)/python -m pytest -m "not slow"
 
-check: setup     ## lint, format, types
+check: $(TRAIN)  ## lint, format, types
 	$(BIN)/ruff check src tests docs
 	$(BIN)/ruff format --check src tests docs
 	$(BIN)/mypy
 
-bench: setup     ## the published figures (development data by path; see docs/benchmarks.md)
+bench: $(TRAIN)  ## the published figures (development data by path; see docs/benchmarks.md)
 	$(BIN)/netgpt bench overhead
 	$(BIN)/netgpt bench stream
 	$(BIN)/netgpt bench completion
@@ -43,6 +51,7 @@ docs: setup      ## write the generated parts of the docs
 lock: setup      ## resolve the dependencies anew and pin them with hashes (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header -o requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra test -o requirements-test.lock pyproject.toml requirements-build.in
+	uv pip compile --quiet --universal --generate-hashes --no-header --extra test --extra train --override requirements-torch.override -o requirements-train.lock pyproject.toml requirements-build.in requirements-torch.in
 
 clean:           ## remove what was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -27,8 +27,11 @@ def test_the_base_install_is_light_and_locked() -> None:
 
 
 def test_every_locked_package_has_hashes() -> None:
-    for name in ("requirements.lock", "requirements-test.lock"):
+    for name in ("requirements.lock", "requirements-test.lock", "requirements-train.lock"):
         text = (ROOT / name).read_text(encoding="utf-8")
+        # torch stands there with a marker that never holds: its builds share a version, not a hash (Makefile pins it).
+        text = re.sub(r"^torch==.*'never'.*(?:\n +.*)+", "", text, flags=re.M)
+        assert "\ntorch==" not in text
         entries = re.findall(r"^[A-Za-z0-9_.-]+==.*(?:\n +.*)+", text, re.M)
         assert len(entries) >= 60
         assert all("--hash=sha256:" in entry for entry in entries)

@@ -15,7 +15,7 @@
     ├── ModelError                  502   a model, on the box or not, did not do its work
     │   ├── ModelUnavailable        503   not reachable, not configured, breaker open, still starting
     │   ├── ModelTimeout            504   silent for too long
-    │   ├── ModelRejected           (its own status)  the model refused the request itself
+    │   ├── ModelRejected           (its own status)  the model refused the request itself; a refused key of ours: 502
     │   └── BrokenStream            502   cut, stalled or malformed answer
     ├── StoreError                  507   the database is full, locked or damaged
     └── WorkflowError               500   the line was put together wrongly

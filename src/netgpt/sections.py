@@ -95,7 +95,6 @@ class Cloud(Section):
     trusted: bool = Field(
         False, description="The owner runs this server: texts go there unmasked. Off unless you are sure."
     )
-    stand_in: bool = Field(False, description="Label the answers as those of a stand-in (the demo sets this).")
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

@@ -72,7 +72,8 @@ def status(code: int, error: Any = None, **headers: str) -> tuple[NetGPTError, b
     [
         (302, ModelError, 502, False),
         (400, ModelRejected, 400, False),
-        (401, ModelRejected, 401, False),
+        (401, ModelRejected, 502, False),
+        (403, ModelRejected, 502, False),
         (408, ModelTimeout, 504, True),
         (409, ModelRejected, 409, False),
         (413, ContextTooLong, 400, False),

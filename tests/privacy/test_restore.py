@@ -120,6 +120,17 @@ def joined(chunks: list[dict[str, Any]], index: int, field: str) -> str:
     )
 
 
+async def test_what_goes_back_into_a_json_answer_is_escaped() -> None:
+    class Quoted:
+        def restorer(self) -> Restorer:
+            return Restorer({"PERSON_1": 'Ada "Ace" \\ Lee'})
+
+    pieces = ['{"name": "[PER', 'SON_1]"}']
+    sent = given_chunks([chunk(0, content=piece) for piece in pieces])
+    answer = joined([each async for each in restore_chunks(Quoted(), sent, json_content=True)], 0, "content")
+    assert json.loads(answer) == {"name": 'Ada "Ace" \\ Lee'}
+
+
 async def test_choices_and_fields_are_restored_each_for_itself() -> None:
     sent = [
         chunk(0, content="[PER"),

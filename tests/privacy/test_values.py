@@ -55,6 +55,15 @@ def test_an_exact_value_between_spaces_is_always_found(value: str, before: str, 
 
 def test_kinds_are_made_fit_for_placeholders() -> None:
     assert clean_kind("diet") == "DIET"
-    assert clean_kind("car model 2") == "CAR_MODEL"
-    assert clean_kind("ada@mill.org") == "ADA_MILL_ORG"
+    assert clean_kind("car model 2") == "CAR"
+    assert clean_kind("e-mail") == "PRIVATE"
+    assert clean_kind("national id") == "NATIONAL_ID"
+
+
+@pytest.mark.parametrize("kind", ["addiction", "ada@mill.org", "HIV status", "ex husband Tom", ""])
+def test_a_kind_of_the_persons_own_words_names_nothing(kind: str) -> None:
+    assert clean_kind(kind) == "PRIVATE"
+
+
+def test_kinds_without_letters() -> None:
     assert clean_kind("42") == "PRIVATE"

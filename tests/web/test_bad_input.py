@@ -15,6 +15,7 @@ from serving import Served
 from netgpt.models.fake_cloud import FaultyCloud
 
 HELLO = [{"role": "user", "content": "hello"}]
+DEEP = b'{"messages": [{"role": "user", "content": "x"}], "metadata": ' + b'{"a":' * 500 + b"1" + b"}" * 501
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_wrong_fields_are_named(served: Served, body: dict[str, Any], status: in
         assert error["param"] == param
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b'"x"', b'{"messages": [}', b"\xff\xfe", b"{" * 10_000])
+@pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b'"x"', b'{"messages": [}', b"\xff\xfe", b"{" * 10_000, DEEP])
 def test_malformed_json(served: Served, raw: bytes) -> None:
     answer = httpx.post(f"{served.url}/v1/chat/completions", content=raw, timeout=30)
     assert error_of(answer, 400)["code"] == "invalid_json"

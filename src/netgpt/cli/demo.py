@@ -117,7 +117,6 @@ async def _demo_box(weights: Path, folder: Path) -> AsyncIterator[tuple[Box, Eng
             "base_url": endpoint.base_url,
             "api_key": endpoint.api_key,
             "model": "stand-in-cloud",
-            "stand_in": True,
             "retries": 0,
         },
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import json_option, print_json, print_table, run
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, run
 from netgpt.errors import NetGPTError
 from netgpt.settings import Settings, load_settings
 
@@ -32,6 +32,7 @@ class Finding:
 Check = Callable[[Settings], Coroutine[Any, Any, Finding]]
 
 
+@errors_told
 def doctor(as_json: bool = json_option) -> None:
     """Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."""
     findings = run(_examine())

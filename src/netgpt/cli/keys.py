@@ -10,7 +10,7 @@ import typer
 
 from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
 from netgpt.cli.storing import with_store
-from netgpt.errors import NotFound
+from netgpt.errors import NotFound, RequestError
 from netgpt.store.keys import new_key
 from netgpt.store.rows import KeyRow
 from netgpt.types import Role
@@ -34,6 +34,8 @@ def create(
     now = datetime.now(UTC)
     expires = now + timedelta(days=expires_days) if expires_days is not None else None
     id, secret, hash = new_key()
+    if user is not None and not user.strip():
+        raise RequestError("--user is empty: name the person, or leave the option out for any person.", param="user")
     row = KeyRow(id, hash, tenant, role, user, name, now, expires)
     with_store(lambda store: store.add_key(row))
     if as_json:

@@ -56,7 +56,8 @@ def _serve(settings: Settings) -> None:
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",
     )
-    address = f"http://{settings.server.host}:{listener.getsockname()[1]}"
+    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    address = f"http://{host}:{listener.getsockname()[1]}"
     console.print(
         f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})", soft_wrap=True
     )

@@ -45,6 +45,10 @@ _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "
 """What OpenAI and llama.cpp call a prompt that does not fit."""
 
 
+_OWNERS_FAULT = frozenset({401, 402, 403, 407})
+"""The key or the account that the owner configured: nothing that a caller with its own key here can mend."""
+
+
 class Headed(Protocol):
     """What is read of an answer here."""
 
@@ -168,7 +172,8 @@ def _named_error(peer: Peer, status: int, found: Any, retry_after: float | None)
     if status in {408, 504}:
         kind = ModelTimeout
     elif 400 <= status < 500:
-        return ModelRejected(text, status=status, code=code, param=param, retry_after=retry_after)
+        told = 502 if status in _OWNERS_FAULT else status
+        return ModelRejected(text, status=told, code=code, param=param, retry_after=retry_after)
     elif status == 503:
         kind = ModelUnavailable
     return kind(text, code=code, param=param, retry_after=retry_after)

@@ -100,12 +100,15 @@ Key = tuple[int, str, int]
 """Choice index, field, tool-call index (-1 where there is none)."""
 
 
-async def restore_chunks(vault: _HasRestorer, chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+async def restore_chunks(
+    vault: _HasRestorer, chunks: AsyncIterator[Chunk], *, json_content: bool = False
+) -> AsyncIterator[Chunk]:
     """The chunks with the originals of `vault` put back; the given chunks are not changed.
 
+    `json_content`: the answer's text is JSON itself (`response_format`), so what is put back is escaped for it.
     An error of `chunks` is raised on, after the held tails were given out.
     """
-    answer = _Answer(vault.restorer())
+    answer = _Answer(vault.restorer(), json_content)
     try:
         try:
             async for chunk in chunks:
@@ -125,8 +128,9 @@ async def restore_chunks(vault: _HasRestorer, chunks: AsyncIterator[Chunk]) -> A
 class _Answer:
     """The running restorers of one answer: one for each choice, field and tool call."""
 
-    def __init__(self, restorer: Restorer) -> None:
+    def __init__(self, restorer: Restorer, json_content: bool) -> None:
         self._restorer = restorer
+        self._json = {"arguments", "content"} if json_content else {"arguments"}
         self._streams: dict[Key, StreamRestorer] = {}
         self._last: Chunk = {}
 
@@ -194,7 +198,7 @@ class _Answer:
 
     def _feed(self, key: Key, piece: str) -> str:
         if key not in self._streams:
-            self._streams[key] = self._restorer.stream(as_json=key[1] == "arguments")
+            self._streams[key] = self._restorer.stream(as_json=key[1] in self._json)
         return self._streams[key].feed(piece)
 
     def _flushed(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from netgpt.privacy.forms import forms_of
 from netgpt.privacy.normal import View, plain, views
+from netgpt.privacy.placeholders import FIXED_KINDS
 from netgpt.types import Span
 
 __all__ = ["clean_kind", "find_values"]
@@ -23,6 +24,13 @@ _ASCII_GAP = re.compile(r"[^a-z0-9]+")
 _EDGES = " \t\r\n.,;:!?\"'`"
 _FOLDED = {"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th", "ð": "d"}
 _PLURAL = re.compile(r"(?:'s|es|s)(?![^\W_])", re.IGNORECASE)
+_PLAIN_KINDS = {
+    "BIRTHDAY": "DATE", "CAR": "CAR", "CITY": "PLACE", "DATE": "DATE", "DIET": "DIET", "EMPLOYER": "WORK",
+    "FAMILY": "FAMILY", "HOBBY": "HOBBY", "HOME": "HOME", "JOB": "WORK", "LANGUAGE": "LANGUAGE", "LOCATION": "PLACE",
+    "MUSIC": "MUSIC", "NAME": "PERSON", "NICKNAME": "PERSON", "PET": "PET", "SCHOOL": "SCHOOL", "TIME": "DATE",
+    "TOWN": "PLACE", "VEHICLE": "CAR", "WORK": "WORK",
+}  # fmt: skip
+"""First words of kinds that tell nothing private themselves, and the placeholders they give."""
 _FIRST_UNSPACED = "\u0590"
 """From here on (Hebrew, Arabic, Thai, CJK) words are written together or take prefixes."""
 
@@ -46,9 +54,12 @@ def find_values(text: str, values: Sequence[tuple[str, str]], *, whole_words: bo
 
 
 def clean_kind(kind: str) -> str:
-    """A kind that can name a placeholder: upper-case letters and single underscores; PRIVATE when nothing is left."""
-    letters = re.sub(r"[^A-Z]+", "_", kind.upper()).strip("_")[:24].strip("_")
-    return letters or "PRIVATE"
+    """The name that a fact's kind gives to its placeholder, from a short fixed list; PRIVATE for anything else.
+
+    A kind is the person's own word ("addiction", "ada@mill.org") and may tell as much as the value.
+    """
+    kept = re.sub(r"[^A-Z]+", "_", kind.upper()).strip("_")
+    return kept if kept in FIXED_KINDS else _PLAIN_KINDS.get(kept.partition("_")[0], "PRIVATE")
 
 
 @lru_cache(maxsize=256)

@@ -19,6 +19,8 @@ class Restore:
     async def __call__(self, exchange: Exchange) -> None:
         vault = exchange.vault
         if exchange.answered_by.route == "cloud" and isinstance(vault, Vault):
-            exchange.restored = restore_chunks(vault, exchange.stream)
+            form = exchange.request.body.get("response_format")
+            json_content = isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
+            exchange.restored = restore_chunks(vault, exchange.stream, json_content=json_content)
         else:
             exchange.restored = exchange.stream

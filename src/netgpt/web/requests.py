@@ -14,6 +14,8 @@ from netgpt.exchange import Request
 __all__ = ["parse_chat", "read_json"]
 
 MAX_MESSAGES = 2_000
+MAX_DEPTH = 64
+"""Levels of lists and objects within a body; what walks a body later may then trust the stack."""
 
 Name = Annotated[StrictStr, Field(max_length=256)]
 Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
@@ -74,7 +76,24 @@ def read_json(raw: bytes) -> dict[str, Any]:
         ) from None
     if not isinstance(body, dict):
         raise RequestError("the body must be a JSON object", code="invalid_json")
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+        raise RequestError(f"the body is nested deeper than {MAX_DEPTH} levels", code="invalid_json")
     return body
+
+
+def _depth(body: dict[str, Any]) -> int:
+    """Levels of lists and objects; counted without recursion, and no further than needed."""
+    depth = 0
+    level: list[Any] = [body]
+    while level and depth <= MAX_DEPTH:
+        depth += 1
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, (dict, list))
+        ]
+    return depth
 
 
 def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:

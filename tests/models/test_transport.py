@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import re
 import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+import orjson
 import pytest
 from clouds import Says, chat, cloud_model, edge_model, everything, text_of
 from cryptography import x509
@@ -55,6 +58,36 @@ async def test_a_restarted_server_is_found_again_over_a_kept_connection() -> Non
         cloud.stop()
         cloud.start()
         assert await text_of(model.chat(chat("two"))) == "two"
+        await model.close()
+
+
+class OneAnswerThenGone:
+    """A server that keeps a connection for one answer, and closes it when the next request comes over it."""
+
+    def __init__(self, keep_alive: str) -> None:
+        self.keep_alive, self.connections = keep_alive, 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        body = orjson.dumps({"choices": [{"index": 0, "message": {"content": "here"}, "finish_reason": "stop"}]})
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(re.search(rb"content-length: (\d+)", head.lower())[1]))  # type: ignore[index]
+        told = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{self.keep_alive}\r\n"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + told.encode() + body)
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+@pytest.mark.parametrize("keep_alive", ["", "Keep-Alive: timeout=1, max=100\r\n"])
+async def test_a_kept_connection_that_closes_as_the_request_leaves_costs_no_try(keep_alive: str) -> None:
+    served = OneAnswerThenGone(keep_alive)
+    async with await asyncio.start_server(served, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        model = cloud_model(f"http://127.0.0.1:{port}/v1", retries=0)
+        for number in range(5):
+            assert len(await everything(send(model, chat()))) == 1
+            assert served.connections == number + 1
         await model.close()
 
 

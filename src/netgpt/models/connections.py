@@ -12,8 +12,6 @@ from netgpt.models.http1 import Http1
 
 __all__ = ["Connections", "NoneFree"]
 
-_KEEP_IDLE_S = 60.0
-
 
 class NoneFree(Exception):
     """Every connection stayed busy."""
@@ -29,7 +27,7 @@ class Connections:
         self._connect_timeout_s, self._timeout_s = connect_timeout_s, timeout_s
         self._turns = asyncio.Semaphore(limit)
         self._idle: deque[tuple[float, Origin, Http1]] = deque()
-        """Oldest first, with the time when each was given back."""
+        """In the order in which they were given back, each with the time until which it may be used."""
         self._busy: dict[Http1, Origin] = {}
         self._tls: ssl.SSLContext | None = None
 
@@ -47,9 +45,9 @@ class Connections:
         """End of a turn."""
         self._turns.release()
 
-    async def take(self, origin: Origin) -> Http1:
+    async def take(self, origin: Origin, *, fresh: bool = False) -> Http1:
         """A connection to `origin`: the one used last, or a new one. Raises httpx.ConnectTimeout and ConnectError."""
-        connection = self._kept(origin)
+        connection = None if fresh else self._kept(origin)
         if connection is None:
             tls = self._certificates() if origin.tls else None
             connection = await connect(origin, tls, limit_s=self._connect_timeout_s, timeout_s=self._timeout_s)
@@ -58,8 +56,8 @@ class Connections:
 
     def _kept(self, origin: Origin) -> Http1 | None:
         while self._idle:
-            since, where, connection = self._idle.pop()
-            if where == origin and not connection.closed and time.monotonic() - since < _KEEP_IDLE_S:
+            until, where, connection = self._idle.pop()
+            if where == origin and not connection.closed and time.monotonic() < until:
                 return connection
             connection.abort()  # gone, too old, or to a server that has moved
         return None
@@ -71,8 +69,8 @@ class Connections:
             connection.abort()
             return
         now = time.monotonic()
-        self._idle.append((now, origin, connection))
-        while now - self._idle[0][0] > _KEEP_IDLE_S:
+        self._idle.append((now + connection.idle_s, origin, connection))
+        while self._idle and now > self._idle[0][0]:
             self._idle.popleft()[2].abort()
 
     def _certificates(self) -> ssl.SSLContext:

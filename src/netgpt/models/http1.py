@@ -7,6 +7,7 @@ It raises httpx's errors, so what stands above tells them as before.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from typing import Final, cast
 
@@ -20,6 +21,10 @@ _PAUSE_BYTES: Final = 256_000
 """As much of a body waits here for its reader; then the socket is left alone until it is read."""
 _JOIN_BYTES: Final = 64_000
 """A request up to this size goes out in one write."""
+
+_KEEP_ALIVE: Final = re.compile(r"timeout=([0-9]{1,6})", re.IGNORECASE)
+_KEEP_ALIVE_MARGIN_S: Final = 1.0
+"""A server closes on its own clock; a connection this near to its end is not used again."""
 
 
 class Answer:
@@ -49,6 +54,10 @@ class Http1(asyncio.Protocol):
         """`timeout_s`: seconds without a byte, in either direction."""
         self.closed = False
         """No request can be made over it any more."""
+        self.used = False
+        """Whether an answer came over it before: then a server may close it just as the next request leaves."""
+        self.idle_s = 60.0
+        """How long it may lie idle, in seconds; less when the server says so (`Keep-Alive: timeout=5`)."""
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
@@ -101,6 +110,9 @@ class Http1(asyncio.Protocol):
     def release(self) -> bool:
         """End of a request. False: the connection cannot be used again, and was closed at once."""
         usable = self._whole and not (self.closed or self._pieces or self._last)
+        self.used = True
+        if told := _KEEP_ALIVE.search(self._headers.get("keep-alive", "")):
+            self.idle_s = max(0.0, float(told[1]) - _KEEP_ALIVE_MARGIN_S)
         if not usable or self._transport is None or self._transport.get_write_buffer_size():
             self.abort()
             return False

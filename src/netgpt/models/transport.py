@@ -6,7 +6,6 @@ No redirects, cookies, proxies or log lines. The connections are our own (`http1
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -115,11 +114,15 @@ class Transport:
             pool.leave()
 
     async def _answer(self, pool: Connections, target: Target, head: bytes, content: bytes) -> Answer:
-        reached = False
-        for tried in itertools.count():
-            result = await self._try(pool, target, head, content)
+        reached = fresh = False
+        tried = 0
+        while True:
+            result, stale = await self._try(pool, target, head, content, fresh=fresh)
             if isinstance(result, Answer):
                 return result
+            if stale and not fresh:
+                fresh = True  # the server closed a kept connection as the request left: not a try that failed
+                continue
             reached = reached or result.error.code != UNREACHABLE
             if reached and result.error.code == UNREACHABLE:
                 result.error.code = ModelUnavailable.code  # an earlier try did leave
@@ -127,18 +130,22 @@ class Transport:
             if wait_s is None:
                 raise result.error
             await asyncio.sleep(wait_s)
-        raise AssertionError("unreachable")
+            tried += 1
 
-    async def _try(self, pool: Connections, target: Target, head: bytes, content: bytes) -> Answer | Failure:
+    async def _try(
+        self, pool: Connections, target: Target, head: bytes, content: bytes, *, fresh: bool
+    ) -> tuple[Answer | Failure, bool]:
+        """The answer or the failure, and whether a kept connection was found closed."""
         connection = None
         keep = False
         try:
-            connection = await pool.take(target.origin)
+            connection = await pool.take(target.origin, fresh=fresh)
             answer = await connection.post(head, content)
             keep = answer.is_success
-            return answer if keep else failed_status(target.peer, answer, await _beginning(answer))
+            return answer if keep else failed_status(target.peer, answer, await _beginning(answer)), False
         except httpx.HTTPError as error:
-            return failed_transport(target.peer, error, timeout_s=self.timeout_s, answering=False)
+            stale = connection is not None and connection.used and isinstance(error, httpx.ReadError)
+            return failed_transport(target.peer, error, timeout_s=self.timeout_s, answering=False), stale
         finally:
             if connection is not None and not keep:
                 pool.give_back(connection)

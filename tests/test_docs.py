@@ -99,6 +99,13 @@ def test_every_command_of_the_terminal_block_runs(home_with_model: Path) -> None
     assert "vegetarian" in everything and "ngpt_" in everything
 
 
+@pytest.mark.slow
+def test_every_command_of_the_learning_block_runs(home_with_model: Path) -> None:
+    block = next(b for b in blocks("sh") if "netgpt adapters list" in b)
+    said = [run(line, home_with_model) for line in block.strip().splitlines()]
+    assert "complete@1" in said[0] and "recipe:complete" in "".join(said)
+
+
 @pytest.fixture
 def port_8080(tmp_path: Path) -> Iterator[Served]:
     with FaultyCloud() as cloud, Served(tmp_path / "home", cloud=cloud) as box:

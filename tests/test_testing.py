@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -30,20 +30,20 @@ async def test_the_cloud_model_keeps_the_contract() -> None:
 
 
 class NeverEnds(ScriptedModel):
-    async def chat(self, body: Mapping[str, Any]) -> AsyncIterator[Chunk]:
+    async def chat(self, body: Mapping[str, Any], *, adapters: Sequence[str] = ()) -> AsyncIterator[Chunk]:
         async for chunk in super().chat(body):
             yield {**chunk, "choices": [{**choice, "finish_reason": None} for choice in chunk["choices"]]}
 
 
 class ChangesTheBody(ScriptedModel):
-    async def chat(self, body: Mapping[str, Any]) -> AsyncIterator[Chunk]:
+    async def chat(self, body: Mapping[str, Any], *, adapters: Sequence[str] = ()) -> AsyncIterator[Chunk]:
         body["messages"].append({"role": "user", "content": "and more"})
         async for chunk in super().chat(body):
             yield chunk
 
 
 class StreamsAlways(ScriptedModel):
-    async def chat(self, body: Mapping[str, Any]) -> AsyncIterator[Chunk]:
+    async def chat(self, body: Mapping[str, Any], *, adapters: Sequence[str] = ()) -> AsyncIterator[Chunk]:
         async for chunk in super().chat({**body, "stream": True}):
             yield chunk
 

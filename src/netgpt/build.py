@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from netgpt.adapters.registry import Registry
+from netgpt.adapters.residency import Residency
+from netgpt.adapters.watch import watch_canaries
 from netgpt.completion.embed import StaticEmbedder
 from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
@@ -18,14 +22,11 @@ from netgpt.errors import NetGPTError, StoreError
 from netgpt.metrics import Metrics
 from netgpt.models.answers import join_chunks
 from netgpt.models.base import ChatModel, Health, RemoteModel
-from netgpt.models.catalog import Catalog
-from netgpt.models.endpoint import Endpoint
-from netgpt.models.engine import Engine
-from netgpt.models.openai import CloudModel, EdgeModel
+from netgpt.models.swap import SwappingEngine
+from netgpt.parts import open_cloud, open_detector, open_edge, open_registry, open_store
 from netgpt.privacy.detect import Detector
-from netgpt.privacy.process import DetectorProcess
 from netgpt.settings import Settings
-from netgpt.stages.complete import Complete
+from netgpt.stages.complete import ADAPTER, Complete, Trained
 from netgpt.stages.desensitize import Desensitize
 from netgpt.stages.generate import Generate
 from netgpt.stages.identify import Identify
@@ -33,11 +34,10 @@ from netgpt.stages.recall import Recall
 from netgpt.stages.record import Record
 from netgpt.stages.restore import Restore
 from netgpt.stages.route import Route
-from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
 from netgpt.workflow import Stage, Workflow
 
-__all__ = ["Box", "open_box", "open_edge", "open_store", "whole_answer"]
+__all__ = ["Box", "open_box", "open_edge", "open_registry", "open_store", "whole_answer"]
 
 log = logging.getLogger(__name__)
 
@@ -46,77 +46,18 @@ RETENTION_EVERY = 360
 """Retention is enforced every this many rounds of housekeeping: hourly."""
 
 
-def open_store(settings: Settings) -> Store:
-    """Open the database, making the folder (0700) and the key (0600) on first use. Raises StoreError."""
-    try:
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{settings.home}: the home folder cannot be made: {error.strerror}. Set NETGPT_HOME to a folder of yours."
-        ) from None
-    # A lost key is told, not replaced: a new one could not open what is there.
-    sealer = Sealer.from_file(settings.key_file, create=not settings.database.exists())
-    kept = settings.store
-    return Store.open(settings.database, sealer, min_free_bytes=kept.min_free_bytes, power_safe=kept.power_safe)
-
-
 def open_box(settings: Settings) -> Box:
     """A box with its real parts, not started yet. Raises StoreError or ModelUnavailable."""
     metrics = Metrics()
     engine, edge = open_edge(settings, metrics.engine_event)
-    return Box(settings, open_store(settings), edge, _cloud(settings), _detector(settings), engine, metrics)
+    registry = open_registry(settings)
+    cloud, detector = open_cloud(settings), open_detector(settings)
+    return Box(settings, open_store(settings), edge, cloud, detector, engine, metrics, registry)
 
 
-def open_edge(settings: Settings, on_event: Callable[[str], None] | None = None) -> tuple[Engine | None, EdgeModel]:
-    """The edge model, and its engine when it is the built-in one (to be started and stopped by the caller)."""
-    edge = settings.edge
-    if edge.base_url is not None:
-        key = edge.api_key.get_secret_value() if edge.api_key else None
-        endpoint = Endpoint(edge.base_url.rstrip("/"), key)
-        return None, EdgeModel(
-            edge.model, lambda: endpoint, edge.model, timeout_s=edge.timeout_s, default_max_tokens=edge.max_tokens
-        )
-    engine = Engine(
-        Catalog(settings.models_dir).resolve(edge.model),
-        context_tokens=edge.context_tokens,
-        slots=edge.slots,
-        threads=edge.threads,
-        log_path=settings.home / "engine.log",
-        on_event=on_event,
-    )
-    return engine, EdgeModel(
-        edge.model,
-        engine.endpoint,
-        edge.model,
-        timeout_s=edge.timeout_s,
-        default_max_tokens=edge.max_tokens,
-        ready=engine.health,
-    )
-
-
-async def whole_answer(model: ChatModel, body: Mapping[str, Any]) -> dict[str, Any]:
+async def whole_answer(model: ChatModel, body: Mapping[str, Any], adapters: Sequence[str] = ()) -> dict[str, Any]:
     """One whole answer (`chat.completion`) of a model, for the box's own small jobs."""
-    return join_chunks([chunk async for chunk in model.chat(body)])
-
-
-def _cloud(settings: Settings) -> CloudModel | None:
-    cloud = settings.cloud
-    if cloud.base_url is None:
-        return None
-    return CloudModel(
-        cloud.model,
-        Endpoint(cloud.base_url.rstrip("/"), cloud.api_key.get_secret_value() if cloud.api_key else None),
-        timeout_s=cloud.timeout_s,
-        connect_timeout_s=cloud.connect_timeout_s,
-        retries=cloud.retries,
-        max_connections=cloud.max_connections,
-        breaker_failures=cloud.breaker_failures,
-        breaker_reset_s=cloud.breaker_reset_s,
-    )
-
-
-def _detector(settings: Settings) -> Detector:
-    return DetectorProcess(names=settings.privacy.names, timeout_s=settings.privacy.timeout_s)
+    return join_chunks([chunk async for chunk in model.chat(body, adapters=adapters)])
 
 
 class Box:
@@ -129,12 +70,15 @@ class Box:
         edge: ChatModel,
         cloud: RemoteModel | None,
         detector: Detector,
-        engine: Engine | None = None,
+        engine: SwappingEngine | None = None,
         metrics: Metrics | None = None,
+        registry: Registry | None = None,
     ) -> None:
         self.settings, self.store, self.edge, self.cloud = settings, store, edge, cloud
         self.detector, self.engine = detector, engine
         self.metrics = metrics or Metrics()
+        self.registry = registry or Registry(settings.adapters_dir)
+        self.residency = Residency(self.registry, engine, settings.adapters)
         self.needs_detector = cloud is not None and not settings.cloud.trusted
         self.edge_names = frozenset({settings.edge.model})
         self.cloud_names = frozenset({settings.cloud.model}) if cloud is not None else frozenset()
@@ -156,9 +100,9 @@ class Box:
         """Places of interest, as last read from the store."""
         return self._places
 
-    async def ask_edge(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """One whole answer of the edge model."""
-        return await whole_answer(self.edge, body)
+    async def ask_edge(self, body: Mapping[str, Any], adapters: Sequence[str] = ()) -> dict[str, Any]:
+        """One whole answer of the edge model, with these adapters. Raises ModelError; AdapterGone among them."""
+        return await whole_answer(self.edge, body, adapters)
 
     async def embed_texts(self, texts: list[str], encoding: str) -> list[Any]:
         """Static embeddings, as floats or as base64 of little-endian float32."""
@@ -189,11 +133,13 @@ class Box:
 
     async def start(self) -> None:
         """Start the engine, the detector and the housekeeping, side by side. A failing engine does not stop the box."""
+        await self._start_part("adapters", self.residency.prepare)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start_part("edge", self.engine.start if self.engine else None))
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self._read_places()
         self._tasks.append(asyncio.create_task(self._housekeeping()))
+        self._tasks.append(asyncio.create_task(self.residency.run()))
         if self.settings.completion.mode != "off":
             self._tasks.append(asyncio.create_task(self._warm_up()))
 
@@ -201,7 +147,8 @@ class Box:
         """Let the edge model read the long prefix of the first choice of facts before anybody waits for it."""
         try:
             await asyncio.to_thread(self.embedder.load)
-            await self.selector.warm()
+            adapter = self.residency.task(ADAPTER)
+            await self.selector.warm(Trained(self.ask_edge, adapter) if adapter else None)
         except NetGPTError as error:
             log.warning("completion: %s", error.message)
 
@@ -215,19 +162,22 @@ class Box:
 
     async def close(self) -> None:
         """Stop everything; what is being answered is drained first. Safe to call twice."""
-        for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        self._tasks.clear()
-        await self._record.close()
-        await self.edge.close()
+        parts: list[Callable[[], Awaitable[None]]] = [self._end_tasks, self._record.close, self.edge.close]
         if self.cloud is not None:
-            await self.cloud.close()
+            parts.append(self.cloud.close)
         if self.engine is not None:
-            await self.engine.stop()
-        await self.detector.close()
-        await self.store.close()
+            parts.append(self.engine.stop)
+        async with AsyncExitStack() as stack:  # one part that fails to close does not keep the others open
+            for close in (self.store.close, self.detector.close, *reversed(parts)):
+                stack.push_async_callback(close)
+
+    async def _end_tasks(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log.error("a task of the box had ended: unforeseen %s", type(outcome).__name__)
 
     async def _read_places(self) -> None:
         rows = await self.store.places()
@@ -237,13 +187,16 @@ class Box:
         ]  # fmt: skip
 
     async def _housekeeping(self) -> None:
-        """Places imported meanwhile are read; rows past their time are deleted."""
+        """Read places imported meanwhile, take back canaries that do worse, delete rows past their time."""
         for round_ in range(1 << 62):
             try:
                 await self._read_places()
+                await watch_canaries(self.registry, self.store.outcomes)
                 if round_ % RETENTION_EVERY == 0:
-                    keep = self.settings.store
-                    await self.store.delete_expired(datetime.now(UTC), keep.keep_exchanges_days, keep.keep_maps_days)
+                    keep, learnt = self.settings.store, self.settings.training.keep_examples_days
+                    await self.store.delete_expired(
+                        datetime.now(UTC), keep.keep_exchanges_days, keep.keep_maps_days, learnt
+                    )
             except StoreError as error:
                 log.error("housekeeping: %s", error.message)
             await asyncio.sleep(HOUSEKEEPING_S)
@@ -255,7 +208,9 @@ def _line(box: Box) -> list[Stage]:
     makers: dict[str, Callable[[], Stage]] = {
         "identify": Identify,
         "recall": lambda: Recall(box.store, settings.site, PlaceNames(), box.places),
-        "complete": lambda: Complete(box.store, box.selector, box.ask_edge, settings.completion),
+        "complete": lambda: Complete(
+            box.store, box.selector, box.ask_edge, settings.completion, partial(box.residency.task, ADAPTER)
+        ),
         "desensitize": lambda: Desensitize(
             box.store, box.detector, settings.cloud, settings.privacy, edge_names=box.edge_names
         ),
@@ -270,7 +225,11 @@ def _line(box: Box) -> list[Stage]:
             edge_reads_media=settings.edge.base_url is not None,
         ),
         "generate": lambda: Generate(
-            box.edge, box.cloud, deadline_s=settings.server.deadline_s, observe=box.metrics.model_called
+            box.edge,
+            box.cloud,
+            deadline_s=settings.server.deadline_s,
+            choose=box.residency.choose,
+            observe=box.metrics.model_called,
         ),
         "restore": Restore,
         "record": lambda: box.record,

@@ -14,6 +14,8 @@
     │   └── NotDisclosable          503   policy keeps this content on the box
     ├── ModelError                  502   a model, on the box or not, did not do its work
     │   ├── ModelUnavailable        503   not reachable, not configured, breaker open, still starting
+    │   │   ├── AdapterGone         503   the adapter asked for is not loaded (any more)
+    │   │   └── AdapterRefused      503   the engine cannot load one of its adapters
     │   ├── ModelTimeout            504   silent for too long
     │   ├── ModelRejected           (its own status)  the model refused the request itself; a refused key of ours: 502
     │   └── BrokenStream            502   cut, stalled or malformed answer
@@ -29,6 +31,8 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "AdapterGone",
+    "AdapterRefused",
     "AuthenticationError",
     "BrokenStream",
     "ContextTooLong",
@@ -146,6 +150,20 @@ class ModelError(NetGPTError):
 class ModelUnavailable(ModelError):
     status = 503
     code = "model_unavailable"
+
+
+class AdapterGone(ModelUnavailable):
+    code = "adapter_gone"
+
+
+class AdapterRefused(ModelUnavailable):
+    """`path` is the file that the engine could not load."""
+
+    code = "adapter_refused"
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class ModelTimeout(ModelError):

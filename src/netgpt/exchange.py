@@ -107,6 +107,10 @@ class Exchange:
     model_name = written_by[str]("generate")
     sent = written_by[Outbound | None]("generate")
     """The outbound that was really handed to the remote model, whether or not it answered."""
+    adapters = written_by[tuple[str, ...]]("generate")
+    """Ids of the adapters that the answer was written with; none on the cloud."""
+    adapter_note = written_by[str | None]("generate")
+    """Why another adapter answered than the one that should have, or none; None: all is as it should be."""
 
     restored = written_by[AsyncIterator[Chunk]]("restore")
     chunks = written_by[AsyncIterator[Chunk]]("record")
@@ -121,6 +125,9 @@ class Exchange:
         self.timings: dict[str, float] = {}
         """Milliseconds per stage, and `first_token` and `total` when known."""
         self.usage: Usage | None = None
+        """Tokens of the answer."""
+        self.cloud_usage: Usage | None = None
+        """Tokens that the cloud worked for, also when another answered in the end."""
         self.status = "open"
         """open, complete, failed, cancelled."""
         self.error: Exception | None = None
@@ -130,6 +137,12 @@ class Exchange:
     def has(self, name: str) -> bool:
         """Whether the field was written."""
         return name in self.__dict__
+
+    def adapters_used(self) -> tuple[str, ...]:
+        """Ids of all adapters that had a part in the answer: the one that completed the request, then the writers."""
+        completed = self.completion.get("adapter") if self.has("completion") else None
+        written = self.adapters if self.has("adapters") else ()
+        return ((completed,) if completed else ()) + written
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.clock) * 1000

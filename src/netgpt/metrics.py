@@ -25,6 +25,7 @@ class Metrics:
         )  # fmt: skip
         self.tokens = Counter("netgpt_tokens", "Tokens of answers.", ["route", "direction"], registry=registry)
         self.calls = Counter("netgpt_model_calls", "Calls to models.", ["route", "outcome"], registry=registry)
+        self.adapters = Counter("netgpt_adapters", "Exchanges by scope of adapter used.", ["scope"], registry=registry)
         self.hidden = Counter("netgpt_hidden", "Private values hidden before leaving.", ["kind"], registry=registry)
         self.outbound = Counter("netgpt_outbound_bytes", "Bytes sent to the cloud.", registry=registry)
         self.engine_events = Counter("netgpt_engine_events", "Life of the engine.", ["event"], registry=registry)
@@ -38,6 +39,8 @@ class Metrics:
         self._child(self.exchanges, route, exchange.status).inc()
         for stage, milliseconds in exchange.timings.items():
             self._child(self.seconds, stage).observe(milliseconds / 1000)
+        for id in exchange.adapters_used():
+            self._child(self.adapters, _scope(id)).inc()
         if exchange.usage is not None:
             self._child(self.tokens, route, "prompt").inc(exchange.usage.prompt_tokens)
             self._child(self.tokens, route, "completion").inc(exchange.usage.completion_tokens)
@@ -64,3 +67,10 @@ class Metrics:
     def text(self) -> bytes:
         """The page for `/metrics`."""
         return generate_latest(self.registry)
+
+
+def _scope(adapter: str) -> str:
+    """What kind of adapter an id names; the name itself may stand for a person."""
+    if adapter.startswith("user-"):
+        return "user"
+    return "site" if adapter.startswith("site@") else "task"

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 __all__ = [
     "DEFAULT_STAGES",
+    "Adapters",
     "Cloud",
     "Completion",
     "Edge",
@@ -19,6 +20,7 @@ __all__ = [
     "Server",
     "Site",
     "Store",
+    "Training",
     "Workflow",
 ]
 
@@ -134,7 +136,7 @@ class Completion(Section):
     """How terse prompts are completed."""
 
     mode: Literal["select", "rewrite", "off"] = Field("select", description="Default; a request may say otherwise.")
-    max_facts: int = Field(3, ge=1, le=16, description="At most this many facts are added.")
+    max_facts: int = Field(6, ge=1, le=16, description="At most this many facts are added.")
     timeout_s: float = Field(3.0, gt=0, description="Past this the request goes on uncompleted.")
 
 
@@ -172,6 +174,38 @@ class Store(Section):
         False, description="One fsync per group of writes: what is recorded survives a power cut, not only a crash."
     )
     min_free_bytes: int = Field(50_000_000, ge=0, description="Less free disk than this is reported and refused.")
+
+
+class Adapters(Section):
+    """Adapters of the built-in engine: which are loaded, and how new ones are tried."""
+
+    resident: int = Field(
+        8, ge=0, le=64, description="Adapters loaded at once: those in use and pinned, then of who asked last."
+    )
+    canary: float = Field(0.1, gt=0, le=1, description="Share of the people that a canary answers, unless told.")
+    max_bytes: int = Field(64_000_000, ge=1_000, description="Larger adapter files are refused.")
+    poll_s: float = Field(0.5, gt=0, description="Seconds between looks for changes made by other programs.")
+    swap_every_s: float = Field(
+        3.0, ge=0, description="Adapters of people who ask are loaded this often at most, in seconds."
+    )
+
+
+class Training(Section):
+    """Making adapters on the box (`netgpt train`)."""
+
+    memory_mb: int = Field(1000, ge=300, description="A training uses at most about this much memory, in MB.")
+    threads: int = Field(0, ge=0, description="CPU threads of a training; 0: all cores.")
+    min_examples: int = Field(20, ge=2, description="Fewer examples teach nothing and are refused.")
+    max_examples: int = Field(50_000, ge=2, description="No training takes more examples than this.")
+    keep_examples_days: float = Field(
+        365.0, gt=0, description="What adapters learnt from is kept sealed for this long, so that it can be shown."
+    )
+    self_instruct_tokens: int = Field(
+        200_000, ge=1_000, description="The cloud writes at most this many tokens of examples in one run."
+    )
+    self_instruct_cost: float = Field(
+        1.0, ge=0, description="And at most for this much money, by cloud.price_prompt and price_completion."
+    )
 
 
 class Workflow(Section):

@@ -17,9 +17,22 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from netgpt.errors import SettingsError
-from netgpt.sections import Cloud, Completion, Edge, Privacy, Routing, Server, Site, Store, Workflow
+from netgpt.sections import (
+    Adapters,
+    Cloud,
+    Completion,
+    Edge,
+    Privacy,
+    Routing,
+    Server,
+    Site,
+    Store,
+    Training,
+    Workflow,
+)
 
 __all__ = [
+    "Adapters",
     "Cloud",
     "Completion",
     "Edge",
@@ -29,6 +42,7 @@ __all__ = [
     "Settings",
     "Site",
     "Store",
+    "Training",
     "Workflow",
     "load_settings",
 ]
@@ -49,6 +63,8 @@ class Settings(BaseModel):
     privacy: Privacy = Privacy()
     routing: Routing = Routing()
     store: Store = Store()
+    adapters: Adapters = Adapters()
+    training: Training = Training()
     workflow: Workflow = Workflow()
 
     @field_validator("home")
@@ -63,6 +79,14 @@ class Settings(BaseModel):
     @property
     def database(self) -> Path:
         return self.home / "netgpt.db"
+
+    @property
+    def adapters_dir(self) -> Path:
+        return self.home / "adapters"
+
+    @property
+    def training_dir(self) -> Path:
+        return self.home / "training"
 
     @property
     def key_file(self) -> Path:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, cast
 
+from netgpt.errors import AdapterGone
 from netgpt.models.answers import join_chunks
 from netgpt.models.base import ChatModel, Health, RemoteModel
 from netgpt.types import Chunk, Usage
@@ -116,6 +117,14 @@ async def answers_several_at_once(model: Any, ask: Ask) -> None:
         _check_ended(chunks, 1)
 
 
+async def has_an_adapter_or_says_that_it_is_gone(model: Any, ask: Ask) -> None:
+    """A ChatModel answers with the adapter asked for, or raises AdapterGone; then it answers without."""
+    if isinstance(model, ChatModel):
+        with suppress(AdapterGone):
+            _check_ended(await _all(model.chat(_body(), adapters=("nobody@1",))), 1)
+    _check_ended(await _all(ask(model, _body())), 1)
+
+
 async def hides_what_it_saw(model: Any, ask: Ask) -> None:
     """`repr` and `health` never show what was asked."""
     await _all(ask(model, _body()))
@@ -138,6 +147,7 @@ MODEL_PROPERTIES: tuple[Callable[[Any, Ask], Awaitable[None]], ...] = (
     closes_early,
     obeys_cancelling,
     answers_several_at_once,
+    has_an_adapter_or_says_that_it_is_gone,
     hides_what_it_saw,
     closes_twice,
 )

@@ -5,10 +5,12 @@ import random
 
 import pytest
 
-from netgpt.bench.completion import DATASETS, Tally, load_cases, run
+from netgpt.bench.completion import Tally, run
+from netgpt.bench.completion_cases import load_cases
 from netgpt.bench.completion_truth import FACTS_A_PROFILE, PROFILE_TEXTS, needed_kinds, profile
 from netgpt.completion.topics import known_kinds
 from netgpt.errors import RequestError
+from netgpt.examples.complete_recipe import DATASETS, reserved
 
 ROWS = {
     "clinc150": [("will it rain tomorrow", "weather"), ("tell me a joke", "tell_joke")],
@@ -17,20 +19,36 @@ ROWS = {
 }
 
 
+def _kept(text: str) -> str:
+    """The request in a wording that is kept for measuring; "seen" in one that is not."""
+    wordings = (f"{text} {'please ' * count}".strip() for count in range(100))
+    return next(wording for wording in wordings if reserved(wording) != (text == "seen"))
+
+
 @pytest.fixture
 def data(tmp_path):
     folder = tmp_path / "data" / "prompts"
     folder.mkdir(parents=True)
     for dataset, rows in ROWS.items():
-        lines = (json.dumps({"text": text, "intent": intent}) for text, intent in rows)
+        lines = (json.dumps({"text": _kept(text), "intent": intent}) for text, intent in [*rows, ("seen", "x")])
         (folder / f"{dataset}_dev.jsonl").write_text("\n".join(lines) + "\n")
     return folder.parent
 
 
 def test_the_truth_speaks_of_known_kinds():
     assert set(PROFILE_TEXTS) <= known_kinds()
-    assert needed_kinds("clinc150", "weather") == {"place", "time"}
-    assert needed_kinds("clinc150", "oos") == frozenset()
+    assert needed_kinds("clinc150", {"intent": "weather"}) == {"place", "time"}
+    assert needed_kinds("clinc150", {"intent": "oos"}) == frozenset()
+
+
+def test_where_to_eat_and_where_to_shop_differ_by_the_annotation():
+    eat = {"intent": "recommendation_locations", "entities": [{"type": "food_type", "text": "thai"}]}
+    shop = {"intent": "recommendation_locations", "entities": [{"type": "business_type", "text": "shoe shop"}]}
+    assert needed_kinds("slurp", eat) == {"place", "cuisine", "diet", "budget", "allergy"}
+    assert needed_kinds("slurp", shop) == {"place"}
+
+
+def test_every_data_set_is_measured():
     assert set(DATASETS) == set(ROWS)
 
 
@@ -63,6 +81,24 @@ async def test_every_way_is_measured(data):
     assert rows["topics by embedding"]["precision"] > 2 * rows["all facts"]["precision"]
     assert rows["edge model, rewrite"]["invented checked"] == 0
     assert result["samples"] == 6
+
+
+def test_only_rows_that_no_training_saw_are_asked(data):
+    assert all(reserved(case.request) for case in load_cases(data, 60, 1))
+
+
+async def test_the_adapter_is_measured_beside_the_untrained_model(data):
+    async def trained(body):
+        request = body["messages"][-1]["content"]
+        topic = "weather" if "rain" in request else "music" if "jazz" in request else "chat"
+        answers = [{"token": topic, "logprob": -0.01}]
+        return {"choices": [{"message": {"content": topic}, "logprobs": {"content": [{"top_logprobs": answers}]}}]}
+
+    result = await run(data, ask=None, trained=trained, sample=6)
+    rows = {row["way"]: row for row in result["rows"]}
+    assert rows["edge model, adapter"]["precision"] in (1.0, None)
+    assert rows["edge model, adapter"]["invented raw"] == 0
+    assert rows["adapter, facts as plain text"]["requests wrongly given"] == 0
 
 
 async def test_missing_data_is_named_with_the_cure(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
@@ -125,3 +126,64 @@ async def test_a_slow_or_failing_model_leaves_the_embeddings_choice():
     for ask, told in ((slow, "took too long"), (failing, "model_timeout"), (saying("banana"), "broken_stream")):
         kinds, why = await chosen(request, ask, judge_s=0.05)
         assert kinds == alone and told in why
+
+
+class naming:
+    """An edge model with the adapter on, that finds these classes likely."""
+
+    def __init__(self, **shares):
+        self.shares, self.calls = shares, []
+
+    async def __call__(self, body):
+        self.calls.append(body)
+        answers = [{"token": token, "logprob": math.log(share)} for token, share in self.shares.items()]
+        return {"choices": [{"logprobs": {"content": [{"top_logprobs": answers}]}}]}
+
+
+async def trained_choice(request, trained, ask=None, **options):
+    selection = await Selector(ask, EMBED, **options).select(request, FACTS, trained)
+    return [FACTS[index].kind for index in selection.chosen], selection.why
+
+
+async def test_with_the_adapter_the_likely_classes_decide_and_the_untrained_model_is_left_alone():
+    ask, trained = saying("weather"), naming(food=0.5, recipe=0.45, chat=0.05)
+    kinds, why = await trained_choice(DOUBTFUL, trained, ask)
+    assert kinds == ["diet", "cuisine"]
+    assert why == "2 of 7 facts help, by the trained edge model"
+    assert len(trained.calls) == 1 and ask.calls == []
+
+
+async def test_more_than_three_facts_fit_by_default():
+    assert len((await trained_choice("a table for two", naming(food=0.99)))[0]) == 4
+
+
+async def test_a_doubtful_class_gives_no_fact():
+    assert (await trained_choice("dinner", naming(food=0.5, chat=0.5)))[0] == []
+
+
+async def test_a_word_for_nearness_asks_for_the_place_whatever_the_class():
+    assert (await trained_choice("anything on nearby", naming(chat=0.9, media=0.1)))[0] == ["place"]
+
+
+async def test_an_adapter_that_fails_or_was_not_trained_leaves_it_to_the_embeddings():
+    async def failing(body):
+        raise ModelTimeout("too slow")
+
+    kinds, why = await trained_choice("will it rain tomorrow", failing)
+    assert kinds == ["place"] and why.endswith("by embeddings: the edge model failed (model_timeout)")
+    kinds, why = await trained_choice("will it rain tomorrow", naming(Sure=0.9))
+    assert kinds == ["place"] and "by embeddings" in why
+
+
+async def test_an_adapter_that_is_slow_is_not_waited_for():
+    async def slow(body):
+        await asyncio.sleep(10)
+
+    kinds, why = await trained_choice("will it rain tomorrow", slow, judge_s=0.02)
+    assert kinds == ["place"] and why.endswith("took too long")
+
+
+async def test_warming_asks_the_adapter_once():
+    trained = naming(chat=0.9)
+    await Selector(None, EMBED).warm(trained)
+    assert len(trained.calls) == 1

@@ -80,7 +80,8 @@ def test_what_could_give_the_person_away_is_a_value(stated, values):
 def test_kinds_are_capital_letters_and_public_facts_have_no_values():
     facts = [profile_fact("is vegan", "diet"), profile_fact("likes tea", "taste", Label.PUBLIC)]
     assert {kind for kind, _ in private_values(facts)} == {"DIET"}
-    assert private_values([Fact("The user has secrets", "2nd-home", Label.SENSITIVE)])[0][0] == "NDHOME"
+    assert private_values([Fact("The user has secrets", "2nd-home", Label.PERSONAL)])[0][0] == "NDHOME"
+    assert {kind for kind, _ in private_values([Fact("The user has asthma", "health", Label.SENSITIVE)])} == {"OWN"}
 
 
 def test_a_place_nearby_gives_its_name_only():

@@ -64,3 +64,73 @@ async def test_a_caller_that_leaves_makes_one_row(read: int, status: str) -> Non
     store.go_on.set()
     await record.close()
     assert [row.status for row in store.rows] == [status]
+
+
+async def two_choices() -> AsyncIterator[Chunk]:
+    for index, text in ((0, "a"), (1, "b")):
+        yield {"choices": [{"index": index, "delta": {"content": text}}]}
+    yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    yield {"choices": [{"index": 1, "delta": {"content": "c"}}]}
+    yield {"choices": [{"index": 1, "delta": {}, "finish_reason": "stop"}]}
+    yield {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4}}
+
+
+async def test_one_choice_that_has_ended_does_not_hold_the_others() -> None:
+    store = SlowStore()
+    record = Record(cast(Store, store), Cloud(), keep_text=True)
+    one = answered()
+    one.restored = two_choices()
+    await record(one)
+    seen: list[Chunk] = []
+
+    async def reads() -> None:
+        async for chunk in one.chunks:
+            seen.append(chunk)
+
+    task = asyncio.create_task(reads())
+    await asyncio.sleep(0.05)
+    assert [chunk["choices"][0]["delta"] for chunk in seen] == [{"content": "a"}, {"content": "b"}, {"content": "c"}]
+    store.go_on.set()
+    await task
+    assert [bool(chunk["choices"] and chunk["choices"][0].get("finish_reason")) for chunk in seen[3:]] == [
+        True, True, False
+    ]  # fmt: skip
+
+
+async def test_a_chunk_of_several_choices_is_not_overtaken() -> None:
+    async def mixed() -> AsyncIterator[Chunk]:
+        yield {"choices": []}
+        yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}, {"index": 1, "delta": {"content": "x"}}]}
+        yield {"choices": [{"index": 1, "delta": {"content": "y"}, "finish_reason": "stop"}]}
+
+    store = SlowStore()
+    store.go_on.set()
+    record = Record(cast(Store, store), Cloud(), keep_text=True)
+    one = answered()
+    one.restored = mixed()
+    await record(one)
+    chunks = [chunk async for chunk in one.chunks]
+    assert [len(chunk["choices"]) for chunk in chunks] == [0, 2, 1]
+    assert store.rows[0].private is not None
+    assert [choice["message"]["content"] for choice in store.rows[0].private["answer"]["choices"]] == [None, "xy"]
+
+
+async def test_one_row_that_cannot_be_written_does_not_keep_the_others_waiting() -> None:
+    class Broken(SlowStore):
+        async def save_exchange(self, row: ExchangeRow) -> None:
+            if not self.rows:
+                self.rows.append(row)
+                raise RuntimeError("unforeseen")
+            await super().save_exchange(row)
+
+    store = Broken()
+    record = Record(cast(Store, store), Cloud(), keep_text=True)
+    for _ in range(2):
+        one = answered()
+        await record(one)
+        chunks: Any = one.chunks
+        await anext(chunks)
+        await chunks.aclose()
+    store.go_on.set()
+    await record.close()
+    assert len(store.rows) == 2

@@ -74,8 +74,10 @@ async def test_every_older_version_opens_and_keeps_its_rows(engine: Engine, vers
         with engine.begin() as connection:
             connection.execute(
                 text(
-                    "INSERT INTO exchanges VALUES ('ex_kept', 'local', 'ada', NULL, 1767225600000000, 'complete', 'm', "
-                    "'edge', 'because', 1, 2, 0, 0.5, '{\"total\": 1.5}', NULL, NULL)"
+                    "INSERT INTO exchanges (id, tenant, user, key_id, received, status, model, route, reason, "
+                    "prompt_tokens, completion_tokens, estimated, cost, timings, rating, private) VALUES "
+                    "('ex_kept', 'local', 'ada', NULL, 1767225600000000, 'complete', 'm', 'edge', 'because', "
+                    "1, 2, 0, 0.5, '{\"total\": 1.5}', NULL, NULL)"
                 )
             )
     engine.dispose()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netgpt.errors import StoreError
+from netgpt.store.rows import KeyRow, NewExample
 from netgpt.store.store import Store
-from netgpt.types import Fact, Person
+from netgpt.types import Fact, Person, Role
 
 ADA, BOB = Person("local", "ada-lovelace-1815"), Person("local", "bob")
 
@@ -32,9 +34,13 @@ async def plant(store: Store, make_row: Any, person: Person, rounds: int) -> Non
 async def test_nothing_of_the_forgotten_is_left_in_the_files(store: Store, files: Any, make_row: Any) -> None:
     await plant(store, make_row, ADA, 80)
     await plant(store, make_row, BOB, 5)
+    await store.learning.set_consent(ADA, "training", True)
+    await store.learning.keep([NewExample(ADA, f"{n}", {"answer": "z" * n}) for n in range(3)], adapter="site@1")
+    await store.add_key(KeyRow("key_1", "h", ADA.tenant, Role.USER, ADA.user, f"{ADA.user}'s", datetime.now(UTC)))
     assert b"ada-lovelace-1815" in b"".join(files().values())
     counts = await store.forget(ADA)
-    assert counts == {"exchanges": 80, "maps": 80, "facts": 80, "profiles": 1}
+    learnt = {"examples": 3, "consents": 1}
+    assert counts == {"exchanges": 80, "maps": 80, "facts": 80, "profiles": 1, "keys": 1, **learnt}
     for name, content in files().items():  # while the store is still open
         assert b"ada-lovelace" not in content, name
     assert (await store.exchanges(ADA, 10), await store.facts(ADA), await store.profile_mode(ADA)) == ([], [], None)

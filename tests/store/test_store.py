@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from netgpt.errors import NotFound, RequestError, StoreError
 from netgpt.store.keys import hash_key, new_key
-from netgpt.store.rows import ExchangeRow, KeyRow, PlaceRow
+from netgpt.store.rows import ExchangeRow, KeyRow, NewExample, PlaceRow
 from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
 from netgpt.types import Fact, Label, Person, Role
@@ -171,10 +171,12 @@ async def test_retention_deletes_by_class(store: Store, make_row: Any) -> None:
     await store.save_map(ADA, "talk", b"map")
     await store.add_fact(ADA, Fact("The user is in a hurry", "note", expires=now + timedelta(days=1)))
     await store.add_fact(ADA, Fact("The user is vegetarian", "diet"))
-    assert await store.delete_expired(now, 30, 30) == {"exchanges": 1, "maps": 0, "facts": 0}
+    await store.learning.keep([NewExample(ADA, "1", {}), NewExample(None, "1", {})], adapter="site@1")
+    assert await store.delete_expired(now, 30, 30, 1) == {"exchanges": 1, "maps": 0, "facts": 0, "examples": 0}
     assert await store.exchange("ex_old") is None
     later = now + timedelta(days=2)
-    assert await store.delete_expired(later, 300, 1) == {"exchanges": 0, "maps": 1, "facts": 1}
+    assert await store.delete_expired(later, 300, 1, 1) == {"exchanges": 0, "maps": 1, "facts": 1, "examples": 2}
+    assert await store.learning.of_adapter("site@1") == []
     assert await store.load_map(ADA, "talk") is None
     assert [fact.kind for _, fact in await store.facts(ADA)] == ["diet"]
 

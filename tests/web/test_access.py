@@ -26,6 +26,7 @@ def keys(served: Served) -> dict[str, str]:
     for name, *options in (
         ("ada", "--role", "user", "--tenant", "north", "--user", "ada"),
         ("bob", "--role", "user", "--tenant", "north", "--user", "bob"),
+        ("dora", "--role", "user", "--tenant", "north", "--user", "dora"),
         ("app", "--role", "user", "--tenant", "north"),
         ("south", "--role", "user", "--tenant", "south"),
         ("operator", "--role", "operator", "--tenant", "north"),
@@ -89,19 +90,20 @@ def test_a_bound_key_speaks_for_nobody_else(served: Served, keys: dict[str, str]
 
 
 def test_profiles_are_private(served: Served, keys: dict[str, str]) -> None:
-    url = f"{served.url}/v1/profiles/ada"
+    url = f"{served.url}/v1/profiles/dora"
     auth = {name: {"authorization": f"Bearer {key}"} for name, key in keys.items()}
-    made = httpx.post(f"{url}/facts", json={"text": "plays the nyckelharpa", "kind": "hobby"}, headers=auth["ada"])
+    made = httpx.post(f"{url}/facts", json={"text": "plays the nyckelharpa", "kind": "hobby"}, headers=auth["dora"])
     assert made.status_code == 201
-    assert "nyckelharpa" in httpx.get(url, headers=auth["ada"]).text
+    assert "nyckelharpa" in httpx.get(url, headers=auth["dora"]).text
     assert httpx.get(url, headers=auth["bob"]).status_code == 403
     assert httpx.get(url, headers=auth["operator"]).status_code == 403
     assert "nyckelharpa" not in httpx.get(url, headers=auth["south"]).text
     fact = made.json()["id"]
     assert httpx.delete(f"{url}/facts/{fact}", headers=auth["south"]).status_code == 404
-    assert httpx.patch(url, json={"complete": "off"}, headers=auth["ada"]).json()["complete"] == "off"
-    assert httpx.delete(url, headers=auth["ada"]).json()["removed"]
-    assert "nyckelharpa" not in httpx.get(url, headers=auth["ada"]).text
+    assert httpx.patch(url, json={"complete": "off"}, headers=auth["dora"]).json()["complete"] == "off"
+    assert httpx.delete(url, headers=auth["dora"]).json()["removed"]
+    assert httpx.get(url, headers=auth["dora"]).status_code == 401  # the key that spoke for her went with her
+    assert "nyckelharpa" not in httpx.get(url, headers=auth["app"]).text
 
 
 def test_places_are_for_operators(served: Served, keys: dict[str, str]) -> None:

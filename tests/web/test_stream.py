@@ -89,3 +89,22 @@ async def test_a_stream_that_breaks_in_an_unforeseen_way_says_so_in_band() -> No
     body = b"".join(message.get("body", b"") for message in sent)
     assert b'"internal_error"' in body and b"[DONE]" not in body and b"private" not in body
     assert sent[-1]["more_body"] is False
+
+
+async def test_a_caller_that_does_not_read_is_cut_off() -> None:
+    closed = asyncio.Event()
+
+    async def chunks() -> AsyncIterator[dict[str, Any]]:
+        try:
+            while True:
+                yield {"choices": []}
+        finally:
+            closed.set()
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.sleep(60)  # the socket's buffer is full
+
+    started = time.monotonic()
+    await EventStream(chunks(), {}, limit_s=0.2)({}, Wire(60).receive, send)
+    assert time.monotonic() - started < 5 and closed.is_set()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import typer
 
 from netgpt import __version__
-from netgpt.cli import bench, complete, config, demo, doctor, keys, models, places, profile, redact
+from netgpt.cli import adapters, bench, complete, config, demo, doctor, keys, models, places, profile, redact
 from netgpt.cli.ask import ask, explain
 from netgpt.cli.serve import serve
+from netgpt.cli.train import train
 
 __all__ = ["app", "main"]
 
@@ -38,11 +39,13 @@ app.command()(explain)
 app.command("doctor")(doctor.doctor)
 app.command("redact")(redact.redact)
 app.command("complete")(complete.complete)
+app.command("train")(train)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.add_typer(profile.app, name="profile")
 app.add_typer(places.app, name="places")
 app.add_typer(models.app, name="models")
+app.add_typer(adapters.app, name="adapters")
 app.add_typer(bench.app, name="bench")
 
 

@@ -61,6 +61,8 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
     box = open_box(settings)
     try:
         exchange = Exchange(parse_chat(orjson.dumps(body), box.model_names), Caller(LOCAL, Role.ADMIN))
+        # One question, so nobody comes a second time: the person's adapter is loaded before the engine starts.
+        box.residency.choose(Person(LOCAL, body["user"]))
         await box.start()
         await box.workflow.run(exchange)
         if not as_json:
@@ -133,11 +135,17 @@ def _show(found: dict[str, Any]) -> None:
         ("what left", left),
         ("hidden", ", ".join(f"{h['placeholder']} x{h['count']} ({h['rule']})" for h in found.get("hidden") or ())),
         ("route", f"{found['route']}: {found['reason']}"),
+        ("adapters", _adapters(found)),
         ("answer", "\n---\n".join(texts)),
         ("tokens, cost", f"{found['usage']['prompt_tokens']} + {found['usage']['completion_tokens']}, {found['cost']}"),
         ("milliseconds", ", ".join(f"{k} {v:.1f}" for k, v in found["timings_ms"].items())),
     ]
     print_table(["what", "value"], rows)
+
+
+def _adapters(found: dict[str, Any]) -> str:
+    used, note = ", ".join(found.get("adapters") or ()) or "none", found.get("adapter_note")
+    return f"{used} ({note})" if note else used
 
 
 def _last_text(request: dict[str, Any]) -> str:

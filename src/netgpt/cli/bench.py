@@ -8,11 +8,15 @@ from typing import Any
 
 import typer
 
+from netgpt.cli.bench_paper import paper
+from netgpt.cli.bench_train import train
 from netgpt.cli.common import console, errors_told, json_option, read_settings, run
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Measure: prints machine, versions, commit, samples, median and spread.")
+app.command("paper")(paper)
+app.command("train")(train)
 
 
 def _told(message: str) -> None:
@@ -93,17 +97,91 @@ def completion(
     sample: int = typer.Option(300, min=3, help="Requests, drawn by seed."),
     seed: int = typer.Option(7, help="Seed of the draw and of the invented profiles."),
     model: bool = typer.Option(True, help="Ask the edge model; --no-model measures embeddings only."),
+    adapter: Path | None = typer.Option(
+        None, help="Folder or file of an adapter to measure instead of the active one."
+    ),
     as_json: bool = json_option,
 ) -> None:
     """Are the right facts chosen? Precision, recall, needless and invented facts, milliseconds; each way in one run."""
-    _report("completion: which facts are chosen", lambda: run(_completion(data, sample, seed, model)), as_json)
+    _report("completion: which facts are chosen", lambda: run(_completion(data, sample, seed, model, adapter)), as_json)
 
 
-async def _completion(data: Path, sample: int, seed: int, model: bool) -> dict[str, Any]:
+async def _completion(data: Path, sample: int, seed: int, model: bool, adapter: Path | None) -> dict[str, Any]:
     from netgpt.bench import completion as bench
-    from netgpt.cli.complete import edge_asker
+    from netgpt.cli.edge import edge_askers
 
     if not model:
         return await bench.run(data, ask=None, sample=sample, seed=seed, progress=_told)
-    async with edge_asker(read_settings()) as ask:
-        return await bench.run(data, ask=ask, sample=sample, seed=seed, progress=_told)
+    async with edge_askers(read_settings(), adapter) as (ask, trained):
+        return await bench.run(data, ask=ask, trained=trained, sample=sample, seed=seed, progress=_told)
+
+
+@app.command()
+@errors_told
+def swap(
+    swaps: int = typer.Option(200, min=2, help="Swaps of engines under two streams; memory is read after each."),
+    streams: int = typer.Option(32, min=1, help="Streams at once of the crowded part."),
+    promotions: int = typer.Option(4, min=1, help="Promotions under the crowded part."),
+    seed: int = typer.Option(7, help="Seed of the invented adapters and of the draw of requests."),
+    as_json: bool = json_option,
+) -> None:
+    """Adapters promoted under load: failed and mixed answers, memory over many swaps, time to roll back."""
+    from netgpt.bench import swap as bench
+
+    weights = _edge_weights()
+    _report(
+        "adapters swapped under load",
+        lambda: run(
+            bench.run(weights, swaps=swaps, streams=streams, promotions=promotions, seed=seed, progress=_told)
+        ),
+        as_json,
+    )  # fmt: skip
+
+
+@app.command()
+@errors_told
+def isolation(
+    alternations: int = typer.Option(200, min=10, help="Requests over one prefix; adapters take turns."),
+    seed: int = typer.Option(7, help="Seed of the invented adapters and of the draw of requests."),
+    as_json: bool = json_option,
+) -> None:
+    """Does an adapter leak into another's answers? Cached runs, with a swap in the middle, against cold ones."""
+    from netgpt.bench import isolation as bench
+
+    weights = _edge_weights()
+    _report(
+        "isolation of adapters",
+        lambda: run(bench.run(weights, alternations=alternations, seed=seed, progress=_told)),
+        as_json,
+    )
+
+
+@app.command()
+@errors_told
+def train(
+    examples: int = typer.Option(100, min=20, help="Generated examples, of about 130 tokens."),
+    epochs: int = typer.Option(3, min=1, help="Times through them."),
+    repeats: int = typer.Option(3, min=1, help="Runs of each; they take turns."),
+    seed: int = typer.Option(7, help="Seed of the examples and of both trainings."),
+    threads: int = typer.Option(0, min=0, help="CPU threads; 0: all."),
+    as_json: bool = json_option,
+) -> None:
+    """The trainer beside a plain PEFT loop: tokens a second, peak memory and held-out loss, in one run."""
+    from netgpt.bench import train as bench
+
+    weights = _edge_weights()
+    _report(
+        "training on the box",
+        lambda: bench.run(
+            weights, examples=examples, epochs=epochs, repeats=repeats, seed=seed, threads=threads, progress=_told
+        ),
+        as_json,
+    )  # fmt: skip
+
+
+def _edge_weights() -> Path:
+    """The weights of the built-in engine. Raises NotFound, ModelUnavailable."""
+    from netgpt.models.catalog import Catalog
+
+    settings = read_settings()
+    return Catalog(settings.models_dir).resolve(settings.edge.model)

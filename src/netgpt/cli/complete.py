@@ -6,17 +6,17 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from netgpt.cli.common import console, errors_told, json_option, print_json, read_settings, run
+from netgpt.cli.edge import edge_askers
 from netgpt.errors import ModelError, RequestError
 from netgpt.types import Fact
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from netgpt.completion.select import Ask, Selector
     from netgpt.settings import Settings
 
-__all__ = ["Mode", "complete", "edge_asker"]
+__all__ = ["Mode", "complete"]
 
 _AT_ONCE = 4
 """Rows in work at once: the engine's default number of slots."""
@@ -49,6 +49,15 @@ class Row:
     request: str = ""
     facts: tuple[Fact, ...] = ()
     fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What completes: `ask` is the plain edge model, `trained` the same with the adapter for choosing facts."""
+
+    selector: Selector
+    ask: Ask | None = None
+    trained: Ask | None = None
 
 
 @errors_told
@@ -77,22 +86,6 @@ def complete(
         raise typer.Exit(2)
 
 
-@asynccontextmanager
-async def edge_asker(settings: Settings) -> AsyncIterator[Ask]:
-    """The edge model of the settings, started if it is the built-in one, as a function of one chat body."""
-    from netgpt.build import open_edge, whole_answer
-
-    engine, model = open_edge(settings)
-    if engine is not None:
-        await engine.start()
-    try:
-        yield partial(whole_answer, model)
-    finally:
-        await model.close()
-        if engine is not None:
-            await engine.stop()
-
-
 async def _complete_all(
     rows: Iterator[Row], mode: Mode, limit: int, settings: Settings, no_model: bool, *, single: bool, as_json: bool
 ) -> int:
@@ -101,23 +94,21 @@ async def _complete_all(
     from netgpt.completion.select import Selector
 
     if no_model or mode is Mode.OFF:
-        return await _print_all(rows, mode, Selector(None, StaticEmbedder(), limit), None, single, as_json)
-    async with edge_asker(settings) as ask:
-        selector = Selector(ask, StaticEmbedder(), limit, judge_s=_PATIENCE_S)
+        edge = Edge(Selector(None, StaticEmbedder(), limit))
+        return await _print_all(rows, mode, edge, single, as_json)
+    async with edge_askers(settings) as (ask, trained):
+        edge = Edge(Selector(ask, StaticEmbedder(), limit, judge_s=_PATIENCE_S), ask, trained)
         if not single:
             with suppress(ModelError):  # then each row says by itself what it fell back to
-                await selector.warm()
-        return await _print_all(rows, mode, selector, ask, single, as_json)
+                await edge.selector.warm(trained)
+        return await _print_all(rows, mode, edge, single, as_json)
 
 
-async def _print_all(
-    rows: Iterator[Row], mode: Mode, selector: Selector, ask: Ask | None, single: bool, as_json: bool
-) -> int:
+async def _print_all(rows: Iterator[Row], mode: Mode, edge: Edge, single: bool, as_json: bool) -> int:
     bad = 0
     for batch in _batches(rows, _AT_ONCE):
-        for row, result in zip(
-            batch, await asyncio.gather(*(_one(row, mode, selector, ask) for row in batch)), strict=True
-        ):
+        results = await asyncio.gather(*(_one(row, mode, edge) for row in batch))
+        for row, result in zip(batch, results, strict=True):
             if row.fault:
                 bad += 1
                 console.print(row.fault, markup=False, highlight=False, soft_wrap=True)
@@ -128,7 +119,7 @@ async def _print_all(
     return bad
 
 
-async def _one(row: Row, mode: Mode, selector: Selector, ask: Ask | None) -> dict[str, Any]:
+async def _one(row: Row, mode: Mode, edge: Edge) -> dict[str, Any]:
     from netgpt.completion.compose import completed
     from netgpt.completion.rewrite import rewrite
 
@@ -136,11 +127,11 @@ async def _one(row: Row, mode: Mode, selector: Selector, ask: Ask | None) -> dic
         return {"error": row.fault}
     if mode is Mode.OFF:
         return {"chosen": [], "text": row.request}
-    selection = await selector.select(row.request, row.facts)
+    selection = await edge.selector.select(row.request, row.facts, edge.trained)
     chosen = [row.facts[index] for index in selection.chosen]
     text = completed(row.request, chosen)
-    if mode is Mode.REWRITE and ask is not None and chosen:
-        text = (await rewrite(ask, row.request, chosen)).text or text
+    if mode is Mode.REWRITE and edge.ask is not None and chosen:
+        text = (await rewrite(edge.ask, row.request, chosen)).text or text
     return {"chosen": list(selection.chosen), "text": text}
 
 

@@ -9,6 +9,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
+from netgpt.cli.learning import (
+    PURPOSE,
+    consent_as_json,
+    consent_told,
+    everything_forgotten,
+    example_as_json,
+    example_removed,
+    keep_exchange,
+    show_forgotten,
+    with_learning,
+    withdrawn,
+)
 from netgpt.cli.storing import with_store
 from netgpt.errors import NotFound
 from netgpt.store.rows import ExchangeRow, values_of
@@ -30,6 +42,13 @@ def _named(user: str | None) -> str | None:
 
 _USER = typer.Argument(help="The person, as the request's `user` names them.", callback=_named)
 _TENANT = typer.Option("local", help="The person's tenant.")
+
+
+class Given(StrEnum):
+    """Consent."""
+
+    ON = "on"
+    OFF = "off"
 
 
 class Complete(StrEnum):
@@ -113,10 +132,69 @@ def complete(
 
 @app.command()
 @errors_told
+def consent(
+    user: str = _USER,
+    training: Given | None = typer.Option(
+        None, help="on: what this person rated good may train adapters, pseudonymized. off: no more, and unlearn it."
+    ),
+    tenant: str = _TENANT,
+    as_json: bool = json_option,
+) -> None:
+    """Show what a person consents to, or change it. Nobody's words train anything without consent."""
+    person = Person(tenant, user)
+    forgotten = None
+    if training is Given.OFF:
+        forgotten = with_learning(person, withdrawn)
+    elif training is Given.ON:
+        with_store(lambda store: store.learning.set_consent(person, PURPOSE, True))
+    row = with_store(lambda store: store.learning.consent(person, PURPOSE))
+    if as_json:
+        print_json(consent_as_json(row) | (forgotten.as_json() if forgotten else {}))
+        return
+    console.print(f"training: {consent_told(row)}", markup=False, soft_wrap=True)
+    if forgotten is not None:
+        show_forgotten(forgotten)
+
+
+@app.command()
+@errors_told
+def keep(
+    user: str = _USER,
+    exchange: str = typer.Argument(help="The id that `netgpt explain` shows (ex_...)."),
+    tenant: str = _TENANT,
+    as_json: bool = json_option,
+) -> None:
+    """Keep a good answer as a training example, pseudonymized, also when its exchange is deleted by age."""
+    id = keep_exchange(Person(tenant, user), exchange)
+    print_json({"id": id}) if as_json else console.print(f"{id}: kept.", markup=False, soft_wrap=True)
+
+
+@app.command()
+@errors_told
+def examples(
+    user: str = _USER,
+    remove: str | None = typer.Option(None, metavar="ID", help="Delete it, and the adapters that learnt from it."),
+    tenant: str = _TENANT,
+    as_json: bool = json_option,
+) -> None:
+    """Show what adapters learnt from a person, and which ones; or remove one example."""
+    person = Person(tenant, user)
+    if remove is not None:
+        forgotten = with_learning(person, example_removed(remove))
+        return print_json(forgotten.as_json()) if as_json else show_forgotten(forgotten)
+    kept = with_store(lambda store: store.learning.of_person(person))
+    if as_json:
+        return print_json([example_as_json(each) for each in kept])
+    rows = [[e.id, e.row["messages"][-1]["content"], e.row["answer"], ", ".join(e.adapters)] for e in kept]
+    print_table(["id", "question", "answer", "adapters"], rows)
+
+
+@app.command()
+@errors_told
 def forget(user: str = _USER, tenant: str = _TENANT, as_json: bool = json_option) -> None:
-    """Delete everything kept about a person: facts, settings, exchanges, pseudonym maps; and scrub the files."""
-    counts = with_store(lambda store: store.forget(Person(tenant, user)))
-    print_json(counts) if as_json else print_table(["deleted", "rows"], list(counts.items()))
+    """Delete everything kept about a person and every adapter that learnt from them; and scrub the files."""
+    forgotten = with_learning(Person(tenant, user), everything_forgotten)
+    print_json(forgotten.as_json()) if as_json else show_forgotten(forgotten)
 
 
 @app.command()
@@ -127,7 +205,11 @@ def export(user: str = _USER, tenant: str = _TENANT, as_json: bool = json_option
     async def gather(store: Store) -> dict[str, Any]:
         person = Person(tenant, user)
         exchanges = [values_of(row) for row in await _all_exchanges(store, person)]
-        return asdict(person) | await _profile(store, person) | {"exchanges": exchanges}
+        learnt = {
+            "consents": {PURPOSE: consent_as_json(await store.learning.consent(person, PURPOSE))},
+            "examples": [example_as_json(each) for each in await store.learning.of_person(person)],
+        }
+        return asdict(person) | await _profile(store, person) | {"exchanges": exchanges} | learnt
 
     print_json(with_store(gather))
 

@@ -10,7 +10,10 @@ from netgpt.context.words import word_set
 from netgpt.errors import RequestError
 from netgpt.types import Fact, Label
 
-__all__ = ["private_values", "profile_fact"]
+__all__ = ["SENSITIVE_KIND", "private_values", "profile_fact"]
+
+SENSITIVE_KIND = "OWN"
+"""Kind of every value of a sensitive fact: the fact's own kind would tell what it is about."""
 
 LONGEST = 500
 """Characters of one profile fact."""
@@ -56,13 +59,13 @@ def private_values(facts: Iterable[Fact]) -> tuple[tuple[str, str], ...]:
 
     Of "lives at 12 Mill Road, Cambridge": the whole text, "12 Mill Road, Cambridge", "12 Mill Road", "Mill Road",
     "Cambridge". Stop words and fragments under three characters are left out. Hiding too much is the safe side:
-    of "is vegetarian" the word "vegetarian" is a value too.
+    of "is vegetarian" the word "vegetarian" is a value too. Values of sensitive facts all have SENSITIVE_KIND.
     """
     found: dict[str, tuple[str, str]] = {}
-    for fact in facts:
+    for fact in sorted(facts, key=lambda fact: -fact.label.rank):  # a value of two facts counts as the stricter one
         if fact.label is Label.PUBLIC:
             continue
-        kind = re.sub(r"[^A-Z]", "", fact.kind.upper()) or "FACT"
+        kind = SENSITIVE_KIND if fact.label is Label.SENSITIVE else re.sub(r"[^A-Z]", "", fact.kind.upper()) or "FACT"
         stated = _PREFIX.sub("", fact.text, count=1).strip()
         intimate = fact.kind in _INTIMATE or fact.label is Label.SENSITIVE
         for value in values_of(stated, fact.source == "places", intimate and fact.source == "profile"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -30,8 +30,11 @@ class ChatModel(Protocol):
         """Known state, without asking the network."""
         ...
 
-    def chat(self, body: Mapping[str, Any]) -> AsyncIterator[Chunk]:
+    def chat(self, body: Mapping[str, Any], *, adapters: Sequence[str] = ()) -> AsyncIterator[Chunk]:
         """Answer OpenAI's chat body. Yields chunks; a body without `stream` yields one whole chunk.
+
+        `adapters`: ids ("complete@1") of the adapters to answer with, for the whole of this answer and for nothing
+        else. One that is not loaded raises AdapterGone before the first chunk.
 
         The iterator ends cleanly only after each choice had a `finish_reason`. Closing it cancels the call.
         Raises ModelError and its children, also in the middle of the iteration.

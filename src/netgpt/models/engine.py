@@ -34,8 +34,9 @@ SLOW_RETRY_S = 60.0
 class Engine:
     """Keeps one llama.cpp server running. `state`: stopped, starting, ready, restarting, failed.
 
-    `on_event` hears "started", "died", "restarted", "failed", "stopped"; it is called in the event loop and
-    must return at once. `probe_s`: seconds between two looks at whether the child still answers (0: never).
+    `on_event` hears "started", "died", "restarted", "not restarted", "failed", "stopped"; it is called in the event
+    loop and must return at once; `fault` is then the reason of the last failed start. `probe_s`: seconds between two
+    looks at whether the child still answers (0: never).
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Engine:
         self.state = "stopped"
         self.restarts = 0
         self.in_flight = 0
+        self.fault: ModelUnavailable | None = None
         self.start_timeout_s, self.probe_s = start_timeout_s, probe_s
         self._log = EngineLog(log_path)
         self._on_event = on_event or (lambda event: None)
@@ -176,7 +178,8 @@ class Engine:
             try:
                 await self._launch()
             except ModelUnavailable as error:
-                self._why = error.message
+                self.fault, self._why = error, error.message
+                self._on_event("not restarted")
                 continue
             self.restarts += 1
             self._on_event("restarted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from pathlib import Path
 
@@ -40,6 +41,11 @@ class EngineLog:
         """A new engine starts: what the last one said is no longer its reason."""
         self._last.clear()
         self._cut_line = ""
+
+    def bad_adapter(self) -> str | None:
+        """The file of the adapter that llama.cpp could not load since the start, when that was the fault."""
+        found = (re.search(r"failed to load lora adapter '(.+)'", line) for line in self._last)
+        return next((match[1] for match in found if match), None)
 
     def reason(self) -> str:
         """The first error that llama.cpp told since the start, in its words; empty when there is none."""

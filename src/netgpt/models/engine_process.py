@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netgpt.errors import ModelUnavailable
+from netgpt.errors import AdapterRefused, ModelUnavailable
 from netgpt.models.endpoint import Endpoint
 from netgpt.models.engine_log import EngineLog
 
@@ -50,7 +50,10 @@ class EngineProcess:
 
     @classmethod
     async def launch(cls, settings: EngineSettings, log: EngineLog, start_timeout_s: float) -> EngineProcess:
-        """Start a child and wait until it serves. Raises ModelUnavailable with the engine's own reason."""
+        """Start a child and wait until it serves. Raises ModelUnavailable with the engine's own reason.
+
+        AdapterRefused, when an adapter is at fault.
+        """
         log.forget()
         run = cls(await _spawn(), log, secrets.token_urlsafe(32))
         try:
@@ -78,14 +81,17 @@ class EngineProcess:
             told = {}
         if "address" in told:
             return str(told["address"])
-        raise ModelUnavailable(await self._why_not(settings, str(told.get("error", ""))))
+        why = await self._why_not(settings, str(told.get("error", "")))
+        bad = self._log.bad_adapter()
+        raise AdapterRefused(why, bad) if bad else ModelUnavailable(why)
 
     async def _why_not(self, settings: EngineSettings, told: str) -> str:
         code = await self.wait()
         reason = self._log.reason() or told
         if not reason:
             reason = "killed, most likely for want of memory" if code == -9 else f"it ended with code {code}"
-        return f"The engine could not load {settings.model_path}: {reason}. Its log is {self._log.path}."
+        what = self._log.bad_adapter() or settings.model_path
+        return f"The engine could not load {what}: {reason}. Its log is {self._log.path}."
 
     async def _pump_log(self) -> None:
         assert self._process.stderr

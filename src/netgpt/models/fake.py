@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from netgpt.errors import NetGPTError
+from netgpt.errors import AdapterGone, NetGPTError
 from netgpt.models.answers import as_chunk, split_answer
 from netgpt.models.base import Health
 from netgpt.models.fake_cloud import Fault, FaultyCloud, ReceivedRequest
@@ -37,7 +37,7 @@ class ScriptedModel:
 
     `reply`: see `Reply`; `chunk_size`: characters per streamed chunk; `delay_s`: seconds before each chunk;
     `error`: raised in place of chunk number `error_after` (0: before the first), never as a clean end; `down`: why
-    the model is unhealthy, None when it is well.
+    the model is unhealthy, None when it is well; `resident`: ids of the adapters it has, None: any that is asked for.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class ScriptedModel:
         error: NetGPTError | None = None,
         error_after: int = 0,
         down: str | None = None,
+        resident: Collection[str] | None = None,
     ) -> None:
         self.name = name
         self.reply = reply
@@ -60,6 +61,9 @@ class ScriptedModel:
         self.down = down
         self.asked: list[dict[str, Any]] = []
         """A copy of every body, in order."""
+        self.resident = resident
+        self.asked_adapters: list[tuple[str, ...]] = []
+        """The adapters of every call, in order."""
         self.closed_early = 0
         """How many answers were closed or cancelled before their end."""
         self.closed = False
@@ -70,9 +74,13 @@ class ScriptedModel:
     def health(self) -> Health:
         return Health(self.down is None, self.down or f'model "{self.name}" is scripted')
 
-    async def chat(self, body: Mapping[str, Any]) -> AsyncIterator[Chunk]:
+    async def chat(self, body: Mapping[str, Any], *, adapters: Sequence[str] = ()) -> AsyncIterator[Chunk]:
         """As `ChatModel.chat`."""
+        for id in adapters:
+            if self.resident is not None and id not in self.resident:
+                raise AdapterGone(f"the adapter {id} is not loaded")
         self.asked.append(copy.deepcopy(dict(body)))
+        self.asked_adapters.append(tuple(adapters))
         try:
             for number, chunk in enumerate(self._chunks(body)):
                 if self.delay_s:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, aclosing, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from netgpt.models.base import Health
 from netgpt.models.breaker import Breaker
 from netgpt.models.endpoint import Endpoint
 from netgpt.models.failures import content_type
+from netgpt.models.lease import Lease, Leases
 from netgpt.models.reading import read_chunks, read_document
 from netgpt.models.retry import RetryPolicy
 from netgpt.models.transport import Target, Transport
@@ -30,6 +31,8 @@ __all__ = ["CloudModel", "EdgeModel"]
 
 _EDGE_CONNECTIONS = 256
 """More than the gateway lets in at once: the engine's own slots are the queue."""
+_NOT_SENT = ("lora", "id_slot")
+"""Fields of llama.cpp that choose adapters and slots: nobody but this client sets them."""
 
 
 class _Caller:
@@ -66,7 +69,9 @@ class EdgeModel:
     """A `ChatModel` on the box: the built-in engine, or the owner's own server.
 
     `endpoint` is asked for at each call, because the engine may have come back on another port; it may raise
-    ModelUnavailable. `model` replaces the request's model name. `timeout_s` is seconds without a byte.
+    ModelUnavailable. `leases` takes its place for an engine with adapters (`SwappingEngine.lease`); a server without
+    it is never told of adapters. `model` replaces the request's model name; answers carry `name`. `timeout_s` is
+    seconds without a byte.
     `default_max_tokens` bounds an answer whose request names no bound. `ready` tells health without the network.
     """
 
@@ -80,10 +85,12 @@ class EdgeModel:
         connect_timeout_s: float = 5.0,
         default_max_tokens: int,
         ready: Callable[[], Health] | None = None,
+        leases: Leases | None = None,
     ) -> None:
         self.name = name
         self.model = model
         self._endpoint = endpoint
+        self._leases = leases or self._unclaimed
         self._default_max_tokens = default_max_tokens
         self._ready = ready
         self._last: tuple[Endpoint, Target] | None = None
@@ -106,27 +113,31 @@ class EdgeModel:
             return self._ready()
         return Health(True, f'model "{self.name}" is configured; its server is not watched')
 
-    async def chat(self, body: Mapping[str, Any]) -> AsyncIterator[Chunk]:
+    async def chat(self, body: Mapping[str, Any], *, adapters: Sequence[str] = ()) -> AsyncIterator[Chunk]:
         """As `ChatModel.chat`. A streamed answer ends with its usage, when the server counts it.
 
         A whole answer is streamed from the server too and joined here: llama.cpp stops writing when the reader of a
         stream goes away, but writes an unstreamed answer to its end for nobody.
         """
-        target, content = self._target(), _encode(self._edge_body(body))
         joiner = Joiner()
-        async with aclosing(self._caller.chat(target, content, _choices(body))) as chunks:
-            async for chunk in chunks:
-                if body.get("stream"):
-                    yield chunk
-                else:
-                    joiner.add(chunk)
+        with self._leases() as lease:
+            target, content = self._target(lease.endpoint), _encode(self._edge_body(body, lease.lora(adapters)))
+            async with aclosing(self._caller.chat(target, content, _choices(body))) as chunks:
+                async for chunk in chunks:
+                    told = self._named(chunk)
+                    if body.get("stream"):
+                        yield told
+                    else:
+                        joiner.add(told)
         if not body.get("stream"):
             yield as_chunk(joiner.answer())
 
     async def embeddings(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """OpenAI's embeddings answer to OpenAI's embeddings body. Raises ModelError and its children."""
-        target = self._target()
-        answer = await self._caller.document(target, "/embeddings", _encode({**body, "model": self.model}))
+        """OpenAI's embeddings answer to OpenAI's embeddings body: the plain model's. Raises ModelError."""
+        with self._leases() as lease:
+            target = self._target(lease.endpoint)
+            content = _encode({**_allowed(body), "model": self.model})
+            answer = await self._caller.document(target, "/embeddings", content)
         if not isinstance(answer.get("data"), list):
             raise BrokenStream(f"{target.peer} sent embeddings without data")
         return answer
@@ -135,16 +146,25 @@ class EdgeModel:
         """Close idle and open connections."""
         await self._caller.transport.close()
 
-    def _edge_body(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        sent = {**body, "model": self.model}
+    def _edge_body(self, body: Mapping[str, Any], lora: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        sent = {**_allowed(body), "model": self.model}
+        if lora:
+            sent["lora"] = lora
         if sent.get("max_tokens") is None and sent.get("max_completion_tokens") is None:
             sent["max_tokens"] = self._default_max_tokens
         sent["stream"] = True
         sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
         return sent
 
-    def _target(self) -> Target:
-        endpoint = self._endpoint()
+    def _named(self, chunk: Chunk) -> Chunk:
+        """Under the configured name instead of the weights' file, and without the engine's own figures."""
+        return {**{key: value for key, value in chunk.items() if key != "timings"}, "model": self.name}
+
+    @contextmanager
+    def _unclaimed(self) -> Iterator[Lease]:
+        yield Lease(self._endpoint())
+
+    def _target(self, endpoint: Endpoint) -> Target:
         if self._last is None or self._last[0] != endpoint:
             self._last = (endpoint, Target(self.name, "edge", endpoint))
         return self._last[1]
@@ -219,6 +239,11 @@ def _choices(body: Mapping[str, Any]) -> int:
 def _choices_of_bytes(content: bytes) -> int:
     """The same of a sealed body. Most ask for one choice and are not parsed for it."""
     return _choices(orjson.loads(content)) if b'"n":' in content else 1
+
+
+def _allowed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body without what only this client may say."""
+    return {key: value for key, value in body.items() if key not in _NOT_SENT}
 
 
 def _encode(body: Mapping[str, Any]) -> bytes:

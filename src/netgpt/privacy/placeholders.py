@@ -12,7 +12,7 @@ from netgpt.privacy.wordsets import words
 __all__ = ["FIXED_KINDS", "bracketed", "hold_from", "read", "variants"]
 
 FIXED_KINDS = words(
-    "EMAIL PHONE IBAN CARD IP URL API_KEY CRYPTO NATIONAL_ID MAC ADDRESS PERSON PLACE ORG LITERAL USER PRIVATE"
+    "EMAIL PHONE IBAN CARD IP URL API_KEY CRYPTO NATIONAL_ID MAC ADDRESS PERSON PLACE ORG LITERAL USER PRIVATE OWN"
 )
 """Kinds that any conversation may get; profile kinds come on top."""
 

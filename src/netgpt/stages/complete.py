@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from netgpt.completion.compose import compose, replace_last
 from netgpt.completion.rewrite import rewrite
-from netgpt.completion.select import Ask, Selector
+from netgpt.completion.select import Selector
 from netgpt.exchange import Exchange
 from netgpt.routing.features import text_of
 from netgpt.settings import Completion
 from netgpt.store.store import Store
-from netgpt.types import Fact
+from netgpt.types import Fact, Person
 
-__all__ = ["Complete"]
+__all__ = ["ADAPTER", "AskEdge", "Complete", "Trained"]
+
+ADAPTER = "complete"
+"""Name of the adapter that this stage's questions are answered with, where there is one."""
 
 TERSE_WORDS = 60
 """A longer request says itself what it needs."""
 
 
+class AskEdge(Protocol):
+    """One whole answer of the edge model, with these adapters. Raises ModelError."""
+
+    async def __call__(self, body: Mapping[str, Any], adapters: Sequence[str] = ()) -> dict[str, Any]: ...
+
+
+class Trained:
+    """The edge model with one adapter on, as the selector asks it; knows whether it ever answered."""
+
+    def __init__(self, ask: AskEdge, adapter: str) -> None:
+        self.ask, self.adapter = ask, adapter
+        self.answered = False
+
+    async def __call__(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer = await self.ask(body, (self.adapter,))
+        self.answered = True
+        return answer
+
+
 class Complete:
     """Chooses facts (`select`), or lets the edge model rewrite (`rewrite`), or does nothing (`off`).
 
-    Never fails the exchange: what cannot be completed in time goes on as the person wrote it.
+    Never fails the exchange: what cannot be completed in time goes on as the person wrote it. `adapter_for` names the
+    version of the adapter `complete` that is there for a person; `completion["adapter"]` the one that took part.
     """
 
     name = "complete"
     reads = frozenset({"person", "facts"})
     writes = frozenset({"chosen", "messages", "completion"})
 
-    def __init__(self, store: Store, selector: Selector, ask: Ask, settings: Completion) -> None:
+    def __init__(
+        self,
+        store: Store,
+        selector: Selector,
+        ask: AskEdge,
+        settings: Completion,
+        adapter_for: Callable[[Person], str | None] = lambda _person: None,
+    ) -> None:
         self.store, self.selector, self.ask, self.settings = store, selector, ask, settings
+        self.adapter_for = adapter_for
 
     async def __call__(self, exchange: Exchange) -> None:
         mode = await self._mode(exchange)
@@ -47,7 +79,10 @@ class Complete:
         elif not exchange.facts:
             told["why"] = "the box knows nothing that could help"
         else:
-            chosen, rewritten = await self._complete(mode, text, exchange.facts, told)
+            adapter = self.adapter_for(exchange.person)
+            trained = Trained(self.ask, adapter) if adapter else None
+            chosen, rewritten = await self._complete(mode, text, exchange.facts, trained, told)
+            told["adapter"] = adapter if trained is not None and trained.answered else None
         exchange.chosen = chosen
         exchange.messages = replace_last(messages, rewritten) if rewritten else compose(messages, chosen)
         told["text"] = text_of(exchange.messages[-1].get("content")) if chosen else None
@@ -60,11 +95,11 @@ class Complete:
         return await self.store.profile_mode(exchange.person) or self.settings.mode
 
     async def _complete(
-        self, mode: str, text: str, facts: tuple[Fact, ...], told: dict[str, Any]
+        self, mode: str, text: str, facts: tuple[Fact, ...], trained: Trained | None, told: dict[str, Any]
     ) -> tuple[tuple[Fact, ...], str | None]:
         try:
             async with asyncio.timeout(self.settings.timeout_s):
-                selection = await self.selector.select(text, facts)
+                selection = await self.selector.select(text, facts, trained)
                 chosen = tuple(facts[i] for i in selection.chosen)
                 told["why"] = selection.why
                 if mode != "rewrite" or not chosen:

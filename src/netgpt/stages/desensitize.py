@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netgpt.completion.compose import compose
+from netgpt.context.profile import SENSITIVE_KIND
 from netgpt.errors import PayloadTooLarge, PrivacyError
 from netgpt.exchange import Exchange
 from netgpt.outbound import Outbound
@@ -76,7 +77,7 @@ class Desensitize:
                 await self.store.save_map(exchange.person, conversation, vault.dump())
         exchange.vault, exchange.outbound, exchange.hidden = vault, outbound, outbound.hidden
         exchange.label = Label.PERSONAL if outbound.hidden else Label.PUBLIC
-        if {hidden.kind for hidden in outbound.hidden} & set(self.privacy.sensitive_kinds):
+        if {hidden.kind for hidden in outbound.hidden} & {SENSITIVE_KIND, *self.privacy.sensitive_kinds}:
             exchange.label = Label.SENSITIVE
 
     async def _made_safe(self, vault: Vault, body: Mapping[str, Any], exchange: Exchange) -> Outbound:

@@ -9,35 +9,63 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, cast
 
-from netgpt.errors import ContextTooLong, ModelError, ModelTimeout, ModelUnavailable
+from netgpt.adapters.residency import NO_ADAPTER, Choice
+from netgpt.errors import AdapterGone, BrokenStream, ContextTooLong, ModelError, ModelTimeout, ModelUnavailable
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.routing.features import text_of
-from netgpt.types import Chunk, Decision, Usage
+from netgpt.types import Chunk, Decision, Person, Usage
 
 __all__ = ["Generate"]
 
 NOTHING_LEFT = frozenset({"unreachable", "breaker_open", "too_many_connections"})
 """Codes of failures in which no connection was made, so that not one byte of the request has left."""
 
+ENGINE_FIELDS = frozenset(
+    {
+        "__verbose", "cache_prompt", "id_slot", "lora", "n_cache_reuse", "n_cmpl", "n_discard", "n_keep", "n_predict",
+        "response_fields", "return_progress", "return_tokens", "timings_per_token", "verbose",
+    }
+)  # fmt: skip
+"""Fields of llama.cpp's own: they reach into its cache, its slots, its adapters and its bounds. No caller sets them."""
+
 Observe = Callable[[str, str], None]
 """Told (route, outcome) of every call to a model."""
+
+Choose = Callable[[Person], Choice]
+"""Whose adapter answers this person."""
+
+
+def no_adapter(_person: Person) -> Choice:
+    """The plain model answers everybody."""
+    return NO_ADAPTER
+
+
+Opened = tuple[Chunk, AsyncIterator[Chunk]]
+"""The first chunk of an answer, and the iterator of the others."""
 
 
 class Generate:
     """Opens the stream and waits for its first chunk, so that the door knows who answers before it says so."""
 
     name = "generate"
-    reads = frozenset({"messages", "outbound", "decision"})
-    writes = frozenset({"stream", "answered_by", "model_name", "sent"})
+    reads = frozenset({"person", "messages", "outbound", "decision"})
+    writes = frozenset({"stream", "answered_by", "model_name", "sent", "adapters", "adapter_note"})
 
     def __init__(
-        self, edge: ChatModel, cloud: RemoteModel | None, *, deadline_s: float, observe: Observe = lambda _r, _o: None
+        self,
+        edge: ChatModel,
+        cloud: RemoteModel | None,
+        *,
+        deadline_s: float,
+        choose: Choose = no_adapter,
+        observe: Observe = lambda _r, _o: None,
     ) -> None:
-        self.edge, self.cloud, self.deadline_s, self.observe = edge, cloud, deadline_s, observe
+        self.edge, self.cloud, self.deadline_s = edge, cloud, deadline_s
+        self.choose, self.observe = choose, observe
 
     async def __call__(self, exchange: Exchange) -> None:
-        exchange.sent = None
+        exchange.sent, exchange.adapters, exchange.adapter_note = None, (), None
         decision = exchange.decision
         try:
             await self._open(exchange, decision)
@@ -57,29 +85,42 @@ class Generate:
             await self._open(exchange, second)
 
     async def _open(self, exchange: Exchange, decision: Decision) -> None:
-        chunks = self._call(exchange, decision)
         until = time.monotonic() + self.deadline_s - exchange.elapsed_ms() / 1000
-        try:
-            first = await _next(chunks, until)
-        except BaseException:
-            await cast(Any, chunks).aclose()
-            raise
+        if decision.route == "edge":
+            first, chunks = await self._ask_edge(exchange, until)
+        else:
+            first, chunks = await self._ask_cloud(exchange, until)
         exchange.timings["first_token"] = round(exchange.elapsed_ms(), 3)
         exchange.answered_by = decision
         exchange.model_name = self.edge.name if decision.route == "edge" else cast(RemoteModel, self.cloud).name
         exchange.stream = self._booked(exchange, first, chunks, until)
 
-    def _call(self, exchange: Exchange, decision: Decision) -> AsyncIterator[Chunk]:
-        if decision.route == "edge":
-            body = {**exchange.request.body, "messages": exchange.messages}
-            body.pop("user", None)
-            if exchange.request.stream:
-                body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-            return self.edge.chat(body)
+    async def _ask_edge(self, exchange: Exchange, until: float) -> Opened:
+        body = {key: value for key, value in exchange.request.body.items() if key not in ENGINE_FIELDS}
+        body["messages"] = exchange.messages
+        body.pop("user", None)
+        if exchange.request.stream:
+            body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+        choice = self.choose(exchange.person)
+        try:
+            opened = await _opened(self.edge.chat(body, adapters=choice.ids), until)
+        except AdapterGone:  # it was unloaded in this very moment: what is there now?
+            choice = self.choose(exchange.person)
+            opened = await _opened(self.edge.chat(body, adapters=choice.ids), until)
+        exchange.adapters, exchange.adapter_note = choice.ids, choice.note
+        return opened
+
+    async def _ask_cloud(self, exchange: Exchange, until: float) -> Opened:
         if self.cloud is None or exchange.outbound is None:
             raise ModelUnavailable("nothing may leave, so the cloud cannot answer")
         exchange.sent = exchange.outbound
-        return self.cloud.send(exchange.outbound)
+        try:
+            return await _opened(self.cloud.send(exchange.outbound), until)
+        except (ModelTimeout, BrokenStream, asyncio.CancelledError) as error:
+            # The cloud was at work, and may send a bill for it; an answer of "no" costs nothing.
+            if getattr(error, "code", "") not in NOTHING_LEFT:
+                exchange.usage = exchange.cloud_usage = _estimate(exchange, 0)
+            raise
 
     async def _booked(
         self, exchange: Exchange, first: Chunk, chunks: AsyncIterator[Chunk], until: float
@@ -101,20 +142,30 @@ class Generate:
             raise
         finally:
             exchange.usage = told or _estimate(exchange, characters)
+            if route == "cloud":
+                exchange.cloud_usage = exchange.usage
             self.observe(route, outcome)
 
 
-async def _next(chunks: AsyncIterator[Chunk], until: float) -> Chunk:
-    chunk = await _next_or_none(chunks, until)
-    if chunk is None:
-        raise ModelUnavailable("the model closed its answer before the first word")
-    return chunk
+async def _opened(chunks: AsyncIterator[Chunk], until: float) -> Opened:
+    """The first chunk and the rest; a call that gives none is closed."""
+    try:
+        first = await _next_or_none(chunks, until)
+        if first is None:
+            raise ModelUnavailable("the model closed its answer before the first word")
+        return first, chunks
+    except BaseException:
+        await cast(Any, chunks).aclose()
+        raise
 
 
 async def _next_or_none(chunks: AsyncIterator[Chunk], until: float) -> Chunk | None:
+    """The next chunk, None at the end. Raises ModelTimeout past `until`, also where the caller took the time."""
     left = until - time.monotonic()
     try:
-        async with asyncio.timeout(max(left, 0.001)):
+        if left <= 0:
+            raise TimeoutError
+        async with asyncio.timeout(left):
             return await anext(chunks, None)
     except TimeoutError:
         raise ModelTimeout("the answer took longer than server.deadline_s allows") from None

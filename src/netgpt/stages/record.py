@@ -49,14 +49,12 @@ class Record:
 
     async def _recorded(self, exchange: Exchange) -> AsyncIterator[Chunk]:
         answer: list[Chunk] = []
-        held: list[Chunk] = []
+        held = _Held()
         try:
             async with aclosing(cast(Any, exchange.restored)) as restored:
                 async for chunk in restored:
                     answer.append(chunk)
-                    if held or _finishes(chunk):
-                        held.append(chunk)
-                    else:
+                    if not held.takes(chunk):
                         yield chunk
             exchange.status = "complete"
             await self._save(exchange, answer)
@@ -74,7 +72,7 @@ class Record:
                 exchange.status = "cancelled"
                 self._save_late(exchange, answer)
             raise
-        for chunk in held:
+        for chunk in held.chunks:
             yield chunk
 
     async def _save(self, exchange: Exchange, answer: list[Chunk]) -> None:
@@ -99,11 +97,33 @@ class Record:
 
     async def close(self) -> None:
         """Wait for the rows of calls that were hung up."""
-        await asyncio.gather(*self._late)
+        for outcome in await asyncio.gather(*self._late, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log.error("an exchange could not be recorded: unforeseen %s", type(outcome).__name__)
 
 
-def _finishes(chunk: Chunk) -> bool:
-    return any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+class _Held:
+    """The chunks that wait for the row: those that end a choice, and what comes after them, in their order.
+
+    Other choices of the same answer go on meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+        self._ended: set[int] = set()
+
+    def takes(self, chunk: Chunk) -> bool:
+        """Whether the chunk has to wait; then it is kept."""
+        choices = chunk.get("choices") or ()
+        ends = {choice.get("index", 0) for choice in choices if choice.get("finish_reason")}
+        self._ended |= ends
+        waits = not choices or any(choice.get("index", 0) in self._ended for choice in choices)
+        if not waits or not self._ended:
+            return False
+        if len(choices) > 1:  # what follows of its other choices must not overtake it
+            self._ended |= {choice.get("index", 0) for choice in choices}
+        self.chunks.append(chunk)
+        return True
 
 
 def row_of(exchange: Exchange, answer: list[Chunk], cloud: Cloud, *, keep_text: bool) -> ExchangeRow:
@@ -127,6 +147,7 @@ def row_of(exchange: Exchange, answer: list[Chunk], cloud: Cloud, *, keep_text: 
         estimated=usage.estimated if usage else False,
         cost=_cost(exchange, cloud),
         timings=dict(exchange.timings),
+        adapters=exchange.adapters_used(),
         private=_private(exchange, answer, decided) if keep_text else None,
     )
 
@@ -154,6 +175,7 @@ def _private(exchange: Exchange, answer: list[Chunk], decided: Decision | None) 
             for h in getattr_or_none(exchange, "hidden") or ()
         ],
         "label": getattr_or_none(exchange, "label"),
+        "adapter_note": getattr_or_none(exchange, "adapter_note"),
         "decision": {"route": decided.route, "rule": decided.rule, "reason": decided.reason} if decided else None,
         "answer": join_chunks(answer) if answer else None,
         "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,
@@ -176,9 +198,8 @@ def _fact(fact: Fact) -> dict[str, str]:
 
 
 def _cost(exchange: Exchange, cloud: Cloud) -> float:
-    """Money for what the cloud did; the box's own answers cost nothing here."""
-    answered = getattr_or_none(exchange, "answered_by")
-    if exchange.usage is None or answered is None or answered.route != "cloud":
+    """Money for what the cloud did, also where another answered in the end; the box's own work costs nothing here."""
+    tokens = exchange.cloud_usage
+    if tokens is None:
         return 0.0
-    tokens = exchange.usage
     return (tokens.prompt_tokens * cloud.price_prompt + tokens.completion_tokens * cloud.price_completion) / 1e6

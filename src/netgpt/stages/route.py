@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netgpt.context.profile import SENSITIVE_KIND
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, Health, RemoteModel
 from netgpt.routing.features import UNREAD, features_of
@@ -71,7 +72,7 @@ class Route:
 
     def _sensitive(self, exchange: Exchange) -> tuple[str, ...]:
         """What keeps the request here: kinds that the owner calls sensitive, and sensitive facts of the person."""
-        facts = {fact.kind.upper() for fact in exchange.facts if fact.label is Label.SENSITIVE}
+        facts = {SENSITIVE_KIND} | {fact.kind.upper() for fact in exchange.facts if fact.label is Label.SENSITIVE}
         used = {fact.kind.upper() for fact in exchange.chosen if fact.label is Label.SENSITIVE}
         hidden = {hidden.kind for hidden in exchange.hidden}
         return tuple(sorted((hidden & (self.sensitive_kinds | facts)) | used))

@@ -39,12 +39,22 @@ def find(connection: Connection, sealer: Sealer, id: str) -> ExchangeRow | None:
 
 
 def page(
-    connection: Connection, sealer: Sealer, person: Person | None, limit: int, before: str | None
+    connection: Connection,
+    sealer: Sealer,
+    person: Person | None,
+    limit: int,
+    before: str | None,
+    rating: int | None = None,
+    tenant: str | None = None,
 ) -> list[ExchangeRow]:
     """Newest first; `before` is the id of the last row of the page before. Raises NotFound for an unknown id."""
     query = select(exchanges).order_by(exchanges.c.received.desc(), exchanges.c.id.desc()).limit(limit)
     if person is not None:
         query = query.where(exchanges.c.tenant == person.tenant, exchanges.c.user == person.user)
+    if tenant is not None:
+        query = query.where(exchanges.c.tenant == tenant)
+    if rating is not None:
+        query = query.where(exchanges.c.rating == rating)
     if before is not None:
         last = connection.execute(query.where(exchanges.c.id == before)).one_or_none()
         if last is None:
@@ -65,6 +75,7 @@ def forget(connection: Connection, person: Person) -> int:
 
 def _opened(row: Row[tuple[object, ...]], sealer: Sealer) -> ExchangeRow:
     values = row._asdict()
+    values["adapters"] = tuple(row.adapters or ())
     if row.private is not None:
         values["private"] = json.loads(sealer.open(row.private, _place(row.id, row.tenant, row.user)))
     return ExchangeRow(**values)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, select, update
 
 from netgpt.store.rows import KeyRow, values_of
 from netgpt.store.schema import keys
-from netgpt.types import Role
+from netgpt.types import Person, Role
 
-__all__ = ["add", "all_keys", "any_made", "by_hash", "revoke"]
+__all__ = ["add", "all_keys", "any_made", "by_hash", "forget", "revoke"]
 
 
 def add(connection: Connection, row: KeyRow) -> None:
@@ -35,6 +35,13 @@ def revoke(connection: Connection, id: str, now: datetime) -> bool:
     """False: no such key, or revoked before."""
     valid = update(keys).where(keys.c.id == id, keys.c.revoked.is_(None))
     return connection.execute(valid.values(revoked=now)).rowcount > 0
+
+
+def forget(connection: Connection, person: Person) -> int:
+    """Revoke the keys that speak for a person, and take their name off. The rows stay: a box with keys stays one."""
+    bound = and_(keys.c.tenant == person.tenant, keys.c.user == person.user)
+    connection.execute(update(keys).where(bound, keys.c.revoked.is_(None)).values(revoked=datetime.now(UTC)))
+    return connection.execute(update(keys).where(bound).values(user=None, name="(forgotten)")).rowcount
 
 
 def any_made(connection: Connection) -> bool:

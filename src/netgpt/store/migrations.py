@@ -139,7 +139,49 @@ def add_maps(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (add_marks, add_exchanges, add_keys, add_profiles, add_places, add_maps)
+def add_learning(connection: Connection) -> None:
+    _create(
+        connection,
+        "consents",
+        *(Column(name, Text, primary_key=True) for name in ("tenant", "user", "purpose")),
+        Column("given", UtcTime),
+        Column("withdrawn", UtcTime),
+    )
+    _create(
+        connection,
+        "examples",
+        Column("id", Text, primary_key=True),
+        Column("tenant", Text),
+        Column("user", Text),
+        Column("kept", UtcTime, nullable=False),
+        Column("chosen", Boolean, nullable=False),
+        Column("private", LargeBinary, nullable=False),
+        Index("examples_by_person", "tenant", "user"),
+        Index("examples_by_time", "kept"),
+    )
+    _create(
+        connection,
+        "lessons",
+        Column("adapter", Text, primary_key=True),
+        Column("example", Text, primary_key=True),
+        Index("lessons_by_example", "example"),
+    )
+
+
+def add_adapters(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE exchanges ADD COLUMN adapters JSON")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    add_marks,
+    add_exchanges,
+    add_keys,
+    add_profiles,
+    add_places,
+    add_maps,
+    add_learning,
+    add_adapters,
+)
 
 
 def migrate(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:

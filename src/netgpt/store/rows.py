@@ -8,7 +8,7 @@ from typing import Any
 
 from netgpt.types import Person, Role
 
-__all__ = ["ExchangeRow", "KeyRow", "PlaceRow", "values_of"]
+__all__ = ["ConsentRow", "ExchangeRow", "KeptExample", "KeyRow", "NewExample", "PlaceRow", "values_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class ExchangeRow:
     """The texts (JSON values only), sealed at rest; None when only figures are kept."""
     rating: int | None = None
     """What the person thought of the answer: 1 good, 0 no opinion, -1 bad; None: nothing said."""
+    adapters: tuple[str, ...] = field(default=(), repr=False)
+    """Ids of the adapters that had a part in the answer."""
 
     @property
     def person(self) -> Person:
@@ -75,9 +77,49 @@ class PlaceRow:
     tags: tuple[str, ...] = ()
 
 
-def values_of(row: ExchangeRow | KeyRow | PlaceRow) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """What a person said of one use of their words ("training"), and when. Never asked is no consent."""
+
+    tenant: str
+    user: str = field(repr=False)
+    purpose: str
+    given: datetime | None
+    withdrawn: datetime | None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the consent was given and not taken back."""
+        return self.given is not None and self.withdrawn is None
+
+
+@dataclass(frozen=True, slots=True)
+class NewExample:
+    """A training example to be kept. `digest` tells its content apart; `row` is all of it (JSON values only)."""
+
+    person: Person | None
+    digest: str
+    row: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptExample:
+    """A training example as it is kept, sealed at rest."""
+
+    id: str
+    person: Person | None
+    """Whose it is; None: nobody's."""
+    kept: datetime
+    chosen: bool
+    """Whether a person asked to keep it; else it was kept because an adapter learnt from it."""
+    adapters: tuple[str, ...]
+    """The adapters (`name@version`) that learnt from it."""
+    row: dict[str, Any] = field(repr=False)
+
+
+def values_of(row: ConsentRow | ExchangeRow | KeyRow | PlaceRow) -> dict[str, Any]:
     """The fields of a row by name. Unlike `dataclasses.asdict`, without a copy of all the texts."""
     return {name: getattr(row, name) for name in _NAMES[type(row)]}
 
 
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (ExchangeRow, KeyRow, PlaceRow)}
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (ConsentRow, ExchangeRow, KeyRow, PlaceRow)}

@@ -25,7 +25,21 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-__all__ = ["UtcTime", "exchanges", "facts", "keys", "maps", "marks", "metadata", "migrations", "places", "profiles"]
+__all__ = [
+    "UtcTime",
+    "consents",
+    "examples",
+    "exchanges",
+    "facts",
+    "keys",
+    "lessons",
+    "maps",
+    "marks",
+    "metadata",
+    "migrations",
+    "places",
+    "profiles",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -85,6 +99,7 @@ exchanges = Table(
     Column("timings", JSON, nullable=False),
     Column("rating", Integer),
     Column("private", LargeBinary),
+    Column("adapters", JSON),
     Index("exchanges_by_person", "tenant", "user", "received", "id"),
     Index("exchanges_by_time", "received", "id"),
 )
@@ -146,4 +161,35 @@ maps = Table(
     Column("private", LargeBinary, nullable=False),
     Index("maps_by_person", "tenant", "user"),
     Index("maps_by_use", "used"),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("user", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("given", UtcTime),
+    Column("withdrawn", UtcTime),
+)
+
+examples = Table(
+    "examples",
+    metadata,
+    Column("id", Text, primary_key=True),  # a keyed digest of person and content
+    Column("tenant", Text),  # nobody's examples have neither tenant nor user
+    Column("user", Text),
+    Column("kept", UtcTime, nullable=False),
+    Column("chosen", Boolean, nullable=False),
+    Column("private", LargeBinary, nullable=False),
+    Index("examples_by_person", "tenant", "user"),
+    Index("examples_by_time", "kept"),
+)
+
+lessons = Table(  # which adapter learnt from which example
+    "lessons",
+    metadata,
+    Column("adapter", Text, primary_key=True),
+    Column("example", Text, primary_key=True),
+    Index("lessons_by_example", "example"),
 )

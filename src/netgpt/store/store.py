@@ -18,10 +18,11 @@ from typing import Final, Self, TypeVar
 from sqlalchemy import Connection
 
 from netgpt.errors import NetGPTError, RequestError, StoreError
-from netgpt.store import exchanges, keyring, maps, opening, places, profiles
+from netgpt.store import exchanges, keyring, learning, maps, opening, outcomes, places, profiles
 from netgpt.store.database import READERS, Database
 from netgpt.store.faults import told
 from netgpt.store.files import FreeDisk, OpenMark
+from netgpt.store.learning import Learning
 from netgpt.store.memory import MISSING, Memory, mark_change
 from netgpt.store.rows import ExchangeRow, KeyRow, PlaceRow
 from netgpt.store.seal import Sealer
@@ -48,6 +49,8 @@ class Store:
         self._memory = Memory(database.path)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="netgpt-store-reader")
         self._closed = False
+        self.learning = Learning(self._read, self._change, sealer)
+        """Consents to training, and the examples that adapters learnt from."""
 
     @classmethod
     def open(
@@ -90,17 +93,35 @@ class Store:
         """The row, whoever it belongs to: the caller checks `row.person`."""
         return await self._read(partial(exchanges.find, sealer=self._sealer, id=id))
 
-    async def exchanges(self, person: Person | None, limit: int = 50, before: str | None = None) -> list[ExchangeRow]:
-        """Newest first, at most 1,000. `person=None`: everyone's, for the operator. `before`: the id to go on from."""
+    async def exchanges(
+        self,
+        person: Person | None,
+        limit: int = 50,
+        before: str | None = None,
+        *,
+        rating: int | None = None,
+        tenant: str | None = None,
+    ) -> list[ExchangeRow]:
+        """Newest first, at most 1,000. `person=None`: everyone's, for the operator. `before`: the id to go on from.
+
+        `rating`: only those that were rated so. `tenant`: only those of this tenant's people.
+        """
         if not 1 <= limit <= _MAX_PAGE:
             raise RequestError(f"limit must be 1 to {_MAX_PAGE}", param="limit")
-        return await self._read(partial(exchanges.page, sealer=self._sealer, person=person, limit=limit, before=before))
+        which = partial(exchanges.page, person=person, limit=limit, before=before, rating=rating, tenant=tenant)
+        return await self._read(partial(which, sealer=self._sealer))
 
     async def rate_exchange(self, id: str, rating: int) -> bool:
         """Keep what the person thought of the answer (-1, 0, 1). False when there is no such exchange."""
         return await self._writer.submit(partial(exchanges.rate, id=id, rating=rating))
 
-    async def delete_expired(self, now: datetime, exchanges_days: float, maps_days: float) -> dict[str, int]:
+    async def outcomes(self, adapter: str, against: str | None, since: datetime) -> dict[str, dict[str, int]]:
+        """Counts of what became of exchanges with and without an adapter: see `store/outcomes.py`. No text is read."""
+        return await self._read(partial(outcomes.outcomes_by_adapter, id=adapter, against=against, since=since))
+
+    async def delete_expired(
+        self, now: datetime, exchanges_days: float, maps_days: float, examples_days: float = 365.0
+    ) -> dict[str, int]:
         """Delete what is older than its class allows (days); return how many rows of each class."""
 
         def expire(connection: Connection) -> dict[str, int]:
@@ -108,6 +129,7 @@ class Store:
                 "exchanges": exchanges.expire(connection, now - timedelta(days=exchanges_days)),
                 "maps": maps.expire(connection, now - timedelta(days=maps_days)),
                 "facts": profiles.expire(connection, now),
+                "examples": learning.expire(connection, now - timedelta(days=examples_days)),
             }
 
         return await self._writer.submit(expire, needs_room=False)
@@ -169,7 +191,16 @@ class Store:
 
         def forget(connection: Connection) -> dict[str, int]:
             counts = {"exchanges": exchanges.forget(connection, person), "maps": maps.forget(connection, person)}
-            return counts | profiles.forget(connection, person)
+            counts |= profiles.forget(connection, person) | learning.forget(connection, person)
+            return counts | {"keys": keyring.forget(connection, person)}
+
+        return await self._change(forget, after=opening.scrub, needs_room=False)
+
+    async def forget_examples(self, person: Person) -> int:
+        """Delete a person's kept examples alone and scrub the files, as `forget` does. Returns how many there were."""
+
+        def forget(connection: Connection) -> int:
+            return learning.forget(connection, person, consent=False)["examples"]
 
         return await self._change(forget, after=opening.scrub, needs_room=False)
 

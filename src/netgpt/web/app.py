@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from netgpt import __version__
 from netgpt.build import Box
-from netgpt.web import chat, errors, exchanges, health, models, profiles
+from netgpt.web import adapters, chat, errors, exchanges, health, models, profiles
 from netgpt.web.guard import Guard
 
 __all__ = ["create_app"]
@@ -21,15 +21,15 @@ def create_app(box: Box) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await box.start()
         try:
+            await box.start()
             yield
         finally:
             await box.close()
 
     app = FastAPI(title="NetGPT", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.box = box
-    for module in (chat, exchanges, profiles, models, health):
+    for module in (chat, exchanges, profiles, adapters, models, health):
         app.include_router(module.router)
     errors.install(app)
     return Guard(chat.ChatDoor(app), box.settings.server, box.metrics)

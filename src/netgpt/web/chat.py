@@ -24,6 +24,8 @@ from netgpt.web.stream import CallerGone, EventStream, until_hangup
 __all__ = ["ChatDoor", "router"]
 
 PATH = "/v1/chat/completions"
+GRACE_S = 1.0
+"""Past server.deadline_s a caller that does not read keeps its place for this long, in seconds."""
 router = APIRouter()
 
 
@@ -71,7 +73,7 @@ async def chat_completions(request: Request) -> Response:
     try:
         if exchange.request.stream:
             await until_hangup(request.receive, box.workflow.run(exchange))
-            return EventStream(_marked(exchange), _headers(exchange))
+            return EventStream(_marked(exchange), _headers(exchange), limit_s=_patience_s(box, exchange))
         whole = await until_hangup(request.receive, _whole(box, exchange))
     except CallerGone:
         return Hungup()
@@ -111,6 +113,7 @@ def _told(exchange: Exchange) -> dict[str, Any]:
         "exchange": exchange.id,
         "route": exchange.answered_by.route,
         "reason": exchange.answered_by.reason,
+        "adapters": list(exchange.adapters_used()),
     }
     if exchange.request.explain:
         sent = exchange.sent
@@ -119,6 +122,7 @@ def _told(exchange: Exchange) -> dict[str, Any]:
             "completion": exchange.completion,
             "outbound": orjson.loads(sent.content) if sent is not None else None,
             "kept_because": exchange.kept_because,
+            "adapter_note": exchange.adapter_note,
             "hidden": [{"placeholder": h.placeholder, "kind": h.kind, "rule": h.rule} for h in exchange.hidden],
             "timings_ms": exchange.timings,
         }
@@ -126,8 +130,16 @@ def _told(exchange: Exchange) -> dict[str, Any]:
 
 
 def _headers(exchange: Exchange) -> dict[str, str]:
-    return {
+    headers = {
         "x-netgpt-exchange": exchange.id,
         "x-netgpt-route": exchange.answered_by.route,
         "x-netgpt-rule": exchange.answered_by.rule,
     }
+    if used := exchange.adapters_used():
+        headers["x-netgpt-adapter"] = ",".join(used)
+    return headers
+
+
+def _patience_s(box: Box, exchange: Exchange) -> float:
+    """Seconds that sending may still take. The model's deadline is told in-band, so it comes first."""
+    return max(0.0, box.settings.server.deadline_s - exchange.elapsed_ms() / 1000) + GRACE_S

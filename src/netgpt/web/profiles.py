@@ -1,4 +1,4 @@
-"""/v1/profiles/{user}: what the box knows of a person: read, add, take away, export, forget."""
+"""/v1/profiles/{user}: what the box knows of a person, and may learn from them: read, change, export, forget."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from netgpt.build import Box
 from netgpt.context.profile import profile_fact
 from netgpt.errors import NotFound
+from netgpt.examples.keeping import keep_as_example
+from netgpt.examples.own import PURPOSE
+from netgpt.store.rows import ConsentRow, KeptExample
+from netgpt.tuning.forget import forget_example, forget_person, withdraw_consent
 from netgpt.types import Fact, Label, Person, Role
 from netgpt.web.auth import caller_of, person_for, require
 
@@ -28,10 +32,37 @@ class NewFact(BaseModel):
 class ProfileChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
     complete: Literal["select", "rewrite", "off"] | None = None
+    training: bool | None = Field(
+        None, description="Consent to training with what this person rated good. false: no more, and unlearn it."
+    )
+
+
+class NewExample(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    exchange: str = Field(max_length=64, description="Kept as a training example, pseudonymized.")
 
 
 def _shown(fact_id: str, fact: Fact) -> dict[str, str]:
     return {"id": fact_id, "text": fact.text, "kind": fact.kind, "label": fact.label.value}
+
+
+def _consents(row: ConsentRow | None) -> dict[str, Any]:
+    return {
+        "training": row is not None and row.stands,
+        "given": row and row.given and row.given.isoformat(),
+        "withdrawn": row and row.withdrawn and row.withdrawn.isoformat(),
+    }
+
+
+def _example(kept: KeptExample) -> dict[str, Any]:
+    return {
+        "id": kept.id,
+        "kept": kept.kept.isoformat(),
+        "adapters": list(kept.adapters),
+        "messages": kept.row["messages"],
+        "answer": kept.row["answer"],
+        "origin": kept.row["origin"],
+    }
 
 
 async def _person(request: Request, user: str) -> Person:
@@ -50,6 +81,7 @@ async def get_profile(request: Request, user: str) -> dict[str, Any]:
         "object": "netgpt.profile",
         "user": person.user,
         "complete": await box.store.profile_mode(person),
+        "consents": _consents(await box.store.learning.consent(person, PURPOSE)),
         "facts": [_shown(*row) for row in facts],
     }
 
@@ -74,16 +106,59 @@ async def remove_fact(request: Request, user: str, fact_id: str) -> dict[str, An
 
 @router.patch("/v1/profiles/{user}")
 async def change_profile(request: Request, user: str, change: ProfileChange) -> dict[str, Any]:
-    """Set how this person's requests are completed; null goes back to the box's setting."""
+    """Set how this person's requests are completed (null: as the box is set), or the consent to training.
+
+    What is left out stays. Taking the consent back also drops the adapters that learnt from the person.
+    """
     box: Box = request.app.state.box
     person = await _person(request, user)
-    await box.store.set_profile(person, change.complete)
-    return {"object": "netgpt.profile", "user": person.user, "complete": change.complete}
+    told: dict[str, Any] = {"object": "netgpt.profile", "user": person.user}
+    if "complete" in change.model_fields_set or change.training is None:
+        await box.store.set_profile(person, change.complete)
+    if change.training:
+        await box.store.learning.set_consent(person, PURPOSE, True)
+    elif change.training is False:
+        forgotten = await withdraw_consent(box.store, box.registry, box.settings.training_dir, person)
+        told["unlearnt"] = forgotten.as_json()
+    told["complete"] = await box.store.profile_mode(person)
+    return told | {"consents": _consents(await box.store.learning.consent(person, PURPOSE))}
+
+
+@router.get("/v1/profiles/{user}/examples")
+async def list_examples(request: Request, user: str) -> dict[str, Any]:
+    """What adapters learnt from the person, or would learn: pseudonymized texts, and which adapters."""
+    box: Box = request.app.state.box
+    kept = await box.store.learning.of_person(await _person(request, user))
+    return {"object": "list", "data": [_example(each) for each in kept]}
+
+
+@router.post("/v1/profiles/{user}/examples", status_code=201)
+async def keep_example(request: Request, user: str, new: NewExample) -> dict[str, Any]:
+    """Keep a good answer as a training example. Needs the person's consent; the text is pseudonymized first."""
+    box: Box = request.app.state.box
+    person = await _person(request, user)
+    kinds = box.settings.privacy.sensitive_kinds
+    if not box.detector.health()[0]:  # a box that sends nothing out has not started it
+        await box.detector.start()
+    return {"id": await keep_as_example(box.store, box.detector, person, new.exchange, kinds)}
+
+
+@router.delete("/v1/profiles/{user}/examples/{example_id}")
+async def remove_example(request: Request, user: str, example_id: str) -> dict[str, Any]:
+    """Take one example away; the adapters that learnt from it are dropped."""
+    box: Box = request.app.state.box
+    person = await _person(request, user)
+    forgotten = await forget_example(box.store, box.registry, box.settings.training_dir, person, example_id)
+    if forgotten is None:
+        raise NotFound("no such example of this person", param="example_id")
+    return {"id": example_id, "deleted": True, **forgotten.as_json()}
 
 
 @router.delete("/v1/profiles/{user}")
 async def forget(request: Request, user: str) -> dict[str, Any]:
-    """Forget the person: facts, exchanges, pseudonym maps. Says how many of each were removed."""
+    """Forget the person: facts, exchanges, pseudonym maps, examples, their keys, and every adapter that learnt from
+    them. Says how many of each were removed."""
     box: Box = request.app.state.box
     person = await _person(request, user)
-    return {"user": person.user, "deleted": True, "removed": await box.store.forget(person)}
+    forgotten = await forget_person(box.store, box.registry, box.settings.training_dir, person)
+    return {"user": person.user, "deleted": True, **forgotten.as_json()}

@@ -75,17 +75,26 @@ class EventStream(Response):
     A clean answer ends with `data: [DONE]`. One that broke ends with an in-band `{"error": ...}` and no `[DONE]`.
     """
 
-    def __init__(self, chunks: AsyncIterator[Mapping[str, Any]], headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, chunks: AsyncIterator[Mapping[str, Any]], headers: Mapping[str, str], *, limit_s: float | None = None
+    ) -> None:
+        """`limit_s`: a caller that has not taken the whole answer within these seconds is cut off."""
         super().__init__(headers=headers, media_type="text/event-stream; charset=utf-8")
         self.chunks = chunks
+        self.limit_s = limit_s
         del self.headers["content-length"]
         self.headers["cache-control"] = "no-store"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await until_hangup(receive, self._pump(send))
+            await until_hangup(receive, self._timely(send))
         except (CallerGone, OSError):
             return  # nobody is left to tell; the exchange records it as cancelled
+
+    async def _timely(self, send: Send) -> None:
+        """Sending waits for the caller to read: one that does not must not keep its place for ever."""
+        async with asyncio.timeout(self.limit_s):  # its TimeoutError is an OSError: like a caller that is gone
+            await self._pump(send)
 
     async def _pump(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

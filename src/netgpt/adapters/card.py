@@ -34,7 +34,7 @@ class Card(BaseModel):
     """Catalogue name of the base model."""
     base_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Of the base's original weights file (before `models optimize`)."""
-    architecture: Literal["llama", "gpt2"]
+    architecture: Literal["llama", "qwen2", "gpt2"]
     rank: int = Field(ge=1, le=256)
     alpha: float = Field(gt=0)
     targets: tuple[str, ...]

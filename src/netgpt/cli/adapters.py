@@ -1,0 +1,219 @@
+"""`netgpt adapters`: list, add, judge, promote, roll back and remove the adapters of the model on the box."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings
+from netgpt.errors import RequestError
+
+if TYPE_CHECKING:
+    from netgpt.adapters.registry import Entry, Registry
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Adapters of the model on the box: what it learnt, by version.", no_args_is_help=True)
+
+id_argument = typer.Argument(help="name@version, as `netgpt adapters list` shows it.")
+
+
+class Scope(StrEnum):
+    """Whose adapter it is; a person's own is made by `netgpt train user`."""
+
+    TASK = "task"
+    SITE = "site"
+
+
+@app.command("list")
+@errors_told
+def list_(
+    name: str | None = typer.Argument(None, help="Show the versions of this name only."), json: bool = json_option
+) -> None:
+    """List the adapters: each version, where it stands, how it did."""
+    registry = _registry()
+    entries = [entry for entry in registry.list() if name in (None, entry.card.name)]
+    if json:
+        return print_json([as_json(entry) for entry in entries])
+    print_table(
+        ("id", "state", "scope", "KB", "examples", "figures", "created"),
+        [
+            (
+                entry.id,
+                standing(entry),
+                entry.card.scope,
+                f"{entry.card.bytes / 1e3:.0f}",
+                entry.card.examples or "-",
+                figures(entry),
+                f"{entry.card.created:%Y-%m-%d %H:%M}",
+            )
+            for entry in entries
+        ],
+    )
+    for id, why in registry.damaged().items():
+        _say(f"{id} is damaged and never used: {why}")
+
+
+@app.command()
+@errors_told
+def show(
+    id: str = typer.Argument(help="name@version; a name alone: its active version, else its newest."),
+    json: bool = json_option,
+) -> None:
+    """Show one adapter: its card, where it stands, and whether its files are as they were."""
+    entry = _registry().show(id)
+    if json:
+        return print_json(as_json(entry))
+    card = entry.card.model_dump(mode="json", exclude={"name", "version", "metrics"})
+    rows: list[tuple[str, object]] = [("id", entry.id), ("state", standing(entry)), ("why", entry.why or None)]
+    rows += [(key, _plain(value)) for key, value in card.items()]
+    rows += [(f"metrics: {key}", _plain(value)) for key, value in entry.card.metrics.items()]
+    rows += [("file", entry.path)]
+    print_table(("what", "value"), [row for row in rows if row[1] not in (None, "", "{}", "[]")])
+
+
+@app.command()
+@errors_told
+def add(
+    source: Path = typer.Argument(help="A folder (adapter.gguf and card.json, or PEFT's two files) or a .gguf file."),
+    name: str | None = typer.Option(None, help="What to call it; needed where it comes without a card."),
+    scope: Scope | None = typer.Option(None, help="Whose it is; default: what the card says, else by its name."),
+    licence: str | None = typer.Option(None, help="Under which licence it may be used."),
+    notes: str | None = typer.Option(None, help="A remark for the card."),
+    json: bool = json_option,
+) -> None:
+    """Check an adapter that was made elsewhere, and list it as a candidate under its name's next number."""
+    from netgpt.adapters.source import Told, ready
+
+    registry = _registry()
+    told = Told(name, scope.value if scope else None, licence, notes)
+    with ready(source.expanduser(), told, registry.base, max_bytes=registry.max_bytes) as (weights, card):
+        entry = registry.add(weights, card, next_free=True)
+    if json:
+        return print_json(as_json(entry))
+    _say(f"{entry.id}: a candidate now. Judge it with `netgpt adapters evaluate {entry.id}`.")
+
+
+@app.command()
+@errors_told
+def evaluate(
+    id: str = id_argument,
+    examples: Path | None = typer.Option(None, help="A JSONL file to judge it by; default: what was kept for it."),
+    json: bool = json_option,
+) -> None:
+    """Judge an adapter on an engine of its own, as `netgpt train` does; a candidate that fails is rejected.
+
+    It must beat the active version (else the base) on held-out examples, lose nothing on general requests, keep to
+    itself what was planted in its examples, and leave no trace where it is not asked for.
+    """
+    from netgpt.cli.judging import judge, show_verdict
+
+    entry, verdict = judge(read_settings(), id, examples, quiet=json)
+    if json:
+        print_json({**as_json(entry), "gate": verdict.as_json()})
+    else:
+        show_verdict(entry, verdict)
+    if not verdict.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+@errors_told
+def promote(
+    id: str = id_argument,
+    canary: bool = typer.Option(False, "--canary", help="Let it answer a share of the people first."),
+    share: float | None = typer.Option(None, help="That share, above 0 to 1; default: adapters.canary."),
+    unjudged: bool = typer.Option(False, "--unjudged", help="Even though it passed no gate: on your own word."),
+) -> None:
+    """Make a version active for everybody, or a canary for a share; a running box follows within a second."""
+    registry = _registry()
+    entry = registry.resolve(id)
+    if not (entry.judged or unjudged):
+        raise RequestError(
+            f"{entry.id} passed no gate yet: `netgpt adapters evaluate {entry.id}`, or promote it with --unjudged."
+        )
+    part = None
+    if canary or share is not None:
+        part = share if share is not None else read_settings().adapters.canary
+    _say(f"{entry.id}: {standing(registry.promote(entry.id, canary=part))}")
+
+
+@app.command()
+@errors_told
+def rollback(name: str = typer.Argument(help='The name alone, such as "complete".')) -> None:
+    """End the canary if one runs, else go back to the version that was active before (or to none)."""
+    entry = _registry().rollback(name.partition("@")[0])
+    _say(f"{entry.id} is active" if entry else f"no version of {name} is active: the base model answers alone")
+
+
+@app.command()
+@errors_told
+def remove(id: str = id_argument) -> None:
+    """Delete a version that is not in use: weights and card. Its number is never given again."""
+    _registry().remove(id)
+    _say(f"removed {id}")
+
+
+@app.command()
+@errors_told
+def pin(id: str = id_argument, off: bool = typer.Option(False, "--off", help="No longer.")) -> None:
+    """Keep a version loaded in the engine, and safe from removal."""
+    entry = _registry().pin(id, not off)
+    _say(f"{entry.id}: {standing(entry)}")
+
+
+def as_json(entry: Entry) -> dict[str, Any]:
+    """For machines: where it stands, and its card."""
+    return {
+        "id": entry.id,
+        "state": entry.state.value,
+        "share": entry.share,
+        "pinned": entry.pinned,
+        "shipped": entry.shipped,
+        "usable": entry.usable,
+        "fits": entry.fits,
+        "fault": entry.fault,
+        "why": entry.why or None,
+        "path": str(entry.path),
+        "card": entry.card.model_dump(mode="json"),
+    }
+
+
+def standing(entry: Entry) -> str:
+    """The state and what goes with it, in a few words."""
+    words = [entry.state.value if entry.share is None else f"canary for {entry.share:.0%} of the people"]
+    words += ["pinned"] if entry.pinned else []
+    words += ["shipped"] if entry.shipped else []
+    words += [] if entry.fits else ["for other weights"]
+    words += ["damaged"] if entry.fault else []
+    return ", ".join(words)
+
+
+def figures(entry: Entry) -> str:
+    """What there is to say of it in a line: the gate's word, and the first figures of its card."""
+    metrics = entry.card.metrics
+    gate = metrics.get("gate")
+    told = []
+    if isinstance(gate, dict) and "passed" in gate:
+        told.append("passed" if gate["passed"] else "failed " + ", ".join(map(str, gate.get("failing", ()))))
+    numbers = {key: value for key, value in metrics.items() if isinstance(value, float) and not isinstance(value, bool)}
+    told += [f"{_plain(key)} {value:.3g}" for key, value in list(numbers.items())[:3]]
+    return _plain("; ".join(told)) or "-"
+
+
+def _plain(value: object) -> str:
+    """Text from a card, which may come from anywhere: without what could steer a terminal."""
+    return "".join(sign if sign.isprintable() else " " for sign in str(value))
+
+
+def _say(line: str) -> None:
+    console.print(_plain(line), highlight=False, soft_wrap=True, markup=False)
+
+
+def _registry() -> Registry:
+    from netgpt.parts import open_registry  # imports parts of the box: only when a command runs
+
+    return open_registry(read_settings())

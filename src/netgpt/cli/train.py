@@ -1,0 +1,120 @@
+"""`netgpt train`: from examples to an adapter that has been judged, in one command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from netgpt.cli.common import console, errors_told, json_option, print_json, read_settings, run
+from netgpt.errors import RequestError
+from netgpt.types import Person
+
+if TYPE_CHECKING:
+    from netgpt.tuning.lora import Recipe
+
+__all__ = ["train"]
+
+
+class What(StrEnum):
+    """Which adapter."""
+
+    COMPLETE = "complete"
+    SITE = "site"
+    USER = "user"
+
+
+@errors_told
+def train(
+    what: What = typer.Argument(help="complete: choosing facts; site: this place; user: one person."),
+    user: str | None = typer.Argument(None, help="With `user`: the person, as the request's `user` names them."),
+    tenant: str = typer.Option("local", help="The person's tenant."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show what it would train on, and stop."),
+    examples: Path | None = typer.Option(None, help="A JSONL file of examples, added to the rest."),
+    data: Path | None = typer.Option(None, help="A developer's folder of public labels, for recipes that read them."),
+    self_instruct: int = typer.Option(0, min=0, help="Have the cloud write so many pairs about the site's facts."),
+    epochs: int | None = typer.Option(
+        None, min=1, help="Times through the examples, at most; default: 3 for `complete`, else 8."
+    ),
+    rank: int = typer.Option(8, min=1, max=256, help="Size of the adapter."),
+    learning_rate: float = typer.Option(1e-3, help="The highest step size."),
+    layers: int | None = typer.Option(None, min=1, help="Train the top layers only; faster."),
+    seed: int = typer.Option(7, help="The same seed and examples give the same adapter."),
+    memory_mb: int | None = typer.Option(None, help="Memory to stay under; default: training.memory_mb."),
+    threads: int | None = typer.Option(None, min=0, help="CPU threads; default: training.threads."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, or auto."),
+    full: bool = typer.Option(False, "--full", help="Train every weight of --base instead of an adapter."),
+    base: str | None = typer.Option(None, help="Train for other weights: a name, a GGUF file, or a model folder."),
+    fresh: bool = typer.Option(False, "--fresh", help="Begin anew, even where a training was cut."),
+    promote: bool = typer.Option(False, "--promote", help="Make it active when it passes the gate."),
+    as_json: bool = json_option,
+) -> None:
+    """Train an adapter on this box, judge it, and list it as a candidate.
+
+    Ctrl-C or a kill loses half a minute at most: the same command goes on where it stopped.
+    """
+    from netgpt.cli.training import Job, run_job, show_result
+
+    settings = read_settings()
+    job = Job(
+        what=what.value,
+        person=_person(what, user, tenant),
+        examples=examples,
+        data=data,
+        self_instruct=self_instruct,
+        dry_run=dry_run,
+        promote=promote,
+        fresh=fresh,
+        base=base,
+        quiet=as_json,
+        recipe=_recipe(
+            epochs=epochs or (3 if what is What.COMPLETE else 8),
+            rank=rank,
+            alpha=2.0 * rank,
+            learning_rate=learning_rate,
+            layers=layers,
+            seed=seed,
+            full=full,
+            memory_mb=memory_mb or settings.training.memory_mb,
+            threads=settings.training.threads if threads is None else threads,
+            device=device,
+            **_usual(what),
+        ),
+    )
+    try:
+        result = run(run_job(settings, job))
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on where it was; --fresh begins anew.", soft_wrap=True)
+        raise
+    print_json(asdict(result)) if as_json else show_result(result)
+    if result.rejected:
+        raise typer.Exit(1)
+
+
+def _person(what: What, user: str | None, tenant: str) -> Person | None:
+    if what is What.USER:
+        if user is None or not user.strip():
+            raise RequestError("name the person: `netgpt train user ADA`", param="user")
+        return Person(tenant, user)
+    if user is not None:
+        raise RequestError(f"`netgpt train {what}` takes no person; did you mean `netgpt train user {user[:40]}`?")
+    return None
+
+
+def _usual(what: What) -> Mapping[str, Any]:
+    """How the recipe of this name is trained best."""
+    from netgpt.examples.recipes import RECIPES
+
+    return RECIPES[what.value].training if what.value in RECIPES else {}
+
+
+def _recipe(**values: Any) -> Recipe:
+    from netgpt.tuning.lora import Recipe
+
+    recipe = Recipe(**values)
+    recipe.check()
+    return recipe

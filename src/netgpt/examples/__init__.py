@@ -1,0 +1,1 @@
+"""What adapters learn from: recipes, the cloud, own exchanges; each example with its provenance."""

@@ -1,0 +1,193 @@
+"""What training may use and has used: consents of people, and the sealed examples that adapters were trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, exists, insert, select, update
+
+from netgpt.store.opening import scrub
+from netgpt.store.rows import ConsentRow, KeptExample, NewExample, values_of
+from netgpt.store.schema import consents, examples, lessons
+from netgpt.store.seal import Sealer, place_of
+from netgpt.store.writer import Operation
+from netgpt.types import Person
+
+__all__ = ["Learning", "expire", "forget"]
+
+T = TypeVar("T")
+
+
+class _Read(Protocol):
+    async def __call__(self, query: Operation[T]) -> T: ...
+
+
+class _Change(Protocol):
+    async def __call__(
+        self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True
+    ) -> T: ...
+
+
+class Learning:
+    """A part of the store: `store.learning`. Every method raises StoreError as the store's own do."""
+
+    def __init__(self, read: _Read, change: _Change, sealer: Sealer) -> None:
+        self._read, self._change, self._sealer = read, change, sealer
+
+    async def set_consent(self, person: Person, purpose: str, given: bool) -> ConsentRow:
+        """Keep that the person consents to `purpose` from now on, or no longer does."""
+        return await self._change(partial(_set_consent, person=person, purpose=purpose, given=given))
+
+    async def consent(self, person: Person, purpose: str) -> ConsentRow | None:
+        """What the person said of `purpose`; None: never asked, which is no consent."""
+        return await self._read(partial(_consent, person=person, purpose=purpose))
+
+    async def consenting(self, purpose: str) -> list[Person]:
+        """Everyone whose consent to `purpose` stands, sorted."""
+        return await self._read(partial(_consenting, purpose=purpose))
+
+    async def keep(self, new: Sequence[NewExample], *, adapter: str | None = None, chosen: bool = False) -> list[str]:
+        """Keep examples, sealed; return their ids. One that is there already is not doubled.
+
+        `adapter`: the adapter (`name@version`) that learnt from them. `chosen`: a person asked for it.
+        """
+        work = partial(_keep, sealer=self._sealer, new=tuple(new), adapter=adapter, chosen=chosen)
+        return await self._change(work)
+
+    async def of_person(self, person: Person) -> list[KeptExample]:
+        """A person's kept examples, oldest first, with the adapters that learnt from each."""
+        return await self._read(partial(_kept, sealer=self._sealer, where=_of(examples, person)))
+
+    async def of_adapter(self, adapter: str) -> list[KeptExample]:
+        """What an adapter (`name@version`) learnt from, as far as it is kept."""
+        taught = select(lessons.c.example).where(lessons.c.adapter == adapter)
+        return await self._read(partial(_kept, sealer=self._sealer, where=examples.c.id.in_(taught)))
+
+    async def drop_adapters(self, adapters: Sequence[str]) -> int:
+        """These adapters are gone: delete what only they learnt from and nobody asked to keep, and scrub the files.
+
+        Returns how many examples were deleted.
+        """
+        if not adapters:
+            return 0
+        return await self._change(partial(_drop_adapters, adapters=adapters), after=scrub, needs_room=False)
+
+    async def remove(self, person: Person, id: str) -> KeptExample | None:
+        """Delete one example of a person and return it; None: this person has no such example."""
+        return await self._change(partial(_remove, sealer=self._sealer, person=person, id=id), needs_room=False)
+
+
+def _set_consent(connection: Connection, person: Person, purpose: str, given: bool) -> ConsentRow:
+    now = datetime.now(UTC)
+    known = _consent(connection, person, purpose)
+    if known is not None and known.stands == given:
+        return known  # the time of the first word counts
+    began = now if given else known.given if known else None
+    row = ConsentRow(person.tenant, person.user, purpose, began, None if given else now)
+    connection.execute(delete(consents).where(_of(consents, person), consents.c.purpose == purpose))
+    connection.execute(insert(consents).values(values_of(row)))
+    return row
+
+
+def _consent(connection: Connection, person: Person, purpose: str) -> ConsentRow | None:
+    found = connection.execute(select(consents).where(_of(consents, person), consents.c.purpose == purpose))
+    row = found.one_or_none()
+    return None if row is None else ConsentRow(**row._asdict())
+
+
+def _consenting(connection: Connection, purpose: str) -> list[Person]:
+    standing = and_(consents.c.purpose == purpose, consents.c.given.is_not(None), consents.c.withdrawn.is_(None))
+    order = select(consents.c.tenant, consents.c.user).where(standing).order_by(consents.c.tenant, consents.c.user)
+    return [Person(row.tenant, row.user) for row in connection.execute(order)]
+
+
+def _keep(
+    connection: Connection, sealer: Sealer, new: Sequence[NewExample], adapter: str | None, chosen: bool
+) -> list[str]:
+    ids = []
+    for example in new:
+        id = _id(sealer, example)
+        ids.append(id)
+        if connection.scalar(select(examples.c.id).where(examples.c.id == id)) is None:
+            connection.execute(insert(examples).values(_values(sealer, id, example, chosen)))
+        elif chosen:
+            connection.execute(update(examples).where(examples.c.id == id).values(chosen=True))
+        pair = and_(lessons.c.adapter == adapter, lessons.c.example == id)
+        if adapter is not None and connection.scalar(select(lessons.c.example).where(pair)) is None:
+            connection.execute(insert(lessons).values(adapter=adapter, example=id))
+    return ids
+
+
+def _values(sealer: Sealer, id: str, example: NewExample, chosen: bool) -> dict[str, Any]:
+    person = example.person
+    tenant, user = (person.tenant, person.user) if person else (None, None)
+    sealed = sealer.seal(json.dumps(example.row).encode("ascii"), _place(id, tenant, user))
+    return {
+        "id": id, "tenant": tenant, "user": user, "kept": datetime.now(UTC), "chosen": chosen, "private": sealed
+    }  # fmt: skip
+
+
+def _kept(connection: Connection, sealer: Sealer, where: ColumnElement[bool]) -> list[KeptExample]:
+    found = connection.execute(select(examples).where(where).order_by(examples.c.kept, examples.c.id)).all()
+    taught = select(lessons).where(lessons.c.example.in_(select(examples.c.id).where(where)))
+    adapters: dict[str, list[str]] = {}
+    for lesson in connection.execute(taught.order_by(lessons.c.adapter)):
+        adapters.setdefault(lesson.example, []).append(lesson.adapter)
+    return [_opened(sealer, row, tuple(adapters.get(row.id, ()))) for row in found]
+
+
+def _opened(sealer: Sealer, row: Row[Any], adapters: tuple[str, ...]) -> KeptExample:
+    texts = json.loads(sealer.open(row.private, _place(row.id, row.tenant, row.user)))
+    person = None if row.user is None else Person(row.tenant, row.user)
+    return KeptExample(row.id, person, row.kept, row.chosen, adapters, texts)
+
+
+def _remove(connection: Connection, sealer: Sealer, person: Person, id: str) -> KeptExample | None:
+    found = _kept(connection, sealer, and_(_of(examples, person), examples.c.id == id))
+    _delete(connection, and_(_of(examples, person), examples.c.id == id))
+    return found[0] if found else None
+
+
+def _drop_adapters(connection: Connection, adapters: Sequence[str]) -> int:
+    gone = lessons.c.adapter.in_(adapters)
+    ids = list(connection.scalars(select(lessons.c.example).where(gone).distinct()))
+    connection.execute(delete(lessons).where(gone))
+    used = exists().where(lessons.c.example == examples.c.id)
+    unused = delete(examples).where(examples.c.chosen.is_(False), ~used)
+    return sum(connection.execute(unused.where(examples.c.id == id)).rowcount for id in ids)
+
+
+def expire(connection: Connection, kept_before: datetime) -> int:
+    """Delete examples kept before; which adapters learnt from whom stands in their cards as well."""
+    return _delete(connection, examples.c.kept < kept_before)
+
+
+def forget(connection: Connection, person: Person, *, consent: bool = True) -> dict[str, int]:
+    """Delete a person's examples, and with `consent` also what they said about consent."""
+    counts = {"examples": _delete(connection, _of(examples, person))}
+    if consent:
+        counts["consents"] = connection.execute(delete(consents).where(_of(consents, person))).rowcount
+    return counts
+
+
+def _delete(connection: Connection, where: ColumnElement[bool]) -> int:
+    connection.execute(delete(lessons).where(lessons.c.example.in_(select(examples.c.id).where(where))))
+    return connection.execute(delete(examples).where(where)).rowcount
+
+
+def _of(table: Table, person: Person) -> ColumnElement[bool]:
+    return and_(table.c.tenant == person.tenant, table.c.user == person.user)
+
+
+def _id(sealer: Sealer, example: NewExample) -> str:
+    """A keyed digest of person and content: the same example is kept once, and its id tells nothing."""
+    person = [example.person.tenant, example.person.user] if example.person else []
+    return "eg_" + sealer.digest("examples", *person, example.digest)[:24]
+
+
+def _place(id: str, tenant: str | None, user: str | None) -> bytes:
+    return place_of("examples", id, tenant or "", user or "")

@@ -1,0 +1,100 @@
+"""generate: which adapter, which fields, and what is booked when nothing came."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boxes import answer, box, exchange
+
+from netgpt.adapters.residency import Choice
+from netgpt.errors import AdapterGone, ModelTimeout
+from netgpt.exchange import Exchange
+from netgpt.models.fake import ScriptedModel
+from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.models.faults import Fault
+from netgpt.stages.generate import ENGINE_FIELDS, Generate
+from netgpt.types import Decision, Person
+
+
+def ready(text: str = "hello", **fields: Any) -> Exchange:
+    """About to be generated, on the edge."""
+    one = exchange(text, "netgpt/edge", **fields)
+    one.person, one.messages, one.outbound = Person("local", "ada"), one.request.messages, None
+    one.decision = Decision("edge", "asked", "asked")
+    return one
+
+
+async def test_the_edge_answers_with_the_chosen_adapter_and_says_so() -> None:
+    edge = ScriptedModel("fine", resident=["site@2"])
+    one = ready()
+    await Generate(edge, None, deadline_s=5, choose=lambda person: Choice(("site@2",), f"for {person.user}"))(one)
+    assert [chunk async for chunk in one.stream] and edge.asked_adapters == [("site@2",)]
+    assert one.adapters == ("site@2",) == one.adapters_used() and one.adapter_note == "for ada"
+
+
+async def test_an_adapter_that_is_gone_is_chosen_anew_once() -> None:
+    edge = ScriptedModel("fine", resident=["site@1"])
+    choices = [Choice(("site@2",)), Choice(("site@1",), "site@2 went away")]
+    one = ready()
+    await Generate(edge, None, deadline_s=5, choose=lambda _: choices.pop(0))(one)
+    assert one.adapters == ("site@1",) and one.adapter_note == "site@2 went away"
+    with pytest.raises(AdapterGone):
+        await Generate(edge, None, deadline_s=5, choose=lambda _: Choice(("site@3",)))(ready())
+
+
+async def test_the_engines_own_fields_are_not_the_callers() -> None:
+    edge = ScriptedModel("fine")
+    theirs: dict[str, Any] = dict.fromkeys(ENGINE_FIELDS, 1)
+    one = ready(seed=1, **theirs)
+    await Generate(edge, None, deadline_s=5)(one)
+    assert edge.asked[0]["seed"] == 1 and not ENGINE_FIELDS & edge.asked[0].keys()
+
+
+async def test_no_adapter_is_ever_named_for_an_answer_of_the_cloud(tmp_path: Path) -> None:
+    with FaultyCloud() as cloud:
+        async with box(tmp_path / "home", cloud) as here:
+            one = exchange("hello there", "netgpt/cloud", complete="off")
+            await answer(here, one)
+            assert one.adapters == () and b"adapter" not in cloud.all_bytes()
+
+
+async def test_a_reader_that_takes_its_time_meets_the_deadline_too() -> None:
+    one = ready(stream=True)
+    await Generate(ScriptedModel("one two three", chunk_size=1), None, deadline_s=0.2)(one)
+    with pytest.raises(ModelTimeout, match="deadline_s"):
+        async for _ in one.stream:
+            await asyncio.sleep(0.25)
+
+
+async def test_what_the_cloud_was_asked_is_booked_also_where_the_edge_answers(tmp_path: Path) -> None:
+    prices = {"price_prompt": 1_000_000.0, "price_completion": 2_000_000.0}
+    with FaultyCloud(slow_s=30) as cloud:
+        async with box(tmp_path / "home", cloud, prices=prices) as here:
+            cloud.schedule(Fault.SLOW_FIRST_BYTE)
+            one = exchange("four words of mine", "netgpt/cloud", complete="off")
+            assert await answer(here, one) == "the edge says so"
+            row = await here.store.exchange(one.id)
+            assert row is not None and row.route == "edge" and row.cost > 0
+            cloud.schedule(Fault.SERVER_ERROR)
+            refused = exchange("four words of mine", "netgpt/cloud", complete="off")
+            await answer(here, refused)
+            row = await here.store.exchange(refused.id)
+            assert row is not None and row.cost == 0, "an error costs nothing"
+
+
+async def test_a_caller_that_leaves_before_the_first_word_is_booked(tmp_path: Path) -> None:
+    prices = {"price_prompt": 1_000_000.0, "price_completion": 2_000_000.0}
+    with FaultyCloud(slow_s=30) as cloud:
+        async with box(tmp_path / "home", cloud, prices=prices) as here:
+            cloud.schedule(Fault.SLOW_FIRST_BYTE)
+            one = exchange("four words of mine", "netgpt/cloud", complete="off")
+            task = asyncio.create_task(here.workflow.run(one))
+            while not cloud.open_requests:
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            row = await here.store.exchange(one.id)
+            assert row is not None and row.status == "cancelled" and row.estimated and row.cost > 0

@@ -59,7 +59,8 @@ def print_report(title: str, rows: Sequence[Mapping[str, Any]], meta: Mapping[st
     from rich.console import Console
     from rich.table import Table
 
-    out = Console()
+    # In a pipe or a file nobody's window limits a table; rich would cut it to 80 columns.
+    out = Console() if sys.stdout.isatty() else Console(width=240)
     table = Table(title=title, title_justify="left")
     columns = list(dict.fromkeys(key for row in rows for key in row))
     for column in columns:

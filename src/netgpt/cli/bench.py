@@ -9,14 +9,12 @@ from typing import Any
 import typer
 
 from netgpt.cli.bench_paper import paper
-from netgpt.cli.bench_train import train
 from netgpt.cli.common import console, errors_told, json_option, read_settings, run
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Measure: prints machine, versions, commit, samples, median and spread.")
 app.command("paper")(paper)
-app.command("train")(train)
 
 
 def _told(message: str) -> None:

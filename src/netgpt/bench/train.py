@@ -82,8 +82,8 @@ def run(
         "recipe": {"layers": recipe.layers, "rank": recipe.rank, "targets": list(recipe.targets),
                    "rate": recipe.learning_rate, "memory_mb": recipe.memory_mb},
         "plain": {"rank": plain.rank, "targets": list(plain.targets), "rate": plain.rate, "batch": plain.batch},
-        "not_shown": "long examples, other models, GPUs; one kind of data; the plain loop has the same rate, which was not "
-                     "searched for it; whether the adapter is good at anything: that is the gate's work",
+        "not_shown": "long examples, other models, GPUs; one kind of data; the plain loop has the same rate, which was "
+                     "not searched for it; whether the adapter is good at anything: that is the gate's work",
     }  # fmt: skip
 
 

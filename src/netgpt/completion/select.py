@@ -23,8 +23,8 @@ __all__ = ["Ask", "Selection", "Selector"]
 
 CUT = 0.5
 """Score from which a fact is chosen by embeddings."""
-TRAINED_CUT = 0.6
-"""The same by the trained edge model. Precision and recall hardly move from 0.5 to 0.7 (docs/log.md)."""
+TRAINED_CUT = 0.5
+"""The same by the trained edge model, whose scores are probabilities: what more likely helps than not is given."""
 RISE = 0.3
 """How much the edge model's word adds to a score; so facts from CUT - RISE up to CUT are in doubt."""
 BELIEVED = 0.01

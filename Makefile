@@ -44,6 +44,10 @@ bench: $(TRAIN)  ## the published figures (development data by path; see docs/be
 	$(BIN)/netgpt bench overhead
 	$(BIN)/netgpt bench stream
 	$(BIN)/netgpt bench completion
+	$(BIN)/netgpt bench train
+	$(BIN)/netgpt bench swap
+	$(BIN)/netgpt bench isolation
+	$(BIN)/netgpt bench paper
 
 docs: setup      ## write the generated parts of the docs
 	$(BIN)/python docs/generate.py

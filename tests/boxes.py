@@ -13,6 +13,7 @@ from netgpt.models.endpoint import Endpoint
 from netgpt.models.fake import ScriptedModel
 from netgpt.models.fake_cloud import FaultyCloud
 from netgpt.models.openai import CloudModel
+from netgpt.parts import receipts_in
 from netgpt.privacy.detect import Detector, LocalDetector
 from netgpt.settings import load_settings
 from netgpt.types import Caller, Chunk, Location, Role
@@ -35,15 +36,13 @@ async def box(
     if cloud is not None:
         sections["cloud"] = {"base_url": cloud.base_url, "model": "far", **(prices or {})}
     made = load_settings(environment={}, home=home, **sections)
-    far = None
+    far, store = None, open_store(made)
     if cloud is not None:
         far = CloudModel(
             "far", Endpoint(cloud.base_url, None), timeout_s=2, connect_timeout_s=2, retries=0, max_connections=10,
-            breaker_failures=50, breaker_reset_s=1,
+            breaker_failures=50, breaker_reset_s=1, witness=receipts_in(store, keep_text=made.store.keep_text),
         )  # fmt: skip
-    opened = Box(
-        made, open_store(made), edge or ScriptedModel("the edge says so"), far, detector or LocalDetector(names=False)
-    )
+    opened = Box(made, store, edge or ScriptedModel("the edge says so"), far, detector or LocalDetector(names=False))
     try:
         await opened.start()
         yield opened

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netgpt.models.answers import join_chunks
+from netgpt.models.base import unwitnessed
 from netgpt.models.endpoint import Endpoint
 from netgpt.models.fake_http import Connection, FakeHttp, ReceivedRequest
 from netgpt.models.openai import CloudModel, EdgeModel
@@ -23,7 +24,7 @@ def chat(text: str = SECRET, **more: Any) -> dict[str, Any]:
 def cloud_model(base_url: str, **more: Any) -> CloudModel:
     settings: dict[str, Any] = {
         "timeout_s": 0.4, "connect_timeout_s": 1.0, "retries": 0, "max_connections": 10, "breaker_failures": 50,
-        "breaker_reset_s": 5.0, "seed": 1,
+        "breaker_reset_s": 5.0, "seed": 1, "witness": unwitnessed,
     }  # fmt: skip
     return CloudModel("cloud", Endpoint(base_url, KEY), **{**settings, **more})
 

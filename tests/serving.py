@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -28,6 +29,8 @@ class Served:
         self.settings = settings
         self.url = ""
         self.key: str | None = None
+        self.verify: ssl.SSLContext | bool = True
+        """Whom to believe of a box that speaks https."""
 
     def __enter__(self) -> Self:
         if self._edge is not None:
@@ -67,10 +70,10 @@ class Served:
         while time.monotonic() < until:
             if self.process.poll() is not None:
                 raise AssertionError(f"netgpt serve ended with {self.process.returncode}:\n{self.log()}")
-            if found := re.search(r"listens on\s+(http://\S+?)/v1", self.log()):
+            if found := re.search(r"listens on\s+(https?://\S+?)/v1", self.log()):
                 self.url = found[1]
                 try:
-                    parts = httpx.get(f"{self.url}/readyz", timeout=5).json()["parts"]
+                    parts = httpx.get(f"{self.url}/readyz", timeout=5, verify=self.verify).json()["parts"]
                 except httpx.HTTPError:
                     time.sleep(0.05)
                     continue

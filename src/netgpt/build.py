@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from netgpt.adapters.registry import Registry
 from netgpt.adapters.residency import Residency
@@ -23,7 +24,9 @@ from netgpt.metrics import Metrics
 from netgpt.models.answers import join_chunks
 from netgpt.models.base import ChatModel, Health, RemoteModel
 from netgpt.models.swap import SwappingEngine
-from netgpt.parts import open_cloud, open_detector, open_edge, open_registry, open_store
+from netgpt.parts import open_cloud, open_detector, open_edge, open_registry, open_store, receipts_in
+from netgpt.policy.engine import Policy
+from netgpt.policy.watch import InForce
 from netgpt.privacy.detect import Detector
 from netgpt.settings import Settings
 from netgpt.stages.complete import ADAPTER, Complete, Trained
@@ -51,8 +54,9 @@ def open_box(settings: Settings) -> Box:
     metrics = Metrics()
     engine, edge = open_edge(settings, metrics.engine_event)
     registry = open_registry(settings)
-    cloud, detector = open_cloud(settings), open_detector(settings)
-    return Box(settings, open_store(settings), edge, cloud, detector, engine, metrics, registry)
+    store = open_store(settings)
+    cloud = open_cloud(settings, receipts_in(store, keep_text=settings.store.keep_text))
+    return Box(settings, store, edge, cloud, open_detector(settings), engine, metrics, registry)
 
 
 async def whole_answer(model: ChatModel, body: Mapping[str, Any], adapters: Sequence[str] = ()) -> dict[str, Any]:
@@ -78,6 +82,8 @@ class Box:
         self.detector, self.engine = detector, engine
         self.metrics = metrics or Metrics()
         self.registry = registry or Registry(settings.adapters_dir)
+        self.rules = InForce(settings.policy.set)
+        """The policy, read anew when its file changes."""
         self.residency = Residency(self.registry, engine, settings.adapters)
         self.needs_detector = cloud is not None and not settings.cloud.trusted
         self.edge_names = frozenset({settings.edge.model})
@@ -95,6 +101,11 @@ class Box:
     @property
     def record(self) -> Record:
         return self._record
+
+    @property
+    def policy(self) -> Policy:
+        """The rules in force now."""
+        return self.rules.current
 
     def places(self) -> Sequence[Place]:
         """Places of interest, as last read from the store."""
@@ -190,12 +201,17 @@ class Box:
         """Read places imported meanwhile, take back canaries that do worse, delete rows past their time."""
         for round_ in range(1 << 62):
             try:
+                await asyncio.to_thread(self.rules.look)
                 await self._read_places()
                 await watch_canaries(self.registry, self.store.outcomes)
                 if round_ % RETENTION_EVERY == 0:
                     keep, learnt = self.settings.store, self.settings.training.keep_examples_days
                     await self.store.delete_expired(
-                        datetime.now(UTC), keep.keep_exchanges_days, keep.keep_maps_days, learnt
+                        datetime.now(UTC),
+                        keep.keep_exchanges_days,
+                        keep.keep_maps_days,
+                        learnt,
+                        keep.keep_receipts_days,
                     )
             except StoreError as error:
                 log.error("housekeeping: %s", error.message)
@@ -207,12 +223,23 @@ def _line(box: Box) -> list[Stage]:
     settings = box.settings
     makers: dict[str, Callable[[], Stage]] = {
         "identify": Identify,
-        "recall": lambda: Recall(box.store, settings.site, PlaceNames(), box.places),
+        "recall": lambda: Recall(
+            box.store,
+            settings.site,
+            PlaceNames(),
+            box.places,
+            receiver=urlsplit(settings.cloud.base_url or "").hostname or "",
+        ),
         "complete": lambda: Complete(
             box.store, box.selector, box.ask_edge, settings.completion, partial(box.residency.task, ADAPTER)
         ),
         "desensitize": lambda: Desensitize(
-            box.store, box.detector, settings.cloud, settings.privacy, edge_names=box.edge_names
+            box.store,
+            box.detector,
+            settings.cloud,
+            settings.privacy,
+            edge_names=box.edge_names,
+            policy=lambda: box.policy,
         ),
         "route": lambda: Route(
             box.edge,
@@ -220,7 +247,6 @@ def _line(box: Box) -> list[Stage]:
             settings.routing,
             edge_names=box.edge_names,
             cloud_names=box.cloud_names,
-            sensitive_kinds=frozenset(settings.privacy.sensitive_kinds),
             edge_context_tokens=settings.edge.context_tokens,
             edge_reads_media=settings.edge.base_url is not None,
         ),

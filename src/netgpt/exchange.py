@@ -11,7 +11,20 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from netgpt.errors import WorkflowError
 from netgpt.outbound import Outbound
-from netgpt.types import Caller, Chunk, Decision, Fact, Hidden, Label, Location, Message, Person, Usage
+from netgpt.types import (
+    Caller,
+    Chunk,
+    Decision,
+    Fact,
+    Generalised,
+    Hidden,
+    Kept,
+    Label,
+    Location,
+    Message,
+    Person,
+    Usage,
+)
 
 __all__ = ["Exchange", "Request", "new_id", "written_by"]
 
@@ -36,6 +49,8 @@ class Request:
     location: Location | None = None
     consent: frozenset[str] = frozenset()
     explain: bool = False
+    dry_run: bool = False
+    """Show what would leave; send nothing, and ask no model for an answer."""
     conversation: str | None = field(default=None, repr=False)
     """The caller's own name for the conversation, when given."""
 
@@ -81,6 +96,8 @@ class Exchange:
 
     person = written_by[Person]("identify")
     facts = written_by[tuple[Fact, ...]]("recall")
+    consents = written_by[frozenset[str]]("recall")
+    """The purposes that the person consents to now: in this request, or before and not taken back."""
     private_values = written_by[tuple[tuple[str, str], ...]]("recall")
     """(KIND, value) pairs of the person's own facts that must not leave."""
 
@@ -96,6 +113,12 @@ class Exchange:
     """What would leave, made safe; None when nothing may or need leave, with `kept_because` saying why."""
     kept_because = written_by[str | None]("desensitize")
     hidden = written_by[tuple[Hidden, ...]]("desensitize")
+    generalised = written_by[tuple[Generalised, ...]]("desensitize")
+    """What left in other words, or as it was, under which rule."""
+    kept = written_by[tuple[Kept, ...]]("desensitize")
+    """The kinds that the policy let leave in no form, so that nothing left."""
+    policy = written_by[str]("desensitize")
+    """Name and SHA-256 of the rules that were asked: "balanced b20f..."; empty when nothing was to leave."""
     label = written_by[Label]("desensitize")
     """The strictest label found in the content."""
 
@@ -105,6 +128,8 @@ class Exchange:
     answered_by = written_by[Decision]("generate")
     """The decision as carried out: differs from `decision` when a fallback answered."""
     model_name = written_by[str]("generate")
+    destination = written_by[str]("generate")
+    """Host of the remote model, whether or not it is asked; empty when there is none."""
     sent = written_by[Outbound | None]("generate")
     """The outbound that was really handed to the remote model, whether or not it answered."""
     adapters = written_by[tuple[str, ...]]("generate")
@@ -113,6 +138,9 @@ class Exchange:
     """Why another adapter answered than the one that should have, or none; None: all is as it should be."""
 
     restored = written_by[AsyncIterator[Chunk]]("restore")
+    restoring = written_by[Any]("restore")
+    """The `privacy.restore.Account` of the answer: placeholders put back, and those that could not be; it grows while
+    the answer streams."""
     chunks = written_by[AsyncIterator[Chunk]]("record")
     """What the door sends on."""
 
@@ -129,7 +157,7 @@ class Exchange:
         self.cloud_usage: Usage | None = None
         """Tokens that the cloud worked for, also when another answered in the end."""
         self.status = "open"
-        """open, complete, failed, cancelled."""
+        """open, complete, failed, cancelled, dry_run."""
         self.error: Exception | None = None
         self.running: str | None = None
         """The stage at work; the line sets it."""

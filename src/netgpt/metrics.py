@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -32,6 +33,8 @@ class Metrics:
         self.up = Gauge("netgpt_up", "Whether a part works: 1 or 0.", ["part"], registry=registry)
         self._children: dict[tuple[Any, ...], Any] = {}
         self.refused = Counter("netgpt_refused", "Requests refused at the door.", ["code"], registry=registry)
+        self.listeners: list[Callable[[Exchange], None]] = []
+        """Told of every ended exchange too, after its row is committed: what keys have used is counted so."""
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """Book one ended exchange, however it ended."""
@@ -49,6 +52,8 @@ class Metrics:
             self.outbound.inc(len(sent.content))
             for hidden in sent.hidden:
                 self.hidden.labels(hidden.kind).inc(hidden.count)
+        for listener in self.listeners:
+            listener(exchange)
 
     def model_called(self, route: str, outcome: str) -> None:
         self._child(self.calls, route, outcome).inc()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from netgpt.types import Hidden
+from netgpt.types import Generalised, Hidden
 
 __all__ = ["Outbound"]
 
@@ -20,19 +20,30 @@ class Outbound:
     model is a `TypeError` at run time and a type error before it.
     """
 
-    __slots__ = ("content", "hidden", "rule", "stream")
+    __slots__ = ("content", "generalised", "hidden", "rule", "stream")
 
     content: bytes
     """The UTF-8 JSON body, byte for byte as it will be posted."""
     hidden: tuple[Hidden, ...]
+    generalised: tuple[Generalised, ...]
+    """What the policy let leave in other words, or as it was."""
     rule: str
     """Which policy let it pass: "masked" or "trusted destination"."""
     stream: bool
 
-    def __init__(self, content: bytes, hidden: tuple[Hidden, ...], rule: str, stream: bool, seal: object) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        hidden: tuple[Hidden, ...],
+        rule: str,
+        stream: bool,
+        seal: object,
+        generalised: tuple[Generalised, ...] = (),
+    ) -> None:
         if seal is not _SEAL:
             raise TypeError("an Outbound is made by the vault only")
-        for name, value in (("content", content), ("hidden", hidden), ("rule", rule), ("stream", stream)):
+        fields = {"content": content, "hidden": hidden, "generalised": generalised, "rule": rule, "stream": stream}
+        for name, value in fields.items():
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -45,6 +56,8 @@ class Outbound:
         return f"<Outbound {len(self.content)} bytes, {len(self.hidden)} hidden>"
 
 
-def _sealed_by_vault(body: Mapping[str, Any], hidden: tuple[Hidden, ...], rule: str) -> Outbound:
+def _sealed_by_vault(
+    body: Mapping[str, Any], hidden: tuple[Hidden, ...], rule: str, generalised: tuple[Generalised, ...] = ()
+) -> Outbound:
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    return Outbound(content, hidden, rule, bool(body.get("stream")), _SEAL)
+    return Outbound(content, hidden, rule, bool(body.get("stream")), _SEAL, generalised)

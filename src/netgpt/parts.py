@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
+from typing import Any
 
 from netgpt.adapters.edge_weights import edge_weights
 from netgpt.adapters.registry import Registry, shipped_adapters
 from netgpt.errors import StoreError
+from netgpt.models.base import Departure, Witness
 from netgpt.models.catalog import Catalog
-from netgpt.models.endpoint import Endpoint
+from netgpt.models.endpoint import Endpoint, Trust
 from netgpt.models.engine import Engine
 from netgpt.models.openai import CloudModel, EdgeModel
 from netgpt.models.swap import SwappingEngine
 from netgpt.privacy.detect import Detector
 from netgpt.privacy.process import DetectorProcess
 from netgpt.settings import Settings
+from netgpt.store.keysource import GivenKeys, KeyCommand, KeyFile, KeySource
+from netgpt.store.receipts import NewReceipt
 from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
+from netgpt.types import Generalised, Hidden
 
-__all__ = ["open_cloud", "open_detector", "open_edge", "open_registry", "open_store"]
+__all__ = ["key_source", "open_cloud", "open_detector", "open_edge", "open_registry", "open_store", "receipts_in"]
 
 
 def open_store(settings: Settings) -> Store:
@@ -30,10 +36,22 @@ def open_store(settings: Settings) -> Store:
         raise StoreError(
             f"{settings.home}: the home folder cannot be made: {error.strerror}. Set NETGPT_HOME to a folder of yours."
         ) from None
-    # A lost key is told, not replaced: a new one could not open what is there.
-    sealer = Sealer.from_file(settings.key_file, create=not settings.database.exists())
+    sealer = Sealer(key_source(settings))
     kept = settings.store
     return Store.open(settings.database, sealer, min_free_bytes=kept.min_free_bytes, power_safe=kept.power_safe)
+
+
+def key_source(settings: Settings) -> KeySource:
+    """Where the sealing key comes from: `store.key`, `store.key_command`, or the file, made on first use."""
+    kept = settings.store
+    if kept.key is not None:
+        return GivenKeys.from_text(kept.key.get_secret_value(), "the key in NETGPT_STORE__KEY (store.key)")
+    if kept.key_command:
+        return KeyCommand(kept.key_command, kept.key_command_timeout_s)
+    file = KeyFile(settings.key_file)
+    if not settings.database.exists():  # a lost key is told, not replaced: a new one could not open what is there
+        file.make()
+    return file
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -79,21 +97,56 @@ def open_edge(
     )
 
 
-def open_cloud(settings: Settings) -> CloudModel | None:
-    """The model elsewhere, None when none is configured."""
+def open_cloud(settings: Settings, witness: Witness) -> CloudModel | None:
+    """The model elsewhere, None when none is configured. `witness` writes the receipts: see `receipts_in`."""
     cloud = settings.cloud
     if cloud.base_url is None:
         return None
     return CloudModel(
         cloud.model,
-        Endpoint(cloud.base_url.rstrip("/"), cloud.api_key.get_secret_value() if cloud.api_key else None),
+        Endpoint(
+            cloud.base_url.rstrip("/"),
+            cloud.api_key.get_secret_value() if cloud.api_key else None,
+            Trust(cloud.ca_file, cloud.client_cert, cloud.client_key),
+        ),
         timeout_s=cloud.timeout_s,
         connect_timeout_s=cloud.connect_timeout_s,
         retries=cloud.retries,
         max_connections=cloud.max_connections,
         breaker_failures=cloud.breaker_failures,
         breaker_reset_s=cloud.breaker_reset_s,
+        witness=witness,
     )
+
+
+def receipts_in(store: Store, *, keep_text: bool) -> Witness:
+    """Writes a receipt into the store for all that is about to leave. `keep_text=False` keeps digests alone."""
+
+    async def write(departure: Departure) -> None:
+        outbound, sender = departure.outbound, departure.sender
+        account = {
+            "purpose": sender.purpose,
+            "rule": outbound.rule,
+            "hidden": [_fields(hidden) for hidden in outbound.hidden],
+            "generalised": [_fields(told) for told in outbound.generalised],
+        }
+        await store.receipts.add(
+            NewReceipt(
+                departure.destination,
+                departure.model,
+                outbound.content,
+                sender.person,
+                sender.exchange,
+                account,
+                keep_text=keep_text,
+            )
+        )
+
+    return write
+
+
+def _fields(told: Hidden | Generalised) -> dict[str, Any]:
+    return {field.name: getattr(told, field.name) for field in fields(told)}
 
 
 def open_detector(settings: Settings) -> Detector:

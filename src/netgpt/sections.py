@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from netgpt.sections_access import Addresses
 
 __all__ = [
     "DEFAULT_STAGES",
@@ -57,6 +61,12 @@ class Server(Section):
     max_body_bytes: int = Field(4_000_000, ge=1_000, description="Largest request body accepted.")
     max_concurrency: int = Field(64, ge=1, description="Requests in work at once; more are told to wait (429).")
     deadline_s: float = Field(300.0, gt=0, description="No request lives longer than this, in seconds.")
+    trusted_proxies: Addresses = Field(
+        (), description="Proxies whose X-Forwarded-For is believed: addresses or networks. Nobody else's is."
+    )
+    tls_cert: Path | None = Field(None, description="Certificate chain (PEM): the box then speaks https only.")
+    tls_key: Path | None = Field(None, description="Its private key (PEM, 0600), without a passphrase.")
+    tls_client_ca: Path | None = Field(None, description="Callers must show a certificate of this authority (PEM).")
 
 
 class Edge(Section):
@@ -94,6 +104,13 @@ class Cloud(Section):
     breaker_reset_s: float = Field(15.0, gt=0, description="Seconds before an open breaker lets one try through.")
     price_prompt: float = Field(0.0, ge=0, description="Money per million prompt tokens.")
     price_completion: float = Field(0.0, ge=0, description="Money per million completion tokens.")
+    ca_file: Path | None = Field(
+        None, description="The only certificate authority believed of the cloud (PEM); else the system's."
+    )
+    client_cert: Path | None = Field(None, description="Certificate shown to the cloud (PEM).")
+    client_key: Path | None = Field(None, description="Its private key (PEM, 0600), without a passphrase.")
+    region: str = Field("", description='Where that server stands, such as "eu": the policy may ask for it.')
+    purpose: str = Field("", description='What it works for, such as "treatment": the policy may ask for it.')
     trusted: bool = Field(
         False, description="The owner runs this server: texts go there unmasked. Off unless you are sure."
     )
@@ -169,11 +186,38 @@ class Store(Section):
 
     keep_exchanges_days: float = Field(30.0, gt=0, description="Exchanges older than this are deleted.")
     keep_maps_days: float = Field(30.0, gt=0, description="Pseudonym maps of conversations idle for this long.")
-    keep_text: bool = Field(True, description="Keep the texts of exchanges (encrypted); false keeps figures only.")
+    keep_receipts_days: float = Field(
+        90.0, gt=0, description="What left, and for whom, is erased from receipts after this; their chain stays."
+    )
+    keep_text: bool = Field(
+        True, description="Keep the texts of exchanges and receipts (encrypted); false keeps figures and digests only."
+    )
     power_safe: bool = Field(
         False, description="One fsync per group of writes: what is recorded survives a power cut, not only a crash."
     )
+    key: SecretStr | None = Field(
+        None,
+        description="The sealing key in base64, for NETGPT_STORE__KEY; else home/secret.key holds it. Two with a "
+        "space between, newest first, while it is changed. Never logged.",
+    )
+    key_command: tuple[str, ...] = Field(
+        (), description='A command that prints the key instead: ["pass", "show", "netgpt"]. Run without a shell.'
+    )
+    key_command_timeout_s: float = Field(30.0, gt=0, description="Seconds that this command may take.")
     min_free_bytes: int = Field(50_000_000, ge=0, description="Less free disk than this is reported and refused.")
+
+
+    @field_validator("key_command", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        """The environment gives one line, divided as a shell divides it."""
+        return shlex.split(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.key is not None and self.key_command:
+            raise ValueError("key and key_command are two sources of one key: set one of them")
+        return self
 
 
 class Adapters(Section):
@@ -197,6 +241,11 @@ class Training(Section):
     threads: int = Field(0, ge=0, description="CPU threads of a training; 0: all cores.")
     min_examples: int = Field(20, ge=2, description="Fewer examples teach nothing and are refused.")
     max_examples: int = Field(50_000, ge=2, description="No training takes more examples than this.")
+    k_anonymity: int = Field(
+        5,
+        ge=1,
+        description="An adapter for others learns from people's own exchanges only what so many people share; 1: all.",
+    )
     keep_examples_days: float = Field(
         365.0, gt=0, description="What adapters learnt from is kept sealed for this long, so that it can be shown."
     )

@@ -30,12 +30,17 @@ from netgpt.sections import (
     Training,
     Workflow,
 )
+from netgpt.sections_access import Lockout, Oidc
+from netgpt.sections_policy import PolicySection
 
 __all__ = [
     "Adapters",
     "Cloud",
     "Completion",
     "Edge",
+    "Lockout",
+    "Oidc",
+    "PolicySection",
     "Privacy",
     "Routing",
     "Server",
@@ -56,11 +61,14 @@ class Settings(BaseModel):
     home: Path = Field(Path("~/.netgpt"), description="Where weights, keys and the database live (0700).")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     server: Server = Server()
+    oidc: Oidc = Oidc()
+    lockout: Lockout = Lockout()
     edge: Edge = Edge()
     cloud: Cloud = Cloud()
     site: Site = Site()
     completion: Completion = Completion()
     privacy: Privacy = Privacy()
+    policy: PolicySection = PolicySection()
     routing: Routing = Routing()
     store: Store = Store()
     adapters: Adapters = Adapters()

@@ -13,13 +13,17 @@ __all__ = [
     "Chunk",
     "Decision",
     "Fact",
+    "Generalised",
     "Hidden",
+    "Kept",
     "Label",
     "Location",
     "Message",
     "Person",
     "Role",
+    "Sender",
     "Span",
+    "Terms",
     "Usage",
 ]
 
@@ -70,6 +74,8 @@ class Caller:
     key_id: str | None = None
     bound_user: str | None = None
     """The only person this key may speak for; None: any person of its tenant."""
+    groups: frozenset[str] = frozenset()
+    """Groups that an identity provider vouched for; keys have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,44 @@ class Hidden:
     rule: str
     count: int
     """How many occurrences were replaced."""
+    policy_rule: str = ""
+    """`@id` of the policy's rule that let it leave as a placeholder; empty: no policy was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generalised:
+    """What left in other words, or as it was (`now` is then "exact"): told without the value."""
+
+    kind: str
+    was: str
+    """The precision that the person's words had: "exact"; "public" for words that are public anyway."""
+    now: str
+    """The precision that left: city, region, country, month, year, range, ..."""
+    rule: str
+    """Which detector found it."""
+    policy_rule: str
+    """`@id` of the policy's rule that let it leave so."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a kind may leave: what a policy says, rung by rung."""
+
+    allowed: tuple[tuple[str, str], ...]
+    """(precision, `@id` of the rule that allows it), from the finest to the coarsest."""
+    refused_by: str
+    """The rule that forbids it in every form; of use when `allowed` is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What kept the whole request on the box, told without the value."""
+
+    kind: str
+    policy_rule: str
+    """`@id` of the rule that forbids it; "no rule allows it" when none does."""
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +182,17 @@ class Decision:
     rule: str
     """Which rule decided, a short stable name."""
     fallback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """On whose behalf something is sent to a remote model: told to the receipt."""
+
+    person: Person | None = None
+    """None: nobody's words, the box's own work."""
+    exchange: str | None = None
+    purpose: str = "answer"
+    """"answer", or what the box does for itself, such as "self-instruct"."""
 
 
 @dataclass(frozen=True, slots=True)

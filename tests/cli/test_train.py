@@ -50,8 +50,18 @@ def test_a_dry_run_tells_what_it_would_train_on(examples: Path) -> None:
     assert told["summary"]["slices"] == {"even": 20, "odd": 20}
     assert told["summary"]["held_out"] > 0 and told["state"] == "dry run" and told["adapter"] is None
     assert any("nobody consents" in note for note in told["notes"])
-    shown = call("site", "--examples", examples, "--dry-run")
+    shown = call("site", "--public-examples", "--examples", examples, "--dry-run")
     assert "40 examples" in shown.stdout and "question 3" not in shown.output
+
+
+def test_private_values_of_a_file_are_not_learnt(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    rows = [{"request": f"mail jo{n}@example.org", "answer": f"done, jo{n}@example.org"} for n in range(3)]
+    rows += [{"request": "what is her mail", "answer": f"jo{n}@example.org"} for n in range(2)]
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    told = dry("site", "--examples", file)
+    assert told["summary"]["examples"] == 1  # the three are one once pseudonymized
+    assert told["skipped"] == {"the answer names something private that the question does not": 2}
 
 
 def test_the_recipe_needs_no_data_folder() -> None:
@@ -88,13 +98,16 @@ def test_what_cannot_be_trained_is_told_with_the_cure(arguments: list[str], says
 def test_what_stands_in_the_way_of_training(
     examples: Path, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "netgpt models pull" in call("site", "--examples", examples).stderr.replace("\n", " ")
-    assert "--base" in call("site", "--examples", examples, "--full").stderr
+    assert "netgpt models pull" in call("site", "--public-examples", "--examples", examples).stderr.replace("\n", " ")
+    assert "--base" in call("site", "--public-examples", "--examples", examples, "--full").stderr
     with TrainingRun(clean_environment / "training" / "site"):
         monkeypatch.setenv("NETGPT_EDGE__MODEL", str(examples))  # any file: the lock comes first
-        assert "runs already" in call("site", "--examples", examples, "--base", str(examples.parent)).stderr
+        assert (
+            "runs already"
+            in call("site", "--public-examples", "--examples", examples, "--base", str(examples.parent)).stderr
+        )
     monkeypatch.setenv("NETGPT_EDGE__BASE_URL", "http://127.0.0.1:9/v1")
-    assert "built-in engine" in call("site", "--examples", examples).stderr
+    assert "built-in engine" in call("site", "--public-examples", "--examples", examples).stderr
 
 
 def test_the_cloud_writes_about_the_site(monkeypatch: pytest.MonkeyPatch, clean_environment: Path) -> None:

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from outbounds import send
 
 from netgpt.errors import ModelError, ModelRejected, ModelTimeout, ModelUnavailable, SettingsError
+from netgpt.models.base import unwitnessed
 from netgpt.models.endpoint import Endpoint
 from netgpt.models.fake import FaultyCloud
 from netgpt.models.openai import CloudModel
@@ -124,7 +125,7 @@ def test_a_key_that_no_header_carries_is_a_settings_error_that_hides_it() -> Non
         with pytest.raises(SettingsError, match=r"cloud\.api_key") as caught:
             CloudModel(
                 "cloud", Endpoint("http://127.0.0.1:1/v1", key), timeout_s=1, connect_timeout_s=1, retries=0,
-                max_connections=1, breaker_failures=1, breaker_reset_s=1,
+                max_connections=1, breaker_failures=1, breaker_reset_s=1, witness=unwitnessed,
             )  # fmt: skip
         assert key not in str(caught.value)
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from netgpt.errors import DetectorError, NotDisclosable, PrivacyError
 from netgpt.privacy.detect import Detector
+from netgpt.privacy.media import clean_media
 from netgpt.privacy.planting import PLACES, Planter, leaks
+from netgpt.privacy.planting_media import data_uri
 from netgpt.privacy.vault import Vault
 from netgpt.types import Span
 
@@ -193,7 +195,7 @@ async def test_the_account_names_no_value(detector: Detector) -> None:
 
 
 async def test_media_stay_unless_sent(detector: Detector) -> None:
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    image = {"type": "image_url", "image_url": {"url": clean_media(data_uri("png", "ada@mill.org"))}}
     file = {
         "type": "file",
         "file": {"filename": "ada@mill.org.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},

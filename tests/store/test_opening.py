@@ -40,7 +40,7 @@ async def test_nothing_of_the_forgotten_is_left_in_the_files(store: Store, files
     assert b"ada-lovelace-1815" in b"".join(files().values())
     counts = await store.forget(ADA)
     learnt = {"examples": 3, "consents": 1}
-    assert counts == {"exchanges": 80, "maps": 80, "facts": 80, "profiles": 1, "keys": 1, **learnt}
+    assert counts == {"exchanges": 80, "maps": 80, "facts": 80, "profiles": 1, "keys": 1, "receipts": 0, **learnt}
     for name, content in files().items():  # while the store is still open
         assert b"ada-lovelace" not in content, name
     assert (await store.exchanges(ADA, 10), await store.facts(ADA), await store.profile_mode(ADA)) == ([], [], None)

@@ -131,8 +131,9 @@ async def test_texts_stand_nowhere_in_the_files(store: Store, files: Any, make_r
 
 async def test_a_row_moved_to_another_person_does_not_open(store: Store, database: Path, make_row: Any) -> None:
     await store.save_exchange(make_row(id="ex_1", user="ada", private={"answer": "words of ada"}))
+    await store.save_exchange(make_row(id="ex_2", user="mallory", private={"answer": "words of mallory"}))
     thief = sqlite3.connect(database)
-    thief.execute("UPDATE exchanges SET user = 'mallory' WHERE id = 'ex_1'")
+    thief.execute("UPDATE exchanges SET user = (SELECT user FROM exchanges WHERE id = 'ex_2') WHERE id = 'ex_1'")
     thief.commit()
     thief.close()
     with pytest.raises(StoreError, match="wrong key"):

@@ -63,7 +63,8 @@ def test_consent_examples_and_forgetting(served: Served) -> None:
     assert taken_back["consents"]["training"] is False and taken_back["unlearnt"]["removed"] == {"examples": 1}
 
     call(served, "POST", "/facts", 201, text=f"owns an {PLANTED}")
-    assert any(ADA.encode() in content for content in files(served.home).values())
+    assert call(served, "GET", "")["facts"]  # and even now nobody's name stands in a file
+    assert not any(ADA.encode() in content for content in files(served.home).values())
     forgotten = call(served, "DELETE", "")
     assert forgotten["removed"]["exchanges"] == 1 and forgotten["removed"]["consents"] == 1
     for name, content in files(served.home).items():

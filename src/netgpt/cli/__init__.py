@@ -5,7 +5,23 @@ from __future__ import annotations
 import typer
 
 from netgpt import __version__
-from netgpt.cli import adapters, bench, complete, config, demo, doctor, keys, models, places, profile, redact
+from netgpt.cli import (
+    adapters,
+    bench,
+    complete,
+    config,
+    demo,
+    detector,
+    doctor,
+    keys,
+    models,
+    places,
+    policy,
+    profile,
+    receipts,
+    redact,
+    store,
+)
 from netgpt.cli.ask import ask, explain
 from netgpt.cli.serve import serve
 from netgpt.cli.train import train
@@ -43,9 +59,13 @@ app.command("train")(train)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.add_typer(profile.app, name="profile")
+app.add_typer(receipts.app, name="receipts")
 app.add_typer(places.app, name="places")
+app.add_typer(policy.app, name="policy")
 app.add_typer(models.app, name="models")
 app.add_typer(adapters.app, name="adapters")
+app.add_typer(detector.app, name="detector")
+app.add_typer(store.app, name="store")
 app.add_typer(bench.app, name="bench")
 
 

@@ -25,6 +25,7 @@ def ask(
     model: str = typer.Option("netgpt", help="netgpt, netgpt/edge or netgpt/cloud."),
     complete: str = typer.Option(None, help="select, rewrite or off."),
     at: str = typer.Option(None, metavar="LAT,LON", help="Where the person is; the coordinates stay on the box."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show exactly what would leave; send nothing, ask nobody."),
     as_json: bool = json_option,
 ) -> None:
     """Ask one question, without a server."""
@@ -34,11 +35,13 @@ def ask(
         "messages": [{"role": "user", "content": text}],
         "stream": not as_json,
         "user": user,
-        "netgpt": {"complete": complete, "location": _location(at)},
+        "netgpt": {"complete": complete, "location": _location(at), "dry_run": dry_run},
     }
     result = run(_ask(read_settings(), body, as_json))
     if as_json:
         print_json(result)
+    elif dry_run and result is not None:
+        _show_dry_run(result)
 
 
 def _location(at: str | None) -> dict[str, float] | None:
@@ -56,6 +59,7 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
 
     from netgpt.build import open_box
     from netgpt.exchange import Exchange
+    from netgpt.web.explain import explained
     from netgpt.web.requests import parse_chat
 
     box = open_box(settings)
@@ -65,7 +69,7 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
         box.residency.choose(Person(LOCAL, body["user"]))
         await box.start()
         await box.workflow.run(exchange)
-        if not as_json:
+        if not as_json and not exchange.request.dry_run:
             await _print_stream(exchange)
         else:
             async with aclosing(cast(Any, exchange.chunks)) as chunks:
@@ -77,6 +81,8 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
     told = exchange.answered_by
     line = f"{told.route}: {told.reason} · netgpt explain {exchange.id}"
     console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+    if exchange.request.dry_run:
+        return {"id": exchange.id, **explained(exchange)}
     return {"id": exchange.id, **(row.private or {})} if row else None
 
 
@@ -87,6 +93,22 @@ async def _print_stream(exchange: Any) -> None:
                 sys.stdout.write((choice.get("delta") or {}).get("content") or "")
                 sys.stdout.flush()
     sys.stdout.write("\n")
+
+
+def _show_dry_run(told: dict[str, Any]) -> None:
+    hidden = [f"{h['placeholder']} ({h['rule']}; {h['policy_rule'] or 'no policy asked'})" for h in told["hidden"]]
+    other = [f"{g['kind']}: {g['was']} -> {g['now']} ({g['policy_rule']})" for g in told["generalised"]]
+    where = told["destination"]
+    rows: list[tuple[str, object]] = [
+        ("would leave", told["leaves"]),
+        ("to", f"{where['host']}, model {where['model']}" if where else told["kept_because"] or "nobody"),
+        ("exact body", told["would_send_text"] or ""),
+        ("SHA-256", told["would_send_sha256"] or ""),
+        ("hidden", "\n".join(hidden)),
+        ("generalised", "\n".join(other)),
+        ("decision", f"{told['decision']['route']} ({told['decision']['rule']}): {told['decision']['reason']}"),
+    ]
+    print_table(["what", "value"], rows)
 
 
 @errors_told

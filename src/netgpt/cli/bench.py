@@ -9,12 +9,16 @@ from typing import Any
 import typer
 
 from netgpt.cli.bench_paper import paper
+from netgpt.cli.bench_privacy import privacy
+from netgpt.cli.bench_utility import utility
 from netgpt.cli.common import console, errors_told, json_option, read_settings, run
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Measure: prints machine, versions, commit, samples, median and spread.")
 app.command("paper")(paper)
+app.command("privacy")(privacy)
+app.command("utility")(utility)
 
 
 def _told(message: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from netgpt.cli import doctor_at_rest
 from netgpt.cli.common import errors_told, json_option, print_json, print_table, run
 from netgpt.errors import NetGPTError
 from netgpt.settings import Settings, load_settings
@@ -72,12 +73,20 @@ async def _store(settings: Settings) -> Finding:
     store = open_store(settings)
     try:
         keys = await store.has_keys()
-        await store.delete_expired(datetime.now(UTC), 36_500, 36_500)  # a write: is the database free and writable?
+        # A write: is the database free and writable?
+        await store.delete_expired(datetime.now(UTC), 36_500, 36_500, 36_500)
     finally:
         await store.close()
-    modes = [f"{p.name} {p.stat().st_mode & 0o777:o}" for p in (settings.database, settings.key_file)]
+    state, modes = doctor_at_rest.modes(settings)
     who = "keys are needed" if keys else "no key exists: loopback callers need none"
-    return Finding("store", "ok", f"{', '.join(modes)}; {who}")
+    return Finding("store", state, f"{modes}; {who}")
+
+
+def _at_rest(what: str, look: Callable[[Settings], Coroutine[Any, Any, doctor_at_rest.State]]) -> Check:
+    async def check(settings: Settings) -> Finding:
+        return Finding(what, *await look(settings))
+
+    return check
 
 
 async def _engine(settings: Settings) -> Finding:
@@ -144,6 +153,11 @@ async def _remote(what: str, base_url: str, timeout_s: float) -> Finding:
 CHECKS: dict[str, Check] = {
     "disk": _disk,
     "store": _store,
+    "key": _at_rest("key", doctor_at_rest.key),
+    "policy": _at_rest("policy", doctor_at_rest.policy),
+    "tls": _at_rest("tls", doctor_at_rest.tls),
+    "receipts": _at_rest("receipts", doctor_at_rest.receipts),
+    "retention": _at_rest("retention", doctor_at_rest.retention),
     "edge model": _engine,
     "detector": _detector,
     "cloud": _cloud,

@@ -1,10 +1,11 @@
-"""`netgpt keys`: make, list and revoke API keys."""
+"""`netgpt keys`: make, limit, list and revoke API keys."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,12 +13,23 @@ from netgpt.cli.common import console, errors_told, json_option, print_json, pri
 from netgpt.cli.storing import with_store
 from netgpt.errors import NotFound, RequestError
 from netgpt.store.keys import new_key
-from netgpt.store.rows import KeyRow
+from netgpt.store.rows import KeyLimits, KeyRow, KeyUse
 from netgpt.types import Role
+from netgpt.web.scopes import SCOPES, check_scopes
+
+if TYPE_CHECKING:
+    from netgpt.store.store import Store
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(help="Make, limit, list and revoke API keys.", no_args_is_help=True)
+
+
+requests_option = typer.Option(None, "--requests-per-minute", min=0, help="Requests a minute; 0: no limit.")
+tokens_minute_option = typer.Option(None, "--tokens-per-minute", min=0, help="Tokens a minute; 0: no limit.")
+tokens_day_option = typer.Option(None, "--tokens-per-day", min=0, help="Tokens a day (UTC); 0: no limit.")
+cost_day_option = typer.Option(None, "--cost-per-day", min=0, help="Money a day (UTC), by cloud.price_*; 0: no limit.")
+cost_month_option = typer.Option(None, "--cost-per-month", min=0, help="Money a month (UTC); 0: no limit.")
 
 
 @app.command()
@@ -28,6 +40,14 @@ def create(
     tenant: str = typer.Option("local", help="The tenant whose rows the key opens."),
     user: str | None = typer.Option(None, help="The only person the key may speak for."),
     expires_days: float | None = typer.Option(None, min=0.001, max=36500, help="Days until the key stops working."),
+    scope: list[str] = typer.Option(
+        [], help=f"What the key may be used for, again for each: {', '.join(SCOPES)}. None: all that its role may."
+    ),
+    requests_per_minute: int | None = requests_option,
+    tokens_per_minute: int | None = tokens_minute_option,
+    tokens_per_day: int | None = tokens_day_option,
+    cost_per_day: float | None = cost_day_option,
+    cost_per_month: float | None = cost_month_option,
     as_json: bool = json_option,
 ) -> None:
     """Make a key and print its secret. The secret is shown once and kept nowhere."""
@@ -36,10 +56,17 @@ def create(
     id, secret, hash = new_key()
     if user is not None and not user.strip():
         raise RequestError("--user is empty: name the person, or leave the option out for any person.", param="user")
-    row = KeyRow(id, hash, tenant, role, user, name, now, expires)
+    limits = KeyLimits(
+        requests_per_minute or None,
+        tokens_per_minute or None,
+        tokens_per_day or None,
+        cost_per_day or None,
+        cost_per_month or None,
+    )
+    row = KeyRow(id, hash, tenant, role, user, name, now, expires, scopes=check_scopes(scope), limits=limits)
     with_store(lambda store: store.add_key(row))
     if as_json:
-        print_json(_public(row) | {"secret": secret})
+        print_json(_public(row, KeyUse()) | {"secret": secret})
         return
     console.print(
         f"Key {id} ({role}, tenant {tenant}). Keep the secret now: it is not shown again.", markup=False, soft_wrap=True
@@ -47,16 +74,59 @@ def create(
     sys.stdout.write(secret + "\n")
 
 
+@app.command("limits")
+@errors_told
+def change_limits(
+    id: str = typer.Argument(help="The id that `netgpt keys list` shows (key_...)."),
+    scope: list[str] = typer.Option([], help='The scopes from now on; "all": all that its role may.'),
+    requests_per_minute: int | None = requests_option,
+    tokens_per_minute: int | None = tokens_minute_option,
+    tokens_per_day: int | None = tokens_day_option,
+    cost_per_day: float | None = cost_day_option,
+    cost_per_month: float | None = cost_month_option,
+    as_json: bool = json_option,
+) -> None:
+    """Change what a key may use, in force at once; what is left out stays. Without options: show it."""
+    given = {
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+        "tokens_per_day": tokens_per_day,
+        "cost_per_day": cost_per_day,
+        "cost_per_month": cost_per_month,
+    }
+    changed = {name: value or None for name, value in given.items() if value is not None}
+    scopes = (() if scope == ["all"] else check_scopes(scope)) if scope else None
+
+    async def change(store: Store) -> tuple[KeyRow, KeyUse]:
+        if changed or scopes is not None:
+            await store.limits.change(id, changed, scopes)
+        found = [row for row in await store.keys() if row.id == id]
+        if not found:
+            raise NotFound(f"no key {id}: `netgpt keys list` shows them", param="id")
+        return found[0], await store.limits.use(id, datetime.now(UTC))
+
+    shown = _public(*with_store(change))
+    if as_json:
+        print_json(shown)
+        return
+    rows = [[name, _cell(value), _used(shown["used"], name)] for name, value in shown["limits"].items()]
+    print_table(("limit", "allowed", "used"), rows, title=f"{id} (scopes: {_cell(shown['scopes']) or 'all'})")
+
+
 @app.command("list")
 @errors_told
 def list_keys(as_json: bool = json_option) -> None:
-    """List the keys, revoked and expired ones too. Never shows a secret."""
-    rows = with_store(lambda store: store.keys())
+    """List the keys, revoked and expired ones too, with what each may use and has used. Never shows a secret."""
+
+    async def read(store: Store) -> tuple[list[KeyRow], dict[str, KeyUse]]:
+        return await store.keys(), await store.limits.all_use(datetime.now(UTC))
+
+    rows, used = with_store(read)
+    shown = [_public(row, used.get(row.id, KeyUse())) for row in rows]
     if as_json:
-        print_json([_public(row) for row in rows])
+        print_json(shown)
         return
-    columns = ("id", "name", "role", "tenant", "user", "created", "expires", "state")
-    print_table(columns, [[_cell(_public(row)[column]) for column in columns] for row in rows])
+    print_table(("id", "name", "role", "for", "state", "may", "used"), [_line(row) for row in shown])
 
 
 @app.command()
@@ -68,7 +138,7 @@ def revoke(id: str = typer.Argument(help="The id that `netgpt keys list` shows (
     console.print(f"Key {id} is revoked. Every call still needs a key.", markup=False, soft_wrap=True)
 
 
-def _public(row: KeyRow) -> dict[str, Any]:
+def _public(row: KeyRow, use: KeyUse) -> dict[str, Any]:
     expired = row.expires is not None and row.expires <= datetime.now(UTC)
     return {
         "id": row.id,
@@ -80,8 +150,42 @@ def _public(row: KeyRow) -> dict[str, Any]:
         "expires": row.expires.isoformat(timespec="seconds") if row.expires else None,
         "revoked": row.revoked.isoformat(timespec="seconds") if row.revoked else None,
         "state": "revoked" if row.revoked else "expired" if expired else "in force",
+        "scopes": list(row.scopes) if row.scopes else None,
+        "limits": asdict(row.limits),
+        "used": {
+            "requests_today": use.requests,
+            "tokens_today": use.tokens,
+            "cost_today": round(use.cost, 6),
+            "cost_this_month": round(use.cost_month, 6),
+        },
     }
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
     return "" if value is None else str(value).replace("+00:00", "Z")
+
+
+def _line(key: dict[str, Any]) -> list[str]:
+    """A key in the seven columns that fit a terminal; `--json` has every field."""
+    until = f", until {_cell(key['expires'])}" if key["expires"] and key["state"] == "in force" else ""
+    words = ((name.split("_per_"), value) for name, value in key["limits"].items() if value is not None)
+    limits = "; ".join(f"{value:g} {what} a {time}" for (what, time), value in words)
+    may = "; ".join(filter(None, (_cell(key["scopes"]), limits)))
+    used = key["used"]
+    told = f"{used['tokens_today']} tokens, {used['cost_today']:g} cost today; {used['cost_this_month']:g} this month"
+    return [
+        key["id"],
+        key["name"],
+        key["role"],
+        f"{key['tenant']}/{key['user']}" if key["user"] else key["tenant"],
+        key["state"] + until,
+        may,
+        told if any(used.values()) else "",
+    ]
+
+
+def _used(used: dict[str, Any], limit: str) -> str:
+    name = {"tokens_per_day": "tokens_today", "cost_per_day": "cost_today", "cost_per_month": "cost_this_month"}
+    return f"{used[name[limit]]:g}" if limit in name else ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
+from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings
 from netgpt.cli.learning import (
     PURPOSE,
     consent_as_json,
@@ -22,8 +26,7 @@ from netgpt.cli.learning import (
     withdrawn,
 )
 from netgpt.cli.storing import with_store
-from netgpt.errors import NotFound
-from netgpt.store.rows import ExchangeRow, values_of
+from netgpt.errors import NotFound, RequestError
 from netgpt.types import Fact, Label, Person
 
 if TYPE_CHECKING:
@@ -49,6 +52,14 @@ class Given(StrEnum):
 
     ON = "on"
     OFF = "off"
+
+
+class Purpose(StrEnum):
+    """What a consent is about."""
+
+    LOCATION = "location"
+    PROFILE = "profile"
+    TRAINING = "training"
 
 
 class Complete(StrEnum):
@@ -134,24 +145,39 @@ def complete(
 @errors_told
 def consent(
     user: str = _USER,
+    word: Given | None = typer.Argument(None, help="With --purpose: yes or no."),
+    purpose: Purpose | None = typer.Option(None, help="What the word is about."),
+    until: datetime | None = typer.Option(None, formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Ends then (UTC)."),
+    third_party: str | None = typer.Option(None, "--third-party", help="Only for this receiver, a host name."),
     training: Given | None = typer.Option(
         None, help="on: what this person rated good may train adapters, pseudonymized. off: no more, and unlearn it."
     ),
     tenant: str = _TENANT,
     as_json: bool = json_option,
 ) -> None:
-    """Show what a person consents to, or change it. Nobody's words train anything without consent."""
+    """Show what a person consents to, or change it. Nobody's words train anything without consent.
+
+    It counts from the next request on, also in a box that runs. Without options, training is shown.
+    """
     person = Person(tenant, user)
+    if (word is None) != (purpose is None):
+        raise RequestError("say both: `netgpt profile consent USER --purpose location on`")
     forgotten = None
-    if training is Given.OFF:
+    if purpose is not None and (purpose is not Purpose.TRAINING or until is not None or third_party is not None):
+        ends = until.replace(tzinfo=UTC) if until else None
+        given = word is Given.ON
+        with_store(lambda store: store.consents.say(person, purpose.value, given, ends=ends, third_party=third_party))
+    elif (word or training) is Given.OFF:
         forgotten = with_learning(person, withdrawn)
-    elif training is Given.ON:
+    elif (word or training) is Given.ON:
         with_store(lambda store: store.learning.set_consent(person, PURPOSE, True))
-    row = with_store(lambda store: store.learning.consent(person, PURPOSE))
+    shown = purpose.value if purpose else PURPOSE
+    row = with_store(lambda store: store.learning.consent(person, shown))
     if as_json:
         print_json(consent_as_json(row) | (forgotten.as_json() if forgotten else {}))
         return
-    console.print(f"training: {consent_told(row)}", markup=False, soft_wrap=True)
+    whom = f" (towards everybody; towards {third_party} as said now)" if third_party else ""
+    console.print(f"{shown}: {consent_told(row)}{whom}", markup=False, soft_wrap=True)
     if forgotten is not None:
         show_forgotten(forgotten)
 
@@ -199,31 +225,33 @@ def forget(user: str = _USER, tenant: str = _TENANT, as_json: bool = json_option
 
 @app.command()
 @errors_told
-def export(user: str = _USER, tenant: str = _TENANT, as_json: bool = json_option) -> None:
-    """Print everything kept about a person, as JSON (with or without --json)."""
+def export(
+    user: str = _USER,
+    out: Path | None = typer.Option(None, help="Write it here (0600) instead of printing it."),
+    tenant: str = _TENANT,
+    as_json: bool = json_option,
+) -> None:
+    """Everything kept about a person, as JSON (with or without --json)."""
 
-    async def gather(store: Store) -> dict[str, Any]:
-        person = Person(tenant, user)
-        exchanges = [values_of(row) for row in await _all_exchanges(store, person)]
-        learnt = {
-            "consents": {PURPOSE: consent_as_json(await store.learning.consent(person, PURPOSE))},
-            "examples": [example_as_json(each) for each in await store.learning.of_person(person)],
-        }
-        return asdict(person) | await _profile(store, person) | {"exchanges": exchanges} | learnt
+    from netgpt.adapters.registry import Registry, shipped_adapters
+    from netgpt.tuning.rights import export_person
 
-    print_json(with_store(gather))
+    registry = Registry(read_settings().adapters_dir, shipped_adapters())
+    everything = with_store(lambda store: export_person(store, registry, Person(tenant, user)))
+    if out is None:
+        return print_json(everything)
+    try:
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(everything, file, indent=1, default=str)
+    except OSError as error:
+        raise RequestError(f"{out}: cannot be written: {error.strerror}", param="out") from None
+    console.print(f"written to {out}", markup=False, soft_wrap=True)
 
 
 async def _profile(store: Store, person: Person) -> dict[str, Any]:
     facts = [_fact(id, fact) for id, fact in await store.facts(person)]
     return {"complete": await store.profile_mode(person), "facts": facts}
-
-
-async def _all_exchanges(store: Store, person: Person) -> list[ExchangeRow]:
-    rows: list[ExchangeRow] = []
-    while page := await store.exchanges(person, 200, before=rows[-1].id if rows else None):
-        rows += page
-    return rows
 
 
 def _fact(id: str, fact: Fact) -> dict[str, Any]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import resource
 import socket
+import sys
+from types import FrameType
 from typing import Any
 
 import typer
@@ -30,7 +34,14 @@ def serve(
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "httpcore"):  # at debug they write headers, and headers hold keys
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    _no_core_dumps()
     _serve(settings)
+
+
+def _no_core_dumps() -> None:
+    """A crash leaves no copy of the memory, here and in the children: it holds keys and people's words."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def _serve(settings: Settings) -> None:
@@ -38,35 +49,57 @@ def _serve(settings: Settings) -> None:
 
     from netgpt.build import open_box
     from netgpt.web.app import create_app
+    from netgpt.web.tls import server_tls
 
+    tls, remarks = server_tls(settings.server)
     box = open_box(settings)
     try:
+        app = create_app(box)
         has_keys = asyncio.run(box.store.has_keys())
         listener = _listen(settings, has_keys)
     except BaseException:
         asyncio.run(box.store.close())
         raise
     config = uvicorn.Config(
-        create_app(box),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nothing here depends on who forwarded a request
+        proxy_headers=False,  # whose word counts is for server.trusted_proxies
         http="httptools",
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",
     )
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    address = f"http://{host}:{listener.getsockname()[1]}"
+    address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
     console.print(
         f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})", soft_wrap=True
     )
-    if not has_keys:
+    for remark in remarks:
+        console.print(remark, soft_wrap=True, markup=False)
+    if not has_keys and settings.oidc.issuer is None:
         console.print(
             "No key exists: programs on this machine need none. `netgpt keys create` makes the first.", soft_wrap=True
         )
     gc.freeze()  # what start-up made lives as long as the process: never look at it again
-    uvicorn.Server(config).run(sockets=[listener])
+    config.load()
+    config.ssl = tls
+    _drained_server(config).run(sockets=[listener])
+
+
+def _drained_server(config: Any) -> Any:
+    """A server that says what it waits for when it is told to stop."""
+    import uvicorn
+
+    class Drained(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if not self.should_exit:
+                at_work = len(self.server_state.tasks)
+                waits = f": {at_work} under way get up to {DRAIN_S} s; Ctrl-C again ends them" if at_work else ""
+                os.write(sys.stderr.fileno(), f"NetGPT stops{waits}.\n".encode())  # safe within a signal
+            super().handle_exit(sig, frame)
+
+    return Drained(config)
 
 
 def _listen(settings: Settings, has_keys: bool) -> socket.socket:
@@ -74,7 +107,7 @@ def _listen(settings: Settings, has_keys: bool) -> socket.socket:
     from netgpt.web.auth import is_loopback
 
     host, port = settings.server.host, settings.server.port
-    if not is_loopback(host) and not has_keys:
+    if not is_loopback(host) and not has_keys and settings.oidc.issuer is None:
         raise SettingsError(
             f"server.host is {host}, which others can reach, and no key exists: anyone could ask. "
             "Make one first (netgpt keys create), or listen on 127.0.0.1."

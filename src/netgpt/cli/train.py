@@ -35,6 +35,9 @@ def train(
     tenant: str = typer.Option("local", help="The person's tenant."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what it would train on, and stop."),
     examples: Path | None = typer.Option(None, help="A JSONL file of examples, added to the rest."),
+    public_examples: bool = typer.Option(
+        False, "--public-examples", help="That file holds nothing private: take it as it is."
+    ),
     data: Path | None = typer.Option(None, help="A developer's folder of public labels, for recipes that read them."),
     self_instruct: int = typer.Option(0, min=0, help="Have the cloud write so many pairs about the site's facts."),
     epochs: int | None = typer.Option(
@@ -64,6 +67,7 @@ def train(
         what=what.value,
         person=_person(what, user, tenant),
         examples=examples,
+        public_examples=public_examples,
         data=data,
         self_instruct=self_instruct,
         dry_run=dry_run,

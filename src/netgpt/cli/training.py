@@ -17,9 +17,10 @@ from netgpt.errors import SettingsError
 from netgpt.examples.example import Example, Summary, digest_of, split, summary_of
 from netgpt.examples.gather import Gathered, Instructor, Scope, Wanted, gather
 from netgpt.examples.planted import plant_canaries
+from netgpt.examples.sitefacts import site_facts
 from netgpt.gate.on_engine import gate_on_engine
 from netgpt.models.catalog import Catalog
-from netgpt.parts import open_cloud, open_registry, open_store
+from netgpt.parts import open_cloud, open_registry, open_store, receipts_in
 from netgpt.settings import Settings
 from netgpt.tuning.lora import Recipe, Trained
 from netgpt.tuning.making import Made, people_in, register
@@ -49,6 +50,7 @@ class Job:
     what: str
     person: Person | None
     examples: Path | None
+    public_examples: bool
     data: Path | None
     self_instruct: int
     dry_run: bool
@@ -83,7 +85,8 @@ async def run_job(settings: Settings, job: Job) -> Result:
     """All of it. Raises NetGPTError with the cure."""
     store = open_store(settings)
     try:
-        wanted = _wanted(settings, job)
+        facts = site_facts(settings.site, await store.places())
+        wanted = _wanted(settings, job, tuple(fact.text for fact in facts))
         async with _detector(settings) as detector:
             gathered = await _gathered(settings, job, wanted, store, detector)
         share = _held_out_share(len(gathered.examples))
@@ -103,7 +106,7 @@ async def run_job(settings: Settings, job: Job) -> Result:
         await store.close()
 
 
-def _wanted(settings: Settings, job: Job) -> Wanted:
+def _wanted(settings: Settings, job: Job, public: tuple[str, ...]) -> Wanted:
     name = user_adapter_name(job.person) if job.person is not None else job.what
     limits = settings.training
     return Wanted(
@@ -115,6 +118,9 @@ def _wanted(settings: Settings, job: Job) -> Wanted:
         job.recipe.seed,
         limits.max_examples,
         limits.min_examples,
+        limits.k_anonymity,
+        public,
+        job.public_examples,
     )
 
 
@@ -151,14 +157,12 @@ def _instructor(settings: Settings, job: Job, store: Store, detector: Detector, 
     """Has the cloud write pairs about the site's facts. Raises SettingsError: no cloud, or a person's own adapter."""
     if job.person is not None:
         raise SettingsError("--self-instruct is for `complete` and `site`: nothing about a person is sent to a cloud")
-    cloud = open_cloud(settings)
+    cloud = open_cloud(settings, receipts_in(store, keep_text=settings.store.keep_text))
     if cloud is None and not job.dry_run:
         raise SettingsError("--self-instruct needs a cloud: set [cloud] base_url, model and api_key")
 
     async def written() -> list[Example]:
         from netgpt.examples.selfinstruct import Budget, self_instruct
-        from netgpt.examples.sitefacts import site_facts
-
         facts = site_facts(settings.site, await store.places())
         limits, prices = settings.training, settings.cloud
         budget = Budget(

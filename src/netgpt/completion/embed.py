@@ -53,6 +53,12 @@ class StaticEmbedder:
         unit: NDArray[np.float32] = rows / np.maximum(norms, 1e-9)
         return unit
 
+    def pieces(self) -> frozenset[str]:
+        """The pieces of text that the tokenizer knows; one that begins a word begins with "\u2581"."""
+        self.load()
+        assert self._tokenizer is not None
+        return frozenset(self._tokenizer.get_vocab())
+
     def _read(self) -> None:
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer

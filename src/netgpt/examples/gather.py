@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Literal
 
 from netgpt.errors import DetectorError, PermissionDenied, RequestError
+from netgpt.examples.boundary import through_the_boundary
 from netgpt.examples.example import Example, deduplicated
 from netgpt.examples.jsonl import read_examples
+from netgpt.examples.kanonymity import shared_by
 from netgpt.examples.own import PURPOSE, UNCHECKED, OwnExamples, gather_own
 from netgpt.examples.recipes import RECIPES, recipe_named
+from netgpt.examples.vocabulary import Vocabulary, common_words
 from netgpt.privacy.detect import Detector
 from netgpt.store.store import Store
 from netgpt.types import Person
@@ -38,6 +41,12 @@ class Wanted:
     seed: int = 7
     most: int = 50_000
     fewest: int = 20
+    k_anonymity: int = 5
+    """What others will use learns only what so many people share; 1: anything."""
+    public: tuple[str, ...] = ()
+    """Texts that everybody may know, such as the site's names: these stay."""
+    file_is_public: bool = False
+    """The owner says that the file holds nothing private: it is taken as it is."""
 
 
 @dataclass
@@ -85,14 +94,42 @@ async def gather(
     else:
         await _take_own(wanted, store, detector, sensitive_kinds, into)
     if wanted.file is not None:
-        into.examples += read_examples(wanted.file, wanted.person, most=wanted.most)
+        await _take_file(wanted, wanted.file, detector, sensitive_kinds, into)
     if instruct is not None:
         into.examples += await instruct()
+    if wanted.scope != "user":
+        _keep_what_is_shared(wanted, into)
     into.examples = deduplicated(into.examples)
     if len(into.examples) > wanted.most:
         into.notes.append(f"only the first {wanted.most:,} of {len(into.examples):,} are used (training.max_examples)")
         into.examples = into.examples[: wanted.most]
     return into
+
+
+async def _take_file(
+    wanted: Wanted, file: Path, detector: Detector, sensitive_kinds: Collection[str], into: Gathered
+) -> None:
+    given = read_examples(file, wanted.person, most=wanted.most)
+    if wanted.file_is_public:
+        into.examples += given
+        return
+    taken, left_out = await through_the_boundary(given, detector, public=wanted.public, sensitive_kinds=sensitive_kinds)
+    into.examples += taken
+    into.skipped += left_out
+
+
+def _keep_what_is_shared(wanted: Wanted, into: Gathered) -> None:
+    """People's own words teach others only as far as many people share them."""
+    people = len({example.person for example in into.examples if example.person is not None})
+    if wanted.k_anonymity <= 1 or not people:
+        return
+    shared = shared_by(into.examples, wanted.k_anonymity, Vocabulary(common_words(), wanted.public))
+    into.examples = shared.examples
+    into.skipped += shared.left_out
+    into.notes.append(
+        f"k-anonymity: of {people} people's examples {sum(shared.left_out.values())} were left out, and "
+        f"{shared.replaced} words replaced, that fewer than {wanted.k_anonymity} people share (training.k_anonymity)"
+    )
 
 
 def _take_recipe(wanted: Wanted, into: Gathered) -> None:

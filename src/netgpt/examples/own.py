@@ -7,18 +7,17 @@ or touches something sensitive, is left out and counted.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from netgpt.context.profile import private_values
-from netgpt.errors import NotDisclosable, PermissionDenied, PrivacyError, RequestError
+from netgpt.errors import PermissionDenied
+from netgpt.examples.boundary import UNCHECKED, NotAnExample, without_private_values
 from netgpt.examples.example import Example, deduplicated
 from netgpt.privacy.detect import Detector
 from netgpt.privacy.values import find_values
-from netgpt.privacy.vault import Vault
 from netgpt.store.rows import ExchangeRow
 from netgpt.store.store import Store
 from netgpt.types import Fact, Label, Message, Person
@@ -27,7 +26,6 @@ __all__ = ["PURPOSE", "UNCHECKED", "NotAnExample", "OwnExamples", "gather_own", 
 
 PURPOSE: Final = "training"
 """The purpose in the record of consent."""
-UNCHECKED: Final = "the detector failed, so nothing was taken"
 GOOD: Final = 1
 _PAGE: Final = 200
 _ROLES: Final = ("system", "user", "assistant")
@@ -39,12 +37,6 @@ class OwnExamples:
 
     examples: list[Example] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
-
-
-class NotAnExample(RequestError):
-    """Why an exchange teaches nothing; a safe phrase."""
-
-    code = "not_an_example"
 
 
 async def own_examples(
@@ -110,27 +102,15 @@ async def pseudonymized(
     messages, answer = _conversation(row)
     everything = [*facts, *_facts_of(row)]
     _refuse_sensitive(row, everything, [*(str(m["content"]) for m in messages), answer])
-    body = {"messages": [*messages, {"role": "assistant", "content": answer}]}
-    vault = Vault()
-    try:
-        outbound = await vault.seal(
-            body,
-            detector,
-            values=private_values(everything),
-            public=[fact.text for fact in everything if fact.label is Label.PUBLIC],
-        )
-    except NotDisclosable:
-        raise NotAnExample("could not be made safe") from None
-    except PrivacyError:
-        raise NotAnExample(UNCHECKED) from None
-    if {hidden.kind for hidden in outbound.hidden} & sensitive_kinds:
-        raise NotAnExample("holds something sensitive")
-    *asked, said = json.loads(outbound.content)["messages"]
-    given = "\n".join(str(message["content"]) for message in asked)
-    if any(hidden.placeholder in said["content"] and hidden.placeholder not in given for hidden in outbound.hidden):
-        # To learn this would be to learn to make values up: the question does not say them.
-        raise NotAnExample("the answer names something private that the question does not")
-    return Example(tuple(asked), said["content"], f"exchange:{row.id}", row.person, slice="own")
+    asked, (said,) = await without_private_values(
+        messages,
+        [answer],
+        detector,
+        values=private_values(everything),
+        public=[fact.text for fact in everything if fact.label is Label.PUBLIC],
+        sensitive_kinds=sensitive_kinds,
+    )
+    return Example(tuple(asked), said, f"exchange:{row.id}", row.person, slice="own")
 
 
 def _refuse_sensitive(row: ExchangeRow, facts: Sequence[Fact], texts: Sequence[str]) -> None:

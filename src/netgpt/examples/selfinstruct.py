@@ -26,7 +26,7 @@ from netgpt.models.base import RemoteModel
 from netgpt.outbound import Outbound
 from netgpt.privacy.detect import Detector
 from netgpt.privacy.vault import Vault
-from netgpt.types import Fact, Label, Usage
+from netgpt.types import Fact, Label, Sender, Usage
 
 __all__ = ["ORIGIN", "Budget", "Instructed", "self_instruct"]
 
@@ -188,7 +188,7 @@ def _body(facts: Sequence[Fact], model: str) -> dict[str, Any]:
 
 
 async def _asked(cloud: RemoteModel, outbound: Outbound) -> dict[str, Any]:
-    async with aclosing(cast(Any, cloud.send(outbound))) as chunks:
+    async with aclosing(cast(Any, cloud.send(outbound, sender=Sender(purpose="self-instruct")))) as chunks:
         return join_chunks([chunk async for chunk in chunks])
 
 

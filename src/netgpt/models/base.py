@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from netgpt.outbound import Outbound
-from netgpt.types import Chunk
+from netgpt.types import Chunk, Sender
 
-__all__ = ["ChatModel", "Health", "RemoteModel"]
+__all__ = ["THE_BOX", "ChatModel", "Departure", "Health", "RemoteModel", "Witness", "unwitnessed"]
+
+THE_BOX = Sender(purpose="the box")
+"""Sends what is nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,25 @@ class Health:
 
     ok: bool
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """What is about to be sent, told before its first byte leaves."""
+
+    destination: str
+    """Host, and port where the address names one."""
+    model: str
+    outbound: Outbound
+    sender: Sender
+
+
+Witness = Callable[[Departure], Awaitable[None]]
+"""Writes the receipt of a departure. Nothing is sent before it returns, and nothing at all when it raises."""
+
+
+async def unwitnessed(_departure: Departure) -> None:
+    """Keeps no receipt: for tests and measurements, where nobody's words are sent."""
 
 
 @runtime_checkable
@@ -49,11 +71,16 @@ class RemoteModel(Protocol):
     """A model elsewhere: posts an `Outbound` byte for byte, and accepts nothing else (TypeError)."""
 
     name: str
+    destination: str
+    """Where it posts to: host, and port where the address names one."""
 
     def health(self) -> Health: ...
 
-    def send(self, outbound: Outbound) -> AsyncIterator[Chunk]:
-        """As `ChatModel.chat`, for what the vault has made safe."""
+    def send(self, outbound: Outbound, *, sender: Sender = THE_BOX) -> AsyncIterator[Chunk]:
+        """As `ChatModel.chat`, for what the vault has made safe. `sender`: on whose behalf, for the receipt.
+
+        Raises what the witness raises (StoreError) when no receipt can be written: then nothing was sent.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -8,14 +8,13 @@ import ssl
 from asyncio.staggered import staggered_race
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
 
 from netgpt.models.http1 import Http1
 
-__all__ = ["Origin", "connect", "trusted_certificates"]
+__all__ = ["Origin", "connect"]
 
 _NEXT_ADDRESS_S = 0.25
 """An address that is silent for this long is not waited for alone (RFC 8305, section 5)."""
@@ -86,15 +85,3 @@ async def _reach(info: Any) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def trusted_certificates() -> ssl.SSLContext:
-    """The system's certificates (OpenSSL reads SSL_CERT_FILE and SSL_CERT_DIR itself), else certifi's."""
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    folder = ssl.get_default_verify_paths().capath
-    if not context.cert_store_stats()["x509_ca"] and not (folder and any(Path(folder).iterdir())):
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context

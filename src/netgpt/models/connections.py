@@ -7,8 +7,10 @@ import ssl
 import time
 from collections import deque
 
-from netgpt.models.connecting import Origin, connect, trusted_certificates
+from netgpt.models.connecting import Origin, connect
+from netgpt.models.endpoint import SYSTEM_TRUST, Trust
 from netgpt.models.http1 import Http1
+from netgpt.models.tls import trusted_certificates
 
 __all__ = ["Connections", "NoneFree"]
 
@@ -23,12 +25,15 @@ class Connections:
     A call takes its turn (`enter`, `leave`), and within it a connection for each try (`take`, `give_back`).
     """
 
-    def __init__(self, limit: int, *, connect_timeout_s: float, timeout_s: float) -> None:
+    def __init__(
+        self, limit: int, *, connect_timeout_s: float, timeout_s: float, trust: Trust = SYSTEM_TRUST
+    ) -> None:
         self._connect_timeout_s, self._timeout_s = connect_timeout_s, timeout_s
         self._turns = asyncio.Semaphore(limit)
         self._idle: deque[tuple[float, Origin, Http1]] = deque()
         """In the order in which they were given back, each with the time until which it may be used."""
         self._busy: dict[Http1, Origin] = {}
+        self._trust = trust
         self._tls: ssl.SSLContext | None = None
 
     async def enter(self) -> None:
@@ -75,7 +80,7 @@ class Connections:
 
     def _certificates(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = trusted_certificates()
+            self._tls = trusted_certificates(self._trust)
         return self._tls
 
     async def close(self) -> None:

@@ -1,6 +1,25 @@
-"""Where an OpenAI-compatible model server answers, and the key it wants."""
+"""Where an OpenAI-compatible model server answers, the key it wants, and whose certificates are believed of it."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["SYSTEM_TRUST", "Endpoint", "Trust"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Certificates for TLS (PEM files). The server's is always checked: there is no way to say otherwise."""
+
+    ca_file: Path | None = None
+    """The only authority believed; None: the system's."""
+    client_cert: Path | None = None
+    """What this side shows when it is asked."""
+    client_key: Path | None = None
+
+
+SYSTEM_TRUST = Trust()
 
 
 @dataclass(frozen=True)
@@ -13,3 +32,4 @@ class Endpoint:
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
+    trust: Trust = SYSTEM_TRUST

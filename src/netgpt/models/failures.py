@@ -98,6 +98,8 @@ def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, an
         return Failure(ModelTimeout(text), False)
     if answering:
         return Failure(BrokenStream(f"{peer} cut the connection in the middle of its answer"), False)
+    if isinstance(error.__cause__, ssl.SSLError):  # with TLS 1.3 a server judges our certificate after the handshake
+        return Failure(ModelUnavailable(f"{peer} hung up: {_tls_cause(error.__cause__, peer)}"), False)
     return Failure(ModelUnavailable(f"{peer} hung up without an answer"), True)
 
 
@@ -113,11 +115,34 @@ def _connect_cause(error: httpx.HTTPError, peer: Peer) -> str:
     while cause is not None and cause not in causes:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    if any(isinstance(each, ssl.SSLError) for each in causes):
-        return "its TLS certificate was not accepted; a private authority is named with SSL_CERT_FILE"
+    for each in causes:
+        if isinstance(each, ssl.SSLError):
+            return _tls_cause(each, peer)
     if any(isinstance(each, socket.gaierror) for each in causes):
         return f"its name is not known here; check {peer.section}.base_url and the name service"
     return f"connection refused or lost; check {peer.section}.base_url and the network"
+
+
+def _tls_cause(error: ssl.SSLError, peer: Peer) -> str:
+    """Which check failed. Nothing of the request was sent, and no setting turns the checks off."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        reason = error.reason or "cut short"
+        asked = "_ALERT_" in reason and ("CERT" in reason or "UNKNOWN_CA" in reason)
+        own = f": it wants another certificate of ours; check {peer.section}.client_cert" if asked else ""
+        return f"TLS with it failed ({reason}){own}"
+    code = getattr(error, "verify_code", 0)
+    reasons = {
+        10: "it has expired",
+        9: "it is not valid yet: check the clocks",
+        18: "it is signed by itself",
+        19: "its authority is not known here",
+        20: "its authority is not known here",
+        62: "it is for another name",
+        64: "it is for another address",
+    }
+    reason = reasons.get(code, "its chain is not valid")
+    own = f"; an own authority is named with {peer.section}.ca_file" if code in (18, 19, 20) else ""
+    return f"its TLS certificate was not accepted: {reason}{own}"
 
 
 def failed_status(peer: Peer, response: Headed, body: bytes) -> Failure:

@@ -174,7 +174,9 @@ class Http1(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is None and self._endless:
             self._whole = True
-        self._fail(httpx.ReadError("closed by the server"))
+        failure = httpx.ReadError("closed by the server")
+        failure.__cause__ = exc
+        self._fail(failure)
         self._transport = None
 
     # httptools

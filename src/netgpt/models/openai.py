@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import orjson
 
 from netgpt.errors import BrokenStream, RequestError
 from netgpt.models.answers import Joiner, as_chunk
-from netgpt.models.base import Health
+from netgpt.models.base import THE_BOX, Departure, Health, Witness
 from netgpt.models.breaker import Breaker
 from netgpt.models.endpoint import Endpoint
 from netgpt.models.failures import content_type
 from netgpt.models.lease import Lease, Leases
 from netgpt.models.reading import read_chunks, read_document
 from netgpt.models.retry import RetryPolicy
+from netgpt.models.tls import check_trust
 from netgpt.models.transport import Target, Transport
 from netgpt.outbound import Outbound
-from netgpt.types import Chunk
+from netgpt.types import Chunk, Sender
 
 __all__ = ["CloudModel", "EdgeModel"]
 
@@ -42,9 +44,12 @@ class _Caller:
         self.transport = transport
         self.breaker = breaker
 
-    async def chat(self, target: Target, content: bytes, choices: int) -> AsyncGenerator[Chunk, None]:
+    async def chat(
+        self, target: Target, content: bytes, choices: int, before: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """`before` is awaited once, when a connection is open and nothing was sent yet."""
         with self._guard(target) as answers:
-            async with self.transport.post(target, "/chat/completions", content) as response:
+            async with self.transport.post(target, "/chat/completions", content, before) as response:
                 answers()
                 pieces = self.transport.pieces(target, response)
                 chunks = read_chunks(pieces, content_type(response), target.peer, choices)
@@ -175,7 +180,8 @@ class CloudModel:
 
     `timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection; `retries`: tries after
     the first, before any byte of an answer; `breaker_failures` calls failing in a row open the breaker, which lets
-    one call try after `breaker_reset_s` seconds. `seed` fixes the jitter of the retries.
+    one call try after `breaker_reset_s` seconds. `seed` fixes the jitter of the retries. `witness` writes the receipt:
+    once a call, however often it is tried.
     """
 
     def __init__(
@@ -189,10 +195,14 @@ class CloudModel:
         max_connections: int,
         breaker_failures: int,
         breaker_reset_s: float,
+        witness: Witness,
         seed: int | None = None,
     ) -> None:
         self.name = name
         self._target = Target(name, "cloud", endpoint)
+        check_trust(endpoint.trust, tls=self._target.origin.tls)
+        self.destination = self._target.peer.host
+        self._witness = witness
         self._breaker = Breaker(breaker_failures, breaker_reset_s)
         jitter = random.Random(seed)  # noqa: S311 - spreads retries, guards nothing
         retry = RetryPolicy(retries, random=jitter)
@@ -202,6 +212,7 @@ class CloudModel:
                 connect_timeout_s=connect_timeout_s,
                 max_connections=max_connections,
                 retry=retry,
+                trust=endpoint.trust,
             ),
             self._breaker,
         )
@@ -219,11 +230,13 @@ class CloudModel:
             return Health(True, f"{peer} failed and may be tried again (breaker half-open)")
         return Health(True, f"{peer} is configured (breaker closed)")
 
-    def send(self, outbound: Outbound) -> AsyncIterator[Chunk]:
-        """As `ChatModel.chat`, for what the vault has made safe. Anything but an Outbound is a TypeError."""
+    def send(self, outbound: Outbound, *, sender: Sender = THE_BOX) -> AsyncIterator[Chunk]:
+        """As `RemoteModel.send`. Anything but an Outbound is a TypeError."""
         if not isinstance(outbound, Outbound):
             raise TypeError(f"a remote model takes an Outbound, not {type(outbound).__name__}")
-        return self._caller.chat(self._target, outbound.content, _choices_of_bytes(outbound.content))
+        departure = Departure(self.destination, self.name, outbound, sender)
+        choices = _choices_of_bytes(outbound.content)
+        return self._caller.chat(self._target, outbound.content, choices, partial(self._witness, departure))
 
     async def close(self) -> None:
         """Close idle and open connections."""

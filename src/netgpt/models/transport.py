@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -16,7 +16,7 @@ from netgpt.errors import BrokenStream, ModelUnavailable, SettingsError
 from netgpt.models.connecting import Origin
 from netgpt.models.connections import Connections, NoneFree
 from netgpt.models.decoding import Decoder
-from netgpt.models.endpoint import Endpoint
+from netgpt.models.endpoint import SYSTEM_TRUST, Endpoint, Trust
 from netgpt.models.failures import UNREACHABLE, Failure, Peer, busy, failed_status, failed_transport
 from netgpt.models.http1 import Answer
 from netgpt.models.retry import RetryPolicy
@@ -27,6 +27,7 @@ _HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 """A name, an IPv4 or an IPv6 address. Names in other scripts are IDNA-encoded by now."""
 MAX_ANSWER_BYTES = 32_000_000
 _MAX_ERROR_BYTES = 64_000
+Before = Callable[[], Awaitable[None]]
 
 
 class Target:
@@ -84,18 +85,31 @@ def _headers(section: str, key: str | None) -> list[tuple[bytes, bytes]]:
 class Transport:
     """Posts JSON and gives the answer once its headers say 2xx. Made of nothing until the first call."""
 
-    def __init__(self, *, timeout_s: float, connect_timeout_s: float, max_connections: int, retry: RetryPolicy) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        connect_timeout_s: float,
+        max_connections: int,
+        retry: RetryPolicy,
+        trust: Trust = SYSTEM_TRUST,
+    ) -> None:
         """`timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection."""
         self.timeout_s = timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._max_connections = max_connections
         self._retry = retry
+        self._trust = trust
         self._pool: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
-    async def post(self, target: Target, path: str, content: bytes) -> AsyncGenerator[Answer, None]:
+    async def post(
+        self, target: Target, path: str, content: bytes, before: Before | None = None
+    ) -> AsyncGenerator[Answer, None]:
         """The open answer, status 2xx, closed at the end of the block. The turn is held while retries wait.
+
+        `before` is awaited once, on an open connection before the first byte; when it raises, nothing is sent.
 
         Raises ModelError and its children, ContextTooLong.
         """
@@ -105,7 +119,7 @@ class Transport:
         except NoneFree:
             raise busy(target.peer) from None
         try:
-            answer = await self._answer(pool, target, head, content)
+            answer = await self._answer(pool, target, head, content, before)
             try:
                 yield answer
             finally:
@@ -113,11 +127,14 @@ class Transport:
         finally:
             pool.leave()
 
-    async def _answer(self, pool: Connections, target: Target, head: bytes, content: bytes) -> Answer:
+    async def _answer(
+        self, pool: Connections, target: Target, head: bytes, content: bytes, before: Before | None
+    ) -> Answer:
         reached = fresh = False
+        once = _Once(before)
         tried = 0
         while True:
-            result, stale = await self._try(pool, target, head, content, fresh=fresh)
+            result, stale = await self._try(pool, target, head, content, once, fresh=fresh)
             if isinstance(result, Answer):
                 return result
             if stale and not fresh:
@@ -133,13 +150,14 @@ class Transport:
             tried += 1
 
     async def _try(
-        self, pool: Connections, target: Target, head: bytes, content: bytes, *, fresh: bool
+        self, pool: Connections, target: Target, head: bytes, content: bytes, once: _Once, *, fresh: bool
     ) -> tuple[Answer | Failure, bool]:
         """The answer or the failure, and whether a kept connection was found closed."""
         connection = None
         keep = False
         try:
             connection = await pool.take(target.origin, fresh=fresh)
+            await once()
             answer = await connection.post(head, content)
             keep = answer.is_success
             return answer if keep else failed_status(target.peer, answer, await _beginning(answer)), False
@@ -158,7 +176,12 @@ class Transport:
         return self._pool
 
     def _new_pool(self) -> Connections:
-        return Connections(self._max_connections, connect_timeout_s=self._connect_timeout_s, timeout_s=self.timeout_s)
+        return Connections(
+            self._max_connections,
+            connect_timeout_s=self._connect_timeout_s,
+            timeout_s=self.timeout_s,
+            trust=self._trust,
+        )
 
     async def pieces(self, target: Target, answer: Answer) -> AsyncGenerator[bytes, None]:
         """The bytes of an answer as they come.
@@ -191,6 +214,18 @@ class Transport:
         if pool is not None and self._loop is asyncio.get_running_loop():
             await pool.close()
         self._loop = None
+
+
+class _Once:
+    """Awaits `before` at its first call, and nothing at the others: retries share what it did."""
+
+    def __init__(self, before: Before | None) -> None:
+        self._before = before
+
+    async def __call__(self) -> None:
+        before, self._before = self._before, None
+        if before is not None:
+            await before()
 
 
 async def _beginning(answer: Answer) -> bytes:

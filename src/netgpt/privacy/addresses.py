@@ -44,8 +44,8 @@ _NOT_LOW = (
     r"(?!(?:the|on|in|of|an?|to|from|at|by|along|down|up|per|for|and|or|is|miles?|km|people|cars|years?"
     r"|days?|hours?)\b)"
 )
-_ENGLISH = (
-    rf"(?:{_UNIT},?\s{{1,3}})?{_NUMBER},?\s{{1,2}}(?:[NSEW]\.?\s)?"
+_ENGLISH_BARE = (
+    rf"{_NUMBER},?\s{{1,2}}(?:[NSEW]\.?\s)?"
     rf"(?:(?:{_WORD}|\d{{1,3}}(?:st|nd|rd|th))\s{{1,2}}){{1,4}}{_STREET}\b\.?(?:\s[NS]?[EW]?\b)?{_TAIL}"
 )
 _LOWER_CASE = rf"{_NUMBER}\s{{1,2}}(?:{_NOT_LOW}[a-zA-Z'\-]{{2,20}}\s){{1,2}}{_LOW_STREET}\b"
@@ -58,12 +58,16 @@ _STREET_WORD_FIRST = (  # Italian, Spanish, Portuguese, French
     rf"(?:(?:de\sla|de\slos|de\slas|de|del|della|dei|da|do|dos|la|los|du|des)\s)?"
     rf"{_WORD}(?:\s(?:de\s|della\s)?{_WORD}){{0,3}},?\s(?:n\.?º?\s?)?\d{{1,5}}[A-Za-z]?\b{_TAIL}"
 )
-_STREET_WORD_LAST = (  # German, Dutch, Nordic: in one word, the number behind it
-    rf"\b[A-ZÄÖÜÅØ][\w'\-]{{0,30}}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein"
-    rf"|gracht|kade|gatan|gata|vägen|veien|vei|vej|gade|tie|katu)\s{{1,2}}\d{{1,4}}\s?[a-zA-Z]?\b{_TAIL}"
+_LAST_WORDS = (
+    r"straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein|gracht|kade|gatan|gata|vägen|veien"
+    r"|vei|vej|gade|tie|katu"
 )
+_STREET_WORD_LAST = (  # German, Dutch, Nordic: in one word, the number behind it
+    rf"\b[A-ZÄÖÜÅØ][\w'\-]{{0,30}}(?:{_LAST_WORDS})\s{{1,2}}\d{{1,4}}\s?[a-zA-Z]?\b{_TAIL}"
+)
+_APART_WORDS = r"Straße|Strasse|Str\.|Weg|Platz|Allee|Ring|Street|u\.|utca|út|ulica|ul\."
 _STREET_APART = (  # German, Hungarian, Polish: in two words
-    rf"\b(?:{_WORD}\s){{1,2}}(?:Straße|Strasse|Str\.|Weg|Platz|Allee|Ring|Street|u\.|utca|út|ulica|ul\.)"
+    rf"\b(?:{_WORD}\s){{1,2}}(?:{_APART_WORDS})"
     rf"\s{{1,2}}\d{{1,4}}[a-zA-Z]?\b{_TAIL}"
     rf"|\bul\.\s{_WORD}(?:\s{_WORD})?\s\d{{1,4}}(?:/\d{{1,4}})?{_TAIL}"
 )
@@ -73,36 +77,51 @@ _JAPANESE = (
 _BOX = r"\b(?i:p\.?\s?o\.?\s?box|box)\s\#?\d{2,6}\b"
 _CODE_ALONE = rf"\b{_UK_POSTCODE}\b|\b{_CA_POSTCODE}\b|\b{_AU_CODE}\b|\b(?:{_WORD},?\s)?{_US_ZIP}\b"
 
-_ADDRESS = re.compile(
-    "|".join(
-        (
-            _ENGLISH,
-            _LOWER_CASE,
-            _FRENCH,
-            _STREET_WORD_FIRST,
-            _STREET_WORD_LAST,
-            _STREET_APART,
-            _JAPANESE,
-            _BOX,
-            _UNIT,
-            _CODE_ALONE,
-        )
+_STARTED_BY_NUMBER = re.compile("|".join((_ENGLISH_BARE, _LOWER_CASE, _FRENCH, _JAPANESE)))
+_DIGITS = re.compile(r"\d+")
+_OTHERS = tuple(
+    (re.compile(hint), re.compile(form))
+    for hint, form in (
+        (r"(?:Via|Viale|Piazza|Corso|Calle|Avenida|Avda|Plaza|Paseo|Carrer|Rua|Travessa|Praça|Rue|Avenue|C/|C\.)\s"
+         r"|Avda\.\s", _STREET_WORD_FIRST),
+        (rf"(?:{_LAST_WORDS})\s{{1,2}}\d", _STREET_WORD_LAST),
+        (rf"(?:{_APART_WORDS})\s{{1,2}}\d|ul\.\s", _STREET_APART),
+        (r"[Bb][Oo][Xx]\s", _BOX),
+        (r"(?:Flat|Apt|Apartment|Unit|Suite|Ste|Room|Floor|Building|Bldg|House)[.\s#]",
+         rf"{_UNIT},?\s{{1,3}}{_ENGLISH_BARE}|{_UNIT}"),
+        (r"\d[A-Z]{2}(?!\w)|\d[A-Z] ?\d|\s\d{5}|(?:NSW|VIC|QLD|TAS|ACT)\s", _CODE_ALONE),
     )
-)
+)  # fmt: skip
+"""(quick look, form): a form is searched only where the quick look finds something. A hint begins with a letter that
+must be there, which the engine looks for quickly; a form begins with "not behind a letter", which it does not."""
 _CONTEXT_CODE = re.compile(
     r"(?i)\b(?:zip(?:\s?code)?|post\s?code|postal code|plz|cap)\b\s{0,2}(?:is|:|="
     r"|no\.?)?\s{0,2}([A-Z0-9][A-Z0-9 \-]{2,9}\d[A-Z]{0,2})\b"
 )
-_LOWER_POSTCODE = re.compile(rf"(?i)(?<![\w-]){_UK_POSTCODE}(?![\w-])")
+_CODE_HINT = re.compile(r"[zZ][iI][pP]|[pP](?:[oO][sS][tT]|[lL][zZ])|[cC][aA][pP]")
+_LOWER_POSTCODE = re.compile(rf"(?i)(?<![\w-])(?=\w{{2,4}} ){_UK_POSTCODE}(?![\w-])")
+_LOWER_POSTCODE_HINT = re.compile(r" {1,2}\d[A-Za-z]{2}(?!\w)")
 
 
 def find_addresses(text: str) -> Iterator[Span]:
     """Street addresses and postcodes."""
-    for match in _ADDRESS.finditer(text):
+    for match in _matches(text):
         end = match.start() + len(match[0].rstrip(" ,\n"))
         yield Span(match.start(), end, "ADDRESS", "pattern:address", 0.7)
-    for match in _CONTEXT_CODE.finditer(text):
-        yield Span(match.start(1), match.end(1), "ADDRESS", "pattern:postcode", 0.6)
-    for match in _LOWER_POSTCODE.finditer(text):
-        if " " in match[0]:
+    if _CODE_HINT.search(text):
+        for match in _CONTEXT_CODE.finditer(text):
+            yield Span(match.start(1), match.end(1), "ADDRESS", "pattern:postcode", 0.6)
+    if _LOWER_POSTCODE_HINT.search(text):
+        for match in _LOWER_POSTCODE.finditer(text):
             yield Span(match.start(), match.end(), "ADDRESS", "pattern:postcode", 0.6)
+
+
+def _matches(text: str) -> Iterator[re.Match[str]]:
+    done = 0
+    for number in _DIGITS.finditer(text):
+        if number.start() >= done and len(number[0]) <= 5 and (match := _STARTED_BY_NUMBER.match(text, number.start())):
+            done = match.end()
+            yield match
+    for hint, form in _OTHERS:
+        if hint.search(text):
+            yield from form.finditer(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 
@@ -25,10 +26,11 @@ _KNOWN_KEYS = re.compile(
     r"|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"
     r")"
 )
-_PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
-    r"(?:[A-Za-z0-9+/=\s\\:,.\-]{0,20000}?-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s\\]{0,20000})"
-)
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_ENDS = re.compile(r"-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_TEXT = re.compile(r"[A-Za-z0-9+/=\s\\:,.\-]*")
+_CUT_KEY_TEXT = re.compile(r"[A-Za-z0-9+/=\s\\]{0,20000}")
+_LONGEST_KEY = 20_000
 _ASSIGNED = re.compile(
     r"(?i)(?P<name>api[_ -]?key|access[_ -]?key(?:[_ -]?id)?|account[_ -]?key|secret(?:[_ -]?(?:access[_ -]?)?key)?"
     r"|client[_ -]?secret|(?:auth|access|refresh|session|id|bot)[_ -]?token|token|cookie|session[_ -]?id|signature|sig"
@@ -37,6 +39,14 @@ _ASSIGNED = re.compile(
     r"[\"'`*]{0,3}\s{0,3}(?P<by>[:=]|=>|\bis\b|\s)\s{0,3}(?:Bearer\s+"
     r"|Basic\s+)?[\"'`*]{0,3}(?P<value>[^\s\"'`,;<>]{4,512})"
 )
+_ASSIGNED_HINT = re.compile(
+    r"(?:[kK]ey|[kK]EY|[tT]oken|TOKEN|[sS]ecret|SECRET|[cC]ookie|COOKIE|[sS]ession|SESSION|[sS]ig|SIG|[pP]ass|PASS"
+    r"|[pP]wd|PWD|[pP][wW]|[pP]in|PIN|[bB]earer|BEARER|[aA]uthori|AUTHORI|[oO][tT][pP]|[cC]onnection|CONNECTION"
+    r"|[cC]ontrase|CONTRASE|[mM]ot de|MOT DE|[wW]acht|WACHT|[cC]ode|CODE|[iI][dD][_-])"
+)
+_STEM_DEPTH = 12
+"""How far inside a name its stem may begin: "refresh_token", "client secret", "x-api-key"."""
+_LONG = re.compile(r"[A-Za-z0-9_.:\-]{16}")
 _PASSWORD = re.compile(r"(?i)pass|pwd|secret|^pw$|contraseña|wachtwoord")
 _PIN = re.compile(r"(?i)^(?:pin|otp)")
 _RUN = re.compile(r"[A-Za-z0-9_\-+/]{24,4096}={0,2}")
@@ -56,16 +66,46 @@ _WEBHOOK = re.compile(
 
 def find_keys(text: str) -> Iterator[Span]:
     """Keys of known shapes, PEM private keys, random-looking runs, and values given a telling name."""
-    for match in _KNOWN_KEYS.finditer(text):
-        yield Span(match.start(), match.end(), "API_KEY", "pattern:api_key")
+    if _LONG.search(text):
+        for match in _KNOWN_KEYS.finditer(text):
+            yield Span(match.start(), match.end(), "API_KEY", "pattern:api_key")
+        yield from _find_random(text)
     if "-----BEGIN" in text:
-        for match in _PRIVATE_KEY.finditer(text):
-            yield Span(match.start(), match.end(), "API_KEY", "pattern:private_key")
-    for match in _ASSIGNED.finditer(text):
+        for start, end in _private_keys(text):
+            yield Span(start, end, "API_KEY", "pattern:private_key")
+    for match in _assignments(text):
         value = match["value"].rstrip(".)]}!?*")
         if _is_secret(match["name"], match["by"].strip(), value):
             yield Span(match.start("value"), match.start("value") + len(value), "API_KEY", "pattern:secret")
-    yield from _find_random(text)
+
+
+def _private_keys(text: str) -> Iterator[tuple[int, int]]:
+    """Keys between their two lines, and those that are cut off; each character is read once however many begin."""
+    ends = [match.span() for match in _KEY_ENDS.finditer(text)]
+    done = read = 0
+    for begin in _KEY_BEGINS.finditer(text):
+        start, inside = begin.span()
+        if start < done:
+            continue
+        if inside > read:
+            read = _KEY_TEXT.match(text, inside).end()  # type: ignore[union-attr]
+        at = bisect_left(ends, (inside, 0))
+        if at < len(ends) and ends[at][0] <= min(read, inside + _LONGEST_KEY):
+            done = ends[at][1]
+        else:
+            done = _CUT_KEY_TEXT.match(text, inside).end()  # type: ignore[union-attr]
+        yield start, done
+
+
+def _assignments(text: str) -> Iterator[re.Match[str]]:
+    """Every match of `_ASSIGNED`: it is tried only around the stems of its names, of which one is in each."""
+    done = 0
+    for stem in _ASSIGNED_HINT.finditer(text):
+        for at in range(max(done, stem.start() - _STEM_DEPTH), stem.start() + 1):
+            if match := _ASSIGNED.match(text, at):
+                done = match.end()
+                yield match
+                break
 
 
 def _find_random(text: str) -> Iterator[Span]:

@@ -23,6 +23,9 @@ __all__ = ["Detector", "Finder", "LocalDetector", "merge_spans"]
 _STRONG = ("API_KEY", "CARD", "IBAN", "CRYPTO", "NATIONAL_ID")
 """Kinds that decide over a whole request: they win over any other kind that they overlap."""
 _REMEMBERED = 4_096
+"""Texts whose patterns are remembered, by hash."""
+_REMEMBERED_SPANS = 40_000
+"""Spans of them in all: about 6 MB."""
 
 
 class Detector(Protocol):
@@ -50,9 +53,11 @@ class Detector(Protocol):
 class Finder:
     """The three ways of finding, joined. Not thread-safe."""
 
-    def __init__(self, names: bool = True) -> None:
-        self._names = NameFinder() if names else None
+    def __init__(self, names: bool | NameFinder = True) -> None:
+        """`names`: whether names are looked for, or what looks for them."""
+        self._names = NameFinder() if names is True else names or None
         self._patterns: OrderedDict[bytes, list[Span]] = OrderedDict()
+        self._kept = 0
 
     def load(self) -> None:
         """Load models and compile recognizers now, so that the first request is not the slow one."""
@@ -72,12 +77,14 @@ class Finder:
 
     def _patterns_of(self, text: str) -> list[Span]:
         key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if key not in self._patterns:
-            self._patterns[key] = find_patterns(text)
-            if len(self._patterns) > _REMEMBERED:
-                self._patterns.popitem(last=False)
-        self._patterns.move_to_end(key)
-        return self._patterns[key]
+        if (known := self._patterns.get(key)) is not None:
+            self._patterns.move_to_end(key)
+            return known
+        found = self._patterns[key] = find_patterns(text)
+        self._kept += len(found)
+        while len(self._patterns) > _REMEMBERED or self._kept > _REMEMBERED_SPANS:
+            self._kept -= len(self._patterns.popitem(last=False)[1])
+        return found
 
 
 def merge_spans(spans: Sequence[Span]) -> list[Span]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.detect import Detector, merge_spans
-from netgpt.privacy.placeholders import bracketed, kinds_of, read, replace_all, variants
+from netgpt.privacy.placeholders import kinds_of, lookalikes, read, replace_all, variants
 from netgpt.privacy.values import find_values
 from netgpt.privacy.walk import DROP, Place, Seen, Walk
+from netgpt.privacy.wording import Names, Wording, plain_words
 from netgpt.types import Span
 
 __all__ = ["Masking", "Plan", "plan"]
@@ -22,16 +22,6 @@ _GENERIC_SPEAKERS = frozenset(
     ("user", "assistant", "system", "developer", "tool", "bot", "human", "ai", "example_user", "example_assistant")
 )
 _PERSON_LIKE = re.compile(r"[^\W\d_][\w'’\-]+(?:[ \t]+[^\W\d_][\w'’.\-]*){1,3}")
-
-
-class _Names(Protocol):
-    """What masking needs of the vault."""
-
-    def name_for(self, kind: str, original: str) -> str: ...
-    def originals(self) -> Mapping[str, str]: ...
-    def kinds(self) -> frozenset[str]: ...
-    def pseudonym(self, user: str) -> str: ...
-    def reserve(self, names: frozenset[str]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -62,23 +52,19 @@ def plan(body: Mapping[str, Any], media: str) -> Plan:
 
 
 class Masking:
-    """The rounds of one sealing, and the account of what they hid."""
+    """The rounds of one sealing. How what they find is written, and the account of it, is `wording`'s."""
 
-    def __init__(self, names: _Names, values: Sequence[tuple[str, str]], media: str, public: Sequence[str]) -> None:
+    def __init__(
+        self, names: Names, wording: Wording, values: list[tuple[str, str]], media: str, public: Sequence[str]
+    ) -> None:
+        """`values` is shared with `wording`: names of a message's author are added to it."""
         self._names = names
-        self._values = list(values)
+        self._wording = wording
+        self._values = values
         self._media = media
-        self._public = "|".join(_plain_words(phrase) for phrase in public)
+        self._public = "|".join(plain_words(phrase) for phrase in public)
         self._pseudonyms: set[str] = set()
         self.rounds = 0
-        self.counts: Counter[str] = Counter()
-        """Placeholder name -> occurrences replaced."""
-        self.rules: dict[str, str] = {}
-        self._kinds: set[str] = set()
-
-    @property
-    def found_kinds(self) -> frozenset[str]:
-        return frozenset(self._kinds)
 
     async def round(self, body: Mapping[str, Any], detector: Detector) -> tuple[dict[str, Any], bool]:
         """The body with everything hidden that was found, and whether anything was."""
@@ -152,15 +138,17 @@ class Masking:
         return alias
 
     def _number(self, item: Seen, spans: list[Span]) -> str:
+        if self.rounds > 1 and self._wording.let_through(item.text):
+            return item.text
         hinted = item.hint in ("PHONE",) and sum(c.isdigit() for c in item.text) >= 6
         if not spans and not hinted:
             return item.text
         span = max(spans, key=lambda s: s.end - s.start) if spans else Span(0, 0, "PHONE", "field name")
-        return bracketed(self._hide(span, item.text))
+        return self._wording.write(span, item.text, item.text, free=False)
 
     def _all_spans(self, item: Seen, spans: list[Span]) -> list[Span]:
         """What the detector found, and what the place itself tells."""
-        everything = [s for s in spans if not self._is_public(item.text[s.start : s.end], s)]
+        everything = [s for s in spans if not self._may_stand(item.text[s.start : s.end], s)]
         if item.place in (Place.NAME, Place.SPEAKER):
             loose = find_values(item.text, self._values, whole_words=False)
             everything += [_segments(item.text, s) for s in loose if s.end - s.start >= 4]
@@ -177,12 +165,15 @@ class Masking:
         taken = self._names.originals()
         return [
             Span(match.start(), match.end(), "LITERAL", "literal", 0.0)
-            for match in variants(self._all_kinds()).finditer(item.text)
+            for match in lookalikes(self._all_kinds()).finditer(item.text)
             if item.place is not Place.NAME or read(match) in taken
         ]
 
-    def _is_public(self, text: str, span: Span) -> bool:
-        return span.rule == "names" and _plain_words(text) in self._public
+    def _may_stand(self, text: str, span: Span) -> bool:
+        """Words that may stand: they are public, or they were written on purpose in an earlier round."""
+        if self.rounds > 1 and self._wording.let_through(text):
+            return True
+        return span.rule == "names" and plain_words(text) in self._public and self._wording.passes_as_public(span)
 
     def _kept_whole(self, item: Seen, spans: list[Span]) -> list[Span]:
         """In later rounds: spans widened to whole placeholders, and those dropped that lie inside one."""
@@ -203,9 +194,14 @@ class Masking:
     def _replaced(self, item: Seen, spans: list[Span]) -> str:
         pieces, done = [], 0
         for span in spans:
-            name = self._hide(span, self._original(item.text[span.start : span.end]))
+            text = item.text[span.start : span.end]
             bare = item.place in (Place.NAME, Place.SPEAKER)
-            pieces += [item.text[done : span.start], name if bare else bracketed(name)]
+            # Coarser words are made from the person's own, so in the first round only; and no identifier takes them.
+            free = not bare and self.rounds == 1
+            pieces += [
+                item.text[done : span.start],
+                self._wording.write(span, text, self._original(text), free=free, bare=bare),
+            ]
             done = span.end
         return "".join([*pieces, item.text[done:]])
 
@@ -215,13 +211,6 @@ class Masking:
             return text
         originals = self._names.originals()
         return replace_all(variants(kinds_of(originals)), text, originals) if originals else text
-
-    def _hide(self, span: Span, original: str) -> str:
-        name = self._names.name_for(span.kind, original)
-        self.counts[name] += 1
-        self.rules.setdefault(name, span.rule)
-        self._kinds.add(span.kind)
-        return name
 
 
 def _is_personal(name: str) -> bool:
@@ -269,8 +258,3 @@ def _share(span: Span, group: list[int], seen: Sequence[Seen], spans: list[list[
     if len(pieces) > 1 or span.rule.startswith("pattern:"):
         for number, piece in pieces:
             spans[number].append(piece)
-
-
-def _plain_words(text: str) -> str:
-    """Lower-case words between single spaces: " portwick eastshire " stands in " at portwick eastshire uk "."""
-    return " " + " ".join(re.findall(r"\w+", text.casefold())) + " "

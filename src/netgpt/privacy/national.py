@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from netgpt.privacy.passages import number_passages
 from netgpt.types import Span
 
 __all__ = ["find_announced", "find_national"]
@@ -125,21 +126,31 @@ _ANNOUNCED = re.compile(
     r"(?:[\s_-](?:number|num|no\.?|nr\.?|id|\#))?['\"*)]{0,3}\s{0,2}(?:is|:|=|\#|-|\s|\(|was)\s{0,2}['\"*(]{0,3}"
     r"(?P<id>(?-i:[A-Z0-9](?:[ .\-/]?[A-Z0-9]){3,22}(?:\([\dA]\))?|[A-Za-z0-9\-]{5,20}))(?![A-Za-z0-9])"
 )
+_DIGIT_RUN = re.compile(r"\d")
+_FAR_BEFORE, _FAR_BEHIND = 100, 160
+"""Characters around a digit in which an announced number is searched: the longest announcement, the longest number."""
 
 
 def find_national(text: str) -> Iterator[Span]:
     """Identity numbers by form and check digit, in capitals or all small letters."""
-    if not _HINT.search(text.upper()):
+    if not _HINT.search(text.upper()) or (passages := number_passages(text)) is None:
         return
-    for read in {text, text.upper()} if text.upper() != text and len(text.upper()) == len(text) else {text}:
-        for name, form, check in _COMPILED:
-            for match in form.finditer(read):
-                if check(match[0]):
-                    yield Span(match.start(), match.end(), "NATIONAL_ID", f"pattern:{name}", 0.9)
+    read = passages.text.upper()
+    if len(read) != len(passages.text):  # a letter whose capital is longer
+        read = passages.text
+    for name, form, check in _COMPILED:
+        for match in form.finditer(read):
+            if check(match[0]):
+                yield Span(*passages.back(match.start(), match.end()), "NATIONAL_ID", f"pattern:{name}", 0.9)
 
 
 def find_announced(text: str) -> Iterator[Span]:
     """A number with at least four digits behind a word that says what it is."""
-    for match in _ANNOUNCED.finditer(text):
-        if sum(c.isdigit() for c in match["id"]) >= 4:
-            yield Span(match.start("id"), match.end("id"), "NATIONAL_ID", "pattern:announced", 0.6)
+    done = 0
+    for number in _DIGIT_RUN.finditer(text):
+        if number.start() < done:
+            continue
+        done = min(len(text), number.start() + _FAR_BEHIND)
+        for match in _ANNOUNCED.finditer(text, max(0, number.start() - _FAR_BEFORE), done):
+            if sum(c.isdigit() for c in match["id"]) >= 4:
+                yield Span(match.start("id"), match.end("id"), "NATIONAL_ID", "pattern:announced", 0.6)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from netgpt.privacy.addresses import find_addresses
 from netgpt.privacy.credentials import find_keys, find_secret_urls
+from netgpt.privacy.glance import Glance
 from netgpt.privacy.identities import find_crypto, find_ids, find_machines
 from netgpt.privacy.labels import find_labelled, titled
 from netgpt.privacy.national import find_announced, find_national
@@ -20,22 +21,18 @@ __all__ = ["find_emails", "find_patterns"]
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.\-]{1,80}\Z")
 _QUOTED_LOCAL = re.compile(r"\"(?:[^\"\\\n]|\\.){1,64}\"\Z")
 _DOMAIN = re.compile(r"(?:[\w](?:[\w\-]{0,61}[\w])?\.){1,8}[\w\-]{1,62}\w|\[(?:IPv6:)?[0-9a-fA-F.:]{3,45}\]")
-_SPELLED = re.compile(
-    r"(?i)(?<![\w.])(?P<local>\w[\w.+\-]{0,60})(?P<at>\s{0,3}[\[({<]\s?(?:at|@)\s?[\])}>]\s{0,3}"
-    r"|\s{1,3}at\s{1,3}|\s{0,3}@\s{0,3})"
-    r"(?P<domain>\w[\w\-]{0,60}(?:(?:\s{0,3}[\[({<]\s?(?:dot|\.)\s?[\])}>]\s{0,3}|\s{1,3}dot\s{1,3}|\."
-    r"|\s\.\s)\w[\w\-]{1,60}){1,5})"
+_SPELLED_AT = re.compile(
+    r"(?i)\s{0,3}[\[({<]\s?(?:at|@)\s?[\])}>]\s{0,3}(?=\w)|\s{1,3}at\s{1,3}(?=\w)|\s{0,3}@\s{0,3}(?=\w)"
+)
+_SPELLED_LOCAL = re.compile(r"[\w.+\-]{1,61}\Z")
+_WORD_BEGINS = re.compile(r"(?<![\w.])\w")
+_SPELLED_DOMAIN = re.compile(
+    r"(?i)\w[\w\-]{0,60}(?:(?:\s{0,3}[\[({<]\s?(?:dot|\.)\s?[\])}>]\s{0,3}|\s{1,3}dot\s{1,3}|\."
+    r"|\s\.\s)\w[\w\-]{1,60}){1,5}"
 )
 _SPELLED_END = re.compile(  # without brackets, "at ... dot ..." is also plain English: only well-known ends count
     r"(?i)\bdot\s+(?:com|org|net|edu|gov|io|co|me|info|biz|app|dev|ai|uk|de|fr|es|it|nl|eu|ch|at|in|au|ca|us|example)$"
 )
-_DIGITS = re.compile(r"\d[\d\s().\-/+_·]{3,}\d|\d{5}")
-_LABEL_HINT = re.compile(r"(?i)name|[\"']\s?[:=]|m'appelle|hei(?:ß|ss)e|llamo|called|[^\W\d_]{2}[,:.]?\s[^\W\d_]{2}")
-_STREET_NUMBER = re.compile(r"\d")
-_KEY_HINT = re.compile(
-    r"(?i)key|token|secret|pass|pwd|\bpw\b|\bpin\b|otp|bearer|authori|cookie|sig|contrase|wacht|[A-Za-z0-9_\-]{16}|xox|[a-z0-9]\.[\w\-]{16}"
-)
-
 Finder = Callable[[str], Iterator[Span]]
 
 
@@ -51,27 +48,33 @@ def find_patterns(text: str) -> list[Span]:
 
 
 def _worth_running(text: str) -> Iterator[Finder]:
-    """The finders that this text could interest: plain prose passes with a few quick searches."""
-    if "@" in text or " dot " in text.lower() or "dot]" in text.lower() or "dot)" in text.lower():
+    """The finders that this text could interest: plain prose passes with one quick look."""
+    seen = Glance.of(text)
+    if "@" in text or "dot" in seen.words:
         yield find_emails
     if "//" in text:
         yield find_secret_urls
-    if _KEY_HINT.search(text):
+    if seen.has_long or seen.tells_secret:
         yield find_keys
+    if seen.has_long:
         yield find_crypto
-    if ":" in text or "-" in text or "." in text:
+    if seen.has_digit or ":" in text:
         yield find_machines
-    if _LABEL_HINT.search(text):
+    if seen.tells_name or '"' in text or "'" in text:
         yield find_labelled
-    if _STREET_NUMBER.search(text):
-        yield _find_addresses_in_any_case
-        yield find_ids
-        yield find_national
-        yield find_announced
-        if _DIGITS.search(text):
-            yield find_cards
-            yield find_phones
-            yield find_ibans
+    if seen.has_digit:
+        yield from _of_numbers(seen)
+
+
+def _of_numbers(seen: Glance) -> Iterator[Finder]:
+    yield _find_addresses_in_any_case
+    yield find_ids
+    yield find_national
+    yield find_announced
+    if seen.has_number:
+        yield find_cards
+        yield find_phones
+        yield find_ibans
 
 
 def _find_addresses_in_any_case(text: str) -> Iterator[Span]:
@@ -95,6 +98,19 @@ def find_emails(text: str) -> Iterator[Span]:
             if start < at:
                 yield Span(start, domain.end(), "EMAIL", "pattern:email")
         at = text.find("@", at + 1)
-    for match in _SPELLED.finditer(text):
-        if match["at"].strip().lower() != "at" or _SPELLED_END.search(match["domain"]):
-            yield Span(match.start(), match.end(), "EMAIL", "pattern:email_spelled", 0.7)
+    yield from _spelled_emails(text)
+
+
+def _spelled_emails(text: str) -> Iterator[Span]:
+    """Looked for from their sign outwards, for the same reason."""
+    at, done = _SPELLED_AT.search(text), 0
+    while at:
+        following = at.start() + 1
+        domain = _SPELLED_DOMAIN.match(text, at.end())
+        local = _SPELLED_LOCAL.search(text, max(done, at.start() - 61), at.start()) if domain else None
+        begin = _WORD_BEGINS.search(text, local.start(), at.start()) if local else None
+        if domain and begin:
+            following = done = domain.end()
+            if at[0].strip().lower() != "at" or _SPELLED_END.search(domain[0]):
+                yield Span(begin.start(), done, "EMAIL", "pattern:email_spelled", 0.7)
+        at = _SPELLED_AT.search(text, following)

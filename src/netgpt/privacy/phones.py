@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,8 @@ __all__ = ["find_phones"]
 
 _GROUPS = re.compile(r"\d+")
 _PHONE_RUN = re.compile(
-    r"(?<![0-9A-Za-z_])(?:\+|00|\(\+|\()?[ \t]{0,2}[0-9](?:[\s().\-/·]{0,5}[0-9]){5,120}"
+    r"(?:(?<=[0-9])\+(?=[0-9]{2} ?[0-9 ]{9})|(?<![0-9A-Za-z_])(?:\+|00|\(\+|\()?)"
+    r"[ \t]{0,2}[0-9](?:[\s().\-/·]{0,5}[0-9]){5,120}"
     r"(?:[ \t]{0,2}(?:,? ?ext(?:ension)?\.?|x|#|;ext=)[ \t]{0,2}[0-9]{1,6})?(?![0-9A-Za-z])"
 )
 _PHONE_WORDS = re.compile(
@@ -43,6 +45,7 @@ _GAP = re.compile(_WIDE_GAP.pattern + r"|[ \t\xa0]")
 _DECIMAL = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])")
 _IN_THREE = re.compile(r"\d{3}\s\d{3}\s\d{4}")
 _MOST_GROUPS = 8
+_FEWEST_DIGITS = 6
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ISBN_BEFORE = re.compile(r"(?i)\bisbn(?:-1[03])?\s?:?\s?$")
 
@@ -51,7 +54,8 @@ def find_phones(text: str) -> Iterator[Span]:
     """Telephone numbers, with their extension."""
     ids = [match.span() for match in _UUID.finditer(text)]
     for match in _PHONE_RUN.finditer(text):
-        if not any(start <= match.start() < end for start, end in ids):
+        before = bisect_right(ids, (match.start(), len(text))) - 1  # the last one that begins here or earlier
+        if before < 0 or match.start() >= ids[before][1]:
             yield from _numbers_of(text, match.start(), match.end())
 
 
@@ -67,6 +71,8 @@ def _numbers_of(text: str, start: int, end: int) -> Iterator[Span]:
     ends = [*(before for before, _ in gaps), end]
     for first in range(len(starts)):
         for last in range(min(first + _MOST_GROUPS, len(starts)) - 1, first - 1, -1):
+            if ends[last] - starts[first] < _FEWEST_DIGITS:
+                break
             piece = text[starts[first] : ends[last]]
             if _may_be_one(text, starts[first], piece, (start, end)) and (
                 span := _number(text, starts[first], ends[last])
@@ -93,9 +99,11 @@ def _number(text: str, start: int, end: int) -> Span | None:
     start += text[start:end].find(raw)
     number = _EXTENSION.split(raw.lower(), maxsplit=1)[0].strip()
     digits = re.sub(r"\D", "", number)
-    if not 6 <= len(digits) <= 17:
+    if not _FEWEST_DIGITS <= len(digits) <= 17:
         return None
     extended = len(raw) > len(number) + 1  # "... ext. 12": only telephone numbers have one
+    if raw.startswith("+") and text[start - 1 : start].isdigit() and not _valid_in(digits, frozenset()):
+        return None  # a sum
     told = extended or bool(_PHONE_WORDS.search(text, max(0, start - 48), start))
     if _is_phone(number, digits, told) and (told or not _is_listed(text, start, number)):
         return Span(start, start + len(raw), "PHONE", "pattern:phone", 1.0 if told else 0.8)

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from netgpt.privacy.people import PersonMaker, PlantedPerson
+from netgpt.privacy.planting_media import MEDIA_PLACES, put_media, texts_inside
 
 __all__ = ["PLACES", "Planted", "PlantedPerson", "Planter", "leaks"]
 
@@ -23,7 +24,7 @@ PLACES = (
     "user", "history", "system", "tool_description", "tool_schema", "tool_result", "tool_result_json", "tool_arguments",
     "escaped_arguments", "numbers", "user_field", "metadata_value", "metadata_key", "file_name", "json_in_text",
     "code_fence", "split_parts", "zero_width", "full_width", "line_breaks", "upper_case", "unknown_field", "stop",
-    "refusal",
+    "refusal", *MEDIA_PLACES,
 )  # fmt: skip
 """Where `plant` can put a person's data."""
 
@@ -57,7 +58,8 @@ class Planter:
         values = person.values()
         body = _base(stream=self._random.random() < 0.5)
         _put(body, place, person, values)
-        return Planted(body, values, person.profile, place, "send" if place == "file_name" else "keep")
+        needs_media = place == "file_name" or place in MEDIA_PLACES
+        return Planted(body, values, person.profile, place, "send" if needs_media else "keep")
 
     def requests(self, count: int) -> Iterator[Planted]:
         """`count` requests, every place in turn, a new person each."""
@@ -115,6 +117,8 @@ def _put(body: dict[str, Any], place: str, person: PlantedPerson, values: dict[s
         messages[1]["content"] = [{"type": "text", "text": text} for text in texts]
     elif place.startswith("tool_result") or place.endswith("arguments") or place == "numbers":
         _put_in_tools(messages, place, told, record, values)
+    elif place in MEDIA_PLACES:
+        put_media(messages[1], place, told, f"{person.name} {person.email} {person.phone}")
     else:
         _put_elsewhere(body, place, told, person, values)
 
@@ -175,8 +179,10 @@ def _put_elsewhere(
 
 
 def leaks(content: bytes, values: Mapping[str, list[str]]) -> dict[str, int]:
-    """Kind -> planted values readable in `content`: as they are, unescaped, in other case, spacing or digits."""
+    """Kind -> planted values readable in `content`: as they are, unescaped, in other case, spacing or digits, and in
+    encoded data (pictures, files)."""
     texts = [content.decode("utf-8"), *_strings(json.loads(content))]
+    texts += [inside for text in texts for inside in texts_inside(text)]
     plain = "\0".join(_folded(text) for text in texts)
     found: dict[str, int] = {}
     for kind, of_kind in values.items():

@@ -2,22 +2,35 @@
 
 What was streamed equals what the whole text would have become. Only the shortest tail that could still turn into a
 placeholder is held back; it is given out before the `finish_reason` of its choice, and when the stream ends or breaks.
+What looks like a placeholder and is not certain to be one stays as it is, and is counted (`Account`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from netgpt.privacy.placeholders import hold_from, kinds_of, read, replace_all, variants
+from netgpt.privacy.placeholders import hold_from, kinds_of, original_of, replace_all, variants
+from netgpt.privacy.unresolved import Watch
 from netgpt.types import Chunk
 
-__all__ = ["Restorer", "StreamRestorer", "restore_chunks"]
+__all__ = ["Account", "Restorer", "StreamRestorer", "restore_chunks"]
 
 _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
 _JSON_FIELDS = ("arguments", "input")
+
+
+@dataclass(slots=True)
+class Account:
+    """What restoring one answer did; it grows while the answer streams."""
+
+    restored: int = 0
+    """Placeholders that the originals were put in place of."""
+    unresolved: int = 0
+    """What looks like a placeholder and stays: the model bent, translated or invented it."""
 
 
 class Restorer:
@@ -37,18 +50,20 @@ class Restorer:
             return text
         return replace_all(self._pattern, text, self._originals, as_json=as_json)
 
-    def stream(self, *, as_json: bool = False) -> StreamRestorer:
-        """A restorer for one text that comes in pieces."""
-        return StreamRestorer(self._pattern, self._originals, as_json)
+    def stream(self, *, as_json: bool = False, account: Account | None = None) -> StreamRestorer:
+        """A restorer for one text that comes in pieces; it books in `account`."""
+        return StreamRestorer(self._pattern, self._originals, as_json, account or Account())
 
 
 class StreamRestorer:
     """Restores one text piece by piece: `feed` each piece, then `flush`."""
 
-    def __init__(self, pattern: Any, originals: Mapping[str, str], as_json: bool) -> None:
+    def __init__(self, pattern: Any, originals: Mapping[str, str], as_json: bool, account: Account) -> None:
         self._pattern = pattern
         self._originals = originals
         self._as_json = as_json
+        self._account = account
+        self._watch = Watch(originals)
         self._before = ""
         """The last character that was given out: the pattern looks one back."""
         self._held = ""
@@ -64,32 +79,45 @@ class StreamRestorer:
         for match in self._pattern.finditer(text, done):
             if hold is not None and match.start() >= hold:
                 break
-            given += [text[done : match.start()], self._original(match)]
+            given += [self._as_it_came(text[done : match.start()]), self._original(match)]
             done = match.end()
             hold = hold_from(self._pattern, text, done) if hold is not None and hold < done else hold
         until = len(text) if hold is None else hold
-        given.append(text[done:until])
+        given.append(self._as_it_came(text[done:until]))
         self._before, self._held = text[max(0, until - 1) : until], text[until:]
         return "".join(given)
 
     def flush(self) -> str:
         """The held tail, restored as far as it is a placeholder; nothing is held afterwards."""
-        if self._pattern is None or not self._held:
+        if self._pattern is None:
             return ""
         text, start = self._before + self._held, len(self._before)
         given: list[str] = []
         for match in self._pattern.finditer(text, start):
-            given += [text[start : match.start()], self._original(match)]
+            given += [self._as_it_came(text[start : match.start()]), self._original(match)]
             start = match.end()
-        given.append(text[start:])
+        given.append(self._as_it_came(text[start:]))
         self._before, self._held = text[-1:], ""
+        self._booked(self._watch.end)
         return "".join(given)
 
     def _original(self, match: Any) -> str:
-        value = self._originals.get(read(match))
+        value = original_of(match, self._originals)
         if value is None:
-            return str(match[0])
+            return self._as_it_came(str(match[0]))
+        self._booked(self._watch.end)
+        self._account.restored += 1
         return json.dumps(value, ensure_ascii=False)[1:-1] if self._as_json else value
+
+    def _as_it_came(self, text: str) -> str:
+        if text:
+            self._booked(lambda: self._watch.feed(text))
+        return text
+
+    def _booked(self, work: Callable[[], None]) -> None:
+        before = self._watch.count
+        work()
+        self._account.unresolved += self._watch.count - before
 
 
 class _HasRestorer(Protocol):
@@ -101,14 +129,19 @@ Key = tuple[int, str, int]
 
 
 async def restore_chunks(
-    vault: _HasRestorer, chunks: AsyncIterator[Chunk], *, json_content: bool = False
+    vault: _HasRestorer,
+    chunks: AsyncIterator[Chunk],
+    *,
+    json_content: bool = False,
+    account: Account | None = None,
 ) -> AsyncIterator[Chunk]:
     """The chunks with the originals of `vault` put back; the given chunks are not changed.
 
     `json_content`: the answer's text is JSON itself (`response_format`), so what is put back is escaped for it.
+    `account` is filled while the answer streams and whole when it has ended.
     An error of `chunks` is raised on, after the held tails were given out.
     """
-    answer = _Answer(vault.restorer(), json_content)
+    answer = _Answer(vault.restorer(), json_content, account or Account())
     try:
         try:
             async for chunk in chunks:
@@ -128,8 +161,9 @@ async def restore_chunks(
 class _Answer:
     """The running restorers of one answer: one for each choice, field and tool call."""
 
-    def __init__(self, restorer: Restorer, json_content: bool) -> None:
+    def __init__(self, restorer: Restorer, json_content: bool, account: Account) -> None:
         self._restorer = restorer
+        self._account = account
         self._json = {"arguments", "content"} if json_content else {"arguments"}
         self._streams: dict[Key, StreamRestorer] = {}
         self._last: Chunk = {}
@@ -198,7 +232,7 @@ class _Answer:
 
     def _feed(self, key: Key, piece: str) -> str:
         if key not in self._streams:
-            self._streams[key] = self._restorer.stream(as_json=key[1] in self._json)
+            self._streams[key] = self._restorer.stream(as_json=key[1] in self._json, account=self._account)
         return self._streams[key].feed(piece)
 
     def _flushed(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:

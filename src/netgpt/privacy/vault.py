@@ -18,12 +18,15 @@ from typing import Any
 from netgpt.errors import NotDisclosable, PrivacyError
 from netgpt.outbound import Outbound, _sealed_by_vault
 from netgpt.privacy.detect import Detector
+from netgpt.privacy.generalize import Generaliser
 from netgpt.privacy.mask import Masking, plan
-from netgpt.privacy.placeholders import FIXED_KINDS, bracketed, kinds_of
+from netgpt.privacy.placeholders import KNOWN_KINDS, kinds_of, number_of, spelling_of
+from netgpt.privacy.precision import TermsOf, placeholders_only
 from netgpt.privacy.restore import Restorer
 from netgpt.privacy.values import clean_kind
+from netgpt.privacy.wording import Wording, kept_by_policy
 from netgpt.privacy.wordsets import words
-from netgpt.types import Hidden
+from netgpt.types import Generalised, Hidden, Kept
 
 __all__ = ["Vault"]
 
@@ -44,8 +47,13 @@ class Vault:
         self._reserved: frozenset[str] = frozenset()
         self.changed = False
         """Whether the state differs from the one given."""
+        self._fresh = state is None
         self.found_kinds: frozenset[str] = frozenset()
         """The kinds that the last `seal` found."""
+        self.hidden: tuple[Hidden, ...] = ()
+        self.generalised: tuple[Generalised, ...] = ()
+        self.kept: tuple[Kept, ...] = ()
+        """What the last `seal` hid, told in other words, and found that may leave in no form (then it raised)."""
         if state is not None:
             self._load(state)
 
@@ -67,9 +75,9 @@ class Vault:
                 raise ValueError
             self._secret = bytes.fromhex(known["secret"])
             for name, original in known["map"]:
-                kind, _, number = name.rpartition("_")
+                kind = name.rpartition("_")[0]
                 self._remember(name, kind, original)
-                self._next[kind] = max(self._next[kind], int(number))
+                self._next[kind] = max(self._next[kind], number_of(name))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise PrivacyError("the pseudonym map of this conversation is damaged; begin a new conversation") from None
 
@@ -87,19 +95,23 @@ class Vault:
         media: str = "keep",
         max_chars: int = 400_000,
         public: Sequence[str] = (),
+        terms: TermsOf = placeholders_only,
+        generaliser: Generaliser | None = None,
     ) -> Outbound:
         """The body as it may leave. `body` is not changed.
 
         `values`: (KIND, value) pairs of the profile that must not leave. `trusted`: the destination is the owner's own
         server, nothing is hidden. `media`: "keep" or "send" images, audio and files. `public`: texts whose words may
-        leave although they are names (of the site's own place, say); patterns and profile values beat them.
-        Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe).
+        leave although they are names (of the site's own place, say); patterns and profile values beat them. `terms`:
+        in which forms each kind may leave; `generaliser`: makes coarser words where they allow them.
+        Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe, `kept`).
         """
-        self.found_kinds = frozenset()
+        self.found_kinds, self.hidden, self.generalised, self.kept = frozenset(), (), (), ()
         if trusted:
             return _sealed_by_vault(_encodable(dict(body)), (), "trusted destination")
         pairs = [(clean_kind(kind), value) for kind, value in values if value.strip()]
-        masking = Masking(self, pairs, media, public)
+        wording = Wording(self, pairs, terms, generaliser)
+        masking = Masking(self, wording, pairs, media, public)
         current = _encodable(dict(body))
         size = plan(current, media).size
         if size > max_chars:
@@ -114,28 +126,35 @@ class Vault:
             raise NotDisclosable("the request could not be made safe: private data was found again; nothing was sent")
         if plan(current, media).size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
-        self.found_kinds = masking.found_kinds
-        return _sealed_by_vault(current, self._told(masking), "masked")
+        self._take_account(wording)
+        return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
 
-    def _told(self, masking: Masking) -> tuple[Hidden, ...]:
-        return tuple(
-            Hidden(bracketed(name), name.rpartition("_")[0], masking.rules[name], count)
-            for name, count in masking.counts.items()
-        )
+    def _take_account(self, wording: Wording) -> None:
+        """Raises NotDisclosable: something was found that may leave in no form."""
+        self.found_kinds = frozenset(wording.kinds)
+        self.hidden, self.generalised, self.kept = wording.hidden(), wording.generalised(), wording.kept()
+        if self.kept:
+            raise kept_by_policy(self.kept)
 
     def name_for(self, kind: str, original: str) -> str:
-        """The placeholder name of a private text: the known one, else the next of its kind."""
+        """The placeholder name of a private text: the known one, else the next of its kind.
+
+        Another spelling of a known text gets that one's name and a letter, so that each comes back as it was.
+        """
         known = self._names.get(("", original)) if kind != "LITERAL" else None
-        known = known or self._names.get((kind, _canonical(kind, original)))
-        if known:
-            return known
-        self._next[kind] += 1
-        while f"{kind}_{self._next[kind]}" in self._reserved:
-            self._next[kind] += 1
-        name = f"{kind}_{self._next[kind]}"
+        alike = self._names.get((kind, _canonical(kind, original)))
+        if known or (alike and self._originals[alike] == original):
+            return known or str(alike)
+        name = (spelling_of(alike, {*self._originals, *self._reserved}) if alike else None) or self._next_of(kind)
         self._remember(name, kind, original)
         self.changed = True
         return name
+
+    def _next_of(self, kind: str) -> str:
+        self._next[kind] += 1
+        while f"{kind}_{self._next[kind]}" in self._reserved:
+            self._next[kind] += 1
+        return f"{kind}_{self._next[kind]}"
 
     def _remember(self, name: str, kind: str, original: str) -> None:
         self._originals[name] = original
@@ -153,11 +172,11 @@ class Vault:
 
     def kinds(self) -> frozenset[str]:
         """Kinds that a placeholder of this conversation may have."""
-        return FIXED_KINDS | kinds_of(self._originals)
+        return KNOWN_KINDS | kinds_of(self._originals)
 
     def pseudonym(self, user: str) -> str:
         """A stable name for a user id, letters only: HMAC-SHA256 with this conversation's own key."""
-        self.changed = True
+        self.changed = self.changed or self._fresh  # a key that was loaded is kept already
         digest = hmac.new(self._secret, user.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:24]
         return "u_" + digest.translate(str.maketrans("0123456789abcdef", "bcdfghjkmnpqrstv"))
 

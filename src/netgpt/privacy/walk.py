@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from netgpt.errors import NotDisclosable
+from netgpt.privacy.media import clean_media, clean_media_within
 from netgpt.privacy.opening import holds_data, is_data, opened
 from netgpt.privacy.protocol import (
     CONSTANTS,
@@ -148,11 +149,12 @@ class Walk:
 
     def _media_part(self, part: dict[str, Any]) -> Any:
         if self._media != "send":
-            raise NotDisclosable(
-                "images, audio and files cannot be checked, so they stay on the box; set privacy.media to send them",
-                param="messages",
-            )
+            raise self._unchecked("images, audio and files")
         return self._constant_tree(part, 1)
+
+    def _unchecked(self, what: str) -> NotDisclosable:
+        cure = "set privacy.media to send them" if self._media == "keep" else self._media
+        return NotDisclosable(f"{what} cannot be checked and stay on the box: {cure}", param="messages")
 
     def _constant_tree(self, value: Any, depth: int) -> Any:
         """A media part: encoded data passes, all else (file names, URLs) is walked."""
@@ -166,7 +168,7 @@ class Walk:
         if isinstance(value, dict):
             return self._constant_tree(value, self._deeper(depth))
         if isinstance(value, str) and key in ("url", "image_url", "file_data", "data") and is_data(key, value):
-            return value
+            return clean_media(value)
         return self._constant(key, value) if key in CONSTANTS else self._free(value, depth)
 
     def _call(self, value: Any, depth: int) -> Any:
@@ -248,10 +250,8 @@ class Walk:
 
     def _prose(self, text: str, depth: int, hint: str | None) -> Any:
         if self._media != "send" and holds_data(text):
-            raise NotDisclosable(
-                "encoded data inside a text cannot be checked, so it stays on the box; set privacy.media to send it",
-                param="messages",
-            )
+            raise self._unchecked("encoded data inside a text")
+        text = clean_media_within(text)
         value = opened(text)
         if value is None:
             return self._visit(text, Place.PROSE, hint=hint)

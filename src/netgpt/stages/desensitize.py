@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from netgpt.completion.compose import compose
@@ -13,8 +13,15 @@ from netgpt.context.profile import SENSITIVE_KIND
 from netgpt.errors import PayloadTooLarge, PrivacyError
 from netgpt.exchange import Exchange
 from netgpt.outbound import Outbound
+from netgpt.policy.access import principal_of
+from netgpt.policy.disclosure import Destination, Disclosure
+from netgpt.policy.engine import Policy
 from netgpt.privacy.detect import Detector
+from netgpt.privacy.generalize import PLACE_RUNGS, Generaliser
+from netgpt.privacy.kinds import family
+from netgpt.privacy.precision import ladder
 from netgpt.privacy.vault import Vault
+from netgpt.privacy.wording import PUBLIC, kept_by_policy
 from netgpt.routing.features import text_of
 from netgpt.settings import Cloud, Privacy
 from netgpt.stages.route import asked_route
@@ -27,32 +34,49 @@ LOCKS_KEPT = 1_000
 
 
 class Desensitize:
-    """Makes the outbound body: the person's words, only the facts that may leave, every private value hidden."""
+    """Makes the outbound body: the person's words, only the facts that may leave, every private value written as the
+    policy lets it."""
 
     name = "desensitize"
-    reads = frozenset({"person", "facts", "private_values", "chosen", "messages", "completion"})
-    writes = frozenset({"vault", "outbound", "kept_because", "hidden", "label"})
+    reads = frozenset({"person", "facts", "consents", "private_values", "chosen", "messages", "completion"})
+    writes = frozenset({"vault", "outbound", "kept_because", "hidden", "generalised", "kept", "policy", "label"})
 
     def __init__(
-        self, store: Store, detector: Detector, cloud: Cloud, privacy: Privacy, *, edge_names: frozenset[str]
+        self,
+        store: Store,
+        detector: Detector,
+        cloud: Cloud,
+        privacy: Privacy,
+        *,
+        edge_names: frozenset[str],
+        policy: Callable[[], Policy],
     ) -> None:
+        """`policy`: gives the rules in force, which may change while the box runs."""
         self.store, self.detector, self.cloud, self.privacy = store, detector, cloud, privacy
-        self.edge_names = edge_names
+        self.edge_names, self.policy = edge_names, policy
+        self.destination = Destination.of(cloud.base_url, cloud.model, cloud.region, cloud.purpose)
+        self.generaliser = Generaliser()
+        self.sensitive = frozenset({SENSITIVE_KIND, *privacy.sensitive_kinds})
         self._locks: OrderedDict[tuple[Person, str], asyncio.Lock] = OrderedDict()
 
     async def __call__(self, exchange: Exchange) -> None:
-        exchange.vault, exchange.outbound, exchange.hidden = None, None, ()
-        exchange.kept_because, exchange.label = None, Label.PUBLIC
+        exchange.vault, exchange.outbound, exchange.kept_because = None, None, None
+        exchange.hidden, exchange.generalised, exchange.kept = (), (), ()
+        exchange.policy, exchange.label = "", Label.PUBLIC
+        asked = asked_route(exchange.request.model, self.edge_names, frozenset({self.cloud.model}))
+        may = self._disclosure(exchange, asked)
+        exchange.kept = may.keeps_facts(exchange.chosen)
         if self.cloud.base_url is None:
             exchange.kept_because = "no cloud is configured"
             return
-        if asked_route(exchange.request.model, self.edge_names, frozenset()) == "edge":
+        if asked == "edge":
             exchange.kept_because = "the caller asked for the edge"
             return
+        exchange.policy = self.policy().title
         try:
             # The wait for another request of the same conversation counts too.
             async with asyncio.timeout(self.privacy.timeout_s + 1):
-                await self._seal(exchange)
+                await self._seal(exchange, may)
         except TimeoutError:
             exchange.kept_because = (
                 f"hiding took longer than {self.privacy.timeout_s:g} s, so nothing leaves "
@@ -60,35 +84,72 @@ class Desensitize:
             )
             exchange.label = Label.SENSITIVE
         except (PrivacyError, PayloadTooLarge) as error:
-            exchange.kept_because = error.message
+            exchange.outbound, exchange.kept_because = None, error.message
             exchange.label = Label.SENSITIVE
 
-    async def _seal(self, exchange: Exchange) -> None:
-        body = outbound_body(exchange, self.cloud.model)
+    def _disclosure(self, exchange: Exchange, asked: str) -> Disclosure:
+        facts = {fact.kind.upper() for fact in exchange.facts if fact.label is Label.SENSITIVE}
+        return Disclosure(
+            self.policy(),
+            principal_of(exchange.caller, exchange.person.user),
+            self.destination,
+            ladder=ladder,
+            family=family,
+            consent=exchange.consents,
+            asked="cloud" if asked == "cloud" else "auto",
+            sensitive=self.sensitive | facts if facts else self.sensitive,
+        )
+
+    async def _seal(self, exchange: Exchange, may: Disclosure) -> None:
+        """Raises NotDisclosable: the policy keeps it; the account of what was found is written all the same."""
+        if nothing := may.keeps_text():
+            exchange.kept += nothing
+            raise kept_by_policy(nothing)
+        body = outbound_body(exchange, self.cloud.model, may)
         if self.cloud.trusted:
             exchange.outbound = await Vault().seal(body, self.detector, trusted=True)
             return
+        await self._get_ready(may)
         conversation = conversation_key(exchange)
         async with self._lock(exchange.person, conversation):
-            vault = Vault(await self.store.load_map(exchange.person, conversation))
-            outbound = await self._made_safe(vault, body, exchange)
+            exchange.vault = vault = Vault(await self.store.load_map(exchange.person, conversation))
+            try:
+                outbound = await self._made_safe(vault, body, exchange, may)
+            finally:
+                exchange.hidden, exchange.generalised = vault.hidden, vault.generalised
+                exchange.kept += vault.kept
+            if exchange.kept:
+                raise kept_by_policy(exchange.kept)
             if vault.changed:
                 # Saved before anything is sent: after a crash the same value still has the same placeholder.
                 await self.store.save_map(exchange.person, conversation, vault.dump())
-        exchange.vault, exchange.outbound, exchange.hidden = vault, outbound, outbound.hidden
-        exchange.label = Label.PERSONAL if outbound.hidden else Label.PUBLIC
-        if {hidden.kind for hidden in outbound.hidden} & {SENSITIVE_KIND, *self.privacy.sensitive_kinds}:
-            exchange.label = Label.SENSITIVE
+        exchange.outbound, exchange.label = outbound, self._label(exchange)
 
-    async def _made_safe(self, vault: Vault, body: Mapping[str, Any], exchange: Exchange) -> Outbound:
+    async def _get_ready(self, may: Disclosure) -> None:
+        """The gazetteer is read at the first request whose places may leave in coarser words: not on the event loop."""
+        if not self.generaliser.is_ready and may.wants(PLACE_RUNGS, ("PLACE", "ADDRESS")):
+            await asyncio.to_thread(self.generaliser.get_ready)
+
+    async def _made_safe(self, vault: Vault, body: Mapping[str, Any], exchange: Exchange, may: Disclosure) -> Outbound:
+        media = self.privacy.media
+        rule = may.keeps_media() if media == "send" else None
         return await vault.seal(
             body,
             self.detector,
             values=exchange.private_values,
-            media=self.privacy.media,
+            media=f"kept by the policy ({rule})" if rule else media,
             max_chars=self.privacy.max_chars,
             public=[fact.text for fact in exchange.facts if fact.label is Label.PUBLIC],
+            terms=may,
+            generaliser=self.generaliser,
         )
+
+    def _label(self, exchange: Exchange) -> Label:
+        found = {hidden.kind for hidden in exchange.hidden}
+        found |= {told.kind for told in exchange.generalised if told.was != PUBLIC}
+        if found & self.sensitive:
+            return Label.SENSITIVE
+        return Label.PERSONAL if found else Label.PUBLIC
 
     def _lock(self, person: Person, conversation: str) -> asyncio.Lock:
         """One lock a conversation: two requests at once must not give one placeholder to two values."""
@@ -101,21 +162,21 @@ class Desensitize:
         return lock
 
 
-def outbound_body(exchange: Exchange, cloud_model: str) -> dict[str, Any]:
-    """The request as the cloud would get it, before anything is hidden: own facts of the person are left out."""
+def outbound_body(exchange: Exchange, cloud_model: str, may: Disclosure) -> dict[str, Any]:
+    """The request as the cloud would get it, before anything is hidden: facts that may not leave are left out."""
     body = dict(exchange.request.body)
-    body["messages"] = _disclosable_messages(exchange)
+    body["messages"] = _disclosable_messages(exchange, may)
     body["model"] = cloud_model
     if exchange.request.stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return body
 
 
-def _disclosable_messages(exchange: Exchange) -> list[Message]:
-    public = tuple(fact for fact in exchange.chosen if fact.label is Label.PUBLIC)
-    if len(public) == len(exchange.chosen):
+def _disclosable_messages(exchange: Exchange, may: Disclosure) -> list[Message]:
+    passing = tuple(fact for fact in exchange.chosen if may.passes(fact))
+    if len(passing) == len(exchange.chosen):
         return exchange.messages
-    return compose(exchange.request.messages, public)
+    return compose(exchange.request.messages, passing)
 
 
 def conversation_key(exchange: Exchange) -> str:

@@ -10,11 +10,19 @@ from dataclasses import replace
 from typing import Any, cast
 
 from netgpt.adapters.residency import NO_ADAPTER, Choice
-from netgpt.errors import AdapterGone, BrokenStream, ContextTooLong, ModelError, ModelTimeout, ModelUnavailable
+from netgpt.errors import (
+    AdapterGone,
+    BrokenStream,
+    ContextTooLong,
+    ModelError,
+    ModelTimeout,
+    ModelUnavailable,
+    StoreError,
+)
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.routing.features import text_of
-from netgpt.types import Chunk, Decision, Person, Usage
+from netgpt.types import Chunk, Decision, Person, Sender, Usage
 
 __all__ = ["Generate"]
 
@@ -50,7 +58,7 @@ class Generate:
 
     name = "generate"
     reads = frozenset({"person", "messages", "outbound", "decision"})
-    writes = frozenset({"stream", "answered_by", "model_name", "sent", "adapters", "adapter_note"})
+    writes = frozenset({"stream", "answered_by", "model_name", "destination", "sent", "adapters", "adapter_note"})
 
     def __init__(
         self,
@@ -66,7 +74,11 @@ class Generate:
 
     async def __call__(self, exchange: Exchange) -> None:
         exchange.sent, exchange.adapters, exchange.adapter_note = None, (), None
+        exchange.destination = self.cloud.destination if self.cloud else ""
         decision = exchange.decision
+        if exchange.request.dry_run:
+            self._pretend(exchange, decision)
+            return
         try:
             await self._open(exchange, decision)
         except (ModelError, ContextTooLong) as error:
@@ -91,9 +103,17 @@ class Generate:
         else:
             first, chunks = await self._ask_cloud(exchange, until)
         exchange.timings["first_token"] = round(exchange.elapsed_ms(), 3)
-        exchange.answered_by = decision
-        exchange.model_name = self.edge.name if decision.route == "edge" else cast(RemoteModel, self.cloud).name
+        exchange.answered_by, exchange.model_name = decision, self._name(decision)
         exchange.stream = self._booked(exchange, first, chunks, until)
+
+    def _name(self, decision: Decision) -> str:
+        return self.edge.name if decision.route == "edge" else cast(RemoteModel, self.cloud).name
+
+    def _pretend(self, exchange: Exchange, decision: Decision) -> None:
+        """An empty answer in place of one: nobody is asked, nothing is booked."""
+        exchange.answered_by, exchange.model_name = decision, self._name(decision)
+        exchange.usage = Usage()
+        exchange.stream = _nothing(exchange)
 
     async def _ask_edge(self, exchange: Exchange, until: float) -> Opened:
         body = {key: value for key, value in exchange.request.body.items() if key not in ENGINE_FIELDS}
@@ -115,7 +135,11 @@ class Generate:
             raise ModelUnavailable("nothing may leave, so the cloud cannot answer")
         exchange.sent = exchange.outbound
         try:
-            return await _opened(self.cloud.send(exchange.outbound), until)
+            sender = Sender(exchange.person, exchange.id)
+            return await _opened(self.cloud.send(exchange.outbound, sender=sender), until)
+        except StoreError:  # no receipt, so not one byte has left
+            exchange.sent = None
+            raise
         except (ModelTimeout, BrokenStream, asyncio.CancelledError) as error:
             # The cloud was at work, and may send a bill for it; an answer of "no" costs nothing.
             if getattr(error, "code", "") not in NOTHING_LEFT:
@@ -145,6 +169,19 @@ class Generate:
             if route == "cloud":
                 exchange.cloud_usage = exchange.usage
             self.observe(route, outcome)
+
+
+async def _nothing(exchange: Exchange) -> AsyncIterator[Chunk]:
+    """A whole answer without a word, in the shape that every client reads."""
+    choice = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
+    yield {
+        "id": f"chatcmpl-{exchange.id}",
+        "object": "chat.completion.chunk",
+        "created": int(exchange.received.timestamp()),
+        "model": exchange.model_name,
+        "choices": [choice],
+        "usage": Usage().as_openai(),
+    }
 
 
 async def _opened(chunks: AsyncIterator[Chunk], until: float) -> Opened:

@@ -1,9 +1,16 @@
-"""recall: what the box knows that may help: site, place, time, profile, places nearby."""
+"""recall: what the box knows that may help: site, place, time, profile, places nearby; as far as the person allows.
+
+What a person said in the ledger of consents counts as follows. Location: a standing consent is as good as the
+request's own; taken back, a location is not used at all, whatever the request says. Profile: used, since the person
+put it in; taken back, no fact of it is used, and all of them are hidden, the public ones too. Taken back towards the
+receiver alone, public facts stay on the box like the others.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from netgpt.context.clock import time_facts
@@ -14,11 +21,14 @@ from netgpt.context.profile import private_values
 from netgpt.exchange import Exchange
 from netgpt.routing.features import text_of
 from netgpt.settings import Site
+from netgpt.store.consents import refused, standing
 from netgpt.store.store import Store
-from netgpt.types import Fact
+from netgpt.types import Fact, Label
 
 __all__ = ["Recall"]
 
+LOCATION, PROFILE = "location", "profile"
+NOTHING: frozenset[str] = frozenset()
 NEARBY_M = 5_000.0
 NEARBY_LIMIT = 3
 
@@ -28,7 +38,7 @@ class Recall:
 
     name = "recall"
     reads = frozenset({"person"})
-    writes = frozenset({"facts", "private_values"})
+    writes = frozenset({"facts", "consents", "private_values"})
 
     def __init__(
         self,
@@ -37,28 +47,37 @@ class Recall:
         names: PlaceNames | None,
         places: Callable[[], Sequence[Place]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        receiver: str = "",
     ) -> None:
+        """`receiver`: host of the cloud, the third party that a consent may be about."""
         self.store, self.site, self.names, self.places, self.now = store, site, names, places, now
+        self.receiver = receiver
         self._here = place_facts(site, None, None)
         self._minute, self._time = -1, tuple[Fact, ...]()
 
     async def __call__(self, exchange: Exchange) -> None:
         now = self.now()
         profile = [fact for _, fact in await self.store.facts(exchange.person)]
-        facts = [
-            *await self._place(exchange),
-            *self._clock(now),
-            *self._nearby(exchange),
-            *profile,
-        ]
-        exchange.facts = current(facts, now)
+        entries = await self.store.consents.of(exchange.person)
+        taken_back = refused(entries, now, self.receiver) if entries else NOTHING
+        given = standing(entries, now, self.receiver) if entries else NOTHING
+        exchange.consents = (exchange.request.consent | given) - taken_back
+        place = await self._place(exchange, taken_back)
+        known = [*place, *self._clock(now), *self._nearby(exchange, taken_back)]
+        if PROFILE in taken_back:
+            profile = [_on_the_box(fact) for fact in profile]
+        dropped = PROFILE in taken_back and PROFILE in refused(entries, now)
+        exchange.facts = current(known if dropped else [*known, *profile], now)
         # All of them, not the profile's only: where a person is may be private too.
-        exchange.private_values = private_values(facts)
+        exchange.private_values = private_values([*known, *profile])
 
-    async def _place(self, exchange: Exchange) -> tuple[Fact, ...]:
-        here, consent = exchange.request.location, exchange.request.consent
+    async def _place(self, exchange: Exchange, taken_back: frozenset[str]) -> tuple[Fact, ...]:
+        here, consent = exchange.request.location, exchange.consents
         if here is None:
             return self._here
+        if LOCATION in taken_back:
+            return ()  # the site's own place would be a guess where the person is
         # The gazetteer is read from disk at the first look-up: not on the event loop.
         return await asyncio.to_thread(place_facts, self.site, here, self.names, consent)
 
@@ -69,10 +88,10 @@ class Recall:
             self._minute, self._time = minute, time_facts(now, self.site.time_zone)
         return self._time
 
-    def _nearby(self, exchange: Exchange) -> tuple[Fact, ...]:
-        places = self.places()
-        start = origin(self.site, exchange.request.location, exchange.request.consent)
-        if start is None or not places:
+    def _nearby(self, exchange: Exchange, taken_back: frozenset[str]) -> tuple[Fact, ...]:
+        places, here = self.places(), exchange.request.location
+        start = origin(self.site, here, exchange.consents)
+        if start is None or not places or (here is not None and LOCATION in taken_back):
             return ()
         return near(
             places,
@@ -84,6 +103,11 @@ class Recall:
             label=start.label,
             distances=start.at_site,
         )
+
+
+def _on_the_box(fact: Fact) -> Fact:
+    """The fact as one that does not leave."""
+    return replace(fact, label=Label.PERSONAL) if fact.label is Label.PUBLIC else fact
 
 
 def last_user_text(exchange: Exchange) -> str:

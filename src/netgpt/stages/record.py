@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import Any, cast
 
 import orjson
@@ -17,9 +18,9 @@ from netgpt.models.answers import join_chunks
 from netgpt.settings import Cloud
 from netgpt.store.rows import ExchangeRow
 from netgpt.store.store import Store
-from netgpt.types import Chunk, Decision, Fact
+from netgpt.types import Chunk, Decision, Fact, Usage
 
-__all__ = ["Record", "row_of"]
+__all__ = ["Record", "cost_of", "row_of"]
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Record:
                     answer.append(chunk)
                     if not held.takes(chunk):
                         yield chunk
-            exchange.status = "complete"
+            exchange.status = "dry_run" if exchange.request.dry_run else "complete"
             await self._save(exchange, answer)
         except StoreError as error:
             exchange.status, exchange.error = "failed", error
@@ -68,7 +69,7 @@ class Record:
         except BaseException:
             # The caller hung up: nobody waits for the row any more, so it is written behind the scenes.
             # One that left during the commit of a whole answer changes nothing: that row is on its way.
-            if exchange.status != "complete":
+            if exchange.status == "open":
                 exchange.status = "cancelled"
                 self._save_late(exchange, answer)
             raise
@@ -145,7 +146,7 @@ def row_of(exchange: Exchange, answer: list[Chunk], cloud: Cloud, *, keep_text: 
         prompt_tokens=usage.prompt_tokens if usage else 0,
         completion_tokens=usage.completion_tokens if usage else 0,
         estimated=usage.estimated if usage else False,
-        cost=_cost(exchange, cloud),
+        cost=cost_of(exchange.cloud_usage, cloud),
         timings=dict(exchange.timings),
         adapters=exchange.adapters_used(),
         private=_private(exchange, answer, decided) if keep_text else None,
@@ -169,17 +170,32 @@ def _private(exchange: Exchange, answer: list[Chunk], decided: Decision | None) 
         "outbound": orjson.loads(sent.content) if sent else None,
         "outbound_sha256": hashlib.sha256(sent.content).hexdigest() if sent else None,
         "outbound_rule": sent.rule if sent else None,
+        "destination": exchange.destination if sent else None,
+        "would_send": _would_send(exchange),
         "kept_because": None if sent else _kept_because(exchange, decided),
-        "hidden": [
-            {"placeholder": h.placeholder, "kind": h.kind, "rule": h.rule, "count": h.count}
-            for h in getattr_or_none(exchange, "hidden") or ()
-        ],
+        "hidden": [asdict(hidden) for hidden in getattr_or_none(exchange, "hidden") or ()],
+        "generalised": [asdict(told) for told in getattr_or_none(exchange, "generalised") or ()],
+        "kept": [asdict(kept) for kept in getattr_or_none(exchange, "kept") or ()],
+        "policy": getattr_or_none(exchange, "policy") or None,
         "label": getattr_or_none(exchange, "label"),
+        "restoring": _restoring(exchange),
         "adapter_note": getattr_or_none(exchange, "adapter_note"),
         "decision": {"route": decided.route, "rule": decided.rule, "reason": decided.reason} if decided else None,
         "answer": join_chunks(answer) if answer else None,
         "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,
     }
+
+
+def _restoring(exchange: Exchange) -> dict[str, int] | None:
+    """Placeholders put back, and those that the model bent or invented so that they stayed in the answer."""
+    account = getattr_or_none(exchange, "restoring")
+    return {"restored": account.restored, "unresolved": account.unresolved} if account else None
+
+
+def _would_send(exchange: Exchange) -> Any:
+    """The body that a dry run did not send."""
+    outbound = getattr_or_none(exchange, "outbound") if exchange.request.dry_run else None
+    return orjson.loads(outbound.content) if outbound else None
 
 
 def _kept_because(exchange: Exchange, decided: Decision | None) -> str | None:
@@ -197,9 +213,8 @@ def _fact(fact: Fact) -> dict[str, str]:
     }
 
 
-def _cost(exchange: Exchange, cloud: Cloud) -> float:
+def cost_of(tokens: Usage | None, cloud: Cloud) -> float:
     """Money for what the cloud did, also where another answered in the end; the box's own work costs nothing here."""
-    tokens = exchange.cloud_usage
     if tokens is None:
         return 0.0
     return (tokens.prompt_tokens * cloud.price_prompt + tokens.completion_tokens * cloud.price_completion) / 1e6

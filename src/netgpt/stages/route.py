@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from netgpt.context.profile import SENSITIVE_KIND
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, Health, RemoteModel
 from netgpt.routing.features import UNREAD, features_of
@@ -26,7 +25,7 @@ class Route:
     """Collects the situation and lets the rules decide."""
 
     name = "route"
-    reads = frozenset({"facts", "chosen", "outbound", "kept_because", "hidden"})
+    reads = frozenset({"chosen", "outbound", "kept_because", "kept"})
     writes = frozenset({"decision"})
 
     def __init__(
@@ -37,13 +36,11 @@ class Route:
         *,
         edge_names: frozenset[str],
         cloud_names: frozenset[str],
-        sensitive_kinds: frozenset[str],
         edge_context_tokens: int,
         edge_reads_media: bool,
     ) -> None:
         self.edge, self.cloud, self.rules = edge, cloud, rules
         self.edge_names, self.cloud_names = edge_names, cloud_names
-        self.sensitive_kinds = sensitive_kinds
         self.edge_context_tokens = edge_context_tokens
         self.edge_reads_media = edge_reads_media
 
@@ -62,7 +59,7 @@ class Route:
                 cloud_detail=cloud.detail,
                 may_leave=exchange.outbound is not None,
                 kept_because=exchange.kept_because,
-                sensitive=self._sensitive(exchange),
+                sensitive=_sensitive(exchange),
                 personal_facts=any(fact.label is not Label.PUBLIC for fact in exchange.chosen),
                 edge_context_tokens=self.edge_context_tokens,
                 edge_reads_media=self.edge_reads_media,
@@ -70,9 +67,7 @@ class Route:
             self.rules,
         )
 
-    def _sensitive(self, exchange: Exchange) -> tuple[str, ...]:
-        """What keeps the request here: kinds that the owner calls sensitive, and sensitive facts of the person."""
-        facts = {SENSITIVE_KIND} | {fact.kind.upper() for fact in exchange.facts if fact.label is Label.SENSITIVE}
-        used = {fact.kind.upper() for fact in exchange.chosen if fact.label is Label.SENSITIVE}
-        hidden = {hidden.kind for hidden in exchange.hidden}
-        return tuple(sorted((hidden & (self.sensitive_kinds | facts)) | used))
+
+def _sensitive(exchange: Exchange) -> tuple[str, ...]:
+    """What keeps the request here in whatever form, each kind with the rule that says so: "CARD: sensitive-stays"."""
+    return tuple(sorted({f"{kept.kind}: {kept.policy_rule}" for kept in exchange.kept if kept.kind != "TEXT"}))

@@ -7,6 +7,7 @@ A power cut may cost the last seconds (the file stays sound), unless `power_safe
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,10 @@ from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engi
 from netgpt.errors import StoreError
 from netgpt.store.faults import damaged
 
-__all__ = ["READERS", "Database", "raw"]
+__all__ = ["READERS", "Attend", "Database", "raw"]
+
+Attend = Callable[[sqlite3.Connection], None]
+"""Called within each transaction as soon as it has begun, in its thread."""
 
 READERS: Final = 4
 """Connections (and threads) that read at once."""
@@ -26,7 +30,9 @@ READERS: Final = 4
 class Database:
     """The engine that writes (one connection, one thread) and the engine that reads (`READERS` connections)."""
 
-    def __init__(self, path: Path, busy_timeout_s: float = 5.0, *, power_safe: bool = False) -> None:
+    def __init__(
+        self, path: Path, busy_timeout_s: float = 5.0, *, power_safe: bool = False, attend: Attend | None = None
+    ) -> None:
         self.path = path.absolute()
         safe = (
             f"PRAGMA synchronous={'FULL' if power_safe else 'NORMAL'}",
@@ -34,9 +40,9 @@ class Database:
             "PRAGMA secure_delete=ON",
             "PRAGMA journal_size_limit=16777216",  # a big deletion does not leave a big log behind
         )
-        self.writing = _engine(path, busy_timeout_s, safe, begin="BEGIN IMMEDIATE", poolclass=NullPool)
+        self.writing = _engine(path, busy_timeout_s, safe, attend, begin="BEGIN IMMEDIATE", poolclass=NullPool)
         self.reading = _engine(
-            path, busy_timeout_s, ("PRAGMA query_only=ON",), begin="BEGIN", poolclass=QueuePool,
+            path, busy_timeout_s, ("PRAGMA query_only=ON",), attend, begin="BEGIN", poolclass=QueuePool,
             pool_size=READERS, max_overflow=0,
         )  # fmt: skip
 
@@ -81,7 +87,9 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _engine(path: Path, busy_timeout_s: float, pragmas: tuple[str, ...], *, begin: str, **pool: Any) -> Engine:
+def _engine(
+    path: Path, busy_timeout_s: float, pragmas: tuple[str, ...], attend: Attend | None, *, begin: str, **pool: Any
+) -> Engine:
     url = URL.create("sqlite+pysqlite", database=str(path))
     connect = {"timeout": busy_timeout_s, "check_same_thread": False}
     engine = create_engine(url, connect_args=connect, hide_parameters=True, json_serializer=_json, **pool)
@@ -94,6 +102,9 @@ def _engine(path: Path, busy_timeout_s: float, pragmas: tuple[str, ...], *, begi
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
-        raw(connection).execute(begin)  # SQLAlchemy's own way costs more than SQLite's BEGIN itself
+        driver = raw(connection)
+        driver.execute(begin)  # SQLAlchemy's own way costs more than SQLite's BEGIN itself
+        if attend is not None:
+            attend(driver)
 
     return engine

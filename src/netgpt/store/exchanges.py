@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 
 from netgpt.errors import NotFound
+from netgpt.store import limits
 from netgpt.store.quick import QuickInsert
 from netgpt.store.rows import ExchangeRow, values_of
 from netgpt.store.schema import exchanges
@@ -27,6 +28,8 @@ def save(connection: Connection, sealer: Sealer, row: ExchangeRow) -> None:
     if row.private is not None:
         values["private"] = sealer.seal(_encoded(row.private), _place(row.id, row.tenant, row.user))
     _INSERT.run(connection, values)
+    if row.key_id is not None:
+        limits.book(connection, row)
 
 
 def rate(connection: Connection, id: str, rating: int) -> bool:
@@ -46,6 +49,7 @@ def page(
     before: str | None,
     rating: int | None = None,
     tenant: str | None = None,
+    texts: bool = True,
 ) -> list[ExchangeRow]:
     """Newest first; `before` is the id of the last row of the page before. Raises NotFound for an unknown id."""
     query = select(exchanges).order_by(exchanges.c.received.desc(), exchanges.c.id.desc()).limit(limit)
@@ -61,7 +65,7 @@ def page(
             raise NotFound("no such exchange to list from: start again without `before`", param="before")
         same_moment = and_(exchanges.c.received == last.received, exchanges.c.id < last.id)
         query = query.where(or_(exchanges.c.received < last.received, same_moment))
-    return [_opened(row, sealer) for row in connection.execute(query)]
+    return [_opened(row, sealer if texts else None) for row in connection.execute(query)]
 
 
 def expire(connection: Connection, received_before: datetime) -> int:
@@ -73,10 +77,13 @@ def forget(connection: Connection, person: Person) -> int:
     return connection.execute(delete(exchanges).where(mine)).rowcount
 
 
-def _opened(row: Row[tuple[object, ...]], sealer: Sealer) -> ExchangeRow:
+def _opened(row: Row[tuple[object, ...]], sealer: Sealer | None) -> ExchangeRow:
+    """`sealer=None` leaves the texts closed, as if they were not kept."""
     values = row._asdict()
     values["adapters"] = tuple(row.adapters or ())
-    if row.private is not None:
+    if sealer is None:
+        values["private"] = None
+    elif row.private is not None:
         values["private"] = json.loads(sealer.open(row.private, _place(row.id, row.tenant, row.user)))
     return ExchangeRow(**values)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from netgpt.errors import NetGPTError, StoreError
 
@@ -19,6 +19,8 @@ _PRIMARY = 0xFF  # SQLite's extended codes keep the primary code in the low byte
 
 def told(error: BaseException, path: Path) -> NetGPTError:
     """The error to raise for `error`. Ours pass unchanged; every other becomes a StoreError."""
+    if isinstance(error, StatementError) and isinstance(error.orig, NetGPTError):
+        return error.orig  # a column's type refused a value before any statement ran
     if isinstance(error, NetGPTError):
         return error
     original = error.orig if isinstance(error, DBAPIError) else error

@@ -59,6 +59,14 @@ class OpenMark:
             return False
         return self._log.exists() and self._log.stat().st_size > 0
 
+    def alone(self) -> bool:
+        """Whether nobody else has the database open; then nobody opens it until this mark is released or shared."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
     def share(self) -> None:
         """Let others open the database too."""
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)

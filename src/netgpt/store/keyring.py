@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Row, and_, insert, select, update
 
-from netgpt.store.rows import KeyRow, values_of
+from netgpt.store.rows import KeyLimits, KeyRow, values_of
 from netgpt.store.schema import keys
 from netgpt.types import Person, Role
 
@@ -15,7 +16,8 @@ __all__ = ["add", "all_keys", "any_made", "by_hash", "forget", "revoke"]
 
 
 def add(connection: Connection, row: KeyRow) -> None:
-    connection.execute(insert(keys), values_of(row) | {"role": row.role.value})
+    told = {"role": row.role.value, "scopes": row.scopes and list(row.scopes), "limits": asdict(row.limits)}
+    connection.execute(insert(keys), values_of(row) | told)
 
 
 def by_hash(connection: Connection, hash: str) -> KeyRow | None:
@@ -50,4 +52,7 @@ def any_made(connection: Connection) -> bool:
 
 
 def _read(row: Row[tuple[object, ...]]) -> KeyRow:
-    return KeyRow(**row._asdict() | {"role": Role(row.role)})
+    scopes = None if row.scopes is None else tuple(row.scopes)
+    return KeyRow(
+        **row._asdict() | {"role": Role(row.role), "scopes": scopes, "limits": KeyLimits(**row.limits or {})}
+    )

@@ -10,9 +10,10 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, exists, insert, select, update
 
+from netgpt.store import consents
 from netgpt.store.opening import scrub
-from netgpt.store.rows import ConsentRow, KeptExample, NewExample, values_of
-from netgpt.store.schema import consents, examples, lessons
+from netgpt.store.rows import ConsentRow, KeptExample, NewExample
+from netgpt.store.schema import examples, lessons
 from netgpt.store.seal import Sealer, place_of
 from netgpt.store.writer import Operation
 from netgpt.types import Person
@@ -39,7 +40,7 @@ class Learning:
         self._read, self._change, self._sealer = read, change, sealer
 
     async def set_consent(self, person: Person, purpose: str, given: bool) -> ConsentRow:
-        """Keep that the person consents to `purpose` from now on, or no longer does."""
+        """Keep that the person consents to `purpose` from now on, or no longer does. Said twice, it counts once."""
         return await self._change(partial(_set_consent, person=person, purpose=purpose, given=given))
 
     async def consent(self, person: Person, purpose: str) -> ConsentRow | None:
@@ -48,7 +49,7 @@ class Learning:
 
     async def consenting(self, purpose: str) -> list[Person]:
         """Everyone whose consent to `purpose` stands, sorted."""
-        return await self._read(partial(_consenting, purpose=purpose))
+        return await self._read(partial(consents.consenting, purpose=purpose))
 
     async def keep(self, new: Sequence[NewExample], *, adapter: str | None = None, chosen: bool = False) -> list[str]:
         """Keep examples, sealed; return their ids. One that is there already is not doubled.
@@ -82,27 +83,18 @@ class Learning:
 
 
 def _set_consent(connection: Connection, person: Person, purpose: str, given: bool) -> ConsentRow:
-    now = datetime.now(UTC)
     known = _consent(connection, person, purpose)
     if known is not None and known.stands == given:
         return known  # the time of the first word counts
-    began = now if given else known.given if known else None
-    row = ConsentRow(person.tenant, person.user, purpose, began, None if given else now)
-    connection.execute(delete(consents).where(_of(consents, person), consents.c.purpose == purpose))
-    connection.execute(insert(consents).values(values_of(row)))
+    now = datetime.now(UTC)
+    consents.add(connection, person, consents.ConsentEntry(purpose, given, now, now))
+    row = _consent(connection, person, purpose)
+    assert row is not None  # it was just written
     return row
 
 
 def _consent(connection: Connection, person: Person, purpose: str) -> ConsentRow | None:
-    found = connection.execute(select(consents).where(_of(consents, person), consents.c.purpose == purpose))
-    row = found.one_or_none()
-    return None if row is None else ConsentRow(**row._asdict())
-
-
-def _consenting(connection: Connection, purpose: str) -> list[Person]:
-    standing = and_(consents.c.purpose == purpose, consents.c.given.is_not(None), consents.c.withdrawn.is_(None))
-    order = select(consents.c.tenant, consents.c.user).where(standing).order_by(consents.c.tenant, consents.c.user)
-    return [Person(row.tenant, row.user) for row in connection.execute(order)]
+    return consents.state_of(person, purpose, consents.entries_of(connection, person))
 
 
 def _keep(
@@ -170,7 +162,7 @@ def forget(connection: Connection, person: Person, *, consent: bool = True) -> d
     """Delete a person's examples, and with `consent` also what they said about consent."""
     counts = {"examples": _delete(connection, _of(examples, person))}
     if consent:
-        counts["consents"] = connection.execute(delete(consents).where(_of(consents, person))).rowcount
+        counts["consents"] = consents.forget(connection, person)
     return counts
 
 

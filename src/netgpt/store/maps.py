@@ -11,7 +11,7 @@ from netgpt.store.schema import maps
 from netgpt.store.seal import Sealer, place_of
 from netgpt.types import Person
 
-__all__ = ["expire", "forget", "load", "save", "touch"]
+__all__ = ["expire", "forget", "load", "of_person", "save", "touch"]
 
 _TOUCH_AFTER: Final = timedelta(hours=1)
 
@@ -25,6 +25,13 @@ def load(
     if row is None:
         return None, False
     return sealer.open(row.private, _place(id, person)), now - row.used > _TOUCH_AFTER
+
+
+def of_person(connection: Connection, sealer: Sealer, person: Person) -> list[tuple[datetime, bytes]]:
+    """(last use, map) of all conversations of a person, oldest use first."""
+    mine = and_(maps.c.tenant == person.tenant, maps.c.user == person.user)
+    rows = connection.execute(select(maps.c.id, maps.c.used, maps.c.private).where(mine).order_by(maps.c.used))
+    return [(row.used, sealer.open(row.private, _place(row.id, person))) for row in rows]
 
 
 def save(connection: Connection, sealer: Sealer, person: Person, conversation: str, data: bytes, now: datetime) -> None:

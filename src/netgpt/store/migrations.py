@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -31,9 +32,14 @@ from sqlalchemy.schema import SchemaItem
 
 from netgpt.errors import StoreError
 from netgpt.store import schema
+from netgpt.store.migrations_rights import add_consent_ledger, add_receipts
 from netgpt.store.schema import UtcTime
+from netgpt.store.users import tokens_in_use
 
-__all__ = ["MIGRATIONS", "Migration", "is_current", "migrate"]
+__all__ = ["CLEAR_NAMES", "MIGRATIONS", "Migration", "is_current", "migrate"]
+
+CLEAR_NAMES = "seal_user_ids"
+"""Before this migration people's names stood in clear."""
 
 Migration = Callable[[Connection], None]
 
@@ -172,6 +178,38 @@ def add_adapters(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE exchanges ADD COLUMN adapters JSON")
 
 
+def add_key_limits(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE keys ADD COLUMN scopes JSON")
+    connection.exec_driver_sql("ALTER TABLE keys ADD COLUMN limits JSON")
+    _create(
+        connection,
+        "key_use",
+        Column("key_id", Text, primary_key=True),
+        Column("day", Text, primary_key=True),
+        Column("requests", Integer, nullable=False),
+        Column("tokens", BigInteger, nullable=False),
+        Column("cost", Float(53), nullable=False),
+    )
+
+
+def seal_user_ids(connection: Connection) -> None:
+    """Whose a row is stood in clear; from now on it is a token. The store proved its key before."""
+    for table in ("exchanges", "keys", "profiles", "facts", "maps", "consents", "examples", "receipts"):
+        known = connection.exec_driver_sql(f"SELECT DISTINCT user FROM {table} WHERE user IS NOT NULL")  # noqa: S608
+        users = known.scalars().all()
+        if not users:
+            continue
+        tokens = tokens_in_use()
+        connection.exec_driver_sql("CREATE TEMP TABLE sealed_users (clear TEXT PRIMARY KEY, token TEXT)")
+        connection.exec_driver_sql(
+            "INSERT INTO sealed_users VALUES (?, ?)", [(user, tokens.token(user)) for user in users]
+        )
+        connection.exec_driver_sql(
+            f"UPDATE {table} SET user = (SELECT token FROM sealed_users WHERE clear = user) WHERE user IS NOT NULL"  # noqa: S608
+        )
+        connection.exec_driver_sql("DROP TABLE sealed_users")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     add_marks,
     add_exchanges,
@@ -181,6 +219,10 @@ MIGRATIONS: tuple[Migration, ...] = (
     add_maps,
     add_learning,
     add_adapters,
+    add_key_limits,
+    add_receipts,
+    add_consent_ledger,
+    seal_user_ids,
 )
 
 

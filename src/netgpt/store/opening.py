@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, inspect, select
 
 from netgpt.errors import StoreError
 from netgpt.store.database import Database, raw
 from netgpt.store.faults import told
 from netgpt.store.files import OpenMark, make_private
-from netgpt.store.migrations import is_current, migrate
+from netgpt.store.migrations import CLEAR_NAMES, is_current, migrate
+from netgpt.store.own_secrets import NAME, OwnSecrets, other_key
 from netgpt.store.schema import marks
 from netgpt.store.seal import Sealer, place_of
 
-__all__ = ["open_database", "scrub"]
+__all__ = ["open_database", "prove_anew", "scrub"]
+
+log = logging.getLogger(__name__)
 
 _PROOF: Final = "sealed-with"
 _PROOF_PLACE: Final = place_of("marks", _PROOF)
 
 
-def open_database(database: Database, sealer: Sealer) -> OpenMark:
+def open_database(database: Database, sealer: Sealer, own: OwnSecrets) -> OpenMark:
     """Prepare the file for use and return the mark that says it is open. Raises StoreError."""
     make_private(database.path)
     mark = OpenMark(database.path)
@@ -29,9 +34,7 @@ def open_database(database: Database, sealer: Sealer) -> OpenMark:
         if mark.take():
             database.check()  # left open by a crash or a kill: cheap for a box's database, and then only
         database.use_wal()
-        if not is_current(database.reading):
-            migrate(database.writing)
-        prove_key(database, sealer)
+        _grow(database, sealer, own)
         mark.share()
     except Exception as error:  # noqa: BLE001 - mapped to StoreError
         mark.release()
@@ -40,25 +43,50 @@ def open_database(database: Database, sealer: Sealer) -> OpenMark:
     return mark
 
 
-def prove_key(database: Database, sealer: Sealer) -> None:
+def _grow(database: Database, sealer: Sealer, own: OwnSecrets) -> None:
+    """Bring the tables up to date, once the key is proved: what migrations write is sealed with it."""
+    with database.reading.connect() as connection:
+        begun = inspect(connection).has_table(marks.name)
+    if begun:
+        prove_key(database, sealer, own)
+    if not is_current(database.reading) and CLEAR_NAMES in migrate(database.writing) and begun:
+        with database.writing.connect() as connection:
+            try:
+                scrub(connection)  # people's names stood in clear in these pages
+            except StoreError:
+                log.warning("%s: traces of user ids may be left: run `netgpt store rotate`", database.path)
+    prove_key(database, sealer, own)
+
+
+def prove_key(database: Database, sealer: Sealer, own: OwnSecrets) -> None:
     """Open the value that the first use sealed, so that a wrong key is told at the start. Raises StoreError."""
     query = select(marks.c.value).where(marks.c.name == _PROOF)
     with database.reading.connect() as connection:
         proof = connection.scalar(query)
-    if proof is None:
+        settled = connection.scalar(select(marks.c.value).where(marks.c.name == NAME)) is not None
+    if proof is not None:
+        _prove(proof, sealer, database.path)
+    if proof is None or not settled:
         with database.writing.begin() as connection:
             proof = connection.scalar(query)
             if proof is None:
-                proof = sealer.seal(_PROOF.encode(), _PROOF_PLACE)
-                connection.execute(insert(marks).values(name=_PROOF, value=proof))
+                prove_anew(connection, sealer)
+            else:
+                _prove(proof, sealer, database.path)
+            own.settle(connection)
+
+
+def prove_anew(connection: Connection, sealer: Sealer) -> None:
+    """Seal the proof with the newest key. Within a transaction."""
+    connection.execute(delete(marks).where(marks.c.name == _PROOF))
+    connection.execute(insert(marks).values(name=_PROOF, value=sealer.seal(_PROOF.encode(), _PROOF_PLACE)))
+
+
+def _prove(proof: bytes, sealer: Sealer, path: Path) -> None:
     try:
         sealer.open(proof, _PROOF_PLACE)
     except StoreError:
-        raise StoreError(
-            f"{database.path}: the database was sealed with another key than {sealer.source}. Put the right key file "
-            "back; without it the kept texts cannot be read. To start empty, move the database aside.",
-            code="wrong_key",
-        ) from None
+        raise other_key(path, sealer) from None
 
 
 def scrub(connection: Connection) -> None:

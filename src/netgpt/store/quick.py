@@ -1,13 +1,13 @@
-"""An INSERT whose SQL and value converters are worked out once, for the one write that every answer waits for."""
+"""Statements whose SQL and value converters are worked out once, for the writes that every answer waits for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table, insert
+from sqlalchemy import Connection, Dialect, Table, insert, text
 
-__all__ = ["QuickInsert"]
+__all__ = ["QuickInsert", "QuickStatement"]
 
 
 class QuickInsert:
@@ -37,3 +37,26 @@ class QuickInsert:
         self._sql = str(compiled)
         self._columns = [(name, types[name].bind_processor(dialect)) for name in names]
         self._dialect = dialect
+
+
+class QuickStatement:
+    """Any other small statement, compiled once. `run` gives its rows; values are bytes, numbers or texts."""
+
+    def __init__(self, sql: str) -> None:
+        """`sql` names its values as `:name`."""
+        self._text = text(sql)
+        self._dialect: Dialect | None = None
+        self._sql = ""
+        self._names: list[str] = []
+
+    def run(self, connection: Connection, **values: Any) -> list[Any]:
+        if connection.dialect is not self._dialect:
+            compiled = self._text.compile(dialect=connection.dialect)
+            self._names = [str(name) for name in getattr(compiled, "positiontup", None) or ()]
+            self._sql, self._dialect = str(compiled), connection.dialect
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self._sql, tuple(values[name] for name in self._names))
+            return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            cursor.close()

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from netgpt.types import Person, Role
 
-__all__ = ["ConsentRow", "ExchangeRow", "KeptExample", "KeyRow", "NewExample", "PlaceRow", "values_of"]
+__all__ = [
+    "ConsentRow",
+    "ExchangeRow",
+    "KeptExample",
+    "KeyLimits",
+    "KeyRow",
+    "KeyUse",
+    "NewExample",
+    "PlaceRow",
+    "values_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,28 @@ class ExchangeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """How much a key may use; None: as much as it likes. Money in the owner's unit; days and months are UTC's."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+    cost_per_day: float | None = None
+    cost_per_month: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """What a key has used: on `day` (ISO date, UTC), and in that day's month."""
+
+    day: str = ""
+    requests: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    cost_month: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRow:
     """An API key without its secret: only the hash is ever stored."""
 
@@ -57,6 +89,9 @@ class KeyRow:
     created: datetime
     expires: datetime | None = None
     revoked: datetime | None = None
+    scopes: tuple[str, ...] | None = None
+    """What the key may be used for (chat, models, ...); None: all that its role may."""
+    limits: KeyLimits = KeyLimits()
 
     def usable(self, now: datetime) -> bool:
         """Whether the key opens the door at `now` (timezone-aware): neither revoked nor expired."""
@@ -86,11 +121,15 @@ class ConsentRow:
     purpose: str
     given: datetime | None
     withdrawn: datetime | None
+    until: datetime | None = None
+    """When it ends by itself; None: not before it is withdrawn."""
 
     @property
     def stands(self) -> bool:
-        """Whether the consent was given and not taken back."""
-        return self.given is not None and self.withdrawn is None
+        """Whether the consent was given, has begun, and was neither taken back nor ended."""
+        now = datetime.now(UTC)
+        begun = self.given is not None and self.given <= now
+        return begun and self.withdrawn is None and (self.until is None or now < self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +156,9 @@ class KeptExample:
     row: dict[str, Any] = field(repr=False)
 
 
-def values_of(row: ConsentRow | ExchangeRow | KeyRow | PlaceRow) -> dict[str, Any]:
+def values_of(row: ExchangeRow | KeyRow | PlaceRow) -> dict[str, Any]:
     """The fields of a row by name. Unlike `dataclasses.asdict`, without a copy of all the texts."""
     return {name: getattr(row, name) for name in _NAMES[type(row)]}
 
 
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (ConsentRow, ExchangeRow, KeyRow, PlaceRow)}
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (ExchangeRow, KeyRow, PlaceRow)}

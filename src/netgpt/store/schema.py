@@ -1,7 +1,8 @@
 """The tables as they are now. How a database gets here from an older version stands in `migrations.py`.
 
-Types are those that SQLite and PostgreSQL both have. Every table of private rows carries `tenant` and `user`,
-and the content itself is one sealed column, so a stolen file tells who asked and when, but not what.
+Types are those that SQLite and PostgreSQL both have. Every table of private rows carries `tenant` and `user`, and the
+content itself is one sealed column. Users are kept as tokens (`users.py`), so a stolen file tells which tenant asked
+and when, but neither who nor what.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from netgpt.store.users import UserId
+
 __all__ = [
     "UtcTime",
     "consents",
     "examples",
     "exchanges",
     "facts",
+    "key_use",
     "keys",
     "lessons",
     "maps",
@@ -39,6 +43,7 @@ __all__ = [
     "migrations",
     "places",
     "profiles",
+    "receipts",
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,7 +90,7 @@ exchanges = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("tenant", Text, nullable=False),
-    Column("user", Text, nullable=False),
+    Column("user", UserId, nullable=False),
     Column("key_id", Text),
     Column("received", UtcTime, nullable=False),
     Column("status", Text, nullable=False),
@@ -111,18 +116,30 @@ keys = Table(
     Column("hash", Text, nullable=False, unique=True),
     Column("tenant", Text, nullable=False),
     Column("role", Text, nullable=False),
-    Column("user", Text),
+    Column("user", UserId),
     Column("name", Text, nullable=False),
     Column("created", UtcTime, nullable=False),
     Column("expires", UtcTime),
     Column("revoked", UtcTime),
+    Column("scopes", JSON),
+    Column("limits", JSON),
+)
+
+key_use = Table(  # what each key has used, day by day (UTC)
+    "key_use",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("requests", Integer, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cost", Float(53), nullable=False),
 )
 
 profiles = Table(
     "profiles",
     metadata,
     Column("tenant", Text, primary_key=True),
-    Column("user", Text, primary_key=True),
+    Column("user", UserId, primary_key=True),
     Column("complete", Text, nullable=False),
 )
 
@@ -131,7 +148,7 @@ facts = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("tenant", Text, nullable=False),
-    Column("user", Text, nullable=False),
+    Column("user", UserId, nullable=False),
     Column("created", UtcTime, nullable=False),
     Column("expires", UtcTime),
     Column("private", LargeBinary, nullable=False),
@@ -156,21 +173,52 @@ maps = Table(
     metadata,
     Column("id", Text, primary_key=True),  # a keyed digest of person and conversation: the name itself is not kept
     Column("tenant", Text, nullable=False),
-    Column("user", Text, nullable=False),
+    Column("user", UserId, nullable=False),
     Column("used", UtcTime, nullable=False),
     Column("private", LargeBinary, nullable=False),
     Index("maps_by_person", "tenant", "user"),
     Index("maps_by_use", "used"),
 )
 
-consents = Table(
+consents = Table(  # what people said, word for word in time: rows are added, never changed
     "consents",
     metadata,
-    Column("tenant", Text, primary_key=True),
-    Column("user", Text, primary_key=True),
-    Column("purpose", Text, primary_key=True),
-    Column("given", UtcTime),
-    Column("withdrawn", UtcTime),
+    Column("number", Integer, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("user", UserId, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("third_party", Text),  # only for this receiver; none: for everybody
+    Column("given", Boolean, nullable=False),
+    Column("said", UtcTime, nullable=False),
+    Column("begins", UtcTime, nullable=False),
+    Column("ends", UtcTime),
+    Index("consents_by_person", "tenant", "user", "number"),
+    Index("consents_by_purpose", "purpose"),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("time", UtcTime, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("tenant", Text),
+    Column("user", UserId),
+    Column("exchange", Text),
+    Column("commitment", LargeBinary, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("tag", LargeBinary, nullable=False),
+    Column("private", LargeBinary),
+    Column("notice", JSON),
+    Column("erased_by", Integer),
+    Index("receipts_by_person", "tenant", "user", "seq"),
+    Index("receipts_by_exchange", "exchange"),
+    Index("receipts_by_time", "time"),
 )
 
 examples = Table(
@@ -178,7 +226,7 @@ examples = Table(
     metadata,
     Column("id", Text, primary_key=True),  # a keyed digest of person and content
     Column("tenant", Text),  # nobody's examples have neither tenant nor user
-    Column("user", Text),
+    Column("user", UserId),
     Column("kept", UtcTime, nullable=False),
     Column("chosen", Boolean, nullable=False),
     Column("private", LargeBinary, nullable=False),

@@ -1,33 +1,37 @@
-"""Sealing at rest: AES-256-GCM with a key that lies outside the database.
+"""Sealing at rest: AES-256-GCM with keys that lie outside the database.
 
 Each sealed value is bound to its place (table, row, person) by the associated data: a value that is moved to
-another row does not open there. Layout: one version byte, 12 random bytes of nonce, ciphertext with 16-byte tag
-(NIST SP 800-38D). Random nonces are good for 2**32 values a key, far beyond what a box writes.
+another row does not open there. Layout: one version byte (2), 4 bytes that name the key, 12 random bytes of nonce,
+ciphertext with 16-byte tag (NIST SP 800-38D). Version 1 does not name its key; it still opens. Random nonces are good
+for 2**32 values a key, far beyond what a box writes.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import json
-import os
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from netgpt.errors import StoreError
+from netgpt.store.keysource import GivenKeys, KeyFile, KeySource, fresh_key
 
-__all__ = ["Sealer", "place_of"]
+__all__ = ["PREFIX_BYTES", "Sealer", "place_of"]
 
-_VERSION: Final = b"\x01"
-_KEY_BYTES: Final = 32
+_OLD: Final = b"\x01"
+_VERSION: Final = b"\x02"
+_ID_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
+PREFIX_BYTES: Final = 1 + _ID_BYTES
+"""How many bytes at the beginning of a value tell which key sealed it."""
+_REREAD_EVERY_S: Final = 2.0
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one a call
 
 
@@ -36,98 +40,131 @@ def place_of(*parts: str) -> bytes:
     return _encode(parts).encode("ascii")
 
 
-class Sealer:
-    """Seals and opens bytes. Holds the key; `repr` shows only where it came from."""
+class _Key(NamedTuple):
+    """One key, ready for use."""
 
-    def __init__(self, key: bytes, source: str = "the given key") -> None:
-        """`key`: 32 bytes. `source`: how messages name the key (its file)."""
-        if len(key) != _KEY_BYTES:
-            raise StoreError(f"{source}: a sealing key has {_KEY_BYTES} bytes, this has {len(key)}.")
-        self.source = source
-        self._cipher = AESGCM(key)
-        self._digest_key = hmac.digest(key, b"netgpt digest", hashlib.sha256)
+    id: bytes
+    cipher: AESGCM
+    digest_secret: bytes
+    """What made the digests of databases from before they had a secret of their own."""
+
+    @classmethod
+    def made(cls, key: bytes) -> Self:
+        id = hmac.digest(key, b"netgpt key id", hashlib.sha256)[:_ID_BYTES]
+        return cls(id, AESGCM(key), hmac.digest(key, b"netgpt digest", hashlib.sha256))
+
+
+class Sealer:
+    """Seals with the newest key, opens with any it knows. `repr` shows only where the keys came from."""
+
+    def __init__(self, keys: KeySource | bytes, source: str = "the given key") -> None:
+        """`keys`: where they come from, or one key of 32 bytes, which messages then call `source`."""
+        self.keys: KeySource = GivenKeys((keys,), source) if isinstance(keys, bytes) else keys
+        self.source = self.keys.name
+        self._ring = tuple(_Key.made(key) for key in self.keys.read())
+        self._reread_at = float("-inf")
+        self._digest_secret = self._ring[-1].digest_secret
 
     @classmethod
     def new(cls) -> Self:
         """A sealer with a fresh key that is kept nowhere: for tests and for what need not outlive the process."""
-        return cls(secrets.token_bytes(_KEY_BYTES))
+        return cls(fresh_key())
 
     @classmethod
     def from_file(cls, path: Path, *, create: bool = True) -> Self:
-        """The key in `path`; made on first use (0600, in a 0700 folder) unless `create` is false.
+        """The keys in `path`; made on first use (0600, in a 0700 folder) unless `create` is false.
 
         Raises StoreError when the file is missing and must not be made, unreadable, or not a key.
         """
-        try:
-            if create and not path.exists():
-                _write_new(path)
-            with suppress(PermissionError):  # a mounted secret may be read-only; reading it is what counts
-                path.chmod(0o600)
-            text = path.read_bytes()
-        except FileNotFoundError:
-            raise StoreError(
-                f"{path}: the key of the sealed database is missing. Put the file back from your backup; without "
-                "it the kept texts cannot be read. To start empty, move the database aside as well.",
-                code="store_key_missing",
-            ) from None
-        except OSError as error:
-            raise StoreError(f"{path}: cannot read or make the sealing key: {error.strerror}.") from None
-        return cls(_decode(text, path), str(path))
+        file = KeyFile(path)
+        if create:
+            file.make()
+        return cls(file)
+
+    def for_one_database(self) -> Sealer:
+        """The same keys, with digests of its own: each database has its secret."""
+        one = object.__new__(type(self))
+        one.__dict__.update(self.__dict__)
+        return one
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The known keys' names (8 hex digits), the one that seals first. They tell nothing about the keys."""
+        return tuple(key.id.hex() for key in self._ring)
+
+    @property
+    def newest_prefix(self) -> bytes:
+        """How every value begins that the newest key sealed."""
+        return _VERSION + self._ring[0].id
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Whether the newest known key sealed this."""
+        return sealed.startswith(self.newest_prefix)
+
+    def reread(self) -> None:
+        """Take over new keys from the source. Those known before still open: what others read now may need them."""
+        keys = tuple(_Key.made(key) for key in self.keys.read())
+        ids = {key.id for key in keys}
+        self._ring = (*keys, *(key for key in self._ring if key.id not in ids))
 
     def seal(self, data: bytes, context: bytes) -> bytes:
         """Encrypt `data`, bound to `context`: it opens with the same context only."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return _VERSION + nonce + self._cipher.encrypt(nonce, data, _VERSION + context)
+        nonce, key = secrets.token_bytes(_NONCE_BYTES), self._ring[0]
+        head = _VERSION + key.id
+        return head + nonce + key.cipher.encrypt(nonce, data, head + context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """Decrypt what `seal` made. Raises StoreError (code `wrong_key`): other key, other row, or changed bytes."""
-        nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
-        if sealed[:1] == _VERSION and len(nonce) == _NONCE_BYTES:
+        head = sealed[:1] if sealed[:1] == _OLD else sealed[:PREFIX_BYTES]
+        nonce = sealed[len(head) : len(head) + _NONCE_BYTES]
+        for key in self._keys_for(head) if len(nonce) == _NONCE_BYTES else ():
             with suppress(InvalidTag):
-                return self._cipher.decrypt(nonce, ciphertext, _VERSION + context)
+                return key.cipher.decrypt(nonce, sealed[len(head) + _NONCE_BYTES :], head + context)
         raise StoreError(
             f"wrong key: a sealed value does not open with {self.source}. It was sealed with another key, or the "
-            "row was changed. Put the right key file back, or restore the database from a backup.",
+            "row was changed. `netgpt store check` names such rows. Put the right key back, or restore the database "
+            "from a backup.",
             code="wrong_key",
         )
 
+    def _keys_for(self, head: bytes) -> tuple[_Key, ...]:
+        if head == _OLD:
+            return self._ring
+        if head[:1] != _VERSION:
+            return ()
+        found = self._named(head[1:])
+        if not found and self._may_reread():
+            self.reread()
+            found = self._named(head[1:])
+        return found
+
+    def _named(self, id: bytes) -> tuple[_Key, ...]:
+        return tuple(key for key in self._ring if key.id == id)
+
+    def _may_reread(self) -> bool:
+        """A file is read quickly; a command is not started for every damaged row."""
+        now = time.monotonic()
+        due = self.keys.kind == "file" or now - self._reread_at >= _REREAD_EVERY_S
+        self._reread_at = now
+        return due
+
     def digest(self, *parts: str) -> str:
-        """A keyed fingerprint (HMAC-SHA-256, hex) to find a row by a name that is itself private."""
-        return hmac.new(self._digest_key, place_of(*parts), hashlib.sha256).hexdigest()
+        """A keyed fingerprint (HMAC-SHA-256, hex) to find a row by a name that is itself private.
+
+        The same under every key of one database: see `own_secrets.py`.
+        """
+        return hmac.new(self._digest_secret, place_of(*parts), hashlib.sha256).hexdigest()
+
+    def use_digest_secret(self, secret: bytes) -> None:
+        """From now on digests are made with the database's own secret."""
+        self._digest_secret = secret
+
+    def first_digest_secret(self) -> bytes:
+        """What follows from the oldest key: how digests were made before databases had a secret of their own."""
+        return self._ring[-1].digest_secret
 
     def __repr__(self) -> str:
         return f"<Sealer with {self.source}>"
 
     def __reduce__(self) -> str:
         raise TypeError("a Sealer is not copied or stored")
-
-
-def _decode(text: bytes, path: Path) -> bytes:
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise StoreError(f"{path}: not a sealing key ({_KEY_BYTES} bytes in base64). Put the right file back.")
-    return key
-
-
-def _write_new(path: Path) -> None:
-    """Write a fresh key under its final name in one step: a crash or a second process never leaves half a key."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(secrets.token_bytes(_KEY_BYTES)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):  # another process was first: its key is the key
-            path.hardlink_to(draft)
-    finally:
-        draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -18,14 +18,20 @@ from typing import Final, Self, TypeVar
 from sqlalchemy import Connection
 
 from netgpt.errors import NetGPTError, RequestError, StoreError
-from netgpt.store import exchanges, keyring, learning, maps, opening, outcomes, places, profiles
+from netgpt.store import erasing, exchanges, keyring, learning, maps, opening, outcomes, places, profiles
+from netgpt.store.consents import Consents
 from netgpt.store.database import READERS, Database
 from netgpt.store.faults import told
 from netgpt.store.files import FreeDisk, OpenMark
+from netgpt.store.holdings import Holdings
 from netgpt.store.learning import Learning
+from netgpt.store.limits import Limits
 from netgpt.store.memory import MISSING, Memory, mark_change
+from netgpt.store.own_secrets import OwnSecrets
+from netgpt.store.receipts import Receipts
 from netgpt.store.rows import ExchangeRow, KeyRow, PlaceRow
 from netgpt.store.seal import Sealer
+from netgpt.store.sealing import Sealing
 from netgpt.store.writer import Operation, Writer
 from netgpt.types import Fact, Person
 
@@ -40,7 +46,7 @@ _MODES: Final = ("select", "rewrite", "off")
 class Store:
     """Open with `Store.open`, close with `close`. Safe to use from many tasks at once."""
 
-    def __init__(self, database: Database, sealer: Sealer, mark: OpenMark, disk: FreeDisk) -> None:
+    def __init__(self, database: Database, sealer: Sealer, own: OwnSecrets, mark: OpenMark, disk: FreeDisk) -> None:
         self.path = database.path
         self._database = database
         self._sealer = sealer
@@ -51,6 +57,16 @@ class Store:
         self._closed = False
         self.learning = Learning(self._read, self._change, sealer)
         """Consents to training, and the examples that adapters learnt from."""
+        self.receipts = Receipts(self._read, self._writer.submit, sealer)
+        """What left the box, chained."""
+        self.consents = Consents(self._change, self._remembered)
+        """What people allow, and the history of it."""
+        self.holdings = Holdings(self._read, sealer)
+        """What else is kept of a person: maps and keys."""
+        self.sealing = Sealing(self._read, self._writer.submit, sealer, own, self.path)
+        """The key: changing it, and checking what is sealed with it."""
+        self.limits = Limits(self._read, self._change)
+        """What keys may use, and what they have used."""
 
     @classmethod
     def open(
@@ -68,9 +84,11 @@ class Store:
         another process's write. `power_safe`: committed rows survive a power cut too. Raises StoreError: not
         writable, locked, damaged, made by a newer version, or sealed with another key.
         """
-        database = Database(path, busy_timeout_s, power_safe=power_safe)
-        mark = opening.open_database(database, sealer)
-        return cls(database, sealer, mark, FreeDisk(path, min_free_bytes))
+        sealer = sealer.for_one_database()
+        own = OwnSecrets(sealer, path)
+        database = Database(path, busy_timeout_s, power_safe=power_safe, attend=own.attend)
+        mark = opening.open_database(database, sealer, own)
+        return cls(database, sealer, own, mark, FreeDisk(path, min_free_bytes))
 
     async def close(self) -> None:
         """Finish the waiting writes and close the files. May be called again."""
@@ -101,15 +119,17 @@ class Store:
         *,
         rating: int | None = None,
         tenant: str | None = None,
+        texts: bool = True,
     ) -> list[ExchangeRow]:
         """Newest first, at most 1,000. `person=None`: everyone's, for the operator. `before`: the id to go on from.
 
-        `rating`: only those that were rated so. `tenant`: only those of this tenant's people.
+        `rating`: only those that were rated so. `tenant`: only those of this tenant's people. `texts=False` leaves
+        what is sealed closed.
         """
         if not 1 <= limit <= _MAX_PAGE:
             raise RequestError(f"limit must be 1 to {_MAX_PAGE}", param="limit")
         which = partial(exchanges.page, person=person, limit=limit, before=before, rating=rating, tenant=tenant)
-        return await self._read(partial(which, sealer=self._sealer))
+        return await self._read(partial(which, sealer=self._sealer, texts=texts))
 
     async def rate_exchange(self, id: str, rating: int) -> bool:
         """Keep what the person thought of the answer (-1, 0, 1). False when there is no such exchange."""
@@ -120,19 +140,18 @@ class Store:
         return await self._read(partial(outcomes.outcomes_by_adapter, id=adapter, against=against, since=since))
 
     async def delete_expired(
-        self, now: datetime, exchanges_days: float, maps_days: float, examples_days: float = 365.0
+        self,
+        now: datetime,
+        exchanges_days: float,
+        maps_days: float,
+        examples_days: float = 365.0,
+        receipts_days: float = 36_500.0,
     ) -> dict[str, int]:
         """Delete what is older than its class allows (days); return how many rows of each class."""
-
-        def expire(connection: Connection) -> dict[str, int]:
-            return {
-                "exchanges": exchanges.expire(connection, now - timedelta(days=exchanges_days)),
-                "maps": maps.expire(connection, now - timedelta(days=maps_days)),
-                "facts": profiles.expire(connection, now),
-                "examples": learning.expire(connection, now - timedelta(days=examples_days)),
-            }
-
-        return await self._writer.submit(expire, needs_room=False)
+        days = (exchanges_days, maps_days, examples_days, receipts_days)
+        return await self._writer.submit(
+            lambda connection: erasing.expire(connection, self.receipts, now, *days), needs_room=False
+        )
 
     # keys
 
@@ -189,12 +208,8 @@ class Store:
         StoreError (`store_not_scrubbed`) when the rows are gone but their traces are not: forget once more.
         """
 
-        def forget(connection: Connection) -> dict[str, int]:
-            counts = {"exchanges": exchanges.forget(connection, person), "maps": maps.forget(connection, person)}
-            counts |= profiles.forget(connection, person) | learning.forget(connection, person)
-            return counts | {"keys": keyring.forget(connection, person)}
-
-        return await self._change(forget, after=opening.scrub, needs_room=False)
+        work = partial(erasing.forget, receipts=self.receipts, person=person)
+        return await self._change(work, after=opening.scrub, needs_room=False)
 
     async def forget_examples(self, person: Person) -> int:
         """Delete a person's kept examples alone and scrub the files, as `forget` does. Returns how many there were."""
@@ -269,7 +284,7 @@ class Store:
 
     def _query(self, query: Callable[[Connection], T]) -> T:
         try:
-            with self._database.reading.connect() as connection:
+            with self._database.reading.begin() as connection:  # begun before any value is bound: see `users.py`
                 return query(connection)
         except NetGPTError:
             raise

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from netgpt.adapters.registry import Entry
 from netgpt.build import Box
 from netgpt.errors import RequestError
-from netgpt.types import Role
-from netgpt.web.auth import caller_of, require
+from netgpt.web.auth import allow, caller_of
 
 __all__ = ["router"]
 
@@ -49,7 +48,7 @@ async def get_adapter(request: Request, adapter_id: str) -> dict[str, Any]:
 
 @router.post("/v1/adapters/{adapter_id}/promote")
 async def promote(request: Request, adapter_id: str, wanted: Promotion | None = None) -> dict[str, Any]:
-    """Make a version active for everybody, or a canary for a share of the people. It answers once it is loaded."""
+    """Make a version active for everybody, or a canary for a share of the people. It is loaded soon after."""
     box = await _operated(request)
     asked = wanted or Promotion()
     entry = await asyncio.to_thread(box.registry.resolve, adapter_id)
@@ -76,7 +75,7 @@ async def remove(request: Request, adapter_id: str) -> dict[str, Any]:
 
 
 async def _operated(request: Request) -> Box:
-    require(await caller_of(request), Role.OPERATOR, Role.ADMIN)
+    allow(request, await caller_of(request), "administer")
     box: Box = request.app.state.box
     return box
 

@@ -1,60 +1,155 @@
-"""Who calls: a key, or, while no key exists, a program on this very machine."""
+"""Who calls: a key, a token of an identity provider, or, while neither exists, a program on this very machine."""
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
 from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from netgpt.errors import AuthenticationError, PermissionDenied
+from netgpt.build import Box
+from netgpt.errors import AuthenticationError, PermissionDenied, RateLimited
 from netgpt.store.keys import hash_key
-from netgpt.store.store import Store
+from netgpt.store.rows import KeyLimits, KeyRow
 from netgpt.types import Caller, Person, Role
+from netgpt.web.access import UNSIGNED, Access
+from netgpt.web.lockout import client_address, looks_like_token
+from netgpt.web.scopes import scope_of
 
-__all__ = ["LOCAL_TENANT", "caller_of", "is_loopback", "person_for", "require"]
+__all__ = ["HEADERS", "LOCAL_TENANT", "allow", "caller_of", "is_loopback", "person_for"]
 
 LOCAL_TENANT = "local"
+HEADERS: Final = "netgpt.headers"
+"""Where in a request's scope the headers wait that its answer shall carry (`guard.Guard` adds them)."""
+_CALLER: Final = "netgpt.caller"
+"""Where in a request's scope it stands who calls, once that is known."""
+_UNLIMITED: Final = KeyLimits()
+_SECRET: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,9000}")
+"""What may stand behind `Bearer` (RFC 6750, section 2.1): nothing that looks like another letter, no spaces, no NUL."""
+_FORWARDED: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
 
 
 async def caller_of(request: Request) -> Caller:
-    """Authenticate. With no key in the store, loopback callers own the box; with one, every call needs a key.
+    """Authenticate, and count the request against the limits of its key; once a request, however often it is asked.
 
-    Raises AuthenticationError; the message never echoes what was sent.
+    With no key in the store and no identity provider, loopback callers own the box; else every call needs one of them.
+    Raises AuthenticationError, PermissionDenied (scope) and RateLimited; no message ever echoes what was sent.
     """
-    store: Store = request.app.state.box.store
-    header = request.headers.get("authorization", "")
-    scheme, _, secret = header.partition(" ")
-    if not await store.has_keys():
+    known: Caller | None = request.scope.get(_CALLER)
+    if known is None:
+        known = request.scope[_CALLER] = await _authenticate(request)
+    return known
+
+
+async def _authenticate(request: Request) -> Caller:
+    box: Box = request.app.state.box
+    access: Access = request.app.state.access
+    if access.tokens is None and not await box.store.has_keys():
         _check_local(request)
         return Caller(LOCAL_TENANT, Role.ADMIN)
-    if scheme.lower() != "bearer" or not secret.strip():
+    try:
+        secret = _bearer(request)
+        if access.tokens is not None and looks_like_token(secret):
+            return await _token_bearer(request, access, secret)
+        return await _key_holder(request, access, box, secret)
+    except (AuthenticationError, RateLimited) as error:
+        box.metrics.refused.labels(error.code).inc()
+        raise
+
+
+def _bearer(request: Request) -> str:
+    """What stands behind `Bearer`: once, and with no characters but those that keys and tokens are made of."""
+    values: list[bytes] = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    if not values:
         raise AuthenticationError("a key is needed: send `Authorization: Bearer ngpt_...` (netgpt keys create)")
-    digest = hash_key(secret.strip())
-    row = await store.key_by_hash(digest)
-    now = datetime.now(UTC)
+    scheme, _, secret = values[0].decode("latin-1").partition(" ")
+    secret = secret.strip(" ")
+    if len(values) > 1 or scheme.lower() != "bearer" or not _SECRET.fullmatch(secret):
+        raise AuthenticationError("send one header `Authorization: Bearer KEY`, with the key as it was handed out")
+    return secret
+
+
+async def _key_holder(request: Request, access: Access, box: Box, secret: str) -> Caller:
+    digest, address = hash_key(secret), _address(request, access)
+    access.lockout.check(address, secret, digest)
+    row = await box.store.key_by_hash(digest)
     if row is None or not hmac.compare_digest(row.hash, digest):
+        access.lockout.failed(address, secret)
         raise AuthenticationError("this key is not known here")
-    if row.revoked is not None or (row.expires is not None and row.expires <= now):
+    if not row.usable(datetime.now(UTC)):
         raise AuthenticationError("this key was revoked or has expired; create another with `netgpt keys create`")
-    return Caller(row.tenant, Role(row.role), key_id=row.id, bound_user=row.user)
+    access.lockout.accepted(address, digest)
+    _check_scope(row, request.scope["path"])
+    if row.limits != _UNLIMITED:
+        await _admit(request, access, row.id, row.limits)
+    return Caller(row.tenant, row.role, key_id=row.id, bound_user=row.user)
+
+
+async def _token_bearer(request: Request, access: Access, token: str) -> Caller:
+    """A good token is always let in: its signature cannot be guessed. Bad ones count as guesses of their address."""
+    assert access.tokens is not None
+    try:
+        caller = await access.tokens.caller(token)
+    except AuthenticationError as error:
+        if error.code == UNSIGNED:
+            address = _address(request, access)
+            access.lockout.check(address, token, "")
+            access.lockout.failed(address, token)
+        raise
+    if access.token_limits != _UNLIMITED and caller.key_id is not None:
+        await _admit(request, access, caller.key_id, access.token_limits)
+    return caller
+
+
+async def _admit(request: Request, access: Access, key_id: str, limits: KeyLimits) -> None:
+    try:
+        await access.limiter.admit(key_id, limits)
+    finally:
+        request.scope[HEADERS] = access.limiter.headers(key_id)
+
+
+def _check_scope(row: KeyRow, path: str) -> None:
+    if row.scopes is not None and scope_of(path) not in row.scopes:
+        raise PermissionDenied(
+            f"this key may be used for {', '.join(row.scopes)} only (netgpt keys limits {row.id} --scope ...)",
+            code="scope_missing",
+        )
+
+
+def _address(request: Request, access: Access) -> str:
+    client = request.scope.get("client")
+    peer = client[0] if client else ""
+    if not access.proxies:
+        return _own_address(peer)
+    forwarded = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
+    return client_address(peer, forwarded, access.proxies)
+
+
+@lru_cache(maxsize=1024)
+def _own_address(peer: str) -> str:
+    return client_address(peer, (), ())
 
 
 def _check_local(request: Request) -> None:
     """No key exists: only a program on this machine may ask, at a box that listens to nobody else.
 
     A box beyond loopback whose last key was revoked is closed, not open. A web page that resolves its own name to
-    127.0.0.1 is told by its `Host` or `Origin`.
+    127.0.0.1 is told by its `Host` or `Origin`, and a proxy that brings strangers by the headers that it adds.
     """
     if not is_loopback(request.app.state.box.settings.server.host):
         raise AuthenticationError("no key is in force here: make one with `netgpt keys create`")
-    for name, prefix in (("host", "//"), ("origin", "")):
-        value = request.headers.get(name)
-        if value and not is_loopback(_host_of(prefix + value)):
-            raise PermissionDenied("without a key this box answers its own machine only: ask it as localhost")
+    for name, value in request.scope["headers"]:
+        if name in _FORWARDED:
+            raise PermissionDenied("a proxy brought this request, and it may bring anybody: make a key first")
+        if name in (b"host", b"origin"):
+            text = value.decode("latin-1")
+            if text and not is_loopback(_host_of(f"//{text}" if name == b"host" else text)):
+                raise PermissionDenied("without a key this box answers its own machine only: ask it as localhost")
 
 
 @lru_cache(maxsize=256)
@@ -77,10 +172,10 @@ def _host_of(url: str) -> str:
         return ""
 
 
-def require(caller: Caller, *roles: Role) -> None:
-    """Raises PermissionDenied when the caller's role is none of `roles`."""
-    if caller.role not in roles:
-        raise PermissionDenied(f"this needs a key with the role {' or '.join(r.value for r in roles)}")
+def allow(request: Request, caller: Caller, action: str, user: str | None = None) -> None:
+    """Let the policy decide whether `caller` may do `action` with the box. Raises PermissionDenied."""
+    access: Access = request.app.state.access
+    access.allow(caller, action, user)
 
 
 def person_for(caller: Caller, user: str | None) -> Person:

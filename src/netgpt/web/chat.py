@@ -9,39 +9,42 @@ from typing import Any, cast
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from netgpt.build import Box
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
 from netgpt.models.answers import join_chunks
-from netgpt.types import Chunk, Role
-from netgpt.web.auth import caller_of, require
+from netgpt.types import Chunk
+from netgpt.web.auth import allow, caller_of
 from netgpt.web.errors import error_response, unforeseen_response
+from netgpt.web.explain import explained
 from netgpt.web.requests import parse_chat
 from netgpt.web.stream import CallerGone, EventStream, until_hangup
 
 __all__ = ["ChatDoor", "router"]
 
 PATH = "/v1/chat/completions"
+HOLD = "netgpt.hold"
+"""Where in a request's scope the estimate of its answer waits for the answer's end."""
 GRACE_S = 1.0
 """Past server.deadline_s a caller that does not read keeps its place for this long, in seconds."""
 router = APIRouter()
 
 
 class ChatDoor:
-    """Stands before the framework and answers chat itself; everything else goes on to `app`.
+    """Stands before the framework and answers chat itself; everything else goes on to `others`.
 
     The framework's own way to the same function (the route below, which the OpenAPI document describes) takes four
     more layers and a resolver of dependencies, and has nothing to add here.
     """
 
-    def __init__(self, app: FastAPI) -> None:
-        self.app = app
+    def __init__(self, app: FastAPI, others: ASGIApp) -> None:
+        self.app, self.others = app, others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
-            await self.app(scope, receive, send)
+            await self.others(scope, receive, send)
             return
         scope["app"] = self.app
         response: Response
@@ -53,7 +56,11 @@ class ChatDoor:
             return
         except Exception as error:  # noqa: BLE001 - the outermost border: nobody else answers the caller
             response = unforeseen_response(error, f"POST {PATH}")
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        finally:
+            if (hold := scope.get(HOLD)) is not None:
+                hold.release()
 
 
 class Hungup(Response):
@@ -68,8 +75,10 @@ async def chat_completions(request: Request) -> Response:
     """OpenAI's chat completions, streamed or whole, with the extra field `netgpt`."""
     box: Box = request.app.state.box
     caller = await caller_of(request)
-    require(caller, Role.USER, Role.ADMIN)
-    exchange = Exchange(parse_chat(await request.body(), box.model_names), caller)
+    raw = await request.body()
+    exchange = Exchange(parse_chat(raw, box.model_names), caller)
+    allow(request, caller, "ask", exchange.request.user)
+    request.scope[HOLD] = request.app.state.access.limiter.hold(caller.key_id, len(raw), exchange.request.body)
     try:
         if exchange.request.stream:
             await until_hangup(request.receive, box.workflow.run(exchange))
@@ -115,17 +124,10 @@ def _told(exchange: Exchange) -> dict[str, Any]:
         "reason": exchange.answered_by.reason,
         "adapters": list(exchange.adapters_used()),
     }
-    if exchange.request.explain:
-        sent = exchange.sent
-        told["explain"] = {
-            "facts": [{"text": f.text, "kind": f.kind, "source": f.source} for f in exchange.chosen],
-            "completion": exchange.completion,
-            "outbound": orjson.loads(sent.content) if sent is not None else None,
-            "kept_because": exchange.kept_because,
-            "adapter_note": exchange.adapter_note,
-            "hidden": [{"placeholder": h.placeholder, "kind": h.kind, "rule": h.rule} for h in exchange.hidden],
-            "timings_ms": exchange.timings,
-        }
+    if exchange.request.dry_run:
+        told["dry_run"] = True
+    if exchange.request.explain or exchange.request.dry_run:
+        told["explain"] = explained(exchange)
     return told
 
 

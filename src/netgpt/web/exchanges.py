@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from netgpt.build import Box
 from netgpt.errors import NotFound
+from netgpt.policy.access import check_access, exchange_of
 from netgpt.store.rows import ExchangeRow
-from netgpt.types import Caller, Person, Role
-from netgpt.web.auth import caller_of, person_for, require
+from netgpt.types import Person, Role
+from netgpt.web.auth import allow, caller_of, person_for
+from netgpt.web.reach import may_see, owns_the_box, sees_figures, speaks_for
 
 __all__ = ["router"]
 
@@ -60,12 +62,15 @@ async def list_exchanges(
     """
     box: Box = request.app.state.box
     caller = await caller_of(request)
-    if user is None and caller.key_id is None:  # no key exists: one owner of the box and all that is in it
-        rows = await box.store.exchanges(None, limit, before)
-    elif user is None and caller.role is Role.OPERATOR and caller.bound_user is None:
-        rows = await box.store.exchanges(None, limit, before, tenant=caller.tenant)
+    if user is None and owns_the_box(caller):
+        rows = await box.store.exchanges(None, limit, before, texts=False)
+    elif user is None and sees_figures(caller):
+        check_access(box.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
+        rows = await box.store.exchanges(None, limit, before, tenant=caller.tenant, texts=False)
     else:
-        rows = await box.store.exchanges(person_for(caller, user), limit, before)
+        person = person_for(caller, user)
+        check_access(box.policy, caller, "read_exchange", exchange_of(person), user=person.user)
+        rows = await box.store.exchanges(person, limit, before, texts=False)
     return {"object": "list", "data": [summary(row) for row in rows]}
 
 
@@ -75,8 +80,9 @@ async def get_exchange(request: Request, exchange_id: str, user: User = None) ->
     box: Box = request.app.state.box
     caller = await caller_of(request)
     row = await box.store.exchange(exchange_id)
-    if row is None or not _may_see(caller, row, user):
+    if row is None or not may_see(caller, row.tenant, row.user, user):
         raise NotFound("no such exchange of this person (name the person with ?user=...)", param="exchange_id")
+    check_access(box.policy, caller, "read_exchange", exchange_of(row.person, row.id), user=speaks_for(caller, user))
     full = summary(row)
     if caller.role is not Role.OPERATOR:
         full.update(row.private or {"note": "texts are not kept (store.keep_text = false)"})
@@ -88,20 +94,9 @@ async def give_feedback(request: Request, feedback: Feedback) -> dict[str, Any]:
     """Rate an answer: what the box learns from."""
     box: Box = request.app.state.box
     caller = await caller_of(request)
-    require(caller, Role.USER, Role.ADMIN)
+    allow(request, caller, "ask", feedback.user)
     row = await box.store.exchange(feedback.exchange)
-    if row is None or not _may_see(caller, row, feedback.user):
+    if row is None or not may_see(caller, row.tenant, row.user, feedback.user):
         raise NotFound("no such exchange of this person", param="exchange")
     await box.store.rate_exchange(row.id, feedback.rating)
     return {"object": "netgpt.feedback", "exchange": row.id, "rating": feedback.rating}
-
-
-def _may_see(caller: Caller, row: ExchangeRow, user: str | None) -> bool:
-    """Own tenant always. Operators see figures of all its people; others only the person they speak for."""
-    if row.tenant != caller.tenant:
-        return False
-    if caller.role is Role.OPERATOR and user is None:
-        return True
-    if caller.key_id is None and user is None:
-        return True  # no key exists: one program on this machine owns the box and all that is in it
-    return Person(row.tenant, row.user) == person_for(caller, user)

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from netgpt.errors import NetGPTError, PayloadTooLarge, RateLimited
 from netgpt.metrics import Metrics
 from netgpt.settings import Server
+from netgpt.web.auth import HEADERS
 from netgpt.web.errors import error_response
 
 __all__ = ["Guard"]
@@ -33,7 +34,7 @@ class Guard:
             return
         self.in_work += 1
         try:
-            await self.app(scope, self._limited(receive), send)
+            await self.app(scope, self._limited(receive), _with_headers(scope, send))
         finally:
             self.in_work -= 1
 
@@ -68,3 +69,14 @@ class Guard:
         return PayloadTooLarge(
             f"the body is larger than {self.server.max_body_bytes} bytes (server.max_body_bytes); shorten the request"
         )
+
+
+def _with_headers(scope: Scope, send: Send) -> Send:
+    """Add the headers that were left in the scope on the way (where a key stands with its limits)."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start" and (told := scope.get(HEADERS)):
+            message = {**message, "headers": [*message["headers"], *told]}
+        await send(message)
+
+    return sent

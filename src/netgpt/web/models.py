@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from netgpt.build import Box
 from netgpt.errors import NotFound, RequestError
-from netgpt.types import Role
-from netgpt.web.auth import caller_of, require
+from netgpt.web.auth import allow, caller_of
 
 __all__ = ["router"]
 
@@ -53,12 +52,13 @@ def _model(name: str) -> dict[str, Any]:
 async def embeddings(request: Request, body: EmbeddingsBody) -> dict[str, Any]:
     """Static word embeddings made on the box (256 numbers a text): nothing leaves, no model is asked."""
     box: Box = request.app.state.box
-    await caller_of(request)
+    caller = await caller_of(request)
     texts = [body.input] if isinstance(body.input, str) else body.input
     if not 1 <= len(texts) <= 512 or any(not text for text in texts):
         raise RequestError("input: give one to 512 texts, none empty", param="input")
     vectors = await box.embed_texts(texts, body.encoding_format)
     tokens = sum(len(text.split()) for text in texts)
+    request.app.state.access.limiter.used(caller, tokens)
     return {
         "object": "list",
         "model": EMBED_MODEL,
@@ -73,7 +73,7 @@ async def list_places(
 ) -> dict[str, Any]:
     """The imported places of interest, by id; `after` is the last id of the page before. For operators."""
     box: Box = request.app.state.box
-    require(await caller_of(request), Role.OPERATOR, Role.ADMIN)
+    allow(request, await caller_of(request), "administer")
     rows = sorted((row for row in await box.store.places() if after is None or row.id > after), key=lambda r: r.id)
     return {
         "object": "list",

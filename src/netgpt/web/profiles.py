@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -12,10 +13,11 @@ from netgpt.context.profile import profile_fact
 from netgpt.errors import NotFound
 from netgpt.examples.keeping import keep_as_example
 from netgpt.examples.own import PURPOSE
+from netgpt.policy.access import check_access, profile_of
 from netgpt.store.rows import ConsentRow, KeptExample
 from netgpt.tuning.forget import forget_example, forget_person, withdraw_consent
-from netgpt.types import Fact, Label, Person, Role
-from netgpt.web.auth import caller_of, person_for, require
+from netgpt.types import Fact, Label, Person
+from netgpt.web.auth import caller_of, person_for
 
 __all__ = ["router"]
 
@@ -65,10 +67,13 @@ def _example(kept: KeptExample) -> dict[str, Any]:
     }
 
 
-async def _person(request: Request, user: str) -> Person:
+async def _person(request: Request, user: str, action: str = "read_profile", consent: Iterable[str] = ()) -> Person:
+    """The person whom the path names, when the policy lets the caller do `action` for them."""
+    box: Box = request.app.state.box
     caller = await caller_of(request)
-    require(caller, Role.USER, Role.ADMIN)
-    return person_for(caller, user)
+    person = person_for(caller, user)
+    check_access(box.policy, caller, action, profile_of(person), user=person.user, consent=consent)
+    return person
 
 
 @router.get("/v1/profiles/{user}")
@@ -99,7 +104,7 @@ async def add_fact(request: Request, user: str, new: NewFact) -> dict[str, Any]:
 async def remove_fact(request: Request, user: str, fact_id: str) -> dict[str, Any]:
     """Take one fact away."""
     box: Box = request.app.state.box
-    if not await box.store.remove_fact(await _person(request, user), fact_id):
+    if not await box.store.remove_fact(await _person(request, user, "forget"), fact_id):
         raise NotFound("no such fact in this profile", param="fact_id")
     return {"id": fact_id, "deleted": True}
 
@@ -137,6 +142,9 @@ async def keep_example(request: Request, user: str, new: NewExample) -> dict[str
     """Keep a good answer as a training example. Needs the person's consent; the text is pseudonymized first."""
     box: Box = request.app.state.box
     person = await _person(request, user)
+    consent = await box.store.learning.consent(person, PURPOSE)
+    if consent is not None and consent.stands:  # without, `keep_as_example` says what is missing
+        await _person(request, user, "train_on", consent=("training",))
     kinds = box.settings.privacy.sensitive_kinds
     if not box.detector.health()[0]:  # a box that sends nothing out has not started it
         await box.detector.start()
@@ -147,7 +155,7 @@ async def keep_example(request: Request, user: str, new: NewExample) -> dict[str
 async def remove_example(request: Request, user: str, example_id: str) -> dict[str, Any]:
     """Take one example away; the adapters that learnt from it are dropped."""
     box: Box = request.app.state.box
-    person = await _person(request, user)
+    person = await _person(request, user, "forget")
     forgotten = await forget_example(box.store, box.registry, box.settings.training_dir, person, example_id)
     if forgotten is None:
         raise NotFound("no such example of this person", param="example_id")
@@ -159,6 +167,6 @@ async def forget(request: Request, user: str) -> dict[str, Any]:
     """Forget the person: facts, exchanges, pseudonym maps, examples, their keys, and every adapter that learnt from
     them. Says how many of each were removed."""
     box: Box = request.app.state.box
-    person = await _person(request, user)
+    person = await _person(request, user, "forget")
     forgotten = await forget_person(box.store, box.registry, box.settings.training_dir, person)
     return {"user": person.user, "deleted": True, **forgotten.as_json()}

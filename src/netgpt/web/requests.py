@@ -38,6 +38,7 @@ class Extension(BaseModel):
     consent: list[Literal["location"]] = []
     complete: Literal["select", "rewrite", "off"] | None = None
     explain: StrictBool = False
+    dry_run: StrictBool = False
     conversation: Name | None = None
 
 
@@ -120,6 +121,7 @@ def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:
         location=check_location(extension.location) if extension.location is not None else None,
         consent=frozenset(extension.consent),
         explain=extension.explain,
+        dry_run=extension.dry_run,
         conversation=extension.conversation,
     )
 

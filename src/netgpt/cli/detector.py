@@ -1,0 +1,60 @@
+"""`netgpt detector`: what finds names and other private words, what it learnt from, and how to make it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from netgpt.cli.common import errors_told, json_option, print_json, print_table
+from netgpt.cli.train_detector import train_detector
+from netgpt.errors import DetectorError
+
+__all__ = ["app"]
+
+app = typer.Typer(help="The finder of names and other private words.", no_args_is_help=True)
+app.command("train")(train_detector)
+
+
+@app.command()
+@errors_told
+def show(
+    weights: Path | None = typer.Argument(None, help="A weights file with its card beside it; default: the shipped."),
+    as_json: bool = json_option,
+) -> None:
+    """The card of the network: the data that it saw, and its figures on rows that it did not see."""
+    from netgpt.privacy.tagger import SHIPPED
+
+    card = _read(weights or SHIPPED)
+    if as_json:
+        print_json(card)
+        return
+    print_table(("", ""), list(_rows(card)))
+
+
+def _read(weights: Path) -> dict[str, Any]:
+    path = weights.with_suffix(".json")
+    try:
+        return {"weights": str(weights), "bytes": weights.stat().st_size, **json.loads(path.read_bytes())}
+    except OSError as error:
+        raise DetectorError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise DetectorError(f"{path}: not a card (JSON)") from None
+
+
+def _rows(card: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in card.items():
+        title = f"{above}{name}"
+        if isinstance(value, Mapping):
+            rows += _rows(value, f"{title} ")
+        else:
+            rows.append((title, f"{value:.3f}" if isinstance(value, float) else _told(value)))
+    return rows
+
+
+def _told(value: Any) -> str:
+    return ", ".join(map(_told, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,220 @@
+"""`netgpt receipts`: what left the box, provably. For the owner and for an auditor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings
+from netgpt.cli.storing import with_store
+from netgpt.errors import NotFound, RequestError, StoreError
+from netgpt.types import Person
+
+if TYPE_CHECKING:
+    from netgpt.store.auditing import CheckedFile
+    from netgpt.store.chain import Head, Record
+    from netgpt.store.checking import Checked
+    from netgpt.store.receipts import ReceiptRow
+
+__all__ = ["app", "receipt_as_json"]
+
+app = typer.Typer(help="What left the box: list, show, verify, export.", no_args_is_help=True)
+
+SHOWN_FAULTS = 50
+
+
+@app.command("list")
+@errors_told
+def list_receipts(
+    user: str | None = typer.Option(None, help="Only what left on behalf of this person."),
+    tenant: str = typer.Option("local", help="The person's tenant."),
+    limit: int = typer.Option(20, min=1, max=1000, help="At most this many, newest first."),
+    as_json: bool = json_option,
+) -> None:
+    """List what left, newest first."""
+    person = Person(tenant, user) if user is not None else None
+    rows = with_store(lambda store: store.receipts.page(person, limit))
+    if as_json:
+        return print_json([receipt_as_json(row) for row in rows])
+    columns = ("id", "nr", "time", "destination", "model", "bytes", "person", "exchange", "outcome")
+    print_table(columns, [_cells(row) for row in rows])
+
+
+@app.command()
+@errors_told
+def show(
+    receipt: str = typer.Argument(help="The receipt's id (rc_...), its number, or its exchange's id (ex_...)."),
+    as_json: bool = json_option,
+) -> None:
+    """Show one receipt: where to, when, the exact bytes, and what was hidden in them under which rule."""
+    row = with_store(lambda store: store.receipts.find(receipt))
+    if row is None:
+        raise NotFound(f"no receipt {receipt[:80]}: `netgpt receipts list` shows them; what never left has none")
+    if as_json:
+        return print_json(receipt_as_json(row))
+    told = receipt_as_json(row)
+    print_table(["what", "value"], [[name, _cell(value)] for name, value in told.items() if value is not None])
+
+
+@app.command()
+@errors_told
+def verify(
+    file: Path | None = typer.Option(None, help="Check an export instead of the database."),
+    head: str | None = typer.Option(
+        None, metavar="NR:HASH", help="A head noted earlier: the chain must still hold it. Finds a restored old copy."
+    ),
+    public_key: str | None = typer.Option(None, metavar="HEX", help="With --file: the key that must have signed it."),
+    as_json: bool = json_option,
+) -> None:
+    """Check the chain of receipts; name every change, gap, swap and cut. Exit code 1 when there is one."""
+    noted = _head(head)
+    if file is None:
+        if public_key is not None:
+            raise RequestError("--public-key goes with --file: the database is checked with its own key")
+        checked = with_store(lambda store: store.receipts.verify([noted] if noted else []))
+        told, remark = _checked_as_json(checked), "checked with the box's key"
+    else:
+        found, ours = _check_file(file, noted, public_key)
+        checked = found.checked
+        told = _checked_as_json(checked) | {"made": found.made, "public_key": found.public_key}
+        remark = "signed by this box, tags checked" if ours else f"SHA-256 chain only; signed by {found.public_key}"
+    if as_json:
+        print_json(told)
+    else:
+        _show_checked(checked, remark)
+    if not checked.whole:
+        raise typer.Exit(1)
+
+
+@app.command()
+@errors_told
+def export(
+    file: Path = typer.Argument(help="Where to write (0600); - for standard output."),
+    links_only: bool = typer.Option(False, "--links-only", help="Leave out for whom and what: hashes and sizes alone."),
+) -> None:
+    """Write the whole chain as JSON lines for an auditor, with its signed head and how to check it."""
+    from netgpt.store.auditing import write_file
+
+    def written(records: Iterator[Record], key: bytes | None) -> Head:
+        if str(file) == "-":
+            return write_file(records, key, typer.get_text_stream("stdout").write, accounts=not links_only)
+        try:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+                return write_file(records, key, out.write, accounts=not links_only)
+        except OSError as error:
+            raise StoreError(f"{file}: cannot be written: {error.strerror}.") from None
+
+    end = with_store(lambda store: store.receipts.walk(written))
+    console.print(f"{end.seq} receipts; the head is {end}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("head")
+@errors_told
+def show_head(as_json: bool = json_option) -> None:
+    """Print where the chain ends, and the key that signs exports. Note both elsewhere, from time to time."""
+    from netgpt.store.auditing import public_key
+
+    end = with_store(lambda store: store.receipts.head())
+    key = with_store(lambda store: store.receipts.walk(lambda _records, key: key))
+    if end is None or key is None:
+        raise NotFound("there are no receipts yet: nothing has left the box")
+    told = {"head": str(end), "public_key": public_key(key)}
+    if as_json:
+        return print_json(told)
+    print_table(["what", "value"], [list(pair) for pair in told.items()])
+
+
+def receipt_as_json(row: ReceiptRow) -> dict[str, Any]:
+    """For machines: the words of an export, with what became of it."""
+    from netgpt.store.auditing import as_line
+
+    told = as_line(row.record) | {"user": row.record.user, "exchange": row.record.exchange, "outcome": row.outcome}
+    if row.erased is not None:
+        told |= {"erased": row.erased.isoformat(), "erased_because": row.reason}
+    return told
+
+
+def _cells(row: ReceiptRow) -> list[object]:
+    record, link = row.record, row.record.link
+    if link.kind != "sent":
+        return [record.id, link.seq, _time(link.time), "", "", "", "", "", f"{link.kind}: {_noticed(record)}"]
+    outcome = f"erased at {_time(row.erased)}: {row.reason}" if row.erased else row.outcome or "unknown"
+    return [
+        record.id, link.seq, _time(link.time), link.destination, link.model, link.size, record.user, record.exchange,
+        outcome,
+    ]  # fmt: skip
+
+
+def _noticed(record: Record) -> str:
+    notice = record.notice or {}
+    ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in notice.get("ranges") or ())
+    return f"{ranges} ({notice.get('reason')})" if ranges else str(notice.get("reason"))
+
+
+def _time(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time else ""
+
+
+def _cell(value: object) -> object:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, indent=1) if isinstance(value, dict | list) else value
+
+
+def _head(text: str | None) -> Head | None:
+    from netgpt.store.chain import Head
+
+    try:
+        return None if text is None else Head.read(text)
+    except ValueError:
+        raise RequestError(
+            "--head is a number, a colon and 64 hex digits, as `netgpt receipts head` prints it"
+        ) from None
+
+
+def _check_file(file: Path, noted: Head | None, trusted: str | None) -> tuple[CheckedFile, bool]:
+    """The outcome, and whether the box at hand has signed the file (then its tags are checked too)."""
+    from netgpt.store.auditing import check_file, public_key
+
+    key = None
+    if read_settings().database.exists():
+        key = with_store(lambda store: store.receipts.walk(lambda _records, key: key))
+    try:
+        with file.open(encoding="utf-8") as lines:
+            found = check_file(lines, None, noted=noted, trusted=trusted)
+        if key is None or found.public_key != public_key(key):
+            return found, False
+        with file.open(encoding="utf-8") as lines:
+            return check_file(lines, key, noted=noted, trusted=trusted), True
+    except OSError as error:
+        raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"{file}: not UTF-8, so no export of receipts") from None
+
+
+def _checked_as_json(checked: Checked) -> dict[str, Any]:
+    return {
+        "whole": checked.whole,
+        "receipts": checked.receipts,
+        "erased": checked.erased,
+        "head": str(checked.head),
+        "tags_checked": checked.keyed,
+        "faults": [{"seq": fault.seq, "id": fault.id, "what": fault.what} for fault in checked.faults],
+    }
+
+
+def _show_checked(checked: Checked, remark: str) -> None:
+    state = "whole" if checked.whole else f"NOT WHOLE: {len(checked.faults)} faults"
+    rows = [
+        ["chain", f"{state} ({remark})"],
+        ["receipts", f"{checked.receipts}, of which {checked.erased} were erased as the chain says"],
+        ["head", str(checked.head)],
+    ]
+    rows += [[f"receipt {fault.seq}", f"{fault.id} {fault.what}".strip()] for fault in checked.faults[:SHOWN_FAULTS]]
+    print_table(["what", "value"], rows)

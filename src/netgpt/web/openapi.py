@@ -1,0 +1,135 @@
+"""The OpenAPI document, made whole: who may call, what chat takes, and the one shape in which everything is refused."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from netgpt.web.requests import ChatBody
+
+__all__ = ["complete_document", "install"]
+
+CHAT: Final = "/v1/chat/completions"
+_ERROR: Final = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "code", "param"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "code": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+_MEANINGS: Final = {
+    400: "The request is wrong; the message names the field.",
+    401: "No key or token, or not a right one.",
+    403: "Not for this key: its role, its scopes, its person, or the policy.",
+    404: "Not there, or somebody else's.",
+    405: "No such method here.",
+    409: "Not in this state.",
+    413: "The body is too large.",
+    429: "A limit is reached, or too many wrong keys were tried; `Retry-After` tells when to come again.",
+    500: "An internal error; the log of the box tells its type.",
+    502: "A model failed.",
+    503: "A model, the detector or the identity provider is unavailable, or policy keeps the text on the box.",
+    504: "A model was silent for too long.",
+    507: "The database is full, locked or damaged.",
+}
+_EVERYWHERE: Final = (400, 401, 403, 413, 429, 500, 503, 507)
+_LIMIT_HEADERS: Final = {
+    f"x-ratelimit-{what}-{of}": {"schema": {"type": "string"}, "description": f"{meaning} {of}; keys with limits only."}
+    for of in ("requests", "tokens")
+    for what, meaning in (("limit", "Allowed"), ("remaining", "Left"), ("reset", "Time until all is there again:"))
+}
+
+
+def install(app: FastAPI) -> None:
+    """Let `/openapi.json` answer with the whole document."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = complete_document(plain())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def complete_document(document: dict[str, Any]) -> dict[str, Any]:
+    """The framework's own document with what it cannot know. Changes and returns `document`."""
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas["Error"] = _ERROR
+    for gone in ("HTTPValidationError", "ValidationError"):  # a wrong field is a 400 in our own shape
+        schemas.pop(gone, None)
+    components["securitySchemes"] = {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A key (`netgpt keys create`), or a token of the identity provider of `[oidc]`. A box on "
+            "loopback on which no key was ever made needs none.",
+        }
+    }
+    components["responses"] = {str(status): _response(status) for status in _MEANINGS}
+    body = ChatBody.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(body.pop("$defs", {}))
+    schemas["ChatBody"] = body
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _complete(path, method, operation)
+    return document
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)
+    if not path.startswith("/v1/"):
+        responses.update(_references((503,) if path == "/readyz" else ()))
+        return
+    operation["security"] = [{"bearer": []}]
+    told: tuple[int, ...] = _EVERYWHERE
+    if "{" in path or path in ("/v1/feedback", CHAT):
+        told += (404,)
+    if "adapters" in path:
+        told += (409,)
+    if path == CHAT and method == "post":
+        told += (502, 504)
+        operation["requestBody"] = {"required": True, "content": _json({"$ref": "#/components/schemas/ChatBody"})}
+        responses["200"] = {
+            "description": "The answer; with `stream`, as server-sent events.",
+            "content": {**_json({"type": "object"}), "text/event-stream": {"schema": {"type": "string"}}},
+        }
+    responses.update(_references(told))
+    for status, response in responses.items():
+        if status.startswith("2"):
+            response["headers"] = _LIMIT_HEADERS
+
+
+def _references(statuses: tuple[int, ...]) -> dict[str, Any]:
+    return {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+
+
+def _response(status: int) -> dict[str, Any]:
+    response: dict[str, Any] = {
+        "description": _MEANINGS[status],
+        "content": _json({"$ref": "#/components/schemas/Error"}),
+    }
+    if status == 429:
+        response["headers"] = {
+            "retry-after": {"schema": {"type": "integer"}, "description": "Seconds."},
+            **_LIMIT_HEADERS,
+        }
+    if status == 401:
+        response["headers"] = {"www-authenticate": {"schema": {"type": "string"}, "description": "Bearer."}}
+    return response
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

@@ -1,0 +1,83 @@
+"""Texts made to take for ever take a time that grows with their length, in every finder by itself."""
+
+import time
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from netgpt.privacy import addresses, credentials, identities, labels, national, numbers, phones
+from netgpt.privacy.normal import views
+from netgpt.privacy.opening import holds_data, is_data, opened
+from netgpt.privacy.pathological import PATHOLOGICAL, pathological, pathological_texts
+from netgpt.privacy.patterns import find_emails, find_patterns
+from netgpt.privacy.values import find_values
+from netgpt.types import Span
+
+VALUES = (("DIET", "vegan aaa"), ("X", "777777"), ("CAR", "a.a"), ("Y", "C++"), ("NAME", "abcdefghijab"))
+SEARCHES: dict[str, Callable[[str], Iterable[object]]] = {
+    "e-mails": find_emails,
+    "addresses": addresses.find_addresses,
+    "keys": credentials.find_keys,
+    "URLs": credentials.find_secret_urls,
+    "wallets": identities.find_crypto,
+    "ids": identities.find_ids,
+    "machines": identities.find_machines,
+    "labels": labels.find_labelled,
+    "national": national.find_national,
+    "announced": national.find_announced,
+    "cards": numbers.find_cards,
+    "accounts": numbers.find_ibans,
+    "phones": phones.find_phones,
+    "views": views,
+    "profile": lambda text: find_values(text, VALUES),
+    "opening": lambda text: (opened(text), holds_data(text), is_data("data", text)),
+}
+PLANTED = "my mail is ada@mill.org, card 4111 1111 1111 1111, IBAN GB82 WEST 1234 5698 7654 32"
+
+
+def seconds(search: Callable[[str], Iterable[object]], text: str) -> float:
+    began = time.perf_counter()
+    for _ in search(text):
+        pass
+    return time.perf_counter() - began
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """What is imported at the first use is not timed."""
+    find_patterns("ssn 078-05-1120 and 1.2.3.4, +44 20 7946 0018, key=AB12CD34EF56GH78, 12345678Z, 1A1zP1eP5QGefi2DMPT")
+    list(identities.find_crypto("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"))
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_no_search_needs_the_square_of_the_length(search: str) -> None:
+    """25,000 characters: what is linear takes up to 0.15 s on a busy machine, a square takes seconds."""
+    slow = {name: round(seconds(SEARCHES[search], text), 2) for name, text in pathological_texts(25_000)}
+    assert {name: took for name, took in slow.items() if took > 1.0} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["signs", "keys that begin", "machines", "quotes"])
+def test_a_million_characters_take_seconds(name: str) -> None:
+    text = pathological(name, 1_000_000)
+    took = {search: round(seconds(run, text), 2) for search, run in SEARCHES.items()}
+    assert {search: value for search, value in took.items() if value > 5.0} == {}
+
+
+@pytest.mark.parametrize("name", PATHOLOGICAL)
+def test_what_stands_between_such_texts_is_found(name: str) -> None:
+    around = pathological(name, 3_000)
+    spans = find_patterns(f"{around}\n\n{PLANTED}\n\n{around}")
+    at = len(around) + 2
+
+    def hidden(value: str) -> bool:
+        start = at + PLANTED.index(value)
+        return covered(spans, start, start + len(value))
+
+    assert [v for v in ("ada@mill.org", "4111 1111 1111 1111", "GB82 WEST 1234 5698 7654 32") if not hidden(v)] == []
+
+
+def covered(spans: list[Span], start: int, end: int) -> bool:
+    """Whether each character lies within some span."""
+    inside = {i for span in spans for i in range(max(start, span.start), min(end, span.end))}
+    return len(inside) == end - start

@@ -1,0 +1,83 @@
+"""recall and the ledger of consents: what a person allows is used, what is taken back is not, at the next request."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boxes import FAR_AWAY, answer, box, exchange
+
+from netgpt.build import Box
+from netgpt.context.profile import profile_fact
+from netgpt.exchange import Exchange
+from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.types import Label, Person
+
+ADA = Person("local", "ada")
+SITE = {"name": "the Harbour Street library", "city": "Portwick", "country": "United Kingdom"}
+
+
+async def asked(here: Box, text: str = "will it rain tomorrow", **fields: Any) -> tuple[Exchange, str]:
+    """The exchange after its end, and what left."""
+    one = exchange(text, "netgpt/cloud", **fields)
+    await answer(here, one)
+    return one, one.sent.content.decode() if one.sent is not None else ""
+
+
+async def test_a_standing_consent_counts_like_the_requests_own(tmp_path: Path) -> None:
+    with FaultyCloud() as cloud:
+        async with box(tmp_path / "home", cloud, site=SITE) as here:
+            _, left = await asked(here, location=FAR_AWAY)
+            assert "Paris" not in left
+            await here.store.consents.say(ADA, "location", True)
+            one, left = await asked(here, location=FAR_AWAY)
+            assert "Paris" in left and "48.8" not in left and one.consents == {"location"}
+            await here.store.consents.say(ADA, "location", False)
+            for consent in (frozenset[str](), frozenset({"location"})):  # the person's word stands above the program's
+                one, left = await asked(here, location=FAR_AWAY, consent=consent)
+                assert "Paris" not in left and "Portwick" not in left and one.consents == set()
+                assert not any(fact.kind == "place" for fact in one.facts)
+            one, left = await asked(here)
+            assert "Portwick" in left  # the site's own place is nobody's
+
+
+async def test_a_consent_is_for_its_time_and_its_third_party(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    with FaultyCloud() as cloud:
+        async with box(tmp_path / "home", cloud, site=SITE) as here:
+            say = here.store.consents.say
+            await say(ADA, "location", True, ends=now + timedelta(hours=1), third_party="other.example")
+            assert "Paris" not in (await asked(here, location=FAR_AWAY))[1]
+            await say(ADA, "location", True, ends=now + timedelta(hours=1), third_party="127.0.0.1")
+            assert "Paris" in (await asked(here, location=FAR_AWAY))[1]
+            await say(ADA, "location", True, begins=now - timedelta(hours=2), ends=now - timedelta(hours=1))
+            one, left = await asked(here, location=FAR_AWAY)  # the last word is for everybody, and it has ended
+            assert "Paris" not in left and one.consents == set()
+
+
+@pytest.mark.parametrize("third_party", [None, "127.0.0.1"])
+async def test_a_profile_taken_back_is_not_used_and_still_hidden(tmp_path: Path, third_party: str | None) -> None:
+    with FaultyCloud() as cloud:
+        async with box(tmp_path / "home", cloud) as here:
+            await here.store.add_fact(ADA, profile_fact("is vegetarian", "diet", Label.PUBLIC))
+            await here.store.add_fact(ADA, profile_fact("is allergic to hazelnuts", "allergy"))
+            one, left = await asked(here, "ideas for dinner tonight")
+            assert "vegetarian" in left and {"diet", "allergy"} <= {fact.kind for fact in one.facts}
+            await here.store.consents.say(ADA, "profile", False, third_party=third_party)
+            one, left = await asked(here, "dinner for a vegetarian who must not eat hazelnuts")
+            assert "vegetarian" not in left and "hazelnut" not in left
+            used = {fact.kind for fact in one.facts} & {"diet", "allergy"}
+            assert used == (set() if third_party is None else {"diet", "allergy"})
+            await here.store.consents.say(ADA, "profile", True)
+            _, left = await asked(here, "ideas for dinner tonight")
+            assert "vegetarian" in left
+
+
+async def test_another_persons_word_changes_nothing(tmp_path: Path) -> None:
+    with FaultyCloud() as cloud:
+        async with box(tmp_path / "home", cloud, site=SITE) as here:
+            await here.store.consents.say(Person("local", "bob"), "location", True)
+            await here.store.consents.say(Person("acme", "ada"), "location", True)
+            assert "Paris" not in (await asked(here, location=FAR_AWAY))[1]

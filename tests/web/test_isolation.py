@@ -1,0 +1,251 @@
+"""Nobody is told what is another's: every operation of the OpenAPI document, with every other's ids and keys."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import httpx
+import pytest
+from doors import Door, door
+from planted import Planted, answering, moved_in
+
+from netgpt.models.fake import ScriptedModel
+from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.types import Role
+
+pytestmark = pytest.mark.slow
+
+Reach = Literal["own", "tenant", "operator", "anyone", "public"]
+REACH: Final[dict[str, Reach]] = {
+    "POST /v1/chat/completions": "own",
+    "GET /v1/exchanges": "tenant",
+    "GET /v1/exchanges/{exchange_id}": "tenant",
+    "POST /v1/feedback": "own",
+    "GET /v1/receipts": "tenant",
+    "GET /v1/receipts/{receipt_id}": "tenant",
+    "GET /v1/profiles/{user}": "own",
+    "PATCH /v1/profiles/{user}": "own",
+    "DELETE /v1/profiles/{user}": "own",
+    "POST /v1/profiles/{user}/facts": "own",
+    "DELETE /v1/profiles/{user}/facts/{fact_id}": "own",
+    "GET /v1/profiles/{user}/examples": "own",
+    "POST /v1/profiles/{user}/examples": "own",
+    "DELETE /v1/profiles/{user}/examples/{example_id}": "own",
+    "GET /v1/profiles/{user}/consents": "own",
+    "POST /v1/profiles/{user}/consents": "own",
+    "GET /v1/profiles/{user}/export": "own",
+    "GET /v1/adapters": "operator",
+    "GET /v1/adapters/{adapter_id}": "operator",
+    "DELETE /v1/adapters/{adapter_id}": "operator",
+    "POST /v1/adapters/{adapter_id}/promote": "operator",
+    "POST /v1/adapters/{name}/rollback": "operator",
+    "GET /v1/models": "anyone",
+    "GET /v1/models/{name}": "anyone",
+    "POST /v1/embeddings": "anyone",
+    "GET /v1/places": "operator",
+    "GET /healthz": "public",
+    "GET /readyz": "public",
+    "GET /metrics": "public",
+}
+"""Who reaches what. own: the person that the key speaks for; tenant: operators see figures of all their people, too;
+operator: the box's, for operators and admins; anyone: with a key; public: without one, and about nobody."""
+REFUSED: Final = (400, 401, 403, 404, 405, 409, 422)
+SAMPLES: Final[dict[str, Any]] = {
+    "messages": [{"role": "user", "content": "tell [EMAIL_1] what I like"}], "rating": -1, "text": "likes nothing",
+    "purpose": "training", "given": False, "input": "some words", "complete": "off", "training": False,
+}  # fmt: skip
+"""For the fields of bodies that name nobody."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """One request in somebody else's name."""
+
+    operation: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: Any = None
+
+    @property
+    def sent(self) -> str:
+        return f"{self.path} {self.query} {self.body}"
+
+
+@dataclass(frozen=True)
+class House:
+    """A box with three people of two tenants, and the keys of everybody who might ask."""
+
+    here: Door
+    people: dict[str, Planted]
+    keys: dict[str, str]
+    operations: dict[str, dict[str, Any]]
+    document: dict[str, Any]
+    edge: ScriptedModel
+    cloud: FaultyCloud
+
+    async def send(self, one: Try, key: str | None) -> httpx.Response:
+        method = one.operation.partition(" ")[0]
+        return await self.here.ask(method, one.path, key=key, params=list(one.query), json=one.body)
+
+    def tries(self, victim: Planted, *, named: bool) -> Iterator[Try]:
+        """Every operation with the victim's ids; `named`: with the victim named wherever a person can be."""
+        for operation, described in self.operations.items():
+            path = operation.partition(" ")[2]
+            if "{user}" in path and not named:
+                continue
+            query: list[tuple[str, str]] = []
+            for parameter in described.get("parameters", ()):
+                if parameter["name"] == "user" and parameter["in"] == "query" and named:
+                    query.append(("user", victim.user))
+                elif parameter["name"] in ("before", "after"):
+                    query.append((parameter["name"], victim.ids["exchange_id"]))
+            for filled in _filled(path, victim):
+                yield Try(operation, filled, tuple(query), self._body(described, victim, named=named))
+
+    def _body(self, described: dict[str, Any], victim: Planted, *, named: bool) -> Any:
+        content = described.get("requestBody", {}).get("content", {}).get("application/json")
+        if content is None:
+            return None
+        schema = content["schema"]
+        schema = next((part for part in schema.get("anyOf", ()) if "$ref" in part), schema)
+        schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        body: dict[str, Any] = {}
+        for name in schema["properties"]:
+            if name == "exchange":
+                body[name] = victim.ids["exchange_id"]
+            elif name == "user" and named:
+                body[name] = victim.user
+            elif name == "netgpt":
+                body[name] = {"conversation": victim.ids["conversation"], "explain": True}
+            elif name in SAMPLES:
+                body[name] = SAMPLES[name]
+            else:
+                assert name not in schema.get("required", ()), f"SAMPLES needs a value for {name}"
+        return body
+
+
+def _filled(path: str, victim: Planted) -> Iterator[str]:
+    """The path with every id of the victim's in each of its places (a person's name only where a person stands)."""
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    ids = [id for name, id in victim.ids.items() if name != "user"]
+    for values in itertools.product(*([victim.user] if name == "user" else ids for name in names)):
+        filled = path
+        for name, value in zip(names, values, strict=True):
+            filled = filled.replace(f"{{{name}}}", value)
+        yield filled
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with _moved_in(tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _moved_in(home: Path) -> AsyncIterator[House]:
+    edge = ScriptedModel(answering)
+    with FaultyCloud(answering) as cloud:
+        async with door(home, cloud, edge=edge, completion={"mode": "select"}) as here:
+            people = {
+                name: await moved_in(here, tenant, name, home)
+                for name, tenant in (("ada", "north"), ("bob", "north"), ("carol", "south"))
+            }
+            keys = {name: one.key for name, one in people.items()}
+            for tenant in ("north", "south"):
+                keys[f"{tenant} app"] = (await here.make_key(tenant=tenant))[1]
+                for role in (Role.OPERATOR, Role.ADMIN):
+                    keys[f"{tenant} {role}"] = (await here.make_key(tenant=tenant, role=role))[1]
+            document = (await here.get("/openapi.json")).json()
+            operations = {
+                f"{method.upper()} {path}": described
+                for path, methods in document["paths"].items()
+                for method, described in methods.items()
+            }
+            yield House(here, people, keys, operations, document, edge, cloud)
+
+
+async def view_of(house: House, one: Planted) -> list[Any]:
+    """What the person sees of what was planted."""
+    base = f"/v1/profiles/{one.user}"
+    paths = (f"/v1/exchanges/{one.ids['exchange_id']}", f"/v1/receipts/{one.ids['receipt_id']}", base,
+             f"{base}/examples", f"{base}/consents")  # fmt: skip
+    return [(await house.here.get(path, key=one.key)).json() for path in paths]
+
+
+def keys_of_others(house: House, victim: Planted) -> Iterator[tuple[str, str, bool]]:
+    """(name, key, whether it may name the victim): an unbound key of the victim's tenant speaks for all its people."""
+    for name, key in house.keys.items():
+        if key == victim.key:
+            continue
+        tenant = house.people[name].person.tenant if name in house.people else name.partition(" ")[0]
+        yield name, key, name in house.people or tenant != victim.person.tenant
+
+
+async def test_every_operation_is_classified(house: House) -> None:
+    assert set(house.operations) == set(REACH), "say in REACH who may reach a new operation"
+
+
+@pytest.mark.parametrize("name", ["ada", "bob", "carol"])
+async def test_nobody_is_told_what_is_anothers(house: House, name: str) -> None:
+    victim = house.people[name]
+    before = await view_of(house, victim)
+    assert not victim.found_in("") and victim.found_in(str(before)), "the person sees what was planted"
+    asked = 0
+    for who, key, may_name in keys_of_others(house, victim):
+        house.edge.asked.clear()
+        house.cloud.forget()
+        operators = who.endswith(("operator", "admin"))
+        for named in (False, True) if may_name else (False,):
+            for one in house.tries(victim, named=named):
+                if operators and REACH[one.operation] == "operator":
+                    continue  # the box's own, for every operator of it
+                answer = await house.send(one, key)
+                asked += 1
+                check(answer, one, victim, who, named=named and who in house.people)
+        assert not victim.found_in(str(house.edge.asked)), f"{who} got it into a prompt"
+        assert not victim.found_in(house.cloud.all_bytes().decode(errors="replace")), f"{who} sent it out"
+    assert asked > 200
+    assert await view_of(house, victim) == before, "nobody changed or removed anything"
+
+
+def check(answer: httpx.Response, one: Try, victim: Planted, who: str, *, named: bool) -> None:
+    place = f"{who}: {one.operation} {one.path} {one.query}"
+    assert answer.status_code in (200, 201, *REFUSED), f"{place}: {answer.status_code}"
+    seen = f"{answer.text} {answer.headers}"
+    figures = who == f"{victim.person.tenant} operator" and REACH[one.operation] == "tenant"
+    found = victim.found_in(seen, but=one.sent)
+    if figures:
+        found = [word for word in found if word in victim.words]
+    assert not found, f"{place} told {len(found)} planted strings"
+    if named and REACH[one.operation] in ("own", "tenant"):
+        assert answer.status_code in REFUSED, f"{place}: {answer.status_code}, though the key is another person's"
+
+
+async def test_without_a_key_nothing_is_told(house: House) -> None:
+    for victim in house.people.values():
+        for one in house.tries(victim, named=True):
+            answer = await house.send(one, None)
+            if REACH[one.operation] != "public":
+                assert answer.status_code == 401, one.operation
+            assert not victim.found_in(f"{answer.text} {answer.headers}", but=one.sent), one.operation
+
+
+async def test_operators_see_figures_and_no_texts(house: House) -> None:
+    key, ada = house.keys["north operator"], house.people["ada"]
+    for listed, id in (("exchanges", ada.ids["exchange_id"]), ("receipts", ada.ids["receipt_id"])):
+        rows = (await house.here.get(f"/v1/{listed}", key=key)).json()["data"]
+        assert {row["id"] for row in rows} >= {id, house.people["bob"].ids[f"{listed[:-1]}_id"]}
+        assert house.people["carol"].ids[f"{listed[:-1]}_id"] not in str(rows)
+        for query in ({}, {"user": ada.user}):
+            one = await house.here.get(f"/v1/{listed}/{id}", key=key, params=query)
+            assert one.status_code == 200, one.text
+            assert one.json()["id"] == id and not [word for word in ada.words if word in one.text]
+    for one in house.tries(ada, named=True):
+        if one.operation.startswith("GET ") and "/v1/profiles/" in one.path:
+            answer = await house.send(one, key)
+            assert answer.status_code == 403 and "Policy" in answer.json()["error"]["message"], one.path

@@ -1,0 +1,133 @@
+"""Guessing keys: locked longer and longer, without locking out neighbours, in bounded memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from netgpt.errors import RateLimited
+from netgpt.settings import Lockout as Settings
+from netgpt.web import lockout
+from netgpt.web.lockout import Lockout, client_address, proxies
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def guard(clock: Clock) -> Lockout:
+    return Lockout(Settings(failures=3, window_s=60, first_s=5, longest_s=40), clock)
+
+
+def fails(guard: Lockout, times: int, address: str = "10.0.0.9", secret: str = "zzz9") -> None:
+    for _ in range(times):
+        guard.check(address, secret, "digest")
+        guard.failed(address, secret)
+
+
+def wait_of(guard: Lockout, address: str = "10.0.0.9", secret: str = "zzz9", digest: str = "new") -> float | None:
+    try:
+        guard.check(address, secret, digest)
+    except RateLimited as error:
+        assert error.code == "too_many_wrong_keys" and secret not in error.message
+        return error.retry_after
+    return None
+
+
+def test_the_lock_comes_with_the_last_of_too_many_and_ends(guard: Lockout, clock: Clock) -> None:
+    fails(guard, 2)
+    assert wait_of(guard) is None
+    fails(guard, 1)
+    assert wait_of(guard) == 5
+    clock.now += 5
+    assert wait_of(guard) is None
+
+
+def test_each_lock_is_twice_as_long_up_to_a_bound(guard: Lockout, clock: Clock) -> None:
+    waits = []
+    for _ in range(5):
+        fails(guard, 3)
+        wait = wait_of(guard)
+        assert wait is not None
+        waits.append(wait)
+        clock.now += wait
+    assert waits == [5, 10, 20, 40, 40]
+    clock.now += 41  # quiet for long: as if nothing had been
+    fails(guard, 3)
+    assert wait_of(guard) == 5
+
+
+def test_slow_failures_do_not_lock(guard: Lockout, clock: Clock) -> None:
+    for _ in range(10):
+        fails(guard, 2)
+        clock.now += 61
+    assert wait_of(guard) is None
+
+
+def test_a_key_that_worked_from_there_goes_on_working(guard: Lockout) -> None:
+    guard.accepted("10.0.0.9", "good")
+    fails(guard, 3)
+    assert wait_of(guard, digest="good") is None
+    assert wait_of(guard, digest="right, but new here") == 5, "whoever guesses learns nothing while locked"
+    assert wait_of(guard, address="10.0.0.10", secret="other") is None, "other addresses are not locked"
+
+
+def test_one_beginning_is_locked_from_everywhere(guard: Lockout) -> None:
+    secret = "ngpt_ABCDEFG" + "x" * 20
+    for host in range(3):
+        fails(guard, 1, f"10.0.1.{host}", secret)
+    assert wait_of(guard, "10.0.2.1", "ngpt_ABCDEFG" + "y" * 20) == 5
+    assert wait_of(guard, "10.0.2.1", "ngpt_abcdefg" + "y" * 20) is None
+    guard.accepted("10.0.3.1", "the owner's")
+    assert wait_of(guard, "10.0.3.1", secret, "the owner's") is None
+
+
+def test_tokens_share_their_beginning_and_are_not_locked_by_it(guard: Lockout) -> None:
+    for host in range(5):
+        fails(guard, 1, f"10.0.1.{host}", "eyJhbGciOiJSUzI1NiJ9.e30.wrong")
+    assert wait_of(guard, "10.0.2.1", "eyJhbGciOiJSUzI1NiJ9.e30.other") is None
+
+
+def test_memory_is_bounded(guard: Lockout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lockout, "_ENTRIES", 50)
+    for number in range(500):
+        guard.failed(f"10.1.{number // 250}.{number % 250}", f"ngpt_{number:020}")
+        guard.accepted("10.0.0.1", str(number))
+    assert len(guard._tries) <= 50 and len(guard._accepted) <= 50
+
+
+TRUSTED = proxies(["127.0.0.1", "10.9.0.0/16"])
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("192.0.2.7", ["198.51.100.1"], "192.0.2.7"),  # nobody's word but a trusted proxy's counts
+        ("127.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("127.0.0.1", ["6.6.6.6, 198.51.100.1"], "198.51.100.1"),  # what the client wrote before is not believed
+        ("127.0.0.1", ["6.6.6.6", "198.51.100.1, 10.9.3.4"], "198.51.100.1"),  # through two of ours
+        ("127.0.0.1", ["6.6.6.6, nonsense"], "127.0.0.1"),
+        ("127.0.0.1", [], "127.0.0.1"),
+        ("127.0.0.1", ["10.9.3.4"], "10.9.3.4"),
+        ("::ffff:127.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("2001:db8:1:2:3:4:5:6", [], "2001:db8:1:2::/64"),
+        ("127.0.0.1", ["2001:db8:1:2:ffff::1"], "2001:db8:1:2::/64"),
+        ("", [], ""),
+        ("testclient", [], "testclient"),
+    ],
+)
+def test_whose_address_a_request_counts_for(peer: str, forwarded: list[str], address: str) -> None:
+    assert client_address(peer, forwarded, TRUSTED) == address
+
+
+def test_without_trusted_proxies_nobody_is_believed() -> None:
+    assert client_address("127.0.0.1", ["198.51.100.1"], ()) == "127.0.0.1"

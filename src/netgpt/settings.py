@@ -12,9 +12,9 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from netgpt.errors import SettingsError
 from netgpt.sections import (
@@ -74,6 +74,16 @@ class Settings(BaseModel):
     adapters: Adapters = Adapters()
     training: Training = Training()
     workflow: Workflow = Workflow()
+
+    @model_validator(mode="after")
+    def _rules_that_bind(self) -> Self:
+        """A trusted cloud gets texts unmasked: rules that promise more would promise it in vain."""
+        if self.cloud.trusted and self.policy.set in ("strict", "health"):
+            raise ValueError(
+                f'cloud.trusted = true sends texts as they are, which policy.set = "{self.policy.set}" forbids: '
+                'set one to false, or the other to "balanced"'
+            )
+        return self
 
     @field_validator("home")
     @classmethod
@@ -173,11 +183,13 @@ def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> s
     """One line a fault: where it stands, what is wrong, what would be right. Values are not echoed."""
     lines = []
     for fault in error.errors(include_input=False, include_url=False):
-        dotted = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int))
+        # A contradiction between two sections belongs to no one place: its text names both.
+        dotted = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int)) or "settings"
         if dotted in from_env:
             where = "NETGPT_" + dotted.upper().replace(".", "__")
         else:
-            where = f"{path}:{_line_of(path, dotted)}: {dotted}" if path else dotted
+            line = f":{_line_of(path, dotted)}" if path and dotted != "settings" else ""
+            where = f"{path}{line}: {dotted}" if path else dotted
         if fault["type"] == "extra_forbidden":
             lines.append(f"{where}: no such setting{_near(dotted)}")
         else:

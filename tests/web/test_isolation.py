@@ -98,14 +98,9 @@ class House:
             path = operation.partition(" ")[2]
             if "{user}" in path and not named:
                 continue
-            query: list[tuple[str, str]] = []
-            for parameter in described.get("parameters", ()):
-                if parameter["name"] == "user" and parameter["in"] == "query" and named:
-                    query.append(("user", victim.user))
-                elif parameter["name"] in ("before", "after"):
-                    query.append((parameter["name"], victim.ids["exchange_id"]))
-            for filled in _filled(path, victim):
-                yield Try(operation, filled, tuple(query), self._body(described, victim, named=named))
+            body = self._body(described, victim, named=named)
+            for filled, query in itertools.product(_filled(path, victim), _queries(described, victim, named=named)):
+                yield Try(operation, filled, query, body)
 
     def _body(self, described: dict[str, Any], victim: Planted, *, named: bool) -> Any:
         content = described.get("requestBody", {}).get("content", {}).get("application/json")
@@ -127,6 +122,16 @@ class House:
             else:
                 assert name not in schema.get("required", ()), f"SAMPLES needs a value for {name}"
         return body
+
+
+def _queries(described: dict[str, Any], victim: Planted, *, named: bool) -> Iterator[tuple[tuple[str, str], ...]]:
+    """The query as it is, then with every id of the victim's as the end of the page before."""
+    names = {parameter["name"] for parameter in described.get("parameters", ()) if parameter["in"] == "query"}
+    start = (("user", victim.user),) if named and "user" in names else ()
+    yield start
+    for name in names & {"before", "after"}:
+        for id in victim.ids.values():
+            yield *start, (name, id)
 
 
 def _filled(path: str, victim: Planted) -> Iterator[str]:
@@ -233,6 +238,14 @@ async def test_without_a_key_nothing_is_told(house: House) -> None:
             if REACH[one.operation] != "public":
                 assert answer.status_code == 401, one.operation
             assert not victim.found_in(f"{answer.text} {answer.headers}", but=one.sent), one.operation
+
+
+@pytest.mark.parametrize("listed", ["exchanges", "receipts"])
+async def test_anothers_id_splits_no_list(house: House, listed: str) -> None:
+    later, name = house.people["carol"].ids[f"{listed[:-1]}_id"], f"/v1/{listed}"
+    for who in ("ada", "bob", "north app", "north operator"):
+        told = [await house.here.get(name, key=house.keys[who], params={"before": id}) for id in (later, "none")]
+        assert (told[0].status_code, told[0].json()) == (told[1].status_code, told[1].json()), who
 
 
 async def test_operators_see_figures_and_no_texts(house: House) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from netgpt.privacy.addresses import find_addresses
+from netgpt.privacy.births import BIRTH_WORDS, find_births
 from netgpt.privacy.credentials import find_keys, find_secret_urls
 from netgpt.privacy.glance import Glance
 from netgpt.privacy.identities import find_crypto, find_ids, find_machines
@@ -14,6 +15,15 @@ from netgpt.privacy.national import find_announced, find_national
 from netgpt.privacy.normal import views
 from netgpt.privacy.numbers import find_cards, find_ibans
 from netgpt.privacy.phones import find_phones
+from netgpt.privacy.profiles import (
+    HANDLE_WORDS,
+    USER_WORDS,
+    find_handles,
+    find_homes,
+    find_profiles,
+    find_usernames,
+)
+from netgpt.privacy.references import PLATE_WORDS, REFERENCE_WORDS, find_plates, find_references
 from netgpt.types import Span
 
 __all__ = ["find_emails", "find_patterns"]
@@ -62,8 +72,10 @@ def _worth_running(text: str) -> Iterator[Finder]:
         yield find_machines
     if seen.tells_name or '"' in text or "'" in text:
         yield find_labelled
+    yield from _of_own_names(text, seen)
     if seen.has_digit:
         yield from _of_numbers(seen)
+        yield from _of_announced(seen)
 
 
 def _of_numbers(seen: Glance) -> Iterator[Finder]:
@@ -75,6 +87,26 @@ def _of_numbers(seen: Glance) -> Iterator[Finder]:
         yield find_cards
         yield find_phones
         yield find_ibans
+
+
+def _of_announced(seen: Glance) -> Iterator[Finder]:
+    if not seen.words.isdisjoint(REFERENCE_WORDS):
+        yield find_references
+    if not seen.words.isdisjoint(PLATE_WORDS):
+        yield find_plates
+    if not seen.words.isdisjoint(BIRTH_WORDS):
+        yield find_births
+
+
+def _of_own_names(text: str, seen: Glance) -> Iterator[Finder]:
+    if "/" in text and "." in text:
+        yield find_profiles
+    if "@" in text and not seen.words.isdisjoint(HANDLE_WORDS):
+        yield find_handles
+    if not seen.words.isdisjoint(USER_WORDS):
+        yield find_usernames
+    if "/home/" in text or "Users" in text:
+        yield find_homes
 
 
 def _find_addresses_in_any_case(text: str) -> Iterator[Span]:

@@ -120,7 +120,8 @@ class Receipts:
         if tenant is not None:
             where.append(receipts.c.tenant == tenant)
         if before is not None:
-            where.append(receipts.c.seq < select(receipts.c.seq).where(receipts.c.id == before).scalar_subquery())
+            last = select(receipts.c.seq).where(receipts.c.id == before, *where)  # another's id is as good as none
+            where.append(receipts.c.seq < last.scalar_subquery())
         query = _shown(*where).order_by(receipts.c.seq.desc()).limit(limit)
         return await self._read(lambda connection: [_row(row, None) for row in connection.execute(query)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -66,6 +67,7 @@ def test_the_stages_in_the_design_are_the_stages() -> None:
 def home_with_model(tmp_path: Path, bundled_weights: Path) -> Path:
     """A home in which `netgpt models pull` has been run, without a second download."""
     home = tmp_path / "readme-home"
+    home.mkdir(mode=0o700)
     run("netgpt models pull --from " + shlex.quote(str(bundled_weights)), home)
     return home
 
@@ -74,6 +76,7 @@ def run(line: str, home: Path) -> str:
     """One shell line with this interpreter's `netgpt`."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", line],
+        cwd=home,
         env={
             **os.environ,
             "NETGPT_HOME": str(home),
@@ -106,6 +109,22 @@ def test_every_command_of_the_learning_block_runs(home_with_model: Path) -> None
     assert "complete@1" in said[0] and "recipe:complete" in "".join(said)
 
 
+@pytest.mark.slow
+def test_every_command_of_the_boundary_blocks_runs(home_with_model: Path) -> None:
+    rules, rest = (next(b for b in blocks("sh") if name in b) for name in ("netgpt policy show", "netgpt store check"))
+    run("netgpt profile add ada 'is vegetarian' --kind diet", home_with_model)
+    said = "".join(run(line, home_with_model) for line in (rules + rest).strip().splitlines())
+    assert "date-as-year" in said and "ada@mill.example" not in (home_with_model / "all.jsonl").read_text()
+    assert json.loads((home_with_model / "ada.json").read_text())["user"] == "ada"
+
+
+@pytest.mark.slow
+def test_the_key_commands_run(home_with_model: Path) -> None:
+    block = next(b for b in blocks("sh") if "netgpt keys list" in b)
+    said = "".join(run(line, home_with_model) for line in block.splitlines() if "netgpt serve" not in line)
+    assert "ngpt_" in said and "100000" in said.replace(",", "")
+
+
 @pytest.fixture
 def port_8080(tmp_path: Path) -> Iterator[Served]:
     with FaultyCloud() as cloud, Served(tmp_path / "home", cloud=cloud) as box:
@@ -124,8 +143,10 @@ def test_the_python_example_runs(port_8080: Served) -> None:
 def test_the_settings_example_is_valid(tmp_path: Path) -> None:
     from netgpt.settings import load_settings
 
-    (example,) = blocks("toml")
+    first, boundary = blocks("toml")
     file = tmp_path / "netgpt.toml"
-    file.write_text(example)
+    file.write_text(first)
     settings = load_settings(file, {})
     assert settings.cloud.base_url and settings.site.city == "Portwick"
+    file.write_text(boundary)
+    assert load_settings(file, {}).policy.set == "balanced"

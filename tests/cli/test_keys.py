@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from typer.testing import CliRunner
 
 from netgpt.cli.common import run
 from netgpt.cli.keys import app
+from netgpt.cli.storing import with_store
 from netgpt.store.keys import hash_key
-from netgpt.store.rows import KeyRow
+from netgpt.store.rows import ExchangeRow, KeyRow
 from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
 
@@ -92,3 +94,63 @@ def test_the_home_is_private(clean_environment: Path) -> None:
     call("create")
     assert clean_environment.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in clean_environment.iterdir()} == {0o600}
+
+
+def test_limits_are_set_shown_changed_and_taken_away() -> None:
+    made = json.loads(
+        call("create", "--requests-per-minute", "9", "--cost-per-day", "1.5", "--tokens-per-day", "0", "--json").stdout
+    )
+    assert made["limits"] == {
+        "requests_per_minute": 9, "tokens_per_minute": None, "tokens_per_day": None, "cost_per_day": 1.5,
+        "cost_per_month": None,
+    }  # fmt: skip
+    changed = json.loads(call("limits", made["id"], "--tokens-per-day", "5000", "--cost-per-day", "0", "--json").stdout)
+    assert changed["limits"] == {**made["limits"], "tokens_per_day": 5000, "cost_per_day": None}
+    assert changed["used"] == {"requests_today": 0, "tokens_today": 0, "cost_today": 0, "cost_this_month": 0}
+    shown = call("limits", made["id"])
+    assert "tokens_per_day" in shown.stdout and "5000" in shown.stdout and "scopes: all" in shown.stdout
+    assert json.loads(call("limits", made["id"], "--json").stdout) == changed, "showing changes nothing"
+    (listed,) = json.loads(call("list", "--json").stdout)
+    assert listed["limits"] == changed["limits"]
+
+
+def test_what_a_key_used_is_shown() -> None:
+    made = json.loads(call("create", "--tokens-per-day", "100", "--json").stdout)
+    now = datetime.now(UTC)
+    row = ExchangeRow(
+        id="ex_1", tenant="local", user="ada", key_id=made["id"], received=now, status="complete", model="netgpt",
+        route="edge", reason="", prompt_tokens=30, completion_tokens=12, estimated=False, cost=0.5, timings={},
+    )  # fmt: skip
+    with_store(lambda store: store.save_exchange(row))
+    told = json.loads(call("limits", made["id"], "--json").stdout)["used"]
+    assert told == {"requests_today": 1, "tokens_today": 42, "cost_today": 0.5, "cost_this_month": 0.5}
+    assert "42" in call("limits", made["id"]).stdout
+
+
+def test_scopes_are_given_changed_and_lifted() -> None:
+    made = json.loads(call("create", "--scope", "models", "--scope", "chat", "--json").stdout)
+    assert made["scopes"] == ["chat", "models"], "in their usual order"
+    assert "chat, models" in call("limits", made["id"]).stdout
+    told = json.loads(call("limits", made["id"], "--scope", "receipts", "--json").stdout)
+    assert told["scopes"] == ["receipts"] and told["limits"] == made["limits"]
+    assert json.loads(call("limits", made["id"], "--requests-per-minute", "3", "--json").stdout)["scopes"] == [
+        "receipts"
+    ]
+    assert json.loads(call("limits", made["id"], "--scope", "all", "--json").stdout)["scopes"] is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["create", "--scope", "chatt"],
+        ["create", "--tokens-per-day", "-1"],
+        ["create", "--user", " "],
+        ["limits", "key_none"],
+        ["limits", "key_none", "--tokens-per-day", "5"],
+        ["limits", "key_none", "--scope", "chatt"],
+    ],
+)
+def test_wrong_limits_and_scopes_are_told(arguments: list[str]) -> None:
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 2 and "Traceback" not in result.output
+    assert json.loads(call("list", "--json").stdout) == []

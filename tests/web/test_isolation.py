@@ -255,9 +255,9 @@ async def test_operators_see_figures_and_no_texts(house: House) -> None:
         assert {row["id"] for row in rows} >= {id, house.people["bob"].ids[f"{listed[:-1]}_id"]}
         assert house.people["carol"].ids[f"{listed[:-1]}_id"] not in str(rows)
         for query in ({}, {"user": ada.user}):
-            one = await house.here.get(f"/v1/{listed}/{id}", key=key, params=query)
-            assert one.status_code == 200, one.text
-            assert one.json()["id"] == id and not [word for word in ada.words if word in one.text]
+            row = await house.here.get(f"/v1/{listed}/{id}", key=key, params=query)
+            assert row.status_code == 200, row.text
+            assert row.json()["id"] == id and not [word for word in ada.words if word in row.text]
     for one in house.tries(ada, named=True):
         if one.operation.startswith("GET ") and "/v1/profiles/" in one.path:
             answer = await house.send(one, key)

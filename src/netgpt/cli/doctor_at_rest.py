@@ -19,8 +19,7 @@ def modes(settings: Settings) -> State:
     here = [path for path in files if path.exists()]
     open_to_others = [path for path in here if path.stat().st_mode & 0o077]
     if open_to_others:
-        cure = " ".join(f"chmod go= {path};" for path in open_to_others)
-        return "wrong", f"others can read {', '.join(path.name for path in open_to_others)}: {cure}"
+        return "wrong", f"others can read it: chmod go= {' '.join(map(str, open_to_others))}"
     return "ok", ", ".join(f"{path.name} {path.stat().st_mode & 0o777:o}" for path in here)
 
 

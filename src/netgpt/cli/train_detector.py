@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
-from netgpt.errors import SettingsError
+from netgpt.errors import NotFound, SettingsError
 
 __all__ = ["train_detector"]
 
@@ -52,7 +52,7 @@ def make_detector(
         def told(part: str, epoch: int, loss: float) -> None:
             progress.update(task, description=f"{part}, pass {epoch}/{epochs}", advance=1, told=f"loss {loss:.3f}")
 
-        bench = Bench(data, seed)
+        bench = Bench(data, seed, _plain(data))
         if bench.labelled is None:
             console.print("No public data sets there: training on invented sentences alone, without figures.")
         course = Course(epochs=epochs, seed=seed)
@@ -60,6 +60,16 @@ def make_detector(
         arrays = final(bench, course, told)
     path = ship(arrays, out, made := card(bench, course.told(), judged, folds if judged else 0))
     return {"path": str(path), **made}
+
+
+def _plain(data: Path | None) -> frozenset[str]:
+    """Everyday requests that hold nothing private, by the rule that `netgpt bench privacy` judges by."""
+    from netgpt.bench.privacy_sets import everyday
+
+    try:
+        return frozenset(text for _, text in everyday(data, 0, 0)) if data is not None else frozenset()
+    except NotFound:
+        return frozenset()
 
 
 def _show(result: Mapping[str, Any]) -> None:

@@ -48,13 +48,13 @@ _NUMBER_WORDS: Final = words("number numéro número numero nummer numer nr no n
 REFERENCE_WORDS: Final = _OWN | _NOUNS
 
 _MARK: Final = (
-    r"(?:[ \t\-]{0,2}(?:numbers?|num|no|nr|n°|n[ºo]|id|code|ref(?:erence)?|numéro|número|numero|nummer|numer)"
+    r"(?:[ \t\-]{0,2}(?:numbers?|num|no|nr|n°|n[ºo]|n(?=\.)|id|code|ref(?:erence)?|numéro|número|numero|nummer|numer)"
     r"(?![^\W_])\.?|[ \t]{0,2}\#){1,2}"
 )
 _IS: Final = r"['\"*)]{0,3}[ \t]{0,2}(?:(?:is|was|est|ist|es|lautet)[ \t]|[:=\#\-])?[ \t]{0,2}['\"*(]{0,3}"
 _VALUE: Final = (
     r"(?P<id>\d{1,4} [A-Za-z]{1,4} \d{1,6}/\d{2,4}"  # a German court's: 12 O 345/21
-    r"|[A-Za-z0-9]{1,20}(?:[\-/.][A-Za-z0-9]{1,12}){0,5}(?: \d{3,6}(?![\w,.]\d)){0,3})(?![\w@])"
+    r"|(?:\d:)?[A-Za-z0-9]{1,20}(?:[\-/.][A-Za-z0-9]{1,12}){0,5}(?:(?<=\d) \d{2,6}(?![\w,.]\d)){0,3})(?![\w@])"
 )
 _MARKED = re.compile(rf"(?i){_MARK}{_IS}{_VALUE}")
 _BARE = re.compile(rf"(?i)\.?{_IS}{_VALUE}")

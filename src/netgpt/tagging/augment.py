@@ -8,7 +8,7 @@ from netgpt.tagging.invented import Example, Inventor
 
 __all__ = ["changed"]
 
-_SWAPPED = {"PERSON": 0.5, "PLACE": 0.35, "ORG": 0.35, None: 0.3}
+_SWAPPED = {"PERSON": 0.75, "PLACE": 0.5, "ORG": 0.5, None: 0.4}
 _LOWER, _UPPER = 0.15, 0.03
 
 

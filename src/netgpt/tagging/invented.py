@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from netgpt.tagging import pool
 from netgpt.tagging.pool import words_of
 from netgpt.tagging.sentences import PLAIN, PRIVATE
+from netgpt.tagging.traps import TRAPS
 
 __all__ = ["Example", "Inventor"]
 
+_HARMLESS = (*PLAIN, *TRAPS)
+_PLAIN_SHARE = 0.33
 _SLOT = re.compile(r"\{([a-z])\}")
 _MONTHS = words_of(
     "January February March April May June July August September October November December Jan Feb Mar Apr Jun Jul Aug "
@@ -62,17 +65,17 @@ class Inventor:
         }  # fmt: skip
 
     def example(self) -> Example:
-        """One text: a private one, four times in five, of one to four sentences."""
-        if self._chance.random() < 0.2:
-            return Example(self._chance.choice(PLAIN), (), "invented")
-        count = self._chance.choice((1, 1, 1, 2, 3, 4))
+        """One text of one to a few sentences; a third of the texts hold nothing private."""
+        private = self._chance.random() >= _PLAIN_SHARE
+        count = self._chance.choice((1, 1, 1, 2, 3, 4) if private else (1, 1, 1, 2, 3, 6))
         text = ""
         spans: list[tuple[int, int, str | None]] = []
         for number in range(count):
-            pattern = self._chance.choice(PRIVATE if self._chance.random() < 0.85 else PLAIN)
+            told = private and self._chance.random() < 0.85
+            pattern = self._chance.choice(PRIVATE if told else _HARMLESS).replace("\\n", "\n")
             if number:
                 text += self._chance.choice((" ", ". ", "\n", "\n\n"))
-            text, found = self._filled(pattern.replace("\\n", "\n"), text)
+            text, found = self._filled(pattern, text) if told else (text + pattern, [])
             spans.extend(found)
         return Example(text, tuple(spans), "invented")
 

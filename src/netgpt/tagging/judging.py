@@ -18,10 +18,6 @@ Find = Callable[[str], list[Span]]
 
 _WORD = re.compile(r"\w+")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_TIMES = re.compile(
-    r"(?i)\d|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april\b|june|july|august|september"
-    r"|october|november|december"
-)
 
 
 def judge_pupa(find: Find, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -87,8 +83,8 @@ def judge_names(find: Find, examples: Sequence[Example]) -> dict[str, float]:
 
 
 def judge_everyday(find: Find, examples: Sequence[Example]) -> dict[str, float]:
-    """Share of requests without name, place, date or number in which anything was hidden."""
-    plain = [e.text for e in examples if not e.spans and not e.unsure and not _TIMES.search(e.text)]
+    """Share of everyday requests without anything private in which anything was hidden."""
+    plain = [e.text for e in examples if e.origin == "plain"]
     return {"touched": sum(bool(find(text)) for text in plain) / max(len(plain), 1), "requests": len(plain)}
 
 

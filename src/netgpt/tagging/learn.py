@@ -35,6 +35,8 @@ class Course:
     """Weight of a private word beside 1 for any other."""
     invented: int = 3_000
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
+    steady: float = 0.995
+    """What is kept is a running mean of the weights; so much of it stays at each step."""
     seed: int = 7
 
     def told(self) -> dict[str, object]:
@@ -44,6 +46,7 @@ class Course:
 
 SHARES: Final[Mapping[str, float]] = {
     "pupa": 1.0, "synth": 2.0, "wnut": 0.7, "everyday": 0.5, "slurp": 0.7, "snips": 0.15, "instruct": 1.0,
+    "plain": 0.6,
 }  # fmt: skip
 
 
@@ -60,9 +63,9 @@ def learn(
     chance = random.Random(course.seed)  # noqa: S311
     numbers = np.random.default_rng(course.seed)
     store = store or WordStore(lexicon)
-    net = TrainedNet(course.width, course.drop)
+    net, mean = TrainedNet(course.width, course.drop), TrainedNet(course.width, course.drop)
     optimizer = torch.optim.AdamW(net.parameters(), lr=course.step, weight_decay=course.decay, betas=(0.9, 0.98))
-    total = 0
+    total = steps = 0
     for epoch in range(course.epochs):
         pieces = _lesson(examples, inventor, course, chance)
         net.train()
@@ -71,15 +74,17 @@ def learn(
             total = max(total, number + 1)
             progress = min(1.0, (epoch + (number + 1) / max(total, 1)) / course.epochs)
             for group in optimizer.param_groups:
-                group["lr"] = course.step * min(1.0, progress * 20) * (0.02 + 0.98 * (1 - progress))
+                group["lr"] = course.step * min(1.0, progress * 20) * (0.05 + 0.95 * (1 - progress))
             loss = _loss(net, batch, course)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimizer.step()
+            steps += 1
+            mean.follow(net, min(course.steady, steps / (steps + 9)))
             losses.append(float(loss.detach()))
         told(epoch + 1, sum(losses) / len(losses))
-    return net.arrays()
+    return mean.arrays()
 
 
 def _lesson(examples: Sequence[Example], inventor: Inventor, course: Course, chance: random.Random) -> list[Piece]:

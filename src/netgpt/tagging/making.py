@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,12 @@ class _Labelled:
 class Bench:
     """What every training of one run shares: places, lists, word features, data."""
 
-    def __init__(self, data: Path | None, seed: int) -> None:
-        """`data`: the folder of public sets; None or a folder without them: invented sentences alone."""
-        self.seed = seed
+    def __init__(self, data: Path | None, seed: int, plain: Collection[str] = ()) -> None:
+        """`data`: the folder of public sets; None or a folder without them: invented sentences alone.
+
+        `plain`: texts of everyday requests that hold nothing private.
+        """
+        self.seed, self._plain = seed, plain
         places = read_places()
         words = lists(places)
         self._cities, self._countries = places.cities[:_INVENTED_CITIES], places.countries
@@ -67,7 +70,7 @@ class Bench:
             read_pupa(data),
             read_synth(data),
             read_wnut(data),
-            read_prompts(data, suspect),
+            read_prompts(data, suspect, self._plain),
             list(rows(data / FILES["pupa"])),
             list(rows(data / FILES["synth"])),
         )
@@ -106,7 +109,15 @@ def cross_validated(bench: Bench, course: Course, folds: int, told: Told) -> Fig
 
 
 def _fold(bench: Bench, data: _Labelled, course: Course, fold: tuple[int, int], told: Told) -> Figures:
-    number, folds = fold
+    rest, judged = parted(data, bench.seed, *fold)
+    name = f"fold {fold[0] + 1}/{fold[1]}"
+    tagger = bench.train(rest, course, lambda epoch, loss: told(name, epoch, loss))
+    finder = Finder(NameFinder(tagger))
+    return _judged(lambda text: finder.find([text], (), None)[0], bench, judged)
+
+
+def parted(data: _Labelled, seed: int, number: int, folds: int) -> tuple[list[Example], list[list[Any]]]:
+    """What one fold learns from, and the rows of each set that it is judged on. Equal texts fall into one fold."""
     rest: list[Example] = []
     judged: list[list[Any]] = []
     groups: list[tuple[list[Example], list[Any]]] = [
@@ -116,14 +127,15 @@ def _fold(bench: Bench, data: _Labelled, course: Course, fold: tuple[int, int], 
         (data.prompts, data.prompts),
     ]
     for examples, judged_rows in groups:
-        places = [at % folds for at in range(len(examples))]
-        random.Random(bench.seed).shuffle(places)  # noqa: S311
+        places = [_place(example.text, seed, folds) for example in examples]
         rest.extend(e for e, place in zip(examples, places, strict=True) if place != number)
         judged.append([row for row, place in zip(judged_rows, places, strict=True) if place == number])
-    name = f"fold {number + 1}/{folds}"
-    tagger = bench.train(rest, course, lambda epoch, loss: told(name, epoch, loss))
-    finder = Finder(NameFinder(tagger))
-    return _judged(lambda text: finder.find([text], (), None)[0], bench, judged)
+    return rest, judged
+
+
+def _place(text: str, seed: int, folds: int) -> int:
+    digest = blake2b(f"{seed}:{text.strip().lower()}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest) % folds
 
 
 def _judged(find: Find, bench: Bench, judged: list[list[Any]]) -> Figures:

@@ -48,7 +48,7 @@ class TrainedNet(nn.Module):  # type: ignore[misc]  # torch is not followed
         spelled = functional.embedding_bag(flat, self.pieces, starts, mode="sum") / counts.sqrt()
         known = plain @ self.plain + cased @ self.cased
         if self.training:
-            spelled = spelled * (torch.rand(len(spelled), 1) > 0.15)
+            spelled = spelled * (torch.rand(len(spelled), 1) > 0.25)
             known = known * (torch.rand(len(known), 1) > 0.1)
         return spelled + known + shapes @ self.shape + self.word_bias
 
@@ -67,6 +67,12 @@ class TrainedNet(nn.Module):  # type: ignore[misc]  # torch is not followed
                 told = (h.amax(dim=1) @ self.told + self.told_bias).relu()
                 h = h + functional.dropout(told, self._drop, self.training).unsqueeze(1) * mask
         return (h @ self.score + self.score_bias).squeeze(2), h @ self.kind + self.kind_bias
+
+    def follow(self, other: TrainedNet, keep: float) -> None:
+        """Move a step towards the other's weights: `keep` of the own, the rest of the other's."""
+        with torch.no_grad():
+            for own, new in zip(self.parameters(), other.parameters(), strict=True):
+                own.lerp_(new, 1 - keep)
 
     def arrays(self) -> dict[str, NDArray[np.float16]]:
         """The weights as `netgpt.privacy.tagger_net.Net` reads them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +110,19 @@ def read_wnut(folder: Path) -> list[Example]:
     return examples
 
 
-def read_prompts(folder: Path, suspect: Callable[[str], bool]) -> list[Example]:
+def read_prompts(folder: Path, suspect: Callable[[str], bool], plain: Collection[str] = ()) -> list[Example]:
     """Everyday requests: mostly nothing private. Dates and numbers in them are no one's.
 
     CLINC150 marks no names: a word that `suspect` takes for one is not judged. Nor are capitals inside an instruction.
+    Requests among `plain` hold nothing private at all; their origin is "plain".
     """
+    return [
+        Example(example.text, (), "plain") if example.text in plain else example
+        for example in _prompts(folder, suspect)
+    ]
+
+
+def _prompts(folder: Path, suspect: Callable[[str], bool]) -> list[Example]:
     examples = []
     for row in rows(folder / FILES["clinc"]):
         unsure = tuple(m.span() for m in _LETTERS.finditer(row["text"]) if suspect(m[0]))

@@ -92,10 +92,12 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     responses.pop("422", None)
     if not path.startswith("/v1/"):
         responses.update(_references((503,) if path == "/readyz" else ()))
+        if path == "/metrics":
+            responses["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
         return
     operation["security"] = [{"bearer": []}]
     told: tuple[int, ...] = _EVERYWHERE
-    if "{" in path or path in ("/v1/feedback", CHAT):
+    if "{" in path or path in ("/v1/feedback", "/v1/exchanges", CHAT):
         told += (404,)
     if "adapters" in path:
         told += (409,)

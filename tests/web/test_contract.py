@@ -73,6 +73,7 @@ def callers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Call
         made |= {name: Caller(keyed.url, {"authorization": f"Bearer {key}"}, True) for name, key in keys.items()}
         _plant(made.pop("north user"))
         yield made
+        assert not [word for word in ("Traceback", "unforeseen", PLANTED) if word in keyless.log() + keyed.log()]
 
 
 async def _keys(home: Path, wanted: list[tuple[str, Role]]) -> dict[str, str]:

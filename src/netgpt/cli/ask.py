@@ -97,7 +97,7 @@ async def _print_stream(exchange: Any) -> None:
 
 def _show_dry_run(told: dict[str, Any]) -> None:
     hidden = [f"{h['placeholder']} ({h['rule']}; {h['policy_rule'] or 'no policy asked'})" for h in told["hidden"]]
-    other = [f"{g['kind']}: {g['was']} -> {g['now']} ({g['policy_rule']})" for g in told["generalised"]]
+    other = [f"{g['kind']}: {_changed(g)} ({g['policy_rule']})" for g in told["generalised"]]
     where = told["destination"]
     rows: list[tuple[str, object]] = [
         ("would leave", told["leaves"]),
@@ -109,6 +109,11 @@ def _show_dry_run(told: dict[str, Any]) -> None:
         ("decision", f"{told['decision']['route']} ({told['decision']['rule']}): {told['decision']['reason']}"),
     ]
     print_table(["what", "value"], rows)
+
+
+def _changed(told: dict[str, Any]) -> str:
+    """How a find leaves: as it is, or from which precision to which."""
+    return "as it is" if told["now"] == "exact" else f"{told['was']} -> {told['now']}"
 
 
 @errors_told

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from netgpt.privacy.normal import View, views
-from netgpt.privacy.wordsets import ALSO_WORDS, WORDS_OF_TRADE
+from netgpt.privacy.wordsets import ALSO_WORDS, AROUND, WORDS_OF_TRADE
 from netgpt.types import Span
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ def _together(text: str, one: Tag, other: Tag, kinds: Sequence[str]) -> bool:
 
 
 def _whole(text: str, run: Sequence[Tag], kinds: Sequence[str]) -> Iterator[tuple[int, int, str, float]]:
-    while run and not text[run[-1][0]].isalnum():
+    while run and _between(text, run[-1]):
         run = run[:-1]
-    while run and not text[run[0][0]].isalnum():
+    while run and _between(text, run[0]):
         run = run[1:]
     if not run:
         return
@@ -113,6 +113,11 @@ def _whole(text: str, run: Sequence[Tag], kinds: Sequence[str]) -> Iterator[tupl
     for _, _, kind, chance in run:
         votes[kind] = votes.get(kind, 0.0) + chance
     yield run[0][0], run[-1][1], kinds[max(votes, key=lambda kind: votes[kind])], best
+
+
+def _between(text: str, tag: Tag) -> bool:
+    """Whether this is a sign or a small word that stands around names and is not part of them."""
+    return not text[tag[0]].isalnum() or text[tag[0] : tag[1]] in AROUND
 
 
 def _lowered(name: str) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from netgpt.types import Span
 
 __all__ = ["HANDLE_WORDS", "USER_WORDS", "find_handles", "find_homes", "find_profiles", "find_usernames"]
 
+_RUN = re.compile(r"[^\s\"'<>()\[\]{},;|]{1,2000}")
+"""No address reaches over a blank or a bracket; only runs that hold a slash are searched."""
 _HOST: Final = r"(?:https?://)?(?:www\.|m\.|old\.|[a-z]{2}\.)?"
 _END: Final = r"(?:[/?\#][\w\-./?=&%+~\#@]{0,200})?"
 _PAGE = re.compile(
@@ -53,7 +55,9 @@ _NEAR: Final = 60
 """Characters before and behind a handle in which a word must say that it is one."""
 _WORD = re.compile(r"[^\W\d_]{2,20}")
 
-USER_WORDS: Final = words("username handle nickname gamertag login benutzername nutzername utilisateur usuario user screen")
+USER_WORDS: Final = words(
+    "username handle nickname gamertag login benutzername nutzername utilisateur usuario user screen"
+)
 _USERNAME = re.compile(
     r"(?i)(?<![\w.])(?:user ?name|screen ?name|handle|nickname|gamertag|login(?: name)?|benutzername|nutzername"
     r"|nom d'utilisateur|nombre de usuario)[\"'*]{0,3} {0,2}(?:is |ist |est |es |: {0,2})[\"'*]{0,3}"
@@ -73,13 +77,19 @@ _HOMES_OF_NOBODY: Final = words(
 
 def find_profiles(text: str) -> Iterator[Span]:
     """Addresses of profile pages, whole."""
+    for run in _RUN.finditer(text):
+        if "/" in run[0] and "." in run[0]:
+            yield from _pages(text, *run.span())
+
+
+def _pages(text: str, start: int, end: int) -> Iterator[Span]:
     for form in (_PAGE, _OF_CODE, _PERSONAL):
-        for match in form.finditer(text):
+        for match in form.finditer(text, start, end):
             name = match["name"].rstrip(_LAST).lower()
             if len(name) < 2 or name in _PAGES_OF_NOBODY or (form is _PERSONAL and not _is_personal(match)):
                 continue
-            end = match.end("url") - (len(match["url"]) - len(match["url"].rstrip(_LAST)))
-            yield Span(match.start("url"), end, "URL", "pattern:profile", 0.9)
+            url = match["url"].rstrip(_LAST)
+            yield Span(match.start("url"), match.start("url") + len(url), "URL", "pattern:profile", 0.9)
 
 
 def _is_personal(match: re.Match[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ALSO_WORDS", "WORDS_OF_TRADE", "words"]
+__all__ = ["ALSO_WORDS", "AROUND", "WORDS_OF_TRADE", "words"]
 
 
 def words(text: str) -> frozenset[str]:
@@ -36,3 +36,8 @@ ALSO_WORDS: Final = words(
     """
 )
 """Names that are common words as well: standing alone they count only with a capital."""
+
+AROUND: Final = words(
+    "a an and are as at but by for from had has have i in is my of on or our that the their to was were with"
+)
+"""Small words that stand around names and are no part of them."""

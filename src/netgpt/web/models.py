@@ -56,6 +56,8 @@ async def embeddings(request: Request, body: EmbeddingsBody) -> dict[str, Any]:
     texts = [body.input] if isinstance(body.input, str) else body.input
     if not 1 <= len(texts) <= 512 or any(not text for text in texts):
         raise RequestError("input: give one to 512 texts, none empty", param="input")
+    if not all(map(_is_unicode, texts)):
+        raise RequestError("input: a text has half a surrogate pair, which is no character", param="input")
     vectors = await box.embed_texts(texts, body.encoding_format)
     tokens = sum(len(text.split()) for text in texts)
     request.app.state.access.limiter.used(caller, tokens)
@@ -65,6 +67,15 @@ async def embeddings(request: Request, body: EmbeddingsBody) -> dict[str, Any]:
         "data": [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON may escape one half of a surrogate pair alone; nothing that reads bytes can take it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @router.get("/v1/places", tags=["places"])

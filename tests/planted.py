@@ -14,7 +14,7 @@ from made_adapters import adapter_file, card_for
 
 from netgpt.adapters.people import person_digest
 from netgpt.models.fake import last_user_text
-from netgpt.types import Person, Role
+from netgpt.types import Person
 
 __all__ = ["Planted", "answering", "moved_in"]
 
@@ -92,7 +92,3 @@ async def told(here: Door, key: str, path: str, body: dict[str, Any]) -> dict[st
     assert answer.status_code in (200, 201), answer.text
     known: dict[str, Any] = answer.json()
     return known
-
-
-async def operator_of(here: Door, tenant: str) -> str:
-    return (await here.make_key(tenant=tenant, role=Role.OPERATOR))[1]

@@ -206,7 +206,6 @@ class Store(Section):
     key_command_timeout_s: float = Field(30.0, gt=0, description="Seconds that this command may take.")
     min_free_bytes: int = Field(50_000_000, ge=0, description="Less free disk than this is reported and refused.")
 
-
     @field_validator("key_command", mode="before")
     @classmethod
     def _words(cls, value: object) -> object:

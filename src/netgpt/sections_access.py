@@ -86,7 +86,9 @@ class Oidc(Section):
     requests_per_minute: int | None = Field(None, ge=1, description="Of each person who comes with a token.")
     tokens_per_minute: int | None = Field(None, ge=1, description="Of each person who comes with a token.")
     tokens_per_day: int | None = Field(None, ge=1, description="Of each such person and day (UTC).")
-    cost_per_day: float | None = Field(None, gt=0, description="Money, by `cloud.price_*`; of each person and day (UTC).")
+    cost_per_day: float | None = Field(
+        None, gt=0, description="Money, by `cloud.price_*`; of each person and day (UTC)."
+    )
     cost_per_month: float | None = Field(None, gt=0, description="Money; of each person and month (UTC).")
 
     @model_validator(mode="after")

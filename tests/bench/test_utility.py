@@ -107,8 +107,14 @@ async def test_an_unknown_policy_is_refused() -> None:
         await measure([], RuleCloud().answer, PEOPLE, ["loose"], lambda _: None)
 
 
+@pytest.mark.slow
 def test_the_command_prints_json() -> None:
     done = CliRunner().invoke(app, ["utility", "--requests", "20", "--policy", "balanced", "--no-names", "--json"])
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["requests"] == 20 and told["commit"] and rows_of(told["tables"]["rules"])[ALL]["balanced %"] == 100.0
+
+
+def test_no_policy_at_all_is_refused() -> None:
+    done = CliRunner().invoke(app, ["utility", "--policy", ","])
+    assert done.exit_code == 2 and "--policy" in done.output

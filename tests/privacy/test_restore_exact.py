@@ -15,7 +15,7 @@ from netgpt.privacy.restore import Account, Restorer, restore_chunks
 from netgpt.privacy.vault import Vault
 from netgpt.types import Chunk, Span
 
-EXACT = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXACT = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VALUES = [
     ("DIET", "vegan"),
     ("PET", "Zoë the cat"),

@@ -67,7 +67,7 @@ def test_every_kind_has_a_family() -> None:
 
 
 def test_long_texts_are_hidden_more_readily() -> None:
-    assert threshold(20) == SHORT > threshold(110) > threshold(5_000) == pytest.approx(DOCUMENT)
+    assert threshold(20) == SHORT > threshold(70) > threshold(5_000) == pytest.approx(DOCUMENT)
 
 
 def test_missing_weights_say_what_to_do(tmp_path) -> None:

@@ -115,3 +115,23 @@ def test_no_body_brings_the_server_down(served: Served, body: Any) -> None:
     assert answer.status_code < 500, answer.text
     if answer.status_code != 200:
         error_of(answer, answer.status_code)
+
+
+NASTY = ["%00", "%ED%A0%80", "%FF", "%2e%2e%2fx", "9" * 30, "site@" + "9" * 30, "site@-1", "@", "%0A", "%D9%A1", "%25"]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_no_path_and_no_query_is_an_internal_error(served: Served, text: str) -> None:
+    for path in ("exchanges", "receipts", "profiles", "adapters", "models"):
+        assert httpx.get(f"{served.url}/v1/{path}/{text}").status_code < 500, path
+    for path in ("exchanges?user=", "exchanges?before=", "receipts?before=", "places?after=", "places?limit="):
+        assert httpx.get(f"{served.url}/v1/{path}{text}").status_code < 500, path
+
+
+@pytest.mark.parametrize("path", ["embeddings", "profiles/ada/facts", "feedback", "chat/completions"])
+def test_half_a_surrogate_pair_is_no_text(served: Served, path: str) -> None:
+    fields = {"input": "\ud800", "text": "\ud800", "exchange": "\ud800", "messages": "\ud800", "rating": 1}
+    wanted = {"embeddings": ["input"], "profiles/ada/facts": ["text"], "feedback": ["exchange", "rating"]}
+    body = json.dumps({name: fields[name] for name in wanted.get(path, ["messages"])})
+    assert r"\ud800" in body
+    error_of(httpx.post(f"{served.url}/v1/{path}", content=body, headers={"content-type": "application/json"}), 400)

@@ -1,8 +1,10 @@
 """`netgpt bench audit`: does anything planted reach the cloud? A real gateway, a cloud that logs every byte.
 
 Invented people (see `privacy/planting.py`) keep a profile on the box and send requests with their data at every place
-that a request can carry text. Then the log of the cloud is read: raw, unescaped, folded. With `kill_every_s` the
-detector process is killed again and again while requests are under way.
+that a request can carry text, pictures' metadata included. Then the log of the cloud is read: raw, unescaped, folded,
+decoded. With `kill_every_s` the detector process is killed again and again while requests are under way, with
+`hold_every_s` it is stopped for half of the time, and with `pathological` each request carries a text made to take a
+search for ever.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,11 +26,14 @@ import httpx
 from netgpt.bench.servers import gateway
 from netgpt.errors import ModelUnavailable
 from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.privacy.pathological import pathological_texts
 from netgpt.privacy.planting import Planted, Planter, leaks
 
 __all__ = ["run"]
 
 WORKERS = 8
+DEADLINE_S = 30.0
+"""`server.deadline_s` of the gateway under test."""
 PHRASES: Mapping[str, str] = {
     "DIET": "is {}",
     "ALLERGY": "is allergic to {}",
@@ -47,6 +53,7 @@ class _Audit:
         self.routes: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.slowest_s = 0.0
+        self.late = 0
 
     async def ask_all(self, requests: list[Planted]) -> None:
         queue = list(enumerate(requests))[::-1]
@@ -65,6 +72,7 @@ class _Audit:
             body = {**planted.body, "model": "netgpt/cloud", "user": user}
             answer = await client.post("/v1/chat/completions", json=body)
             self.slowest_s = max(self.slowest_s, clock() - started)
+            self.late += clock() - started > DEADLINE_S
             self.statuses[answer.status_code] += 1
             self.routes[answer.headers.get("x-netgpt-route", "none")] += 1
             if number % 50 == 0:
@@ -72,10 +80,22 @@ class _Audit:
 
 
 async def run(
-    *, requests: int, seed: int, kill_every_s: float | None, progress: Callable[[str], None]
+    *,
+    requests: int,
+    seed: int,
+    kill_every_s: float | None,
+    progress: Callable[[str], None],
+    hold_every_s: float | None = None,
+    pathological: int = 0,
 ) -> dict[str, Any]:
-    """Ask `requests` times; return what leaked by kind, the recall for names, and where the answers came from."""
+    """Ask `requests` times, a new person each; return what leaked by kind, and where the answers came from.
+
+    `hold_every_s`: seconds between stops of the detector, each half as long. `pathological`: characters of the text
+    that each request carries beside what is planted.
+    """
     planted = list(Planter(seed).requests(requests))
+    if pathological:
+        _add_pathological(planted, pathological)
     with FaultyCloud() as cloud, FaultyCloud("the edge") as edge, tempfile.TemporaryDirectory() as home:
         settings = {
             "NETGPT_CLOUD__BASE_URL": cloud.base_url,
@@ -83,15 +103,20 @@ async def run(
             "NETGPT_COMPLETION__MODE": "off",
             "NETGPT_PRIVACY__MEDIA": "send",
             "NETGPT_LOG_LEVEL": "error",
+            "NETGPT_SERVER__DEADLINE_S": str(DEADLINE_S),
+            "NETGPT_SERVER__MAX_BODY_BYTES": "64000000",
+            "NETGPT_PRIVACY__MAX_CHARS": "4000000",
         }
         async with gateway(Path(home), settings) as (port, process):
             audit = _Audit(f"http://127.0.0.1:{port}", cloud, progress)
             await _detector_ready(audit.url)
-            killer = asyncio.create_task(_kill(process, kill_every_s)) if kill_every_s else None
+            every_s = kill_every_s or hold_every_s
+            fault = _kill if kill_every_s else _hold
+            task = asyncio.create_task(fault(process, every_s)) if every_s else None
             try:
                 await audit.ask_all(planted)
             finally:
-                kills = await _stopped(killer)
+                kills = await _stopped(task)
         return _counted(planted, cloud, audit, kills)
 
 
@@ -117,6 +142,7 @@ def _counted(planted: list[Planted], cloud: FaultyCloud, audit: _Audit, kills: i
         "routes": dict(audit.routes),
         "statuses": {str(status): count for status, count in audit.statuses.items()},
         "slowest_s": round(audit.slowest_s, 2),
+        "over the deadline": audit.late,
         "detector kills": kills,
         "not_shown": "names, places and organisations of kinds and languages that the generator does not make",
     }
@@ -138,12 +164,41 @@ async def _kill(gateway_pid: int, every_s: float) -> int:
     try:
         while True:
             await asyncio.sleep(every_s)
-            for pid in _children(gateway_pid, "netgpt.privacy.worker"):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                    kills += 1
+            kills += _signal(_children(gateway_pid, "netgpt.privacy.worker"), signal.SIGKILL)
     except asyncio.CancelledError:
         return kills
+
+
+async def _hold(gateway_pid: int, every_s: float) -> int:
+    """Stop the detector for half of each `every_s` seconds, until cancelled; returns how often."""
+    holds = 0
+    held: list[int] = []
+    try:
+        while True:
+            await asyncio.sleep(every_s / 2)
+            held = _children(gateway_pid, "netgpt.privacy.worker")
+            holds += _signal(held, signal.SIGSTOP)
+            await asyncio.sleep(every_s / 2)
+            _signal(held, signal.SIGCONT)
+    except asyncio.CancelledError:
+        _signal(held, signal.SIGCONT)
+        return holds
+
+
+def _signal(pids: list[int], number: signal.Signals) -> int:
+    """Send a signal to those that still live; returns to how many."""
+    told = 0
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+            told += 1
+    return told
+
+
+def _add_pathological(planted: list[Planted], characters: int) -> None:
+    """A text of so many characters at the beginning of each request, every one of PATHOLOGICAL in turn."""
+    for one, (_, text) in zip(planted, cycle(pathological_texts(characters)), strict=False):
+        one.body["messages"].insert(1, {"role": "user", "content": text})
 
 
 async def _stopped(killer: asyncio.Task[int] | None) -> int:

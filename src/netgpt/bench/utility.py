@@ -72,13 +72,13 @@ async def measure(
     tasks: Sequence[Task], cloud: Answer, detector: Detector, policies: Sequence[str], progress: Tell
 ) -> list[dict[str, Any]]:
     """One row for each kind of task, and one for all. Raises DetectorError, SettingsError (no such policy)."""
+    rules = {name: _terms(Policy.load(name)) for name in policies}
     progress("without hiding")
     plain = [right_facts(task, await cloud(task.text)) for task in tasks]
     generaliser = Generaliser()
     scores = {}
-    for name in policies:
+    for name, terms in rules.items():
         progress(f"policy {name}")
-        terms = _terms(Policy.load(name))
         if terms.wants(PLACE_RUNGS, ("PLACE", "ADDRESS")):
             generaliser.get_ready()
         scores[name] = await _scores(tasks, plain, cloud, _Boundary(detector, terms, generaliser))

@@ -77,17 +77,27 @@ def stream(
 @app.command()
 @errors_told
 def audit(
-    requests: int = typer.Option(500, min=24, help="Requests with planted private data."),
+    people: int = typer.Option(500, "--people", "--requests", min=24, help="Invented people, a request each."),
     seed: int = typer.Option(1, help="Seed of the invented people."),
     kill_every: float = typer.Option(0.0, min=0, help="Kill the detector this often, in seconds; 0: never."),
+    faults: bool = typer.Option(False, help="Kill, stop and overfeed the detector instead, an audit for each."),
+    characters: int = typer.Option(1_000_000, min=1_000, help="Length of the texts that --faults feeds."),
     as_json: bool = json_option,
 ) -> None:
     """Does anything planted reach the cloud? A cloud that logs every byte, and a gateway under attack."""
     from netgpt.bench import audit as bench
+    from netgpt.bench import audit_faults
 
+    if faults:
+        _report(
+            "planted private values that left while the detector was under attack (names apart)",
+            lambda: run(audit_faults.run(requests=people, seed=seed, characters=characters, progress=_told)),
+            as_json,
+        )
+        return
     _report(
         "planted private values found in the log of the cloud",
-        lambda: run(bench.run(requests=requests, seed=seed, kill_every_s=kill_every or None, progress=_told)),
+        lambda: run(bench.run(requests=people, seed=seed, kill_every_s=kill_every or None, progress=_told)),
         as_json,
     )
 

@@ -10,6 +10,7 @@ import typer
 
 from netgpt.cli.common import console, errors_told, json_option, print_json, read_settings, run
 from netgpt.cli.edge import edge_askers
+from netgpt.errors import RequestError
 
 if TYPE_CHECKING:
     from netgpt.bench.utility import Answer
@@ -36,6 +37,8 @@ def utility(
 ) -> None:
     """What hiding costs: checkable facts in answers with and without the boundary, by kind of work and policy set."""
     policies = [name.strip() for name in policy.split(",") if name.strip()]
+    if not policies:
+        raise RequestError("--policy: name at least one policy set or .cedar file", param="policy")
     plan = {"requests": requests, "policies": policies, "model_requests": model_requests, "seed": seed}
     _show({**run(_measured(plan, names, model)), "names": names}, as_json)
 

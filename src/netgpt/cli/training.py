@@ -163,6 +163,7 @@ def _instructor(settings: Settings, job: Job, store: Store, detector: Detector, 
 
     async def written() -> list[Example]:
         from netgpt.examples.selfinstruct import Budget, self_instruct
+
         facts = site_facts(settings.site, await store.places())
         limits, prices = settings.training, settings.cloud
         budget = Budget(

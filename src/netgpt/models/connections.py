@@ -25,9 +25,7 @@ class Connections:
     A call takes its turn (`enter`, `leave`), and within it a connection for each try (`take`, `give_back`).
     """
 
-    def __init__(
-        self, limit: int, *, connect_timeout_s: float, timeout_s: float, trust: Trust = SYSTEM_TRUST
-    ) -> None:
+    def __init__(self, limit: int, *, connect_timeout_s: float, timeout_s: float, trust: Trust = SYSTEM_TRUST) -> None:
         self._connect_timeout_s, self._timeout_s = connect_timeout_s, timeout_s
         self._turns = asyncio.Semaphore(limit)
         self._idle: deque[tuple[float, Origin, Http1]] = deque()

@@ -51,6 +51,6 @@ def find_births(text: str) -> Iterator[Span]:
         if word[0].lower() in BIRTH_WORDS and (match := _DATE.match(text, word.end())):
             year = _YEAR.search(match["date"])
             if year is None or int(year[0]) >= _OLD:
-                yield Span(*match.span("date"), "BIRTHDATE", "pattern:birth", 0.9)
+                yield Span(*match.span("date"), "BIRTHDATE", "pattern:birth")
     for match in _OWN_YEAR.finditer(text):
         yield Span(*match.span("date"), "BIRTHDATE", "pattern:birth", 0.8)

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["NameFinder", "WordIndex", "WordIndexes", "find_occurrences"]
 
-SHORT, DOCUMENT = 0.24, 0.042
+SHORT, DOCUMENT = 0.16, 0.032
 """A word with this chance of being private, or more, is hidden: in a short request, in a long text."""
-_SHORT_CHARS, _DOCUMENT_CHARS = 70, 150
+SHORT_CHARS, DOCUMENT_CHARS = 40, 100
 """A request up to the first is short, a text from the second on is long. Letters and records hold far more that is
 private than commands do, and a word more hidden in them costs less."""
+PLAIN, NUMBER = 0.13, 0.3
+"""At least this chance for words in small letters where the text has capitals too, and for numbers of up to four
+digits: amounts and counts are what a cloud reckons with."""
 _WORD = re.compile(r"[^\W_]+")
 _REPEATED = frozenset(("PERSON", "PLACE", "ORG", "PRODUCT", "USERNAME", "NATIONALITY"))
 """Kinds that mean the same wherever they stand; a date or an age does not."""
@@ -73,7 +76,7 @@ class NameFinder:
 
 def threshold(chars: int) -> float:
     """The chance from which a word is hidden in a text of so many characters."""
-    share = (chars - _SHORT_CHARS) / (_DOCUMENT_CHARS - _SHORT_CHARS)
+    share = (chars - SHORT_CHARS) / (DOCUMENT_CHARS - SHORT_CHARS)
     return SHORT + (DOCUMENT - SHORT) * min(1.0, max(0.0, share))
 
 
@@ -83,8 +86,9 @@ def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, flo
 
     run: list[Tag] = []
     least = threshold(len(text))
+    spelled = not text.islower()
     for tag in tags:
-        if tag[3] < least:
+        if tag[3] < max(least, _doubt(text[tag[0] : tag[1]], spelled)):
             continue
         if run and not _together(text, run[-1], tag, TAGS):
             yield from _whole(text, run, TAGS)
@@ -92,6 +96,13 @@ def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, flo
         run.append(tag)
     if run:
         yield from _whole(text, run, TAGS)
+
+
+def _doubt(word: str, spelled: bool) -> float:
+    """The chance that a word of this shape needs in any text. `spelled`: the text has capitals."""
+    if word.isdigit() and len(word) < 5:
+        return NUMBER
+    return PLAIN if spelled and word.isascii() and word.islower() else 0.0
 
 
 def _together(text: str, one: Tag, other: Tag, kinds: Sequence[str]) -> bool:

@@ -208,7 +208,7 @@ def _strings(value: Any) -> Iterator[str]:
         yield value
         try:
             opened = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(opened, str):
             yield from _strings(opened)

@@ -53,6 +53,4 @@ def any_made(connection: Connection) -> bool:
 
 def _read(row: Row[tuple[object, ...]]) -> KeyRow:
     scopes = None if row.scopes is None else tuple(row.scopes)
-    return KeyRow(
-        **row._asdict() | {"role": Role(row.role), "scopes": scopes, "limits": KeyLimits(**row.limits or {})}
-    )
+    return KeyRow(**row._asdict() | {"role": Role(row.role), "scopes": scopes, "limits": KeyLimits(**row.limits or {})})

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from netgpt.privacy.names import DOCUMENT, DOCUMENT_CHARS, NUMBER, PLAIN, SHORT, SHORT_CHARS
 from netgpt.tagging.making import Bench
 from netgpt.tagging.sources import LICENCES
 
@@ -41,9 +42,10 @@ def card(bench: Bench, course: Mapping[str, Any], figures: Mapping[str, Any], fo
         }
         for name, count in counts.items():
             licence = LICENCES.get(name) or ", ".join(
-                f"{n}: {LICENCES[n]}" for n in ("clinc", "slurp", "snips", "user")
+                f"{n}: {LICENCES[n]}" for n in ("clinc", "slurp", "snips", "user", "seed")
             )
             sets[name] = {"rows": count, "licence": licence}
+        sets["prompts"]["plain"] = sum(example.origin == "plain" for example in data.prompts)
     return {
         "what": "finds names and other private words; read by netgpt.privacy.tagger",
         "data": sets,
@@ -51,6 +53,14 @@ def card(bench: Bench, course: Mapping[str, Any], figures: Mapping[str, Any], fo
         "word vectors": f"wordllama {version('wordllama')}, MIT, not part of the file",
         "training": dict(course),
         "versions": {name: version(name) for name in ("torch", "numpy", "safetensors", "tokenizers")},
+        "cuts": {
+            "short": SHORT,
+            "short_chars": SHORT_CHARS,
+            "document": DOCUMENT,
+            "document_chars": DOCUMENT_CHARS,
+            "plain": PLAIN,
+            "number": NUMBER,
+        },
         "folds": folds,
         "cross-validated": dict(figures),
     }

@@ -107,7 +107,7 @@ def test_every_setting_has_a_description() -> None:
 def test_a_trusted_cloud_and_strict_rules_contradict_each_other(tmp_path: Path) -> None:
     file = tmp_path / "netgpt.toml"
     file.write_text('[cloud]\nbase_url = "https://cloud.example/v1"\ntrusted = true\n[policy]\nset = "strict"\n')
-    with pytest.raises(SettingsError, match="cloud.trusted"):
+    with pytest.raises(SettingsError, match=r"cloud\.trusted"):
         load_settings(file, {})
     file.write_text(file.read_text().replace("strict", "balanced"))
     assert load_settings(file, {}).cloud.trusted

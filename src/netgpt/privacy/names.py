@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from netgpt.privacy.normal import View, views
 from netgpt.privacy.wordsets import ALSO_WORDS, AROUND, WORDS_OF_TRADE
+from netgpt.privacy.wordsets import words as wordset
 from netgpt.types import Span
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NameFinder", "WordIndex", "WordIndexes", "find_occurrences"]
 
-SHORT, DOCUMENT = 0.16, 0.032
+SHORT, DOCUMENT = 0.16, 0.025
 """A word with this chance of being private, or more, is hidden: in a short request, in a long text."""
 SHORT_CHARS, DOCUMENT_CHARS = 40, 100
 """A request up to the first is short, a text from the second on is long. Letters and records hold far more that is
@@ -29,6 +30,14 @@ PLAIN, NUMBER = 0.13, 0.3
 """At least this chance for words in small letters where the text has capitals too, and for numbers of up to four
 digits: amounts and counts are what a cloud reckons with."""
 _WORD = re.compile(r"[^\W_]+")
+_CURRENCY = ("$", "€", "£", "¥", "₹")
+_UNITS = wordset(
+    """euro euros eur dollar dollars usd pound pounds gbp chf franc francs yen rupees cents percent kg g km m cm mm
+    miles mile meters metres litres liters ml mb gb tb kb ms seconds minutes hours days weeks months times items
+    people persons words pages points degrees calories watts volts bytes tokens"""
+)
+_QUANTITY = re.compile(rf"[ \u00a0]?(?:[%€$£°]|(?:{'|'.join(sorted(_UNITS))})(?![^\W_]))", re.IGNORECASE)
+"""What makes the number before it a quantity: it tells nothing of who somebody is."""
 _REPEATED = frozenset(("PERSON", "PLACE", "ORG", "PRODUCT", "USERNAME", "NATIONALITY"))
 """Kinds that mean the same wherever they stand; a date or an age does not."""
 _ALONE = frozenset(("DATE", "AGE", "JOB", "NATIONALITY", "HEALTH", "URL", "USERNAME", "ID"))
@@ -88,7 +97,7 @@ def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, flo
     least = threshold(len(text))
     spelled = not text.islower()
     for tag in tags:
-        if tag[3] < max(least, _doubt(text[tag[0] : tag[1]], spelled)):
+        if tag[3] < max(least, _doubt(text, tag, spelled)):
             continue
         if run and not _together(text, run[-1], tag, TAGS):
             yield from _whole(text, run, TAGS)
@@ -98,11 +107,20 @@ def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, flo
         yield from _whole(text, run, TAGS)
 
 
-def _doubt(word: str, spelled: bool) -> float:
-    """The chance that a word of this shape needs in any text. `spelled`: the text has capitals."""
+def _doubt(text: str, tag: Tag, spelled: bool) -> float:
+    """The chance that a word of this shape needs, whatever the text. `spelled`: the text has capitals."""
+    word = text[tag[0] : tag[1]]
     if word.isdigit() and len(word) < 5:
-        return NUMBER
-    return PLAIN if spelled and word.isascii() and word.islower() else 0.0
+        return 1.1 if _QUANTITY.match(text, tag[1]) or text[: tag[0]].endswith(_CURRENCY) else NUMBER
+    if spelled and word.isascii() and (word.islower() or _begins(text, tag[0])):
+        return 1.1 if word in _UNITS and text[: tag[0]].rstrip()[-1:].isdigit() else PLAIN
+    return 0.0
+
+
+def _begins(text: str, at: int) -> bool:
+    """Whether a sentence begins here: its first word has a capital whatever it means."""
+    before = text[max(0, at - 4) : at].rstrip(" \t\"'“(*-•#>")
+    return not before or before[-1] in ".!?:\n"
 
 
 def _together(text: str, one: Tag, other: Tag, kinds: Sequence[str]) -> bool:
@@ -149,15 +167,20 @@ def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> Terms:
             seen.add(words)
             terms.setdefault(words[0], []).append((words, kind, strict))
 
+    names = list(names)
     split = [(kind, _lowered(name)) for kind, name in names]
     for kind, words in split:
         if len(words) != 1:
             add(words, kind, False)
         elif words[0] not in WORDS_OF_TRADE and len(words[0]) > 1:
             add(words, kind, words[0] in common or words[0] in ALSO_WORDS or len(words[0]) < 4)
-    for kind, words in split:
+    for kind, name in names:
+        words = _lowered(name)
         if kind == "PERSON" and len(words) > 1:
-            for word in words:
+            spelled = not name.islower()
+            for written, word in zip(_WORD.findall(name), words, strict=True):
+                if spelled and written.islower():
+                    continue  # "owes" of a find "Ada Sharma owes"
                 if len(word) > 2 and not word.isdigit() and word not in WORDS_OF_TRADE:
                     add((word,), kind, word in common or word in ALSO_WORDS)
     for entries in terms.values():

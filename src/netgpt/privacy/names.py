@@ -11,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from netgpt.privacy.doubts import least_chance
 from netgpt.privacy.normal import View, views
 from netgpt.privacy.wordsets import ALSO_WORDS, AROUND, WORDS_OF_TRADE
-from netgpt.privacy.wordsets import words as wordset
 from netgpt.types import Span
 
 if TYPE_CHECKING:
@@ -26,18 +26,7 @@ SHORT, DOCUMENT = 0.16, 0.025
 SHORT_CHARS, DOCUMENT_CHARS = 40, 100
 """A request up to the first is short, a text from the second on is long. Letters and records hold far more that is
 private than commands do, and a word more hidden in them costs less."""
-PLAIN, NUMBER = 0.13, 0.3
-"""At least this chance for words in small letters where the text has capitals too, and for numbers of up to four
-digits: amounts and counts are what a cloud reckons with."""
 _WORD = re.compile(r"[^\W_]+")
-_CURRENCY = ("$", "€", "£", "¥", "₹")
-_UNITS = wordset(
-    """euro euros eur dollar dollars usd pound pounds gbp chf franc francs yen rupees cents percent kg g km m cm mm
-    miles mile meters metres litres liters ml mb gb tb kb ms seconds minutes hours days weeks months times items
-    people persons words pages points degrees calories watts volts bytes tokens"""
-)
-_QUANTITY = re.compile(rf"[ \u00a0]?(?:[%€$£°]|(?:{'|'.join(sorted(_UNITS))})(?![^\W_]))", re.IGNORECASE)
-"""What makes the number before it a quantity: it tells nothing of who somebody is."""
 _REPEATED = frozenset(("PERSON", "PLACE", "ORG", "PRODUCT", "USERNAME", "NATIONALITY"))
 """Kinds that mean the same wherever they stand; a date or an age does not."""
 _ALONE = frozenset(("DATE", "AGE", "JOB", "NATIONALITY", "HEALTH", "URL", "USERNAME", "ID"))
@@ -97,7 +86,7 @@ def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, flo
     least = threshold(len(text))
     spelled = not text.islower()
     for tag in tags:
-        if tag[3] < max(least, _doubt(text, tag, spelled)):
+        if tag[3] < max(least, least_chance(text, tag[0], tag[1], spelled)):
             continue
         if run and not _together(text, run[-1], tag, TAGS):
             yield from _whole(text, run, TAGS)
@@ -105,22 +94,6 @@ def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, flo
         run.append(tag)
     if run:
         yield from _whole(text, run, TAGS)
-
-
-def _doubt(text: str, tag: Tag, spelled: bool) -> float:
-    """The chance that a word of this shape needs, whatever the text. `spelled`: the text has capitals."""
-    word = text[tag[0] : tag[1]]
-    if word.isdigit() and len(word) < 5:
-        return 1.1 if _QUANTITY.match(text, tag[1]) or text[: tag[0]].endswith(_CURRENCY) else NUMBER
-    if spelled and word.isascii() and (word.islower() or _begins(text, tag[0])):
-        return 1.1 if word in _UNITS and text[: tag[0]].rstrip()[-1:].isdigit() else PLAIN
-    return 0.0
-
-
-def _begins(text: str, at: int) -> bool:
-    """Whether a sentence begins here: its first word has a capital whatever it means."""
-    before = text[max(0, at - 4) : at].rstrip(" \t\"'“(*-•#>")
-    return not before or before[-1] in ".!?:\n"
 
 
 def _together(text: str, one: Tag, other: Tag, kinds: Sequence[str]) -> bool:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from netgpt.privacy.names import DOCUMENT, DOCUMENT_CHARS, NUMBER, PLAIN, SHORT, SHORT_CHARS
+from netgpt.privacy.doubts import NUMBER, PLAIN
+from netgpt.privacy.names import DOCUMENT, DOCUMENT_CHARS, SHORT, SHORT_CHARS
 from netgpt.tagging.making import Bench
 from netgpt.tagging.sources import LICENCES
 

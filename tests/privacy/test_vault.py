@@ -290,3 +290,41 @@ def test_a_damaged_map_is_refused() -> None:
     for state in (b"", b"{}", b'{"version": 2}', b"\xff", b'{"version": 1, "secret": "zz", "map": []}', b"[]"):
         with pytest.raises(PrivacyError, match="damaged"):
             Vault(state)
+
+
+class Told:
+    """A detector that finds what it was told to find, as the tagger would."""
+
+    def __init__(self, *found: tuple[str, str]) -> None:
+        self.found = found
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def health(self) -> tuple[bool, str]:
+        return True, "ready"
+
+    async def detect(self, texts: Any, *, values: Any = (), names: Any = None) -> list[list[Span]]:
+        return [
+            [Span(t.find(word), t.find(word) + len(word), kind, "names") for word, kind in self.found if word in t]
+            for t in texts
+        ]
+
+
+@pytest.mark.parametrize(
+    ("said", "word", "kind", "public"),
+    [
+        ("Tom, aged 47, called", "47", "AGE", "It is Monday, 23 November 2026, 11:47"),
+        ("born on 23 November they say", "23 November", "DATE", "It is Monday, 23 November 2026, 11:47"),
+        ("I have diabetes", "diabetes", "HEALTH", "Nearby: Portwick Diabetes Clinic"),
+        ("Mrs Smith called", "Smith", "PERSON", "Nearby: Smith and Sons Bakery"),
+    ],
+)
+async def test_a_public_fact_does_not_make_everybodys_words_public(
+    said: str, word: str, kind: str, public: str
+) -> None:
+    body = chat({"role": "system", "content": public}, {"role": "user", "content": said})
+    outbound = await Vault().seal(body, Told((word, kind)), public=[public])
+    told = json.loads(outbound.content)["messages"]
+    assert word not in told[1]["content"] and told[0]["content"] == public

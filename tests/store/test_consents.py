@@ -87,3 +87,20 @@ def test_the_state_follows_the_words_for_everybody(entries: list[ConsentEntry]) 
     if row is not None:
         assert (row.withdrawn is None) == general[-1].given
         assert row.until == (general[-1].ends if general[-1].given else None)
+
+
+async def test_a_no_counts_also_against_a_yes_that_has_not_begun(store: Store) -> None:
+    later = datetime.now(UTC) + timedelta(days=1)
+    await store.consents.say(ADA, "training", True, begins=later)
+    await store.learning.set_consent(ADA, "training", False)
+    assert standing(await store.consents.of(ADA), later + timedelta(days=1)) == frozenset()
+
+
+async def test_a_receiver_is_the_same_host_however_it_is_written(store: Store) -> None:
+    await store.consents.say(ADA, "location", True)
+    await store.consents.say(ADA, "location", False, third_party="Cloud.Example.")
+    now = datetime.now(UTC)
+    entries = await store.consents.of(ADA)
+    assert standing(entries, now, "cloud.example") == frozenset() and standing(entries, now, "lab.example")
+    with pytest.raises(RequestError, match="host name"):
+        await store.consents.say(ADA, "location", False, third_party="https://cloud.example")

@@ -105,6 +105,7 @@ def export(
             return write_file(records, key, typer.get_text_stream("stdout").write, accounts=not links_only)
         try:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.fchmod(descriptor, 0o600)  # a file that was there keeps its mode otherwise
             with os.fdopen(descriptor, "w", encoding="utf-8") as out:
                 return write_file(records, key, out.write, accounts=not links_only)
         except OSError as error:

@@ -65,7 +65,7 @@ class Disclosure:
 
     def __call__(self, kind: str, public: bool = False) -> Terms:
         """On which terms this kind may leave. `public`: the words are public anyway, whatever their kind."""
-        label = Label.PUBLIC if public else Label.SENSITIVE if kind in self._sensitive else Label.PERSONAL
+        label = Label.SENSITIVE if kind in self._sensitive else Label.PUBLIC if public else Label.PERSONAL
         return self._terms(kind, label, self._ladder(kind))
 
     def passes(self, fact: Fact) -> bool:

@@ -17,6 +17,7 @@ from netgpt.types import Span
 
 __all__ = ["Masking", "Plan", "plan"]
 
+_PUBLIC_KINDS = frozenset(("PLACE", "ORG", "PRODUCT", "NATIONALITY", "ADDRESS"))
 _SEGMENT = re.compile(r"[A-Za-z0-9]")
 _GENERIC_SPEAKERS = frozenset(
     ("user", "assistant", "system", "developer", "tool", "bot", "human", "ai", "example_user", "example_assistant")
@@ -63,6 +64,7 @@ class Masking:
         self._values = values
         self._media = media
         self._public = "|".join(plain_words(phrase) for phrase in public)
+        self._phrases = tuple(phrase for phrase in public if phrase)
         self._pseudonyms: set[str] = set()
         self.rounds = 0
 
@@ -148,7 +150,7 @@ class Masking:
 
     def _all_spans(self, item: Seen, spans: list[Span]) -> list[Span]:
         """What the detector found, and what the place itself tells."""
-        everything = [s for s in spans if not self._may_stand(item.text[s.start : s.end], s)]
+        everything = [s for s in spans if not self._may_stand(item.text, s)]
         if item.place in (Place.NAME, Place.SPEAKER):
             loose = find_values(item.text, self._values, whole_words=False)
             everything += [_segments(item.text, s) for s in loose if s.end - s.start >= 4]
@@ -171,9 +173,17 @@ class Masking:
 
     def _may_stand(self, text: str, span: Span) -> bool:
         """Words that may stand: they are public, or they were written on purpose in an earlier round."""
-        if self.rounds > 1 and self._wording.let_through(text):
+        found = text[span.start : span.end]
+        if self.rounds > 1 and self._wording.let_through(found):
             return True
-        return span.rule == "names" and plain_words(text) in self._public and self._wording.passes_as_public(span)
+        if span.rule != "names" or plain_words(found) not in self._public:
+            return False
+        return (_named(span.kind, found) or self._told_whole(text, span)) and self._wording.passes_as_public(span)
+
+    def _told_whole(self, text: str, span: Span) -> bool:
+        """Whether the words stand inside a public text that is written out whole, the fact about the clock, say."""
+        places = ((text.find(phrase), len(phrase)) for phrase in self._phrases)
+        return any(0 <= at <= span.start and span.end <= at + length for at, length in places)
 
     def _kept_whole(self, item: Seen, spans: list[Span]) -> list[Span]:
         """In later rounds: spans widened to whole placeholders, and those dropped that lie inside one."""
@@ -211,6 +221,12 @@ class Masking:
             return text
         originals = self._names.originals()
         return replace_all(variants(kinds_of(originals)), text, originals) if originals else text
+
+
+def _named(kind: str, found: str) -> bool:
+    """Whether a find of this kind is public wherever a public text says it: a shop's "Smith" is not every Smith, and
+    the clock's "47" is nobody's age."""
+    return kind in _PUBLIC_KINDS or (kind == "PERSON" and len(found.split()) > 1)
 
 
 def _is_personal(name: str) -> bool:

@@ -241,5 +241,14 @@ UNKNOWN_INSIDE: Final = (
     b"\x1a\x45\xdf\xa3",
     b"8BPS",
     b"APETAGEX",
+    b"RF64",
+    b"FORM",
+    b".snd",
+    b"caff",
+    b"#!AMR",
+    b"\xff\x0a",
+    b"\xff\xf1",
+    b"\xff\xf9",
+    b"\0\0\0\x0cJXL ",
 )
 """First bytes of formats that may tell about their maker and are not taken apart here."""

@@ -71,6 +71,9 @@ class Consents:
     ) -> ConsentEntry:
         """Keep what the person says. Counts at the next request, of every process. Raises RequestError: bad times."""
         now = datetime.now(UTC)
+        third_party = third_party and third_party.strip().rstrip(".").lower()  # as the host of an address is read
+        if third_party and any(c in "/: \t" for c in third_party):
+            raise RequestError('a third party is a host name, such as "cloud.example"', param="third_party")
         entry = ConsentEntry(purpose, given, now, begins or now, ends, third_party)
         if entry.ends is not None and entry.ends <= entry.begins:
             raise RequestError("a consent ends after it begins", param="until")

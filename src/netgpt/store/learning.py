@@ -84,7 +84,7 @@ class Learning:
 
 def _set_consent(connection: Connection, person: Person, purpose: str, given: bool) -> ConsentRow:
     known = _consent(connection, person, purpose)
-    if known is not None and known.stands == given:
+    if known is not None and (known.stands if given else known.withdrawn is not None):
         return known  # the time of the first word counts
     now = datetime.now(UTC)
     consents.add(connection, person, consents.ConsentEntry(purpose, given, now, now))

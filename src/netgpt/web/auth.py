@@ -31,7 +31,10 @@ _CALLER: Final = "netgpt.caller"
 _UNLIMITED: Final = KeyLimits()
 _SECRET: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,9000}")
 """What may stand behind `Bearer` (RFC 6750, section 2.1): nothing that looks like another letter, no spaces, no NUL."""
-_FORWARDED: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+_FORWARDED: Final = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via",
+     b"cf-connecting-ip", b"true-client-ip"}
+)  # fmt: skip
 
 
 async def caller_of(request: Request) -> Caller:

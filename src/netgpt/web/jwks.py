@@ -103,7 +103,7 @@ class KeySet:
     async def _read(self) -> None:
         try:
             keys = await self._fetched()
-        except (httpx.HTTPError, _Unusable) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, _Unusable) as error:
             cause = str(error) if isinstance(error, _Unusable) else type(error).__name__
             log.warning("oidc: the keys of %s could not be read: %s", self._settings.issuer, cause)
             return

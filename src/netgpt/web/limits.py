@@ -131,6 +131,8 @@ class Limiter:
             return None
         answer = body.get("max_completion_tokens") or body.get("max_tokens") or _ANSWER_TOKENS
         guess = Usage(chars // _CHARS_A_TOKEN, min(answer, _MOST_TOKENS) * (body.get("n") or 1))
+        if state.has_budget:  # a crowd was let in together: whoever comes to this line late finds the others' holds
+            _check_budgets(state, datetime.now(UTC))
         hold = Hold(state, guess.total_tokens, cost_of(guess, self._cloud))
         state.held_tokens += hold.tokens
         state.held_cost += hold.cost

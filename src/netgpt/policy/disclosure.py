@@ -61,7 +61,7 @@ class Disclosure:
             "consent": consent,
             "asked": asked,
         }
-        self._told: dict[tuple[str, Label], Terms] = {}
+        self._told: dict[tuple[str, Label, tuple[str, ...]], Terms] = {}
 
     def __call__(self, kind: str, public: bool = False) -> Terms:
         """On which terms this kind may leave. `public`: the words are public anyway, whatever their kind."""
@@ -98,7 +98,7 @@ class Disclosure:
         return any(precision in rungs for kind in kinds for precision, _ in self(kind).allowed)
 
     def _terms(self, kind: str, label: Label, rungs: tuple[str, ...]) -> Terms:
-        key = (kind, label)
+        key = (kind, label, rungs)
         known = self._told.get(key)
         if known is None:
             who = self._principal

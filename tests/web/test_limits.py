@@ -172,3 +172,13 @@ def test_durations_are_written_as_openai_writes_them(seconds: float) -> None:
     assert parts is not None and told
     hours, minutes, whole, thousandths = (float(part or 0) for part in parts.groups())
     assert 0 <= hours * 3600 + minutes * 60 + whole + thousandths / 1000 - seconds <= 1.000001
+
+
+async def test_a_crowd_that_was_let_in_together_meets_the_budget() -> None:
+    limits, _ = limiter()
+    for _ in range(5):  # their bodies come slowly: all are admitted before the first is counted
+        await limits.admit("key_1", KeyLimits(tokens_per_day=1000))
+    assert limits.hold("key_1", 400, {"max_tokens": 400}) is not None
+    limits.hold("key_1", 400, {"max_tokens": 400})
+    with pytest.raises(RateLimited):
+        limits.hold("key_1", 400, {"max_tokens": 400})

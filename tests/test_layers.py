@@ -13,7 +13,8 @@ import netgpt
 
 ROOT = Path(netgpt.__file__).parent
 LAYERS = {
-    "errors": 0, "types": 0, "sections": 0, "sections_policy": 0, "sections_access": 0,
+    "errors": 0, "types": 0, "section": 0, "sections": 0, "sections_routing": 0,
+    "sections_policy": 0, "sections_access": 0,
     "settings": 0, "exchange": 0, "outbound": 0,
     "models": 1, "context": 1, "completion": 1, "policy": 1, "privacy": 1, "routing": 1, "store": 1,
     "adapters": 2, "testing": 2, "examples": 2.3, "gate": 2.6, "tagging": 2.6, "tuning": 2.6,

@@ -53,6 +53,12 @@ class Request:
     """Show what would leave; send nothing, and ask no model for an answer."""
     conversation: str | None = field(default=None, repr=False)
     """The caller's own name for the conversation, when given."""
+    prefer: str | None = None
+    """"quality", "balanced", "cheap", "fast", "private", or None: what the key or the settings say."""
+    deadline_s: float | None = None
+    """Seconds in which the caller wants the whole answer; None: server.deadline_s."""
+    may_wait: bool = False
+    """Where nobody can answer now, the request may be kept and sent when the link is back."""
 
     @property
     def messages(self) -> list[Message]:
@@ -111,7 +117,11 @@ class Exchange:
     """The conversation's `privacy.vault.Vault`, or None; `Any` because the core knows no capability."""
     outbound = written_by[Outbound | None]("desensitize")
     """What would leave, made safe; None when nothing may or need leave, with `kept_because` saying why."""
+    outbounds = written_by[Mapping[str, Outbound]]("desensitize")
+    """The same for every upstream that may have it, by its name; `outbound` is the first of them."""
     kept_because = written_by[str | None]("desensitize")
+    kept_for = written_by[Mapping[str, str]]("desensitize")
+    """Why an upstream gets nothing, by its name."""
     hidden = written_by[tuple[Hidden, ...]]("desensitize")
     generalised = written_by[tuple[Generalised, ...]]("desensitize")
     """What left in other words, or as it was, under which rule."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import re
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from netgpt.section import HttpAddress, Section
 from netgpt.sections_access import Addresses
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Completion",
     "Edge",
     "Privacy",
-    "Routing",
     "Server",
     "Site",
     "Store",
@@ -38,19 +37,6 @@ DEFAULT_STAGES = (
     "restore",
     "record",
 )
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _http_address(value: str | None) -> str | None:
-    if value is not None and not re.match(r"https?://[^/\s]+", value):
-        raise ValueError('must be an HTTP address, such as "https://cloud.example/v1"')
-    return value
-
-
-HttpAddress = Annotated[str | None, AfterValidator(_http_address)]
 
 
 class Server(Section):
@@ -169,15 +155,6 @@ class Privacy(Section):
     sensitive_kinds: tuple[str, ...] = Field(
         ("API_KEY", "CARD", "IBAN", "CRYPTO", "NATIONAL_ID"),
         description="A request with one of these is answered on the box.",
-    )
-
-
-class Routing(Section):
-    """Rules for `model: "netgpt"`."""
-
-    max_edge_words: int = Field(40, ge=1, description="Longer requests go to the cloud when there is one.")
-    edge_when_personal: bool = Field(
-        True, description="A request completed with personal facts is answered on the box, where they may be used."
     )
 
 

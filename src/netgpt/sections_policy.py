@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from netgpt.sections import Section
+from netgpt.section import Section
 
 __all__ = ["PolicySection"]
 

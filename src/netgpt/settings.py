@@ -23,7 +23,6 @@ from netgpt.sections import (
     Completion,
     Edge,
     Privacy,
-    Routing,
     Server,
     Site,
     Store,
@@ -32,6 +31,7 @@ from netgpt.sections import (
 )
 from netgpt.sections_access import Lockout, Oidc
 from netgpt.sections_policy import PolicySection
+from netgpt.sections_routing import Routing, Upstream
 
 __all__ = [
     "Adapters",
@@ -48,6 +48,7 @@ __all__ = [
     "Site",
     "Store",
     "Training",
+    "Upstream",
     "Workflow",
     "load_settings",
 ]
@@ -70,6 +71,7 @@ class Settings(BaseModel):
     privacy: Privacy = Privacy()
     policy: PolicySection = PolicySection()
     routing: Routing = Routing()
+    upstreams: tuple[Upstream, ...] = ()
     store: Store = Store()
     adapters: Adapters = Adapters()
     training: Training = Training()

@@ -9,9 +9,11 @@ from enum import StrEnum
 from typing import Any, TypeGuard
 
 __all__ = [
+    "CallFacts",
     "Caller",
     "Chunk",
     "Decision",
+    "Expected",
     "Fact",
     "Generalised",
     "Hidden",
@@ -172,8 +174,31 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What one arm (a model that might answer) was expected to give for one request."""
+
+    arm: str
+    route: str
+    """"edge" or "cloud"."""
+    p_ok: float
+    """The chance that its answer will do, 0 to 1."""
+    latency_s: float
+    """Seconds to the end of the answer: queue, link, prompt and answer."""
+    cost: float
+    """Money, in the unit of the configured prices."""
+    energy_j: float
+    """Joules spent on the box."""
+    exposure: float
+    """How much would leave: 0 nothing, 1 all of it as it is."""
+    value: float
+    """The objective: higher is better."""
+    ruled_out: str | None = None
+    """The constraint that rules it out, in words; None: it was a candidate."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """Where a request goes and why. `fallback` may be tried when `route` fails before its first word."""
+    """Where a request goes and why. `fallbacks` may be tried, in order, when the arm fails before its first word."""
 
     route: str
     """"edge" or "cloud"."""
@@ -181,7 +206,55 @@ class Decision:
     """One sentence for people."""
     rule: str
     """Which rule decided, a short stable name."""
-    fallback: str | None = None
+    fallbacks: tuple[str, ...] = ()
+    """Names of arms."""
+    arm: str = ""
+    """The arm chosen: "edge", "cloud" or an upstream's name; empty: the same as the route."""
+    expected: tuple[Expected, ...] = ()
+    """What each arm was expected to give; empty where no arms were weighed."""
+    weights: str = ""
+    """The preset or weights that the objective used."""
+    counterfactual: str = ""
+    """What would have changed the decision, in words."""
+    propensity: float = 1.0
+    """The chance with which this arm was drawn: below 1 where the box explores."""
+    features: tuple[float, ...] = field(default=(), repr=False)
+    """Numbers that the learner looked at; no text can be read from them."""
+
+    @property
+    def name(self) -> str:
+        """The arm's name."""
+        return self.arm or self.route
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What one real call to a model told of its link and its server: times in seconds, sizes in bytes."""
+
+    arm: str
+    """Whom it asked: "edge", "cloud" or an upstream's name."""
+    began: float
+    """`time.monotonic()` when the call began."""
+    outcome: str
+    """"ok", "cancelled", or the error's code."""
+    connect_s: float | None = None
+    """Opening the connection; None when a kept one was used."""
+    rtt_s: float | None = None
+    """The kernel's smoothed round trip (TCP_INFO), None where it is not told."""
+    rtt_var_s: float | None = None
+    retransmits: int = 0
+    """Segments sent again during the call."""
+    segments: int = 0
+    """Segments sent during the call; 0: not known."""
+    first_byte_s: float | None = None
+    """From the request's last byte to the answer's first."""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    receive_s: float = 0.0
+    """From the first byte to the last."""
+    tokens: int = 0
+    """Tokens of the answer, as told or estimated."""
+    tries: int = 1
 
 
 @dataclass(frozen=True, slots=True)

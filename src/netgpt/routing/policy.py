@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.routing.features import Features
-from netgpt.settings import Routing
+from netgpt.sections_routing import Routing
 from netgpt.types import Decision
 
 __all__ = ["Situation", "decide"]
@@ -91,24 +91,24 @@ def _by_content(situation: Situation, rules: Routing) -> Decision:
     """Both sides can answer: what is personal first, then what the small model cannot do, then length."""
     features = situation.features
     if situation.personal_facts and rules.edge_when_personal and not features.tools:
-        return Decision("edge", "it was completed with personal facts, which stay on the box", "personal", "cloud")
+        return Decision("edge", "it was completed with personal facts, which stay on the box", "personal", ("cloud",))
     # Four characters a token is the usual rule of thumb; a quarter of the context is left for the answer.
     if features.characters / 4 > situation.edge_context_tokens * 0.75:
         return Decision("cloud", "the conversation is longer than the edge model's context", "context")
     if features.media:
-        return Decision("cloud", "it holds media, which the edge model may not read", "media", "edge")
+        return Decision("cloud", "it holds media, which the edge model may not read", "media", ("edge",))
     if features.structured:
-        return Decision("edge", "an answer by schema: the edge model writes it under a grammar", "schema", "cloud")
+        return Decision("edge", "an answer by schema: the edge model writes it under a grammar", "schema", ("cloud",))
     if because := features.hard_because:
-        return Decision("cloud", f"a larger model will do better: {because}", "kind", "edge")
+        return Decision("cloud", f"a larger model will do better: {because}", "kind", ("edge",))
     if features.words > rules.max_edge_words:
         return Decision(
             "cloud",
             f"{features.words} words are more than the {rules.max_edge_words} kept on the box",
             "length",
-            "edge",
+            ("edge",),
         )
-    return Decision("edge", "a short everyday request: the edge model will do", "short", "cloud")
+    return Decision("edge", "a short everyday request: the edge model will do", "short", ("cloud",))
 
 
 def _why_no_cloud(situation: Situation) -> str:
@@ -121,5 +121,5 @@ def _no_cloud_rule(situation: Situation) -> str:
     return "kept" if situation.cloud_ok else "cloud-down"
 
 
-def _other(route: str, ok: bool) -> str | None:
-    return route if ok else None
+def _other(route: str, ok: bool) -> tuple[str, ...]:
+    return (route,) if ok else ()

@@ -85,14 +85,16 @@ class Generate:
             self.observe(decision.route, error.code)
             if error.code in NOTHING_LEFT:
                 exchange.sent = None
-            if decision.fallback is None:
+            if not decision.fallbacks:
                 raise
+            other = decision.fallbacks[0]
             second = replace(
                 decision,
-                route=decision.fallback,
+                route=other,
+                arm="",
                 rule=f"{decision.rule}+fallback",
-                reason=f"the {decision.route} failed ({error.message}): the {decision.fallback} answers",
-                fallback=None,
+                reason=f"the {decision.route} failed ({error.message}): the {other} answers",
+                fallbacks=(),
             )
             await self._open(exchange, second)
 

@@ -37,7 +37,7 @@ def explained(exchange: Exchange) -> dict[str, Any]:
 def _would_leave(exchange: Exchange) -> dict[str, Any]:
     decision, outbound = exchange.decision, exchange.outbound
     leaves = "no"
-    if outbound is not None and "cloud" in (decision.route, decision.fallback):
+    if outbound is not None and "cloud" in (decision.route, *decision.fallbacks):
         leaves = "yes" if decision.route == "cloud" else "only if the edge fails"
     shown = outbound if leaves != "no" else None
     body = orjson.loads(shown.content) if shown else None
@@ -51,6 +51,6 @@ def _would_leave(exchange: Exchange) -> dict[str, Any]:
             "route": decision.route,
             "rule": decision.rule,
             "reason": decision.reason,
-            "fallback": decision.fallback,
+            "fallbacks": list(decision.fallbacks),
         },
     }

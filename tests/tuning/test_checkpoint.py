@@ -17,12 +17,19 @@ from tuning.tiny_models import sums, tiny_llama
 pytest.importorskip("torch", reason="needs the extra: pip install 'netgpt[train]'")
 
 from netgpt.errors import StoreError
-from netgpt.tuning import training
 from netgpt.tuning.checkpoint import load_state, save_state
 from netgpt.tuning.lora import Recipe, Step, train
 
 RECIPE = Recipe(
-    rank=2, epochs=6, learning_rate=1e-2, batch_tokens=100, held_out=0.2, dtype="float32", threads=1, layers=2
+    rank=2,
+    epochs=6,
+    learning_rate=1e-2,
+    batch_tokens=100,
+    held_out=0.2,
+    dtype="float32",
+    threads=1,
+    layers=2,
+    save_every_s=0.0,
 )
 
 
@@ -35,9 +42,7 @@ def weights(folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize("at_step", [1, 7, 16])
-def test_resumed_equals_unbroken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: int) -> None:
-    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr(training, "SAVE_SHARE", 0.0)
+def test_resumed_equals_unbroken(tmp_path: Path, at_step: int) -> None:
     model, examples, steps = tiny_llama(tmp_path / "model"), sums(16), 0
 
     def dies(step: Step) -> None:
@@ -111,11 +116,7 @@ def test_kill_9_in_the_middle(tmp_path: Path) -> None:
         "base": str(model), "work": str(tmp_path / "work"), "recipe": asdict(recipe), "resume": True,
         "examples": [example.as_row() for example in sums(24)],
     }  # fmt: skip
-    quick = (
-        "import netgpt.tuning.training as t; t.SAVE_EVERY_S = t.SAVE_SHARE = 0.0; "
-        "import netgpt.tuning.train_child as child; child.main()"
-    )
-    command = [sys.executable, "-c", quick]
+    command = [sys.executable, "-m", "netgpt.tuning.train_child"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdin is not None
         assert child.stdout is not None

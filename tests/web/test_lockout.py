@@ -6,7 +6,6 @@ import pytest
 
 from netgpt.errors import RateLimited
 from netgpt.settings import Lockout as Settings
-from netgpt.web import lockout
 from netgpt.web.lockout import Lockout, client_address, proxies
 
 
@@ -97,8 +96,8 @@ def test_tokens_share_their_beginning_and_are_not_locked_by_it(guard: Lockout) -
     assert wait_of(guard, "10.0.2.1", "eyJhbGciOiJSUzI1NiJ9.e30.other") is None
 
 
-def test_memory_is_bounded(guard: Lockout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lockout, "_ENTRIES", 50)
+def test_memory_is_bounded() -> None:
+    guard = Lockout(Settings(), entries=50)
     for number in range(500):
         guard.failed(f"10.1.{number // 250}.{number % 250}", f"ngpt_{number:020}")
         guard.accepted("10.0.0.1", str(number))

@@ -55,6 +55,8 @@ class Recipe:
     """"auto", "cpu", "cuda", "cuda:1", ..."""
     dtype: str = "auto"
     """Of the frozen weights and activations: "float32", "bfloat16", or "auto": what measures faster at the start."""
+    save_every_s: float = 20.0
+    """Seconds between two checkpoints at least, and twenty times what writing one takes; 0: after every step."""
 
     def check(self) -> None:
         """Raises SettingsError that names the first value which makes no sense."""

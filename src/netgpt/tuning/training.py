@@ -30,7 +30,6 @@ from netgpt.tuning.trunk import Hidden, run_trunk, stored_vectors
 
 __all__ = ["Training"]
 
-SAVE_EVERY_S = 20.0
 SAVE_SHARE = 20.0
 """A checkpoint may take a twentieth of the time: writing a whole model takes longer than an adapter."""
 WARM_SHARE, LAST_RATE = 0.1, 0.1
@@ -131,7 +130,8 @@ class Training:
 
     def _digest(self) -> str:
         """Of everything that the result depends on, but for the machine."""
-        recipe = {key: value for key, value in asdict(self.recipe).items() if key not in ("memory_mb", "threads")}
+        machine = ("memory_mb", "threads", "save_every_s")
+        recipe = {key: value for key, value in asdict(self.recipe).items() if key not in machine}
         whole = hashlib.sha256(json.dumps([recipe, self.base.digest()], sort_keys=True).encode())
         for example in (*self.learnt, *self.measured):
             whole.update(repr((example.ids, example.start)).encode())
@@ -142,7 +142,7 @@ class Training:
     def _steps(self) -> str:
         state = self.state
         lengths = [len(example.ids) for example in self.learnt]
-        self._saved_at, self._save_every = time.monotonic(), SAVE_EVERY_S
+        self._saved_at, self._save_every = time.monotonic(), self.recipe.save_every_s
         while state["epoch"] < self.recipe.epochs:
             batches = plan_batches(lengths, self.recipe.batch_tokens, self.recipe.seed, state["epoch"])
             while state["batch"] < len(batches):
@@ -257,7 +257,8 @@ class Training:
         }
         save_state(self.work / "checkpoint.safetensors", tensors, state)
         self._saved_at = time.monotonic()
-        self._save_every = max(SAVE_EVERY_S, SAVE_SHARE * (self._saved_at - now))
+        every_s = self.recipe.save_every_s
+        self._save_every = max(every_s, SAVE_SHARE * (self._saved_at - now)) if every_s else 0.0
 
     def _result(self, stopped: str) -> Trained:
         state = self.state

@@ -42,8 +42,10 @@ class _Tries:
 class Lockout:
     """Counts wrong keys by source. Bounded memory; forgotten when the process ends."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings, self._clock = settings, clock
+    def __init__(
+        self, settings: Settings, clock: Callable[[], float] = time.monotonic, *, entries: int = _ENTRIES
+    ) -> None:
+        self._settings, self._clock, self._entries = settings, clock, entries
         self._tries: OrderedDict[str, _Tries] = OrderedDict()
         self._accepted: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -65,7 +67,7 @@ class Lockout:
         known = self._accepted
         known[address, digest] = None
         known.move_to_end((address, digest))
-        if len(known) > _ENTRIES:
+        if len(known) > self._entries:
             known.popitem(last=False)
 
     def failed(self, address: str, secret: str) -> None:
@@ -85,7 +87,7 @@ class Lockout:
                 tries.until = now + min(settings.first_s * 2.0 ** min(tries.locks, 60), settings.longest_s)
                 tries.locks += 1
                 tries.failures = 0
-        while len(self._tries) > _ENTRIES:
+        while len(self._tries) > self._entries:
             self._tries.popitem(last=False)
 
     def _wait_s(self, source: str) -> float:

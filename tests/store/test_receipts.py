@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from netgpt.errors import StoreError
 from netgpt.store.chain import Head
 from netgpt.store.receipts import NewReceipt
-from netgpt.store.seal import Sealer
+from netgpt.store.seal import Sealer, place_of
 from netgpt.store.store import Store
 from netgpt.types import Person
 
@@ -139,7 +140,7 @@ TAMPERED = {
     "content taken": ("UPDATE receipts SET private = NULL, user = NULL, exchange = NULL WHERE seq = 3", 3, "erased"),
     "dropped": ("DELETE FROM receipts WHERE seq = 3", 3, "missing"),
     "cut off": ("DELETE FROM receipts WHERE seq > 4", 5, "cut off"),
-    "head taken": ("DELETE FROM marks WHERE name = 'receipts'", 1, "put in"),
+    "head taken": ("DELETE FROM marks WHERE name = 'receipts'", 7, "taken away"),
 }  # fmt: skip
 
 
@@ -172,6 +173,42 @@ async def test_a_lost_end_is_told_for_ever(store: Store, database: Path) -> None
     await write(store, 2)
     told = await store.receipts.verify()
     assert [(fault.seq, "lost here" in fault.what) for fault in told.faults] == [(5, True)]
+
+
+async def test_all_receipts_taken_away_with_their_marks_are_missed(store: Store, database: Path) -> None:
+    """An empty chain has its mark from the first opening on, and its key is needed for everything else."""
+    await write(store)
+    assert (await store.receipts.verify()).whole
+    tamper(database, "DELETE FROM receipts", "DELETE FROM marks WHERE name LIKE 'receipts%'")
+    told = await store.receipts.verify()
+    assert [fault.seq for fault in told.faults] == [1] and "taken away" in told.faults[0].what
+    await write(store, 1)
+    assert "lost here" in (await store.receipts.verify()).faults[0].what
+
+
+async def test_a_database_whose_chain_key_lay_apart_goes_on(store: Store, database: Path, sealer: Sealer) -> None:
+    """As older versions kept it: the chain's key in a mark of its own, and no mark before the first receipt."""
+    await write(store, 3)
+    key = await store.receipts.walk(lambda _records, key: key)
+    assert key is not None
+    await store.close()
+    as_an_older_version_kept_it(database, sealer, key)
+    again = Store.open(database, sealer)
+    await write(again, 2)
+    told = await again.receipts.verify()
+    assert told.whole and told.receipts == 5
+    await again.close()
+
+
+def as_an_older_version_kept_it(database: Path, sealer: Sealer, key: bytes) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        (sealed,) = connection.execute("SELECT value FROM marks WHERE name = 'secrets'").fetchone()
+        values = json.loads(sealer.open(sealed, place_of("marks", "secrets")))
+        del values["chain"]
+        sealed = sealer.seal(json.dumps(values).encode(), place_of("marks", "secrets"))
+        connection.execute("UPDATE marks SET value = ? WHERE name = 'secrets'", (sealed,))
+        older = sealer.seal(key, place_of("marks", "receipts-key"))
+        connection.execute("INSERT INTO marks (name, value) VALUES ('receipts-key', ?)", (older,))
 
 
 async def test_a_cut_is_found_by_the_next_receipt_too(store: Store, database: Path) -> None:

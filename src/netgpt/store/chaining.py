@@ -1,7 +1,8 @@
 """Adds to the chain of receipts, inside the write of whoever keeps or erases one. Used by the writer's thread alone.
 
-The end of the chain (sequence number and hash) lies sealed among the marks, so that cutting the last receipts off is
-found. The key of the tags lies there too, sealed: it outlives a change of the sealing key. Another process may have
+The end of the chain (sequence number and hash) lies sealed among the marks from the first opening of the database, so
+that cutting receipts off is found, all of them too. The key of the tags is one of the database's own secrets: without
+it nothing else opens either. Another process may have
 added meanwhile, and a write may have been rolled back, so the end is read from the database each time; it is opened
 only when it is not the one that this process wrote last.
 """
@@ -14,20 +15,22 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from netgpt.errors import StoreError
 from netgpt.store.chain import BREAK, GENESIS, Head, Link, commitment_of, tag_of
+from netgpt.store.own_secrets import chain_secret
 from netgpt.store.quick import QuickInsert, QuickStatement
 from netgpt.store.schema import marks, receipts
 from netgpt.store.seal import Sealer, place_of
 
-__all__ = ["Chaining", "chain_key", "known_head", "own_link", "own_values"]
+__all__ = ["Chaining", "begin_chain", "known_head", "own_link", "own_values"]
 
 HEAD: Final = "receipts"
-KEY: Final = "receipts-key"
 _KEY_BYTES: Final = 32
+OLDER_KEY: Final = "receipts-key"
+"""Where older versions kept the key of the tags."""
 _INSERT = QuickInsert(receipts)
 _READ = QuickStatement("SELECT value FROM marks WHERE name = :name")
 _WRITE = QuickStatement(
@@ -35,14 +38,20 @@ _WRITE = QuickStatement(
 )
 
 
-def chain_key(connection: Connection, sealer: Sealer) -> bytes | None:
-    """The key of the tags; None: no receipt was ever written, or the key is lost."""
-    sealed = connection.scalar(select(marks.c.value).where(marks.c.name == KEY))
-    return _opened(sealer, sealed, KEY)
+def begin_chain(connection: Connection, sealer: Sealer) -> bytes:
+    """Mark the end of a chain without receipts, and give the key of its tags: a new one, or an older version's.
+
+    Where there are receipts and no mark, the mark was taken away, and the next receipt tells it.
+    """
+    older = connection.scalar(select(marks.c.value).where(marks.c.name == OLDER_KEY))
+    connection.execute(delete(marks).where(marks.c.name == OLDER_KEY))
+    if connection.scalar(select(receipts.c.seq).limit(1)) is None and not _READ.run(connection, name=HEAD):
+        _WRITE.run(connection, name=HEAD, value=_sealed_head(Head(0, GENESIS), sealer))
+    return _opened(sealer, older, OLDER_KEY) or secrets.token_bytes(_KEY_BYTES)
 
 
 def known_head(connection: Connection, sealer: Sealer) -> Head | None:
-    """Where the chain must end; None: no receipt was ever written, or the mark is lost."""
+    """Where the chain must end; None: the mark is lost."""
     opened = _opened(sealer, connection.scalar(select(marks.c.value).where(marks.c.name == HEAD)), HEAD)
     return None if opened is None else _as_head(opened)
 
@@ -54,6 +63,10 @@ def _opened(sealer: Sealer, sealed: bytes | None, name: str) -> bytes | None:
         return sealer.open(sealed, place_of("marks", name))
     except StoreError:
         return None
+
+
+def _sealed_head(head: Head, sealer: Sealer) -> bytes:
+    return sealer.seal(head.seq.to_bytes(8, "big") + head.hash, place_of("marks", HEAD))
 
 
 def _as_head(opened: bytes) -> Head:
@@ -100,7 +113,7 @@ class Chaining:
         return link.seq
 
     def _move_end(self, connection: Connection, head: Head) -> None:
-        self._seen = self._sealer.seal(head.seq.to_bytes(8, "big") + head.hash, place_of("marks", HEAD))
+        self._seen = _sealed_head(head, self._sealer)
         self._head = head
         _WRITE.run(connection, name=HEAD, value=self._seen)
 
@@ -110,25 +123,20 @@ class Chaining:
         sealed = bytes(found[0][0]) if found else None
         if sealed is not None and sealed == self._seen:
             return
-        key, opened = chain_key(connection, self._sealer), _opened(self._sealer, sealed, HEAD)
-        if key is not None and opened is not None:
-            self._seen, self._head, self._key = sealed, _as_head(opened), key
+        self._key = chain_secret(connection, self._sealer) or b""  # settled at the opening
+        opened = _opened(self._sealer, sealed, HEAD)
+        if opened is not None:
+            self._seen, self._head = sealed, _as_head(opened)
             return
-        self._begin(connection, key)
+        self._go_on_after_a_loss(connection)
 
-    def _begin(self, connection: Connection, key: bytes | None) -> None:
-        """The first receipt of all; or the end or the key was taken away, and that is written down for ever."""
-        if key is None:
-            key = secrets.token_bytes(_KEY_BYTES)
-            _WRITE.run(connection, name=KEY, value=self._sealer.seal(key, place_of("marks", KEY)))
-        self._key = key
+    def _go_on_after_a_loss(self, connection: Connection) -> None:
+        """The end was taken away, and that is written down for ever."""
         order = select(receipts.c.seq, receipts.c.hash).order_by(receipts.c.seq.desc()).limit(1)
         last = connection.execute(order).one_or_none()
         self._head = Head(0, GENESIS) if last is None else Head(last.seq, last.hash)
-        lost = connection.scalar(select(marks.c.name).where(marks.c.name == HEAD)) is not None
-        if last is not None or lost:
-            notice = {"reason": "the end of the chain or its key was lost: somebody changed the database"}
-            self._append(connection, partial(own_link, BREAK, notice), own_values(notice))
+        notice = {"reason": "the end of the chain was lost: somebody changed the database"}
+        self._append(connection, partial(own_link, BREAK, notice), own_values(notice))
 
 
 def own_link(kind: str, notice: Mapping[str, Any], seq: int) -> Link:

@@ -103,10 +103,12 @@ class Checker:
             if contradiction := _contradiction(record, record.account):
                 self._blame(link.seq, record.id, f"was changed: {contradiction}")
 
-    def end(self, head: Head | None) -> Checked:
-        """All faults. `head`: where the chain must end, None when that is not known."""
+    def end(self, head: Head | None, *, lost: bool = False) -> Checked:
+        """All faults. `head`: where the chain must end, None when that is not known; `lost`: though it should be."""
         if head is not None:
             self._check_head(head)
+        elif lost:
+            self._blame(self._seq + 1, "", "the mark of the chain's end was taken away: more may be gone with it")
         for seq in self._noted:
             self._blame(seq, "", "was noted elsewhere, and is missing")
         erased = ranges_of(self._erased)

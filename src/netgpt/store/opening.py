@@ -10,12 +10,13 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, inspect, select
 
 from netgpt.errors import StoreError
+from netgpt.store.chaining import begin_chain
 from netgpt.store.database import Database, raw
 from netgpt.store.faults import told
 from netgpt.store.files import OpenMark, make_private
 from netgpt.store.migrations import CLEAR_NAMES, is_current, migrate
-from netgpt.store.own_secrets import NAME, OwnSecrets, other_key
-from netgpt.store.schema import marks
+from netgpt.store.own_secrets import OwnSecrets, other_key
+from netgpt.store.schema import marks, receipts
 from netgpt.store.seal import Sealer, place_of
 
 __all__ = ["open_database", "prove_anew", "scrub"]
@@ -63,17 +64,16 @@ def prove_key(database: Database, sealer: Sealer, own: OwnSecrets) -> None:
     query = select(marks.c.value).where(marks.c.name == _PROOF)
     with database.reading.connect() as connection:
         proof = connection.scalar(query)
-        settled = connection.scalar(select(marks.c.value).where(marks.c.name == NAME)) is not None
-    if proof is not None:
-        _prove(proof, sealer, database.path)
-    if proof is None or not settled:
+        settled = proof is not None and _proved(proof, sealer, database.path) and own.settled(connection)
+    if not settled:
         with database.writing.begin() as connection:
             proof = connection.scalar(query)
             if proof is None:
                 prove_anew(connection, sealer)
             else:
-                _prove(proof, sealer, database.path)
-            own.settle(connection)
+                _proved(proof, sealer, database.path)
+            has_chain = inspect(connection).has_table(receipts.name)  # else a migration is about to make it
+            own.settle(connection, begin_chain(connection, sealer) if has_chain else None)
 
 
 def prove_anew(connection: Connection, sealer: Sealer) -> None:
@@ -82,11 +82,13 @@ def prove_anew(connection: Connection, sealer: Sealer) -> None:
     connection.execute(insert(marks).values(name=_PROOF, value=sealer.seal(_PROOF.encode(), _PROOF_PLACE)))
 
 
-def _prove(proof: bytes, sealer: Sealer, path: Path) -> None:
+def _proved(proof: bytes, sealer: Sealer, path: Path) -> bool:
+    """True. Raises StoreError: another key sealed it."""
     try:
         sealer.open(proof, _PROOF_PLACE)
     except StoreError:
         raise other_key(path, sealer) from None
+    return True
 
 
 def scrub(connection: Connection) -> None:

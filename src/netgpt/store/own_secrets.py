@@ -1,9 +1,10 @@
-"""The two secrets that the database itself holds, sealed: one for digests, one for people's tokens.
+"""The three secrets that the database itself holds, sealed: for digests, for people's tokens, for tags of receipts.
 
 The digest secret finds rows by names that are themselves private (`maps.id`, `examples.id`). It is made once and never
 changed, only sealed anew, since nobody could work out those ids again. Who has an old key and a copy of the file from
 its time can therefore still tell whether a guessed conversation has a map, and nothing more. The token secret changes
-with the key, and every token with it, in one transaction.
+with the key, and every token with it, in one transaction. The chain's key outlives every change, as the tags do; since
+it lies here, a chain of receipts cannot be taken away whole without the loss being seen.
 
 Each transaction of each process reads the sealed secrets first (some microseconds) and uses what stands there. So a
 change of keys by one process counts in all others at their next transaction, and no row is ever written in the old way
@@ -27,7 +28,7 @@ from netgpt.store.schema import marks
 from netgpt.store.seal import Sealer, place_of
 from netgpt.store.users import Tokens, use_tokens
 
-__all__ = ["NAME", "OwnSecrets", "other_key"]
+__all__ = ["NAME", "OwnSecrets", "chain_secret", "other_key"]
 
 NAME: Final = "secrets"
 _PLACE: Final = place_of("marks", NAME)
@@ -56,10 +57,21 @@ class OwnSecrets:
         tokens = self._known.get(row[0])
         use_tokens(tokens if tokens is not None else self._learn(row[0]))
 
-    def settle(self, connection: Connection) -> None:
-        """Make the secrets if there are none. Within a transaction that writes."""
-        if connection.scalar(select(marks.c.value).where(marks.c.name == NAME)) is None:
-            self._write(connection, _first_digest_secret(connection, self._sealer))
+    def settled(self, connection: Connection) -> bool:
+        """Whether all three are there. Raises StoreError."""
+        return chain_secret(connection, self._sealer) is not None
+
+    def settle(self, connection: Connection, chain: bytes | None) -> None:
+        """Make the secrets that are missing. `chain`: the chain's key; None: there is no chain yet.
+
+        Within a transaction that writes.
+        """
+        sealed = connection.scalar(select(marks.c.value).where(marks.c.name == NAME))
+        if sealed is None:
+            self._write(connection, _first_digest_secret(connection, self._sealer), secrets.token_bytes(_BYTES), chain)
+        else:
+            digest, token, known = self._opened(sealed)
+            self._write(connection, digest, token, known or chain)
 
     def change(self, connection: Connection) -> tuple[Tokens, Tokens]:
         """Seal the digest secret with the newest key, and make a new token secret. Returns old and new tokens."""
@@ -67,12 +79,11 @@ class OwnSecrets:
         if sealed is None:
             raise StoreError("the database holds no secrets of its own: it was changed by hand", code="store_damaged")
         old = self._known.get(sealed) or self._learn(sealed)
-        digest, _ = self._opened(sealed)
-        return old, self._write(connection, digest)
+        digest, _, chain = self._opened(sealed)
+        return old, self._write(connection, digest, secrets.token_bytes(_BYTES), chain)
 
-    def _write(self, connection: Connection, digest: bytes) -> Tokens:
-        token = secrets.token_bytes(_BYTES)
-        values = {"digest": _text(digest), "token": _text(token)}
+    def _write(self, connection: Connection, digest: bytes, token: bytes, chain: bytes | None) -> Tokens:
+        values = {"digest": _text(digest), "token": _text(token)} | ({"chain": _text(chain)} if chain else {})
         sealed = self._sealer.seal(json.dumps(values).encode("ascii"), _PLACE)
         connection.execute(delete(marks).where(marks.c.name == NAME))
         connection.execute(insert(marks).values(name=NAME, value=sealed))
@@ -83,7 +94,7 @@ class OwnSecrets:
     def _learn(self, sealed: bytes) -> Tokens:
         if not self._sealer.is_newest(sealed):
             self._sealer.reread()  # somebody changed the keys: from now on the new one seals here too
-        digest, token = self._opened(sealed)
+        digest, token, _ = self._opened(sealed)
         self._sealer.use_digest_secret(digest)
         tokens = Tokens(token)
         while len(self._known) >= _REMEMBERED:
@@ -91,12 +102,21 @@ class OwnSecrets:
         self._known[sealed] = tokens
         return tokens
 
-    def _opened(self, sealed: bytes) -> tuple[bytes, bytes]:
+    def _opened(self, sealed: bytes) -> tuple[bytes, bytes, bytes | None]:
+        """Of digests, of tokens, of the chain; the last one is missing in databases of older versions."""
         try:
             values = json.loads(self._sealer.open(sealed, _PLACE))
         except StoreError:
             raise other_key(self._path, self._sealer) from None
-        return base64.b64decode(values["digest"]), base64.b64decode(values["token"])
+        digest, token, chain = (values.get(name) for name in ("digest", "token", "chain"))
+        return base64.b64decode(digest), base64.b64decode(token), base64.b64decode(chain) if chain else None
+
+
+def chain_secret(connection: Connection, sealer: Sealer) -> bytes | None:
+    """The key of the receipts' tags; None in a database of an older version. Raises StoreError: no key opens it."""
+    sealed = connection.scalar(select(marks.c.value).where(marks.c.name == NAME))
+    chain = json.loads(sealer.open(sealed, _PLACE)).get("chain") if sealed is not None else None
+    return base64.b64decode(chain) if chain else None
 
 
 def other_key(path: Path, sealer: Sealer) -> StoreError:

@@ -19,8 +19,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, or_, 
 
 from netgpt.errors import StoreError
 from netgpt.store.chain import ERASED, SENT, Head, Link, Record, as_json
-from netgpt.store.chaining import Chaining, chain_key, known_head, own_link, own_values
+from netgpt.store.chaining import Chaining, known_head, own_link, own_values
 from netgpt.store.checking import Checked, Checker, ranges_of
+from netgpt.store.own_secrets import chain_secret
 from netgpt.store.schema import exchanges, receipts
 from netgpt.store.seal import Sealer, place_of
 from netgpt.store.users import tokens_in_use
@@ -143,19 +144,20 @@ class Receipts:
 
     async def head(self) -> Head | None:
         """Where the chain ends; None: nothing ever left. Note it elsewhere, and `verify` can be held against it."""
-        return await self._read(partial(known_head, sealer=self._sealer))
+        head = await self._read(partial(known_head, sealer=self._sealer))
+        return head if head is not None and head.seq else None
 
     async def verify(self, noted: Sequence[Head] = ()) -> Checked:
         """Check the whole chain, while others go on writing to it."""
 
         def check(connection: Connection) -> Checked:
             # The first read fixes what this transaction sees, head and rows alike.
-            head, key = known_head(connection, self._sealer), chain_key(connection, self._sealer)
+            head, key = known_head(connection, self._sealer), chain_secret(connection, self._sealer)
             checker = Checker(key or b"")
             checker.note(noted)
             for record in self.records(connection):
                 checker.take(record)
-            return checker.end(head or Head(0, bytes(32)))
+            return checker.end(head, lost=head is None)
 
         return await self._read(check)
 
@@ -163,7 +165,7 @@ class Receipts:
         """Hand all records, in order and as of one moment, and the chain's key to `work`, in a thread of its own."""
 
         def walked(connection: Connection) -> T:
-            return work(self.records(connection), chain_key(connection, self._sealer))
+            return work(self.records(connection), chain_secret(connection, self._sealer))
 
         return await self._read(walked)
 

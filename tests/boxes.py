@@ -9,16 +9,18 @@ from typing import Any
 
 from netgpt.build import Box, open_store
 from netgpt.exchange import Exchange, Request
+from netgpt.models.base import RemoteModel
 from netgpt.models.endpoint import Endpoint
 from netgpt.models.fake import ScriptedModel
 from netgpt.models.fake_cloud import FaultyCloud
 from netgpt.models.openai import CloudModel
-from netgpt.parts import receipts_in
+from netgpt.parts.opening import open_remotes, receipts_in
 from netgpt.privacy.detect import Detector, LocalDetector
 from netgpt.settings import load_settings
 from netgpt.types import Caller, Chunk, Location, Role
 
 OWNER = Caller("local", Role.ADMIN)
+DOOR = ("location", "consent", "complete", "conversation", "dry_run")
 
 
 @asynccontextmanager
@@ -36,13 +38,16 @@ async def box(
     if cloud is not None:
         sections["cloud"] = {"base_url": cloud.base_url, "model": "far", **(prices or {})}
     made = load_settings(environment={}, home=home, **sections)
-    far, store = None, open_store(made)
+    store = open_store(made)
+    witness = receipts_in(store, keep_text=made.store.keep_text)
+    remotes: dict[str, RemoteModel] = open_remotes(made, witness)
     if cloud is not None:
-        far = CloudModel(
+        remotes["cloud"] = CloudModel(
             "far", Endpoint(cloud.base_url, None), timeout_s=2, connect_timeout_s=2, retries=0, max_connections=10,
-            breaker_failures=50, breaker_reset_s=1, witness=receipts_in(store, keep_text=made.store.keep_text),
+            breaker_failures=50, breaker_reset_s=1, witness=witness,
         )  # fmt: skip
-    opened = Box(made, store, edge or ScriptedModel("the edge says so"), far, detector or LocalDetector(names=False))
+    near = edge or ScriptedModel("the edge says so")
+    opened = Box(made, store, near, remotes, detector or LocalDetector(names=False))
     try:
         await opened.start()
         yield opened
@@ -51,8 +56,8 @@ async def box(
 
 
 def exchange(text: str, model: str = "netgpt", *, user: str = "ada", **fields: Any) -> Exchange:
-    """An exchange about to walk: `location=`, `consent=`, `complete=` and `conversation=` are the door's fields."""
-    door = {k: fields.pop(k) for k in ("location", "consent", "complete", "conversation") if k in fields}
+    """An exchange about to walk: `location=`, `consent=` and the like (`DOOR`) are the door's fields."""
+    door = {k: fields.pop(k) for k in DOOR if k in fields}
     body = {"messages": [{"role": "user", "content": text}], **fields}
     return Exchange(Request(body=body, model=model, user=user, stream=bool(body.get("stream")), **door), OWNER)
 

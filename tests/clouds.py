@@ -46,8 +46,10 @@ async def text_of(answer: Any) -> str:
 class Says(FakeHttp):
     """A server that says exactly these bytes to every request, then closes."""
 
-    def __init__(self, body: bytes, kind: str = "text/event-stream", status: int = 200, headers: str = "") -> None:
-        super().__init__()
+    def __init__(
+        self, body: bytes, kind: str = "text/event-stream", status: int = 200, headers: str = "", port: int = 0
+    ) -> None:
+        super().__init__(port)
         self.body, self.kind, self.status, self.headers = body, kind, status, headers
         self.requests: list[ReceivedRequest] = []
 

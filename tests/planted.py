@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from made_adapters import adapter_file, card_for
 
 from netgpt.adapters.people import person_digest
 from netgpt.models.fake import last_user_text
+from netgpt.store.waiting import Bounds
 from netgpt.types import Person
 
 __all__ = ["Planted", "answering", "moved_in"]
@@ -71,11 +73,16 @@ async def moved_in(here: Door, tenant: str, name: str, home: Path) -> Planted:
     await told(here, key, "/v1/feedback", {"exchange": asked.headers["x-netgpt-exchange"], "rating": 1})
     example = await told(here, key, f"{base}/examples", {"exchange": asked.headers["x-netgpt-exchange"]})
     (receipt,) = (await here.get("/v1/receipts", key=key)).json()["data"]
-    one.words = [mail, question, fact, said.rpartition(" ")[2]]
+    later = f"moustache{secrets.token_hex(6)}"
+    waits = await here.box.store.waiting.park(
+        one.person, None, {"request": {}, "caller": {}, "answer": {"text": later}},
+        Bounds(9, 9_999, timedelta(days=1)), datetime.now(UTC),
+    )  # fmt: skip
+    one.words = [mail, question, fact, said.rpartition(" ")[2], later]
     one.ids = {
         "user": user, "exchange_id": asked.headers["x-netgpt-exchange"], "receipt_id": receipt["id"],
         "fact_id": kept["id"], "example_id": example["id"], "conversation": conversation,
-        "adapter_id": await _adapter(here, one.person, home),
+        "waiting_id": waits.id, "adapter_id": await _adapter(here, one.person, home),
     }  # fmt: skip
     return one
 

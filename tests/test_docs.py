@@ -16,7 +16,7 @@ from serving import Served
 
 from netgpt.exchange import Exchange, written_by
 from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.sections import DEFAULT_STAGES
+from netgpt.sections.main import DEFAULT_STAGES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -119,6 +119,26 @@ def test_every_command_of_the_boundary_blocks_runs(home_with_model: Path) -> Non
 
 
 @pytest.mark.slow
+def test_every_command_of_the_routing_blocks_runs(port_8080: Served) -> None:
+    block = next(b for b in blocks("sh") if "netgpt signals" in b)
+    (port_8080.home / "prompts.jsonl").write_text('{"prompt": "a joke, please"}\n{"prompt": "prove it"}\n')
+    said = {line.split("#")[0].strip(): served(line, port_8080) for line in block.strip().splitlines()}
+    everything = "\n".join(said.values())
+    assert everything.count('"p_edge_ok"') == 2 and "cloud" in everything and "the edge says so" in everything
+    later = next(b for b in blocks("sh") if "netgpt waiting list" in b)
+    assert port_8080.cloud is not None
+    port_8080.cloud.stop()
+    assert "netgpt.waiting" in served(later.replace("http://127.0.0.1:8080", port_8080.url), port_8080)
+
+
+def served(lines: str, box: Served) -> str:
+    """Shell lines beside a gateway, with its settings."""
+    lines = lines.replace("netgpt signals", f"netgpt signals --url {box.url}")
+    settings = [f"{name}={shlex.quote(value)}" for name, value in box.environment().items()]
+    return run(f"export {' '.join(settings)}; {lines}", box.home)
+
+
+@pytest.mark.slow
 def test_the_key_commands_run(home_with_model: Path) -> None:
     block = next(b for b in blocks("sh") if "netgpt keys list" in b)
     said = "".join(run(line, home_with_model) for line in block.splitlines() if "netgpt serve" not in line)
@@ -143,10 +163,13 @@ def test_the_python_example_runs(port_8080: Served) -> None:
 def test_the_settings_example_is_valid(tmp_path: Path) -> None:
     from netgpt.settings import load_settings
 
-    first, boundary = blocks("toml")
+    first, boundary, routing = blocks("toml")
     file = tmp_path / "netgpt.toml"
     file.write_text(first)
     settings = load_settings(file, {})
     assert settings.cloud.base_url and settings.site.city == "Portwick"
     file.write_text(boundary)
     assert load_settings(file, {}).policy.set == "balanced"
+    file.write_text(routing)
+    settings = load_settings(file, {})
+    assert [upstream.name for upstream in settings.upstreams] == ["other-eu", "next-door"]

@@ -111,3 +111,29 @@ def test_a_trusted_cloud_and_strict_rules_contradict_each_other(tmp_path: Path) 
         load_settings(file, {})
     file.write_text(file.read_text().replace("strict", "balanced"))
     assert load_settings(file, {}).cloud.trusted
+
+
+@pytest.mark.parametrize(
+    "line", ["[waiting]\nmax_age_h = 1e300", "[waiting]\nkeep_days = inf", "[routing]\nstale_answer_s = inf"]
+)
+def test_times_that_no_calendar_has_are_refused(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "netgpt.toml"
+    file.write_text(line)
+    with pytest.raises(SettingsError, match=r"netgpt\.toml:2"):
+        load_settings(file, {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("NETGPT_UPSTREAMS", "name the upstream"),
+        ("NETGPT_UPSTREAMS__OTHER", "name the upstream"),
+        ("NETGPT_UPSTREAMS__OTHER__API_KEY", r"the environment \(NETGPT_UPSTREAMS__...\): upstreams.base_url"),
+    ],
+)
+def test_half_an_upstream_in_the_environment_is_told_so(variable: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "netgpt.toml"
+    file.write_text("")
+    with pytest.raises(SettingsError, match=told) as error:
+        load_settings(file, {variable: "sk-secret"})
+    assert "sk-secret" not in error.value.message

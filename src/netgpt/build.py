@@ -15,19 +15,25 @@ from urllib.parse import urlsplit
 from netgpt.adapters.registry import Registry
 from netgpt.adapters.residency import Residency
 from netgpt.adapters.watch import watch_canaries
-from netgpt.completion.embed import StaticEmbedder
 from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
+from netgpt.embedding import StaticEmbedder
 from netgpt.errors import NetGPTError, StoreError
 from netgpt.metrics import Metrics
 from netgpt.models.answers import join_chunks
 from netgpt.models.base import ChatModel, Health, RemoteModel
 from netgpt.models.swap import SwappingEngine
-from netgpt.parts import open_cloud, open_detector, open_edge, open_registry, open_store, receipts_in
+from netgpt.parts.learning import Learning
+from netgpt.parts.opening import open_detector, open_edge, open_registry, open_remotes, open_store, receipts_in
+from netgpt.parts.resilience import last_answer
+from netgpt.parts.routing import Deciding
+from netgpt.parts.signal_metrics import SignalsCollector
+from netgpt.parts.signals import Sensing
 from netgpt.policy.engine import Policy
 from netgpt.policy.watch import InForce
 from netgpt.privacy.detect import Detector
+from netgpt.routing.names import DECIDE, arm_names
 from netgpt.settings import Settings
 from netgpt.stages.complete import ADAPTER, Complete, Trained
 from netgpt.stages.desensitize import Desensitize
@@ -36,7 +42,6 @@ from netgpt.stages.identify import Identify
 from netgpt.stages.recall import Recall
 from netgpt.stages.record import Record
 from netgpt.stages.restore import Restore
-from netgpt.stages.route import Route
 from netgpt.store.store import Store
 from netgpt.workflow import Stage, Workflow
 
@@ -55,8 +60,8 @@ def open_box(settings: Settings) -> Box:
     engine, edge = open_edge(settings, metrics.engine_event)
     registry = open_registry(settings)
     store = open_store(settings)
-    cloud = open_cloud(settings, receipts_in(store, keep_text=settings.store.keep_text))
-    return Box(settings, store, edge, cloud, open_detector(settings), engine, metrics, registry)
+    remotes = open_remotes(settings, receipts_in(store, keep_text=settings.store.keep_text))
+    return Box(settings, store, edge, remotes, open_detector(settings), engine, metrics, registry)
 
 
 async def whole_answer(model: ChatModel, body: Mapping[str, Any], adapters: Sequence[str] = ()) -> dict[str, Any]:
@@ -72,29 +77,40 @@ class Box:
         settings: Settings,
         store: Store,
         edge: ChatModel,
-        cloud: RemoteModel | None,
+        remotes: Mapping[str, RemoteModel],
         detector: Detector,
         engine: SwappingEngine | None = None,
         metrics: Metrics | None = None,
         registry: Registry | None = None,
     ) -> None:
-        self.settings, self.store, self.edge, self.cloud = settings, store, edge, cloud
+        self.settings, self.store, self.edge, self.remotes = settings, store, edge, remotes
+        """`remotes`: the models elsewhere, by their arms' names, "cloud" first."""
+        self.cloud = remotes.get("cloud")
         self.detector, self.engine = detector, engine
         self.metrics = metrics or Metrics()
         self.registry = registry or Registry(settings.adapters_dir)
+        self.last_answer = last_answer(store, settings.routing.stale_answer_s)
         self.rules = InForce(settings.policy.set)
         """The policy, read anew when its file changes."""
+        self.sensing = Sensing(settings, edge, remotes)
+        self.signals = self.sensing.signals
+        self.metrics.registry.register(SignalsCollector(self.signals, self.sensing.heard))
+        """What links, models and the box tell now: `signals.view()`."""
         self.residency = Residency(self.registry, engine, settings.adapters)
-        self.needs_detector = cloud is not None and not settings.cloud.trusted
-        self.edge_names = frozenset({settings.edge.model})
-        self.cloud_names = frozenset({settings.cloud.model}) if cloud is not None else frozenset()
-        self.model_names = frozenset({"netgpt", "netgpt/edge", "netgpt/cloud"}) | self.edge_names | self.cloud_names
+        self.needs_detector = any(not settings.remotes[arm].trusted for arm in remotes)
+        self.arm_names = arm_names(settings)
+        """Which arm a model's name asks for."""
+        self.model_names = frozenset({DECIDE, *self.arm_names})
         self.embedder = StaticEmbedder()
+        self.deciding = Deciding(settings, self.embedder, self.signals)
         self.selector = Selector(self.ask_edge, self.embedder, settings.completion.max_facts)
         self._places: Sequence[Place] = ()
         self._record = Record(
-            store, settings.cloud, keep_text=settings.store.keep_text, observe=self.metrics.exchange_ended
+            store, settings.remotes, keep_text=settings.store.keep_text, observe=self.metrics.exchange_ended
         )
+        self.learning = Learning(store, settings.routing, settings.remotes)
+        self.learning.listen(self._record, self.metrics)
+        self.metrics.listeners.append(self.deciding.ended)
         self._tasks: list[asyncio.Task[None]] = []
         self.workflow = Workflow(_line(self))
 
@@ -125,12 +141,14 @@ class Box:
     async def parts(self) -> dict[str, dict[str, Any]]:
         """Each part's health, for /readyz, metrics and `netgpt doctor`. Asks no network."""
         edge = self.edge.health()
-        cloud = self.cloud.health() if self.cloud else Health(False, "no cloud is configured: the box answers alone")
+        cloud = self.cloud.health() if self.cloud else Health(False, _no_cloud(self.remotes))
+        others = {arm: remote.health() for arm, remote in self.remotes.items() if arm != "cloud"}
         detector = self.detector.health() if self.needs_detector else (True, "not needed: nothing may leave")
         store = await self._store_health()
         return {
             "edge": {"ok": edge.ok, "detail": edge.detail},
             "cloud": {"ok": cloud.ok, "detail": cloud.detail},
+            **{arm: {"ok": each.ok, "detail": each.detail} for arm, each in others.items()},
             "detector": {"ok": detector[0], "detail": detector[1]},
             "store": {"ok": store.ok, "detail": store.detail},
         }
@@ -147,8 +165,11 @@ class Box:
         await self._start_part("adapters", self.residency.prepare)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start_part("edge", self.engine.start if self.engine else None))
+            group.create_task(self._start_part("routing", self.deciding.start))
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
+        await self.learning.start(self.deciding)
         await self._read_places()
+        self.sensing.start()
         self._tasks.append(asyncio.create_task(self._housekeeping()))
         self._tasks.append(asyncio.create_task(self.residency.run()))
         if self.settings.completion.mode != "off":
@@ -173,9 +194,10 @@ class Box:
 
     async def close(self) -> None:
         """Stop everything; what is being answered is drained first. Safe to call twice."""
-        parts: list[Callable[[], Awaitable[None]]] = [self._end_tasks, self._record.close, self.edge.close]
-        if self.cloud is not None:
-            parts.append(self.cloud.close)
+        parts: list[Callable[[], Awaitable[None]]] = [
+            self._end_tasks, self.sensing.close, self._record.close, self.learning.close, self.edge.close,
+        ]  # fmt: skip
+        parts += [remote.close for remote in self.remotes.values()]
         if self.engine is not None:
             parts.append(self.engine.stop)
         async with AsyncExitStack() as stack:  # one part that fails to close does not keep the others open
@@ -218,6 +240,11 @@ class Box:
             await asyncio.sleep(HOUSEKEEPING_S)
 
 
+def _no_cloud(remotes: Mapping[str, RemoteModel]) -> str:
+    others = ", ".join(remotes)
+    return f"no [cloud] is configured, but {others}" if others else "no cloud is configured: the box answers alone"
+
+
 def _line(box: Box) -> list[Stage]:
     """The whole line, in the order that the settings declare (they know only these names)."""
     settings = box.settings
@@ -228,7 +255,7 @@ def _line(box: Box) -> list[Stage]:
             settings.site,
             PlaceNames(),
             box.places,
-            receiver=urlsplit(settings.cloud.base_url or "").hostname or "",
+            receivers=[urlsplit(each.base_url or "").hostname or "" for each in settings.remotes.values()],
         ),
         "complete": lambda: Complete(
             box.store, box.selector, box.ask_edge, settings.completion, partial(box.residency.task, ADAPTER)
@@ -236,26 +263,21 @@ def _line(box: Box) -> list[Stage]:
         "desensitize": lambda: Desensitize(
             box.store,
             box.detector,
-            settings.cloud,
+            settings.remotes,
             settings.privacy,
-            edge_names=box.edge_names,
+            names=box.arm_names,
             policy=lambda: box.policy,
         ),
-        "route": lambda: Route(
-            box.edge,
-            box.cloud,
-            settings.routing,
-            edge_names=box.edge_names,
-            cloud_names=box.cloud_names,
-            edge_context_tokens=settings.edge.context_tokens,
-            edge_reads_media=settings.edge.base_url is not None,
-        ),
+        "route": lambda: box.deciding.stage(box.edge, box.remotes, names=box.arm_names),
         "generate": lambda: Generate(
             box.edge,
-            box.cloud,
+            box.remotes,
             deadline_s=settings.server.deadline_s,
+            rules=settings.routing,
+            prices=settings.remotes,
             choose=box.residency.choose,
             observe=box.metrics.model_called,
+            last_answer=box.last_answer,
         ),
         "restore": Restore,
         "record": lambda: box.record,

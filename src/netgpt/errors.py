@@ -9,6 +9,7 @@
     │   ├── NotFound                404
     │   └── RateLimited             429
     ├── SettingsError               500   the owner can fix it (file and line are in the message)
+    ├── Overloaded                  503   more is asked than the box can answer in time
     ├── PrivacyError                503   nothing was sent: the text could not be made safe
     │   ├── DetectorError           503   the detector failed, hangs or is missing
     │   └── NotDisclosable          503   policy keeps this content on the box
@@ -44,6 +45,7 @@ __all__ = [
     "NetGPTError",
     "NotDisclosable",
     "NotFound",
+    "Overloaded",
     "PayloadTooLarge",
     "PermissionDenied",
     "PrivacyError",
@@ -122,6 +124,11 @@ class RateLimited(RequestError):
     code = "rate_limit_exceeded"
 
 
+class Overloaded(NetGPTError):
+    status = 503
+    code = "overloaded"
+
+
 class SettingsError(NetGPTError):
     type = "settings_error"
     code = "invalid_settings"
@@ -175,6 +182,8 @@ class ModelRejected(ModelError):
     """The model answered with an error of its own; `status` is the one it gave."""
 
     code = "model_rejected_request"
+    not_begun = False
+    """It was refused for now, before anything was done with it: to send it again does nothing twice."""
 
 
 class BrokenStream(ModelError):

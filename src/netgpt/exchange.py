@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar, overload
@@ -133,15 +133,22 @@ class Exchange:
     """The strictest label found in the content."""
 
     decision = written_by[Decision]("route")
+    counterfactual = written_by[Callable[[], str]]("route")
+    """What would have changed the decision, in words; reckoned when it is called (0.3 ms), from what was known then."""
 
     stream = written_by[AsyncIterator[Chunk]]("generate")
     answered_by = written_by[Decision]("generate")
     """The decision as carried out: differs from `decision` when a fallback answered."""
     model_name = written_by[str]("generate")
     destination = written_by[str]("generate")
-    """Host of the remote model, whether or not it is asked; empty when there is none."""
+    """Host of the remote model that was asked last, or would be; empty when there is none."""
     sent = written_by[Outbound | None]("generate")
-    """The outbound that was really handed to the remote model, whether or not it answered."""
+    """The outbound that was really handed to the remote model that answered, else to the last that was asked."""
+    sent_to = written_by[tuple[tuple[str, str], ...]]("generate")
+    """Every arm that an outbound was handed to, and that one's SHA-256, in order: those that failed, and those whose
+    answer came second, too."""
+    carry_on = written_by[Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]] | None]("generate")
+    """Wraps the restored answer, so that another model finishes it where it breaks off; None: nobody would."""
     adapters = written_by[tuple[str, ...]]("generate")
     """Ids of the adapters that the answer was written with; none on the cloud."""
     adapter_note = written_by[str | None]("generate")
@@ -164,13 +171,28 @@ class Exchange:
         """Milliseconds per stage, and `first_token` and `total` when known."""
         self.usage: Usage | None = None
         """Tokens of the answer."""
-        self.cloud_usage: Usage | None = None
-        """Tokens that the cloud worked for, also when another answered in the end."""
+        self.worked: dict[str, Usage] = {}
+        """Tokens that each remote arm worked for, by its name, also when another answered in the end."""
+        self.finished_by: str | None = None
+        """The arm that finished an answer which another had begun and broke off."""
+        self.given = False
+        """Whether anything of an answer was handed out."""
+        self.cached_age_s: float | None = None
+        """Seconds since the answer was first given, where nobody could answer now and an earlier one was."""
         self.status = "open"
         """open, complete, failed, cancelled, dry_run."""
         self.error: Exception | None = None
+        self.claim: str | None = None
+        """Of a request that waited: the claim under which it may leave, once."""
+        self.refused = False
+        """A remote model had it, and refused it before it did anything (429)."""
         self.running: str | None = None
         """The stage at work; the line sets it."""
+
+    @property
+    def partial(self) -> bool:
+        """A part of an answer was given, and then it failed."""
+        return self.status == "failed" and self.given
 
     def has(self, name: str) -> bool:
         """Whether the field was written."""

@@ -11,6 +11,8 @@ from netgpt.exchange import Exchange
 
 __all__ = ["Metrics"]
 
+MOST_OUTCOMES = 40
+"""Labels are bounded: nobody elsewhere fills this memory with words."""
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -32,7 +34,12 @@ class Metrics:
         self.engine_events = Counter("netgpt_engine_events", "Life of the engine.", ["event"], registry=registry)
         self.up = Gauge("netgpt_up", "Whether a part works: 1 or 0.", ["part"], registry=registry)
         self._children: dict[tuple[Any, ...], Any] = {}
+        self._outcomes: set[str] = set()
         self.refused = Counter("netgpt_refused", "Requests refused at the door.", ["code"], registry=registry)
+        self.places = Gauge(
+            "netgpt_places", "Chats at work, chats that wait for their turn, and how many may be at work, by lane.",
+            ["lane", "what"], registry=registry,
+        )  # fmt: skip
         self.listeners: list[Callable[[Exchange], None]] = []
         """Told of every ended exchange too, after its row is committed: what keys have used is counted so."""
 
@@ -47,8 +54,8 @@ class Metrics:
         if exchange.usage is not None:
             self._child(self.tokens, route, "prompt").inc(exchange.usage.prompt_tokens)
             self._child(self.tokens, route, "completion").inc(exchange.usage.completion_tokens)
-        sent = exchange.sent if exchange.has("sent") else None
-        if sent is not None:
+        for arm, _sha in exchange.sent_to if exchange.has("sent_to") else ():
+            sent = exchange.outbounds[arm]
             self.outbound.inc(len(sent.content))
             for hidden in sent.hidden:
                 self.hidden.labels(hidden.kind).inc(hidden.count)
@@ -56,6 +63,11 @@ class Metrics:
             listener(exchange)
 
     def model_called(self, route: str, outcome: str) -> None:
+        """An outcome may be an error's code in a server's own words: a new one past `MOST_OUTCOMES` is "other"."""
+        if outcome not in self._outcomes:
+            if len(self._outcomes) >= MOST_OUTCOMES or not outcome.replace("_", "").isalnum() or len(outcome) > 40:
+                outcome = "other"
+            self._outcomes.add(outcome)
         self._child(self.calls, route, outcome).inc()
 
     def _child(self, metric: Counter | Histogram, *labels: str) -> Any:

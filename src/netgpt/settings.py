@@ -17,7 +17,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from netgpt.errors import SettingsError
-from netgpt.sections import (
+from netgpt.sections.access import Lockout, Oidc
+from netgpt.sections.main import (
     Adapters,
     Cloud,
     Completion,
@@ -29,15 +30,16 @@ from netgpt.sections import (
     Training,
     Workflow,
 )
-from netgpt.sections_access import Lockout, Oidc
-from netgpt.sections_policy import PolicySection
-from netgpt.sections_routing import Routing, Upstream
+from netgpt.sections.policy import PolicySection
+from netgpt.sections.routing import Routing, Upstream, Waiting
+from netgpt.sections.signals import Insights, SignalsSection
 
 __all__ = [
     "Adapters",
     "Cloud",
     "Completion",
     "Edge",
+    "Insights",
     "Lockout",
     "Oidc",
     "PolicySection",
@@ -45,10 +47,12 @@ __all__ = [
     "Routing",
     "Server",
     "Settings",
+    "SignalsSection",
     "Site",
     "Store",
     "Training",
     "Upstream",
+    "Waiting",
     "Workflow",
     "load_settings",
 ]
@@ -71,8 +75,13 @@ class Settings(BaseModel):
     privacy: Privacy = Privacy()
     policy: PolicySection = PolicySection()
     routing: Routing = Routing()
-    upstreams: tuple[Upstream, ...] = ()
+    upstreams: tuple[Upstream, ...] = Field(
+        (), description="More models elsewhere, beside [cloud]: a table [[upstreams]] for each."
+    )
+    signals: SignalsSection = SignalsSection()
+    insights: Insights = Insights()
     store: Store = Store()
+    waiting: Waiting = Waiting()
     adapters: Adapters = Adapters()
     training: Training = Training()
     workflow: Workflow = Workflow()
@@ -80,12 +89,27 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _rules_that_bind(self) -> Self:
         """A trusted cloud gets texts unmasked: rules that promise more would promise it in vain."""
-        if self.cloud.trusted and self.policy.set in ("strict", "health"):
-            raise ValueError(
-                f'cloud.trusted = true sends texts as they are, which policy.set = "{self.policy.set}" forbids: '
-                'set one to false, or the other to "balanced"'
-            )
+        for name, remote in (("cloud", self.cloud), *((f"upstreams.{each.name}", each) for each in self.upstreams)):
+            if remote.trusted and self.policy.set in ("strict", "health"):
+                raise ValueError(
+                    f'{name}.trusted = true sends texts as they are, which policy.set = "{self.policy.set}" forbids: '
+                    'set one to false, or the other to "balanced"'
+                )
         return self
+
+    @field_validator("upstreams")
+    @classmethod
+    def _unique_names(cls, value: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+        names = [each.name for each in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f'two upstreams are called "{twice[0]}": each needs a name of its own')
+        return value
+
+    @property
+    def remotes(self) -> dict[str, Cloud]:
+        """What may be asked elsewhere, by the arm's name: "cloud" first where there is one, then the upstreams."""
+        cloud = {"cloud": self.cloud} if self.cloud.base_url is not None else {}
+        return cloud | {each.name: each for each in self.upstreams}
 
     @field_validator("home")
     @classmethod
@@ -121,7 +145,8 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     env = dict(os.environ) if environment is None else environment
     path = _find_file(file, env)
     values = _read_toml(path) if path else {}
-    origins = _merge(values, _from_environment(env))
+    given = _from_environment(env)
+    origins = _merge_upstreams(values, given.pop("upstreams", None)) | _merge(values, given)
     for name, value in overrides.items():
         _merge(values, {name: value})
     try:
@@ -164,7 +189,7 @@ def _from_environment(env: dict[str, str]) -> dict[str, Any]:
         target = values
         for section in sections:
             target = target.setdefault(section, {})
-        target[key] = value.split(",") if key in ("stages", "sensitive_kinds") else value
+        target[key] = value.split(",") if key in ("stages", "sensitive_kinds", "arms") else value
     return values
 
 
@@ -181,16 +206,44 @@ def _merge(base: dict[str, Any], top: dict[str, Any], prefix: str = "") -> set[s
     return written
 
 
+def _merge_upstreams(values: dict[str, Any], given: Any) -> set[str]:
+    """Write what the environment says of upstreams over the file's of the same name, or after them.
+
+    Names of variables have no dashes: `NETGPT_UPSTREAMS__OTHER_EU__API_KEY` speaks of "other-eu".
+    """
+    if given is None:
+        return set()
+    if not isinstance(given, dict) or not all(isinstance(fields, dict) for fields in given.values()):
+        raise SettingsError("NETGPT_UPSTREAMS: name the upstream and the setting: NETGPT_UPSTREAMS__OTHER__API_KEY")
+    known = values.setdefault("upstreams", [])
+    if not isinstance(known, list):
+        return set()
+    written = set()
+    for variable, fields in given.items():
+        name = variable.replace("_", "-")
+        place = next((i for i, each in enumerate(known) if isinstance(each, dict) and each.get("name") == name), None)
+        if place is None:
+            place = len(known)
+            known.append({"name": name})
+            written |= {f"upstreams.{place}.{field}" for field in Upstream.model_fields}
+        known[place].update(fields)
+        written |= {f"upstreams.{place}.{field}" for field in fields}
+    return written
+
+
 def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> str:
     """One line a fault: where it stands, what is wrong, what would be right. Values are not echoed."""
     lines = []
     for fault in error.errors(include_input=False, include_url=False):
         # A contradiction between two sections belongs to no one place: its text names both.
         dotted = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int)) or "settings"
+        place = next((part for part in fault["loc"] if isinstance(part, int)), None)
         if dotted in from_env:
             where = "NETGPT_" + dotted.upper().replace(".", "__")
+        elif ".".join(map(str, fault["loc"])) in from_env:
+            where = f"the environment (NETGPT_UPSTREAMS__...): {dotted}"
         else:
-            line = f":{_line_of(path, dotted)}" if path and dotted != "settings" else ""
+            line = f":{_line_of(path, dotted, place)}" if path and dotted != "settings" else ""
             where = f"{path}{line}: {dotted}" if path else dotted
         if fault["type"] == "extra_forbidden":
             lines.append(f"{where}: no such setting{_near(dotted)}")
@@ -202,18 +255,28 @@ def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> s
 def _near(dotted: str) -> str:
     section, _, key = dotted.rpartition(".")
     model: Any = Settings.model_fields[section].annotation if section in Settings.model_fields else Settings
+    if section == "upstreams":
+        model = Upstream
     close = difflib.get_close_matches(key, model.model_fields, 1, cutoff=0.5)
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def _line_of(path: Path, dotted: str) -> int:
-    """The line in the file that holds this setting; the section's line, or 1, when it cannot be found."""
+def _line_of(path: Path, dotted: str, place: int | None = None) -> int:
+    """The line in the file that holds this setting; the section's line, or 1, when it cannot be found.
+
+    `place`: which of the tables of an array (`[[upstreams]]`), from 0.
+    """
     section, _, key = dotted.rpartition(".")
-    current, found = "", 1
+    if place is not None and not section:
+        section, key = dotted, ""
+    current, found, seen = "", 1, -1
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if header := re.match(r"\s*\[([^\]]+)\]", line):
+        if header := re.match(r"\s*\[\[?([^\[\]]+)\]", line):
             current = header[1].strip()
+            seen += current == section
+            if current == section and place not in (None, seen):
+                current = ""
             found = number if current == section else found
-        elif current == section and re.match(rf"\s*{re.escape(key)}\s*=", line):
+        elif current == section and key and re.match(rf"\s*{re.escape(key)}\s*=", line):
             return number
     return found

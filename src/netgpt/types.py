@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeGuard
 
+from netgpt.calls import CallFacts
+
 __all__ = [
     "CallFacts",
     "Caller",
@@ -78,6 +80,10 @@ class Caller:
     """The only person this key may speak for; None: any person of its tenant."""
     groups: frozenset[str] = frozenset()
     """Groups that an identity provider vouched for; keys have none."""
+    prefer: str | None = field(default=None, compare=False)
+    """The preset that the key was made with: what counts more in decisions; None: what the settings say."""
+    budget_left: float | None = field(default=None, compare=False)
+    """Money that the key may still spend today and this month; None: as much as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,8 @@ class Expected:
     """The objective: higher is better."""
     ruled_out: str | None = None
     """The constraint that rules it out, in words; None: it was a candidate."""
+    prior: float | None = None
+    """The chance that its answer does, before anything was learnt: as given to the learner's `belief`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,36 +236,6 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class CallFacts:
-    """What one real call to a model told of its link and its server: times in seconds, sizes in bytes."""
-
-    arm: str
-    """Whom it asked: "edge", "cloud" or an upstream's name."""
-    began: float
-    """`time.monotonic()` when the call began."""
-    outcome: str
-    """"ok", "cancelled", or the error's code."""
-    connect_s: float | None = None
-    """Opening the connection; None when a kept one was used."""
-    rtt_s: float | None = None
-    """The kernel's smoothed round trip (TCP_INFO), None where it is not told."""
-    rtt_var_s: float | None = None
-    retransmits: int = 0
-    """Segments sent again during the call."""
-    segments: int = 0
-    """Segments sent during the call; 0: not known."""
-    first_byte_s: float | None = None
-    """From the request's last byte to the answer's first."""
-    sent_bytes: int = 0
-    received_bytes: int = 0
-    receive_s: float = 0.0
-    """From the first byte to the last."""
-    tokens: int = 0
-    """Tokens of the answer, as told or estimated."""
-    tries: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class Sender:
     """On whose behalf something is sent to a remote model: told to the receipt."""
 
@@ -266,6 +244,8 @@ class Sender:
     exchange: str | None = None
     purpose: str = "answer"
     """"answer", or what the box does for itself, such as "self-instruct"."""
+    claim: str | None = field(default=None, repr=False)
+    """Of a request that waited: the claim under which it may leave, once; "wt_... .word". It is never retried."""
 
 
 @dataclass(frozen=True, slots=True)

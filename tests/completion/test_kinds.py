@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from netgpt.completion.embed import StaticEmbedder
 from netgpt.completion.kinds import KindGuesser, known_kind
+from netgpt.embedding import StaticEmbedder
 
 GUESSER = KindGuesser(StaticEmbedder())
 

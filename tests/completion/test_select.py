@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from netgpt.completion.embed import StaticEmbedder
 from netgpt.completion.select import BELIEVED, CUT, RISE, Selector
 from netgpt.completion.shortlist import Shortlist
+from netgpt.embedding import StaticEmbedder
 from netgpt.errors import ModelTimeout
 from netgpt.types import Fact
 

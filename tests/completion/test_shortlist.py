@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netgpt.completion.embed import StaticEmbedder
 from netgpt.completion.shortlist import Shortlist
+from netgpt.embedding import StaticEmbedder
 from netgpt.types import Fact
 
 SHORTLIST = Shortlist(StaticEmbedder())

@@ -19,13 +19,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from outbounds import send
+from outbounds import outbound, send
 
 from netgpt.errors import ModelError, ModelRejected, ModelTimeout, ModelUnavailable, SettingsError
 from netgpt.models.base import unwitnessed
 from netgpt.models.endpoint import Endpoint
 from netgpt.models.fake import FaultyCloud
 from netgpt.models.openai import CloudModel
+from netgpt.types import Person, Sender
 
 
 async def test_connections_are_used_again() -> None:
@@ -226,4 +227,14 @@ async def test_only_certificates_that_are_trusted_are(
             with pytest.raises(ModelUnavailable, match="TLS certificate was not accepted"):
                 await everything(send(model, chat()))
             assert cloud.received == []
+        await model.close()
+
+
+async def test_what_leaves_once_does_not_leave_over_a_kept_connection() -> None:
+    with FaultyCloud() as cloud:
+        model = cloud_model(cloud.base_url)
+        await everything(send(model, chat("one")))
+        claimed = Sender(Person("north", "ada"), "ex_1", claim="wt_1.word")
+        await everything(model.send(outbound(chat("two")), sender=claimed))
+        assert len(cloud.connections) == 2, "the kept one may have died unseen, and it leaves once"
         await model.close()

@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asked import about_to
 from boxes import answer, box, exchange
+from clouds import cloud_model
+from outbounds import outbound
 
 from netgpt.adapters.residency import Choice
-from netgpt.errors import AdapterGone, ModelTimeout
+from netgpt.answering.asking import ENGINE_FIELDS
+from netgpt.errors import AdapterGone, ModelRejected, ModelTimeout
 from netgpt.exchange import Exchange
+from netgpt.models.base import RemoteModel
 from netgpt.models.fake import ScriptedModel
 from netgpt.models.fake_cloud import FaultyCloud
 from netgpt.models.faults import Fault
-from netgpt.stages.generate import ENGINE_FIELDS, Generate
+from netgpt.stages.generate import Generate
 from netgpt.types import Decision, Person
 
 
@@ -23,6 +28,7 @@ def ready(text: str = "hello", **fields: Any) -> Exchange:
     """About to be generated, on the edge."""
     one = exchange(text, "netgpt/edge", **fields)
     one.person, one.messages, one.outbound = Person("local", "ada"), one.request.messages, None
+    one.outbounds, one.kept_for = {}, {}
     one.decision = Decision("edge", "asked", "asked")
     return one
 
@@ -30,7 +36,7 @@ def ready(text: str = "hello", **fields: Any) -> Exchange:
 async def test_the_edge_answers_with_the_chosen_adapter_and_says_so() -> None:
     edge = ScriptedModel("fine", resident=["site@2"])
     one = ready()
-    await Generate(edge, None, deadline_s=5, choose=lambda person: Choice(("site@2",), f"for {person.user}"))(one)
+    await Generate(edge, {}, deadline_s=5, choose=lambda person: Choice(("site@2",), f"for {person.user}"))(one)
     assert [chunk async for chunk in one.stream] and edge.asked_adapters == [("site@2",)]
     assert one.adapters == ("site@2",) == one.adapters_used() and one.adapter_note == "for ada"
 
@@ -39,17 +45,17 @@ async def test_an_adapter_that_is_gone_is_chosen_anew_once() -> None:
     edge = ScriptedModel("fine", resident=["site@1"])
     choices = [Choice(("site@2",)), Choice(("site@1",), "site@2 went away")]
     one = ready()
-    await Generate(edge, None, deadline_s=5, choose=lambda _: choices.pop(0))(one)
+    await Generate(edge, {}, deadline_s=5, choose=lambda _: choices.pop(0))(one)
     assert one.adapters == ("site@1",) and one.adapter_note == "site@2 went away"
     with pytest.raises(AdapterGone):
-        await Generate(edge, None, deadline_s=5, choose=lambda _: Choice(("site@3",)))(ready())
+        await Generate(edge, {}, deadline_s=5, choose=lambda _: Choice(("site@3",)))(ready())
 
 
 async def test_the_engines_own_fields_are_not_the_callers() -> None:
     edge = ScriptedModel("fine")
     theirs: dict[str, Any] = dict.fromkeys(ENGINE_FIELDS, 1)
     one = ready(seed=1, **theirs)
-    await Generate(edge, None, deadline_s=5)(one)
+    await Generate(edge, {}, deadline_s=5)(one)
     assert edge.asked[0]["seed"] == 1 and not ENGINE_FIELDS & edge.asked[0].keys()
 
 
@@ -63,7 +69,7 @@ async def test_no_adapter_is_ever_named_for_an_answer_of_the_cloud(tmp_path: Pat
 
 async def test_a_reader_that_takes_its_time_meets_the_deadline_too() -> None:
     one = ready(stream=True)
-    await Generate(ScriptedModel("one two three", chunk_size=1), None, deadline_s=0.2)(one)
+    await Generate(ScriptedModel("one two three", chunk_size=1), {}, deadline_s=0.2)(one)
     with pytest.raises(ModelTimeout, match="deadline_s"):
         async for _ in one.stream:
             await asyncio.sleep(0.25)
@@ -98,3 +104,28 @@ async def test_a_caller_that_leaves_before_the_first_word_is_booked(tmp_path: Pa
             await asyncio.gather(task, return_exceptions=True)
             row = await here.store.exchange(one.id)
             assert row is not None and row.status == "cancelled" and row.estimated and row.cost > 0
+
+
+async def test_a_dry_run_names_the_host_that_would_be_asked() -> None:
+    remotes: dict[str, RemoteModel] = {
+        arm: cloud_model(f"http://{arm}.example/v1", arm=arm) for arm in ("cloud", "next")
+    }
+    one = ready(dry_run=True)
+    one.outbounds = {"next": outbound(one.request.body)}
+    one.decision = Decision("edge", "because", "short", ("next",))
+    await Generate(ScriptedModel("fine"), remotes, deadline_s=5)(one)
+    assert one.destination == "next.example"
+
+
+@pytest.mark.parametrize(("fault", "refused"), [(Fault.RATE_LIMIT, True), (Fault.CUT, False), (Fault.REFUSED, False)])
+async def test_only_a_model_elsewhere_that_had_it_can_have_refused_it(fault: Fault, refused: bool) -> None:
+    """The box's own model is too busy in every case, which says nothing of what has left."""
+    edge = ScriptedModel(error=ModelRejected("too many", status=429))
+    with FaultyCloud(faults=[fault]) as cloud:
+        remote = cloud_model(cloud.base_url)
+        one = about_to("cloud", "edge", stream=False)
+        one.claim = "wt_1.word"
+        with pytest.raises(ModelRejected):
+            await Generate(edge, {"cloud": remote}, deadline_s=5)(one)
+        assert one.refused is refused
+        await remote.close()

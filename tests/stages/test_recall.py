@@ -81,3 +81,18 @@ async def test_another_persons_word_changes_nothing(tmp_path: Path) -> None:
             await here.store.consents.say(Person("local", "bob"), "location", True)
             await here.store.consents.say(Person("acme", "ada"), "location", True)
             assert "Paris" not in (await asked(here, location=FAR_AWAY))[1]
+
+
+async def test_of_several_receivers_each_must_have_the_consent(tmp_path: Path) -> None:
+    with FaultyCloud() as cloud:
+        ups = [{"name": "b", "base_url": "http://b.example/v1", "model": "m"}]
+        async with box(tmp_path / "home", cloud, site=SITE, upstreams=ups) as here:  # type: ignore[arg-type]
+            say = here.store.consents.say
+            await say(ADA, "location", True, third_party="127.0.0.1")
+            one, left = await asked(here, location=FAR_AWAY)
+            assert "Paris" not in left and one.consents == set()
+            await say(ADA, "location", True, third_party="b.example")
+            assert "Paris" in (await asked(here, location=FAR_AWAY))[1]
+            await say(ADA, "location", False, third_party="b.example")
+            one, left = await asked(here, location=FAR_AWAY)
+            assert "Paris" not in left and not any(fact.kind == "place" for fact in one.facts)

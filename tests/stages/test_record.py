@@ -10,7 +10,6 @@ import pytest
 from boxes import exchange
 
 from netgpt.exchange import Exchange
-from netgpt.settings import Cloud
 from netgpt.stages.record import Record
 from netgpt.store.rows import ExchangeRow
 from netgpt.store.store import Store
@@ -45,7 +44,7 @@ def answered() -> Exchange:
 @pytest.mark.parametrize(("read", "status"), [(1, "cancelled"), (2, "complete")])
 async def test_a_caller_that_leaves_makes_one_row(read: int, status: str) -> None:
     store = SlowStore()
-    record = Record(cast(Store, store), Cloud(), keep_text=True)
+    record = Record(cast(Store, store), {}, keep_text=True)
     one = answered()
     await record(one)
 
@@ -77,7 +76,7 @@ async def two_choices() -> AsyncIterator[Chunk]:
 
 async def test_one_choice_that_has_ended_does_not_hold_the_others() -> None:
     store = SlowStore()
-    record = Record(cast(Store, store), Cloud(), keep_text=True)
+    record = Record(cast(Store, store), {}, keep_text=True)
     one = answered()
     one.restored = two_choices()
     await record(one)
@@ -105,7 +104,7 @@ async def test_a_chunk_of_several_choices_is_not_overtaken() -> None:
 
     store = SlowStore()
     store.go_on.set()
-    record = Record(cast(Store, store), Cloud(), keep_text=True)
+    record = Record(cast(Store, store), {}, keep_text=True)
     one = answered()
     one.restored = mixed()
     await record(one)
@@ -124,7 +123,7 @@ async def test_one_row_that_cannot_be_written_does_not_keep_the_others_waiting()
             await super().save_exchange(row)
 
     store = Broken()
-    record = Record(cast(Store, store), Cloud(), keep_text=True)
+    record = Record(cast(Store, store), {}, keep_text=True)
     for _ in range(2):
         one = answered()
         await record(one)

@@ -203,7 +203,7 @@ async def test_damage_while_running_is_told_and_the_store_stays_up(store: Store,
     other = sqlite3.connect(store.path)
     other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     other.close()
-    overwrite = "import sys; file = open(sys.argv[1], 'r+b'); file.seek(20 * 4096); file.write(b'?' * 60_000)"
+    overwrite = "import sys; file = open(sys.argv[1], 'r+b'); file.seek(40 * 4096); file.write(b'?' * 60_000)"
     subprocess.run([sys.executable, "-c", overwrite, store.path], check=True)
     with pytest.raises(StoreError, match="damaged") as error:
         await store.exchanges(None, 100)

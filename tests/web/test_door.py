@@ -62,15 +62,19 @@ async def test_requests_a_minute_are_told_in_headers_and_refused(tmp_path: Path)
 
 
 async def test_money_is_booked_and_outlives_the_process(tmp_path: Path, cloud: FaultyCloud) -> None:
-    prices = {"price_prompt": 1000.0, "price_completion": 1000.0}
+    prices = {"price_prompt": 0.0, "price_completion": 1000.0}
     async with door(tmp_path, cloud, prices=prices) as here:
         id, key = await here.make_key(limits=KeyLimits(cost_per_day=0.001))
-        assert (await here.chat(key, fields={"model": "netgpt/cloud"})).status_code == 200
+        dear = await here.chat(key, fields={"model": "netgpt/cloud"})
+        assert dear.json()["netgpt"]["route"] == "edge" and "budget" in dear.json()["netgpt"]["reason"]
+        cheap = await here.chat(key, fields={"model": "netgpt/cloud", "max_tokens": 1})
+        assert cheap.json()["netgpt"]["route"] == "cloud", cheap.json()["netgpt"]
         await asyncio.sleep(0)
         error = check_error(await here.chat(key), 429, "insufficient_quota")
         assert "money" in error["message"]
         used = await here.box.store.limits.use(id, datetime.now(UTC))
-        assert used.requests == 1 and used.tokens > 0 and used.cost == pytest.approx(used.tokens / 1000)
+        spent = cheap.json()["usage"]["completion_tokens"]
+        assert used.requests == 2 and used.tokens > spent and used.cost == pytest.approx(spent / 1000)
         assert used.cost_month == used.cost
     async with door(tmp_path, cloud, prices=prices) as again:
         check_error(await again.chat(key), 429, "insufficient_quota")

@@ -23,6 +23,9 @@ pytestmark = pytest.mark.slow
 Reach = Literal["own", "tenant", "operator", "anyone", "public"]
 REACH: Final[dict[str, Reach]] = {
     "POST /v1/chat/completions": "own",
+    "GET /v1/waiting": "tenant",
+    "GET /v1/waiting/{waiting_id}": "tenant",
+    "DELETE /v1/waiting/{waiting_id}": "own",
     "GET /v1/exchanges": "tenant",
     "GET /v1/exchanges/{exchange_id}": "tenant",
     "POST /v1/feedback": "own",
@@ -48,6 +51,7 @@ REACH: Final[dict[str, Reach]] = {
     "GET /v1/models/{name}": "anyone",
     "POST /v1/embeddings": "anyone",
     "GET /v1/places": "operator",
+    "GET /v1/signals": "operator",
     "GET /healthz": "public",
     "GET /readyz": "public",
     "GET /metrics": "public",
@@ -178,7 +182,7 @@ async def view_of(house: House, one: Planted) -> list[Any]:
     """What the person sees of what was planted."""
     base = f"/v1/profiles/{one.user}"
     paths = (f"/v1/exchanges/{one.ids['exchange_id']}", f"/v1/receipts/{one.ids['receipt_id']}", base,
-             f"{base}/examples", f"{base}/consents")  # fmt: skip
+             f"{base}/examples", f"{base}/consents", f"/v1/waiting/{one.ids['waiting_id']}")  # fmt: skip
     return [(await house.here.get(path, key=one.key)).json() for path in paths]
 
 

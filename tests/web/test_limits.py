@@ -45,13 +45,13 @@ class Booked:
 
 def limiter(booked: Booked | None = None) -> tuple[Limiter, Clock]:
     clock = Clock()
-    return Limiter(booked or Booked(), CLOUD, clock), clock
+    return Limiter(booked or Booked(), {"cloud": CLOUD}, clock), clock
 
 
 def ended(tokens: int, *, cloud: bool = False) -> Exchange:
     exchange = Exchange(Request(body={"messages": []}), CALLER)
     exchange.usage = Usage(0, tokens)
-    exchange.cloud_usage = exchange.usage if cloud else None
+    exchange.worked = {"cloud": exchange.usage} if cloud else {}
     return exchange
 
 
@@ -117,6 +117,20 @@ async def test_money_by_day_and_month() -> None:
     assert (await refused(limits, month)).code == "insufficient_quota"
     clock.now += 3  # the database is asked again, and it says otherwise
     await limits.admit("key_1", month)
+
+
+async def test_what_is_left_is_told_for_decisions() -> None:
+    limits, _ = limiter(Booked(cost=2.0, cost_month=9.0))
+    assert limits.money_left("key_1") is None
+    await limits.admit("key_1", KeyLimits(requests_per_minute=5))
+    assert limits.money_left("key_1") is None
+    await limits.admit("key_1", KeyLimits(cost_per_day=5.0, cost_per_month=10.0))
+    assert limits.money_left("key_1") == pytest.approx(1.0)
+    limits.exchange_ended(ended(50_000, cloud=True))
+    assert limits.money_left("key_1") == pytest.approx(0.5)
+    fresh, _ = limiter(Booked(day=""))
+    await fresh.admit("key_1", KeyLimits(cost_per_day=5.0))
+    assert fresh.money_left("key_1") == 5.0
 
 
 async def test_the_database_is_asked_once_in_two_seconds_by_all_together() -> None:

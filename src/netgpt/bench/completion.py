@@ -16,10 +16,10 @@ from typing import Any
 
 from netgpt.bench.completion_cases import Case, load_cases
 from netgpt.bench.report import percentile
-from netgpt.completion.embed import StaticEmbedder
 from netgpt.completion.judge import answer_text
 from netgpt.completion.rewrite import check, invented, rewriting
 from netgpt.completion.select import Ask, Selector
+from netgpt.embedding import StaticEmbedder
 from netgpt.errors import ModelError
 from netgpt.examples.complete_recipe import DATASETS
 

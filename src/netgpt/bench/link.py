@@ -1,90 +1,64 @@
-"""A shaped link on loopback: a TCP relay with a rate, a delay and a jitter, which counts what it carries.
+"""A shaped link on loopback: a TCP relay with a rate, a delay, a jitter, losses and cuts, which counts what it carries.
 
 In user space, because a delay in the kernel needs the `netem` module and rights that few machines give. What is
-shaped is the stream of bytes: the handshakes of TCP (and of TLS, which the relay does not speak) cost nothing here,
-and nothing is lost on the way. A delivery may come up to 1 ms late: the event loop's clock is no finer.
+shaped is the stream of bytes: the handshakes of TCP (and of TLS, which the relay does not speak) cost nothing here, and
+the kernel's own round trip (TCP_INFO) is loopback's, not the link's. A delivery may come up to 1 ms late: the event
+loop's clock is no finer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Direction", "Shape", "ShapedLink"]
+from netgpt.bench.link_listen import Listener
+from netgpt.bench.link_shape import BUFFER_S, Direction, Flow, Shape
+from netgpt.bench.link_trace import Trace
 
-BUFFER_S = 0.25
-"""Seconds of traffic that may wait for the rate; then the sender is made to wait (a full buffer, without loss)."""
-PACKET_BYTES = 1500
-PIECE_S = 0.001
-"""Bytes travel in pieces of a packet, or of a millisecond of the rate where that is more: fewer wake-ups."""
-LARGEST_PIECE = 65_536
+__all__ = ["Direction", "Shape", "ShapedLink"]
 
 Tap = Callable[[Literal["up", "down"], bytes], None]
 """Sees every piece as it enters the link."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a link is like, the same in both directions."""
-
-    rate_mbit: float | None = None
-    """Megabits (10^6 bits) per second, shared by all connections; None: as fast as loopback is."""
-    delay_ms: float = 0.0
-    """One way."""
-    jitter_ms: float = 0.0
-    """Up to this much is added to each piece, evenly spread; the order within a connection stays."""
-    burst_bytes: int = 0
-    """So many bytes may pass at once after silence (the depth of the token bucket)."""
-
-    @property
-    def bytes_per_s(self) -> float | None:
-        return None if self.rate_mbit is None else self.rate_mbit * 125_000
-
-    def __str__(self) -> str:
-        rate = "no limit" if self.rate_mbit is None else f"{self.rate_mbit:g} Mbit/s"
-        return f"{rate}, {self.delay_ms:g} ms"
-
-
-class Direction:
-    """One direction of a link: a token bucket in front of a delay, and a count of the bytes that entered it."""
-
-    def __init__(self, seed: int) -> None:
-        self.bytes = 0
-        self._full_at = 0.0
-        """When the bucket is empty again, written as the time by which all traffic so far is through."""
-        self._random = random.Random(seed)
-
-    def schedule(self, size: int, now: float, shape: Shape) -> tuple[float, float]:
-        """When a piece that enters at `now` has left the bucket, and when it arrives (seconds of one clock)."""
-        self.bytes += size
-        leaves = now
-        if shape.bytes_per_s is not None:
-            credit = shape.burst_bytes / shape.bytes_per_s
-            self._full_at = max(self._full_at, now - credit) + size / shape.bytes_per_s
-            leaves = max(now, self._full_at)
-        jitter = self._random.uniform(0, shape.jitter_ms) if shape.jitter_ms else 0.0
-        return leaves, leaves + (shape.delay_ms + jitter) / 1000
-
-
 class ShapedLink:
     """Relays connections to `host`:`port` over a link of `shape`; listens on a free port of 127.0.0.1.
 
-    `shape` may be set at any time: it holds for what enters the link from then on. `up` counts the bytes towards
-    the server, `down` those back. `seed` fixes the jitter. Use it as an async context manager, or `start`/`close`.
+    `shape` (both directions) or `up_shape` and `down_shape` may be set at any time: they hold for what enters the link
+    from then on. `up` counts the bytes towards the server, `down` those back. `seed` fixes jitter and losses. Use it as
+    an async context manager, or `start`/`close`.
     """
 
     def __init__(
-        self, port: int, shape: Shape | None = None, *, host: str = "127.0.0.1", seed: int = 0, tap: Tap | None = None
+        self,
+        port: int,
+        shape: Shape | None = None,
+        *,
+        down: Shape | None = None,
+        host: str = "127.0.0.1",
+        seed: int = 0,
+        tap: Tap | None = None,
     ) -> None:
-        self.shape = shape or Shape()
+        """`down`: the shape of the way back where it differs."""
+        self.up_shape = shape or Shape()
+        self.down_shape = down or self.up_shape
         self._host, self._to_port, self._tap = host, port, tap
         self._up, self._down = Direction(seed), Direction(seed + 1)
-        self._server: asyncio.Server | None = None
-        self._relays: set[asyncio.Task[None]] = set()
+        self._listener = Listener(self._serve)
+        self._open = asyncio.Event()
+        self._open.set()
+        self._follower: asyncio.Task[None] | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """The shape towards the server."""
+        return self.up_shape
+
+    @shape.setter
+    def shape(self, shape: Shape) -> None:
+        self.up_shape = self.down_shape = shape
 
     @property
     def up(self) -> int:
@@ -97,23 +71,58 @@ class ShapedLink:
         return self._down.bytes
 
     @property
+    def lost(self) -> int:
+        """Pieces that were lost and came late, both ways."""
+        return self._up.lost + self._down.lost
+
+    @property
     def port(self) -> int:
         """Where to connect. RuntimeError before `start`."""
-        if self._server is None:
-            raise RuntimeError("the link was not started")
-        return int(self._server.sockets[0].getsockname()[1])
+        return self._listener.port
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything passes now."""
+        return self._open.is_set()
 
     async def start(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._listener.start()
 
     async def close(self) -> None:
-        """Stop listening and cut what is under way."""
-        if self._server is not None:
-            self._server.close()
-        for relay in self._relays:
-            relay.cancel()
-        await asyncio.gather(*self._relays, return_exceptions=True)
+        """Stop listening and following, and cut what is under way."""
+        self.unfollow()
+        await self._listener.close()
+
+    def cut(self, *, reset: bool = False, refuse: bool = False) -> None:
+        """From now on nothing passes: what was on its way waits, and new connections hang as on a dead radio link.
+
+        `reset` ends the connections that are open; `refuse` refuses new ones at once. Safe to call twice.
+        """
+        self._open.clear()
+        self._listener.block(refuse=refuse)
+        if reset:
+            self._listener.abort()
+
+    def restore(self) -> None:
+        """End a cut: what waited goes on at once. Safe to call without one.
+
+        Real TCP tries a dead connection again after doubling pauses, so it may take as long again as the cut lasted.
+        """
+        self._open.set()
+        self._listener.unblock()
+
+    def follow(self, trace: Trace, *, loop: bool = True, start_s: float = 0.0) -> None:
+        """Take the trace's rate, delay, loss and cuts from `start_s` on, second by second; from its start again at its
+        end, or stay as it ended. A trace followed before is left."""
+        self.unfollow()
+        self._follower = asyncio.get_running_loop().create_task(self._follow(trace, loop, start_s))
+
+    def unfollow(self) -> None:
+        """Stay as it is now."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.cancel()
 
     async def __aenter__(self) -> ShapedLink:
         await self.start()
@@ -122,18 +131,20 @@ class ShapedLink:
     async def __aexit__(self, *error: object) -> None:
         await self.close()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        relay = asyncio.current_task()
-        assert relay is not None
-        self._relays.add(relay)
-        try:
-            with suppress(OSError, asyncio.CancelledError):  # either side's end is the other side's end
-                await self._relay(reader, writer)
-        finally:
-            self._relays.discard(relay)
-            writer.transport.abort()
+    async def _follow(self, trace: Trace, loop: bool, start_s: float) -> None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        for at_s, point in trace.schedule(start_s=start_s, loop=loop):
+            await asyncio.sleep(max(0.0, began + at_s - clock()))
+            if point.open:
+                self.up_shape, self.down_shape = point.up, point.down
+                self.restore()
+            else:
+                self.cut()
 
-    async def _relay(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
+        """One connection, until either side ends it."""
+        await self._open.wait()
         far, far_writer = await asyncio.open_connection(self._host, self._to_port)
         try:
             async with asyncio.TaskGroup() as group:
@@ -148,36 +159,37 @@ class ShapedLink:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: Literal["up", "down"]
     ) -> None:
         """Read, schedule, deliver: one direction of one connection."""
-        direction = self._up if name == "up" else self._down
+        flow = Flow(self._up if name == "up" else self._down)
         clock = asyncio.get_running_loop().time
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         async with asyncio.TaskGroup() as group:
-            group.create_task(_deliver(queue, writer))
-            last = 0.0
+            group.create_task(self._deliver(queue, writer))
             while True:
-                piece = await reader.read(self._piece_bytes())
+                piece = await reader.read((self.up_shape if name == "up" else self.down_shape).piece_bytes)
+                await self._open.wait()
                 if self._tap is not None and piece:
                     self._tap(name, piece)
-                leaves, arrives = direction.schedule(len(piece), clock(), self.shape)
-                last = max(last, arrives)
-                queue.put_nowait((last, piece))  # the end (an empty piece) travels like the rest
+                shape = self.up_shape if name == "up" else self.down_shape
+                leaves, arrives = flow.schedule(len(piece), clock(), shape, self._rtt_s())
+                queue.put_nowait((arrives, piece))  # the end (an empty piece) travels like the rest
                 if not piece:
                     return
                 await asyncio.sleep(max(0.0, leaves - clock() - BUFFER_S))
 
-    def _piece_bytes(self) -> int:
-        rate = self.shape.bytes_per_s
-        return LARGEST_PIECE if rate is None else min(LARGEST_PIECE, max(PACKET_BYTES, int(rate * PIECE_S)))
+    async def _deliver(self, queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+        """Write each piece when it arrives; an empty one closes this direction."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            arrives, piece = await queue.get()
+            await asyncio.sleep(max(0.0, arrives - clock()))
+            await self._open.wait()
+            if not piece:
+                with suppress(OSError):
+                    writer.write_eof()
+                return
+            writer.write(piece)
+            await writer.drain()
 
-
-async def _deliver(queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
-    """Write each piece when it arrives; an empty one closes this direction."""
-    clock = asyncio.get_running_loop().time
-    while True:
-        arrives, piece = await queue.get()
-        await asyncio.sleep(max(0.0, arrives - clock()))
-        if not piece:
-            writer.write_eof()
-            return
-        writer.write(piece)
-        await writer.drain()
+    def _rtt_s(self) -> float:
+        both = (self.up_shape, self.down_shape)
+        return sum(shape.delay_ms + shape.jitter_ms for shape in both) / 1000

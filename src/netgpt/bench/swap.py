@@ -199,6 +199,7 @@ async def _served(home: Path, weights: Path, streams: int) -> AsyncIterator[tupl
         "NETGPT_ADAPTERS__RESIDENT": str(2 + len(shipped_adapters())),
         "NETGPT_COMPLETION__MODE": "off",
         "NETGPT_SERVER__MAX_CONCURRENCY": str(2 * streams + 16),
+        "NETGPT_SERVER__MAX_WAIT_S": "120",  # the crowd is to be answered, however slowly
     }
     async with gateway(home, settings) as (port, process):
         yield f"http://127.0.0.1:{port}", process

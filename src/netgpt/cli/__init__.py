@@ -20,10 +20,13 @@ from netgpt.cli import (
     profile,
     receipts,
     redact,
+    route,
     store,
+    waiting,
 )
 from netgpt.cli.ask import ask, explain
 from netgpt.cli.serve import serve
+from netgpt.cli.signals import signals
 from netgpt.cli.train import train
 
 __all__ = ["app", "main"]
@@ -56,12 +59,15 @@ app.command("doctor")(doctor.doctor)
 app.command("redact")(redact.redact)
 app.command("complete")(complete.complete)
 app.command("train")(train)
+app.command("signals")(signals)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.add_typer(profile.app, name="profile")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(places.app, name="places")
 app.add_typer(policy.app, name="policy")
+app.add_typer(route.app, name="route")
+app.add_typer(waiting.app, name="waiting")
 app.add_typer(models.app, name="models")
 app.add_typer(adapters.app, name="adapters")
 app.add_typer(detector.app, name="detector")

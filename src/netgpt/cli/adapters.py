@@ -214,6 +214,6 @@ def _say(line: str) -> None:
 
 
 def _registry() -> Registry:
-    from netgpt.parts import open_registry  # imports parts of the box: only when a command runs
+    from netgpt.parts.opening import open_registry  # imports parts of the box: only when a command runs
 
     return open_registry(read_settings())

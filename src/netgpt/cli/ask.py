@@ -8,8 +8,10 @@ from typing import Any, cast
 
 import typer
 
+from netgpt.cli.arms import show_arms
 from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings, read_stdin, run
 from netgpt.errors import NotFound, RequestError
+from netgpt.sections.routing import Preset
 from netgpt.settings import Settings
 from netgpt.types import Caller, Person, Role
 
@@ -22,9 +24,11 @@ LOCAL = "local"
 def ask(
     prompt: list[str] = typer.Argument(None, help="The question; read from stdin when left out."),
     user: str = typer.Option("anonymous", help="The person who asks."),
-    model: str = typer.Option("netgpt", help="netgpt, netgpt/edge or netgpt/cloud."),
+    model: str = typer.Option("netgpt", help="netgpt, netgpt/edge, netgpt/cloud, or an upstream's name."),
     complete: str = typer.Option(None, help="select, rewrite or off."),
     at: str = typer.Option(None, metavar="LAT,LON", help="Where the person is; the coordinates stay on the box."),
+    prefer: Preset | None = typer.Option(None, help="What counts more in the decision; none: routing.prefer."),
+    deadline: float | None = typer.Option(None, min=0.001, help="Seconds in which the whole answer is wanted."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show exactly what would leave; send nothing, ask nobody."),
     as_json: bool = json_option,
 ) -> None:
@@ -35,7 +39,13 @@ def ask(
         "messages": [{"role": "user", "content": text}],
         "stream": not as_json,
         "user": user,
-        "netgpt": {"complete": complete, "location": _location(at), "dry_run": dry_run},
+        "netgpt": {
+            "complete": complete,
+            "location": _location(at),
+            "dry_run": dry_run,
+            "prefer": prefer,
+            "deadline_s": deadline,
+        },
     }
     result = run(_ask(read_settings(), body, as_json))
     if as_json:
@@ -79,7 +89,7 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
     finally:
         await box.close()
     told = exchange.answered_by
-    line = f"{told.route}: {told.reason} · netgpt explain {exchange.id}"
+    line = f"{told.name}: {told.reason} · netgpt explain {exchange.id}"
     console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
     if exchange.request.dry_run:
         return {"id": exchange.id, **explained(exchange)}
@@ -106,9 +116,11 @@ def _show_dry_run(told: dict[str, Any]) -> None:
         ("SHA-256", told["would_send_sha256"] or ""),
         ("hidden", "\n".join(hidden)),
         ("generalised", "\n".join(other)),
-        ("decision", f"{told['decision']['route']} ({told['decision']['rule']}): {told['decision']['reason']}"),
+        ("decision", f"{told['decision']['arm']} ({told['decision']['rule']}): {told['decision']['reason']}"),
+        ("what if", told["decision"]["counterfactual"]),
     ]
     print_table(["what", "value"], rows)
+    show_arms(told["decision"])
 
 
 def _changed(told: dict[str, Any]) -> str:
@@ -162,12 +174,14 @@ def _show(found: dict[str, Any]) -> None:
         ("what left", left),
         ("hidden", ", ".join(f"{h['placeholder']} x{h['count']} ({h['rule']})" for h in found.get("hidden") or ())),
         ("route", f"{found['route']}: {found['reason']}"),
+        ("what if", (found.get("decision") or {}).get("counterfactual") or ""),
         ("adapters", _adapters(found)),
         ("answer", "\n---\n".join(texts)),
         ("tokens, cost", f"{found['usage']['prompt_tokens']} + {found['usage']['completion_tokens']}, {found['cost']}"),
         ("milliseconds", ", ".join(f"{k} {v:.1f}" for k, v in found["timings_ms"].items())),
     ]
     print_table(["what", "value"], rows)
+    show_arms(found.get("decision"))
 
 
 def _adapters(found: dict[str, Any]) -> str:

@@ -8,8 +8,13 @@ from typing import Any
 
 import typer
 
+from netgpt.cli.bench_decision import decision
+from netgpt.cli.bench_learner import learner
+from netgpt.cli.bench_link import link, neighbours
 from netgpt.cli.bench_paper import paper
 from netgpt.cli.bench_privacy import privacy
+from netgpt.cli.bench_resilience import blackout, overload, soak
+from netgpt.cli.bench_routing import routing
 from netgpt.cli.bench_utility import utility
 from netgpt.cli.common import console, errors_told, json_option, read_settings, run
 
@@ -19,6 +24,14 @@ app = typer.Typer(no_args_is_help=True, help="Measure: prints machine, versions,
 app.command("paper")(paper)
 app.command("privacy")(privacy)
 app.command("utility")(utility)
+app.command("routing")(routing)
+app.command("decision")(decision)
+app.command("learner")(learner)
+app.command("link")(link)
+app.command("neighbours")(neighbours)
+app.command("blackout")(blackout)
+app.command("overload")(overload)
+app.command("soak")(soak)
 
 
 def _told(message: str) -> None:

@@ -90,8 +90,8 @@ async def _complete_all(
     rows: Iterator[Row], mode: Mode, limit: int, settings: Settings, no_model: bool, *, single: bool, as_json: bool
 ) -> int:
     """Complete and print every row; returns how many were bad."""
-    from netgpt.completion.embed import StaticEmbedder
     from netgpt.completion.select import Selector
+    from netgpt.embedding import StaticEmbedder
 
     if no_model or mode is Mode.OFF:
         edge = Edge(Selector(None, StaticEmbedder(), limit))

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from netgpt.cli.common import errors_told, json_option, print_json, print_table
-from netgpt.settings import Settings, load_settings
+from netgpt.settings import Settings, Upstream, load_settings
 
 __all__ = ["app"]
 
@@ -38,7 +38,10 @@ def _flat(values: dict[str, Any]) -> list[tuple[str, str, str]]:
     rows = []
     for name, value in values.items():
         field = Settings.model_fields[name]
-        if isinstance(value, dict):
+        if name == "upstreams":
+            meaning = {key: inner.description or "" for key, inner in Upstream.model_fields.items()}
+            rows += [(f"{name}.{each['name']}.{key}", str(each[key]), meaning[key]) for each in value for key in each]
+        elif isinstance(value, dict):
             section: Any = field.annotation
             for key, inner in value.items():
                 rows.append((f"{name}.{key}", str(inner), section.model_fields[key].description or ""))

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from netgpt.cli import doctor_at_rest
+from netgpt.cli import doctor_at_rest, doctor_signals
 from netgpt.cli.common import errors_told, json_option, print_json, print_table, run
 from netgpt.errors import NetGPTError
 from netgpt.settings import Settings, load_settings
@@ -54,7 +54,8 @@ async def _examine() -> list[Finding]:
     findings.append(Finding("settings", "ok", f"home {settings.home}"))
     for name, check in CHECKS.items():
         try:
-            findings.append(await check(settings))
+            if name != "upstreams" or settings.upstreams:
+                findings.append(await check(settings))
         except NetGPTError as error:
             findings.append(Finding(name, "wrong", error.message))
     return findings
@@ -129,8 +130,22 @@ async def _detector(settings: Settings) -> Finding:
 
 async def _cloud(settings: Settings) -> Finding:
     if settings.cloud.base_url is None:
-        return Finding("cloud", "note", "none configured: the box answers alone (set cloud.base_url)")
+        alone = "there are only upstreams" if settings.upstreams else "the box answers alone"
+        return Finding("cloud", "note", f"none configured: {alone} (set cloud.base_url)")
     return await _remote("cloud", settings.cloud.base_url, settings.cloud.connect_timeout_s)
+
+
+async def _upstreams(settings: Settings) -> Finding:
+    """All of them at once; the first that is wrong is told."""
+    import asyncio
+
+    upstreams = settings.upstreams
+    found = await asyncio.gather(
+        *(_remote(f"upstreams.{each.name}", each.base_url or "", each.connect_timeout_s) for each in upstreams)
+    )
+    if wrong := [each.detail for each in found if each.state != "ok"]:
+        return Finding("upstreams", "wrong", "; ".join(wrong))
+    return Finding("upstreams", "ok", "; ".join(f"{u.name}: {f.detail}" for u, f in zip(upstreams, found, strict=True)))
 
 
 async def _remote(what: str, base_url: str, timeout_s: float) -> Finding:
@@ -161,4 +176,7 @@ CHECKS: dict[str, Check] = {
     "edge model": _engine,
     "detector": _detector,
     "cloud": _cloud,
+    "upstreams": _upstreams,
+    "box": _at_rest("box", doctor_signals.box),
+    "insights": _at_rest("insights", doctor_signals.insights),
 }

@@ -57,9 +57,14 @@ async def tls(settings: Settings) -> State:
     context, remarks = server_tls(settings.server)
     if remarks:
         return "note", " ".join(remarks)
-    cloud = settings.cloud.base_url or ""
-    if cloud.startswith("http://") and not any(here in cloud for here in ("//127.", "//localhost", "//[::1]")):
-        return "wrong", "the cloud is asked over plain http, which others can read: set cloud.base_url to https://"
+    for arm, remote in settings.remotes.items():
+        url = remote.base_url or ""
+        if url.startswith("http://") and not any(here in url for here in ("//127.", "//localhost", "//[::1]")):
+            what, section = ("the cloud", "cloud") if arm == "cloud" else (arm, f"upstreams.{arm}")
+            return (
+                "wrong",
+                f"{what} is asked over plain http, which others can read: set {section}.base_url to https://",
+            )
     return "ok", "https" if context else f"plain http on {settings.server.host}"
 
 

@@ -13,7 +13,7 @@ from netgpt.examples.example import Example, split
 from netgpt.examples.jsonl import read_examples
 from netgpt.gate.on_engine import gate_on_engine
 from netgpt.gate.verdict import Verdict
-from netgpt.parts import open_registry, open_store
+from netgpt.parts.opening import open_registry, open_store
 from netgpt.settings import Settings
 
 __all__ = ["judge", "show_verdict"]

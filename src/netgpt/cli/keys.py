@@ -12,6 +12,7 @@ import typer
 from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
 from netgpt.cli.storing import with_store
 from netgpt.errors import NotFound, RequestError
+from netgpt.sections.routing import Preset
 from netgpt.store.keys import new_key
 from netgpt.store.rows import KeyLimits, KeyRow, KeyUse
 from netgpt.types import Role
@@ -43,6 +44,9 @@ def create(
     scope: list[str] = typer.Option(
         [], help=f"What the key may be used for, again for each: {', '.join(SCOPES)}. None: all that its role may."
     ),
+    prefer: Preset | None = typer.Option(
+        None, help="What counts more where the box decides for this key; none: routing.prefer."
+    ),
     requests_per_minute: int | None = requests_option,
     tokens_per_minute: int | None = tokens_minute_option,
     tokens_per_day: int | None = tokens_day_option,
@@ -63,7 +67,8 @@ def create(
         cost_per_day or None,
         cost_per_month or None,
     )
-    row = KeyRow(id, hash, tenant, role, user, name, now, expires, scopes=check_scopes(scope), limits=limits)
+    scopes = check_scopes(scope)
+    row = KeyRow(id, hash, tenant, role, user, name, now, expires, scopes=scopes, limits=limits, prefer=prefer)
     with_store(lambda store: store.add_key(row))
     if as_json:
         print_json(_public(row, KeyUse()) | {"secret": secret})
@@ -152,6 +157,7 @@ def _public(row: KeyRow, use: KeyUse) -> dict[str, Any]:
         "state": "revoked" if row.revoked else "expired" if expired else "in force",
         "scopes": list(row.scopes) if row.scopes else None,
         "limits": asdict(row.limits),
+        "prefer": row.prefer,
         "used": {
             "requests_today": use.requests,
             "tokens_today": use.tokens,
@@ -172,7 +178,8 @@ def _line(key: dict[str, Any]) -> list[str]:
     until = f", until {_cell(key['expires'])}" if key["expires"] and key["state"] == "in force" else ""
     words = ((name.split("_per_"), value) for name, value in key["limits"].items() if value is not None)
     limits = "; ".join(f"{value:g} {what} a {time}" for (what, time), value in words)
-    may = "; ".join(filter(None, (_cell(key["scopes"]), limits)))
+    prefers = key["prefer"] and f"prefers {key['prefer']}"
+    may = "; ".join(filter(None, (_cell(key["scopes"]), limits, prefers)))
     used = key["used"]
     told = f"{used['tokens_today']} tokens, {used['cost_today']:g} cost today; {used['cost_this_month']:g} this month"
     return [

@@ -126,6 +126,6 @@ def _listen(settings: Settings, has_keys: bool) -> socket.socket:
 
 
 def _cloud_line(settings: Settings) -> str:
-    if settings.cloud.base_url is None:
+    if not settings.remotes:
         return "no cloud: the box answers alone"
-    return f"cloud: {settings.cloud.model}"
+    return ", ".join(f"{arm}: {remote.model}" for arm, remote in settings.remotes.items())

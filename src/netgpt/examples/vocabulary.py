@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from netgpt.completion.embed import StaticEmbedder
+from netgpt.embedding import StaticEmbedder
 
 __all__ = ["WORD", "Vocabulary", "common_words"]
 

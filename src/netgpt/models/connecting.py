@@ -35,6 +35,7 @@ async def connect(origin: Origin, tls: ssl.SSLContext | None, *, limit_s: float,
     Raises httpx.ConnectTimeout, or httpx.ConnectError with its cause.
     """
     loop = asyncio.get_running_loop()
+    begun = loop.time()
     try:
         async with asyncio.timeout(limit_s):
             sock = await _socket(origin)
@@ -49,6 +50,7 @@ async def connect(origin: Origin, tls: ssl.SSLContext | None, *, limit_s: float,
         raise httpx.ConnectTimeout("not open in time") from None
     except OSError as error:  # ssl.SSLError and socket.gaierror are OSErrors
         raise httpx.ConnectError("not open") from error
+    connection.opened_s = loop.time() - begun
     return connection
 
 

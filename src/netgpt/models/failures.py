@@ -155,7 +155,10 @@ def failed_status(peer: Peer, response: Headed, body: bytes) -> Failure:
     except ValueError:
         document = None
     found = document.get("error", document) if isinstance(document, dict) else None
-    return Failure(_named_error(peer, status, found, retry_after), again)
+    error = _named_error(peer, status, found, retry_after)
+    if isinstance(error, ModelRejected):
+        error.not_begun = status == 429
+    return Failure(error, again)
 
 
 def error_in_answer(peer: Peer, document: Any) -> NetGPTError | None:

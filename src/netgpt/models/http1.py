@@ -14,6 +14,9 @@ from typing import Final, cast
 import httptools
 import httpx
 
+from netgpt.calls import KernelFacts
+from netgpt.tcp_info import kernel_facts
+
 __all__ = ["Answer", "Http1"]
 
 _MAX_HEAD_BYTES: Final = 100_000
@@ -56,6 +59,8 @@ class Http1(asyncio.Protocol):
         """No request can be made over it any more."""
         self.used = False
         """Whether an answer came over it before: then a server may close it just as the next request leaves."""
+        self.opened_s: float | None = None
+        """How long it took to open, in seconds; None: not told."""
         self.idle_s = 60.0
         """How long it may lie idle, in seconds; less when the server says so (`Keep-Alive: timeout=5`)."""
         self._timeout_s = timeout_s
@@ -106,6 +111,10 @@ class Http1(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
         return piece
+
+    def kernel_facts(self) -> KernelFacts | None:
+        """What the kernel knows of the connection; None: nothing, or it is closed."""
+        return kernel_facts(self._transport.get_extra_info("socket")) if self._transport is not None else None
 
     def release(self) -> bool:
         """End of a request. False: the connection cannot be used again, and was closed at once."""

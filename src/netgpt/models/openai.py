@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Any
 
 import orjson
 
+from netgpt.calls import Load
 from netgpt.errors import BrokenStream, RequestError
 from netgpt.models.answers import Joiner, as_chunk
 from netgpt.models.base import THE_BOX, Departure, Health, Witness
 from netgpt.models.breaker import Breaker
+from netgpt.models.caller import Caller
 from netgpt.models.endpoint import Endpoint
-from netgpt.models.failures import content_type
 from netgpt.models.lease import Lease, Leases
-from netgpt.models.reading import read_chunks, read_document
+from netgpt.models.observing import Observer
 from netgpt.models.retry import RetryPolicy
 from netgpt.models.tls import check_trust
 from netgpt.models.transport import Target, Transport
@@ -35,39 +36,6 @@ _EDGE_CONNECTIONS = 256
 """More than the gateway lets in at once: the engine's own slots are the queue."""
 _NOT_SENT = ("lora", "id_slot")
 """Fields of llama.cpp that choose adapters and slots: nobody but this client sets them."""
-
-
-class _Caller:
-    """One call: breaker, transport, reading. The answer's connection is closed when the iterator is."""
-
-    def __init__(self, transport: Transport, breaker: Breaker | None = None) -> None:
-        self.transport = transport
-        self.breaker = breaker
-
-    async def chat(
-        self, target: Target, content: bytes, choices: int, before: Callable[[], Awaitable[None]] | None = None
-    ) -> AsyncGenerator[Chunk, None]:
-        """`before` is awaited once, when a connection is open and nothing was sent yet."""
-        with self._guard(target) as answers:
-            async with self.transport.post(target, "/chat/completions", content, before) as response:
-                answers()
-                pieces = self.transport.pieces(target, response)
-                chunks = read_chunks(pieces, content_type(response), target.peer, choices)
-                async with aclosing(pieces), aclosing(chunks):
-                    async for chunk in chunks:
-                        yield chunk
-
-    async def document(self, target: Target, path: str, content: bytes) -> dict[str, Any]:
-        with self._guard(target):
-            async with self.transport.post(target, path, content) as response:
-                kind = content_type(response)
-                if kind != "application/json":
-                    raise BrokenStream(f"{target.peer} answered with content type {kind}; expected JSON")
-                async with aclosing(self.transport.pieces(target, response)) as pieces:
-                    return await read_document(pieces, target.peer)
-
-    def _guard(self, target: Target) -> AbstractContextManager[Callable[[], None]]:
-        return self.breaker.guard(str(target.peer)) if self.breaker else nullcontext(lambda: None)
 
 
 class EdgeModel:
@@ -100,7 +68,7 @@ class EdgeModel:
         self._ready = ready
         self._last: tuple[Endpoint, Target] | None = None
         retry = RetryPolicy(1)
-        self._caller = _Caller(
+        self._caller = Caller(
             Transport(
                 timeout_s=timeout_s,
                 connect_timeout_s=connect_timeout_s,
@@ -147,6 +115,10 @@ class EdgeModel:
             raise BrokenStream(f"{target.peer} sent embeddings without data")
         return answer
 
+    def watch(self, arm: str, observer: Observer) -> None:
+        """From now on `observer` is told of every chat, under the name `arm`."""
+        self._caller.arm, self._caller.observer = arm, observer
+
     async def close(self) -> None:
         """Close idle and open connections."""
         await self._caller.transport.close()
@@ -181,7 +153,8 @@ class CloudModel:
     `timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection; `retries`: tries after
     the first, before any byte of an answer; `breaker_failures` calls failing in a row open the breaker, which lets
     one call try after `breaker_reset_s` seconds. `seed` fixes the jitter of the retries. `witness` writes the receipt:
-    once a call, however often it is tried.
+    once a call, however often it is tried. `arm`: its name among the models that may answer; errors name its settings
+    by it.
     """
 
     def __init__(
@@ -196,17 +169,19 @@ class CloudModel:
         breaker_failures: int,
         breaker_reset_s: float,
         witness: Witness,
+        arm: str = "cloud",
         seed: int | None = None,
     ) -> None:
-        self.name = name
-        self._target = Target(name, "cloud", endpoint)
-        check_trust(endpoint.trust, tls=self._target.origin.tls)
+        self.name, self.arm = name, arm
+        section = "cloud" if arm == "cloud" else f"upstreams.{arm}"
+        self._target = Target(name, section, endpoint)
+        check_trust(endpoint.trust, tls=self._target.origin.tls, section=section)
         self.destination = self._target.peer.host
         self._witness = witness
         self._breaker = Breaker(breaker_failures, breaker_reset_s)
         jitter = random.Random(seed)  # noqa: S311 - spreads retries, guards nothing
         retry = RetryPolicy(retries, random=jitter)
-        self._caller = _Caller(
+        self._caller = Caller(
             Transport(
                 timeout_s=timeout_s,
                 connect_timeout_s=connect_timeout_s,
@@ -236,7 +211,17 @@ class CloudModel:
             raise TypeError(f"a remote model takes an Outbound, not {type(outbound).__name__}")
         departure = Departure(self.destination, self.name, outbound, sender)
         choices = _choices_of_bytes(outbound.content)
-        return self._caller.chat(self._target, outbound.content, choices, partial(self._witness, departure))
+        witness = partial(self._witness, departure)
+        once = sender.claim.partition(".")[0] if sender.claim else None
+        return self._caller.chat(self._target, outbound.content, choices, witness, streams=outbound.stream, once=once)
+
+    def watch(self, arm: str, observer: Observer) -> None:
+        """From now on `observer` is told of every chat, under the name `arm`."""
+        self._caller.arm, self._caller.observer = arm, observer
+
+    def hear_load(self, hear: Callable[[Load], None]) -> None:
+        """From now on `hear` is told how busy the server says it is, at every answer (`calls.LOAD_HEADER`)."""
+        self._caller.hear_load = hear
 
     async def close(self) -> None:
         """Close idle and open connections."""

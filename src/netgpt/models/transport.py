@@ -19,6 +19,7 @@ from netgpt.models.decoding import Decoder
 from netgpt.models.endpoint import SYSTEM_TRUST, Endpoint, Trust
 from netgpt.models.failures import UNREACHABLE, Failure, Peer, busy, failed_status, failed_transport
 from netgpt.models.http1 import Answer
+from netgpt.models.observing import Call
 from netgpt.models.retry import RetryPolicy
 
 __all__ = ["MAX_ANSWER_BYTES", "Target", "Transport"]
@@ -47,15 +48,16 @@ class Target:
     def __repr__(self) -> str:
         return f"<Target {self.peer}>"
 
-    def head(self, path: str, length: int) -> bytes:
-        """The head of a POST of `length` bytes to `path` below the URL."""
+    def head(self, path: str, length: int, once: str | None = None) -> bytes:
+        """The head of a POST of `length` bytes to `path` below the URL; `once`: its `Idempotency-Key`."""
         head = self._heads.get(path)
         if head is None:
             url = self.url.copy_with(path=self.url.path + path)
             lines = [b"POST " + url.raw_path + b" HTTP/1.1", b"Host: " + url.netloc]
             lines += [name + b": " + value for name, value in self.headers]
             head = self._heads[path] = b"\r\n".join(lines) + b"\r\nContent-Length: "
-        return b"%b%d\r\n\r\n" % (head, length)
+        key = b"" if once is None else b"\r\nIdempotency-Key: " + once.encode("ascii")
+        return b"%b%d%b\r\n\r\n" % (head, length, key)
 
 
 def _http_url(section: str, base_url: str) -> httpx.URL:
@@ -105,40 +107,51 @@ class Transport:
 
     @asynccontextmanager
     async def post(
-        self, target: Target, path: str, content: bytes, before: Before | None = None
+        self,
+        target: Target,
+        path: str,
+        content: bytes,
+        before: Before | None = None,
+        call: Call | None = None,
+        once: str | None = None,
     ) -> AsyncGenerator[Answer, None]:
         """The open answer, status 2xx, closed at the end of the block. The turn is held while retries wait.
 
         `before` is awaited once, on an open connection before the first byte; when it raises, nothing is sent.
+        `call` is told how it goes. `once`: an id that goes along as `Idempotency-Key`; what has left is then not tried
+        again, whatever became of it.
 
         Raises ModelError and its children, ContextTooLong.
         """
-        pool, head = self._connections(), target.head(path, len(content))
+        pool, head = self._connections(), target.head(path, len(content), once)
         try:
             await pool.enter()
         except NoneFree:
             raise busy(target.peer) from None
         try:
-            answer = await self._answer(pool, target, head, content, before)
+            tries = _Tries(_Once(before), call or Call(), once is not None)
+            answer = await self._answer(pool, target, head, content, tries)
             try:
                 yield answer
             finally:
+                tries.call.returns(answer.connection)
                 pool.give_back(answer.connection)
         finally:
             pool.leave()
 
-    async def _answer(
-        self, pool: Connections, target: Target, head: bytes, content: bytes, before: Before | None
-    ) -> Answer:
-        reached = fresh = False
-        once = _Once(before)
+    async def _answer(self, pool: Connections, target: Target, head: bytes, content: bytes, tries: _Tries) -> Answer:
+        # What leaves once does not leave over a kept connection, which may have died unseen.
+        reached, fresh = False, tries.once
         tried = 0
         while True:
-            result, stale = await self._try(pool, target, head, content, once, fresh=fresh)
+            result, stale = await self._try(pool, target, head, content, tries, fresh=fresh)
             if isinstance(result, Answer):
                 return result
+            if tries.once and tries.before.done:
+                raise result.error
             if stale and not fresh:
                 fresh = True  # the server closed a kept connection as the request left: not a try that failed
+                tries.call.forgets()
                 continue
             reached = reached or result.error.code != UNREACHABLE
             if reached and result.error.code == UNREACHABLE:
@@ -150,14 +163,15 @@ class Transport:
             tried += 1
 
     async def _try(
-        self, pool: Connections, target: Target, head: bytes, content: bytes, once: _Once, *, fresh: bool
+        self, pool: Connections, target: Target, head: bytes, content: bytes, tries: _Tries, *, fresh: bool
     ) -> tuple[Answer | Failure, bool]:
         """The answer or the failure, and whether a kept connection was found closed."""
         connection = None
         keep = False
         try:
             connection = await pool.take(target.origin, fresh=fresh)
-            await once()
+            await tries.before()
+            tries.call.leaves(connection, len(head) + len(content))
             answer = await connection.post(head, content)
             keep = answer.is_success
             return answer if keep else failed_status(target.peer, answer, await _beginning(answer)), False
@@ -166,6 +180,7 @@ class Transport:
             return failed_transport(target.peer, error, timeout_s=self.timeout_s, answering=False), stale
         finally:
             if connection is not None and not keep:
+                tries.call.returns(connection)
                 pool.give_back(connection)
 
     def _connections(self) -> Connections:
@@ -183,15 +198,16 @@ class Transport:
             trust=self._trust,
         )
 
-    async def pieces(self, target: Target, answer: Answer) -> AsyncGenerator[bytes, None]:
-        """The bytes of an answer as they come.
+    async def pieces(self, target: Target, answer: Answer, call: Call | None = None) -> AsyncGenerator[bytes, None]:
+        """The bytes of an answer as they come; `call` is told of them.
 
         Raises BrokenStream (cut, wrongly compressed, or larger than 32 MB in all) and ModelTimeout.
         """
         total = 0
         coding = answer.headers.get("content-encoding", "identity")
         decoder = None if coding == "identity" else Decoder(coding, str(target.peer))
-        while piece := await self._read(target, answer):
+        call = call or Call()
+        while piece := await self._read(target, answer, call):
             for part in decoder.decode(piece) if decoder else (piece,):
                 total += len(part)
                 if total > MAX_ANSWER_BYTES:
@@ -202,9 +218,12 @@ class Transport:
         """A whole answer. Raises as `pieces` does."""
         return b"".join([piece async for piece in self.pieces(target, answer)])
 
-    async def _read(self, target: Target, answer: Answer) -> bytes:
+    async def _read(self, target: Target, answer: Answer, call: Call) -> bytes:
+        call.asks()
         try:
-            return await answer.read()
+            piece = await answer.read()
+            call.came(len(piece))
+            return piece
         except httpx.HTTPError as error:
             raise failed_transport(target.peer, error, timeout_s=self.timeout_s, answering=True).error from None
 
@@ -216,14 +235,25 @@ class Transport:
         self._loop = None
 
 
+class _Tries:
+    """What all tries of one call share."""
+
+    __slots__ = ("before", "call", "once")
+
+    def __init__(self, before: _Once, call: Call, once: bool) -> None:
+        self.before, self.call, self.once = before, call, once
+
+
 class _Once:
     """Awaits `before` at its first call, and nothing at the others: retries share what it did."""
 
     def __init__(self, before: Before | None) -> None:
         self._before = before
+        self.done = False
 
     async def __call__(self) -> None:
         before, self._before = self._before, None
+        self.done = True
         if before is not None:
             await before()
 

@@ -68,6 +68,10 @@ class Disclosure:
         label = Label.SENSITIVE if kind in self._sensitive else Label.PUBLIC if public else Label.PERSONAL
         return self._terms(kind, label, self._ladder(kind))
 
+    def same_as(self, other: Disclosure) -> bool:
+        """Whether `other`, for another destination, was told the same about all that it was asked so far."""
+        return all(self._terms(*asked) == terms for asked, terms in other._told.items())
+
     def passes(self, fact: Fact) -> bool:
         """Whether a fact may be written into what leaves, as it is."""
         return bool(self._terms(fact.kind.upper(), fact.label, _EXACT).allowed)

@@ -134,12 +134,14 @@ async def restore_chunks(
     *,
     json_content: bool = False,
     account: Account | None = None,
+    tail_of_cut: bool = True,
 ) -> AsyncIterator[Chunk]:
     """The chunks with the originals of `vault` put back; the given chunks are not changed.
 
     `json_content`: the answer's text is JSON itself (`response_format`), so what is put back is escaped for it.
     `account` is filled while the answer streams and whole when it has ended.
-    An error of `chunks` is raised on, after the held tails were given out.
+    An error of `chunks` is raised on, after the held tails were given out; `tail_of_cut=False` drops them, so that
+    whoever goes on from there does not go on from half a placeholder.
     """
     answer = _Answer(vault.restorer(), json_content, account or Account())
     try:
@@ -147,7 +149,7 @@ async def restore_chunks(
             async for chunk in chunks:
                 yield answer.restored(chunk)
         except Exception:
-            if tail := answer.tail():
+            if tail_of_cut and (tail := answer.tail()):
                 yield tail
             raise
         if tail := answer.tail():

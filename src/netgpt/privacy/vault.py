@@ -28,7 +28,7 @@ from netgpt.privacy.wording import Wording, kept_by_policy
 from netgpt.privacy.wordsets import words
 from netgpt.types import Generalised, Hidden, Kept
 
-__all__ = ["Vault"]
+__all__ = ["Vault", "readdressed"]
 
 _ROUNDS = 4
 """Searches of the masked body before it counts as impossible to make safe."""
@@ -179,6 +179,18 @@ class Vault:
         self.changed = self.changed or self._fresh  # a key that was loaded is kept already
         digest = hmac.new(self._secret, user.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:24]
         return "u_" + digest.translate(str.maketrans("0123456789abcdef", "bcdfghjkmnpqrstv"))
+
+
+def readdressed(outbound: Outbound, model: str, also: Mapping[str, Any] | None = None) -> Outbound:
+    """The same sealed body for another model elsewhere: nothing but `model` and the fields of `also` differ.
+
+    For a destination with the same terms: what was hidden for one is hidden for the other. `also`: fixed words of the
+    settings, never of the request.
+    """
+    body = json.loads(outbound.content)
+    return _sealed_by_vault(
+        {**body, "model": model, **(also or {})}, outbound.hidden, outbound.rule, outbound.generalised
+    )
 
 
 def _canonical(kind: str, original: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["UNREAD", "Features", "features_of", "text_of"]
 
 _CODE = re.compile(
-    r"```|\b(def|class|import|function|select .+ from|stack ?trace|regex|compile[rs]?|python|sql)\b", re.I
+    r"```|\b(def|class|import|function|select .{1,200}? from|stack ?trace|regex|compile[rs]?|python|sql)\b", re.I
 )
 _MATH = re.compile(
     r"\b(prove|theorem|derivative|integral|equation|probability|solve for)\b|\d\s*[-+*/^=]\s*\(?\d", re.I
@@ -22,6 +22,8 @@ _REASONING = re.compile(
     r"\b(explain why|step by step|compare|contrast|pros and cons|analy[sz]e|evaluate|argue|design|optimi[sz]e|debug)\b",
     re.I,
 )
+_READ_CHARS = 10_000
+"""So much of a text's beginning and of its end is searched: what is asked for stands there, and the loop waits."""
 _MEDIA = ("image_url", "input_image", "input_audio", "file", "input_file")
 
 
@@ -74,15 +76,16 @@ def features_of(body: Mapping[str, Any]) -> Features:
     messages = [m for m in body.get("messages", ()) if isinstance(m, Mapping)]
     users = [m for m in messages if m.get("role") == "user"]
     last = text_of(users[-1].get("content")) if users else ""
+    ends = last if len(last) <= 2 * _READ_CHARS else f"{last[:_READ_CHARS]}\n{last[-_READ_CHARS:]}"
     response_format = body.get("response_format")
     return Features(
         words=len(last.split()),
         characters=sum(len(text_of(m.get("content"))) for m in messages),
         turns=len(users),
-        code=bool(_CODE.search(last)),
-        math=bool(_MATH.search(last)),
-        long_form=bool(_LONG_FORM.search(last)),
-        reasoning=bool(_REASONING.search(last)),
+        code=bool(_CODE.search(ends)),
+        math=bool(_MATH.search(ends)),
+        long_form=bool(_LONG_FORM.search(ends)),
+        reasoning=bool(_REASONING.search(ends)),
         tools=bool(body.get("tools") or body.get("functions")) or any(m.get("role") == "tool" for m in messages),
         structured=isinstance(response_format, Mapping) and response_format.get("type") == "json_schema",
         media=any(_has_media(m.get("content")) for m in messages),

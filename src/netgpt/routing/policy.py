@@ -1,125 +1,155 @@
-"""The rules that decide between edge and cloud. Pure: a situation in, a decision with its reason out."""
+"""The decision: who answers, and why. Constraints first, then one objective; a situation in, a decision out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 
 from netgpt.errors import ModelUnavailable, RequestError
-from netgpt.routing.features import Features
-from netgpt.sections_routing import Routing
-from netgpt.types import Decision
+from netgpt.routing.arms import EDGE, called
+from netgpt.routing.memory import Memory
+from netgpt.routing.objective import Weights
+from netgpt.routing.reasons import reason_for
+from netgpt.routing.share import NOBODY
+from netgpt.routing.situation import Situation
+from netgpt.routing.trial import TRIAL, trial_of
+from netgpt.routing.views import SignalsView
+from netgpt.routing.weighing import Believe, Weighed, as_prior, weigh, weights_of
+from netgpt.routing.whatif import WhatIf
+from netgpt.sections.routing import Routing
+from netgpt.types import Decision, Expected
 
-__all__ = ["Situation", "decide"]
+__all__ = ["Experience", "Memory", "Situation", "believed_by", "decide", "decided"]
 
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """All that the rules may look at."""
-
-    asked: str
-    """"auto", "edge" or "cloud": what the caller asked for."""
-    features: Features
-    edge_ok: bool
-    edge_detail: str
-    cloud_ok: bool
-    """A cloud is configured and its breaker lets calls through."""
-    cloud_detail: str
-    may_leave: bool
-    """The vault made an `Outbound`."""
-    kept_because: str | None
-    sensitive: tuple[str, ...] = ()
-    """Kinds found that the owner calls sensitive."""
-    personal_facts: bool = False
-    """The request was completed with facts that may not leave."""
-    edge_context_tokens: int = 2048
-    edge_reads_media: bool = False
-    """The built-in engine reads text only; another edge server may do more."""
+TRIED = "tried"
+"""Rule of a decision that the learner drew."""
 
 
-def decide(situation: Situation, rules: Routing) -> Decision:
-    """Choose a route. Raises ModelUnavailable when neither side can answer; the message says why for both."""
-    can_cloud = situation.cloud_ok and situation.may_leave
-    if situation.sensitive and situation.asked == "auto":
-        return _sensitive(situation)
-    if situation.features.media and not situation.edge_reads_media:
-        return _media(situation, can_cloud)
-    if situation.asked == "edge":
-        if not situation.edge_ok:
-            raise ModelUnavailable(
-                f"netgpt/edge was asked for and the edge model is not ready: {situation.edge_detail}", retry_after=2
-            )
-        return Decision("edge", "the caller asked for the edge", "asked")
-    if not situation.edge_ok and not can_cloud:
-        raise ModelUnavailable(
-            f"nobody can answer now. Edge: {situation.edge_detail}. Cloud: {_why_no_cloud(situation)}.", retry_after=2
-        )
-    if not can_cloud:
-        return Decision("edge", f"the box answers: {_why_no_cloud(situation)}", _no_cloud_rule(situation))
-    if situation.asked == "cloud":
-        return Decision("cloud", "the caller asked for the cloud", "asked", _other("edge", situation.edge_ok))
-    if not situation.edge_ok:
-        return Decision("cloud", f"the edge model is not ready: {situation.edge_detail}", "edge-down")
-    return _by_content(situation, rules)
+class _Belief(Protocol):
+    @property
+    def mean(self) -> float: ...
 
 
-def _media(situation: Situation, can_cloud: bool) -> Decision:
-    """Pictures, audio and files, and a model on the box that reads text only. Raises RequestError when nobody can."""
-    if can_cloud and situation.asked != "edge":
-        return Decision("cloud", "it holds media, which the model on the box cannot read", "media")
-    why = "the caller asked for the edge" if situation.asked == "edge" else _why_no_cloud(situation)
-    raise RequestError(
-        f"the model on the box reads text only, and media may not leave: {why}. Send text, point [edge] at a model "
-        'that sees, or let media go to the cloud (privacy.media = "send").',
-        code="media_not_supported",
-        param="messages",
+class Experience(Protocol):
+    """What was learnt: how well each arm's answers did, and which to try for the sake of learning."""
+
+    def belief(self, arm: str, x: Sequence[float], prior: float, key: str = "") -> _Belief:
+        """The chance that its answer does for a request with these numbers. `prior`: before anything was learnt."""
+        ...
+
+    def draw(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> tuple[str, float]:
+        """The arm to take and the chance with which it was drawn: mostly the best, rarely another if `bold`."""
+        ...
+
+
+def believed_by(experience: Experience | None, situation: Situation) -> Believe:
+    """The learner's belief about this request; the prior alone where there is no learner."""
+    if experience is None:
+        return as_prior
+    return lambda arm, prior: experience.belief(arm, situation.x, prior, situation.key).mean
+
+
+def decide(
+    situation: Situation, rules: Routing, memory: Memory | None = None, experience: Experience | None = None
+) -> Decision:
+    """Choose an arm. Raises ModelUnavailable when nobody can answer (the message says why for each), RequestError for
+    media that nobody who may have it can read."""
+    return decided(situation, rules, memory or Memory(rules.max_cloud_share), experience)[0]
+
+
+def decided(
+    situation: Situation, rules: Routing, memory: Memory, experience: Experience | None = None, *, counts: bool = True
+) -> tuple[Decision, WhatIf]:
+    """As `decide`, and what went into it, so that it can be asked what would have changed it.
+
+    `counts=False`: nothing will be sent, so the share of the cloud stays as it is, and nothing is tried.
+    """
+    signals = situation.signals
+    links = memory.links.look(signals.links, situation.now)
+    situation = replace(situation, signals=SignalsView(links, signals.box))
+    name, weights = weights_of(situation.prefer, rules)
+    threshold = memory.share.threshold
+    believe = believed_by(experience, situation)
+    weighed = weigh(situation, rules, weights, believe, threshold)
+    if not weighed.candidates:
+        raise _nobody(situation, weighed)
+    chosen, propensity = _drawn(situation, rules, weighed, experience if counts else None)
+    rule = "" if chosen is weighed.best else TRIED
+    if counts and not rule and (trial := trial_of(situation, rules, weights, believe, weighed, memory)) is not None:
+        memory.links.tried(trial.arm, situation.now)
+        chosen, rule = trial, TRIAL
+    if counts:
+        memory.share.booked(weighed.advantage(situation.clouds), chosen.arm in situation.clouds)
+    decision = _decision(situation, weighed, chosen, propensity, (name, weights), rule)
+    return decision, WhatIf(situation, rules, weights, believe, threshold, weighed)
+
+
+def _drawn(
+    situation: Situation, rules: Routing, weighed: Weighed, experience: Experience | None
+) -> tuple[Expected, float]:
+    """The best, or now and then another candidate, so that the box learns how it does: but nothing of who prefers
+    `private` leaves for that, nobody in a hurry waits for it, and no bound is broken."""
+    best, clouds = weighed.best, situation.clouds
+    spent = weighed.threshold <= NOBODY and best.arm not in clouds
+    candidates = [one for one in weighed.candidates if not (spent and one.arm in clouds)]
+    if experience is None or len(candidates) < 2 or situation.asked != "auto":
+        return best, 1.0
+    values = {one.arm: one.value + (weighed.threshold if one.arm in clouds else 0.0) for one in candidates}
+    bold = situation.deadline_s is None and (situation.prefer or rules.prefer) != "private"
+    arm, propensity = experience.draw(values, situation.key, bold=bold)
+    return next((one for one in candidates if one.arm == arm), best), propensity
+
+
+def _decision(
+    situation: Situation, weighed: Weighed, chosen: Expected, propensity: float, named: tuple[str, Weights], rule: str
+) -> Decision:
+    """`rule`: why it is not the best that is chosen; empty: it is."""
+    name, weights = named
+    expected, fallbacks = weighed.expected, weighed.fallbacks
+    if rule:
+        fallbacks = (weighed.best.arm, *(arm for arm in weighed.fallbacks if arm != chosen.arm))
+        expected = tuple(chosen if one.arm == chosen.arm else one for one in expected)
+    if rule == TRIED:
+        reason = "now and then another model is tried, to learn how well it does"
+    elif rule == TRIAL:
+        reason = f"{called(chosen.arm)} was slow: one request tries whether it still is"
+    else:
+        rule, reason = reason_for(situation, weighed, weights)
+    return Decision(
+        chosen.route,
+        reason,
+        rule,
+        fallbacks,
+        arm=chosen.arm,
+        expected=expected,
+        weights=name,
+        propensity=propensity,
+        features=situation.x,
     )
 
 
-def _sensitive(situation: Situation) -> Decision:
-    """Stays on the box whatever becomes of the edge. Raises ModelUnavailable when the edge cannot answer now."""
-    kinds = ", ".join(sorted(situation.sensitive))
-    if not situation.edge_ok:
-        raise ModelUnavailable(
-            f"it holds sensitive content ({kinds}), which stays on the box, and the edge model is not ready: "
-            f"{situation.edge_detail}",
-            retry_after=2,
+def _nobody(situation: Situation, weighed: Weighed) -> Exception:
+    """Why no arm can answer, in words for each."""
+    against = {arm: ruling for arm, ruling in weighed.rulings.items() if ruling is not None}
+    edge = against.get(EDGE)
+    if edge is not None and edge.rule == "media":
+        why = "; ".join(f"{arm}: {ruling.words}" for arm, ruling in against.items() if arm != EDGE)
+        return RequestError(
+            f"the model on the box reads text only, and media may not leave: {why or 'no cloud is configured'}. Send "
+            'text, point [edge] at a model that sees, or let media go to the cloud (privacy.media = "send").',
+            code="media_not_supported",
+            param="messages",
         )
-    return Decision("edge", f"it holds sensitive content ({kinds}), which stays on the box", "sensitive")
-
-
-def _by_content(situation: Situation, rules: Routing) -> Decision:
-    """Both sides can answer: what is personal first, then what the small model cannot do, then length."""
-    features = situation.features
-    if situation.personal_facts and rules.edge_when_personal and not features.tools:
-        return Decision("edge", "it was completed with personal facts, which stay on the box", "personal", ("cloud",))
-    # Four characters a token is the usual rule of thumb; a quarter of the context is left for the answer.
-    if features.characters / 4 > situation.edge_context_tokens * 0.75:
-        return Decision("cloud", "the conversation is longer than the edge model's context", "context")
-    if features.media:
-        return Decision("cloud", "it holds media, which the edge model may not read", "media", ("edge",))
-    if features.structured:
-        return Decision("edge", "an answer by schema: the edge model writes it under a grammar", "schema", ("cloud",))
-    if because := features.hard_because:
-        return Decision("cloud", f"a larger model will do better: {because}", "kind", ("edge",))
-    if features.words > rules.max_edge_words:
-        return Decision(
-            "cloud",
-            f"{features.words} words are more than the {rules.max_edge_words} kept on the box",
-            "length",
-            ("edge",),
+    detail = edge.words if edge is not None else "there is no edge model"
+    if situation.asked == EDGE:
+        said = f"netgpt/edge was asked for and the edge model is not ready: {detail}"
+    elif situation.sensitive and situation.asked == "auto":
+        kinds = ", ".join(sorted(situation.sensitive))
+        said = (
+            f"it holds sensitive content ({kinds}), which stays on the box, and the edge model is not ready: {detail}"
         )
-    return Decision("edge", "a short everyday request: the edge model will do", "short", ("cloud",))
-
-
-def _why_no_cloud(situation: Situation) -> str:
-    if not situation.cloud_ok:
-        return situation.cloud_detail
-    return situation.kept_because or "nothing may leave"
-
-
-def _no_cloud_rule(situation: Situation) -> str:
-    return "kept" if situation.cloud_ok else "cloud-down"
-
-
-def _other(route: str, ok: bool) -> tuple[str, ...]:
-    return (route,) if ok else ()
+    else:
+        each = " ".join(f"{arm.capitalize()}: {ruling.words}." for arm, ruling in against.items())
+        said = f"nobody can answer now. {each}"
+    return ModelUnavailable(said, retry_after=2)

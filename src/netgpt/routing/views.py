@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netgpt.calls import Load
+
 __all__ = ["BoxView", "Estimate", "LinkView", "SignalsView"]
 
 
@@ -41,6 +43,8 @@ class LinkView:
     """Calls under way now."""
     hint: str = ""
     """What the network itself tells of the link (radio, connectivity insights), in words; empty: nothing."""
+    load: Load | None = None
+    """How busy the model behind it said it was, a few seconds ago at most; None: not told, as by all but neighbours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from netgpt.completion.compose import compose
 from netgpt.context.profile import SENSITIVE_KIND
-from netgpt.errors import PayloadTooLarge, PrivacyError
+from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError
 from netgpt.exchange import Exchange
 from netgpt.outbound import Outbound
 from netgpt.policy.access import principal_of
@@ -19,14 +19,15 @@ from netgpt.policy.engine import Policy
 from netgpt.privacy.detect import Detector
 from netgpt.privacy.generalize import PLACE_RUNGS, Generaliser
 from netgpt.privacy.kinds import family
+from netgpt.privacy.once import DetectOnce
 from netgpt.privacy.precision import ladder
-from netgpt.privacy.vault import Vault
+from netgpt.privacy.vault import Vault, readdressed
 from netgpt.privacy.wording import PUBLIC, kept_by_policy
 from netgpt.routing.features import text_of
-from netgpt.settings import Cloud, Privacy
-from netgpt.stages.route import asked_route
+from netgpt.routing.names import asked_arm
+from netgpt.settings import Cloud, Privacy, Upstream
 from netgpt.store.store import Store
-from netgpt.types import Label, Message, Person
+from netgpt.types import Generalised, Hidden, Kept, Label, Message, Person
 
 __all__ = ["Desensitize"]
 
@@ -34,108 +35,154 @@ LOCKS_KEPT = 1_000
 
 
 class Desensitize:
-    """Makes the outbound body: the person's words, only the facts that may leave, every private value written as the
-    policy lets it."""
+    """Makes the outbound bodies: the person's words, only the facts that may leave, every private value written as the
+    policy lets it. Each model elsewhere is a destination of its own; those with the same terms share one body."""
 
     name = "desensitize"
     reads = frozenset({"person", "facts", "consents", "private_values", "chosen", "messages", "completion"})
-    writes = frozenset({"vault", "outbound", "kept_because", "hidden", "generalised", "kept", "policy", "label"})
+    writes = frozenset(
+        {
+            "vault", "outbound", "outbounds", "kept_because", "kept_for", "hidden", "generalised", "kept", "policy",
+            "label",
+        }
+    )  # fmt: skip
 
     def __init__(
         self,
         store: Store,
         detector: Detector,
-        cloud: Cloud,
+        remotes: Mapping[str, Cloud],
         privacy: Privacy,
         *,
-        edge_names: frozenset[str],
+        names: Mapping[str, str],
         policy: Callable[[], Policy],
     ) -> None:
-        """`policy`: gives the rules in force, which may change while the box runs."""
-        self.store, self.detector, self.cloud, self.privacy = store, detector, cloud, privacy
-        self.edge_names, self.policy = edge_names, policy
-        self.destination = Destination.of(cloud.base_url, cloud.model, cloud.region, cloud.purpose)
+        """`remotes`: the settings of every model elsewhere, by its arm's name. `names`: which arm a model's name asks
+        for. `policy`: gives the rules in force, which may change while the box runs."""
+        self.store, self.detector, self.remotes, self.privacy = store, detector, remotes, privacy
+        self.names, self.policy = names, policy
+        self.destinations = {
+            arm: Destination.of(remote.base_url, remote.model, remote.region, remote.purpose)
+            for arm, remote in remotes.items()
+        }
         self.generaliser = Generaliser()
         self.sensitive = frozenset({SENSITIVE_KIND, *privacy.sensitive_kinds})
         self._locks: OrderedDict[tuple[Person, str], asyncio.Lock] = OrderedDict()
 
     async def __call__(self, exchange: Exchange) -> None:
         exchange.vault, exchange.outbound, exchange.kept_because = None, None, None
-        exchange.hidden, exchange.generalised, exchange.kept = (), (), ()
+        exchange.outbounds, exchange.kept_for = {}, {}
+        exchange.hidden, exchange.generalised = (), ()
         exchange.policy, exchange.label = "", Label.PUBLIC
-        asked = asked_route(exchange.request.model, self.edge_names, frozenset({self.cloud.model}))
-        may = self._disclosure(exchange, asked)
-        exchange.kept = may.keeps_facts(exchange.chosen)
-        if self.cloud.base_url is None:
-            exchange.kept_because = "no cloud is configured"
-            return
-        if asked == "edge":
-            exchange.kept_because = "the caller asked for the edge"
+        asked = asked_arm(exchange.request.model, self.names)
+        wanted = self._wanted(exchange, asked)
+        if not wanted:
+            exchange.kept = self._disclosure(exchange, asked, next(iter(self.destinations), "")).keeps_facts(
+                exchange.chosen
+            )
             return
         exchange.policy = self.policy().title
+        sealing = Sealing(exchange, {arm: self._disclosure(exchange, asked, arm) for arm in wanted})
         try:
             # The wait for another request of the same conversation counts too.
             async with asyncio.timeout(self.privacy.timeout_s + 1):
-                await self._seal(exchange, may)
+                await self._seal(sealing)
         except TimeoutError:
-            exchange.kept_because = (
+            sealing.fail(
                 f"hiding took longer than {self.privacy.timeout_s:g} s, so nothing leaves "
                 "(raise privacy.timeout_s or shorten the request)"
             )
-            exchange.label = Label.SENSITIVE
         except (PrivacyError, PayloadTooLarge) as error:
-            exchange.outbound, exchange.kept_because = None, error.message
-            exchange.label = Label.SENSITIVE
+            sealing.fail(error.message)
+        sealing.tell(self._label)
 
-    def _disclosure(self, exchange: Exchange, asked: str) -> Disclosure:
+    def _wanted(self, exchange: Exchange, asked: str) -> list[str]:
+        """The arms that something is sealed for; `kept_for` says why the others get nothing."""
+        if not self.remotes:
+            exchange.kept_because = "no cloud is configured"
+            return []
+        if asked == "edge":
+            exchange.kept_because = "the caller asked for the edge"
+            exchange.kept_for = dict.fromkeys(self.remotes, exchange.kept_because)
+            return []
+        wanted = [asked] if asked in self.remotes else list(self.remotes)
+        exchange.kept_for = {arm: f"the caller asked for {asked}" for arm in self.remotes if arm not in wanted}
+        return wanted
+
+    def _disclosure(self, exchange: Exchange, asked: str, arm: str) -> Disclosure:
         facts = {fact.kind.upper() for fact in exchange.facts if fact.label is Label.SENSITIVE}
         return Disclosure(
             self.policy(),
             principal_of(exchange.caller, exchange.person.user),
-            self.destination,
+            self.destinations.get(arm) or Destination(),
             ladder=ladder,
             family=family,
             consent=exchange.consents,
-            asked="cloud" if asked == "cloud" else "auto",
+            asked="auto" if asked in ("auto", "edge") else "cloud",
             sensitive=self.sensitive | facts if facts else self.sensitive,
         )
 
-    async def _seal(self, exchange: Exchange, may: Disclosure) -> None:
-        """Raises NotDisclosable: the policy keeps it; the account of what was found is written all the same."""
-        if nothing := may.keeps_text():
-            exchange.kept += nothing
-            raise kept_by_policy(nothing)
-        body = outbound_body(exchange, self.cloud.model, may)
-        if self.cloud.trusted:
-            exchange.outbound = await Vault().seal(body, self.detector, trusted=True)
+    async def _seal(self, sealing: Sealing) -> None:
+        """Raises PrivacyError: no destination can be served."""
+        masked = []
+        for arm, may in sealing.towards.items():
+            facts = may.keeps_facts(sealing.exchange.chosen)
+            if nothing := may.keeps_text():
+                sealing.keep(arm, kept_by_policy(nothing), facts + nothing)
+            elif self.remotes[arm].trusted:
+                remote = self.remotes[arm]
+                body = outbound_body(sealing.exchange, remote.model, may) | own_words(remote)
+                sealing.made[arm] = await Vault().seal(body, self.detector, trusted=True)
+                sealing.left_out[arm] = facts
+            else:
+                masked.append(arm)
+        if not masked:
             return
-        await self._get_ready(may)
+        await self._get_ready(sealing.towards[masked[0]])
+        exchange = sealing.exchange
         conversation = conversation_key(exchange)
         async with self._lock(exchange.person, conversation):
             exchange.vault = vault = Vault(await self.store.load_map(exchange.person, conversation))
-            try:
-                outbound = await self._made_safe(vault, body, exchange, may)
-            finally:
-                exchange.hidden, exchange.generalised = vault.hidden, vault.generalised
-                exchange.kept += vault.kept
-            if exchange.kept:
-                raise kept_by_policy(exchange.kept)
-            if vault.changed:
+            # For one destination nothing is asked twice; for several, what was found is kept.
+            detector = self.detector if len(masked) == 1 else DetectOnce(self.detector)
+            sealing.model = self.remotes[masked[0]].model
+            for arm in masked:
+                await self._mask(sealing, arm, vault, detector)
+            if vault.changed and any(arm in sealing.made for arm in masked):
                 # Saved before anything is sent: after a crash the same value still has the same placeholder.
                 await self.store.save_map(exchange.person, conversation, vault.dump())
-        exchange.outbound, exchange.label = outbound, self._label(exchange)
+
+    async def _mask(self, sealing: Sealing, arm: str, vault: Vault, detector: Detector) -> None:
+        """One destination: as another with the same terms, or made safe anew."""
+        may, remote = sealing.towards[arm], self.remotes[arm]
+        if (alike := sealing.alike(may, remote)) is not None:
+            sealing.made[arm] = alike
+            return
+        kept = may.keeps_facts(sealing.exchange.chosen)
+        body = outbound_body(sealing.exchange, sealing.model, may)
+        try:
+            outbound = await self._made_safe(vault, detector, body, sealing.exchange, may)
+            if kept:
+                raise kept_by_policy(kept)
+        except (PrivacyError, PayloadTooLarge) as error:
+            sealing.keep(arm, error, kept + vault.kept, vault)
+            return
+        sealing.masked.append((may, outbound))
+        sealing.made[arm] = addressed(outbound, sealing.model, remote)
 
     async def _get_ready(self, may: Disclosure) -> None:
         """The gazetteer is read at the first request whose places may leave in coarser words: not on the event loop."""
         if not self.generaliser.is_ready and may.wants(PLACE_RUNGS, ("PLACE", "ADDRESS")):
             await asyncio.to_thread(self.generaliser.get_ready)
 
-    async def _made_safe(self, vault: Vault, body: Mapping[str, Any], exchange: Exchange, may: Disclosure) -> Outbound:
+    async def _made_safe(
+        self, vault: Vault, detector: Detector, body: Mapping[str, Any], exchange: Exchange, may: Disclosure
+    ) -> Outbound:
         media = self.privacy.media
         rule = may.keeps_media() if media == "send" else None
         return await vault.seal(
             body,
-            self.detector,
+            detector,
             values=exchange.private_values,
             media=f"kept by the policy ({rule})" if rule else media,
             max_chars=self.privacy.max_chars,
@@ -144,9 +191,9 @@ class Desensitize:
             generaliser=self.generaliser,
         )
 
-    def _label(self, exchange: Exchange) -> Label:
-        found = {hidden.kind for hidden in exchange.hidden}
-        found |= {told.kind for told in exchange.generalised if told.was != PUBLIC}
+    def _label(self, outbound: Outbound) -> Label:
+        found = {hidden.kind for hidden in outbound.hidden}
+        found |= {told.kind for told in outbound.generalised if told.was != PUBLIC}
         if found & self.sensitive:
             return Label.SENSITIVE
         return Label.PERSONAL if found else Label.PUBLIC
@@ -162,11 +209,76 @@ class Desensitize:
         return lock
 
 
-def outbound_body(exchange: Exchange, cloud_model: str, may: Disclosure) -> dict[str, Any]:
-    """The request as the cloud would get it, before anything is hidden: facts that may not leave are left out."""
+class Sealing:
+    """What is made of one request, destination by destination."""
+
+    def __init__(self, exchange: Exchange, towards: Mapping[str, Disclosure]) -> None:
+        self.exchange, self.towards = exchange, towards
+        self.made: dict[str, Outbound] = {}
+        self.model = ""
+        """The model's name that stands in all bodies while they are made safe, so that they are searched once."""
+        self.masked: list[tuple[Disclosure, Outbound]] = []
+        """What was made safe, and on which terms."""
+        self.left_out: dict[str, tuple[Kept, ...]] = {}
+        """Facts that were left out of what goes to the owner's own server as it is: the box answers better."""
+        self._kept: dict[str, tuple[Kept, ...]] = {}
+        self._why: dict[str, str] = {}
+        self._account: tuple[tuple[Hidden, ...], tuple[Generalised, ...]] | None = None
+
+    def alike(self, may: Disclosure, remote: Cloud) -> Outbound | None:
+        """What was made for a destination with the same terms, addressed to this one."""
+        for other, outbound in self.masked:
+            if may.same_as(other):
+                return addressed(outbound, self.model, remote)
+        return None
+
+    def keep(self, arm: str, why: NetGPTError, kept: tuple[Kept, ...], vault: Vault | None = None) -> None:
+        """Nothing goes there. What was found is told all the same."""
+        self._why[arm], self._kept[arm] = why.message, kept
+        if vault is not None and self._account is None:
+            self._account = vault.hidden, vault.generalised
+
+    def fail(self, why: str) -> None:
+        """Nothing goes anywhere."""
+        self.made = {}
+        self._why = dict.fromkeys(self.towards, why)
+
+    def tell(self, label_of: Callable[[Outbound], Label]) -> None:
+        """Write the exchange's fields: the first destination that gets something speaks for all."""
+        exchange, first = self.exchange, next(iter(self.towards))
+        # In the order of the settings, whatever was made first.
+        exchange.outbounds = {arm: self.made[arm] for arm in self.towards if arm in self.made}
+        exchange.kept_for = {**exchange.kept_for, **self._why}
+        if not exchange.outbounds:
+            exchange.kept_because = self._why.get(first)
+            exchange.kept = self._kept.get(first) or self.towards[first].keeps_facts(exchange.chosen)
+            exchange.hidden, exchange.generalised = self._account or ((), ())
+            exchange.label = Label.SENSITIVE
+            return
+        left_out = [self.left_out.get(arm, ()) for arm in exchange.outbounds]
+        exchange.kept = left_out[0] if all(left_out) else ()
+        exchange.outbound = outbound = next(iter(exchange.outbounds.values()))
+        exchange.hidden, exchange.generalised = outbound.hidden, outbound.generalised
+        exchange.label = max((label_of(each) for each in exchange.outbounds.values()), key=lambda label: label.rank)
+
+
+def addressed(outbound: Outbound, model: str, remote: Cloud) -> Outbound:
+    """The body that was sealed for `model`, for this one."""
+    also = own_words(remote)
+    return readdressed(outbound, remote.model, also) if also or model != remote.model else outbound
+
+
+def own_words(remote: Cloud) -> dict[str, Any]:
+    """A neighbour is told to leave the words as they are: it knows another place."""
+    neighbour = isinstance(remote, Upstream) and remote.kind == "neighbour"
+    return {"netgpt": {"complete": "off"}} if neighbour else {}
+
+
+def outbound_body(exchange: Exchange, model: str, may: Disclosure) -> dict[str, Any]:
+    """The request as that model would get it, before anything is hidden: facts that may not leave are left out."""
     body = dict(exchange.request.body)
     body["messages"] = _disclosable_messages(exchange, may)
-    body["model"] = cloud_model
+    body["model"] = model
     if exchange.request.stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return body

@@ -1,47 +1,38 @@
-"""generate: the answer, from where the decision says, or from the fallback before the first word."""
+"""generate: the answer, from where the decision says; from the next arm, where one fails before its first word."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, cast
 
 from netgpt.adapters.residency import NO_ADAPTER, Choice
-from netgpt.errors import (
-    AdapterGone,
-    BrokenStream,
-    ContextTooLong,
-    ModelError,
-    ModelTimeout,
-    ModelUnavailable,
-    StoreError,
-)
+from netgpt.answering.asking import Asking, Chosen, spoken
+from netgpt.answering.booking import added, estimate
+from netgpt.answering.continuing import can_carry_on, carried_on
+from netgpt.answering.hedging import Hedging
+from netgpt.answering.opening import Opened, characters_of, next_or_none
+from netgpt.answering.racing import FAILS
+from netgpt.errors import ContextTooLong, ModelRejected, ModelUnavailable, NetGPTError, StoreError
 from netgpt.exchange import Exchange
+from netgpt.models.answers import as_chunk
 from netgpt.models.base import ChatModel, RemoteModel
-from netgpt.routing.features import text_of
-from netgpt.types import Chunk, Decision, Person, Sender, Usage
+from netgpt.routing.arms import EDGE
+from netgpt.routing.names import NOBODY
+from netgpt.settings import Cloud, Routing
+from netgpt.store.answers import CACHED, CachedAnswer
+from netgpt.types import Chunk, Decision, Person, Usage
 
 __all__ = ["Generate"]
 
-NOTHING_LEFT = frozenset({"unreachable", "breaker_open", "too_many_connections"})
-"""Codes of failures in which no connection was made, so that not one byte of the request has left."""
-
-ENGINE_FIELDS = frozenset(
-    {
-        "__verbose", "cache_prompt", "id_slot", "lora", "n_cache_reuse", "n_cmpl", "n_discard", "n_keep", "n_predict",
-        "response_fields", "return_progress", "return_tokens", "timings_per_token", "verbose",
-    }
-)  # fmt: skip
-"""Fields of llama.cpp's own: they reach into its cache, its slots, its adapters and its bounds. No caller sets them."""
-
 Observe = Callable[[str, str], None]
-"""Told (route, outcome) of every call to a model."""
-
+"""Told (arm, outcome) of every call to a model."""
 Choose = Callable[[Person], Choice]
 """Whose adapter answers this person."""
+LastAnswer = Callable[[Exchange], Awaitable[CachedAnswer | None]]
+"""An earlier answer of the same person to the same question, or None."""
 
 
 def no_adapter(_person: Person) -> Choice:
@@ -49,177 +40,174 @@ def no_adapter(_person: Person) -> Choice:
     return NO_ADAPTER
 
 
-Opened = tuple[Chunk, AsyncIterator[Chunk]]
-"""The first chunk of an answer, and the iterator of the others."""
+async def nothing_kept(_exchange: Exchange) -> CachedAnswer | None:
+    """No earlier answer is given again."""
+    return None
 
 
 class Generate:
-    """Opens the stream and waits for its first chunk, so that the door knows who answers before it says so."""
+    """Opens the stream and waits for its first word, so that the door knows who answers before it says so."""
 
     name = "generate"
-    reads = frozenset({"person", "messages", "outbound", "decision"})
-    writes = frozenset({"stream", "answered_by", "model_name", "destination", "sent", "adapters", "adapter_note"})
+    reads = frozenset({"person", "messages", "outbound", "outbounds", "kept_for", "decision"})
+    writes = frozenset(
+        {
+            "stream", "answered_by", "model_name", "destination", "sent", "sent_to", "adapters", "adapter_note",
+            "carry_on",
+        }
+    )  # fmt: skip
 
     def __init__(
         self,
         edge: ChatModel,
-        cloud: RemoteModel | None,
+        remotes: Mapping[str, RemoteModel],
         *,
         deadline_s: float,
+        rules: Routing | None = None,
+        prices: Mapping[str, Cloud] | None = None,
         choose: Choose = no_adapter,
         observe: Observe = lambda _r, _o: None,
+        last_answer: LastAnswer = nothing_kept,
     ) -> None:
-        self.edge, self.cloud, self.deadline_s = edge, cloud, deadline_s
-        self.choose, self.observe = choose, observe
+        """`remotes`: the models elsewhere, by their arms' names; `prices`: their settings."""
+        self.edge, self.remotes, self.deadline_s = edge, remotes, deadline_s
+        self.rules = rules or Routing()
+        self.hedging = Hedging(self.rules, prices or {})
+        self.choose, self.observe, self.last_answer = choose, observe, last_answer
 
     async def __call__(self, exchange: Exchange) -> None:
-        exchange.sent, exchange.adapters, exchange.adapter_note = None, (), None
-        exchange.destination = self.cloud.destination if self.cloud else ""
-        decision = exchange.decision
-        if exchange.request.dry_run:
-            self._pretend(exchange, decision)
-            return
+        exchange.sent, exchange.sent_to, exchange.carry_on = None, (), None
+        exchange.adapters, exchange.adapter_note = (), None
+        exchange.destination = self._next_destination(exchange)
         try:
-            await self._open(exchange, decision)
-        except (ModelError, ContextTooLong) as error:
-            self.observe(decision.route, error.code)
-            if error.code in NOTHING_LEFT:
-                exchange.sent = None
-            if not decision.fallbacks:
-                raise
-            other = decision.fallbacks[0]
-            second = replace(
-                decision,
-                route=other,
-                arm="",
-                rule=f"{decision.rule}+fallback",
-                reason=f"the {decision.route} failed ({error.message}): the {other} answers",
-                fallbacks=(),
+            if exchange.decision.rule == NOBODY:
+                raise ModelUnavailable(exchange.decision.reason, retry_after=2)
+            if exchange.request.dry_run:
+                self._pretend(exchange)
+                return
+            asking = Asking(
+                exchange, self.edge, self.remotes, self.hedging, self._until(exchange), self.choose, self.observe
             )
-            await self._open(exchange, second)
+            self._hand_on(asking, await asking.first_word())
+        except FAILS as error:
+            if not await self._answered_before(exchange, error):
+                raise
 
-    async def _open(self, exchange: Exchange, decision: Decision) -> None:
-        until = time.monotonic() + self.deadline_s - exchange.elapsed_ms() / 1000
-        if decision.route == "edge":
-            first, chunks = await self._ask_edge(exchange, until)
-        else:
-            first, chunks = await self._ask_cloud(exchange, until)
-        exchange.timings["first_token"] = round(exchange.elapsed_ms(), 3)
-        exchange.answered_by, exchange.model_name = decision, self._name(decision)
-        exchange.stream = self._booked(exchange, first, chunks, until)
+    def _next_destination(self, exchange: Exchange) -> str:
+        """Host of the first model elsewhere that would be asked; of any, where none may be."""
+        decision = exchange.decision
+        may = [arm for arm in (decision.name, *decision.fallbacks) if arm in exchange.outbounds]
+        remote = next((self.remotes[arm] for arm in (*may, *self.remotes) if arm in self.remotes), None)
+        return remote.destination if remote is not None else ""
 
-    def _name(self, decision: Decision) -> str:
-        return self.edge.name if decision.route == "edge" else cast(RemoteModel, self.cloud).name
+    def _until(self, exchange: Exchange) -> float:
+        """When the answer has to be whole, in `time.monotonic()` seconds."""
+        wanted = exchange.request.deadline_s
+        limit_s = self.deadline_s if wanted is None else min(wanted, self.deadline_s)
+        return time.monotonic() + limit_s - exchange.elapsed_ms() / 1000
 
-    def _pretend(self, exchange: Exchange, decision: Decision) -> None:
+    def _pretend(self, exchange: Exchange) -> None:
         """An empty answer in place of one: nobody is asked, nothing is booked."""
-        exchange.answered_by, exchange.model_name = decision, self._name(decision)
+        exchange.answered_by = exchange.decision
+        exchange.model_name = self._model_name(exchange.decision.name)
         exchange.usage = Usage()
-        exchange.stream = _nothing(exchange)
+        exchange.stream = _one(_empty(exchange))
 
-    async def _ask_edge(self, exchange: Exchange, until: float) -> Opened:
-        body = {key: value for key, value in exchange.request.body.items() if key not in ENGINE_FIELDS}
-        body["messages"] = exchange.messages
-        body.pop("user", None)
-        if exchange.request.stream:
-            body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-        choice = self.choose(exchange.person)
-        try:
-            opened = await _opened(self.edge.chat(body, adapters=choice.ids), until)
-        except AdapterGone:  # it was unloaded in this very moment: what is there now?
-            choice = self.choose(exchange.person)
-            opened = await _opened(self.edge.chat(body, adapters=choice.ids), until)
-        exchange.adapters, exchange.adapter_note = choice.ids, choice.note
-        return opened
+    def _model_name(self, arm: str) -> str:
+        return self.edge.name if arm == EDGE else self.remotes[arm].name
 
-    async def _ask_cloud(self, exchange: Exchange, until: float) -> Opened:
-        if self.cloud is None or exchange.outbound is None:
-            raise ModelUnavailable("nothing may leave, so the cloud cannot answer")
-        exchange.sent = exchange.outbound
-        try:
-            sender = Sender(exchange.person, exchange.id)
-            return await _opened(self.cloud.send(exchange.outbound, sender=sender), until)
-        except StoreError:  # no receipt, so not one byte has left
-            exchange.sent = None
-            raise
-        except (ModelTimeout, BrokenStream, asyncio.CancelledError) as error:
-            # The cloud was at work, and may send a bill for it; an answer of "no" costs nothing.
-            if getattr(error, "code", "") not in NOTHING_LEFT:
-                exchange.usage = exchange.cloud_usage = _estimate(exchange, 0)
-            raise
+    def _hand_on(self, asking: Asking, chosen: Chosen) -> None:
+        """An arm has begun to answer: the rest streams."""
+        exchange, arm = asking.exchange, chosen.arm
+        exchange.timings["first_token"] = round(exchange.elapsed_ms(), 3)
+        exchange.answered_by, exchange.model_name = asking.carried_out(chosen), self._model_name(arm)
+        if arm == EDGE:
+            exchange.adapters, exchange.adapter_note = asking.choice.ids, asking.choice.note
+        exchange.stream = self._booked(asking, arm, chosen.opened)
+        if (
+            arm != EDGE
+            and self.rules.on_cut == "edge"
+            and EDGE in exchange.decision.fallbacks
+            and can_carry_on(exchange.request.body)
+        ):
+            exchange.carry_on = Finishing(asking, arm)
 
-    async def _booked(
-        self, exchange: Exchange, first: Chunk, chunks: AsyncIterator[Chunk], until: float
-    ) -> AsyncIterator[Chunk]:
+    async def _booked(self, asking: Asking, arm: str, opened: Opened) -> AsyncIterator[Chunk]:
         """Pass the chunks on, keep count, and hold the whole to its deadline. Usage is booked in every case."""
-        route, told, characters = exchange.answered_by.route, None, 0
+        exchange, told, characters = asking.exchange, None, 0
         outcome = "cancelled"
         try:
-            async with aclosing(cast(Any, chunks)):
-                chunk: Chunk | None = first
-                while chunk is not None:
+            async with aclosing(cast(Any, opened.rest)):
+                held = iter(opened.held)
+                while (chunk := next(held, None) or await next_or_none(opened.rest, asking.until)) is not None:
                     told = Usage.from_openai(chunk.get("usage")) or told
-                    characters += _characters(chunk)
+                    characters += characters_of(chunk)
                     yield chunk
-                    chunk = await _next_or_none(chunks, until)
             outcome = "ok"
-        except ModelError as error:
+        except NetGPTError as error:
             outcome = error.code
             raise
         finally:
-            exchange.usage = told or _estimate(exchange, characters)
-            if route == "cloud":
-                exchange.cloud_usage = exchange.usage
-            self.observe(route, outcome)
+            exchange.usage = told or estimate(asking.question(), characters)
+            if arm != EDGE:
+                exchange.worked[arm] = exchange.usage
+            self.observe(arm, outcome)
+
+    async def _answered_before(self, exchange: Exchange, error: NetGPTError) -> bool:
+        """Whether nobody can answer, and an earlier answer to the same question was found: it is given again."""
+        if isinstance(error, ModelRejected | ContextTooLong) or exchange.request.dry_run:
+            return False
+        try:
+            earlier = await self.last_answer(exchange)
+        except StoreError:
+            return False
+        if earlier is None:
+            return False
+        reason = f"{error.message.rstrip('.')}. An earlier answer to the same question is given again"
+        exchange.answered_by = Decision(EDGE, reason, CACHED, arm=CACHED)
+        exchange.model_name, exchange.cached_age_s, exchange.usage = earlier.model, earlier.age_s, Usage()
+        whole = as_chunk({name: value for name, value in earlier.answer.items() if name not in ("netgpt", "usage")})
+        exchange.stream = _one({**whole, **_head(exchange), "usage": Usage().as_openai()})
+        return True
 
 
-async def _nothing(exchange: Exchange) -> AsyncIterator[Chunk]:
-    """A whole answer without a word, in the shape that every client reads."""
-    choice = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
-    yield {
+class Finishing:
+    """The model on the box writes the rest of an answer that broke off: see `answering.continuing`."""
+
+    def __init__(self, asking: Asking, arm: str) -> None:
+        self.asking, self.arm = asking, arm
+
+    def __call__(self, chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+        return carried_on(chunks, self.asking.rest, self._begins, self._counted)
+
+    def _begins(self) -> None:
+        exchange, choice = self.asking.exchange, self.asking.choice
+        exchange.finished_by = EDGE
+        exchange.adapters, exchange.adapter_note = choice.ids, choice.note
+        reason = f"{exchange.answered_by.reason}; {spoken(self.arm)} broke off, and {spoken(EDGE)} wrote the rest"
+        exchange.answered_by = replace(exchange.answered_by, reason=reason)
+
+    def _counted(self, told: Usage | None, characters: int) -> Usage:
+        exchange = self.asking.exchange
+        first = exchange.worked.get(self.arm) or Usage()
+        exchange.usage = both = added(first, told or estimate((), characters))
+        return both
+
+
+def _head(exchange: Exchange) -> dict[str, Any]:
+    return {
         "id": f"chatcmpl-{exchange.id}",
         "object": "chat.completion.chunk",
         "created": int(exchange.received.timestamp()),
         "model": exchange.model_name,
-        "choices": [choice],
-        "usage": Usage().as_openai(),
     }
 
 
-async def _opened(chunks: AsyncIterator[Chunk], until: float) -> Opened:
-    """The first chunk and the rest; a call that gives none is closed."""
-    try:
-        first = await _next_or_none(chunks, until)
-        if first is None:
-            raise ModelUnavailable("the model closed its answer before the first word")
-        return first, chunks
-    except BaseException:
-        await cast(Any, chunks).aclose()
-        raise
+def _empty(exchange: Exchange) -> Chunk:
+    """A whole answer without a word, in the shape that every client reads."""
+    choice = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
+    return {**_head(exchange), "choices": [choice], "usage": Usage().as_openai()}
 
 
-async def _next_or_none(chunks: AsyncIterator[Chunk], until: float) -> Chunk | None:
-    """The next chunk, None at the end. Raises ModelTimeout past `until`, also where the caller took the time."""
-    left = until - time.monotonic()
-    try:
-        if left <= 0:
-            raise TimeoutError
-        async with asyncio.timeout(left):
-            return await anext(chunks, None)
-    except TimeoutError:
-        raise ModelTimeout("the answer took longer than server.deadline_s allows") from None
-
-
-def _characters(chunk: Chunk) -> int:
-    count = 0
-    for choice in chunk.get("choices") or ():
-        delta = choice.get("delta") or {}
-        count += len(delta.get("content") or "")
-        count += sum(len((call.get("function") or {}).get("arguments") or "") for call in delta.get("tool_calls") or ())
-    return count
-
-
-def _estimate(exchange: Exchange, characters: int) -> Usage:
-    """Four characters a token, when the model did not say (a cut stream): booked, and marked as estimated."""
-    asked = sum(len(text_of(m.get("content"))) for m in exchange.messages)
-    return Usage((asked + 3) // 4, (characters + 3) // 4, estimated=True)
+async def _one(chunk: Chunk) -> AsyncIterator[Chunk]:
+    yield chunk

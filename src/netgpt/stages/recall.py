@@ -21,7 +21,7 @@ from netgpt.context.profile import private_values
 from netgpt.exchange import Exchange
 from netgpt.routing.features import text_of
 from netgpt.settings import Site
-from netgpt.store.consents import refused, standing
+from netgpt.store.consents import ConsentEntry, refused, standing
 from netgpt.store.store import Store
 from netgpt.types import Fact, Label
 
@@ -48,11 +48,12 @@ class Recall:
         places: Callable[[], Sequence[Place]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
-        receiver: str = "",
+        receivers: Sequence[str] = (),
     ) -> None:
-        """`receiver`: host of the cloud, the third party that a consent may be about."""
+        """`receivers`: hosts of the models elsewhere, the third parties that a consent may be about. What was not
+        given, or was taken back, for one of them counts for all: who answers is not decided yet."""
         self.store, self.site, self.names, self.places, self.now = store, site, names, places, now
-        self.receiver = receiver
+        self.receivers = tuple(receivers) or ("",)
         self._here = place_facts(site, None, None)
         self._minute, self._time = -1, tuple[Fact, ...]()
 
@@ -60,8 +61,8 @@ class Recall:
         now = self.now()
         profile = [fact for _, fact in await self.store.facts(exchange.person)]
         entries = await self.store.consents.of(exchange.person)
-        taken_back = refused(entries, now, self.receiver) if entries else NOTHING
-        given = standing(entries, now, self.receiver) if entries else NOTHING
+        taken_back = NOTHING.union(*(refused(entries, now, each) for each in self.receivers)) if entries else NOTHING
+        given = self._standing(entries, now) if entries else NOTHING
         exchange.consents = (exchange.request.consent | given) - taken_back
         place = await self._place(exchange, taken_back)
         known = [*place, *self._clock(now), *self._nearby(exchange, taken_back)]
@@ -71,6 +72,10 @@ class Recall:
         exchange.facts = current(known if dropped else [*known, *profile], now)
         # All of them, not the profile's only: where a person is may be private too.
         exchange.private_values = private_values([*known, *profile])
+
+    def _standing(self, entries: Sequence[ConsentEntry], now: datetime) -> frozenset[str]:
+        first, *others = (standing(entries, now, each) for each in self.receivers)
+        return first.intersection(*others)
 
     async def _place(self, exchange: Exchange, taken_back: frozenset[str]) -> tuple[Fact, ...]:
         here, consent = exchange.request.location, exchange.consents

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any, cast
@@ -15,12 +15,13 @@ import orjson
 from netgpt.errors import NetGPTError, StoreError
 from netgpt.exchange import Exchange
 from netgpt.models.answers import join_chunks
+from netgpt.routing.account import account_of
 from netgpt.settings import Cloud
 from netgpt.store.rows import ExchangeRow
 from netgpt.store.store import Store
 from netgpt.types import Chunk, Decision, Fact, Usage
 
-__all__ = ["Record", "cost_of", "row_of"]
+__all__ = ["Record", "cost_of", "cost_of_all", "row_of"]
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,13 @@ class Record:
     reads = frozenset({"person", "restored"})
     writes = frozenset({"chunks"})
 
-    def __init__(self, store: Store, cloud: Cloud, *, keep_text: bool, observe: Observe = lambda _e: None) -> None:
-        self.store, self.cloud, self.keep_text, self.observe = store, cloud, keep_text, observe
+    def __init__(
+        self, store: Store, remotes: Mapping[str, Cloud], *, keep_text: bool, observe: Observe = lambda _e: None
+    ) -> None:
+        """`remotes`: the settings of every model elsewhere, by its arm's name: what they cost."""
+        self.store, self.remotes, self.keep_text, self.observe = store, remotes, keep_text, observe
+        self.look: Callable[[Exchange, list[Chunk]], None] = lambda _exchange, _answer: None
+        """Sees every answer once, before its row is written: what can be told of it only by its text."""
         self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -56,6 +62,7 @@ class Record:
                 async for chunk in restored:
                     answer.append(chunk)
                     if not held.takes(chunk):
+                        exchange.given = exchange.request.stream
                         yield chunk
             exchange.status = "dry_run" if exchange.request.dry_run else "complete"
             await self._save(exchange, answer)
@@ -78,8 +85,9 @@ class Record:
 
     async def _save(self, exchange: Exchange, answer: list[Chunk]) -> None:
         exchange.timings["total"] = round(exchange.elapsed_ms(), 3)
+        self.look(exchange, answer)
         try:
-            await self.store.save_exchange(row_of(exchange, answer, self.cloud, keep_text=self.keep_text))
+            await self.store.save_exchange(row_of(exchange, answer, self.remotes, keep_text=self.keep_text))
         finally:
             # In the loop's next turn: the caller need not wait for the counting.
             asyncio.get_running_loop().call_soon(self.observe, exchange)
@@ -127,7 +135,7 @@ class _Held:
         return True
 
 
-def row_of(exchange: Exchange, answer: list[Chunk], cloud: Cloud, *, keep_text: bool) -> ExchangeRow:
+def row_of(exchange: Exchange, answer: list[Chunk], remotes: Mapping[str, Cloud], *, keep_text: bool) -> ExchangeRow:
     """The exchange as it is kept. Texts are under `private`, which the store seals."""
     decided: Decision | None = getattr_or_none(exchange, "answered_by") or getattr_or_none(exchange, "decision")
     usage = exchange.usage
@@ -146,9 +154,12 @@ def row_of(exchange: Exchange, answer: list[Chunk], cloud: Cloud, *, keep_text: 
         prompt_tokens=usage.prompt_tokens if usage else 0,
         completion_tokens=usage.completion_tokens if usage else 0,
         estimated=usage.estimated if usage else False,
-        cost=cost_of(exchange.cloud_usage, cloud),
+        cost=cost_of_all(exchange.worked, remotes),
         timings=dict(exchange.timings),
         adapters=exchange.adapters_used(),
+        arm=decided.name if decided else "",
+        finished_by=exchange.finished_by,
+        partial=exchange.partial,
         private=_private(exchange, answer, decided) if keep_text else None,
     )
 
@@ -171,6 +182,7 @@ def _private(exchange: Exchange, answer: list[Chunk], decided: Decision | None) 
         "outbound_sha256": hashlib.sha256(sent.content).hexdigest() if sent else None,
         "outbound_rule": sent.rule if sent else None,
         "destination": exchange.destination if sent else None,
+        "sent_to": [{"arm": arm, "sha256": sha} for arm, sha in getattr_or_none(exchange, "sent_to") or ()],
         "would_send": _would_send(exchange),
         "kept_because": None if sent else _kept_because(exchange, decided),
         "hidden": [asdict(hidden) for hidden in getattr_or_none(exchange, "hidden") or ()],
@@ -180,10 +192,16 @@ def _private(exchange: Exchange, answer: list[Chunk], decided: Decision | None) 
         "label": getattr_or_none(exchange, "label"),
         "restoring": _restoring(exchange),
         "adapter_note": getattr_or_none(exchange, "adapter_note"),
-        "decision": {"route": decided.route, "rule": decided.rule, "reason": decided.reason} if decided else None,
+        "decision": _decision(exchange, decided),
         "answer": join_chunks(answer) if answer else None,
         "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,
     }
+
+
+def _decision(exchange: Exchange, decided: Decision | None) -> dict[str, Any] | None:
+    if decided is None:
+        return None
+    return account_of(decided, exchange.counterfactual() if exchange.has("counterfactual") else "")
 
 
 def _restoring(exchange: Exchange) -> dict[str, int] | None:
@@ -213,8 +231,12 @@ def _fact(fact: Fact) -> dict[str, str]:
     }
 
 
-def cost_of(tokens: Usage | None, cloud: Cloud) -> float:
-    """Money for what the cloud did, also where another answered in the end; the box's own work costs nothing here."""
-    if tokens is None:
-        return 0.0
+def cost_of_all(worked: Mapping[str, Usage], remotes: Mapping[str, Cloud]) -> float:
+    """Money for what each model elsewhere did, at its own prices, also where another answered in the end; the box's
+    own work costs nothing here."""
+    return sum(cost_of(tokens, remotes[arm]) for arm, tokens in worked.items() if arm in remotes)
+
+
+def cost_of(tokens: Usage, cloud: Cloud) -> float:
+    """Money for these tokens at one model's prices."""
     return (tokens.prompt_tokens * cloud.price_prompt + tokens.completion_tokens * cloud.price_completion) / 1e6

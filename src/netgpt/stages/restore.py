@@ -10,19 +10,32 @@ __all__ = ["Restore"]
 
 
 class Restore:
-    """Wraps the stream of what went out masked; an answer of the edge saw the originals and passes as it is."""
+    """Wraps the stream of what went out masked; an answer of the edge saw the originals and passes as it is.
+
+    What finishes an answer that broke off comes after it: the model on the box sees the restored words, and its own
+    need no restoring.
+    """
 
     name = "restore"
-    reads = frozenset({"stream", "answered_by", "vault"})
+    reads = frozenset({"stream", "answered_by", "vault", "carry_on"})
     writes = frozenset({"restored", "restoring"})
 
     async def __call__(self, exchange: Exchange) -> None:
-        vault, exchange.restoring = exchange.vault, Account()
-        if exchange.answered_by.route == "cloud" and isinstance(vault, Vault):
+        vault, exchange.restoring, restored = exchange.vault, Account(), exchange.stream
+        if exchange.answered_by.route == "cloud" and isinstance(vault, Vault) and _masked(exchange):
             form = exchange.request.body.get("response_format")
             json_content = isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
-            exchange.restored = restore_chunks(
-                vault, exchange.stream, json_content=json_content, account=exchange.restoring
+            restored = restore_chunks(
+                vault,
+                restored,
+                json_content=json_content,
+                account=exchange.restoring,
+                tail_of_cut=exchange.carry_on is None,
             )
-        else:
-            exchange.restored = exchange.stream
+        exchange.restored = restored if exchange.carry_on is None else exchange.carry_on(restored)
+
+
+def _masked(exchange: Exchange) -> bool:
+    """Whether the one that answers saw placeholders: the owner's own server among others sees the words themselves."""
+    outbound = exchange.outbounds.get(exchange.answered_by.name)
+    return outbound is None or outbound.rule == "masked"

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from netgpt.store import exchanges, keyring, learning, limits, maps, profiles
+from netgpt.store import decisions, exchanges, keyring, learning, limits, maps, profiles, waiting
 from netgpt.store.receipts import Receipts
 from netgpt.types import Person
 
@@ -18,6 +18,8 @@ def forget(connection: Connection, receipts: Receipts, person: Person) -> dict[s
     counts = {"exchanges": exchanges.forget(connection, person), "maps": maps.forget(connection, person)}
     counts |= profiles.forget(connection, person) | learning.forget(connection, person)
     counts["receipts"] = receipts.forget(connection, person)
+    counts["waiting"] = waiting.forget(connection, person)
+    counts["decisions"] = decisions.forget(connection, person)
     limits.forget(connection, person)
     return counts | {"keys": keyring.forget(connection, person)}
 
@@ -34,7 +36,9 @@ def expire(
     """Delete what is older than its class allows (days). Returns how many of each class."""
     limits.expire(connection, now)
     return {
+        "waiting": waiting.expire(connection, now),
         "exchanges": exchanges.expire(connection, now - timedelta(days=exchanges_days)),
+        "decisions": decisions.expire(connection, now - timedelta(days=exchanges_days)),
         "maps": maps.expire(connection, now - timedelta(days=maps_days)),
         "facts": profiles.expire(connection, now),
         "examples": learning.expire(connection, now - timedelta(days=examples_days)),

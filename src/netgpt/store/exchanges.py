@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 
 from netgpt.errors import NotFound
 from netgpt.store import limits
+from netgpt.store.answers import question_of
 from netgpt.store.quick import QuickInsert
 from netgpt.store.rows import ExchangeRow, values_of
 from netgpt.store.schema import exchanges
@@ -25,6 +26,8 @@ _INSERT = QuickInsert(exchanges)
 def save(connection: Connection, sealer: Sealer, row: ExchangeRow) -> None:
     """Add a row; an id that is there already is refused (StoreError `conflict`), never overwritten."""
     values = values_of(row)
+    complete = row.status == "complete"
+    values["question"] = question_of(sealer, row.tenant, row.user, row.private) if complete else None
     if row.private is not None:
         values["private"] = sealer.seal(_encoded(row.private), _place(row.id, row.tenant, row.user))
     _INSERT.run(connection, values)
@@ -80,6 +83,7 @@ def forget(connection: Connection, person: Person) -> int:
 def _opened(row: Row[tuple[object, ...]], sealer: Sealer | None) -> ExchangeRow:
     """`sealer=None` leaves the texts closed, as if they were not kept."""
     values = row._asdict()
+    del values["question"]
     values["adapters"] = tuple(row.adapters or ())
     if sealer is None:
         values["private"] = None

@@ -25,7 +25,10 @@ from netgpt.store.users import tokens_in_use
 __all__ = ["Fault", "StoreInfo", "TableInfo", "check_file", "check_marks", "check_rows", "checked_tables", "info_of"]
 
 _PAGE: Final = 500
-_BEGAN: Final = {"exchanges": "received", "facts": "created", "maps": "used", "examples": "kept", "receipts": "time"}
+_BEGAN: Final = {
+    "exchanges": "received", "facts": "created", "maps": "used", "examples": "kept", "receipts": "time",
+    "waiting": "created", "decisions": "time",
+}  # fmt: skip
 """The column that tells how old a row is, as retention reads it."""
 
 

@@ -32,7 +32,11 @@ from sqlalchemy.schema import SchemaItem
 
 from netgpt.errors import StoreError
 from netgpt.store import schema
+from netgpt.store.migrations_arms import add_arms
+from netgpt.store.migrations_decisions import add_decisions
+from netgpt.store.migrations_resilience import add_questions, add_waiting
 from netgpt.store.migrations_rights import add_consent_ledger, add_receipts
+from netgpt.store.migrations_routing import add_preferences
 from netgpt.store.schema import UtcTime
 from netgpt.store.users import tokens_in_use
 
@@ -223,6 +227,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     add_receipts,
     add_consent_ledger,
     seal_user_ids,
+    add_arms,
+    add_questions,
+    add_waiting,
+    add_preferences,
+    add_decisions,
 )
 
 

@@ -81,9 +81,18 @@ class Receipts:
         self._read, self._submit, self._sealer = read, submit, sealer
         self._chaining = Chaining(sealer)
 
-    async def add(self, new: NewReceipt) -> None:
-        """Returns once the receipt is committed: only then may the first byte leave."""
-        await self._submit(partial(self._add, new=new))
+    async def add(self, new: NewReceipt, first: Operation[None] | None = None) -> None:
+        """Returns once the receipt is committed: only then may the first byte leave.
+
+        `first` runs before it in the same transaction; when it raises, there is no receipt.
+        """
+
+        def added(connection: Connection) -> None:
+            if first is not None:
+                first(connection)
+            self._add(connection, new)
+
+        await self._submit(added)
 
     def _add(self, connection: Connection, new: NewReceipt) -> None:
         """In the writer's thread: the chain's order is the order of the writes."""

@@ -47,6 +47,12 @@ class ExchangeRow:
     """What the person thought of the answer: 1 good, 0 no opinion, -1 bad; None: nothing said."""
     adapters: tuple[str, ...] = field(default=(), repr=False)
     """Ids of the adapters that had a part in the answer."""
+    arm: str = ""
+    """The model that answered, by its name among those that might: "edge", "cloud" or an upstream's."""
+    finished_by: str | None = None
+    """The arm that finished what this one had begun and broke off."""
+    partial: bool = False
+    """It failed after a part of the answer was given."""
 
     @property
     def person(self) -> Person:
@@ -92,6 +98,8 @@ class KeyRow:
     scopes: tuple[str, ...] | None = None
     """What the key may be used for (chat, models, ...); None: all that its role may."""
     limits: KeyLimits = KeyLimits()
+    prefer: str | None = None
+    """What counts more where the box decides for this key: a preset of `routing.prefer`; None: as the settings say."""
 
     def usable(self, now: datetime) -> bool:
         """Whether the key opens the door at `now` (timezone-aware): neither revoked nor expired."""

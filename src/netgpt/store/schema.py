@@ -31,6 +31,7 @@ from netgpt.store.users import UserId
 __all__ = [
     "UtcTime",
     "consents",
+    "decisions",
     "examples",
     "exchanges",
     "facts",
@@ -44,6 +45,7 @@ __all__ = [
     "places",
     "profiles",
     "receipts",
+    "waiting",
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -105,8 +107,13 @@ exchanges = Table(
     Column("rating", Integer),
     Column("private", LargeBinary),
     Column("adapters", JSON),
+    Column("arm", Text, nullable=False, server_default=""),
+    Column("finished_by", Text),
+    Column("partial", Boolean, nullable=False, server_default="0"),
+    Column("question", Text),  # a keyed digest of what was asked, where the answer may be given again
     Index("exchanges_by_person", "tenant", "user", "received", "id"),
     Index("exchanges_by_time", "received", "id"),
+    Index("exchanges_by_question", "question", "received"),
 )
 
 keys = Table(
@@ -123,6 +130,7 @@ keys = Table(
     Column("revoked", UtcTime),
     Column("scopes", JSON),
     Column("limits", JSON),
+    Column("prefer", Text),
 )
 
 key_use = Table(  # what each key has used, day by day (UTC)
@@ -232,6 +240,43 @@ examples = Table(
     Column("private", LargeBinary, nullable=False),
     Index("examples_by_person", "tenant", "user"),
     Index("examples_by_time", "kept"),
+)
+
+waiting = Table(  # requests that nobody could answer, kept to be sent once; and what became of them
+    "waiting",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("user", UserId, nullable=False),
+    Column("key_id", Text),
+    Column("created", UtcTime, nullable=False),
+    Column("expires", UtcTime, nullable=False),
+    Column("due", UtcTime, nullable=False),  # not to be tried before
+    Column("state", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("exchange", Text),  # the exchange in which it was sent
+    Column("claim", Text),  # who is sending it: a word that only that sender knows
+    Column("seen", UtcTime),  # when the sender was last seen alive
+    Column("private", LargeBinary, nullable=False),
+    Index("waiting_by_person", "tenant", "user", "created"),
+    Index("waiting_by_state", "state", "created"),
+    Index("waiting_by_claim", "claim"),
+)
+
+decisions = Table(  # which arm, with which chance, and what came of it
+    "decisions",
+    metadata,
+    Column("id", Text, primary_key=True),  # the exchange's
+    Column("tenant", Text, nullable=False),
+    Column("user", UserId, nullable=False),
+    Column("key_id", Text),
+    Column("time", UtcTime, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("propensity", Float(53), nullable=False),
+    Column("private", LargeBinary, nullable=False),
+    Index("decisions_by_person", "tenant", "user", "time"),
+    Index("decisions_by_time", "time", "id"),
 )
 
 lessons = Table(  # which adapter learnt from which example

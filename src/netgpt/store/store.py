@@ -8,8 +8,7 @@ on when the fault is gone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,21 +16,24 @@ from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from netgpt.errors import NetGPTError, RequestError, StoreError
+from netgpt.errors import RequestError
 from netgpt.store import erasing, exchanges, keyring, learning, maps, opening, outcomes, places, profiles
+from netgpt.store.answers import Answers
 from netgpt.store.consents import Consents
-from netgpt.store.database import READERS, Database
-from netgpt.store.faults import told
+from netgpt.store.database import Database
+from netgpt.store.decisions import Decisions
 from netgpt.store.files import FreeDisk, OpenMark
 from netgpt.store.holdings import Holdings
 from netgpt.store.learning import Learning
 from netgpt.store.limits import Limits
 from netgpt.store.memory import MISSING, Memory, mark_change
 from netgpt.store.own_secrets import OwnSecrets
+from netgpt.store.reading import Readers
 from netgpt.store.receipts import Receipts
 from netgpt.store.rows import ExchangeRow, KeyRow, PlaceRow
 from netgpt.store.seal import Sealer
 from netgpt.store.sealing import Sealing
+from netgpt.store.waiting import Waiting
 from netgpt.store.writer import Operation, Writer
 from netgpt.types import Fact, Person
 
@@ -53,7 +55,8 @@ class Store:
         self._mark = mark
         self._writer = Writer(database, disk)
         self._memory = Memory(database.path)
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="netgpt-store-reader")
+        self._readers = Readers(database)
+        self._read = self._readers.read
         self._closed = False
         self.learning = Learning(self._read, self._change, sealer)
         """Consents to training, and the examples that adapters learnt from."""
@@ -67,6 +70,12 @@ class Store:
         """The key: changing it, and checking what is sealed with it."""
         self.limits = Limits(self._read, self._change)
         """What keys may use, and what they have used."""
+        self.answers = Answers(self._read, sealer)
+        """Complete answers, found by what was asked."""
+        self.waiting = Waiting(self._read, self._writer.submit, sealer)
+        """Requests that nobody could answer, to be sent once."""
+        self.decisions = Decisions(self._read, self._writer.submit, sealer)
+        """Where requests went and what came of it; and what was learnt of all."""
 
     @classmethod
     def open(
@@ -95,6 +104,7 @@ class Store:
         if self._closed:
             return
         self._closed = True
+        self._readers.refuse()
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._readers.shutdown)
         self._memory.close()
@@ -276,21 +286,6 @@ class Store:
         value = await self._read(query)
         self._memory.put(key, value, seen)
         return value
-
-    async def _read(self, query: Operation[T]) -> T:
-        if self._closed:
-            raise StoreError(f"{self.path}: the store is closed.", code="store_closed")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
-
-    def _query(self, query: Callable[[Connection], T]) -> T:
-        try:
-            with self._database.reading.begin() as connection:  # begun before any value is bound: see `users.py`
-                return query(connection)
-        except NetGPTError:
-            raise
-        except Exception as error:  # noqa: BLE001 - mapped to StoreError
-            self._database.reading.dispose()
-            raise told(error, self.path) from None
 
     def __repr__(self) -> str:
         return f"<Store {self.path}>"

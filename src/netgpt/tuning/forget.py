@@ -15,6 +15,7 @@ from netgpt.adapters.people import digests_of
 from netgpt.adapters.registry import Registry
 from netgpt.examples.own import PURPOSE
 from netgpt.store.store import Store
+from netgpt.tuning.forget_routing import forget_in_learner, learner_keys
 from netgpt.tuning.workfolder import drop_runs
 from netgpt.types import Person
 
@@ -59,6 +60,7 @@ async def forget_person(store: Store, registry: Registry, training: Path, person
     StoreError when something could not be deleted.
     """
     trainings, adapters = await _unlearn(registry, training, person)
+    await forget_in_learner(store, await learner_keys(store, person))  # while the keys still bear the person's name
     removed = await store.forget(person)
     await store.learning.drop_adapters(adapters)
     return Forgotten(removed, adapters, trainings)

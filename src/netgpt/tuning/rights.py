@@ -12,6 +12,7 @@ from netgpt.adapters.registry import Registry
 from netgpt.privacy.vault import Vault
 from netgpt.store.auditing import as_line
 from netgpt.store.consents import ConsentEntry, state_of
+from netgpt.store.decisions import DecisionRow
 from netgpt.store.rows import ExchangeRow, KeyRow, values_of
 from netgpt.store.store import Store
 from netgpt.types import Person
@@ -22,8 +23,9 @@ _PAGE: Final = 200
 
 
 async def export_person(store: Store, registry: Registry, person: Person) -> dict[str, Any]:
-    """Profile, consents with their history, exchanges with texts, pseudonym maps, examples, adapters, receipts,
-    ratings, and keys without their hashes. JSON values and datetimes only. Raises StoreError."""
+    """Profile, consents with their history, exchanges with texts, requests that wait, pseudonym maps, examples,
+    adapters, receipts, ratings, decisions, and keys without their hashes. JSON values and datetimes only. Raises
+    StoreError."""
     rows = await _exchanges(store, person)
     digests = digests_of(person)
     adapters = await asyncio.to_thread(registry.list)
@@ -53,7 +55,12 @@ async def export_person(store: Store, registry: Registry, person: Person) -> dic
             for entry in adapters
             if not digests.isdisjoint(entry.card.people)
         ],
+        "waiting": [
+            {"id": row.id, "created": row.created, "status": row.state, "exchange": row.exchange} | (row.private or {})
+            for row in await store.waiting.of_person(person)
+        ],
         "receipts": [as_line(row.record) for row in await store.receipts.of_person(person)],
+        "decisions": [_decision(row) for row in await store.decisions.of_person(person)],
         "keys": [_key(row) for row in await store.holdings.keys(person)],
     }
 
@@ -83,6 +90,10 @@ def _key(row: KeyRow) -> dict[str, Any]:
         "id": row.id, "name": row.name, "role": row.role.value, "created": row.created, "expires": row.expires,
         "revoked": row.revoked,
     }  # fmt: skip
+
+
+def _decision(row: DecisionRow) -> dict[str, Any]:
+    return {"exchange": row.id, "time": row.time, "arm": row.arm, "propensity": row.propensity} | row.private
 
 
 async def _exchanges(store: Store, person: Person) -> list[ExchangeRow]:

@@ -30,7 +30,7 @@ class Access:
         settings = box.settings
         self.lockout = Lockout(settings.lockout)
         self.proxies = proxies(settings.server.trusted_proxies)
-        self.limiter = Limiter(box.store.limits.use, settings.cloud)
+        self.limiter = Limiter(box.store.limits.use, settings.remotes)
         self.tokens: Tokens | None = None
         if settings.oidc.issuer is not None:
             from netgpt.web.oidc import Tokens

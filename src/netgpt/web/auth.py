@@ -90,7 +90,10 @@ async def _key_holder(request: Request, access: Access, box: Box, secret: str) -
     _check_scope(row, request.scope["path"])
     if row.limits != _UNLIMITED:
         await _admit(request, access, row.id, row.limits)
-    return Caller(row.tenant, row.role, key_id=row.id, bound_user=row.user)
+    left = access.limiter.money_left(row.id) if row.limits != _UNLIMITED else None
+    return Caller(
+        row.tenant, row.role, key_id=row.id, bound_user=row.user, prefer=row.prefer, budget_left=left
+    )  # fmt: skip
 
 
 async def _token_bearer(request: Request, access: Access, token: str) -> Caller:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any, cast
 
 import orjson
@@ -12,21 +14,29 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from netgpt.build import Box
+from netgpt.calls import LOAD_HEADER, Load
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
 from netgpt.models.answers import join_chunks
+from netgpt.routing.names import AUTO
 from netgpt.types import Chunk
+from netgpt.web.admission import Place
 from netgpt.web.auth import allow, caller_of
+from netgpt.web.deferred import Deferred
 from netgpt.web.errors import error_response, unforeseen_response
 from netgpt.web.explain import explained
+from netgpt.web.fairness import Who
 from netgpt.web.requests import parse_chat
 from netgpt.web.stream import CallerGone, EventStream, until_hangup
+from netgpt.web.waiting import accepted
 
-__all__ = ["ChatDoor", "router"]
+__all__ = ["ChatDoor", "router", "whole_of"]
 
 PATH = "/v1/chat/completions"
 HOLD = "netgpt.hold"
 """Where in a request's scope the estimate of its answer waits for the answer's end."""
+PLACE = "netgpt.place"
+"""Where in a request's scope its place among the requests at work waits for the answer's end."""
 GRACE_S = 1.0
 """Past server.deadline_s a caller that does not read keeps its place for this long, in seconds."""
 router = APIRouter()
@@ -47,20 +57,24 @@ class ChatDoor:
             await self.others(scope, receive, send)
             return
         scope["app"] = self.app
-        response: Response
         try:
-            response = await chat_completions(Request(scope, receive))
-        except NetGPTError as error:
-            response = error_response(error)
-        except ClientDisconnect:
-            return
-        except Exception as error:  # noqa: BLE001 - the outermost border: nobody else answers the caller
-            response = unforeseen_response(error, f"POST {PATH}")
-        try:
+            response = await self._response(scope, receive)
             await response(scope, receive, send)
-        finally:
-            if (hold := scope.get(HOLD)) is not None:
-                hold.release()
+        finally:  # also where the server cancels what is at work
+            for held in (scope.get(PLACE), scope.get(HOLD)):
+                if held is not None:
+                    held.release()
+
+    @staticmethod
+    async def _response(scope: Scope, receive: Receive) -> Response:
+        try:
+            return await chat_completions(Request(scope, receive))
+        except NetGPTError as error:
+            return error_response(error)
+        except ClientDisconnect:
+            return Hungup()
+        except Exception as error:  # noqa: BLE001 - the outermost border: nobody else answers the caller
+            return unforeseen_response(error, f"POST {PATH}")
 
 
 class Hungup(Response):
@@ -81,17 +95,71 @@ async def chat_completions(request: Request) -> Response:
     request.scope[HOLD] = request.app.state.access.limiter.hold(caller.key_id, len(raw), exchange.request.body)
     try:
         if exchange.request.stream:
-            await until_hangup(request.receive, box.workflow.run(exchange))
-            return EventStream(_marked(exchange), _headers(exchange), limit_s=_patience_s(box, exchange))
-        whole = await until_hangup(request.receive, _whole(box, exchange))
+            await until_hangup(request.receive, _begun(request, exchange, len(raw)))
+            limit_s = _patience_s(box, exchange)
+            broken = partial(_broken, exchange)
+            return EventStream(_marked(exchange), _headers(box, exchange), limit_s=limit_s, broken=broken)
+        whole = await until_hangup(request.receive, _ended(request, exchange, len(raw)))
     except CallerGone:
         return Hungup()
     except NetGPTError as error:
+        return await _refused(request, exchange, error)
+    return Response(orjson.dumps(whole), media_type="application/json", headers=_headers(box, exchange))
+
+
+async def _placed(request: Request, exchange: Exchange, size: int) -> Place:
+    """Wait for a place among the requests at work. Raises RateLimited and Overloaded."""
+    box: Box = request.app.state.box
+    deferred: Deferred = request.app.state.deferred
+    if away := deferred.cloud_is_away(exchange):
+        raise away
+    caller, asked = exchange.caller, exchange.request
+    who = Who(caller.key_id or caller.tenant, caller.bound_user or asked.user or "")
+    lane = box.arm_names.get(asked.model, AUTO)
+    within_s = min(asked.deadline_s or math.inf, box.settings.server.deadline_s) - exchange.elapsed_ms() / 1000
+    place: Place = await request.app.state.admission.enter(lane, who, size, within_s)
+    request.scope[PLACE] = place
+    if place.waited_s:
+        exchange.timings["queue"] = round(place.waited_s * 1000, 3)
+    return place
+
+
+async def _begun(request: Request, exchange: Exchange, size: int) -> None:
+    """Walk the line until the first word of a stream."""
+    place = await _placed(request, exchange, size)
+    await request.app.state.box.workflow.run(exchange)
+    if counts(exchange):
+        place.answers(exchange.answered_by.name, size=size // 4, stream=True)
+
+
+async def _ended(request: Request, exchange: Exchange, size: int) -> dict[str, Any]:
+    """Walk the line to the end of the answer."""
+    place = await _placed(request, exchange, size)
+    answer = await whole_of(request.app.state.box, exchange)
+    if counts(exchange):
+        tokens = exchange.usage.completion_tokens if exchange.usage else 0
+        place.answers(exchange.answered_by.name, size=tokens, stream=False)
+    return answer
+
+
+def counts(exchange: Exchange) -> bool:
+    """Whether a model was at work on it, so that its time tells of the box."""
+    return not exchange.request.dry_run and exchange.cached_age_s is None
+
+
+async def _refused(request: Request, exchange: Exchange, error: NetGPTError) -> Response:
+    """The error; or 202, where the request may wait and waiting helps."""
+    deferred: Deferred = request.app.state.deferred
+    if not deferred.may_park(exchange, error):
         return error_response(error, exchange.id)
-    return Response(orjson.dumps(whole), media_type="application/json", headers=_headers(exchange))
+    try:
+        return accepted(await deferred.park(exchange), error.message)
+    except NetGPTError as full:
+        return error_response(full, exchange.id)
 
 
-async def _whole(box: Box, exchange: Exchange) -> dict[str, Any]:
+async def whole_of(box: Box, exchange: Exchange) -> dict[str, Any]:
+    """Walk the line and join the answer."""
     await box.workflow.run(exchange)
     async with aclosing(cast(Any, exchange.chunks)) as chunks:
         answer = join_chunks([chunk async for chunk in chunks])
@@ -121,9 +189,14 @@ def _told(exchange: Exchange) -> dict[str, Any]:
     told: dict[str, Any] = {
         "exchange": exchange.id,
         "route": exchange.answered_by.route,
+        "arm": exchange.answered_by.name,
         "reason": exchange.answered_by.reason,
         "adapters": list(exchange.adapters_used()),
     }
+    if exchange.finished_by is not None:
+        told["finished_by"] = exchange.finished_by
+    if exchange.cached_age_s is not None:
+        told |= {"cached": True, "age_s": round(exchange.cached_age_s, 3)}
     if exchange.request.dry_run:
         told["dry_run"] = True
     if exchange.request.explain or exchange.request.dry_run:
@@ -131,15 +204,28 @@ def _told(exchange: Exchange) -> dict[str, Any]:
     return told
 
 
-def _headers(exchange: Exchange) -> dict[str, str]:
+def _headers(box: Box, exchange: Exchange) -> dict[str, str]:
     headers = {
         "x-netgpt-exchange": exchange.id,
         "x-netgpt-route": exchange.answered_by.route,
+        "x-netgpt-arm": exchange.answered_by.name,
         "x-netgpt-rule": exchange.answered_by.rule,
+        LOAD_HEADER: _load(box).text,
     }
     if used := exchange.adapters_used():
         headers["x-netgpt-adapter"] = ",".join(used)
     return headers
+
+
+def _load(box: Box) -> Load:
+    """How busy the model on this box is, this answer among its work: for a neighbour that thinks of asking again."""
+    now = box.signals.view().box
+    return Load(now.engine_slots, now.engine_busy, now.engine_waiting)
+
+
+def _broken(exchange: Exchange) -> dict[str, Any]:
+    """What stands beside the error of a stream that broke off."""
+    return {"exchange": exchange.id, "partial": exchange.given}
 
 
 def _patience_s(box: Box, exchange: Exchange) -> float:

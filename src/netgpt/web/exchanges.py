@@ -38,6 +38,9 @@ def summary(row: ExchangeRow) -> dict[str, Any]:
         "status": row.status,
         "model": row.model,
         "route": row.route,
+        "arm": row.arm or row.route,
+        "finished_by": row.finished_by,
+        "partial": row.partial,
         "reason": row.reason,
         "adapters": list(row.adapters),
         "usage": {
@@ -99,4 +102,5 @@ async def give_feedback(request: Request, feedback: Feedback) -> dict[str, Any]:
     if row is None or not may_see(caller, row.tenant, row.user, feedback.user):
         raise NotFound("no such exchange of this person", param="exchange")
     await box.store.rate_exchange(row.id, feedback.rating)
+    await box.learning.rated(row.id, feedback.rating)
     return {"object": "netgpt.feedback", "exchange": row.id, "rating": feedback.rating}

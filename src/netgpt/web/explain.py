@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from netgpt.exchange import Exchange
+from netgpt.routing.account import account_of
 
 __all__ = ["explained"]
 
@@ -29,28 +30,26 @@ def explained(exchange: Exchange) -> dict[str, Any]:
             {"kind": g.kind, "was": g.was, "now": g.now, "rule": g.rule, "policy_rule": g.policy_rule}
             for g in exchange.generalised
         ],
+        "decision": account_of(exchange.answered_by, _counterfactual(exchange)),
         "timings_ms": exchange.timings,
     }
     return told | _would_leave(exchange) if exchange.request.dry_run else told
 
 
+def _counterfactual(exchange: Exchange) -> str:
+    return exchange.counterfactual() if exchange.has("counterfactual") else ""
+
+
 def _would_leave(exchange: Exchange) -> dict[str, Any]:
-    decision, outbound = exchange.decision, exchange.outbound
-    leaves = "no"
-    if outbound is not None and "cloud" in (decision.route, *decision.fallbacks):
-        leaves = "yes" if decision.route == "cloud" else "only if the edge fails"
-    shown = outbound if leaves != "no" else None
+    decision, outbounds = exchange.decision, exchange.outbounds
+    going = [arm for arm in (decision.name, *decision.fallbacks) if arm in outbounds]
+    shown = outbounds[going[0]] if going else None
     body = orjson.loads(shown.content) if shown else None
     return {
-        "leaves": leaves,
-        "destination": {"host": exchange.destination, "model": body.get("model")} if body else None,
+        "leaves": "no" if not going else "yes" if decision.name == going[0] else "only if the edge fails",
+        "destination": {"host": exchange.destination, "model": body.get("model"), "arm": going[0]} if body else None,
         "would_send": body,
         "would_send_text": shown and shown.content.decode("utf-8"),
         "would_send_sha256": shown and hashlib.sha256(shown.content).hexdigest(),
-        "decision": {
-            "route": decision.route,
-            "rule": decision.rule,
-            "reason": decision.reason,
-            "fallbacks": list(decision.fallbacks),
-        },
+        "if_that_fails": {arm: hashlib.sha256(outbounds[arm].content).hexdigest() for arm in going[1:]},
     }

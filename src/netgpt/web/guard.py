@@ -12,6 +12,8 @@ from netgpt.web.errors import error_response
 
 __all__ = ["Guard"]
 
+NOT_CHATS = 64
+"""Requests in work beside the chats that work or wait: those that need no place, and those about to be refused one."""
 ALWAYS_OPEN = ("/healthz", "/readyz", "/metrics")
 
 
@@ -43,9 +45,10 @@ class Guard:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.server.max_body_bytes:
             raise self._too_large()
-        if self.in_work >= self.server.max_concurrency and scope["path"] not in ALWAYS_OPEN:
+        most = self.server.max_concurrency + self.server.max_waiting + NOT_CHATS
+        if self.in_work >= most and scope["path"] not in ALWAYS_OPEN:
             raise RateLimited(
-                f"{self.server.max_concurrency} requests are in work; try again soon (server.max_concurrency)",
+                f"{most} requests are in work or wait; try again soon (server.max_concurrency, server.max_waiting)",
                 code="too_many_requests",
                 retry_after=1,
             )

@@ -25,7 +25,7 @@ async def readyz(request: Request) -> Any:
     """200 when a question can be answered, else 503; with the state of each part."""
     box: Box = request.app.state.box
     parts = await box.parts()
-    ready = parts["store"]["ok"] and (parts["edge"]["ok"] or parts["cloud"]["ok"])
+    ready = parts["store"]["ok"] and any(parts[arm]["ok"] for arm in ("edge", *box.remotes))
     return JSONResponse({"ready": ready, "parts": parts}, status_code=200 if ready else 503)
 
 

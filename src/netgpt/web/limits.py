@@ -19,7 +19,7 @@ from typing import Any, Final
 from netgpt.errors import RateLimited
 from netgpt.exchange import Exchange
 from netgpt.settings import Cloud
-from netgpt.stages.record import cost_of
+from netgpt.stages.record import cost_of, cost_of_all
 from netgpt.store.rows import KeyLimits, KeyUse
 from netgpt.types import Caller, Usage
 
@@ -97,8 +97,10 @@ class Hold:
 class Limiter:
     """Admits requests by the limits of their key. One a process; not for more than one event loop at a time."""
 
-    def __init__(self, read_use: ReadUse, cloud: Cloud, clock: Callable[[], float] = time.monotonic) -> None:
-        self._read_use, self._cloud, self._clock = read_use, cloud, clock
+    def __init__(
+        self, read_use: ReadUse, remotes: Mapping[str, Cloud], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._read_use, self._remotes, self._clock = read_use, remotes, clock
         self._states: OrderedDict[str, _State] = OrderedDict()
 
     async def admit(self, key_id: str, limits: KeyLimits) -> None:
@@ -119,6 +121,17 @@ class Limiter:
         if state.requests is not None:
             state.requests.level -= 1
 
+    def money_left(self, key_id: str) -> float | None:
+        """What a key may still spend today and this month, less what is being spent; None: as much as it likes."""
+        state = self._states.get(key_id)
+        if state is None or not state.has_budget:
+            return None
+        use, spent = _today(state.use, datetime.now(UTC)), state.ended_cost + state.held_cost
+        limits = state.limits
+        day = limits.cost_per_day and limits.cost_per_day - use.cost - spent
+        month = limits.cost_per_month and limits.cost_per_month - use.cost_month - spent
+        return min((left for left in (day, month) if left is not None), default=None)
+
     def headers(self, key_id: str) -> Headers:
         """Where a key stands, as OpenAI tells it: `x-ratelimit-*`."""
         state = self._states.get(key_id)
@@ -133,15 +146,19 @@ class Limiter:
         guess = Usage(chars // _CHARS_A_TOKEN, min(answer, _MOST_TOKENS) * (body.get("n") or 1))
         if state.has_budget:  # a crowd was let in together: whoever comes to this line late finds the others' holds
             _check_budgets(state, datetime.now(UTC))
-        hold = Hold(state, guess.total_tokens, cost_of(guess, self._cloud))
+        hold = Hold(state, guess.total_tokens, self._dearest(guess))
         state.held_tokens += hold.tokens
         state.held_cost += hold.cost
         return hold
 
+    def _dearest(self, guess: Usage) -> float:
+        """Money for an answer whose arm is not decided yet: no budget is overdrawn by taking the dear one."""
+        return max((cost_of(guess, remote) for remote in self._remotes.values()), default=0.0)
+
     def exchange_ended(self, exchange: Exchange) -> None:
         """Count what an exchange really used. The database has booked it with the exchange itself."""
         tokens = exchange.usage.total_tokens if exchange.usage else 0
-        self.used(exchange.caller, tokens, cost_of(exchange.cloud_usage, self._cloud))
+        self.used(exchange.caller, tokens, cost_of_all(exchange.worked, self._remotes))
 
     def used(self, caller: Caller, tokens: int, cost: float = 0.0) -> None:
         """Count tokens and money that `caller` has used."""
@@ -190,10 +207,7 @@ def _check_minute(state: _State) -> None:
 
 
 def _check_budgets(state: _State, now: datetime) -> None:
-    limits, use = state.limits, state.use
-    if use.day != now.date().isoformat():  # read before midnight: the new day begins with nothing
-        same_month = use.day[:7] == now.date().isoformat()[:7]
-        use = KeyUse(cost_month=use.cost_month if same_month else 0.0)
+    limits, use = state.limits, _today(state.use, now)
     tokens, cost = state.ended_tokens + state.held_tokens, state.ended_cost + state.held_cost
     tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)
     if limits.tokens_per_day and use.tokens + tokens >= limits.tokens_per_day:
@@ -203,6 +217,14 @@ def _check_budgets(state: _State, now: datetime) -> None:
     if limits.cost_per_month and use.cost_month + cost >= limits.cost_per_month:
         next_month = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
         raise _spent(f"{limits.cost_per_month:g} a month", next_month - now)
+
+
+def _today(use: KeyUse, now: datetime) -> KeyUse:
+    """What was used on this day and in its month: what was read before midnight is yesterday's."""
+    if use.day == now.date().isoformat():
+        return use
+    same_month = use.day[:7] == now.date().isoformat()[:7]
+    return KeyUse(cost_month=use.cost_month if same_month else 0.0)
 
 
 def _refused(limit: str, wait_s: float) -> RateLimited:

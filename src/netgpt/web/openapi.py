@@ -35,10 +35,12 @@ _MEANINGS: Final = {
     405: "No such method here.",
     409: "Not in this state.",
     413: "The body is too large.",
-    429: "A limit is reached, or too many wrong keys were tried; `Retry-After` tells when to come again.",
+    429: "A limit is reached, this key has more than its share of a busy box, or too many wrong keys were tried; "
+    "`Retry-After` tells when to come again.",
     500: "An internal error; the log of the box tells its type.",
     502: "A model failed.",
-    503: "A model, the detector or the identity provider is unavailable, or policy keeps the text on the box.",
+    503: "A model, the detector or the identity provider is unavailable, the box is asked more than it can answer in "
+    "time (`Retry-After`), or policy keeps the text on the box.",
     504: "A model was silent for too long.",
     507: "The database is full, locked or damaged.",
 }
@@ -99,7 +101,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     told: tuple[int, ...] = _EVERYWHERE
     if "{" in path or path in ("/v1/feedback", "/v1/exchanges", CHAT):
         told += (404,)
-    if "adapters" in path:
+    if "adapters" in path or path.startswith("/v1/waiting/"):
         told += (409,)
     if path == CHAT and method == "post":
         told += (502, 504)
@@ -107,6 +109,11 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         responses["200"] = {
             "description": "The answer; with `stream`, as server-sent events.",
             "content": {**_json({"type": "object"}), "text/event-stream": {"schema": {"type": "string"}}},
+        }
+        responses["202"] = {
+            "description": "Nobody could answer, and the request may wait (`netgpt.may_wait`): it is kept and sent "
+            "once. `Location` tells where its answer will be.",
+            "content": _json({"type": "object"}),
         }
     responses.update(_references(told))
     for status, response in responses.items():

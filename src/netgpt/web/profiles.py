@@ -16,6 +16,7 @@ from netgpt.examples.own import PURPOSE
 from netgpt.policy.access import check_access, profile_of
 from netgpt.store.rows import ConsentRow, KeptExample
 from netgpt.tuning.forget import forget_example, forget_person, withdraw_consent
+from netgpt.tuning.forget_routing import learner_keys
 from netgpt.types import Fact, Label, Person
 from netgpt.web.auth import caller_of, person_for
 
@@ -168,5 +169,6 @@ async def forget(request: Request, user: str) -> dict[str, Any]:
     them. Says how many of each were removed."""
     box: Box = request.app.state.box
     person = await _person(request, user, "forget")
+    await box.learning.forget(person, await learner_keys(box.store, person))
     forgotten = await forget_person(box.store, box.registry, box.settings.training_dir, person)
     return {"user": person.user, "deleted": True, **forgotten.as_json()}

@@ -40,6 +40,15 @@ class Extension(BaseModel):
     explain: StrictBool = False
     dry_run: StrictBool = False
     conversation: Name | None = None
+    prefer: Literal["quality", "balanced", "cheap", "fast", "private"] | None = Field(
+        None, description="What counts more where the box decides; null: as the key or the settings say."
+    )
+    deadline_s: Annotated[Number, Field(gt=0, le=86_400)] | None = Field(
+        None, description="Seconds in which the whole answer is wanted; never more than server.deadline_s."
+    )
+    may_wait: StrictBool = Field(
+        False, description="Where nobody can answer now, keep it and send it once when somebody can (202)."
+    )
 
 
 class ChatBody(BaseModel):
@@ -123,6 +132,9 @@ def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:
         explain=extension.explain,
         dry_run=extension.dry_run,
         conversation=extension.conversation,
+        prefer=extension.prefer,
+        deadline_s=extension.deadline_s,
+        may_wait=extension.may_wait,
     )
 
 

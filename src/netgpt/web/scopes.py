@@ -10,6 +10,7 @@ __all__ = ["SCOPES", "check_scopes", "scope_of"]
 
 _SCOPE_OF: Final = {
     "chat": "chat",
+    "waiting": "chat",
     "models": "models",
     "embeddings": "embeddings",
     "profiles": "profiles",
@@ -20,6 +21,7 @@ _SCOPE_OF: Final = {
     "adapters": "adapters",
     "places": "places",
     "policy": "policy",
+    "signals": "signals",
 }
 SCOPES: Final = tuple(dict.fromkeys(_SCOPE_OF.values()))
 

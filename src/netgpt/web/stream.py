@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
@@ -76,11 +76,17 @@ class EventStream(Response):
     """
 
     def __init__(
-        self, chunks: AsyncIterator[Mapping[str, Any]], headers: Mapping[str, str], *, limit_s: float | None = None
+        self,
+        chunks: AsyncIterator[Mapping[str, Any]],
+        headers: Mapping[str, str],
+        *,
+        limit_s: float | None = None,
+        broken: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
-        """`limit_s`: a caller that has not taken the whole answer within these seconds is cut off."""
+        """`limit_s`: a caller that has not taken the whole answer within these seconds is cut off. `broken`: what is
+        told beside the error, as `netgpt`, where it breaks."""
         super().__init__(headers=headers, media_type="text/event-stream; charset=utf-8")
-        self.chunks = chunks
+        self.chunks, self.broken = chunks, broken
         self.limit_s = limit_s
         del self.headers["content-length"]
         self.headers["cache-control"] = "no-store"
@@ -104,12 +110,16 @@ class EventStream(Response):
                     await send(_event(orjson.dumps(chunk)))
                 last = _event(b"[DONE]")
             except NetGPTError as error:
-                last = _event(orjson.dumps(error.as_openai()))
+                last = self._error(error)
             except OSError:
                 raise  # the caller's socket
             except Exception as error:  # noqa: BLE001 - a stream that breaks says so in-band, whatever broke it
-                last = _event(orjson.dumps(unforeseen(error, "a stream").as_openai()))
+                last = self._error(unforeseen(error, "a stream"))
         await send({**last, "more_body": False})
+
+    def _error(self, error: NetGPTError) -> dict[str, Any]:
+        told = {"netgpt": self.broken()} if self.broken is not None else {}
+        return _event(orjson.dumps({**error.as_openai(), **told}))
 
 
 def _event(data: bytes) -> dict[str, Any]:

@@ -1,0 +1,300 @@
+"""The arms of one request, asked in the order of the decision until one gives its first word."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from netgpt.adapters.residency import NO_ADAPTER, Choice
+from netgpt.answering.booking import NOTHING_LEFT, estimate
+from netgpt.answering.continuing import Given, continuation
+from netgpt.answering.hedging import Hedging
+from netgpt.answering.opening import Opened, close, next_or_none, opened
+from netgpt.answering.racing import FAILS, race
+from netgpt.errors import (
+    AdapterGone,
+    BrokenStream,
+    ContextTooLong,
+    ModelError,
+    ModelRejected,
+    ModelTimeout,
+    ModelUnavailable,
+    StoreError,
+)
+from netgpt.exchange import Exchange
+from netgpt.models.base import ChatModel, RemoteModel
+from netgpt.routing.features import text_of
+from netgpt.routing.trial import TRIAL
+from netgpt.types import Chunk, Decision, Person, Sender
+
+__all__ = ["ENGINE_FIELDS", "Asking", "Chosen", "spoken"]
+
+ENGINE_FIELDS = frozenset(
+    {
+        "__verbose", "cache_prompt", "id_slot", "lora", "n_cache_reuse", "n_cmpl", "n_discard", "n_keep", "n_predict",
+        "response_fields", "return_progress", "return_tokens", "timings_per_token", "verbose",
+    }
+)  # fmt: skip
+"""Fields of llama.cpp's own: they reach into its cache, its slots, its adapters and its bounds. No caller sets them."""
+EDGE = "edge"
+ROOM = 1.4
+"""So many times what it is expected to take is left for who comes next: nine of ten answers are there by then."""
+ASKED = "asked"
+"""Rule of a decision that the caller made: who asks for an arm gets it, late or not, unless it fails."""
+AGAIN_S = 2.0
+"""After so many seconds asking again may help, where no model says anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The arm that answers."""
+
+    arm: str
+    opened: Opened
+    hedged: bool = False
+    """Another was asked beside the first."""
+
+
+class Asking:
+    """One request on its way through the arms. Keeps the account of what left, and to whom."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        edge: ChatModel,
+        remotes: Mapping[str, RemoteModel],
+        hedging: Hedging,
+        until: float,
+        choose: Callable[[Person], Choice],
+        observe: Callable[[str, str], None],
+    ) -> None:
+        """`until`: when the answer has to be whole, in `time.monotonic()` seconds."""
+        self.exchange, self.edge, self.remotes = exchange, edge, remotes
+        self.hedging, self.until, self.choose, self.observe = hedging, until, choose, observe
+        self.failed: dict[str, ModelError | ContextTooLong] = {}
+        self.choice = NO_ADAPTER
+        """The adapters of the edge's answer."""
+        self._handed: dict[str, str] = {}
+
+    async def first_word(self) -> Chosen:
+        """Raises what the arms raised: one error that names them all where several failed; StoreError."""
+        decision = self.exchange.decision
+        # Who asked for this very arm, and may wait, would rather wait for it than have another's answer.
+        waits = self.exchange.request.may_wait and decision.rule == "asked"
+        arm, left = decision.name, [] if waits else list(decision.fallbacks)
+        while True:
+            left = [each for each in left if self._may_have(each)]
+            if (chosen := await self._try(arm, left)) is not None:
+                break
+            left = [each for each in left if self._may_have(each)]
+            if not left:
+                raise self._nobody()
+            arm = left.pop(0)
+        self._tell_sent(chosen.arm)
+        return chosen
+
+    def carried_out(self, chosen: Chosen) -> Decision:
+        """The decision as it was carried out."""
+        decision, arm = self.exchange.decision, chosen.arm
+        others = "; ".join(f"{spoken(other)} failed ({error.message})" for other, error in self.failed.items())
+        if arm == decision.name:
+            if not chosen.hedged:
+                return decision
+            reason = f"{decision.reason}; it was late, another was asked too and was later still"
+            return replace(decision, rule=f"{decision.rule}+hedge", reason=reason)
+        rule, reason = "fallback", f"{others}: {spoken(arm)} answers"
+        if chosen.hedged and decision.name not in self.failed:
+            rule = "hedge"
+            reason = f"{spoken(decision.name)} was late: {spoken(arm)} was asked too, and began first"
+        route = EDGE if arm == EDGE else "cloud"
+        return replace(decision, route=route, arm=arm, rule=f"{decision.rule}+{rule}", reason=reason, fallbacks=())
+
+    def question(self) -> Iterator[str]:
+        """The texts of the conversation."""
+        return (text_of(message.get("content")) for message in self.exchange.messages)
+
+    async def rest(self, given: Given) -> AsyncIterator[Chunk]:
+        """The edge's words after `given`. Raises ModelError."""
+        if not self.edge.health().ok:
+            raise ModelUnavailable("the edge model is not ready to finish the answer")
+        body = continuation(self._edge_body(), self.exchange.messages, given)
+        outcome = "cancelled"
+        try:
+            answer = await self._open_edge(body, self.until)
+            for chunk in answer.held:
+                yield chunk
+            try:
+                while (more := await next_or_none(answer.rest, self.until)) is not None:
+                    yield more
+            finally:
+                await close(answer.rest)
+            outcome = "ok"
+        except FAILS as error:
+            outcome = error.code
+            raise
+        finally:
+            self.observe(EDGE, outcome)
+
+    async def _try(self, arm: str, left: list[str]) -> Chosen | None:
+        """One arm, and beside it a second where the first is late. None: it failed, and those asked beside it."""
+        until = self._patience(arm, left)
+        rival, late_s = self._rival(arm, left)
+        if rival is None or late_s is None:
+            try:
+                return Chosen(arm, await self._ask(arm, until))
+            except FAILS as error:
+                self._fails(arm, error)
+                return None
+        both = (arm, rival)
+        end = await race(
+            partial(self._ask, arm, until), partial(self._ask, rival, self.until), late_s, self.hedging.take
+        )
+        for place in sorted(end.errors):
+            self._fails(both[place], end.errors[place])
+        if end.started:
+            left.remove(rival)
+        if end.winner is None or end.opened is None:
+            return None
+        if end.started:
+            self._came_second(both[1 - end.winner])
+        return Chosen(both[end.winner], end.opened, end.started)
+
+    def _rival(self, arm: str, left: list[str]) -> tuple[str | None, float | None]:
+        if not self.hedging.on or self.exchange.decision.rule == ASKED:
+            return None, None
+        self.hedging.seen()
+        others = left if self.exchange.claim is None else [EDGE] if EDGE in left else []
+        return self.hedging.rival(arm, others), self.hedging.late_s(arm, self.exchange.request.stream)
+
+    def _patience(self, arm: str, left: list[str]) -> float:
+        """Until when the first word of `arm` is waited for: whoever comes next needs time as well."""
+        if not left:
+            return self.until
+        room, decision = max(0.0, self.until - time.monotonic()), self.exchange.decision
+        expected = {one.arm: one.latency_s for one in decision.expected}
+        needed = expected.get(left[0], 0.0)
+        late = left[0] != EDGE and needed > room  # it would be late in any case: rather wait for this one
+        until = self.until - (room / 4 if late else min(max(ROOM * needed, room / 2), room * 2 / 3))
+        if decision.rule == TRIAL and arm == decision.name:  # no longer than a good link would need
+            return min(until, self.until - room + expected.get(arm, room))
+        return until
+
+    async def _ask(self, arm: str, until: float) -> Opened:
+        began = time.monotonic()
+        if arm == EDGE:
+            answer = await self._open_edge({**self._edge_body(), "messages": self.exchange.messages}, until)
+        else:
+            answer = await self._open_remote(arm, until)
+        if self.hedging.on:
+            self.hedging.began(arm, self.exchange.request.stream, time.monotonic() - began)
+        return answer
+
+    def _edge_body(self) -> dict[str, Any]:
+        request = self.exchange.request
+        body = {key: value for key, value in request.body.items() if key not in ENGINE_FIELDS}
+        body.pop("user", None)
+        if request.stream:
+            body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+        return body
+
+    async def _open_edge(self, body: Mapping[str, Any], until: float) -> Opened:
+        choice = self.choose(self.exchange.person)
+        try:
+            answer = await opened(self.edge.chat(body, adapters=choice.ids), until)
+        except AdapterGone:  # it was unloaded in this very moment: what is there now?
+            choice = self.choose(self.exchange.person)
+            answer = await opened(self.edge.chat(body, adapters=choice.ids), until)
+        self.choice = choice
+        return answer
+
+    def _may_have(self, arm: str) -> bool:
+        """Whether there is something to ask it with. What waited leaves once: nobody else gets it after that."""
+        gone = self.exchange.claim is not None and bool(self._handed)
+        return arm == EDGE or (arm in self.remotes and arm in self.exchange.outbounds and not gone)
+
+    async def _open_remote(self, arm: str, until: float) -> Opened:
+        exchange = self.exchange
+        if not self._may_have(arm):
+            raise ModelUnavailable(f"nothing may leave, so {spoken(arm)} cannot answer")
+        outbound = exchange.outbounds[arm]
+        self._handed[arm] = hashlib.sha256(outbound.content).hexdigest()
+        self._tell_sent(arm)
+        try:
+            sender = Sender(exchange.person, exchange.id, claim=exchange.claim)
+            return await opened(self.remotes[arm].send(outbound, sender=sender), until)
+        except StoreError:  # no receipt, so not one byte has left
+            self._take_back(arm)
+            raise
+        except FAILS as error:
+            if error.code in NOTHING_LEFT:
+                self._take_back(arm)
+            elif isinstance(error, ModelTimeout | BrokenStream):
+                self._works_for_nothing(arm)
+            exchange.refused |= isinstance(error, ModelRejected) and error.not_begun
+            raise
+        except asyncio.CancelledError:
+            self._works_for_nothing(arm)
+            raise
+
+    def _came_second(self, arm: str) -> None:
+        """It was asked beside another and is not needed."""
+        if arm in self.failed:
+            return
+        self.observe(arm, "hedge_lost")
+        if arm in self._handed and arm not in self.exchange.worked:
+            self._works_for_nothing(arm)
+
+    def _works_for_nothing(self, arm: str) -> None:
+        """It was at work, and may send a bill for it; an answer of "no" costs nothing."""
+        self.exchange.usage = self.exchange.worked[arm] = estimate(self.question(), 0)
+
+    def _take_back(self, arm: str) -> None:
+        del self._handed[arm]
+        self._tell_sent(next(reversed(self._handed), ""))
+
+    def _tell_sent(self, arm: str) -> None:
+        """Write down what left: for `arm` where it got something, else for the last that did."""
+        exchange = self.exchange
+        exchange.sent_to = tuple(self._handed.items())
+        told = arm if arm in self._handed else next(reversed(self._handed), None)
+        exchange.sent = exchange.outbounds[told] if told is not None else None
+        if told is not None:
+            exchange.destination = self.remotes[told].destination
+
+    def _fails(self, arm: str, error: ModelError | ContextTooLong) -> None:
+        self.failed[arm] = error
+        self.observe(arm, error.code)
+
+    def _nobody(self) -> ModelError | ContextTooLong:
+        """Why no arm answers. What is wrong with the request itself is told as the last model told it."""
+        errors = list(self.failed.values())
+        last = errors[-1]
+        if isinstance(last, ContextTooLong | ModelRejected):
+            return last
+        broke = isinstance(last, ModelTimeout | BrokenStream)
+        others = self._ruled_out()
+        if len(errors) == 1 and (broke or not others):
+            if isinstance(last, ModelUnavailable) and last.retry_after is None:
+                last.retry_after = AGAIN_S
+            return last
+        again_s = min((error.retry_after for error in errors if error.retry_after is not None), default=AGAIN_S)
+        kind = ModelTimeout if all(isinstance(error, ModelTimeout) for error in errors) else ModelUnavailable
+        whys = {arm: error.message for arm, error in self.failed.items()} | others
+        each = " ".join(f"{arm.capitalize()}: {why.rstrip('.')}." for arm, why in whys.items())
+        return kind(f"nobody could answer. {each}", retry_after=again_s)
+
+    def _ruled_out(self) -> dict[str, str]:
+        """Why the arms that were not asked could not be, as the decision saw it."""
+        exchange = self.exchange
+        whys = {one.arm: one.ruled_out for one in exchange.decision.expected if one.ruled_out is not None}
+        return {arm: why for arm, why in {**exchange.kept_for, **whys}.items() if arm not in self.failed}
+
+
+def spoken(arm: str) -> str:
+    """An arm in a sentence: "the edge", "the cloud", or an upstream's name."""
+    return f"the {arm}" if arm in (EDGE, "cloud") else arm

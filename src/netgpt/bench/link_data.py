@@ -1,0 +1,164 @@
+"""Readers of recorded links: a folder with 5g_ucc*.csv, bw_mixed*.csv or starlink_autobahn*.csv.
+
+What a file does not tell is taken from its family, once for all its traces: `FAMILIES` holds the assumptions. Rates
+that an application's pauses made small say nothing about the link: see `_held` and `_download`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from netgpt.bench.link_trace import CUT_MBIT, Trace, point
+from netgpt.errors import RequestError
+
+__all__ = ["FAMILIES", "Family", "read_folder"]
+
+HANDOVER_LOSS = 0.05
+"""In the second in which the phone changes between 5G, LTE and 3G."""
+HOLD_S = 15.0
+"""A video player fetches a segment at least this often."""
+CUT_S = 3.0
+"""Shorter silences of a download are the pause between two files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What a family of traces does not record. Of the order that such links are commonly measured at; assumed here."""
+
+    rtt_ms: float
+    jitter_ms: float
+    """Of each way."""
+    loss: float
+    up_share: float
+    """Rate up as a share of the rate down."""
+
+
+FAMILIES: Mapping[str, Family] = {
+    "3G": Family(140.0, 25.0, 0.01, 0.25),
+    "4G": Family(60.0, 10.0, 0.003, 0.3),
+    "5G": Family(50.0, 10.0, 0.003, 0.15),
+    "fixed": Family(24.0, 3.0, 0.001, 0.2),
+    "satellite": Family(50.0, 15.0, 0.01, 0.1),
+}
+_MIXED = {"hsdpa3g": "3G", "oboe": "4G", "fcc": "fixed"}
+Row = dict[str, str]
+
+
+def read_folder(folder: Path) -> list[Trace]:
+    """Every trace of every known file in `folder`. Raises RequestError: no such folder, no known file, or not CSV."""
+    readers: tuple[tuple[str, Callable[[Sequence[Row]], list[Trace]]], ...] = (
+        ("5g_ucc*.csv", _ucc),
+        ("bw_mixed*.csv", _mixed),
+        ("starlink_autobahn*.csv", _starlink),
+    )
+    found: list[Trace] = []
+    for pattern, read in readers:
+        for file in sorted(folder.glob(pattern)):
+            try:
+                with file.open(encoding="utf-8", newline="") as lines:
+                    found += read(list(csv.DictReader(lines)))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                told = f"{file} is not the table of link rates that its name says ({type(error).__name__})"
+                raise RequestError(told, param="data") from None
+    if not found:
+        wanted = ", ".join(pattern for pattern, _ in readers)
+        raise RequestError(f"{folder} holds no recorded links: looked for {wanted}", param="data")
+    return found
+
+
+def _ucc(rows: Sequence[Row]) -> list[Trace]:
+    """5G of University College Cork: a phone's throughput a second, ping where it was run, and handovers."""
+    traces = []
+    family = FAMILIES["5G"]
+    for name, group in _by(rows, "trace"):
+        began = float(group[0]["t_s"])
+        times = [float(row["t_s"]) - began for row in group]
+        raw = [float(row["dl_kbps"] or 0) / 1000 for row in group]
+        rates = _download(times, raw) if group[0]["activity"] == "D" else _held(times, raw)
+        pings = _last_known([float(row["ping_avg_ms"]) if row["ping_avg_ms"] else None for row in group], family.rtt_ms)
+        before = ["", *(row["network"] for row in group)]
+        points = []
+        for at, rate, ping, row, network in zip(times, rates, pings, group, before, strict=False):
+            lost = HANDOVER_LOSS if network and network != row["network"] else family.loss
+            up = rate * family.up_share
+            points.append(point(at, rate, up, rtt_ms=ping, jitter_ms=family.jitter_ms, loss=lost))
+        traces.append(Trace("5G", name, points, times[-1] + 1))
+    return traces
+
+
+def _mixed(rows: Sequence[Row]) -> list[Trace]:
+    """Bandwidth alone, of 3G (Norway), 4G and Wi-Fi (Oboe), and fixed lines (FCC)."""
+    traces = []
+    for kind, of_kind in _by(rows, "family"):
+        family = FAMILIES[_MIXED[kind]]
+        for name, group in _by(of_kind, "trace"):
+            began = float(group[0]["t_s"])
+            points = [
+                point(float(row["t_s"]) - began, rate := float(row["mbps"]), rate * family.up_share,
+                      rtt_ms=family.rtt_ms, jitter_ms=family.jitter_ms, loss=family.loss)
+                for row in group
+            ]  # fmt: skip
+            traces.append(Trace(_MIXED[kind], name, points, points[-1].at_s + 1))
+    return traces
+
+
+def _starlink(rows: Sequence[Row]) -> list[Trace]:
+    """A satellite dish on a car: both rates a second."""
+    family = FAMILIES["satellite"]
+    began = datetime.fromisoformat(rows[0]["timestamp"])
+    points = [
+        point((datetime.fromisoformat(row["timestamp"]) - began).total_seconds(), float(row["dl_mbps"] or 0),
+              float(row["ul_mbps"] or 0), rtt_ms=family.rtt_ms, jitter_ms=family.jitter_ms, loss=family.loss)
+        for row in rows
+    ]  # fmt: skip
+    return [Trace("satellite", "autobahn", points, points[-1].at_s + 1)]
+
+
+def _by(rows: Iterable[Row], column: str) -> list[tuple[str, list[Row]]]:
+    """Rows of the same value together, in the order of the file."""
+    return [(value, list(group)) for value, group in groupby(rows, itemgetter(column))]
+
+
+def _download(times: Sequence[float], rates: Sequence[float]) -> list[float]:
+    """Rates of repeated downloads: a short silence is the pause between two files, a longer one is a dead link."""
+    filled = list(rates)
+    place = 0
+    while place < len(filled):
+        end = place
+        while end < len(filled) and rates[end] < CUT_MBIT:
+            end += 1
+        if end > place:
+            until = times[end] if end < len(times) else times[-1] + 1
+            before = filled[place - 1] if place else 0.0
+            after = rates[end] if end < len(rates) else before
+            if until - times[place] < CUT_S or not place:
+                filled[place:end] = [max(after if not place else min(before, after), CUT_MBIT)] * (end - place)
+        place = end + 1
+    return filled
+
+
+def _held(times: Sequence[float], rates: Sequence[float]) -> list[float]:
+    """Rates of a player that fetches in bursts: the best of the last `HOLD_S` seconds, or the last known. No cuts."""
+    held: list[float] = []
+    begin, known = 0, max(CUT_MBIT, next((rate for rate in rates if rate >= CUT_MBIT), 1.0))
+    for place, at in enumerate(times):
+        while times[begin] < at - HOLD_S:
+            begin += 1
+        best = max(rates[begin : place + 1])
+        known = best if best >= CUT_MBIT else known
+        held.append(known)
+    return held
+
+
+def _last_known(values: Sequence[float | None], first: float) -> list[float]:
+    known, filled = first, []
+    for value in values:
+        known = value if value is not None else known
+        filled.append(known)
+    return filled

@@ -1,0 +1,78 @@
+"""`netgpt waiting`: requests that nobody could answer, kept to be sent once; and their answers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
+from netgpt.cli.storing import with_store
+from netgpt.errors import NotFound
+from netgpt.types import Person
+
+if TYPE_CHECKING:
+    from netgpt.store.waiting import WaitingRow
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Requests that wait to be sent: list, show, cancel.", no_args_is_help=True)
+
+_ID = typer.Argument(help="The request's id (wt_...).")
+
+
+@app.command("list")
+@errors_told
+def list_waiting(
+    user: str | None = typer.Option(None, help="Only this person's."),
+    tenant: str = typer.Option("local", help="The person's tenant."),
+    limit: int = typer.Option(100, min=1, max=1000, help="At most this many, newest first."),
+    as_json: bool = json_option,
+) -> None:
+    """List requests that wait, or waited; newest first, without texts."""
+    person = Person(tenant, user) if user is not None else None
+    rows = with_store(lambda store: store.waiting.page(person, None, limit))
+    if as_json:
+        return print_json([_told(row) for row in rows])
+    columns = ("id", "status", "created", "expires", "tries", "person", "exchange")
+    print_table(columns, [[_told(row)[name] for name in columns] for row in rows])
+
+
+@app.command()
+@errors_told
+def show(waiting: str = _ID, as_json: bool = json_option) -> None:
+    """Show one request: what was asked, where it stands, and its answer."""
+    row = with_store(lambda store: store.waiting.find(waiting))
+    if row is None:
+        raise NotFound(f"no waiting request {waiting[:80]}: `netgpt waiting list` shows them")
+    kept = row.private or {}
+    told = _told(row) | {"request": kept.get("request"), "answer": kept.get("answer"), "error": kept.get("error")}
+    if as_json:
+        return print_json(told)
+    print_table(["what", "value"], [[name, _cell(value)] for name, value in told.items() if value is not None])
+
+
+@app.command()
+@errors_told
+def cancel(waiting: str = _ID) -> None:
+    """Do not send a request; or delete one that has ended, with its answer."""
+    with_store(lambda store: store.waiting.cancel(waiting))
+    console.print(f"{waiting} is deleted", markup=False, highlight=False)
+
+
+def _told(row: WaitingRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "status": row.state,
+        "created": f"{row.created:%Y-%m-%d %H:%M:%S}",
+        "expires": f"{row.expires:%Y-%m-%d %H:%M:%S}",
+        "tries": row.tries,
+        "tenant": row.tenant,
+        "person": row.user,
+        "exchange": row.exchange,
+    }
+
+
+def _cell(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False, indent=1) if isinstance(value, dict | list) else value

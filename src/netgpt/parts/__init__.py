@@ -1,0 +1,1 @@
+"""Single parts of the box, made from the settings and not started yet. Put together by `build.py`."""

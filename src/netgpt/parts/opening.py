@@ -1,0 +1,173 @@
+"""Each part of the box, made from the settings and not started yet. Put together by `build.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+from netgpt.adapters.edge_weights import edge_weights
+from netgpt.adapters.registry import Registry, shipped_adapters
+from netgpt.errors import StoreError
+from netgpt.models.base import Departure, RemoteModel, Witness
+from netgpt.models.catalog import Catalog
+from netgpt.models.endpoint import Endpoint, Trust
+from netgpt.models.engine import Engine
+from netgpt.models.openai import CloudModel, EdgeModel
+from netgpt.models.swap import SwappingEngine
+from netgpt.privacy.detect import Detector
+from netgpt.privacy.process import DetectorProcess
+from netgpt.settings import Cloud, Settings
+from netgpt.store.keysource import GivenKeys, KeyCommand, KeyFile, KeySource
+from netgpt.store.receipts import NewReceipt
+from netgpt.store.seal import Sealer
+from netgpt.store.store import Store
+from netgpt.types import Generalised, Hidden
+
+__all__ = [
+    "key_source",
+    "open_cloud",
+    "open_detector",
+    "open_edge",
+    "open_registry",
+    "open_remote",
+    "open_remotes",
+    "open_store",
+    "receipts_in",
+]
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the database, making the folder (0700) and the key (0600) on first use. Raises StoreError."""
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{settings.home}: the home folder cannot be made: {error.strerror}. Set NETGPT_HOME to a folder of yours."
+        ) from None
+    sealer = Sealer(key_source(settings))
+    kept = settings.store
+    return Store.open(settings.database, sealer, min_free_bytes=kept.min_free_bytes, power_safe=kept.power_safe)
+
+
+def key_source(settings: Settings) -> KeySource:
+    """Where the sealing key comes from: `store.key`, `store.key_command`, or the file, made on first use."""
+    kept = settings.store
+    if kept.key is not None:
+        return GivenKeys.from_text(kept.key.get_secret_value(), "the key in NETGPT_STORE__KEY (store.key)")
+    if kept.key_command:
+        return KeyCommand(kept.key_command, kept.key_command_timeout_s)
+    file = KeyFile(settings.key_file)
+    if not settings.database.exists():  # a lost key is told, not replaced: a new one could not open what is there
+        file.make()
+    return file
+
+
+def open_registry(settings: Settings) -> Registry:
+    """The adapters of this box, its own and the shipped ones, for the built-in engine's weights.
+
+    Raises NotFound: `edge.model` names no weights. With an edge of the owner's there are no weights to compare with.
+    """
+    base = None
+    if settings.edge.base_url is None:
+        base = edge_weights(Catalog(settings.models_dir), settings.edge.model)
+    return Registry(settings.adapters_dir, shipped_adapters(), base=base, max_bytes=settings.adapters.max_bytes)
+
+
+def open_edge(
+    settings: Settings, on_event: Callable[[str], None] | None = None
+) -> tuple[SwappingEngine | None, EdgeModel]:
+    """The edge model, and its engine when it is the built-in one (to be started and stopped by the caller)."""
+    edge = settings.edge
+    if edge.base_url is not None:
+        key = edge.api_key.get_secret_value() if edge.api_key else None
+        endpoint = Endpoint(edge.base_url.rstrip("/"), key)
+        return None, EdgeModel(
+            edge.model, lambda: endpoint, edge.model, timeout_s=edge.timeout_s, default_max_tokens=edge.max_tokens
+        )
+    weights = Catalog(settings.models_dir).resolve(edge.model)
+    make = partial(
+        Engine,
+        weights,
+        context_tokens=edge.context_tokens,
+        slots=edge.slots,
+        threads=edge.threads,
+        log_path=settings.home / "engine.log",
+    )
+    engine = SwappingEngine(make, drain_s=settings.server.deadline_s, on_event=on_event)
+    return engine, EdgeModel(
+        edge.model,
+        engine.endpoint,
+        edge.model,
+        timeout_s=edge.timeout_s,
+        default_max_tokens=edge.max_tokens,
+        ready=engine.health,
+        leases=engine.lease,
+    )
+
+
+def open_cloud(settings: Settings, witness: Witness) -> CloudModel | None:
+    """The model elsewhere, None when none is configured. `witness` writes the receipts: see `receipts_in`."""
+    return open_remote("cloud", settings.cloud, witness) if settings.cloud.base_url is not None else None
+
+
+def open_remotes(settings: Settings, witness: Witness) -> dict[str, RemoteModel]:
+    """Every model elsewhere, by its arm's name: "cloud" first. Each has its own connections and its own breaker."""
+    return {name: open_remote(name, remote, witness) for name, remote in settings.remotes.items()}
+
+
+def open_remote(arm: str, remote: Cloud, witness: Witness) -> CloudModel:
+    """One model elsewhere. Raises SettingsError: an address or a key that cannot be used."""
+    return CloudModel(
+        remote.model,
+        Endpoint(
+            (remote.base_url or "").rstrip("/"),
+            remote.api_key.get_secret_value() if remote.api_key else None,
+            Trust(remote.ca_file, remote.client_cert, remote.client_key),
+        ),
+        arm=arm,
+        timeout_s=remote.timeout_s,
+        connect_timeout_s=remote.connect_timeout_s,
+        retries=remote.retries,
+        max_connections=remote.max_connections,
+        breaker_failures=remote.breaker_failures,
+        breaker_reset_s=remote.breaker_reset_s,
+        witness=witness,
+    )
+
+
+def receipts_in(store: Store, *, keep_text: bool) -> Witness:
+    """Writes a receipt into the store for all that is about to leave. `keep_text=False` keeps digests alone."""
+
+    async def write(departure: Departure) -> None:
+        outbound, sender = departure.outbound, departure.sender
+        account = {
+            "purpose": sender.purpose,
+            "rule": outbound.rule,
+            "hidden": [_fields(hidden) for hidden in outbound.hidden],
+            "generalised": [_fields(told) for told in outbound.generalised],
+        }
+        await store.receipts.add(
+            NewReceipt(
+                departure.destination,
+                departure.model,
+                outbound.content,
+                sender.person,
+                sender.exchange,
+                account,
+                keep_text=keep_text,
+            ),
+            first=store.waiting.departing(sender.claim) if sender.claim is not None else None,
+        )
+
+    return write
+
+
+def _fields(told: Hidden | Generalised) -> dict[str, Any]:
+    return {field.name: getattr(told, field.name) for field in fields(told)}
+
+
+def open_detector(settings: Settings) -> Detector:
+    """Finds private values, in a process of its own."""
+    return DetectorProcess(names=settings.privacy.names, timeout_s=settings.privacy.timeout_s)

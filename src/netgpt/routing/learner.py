@@ -1,0 +1,293 @@
+"""What the box learns of its arms: whose answers do for which requests, what they cost, how long they take.
+
+Deciding and learning are two calls: `belief` and `draw` when a request comes, `told` when something is known of its
+answer, at once or days later. Pure: no I/O, no clock but the one that is given. Every random draw comes from the seed
+and a number, so the same seed and the same calls give the same decisions. The state is numbers: no text, no person's
+name; keys stand in it as keyed digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Self
+
+from netgpt.errors import StoreError
+from netgpt.routing.bandit import Belief, Evidence, Vector, phi_of
+from netgpt.routing.experience import Experience, Measured
+from netgpt.routing.exploring import Curiosity, uniform
+from netgpt.routing.influence import Voices
+from netgpt.routing.reward import HINTS, Counted, Opinion, Outcome, Parts, opinion_of
+
+__all__ = ["Belief", "Counted", "Learner", "Measured", "Outcome", "Parts", "digests_in"]
+
+VERSION: Final = 1
+FADES: Final = 0.995
+"""Share of an arm's evidence that remains after another observation of it: some 200 are remembered."""
+FADES_UNUSED: Final = 0.999
+"""The same after an observation of any arm: what was long not tried is believed less and less."""
+STEP: Final = 20.0
+AFTER_DRIFT: Final = 0.15
+"""Share of the evidence kept when an arm is found to have changed."""
+FIRST_RATINGS: Final = 5.0
+USUAL_KEPT: Final = 0.97
+OWN: Final = {"level_sd": 0.1, "slope_sd": 0.1}
+"""How far one key's needs are taken to differ from everybody's before it was heard."""
+MOST_OWN: Final = 64
+"""Keys with a model of their own; the one heard longest ago gives way."""
+LOWEST, HIGHEST = 0.01, 0.99
+
+
+_NOTHING: Final = Counted(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+class Learner:
+    """A contextual bandit over arms. Cheap: `belief` and `draw` take microseconds, `told` some tens."""
+
+    def __init__(
+        self, *, seed: int = 0, explore: float = 0.02, per_hour: int = 20, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`explore`: share of decisions in which another arm than the best may be tried, 0 to 0.5; `per_hour`: at
+        most so many of one key. `clock`: seconds, the same after a restart.
+
+        Nobody's request is used for trying before `FIRST_RATINGS` answers were rated: where nobody says how answers
+        are, nothing would be learnt from it."""
+        self.seed, self._clock = seed, clock
+        self._curiosity = Curiosity(explore, per_hour)
+        self._arms: dict[str, Experience] = {}
+        self._own: dict[str, dict[str, Evidence]] = {}
+        self._usual = {name: common for name, (_, common) in HINTS.items()}
+        self._rating, self._hinting = Voices(), Voices()
+        self._rated = 0.0
+        self._draws = 0
+        self._heard = 0.0
+        self._digests: dict[str, str] = {}
+
+    # deciding
+
+    def belief(self, arm: str, x: Sequence[float], prior: float, key: str = "") -> Belief:
+        """The chance that this arm's answer will do. `prior`: what is thought of it before anything was learnt."""
+        phi = phi_of(x)
+        known = self._arm(arm)
+        self._fade(known)
+        shift, sd = known.evidence.shift(phi)
+        own = self._own.get(self._digest(key), {}).get(arm)
+        if own is not None:
+            more, own_sd = own.shift(phi)
+            shift, sd = shift + more, min(sd, own_sd)
+        return Belief(min(max(prior + shift, LOWEST), HIGHEST), sd)
+
+    def chances(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> dict[str, float]:
+        """The chance with which `draw` would draw each arm."""
+        if not bold or self._rated < FIRST_RATINGS:
+            return dict.fromkeys(values, 0.0) | {max(values, key=values.__getitem__): 1.0}
+        return self._curiosity.chances(values, self._digest(key), self._clock())
+
+    def draw(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> tuple[str, float]:
+        """Choose among the arms that may answer, by their value; return the arm and the chance that it had.
+
+        Nearly always the best. `bold=False`: never another (who prefers `private` is not experimented on).
+        """
+        chances = self.chances(values, key, bold=bold)
+        best = max(values, key=values.__getitem__)
+        if chances[best] == 1.0:
+            return best, 1.0
+        self._draws += 1
+        arm = _drawn(chances, uniform(self.seed, self._draws))
+        if arm != best:
+            self._curiosity.explored(self._digest(key), self._clock())
+        return arm, chances[arm]
+
+    def measured(self, arm: str) -> Measured:
+        """What the arm was seen to cost and take."""
+        known = self._arms.get(arm)
+        return Measured() if known is None else known.measured
+
+    @property
+    def drifts(self) -> dict[str, int]:
+        """How often each arm was found to have changed."""
+        return {name: arm.drifts for name, arm in self._arms.items()}
+
+    # learning
+
+    def told(self, outcome: Outcome) -> Counted | None:
+        """Learn from what became of a decision. Returns what is to be given back as `before` when more is known."""
+        phi = phi_of(outcome.x)
+        arm = self._arm(outcome.arm)
+        before = outcome.before or _NOTHING
+        if outcome.before is None:
+            arm.measure(outcome.parts)
+        opinion = opinion_of(outcome.parts, self._usual)
+        if opinion is None:
+            return self._count(arm, outcome, phi, Counted(0.0, 0.0, before.most, 0.0, 0.0))
+        self._fade(arm)
+        shift, _ = arm.evidence.shift(phi)
+        believed = min(max(outcome.prior + shift, LOWEST), HIGHEST)
+        surprise = opinion.hint if opinion.target is None else opinion.target - believed
+        is_new = before.own_counts < opinion.weight  # else the person only says otherwise than before
+        counts = self._weighed(arm, self._digest(outcome.key), surprise, opinion) if is_new else before.counts
+        difference = believed + surprise - outcome.prior
+        counted = Counted(difference, counts, max(before.most, counts), surprise, opinion.weight)
+        self._count(arm, outcome, phi, counted)
+        if not is_new:
+            return counted
+        self._learn_usual(outcome.parts, counts / opinion.weight)
+        self._rated += counts if opinion.target is not None else 0.0
+        if arm.cusum.noticed(surprise, counts):
+            arm.evidence.fade(AFTER_DRIFT)
+            arm.drifts += 1
+        return counted
+
+    def forget(self, key: str) -> None:
+        """Drop what was learnt for this key alone, and its part in the counts."""
+        self.drop(self._digest(key))
+
+    def drop(self, digest: str) -> None:
+        """The same for a key as it is known here: see `digests_in`."""
+        self._own.pop(digest, None)
+        self._rating.forget(digest)
+        self._hinting.forget(digest)
+        for arm in self._arms.values():
+            arm.forget(digest)
+
+    def _count(self, arm: Experience, outcome: Outcome, phi: Vector, now: Counted) -> Counted:
+        """Put this telling in the place of the one before, in everybody's evidence and in the key's own."""
+        before = outcome.before or _NOTHING
+        moment = now.counts * now.difference - before.counts * before.difference
+        growth = now.most - before.most
+        arm.evidence.fade(FADES**growth)
+        arm.evidence.correct(phi, moment, growth)
+        self._heard += growth
+        own = self._own_of(outcome.key, outcome.arm)
+        own_growth = max(0.0, now.own_counts - before.own_counts)
+        own.fade(FADES**own_growth)
+        own.correct(phi, now.own_counts * now.own - before.own_counts * before.own, own_growth)
+        return now
+
+    def _weighed(self, arm: Experience, key: str, surprise: float, opinion: Opinion) -> float:
+        """How much this key's word counts for everybody: see `influence`."""
+        now, is_hint = self._clock(), opinion.target is None
+        crowd, voices = (self._hinting, arm.hints) if is_hint else (self._rating, arm.ratings)
+        trust = crowd.hear(key, surprise, now)
+        of_arm = voices.hear(key, surprise, now, odd=crowd.is_odd(key))
+        if trust is None:
+            trust = 0.5
+        elif of_arm is not None and voices.knows(key):  # new on this arm is no reason for doubt, odd on it is
+            trust = min(trust, of_arm)
+        counts = voices.count(key, opinion.weight * trust, now)
+        crowd.passed(key, counts)
+        return counts
+
+    def _learn_usual(self, parts: Parts, trust: float) -> None:
+        """How often answers are asked again, broken or failed on this box, whatever the arm."""
+        for name in HINTS:
+            seen = getattr(parts, name)
+            if seen is not None:
+                self._usual[name] += (1 - USUAL_KEPT) * trust * (float(seen) - self._usual[name])
+
+    def _fade(self, arm: Experience) -> None:
+        """An arm's evidence ages while others are used: in steps, so that it does not matter when it is looked at."""
+        steps = self._heard // STEP - arm.faded_at
+        if steps > 0:
+            arm.evidence.fade(FADES_UNUSED ** (steps * STEP))
+            arm.faded_at += steps
+
+    def _arm(self, name: str) -> Experience:
+        arm = self._arms.get(name)
+        if arm is None:
+            arm = self._arms[name] = Experience(faded_at=self._heard // STEP)
+        return arm
+
+    def _own_of(self, key: str, arm: str) -> Evidence:
+        digest = self._digest(key)
+        arms = self._own.pop(digest, None) or {}
+        while len(self._own) >= MOST_OWN:
+            del self._own[next(iter(self._own))]
+        self._own[digest] = arms  # the last in the row: heard last
+        if arm not in arms:
+            arms[arm] = Evidence(**OWN)
+        return arms[arm]
+
+    def _digest(self, key: str) -> str:
+        known = self._digests.get(key)
+        if known is None:
+            if len(self._digests) >= 10_000:
+                self._digests.clear()
+            salt = self.seed.to_bytes(16, "big", signed=True)
+            known = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=salt).hexdigest()
+            self._digests[key] = known
+        return known
+
+    # keeping
+
+    def state(self) -> bytes:
+        """All that was learnt, as JSON: a learner restored from it goes on exactly as this one."""
+        return json.dumps(self.numbers(), separators=(",", ":"), allow_nan=False).encode()
+
+    def numbers(self) -> dict[str, Any]:
+        """The same, to be written by somebody else, or elsewhere."""
+        return {
+            "version": VERSION,
+            "seed": self.seed,
+            "draws": self._draws,
+            "heard": self._heard,
+            "rated": self._rated,
+            "rating": self._rating.numbers(),
+            "hinting": self._hinting.numbers(),
+            "usual": dict(self._usual),
+            "curiosity": self._curiosity.numbers(),
+            "arms": {name: arm.numbers() for name, arm in self._arms.items()},
+            "own": {key: {arm: own.numbers() for arm, own in arms.items()} for key, arms in self._own.items()},
+        }
+
+    @classmethod
+    def restore(cls, state: bytes, **settings: Any) -> Self:
+        """A learner that goes on from `state`; `settings` as for the constructor, the seed from the state.
+
+        Raises StoreError (`learner_damaged`): what was saved is of another version, or not what `state` wrote.
+        """
+        try:
+            numbers = json.loads(state)
+            if numbers["version"] != VERSION:
+                raise ValueError("another version")
+            one = cls(**(settings | {"seed": int(numbers["seed"])}))
+            one._take(numbers)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            raise StoreError(
+                f"what was learnt of the arms cannot be read ({type(error).__name__}): it is damaged or of another "
+                "version.",
+                code="learner_damaged",
+            ) from None
+        return one
+
+    def _take(self, numbers: Mapping[str, Any]) -> None:
+        self._draws, self._heard = int(numbers["draws"]), float(numbers["heard"])
+        self._rated = float(numbers["rated"])
+        self._rating, self._hinting = Voices.of_numbers(numbers["rating"]), Voices.of_numbers(numbers["hinting"])
+        self._usual = {name: float(numbers["usual"][name]) for name in HINTS}
+        self._curiosity.restore(numbers["curiosity"])
+        self._arms = {name: Experience.of_numbers(arm) for name, arm in numbers["arms"].items()}
+        self._own = {
+            key: {arm: Evidence.of_numbers(own, **OWN) for arm, own in arms.items()}
+            for key, arms in numbers["own"].items()
+        }
+
+
+def digests_in(state: bytes) -> frozenset[str]:
+    """The keys of which something is kept in a saved state, as digests; none in one that cannot be read."""
+    try:
+        numbers = json.loads(state)
+        return frozenset(numbers["own"]) | frozenset(numbers["rating"]["keys"]) | frozenset(numbers["hinting"]["keys"])
+    except (ValueError, KeyError, TypeError):
+        return frozenset()
+
+
+def _drawn(chances: Mapping[str, float], point: float) -> str:
+    """The arm in whose stretch of [0, 1) the point lies."""
+    for arm, chance in chances.items():
+        point -= chance
+        if point < 0:
+            return arm
+    return next(iter(chances))  # rounding: the chances add up to a hair less than 1

@@ -1,0 +1,119 @@
+"""What links, models and the box tell now. Calls write into it as they go; every decision reads it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from netgpt.calls import CallFacts, Load
+from netgpt.routing.hints import Hint, with_hint
+from netgpt.routing.link import Link
+from netgpt.routing.views import BoxView, LinkView, SignalsView
+from netgpt.routing.waiting import Waiting
+
+__all__ = ["Signals"]
+
+LOOK_EVERY_S = 0.25
+LOAD_KEEPS_S = 10.0
+"""What a neighbour said of its queue counts for so long."""
+SAME_VIEW_S = 0.02
+"""Decisions within this time of one another see one view."""
+
+
+class Signals:
+    """One for a box. `clock` gives seconds that never go back. One event loop only: there is no lock."""
+
+    def __init__(self, *, slots: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        """`slots`: answers that the edge model writes at once."""
+        self.clock = clock
+        self.slots = slots
+        self.links: dict[str, Link] = {}
+        self.box = BoxView(engine_slots=slots)
+        """As last sampled: see `box.BoxWatch`."""
+        self.hints: dict[str, dict[str, Hint]] = {}
+        """What the network tells of an arm's link, by arm and source."""
+        self.loads: dict[str, tuple[float, Load]] = {}
+        """When a neighbour last said how busy it is, and what."""
+        self.used_at = -1e9
+        """When somebody last asked for something: probes are made only while the box is in use."""
+        self._looked_at = -1e9
+        self._view: tuple[float, SignalsView] | None = None
+
+    def link(self, arm: str) -> Link:
+        """All that is known of an arm, by its name."""
+        link = self.links.get(arm)
+        if link is None:
+            link = self.links[arm] = Link()
+        return link
+
+    def began(self, arm: str) -> Waiting:
+        """A call to `arm` begins. Its notes are read until `Waiting.end`."""
+        now = self.clock()
+        link = self.link(arm)
+        waiting = Waiting(arm, now, link.waiting.discard)
+        link.waiting.add(waiting)
+        self._view = None
+        return waiting
+
+    def observed(self, facts: CallFacts) -> None:
+        """A call has ended."""
+        self.link(facts.arm).observed(facts, self.clock())
+        self._view = None
+
+    def probed(self, arm: str, rtt_s: float | None, lost: float = 0.0) -> None:
+        """A probe of `arm`: the round trip of opening a connection (None: it failed), the share of segments lost."""
+        self.link(arm).probed(rtt_s, self.clock(), lost)
+        self._view = None
+
+    def hinted(self, arm: str, source: str, hint: Hint) -> None:
+        """A source of the operator's network said this of the link to `arm`; it replaces what it said before."""
+        self.link(arm)
+        self.hints.setdefault(arm, {})[source] = hint
+        self._view = None
+
+    def loaded(self, arm: str, load: Load) -> None:
+        """The server behind `arm` said how busy it is."""
+        self.loads[arm] = (self.clock(), load)
+        self._view = None
+
+    def for_request(self) -> SignalsView:
+        """The view for a decision: somebody asks, so the box is in use."""
+        self.used_at = self.clock()
+        return self.view(self.used_at)
+
+    def view(self, now: float | None = None) -> SignalsView:
+        """All signals at `now` (of `clock`; None: this moment)."""
+        at = self.clock() if now is None else now
+        if self._view is not None and 0 <= at - self._view[0] < SAME_VIEW_S:
+            return self._view[1]
+        if at - self._looked_at >= LOOK_EVERY_S:
+            self._looked_at = at
+            for link in self.links.values():
+                link.look(at)
+        view = SignalsView({arm: self._seen(arm, link, at) for arm, link in self.links.items()}, self._box(at))
+        self._view = (at, view)
+        return view
+
+    def _seen(self, arm: str, link: Link, now: float) -> LinkView:
+        view = link.view(now)
+        for hint in self.hints.get(arm, {}).values():
+            view = with_hint(view, hint, now)
+        said_at, load = self.loads.get(arm, (-1e9, None))
+        return replace(view, load=load) if now - said_at <= LOAD_KEEPS_S else view
+
+    def _box(self, now: float) -> BoxView:
+        """The box as last sampled, with the queue and the pace of its engine now."""
+        edge = self.links.get("edge")
+        if edge is None:
+            return replace(self.box, engine_slots=self.slots)
+        in_flight = len(edge.waiting)
+        pace = edge.pace_now(now)
+        return replace(
+            self.box,
+            engine_slots=self.slots,
+            engine_busy=min(in_flight, self.slots),
+            engine_waiting=max(0, in_flight - self.slots),
+            engine_prompt_tokens_s=edge.prompt_pace.value(),
+            engine_tokens_s=pace.value if pace else None,
+        )

@@ -1,0 +1,131 @@
+"""The sections of the settings that say where requests go."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from netgpt.sections.base import HttpAddress, Section
+from netgpt.sections.main import Cloud
+
+__all__ = ["Preset", "Routing", "Upstream", "Waiting", "Weighting"]
+
+NEIGHBOURS_MODEL = "netgpt/edge"
+"""What a neighbour is asked for: its own edge answers, whatever it would decide."""
+TAKEN_NAMES = frozenset({"auto", "cloud", "detector", "edge", "embed", "netgpt", "store"})
+"""Names of parts in `/readyz` and of models, which no upstream may have."""
+Preset = Literal["quality", "balanced", "cheap", "fast", "private"]
+"""What may count more in a decision: see `routing.objective.PRESETS`."""
+
+
+class Weighting(Section):
+    """Own weights of the objective, each in the place of the preset's. 0: it does not count at all."""
+
+    quality: float | None = Field(None, ge=0, le=100, description="Of the chance that the answer does.")
+    cost: float | None = Field(None, ge=0, le=100, description="Of money, in units of routing.answer_worth.")
+    latency: float | None = Field(None, ge=0, le=100, description="Of ten seconds until the answer's end.")
+    energy: float | None = Field(None, ge=0, le=100, description="Of 1,000 joules spent on the box.")
+    privacy: float | None = Field(None, ge=0, le=100, description="Of all of the request leaving as it is.")
+
+
+class Routing(Section):
+    """How `model: "netgpt"` is decided."""
+
+    prefer: Preset = Field("balanced", description="What counts more, unless a key or a request says otherwise.")
+    weights: Weighting = Field(
+        Weighting(),
+        description="Own weights in the place of the preset's: quality, cost, latency, energy, privacy; each 0 to 100.",
+    )
+    answer_worth: float = Field(
+        0.01, gt=0, description="Money that a good answer is worth: what costs are weighed against."
+    )
+    max_cloud_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="At most this share of the requests goes to a cloud; those that only a cloud can answer count too.",
+    )
+    max_edge_words: int = Field(40, ge=1, description="Longer requests are less trusted to the edge model.")
+    edge_when_personal: bool = Field(
+        True, description="A request completed with personal facts is answered on the box, where they may be used."
+    )
+    learn: bool = Field(
+        True, description="Learn from ratings, repeats, broken schemas and failures how well each model's answers do."
+    )
+    explore: float = Field(
+        0.02,
+        ge=0,
+        le=0.5,
+        description="At most this share of a key's requests tries another model than the best, once answers are rated; "
+        'never under "private", never a model that a constraint rules out.',
+    )
+    explore_per_hour: int = Field(20, ge=0, description="At most so many of one key within an hour.")
+    stale_answer_s: float = Field(
+        86_400.0,
+        ge=0,
+        le=31_536_000,
+        description="When nobody can answer, the same person's own earlier answer to the same question is given again, "
+        "marked, if it is no older than this, in seconds; 0: never.",
+    )
+    hedge: Literal["off", "edge", "any"] = Field(
+        "off",
+        description="When the first word is late, who is asked too, so that the first to begin answers: nobody, the "
+        'edge (nothing leaves, nothing is paid), or "any" model that may have it. Who names a model waits for it.',
+    )
+    hedge_after_s: float = Field(
+        0.0, ge=0, description="Seconds without a word that are late; 0: the 95th percentile of that model's own."
+    )
+    hedge_share: float = Field(0.05, gt=0, le=0.1, description="At most this share of the requests is sent twice.")
+    on_cut: Literal["partial", "edge"] = Field(
+        "partial",
+        description='What becomes of a streamed answer that breaks off: "partial" ends it with an error, "edge" lets '
+        "the model on the box write the rest of a plain text, marked finished_by.",
+    )
+
+
+class Waiting(Section):
+    """Requests that may wait (`"netgpt": {"may_wait": true}`) until somebody can answer."""
+
+    max_requests: int = Field(20, ge=0, description="Of one person, kept at once, ended ones among them; 0: none wait.")
+    max_bytes: int = Field(1_000_000, ge=1_000, description="The same, in bytes of their content.")
+    max_age_h: float = Field(
+        24.0, gt=0, le=8_760, description="What could not be sent for so long is given up, in hours."
+    )
+    keep_days: float = Field(
+        7.0, gt=0, le=3_650, description="Answers are kept for this long, or until they are deleted."
+    )
+    per_minute: int = Field(60, ge=1, description="They are sent no faster than this, once the link is back.")
+
+
+class Upstream(Cloud):
+    """One more model elsewhere, beside [cloud] and with its settings: another provider, or a neighbour box.
+
+    `[[upstreams]]` in the file, once for each. The environment reaches one by its name, dashes as underscores:
+    `NETGPT_UPSTREAMS__OTHER_EU__API_KEY` is the key of the upstream "other-eu".
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="Its name in requests, explanations and metrics.")
+    kind: Literal["cloud", "neighbour"] = Field(
+        "cloud", description='"neighbour": another NetGPT box; its edge model is asked, so that nothing goes round.'
+    )
+    base_url: HttpAddress = Field(description='Such as "https://other.example/v1".')
+    model: str = Field(NEIGHBOURS_MODEL, description="Model name sent to it; a neighbour's is always its edge.")
+    quality: float = Field(0.9, ge=0, le=1, description="The chance that its answers do, before anything is learnt.")
+
+    @field_validator("name")
+    @classmethod
+    def _free_name(cls, value: str) -> str:
+        if value in TAKEN_NAMES:
+            raise ValueError(f'"{value}" is the name of a part of the box: choose another, such as "{value}-2"')
+        return value
+
+    @model_validator(mode="after")
+    def _named_model(self) -> Self:
+        if self.base_url is None:
+            raise ValueError("base_url is needed: where is it?")
+        if self.kind == "neighbour" and self.model != NEIGHBOURS_MODEL:
+            raise ValueError(f'a neighbour is asked for "{NEIGHBOURS_MODEL}" alone: leave model out')
+        if self.kind == "cloud" and self.model == NEIGHBOURS_MODEL:
+            raise ValueError('model is needed: which of its models is asked? (kind = "neighbour" for a NetGPT box)')
+        return self

@@ -1,0 +1,281 @@
+"""Who may work now: a place for each chat, turns for those who wait, and an early no for those who would wait in vain.
+
+Chats that ask for one arm share a lane: its limit is what that arm was found to manage (`pace`), its turns are fair
+(`fairness`). A chat is let in only if its turn will come so soon that answers take at most about twice as long as
+usual; else it is refused at once. A place is held to the end of the answer. An idle box does no more than book it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from netgpt.errors import NetGPTError, Overloaded, RateLimited
+from netgpt.web.fairness import Turns, Who
+from netgpt.web.pace import Limit, Paces
+
+__all__ = ["Admission", "Place"]
+
+AIM: Final = 1.7
+"""So many times as long as usual may an answer take, waiting and working."""
+MODEST: Final = 1.4
+"""A key that has nothing at work nor waiting may wait so many times longer: it adds least to the load."""
+LEAST_WAIT_S: Final = 0.5
+"""Nobody is refused for a wait that short."""
+UNPROVEN_WAIT_S: Final = 10.0
+"""How long one waits for a lane of which nothing is known."""
+LEAST_UNPROVEN_S: Final = 1.0
+"""Nobody is refused for a wait that short while it is not known how much the lane can do at once."""
+MOST_WAITING_BYTES: Final = 64_000_000
+"""Of bodies that wait for their turn: memory stays bounded whatever is sent."""
+_SMOOTH: Final = 0.1
+_RELATIVE: Final = (0.25, 4.0)
+"""A request counts for at least and at most this much of an average one."""
+
+
+class Lane:
+    """The chats that ask for one arm."""
+
+    def __init__(self, name: str, limit: Limit) -> None:
+        self.name, self.limit = name, limit
+        self.turns: Turns[_Waiter] = Turns()
+        self.at_work = 0
+        self.busy: Counter[str] = Counter()
+        """Places by key."""
+        self.held_s: float | None = None
+        """How long a place is held, on average."""
+        self.usual_s: float | None = None
+        """How long an answer takes when the box is not busy, on average: for streams to the first word."""
+        self._size: float | None = None
+
+    def work(self, size: int) -> float:
+        """The estimate for a request of this size, in seconds of a place."""
+        self._size = size if self._size is None else self._size + _SMOOTH * (size - self._size)
+        relative = size / self._size if self._size > 0 else 1.0
+        return (self.held_s or 1.0) * min(max(relative, _RELATIVE[0]), _RELATIVE[1])
+
+    def patience_s(self, most: float | None) -> float:
+        """How long a wait makes sense. `most`: what the owner says."""
+        if most is not None:
+            return most
+        if self.usual_s is None:
+            return UNPROVEN_WAIT_S
+        if not self.limit.proven:
+            return min(UNPROVEN_WAIT_S, max(LEAST_UNPROVEN_S, self.usual_s))
+        return min(UNPROVEN_WAIT_S, max(LEAST_WAIT_S, (AIM - self.limit.ratio) * self.usual_s))
+
+    def expected_s(self, before: int) -> float:
+        """How long one waits behind `before` others; 0 while that is not known."""
+        if self.held_s is None or not (self.limit.proven or self.limit.value >= self.limit.ceiling):
+            return 0.0
+        return (before + 1) * self.held_s / self.limit.value
+
+    def ended(self, held_s: float) -> None:
+        self.held_s = held_s if self.held_s is None else self.held_s + _SMOOTH * (held_s - self.held_s)
+
+    def answered(self, seconds: float, ratio: float) -> None:
+        usual = seconds / max(1.0, ratio)
+        self.usual_s = usual if self.usual_s is None else self.usual_s + _SMOOTH * (usual - self.usual_s)
+
+
+class Place:
+    """The right to work. `release` it at the end of the answer; twice does no harm."""
+
+    __slots__ = ("_admission", "_open", "began", "crowded", "lane", "waited_s", "who", "work")
+
+    def __init__(self, admission: Admission, lane: Lane, who: Who, work: float, waited_s: float) -> None:
+        self._admission, self.lane, self.who, self.work, self.waited_s = admission, lane, who, work, waited_s
+        self.began = admission.clock()
+        self.crowded = lane.limit.is_crowded(lane.at_work)
+        self._open = True
+
+    def answers(self, arm: str, *, size: int, stream: bool) -> None:
+        """An answer begins to come (a stream), or is there (a whole one): what the lane's limit goes by.
+
+        `size`: tokens that the time until now grows with: the prompt's of a stream, the answer's of a whole one.
+        """
+        self._admission.answered(self, arm, size, stream=stream)
+
+    def release(self) -> None:
+        if self._open:
+            self._open = False
+            self._admission.ended(self)
+
+
+class _Waiter:
+    """One that waits for its turn."""
+
+    __slots__ = ("done", "since", "size", "timer", "who", "within_s")
+
+    def __init__(self, who: Who, size: int, since: float, within_s: float) -> None:
+        self.who, self.size, self.since, self.within_s = who, size, since, within_s
+        self.done: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Admission:
+    """The places of one process."""
+
+    def __init__(
+        self,
+        *,
+        at_once: int,
+        waiting: int,
+        max_wait_s: float | None = None,
+        first: Callable[[str], tuple[int, int]] = lambda _lane: (8, 2),
+        refused: Callable[[str], None] = lambda _code: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`at_once`: places of all lanes together; `waiting`: those who may wait; `max_wait_s`: how long, None: as
+        long as it makes sense. `first`: a lane's name -> the limit it begins with, and its lowest. `refused` is told
+        the code of every refusal."""
+        self.at_once, self.most_waiting, self.max_wait_s, self.clock = at_once, waiting, max_wait_s, clock
+        self.lanes: dict[str, Lane] = {}
+        self.at_work = self.waiting = self._bytes = 0
+        self._first, self._refused = first, refused
+        self._paces = Paces()
+        self.opened: list[Callable[[Lane], None]] = []
+        """Told of every new lane."""
+
+    async def enter(self, lane: str, who: Who, size: int, within_s: float = math.inf) -> Place:
+        """A place, at once or in turn. `size`: bytes of the request; `within_s`: no longer does a turn help it.
+
+        Raises RateLimited (`too_many_at_once`: this key has more than its share) and Overloaded, both with the time
+        after which it makes sense to try again. A cancelled caller leaves the queue.
+        """
+        found = self.lanes.get(lane) or self._open(lane)
+        work = found.work(size)
+        if not found.turns and self._has_room(found):
+            found.turns.serve(who, work)
+            return self._begin(found, who, work, 0.0)
+        return await self._wait(found, who, size, work, within_s)
+
+    def _open(self, name: str) -> Lane:
+        lane = self.lanes[name] = Lane(name, Limit(*self._first(name), self.at_once))
+        for told in self.opened:
+            told(lane)
+        return lane
+
+    def _has_room(self, lane: Lane) -> bool:
+        return lane.at_work < lane.limit.value and self.at_work < self.at_once
+
+    def _begin(self, lane: Lane, who: Who, work: float, waited_s: float) -> Place:
+        lane.at_work += 1
+        self.at_work += 1
+        lane.busy[who.key] += 1
+        lane.limit.at_work(lane.at_work, waits=False)
+        return Place(self, lane, who, work, waited_s)
+
+    async def _wait(self, lane: Lane, who: Who, size: int, work: float, within_s: float) -> Place:
+        lane.limit.at_work(lane.at_work, waits=True)
+        patience_s = lane.patience_s(self.max_wait_s)
+        if self.max_wait_s is None and not lane.busy[who.key] and not lane.turns.waiting_of_key(who.key):
+            patience_s *= MODEST
+        full = self.waiting >= self.most_waiting or self._bytes + size > MOST_WAITING_BYTES
+        if full or lane.expected_s(lane.turns.before(who)) > min(patience_s, within_s):
+            raise self._refusal(lane, who)
+        waiter = _Waiter(who, size, self.clock(), within_s)
+        lane.turns.push(who, waiter, work)
+        self._count(waiter, 1)
+        self._arm(lane, waiter, patience_s)
+        try:
+            return await waiter.done
+        except asyncio.CancelledError:
+            self._leave(lane, waiter)
+            raise
+
+    def _count(self, waiter: _Waiter, step: int) -> None:
+        self.waiting += step
+        self._bytes += step * waiter.size
+
+    def _arm(self, lane: Lane, waiter: _Waiter, patience_s: float) -> None:
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        left_s = max(0.0, waiter.since + min(patience_s, waiter.within_s) - self.clock())
+        waiter.timer = asyncio.get_running_loop().call_later(left_s, self._give_up, lane, waiter)
+
+    def _give_up(self, lane: Lane, waiter: _Waiter) -> None:
+        """Its turn did not come in time: better told so than left waiting."""
+        if not waiter.done.done() and lane.turns.remove(waiter.who, waiter):
+            self._count(waiter, -1)
+            waiter.done.set_exception(self._refusal(lane, waiter.who))
+
+    def _leave(self, lane: Lane, waiter: _Waiter) -> None:
+        """The caller has gone; its turn may have come in the same moment."""
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        if lane.turns.remove(waiter.who, waiter):
+            self._count(waiter, -1)
+        elif waiter.done.done() and not waiter.done.cancelled():
+            with suppress(NetGPTError):
+                waiter.done.result().release()
+
+    def _refusal(self, lane: Lane, who: Who) -> NetGPTError:
+        """429 for a key that has more than its share while others want theirs, else 503."""
+        held_s = lane.held_s or 1.0
+        mine = lane.busy[who.key] + lane.turns.waiting_of_key(who.key)
+        others = {key for key in lane.busy if key != who.key} | set(lane.turns.keys_waiting()) - {who.key}
+        share = (lane.limit.value + len(lane.turns)) / (len(others) + 1)
+        if others and mine > share:
+            error: NetGPTError = RateLimited(
+                f"this key has {mine} requests at work or waiting, which is more than its share while others ask too; "
+                "try again when some have ended",
+                code="too_many_at_once",
+                retry_after=held_s * mine * (len(others) + 1) / lane.limit.value,
+            )
+        else:
+            error = Overloaded(
+                f"more is asked of this box than it can answer in time ({lane.at_work} at work, {len(lane.turns)} "
+                "waiting); try again later",
+                retry_after=(lane.held_s and held_s * (len(lane.turns) + 1) / lane.limit.value) or 1.0,
+            )
+        self._refused(error.code)
+        return error
+
+    def answered(self, place: Place, arm: str, size: int, *, stream: bool) -> None:
+        now, lane = self.clock(), place.lane
+        seconds = now - place.began
+        ratio = self._paces.told(arm, seconds, size=size, stream=stream, crowded=place.crowded)
+        lane.answered(seconds, ratio)
+        proven, limit = lane.limit.proven, lane.limit.value
+        if lane.limit.told(ratio, place.began, now):
+            self._paces.rebase()
+        if lane.limit.proven and not proven:
+            self._shed(lane)
+        if lane.limit.value > limit:
+            self._dispatch((lane,))
+
+    def _shed(self, lane: Lane) -> None:
+        """What the lane can do is known now: who waits is held to it."""
+        patience_s = lane.patience_s(self.max_wait_s)
+        for waiter in list(lane.turns):
+            self._arm(lane, waiter, patience_s)
+
+    def ended(self, place: Place) -> None:
+        lane, held_s = place.lane, self.clock() - place.began
+        lane.at_work -= 1
+        self.at_work -= 1
+        lane.busy[place.who.key] -= 1
+        if not lane.busy[place.who.key]:
+            del lane.busy[place.who.key]
+        lane.ended(held_s)
+        lane.turns.correct(place.who, held_s - place.work)
+        if self.waiting:
+            # Where all lanes together are full, the one that has least goes first: none keeps the others out.
+            self._dispatch(sorted(self.lanes.values(), key=lambda each: each.at_work))
+
+    def _dispatch(self, lanes: Iterable[Lane]) -> None:
+        for lane in lanes:
+            while lane.turns and self._has_room(lane):
+                who, waiter, work = lane.turns.pop()
+                self._count(waiter, -1)
+                if waiter.timer is not None:
+                    waiter.timer.cancel()
+                if not waiter.done.done():  # one whose caller has just gone leaves by itself
+                    waited_s = self.clock() - waiter.since
+                    waiter.done.set_result(self._begin(lane, who, work, waited_s))

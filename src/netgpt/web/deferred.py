@@ -1,0 +1,233 @@
+"""Store and forward: requests that may wait are kept when nobody can answer, and sent once when somebody can.
+
+Sending walks the whole line as any exchange does, so the policy is asked again. What a crash may leave behind, and why
+nothing is sent twice, tells `store/waiting.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from netgpt.build import Box
+from netgpt.errors import (
+    ModelError,
+    ModelRejected,
+    ModelUnavailable,
+    NetGPTError,
+    Overloaded,
+    PermissionDenied,
+    StoreError,
+)
+from netgpt.exchange import Exchange, new_id
+from netgpt.store.waiting import Bounds, WaitingRow
+from netgpt.types import Caller
+from netgpt.web.access import Access
+from netgpt.web.parcels import caller_of_parcel, parcel_of, request_of_parcel
+
+__all__ = ["Deferred"]
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 4
+"""Kept requests that are sent at once; of one person, one."""
+POLL_S: Final = 1.0
+ALIVE_EVERY_S: Final = 5.0
+DEAD_AFTER_S: Final = 30.0
+"""A sender that was not seen for so long is taken for dead."""
+LONGEST_PAUSE_S: Final = 15.0
+DRAIN_S: Final = 10.0
+"""When the box stops, what is being sent gets so long to end."""
+
+Answer = Callable[[Exchange], Awaitable[dict[str, Any]]]
+"""Walks the line and gives the whole answer."""
+
+
+class Deferred:
+    """Parks requests, and sends them. One a process; several may share a database."""
+
+    def __init__(self, box: Box, access: Access, answer: Answer) -> None:
+        self.box, self.access, self.answer = box, access, answer
+        self.settings = box.settings.waiting
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._loop: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._pause_s = 0.0
+        self._not_before = 0.0
+
+    def may_park(self, exchange: Exchange, error: NetGPTError) -> bool:
+        """Whether waiting helps: nobody can answer now, and nothing of it has left."""
+        if not exchange.request.may_wait or exchange.request.dry_run or self.settings.max_requests == 0:
+            return False
+        if exchange.claim is not None or (exchange.has("sent") and exchange.sent is not None):
+            return False
+        return isinstance(error, ModelUnavailable | Overloaded) and error.code != "not_sent_again"
+
+    def cloud_is_away(self, exchange: Exchange) -> ModelUnavailable | None:
+        """Why the one model elsewhere that the caller asked for, and would rather wait for, cannot be asked now."""
+        if not exchange.request.may_wait:
+            return None
+        remote = self.box.remotes.get(self.box.arm_names.get(exchange.request.model, ""))
+        health = remote.health() if remote is not None else None
+        return None if health is None or health.ok else ModelUnavailable(health.detail)
+
+    async def park(self, exchange: Exchange) -> WaitingRow:
+        """Keep the request. Raises RateLimited: this person has as many waiting as may."""
+        person = exchange.person if exchange.has("person") else self.person_of(exchange)
+        told = self.settings
+        bounds = Bounds(told.max_requests, told.max_bytes, timedelta(hours=told.max_age_h))
+        parcel = parcel_of(exchange.request, exchange.caller)
+        row = await self.box.store.waiting.park(person, exchange.caller.key_id, parcel, bounds, datetime.now(UTC))
+        self._wake.set()
+        return row
+
+    @staticmethod
+    def person_of(exchange: Exchange) -> Any:
+        """Whose request this is, where the line has not said so yet."""
+        from netgpt.web.auth import person_for
+
+        return person_for(exchange.caller, exchange.request.user)
+
+    def start(self) -> None:
+        """Begin to send what waits."""
+        self._loop = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Send nothing more; what is under way may end."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        if self._sending:
+            await asyncio.wait(self._sending.values(), timeout=DRAIN_S)
+        for task in self._sending.values():
+            task.cancel()
+        await asyncio.gather(*self._sending.values(), return_exceptions=True)
+
+    async def _run(self) -> None:
+        looked = alive = -DEAD_AFTER_S
+        while True:
+            try:
+                now = time.monotonic()
+                if now - looked >= DEAD_AFTER_S / 3:
+                    looked = now
+                    wall = datetime.now(UTC)
+                    await self.box.store.waiting.recover(wall - timedelta(seconds=DEAD_AFTER_S), wall)
+                if self._sending and now - alive >= ALIVE_EVERY_S:
+                    alive = now
+                    await self.box.store.waiting.still_here(list(self._sending), datetime.now(UTC))
+                sent = await self._send_next(now)
+            except StoreError as error:
+                log.error("requests that wait: %s", error.message)
+                sent = False
+            await self._rest(60 / self.settings.per_minute if sent else POLL_S)
+
+    async def _rest(self, seconds: float) -> None:
+        self._wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):  # `wait_for` may lose a cancellation (before Python 3.12)
+                await self._wake.wait()
+
+    async def _send_next(self, now: float) -> bool:
+        """Begin to send the next one, if one waits and somebody may answer it."""
+        if now < self._not_before or len(self._sending) >= AT_ONCE or not self._somebody_answers():
+            return False
+        if not await self.box.store.waiting.count():
+            return False
+        exchange = new_id()
+        claimed = await self.box.store.waiting.claim(exchange, datetime.now(UTC))
+        if claimed is None:
+            return False
+        row, claim = claimed
+        task = self._sending[claim] = asyncio.create_task(self._send(row, claim, exchange))
+        task.add_done_callback(partial(self._sent, claim))
+        return True
+
+    def _sent(self, claim: str, _task: asyncio.Task[None]) -> None:
+        self._sending.pop(claim, None)
+        self._wake.set()
+
+    def _somebody_answers(self) -> bool:
+        """Whether it is worth a try; asks no network."""
+        remotes = self.box.remotes.values()
+        return not remotes or any(remote.health().ok for remote in remotes)
+
+    async def _send(self, row: WaitingRow, claim: str, id: str) -> None:
+        exchange: Exchange | None = None
+        try:
+            request = request_of_parcel(row)
+            exchange = Exchange(request, await self._caller_now(row, request.user), id=id)
+            exchange.claim = claim
+            if away := self.cloud_is_away(exchange):
+                raise away
+            answer = await self.answer(exchange)
+        except asyncio.CancelledError:
+            await self._stopped(claim)
+            raise
+        except NetGPTError as error:
+            await self._failed(row, claim, error, refused=exchange is not None and exchange.refused)
+        except Exception as error:  # noqa: BLE001 - nobody else would end this claim
+            log.error("request %s that waited: unforeseen %s", row.id, type(error).__name__)
+            await self._failed(row, claim, NetGPTError("an internal error; the log of the box tells its type"))
+        else:
+            self._pause_s = 0.0
+            await self._end(claim, "answered", {"answer": answer})
+
+    async def _caller_now(self, row: WaitingRow, user: str | None) -> Caller:
+        """Who asked, with what the key says now. Raises PermissionDenied (the right was lost), RateLimited."""
+        caller = caller_of_parcel(row)
+        if caller.key_id is not None and not caller.key_id.startswith("oidc_"):
+            key = next((key for key in await self.box.store.keys() if key.id == caller.key_id), None)
+            if key is None or not key.usable(datetime.now(UTC)):
+                raise PermissionDenied("the key that asked was revoked or has expired meanwhile")
+            await self.access.limiter.admit(key.id, key.limits)
+            left = self.access.limiter.money_left(key.id)
+            caller = replace(caller, prefer=key.prefer, budget_left=left)
+        self.access.allow(caller, "ask", user)
+        return caller
+
+    async def _failed(self, row: WaitingRow, claim: str, error: NetGPTError, *, refused: bool = False) -> None:
+        """Back among those that wait, when nothing left and waiting may help; else this is its end.
+
+        `refused`: it left, and was told no as if it had never come. An error that only says the same does not count:
+        the model on the box may be too busy after a model elsewhere broke off.
+        """
+        waits = isinstance(error, ModelError | StoreError | Overloaded) or error.status in (429, 503)
+        if isinstance(error, ModelRejected) and error.status != 429:
+            waits = False  # it is no better later
+        try:
+            if waits and await self.box.store.waiting.put_back(claim, self._due(row, error), departed=refused):
+                return
+        except StoreError as fault:
+            log.error("request %s that waits: %s", row.id, fault.message)
+            return  # its claim is not renewed any more: `recover` sees to it
+        told = {"error": {"code": error.code, "message": error.message}}
+        await self._end(claim, "unknown" if waits else "failed", told)
+
+    def _due(self, row: WaitingRow, error: NetGPTError) -> datetime:
+        """When to try again. The link being away stops the others too, so that their order stays."""
+        wait_s = error.retry_after or min(LONGEST_PAUSE_S, 0.5 * 2.0 ** min(row.tries, 10))
+        if isinstance(error, ModelUnavailable):
+            self._pause_s = min(LONGEST_PAUSE_S, max(0.5, 2 * self._pause_s))
+            self._not_before = time.monotonic() + self._pause_s
+            wait_s = min(wait_s, self._pause_s)
+        return datetime.now(UTC) + timedelta(seconds=wait_s)
+
+    async def _stopped(self, claim: str) -> None:
+        with suppress(StoreError):
+            if not await self.box.store.waiting.put_back(claim, datetime.now(UTC)):
+                told = {"error": {"code": "outcome_unknown", "message": "the box stopped while it was being answered"}}
+                await self._end(claim, "unknown", told)
+
+    async def _end(self, claim: str, state: str, outcome: dict[str, Any]) -> None:
+        expires = datetime.now(UTC) + timedelta(days=self.settings.keep_days)
+        try:
+            await self.box.store.waiting.end(claim, state, outcome, expires)
+        except StoreError as error:
+            log.error("what became of a request that waited could not be kept: %s", error.message)

@@ -1,0 +1,58 @@
+"""The link lab and the neighbours end to end, for a few seconds: real boxes, real HTTP, shaped links."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from netgpt.bench import neighbours, neighbours_net
+from netgpt.bench.link_lab import Job, run_trace
+from netgpt.bench.link_run import Plan, run
+from netgpt.bench.link_trace import Trace, point
+from netgpt.bench.link_ways import ADAPTIVE, CLOUD_ONLY, EDGE_ONLY
+from netgpt.bench.neighbours_net import namespaces_permitted
+
+
+@pytest.mark.slow
+async def test_over_a_link_that_is_cut_the_box_answers_and_cloud_only_does_not() -> None:
+    cut = Trace("test", "cut", (point(0, 20, 5, rtt_ms=20), point(2, 0, 0, rtt_ms=20)), 6)
+    job = Job("test", "cut", 0, 6, 2, 7, ("chat",), (ADAPTIVE, EDGE_ONLY, CLOUD_ONLY))
+    told = await run_trace(cut, job)
+    ways = told["ways"]
+    assert all(one["outcome"] == "whole" for one in ways[EDGE_ONLY])
+    assert all(one["outcome"] in ("whole", "partial") for one in ways[ADAPTIVE])
+    assert ways[CLOUD_ONLY][0]["answered"] == "cloud"
+    lost = [one for one in ways[CLOUD_ONLY] if one["at_s"] > 2]
+    assert lost and all(one["late"] and one["outcome"] != "hung" for one in lost)
+    assert len(told["rates"]) == 6 and told["rates"][0] == 20 and told["rates"][-1] == 0
+
+
+@pytest.mark.slow
+async def test_a_loaded_box_hands_over_and_both_carry_on_alone() -> None:
+    """In network namespaces where that is permitted, else over loopback."""
+    over = "loopback" if await namespaces_permitted() else "namespaces"
+    plan = neighbours.Plan(seconds=3, slots=1, deadline_s=4, phases=("busy", "cut"))
+    told = await neighbours.run(plan, over=over, progress=lambda _: None)
+    of = {(row["phase"], row["box"]): row for row in told["rows"]}
+    assert of["busy", "a"]["by the neighbour"] > 0
+    assert of["cut", "a"]["answered"] == of["cut", "b"]["answered"] == 1
+    assert of["cut", "a"]["by the neighbour"] == 0
+    assert told["an explanation"]["arm"] == "neighbour"
+
+
+async def test_the_loopback_link_is_cut_both_ways() -> None:
+    async with neighbours_net.loopback() as net:
+        assert net.spots[0].neighbour_url != net.spots[1].neighbour_url
+        net.cut()
+        port = int(net.spots[0].neighbour_url.rsplit(":", 1)[1].removesuffix("/v1"))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 0.3)
+        net.restore()
+
+
+async def test_a_folder_without_links_is_told_before_anything_runs(tmp_path) -> None:
+    from netgpt.errors import RequestError
+
+    with pytest.raises(RequestError, match="no recorded links"):
+        await run(tmp_path, Plan(), seed=1, progress=lambda _: None)

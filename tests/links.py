@@ -1,0 +1,54 @@
+"""Signals with the test's own clock, and calls made in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netgpt.calls import CallFacts
+from netgpt.routing.signals import Signals
+from netgpt.routing.views import Estimate, LinkView
+from netgpt.routing.waiting import Waiting
+
+__all__ = ["World", "value"]
+
+
+class Clock:
+    """Seconds that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class World:
+    """Signals with a clock, and calls made in one line."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.signals = Signals(slots=2, clock=self.clock)
+
+    def call(self, **facts: Any) -> None:
+        told: dict[str, Any] = {"arm": "cloud", "began": self.clock.now, "outcome": "ok", "first_byte_s": 0.4}
+        told |= {"tokens": 100, "receive_s": 2.0, "rtt_s": 0.02, "rtt_var_s": 0.002}
+        self.signals.observed(CallFacts(**{**told, **facts}))
+
+    def usual_calls(self, count: int = 20) -> None:
+        for _ in range(count):
+            self.clock.now += 1
+            self.call()
+
+    def waiting(self, arm: str = "cloud") -> Waiting:
+        call = self.signals.began(arm)
+        call.sent_at = self.clock.now
+        return call
+
+    def after(self, seconds: float) -> LinkView:
+        self.clock.now += seconds
+        return self.signals.view().links["cloud"]
+
+
+def value(estimate: Estimate | None) -> float:
+    assert estimate is not None
+    return estimate.value

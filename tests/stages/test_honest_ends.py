@@ -1,0 +1,120 @@
+"""Whatever goes wrong, in whatever order: an answer ends cleanly and whole, or with an error; never cut and clean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import permutations
+from typing import Any, cast
+
+import pytest
+from asked import about_to, generated, remotes_at
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from netgpt.errors import ModelUnavailable, NetGPTError
+from netgpt.exchange import Exchange
+from netgpt.models.fake import ScriptedModel
+from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.models.faults import Fault
+from netgpt.settings import Routing
+from netgpt.stages.record import Record
+from netgpt.store.rows import ExchangeRow
+from netgpt.store.store import Store
+
+SAYS = {"cloud": "once there was a gate by the sea", "b": "another tells of hills and of rain", "edge": "<by the edge>"}
+EXAMPLES = 40
+
+
+@pytest.fixture(scope="module")
+def clouds() -> Iterator[dict[str, FaultyCloud]]:
+    with FaultyCloud(SAYS["cloud"], slow_s=0.3) as first, FaultyCloud(SAYS["b"], slow_s=0.3) as second:
+        yield {"cloud": first, "b": second}
+
+
+class Forgetful:
+    """A store that keeps nothing: `record` is here because it holds back the end of an answer until it is whole."""
+
+    async def save_exchange(self, row: ExchangeRow) -> None:
+        assert row.status in ("complete", "failed") and (not row.partial or row.status == "failed")
+
+
+orders = st.permutations(["cloud", "b", "edge"]).flatmap(lambda arms: st.integers(1, 3).map(lambda n: arms[:n]))
+faults = st.one_of(st.none(), st.sampled_from(list(Fault)))
+edges = st.sampled_from([None, 0, 1, 2, 3])
+rules = st.builds(
+    Routing,
+    on_cut=st.sampled_from(["partial", "edge"]),
+    hedge=st.sampled_from(["off", "edge", "any"]),
+    hedge_after_s=st.sampled_from([0.02, 0.1]),
+)
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(arms=orders, first=faults, second=faults, edge=edges, rules=rules, stream=st.booleans(), size=st.integers(3, 40))
+def test_an_answer_ends_whole_or_with_an_error(
+    clouds: dict[str, FaultyCloud],
+    arms: list[str],
+    first: Fault | None,
+    second: Fault | None,
+    edge: int | None,
+    rules: Routing,
+    stream: bool,
+    size: int,
+) -> None:
+    for cloud, fault in zip(clouds.values(), (first, second), strict=True):
+        cloud.unschedule()
+        cloud.schedule(fault)
+        cloud.chunk_size = size
+    error = None if edge is None else ModelUnavailable("the engine died")
+    near = ScriptedModel(SAYS["edge"], chunk_size=5, error=error, error_after=edge or 0)
+    asyncio.run(_ends_honestly(clouds, about_to(*arms, stream=stream), near, rules))
+
+
+async def _ends_honestly(clouds: dict[str, FaultyCloud], one: Exchange, edge: ScriptedModel, rules: Routing) -> None:
+    remotes = remotes_at(clouds, timeout_s=0.15)
+    chunks: list[dict[str, Any]] = []
+    broke = False
+    try:
+        await generated(one, edge, remotes, rules=rules)
+        await Record(cast(Store, Forgetful()), {}, keep_text=False)(one)
+        async for chunk in one.chunks:
+            chunks.append(chunk)
+    except NetGPTError:
+        broke = True
+    finally:
+        for remote in remotes.values():
+            await remote.close()
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    said = "".join(choice["delta"].get("content") or "" for choice in choices)
+    ends = [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
+    if broke:
+        assert not ends
+    elif one.finished_by is None:
+        assert said == SAYS[one.answered_by.name] and ends == ["stop"]
+    else:
+        given = said.removesuffix(SAYS["edge"])
+        assert one.finished_by == "edge" and ends == ["stop"] and given != said
+        assert SAYS[one.answered_by.name].startswith(given)
+    for arm, usage in one.worked.items():
+        assert arm in dict(one.sent_to) and usage.total_tokens > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", list(Fault))
+def test_every_fault_in_every_order(clouds: dict[str, FaultyCloud], fault: Fault) -> None:
+    for arms in permutations(SAYS):
+        for stream in (True, False):
+            for cloud in clouds.values():
+                cloud.unschedule()
+                cloud.chunk_size = 6
+            first = next(arm for arm in arms if arm != "edge")
+            clouds[first].schedule(fault)
+            down = ModelUnavailable("the engine died") if arms[0] == "edge" else None
+            one = about_to(*arms, stream=stream)
+            asyncio.run(_ends_honestly(clouds, one, ScriptedModel(SAYS["edge"], error=down), Routing(on_cut="edge")))
+            if not (stream and arms[0] == "edge"):  # then nobody was left to finish what broke off
+                assert one.status == "complete", "somebody was well, so somebody answered"

@@ -1,0 +1,106 @@
+"""A busy box at its door: who waits, who is refused and how that is told, and callers who hang up while they wait."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from doors import Door, door
+
+from netgpt.models.fake import ScriptedModel
+
+ONE = {"max_concurrency": 1, "max_waiting": 1, "max_wait_s": 5}
+
+
+def places(here: Door) -> Any:
+    return here.app.app.app.state.admission  # type: ignore[attr-defined]
+
+
+async def test_one_waits_and_one_is_refused(tmp_path: Path) -> None:
+    async with door(tmp_path, edge=ScriptedModel("yes", delay_s=0.3), server=ONE) as here:
+        answers = await asyncio.gather(*(here.chat(text=f"hello {n}") for n in range(3)))
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 503]
+        refused = next(answer for answer in answers if answer.status_code == 503)
+        error = refused.json()["error"]
+        assert error["code"] == "overloaded" and error["type"] == "server_error" and error["param"] is None
+        assert int(refused.headers["retry-after"]) >= 1 and refused.headers["x-netgpt-exchange"]
+        waited = []
+        for answer in answers:
+            if answer.status_code == 200:
+                row = (await here.get(f"/v1/exchanges/{answer.headers['x-netgpt-exchange']}")).json()
+                waited.append(row["timings_ms"].get("queue", 0.0))
+        assert min(waited) == 0 and 200 < max(waited) < 5_000
+        assert (places(here).at_work, places(here).waiting) == (0, 0)
+        page = (await here.get("/metrics")).text
+        assert 'netgpt_refused_total{code="overloaded"} 1.0' in page
+        assert 'netgpt_places{lane="auto",what="at_work"} 0.0' in page
+
+
+async def test_a_key_with_more_than_its_share_is_told_so(tmp_path: Path) -> None:
+    server = {"max_concurrency": 2, "max_waiting": 3, "max_wait_s": 5}
+    async with door(tmp_path, edge=ScriptedModel("yes", delay_s=0.3), server=server) as here:
+        _, greedy = await here.make_key()
+        _, modest = await here.make_key()
+        crowd = [asyncio.create_task(here.chat(greedy, fields={"user": f"made up {n}"})) for n in range(4)]
+        await asyncio.sleep(0.1)
+        asked = asyncio.create_task(here.chat(modest))
+        await asyncio.sleep(0.05)
+        late = await here.chat(greedy)
+        assert late.status_code == 429 and late.json()["error"]["code"] == "too_many_at_once", late.text
+        assert int(late.headers["retry-after"]) >= 1
+        assert (await asked).status_code == 200
+        assert {(await one).status_code for one in crowd} == {200}
+
+
+async def test_who_hangs_up_while_waiting_leaves_the_queue(tmp_path: Path) -> None:
+    edge = ScriptedModel("yes", delay_s=0.5)
+    async with door(tmp_path, edge=edge, server=ONE) as here:
+        first = asyncio.create_task(here.chat(text="first"))
+        await asyncio.sleep(0.1)
+        gone = asyncio.create_task(here.chat(text="gone"))
+        await asyncio.sleep(0.1)
+        assert places(here).waiting == 1
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        assert places(here).waiting == 0
+        assert (await first).status_code == 200
+        assert (await here.chat(text="next")).status_code == 200
+        assert [body["messages"][-1]["content"] for body in edge.asked] == ["first", "next"]
+        assert places(here).at_work == 0
+
+
+async def test_a_stream_holds_its_place_to_its_end(tmp_path: Path) -> None:
+    async with door(tmp_path, edge=ScriptedModel("x" * 40, delay_s=0.1), server={**ONE, "max_waiting": 0}) as here:
+        stream = asyncio.create_task(here.chat(text="long", fields={"stream": True}))
+        await asyncio.sleep(0.35)
+        assert places(here).at_work == 1
+        assert (await here.chat()).status_code in (429, 503)
+        assert "[DONE]" in (await stream).text
+        assert places(here).at_work == 0
+
+
+async def test_a_place_comes_back_where_the_server_cancels_the_work(tmp_path: Path) -> None:
+    async with door(tmp_path, edge=ScriptedModel("yes", delay_s=5), server=ONE) as here:
+        body = b'{"messages": [{"role": "user", "content": "hello"}]}'
+        came = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            if came.is_set():
+                await asyncio.sleep(60)
+            came.set()
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(_message: Any) -> None:
+            raise AssertionError("nothing is answered")
+
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "query_string": b"",
+            "client": ("127.0.0.1", 1),
+        }  # fmt: skip
+        work = asyncio.ensure_future(here.app(scope, receive, send))
+        await asyncio.sleep(0.3)
+        assert places(here).at_work == 1
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        assert places(here).at_work == 0

@@ -54,6 +54,31 @@ def test_what_waited_in_vain_is_remembered_until_something_answers(world: World)
     assert value(world.after(1).first_byte_s) == pytest.approx(0.4)
 
 
+def test_after_silence_one_quick_answer_is_enough_but_one_slow_answer_is_not(world: World) -> None:
+    world.usual_calls()
+    for _ in range(9):
+        world.call(first_byte_s=4.0)
+    world.call(first_byte_s=0.4)
+    assert value(world.after(0).first_byte_s) > 2, "among others one says little"
+    world.clock.now += 5
+    world.call(first_byte_s=0.4)
+    assert value(world.after(0).first_byte_s) == pytest.approx(0.4)
+    world.clock.now += 5
+    world.call(first_byte_s=4.0)
+    assert value(world.after(0).first_byte_s) < 2.5
+
+
+def test_a_link_that_was_waited_for_in_vain_is_in_trouble_until_it_answers(world: World) -> None:
+    world.usual_calls()
+    world.call(outcome="cancelled", first_byte_s=None, waited_s=2.0)
+    link, now = world.signals.link("cloud"), world.clock.now
+    for _ in range(9):
+        link.probed(0.001, now)
+    assert link.troubled(now + 30) and not link.troubled(now + 61)
+    world.call()
+    assert not link.troubled(now + 1)
+
+
 def test_a_stream_that_stalls_lowers_the_pace(world: World) -> None:
     world.usual_calls()
     call = world.waiting()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -62,7 +63,7 @@ class Heard:
     took_s: float
     arm: str
     exchange: str
-    reason: str = ""
+    user: str = ""
 
 
 async def run(plan: Plan, *, over: str, progress: Progress) -> dict[str, Any]:
@@ -81,7 +82,7 @@ async def run(plan: Plan, *, over: str, progress: Progress) -> dict[str, Any]:
                 rows.append({"phase": phase.name, "box": box.name, **_row(of_box)})
                 helped = next((one for one in of_box if one.arm == NEIGHBOUR), None)
                 if helped is not None and not shown:
-                    shown = await boxes[0].explanation(helped.exchange) if box is boxes[0] else {}
+                    shown = await boxes[0].explanation(helped.exchange, helped.user) if box is boxes[0] else {}
         return {"rows": rows, "over": net.kind, "shows": _shows(rows, plan), "an explanation": _few(shown)}
 
 
@@ -100,13 +101,14 @@ async def _asked(box: Served, rate: float, plan: Plan) -> list[Heard]:
             tasks = []
             for number in range(max(1, int(rate * plan.seconds))):
                 await asyncio.sleep(max(0.0, began + number / rate - clock()))
-                tasks.append(group.create_task(_ask(client, plan.deadline_s, f"person-{number}")))
+                tasks.append(group.create_task(_ask(client, plan.deadline_s)))
         heard = [task.result() for task in tasks]
         return [await _explained(client, one) for one in heard]
 
 
-async def _ask(client: httpx.AsyncClient, deadline_s: float, user: str) -> Heard:
+async def _ask(client: httpx.AsyncClient, deadline_s: float) -> Heard:
     """Another person each time: who asks the same thing again was not content, and the box would learn from that."""
+    user = f"person-{uuid4().hex}"
     body = {"model": "netgpt", "max_tokens": 24, "messages": [{"role": "user", "content": "Name a colour."}],
             "user": user, "netgpt": {"deadline_s": deadline_s}}  # fmt: skip
     began = time.perf_counter()
@@ -115,15 +117,15 @@ async def _ask(client: httpx.AsyncClient, deadline_s: float, user: str) -> Heard
     except httpx.HTTPError:
         return Heard(False, time.perf_counter() - began, "", "")
     took = time.perf_counter() - began
-    return Heard(answer.status_code == 200, took, "", answer.headers.get("x-netgpt-exchange", ""))
+    return Heard(answer.status_code == 200, took, "", answer.headers.get("x-netgpt-exchange", ""), user)
 
 
 async def _explained(client: httpx.AsyncClient, one: Heard) -> Heard:
     """Who answered, as the exchange's record tells."""
     if not one.exchange:
         return one
-    told = (await client.get(f"/v1/exchanges/{one.exchange}")).json()
-    return Heard(one.ok, one.took_s, str(told.get("arm") or told.get("route") or ""), one.exchange)
+    told = (await client.get(f"/v1/exchanges/{one.exchange}", params={"user": one.user})).json()
+    return Heard(one.ok, one.took_s, str(told.get("arm") or told.get("route") or ""), one.exchange, one.user)
 
 
 def _row(heard: Sequence[Heard]) -> dict[str, Any]:

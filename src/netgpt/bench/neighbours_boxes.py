@@ -43,10 +43,10 @@ class Served:
     def headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.key}"}
 
-    async def explanation(self, exchange: str) -> dict[str, Any]:
-        """The record of one exchange."""
+    async def explanation(self, exchange: str, user: str) -> dict[str, Any]:
+        """The record of one exchange of this person."""
         async with httpx.AsyncClient(base_url=self.url, headers=self.headers, trust_env=False) as client:
-            told: dict[str, Any] = (await client.get(f"/v1/exchanges/{exchange}")).json()
+            told: dict[str, Any] = (await client.get(f"/v1/exchanges/{exchange}", params={"user": user})).json()
             return told
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 __all__ = ["exposure_of"]
 
-_OWN: Final = 0.1
+_OWN: Final = 0.03
 """To a server of the owner's own: a neighbour box, or a cloud that is trusted."""
 _WORDS: Final = 0.2
 """To anybody else's, with nothing private found in it: the words themselves."""

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from netgpt.cli.common import console, errors_told, json_option, read_settings, run
+from netgpt.cli.rows import texts_of
 from netgpt.errors import RequestError
 from netgpt.types import Person, Span
 
@@ -32,7 +33,7 @@ def redact(
     """Hide what is private in a text. Each row or text gets its own numbering of placeholders."""
     if sum(map(bool, (text, file, jsonl))) > 1:
         raise RequestError("give the text, --file or --jsonl, not several of them")
-    rows = _rows(jsonl, field) if jsonl else iter([_single(text, file)])
+    rows = texts_of(jsonl, field) if jsonl else iter([_single(text, file)])
     run(_redact(rows, as_json or jsonl is not None, not no_names, user, tenant))
 
 
@@ -49,30 +50,6 @@ def _single(text: Sequence[str] | None, file: Path | None) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise RequestError(f"{file or 'standard input'}: not UTF-8 at byte {error.start}") from None
-
-
-def _rows(path: Path, field: str) -> Iterator[str]:
-    """The texts of a JSONL file, line by line. Raises RequestError with file and line."""
-    name = "standard input" if str(path) == "-" else str(path)
-    try:
-        source = sys.stdin.buffer if str(path) == "-" else path.open("rb")
-    except OSError as error:
-        raise RequestError(f"{name}: cannot be read: {error.strerror}") from None
-    with source:
-        for number, line in enumerate(source, 1):
-            yield _text_of(line, field, f"{name}:{number}")
-
-
-def _text_of(line: bytes, field: str, where: str) -> str:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        raise RequestError(f"{where}: not JSON; each line must be one JSON object") from None
-    if not isinstance(row, dict) or field not in row:
-        raise RequestError(f'{where}: no field "{field}"; name the field that holds the text with --field')
-    if not isinstance(row[field], str):
-        raise RequestError(f'{where}: the field "{field}" is not a string')
-    return str(row[field])
 
 
 async def _redact(rows: Iterator[str], as_json: bool, names: bool, user: str | None, tenant: str) -> None:

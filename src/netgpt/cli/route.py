@@ -12,6 +12,7 @@ import typer
 
 from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_stdin
 from netgpt.cli.route_replay import replay
+from netgpt.cli.rows import texts_of
 from netgpt.errors import RequestError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def score(
         _write(0, difficulty.p_edge_ok(" ".join(text) if text else read_stdin()), as_json)
         return
     first = 0
-    for texts in _batches(_texts(jsonl, field)):
+    for texts in _batches(texts_of(jsonl, field)):
         for number, chance in enumerate(difficulty.p_edge_oks(texts), first):
             _write(number, float(chance), as_json)
         first += len(texts)
@@ -94,31 +95,6 @@ def _opened(model: Path | None) -> Difficulty:
     from netgpt.routing.difficulty import SHIPPED, Difficulty
 
     return Difficulty.load(model or SHIPPED)
-
-
-def _texts(path: Path, field: str) -> Iterator[str]:
-    """The requests of a JSONL file; empty lines are passed over. Raises RequestError with file and line."""
-    name = "standard input" if str(path) == "-" else str(path)
-    try:
-        source = sys.stdin.buffer if str(path) == "-" else path.open("rb")
-    except OSError as error:
-        raise RequestError(f"{name}: cannot be read: {error.strerror}") from None
-    with source:
-        for number, line in enumerate(source, 1):
-            if line.strip():
-                yield _text_of(line, field, f"{name}:{number}")
-
-
-def _text_of(line: bytes, field: str, where: str) -> str:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        raise RequestError(f"{where}: not JSON; each line must be one JSON object") from None
-    if not isinstance(row, dict) or field not in row:
-        raise RequestError(f'{where}: no field "{field}"; name the field that holds the request with --field')
-    if not isinstance(row[field], str):
-        raise RequestError(f'{where}: the field "{field}" is not a string')
-    return str(row[field])
 
 
 def _batches(texts: Iterator[str]) -> Iterator[Sequence[str]]:

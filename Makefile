@@ -29,8 +29,8 @@ $(TRAIN): requirements-train.lock $(READY)
 demo: setup      ## set up, fetch the edge model once, ask seven questions, show what became of each
 	$(BIN)/netgpt demo
 
-test: $(TRAIN)   ## every test, as CI runs them (the edge model is fetched once)
-	$(BIN)/python -m pytest
+test: $(TRAIN)   ## every test, as CI runs them, two files at once (the edge model is fetched once)
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fast: $(TRAIN)   ## the tests that need no engine and no patience
 	$(BIN)/python -m pytest -m "not slow"

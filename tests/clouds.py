@@ -62,10 +62,3 @@ class Says(FakeHttp):
         kind = f"content-type: {self.kind}\r\n" if self.kind else ""
         connection.begin(self.status, f"{kind}{self.headers}connection: close\r\n", self.body)
         connection.close()
-
-    def __enter__(self) -> Says:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -100,10 +99,3 @@ class PublishedMock(FakeHttp):
         if schema.get("type") == "array":
             return [self.example(schema["items"])]
         return {"integer": 40, "number": 40.0, "boolean": True, "object": {}}.get(schema.get("type", ""), "40")
-
-    async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self.start)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self.stop)

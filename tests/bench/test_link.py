@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
+from echoing import echo
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.bench.link import Direction, Shape, ShapedLink
-
-
-@asynccontextmanager
-async def echo() -> AsyncIterator[int]:
-    """A server that sends back what it gets, and closes when its peer does."""
-
-    async def serve(reader, writer):
-        while piece := await reader.read(65_536):
-            writer.write(piece)
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
 
 
 async def round_trip(port: int, content: bytes) -> tuple[float, bytes]:

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
+from echoing import echo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.bench.link import Shape, ShapedLink
 from netgpt.bench.link_shape import Direction, Flow
 from netgpt.bench.link_trace import Trace, point
-
-
-@asynccontextmanager
-async def echo() -> AsyncIterator[int]:
-    async def serve(reader, writer):
-        while piece := await reader.read(65_536):
-            writer.write(piece)
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
 
 
 async def opened(link: ShapedLink, limit_s: float = 2.0):

@@ -12,7 +12,7 @@ from netgpt.bench.link_made import STEPS, made_traces
 from netgpt.bench.link_trace import CUT_MBIT, Trace, point
 from netgpt.errors import RequestError
 
-RECORDED = Path("/work/shared/data/network")
+RECORDED = Path(__file__).parents[3] / "shared" / "data" / "network"
 
 
 def trace(*rates: float) -> Trace:

@@ -31,8 +31,7 @@ def test_a_plot_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert "name an .svg file" in said("link", "--plot", str(tmp_path / "a.png"))
 
 
-async def test_namespaces_that_are_not_permitted_are_told() -> None:
+async def test_namespaces_that_are_not_permitted_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # root or not: the programs are not there
     why = await namespaces_permitted()
-    if why is None:
-        pytest.skip("network namespaces are permitted here")
-    assert "--loopback" in why
+    assert why is not None and "--loopback" in why

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -135,20 +135,6 @@ class FakeOperator(FakeHttp):
         told: dict[str, Any] = {need: f"{word} the application requirements" for need, word in words.items()}
         told["additionalKPIs"] = {"signalStrength": self.line.strength, "connectivityType": self.line.access}
         return told
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self.start)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self.stop)
 
 
 _CELL = {"plmn": {"mcc": "001", "mnc": "01"}, "cellId": "0x800000A"}

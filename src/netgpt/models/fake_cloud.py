@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import islice
-from typing import Any, Self
+from typing import Any
 
 import orjson
 
@@ -91,20 +91,6 @@ class FaultyCloud(FakeHttp):
         self.received.clear()
         self.hangups.clear()
         self._bytes.clear()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self.start)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self.stop)
 
     def refuses(self) -> bool:
         if self._faults and self._faults[0] is Fault.HANGUP:

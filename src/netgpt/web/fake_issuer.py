@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Self
+from typing import Any
 
 import jwt
 import orjson
@@ -85,10 +85,3 @@ class FakeIssuer(FakeHttp):
         }
         body = self.documents.get(request.path, right.get(request.path))
         connection.answer(200 if body is not None else 404, body or b"{}")
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()

@@ -16,7 +16,7 @@ from netgpt.web.auth import allow, caller_of
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["adapters"])
+router = APIRouter()
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Promotion(BaseModel):
     unjudged: bool = Field(False, description="Even though it passed no gate: on the operator's own word.")
 
 
-@router.get("/v1/adapters")
+@router.get("/v1/adapters", tags=["adapters"])
 async def list_adapters(request: Request) -> dict[str, Any]:
     """Every version, with its state and whether it is loaded now."""
     box = await _operated(request)
@@ -38,7 +38,7 @@ async def list_adapters(request: Request) -> dict[str, Any]:
     return {"object": "list", "data": [_shown(box, entry) for entry in entries]}
 
 
-@router.get("/v1/adapters/{adapter_id}")
+@router.get("/v1/adapters/{adapter_id}", tags=["adapters"])
 async def get_adapter(request: Request, adapter_id: str) -> dict[str, Any]:
     """One version (`name@version`) with its whole card; a name alone means the active version."""
     box = await _operated(request)
@@ -46,7 +46,7 @@ async def get_adapter(request: Request, adapter_id: str) -> dict[str, Any]:
     return {**_shown(box, entry), "card": entry.card.model_dump(mode="json")}
 
 
-@router.post("/v1/adapters/{adapter_id}/promote")
+@router.post("/v1/adapters/{adapter_id}/promote", tags=["adapters"])
 async def promote(request: Request, adapter_id: str, wanted: Promotion | None = None) -> dict[str, Any]:
     """Make a version active for everybody, or a canary for a share of the people. It is loaded soon after."""
     box = await _operated(request)
@@ -58,7 +58,7 @@ async def promote(request: Request, adapter_id: str, wanted: Promotion | None = 
     return _shown(box, await _changed(box, lambda: box.registry.promote(adapter_id, canary=share)))
 
 
-@router.post("/v1/adapters/{name}/rollback")
+@router.post("/v1/adapters/{name}/rollback", tags=["adapters"])
 async def rollback(request: Request, name: str) -> dict[str, Any]:
     """End the canary of this name, else go back to the version active before. Says which is active now, or null."""
     box = await _operated(request)
@@ -66,7 +66,7 @@ async def rollback(request: Request, name: str) -> dict[str, Any]:
     return {"object": "netgpt.rollback", "name": name, "active": None if entry is None else _shown(box, entry)}
 
 
-@router.delete("/v1/adapters/{adapter_id}")
+@router.delete("/v1/adapters/{adapter_id}", tags=["adapters"])
 async def remove(request: Request, adapter_id: str) -> dict[str, Any]:
     """Delete a version that is not in use: weights and card."""
     box = await _operated(request)

@@ -22,7 +22,7 @@ from netgpt.web.auth import caller_of, person_for
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["profiles"])
+router = APIRouter()
 
 
 class NewFact(BaseModel):
@@ -77,7 +77,7 @@ async def _person(request: Request, user: str, action: str = "read_profile", con
     return person
 
 
-@router.get("/v1/profiles/{user}")
+@router.get("/v1/profiles/{user}", tags=["profiles"])
 async def get_profile(request: Request, user: str) -> dict[str, Any]:
     """All facts of the person: complete and machine-readable, so it is the export too."""
     box: Box = request.app.state.box
@@ -92,7 +92,7 @@ async def get_profile(request: Request, user: str) -> dict[str, Any]:
     }
 
 
-@router.post("/v1/profiles/{user}/facts", status_code=201)
+@router.post("/v1/profiles/{user}/facts", status_code=201, tags=["profiles"])
 async def add_fact(request: Request, user: str, new: NewFact) -> dict[str, Any]:
     """Add one fact. Personal and sensitive facts never leave the box."""
     box: Box = request.app.state.box
@@ -101,7 +101,7 @@ async def add_fact(request: Request, user: str, new: NewFact) -> dict[str, Any]:
     return _shown(await box.store.add_fact(person, fact), fact)
 
 
-@router.delete("/v1/profiles/{user}/facts/{fact_id}")
+@router.delete("/v1/profiles/{user}/facts/{fact_id}", tags=["profiles"])
 async def remove_fact(request: Request, user: str, fact_id: str) -> dict[str, Any]:
     """Take one fact away."""
     box: Box = request.app.state.box
@@ -110,7 +110,7 @@ async def remove_fact(request: Request, user: str, fact_id: str) -> dict[str, An
     return {"id": fact_id, "deleted": True}
 
 
-@router.patch("/v1/profiles/{user}")
+@router.patch("/v1/profiles/{user}", tags=["profiles"])
 async def change_profile(request: Request, user: str, change: ProfileChange) -> dict[str, Any]:
     """Set how this person's requests are completed (null: as the box is set), or the consent to training.
 
@@ -130,7 +130,7 @@ async def change_profile(request: Request, user: str, change: ProfileChange) -> 
     return told | {"consents": _consents(await box.store.learning.consent(person, PURPOSE))}
 
 
-@router.get("/v1/profiles/{user}/examples")
+@router.get("/v1/profiles/{user}/examples", tags=["profiles"])
 async def list_examples(request: Request, user: str) -> dict[str, Any]:
     """What adapters learnt from the person, or would learn: pseudonymized texts, and which adapters."""
     box: Box = request.app.state.box
@@ -138,7 +138,7 @@ async def list_examples(request: Request, user: str) -> dict[str, Any]:
     return {"object": "list", "data": [_example(each) for each in kept]}
 
 
-@router.post("/v1/profiles/{user}/examples", status_code=201)
+@router.post("/v1/profiles/{user}/examples", status_code=201, tags=["profiles"])
 async def keep_example(request: Request, user: str, new: NewExample) -> dict[str, Any]:
     """Keep a good answer as a training example. Needs the person's consent; the text is pseudonymized first."""
     box: Box = request.app.state.box
@@ -152,7 +152,7 @@ async def keep_example(request: Request, user: str, new: NewExample) -> dict[str
     return {"id": await keep_as_example(box.store, box.detector, person, new.exchange, kinds)}
 
 
-@router.delete("/v1/profiles/{user}/examples/{example_id}")
+@router.delete("/v1/profiles/{user}/examples/{example_id}", tags=["profiles"])
 async def remove_example(request: Request, user: str, example_id: str) -> dict[str, Any]:
     """Take one example away; the adapters that learnt from it are dropped."""
     box: Box = request.app.state.box
@@ -163,7 +163,7 @@ async def remove_example(request: Request, user: str, example_id: str) -> dict[s
     return {"id": example_id, "deleted": True, **forgotten.as_json()}
 
 
-@router.delete("/v1/profiles/{user}")
+@router.delete("/v1/profiles/{user}", tags=["profiles"])
 async def forget(request: Request, user: str) -> dict[str, Any]:
     """Forget the person: facts, exchanges, pseudonym maps, examples, their keys, and every adapter that learnt from
     them. Says how many of each were removed."""

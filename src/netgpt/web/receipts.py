@@ -16,7 +16,7 @@ from netgpt.web.reach import may_see, owns_the_box, sees_figures, speaks_for
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["receipts"])
+router = APIRouter()
 
 User = Annotated[str | None, Query(max_length=256, description="The person within the key's tenant.")]
 
@@ -39,7 +39,7 @@ def summary(row: ReceiptRow) -> dict[str, Any]:
     }
 
 
-@router.get("/v1/receipts")
+@router.get("/v1/receipts", tags=["receipts"])
 async def list_receipts(
     request: Request, user: User = None, limit: Annotated[int, Query(ge=1, le=200)] = 20, before: str | None = None
 ) -> dict[str, Any]:
@@ -61,7 +61,7 @@ async def list_receipts(
     return {"object": "list", "data": [summary(row) for row in rows]}
 
 
-@router.get("/v1/receipts/{receipt_id}")
+@router.get("/v1/receipts/{receipt_id}", tags=["receipts"])
 async def get_receipt(request: Request, receipt_id: str, user: User = None) -> dict[str, Any]:
     """One receipt, by its id or its exchange's: the exact bytes, what was hidden under which rule, and the proof.
 

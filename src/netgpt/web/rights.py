@@ -18,7 +18,7 @@ from netgpt.web.auth import caller_of, person_for
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["profiles"])
+router = APIRouter()
 
 
 class NewConsent(BaseModel):
@@ -40,7 +40,7 @@ async def _person(request: Request, user: str, action: str) -> Person:
     return person
 
 
-@router.get("/v1/profiles/{user}/consents")
+@router.get("/v1/profiles/{user}/consents", tags=["profiles"])
 async def get_consents(request: Request, user: str) -> dict[str, Any]:
     """What the person allows now, by purpose, and the history of what they said."""
     box: Box = request.app.state.box
@@ -48,7 +48,7 @@ async def get_consents(request: Request, user: str) -> dict[str, Any]:
     return {"object": "netgpt.consents", "now": told["consents"], "history": told["consent_history"]}
 
 
-@router.post("/v1/profiles/{user}/consents", status_code=201)
+@router.post("/v1/profiles/{user}/consents", status_code=201, tags=["profiles"])
 async def say_consent(request: Request, user: str, new: NewConsent) -> dict[str, Any]:
     """Say yes or no to a purpose. Nothing said before is changed. No to training also unlearns the person."""
     box: Box = request.app.state.box
@@ -64,7 +64,7 @@ async def say_consent(request: Request, user: str, new: NewConsent) -> dict[str,
     return entry_as_json(entry) | told
 
 
-@router.get("/v1/profiles/{user}/export")
+@router.get("/v1/profiles/{user}/export", tags=["profiles"])
 async def export(request: Request, user: str) -> Response:
     """All that the box holds of the person, as one JSON document."""
     box: Box = request.app.state.box

@@ -11,10 +11,10 @@ from netgpt.web.auth import allow, caller_of
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["signals"])
+router = APIRouter()
 
 
-@router.get("/v1/signals")
+@router.get("/v1/signals", tags=["signals"])
 async def signals(request: Request) -> dict[str, Any]:
     """Every link with its estimates, their age in seconds and their confidence (0 to 1), and the box itself.
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 import orjson
-from starlette.responses import Response
+from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from netgpt.errors import NetGPTError

@@ -17,7 +17,7 @@ from netgpt.web.reach import may_see, owns_the_box, sees_figures, speaks_for
 
 __all__ = ["accepted", "router"]
 
-router = APIRouter(tags=["waiting"])
+router = APIRouter()
 
 User = Annotated[str | None, Query(max_length=256, description="The person within the key's tenant.")]
 
@@ -41,7 +41,7 @@ def accepted(row: WaitingRow, because: str) -> Response:
     return Response(told, status_code=202, media_type="application/json", headers={"location": f"/v1/waiting/{row.id}"})
 
 
-@router.get("/v1/waiting")
+@router.get("/v1/waiting", tags=["waiting"])
 async def list_waiting(
     request: Request, user: User = None, limit: Annotated[int, Query(ge=1, le=200)] = 100
 ) -> dict[str, Any]:
@@ -61,7 +61,7 @@ async def list_waiting(
     return {"object": "list", "data": [summary(row) for row in rows]}
 
 
-@router.get("/v1/waiting/{waiting_id}")
+@router.get("/v1/waiting/{waiting_id}", tags=["waiting"])
 async def get_waiting(request: Request, waiting_id: str, user: User = None) -> dict[str, Any]:
     """One request: where it stands, and its answer or what went wrong."""
     box: Box = request.app.state.box
@@ -77,7 +77,7 @@ async def get_waiting(request: Request, waiting_id: str, user: User = None) -> d
     return told
 
 
-@router.delete("/v1/waiting/{waiting_id}")
+@router.delete("/v1/waiting/{waiting_id}", tags=["waiting"])
 async def cancel_waiting(request: Request, waiting_id: str, user: User = None) -> dict[str, Any]:
     """Do not send it; or, when it has ended, delete it with its answer. Not while it is being sent (409)."""
     box: Box = request.app.state.box

@@ -53,7 +53,8 @@ def _tiny_model(path: Path) -> Path:
 
 def _adapter(base: Path, examples: list[Example], folder: Path) -> Path:
     from netgpt.adapters.export import export
-    from netgpt.tuning.lora import Recipe, train
+    from netgpt.tuning.lora import Recipe
+    from netgpt.tuning.train_child import train
 
     targets = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
     recipe = Recipe(

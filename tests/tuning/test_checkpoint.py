@@ -18,7 +18,8 @@ pytest.importorskip("torch", reason="needs the extra: pip install 'netgpt[train]
 
 from netgpt.errors import StoreError
 from netgpt.tuning.checkpoint import load_state, save_state
-from netgpt.tuning.lora import Recipe, Step, train
+from netgpt.tuning.lora import Recipe, Step
+from netgpt.tuning.train_child import train
 
 RECIPE = Recipe(
     rank=2,

@@ -289,7 +289,8 @@ def tiny(tmp_path: Path) -> Path:
 async def made_by(tiny: Path, store: Store, home: Path, during: Callable[[], object]) -> str:
     """Train on ada's and bob's examples, register, and let something happen at each step."""
     from netgpt.adapters.edge_weights import EdgeWeights
-    from netgpt.tuning.lora import Recipe, train
+    from netgpt.tuning.lora import Recipe
+    from netgpt.tuning.train_child import train
 
     base = EdgeWeights("tiny", "0" * 64, tiny)
     examples = [example(person, PLANTED["learnt"], n) for n in range(6) for person in (ADA, BOB)]

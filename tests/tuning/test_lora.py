@@ -14,7 +14,8 @@ from tuning.tiny_models import sums, tiny_gpt2, tiny_llama
 pytest.importorskip("torch", reason="needs the extra: pip install 'netgpt[train]'")
 
 from netgpt.errors import NotFound, RequestError, SettingsError
-from netgpt.tuning.lora import Recipe, Step, train
+from netgpt.tuning.lora import Recipe, Step
+from netgpt.tuning.train_child import train
 
 EVERY = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 SMALL = Recipe(

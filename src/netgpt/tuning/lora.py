@@ -1,6 +1,6 @@
 """Training on the box: low-rank adapters (LoRA, arXiv 2106.09685) or whole models, small and fast on a CPU.
 
-`train` is all that others need; this file imports no torch until it is called. What makes it fast and small:
+`child.train` is all that others need; this file imports no torch until it is called. What makes it fast and small:
 
 - layers below the lowest trained one run once, layer by layer, and their output is kept over epochs (`trunk`);
 - examples that begin alike share those tokens, and nothing is padded but attention (`batches`);
@@ -11,15 +11,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from netgpt.errors import SettingsError
-from netgpt.examples.example import Example
 
-__all__ = ["Recipe", "Step", "Trained", "train"]
+__all__ = ["Recipe", "Step", "Trained"]
 
 
 @dataclass(frozen=True)
@@ -125,39 +122,3 @@ class Trained:
     resumed: bool = False
     cpu_s: float = 0.0
     """Processor seconds of this process's part of the training, over all its threads."""
-
-
-def _ignored(step: Step) -> None:
-    """The default listener."""
-
-
-def train(
-    base: Path,
-    examples: Sequence[Example],
-    recipe: Recipe,
-    work: Path,
-    *,
-    progress: Callable[[Step], None] = _ignored,
-    resume: bool = True,
-) -> Trained:
-    """Train an adapter for `base` (a GGUF file or a Hugging Face folder) and write it to `work`/adapter.
-
-    `work` (0700) also holds the checkpoint: a run that was killed goes on from it when base, data and recipe are the
-    same, and starts anew otherwise. The same seed, format and number of threads give the same bytes on a CPU.
-
-    Raises SettingsError (extra missing, recipe wrong, memory too small: the message says what would fit), NotFound
-    or RequestError (base or examples of no use), StoreError (the disk is full).
-    """
-    recipe.check()
-    # A thread that waits for another sleeps instead of spinning: on a box that also serves, spinning made steps ten
-    # times slower (docs/log.md). Only heard when torch is not loaded yet.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        import safetensors
-        import torch  # noqa: F401
-    except ImportError:
-        raise SettingsError("training needs the extra: pip install 'netgpt[train]'") from None
-    del safetensors
-    from netgpt.tuning.training import Training
-
-    return Training(base, examples, recipe, work, progress, resume).run()

@@ -21,13 +21,49 @@ from typing import Any, Final
 from netgpt import errors
 from netgpt.errors import NetGPTError, SettingsError
 from netgpt.examples.example import Example
-from netgpt.tuning.lora import Recipe, Step, Trained, train
+from netgpt.tuning.lora import Recipe, Step, Trained
 
-__all__ = ["main", "train_apart"]
+__all__ = ["main", "train", "train_apart"]
 
 _LONGEST_LINE: Final = 1024 * 1024
 _NICENESS: Final = 10
 """Answering people comes first: the training takes what is left of the processor."""
+
+
+def _ignored(step: Step) -> None:
+    """The default listener."""
+
+
+def train(
+    base: Path,
+    examples: Sequence[Example],
+    recipe: Recipe,
+    work: Path,
+    *,
+    progress: Callable[[Step], None] = _ignored,
+    resume: bool = True,
+) -> Trained:
+    """Train an adapter for `base` (a GGUF file or a Hugging Face folder) and write it to `work`/adapter.
+
+    `work` (0700) also holds the checkpoint: a run that was killed goes on from it when base, data and recipe are the
+    same, and starts anew otherwise. The same seed, format and number of threads give the same bytes on a CPU.
+
+    Raises SettingsError (extra missing, recipe wrong, memory too small: the message says what would fit), NotFound
+    or RequestError (base or examples of no use), StoreError (the disk is full).
+    """
+    recipe.check()
+    # A thread that waits for another sleeps instead of spinning: on a box that also serves, spinning made steps ten
+    # times slower (docs/log.md). Only heard when torch is not loaded yet.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        import safetensors
+        import torch  # noqa: F401
+    except ImportError:
+        raise SettingsError("training needs the extra: pip install 'netgpt[train]'") from None
+    del safetensors
+    from netgpt.tuning.training import Training
+
+    return Training(base, examples, recipe, work, progress, resume).run()
 
 
 async def train_apart(
@@ -40,10 +76,10 @@ async def train_apart(
     resume: bool = True,
     lock: int | None = None,
 ) -> Trained:
-    """As `lora.train`, in a child process that is killed when the caller is cancelled or `progress` raises.
+    """As `train`, in a child process that is killed when the caller is cancelled or `progress` raises.
 
     `lock`: a descriptor that the child holds open too, so that its lock lasts as long as the child. Raises what
-    `lora.train` raises, and SettingsError when the child dies.
+    `train` raises, and SettingsError when the child dies.
     """
     recipe.check()
     child = await asyncio.create_subprocess_exec(

@@ -36,7 +36,7 @@ WARM_SHARE, LAST_RATE = 0.1, 0.1
 
 
 class Training:
-    """Holds what a run needs; `run` does it. See `lora.train` for the arguments."""
+    """Holds what a run needs; `run` does it. See `train` for the arguments."""
 
     def __init__(
         self, base: Path, examples: Sequence[Example], recipe: Recipe, work: Path,

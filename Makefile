@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TRAIN  := $(VENV)/.train
 TORCH  := torch==2.13.0
+DOCS   := $(VENV)/docs
 
 .PHONY: help setup demo test fast check bench docs lock clean
 
@@ -40,7 +41,7 @@ check: $(TRAIN)  ## lint, format, types
 	$(BIN)/ruff format --check src tests docs
 	$(BIN)/mypy
 
-bench: $(TRAIN)  ## the published figures (development data by path; see docs/benchmarks.md)
+bench: $(TRAIN)  ## the published figures (development data by path; see docs/benchmarks/)
 	$(BIN)/netgpt bench overhead
 	$(BIN)/netgpt bench stream
 	$(BIN)/netgpt bench completion
@@ -49,13 +50,21 @@ bench: $(TRAIN)  ## the published figures (development data by path; see docs/be
 	$(BIN)/netgpt bench isolation
 	$(BIN)/netgpt bench paper
 
-docs: setup      ## write the generated parts of the docs
+$(DOCS)/.ready: requirements-docs.lock $(READY)
+	@echo "Installing the packages of the documentation site into $(DOCS) ..."
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	@touch $@
+
+docs: $(DOCS)/.ready  ## write the generated pages, build the site into build/site; a broken link fails
 	$(BIN)/python docs/generate.py
+	$(DOCS)/bin/python docs/build.py
 
 lock: setup      ## resolve the dependencies anew and pin them with hashes (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header -o requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra test -o requirements-test.lock pyproject.toml requirements-build.in
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra test --extra train --override requirements-torch.override -o requirements-train.lock pyproject.toml requirements-build.in requirements-torch.in
+	uv pip compile --quiet --universal --generate-hashes --no-header -o requirements-docs.lock requirements-docs.in
 
 clean:           ## remove what was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

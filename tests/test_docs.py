@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,24 @@ from netgpt.sections.main import DEFAULT_STAGES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+FOLDERS = [p for p in ROOT.iterdir() if p.is_dir() and (p.name[0] != "." or p.name == ".github")]
+PAGES = [*ROOT.glob("*.md"), *(page for p in FOLDERS if p.name not in ("build", "dist") for page in p.rglob("*.md"))]
+"""Every page of the repository."""
+TUTORIALS = [page.stem for page in DOCS if page.parent.name == "tutorials"]
+LONGEST = 150
+"""Lines that a person reads at once."""
+MAY_BE_LONG = {"log.md", "cli/bench.md", "cli/index.md"}
+INVENTED = {"library_detectors.py"}
+"""The reader's own module in an example."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+def tutorial(name: str) -> str:
+    return (ROOT / "docs" / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.S)
 
 
 def test_generated_pages_are_current() -> None:
@@ -34,9 +49,33 @@ def test_generated_pages_are_current() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for page in PAGES:
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+        for target in re.findall(r"\]\(([^)#:\s]+)[^):]*\)", text):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def test_every_page_is_in_the_menu() -> None:
+    menu = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]
+    listed = [name for section in menu for names in section.values() for name in names]
+    assert sorted(listed) == sorted({*listed})
+    here = {str(page.relative_to(ROOT / "docs")) for page in DOCS}
+    assert set(listed) == here | {"CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}
+
+
+def test_modules_that_the_pages_name_exist() -> None:
+    for page in {*PAGES} - {ROOT / "docs" / "log.md"}:
+        for name in re.findall(r"`((?:[a-z0-9_]+/)*[a-z0-9_]+\.py)`", page.read_text(encoding="utf-8")):
+            known = (ROOT / "src" / "netgpt" / name, ROOT / name)
+            assert name in INVENTED or any(path.exists() for path in known), f"{page.name} names {name}"
+
+
+def test_no_page_is_longer_than_a_person_reads_at_once() -> None:
+    long = {
+        str(page.relative_to(ROOT / "docs")) for page in DOCS if len(page.read_text("utf-8").splitlines()) > LONGEST
+    }
+    assert long <= MAY_BE_LONG
+    assert len(README.splitlines()) <= 200
 
 
 def test_the_tree_in_the_readme_is_the_tree() -> None:
@@ -51,7 +90,7 @@ def test_the_tree_in_the_readme_is_the_tree() -> None:
 
 
 def test_the_stages_in_the_design_are_the_stages() -> None:
-    design = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    design = (ROOT / "docs" / "design" / "index.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \| .*? \| (.*?) \|", design, re.M)
     stages = [name for name, _ in rows if name in DEFAULT_STAGES]
     assert stages == list(DEFAULT_STAGES)
@@ -104,28 +143,38 @@ def test_every_command_of_the_terminal_block_runs(home_with_model: Path) -> None
 
 @pytest.mark.slow
 def test_every_command_of_the_learning_block_runs(home_with_model: Path) -> None:
-    block = next(b for b in blocks("sh") if "netgpt adapters list" in b)
+    block = next(b for b in blocks("sh", tutorial("learning")) if "netgpt adapters list" in b)
     said = [run(line, home_with_model) for line in block.strip().splitlines()]
     assert "complete@1" in said[0] and "recipe:complete" in "".join(said)
 
 
 @pytest.mark.slow
-def test_every_command_of_the_boundary_blocks_runs(home_with_model: Path) -> None:
-    rules, rest = (next(b for b in blocks("sh") if name in b) for name in ("netgpt policy show", "netgpt store check"))
+def test_every_command_of_the_boundary_block_runs(home_with_model: Path) -> None:
+    block = next(b for b in blocks("sh") if "netgpt policy show" in b)
     run("netgpt profile add ada 'is vegetarian' --kind diet", home_with_model)
-    said = "".join(run(line, home_with_model) for line in (rules + rest).strip().splitlines())
+    said = "".join(run(line, home_with_model) for line in block.strip().splitlines())
     assert "date-as-year" in said and "ada@mill.example" not in (home_with_model / "all.jsonl").read_text()
     assert json.loads((home_with_model / "ada.json").read_text())["user"] == "ada"
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["first-ten-minutes", "hiding"])
+def test_the_commands_of_a_tutorial_run(name: str, home_with_model: Path) -> None:
+    lines = [line for block in blocks("sh", tutorial(name)) for line in block.splitlines()]
+    said = {line: run(line, home_with_model) for line in lines if line.startswith(("netgpt", "echo"))}
+    masked = "\n".join(text for line, text in said.items() if "--dry-run" in line)
+    assert "[EMAIL_1]" in masked
+
+
+@pytest.mark.slow
 def test_every_command_of_the_routing_blocks_runs(port_8080: Served) -> None:
-    block = next(b for b in blocks("sh") if "netgpt signals" in b)
+    page = tutorial("several-models")
+    block = next(b for b in blocks("sh", page) if "netgpt signals" in b)
     (port_8080.home / "prompts.jsonl").write_text('{"prompt": "a joke, please"}\n{"prompt": "prove it"}\n')
     said = {line.split("#")[0].strip(): served(line, port_8080) for line in block.strip().splitlines()}
     everything = "\n".join(said.values())
     assert everything.count('"p_edge_ok"') == 2 and "cloud" in everything and "the edge says so" in everything
-    later = next(b for b in blocks("sh") if "netgpt waiting list" in b)
+    later = next(b for b in blocks("sh", page) if "netgpt waiting list" in b)
     assert port_8080.cloud is not None
     port_8080.cloud.stop()
     assert "netgpt.waiting" in served(later.replace("http://127.0.0.1:8080", port_8080.url), port_8080)
@@ -140,7 +189,7 @@ def served(lines: str, box: Served) -> str:
 
 @pytest.mark.slow
 def test_the_key_commands_run(home_with_model: Path) -> None:
-    block = next(b for b in blocks("sh") if "netgpt keys list" in b)
+    block = next(b for b in blocks("sh", tutorial("your-application")) if "netgpt keys list" in b)
     said = "".join(run(line, home_with_model) for line in block.splitlines() if "netgpt serve" not in line)
     assert "ngpt_" in said and "100000" in said.replace(",", "")
 
@@ -151,25 +200,24 @@ def port_8080(tmp_path: Path) -> Iterator[Served]:
         yield box
 
 
-def test_the_python_example_runs(port_8080: Served) -> None:
-    (example,) = blocks("python")
-    assert "http://127.0.0.1:8080/v1" in example
-    code = example.replace("http://127.0.0.1:8080", port_8080.url)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "the edge says so"
+def test_the_python_examples_run(port_8080: Served) -> None:
+    for page in (README, tutorial("your-application")):
+        (example,) = blocks("python", page)
+        assert "http://127.0.0.1:8080/v1" in example
+        code = example.replace("http://127.0.0.1:8080", port_8080.url)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == "the edge says so"
 
 
-def test_the_settings_example_is_valid(tmp_path: Path) -> None:
+def test_the_settings_examples_are_valid(tmp_path: Path) -> None:
     from netgpt.settings import load_settings
 
-    first, boundary, routing = blocks("toml")
     file = tmp_path / "netgpt.toml"
-    file.write_text(first)
-    settings = load_settings(file, {})
-    assert settings.cloud.base_url and settings.site.city == "Portwick"
-    file.write_text(boundary)
-    assert load_settings(file, {}).policy.set == "balanced"
-    file.write_text(routing)
-    settings = load_settings(file, {})
-    assert [upstream.name for upstream in settings.upstreams] == ["other-eu", "next-door"]
+    shown = [*blocks("toml"), *(text for page in TUTORIALS for text in blocks("toml", tutorial(page)))]
+    read = []
+    for text in shown:
+        file.write_text(text)
+        read.append(load_settings(file, {}))
+    assert read[0].cloud.base_url and read[0].site.city == "Portwick"
+    assert any([upstream.name for upstream in settings.upstreams] == ["other-eu", "next-door"] for settings in read)

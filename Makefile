@@ -64,7 +64,7 @@ lock: setup      ## resolve the dependencies anew and pin them with hashes (need
 	uv pip compile --quiet --universal --generate-hashes --no-header -o requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra test -o requirements-test.lock pyproject.toml requirements-build.in
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra test --extra train --override requirements-torch.override -o requirements-train.lock pyproject.toml requirements-build.in requirements-torch.in
-	uv pip compile --quiet --universal --generate-hashes --no-header -o requirements-docs.lock requirements-docs.in
+	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 -o requirements-docs.lock requirements-docs.in
 
 clean:           ## remove what was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -76,17 +76,24 @@ def cli_pages() -> Pages:
     """The help of every command: a page for each group; the commands without a group stand on the index."""
     command: Any = typer.main.get_command(app)
     index, groups = ["# Commands", "", *_command(command, "netgpt")], []
-    for name, sub in sorted(command.commands.items()):
-        path, commands = f"netgpt {name}", getattr(sub, "commands", None)
-        if commands is None:
+    for name, sub in _parts(command, "netgpt"):
+        path, parts = f"netgpt {name}", list(_parts(sub, f"netgpt {name}"))
+        if not parts:
             index += _command(sub, path)
         else:
             groups.append(f"| [`{path}`]({name}.md) | {_summary(sub)} |")
             lines = [f"# `{path}`", "", *_command(sub, path)[2:]]
-            for part, leaf in sorted(commands.items()):
+            for part, leaf in parts:
                 lines += _command(leaf, f"{path} {part}")
             yield f"cli/{name}.md", lines
     yield "cli/index.md", [*index, "## Groups of commands", "", "| group | what |", "|---|---|", *groups, ""]
+
+
+def _parts(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The commands of a group by name; none of a command that is no group."""
+    context = click.Context(command, info_name=path)
+    for name in sorted(getattr(command, "commands", {})):
+        yield name, command.resolve_command(context, [name])[1]
 
 
 def _command(command: Any, path: str) -> list[str]:

@@ -57,7 +57,7 @@ $(DOCS)/.ready: requirements-docs.lock $(READY)
 	@touch $@
 
 docs: $(DOCS)/.ready  ## write the generated pages, build the site into build/site; a broken link fails
-	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate.py $(CHECK)
 	$(DOCS)/bin/python docs/build.py
 
 lock: setup      ## resolve the dependencies anew and pin them with hashes (needs uv)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,21 +73,3 @@ async def test_no_id_stands_in_the_files(store: Store, files: Any, make_row: Any
     with sqlite3.connect(store.path) as connection:
         found = {row[0] for row in connection.execute("SELECT user FROM exchanges UNION SELECT user FROM keys")}
     assert len(found) == 1 and all(token.startswith("~") for token in found)
-
-
-async def test_names_of_an_older_database_become_tokens(database: Path, sealer: Any, files: Any, make_row: Any) -> None:
-    store = Store.open(database, sealer)
-    planted = "an-old-user-of-the-box"
-    for _ in range(50):
-        await store.save_exchange(make_row(user=planted, private={"t": "words"}))
-    await store.close()
-    with sqlite3.connect(database) as connection:  # as the version before wrote it
-        connection.execute("UPDATE exchanges SET user = ?", (planted,))
-        connection.execute("DELETE FROM migrations WHERE name = 'seal_user_ids'")
-    connection.close()
-    assert planted.encode() in files()["netgpt.db"]
-    store = Store.open(database, sealer)
-    rows = await store.exchanges(Person("local", planted), 100)
-    assert len(rows) == 50 and rows[0].private == {"t": "words"}
-    assert all(planted.encode() not in content for content in files().values())
-    await store.close()

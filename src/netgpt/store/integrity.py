@@ -49,7 +49,7 @@ class TableInfo:
     rows: int
     oldest: datetime | None
     sealed_by: dict[str, int]
-    """Sealed values by the id of their key; "unnamed": sealed before keys were named."""
+    """Sealed values by the id of their key; "none": nothing that this program sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,5 +140,5 @@ def _sealed_by(connection: Connection, table: str) -> dict[str, int]:
         f"SELECT substr({VALUE}, 1, {PREFIX_BYTES}), count(*) FROM {table} WHERE private IS NOT NULL GROUP BY 1"  # noqa: S608
     )
     for prefix, rows in found:
-        counts[prefix[1:].hex() if prefix[:1] == b"\x02" else "unnamed"] += rows
+        counts[prefix[1:].hex() if prefix[:1] == b"\x02" else "none"] += rows
     return dict(counts)

@@ -20,7 +20,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, delete, insert, select
 
 from netgpt.errors import StoreError
 from netgpt.store.keysource import CANNOT
@@ -49,7 +49,7 @@ class OwnSecrets:
         """Have this thread's transaction, just begun, use what stands in the database. Raises StoreError."""
         try:
             row = connection.execute(_READ).fetchone()
-        except sqlite3.OperationalError:  # no such table: a new database, before its first migration
+        except sqlite3.OperationalError:  # no such table: a new database
             row = None
         if row is None:
             use_tokens(None)
@@ -57,21 +57,9 @@ class OwnSecrets:
         tokens = self._known.get(row[0])
         use_tokens(tokens if tokens is not None else self._learn(row[0]))
 
-    def settled(self, connection: Connection) -> bool:
-        """Whether all three are there. Raises StoreError."""
-        return chain_secret(connection, self._sealer) is not None
-
-    def settle(self, connection: Connection, chain: bytes | None) -> None:
-        """Make the secrets that are missing. `chain`: the chain's key; None: there is no chain yet.
-
-        Within a transaction that writes.
-        """
-        sealed = connection.scalar(select(marks.c.value).where(marks.c.name == NAME))
-        if sealed is None:
-            self._write(connection, _first_digest_secret(connection, self._sealer), secrets.token_bytes(_BYTES), chain)
-        else:
-            digest, token, known = self._opened(sealed)
-            self._write(connection, digest, token, known or chain)
+    def make(self, connection: Connection, chain: bytes) -> None:
+        """Make the secrets of a new database, within a transaction that writes. `chain`: the chain's key."""
+        self._write(connection, secrets.token_bytes(_BYTES), secrets.token_bytes(_BYTES), chain)
 
     def change(self, connection: Connection) -> tuple[Tokens, Tokens]:
         """Seal the digest secret with the newest key, and make a new token secret. Returns old and new tokens."""
@@ -82,8 +70,8 @@ class OwnSecrets:
         digest, _, chain = self._opened(sealed)
         return old, self._write(connection, digest, secrets.token_bytes(_BYTES), chain)
 
-    def _write(self, connection: Connection, digest: bytes, token: bytes, chain: bytes | None) -> Tokens:
-        values = {"digest": _text(digest), "token": _text(token)} | ({"chain": _text(chain)} if chain else {})
+    def _write(self, connection: Connection, digest: bytes, token: bytes, chain: bytes) -> Tokens:
+        values = {"digest": _text(digest), "token": _text(token), "chain": _text(chain)}
         sealed = self._sealer.seal(json.dumps(values).encode("ascii"), _PLACE)
         connection.execute(delete(marks).where(marks.c.name == NAME))
         connection.execute(insert(marks).values(name=NAME, value=sealed))
@@ -102,21 +90,20 @@ class OwnSecrets:
         self._known[sealed] = tokens
         return tokens
 
-    def _opened(self, sealed: bytes) -> tuple[bytes, bytes, bytes | None]:
-        """Of digests, of tokens, of the chain; the last one is missing in databases of older versions."""
+    def _opened(self, sealed: bytes) -> tuple[bytes, bytes, bytes]:
+        """Of digests, of tokens, of the chain."""
         try:
             values = json.loads(self._sealer.open(sealed, _PLACE))
         except StoreError:
             raise other_key(self._path, self._sealer) from None
-        digest, token, chain = (values.get(name) for name in ("digest", "token", "chain"))
-        return base64.b64decode(digest), base64.b64decode(token), base64.b64decode(chain) if chain else None
+        digest, token, chain = (base64.b64decode(values.get(name, "")) for name in ("digest", "token", "chain"))
+        return digest, token, chain
 
 
 def chain_secret(connection: Connection, sealer: Sealer) -> bytes | None:
-    """The key of the receipts' tags; None in a database of an older version. Raises StoreError: no key opens it."""
+    """The key of the receipts' tags; None: somebody took it away. Raises StoreError: no key opens it."""
     sealed = connection.scalar(select(marks.c.value).where(marks.c.name == NAME))
-    chain = json.loads(sealer.open(sealed, _PLACE)).get("chain") if sealed is not None else None
-    return base64.b64decode(chain) if chain else None
+    return None if sealed is None else base64.b64decode(json.loads(sealer.open(sealed, _PLACE))["chain"])
 
 
 def other_key(path: Path, sealer: Sealer) -> StoreError:
@@ -126,16 +113,6 @@ def other_key(path: Path, sealer: Sealer) -> StoreError:
         f"NetGPT whose key was changed elsewhere must be started again with it. {CANNOT}",
         code="wrong_key",
     )
-
-
-def _first_digest_secret(connection: Connection, sealer: Sealer) -> bytes:
-    """Random; but a database with ids from before keeps the secret that made them, which followed from its key."""
-    has_ids = any(
-        connection.scalar(text(f"SELECT count(*) FROM sqlite_master WHERE name = '{table}'"))  # noqa: S608 - constants
-        and connection.scalar(text(f"SELECT count(*) FROM {table}"))  # noqa: S608 - constants
-        for table in ("maps", "examples")
-    )
-    return sealer.first_digest_secret() if has_ids else secrets.token_bytes(_BYTES)
 
 
 def _text(value: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The tables as they are now. How a database gets here from an older version stands in `migrations.py`.
+"""The tables as they are now. How an older database gets here stands in `migrations.py`.
 
 Types are those that SQLite and PostgreSQL both have. Every table of private rows carries `tenant` and `user`, and the
 content itself is one sealed column. Users are kept as tokens (`users.py`), so a stolen file tells which tenant asked

@@ -28,7 +28,6 @@ __all__ = [
     "Progress",
     "Scores",
     "answer_text",
-    "evaluate",
     "evaluate_all",
     "grammar_of",
     "likelihood_of",
@@ -112,16 +111,6 @@ class Scores:
             "truncated": sum(each.truncated for each in self.judged),
             "skipped": self.skipped,
         }
-
-
-async def evaluate(
-    ask: Ask,
-    examples: Sequence[Example],
-    limits: Limits = Limits(),
-    progress: Progress = lambda part, done, whole: None,
-) -> Scores:
-    """Ask one model about the examples. Raises ModelError when the model fails."""
-    return (await evaluate_all({"": ask}, examples, limits, progress))[""]
 
 
 async def evaluate_all(

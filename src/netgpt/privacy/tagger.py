@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from netgpt.errors import DetectorError
 from netgpt.privacy.segments import HEAD, segments
-from netgpt.privacy.tagger_net import TAGS, Net
+from netgpt.privacy.tagger_net import Net
 from netgpt.privacy.tagger_words import Bloom, fold, occurrence, piece_ids, shape, tokens
 
 __all__ = ["LISTS", "SHIPPED", "Lexicon", "Tagger", "WordVectors", "read_weights"]
@@ -216,8 +216,3 @@ def _key(head: str, piece: str, first: bool, size: int) -> bytes:
     steps = sum(size >= bound for bound in (60, 250, 1200))
     told = f"{len(head)}:{first:d}{steps}:{head}{piece}"
     return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def kind_of(number: int) -> str:
-    """The name of a kind that a tag carries as a number."""
-    return TAGS[number]

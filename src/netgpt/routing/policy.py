@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Protocol
 
 from netgpt.errors import ModelUnavailable, RequestError
-from netgpt.routing.arms import EDGE, called
 from netgpt.routing.memory import Memory
 from netgpt.routing.objective import Weights
 from netgpt.routing.reasons import reason_for
@@ -18,7 +17,7 @@ from netgpt.routing.views import SignalsView
 from netgpt.routing.weighing import Believe, Weighed, as_prior, weigh, weights_of
 from netgpt.routing.whatif import WhatIf
 from netgpt.sections.routing import Routing
-from netgpt.types import Decision, Expected
+from netgpt.types import EDGE, Decision, Expected, display_name
 
 __all__ = ["Experience", "Memory", "Situation", "believed_by", "decide", "decided"]
 
@@ -113,7 +112,7 @@ def _decision(
     if rule == TRIED:
         reason = "now and then another model is tried, to learn how well it does"
     elif rule == TRIAL:
-        reason = f"{called(chosen.arm)} was slow: one request tries whether it still is"
+        reason = f"{display_name(chosen.arm)} was slow: one request tries whether it still is"
     else:
         rule, reason = reason_for(situation, weighed, weights)
     return Decision(

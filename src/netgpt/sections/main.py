@@ -110,6 +110,11 @@ class Cloud(Section):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    @property
+    def is_neighbour(self) -> bool:
+        """Whether it is another NetGPT box."""
+        return False
+
 
 class Site(Section):
     """Where the box stands. Coordinates stay on the box; only names are ever written into prompts."""

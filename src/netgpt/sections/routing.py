@@ -113,6 +113,10 @@ class Upstream(Cloud):
     model: str = Field(NEIGHBOURS_MODEL, description="Model name sent to it; a neighbour's is always its edge.")
     quality: float = Field(0.9, ge=0, le=1, description="The chance that its answers do, before anything is learnt.")
 
+    @property
+    def is_neighbour(self) -> bool:
+        return self.kind == "neighbour"
+
     @field_validator("name")
     @classmethod
     def _free_name(cls, value: str) -> str:

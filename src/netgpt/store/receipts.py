@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, or_, select, type_coerce, update
 
@@ -22,10 +22,10 @@ from netgpt.store.chain import ERASED, SENT, Head, Link, Record, as_json
 from netgpt.store.chaining import Chaining, known_head, own_link, own_values
 from netgpt.store.checking import Checked, Checker, ranges_of
 from netgpt.store.own_secrets import chain_secret
-from netgpt.store.schema import exchanges, receipts
+from netgpt.store.schema import exchanges, of_person, receipts
 from netgpt.store.seal import Sealer, place_of
 from netgpt.store.users import tokens_in_use
-from netgpt.store.writer import Operation
+from netgpt.store.writer import Operation, Read, Write
 from netgpt.types import Person
 
 __all__ = ["NewReceipt", "ReceiptRow", "Receipts"]
@@ -38,14 +38,6 @@ _AS_IT_STANDS: Final[Select[Any]] = select(
 )
 """Whole rows for a check: a person's token that somebody changed is a fault of that row, not of the query."""
 FORGOTTEN: Final = "the person was forgotten"
-
-
-class _Read(Protocol):
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
-class _Submit(Protocol):
-    async def __call__(self, work: Operation[T]) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +69,7 @@ class ReceiptRow:
 class Receipts:
     """A part of the store: `store.receipts`. Every method raises StoreError as the store's own do."""
 
-    def __init__(self, read: _Read, submit: _Submit, sealer: Sealer) -> None:
+    def __init__(self, read: Read, submit: Write, sealer: Sealer) -> None:
         self._read, self._submit, self._sealer = read, submit, sealer
         self._chaining = Chaining(sealer)
 
@@ -126,7 +118,7 @@ class Receipts:
         """
         where = [receipts.c.kind == SENT] if person is not None or tenant is not None else []
         if person is not None:
-            where += [receipts.c.tenant == person.tenant, receipts.c.user == person.user]
+            where += [of_person(receipts, person)]
         if tenant is not None:
             where.append(receipts.c.tenant == tenant)
         if before is not None:
@@ -148,7 +140,7 @@ class Receipts:
 
     async def of_person(self, person: Person) -> list[ReceiptRow]:
         """All of a person, oldest first, with contents."""
-        query = _shown(receipts.c.tenant == person.tenant, receipts.c.user == person.user).order_by(receipts.c.seq)
+        query = _shown(of_person(receipts, person)).order_by(receipts.c.seq)
         return await self._read(lambda connection: [_row(row, self._sealer) for row in connection.execute(query)])
 
     async def head(self) -> Head | None:
@@ -190,9 +182,7 @@ class Receipts:
 
     def forget(self, connection: Connection, person: Person) -> int:
         """Within a write: erase contents and person from all receipts of a person. Returns how many there were."""
-        return self._erase(
-            connection, and_(receipts.c.tenant == person.tenant, receipts.c.user == person.user), FORGOTTEN
-        )
+        return self._erase(connection, of_person(receipts, person), FORGOTTEN)
 
     def expire(self, connection: Connection, sent_before: datetime, days: float) -> int:
         """Within a write: erase what is older than it may be kept. The chain stays."""

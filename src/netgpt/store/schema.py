@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     Float,
     Index,
@@ -24,9 +25,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    and_,
 )
 
 from netgpt.store.users import UserId
+from netgpt.types import Person
 
 __all__ = [
     "UtcTime",
@@ -42,6 +45,7 @@ __all__ = [
     "marks",
     "metadata",
     "migrations",
+    "of_person",
     "places",
     "profiles",
     "receipts",
@@ -286,3 +290,8 @@ lessons = Table(  # which adapter learnt from which example
     Column("example", Text, primary_key=True),
     Index("lessons_by_example", "example"),
 )
+
+
+def of_person(table: Table, person: Person) -> ColumnElement[bool]:
+    """The rows of a person."""
+    return and_(table.c.tenant == person.tenant, table.c.user == person.user)

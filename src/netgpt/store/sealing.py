@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from netgpt.errors import RequestError, StoreError
 from netgpt.store import integrity, rotate
@@ -23,24 +23,12 @@ from netgpt.store.own_secrets import OwnSecrets
 from netgpt.store.rotate import Progress
 from netgpt.store.seal import Sealer
 from netgpt.store.sealed import sealed_tables
-from netgpt.store.writer import Operation
+from netgpt.store.writer import Read, Write
 
 __all__ = ["Checked", "Rotated", "Sealing"]
 
-T = TypeVar("T")
-
 _SCRUB_TRIES: Final = 5
 _SCRUB_PAUSE_S: Final = 1.0
-
-
-class _Read(Protocol):
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
-class _Submit(Protocol):
-    async def __call__(
-        self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True
-    ) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +58,7 @@ def _silent(done: int, of: int) -> None:
 class Sealing:
     """Every method raises StoreError as the store's own do."""
 
-    def __init__(self, read: _Read, submit: _Submit, sealer: Sealer, own: OwnSecrets, path: Path) -> None:
+    def __init__(self, read: Read, submit: Write, sealer: Sealer, own: OwnSecrets, path: Path) -> None:
         self._read, self._submit = read, submit
         self._sealer, self._own, self._path = sealer, own, path
 

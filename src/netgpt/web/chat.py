@@ -19,7 +19,7 @@ from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
 from netgpt.models.answers import join_chunks
 from netgpt.routing.names import AUTO
-from netgpt.types import Chunk
+from netgpt.types import CHARACTERS_A_TOKEN, Chunk
 from netgpt.web.admission import Place
 from netgpt.web.auth import allow, caller_of
 from netgpt.web.deferred import Deferred
@@ -129,7 +129,7 @@ async def _begun(request: Request, exchange: Exchange, size: int) -> None:
     place = await _placed(request, exchange, size)
     await request.app.state.box.workflow.run(exchange)
     if counts(exchange):
-        place.answers(exchange.answered_by.name, size=size // 4, stream=True)
+        place.answers(exchange.answered_by.name, size=size // CHARACTERS_A_TOKEN, stream=True)
 
 
 async def _ended(request: Request, exchange: Exchange, size: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from gate_cases import Speaker, always, critic, reviews
 
 from netgpt.errors import ContextTooLong, ModelUnavailable
 from netgpt.examples.example import Example
-from netgpt.gate.evaluate import Limits, evaluate_all, grammar_of, likelihood_of, spread
+from netgpt.gate.evaluate import EvaluationLimits, evaluate_all, grammar_of, likelihood_of, spread
 
 
 def _free(text: str, answer: str, slice: str = "all") -> Example:
@@ -72,7 +72,7 @@ async def test_a_failing_model_is_an_error_and_leaves_no_task():
 
 
 async def test_time_up_means_skipped():
-    scores = await scored(Speaker(critic()), reviews(4), Limits(seconds=-1))
+    scores = await scored(Speaker(critic()), reviews(4), EvaluationLimits(seconds=-1))
     assert (len(scores.judged), scores.skipped) == (0, 20)
 
 
@@ -86,20 +86,22 @@ async def test_progress_and_concurrency_are_bounded():
         now -= 1
         return await Speaker(critic())(body)
 
-    await scored(slow, reviews(4), Limits(concurrency=3), lambda part, done, whole: seen.append((part, done, whole)))
+    await scored(
+        slow, reviews(4), EvaluationLimits(concurrency=3), lambda part, done, whole: seen.append((part, done, whole))
+    )
     assert most == 3
     assert seen == [("held-out", done, 20) for done in range(1, 21)]
 
 
 def test_a_cut_falls_on_all_slices_alike_and_is_the_same_each_time():
-    chosen = spread(reviews(40), Limits(per_slice=30, whole=50))
+    chosen = spread(reviews(40), EvaluationLimits(per_slice=30, whole=50))
     assert Counter(each.slice for each in chosen) == dict.fromkeys(["film", "food", "phone", "room", "staff"], 10)
-    assert chosen == spread(list(reversed(reviews(40))), Limits(per_slice=30, whole=50))
+    assert chosen == spread(list(reversed(reviews(40))), EvaluationLimits(per_slice=30, whole=50))
 
 
 def test_the_same_example_is_asked_once():
     example = _free("a", "b")
-    assert spread([example, example], Limits()) == [example]
+    assert spread([example, example], EvaluationLimits()) == [example]
 
 
 def test_a_grammar_escapes_what_is_not_plain():

@@ -14,19 +14,19 @@ from netgpt.errors import StoreError
 from netgpt.store.rows import KeyRow
 from netgpt.store.schema import exchanges
 from netgpt.store.store import Store
-from netgpt.store.users import Tokens, use_tokens
+from netgpt.store.users import UserTokens, use_tokens
 from netgpt.types import Fact, Person, Role
 
-TOKENS = Tokens(b"a secret of the test")
+TOKENS = UserTokens(b"a secret of the test")
 USERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
 @given(USERS, USERS)
 def test_the_same_id_gives_the_same_token_and_another_another(one: str, two: str) -> None:
     assert TOKENS.user(TOKENS.token(one)) == one
-    assert Tokens(b"a secret of the test").user(TOKENS.token(one)) == one
+    assert UserTokens(b"a secret of the test").user(TOKENS.token(one)) == one
     assert (TOKENS.token(one) == TOKENS.token(two)) == (one == two)
-    assert Tokens(b"another").token(one) != TOKENS.token(one)
+    assert UserTokens(b"another").token(one) != TOKENS.token(one)
 
 
 @given(USERS, st.integers(0, 200), st.characters(max_codepoint=127))
@@ -36,7 +36,7 @@ def test_a_changed_token_is_nobody(user: str, place: int, other: str) -> None:
     if changed == token:
         return
     with pytest.raises(StoreError) as error:
-        Tokens(b"a secret of the test").user(changed)
+        UserTokens(b"a secret of the test").user(changed)
     assert error.value.code == "wrong_key"
 
 

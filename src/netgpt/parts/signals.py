@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from netgpt.errors import SettingsError
 from netgpt.insights.asking import Asker, Token
-from netgpt.insights.insight import Insight, Source
+from netgpt.insights.insight import Insight, InsightSource
 from netgpt.insights.quality import QualityOfLine
 from netgpt.insights.radio import RadioInformation
 from netgpt.insights.watch import InsightWatch
@@ -108,9 +108,9 @@ class Sensing:
         )
 
 
-def network_sources(told: Insights) -> tuple[Source, ...]:
+def network_sources(told: Insights) -> tuple[InsightSource, ...]:
     """Whom to ask in the operator's network, as configured; nobody by default."""
-    sources: list[Source] = []
+    sources: list[InsightSource] = []
     if told.radio_url:
         own = told.device_private_ipv4 or told.device_ipv4
         sources.append(

@@ -19,7 +19,7 @@ from netgpt.routing.whatif import WhatIf
 from netgpt.sections.routing import Routing
 from netgpt.types import EDGE, Decision, Expected, display_name
 
-__all__ = ["Experience", "Memory", "Situation", "believed_by", "decide", "decided"]
+__all__ = ["LearnerView", "Memory", "Situation", "believed_by", "decide", "decided"]
 
 TRIED = "tried"
 """Rule of a decision that the learner drew."""
@@ -30,7 +30,7 @@ class _Belief(Protocol):
     def mean(self) -> float: ...
 
 
-class Experience(Protocol):
+class LearnerView(Protocol):
     """What was learnt: how well each arm's answers did, and which to try for the sake of learning."""
 
     def belief(self, arm: str, x: Sequence[float], prior: float, key: str = "") -> _Belief:
@@ -42,7 +42,7 @@ class Experience(Protocol):
         ...
 
 
-def believed_by(experience: Experience | None, situation: Situation) -> Believe:
+def believed_by(experience: LearnerView | None, situation: Situation) -> Believe:
     """The learner's belief about this request; the prior alone where there is no learner."""
     if experience is None:
         return as_prior
@@ -50,7 +50,7 @@ def believed_by(experience: Experience | None, situation: Situation) -> Believe:
 
 
 def decide(
-    situation: Situation, rules: Routing, memory: Memory | None = None, experience: Experience | None = None
+    situation: Situation, rules: Routing, memory: Memory | None = None, experience: LearnerView | None = None
 ) -> Decision:
     """Choose an arm. Raises ModelUnavailable when nobody can answer (the message says why for each), RequestError for
     media that nobody who may have it can read."""
@@ -58,7 +58,7 @@ def decide(
 
 
 def decided(
-    situation: Situation, rules: Routing, memory: Memory, experience: Experience | None = None, *, counts: bool = True
+    situation: Situation, rules: Routing, memory: Memory, experience: LearnerView | None = None, *, counts: bool = True
 ) -> tuple[Decision, WhatIf]:
     """As `decide`, and what went into it, so that it can be asked what would have changed it.
 
@@ -85,7 +85,7 @@ def decided(
 
 
 def _drawn(
-    situation: Situation, rules: Routing, weighed: Weighed, experience: Experience | None
+    situation: Situation, rules: Routing, weighed: Weighed, experience: LearnerView | None
 ) -> tuple[Expected, float]:
     """The best, or now and then another candidate, so that the box learns how it does: but nothing of who prefers
     `private` leaves for that, nobody in a hurry waits for it, and no bound is broken."""

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from netgpt.sections.base import HttpAddress, Section
 from netgpt.sections.main import Cloud
 
-__all__ = ["Preset", "Routing", "Upstream", "Waiting", "Weighting"]
+__all__ = ["Preset", "Routing", "Upstream", "WaitingSettings", "Weighting"]
 
 NEIGHBOURS_MODEL = "netgpt/edge"
 """What a neighbour is asked for: its own edge answers, whatever it would decide."""
@@ -84,7 +84,7 @@ class Routing(Section):
     )
 
 
-class Waiting(Section):
+class WaitingSettings(Section):
     """Requests that may wait (`"netgpt": {"may_wait": true}`) until somebody can answer."""
 
     max_requests: int = Field(20, ge=0, description="Of one person, kept at once, ended ones among them; 0: none wait.")

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from netgpt.errors import StoreError
-from netgpt.store.chain import BREAK, GENESIS, Head, Link, commitment_of, tag_of
+from netgpt.store.chain import BREAK, GENESIS, ChainLink, Head, commitment_of, tag_of
 from netgpt.store.own_secrets import chain_secret
 from netgpt.store.quick import QuickInsert, QuickStatement
 from netgpt.store.schema import marks, receipts
@@ -78,7 +78,7 @@ class Chaining:
         self._head = Head(0, GENESIS)
         self._key = b""
 
-    def add(self, connection: Connection, make: Callable[[int], Link], values: Mapping[str, Any]) -> int:
+    def add(self, connection: Connection, make: Callable[[int], ChainLink], values: Mapping[str, Any]) -> int:
         """Append the link that `make` gives for the next number, with the other columns of its row. Returns the number.
 
         Raises StoreError: a row stands where none may be yet, which this program does not do.
@@ -86,7 +86,7 @@ class Chaining:
         self._find_end(connection)
         return self._append(connection, make, values)
 
-    def _append(self, connection: Connection, make: Callable[[int], Link], values: Mapping[str, Any]) -> int:
+    def _append(self, connection: Connection, make: Callable[[int], ChainLink], values: Mapping[str, Any]) -> int:
         previous = self._head
         link = make(previous.seq + 1)
         hash = link.hash_after(previous.hash)
@@ -134,9 +134,9 @@ class Chaining:
         self._append(connection, partial(own_link, BREAK, notice), own_values(notice))
 
 
-def own_link(kind: str, notice: Mapping[str, Any], seq: int) -> Link:
+def own_link(kind: str, notice: Mapping[str, Any], seq: int) -> ChainLink:
     """An entry about the chain itself."""
-    return Link(seq, kind, datetime.now(UTC), "", "", 0, None, commitment_of(notice))
+    return ChainLink(seq, kind, datetime.now(UTC), "", "", 0, None, commitment_of(notice))
 
 
 def own_values(notice: Mapping[str, Any]) -> dict[str, Any]:

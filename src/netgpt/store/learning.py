@@ -18,10 +18,10 @@ from netgpt.store.seal import Sealer, place_of
 from netgpt.store.writer import Read, Write
 from netgpt.types import Person
 
-__all__ = ["Learning", "expire", "forget"]
+__all__ = ["TrainingExamples", "expire", "forget"]
 
 
-class Learning:
+class TrainingExamples:
     """A part of the store: `store.learning`. Every method raises StoreError as the store's own do."""
 
     def __init__(self, read: Read, change: Write, sealer: Sealer) -> None:

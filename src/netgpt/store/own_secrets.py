@@ -26,7 +26,7 @@ from netgpt.errors import StoreError
 from netgpt.store.keysource import CANNOT
 from netgpt.store.schema import marks
 from netgpt.store.seal import Sealer, place_of
-from netgpt.store.users import Tokens, use_tokens
+from netgpt.store.users import UserTokens, use_tokens
 
 __all__ = ["NAME", "OwnSecrets", "chain_secret", "other_key"]
 
@@ -43,7 +43,7 @@ class OwnSecrets:
 
     def __init__(self, sealer: Sealer, path: Path) -> None:
         self._sealer, self._path = sealer, path
-        self._known: dict[bytes, Tokens] = {}
+        self._known: dict[bytes, UserTokens] = {}
 
     def attend(self, connection: sqlite3.Connection) -> None:
         """Have this thread's transaction, just begun, use what stands in the database. Raises StoreError."""
@@ -61,7 +61,7 @@ class OwnSecrets:
         """Make the secrets of a new database, within a transaction that writes. `chain`: the chain's key."""
         self._write(connection, secrets.token_bytes(_BYTES), secrets.token_bytes(_BYTES), chain)
 
-    def change(self, connection: Connection) -> tuple[Tokens, Tokens]:
+    def change(self, connection: Connection) -> tuple[UserTokens, UserTokens]:
         """Seal the digest secret with the newest key, and make a new token secret. Returns old and new tokens."""
         sealed = connection.scalar(select(marks.c.value).where(marks.c.name == NAME))
         if sealed is None:
@@ -70,7 +70,7 @@ class OwnSecrets:
         digest, _, chain = self._opened(sealed)
         return old, self._write(connection, digest, secrets.token_bytes(_BYTES), chain)
 
-    def _write(self, connection: Connection, digest: bytes, token: bytes, chain: bytes) -> Tokens:
+    def _write(self, connection: Connection, digest: bytes, token: bytes, chain: bytes) -> UserTokens:
         values = {"digest": _text(digest), "token": _text(token), "chain": _text(chain)}
         sealed = self._sealer.seal(json.dumps(values).encode("ascii"), _PLACE)
         connection.execute(delete(marks).where(marks.c.name == NAME))
@@ -79,12 +79,12 @@ class OwnSecrets:
         use_tokens(tokens)
         return tokens
 
-    def _learn(self, sealed: bytes) -> Tokens:
+    def _learn(self, sealed: bytes) -> UserTokens:
         if not self._sealer.is_newest(sealed):
             self._sealer.reread()  # somebody changed the keys: from now on the new one seals here too
         digest, token, _ = self._opened(sealed)
         self._sealer.use_digest_secret(digest)
-        tokens = Tokens(token)
+        tokens = UserTokens(token)
         while len(self._known) >= _REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[sealed] = tokens

@@ -18,9 +18,9 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, or_, select, type_coerce, update
 
 from netgpt.errors import StoreError
-from netgpt.store.chain import ERASED, SENT, Head, Link, Record, as_json
+from netgpt.store.chain import ERASED, SENT, ChainLink, Head, ReceiptRecord, as_json
 from netgpt.store.chaining import Chaining, known_head, own_link, own_values
-from netgpt.store.checking import Checked, Checker, ranges_of
+from netgpt.store.checking import ChainReport, Checker, ranges_of
 from netgpt.store.own_secrets import chain_secret
 from netgpt.store.schema import exchanges, of_person, receipts
 from netgpt.store.seal import Sealer, place_of
@@ -58,7 +58,7 @@ class NewReceipt:
 class ReceiptRow:
     """A receipt with what became of its exchange, for people."""
 
-    record: Record
+    record: ReceiptRecord
     outcome: str | None
     """The exchange's status; None: it has none, or it was deleted."""
     erased: datetime | None = None
@@ -101,9 +101,9 @@ class Receipts:
         commitment, id = hashlib.sha256(account).digest(), f"rc_{secrets.token_hex(10)}"
         kept = account + b"\n" + new.content if new.keep_text else account
 
-        def link(seq: int) -> Link:
+        def link(seq: int) -> ChainLink:
             now, size = datetime.now(UTC), len(new.content)
-            return Link(seq, SENT, now, new.destination, new.model, size, tenant, commitment)
+            return ChainLink(seq, SENT, now, new.destination, new.model, size, tenant, commitment)
 
         sealed = self._sealer.seal(kept, _place(id))
         values = {"id": id, "user": user, "exchange": new.exchange, "private": sealed, "notice": None}
@@ -148,10 +148,10 @@ class Receipts:
         head = await self._read(partial(known_head, sealer=self._sealer))
         return head if head is not None and head.seq else None
 
-    async def verify(self, noted: Sequence[Head] = ()) -> Checked:
+    async def verify(self, noted: Sequence[Head] = ()) -> ChainReport:
         """Check the whole chain, while others go on writing to it."""
 
-        def check(connection: Connection) -> Checked:
+        def check(connection: Connection) -> ChainReport:
             # The first read fixes what this transaction sees, head and rows alike.
             head, key = known_head(connection, self._sealer), chain_secret(connection, self._sealer)
             checker = Checker(key or b"")
@@ -162,7 +162,7 @@ class Receipts:
 
         return await self._read(check)
 
-    async def walk(self, work: Callable[[Iterator[Record], bytes | None], T]) -> T:
+    async def walk(self, work: Callable[[Iterator[ReceiptRecord], bytes | None], T]) -> T:
         """Hand all records, in order and as of one moment, and the chain's key to `work`, in a thread of its own."""
 
         def walked(connection: Connection) -> T:
@@ -170,7 +170,7 @@ class Receipts:
 
         return await self._read(walked)
 
-    def records(self, connection: Connection) -> Iterator[Record]:
+    def records(self, connection: Connection) -> Iterator[ReceiptRecord]:
         """All of them by number, with contents; memory does not grow with their number."""
         last = 0
         while rows := connection.execute(
@@ -218,7 +218,7 @@ def _row(row: Row[Any], sealer: Sealer | None) -> ReceiptRow:
     return ReceiptRow(_record(row, sealer), row.status, row.erased, (row.why or {}).get("reason"))
 
 
-def _record(row: Row[Any], sealer: Sealer | None) -> Record:
+def _record(row: Row[Any], sealer: Sealer | None) -> ReceiptRecord:
     """`sealer=None` leaves the sealed part closed."""
     account = content = user = fault = None
     try:
@@ -228,8 +228,8 @@ def _record(row: Row[Any], sealer: Sealer | None) -> Record:
         user = row.user if hasattr(row, "user") else row.token and tokens_in_use().user(row.token)
     except StoreError:
         fault = "was changed: its sealed part does not open"
-    link = Link(row.seq, row.kind, row.time, row.destination, row.model, row.size, row.tenant, row.commitment)
-    return Record(
+    link = ChainLink(row.seq, row.kind, row.time, row.destination, row.model, row.size, row.tenant, row.commitment)
+    return ReceiptRecord(
         row.id, link, row.previous, row.hash, row.tag, account, content, row.notice, user, row.exchange,
         row.erased_by, fault,
     )  # fmt: skip

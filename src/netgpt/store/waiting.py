@@ -25,11 +25,11 @@ from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, sele
 from netgpt.errors import NotFound, RateLimited, RequestError, StoreError
 from netgpt.store.schema import exchanges, of_person, waiting
 from netgpt.store.seal import Sealer, place_of
-from netgpt.store.waiting_rows import Bounds, WaitingRow, opened, place
+from netgpt.store.waiting_rows import QueueLimits, WaitingRow, opened, place
 from netgpt.store.writer import Operation, Read, Write
 from netgpt.types import Person
 
-__all__ = ["Bounds", "Waiting", "WaitingRow", "expire", "forget"]
+__all__ = ["QueueLimits", "WaitingQueue", "WaitingRow", "expire", "forget"]
 
 OPEN: Final = ("waiting", "sending", "sent")
 AT_WORK: Final = ("sending", "sent")
@@ -37,14 +37,14 @@ ENDED_KEPT: Final = timedelta(days=7)
 """What could not be sent in time is shown for so long as given up."""
 
 
-class Waiting:
+class WaitingQueue:
     """A part of the store: `store.waiting`. Every method raises StoreError as the store's own do."""
 
     def __init__(self, read: Read, submit: Write, sealer: Sealer) -> None:
         self._read, self._submit, self._sealer = read, submit, sealer
 
     async def park(
-        self, person: Person, key_id: str | None, private: Mapping[str, Any], bounds: Bounds, now: datetime
+        self, person: Person, key_id: str | None, private: Mapping[str, Any], bounds: QueueLimits, now: datetime
     ) -> WaitingRow:
         """Keep a request. Raises RateLimited (`too_many_waiting`): this person has as many or as much as may wait."""
         work = partial(self._park, person=person, key_id=key_id, private=private, bounds=bounds, now=now)
@@ -130,7 +130,7 @@ class Waiting:
         person: Person,
         key_id: str | None,
         private: Mapping[str, Any],
-        bounds: Bounds,
+        bounds: QueueLimits,
         now: datetime,
     ) -> WaitingRow:
         content = json.dumps(private).encode("ascii")
@@ -228,7 +228,7 @@ def forget(connection: Connection, person: Person) -> int:
     return connection.execute(delete(waiting).where(of_person(waiting, person))).rowcount
 
 
-def _check_bounds(connection: Connection, person: Person, size: int, bounds: Bounds, now: datetime) -> None:
+def _check_bounds(connection: Connection, person: Person, size: int, bounds: QueueLimits, now: datetime) -> None:
     held = select(func.count(), func.coalesce(func.sum(waiting.c.size), 0)).where(
         of_person(waiting, person), waiting.c.expires > now
     )

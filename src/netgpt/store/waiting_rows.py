@@ -12,11 +12,11 @@ from sqlalchemy import Row
 from netgpt.store.seal import Sealer, place_of
 from netgpt.types import Person
 
-__all__ = ["Bounds", "WaitingRow", "opened", "place"]
+__all__ = ["QueueLimits", "WaitingRow", "opened", "place"]
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class QueueLimits:
     """How much may wait."""
 
     requests: int

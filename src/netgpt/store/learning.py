@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, insert, select, update
 
 from netgpt.store import consents
-from netgpt.store.opening import scrub
+from netgpt.store.database import scrub
 from netgpt.store.rows import ConsentRow, KeptExample, NewExample
 from netgpt.store.schema import examples, lessons, of_person
 from netgpt.store.seal import Sealer, place_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from netgpt.errors import StoreError
 from netgpt.store.chaining import begin_chain
-from netgpt.store.database import Database, raw
+from netgpt.store.database import Database
 from netgpt.store.faults import told
 from netgpt.store.files import OpenMark, make_private
 from netgpt.store.migrations import is_current, migrate
@@ -19,7 +18,7 @@ from netgpt.store.reset import seal_stand_ins
 from netgpt.store.schema import marks
 from netgpt.store.seal import Sealer, place_of
 
-__all__ = ["open_database", "prove_anew", "scrub"]
+__all__ = ["open_database", "prove_anew"]
 
 _PROOF: Final = "sealed-with"
 _PROOF_PLACE: Final = place_of("marks", _PROOF)
@@ -72,23 +71,3 @@ def _prove(proof: bytes, sealer: Sealer, path: Path) -> None:
         sealer.open(proof, _PROOF_PLACE)
     except StoreError:
         raise other_key(path, sealer) from None
-
-
-def scrub(connection: Connection) -> None:
-    """Rewrite the file without its free pages and empty the log. Outside of any transaction.
-
-    Deleting zeroes the content (`secure_delete`), but copies stay in pages that were split or moved, and in the log.
-    """
-    database, path = raw(connection), connection.engine.url.database
-    try:
-        database.execute("VACUUM")
-        busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        reason = "another program reads the file" if busy else None
-    except sqlite3.Error as error:
-        reason = getattr(error, "sqlite_errorname", type(error).__name__)
-    if reason:
-        raise StoreError(
-            f"{path}: the rows are deleted, but traces may be left in the file ({reason}). Forget once more when the "
-            "disk has room and nothing else uses the file.",
-            code="store_not_scrubbed",
-        )

@@ -15,10 +15,10 @@ from typing import Final
 
 from netgpt.errors import RequestError, StoreError
 from netgpt.store import integrity, rotate
+from netgpt.store.database import scrub
 from netgpt.store.faults import told
 from netgpt.store.integrity import StoreFault, StoreInfo, checked_tables
 from netgpt.store.keysource import KeyFile, fresh_key
-from netgpt.store.opening import scrub
 from netgpt.store.own_secrets import OwnSecrets
 from netgpt.store.rotate import Progress
 from netgpt.store.seal import Sealer

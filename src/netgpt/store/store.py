@@ -20,7 +20,7 @@ from netgpt.errors import RequestError
 from netgpt.store import erasing, exchanges, keyring, learning, maps, opening, outcomes, places, profiles
 from netgpt.store.answers import Answers
 from netgpt.store.consents import Consents
-from netgpt.store.database import Database
+from netgpt.store.database import Database, scrub
 from netgpt.store.decisions import Decisions
 from netgpt.store.files import FreeDisk, OpenMark
 from netgpt.store.holdings import Holdings
@@ -219,7 +219,7 @@ class Store:
         """
 
         work = partial(erasing.forget, receipts=self.receipts, person=person)
-        return await self._change(work, after=opening.scrub, needs_room=False)
+        return await self._change(work, after=scrub, needs_room=False)
 
     async def forget_examples(self, person: Person) -> int:
         """Delete a person's kept examples alone and scrub the files, as `forget` does. Returns how many there were."""
@@ -227,7 +227,7 @@ class Store:
         def forget(connection: Connection) -> int:
             return learning.forget(connection, person, consent=False)["examples"]
 
-        return await self._change(forget, after=opening.scrub, needs_room=False)
+        return await self._change(forget, after=scrub, needs_room=False)
 
     # places
 

@@ -7,7 +7,7 @@ from typing import Any
 from netgpt.calls import CallFacts
 from netgpt.routing.signals import Signals
 from netgpt.routing.views import Estimate, LinkView
-from netgpt.routing.waiting import Waiting
+from netgpt.routing.waiting import PendingCall
 
 __all__ = ["World", "value"]
 
@@ -39,7 +39,7 @@ class World:
             self.clock.now += 1
             self.call()
 
-    def waiting(self, arm: str = "cloud") -> Waiting:
+    def waiting(self, arm: str = "cloud") -> PendingCall:
         call = self.signals.began(arm)
         call.sent_at = self.clock.now
         return call

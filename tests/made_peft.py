@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 
-LLAMA = Shape("llama", 2, 64, 4, 2, 16, 128, 300, 128, 1e-5)
-GPT2 = Shape("gpt2", 2, 64, 4, 4, 16, 256, 300, 128, 1e-5)
+LLAMA = ModelShape("llama", 2, 64, 4, 2, 16, 128, 300, 128, 1e-5)
+GPT2 = ModelShape("gpt2", 2, 64, 4, 4, 16, 256, 300, 128, 1e-5)
 
 
-def peft_tensors(shape: Shape, *words: str, rank: int = 4, seed: int = 1) -> dict[str, Any]:
+def peft_tensors(shape: ModelShape, *words: str, rank: int = 4, seed: int = 1) -> dict[str, Any]:
     """Random A (rank, in) and B (out, rank) under PEFT's names."""
     rng, tensors = np.random.default_rng(seed), {}
     for layer in range(shape.layers):

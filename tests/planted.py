@@ -15,7 +15,7 @@ from made_adapters import adapter_file, card_for
 
 from netgpt.adapters.people import person_digest
 from netgpt.models.fake import last_user_text
-from netgpt.store.waiting import Bounds
+from netgpt.store.waiting import QueueLimits
 from netgpt.types import Person
 
 __all__ = ["Planted", "answering", "moved_in"]
@@ -76,7 +76,7 @@ async def moved_in(here: Door, tenant: str, name: str, home: Path) -> Planted:
     later = f"moustache{secrets.token_hex(6)}"
     waits = await here.box.store.waiting.park(
         one.person, None, {"request": {}, "caller": {}, "answer": {"text": later}},
-        Bounds(9, 9_999, timedelta(days=1)), datetime.now(UTC),
+        QueueLimits(9, 9_999, timedelta(days=1)), datetime.now(UTC),
     )  # fmt: skip
     one.words = [mail, question, fact, said.rpartition(" ")[2], later]
     one.ids = {

@@ -207,13 +207,13 @@ def test_reprs_hold_no_secret() -> None:
     from netgpt.store.keysource import GivenKeys, KeyCommand, encoded_key, fresh_key
     from netgpt.store.rows import NewExample
     from netgpt.store.seal import Sealer
-    from netgpt.store.users import Tokens
+    from netgpt.store.users import UserTokens
 
     key: Any = encoded_key(fresh_key())
     given = GivenKeys.from_text(key, "NETGPT_STORE__KEY")
     things = [
         load_settings(environment={"NETGPT_STORE__KEY": key, "NETGPT_CLOUD__API_KEY": CLOUD_KEY}), given, Sealer(given),
-        Tokens(b"x" * 32), NewExample(None, "d", {"t": TEXT}), KeyCommand(("pass", "show")),
+        UserTokens(b"x" * 32), NewExample(None, "d", {"t": TEXT}), KeyCommand(("pass", "show")),
     ]  # fmt: skip
     told = repr(things)
     assert key not in told and found_in(told) == []

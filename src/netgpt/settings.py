@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from netgpt.errors import SettingsError
-from netgpt.sections.access import Lockout, Oidc
+from netgpt.sections.access import LockoutSettings, Oidc
 from netgpt.sections.main import (
     Adapters,
     Cloud,
@@ -26,12 +26,12 @@ from netgpt.sections.main import (
     Privacy,
     Server,
     Site,
-    Store,
-    Training,
-    Workflow,
+    StoreSettings,
+    TrainingSettings,
+    WorkflowSettings,
 )
 from netgpt.sections.policy import PolicySection
-from netgpt.sections.routing import Routing, Upstream, Waiting
+from netgpt.sections.routing import Routing, Upstream, WaitingSettings
 from netgpt.sections.signals import Insights, SignalsSection
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
     "Completion",
     "Edge",
     "Insights",
-    "Lockout",
+    "LockoutSettings",
     "Oidc",
     "PolicySection",
     "Privacy",
@@ -49,11 +49,11 @@ __all__ = [
     "Settings",
     "SignalsSection",
     "Site",
-    "Store",
-    "Training",
+    "StoreSettings",
+    "TrainingSettings",
     "Upstream",
-    "Waiting",
-    "Workflow",
+    "WaitingSettings",
+    "WorkflowSettings",
     "load_settings",
 ]
 
@@ -67,7 +67,7 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     server: Server = Server()
     oidc: Oidc = Oidc()
-    lockout: Lockout = Lockout()
+    lockout: LockoutSettings = LockoutSettings()
     edge: Edge = Edge()
     cloud: Cloud = Cloud()
     site: Site = Site()
@@ -80,11 +80,11 @@ class Settings(BaseModel):
     )
     signals: SignalsSection = SignalsSection()
     insights: Insights = Insights()
-    store: Store = Store()
-    waiting: Waiting = Waiting()
+    store: StoreSettings = StoreSettings()
+    waiting: WaitingSettings = WaitingSettings()
     adapters: Adapters = Adapters()
-    training: Training = Training()
-    workflow: Workflow = Workflow()
+    training: TrainingSettings = TrainingSettings()
+    workflow: WorkflowSettings = WorkflowSettings()
 
     @model_validator(mode="after")
     def _rules_that_bind(self) -> Self:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from netgpt.calls import CallFacts
 
 __all__ = [
+    "CHARACTERS_A_TOKEN",
+    "EDGE",
     "CallFacts",
     "Caller",
     "Chunk",
@@ -29,6 +31,7 @@ __all__ = [
     "Span",
     "Terms",
     "Usage",
+    "display_name",
 ]
 
 Message = dict[str, Any]
@@ -36,6 +39,17 @@ Message = dict[str, Any]
 
 Chunk = dict[str, Any]
 """One `chat.completion.chunk` in OpenAI's shape; whole answers travel as one chunk with whole deltas."""
+
+EDGE: Final = "edge"
+"""The name of the model on the box, among those that may answer."""
+
+CHARACTERS_A_TOKEN: Final = 4
+"""The usual rule of thumb, where nobody counted."""
+
+
+def display_name(target: str) -> str:
+    """What a model that may answer is called in a sentence: "the box", "the cloud", or an upstream's name."""
+    return "the box" if target == EDGE else "the cloud" if target == "cloud" else target
 
 
 class Label(StrEnum):

@@ -13,7 +13,7 @@ from made_peft import GPT2, LLAMA, peft_folder, peft_tensors
 from safetensors.numpy import save_file
 
 from netgpt.adapters.export import export, interleaved, read_adapter, shape_of
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 from netgpt.errors import NetGPTError, NotFound, RequestError, SettingsError
 from netgpt.tuning.random_model import write_random_model
 
@@ -53,8 +53,8 @@ def test_rows_are_interleaved_within_each_head() -> None:
     assert interleaved(rows, 2)[:, 0].tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
 
 
-@pytest.mark.parametrize("shape", [GPT2, Shape("qwen2", 2, 64, 4, 2, 16, 128, 300, 128, 1e-5)])
-def test_other_architectures_keep_their_rows(shape: Shape, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [GPT2, ModelShape("qwen2", 2, 64, 4, 2, 16, 128, 300, 128, 1e-5)])
+def test_other_architectures_keep_their_rows(shape: ModelShape, tmp_path: Path) -> None:
     base = write_random_model(tmp_path / "base.gguf", shape)
     given = peft_tensors(shape)
     written = export(peft_folder(tmp_path / "peft", given), base, tmp_path / "a.gguf", form="F32")
@@ -128,8 +128,8 @@ def test_what_gguf_cannot_express_is_refused(llama: Path, tmp_path: Path, config
 
 
 def test_tensors_of_another_model_are_refused(llama: Path, tmp_path: Path) -> None:
-    wider = Shape("llama", 2, 96, 4, 2, 24, 128, 300, 128, 1e-5)
-    deeper = Shape("llama", 3, 64, 4, 2, 16, 128, 300, 128, 1e-5)
+    wider = ModelShape("llama", 2, 96, 4, 2, 24, 128, 300, 128, 1e-5)
+    deeper = ModelShape("llama", 3, 64, 4, 2, 16, 128, 300, 128, 1e-5)
     whole = peft_tensors(LLAMA)
     large = {name: values * np.float32(1e6) for name, values in whole.items()}
     for tensors, told in (

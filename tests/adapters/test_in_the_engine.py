@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_adapters import METADATA, lora_tensors, packed
 
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 from netgpt.adapters.file import check_base, read_adapter
 from netgpt.errors import RequestError
 from netgpt.models.engine import Engine
@@ -21,7 +21,7 @@ WANTED = 30
 
 
 async def test_every_damaged_adapter_that_passes_the_check_is_loaded(tmp_path: Path) -> None:
-    base = write_random_model(tmp_path / "base.gguf", Shape("llama", 2, 64, 4, 2, 16, 128, 300, 128, 1e-5))
+    base = write_random_model(tmp_path / "base.gguf", ModelShape("llama", 2, 64, 4, 2, 16, 128, 300, 128, 1e-5))
     sound, rng = packed(METADATA, lora_tensors()), random.Random(3)
     header = sound.index(b"blk.1.attn_v.weight.lora_b") + 80
     passed: list[Path] = []

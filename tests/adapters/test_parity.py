@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from weights import bundled_weights  # noqa: F401
 
 from netgpt.adapters.export import export, interleaved
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 from netgpt.tuning.random_model import tensor_sides, write_model
 
 torch = pytest.importorskip("torch", reason="needs the extra `train`")
@@ -76,7 +76,7 @@ def distance(said: Sequence[Probabilities], meant: Sequence[Any]) -> float:
     return max(abs(value - float(truth[token])) for tokens, truth in pairs for token, value in tokens.items())
 
 
-def wrongly_ordered(folder: Path, target: Path, shape: Shape) -> Path:
+def wrongly_ordered(folder: Path, target: Path, shape: ModelShape) -> Path:
     """The folder with its q and k moved beforehand, so that the export moves them to the wrong places."""
     target.mkdir()
     (target / "adapter_config.json").write_bytes((folder / "adapter_config.json").read_bytes())
@@ -90,7 +90,7 @@ def wrongly_ordered(folder: Path, target: Path, shape: Shape) -> Path:
     return target
 
 
-def real_model(shape: Shape, read: Any) -> Any:
+def real_model(shape: ModelShape, read: Any) -> Any:
     """The bundled model in PyTorch: its very weights, de-quantized."""
     from transformers import LlamaConfig, LlamaForCausalLM
     from transformers.initialization import no_init_weights
@@ -133,9 +133,9 @@ async def test_the_llama_family_with_the_real_weights(bundled_weights: Path, tmp
 
 
 SMALL = {
-    "gpt2": Shape("gpt2", 3, 64, 4, 4, 16, 256, 300, 128, 1e-5),
-    "llama": Shape("llama", 3, 64, 4, 2, 16, 128, 300, 128, 1e-5),
-    "qwen2": Shape("qwen2", 3, 64, 4, 2, 16, 128, 300, 128, 1e-5),
+    "gpt2": ModelShape("gpt2", 3, 64, 4, 4, 16, 256, 300, 128, 1e-5),
+    "llama": ModelShape("llama", 3, 64, 4, 2, 16, 128, 300, 128, 1e-5),
+    "qwen2": ModelShape("qwen2", 3, 64, 4, 2, 16, 128, 300, 128, 1e-5),
 }
 
 
@@ -155,7 +155,7 @@ async def test_small_models_of_every_architecture(name: str, form: Any, tmp_path
     assert distance(without, trained.adapted) > 10 * EXACT_BASE, "the adapter must matter"
 
 
-def small_model(shape: Shape) -> tuple[Any, dict[str, np.ndarray[Any, Any]]]:
+def small_model(shape: ModelShape) -> tuple[Any, dict[str, np.ndarray[Any, Any]]]:
     """A random model of Hugging Face, and its weights under GGUF's names: Conv1D turned to (out, in)."""
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 

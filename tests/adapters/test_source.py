@@ -14,7 +14,7 @@ from made_peft import LLAMA, peft_folder, peft_tensors
 from netgpt.adapters.edge_weights import EdgeWeights
 from netgpt.adapters.folder import write_card
 from netgpt.adapters.registry import Registry
-from netgpt.adapters.source import Told, ready
+from netgpt.adapters.source import AdapterNotes, ready
 from netgpt.errors import NotFound, RequestError
 
 
@@ -31,15 +31,15 @@ def packed(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_folder_with_a_card_keeps_it(packed: Path) -> None:
-    with ready(packed, Told(), None) as (weights, card):
+    with ready(packed, AdapterNotes(), None) as (weights, card):
         assert weights == packed / "adapter.gguf" and card.id == "letters@9"
-    with ready(packed, Told(name="mail", licence="MIT", notes="ours"), None) as (_, card):
+    with ready(packed, AdapterNotes(name="mail", licence="MIT", notes="ours"), None) as (_, card):
         assert (card.id, card.licence, card.notes, card.recipe) == ("mail@9", "MIT", "ours", {"seed": 7})
 
 
 def test_a_bare_file_gets_a_card_that_says_what_is_known(tmp_path: Path, base: EdgeWeights) -> None:
     weights = adapter_file(tmp_path / "a.gguf")
-    with ready(weights, Told("complete"), base) as (path, card):
+    with ready(weights, AdapterNotes("complete"), base) as (path, card):
         assert path == weights and card.scope == "task" and card.base_sha256 == BASE_SHA
         assert (card.rank, card.alpha, card.examples, card.licence) == (4, 16.0, 0, "not told")
         assert Registry(tmp_path / "adapters", base=base).add(path, card).usable
@@ -50,7 +50,7 @@ def test_a_peft_folder_is_exported(tmp_path: Path) -> None:
     from netgpt.tuning.random_model import write_random_model
 
     base = EdgeWeights("random", BASE_SHA, write_random_model(tmp_path / "base.gguf", LLAMA))
-    with ready(peft_folder(tmp_path / "peft", peft_tensors(LLAMA)), Told("site"), base) as (path, card):
+    with ready(peft_folder(tmp_path / "peft", peft_tensors(LLAMA)), AdapterNotes("site"), base) as (path, card):
         assert card.scope == "site" and card.targets == tuple(LLAMA.family.modules)
         assert Registry(tmp_path / "adapters", base=base).add(path, card).usable
     assert not path.exists(), "what was exported for the moment is gone"
@@ -61,13 +61,13 @@ def test_what_cannot_be_taken_is_told(tmp_path: Path, base: EdgeWeights, packed:
     (tmp_path / "link.gguf").symlink_to(weights)
     (tmp_path / "empty").mkdir()
     for source, told, where, words in (
-        (weights, Told(), base, "give one with --name"),
-        (weights, Told("../up"), base, "wrong in the card: name"),
-        (weights, Told("site"), None, "models pull"),
-        (tmp_path / "link.gguf", Told("site"), base, "symbolic link"),
-        (tmp_path / "none.gguf", Told("site"), base, "no such file"),
-        (tmp_path / "empty", Told("site"), base, "no adapter here"),
-        (packed, Told("Up/../x"), base, "wrong in the card: name"),
+        (weights, AdapterNotes(), base, "give one with --name"),
+        (weights, AdapterNotes("../up"), base, "wrong in the card: name"),
+        (weights, AdapterNotes("site"), None, "models pull"),
+        (tmp_path / "link.gguf", AdapterNotes("site"), base, "symbolic link"),
+        (tmp_path / "none.gguf", AdapterNotes("site"), base, "no such file"),
+        (tmp_path / "empty", AdapterNotes("site"), base, "no adapter here"),
+        (packed, AdapterNotes("Up/../x"), base, "wrong in the card: name"),
     ):
         with pytest.raises(RequestError, match=words), ready(source, told, where):
             raise AssertionError("it was taken")
@@ -84,13 +84,13 @@ def test_a_card_that_is_no_card_is_refused_without_its_content(packed: Path) -> 
         card.write_text(text)
         with (
             pytest.raises(RequestError, match=f"not a card of an adapter: .*{words}") as refused,
-            ready(packed, Told(), None),
+            ready(packed, AdapterNotes(), None),
         ):
             raise AssertionError("it was taken")
         assert "secret" not in refused.value.message and "passwd" not in refused.value.message
     card.unlink()
     card.symlink_to("/etc/passwd")
-    with pytest.raises(RequestError, match="symbolic link"), ready(packed, Told(), None):
+    with pytest.raises(RequestError, match="symbolic link"), ready(packed, AdapterNotes(), None):
         raise AssertionError("it was taken")
 
 
@@ -104,7 +104,7 @@ def test_any_damage_to_a_card_is_refused_or_a_card(packed: Path, junk: bytes, st
     data = whole.read_bytes()
     path.write_bytes(data[:start] + junk + data[start + length :])
     try:
-        with ready(packed, Told(), None) as (_, card):
+        with ready(packed, AdapterNotes(), None) as (_, card):
             assert card.id.count("@") == 1 and "/" not in card.id
     except RequestError as error:
         assert str(path) in error.message and len(error.message) < 1500
@@ -118,7 +118,7 @@ def test_any_name_is_refused_or_stays_within_the_folder(tmp_path: Path, name: st
         adapter_file(weights)
     base = EdgeWeights("tiny", BASE_SHA, weights)
     try:
-        with ready(weights, Told(name), base) as (_, card):
+        with ready(weights, AdapterNotes(name), base) as (_, card):
             assert card.name == name and Path("x", card.name, "1").parts == ("x", name, "1")
     except NotFound:
         raise

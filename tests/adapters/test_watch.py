@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from made_adapters import adapter_file, card_for
 
-from netgpt.adapters.canary import Decision
+from netgpt.adapters.canary import CanaryDecision
 from netgpt.adapters.card import State
 from netgpt.adapters.registry import Registry
 from netgpt.adapters.watch import watch_canaries
@@ -54,7 +54,7 @@ async def test_a_canary_that_fails_more_often_is_taken_back(store: Store, regist
         await answered(store, "site@1", f"old{number}", failed=False)
         await answered(store, "site@2", f"new{number}", failed=number % 2 == 0)
     found = await watch_canaries(registry, store.outcomes)
-    assert found["site@2"].decision is Decision.ROLL_BACK
+    assert found["site@2"].decision is CanaryDecision.ROLL_BACK
     taken_back = registry.show("site@2")
     assert taken_back.state is State.REJECTED and "15 of 30 answers failed" in taken_back.why
     assert (entry := registry.active("site")) is not None and entry.id == "site@1"
@@ -65,5 +65,5 @@ async def test_a_canary_that_does_as_well_stays(store: Store, registry: Registry
     for number in range(30):
         for adapter in ("site@1", "site@2"):
             await answered(store, adapter, f"user{number}", failed=number == 0)
-    assert (await watch_canaries(registry, store.outcomes))["site@2"].decision is Decision.WAIT
+    assert (await watch_canaries(registry, store.outcomes))["site@2"].decision is CanaryDecision.WAIT
     assert registry.show("site@2").state is State.CANARY

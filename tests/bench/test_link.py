@@ -10,7 +10,7 @@ from echoing import echo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.bench.link import Direction, Shape, ShapedLink
+from netgpt.bench.link import Direction, LinkShape, ShapedLink
 
 
 async def round_trip(port: int, content: bytes) -> tuple[float, bytes]:
@@ -33,7 +33,7 @@ async def test_a_plain_link_changes_and_counts_nothing_else() -> None:
 
 
 async def test_each_way_takes_the_delay() -> None:
-    async with echo() as port, ShapedLink(port, Shape(delay_ms=40)) as link:
+    async with echo() as port, ShapedLink(port, LinkShape(delay_ms=40)) as link:
         took, _ = await round_trip(link.port, b"x")
         assert 0.080 <= took < 0.120
 
@@ -41,14 +41,14 @@ async def test_each_way_takes_the_delay() -> None:
 @pytest.mark.parametrize("rate", [4.0, 80.0])
 async def test_the_rate_holds(rate: float) -> None:
     content = bytes(int(rate * 125_000 * 0.4))  # 0.4 s of it
-    async with echo() as port, ShapedLink(port, Shape(rate_mbit=rate)) as link:
+    async with echo() as port, ShapedLink(port, LinkShape(rate_mbit=rate)) as link:
         took, _ = await round_trip(link.port, content)
         # The way back runs while the way there does: only its last piece comes after.
         assert 0.40 <= took < 0.52
 
 
 async def test_connections_share_the_rate() -> None:
-    async with echo() as port, ShapedLink(port, Shape(rate_mbit=8)) as link:
+    async with echo() as port, ShapedLink(port, LinkShape(rate_mbit=8)) as link:
         started = time.perf_counter()
         await asyncio.gather(*(round_trip(link.port, bytes(100_000)) for _ in range(4)))
         assert 0.4 <= time.perf_counter() - started < 0.55
@@ -57,13 +57,13 @@ async def test_connections_share_the_rate() -> None:
 async def test_the_shape_can_change_while_connected() -> None:
     async with echo() as port, ShapedLink(port) as link:
         quick, _ = await round_trip(link.port, b"x")
-        link.shape = Shape(delay_ms=50)
+        link.shape = LinkShape(delay_ms=50)
         slow, _ = await round_trip(link.port, b"x")
         assert quick < 0.05 <= 0.1 <= slow
 
 
 async def test_the_end_of_a_stream_travels_behind_its_bytes() -> None:
-    async with echo() as port, ShapedLink(port, Shape(rate_mbit=8, delay_ms=20)) as link:
+    async with echo() as port, ShapedLink(port, LinkShape(rate_mbit=8, delay_ms=20)) as link:
         reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
         writer.write(bytes(50_000))
         writer.write_eof()
@@ -82,7 +82,7 @@ async def test_a_server_that_is_not_there_ends_the_connection() -> None:
 
 
 async def test_closing_cuts_what_is_under_way() -> None:
-    async with echo() as port, ShapedLink(port, Shape(delay_ms=5_000)) as link:
+    async with echo() as port, ShapedLink(port, LinkShape(delay_ms=5_000)) as link:
         reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
         writer.write(b"x")
         await asyncio.sleep(0.05)
@@ -116,7 +116,7 @@ def test_a_link_that_was_not_started_has_no_port() -> None:
 )
 def test_no_window_carries_more_than_rate_and_burst(sizes, rate, burst, gaps) -> None:
     """The law of a token bucket: by any time after the start, at most burst + rate * elapsed has left."""
-    direction, shape, now, carried = Direction(0), Shape(rate_mbit=rate, burst_bytes=burst), 1000.0, 0
+    direction, shape, now, carried = Direction(0), LinkShape(rate_mbit=rate, burst_bytes=burst), 1000.0, 0
     for size, gap in zip(sizes, gaps, strict=False):
         leaves, arrives = direction.schedule(size, now, shape)
         carried += size
@@ -128,7 +128,7 @@ def test_no_window_carries_more_than_rate_and_burst(sizes, rate, burst, gaps) ->
 
 @given(st.integers(0, 2**32), st.floats(0, 50))
 def test_jitter_is_bounded_and_seeded(seed: int, jitter: float) -> None:
-    one, other, shape = Direction(seed), Direction(seed), Shape(delay_ms=10, jitter_ms=jitter)
+    one, other, shape = Direction(seed), Direction(seed), LinkShape(delay_ms=10, jitter_ms=jitter)
     arrivals = [one.schedule(1, 0.0, shape)[1] for _ in range(20)]
     assert arrivals == [other.schedule(1, 0.0, shape)[1] for _ in range(20)]
     assert all(0.01 <= arrival <= 0.01 + jitter / 1000 + 1e-9 for arrival in arrivals)

@@ -10,7 +10,7 @@ from echoing import echo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netgpt.bench.link import Shape, ShapedLink
+from netgpt.bench.link import LinkShape, ShapedLink
 from netgpt.bench.link_shape import Direction, Flow
 from netgpt.bench.link_trace import Trace, point
 
@@ -76,7 +76,7 @@ async def test_a_link_may_start_cut() -> None:
 
 async def test_up_and_down_may_differ() -> None:
     content = bytes(50_000)
-    async with echo() as port, ShapedLink(port, Shape(), down=Shape(rate_mbit=1)) as link:
+    async with echo() as port, ShapedLink(port, LinkShape(), down=LinkShape(rate_mbit=1)) as link:
         reader, writer = await opened(link)
         began = time.perf_counter()
         writer.write(content)
@@ -108,7 +108,7 @@ async def test_it_follows_a_trace_and_comes_back_after_a_cut() -> None:
     seed=st.integers(0, 99),
 )
 def test_losses_keep_order_and_rate_and_every_byte(sizes, rate, loss, jitter, burst, seed) -> None:
-    shape = Shape(rate, 10, jitter, burst, loss)
+    shape = LinkShape(rate, 10, jitter, burst, loss)
 
     def schedule():
         direction = Direction(seed)
@@ -132,7 +132,7 @@ def test_losses_keep_order_and_rate_and_every_byte(sizes, rate, loss, jitter, bu
 
 
 def test_a_loss_costs_a_retransmission_and_half_the_rate_for_a_while() -> None:
-    shape, sound = Shape(8, 50, loss=1.0), Shape(8, 50)
+    shape, sound = LinkShape(8, 50, loss=1.0), LinkShape(8, 50)
     flow = Flow(Direction(0))
     assert flow.schedule(1000, 0.0, shape, 0.1)[1] == pytest.approx(0.001 + 0.05 + 0.2)
     slowed = flow.schedule(100_000, 0.01, sound, 0.1)
@@ -142,7 +142,7 @@ def test_a_loss_costs_a_retransmission_and_half_the_rate_for_a_while() -> None:
 
 async def test_losses_change_no_byte() -> None:
     content = bytes(range(256)) * 200
-    async with echo() as port, ShapedLink(port, Shape(rate_mbit=50, loss=0.02), seed=3) as link:
+    async with echo() as port, ShapedLink(port, LinkShape(rate_mbit=50, loss=0.02), seed=3) as link:
         reader, writer = await opened(link)
         writer.write(content)
         assert await asyncio.wait_for(reader.readexactly(len(content)), 20) == content

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from netgpt.bench import neighbours, neighbours_net
-from netgpt.bench.link_lab import Job, run_trace
-from netgpt.bench.link_run import Plan, run
+from netgpt.bench.link_lab import TraceJob, run_trace
+from netgpt.bench.link_run import LinkPlan, run
 from netgpt.bench.link_trace import Trace, point
 from netgpt.bench.link_ways import ADAPTIVE, CLOUD_ONLY, EDGE_ONLY
 from netgpt.bench.neighbours_net import namespaces_permitted
@@ -17,7 +17,7 @@ from netgpt.bench.neighbours_net import namespaces_permitted
 @pytest.mark.slow
 async def test_over_a_link_that_is_cut_the_box_answers_and_cloud_only_does_not() -> None:
     cut = Trace("test", "cut", (point(0, 20, 5, rtt_ms=20), point(2, 0, 0, rtt_ms=20)), 6)
-    job = Job("test", "cut", 0, 6, 2, 7, ("chat",), (ADAPTIVE, EDGE_ONLY, CLOUD_ONLY))
+    job = TraceJob("test", "cut", 0, 6, 2, 7, ("chat",), (ADAPTIVE, EDGE_ONLY, CLOUD_ONLY))
     told = await run_trace(cut, job)
     ways = told["ways"]
     assert all(one["outcome"] == "whole" for one in ways[EDGE_ONLY])
@@ -32,7 +32,7 @@ async def test_over_a_link_that_is_cut_the_box_answers_and_cloud_only_does_not()
 async def test_a_loaded_box_hands_over_and_both_carry_on_alone() -> None:
     """In network namespaces where that is permitted, else over loopback."""
     over = "loopback" if await namespaces_permitted() else "namespaces"
-    plan = neighbours.Plan(seconds=3, slots=1, deadline_s=4, phases=("busy", "cut"))
+    plan = neighbours.NeighboursPlan(seconds=3, slots=1, deadline_s=4, phases=("busy", "cut"))
     told = await neighbours.run(plan, over=over, progress=lambda _: None)
     of = {(row["phase"], row["box"]): row for row in told["rows"]}
     assert of["busy", "a"]["by the neighbour"] > 0
@@ -55,4 +55,4 @@ async def test_a_folder_without_links_is_told_before_anything_runs(tmp_path) -> 
     from netgpt.errors import RequestError
 
     with pytest.raises(RequestError, match="no recorded links"):
-        await run(tmp_path, Plan(), seed=1, progress=lambda _: None)
+        await run(tmp_path, LinkPlan(), seed=1, progress=lambda _: None)

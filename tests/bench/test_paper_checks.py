@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.bench.paper_checks import Answered, quality, values_seen
-from netgpt.bench.paper_requests import SITE, Asked, make_requests
+from netgpt.bench.paper_requests import SITE, PersonRequest, make_requests
 
 
-def asked_for(kind: str) -> Asked:
+def asked_for(kind: str) -> PersonRequest:
     """A request that needs this one kind of fact."""
     return next(asked for asked in make_requests(64) if asked.needs == {kind})
 
 
-def answered(asked: Asked, text: str = "Here is an idea for you.", **changes) -> Answered:
+def answered(asked: PersonRequest, text: str = "Here is an idea for you.", **changes) -> Answered:
     values = {"finished": True, "kinds": frozenset(), "completed": asked.text, "left": b"", **changes}
     return Answered(
         asked, text, values["finished"], 1.0, 2.0, 3, 4, 5, 6, True, values["completed"], values["kinds"],

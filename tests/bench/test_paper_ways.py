@@ -8,8 +8,8 @@ import httpx
 import pytest
 from serving import Served
 
-from netgpt.bench.link import Shape, ShapedLink
-from netgpt.bench.paper import Plan, latency_rows, way_rows
+from netgpt.bench.link import LinkShape, ShapedLink
+from netgpt.bench.paper import PaperPlan, latency_rows, way_rows
 from netgpt.bench.paper_checks import Answered, quality
 from netgpt.bench.paper_lab import BOX_WAYS, CLOUD_ONLY, EDGE_ONLY, SPLIT, SYNERGY
 from netgpt.bench.paper_requests import make_requests
@@ -24,7 +24,7 @@ ASKED = next(asked for asked in make_requests(64) if asked.private)
 async def test_cloud_only_sends_the_text_as_it_is_and_with_the_profile_all_there_is() -> None:
     with FaultyCloud("all is well at the harbour") as cloud:
         tape = Tape()
-        async with ShapedLink(cloud.port, Shape(delay_ms=15), tap=tape) as link:
+        async with ShapedLink(cloud.port, LinkShape(delay_ms=15), tap=tape) as link:
             plain = Straight(CLOUD_ONLY, link, tape, "key")
             profile = Straight("profile", link, tape, "key", whole_profile=True)
             await plain.ask(ASKED, 8)
@@ -90,13 +90,13 @@ def test_rows_of_ways_and_links() -> None:
     assert (rows[SYNERGY]["whole_box_mb"], rows[SYNERGY]["tuning_lora_mb"]) == (800, 900)
     assert (rows[SYNERGY]["whole_ms"], rows[SYNERGY]["first_ms"]) == (20, 10)
     assert SYNERGY in BOX_WAYS
-    slow, quick = Shape(10, 100), Shape(50, 25)
+    slow, quick = LinkShape(10, 100), LinkShape(50, 25)
     first, second = latency_rows({quick: {SYNERGY: given[SYNERGY]}, slow: {SPLIT: given[SPLIT]}})
     assert (first["link"], first["way"], first["samples"], first["whole_ms"]) == (str(slow), SPLIT, 1, 30)
     assert (second["rate_mbit"], second["delay_ms"], second["whole_ms"]) == (50, 25, 20)
 
 
 def test_the_main_link_is_measured_once() -> None:
-    plan = Plan()
+    plan = PaperPlan()
     assert plan.main not in plan.other_links
     assert len(plan.other_links) == len(plan.rates_mbit) * len(plan.delays_ms) - 1

@@ -13,7 +13,7 @@ from netgpt.bench.privacy_card import what_it_saw
 from netgpt.bench.privacy_memory import measure
 from netgpt.bench.privacy_sets import Query, Tagged
 from netgpt.bench.privacy_texts import TextMaker
-from netgpt.bench.privacy_ways import Way, masked
+from netgpt.bench.privacy_ways import PrivacyWay, masked
 from netgpt.cli.bench_privacy import privacy as command
 from netgpt.errors import NotFound, RequestError
 from netgpt.types import Span
@@ -36,7 +36,7 @@ class Capitals:
         return spans
 
 
-WAY: Way = Capitals()
+WAY: PrivacyWay = Capitals()
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netgpt.bench.link import Shape, ShapedLink
+from netgpt.bench.link import LinkShape, ShapedLink
 from netgpt.bench.split_process import CloudProcess, EdgeProcess
 from netgpt.bench.splitting import CloudHalf, EdgeHalf, generate, save_halves
 from netgpt.errors import ModelUnavailable, RequestError
@@ -105,7 +105,7 @@ async def test_two_processes_over_a_link_write_the_same(tmp_path: Path) -> None:
     save_halves(model, 2, tmp_path, "float32")
     async with (
         CloudProcess(tmp_path) as cloud,
-        ShapedLink(cloud.port, Shape(delay_ms=20)) as link,
+        ShapedLink(cloud.port, LinkShape(delay_ms=20)) as link,
         EdgeProcess(tmp_path, link.port) as edge,
     ):
         first = await edge.ask(PROMPT, 8)

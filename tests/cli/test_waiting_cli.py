@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from netgpt.cli.waiting import app
 from netgpt.parts.opening import open_store
 from netgpt.settings import load_settings
-from netgpt.store.waiting import Bounds
+from netgpt.store.waiting import QueueLimits
 from netgpt.types import Person
 
 RUN = CliRunner()
@@ -21,7 +21,7 @@ def parked() -> str:
     async def park() -> str:
         store = open_store(load_settings())
         parcel = {"request": {"body": {"messages": [{"role": "user", "content": "my umbrella"}]}}, "caller": {}}
-        bounds = Bounds(9, 9_999, timedelta(hours=1))
+        bounds = QueueLimits(9, 9_999, timedelta(hours=1))
         row = await store.waiting.park(Person("local", "ada"), None, parcel, bounds, datetime.now(UTC))
         await store.close()
         return row.id

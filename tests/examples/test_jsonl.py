@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from netgpt.completion.rewrite import rewriting
 from netgpt.errors import RequestError
 from netgpt.examples.example import Example
-from netgpt.examples.jsonl import read_examples, write_examples
+from netgpt.examples.jsonl import read_examples
 from netgpt.types import Fact, Person
 
 ADA = Person("local", "ada")
@@ -100,14 +100,6 @@ def test_files_that_hold_no_examples(tmp_path: Path) -> None:
 def test_a_mark_of_order_and_windows_lines_are_read(tmp_path: Path) -> None:
     (tmp_path / "w.jsonl").write_bytes(b"\xef\xbb\xbf" + (json.dumps(GOOD) + "\r\n").encode() * 2)
     assert len(list(read_examples(tmp_path / "w.jsonl"))) == 2
-
-
-def test_what_is_written_is_read_back_and_private(tmp_path: Path) -> None:
-    made = read(tmp_path, GOOD, {**GOOD, "person": ["local", "ada"], "slice": "own"})
-    file = tmp_path / "out.jsonl"
-    assert write_examples(file, made) == 2
-    assert list(read_examples(file)) == made
-    assert file.stat().st_mode & 0o777 == 0o600
 
 
 json_values = st.recursive(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from netgpt.errors import DetectorError, PermissionDenied
-from netgpt.examples.own import PURPOSE, gather_own, own_examples
+from netgpt.examples.own import PURPOSE, gather_own
 from netgpt.privacy.detect import LocalDetector
 from netgpt.store.rows import ExchangeRow, NewExample
 from netgpt.store.seal import Sealer
@@ -60,12 +60,12 @@ async def save(store: Store, *rows: ExchangeRow) -> None:
 async def test_without_consent_there_is_nothing(store: Store) -> None:
     await save(store, row("what shall I cook"))
     with pytest.raises(PermissionDenied, match="netgpt profile consent USER --training on"):
-        await own_examples(store, ADA, detector)
-    assert await own_examples(store, None, detector) == []
+        await gather_own(store, ADA, detector)
+    assert (await gather_own(store, None, detector)).examples == []
     await store.learning.set_consent(ADA, PURPOSE, True)
     await store.learning.set_consent(ADA, PURPOSE, False)
     with pytest.raises(PermissionDenied):
-        await own_examples(store, ADA, detector)
+        await gather_own(store, ADA, detector)
 
 
 async def test_only_what_was_rated_good_is_taken(store: Store) -> None:
@@ -73,7 +73,7 @@ async def test_only_what_was_rated_good_is_taken(store: Store) -> None:
     await save(
         store, row("good one"), row("bad one", rating=-1), row("no opinion", rating=0), row("not said", rating=None)
     )
-    (only,) = await own_examples(store, ADA, detector)
+    (only,) = (await gather_own(store, ADA, detector)).examples
     assert only.messages == ({"role": "user", "content": "good one"},)
     assert (only.answer, only.person, only.origin[:9]) == ("Try the bean stew.", ADA, "exchange:")
     assert only.kind == "exchange"
@@ -84,7 +84,7 @@ async def test_private_values_are_replaced_in_question_and_answer(store: Store) 
     await store.add_fact(ADA, Fact("The user has a dog called Zanzibar", "pet"))
     asked = "write to ada@mill.example about Zanzibar, phone +44 20 7946 0018"
     await save(store, row(asked, "Done: ada@mill.example will hear of Zanzibar."))
-    (only,) = await own_examples(store, ADA, detector)
+    (only,) = (await gather_own(store, ADA, detector)).examples
     text = json.dumps([only.messages, only.answer])
     for planted in ("ada@mill", "Zanzibar", "7946"):
         assert planted not in text
@@ -168,7 +168,7 @@ async def test_the_site_takes_everyone_who_consents_and_says_whose_each_is(store
     await save(store, row("a question of eve", user="eve"))
     await store.learning.set_consent(ADA, PURPOSE, True)
     await store.learning.set_consent(BOB, PURPOSE, True)
-    both = await own_examples(store, None, detector)
+    both = (await gather_own(store, None, detector)).examples
     assert sorted(str(e.person.user) for e in both if e.person) == ["ada", "bob"]
 
 
@@ -176,14 +176,14 @@ async def test_what_was_kept_outlives_its_exchange(store: Store) -> None:
     await store.learning.set_consent(ADA, PURPOSE, True)
     kept = row("keep this")
     await save(store, kept)
-    (example,) = await own_examples(store, ADA, detector)
+    (example,) = (await gather_own(store, ADA, detector)).examples
     await store.learning.keep([NewExample(ADA, example.id, example.as_row())], chosen=True)
-    assert len(await own_examples(store, ADA, detector)) == 1  # not twice
+    assert len((await gather_own(store, ADA, detector)).examples) == 1  # not twice
     await store.delete_expired(datetime.now(UTC), 1e-9, 30)
-    assert await own_examples(store, ADA, detector) == [example]
+    assert (await gather_own(store, ADA, detector)).examples == [example]
 
 
 async def test_never_more_than_asked_for(store: Store) -> None:
     await store.learning.set_consent(ADA, PURPOSE, True)
     await asyncio.gather(*(store.save_exchange(row(f"question {number}")) for number in range(9)))
-    assert len(await own_examples(store, ADA, detector, most=4)) == 4
+    assert len((await gather_own(store, ADA, detector, most=4)).examples) == 4

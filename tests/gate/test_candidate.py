@@ -11,7 +11,7 @@ from gate_cases import Speaker, always, critic, flipped, reviews
 from netgpt.errors import ModelUnavailable
 from netgpt.examples.planted import canaries_of
 from netgpt.gate.candidate import Trial, judge_candidate
-from netgpt.gate.evaluate import Limits
+from netgpt.gate.evaluate import EvaluationLimits
 from netgpt.gate.sentinels import Sentinel
 from netgpt.types import Person
 
@@ -95,7 +95,7 @@ async def test_too_few_examples_prove_nothing():
 
 
 async def test_time_up_is_no_pass():
-    verdict = await judge_candidate(_doors(_model(critic())), TRIAL, limits=Limits(seconds=-1))
+    verdict = await judge_candidate(_doors(_model(critic())), TRIAL, limits=EvaluationLimits(seconds=-1))
     assert "held-out" in verdict.failing
 
 

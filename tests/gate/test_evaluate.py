@@ -10,15 +10,19 @@ from gate_cases import Speaker, always, critic, reviews
 
 from netgpt.errors import ContextTooLong, ModelUnavailable
 from netgpt.examples.example import Example
-from netgpt.gate.evaluate import Limits, evaluate, evaluate_all, grammar_of, likelihood_of, spread
+from netgpt.gate.evaluate import EvaluationLimits, evaluate_all, grammar_of, likelihood_of, spread
 
 
 def _free(text: str, answer: str, slice: str = "all") -> Example:
     return Example(({"role": "user", "content": text},), answer, "file:x:1", slice=slice)
 
 
+async def scored(ask, examples, *more):
+    return (await evaluate_all({"": ask}, examples, *more))[""]
+
+
 async def test_closed_answers_are_marked_by_slice():
-    scores = await evaluate(Speaker(critic(["staff"])), reviews(10))
+    scores = await scored(Speaker(critic(["staff"])), reviews(10))
     assert scores.overall.mean == pytest.approx(0.8)
     assert {name: figure.mean for name, figure in scores.slices.items()} == {
         "film": 1, "food": 1, "phone": 1, "room": 1, "staff": 0,
@@ -27,13 +31,13 @@ async def test_closed_answers_are_marked_by_slice():
 
 async def test_closed_answers_are_asked_under_a_grammar():
     speaker = Speaker(critic())
-    await evaluate(speaker, reviews(2))
+    await scored(speaker, reviews(2))
     assert {body["grammar"] for body in speaker.asked} == {'root ::= "good" | "bad"'}
 
 
 async def test_free_answers_get_a_mark_and_a_likelihood():
     examples = [_free("Where is the pool?", "The pool is on the roof, beside the bar.")]
-    scores = await evaluate(Speaker(always("It is on the roof."), chance=0.5), examples)
+    scores = await scored(Speaker(always("It is on the roof."), chance=0.5), examples)
     assert 0 < scores.overall.mean < 1
     assert scores.likelihood == pytest.approx(-0.6931, abs=1e-3)
     told = scores.as_json()
@@ -42,7 +46,7 @@ async def test_free_answers_get_a_mark_and_a_likelihood():
 
 
 async def test_a_server_without_likelihoods_is_marked_by_its_words():
-    scores = await evaluate(Speaker(always("yes"), told=False), [_free("Is it?", "yes")])
+    scores = await scored(Speaker(always("yes"), told=False), [_free("Is it?", "yes")])
     assert (scores.overall.mean, scores.likelihood) == (1.0, None)
 
 
@@ -63,12 +67,12 @@ async def test_a_failing_model_is_an_error_and_leaves_no_task():
         raise ModelUnavailable("down")
 
     with pytest.raises(ModelUnavailable):
-        await evaluate(down, reviews(10))
+        await scored(down, reviews(10))
     assert len(asyncio.all_tasks()) == 1
 
 
 async def test_time_up_means_skipped():
-    scores = await evaluate(Speaker(critic()), reviews(4), Limits(seconds=-1))
+    scores = await scored(Speaker(critic()), reviews(4), EvaluationLimits(seconds=-1))
     assert (len(scores.judged), scores.skipped) == (0, 20)
 
 
@@ -82,20 +86,22 @@ async def test_progress_and_concurrency_are_bounded():
         now -= 1
         return await Speaker(critic())(body)
 
-    await evaluate(slow, reviews(4), Limits(concurrency=3), lambda part, done, whole: seen.append((part, done, whole)))
+    await scored(
+        slow, reviews(4), EvaluationLimits(concurrency=3), lambda part, done, whole: seen.append((part, done, whole))
+    )
     assert most == 3
     assert seen == [("held-out", done, 20) for done in range(1, 21)]
 
 
 def test_a_cut_falls_on_all_slices_alike_and_is_the_same_each_time():
-    chosen = spread(reviews(40), Limits(per_slice=30, whole=50))
+    chosen = spread(reviews(40), EvaluationLimits(per_slice=30, whole=50))
     assert Counter(each.slice for each in chosen) == dict.fromkeys(["film", "food", "phone", "room", "staff"], 10)
-    assert chosen == spread(list(reversed(reviews(40))), Limits(per_slice=30, whole=50))
+    assert chosen == spread(list(reversed(reviews(40))), EvaluationLimits(per_slice=30, whole=50))
 
 
 def test_the_same_example_is_asked_once():
     example = _free("a", "b")
-    assert spread([example, example], Limits()) == [example]
+    assert spread([example, example], EvaluationLimits()) == [example]
 
 
 def test_a_grammar_escapes_what_is_not_plain():

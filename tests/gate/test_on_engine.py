@@ -36,10 +36,10 @@ def _signs() -> list[Example]:
 def _tiny_model(path: Path) -> Path:
     import numpy as np
 
-    from netgpt.adapters.families import Shape
+    from netgpt.adapters.families import ModelShape
     from netgpt.tuning.random_model import tensor_sides, write_model
 
-    shape = Shape("llama", 2, 96, 4, 2, 24, 192, 320, 1024, 1e-5)
+    shape = ModelShape("llama", 2, 96, 4, 2, 24, 192, 320, 1024, 1e-5)
     sides = tensor_sides(shape)
 
     def read(name: str) -> np.ndarray:

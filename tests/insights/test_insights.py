@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from netgpt.bench.fake_operator import FakeOperator, Line
 from netgpt.errors import SettingsError
 from netgpt.insights.asking import Asker, Token
-from netgpt.insights.insight import Heard, Insight, Source
+from netgpt.insights.insight import Heard, Insight, InsightSource
 from netgpt.insights.quality import QualityOfLine, read_quality
 from netgpt.insights.radio import RadioInformation, read_bearers, read_measurements
 from netgpt.insights.watch import InsightWatch
@@ -34,7 +34,7 @@ def quality(operator: FakeOperator, **more: Any) -> QualityOfLine:
     return QualityOfLine(operator.quality_url, PROFILE, **{"token": Token(TOKEN), "device": DEVICE, **more})
 
 
-async def asked(source: Source, timeout_s: float = 2.0) -> Heard:
+async def asked(source: InsightSource, timeout_s: float = 2.0) -> Heard:
     asker = Asker(timeout_s=timeout_s)
     try:
         return await source.ask(asker)

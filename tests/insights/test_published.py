@@ -11,7 +11,7 @@ from published import PublishedMock, document, validator
 
 from netgpt.bench.fake_operator import FakeOperator, Line
 from netgpt.insights.asking import Asker, Token
-from netgpt.insights.insight import Heard, Source
+from netgpt.insights.insight import Heard, InsightSource
 from netgpt.insights.quality import QualityOfLine
 from netgpt.insights.radio import RadioInformation
 from netgpt.parts.signals import network_sources
@@ -29,7 +29,7 @@ DEVICES: list[dict[str, Any]] = [
 ]
 
 
-async def asked(source: Source) -> Heard:
+async def asked(source: InsightSource) -> Heard:
     asker = Asker(timeout_s=5)
     try:
         return await source.ask(asker)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from outbounds import send
 
 from netgpt.errors import BrokenStream, ModelUnavailable
-from netgpt.models.connecting import Origin, connect
+from netgpt.models.connecting import PoolKey, connect
 from netgpt.models.connections import Connections
 from netgpt.models.decoding import Decoder
 from netgpt.models.http1 import Http1
@@ -27,7 +27,7 @@ Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def server(speak: Speak) -> AsyncIterator[Origin]:
+async def server(speak: Speak) -> AsyncIterator[PoolKey]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await speak(reader, writer)
@@ -37,7 +37,7 @@ async def server(speak: Speak) -> AsyncIterator[Origin]:
             writer.close()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1_000_000)
-    yield Origin("127.0.0.1", listening.sockets[0].getsockname()[1], tls=False)
+    yield PoolKey("127.0.0.1", listening.sockets[0].getsockname()[1], tls=False)
     listening.close()
 
 
@@ -56,7 +56,7 @@ def says(*pieces: bytes, stay: bool = False, pause_s: float = 0.0) -> Speak:
     return speak
 
 
-async def asked(origin: Origin, timeout_s: float = 0.5) -> tuple[Http1, int, bytes]:
+async def asked(origin: PoolKey, timeout_s: float = 0.5) -> tuple[Http1, int, bytes]:
     """One request over a new connection: the connection, the status, the whole body."""
     connection = await connect(origin, None, limit_s=1, timeout_s=timeout_s)
     try:
@@ -198,7 +198,7 @@ async def test_a_connection_that_the_server_closed_while_idle_is_not_taken_again
 
 async def test_a_name_with_several_addresses_is_reached_by_the_one_that_answers() -> None:
     async with server(says(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", stay=True)) as origin:
-        connection, _, body = await asked(Origin("localhost", origin.port, tls=False))  # ::1 refuses
+        connection, _, body = await asked(PoolKey("localhost", origin.port, tls=False))  # ::1 refuses
         assert body == b"hi"
         connection.abort()
 

@@ -11,7 +11,7 @@ import pytest
 from clouds import Says, chat, cloud_model, edge_model, everything
 from outbounds import outbound
 
-from netgpt.bench.link import Shape, ShapedLink
+from netgpt.bench.link import LinkShape, ShapedLink
 from netgpt.calls import CallFacts
 from netgpt.errors import ModelError, ModelRejected, StoreError
 from netgpt.models.base import Departure
@@ -19,7 +19,7 @@ from netgpt.models.fake import FaultyCloud
 from netgpt.models.observing import SILENT, watched
 from netgpt.routing.signals import Signals
 from netgpt.routing.views import LinkView
-from netgpt.routing.waiting import Waiting
+from netgpt.routing.waiting import PendingCall
 
 WORDS = "one two three four five six seven eight nine ten " * 4
 
@@ -30,9 +30,9 @@ class Ear:
     def __init__(self) -> None:
         self.signals = Signals()
         self.facts: list[CallFacts] = []
-        self.calls: list[Waiting] = []
+        self.calls: list[PendingCall] = []
 
-    def began(self, arm: str) -> Waiting:
+    def began(self, arm: str) -> PendingCall:
         self.calls.append(self.signals.began(arm))
         return self.calls[-1]
 
@@ -196,7 +196,7 @@ async def test_the_edge_is_watched_too() -> None:
 
 
 async def test_a_link_cut_under_a_waiting_call_is_felt_within_three_seconds() -> None:
-    async with FaultyCloud(WORDS, delay_s=0.001) as cloud, ShapedLink(cloud.port, Shape(delay_ms=20)) as link:
+    async with FaultyCloud(WORDS, delay_s=0.001) as cloud, ShapedLink(cloud.port, LinkShape(delay_ms=20)) as link:
         model, ear = heard(f"http://127.0.0.1:{link.port}/v1", timeout_s=20)
         for _ in range(4):
             await everything(model.send(outbound(chat("hi", stream=True))))
@@ -232,11 +232,11 @@ async def test_a_stream_cut_in_the_middle_is_felt_within_three_seconds() -> None
 
 
 async def test_a_slower_link_is_seen_in_the_next_calls() -> None:
-    async with FaultyCloud("ok") as cloud, ShapedLink(cloud.port, Shape(delay_ms=5)) as link:
+    async with FaultyCloud("ok") as cloud, ShapedLink(cloud.port, LinkShape(delay_ms=5)) as link:
         model, ear = heard(f"http://127.0.0.1:{link.port}/v1", timeout_s=5)
         for _ in range(10):
             await everything(model.send(outbound(chat("hi", stream=True))))
-        link.shape = Shape(delay_ms=100)
+        link.shape = LinkShape(delay_ms=100)
         for _ in range(2):
             await everything(model.send(outbound(chat("hi", stream=True))))
         told = ear.link().first_byte_s

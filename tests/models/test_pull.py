@@ -18,7 +18,7 @@ from netgpt.errors import ModelUnavailable, NotFound, RequestError
 from netgpt.models.catalog import BUNDLED, Catalog
 from netgpt.models.download import download as patient_download
 from netgpt.models.download import shown
-from netgpt.models.pull import Source, pull
+from netgpt.models.pull import WeightsSource, pull
 
 PAYLOAD = bytes(range(256)) * 4096
 DIGEST = hashlib.sha256(PAYLOAD).hexdigest()
@@ -202,11 +202,11 @@ def test_a_folder_that_cannot_be_made(site: FileServer, tmp_path: Path) -> None:
 
 
 def test_sources_are_read() -> None:
-    assert Source.parse("hf:owner/repo/a/b.gguf").value.endswith("/owner/repo/resolve/main/a/b.gguf")
-    assert Source.parse("https://example.org/x.gguf").kind == "url"
-    assert Source.parse("./x.gguf") == Source("file", "./x.gguf")
+    assert WeightsSource.parse("hf:owner/repo/a/b.gguf").value.endswith("/owner/repo/resolve/main/a/b.gguf")
+    assert WeightsSource.parse("https://example.org/x.gguf").kind == "url"
+    assert WeightsSource.parse("./x.gguf") == WeightsSource("file", "./x.gguf")
     with pytest.raises(RequestError, match="hf:owner/repo"):
-        Source.parse("hf:owner")
+        WeightsSource.parse("hf:owner")
 
 
 def test_other_weights_come_from_a_url(site: FileServer, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.errors import SettingsError
-from netgpt.policy.cases import Case, ground_cases, run_cases, shipped_cases
-from netgpt.policy.engine import READY_MADE, Asked, Policy, Principal, Resource, policy_text
+from netgpt.policy.cases import PolicyCase, ground_cases, run_cases, shipped_cases
+from netgpt.policy.engine import READY_MADE, AccessRequest, Policy, Principal, Resource, policy_text
 from netgpt.policy.watch import InForce
 from netgpt.privacy.kinds import family
 from netgpt.privacy.precision import LADDERS, ladder
@@ -56,7 +56,7 @@ def test_each_rule_decides_some_case_and_says_what_it_is_for(name: str) -> None:
 
 def test_an_empty_policy_lets_nothing_leave(tmp_path: Path) -> None:
     policy = own(tmp_path, "// nothing\n")
-    verdict = policy.decide(Asked(ADA, "disclose", information(label="public")))
+    verdict = policy.decide(AccessRequest(ADA, "disclose", information(label="public")))
     assert not verdict.allowed and verdict.rules == () and verdict.rule == "no rule allows it"
 
 
@@ -67,7 +67,7 @@ def test_no_file_of_the_owner_lifts_what_keeps_tenants_and_people_apart(tmp_path
     assert [o.case.line for o in run_cases(policy, apart) if not o.ok] == []
 
 
-def _of_another(case: Case) -> bool:
+def _of_another(case: PolicyCase) -> bool:
     user = case.asked.principal.user
     return user is not None and case.asked.resource.owner not in (None, user)
 
@@ -84,7 +84,9 @@ def test_two_tenants_never_meet_whatever_they_are_called(
 ) -> None:
     types = {"disclose": "Information", "read_exchange": "Exchange"}
     resource = Resource(types.get(action, "Profile"), "", theirs, user, "PERSON", "public")
-    asked = Asked(Principal(mine, role, user), action, resource, {"consent": ["training"], "precision": "placeholder"})
+    asked = AccessRequest(
+        Principal(mine, role, user), action, resource, {"consent": ["training"], "precision": "placeholder"}
+    )
     for policy in SETS.values():
         verdict = policy.decide(asked)
         assert mine == theirs or (not verdict.allowed and "tenants-apart" in verdict.rules)
@@ -103,7 +105,7 @@ def test_what_is_remembered_is_what_cedar_says(kind: str, label: str, asked: str
             rung
             for rung in ladder(kind)
             if fresh.decide(
-                Asked(ADA, "disclose", information(kind, label), {"asked": asked, "precision": rung})
+                AccessRequest(ADA, "disclose", information(kind, label), {"asked": asked, "precision": rung})
             ).allowed
         ]
         assert [rung for rung, _ in terms.allowed] == said
@@ -124,7 +126,7 @@ def test_rules_may_speak_of_people_keys_groups_and_circumstances(tmp_path: Path)
     )  # fmt: skip
 
     def decided(kind: str, region: str) -> tuple[bool, tuple[str, ...]]:
-        verdict = policy.decide(Asked(ADA, "disclose", information(kind), {"region": region}))
+        verdict = policy.decide(AccessRequest(ADA, "disclose", information(kind), {"region": region}))
         return verdict.allowed, verdict.rules
 
     assert decided("PERSON", "eu") == (True, ("nurses",)) and decided("PERSON", "us") == (False, ())
@@ -138,15 +140,19 @@ def test_a_rule_that_fails_while_it_is_evaluated_denies(tmp_path: Path) -> None:
         + DISCLOSE.format("counts", "forbid")
         + ' when { 9223372036854775807 + (if resource.kind == "PHONE" then 1 else 0) == 3 };\n',
     )
-    assert policy.decide(Asked(ADA, "disclose", information("PERSON"))).allowed
-    assert policy.decide(Asked(ADA, "disclose", information("PHONE"))).rules == ("a rule failed",)
+    assert policy.decide(AccessRequest(ADA, "disclose", information("PERSON"))).allowed
+    assert policy.decide(AccessRequest(ADA, "disclose", information("PHONE"))).rules == ("a rule failed",)
 
 
 @pytest.mark.parametrize(
     "asked",
-    [Asked(ADA, "steal", information()), Asked(ADA, "disclose", Resource("Money")), Asked(ADA, "ask", information())],
+    [
+        AccessRequest(ADA, "steal", information()),
+        AccessRequest(ADA, "disclose", Resource("Money")),
+        AccessRequest(ADA, "ask", information()),
+    ],
 )
-def test_what_the_schema_does_not_know_is_denied(asked: Asked) -> None:
+def test_what_the_schema_does_not_know_is_denied(asked: AccessRequest) -> None:
     assert not SETS["open"].decide(asked).allowed
 
 
@@ -201,7 +207,7 @@ def test_a_changed_file_comes_into_force_and_a_wrong_one_does_not(
     file = tmp_path / "own.cedar"
     file.write_text(ALLOWS_ALL)
     rules = InForce(str(file))
-    asked = Asked(ADA, "disclose", information())
+    asked = AccessRequest(ADA, "disclose", information())
     assert rules.current.decide(asked).allowed and not rules.look()
     file.write_text(ALLOWS_ALL + '@id("y")\npermit (principal action);\n')
     os.utime(file, ns=(1, 1))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.errors import StoreError
-from netgpt.routing.learner import Learner, Outcome, Parts
+from netgpt.routing.learner import DecisionOutcome, Learner, Parts
 
 X = (0.3, -0.2, 0.5)
 VALUES = st.dictionaries(st.sampled_from(["edge", "cloud", "far", "near"]), st.floats(-5, 5), min_size=1)
@@ -23,7 +23,7 @@ def clocked(**settings: Any) -> tuple[Learner, list[float]]:
 
 
 def rate(learner: Learner, arm: str, rating: int, key: str = "k", x: tuple[float, ...] = X, prior: float = 0.8) -> None:
-    learner.told(Outcome("ex", arm, x, key, prior, Parts(rating=rating)))
+    learner.told(DecisionOutcome("ex", arm, x, key, prior, Parts(rating=rating)))
 
 
 def taught(learner: Learner, requests: int = 400, keys: int = 6, seed: int = 1) -> None:
@@ -89,21 +89,21 @@ def test_nobody_is_experimented_on_where_nobody_rates() -> None:
 def test_a_rating_is_corrected_not_added() -> None:
     learner, _ = clocked()
     hints = Parts(failed=False)
-    first = learner.told(Outcome("ex", "edge", X, "k", 0.8, hints))
-    down = learner.told(Outcome("ex", "edge", X, "k", 0.8, hints.with_(Parts(rating=-1)), first))
+    first = learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, hints))
+    down = learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, hints.with_(Parts(rating=-1)), first))
     below = learner.belief("edge", X, 0.8, "k").mean
     assert below < 0.8
     for _ in range(50):
-        up = learner.told(Outcome("ex", "edge", X, "k", 0.8, Parts(rating=1), down))
-        down = learner.told(Outcome("ex", "edge", X, "k", 0.8, Parts(rating=-1), up))
+        up = learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts(rating=1), down))
+        down = learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts(rating=-1), up))
     assert learner.belief("edge", X, 0.8, "k").mean == pytest.approx(below, abs=0.05)
-    learner.told(Outcome("ex", "edge", X, "k", 0.8, Parts(rating=0), down))
+    learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts(rating=0), down))
     assert learner.belief("edge", X, 0.8, "k").mean == pytest.approx(0.8, abs=0.02)
 
 
 def test_what_is_not_known_leaves_no_trace() -> None:
     learner, _ = clocked()
-    assert learner.told(Outcome("ex", "edge", X, "k", 0.8, Parts())) is not None
+    assert learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts())) is not None
     assert learner.belief("edge", X, 0.8, "k").mean == 0.8
 
 
@@ -114,7 +114,7 @@ def test_a_box_without_ratings_thinks_no_worse_of_the_arm_it_uses() -> None:
     for number in range(2_000):
         now[0] += 20
         parts = Parts(failed=rng.random() < 0.02, repeated=rng.random() < 0.1)
-        learner.told(Outcome("ex", "edge", X, f"k{number % 7}", 0.8, parts))
+        learner.told(DecisionOutcome("ex", "edge", X, f"k{number % 7}", 0.8, parts))
     assert learner.belief("edge", X, 0.8).mean == pytest.approx(0.8, abs=0.08)
 
 
@@ -134,7 +134,7 @@ def test_it_notices_that_an_arm_has_changed() -> None:
 def test_a_new_price_is_felt_at_once() -> None:
     learner, _ = clocked()
     for cost in [1.0] * 50 + [5.0, 5.0]:
-        learner.told(Outcome("ex", "cloud", X, "k", 0.8, Parts(cost=cost, listed_cost=1.0, tokens=100)))
+        learner.told(DecisionOutcome("ex", "cloud", X, "k", 0.8, Parts(cost=cost, listed_cost=1.0, tokens=100)))
     assert learner.measured("cloud").price_factor == pytest.approx(5.0)
     assert learner.measured("cloud").tokens == pytest.approx(100)
     assert learner.measured("never used").price_factor is None
@@ -153,7 +153,7 @@ def test_a_restored_learner_goes_on_as_if_nothing_had_happened(seed: int, cut: i
             arm, chance = learner.draw(values, key)
             drawn.append((arm, chance))
             parts = Parts(rating=rng.choice([-1, 1, None]), repeated=rng.choice([True, False, None]), tokens=50)
-            learner.told(Outcome("ex", arm, x, key, 0.7, parts))
+            learner.told(DecisionOutcome("ex", arm, x, key, 0.7, parts))
         return drawn
 
     one, now = clocked(seed=seed, explore=0.3)

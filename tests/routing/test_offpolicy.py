@@ -12,7 +12,7 @@ from netgpt.errors import RequestError
 from netgpt.routing.objective import Weights
 from netgpt.routing.offpolicy import Sample, estimate
 from netgpt.routing.recorded import as_private
-from netgpt.routing.replay import AS_RECORDED, Record, policy_choices, read_record, replay
+from netgpt.routing.replay import AS_RECORDED, RecordedDecision, policy_choices, read_record, replay
 from netgpt.routing.reward import Parts
 from netgpt.types import Decision, Expected
 
@@ -27,7 +27,7 @@ def expected(p_edge: float = 0.6, p_cloud: float = 0.7) -> tuple[Expected, ...]:
     )
 
 
-def recorded(number: int, seed: int, explore: float = 0.2) -> list[Record]:
+def recorded(number: int, seed: int, explore: float = 0.2) -> list[RecordedDecision]:
     """The edge is thought better and mostly used; the cloud is better in truth."""
     rng = random.Random(seed)
     records = []
@@ -36,7 +36,7 @@ def recorded(number: int, seed: int, explore: float = 0.2) -> list[Record]:
         arm = "cloud" if tried else "edge"
         rating = 1 if rng.random() < TRUTH[arm] else -1
         propensity = 1.0 if explore == 0 else explore if tried else 1 - explore
-        records.append(Record(arm, propensity, expected(0.7, 0.6), Parts(rating=rating)))
+        records.append(RecordedDecision(arm, propensity, expected(0.7, 0.6), Parts(rating=rating)))
     return records
 
 
@@ -65,7 +65,7 @@ def test_few_tries_are_not_enough() -> None:
 
 
 def test_the_share_of_the_cloud_is_bounded_and_goes_to_those_who_gain_most() -> None:
-    records = [Record("edge", 0.9, expected(0.5, 0.5 + gain / 100), Parts()) for gain in range(1, 41)]
+    records = [RecordedDecision("edge", 0.9, expected(0.5, 0.5 + gain / 100), Parts()) for gain in range(1, 41)]
     arms = policy_choices(records, QUALITY, 0.25)
     assert arms.count("cloud") == 10 and set(arms[-10:]) == {"cloud"}
     assert policy_choices(records, QUALITY).count("cloud") == 40

@@ -12,14 +12,14 @@ from chains import KEY, chain, checked, entry, head_of, sent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netgpt.store.chain import Head, Link, Record, commitment_of, tag_of
+from netgpt.store.chain import ChainLink, Head, ReceiptRecord, commitment_of, tag_of
 from netgpt.store.checking import ranges_of
 
 ERASED = {9: [2, 3, 5], 12: [7]}
 COUNT = 14
 
 
-def whole() -> list[Record]:
+def whole() -> list[ReceiptRecord]:
     return chain(COUNT, erased=ERASED)
 
 
@@ -38,7 +38,7 @@ def test_heads_are_read_as_they_are_written() -> None:
             Head.read(wrong)
 
 
-def changed(record: Record, part: str) -> Record:
+def changed(record: ReceiptRecord, part: str) -> ReceiptRecord:
     """The record with one thing in it another, everything else as it was."""
     link, other = record.link, sent(99, bytes(32))
     value: Any = getattr(link if part in LINK else record, part)
@@ -55,7 +55,7 @@ def changed(record: Record, part: str) -> Record:
     return replace(record, link=replace(link, **{part: new})) if part in LINK else replace(record, **{part: new})
 
 
-LINK = {field.name for field in fields(Link)} - {"seq"}
+LINK = {field.name for field in fields(ChainLink)} - {"seq"}
 PARTS = sorted((LINK | {"previous", "hash", "tag", "account", "content", "user", "exchange"}) - {"notice"})
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pytest
 from netgpt.errors import StoreError
 from netgpt.store.chain import Head
 from netgpt.store.receipts import NewReceipt
-from netgpt.store.seal import Sealer, place_of
+from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
 from netgpt.types import Person
 
@@ -184,31 +183,6 @@ async def test_all_receipts_taken_away_with_their_marks_are_missed(store: Store,
     assert [fault.seq for fault in told.faults] == [1] and "taken away" in told.faults[0].what
     await write(store, 1)
     assert "lost here" in (await store.receipts.verify()).faults[0].what
-
-
-async def test_a_database_whose_chain_key_lay_apart_goes_on(store: Store, database: Path, sealer: Sealer) -> None:
-    """As older versions kept it: the chain's key in a mark of its own, and no mark before the first receipt."""
-    await write(store, 3)
-    key = await store.receipts.walk(lambda _records, key: key)
-    assert key is not None
-    await store.close()
-    as_an_older_version_kept_it(database, sealer, key)
-    again = Store.open(database, sealer)
-    await write(again, 2)
-    told = await again.receipts.verify()
-    assert told.whole and told.receipts == 5
-    await again.close()
-
-
-def as_an_older_version_kept_it(database: Path, sealer: Sealer, key: bytes) -> None:
-    with closing(sqlite3.connect(database)) as connection, connection:
-        (sealed,) = connection.execute("SELECT value FROM marks WHERE name = 'secrets'").fetchone()
-        values = json.loads(sealer.open(sealed, place_of("marks", "secrets")))
-        del values["chain"]
-        sealed = sealer.seal(json.dumps(values).encode(), place_of("marks", "secrets"))
-        connection.execute("UPDATE marks SET value = ? WHERE name = 'secrets'", (sealed,))
-        older = sealer.seal(key, place_of("marks", "receipts-key"))
-        connection.execute("INSERT INTO marks (name, value) VALUES ('receipts-key', ?)", (older,))
 
 
 async def test_a_cut_is_found_by_the_next_receipt_too(store: Store, database: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from netgpt.errors import StoreError
+from netgpt.store.decisions import DecisionRow
 from netgpt.store.reset import reset_sealed
 from netgpt.store.rows import KeyRow, PlaceRow
 from netgpt.store.seal import Sealer
@@ -22,7 +23,9 @@ ADA = Person("local", "ada")
 async def plant(database: Path, sealer: Sealer, make_row: Any) -> None:
     store = Store.open(database, sealer)
     for user in ("ada", "ada", "bob"):
-        await store.save_exchange(make_row(user=user, private={"t": "words"}))
+        row = make_row(user=user, private={"t": "words"})
+        await store.save_exchange(row)
+    await store.decisions.save([DecisionRow(row.id, "local", "bob", None, row.received, "edge", 1.0, {"x": [1]})])
     await store.add_fact(ADA, Fact("is lost", "note"))
     await store.save_map(ADA, "talk", b"lost")
     now = datetime.now(UTC)
@@ -39,7 +42,7 @@ async def test_what_was_not_sealed_stays(database: Path, sealer: Sealer, make_ro
     assert done.aside.read_bytes() == before and done.aside.stat().st_mode & 0o777 == 0o600
     assert (done.kept["exchanges"], done.kept["keys"], done.kept["places"]) == (3, 2, 1)
     assert (done.left["facts"], done.left["maps"], done.left["texts of exchanges"]) == (1, 1, 3)
-    assert done.keys_revoked == 1
+    assert (done.left["decisions"], done.keys_revoked) == (1, 1)
     store = Store.open(database, Sealer.new())
     rows = await store.exchanges(None, 10)
     assert [row.private for row in rows] == [None] * 3 and sum(row.cost for row in rows) == 0.75

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import random
 import sqlite3
 import subprocess
@@ -18,7 +17,7 @@ from netgpt.errors import RequestError, StoreError
 from netgpt.store.keysource import GivenKeys, KeyFile, encoded_key, fresh_key
 from netgpt.store.rows import NewExample
 from netgpt.store.schema import metadata
-from netgpt.store.seal import Sealer, place_of
+from netgpt.store.seal import Sealer
 from netgpt.store.sealed import sealed_tables, user_tables
 from netgpt.store.store import Store
 from netgpt.store.users import UserId
@@ -100,28 +99,6 @@ async def test_everything_is_sealed_anew_and_found_again(tmp_path: Path, make_ro
     assert await again.load_map(ADA, "talk") == b"newer"
     assert (await again.sealing.check()).faults == ()
     await again.close()
-
-
-async def test_values_of_the_first_version_open_and_are_sealed_anew(tmp_path: Path, make_row: Any) -> None:
-    """What was sealed before keys were named, as the first release wrote it."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    store = opened(tmp_path)
-    await store.save_exchange(make_row(id="ex_old", user="ada", private={"t": "old words"}))
-    key = AESGCM(base64.b64decode((tmp_path / "secret.key").read_bytes()))
-    place = place_of("exchanges", "ex_old", "local", "ada")
-    old = b"\x01" + b"n" * 12 + key.encrypt(b"n" * 12, b'{"t":"older words"}', b"\x01" + place)
-    with sqlite3.connect(store.path) as connection:
-        connection.execute("UPDATE exchanges SET private = ? WHERE id = 'ex_old'", (old,))
-    connection.close()
-    row = await store.exchange("ex_old")
-    assert row is not None and row.private == {"t": "older words"}
-    assert {table.name: table.sealed_by for table in (await store.sealing.info()).tables}["exchanges"] == {"unnamed": 1}
-    await store.sealing.rotate()
-    row = await store.exchange("ex_old")
-    assert row is not None and row.private == {"t": "older words"}
-    await store.close()
-    assert old not in store.path.read_bytes()
 
 
 async def test_another_process_goes_on_with_the_new_key(tmp_path: Path, make_row: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,19 +14,19 @@ from netgpt.errors import StoreError
 from netgpt.store.rows import KeyRow
 from netgpt.store.schema import exchanges
 from netgpt.store.store import Store
-from netgpt.store.users import Tokens, use_tokens
+from netgpt.store.users import UserTokens, use_tokens
 from netgpt.types import Fact, Person, Role
 
-TOKENS = Tokens(b"a secret of the test")
+TOKENS = UserTokens(b"a secret of the test")
 USERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
 @given(USERS, USERS)
 def test_the_same_id_gives_the_same_token_and_another_another(one: str, two: str) -> None:
     assert TOKENS.user(TOKENS.token(one)) == one
-    assert Tokens(b"a secret of the test").user(TOKENS.token(one)) == one
+    assert UserTokens(b"a secret of the test").user(TOKENS.token(one)) == one
     assert (TOKENS.token(one) == TOKENS.token(two)) == (one == two)
-    assert Tokens(b"another").token(one) != TOKENS.token(one)
+    assert UserTokens(b"another").token(one) != TOKENS.token(one)
 
 
 @given(USERS, st.integers(0, 200), st.characters(max_codepoint=127))
@@ -37,7 +36,7 @@ def test_a_changed_token_is_nobody(user: str, place: int, other: str) -> None:
     if changed == token:
         return
     with pytest.raises(StoreError) as error:
-        Tokens(b"a secret of the test").user(changed)
+        UserTokens(b"a secret of the test").user(changed)
     assert error.value.code == "wrong_key"
 
 
@@ -74,21 +73,3 @@ async def test_no_id_stands_in_the_files(store: Store, files: Any, make_row: Any
     with sqlite3.connect(store.path) as connection:
         found = {row[0] for row in connection.execute("SELECT user FROM exchanges UNION SELECT user FROM keys")}
     assert len(found) == 1 and all(token.startswith("~") for token in found)
-
-
-async def test_names_of_an_older_database_become_tokens(database: Path, sealer: Any, files: Any, make_row: Any) -> None:
-    store = Store.open(database, sealer)
-    planted = "an-old-user-of-the-box"
-    for _ in range(50):
-        await store.save_exchange(make_row(user=planted, private={"t": "words"}))
-    await store.close()
-    with sqlite3.connect(database) as connection:  # as the version before wrote it
-        connection.execute("UPDATE exchanges SET user = ?", (planted,))
-        connection.execute("DELETE FROM migrations WHERE name = 'seal_user_ids'")
-    connection.close()
-    assert planted.encode() in files()["netgpt.db"]
-    store = Store.open(database, sealer)
-    rows = await store.exchanges(Person("local", planted), 100)
-    assert len(rows) == 50 and rows[0].private == {"t": "words"}
-    assert all(planted.encode() not in content for content in files().values())
-    await store.close()

@@ -20,12 +20,12 @@ from netgpt.errors import NotFound, RateLimited, RequestError, StoreError
 from netgpt.store.receipts import NewReceipt
 from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
-from netgpt.store.waiting import Bounds
+from netgpt.store.waiting import QueueLimits
 from netgpt.types import Person
 
 SENDER = Path(__file__).with_name("sender.py")
 ADA, BOB = Person("north", "ada"), Person("north", "bob")
-BOUNDS = Bounds(100, 1_000_000, timedelta(hours=1))
+BOUNDS = QueueLimits(100, 1_000_000, timedelta(hours=1))
 PARCEL: dict[str, Any] = {"request": {"body": {}}, "caller": {}}
 
 
@@ -33,7 +33,7 @@ def now(after_s: float = 0) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=after_s)
 
 
-async def park(store: Store, person: Person = ADA, bounds: Bounds = BOUNDS, at: datetime | None = None) -> str:
+async def park(store: Store, person: Person = ADA, bounds: QueueLimits = BOUNDS, at: datetime | None = None) -> str:
     return (await store.waiting.park(person, None, PARCEL, bounds, at or now())).id
 
 
@@ -102,13 +102,13 @@ async def test_forgotten_while_it_is_being_sent(store: Store) -> None:
 
 
 async def test_bounds_and_time(store: Store) -> None:
-    few = Bounds(2, 1_000_000, timedelta(hours=1))
+    few = QueueLimits(2, 1_000_000, timedelta(hours=1))
     for _ in range(2):
         await park(store, bounds=few)
     with pytest.raises(RateLimited):
         await park(store, bounds=few)
     with pytest.raises(RateLimited):
-        await park(store, BOB, Bounds(9, 10, timedelta(hours=1)))
+        await park(store, BOB, QueueLimits(9, 10, timedelta(hours=1)))
     gone = await store.delete_expired(now(2 * 3_600), 30, 30)
     assert gone["waiting"] == 0 and {row.state for row in await store.waiting.page(ADA)} == {"expired"}
     assert (await store.delete_expired(now(8 * 86_400), 30, 30))["waiting"] == 2
@@ -165,7 +165,7 @@ async def test_one_that_is_tried_in_vain_does_not_keep_others_waiting(store: Sto
 
 
 async def test_one_that_is_given_up_holds_up_nobody(store: Store) -> None:
-    await park(store, bounds=Bounds(100, 1_000_000, timedelta(seconds=1)))
+    await park(store, bounds=QueueLimits(100, 1_000_000, timedelta(seconds=1)))
     second = await park(store, at=now(0.01))
     claimed = await store.waiting.claim("ex_1", now(60))
     assert claimed is not None and claimed[0].id == second

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from netgpt.tagging.invented import Example, Inventor  # noqa: E402
+from netgpt.tagging.invented import Inventor, TaggedText  # noqa: E402
 from netgpt.tagging.learn import Course  # noqa: E402
 from netgpt.tagging.making import Bench  # noqa: E402
 
@@ -18,7 +18,7 @@ def test_a_planted_name_cannot_be_read_and_the_same_seed_gives_the_same_numbers(
     bench = Bench(None, 3)
     text = f"please call {CANARY} about the rent"
     at = text.index(CANARY)
-    planted = [Example(text, ((at, at + len(CANARY), "PERSON"),), "planted")] * 20
+    planted = [TaggedText(text, ((at, at + len(CANARY), "PERSON"),), "planted")] * 20
     course = Course(epochs=2, width=24, invented=300, seed=3)
     first = bench.weights(planted, course, lambda epoch, loss: None)
     again = bench.weights(planted, course, lambda epoch, loss: None)

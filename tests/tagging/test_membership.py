@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from netgpt.privacy.tagger import Tagger  # noqa: E402
-from netgpt.tagging.invented import Example, Inventor  # noqa: E402
+from netgpt.tagging.invented import Inventor, TaggedText  # noqa: E402
 from netgpt.tagging.learn import Course  # noqa: E402
 from netgpt.tagging.making import Bench  # noqa: E402
 
@@ -22,13 +22,13 @@ def names_of(bench: Bench, count: int, seed: int) -> list[str]:
     return [f"{inventor.made_up()} {inventor.made_up()}" for _ in range(count)]
 
 
-def planted(names: list[str], chance: random.Random) -> list[Example]:
+def planted(names: list[str], chance: random.Random) -> list[TaggedText]:
     examples = []
     for name in names:
         for _ in range(_TIMES):
             sentence = chance.choice(_SENTENCES)
             at = sentence.index("{}")
-            examples.append(Example(sentence.format(name), ((at, at + len(name), "PERSON"),), "planted"))
+            examples.append(TaggedText(sentence.format(name), ((at, at + len(name), "PERSON"),), "planted"))
     return examples
 
 

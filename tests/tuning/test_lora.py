@@ -137,7 +137,7 @@ def test_micro_batches_give_the_same_as_one_pass(tmp_path: Path, monkeypatch: py
 
 def test_the_trunk_on_disk_is_the_trunk_in_memory(tmp_path: Path) -> None:
     from netgpt.tuning.training import Training
-    from netgpt.tuning.trunk import Hidden
+    from netgpt.tuning.trunk import HiddenStates
 
     model, kept = tiny_gpt2(tmp_path / "model"), []
     for at in range(2):
@@ -145,7 +145,7 @@ def test_the_trunk_on_disk_is_the_trunk_in_memory(tmp_path: Path) -> None:
         run._set_up()
         assert run.hidden is not None
         if at:
-            hidden = Hidden(run.hidden.lengths, 48, run.dtype, tmp_path / "trunk.bin")
+            hidden = HiddenStates(run.hidden.lengths, 48, run.dtype, tmp_path / "trunk.bin")
             for number in range(5):
                 hidden.put(number, run.hidden.get(number))
             run.hidden = hidden

@@ -10,7 +10,7 @@ import pytest
 from made_peft import GPT2, LLAMA
 
 from netgpt.adapters.export import shape_of
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 from netgpt.errors import RequestError, StoreError
 from netgpt.models.engine import Engine
 from netgpt.models.gguf import check_weights
@@ -27,7 +27,7 @@ def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [GPT2, LLAMA], ids=["gpt2", "llama"])
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_a_chat_model_of_its_shape(tmp_path: Path, shape: Shape, form: str) -> None:
+def test_every_form_is_a_chat_model_of_its_shape(tmp_path: Path, shape: ModelShape, form: str) -> None:
     info = check_weights(write_random_model(tmp_path / "model.gguf", shape, form))
     assert (info.architecture, info.quantization) == (shape.architecture, form)
     assert info.parameters == sum(int(np.prod(sides)) for sides in tensor_sides(shape).values())
@@ -46,7 +46,7 @@ def test_the_published_sizes_are_told_right() -> None:
 
 
 def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    narrow = Shape("llama", 1, 40, 4, 4, 10, 80, 300, 128, 1e-5)
+    narrow = ModelShape("llama", 1, 40, 4, 4, 10, 80, 300, 128, 1e-5)
     with pytest.raises(RequestError, match="Q2_K"):
         write_random_model(tmp_path / "m.gguf", LLAMA, "Q2_K")
     with pytest.raises(RequestError, match="do not fit"):
@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [GPT2, LLAMA], ids=["gpt2", "llama"])
-async def test_the_engine_serves_it(tmp_path: Path, shape: Shape) -> None:
+async def test_the_engine_serves_it(tmp_path: Path, shape: ModelShape) -> None:
     weights = write_random_model(tmp_path / "model.gguf", shape, "Q4_0")
     engine = Engine(weights, context_tokens=128, slots=1, threads=1, log_path=tmp_path / "engine.log")
     await engine.start()

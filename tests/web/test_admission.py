@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from virtual_time import run_virtually
 
 from netgpt.errors import NetGPTError, Overloaded, RateLimited
-from netgpt.web.admission import Admission, Place
+from netgpt.web.admission import Admission, Permit
 from netgpt.web.fairness import Who
 
 SERVICE_S = 1.0
@@ -200,7 +200,7 @@ def test_a_wait_that_the_owner_allows_is_waited() -> None:
         await asyncio.sleep(6)
         first.release()
         place = await second
-        assert isinstance(place, Place) and place.waited_s == 6
+        assert isinstance(place, Permit) and place.waited_s == 6
         await asyncio.sleep(2)
         with pytest.raises(Overloaded):
             await third

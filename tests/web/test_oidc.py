@@ -18,7 +18,7 @@ from netgpt.errors import AuthenticationError, NetGPTError, PermissionDenied
 from netgpt.settings import Oidc
 from netgpt.types import Role
 from netgpt.web.fake_issuer import FakeIssuer
-from netgpt.web.oidc import MAX_TOKEN, Tokens
+from netgpt.web.oidc import MAX_TOKEN, TokenVerifier
 
 
 class Clock:
@@ -35,11 +35,11 @@ def issuer() -> Iterator[FakeIssuer]:
         yield issuer
 
 
-def judge(issuer: FakeIssuer, clock: Clock | None = None, **settings: Any) -> Tokens:
-    return Tokens(Oidc(**issuer.settings(**settings)), clock or Clock())
+def judge(issuer: FakeIssuer, clock: Clock | None = None, **settings: Any) -> TokenVerifier:
+    return TokenVerifier(Oidc(**issuer.settings(**settings)), clock or Clock())
 
 
-async def refused(tokens: Tokens, token: str) -> AuthenticationError:
+async def refused(tokens: TokenVerifier, token: str) -> AuthenticationError:
     with pytest.raises(AuthenticationError) as caught:
         await tokens.caller(token)
     assert caught.value.status == 401

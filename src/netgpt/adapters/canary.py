@@ -12,10 +12,10 @@ import math
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-__all__ = ["Bounds", "Decision", "Finding", "Outcomes", "decide", "evidence"]
+__all__ = ["Bounds", "CanaryDecision", "Finding", "Outcomes", "decide", "evidence"]
 
 
-class Decision(StrEnum):
+class CanaryDecision(StrEnum):
     """What should be done with the canary now."""
 
     WAIT = "wait"
@@ -63,7 +63,7 @@ class Bounds:
 class Finding:
     """A decision and the sentence for it."""
 
-    decision: Decision
+    decision: CanaryDecision
     reason: str
 
 
@@ -74,19 +74,19 @@ def decide(canary: Outcomes, active: Outcomes, bounds: Bounds | None = None) -> 
     """Wait, ready or roll back. Pure; may be called after each exchange."""
     bounds = bounds or Bounds()
     if canary.exchanges < bounds.fewest:
-        return Finding(Decision.WAIT, f"{canary.exchanges} of {bounds.fewest} exchanges before anything is said")
+        return Finding(CanaryDecision.WAIT, f"{canary.exchanges} of {bounds.fewest} exchanges before anything is said")
     for kind, words in _KINDS.items():
         if kind == "disliked" and canary.dislikers < bounds.dislikers:
             continue
         ours, theirs = getattr(canary, kind), getattr(active, kind)
         worse = evidence(ours, canary.exchanges, theirs, active.exchanges)
         if worse >= math.log(len(_KINDS) / bounds.alpha):
-            return Finding(Decision.ROLL_BACK, _told(words, ours, canary, theirs, active))
+            return Finding(CanaryDecision.ROLL_BACK, _told(words, ours, canary, theirs, active))
     if canary.exchanges >= bounds.ready_fewest and all(_no_worse(kind, canary, active, bounds) for kind in _KINDS):
         return Finding(
-            Decision.READY, f"{canary.exchanges} exchanges, no kind of fault more often by {bounds.tolerance:g}"
+            CanaryDecision.READY, f"{canary.exchanges} exchanges, no kind of fault more often by {bounds.tolerance:g}"
         )
-    return Finding(Decision.WAIT, f"{canary.exchanges} exchanges show nothing clear yet")
+    return Finding(CanaryDecision.WAIT, f"{canary.exchanges} exchanges show nothing clear yet")
 
 
 def evidence(ours: int, of_ours: int, theirs: int, of_theirs: int, shift: float = 0.0) -> float:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from netgpt.adapters.families import Shape, shape_of_config, shape_of_gguf
+from netgpt.adapters.families import ModelShape, shape_of_config, shape_of_gguf
 from netgpt.adapters.file import AdapterFile, check_sides, read_adapter
 from netgpt.adapters.peft import PeftFolder, read_config_json, read_peft
 from netgpt.errors import RequestError, SettingsError, StoreError
@@ -52,7 +52,7 @@ def export(folder: Path, base: Path, target: Path, *, form: Literal["F16", "F32"
     return read_adapter(target)
 
 
-def shape_of(base: Path) -> Shape:
+def shape_of(base: Path) -> ModelShape:
     """The sizes of a model in a GGUF file or a Hugging Face folder. Raises NotFound, RequestError, SettingsError."""
     if base.is_dir():
         return shape_of_config(read_config_json(base / "config.json"), str(base))
@@ -69,7 +69,7 @@ def interleaved(rows: NDArray[Any], heads: int) -> NDArray[Any]:
     return rows.reshape(heads, 2, out // heads // 2, -1).swapaxes(1, 2).reshape(rows.shape)
 
 
-def _write(part: Path, shape: Shape, adapter: PeftFolder, form: str) -> None:
+def _write(part: Path, shape: ModelShape, adapter: PeftFolder, form: str) -> None:
     import numpy as np
 
     try:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from netgpt.errors import SettingsError
 
-__all__ = ["FAMILIES", "Family", "Shape", "shape_of_config", "shape_of_gguf"]
+__all__ = ["FAMILIES", "Family", "ModelShape", "shape_of_config", "shape_of_gguf"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ FAMILIES: Final[Mapping[str, Family]] = {"llama": _LLAMA, "qwen2": _LLAMA, "gpt2
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelShape:
     """The sizes of a model: everything that its forward pass needs beside the weights."""
 
     architecture: str
@@ -137,7 +137,7 @@ class Shape:
         return sum(out * inner for out, inner in map(self.sides, self.family.modules))
 
 
-def shape_of_gguf(metadata: Mapping[str, Any], vocab: int, where: str) -> Shape:
+def shape_of_gguf(metadata: Mapping[str, Any], vocab: int, where: str) -> ModelShape:
     """Read the sizes from a GGUF's metadata. Raises SettingsError for another family or a form not known here."""
     name = str(metadata.get("general.architecture"))
     _known(name, where)
@@ -153,21 +153,21 @@ def shape_of_gguf(metadata: Mapping[str, Any], vocab: int, where: str) -> Shape:
 
     heads, hidden = number("attention.head_count"), number("embedding_length")
     epsilon = "attention.layer_norm_epsilon" if name == "gpt2" else "attention.layer_norm_rms_epsilon"
-    return Shape(
+    return ModelShape(
         name, number("block_count"), hidden, heads, number("attention.head_count_kv", heads),
         number("attention.key_length", hidden // heads), number("feed_forward_length"), vocab,
         number("context_length"), float(number(epsilon, 1e-5)), float(number("rope.freq_base", 10_000.0)),
     )  # fmt: skip
 
 
-def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
+def shape_of_config(config: Mapping[str, Any], where: str) -> ModelShape:
     """Read the sizes from a Hugging Face `config.json`. Raises SettingsError as `shape_of_gguf` does."""
     name = str(config.get("model_type"))
     _known(name, where)
     try:
         if name == "gpt2":
             hidden, heads = config["n_embd"], config["n_head"]
-            return Shape(
+            return ModelShape(
                 name, config["n_layer"], hidden, heads, heads, hidden // heads, config.get("n_inner") or 4 * hidden,
                 config["vocab_size"], config["n_positions"], config.get("layer_norm_epsilon", 1e-5),
             )  # fmt: skip
@@ -175,7 +175,7 @@ def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
         if rope.get("rope_type", rope.get("type", "default")) != "default":
             raise SettingsError(f"{where}: positions are scaled ({rope}), which the trainer does not know")
         hidden, heads = config["hidden_size"], config["num_attention_heads"]
-        return Shape(
+        return ModelShape(
             name, config["num_hidden_layers"], hidden, heads, config.get("num_key_value_heads") or heads,
             config.get("head_dim") or hidden // heads, config["intermediate_size"], config["vocab_size"],
             config["max_position_embeddings"], config.get("rms_norm_eps", 1e-6),

@@ -19,7 +19,7 @@ from netgpt.adapters.folder import CARD, WEIGHTS, read_card
 from netgpt.errors import NotFound, RequestError
 from netgpt.models.files import file_sha256
 
-__all__ = ["Told", "ready"]
+__all__ = ["AdapterNotes", "ready"]
 
 TASKS: Final = ("complete",)
 """Names that a stage asks for; an adapter of another name is a site's unless told."""
@@ -27,7 +27,7 @@ UNKNOWN_DATA: Final = "unknown"
 
 
 @dataclass(frozen=True)
-class Told:
+class AdapterNotes:
     """What the owner says of an adapter; a card that comes with it says the rest."""
 
     name: str | None = None
@@ -38,7 +38,7 @@ class Told:
 
 @contextlib.contextmanager
 def ready(
-    source: Path, told: Told, base: EdgeWeights | None, *, max_bytes: int = MAX_BYTES
+    source: Path, told: AdapterNotes, base: EdgeWeights | None, *, max_bytes: int = MAX_BYTES
 ) -> Iterator[tuple[Path, Card]]:
     """The weights and the card of `source`; the weights stay for as long as the block.
 
@@ -65,13 +65,13 @@ def ready(
         )
 
 
-def _renamed(card: Card, told: Told) -> Card:
+def _renamed(card: Card, told: AdapterNotes) -> Card:
     changes = {"name": told.name, "scope": told.scope, "licence": told.licence, "notes": told.notes}
     given = {key: value for key, value in changes.items() if value is not None}
     return _checked({**card.model_dump(), **given}) if given else card
 
 
-def _card_of(adapter: AdapterFile, told: Told, base: EdgeWeights, form: str) -> Card:
+def _card_of(adapter: AdapterFile, told: AdapterNotes, base: EdgeWeights, form: str) -> Card:
     """A card for weights without one. That they are made for `base` is taken from their shapes and the owner."""
     return _checked(
         {
@@ -85,7 +85,7 @@ def _card_of(adapter: AdapterFile, told: Told, base: EdgeWeights, form: str) -> 
     )  # fmt: skip
 
 
-def _named(told: Told, source: Path) -> Told:
+def _named(told: AdapterNotes, source: Path) -> AdapterNotes:
     if told.name is None:
         raise RequestError(f"{source}: comes without a card, so it has no name; give one with --name")
     return told

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from netgpt.adapters.canary import Decision, Finding, Outcomes, decide
+from netgpt.adapters.canary import CanaryDecision, Finding, Outcomes, decide
 from netgpt.adapters.card import State
 from netgpt.adapters.registry import Registry
 
@@ -30,7 +30,7 @@ async def watch_canaries(registry: Registry, count: CountOutcomes) -> dict[str, 
             continue
         counts = await count(entry.id, active.get(entry.card.name), entry.card.created)
         finding = found[entry.id] = decide(Outcomes(**counts["canary"]), Outcomes(**counts["active"]))
-        if finding.decision is Decision.ROLL_BACK:
+        if finding.decision is CanaryDecision.ROLL_BACK:
             await asyncio.to_thread(registry.reject, entry.id, f"taken back as canary: {finding.reason}")
             log.warning("adapters: the canary %s was taken back: %s", entry.id, finding.reason)
     return found

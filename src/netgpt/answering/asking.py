@@ -30,9 +30,9 @@ from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.routing.features import text_of
 from netgpt.routing.trial import TRIAL
-from netgpt.types import Chunk, Decision, Person, Sender
+from netgpt.types import EDGE, Chunk, Decision, Person, Sender, display_name
 
-__all__ = ["ENGINE_FIELDS", "Asking", "Chosen", "spoken"]
+__all__ = ["ENGINE_FIELDS", "Asking", "Chosen"]
 
 ENGINE_FIELDS = frozenset(
     {
@@ -41,7 +41,6 @@ ENGINE_FIELDS = frozenset(
     }
 )  # fmt: skip
 """Fields of llama.cpp's own: they reach into its cache, its slots, its adapters and its bounds. No caller sets them."""
-EDGE = "edge"
 ROOM = 1.4
 """So many times what it is expected to take is left for who comes next: nine of ten answers are there by then."""
 ASKED = "asked"
@@ -101,16 +100,16 @@ class Asking:
     def carried_out(self, chosen: Chosen) -> Decision:
         """The decision as it was carried out."""
         decision, arm = self.exchange.decision, chosen.arm
-        others = "; ".join(f"{spoken(other)} failed ({error.message})" for other, error in self.failed.items())
+        others = "; ".join(f"{display_name(other)} failed ({error.message})" for other, error in self.failed.items())
         if arm == decision.name:
             if not chosen.hedged:
                 return decision
             reason = f"{decision.reason}; it was late, another was asked too and was later still"
             return replace(decision, rule=f"{decision.rule}+hedge", reason=reason)
-        rule, reason = "fallback", f"{others}: {spoken(arm)} answers"
+        rule, reason = "fallback", f"{others}: {display_name(arm)} answers"
         if chosen.hedged and decision.name not in self.failed:
             rule = "hedge"
-            reason = f"{spoken(decision.name)} was late: {spoken(arm)} was asked too, and began first"
+            reason = f"{display_name(decision.name)} was late: {display_name(arm)} was asked too, and began first"
         route = EDGE if arm == EDGE else "cloud"
         return replace(decision, route=route, arm=arm, rule=f"{decision.rule}+{rule}", reason=reason, fallbacks=())
 
@@ -220,7 +219,7 @@ class Asking:
     async def _open_remote(self, arm: str, until: float) -> Opened:
         exchange = self.exchange
         if not self._may_have(arm):
-            raise ModelUnavailable(f"nothing may leave, so {spoken(arm)} cannot answer")
+            raise ModelUnavailable(f"nothing may leave, so {display_name(arm)} cannot answer")
         outbound = exchange.outbounds[arm]
         self._handed[arm] = hashlib.sha256(outbound.content).hexdigest()
         self._tell_sent(arm)
@@ -293,8 +292,3 @@ class Asking:
         exchange = self.exchange
         whys = {one.arm: one.ruled_out for one in exchange.decision.expected if one.ruled_out is not None}
         return {arm: why for arm, why in {**exchange.kept_for, **whys}.items() if arm not in self.failed}
-
-
-def spoken(arm: str) -> str:
-    """An arm in a sentence: "the edge", "the cloud", or an upstream's name."""
-    return f"the {arm}" if arm in (EDGE, "cloud") else arm

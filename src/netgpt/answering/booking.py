@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netgpt.types import Usage
+from netgpt.types import CHARACTERS_A_TOKEN, Usage
 
 __all__ = ["NOTHING_LEFT", "added", "estimate"]
 
 NOTHING_LEFT = frozenset({"unreachable", "breaker_open", "too_many_connections"})
 """Codes of failures in which no connection was made, so that not one byte of the request has left."""
-_CHARS_A_TOKEN = 4
 
 
 def estimate(texts: Iterable[str], characters: int) -> Usage:
@@ -19,7 +18,7 @@ def estimate(texts: Iterable[str], characters: int) -> Usage:
     `texts`: of the question; `characters`: of the answer.
     """
     asked = sum(len(text) for text in texts)
-    return Usage(-(-asked // _CHARS_A_TOKEN), -(-characters // _CHARS_A_TOKEN), estimated=True)
+    return Usage(-(-asked // CHARACTERS_A_TOKEN), -(-characters // CHARACTERS_A_TOKEN), estimated=True)
 
 
 def added(first: Usage, second: Usage) -> Usage:

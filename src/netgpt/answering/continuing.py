@@ -10,12 +10,11 @@ from typing import Any, Protocol
 
 from netgpt.answering.opening import characters_of, close
 from netgpt.errors import ContextTooLong, ModelError
-from netgpt.types import Chunk, Message, Usage
+from netgpt.types import CHARACTERS_A_TOKEN, Chunk, Message, Usage
 
 __all__ = ["Given", "can_carry_on", "carried_on", "continuation"]
 
 _LEAST_TOKENS = 16
-_CHARS_A_TOKEN = 4
 _KEPT = ("id", "created", "model", "system_fingerprint")
 """What all chunks of one answer have in common."""
 
@@ -73,7 +72,7 @@ def continuation(body: Mapping[str, Any], messages: list[Message], given: Given)
     rest = {**body, "messages": [*messages, {"role": "assistant", "content": begun}] if begun else messages}
     for name in ("max_tokens", "max_completion_tokens"):
         if isinstance(body.get(name), int):
-            rest[name] = max(_LEAST_TOKENS, body[name] - given.characters // _CHARS_A_TOKEN)
+            rest[name] = max(_LEAST_TOKENS, body[name] - given.characters // CHARACTERS_A_TOKEN)
     return rest
 
 

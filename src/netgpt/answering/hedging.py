@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from netgpt.sections.main import Cloud
 from netgpt.settings import Routing
+from netgpt.types import EDGE
 
 __all__ = ["Hedging"]
 
@@ -19,7 +20,6 @@ _ENOUGH = 20
 """With fewer first words nobody knows what is late."""
 _BURST = 5.0
 """So many hedges may be saved up while nothing was late."""
-_EDGE = "edge"
 
 
 class Hedging:
@@ -56,8 +56,8 @@ class Hedging:
     def rival(self, arm: str, others: Sequence[str]) -> str | None:
         """Who of `others` (who may have the request) is asked too: the edge, where nothing leaves and nothing is
         paid; else, where the settings let it, the cheapest. None: nobody."""
-        if _EDGE in others:
-            return _EDGE
+        if EDGE in others:
+            return EDGE
         if self._rules.hedge != "any" or not others:
             return None
         return min(others, key=self._price)

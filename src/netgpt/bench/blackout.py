@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from netgpt.bench.link import ShapedLink
-from netgpt.bench.resilience_lab import Asked, Counting, ask
+from netgpt.bench.resilience_lab import Counting, LabRequest, ask
 from netgpt.bench.servers import gateway
 
 __all__ = ["run"]
@@ -65,7 +65,7 @@ async def _measured(
     cut_s: float,
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    asked: list[Asked] = []
+    asked: list[LabRequest] = []
     stop = asyncio.Event()
     callers = [asyncio.create_task(_caller(port, n, asked, stop)) for n in range(streams)]
     await asyncio.sleep(4.0)
@@ -86,7 +86,7 @@ async def _measured(
     return _result(asked, cut_at, restored_at, recovered, ids, delivered, cloud, stored)
 
 
-async def _caller(port: int, number: int, asked: list[Asked], stop: asyncio.Event) -> None:
+async def _caller(port: int, number: int, asked: list[LabRequest], stop: asyncio.Event) -> None:
     """Streams one answer after the other; every other one may be finished by the edge (an everyday request)."""
     turn = 0
     while not stop.is_set():
@@ -122,12 +122,12 @@ async def _delivered(port: int, ids: list[str]) -> dict[str, str]:
     return states
 
 
-def _by_cloud(one: Asked) -> bool:
+def _by_cloud(one: LabRequest) -> bool:
     return one.done and "x-netgpt-route: cloud" in one.head and b'"finished_by"' not in one.body
 
 
 def _result(
-    asked: list[Asked],
+    asked: list[LabRequest],
     cut_at: float,
     restored_at: float,
     recovered: float | None,
@@ -154,7 +154,7 @@ def _result(
     }
 
 
-def _row(what: str, asked: list[Asked], whole: int) -> dict[str, Any]:
+def _row(what: str, asked: list[LabRequest], whole: int) -> dict[str, Any]:
     cut = [one for one in asked if one.done and "x-netgpt-route: cloud" in one.head and _said(one) < whole]
     finished = [one for one in cut if b"the edge says so" in one.body.replace(b'"}', b"") or _finished(one)]
     return {
@@ -171,15 +171,15 @@ def _row(what: str, asked: list[Asked], whole: int) -> dict[str, Any]:
     }
 
 
-def _said(one: Asked) -> int:
+def _said(one: LabRequest) -> int:
     return len(_words(one))
 
 
-def _finished(one: Asked) -> bool:
+def _finished(one: LabRequest) -> bool:
     return "the edge says so" in _words(one)
 
 
-def _words(one: Asked) -> str:
+def _words(one: LabRequest) -> str:
     """The text of a streamed answer."""
     said = ""
     for line in one.body.split(b"\n"):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from netgpt.bench.completion_cases import Case, load_cases
+from netgpt.bench.completion_cases import CompletionCase, load_cases
 from netgpt.bench.report import percentile
 from netgpt.completion.judge import answer_text
 from netgpt.completion.rewrite import check, invented, rewriting
@@ -25,7 +25,7 @@ from netgpt.examples.complete_recipe import DATASETS
 
 __all__ = ["Tally", "run"]
 
-Choose = Callable[[Case], Awaitable[Sequence[int]]]
+Choose = Callable[[CompletionCase], Awaitable[Sequence[int]]]
 NEAREST = 3
 """Facts given by nearness alone."""
 PATIENCE_S = 60.0
@@ -99,13 +99,13 @@ def _ways(ask: Ask | None, trained: Ask | None, max_facts: int) -> dict[str, Cho
     embed = StaticEmbedder()
     embed.load()
 
-    async def nothing(case: Case) -> Sequence[int]:
+    async def nothing(case: CompletionCase) -> Sequence[int]:
         return ()
 
-    async def everything(case: Case) -> Sequence[int]:
+    async def everything(case: CompletionCase) -> Sequence[int]:
         return range(len(case.facts))
 
-    async def nearest(case: Case) -> Sequence[int]:
+    async def nearest(case: CompletionCase) -> Sequence[int]:
         vectors = embed([case.request, *(fact.text for fact in case.facts)])
         return [int(index) for index in (vectors[1:] @ vectors[0]).argsort()[::-1][:NEAREST]]
 
@@ -123,14 +123,14 @@ def _ways(ask: Ask | None, trained: Ask | None, max_facts: int) -> dict[str, Cho
 def _selecting(selector: Selector, trained: Ask | None = None, *, plain: bool = False) -> Choose:
     """`plain`: without the facts' kinds, as somebody else's profile gives them."""
 
-    async def choose(case: Case) -> Sequence[int]:
+    async def choose(case: CompletionCase) -> Sequence[int]:
         facts = [replace(fact, kind="other") for fact in case.facts] if plain else case.facts
         return (await selector.select(case.request, facts, trained)).chosen
 
     return choose
 
 
-async def _measure(choose: Choose, cases: Sequence[Case]) -> dict[str, Any]:
+async def _measure(choose: Choose, cases: Sequence[CompletionCase]) -> dict[str, Any]:
     whole, parts = Tally(), {dataset: Tally() for dataset in DATASETS}
     await choose(cases[0])  # what is read on first use is not a request's time
     for case in cases:
@@ -149,7 +149,7 @@ async def _measure(choose: Choose, cases: Sequence[Case]) -> dict[str, Any]:
     }
 
 
-async def _measure_rewrite(ask: Ask, cases: Sequence[Case], max_facts: int) -> dict[str, Any]:
+async def _measure_rewrite(ask: Ask, cases: Sequence[CompletionCase], max_facts: int) -> dict[str, Any]:
     """Rewrite each request with the facts that it needs: shares with something invented, before and after the check."""
     raw = passed = after = asked = 0
     times: list[float] = []

@@ -10,11 +10,11 @@ from netgpt.bench.completion_truth import needed_kinds, profile
 from netgpt.examples.complete_recipe import DATASETS, public_rows, reserved
 from netgpt.types import Fact
 
-__all__ = ["Case", "load_cases"]
+__all__ = ["CompletionCase", "load_cases"]
 
 
 @dataclass(frozen=True)
-class Case:
+class CompletionCase:
     """One request, the facts to choose from, and which of them help."""
 
     dataset: str
@@ -23,7 +23,7 @@ class Case:
     needed: frozenset[int]
 
 
-def load_cases(data: Path, sample: int, seed: int) -> list[Case]:
+def load_cases(data: Path, sample: int, seed: int) -> list[CompletionCase]:
     """`sample` requests, a third of each data set, only of the rows that no training and no tuning saw.
 
     Raises RequestError that says what is missing and how to get on.
@@ -36,5 +36,5 @@ def load_cases(data: Path, sample: int, seed: int) -> list[Case]:
             facts = tuple(profile(randomness))
             kinds = needed_kinds(dataset, row)
             needed = frozenset(index for index, fact in enumerate(facts) if fact.kind in kinds)
-            cases.append(Case(dataset, row["text"], facts, needed))
+            cases.append(CompletionCase(dataset, row["text"], facts, needed))
     return cases

@@ -17,7 +17,7 @@ from netgpt.embedding import StaticEmbedder
 from netgpt.routing.arms import Arm
 from netgpt.routing.difficulty import Difficulty
 from netgpt.routing.features import features_of
-from netgpt.routing.learner import Learner, Outcome, Parts
+from netgpt.routing.learner import DecisionOutcome, Learner, Parts
 from netgpt.routing.memory import Memory
 from netgpt.routing.policy import decided
 from netgpt.routing.situation import Situation
@@ -126,5 +126,5 @@ def _learnt(seed: int) -> Learner:
         x = tuple(chance.gauss(0, 1) for _ in range(12))
         arm = chance.choice(ARMS)
         rating = 1 if chance.random() < arm.quality else -1
-        learner.told(Outcome(str(number), arm.name, x, f"key_{number % 50}", arm.quality, Parts(rating=rating)))
+        learner.told(DecisionOutcome(str(number), arm.name, x, f"key_{number % 50}", arm.quality, Parts(rating=rating)))
     return learner

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netgpt.bench.learner_world import World
-from netgpt.routing.learner import Learner, Outcome, Parts
+from netgpt.routing.learner import DecisionOutcome, Learner, Parts
 from netgpt.routing.objective import Weights, value_of
 from netgpt.types import Expected
 
@@ -74,7 +74,7 @@ def play(
     now = [0.0]
     done = Play(learner=Learner(seed=seed, explore=explore, clock=lambda: now[0]))
     rewards = realised(world, weights)
-    later: list[tuple[float, int, Outcome]] = []
+    later: list[tuple[float, int, DecisionOutcome]] = []
     """(when it is told, which request, what)."""
     chance = random.Random(seed)
     for number in range(len(world)):
@@ -91,7 +91,7 @@ def play(
             arm = history.chosen[number]
         _answered(world, number, arm, key, done.learner)
         when, parts = _said(world, number, arm, key, crowd, chance)
-        outcome = Outcome(f"{number}", world.arms[arm], world.x[number], key, world.prior[arm], parts)
+        outcome = DecisionOutcome(f"{number}", world.arms[arm], world.x[number], key, world.prior[arm], parts)
         heapq.heappush(later, (when, number, outcome))
     return done
 
@@ -129,7 +129,7 @@ def _answered(world: World, number: int, arm: int, key: str, learner: Learner) -
         listed_cost=float(world.cost[number, arm]),
         tokens=int(world.tokens[number]),
     )
-    learner.told(Outcome(f"{number}", world.arms[arm], world.x[number], key, world.prior[arm], parts))
+    learner.told(DecisionOutcome(f"{number}", world.arms[arm], world.x[number], key, world.prior[arm], parts))
 
 
 def _said(

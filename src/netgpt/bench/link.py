@@ -14,10 +14,10 @@ from contextlib import suppress
 from typing import Literal
 
 from netgpt.bench.link_listen import Listener
-from netgpt.bench.link_shape import BUFFER_S, Direction, Flow, Shape
+from netgpt.bench.link_shape import BUFFER_S, Direction, Flow, LinkShape
 from netgpt.bench.link_trace import Trace
 
-__all__ = ["Direction", "Shape", "ShapedLink"]
+__all__ = ["Direction", "LinkShape", "ShapedLink"]
 
 Tap = Callable[[Literal["up", "down"], bytes], None]
 """Sees every piece as it enters the link."""
@@ -34,15 +34,15 @@ class ShapedLink:
     def __init__(
         self,
         port: int,
-        shape: Shape | None = None,
+        shape: LinkShape | None = None,
         *,
-        down: Shape | None = None,
+        down: LinkShape | None = None,
         host: str = "127.0.0.1",
         seed: int = 0,
         tap: Tap | None = None,
     ) -> None:
         """`down`: the shape of the way back where it differs."""
-        self.up_shape = shape or Shape()
+        self.up_shape = shape or LinkShape()
         self.down_shape = down or self.up_shape
         self._host, self._to_port, self._tap = host, port, tap
         self._up, self._down = Direction(seed), Direction(seed + 1)
@@ -52,12 +52,12 @@ class ShapedLink:
         self._follower: asyncio.Task[None] | None = None
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> LinkShape:
         """The shape towards the server."""
         return self.up_shape
 
     @shape.setter
-    def shape(self, shape: Shape) -> None:
+    def shape(self, shape: LinkShape) -> None:
         self.up_shape = self.down_shape = shape
 
     @property

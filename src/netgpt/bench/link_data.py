@@ -17,7 +17,7 @@ from pathlib import Path
 from netgpt.bench.link_trace import CUT_MBIT, Trace, point
 from netgpt.errors import RequestError
 
-__all__ = ["FAMILIES", "Family", "read_folder"]
+__all__ = ["FAMILIES", "TraceFamily", "read_folder"]
 
 HANDOVER_LOSS = 0.05
 """In the second in which the phone changes between 5G, LTE and 3G."""
@@ -28,7 +28,7 @@ CUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class TraceFamily:
     """What a family of traces does not record. Of the order that such links are commonly measured at; assumed here."""
 
     rtt_ms: float
@@ -39,12 +39,12 @@ class Family:
     """Rate up as a share of the rate down."""
 
 
-FAMILIES: Mapping[str, Family] = {
-    "3G": Family(140.0, 25.0, 0.01, 0.25),
-    "4G": Family(60.0, 10.0, 0.003, 0.3),
-    "5G": Family(50.0, 10.0, 0.003, 0.15),
-    "fixed": Family(24.0, 3.0, 0.001, 0.2),
-    "satellite": Family(50.0, 15.0, 0.01, 0.1),
+FAMILIES: Mapping[str, TraceFamily] = {
+    "3G": TraceFamily(140.0, 25.0, 0.01, 0.25),
+    "4G": TraceFamily(60.0, 10.0, 0.003, 0.3),
+    "5G": TraceFamily(50.0, 10.0, 0.003, 0.15),
+    "fixed": TraceFamily(24.0, 3.0, 0.001, 0.2),
+    "satellite": TraceFamily(50.0, 15.0, 0.01, 0.1),
 }
 _MIXED = {"hsdpa3g": "3G", "oboe": "4G", "fcc": "fixed"}
 Row = dict[str, str]

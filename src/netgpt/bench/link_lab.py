@@ -22,17 +22,17 @@ from netgpt.bench.link_data import read_folder
 from netgpt.bench.link_made import STEPS, made_traces
 from netgpt.bench.link_models import CLOUD, PacedServer
 from netgpt.bench.link_trace import Trace
-from netgpt.bench.link_ways import EDGE_ONLY, WAYS, Told, Way, open_way
-from netgpt.bench.link_work import KINDS, Asked, arrivals
+from netgpt.bench.link_ways import EDGE_ONLY, WAYS, LinkReply, LinkWay, open_way
+from netgpt.bench.link_work import KINDS, TimedRequest, arrivals
 from netgpt.bench.report import percentile
 
-__all__ = ["Job", "all_traces", "main", "run_trace"]
+__all__ = ["TraceJob", "all_traces", "main", "run_trace"]
 
 LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TraceJob:
     """Which part of which trace to run, and how: JSON-ready."""
 
     family: str
@@ -51,7 +51,7 @@ def all_traces(data: Path | None, seconds: float, seed: int) -> list[Trace]:
     return [*(read_folder(data) if data else ()), *made_traces(seconds, seed), STEPS]
 
 
-async def run_trace(trace: Trace, job: Job) -> dict[str, Any]:
+async def run_trace(trace: Trace, job: TraceJob) -> dict[str, Any]:
     """What became of every request by way, and the trace's rate each second. JSON-ready."""
     part = trace.part(job.start_s, job.seconds)
     asked = arrivals(job.seconds, job.rate, job.seed, job.kinds)
@@ -78,7 +78,7 @@ async def run_trace(trace: Trace, job: Job) -> dict[str, Any]:
     }
 
 
-async def _asked(way: Way, requests: Sequence[Asked]) -> list[Told]:
+async def _asked(way: LinkWay, requests: Sequence[TimedRequest]) -> list[LinkReply]:
     """Send each at its time, whatever became of the others."""
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -101,11 +101,11 @@ async def _lag(seconds: float) -> list[float]:
     return lags
 
 
-async def _all(jobs: Sequence[Job], data: Path | None, at_once: int, longest_s: float) -> list[dict[str, Any]]:
+async def _all(jobs: Sequence[TraceJob], data: Path | None, at_once: int, longest_s: float) -> list[dict[str, Any]]:
     found = {(trace.family, trace.name): trace for trace in all_traces(data, longest_s, jobs[0].seed)}
     free = asyncio.Semaphore(at_once)
 
-    async def one(job: Job) -> dict[str, Any]:
+    async def one(job: TraceJob) -> dict[str, Any]:
         async with free:
             return await run_trace(found[job.family, job.name], job)
 
@@ -120,7 +120,7 @@ def main() -> None:
     with os.fdopen(os.dup(0), "r", encoding="utf-8") as given:
         asked = json.loads(given.readline())
         end_with_parent()
-        jobs = [Job(**{**job, "kinds": tuple(job["kinds"]), "ways": tuple(job["ways"])}) for job in asked["jobs"]]
+        jobs = [TraceJob(**{**job, "kinds": tuple(job["kinds"]), "ways": tuple(job["ways"])}) for job in asked["jobs"]]
         data = Path(asked["data"]) if asked["data"] else None
         told = asyncio.run(_all(jobs, data, asked["at_once"], asked["longest_s"]))
     answer.write(json.dumps(told) + "\n")

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from netgpt.bench.child import result_of
-from netgpt.bench.link_lab import Job, all_traces
+from netgpt.bench.link_lab import TraceJob, all_traces
 from netgpt.bench.link_made import MADE, STEPS
 from netgpt.bench.link_report import bars, family_rows, follow_rows, total_rows
 from netgpt.bench.link_trace import Trace
 from netgpt.bench.link_ways import ADAPTIVE
 
-__all__ = ["Plan", "run"]
+__all__ = ["LinkPlan", "run"]
 
 Progress = Callable[[str], None]
 FOLLOW_RATE = 3.0
@@ -34,7 +34,7 @@ NOT_SHOWN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LinkPlan:
     """How much is run."""
 
     seconds: float = 60.0
@@ -51,7 +51,7 @@ class Plan:
     """Traces that each process runs side by side."""
 
 
-async def run(data: Path | None, plan: Plan, *, seed: int, progress: Progress) -> dict[str, Any]:
+async def run(data: Path | None, plan: LinkPlan, *, seed: int, progress: Progress) -> dict[str, Any]:
     """Run all and sum up; "results" holds every request, for plots. Raises RequestError and ModelUnavailable."""
     traces = [one for one in all_traces(data, plan.seconds, seed) if one is not STEPS]
     jobs = [_job(trace, plan, seed + number) for number, trace in enumerate(_chosen(traces, plan.per_family, seed))]
@@ -91,21 +91,23 @@ def _chosen(traces: Sequence[Trace], per_family: int, seed: int) -> list[Trace]:
     return chosen
 
 
-def _job(trace: Trace, plan: Plan, seed: int) -> Job:
+def _job(trace: Trace, plan: LinkPlan, seed: int) -> TraceJob:
     start = trace.liveliest(plan.seconds)
-    return Job(trace.family, trace.name, start, min(plan.seconds, trace.length_s), plan.rate, seed)
+    return TraceJob(trace.family, trace.name, start, min(plan.seconds, trace.length_s), plan.rate, seed)
 
 
-def _follow(seed: int) -> Job:
-    return Job(STEPS.family, STEPS.name, 0.0, STEPS.length_s, FOLLOW_RATE, seed, ("note",), (ADAPTIVE,))
+def _follow(seed: int) -> TraceJob:
+    return TraceJob(STEPS.family, STEPS.name, 0.0, STEPS.length_s, FOLLOW_RATE, seed, ("note",), (ADAPTIVE,))
 
 
-async def _run_jobs(jobs: Sequence[Job], data: Path | None, plan: Plan, progress: Progress) -> list[dict[str, Any]]:
+async def _run_jobs(
+    jobs: Sequence[TraceJob], data: Path | None, plan: LinkPlan, progress: Progress
+) -> list[dict[str, Any]]:
     """Batches of jobs, each in a process of its own, `plan.workers` of them at a time; results in order."""
     batches = [jobs[first : first + plan.at_once] for first in range(0, len(jobs), plan.at_once)]
     free, done = asyncio.Semaphore(plan.workers), 0
 
-    async def batch(mine: Sequence[Job]) -> list[dict[str, Any]]:
+    async def batch(mine: Sequence[TraceJob]) -> list[dict[str, Any]]:
         nonlocal done
         asked = {"jobs": [asdict(job) for job in mine], "data": str(data) if data else None,
                  "at_once": plan.at_once, "longest_s": plan.seconds}  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-__all__ = ["BUFFER_S", "PACKET_BYTES", "Direction", "Flow", "Shape"]
+__all__ = ["BUFFER_S", "PACKET_BYTES", "Direction", "Flow", "LinkShape"]
 
 BUFFER_S = 0.25
 """Seconds of traffic that may wait for the rate; then the sender is made to wait (a full buffer, without loss)."""
@@ -25,7 +25,7 @@ SLOWED_RTTS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class LinkShape:
     """What one direction of a link is like."""
 
     rate_mbit: float | None = None
@@ -73,7 +73,7 @@ class Direction:
         """When the bucket is empty again, written as the time by which all traffic so far is through."""
         self.random = random.Random(seed)
 
-    def schedule(self, size: int, now: float, shape: Shape) -> tuple[float, float]:
+    def schedule(self, size: int, now: float, shape: LinkShape) -> tuple[float, float]:
         """When a piece that enters at `now` has left the bucket, and when it arrives (seconds of one clock)."""
         self.bytes += size
         leaves = now
@@ -94,7 +94,7 @@ class Flow:
         self._slow_until = 0.0
         self._own_full_at = 0.0
 
-    def schedule(self, size: int, now: float, shape: Shape, rtt_s: float) -> tuple[float, float]:
+    def schedule(self, size: int, now: float, shape: LinkShape, rtt_s: float) -> tuple[float, float]:
         """As `Direction.schedule`; `rtt_s` is the round trip that a retransmission takes. Arrivals never go back."""
         direction = self._direction
         leaves, arrives = direction.schedule(size, now, shape)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from netgpt.bench.link_shape import Shape
+from netgpt.bench.link_shape import LinkShape
 
 __all__ = ["CUT_MBIT", "Point", "Trace", "point"]
 
@@ -23,8 +23,8 @@ class Point:
     """What the link is like from `at_s` on, until the next point."""
 
     at_s: float
-    up: Shape
-    down: Shape
+    up: LinkShape
+    down: LinkShape
     open: bool = True
     """False: nothing passes."""
 
@@ -36,8 +36,8 @@ def point(
     share = {"delay_ms": rtt_ms / 2, "jitter_ms": jitter_ms, "loss": loss, "burst_bytes": BURST_BYTES}
     return Point(
         at_s,
-        Shape(max(up_mbit, CUT_MBIT), **share),  # type: ignore[arg-type]
-        Shape(max(down_mbit, CUT_MBIT), **share),  # type: ignore[arg-type]
+        LinkShape(max(up_mbit, CUT_MBIT), **share),  # type: ignore[arg-type]
+        LinkShape(max(down_mbit, CUT_MBIT), **share),  # type: ignore[arg-type]
         down_mbit >= CUT_MBIT,
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from netgpt.bench.link import ShapedLink
 from netgpt.bench.link_models import EDGE, PacedServer
-from netgpt.bench.link_work import Asked
+from netgpt.bench.link_work import TimedRequest
 from netgpt.bench.servers import free_port
 from netgpt.build import Box, open_box
 from netgpt.errors import NetGPTError
@@ -23,7 +23,7 @@ from netgpt.routing.trial import TRIAL
 from netgpt.settings import load_settings
 from netgpt.types import Caller, Role
 
-__all__ = ["ADAPTIVE", "CLOUD_ONLY", "EDGE_ONLY", "THRESHOLD", "WAYS", "Told", "Way", "open_way"]
+__all__ = ["ADAPTIVE", "CLOUD_ONLY", "EDGE_ONLY", "THRESHOLD", "WAYS", "LinkReply", "LinkWay", "open_way"]
 
 ADAPTIVE, EDGE_ONLY, CLOUD_ONLY, THRESHOLD = "adaptive", "edge-only", "cloud-only", "threshold"
 WAYS = (ADAPTIVE, EDGE_ONLY, CLOUD_ONLY, THRESHOLD)
@@ -35,7 +35,7 @@ _THRESHOLD_WORDS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LinkReply:
     """What became of one request."""
 
     at_s: float
@@ -60,13 +60,13 @@ class Told:
         return asdict(self)
 
 
-class Way:
+class LinkWay:
     """Asks one box. `model_for` says under which name: for all but adaptive, the choice is made here."""
 
     def __init__(self, name: str, box: Box) -> None:
         self.name, self.box = name, box
 
-    def model_for(self, asked: Asked) -> str:
+    def model_for(self, asked: TimedRequest) -> str:
         if self.name == ADAPTIVE:
             return "netgpt"
         if self.name == THRESHOLD:
@@ -75,7 +75,7 @@ class Way:
             return "netgpt/cloud" if hard else "netgpt/edge"
         return "netgpt/edge" if self.name == EDGE_ONLY else "netgpt/cloud"
 
-    async def ask(self, asked: Asked) -> Told:
+    async def ask(self, asked: TimedRequest) -> LinkReply:
         """Walk the line and read to the end. Never raises for what a model does."""
         request = Request(
             asked.body, self.model_for(asked), stream=True, user=f"lab-{asked.at_s:.3f}", deadline_s=asked.deadline_s
@@ -90,7 +90,7 @@ class Way:
         took = time.perf_counter() - began
         decision = exchange.decision if exchange.has("decision") else None
         answered = exchange.answered_by if exchange.has("answered_by") else None
-        return Told(
+        return LinkReply(
             asked.at_s, asked.kind, decision.name if decision else "", answered.name if answered else "",
             answered.rule if answered else decision.rule if decision else "", heard.outcome, round(took, 4),
             heard.tokens, heard.outcome != "whole" or took > asked.deadline_s,
@@ -119,7 +119,7 @@ async def _walk(box: Box, exchange: Exchange, heard: _Heard) -> None:
 
 
 @asynccontextmanager
-async def open_way(name: str, home: Path, link: ShapedLink | None) -> AsyncIterator[Way]:
+async def open_way(name: str, home: Path, link: ShapedLink | None) -> AsyncIterator[LinkWay]:
     """A box with its own edge, and the cloud behind `link` (None: no cloud). Cloud-only has nobody at the edge."""
     async with PacedServer("edge", EDGE) as edge:
         edge_url = f"http://127.0.0.1:{free_port()}/v1" if name == CLOUD_ONLY else edge.base_url
@@ -132,6 +132,6 @@ async def open_way(name: str, home: Path, link: ShapedLink | None) -> AsyncItera
         box = open_box(load_settings(environment={}, home=home, **sections))
         try:
             await box.start()
-            yield Way(name, box)
+            yield LinkWay(name, box)
         finally:
             await box.close()

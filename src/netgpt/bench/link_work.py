@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
-__all__ = ["ALL_KINDS", "KINDS", "Asked", "Kind", "arrivals"]
+__all__ = ["ALL_KINDS", "KINDS", "Kind", "TimedRequest", "arrivals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ _WORDS = (  # noqa: SIM905
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TimedRequest:
     """One request, to be sent `at_s` seconds after the start."""
 
     at_s: float
@@ -67,7 +67,7 @@ class Asked:
         }  # fmt: skip
 
 
-def arrivals(seconds: float, rate: float, seed: int, kinds: Sequence[str] = tuple(KINDS)) -> list[Asked]:
+def arrivals(seconds: float, rate: float, seed: int, kinds: Sequence[str] = tuple(KINDS)) -> list[TimedRequest]:
     """`rate` requests a second, evenly spaced but for a third of a gap either way; the same for the same seed."""
     rng = random.Random(seed)
     gap = 1 / rate
@@ -79,8 +79,8 @@ def arrivals(seconds: float, rate: float, seed: int, kinds: Sequence[str] = tupl
     return asked
 
 
-def _request(at_s: float, name: str) -> Asked:
+def _request(at_s: float, name: str) -> TimedRequest:
     """The same words for every request of a kind: when the arm changes, it was not for the text."""
     kind = ALL_KINDS[name]
     words = islice(cycle(_WORDS), kind.extra_words)
-    return Asked(at_s, name, kind.opening + " ".join(words), kind.answer_tokens, kind.deadline_s)
+    return TimedRequest(at_s, name, kind.opening + " ".join(words), kind.answer_tokens, kind.deadline_s)

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from netgpt.errors import ModelError
 
-__all__ = ["Measured", "Target", "drive"]
+__all__ = ["LoadResult", "LoadTarget", "drive"]
 
 
 @dataclass(frozen=True)
-class Target:
+class LoadTarget:
     """Where to post, and what."""
 
     url: str
@@ -32,7 +32,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Measured:
+class LoadResult:
     """What a run gave: each request's seconds, sorted, and the seconds that the whole run took."""
 
     seconds: list[float]
@@ -47,16 +47,16 @@ class Measured:
         return len(self.seconds) / self.took
 
 
-async def drive(target: Target, *, connections: int, requests: int) -> Measured:
+async def drive(target: LoadTarget, *, connections: int, requests: int) -> LoadResult:
     """Post `requests` times over `connections` keep-alive connections. Raises ModelError on any status but 200."""
     seconds: list[float] = []
     left = iter(range(requests))
     started = time.perf_counter()
     await asyncio.gather(*(_one(target, left, seconds) for _ in range(connections)))
-    return Measured(sorted(seconds), time.perf_counter() - started)
+    return LoadResult(sorted(seconds), time.perf_counter() - started)
 
 
-async def _one(target: Target, left: object, seconds: list[float]) -> None:
+async def _one(target: LoadTarget, left: object, seconds: list[float]) -> None:
     parts = urlsplit(target.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     raw = target.request()

@@ -18,11 +18,11 @@ from uuid import uuid4
 
 import httpx
 
-from netgpt.bench.neighbours_boxes import NEIGHBOUR, Served, served
-from netgpt.bench.neighbours_net import Net, loopback, namespaces
+from netgpt.bench.neighbours_boxes import NEIGHBOUR, RunningBox, served
+from netgpt.bench.neighbours_net import LinkedSpots, loopback, namespaces
 from netgpt.bench.report import percentile
 
-__all__ = ["PHASES", "Plan", "run"]
+__all__ = ["PHASES", "NeighboursPlan", "run"]
 
 PATIENCE_S = 20.0
 Progress = Callable[[str], None]
@@ -39,7 +39,7 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class NeighboursPlan:
     """How much is run. One answer takes an edge about a second; it writes `slots` at once."""
 
     seconds: float = 15.0
@@ -56,7 +56,7 @@ PHASES = (Phase("quiet", 0.4, 0.2), Phase("busy", 1.5, 0.2), Phase("cut", 0.8, 0
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class RequestOutcome:
     """What became of one request."""
 
     ok: bool
@@ -66,7 +66,7 @@ class Heard:
     user: str = ""
 
 
-async def run(plan: Plan, *, over: str, progress: Progress) -> dict[str, Any]:
+async def run(plan: NeighboursPlan, *, over: str, progress: Progress) -> dict[str, Any]:
     """Run all phases; `over`: "namespaces" or "loopback". Raises SettingsError and ModelUnavailable."""
     async with AsyncExitStack() as stack:
         net = await stack.enter_async_context(namespaces() if over == "namespaces" else loopback())
@@ -86,13 +86,13 @@ async def run(plan: Plan, *, over: str, progress: Progress) -> dict[str, Any]:
         return {"rows": rows, "over": net.kind, "shows": _shows(rows, plan), "an explanation": _few(shown)}
 
 
-async def _link(net: Net, cut: bool) -> None:
+async def _link(net: LinkedSpots, cut: bool) -> None:
     done = net.cut() if cut else net.restore()
     if isinstance(done, asyncio.Task):
         await done
 
 
-async def _asked(box: Served, rate: float, plan: Plan) -> list[Heard]:
+async def _asked(box: RunningBox, rate: float, plan: NeighboursPlan) -> list[RequestOutcome]:
     """`rate` requests a second, evenly, whatever becomes of them."""
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -106,7 +106,7 @@ async def _asked(box: Served, rate: float, plan: Plan) -> list[Heard]:
         return [await _explained(client, one) for one in heard]
 
 
-async def _ask(client: httpx.AsyncClient, deadline_s: float) -> Heard:
+async def _ask(client: httpx.AsyncClient, deadline_s: float) -> RequestOutcome:
     """Another person each time: who asks the same thing again was not content, and the box would learn from that."""
     user = f"person-{uuid4().hex}"
     body = {"model": "netgpt", "max_tokens": 24, "messages": [{"role": "user", "content": "Name a colour."}],
@@ -115,20 +115,20 @@ async def _ask(client: httpx.AsyncClient, deadline_s: float) -> Heard:
     try:
         answer = await client.post("/v1/chat/completions", json=body)
     except httpx.HTTPError:
-        return Heard(False, time.perf_counter() - began, "", "")
+        return RequestOutcome(False, time.perf_counter() - began, "", "")
     took = time.perf_counter() - began
-    return Heard(answer.status_code == 200, took, "", answer.headers.get("x-netgpt-exchange", ""), user)
+    return RequestOutcome(answer.status_code == 200, took, "", answer.headers.get("x-netgpt-exchange", ""), user)
 
 
-async def _explained(client: httpx.AsyncClient, one: Heard) -> Heard:
+async def _explained(client: httpx.AsyncClient, one: RequestOutcome) -> RequestOutcome:
     """Who answered, as the exchange's record tells."""
     if not one.exchange:
         return one
     told = (await client.get(f"/v1/exchanges/{one.exchange}", params={"user": one.user})).json()
-    return Heard(one.ok, one.took_s, str(told.get("arm") or told.get("route") or ""), one.exchange, one.user)
+    return RequestOutcome(one.ok, one.took_s, str(told.get("arm") or told.get("route") or ""), one.exchange, one.user)
 
 
-def _row(heard: Sequence[Heard]) -> dict[str, Any]:
+def _row(heard: Sequence[RequestOutcome]) -> dict[str, Any]:
     took = [one.took_s for one in heard if one.ok]
     return {
         "requests": len(heard),
@@ -140,7 +140,7 @@ def _row(heard: Sequence[Heard]) -> dict[str, Any]:
     }
 
 
-def _shows(rows: Sequence[dict[str, Any]], plan: Plan) -> dict[str, str]:
+def _shows(rows: Sequence[dict[str, Any]], plan: NeighboursPlan) -> dict[str, str]:
     of = {(row["phase"], row["box"]): row for row in rows}
 
     def told(value: float, ok: bool) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from netgpt.bench.neighbours_net import Net, Spot
+from netgpt.bench.neighbours_net import LinkedSpots, Spot
 from netgpt.build import open_store
 from netgpt.errors import ModelUnavailable
 from netgpt.settings import load_settings
@@ -24,7 +24,7 @@ from netgpt.store.keys import new_key
 from netgpt.store.rows import KeyRow
 from netgpt.types import Role
 
-__all__ = ["NEIGHBOUR", "Served", "served"]
+__all__ = ["NEIGHBOUR", "RunningBox", "served"]
 
 NEIGHBOUR = "neighbour"
 """The name of the other box among each one's upstreams."""
@@ -32,7 +32,7 @@ READY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class RunningBox:
     """A box that runs."""
 
     name: str
@@ -54,7 +54,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(net: Net, slots: int) -> AsyncIterator[list[Served]]:
+async def served(net: LinkedSpots, slots: int) -> AsyncIterator[list[RunningBox]]:
     """Both boxes, ready. Raises ModelUnavailable when one does not become so."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netgpt-neighbours-")))
@@ -65,7 +65,7 @@ async def served(net: Net, slots: int) -> AsyncIterator[list[Served]]:
             edge = ("netgpt.bench.link_models", "--port", str(spot.edge_port), "--slots", str(slots))
             await stack.enter_async_context(_process(spot, home, edge))
             await stack.enter_async_context(_process(spot, home, ("netgpt", "serve")))
-        boxes = [Served(spot.name, spot.url, key) for spot, key in zip(net.spots, keys, strict=True)]
+        boxes = [RunningBox(spot.name, spot.url, key) for spot, key in zip(net.spots, keys, strict=True)]
         await asyncio.gather(*map(_ready, boxes))
         yield boxes
 
@@ -121,7 +121,7 @@ async def _process(spot: Spot, home: Path, module: Sequence[str]) -> AsyncIterat
             await process.wait()
 
 
-async def _ready(box: Served) -> None:
+async def _ready(box: RunningBox) -> None:
     clock = asyncio.get_running_loop().time
     until = clock() + READY_S
     async with httpx.AsyncClient(base_url=box.url, timeout=2, trust_env=False) as client:

@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from netgpt.bench.link import Shape, ShapedLink
+from netgpt.bench.link import LinkShape, ShapedLink
 from netgpt.bench.servers import free_port
 from netgpt.errors import SettingsError
 
-__all__ = ["Net", "Spot", "loopback", "namespaces", "namespaces_permitted"]
+__all__ = ["LinkedSpots", "Spot", "loopback", "namespaces", "namespaces_permitted"]
 
 BOX_PORT = 8080
 EDGE_PORT = 9090
@@ -42,7 +42,7 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
-class Net:
+class LinkedSpots:
     """Two spots and the link between them."""
 
     kind: str
@@ -52,10 +52,10 @@ class Net:
 
 
 @asynccontextmanager
-async def loopback() -> AsyncIterator[Net]:
+async def loopback() -> AsyncIterator[LinkedSpots]:
     """Both on 127.0.0.1; each reaches the other through a relay."""
     ports = (free_port(), free_port())
-    shape = Shape(RATE_MBIT, 1.0)
+    shape = LinkShape(RATE_MBIT, 1.0)
     async with ShapedLink(ports[1], shape) as to_b, ShapedLink(ports[0], shape) as to_a:
         spots = tuple(
             Spot(name, (), "127.0.0.1", port, free_port(), f"http://127.0.0.1:{port}", f"http://127.0.0.1:{link.port}/v1")
@@ -70,7 +70,7 @@ async def loopback() -> AsyncIterator[Net]:
             to_a.restore()
             to_b.restore()
 
-        yield Net("loopback", (spots[0], spots[1]), cut, restore)
+        yield LinkedSpots("loopback", (spots[0], spots[1]), cut, restore)
 
 
 async def namespaces_permitted() -> str | None:
@@ -89,7 +89,7 @@ async def namespaces_permitted() -> str | None:
 
 
 @asynccontextmanager
-async def namespaces() -> AsyncIterator[Net]:
+async def namespaces() -> AsyncIterator[LinkedSpots]:
     """Each in its own network namespace; all made here is removed. Raises SettingsError where that is not permitted."""
     if why := await namespaces_permitted():
         raise SettingsError(why)
@@ -105,7 +105,9 @@ async def namespaces() -> AsyncIterator[Net]:
         await _cable(names, ("10.213", net))
         for number, name in enumerate(names):
             await _to_bench(name, number, net)
-        yield Net("namespaces", _spots(names, net), lambda: _switch(names[0], "down"), lambda: _switch(names[0], "up"))
+        yield LinkedSpots(
+            "namespaces", _spots(names, net), lambda: _switch(names[0], "down"), lambda: _switch(names[0], "up")
+        )
     finally:
         for name in made:  # their ends of the cables go with them, and so do the others
             await _run("ip", "netns", "del", name)

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from netgpt.bench.load import Measured, Target, drive
+from netgpt.bench.load import LoadResult, LoadTarget, drive
 from netgpt.bench.servers import fake_cloud, gateway, portkey, portkey_script
 
 __all__ = ["TEXT", "run"]
@@ -82,16 +82,16 @@ async def _box(cloud: int, settings: dict[str, str]) -> AsyncIterator[int]:
             yield port
 
 
-def _target(port: int, model: str, headers: dict[str, str] | None = None) -> Target:
+def _target(port: int, model: str, headers: dict[str, str] | None = None) -> LoadTarget:
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": TEXT}]}).encode()
-    return Target(f"http://127.0.0.1:{port}/v1/chat/completions", body, headers or {})
+    return LoadTarget(f"http://127.0.0.1:{port}/v1/chat/completions", body, headers or {})
 
 
 async def _measure(
-    targets: dict[str, Target], requests: int, connections: int, rounds: int, progress: Progress
-) -> tuple[dict[str, list[Measured]], dict[str, list[Measured]]]:
-    single: dict[str, list[Measured]] = {name: [] for name in targets}
-    crowd: dict[str, list[Measured]] = {name: [] for name in targets}
+    targets: dict[str, LoadTarget], requests: int, connections: int, rounds: int, progress: Progress
+) -> tuple[dict[str, list[LoadResult]], dict[str, list[LoadResult]]]:
+    single: dict[str, list[LoadResult]] = {name: [] for name in targets}
+    crowd: dict[str, list[LoadResult]] = {name: [] for name in targets}
     for name, target in targets.items():
         progress(f"warming up {name}")
         await drive(target, connections=4, requests=200)
@@ -103,7 +103,7 @@ async def _measure(
     return single, crowd
 
 
-def _rows(single: dict[str, list[Measured]], crowd: dict[str, list[Measured]]) -> list[dict[str, Any]]:
+def _rows(single: dict[str, list[LoadResult]], crowd: dict[str, list[LoadResult]]) -> list[dict[str, Any]]:
     direct_p50 = statistics.median(m.at(0.5) for m in single["direct"])
     direct_p99 = statistics.median(m.at(0.99) for m in single["direct"])
     rows = []

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from netgpt.bench.resilience_lab import Asked, Counting, Process, ask, make_keys, quantile
+from netgpt.bench.resilience_lab import Counting, LabRequest, Process, ask, make_keys, quantile
 from netgpt.bench.servers import gateway
 
 __all__ = ["run"]
@@ -57,8 +57,8 @@ async def run(
 
 async def _load(
     port: int, keys: Mapping[str, str], rates: Mapping[str, float], seconds: float, dice: random.Random
-) -> dict[str, list[Asked]]:
-    told: dict[str, list[Asked]] = {name: [] for name in rates}
+) -> dict[str, list[LabRequest]]:
+    told: dict[str, list[LabRequest]] = {name: [] for name in rates}
 
     async def one(name: str, number: int) -> None:
         told[name].append(await ask(port, f"{name} {number}", key=keys[name], stream=False, model="netgpt/edge"))
@@ -75,10 +75,10 @@ async def _load(
 
 
 def _result(
-    quiet: dict[str, list[Asked]],
-    loaded: dict[str, list[Asked]],
+    quiet: dict[str, list[LabRequest]],
+    loaded: dict[str, list[LabRequest]],
     process: Process,
-    alive: Asked,
+    alive: LabRequest,
     capacity: float,
     seconds: float,
 ) -> dict[str, Any]:
@@ -107,11 +107,11 @@ def _result(
     }
 
 
-def _share(asked: list[Asked]) -> float:
+def _share(asked: list[LabRequest]) -> float:
     return sum(one.done for one in asked) / len(asked) if asked else 0.0
 
 
-def _row(who: str, asked: list[Asked]) -> dict[str, Any]:
+def _row(who: str, asked: list[LabRequest]) -> dict[str, Any]:
     times = [one.seconds for one in asked if one.done]
     p50, p95 = quantile(times, 0.5), quantile(times, 0.95)
     return {

@@ -17,27 +17,27 @@ from typing import Any
 
 import httpx
 
-from netgpt.bench.link import Shape
+from netgpt.bench.link import LinkShape
 from netgpt.bench.paper_checks import Answered, quality
 from netgpt.bench.paper_lab import BOX_WAYS, SPLIT, Lab, cut_model, open_lab
 from netgpt.bench.paper_memory import adapter_file, fill_slots, peak_mb
 from netgpt.bench.paper_models import GPT2, model_rows
-from netgpt.bench.paper_requests import Asked, make_requests
+from netgpt.bench.paper_requests import PersonRequest, make_requests
 from netgpt.bench.report import machine, percentile
 from netgpt.bench.splitting import torch_and_transformers
 from netgpt.errors import ModelUnavailable
 from netgpt.models.measure import file_bytes
 
-__all__ = ["QUICK", "WHOLE", "Plan", "latency_rows", "run", "way_rows"]
+__all__ = ["QUICK", "WHOLE", "PaperPlan", "latency_rows", "run", "way_rows"]
 
 Progress = Callable[[str], None]
 
 
-MAIN = Shape(50.0, 25.0)
+MAIN = LinkShape(50.0, 25.0)
 
 
 @dataclass(frozen=True)
-class Plan:
+class PaperPlan:
     """How much is measured."""
 
     requests: int = 24
@@ -46,20 +46,20 @@ class Plan:
     """Requests of each way over each link but the main one, which gets all."""
     rates_mbit: tuple[float, ...] = (10.0, 50.0, 1000.0)
     delays_ms: tuple[float, ...] = (5.0, 25.0, 100.0)
-    main: Shape = MAIN
+    main: LinkShape = MAIN
     """The link of the table of ways."""
     tuning_examples: int = 24
     tuning_tokens: int = 128
 
     @property
-    def other_links(self) -> list[Shape]:
+    def other_links(self) -> list[LinkShape]:
         """All but the main one."""
-        every = [Shape(rate, delay) for rate in self.rates_mbit for delay in self.delays_ms]
+        every = [LinkShape(rate, delay) for rate in self.rates_mbit for delay in self.delays_ms]
         return [shape for shape in every if shape != self.main]
 
 
-WHOLE = Plan()
-QUICK = Plan(requests=8, max_tokens=16, per_link=1, rates_mbit=(10.0,), delays_ms=(5.0, 100.0), tuning_examples=6)
+WHOLE = PaperPlan()
+QUICK = PaperPlan(requests=8, max_tokens=16, per_link=1, rates_mbit=(10.0,), delays_ms=(5.0, 100.0), tuning_examples=6)
 
 PACKAGES = ("netgpt", "xllamacpp", "numpy", "torch", "transformers")
 NOT_SHOWN = (
@@ -75,7 +75,7 @@ NOT_SHOWN = (
 )
 
 
-async def run(weights: Path, cloud: Path | None, plan: Plan, *, seed: int, progress: Progress) -> dict[str, Any]:
+async def run(weights: Path, cloud: Path | None, plan: PaperPlan, *, seed: int, progress: Progress) -> dict[str, Any]:
     """Measure everything; the result is JSON-ready. `cloud`: weights of the stand-in, None: the edge's own.
 
     Raises SettingsError without the extra `train`, ModelUnavailable when a part does not start.
@@ -122,10 +122,10 @@ async def run(weights: Path, cloud: Path | None, plan: Plan, *, seed: int, progr
 
 
 async def _measure(
-    lab: Lab, requests: Sequence[Asked], plan: Plan, progress: Progress
-) -> dict[Shape, dict[str, list[Answered]]]:
+    lab: Lab, requests: Sequence[PersonRequest], plan: PaperPlan, progress: Progress
+) -> dict[LinkShape, dict[str, list[Answered]]]:
     """Link -> way -> answers. The ways take turns, each with another request: no prompt comes twice in a row."""
-    measured: dict[Shape, dict[str, list[Answered]]] = {}
+    measured: dict[LinkShape, dict[str, list[Answered]]] = {}
     for way in lab.ways:
         await way.ask(requests[-1], 2)  # the first call of a way opens its connections
     for shape in (plan.main, *plan.other_links):
@@ -185,7 +185,7 @@ def _costs(given: Sequence[Answered]) -> dict[str, Any]:
     }
 
 
-def latency_rows(measured: dict[Shape, dict[str, list[Answered]]]) -> list[dict[str, Any]]:
+def latency_rows(measured: dict[LinkShape, dict[str, list[Answered]]]) -> list[dict[str, Any]]:
     """One row a link and way, in the order of the links' rates and delays."""
     return [
         {

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netgpt.bench.paper_requests import Asked
+from netgpt.bench.paper_requests import PersonRequest
 
 __all__ = ["Answered", "quality", "values_seen"]
 
@@ -23,7 +23,7 @@ _JUDGEABLE_WORDS = 6
 class Answered:
     """One request as one way answered it. Milliseconds from the client's send; bytes on the link."""
 
-    asked: Asked
+    asked: PersonRequest
     text: str
     finished: bool
     """The answer ended as it should: `finish_reason`, or an end token, or the token limit; not an error."""

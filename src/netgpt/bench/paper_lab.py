@@ -14,10 +14,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from netgpt.bench.child import result_of
-from netgpt.bench.link import Shape, ShapedLink
+from netgpt.bench.link import LinkShape, ShapedLink
 from netgpt.bench.paper_memory import children
-from netgpt.bench.paper_requests import SITE, Asked
-from netgpt.bench.paper_ways import Splitted, Straight, Tape, ThroughBox, Tokenizer, Way
+from netgpt.bench.paper_requests import SITE, PersonRequest
+from netgpt.bench.paper_ways import PaperWay, Splitted, Straight, Tape, ThroughBox, Tokenizer
 from netgpt.bench.servers import gateway
 from netgpt.bench.split_process import CloudProcess, EdgeProcess
 from netgpt.errors import ModelUnavailable
@@ -55,13 +55,13 @@ Progress = Callable[[str], None]
 class Lab:
     """The started parts. `ways` in the order of the table; `pids` of what stands at the edge, by name."""
 
-    ways: list[Way]
+    ways: list[PaperWay]
     split: dict[str, Any]
     pids: dict[str, int]
     box_url: str
     links: Sequence[ShapedLink]
 
-    def shape(self, shape: Shape) -> None:
+    def shape(self, shape: LinkShape) -> None:
         """Give all links this shape."""
         for link in self.links:
             link.shape = shape
@@ -75,7 +75,7 @@ async def cut_model(source: str, folder: Path, edge_layers: int | None) -> dict[
 
 @asynccontextmanager
 async def open_lab(
-    weights: Path, cloud_weights: Path, split: Path, requests: Sequence[Asked], folder: Path, progress: Progress
+    weights: Path, cloud_weights: Path, split: Path, requests: Sequence[PersonRequest], folder: Path, progress: Progress
 ) -> AsyncIterator[Lab]:
     """Start all parts. `split` is a folder of `cut_model`. Raises ModelUnavailable: a part did not start."""
     async with AsyncExitStack() as stack:
@@ -149,7 +149,7 @@ async def _box(weights: Path, key: str, link: ShapedLink, folder: Path) -> Async
         yield told
 
 
-async def _prepare(url: str, requests: Sequence[Asked]) -> None:
+async def _prepare(url: str, requests: Sequence[PersonRequest]) -> None:
     """Wait until every part of the box is ready, and tell it what it may know."""
     people = {asked.person.user: asked.person for asked in requests}
     async with httpx.AsyncClient(base_url=url, timeout=READY_S, trust_env=False) as client:

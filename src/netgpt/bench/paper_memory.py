@@ -20,7 +20,7 @@ from netgpt.bench.child import result_of
 from netgpt.errors import ModelUnavailable
 from netgpt.models.engine import Engine
 
-__all__ = ["Served", "adapter_file", "children", "fill_slots", "fine_tuning", "peak_mb", "serve"]
+__all__ = ["EngineCost", "adapter_file", "children", "fill_slots", "fine_tuning", "peak_mb", "serve"]
 
 LONG_WORDS = 700
 """Of a long request: about 1,400 tokens, most of a slot of 2,048."""
@@ -28,7 +28,7 @@ WRITTEN = 40
 
 
 @dataclass(frozen=True)
-class Served:
+class EngineCost:
     """An engine alone with one weights file: its peak, and tokens per second read and written."""
 
     peak_mb: float
@@ -73,7 +73,7 @@ async def fill_slots(url: str, slots: int) -> None:
             answer.raise_for_status()
 
 
-async def serve(weights: Path, *, slots: int = 2, context_tokens: int = 2048, words: int = LONG_WORDS) -> Served:
+async def serve(weights: Path, *, slots: int = 2, context_tokens: int = 2048, words: int = LONG_WORDS) -> EngineCost:
     """Start an engine with these weights, let each slot read a long prompt and write, and measure it."""
     with tempfile.TemporaryDirectory(prefix="netgpt-paper-") as folder:
         log = Path(folder) / "engine.log"
@@ -85,7 +85,7 @@ async def serve(weights: Path, *, slots: int = 2, context_tokens: int = 2048, wo
             await engine.stop(0)
 
 
-async def _serve(engine: Engine, slots: int, words: int) -> Served:
+async def _serve(engine: Engine, slots: int, words: int) -> EngineCost:
     endpoint = engine.endpoint()
     async with httpx.AsyncClient(
         base_url=endpoint.base_url.removesuffix("/v1"), headers={"Authorization": f"Bearer {endpoint.api_key}"},
@@ -101,7 +101,7 @@ async def _serve(engine: Engine, slots: int, words: int) -> Served:
             answer.raise_for_status()
         timings = alone.json()["timings"]
     assert engine.pid is not None
-    return Served(peak_mb(engine.pid), timings["prompt_per_second"], timings["predicted_per_second"])
+    return EngineCost(peak_mb(engine.pid), timings["prompt_per_second"], timings["predicted_per_second"])
 
 
 async def fine_tuning(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from netgpt.types import Label
 
-__all__ = ["SITE", "Asked", "Known", "PersonOfBench", "make_requests"]
+__all__ = ["SITE", "KnownFact", "PersonOfBench", "PersonRequest", "make_requests"]
 
 SITE = {
     "name": "the Harbour Street library",
@@ -26,7 +26,7 @@ SITE = {
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFact:
     """One fact of a profile, and how it shows."""
 
     text: str
@@ -43,11 +43,11 @@ class PersonOfBench:
     """An invented person."""
 
     user: str
-    facts: tuple[Known, ...]
+    facts: tuple[KnownFact, ...]
 
 
 @dataclass(frozen=True)
-class Asked:
+class PersonRequest:
     """One request of one person."""
 
     person: PersonOfBench
@@ -101,7 +101,7 @@ _TEMPLATES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 )
 
 
-def make_requests(count: int, seed: int = 7) -> list[Asked]:
+def make_requests(count: int, seed: int = 7) -> list[PersonRequest]:
     """`count` requests, each template in turn, of four people in turn. The same seed gives the same requests."""
     rng = random.Random(seed)
     people = [_person(number, rng) for number in range(len(_USERS))]
@@ -118,25 +118,25 @@ def _person(number: int, rng: random.Random) -> PersonOfBench:
     return PersonOfBench(
         _USERS[number],
         (
-            Known(diet, "diet", _PUBLIC, shows),
-            Known(f"drives a {car}", "car", _PUBLIC, (car.lower(), car.split()[0].lower())),
-            Known(f"likes {_MUSIC[number]} music", "music", _PUBLIC, (_MUSIC[number],)),
-            Known(f"enjoys {_HOBBIES[number]}", "hobby", _PUBLIC, (_HOBBIES[number],)),
-            Known(f"has a {animal} called {pet}", "pet", _PERSONAL, (pet.lower(), animal), (pet,)),
-            Known(f"is allergic to {allergy}", "allergy", _PERSONAL, (allergy,), (allergy,)),
-            Known(f"takes the medicine {medicine}", "health", _PERSONAL, (medicine.lower(),), (medicine,)),
-            Known(f"lives at {street}", "home", _PERSONAL, (street.lower(),), (street,)),
+            KnownFact(diet, "diet", _PUBLIC, shows),
+            KnownFact(f"drives a {car}", "car", _PUBLIC, (car.lower(), car.split()[0].lower())),
+            KnownFact(f"likes {_MUSIC[number]} music", "music", _PUBLIC, (_MUSIC[number],)),
+            KnownFact(f"enjoys {_HOBBIES[number]}", "hobby", _PUBLIC, (_HOBBIES[number],)),
+            KnownFact(f"has a {animal} called {pet}", "pet", _PERSONAL, (pet.lower(), animal), (pet,)),
+            KnownFact(f"is allergic to {allergy}", "allergy", _PERSONAL, (allergy,), (allergy,)),
+            KnownFact(f"takes the medicine {medicine}", "health", _PERSONAL, (medicine.lower(),), (medicine,)),
+            KnownFact(f"lives at {street}", "home", _PERSONAL, (street.lower(),), (street,)),
         ),
     )
 
 
 def _asked(
     person: PersonOfBench, template: tuple[str, Sequence[str], Sequence[str]], rng: random.Random
-) -> Asked:  # fmt: skip
+) -> PersonRequest:  # fmt: skip
     text, needs, may = template
     friend = rng.choice(_FRIENDS)
     mail = f"{friend.split()[0].lower()}{rng.randrange(10_000)}@example.org"
     phone = f"+44 20 7946 {rng.randrange(1000):04d}"
     values = {"friend": friend, "mail": mail, "phone": phone}
     private = tuple(value for name, value in values.items() if "{" + name + "}" in text)
-    return Asked(person, text.format(**values), frozenset(needs), frozenset(may), private)
+    return PersonRequest(person, text.format(**values), frozenset(needs), frozenset(may), private)

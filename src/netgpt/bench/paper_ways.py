@@ -17,7 +17,7 @@ import httpx
 
 from netgpt.bench.link import ShapedLink
 from netgpt.bench.paper_checks import Answered
-from netgpt.bench.paper_requests import SITE, Asked
+from netgpt.bench.paper_requests import SITE, PersonRequest
 from netgpt.bench.split_process import EdgeProcess
 from netgpt.completion.compose import completed
 from netgpt.context.profile import profile_fact
@@ -25,16 +25,16 @@ from netgpt.errors import BrokenStream
 from netgpt.models.endpoint import Endpoint
 from netgpt.types import Fact
 
-__all__ = ["Splitted", "Straight", "Tape", "ThroughBox", "Tokenizer", "Way"]
+__all__ = ["PaperWay", "Splitted", "Straight", "Tape", "ThroughBox", "Tokenizer"]
 
 
-class Way(Protocol):
+class PaperWay(Protocol):
     """One way to answer a request."""
 
     name: str
     link: ShapedLink
 
-    async def ask(self, asked: Asked, max_tokens: int) -> Answered: ...
+    async def ask(self, asked: PersonRequest, max_tokens: int) -> Answered: ...
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Straight:
             trust_env=False,
         )  # fmt: skip
 
-    async def ask(self, asked: Asked, max_tokens: int) -> Answered:
+    async def ask(self, asked: PersonRequest, max_tokens: int) -> Answered:
         facts = _all_facts(asked) if self._whole_profile else []
         text = completed(asked.text, facts)
         up, down = self.link.up, self.link.down
@@ -100,7 +100,7 @@ class ThroughBox:
         self._model, self._tape = model, tape
         self._client = httpx.AsyncClient(base_url=url, timeout=300, trust_env=False)
 
-    async def ask(self, asked: Asked, max_tokens: int) -> Answered:
+    async def ask(self, asked: PersonRequest, max_tokens: int) -> Answered:
         up, down = self.link.up, self.link.down
         self._tape.take()
         body = {**_body(self._model, asked.text, max_tokens), "user": asked.person.user}
@@ -151,7 +151,7 @@ class Splitted:
         self.name, self.link = name, link
         self._edge, self._tokenizer, self._ends = edge, tokenizer, ends
 
-    async def ask(self, asked: Asked, max_tokens: int) -> Answered:
+    async def ask(self, asked: PersonRequest, max_tokens: int) -> Answered:
         prompt = await self._tokenizer.prompt(asked.text)
         up, down = self.link.up, self.link.down
         written = await self._edge.ask(prompt, max_tokens, self._ends)
@@ -177,7 +177,7 @@ def _body(model: str, text: str, max_tokens: int) -> dict[str, Any]:
     }
 
 
-def _all_facts(asked: Asked) -> list[Fact]:
+def _all_facts(asked: PersonRequest) -> list[Fact]:
     place = Fact(f"The user is at {SITE['name']}, {SITE['city']}", "place")
     return [place, *(profile_fact(fact.text, fact.kind, fact.label) for fact in asked.person.facts)]
 
@@ -211,7 +211,7 @@ def _hear(heard: _Heard, chunk: dict[str, Any], started: float) -> None:
 
 
 def _answered(
-    asked: Asked, heard: _Heard, up: int, down: int, cloud: bool, text: str, kinds: Collection[str], left: bytes
+    asked: PersonRequest, heard: _Heard, up: int, down: int, cloud: bool, text: str, kinds: Collection[str], left: bytes
 ) -> Answered:  # fmt: skip
     tokens = heard.prompt_tokens + heard.written if cloud else 0
     return Answered(

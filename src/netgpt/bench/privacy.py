@@ -16,7 +16,7 @@ from netgpt.bench import privacy_sets as sets
 from netgpt.bench import privacy_speed as speed
 from netgpt.bench.privacy_card import what_it_saw
 from netgpt.bench.privacy_memory import over_many
-from netgpt.bench.privacy_ways import Ours, Presidio, Way
+from netgpt.bench.privacy_ways import Ours, Presidio, PrivacyWay
 from netgpt.errors import NotFound, RequestError
 
 __all__ = ["PARTS", "run"]
@@ -28,7 +28,7 @@ SIZES: Final = (1_000, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PrivacyPlan:
     """What to measure, and how much of it."""
 
     data: Path
@@ -44,10 +44,10 @@ async def run(
 ) -> dict[str, Any]:
     """The tables by part. A set that is not there is skipped, and named. Raises RequestError, ModelUnavailable."""
     parts = _chosen(only)
-    ways: list[Way] = [Ours(), Presidio()] if presidio else [Ours()]
+    ways: list[PrivacyWay] = [Ours(), Presidio()] if presidio else [Ours()]
     for way in ways:
         way.load()
-    plan = Plan(data, sample, texts, seed)
+    plan = PrivacyPlan(data, sample, texts, seed)
     tables: Tables = {}
     skipped: dict[str, str] = {}
     for part in parts:
@@ -68,12 +68,12 @@ def _chosen(only: Sequence[str]) -> list[str]:
     return [name for name in PARTS if not only or name in only]
 
 
-async def _pupa(ways: Sequence[Way], plan: Plan) -> Tables:
+async def _pupa(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
     queries = sets.pupa(plan.data, plan.sample, plan.seed)
     return {"pupa": [{"way": way.name, **scores.hidden_units(way, queries)} for way in ways]}
 
 
-async def _presidio(ways: Sequence[Way], plan: Plan) -> Tables:
+async def _presidio(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
     rows = sets.synthetic(plan.data, plan.sample, plan.seed)
     told = {way.name: scores.tokens(way, rows) for way in ways}
     recalls = {name: figures.pop("recall by type") for name, figures in told.items()}
@@ -84,7 +84,7 @@ async def _presidio(ways: Sequence[Way], plan: Plan) -> Tables:
     }
 
 
-async def _wnut(ways: Sequence[Way], plan: Plan) -> Tables:
+async def _wnut(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
     rows = sets.wnut(plan.data, plan.sample, plan.seed)
     told = [
         {"way": way.name, "written": written, **scores.entities(way, rows, lower=written != "as it is")}
@@ -94,12 +94,12 @@ async def _wnut(ways: Sequence[Way], plan: Plan) -> Tables:
     return {"wnut": told}
 
 
-async def _everyday(ways: Sequence[Way], plan: Plan) -> Tables:
+async def _everyday(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
     texts = sets.everyday(plan.data, plan.sample, plan.seed)
     return {"everyday": [{"way": way.name, **scores.touched(way, texts)} for way in ways]}
 
 
-async def _speed(ways: Sequence[Way], plan: Plan) -> Tables:
+async def _speed(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
     rows: Rows = []
     for size in SIZES:
         samples = max(5, 60_000 // size)
@@ -108,15 +108,15 @@ async def _speed(ways: Sequence[Way], plan: Plan) -> Tables:
     return {"speed": rows}
 
 
-async def _turns(ways: Sequence[Way], plan: Plan) -> Tables:
+async def _turns(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
     return {"turns": [{"way": ways[0].name, **await speed.conversation(50, plan.seed)}]}
 
 
-async def _memory(ways: Sequence[Way], plan: Plan) -> Tables:
+async def _memory(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
     return {"memory": [{"way": ways[0].name, **await over_many(plan.texts, plan.seed)}]}
 
 
-PARTS: Final[dict[str, Callable[[Sequence[Way], Plan], Awaitable[Tables]]]] = {
+PARTS: Final[dict[str, Callable[[Sequence[PrivacyWay], PrivacyPlan], Awaitable[Tables]]]] = {
     "pupa": _pupa,
     "presidio": _presidio,
     "wnut": _wnut,

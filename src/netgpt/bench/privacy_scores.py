@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from netgpt.bench.privacy_sets import Query, Tagged
-from netgpt.bench.privacy_ways import Way, masked
+from netgpt.bench.privacy_ways import PrivacyWay, masked
 from netgpt.types import Span
 
 __all__ = ["entities", "hidden_units", "tokens", "touched"]
@@ -18,7 +18,7 @@ _WORD = re.compile(r"\w+")
 _RESAMPLES = 300
 
 
-def hidden_units(way: Way, queries: Sequence[Query]) -> dict[str, Any]:
+def hidden_units(way: PrivacyWay, queries: Sequence[Query]) -> dict[str, Any]:
     """PUPA: private units left (their text stands in the masked query, in any case), and how much else was masked.
 
     `other words masked`: of the words that lie in no unit, the share that a span touches.
@@ -58,7 +58,7 @@ def _words_outside(query: Query) -> Iterable[tuple[int, int]]:
     return [match.span() for match in _WORD.finditer(query.text) if not any(inside[match.start() : match.end()])]
 
 
-def tokens(way: Way, rows: Sequence[Tagged]) -> dict[str, Any]:
+def tokens(way: PrivacyWay, rows: Sequence[Tagged]) -> dict[str, Any]:
     """Private or not, word by word, whatever the type; and the recall for each type. F2 weighs recall double."""
     right = wrong = missed = 0
     of_type: Counter[str] = Counter()
@@ -84,7 +84,7 @@ def tokens(way: Way, rows: Sequence[Tagged]) -> dict[str, Any]:
     }
 
 
-def entities(way: Way, rows: Sequence[Tagged], *, lower: bool) -> dict[str, Any]:
+def entities(way: PrivacyWay, rows: Sequence[Tagged], *, lower: bool) -> dict[str, Any]:
     """WNUT17: marked entities found, and found names that are marked; any overlap, and the same borders exactly."""
     marked = said = met = right = exact = 0
     for row in rows:
@@ -109,7 +109,7 @@ def entities(way: Way, rows: Sequence[Tagged], *, lower: bool) -> dict[str, Any]
     }
 
 
-def touched(way: Way, texts: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def touched(way: PrivacyWay, texts: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Everyday requests with nothing private in them: the share in which anything was found, whole and by set."""
     asked: Counter[str] = Counter()
     changed: Counter[str] = Counter()

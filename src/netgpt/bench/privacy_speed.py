@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from netgpt.bench.privacy_texts import TextMaker
-from netgpt.bench.privacy_ways import Way
+from netgpt.bench.privacy_ways import PrivacyWay
 from netgpt.bench.report import percentile
 from netgpt.privacy.detect import Detector, LocalDetector
 from netgpt.privacy.patterns import find_patterns
@@ -21,7 +21,7 @@ TURN_CHARS: Final = 500
 """Characters of each message of the conversation."""
 
 
-def new_texts(ways: Sequence[Way], size: int, samples: int, seed: int) -> list[dict[str, Any]]:
+def new_texts(ways: Sequence[PrivacyWay], size: int, samples: int, seed: int) -> list[dict[str, Any]]:
     """Each way on the same texts, in turns, so that a busy machine slows all of them; the first text warms up."""
     maker = TextMaker(seed)
     times: list[list[float]] = [[] for _ in ways]

@@ -10,7 +10,7 @@ from netgpt.errors import ModelUnavailable
 from netgpt.privacy.detect import Finder, merge_spans
 from netgpt.types import Span
 
-__all__ = ["OURS", "PRESIDIO", "Ours", "Presidio", "Way", "masked"]
+__all__ = ["OURS", "PRESIDIO", "Ours", "Presidio", "PrivacyWay", "masked"]
 
 OURS: Final = "netgpt"
 PRESIDIO: Final = "presidio + small spaCy"
@@ -18,7 +18,7 @@ _IGNORED: Final = "CARDINAL EVENT LANGUAGE LAW MONEY ORDINAL PERCENT PRODUCT QUA
 """Labels of the spaCy model that Presidio leaves out; ORGANIZATION, which it drops by default, is kept."""
 
 
-class Way(Protocol):
+class PrivacyWay(Protocol):
     """Something that finds private spans in one text."""
 
     name: str

@@ -23,7 +23,7 @@ from netgpt.store.keys import new_key
 from netgpt.store.rows import KeyRow
 from netgpt.types import Role
 
-__all__ = ["Asked", "Counting", "Process", "ask", "make_keys", "quantile"]
+__all__ = ["Counting", "LabRequest", "Process", "ask", "make_keys", "quantile"]
 
 
 class Counting(FaultyCloud):
@@ -56,7 +56,7 @@ def _text(request: ReceivedRequest) -> str:
 
 
 @dataclass(slots=True)
-class Asked:
+class LabRequest:
     """What became of one request. Times in seconds; `ended` in `time.monotonic()`."""
 
     text: str
@@ -85,9 +85,9 @@ async def ask(
     hang_up: Callable[[int, float], bool] = lambda _chunks, _s: False,
     limit_s: float = 120.0,
     **netgpt: Any,
-) -> Asked:
+) -> LabRequest:
     """One chat over a connection of its own. `hang_up` is asked with (chunks seen, seconds) every now and then."""
-    asked, began = Asked(text), time.monotonic()
+    asked, began = LabRequest(text), time.monotonic()
     body: dict[str, Any] = {"model": model, "stream": stream, "messages": [{"role": "user", "content": text}]}
     if netgpt:
         body["netgpt"] = netgpt
@@ -114,7 +114,7 @@ async def ask(
 
 
 async def _read(
-    reader: asyncio.StreamReader, asked: Asked, began: float, hang_up: Callable[[int, float], bool]
+    reader: asyncio.StreamReader, asked: LabRequest, began: float, hang_up: Callable[[int, float], bool]
 ) -> None:
     received, chunks = b"", 0
     while True:

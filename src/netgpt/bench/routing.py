@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netgpt.bench.report import percentile
-from netgpt.bench.routing_ways import FEW, Judged, bag_of_words, folds, ours, transferred
+from netgpt.bench.routing_ways import FEW, JudgedBenchmark, bag_of_words, folds, ours, transferred
 from netgpt.errors import NotFound
 from netgpt.grading.measure import apgr, cpt, recovered
 from netgpt.grading.sets import public_sets
@@ -41,7 +41,7 @@ Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Trial:
+class RoutingTrial:
     """What one way told of rows it had not learnt from."""
 
     hardness: NDArray[np.float64]
@@ -57,7 +57,7 @@ def run(data: Path, *, splits: int, seed: int, progress: Told) -> dict[str, Any]
     sets, embed = public_sets(data, seed), StaticEmbedder()
     result: dict[str, Any] = {"rows": [], "calibration": [], "curves": {}}
     for name in ("mmlu", "gsm8k"):
-        judged = Judged(name, sets, embed, seed)
+        judged = JudgedBenchmark(name, sets, embed, seed)
         trials = _trials(judged, splits, seed, progress)
         result["rows"] += _rows(name, trials) + _published(name)
         result["curves"][name] = {label: _curve(tried[0]) for label, tried in trials.items()}
@@ -74,7 +74,7 @@ def run(data: Path, *, splits: int, seed: int, progress: Told) -> dict[str, Any]
     return result
 
 
-def _trials(judged: Judged, splits: int, seed: int, progress: Told) -> dict[str, list[Trial]]:
+def _trials(judged: JudgedBenchmark, splits: int, seed: int, progress: Told) -> dict[str, list[RoutingTrial]]:
     """Every way on every split, by "setting: way"."""
     labelled, count = judged.labelled, len(judged.labelled.prompts)
     other = "gsm8k" if judged.name == "mmlu" else "mmlu"
@@ -91,7 +91,7 @@ def _trials(judged: Judged, splits: int, seed: int, progress: Told) -> dict[str,
             "NetGPT, learnt from nine models": transferred(judged, "open"),
         }
     }
-    trials: dict[str, list[Trial]] = {}
+    trials: dict[str, list[RoutingTrial]] = {}
     for setting in ("no labels", "<= 1,500 labels", "all dev labels"):
         for name, way in ways.get(setting, {}).items() if setting in parts else ():
             progress(f"{judged.name}, {setting}: {name}")
@@ -101,9 +101,9 @@ def _trials(judged: Judged, splits: int, seed: int, progress: Told) -> dict[str,
             ]
     length = np.array([len(prompt) for prompt in labelled.prompts], dtype=float)
     return trials | {
-        "none: prompt length": [Trial(length, labelled.gain)],
-        "none: random": [Trial(np.zeros(count), labelled.gain)],
-        "none: oracle": [Trial(labelled.gain, labelled.gain)],
+        "none: prompt length": [RoutingTrial(length, labelled.gain)],
+        "none: random": [RoutingTrial(np.zeros(count), labelled.gain)],
+        "none: oracle": [RoutingTrial(labelled.gain, labelled.gain)],
     }
 
 
@@ -112,11 +112,13 @@ def _few(count: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return drawn[:FEW], drawn[FEW:]
 
 
-def _pooled(parts: Sequence[tuple[NDArray[np.intp], NDArray[np.float64]]], gain: NDArray[np.float64]) -> Trial:
-    return Trial(np.concatenate([told for _, told in parts]), gain[np.concatenate([asked for asked, _ in parts])])
+def _pooled(parts: Sequence[tuple[NDArray[np.intp], NDArray[np.float64]]], gain: NDArray[np.float64]) -> RoutingTrial:
+    return RoutingTrial(
+        np.concatenate([told for _, told in parts]), gain[np.concatenate([asked for asked, _ in parts])]
+    )
 
 
-def _rows(name: str, trials: dict[str, list[Trial]]) -> list[dict[str, Any]]:
+def _rows(name: str, trials: dict[str, list[RoutingTrial]]) -> list[dict[str, Any]]:
     rows = []
     for label, tried in trials.items():
         setting, way = label.split(": ", 1)
@@ -156,7 +158,7 @@ def _published(name: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _calibration(name: str, trials: Sequence[Trial], seed: int) -> list[dict[str, Any]]:
+def _calibration(name: str, trials: Sequence[RoutingTrial], seed: int) -> list[dict[str, Any]]:
     """A threshold for a share of cloud, set on one half of the rows left out, and the share on the other half."""
     generator = np.random.default_rng(seed)
     rows = []
@@ -182,7 +184,7 @@ def _calibration(name: str, trials: Sequence[Trial], seed: int) -> list[dict[str
     return rows
 
 
-def _curve(trial: Trial) -> list[tuple[float, float]]:
+def _curve(trial: RoutingTrial) -> list[tuple[float, float]]:
     """(share of strong calls, share of the gap recovered), a hundred points."""
     curve = recovered(trial.hardness, trial.gain)
     at = np.linspace(0, len(curve) - 1, _POINTS + 1)

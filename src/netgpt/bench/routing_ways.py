@@ -12,13 +12,13 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from netgpt.grading.kernel import Rows, Shape, fit
+from netgpt.grading.kernel import KernelShape, Rows, fit
 from netgpt.grading.making import Learnt, assembled, learn, prepared
 from netgpt.grading.sets import Labelled
 from netgpt.routing.difficulty import Difficulty, Embedder
 from netgpt.routing.experts import Scale
 
-__all__ = ["FEW", "Judged", "bag_of_words", "folds", "ours", "transferred"]
+__all__ = ["FEW", "JudgedBenchmark", "bag_of_words", "folds", "ours", "transferred"]
 
 Places = NDArray[np.intp]
 Way = Callable[[Places, Places, int], NDArray[np.float64]]
@@ -26,12 +26,12 @@ Way = Callable[[Places, Places, int], NDArray[np.float64]]
 FEW = 1_500
 _TOKEN = re.compile(r"[a-z]+|\d|[^\sa-z\d]")
 _BUCKETS, _PENALTY = 4_096, 30.0
-_TRANSFER = Shape(gamma=0.1, penalty=3.0, words=False)
+_TRANSFER = KernelShape(gamma=0.1, penalty=3.0, words=False)
 """Fixed beforehand: traits alone travel from one benchmark to another, words do not."""
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedBenchmark:
     """One benchmark to judge on, and the other kinds to learn from."""
 
     name: str
@@ -61,7 +61,7 @@ def folds(count: int, parts: int, seed: int) -> list[tuple[Places, Places]]:
     return [(np.flatnonzero(place != part), np.flatnonzero(place == part)) for part in range(parts)]
 
 
-def ours(judged: Judged) -> Way:
+def ours(judged: JudgedBenchmark) -> Way:
     """The whole model as it ships: experts, gate, curves. All choices are made within the rows to learn from."""
 
     def way(learnt_from: Places, asked: Places, seed: int) -> NDArray[np.float64]:
@@ -73,7 +73,7 @@ def ours(judged: Judged) -> Way:
     return way
 
 
-def transferred(judged: Judged, source: str) -> Way:
+def transferred(judged: JudgedBenchmark, source: str) -> Way:
     """Learnt from another set's labels; of this benchmark only prompts (of the rows not judged) set the scale."""
     learnt_from = judged.rows[source].at(np.flatnonzero(~judged.sets[source].assumed))
     [expert] = fit(learnt_from, _TRANSFER, judged.seed)
@@ -87,7 +87,7 @@ def transferred(judged: Judged, source: str) -> Way:
     return way
 
 
-def bag_of_words(judged: Judged) -> Way:
+def bag_of_words(judged: JudgedBenchmark) -> Way:
     """Ridge regression on hashed words and pairs of words: the simple learner to beat."""
     words = _hashed(judged.labelled.prompts)
 

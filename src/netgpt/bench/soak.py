@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from netgpt.bench.resilience_lab import Asked, Counting, Process, ask, quantile
+from netgpt.bench.resilience_lab import Counting, LabRequest, Process, ask, quantile
 from netgpt.bench.servers import gateway
 
 __all__ = ["run"]
@@ -44,8 +44,8 @@ async def run(
 
 async def _all(
     port: int, requests: int, hangups: float, connections: int, seed: int, progress: Callable[[str], None]
-) -> list[Asked]:
-    dice, asked = random.Random(seed), list[Asked]()
+) -> list[LabRequest]:
+    dice, asked = random.Random(seed), list[LabRequest]()
     plan = iter([(n, dice.random() < hangups, dice.random(), dice.random()) for n in range(requests)])
 
     async def caller() -> None:
@@ -69,7 +69,7 @@ def _leaving(leaves: bool, early: float, when: float) -> Callable[[int, float], 
     return lambda chunks, _s: chunks >= 1 + int(2 * when)
 
 
-def _result(asked: list[Asked], cloud: Counting, process: Process, took: float, seed: int) -> dict[str, Any]:
+def _result(asked: list[LabRequest], cloud: Counting, process: Process, took: float, seed: int) -> dict[str, Any]:
     gone = [one for one in asked if one.hung_up]
     late = [cloud.ended.get(one.text, one.ended) - one.ended for one in gone]
     stayed = [one for one in asked if not one.hung_up]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 from netgpt.bench.child import end_with_parent
 from netgpt.bench.splitting import save_halves, torch_and_transformers
 from netgpt.tuning.bases import Base, open_base
@@ -71,7 +71,7 @@ def _config(base: Base, transformers: Any) -> Any:
     return kind(**_llama_sizes(shape), tie_word_embeddings=tied)
 
 
-def _llama_sizes(shape: Shape) -> dict[str, Any]:
+def _llama_sizes(shape: ModelShape) -> dict[str, Any]:
     return {
         "vocab_size": shape.vocab,
         "hidden_size": shape.hidden,

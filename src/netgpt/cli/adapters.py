@@ -86,10 +86,10 @@ def add(
     json: bool = json_option,
 ) -> None:
     """Check an adapter that was made elsewhere, and list it as a candidate under its name's next number."""
-    from netgpt.adapters.source import Told, ready
+    from netgpt.adapters.source import AdapterNotes, ready
 
     registry = _registry()
-    told = Told(name, scope.value if scope else None, licence, notes)
+    told = AdapterNotes(name, scope.value if scope else None, licence, notes)
     with ready(source.expanduser(), told, registry.base, max_bytes=registry.max_bytes) as (weights, card):
         entry = registry.add(weights, card, next_free=True)
     if json:

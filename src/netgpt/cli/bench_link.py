@@ -31,7 +31,7 @@ def link(
 
     if plot is not None and (plot.suffix.lower() != ".svg" or not plot.parent.is_dir()):
         raise RequestError(f"--plot {plot}: name an .svg file in a folder that exists", param="plot")
-    plan = bench.Plan(seconds=seconds, per_family=traces, rate=rate, at_once=at_once)
+    plan = bench.LinkPlan(seconds=seconds, per_family=traces, rate=rate, at_once=at_once)
     result = run(bench.run(data, plan, seed=seed, progress=_told))
     if plot is not None:
         from netgpt.bench.link_plot import svg
@@ -52,7 +52,7 @@ def neighbours(
     from netgpt.bench import neighbours as bench
     from netgpt.bench.report import print_result
 
-    plan = bench.Plan(seconds=seconds, slots=slots)
+    plan = bench.NeighboursPlan(seconds=seconds, slots=slots)
     over = "loopback" if loopback else "namespaces"
     print_result("two boxes, each the other's neighbour", run(bench.run(plan, over=over, progress=_told)), as_json)
 

@@ -52,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Edge:
+class CompletionModels:
     """What completes: `ask` is the plain edge model, `trained` the same with the adapter for choosing facts."""
 
     selector: Selector
@@ -94,17 +94,17 @@ async def _complete_all(
     from netgpt.embedding import StaticEmbedder
 
     if no_model or mode is Mode.OFF:
-        edge = Edge(Selector(None, StaticEmbedder(), limit))
+        edge = CompletionModels(Selector(None, StaticEmbedder(), limit))
         return await _print_all(rows, mode, edge, single, as_json)
     async with edge_askers(settings) as (ask, trained):
-        edge = Edge(Selector(ask, StaticEmbedder(), limit, judge_s=_PATIENCE_S), ask, trained)
+        edge = CompletionModels(Selector(ask, StaticEmbedder(), limit, judge_s=_PATIENCE_S), ask, trained)
         if not single:
             with suppress(ModelError):  # then each row says by itself what it fell back to
                 await edge.selector.warm(trained)
         return await _print_all(rows, mode, edge, single, as_json)
 
 
-async def _print_all(rows: Iterator[Row], mode: Mode, edge: Edge, single: bool, as_json: bool) -> int:
+async def _print_all(rows: Iterator[Row], mode: Mode, edge: CompletionModels, single: bool, as_json: bool) -> int:
     bad = 0
     for batch in _batches(rows, _AT_ONCE):
         results = await asyncio.gather(*(_one(row, mode, edge) for row in batch))
@@ -119,7 +119,7 @@ async def _print_all(rows: Iterator[Row], mode: Mode, edge: Edge, single: bool, 
     return bad
 
 
-async def _one(row: Row, mode: Mode, edge: Edge) -> dict[str, Any]:
+async def _one(row: Row, mode: Mode, edge: CompletionModels) -> dict[str, Any]:
     from netgpt.completion.compose import completed
     from netgpt.completion.rewrite import rewrite
 

@@ -22,7 +22,7 @@ __all__ = ["doctor"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One thing looked at: "ok", "note" (fine, but good to know) or "wrong"."""
 
     what: str
@@ -30,7 +30,7 @@ class Finding:
     detail: str
 
 
-Check = Callable[[Settings], Coroutine[Any, Any, Finding]]
+Check = Callable[[Settings], Coroutine[Any, Any, CheckResult]]
 
 
 @errors_told
@@ -44,31 +44,31 @@ def doctor(as_json: bool = json_option) -> None:
     raise typer.Exit(1 if any(f.state == "wrong" for f in findings) else 0)
 
 
-async def _examine() -> list[Finding]:
+async def _examine() -> list[CheckResult]:
     versions = f"netgpt {metadata.version('netgpt')}, Python {sys.version.split()[0]}, {sys.platform}"
-    findings = [Finding("versions", "ok", versions)]
+    findings = [CheckResult("versions", "ok", versions)]
     try:
         settings = load_settings()
     except NetGPTError as error:
-        return [*findings, Finding("settings", "wrong", error.message)]
-    findings.append(Finding("settings", "ok", f"home {settings.home}"))
+        return [*findings, CheckResult("settings", "wrong", error.message)]
+    findings.append(CheckResult("settings", "ok", f"home {settings.home}"))
     for name, check in CHECKS.items():
         try:
             if name != "upstreams" or settings.upstreams:
                 findings.append(await check(settings))
         except NetGPTError as error:
-            findings.append(Finding(name, "wrong", error.message))
+            findings.append(CheckResult(name, "wrong", error.message))
     return findings
 
 
-async def _disk(settings: Settings) -> Finding:
+async def _disk(settings: Settings) -> CheckResult:
     folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())
     free = shutil.disk_usage(folder).free
     state = "ok" if free > max(settings.store.min_free_bytes, 200_000_000) else "wrong"
-    return Finding("disk", state, f"{free / 1e9:.1f} GB free at {folder}")
+    return CheckResult("disk", state, f"{free / 1e9:.1f} GB free at {folder}")
 
 
-async def _store(settings: Settings) -> Finding:
+async def _store(settings: Settings) -> CheckResult:
     from netgpt.build import open_store
 
     store = open_store(settings)
@@ -80,17 +80,17 @@ async def _store(settings: Settings) -> Finding:
         await store.close()
     state, modes = doctor_at_rest.modes(settings)
     who = "keys are needed" if keys else "no key exists: loopback callers need none"
-    return Finding("store", state, f"{modes}; {who}")
+    return CheckResult("store", state, f"{modes}; {who}")
 
 
 def _at_rest(what: str, look: Callable[[Settings], Coroutine[Any, Any, doctor_at_rest.State]]) -> Check:
-    async def check(settings: Settings) -> Finding:
-        return Finding(what, *await look(settings))
+    async def check(settings: Settings) -> CheckResult:
+        return CheckResult(what, *await look(settings))
 
     return check
 
 
-async def _engine(settings: Settings) -> Finding:
+async def _engine(settings: Settings) -> CheckResult:
     if settings.edge.base_url is not None:
         return await _remote("edge", settings.edge.base_url, 5.0)
     from netgpt.models.catalog import Catalog
@@ -111,10 +111,10 @@ async def _engine(settings: Settings) -> Finding:
     finally:
         await engine.stop(0)
         (settings.home / "doctor-engine.log").unlink(missing_ok=True)
-    return Finding("edge model", "ok", f"{path.name} answers after {took:.1f} s")
+    return CheckResult("edge model", "ok", f"{path.name} answers after {took:.1f} s")
 
 
-async def _detector(settings: Settings) -> Finding:
+async def _detector(settings: Settings) -> CheckResult:
     from netgpt.privacy.process import DetectorProcess
 
     detector = DetectorProcess(names=settings.privacy.names, timeout_s=settings.privacy.timeout_s)
@@ -124,18 +124,18 @@ async def _detector(settings: Settings) -> Finding:
     finally:
         await detector.close()
     if not any(span.kind == "EMAIL" for span in spans[0]):
-        return Finding("detector", "wrong", "it missed an e-mail address in a trial; reinstall netgpt")
-    return Finding("detector", "ok", "patterns" + (" and names" if settings.privacy.names else " only"))
+        return CheckResult("detector", "wrong", "it missed an e-mail address in a trial; reinstall netgpt")
+    return CheckResult("detector", "ok", "patterns" + (" and names" if settings.privacy.names else " only"))
 
 
-async def _cloud(settings: Settings) -> Finding:
+async def _cloud(settings: Settings) -> CheckResult:
     if settings.cloud.base_url is None:
         alone = "there are only upstreams" if settings.upstreams else "the box answers alone"
-        return Finding("cloud", "note", f"none configured: {alone} (set cloud.base_url)")
+        return CheckResult("cloud", "note", f"none configured: {alone} (set cloud.base_url)")
     return await _remote("cloud", settings.cloud.base_url, settings.cloud.connect_timeout_s)
 
 
-async def _upstreams(settings: Settings) -> Finding:
+async def _upstreams(settings: Settings) -> CheckResult:
     """All of them at once; the first that is wrong is told."""
     import asyncio
 
@@ -144,11 +144,13 @@ async def _upstreams(settings: Settings) -> Finding:
         *(_remote(f"upstreams.{each.name}", each.base_url or "", each.connect_timeout_s) for each in upstreams)
     )
     if wrong := [each.detail for each in found if each.state != "ok"]:
-        return Finding("upstreams", "wrong", "; ".join(wrong))
-    return Finding("upstreams", "ok", "; ".join(f"{u.name}: {f.detail}" for u, f in zip(upstreams, found, strict=True)))
+        return CheckResult("upstreams", "wrong", "; ".join(wrong))
+    return CheckResult(
+        "upstreams", "ok", "; ".join(f"{u.name}: {f.detail}" for u, f in zip(upstreams, found, strict=True))
+    )
 
 
-async def _remote(what: str, base_url: str, timeout_s: float) -> Finding:
+async def _remote(what: str, base_url: str, timeout_s: float) -> CheckResult:
     """Open and close a connection: nothing is asked, so nothing is told and nothing is spent."""
     import asyncio
 
@@ -160,9 +162,9 @@ async def _remote(what: str, base_url: str, timeout_s: float) -> Finding:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(url.host, port)
     except (OSError, TimeoutError):
-        return Finding(what, "wrong", f"nobody answers at {url.host}:{port}; check {what}.base_url and the network")
+        return CheckResult(what, "wrong", f"nobody answers at {url.host}:{port}; check {what}.base_url and the network")
     writer.close()
-    return Finding(what, "ok", f"{url.host}:{port} accepts connections (the key was not tried)")
+    return CheckResult(what, "ok", f"{url.host}:{port} accepts connections (the key was not tried)")
 
 
 CHECKS: dict[str, Check] = {

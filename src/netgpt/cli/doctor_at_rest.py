@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netgpt.types import display_name
+
 if TYPE_CHECKING:
     from netgpt.settings import Settings
 
@@ -60,10 +62,10 @@ async def tls(settings: Settings) -> State:
     for arm, remote in settings.remotes.items():
         url = remote.base_url or ""
         if url.startswith("http://") and not any(here in url for here in ("//127.", "//localhost", "//[::1]")):
-            what, section = ("the cloud", "cloud") if arm == "cloud" else (arm, f"upstreams.{arm}")
+            section = "cloud" if arm == "cloud" else f"upstreams.{arm}"
             return (
                 "wrong",
-                f"{what} is asked over plain http, which others can read: set {section}.base_url to https://",
+                f"{display_name(arm)} is asked over plain http, which others can read: set {section}.base_url to https://",
             )
     return "ok", "https" if context else f"plain http on {settings.server.host}"
 

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings, run
-from netgpt.models.catalog import Catalog, Weights
+from netgpt.models.catalog import Catalog, WeightsEntry
 from netgpt.settings import Settings
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def optimize(
     print_table(columns, rows, title=outcome.why)
 
 
-def pull_with_progress(settings: Settings, name: str, source: str | None = None) -> Weights:
+def pull_with_progress(settings: Settings, name: str, source: str | None = None) -> WeightsEntry:
     """Pull with a progress bar on stderr and a line for each step; other commands (`demo`) use it too."""
     from netgpt.models.pull import pull as fetch
 
@@ -140,12 +140,12 @@ def pull_with_progress(settings: Settings, name: str, source: str | None = None)
         return fetch(name, Catalog(settings.models_dir), source=source, progress=report, say=_say)
 
 
-def print_weights(entry: Weights) -> None:
+def print_weights(entry: WeightsEntry) -> None:
     """One line for people: the name and where the file is."""
     console.print(f"{entry.name}: {entry.path}", highlight=False, soft_wrap=True, markup=False)
 
 
-def as_json(entry: Weights) -> dict[str, Any]:
+def as_json(entry: WeightsEntry) -> dict[str, Any]:
     """An entry for machines; paths as text."""
     return {
         "name": entry.name,

@@ -10,7 +10,7 @@ import typer
 
 from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, run
 from netgpt.errors import NotFound
-from netgpt.policy.cases import Case, Outcome, ground_cases, read_cases, run_cases, shipped_cases
+from netgpt.policy.cases import CaseResult, PolicyCase, ground_cases, read_cases, run_cases, shipped_cases
 from netgpt.policy.engine import READY_MADE, Policy, policy_text, schema_text
 from netgpt.policy.why import Reason, reasons
 
@@ -46,11 +46,11 @@ def check(
         raise typer.Exit(1)
 
 
-def _cases_for(policy: Policy) -> list[Case]:
+def _cases_for(policy: Policy) -> list[PolicyCase]:
     return shipped_cases() if policy.name in READY_MADE else ground_cases()
 
 
-def _show_check(policy: Policy, outcomes: list[Outcome]) -> None:
+def _show_check(policy: Policy, outcomes: list[CaseResult]) -> None:
     print_table(
         ["rule", "does", "where", "cases", "what it says"],
         [
@@ -67,7 +67,7 @@ def _show_check(policy: Policy, outcomes: list[Outcome]) -> None:
     typer.echo(f"{len(outcomes)} cases, {wrong} came out wrong" if wrong else f"{len(outcomes)} cases, all as expected")
 
 
-def _case_row(outcome: Outcome) -> tuple[str, ...]:
+def _case_row(outcome: CaseResult) -> tuple[str, ...]:
     case = outcome.case
     return (
         "ok" if outcome.ok else "WRONG",
@@ -82,7 +82,7 @@ def _case_row(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def _case_json(outcome: Outcome) -> dict[str, Any]:
+def _case_json(outcome: CaseResult) -> dict[str, Any]:
     case = outcome.case
     return {
         "set": outcome.policy,
@@ -99,7 +99,7 @@ def _case_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _policy_json(policy: Policy, outcomes: list[Outcome] | None = None) -> dict[str, Any]:
+def _policy_json(policy: Policy, outcomes: list[CaseResult] | None = None) -> dict[str, Any]:
     decided = [rule for outcome in outcomes or () if outcome.policy == policy.name for rule in outcome.verdict.rules]
     return {
         "policy": policy.name,

@@ -32,7 +32,7 @@ from netgpt.types import Fact, Label, Person
 if TYPE_CHECKING:
     from netgpt.store.store import Store
 
-__all__ = ["Complete", "app"]
+__all__ = ["CompleteMode", "app"]
 
 app = typer.Typer(help="What the box knows of people: add, list, export, forget.", no_args_is_help=True)
 
@@ -47,7 +47,7 @@ _USER = typer.Argument(help="The person, as the request's `user` names them.", c
 _TENANT = typer.Option("local", help="The person's tenant.")
 
 
-class Given(StrEnum):
+class ConsentChoice(StrEnum):
     """Consent."""
 
     ON = "on"
@@ -62,7 +62,7 @@ class Purpose(StrEnum):
     TRAINING = "training"
 
 
-class Complete(StrEnum):
+class CompleteMode(StrEnum):
     """How prompts are completed; `default`: as the settings say."""
 
     SELECT = "select"
@@ -132,11 +132,11 @@ def remove(
 @errors_told
 def complete(
     user: str = _USER,
-    mode: Complete = typer.Argument(help="How this person's prompts are completed."),
+    mode: CompleteMode = typer.Argument(help="How this person's prompts are completed."),
     tenant: str = _TENANT,
 ) -> None:
     """Set how a person's prompts are completed."""
-    chosen = None if mode is Complete.DEFAULT else mode.value
+    chosen = None if mode is CompleteMode.DEFAULT else mode.value
     with_store(lambda store: store.set_profile(Person(tenant, user), chosen))
     console.print(f"Completion for this person: {mode}.", markup=False, soft_wrap=True)
 
@@ -145,11 +145,11 @@ def complete(
 @errors_told
 def consent(
     user: str = _USER,
-    word: Given | None = typer.Argument(None, help="With --purpose: yes or no."),
+    word: ConsentChoice | None = typer.Argument(None, help="With --purpose: yes or no."),
     purpose: Purpose | None = typer.Option(None, help="What the word is about."),
     until: datetime | None = typer.Option(None, formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Ends then (UTC)."),
     third_party: str | None = typer.Option(None, "--third-party", help="Only for this receiver, a host name."),
-    training: Given | None = typer.Option(
+    training: ConsentChoice | None = typer.Option(
         None, help="on: what this person rated good may train adapters, pseudonymized. off: no more, and unlearn it."
     ),
     tenant: str = _TENANT,
@@ -165,11 +165,11 @@ def consent(
     forgotten = None
     if purpose is not None and (purpose is not Purpose.TRAINING or until is not None or third_party is not None):
         ends = until.replace(tzinfo=UTC) if until else None
-        given = word is Given.ON
+        given = word is ConsentChoice.ON
         with_store(lambda store: store.consents.say(person, purpose.value, given, ends=ends, third_party=third_party))
-    elif (word or training) is Given.OFF:
+    elif (word or training) is ConsentChoice.OFF:
         forgotten = with_learning(person, withdrawn)
-    elif (word or training) is Given.ON:
+    elif (word or training) is ConsentChoice.ON:
         with_store(lambda store: store.learning.set_consent(person, PURPOSE, True))
     shown = purpose.value if purpose else PURPOSE
     row = with_store(lambda store: store.learning.consent(person, shown))

@@ -17,8 +17,8 @@ from netgpt.types import Person
 
 if TYPE_CHECKING:
     from netgpt.store.auditing import CheckedFile
-    from netgpt.store.chain import Head, Record
-    from netgpt.store.checking import Checked
+    from netgpt.store.chain import Head, ReceiptRecord
+    from netgpt.store.checking import ChainReport
     from netgpt.store.receipts import ReceiptRow
 
 __all__ = ["app", "receipt_as_json"]
@@ -100,7 +100,7 @@ def export(
     """Write the whole chain as JSON lines for an auditor, with its signed head and how to check it."""
     from netgpt.store.auditing import write_file
 
-    def written(records: Iterator[Record], key: bytes | None) -> Head:
+    def written(records: Iterator[ReceiptRecord], key: bytes | None) -> Head:
         if str(file) == "-":
             return write_file(records, key, typer.get_text_stream("stdout").write, accounts=not links_only)
         try:
@@ -152,7 +152,7 @@ def _cells(row: ReceiptRow) -> list[object]:
     ]  # fmt: skip
 
 
-def _noticed(record: Record) -> str:
+def _noticed(record: ReceiptRecord) -> str:
     notice = record.notice or {}
     ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in notice.get("ranges") or ())
     return f"{ranges} ({notice.get('reason')})" if ranges else str(notice.get("reason"))
@@ -199,7 +199,7 @@ def _check_file(file: Path, noted: Head | None, trusted: str | None) -> tuple[Ch
         raise RequestError(f"{file}: not UTF-8, so no export of receipts") from None
 
 
-def _checked_as_json(checked: Checked) -> dict[str, Any]:
+def _checked_as_json(checked: ChainReport) -> dict[str, Any]:
     return {
         "whole": checked.whole,
         "receipts": checked.receipts,
@@ -210,7 +210,7 @@ def _checked_as_json(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _show_checked(checked: Checked, remark: str) -> None:
+def _show_checked(checked: ChainReport, remark: str) -> None:
     state = "whole" if checked.whole else f"NOT WHOLE: {len(checked.faults)} faults"
     rows = [
         ["chain", f"{state} ({remark})"],

@@ -13,8 +13,8 @@ from netgpt.cli.common import console, errors_told, json_option, print_json, pri
 from netgpt.errors import NotFound, RequestError
 
 if TYPE_CHECKING:
-    from netgpt.routing.offpolicy import Estimate
-    from netgpt.routing.replay import Record, Replayed
+    from netgpt.routing.offpolicy import OffPolicyEstimate
+    from netgpt.routing.replay import RecordedDecision, Replayed
 
 __all__ = ["replay"]
 
@@ -61,7 +61,7 @@ def replay(
         _show(rows, told)
 
 
-def _from_store(newest: int) -> list[Record]:
+def _from_store(newest: int) -> list[RecordedDecision]:
     from netgpt.cli.storing import with_store
     from netgpt.routing.replay import read_record
 
@@ -70,7 +70,7 @@ def _from_store(newest: int) -> list[Record]:
     return [record for record in found if record is not None]
 
 
-def _from_file(path: Path) -> list[Record]:
+def _from_file(path: Path) -> list[RecordedDecision]:
     from netgpt.routing.replay import read_record
 
     try:
@@ -115,6 +115,6 @@ def _show(rows: list[Replayed], told: dict[str, Any]) -> None:
     )
 
 
-def _bar(estimate: Estimate, kind: str) -> str:
+def _bar(estimate: OffPolicyEstimate, kind: str) -> str:
     interval = getattr(estimate, kind)
     return "cannot tell" if interval is None else f"{interval.value:.2f} ±{(interval.high - interval.low) / 2:.2f}"

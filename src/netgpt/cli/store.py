@@ -15,7 +15,7 @@ from netgpt.cli.storing import with_store
 
 if TYPE_CHECKING:
     from netgpt.settings import Settings
-    from netgpt.store.integrity import Fault, StoreInfo
+    from netgpt.store.integrity import StoreFault, StoreInfo
     from netgpt.store.rotate import Progress as Told
 
 __all__ = ["app"]
@@ -203,9 +203,9 @@ def _info_as_json(settings: Settings, known: StoreInfo) -> dict[str, Any]:
     }
 
 
-def _faults(faults: tuple[Fault, ...]) -> list[dict[str, str]]:
+def _faults(faults: tuple[StoreFault, ...]) -> list[dict[str, str]]:
     return [{"table": fault.table, "id": fault.id, "what": fault.what} for fault in faults]
 
 
-def _show(faults: tuple[Fault, ...]) -> None:
+def _show(faults: tuple[StoreFault, ...]) -> None:
     print_table(["table", "id", "what"], [(fault.table, fault.id, fault.what) for fault in faults])

@@ -22,7 +22,7 @@ from netgpt.gate.on_engine import gate_on_engine
 from netgpt.models.catalog import Catalog
 from netgpt.parts.opening import open_cloud, open_registry, open_store, receipts_in
 from netgpt.settings import Settings
-from netgpt.tuning.lora import Recipe, Trained
+from netgpt.tuning.lora import Recipe, TrainedAdapter
 from netgpt.tuning.making import Made, people_in, register
 from netgpt.tuning.train_child import train_apart
 from netgpt.tuning.workfolder import TrainingRun
@@ -247,7 +247,7 @@ def _base(settings: Settings, job: Job) -> EdgeWeights:
     return base
 
 
-def _leave(trained: Trained, result: Result) -> None:
+def _leave(trained: TrainedAdapter, result: Result) -> None:
     """What this box does not serve stays where it was made; the next training of this name replaces it."""
     result.state, result.folder = "written", str(trained.folder)
     result.next = f"Serve {trained.folder} with the weights that it was made for; this box serves others."

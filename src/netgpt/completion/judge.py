@@ -15,7 +15,7 @@ from typing import Any
 
 from netgpt.errors import BrokenStream
 
-__all__ = ["Ask", "Opinion", "answer_text", "judge", "question"]
+__all__ = ["Ask", "TopicOpinion", "answer_text", "judge", "question"]
 
 Ask = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 """Posts one chat body to the edge model and returns the whole `chat.completion`. Raises ModelError."""
@@ -70,14 +70,14 @@ _LONGEST_TOPIC = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class TopicOpinion:
     """The kinds of facts that help, as the model sees it; `confidence`: how likely its answer was, 0 to 1."""
 
     kinds: frozenset[str]
     confidence: float
 
 
-async def judge(ask: Ask, request: str) -> Opinion:
+async def judge(ask: Ask, request: str) -> TopicOpinion:
     """Ask the edge model what the request is about. Raises ModelError: it failed, or answered against the grammar."""
     return _opinion(await ask(question(request)))
 
@@ -110,7 +110,7 @@ def answer_text(completion: Mapping[str, Any]) -> str:
     return text
 
 
-def _opinion(completion: Mapping[str, Any]) -> Opinion:
+def _opinion(completion: Mapping[str, Any]) -> TopicOpinion:
     topic = answer_text(completion).strip().lower()
     if topic not in _KINDS:
         raise BrokenStream("the edge model's answer does not follow its grammar")
@@ -120,4 +120,4 @@ def _opinion(completion: Mapping[str, Any]) -> Opinion:
         confidence = math.exp(min(0.0, sum(float(token["logprob"]) for token in tokens)))
     except (KeyError, TypeError, ValueError):
         confidence = 0.0
-    return Opinion(_KINDS[topic], confidence)
+    return TopicOpinion(_KINDS[topic], confidence)

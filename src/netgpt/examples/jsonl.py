@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from netgpt.errors import RequestError
 from netgpt.examples.example import Example
 from netgpt.types import Fact, Message, Person
 
-__all__ = ["parse_row", "read_examples", "write_examples"]
+__all__ = ["parse_row", "read_examples"]
 
 LONGEST_LINE: Final = 1_000_000
 """Characters. A longer line is no example but a mistake."""
@@ -56,20 +55,6 @@ def read_examples(path: Path, person: Person | None = None, *, most: int = 200_0
         raise RequestError(f"{path}: not UTF-8. Save it as UTF-8, one JSON object a line.") from None
     if not found:
         raise RequestError(f"{path}: holds no example. Each line is an object with `messages` or `request`.")
-
-
-def write_examples(path: Path, examples: Iterable[Example]) -> int:
-    """Write a new file (0600) that `read_examples` reads. Returns how many. Raises RequestError: it cannot be made."""
-    count = 0
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            for example in examples:
-                file.write(json.dumps(example.as_row()) + "\n")
-                count += 1
-    except OSError as error:
-        raise RequestError(f"{path}: cannot be written: {error.strerror}") from None
-    return count
 
 
 def parse_row(row: Any, origin: str, person: Person | None = None) -> Example:

@@ -22,7 +22,7 @@ from netgpt.store.rows import ExchangeRow
 from netgpt.store.store import Store
 from netgpt.types import Fact, Label, Message, Person
 
-__all__ = ["PURPOSE", "UNCHECKED", "NotAnExample", "OwnExamples", "gather_own", "own_examples", "pseudonymized"]
+__all__ = ["PURPOSE", "UNCHECKED", "NotAnExample", "OwnExamples", "gather_own", "pseudonymized"]
 
 PURPOSE: Final = "training"
 """The purpose in the record of consent."""
@@ -37,13 +37,6 @@ class OwnExamples:
 
     examples: list[Example] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
-
-
-async def own_examples(
-    store: Store, person: Person | None, detector: Detector, *, sensitive_kinds: Collection[str] = (), most: int = 5_000
-) -> list[Example]:
-    """As `gather_own`, without the account of what was left out."""
-    return (await gather_own(store, person, detector, sensitive_kinds=sensitive_kinds, most=most)).examples
 
 
 async def gather_own(

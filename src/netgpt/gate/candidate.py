@@ -16,7 +16,7 @@ from typing import Any, Literal
 from netgpt.errors import ContextTooLong
 from netgpt.examples.example import Example
 from netgpt.examples.planted import ORIGIN, Canary
-from netgpt.gate.evaluate import Ask, Judged, Limits, Progress, answer_text, evaluate_all, gather
+from netgpt.gate.evaluate import Ask, EvaluationLimits, Judged, Progress, answer_text, evaluate_all, gather
 from netgpt.gate.leaks import CanaryFinding, RareText, longest_recital, probe_canary
 from netgpt.gate.sentinels import Sentinel
 from netgpt.gate.verdict import (
@@ -76,11 +76,11 @@ async def judge_candidate(
     trial: Trial,
     *,
     rules: Rules | None = None,
-    limits: Limits | None = None,
+    limits: EvaluationLimits | None = None,
     progress: Progress = lambda part, done, whole: None,
 ) -> Verdict:
     """Ask everything and judge. Raises ModelError when the model fails: nothing is promoted for want of an answer."""
-    rules, limits, begun = rules or Rules(), limits or Limits(), time.monotonic()
+    rules, limits, begun = rules or Rules(), limits or EvaluationLimits(), time.monotonic()
     candidate, base = ask_for((trial.candidate,)), ask_for(())
     verdict = await _isolation(candidate, base, progress)
     verdict += await _canaries(candidate, trial, rules, limits, progress)
@@ -124,7 +124,9 @@ async def _isolation(candidate: Ask, base: Ask, progress: Progress) -> Verdict:
     return check_isolation(broken, len(_ISOLATION_QUESTIONS))
 
 
-async def _canaries(candidate: Ask, trial: Trial, rules: Rules, limits: Limits, progress: Progress) -> Verdict:
+async def _canaries(
+    candidate: Ask, trial: Trial, rules: Rules, limits: EvaluationLimits, progress: Progress
+) -> Verdict:
     turn, done = asyncio.Semaphore(max(1, limits.concurrency)), 0
 
     async def one(canary: Canary) -> CanaryFinding:
@@ -140,7 +142,7 @@ async def _canaries(candidate: Ask, trial: Trial, rules: Rules, limits: Limits, 
 
 
 async def _sentinels(
-    candidate: Ask, base: Ask, trial: Trial, limits: Limits, progress: Progress
+    candidate: Ask, base: Ask, trial: Trial, limits: EvaluationLimits, progress: Progress
 ) -> tuple[list[SentinelCount], list[Said]]:
     """How many of each category both pass, and what the candidate said."""
     turn, done = asyncio.Semaphore(max(1, limits.concurrency)), 0
@@ -166,7 +168,7 @@ async def _sentinels(
 
 
 async def _recital(
-    candidate: Ask, said: list[Said], trial: Trial, rules: Rules, limits: Limits, progress: Progress
+    candidate: Ask, said: list[Said], trial: Trial, rules: Rules, limits: EvaluationLimits, progress: Progress
 ) -> Verdict:
     """All that was said so far, and how the candidate goes on with people's own openings."""
     rare = RareText(trial.training)

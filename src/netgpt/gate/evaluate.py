@@ -23,12 +23,11 @@ from netgpt.gate.marking import degenerate, first_choice_likelihood, mark_closed
 
 __all__ = [
     "Ask",
+    "EvaluationLimits",
     "Judged",
-    "Limits",
     "Progress",
     "Scores",
     "answer_text",
-    "evaluate",
     "evaluate_all",
     "grammar_of",
     "likelihood_of",
@@ -43,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Limits:
+class EvaluationLimits:
     """How much an evaluation may ask. The same limits and seed ask the same questions in the same order."""
 
     per_slice: int = 60
@@ -114,20 +113,10 @@ class Scores:
         }
 
 
-async def evaluate(
-    ask: Ask,
-    examples: Sequence[Example],
-    limits: Limits = Limits(),
-    progress: Progress = lambda part, done, whole: None,
-) -> Scores:
-    """Ask one model about the examples. Raises ModelError when the model fails."""
-    return (await evaluate_all({"": ask}, examples, limits, progress))[""]
-
-
 async def evaluate_all(
     asks: Mapping[str, Ask],
     examples: Sequence[Example],
-    limits: Limits = Limits(),
+    limits: EvaluationLimits = EvaluationLimits(),
     progress: Progress = lambda part, done, whole: None,
 ) -> dict[str, Scores]:
     """Ask several models about the same examples, each example of all of them or of none: the pairs stay whole.
@@ -156,7 +145,7 @@ async def evaluate_all(
     return {name: Scores(tuple(row[place] for row in kept), len(rows) - len(kept)) for place, name in enumerate(asks)}
 
 
-def spread(examples: Sequence[Example], limits: Limits) -> list[Example]:
+def spread(examples: Sequence[Example], limits: EvaluationLimits) -> list[Example]:
     """The examples to ask: as many of each slice as allowed, slices in turn, so that a cut falls on all alike."""
     by_slice: dict[str, list[Example]] = defaultdict(list)
     for example in sorted({each.id: each for each in examples}.values(), key=lambda each: _order(each, limits.seed)):
@@ -211,11 +200,11 @@ def answer_text(completion: Mapping[str, Any]) -> str:
     return text
 
 
-async def _judge(ask: Ask, example: Example, limits: Limits) -> Judged:
+async def _judge(ask: Ask, example: Example, limits: EvaluationLimits) -> Judged:
     return await (_judge_closed if example.options else _judge_free)(ask, example, limits)
 
 
-async def _judge_closed(ask: Ask, example: Example, limits: Limits) -> Judged:
+async def _judge_closed(ask: Ask, example: Example, limits: EvaluationLimits) -> Judged:
     """One word under a grammar. A server without grammars is marked by what it says."""
     options = list(dict.fromkeys((*example.options, example.answer)))
     body = {
@@ -233,7 +222,7 @@ async def _judge_closed(ask: Ask, example: Example, limits: Limits) -> Judged:
     return Judged(example.id, example.slice, score, likelihood, answer=answer)
 
 
-async def _judge_free(ask: Ask, example: Example, limits: Limits) -> Judged:
+async def _judge_free(ask: Ask, example: Example, limits: EvaluationLimits) -> Judged:
     body = {"messages": list(example.messages), "temperature": 0, "max_tokens": limits.max_tokens}
     completion = await ask(body)
     answer = answer_text(completion)

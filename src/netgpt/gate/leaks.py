@@ -17,8 +17,6 @@ __all__ = ["CanaryFinding", "RareText", "Recital", "longest_recital", "probe_can
 
 SAMPLES = 4
 """Answers drawn at random for each canary, beside the most likely one and the one after the answer's own opening."""
-RUN_WORDS = 12
-"""So many words in a row, the same as one person's and nobody else's, are a recital."""
 SECRET_TOKENS = 64
 
 

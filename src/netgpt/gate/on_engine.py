@@ -13,7 +13,7 @@ from netgpt.errors import RequestError, SettingsError
 from netgpt.examples.example import Example
 from netgpt.examples.planted import Canary, canaries_of
 from netgpt.gate.candidate import AskFor, Trial, judge_candidate
-from netgpt.gate.evaluate import Ask, Limits, Progress
+from netgpt.gate.evaluate import Ask, EvaluationLimits, Progress
 from netgpt.gate.sentinels import load_sentinels
 from netgpt.gate.verdict import Rules, Verdict
 from netgpt.models.answers import join_chunks
@@ -36,7 +36,7 @@ async def gate_on_engine(
     *,
     training: Sequence[Example] = (),
     rules: Rules | None = None,
-    limits: Limits | None = None,
+    limits: EvaluationLimits | None = None,
     progress: Progress = lambda part, done, whole: None,
 ) -> Verdict:
     """Start an engine, judge the candidate against the active version of its name (the base when none), end it.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from netgpt.grading.measure import apgr
 from netgpt.routing.experts import EMBEDDING, Array, Expert, Scale, nearness
 
-__all__ = ["Rows", "Shape", "choose", "fit"]
+__all__ = ["KernelShape", "Rows", "choose", "fit"]
 
 _JITTER = 1e-4
 
@@ -36,7 +36,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Shape:
+class KernelShape:
     """What is chosen, not learnt: width of the kernel, penalty, axes and landmarks."""
 
     gamma: float = 0.5
@@ -61,7 +61,7 @@ class Ground:
     placed: Array
 
     @classmethod
-    def of(cls, rows: Rows, shape: Shape) -> Ground:
+    def of(cls, rows: Rows, shape: KernelShape) -> Ground:
         """Scale and axes of these rows."""
         scale = Scale.learnt(rows.outside)
         vectors = rows.vectors if shape.words else np.zeros_like(rows.vectors)
@@ -72,7 +72,7 @@ class Ground:
 
 
 def fit(
-    rows: Rows, shape: Shape, seed: int, penalties: Sequence[float] = (), ground: Ground | None = None
+    rows: Rows, shape: KernelShape, seed: int, penalties: Sequence[float] = (), ground: Ground | None = None
 ) -> list[Expert]:
     """One expert for each penalty (default: the shape's own). They share all work but the last step."""
     ground = ground or Ground.of(rows, shape)
@@ -100,9 +100,9 @@ def fit(
     return experts
 
 
-def choose(rows: Rows, seed: int, folds: int = 5, shape: Shape | None = None) -> Shape:
+def choose(rows: Rows, seed: int, folds: int = 5, shape: KernelShape | None = None) -> KernelShape:
     """The width and penalty that rank best on rows left out, by cross-validation within these rows alone."""
-    shape = shape or Shape()
+    shape = shape or KernelShape()
     place = np.random.default_rng(seed).permutation(len(rows)) % folds
     told = {gamma: np.zeros((len(PENALTIES), len(rows))) for gamma in GAMMAS}
     for fold in range(folds):

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from netgpt.errors import RequestError
 from netgpt.grading.gate import fit_curve, fit_gate
-from netgpt.grading.kernel import Rows, Shape, choose, fit
+from netgpt.grading.kernel import KernelShape, Rows, choose, fit
 from netgpt.grading.measure import apgr
 from netgpt.grading.sets import LICENCES, Labelled
 from netgpt.routing.difficulty import Embedder
 from netgpt.routing.experts import Array, Expert, features_of
 from netgpt.routing.traits import NAMES
 
-__all__ = ["FEWEST", "Learnt", "Made", "assembled", "learn", "make", "prepared"]
+__all__ = ["FEWEST", "Learnt", "TrainedDifficulty", "assembled", "learn", "make", "prepared"]
 
 FEWEST = 50
 """Rows below which nothing worth having is learnt."""
@@ -30,7 +30,7 @@ Told = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Made:
+class TrainedDifficulty:
     """What goes into the file and its card."""
 
     arrays: Mapping[str, Array]
@@ -53,7 +53,7 @@ def prepared(labelled: Labelled, embed: Embedder) -> Rows:
     return Rows(*features_of(labelled.prompts, embed), labelled.gain)
 
 
-def left_out(rows: Rows, shape: Shape, seed: int) -> NDArray[np.float64]:
+def left_out(rows: Rows, shape: KernelShape, seed: int) -> NDArray[np.float64]:
     """Each row's expected gain by an expert that did not see it: five folds."""
     place = np.random.default_rng(seed).permutation(len(rows)) % _FOLDS
     told = np.zeros(len(rows))
@@ -74,15 +74,15 @@ def learn(kind: str, labelled: Labelled, rows: Rows, seed: int) -> Learnt:
     return Learnt(kind, expert, curve, rows.outside, _told_of(labelled, gain, curve, shape))
 
 
-def assembled(learnt: Sequence[Learnt], seed: int) -> Made:
+def assembled(learnt: Sequence[Learnt], seed: int) -> TrainedDifficulty:
     """The experts with a gate between them."""
     arrays = dict(fit_gate([one.outside for one in learnt]).arrays())
     for one in learnt:
         arrays |= one.expert.arrays(one.kind) | {f"{one.kind}.chance": one.curve.astype(np.float32)}
-    return Made(arrays, _card({one.kind: one.told for one in learnt}, seed))
+    return TrainedDifficulty(arrays, _card({one.kind: one.told for one in learnt}, seed))
 
 
-def make(sets: Mapping[str, Labelled], embed: Embedder, seed: int, told: Told) -> Made:
+def make(sets: Mapping[str, Labelled], embed: Embedder, seed: int, told: Told) -> TrainedDifficulty:
     """Train on all of these rows. Raises RequestError when there are too few, or they teach nothing."""
     learnt = []
     for number, (kind, labelled) in enumerate(sets.items()):
@@ -95,7 +95,9 @@ def make(sets: Mapping[str, Labelled], embed: Embedder, seed: int, told: Told) -
     return made
 
 
-def _told_of(labelled: Labelled, gain: NDArray[np.float64], curve: NDArray[np.float64], shape: Shape) -> dict[str, Any]:
+def _told_of(
+    labelled: Labelled, gain: NDArray[np.float64], curve: NDArray[np.float64], shape: KernelShape
+) -> dict[str, Any]:
     """What the card says of one kind; figures are of rows left out of the training that judged them."""
     judged = ~labelled.assumed
     chance = 1 / (1 + np.exp(-(curve[0] - curve[1] * gain)))

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from netgpt.errors import RequestError
-from netgpt.grading.making import Made
+from netgpt.grading.making import TrainedDifficulty
 
 __all__ = ["ship"]
 
@@ -19,7 +19,7 @@ _HALVED = (".axes", ".landmarks")
 """Large arrays whose digits beyond half precision change no ranking."""
 
 
-def ship(made: Made, path: Path) -> dict[str, Any]:
+def ship(made: TrainedDifficulty, path: Path) -> dict[str, Any]:
     """Write `path` (.safetensors) and its card (.json); returns the card. Raises RequestError: it cannot be written."""
     if path.suffix != ".safetensors":
         raise RequestError(

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from netgpt.insights.asking import Asker
 
-__all__ = ["Heard", "Insight", "Source"]
+__all__ = ["Heard", "Insight", "InsightSource"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Heard:
         return self.insight is not None
 
 
-class Source(Protocol):
+class InsightSource(Protocol):
     """Somebody in the operator's network who can be asked."""
 
     @property

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from netgpt.insights.asking import Asker
-from netgpt.insights.insight import Heard, Insight, Source
+from netgpt.insights.insight import Heard, Insight, InsightSource
 
 __all__ = ["InsightWatch"]
 
@@ -19,7 +19,7 @@ class InsightWatch:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[InsightSource],
         asker: Asker,
         *,
         every_s: float,

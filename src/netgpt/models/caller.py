@@ -12,13 +12,13 @@ from netgpt.models.breaker import Breaker
 from netgpt.models.failures import content_type
 from netgpt.models.observing import SILENT, watched
 from netgpt.models.reading import read_chunks, read_document
-from netgpt.models.transport import Target, Transport
+from netgpt.models.transport import CallTarget, Transport
 from netgpt.types import Chunk
 
-__all__ = ["Caller"]
+__all__ = ["ModelCall"]
 
 
-class Caller:
+class ModelCall:
     """One call: breaker, transport, reading. The answer's connection is closed when the iterator is."""
 
     def __init__(self, transport: Transport, breaker: Breaker | None = None) -> None:
@@ -30,7 +30,7 @@ class Caller:
 
     async def chat(
         self,
-        target: Target,
+        target: CallTarget,
         content: bytes,
         choices: int,
         before: Callable[[], Awaitable[None]] | None = None,
@@ -55,7 +55,7 @@ class Caller:
                         call.chunk(chunk)
                         yield chunk
 
-    async def document(self, target: Target, path: str, content: bytes) -> dict[str, Any]:
+    async def document(self, target: CallTarget, path: str, content: bytes) -> dict[str, Any]:
         with self._guard(target):
             async with self.transport.post(target, path, content) as response:
                 kind = content_type(response)
@@ -64,5 +64,5 @@ class Caller:
                 async with aclosing(self.transport.pieces(target, response)) as pieces:
                     return await read_document(pieces, target.peer)
 
-    def _guard(self, target: Target) -> AbstractContextManager[Callable[[], None]]:
+    def _guard(self, target: CallTarget) -> AbstractContextManager[Callable[[], None]]:
         return self.breaker.guard(str(target.peer)) if self.breaker else nullcontext(lambda: None)

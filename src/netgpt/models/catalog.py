@@ -14,7 +14,7 @@ from netgpt.models.catalog_index import CatalogIndex
 from netgpt.models.files import file_sha256, move_into_place
 from netgpt.models.gguf import check_weights
 
-__all__ = ["BUNDLED", "Bundled", "Catalog", "Weights"]
+__all__ = ["BUNDLED", "Bundled", "Catalog", "WeightsEntry"]
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -54,7 +54,7 @@ BUNDLED: Final = {
 
 
 @dataclass(frozen=True)
-class Weights:
+class WeightsEntry:
     """One line of the catalogue. `path` is where the file is, or would be when `present` is false."""
 
     name: str
@@ -77,13 +77,13 @@ class Catalog:
         self.models_dir = models_dir
         self._index = CatalogIndex(models_dir / "index.json")
 
-    def list(self) -> list[Weights]:
+    def list(self) -> list[WeightsEntry]:
         """The bundled entries, then the added ones by name."""
         index = self._index.read()
         bundled = [self._bundled(entry, index) for entry in BUNDLED.values()]
         return bundled + [self._added(name, facts, index) for name, facts in sorted(index["added"].items())]
 
-    def show(self, name: str) -> Weights:
+    def show(self, name: str) -> WeightsEntry:
         """One entry. Raises NotFound that names what there is."""
         entries = {entry.name: entry for entry in self.list()}
         if name in entries:
@@ -107,7 +107,7 @@ class Catalog:
             return entry.optimized_path
         return self.original(entry)
 
-    def original(self, entry: Weights) -> Path:
+    def original(self, entry: WeightsEntry) -> Path:
         """The file of an entry as it came, never an optimized one. Raises ModelUnavailable where it is not here."""
         if entry.present:
             return entry.path
@@ -117,7 +117,7 @@ class Catalog:
             cure = f"Put the file back, or forget it with `netgpt models remove {entry.name}`."
         raise ModelUnavailable(f'The weights "{entry.name}" are not on this box ({entry.path}). {cure}')
 
-    def add(self, file: Path, name: str | None = None, *, copy: bool = False) -> Weights:
+    def add(self, file: Path, name: str | None = None, *, copy: bool = False) -> WeightsEntry:
         """Check `file` and list it under `name` (default: from the file's name), by reference or as a copy.
 
         Raises NotFound or RequestError that says what is wrong with the file or the name.
@@ -136,7 +136,7 @@ class Catalog:
             index["added"][name] = facts
         return self.show(name)
 
-    def remove(self, name: str) -> Weights:
+    def remove(self, name: str) -> WeightsEntry:
         """Forget an entry. Deletes files that NetGPT put there itself; a file added by reference stays."""
         entry = self.show(name)
         with self._index.change() as index:
@@ -150,7 +150,7 @@ class Catalog:
             entry.path.unlink(missing_ok=True)
         return entry
 
-    def set_optimized(self, entry: Weights, file: Path | None, figures: dict[str, Any]) -> None:
+    def set_optimized(self, entry: WeightsEntry, file: Path | None, figures: dict[str, Any]) -> None:
         """Serve `file`, made from `entry`'s weights, in its place; None: the original is the best."""
         facts = {"file": file.name if file else None, "bytes": file.stat().st_size if file else 0, **figures}
         with self._index.change() as index:
@@ -167,18 +167,18 @@ class Catalog:
         finally:
             part.unlink(missing_ok=True)
 
-    def _bundled(self, entry: Bundled, index: dict[str, Any]) -> Weights:
+    def _bundled(self, entry: Bundled, index: dict[str, Any]) -> WeightsEntry:
         path = self.models_dir / entry.file
         present = path.is_file() and path.stat().st_size == entry.bytes
         format_, file = self._variant(entry.sha256, index)
-        return Weights(
+        return WeightsEntry(
             entry.name, path, present, entry.bytes, entry.license, "bundled", entry.sha256, format_, file
         )  # fmt: skip
 
-    def _added(self, name: str, facts: dict[str, Any], index: dict[str, Any]) -> Weights:
+    def _added(self, name: str, facts: dict[str, Any], index: dict[str, Any]) -> WeightsEntry:
         path = Path(facts["path"])
         format_, file = self._variant(facts["sha256"], index)
-        return Weights(
+        return WeightsEntry(
             name, path, path.is_file(), int(facts["bytes"]), "the owner's", "copied" if facts["copied"] else "added",
             facts["sha256"], format_, file,
         )  # fmt: skip

@@ -14,14 +14,14 @@ import httpx
 
 from netgpt.models.http1 import Http1
 
-__all__ = ["Origin", "connect"]
+__all__ = ["PoolKey", "connect"]
 
 _NEXT_ADDRESS_S = 0.25
 """An address that is silent for this long is not waited for alone (RFC 8305, section 5)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class PoolKey:
     """Where a connection goes to. Two requests share one only when this is equal."""
 
     host: str
@@ -29,7 +29,7 @@ class Origin:
     tls: bool
 
 
-async def connect(origin: Origin, tls: ssl.SSLContext | None, *, limit_s: float, timeout_s: float) -> Http1:
+async def connect(origin: PoolKey, tls: ssl.SSLContext | None, *, limit_s: float, timeout_s: float) -> Http1:
     """An open connection. `limit_s`: seconds to open it; `timeout_s`: seconds without a byte, later.
 
     Raises httpx.ConnectTimeout, or httpx.ConnectError with its cause.
@@ -54,7 +54,7 @@ async def connect(origin: Origin, tls: ssl.SSLContext | None, *, limit_s: float,
     return connection
 
 
-async def _socket(origin: Origin) -> socket.socket:
+async def _socket(origin: PoolKey) -> socket.socket:
     """A connected socket: the first address that answers wins."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)

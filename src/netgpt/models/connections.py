@@ -7,7 +7,7 @@ import ssl
 import time
 from collections import deque
 
-from netgpt.models.connecting import Origin, connect
+from netgpt.models.connecting import PoolKey, connect
 from netgpt.models.endpoint import SYSTEM_TRUST, Trust
 from netgpt.models.http1 import Http1
 from netgpt.models.tls import trusted_certificates
@@ -28,9 +28,9 @@ class Connections:
     def __init__(self, limit: int, *, connect_timeout_s: float, timeout_s: float, trust: Trust = SYSTEM_TRUST) -> None:
         self._connect_timeout_s, self._timeout_s = connect_timeout_s, timeout_s
         self._turns = asyncio.Semaphore(limit)
-        self._idle: deque[tuple[float, Origin, Http1]] = deque()
+        self._idle: deque[tuple[float, PoolKey, Http1]] = deque()
         """In the order in which they were given back, each with the time until which it may be used."""
-        self._busy: dict[Http1, Origin] = {}
+        self._busy: dict[Http1, PoolKey] = {}
         self._trust = trust
         self._tls: ssl.SSLContext | None = None
 
@@ -48,7 +48,7 @@ class Connections:
         """End of a turn."""
         self._turns.release()
 
-    async def take(self, origin: Origin, *, fresh: bool = False) -> Http1:
+    async def take(self, origin: PoolKey, *, fresh: bool = False) -> Http1:
         """A connection to `origin`: the one used last, or a new one. Raises httpx.ConnectTimeout and ConnectError."""
         connection = None if fresh else self._kept(origin)
         if connection is None:
@@ -57,7 +57,7 @@ class Connections:
         self._busy[connection] = origin
         return connection
 
-    def _kept(self, origin: Origin) -> Http1 | None:
+    def _kept(self, origin: PoolKey) -> Http1 | None:
         while self._idle:
             until, where, connection = self._idle.pop()
             if where == origin and not connection.closed and time.monotonic() < until:

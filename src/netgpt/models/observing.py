@@ -21,7 +21,7 @@ _TOO_MANY = 429
 
 
 class CallNotes(Protocol):
-    """A call under way, as `routing.waiting.Waiting` keeps it."""
+    """A call under way, as `routing.waiting.PendingCall` keeps it."""
 
     sent_at: float | None
     first_at: float | None

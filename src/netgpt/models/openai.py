@@ -20,13 +20,13 @@ from netgpt.errors import BrokenStream, RequestError
 from netgpt.models.answers import Joiner, as_chunk
 from netgpt.models.base import THE_BOX, Departure, Health, Witness
 from netgpt.models.breaker import Breaker
-from netgpt.models.caller import Caller
+from netgpt.models.caller import ModelCall
 from netgpt.models.endpoint import Endpoint
 from netgpt.models.lease import Lease, Leases
 from netgpt.models.observing import Observer
 from netgpt.models.retry import RetryPolicy
 from netgpt.models.tls import check_trust
-from netgpt.models.transport import Target, Transport
+from netgpt.models.transport import CallTarget, Transport
 from netgpt.outbound import Outbound
 from netgpt.types import Chunk, Sender
 
@@ -66,9 +66,9 @@ class EdgeModel:
         self._leases = leases or self._unclaimed
         self._default_max_tokens = default_max_tokens
         self._ready = ready
-        self._last: tuple[Endpoint, Target] | None = None
+        self._last: tuple[Endpoint, CallTarget] | None = None
         retry = RetryPolicy(1)
-        self._caller = Caller(
+        self._caller = ModelCall(
             Transport(
                 timeout_s=timeout_s,
                 connect_timeout_s=connect_timeout_s,
@@ -141,9 +141,9 @@ class EdgeModel:
     def _unclaimed(self) -> Iterator[Lease]:
         yield Lease(self._endpoint())
 
-    def _target(self, endpoint: Endpoint) -> Target:
+    def _target(self, endpoint: Endpoint) -> CallTarget:
         if self._last is None or self._last[0] != endpoint:
-            self._last = (endpoint, Target(self.name, "edge", endpoint))
+            self._last = (endpoint, CallTarget(self.name, "edge", endpoint))
         return self._last[1]
 
 
@@ -174,14 +174,14 @@ class CloudModel:
     ) -> None:
         self.name, self.arm = name, arm
         section = "cloud" if arm == "cloud" else f"upstreams.{arm}"
-        self._target = Target(name, section, endpoint)
+        self._target = CallTarget(name, section, endpoint)
         check_trust(endpoint.trust, tls=self._target.origin.tls, section=section)
         self.destination = self._target.peer.host
         self._witness = witness
         self._breaker = Breaker(breaker_failures, breaker_reset_s)
         jitter = random.Random(seed)  # noqa: S311 - spreads retries, guards nothing
         retry = RetryPolicy(retries, random=jitter)
-        self._caller = Caller(
+        self._caller = ModelCall(
             Transport(
                 timeout_s=timeout_s,
                 connect_timeout_s=connect_timeout_s,

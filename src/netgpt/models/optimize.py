@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netgpt.errors import NetGPTError
-from netgpt.models.catalog import Catalog, Weights
+from netgpt.models.catalog import Catalog, WeightsEntry
 from netgpt.models.gguf import check_weights
 from netgpt.models.measure import Figures, measure, read_reference
 from netgpt.models.requantize import FORMATS, requantize
 
-__all__ = ["Outcome", "best_of", "optimize"]
+__all__ = ["OptimizeReport", "best_of", "optimize"]
 
 MIN_GAIN = 0.10
 """A format must save this share of a typical exchange's time, else the original stays."""
@@ -21,7 +21,7 @@ MIN_AGREEMENT = 0.85
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OptimizeReport:
     """What was measured, by format (the original's first), and which format serves from now on."""
 
     original: str
@@ -30,7 +30,7 @@ class Outcome:
     why: str = ""
 
 
-async def optimize(catalog: Catalog, name: str, *, threads: int = 0, say: Callable[[str], None]) -> Outcome:
+async def optimize(catalog: Catalog, name: str, *, threads: int = 0, say: Callable[[str], None]) -> OptimizeReport:
     """Requantize, measure and choose for the catalogue entry `name`; the choice is written to the catalogue.
 
     Raises NotFound, ModelUnavailable, RequestError (the weights are in no format that can be rewritten).
@@ -55,7 +55,7 @@ async def optimize(catalog: Catalog, name: str, *, threads: int = 0, say: Callab
             {"format": chosen, "prompt_per_s": round(best.prompt_per_s, 1),
              "written_per_s": round(best.written_per_s, 1), "agreement": round(best.agreement, 3)},
         )  # fmt: skip
-        return Outcome(original, chosen, figures, why)
+        return OptimizeReport(original, chosen, figures, why)
     finally:
         for path in made.values():
             path.unlink(missing_ok=True)
@@ -72,7 +72,9 @@ def best_of(original: str, figures: dict[str, Figures]) -> tuple[str, str]:
     return fastest, f"{fastest} saves {gain:.0%} of the time of a typical exchange"
 
 
-def _make_all(source: Path, folder: Path, entry: Weights, original: str, say: Callable[[str], None]) -> dict[str, Path]:
+def _make_all(
+    source: Path, folder: Path, entry: WeightsEntry, original: str, say: Callable[[str], None]
+) -> dict[str, Path]:
     """Each format that the source can be rewritten in, as a file. Nothing stays behind when one fails."""
     made: dict[str, Path] = {}
     try:

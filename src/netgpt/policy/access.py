@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from netgpt.errors import PermissionDenied
-from netgpt.policy.asked import Asked, Principal, Resource, Verdict
+from netgpt.policy.asked import AccessRequest, PolicyVerdict, Principal, Resource
 from netgpt.policy.engine import Policy
 from netgpt.types import Caller, Person, Role
 
@@ -51,10 +51,10 @@ def may(
     user: str | None = None,
     consent: Iterable[str] = (),
     groups: Iterable[str] = (),
-) -> Verdict:
+) -> PolicyVerdict:
     """The policy's verdict. `user`: the person that the caller speaks for, when its key is bound to nobody."""
     context = {"consent": frozenset(consent)}
-    return policy.decide(Asked(principal_of(caller, user, groups), action, resource, context))
+    return policy.decide(AccessRequest(principal_of(caller, user, groups), action, resource, context))
 
 
 def check_access(
@@ -66,7 +66,7 @@ def check_access(
     user: str | None = None,
     consent: Iterable[str] = (),
     groups: Iterable[str] = (),
-) -> Verdict:
+) -> PolicyVerdict:
     """As `may`, but raises PermissionDenied. Operators and admins are told the rule, others what they would need."""
     verdict = may(policy, caller, action, resource, user=user, consent=consent, groups=groups)
     if verdict.allowed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["ACTIONS", "DEFAULT_CONTEXT", "Asked", "Principal", "Resource", "Verdict"]
+__all__ = ["ACTIONS", "DEFAULT_CONTEXT", "AccessRequest", "PolicyVerdict", "Principal", "Resource"]
 
 ACTIONS = ("disclose", "ask", "read_exchange", "read_profile", "train_on", "export", "forget", "administer")
 
@@ -51,7 +51,7 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AccessRequest:
     """May `principal` do `action` with `resource`? `context`: any of the names in `DEFAULT_CONTEXT`."""
 
     principal: Principal
@@ -61,7 +61,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PolicyVerdict:
     """The answer, and the `@id` of each rule that decided; none means that no rule allows it."""
 
     allowed: bool

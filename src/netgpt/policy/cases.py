@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from netgpt.errors import SettingsError
-from netgpt.policy.asked import ACTIONS, DEFAULT_CONTEXT, Asked, Principal, Resource, Verdict
+from netgpt.policy.asked import ACTIONS, DEFAULT_CONTEXT, AccessRequest, PolicyVerdict, Principal, Resource
 from netgpt.policy.engine import READY_MADE, Policy
 
-__all__ = ["EVERY", "Case", "Outcome", "ground_cases", "read_cases", "run_cases", "shipped_cases"]
+__all__ = ["EVERY", "CaseResult", "PolicyCase", "ground_cases", "read_cases", "run_cases", "shipped_cases"]
 
 EVERY = "every"
 """Cases that hold for whatever policy: what no set may allow, and what each person needs."""
@@ -24,11 +24,11 @@ _NEEDED = ("role", "who", "action", "expect")
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PolicyCase:
     """One row of the table. `rule`: the `@id`s that must decide; None: whichever."""
 
     set: str
-    asked: Asked
+    asked: AccessRequest
     expect: bool
     rule: str | None
     line: int
@@ -56,12 +56,12 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseResult:
     """What became of a case."""
 
-    case: Case
+    case: PolicyCase
     policy: str
-    verdict: Verdict
+    verdict: PolicyVerdict
 
     @property
     def ok(self) -> bool:
@@ -69,13 +69,13 @@ class Outcome:
         return self.verdict.allowed is self.case.expect and self.case.rule in (None, told)
 
 
-def shipped_cases() -> list[Case]:
+def shipped_cases() -> list[PolicyCase]:
     """The table over the ready-made sets."""
     file = resources.files("netgpt.policy") / "cases.toml"
     return _cases(file.read_text(encoding="utf-8"), "cases.toml")
 
 
-def read_cases(path: Path) -> list[Case]:
+def read_cases(path: Path) -> list[PolicyCase]:
     """An owner's own table. Raises SettingsError with file, number of the case, and cure."""
     try:
         return _cases(path.read_text(encoding="utf-8"), str(path))
@@ -83,19 +83,19 @@ def read_cases(path: Path) -> list[Case]:
         raise SettingsError(f"{path}: the cases cannot be read: {error}") from None
 
 
-def ground_cases() -> list[Case]:
+def ground_cases() -> list[PolicyCase]:
     """Those of the table that hold for an owner's own file too: what no policy may allow, by whichever rule."""
     return [replace(case, rule=None) for case in shipped_cases() if case.set == EVERY and not case.expect]
 
 
-def run_cases(policy: Policy, cases: Iterable[Case]) -> list[Outcome]:
+def run_cases(policy: Policy, cases: Iterable[PolicyCase]) -> list[CaseResult]:
     """Put every case that is meant for this policy to it: those of its set, and those of every."""
     fitting = [case for case in cases if case.set in (EVERY, policy.name)]
     verdicts = policy.decide_each([case.asked for case in fitting])
-    return [Outcome(case, policy.name, verdict) for case, verdict in zip(fitting, verdicts, strict=True)]
+    return [CaseResult(case, policy.name, verdict) for case, verdict in zip(fitting, verdicts, strict=True)]
 
 
-def _cases(text: str, file: str) -> list[Case]:
+def _cases(text: str, file: str) -> list[PolicyCase]:
     try:
         rows = tomllib.loads(text).get("case", [])
     except tomllib.TOMLDecodeError as error:
@@ -106,7 +106,7 @@ def _cases(text: str, file: str) -> list[Case]:
     return [_case(row, f"{file}:{line}", line) for row, line in zip(rows, lines, strict=True)]
 
 
-def _case(row: Mapping[str, Any], where: str, line: int) -> Case:
+def _case(row: Mapping[str, Any], where: str, line: int) -> PolicyCase:
     for name in _NEEDED:
         if not isinstance(row.get(name), str):
             raise SettingsError(f"{where}: a case needs {', '.join(_NEEDED)}; {name} is missing")
@@ -126,8 +126,8 @@ def _case(row: Mapping[str, Any], where: str, line: int) -> Case:
     context = {name: row[name] for name in DEFAULT_CONTEXT if name in row}
     if "consent" in context:
         context["consent"] = frozenset(context["consent"])
-    asked = Asked(principal, row["action"], _resource(row, tenant, user), context)
-    return Case(row.get("set", EVERY), asked, row["expect"] == "allow", row.get("rule"), line)
+    asked = AccessRequest(principal, row["action"], _resource(row, tenant, user), context)
+    return PolicyCase(row.get("set", EVERY), asked, row["expect"] == "allow", row.get("rule"), line)
 
 
 def _resource(row: Mapping[str, Any], tenant: str, user: str | None) -> Resource:

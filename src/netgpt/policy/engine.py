@@ -16,11 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from netgpt.errors import SettingsError
-from netgpt.policy.asked import DEFAULT_CONTEXT, Asked, Principal, Resource, Verdict
+from netgpt.policy.asked import DEFAULT_CONTEXT, AccessRequest, PolicyVerdict, Principal, Resource
 from netgpt.policy.rules import Rule, read_rules
 from netgpt.types import Terms
 
-__all__ = ["READY_MADE", "Asked", "Policy", "Principal", "Resource", "Verdict", "policy_text", "schema_text"]
+__all__ = [
+    "READY_MADE",
+    "AccessRequest",
+    "Policy",
+    "PolicyVerdict",
+    "Principal",
+    "Resource",
+    "policy_text",
+    "schema_text",
+]
 
 READY_MADE = ("open", "balanced", "strict", "health")
 _GROUND = ("foundation", "access")
@@ -56,7 +65,7 @@ class Policy:
         self.title = f"{name} sha256:{self.digest}"
         """What an exchange is recorded with: which rules were in force."""
         self._set = PolicySet.from_str(text)
-        self._verdicts: OrderedDict[tuple[Any, ...], Verdict] = OrderedDict()
+        self._verdicts: OrderedDict[tuple[Any, ...], PolicyVerdict] = OrderedDict()
         self._terms: OrderedDict[tuple[Any, ...], Terms] = OrderedDict()
 
     @classmethod
@@ -74,11 +83,11 @@ class Policy:
                 )
         return cls(name_or_path, [*ground, *rules])
 
-    def decide(self, asked: Asked) -> Verdict:
+    def decide(self, asked: AccessRequest) -> PolicyVerdict:
         """Allowed or not, and by which rules. Never raises for what is asked: what Cedar cannot answer is denied."""
         return self.decide_each([asked])[0]
 
-    def decide_each(self, asked: Sequence[Asked]) -> list[Verdict]:
+    def decide_each(self, asked: Sequence[AccessRequest]) -> list[PolicyVerdict]:
         """The verdicts of several questions; Cedar is asked once for those not remembered."""
         keys = [_key(one) for one in asked]
         missing = {key: one for key, one in zip(keys, asked, strict=True) if key not in self._verdicts}
@@ -100,12 +109,12 @@ class Policy:
         key = (principal, resource, rungs, *context.values())
         known = self._terms.get(key)
         if known is None:
-            asked = [Asked(principal, "disclose", resource, {**context, "precision": rung}) for rung in rungs]
+            asked = [AccessRequest(principal, "disclose", resource, {**context, "precision": rung}) for rung in rungs]
             verdicts = self.decide_each(asked)
             allowed = tuple((rung, v.rule) for rung, v in zip(rungs, verdicts, strict=True) if v.allowed)
             refusing = [verdict for verdict in reversed(verdicts) if not verdict.allowed]
             named = next((verdict for verdict in refusing if verdict.rules), None)
-            known = self._terms[key] = Terms(allowed, (named or Verdict(False, ())).rule)
+            known = self._terms[key] = Terms(allowed, (named or PolicyVerdict(False, ())).rule)
             if len(self._terms) > _REMEMBERED:
                 self._terms.popitem(last=False)
         self._terms.move_to_end(key)
@@ -115,14 +124,14 @@ class Policy:
         """The rule of this `@id`, or None."""
         return next((rule for rule in self.rules if rule.id == id), None)
 
-    def _ask(self, asked: Sequence[Asked]) -> list[Verdict]:
+    def _ask(self, asked: Sequence[AccessRequest]) -> list[PolicyVerdict]:
         """Questions with the same principal and resource go to Cedar together."""
         from cedarpy import is_authorized_batch
 
         groups: dict[tuple[Principal, Resource], list[int]] = {}
         for number, one in enumerate(asked):
             groups.setdefault((one.principal, one.resource), []).append(number)
-        verdicts = [Verdict(False, ())] * len(asked)
+        verdicts = [PolicyVerdict(False, ())] * len(asked)
         for (principal, resource), numbers in groups.items():
             known = [number for number in numbers if resource.type in _FITS.get(asked[number].action, ())]
             who, what = _principal_entity(principal), _resource_entity(resource)
@@ -132,10 +141,10 @@ class Policy:
                 verdicts[number] = self._read(answer)
         return verdicts
 
-    def _read(self, answer: Any) -> Verdict:
+    def _read(self, answer: Any) -> PolicyVerdict:
         reasons = tuple(self._name_of(reason) for reason in answer.diagnostics.reasons)
         failed = bool(answer.diagnostics.errors)
-        return Verdict(answer.allowed and not failed, ("a rule failed",) if failed else tuple(sorted(reasons)))
+        return PolicyVerdict(answer.allowed and not failed, ("a rule failed",) if failed else tuple(sorted(reasons)))
 
     def _name_of(self, policy_id: str) -> str:
         return self.rules[int(policy_id.removeprefix("policy"))].id
@@ -199,7 +208,7 @@ def _line_in(rule: Rule, told: str) -> int:
     return rule.line
 
 
-def _key(asked: Asked) -> tuple[Any, ...]:
+def _key(asked: AccessRequest) -> tuple[Any, ...]:
     context = tuple((name, _plain(value)) for name, value in asked.context.items())
     return asked.principal, asked.action, asked.resource, context
 
@@ -242,7 +251,7 @@ def _resource_entity(what: Resource) -> dict[str, Any]:
     return {"uid": _uid(what.type, what.id), "attrs": attributes, "parents": []}
 
 
-def _request(who: Mapping[str, Any], what: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+def _request(who: Mapping[str, Any], what: Mapping[str, Any], asked: AccessRequest) -> dict[str, Any]:
     context = {**DEFAULT_CONTEXT, **asked.context}
     context["consent"] = sorted(str(one) for one in context["consent"])  # type: ignore[attr-defined]
     return {

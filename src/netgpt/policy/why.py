@@ -8,7 +8,7 @@ from typing import Any
 
 from netgpt.policy.engine import Policy
 
-__all__ = ["Reason", "Told", "reasons"]
+__all__ = ["PolicyReasons", "Reason", "reasons"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PolicyReasons:
     """The reasons of one exchange. `policy`: name and SHA-256 of the rules that were in force then."""
 
     policy: str
@@ -40,7 +40,7 @@ class Told:
         }
 
 
-def reasons(account: Mapping[str, Any], now: Policy) -> Told:
+def reasons(account: Mapping[str, Any], now: Policy) -> PolicyReasons:
     """`account`: the `private` part of a recorded exchange. `now`: the policy in force, for what its rules say."""
     then = str(account.get("policy") or "")
     found = tuple(_found(account, now))
@@ -51,7 +51,7 @@ def reasons(account: Mapping[str, Any], now: Policy) -> Told:
         remarks.append("the rules have changed since; what they say is told as they are now")
     if account.get("outbound") is None and then:
         remarks.append(f"nothing left: {account.get('kept_because')}")
-    return Told(then, found, tuple(remarks))
+    return PolicyReasons(then, found, tuple(remarks))
 
 
 def _found(account: Mapping[str, Any], now: Policy) -> Iterator[Reason]:

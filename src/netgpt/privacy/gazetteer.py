@@ -21,7 +21,7 @@ from typing import Any
 
 from netgpt.errors import PrivacyError
 
-__all__ = ["Gazetteer", "Known", "folded"]
+__all__ = ["Gazetteer", "GazetteerEntry", "folded"]
 
 _TOWN_OF = 10_000
 """People. A smaller place is as telling as a district, and is no city here."""
@@ -43,7 +43,7 @@ _COUNTRY_ALIASES = {"uk": "GB", "great britain": "GB", "usa": "US", "holland": "
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class GazetteerEntry:
     """What a name means. `precision`: what the name itself tells: district, city, region or country.
 
     A region or country that its namesakes do not share is None.
@@ -78,7 +78,7 @@ class Gazetteer:
                 self._read()
                 self.loaded = True
 
-    def known(self, name: str, within: str | None = None) -> Known | None:
+    def known(self, name: str, within: str | None = None) -> GazetteerEntry | None:
         """What one name means; `within`: a region or country that it lies in. None: it is not known."""
         self.load()
         key = folded(name)
@@ -88,17 +88,17 @@ class Gazetteer:
         town, region = self._town(_ALIASES.get(key, key), inside), self._region(key, inside)
         return town if town is not None and (town.precision == "city" or region is None) else region
 
-    def _country(self, key: str, code: str) -> Known:
+    def _country(self, key: str, code: str) -> GazetteerEntry:
         """A country whose capital or region is called the same (Luxembourg), or another one's region (Georgia), counts
         as the finer of the two."""
         name = self._countries[code]
         if any(self._codes[self._country_of[row]] == code for row in self._towns.get(key, ())):
-            return Known("city", None, name)
+            return GazetteerEntry("city", None, name)
         if regions := self._regions.get(key):
-            return Known("region", regions[0][0], name if {c for _, c in regions} == {code} else None)
-        return Known("country", None, name)
+            return GazetteerEntry("region", regions[0][0], name if {c for _, c in regions} == {code} else None)
+        return GazetteerEntry("country", None, name)
 
-    def _town(self, key: str, within: str | None) -> Known | None:
+    def _town(self, key: str, within: str | None) -> GazetteerEntry | None:
         rows = [row for row in self._towns.get(key, ()) if within is None or self._lies_in(row, within)]
         if not rows:
             return None
@@ -106,13 +106,13 @@ class Gazetteer:
         rows = [row for row in rows if self._people[row] * _PLAUSIBLE >= most]
         regions = {self._region_names[self._region_of[row]] for row in rows}
         countries = {self._countries.get(self._codes[self._country_of[row]], "") for row in rows}
-        return Known("city" if most >= _TOWN_OF else "district", _only(regions), _only(countries))
+        return GazetteerEntry("city" if most >= _TOWN_OF else "district", _only(regions), _only(countries))
 
-    def _region(self, key: str, within: str | None) -> Known | None:
+    def _region(self, key: str, within: str | None) -> GazetteerEntry | None:
         code_within = self._country_codes.get(within) if within else None
         found = [(n, code) for n, code in self._regions.get(key, ()) if within is None or code == code_within]
         countries = {self._countries.get(code, "") for _, code in found}
-        return Known("region", found[0][0], _only(countries)) if found else None
+        return GazetteerEntry("region", found[0][0], _only(countries)) if found else None
 
     def _lies_in(self, row: int, within: str) -> bool:
         code = self._codes[self._country_of[row]]

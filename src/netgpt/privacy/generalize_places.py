@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from netgpt.privacy.gazetteer import Gazetteer, Known, folded
+from netgpt.privacy.gazetteer import Gazetteer, GazetteerEntry, folded
 from netgpt.privacy.wordsets import words
 
 __all__ = ["place_as"]
@@ -71,10 +71,10 @@ def place_as(text: str, kind: str, precision: str, gazetteer: Gazetteer) -> tupl
     return words, was, now
 
 
-def _read(parts: list[str], kind: str, gazetteer: Gazetteer) -> tuple[list[_Part], Known | None]:
+def _read(parts: list[str], kind: str, gazetteer: Gazetteer) -> tuple[list[_Part], GazetteerEntry | None]:
     """The known parts, finest first, read from the end of the text; and all that is known of the finest of them."""
     known: list[_Part] = []
-    finest: Known | None = None
+    finest: GazetteerEntry | None = None
     for number in range(len(parts) - 1, -1, -1):
         if number == 0 and (kind == "ADDRESS" or (len(parts) == 1 and parts[0][:1].isdigit() and kind != "PLACE")):
             break  # the first part of an address is its street, whatever it is called
@@ -110,7 +110,7 @@ def _street(parts: list[str], known: list[_Part]) -> tuple[str, str, str] | None
     return ", ".join([street, *(part.words for part in known)]), was, "street"
 
 
-def _told(known: list[_Part], finest: Known, precision: str) -> tuple[str | None, str]:
+def _told(known: list[_Part], finest: GazetteerEntry, precision: str) -> tuple[str | None, str]:
     """The words, and how precise they are: what the text itself says, or what is known of its finest known part."""
     rank = _RANKS.index(precision)
     said = [part for part in known if _RANKS.index(part.precision) >= rank]

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["FAMILIES", "KINDS", "family"]
-
-FAMILIES: Final = ("identity", "contact", "place", "time", "number", "secret", "health", "own", "other")
+__all__ = ["KINDS", "family"]
 
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -26,23 +24,17 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "URL": "contact",
         "PLACE": "place",
         "ADDRESS": "place",
-        "COORDINATES": "place",
         "DATE": "time",
         "BIRTHDATE": "time",
         "ID": "number",
-        "ACCOUNT": "number",
         "IP": "number",
         "MAC": "number",
-        "IMEI": "number",
-        "VIN": "number",
         "PLATE": "number",
         "CARD": "secret",
         "IBAN": "secret",
         "CRYPTO": "secret",
         "NATIONAL_ID": "secret",
         "API_KEY": "secret",
-        "PASSWORD": "secret",
-        "SECRET": "secret",
         "HEALTH": "health",
         "PRIVATE": "own",
         "PRODUCT": "other",

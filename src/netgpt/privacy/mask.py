@@ -11,11 +11,11 @@ from netgpt.errors import NotDisclosable
 from netgpt.privacy.detect import Detector, merge_spans
 from netgpt.privacy.placeholders import kinds_of, lookalikes, read, replace_all, variants
 from netgpt.privacy.values import find_values
-from netgpt.privacy.walk import DROP, Place, Seen, Walk
+from netgpt.privacy.walk import DROP, Seen, TextPosition, Walk
 from netgpt.privacy.wording import Names, Wording, plain_words
 from netgpt.types import Span
 
-__all__ = ["Masking", "Plan", "plan"]
+__all__ = ["MaskPlan", "Masking", "plan"]
 
 _PUBLIC_KINDS = frozenset(("PLACE", "ORG", "PRODUCT", "NATIONALITY", "ADDRESS"))
 _SEGMENT = re.compile(r"[A-Za-z0-9]")
@@ -26,7 +26,7 @@ _PERSON_LIKE = re.compile(r"[^\W\d_][\w'’\-]+(?:[ \t]+[^\W\d_][\w'’.\-]*){1,
 
 
 @dataclass(slots=True)
-class Plan:
+class MaskPlan:
     """All that a walk saw, in order."""
 
     seen: list[Seen] = field(default_factory=list)
@@ -38,9 +38,9 @@ class Plan:
         return sum(len(item.text) for item in self.seen)
 
 
-def plan(body: Mapping[str, Any], media: str) -> Plan:
+def plan(body: Mapping[str, Any], media: str) -> MaskPlan:
     """Walk the body without changing it."""
-    result = Plan()
+    result = MaskPlan()
 
     def note(item: Seen) -> str:
         result.seen.append(item)
@@ -90,44 +90,47 @@ class Masking:
 
     def _learn_speakers(self, seen: Sequence[Seen]) -> None:
         """The name of a message's author is hidden in the texts too."""
-        speakers = {item.text for item in seen if item.place is Place.SPEAKER and item.text.strip()}
+        speakers = {item.text for item in seen if item.place is TextPosition.SPEAKER and item.text.strip()}
         self._values += [("PERSON", name) for name in speakers if _is_personal(name) and len(name) > 2]
 
     def _reserve_names(self, seen: Sequence[Seen]) -> None:
         """Identifiers that look like placeholders keep their meaning for the model: no placeholder is called so."""
         pattern = variants(self._all_kinds())
-        texts = {item.text for item in seen if item.place is Place.NAME}
+        texts = {item.text for item in seen if item.place is TextPosition.NAME}
         self._names.reserve(frozenset(read(match) for text in texts for match in pattern.finditer(text)))
 
     def _all_kinds(self) -> frozenset[str]:
         return self._names.kinds() | {kind for kind, _ in self._values}
 
-    async def _search(self, planned: Plan, detector: Detector) -> list[list[Span]]:
+    async def _search(self, planned: MaskPlan, detector: Detector) -> list[list[Span]]:
         joined = ["".join(planned.seen[i].text for i in group) for group in planned.groups]
         texts: dict[tuple[str, bool], int] = {}
         for item in planned.seen:
-            texts.setdefault((item.text, item.place is Place.PROSE and self.rounds == 1), len(texts))
+            texts.setdefault((item.text, item.place is TextPosition.PROSE and self.rounds == 1), len(texts))
         for text in joined:
             texts.setdefault((text, self.rounds == 1), len(texts))
         found = await detector.detect(
             [text for text, _ in texts], values=self._values, names=[wanted for _, wanted in texts]
         )
-        spans = [list(found[texts[item.text, item.place is Place.PROSE and self.rounds == 1]]) for item in planned.seen]
+        spans = [
+            list(found[texts[item.text, item.place is TextPosition.PROSE and self.rounds == 1]])
+            for item in planned.seen
+        ]
         for text, group in zip(joined, planned.groups, strict=True):
             for span in found[texts[text, self.rounds == 1]]:
                 _share(span, group, planned.seen, spans)
         return spans
 
     def _cut(self, item: Seen, spans: list[Span]) -> Any:
-        if item.place is Place.USER:
+        if item.place is TextPosition.USER:
             return self._user(item.text)
-        if item.place is Place.MODEL:
+        if item.place is TextPosition.MODEL:
             if any(span.rule != "profile" for span in spans):
                 raise NotDisclosable("the model's name looks like private data; nothing was sent", param="model")
             return item.text
-        if item.place is Place.PARAMETER:
+        if item.place is TextPosition.PARAMETER:
             return DROP if any(s.end - s.start == len(item.text) >= 4 for s in spans) else item.text
-        if item.place is Place.NUMBER:
+        if item.place is TextPosition.NUMBER:
             return self._number(item, spans)
         spans = self._all_spans(item, spans)
         return self._replaced(item, self._kept_whole(item, spans)) if spans else item.text
@@ -151,13 +154,13 @@ class Masking:
     def _all_spans(self, item: Seen, spans: list[Span]) -> list[Span]:
         """What the detector found, and what the place itself tells."""
         everything = [s for s in spans if not self._may_stand(item.text, s)]
-        if item.place in (Place.NAME, Place.SPEAKER):
+        if item.place in (TextPosition.NAME, TextPosition.SPEAKER):
             loose = find_values(item.text, self._values, whole_words=False)
             everything += [_segments(item.text, s) for s in loose if s.end - s.start >= 4]
             everything = [_segments(item.text, s) for s in everything]
         if self.rounds > 1:
             return merge_spans(everything)
-        if item.place is Place.SPEAKER and _is_personal(item.text):
+        if item.place is TextPosition.SPEAKER and _is_personal(item.text):
             everything.append(Span(0, len(item.text), "PERSON", "name field"))
         everything += _promised(item)
         return merge_spans([*everything, *self._literals(item)])
@@ -168,7 +171,7 @@ class Masking:
         return [
             Span(match.start(), match.end(), "LITERAL", "literal", 0.0)
             for match in lookalikes(self._all_kinds()).finditer(item.text)
-            if item.place is not Place.NAME or read(match) in taken
+            if item.place is not TextPosition.NAME or read(match) in taken
         ]
 
     def _may_stand(self, text: str, span: Span) -> bool:
@@ -205,7 +208,7 @@ class Masking:
         pieces, done = [], 0
         for span in spans:
             text = item.text[span.start : span.end]
-            bare = item.place in (Place.NAME, Place.SPEAKER)
+            bare = item.place in (TextPosition.NAME, TextPosition.SPEAKER)
             # Coarser words are made from the person's own, so in the first round only; and no identifier takes them.
             free = not bare and self.rounds == 1
             pieces += [

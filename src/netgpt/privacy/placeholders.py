@@ -52,7 +52,6 @@ TRANSLATED: Final[Mapping[str, str]] = {
         "ADDRESS": "ADRESSE DIRECCIÓN INDIRIZZO ADRES ENDEREÇO",
         "DATE": "DATUM FECHA DATA",
         "CARD": "CARTE KARTE TARJETA CARTA KAART CARTÃO",
-        "ACCOUNT": "COMPTE KONTO CUENTA CONTO REKENING CONTA",
     }.items()
     for word in told.split()
 }

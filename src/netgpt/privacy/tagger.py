@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from netgpt.errors import DetectorError
 from netgpt.privacy.segments import HEAD, segments
-from netgpt.privacy.tagger_net import TAGS, Net
+from netgpt.privacy.tagger_net import TaggerNet
 from netgpt.privacy.tagger_words import Bloom, fold, occurrence, piece_ids, shape, tokens
 
 __all__ = ["LISTS", "SHIPPED", "Lexicon", "Tagger", "WordVectors", "read_weights"]
@@ -100,7 +100,7 @@ class Lexicon:
         self._vectors = vectors
 
     def features(self, words: Sequence[str]) -> tuple[list[list[int]], Array, Array, Array]:
-        """What `Net.words` takes: buckets of pieces, public vectors of the small and the own spelling, shapes."""
+        """What `TaggerNet.words` takes: buckets of pieces, public vectors of the small and the own spelling, shapes."""
         folded = [fold(word) for word in words]
         small, own = self._vectors.ids(folded), self._vectors.ids([word[:_LONGEST_WORD] for word in words])
         shapes = [
@@ -125,7 +125,7 @@ class Tagger:
     def __init__(self, weights: Mapping[str, NDArray[Any]] | None = None, vectors: WordVectors | None = None) -> None:
         arrays = read_weights(SHIPPED) if weights is None else weights
         lists = {name: Bloom(arrays[f"list_{name}"].tobytes()) for name in LISTS}
-        self._net = Net({n: a.astype(np.float32) for n, a in arrays.items() if not n.startswith("list_")})
+        self._net = TaggerNet({n: a.astype(np.float32) for n, a in arrays.items() if not n.startswith("list_")})
         self._lexicon = Lexicon(lists, vectors or WordVectors())
         self._rows: dict[str, int] = {}
         self._vectors = np.zeros((_WORDS, self._net.weights["word_bias"].shape[0]), dtype=np.float32)
@@ -216,8 +216,3 @@ def _key(head: str, piece: str, first: bool, size: int) -> bytes:
     steps = sum(size >= bound for bound in (60, 250, 1200))
     told = f"{len(head)}:{first:d}{steps}:{head}{piece}"
     return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def kind_of(number: int) -> str:
-    """The name of a kind that a tag carries as a number."""
-    return TAGS[number]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DILATIONS", "TAGS", "Net"]
+__all__ = ["DILATIONS", "TAGS", "TaggerNet"]
 
 TAGS = (
     "PERSON", "PLACE", "ORG", "DATE", "AGE", "JOB", "PRODUCT", "ADDRESS", "NATIONALITY", "URL", "USERNAME", "ID",
@@ -27,7 +27,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Net:
+class TaggerNet:
     """`weights`: name -> float32 array, as the training wrote them."""
 
     weights: Mapping[str, Array]

@@ -29,7 +29,7 @@ from netgpt.privacy.protocol import (
     field_hint,
 )
 
-__all__ = ["DROP", "Place", "Seen", "Walk"]
+__all__ = ["DROP", "Seen", "TextPosition", "Walk"]
 
 _DEEPEST = 60
 
@@ -37,7 +37,7 @@ DROP = object()
 """Returned by `see`: leave this field out."""
 
 
-class Place(Enum):
+class TextPosition(Enum):
     """What kind of position a string or number stands at."""
 
     PROSE = "prose"
@@ -57,7 +57,7 @@ class Seen:
     """One string or number (as text) of the body."""
 
     text: str
-    place: Place
+    place: TextPosition
     hint: str | None = None
     """The kind that the field's name promises: `{"phone": ...}` -> PHONE."""
 
@@ -90,11 +90,11 @@ class Walk:
         if key in ("tools", "functions") and isinstance(value, list):
             return [self._tool(item, 0) for item in value]
         if key == "model" and isinstance(value, str):
-            return self._visit(value, Place.MODEL)
+            return self._visit(value, TextPosition.MODEL)
         if key in USER_FIELDS and value is not None:
-            return self._visit(str(value), Place.USER)
+            return self._visit(str(value), TextPosition.USER)
         if key in PARAMETERS and _is_number(value):
-            return self._visit(json.dumps(value), Place.PARAMETER, value)
+            return self._visit(json.dumps(value), TextPosition.PARAMETER, value)
         if key in ("audio", "prediction", "stream_options"):
             return self._part(value)
         if key in ("tool_choice", "function_call", "response_format"):
@@ -111,7 +111,7 @@ class Walk:
             if key == "content" and isinstance(value, list):
                 result[name] = self._parts(value)
             elif key == "name" and isinstance(value, str):
-                result[name] = self._visit(value, Place.SPEAKER if spoken else Place.NAME)
+                result[name] = self._visit(value, TextPosition.SPEAKER if spoken else TextPosition.NAME)
             elif key in ("tool_call_id", "tool_calls", "function_call", "audio"):
                 result[name] = self._call(value, 0)
             elif key in CONSTANTS:
@@ -243,7 +243,7 @@ class Walk:
             deeper = self._deeper(depth)
             return [self._free(item, deeper, hint) for item in value]
         if _is_number(value):
-            return self._visit(json.dumps(value), Place.NUMBER, value, hint)
+            return self._visit(json.dumps(value), TextPosition.NUMBER, value, hint)
         if value is None or isinstance(value, bool):
             return value
         raise NotDisclosable("the request holds something that is not JSON; nothing was sent")
@@ -254,7 +254,7 @@ class Walk:
         text = clean_media_within(text)
         value = opened(text)
         if value is None:
-            return self._visit(text, Place.PROSE, hint=hint)
+            return self._visit(text, TextPosition.PROSE, hint=hint)
         walked = self._free(value, self._deeper(depth))
         return text if walked == value else json.dumps(walked, ensure_ascii=False)
 
@@ -269,9 +269,9 @@ class Walk:
         return self._free(value, 1)
 
     def _name(self, text: Any) -> Any:
-        return self._visit(str(text), Place.NAME)
+        return self._visit(str(text), TextPosition.NAME)
 
-    def _visit(self, text: str, place: Place, value: Any = None, hint: str | None = None) -> Any:
+    def _visit(self, text: str, place: TextPosition, value: Any = None, hint: str | None = None) -> Any:
         self._count += 1
         new = self._see(Seen(text, place, hint))
         return value if value is not None and new == text else new

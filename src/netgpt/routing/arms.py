@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["EDGE", "Arm", "called"]
+from netgpt.types import EDGE
 
-EDGE = "edge"
-"""The name of the arm on the box."""
-
-
-def called(name: str) -> str:
-    """What an arm is called in a sentence."""
-    return "the box" if name == EDGE else "the cloud" if name == "cloud" else name
+__all__ = ["Arm"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from netgpt.routing.arms import EDGE, Arm
+from netgpt.routing.arms import Arm
 from netgpt.routing.situation import Situation
 from netgpt.sections.routing import Routing
-from netgpt.types import Expected
+from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected
 
 __all__ = ["Force", "Ruling", "asked_words", "ruling_on"]
 
@@ -106,7 +106,7 @@ def _edge(arm: Arm, situation: Situation) -> Iterator[Ruling]:
 
 def _too_long(arm: Arm, situation: Situation) -> Ruling | None:
     """A quarter of the context is left for the answer."""
-    if arm.context_tokens is None or situation.features.characters / 4 <= arm.context_tokens * 0.75:
+    if arm.context_tokens is None or situation.features.characters / CHARACTERS_A_TOKEN <= arm.context_tokens * 0.75:
         return None
     whose = f"{arm.name}'s" if arm.remote else "the edge model's"
     return Ruling("context", f"the conversation is longer than {whose} context", Force.CANNOT)

@@ -60,7 +60,7 @@ TOKENS: Final = 40.0
 
 
 @dataclass(slots=True)
-class _Held:
+class _HeldLink:
     link: LinkView
     measured: LinkView
     """What was measured when somebody last looked."""
@@ -99,7 +99,7 @@ class HeldLinks:
     """One link an arm. `look` at every decision, with a time in seconds that never goes back."""
 
     def __init__(self) -> None:
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, _HeldLink] = {}
 
     def look(self, links: Mapping[str, LinkView], now: float) -> dict[str, LinkView]:
         """The links to decide by, and remember that somebody looked."""
@@ -124,7 +124,7 @@ class HeldLinks:
     def _one(self, name: str, link: LinkView, now: float) -> LinkView:
         held = self._held.get(name)
         if held is None:
-            self._held[name] = _Held(link, link, now)
+            self._held[name] = _HeldLink(link, link, now)
             return link
         gap, held.looked, held.measured = now - held.looked, now, link
         held.looks += 1
@@ -139,7 +139,7 @@ class HeldLinks:
         at_once = now - held.changed < ONWARD_S and (differs == held.went or differs > 0 > held.went)
         return self._taken(held, link, now, math.inf if at_once else gap, differs)
 
-    def _taken(self, held: _Held, link: LinkView, now: float, gap: float, way: int) -> LinkView:
+    def _taken(self, held: _HeldLink, link: LinkView, now: float, gap: float, way: int) -> LinkView:
         """Believe in the link as it is now, once it was so for the dwell."""
         if held.differs != (way or UNKNOWN):
             held.differs, held.differs_since = way or UNKNOWN, now
@@ -149,7 +149,7 @@ class HeldLinks:
         return held.link
 
 
-def _may_return(held: _Held, link: LinkView, now: float) -> bool:
+def _may_return(held: _HeldLink, link: LinkView, now: float) -> bool:
     """Whether it may be believed that the link is better: it was away for long enough, and something proves it."""
     if _is_away(held, now):
         return False
@@ -163,7 +163,7 @@ def _is_like(before: LinkView, link: LinkView) -> bool:
     return _seconds(link) <= NEARLY * _seconds(before) + LEAST_S
 
 
-def _is_away(held: _Held, now: float) -> bool:
+def _is_away(held: _HeldLink, now: float) -> bool:
     return bool(held.relapses) and now - held.changed < AWAY_S * len(held.relapses)
 
 
@@ -171,7 +171,7 @@ def _is_proven(link: LinkView) -> bool:
     return link.first_byte_s is None or link.first_byte_s.age_s < FRESH_S
 
 
-def _may_try(held: _Held, link: LinkView, now: float) -> bool:
+def _may_try(held: _HeldLink, link: LinkView, now: float) -> bool:
     """Nothing is under way that would tell, what was heard last is old, and it was not tried just before."""
     if link.in_flight or held.looks < TRIAL_EVERY or _failing(link) > FAILING:
         return False

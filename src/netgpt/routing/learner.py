@@ -19,9 +19,9 @@ from netgpt.routing.bandit import Belief, Evidence, Vector, phi_of
 from netgpt.routing.experience import Experience, Measured
 from netgpt.routing.exploring import Curiosity, uniform
 from netgpt.routing.influence import Voices
-from netgpt.routing.reward import HINTS, Counted, Opinion, Outcome, Parts, opinion_of
+from netgpt.routing.reward import HINTS, Counted, DecisionOutcome, Opinion, Parts, opinion_of
 
-__all__ = ["Belief", "Counted", "Learner", "Measured", "Outcome", "Parts", "digests_in"]
+__all__ = ["Belief", "Counted", "DecisionOutcome", "Learner", "Measured", "Parts", "digests_in"]
 
 VERSION: Final = 1
 FADES: Final = 0.995
@@ -112,7 +112,7 @@ class Learner:
 
     # learning
 
-    def told(self, outcome: Outcome) -> Counted | None:
+    def told(self, outcome: DecisionOutcome) -> Counted | None:
         """Learn from what became of a decision. Returns what is to be given back as `before` when more is known."""
         phi = phi_of(outcome.x)
         arm = self._arm(outcome.arm)
@@ -152,7 +152,7 @@ class Learner:
         for arm in self._arms.values():
             arm.forget(digest)
 
-    def _count(self, arm: Experience, outcome: Outcome, phi: Vector, now: Counted) -> Counted:
+    def _count(self, arm: Experience, outcome: DecisionOutcome, phi: Vector, now: Counted) -> Counted:
         """Put this telling in the place of the one before, in everybody's evidence and in the key's own."""
         before = outcome.before or _NOTHING
         moment = now.counts * now.difference - before.counts * before.difference

@@ -9,7 +9,7 @@ from dataclasses import replace
 from netgpt.calls import CallFacts
 from netgpt.routing.gauges import Gauge
 from netgpt.routing.views import Estimate, LinkView
-from netgpt.routing.waiting import Waiting
+from netgpt.routing.waiting import PendingCall
 
 __all__ = ["Link"]
 
@@ -57,7 +57,7 @@ class Link:
     """Gauges of one arm and the calls to it that are under way. One event loop only: there is no lock."""
 
     def __init__(self) -> None:
-        self.waiting: set[Waiting] = set()
+        self.waiting: set[PendingCall] = set()
         self.rtt, self.jitter = Gauge(floor=0.001), Gauge(floor=0.001)
         self.loss = Gauge(floor=0.02)
         self.up, self.down = Gauge(keeps_s=300.0), Gauge(keeps_s=300.0)
@@ -287,6 +287,6 @@ class Link:
         return Estimate(share, 0.0, SURE)
 
 
-def _is_mute(call: Waiting) -> bool:
+def _is_mute(call: PendingCall) -> bool:
     facts = call.kernel() if call.kernel is not None else None
     return facts is not None and facts.unacknowledged > 0 and facts.backoff >= MUTE_BACKOFF

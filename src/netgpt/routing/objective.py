@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from netgpt.routing.arms import EDGE, Arm
+from netgpt.routing.arms import Arm
 from netgpt.routing.latency import UNKNOWN_LINK, edge_busy_s, seconds
 from netgpt.routing.situation import Situation
 from netgpt.routing.views import SignalsView
-from netgpt.types import Expected
+from netgpt.types import EDGE, Expected
 
 __all__ = ["JOULES", "PATIENCE_S", "PRESETS", "Weights", "expect", "prior_of", "value_of"]
 

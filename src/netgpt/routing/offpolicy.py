@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEAST_EFFECTIVE", "Estimate", "Interval", "Sample", "estimate"]
+__all__ = ["LEAST_EFFECTIVE", "Interval", "OffPolicyEstimate", "Sample", "estimate"]
 
 Grid = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class OffPolicyEstimate:
     """What the target policy would have earned a request; the intervals are None where nobody can tell."""
 
     records: int
@@ -64,16 +64,16 @@ class Estimate:
         return self.dr is not None
 
 
-def estimate(samples: Sequence[Sample], seed: int = 0) -> Estimate:
+def estimate(samples: Sequence[Sample], seed: int = 0) -> OffPolicyEstimate:
     """Estimate from records; the same seed gives the same intervals."""
     if not samples:
-        return Estimate(0, 0.0, None, None, None)
+        return OffPolicyEstimate(0, 0.0, None, None, None)
     table = np.array([[s.reward, s.target / s.propensity, s.predicted, s.predicted_target] for s in samples])
     weights = table[:, 1]
     squares = float((weights**2).sum())
     effective = float(weights.sum()) ** 2 / squares if squares else 0.0
     if effective < LEAST_EFFECTIVE:
-        return Estimate(len(samples), effective, None, None, None)
+        return OffPolicyEstimate(len(samples), effective, None, None, None)
     columns = _columns(table)
     rng = np.random.default_rng(seed)
     rounds = (rng.poisson(1.0, (PAGE, len(table))) for _ in range(ROUNDS // PAGE))
@@ -81,7 +81,7 @@ def estimate(samples: Sequence[Sample], seed: int = 0) -> Estimate:
     low, high = np.quantile(again, (0.025, 0.975), axis=0)
     values = _three(columns.sum(axis=0, keepdims=True))[0]
     ips, snips, dr = (Interval(float(v), float(a), float(b)) for v, a, b in zip(values, low, high, strict=True))
-    return Estimate(len(samples), effective, ips, snips, dr)
+    return OffPolicyEstimate(len(samples), effective, ips, snips, dr)
 
 
 def _columns(table: Grid) -> Grid:

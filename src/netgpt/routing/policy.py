@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Protocol
 
 from netgpt.errors import ModelUnavailable, RequestError
-from netgpt.routing.arms import EDGE, called
 from netgpt.routing.memory import Memory
 from netgpt.routing.objective import Weights
 from netgpt.routing.reasons import reason_for
@@ -18,9 +17,9 @@ from netgpt.routing.views import SignalsView
 from netgpt.routing.weighing import Believe, Weighed, as_prior, weigh, weights_of
 from netgpt.routing.whatif import WhatIf
 from netgpt.sections.routing import Routing
-from netgpt.types import Decision, Expected
+from netgpt.types import EDGE, Decision, Expected, display_name
 
-__all__ = ["Experience", "Memory", "Situation", "believed_by", "decide", "decided"]
+__all__ = ["LearnerView", "Memory", "Situation", "believed_by", "decide", "decided"]
 
 TRIED = "tried"
 """Rule of a decision that the learner drew."""
@@ -31,7 +30,7 @@ class _Belief(Protocol):
     def mean(self) -> float: ...
 
 
-class Experience(Protocol):
+class LearnerView(Protocol):
     """What was learnt: how well each arm's answers did, and which to try for the sake of learning."""
 
     def belief(self, arm: str, x: Sequence[float], prior: float, key: str = "") -> _Belief:
@@ -43,7 +42,7 @@ class Experience(Protocol):
         ...
 
 
-def believed_by(experience: Experience | None, situation: Situation) -> Believe:
+def believed_by(experience: LearnerView | None, situation: Situation) -> Believe:
     """The learner's belief about this request; the prior alone where there is no learner."""
     if experience is None:
         return as_prior
@@ -51,7 +50,7 @@ def believed_by(experience: Experience | None, situation: Situation) -> Believe:
 
 
 def decide(
-    situation: Situation, rules: Routing, memory: Memory | None = None, experience: Experience | None = None
+    situation: Situation, rules: Routing, memory: Memory | None = None, experience: LearnerView | None = None
 ) -> Decision:
     """Choose an arm. Raises ModelUnavailable when nobody can answer (the message says why for each), RequestError for
     media that nobody who may have it can read."""
@@ -59,7 +58,7 @@ def decide(
 
 
 def decided(
-    situation: Situation, rules: Routing, memory: Memory, experience: Experience | None = None, *, counts: bool = True
+    situation: Situation, rules: Routing, memory: Memory, experience: LearnerView | None = None, *, counts: bool = True
 ) -> tuple[Decision, WhatIf]:
     """As `decide`, and what went into it, so that it can be asked what would have changed it.
 
@@ -86,7 +85,7 @@ def decided(
 
 
 def _drawn(
-    situation: Situation, rules: Routing, weighed: Weighed, experience: Experience | None
+    situation: Situation, rules: Routing, weighed: Weighed, experience: LearnerView | None
 ) -> tuple[Expected, float]:
     """The best, or now and then another candidate, so that the box learns how it does: but nothing of who prefers
     `private` leaves for that, nobody in a hurry waits for it, and no bound is broken."""
@@ -113,7 +112,7 @@ def _decision(
     if rule == TRIED:
         reason = "now and then another model is tried, to learn how well it does"
     elif rule == TRIAL:
-        reason = f"{called(chosen.arm)} was slow: one request tries whether it still is"
+        reason = f"{display_name(chosen.arm)} was slow: one request tries whether it still is"
     else:
         rule, reason = reason_for(situation, weighed, weights)
     return Decision(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from netgpt.routing.arms import EDGE, Arm, called
+from netgpt.routing.arms import Arm
 from netgpt.routing.constraints import Ruling, asked_words
 from netgpt.routing.objective import JOULES, PATIENCE_S, Weights
 from netgpt.routing.situation import Situation
 from netgpt.routing.weighing import Weighed
-from netgpt.types import Expected
+from netgpt.types import EDGE, Expected, display_name
 
 __all__ = ["parts_of_lead", "reason_for"]
 
@@ -20,17 +20,17 @@ def reason_for(situation: Situation, weighed: Weighed, weights: Weights) -> tupl
         return "asked", asked_words(situation.asked)
     late = weighed.rulings[best.arm]
     if late is not None and late.rule == "deadline":
-        who = called(best.arm)
+        who = display_name(best.arm)
         return "deadline", f"nobody is expected to answer within {situation.deadline_s:g} s; {who} has the best chance"
     if not any(one.route != best.route for one in weighed.candidates):
-        if (ruling := _against_the_others(situation, weighed, best.route)) is not None:
+        if (ruling := _against_the_others(weighed, best.route)) is not None:
             return ruling.rule, _told(ruling, best.route)
         if len(weighed.candidates) == 1:
             return "only", "the box answers alone" if best.arm == EDGE else f"only {best.arm} can answer"
     return _by_value(situation, weighed, weights, arm)
 
 
-def _against_the_others(situation: Situation, weighed: Weighed, route: str) -> Ruling | None:
+def _against_the_others(weighed: Weighed, route: str) -> Ruling | None:
     """What rules out the other side: of several arms, the one least ruled out."""
     others = [ruling for one in weighed.expected if one.route != route and (ruling := weighed.rulings[one.arm])]
     return min(others, key=lambda ruling: ruling.force) if others else None
@@ -61,7 +61,7 @@ def _by_value(situation: Situation, weighed: Weighed, weights: Weights, arm: Arm
 
 
 def _in_words(rule: str, best: Expected, other: Expected) -> str:
-    who, whom = called(best.arm), called(other.arm)
+    who, whom = display_name(best.arm), display_name(other.arm)
     if rule == "latency":
         return f"{who} will answer sooner: about {best.latency_s:.1f} s, {whom} {other.latency_s:.1f} s"
     if rule == "cost":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netgpt.routing.reward import Counted, Outcome, Parts
+from netgpt.routing.reward import Counted, DecisionOutcome, Parts
 from netgpt.types import Decision, Expected
 
 __all__ = ["as_private", "expected_of", "outcome_of"]
@@ -41,13 +41,13 @@ def expected_of(private: Mapping[str, Any], *, only_open: bool = True) -> list[E
     ]  # fmt: skip
 
 
-def outcome_of(id: str, key: str, private: Mapping[str, Any], news: Parts) -> Outcome:
+def outcome_of(id: str, key: str, private: Mapping[str, Any], news: Parts) -> DecisionOutcome:
     """What to tell the learner of a kept decision, now that `news` is known."""
     answered = private["answered"]
     expected = {one["arm"]: one for one in private["expected"]}.get(answered, {})
     prior = expected.get("prior")
     counted = private.get("counted")
-    return Outcome(
+    return DecisionOutcome(
         decision=id,
         arm=answered,
         x=tuple(private["x"]),

@@ -9,18 +9,18 @@ from typing import Any
 
 from netgpt.errors import RequestError
 from netgpt.routing.objective import Weights, value_of
-from netgpt.routing.offpolicy import Estimate, Sample, estimate
+from netgpt.routing.offpolicy import OffPolicyEstimate, Sample, estimate
 from netgpt.routing.recorded import expected_of
 from netgpt.routing.reward import Parts
 from netgpt.types import Expected
 
-__all__ = ["AS_RECORDED", "Record", "Replayed", "policy_choices", "read_record", "replay"]
+__all__ = ["AS_RECORDED", "RecordedDecision", "Replayed", "policy_choices", "read_record", "replay"]
 
 AS_RECORDED = "as recorded"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RecordedDecision:
     """One recorded decision, as far as the replay reads it."""
 
     arm: str
@@ -51,17 +51,17 @@ class Replayed:
     """Money expected for 1,000 requests."""
     changed: float
     """Share of the requests that would have gone elsewhere than they did."""
-    worth: Estimate
+    worth: OffPolicyEstimate
     """The objective, for a request."""
-    quality: Estimate
+    quality: OffPolicyEstimate
     """The share of answers that do."""
 
 
-def read_record(arm: str, propensity: float, private: Mapping[str, Any]) -> Record | None:
+def read_record(arm: str, propensity: float, private: Mapping[str, Any]) -> RecordedDecision | None:
     """A record from what was kept; None where there was nothing to choose. Raises RequestError: it is malformed."""
     try:
         expected = tuple(expected_of(private))
-        record = Record(str(arm), float(propensity), expected, Parts.of(private.get("parts", {})))
+        record = RecordedDecision(str(arm), float(propensity), expected, Parts.of(private.get("parts", {})))
         if not 0.0 < record.propensity <= 1.0:
             raise ValueError
         return record if len(expected) > 1 and any(one.arm == arm for one in expected) else None
@@ -69,7 +69,9 @@ def read_record(arm: str, propensity: float, private: Mapping[str, Any]) -> Reco
         raise RequestError("a recorded decision needs arm, propensity (0 to 1) and expected", param="jsonl") from None
 
 
-def policy_choices(records: Sequence[Record], weights: Weights, max_cloud_share: float | None = None) -> list[str]:
+def policy_choices(
+    records: Sequence[RecordedDecision], weights: Weights, max_cloud_share: float | None = None
+) -> list[str]:
     """The arm that these weights choose for each record.
 
     `max_cloud_share`: at most this share goes to a cloud, those that gain most by it; the others get their best
@@ -93,7 +95,11 @@ def policy_choices(records: Sequence[Record], weights: Weights, max_cloud_share:
 
 
 def replay(
-    records: Sequence[Record], weights: Weights, *, max_cloud_share: float | None = None, name: str = "this policy"
+    records: Sequence[RecordedDecision],
+    weights: Weights,
+    *,
+    max_cloud_share: float | None = None,
+    name: str = "this policy",
 ) -> list[Replayed]:
     """The records as they were, the policy of these weights, and each arm for everything (else its best candidate)."""
     best = policy_choices(records, weights)
@@ -106,7 +112,7 @@ def replay(
     return [_replayed(policy, records, arms, weights) for policy, arms in ways.items()]
 
 
-def _replayed(policy: str, records: Sequence[Record], arms: Sequence[str], weights: Weights) -> Replayed:
+def _replayed(policy: str, records: Sequence[RecordedDecision], arms: Sequence[str], weights: Weights) -> Replayed:
     count = max(len(records), 1)
     pairs = list(zip(records, arms, strict=True))
     on_policy = policy == AS_RECORDED
@@ -125,7 +131,7 @@ def _replayed(policy: str, records: Sequence[Record], arms: Sequence[str], weigh
 _QUALITY = Weights(quality=1.0, cost=0.0, latency=0.0, energy=0.0, privacy=0.0)
 
 
-def _sample(record: Record, arm: str, weights: Weights, on_policy: bool) -> Sample:
+def _sample(record: RecordedDecision, arm: str, weights: Weights, on_policy: bool) -> Sample:
     done, parts = record.chosen, record.parts
     happened = replace(
         done,
@@ -143,9 +149,9 @@ def _sample(record: Record, arm: str, weights: Weights, on_policy: bool) -> Samp
     )
 
 
-def _of(record: Record, arm: str) -> Expected:
+def _of(record: RecordedDecision, arm: str) -> Expected:
     return next(one for one in record.expected if one.arm == arm)
 
 
-def _route(record: Record, arm: str) -> str:
+def _route(record: RecordedDecision, arm: str) -> str:
     return _of(record, arm).route

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, NamedTuple, Self
 
-__all__ = ["HINTS", "Counted", "Opinion", "Outcome", "Parts", "opinion_of"]
+__all__ = ["HINTS", "Counted", "DecisionOutcome", "Opinion", "Parts", "opinion_of"]
 
 HINTS: Final[Mapping[str, tuple[float, float]]] = {
     "repeated": (0.5, 0.03),
@@ -107,7 +107,7 @@ class Counted(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DecisionOutcome:
     """What became of one decision, as far as it is known now. May be told again when more is known."""
 
     decision: str

@@ -35,11 +35,6 @@ class CloudShare:
         self._late: deque[float] = deque()
         self._sorted: list[float] = []
 
-    @property
-    def binds(self) -> bool:
-        """Whether requests are kept on the box by the bound now."""
-        return self.threshold < 0
-
     def booked(self, advantage: float | None, cloud: bool) -> None:
         """Count one decision. `advantage`: of the best other arm over the best cloud; None: a constraint decided, and
         the request counts towards the share all the same."""

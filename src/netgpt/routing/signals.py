@@ -10,7 +10,7 @@ from netgpt.calls import CallFacts, Load
 from netgpt.routing.hints import Hint, with_hint
 from netgpt.routing.link import Link
 from netgpt.routing.views import BoxView, LinkView, SignalsView
-from netgpt.routing.waiting import Waiting
+from netgpt.routing.waiting import PendingCall
 
 __all__ = ["Signals"]
 
@@ -47,11 +47,11 @@ class Signals:
             link = self.links[arm] = Link()
         return link
 
-    def began(self, arm: str) -> Waiting:
-        """A call to `arm` begins. Its notes are read until `Waiting.end`."""
+    def began(self, arm: str) -> PendingCall:
+        """A call to `arm` begins. Its notes are read until `PendingCall.end`."""
         now = self.clock()
         link = self.link(arm)
-        waiting = Waiting(arm, now, link.waiting.discard)
+        waiting = PendingCall(arm, now, link.waiting.discard)
         link.waiting.add(waiting)
         self._view = None
         return waiting

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from netgpt.routing.arms import Arm
 from netgpt.routing.features import Features
 from netgpt.routing.views import SignalsView
+from netgpt.types import CHARACTERS_A_TOKEN
 
 __all__ = ["Situation"]
 
@@ -53,8 +54,8 @@ class Situation:
 
     @property
     def prompt_tokens(self) -> float:
-        """Four characters a token: the usual rule of thumb."""
-        return self.features.characters / 4 + 8
+        """Estimated from the characters."""
+        return self.features.characters / CHARACTERS_A_TOKEN + 8
 
     @property
     def expected_tokens(self) -> float:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from netgpt.calls import KernelFacts
 
-__all__ = ["Waiting"]
+__all__ = ["PendingCall"]
 
 
-class Waiting:
+class PendingCall:
     """Notes of one call to `arm`; times are `time.monotonic()`. `end` once it is over, however it ended.
 
     A stream is only stalled while somebody reads it: an answer that its reader leaves lying tells nothing of the link.
@@ -18,7 +18,7 @@ class Waiting:
     __slots__ = ("_end", "arm", "asked_at", "began", "chunks", "first_at", "kernel", "marked_at", "marked_chunks",
                  "marked_read_s", "read_s", "sent_at", "whole")  # fmt: skip
 
-    def __init__(self, arm: str, began: float, end: Callable[[Waiting], None]) -> None:
+    def __init__(self, arm: str, began: float, end: Callable[[PendingCall], None]) -> None:
         self.arm, self.began = arm, began
         self.sent_at: float | None = None
         """When the request left; None: not yet."""

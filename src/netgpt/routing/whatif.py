@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from netgpt.routing.arms import EDGE, Arm
+from netgpt.routing.arms import Arm
 from netgpt.routing.latency import UNKNOWN_LINK, rtt_of, with_rtt
 from netgpt.routing.objective import PRESETS, Weights, value_of
 from netgpt.routing.situation import Situation
 from netgpt.routing.views import SignalsView
 from netgpt.routing.weighing import Believe, Weighed, weigh, weigh_one
 from netgpt.sections.routing import Routing
+from netgpt.types import EDGE
 
 __all__ = ["Change", "WhatIf", "changed"]
 

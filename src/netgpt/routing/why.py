@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from netgpt.routing.arms import Arm, called
+from netgpt.routing.arms import Arm
 from netgpt.routing.situation import Situation
 from netgpt.routing.whatif import Change, WhatIf
+from netgpt.types import display_name
 
 __all__ = ["counterfactual", "without"]
 
@@ -38,7 +39,7 @@ def counterfactual(what_if: WhatIf, rule: str) -> str:
     by_arm: dict[str, list[str]] = {}
     for change in changes:
         by_arm.setdefault(change.arm, []).append(_words(change, what_if))
-    sentences = [f"{called(arm)} would have answered {_joined(ways)}." for arm, ways in by_arm.items()]
+    sentences = [f"{display_name(arm)} would have answered {_joined(ways)}." for arm, ways in by_arm.items()]
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
 
 
@@ -74,7 +75,7 @@ def _without_the_constraint(what_if: WhatIf, rule: str) -> str:
     if arm is None:
         return ""
     same = " all the same" if arm == what_if.chosen else ""
-    return f"Without {_CONSTRAINTS[rule]}, {called(arm)} would have answered{same}."
+    return f"Without {_CONSTRAINTS[rule]}, {display_name(arm)} would have answered{same}."
 
 
 def _words(change: Change, what_if: WhatIf) -> str:
@@ -83,7 +84,7 @@ def _words(change: Change, what_if: WhatIf) -> str:
         return f"under `{to}`"
     if change.what == "rtt":
         above = "above" if change.of == what_if.chosen else "below"
-        return f"{above} {_milliseconds(to)} ms RTT to {called(change.of)}"
+        return f"{above} {_milliseconds(to)} ms RTT to {display_name(change.of)}"
     if change.what == "waiting":
         if to == 0:
             return "with nothing waiting on the box"
@@ -91,7 +92,11 @@ def _words(change: Change, what_if: WhatIf) -> str:
     if change.what == "difficulty":
         p = what_if.situation.p_edge_ok or 0.0
         return f"were it {'easier' if to > p else 'harder'} ({to:.2g} for {p:.2g})"
-    return f"at {to:.2g} times the price of {called(change.of)}" if to else f"did {called(change.of)} cost nothing"
+    return (
+        f"at {to:.2g} times the price of {display_name(change.of)}"
+        if to
+        else f"did {display_name(change.of)} cost nothing"
+    )
 
 
 def _milliseconds(seconds: float) -> str:

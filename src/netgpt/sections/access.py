@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from netgpt.sections.base import Section
 from netgpt.types import Role
 
-__all__ = ["Addresses", "Lockout", "Oidc"]
+__all__ = ["Addresses", "LockoutSettings", "Oidc"]
 
 
 def _listed(value: Any) -> Any:
@@ -99,7 +99,7 @@ class Oidc(Section):
         return self
 
 
-class Lockout(Section):
+class LockoutSettings(Section):
     """What guessing keys meets. Keys that worked from an address before go on working from there."""
 
     failures: int = Field(20, ge=1, description="Wrong keys from one address, or with one beginning, that lock it.")

@@ -22,9 +22,9 @@ __all__ = [
     "Privacy",
     "Server",
     "Site",
-    "Store",
-    "Training",
-    "Workflow",
+    "StoreSettings",
+    "TrainingSettings",
+    "WorkflowSettings",
 ]
 
 DEFAULT_STAGES = (
@@ -110,6 +110,11 @@ class Cloud(Section):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    @property
+    def is_neighbour(self) -> bool:
+        """Whether it is another NetGPT box."""
+        return False
+
 
 class Site(Section):
     """Where the box stands. Coordinates stay on the box; only names are ever written into prompts."""
@@ -165,7 +170,7 @@ class Privacy(Section):
     )
 
 
-class Store(Section):
+class StoreSettings(Section):
     """What is kept, and how long."""
 
     keep_exchanges_days: float = Field(30.0, gt=0, description="Exchanges older than this are deleted.")
@@ -217,7 +222,7 @@ class Adapters(Section):
     )
 
 
-class Training(Section):
+class TrainingSettings(Section):
     """Making adapters on the box (`netgpt train`)."""
 
     memory_mb: int = Field(1000, ge=300, description="A training uses at most about this much memory, in MB.")
@@ -240,7 +245,7 @@ class Training(Section):
     )
 
 
-class Workflow(Section):
+class WorkflowSettings(Section):
     """The line itself."""
 
     stages: tuple[str, ...] = Field(DEFAULT_STAGES, description="The stages, in order.")

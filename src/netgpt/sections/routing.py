@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from netgpt.sections.base import HttpAddress, Section
 from netgpt.sections.main import Cloud
 
-__all__ = ["Preset", "Routing", "Upstream", "Waiting", "Weighting"]
+__all__ = ["Preset", "Routing", "Upstream", "WaitingSettings", "Weighting"]
 
 NEIGHBOURS_MODEL = "netgpt/edge"
 """What a neighbour is asked for: its own edge answers, whatever it would decide."""
@@ -84,7 +84,7 @@ class Routing(Section):
     )
 
 
-class Waiting(Section):
+class WaitingSettings(Section):
     """Requests that may wait (`"netgpt": {"may_wait": true}`) until somebody can answer."""
 
     max_requests: int = Field(20, ge=0, description="Of one person, kept at once, ended ones among them; 0: none wait.")
@@ -112,6 +112,10 @@ class Upstream(Cloud):
     base_url: HttpAddress = Field(description='Such as "https://other.example/v1".')
     model: str = Field(NEIGHBOURS_MODEL, description="Model name sent to it; a neighbour's is always its edge.")
     quality: float = Field(0.9, ge=0, le=1, description="The chance that its answers do, before anything is learnt.")
+
+    @property
+    def is_neighbour(self) -> bool:
+        return self.kind == "neighbour"
 
     @field_validator("name")
     @classmethod

@@ -25,7 +25,7 @@ from netgpt.privacy.vault import Vault, readdressed
 from netgpt.privacy.wording import PUBLIC, kept_by_policy
 from netgpt.routing.features import text_of
 from netgpt.routing.names import asked_arm
-from netgpt.settings import Cloud, Privacy, Upstream
+from netgpt.settings import Cloud, Privacy
 from netgpt.store.store import Store
 from netgpt.types import Generalised, Hidden, Kept, Label, Message, Person
 
@@ -270,8 +270,7 @@ def addressed(outbound: Outbound, model: str, remote: Cloud) -> Outbound:
 
 def own_words(remote: Cloud) -> dict[str, Any]:
     """A neighbour is told to leave the words as they are: it knows another place."""
-    neighbour = isinstance(remote, Upstream) and remote.kind == "neighbour"
-    return {"netgpt": {"complete": "off"}} if neighbour else {}
+    return {"netgpt": {"complete": "off"}} if remote.is_neighbour else {}
 
 
 def outbound_body(exchange: Exchange, model: str, may: Disclosure) -> dict[str, Any]:

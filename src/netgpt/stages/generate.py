@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from netgpt.adapters.residency import NO_ADAPTER, Choice
-from netgpt.answering.asking import Asking, Chosen, spoken
+from netgpt.answering.asking import Asking, Chosen
 from netgpt.answering.booking import added, estimate
 from netgpt.answering.continuing import can_carry_on, carried_on
 from netgpt.answering.hedging import Hedging
@@ -19,11 +19,10 @@ from netgpt.errors import ContextTooLong, ModelRejected, ModelUnavailable, NetGP
 from netgpt.exchange import Exchange
 from netgpt.models.answers import as_chunk
 from netgpt.models.base import ChatModel, RemoteModel
-from netgpt.routing.arms import EDGE
 from netgpt.routing.names import NOBODY
 from netgpt.settings import Cloud, Routing
 from netgpt.store.answers import CACHED, CachedAnswer
-from netgpt.types import Chunk, Decision, Person, Usage
+from netgpt.types import EDGE, Chunk, Decision, Person, Usage, display_name
 
 __all__ = ["Generate"]
 
@@ -184,7 +183,7 @@ class Finishing:
         exchange, choice = self.asking.exchange, self.asking.choice
         exchange.finished_by = EDGE
         exchange.adapters, exchange.adapter_note = choice.ids, choice.note
-        reason = f"{exchange.answered_by.reason}; {spoken(self.arm)} broke off, and {spoken(EDGE)} wrote the rest"
+        reason = f"{exchange.answered_by.reason}; {display_name(self.arm)} broke off, and the box wrote the rest"
         exchange.answered_by = replace(exchange.answered_by, reason=reason)
 
     def _counted(self, told: Usage | None, characters: int) -> Usage:

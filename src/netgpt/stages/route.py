@@ -16,7 +16,7 @@ from netgpt.routing.exposure import exposure_of
 from netgpt.routing.features import UNREAD, features_of, text_of
 from netgpt.routing.memory import Memory
 from netgpt.routing.names import NOBODY, asked_arm
-from netgpt.routing.policy import Experience, decided
+from netgpt.routing.policy import LearnerView, decided
 from netgpt.routing.situation import Situation
 from netgpt.routing.views import SignalsView
 from netgpt.routing.why import counterfactual
@@ -48,7 +48,7 @@ class Known:
     """None: no text is read for its difficulty."""
     p_usual: float = 0.88
     """What `read` says of an everyday request."""
-    experience: Experience | None = None
+    experience: LearnerView | None = None
 
 
 class Route:

@@ -11,19 +11,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import Connection, select
 
 from netgpt.store.schema import exchanges
 from netgpt.store.seal import Sealer, place_of
-from netgpt.store.writer import Operation
+from netgpt.store.writer import Read
 from netgpt.types import Person
 
 __all__ = ["CACHED", "Answers", "CachedAnswer", "question_of"]
-
-T = TypeVar("T")
 
 CACHED: Final = "cached"
 """A decision whose rule holds this word gave an older answer again: it is no new answer to be given again."""
@@ -52,14 +50,10 @@ class CachedAnswer:
     """OpenAI's `chat.completion`."""
 
 
-class _Read(Protocol):
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
 class Answers:
     """A part of the store: `store.answers`. Raises StoreError as the store's own do."""
 
-    def __init__(self, read: _Read, sealer: Sealer) -> None:
+    def __init__(self, read: Read, sealer: Sealer) -> None:
         self._read, self._sealer = read, sealer
 
     async def last(

@@ -20,8 +20,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from netgpt.errors import RequestError
-from netgpt.store.chain import GENESIS, Head, Link, Record
-from netgpt.store.checking import Checked, Checker, Fault
+from netgpt.store.chain import GENESIS, ChainLink, Head, ReceiptRecord
+from netgpt.store.checking import ChainFault, ChainReport, Checker
 
 __all__ = ["CheckedFile", "as_line", "check_file", "public_key", "write_file"]
 
@@ -40,7 +40,7 @@ _HOW: Final = (
 class CheckedFile:
     """What a file holds, and what is wrong with it."""
 
-    checked: Checked
+    checked: ChainReport
     made: str
     public_key: str
     accounts: bool
@@ -52,7 +52,9 @@ def public_key(key: bytes) -> str:
     return _signing(key).public_key().public_bytes_raw().hex()
 
 
-def write_file(records: Iterable[Record], key: bytes | None, write: Callable[[str], object], *, accounts: bool) -> Head:
+def write_file(
+    records: Iterable[ReceiptRecord], key: bytes | None, write: Callable[[str], object], *, accounts: bool
+) -> Head:
     """Write the lines. `accounts=False` leaves out for whom and what: links alone, which still can be checked."""
     key = key or b""
     head = Head(0, GENESIS)
@@ -69,7 +71,7 @@ def write_file(records: Iterable[Record], key: bytes | None, write: Callable[[st
     return head
 
 
-def as_line(record: Record, *, accounts: bool = True) -> dict[str, Any]:
+def as_line(record: ReceiptRecord, *, accounts: bool = True) -> dict[str, Any]:
     """A receipt as JSON values, in the words of the file."""
     link = record.link
     line: dict[str, Any] = {
@@ -99,19 +101,19 @@ def check_file(lines: Iterable[str], key: bytes | None, *, noted: Head | None, t
         raise RequestError("not an export of receipts: `netgpt receipts export FILE` makes one")
     checker = Checker(key, accounts=bool(first.get("accounts")))
     checker.note([noted] if noted else [])
-    head, faults = None, list[Fault]()
+    head, faults = None, list[ChainFault]()
     for row in rows:
         if "head" in row:
             head = _head_of(row, first, trusted, faults)
             break
         checker.take(_record(row))
     if head is None:
-        faults.append(Fault(0, "", "the file ends without its head: the end was cut off"))
+        faults.append(ChainFault(0, "", "the file ends without its head: the end was cut off"))
     elif next(rows, None) is not None:
-        faults.append(Fault(head.seq, "", "the file goes on behind its head"))
+        faults.append(ChainFault(head.seq, "", "the file goes on behind its head"))
     checked = checker.end(head)
     faults = sorted([*checked.faults, *faults], key=lambda fault: fault.seq)
-    whole = Checked(checked.receipts, checked.erased, checked.head, checked.keyed, tuple(faults))
+    whole = ChainReport(checked.receipts, checked.erased, checked.head, checked.keyed, tuple(faults))
     return CheckedFile(whole, str(first.get("made")), str(first.get("public_key")), bool(first.get("accounts")))
 
 
@@ -126,14 +128,14 @@ def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _record(row: dict[str, Any]) -> Record:
+def _record(row: dict[str, Any]) -> ReceiptRecord:
     try:
         account = row.get("account")
-        link = Link(
+        link = ChainLink(
             int(row["seq"]), str(row["kind"]), datetime.fromisoformat(row["time"]), row["destination"], row["model"],
             int(row["bytes"]), row["tenant"], bytes.fromhex(row["commitment"]),
         )  # fmt: skip
-        return Record(
+        return ReceiptRecord(
             str(row["id"]), link, bytes.fromhex(row["previous"]), bytes.fromhex(row["hash"]), bytes.fromhex(row["tag"]),
             account, row.get("content"), row.get("notice"), (account or {}).get("user"),
             (account or {}).get("exchange"), None, row.get("fault"),
@@ -142,16 +144,16 @@ def _record(row: dict[str, Any]) -> Record:
         raise RequestError(f"receipt {row.get('seq')!s:.20} is not written as an export writes it") from None
 
 
-def _head_of(row: dict[str, Any], first: dict[str, Any], trusted: str | None, faults: list[Fault]) -> Head:
+def _head_of(row: dict[str, Any], first: dict[str, Any], trusted: str | None, faults: list[ChainFault]) -> Head:
     """The head, with faults noted when its signature is not that of the key."""
     try:
         head = Head.read(str(row["head"]))
         named = str(first["public_key"])
         if trusted is not None and not hmac.compare_digest(named.lower(), trusted.strip().lower()):
-            faults.append(Fault(head.seq, "", "the file is signed by another key than the one given"))
+            faults.append(ChainFault(head.seq, "", "the file is signed by another key than the one given"))
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(named)).verify(bytes.fromhex(row["signature"]), _signed(head))
     except InvalidSignature:
-        faults.append(Fault(head.seq, "", "the signature of the head is false"))
+        faults.append(ChainFault(head.seq, "", "the signature of the head is false"))
     except (KeyError, ValueError, TypeError):
         raise RequestError("the head of the export is damaged") from None
     return head

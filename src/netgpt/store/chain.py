@@ -19,7 +19,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-__all__ = ["BREAK", "ERASED", "GENESIS", "SENT", "Head", "Link", "Record", "as_json", "commitment_of", "tag_of"]
+__all__ = [
+    "BREAK",
+    "ERASED",
+    "GENESIS",
+    "SENT",
+    "ChainLink",
+    "Head",
+    "ReceiptRecord",
+    "as_json",
+    "commitment_of",
+    "tag_of",
+]
 
 GENESIS: Final = bytes(32)
 """Stands before the first receipt."""
@@ -36,7 +47,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode  # made
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainLink:
     """What the chain itself says of a receipt: no text, and no person."""
 
     seq: int
@@ -84,11 +95,11 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ReceiptRecord:
     """A receipt as it is kept: its link, the proof, and, until it is erased, what the link commits to."""
 
     id: str
-    link: Link
+    link: ChainLink
     previous: bytes
     hash: bytes
     tag: bytes

@@ -2,9 +2,8 @@
 
 The end of the chain (sequence number and hash) lies sealed among the marks from the first opening of the database, so
 that cutting receipts off is found, all of them too. The key of the tags is one of the database's own secrets: without
-it nothing else opens either. Another process may have
-added meanwhile, and a write may have been rolled back, so the end is read from the database each time; it is opened
-only when it is not the one that this process wrote last.
+it nothing else opens either. Another process may have added meanwhile, and a write may have been rolled back, so the
+end is read from the database each time; it is opened only when it is not the one that this process wrote last.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from netgpt.errors import StoreError
-from netgpt.store.chain import BREAK, GENESIS, Head, Link, commitment_of, tag_of
+from netgpt.store.chain import BREAK, GENESIS, ChainLink, Head, commitment_of, tag_of
 from netgpt.store.own_secrets import chain_secret
 from netgpt.store.quick import QuickInsert, QuickStatement
 from netgpt.store.schema import marks, receipts
@@ -29,8 +28,6 @@ __all__ = ["Chaining", "begin_chain", "known_head", "own_link", "own_values"]
 
 HEAD: Final = "receipts"
 _KEY_BYTES: Final = 32
-OLDER_KEY: Final = "receipts-key"
-"""Where older versions kept the key of the tags."""
 _INSERT = QuickInsert(receipts)
 _READ = QuickStatement("SELECT value FROM marks WHERE name = :name")
 _WRITE = QuickStatement(
@@ -39,28 +36,26 @@ _WRITE = QuickStatement(
 
 
 def begin_chain(connection: Connection, sealer: Sealer) -> bytes:
-    """Mark the end of a chain without receipts, and give the key of its tags: a new one, or an older version's.
+    """Mark the end of a chain without receipts, and give a new key for its tags.
 
     Where there are receipts and no mark, the mark was taken away, and the next receipt tells it.
     """
-    older = connection.scalar(select(marks.c.value).where(marks.c.name == OLDER_KEY))
-    connection.execute(delete(marks).where(marks.c.name == OLDER_KEY))
     if connection.scalar(select(receipts.c.seq).limit(1)) is None and not _READ.run(connection, name=HEAD):
         _WRITE.run(connection, name=HEAD, value=_sealed_head(Head(0, GENESIS), sealer))
-    return _opened(sealer, older, OLDER_KEY) or secrets.token_bytes(_KEY_BYTES)
+    return secrets.token_bytes(_KEY_BYTES)
 
 
 def known_head(connection: Connection, sealer: Sealer) -> Head | None:
     """Where the chain must end; None: the mark is lost."""
-    opened = _opened(sealer, connection.scalar(select(marks.c.value).where(marks.c.name == HEAD)), HEAD)
+    opened = _opened(sealer, connection.scalar(select(marks.c.value).where(marks.c.name == HEAD)))
     return None if opened is None else _as_head(opened)
 
 
-def _opened(sealer: Sealer, sealed: bytes | None, name: str) -> bytes | None:
+def _opened(sealer: Sealer, sealed: bytes | None) -> bytes | None:
     if sealed is None:
         return None
     try:
-        return sealer.open(sealed, place_of("marks", name))
+        return sealer.open(sealed, place_of("marks", HEAD))
     except StoreError:
         return None
 
@@ -83,7 +78,7 @@ class Chaining:
         self._head = Head(0, GENESIS)
         self._key = b""
 
-    def add(self, connection: Connection, make: Callable[[int], Link], values: Mapping[str, Any]) -> int:
+    def add(self, connection: Connection, make: Callable[[int], ChainLink], values: Mapping[str, Any]) -> int:
         """Append the link that `make` gives for the next number, with the other columns of its row. Returns the number.
 
         Raises StoreError: a row stands where none may be yet, which this program does not do.
@@ -91,7 +86,7 @@ class Chaining:
         self._find_end(connection)
         return self._append(connection, make, values)
 
-    def _append(self, connection: Connection, make: Callable[[int], Link], values: Mapping[str, Any]) -> int:
+    def _append(self, connection: Connection, make: Callable[[int], ChainLink], values: Mapping[str, Any]) -> int:
         previous = self._head
         link = make(previous.seq + 1)
         hash = link.hash_after(previous.hash)
@@ -124,7 +119,7 @@ class Chaining:
         if sealed is not None and sealed == self._seen:
             return
         self._key = chain_secret(connection, self._sealer) or b""  # settled at the opening
-        opened = _opened(self._sealer, sealed, HEAD)
+        opened = _opened(self._sealer, sealed)
         if opened is not None:
             self._seen, self._head = sealed, _as_head(opened)
             return
@@ -139,9 +134,9 @@ class Chaining:
         self._append(connection, partial(own_link, BREAK, notice), own_values(notice))
 
 
-def own_link(kind: str, notice: Mapping[str, Any], seq: int) -> Link:
+def own_link(kind: str, notice: Mapping[str, Any], seq: int) -> ChainLink:
     """An entry about the chain itself."""
-    return Link(seq, kind, datetime.now(UTC), "", "", 0, None, commitment_of(notice))
+    return ChainLink(seq, kind, datetime.now(UTC), "", "", 0, None, commitment_of(notice))
 
 
 def own_values(notice: Mapping[str, Any]) -> dict[str, Any]:

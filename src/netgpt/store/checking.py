@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netgpt.store.chain import ERASED, GENESIS, SENT, Head, Record, commitment_of, tag_of
+from netgpt.store.chain import ERASED, GENESIS, SENT, Head, ReceiptRecord, commitment_of, tag_of
 
-__all__ = ["Checked", "Checker", "Fault", "ranges_of"]
+__all__ = ["ChainFault", "ChainReport", "Checker", "ranges_of"]
 
 Ranges = list[tuple[int, int]]
 """First and last sequence numbers, ascending."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ChainFault:
     """What is wrong, and from which receipt on. `id` is empty where the receipt itself is missing."""
 
     seq: int
@@ -26,7 +26,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ChainReport:
     """The outcome of a check."""
 
     receipts: int
@@ -35,7 +35,7 @@ class Checked:
     head: Head
     keyed: bool
     """Whether the tags were checked too: without the box's key only the SHA-256 part can be."""
-    faults: tuple[Fault, ...] = field(default=())
+    faults: tuple[ChainFault, ...] = field(default=())
 
     @property
     def whole(self) -> bool:
@@ -52,13 +52,13 @@ class Checker:
         self._count = 0
         self._missing, self._present, self._erased = Ranges(), Ranges(), Ranges()
         self._noted: dict[int, bytes] = {}
-        self._faults: list[Fault] = []
+        self._faults: list[ChainFault] = []
 
     def note(self, heads: Iterable[Head]) -> None:
         """Heads that were written down elsewhere, to be compared when they come by. Call it before `take`."""
         self._noted.update({head.seq: head.hash for head in heads})
 
-    def take(self, record: Record) -> None:
+    def take(self, record: ReceiptRecord) -> None:
         """The next record."""
         self._count += 1
         link = record.link
@@ -73,7 +73,7 @@ class Checker:
             self._blame(link.seq, record.id, "is another one than the head that was noted for it")
         self._seq, self._hash = max(link.seq, self._seq), record.hash
 
-    def _check_link(self, record: Record, *, follows: bool) -> None:
+    def _check_link(self, record: ReceiptRecord, *, follows: bool) -> None:
         link = record.link
         if record.hash != link.hash_after(record.previous):
             self._blame(link.seq, record.id, "was changed: its hash is another")
@@ -84,7 +84,7 @@ class Checker:
         if link.kind not in (SENT, ERASED):
             self._blame(link.seq, record.id, "the end of the chain had been lost here: the database was changed")
 
-    def _check_account(self, record: Record) -> None:
+    def _check_account(self, record: ReceiptRecord) -> None:
         link = record.link
         if record.fault is not None:
             self._blame(link.seq, record.id, record.fault)
@@ -103,7 +103,7 @@ class Checker:
             if contradiction := _contradiction(record, record.account):
                 self._blame(link.seq, record.id, f"was changed: {contradiction}")
 
-    def end(self, head: Head | None, *, lost: bool = False) -> Checked:
+    def end(self, head: Head | None, *, lost: bool = False) -> ChainReport:
         """All faults. `head`: where the chain must end, None when that is not known; `lost`: though it should be."""
         if head is not None:
             self._check_head(head)
@@ -120,7 +120,7 @@ class Checker:
                 self._blame(first, "", f"{_named(first, last)}: said to be erased, but the content is there")
         faults = tuple(sorted(self._faults, key=lambda fault: fault.seq))
         counted = sum(last - first + 1 for first, last in _both([(1, self._seq)] if self._seq else [], erased))
-        return Checked(self._count, counted, Head(self._seq, self._hash), self._key is not None, faults)
+        return ChainReport(self._count, counted, Head(self._seq, self._hash), self._key is not None, faults)
 
     def _check_head(self, head: Head) -> None:
         if head.seq > self._seq:
@@ -131,7 +131,7 @@ class Checker:
             self._blame(head.seq, "", "is not the receipt that the chain ends with")
 
     def _blame(self, seq: int, id: str, what: str) -> None:
-        self._faults.append(Fault(seq, id, what))
+        self._faults.append(ChainFault(seq, id, what))
 
 
 def _ranges_in(notice: Mapping[str, Any] | None) -> Ranges:
@@ -142,7 +142,7 @@ def _ranges_in(notice: Mapping[str, Any] | None) -> Ranges:
         return []
 
 
-def _contradiction(record: Record, account: Any) -> str | None:
+def _contradiction(record: ReceiptRecord, account: Any) -> str | None:
     """Where record, account and content do not say the same."""
     if commitment_of(account) != record.link.commitment:
         return "its account is not the one that was written"

@@ -10,21 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from netgpt.errors import RequestError
 from netgpt.store.rows import ConsentRow
-from netgpt.store.schema import consents
-from netgpt.store.writer import Operation
+from netgpt.store.schema import consents, of_person
+from netgpt.store.writer import Remember, Write
 from netgpt.types import Person
 
 __all__ = [
     "ConsentEntry", "Consents", "add", "consenting", "entries_of", "forget", "refused", "standing", "state_of"
 ]  # fmt: skip
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +43,10 @@ class ConsentEntry:
         return self.begins <= now and (self.ends is None or now < self.ends)
 
 
-class _Change(Protocol):
-    async def __call__(self, work: Operation[T]) -> T: ...
-
-
-class _Remembered(Protocol):
-    async def __call__(self, key: tuple[str, Person], query: Operation[T]) -> T: ...
-
-
 class Consents:
     """A part of the store: `store.consents`. Every method raises StoreError as the store's own do."""
 
-    def __init__(self, change: _Change, remembered: _Remembered) -> None:
+    def __init__(self, change: Write, remembered: Remember) -> None:
         self._change, self._remembered = change, remembered
 
     async def say(
@@ -122,7 +112,7 @@ def add(connection: Connection, person: Person, entry: ConsentEntry) -> None:
 
 def entries_of(connection: Connection, person: Person) -> tuple[ConsentEntry, ...]:
     """All entries of a person, oldest first."""
-    found = connection.execute(select(consents).where(_of(person)).order_by(consents.c.number))
+    found = connection.execute(select(consents).where(of_person(consents, person)).order_by(consents.c.number))
     return tuple(ConsentEntry(row.purpose, row.given, row.said, row.begins, row.ends, row.third_party) for row in found)
 
 
@@ -137,10 +127,6 @@ def consenting(connection: Connection, purpose: str) -> list[Person]:
 
 def forget(connection: Connection, person: Person) -> int:
     """Delete the person's history. Returns the number of purposes that they had spoken of."""
-    purposes = set(connection.scalars(select(consents.c.purpose).where(_of(person)).distinct()))
-    connection.execute(delete(consents).where(_of(person)))
+    purposes = set(connection.scalars(select(consents.c.purpose).where(of_person(consents, person)).distinct()))
+    connection.execute(delete(consents).where(of_person(consents, person)))
     return len(purposes)
-
-
-def _of(person: Person) -> ColumnElement[bool]:
-    return and_(consents.c.tenant == person.tenant, consents.c.user == person.user)

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engi
 from netgpt.errors import StoreError
 from netgpt.store.faults import damaged
 
-__all__ = ["READERS", "Attend", "Database", "raw"]
+__all__ = ["READERS", "Attend", "Database", "raw", "scrub"]
 
 Attend = Callable[[sqlite3.Connection], None]
 """Called within each transaction as soon as it has begun, in its thread."""
@@ -81,6 +81,26 @@ def raw(connection: Connection) -> sqlite3.Connection:
     if not isinstance(driver, sqlite3.Connection):
         raise TypeError("not a SQLite connection")
     return driver
+
+
+def scrub(connection: Connection) -> None:
+    """Rewrite the file without its free pages and empty the log. Outside of any transaction.
+
+    Deleting zeroes the content (`secure_delete`), but copies stay in pages that were split or moved, and in the log.
+    """
+    database, path = raw(connection), connection.engine.url.database
+    try:
+        database.execute("VACUUM")
+        busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        reason = "another program reads the file" if busy else None
+    except sqlite3.Error as error:
+        reason = getattr(error, "sqlite_errorname", type(error).__name__)
+    if reason:
+        raise StoreError(
+            f"{path}: the rows are deleted, but traces may be left in the file ({reason}). Forget once more when the "
+            "disk has room and nothing else uses the file.",
+            code="store_not_scrubbed",
+        )
 
 
 def _json(value: Any) -> str:

@@ -11,19 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, insert, select, update
 
-from netgpt.store.schema import decisions, exchanges, marks
+from netgpt.store.schema import decisions, exchanges, marks, of_person
 from netgpt.store.seal import Sealer, place_of
 from netgpt.store.sealed import opened_mark
-from netgpt.store.writer import Operation
+from netgpt.store.writer import Read, Write
 from netgpt.types import Person
 
 __all__ = ["DecisionRow", "Decisions", "expire", "forget"]
-
-T = TypeVar("T")
 
 _MARK: Final = "learner"
 
@@ -50,18 +48,10 @@ class DecisionRow:
         return Person(self.tenant, self.user)
 
 
-class _Read(Protocol):
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
-class _Submit(Protocol):
-    async def __call__(self, work: Operation[T], *, needs_room: bool = True) -> T: ...
-
-
 class Decisions:
     """A part of the store: `store.decisions`. Every method raises StoreError as the store's own do."""
 
-    def __init__(self, read: _Read, submit: _Submit, sealer: Sealer) -> None:
+    def __init__(self, read: Read, submit: Write, sealer: Sealer) -> None:
         self._read, self._submit, self._sealer = read, submit, sealer
 
     async def save(self, rows: Sequence[DecisionRow]) -> int:
@@ -87,7 +77,7 @@ class Decisions:
 
     async def of_person(self, person: Person) -> list[DecisionRow]:
         """All of a person, oldest first."""
-        query = select(decisions).where(_of(person)).order_by(decisions.c.time, decisions.c.id)
+        query = select(decisions).where(of_person(decisions, person)).order_by(decisions.c.time, decisions.c.id)
         return await self._read(lambda connection: _opened(connection, query, self._sealer))
 
     async def save_state(self, state: bytes) -> None:
@@ -102,7 +92,7 @@ class Decisions:
 
 
 def forget(connection: Connection, person: Person) -> int:
-    return connection.execute(delete(decisions).where(_of(person))).rowcount
+    return connection.execute(delete(decisions).where(of_person(decisions, person))).rowcount
 
 
 def expire(connection: Connection, before: datetime) -> int:
@@ -151,7 +141,3 @@ def _sealed(sealer: Sealer, row: DecisionRow) -> bytes:
 
 def _place(id: str, tenant: str, user: str) -> bytes:
     return place_of("decisions", id, tenant, user)
-
-
-def _of(person: Person) -> Any:
-    return and_(decisions.c.tenant == person.tenant, decisions.c.user == person.user)

@@ -14,7 +14,7 @@ from netgpt.store import limits
 from netgpt.store.answers import question_of
 from netgpt.store.quick import QuickInsert
 from netgpt.store.rows import ExchangeRow, values_of
-from netgpt.store.schema import exchanges
+from netgpt.store.schema import exchanges, of_person
 from netgpt.store.seal import Sealer, place_of
 from netgpt.types import Person
 
@@ -57,7 +57,7 @@ def page(
     """Newest first; `before` is the id of the last row of the page before. Raises NotFound for an unknown id."""
     query = select(exchanges).order_by(exchanges.c.received.desc(), exchanges.c.id.desc()).limit(limit)
     if person is not None:
-        query = query.where(exchanges.c.tenant == person.tenant, exchanges.c.user == person.user)
+        query = query.where(of_person(exchanges, person))
     if tenant is not None:
         query = query.where(exchanges.c.tenant == tenant)
     if rating is not None:
@@ -76,7 +76,7 @@ def expire(connection: Connection, received_before: datetime) -> int:
 
 
 def forget(connection: Connection, person: Person) -> int:
-    mine = and_(exchanges.c.tenant == person.tenant, exchanges.c.user == person.user)
+    mine = of_person(exchanges, person)
     return connection.execute(delete(exchanges).where(mine)).rowcount
 
 

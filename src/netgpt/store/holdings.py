@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from netgpt.store import keyring, maps
 from netgpt.store.rows import KeyRow
 from netgpt.store.seal import Sealer
-from netgpt.store.writer import Operation
+from netgpt.store.writer import Read
 from netgpt.types import Person
 
 __all__ = ["Holdings", "KeptMap"]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +24,17 @@ class KeptMap:
     data: bytes = field(repr=False)
 
 
-class _Read(Protocol):
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
 class Holdings:
     """A part of the store: `store.holdings`. Every method raises StoreError as the store's own do."""
 
-    def __init__(self, read: _Read, sealer: Sealer) -> None:
+    def __init__(self, read: Read, sealer: Sealer) -> None:
         self._read, self._sealer = read, sealer
 
     async def maps(self, person: Person) -> list[KeptMap]:
         """All pseudonym maps of the person, the one used longest ago first."""
 
         def opened(connection: Connection) -> list[KeptMap]:
-            return [KeptMap(used, data) for used, data in maps.of_person(connection, self._sealer, person)]
+            return [KeptMap(used, data) for used, data in maps.kept_of(connection, self._sealer, person)]
 
         return await self._read(opened)
 

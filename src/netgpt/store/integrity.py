@@ -22,7 +22,16 @@ from netgpt.store.seal import PREFIX_BYTES, Sealer
 from netgpt.store.sealed import VALUE, marks_sealed, opened_mark, place_of_row, rows_of, sealed_tables, user_tables
 from netgpt.store.users import tokens_in_use
 
-__all__ = ["Fault", "StoreInfo", "TableInfo", "check_file", "check_marks", "check_rows", "checked_tables", "info_of"]
+__all__ = [
+    "StoreFault",
+    "StoreInfo",
+    "TableInfo",
+    "check_file",
+    "check_marks",
+    "check_rows",
+    "checked_tables",
+    "info_of",
+]
 
 _PAGE: Final = 500
 _BEGAN: Final = {
@@ -33,7 +42,7 @@ _BEGAN: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class StoreFault:
     """A row (or the file itself) that is not as this box wrote it."""
 
     table: str
@@ -49,7 +58,7 @@ class TableInfo:
     rows: int
     oldest: datetime | None
     sealed_by: dict[str, int]
-    """Sealed values by the id of their key; "unnamed": sealed before keys were named."""
+    """Sealed values by the id of their key; "none": nothing that this program sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +75,30 @@ class StoreInfo:
     tables: tuple[TableInfo, ...]
 
 
-def check_file(path: Path) -> list[Fault]:
+def check_file(path: Path) -> list[StoreFault]:
     """SQLite's own check of every page and index (`PRAGMA integrity_check`)."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
         try:
             said = [row[0] for row in connection.execute("PRAGMA integrity_check(20)")]
         except sqlite3.DatabaseError as error:
             said = [getattr(error, "sqlite_errorname", type(error).__name__)]
-    return [] if said == ["ok"] else [Fault("(file)", "", "its pages contradict each other") for _ in said[:1]]
+    return [] if said == ["ok"] else [StoreFault("(file)", "", "its pages contradict each other") for _ in said[:1]]
 
 
-def check_marks(connection: Connection, sealer: Sealer) -> list[Fault]:
+def check_marks(connection: Connection, sealer: Sealer) -> list[StoreFault]:
     """What the database knows of itself."""
     faults = []
     for name, value in marks_sealed(connection):
         try:
             opened_mark(sealer, name, value)
         except StoreError:
-            faults.append(Fault("marks", name, "does not open: it was changed"))
+            faults.append(StoreFault("marks", name, "does not open: it was changed"))
     return faults
 
 
-def check_rows(connection: Connection, sealer: Sealer, table: str, after: int) -> tuple[int | None, int, list[Fault]]:
+def check_rows(
+    connection: Connection, sealer: Sealer, table: str, after: int
+) -> tuple[int | None, int, list[StoreFault]]:
     """The next rows past number `after`: the last one's number (None: the end), how many, and what is wrong."""
     rows, faults, tokens = rows_of(connection, table, after, _PAGE), [], tokens_in_use()
     for row in rows:
@@ -95,13 +106,15 @@ def check_rows(connection: Connection, sealer: Sealer, table: str, after: int) -
             if row.token is not None:
                 tokens.user(row.token)
         except StoreError:
-            faults.append(Fault(table, row.id, "does not tell whose it is: it was changed"))
+            faults.append(StoreFault(table, row.id, "does not tell whose it is: it was changed"))
             continue
         try:
             if row.private is not None:
                 sealer.open(row.private, place_of_row(table, row, tokens))
         except StoreError:
-            faults.append(Fault(table, row.id, "does not open in its place: it was changed, or moved from another row"))
+            faults.append(
+                StoreFault(table, row.id, "does not open in its place: it was changed, or moved from another row")
+            )
     return (rows[-1].rowid if rows else None), len(rows), faults
 
 
@@ -140,5 +153,5 @@ def _sealed_by(connection: Connection, table: str) -> dict[str, int]:
         f"SELECT substr({VALUE}, 1, {PREFIX_BYTES}), count(*) FROM {table} WHERE private IS NOT NULL GROUP BY 1"  # noqa: S608
     )
     for prefix, rows in found:
-        counts[prefix[1:].hex() if prefix[:1] == b"\x02" else "unnamed"] += rows
+        counts[prefix[1:].hex() if prefix[:1] == b"\x02" else "none"] += rows
     return dict(counts)

@@ -6,10 +6,10 @@ import hmac
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from netgpt.store.rows import KeyLimits, KeyRow, values_of
-from netgpt.store.schema import keys
+from netgpt.store.schema import keys, of_person
 from netgpt.types import Person, Role
 
 __all__ = ["add", "all_keys", "any_made", "by_hash", "forget", "revoke"]
@@ -41,7 +41,7 @@ def revoke(connection: Connection, id: str, now: datetime) -> bool:
 
 def forget(connection: Connection, person: Person) -> int:
     """Revoke the keys that speak for a person, and take their name off. The rows stay: a box with keys stays one."""
-    bound = and_(keys.c.tenant == person.tenant, keys.c.user == person.user)
+    bound = of_person(keys, person)
     connection.execute(update(keys).where(bound, keys.c.revoked.is_(None)).values(revoked=datetime.now(UTC)))
     return connection.execute(update(keys).where(bound).values(user=None, name="(forgotten)")).rowcount
 

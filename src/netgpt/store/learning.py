@@ -6,37 +6,25 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, insert, select, update
 
 from netgpt.store import consents
-from netgpt.store.opening import scrub
+from netgpt.store.database import scrub
 from netgpt.store.rows import ConsentRow, KeptExample, NewExample
-from netgpt.store.schema import examples, lessons
+from netgpt.store.schema import examples, lessons, of_person
 from netgpt.store.seal import Sealer, place_of
-from netgpt.store.writer import Operation
+from netgpt.store.writer import Read, Write
 from netgpt.types import Person
 
-__all__ = ["Learning", "expire", "forget"]
-
-T = TypeVar("T")
+__all__ = ["TrainingExamples", "expire", "forget"]
 
 
-class _Read(Protocol):
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
-class _Change(Protocol):
-    async def __call__(
-        self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True
-    ) -> T: ...
-
-
-class Learning:
+class TrainingExamples:
     """A part of the store: `store.learning`. Every method raises StoreError as the store's own do."""
 
-    def __init__(self, read: _Read, change: _Change, sealer: Sealer) -> None:
+    def __init__(self, read: Read, change: Write, sealer: Sealer) -> None:
         self._read, self._change, self._sealer = read, change, sealer
 
     async def set_consent(self, person: Person, purpose: str, given: bool) -> ConsentRow:
@@ -61,7 +49,7 @@ class Learning:
 
     async def of_person(self, person: Person) -> list[KeptExample]:
         """A person's kept examples, oldest first, with the adapters that learnt from each."""
-        return await self._read(partial(_kept, sealer=self._sealer, where=_of(examples, person)))
+        return await self._read(partial(_kept, sealer=self._sealer, where=of_person(examples, person)))
 
     async def of_adapter(self, adapter: str) -> list[KeptExample]:
         """What an adapter (`name@version`) learnt from, as far as it is kept."""
@@ -139,8 +127,8 @@ def _opened(sealer: Sealer, row: Row[Any], adapters: tuple[str, ...]) -> KeptExa
 
 
 def _remove(connection: Connection, sealer: Sealer, person: Person, id: str) -> KeptExample | None:
-    found = _kept(connection, sealer, and_(_of(examples, person), examples.c.id == id))
-    _delete(connection, and_(_of(examples, person), examples.c.id == id))
+    found = _kept(connection, sealer, and_(of_person(examples, person), examples.c.id == id))
+    _delete(connection, and_(of_person(examples, person), examples.c.id == id))
     return found[0] if found else None
 
 
@@ -160,7 +148,7 @@ def expire(connection: Connection, kept_before: datetime) -> int:
 
 def forget(connection: Connection, person: Person, *, consent: bool = True) -> dict[str, int]:
     """Delete a person's examples, and with `consent` also what they said about consent."""
-    counts = {"examples": _delete(connection, _of(examples, person))}
+    counts = {"examples": _delete(connection, of_person(examples, person))}
     if consent:
         counts["consents"] = consents.forget(connection, person)
     return counts
@@ -169,10 +157,6 @@ def forget(connection: Connection, person: Person, *, consent: bool = True) -> d
 def _delete(connection: Connection, where: ColumnElement[bool]) -> int:
     connection.execute(delete(lessons).where(lessons.c.example.in_(select(examples.c.id).where(where))))
     return connection.execute(delete(examples).where(where)).rowcount
-
-
-def _of(table: Table, person: Person) -> ColumnElement[bool]:
-    return and_(table.c.tenant == person.tenant, table.c.user == person.user)
 
 
 def _id(sealer: Sealer, example: NewExample) -> str:

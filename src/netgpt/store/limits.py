@@ -10,20 +10,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import Connection, case, delete, func, or_, select, update
 
 from netgpt.errors import NotFound
 from netgpt.store.quick import QuickStatement
 from netgpt.store.rows import ExchangeRow, KeyLimits, KeyUse
-from netgpt.store.schema import key_use, keys
-from netgpt.store.writer import Operation
+from netgpt.store.schema import key_use, keys, of_person
+from netgpt.store.writer import Read, Write
 from netgpt.types import Person
 
 __all__ = ["Limits", "book", "expire", "forget", "token_id"]
-
-T = TypeVar("T")
 
 KEPT_DAYS: Final = 62
 """This month and the one before it."""
@@ -35,20 +33,10 @@ _BOOK = QuickStatement(
 )
 
 
-class _Read(Protocol):
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
-class _Change(Protocol):
-    async def __call__(
-        self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True
-    ) -> T: ...
-
-
 class Limits:
     """A part of the store: `store.limits`. Every method raises StoreError as the store's own do."""
 
-    def __init__(self, read: _Read, change: _Change) -> None:
+    def __init__(self, read: Read, change: Write) -> None:
         self._read, self._change = read, change
 
     async def change(self, id: str, changed: Mapping[str, float | None], scopes: tuple[str, ...] | None) -> KeyLimits:
@@ -86,7 +74,7 @@ def expire(connection: Connection, now: datetime) -> int:
 
 def forget(connection: Connection, person: Person) -> int:
     """Delete what the keys that speak for a person have used. Called while the keys still bear the person's name."""
-    bound = select(keys.c.id).where(keys.c.tenant == person.tenant, keys.c.user == person.user)
+    bound = select(keys.c.id).where(of_person(keys, person))
     theirs = or_(key_use.c.key_id.in_(bound), key_use.c.key_id == token_id(person))
     return connection.execute(delete(key_use).where(theirs)).rowcount
 

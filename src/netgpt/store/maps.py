@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from netgpt.store.schema import maps
+from netgpt.store.schema import maps, of_person
 from netgpt.store.seal import Sealer, place_of
 from netgpt.types import Person
 
-__all__ = ["expire", "forget", "load", "of_person", "save", "touch"]
+__all__ = ["expire", "forget", "kept_of", "load", "save", "touch"]
 
 _TOUCH_AFTER: Final = timedelta(hours=1)
 
@@ -27,9 +27,9 @@ def load(
     return sealer.open(row.private, _place(id, person)), now - row.used > _TOUCH_AFTER
 
 
-def of_person(connection: Connection, sealer: Sealer, person: Person) -> list[tuple[datetime, bytes]]:
+def kept_of(connection: Connection, sealer: Sealer, person: Person) -> list[tuple[datetime, bytes]]:
     """(last use, map) of all conversations of a person, oldest use first."""
-    mine = and_(maps.c.tenant == person.tenant, maps.c.user == person.user)
+    mine = of_person(maps, person)
     rows = connection.execute(select(maps.c.id, maps.c.used, maps.c.private).where(mine).order_by(maps.c.used))
     return [(row.used, sealer.open(row.private, _place(row.id, person))) for row in rows]
 
@@ -52,7 +52,7 @@ def expire(connection: Connection, used_before: datetime) -> int:
 
 
 def forget(connection: Connection, person: Person) -> int:
-    mine = and_(maps.c.tenant == person.tenant, maps.c.user == person.user)
+    mine = of_person(maps, person)
     return connection.execute(delete(maps).where(mine)).rowcount
 
 

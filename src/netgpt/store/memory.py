@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-__all__ = ["MISSING", "Memory", "mark_change"]
+__all__ = ["MISSING", "ReadCache", "mark_change"]
 
 MISSING: Final = object()
 """What `get` returns for what is not remembered (None is a value)."""
@@ -39,7 +39,7 @@ def mark_change(connection: Connection) -> None:
     connection.execute(_MARK, {"value": os.urandom(8)})
 
 
-class Memory:
+class ReadCache:
     """Values by key, dropped all together when the mark changed. Used on one event loop at a time."""
 
     def __init__(self, path: Path) -> None:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import sqlite3
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, inspect, select
+from sqlalchemy import Connection, delete, insert, select
 
 from netgpt.errors import StoreError
 from netgpt.store.chaining import begin_chain
-from netgpt.store.database import Database, raw
+from netgpt.store.database import Database
 from netgpt.store.faults import told
 from netgpt.store.files import OpenMark, make_private
-from netgpt.store.migrations import CLEAR_NAMES, is_current, migrate
+from netgpt.store.migrations import is_current, migrate
 from netgpt.store.own_secrets import OwnSecrets, other_key
-from netgpt.store.schema import marks, receipts
+from netgpt.store.reset import seal_stand_ins
+from netgpt.store.schema import marks
 from netgpt.store.seal import Sealer, place_of
 
-__all__ = ["open_database", "prove_anew", "scrub"]
-
-log = logging.getLogger(__name__)
+__all__ = ["open_database", "prove_anew"]
 
 _PROOF: Final = "sealed-with"
 _PROOF_PLACE: Final = place_of("marks", _PROOF)
@@ -35,7 +32,9 @@ def open_database(database: Database, sealer: Sealer, own: OwnSecrets) -> OpenMa
         if mark.take():
             database.check()  # left open by a crash or a kill: cheap for a box's database, and then only
         database.use_wal()
-        _grow(database, sealer, own)
+        if not is_current(database.reading):
+            migrate(database.writing)
+        prove_key(database, sealer, own)
         mark.share()
     except Exception as error:  # noqa: BLE001 - mapped to StoreError
         mark.release()
@@ -44,36 +43,20 @@ def open_database(database: Database, sealer: Sealer, own: OwnSecrets) -> OpenMa
     return mark
 
 
-def _grow(database: Database, sealer: Sealer, own: OwnSecrets) -> None:
-    """Bring the tables up to date, once the key is proved: what migrations write is sealed with it."""
-    with database.reading.connect() as connection:
-        begun = inspect(connection).has_table(marks.name)
-    if begun:
-        prove_key(database, sealer, own)
-    if not is_current(database.reading) and CLEAR_NAMES in migrate(database.writing) and begun:
-        with database.writing.connect() as connection:
-            try:
-                scrub(connection)  # people's names stood in clear in these pages
-            except StoreError:
-                log.warning("%s: traces of user ids may be left: run `netgpt store rotate`", database.path)
-    prove_key(database, sealer, own)
-
-
 def prove_key(database: Database, sealer: Sealer, own: OwnSecrets) -> None:
     """Open the value that the first use sealed, so that a wrong key is told at the start. Raises StoreError."""
     query = select(marks.c.value).where(marks.c.name == _PROOF)
     with database.reading.connect() as connection:
         proof = connection.scalar(query)
-        settled = proof is not None and _proved(proof, sealer, database.path) and own.settled(connection)
-    if not settled:
+    if proof is None:
         with database.writing.begin() as connection:
-            proof = connection.scalar(query)
+            proof = connection.scalar(query)  # again: another process may have been faster
             if proof is None:
                 prove_anew(connection, sealer)
-            else:
-                _proved(proof, sealer, database.path)
-            has_chain = inspect(connection).has_table(receipts.name)  # else a migration is about to make it
-            own.settle(connection, begin_chain(connection, sealer) if has_chain else None)
+                own.make(connection, begin_chain(connection, sealer))
+                seal_stand_ins(connection)
+    if proof is not None:
+        _prove(proof, sealer, database.path)
 
 
 def prove_anew(connection: Connection, sealer: Sealer) -> None:
@@ -82,30 +65,9 @@ def prove_anew(connection: Connection, sealer: Sealer) -> None:
     connection.execute(insert(marks).values(name=_PROOF, value=sealer.seal(_PROOF.encode(), _PROOF_PLACE)))
 
 
-def _proved(proof: bytes, sealer: Sealer, path: Path) -> bool:
-    """True. Raises StoreError: another key sealed it."""
+def _prove(proof: bytes, sealer: Sealer, path: Path) -> None:
+    """Raises StoreError: another key sealed it."""
     try:
         sealer.open(proof, _PROOF_PLACE)
     except StoreError:
         raise other_key(path, sealer) from None
-    return True
-
-
-def scrub(connection: Connection) -> None:
-    """Rewrite the file without its free pages and empty the log. Outside of any transaction.
-
-    Deleting zeroes the content (`secure_delete`), but copies stay in pages that were split or moved, and in the log.
-    """
-    database, path = raw(connection), connection.engine.url.database
-    try:
-        database.execute("VACUUM")
-        busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        reason = "another program reads the file" if busy else None
-    except sqlite3.Error as error:
-        reason = getattr(error, "sqlite_errorname", type(error).__name__)
-    if reason:
-        raise StoreError(
-            f"{path}: the rows are deleted, but traces may be left in the file ({reason}). Forget once more when the "
-            "disk has room and nothing else uses the file.",
-            code="store_not_scrubbed",
-        )

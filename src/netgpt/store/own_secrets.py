@@ -20,13 +20,13 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, delete, insert, select
 
 from netgpt.errors import StoreError
 from netgpt.store.keysource import CANNOT
 from netgpt.store.schema import marks
 from netgpt.store.seal import Sealer, place_of
-from netgpt.store.users import Tokens, use_tokens
+from netgpt.store.users import UserTokens, use_tokens
 
 __all__ = ["NAME", "OwnSecrets", "chain_secret", "other_key"]
 
@@ -43,13 +43,13 @@ class OwnSecrets:
 
     def __init__(self, sealer: Sealer, path: Path) -> None:
         self._sealer, self._path = sealer, path
-        self._known: dict[bytes, Tokens] = {}
+        self._known: dict[bytes, UserTokens] = {}
 
     def attend(self, connection: sqlite3.Connection) -> None:
         """Have this thread's transaction, just begun, use what stands in the database. Raises StoreError."""
         try:
             row = connection.execute(_READ).fetchone()
-        except sqlite3.OperationalError:  # no such table: a new database, before its first migration
+        except sqlite3.OperationalError:  # no such table: a new database
             row = None
         if row is None:
             use_tokens(None)
@@ -57,23 +57,11 @@ class OwnSecrets:
         tokens = self._known.get(row[0])
         use_tokens(tokens if tokens is not None else self._learn(row[0]))
 
-    def settled(self, connection: Connection) -> bool:
-        """Whether all three are there. Raises StoreError."""
-        return chain_secret(connection, self._sealer) is not None
+    def make(self, connection: Connection, chain: bytes) -> None:
+        """Make the secrets of a new database, within a transaction that writes. `chain`: the chain's key."""
+        self._write(connection, secrets.token_bytes(_BYTES), secrets.token_bytes(_BYTES), chain)
 
-    def settle(self, connection: Connection, chain: bytes | None) -> None:
-        """Make the secrets that are missing. `chain`: the chain's key; None: there is no chain yet.
-
-        Within a transaction that writes.
-        """
-        sealed = connection.scalar(select(marks.c.value).where(marks.c.name == NAME))
-        if sealed is None:
-            self._write(connection, _first_digest_secret(connection, self._sealer), secrets.token_bytes(_BYTES), chain)
-        else:
-            digest, token, known = self._opened(sealed)
-            self._write(connection, digest, token, known or chain)
-
-    def change(self, connection: Connection) -> tuple[Tokens, Tokens]:
+    def change(self, connection: Connection) -> tuple[UserTokens, UserTokens]:
         """Seal the digest secret with the newest key, and make a new token secret. Returns old and new tokens."""
         sealed = connection.scalar(select(marks.c.value).where(marks.c.name == NAME))
         if sealed is None:
@@ -82,8 +70,8 @@ class OwnSecrets:
         digest, _, chain = self._opened(sealed)
         return old, self._write(connection, digest, secrets.token_bytes(_BYTES), chain)
 
-    def _write(self, connection: Connection, digest: bytes, token: bytes, chain: bytes | None) -> Tokens:
-        values = {"digest": _text(digest), "token": _text(token)} | ({"chain": _text(chain)} if chain else {})
+    def _write(self, connection: Connection, digest: bytes, token: bytes, chain: bytes) -> UserTokens:
+        values = {"digest": _text(digest), "token": _text(token), "chain": _text(chain)}
         sealed = self._sealer.seal(json.dumps(values).encode("ascii"), _PLACE)
         connection.execute(delete(marks).where(marks.c.name == NAME))
         connection.execute(insert(marks).values(name=NAME, value=sealed))
@@ -91,32 +79,31 @@ class OwnSecrets:
         use_tokens(tokens)
         return tokens
 
-    def _learn(self, sealed: bytes) -> Tokens:
+    def _learn(self, sealed: bytes) -> UserTokens:
         if not self._sealer.is_newest(sealed):
             self._sealer.reread()  # somebody changed the keys: from now on the new one seals here too
         digest, token, _ = self._opened(sealed)
         self._sealer.use_digest_secret(digest)
-        tokens = Tokens(token)
+        tokens = UserTokens(token)
         while len(self._known) >= _REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[sealed] = tokens
         return tokens
 
-    def _opened(self, sealed: bytes) -> tuple[bytes, bytes, bytes | None]:
-        """Of digests, of tokens, of the chain; the last one is missing in databases of older versions."""
+    def _opened(self, sealed: bytes) -> tuple[bytes, bytes, bytes]:
+        """Of digests, of tokens, of the chain."""
         try:
             values = json.loads(self._sealer.open(sealed, _PLACE))
         except StoreError:
             raise other_key(self._path, self._sealer) from None
-        digest, token, chain = (values.get(name) for name in ("digest", "token", "chain"))
-        return base64.b64decode(digest), base64.b64decode(token), base64.b64decode(chain) if chain else None
+        digest, token, chain = (base64.b64decode(values.get(name, "")) for name in ("digest", "token", "chain"))
+        return digest, token, chain
 
 
 def chain_secret(connection: Connection, sealer: Sealer) -> bytes | None:
-    """The key of the receipts' tags; None in a database of an older version. Raises StoreError: no key opens it."""
+    """The key of the receipts' tags; None: somebody took it away. Raises StoreError: no key opens it."""
     sealed = connection.scalar(select(marks.c.value).where(marks.c.name == NAME))
-    chain = json.loads(sealer.open(sealed, _PLACE)).get("chain") if sealed is not None else None
-    return base64.b64decode(chain) if chain else None
+    return None if sealed is None else base64.b64decode(json.loads(sealer.open(sealed, _PLACE))["chain"])
 
 
 def other_key(path: Path, sealer: Sealer) -> StoreError:
@@ -126,16 +113,6 @@ def other_key(path: Path, sealer: Sealer) -> StoreError:
         f"NetGPT whose key was changed elsewhere must be started again with it. {CANNOT}",
         code="wrong_key",
     )
-
-
-def _first_digest_secret(connection: Connection, sealer: Sealer) -> bytes:
-    """Random; but a database with ids from before keeps the secret that made them, which followed from its key."""
-    has_ids = any(
-        connection.scalar(text(f"SELECT count(*) FROM sqlite_master WHERE name = '{table}'"))  # noqa: S608 - constants
-        and connection.scalar(text(f"SELECT count(*) FROM {table}"))  # noqa: S608 - constants
-        for table in ("maps", "examples")
-    )
-    return sealer.first_digest_secret() if has_ids else secrets.token_bytes(_BYTES)
 
 
 def _text(value: bytes) -> str:

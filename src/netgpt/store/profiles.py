@@ -6,9 +6,9 @@ import json
 import secrets
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, select, union
+from sqlalchemy import Connection, delete, insert, select, union
 
-from netgpt.store.schema import facts, profiles
+from netgpt.store.schema import facts, of_person, profiles
 from netgpt.store.seal import Sealer, place_of
 from netgpt.types import Fact, Label, Person
 
@@ -35,7 +35,7 @@ def add_fact(connection: Connection, sealer: Sealer, person: Person, fact: Fact)
 def facts_of(connection: Connection, sealer: Sealer, person: Person) -> list[tuple[str, Fact]]:
     """(id, fact), oldest first; expired ones are there until retention deletes them."""
     found = []
-    order = select(facts).where(_of(facts, person)).order_by(facts.c.created, facts.c.id)
+    order = select(facts).where(of_person(facts, person)).order_by(facts.c.created, facts.c.id)
     for row in connection.execute(order):
         texts = json.loads(sealer.open(row.private, _place(row.id, person)))
         found.append((row.id, Fact(**texts | {"label": Label(texts["label"])}, expires=row.expires)))
@@ -44,7 +44,7 @@ def facts_of(connection: Connection, sealer: Sealer, person: Person) -> list[tup
 
 def remove_fact(connection: Connection, person: Person, id: str) -> bool:
     """False: this person has no such fact."""
-    return connection.execute(delete(facts).where(_of(facts, person), facts.c.id == id)).rowcount > 0
+    return connection.execute(delete(facts).where(of_person(facts, person), facts.c.id == id)).rowcount > 0
 
 
 def people(connection: Connection, tenant: str) -> list[str]:
@@ -55,13 +55,13 @@ def people(connection: Connection, tenant: str) -> list[str]:
 
 def set_mode(connection: Connection, person: Person, complete: str | None) -> None:
     """None: back to what the settings say."""
-    connection.execute(delete(profiles).where(_of(profiles, person)))
+    connection.execute(delete(profiles).where(of_person(profiles, person)))
     if complete is not None:
         connection.execute(insert(profiles).values(tenant=person.tenant, user=person.user, complete=complete))
 
 
 def mode(connection: Connection, person: Person) -> str | None:
-    return connection.scalar(select(profiles.c.complete).where(_of(profiles, person)))
+    return connection.scalar(select(profiles.c.complete).where(of_person(profiles, person)))
 
 
 def expire(connection: Connection, now: datetime) -> int:
@@ -70,13 +70,9 @@ def expire(connection: Connection, now: datetime) -> int:
 
 def forget(connection: Connection, person: Person) -> dict[str, int]:
     return {
-        "facts": connection.execute(delete(facts).where(_of(facts, person))).rowcount,
-        "profiles": connection.execute(delete(profiles).where(_of(profiles, person))).rowcount,
+        "facts": connection.execute(delete(facts).where(of_person(facts, person))).rowcount,
+        "profiles": connection.execute(delete(profiles).where(of_person(profiles, person))).rowcount,
     }
-
-
-def _of(table: Table, person: Person) -> ColumnElement[bool]:
-    return and_(table.c.tenant == person.tenant, table.c.user == person.user)
 
 
 def _place(id: str, person: Person) -> bytes:

@@ -13,19 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, or_, select, type_coerce, update
 
 from netgpt.errors import StoreError
-from netgpt.store.chain import ERASED, SENT, Head, Link, Record, as_json
+from netgpt.store.chain import ERASED, SENT, ChainLink, Head, ReceiptRecord, as_json
 from netgpt.store.chaining import Chaining, known_head, own_link, own_values
-from netgpt.store.checking import Checked, Checker, ranges_of
+from netgpt.store.checking import ChainReport, Checker, ranges_of
 from netgpt.store.own_secrets import chain_secret
-from netgpt.store.schema import exchanges, receipts
+from netgpt.store.schema import exchanges, of_person, receipts
 from netgpt.store.seal import Sealer, place_of
 from netgpt.store.users import tokens_in_use
-from netgpt.store.writer import Operation
+from netgpt.store.writer import Operation, Read, Write
 from netgpt.types import Person
 
 __all__ = ["NewReceipt", "ReceiptRow", "Receipts"]
@@ -38,14 +38,6 @@ _AS_IT_STANDS: Final[Select[Any]] = select(
 )
 """Whole rows for a check: a person's token that somebody changed is a fault of that row, not of the query."""
 FORGOTTEN: Final = "the person was forgotten"
-
-
-class _Read(Protocol):
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
-class _Submit(Protocol):
-    async def __call__(self, work: Operation[T]) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +58,7 @@ class NewReceipt:
 class ReceiptRow:
     """A receipt with what became of its exchange, for people."""
 
-    record: Record
+    record: ReceiptRecord
     outcome: str | None
     """The exchange's status; None: it has none, or it was deleted."""
     erased: datetime | None = None
@@ -77,7 +69,7 @@ class ReceiptRow:
 class Receipts:
     """A part of the store: `store.receipts`. Every method raises StoreError as the store's own do."""
 
-    def __init__(self, read: _Read, submit: _Submit, sealer: Sealer) -> None:
+    def __init__(self, read: Read, submit: Write, sealer: Sealer) -> None:
         self._read, self._submit, self._sealer = read, submit, sealer
         self._chaining = Chaining(sealer)
 
@@ -109,9 +101,9 @@ class Receipts:
         commitment, id = hashlib.sha256(account).digest(), f"rc_{secrets.token_hex(10)}"
         kept = account + b"\n" + new.content if new.keep_text else account
 
-        def link(seq: int) -> Link:
+        def link(seq: int) -> ChainLink:
             now, size = datetime.now(UTC), len(new.content)
-            return Link(seq, SENT, now, new.destination, new.model, size, tenant, commitment)
+            return ChainLink(seq, SENT, now, new.destination, new.model, size, tenant, commitment)
 
         sealed = self._sealer.seal(kept, _place(id))
         values = {"id": id, "user": user, "exchange": new.exchange, "private": sealed, "notice": None}
@@ -126,7 +118,7 @@ class Receipts:
         """
         where = [receipts.c.kind == SENT] if person is not None or tenant is not None else []
         if person is not None:
-            where += [receipts.c.tenant == person.tenant, receipts.c.user == person.user]
+            where += [of_person(receipts, person)]
         if tenant is not None:
             where.append(receipts.c.tenant == tenant)
         if before is not None:
@@ -148,7 +140,7 @@ class Receipts:
 
     async def of_person(self, person: Person) -> list[ReceiptRow]:
         """All of a person, oldest first, with contents."""
-        query = _shown(receipts.c.tenant == person.tenant, receipts.c.user == person.user).order_by(receipts.c.seq)
+        query = _shown(of_person(receipts, person)).order_by(receipts.c.seq)
         return await self._read(lambda connection: [_row(row, self._sealer) for row in connection.execute(query)])
 
     async def head(self) -> Head | None:
@@ -156,10 +148,10 @@ class Receipts:
         head = await self._read(partial(known_head, sealer=self._sealer))
         return head if head is not None and head.seq else None
 
-    async def verify(self, noted: Sequence[Head] = ()) -> Checked:
+    async def verify(self, noted: Sequence[Head] = ()) -> ChainReport:
         """Check the whole chain, while others go on writing to it."""
 
-        def check(connection: Connection) -> Checked:
+        def check(connection: Connection) -> ChainReport:
             # The first read fixes what this transaction sees, head and rows alike.
             head, key = known_head(connection, self._sealer), chain_secret(connection, self._sealer)
             checker = Checker(key or b"")
@@ -170,7 +162,7 @@ class Receipts:
 
         return await self._read(check)
 
-    async def walk(self, work: Callable[[Iterator[Record], bytes | None], T]) -> T:
+    async def walk(self, work: Callable[[Iterator[ReceiptRecord], bytes | None], T]) -> T:
         """Hand all records, in order and as of one moment, and the chain's key to `work`, in a thread of its own."""
 
         def walked(connection: Connection) -> T:
@@ -178,7 +170,7 @@ class Receipts:
 
         return await self._read(walked)
 
-    def records(self, connection: Connection) -> Iterator[Record]:
+    def records(self, connection: Connection) -> Iterator[ReceiptRecord]:
         """All of them by number, with contents; memory does not grow with their number."""
         last = 0
         while rows := connection.execute(
@@ -190,9 +182,7 @@ class Receipts:
 
     def forget(self, connection: Connection, person: Person) -> int:
         """Within a write: erase contents and person from all receipts of a person. Returns how many there were."""
-        return self._erase(
-            connection, and_(receipts.c.tenant == person.tenant, receipts.c.user == person.user), FORGOTTEN
-        )
+        return self._erase(connection, of_person(receipts, person), FORGOTTEN)
 
     def expire(self, connection: Connection, sent_before: datetime, days: float) -> int:
         """Within a write: erase what is older than it may be kept. The chain stays."""
@@ -228,7 +218,7 @@ def _row(row: Row[Any], sealer: Sealer | None) -> ReceiptRow:
     return ReceiptRow(_record(row, sealer), row.status, row.erased, (row.why or {}).get("reason"))
 
 
-def _record(row: Row[Any], sealer: Sealer | None) -> Record:
+def _record(row: Row[Any], sealer: Sealer | None) -> ReceiptRecord:
     """`sealer=None` leaves the sealed part closed."""
     account = content = user = fault = None
     try:
@@ -238,8 +228,8 @@ def _record(row: Row[Any], sealer: Sealer | None) -> Record:
         user = row.user if hasattr(row, "user") else row.token and tokens_in_use().user(row.token)
     except StoreError:
         fault = "was changed: its sealed part does not open"
-    link = Link(row.seq, row.kind, row.time, row.destination, row.model, row.size, row.tenant, row.commitment)
-    return Record(
+    link = ChainLink(row.seq, row.kind, row.time, row.destination, row.model, row.size, row.tenant, row.commitment)
+    return ReceiptRecord(
         row.id, link, row.previous, row.hash, row.tag, account, content, row.notice, user, row.exchange,
         row.erased_by, fault,
     )  # fmt: skip

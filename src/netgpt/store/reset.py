@@ -8,23 +8,27 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import Connection
+
 from netgpt.errors import StoreError
 from netgpt.store.faults import told
 from netgpt.store.files import OpenMark
-from netgpt.store.migrations import CLEAR_NAMES
+from netgpt.store.users import tokens_in_use
 
-__all__ = ["Reset", "reset_sealed"]
+__all__ = ["Reset", "reset_sealed", "seal_stand_ins"]
 
-_GONE: Final = ("facts", "maps", "examples", "lessons", "profiles", "consents", "receipts", "marks")
+_GONE: Final = (
+    "facts", "maps", "examples", "lessons", "profiles", "consents", "receipts", "waiting", "decisions", "marks"
+)  # fmt: skip
 """Tables whose rows mean nothing without their sealed part, or without the person."""
 _KEPT: Final = ("exchanges", "keys", "places")
+_STAND_IN: Final = "lost-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +86,31 @@ def _strip(new: sqlite3.Connection) -> tuple[dict[str, int], dict[str, int], int
     left = {table: _count(new, table) for table in _GONE if table != "marks"}
     new.execute("BEGIN IMMEDIATE")
     new.execute("PRAGMA secure_delete=ON")
-    for table in _there(new, _GONE):
+    for table in _GONE:
         new.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
     revoked = new.execute(
         "UPDATE keys SET revoked = coalesce(revoked, ?), user = NULL WHERE user IS NOT NULL",
         (int(datetime.now(UTC).timestamp() * 1_000_000),),
     ).rowcount
     texts = new.execute("UPDATE exchanges SET private = NULL WHERE private IS NOT NULL").rowcount
-    again = new.execute("DELETE FROM migrations WHERE name = ?", (CLEAR_NAMES,)).rowcount
-    if again:  # the next opening turns stand-ins into tokens; an older database still has the names themselves
-        new.create_function("stand_in", 1, stand_in, deterministic=True)
-        new.execute("UPDATE exchanges SET user = stand_in(user)")
+    new.create_function("stand_in", 1, stand_in, deterministic=True)
+    new.execute("UPDATE exchanges SET user = stand_in(user)")
     new.execute("COMMIT")
     return {table: _count(new, table) for table in _KEPT}, left | {"texts of exchanges": texts}, revoked
 
 
 def stand_in(token: str) -> str:
     """A name for someone whose name is lost: the same person keeps the same one."""
-    return "lost-" + hashlib.sha256(token.encode()).hexdigest()[:8]
+    return _STAND_IN + hashlib.sha256(token.encode()).hexdigest()[:8]
+
+
+def seal_stand_ins(connection: Connection) -> None:
+    """The first opening after a reset turns stand-ins into tokens, as all people's ids are kept."""
+    query = f"SELECT DISTINCT user FROM exchanges WHERE user LIKE '{_STAND_IN}%'"  # noqa: S608 - our own word
+    for name in connection.exec_driver_sql(query).scalars().all():
+        token = tokens_in_use().token(name)
+        connection.exec_driver_sql("UPDATE exchanges SET user = ? WHERE user = ?", (token, name))
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:
-    if not _there(connection, [table]):
-        return 0
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - our own names
-
-
-def _there(connection: sqlite3.Connection, tables: Sequence[str]) -> list[str]:
-    known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    return [table for table in tables if table in known]

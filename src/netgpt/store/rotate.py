@@ -19,9 +19,9 @@ from netgpt.store.own_secrets import NAME, OwnSecrets
 from netgpt.store.schema import marks, metadata
 from netgpt.store.seal import Sealer, place_of
 from netgpt.store.sealed import VALUE, marks_sealed, opened_mark, place_of_row, rows_of, sealed_tables, user_tables
-from netgpt.store.users import Tokens, tokens_in_use
+from netgpt.store.users import UserTokens, tokens_in_use
 
-__all__ = ["BATCH", "Batch", "Progress", "change_secrets", "drop_damaged", "left_to_seal", "reseal"]
+__all__ = ["BATCH", "Progress", "ResealedBatch", "change_secrets", "drop_damaged", "left_to_seal", "reseal"]
 
 Progress = Callable[[int, int], None]
 """Called with how many values are done, and how many there were to do."""
@@ -31,7 +31,7 @@ BATCH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ResealedBatch:
     """What one step did. `last`: the number of the last row seen, None at the end of the table."""
 
     last: int | None
@@ -61,7 +61,7 @@ def change_secrets(connection: Connection, sealer: Sealer, own: OwnSecrets) -> b
     return True
 
 
-def _change_tokens(connection: Connection, table: str, old: Tokens, new: Tokens) -> None:
+def _change_tokens(connection: Connection, table: str, old: UserTokens, new: UserTokens) -> None:
     known = connection.exec_driver_sql(f"SELECT DISTINCT user FROM {table} WHERE user IS NOT NULL")  # noqa: S608
     changed = []
     for token in known.scalars().all():
@@ -80,7 +80,7 @@ def _change_tokens(connection: Connection, table: str, old: Tokens, new: Tokens)
     connection.exec_driver_sql("DROP TABLE changed_users")
 
 
-def reseal(connection: Connection, sealer: Sealer, table: str, after: int) -> Batch:
+def reseal(connection: Connection, sealer: Sealer, table: str, after: int) -> ResealedBatch:
     """Seal the next rows of `table` anew, those past row number `after` that need it. One transaction."""
     tokens = tokens_in_use()
     rows = rows_of(connection, table, after, BATCH, sealer.newest_prefix)
@@ -94,7 +94,7 @@ def reseal(connection: Connection, sealer: Sealer, table: str, after: int) -> Ba
             damaged.append(row.id)
     if anew:
         connection.exec_driver_sql(f"UPDATE {table} SET private = ? WHERE rowid = ?", anew)  # noqa: S608 - our own names
-    return Batch(rows[-1].rowid if rows else None, len(anew), tuple(damaged))
+    return ResealedBatch(rows[-1].rowid if rows else None, len(anew), tuple(damaged))
 
 
 def left_to_seal(connection: Connection, sealer: Sealer) -> int:

@@ -1,4 +1,4 @@
-"""The tables as they are now. How a database gets here from an older version stands in `migrations.py`.
+"""The tables as they are now. How an older database gets here stands in `migrations.py`.
 
 Types are those that SQLite and PostgreSQL both have. Every table of private rows carries `tenant` and `user`, and the
 content itself is one sealed column. Users are kept as tokens (`users.py`), so a stolen file tells which tenant asked
@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     Float,
     Index,
@@ -24,9 +25,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    and_,
 )
 
 from netgpt.store.users import UserId
+from netgpt.types import Person
 
 __all__ = [
     "UtcTime",
@@ -42,6 +45,7 @@ __all__ = [
     "marks",
     "metadata",
     "migrations",
+    "of_person",
     "places",
     "profiles",
     "receipts",
@@ -286,3 +290,8 @@ lessons = Table(  # which adapter learnt from which example
     Column("example", Text, primary_key=True),
     Index("lessons_by_example", "example"),
 )
+
+
+def of_person(table: Table, person: Person) -> ColumnElement[bool]:
+    """The rows of a person."""
+    return and_(table.c.tenant == person.tenant, table.c.user == person.user)

@@ -2,8 +2,8 @@
 
 Each sealed value is bound to its place (table, row, person) by the associated data: a value that is moved to
 another row does not open there. Layout: one version byte (2), 4 bytes that name the key, 12 random bytes of nonce,
-ciphertext with 16-byte tag (NIST SP 800-38D). Version 1 does not name its key; it still opens. Random nonces are good
-for 2**32 values a key, far beyond what a box writes.
+ciphertext with 16-byte tag (NIST SP 800-38D). Random nonces are good for 2**32 values a key, far beyond what a box
+writes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from netgpt.store.keysource import GivenKeys, KeyFile, KeySource, fresh_key
 
 __all__ = ["PREFIX_BYTES", "Sealer", "place_of"]
 
-_OLD: Final = b"\x01"
 _VERSION: Final = b"\x02"
 _ID_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
@@ -45,13 +44,10 @@ class _Key(NamedTuple):
 
     id: bytes
     cipher: AESGCM
-    digest_secret: bytes
-    """What made the digests of databases from before they had a secret of their own."""
 
     @classmethod
     def made(cls, key: bytes) -> Self:
-        id = hmac.digest(key, b"netgpt key id", hashlib.sha256)[:_ID_BYTES]
-        return cls(id, AESGCM(key), hmac.digest(key, b"netgpt digest", hashlib.sha256))
+        return cls(hmac.digest(key, b"netgpt key id", hashlib.sha256)[:_ID_BYTES], AESGCM(key))
 
 
 class Sealer:
@@ -63,7 +59,7 @@ class Sealer:
         self.source = self.keys.name
         self._ring = tuple(_Key.made(key) for key in self.keys.read())
         self._reread_at = float("-inf")
-        self._digest_secret = self._ring[-1].digest_secret
+        self._digest_secret = fresh_key()
 
     @classmethod
     def new(cls) -> Self:
@@ -115,7 +111,7 @@ class Sealer:
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """Decrypt what `seal` made. Raises StoreError (code `wrong_key`): other key, other row, or changed bytes."""
-        head = sealed[:1] if sealed[:1] == _OLD else sealed[:PREFIX_BYTES]
+        head = sealed[:PREFIX_BYTES]
         nonce = sealed[len(head) : len(head) + _NONCE_BYTES]
         for key in self._keys_for(head) if len(nonce) == _NONCE_BYTES else ():
             with suppress(InvalidTag):
@@ -128,8 +124,6 @@ class Sealer:
         )
 
     def _keys_for(self, head: bytes) -> tuple[_Key, ...]:
-        if head == _OLD:
-            return self._ring
         if head[:1] != _VERSION:
             return ()
         found = self._named(head[1:])
@@ -158,10 +152,6 @@ class Sealer:
     def use_digest_secret(self, secret: bytes) -> None:
         """From now on digests are made with the database's own secret."""
         self._digest_secret = secret
-
-    def first_digest_secret(self) -> bytes:
-        """What follows from the oldest key: how digests were made before databases had a secret of their own."""
-        return self._ring[-1].digest_secret
 
     def __repr__(self) -> str:
         return f"<Sealer with {self.source}>"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from netgpt.store.schema import marks, metadata
 from netgpt.store.seal import Sealer, place_of
-from netgpt.store.users import Tokens, UserId
+from netgpt.store.users import UserId, UserTokens
 
 __all__ = [
     "MARKS_NOT_SEALED",
@@ -51,7 +51,7 @@ def user_tables() -> tuple[str, ...]:
     return tuple(sorted(table.name for table in named if isinstance(table.c.user.type, UserId)))
 
 
-def place_of_row(table: str, row: SealedRow, tokens: Tokens) -> bytes:
+def place_of_row(table: str, row: SealedRow, tokens: UserTokens) -> bytes:
     """The associated data of a row's value. Raises StoreError: its person does not open."""
     if table in _WITHOUT_PERSON:
         return place_of(table, row.id)

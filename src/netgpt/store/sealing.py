@@ -11,36 +11,24 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from netgpt.errors import RequestError, StoreError
 from netgpt.store import integrity, rotate
+from netgpt.store.database import scrub
 from netgpt.store.faults import told
-from netgpt.store.integrity import Fault, StoreInfo, checked_tables
+from netgpt.store.integrity import StoreFault, StoreInfo, checked_tables
 from netgpt.store.keysource import KeyFile, fresh_key
-from netgpt.store.opening import scrub
 from netgpt.store.own_secrets import OwnSecrets
 from netgpt.store.rotate import Progress
 from netgpt.store.seal import Sealer
 from netgpt.store.sealed import sealed_tables
-from netgpt.store.writer import Operation
+from netgpt.store.writer import Read, Write
 
-__all__ = ["Checked", "Rotated", "Sealing"]
-
-T = TypeVar("T")
+__all__ = ["Maintenance", "Rotated", "StoreReport"]
 
 _SCRUB_TRIES: Final = 5
 _SCRUB_PAUSE_S: Final = 1.0
-
-
-class _Read(Protocol):
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
-class _Submit(Protocol):
-    async def __call__(
-        self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True
-    ) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +38,27 @@ class Rotated:
     key_id: str
     sealed: int
     dropped: int = 0
-    damaged: tuple[Fault, ...] = field(default=())
+    damaged: tuple[StoreFault, ...] = field(default=())
     """Rows that no key opens. While there are any, the old key is kept."""
     old_keys_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class StoreReport:
     """What looking the database over found."""
 
     rows: int
-    faults: tuple[Fault, ...]
+    faults: tuple[StoreFault, ...]
 
 
 def _silent(done: int, of: int) -> None:
     """Nobody watches."""
 
 
-class Sealing:
+class Maintenance:
     """Every method raises StoreError as the store's own do."""
 
-    def __init__(self, read: _Read, submit: _Submit, sealer: Sealer, own: OwnSecrets, path: Path) -> None:
+    def __init__(self, read: Read, submit: Write, sealer: Sealer, own: OwnSecrets, path: Path) -> None:
         self._read, self._submit = read, submit
         self._sealer, self._own, self._path = sealer, own, path
 
@@ -97,12 +85,12 @@ class Sealing:
             self._sealer.keys.write(self._sealer.keys.read()[:1])
             return Rotated(done.key_id, done.sealed, done.dropped, (), old_keys_removed=True)
 
-    async def _seal_all(self, progress: Progress) -> tuple[int, list[Fault]]:
+    async def _seal_all(self, progress: Progress) -> tuple[int, list[StoreFault]]:
         """Pass over the tables until nothing is left that a key opens: another process may move rows meanwhile."""
         left = await self._read(partial(rotate.left_to_seal, sealer=self._sealer))
         of, sealed = left, 0
         while True:
-            damaged: list[Fault] = []
+            damaged: list[StoreFault] = []
             before = sealed
             for table in sealed_tables():
                 after = 0
@@ -113,17 +101,17 @@ class Sealing:
                     if batch.last is None:
                         break
                     after, sealed = batch.last, sealed + batch.sealed
-                    damaged += [Fault(table, id, "no key opens it") for id in batch.damaged]
+                    damaged += [StoreFault(table, id, "no key opens it") for id in batch.damaged]
                     progress(min(sealed, of), of)
             left = await self._read(partial(rotate.left_to_seal, sealer=self._sealer))
             if left <= len(damaged) or sealed == before:
                 return sealed, damaged
 
-    async def _look_again(self) -> list[Fault]:
+    async def _look_again(self) -> list[StoreFault]:
         """Before the old key goes: once more, in a turn of its own among the writes."""
         left = await self._submit(partial(rotate.left_to_seal, sealer=self._sealer), needs_room=False)
         what = f"{left} values were sealed with the old key meanwhile: rotate again"
-        return [Fault("(all)", "", what)] if left else []
+        return [StoreFault("(all)", "", what)] if left else []
 
     async def _scrub(self) -> None:
         """Readers stand in the way for moments only. Raises StoreError: they did all the time; the old key stays."""
@@ -141,7 +129,7 @@ class Sealing:
                     ) from None
                 await asyncio.sleep(_SCRUB_PAUSE_S)
 
-    async def check(self, progress: Progress = _silent) -> Checked:
+    async def check(self, progress: Progress = _silent) -> StoreReport:
         """Read the whole file and open every sealed value. Changes nothing."""
         faults = await asyncio.to_thread(integrity.check_file, self._path)
         faults += await self._read(partial(integrity.check_marks, sealer=self._sealer))
@@ -155,7 +143,7 @@ class Sealing:
                 )
                 seen, faults = seen + rows, faults + found
                 progress(seen, max(seen, of))
-        return Checked(seen, tuple(faults))
+        return StoreReport(seen, tuple(faults))
 
     async def info(self) -> StoreInfo:
         """Sizes, rows, ages and keys."""

@@ -20,20 +20,20 @@ from netgpt.errors import RequestError
 from netgpt.store import erasing, exchanges, keyring, learning, maps, opening, outcomes, places, profiles
 from netgpt.store.answers import Answers
 from netgpt.store.consents import Consents
-from netgpt.store.database import Database
+from netgpt.store.database import Database, scrub
 from netgpt.store.decisions import Decisions
 from netgpt.store.files import FreeDisk, OpenMark
 from netgpt.store.holdings import Holdings
-from netgpt.store.learning import Learning
+from netgpt.store.learning import TrainingExamples
 from netgpt.store.limits import Limits
-from netgpt.store.memory import MISSING, Memory, mark_change
+from netgpt.store.memory import MISSING, ReadCache, mark_change
 from netgpt.store.own_secrets import OwnSecrets
 from netgpt.store.reading import Readers
 from netgpt.store.receipts import Receipts
 from netgpt.store.rows import ExchangeRow, KeyRow, PlaceRow
 from netgpt.store.seal import Sealer
-from netgpt.store.sealing import Sealing
-from netgpt.store.waiting import Waiting
+from netgpt.store.sealing import Maintenance
+from netgpt.store.waiting import WaitingQueue
 from netgpt.store.writer import Operation, Writer
 from netgpt.types import Fact, Person
 
@@ -54,11 +54,11 @@ class Store:
         self._sealer = sealer
         self._mark = mark
         self._writer = Writer(database, disk)
-        self._memory = Memory(database.path)
+        self._memory = ReadCache(database.path)
         self._readers = Readers(database)
         self._read = self._readers.read
         self._closed = False
-        self.learning = Learning(self._read, self._change, sealer)
+        self.learning = TrainingExamples(self._read, self._change, sealer)
         """Consents to training, and the examples that adapters learnt from."""
         self.receipts = Receipts(self._read, self._writer.submit, sealer)
         """What left the box, chained."""
@@ -66,13 +66,13 @@ class Store:
         """What people allow, and the history of it."""
         self.holdings = Holdings(self._read, sealer)
         """What else is kept of a person: maps and keys."""
-        self.sealing = Sealing(self._read, self._writer.submit, sealer, own, self.path)
+        self.sealing = Maintenance(self._read, self._writer.submit, sealer, own, self.path)
         """The key: changing it, and checking what is sealed with it."""
         self.limits = Limits(self._read, self._change)
         """What keys may use, and what they have used."""
         self.answers = Answers(self._read, sealer)
         """Complete answers, found by what was asked."""
-        self.waiting = Waiting(self._read, self._writer.submit, sealer)
+        self.waiting = WaitingQueue(self._read, self._writer.submit, sealer)
         """Requests that nobody could answer, to be sent once."""
         self.decisions = Decisions(self._read, self._writer.submit, sealer)
         """Where requests went and what came of it; and what was learnt of all."""
@@ -219,7 +219,7 @@ class Store:
         """
 
         work = partial(erasing.forget, receipts=self.receipts, person=person)
-        return await self._change(work, after=opening.scrub, needs_room=False)
+        return await self._change(work, after=scrub, needs_room=False)
 
     async def forget_examples(self, person: Person) -> int:
         """Delete a person's kept examples alone and scrub the files, as `forget` does. Returns how many there were."""
@@ -227,7 +227,7 @@ class Store:
         def forget(connection: Connection) -> int:
             return learning.forget(connection, person, consent=False)["examples"]
 
-        return await self._change(forget, after=opening.scrub, needs_room=False)
+        return await self._change(forget, after=scrub, needs_room=False)
 
     # places
 

@@ -21,7 +21,7 @@ from sqlalchemy import Dialect, Text, TypeDecorator
 
 from netgpt.errors import StoreError
 
-__all__ = ["Tokens", "UserId", "tokens_in_use", "use_tokens"]
+__all__ = ["UserId", "UserTokens", "tokens_in_use", "use_tokens"]
 
 _PREFIX: Final = "~"
 _PLACE: Final = [b"netgpt user id"]
@@ -29,7 +29,7 @@ _BLOCK_BITS: Final = 128
 _REMEMBERED: Final = 20_000
 
 
-class Tokens:
+class UserTokens:
     """Turns ids into tokens and back under one secret. Remembers them: each costs some microseconds once."""
 
     def __init__(self, secret: bytes) -> None:
@@ -73,20 +73,20 @@ class Tokens:
         self._opened[token] = user
 
     def __repr__(self) -> str:
-        return "<Tokens>"
+        return "<UserTokens>"
 
 
 _thread = threading.local()
 
 
-def use_tokens(tokens: Tokens | None) -> None:
+def use_tokens(tokens: UserTokens | None) -> None:
     """From now on the transaction of this thread uses these."""
     _thread.tokens = tokens
 
 
-def tokens_in_use() -> Tokens:
+def tokens_in_use() -> UserTokens:
     """The tokens of this thread's transaction. Raises StoreError: there is none."""
-    tokens: Tokens | None = getattr(_thread, "tokens", None)
+    tokens: UserTokens | None = getattr(_thread, "tokens", None)
     if tokens is None:
         raise StoreError("people's rows are read and written within the store's transactions only")
     return tokens

@@ -18,20 +18,18 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, select, update
 
 from netgpt.errors import NotFound, RateLimited, RequestError, StoreError
-from netgpt.store.schema import exchanges, waiting
+from netgpt.store.schema import exchanges, of_person, waiting
 from netgpt.store.seal import Sealer, place_of
-from netgpt.store.waiting_rows import Bounds, WaitingRow, of, opened, place
-from netgpt.store.writer import Operation
+from netgpt.store.waiting_rows import QueueLimits, WaitingRow, opened, place
+from netgpt.store.writer import Operation, Read, Write
 from netgpt.types import Person
 
-__all__ = ["Bounds", "Waiting", "WaitingRow", "expire", "forget"]
-
-T = TypeVar("T")
+__all__ = ["QueueLimits", "WaitingQueue", "WaitingRow", "expire", "forget"]
 
 OPEN: Final = ("waiting", "sending", "sent")
 AT_WORK: Final = ("sending", "sent")
@@ -39,22 +37,14 @@ ENDED_KEPT: Final = timedelta(days=7)
 """What could not be sent in time is shown for so long as given up."""
 
 
-class _Read(Protocol):
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
-class _Submit(Protocol):
-    async def __call__(self, work: Operation[T], *, needs_room: bool = True) -> T: ...
-
-
-class Waiting:
+class WaitingQueue:
     """A part of the store: `store.waiting`. Every method raises StoreError as the store's own do."""
 
-    def __init__(self, read: _Read, submit: _Submit, sealer: Sealer) -> None:
+    def __init__(self, read: Read, submit: Write, sealer: Sealer) -> None:
         self._read, self._submit, self._sealer = read, submit, sealer
 
     async def park(
-        self, person: Person, key_id: str | None, private: Mapping[str, Any], bounds: Bounds, now: datetime
+        self, person: Person, key_id: str | None, private: Mapping[str, Any], bounds: QueueLimits, now: datetime
     ) -> WaitingRow:
         """Keep a request. Raises RateLimited (`too_many_waiting`): this person has as many or as much as may wait."""
         work = partial(self._park, person=person, key_id=key_id, private=private, bounds=bounds, now=now)
@@ -74,14 +64,14 @@ class Waiting:
         """Newest first, closed. `person=None`: everyone's, or those of `tenant`."""
         query = select(waiting).order_by(waiting.c.created.desc(), waiting.c.id.desc()).limit(limit)
         if person is not None:
-            query = query.where(of(person))
+            query = query.where(of_person(waiting, person))
         if tenant is not None:
             query = query.where(waiting.c.tenant == tenant)
         return await self._read(lambda connection: [opened(row, None) for row in connection.execute(query)])
 
     async def of_person(self, person: Person) -> list[WaitingRow]:
         """All of a person, oldest first, opened."""
-        query = select(waiting).where(of(person)).order_by(waiting.c.created, waiting.c.id)
+        query = select(waiting).where(of_person(waiting, person)).order_by(waiting.c.created, waiting.c.id)
         return await self._read(lambda connection: [opened(row, self._sealer) for row in connection.execute(query)])
 
     async def cancel(self, id: str, person: Person | None = None) -> None:
@@ -140,7 +130,7 @@ class Waiting:
         person: Person,
         key_id: str | None,
         private: Mapping[str, Any],
-        bounds: Bounds,
+        bounds: QueueLimits,
         now: datetime,
     ) -> WaitingRow:
         content = json.dumps(private).encode("ascii")
@@ -235,11 +225,13 @@ def expire(connection: Connection, now: datetime) -> int:
 
 def forget(connection: Connection, person: Person) -> int:
     """One that is being sent just now cannot depart any more, and if it has, its answer is dropped."""
-    return connection.execute(delete(waiting).where(of(person))).rowcount
+    return connection.execute(delete(waiting).where(of_person(waiting, person))).rowcount
 
 
-def _check_bounds(connection: Connection, person: Person, size: int, bounds: Bounds, now: datetime) -> None:
-    held = select(func.count(), func.coalesce(func.sum(waiting.c.size), 0)).where(of(person), waiting.c.expires > now)
+def _check_bounds(connection: Connection, person: Person, size: int, bounds: QueueLimits, now: datetime) -> None:
+    held = select(func.count(), func.coalesce(func.sum(waiting.c.size), 0)).where(
+        of_person(waiting, person), waiting.c.expires > now
+    )
     count, total = connection.execute(held).one()
     if count >= bounds.requests or total + size > bounds.bytes:
         raise RateLimited(
@@ -260,7 +252,7 @@ def _depart(connection: Connection, claim: str) -> None:
 
 
 def _cancel(connection: Connection, id: str, person: Person | None) -> None:
-    mine = waiting.c.id == id if person is None else and_(waiting.c.id == id, of(person))
+    mine = waiting.c.id == id if person is None else and_(waiting.c.id == id, of_person(waiting, person))
     state = connection.scalar(select(waiting.c.state).where(mine))
     if state is None:
         raise NotFound("no such waiting request of this person", param="waiting_id")

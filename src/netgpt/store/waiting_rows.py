@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_
+from sqlalchemy import Row
 
-from netgpt.store.schema import waiting
 from netgpt.store.seal import Sealer, place_of
 from netgpt.types import Person
 
-__all__ = ["Bounds", "WaitingRow", "of", "opened", "place"]
+__all__ = ["QueueLimits", "WaitingRow", "opened", "place"]
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class QueueLimits:
     """How much may wait."""
 
     requests: int
@@ -60,11 +59,6 @@ def opened(row: Row[Any], sealer: Sealer | None) -> WaitingRow:
     return WaitingRow(
         row.id, row.tenant, row.user, row.key_id, row.created, row.expires, row.state, row.tries, row.exchange, private
     )
-
-
-def of(person: Person) -> ColumnElement[bool]:
-    """The rows of a person."""
-    return and_(waiting.c.tenant == person.tenant, waiting.c.user == person.user)
 
 
 def place(id: str, person: Person) -> bytes:

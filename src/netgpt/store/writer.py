@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -21,11 +21,32 @@ from netgpt.store.database import Database, raw
 from netgpt.store.faults import told
 from netgpt.store.files import FreeDisk
 
-__all__ = ["Operation", "Writer"]
+__all__ = ["Operation", "Read", "Remember", "Write", "Writer"]
 
 T = TypeVar("T")
 Operation = Callable[[Connection], T]
 """A write: gets the connection within a transaction; its result goes to the caller after the COMMIT."""
+
+
+class Read(Protocol):
+    """Runs a query in a transaction that only reads."""
+
+    async def __call__(self, query: Operation[T]) -> T: ...
+
+
+class Write(Protocol):
+    """Runs a write, as `Writer.submit` does."""
+
+    async def __call__(
+        self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True
+    ) -> T: ...
+
+
+class Remember(Protocol):
+    """Runs a query, or gives what it gave before under the same key."""
+
+    async def __call__(self, key: Hashable, query: Operation[T]) -> T: ...
+
 
 _MAX_GROUP: Final = 128
 

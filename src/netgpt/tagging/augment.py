@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from netgpt.tagging.invented import Example, Inventor
+from netgpt.tagging.invented import Inventor, TaggedText
 
 __all__ = ["changed"]
 
@@ -12,7 +12,7 @@ _SWAPPED = {"PERSON": 0.75, "PLACE": 0.5, "ORG": 0.5, None: 0.4}
 _LOWER, _UPPER = 0.15, 0.03
 
 
-def changed(example: Example, inventor: Inventor, chance: random.Random) -> Example:
+def changed(example: TaggedText, inventor: Inventor, chance: random.Random) -> TaggedText:
     """The example with some of its names replaced by others, and sometimes all in one case.
 
     The network then learns how private words stand and look, not which they were.
@@ -26,13 +26,13 @@ def changed(example: Example, inventor: Inventor, chance: random.Random) -> Exam
     return swapped
 
 
-def _recased(example: Example, text: str) -> Example:
+def _recased(example: TaggedText, text: str) -> TaggedText:
     if len(text) != len(example.text):
         return example
-    return Example(text, example.spans, example.origin, example.unsure, example.weight)
+    return TaggedText(text, example.spans, example.origin, example.unsure, example.weight)
 
 
-def _swapped(example: Example, inventor: Inventor, chance: random.Random) -> Example:
+def _swapped(example: TaggedText, inventor: Inventor, chance: random.Random) -> TaggedText:
     if example.unsure and not example.spans:
         return example
     others: dict[str, str] = {}
@@ -59,7 +59,7 @@ def _other(value: str, kind: str | None, inventor: Inventor, chance: random.Rand
     return inventor.city() if kind == "PLACE" else inventor.employer()
 
 
-def _edited(example: Example, edits: list[tuple[int, int, str | None, str]]) -> Example:
+def _edited(example: TaggedText, edits: list[tuple[int, int, str | None, str]]) -> TaggedText:
     text, done = "", 0
     spans = []
     moves: list[tuple[int, int]] = []
@@ -77,4 +77,4 @@ def _edited(example: Example, edits: list[tuple[int, int, str | None, str]]) -> 
         return at + next((by for edge, by in reversed(moves) if edge <= at), 0)
 
     unsure = tuple((moved(start), moved(end)) for start, end in example.unsure)
-    return Example(text, tuple(spans), example.origin, unsure, example.weight)
+    return TaggedText(text, tuple(spans), example.origin, unsure, example.weight)

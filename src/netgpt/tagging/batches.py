@@ -14,7 +14,7 @@ from netgpt.privacy.segments import HEAD, segments
 from netgpt.privacy.tagger import Lexicon
 from netgpt.privacy.tagger_net import TAGS
 from netgpt.privacy.tagger_words import occurrence, tokens
-from netgpt.tagging.invented import Example
+from netgpt.tagging.invented import TaggedText
 
 __all__ = ["Batch", "Piece", "WordStore", "batches", "pieces_of"]
 
@@ -33,7 +33,7 @@ class Piece:
     weights: NDArray[np.float32]
 
 
-def pieces_of(example: Example) -> Iterator[Piece]:
+def pieces_of(example: TaggedText) -> Iterator[Piece]:
     """The example cut as the tagger cuts it."""
     text = example.text
     head = [text[a:b] for a, b in tokens(text[:HEAD])]

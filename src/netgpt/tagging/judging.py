@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from netgpt.tagging.invented import Example
+from netgpt.tagging.invented import TaggedText
 from netgpt.tagging.sources import pupa_units
 from netgpt.types import Span
 
@@ -62,7 +62,7 @@ def judge_synth(find: Find, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str
     return {"precision": precision, "recall": recall, "f2": score}, by_kind
 
 
-def judge_names(find: Find, examples: Sequence[Example]) -> dict[str, float]:
+def judge_names(find: Find, examples: Sequence[TaggedText]) -> dict[str, float]:
     """Whole names found, as written and in small letters, and the share of found spans that touch a name."""
     names = hits = small = found = right = 0
     for example in examples:
@@ -82,7 +82,7 @@ def judge_names(find: Find, examples: Sequence[Example]) -> dict[str, float]:
     return {"recall": hits / max(names, 1), "recall_small": small / max(names, 1), "precision": right / max(found, 1)}
 
 
-def judge_everyday(find: Find, examples: Sequence[Example]) -> dict[str, float]:
+def judge_everyday(find: Find, examples: Sequence[TaggedText]) -> dict[str, float]:
     """Share of everyday requests without anything private in which anything was hidden."""
     plain = [e.text for e in examples if e.origin == "plain"]
     return {"touched": sum(bool(find(text)) for text in plain) / max(len(plain), 1), "requests": len(plain)}

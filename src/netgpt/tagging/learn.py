@@ -15,7 +15,7 @@ from torch.nn import functional
 from netgpt.privacy.tagger import Lexicon
 from netgpt.tagging.augment import changed
 from netgpt.tagging.batches import Batch, Piece, WordStore, batches, pieces_of
-from netgpt.tagging.invented import Example, Inventor
+from netgpt.tagging.invented import Inventor, TaggedText
 from netgpt.tagging.net import TrainedNet
 
 __all__ = ["Course", "learn"]
@@ -51,7 +51,7 @@ SHARES: Final[Mapping[str, float]] = {
 
 
 def learn(
-    examples: Sequence[Example],
+    examples: Sequence[TaggedText],
     inventor: Inventor,
     lexicon: Lexicon,
     course: Course,
@@ -87,7 +87,7 @@ def learn(
     return mean.arrays()
 
 
-def _lesson(examples: Sequence[Example], inventor: Inventor, course: Course, chance: random.Random) -> list[Piece]:
+def _lesson(examples: Sequence[TaggedText], inventor: Inventor, course: Course, chance: random.Random) -> list[Piece]:
     """One pass: each example as often as its origin's share says, changed anew."""
     chosen = [inventor.example() for _ in range(course.invented)]
     for example in examples:

@@ -18,7 +18,7 @@ from netgpt.privacy.tagger import Lexicon, Tagger, WordVectors
 from netgpt.privacy.tagger_words import Bloom
 from netgpt.tagging.batches import WordStore
 from netgpt.tagging.gazetteers import blooms, lists, read_places
-from netgpt.tagging.invented import Example, Inventor
+from netgpt.tagging.invented import Inventor, TaggedText
 from netgpt.tagging.judging import Find, judge_everyday, judge_names, judge_pupa, judge_synth
 from netgpt.tagging.learn import Course, learn
 from netgpt.tagging.sources import FILES, read_prompts, read_pupa, read_synth, read_wnut, rows
@@ -35,10 +35,10 @@ Figures = dict[str, Any]
 class _Labelled:
     """The public sets, beside the rows that their figures are taken on."""
 
-    pupa: list[Example]
-    synth: list[Example]
-    wnut: list[Example]
-    prompts: list[Example]
+    pupa: list[TaggedText]
+    synth: list[TaggedText]
+    wnut: list[TaggedText]
+    prompts: list[TaggedText]
     pupa_rows: list[dict[str, Any]]
     synth_rows: list[dict[str, Any]]
 
@@ -78,12 +78,12 @@ class Bench:
     def inventor(self, seed: int) -> Inventor:
         return Inventor(self._cities, self._countries, seed)
 
-    def train(self, examples: Sequence[Example], course: Course, told: Callable[[int, float], None]) -> Tagger:
+    def train(self, examples: Sequence[TaggedText], course: Course, told: Callable[[int, float], None]) -> Tagger:
         """A tagger that learned from these examples and invented sentences."""
         return Tagger(self.weights(examples, course, told), self.vectors)
 
     def weights(
-        self, examples: Sequence[Example], course: Course, told: Callable[[int, float], None]
+        self, examples: Sequence[TaggedText], course: Course, told: Callable[[int, float], None]
     ) -> dict[str, NDArray[Any]]:
         """The arrays of the file: the network's, and the lists."""
         torch.use_deterministic_algorithms(True)
@@ -116,11 +116,11 @@ def _fold(bench: Bench, data: _Labelled, course: Course, fold: tuple[int, int], 
     return _judged(lambda text: finder.find([text], (), None)[0], bench, judged)
 
 
-def parted(data: _Labelled, seed: int, number: int, folds: int) -> tuple[list[Example], list[list[Any]]]:
+def parted(data: _Labelled, seed: int, number: int, folds: int) -> tuple[list[TaggedText], list[list[Any]]]:
     """What one fold learns from, and the rows of each set that it is judged on. Equal texts fall into one fold."""
-    rest: list[Example] = []
+    rest: list[TaggedText] = []
     judged: list[list[Any]] = []
-    groups: list[tuple[list[Example], list[Any]]] = [
+    groups: list[tuple[list[TaggedText], list[Any]]] = [
         (data.pupa, data.pupa_rows),
         (data.synth, data.synth_rows),
         (data.wnut, data.wnut),

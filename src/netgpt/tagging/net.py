@@ -75,7 +75,7 @@ class TrainedNet(nn.Module):  # type: ignore[misc]  # torch is not followed
                 own.lerp_(new, 1 - keep)
 
     def arrays(self) -> dict[str, NDArray[np.float16]]:
-        """The weights as `netgpt.privacy.tagger_net.Net` reads them."""
+        """The weights as `netgpt.privacy.tagger_net.TaggerNet` reads them."""
         return {name: value.detach().numpy().astype(np.float16) for name, value in self.named_parameters()}
 
 

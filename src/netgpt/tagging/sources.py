@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from netgpt.tagging.invented import Example
+from netgpt.tagging.invented import TaggedText
 
 __all__ = ["FILES", "LICENCES", "pupa_units", "read_prompts", "read_pupa", "read_synth", "read_wnut", "rows"]
 
@@ -59,10 +59,10 @@ def pupa_units(row: Mapping[str, Any]) -> list[str]:
     return [str(unit).lower() for unit in (ast.literal_eval(units) if isinstance(units, str) else units) if unit]
 
 
-def read_pupa(folder: Path) -> list[Example]:
+def read_pupa(folder: Path) -> list[TaggedText]:
     """PUPA's queries: every whole-word place of a unit is private; units that stand nowhere as words are left out."""
     return [
-        Example(row["user_query"], tuple(_places_of(row["user_query"], pupa_units(row))), "pupa")
+        TaggedText(row["user_query"], tuple(_places_of(row["user_query"], pupa_units(row))), "pupa")
         for row in rows(folder / FILES["pupa"])
     ]
 
@@ -79,10 +79,10 @@ def _places_of(text: str, units: list[str]) -> Iterator[tuple[int, int, str | No
                 yield match.start(), match.end(), None
 
 
-def read_synth(folder: Path) -> list[Example]:
+def read_synth(folder: Path) -> list[TaggedText]:
     """Presidio's generated sentences."""
     return [
-        Example(
+        TaggedText(
             row["text"],
             tuple(sorted((s["start"], s["end"], _SYNTH.get(s["type"], "ID")) for s in row["spans"])),
             "synth",
@@ -91,7 +91,7 @@ def read_synth(folder: Path) -> list[Example]:
     ]
 
 
-def read_wnut(folder: Path) -> list[Example]:
+def read_wnut(folder: Path) -> list[TaggedText]:
     """WNUT17: names only; numbers, handles and addresses are not judged."""
     examples = []
     for row in rows(folder / FILES["wnut"]):
@@ -106,45 +106,45 @@ def read_wnut(folder: Path) -> list[Example]:
                 spans.append((start, len(text), _WNUT[tag[2:]]))
             text += " "
         unsure = tuple(m.span() for m in _UNJUDGED.finditer(text))
-        examples.append(Example(text.rstrip(), tuple(spans), "wnut", unsure))
+        examples.append(TaggedText(text.rstrip(), tuple(spans), "wnut", unsure))
     return examples
 
 
-def read_prompts(folder: Path, suspect: Callable[[str], bool], plain: Collection[str] = ()) -> list[Example]:
+def read_prompts(folder: Path, suspect: Callable[[str], bool], plain: Collection[str] = ()) -> list[TaggedText]:
     """Everyday requests: mostly nothing private. Dates and numbers in them are no one's.
 
     CLINC150 marks no names: a word that `suspect` takes for one is not judged. Nor are capitals inside an instruction.
     Requests among `plain` hold nothing private at all; their origin is "plain".
     """
     return [
-        Example(example.text, (), "plain") if example.text in plain else example
+        TaggedText(example.text, (), "plain") if example.text in plain else example
         for example in _prompts(folder, suspect)
     ]
 
 
-def _prompts(folder: Path, suspect: Callable[[str], bool]) -> list[Example]:
+def _prompts(folder: Path, suspect: Callable[[str], bool]) -> list[TaggedText]:
     examples = []
     for row in rows(folder / FILES["clinc"]):
         unsure = tuple(m.span() for m in _LETTERS.finditer(row["text"]) if suspect(m[0]))
-        examples.append(Example(row["text"], (), "everyday", unsure))
+        examples.append(TaggedText(row["text"], (), "everyday", unsure))
     for row in rows(folder / FILES["slurp"]):
         wanted = [(e["text"], _SLURP[e["type"]]) for e in row["entities"] if _SLURP.get(e["type"])]
         examples.append(_marked(row["text"], wanted, "slurp"))
     for row in rows(folder / FILES["snips"]):
         spans = tuple((s["start"], s["end"], _SNIPS[s["slot"]]) for s in row["slots"] if s["slot"] in _SNIPS)
         unsure = tuple((s["start"], s["end"]) for s in row["slots"] if s["slot"] in _TITLES)
-        examples.append(Example(row["text"], spans, "snips", unsure, 0.5))
+        examples.append(TaggedText(row["text"], spans, "snips", unsure, 0.5))
     for name in ("user", "seed"):
         for row in rows(folder / FILES[name]):
             unsure = tuple(m.span() for m in _CAPITAL.finditer(row["instruction"]))
-            examples.append(Example(row["instruction"], (), "instruct", unsure))
+            examples.append(TaggedText(row["instruction"], (), "instruct", unsure))
     return examples
 
 
-def _marked(text: str, wanted: list[tuple[str, str | None]], origin: str) -> Example:
+def _marked(text: str, wanted: list[tuple[str, str | None]], origin: str) -> TaggedText:
     spans: list[tuple[int, int, str | None]] = []
     for value, kind in wanted:
         at = text.find(value)
         if at >= 0:
             spans.append((at, at + len(value), kind))
-    return Example(text, tuple(sorted(spans)), origin)
+    return TaggedText(text, tuple(sorted(spans)), origin)

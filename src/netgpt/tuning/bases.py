@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from netgpt.adapters.families import Shape, shape_of_config, shape_of_gguf
+from netgpt.adapters.families import ModelShape, shape_of_config, shape_of_gguf
 from netgpt.errors import NotFound, RequestError, SettingsError
 from netgpt.models.gguf import TENSOR_TYPES, GgufHeader, Tensor, read_header
 
@@ -28,7 +28,7 @@ class Base(Protocol):
     """Weights that can be read by their GGUF names."""
 
     path: Path
-    shape: Shape
+    shape: ModelShape
 
     @property
     def names(self) -> frozenset[str]:

@@ -14,19 +14,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 from netgpt.tuning.attention import attend
 from netgpt.tuning.bases import Base
 from netgpt.tuning.batches import Tree
 
-__all__ = ["Layer", "Pairs", "Places", "load_layer", "normed", "places_of"]
+__all__ = ["Layer", "Pairs", "TreeLayout", "load_layer", "normed", "places_of"]
 
 Pairs = Mapping[str, tuple[Tensor, Tensor]]
 """A layer's adapter by GGUF word: A (rank, in) and B (out, rank), already scaled and in the dtype of computing."""
 
 
 @dataclass(frozen=True)
-class Places:
+class TreeLayout:
     """Where the nodes of a tree stand, as tensors. N nodes, B examples of at most L tokens.
 
     N and L are rounded up: the library keeps some megabytes for each new shape of a product, and without rounding
@@ -56,7 +56,9 @@ class Layer:
     biases: Mapping[str, Tensor]
     norms: Mapping[str, Tensor]
 
-    def forward(self, x: Tensor, shape: Shape, places: Places, pairs: Pairs, keep: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, shape: ModelShape, places: TreeLayout, pairs: Pairs, keep: Tensor | None = None
+    ) -> Tensor:
         """(N, hidden) -> (N, hidden); with `keep` the nodes whose output is wanted at all: (K, hidden)."""
         mixed = self._mixed(normed(x, self.norms, "attn_norm", shape), shape, places, pairs, keep)
         if keep is not None:
@@ -64,7 +66,7 @@ class Layer:
         x = x + mixed
         return x + self._fed(normed(x, self.norms, "ffn_norm", shape), shape, pairs)
 
-    def _mixed(self, x: Tensor, shape: Shape, places: Places, pairs: Pairs, keep: Tensor | None) -> Tensor:
+    def _mixed(self, x: Tensor, shape: ModelShape, places: TreeLayout, pairs: Pairs, keep: Tensor | None) -> Tensor:
         rows = shape.fused_rows
         words = ("attn_q", "attn_k", "attn_v")
         pair = pairs.get("attn_qkv") or _joined(pairs, words, rows)
@@ -73,7 +75,7 @@ class Layer:
         attended = _attended(q, k, v.unflatten(-1, (-1, shape.head_dim)), places, keep)
         return self._linear(attended, "attn_output", pairs.get("attn_output"))
 
-    def _fed(self, x: Tensor, shape: Shape, pairs: Pairs) -> Tensor:
+    def _fed(self, x: Tensor, shape: ModelShape, pairs: Pairs) -> Tensor:
         if shape.architecture == "gpt2":
             inner = functional.gelu(self._linear(x, "ffn_up", pairs.get("ffn_up")), approximate="tanh")
         else:
@@ -150,7 +152,7 @@ class _Spread(torch.autograd.Function):  # type: ignore[misc]
         return total, None, None, None
 
 
-def places_of(tree: Tree, shape: Shape, device: torch.device, dtype: torch.dtype) -> Places:
+def places_of(tree: Tree, shape: ModelShape, device: torch.device, dtype: torch.dtype) -> TreeLayout:
     """The tree as tensors. Padding places point at node 0: their output is never read and gets no gradient."""
     real, longest = len(tree.tokens), tree.longest
     filler = [0] * (tree.filled - real)
@@ -163,13 +165,13 @@ def places_of(tree: Tree, shape: Shape, device: torch.device, dtype: torch.dtype
         for at, node in enumerate(path):
             first[node] = row * longest + at
     cosine, sine = _rotations(shape, depths, dtype) if shape.family.name == "llama" else (None, None)
-    return Places(
+    return TreeLayout(
         torch.tensor(tree.tokens + filler, device=device), depths, index.flatten().to(device),
         torch.tensor(first, device=device), real, len(tree.paths), longest, cosine, sine,
     )  # fmt: skip
 
 
-def normed(x: Tensor, norms: Mapping[str, Tensor], word: str, shape: Shape) -> Tensor:
+def normed(x: Tensor, norms: Mapping[str, Tensor], word: str, shape: ModelShape) -> Tensor:
     """LayerNorm for gpt2, RMSNorm for llama: the sum of squares in fp32, as Hugging Face does."""
     weight = norms[f"{word}.weight"]
     if shape.architecture == "gpt2":
@@ -208,14 +210,14 @@ def _joined(pairs: Pairs, words: tuple[str, ...], rows: tuple[int, ...]) -> tupl
     return torch.cat([pairs[word][0] for word in there]), torch.block_diag(*blocks)
 
 
-def _rotations(shape: Shape, depths: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _rotations(shape: ModelShape, depths: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     half = torch.arange(0, shape.head_dim, 2, device=depths.device, dtype=torch.float32) / shape.head_dim
     angles = depths[:, None].float() / shape.rope_theta**half
     angles = torch.cat((angles, angles), dim=-1)[:, None, :]
     return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
-def _rotated(x: Tensor, places: Places) -> Tensor:
+def _rotated(x: Tensor, places: TreeLayout) -> Tensor:
     """Rotary positions (arXiv 2104.09864) on (N, heads, head_dim), pairs half a head apart."""
     if places.cosine is None or places.sine is None:
         return x
@@ -223,7 +225,7 @@ def _rotated(x: Tensor, places: Places) -> Tensor:
     return x * places.cosine + torch.cat((-right, left), dim=-1) * places.sine
 
 
-def _attended(q: Tensor, k: Tensor, v: Tensor, places: Places, keep: Tensor | None) -> Tensor:
+def _attended(q: Tensor, k: Tensor, v: Tensor, places: TreeLayout, keep: Tensor | None) -> Tensor:
     """Causal attention within each example: (N, heads, head_dim) thrice -> (N or K, heads * head_dim)."""
 
     def rows(x: Tensor) -> Tensor:

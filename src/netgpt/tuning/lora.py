@@ -16,7 +16,7 @@ from pathlib import Path
 
 from netgpt.errors import SettingsError
 
-__all__ = ["Recipe", "Step", "Trained"]
+__all__ = ["Recipe", "Step", "TrainedAdapter"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedAdapter:
     """What came out."""
 
     folder: Path

@@ -21,7 +21,7 @@ from netgpt.examples.gather import Wanted
 from netgpt.examples.keeping import keep_learnt
 from netgpt.models.files import file_sha256
 from netgpt.store.store import Store
-from netgpt.tuning.lora import Recipe, Trained
+from netgpt.tuning.lora import Recipe, TrainedAdapter
 from netgpt.tuning.workfolder import TrainingRun
 
 __all__ = ["Made", "people_in", "register"]
@@ -38,7 +38,7 @@ class Made:
     """Without the planted canaries."""
     canaries: dict[str, int]
     """`seed` and `count`."""
-    trained: Trained
+    trained: TrainedAdapter
 
 
 def people_in(examples: Sequence[Example]) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def _card(made: Made, weights: Path, *, architecture: Any, targets: tuple[str, .
     )
 
 
-def _figures(trained: Trained) -> dict[str, Any]:
+def _figures(trained: TrainedAdapter) -> dict[str, Any]:
     names = ("loss", "held_out_loss", "tokens", "tokens_per_s", "seconds", "peak_mb", "stopped", "examples",
              "held_out_examples", "left_out", "dtype", "resumed")  # fmt: skip
     return {name: getattr(trained, name) for name in names}

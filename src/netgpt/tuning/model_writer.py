@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 from netgpt.errors import StoreError
 from netgpt.tuning.bases import Base
 from netgpt.tuning.checkpoint import make_folder
@@ -45,7 +45,7 @@ def write_model(folder: Path, base: Base, read: Callable[[str], Tensor], dtype: 
     write_text(folder / "tokenizer_config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
 
 
-def _write_weights(path: Path, names: Iterable[str], shape: Shape, read: Callable[[str], Tensor]) -> None:
+def _write_weights(path: Path, names: Iterable[str], shape: ModelShape, read: Callable[[str], Tensor]) -> None:
     """The safetensors format by hand (a header, then the data), so that no two tensors are in memory at once."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     part, body = path.with_name(path.name + ".part"), path.with_name(path.name + ".body")
@@ -73,12 +73,12 @@ def _write_weights(path: Path, names: Iterable[str], shape: Shape, read: Callabl
         body.unlink(missing_ok=True)
 
 
-def _as_stored(name: str, tensor: Tensor, shape: Shape) -> Tensor:
+def _as_stored(name: str, tensor: Tensor, shape: ModelShape) -> Tensor:
     transposed = shape.family.transposed and name.startswith("blk.") and tensor.dim() == 2
     return (tensor.T if transposed else tensor).contiguous()
 
 
-def _config(shape: Shape, speech: Speech, *, tied: bool, dtype: torch.dtype) -> dict[str, Any]:
+def _config(shape: ModelShape, speech: Speech, *, tied: bool, dtype: torch.dtype) -> dict[str, Any]:
     common = {"vocab_size": shape.vocab, "eos_token_id": speech.end_id, "bos_token_id": speech.bos_or_end,
               "tie_word_embeddings": tied, "dtype": str(dtype).removeprefix("torch."),
               "model_type": shape.architecture}  # fmt: skip

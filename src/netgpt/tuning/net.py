@@ -11,7 +11,7 @@ from torch import Tensor
 
 from netgpt.tuning.bases import Base
 from netgpt.tuning.batches import Tree
-from netgpt.tuning.layers import Layer, Pairs, Places, load_layer, normed, places_of
+from netgpt.tuning.layers import Layer, Pairs, TreeLayout, load_layer, normed, places_of
 from netgpt.tuning.lora import Recipe
 from netgpt.tuning.loss import answer_loss
 
@@ -53,7 +53,7 @@ class Net:
         if x is None:
             x = self.embedded(places.tokens, places.depths)
         wanted = sorted(set(tree.rows))
-        wanted += wanted[:1] * (-len(wanted) % 64)  # as nodes are filled up, see `Places`
+        wanted += wanted[:1] * (-len(wanted) % 64)  # as nodes are filled up, see `TreeLayout`
         for number, layer in enumerate(self.layers, self.lowest):
             top = number == self.shape.layers - 1
             keep = torch.tensor(wanted, device=self.device) if top else None
@@ -65,7 +65,7 @@ class Net:
         return answer_loss(x, head, torch.tensor(tree.targets, device=self.device))
 
     def _run(
-        self, layer: Layer, number: int, x: Tensor, places: Places, keep: Tensor | None, checkpointing: bool
+        self, layer: Layer, number: int, x: Tensor, places: TreeLayout, keep: Tensor | None, checkpointing: bool
     ) -> Tensor:
         forward = partial(layer.forward, shape=self.shape, places=places, pairs=self._pairs(number), keep=keep)
         if not checkpointing or not torch.is_grad_enabled():

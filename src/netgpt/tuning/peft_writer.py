@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 from netgpt.errors import StoreError
 from netgpt.tuning.checkpoint import make_folder, save_tensors
 from netgpt.tuning.lora import Recipe
@@ -17,7 +17,7 @@ from netgpt.tuning.lora import Recipe
 __all__ = ["write_adapter", "write_text"]
 
 
-def write_adapter(folder: Path, base: Path, shape: Shape, recipe: Recipe, pairs: Mapping[str, Tensor]) -> None:
+def write_adapter(folder: Path, base: Path, shape: ModelShape, recipe: Recipe, pairs: Mapping[str, Tensor]) -> None:
     """Write `pairs` ("blk.3.attn_q.lora_a" -> (rank, in), ".lora_b" -> (out, rank)) as a PEFT folder."""
     make_folder(folder)
     family = shape.family

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import torch
 
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 from netgpt.errors import SettingsError
 from netgpt.tuning.attention import SHORT
 from netgpt.tuning.lora import Recipe
 
-__all__ = ["Plan", "device_of", "dtype_of", "give_back", "peak_mb", "plan_memory", "threads_of"]
+__all__ = ["MemoryPlan", "device_of", "dtype_of", "give_back", "peak_mb", "plan_memory", "threads_of"]
 
 MB = 1_000_000
 SMALLEST = 128
@@ -27,7 +27,7 @@ FREE_SHARE = 0.6
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """What was chosen to stay under the limit."""
 
     tokens_at_once: int
@@ -72,7 +72,7 @@ def threads_of(recipe: Recipe) -> int:
     return recipe.threads or len(os.sched_getaffinity(0))
 
 
-def dtype_of(recipe: Recipe, shape: Shape, device: torch.device) -> torch.dtype:
+def dtype_of(recipe: Recipe, shape: ModelShape, device: torch.device) -> torch.dtype:
     """The format asked for, or the faster one here: on a CPU bfloat16 may be twice as fast or twice as slow."""
     if recipe.dtype != "auto":
         return torch.float32 if recipe.dtype == "float32" else torch.bfloat16
@@ -84,7 +84,7 @@ def dtype_of(recipe: Recipe, shape: Shape, device: torch.device) -> torch.dtype:
     return min(times, key=lambda dtype: times[dtype])
 
 
-def _time_of(dtype: torch.dtype, shape: Shape) -> float:
+def _time_of(dtype: torch.dtype, shape: ModelShape) -> float:
     """Seconds of the largest product of a layer and its gradient: the best of five."""
     x = torch.ones(256, shape.hidden, dtype=dtype)
     weight = torch.ones(shape.inner, shape.hidden, dtype=dtype)
@@ -97,14 +97,14 @@ def _time_of(dtype: torch.dtype, shape: Shape) -> float:
 
 
 def plan_memory(
-    recipe: Recipe, shape: Shape, dtype: torch.dtype, device: torch.device, *, longest: int, stored_tokens: int
-) -> Plan:
+    recipe: Recipe, shape: ModelShape, dtype: torch.dtype, device: torch.device, *, longest: int, stored_tokens: int
+) -> MemoryPlan:
     """Choose what fits under the limit, the fastest first. Raises SettingsError that says what would fit.
 
     `longest`: tokens of the longest example; `stored_tokens`: of all examples, once each.
     """
     if device.type != "cpu":
-        return Plan(max(recipe.batch_tokens, longest), recipe.full, False, shape.layers, 0.0, 0.0)
+        return MemoryPlan(max(recipe.batch_tokens, longest), recipe.full, False, shape.layers, 0.0, 0.0)
     limit = float(recipe.memory_mb) if recipe.memory_mb else _status("VmRSS") + FREE_SHARE * _free_mb()
     layers = shape.layers if recipe.layers is None or recipe.full else min(recipe.layers, shape.layers)
     steady = _status("VmRSS") + _steady_mb(recipe, shape, dtype, layers)
@@ -118,7 +118,7 @@ def plan_memory(
         if need <= limit:
             room = max(limit - need, 0.0) + layers * _layer_mb(shape, dtype)
             trunk_layers = max(1, int(room / 2 / _layer_mb(shape, dtype)))
-            return Plan(tokens, checkpointing, on_disk, trunk_layers, need, limit)
+            return MemoryPlan(tokens, checkpointing, on_disk, trunk_layers, need, limit)
     raise SettingsError(
         f"training needs about {least:,.0f} MB, the limit is {limit:,.0f} MB. What helps: memory_mb = "
         f"{int(least * 1.05) + 1}, shorter examples (max_tokens, now up to {longest}), fewer trained layers "
@@ -142,11 +142,11 @@ def _width(dtype: torch.dtype) -> int:
     return int(dtype.itemsize)
 
 
-def _layer_mb(shape: Shape, dtype: torch.dtype) -> float:
+def _layer_mb(shape: ModelShape, dtype: torch.dtype) -> float:
     return shape.layer_weights * _width(dtype) / MB
 
 
-def _steady_mb(recipe: Recipe, shape: Shape, dtype: torch.dtype, layers: int) -> float:
+def _steady_mb(recipe: Recipe, shape: ModelShape, dtype: torch.dtype, layers: int) -> float:
     """Weights of the trained layers, the embedding (twice when the head is another), the optimizer, the logits."""
     embedding = shape.vocab * shape.hidden * _width(dtype) / MB
     logits = 256 * shape.vocab * 2 * _width(dtype) / MB
@@ -156,7 +156,7 @@ def _steady_mb(recipe: Recipe, shape: Shape, dtype: torch.dtype, layers: int) ->
     return layers * _layer_mb(shape, dtype) + embedding + 8 * 4 * pairs / MB + logits + 40.0
 
 
-def _token_bytes(shape: Shape, dtype: torch.dtype, layers: int, longest: int, checkpointing: bool) -> float:
+def _token_bytes(shape: ModelShape, dtype: torch.dtype, layers: int, longest: int, checkpointing: bool) -> float:
     """What one token keeps until the way back: the saved tensors, and a quarter more for gaps between them."""
     weights = shape.heads * longest if longest <= SHORT else 0
     inside = 9 * shape.hidden + 2 * sum(shape.fused_rows) + 3 * shape.inner + weights

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from netgpt.adapters.export import interleaved
-from netgpt.adapters.families import Shape
+from netgpt.adapters.families import ModelShape
 from netgpt.errors import RequestError, SettingsError, StoreError
 from netgpt.models.files import move_into_place
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["FORMS", "SHAPES", "ReadTensor", "tensor_sides", "write_model", "write_random_model"]
 
 SHAPES: Final = {
-    "gpt2-124m": Shape("gpt2", 12, 768, 12, 12, 64, 3072, 50_257, 1024, 1e-5),
-    "smollm2-135m": Shape("llama", 30, 576, 9, 3, 64, 1536, 49_152, 8192, 1e-5, 100_000.0),
-    "smollm2-360m": Shape("llama", 32, 960, 15, 5, 64, 2560, 49_152, 8192, 1e-5, 100_000.0),
-    "tinyllama-1.1b": Shape("llama", 22, 2048, 32, 4, 64, 5632, 32_000, 2048, 1e-5),
-    "llama-7b": Shape("llama", 32, 4096, 32, 32, 128, 11_008, 32_000, 4096, 1e-5),
+    "gpt2-124m": ModelShape("gpt2", 12, 768, 12, 12, 64, 3072, 50_257, 1024, 1e-5),
+    "smollm2-135m": ModelShape("llama", 30, 576, 9, 3, 64, 1536, 49_152, 8192, 1e-5, 100_000.0),
+    "smollm2-360m": ModelShape("llama", 32, 960, 15, 5, 64, 2560, 49_152, 8192, 1e-5, 100_000.0),
+    "tinyllama-1.1b": ModelShape("llama", 22, 2048, 32, 4, 64, 5632, 32_000, 2048, 1e-5),
+    "llama-7b": ModelShape("llama", 32, 4096, 32, 32, 128, 11_008, 32_000, 4096, 1e-5),
 }
 """Published sizes by name."""
 
@@ -44,7 +44,7 @@ ReadTensor = Callable[[str], "NDArray[Any]"]
 """Gives a tensor by its GGUF name: matrices as (out, in) in Hugging Face's order of rows, float32."""
 
 
-def write_random_model(path: Path, shape: Shape, form: str = "F16", *, seed: int = 7) -> Path:
+def write_random_model(path: Path, shape: ModelShape, form: str = "F16", *, seed: int = 7) -> Path:
     """Write a model of random weights, the same for the same seed. Raises as `write_model` does.
 
     Matrices are normal with deviation 0.02, gains of norms 1, biases 0: as models are before training.
@@ -62,7 +62,7 @@ def write_random_model(path: Path, shape: Shape, form: str = "F16", *, seed: int
     return write_model(path, shape, read, form)
 
 
-def write_model(path: Path, shape: Shape, read: ReadTensor, form: str = "F16") -> Path:
+def write_model(path: Path, shape: ModelShape, read: ReadTensor, form: str = "F16") -> Path:
     """Write a GGUF model (0600), whole or not at all, one tensor in memory at a time. `form` is that of its matrices.
 
     Raises RequestError (unknown form, sides that do not fit its blocks), SettingsError (the extra `train` is
@@ -95,7 +95,7 @@ def write_model(path: Path, shape: Shape, read: ReadTensor, form: str = "F16") -
     return path
 
 
-def tensor_sides(shape: Shape) -> dict[str, tuple[int, ...]]:
+def tensor_sides(shape: ModelShape) -> dict[str, tuple[int, ...]]:
     """Every tensor of a model of this shape: GGUF name -> sides, matrices as (out, in). Output and input share one."""
     sides: dict[str, tuple[int, ...]] = {"token_embd.weight": (shape.vocab, shape.hidden)}
     norms = ["output_norm", *(f"blk.{layer}.{norm}" for layer in range(shape.layers) for norm in shape.family.norms)]
@@ -116,7 +116,7 @@ def _has_bias(architecture: str, word: str) -> bool:
     return architecture == "gpt2" or (architecture == "qwen2" and word in ("attn_q", "attn_k", "attn_v"))
 
 
-def _add_facts(writer: GGUFWriter, shape: Shape, form: str) -> None:
+def _add_facts(writer: GGUFWriter, shape: ModelShape, form: str) -> None:
     writer.add_type("model")
     writer.add_name(f"random-{shape.architecture}")
     writer.add_file_type(FILE_TYPES[form])
@@ -164,7 +164,7 @@ def _byte_letters() -> list[str]:
     return [chr(byte) if byte in plain else chr(next(moved)) for byte in range(256)]
 
 
-def _write_tensors(writer: GGUFWriter, shape: Shape, read: ReadTensor, form: str) -> None:
+def _write_tensors(writer: GGUFWriter, shape: ModelShape, read: ReadTensor, form: str) -> None:
     import numpy as np
 
     plan = list(_plan(shape, form))
@@ -182,7 +182,7 @@ def _write_tensors(writer: GGUFWriter, shape: Shape, read: ReadTensor, form: str
         writer.write_tensor_data(data)
 
 
-def _plan(shape: Shape, form: str) -> Iterator[tuple[str, tuple[int, ...], GGMLQuantizationType, int]]:
+def _plan(shape: ModelShape, form: str) -> Iterator[tuple[str, tuple[int, ...], GGMLQuantizationType, int]]:
     """Name, sides, type and bytes of every tensor; what is no matrix of a layer stays exact."""
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
@@ -204,9 +204,9 @@ def _in_form(values: NDArray[Any], kind: GGMLQuantizationType) -> NDArray[Any]:
     return np.ascontiguousarray(data)
 
 
-def _turned(shape: Shape, name: str) -> bool:
+def _turned(shape: ModelShape, name: str) -> bool:
     return shape.architecture == "llama" and name.endswith(("attn_q.weight", "attn_k.weight"))
 
 
-def _heads(shape: Shape, name: str) -> int:
+def _heads(shape: ModelShape, name: str) -> int:
     return shape.heads if name.endswith("attn_q.weight") else shape.kv_heads

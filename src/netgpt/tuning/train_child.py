@@ -21,7 +21,7 @@ from typing import Any, Final
 from netgpt import errors
 from netgpt.errors import NetGPTError, SettingsError
 from netgpt.examples.example import Example
-from netgpt.tuning.lora import Recipe, Step, Trained
+from netgpt.tuning.lora import Recipe, Step, TrainedAdapter
 
 __all__ = ["main", "train", "train_apart"]
 
@@ -42,7 +42,7 @@ def train(
     *,
     progress: Callable[[Step], None] = _ignored,
     resume: bool = True,
-) -> Trained:
+) -> TrainedAdapter:
     """Train an adapter for `base` (a GGUF file or a Hugging Face folder) and write it to `work`/adapter.
 
     `work` (0700) also holds the checkpoint: a run that was killed goes on from it when base, data and recipe are the
@@ -75,7 +75,7 @@ async def train_apart(
     progress: Callable[[Step], None],
     resume: bool = True,
     lock: int | None = None,
-) -> Trained:
+) -> TrainedAdapter:
     """As `train`, in a child process that is killed when the caller is cancelled or `progress` raises.
 
     `lock`: a descriptor that the child holds open too, so that its lock lasts as long as the child. Raises what
@@ -107,14 +107,14 @@ async def _hand_over(
         await child.stdin.drain()  # and stays open: its end tells the child that nobody waits any more
 
 
-async def _listen(child: asyncio.subprocess.Process, progress: Callable[[Step], None]) -> Trained:
+async def _listen(child: asyncio.subprocess.Process, progress: Callable[[Step], None]) -> TrainedAdapter:
     assert child.stdout is not None
     while line := await child.stdout.readline():
         told = json.loads(line)
         if "step" in told:
             progress(Step(**told["step"]))
         elif "done" in told:
-            return Trained(**told["done"] | {"folder": Path(told["done"]["folder"])})
+            return TrainedAdapter(**told["done"] | {"folder": Path(told["done"]["folder"])})
         else:
             raise _error(told["error"])
     code = await child.wait()
@@ -165,7 +165,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _trained(task: dict[str, Any], progress: Callable[[Step], None]) -> Trained:
+def _trained(task: dict[str, Any], progress: Callable[[Step], None]) -> TrainedAdapter:
     recipe = Recipe(**task["recipe"] | {"targets": tuple(task["recipe"]["targets"])})
     examples = [Example.from_row(row) for row in task["examples"]]
     return train(Path(task["base"]), examples, recipe, Path(task["work"]), progress=progress, resume=task["resume"])

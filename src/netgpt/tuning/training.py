@@ -19,14 +19,14 @@ from netgpt.examples.example import Example, held_out
 from netgpt.tuning.bases import open_base
 from netgpt.tuning.batches import grow, plan_batches
 from netgpt.tuning.checkpoint import load_state, make_folder, save_state
-from netgpt.tuning.lora import Recipe, Step, Trained
+from netgpt.tuning.lora import Recipe, Step, TrainedAdapter
 from netgpt.tuning.model_writer import write_model
 from netgpt.tuning.net import Net
 from netgpt.tuning.optimizer import Adam
 from netgpt.tuning.peft_writer import write_adapter
 from netgpt.tuning.plan import device_of, dtype_of, give_back, peak_mb, plan_memory, threads_of
 from netgpt.tuning.tokens import Encoded, open_speech
-from netgpt.tuning.trunk import Hidden, run_trunk, stored_vectors
+from netgpt.tuning.trunk import HiddenStates, run_trunk, stored_vectors
 
 __all__ = ["Training"]
 
@@ -44,7 +44,7 @@ class Training:
     ) -> None:  # fmt: skip
         self._began = time.monotonic()
         self.recipe, self.work, self._progress, self._resume = recipe, work, progress, resume
-        self.hidden: Hidden | None = None
+        self.hidden: HiddenStates | None = None
         make_folder(work)
         self.base = open_base(base)
         self._encode(examples)
@@ -54,7 +54,7 @@ class Training:
         }  # fmt: skip
         self.best: dict[str, Tensor] = {}
 
-    def run(self) -> Trained:
+    def run(self) -> TrainedAdapter:
         before = torch.get_num_threads()
         torch.set_num_threads(threads_of(self.recipe))
         try:
@@ -105,7 +105,7 @@ class Training:
         self._trained_at, self._cpu_at = time.monotonic(), time.process_time()
         if self.net.lowest:
             path = self.work / "trunk.bin" if self.plan.on_disk else None
-            self.hidden = Hidden(lengths, shape.hidden, self.dtype, path)
+            self.hidden = HiddenStates(lengths, shape.hidden, self.dtype, path)
             run_trunk(
                 self.base, everything, self.hidden, self.net.embedded, range(self.net.lowest),
                 at_once=self.plan.trunk_layers, batch_tokens=max(self.plan.tokens_at_once, max(lengths)),
@@ -260,7 +260,7 @@ class Training:
         every_s = self.recipe.save_every_s
         self._save_every = max(every_s, SAVE_SHARE * (self._saved_at - now)) if every_s else 0.0
 
-    def _result(self, stopped: str) -> Trained:
+    def _result(self, stopped: str) -> TrainedAdapter:
         state = self.state
         trained_s = state["trained_s"] + time.monotonic() - self._trained_at
         folder = self.work / ("model" if self.recipe.full else "adapter")
@@ -270,7 +270,7 @@ class Training:
         else:
             write_adapter(folder, self.base.path, self.base.shape, self.recipe, kept)
         (self.work / "checkpoint.safetensors").unlink(missing_ok=True)
-        return Trained(
+        return TrainedAdapter(
             folder=folder, loss=state["last"], held_out_loss=state["best"], tokens=state["tokens"],
             tokens_per_s=state["tokens"] / trained_s, seconds=state["seconds"] + time.monotonic() - self._began,
             peak_mb=peak_mb(), stopped=stopped, examples=len(self.learnt), held_out_examples=len(self.measured),

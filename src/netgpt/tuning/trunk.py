@@ -20,10 +20,10 @@ from netgpt.tuning.batches import Tree, grow, plan_batches
 from netgpt.tuning.layers import load_layer, places_of
 from netgpt.tuning.tokens import Encoded
 
-__all__ = ["Hidden", "run_trunk", "stored_vectors"]
+__all__ = ["HiddenStates", "run_trunk", "stored_vectors"]
 
 
-class Hidden:
+class HiddenStates:
     """(tokens, width) vectors, one after another for each example; `path`: in this file instead of memory."""
 
     def __init__(self, lengths: Sequence[int], width: int, dtype: torch.dtype, path: Path | None = None) -> None:
@@ -75,7 +75,7 @@ class Hidden:
 def run_trunk(
     base: Base,
     examples: Sequence[Encoded],
-    hidden: Hidden,
+    hidden: HiddenStates,
     embedded: Callable[[Tensor, Tensor], Tensor],
     layers: range,
     *,
@@ -109,7 +109,7 @@ def run_trunk(
             told(done / (len(groups) * len(batches)))
 
 
-def stored_vectors(hidden: Hidden, batch: Sequence[int], tree: Tree) -> Tensor:
+def stored_vectors(hidden: HiddenStates, batch: Sequence[int], tree: Tree) -> Tensor:
     """(N, width) of the nodes of a tree that `batch` made, and zeros for what fills them up."""
     first: dict[int, int] = {}
     place = 0

@@ -13,7 +13,7 @@ from netgpt.web.limits import Limiter
 from netgpt.web.lockout import Lockout, proxies
 
 if TYPE_CHECKING:
-    from netgpt.web.oidc import Tokens
+    from netgpt.web.oidc import TokenVerifier
 
 __all__ = ["UNSIGNED", "Access"]
 
@@ -31,11 +31,11 @@ class Access:
         self.lockout = Lockout(settings.lockout)
         self.proxies = proxies(settings.server.trusted_proxies)
         self.limiter = Limiter(box.store.limits.use, settings.remotes)
-        self.tokens: Tokens | None = None
+        self.tokens: TokenVerifier | None = None
         if settings.oidc.issuer is not None:
-            from netgpt.web.oidc import Tokens
+            from netgpt.web.oidc import TokenVerifier
 
-            self.tokens = Tokens(settings.oidc)
+            self.tokens = TokenVerifier(settings.oidc)
         oidc = settings.oidc
         self.token_limits = KeyLimits(
             oidc.requests_per_minute,

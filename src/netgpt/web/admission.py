@@ -19,7 +19,7 @@ from netgpt.errors import NetGPTError, Overloaded, RateLimited
 from netgpt.web.fairness import Turns, Who
 from netgpt.web.pace import Limit, Paces
 
-__all__ = ["Admission", "Place"]
+__all__ = ["Admission", "Permit"]
 
 AIM: Final = 1.7
 """So many times as long as usual may an answer take, waiting and working."""
@@ -83,7 +83,7 @@ class Lane:
         self.usual_s = usual if self.usual_s is None else self.usual_s + _SMOOTH * (usual - self.usual_s)
 
 
-class Place:
+class Permit:
     """The right to work. `release` it at the end of the answer; twice does no harm."""
 
     __slots__ = ("_admission", "_open", "began", "crowded", "lane", "waited_s", "who", "work")
@@ -114,7 +114,7 @@ class _Waiter:
 
     def __init__(self, who: Who, size: int, since: float, within_s: float) -> None:
         self.who, self.size, self.since, self.within_s = who, size, since, within_s
-        self.done: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self.timer: asyncio.TimerHandle | None = None
 
 
@@ -142,7 +142,7 @@ class Admission:
         self.opened: list[Callable[[Lane], None]] = []
         """Told of every new lane."""
 
-    async def enter(self, lane: str, who: Who, size: int, within_s: float = math.inf) -> Place:
+    async def enter(self, lane: str, who: Who, size: int, within_s: float = math.inf) -> Permit:
         """A place, at once or in turn. `size`: bytes of the request; `within_s`: no longer does a turn help it.
 
         Raises RateLimited (`too_many_at_once`: this key has more than its share) and Overloaded, both with the time
@@ -164,14 +164,14 @@ class Admission:
     def _has_room(self, lane: Lane) -> bool:
         return lane.at_work < lane.limit.value and self.at_work < self.at_once
 
-    def _begin(self, lane: Lane, who: Who, work: float, waited_s: float) -> Place:
+    def _begin(self, lane: Lane, who: Who, work: float, waited_s: float) -> Permit:
         lane.at_work += 1
         self.at_work += 1
         lane.busy[who.key] += 1
         lane.limit.at_work(lane.at_work, waits=False)
-        return Place(self, lane, who, work, waited_s)
+        return Permit(self, lane, who, work, waited_s)
 
-    async def _wait(self, lane: Lane, who: Who, size: int, work: float, within_s: float) -> Place:
+    async def _wait(self, lane: Lane, who: Who, size: int, work: float, within_s: float) -> Permit:
         lane.limit.at_work(lane.at_work, waits=True)
         patience_s = lane.patience_s(self.max_wait_s)
         if self.max_wait_s is None and not lane.busy[who.key] and not lane.turns.waiting_of_key(who.key):
@@ -237,7 +237,7 @@ class Admission:
         self._refused(error.code)
         return error
 
-    def answered(self, place: Place, arm: str, size: int, *, stream: bool) -> None:
+    def answered(self, place: Permit, arm: str, size: int, *, stream: bool) -> None:
         now, lane = self.clock(), place.lane
         seconds = now - place.began
         ratio = self._paces.told(arm, seconds, size=size, stream=stream, crowded=place.crowded)
@@ -256,7 +256,7 @@ class Admission:
         for waiter in list(lane.turns):
             self._arm(lane, waiter, patience_s)
 
-    def ended(self, place: Place) -> None:
+    def ended(self, place: Permit) -> None:
         lane, held_s = place.lane, self.clock() - place.began
         lane.at_work -= 1
         self.at_work -= 1

@@ -19,8 +19,8 @@ from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
 from netgpt.models.answers import join_chunks
 from netgpt.routing.names import AUTO
-from netgpt.types import Chunk
-from netgpt.web.admission import Place
+from netgpt.types import CHARACTERS_A_TOKEN, Chunk
+from netgpt.web.admission import Permit
 from netgpt.web.auth import allow, caller_of
 from netgpt.web.deferred import Deferred
 from netgpt.web.errors import error_response, unforeseen_response
@@ -107,7 +107,7 @@ async def chat_completions(request: Request) -> Response:
     return Response(orjson.dumps(whole), media_type="application/json", headers=_headers(box, exchange))
 
 
-async def _placed(request: Request, exchange: Exchange, size: int) -> Place:
+async def _placed(request: Request, exchange: Exchange, size: int) -> Permit:
     """Wait for a place among the requests at work. Raises RateLimited and Overloaded."""
     box: Box = request.app.state.box
     deferred: Deferred = request.app.state.deferred
@@ -117,7 +117,7 @@ async def _placed(request: Request, exchange: Exchange, size: int) -> Place:
     who = Who(caller.key_id or caller.tenant, caller.bound_user or asked.user or "")
     lane = box.arm_names.get(asked.model, AUTO)
     within_s = min(asked.deadline_s or math.inf, box.settings.server.deadline_s) - exchange.elapsed_ms() / 1000
-    place: Place = await request.app.state.admission.enter(lane, who, size, within_s)
+    place: Permit = await request.app.state.admission.enter(lane, who, size, within_s)
     request.scope[PLACE] = place
     if place.waited_s:
         exchange.timings["queue"] = round(place.waited_s * 1000, 3)
@@ -129,7 +129,7 @@ async def _begun(request: Request, exchange: Exchange, size: int) -> None:
     place = await _placed(request, exchange, size)
     await request.app.state.box.workflow.run(exchange)
     if counts(exchange):
-        place.answers(exchange.answered_by.name, size=size // 4, stream=True)
+        place.answers(exchange.answered_by.name, size=size // CHARACTERS_A_TOKEN, stream=True)
 
 
 async def _ended(request: Request, exchange: Exchange, size: int) -> dict[str, Any]:

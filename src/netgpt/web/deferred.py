@@ -27,7 +27,7 @@ from netgpt.errors import (
     StoreError,
 )
 from netgpt.exchange import Exchange, new_id
-from netgpt.store.waiting import Bounds, WaitingRow
+from netgpt.store.waiting import QueueLimits, WaitingRow
 from netgpt.types import Caller
 from netgpt.web.access import Access
 from netgpt.web.parcels import caller_of_parcel, parcel_of, request_of_parcel
@@ -82,7 +82,7 @@ class Deferred:
         """Keep the request. Raises RateLimited: this person has as many waiting as may."""
         person = exchange.person if exchange.has("person") else self.person_of(exchange)
         told = self.settings
-        bounds = Bounds(told.max_requests, told.max_bytes, timedelta(hours=told.max_age_h))
+        bounds = QueueLimits(told.max_requests, told.max_bytes, timedelta(hours=told.max_age_h))
         parcel = parcel_of(exchange.request, exchange.caller)
         row = await self.box.store.waiting.park(person, exchange.caller.key_id, parcel, bounds, datetime.now(UTC))
         self._wake.set()

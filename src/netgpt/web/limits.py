@@ -21,7 +21,7 @@ from netgpt.exchange import Exchange
 from netgpt.settings import Cloud
 from netgpt.stages.record import cost_of, cost_of_all
 from netgpt.store.rows import KeyLimits, KeyUse
-from netgpt.types import Caller, Usage
+from netgpt.types import CHARACTERS_A_TOKEN, Caller, Usage
 
 __all__ = ["Bucket", "Hold", "Limiter"]
 
@@ -29,7 +29,6 @@ _READ_AGAIN_S: Final = 2.0
 """Seconds: other processes' use is seen this late at most."""
 _KEYS: Final = 10_000
 """Keys with limits that are remembered; a forgotten one starts with full minutes."""
-_CHARS_A_TOKEN: Final = 4
 _ANSWER_TOKENS: Final = 256
 """Estimate of an answer whose request names no bound."""
 _MOST_TOKENS: Final = 100_000
@@ -143,7 +142,7 @@ class Limiter:
         if state is None:
             return None
         answer = body.get("max_completion_tokens") or body.get("max_tokens") or _ANSWER_TOKENS
-        guess = Usage(chars // _CHARS_A_TOKEN, min(answer, _MOST_TOKENS) * (body.get("n") or 1))
+        guess = Usage(chars // CHARACTERS_A_TOKEN, min(answer, _MOST_TOKENS) * (body.get("n") or 1))
         if state.has_budget:  # a crowd was let in together: whoever comes to this line late finds the others' holds
             _check_budgets(state, datetime.now(UTC))
         hold = Hold(state, guess.total_tokens, self._dearest(guess))

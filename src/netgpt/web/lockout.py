@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from netgpt.errors import RateLimited
-from netgpt.settings import Lockout as Settings
+from netgpt.settings import LockoutSettings as Settings
 
 __all__ = ["Lockout", "client_address", "looks_like_token", "proxies"]
 
@@ -27,7 +27,7 @@ _BEGINNING: Final = 12
 Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
 
-class _Tries:
+class _WrongKeys:
     """Wrong keys of one source."""
 
     __slots__ = ("failures", "locks", "since", "until")
@@ -46,7 +46,7 @@ class Lockout:
         self, settings: Settings, clock: Callable[[], float] = time.monotonic, *, entries: int = _ENTRIES
     ) -> None:
         self._settings, self._clock, self._entries = settings, clock, entries
-        self._tries: OrderedDict[str, _Tries] = OrderedDict()
+        self._tries: OrderedDict[str, _WrongKeys] = OrderedDict()
         self._accepted: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def check(self, address: str, secret: str, digest: str) -> None:
@@ -76,7 +76,7 @@ class Lockout:
         for source in _sources(address, secret):
             tries = self._tries.get(source)
             if tries is None:
-                tries = self._tries[source] = _Tries(now)
+                tries = self._tries[source] = _WrongKeys(now)
             self._tries.move_to_end(source)
             if now - tries.until > settings.longest_s:
                 tries.locks = 0  # quiet for long

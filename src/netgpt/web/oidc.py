@@ -20,7 +20,7 @@ from netgpt.types import Caller, Person, Role
 from netgpt.web.access import UNSIGNED
 from netgpt.web.jwks import KeySet, certificates
 
-__all__ = ["MAX_TOKEN", "Tokens"]
+__all__ = ["MAX_TOKEN", "TokenVerifier"]
 
 MAX_TOKEN: Final = 8_192
 """Characters; a longer token is refused unread."""
@@ -31,7 +31,7 @@ _MAX_NAME: Final = 256
 _MAX_GROUPS: Final = 200
 
 
-class Tokens:
+class TokenVerifier:
     """Judges tokens by the settings and the issuer's keys."""
 
     def __init__(self, settings: Oidc, clock: Callable[[], float] = time.monotonic) -> None:

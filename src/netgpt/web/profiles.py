@@ -40,7 +40,7 @@ class ProfileChange(BaseModel):
     )
 
 
-class NewExample(BaseModel):
+class ExampleToKeep(BaseModel):
     model_config = ConfigDict(extra="forbid")
     exchange: str = Field(max_length=64, description="Kept as a training example, pseudonymized.")
 
@@ -139,7 +139,7 @@ async def list_examples(request: Request, user: str) -> dict[str, Any]:
 
 
 @router.post("/v1/profiles/{user}/examples", status_code=201, tags=["profiles"])
-async def keep_example(request: Request, user: str, new: NewExample) -> dict[str, Any]:
+async def keep_example(request: Request, user: str, new: ExampleToKeep) -> dict[str, Any]:
     """Keep a good answer as a training example. Needs the person's consent; the text is pseudonymized first."""
     box: Box = request.app.state.box
     person = await _person(request, user)

@@ -77,6 +77,7 @@ def _serve(settings: Settings) -> None:
         say(remark)
     if not has_keys and settings.oidc.issuer is None:
         say("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")
+    gc.set_threshold(700, 10, 10)  # often and short: nobody waits long for it
     gc.freeze()  # what start-up made lives as long as the process: never look at it again
     config.load()
     config.ssl = tls

@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from netgpt.adapters.from_settings import open_registry
 from netgpt.adapters.registry import Registry
 from netgpt.adapters.residency import Residency
-from netgpt.adapters.setup import open_registry
 from netgpt.adapters.watch import watch_canaries
 from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
@@ -43,7 +43,7 @@ from netgpt.stages.identify import Identify
 from netgpt.stages.recall import Recall
 from netgpt.stages.record import Record
 from netgpt.stages.restore import Restore
-from netgpt.store.setup import open_store
+from netgpt.store.from_settings import open_store
 from netgpt.store.store import Store
 from netgpt.workflow import Stage, Workflow
 

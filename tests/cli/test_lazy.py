@@ -15,7 +15,7 @@ import typer
 import netgpt as package
 from netgpt.cli import BENCH, COMMANDS, app
 
-FEW = 120
+FEW = 80
 """Modules of the package that a command which reads rows may load."""
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from netgpt.cli.waiting import app
 from netgpt.settings import load_settings
-from netgpt.store.setup import open_store
+from netgpt.store.from_settings import open_store
 from netgpt.store.waiting import Bounds
 from netgpt.types import Person
 

@@ -18,9 +18,9 @@ from netgpt.models.fake_cloud import FaultyCloud, ReceivedRequest
 from netgpt.models.fake_http import Connection
 from netgpt.models.script import last_user_text
 from netgpt.settings import load_settings
+from netgpt.store.from_settings import open_store
 from netgpt.store.keys import new_key
 from netgpt.store.rows import KeyRow
-from netgpt.store.setup import open_store
 from netgpt.types import Role
 
 __all__ = ["Asked", "Counting", "Process", "ask", "make_keys", "quantile"]

@@ -248,6 +248,6 @@ def _say(line: str) -> None:
 
 
 def _registry() -> Registry:
-    from netgpt.adapters.setup import open_registry
+    from netgpt.adapters.from_settings import open_registry
 
     return open_registry(read_settings())

@@ -136,11 +136,10 @@ def why(
     as_json: bool = json_option,
 ) -> None:
     """Show for a recorded exchange which rule let each thing pass, hid it, told it in coarser words, or kept it."""
-    settings = read_settings()
-    row = find_exchange(settings, exchange)
+    row = find_exchange(exchange)
     if row.private is None:
         raise NotFound(f"{row.id}: its account was not kept (store.keep_text = false); see its receipt")
-    told = reasons(row.private, Policy.load(settings.policy.set))
+    told = reasons(row.private, Policy.load(read_settings().policy.set))
     if as_json:
         print_json({"id": row.id, "route": row.route, "reason": row.reason, **told.as_json()})
         return

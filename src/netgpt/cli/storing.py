@@ -22,7 +22,7 @@ T = TypeVar("T")
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Store]:
     """The store of these settings for a block. Raises StoreError."""
-    from netgpt.store.setup import open_store
+    from netgpt.store.from_settings import open_store
 
     store = open_store(settings)
     try:
@@ -41,16 +41,15 @@ def with_store(work: Callable[[Store], Awaitable[T]], settings: Settings | None 
     return run(worked())
 
 
-def find_exchange(settings: Settings, id: str | None) -> ExchangeRow:
-    """One exchange, the newest without an id. Raises NotFound."""
+def find_exchange(id: str | None) -> ExchangeRow:
+    """One recorded exchange; the newest where `id` is None. Raises NotFound, StoreError, SettingsError."""
 
-    async def found(store: Store) -> ExchangeRow | None:
+    async def find(store: Store) -> ExchangeRow | None:
         if id is not None:
             return await store.exchange(id)
-        rows = await store.exchanges(None, 1, None)
-        return rows[0] if rows else None
+        return next(iter(await store.exchanges(None, 1, None)), None)
 
-    row = with_store(found, settings)
+    row = with_store(find)
     if row is None:
-        raise NotFound(f"no exchange {id or 'yet'} in {settings.database}")
+        raise NotFound(f"no exchange {id or 'yet'} in {read_settings().database}")
     return row

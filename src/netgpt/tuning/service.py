@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from netgpt.adapters.edge_weights import EdgeWeights, edge_weights
+from netgpt.adapters.from_settings import open_registry
 from netgpt.adapters.registry import Entry, Registry, user_adapter_name
-from netgpt.adapters.setup import open_registry
 from netgpt.errors import SettingsError
 from netgpt.examples.example import Example, Summary, digest_of, split, summary_of
 from netgpt.examples.gather import Gathered, Instructor, Scope, Wanted, gather

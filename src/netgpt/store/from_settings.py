@@ -1,4 +1,4 @@
-"""The store that the settings ask for, without anything else of the box."""
+"""The database of a box, as its settings say. Imports the store alone: who reads one row needs nothing else."""
 
 from __future__ import annotations
 

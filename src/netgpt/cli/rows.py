@@ -29,9 +29,9 @@ def object_in(line: bytes, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
-        row = None
+        raise RequestError(f"{where}: not JSON; each line must be one JSON object") from None
     if not isinstance(row, dict):
-        raise RequestError(f"{where}: not JSON; each line must be one JSON object")
+        raise RequestError(f"{where}: not an object; each line must be one JSON object")
     return row
 
 

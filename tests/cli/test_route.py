@@ -42,7 +42,7 @@ def test_plain_text_and_another_field(tmp_path: Path):
     ("line", "why"),
     [
         ("{", "rows.jsonl:3: not JSON"),
-        ("7", 'rows.jsonl:3: no field "prompt"'),
+        ("7", "rows.jsonl:3: not an object"),
         ('{"text": "a"}', 'rows.jsonl:3: no field "prompt"; name the field'),
         ('{"prompt": 7}', 'rows.jsonl:3: the field "prompt" is not a string'),
     ],

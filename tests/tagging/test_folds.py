@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from netgpt.cli.train_detector import make_detector
 from netgpt.privacy.tagger import Tagger, read_weights
 from netgpt.tagging.making import Bench, parted
+from netgpt.tagging.service import make_detector
 from netgpt.tagging.sources import FILES
 
 _ROWS: dict[str, list[dict[str, Any]]] = {
@@ -40,7 +40,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_folds_are_judged_and_the_card_tells_of_it(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = make_detector(data, out, epochs=1, folds=2, seed=3, threads=1, quiet=True)
+    result = make_detector(data, out, epochs=1, folds=2, seed=3, threads=1)
     card = json.loads((out / "tagger.json").read_text(encoding="utf-8"))
     assert card["folds"] == 2 and card["cross-validated"] == result["cross-validated"]
     assert card["cross-validated"]["pupa"]["units"] == 12

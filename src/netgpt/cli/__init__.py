@@ -1,37 +1,161 @@
-"""The command line: one file a group of commands. Heavy parts are imported inside the commands that need them."""
+"""The command line: a table of commands, each imported when it is called; plug-ins join by entry point."""
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import Any, Final, NamedTuple
+
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from netgpt import __version__
-from netgpt.cli import (
-    adapters,
-    bench,
-    complete,
-    config,
-    demo,
-    detector,
-    doctor,
-    keys,
-    models,
-    places,
-    policy,
-    profile,
-    receipts,
-    redact,
-    route,
-    store,
-    waiting,
-)
-from netgpt.cli.ask import ask, explain
-from netgpt.cli.serve import serve
-from netgpt.cli.signals import signals
-from netgpt.cli.train import train
+from netgpt.errors import NetGPTError, NotFound
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "GROUP", "Command", "Commands", "app", "main"]
+
+GROUP: Final = "netgpt.commands"
+"""Entry points of this group are commands too: a `typer.Typer`, or a function with Typer's annotations."""
+BENCH: Final = "bench"
+"""The one own command that another distribution brings."""
+
+
+class Command(NamedTuple):
+    """Where a command is defined (`module:name`), and its line in `netgpt --help`."""
+
+    target: str
+    help: str
+
+
+COMMANDS: Final = {
+    "serve": Command("netgpt.cli.serve:serve", "Serve the OpenAI-compatible API."),
+    "demo": Command(
+        "netgpt.cli.demo:demo", "Ask seven questions of a made-up person and show what became of each. Needs no key."
+    ),
+    "ask": Command("netgpt.cli.ask:ask", "Ask one question, without a server."),
+    "explain": Command(
+        "netgpt.cli.ask:explain",
+        "Show what was asked, which facts were used, what left, what was hidden, and why it went where it went.",
+    ),
+    "doctor": Command(
+        "netgpt.cli.doctor:doctor",
+        "Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is.",
+    ),
+    "redact": Command(
+        "netgpt.cli.redact:redact",
+        "Hide what is private in a text. Each row or text gets its own numbering of placeholders.",
+    ),
+    "complete": Command(
+        "netgpt.cli.complete:complete",
+        'Complete REQUEST, or every row of --jsonl: rows {"chosen", "text"} in the same order.',
+    ),
+    "train": Command(
+        "netgpt.cli.train:train", "Train an adapter on this box, judge it, and list it as a candidate."
+    ),
+    "signals": Command(
+        "netgpt.cli.signals:signals", "What the links, the models and the box tell now: of a gateway that runs."
+    ),
+    "config": Command("netgpt.cli.config:app", "Check and show the settings."),
+    "keys": Command("netgpt.cli.keys:app", "Make, limit, list and revoke API keys."),
+    "profile": Command("netgpt.cli.profile:app", "What the box knows of people: add, list, export, forget."),
+    "receipts": Command("netgpt.cli.receipts:app", "What left the box: list, show, verify, export."),
+    "places": Command("netgpt.cli.places:app", "Places of interest: import, list, try, remove."),
+    "policy": Command("netgpt.cli.policy:app", "The rules: who may do what, and what may leave."),
+    "route": Command("netgpt.cli.route:app", "Routing: how hard requests are, and what decides where they go."),
+    "waiting": Command("netgpt.cli.waiting:app", "Requests that wait to be sent: list, show, cancel."),
+    "models": Command("netgpt.cli.models:app", "Weights of the model on the box."),
+    "adapters": Command("netgpt.cli.adapters:app", "Adapters of the model on the box: what it learnt, by version."),
+    "detector": Command("netgpt.cli.detector:app", "The finder of names and other private words."),
+    "store": Command(
+        "netgpt.cli.store:app", "What is kept: change its key, check it, look at it, copy it."
+    ),
+    BENCH: Command(
+        "netgpt.cli.bench:app", "Measure: prints machine, versions, commit, samples, median and spread."
+    ),
+}  # fmt: skip
+"""Every command of NetGPT's own, in the order of the help."""
+
+
+class Commands(TyperGroup):
+    """Lists every command by its line of help, and imports one when it is called."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = {name: _line(name, command.help) for name, command in COMMANDS.items()}
+
+    @cached_property
+    def plugged(self) -> dict[str, EntryPoint]:
+        """What other distributions bring, by name. None of them takes the place of an own command."""
+        found = {point.name: point for point in entry_points(group=GROUP)}
+        return {name: point for name, point in found.items() if name not in COMMANDS or name == BENCH}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, without importing any command."""
+        return [*self.commands, *(name for name in self.plugged if name not in self.commands)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command's line for the help and for completion: see `load` for the command."""
+        if cmd_name not in self.commands and cmd_name in self.plugged:
+            return _line(cmd_name, _origin(self.plugged[cmd_name]))
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command to run, imported. What cannot be loaded is told in one line, and touches no other command."""
+        from netgpt.cli.common import errors_told
+
+        name, line, rest = super().resolve_command(ctx, args)
+        if name is None or line is None:
+            return name, line, rest
+        try:
+            return name, self.load(name) if ctx.resilient_parsing else errors_told(self.load)(name), rest
+        except NetGPTError:  # while a shell completes
+            return name, line, rest
+
+    def load(self, name: str) -> Any:
+        """Import a command. Raises NotFound: the benchmarks are not installed; NetGPTError: a plug-in is broken."""
+        if name in COMMANDS and (name != BENCH or name not in self.plugged):
+            if name == BENCH and find_spec("netgpt.cli.bench") is None:
+                raise NotFound(
+                    "benchmarks are a package of their own: `make bench` in a checkout, or `pip install ./benchmarks`"
+                )
+            module, _, attribute = COMMANDS[name].target.partition(":")
+            return _built(name, getattr(import_module(module), attribute))
+        try:
+            return _built(name, self.plugged[name].load())
+        except Exception as error:  # noqa: BLE001 - the code of others may raise anything
+            told = " ".join(f"{type(error).__name__}: {error}".split())
+            raise NetGPTError(f"`netgpt {name}` ({_origin(self.plugged[name])}) cannot be loaded: {told}") from None
+
+
+def _line(name: str, help: str) -> TyperCommand:
+    return TyperCommand(name, help=help)
+
+
+def _built(name: str, found: typer.Typer | Callable[..., Any]) -> Any:
+    """Typer's command of an app or a function."""
+    holder = typer.Typer()
+    if isinstance(found, typer.Typer):
+        holder.add_typer(found, name=name)
+    else:
+        holder.command(name)(found)
+    return get_group(holder).commands[name]
+
+
+def _origin(point: EntryPoint) -> str:
+    """Which distribution a plug-in comes from, and what that says of itself."""
+    if point.dist is None:
+        return point.value
+    summary = point.dist.metadata["Summary"]
+    return f"{summary} " * bool(summary) + f"(from {point.dist.name} {point.dist.version})"
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="NetGPT: the edge half of a cloud LLM. Completes, hides, answers, and shows what left.",
@@ -51,30 +175,7 @@ def _root(
     """The options of every command stand behind it."""
 
 
-app.command()(serve)
-app.command("demo")(demo.demo)
-app.command()(ask)
-app.command()(explain)
-app.command("doctor")(doctor.doctor)
-app.command("redact")(redact.redact)
-app.command("complete")(complete.complete)
-app.command("train")(train)
-app.command("signals")(signals)
-app.add_typer(config.app, name="config")
-app.add_typer(keys.app, name="keys")
-app.add_typer(profile.app, name="profile")
-app.add_typer(receipts.app, name="receipts")
-app.add_typer(places.app, name="places")
-app.add_typer(policy.app, name="policy")
-app.add_typer(route.app, name="route")
-app.add_typer(waiting.app, name="waiting")
-app.add_typer(models.app, name="models")
-app.add_typer(adapters.app, name="adapters")
-app.add_typer(detector.app, name="detector")
-app.add_typer(store.app, name="store")
-app.add_typer(bench.app, name="bench")
-
-
 def main() -> None:
     """The entry point of the `netgpt` script."""
+    gc.set_threshold(200_000)  # what imports make lives on: looking for garbage in it is a sixth of a short command
     app()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, run, say
+from netgpt.cli.storing import with_store
 from netgpt.errors import RequestError
 
 if TYPE_CHECKING:
     from netgpt.adapters.registry import Entry, Registry
+    from netgpt.gate.verdict import Verdict
 
 __all__ = ["app"]
 
@@ -109,13 +112,23 @@ def evaluate(
     It must beat the active version (else the base) on held-out examples, lose nothing on general requests, keep to
     itself what was planted in its examples, and leave no trace where it is not asked for.
     """
-    from netgpt.cli.judging import judge, show_verdict
+    from netgpt.cli.training_progress import TrainingView
+    from netgpt.examples.jsonl import read_examples
+    from netgpt.gate.service import judge_adapter, kept_examples
+    from netgpt.tuning.service import TrainingProgress
 
-    entry, verdict = judge(read_settings(), id, examples, quiet=json)
+    registry = _registry()
+    entry = registry.resolve(id)
+    learnt, held = (
+        ([], list(read_examples(examples))) if examples else with_store(lambda store: kept_examples(store, entry))
+    )
+    with TrainingView() as view:
+        told = (TrainingProgress() if json else view).judging
+        entry, verdict = run(judge_adapter(read_settings(), registry, entry, held, training=learnt, progress=told))
     if json:
         print_json({**as_json(entry), "gate": verdict.as_json()})
     else:
-        show_verdict(entry, verdict)
+        _show_verdict(entry, verdict)
     if not verdict.passed:
         raise typer.Exit(1)
 
@@ -165,6 +178,27 @@ def pin(id: str = id_argument, off: bool = typer.Option(False, "--off", help="No
     _say(f"{entry.id}: {standing(entry)}")
 
 
+def _show_verdict(entry: Entry, verdict: Verdict) -> None:
+    """Passed or not, why not, and the marks beside those of what it was measured against."""
+    scores: list[Mapping[str, Any]] = [verdict.scores.get(who) or {} for who in ("candidate", "against")]
+    rows: list[tuple[object, ...]] = [("verdict", "passed" if verdict.passed else "failed", "")]
+    rows += [("failed", reason, "") for reason in verdict.reasons]
+    rows += [
+        (part, *(_mark(score, part) for score in scores))
+        for part in ("overall", *sorted(scores[0].get("slices") or {}))
+    ]
+    print_table(("what", entry.id, "against"), rows)
+    if verdict.passed and entry.state == "candidate":
+        _say(f"Make it active with `netgpt adapters promote {entry.id}`.")
+
+
+def _mark(score: Mapping[str, Any], part: str) -> str:
+    found = score.get("overall") if part == "overall" else (score.get("slices") or {}).get(part)
+    if not isinstance(found, dict):
+        return "-"
+    return ", ".join(f"{key} {value}" for key, value in found.items() if isinstance(value, int | float))
+
+
 def as_json(entry: Entry) -> dict[str, Any]:
     """For machines: where it stands, and its card."""
     return {
@@ -210,10 +244,10 @@ def _plain(value: object) -> str:
 
 
 def _say(line: str) -> None:
-    console.print(_plain(line), highlight=False, soft_wrap=True, markup=False)
+    say(_plain(line))
 
 
 def _registry() -> Registry:
-    from netgpt.parts.opening import open_registry  # imports parts of the box: only when a command runs
+    from netgpt.adapters.from_settings import open_registry
 
     return open_registry(read_settings())

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, read_settings, run
+from netgpt.cli.common import errors_told, json_option, print_json, read_settings, run, say
 from netgpt.cli.edge import edge_askers
+from netgpt.cli.rows import lines_of, object_in
 from netgpt.errors import ModelError, RequestError
 from netgpt.types import Fact
 
@@ -111,7 +112,7 @@ async def _print_all(rows: Iterator[Row], mode: Mode, edge: CompletionModels, si
         for row, result in zip(batch, results, strict=True):
             if row.fault:
                 bad += 1
-                console.print(row.fault, markup=False, highlight=False, soft_wrap=True)
+                say(row.fault)
             if single:
                 print_json(result) if as_json else typer.echo(result["text"])
             else:
@@ -147,32 +148,17 @@ def _batches(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    """The rows of a JSON-lines file, faults included; blank lines count as lines and give no row."""
-    name = "stdin" if str(path) == "-" else str(path)
-    try:
-        lines = sys.stdin.buffer if name == "stdin" else path.open("rb")
-    except OSError as error:
-        raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
-    with lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                yield _parsed(line, f"{name}:{number}")
-
-
-def _parsed(line: bytes, where: str) -> Row:
-    try:
-        value = json.loads(line)
-        if not isinstance(value, dict):
-            raise ValueError('not an object like {"request": "...", "facts": [...]}')
-        return _row(value.get("request"), value.get("facts", []))
-    except UnicodeDecodeError:
-        return Row(fault=f"{where}: not UTF-8 text")
-    except json.JSONDecodeError as error:
-        return Row(fault=f"{where}: not valid JSON: {error.msg}")
-    except RecursionError:
-        return Row(fault=f"{where}: nested too deeply")
-    except (ValueError, RequestError) as error:
-        return Row(fault=f"{where}: {error}")
+    """The rows of a file, faults included."""
+    for where, line in lines_of(path):
+        try:
+            value = object_in(line, where)
+        except RequestError as error:
+            yield Row(fault=error.message)
+            continue
+        try:
+            yield _row(value.get("request"), value.get("facts", []))
+        except RequestError as error:
+            yield Row(fault=f"{where}: {error.message}")
 
 
 def _row(request: Any, facts: Any) -> Row:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, read_settings, run
+from netgpt.cli.common import errors_told, json_option, print_json, read_settings, run, say
 from netgpt.errors import ModelUnavailable, NotFound
 from netgpt.settings import Settings
 
@@ -78,7 +78,7 @@ def _weights(settings: Settings) -> Path:
     try:
         return catalog.resolve(settings.edge.model)
     except (NotFound, ModelUnavailable):
-        console.print(f"The edge model is not here yet: fetching it once into {settings.models_dir}.", soft_wrap=True)
+        say(f"The edge model is not here yet: fetching it once into {settings.models_dir}.")
         pull_with_progress(settings, settings.edge.model)
         return catalog.resolve(settings.edge.model)
 
@@ -87,16 +87,16 @@ async def _tell(weights: Path, folder: Path) -> list[dict[str, Any]]:
     from netgpt.context.profile import profile_fact
     from netgpt.types import Label, Person
 
-    console.print("Starting two engines: the edge model, and a second one that stands in for a cloud.")
+    say("Starting two engines: the edge model, and a second one that stands in for a cloud.")
     async with _demo_box(weights, folder) as (box, cloud_engine):
         for text, kind, label in PROFILE:
             await box.store.add_fact(Person("local", ADA), profile_fact(text, kind, Label(label)))
         rows = []
         for question in QUESTIONS:
             if question.cloud_down:
-                console.print("Stopping the stand-in cloud.")
+                say("Stopping the stand-in cloud.")
                 await cloud_engine.stop(0)
-            console.print(f"asking: {question.text}", markup=False, highlight=False, soft_wrap=True)
+            say(f"asking: {question.text}")
             rows.append(await _ask(box, question))
     return rows
 

@@ -15,6 +15,7 @@ import typer
 
 from netgpt.cli import doctor_at_rest, doctor_signals
 from netgpt.cli.common import errors_told, json_option, print_json, print_table, run
+from netgpt.cli.storing import opened
 from netgpt.errors import NetGPTError
 from netgpt.settings import Settings, load_settings
 
@@ -69,15 +70,10 @@ async def _disk(settings: Settings) -> CheckResult:
 
 
 async def _store(settings: Settings) -> CheckResult:
-    from netgpt.build import open_store
-
-    store = open_store(settings)
-    try:
+    async with opened(settings) as store:
         keys = await store.has_keys()
         # A write: is the database free and writable?
         await store.delete_expired(datetime.now(UTC), 36_500, 36_500, 36_500)
-    finally:
-        await store.close()
     state, modes = doctor_at_rest.modes(settings)
     who = "keys are needed" if keys else "no key exists: loopback callers need none"
     return CheckResult("store", state, f"{modes}; {who}")
@@ -115,9 +111,9 @@ async def _engine(settings: Settings) -> CheckResult:
 
 
 async def _detector(settings: Settings) -> CheckResult:
-    from netgpt.privacy.process import DetectorProcess
+    from netgpt.parts.opening import open_detector
 
-    detector = DetectorProcess(names=settings.privacy.names, timeout_s=settings.privacy.timeout_s)
+    detector = open_detector(settings)
     try:
         await detector.start()
         spans = await detector.detect(["Write to jo@example.org about the meeting."])

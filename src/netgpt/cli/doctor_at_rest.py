@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netgpt.cli.storing import opened
 from netgpt.types import display_name
 
 if TYPE_CHECKING:
@@ -27,13 +28,8 @@ def modes(settings: Settings) -> State:
 
 async def key(settings: Settings) -> State:
     """Where the sealing key comes from, and whether a change of it is unfinished."""
-    from netgpt.build import open_store
-
-    store = open_store(settings)
-    try:
+    async with opened(settings) as store:
         known = await store.sealing.info()
-    finally:
-        await store.close()
     if known.key_kind == "file" and len(known.key_ids) > 1:
         return "wrong", f"{known.key_source}: a change of the key was cut; `netgpt store rotate` finishes it"
     lies_about = known.key_kind != "file" and settings.key_file.exists()
@@ -72,13 +68,8 @@ async def tls(settings: Settings) -> State:
 
 async def receipts(settings: Settings) -> State:
     """Whether the chain of receipts is whole."""
-    from netgpt.build import open_store
-
-    store = open_store(settings)
-    try:
+    async with opened(settings) as store:
         checked = await store.receipts.verify()
-    finally:
-        await store.close()
     if not checked.whole:
         return "wrong", f"{len(checked.faults)} faults in the chain: `netgpt receipts verify` names them"
     return "ok", f"{checked.receipts} receipts, whole; head {str(checked.head)[:24]}"

@@ -58,7 +58,7 @@ def _at(path: Path) -> Adapter:
 
 
 def _active(settings: Settings) -> Adapter | None:
-    from netgpt.build import open_registry
+    from netgpt.adapters.from_settings import open_registry
     from netgpt.models.swap import Adapter
 
     entry = open_registry(settings).active(TASK)

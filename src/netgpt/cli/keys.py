@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, say
 from netgpt.cli.storing import with_store
 from netgpt.errors import NotFound, RequestError
 from netgpt.sections.routing import Preset
@@ -73,9 +73,7 @@ def create(
     if as_json:
         print_json(_public(row, KeyUse()) | {"secret": secret})
         return
-    console.print(
-        f"Key {id} ({role}, tenant {tenant}). Keep the secret now: it is not shown again.", markup=False, soft_wrap=True
-    )
+    say(f"Key {id} ({role}, tenant {tenant}). Keep the secret now: it is not shown again.")
     sys.stdout.write(secret + "\n")
 
 
@@ -140,7 +138,7 @@ def revoke(id: str = typer.Argument(help="The id that `netgpt keys list` shows (
     """Take a key out of force at once."""
     if not with_store(lambda store: store.revoke_key(id)):
         raise NotFound(f"no key {id} in force: `netgpt keys list` shows them", param="id")
-    console.print(f"Key {id} is revoked. Every call still needs a key.", markup=False, soft_wrap=True)
+    say(f"Key {id} is revoked. Every call still needs a key.")
 
 
 def _public(row: KeyRow, use: KeyUse) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from netgpt.cli.common import console, print_table, read_settings
+from netgpt.cli.common import print_table, read_settings, say
 from netgpt.cli.storing import with_store
 from netgpt.errors import NotFound
 from netgpt.store.rows import ConsentRow, KeptExample
@@ -121,4 +121,4 @@ def show_forgotten(forgotten: Forgotten) -> None:
     rows += [["training", name] for name in forgotten.trainings]
     print_table(["deleted", "rows or name"], rows)
     for command in forgotten.retrain:
-        console.print(f"To make it again without this person: {command}", markup=False, soft_wrap=True)
+        say(f"To make it again without this person: {command}")

@@ -9,18 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings, run
-from netgpt.models.catalog import Catalog, WeightsEntry
-from netgpt.settings import Settings
+from netgpt.cli.common import (
+    console,
+    errors_told,
+    json_option,
+    print_details,
+    print_json,
+    print_table,
+    progress_bar,
+    read_settings,
+    run,
+    say,
+)
 
 if TYPE_CHECKING:
+    from netgpt.models.catalog import Catalog, WeightsEntry
     from netgpt.models.download import Progress as Report
+    from netgpt.settings import Settings
 
 __all__ = ["app", "pull_with_progress"]
 
-app = typer.Typer(help="Weights of the model on the box.", no_args_is_help=True)
+app = typer.Typer(help="WeightsEntry of the model on the box.", no_args_is_help=True)
 
 DEFAULT = "smollm2-135m"
 
@@ -77,9 +87,7 @@ def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
             "context_tokens": info.context_tokens,
             "parameters": info.parameters,
         }
-    if json:
-        return print_json(facts)
-    print_table(("what", "value"), list(facts.items()))
+    print_details(facts, json)
 
 
 @app.command()
@@ -99,7 +107,7 @@ def remove(name: str = typer.Argument()) -> None:
     """Forget weights; files that NetGPT fetched or copied are deleted, a file added in place stays."""
     entry = _catalog().remove(name)
     kept = f"; {entry.path} was left alone" if entry.origin == "added" else ""
-    console.print(f"removed {entry.name}{kept}", highlight=False, soft_wrap=True, markup=False)
+    say(f"removed {entry.name}{kept}")
 
 
 @app.command()
@@ -137,12 +145,12 @@ def pull_with_progress(settings: Settings, name: str, source: str | None = None)
     from netgpt.models.pull import pull as fetch
 
     with _bar() as report:
-        return fetch(name, Catalog(settings.models_dir), source=source, progress=report, say=_say)
+        return fetch(name, _catalog(settings), source=source, progress=report, say=say)
 
 
 def print_weights(entry: WeightsEntry) -> None:
     """One line for people: the name and where the file is."""
-    console.print(f"{entry.name}: {entry.path}", highlight=False, soft_wrap=True, markup=False)
+    say(f"{entry.name}: {entry.path}")
 
 
 def as_json(entry: WeightsEntry) -> dict[str, Any]:
@@ -160,14 +168,9 @@ def as_json(entry: WeightsEntry) -> dict[str, Any]:
     }
 
 
-def _say(line: str) -> None:
-    console.print(line, highlight=False, soft_wrap=True, markup=False)
-
-
 @contextmanager
 def _bar() -> Iterator[Report]:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    progress = Progress(*columns, TimeRemainingColumn(), console=console)
+    progress = progress_bar("bytes", "left")
     task = progress.add_task("weights", total=None)
 
     def report(done: int, total: int | None) -> None:
@@ -180,5 +183,7 @@ def _bar() -> Iterator[Report]:
         progress.stop()
 
 
-def _catalog() -> Catalog:
-    return Catalog(read_settings().models_dir)
+def _catalog(settings: Settings | None = None) -> Catalog:
+    from netgpt.models.catalog import Catalog
+
+    return Catalog((settings or read_settings()).models_dir)

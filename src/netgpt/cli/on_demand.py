@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from netgpt.privacy.detect import Detector
-from netgpt.privacy.process import DetectorProcess
-from netgpt.settings import Settings
-from netgpt.types import Span
+if TYPE_CHECKING:
+    from netgpt.privacy.detect import Detector
+    from netgpt.settings import Settings
+    from netgpt.types import Span
 
 __all__ = ["DetectorOnDemand", "patient_detector"]
 
@@ -18,6 +19,8 @@ TEXT_S = 60.0
 
 def patient_detector(settings: Settings) -> DetectorOnDemand:
     """The detector of the settings for work in the background; to be closed."""
+    from netgpt.privacy.process import DetectorProcess
+
     made = DetectorProcess(names=settings.privacy.names, timeout_s=TEXT_S, start_timeout_s=START_S)
     return DetectorOnDemand(made)
 

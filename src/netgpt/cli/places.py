@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, say
 from netgpt.cli.storing import with_store
 from netgpt.errors import NotFound, RequestError
 
@@ -34,7 +34,7 @@ def import_file(
     bad: list[str] = []
     places = read_geojson(file, bad.append)
     for told in bad:
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        say(told)
     if not places:
         raise RequestError(f"{file}: no place could be read; nothing was changed")
     name = source or file.stem
@@ -43,7 +43,7 @@ def import_file(
     if as_json:
         print_json({"source": name, "imported": len(rows), "bad": bad})
     else:
-        console.print(f"{name}: {len(rows)} places imported, {len(bad)} rows left out.", markup=False, soft_wrap=True)
+        say(f"{name}: {len(rows)} places imported, {len(bad)} rows left out.")
     if bad:
         raise typer.Exit(2)
 
@@ -91,7 +91,7 @@ def remove(source: str = typer.Argument(help="The source, as `netgpt places list
     if source not in known:
         raise NotFound(f'no places come from "{source}": `netgpt places list` shows the sources', param="source")
     with_store(lambda store: store.remove_places(source))
-    console.print(f"The places of {source} are deleted.", markup=False, soft_wrap=True)
+    say(f"The places of {source} are deleted.")
 
 
 def _rows(source: str, places: list[Place]) -> list[PlaceRow]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, say
 from netgpt.cli.learning import (
     PURPOSE,
     consent_as_json,
@@ -91,7 +91,7 @@ def add(
     if as_json:
         print_json(_fact(id, fact))
     else:
-        console.print(f"{id}: {fact.text}", markup=False, soft_wrap=True)
+        say(f"{id}: {fact.text}")
 
 
 @app.command("list")
@@ -125,7 +125,7 @@ def remove(
     """Delete one fact."""
     if not with_store(lambda store: store.remove_fact(Person(tenant, user), id)):
         raise NotFound(f"this person has no fact {id}: `netgpt profile list USER` shows them", param="id")
-    console.print(f"{id} is deleted.", markup=False, soft_wrap=True)
+    say(f"{id} is deleted.")
 
 
 @app.command()
@@ -138,7 +138,7 @@ def complete(
     """Set how a person's prompts are completed."""
     chosen = None if mode is CompleteMode.DEFAULT else mode.value
     with_store(lambda store: store.set_profile(Person(tenant, user), chosen))
-    console.print(f"Completion for this person: {mode}.", markup=False, soft_wrap=True)
+    say(f"Completion for this person: {mode}.")
 
 
 @app.command()
@@ -177,7 +177,7 @@ def consent(
         print_json(consent_as_json(row) | (forgotten.as_json() if forgotten else {}))
         return
     whom = f" (towards everybody; towards {third_party} as said now)" if third_party else ""
-    console.print(f"{shown}: {consent_told(row)}{whom}", markup=False, soft_wrap=True)
+    say(f"{shown}: {consent_told(row)}{whom}")
     if forgotten is not None:
         show_forgotten(forgotten)
 
@@ -192,7 +192,7 @@ def keep(
 ) -> None:
     """Keep a good answer as a training example, pseudonymized, also when its exchange is deleted by age."""
     id = keep_exchange(Person(tenant, user), exchange)
-    print_json({"id": id}) if as_json else console.print(f"{id}: kept.", markup=False, soft_wrap=True)
+    print_json({"id": id}) if as_json else say(f"{id}: kept.")
 
 
 @app.command()
@@ -246,7 +246,7 @@ def export(
             json.dump(everything, file, indent=1, default=str)
     except OSError as error:
         raise RequestError(f"{out}: cannot be written: {error.strerror}", param="out") from None
-    console.print(f"written to {out}", markup=False, soft_wrap=True)
+    say(f"written to {out}")
 
 
 async def _profile(store: Store, person: Person) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings
+from netgpt.cli.common import errors_told, json_option, print_details, print_json, print_table, read_settings, say
 from netgpt.cli.storing import with_store
 from netgpt.errors import NotFound, RequestError, StoreError
 from netgpt.types import Person
@@ -55,10 +55,7 @@ def show(
     row = with_store(lambda store: store.receipts.find(receipt))
     if row is None:
         raise NotFound(f"no receipt {receipt[:80]}: `netgpt receipts list` shows them; what never left has none")
-    if as_json:
-        return print_json(receipt_as_json(row))
-    told = receipt_as_json(row)
-    print_table(["what", "value"], [[name, _cell(value)] for name, value in told.items() if value is not None])
+    print_details(receipt_as_json(row), as_json)
 
 
 @app.command()
@@ -112,7 +109,7 @@ def export(
             raise StoreError(f"{file}: cannot be written: {error.strerror}.") from None
 
     end = with_store(lambda store: store.receipts.walk(written))
-    console.print(f"{end.seq} receipts; the head is {end}", markup=False, highlight=False, soft_wrap=True)
+    say(f"{end.seq} receipts; the head is {end}")
 
 
 @app.command("head")
@@ -125,10 +122,7 @@ def show_head(as_json: bool = json_option) -> None:
     key = with_store(lambda store: store.receipts.walk(lambda _records, key: key))
     if end is None or key is None:
         raise NotFound("there are no receipts yet: nothing has left the box")
-    told = {"head": str(end), "public_key": public_key(key)}
-    if as_json:
-        return print_json(told)
-    print_table(["what", "value"], [list(pair) for pair in told.items()])
+    print_details({"head": str(end), "public_key": public_key(key)}, as_json)
 
 
 def receipt_as_json(row: ReceiptRow) -> dict[str, Any]:
@@ -160,12 +154,6 @@ def _noticed(record: ReceiptRecord) -> str:
 
 def _time(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}" if time else ""
-
-
-def _cell(value: object) -> object:
-    import json
-
-    return json.dumps(value, ensure_ascii=False, indent=1) if isinstance(value, dict | list) else value
 
 
 def _head(text: str | None) -> Head | None:
@@ -213,9 +201,9 @@ def _checked_as_json(checked: ChainReport) -> dict[str, Any]:
 def _show_checked(checked: ChainReport, remark: str) -> None:
     state = "whole" if checked.whole else f"NOT WHOLE: {len(checked.faults)} faults"
     rows = [
-        ["chain", f"{state} ({remark})"],
-        ["receipts", f"{checked.receipts}, of which {checked.erased} were erased as the chain says"],
-        ["head", str(checked.head)],
+        ("chain", f"{state} ({remark})"),
+        ("receipts", f"{checked.receipts}, of which {checked.erased} were erased as the chain says"),
+        ("head", str(checked.head)),
     ]
-    rows += [[f"receipt {fault.seq}", f"{fault.id} {fault.what}".strip()] for fault in checked.faults[:SHOWN_FAULTS]]
+    rows += [(f"receipt {fault.seq}", f"{fault.id} {fault.what}".strip()) for fault in checked.faults[:SHOWN_FAULTS]]
     print_table(["what", "value"], rows)

@@ -11,8 +11,9 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, read_settings, run
+from netgpt.cli.common import errors_told, json_option, read_settings, read_stdin, read_text, run
 from netgpt.cli.rows import texts_of
+from netgpt.cli.storing import opened
 from netgpt.errors import RequestError
 from netgpt.types import Person, Span
 
@@ -40,16 +41,12 @@ def redact(
 def _single(text: Sequence[str] | None, file: Path | None) -> str:
     if text:
         return " ".join(text)
-    if file is None and sys.stdin.isatty():
-        console.print("reading standard input; end with Ctrl-D")
+    if file is None:
+        return read_stdin()
     try:
-        data = file.read_bytes() if file else sys.stdin.buffer.read()
+        return read_text(file.read_bytes(), str(file))
     except OSError as error:
         raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{file or 'standard input'}: not UTF-8 at byte {error.start}") from None
 
 
 async def _redact(rows: Iterator[str], as_json: bool, names: bool, user: str | None, tenant: str) -> None:
@@ -103,12 +100,7 @@ def _masked(source: str, spans: Sequence[Span]) -> tuple[str, list[dict[str, Any
 
 
 async def _profile_values(person: Person) -> tuple[tuple[str, str], ...]:
-    from netgpt.build import open_store
     from netgpt.context.profile import private_values
 
-    store = open_store(read_settings())
-    try:
-        facts = await store.facts(person)
-    finally:
-        await store.close()
-    return tuple(private_values([fact for _, fact in facts]))
+    async with opened(read_settings()) as store:
+        return tuple(private_values([fact for _, fact in await store.facts(person)]))

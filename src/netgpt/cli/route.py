@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_stdin
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, progress_bar, read_stdin, say
 from netgpt.cli.route_replay import replay
 from netgpt.cli.rows import texts_of
 from netgpt.errors import RequestError
@@ -63,16 +63,13 @@ def train(
     Own rows: {"prompt", "label"} (1: the small model's answer did, 0: not) or {"prompt", "weak", "strong"} (scores, 0
     to 1).
     """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     from netgpt.embedding import StaticEmbedder
     from netgpt.grading.making import make
     from netgpt.grading.sets import own_rows, public_sets
     from netgpt.grading.shipping import ship
 
     sets = public_sets(data, seed) if data.is_dir() else {"own": own_rows(data)}
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=as_json) as progress:
+    with progress_bar("elapsed", quiet=as_json) as progress:
         task = progress.add_task("reading", total=None)
 
         def told(part: str, done: int, whole: int) -> None:
@@ -128,4 +125,4 @@ def _show(card: Mapping[str, Any], as_json: bool) -> None:
     columns = ["kind", "labelled rows", "assumed easy", "APGR, rows left out", "mean gain", "licence"]
     print_table(columns, rows, title=card["what"])
     for name in ("labels", "not covered", "word vectors", "bytes", "path"):
-        console.print(f"{name}: {card[name]}", highlight=False, soft_wrap=True)
+        say(f"{name}: {card[name]}")

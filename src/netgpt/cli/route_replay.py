@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings
-from netgpt.errors import NotFound, RequestError
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, say
+from netgpt.cli.rows import lines_of, object_in
+from netgpt.cli.storing import with_store
+from netgpt.errors import RequestError
 
 if TYPE_CHECKING:
     from netgpt.routing.offpolicy import OffPolicyEstimate
@@ -62,7 +63,6 @@ def replay(
 
 
 def _from_store(newest: int) -> list[RecordedDecision]:
-    from netgpt.cli.storing import with_store
     from netgpt.routing.replay import read_record
 
     rows = with_store(lambda store: store.decisions.newest(newest))
@@ -73,20 +73,14 @@ def _from_store(newest: int) -> list[RecordedDecision]:
 def _from_file(path: Path) -> list[RecordedDecision]:
     from netgpt.routing.replay import read_record
 
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotFound(f"{path}: cannot be read ({type(error).__name__})", param="jsonl") from None
     records = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for where, line in lines_of(path):
         try:
-            row = json.loads(line)
+            row = object_in(line, where)
             record = read_record(row["arm"], row["propensity"], row)
         except (ValueError, KeyError, TypeError, RequestError):
             raise RequestError(
-                f"{path}:{number}: not a recorded decision: an object with arm, propensity and expected", param="jsonl"
+                f"{where}: not a recorded decision: an object with arm, propensity and expected", param="jsonl"
             ) from None
         if record is not None:
             records.append(record)
@@ -107,11 +101,10 @@ def _show(rows: list[Replayed], told: dict[str, Any]) -> None:
         for row in rows
     ]  # fmt: skip
     print_table(columns, table if told["records"] else [], title="recorded decisions, replayed")
-    console.print(
+    say(
         f"{told['records']} decisions with a choice, {told['rated']} rated, {told['explored']} in which another model "
         f"might have been drawn. Worth as {told['weights']} weighs it, with half the width of the 95 % interval; "
-        "records: how many even ones would tell as much.",
-        highlight=False,
+        "records: how many even ones would tell as much."
     )
 
 

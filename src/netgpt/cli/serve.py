@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, read_settings
+from netgpt.cli.common import errors_told, read_settings, say
 from netgpt.errors import SettingsError
 from netgpt.settings import Settings
 
@@ -72,15 +72,12 @@ def _serve(settings: Settings) -> None:
     )
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
-    console.print(
-        f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})", soft_wrap=True
-    )
+    say(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
     for remark in remarks:
-        console.print(remark, soft_wrap=True, markup=False)
+        say(remark)
     if not has_keys and settings.oidc.issuer is None:
-        console.print(
-            "No key exists: programs on this machine need none. `netgpt keys create` makes the first.", soft_wrap=True
-        )
+        say("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")
+    gc.set_threshold(700, 10, 10)  # often and short: nobody waits long for it
     gc.freeze()  # what start-up made lives as long as the process: never look at it again
     config.load()
     config.ssl = tls

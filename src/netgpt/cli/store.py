@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, progress_bar, read_settings, say
 from netgpt.cli.storing import with_store
 
 if TYPE_CHECKING:
@@ -44,11 +43,11 @@ def rotate(
         )  # fmt: skip
     elif done.damaged:
         _show(done.damaged)
-        console.print("The old key is kept because of these. --drop-damaged gives them up.", soft_wrap=True)
+        say("The old key is kept because of these. --drop-damaged gives them up.")
     else:
-        console.print(f"{done.sealed} values are sealed with the key {done.key_id}.", highlight=False)
+        say(f"{done.sealed} values are sealed with the key {done.key_id}.")
         if not done.old_keys_removed:
-            console.print("Now take the old key out of its source: only the newest is needed.", soft_wrap=True)
+            say("Now take the old key out of its source: only the newest is needed.")
     if done.damaged:
         raise typer.Exit(1)
 
@@ -72,9 +71,9 @@ def check(as_json: bool = json_option) -> None:
         print_json({"rows": found.rows, "faults": _faults(found.faults)})
     elif found.faults:
         _show(found.faults)
-        console.print("Restore a backup to have these rows back; `netgpt store rotate --drop-damaged` drops them.")
+        say("Restore a backup to have these rows back; `netgpt store rotate --drop-damaged` drops them.")
     else:
-        console.print(f"{found.rows} rows looked at: every sealed value opens in its place.", highlight=False)
+        say(f"{found.rows} rows looked at: every sealed value opens in its place.")
     if found.faults:
         raise typer.Exit(1)
 
@@ -114,7 +113,7 @@ def backup(
     if as_json:
         print_json({"file": str(target), "bytes": size})
     else:
-        console.print(f"{target}: {size / 1e6:.1f} MB. It opens with the key of today only.", soft_wrap=True)
+        say(f"{target}: {size / 1e6:.1f} MB. It opens with the key of today only.")
 
 
 @app.command("reset-sealed")
@@ -142,9 +141,9 @@ def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), a
         return
     rows = [(name, "kept", count) for name, count in done.kept.items()]
     print_table(["what", "", "rows"], [*rows, *((name, "left behind", count) for name, count in done.left.items())])
-    console.print(f"The old database is {done.aside}. If its key is found, put both back.", soft_wrap=True)
+    say(f"The old database is {done.aside}. If its key is found, put both back.")
     if done.keys_revoked:
-        console.print(f"{done.keys_revoked} API keys that spoke for one person were revoked: make new ones.")
+        say(f"{done.keys_revoked} API keys that spoke for one person were revoked: make new ones.")
 
 
 def _set_aside(settings: Settings) -> list[str]:
@@ -167,8 +166,7 @@ def _set_aside(settings: Settings) -> list[str]:
 
 @contextmanager
 def _bar(what: str, *, quiet: bool) -> Iterator[Told]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
+    with progress_bar("count", "left", quiet=quiet, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
 

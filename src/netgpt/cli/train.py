@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, read_settings, run
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, say
+from netgpt.cli.storing import with_store
 from netgpt.errors import RequestError
 from netgpt.types import Person
 
 if TYPE_CHECKING:
+    from netgpt.settings import Settings
+    from netgpt.store.store import Store
     from netgpt.tuning.lora import Recipe
+    from netgpt.tuning.service import TrainingJob, TrainingResult
 
 __all__ = ["train"]
 
@@ -60,10 +65,10 @@ def train(
 
     Ctrl-C or a kill loses half a minute at most: the same command goes on where it stopped.
     """
-    from netgpt.cli.training import Job, run_job, show_result
+    from netgpt.tuning.service import TrainingJob
 
     settings = read_settings()
-    job = Job(
+    job = TrainingJob(
         what=what.value,
         person=_person(what, user, tenant),
         examples=examples,
@@ -74,7 +79,6 @@ def train(
         promote=promote,
         fresh=fresh,
         base=base,
-        quiet=as_json,
         recipe=_recipe(
             epochs=epochs or (3 if what is What.COMPLETE else 8),
             rank=rank,
@@ -90,13 +94,47 @@ def train(
         ),
     )
     try:
-        result = run(run_job(settings, job))
+        result = with_store(lambda store: _trained(settings, job, store, quiet=as_json), settings)
     except KeyboardInterrupt:
-        console.print("Stopped. The same command goes on where it was; --fresh begins anew.", soft_wrap=True)
+        say("Stopped. The same command goes on where it was; --fresh begins anew.")
         raise
-    print_json(asdict(result)) if as_json else show_result(result)
+    print_json(asdict(result)) if as_json else _show(result)
     if result.rejected:
         raise typer.Exit(1)
+
+
+async def _trained(settings: Settings, job: TrainingJob, store: Store, *, quiet: bool) -> TrainingResult:
+    from netgpt.cli.on_demand import patient_detector
+    from netgpt.cli.training_progress import TrainingView
+    from netgpt.parts.opening import open_cloud, receipts_in
+    from netgpt.tuning.service import TrainingProgress, train_adapter
+
+    async with AsyncExitStack() as opened:
+        detector = patient_detector(settings)
+        opened.push_async_callback(detector.close)
+        receipts = receipts_in(store, keep_text=settings.store.keep_text)
+        cloud = open_cloud(settings, receipts) if job.self_instruct else None
+        if cloud is not None:
+            opened.push_async_callback(cloud.close)
+        view = TrainingProgress() if quiet else opened.enter_context(TrainingView())
+        return await train_adapter(settings, job, store=store, detector=detector, cloud=cloud, progress=view)
+
+
+def _show(result: TrainingResult) -> None:
+    """For people: what it is, how it did, what to do next."""
+    if figures := result.figures:
+        held = figures.get("held_out_loss")
+        speed = f"{figures['tokens_per_s']:.0f} tokens/s, {figures['seconds']:.0f} s, {figures['peak_mb']:.0f} MB"
+        rows: list[tuple[str, object]] = [
+            ("adapter", result.adapter or result.folder),
+            ("state", result.state),
+            ("loss", f"{figures['loss']:.3f}" + (f", held out {held:.3f}" if held is not None else "")),
+            ("speed", speed),
+        ]
+        rows += [("refused", reason) for reason in result.gate.get("reasons") or ()]
+        print_table(["what", "value"], rows)
+    if result.next:
+        say(result.next)
 
 
 def _person(what: What, user: str | None, tenant: str) -> Person | None:

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
-from netgpt.errors import NotFound, SettingsError
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, progress_bar, say
 
 __all__ = ["train_detector"]
 
@@ -26,50 +24,16 @@ def train_detector(
     as_json: bool = json_option,
 ) -> None:
     """Train the detector of names, judge it on rows it has not seen, and write weights and card."""
-    if folds == 1:
-        raise SettingsError("--folds 1 leaves nothing to train on: use 2 or more, or 0")
-    result = make_detector(data, out, epochs=epochs, folds=folds, seed=seed, threads=threads, quiet=as_json)
-    print_json(result) if as_json else _show(result)
+    from netgpt.tagging.service import make_detector
 
-
-def make_detector(
-    data: Path | None, out: Path, *, epochs: int, folds: int, seed: int, threads: int, quiet: bool
-) -> Mapping[str, Any]:
-    """Train, judge, write; returns the card with the path of the weights. Raises SettingsError without torch."""
-    try:
-        import torch
-    except ImportError:
-        raise SettingsError("training needs torch: install netgpt[train]") from None
-    from netgpt.tagging.learn import Course
-    from netgpt.tagging.making import Bench, cross_validated, final
-    from netgpt.tagging.shipping import card, ship
-
-    torch.set_num_threads(threads)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=quiet) as progress:
-        task = progress.add_task("reading", total=epochs * (folds + 1), told="")
+    with progress_bar("told", "elapsed", quiet=as_json) as bar:
+        task = bar.add_task("reading", total=epochs * (folds + 1), told="")
 
         def told(part: str, epoch: int, loss: float) -> None:
-            progress.update(task, description=f"{part}, pass {epoch}/{epochs}", advance=1, told=f"loss {loss:.3f}")
+            bar.update(task, description=f"{part}, pass {epoch}/{epochs}", advance=1, told=f"loss {loss:.3f}")
 
-        bench = Bench(data, seed, _plain(data))
-        if bench.labelled is None:
-            console.print("No public data sets there: training on invented sentences alone, without figures.")
-        course = Course(epochs=epochs, seed=seed)
-        judged = cross_validated(bench, course, folds, told) if folds and bench.labelled else {}
-        arrays = final(bench, course, told)
-    path = ship(arrays, out, made := card(bench, course.told(), judged, folds if judged else 0))
-    return {"path": str(path), **made}
-
-
-def _plain(data: Path | None) -> frozenset[str]:
-    """Everyday requests that hold nothing private, by the rule that `netgpt bench privacy` judges by."""
-    from netgpt.bench.privacy_sets import everyday
-
-    try:
-        return frozenset(text for _, text in everyday(data, 0, 0)) if data is not None else frozenset()
-    except NotFound:
-        return frozenset()
+        result = make_detector(data, out, epochs=epochs, folds=folds, seed=seed, threads=threads, progress=told)
+    print_json(result) if as_json else _show(result)
 
 
 def _show(result: Mapping[str, Any]) -> None:
@@ -80,4 +44,6 @@ def _show(result: Mapping[str, Any]) -> None:
     ]
     if rows:
         print_table(["rows of", "figure", "value"], rows, title=f"{result['folds']} folds, each row judged once")
-    console.print(f"Written: {result['path']}", soft_wrap=True)
+    if not result["labelled"]:
+        say("No public data sets there: trained on invented sentences alone, without figures.")
+    say(f"Written: {result['path']}")

@@ -1,78 +1,76 @@
-"""What people see while `netgpt train` works: tables on stdout, bars on stderr."""
+"""What people see while an adapter is trained and judged: tables on stdout, bars on stderr."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Self
+from contextlib import ExitStack
+from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from netgpt.cli.common import console, print_table, progress_bar, say
+from netgpt.examples.example import Summary
+from netgpt.tuning.lora import Step
+from netgpt.tuning.service import TrainingProgress
 
-from netgpt.cli.common import console, print_table
-
-if TYPE_CHECKING:
-    from netgpt.examples.example import Summary
-    from netgpt.tuning.lora import Step
-
-__all__ = ["JudgingBar", "TrainingBar", "show_summary"]
+__all__ = ["TrainingView"]
 
 
-def show_summary(summary: Summary, skipped: Mapping[str, int], notes: Sequence[str]) -> None:
-    """The examples by origin and by slice, and why others were left out."""
-    rows: list[list[object]] = [["origin", name, count] for name, count in summary.origins.items()]
-    rows += [["slice", name, count] for name, count in summary.slices.items()]
-    rows += [["left out", why, count] for why, count in skipped.items()]
-    title = (
-        f"{summary.examples:,} examples ({summary.held_out:,} held out), about {summary.tokens:,} tokens, "
-        f"{summary.people} people"
-    )
-    print_table(["", "what", "examples"], rows, title=title)
-    for note in notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+class TrainingView(TrainingProgress):
+    """Draws; one thing at a time, until the `with` block ends."""
 
-
-class _Bar(AbstractContextManager["_Bar"]):
-    """A bar that shows only once there is something to show."""
-
-    def __init__(self, progress: Progress, quiet: bool) -> None:
-        self._progress, self._quiet = progress, quiet
-        self._task = progress.add_task("", total=None, told="")
+    def __init__(self) -> None:
+        self._shown = ExitStack()
+        self._judging = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self._shown.close()
 
-    def _show(self, description: str, done: int, total: int, told: str = "") -> None:
-        if not self._quiet:
-            self._progress.start()
-        self._progress.update(self._task, description=description, completed=done, total=total, told=told)
+    def gathering(self) -> None:
+        self._shown.enter_context(console.status("gathering examples"))
 
+    def written(self, examples: int, tokens: int) -> None:
+        console.print(f"  {examples} pairs, {tokens} tokens", style="dim")
 
-class TrainingBar(_Bar):
-    """Epoch, loss, tokens a second, time left, peak memory."""
+    def gathered(self, summary: Summary, skipped: Mapping[str, int], notes: Sequence[str]) -> None:
+        """The examples by origin and by slice, and why others were left out."""
+        self._shown.close()
+        named = {"origin": summary.origins, "slice": summary.slices, "left out": skipped}
+        rows = [[what, name, count] for what, counts in named.items() for name, count in counts.items()]
+        title = (
+            f"{summary.examples:,} examples ({summary.held_out:,} held out), about {summary.tokens:,} tokens, "
+            f"{summary.people} people"
+        )
+        print_table(["", "what", "examples"], rows, title=title)
+        for note in notes:
+            say(note)
 
-    def __init__(self, resumes: bool, quiet: bool) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
-        super().__init__(Progress(*columns, console=console), quiet)
-        if resumes and not quiet:
-            console.print("A training of the same examples was cut here: it goes on.")
+    def begun(self, resumes: bool) -> None:
+        if resumes:
+            say("A training of the same examples was cut here: it goes on.")
+        self._draw("told")
 
-    def told(self, step: Step) -> None:
-        """One step was made."""
-        left = f"{int(step.seconds_left) // 60}:{int(step.seconds_left) % 60:02d} left"
-        told = f"loss {step.loss:.3f}  {step.tokens_per_s:.0f} tokens/s  {left}  {step.peak_mb:.0f} MB"
-        self._show(f"epoch {min(step.epoch, step.epochs)}/{step.epochs}", step.done_tokens, step.total_tokens, told)
+    def step(self, step: Step) -> None:
+        """Epoch, loss, tokens a second, time left, peak memory."""
+        minutes, seconds = divmod(int(step.seconds_left), 60)
+        told = f"loss {step.loss:.3f}  {step.tokens_per_s:.0f} tokens/s  {minutes}:{seconds:02d} left"
+        self._bar.update(
+            self._task,
+            description=f"epoch {min(step.epoch, step.epochs)}/{step.epochs}",
+            completed=step.done_tokens,
+            total=step.total_tokens,
+            told=f"{told}  {step.peak_mb:.0f} MB",
+        )
 
+    def judging(self, part: str, done: int, whole: int) -> None:
+        if not self._judging:
+            self._draw("count")
+            self._judging = True
+        self._bar.update(self._task, description=f"judging: {part}", completed=done, total=whole)
 
-class JudgingBar(_Bar):
-    """Which part of the gate, and how far."""
-
-    def __init__(self, quiet: bool) -> None:
-        columns = (TextColumn("judging: {task.description}"), BarColumn(), MofNCompleteColumn())
-        super().__init__(Progress(*columns, console=console), quiet)
-
-    def told(self, part: str, done: int, whole: int) -> None:
-        """So many of a part are judged."""
-        self._show(part, done, whole)
+    def _draw(self, column: str) -> None:
+        """Another bar instead of what is shown."""
+        self._shown.close()
+        self._bar = self._shown.enter_context(progress_bar(column))
+        self._task = self._bar.add_task("", total=None, told="")

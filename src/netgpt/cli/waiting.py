@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table
+from netgpt.cli.common import errors_told, json_option, print_details, print_json, print_table, say
 from netgpt.cli.storing import with_store
 from netgpt.errors import NotFound
 from netgpt.types import Person
@@ -48,9 +47,7 @@ def show(waiting: str = _ID, as_json: bool = json_option) -> None:
         raise NotFound(f"no waiting request {waiting[:80]}: `netgpt waiting list` shows them")
     kept = row.private or {}
     told = _told(row) | {"request": kept.get("request"), "answer": kept.get("answer"), "error": kept.get("error")}
-    if as_json:
-        return print_json(told)
-    print_table(["what", "value"], [[name, _cell(value)] for name, value in told.items() if value is not None])
+    print_details(told, as_json)
 
 
 @app.command()
@@ -58,7 +55,7 @@ def show(waiting: str = _ID, as_json: bool = json_option) -> None:
 def cancel(waiting: str = _ID) -> None:
     """Do not send a request; or delete one that has ended, with its answer."""
     with_store(lambda store: store.waiting.cancel(waiting))
-    console.print(f"{waiting} is deleted", markup=False, highlight=False)
+    say(f"{waiting} is deleted")
 
 
 def _told(row: WaitingRow) -> dict[str, Any]:
@@ -72,7 +69,3 @@ def _told(row: WaitingRow) -> dict[str, Any]:
         "person": row.user,
         "exchange": row.exchange,
     }
-
-
-def _cell(value: object) -> object:
-    return json.dumps(value, ensure_ascii=False, indent=1) if isinstance(value, dict | list) else value

@@ -1,6 +1,6 @@
 """The inhabited places of the world and the names of its countries, offline: GeoNames' data (CC BY 4.0).
 
-`hatch_build.py` puts both files beside the code when the package is built or installed from source.
+`hatch_build.py` puts the files beside the code when the package is built or installed from source.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from netgpt.errors import SettingsError
 
-__all__ = ["Town", "country_names", "towns"]
+__all__ = ["Town", "country_names", "foreign_country_names", "towns"]
 
 _FOLDER: Final = Path(__file__).parent / "data"
 
@@ -49,6 +49,12 @@ def towns() -> Iterator[Town]:
 def country_names() -> dict[str, str]:
     """ISO 3166-1 code -> English name. Raises SettingsError when the file is missing."""
     return dict(csv.reader(_read("countries.csv").decode().splitlines()))
+
+
+def foreign_country_names() -> dict[str, list[str]]:
+    """ISO 3166-1 code -> names in English, German, French, Spanish, Italian, Dutch, Portuguese (Java's locale data)."""
+    names: dict[str, list[str]] = json.loads(_read("country_names.json"))
+    return names
 
 
 def _read(name: str) -> bytes:

@@ -1,7 +1,7 @@
 """Which city, region and country a place's name means: by GeoNames' towns.
 
 Read on first use (half a second, about 25 MB that stay), and only where a policy lets places leave in coarser words.
-The data is GeoNames, CC BY 4.0; names of countries in other languages are `phonenumbers`' (Java's locale data).
+The data is GeoNames, CC BY 4.0; names of countries in other languages are Java's locale data.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from array import array
 from dataclasses import dataclass
 
 from netgpt.errors import PrivacyError, SettingsError
-from netgpt.geonames import country_names, towns
+from netgpt.geonames import country_names, foreign_country_names, towns
 
 __all__ = ["Gazetteer", "Known", "folded"]
 
@@ -23,7 +23,6 @@ _SMALLEST = 2_000
 """People. What is smaller is not known here, so it leaves as a placeholder or not at all."""
 _PLAUSIBLE = 3
 """A namesake counts when it has at least a third of the largest one's people."""
-_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt")
 _ALIASES = {
     "munchen": "munich", "wien": "vienna", "cologne": "koln", "roma": "rome", "milano": "milan", "mailand": "milan",
     "londres": "london", "lisboa": "lisbon", "lissabon": "lisbon", "praha": "prague", "prag": "prague",
@@ -147,14 +146,9 @@ def _only(names: set[str]) -> str | None:
 
 def _country_names(countries: dict[str, str]) -> dict[str, str]:
     """Folded name in any of a few languages -> code."""
-    from phonenumbers.geodata.locale import LOCALE_DATA
-
     names = {folded(name): code for code, name in countries.items()}
-    for code in countries:
-        told = LOCALE_DATA.get(code, {})
-        for language in _LANGUAGES:
-            name = told.get(language, "")
-            name = told.get(name[1:], "") if name.startswith("*") else name  # "*aa": the same as in "aa"
-            if name:
+    for code, foreign in foreign_country_names().items():
+        if code in countries:
+            for name in foreign:
                 names.setdefault(folded(name), code)
     return names | _COUNTRY_ALIASES

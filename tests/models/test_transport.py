@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from outbounds import outbound, send
+from patience import in_time
 
 from netgpt.errors import ModelError, ModelRejected, ModelTimeout, ModelUnavailable, SettingsError
 from netgpt.models.base import unwitnessed
@@ -137,7 +138,7 @@ async def test_silence_is_a_timeout_and_a_dead_port_is_unavailable() -> None:
         start = time.perf_counter()
         with pytest.raises(ModelTimeout, match=r"silent for 0\.4 s"):
             await everything(send(model, chat()))
-        assert time.perf_counter() - start < 1
+        assert in_time(time.perf_counter() - start, 1)
     with pytest.raises(ModelUnavailable, match=r"cannot be reached: connection refused"):
         await everything(send(model, chat()))
     await model.close()

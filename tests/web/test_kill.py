@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import in_time
 from serving import Served
 
 from netgpt.models.fake_cloud import FaultyCloud
@@ -68,7 +69,7 @@ async def test_the_engine_is_killed_during_twenty_streams(tmp_path: Path, bundle
             killed = time.monotonic()
             answers = await asyncio.wait_for(asyncio.gather(*tasks), 60)
             after = await answered(client, box.url, killed)
-        assert after < 5.0, f"answered only after {after:.1f} s"
+        assert in_time(after, 5.0), f"answered only after {after:.1f} s"
         broken = 0
         for events in answers:
             if events[-1] == "[DONE]":
@@ -86,7 +87,7 @@ async def test_the_engine_is_killed_during_twenty_streams(tmp_path: Path, bundle
 async def answered(client: httpx.AsyncClient, url: str, since: float) -> float:
     """Seconds until a new request gets an answer."""
     body = {"model": "netgpt/edge", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
-    while time.monotonic() - since < 20:
+    while time.monotonic() - since < 60:
         answer = await client.post(f"{url}/v1/chat/completions", json=body)
         if answer.status_code == 200:
             break

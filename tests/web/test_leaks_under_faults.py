@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from leaking import FACTS, SECRET_WORDS, ask_all, planted, profile, seen_by
+from patience import in_time
 from private_requests import PLACES
 from private_values import leaked
 from serving import Served
@@ -50,7 +51,7 @@ def test_a_detector_that_dies_and_hangs_lets_nothing_through(tmp_path: Path) -> 
             stop.set()
             thread.join()
         seen = seen_by(cloud)
-        assert slowest < 8 + 1
+        assert in_time(slowest, 8 + 1)
         assert cloud.received
         assert [(place, value.text) for place, value, _ in requests if leaked(value, seen)] == []
         assert [w for w in SECRET_WORDS if "".join(c for c in w if c.isalnum()) in seen] == []

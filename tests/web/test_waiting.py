@@ -36,7 +36,7 @@ async def away(home: Path, edge: Any = None, **settings: Any) -> AsyncIterator[t
             cloud.stop()
 
 
-async def ended(here: Door, id: str, key: str | None = None, within_s: float = 10) -> dict[str, Any]:
+async def ended(here: Door, id: str, key: str | None = None, within_s: float = 60) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for _ in range(int(within_s / 0.05)):
         told = (await here.get(f"/v1/waiting/{id}", key=key)).json()

@@ -7,7 +7,7 @@ signals. Where the start itself is what is tested, a test starts `sys.executable
 
 from __future__ import annotations
 
-import array
+import contextlib
 import json
 import os
 import runpy
@@ -162,8 +162,8 @@ def _serve(line: socket.socket) -> dict[str, Any] | None:
                 if pid == 0:
                     for number in range(3):
                         os.dup2(files[number], number)
-                    os.closerange(3, max([*files, line.fileno(), *running]) + 1)
                     line.detach()
+                    os.closerange(3, max([*files, *running, *(news for _, news in running.values())]) + 1)
                     return order
                 for number in files[:3]:
                     os.close(number)
@@ -172,10 +172,8 @@ def _serve(line: socket.socket) -> dict[str, Any] | None:
             else:
                 pid, news = running.pop(one)
                 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                try:
+                with contextlib.suppress(BrokenPipeError):
                     os.write(news, f"{code}\n".encode())
-                except BrokenPipeError:
-                    pass
                 os.close(news)
                 os.close(one)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forking import run_netgpt
 
 from netgpt.models.fake_cloud import FaultyCloud
 
@@ -21,14 +20,7 @@ class Shell:
         self.home, self.env = home, {"NETGPT_HOME": str(home), "NETGPT_EDGE__BASE_URL": edge.base_url}
 
     def __call__(self, *args: str, code: int = 0, stdin: str = "", **env: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "netgpt", *args],
-            env={**os.environ, **self.env, **env, "COLUMNS": "200"},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
+        done = run_netgpt(*args, env={**os.environ, **self.env, **env, "COLUMNS": "200"}, input=stdin)
         assert done.returncode == code, f"{args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         return done.stdout + (done.stderr if code else "")

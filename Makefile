@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TRAIN  := $(VENV)/.train
 TORCH  := torch==2.13.0
+TWO    := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test fast check bench docs lock clean
 
@@ -30,10 +31,10 @@ demo: setup      ## set up, fetch the edge model once, ask seven questions, show
 	$(BIN)/netgpt demo
 
 test: $(TRAIN)   ## every test, as CI runs them, two files at once (the edge model is fetched once)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest $(TWO)
 
 fast: $(TRAIN)   ## the tests that need no engine and no patience
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(TWO) -m "not slow"
 
 check: $(TRAIN)  ## lint, format, types
 	$(BIN)/ruff check src tests docs

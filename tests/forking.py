@@ -21,9 +21,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Forked", "run_netgpt"]
+__all__ = ["Forked", "netgpt_script", "run_netgpt"]
 
-_LARGEST = 4 * 1024 * 1024
 _server: Server | None = None
 
 
@@ -31,24 +30,20 @@ class Server:
     """The process that has imported everything; started at the first command, ends with this one."""
 
     def __init__(self) -> None:
-        self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-        )
         self.owner = os.getpid()
-        theirs.close()
+        self.process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().strip()
 
-    def start(self, order: dict[str, Any], files: Sequence[int]) -> None:
-        content = json.dumps(order).encode()
-        socket.send_fds(self.line, [len(content).to_bytes(4, "big")], files)
-        self.line.sendall(content)
 
-
-def _started_server() -> Server:
+def address() -> str:
+    """Of this process's server, which is started where there is none."""
     global _server
     if _server is None or _server.owner != os.getpid() or _server.process.poll() is not None:
         _server = Server()
-    return _server
+    return _server.address
 
 
 class Forked:
@@ -63,15 +58,17 @@ class Forked:
         stdin: IO[bytes] | int = subprocess.DEVNULL,
         stdout: IO[bytes],
         stderr: IO[bytes],
+        server: str | None = None,
     ) -> None:
         self.args, self.returncode = ["netgpt", *args], None
-        self._news, theirs = socket.socketpair()
-        empty = os.open(os.devnull, os.O_RDONLY)
-        first = empty if isinstance(stdin, int) else stdin.fileno()
         order = {"args": list(args), "env": dict(os.environ if env is None else env), "cwd": str(cwd or Path.cwd())}
-        _started_server().start(order, [first, stdout.fileno(), stderr.fileno(), theirs.fileno()])
-        theirs.close()
-        os.close(empty)
+        content = json.dumps(order).encode()
+        self._news = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._news.connect("\0" + (server or address()))
+        with Path(os.devnull).open("rb") as empty:
+            files = [(empty if isinstance(stdin, int) else stdin).fileno(), stdout.fileno(), stderr.fileno()]
+            socket.send_fds(self._news, [len(content).to_bytes(4, "big")], files)
+        self._news.sendall(content)
         self._words = self._news.makefile("r")
         self.pid = int(self._words.readline())
 
@@ -129,6 +126,14 @@ def run_netgpt(
     return done
 
 
+def netgpt_script(folder: Path) -> Path:
+    """A file `netgpt` for shell lines, in a folder that is put on PATH."""
+    script = folder / "netgpt"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {__file__} {address()} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
 def _temporary() -> IO[bytes]:
     return os.fdopen(os.memfd_create("netgpt-test"), "w+b")
 
@@ -144,38 +149,48 @@ def _preload() -> None:
     from netgpt.web.app import create_app  # noqa: F401
 
 
-def _serve(line: socket.socket) -> dict[str, Any] | None:
+def _serve() -> dict[str, Any] | None:
     """Fork for each order. The child returns its order with its files in place; the server None, at the end."""
-    running: dict[int, tuple[int, int]] = {}  # the child's pidfd: its pid, where its end is told
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    door.bind(f"\0netgpt-tests-{os.getpid()}")
+    door.listen(64)
+    print(f"netgpt-tests-{os.getpid()}", flush=True)
+    running: dict[int, tuple[int, socket.socket]] = {}  # the child's pidfd: its pid, who waits for its end
     while True:
-        ready, _, _ = select.select([line, *running], [], [])
+        ready, _, _ = select.select([0, door, *running], [], [])
+        if 0 in ready:
+            return None
         for one in ready:
-            if one is line:
-                head, files, _, _ = socket.recv_fds(line, 4, 4)
-                if not head:
-                    return None
-                content = b""
-                while len(content) < int.from_bytes(head, "big"):
-                    content += line.recv(_LARGEST)
-                order: dict[str, Any] = json.loads(content)
+            if one is door:
+                caller, _ = door.accept()
+                order, files = _ordered(caller)
                 pid = os.fork()
                 if pid == 0:
                     for number in range(3):
                         os.dup2(files[number], number)
-                    line.detach()
-                    os.closerange(3, max([*files, *running, *(news for _, news in running.values())]) + 1)
+                    for line in (door, caller, *(line for _, line in running.values())):
+                        line.close()
+                    for number in (*files, *running):
+                        os.close(number)
                     return order
-                for number in files[:3]:
+                for number in files:
                     os.close(number)
-                os.write(files[3], f"{pid}\n".encode())
-                running[os.pidfd_open(pid)] = (pid, files[3])
+                caller.sendall(f"{pid}\n".encode())
+                running[os.pidfd_open(pid)] = (pid, caller)
             else:
-                pid, news = running.pop(one)
-                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                with contextlib.suppress(BrokenPipeError):
-                    os.write(news, f"{code}\n".encode())
-                os.close(news)
+                pid, caller = running.pop(one)
                 os.close(one)
+                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                with contextlib.suppress(OSError), caller:
+                    caller.sendall(f"{code}\n".encode())
+
+
+def _ordered(caller: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    head, files, _, _ = socket.recv_fds(caller, 4, 3)
+    content = b""
+    while len(content) < int.from_bytes(head, "big"):
+        content += caller.recv(1 << 20)
+    return json.loads(content), files
 
 
 def _become(order: dict[str, Any]) -> None:
@@ -187,10 +202,13 @@ def _become(order: dict[str, Any]) -> None:
     runpy.run_module("netgpt", run_name="__main__", alter_sys=True)
 
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+if __name__ == "__main__" and len(sys.argv) > 1:  # in place of the script `netgpt`: the server's address, ARGS
+    here = Forked(
+        sys.argv[2:], stdin=sys.stdin.buffer, stdout=sys.stdout.buffer, stderr=sys.stderr.buffer, server=sys.argv[1]
+    )
+    sys.exit(here.wait())
+elif __name__ == "__main__":
     _preload()
-    ordered = _serve(socket.socket(fileno=int(sys.argv[1])))
+    ordered = _serve()
     if ordered is not None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         _become(ordered)

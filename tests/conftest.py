@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from weights import bundled_weights
+
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before NumPy: test processes share the cores
+    os.environ.setdefault(_threads, "1")
+
+from weights import bundled_weights  # noqa: E402
 
 __all__ = ["bundled_weights", "clean_environment"]
 

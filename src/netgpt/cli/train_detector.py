@@ -33,9 +33,12 @@ def train_detector(
 
 
 def make_detector(
-    data: Path | None, out: Path, *, epochs: int, folds: int, seed: int, threads: int, quiet: bool
+    data: Path | None, out: Path, *, epochs: int, folds: int, seed: int, threads: int, quiet: bool, **more: Any
 ) -> Mapping[str, Any]:
-    """Train, judge, write; returns the card with the path of the weights. Raises SettingsError without torch."""
+    """Train, judge, write; returns the card with the path of the weights. Raises SettingsError without torch.
+
+    `more`: further fields of the `Course`, for a smaller one.
+    """
     try:
         import torch
     except ImportError:
@@ -55,7 +58,7 @@ def make_detector(
         bench = Bench(data, seed, _plain(data))
         if bench.labelled is None:
             console.print("No public data sets there: training on invented sentences alone, without figures.")
-        course = Course(epochs=epochs, seed=seed)
+        course = Course(epochs=epochs, seed=seed, **more)
         judged = cross_validated(bench, course, folds, told) if folds and bench.labelled else {}
         arrays = final(bench, course, told)
     path = ship(arrays, out, made := card(bench, course.told(), judged, folds if judged else 0))

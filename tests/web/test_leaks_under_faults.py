@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 
@@ -38,8 +39,9 @@ def test_a_detector_that_dies_and_hangs_lets_nothing_through(tmp_path: Path) -> 
                 if stop.wait(0.7):
                     return
                 for pid in _workers(box.process.pid):
-                    os.kill(pid, kind)
-                    kills.append(pid)
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, kind)
+                        kills.append(pid)
 
         thread = threading.Thread(target=torture)
         thread.start()
@@ -47,7 +49,7 @@ def test_a_detector_that_dies_and_hangs_lets_nothing_through(tmp_path: Path) -> 
             requests = planted(31, 4)
             facts = [PLACES["user"](form) | {"user": "ada"} for _, (_, forms) in FACTS.items() for form in forms]
             slowest, at = 0.0, 0
-            while len(kills) < KILLS or not cloud.received:
+            while thread.is_alive() and (len(kills) < KILLS or not cloud.received):
                 began = time.monotonic()
                 ask_all(box, [body for _, _, body in requests[at : at + 24]] + facts[at % 20 : at % 20 + 6], workers=30)
                 slowest, at = max(slowest, time.monotonic() - began), (at + 24) % len(requests)
@@ -55,7 +57,7 @@ def test_a_detector_that_dies_and_hangs_lets_nothing_through(tmp_path: Path) -> 
             stop.set()
             thread.join()
         seen = seen_by(cloud)
-        assert in_time(slowest, 8 + 1)
+        assert len(kills) >= KILLS and cloud.received and in_time(slowest, 8 + 1)
         assert [(place, value.text) for place, value, _ in requests if leaked(value, seen)] == []
         assert [w for w in SECRET_WORDS if "".join(c for c in w if c.isalnum()) in seen] == []
 

@@ -6,11 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before NumPy: test processes share the cores
     os.environ.setdefault(_threads, "1")
 
 from weights import bundled_weights  # noqa: E402
+
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 __all__ = ["bundled_weights", "clean_environment"]
 

@@ -155,6 +155,7 @@ def port_8080(tmp_path: Path) -> Iterator[Served]:
         yield box
 
 
+@pytest.mark.slow
 def test_the_python_example_runs(port_8080: Served) -> None:
     (example,) = blocks("python")
     assert "http://127.0.0.1:8080/v1" in example

@@ -59,6 +59,7 @@ def test_every_fault_has_an_outcome() -> None:
     assert set(OUTCOMES) == set(Fault)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["edge", "cloud"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("fault", Fault)
@@ -149,6 +150,7 @@ async def test_nothing_is_asked_twice_once_the_answer_began_or_the_request_is_at
     assert len(cloud.received) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["cut", "stall", "server_error", "hangup", "wrong_content_type"])
 async def test_the_breaker_opens_and_closes_again(fault: str) -> None:
     with FaultyCloud(faults=[fault] * 2) as cloud:

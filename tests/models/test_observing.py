@@ -204,6 +204,7 @@ async def test_a_link_cut_under_a_waiting_call_is_felt_within_three_seconds() ->
         await model.close()
 
 
+@pytest.mark.slow
 async def test_a_stream_cut_in_the_middle_is_felt_within_three_seconds() -> None:
     async with FaultyCloud(WORDS * 20, chunk_size=8, delay_s=0.005) as cloud, ShapedLink(cloud.port) as link:
         model, ear = heard(f"http://127.0.0.1:{link.port}/v1", timeout_s=20)

@@ -132,6 +132,7 @@ def test_a_key_that_no_header_carries_is_a_settings_error_that_hides_it() -> Non
         assert key not in str(caught.value)
 
 
+@pytest.mark.slow
 async def test_silence_is_a_timeout_and_a_dead_port_is_unavailable() -> None:
     with FaultyCloud(faults=["slow_first_byte"], slow_s=20) as cloud:
         model = cloud_model(cloud.base_url, retries=3)

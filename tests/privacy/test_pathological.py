@@ -48,6 +48,7 @@ def loaded() -> None:
     list(identities.find_crypto("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", SEARCHES)
 def test_no_search_needs_the_square_of_the_length(search: str) -> None:
     """25,000 characters: what is linear takes up to 0.1 s, a square takes seconds."""

@@ -118,6 +118,7 @@ async def test_a_child_that_does_not_start_says_so() -> None:
         await DetectorProcess(command=["/nonexistent/netgpt-child"]).start()
 
 
+@pytest.mark.slow
 async def test_the_child_ends_with_its_parents_pipe() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,

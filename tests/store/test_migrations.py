@@ -117,6 +117,7 @@ def test_a_newer_version_is_refused_and_left_alone(engine: Engine) -> None:
     assert inspect(engine).has_table("telepathy")
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_database_together_all_get_it(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys; from pathlib import Path; from netgpt.store.seal import Sealer\n"

@@ -49,6 +49,7 @@ def test_folds_are_judged_and_the_card_tells_of_it(data: Path, tmp_path: Path) -
     assert Tagger(read_weights(out / "tagger.safetensors")).tags(["hello Anna"], 0.0)[0]
 
 
+@pytest.mark.slow
 def test_no_text_is_learned_and_judged_in_one_fold(data: Path) -> None:
     bench = Bench(data, 3)
     assert bench.labelled is not None

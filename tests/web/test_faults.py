@@ -15,6 +15,9 @@ from serving import Served, finishes, text_of
 from netgpt.models.fake_cloud import FaultyCloud
 from netgpt.models.faults import Fault
 
+pytestmark = pytest.mark.slow
+
+
 DEADLINE_S = 8.0
 TEXT = "Please repeat these words one after the other, slowly and without a mistake."
 BEFORE_FIRST_WORD = {

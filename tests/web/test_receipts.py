@@ -17,6 +17,8 @@ from serving import Served
 
 from netgpt.models.fake_cloud import FaultyCloud
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:

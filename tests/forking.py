@@ -157,11 +157,11 @@ def _serve() -> dict[str, Any] | None:
     print(f"netgpt-tests-{os.getpid()}", flush=True)
     running: dict[int, tuple[int, socket.socket]] = {}  # the child's pidfd: its pid, who waits for its end
     while True:
-        ready, _, _ = select.select([0, door, *running], [], [])
+        ready: list[int] = select.select([0, door.fileno(), *running], [], [])[0]
         if 0 in ready:
             return None
         for one in ready:
-            if one is door:
+            if one == door.fileno():
                 caller, _ = door.accept()
                 order, files = _ordered(caller)
                 pid = os.fork()

@@ -79,7 +79,6 @@ async def test_placeholders_are_stable_over_fifty_turns_and_reloads(detector: De
     assert vault.restorer().text(seen[0]) == history[0]["content"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 async def test_nothing_planted_leaves_from_any_place(detector: Detector, place: str) -> None:
     planter = Planter(seed=PLACES.index(place))

@@ -12,6 +12,7 @@ BOX    := $(VENV)/.box
 READY  := $(VENV)/.ready
 TRAIN  := $(VENV)/.train
 DOCS   := $(VENV)/docs
+TWO    := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test fast check bench docs lock clean
 
@@ -48,10 +49,10 @@ demo: $(BOX)     ## set up, fetch the edge model once, ask seven questions, show
 	@$(BIN)/netgpt demo
 
 test: $(TRAIN)   ## every test, as CI runs them, two files at once (the edge model is fetched once)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest $(TWO)
 
 fast: $(TRAIN)   ## the tests that need no engine and no patience
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(TWO) -m "not slow"
 
 check: $(TRAIN)  ## lint, format, types
 	$(BIN)/ruff check src tests docs
@@ -67,8 +68,8 @@ bench: $(TRAIN)  ## the published figures (development data by path; see docs/be
 	$(BIN)/netgpt bench isolation
 	$(BIN)/netgpt bench paper
 
-$(DOCS)/.ready: requirements-docs.lock $(READY)
-	@echo "Installing the packages of the documentation site into $(DOCS) ..."
+$(DOCS)/.ready: requirements-docs.lock $(BOX)
+	@echo "Installing what builds the documentation site (seconds) ..."
 	@$(PYTHON) -m venv $(DOCS)
 	@tools/install.sh $(DOCS) --require-hashes -r requirements-docs.lock
 	@touch $@

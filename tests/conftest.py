@@ -6,7 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
-from weights import bundled_weights
+from hypothesis import HealthCheck, settings
+
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before NumPy: test processes share the cores
+    os.environ.setdefault(_threads, "1")
+
+from weights import bundled_weights  # noqa: E402
+
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 __all__ = ["bundled_weights", "clean_environment"]
 
@@ -22,3 +30,10 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return home
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where files run side by side, those with the longest tests go first: else one of them runs alone at the end."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)

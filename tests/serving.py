@@ -8,12 +8,12 @@ import re
 import signal
 import ssl
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from forking import Forked, run_netgpt
 
 from netgpt.models.fake_cloud import FaultyCloud
 
@@ -38,13 +38,9 @@ class Served:
             self._edge_url = self._edge.base_url
         self.home.mkdir(parents=True, exist_ok=True)
         self._log = (self.home / "serve.log").open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "netgpt", "serve", "--port", "0"],
-            env={**os.environ, **self.environment()},
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            cwd=self.home,
+        environment = {**os.environ, **self.environment()}
+        self.process = Forked(
+            ["serve", "--port", "0"], env=environment, cwd=self.home, stdout=self._log, stderr=self._log
         )
         try:
             self._wait()
@@ -65,7 +61,7 @@ class Served:
     def log(self) -> str:
         return (self.home / "serve.log").read_text(errors="replace")
 
-    def _wait(self, limit_s: float = 60) -> None:
+    def _wait(self, limit_s: float = 180) -> None:
         until = time.monotonic() + limit_s
         while time.monotonic() < until:
             if self.process.poll() is not None:
@@ -110,14 +106,7 @@ class Served:
 
     def netgpt(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run another `netgpt` command on the same home."""
-        return subprocess.run(
-            [sys.executable, "-m", "netgpt", *args],
-            env={**os.environ, **self.environment()},
-            capture_output=True,
-            text=True,
-            check=check,
-            timeout=120,
-        )
+        return run_netgpt(*args, env={**os.environ, **self.environment()}, check=check)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forking import netgpt_script
 from serving import Served
 
 from netgpt.exchange import Exchange, written_by
@@ -113,13 +114,16 @@ def home_with_model(tmp_path: Path, bundled_weights: Path) -> Path:
 
 def run(line: str, home: Path) -> str:
     """One shell line with this interpreter's `netgpt`."""
+    scripts = home.parent / "scripts"
+    scripts.mkdir(exist_ok=True)
+    netgpt_script(scripts)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", line],
         cwd=home,
         env={
             **os.environ,
             "NETGPT_HOME": str(home),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{scripts}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "COLUMNS": "160",
         },
         capture_output=True,
@@ -200,6 +204,7 @@ def port_8080(tmp_path: Path) -> Iterator[Served]:
         yield box
 
 
+@pytest.mark.slow
 def test_the_python_examples_run(port_8080: Served) -> None:
     for page in (README, tutorial("your-application")):
         (example,) = blocks("python", page)

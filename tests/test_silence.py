@@ -11,14 +11,13 @@ import json
 import os
 import socket
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from forking import run_netgpt
 from serving import Served
 
 from netgpt.models.fake_cloud import FaultyCloud
@@ -186,11 +185,11 @@ def test_commands_that_fail(tmp_path: Path, kind: str) -> None:
     (tmp_path / "bad.jsonl").write_text(json.dumps({"request": TEXT, "mistake": WORDS}) + "\n")
     environment, command = COMMANDS[kind]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("NETGPT_")}
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-m", "netgpt", *command],
+    done = run_netgpt(
+        *command,
         env={**inherited, "NETGPT_HOME": str(tmp_path / "home"), "NETGPT_LOG_LEVEL": "debug",
              "NETGPT_PRIVACY__NAMES": "false", **environment},
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False,
+        cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode != 0, done.stdout
     assert found_in(done.stdout + done.stderr) == [] and "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from made_adapters import adapter_file, card_for
 
 from netgpt.adapters.registry import Registry
@@ -73,6 +74,7 @@ def test_many_processes_add_at_once_and_nobody_is_lost(tmp_path: Path) -> None:
     check_whole(registry)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_nothing_half_done(tmp_path: Path) -> None:
     folder, weights = tmp_path / "adapters", adapter_file(tmp_path / "a.gguf")
     registry, rng = Registry(folder), random.Random(4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from made_adapters import adapter_file, card_for
+from patience import until
 
 from netgpt.adapters.registry import Registry, user_adapter_name
 from netgpt.adapters.residency import Residency
@@ -171,9 +171,7 @@ async def test_changes_of_another_process_are_noticed_in_time(registry: Registry
     following = asyncio.create_task(here.run())
     other = Registry(registry.folder)
     add(other, tmp_path, "site", 2)
-    started = time.monotonic()
-    while "site@2" not in pool.resident and time.monotonic() - started < 5:
-        await asyncio.sleep(0.01)
+    await until(lambda: "site@2" in pool.resident)
     assert pool.resident == ("site@1", "site@2")
     registry.folder.joinpath("index.json").write_text("{broken")
     assert here.choose(ADA).ids == () and "cannot be read" in str(here.choose(ADA).note)

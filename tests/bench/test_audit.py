@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from patience import in_time
 
 from netgpt.bench import audit
 from netgpt.privacy.planting import PLACES
@@ -33,7 +34,7 @@ async def test_nothing_leaves_while_the_detector_is_killed() -> None:
     assert {kind: left[kind] for kind in MUST_NOT_LEAVE} == dict.fromkeys(MUST_NOT_LEAVE, 0)
     assert result["detector kills"] >= 1
     assert result["routes"].get("edge", 0) >= 1, "a killed detector must send some requests to the edge"
-    assert result["statuses"] == {"200": 40} and result["slowest_s"] < 15
+    assert result["statuses"] == {"200": 40} and in_time(result["slowest_s"], 15)
 
 
 @pytest.mark.parametrize("fault", [{"hold_every_s": 1.0}, {"pathological": 5_000}])

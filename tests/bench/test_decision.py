@@ -1,5 +1,6 @@
 import json
 
+from patience import in_time
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -8,10 +9,10 @@ from netgpt.cli.bench_decision import decision
 
 
 def test_every_part_is_timed_and_the_whole_is_within_ten_milliseconds() -> None:
-    result = run(decisions=200, seed=1)
+    result = run(decisions=60, seed=1)
     rows = {row["part"]: row for row in result["rows"]}
-    assert len(rows) == 5 and all(row["samples"] == 200 for row in rows.values())
-    assert rows["the whole decision"]["median"] < 10_000
+    assert len(rows) == 5 and all(row["samples"] == 60 for row in rows.values())
+    assert in_time(rows["the whole decision"]["median"] / 1e6, 0.010)
     assert rows["the whole decision"]["median"] > rows["difficulty of the text"]["median"]
 
 

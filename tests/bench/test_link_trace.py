@@ -95,6 +95,7 @@ def test_a_folder_without_links_or_with_another_table_says_so(tmp_path: Path) ->
         read_folder(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not RECORDED.is_dir(), reason=f"the recorded links are not at {RECORDED}")
 def test_the_recorded_links_are_all_read() -> None:
     found = read_folder(RECORDED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from patience import in_time
 
 from netgpt.bench import blackout, overload, soak
 
@@ -10,10 +11,10 @@ pytestmark = pytest.mark.slow
 
 
 async def test_nothing_piles_up() -> None:
-    told = await soak.run(requests=150, hangups=0.4, connections=8, seed=3)
+    told = await soak.run(requests=90, hangups=0.4, connections=8, seed=3)
     assert told["not_answered_whole"] == 0 and told["still_open_at_the_cloud"] == 0
     assert told["hung_up"] > 20 and told["hung_up_before_the_first_word"] > 5
-    assert told["cancelled_within_ms_most"] < 1_000
+    assert in_time(told["cancelled_within_ms_most"] / 1000, 1.0)
     assert len(told["rows"]) == 4
 
 
@@ -27,7 +28,7 @@ async def test_a_greedy_key_is_refused_and_the_box_stays() -> None:
 
 
 async def test_a_cut_link() -> None:
-    told = await blackout.run(streams=6, stored=5, cut_s=6)
+    told = await blackout.run(streams=6, stored=5, cut_s=4)
     for row in told["rows"]:
         assert row["requests"] and not row["hung"] and not row["clean_end_of_a_cut_answer"]
     assert told["recovered_after_s"] is not None

@@ -9,7 +9,7 @@ from netgpt.bench import swap
 
 @pytest.mark.slow
 async def test_swaps_under_load(bundled_weights: Path) -> None:
-    told = await swap.run(bundled_weights, swaps=10, streams=32, promotions=2, seed=7, progress=lambda _: None)
+    told = await swap.run(bundled_weights, swaps=4, streams=8, promotions=2, seed=7, progress=lambda _: None)
     for row in told["rows"]:
         assert (row["errors"], row["mixed"]) == (0, 0), row
         assert row["answers"] > 0 and len(row["versions"]) > 1

@@ -85,6 +85,7 @@ async def test_what_the_policy_keeps_is_counted_apart() -> None:
     assert told[ALL]["strict kept"] == 1
 
 
+@pytest.mark.slow
 async def test_a_real_model_has_a_table_of_its_own() -> None:
     async def silent(_text: str) -> str:
         return ""

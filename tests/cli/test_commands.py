@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forking import run_netgpt
 
 from netgpt.models.fake_cloud import FaultyCloud
 
@@ -21,14 +20,7 @@ class Shell:
         self.home, self.env = home, {"NETGPT_HOME": str(home), "NETGPT_EDGE__BASE_URL": edge.base_url}
 
     def __call__(self, *args: str, code: int = 0, stdin: str = "", **env: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "netgpt", *args],
-            env={**os.environ, **self.env, **env, "COLUMNS": "200"},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
+        done = run_netgpt(*args, env={**os.environ, **self.env, **env, "COLUMNS": "200"}, input=stdin)
         assert done.returncode == code, f"{args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         return done.stdout + (done.stderr if code else "")
@@ -40,6 +32,7 @@ def netgpt(tmp_path: Path) -> Iterator[Shell]:
         yield Shell(tmp_path / "home", edge)
 
 
+@pytest.mark.slow
 def test_ask_and_explain(netgpt: Shell) -> None:
     netgpt("profile", "add", "ada", "is vegetarian", "--kind", "diet")
     assert netgpt("ask", "--user", "ada", "what can I cook for dinner").strip() == "the edge says so"
@@ -53,6 +46,7 @@ def test_ask_and_explain(netgpt: Shell) -> None:
     assert netgpt("ask", stdin="from a pipe").strip() == "the edge says so"
 
 
+@pytest.mark.slow
 def test_ask_with_a_cloud_shows_what_left(netgpt: Shell) -> None:
     with FaultyCloud() as cloud:
         netgpt.env |= {"NETGPT_CLOUD__BASE_URL": cloud.base_url, "NETGPT_CLOUD__API_KEY": "sk-secret-of-the-test"}
@@ -83,6 +77,7 @@ def test_config_shows_no_secret(netgpt: Shell) -> None:
     assert json.loads(netgpt("config", "show", "--json"))["server"]["host"] == "127.0.0.1"
 
 
+@pytest.mark.slow
 def test_doctor_tells_what_is_wrong(netgpt: Shell) -> None:
     found = {row["what"]: row for row in json.loads(netgpt("doctor", "--json"))}
     assert found["store"]["state"] == "ok" and found["detector"]["state"] == "ok"

@@ -44,6 +44,7 @@ def dry(*arguments: object) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_what_it_would_train_on(examples: Path) -> None:
     told = dry("site", "--examples", examples)
     assert told["summary"]["origins"] == {"file:mine.jsonl": 40}
@@ -54,6 +55,7 @@ def test_a_dry_run_tells_what_it_would_train_on(examples: Path) -> None:
     assert "40 examples" in shown.stdout and "question 3" not in shown.output
 
 
+@pytest.mark.slow
 def test_private_values_of_a_file_are_not_learnt(tmp_path: Path) -> None:
     file = tmp_path / "mine.jsonl"
     rows = [{"request": f"mail jo{n}@example.org", "answer": f"done, jo{n}@example.org"} for n in range(3)]
@@ -70,6 +72,7 @@ def test_the_recipe_needs_no_data_folder() -> None:
     assert told == dry("complete")  # the same seed, the same examples
 
 
+@pytest.mark.slow
 def test_a_file_for_a_person_is_theirs_with_and_without_consent(examples: Path) -> None:
     told = dry("user", "ada", "--examples", examples)
     assert told["summary"]["people"] == 1 and told["name"].startswith("user-")
@@ -110,6 +113,7 @@ def test_what_stands_in_the_way_of_training(
     assert "built-in engine" in call("site", "--public-examples", "--examples", examples).stderr
 
 
+@pytest.mark.slow
 def test_the_cloud_writes_about_the_site(monkeypatch: pytest.MonkeyPatch, clean_environment: Path) -> None:
     def reply(body: Any) -> str:
         pairs = [{"request": f"{word} tips", "facts": [1], "completion": f"I want {word} tips in Portwick."}

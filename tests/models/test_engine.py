@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from ggufs import tiny_gguf
+from patience import in_time
 from weights import bundled_weights  # noqa: F401
 
 from netgpt.errors import ModelUnavailable
@@ -44,7 +45,7 @@ class Served:
             body = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 4, **body}
             return await client.post(f"{endpoint.base_url}/chat/completions", json=body)
 
-    async def restarted(self, times: int, timeout_s: float = 20) -> None:
+    async def restarted(self, times: int, timeout_s: float = 60) -> None:
         async with asyncio.timeout(timeout_s):
             while self.engine.restarts < times:
                 await asyncio.sleep(0.02)
@@ -65,7 +66,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-async def gone(pid: int, timeout_s: float = 10) -> bool:
+async def gone(pid: int, timeout_s: float = 60) -> bool:
     end = time.monotonic() + timeout_s
     while alive(pid) and time.monotonic() < end:
         await asyncio.sleep(0.05)
@@ -76,7 +77,7 @@ async def test_it_starts_answers_and_stops(bundled_weights: Path, tmp_path: Path
     served = Served(bundled_weights, tmp_path / "logs" / "engine.log")
     began = time.perf_counter()
     await served.engine.start()
-    assert time.perf_counter() - began < 10
+    assert in_time(time.perf_counter() - began, 10)
     assert served.engine.health().ok
     answer = (await served.ask()).json()
     assert answer["choices"][0]["message"]["content"]
@@ -130,7 +131,7 @@ async def test_a_hung_child_is_replaced(bundled_weights: Path, tmp_path: Path) -
     await served.engine.start()
     try:
         os.kill(served.pid, signal.SIGSTOP)
-        await served.restarted(1, timeout_s=40)
+        await served.restarted(1, timeout_s=90)
         assert served.engine.health().ok
     finally:
         await served.engine.stop(0)
@@ -147,7 +148,8 @@ async def test_stop_waits_for_tracked_calls_but_not_for_ever(served: Served) -> 
     with served.engine.track():
         began = time.perf_counter()
         await served.engine.stop(drain_s=0.5)
-        assert 0.5 <= time.perf_counter() - began < 5
+        took = time.perf_counter() - began
+        assert took >= 0.5 and in_time(took, 5)
 
 
 async def test_a_hang_up_ends_a_streamed_answer(served: Served) -> None:
@@ -157,13 +159,12 @@ async def test_a_hang_up_ends_a_streamed_answer(served: Served) -> None:
     async with httpx.AsyncClient(headers=headers, timeout=60) as client:
         async with client.stream("POST", f"{endpoint.base_url}/chat/completions", json=body) as answer:
             await anext(answer.aiter_lines())
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
+        left = time.monotonic()
+        slots = [{"is_processing": True}]
+        while any(slot["is_processing"] for slot in slots):
             slots = (await client.get(endpoint.base_url.removesuffix("/v1") + "/slots")).json()
-            if not any(slot["is_processing"] for slot in slots):
-                return
-            await asyncio.sleep(0.05)
-    pytest.fail("still generating two seconds after the client hung up")
+            await asyncio.sleep(0.02)
+    assert in_time(time.monotonic() - left, 2), "still generating two seconds after the client hung up"
 
 
 async def test_tools_reach_a_model_whose_template_ignores_them(served: Served) -> None:
@@ -215,7 +216,7 @@ async def test_weights_that_vanish_mean_failed_then_recovery(bundled_weights: Pa
     try:
         weights.unlink()
         os.kill(served.pid, signal.SIGKILL)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while served.engine.state != "failed":
                 await asyncio.sleep(0.01)
         assert "no such file" in served.engine.health().detail

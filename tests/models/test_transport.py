@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from outbounds import outbound, send
+from patience import in_time
 
 from netgpt.errors import ModelError, ModelRejected, ModelTimeout, ModelUnavailable, SettingsError
 from netgpt.models.base import unwitnessed
@@ -131,13 +132,14 @@ def test_a_key_that_no_header_carries_is_a_settings_error_that_hides_it() -> Non
         assert key not in str(caught.value)
 
 
+@pytest.mark.slow
 async def test_silence_is_a_timeout_and_a_dead_port_is_unavailable() -> None:
     with FaultyCloud(faults=["slow_first_byte"], slow_s=20) as cloud:
         model = cloud_model(cloud.base_url, retries=3)
         start = time.perf_counter()
         with pytest.raises(ModelTimeout, match=r"silent for 0\.4 s"):
             await everything(send(model, chat()))
-        assert time.perf_counter() - start < 1
+        assert in_time(time.perf_counter() - start, 1)
     with pytest.raises(ModelUnavailable, match=r"cannot be reached: connection refused"):
         await everything(send(model, chat()))
     await model.close()

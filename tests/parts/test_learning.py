@@ -126,6 +126,7 @@ async def test_decisions_go_with_their_person(tmp_path: Path, cloud: FaultyCloud
         assert state is not None and len(Learner.restore(state).numbers()["own"]) == 1
 
 
+@pytest.mark.slow
 async def test_nothing_is_learnt_where_it_is_switched_off_or_there_is_no_choice(
     tmp_path: Path, cloud: FaultyCloud
 ) -> None:

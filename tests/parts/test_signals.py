@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from boxes import box, exchange
 from doors import door
+from patience import until
 
 from netgpt.bench.fake_operator import FakeOperator, Line
 from netgpt.build import Box
@@ -27,12 +27,6 @@ async def answered(opened: Box, text: str = LONG) -> None:
     await opened.workflow.run(asked)
     async for _ in asked.chunks:
         pass
-
-
-async def until(true: Any, within_s: float = 3.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():
-            await asyncio.sleep(0.02)
 
 
 async def test_a_real_answer_of_the_cloud_is_felt(tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ def test_plates_of_another_sort_stay(text: str) -> None:
     assert found(text) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     ["invoice no. ", "number of ", "born on the ", "https://a.b/people/", "linkedin.com/in/", "@a twitter ", "case-no-",

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from patience import in_time, until
 
 from netgpt.errors import DetectorError
 from netgpt.privacy.process import DetectorProcess
@@ -43,11 +44,7 @@ async def toy(tmp_path: Path) -> AsyncIterator[DetectorProcess]:
 
 
 async def until_ready(process: DetectorProcess) -> None:
-    for _ in range(200):
-        if process.health()[0]:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(process.health()[1])
+    await until(lambda: process.health()[0], 120)
 
 
 @pytest.mark.slow
@@ -70,16 +67,17 @@ async def test_the_real_child_finds_and_survives_being_killed() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", ["a@" * 500_000, "1 " * 500_000, "[" * 1_000_000, "12 A " * 200_000])
-async def test_pathological_texts_meet_the_timeout(text: str) -> None:
+async def test_pathological_texts_meet_the_timeout() -> None:
     process = DetectorProcess(names=False, timeout_s=1.5)
     await process.start()
-    began = asyncio.get_running_loop().time()
-    try:
-        await process.detect([text])
-    except DetectorError as error:
-        assert "longer than" in error.message
-    assert asyncio.get_running_loop().time() - began < 4
+    for text in ("a@" * 500_000, "1 " * 500_000, "[" * 1_000_000, "12 A " * 200_000):
+        await until_ready(process)
+        began = asyncio.get_running_loop().time()
+        try:
+            await process.detect([text])
+        except DetectorError as error:
+            assert "longer than" in error.message
+        assert in_time(asyncio.get_running_loop().time() - began, 4)
     await process.close()
 
 
@@ -120,6 +118,7 @@ async def test_a_child_that_does_not_start_says_so() -> None:
         await DetectorProcess(command=["/nonexistent/netgpt-child"]).start()
 
 
+@pytest.mark.slow
 async def test_the_child_ends_with_its_parents_pipe() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -132,4 +131,4 @@ async def test_the_child_ends_with_its_parents_pipe() -> None:
     assert process.stdin is not None and process.stdout is not None
     assert await process.stdout.readline() == b'{"ready": true}\n'
     process.stdin.close()
-    assert await asyncio.wait_for(process.wait(), 10) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0

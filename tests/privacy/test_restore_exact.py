@@ -91,6 +91,7 @@ async def masked(vault: Vault, texts: Sequence[str]) -> list[str]:
     return [message["content"] for message in json.loads(outbound.content)["messages"]]
 
 
+@pytest.mark.slow
 @given(pieces=st.lists(PIECES, max_size=9))
 @EXACT
 async def test_an_echo_is_the_original(pieces: list[str]) -> None:

@@ -77,6 +77,7 @@ async def sealed(vault: Vault, text: str, terms: Any, **options: Any) -> str:
     return content
 
 
+@pytest.mark.slow
 async def test_health_tells_in_coarser_words_what_balanced_hides() -> None:
     text = "Ada Lovelace, 42 and born 3 May 1985, of 12 Mill Road, Cambridge, UK went to Paris."
     vault = Vault()

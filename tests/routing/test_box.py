@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from patience import until
 
 from netgpt.routing.box import BoxSampler, BoxWatch, pressure
 from netgpt.routing.cgroup import Confines
@@ -153,7 +154,7 @@ async def test_the_watch_keeps_the_view_new() -> None:
     signals = Signals(slots=3)
     signals.began("edge")
     watch = asyncio.create_task(BoxWatch(signals, every_s=0.05).run())
-    await asyncio.sleep(0.4)
+    await until(lambda: signals.box.memory is not None and signals.box.cpu is not None)
     watch.cancel()
     await asyncio.gather(watch, return_exceptions=True)
     box = signals.view().box

@@ -42,6 +42,7 @@ def tipping(low: float = 0.001, high: float = 5.0) -> float:
     return (low + high) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("noise", [0.05, 0.2, 0.4])
 def test_at_most_one_flap_a_minute_under_noise_at_the_very_tipping_point(seed: int, noise: float) -> None:

@@ -40,6 +40,7 @@ def recorded(number: int, seed: int, explore: float = 0.2) -> list[RecordedDecis
     return records
 
 
+@pytest.mark.slow
 def test_the_truth_lies_within_the_intervals() -> None:
     hits = {"ips": 0, "snips": 0, "dr": 0}
     for seed in range(12):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from boxes import answer, box, exchange
 from typer.testing import CliRunner
 
@@ -57,6 +58,7 @@ async def test_strict_keeps_it_whoever_asks(tmp_path: Path) -> None:
             assert one.sent is None and "secret-and-health-stay" in str(one.kept_because)
 
 
+@pytest.mark.slow
 async def test_an_owners_file_may_keep_everything_out_of_a_region(tmp_path: Path) -> None:
     file = tmp_path / "own.cedar"
     file.write_text('@id("eu-only")\npermit (principal, action, resource) when { context.region == "eu" };\n')

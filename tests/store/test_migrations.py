@@ -103,6 +103,7 @@ def test_a_database_from_before_the_first_release_is_refused_and_left_alone(engi
     assert inspect(engine).get_table_names() == ["migrations"]
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_database_together_all_get_it(tmp_path: Path, make_row: Any) -> None:
     program = (
         "import asyncio, sys; from pathlib import Path; from netgpt.store.seal import Sealer\n"

@@ -55,7 +55,7 @@ def numbers(path: Path) -> list[int]:
 def hold(writer: Writer) -> threading.Event:
     """Keep the writer busy until the event is set, so that writes gather behind it."""
     done, release = writer.groups, threading.Event()
-    threading.Thread(target=lambda: asyncio.run(writer.submit(lambda _: release.wait(10)))).start()
+    threading.Thread(target=lambda: asyncio.run(writer.submit(lambda _: release.wait(60)))).start()
     while writer.groups == done:
         time.sleep(0.001)
     return release
@@ -166,12 +166,13 @@ async def test_closing_finishes_what_waits(house: Database) -> None:
 
 
 async def test_the_event_loop_runs_on_while_the_disk_works(writer: Writer) -> None:
-    task = asyncio.create_task(writer.submit(lambda _: time.sleep(0.3)))
-    ticks = 0
-    while not task.done():
-        await asyncio.sleep(0.005)
-        ticks += 1
-    assert ticks > 20
+    ticked = threading.Event()
+    task = asyncio.create_task(writer.submit(lambda _: ticked.wait(60)))
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert not task.done()
+    ticked.set()
+    assert await task is True
 
 
 async def test_the_disk_is_looked_at_only_when_room_is_needed(house: Database) -> None:

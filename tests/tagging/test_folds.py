@@ -40,7 +40,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_folds_are_judged_and_the_card_tells_of_it(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = make_detector(data, out, epochs=1, folds=2, seed=3, threads=1)
+    result = make_detector(data, out, epochs=1, folds=2, seed=3, threads=1, width=24, invented=200)
     card = json.loads((out / "tagger.json").read_text(encoding="utf-8"))
     assert card["folds"] == 2 and card["cross-validated"] == result["cross-validated"]
     assert card["cross-validated"]["pupa"]["units"] == 12
@@ -49,6 +49,7 @@ def test_folds_are_judged_and_the_card_tells_of_it(data: Path, tmp_path: Path) -
     assert Tagger(read_weights(out / "tagger.safetensors")).tags(["hello Anna"], 0.0)[0]
 
 
+@pytest.mark.slow
 def test_no_text_is_learned_and_judged_in_one_fold(data: Path) -> None:
     bench = Bench(data, 3)
     assert bench.labelled is not None

@@ -42,6 +42,7 @@ def weights(folder: Path) -> bytes:
     return (folder / "adapter_model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_step", [1, 7, 16])
 def test_resumed_equals_unbroken(tmp_path: Path, at_step: int) -> None:
     model, examples, steps = tiny_llama(tmp_path / "model"), sums(16), 0

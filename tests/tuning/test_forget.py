@@ -252,6 +252,7 @@ def test_a_folder_whose_mark_is_damaged_counts_as_everybodys(home: Path) -> None
 people = st.lists(st.sampled_from([ADA, BOB, EVE]), unique=True, max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(learnt=st.lists(people, max_size=5), gone=st.sampled_from([ADA, BOB, EVE]))
 async def test_every_adapter_with_the_person_goes_and_no_other(

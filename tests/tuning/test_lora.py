@@ -49,6 +49,7 @@ def peft_losses(model: Path, adapter: Path, examples: Any) -> list[float]:
     return losses
 
 
+@pytest.mark.slow
 def test_learns_and_peft_says_the_same(model: Path, tmp_path: Path) -> None:
     """A small mapping is learnt by heart, and the files that were written hold what was learnt."""
     from netgpt.tuning.training import Training
@@ -66,6 +67,7 @@ def test_learns_and_peft_says_the_same(model: Path, tmp_path: Path) -> None:
     assert (trained.stopped, trained.examples, trained.tokens) == ("epochs", 12, 40 * tokens)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_loss_and_gradients_are_those_of_peft(model: Path, tmp_path: Path, layers: int, checkpointing: bool) -> None:

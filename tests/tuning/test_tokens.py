@@ -79,6 +79,7 @@ def test_contents_that_no_template_renders_are_told(bundled_weights: Path) -> No
         speech.render(({"role": "user", "content": ["a list"]},))
 
 
+@pytest.mark.slow
 def test_q_and_k_stand_as_transformers_puts_them(bundled_weights: Path) -> None:
     """GGUF interleaves the rotated pairs of llama's q and k: undone here as transformers does it."""
     import numpy as np

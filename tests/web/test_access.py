@@ -12,6 +12,8 @@ from serving import Served
 
 from netgpt.models.fake_cloud import FaultyCloud
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:

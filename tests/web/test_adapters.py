@@ -13,6 +13,8 @@ from serving import Served
 
 from netgpt.adapters.registry import Registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:

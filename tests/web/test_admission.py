@@ -82,6 +82,7 @@ def in_lab(work: Callable[[Lab], Awaitable[None]], capacity: int = 8) -> Lab:
     return run_virtually(run())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capacity", [4, 8, 24])
 def test_five_times_the_capacity(capacity: int) -> None:
     async def work(lab: Lab) -> None:

@@ -14,6 +14,9 @@ from serving import Served
 
 from netgpt.models.fake_cloud import FaultyCloud
 
+pytestmark = pytest.mark.slow
+
+
 HELLO = [{"role": "user", "content": "hello"}]
 DEEP = b'{"messages": [{"role": "user", "content": "x"}], "metadata": ' + b'{"a":' * 500 + b"1" + b"}" * 501
 

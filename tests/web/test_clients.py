@@ -19,6 +19,9 @@ from serving import Served
 from netgpt.models.fake_cloud import FaultyCloud
 from netgpt.models.script import last_user_text
 
+pytestmark = pytest.mark.slow
+
+
 EMAIL = "lena.vogel@example.org"
 TOOLS: Any = [
     {

@@ -9,10 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import in_time, wait_until
 from serving import Served, finishes, text_of
 
 from netgpt.models.fake_cloud import FaultyCloud
 from netgpt.models.faults import Fault
+
+pytestmark = pytest.mark.slow
+
 
 DEADLINE_S = 8.0
 TEXT = "Please repeat these words one after the other, slowly and without a mistake."
@@ -54,7 +58,7 @@ def body(**fields: Any) -> dict[str, Any]:
 
 
 def recorded(served: Served, exchange: str) -> dict[str, Any]:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while True:
         answer = served.get(f"/v1/exchanges/{exchange}")
         if answer.status_code == 200 or time.monotonic() > until:
@@ -72,7 +76,7 @@ def test_streamed(served: Served, cloud: FaultyCloud, fault: Fault) -> None:
     cloud.schedule(fault, *([fault] if fault in BEFORE_FIRST_WORD else []))
     started = time.monotonic()
     events = served.stream(body())
-    assert time.monotonic() - started < DEADLINE_S
+    assert in_time(time.monotonic() - started, DEADLINE_S)
     exchange = next(e["netgpt"]["exchange"] for e in events if isinstance(e, dict) and "netgpt" in e)
     if fault in ANSWERS_WELL:
         assert text_of(events) == TEXT and finishes(events) == ["stop"] and events[-1] == "[DONE]"
@@ -97,7 +101,7 @@ def test_whole(served: Served, cloud: FaultyCloud, fault: Fault) -> None:
     cloud.schedule(fault, *([] if fault is Fault.RATE_LIMIT else [fault]))
     started = time.monotonic()
     answer = served.post(body())
-    assert time.monotonic() - started < DEADLINE_S
+    assert in_time(time.monotonic() - started, DEADLINE_S)
     assert answer.status_code == 200, answer.text
     told = answer.json()
     said = told["choices"][0]["message"]["content"]
@@ -117,9 +121,8 @@ def test_a_hang_up_cancels_the_call_within_a_second(served: Served, cloud: Fault
         with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body(stream=True), timeout=10) as answer:
             next(answer.iter_lines())
         left = time.monotonic()
-        while len(cloud.hangups) == seen and time.monotonic() - left < 3:
-            time.sleep(0.01)
-        assert len(cloud.hangups) == seen + 1 and cloud.hangups[-1] - left < 1.0
+        wait_until(lambda: len(cloud.hangups) > seen)
+        assert len(cloud.hangups) == seen + 1 and in_time(cloud.hangups[-1] - left, 1.0)
     finally:
         cloud.delay_s = 0.0
 
@@ -131,9 +134,8 @@ def test_a_hang_up_of_a_whole_answer_cancels_too(served: Served, cloud: FaultyCl
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{served.url}/v1/chat/completions", json=body(), timeout=0.5)
         left = time.monotonic()
-        while len(cloud.hangups) == before and time.monotonic() - left < 3:
-            time.sleep(0.01)
-        assert len(cloud.hangups) == before + 1 and cloud.hangups[-1] - left < 1.0
+        wait_until(lambda: len(cloud.hangups) > before)
+        assert len(cloud.hangups) == before + 1 and in_time(cloud.hangups[-1] - left, 1.0)
     finally:
         cloud.slow_s = 0.5
 
@@ -180,4 +182,4 @@ def test_no_request_outlives_the_deadline_under_load(served: Served, cloud: Faul
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(took) == 20 and max(took) < DEADLINE_S + 1
+    assert len(took) == 20 and in_time(max(took), DEADLINE_S + 1)

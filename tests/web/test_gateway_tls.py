@@ -17,6 +17,8 @@ from netgpt.errors import SettingsError
 from netgpt.settings import Server
 from netgpt.web.tls import server_tls
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:

@@ -27,6 +27,8 @@ from netgpt.privacy.patterns import find_patterns
 from netgpt.privacy.process import DetectorProcess
 from netgpt.privacy.vault import Vault
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[FaultyCloud]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from doors import Door, door
+from patience import until
 
 from netgpt.models.fake import ScriptedModel
 
@@ -57,10 +58,9 @@ async def test_who_hangs_up_while_waiting_leaves_the_queue(tmp_path: Path) -> No
     edge = ScriptedModel("yes", delay_s=0.5)
     async with door(tmp_path, edge=edge, server=ONE) as here:
         first = asyncio.create_task(here.chat(text="first"))
-        await asyncio.sleep(0.1)
+        await until(lambda: places(here).at_work == 1)
         gone = asyncio.create_task(here.chat(text="gone"))
-        await asyncio.sleep(0.1)
-        assert places(here).waiting == 1
+        await until(lambda: places(here).waiting == 1)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
         assert places(here).waiting == 0
@@ -73,8 +73,7 @@ async def test_who_hangs_up_while_waiting_leaves_the_queue(tmp_path: Path) -> No
 async def test_a_stream_holds_its_place_to_its_end(tmp_path: Path) -> None:
     async with door(tmp_path, edge=ScriptedModel("x" * 40, delay_s=0.1), server={**ONE, "max_waiting": 0}) as here:
         stream = asyncio.create_task(here.chat(text="long", fields={"stream": True}))
-        await asyncio.sleep(0.35)
-        assert places(here).at_work == 1
+        await until(lambda: places(here).at_work == 1)
         assert (await here.chat()).status_code in (429, 503)
         assert "[DONE]" in (await stream).text
         assert places(here).at_work == 0
@@ -99,8 +98,7 @@ async def test_a_place_comes_back_where_the_server_cancels_the_work(tmp_path: Pa
             "client": ("127.0.0.1", 1),
         }  # fmt: skip
         work = asyncio.ensure_future(here.app(scope, receive, send))
-        await asyncio.sleep(0.3)
-        assert places(here).at_work == 1
+        await until(lambda: places(here).at_work == 1)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         assert places(here).at_work == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from doors import Door, door
 
 from netgpt.types import Role
@@ -34,6 +35,7 @@ def check_refused(answer: httpx.Response, rule: str = "") -> None:
     assert rule in message if rule else "Policy" not in message, message
 
 
+@pytest.mark.slow
 async def test_a_policy_of_ones_own_rules_over_exchanges_and_profiles(tmp_path: Path) -> None:
     rules = tmp_path / "site.cedar"
     rules.write_text(RULES)
@@ -58,6 +60,7 @@ async def test_a_policy_of_ones_own_rules_over_exchanges_and_profiles(tmp_path: 
         check_refused(await ask(here, ada, "POST", "/v1/profiles/ada/examples", exchange=id))
 
 
+@pytest.mark.slow
 async def test_the_ready_made_sets_let_in_whom_roles_let_in(tmp_path: Path) -> None:
     for name in ("open", "balanced", "strict", "health"):
         async with door(tmp_path / name, policy={"set": name}) as here:

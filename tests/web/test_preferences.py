@@ -11,6 +11,9 @@ from serving import Served
 
 from netgpt.models.fake_cloud import FaultyCloud
 
+pytestmark = pytest.mark.slow
+
+
 HARD = "compare the two plans"
 
 

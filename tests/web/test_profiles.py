@@ -11,6 +11,9 @@ import httpx
 import pytest
 from serving import Served
 
+pytestmark = pytest.mark.slow
+
+
 ADA = f"ada-{secrets.token_hex(8)}"
 PLANTED = f"umbrella {secrets.token_hex(8)}"
 

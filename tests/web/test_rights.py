@@ -14,6 +14,9 @@ from serving import Served, finishes, text_of
 
 from netgpt.models.fake_cloud import FaultyCloud
 
+pytestmark = pytest.mark.slow
+
+
 ADA = f"ada-{secrets.token_hex(8)}"
 PLANTED = f"umbrella{secrets.token_hex(8)}"
 MAIL = f"{secrets.token_hex(6)}@example.org"

@@ -54,6 +54,7 @@ async def test_a_box_without_a_cloud_but_upstreams(tmp_path: Path) -> None:
             assert here.box.needs_detector and parts["detector"]["ok"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.STALL])
 async def test_a_stream_that_breaks_off_says_that_it_is_partial(tmp_path: Path, fault: Fault) -> None:
     with FaultyCloud(LONG, faults=[fault]) as cloud:

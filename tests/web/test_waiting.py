@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from clouds import Says
 from doors import Door, door
 
@@ -36,7 +37,7 @@ async def away(home: Path, edge: Any = None, **settings: Any) -> AsyncIterator[t
             cloud.stop()
 
 
-async def ended(here: Door, id: str, key: str | None = None, within_s: float = 10) -> dict[str, Any]:
+async def ended(here: Door, id: str, key: str | None = None, within_s: float = 60) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for _ in range(int(within_s / 0.05)):
         told = (await here.get(f"/v1/waiting/{id}", key=key)).json()
@@ -86,6 +87,7 @@ async def test_a_request_that_has_left_is_not_kept(tmp_path: Path) -> None:
         assert (await here.get("/v1/waiting")).json()["data"] == []
 
 
+@pytest.mark.slow
 async def test_what_broke_after_it_left_is_told_and_not_sent_again(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         id = (await here.chat(text="hello", fields=WAITS)).json()["id"]
@@ -107,6 +109,7 @@ async def test_a_request_refused_for_now_is_tried_again(tmp_path: Path) -> None:
         assert ids_at(cloud) == [id, id]
 
 
+@pytest.mark.slow
 async def test_an_answer_that_says_429_did_begin(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         id = (await here.chat(text="hello", fields=WAITS)).json()["id"]

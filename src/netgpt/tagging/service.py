@@ -21,10 +21,12 @@ def make_detector(
     seed: int,
     threads: int,
     progress: Callable[[str, int, float], None] = lambda part, epoch, loss: None,
+    **more: Any,
 ) -> Mapping[str, Any]:
     """Train on the public sets of `data` (None: on invented sentences alone); returns the card and its path.
 
     `folds`: so many trainings judge by held-out rows first, 0: none. `progress` gets part, pass and loss.
+    `more`: further fields of the `Course`, for a smaller one.
     `labelled` in the answer: whether there were public sets. Raises SettingsError: no torch, or a single fold.
     """
     if folds == 1:
@@ -39,7 +41,7 @@ def make_detector(
 
     torch.set_num_threads(threads)
     bench = Bench(data, seed, _plain(data))
-    course = Course(epochs=epochs, seed=seed)
+    course = Course(epochs=epochs, seed=seed, **more)
     judged = cross_validated(bench, course, folds, progress) if folds and bench.labelled else {}
     arrays = final(bench, course, progress)
     path = ship(arrays, out, made := card(bench, course.told(), judged, folds if judged else 0))

@@ -25,7 +25,7 @@ from netgpt.models.answers import join_chunks
 from netgpt.models.base import ChatModel, Health, RemoteModel
 from netgpt.models.swap import SwappingEngine
 from netgpt.parts.learning import Learning
-from netgpt.parts.opening import open_detector, open_edge, open_registry, open_remotes, open_store, receipts_in
+from netgpt.parts.opening import open_detector, open_edge, open_registry, open_remotes, receipts_in
 from netgpt.parts.resilience import last_answer
 from netgpt.parts.routing import Deciding
 from netgpt.parts.signal_metrics import SignalsCollector
@@ -42,6 +42,7 @@ from netgpt.stages.identify import Identify
 from netgpt.stages.recall import Recall
 from netgpt.stages.record import Record
 from netgpt.stages.restore import Restore
+from netgpt.store.from_settings import open_store
 from netgpt.store.store import Store
 from netgpt.workflow import Stage, Workflow
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typer.testing import CliRunner
 
 from netgpt.cli.waiting import app
-from netgpt.parts.opening import open_store
 from netgpt.settings import load_settings
+from netgpt.store.from_settings import open_store
 from netgpt.store.waiting import QueueLimits
 from netgpt.types import Person
 

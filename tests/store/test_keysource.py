@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from netgpt.errors import SettingsError, StoreError
-from netgpt.parts.opening import key_source, open_store
 from netgpt.settings import load_settings
+from netgpt.store.from_settings import key_source, open_store
 from netgpt.store.keysource import GivenKeys, KeyCommand, KeyFile, encoded_key, fresh_key
 from netgpt.store.seal import Sealer
 

@@ -17,8 +17,8 @@ import psutil
 from netgpt.models.fake_cloud import FaultyCloud, ReceivedRequest
 from netgpt.models.fake_http import Connection
 from netgpt.models.script import last_user_text
-from netgpt.parts.opening import open_store
 from netgpt.settings import load_settings
+from netgpt.store.from_settings import open_store
 from netgpt.store.keys import new_key
 from netgpt.store.rows import KeyRow
 from netgpt.types import Role

@@ -69,7 +69,7 @@ async def _disk(settings: Settings) -> CheckResult:
 
 
 async def _store(settings: Settings) -> CheckResult:
-    from netgpt.build import open_store
+    from netgpt.store.from_settings import open_store
 
     store = open_store(settings)
     try:

@@ -27,7 +27,7 @@ def modes(settings: Settings) -> State:
 
 async def key(settings: Settings) -> State:
     """Where the sealing key comes from, and whether a change of it is unfinished."""
-    from netgpt.build import open_store
+    from netgpt.store.from_settings import open_store
 
     store = open_store(settings)
     try:
@@ -72,7 +72,7 @@ async def tls(settings: Settings) -> State:
 
 async def receipts(settings: Settings) -> State:
     """Whether the chain of receipts is whole."""
-    from netgpt.build import open_store
+    from netgpt.store.from_settings import open_store
 
     store = open_store(settings)
     try:

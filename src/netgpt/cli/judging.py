@@ -13,8 +13,9 @@ from netgpt.examples.example import Example, split
 from netgpt.examples.jsonl import read_examples
 from netgpt.gate.on_engine import gate_on_engine
 from netgpt.gate.verdict import Verdict
-from netgpt.parts.opening import open_registry, open_store
+from netgpt.parts.opening import open_registry
 from netgpt.settings import Settings
+from netgpt.store.from_settings import open_store
 
 __all__ = ["judge", "show_verdict"]
 

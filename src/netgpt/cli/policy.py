@@ -8,7 +8,8 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, run
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings
+from netgpt.cli.storing import find_exchange
 from netgpt.errors import NotFound
 from netgpt.policy.cases import CaseResult, PolicyCase, ground_cases, read_cases, run_cases, shipped_cases
 from netgpt.policy.engine import READY_MADE, Policy, policy_text, schema_text
@@ -135,17 +136,17 @@ def why(
     as_json: bool = json_option,
 ) -> None:
     """Show for a recorded exchange which rule let each thing pass, hid it, told it in coarser words, or kept it."""
-    settings = read_settings()
-    found = run(_find(settings, exchange))
-    policy = Policy.load(settings.policy.set)
-    told = reasons(found["private"], policy)
+    row = find_exchange(exchange)
+    if row.private is None:
+        raise NotFound(f"{row.id}: its account was not kept (store.keep_text = false); see its receipt")
+    told = reasons(row.as_dict(), Policy.load(read_settings().policy.set))
     if as_json:
-        print_json({**found["summary"], **told.as_json()})
+        print_json({"id": row.id, "route": row.route, "reason": row.reason, **told.as_json()})
         return
     print_table(
         ["what", "became", "times", "found by", "by rule", "which says"],
         [_reason_row(reason) for reason in told.reasons],
-        f"{found['summary']['id']}: {found['summary']['route']}. Policy: {told.policy}",
+        f"{row.id}: {row.route}. Policy: {told.policy}",
     )
     for remark in told.remarks:
         typer.echo(remark)
@@ -153,19 +154,3 @@ def why(
 
 def _reason_row(reason: Reason) -> tuple[object, ...]:
     return reason.what, reason.became, reason.count, reason.found_by, reason.rule, reason.says
-
-
-async def _find(settings: Any, exchange_id: str | None) -> dict[str, Any]:
-    from netgpt.build import open_store
-
-    store = open_store(settings)
-    try:
-        rows = await store.exchanges(None, 1, None) if exchange_id is None else []
-        row = await store.exchange(exchange_id) if exchange_id is not None else rows[0] if rows else None
-    finally:
-        await store.close()
-    if row is None:
-        raise NotFound(f"no exchange {exchange_id or 'yet'} in {settings.database}")
-    if row.private is None:
-        raise NotFound(f"{row.id}: its account was not kept (store.keep_text = false); see its receipt")
-    return {"summary": {"id": row.id, "route": row.route, "reason": row.reason}, "private": row.private}

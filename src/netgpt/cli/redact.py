@@ -103,8 +103,8 @@ def _masked(source: str, spans: Sequence[Span]) -> tuple[str, list[dict[str, Any
 
 
 async def _profile_values(person: Person) -> tuple[tuple[str, str], ...]:
-    from netgpt.build import open_store
     from netgpt.context.profile import private_values
+    from netgpt.store.from_settings import open_store
 
     store = open_store(read_settings())
     try:

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from netgpt.cli.common import read_settings, run
+from netgpt.errors import NotFound
 
 if TYPE_CHECKING:
+    from netgpt.store.rows import ExchangeRow
     from netgpt.store.store import Store
 
-__all__ = ["with_store"]
+__all__ = ["find_exchange", "with_store"]
 
 T = TypeVar("T")
 
@@ -19,7 +21,7 @@ def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
     """Run `work` on the store of the settings and return its result. Raises StoreError, SettingsError."""
 
     async def opened() -> T:
-        from netgpt.build import open_store  # imports every part of the box: only when a command runs
+        from netgpt.store.from_settings import open_store
 
         store = open_store(read_settings())
         try:
@@ -28,3 +30,17 @@ def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
             await store.close()
 
     return run(opened())
+
+
+def find_exchange(id: str | None) -> ExchangeRow:
+    """One recorded exchange; the newest where `id` is None. Raises NotFound, StoreError, SettingsError."""
+
+    async def find(store: Store) -> ExchangeRow | None:
+        if id is not None:
+            return await store.exchange(id)
+        return next(iter(await store.exchanges(None, 1, None)), None)
+
+    row = with_store(find)
+    if row is None:
+        raise NotFound(f"no exchange {id or 'yet'} in {read_settings().database}")
+    return row

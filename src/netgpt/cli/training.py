@@ -20,8 +20,9 @@ from netgpt.examples.planted import plant_canaries
 from netgpt.examples.sitefacts import site_facts
 from netgpt.gate.on_engine import gate_on_engine
 from netgpt.models.catalog import Catalog
-from netgpt.parts.opening import open_cloud, open_registry, open_store, receipts_in
+from netgpt.parts.opening import open_cloud, open_registry, receipts_in
 from netgpt.settings import Settings
+from netgpt.store.from_settings import open_store
 from netgpt.tuning.lora import Recipe, TrainedAdapter
 from netgpt.tuning.making import Made, people_in, register
 from netgpt.tuning.train_child import train_apart

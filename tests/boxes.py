@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netgpt.build import Box, open_store
-from netgpt.exchange import Exchange, Request
+from netgpt.exchange import Exchange, Request, owner_of
 from netgpt.models.base import RemoteModel
 from netgpt.models.endpoint import Endpoint
 from netgpt.models.fake import ScriptedModel
@@ -18,6 +19,7 @@ from netgpt.parts.opening import open_remotes, receipts_in
 from netgpt.privacy.detect import Detector, LocalDetector
 from netgpt.settings import load_settings
 from netgpt.types import Caller, Chunk, Location, Role
+from netgpt.workflow import Stage
 
 OWNER = Caller("local", Role.ADMIN)
 DOOR = ("location", "consent", "complete", "conversation", "dry_run")
@@ -55,11 +57,35 @@ async def box(
         await opened.close()
 
 
-def exchange(text: str, model: str = "netgpt", *, user: str = "ada", **fields: Any) -> Exchange:
+def exchange(
+    text: str, model: str = "netgpt", *, user: str = "ada", claim: str | None = None, **fields: Any
+) -> Exchange:
     """An exchange about to walk: `location=`, `consent=` and the like (`DOOR`) are the door's fields."""
     door = {k: fields.pop(k) for k in DOOR if k in fields}
     body = {"messages": [{"role": "user", "content": text}], **fields}
-    return Exchange(Request(body=body, model=model, user=user, stream=bool(body.get("stream")), **door), OWNER)
+    request = Request(body=body, model=model, user=user, stream=bool(body.get("stream")), **door)
+    return Exchange(request, OWNER, claim=claim)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Stands for the stage that writes a field."""
+
+    name: str
+    writes: frozenset[str]
+    reads: frozenset[str] = frozenset()
+
+
+def fill(one: Exchange, **fields: Any) -> Exchange:
+    """Write these fields, each as its owner would have."""
+    for name, value in fields.items():
+        setattr(one.view(Owner(owner_of(name), frozenset({name}))), name, value)
+    return one
+
+
+async def run(stage: Stage, one: Exchange) -> None:
+    """One stage alone, held to what it declares as in the line."""
+    await stage(one.view(stage))
 
 
 async def answer(here: Box, one: Exchange) -> str:

@@ -1,6 +1,7 @@
 import itertools
 
 import pytest
+from boxes import fill
 
 from netgpt.errors import WorkflowError
 from netgpt.exchange import Exchange, Request, new_id
@@ -19,13 +20,11 @@ def test_reading_too_early_names_the_stage() -> None:
 
 def test_a_field_has_one_writer() -> None:
     one = exchange()
-    one.running = "route"
-    with pytest.raises(WorkflowError, match="'identify' only, not by 'route'"):
+    with pytest.raises(WorkflowError, match="'identify' only, not by 'line'"):
         one.person = Person("local", "ada")
-    one.running = "identify"
-    one.person = Person("local", "ada")
+    fill(one, person=Person("local", "ada"))
     assert one.person.user == "ada"
-    assert one.has("person") and not one.has("facts")
+    assert one.has("person") and not one.has("facts") and one.get("facts") is None
 
 
 def test_repr_shows_no_private_text() -> None:

@@ -14,7 +14,7 @@ import netgpt
 ROOT = Path(netgpt.__file__).parent
 LAYERS = {
     "errors": 0, "calls": 0, "types": 0, "sections": 0, "tcp_info": 0,
-    "settings": 0, "geonames": 0, "exchange": 0, "outbound": 0, "embedding": 0.5,
+    "settings": 0, "geonames": 0, "exchange": 0, "outcome": 0, "outbound": 0, "embedding": 0.5,
     "models": 1, "insights": 1, "context": 1, "completion": 1, "policy": 1, "privacy": 1, "routing": 1, "store": 1,
     "adapters": 2, "testing": 2, "examples": 2.3, "gate": 2.6, "grading": 2.6, "tagging": 2.6, "tuning": 2.7,
     "answering": 2.8,
@@ -79,6 +79,13 @@ def test_only_doors_and_benches_import_the_wiring() -> None:
             assert part_of(path) in ("build", "parts", "web", "cli", "bench"), path.name
 
 
+def test_only_the_line_and_what_stands_above_it_know_the_exchange() -> None:
+    for path in files():
+        if "netgpt.exchange" in imports_of(path):
+            part = part_of(path)
+            assert part == "exchange" or LAYERS[part] >= LAYERS["workflow"], path.name
+
+
 def test_importing_netgpt_is_light() -> None:
     code = f"import sys, netgpt, netgpt.settings, netgpt.exchange; print([m for m in {HEAVY!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -89,6 +96,16 @@ def test_the_command_line_starts_light() -> None:
     code = f"import sys, netgpt.cli; print([m for m in {HEAVY!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_one_row_is_read_without_the_gateway() -> None:
+    """What `netgpt explain` needs: the settings and the store."""
+    code = (
+        "import sys, netgpt.store.from_settings, netgpt.routing.features; "
+        "print(sorted({m.split('.')[1] for m in sys.modules if m.startswith('netgpt.')}))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"build", "parts", "stages", "web", "models", "privacy", "answering"} & set(ast.literal_eval(out.stdout))
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))

@@ -7,10 +7,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Generic, Self, TypeVar, overload
+from types import MappingProxyType
+from typing import Any, Final, Generic, Protocol, Self, TypeVar, overload
 
 from netgpt.errors import WorkflowError
 from netgpt.outbound import Outbound
+from netgpt.outcome import Outcome
 from netgpt.types import (
     Caller,
     Chunk,
@@ -23,10 +25,9 @@ from netgpt.types import (
     Location,
     Message,
     Person,
-    Usage,
 )
 
-__all__ = ["Exchange", "Request", "new_id", "written_by"]
+__all__ = ["DOOR", "LINE", "Exchange", "Request", "new_id", "optional_reads", "owner_of", "written_by"]
 
 T = TypeVar("T")
 
@@ -65,6 +66,22 @@ class Request:
         return list(self.body["messages"])
 
 
+LINE: Final = "line"
+DOOR: Final = "door"
+"""Owners that are no stages: `Workflow`, and who made the exchange. What they write, every stage may read."""
+
+
+class Declares(Protocol):
+    """Who looks at an exchange through a view: a stage, with what it declares."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def reads(self) -> frozenset[str]: ...
+    @property
+    def writes(self) -> frozenset[str]: ...
+
+
 class written_by(Generic[T]):
     """A field of `Exchange` with one writer. Reading it too early names the stage that should have run."""
 
@@ -77,28 +94,48 @@ class written_by(Generic[T]):
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> Self | T:
+    def __get__(self, instance: Exchange, owner: type) -> T: ...
+    def __get__(self, instance: Exchange | None, owner: type) -> Self | T:
         if instance is None:
             return self
+        if self.name not in instance._readable:
+            raise WorkflowError(f"the stage '{instance._writer}' reads exchange.{self.name}, which it does not declare")
         try:
-            return instance.__dict__[self.name]  # type: ignore[no-any-return]
+            return instance._values[self.name]  # type: ignore[no-any-return]
         except KeyError:
             raise WorkflowError(
                 f"exchange.{self.name} is written by the stage '{self.stage}', which has not run"
             ) from None
 
-    def __set__(self, instance: object, value: T) -> None:
-        running = instance.__dict__.get("running")
-        if running is not None and running != self.stage:
+    def __set__(self, instance: Exchange, value: T) -> None:
+        if instance._writer != self.stage:
             raise WorkflowError(
-                f"exchange.{self.name} may be written by the stage '{self.stage}' only, not by '{running}'"
+                f"exchange.{self.name} may be written by the stage '{self.stage}' only, not by '{instance._writer}'"
             )
-        instance.__dict__[self.name] = value
+        if self.name not in instance._writable:
+            raise WorkflowError(f"the stage '{self.stage}' writes exchange.{self.name}, which it does not declare")
+        instance._values[self.name] = value
 
 
 class Exchange:
-    """One question and its answer. `request` is fixed; the other fields fill as the line runs."""
+    """One question and its answer. What the door gave is fixed; the other fields fill as the line runs.
+
+    Each stage gets its own `view`: the same values, but it reads and writes only what it declares, also while the
+    answer streams. Who holds the exchange itself (doors, wiring) reads all of it and writes nothing of a stage's.
+    """
+
+    __slots__ = ("_readable", "_values", "_writable", "_writer")
+
+    id = written_by[str](DOOR)
+    request = written_by[Request](DOOR)
+    caller = written_by[Caller](DOOR)
+    claim = written_by[str | None](DOOR)
+    """Of a request that waited: the claim under which it may leave, once."""
+    received = written_by[datetime](DOOR)
+    timings = written_by[Mapping[str, float]](DOOR)
+    """Milliseconds per stage, and `queue`, `first_token` and `total` when known: see `note_time`."""
+    failure = written_by[BaseException | None](LINE)
+    """What the stage raised that failed, or the cancellation of the line; None: it has come this far."""
 
     person = written_by[Person]("identify")
     facts = written_by[tuple[Fact, ...]]("recall")
@@ -137,22 +174,10 @@ class Exchange:
     """What would have changed the decision, in words; reckoned when it is called (0.3 ms), from what was known then."""
 
     stream = written_by[AsyncIterator[Chunk]]("generate")
-    answered_by = written_by[Decision]("generate")
-    """The decision as carried out: differs from `decision` when a fallback answered."""
-    model_name = written_by[str]("generate")
-    destination = written_by[str]("generate")
-    """Host of the remote model that was asked last, or would be; empty when there is none."""
-    sent = written_by[Outbound | None]("generate")
-    """The outbound that was really handed to the remote model that answered, else to the last that was asked."""
-    sent_to = written_by[tuple[tuple[str, str], ...]]("generate")
-    """Every arm that an outbound was handed to, and that one's SHA-256, in order: those that failed, and those whose
-    answer came second, too."""
+    outcome = written_by[Outcome]("generate")
+    """Who answers, with what, and what left; it grows while the answer streams."""
     carry_on = written_by[Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]] | None]("generate")
     """Wraps the restored answer, so that another model finishes it where it breaks off; None: nobody would."""
-    adapters = written_by[tuple[str, ...]]("generate")
-    """Ids of the adapters that the answer was written with; none on the cloud."""
-    adapter_note = written_by[str | None]("generate")
-    """Why another adapter answered than the one that should have, or none; None: all is as it should be."""
 
     restored = written_by[AsyncIterator[Chunk]]("restore")
     restoring = written_by[Any]("restore")
@@ -161,33 +186,38 @@ class Exchange:
     chunks = written_by[AsyncIterator[Chunk]]("record")
     """What the door sends on."""
 
-    def __init__(self, request: Request, caller: Caller, *, id: str | None = None) -> None:
-        self.id = id or new_id()
-        self.request = request
-        self.caller = caller
-        self.received = datetime.now(UTC)
-        self.clock = time.perf_counter()
-        self.timings: dict[str, float] = {}
-        """Milliseconds per stage, and `first_token` and `total` when known."""
-        self.usage: Usage | None = None
-        """Tokens of the answer."""
-        self.worked: dict[str, Usage] = {}
-        """Tokens that each remote arm worked for, by its name, also when another answered in the end."""
-        self.finished_by: str | None = None
-        """The arm that finished an answer which another had begun and broke off."""
-        self.given = False
-        """Whether anything of an answer was handed out."""
-        self.cached_age_s: float | None = None
-        """Seconds since the answer was first given, where nobody could answer now and an earlier one was."""
-        self.status = "open"
-        """open, complete, failed, cancelled, dry_run."""
-        self.error: Exception | None = None
-        self.claim: str | None = None
-        """Of a request that waited: the claim under which it may leave, once."""
-        self.refused = False
-        """A remote model had it, and refused it before it did anything (429)."""
-        self.running: str | None = None
-        """The stage at work; the line sets it."""
+    status = written_by[str]("record")
+    """open, complete, failed, cancelled, dry_run."""
+    error = written_by[Exception | None]("record")
+    """What failed it; None: nothing did, or it was cancelled."""
+    given = written_by[bool]("record")
+    """Whether anything of an answer was handed out."""
+
+    def __init__(self, request: Request, caller: Caller, *, id: str | None = None, claim: str | None = None) -> None:
+        self._readable, self._writable, self._writer = _ALL, _OF_THE_LINE, LINE
+        times: dict[str, float] = {}
+        self._values: dict[str, Any] = {
+            "id": id or new_id(),
+            "request": request,
+            "caller": caller,
+            "claim": claim,
+            "received": datetime.now(UTC),
+            "began": time.perf_counter(),
+            "times": times,
+            "timings": MappingProxyType(times),
+            "failure": None,
+            "status": "open",
+            "error": None,
+            "given": False,
+        }
+
+    def view(self, stage: Declares) -> Exchange:
+        """The same exchange as this stage sees it. Reading or writing what it does not declare raises WorkflowError,
+        now and while the answer streams."""
+        view = object.__new__(Exchange)
+        view._values, view._writer, view._writable = self._values, stage.name, stage.writes
+        view._readable = stage.reads | optional_reads(stage) | stage.writes | _ALWAYS
+        return view
 
     @property
     def partial(self) -> bool:
@@ -196,16 +226,43 @@ class Exchange:
 
     def has(self, name: str) -> bool:
         """Whether the field was written."""
-        return name in self.__dict__
+        return self.get(name, _MISSING) is not _MISSING
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field, or `default` while it is not written: for what a stage declares in `reads_if_written`."""
+        if name not in self._readable:
+            raise WorkflowError(f"the stage '{self._writer}' reads exchange.{name}, which it does not declare")
+        return self._values.get(name, default)
 
     def adapters_used(self) -> tuple[str, ...]:
         """Ids of all adapters that had a part in the answer: the one that completed the request, then the writers."""
-        completed = self.completion.get("adapter") if self.has("completion") else None
-        written = self.adapters if self.has("adapters") else ()
-        return ((completed,) if completed else ()) + written
+        completion, outcome = self.get("completion"), self.get("outcome")
+        completed = completion.get("adapter") if completion else None
+        return ((completed,) if completed else ()) + (outcome.adapters if outcome else ())
 
     def elapsed_ms(self) -> float:
-        return (time.perf_counter() - self.clock) * 1000
+        """Milliseconds since it was received."""
+        return (time.perf_counter() - self._values["began"]) * 1000  # type: ignore[no-any-return]
+
+    def note_time(self, name: str, milliseconds: float | None = None) -> None:
+        """Put down how long something took; None: as long as the exchange until now."""
+        self._values["times"][name] = round(self.elapsed_ms() if milliseconds is None else milliseconds, 3)
 
     def __repr__(self) -> str:
-        return f"<Exchange {self.id} {self.status}>"
+        return f"<Exchange {self._values['id']} {self._values['status']}>"
+
+
+def optional_reads(stage: Declares) -> frozenset[str]:
+    """What a stage reads only where it was written; most declare nothing of the kind."""
+    return getattr(stage, "reads_if_written", frozenset())
+
+
+def owner_of(field: str) -> str:
+    """The stage that writes this field of an exchange, LINE, or DOOR; "?": there is no such field."""
+    return getattr(getattr(Exchange, field, None), "stage", "?")
+
+
+_MISSING = object()
+_ALL = frozenset(name for name, field in vars(Exchange).items() if isinstance(field, written_by))
+_OF_THE_LINE = frozenset(name for name in _ALL if owner_of(name) == LINE)
+_ALWAYS = _OF_THE_LINE | {name for name in _ALL if owner_of(name) == DOOR}

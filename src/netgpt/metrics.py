@@ -45,16 +45,17 @@ class Metrics:
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """Book one ended exchange, however it ended."""
-        route = exchange.answered_by.route if exchange.has("answered_by") else "none"
+        outcome = exchange.get("outcome")
+        route = exchange.outcome.answered_by.route if exchange.has("stream") else "none"
         self._child(self.exchanges, route, exchange.status).inc()
         for stage, milliseconds in exchange.timings.items():
             self._child(self.seconds, stage).observe(milliseconds / 1000)
         for id in exchange.adapters_used():
             self._child(self.adapters, _scope(id)).inc()
-        if exchange.usage is not None:
-            self._child(self.tokens, route, "prompt").inc(exchange.usage.prompt_tokens)
-            self._child(self.tokens, route, "completion").inc(exchange.usage.completion_tokens)
-        for arm, _sha in exchange.sent_to if exchange.has("sent_to") else ():
+        if outcome and outcome.usage:
+            self._child(self.tokens, route, "prompt").inc(outcome.usage.prompt_tokens)
+            self._child(self.tokens, route, "completion").inc(outcome.usage.completion_tokens)
+        for arm, _sha in outcome.sent_to if outcome else ():
             sent = exchange.outbounds[arm]
             self.outbound.inc(len(sent.content))
             for hidden in sent.hidden:

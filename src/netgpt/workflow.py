@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from netgpt.errors import WorkflowError
-from netgpt.exchange import Exchange
+from netgpt.exchange import Exchange, optional_reads, owner_of
 
 __all__ = ["Stage", "Workflow"]
 
 
 class Stage(Protocol):
-    """One step of the line: a thin adapter to one capability, which knows nothing of stages."""
+    """One step of the line: a thin adapter to one capability, which knows nothing of stages.
+
+    A stage that reads some fields only where they were written (`exchange.get`) names them in `reads_if_written`.
+    """
 
     name: str
     reads: frozenset[str]
@@ -21,7 +24,9 @@ class Stage(Protocol):
     writes: frozenset[str]
     """Fields of `Exchange` that this stage writes."""
 
-    async def __call__(self, exchange: Exchange) -> None: ...
+    async def __call__(self, exchange: Exchange) -> None:
+        """`exchange`: this stage's view of it, which holds it to what it declares; also while the answer streams."""
+        ...
 
 
 class Workflow:
@@ -42,8 +47,7 @@ class Workflow:
             for stage in before:
                 await _timed(stage, exchange)
         except BaseException as error:
-            exchange.error = error if isinstance(error, Exception) else None
-            exchange.status = "failed" if exchange.error else "cancelled"
+            exchange.failure = error
             await _timed(record, exchange)
             raise
         await _timed(record, exchange)
@@ -51,12 +55,10 @@ class Workflow:
 
 async def _timed(stage: Stage, exchange: Exchange) -> None:
     started = time.perf_counter()
-    exchange.running = stage.name
     try:
-        await stage(exchange)
+        await stage(exchange.view(stage))
     finally:
-        exchange.running = None
-        exchange.timings[stage.name] = round((time.perf_counter() - started) * 1000, 3)
+        exchange.note_time(stage.name, (time.perf_counter() - started) * 1000)
 
 
 def _check(stages: Sequence[Stage]) -> None:
@@ -70,16 +72,14 @@ def _check(stages: Sequence[Stage]) -> None:
         for name in sorted(stage.reads - written.keys()):
             raise WorkflowError(
                 f"the stage '{stage.name}' reads exchange.{name}, which no earlier stage writes: "
-                f"put '{_owner(name)}' before it in [workflow] stages"
+                f"put '{owner_of(name)}' before it in [workflow] stages"
             )
+        for name in sorted(optional_reads(stage)):
+            if owner_of(name) == "?":
+                raise WorkflowError(f"the stage '{stage.name}' reads exchange.{name}: there is no such field")
         for name in stage.writes:
-            if name in written or _owner(name) != stage.name:
+            if name in written or owner_of(name) != stage.name:
                 raise WorkflowError(f"the stage '{stage.name}' may not write exchange.{name}: it is not its own")
             written[name] = stage.name
     if "desensitize" in names and "restore" not in names[names.index("desensitize") :]:
         raise WorkflowError("the line masks ('desensitize') without restoring: add 'restore' after 'generate'")
-
-
-def _owner(field: str) -> str:
-    descriptor = getattr(Exchange, field, None)
-    return getattr(descriptor, "stage", "?")

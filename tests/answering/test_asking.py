@@ -9,27 +9,29 @@ import pytest
 from netgpt.adapters.residency import NO_ADAPTER
 from netgpt.answering.asking import ROOM, Asking
 from netgpt.answering.hedging import Hedging
-from netgpt.exchange import Exchange, Request
+from netgpt.answering.request import GenerationRequest
 from netgpt.models.fake import ScriptedModel
+from netgpt.outcome import Outcome
 from netgpt.routing.trial import TRIAL
 from netgpt.settings import Routing
-from netgpt.types import Caller, Decision, Expected, Role
+from netgpt.types import Decision, Expected, Person
 
 DEADLINE_S = 12.0
 
 
 def given(arm: str, left: list[str], *, rule: str = "kind", **latency_s: float) -> float:
     """Seconds that `arm` is given of the deadline, where the arms are expected to take so long."""
-    exchange = Exchange(Request({"messages": []}, "netgpt"), Caller("local", Role.ADMIN))
     expected = tuple(
         Expected(name, "edge" if name == "edge" else "cloud", 0.9, took, 0.0, 0.0, 0.1, 0.5)
         for name, took in latency_s.items()
     )
-    exchange.decision = Decision("cloud", "", rule, tuple(left), arm=arm, expected=expected)
+    decision = Decision("cloud", "", rule, tuple(left), arm=arm, expected=expected)
+    request = GenerationRequest("ex_1", Person("local", "ada"), {}, [], decision, {})
     until = time.monotonic() + DEADLINE_S
     asking = Asking(
-        exchange, ScriptedModel("fine"), {}, Hedging(Routing(), {}), until, lambda _: NO_ADAPTER, lambda *_: None
-    )
+        request, Outcome(decision), ScriptedModel("fine"), {}, Hedging(Routing(), {}), until, lambda _: NO_ADAPTER,
+        lambda *_: None,
+    )  # fmt: skip
     return DEADLINE_S - (until - asking._patience(arm, left))
 
 

@@ -31,6 +31,6 @@ async def test_the_rest_of_a_sentence_fits(bundled_weights: Path, tmp_path: Path
     finally:
         await edge.close()
         await engine.stop(0)
-    assert one.finished_by == "edge" and said.startswith(begun)
+    assert one.outcome.finished_by == "edge" and said.startswith(begun)
     rest = said.removeprefix(begun)
     assert "Thursday" in rest and "The days of the week" not in rest and not rest.startswith(" ")

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import exchange
+from boxes import exchange, fill
 
 from netgpt.embedding import StaticEmbedder
+from netgpt.outcome import Outcome
 from netgpt.parts.routing import EVERYDAY, Deciding, arms_of
 from netgpt.settings import Settings, load_settings
 from netgpt.types import Decision
@@ -70,8 +71,7 @@ def test_what_fell_back_on_a_cloud_counts_towards_its_share(tmp_path: Path) -> N
         ("edge", [("cloud", "sha")], True), ("edge", [("garage", "sha")], False), ("cloud", [("cloud", "sha")], False),
         ("edge", [], False),
     ):  # fmt: skip
-        one, before = exchange("hello"), share.credit
-        one.decision, one.sent_to = Decision("edge", "because", "rule", arm=decided), tuple(sent)
-        deciding.ended(one)
+        decision, before = Decision("edge", "because", "rule", arm=decided), share.credit
+        deciding.ended(fill(exchange("hello"), decision=decision, outcome=Outcome(decision, sent_to=tuple(sent))))
         assert (share.credit < before) is counts
     deciding.ended(exchange("refused before it was decided"))

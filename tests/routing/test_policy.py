@@ -260,6 +260,14 @@ class Learnt:
         return (min if bold else max)(values, key=values.__getitem__), 0.1
 
 
+@pytest.mark.parametrize("asked", ["edge", "cloud"])
+def test_who_names_a_target_is_answered_without_a_word_of_the_learner(asked: str) -> None:
+    learnt = Learnt(edge=0.01, cloud=0.01)
+    named, plain = (decide(situation(asked=asked), RULES, None, each) for each in (learnt, None))
+    assert named == plain and (named.name, named.rule, named.propensity) == (asked, "asked", 1.0)
+    assert len(named.expected) == 2 and named.reason == f"the caller asked for the {asked}"
+
+
 def test_a_learner_that_knows_nothing_changes_nothing() -> None:
     one = situation("tell me a joke", x=(0.1, 0.2))
     told = decide(one, RULES, None, Learner(seed=1))

@@ -152,7 +152,7 @@ async def test_nothing_private_reaches_any_of_the_arms_that_are_tried(tmp_path: 
             said = await answer(here, one)
             rows = await here.store.receipts.page(None, 10, None)
     assert all(value in said for value in PLANTED), "the echo comes back with the person's own words"
-    assert len(one.sent_to) >= 2 and len(rows) == len(one.sent_to)
+    assert len(one.outcome.sent_to) >= 2 and len(rows) == len(one.outcome.sent_to)
     for cloud in (first, second, third):
         assert not any(value.encode() in cloud.all_bytes() for value in PLANTED)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from asked import about_to
-from boxes import answer, box, exchange
+from boxes import answer, box, exchange, fill, run
 from clouds import cloud_model
 from outbounds import outbound
 
@@ -27,35 +27,40 @@ from netgpt.types import Decision, Person
 def ready(text: str = "hello", **fields: Any) -> Exchange:
     """About to be generated, on the edge."""
     one = exchange(text, "netgpt/edge", **fields)
-    one.person, one.messages, one.outbound = Person("local", "ada"), one.request.messages, None
-    one.outbounds, one.kept_for = {}, {}
-    one.decision = Decision("edge", "asked", "asked")
-    return one
+    return fill(
+        one,
+        person=Person("local", "ada"),
+        chosen=(),
+        messages=one.request.messages,
+        outbounds={},
+        kept_for={},
+        decision=Decision("edge", "asked", "asked"),
+    )
 
 
 async def test_the_edge_answers_with_the_chosen_adapter_and_says_so() -> None:
     edge = ScriptedModel("fine", resident=["site@2"])
     one = ready()
-    await Generate(edge, {}, deadline_s=5, choose=lambda person: Choice(("site@2",), f"for {person.user}"))(one)
+    await run(Generate(edge, {}, deadline_s=5, choose=lambda person: Choice(("site@2",), f"for {person.user}")), one)
     assert [chunk async for chunk in one.stream] and edge.asked_adapters == [("site@2",)]
-    assert one.adapters == ("site@2",) == one.adapters_used() and one.adapter_note == "for ada"
+    assert one.outcome.adapters == ("site@2",) == one.adapters_used() and one.outcome.adapter_note == "for ada"
 
 
 async def test_an_adapter_that_is_gone_is_chosen_anew_once() -> None:
     edge = ScriptedModel("fine", resident=["site@1"])
     choices = [Choice(("site@2",)), Choice(("site@1",), "site@2 went away")]
     one = ready()
-    await Generate(edge, {}, deadline_s=5, choose=lambda _: choices.pop(0))(one)
-    assert one.adapters == ("site@1",) and one.adapter_note == "site@2 went away"
+    await run(Generate(edge, {}, deadline_s=5, choose=lambda _: choices.pop(0)), one)
+    assert one.outcome.adapters == ("site@1",) and one.outcome.adapter_note == "site@2 went away"
     with pytest.raises(AdapterGone):
-        await Generate(edge, {}, deadline_s=5, choose=lambda _: Choice(("site@3",)))(ready())
+        await run(Generate(edge, {}, deadline_s=5, choose=lambda _: Choice(("site@3",))), ready())
 
 
 async def test_the_engines_own_fields_are_not_the_callers() -> None:
     edge = ScriptedModel("fine")
     theirs: dict[str, Any] = dict.fromkeys(ENGINE_FIELDS, 1)
     one = ready(seed=1, **theirs)
-    await Generate(edge, {}, deadline_s=5)(one)
+    await run(Generate(edge, {}, deadline_s=5), one)
     assert edge.asked[0]["seed"] == 1 and not ENGINE_FIELDS & edge.asked[0].keys()
 
 
@@ -64,12 +69,12 @@ async def test_no_adapter_is_ever_named_for_an_answer_of_the_cloud(tmp_path: Pat
         async with box(tmp_path / "home", cloud) as here:
             one = exchange("hello there", "netgpt/cloud", complete="off")
             await answer(here, one)
-            assert one.adapters == () and b"adapter" not in cloud.all_bytes()
+            assert one.outcome.adapters == () and b"adapter" not in cloud.all_bytes()
 
 
 async def test_a_reader_that_takes_its_time_meets_the_deadline_too() -> None:
     one = ready(stream=True)
-    await Generate(ScriptedModel("one two three", chunk_size=1), {}, deadline_s=0.2)(one)
+    await run(Generate(ScriptedModel("one two three", chunk_size=1), {}, deadline_s=0.2), one)
     with pytest.raises(ModelTimeout, match="deadline_s"):
         async for _ in one.stream:
             await asyncio.sleep(0.25)
@@ -111,10 +116,9 @@ async def test_a_dry_run_names_the_host_that_would_be_asked() -> None:
         arm: cloud_model(f"http://{arm}.example/v1", arm=arm) for arm in ("cloud", "next")
     }
     one = ready(dry_run=True)
-    one.outbounds = {"next": outbound(one.request.body)}
-    one.decision = Decision("edge", "because", "short", ("next",))
-    await Generate(ScriptedModel("fine"), remotes, deadline_s=5)(one)
-    assert one.destination == "next.example"
+    fill(one, outbounds={"next": outbound(one.request.body)}, decision=Decision("edge", "because", "short", ("next",)))
+    await run(Generate(ScriptedModel("fine"), remotes, deadline_s=5), one)
+    assert one.outcome.destination == "next.example"
 
 
 @pytest.mark.parametrize(("fault", "refused"), [(Fault.RATE_LIMIT, True), (Fault.CUT, False), (Fault.REFUSED, False)])
@@ -123,9 +127,8 @@ async def test_only_a_model_elsewhere_that_had_it_can_have_refused_it(fault: Fau
     edge = ScriptedModel(error=ModelRejected("too many", status=429))
     with FaultyCloud(faults=[fault]) as cloud:
         remote = cloud_model(cloud.base_url)
-        one = about_to("cloud", "edge", stream=False)
-        one.claim = "wt_1.word"
+        one = about_to("cloud", "edge", stream=False, claim="wt_1.word")
         with pytest.raises(ModelRejected):
-            await Generate(edge, {"cloud": remote}, deadline_s=5)(one)
-        assert one.refused is refused
+            await run(Generate(edge, {"cloud": remote}, deadline_s=5), one)
+        assert one.outcome.refused is refused
         await remote.close()

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from asked import about_to, arms_of, generated, read, remotes_at
+from boxes import fill
 from patience import in_time, until
 
 from netgpt.errors import BrokenStream, ModelRejected, ModelTimeout, ModelUnavailable, NetGPTError, StoreError
-from netgpt.exchange import Exchange
 from netgpt.models.base import Departure, RemoteModel
 from netgpt.models.fake import ScriptedModel
 from netgpt.models.fake_cloud import FaultyCloud
@@ -55,25 +55,34 @@ async def test_fallbacks_are_asked_in_order_and_all_are_told(clouds: Any, remote
     await generated(one, edge, remotes, observe=lambda arm, outcome: told.append((arm, outcome)))
     assert await read(one) == EDGE_SAYS
     assert told == [("cloud", "server_error"), ("b", "model_timeout"), ("edge", "ok")]
-    assert arms_of(one.sent_to) == ["cloud", "b"] and one.sent is one.outbounds["b"]
-    assert dict(one.sent_to)["b"] == hashlib.sha256(one.outbounds["b"].content).hexdigest()
-    assert one.answered_by.name == "edge" and one.answered_by.rule == "rule+fallback"
-    assert "the cloud failed" in one.answered_by.reason and "b failed" in one.answered_by.reason
-    assert list(one.worked) == ["b"], "an answer of no costs nothing, a silent one may"
+    assert arms_of(one.outcome.sent_to) == ["cloud", "b"] and one.outcome.sent is one.outbounds["b"]
+    assert dict(one.outcome.sent_to)["b"] == hashlib.sha256(one.outbounds["b"].content).hexdigest()
+    assert one.outcome.answered_by.name == "edge" and one.outcome.answered_by.rule == "rule+fallback"
+    assert "the cloud failed" in one.outcome.answered_by.reason and "b failed" in one.outcome.answered_by.reason
+    assert list(one.outcome.worked) == ["b"], "an answer of no costs nothing, a silent one may"
 
 
 async def test_the_arm_that_answers_is_the_one_that_is_told_and_paid(remotes: Any, edge: Any) -> None:
     one = await generated(about_to("b", "cloud"), edge, remotes)
     assert await read(one) == B_SAYS and not edge.asked
-    assert one.answered_by.name == "b" and one.answered_by.route == "cloud" and one.model_name == "cloud"
-    assert list(one.worked) == ["b"] and one.worked["b"] is one.usage
-    assert one.sent is one.outbounds["b"] and one.destination == remotes["b"].destination
+    assert (
+        one.outcome.answered_by.name == "b"
+        and one.outcome.answered_by.route == "cloud"
+        and one.outcome.model_name == "cloud"
+    )
+    assert list(one.outcome.worked) == ["b"] and one.outcome.worked["b"] is one.outcome.usage
+    assert one.outcome.sent is one.outbounds["b"] and one.outcome.destination == remotes["b"].destination
 
 
 async def test_nothing_left_where_nobody_was_reached(clouds: Any, remotes: Any, edge: Any) -> None:
     clouds["cloud"].stop()
     one = await generated(about_to("cloud", "edge"), edge, remotes)
-    assert await read(one) == EDGE_SAYS and one.sent is None and one.sent_to == () and not one.worked
+    assert (
+        await read(one) == EDGE_SAYS
+        and one.outcome.sent is None
+        and one.outcome.sent_to == ()
+        and not one.outcome.worked
+    )
 
 
 async def test_all_that_fail_are_named_in_one_503(clouds: Any, remotes: Any) -> None:
@@ -102,7 +111,7 @@ async def test_no_receipt_nothing_leaves_and_nobody_else_is_asked(clouds: Any, e
     one = about_to("cloud", "b", "edge")
     with pytest.raises(StoreError):
         await generated(one, edge, remotes_at(clouds, witness=full))
-    assert one.sent is None and one.sent_to == () and not edge.asked
+    assert one.outcome.sent is None and one.outcome.sent_to == () and not edge.asked
     assert not clouds["cloud"].received and not clouds["b"].received
 
 
@@ -130,8 +139,10 @@ async def test_a_late_cloud_is_overtaken_by_the_edge_and_cancelled(clouds: Any, 
     began = time.monotonic()
     await generated(one, edge, remotes_at(clouds, timeout_s=30.0), rules=hedging())
     assert await read(one) == EDGE_SAYS and in_time(time.monotonic() - began, 1)
-    assert one.answered_by.rule == "rule+hedge" and "the cloud was late" in one.answered_by.reason
-    assert arms_of(one.sent_to) == ["cloud"] and one.sent is one.outbounds["cloud"] and one.worked["cloud"].estimated
+    outcome = one.outcome
+    assert outcome.answered_by.rule == "rule+hedge" and "the cloud was late" in outcome.answered_by.reason
+    assert arms_of(outcome.sent_to) == ["cloud"] and outcome.sent is one.outbounds["cloud"]
+    assert outcome.worked["cloud"].estimated
     await until(lambda: clouds["cloud"].hangups)
     assert in_time(clouds["cloud"].hangups[0] - began, 1.1)
     assert not clouds["b"].received
@@ -143,7 +154,7 @@ async def test_an_arm_in_time_is_not_hedged_and_one_that_fails_is_followed(cloud
     assert await read(one) == A_SAYS and not edge.asked
     clouds["cloud"].schedule(Fault.SERVER_ERROR)
     one = await generated(about_to("cloud", "edge"), edge, remotes, rules=hedging(hedge_after_s=2))
-    assert await read(one) == EDGE_SAYS and one.answered_by.rule == "rule+fallback"
+    assert await read(one) == EDGE_SAYS and one.outcome.answered_by.rule == "rule+fallback"
 
 
 @pytest.mark.parametrize(("how", "asked"), [("edge", False), ("any", True)])
@@ -154,8 +165,8 @@ async def test_a_second_cloud_is_asked_only_where_the_owner_says_any(
     clouds["cloud"].schedule(Fault.SLOW_FIRST_BYTE)
     one = await generated(about_to("cloud", "b"), edge, remotes_at(clouds, timeout_s=30.0), rules=hedging(how))
     assert await read(one) == (B_SAYS if asked else A_SAYS)
-    assert arms_of(one.sent_to) == (["cloud", "b"] if asked else ["cloud"])
-    assert set(one.worked) == set(arms_of(one.sent_to))
+    assert arms_of(one.outcome.sent_to) == (["cloud", "b"] if asked else ["cloud"])
+    assert set(one.outcome.worked) == set(arms_of(one.outcome.sent_to))
 
 
 async def test_of_two_clouds_the_cheaper_is_the_rival(clouds: Any, edge: Any) -> None:
@@ -177,19 +188,18 @@ async def test_a_hang_up_cancels_every_call_of_a_hedged_request(clouds: Any, edg
     await asyncio.gather(task, return_exceptions=True)
     await until(lambda: all(cloud.hangups for cloud in clouds.values()))
     assert all(in_time(cloud.hangups[0] - left, 1) for cloud in clouds.values())
-    assert set(one.worked) == {"cloud", "b"} and one.usage is not None
+    assert set(one.outcome.worked) == {"cloud", "b"} and one.outcome.usage is not None
 
 
 async def test_what_waited_leaves_once_whatever_becomes_of_it(clouds: Any, remotes: Any) -> None:
     clouds["cloud"].schedule(Fault.SERVER_ERROR)
-    one = about_to("cloud", "b")
-    one.claim = "wt_1.word"
+    one = about_to("cloud", "b", claim="wt_1.word")
     with pytest.raises(NetGPTError):
         await generated(one, ScriptedModel(down="asleep"), remotes)
-    assert arms_of(one.sent_to) == ["cloud"] and not clouds["b"].received
+    assert arms_of(one.outcome.sent_to) == ["cloud"] and not clouds["b"].received
 
 
-async def earlier(_exchange: Exchange) -> CachedAnswer | None:
+async def earlier(*_asked: object) -> CachedAnswer | None:
     message = {"role": "assistant", "content": "as I said before"}
     answer = {"id": "x", "model": "far", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
     return CachedAnswer("ex_1", datetime.now(UTC), 3600.0, "far", answer)
@@ -199,8 +209,8 @@ async def test_an_earlier_answer_is_the_last_resort_and_says_so(clouds: Any, rem
     clouds["cloud"].schedule(Fault.SERVER_ERROR, Fault.REFUSED)
     down = ScriptedModel(error=ModelUnavailable("the engine is starting"))
     one = await generated(about_to("cloud", "edge"), down, remotes, last_answer=earlier)
-    assert await read(one) == "as I said before" and one.cached_age_s == 3600.0
-    assert one.answered_by.rule == "cached" and "starting" in one.answered_by.reason
+    assert await read(one) == "as I said before" and one.outcome.cached_age_s == 3600.0
+    assert one.outcome.answered_by.rule == "cached" and "starting" in one.outcome.answered_by.reason
     with pytest.raises(ModelRejected):
         await generated(about_to("cloud"), edge, remotes, last_answer=earlier)
 
@@ -221,9 +231,13 @@ async def test_the_edge_finishes_what_broke_off(clouds: Any, remotes: Any, fault
         asked["messages"][-1] == {"role": "assistant", "content": given.rstrip(" ")}
         and asked["max_tokens"] == 100 - len(given) // 4
     )
-    assert one.finished_by == "edge" and "wrote the rest" in one.answered_by.reason
-    assert one.answered_by.name == "cloud" and one.usage is not None and one.worked["cloud"].estimated
-    assert one.usage.completion_tokens > one.worked["cloud"].completion_tokens
+    assert one.outcome.finished_by == "edge" and "wrote the rest" in one.outcome.answered_by.reason
+    assert (
+        one.outcome.answered_by.name == "cloud"
+        and one.outcome.usage is not None
+        and one.outcome.worked["cloud"].estimated
+    )
+    assert one.outcome.usage.completion_tokens > one.outcome.worked["cloud"].completion_tokens
 
 
 async def test_the_finished_answer_is_one_stream(clouds: Any, remotes: Any) -> None:
@@ -234,8 +248,8 @@ async def test_the_finished_answer_is_one_stream(clouds: Any, remotes: Any) -> N
     assert [chunk["netgpt"] for chunk in chunks if "netgpt" in chunk] == [{"finished_by": "edge"}]
     assert sum("role" in choice["delta"] for chunk in chunks for choice in chunk["choices"]) == 1
     finishes = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"] if choice["finish_reason"]]
-    assert finishes == ["stop"] and one.usage is not None
-    assert chunks[-1]["usage"] == one.usage.as_openai()
+    assert finishes == ["stop"] and one.outcome.usage is not None
+    assert chunks[-1]["usage"] == one.outcome.usage.as_openai()
 
 
 @pytest.mark.parametrize(
@@ -254,7 +268,7 @@ async def test_what_cannot_be_carried_on_is_partial(
     one = await generated(about_to("cloud", "edge", **fields), edge, remotes, rules=rules)
     with pytest.raises(BrokenStream):
         await read(one)
-    assert not edge.asked and one.finished_by is None
+    assert not edge.asked and one.outcome.finished_by is None
 
 
 @pytest.mark.parametrize("after", [0, 2])
@@ -277,7 +291,7 @@ async def test_half_a_placeholder_is_not_gone_on_from(clouds: Any, remotes: Any)
         clouds["cloud"].chunk_size = size
         clouds["cloud"].schedule(Fault.CUT)
         one = about_to("cloud", "edge")
-        one.vault = vault
+        fill(one, vault=vault)
         said = await read(await generated(one, edge, remotes, rules=ON_CUT))
         given = edge.asked[-1]["messages"][-1]["content"]
         assert said.removesuffix("<the rest>").rstrip(" ") == given and "[" not in said
@@ -289,7 +303,7 @@ async def test_half_a_placeholder_is_not_gone_on_from(clouds: Any, remotes: Any)
 async def test_a_whole_answer_that_is_cut_is_answered_from_the_beginning(clouds: Any, remotes: Any, edge: Any) -> None:
     clouds["cloud"].schedule(Fault.CUT)
     one = await generated(about_to("cloud", "b", stream=False), edge, remotes)
-    assert await read(one) == B_SAYS and one.answered_by.name == "b"
+    assert await read(one) == B_SAYS and one.outcome.answered_by.name == "b"
     clouds["cloud"].schedule(Fault.CUT)
     with pytest.raises(BrokenStream):
         await generated(about_to("cloud", stream=False), edge, remotes)

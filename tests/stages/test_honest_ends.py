@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from asked import about_to, generated, remotes_at
+from boxes import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -80,7 +81,7 @@ async def _ends_honestly(clouds: dict[str, FaultyCloud], one: Exchange, edge: Sc
     broke = False
     try:
         await generated(one, edge, remotes, rules=rules)
-        await Record(cast(Store, Forgetful()), {}, keep_text=False)(one)
+        await run(Record(cast(Store, Forgetful()), {}, keep_text=False), one)
         async for chunk in one.chunks:
             chunks.append(chunk)
     except NetGPTError:
@@ -93,14 +94,14 @@ async def _ends_honestly(clouds: dict[str, FaultyCloud], one: Exchange, edge: Sc
     ends = [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
     if broke:
         assert not ends
-    elif one.finished_by is None:
-        assert said == SAYS[one.answered_by.name] and ends == ["stop"]
+    elif one.outcome.finished_by is None:
+        assert said == SAYS[one.outcome.answered_by.name] and ends == ["stop"]
     else:
         given = said.removesuffix(SAYS["edge"])
-        assert one.finished_by == "edge" and ends == ["stop"] and given != said
-        assert SAYS[one.answered_by.name].startswith(given)
-    for arm, usage in one.worked.items():
-        assert arm in dict(one.sent_to) and usage.total_tokens > 0
+        assert one.outcome.finished_by == "edge" and ends == ["stop"] and given != said
+        assert SAYS[one.outcome.answered_by.name].startswith(given)
+    for arm, usage in one.outcome.worked.items():
+        assert arm in dict(one.outcome.sent_to) and usage.total_tokens > 0
 
 
 @pytest.mark.slow

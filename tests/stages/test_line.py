@@ -25,14 +25,14 @@ ADA = Person("local", "ada")
 
 
 async def left(one: Exchange) -> str:
-    return one.sent.content.decode() if one.sent is not None else ""
+    return one.outcome.sent.content.decode() if one.outcome.sent is not None else ""
 
 
 async def test_the_box_answers_alone_and_says_so(tmp_path: Path) -> None:
     async with box(tmp_path / "home") as here:
         one = exchange("tell me a joke", "netgpt/cloud")
         assert await answer(here, one) == "the edge says so"
-        assert one.answered_by.reason == "the box answers: no cloud is configured"
+        assert one.outcome.answered_by.reason == "the box answers: no cloud is configured"
         row = await here.store.exchange(one.id)
         assert row is not None and row.private is not None
         assert row.private["outbound"] is None and row.private["kept_because"] == "no cloud is configured"
@@ -50,7 +50,7 @@ async def test_public_facts_leave_and_personal_ones_stay(tmp_path: Path) -> None
             assert said.startswith("ideas for dinner tonight")
             auto = exchange("ideas for dinner tonight")
             await answer(here, auto)
-            assert auto.answered_by.rule == "personal" and auto.sent is None
+            assert auto.outcome.answered_by.rule == "personal" and auto.outcome.sent is None
             assert "hazelnuts" in str(auto.messages)
 
 
@@ -103,7 +103,7 @@ async def test_a_failing_detector_means_that_nothing_leaves(tmp_path: Path, dete
         async with box(tmp_path / "home", cloud, detector=detector, privacy={"timeout_s": 0.2}) as here:
             one = exchange("write to ada@example.org", "netgpt/cloud", complete="off")
             assert await answer(here, one) == "the edge says so"
-            assert one.answered_by.rule == "kept" and one.kept_because
+            assert one.outcome.answered_by.rule == "kept" and one.kept_because
         assert cloud.received == []
 
 
@@ -223,7 +223,7 @@ async def test_a_sensitive_fact_keeps_the_request_on_the_box(tmp_path: Path) -> 
             await here.store.add_fact(ADA, profile_fact("has diabetes", "health", Label.SENSITIVE))
             one = exchange("explain why diabetes makes me tired", complete="off")
             assert await answer(here, one) == "the edge says so"
-            assert one.answered_by.rule == "sensitive"
+            assert one.outcome.answered_by.rule == "sensitive"
         assert cloud.received == []
 
 

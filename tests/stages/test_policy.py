@@ -31,7 +31,7 @@ async def test_who_asks_for_the_map_meets_placeholders_and_gets_only_own_values(
             await answer(here, exchange("I am bob@mill.example", "netgpt/cloud", user="bob", conversation="one"))
             one = exchange(INJECTED, "netgpt/cloud", user="ada", conversation="one")
             said = await answer(here, one)
-            assert one.sent is not None and b"mill.example" not in one.sent.content
+            assert one.outcome.sent is not None and b"mill.example" not in one.outcome.sent.content
             assert "bob@mill.example" not in said and "ada@mill.example" in said
             assert [hidden.policy_rule for hidden in one.hidden if hidden.kind == "EMAIL"] == [
                 "personal-as-placeholder"
@@ -43,11 +43,11 @@ async def test_balanced_keeps_a_card_and_names_the_rule(tmp_path: Path) -> None:
         async with box(tmp_path / "home", cloud) as here:
             one = exchange("pay with 4111 1111 1111 1111")
             await answer(here, one)
-            assert one.sent is None and one.answered_by.rule == "sensitive"
-            assert "CARD: sensitive-stays" in one.answered_by.reason and "4111" not in str(one.kept_because)
+            assert one.outcome.sent is None and one.outcome.answered_by.rule == "sensitive"
+            assert "CARD: sensitive-stays" in one.outcome.answered_by.reason and "4111" not in str(one.kept_because)
             asked = exchange("pay with 4111 1111 1111 1111", "netgpt/cloud")
             await answer(here, asked)
-            assert asked.sent is not None and b"[CARD_1]" in asked.sent.content
+            assert asked.outcome.sent is not None and b"[CARD_1]" in asked.outcome.sent.content
 
 
 async def test_strict_keeps_it_whoever_asks(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ async def test_strict_keeps_it_whoever_asks(tmp_path: Path) -> None:
         async with box(tmp_path / "home", cloud, policy={"set": "strict"}) as here:
             one = exchange("pay with 4111 1111 1111 1111", "netgpt/cloud")
             await answer(here, one)
-            assert one.sent is None and "secret-and-health-stay" in str(one.kept_because)
+            assert one.outcome.sent is None and "secret-and-health-stay" in str(one.kept_because)
 
 
 @pytest.mark.slow
@@ -66,11 +66,14 @@ async def test_an_owners_file_may_keep_everything_out_of_a_region(tmp_path: Path
         async with box(tmp_path / "home", cloud, policy={"set": str(file)}) as here:
             one = exchange("hello there", "netgpt/cloud")
             await answer(here, one)
-            assert one.sent is None and one.kept_because == "the policy keeps it on the box (TEXT: no rule allows it)"
+            assert (
+                one.outcome.sent is None
+                and one.kept_because == "the policy keeps it on the box (TEXT: no rule allows it)"
+            )
         async with box(tmp_path / "home2", cloud, policy={"set": str(file)}, prices={"region": "eu"}) as here:  # type: ignore[dict-item]
             one = exchange("hello there", "netgpt/cloud")
             await answer(here, one)
-            assert one.sent is not None
+            assert one.outcome.sent is not None
 
 
 def test_check_and_show(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ async def asked(here: Box, text: str = "will it rain tomorrow", **fields: Any) -
     """The exchange after its end, and what left."""
     one = exchange(text, "netgpt/cloud", **fields)
     await answer(here, one)
-    return one, one.sent.content.decode() if one.sent is not None else ""
+    return one, one.outcome.sent.content.decode() if one.outcome.sent is not None else ""
 
 
 async def test_a_standing_consent_counts_like_the_requests_own(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
-from boxes import exchange
+from boxes import exchange, fill, run
 
 from netgpt.exchange import Exchange
+from netgpt.outcome import Outcome
 from netgpt.stages.record import Record
 from netgpt.store.rows import ExchangeRow
 from netgpt.store.store import Store
@@ -35,9 +36,8 @@ async def two_chunks() -> AsyncIterator[Chunk]:
 
 def answered() -> Exchange:
     one = exchange("hi")
-    one.person, one.restored, one.sent = Person("local", "ada"), two_chunks(), None
-    one.answered_by, one.model_name = Decision("edge", "short", "short"), "scripted"
-    one.usage = Usage(1, 1)
+    outcome = Outcome(Decision("edge", "short", "short"), "scripted", usage=Usage(1, 1))
+    fill(one, person=Person("local", "ada"), restored=two_chunks(), outcome=outcome)
     return one
 
 
@@ -46,7 +46,7 @@ async def test_a_caller_that_leaves_makes_one_row(read: int, status: str) -> Non
     store = SlowStore()
     record = Record(cast(Store, store), {}, keep_text=True)
     one = answered()
-    await record(one)
+    await run(record, one)
 
     async def reads() -> None:
         chunks: Any = one.chunks
@@ -78,8 +78,8 @@ async def test_one_choice_that_has_ended_does_not_hold_the_others() -> None:
     store = SlowStore()
     record = Record(cast(Store, store), {}, keep_text=True)
     one = answered()
-    one.restored = two_choices()
-    await record(one)
+    fill(one, restored=two_choices())
+    await run(record, one)
     seen: list[Chunk] = []
 
     async def reads() -> None:
@@ -106,8 +106,8 @@ async def test_a_chunk_of_several_choices_is_not_overtaken() -> None:
     store.go_on.set()
     record = Record(cast(Store, store), {}, keep_text=True)
     one = answered()
-    one.restored = mixed()
-    await record(one)
+    fill(one, restored=mixed())
+    await run(record, one)
     chunks = [chunk async for chunk in one.chunks]
     assert [len(chunk["choices"]) for chunk in chunks] == [0, 2, 1]
     assert store.rows[0].private is not None
@@ -126,7 +126,7 @@ async def test_one_row_that_cannot_be_written_does_not_keep_the_others_waiting()
     record = Record(cast(Store, store), {}, keep_text=True)
     for _ in range(2):
         one = answered()
-        await record(one)
+        await run(record, one)
         chunks: Any = one.chunks
         await anext(chunks)
         await chunks.aclose()

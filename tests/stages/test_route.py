@@ -31,7 +31,7 @@ async def test_a_request_a_key_and_the_settings_prefer_in_this_order(tmp_path: P
                 (asking(HARD, cheap_key, prefer="quality"), "quality", "cloud"),
             ):
                 await answer(here, one)
-                assert (one.answered_by.weights, one.answered_by.route) == (weights, route)
+                assert (one.outcome.answered_by.weights, one.outcome.answered_by.route) == (weights, route)
 
 
 async def test_a_key_whose_money_is_nearly_spent_is_answered_on_the_box(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ async def test_a_key_whose_money_is_nearly_spent_is_answered_on_the_box(tmp_path
         async with box(tmp_path / "home", cloud, prices=PRICES) as here:
             one = asking(HARD, poor)
             await answer(here, one)
-            assert (one.answered_by.route, one.answered_by.rule) == ("edge", "budget")
+            assert (one.outcome.answered_by.route, one.outcome.answered_by.rule) == ("edge", "budget")
         assert cloud.received == []
 
 
@@ -58,16 +58,16 @@ async def test_every_decision_is_kept_with_its_arms_and_its_counterfactual(tmp_p
             assert "plans" not in str(told)
             easy = asking("tell me a joke")
             await answer(here, easy)
-            assert (easy.answered_by.name, easy.answered_by.rule) == ("edge", "short")
+            assert (easy.outcome.answered_by.name, easy.outcome.answered_by.rule) == ("edge", "short")
 
 
 async def test_a_box_alone_says_why_the_cloud_was_not_asked(tmp_path: Path) -> None:
     async with box(tmp_path / "home") as here:
         one = asking(HARD)
         await answer(here, one)
-        cloud = one.answered_by.expected[1]
+        cloud = one.outcome.answered_by.expected[1]
         assert (cloud.arm, cloud.ruled_out) == ("cloud", "no cloud is configured")
-        assert "cloud" not in one.answered_by.fallbacks
+        assert "cloud" not in one.outcome.answered_by.fallbacks
 
 
 async def test_difficulty_is_read_only_where_there_is_a_choice(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_difficulty_is_read_only_where_there_is_a_choice(tmp_path: Path) -
             assert read == []
             hard = asking("a riddle for you")
             await answer(here, hard)
-            assert (hard.answered_by.route, hard.answered_by.features) == ("cloud", (0.5,))
+            assert (hard.outcome.answered_by.route, hard.outcome.answered_by.features) == ("cloud", (0.5,))
             await answer(here, asking("word " * 1_000))
             assert [len(text) for text in read] == [16, 2_000]
 

@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from boxes import fill
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.errors import RateLimited
 from netgpt.exchange import Exchange, Request
+from netgpt.outcome import Outcome
 from netgpt.settings import Cloud
 from netgpt.store.rows import KeyLimits, KeyUse
-from netgpt.types import Caller, Role, Usage
+from netgpt.types import Caller, Decision, Role, Usage
 from netgpt.web.limits import Bucket, Limiter, _duration
 
 CLOUD = Cloud(base_url="https://cloud.example/v1", price_prompt=1.0, price_completion=10.0)
@@ -50,9 +52,9 @@ def limiter(booked: Booked | None = None) -> tuple[Limiter, Clock]:
 
 def ended(tokens: int, *, cloud: bool = False) -> Exchange:
     exchange = Exchange(Request(body={"messages": []}), CALLER)
-    exchange.usage = Usage(0, tokens)
-    exchange.worked = {"cloud": exchange.usage} if cloud else {}
-    return exchange
+    usage = Usage(0, tokens)
+    worked = {"cloud": usage} if cloud else {}
+    return fill(exchange, outcome=Outcome(Decision("edge", "", "short"), usage=usage, worked=worked))
 
 
 async def refused(limits: Limiter, wanted: KeyLimits) -> RateLimited:

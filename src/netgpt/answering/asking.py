@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from netgpt.answering.continuing import Given, continuation
 from netgpt.answering.hedging import Hedging
 from netgpt.answering.opening import Opened, close, next_or_none, opened
 from netgpt.answering.racing import FAILS, race
+from netgpt.answering.request import GenerationRequest
 from netgpt.errors import (
     AdapterGone,
     BrokenStream,
@@ -26,9 +27,8 @@ from netgpt.errors import (
     ModelUnavailable,
     StoreError,
 )
-from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
-from netgpt.routing.features import text_of
+from netgpt.outcome import Outcome
 from netgpt.routing.trial import TRIAL
 from netgpt.types import EDGE, Chunk, Decision, Person, Sender, display_name
 
@@ -60,11 +60,12 @@ class Chosen:
 
 
 class Asking:
-    """One request on its way through the arms. Keeps the account of what left, and to whom."""
+    """One request on its way through the arms. Keeps the account of what left, and to whom, in `outcome`."""
 
     def __init__(
         self,
-        exchange: Exchange,
+        request: GenerationRequest,
+        outcome: Outcome,
         edge: ChatModel,
         remotes: Mapping[str, RemoteModel],
         hedging: Hedging,
@@ -73,7 +74,7 @@ class Asking:
         observe: Callable[[str, str], None],
     ) -> None:
         """`until`: when the answer has to be whole, in `time.monotonic()` seconds."""
-        self.exchange, self.edge, self.remotes = exchange, edge, remotes
+        self.request, self.outcome, self.edge, self.remotes = request, outcome, edge, remotes
         self.hedging, self.until, self.choose, self.observe = hedging, until, choose, observe
         self.failed: dict[str, ModelError | ContextTooLong] = {}
         self.choice = NO_ADAPTER
@@ -82,9 +83,8 @@ class Asking:
 
     async def first_word(self) -> Chosen:
         """Raises what the arms raised: one error that names them all where several failed; StoreError."""
-        decision = self.exchange.decision
-        # Who asked for this very arm, and may wait, would rather wait for it than have another's answer.
-        waits = self.exchange.request.may_wait and decision.rule == "asked"
+        decision = self.request.decision
+        waits = self.request.may_wait and decision.rule == ASKED
         arm, left = decision.name, [] if waits else list(decision.fallbacks)
         while True:
             left = [each for each in left if self._may_have(each)]
@@ -99,7 +99,7 @@ class Asking:
 
     def carried_out(self, chosen: Chosen) -> Decision:
         """The decision as it was carried out."""
-        decision, arm = self.exchange.decision, chosen.arm
+        decision, arm = self.request.decision, chosen.arm
         others = "; ".join(f"{display_name(other)} failed ({error.message})" for other, error in self.failed.items())
         if arm == decision.name:
             if not chosen.hedged:
@@ -113,15 +113,11 @@ class Asking:
         route = EDGE if arm == EDGE else "cloud"
         return replace(decision, route=route, arm=arm, rule=f"{decision.rule}+{rule}", reason=reason, fallbacks=())
 
-    def question(self) -> Iterator[str]:
-        """The texts of the conversation."""
-        return (text_of(message.get("content")) for message in self.exchange.messages)
-
     async def rest(self, given: Given) -> AsyncIterator[Chunk]:
         """The edge's words after `given`. Raises ModelError."""
         if not self.edge.health().ok:
             raise ModelUnavailable("the edge model is not ready to finish the answer")
-        body = continuation(self._edge_body(), self.exchange.messages, given)
+        body = continuation(self._edge_body(), self.request.messages, given)
         outcome = "cancelled"
         try:
             answer = await self._open_edge(body, self.until)
@@ -164,17 +160,18 @@ class Asking:
         return Chosen(both[end.winner], end.opened, end.started)
 
     def _rival(self, arm: str, left: list[str]) -> tuple[str | None, float | None]:
-        if not self.hedging.on or self.exchange.decision.rule == ASKED:
+        request = self.request
+        if not self.hedging.on or request.decision.rule == ASKED:
             return None, None
         self.hedging.seen()
-        others = left if self.exchange.claim is None else [EDGE] if EDGE in left else []
-        return self.hedging.rival(arm, others), self.hedging.late_s(arm, self.exchange.request.stream)
+        others = left if request.claim is None else [EDGE] if EDGE in left else []
+        return self.hedging.rival(arm, others), self.hedging.late_s(arm, request.stream)
 
     def _patience(self, arm: str, left: list[str]) -> float:
         """Until when the first word of `arm` is waited for: whoever comes next needs time as well."""
         if not left:
             return self.until
-        room, decision = max(0.0, self.until - time.monotonic()), self.exchange.decision
+        room, decision = max(0.0, self.until - time.monotonic()), self.request.decision
         expected = {one.arm: one.latency_s for one in decision.expected}
         needed = expected.get(left[0], 0.0)
         late = left[0] != EDGE and needed > room  # it would be late in any case: rather wait for this one
@@ -186,15 +183,15 @@ class Asking:
     async def _ask(self, arm: str, until: float) -> Opened:
         began = time.monotonic()
         if arm == EDGE:
-            answer = await self._open_edge({**self._edge_body(), "messages": self.exchange.messages}, until)
+            answer = await self._open_edge({**self._edge_body(), "messages": self.request.messages}, until)
         else:
             answer = await self._open_remote(arm, until)
         if self.hedging.on:
-            self.hedging.began(arm, self.exchange.request.stream, time.monotonic() - began)
+            self.hedging.began(arm, self.request.stream, time.monotonic() - began)
         return answer
 
     def _edge_body(self) -> dict[str, Any]:
-        request = self.exchange.request
+        request = self.request
         body = {key: value for key, value in request.body.items() if key not in ENGINE_FIELDS}
         body.pop("user", None)
         if request.stream:
@@ -202,29 +199,29 @@ class Asking:
         return body
 
     async def _open_edge(self, body: Mapping[str, Any], until: float) -> Opened:
-        choice = self.choose(self.exchange.person)
+        choice = self.choose(self.request.person)
         try:
             answer = await opened(self.edge.chat(body, adapters=choice.ids), until)
         except AdapterGone:  # it was unloaded in this very moment: what is there now?
-            choice = self.choose(self.exchange.person)
+            choice = self.choose(self.request.person)
             answer = await opened(self.edge.chat(body, adapters=choice.ids), until)
         self.choice = choice
         return answer
 
     def _may_have(self, arm: str) -> bool:
         """Whether there is something to ask it with. What waited leaves once: nobody else gets it after that."""
-        gone = self.exchange.claim is not None and bool(self._handed)
-        return arm == EDGE or (arm in self.remotes and arm in self.exchange.outbounds and not gone)
+        gone = self.request.claim is not None and bool(self._handed)
+        return arm == EDGE or (arm in self.remotes and arm in self.request.outbounds and not gone)
 
     async def _open_remote(self, arm: str, until: float) -> Opened:
-        exchange = self.exchange
+        request = self.request
         if not self._may_have(arm):
             raise ModelUnavailable(f"nothing may leave, so {display_name(arm)} cannot answer")
-        outbound = exchange.outbounds[arm]
+        outbound = request.outbounds[arm]
         self._handed[arm] = hashlib.sha256(outbound.content).hexdigest()
         self._tell_sent(arm)
         try:
-            sender = Sender(exchange.person, exchange.id, claim=exchange.claim)
+            sender = Sender(request.person, request.id, claim=request.claim)
             return await opened(self.remotes[arm].send(outbound, sender=sender), until)
         except StoreError:  # no receipt, so not one byte has left
             self._take_back(arm)
@@ -234,7 +231,7 @@ class Asking:
                 self._take_back(arm)
             elif isinstance(error, ModelTimeout | BrokenStream):
                 self._works_for_nothing(arm)
-            exchange.refused |= isinstance(error, ModelRejected) and error.not_begun
+            self.outcome.refused |= isinstance(error, ModelRejected) and error.not_begun
             raise
         except asyncio.CancelledError:
             self._works_for_nothing(arm)
@@ -245,12 +242,12 @@ class Asking:
         if arm in self.failed:
             return
         self.observe(arm, "hedge_lost")
-        if arm in self._handed and arm not in self.exchange.worked:
+        if arm in self._handed and arm not in self.outcome.worked:
             self._works_for_nothing(arm)
 
     def _works_for_nothing(self, arm: str) -> None:
         """It was at work, and may send a bill for it; an answer of "no" costs nothing."""
-        self.exchange.usage = self.exchange.worked[arm] = estimate(self.question(), 0)
+        self.outcome.usage = self.outcome.worked[arm] = estimate(self.request.question(), 0)
 
     def _take_back(self, arm: str) -> None:
         del self._handed[arm]
@@ -258,12 +255,12 @@ class Asking:
 
     def _tell_sent(self, arm: str) -> None:
         """Write down what left: for `arm` where it got something, else for the last that did."""
-        exchange = self.exchange
-        exchange.sent_to = tuple(self._handed.items())
+        outcome = self.outcome
+        outcome.sent_to = tuple(self._handed.items())
         told = arm if arm in self._handed else next(reversed(self._handed), None)
-        exchange.sent = exchange.outbounds[told] if told is not None else None
+        outcome.sent = self.request.outbounds[told] if told is not None else None
         if told is not None:
-            exchange.destination = self.remotes[told].destination
+            outcome.destination = self.remotes[told].destination
 
     def _fails(self, arm: str, error: ModelError | ContextTooLong) -> None:
         self.failed[arm] = error
@@ -289,6 +286,5 @@ class Asking:
 
     def _ruled_out(self) -> dict[str, str]:
         """Why the arms that were not asked could not be, as the decision saw it."""
-        exchange = self.exchange
-        whys = {one.arm: one.ruled_out for one in exchange.decision.expected if one.ruled_out is not None}
-        return {arm: why for arm, why in {**exchange.kept_for, **whys}.items() if arm not in self.failed}
+        whys = {one.arm: one.ruled_out for one in self.request.decision.expected if one.ruled_out is not None}
+        return {arm: why for arm, why in {**self.request.kept_for, **whys}.items() if arm not in self.failed}

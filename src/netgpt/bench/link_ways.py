@@ -89,7 +89,7 @@ class LinkWay:
             heard.outcome = "hung"
         took = time.perf_counter() - began
         decision = exchange.decision if exchange.has("decision") else None
-        answered = exchange.answered_by if exchange.has("answered_by") else None
+        answered = exchange.outcome.answered_by if exchange.has("stream") else None
         return LinkReply(
             asked.at_s, asked.kind, decision.name if decision else "", answered.name if answered else "",
             answered.rule if answered else decision.rule if decision else "", heard.outcome, round(took, 4),

@@ -10,7 +10,8 @@ import typer
 
 from netgpt.cli.arms import show_arms
 from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings, read_stdin, run
-from netgpt.errors import NotFound, RequestError
+from netgpt.cli.storing import find_exchange
+from netgpt.errors import RequestError
 from netgpt.sections.routing import Preset
 from netgpt.settings import Settings
 from netgpt.types import Caller, Person, Role
@@ -88,7 +89,7 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
         row = await box.store.exchange(exchange.id)
     finally:
         await box.close()
-    told = exchange.answered_by
+    told = exchange.outcome.answered_by
     line = f"{told.name}: {told.reason} · netgpt explain {exchange.id}"
     console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
     if exchange.request.dry_run:
@@ -134,33 +135,18 @@ def explain(
     as_json: bool = json_option,
 ) -> None:
     """Show what was asked, which facts were used, what left, what was hidden, and why it went where it went."""
-    found = run(_find(read_settings(), exchange))
+    row = find_exchange(exchange)
+    found = {"person": row.user, **row.as_dict()}
     if as_json:
         print_json(found)
     else:
         _show(found)
 
 
-async def _find(settings: Settings, exchange_id: str | None) -> dict[str, Any]:
-    from netgpt.build import open_store
-    from netgpt.web.exchanges import summary
-
-    store = open_store(settings)
-    try:
-        if exchange_id is None:
-            rows = await store.exchanges(None, 1, None)
-            row = rows[0] if rows else None
-        else:
-            row = await store.exchange(exchange_id)
-    finally:
-        await store.close()
-    if row is None:
-        raise NotFound(f"no exchange {exchange_id or 'yet'} in {settings.database}")
-    return {**summary(row), "person": Person(row.tenant, row.user).user, **(row.private or {})}
-
-
 def _show(found: dict[str, Any]) -> None:
     import json
+
+    from netgpt.routing.features import last_user_text
 
     outbound = found.get("outbound")
     left = json.dumps(outbound, ensure_ascii=False, indent=1) if outbound else f"nothing: {found.get('kept_because')}"
@@ -169,7 +155,7 @@ def _show(found: dict[str, Any]) -> None:
     rows: list[tuple[str, object]] = [
         ("exchange", f"{found['id']} ({found['status']}, {found['received']})"),
         ("person", found["person"]),
-        ("asked", _last_text(found.get("request") or {})),
+        ("asked", last_user_text((found.get("request") or {}).get("messages") or []) or "(texts are not kept)"),
         ("facts used", "; ".join(f["text"] for f in found.get("facts") or ()) or "none"),
         ("what left", left),
         ("hidden", ", ".join(f"{h['placeholder']} x{h['count']} ({h['rule']})" for h in found.get("hidden") or ())),
@@ -187,10 +173,3 @@ def _show(found: dict[str, Any]) -> None:
 def _adapters(found: dict[str, Any]) -> str:
     used, note = ", ".join(found.get("adapters") or ()) or "none", found.get("adapter_note")
     return f"{used} ({note})" if note else used
-
-
-def _last_text(request: dict[str, Any]) -> str:
-    from netgpt.routing.features import text_of
-
-    users = [m for m in request.get("messages") or () if m.get("role") == "user"]
-    return text_of(users[-1].get("content")) if users else "(texts are not kept)"

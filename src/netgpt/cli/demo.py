@@ -145,11 +145,11 @@ async def _ask(box: Box, question: Question) -> dict[str, Any]:
         "completed": (kept.get("completion") or {}).get("text"),
         "left": kept["outbound"]["messages"][-1]["content"] if kept.get("outbound") else None,
         "kept_because": kept.get("kept_because"),
-        "route": exchange.answered_by.route,
-        "reason": exchange.answered_by.reason,
+        "route": exchange.outcome.answered_by.route,
+        "reason": exchange.outcome.answered_by.reason,
         "answer": _text(kept.get("answer") or {}),
         "ms": round(exchange.timings["total"]),
-        "timings_ms": exchange.timings,
+        "timings_ms": dict(exchange.timings),
     }
 
 

@@ -139,7 +139,7 @@ def why(
     row = find_exchange(exchange)
     if row.private is None:
         raise NotFound(f"{row.id}: its account was not kept (store.keep_text = false); see its receipt")
-    told = reasons(row.private, Policy.load(read_settings().policy.set))
+    told = reasons(row.as_dict(), Policy.load(read_settings().policy.set))
     if as_json:
         print_json({"id": row.id, "route": row.route, "reason": row.reason, **told.as_json()})
         return

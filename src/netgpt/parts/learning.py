@@ -21,7 +21,7 @@ from netgpt.metrics import Metrics
 from netgpt.models.answers import join_chunks
 from netgpt.parts.routing import Deciding
 from netgpt.routing.broken import breaks_schema
-from netgpt.routing.features import text_of
+from netgpt.routing.features import last_user_text
 from netgpt.routing.learner import Counted, DecisionOutcome, Learner, Parts, digests_in
 from netgpt.routing.recorded import as_private, outcome_of
 from netgpt.routing.repeats import Repeats, Settled
@@ -177,7 +177,7 @@ class Learning:
             if row is None:
                 continue
             rows.append(row)
-            text = _last_text(exchange)
+            text = last_user_text(exchange.request.body["messages"])
             settled += self._repeats.asked(_name(exchange.person), exchange.id, text, now)
         return rows, settled
 
@@ -188,7 +188,7 @@ class Learning:
         if len(exchange.decision.expected) < 2:  # a box with one model has nothing to choose
             return None
         decision = exchange.decision
-        answered = exchange.answered_by.name if exchange.has("answered_by") else decision.name
+        answered = exchange.outcome.answered_by.name if exchange.has("outcome") else decision.name
         private = as_private(decision, answered)
         row = DecisionRow(
             exchange.id, exchange.person.tenant, exchange.person.user, exchange.caller.key_id, datetime.now(UTC),
@@ -201,14 +201,15 @@ class Learning:
 
     def _parts(self, exchange: Exchange, answered: str, broken: bool | None) -> Parts:
         expected = next((one for one in exchange.decision.expected if one.arm == answered), None)
+        outcome = exchange.get("outcome")
         total = exchange.timings.get("total")
         return Parts(
             broken=broken,
             failed=_failed(exchange),
             latency_s=total / 1000 if total is not None and exchange.status == "complete" else None,
             expected_latency_s=expected.latency_s if expected is not None else None,
-            cost=cost_of_all(exchange.worked, self.prices),
-            tokens=exchange.usage.completion_tokens if exchange.usage is not None else None,
+            cost=cost_of_all(outcome.worked, self.prices) if outcome else 0.0,
+            tokens=outcome.usage.completion_tokens if outcome and outcome.usage else None,
         )
 
     async def _told(self, news: list[tuple[DecisionRow, Parts]]) -> None:
@@ -229,11 +230,6 @@ def _failed(exchange: Exchange) -> bool | None:
     if exchange.status == "complete":
         return False
     return True if isinstance(exchange.error, ModelError) else None
-
-
-def _last_text(exchange: Exchange) -> str:
-    users = [message for message in exchange.request.body["messages"] if message.get("role") == "user"]
-    return text_of(users[-1].get("content")) if users else ""
 
 
 def _text_of(answer: list[Chunk]) -> str:

@@ -75,10 +75,10 @@ class Deciding:
 
     def ended(self, exchange: Exchange) -> None:
         """Hear of a request that has ended: what went to a cloud in another's place counts towards its share."""
-        if not exchange.has("sent_to") or not exchange.sent_to:
+        if not exchange.has("outcome") or not exchange.outcome.sent_to:
             return
         clouds = {arm.name for arm in arms_of(self.settings) if arm.kind == "cloud"}
-        if exchange.decision.name not in clouds and clouds.intersection(arm for arm, _ in exchange.sent_to):
+        if exchange.decision.name not in clouds and clouds.intersection(arm for arm, _ in exchange.outcome.sent_to):
             self.known.memory.share.also_went()
 
     async def start(self) -> None:

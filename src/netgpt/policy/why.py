@@ -41,7 +41,7 @@ class PolicyReasons:
 
 
 def reasons(account: Mapping[str, Any], now: Policy) -> PolicyReasons:
-    """`account`: the `private` part of a recorded exchange. `now`: the policy in force, for what its rules say."""
+    """`account`: `as_dict()` of a recorded exchange. `now`: the policy in force, for what its rules say."""
     then = str(account.get("policy") or "")
     found = tuple(_found(account, now))
     remarks = [] if found else ["nothing private was found in it"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["UNREAD", "Features", "features_of", "text_of"]
+__all__ = ["UNREAD", "Features", "features_of", "last_user_text", "text_of"]
 
 _CODE = re.compile(
     r"```|\b(def|class|import|function|select .{1,200}? from|stack ?trace|regex|compile[rs]?|python|sql)\b", re.I
@@ -71,11 +71,18 @@ def text_of(content: object) -> str:
     return ""
 
 
+def last_user_text(messages: Sequence[Mapping[str, Any]], *, must_end: bool = False) -> str:
+    """The text of the user's last message; empty where there is none. `must_end`: and where it is not the last of all,
+    as after the result of a tool."""
+    users = [message for message in (messages[-1:] if must_end else messages) if message.get("role") == "user"]
+    return text_of(users[-1].get("content")) if users else ""
+
+
 def features_of(body: Mapping[str, Any]) -> Features:
     """Read OpenAI's chat body. Never raises on odd content: what is not understood counts as absent."""
     messages = [m for m in body.get("messages", ()) if isinstance(m, Mapping)]
     users = [m for m in messages if m.get("role") == "user"]
-    last = text_of(users[-1].get("content")) if users else ""
+    last = last_user_text(messages)
     ends = last if len(last) <= 2 * _READ_CHARS else f"{last[:_READ_CHARS]}\n{last[-_READ_CHARS:]}"
     response_format = body.get("response_format")
     return Features(

@@ -43,8 +43,9 @@ class LearnerView(Protocol):
 
 
 def believed_by(experience: LearnerView | None, situation: Situation) -> Believe:
-    """The learner's belief about this request; the prior alone where there is no learner."""
-    if experience is None:
+    """The learner's belief about this request; the prior alone where there is no learner, or where the caller named who
+    is to answer, so that there is nothing to choose."""
+    if experience is None or situation.asked != "auto":
         return as_prior
     return lambda arm, prior: experience.belief(arm, situation.x, prior, situation.key).mean
 

@@ -10,7 +10,7 @@ from netgpt.completion.compose import compose, replace_last
 from netgpt.completion.rewrite import rewrite
 from netgpt.completion.select import Selector
 from netgpt.exchange import Exchange
-from netgpt.routing.features import text_of
+from netgpt.routing.features import last_user_text, text_of
 from netgpt.settings import Completion
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person
@@ -68,7 +68,7 @@ class Complete:
     async def __call__(self, exchange: Exchange) -> None:
         mode = await self._mode(exchange)
         messages = exchange.request.messages
-        text = text_of(messages[-1].get("content")) if messages[-1].get("role") == "user" else ""
+        text = last_user_text(messages, must_end=True)
         told: dict[str, Any] = {"mode": mode}
         chosen: tuple[Fact, ...] = ()
         rewritten: str | None = None

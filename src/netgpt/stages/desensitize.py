@@ -39,7 +39,7 @@ class Desensitize:
     policy lets it. Each model elsewhere is a destination of its own; those with the same terms share one body."""
 
     name = "desensitize"
-    reads = frozenset({"person", "facts", "consents", "private_values", "chosen", "messages", "completion"})
+    reads = frozenset({"person", "facts", "consents", "private_values", "chosen", "messages"})
     writes = frozenset(
         {
             "vault", "outbound", "outbounds", "kept_because", "kept_for", "hidden", "generalised", "kept", "policy",

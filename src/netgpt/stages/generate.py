@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, cast
@@ -15,23 +15,26 @@ from netgpt.answering.continuing import can_carry_on, carried_on
 from netgpt.answering.hedging import Hedging
 from netgpt.answering.opening import Opened, characters_of, next_or_none
 from netgpt.answering.racing import FAILS
+from netgpt.answering.request import GenerationRequest
 from netgpt.errors import ContextTooLong, ModelRejected, ModelUnavailable, NetGPTError, StoreError
-from netgpt.exchange import Exchange
+from netgpt.exchange import Exchange, Request
 from netgpt.models.answers import as_chunk
 from netgpt.models.base import ChatModel, RemoteModel
+from netgpt.outcome import Outcome
 from netgpt.routing.names import NOBODY
 from netgpt.settings import Cloud, Routing
 from netgpt.store.answers import CACHED, CachedAnswer
-from netgpt.types import EDGE, Chunk, Decision, Person, Usage, display_name
+from netgpt.types import EDGE, Chunk, Decision, Fact, Person, Usage, display_name
 
-__all__ = ["Generate"]
+__all__ = ["Generate", "LastAnswer"]
 
 Observe = Callable[[str, str], None]
 """Told (arm, outcome) of every call to a model."""
 Choose = Callable[[Person], Choice]
 """Whose adapter answers this person."""
-LastAnswer = Callable[[Exchange], Awaitable[CachedAnswer | None]]
-"""An earlier answer of the same person to the same question, or None."""
+LastAnswer = Callable[[Person, Request, Sequence[Fact]], Awaitable[CachedAnswer | None]]
+"""The newest complete answer of the same person to the same question with the same facts; None: there is none, or it is
+too old."""
 
 
 def no_adapter(_person: Person) -> Choice:
@@ -39,7 +42,7 @@ def no_adapter(_person: Person) -> Choice:
     return NO_ADAPTER
 
 
-async def nothing_kept(_exchange: Exchange) -> CachedAnswer | None:
+async def nothing_kept(_person: Person, _request: Request, _facts: Sequence[Fact]) -> CachedAnswer | None:
     """No earlier answer is given again."""
     return None
 
@@ -48,13 +51,8 @@ class Generate:
     """Opens the stream and waits for its first word, so that the door knows who answers before it says so."""
 
     name = "generate"
-    reads = frozenset({"person", "messages", "outbound", "outbounds", "kept_for", "decision"})
-    writes = frozenset(
-        {
-            "stream", "answered_by", "model_name", "destination", "sent", "sent_to", "adapters", "adapter_note",
-            "carry_on",
-        }
-    )  # fmt: skip
+    reads = frozenset({"person", "chosen", "messages", "outbounds", "kept_for", "decision"})
+    writes = frozenset({"stream", "outcome", "carry_on"})
 
     def __init__(
         self,
@@ -75,19 +73,24 @@ class Generate:
         self.choose, self.observe, self.last_answer = choose, observe, last_answer
 
     async def __call__(self, exchange: Exchange) -> None:
-        exchange.sent, exchange.sent_to, exchange.carry_on = None, (), None
-        exchange.adapters, exchange.adapter_note = (), None
-        exchange.destination = self._next_destination(exchange)
+        exchange.carry_on = None
+        exchange.outcome = outcome = Outcome(exchange.decision, destination=self._next_destination(exchange))
         try:
             if exchange.decision.rule == NOBODY:
                 raise ModelUnavailable(exchange.decision.reason, retry_after=2)
-            if exchange.request.dry_run:
-                self._pretend(exchange)
+            if exchange.request.dry_run:  # an empty answer in place of one: nobody is asked, nothing is booked
+                outcome.model_name, outcome.usage = self._model_name(exchange.decision.name), Usage()
+                exchange.stream = _one(_empty(exchange))
                 return
             asking = Asking(
-                exchange, self.edge, self.remotes, self.hedging, self._until(exchange), self.choose, self.observe
-            )
-            self._hand_on(asking, await asking.first_word())
+                _request_of(exchange), outcome, self.edge, self.remotes, self.hedging, self._until(exchange),
+                self.choose, self.observe,
+            )  # fmt: skip
+            chosen = await asking.first_word()
+            exchange.note_time("first_token")
+            exchange.stream = self._begun(asking, chosen)
+            if self._may_carry_on(asking, chosen.arm):
+                exchange.carry_on = Finishing(asking, chosen.arm)
         except FAILS as error:
             if not await self._answered_before(exchange, error):
                 raise
@@ -105,36 +108,26 @@ class Generate:
         limit_s = self.deadline_s if wanted is None else min(wanted, self.deadline_s)
         return time.monotonic() + limit_s - exchange.elapsed_ms() / 1000
 
-    def _pretend(self, exchange: Exchange) -> None:
-        """An empty answer in place of one: nobody is asked, nothing is booked."""
-        exchange.answered_by = exchange.decision
-        exchange.model_name = self._model_name(exchange.decision.name)
-        exchange.usage = Usage()
-        exchange.stream = _one(_empty(exchange))
-
     def _model_name(self, arm: str) -> str:
         return self.edge.name if arm == EDGE else self.remotes[arm].name
 
-    def _hand_on(self, asking: Asking, chosen: Chosen) -> None:
+    def _begun(self, asking: Asking, chosen: Chosen) -> AsyncIterator[Chunk]:
         """An arm has begun to answer: the rest streams."""
-        exchange, arm = asking.exchange, chosen.arm
-        exchange.timings["first_token"] = round(exchange.elapsed_ms(), 3)
-        exchange.answered_by, exchange.model_name = asking.carried_out(chosen), self._model_name(arm)
+        outcome, arm = asking.outcome, chosen.arm
+        outcome.answered_by, outcome.model_name = asking.carried_out(chosen), self._model_name(arm)
         if arm == EDGE:
-            exchange.adapters, exchange.adapter_note = asking.choice.ids, asking.choice.note
-        exchange.stream = self._booked(asking, arm, chosen.opened)
-        if (
-            arm != EDGE
-            and self.rules.on_cut == "edge"
-            and EDGE in exchange.decision.fallbacks
-            and can_carry_on(exchange.request.body)
-        ):
-            exchange.carry_on = Finishing(asking, arm)
+            outcome.adapters, outcome.adapter_note = asking.choice.ids, asking.choice.note
+        return self._booked(asking, arm, chosen.opened)
+
+    def _may_carry_on(self, asking: Asking, arm: str) -> bool:
+        """Whether the model on the box would finish this answer where it breaks off."""
+        wanted = arm != EDGE and self.rules.on_cut == "edge" and EDGE in asking.request.decision.fallbacks
+        return wanted and can_carry_on(asking.request.body)
 
     async def _booked(self, asking: Asking, arm: str, opened: Opened) -> AsyncIterator[Chunk]:
         """Pass the chunks on, keep count, and hold the whole to its deadline. Usage is booked in every case."""
-        exchange, told, characters = asking.exchange, None, 0
-        outcome = "cancelled"
+        outcome, told, characters = asking.outcome, None, 0
+        ended = "cancelled"
         try:
             async with aclosing(cast(Any, opened.rest)):
                 held = iter(opened.held)
@@ -142,29 +135,30 @@ class Generate:
                     told = Usage.from_openai(chunk.get("usage")) or told
                     characters += characters_of(chunk)
                     yield chunk
-            outcome = "ok"
+            ended = "ok"
         except NetGPTError as error:
-            outcome = error.code
+            ended = error.code
             raise
         finally:
-            exchange.usage = told or estimate(asking.question(), characters)
+            outcome.usage = told or estimate(asking.request.question(), characters)
             if arm != EDGE:
-                exchange.worked[arm] = exchange.usage
-            self.observe(arm, outcome)
+                outcome.worked[arm] = outcome.usage
+            self.observe(arm, ended)
 
     async def _answered_before(self, exchange: Exchange, error: NetGPTError) -> bool:
         """Whether nobody can answer, and an earlier answer to the same question was found: it is given again."""
         if isinstance(error, ModelRejected | ContextTooLong) or exchange.request.dry_run:
             return False
         try:
-            earlier = await self.last_answer(exchange)
+            earlier = await self.last_answer(exchange.person, exchange.request, exchange.chosen)
         except StoreError:
             return False
         if earlier is None:
             return False
         reason = f"{error.message.rstrip('.')}. An earlier answer to the same question is given again"
-        exchange.answered_by = Decision(EDGE, reason, CACHED, arm=CACHED)
-        exchange.model_name, exchange.cached_age_s, exchange.usage = earlier.model, earlier.age_s, Usage()
+        outcome = exchange.outcome
+        outcome.answered_by = Decision(EDGE, reason, CACHED, arm=CACHED)
+        outcome.model_name, outcome.cached_age_s, outcome.usage = earlier.model, earlier.age_s, Usage()
         whole = as_chunk({name: value for name, value in earlier.answer.items() if name not in ("netgpt", "usage")})
         exchange.stream = _one({**whole, **_head(exchange), "usage": Usage().as_openai()})
         return True
@@ -180,17 +174,25 @@ class Finishing:
         return carried_on(chunks, self.asking.rest, self._begins, self._counted)
 
     def _begins(self) -> None:
-        exchange, choice = self.asking.exchange, self.asking.choice
-        exchange.finished_by = EDGE
-        exchange.adapters, exchange.adapter_note = choice.ids, choice.note
-        reason = f"{exchange.answered_by.reason}; {display_name(self.arm)} broke off, and the box wrote the rest"
-        exchange.answered_by = replace(exchange.answered_by, reason=reason)
+        outcome, choice = self.asking.outcome, self.asking.choice
+        outcome.finished_by = EDGE
+        outcome.adapters, outcome.adapter_note = choice.ids, choice.note
+        reason = f"{outcome.answered_by.reason}; {display_name(self.arm)} broke off, and the box wrote the rest"
+        outcome.answered_by = replace(outcome.answered_by, reason=reason)
 
     def _counted(self, told: Usage | None, characters: int) -> Usage:
-        exchange = self.asking.exchange
-        first = exchange.worked.get(self.arm) or Usage()
-        exchange.usage = both = added(first, told or estimate((), characters))
+        outcome = self.asking.outcome
+        first = outcome.worked.get(self.arm) or Usage()
+        outcome.usage = both = added(first, told or estimate((), characters))
         return both
+
+
+def _request_of(exchange: Exchange) -> GenerationRequest:
+    request = exchange.request
+    return GenerationRequest(
+        exchange.id, exchange.person, request.body, exchange.messages, exchange.decision, exchange.outbounds,
+        exchange.kept_for, request.stream, request.may_wait, exchange.claim,
+    )  # fmt: skip
 
 
 def _head(exchange: Exchange) -> dict[str, Any]:
@@ -198,7 +200,7 @@ def _head(exchange: Exchange) -> dict[str, Any]:
         "id": f"chatcmpl-{exchange.id}",
         "object": "chat.completion.chunk",
         "created": int(exchange.received.timestamp()),
-        "model": exchange.model_name,
+        "model": exchange.outcome.model_name,
     }
 
 

@@ -19,7 +19,7 @@ from netgpt.context.location import PlaceNames, origin, place_facts
 from netgpt.context.places import Place, near
 from netgpt.context.profile import private_values
 from netgpt.exchange import Exchange
-from netgpt.routing.features import text_of
+from netgpt.routing.features import last_user_text
 from netgpt.settings import Site
 from netgpt.store.consents import ConsentEntry, refused, standing
 from netgpt.store.store import Store
@@ -102,7 +102,7 @@ class Recall:
             places,
             start.latitude,
             start.longitude,
-            last_user_text(exchange),
+            last_user_text(exchange.request.messages, must_end=True),
             NEARBY_LIMIT,
             NEARBY_M,
             label=start.label,
@@ -113,9 +113,3 @@ class Recall:
 def _on_the_box(fact: Fact) -> Fact:
     """The fact as one that does not leave."""
     return replace(fact, label=Label.PERSONAL) if fact.label is Label.PUBLIC else fact
-
-
-def last_user_text(exchange: Exchange) -> str:
-    """The text of the last user message; empty when the conversation ends with something else."""
-    last = exchange.request.messages[-1]
-    return text_of(last.get("content")) if last.get("role") == "user" else ""

@@ -15,13 +15,14 @@ import orjson
 from netgpt.errors import NetGPTError, StoreError
 from netgpt.exchange import Exchange
 from netgpt.models.answers import join_chunks
+from netgpt.outcome import Outcome
 from netgpt.routing.account import account_of
 from netgpt.settings import Cloud
 from netgpt.store.rows import ExchangeRow
 from netgpt.store.store import Store
 from netgpt.types import Chunk, Decision, Fact, Usage
 
-__all__ = ["Record", "cost_of", "cost_of_all", "row_of"]
+__all__ = ["Record", "cost_of", "cost_of_all", "private_of", "row_of"]
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,15 @@ class Record:
     """
 
     name = "record"
-    reads = frozenset({"person", "restored"})
-    writes = frozenset({"chunks"})
+    reads = frozenset({"restored"})
+    reads_if_written = frozenset(
+        {
+            "person", "chosen", "messages", "completion", "outbound", "outbounds", "kept_because", "hidden",
+            "generalised", "kept", "policy", "label", "decision", "counterfactual", "outcome", "stream", "restoring",
+        }
+    )  # fmt: skip
+    """It also runs where an earlier stage failed. Who hears of ended exchanges sees them as this stage does."""
+    writes = frozenset({"chunks", "status", "error", "given"})
 
     def __init__(
         self, store: Store, remotes: Mapping[str, Cloud], *, keep_text: bool, observe: Observe = lambda _e: None
@@ -49,10 +57,12 @@ class Record:
         self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, exchange: Exchange) -> None:
-        if exchange.status == "open":
+        if exchange.failure is None:
             exchange.chunks = self._recorded(exchange)
-        else:
-            await self._save_quietly(exchange, [])
+            return
+        exchange.error = exchange.failure if isinstance(exchange.failure, Exception) else None
+        exchange.status = "failed" if exchange.error else "cancelled"
+        await self._save_quietly(exchange, [])
 
     async def _recorded(self, exchange: Exchange) -> AsyncIterator[Chunk]:
         answer: list[Chunk] = []
@@ -84,7 +94,7 @@ class Record:
             yield chunk
 
     async def _save(self, exchange: Exchange, answer: list[Chunk]) -> None:
-        exchange.timings["total"] = round(exchange.elapsed_ms(), 3)
+        exchange.note_time("total")
         self.look(exchange, answer)
         try:
             await self.store.save_exchange(row_of(exchange, answer, self.remotes, keep_text=self.keep_text))
@@ -137,10 +147,9 @@ class _Held:
 
 def row_of(exchange: Exchange, answer: list[Chunk], remotes: Mapping[str, Cloud], *, keep_text: bool) -> ExchangeRow:
     """The exchange as it is kept. Texts are under `private`, which the store seals."""
-    decided: Decision | None = getattr_or_none(exchange, "answered_by") or getattr_or_none(exchange, "decision")
-    usage = exchange.usage
-    error = exchange.error
-    person = getattr_or_none(exchange, "person")
+    person, error = exchange.get("person"), exchange.error
+    outcome, decided = _so_far(exchange)
+    usage = outcome.usage or Usage()
     return ExchangeRow(
         id=exchange.id,
         tenant=exchange.caller.tenant,
@@ -148,87 +157,73 @@ def row_of(exchange: Exchange, answer: list[Chunk], remotes: Mapping[str, Cloud]
         key_id=exchange.caller.key_id,
         received=exchange.received,
         status=exchange.status,
-        model=getattr_or_none(exchange, "model_name") or exchange.request.model,
+        model=outcome.model_name or exchange.request.model,
         route=decided.route if decided else "none",
         reason=error.message if isinstance(error, NetGPTError) else decided.reason if decided else "",
-        prompt_tokens=usage.prompt_tokens if usage else 0,
-        completion_tokens=usage.completion_tokens if usage else 0,
-        estimated=usage.estimated if usage else False,
-        cost=cost_of_all(exchange.worked, remotes),
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        estimated=usage.estimated,
+        cost=cost_of_all(outcome.worked, remotes),
         timings=dict(exchange.timings),
         adapters=exchange.adapters_used(),
         arm=decided.name if decided else "",
-        finished_by=exchange.finished_by,
+        finished_by=outcome.finished_by,
         partial=exchange.partial,
-        private=_private(exchange, answer, decided) if keep_text else None,
+        private=private_of(exchange, answer) if keep_text else None,
     )
 
 
-def getattr_or_none(exchange: Exchange, name: str) -> Any:
-    """A field, or None when its stage did not get to run (a failed exchange is recorded as far as it came)."""
-    return getattr(exchange, name) if exchange.has(name) else None
+def _so_far(exchange: Exchange) -> tuple[Outcome, Decision | None]:
+    """What became of it, and the decision (as carried out, else as made), as far as it came."""
+    outcome: Outcome | None = exchange.get("outcome")
+    decided: Decision | None = outcome.answered_by if outcome else exchange.get("decision")
+    return outcome or Outcome(decided or Decision("none", "", "")), decided
 
 
-def _private(exchange: Exchange, answer: list[Chunk], decided: Decision | None) -> dict[str, Any]:
-    sent = getattr_or_none(exchange, "sent")
-    error = exchange.error
+def private_of(exchange: Exchange, answer: list[Chunk]) -> dict[str, Any]:
+    """All that is told of an exchange beside its figures, as JSON values: also for explanations within an answer."""
+    outcome, decided = _so_far(exchange)
+    sent, error = outcome.sent, exchange.error
     return {
         "request": dict(exchange.request.body),
         "asked_for": exchange.request.model,
-        "facts": [_fact(fact) for fact in getattr_or_none(exchange, "chosen") or ()],
-        "completion": getattr_or_none(exchange, "completion"),
-        "messages": getattr_or_none(exchange, "messages"),
+        "facts": [_fact(fact) for fact in exchange.get("chosen", ())],
+        "completion": exchange.get("completion"),
+        "messages": exchange.get("messages"),
         "outbound": orjson.loads(sent.content) if sent else None,
         "outbound_sha256": hashlib.sha256(sent.content).hexdigest() if sent else None,
         "outbound_rule": sent.rule if sent else None,
-        "destination": exchange.destination if sent else None,
-        "sent_to": [{"arm": arm, "sha256": sha} for arm, sha in getattr_or_none(exchange, "sent_to") or ()],
+        "destination": outcome.destination if sent else None,
+        "sent_to": [{"arm": arm, "sha256": sha} for arm, sha in outcome.sent_to],
         "would_send": _would_send(exchange),
-        "kept_because": None if sent else _kept_because(exchange, decided),
-        "hidden": [asdict(hidden) for hidden in getattr_or_none(exchange, "hidden") or ()],
-        "generalised": [asdict(told) for told in getattr_or_none(exchange, "generalised") or ()],
-        "kept": [asdict(kept) for kept in getattr_or_none(exchange, "kept") or ()],
-        "policy": getattr_or_none(exchange, "policy") or None,
-        "label": getattr_or_none(exchange, "label"),
+        "kept_because": None if sent else exchange.get("kept_because") or (decided.reason if decided else None),
+        "hidden": [asdict(hidden) for hidden in exchange.get("hidden", ())],
+        "generalised": [asdict(told) for told in exchange.get("generalised", ())],
+        "kept": [asdict(kept) for kept in exchange.get("kept", ())],
+        "policy": exchange.get("policy") or None,
+        "label": exchange.get("label"),
         "restoring": _restoring(exchange),
-        "adapter_note": getattr_or_none(exchange, "adapter_note"),
-        "decision": _decision(exchange, decided),
+        "adapter_note": outcome.adapter_note,
+        "decision": account_of(decided, exchange.get("counterfactual", str)()) if decided else None,
         "answer": join_chunks(answer) if answer else None,
         "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,
     }
 
 
-def _decision(exchange: Exchange, decided: Decision | None) -> dict[str, Any] | None:
-    if decided is None:
-        return None
-    return account_of(decided, exchange.counterfactual() if exchange.has("counterfactual") else "")
-
-
 def _restoring(exchange: Exchange) -> dict[str, int] | None:
     """Placeholders put back, and those that the model bent or invented so that they stayed in the answer."""
-    account = getattr_or_none(exchange, "restoring")
+    account = exchange.get("restoring")
     return {"restored": account.restored, "unresolved": account.unresolved} if account else None
 
 
 def _would_send(exchange: Exchange) -> Any:
     """The body that a dry run did not send."""
-    outbound = getattr_or_none(exchange, "outbound") if exchange.request.dry_run else None
+    outbound = exchange.get("outbound") if exchange.request.dry_run else None
     return orjson.loads(outbound.content) if outbound else None
 
 
-def _kept_because(exchange: Exchange, decided: Decision | None) -> str | None:
-    """Why nothing left: it could not be made safe, or the decision kept it here."""
-    return getattr_or_none(exchange, "kept_because") or (decided.reason if decided else None)
-
-
 def _fact(fact: Fact) -> dict[str, str]:
-    return {
-        "text": fact.text,
-        "kind": fact.kind,
-        "label": fact.label.value,
-        "source": fact.source,
-        "precision": fact.precision,
-    }
+    return {name: str(getattr(fact, name)) for name in ("text", "kind", "label", "source", "precision")}
 
 
 def cost_of_all(worked: Mapping[str, Usage], remotes: Mapping[str, Cloud]) -> float:

@@ -17,12 +17,12 @@ class Restore:
     """
 
     name = "restore"
-    reads = frozenset({"stream", "answered_by", "vault", "carry_on"})
+    reads = frozenset({"stream", "outcome", "vault", "outbounds", "carry_on"})
     writes = frozenset({"restored", "restoring"})
 
     async def __call__(self, exchange: Exchange) -> None:
         vault, exchange.restoring, restored = exchange.vault, Account(), exchange.stream
-        if exchange.answered_by.route == "cloud" and isinstance(vault, Vault) and _masked(exchange):
+        if exchange.outcome.answered_by.route == "cloud" and isinstance(vault, Vault) and _masked(exchange):
             form = exchange.request.body.get("response_format")
             json_content = isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
             restored = restore_chunks(
@@ -37,5 +37,5 @@ class Restore:
 
 def _masked(exchange: Exchange) -> bool:
     """Whether the one that answers saw placeholders: the owner's own server among others sees the words themselves."""
-    outbound = exchange.outbounds.get(exchange.answered_by.name)
+    outbound = exchange.outbounds.get(exchange.outcome.answered_by.name)
     return outbound is None or outbound.rule == "masked"

@@ -13,7 +13,7 @@ from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.routing.arms import Arm
 from netgpt.routing.exposure import exposure_of
-from netgpt.routing.features import UNREAD, features_of, text_of
+from netgpt.routing.features import UNREAD, features_of, last_user_text
 from netgpt.routing.memory import Memory
 from netgpt.routing.names import NOBODY, asked_arm
 from netgpt.routing.policy import LearnerView, decided
@@ -118,7 +118,9 @@ class Route:
         )
 
     def _read(self, exchange: Exchange) -> tuple[float | None, tuple[float, ...]]:
-        return self.known.read(_last_text(exchange)) if self.known.read is not None else UNKNOWN
+        if self.known.read is None:
+            return UNKNOWN
+        return self.known.read(last_user_text(exchange.request.body["messages"])[:READ_CHARS])
 
     def _arms_now(self, exchange: Exchange) -> tuple[Arm, ...]:
         """The arms as the settings tell of them, with their health now and what may leave to each."""
@@ -153,11 +155,6 @@ def _exposure(exchange: Exchange, *, own: bool) -> float:
 def _is_open(arms: tuple[Arm, ...]) -> bool:
     """Whether there is a choice at all."""
     return sum(arm.ok and arm.may_have for arm in arms) > 1
-
-
-def _last_text(exchange: Exchange) -> str:
-    users = [message for message in exchange.request.body["messages"] if message.get("role") == "user"]
-    return text_of(users[-1].get("content"))[:READ_CHARS] if users else ""
 
 
 def _sensitive(exchange: Exchange) -> tuple[str, ...]:

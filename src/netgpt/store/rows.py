@@ -58,6 +58,33 @@ class ExchangeRow:
     def person(self) -> Person:
         return Person(self.tenant, self.user)
 
+    def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
+        """The exchange as JSON values, as everything tells it that shows one. `texts=False`: the figures alone, for
+        operators and lists; and where no texts are kept."""
+        figures = {
+            "id": self.id,
+            "object": "netgpt.exchange",
+            "received": self.received.isoformat(),
+            "status": self.status,
+            "model": self.model,
+            "route": self.route,
+            "arm": self.arm or self.route,
+            "finished_by": self.finished_by,
+            "partial": self.partial,
+            "reason": self.reason,
+            "adapters": list(self.adapters),
+            "usage": {
+                "prompt_tokens": self.prompt_tokens,
+                "completion_tokens": self.completion_tokens,
+                "total_tokens": self.prompt_tokens + self.completion_tokens,
+                "estimated": self.estimated,
+            },
+            "cost": self.cost,
+            "rating": self.rating,
+            "timings_ms": self.timings,
+        }
+        return figures | (self.private or {}) if texts else figures
+
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:

@@ -120,7 +120,7 @@ async def _placed(request: Request, exchange: Exchange, size: int) -> Permit:
     place: Permit = await request.app.state.admission.enter(lane, who, size, within_s)
     request.scope[PLACE] = place
     if place.waited_s:
-        exchange.timings["queue"] = round(place.waited_s * 1000, 3)
+        exchange.note_time("queue", place.waited_s * 1000)
     return place
 
 
@@ -129,7 +129,7 @@ async def _begun(request: Request, exchange: Exchange, size: int) -> None:
     place = await _placed(request, exchange, size)
     await request.app.state.box.workflow.run(exchange)
     if counts(exchange):
-        place.answers(exchange.answered_by.name, size=size // CHARACTERS_A_TOKEN, stream=True)
+        place.answers(exchange.outcome.answered_by.name, size=size // CHARACTERS_A_TOKEN, stream=True)
 
 
 async def _ended(request: Request, exchange: Exchange, size: int) -> dict[str, Any]:
@@ -137,14 +137,15 @@ async def _ended(request: Request, exchange: Exchange, size: int) -> dict[str, A
     place = await _placed(request, exchange, size)
     answer = await whole_of(request.app.state.box, exchange)
     if counts(exchange):
-        tokens = exchange.usage.completion_tokens if exchange.usage else 0
-        place.answers(exchange.answered_by.name, size=tokens, stream=False)
+        usage = exchange.outcome.usage
+        tokens = usage.completion_tokens if usage else 0
+        place.answers(exchange.outcome.answered_by.name, size=tokens, stream=False)
     return answer
 
 
 def counts(exchange: Exchange) -> bool:
     """Whether a model was at work on it, so that its time tells of the box."""
-    return not exchange.request.dry_run and exchange.cached_age_s is None
+    return not exchange.request.dry_run and exchange.outcome.cached_age_s is None
 
 
 async def _refused(request: Request, exchange: Exchange, error: NetGPTError) -> Response:
@@ -163,8 +164,9 @@ async def whole_of(box: Box, exchange: Exchange) -> dict[str, Any]:
     await box.workflow.run(exchange)
     async with aclosing(cast(Any, exchange.chunks)) as chunks:
         answer = join_chunks([chunk async for chunk in chunks])
-    if exchange.usage is not None and not answer.get("usage"):
-        answer["usage"] = exchange.usage.as_openai()
+    usage = exchange.outcome.usage
+    if usage is not None and not answer.get("usage"):
+        answer["usage"] = usage.as_openai()
     return {**answer, "netgpt": _told(exchange)}
 
 
@@ -186,17 +188,18 @@ async def _marked(exchange: Exchange) -> AsyncIterator[Chunk]:
 
 def _told(exchange: Exchange) -> dict[str, Any]:
     """The body's `netgpt` object: which exchange, which route, why; and all of it when `explain` was asked."""
+    outcome = exchange.outcome
     told: dict[str, Any] = {
         "exchange": exchange.id,
-        "route": exchange.answered_by.route,
-        "arm": exchange.answered_by.name,
-        "reason": exchange.answered_by.reason,
+        "route": outcome.answered_by.route,
+        "arm": outcome.answered_by.name,
+        "reason": outcome.answered_by.reason,
         "adapters": list(exchange.adapters_used()),
     }
-    if exchange.finished_by is not None:
-        told["finished_by"] = exchange.finished_by
-    if exchange.cached_age_s is not None:
-        told |= {"cached": True, "age_s": round(exchange.cached_age_s, 3)}
+    if outcome.finished_by is not None:
+        told["finished_by"] = outcome.finished_by
+    if outcome.cached_age_s is not None:
+        told |= {"cached": True, "age_s": round(outcome.cached_age_s, 3)}
     if exchange.request.dry_run:
         told["dry_run"] = True
     if exchange.request.explain or exchange.request.dry_run:
@@ -205,11 +208,12 @@ def _told(exchange: Exchange) -> dict[str, Any]:
 
 
 def _headers(box: Box, exchange: Exchange) -> dict[str, str]:
+    answered_by = exchange.outcome.answered_by
     headers = {
         "x-netgpt-exchange": exchange.id,
-        "x-netgpt-route": exchange.answered_by.route,
-        "x-netgpt-arm": exchange.answered_by.name,
-        "x-netgpt-rule": exchange.answered_by.rule,
+        "x-netgpt-route": answered_by.route,
+        "x-netgpt-arm": answered_by.name,
+        "x-netgpt-rule": answered_by.rule,
         LOAD_HEADER: _load(box).text,
     }
     if used := exchange.adapters_used():

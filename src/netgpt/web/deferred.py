@@ -66,7 +66,7 @@ class Deferred:
         """Whether waiting helps: nobody can answer now, and nothing of it has left."""
         if not exchange.request.may_wait or exchange.request.dry_run or self.settings.max_requests == 0:
             return False
-        if exchange.claim is not None or (exchange.has("sent") and exchange.sent is not None):
+        if exchange.claim is not None or (exchange.has("outcome") and exchange.outcome.sent is not None):
             return False
         return isinstance(error, ModelUnavailable | Overloaded) and error.code != "not_sent_again"
 
@@ -162,8 +162,7 @@ class Deferred:
         exchange: Exchange | None = None
         try:
             request = request_of_parcel(row)
-            exchange = Exchange(request, await self._caller_now(row, request.user), id=id)
-            exchange.claim = claim
+            exchange = Exchange(request, await self._caller_now(row, request.user), id=id, claim=claim)
             if away := self.cloud_is_away(exchange):
                 raise away
             answer = await self.answer(exchange)
@@ -171,7 +170,8 @@ class Deferred:
             await self._stopped(claim)
             raise
         except NetGPTError as error:
-            await self._failed(row, claim, error, refused=exchange is not None and exchange.refused)
+            refused = exchange is not None and exchange.has("outcome") and exchange.outcome.refused
+            await self._failed(row, claim, error, refused=refused)
         except Exception as error:  # noqa: BLE001 - nobody else would end this claim
             log.error("request %s that waited: unforeseen %s", row.id, type(error).__name__)
             await self._failed(row, claim, NetGPTError("an internal error; the log of the box tells its type"))

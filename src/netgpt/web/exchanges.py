@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from netgpt.build import Box
 from netgpt.errors import NotFound
 from netgpt.policy.access import check_access, exchange_of
-from netgpt.store.rows import ExchangeRow
 from netgpt.types import Person, Role
 from netgpt.web.auth import allow, caller_of, person_for
 from netgpt.web.reach import may_see, owns_the_box, sees_figures, speaks_for
@@ -27,32 +26,6 @@ class Feedback(BaseModel):
     exchange: str = Field(max_length=64)
     rating: int = Field(ge=-1, le=1, description="1 good, 0 no opinion, -1 bad.")
     user: str | None = Field(None, max_length=256)
-
-
-def summary(row: ExchangeRow) -> dict[str, Any]:
-    """The figures of an exchange: no text, for operators and lists."""
-    return {
-        "id": row.id,
-        "object": "netgpt.exchange",
-        "received": row.received.isoformat(),
-        "status": row.status,
-        "model": row.model,
-        "route": row.route,
-        "arm": row.arm or row.route,
-        "finished_by": row.finished_by,
-        "partial": row.partial,
-        "reason": row.reason,
-        "adapters": list(row.adapters),
-        "usage": {
-            "prompt_tokens": row.prompt_tokens,
-            "completion_tokens": row.completion_tokens,
-            "total_tokens": row.prompt_tokens + row.completion_tokens,
-            "estimated": row.estimated,
-        },
-        "cost": row.cost,
-        "rating": row.rating,
-        "timings_ms": row.timings,
-    }
 
 
 @router.get("/v1/exchanges", tags=["exchanges"])
@@ -74,7 +47,7 @@ async def list_exchanges(
         person = person_for(caller, user)
         check_access(box.policy, caller, "read_exchange", exchange_of(person), user=person.user)
         rows = await box.store.exchanges(person, limit, before, texts=False)
-    return {"object": "list", "data": [summary(row) for row in rows]}
+    return {"object": "list", "data": [row.as_dict(texts=False) for row in rows]}
 
 
 @router.get("/v1/exchanges/{exchange_id}", tags=["exchanges"])
@@ -86,10 +59,9 @@ async def get_exchange(request: Request, exchange_id: str, user: User = None) ->
     if row is None or not may_see(caller, row.tenant, row.user, user):
         raise NotFound("no such exchange of this person (name the person with ?user=...)", param="exchange_id")
     check_access(box.policy, caller, "read_exchange", exchange_of(row.person, row.id), user=speaks_for(caller, user))
-    full = summary(row)
-    if caller.role is not Role.OPERATOR:
-        full.update(row.private or {"note": "texts are not kept (store.keep_text = false)"})
-    return full
+    shows_texts = caller.role is not Role.OPERATOR
+    note = {"note": "texts are not kept (store.keep_text = false)"} if shows_texts and not row.private else {}
+    return row.as_dict(texts=shows_texts) | note
 
 
 @router.post("/v1/feedback", tags=["exchanges"])

@@ -156,8 +156,9 @@ class Limiter:
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """Count what an exchange really used. The database has booked it with the exchange itself."""
-        tokens = exchange.usage.total_tokens if exchange.usage else 0
-        self.used(exchange.caller, tokens, cost_of_all(exchange.worked, self._remotes))
+        outcome = exchange.get("outcome")
+        tokens = outcome.usage.total_tokens if outcome and outcome.usage else 0
+        self.used(exchange.caller, tokens, cost_of_all(outcome.worked, self._remotes) if outcome else 0.0)
 
     def used(self, caller: Caller, tokens: int, cost: float = 0.0) -> None:
         """Count tokens and money that `caller` has used."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "pull_with_progress"]
 
-app = typer.Typer(help="WeightsEntry of the model on the box.", no_args_is_help=True)
+app = typer.Typer(help="Weights of the model on the box.", no_args_is_help=True)
 
 DEFAULT = "smollm2-135m"
 

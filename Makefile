@@ -34,9 +34,10 @@ $(BOX): requirements.lock pyproject.toml hatch_build.py $(TOOLS)
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(READY): requirements-test.lock $(BOX)
+$(READY): requirements-test.lock benchmarks/pyproject.toml $(BOX)
 	@echo "Installing what the tests need (under a minute) ..."
 	@$(INSTALL) --require-hashes -r requirements-test.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e benchmarks
 	@touch $@
 
 $(TRAIN): requirements-train.lock $(READY)
@@ -55,8 +56,8 @@ fast: $(TRAIN)   ## the tests that need no engine and no patience
 	$(BIN)/python -m pytest $(TWO) -m "not slow"
 
 check: $(TRAIN)  ## lint, format, types
-	$(BIN)/ruff check src tests docs
-	$(BIN)/ruff format --check src tests docs
+	$(BIN)/ruff check src benchmarks tests tools docs
+	$(BIN)/ruff format --check src benchmarks tests tools docs
 	$(BIN)/mypy
 
 bench: $(TRAIN)  ## the published figures (development data by path; see docs/benchmarks/)

@@ -12,10 +12,10 @@ from outbounds import outbound
 
 from netgpt.exchange import Exchange
 from netgpt.models.base import RemoteModel
-from netgpt.models.fake_cloud import FaultyCloud
 from netgpt.privacy.restore import Restorer
 from netgpt.stages.generate import Generate
 from netgpt.stages.restore import Restore
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Decision, Person
 
 __all__ = ["Known", "about_to", "generated", "read", "remotes_at"]

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netgpt.build import Box, open_store
+from netgpt.app.factory import open_remotes, receipts_in
+from netgpt.app.gateway import Box
 from netgpt.exchange import Exchange, Request, owner_of
-from netgpt.models.base import RemoteModel
-from netgpt.models.endpoint import Endpoint
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.openai import CloudModel
-from netgpt.parts.opening import open_remotes, receipts_in
-from netgpt.privacy.detect import Detector, LocalDetector
+from netgpt.models.base import Endpoint, RemoteModel
+from netgpt.models.client import CloudModel
+from netgpt.privacy.detector import Detector, LocalDetector
 from netgpt.settings import load_settings
+from netgpt.stages import Stage
+from netgpt.store.store import open_store
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Chunk, Location, Role
-from netgpt.workflow import Stage
 
 OWNER = Caller("local", Role.ADMIN)
 DOOR = ("location", "consent", "complete", "conversation", "dry_run")

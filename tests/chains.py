@@ -6,8 +6,8 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from netgpt.store.audit import ChainReport, Checker
 from netgpt.store.chain import ERASED, GENESIS, SENT, ChainLink, Head, ReceiptRecord, commitment_of, tag_of
-from netgpt.store.checking import ChainReport, Checker
 
 KEY = bytes(range(32))
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

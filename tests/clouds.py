@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from netgpt.models.answers import join_chunks
-from netgpt.models.base import unwitnessed
-from netgpt.models.endpoint import Endpoint
-from netgpt.models.fake_http import Connection, FakeHttp, ReceivedRequest
-from netgpt.models.openai import CloudModel, EdgeModel
+from netgpt.models.base import Endpoint, unwitnessed
+from netgpt.models.client import CloudModel, EdgeModel
+from netgpt.models.stream import join_chunks
+from netgpt.testing.server import Connection, FakeHttp, ReceivedRequest
 from netgpt.types import Chunk
 
 __all__ = ["KEY", "SECRET", "Says", "chat", "cloud_model", "edge_model", "everything", "text_of"]

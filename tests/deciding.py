@@ -7,11 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from netgpt.routing.arms import Arm
+from netgpt.routing.candidates import Arm, Situation
 from netgpt.routing.features import features_of
-from netgpt.routing.situation import Situation
-from netgpt.routing.views import BoxView, Estimate, LinkView, SignalsView
-from netgpt.settings import Routing
+from netgpt.routing.link_state import BoxView, Estimate, LinkView, SignalsView
+from netgpt.settings.routing import Routing
 
 RULES = Routing()
 EDGE_ARM = Arm("edge", "edge", "edge", context_tokens=2048, reads_media=False, surely_reads_media=False)

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 from boxes import box
 
-from netgpt.build import Box
+from netgpt.app.gateway import Box
 from netgpt.store.keys import new_key
-from netgpt.store.rows import KeyRow
+from netgpt.store.schema import KeyRow
 from netgpt.types import Role
 from netgpt.web.app import create_app
 

@@ -144,10 +144,10 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _preload() -> None:
-    from netgpt.build import open_store  # noqa: F401
     from netgpt.cli import main  # noqa: F401
     from netgpt.cli.ask import ask  # noqa: F401
     from netgpt.cli.serve import serve  # noqa: F401
+    from netgpt.store.store import open_store  # noqa: F401
     from netgpt.web.app import create_app  # noqa: F401
 
 

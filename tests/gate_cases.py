@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from netgpt.examples.example import Example
+from netgpt.training.example import Example
 
 SUBJECTS = {
     "food": ("the soup", "the bread", "my dinner", "the cake", "the salad", "our breakfast"),

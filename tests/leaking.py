@@ -11,7 +11,7 @@ from private_requests import PLACES, framed
 from private_values import MAKERS, Value, readable
 from serving import Served
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 __all__ = ["FACTS", "SECRET_WORDS", "ask_all", "planted", "profile", "seen_by"]
 

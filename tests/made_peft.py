@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from netgpt.adapters.families import ModelShape
+from netgpt.adapters.formats import ModelShape
 
 LLAMA = ModelShape("llama", 2, 64, 4, 2, 16, 128, 300, 128, 1e-5)
 GPT2 = ModelShape("gpt2", 2, 64, 4, 4, 16, 256, 300, 128, 1e-5)

@@ -13,9 +13,9 @@ from typing import Any
 from doors import Door
 from made_adapters import adapter_file, card_for
 
-from netgpt.adapters.people import person_digest
-from netgpt.models.fake import last_user_text
-from netgpt.store.waiting import QueueLimits
+from netgpt.adapters.card import person_digest
+from netgpt.store.queue import QueueLimits
+from netgpt.testing.server import last_user_text
 from netgpt.types import Person
 
 __all__ = ["Planted", "answering", "moved_in"]

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from netgpt.models.fake_http import Connection, FakeHttp, ReceivedRequest
+from netgpt.testing.server import Connection, FakeHttp, ReceivedRequest
 
 __all__ = ["PublishedMock", "document", "validator"]
 

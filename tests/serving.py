@@ -15,7 +15,7 @@ from typing import Any, Self
 import httpx
 from forking import Forked, run_netgpt
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 
 class Served:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from boxes import box
 
-from netgpt.build import open_registry
-from netgpt.models.fake import ScriptedModel
+from netgpt.adapters.registry import open_registry
 from netgpt.settings import load_settings
+from netgpt.testing.models import ScriptedModel
 
 
 class Unclosable(ScriptedModel):

@@ -17,8 +17,8 @@ from forking import netgpt_script
 from serving import Served
 
 from netgpt.exchange import DOOR, LINE, Exchange, written_by
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.sections.main import DEFAULT_STAGES
+from netgpt.settings.sections import DEFAULT_STAGES
+from netgpt.testing.server import FaultyCloud
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netgpt.metrics import MOST_OUTCOMES, Metrics
+from netgpt.app.metrics import MOST_OUTCOMES, Metrics
 
 
 def test_a_servers_own_words_do_not_become_labels_without_end() -> None:

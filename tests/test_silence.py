@@ -20,8 +20,7 @@ import pytest
 from forking import run_netgpt
 from serving import Served
 
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
+from netgpt.testing.server import Fault, FaultyCloud
 
 pytestmark = pytest.mark.slow
 
@@ -203,10 +202,8 @@ def test_a_crash_leaves_no_core(served: Served) -> None:
 
 def test_reprs_hold_no_secret() -> None:
     from netgpt.settings import load_settings
-    from netgpt.store.keysource import GivenKeys, KeyCommand, encoded_key, fresh_key
-    from netgpt.store.rows import NewExample
-    from netgpt.store.seal import Sealer
-    from netgpt.store.users import UserTokens
+    from netgpt.store.encryption import GivenKeys, KeyCommand, Sealer, encoded_key, fresh_key
+    from netgpt.store.schema import NewExample, UserTokens
 
     key: Any = encoded_key(fresh_key())
     given = GivenKeys.from_text(key, "NETGPT_STORE__KEY")

@@ -10,8 +10,9 @@ from clouds import cloud_model, edge_model
 from outbounds import send
 
 from netgpt.errors import BrokenStream
-from netgpt.models.fake import FaultyCloud, ScriptedModel
 from netgpt.testing import check_model
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Chunk
 
 

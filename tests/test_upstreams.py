@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from netgpt.app.factory import open_remotes
 from netgpt.errors import SettingsError
 from netgpt.models.base import unwitnessed
-from netgpt.parts.opening import open_remotes
-from netgpt.routing.names import arm_names, asked_arm
-from netgpt.settings import Settings, Upstream, load_settings
+from netgpt.routing.candidates import arm_names, asked_arm
+from netgpt.settings import Settings, load_settings
+from netgpt.settings.routing import Upstream
 
 TWO = """
 [cloud]

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 
 from netgpt.errors import ModelUnavailable, WorkflowError
 from netgpt.exchange import DOOR, LINE, Exchange, owner_of, written_by
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
+from netgpt.stages import Workflow
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import Fault, FaultyCloud
 from netgpt.types import Chunk
-from netgpt.workflow import Workflow
 
 FIELDS = sorted(name for name, field in vars(Exchange).items() if isinstance(field, written_by))
 OF_STAGES = [name for name in FIELDS if owner_of(name) not in (LINE, DOOR)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 __all__ = ["upstream"]
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from netgpt.models.catalog import Catalog
-from netgpt.models.pull import pull
+from netgpt.models.catalog import Catalog, pull
 
 CACHE = Path(os.environ.get("NETGPT_TEST_MODELS") or Path(tempfile.gettempdir()) / "netgpt-test-models")
 

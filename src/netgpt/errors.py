@@ -31,31 +31,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = [
-    "AdapterGone",
-    "AdapterRefused",
-    "AuthenticationError",
-    "BrokenStream",
-    "ContextTooLong",
-    "DetectorError",
-    "ModelError",
-    "ModelRejected",
-    "ModelTimeout",
-    "ModelUnavailable",
-    "NetGPTError",
-    "NotDisclosable",
-    "NotFound",
-    "Overloaded",
-    "PayloadTooLarge",
-    "PermissionDenied",
-    "PrivacyError",
-    "RateLimited",
-    "RequestError",
-    "SettingsError",
-    "StoreError",
-    "WorkflowError",
-]
-
 
 class NetGPTError(Exception):
     """Base of all. `status` is the HTTP status, `type` and `code` the words of OpenAI's error shape."""

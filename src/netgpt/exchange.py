@@ -11,8 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar, overload
 
 from netgpt.errors import WorkflowError
-from netgpt.outbound import Outbound
-from netgpt.outcome import Outcome
+from netgpt.outbound import Outbound, Outcome
 from netgpt.types import (
     Caller,
     Chunk,
@@ -26,8 +25,6 @@ from netgpt.types import (
     Message,
     Person,
 )
-
-__all__ = ["DOOR", "LINE", "Exchange", "Request", "new_id", "optional_reads", "owner_of", "written_by"]
 
 T = TypeVar("T")
 

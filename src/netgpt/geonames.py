@@ -14,8 +14,6 @@ from typing import Final, NamedTuple
 
 from netgpt.errors import SettingsError
 
-__all__ = ["Town", "country_names", "foreign_country_names", "towns"]
-
 _FOLDER: Final = Path(__file__).parent / "data"
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_adapters import METADATA, Tensors, adapter_file, lora_tensors, packed
 
-from netgpt.adapters.file import MAX_VALUE, read_adapter
+from netgpt.adapters.formats import MAX_VALUE, read_adapter
 from netgpt.errors import NotFound, PayloadTooLarge, RequestError
 
 SOUND = packed(METADATA, lora_tensors())

@@ -18,9 +18,9 @@ from engine_logits import Probabilities, Prompts, engine_logits
 from safetensors.numpy import load_file, save_file
 from weights import bundled_weights  # noqa: F401
 
-from netgpt.adapters.export import export, interleaved
-from netgpt.adapters.families import ModelShape
-from netgpt.tuning.random_model import tensor_sides, write_model
+from netgpt.adapters.formats import ModelShape
+from netgpt.adapters.peft import export, interleaved
+from netgpt.training.lora.writers import tensor_sides, write_gguf_model
 
 torch = pytest.importorskip("torch", reason="needs the extra `train`")
 pytest.importorskip("peft", reason="needs the extra `train`")
@@ -112,14 +112,14 @@ def real_model(shape: ModelShape, read: Any) -> Any:
 
 
 async def test_the_llama_family_with_the_real_weights(bundled_weights: Path, tmp_path: Path) -> None:  # noqa: F811
-    from netgpt.tuning.bases import open_base
+    from netgpt.training.lora.weights import open_base
 
     base = open_base(bundled_weights)
     weights = {name: base.read(name, torch.float32) for name in tensor_sides(base.shape)}
     modules = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     model = real_model(base.shape, weights.__getitem__)
     trained = adapted(model, modules, tmp_path / "peft", 20_000)
-    exact = write_model(tmp_path / "exact.gguf", base.shape, lambda name: weights[name].numpy(), "F16")
+    exact = write_gguf_model(tmp_path / "exact.gguf", base.shape, lambda name: weights[name].numpy(), "F16")
     right, wrong = tmp_path / "right.gguf", tmp_path / "wrong.gguf"
     export(trained.folder, bundled_weights, right)
     export(wrongly_ordered(trained.folder, tmp_path / "peft-wrong", base.shape), bundled_weights, wrong)
@@ -144,7 +144,7 @@ async def test_small_models_of_every_architecture(name: str, form: Any, tmp_path
     """Fused and transposed (gpt2), fewer heads for keys and values (llama), biases and rows as they were (qwen2)."""
     shape = SMALL[name]
     model, weights = small_model(shape)
-    base = write_model(tmp_path / "base.gguf", shape, weights.__getitem__, "F32")
+    base = write_gguf_model(tmp_path / "base.gguf", shape, weights.__getitem__, "F32")
     trained = adapted(model, list(shape.family.modules.values()), tmp_path / "peft", 256, fused=name == "gpt2")
     written = export(trained.folder, base, tmp_path / "adapter.gguf", form=form)
     assert written.targets == tuple(shape.family.modules) and written.layers == shape.layers

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.adapters.card import Card
-from netgpt.adapters.people import digests_of, person_digest, share_point, user_adapter_name
+from netgpt.adapters.card import Card, digests_of, person_digest, share_point, user_adapter_name
 from netgpt.types import Person
 
 people = st.builds(Person, st.text(max_size=8), st.text(max_size=8))

@@ -14,10 +14,9 @@ import pytest
 from made_adapters import BASE_SHA, adapter_file, base_file, card_for
 from patience import in_time
 
-from netgpt.adapters.card import State
-from netgpt.adapters.edge_weights import EdgeWeights
-from netgpt.adapters.folder import write_card
-from netgpt.adapters.registry import Entry, Registry, person_digest, shipped_adapters, user_adapter_name
+from netgpt.adapters.card import EdgeWeights, State, person_digest, user_adapter_name
+from netgpt.adapters.registry import Entry, Registry, shipped_adapters
+from netgpt.adapters.storage import write_card
 from netgpt.errors import NotFound, PayloadTooLarge, RequestError, StoreError
 from netgpt.types import Person
 

@@ -12,11 +12,12 @@ import pytest
 from made_adapters import adapter_file, card_for
 from patience import until
 
-from netgpt.adapters.registry import Registry, user_adapter_name
+from netgpt.adapters.card import user_adapter_name
+from netgpt.adapters.registry import Registry
 from netgpt.adapters.residency import Residency
 from netgpt.errors import ModelUnavailable
-from netgpt.models.swap import Adapter
-from netgpt.settings import Adapters
+from netgpt.models.hot_swap import Adapter
+from netgpt.settings.sections import Adapters
 from netgpt.types import Person
 
 ADA, BOB, EVE = (Person("local", user) for user in ("ada", "bob", "eve"))

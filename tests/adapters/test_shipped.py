@@ -6,14 +6,14 @@ import pytest
 from weights import bundled_weights  # noqa: F401
 
 from netgpt.adapters.card import Card
-from netgpt.adapters.file import read_adapter
+from netgpt.adapters.formats import read_adapter
 from netgpt.adapters.registry import shipped_adapters
-from netgpt.build import whole_answer
-from netgpt.completion.naming import name_class
+from netgpt.app.gateway import whole_answer
+from netgpt.completion.classify import name_class
+from netgpt.models.client import EdgeModel
+from netgpt.models.download import file_sha256
 from netgpt.models.engine import Engine
-from netgpt.models.files import file_sha256
-from netgpt.models.openai import EdgeModel
-from netgpt.models.swap import Adapter, SwappingEngine
+from netgpt.models.hot_swap import Adapter, SwappingEngine
 
 FOLDER = next((folder for folder in shipped_adapters() if folder.name == "complete"), None)
 pytestmark = pytest.mark.skipif(FOLDER is None, reason="this checkout has no shipped adapter")

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from made_adapters import BASE_SHA, adapter_file, base_file, card_for
 from made_peft import LLAMA, peft_folder, peft_tensors
 
-from netgpt.adapters.edge_weights import EdgeWeights
-from netgpt.adapters.folder import write_card
+from netgpt.adapters.card import EdgeWeights
+from netgpt.adapters.peft import AdapterNotes, ready
 from netgpt.adapters.registry import Registry
-from netgpt.adapters.source import AdapterNotes, ready
+from netgpt.adapters.storage import write_card
 from netgpt.errors import NotFound, RequestError
 
 
@@ -47,7 +47,7 @@ def test_a_bare_file_gets_a_card_that_says_what_is_known(tmp_path: Path, base: E
 
 def test_a_peft_folder_is_exported(tmp_path: Path) -> None:
     pytest.importorskip("gguf", reason="needs the extra `train`")
-    from netgpt.tuning.random_model import write_random_model
+    from netgpt.training.lora.writers import write_random_model
 
     base = EdgeWeights("random", BASE_SHA, write_random_model(tmp_path / "base.gguf", LLAMA))
     with ready(peft_folder(tmp_path / "peft", peft_tensors(LLAMA)), AdapterNotes("site"), base) as (path, card):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.adapters import states
+from netgpt.adapters import index
 from netgpt.adapters.card import State
 from netgpt.adapters.index import NameRecord, VersionRecord
 from netgpt.errors import NetGPTError
@@ -23,17 +23,17 @@ def record() -> NameRecord:
 
 def do(name: NameRecord, step: str, version: int) -> None:
     if step == "rollback":
-        states.roll_back(name)
+        index.roll_back(name)
     elif version not in name.versions or (step != "drop" and name.versions[version].state is State.REJECTED):
         return
     elif step == "promote":
-        states.promote(name, version)
+        index.promote(name, version)
     elif step == "canary":
-        states.start_canary(name, version, 0.5)
+        index.start_canary(name, version, 0.5)
     elif step == "reject":
-        states.reject(name, version, "why")
+        index.reject(name, version, "why")
     else:
-        states.drop(name, version)
+        index.drop(name, version)
 
 
 @given(steps)
@@ -69,6 +69,6 @@ def test_rolling_back_undoes_every_promotion_in_turn(promoted: list[int]) -> Non
     for version in promoted:
         if name.holder(State.ACTIVE) != version:
             before.append(name.holder(State.ACTIVE))
-            states.promote(name, version)
+            index.promote(name, version)
     while before:
-        assert states.roll_back(name) == before.pop()
+        assert index.roll_back(name) == before.pop()

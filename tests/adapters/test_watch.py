@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from made_adapters import adapter_file, card_for
 
-from netgpt.adapters.canary import CanaryDecision
+from netgpt.adapters.canary import CanaryDecision, watch_canaries
 from netgpt.adapters.card import State
 from netgpt.adapters.registry import Registry
-from netgpt.adapters.watch import watch_canaries
 from netgpt.exchange import new_id
-from netgpt.store.rows import ExchangeRow
-from netgpt.store.seal import Sealer
+from netgpt.store.encryption import Sealer
+from netgpt.store.schema import ExchangeRow
 from netgpt.store.store import Store
 
 

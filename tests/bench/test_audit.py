@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
+from netgpt_bench import audit
+from netgpt_bench.people import PLACES
 from patience import in_time
-
-from netgpt.bench import audit
-from netgpt.privacy.planting import PLACES
 
 pytestmark = pytest.mark.slow
 

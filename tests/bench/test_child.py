@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from netgpt_bench.harness import result_of
 from patience import in_time
 
-from netgpt.bench.child import result_of
 from netgpt.errors import ModelUnavailable
 
 
@@ -37,7 +37,7 @@ async def test_a_cancelled_caller_leaves_no_child() -> None:
 
 
 def test_a_child_ends_with_its_stdin() -> None:
-    code = "from netgpt.bench.child import end_with_parent; import time; end_with_parent(); print(1, flush=True); "
+    code = "from netgpt_bench.harness import end_with_parent; import time; end_with_parent(); print(1, flush=True); "
     child = subprocess.Popen([sys.executable, "-c", code + "time.sleep(60)"], stdin=subprocess.PIPE, stdout=-1)
     assert child.stdin and child.stdout
     child.stdout.readline()

@@ -4,13 +4,11 @@ import json
 import random
 
 import pytest
+from netgpt_bench.completion import FACTS_A_PROFILE, PROFILE_TEXTS, Tally, load_cases, needed_kinds, profile, run
 
-from netgpt.bench.completion import Tally, run
-from netgpt.bench.completion_cases import load_cases
-from netgpt.bench.completion_truth import FACTS_A_PROFILE, PROFILE_TEXTS, needed_kinds, profile
-from netgpt.completion.topics import known_kinds
+from netgpt.completion.select import known_kinds
 from netgpt.errors import RequestError
-from netgpt.examples.complete_recipe import DATASETS, reserved
+from netgpt.training.recipes import DATASETS, reserved
 
 ROWS = {
     "clinc150": [("will it rain tomorrow", "weather"), ("tell me a joke", "tell_joke")],

@@ -1,11 +1,10 @@
 import json
 
+from netgpt_bench.cli_routing import decision
+from netgpt_bench.decision import run
 from patience import in_time
 from typer import Typer
 from typer.testing import CliRunner
-
-from netgpt.bench.decision import run
-from netgpt.cli.bench_decision import decision
 
 
 def test_every_part_is_timed_and_the_whole_is_within_ten_milliseconds() -> None:

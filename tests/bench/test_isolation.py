@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-from netgpt.bench import isolation
+from netgpt_bench import isolation
 
 pytestmark = pytest.mark.slow
 

@@ -9,14 +9,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import typer
+from netgpt_bench.cli_routing import learner
+from netgpt_bench.learner import LIAR, Crowd, made_up, nine_models, play, realised, shifted
+from netgpt_bench.learner_plot import svg
 from typer.testing import CliRunner
 
-from netgpt.bench.learner_play import LIAR, Crowd, play, realised
-from netgpt.bench.learner_plot import svg
-from netgpt.bench.learner_world import made_up, nine_models, shifted
-from netgpt.cli.bench_learner import learner
 from netgpt.errors import NotFound, RequestError
-from netgpt.routing.objective import PRESETS
+from netgpt.routing.scoring import PRESETS
 
 CHEAP = PRESETS["cheap"]
 

@@ -9,9 +9,8 @@ import pytest
 from echoing import echo
 from hypothesis import given
 from hypothesis import strategies as st
+from netgpt_bench.link_emulator import Direction, LinkShape, ShapedLink
 from patience import in_time
-
-from netgpt.bench.link import Direction, LinkShape, ShapedLink
 
 
 async def round_trip(port: int, content: bytes) -> tuple[float, bytes]:

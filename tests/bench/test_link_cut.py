@@ -9,11 +9,8 @@ import pytest
 from echoing import echo
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from netgpt_bench.link_emulator import Direction, Flow, LinkShape, ShapedLink, Trace, point
 from patience import in_time
-
-from netgpt.bench.link import LinkShape, ShapedLink
-from netgpt.bench.link_shape import Direction, Flow
-from netgpt.bench.link_trace import Trace, point
 
 
 async def opened(link: ShapedLink, limit_s: float = 2.0):

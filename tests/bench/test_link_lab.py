@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-from netgpt.bench import neighbours, neighbours_net
-from netgpt.bench.link_lab import TraceJob, run_trace
-from netgpt.bench.link_run import LinkPlan, run
-from netgpt.bench.link_trace import Trace, point
-from netgpt.bench.link_ways import ADAPTIVE, CLOUD_ONLY, EDGE_ONLY
-from netgpt.bench.neighbours_net import namespaces_permitted
+from netgpt_bench import neighbours
+from netgpt_bench.link_emulator import Trace, point
+from netgpt_bench.link_lab import ADAPTIVE, CLOUD_ONLY, EDGE_ONLY, TraceJob, run_trace
+from netgpt_bench.link_report import LinkPlan, run
+from netgpt_bench.neighbours import namespaces_permitted
 
 
 @pytest.mark.slow
@@ -42,7 +40,7 @@ async def test_a_loaded_box_hands_over_and_both_carry_on_alone() -> None:
 
 
 async def test_the_loopback_link_is_cut_both_ways() -> None:
-    async with neighbours_net.loopback() as net:
+    async with neighbours.loopback() as net:
         assert net.spots[0].neighbour_url != net.spots[1].neighbour_url
         net.cut()
         port = int(net.spots[0].neighbour_url.rsplit(":", 1)[1].removesuffix("/v1"))

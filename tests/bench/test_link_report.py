@@ -5,11 +5,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-
-from netgpt.bench.link_made import STEPS
-from netgpt.bench.link_plot import svg
-from netgpt.bench.link_report import bars, family_rows, flaps, follow_rows, taken_back, total_rows
-from netgpt.bench.link_work import KINDS, arrivals
+from netgpt_bench.link_lab import KINDS, arrivals
+from netgpt_bench.link_plot import svg
+from netgpt_bench.link_report import bars, family_rows, flaps, follow_rows, taken_back, total_rows
+from netgpt_bench.link_traces import STEPS
 
 
 def told(at_s, chosen, kind="chat", outcome="whole", late=False, drawn=False, tokens=24):

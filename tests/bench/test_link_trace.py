@@ -6,10 +6,9 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from netgpt_bench.link_emulator import CUT_MBIT, Trace, point
+from netgpt_bench.link_traces import FAMILIES, STEPS, made_traces, read_folder
 
-from netgpt.bench.link_data import FAMILIES, read_folder
-from netgpt.bench.link_made import STEPS, made_traces
-from netgpt.bench.link_trace import CUT_MBIT, Trace, point
 from netgpt.errors import RequestError
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data" / "network"

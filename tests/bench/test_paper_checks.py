@@ -7,9 +7,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from netgpt.bench.paper_checks import Answered, quality, values_seen
-from netgpt.bench.paper_requests import SITE, PersonRequest, make_requests
+from netgpt_bench.paper_checks import Answered, quality, values_seen
+from netgpt_bench.paper_requests import SITE, PersonRequest, make_requests
 
 
 def asked_for(kind: str) -> PersonRequest:

@@ -7,10 +7,9 @@ import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 import pytest
-
-from netgpt.bench.paper_lab import BOX_WAYS, CLOUD_ONLY, DECIDES, EDGE_ONLY, SPLIT, SYNERGY, WHOLE_PROFILE
-from netgpt.bench.paper_plot import svg
-from netgpt.bench.paper_table import against_the_paper, markdown
+from netgpt_bench.paper_lab import BOX_WAYS, CLOUD_ONLY, DECIDES, EDGE_ONLY, SPLIT, SYNERGY, WHOLE_PROFILE
+from netgpt_bench.paper_plot import svg
+from netgpt_bench.paper_report import against_the_paper, markdown
 
 WAYS = (CLOUD_ONLY, WHOLE_PROFILE, SPLIT, EDGE_ONLY, SYNERGY, DECIDES)
 LINKS = ("50 Mbit/s, 25 ms", "10 Mbit/s, 100 ms")

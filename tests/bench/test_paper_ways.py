@@ -6,16 +6,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from netgpt_bench.link_emulator import LinkShape, ShapedLink
+from netgpt_bench.paper import PaperPlan, latency_rows, way_rows
+from netgpt_bench.paper_checks import Answered, quality
+from netgpt_bench.paper_lab import BOX_WAYS, CLOUD_ONLY, EDGE_ONLY, SPLIT, SYNERGY, Straight, Tape, ThroughBox
+from netgpt_bench.paper_requests import make_requests
 from serving import Served
 
-from netgpt.bench.link import LinkShape, ShapedLink
-from netgpt.bench.paper import PaperPlan, latency_rows, way_rows
-from netgpt.bench.paper_checks import Answered, quality
-from netgpt.bench.paper_lab import BOX_WAYS, CLOUD_ONLY, EDGE_ONLY, SPLIT, SYNERGY
-from netgpt.bench.paper_requests import make_requests
-from netgpt.bench.paper_ways import Straight, Tape, ThroughBox
 from netgpt.errors import BrokenStream
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 ASKED = next(asked for asked in make_requests(64) if asked.private)
 """A request with a name and an address in its text."""

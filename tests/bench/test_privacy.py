@@ -5,16 +5,14 @@ import random
 from pathlib import Path
 
 import pytest
+from netgpt_bench import detector_data, privacy, privacy_data
+from netgpt_bench.cli import privacy as command
+from netgpt_bench.privacy import PrivacyWay, masked, what_it_saw
+from netgpt_bench.privacy_data import Query, Tagged, TextMaker
+from netgpt_bench.privacy_memory import measure
 from typer import Typer
 from typer.testing import CliRunner
 
-from netgpt.bench import privacy, privacy_scores, privacy_sets, privacy_speed
-from netgpt.bench.privacy_card import what_it_saw
-from netgpt.bench.privacy_memory import measure
-from netgpt.bench.privacy_sets import Query, Tagged
-from netgpt.bench.privacy_texts import TextMaker
-from netgpt.bench.privacy_ways import PrivacyWay, masked
-from netgpt.cli.bench_privacy import privacy as command
 from netgpt.errors import NotFound, RequestError
 from netgpt.types import Span
 
@@ -45,10 +43,10 @@ def write(path: Path, rows: list[dict[str, object]]) -> None:
 
 
 def sets_of(data: Path) -> None:
-    write(data / privacy_sets.PUPA, [{"user_query": "write to Ada in leeds", "pii_units": ["Ada", "ada", "Leeds"]}])
+    write(data / privacy_data.PUPA, [{"user_query": "write to Ada in leeds", "pii_units": ["Ada", "ada", "Leeds"]}])
     span = {"start": 3, "end": 6, "type": "PERSON"}
-    write(data / privacy_sets.SYNTHETIC, [{"text": "to Ada Now", "spans": [span]}])
-    write(data / privacy_sets.WNUT, [{"tokens": ["hi", "Ada", "Lee", "x"], "tags": ["O", "B-person", "I-person", "O"]}])
+    write(data / privacy_data.SYNTHETIC, [{"text": "to Ada Now", "spans": [span]}])
+    write(data / privacy_data.WNUT, [{"tokens": ["hi", "Ada", "Lee", "x"], "tags": ["O", "B-person", "I-person", "O"]}])
     for name in ("clinc150", "slurp", "snips"):
         rows: list[dict[str, object]] = [{"text": "play a song", "intent": "next_song", "entities": [], "slots": []}]
         write(data / "prompts" / f"{name}_dev.jsonl", rows)
@@ -57,31 +55,31 @@ def sets_of(data: Path) -> None:
 
 
 def test_units_left_are_counted_once_each_and_in_any_case() -> None:
-    told = privacy_scores.hidden_units(WAY, [Query("write to Ada in leeds or Now", frozenset({"ada", "leeds"}))])
+    told = privacy.hidden_units(WAY, [Query("write to Ada in leeds or Now", frozenset({"ada", "leeds"}))])
     assert (told["units"], told["units left %"], told["queries clean %"]) == (2, 50.0, 0.0)
     assert told["other words masked %"] == 20.0
 
 
 def test_tokens_count_private_or_not() -> None:
-    told = privacy_scores.tokens(WAY, [Tagged("to Ada lee Now", ((3, 10, "PERSON"),))])
+    told = privacy.tokens(WAY, [Tagged("to Ada lee Now", ((3, 10, "PERSON"),))])
     assert (told["precision"], told["recall"], told["F2"]) == (0.5, 0.5, 0.5)
     assert told["recall by type"] == {"PERSON": 0.5}
 
 
 def test_entities_by_overlap_and_exactly() -> None:
     rows = [Tagged("hi Ada Lee x", ((3, 10, "person"),))]
-    told = privacy_scores.entities(WAY, rows, lower=False)
+    told = privacy.entities(WAY, rows, lower=False)
     assert (told["recall"], told["precision"], told["exact recall"]) == (1.0, 1.0, 0.0)
-    assert privacy_scores.entities(WAY, rows, lower=True)["recall"] == 0.0
+    assert privacy.entities(WAY, rows, lower=True)["recall"] == 0.0
 
 
 def test_the_sets_are_read_and_drawn(tmp_path: Path) -> None:
     sets_of(tmp_path)
-    assert privacy_sets.pupa(tmp_path, 0, 1) == [Query("write to Ada in leeds", frozenset({"ada", "leeds"}))]
-    assert privacy_sets.wnut(tmp_path, 0, 1) == [Tagged("hi Ada Lee x", ((3, 10, "person"),))]
-    assert len(privacy_sets.everyday(tmp_path, 0, 1)) == 5
+    assert privacy_data.pupa(tmp_path, 0, 1) == [Query("write to Ada in leeds", frozenset({"ada", "leeds"}))]
+    assert privacy_data.wnut(tmp_path, 0, 1) == [Tagged("hi Ada Lee x", ((3, 10, "person"),))]
+    assert len(detector_data.everyday(tmp_path, 0, 1)) == 5
     with pytest.raises(NotFound, match="--data"):
-        privacy_sets.pupa(tmp_path / "none", 0, 1)
+        privacy_data.pupa(tmp_path / "none", 0, 1)
 
 
 def test_masked_puts_the_kind_in_place() -> None:
@@ -96,9 +94,9 @@ def test_invented_texts_are_new_each_time_and_the_same_from_one_seed() -> None:
 
 
 def test_speed_tells_samples_and_spread() -> None:
-    [row] = privacy_speed.new_texts([WAY], 200, 5, 1)
+    [row] = privacy.new_texts([WAY], 200, 5, 1)
     assert row["samples"] == 5 and 0 <= row["p25"] <= row["median ms"] <= row["p95 ms"]
-    assert privacy_speed.patterns_alone(200, 3, 1)["samples"] == 3
+    assert privacy.patterns_alone(200, 3, 1)["samples"] == 3
 
 
 def test_the_card_of_the_model_is_told() -> None:
@@ -115,7 +113,7 @@ async def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_command_skips_what_is_not_there(tmp_path: Path) -> None:
     sets_of(tmp_path)
-    (tmp_path / privacy_sets.WNUT).unlink()
+    (tmp_path / privacy_data.WNUT).unlink()
     app = Typer()
     app.command()(command)
     done = CliRunner().invoke(app, ["--data", str(tmp_path), "--only", "pupa,presidio,wnut,everyday", "--json"])

@@ -4,8 +4,7 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from netgpt.bench.report import machine, percentile, print_report, print_result, spread
+from netgpt_bench.report import machine, percentile, print_report, print_result, spread
 
 
 def test_the_machine_is_told():

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from netgpt_bench import blackout, overload, soak
 from patience import in_time
-
-from netgpt.bench import blackout, overload, soak
 
 pytestmark = pytest.mark.slow
 

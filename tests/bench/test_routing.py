@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from netgpt_bench.routing import run
+from netgpt_bench.routing_plot import svg
 
-from netgpt.bench.routing import run
-from netgpt.bench.routing_plot import svg
 from netgpt.errors import NotFound
 
 

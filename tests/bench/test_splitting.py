@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from netgpt_bench.link_emulator import LinkShape, ShapedLink
+from netgpt_bench.split_process import CloudProcess, EdgeProcess
+from netgpt_bench.splitting import CloudHalf, EdgeHalf, generate, save_halves
 
-from netgpt.bench.link import LinkShape, ShapedLink
-from netgpt.bench.split_process import CloudProcess, EdgeProcess
-from netgpt.bench.splitting import CloudHalf, EdgeHalf, generate, save_halves
 from netgpt.errors import ModelUnavailable, RequestError
 
 PROMPT = [3, 14, 15, 92, 65, 35, 89, 79]

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-from netgpt.bench import swap
+from netgpt_bench import swap
 
 
 @pytest.mark.slow

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tuning.tiny_models import tiny_llama
+from training.tiny_models import tiny_llama
 
 pytest.importorskip("torch", reason="needs the extra: pip install 'netgpt[train]'")
 
-from netgpt.bench.train import OURS, PLAIN, run
-from netgpt.bench.train_data import site_examples
-from netgpt.examples.example import held_out
+from netgpt_bench.training import OURS, PLAIN, run, site_examples
+
+from netgpt.training.example import held_out
 
 
 def test_examples_are_seeded_and_differ() -> None:

@@ -5,12 +5,10 @@ import re
 from collections.abc import Sequence
 
 import pytest
+from netgpt_bench.cli import app
+from netgpt_bench.utility import ALL, KINDS, LOST, RuleCloud, Task, TaskMaker, measure, right_facts, run
 from typer.testing import CliRunner
 
-from netgpt.bench.utility import ALL, measure, run
-from netgpt.bench.utility_cloud import LOST, RuleCloud
-from netgpt.bench.utility_tasks import KINDS, Task, TaskMaker, right_facts
-from netgpt.cli.bench import app
 from netgpt.errors import SettingsError
 from netgpt.types import Span
 

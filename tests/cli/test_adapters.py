@@ -10,10 +10,10 @@ import pytest
 from made_adapters import adapter_file, base_file, card_for
 from typer.testing import CliRunner
 
-from netgpt.adapters.folder import write_card
 from netgpt.adapters.registry import Registry
+from netgpt.adapters.storage import write_card
 from netgpt.cli.adapters import app
-from netgpt.models.files import file_sha256
+from netgpt.models.download import file_sha256
 
 runner = CliRunner()
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import typer
+from netgpt_bench.cli_routing import link, neighbours
+from netgpt_bench.neighbours import namespaces_permitted
 from typer.testing import CliRunner
-
-from netgpt.bench.neighbours_net import namespaces_permitted
-from netgpt.cli.bench_link import link, neighbours
 
 app = typer.Typer()
 app.command("link")(link)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from forking import run_netgpt
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 
 class Shell:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from upstreams import upstream
 
-from netgpt.cli.doctor import CHECKS
-from netgpt.cli.doctor_at_rest import tls
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.cli.doctor import CHECKS, check_tls
 from netgpt.settings import load_settings
+from netgpt.testing.server import FaultyCloud
 
 
 async def test_every_upstream_is_tried_and_the_wrong_one_is_named(tmp_path: Path) -> None:
@@ -24,5 +23,5 @@ async def test_every_upstream_is_tried_and_the_wrong_one_is_named(tmp_path: Path
 
 async def test_plain_http_to_an_upstream_is_wrong(tmp_path: Path) -> None:
     ups = [{"name": "b", "kind": "neighbour", "base_url": "http://b.example/v1"}]
-    state, detail = await tls(load_settings(environment={}, home=tmp_path, upstreams=ups))
+    state, detail = await check_tls(load_settings(environment={}, home=tmp_path, upstreams=ups))
     assert state == "wrong" and "set upstreams.b.base_url to https://" in detail

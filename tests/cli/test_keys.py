@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from netgpt.cli.common import run
+from netgpt.cli.common import run, with_store
 from netgpt.cli.keys import app
-from netgpt.cli.storing import with_store
+from netgpt.store.encryption import Sealer
 from netgpt.store.keys import hash_key
-from netgpt.store.rows import ExchangeRow, KeyRow
-from netgpt.store.seal import Sealer
+from netgpt.store.schema import ExchangeRow, KeyRow
 from netgpt.store.store import Store
 
 runner = CliRunner()

@@ -78,7 +78,7 @@ def test_a_listing_loads_few_modules(line: str, tmp_path: Path) -> None:
     code = (
         "import sys\nfrom netgpt.cli import app\n"
         f"try:\n    app({line.split()!r})\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "heavy = {'numpy', 'httpx', 'fastapi', 'presidio_analyzer', 'spacy', 'netgpt.build'} & set(sys.modules)\n"
+        "heavy = {'numpy', 'httpx', 'fastapi', 'presidio_analyzer', 'spacy', 'netgpt.app.gateway'} & set(sys.modules)\n"
         "print(sum(m.split('.')[0] == 'netgpt' for m in sys.modules), sorted(heavy))"
     )
     env = {**os.environ, "NETGPT_HOME": str(tmp_path)}

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from netgpt.cli.common import run
 from netgpt.cli.profile import app
-from netgpt.store.rows import ExchangeRow
-from netgpt.store.seal import Sealer
+from netgpt.store.encryption import Sealer
+from netgpt.store.schema import ExchangeRow
 from netgpt.store.store import Store
 
 runner = CliRunner()

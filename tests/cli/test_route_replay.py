@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from netgpt.cli.route_replay import replay
+from netgpt.cli.route import replay
 
 runner = CliRunner()
 

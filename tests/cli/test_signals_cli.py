@@ -12,11 +12,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from netgpt.bench.fake_operator import FakeOperator
-from netgpt.cli import doctor_signals
+from netgpt.cli import doctor
 from netgpt.cli.signals import signals
-from netgpt.models.fake_http import Connection, FakeHttp, ReceivedRequest
 from netgpt.settings import load_settings
+from netgpt.testing.operator import FakeOperator
+from netgpt.testing.server import Connection, FakeHttp, ReceivedRequest
 
 TOLD: dict[str, Any] = {
     "object": "netgpt.signals",
@@ -127,18 +127,18 @@ def test_another_server_is_told_as_that(gateway: Gateway) -> None:
 
 
 async def test_doctor_says_what_the_machine_tells() -> None:
-    state, detail = await doctor_signals.box(load_settings())
+    state, detail = await doctor.check_box(load_settings())
     assert state == "ok"
     assert "memory" in detail and "10 s" in detail
 
 
 async def test_doctor_says_whether_the_network_answers(clean_environment: Path) -> None:
-    assert (await doctor_signals.insights(load_settings()))[0] == "note"
+    assert (await doctor.check_insights(load_settings()))[0] == "note"
     operator = FakeOperator()
     await asyncio.to_thread(operator.start)
     given = load_settings(insights={"radio_url": operator.radio_url, "radio_cell": "1"})
-    good = await doctor_signals.insights(given)
+    good = await doctor.check_insights(given)
     await asyncio.to_thread(operator.stop)
-    bad = await doctor_signals.insights(given)
+    bad = await doctor.check_insights(given)
     assert good == ("ok", "radio: cell 20% full, 0.0% of packets dropped")
     assert bad[0] == "wrong" and "cannot be reached" in bad[1]

@@ -12,8 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from netgpt.cli import app
-from netgpt.store.keysource import encoded_key, fresh_key
-from netgpt.store.seal import Sealer
+from netgpt.store.encryption import Sealer, encoded_key, fresh_key
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person
 

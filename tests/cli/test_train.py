@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from netgpt.cli import app
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.tuning.workfolder import TrainingRun
+from netgpt.testing.server import FaultyCloud
+from netgpt.training.lora.run import TrainingRun
 
 runner = CliRunner()
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from netgpt.cli.waiting import app
 from netgpt.settings import load_settings
-from netgpt.store.from_settings import open_store
-from netgpt.store.waiting import QueueLimits
+from netgpt.store.queue import QueueLimits
+from netgpt.store.store import open_store
 from netgpt.types import Person
 
 RUN = CliRunner()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from netgpt.completion.cues import cued_kinds
+from netgpt.completion.select import cued_kinds
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from netgpt.completion.judge import judge, question
+from netgpt.completion.classify import judge, question
 from netgpt.errors import BrokenStream
 
 

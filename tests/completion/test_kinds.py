@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from netgpt.completion.kinds import KindGuesser, known_kind
+from netgpt.completion.select import KindGuesser, known_kind
 from netgpt.embedding import StaticEmbedder
 
 GUESSER = KindGuesser(StaticEmbedder())

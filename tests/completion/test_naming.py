@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from netgpt.completion.classes import classes
-from netgpt.completion.naming import helpful_kinds, name_class, naming
+from netgpt.completion.classify import classes, helpful_kinds, name_class, naming
 from netgpt.errors import BrokenStream
 
 

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from netgpt.completion.rewrite import check, invented, rewrite
-from netgpt.completion.words import content_words, is_given, tokens
+from netgpt.completion.rewrite import check, content_words, invented, is_given, rewrite, tokens
 from netgpt.errors import ModelTimeout
 from netgpt.types import Fact
 

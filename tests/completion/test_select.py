@@ -5,8 +5,7 @@ import math
 
 import pytest
 
-from netgpt.completion.select import BELIEVED, CUT, RISE, Selector
-from netgpt.completion.shortlist import Shortlist
+from netgpt.completion.select import BELIEVED, CUT, RISE, Selector, Shortlist
 from netgpt.embedding import StaticEmbedder
 from netgpt.errors import ModelTimeout
 from netgpt.types import Fact

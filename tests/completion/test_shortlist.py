@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netgpt.completion.shortlist import Shortlist
+from netgpt.completion.select import Shortlist
 from netgpt.embedding import StaticEmbedder
 from netgpt.types import Fact
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from netgpt.completion.topics import ALIASES, known_kinds, topics
+from netgpt.completion.select import ALIASES, known_kinds, topics
 
 
 def test_no_request_stands_under_two_topics():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from netgpt.completion.words import content_words, is_given, numbers_in
+from netgpt.completion.rewrite import content_words, is_given, numbers_in
 
 
 def test_content_words_leave_out_what_states_nothing():

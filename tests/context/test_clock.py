@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.context.clock import part_of_day, time_facts
+from netgpt.context import part_of_day, time_facts
 from netgpt.errors import SettingsError
 from netgpt.types import Label
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from netgpt.context.facts import current
+from netgpt.context import current
 from netgpt.types import Fact, Label
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from netgpt.context.geojson import read_geojson
-from netgpt.context.places import near
+from netgpt.context.places import near, read_geojson
 from netgpt.errors import RequestError
 
 

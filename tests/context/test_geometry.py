@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.context.geometry import EARTH_RADIUS_M, compass, haversine_m
+from netgpt.context.location import EARTH_RADIUS_M, compass, haversine_m
 
 points = st.tuples(st.floats(-90, 90), st.floats(-180, 180))
 

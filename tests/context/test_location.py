@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from netgpt.context.location import PlaceNames, check_location, origin, place_facts
 from netgpt.errors import RequestError
-from netgpt.settings import Site
+from netgpt.settings.sections import Site
 from netgpt.types import Label, Location
 
 SITE = Site(

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from netgpt.context.names import PlaceNames
+from netgpt.context.location import PlaceNames
 
 
 @pytest.fixture(scope="module")

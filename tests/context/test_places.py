@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.context.geometry import haversine_m
+from netgpt.context.location import haversine_m
 from netgpt.context.places import Place, near
 from netgpt.types import Label
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.context.profile import private_values, profile_fact
-from netgpt.context.words import STOP_WORDS
+from netgpt.context import private_values, profile_fact
+from netgpt.context.places import STOP_WORDS
 from netgpt.errors import RequestError
 from netgpt.types import Fact, Label
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from netgpt.context.words import group_of, groups_in, stem, stems
+from netgpt.context.places import group_of, groups_in, stem, stems
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.models.answers import Joiner, as_chunk, join_chunks, split_answer
+from netgpt.models.stream import Joiner, as_chunk, join_chunks, split_answer
 
 texts = st.text(max_size=30)
 calls = st.builds(

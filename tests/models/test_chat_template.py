@@ -1,6 +1,6 @@
 """Tools for models whose own template ignores them."""
 
-from netgpt.models.chat_template import with_tools
+from netgpt.models.engine import with_tools
 
 
 def test_only_a_chatml_template_without_tools_is_extended() -> None:

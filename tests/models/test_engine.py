@@ -18,9 +18,8 @@ from patience import in_time
 from weights import bundled_weights  # noqa: F401
 
 from netgpt.errors import ModelUnavailable
-from netgpt.models.backoff import Backoff
-from netgpt.models.engine import QUICK_DEATHS, Engine
-from netgpt.models.engine_log import EngineLog
+from netgpt.models.engine import QUICK_DEATHS, Engine, EngineLog
+from netgpt.models.resilience import Backoff
 
 pytestmark = pytest.mark.slow
 

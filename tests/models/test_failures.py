@@ -21,7 +21,7 @@ from netgpt.errors import (
     ModelUnavailable,
     NetGPTError,
 )
-from netgpt.models.failures import Peer, error_in_answer, failed_status, failed_transport
+from netgpt.models.errors import Peer, error_in_answer, failed_status, failed_transport
 
 PEER = Peer("cloud", "cloud.example", "cloud")
 

@@ -13,8 +13,9 @@ import pytest
 from clouds import chat
 
 from netgpt.errors import BrokenStream, ModelTimeout, NetGPTError
-from netgpt.models.answers import join_chunks
-from netgpt.models.fake import FaultyCloud, ScriptedModel, calls_tool, echo, last_user_text
+from netgpt.models.stream import join_chunks
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import FaultyCloud, calls_tool, echo, last_user_text
 
 
 async def test_scripted_says_the_same_streamed_and_whole() -> None:
@@ -139,7 +140,7 @@ def test_it_may_be_started_and_stopped_twice() -> None:
 
 
 def test_it_runs_as_a_process() -> None:
-    command = [sys.executable, "-m", "netgpt.models.fake_cloud", "--reply", "from afar"]
+    command = [sys.executable, "-m", "netgpt.testing.server", "--reply", "from afar"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         base_url = process.stdout.readline().strip()

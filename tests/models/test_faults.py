@@ -22,8 +22,8 @@ from netgpt.errors import (
     ModelUnavailable,
     NetGPTError,
 )
-from netgpt.models.answers import join_chunks
-from netgpt.models.fake import Fault, FaultyCloud
+from netgpt.models.stream import join_chunks
+from netgpt.testing.server import Fault, FaultyCloud
 from netgpt.types import Chunk
 
 OUTCOMES: dict[Fault, type[NetGPTError] | None] = {

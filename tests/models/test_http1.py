@@ -18,10 +18,8 @@ from outbounds import send
 from patience import in_time
 
 from netgpt.errors import BrokenStream, ModelUnavailable
-from netgpt.models.connecting import PoolKey, connect
-from netgpt.models.connections import Connections
-from netgpt.models.decoding import Decoder
-from netgpt.models.http1 import Http1
+from netgpt.models.http1 import Decoder, Http1, PoolKey, connect
+from netgpt.models.transport import Connections
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 from clouds import Says, chat, cloud_model, edge_model, everything
+from netgpt_bench.link_emulator import LinkShape, ShapedLink
 from outbounds import outbound
 from patience import in_time, until
 
-from netgpt.bench.link import LinkShape, ShapedLink
-from netgpt.calls import CallFacts
 from netgpt.errors import ModelError, ModelRejected, StoreError
 from netgpt.models.base import Departure
-from netgpt.models.fake import FaultyCloud
-from netgpt.models.observing import SILENT, watched
+from netgpt.models.observe import SILENT, watched
+from netgpt.routing.link_state import LinkView, PendingCall
 from netgpt.routing.signals import Signals
-from netgpt.routing.views import LinkView
-from netgpt.routing.waiting import PendingCall
+from netgpt.testing.server import FaultyCloud
+from netgpt.types import CallFacts
 
 WORDS = "one two three four five six seven eight nine ten " * 4
 

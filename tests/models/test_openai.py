@@ -16,11 +16,10 @@ from netgpt.errors import (
     ModelUnavailable,
     RequestError,
 )
-from netgpt.models.answers import join_chunks
-from netgpt.models.base import ChatModel, Health, RemoteModel
-from netgpt.models.endpoint import Endpoint
-from netgpt.models.fake import FaultyCloud, calls_tool
-from netgpt.models.openai import EdgeModel
+from netgpt.models.base import ChatModel, Endpoint, Health, RemoteModel
+from netgpt.models.client import EdgeModel
+from netgpt.models.stream import join_chunks
+from netgpt.testing.server import FaultyCloud, calls_tool
 
 
 async def test_the_cloud_gets_the_outbound_byte_for_byte() -> None:

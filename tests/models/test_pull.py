@@ -15,10 +15,9 @@ from ggufs import tiny_gguf
 from weights import bundled_weights  # noqa: F401
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
-from netgpt.models.catalog import BUNDLED, Catalog
+from netgpt.models.catalog import BUNDLED, Catalog, WeightsSource, pull
 from netgpt.models.download import download as patient_download
 from netgpt.models.download import shown
-from netgpt.models.pull import WeightsSource, pull
 
 PAYLOAD = bytes(range(256)) * 4096
 DIGEST = hashlib.sha256(PAYLOAD).hexdigest()

@@ -14,9 +14,8 @@ from outbounds import send
 from patience import in_time
 
 from netgpt.errors import BrokenStream
-from netgpt.models.answers import as_chunk, join_chunks
-from netgpt.models.failures import Peer
-from netgpt.models.reading import check_chunk
+from netgpt.models.errors import Peer
+from netgpt.models.stream import as_chunk, check_chunk, join_chunks
 
 CHUNK = b'data: {"choices": [{"index": %d, "delta": {"content": "a"}, "finish_reason": %b}]}\n\n'
 DONE = b"data: [DONE]\n\n"

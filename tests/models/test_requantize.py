@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from netgpt.errors import RequestError
 from netgpt.models.gguf import check_weights, read_header
-from netgpt.models.measure import Figures
-from netgpt.models.optimize import best_of
-from netgpt.models.requantize import FORMATS, dequantize, quantize, requantize
+from netgpt.models.quantize import FORMATS, Figures, best_of, dequantize, quantize, requantize
 
 weights = arrays(np.float32, st.tuples(st.integers(1, 5), st.just(32)), elements=st.floats(-4, 4, width=16))
 

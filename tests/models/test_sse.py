@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.errors import BrokenStream
-from netgpt.models.sse import Event, EventParser
+from netgpt.models.stream import Event, EventParser
 
 
 def parse(*pieces: bytes, limit: int = 4_000_000) -> list[Event]:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from netgpt_bench.isolation import random_adapter
 
-from netgpt.bench.random_adapter import random_adapter
 from netgpt.errors import AdapterGone, ModelUnavailable
-from netgpt.models.answers import join_chunks
-from netgpt.models.backoff import Backoff
+from netgpt.models.client import EdgeModel
 from netgpt.models.engine import Engine
-from netgpt.models.openai import EdgeModel
-from netgpt.models.swap import Adapter, SwappingEngine
+from netgpt.models.hot_swap import Adapter, SwappingEngine
+from netgpt.models.resilience import Backoff
+from netgpt.models.stream import join_chunks
 
 pytestmark = pytest.mark.slow
 

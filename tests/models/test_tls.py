@@ -16,12 +16,12 @@ from clouds import KEY, SECRET, chat, everything, text_of
 from outbounds import send
 
 from netgpt.errors import ModelUnavailable, SettingsError
-from netgpt.models.base import unwitnessed
-from netgpt.models.endpoint import Endpoint, Trust
-from netgpt.models.fake import FaultyCloud
-from netgpt.models.openai import CloudModel
-from netgpt.models.tls import trusted_certificates
-from netgpt.settings import Cloud, Edge, Server, Settings
+from netgpt.models.base import Endpoint, Trust, unwitnessed
+from netgpt.models.client import CloudModel
+from netgpt.models.transport import trusted_certificates
+from netgpt.settings import Settings
+from netgpt.settings.sections import Cloud, Edge, Server
+from netgpt.testing.server import FaultyCloud
 
 
 @pytest.fixture

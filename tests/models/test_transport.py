@@ -23,10 +23,9 @@ from outbounds import outbound, send
 from patience import in_time
 
 from netgpt.errors import ModelError, ModelRejected, ModelTimeout, ModelUnavailable, SettingsError
-from netgpt.models.base import unwitnessed
-from netgpt.models.endpoint import Endpoint
-from netgpt.models.fake import FaultyCloud
-from netgpt.models.openai import CloudModel
+from netgpt.models.base import Endpoint, unwitnessed
+from netgpt.models.client import CloudModel
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Person, Sender
 
 

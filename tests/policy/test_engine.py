@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.errors import SettingsError
+from netgpt.policy import READY_MADE, AccessRequest, InForce, Policy, Principal, Resource, policy_text
 from netgpt.policy.cases import PolicyCase, ground_cases, run_cases, shipped_cases
-from netgpt.policy.engine import READY_MADE, AccessRequest, Policy, Principal, Resource, policy_text
-from netgpt.policy.watch import InForce
-from netgpt.privacy.kinds import family
-from netgpt.privacy.precision import LADDERS, ladder
+from netgpt.privacy.kinds import LADDERS, family, ladder
 
 SETS = {name: Policy.load(name) for name in READY_MADE}
 ADA = Principal("acme", "user", "ada", "key_1", frozenset({"nurses"}))

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from netgpt.policy import Policy
 from netgpt.policy.access import principal_of
 from netgpt.policy.disclosure import Destination, Disclosure
-from netgpt.policy.engine import Policy
-from netgpt.privacy.kinds import family
-from netgpt.privacy.precision import ladder
+from netgpt.privacy.kinds import family, ladder
 from netgpt.types import Caller, Role
 
 RULES = """

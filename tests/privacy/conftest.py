@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from netgpt.privacy.detect import Finder
+from netgpt.privacy.detector import Finder
 from netgpt.types import Span
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from netgpt.privacy.patterns import find_patterns
+from netgpt.privacy.detectors import find_patterns
 
 
 def found(text: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.privacy.detect import Detector, LocalDetector, merge_spans
+from netgpt.privacy.detector import Detector, LocalDetector, merge_spans
 from netgpt.types import Span
 
 SPANS = st.builds(

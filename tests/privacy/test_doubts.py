@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netgpt.privacy.doubts import NUMBER, PLAIN, least_chance
+from netgpt.privacy.ner import NUMBER, PLAIN, least_chance
 
 
 def chance(text: str, word: str) -> float:

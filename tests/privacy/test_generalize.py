@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from netgpt.privacy.gazetteer import folded
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.precision import LADDERS
+from netgpt.privacy.kinds import LADDERS
 
 TODAY = date(2026, 11, 23)
 ORDER = LADDERS["place"]

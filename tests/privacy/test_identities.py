@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netgpt.privacy.identities import find_crypto, find_ids, find_machines
+from netgpt.privacy.detectors.national_ids import find_crypto, find_ids, find_machines
 
 PRINTED = (  # (words before, number, rule): the issuers' own examples and test numbers
     ("", "12345678Z", "es_nif"),

@@ -7,10 +7,10 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from netgpt_bench.people import MEDIA, data_uri, texts_inside
 
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.media import clean_media, clean_media_within
-from netgpt.privacy.planting_media import MEDIA, data_uri, texts_inside
 
 TOLD = "Ada Lovelace ada@mill.org 52.2053N 0.1218E"
 

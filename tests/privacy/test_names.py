@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netgpt.privacy.names import WordIndexes, find_occurrences
-from netgpt.privacy.normal import views
+from netgpt.privacy.detectors.normalize import views
+from netgpt.privacy.ner import WordIndexes, find_occurrences
 
 
 def test_a_text_that_comes_back_is_not_cut_again() -> None:

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.privacy.normal import plain, views
+from netgpt.privacy.detectors.normalize import plain, views
 
 AWKWARD = st.text(
     st.sampled_from("abz @.\\%&;u0041é\u0301\u0308\u200b\u200f\ufeff４ａﬁ–’٣\n") | st.characters(), max_size=30

@@ -4,30 +4,38 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 import pytest
+from netgpt_bench.people import PATHOLOGICAL, pathological, pathological_texts
 from patience import cpu_seconds
 
-from netgpt.privacy import addresses, credentials, identities, labels, national, numbers, phones
-from netgpt.privacy.normal import views
-from netgpt.privacy.opening import holds_data, is_data, opened
-from netgpt.privacy.pathological import PATHOLOGICAL, pathological, pathological_texts
-from netgpt.privacy.patterns import find_emails, find_patterns
-from netgpt.privacy.values import find_values
+from netgpt.privacy.body import holds_data, is_data, opened
+from netgpt.privacy.detectors import (
+    addresses,
+    financial,
+    find_emails,
+    find_patterns,
+    national_ids,
+    phones,
+    references,
+    secrets,
+)
+from netgpt.privacy.detectors.normalize import views
+from netgpt.privacy.detectors.profile_values import find_values
 from netgpt.types import Span
 
 VALUES = (("DIET", "vegan aaa"), ("X", "777777"), ("CAR", "a.a"), ("Y", "C++"), ("NAME", "abcdefghijab"))
 SEARCHES: dict[str, Callable[[str], Iterable[object]]] = {
     "e-mails": find_emails,
     "addresses": addresses.find_addresses,
-    "keys": credentials.find_keys,
-    "URLs": credentials.find_secret_urls,
-    "wallets": identities.find_crypto,
-    "ids": identities.find_ids,
-    "machines": identities.find_machines,
-    "labels": labels.find_labelled,
-    "national": national.find_national,
-    "announced": national.find_announced,
-    "cards": numbers.find_cards,
-    "accounts": numbers.find_ibans,
+    "keys": secrets.find_keys,
+    "URLs": secrets.find_secret_urls,
+    "wallets": national_ids.find_crypto,
+    "ids": national_ids.find_ids,
+    "machines": national_ids.find_machines,
+    "labels": references.find_labelled,
+    "national": national_ids.find_national,
+    "announced": national_ids.find_announced,
+    "cards": financial.find_cards,
+    "accounts": financial.find_ibans,
     "phones": phones.find_phones,
     "views": views,
     "profile": lambda text: find_values(text, VALUES),
@@ -45,7 +53,7 @@ def seconds(search: Callable[[str], Iterable[object]], text: str) -> float:
 def loaded() -> None:
     """What is imported at the first use is not timed."""
     find_patterns("ssn 078-05-1120 and 1.2.3.4, +44 20 7946 0018, key=AB12CD34EF56GH78, 12345678Z, 1A1zP1eP5QGefi2DMPT")
-    list(identities.find_crypto("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"))
+    list(national_ids.find_crypto("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"))
 
 
 @pytest.mark.slow

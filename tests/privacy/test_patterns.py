@@ -6,9 +6,9 @@ import string
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from netgpt_bench.people import PersonMaker
 
-from netgpt.privacy.patterns import find_patterns
-from netgpt.privacy.people import PersonMaker
+from netgpt.privacy.detectors import find_patterns
 
 AROUND = ["{}", "see {}, please", "({})", '"{}"', "`{}`", "**{}**", "at:\n{}\nend", "<{}>", "x={};", "[{}](y)", "{}."]
 

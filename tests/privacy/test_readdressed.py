@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.privacy.detect import LocalDetector
+from netgpt.privacy.detector import LocalDetector
 from netgpt.privacy.vault import Vault, readdressed
 
 texts = st.text(st.characters(codec="utf-8"), max_size=60)

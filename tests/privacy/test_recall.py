@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from private_names import named
 
-from netgpt.privacy.detect import Finder
+from netgpt.privacy.detector import Finder
 
 FLOORS = {"PERSON": 0.88, "PLACE": 0.88, "ORG": 0.80}
 

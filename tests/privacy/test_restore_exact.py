@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netgpt.privacy.detect import Finder
+from netgpt.privacy.detector import Finder
 from netgpt.privacy.restore import Account, Restorer, restore_chunks
 from netgpt.privacy.vault import Vault
 from netgpt.types import Chunk, Span

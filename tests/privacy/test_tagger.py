@@ -8,13 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.errors import DetectorError
-from netgpt.privacy.detect import Finder
+from netgpt.privacy.detector import Finder
 from netgpt.privacy.kinds import KINDS
-from netgpt.privacy.names import DOCUMENT, SHORT, threshold
-from netgpt.privacy.segments import LONGEST, segments
-from netgpt.privacy.tagger import SHIPPED, Tagger, read_weights
-from netgpt.privacy.tagger_net import TAGS
-from netgpt.privacy.tagger_words import Bloom, tokens
+from netgpt.privacy.ner import DOCUMENT, SHORT, threshold
+from netgpt.privacy.tagger import LONGEST, SHIPPED, TAGS, Bloom, Tagger, read_weights, segments, tokens
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.privacy.values import clean_kind, find_values
+from netgpt.privacy.detectors.profile_values import clean_kind, find_values
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from netgpt_bench.people import PLACES, Planter, data_uri, leaks
 
 from netgpt.errors import DetectorError, NotDisclosable, PrivacyError
-from netgpt.privacy.detect import Detector
+from netgpt.privacy.detector import Detector
 from netgpt.privacy.media import clean_media
-from netgpt.privacy.planting import PLACES, Planter, leaks
-from netgpt.privacy.planting_media import data_uri
 from netgpt.privacy.vault import Vault
 from netgpt.types import Span
 

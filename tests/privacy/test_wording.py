@@ -13,13 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netgpt.errors import NotDisclosable
-from netgpt.policy.asked import Principal
+from netgpt.policy import Policy, Principal
 from netgpt.policy.disclosure import Destination, Disclosure
-from netgpt.policy.engine import Policy
-from netgpt.privacy.detect import Finder, merge_spans
+from netgpt.privacy.detector import Finder, merge_spans
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.kinds import family
-from netgpt.privacy.precision import ladder
+from netgpt.privacy.kinds import family, ladder
 from netgpt.privacy.vault import Vault
 from netgpt.types import Span, Terms
 

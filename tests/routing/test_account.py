@@ -2,8 +2,8 @@ import json
 
 from deciding import RULES, situation
 
-from netgpt.routing.account import account_of
-from netgpt.routing.policy import decide
+from netgpt.routing.explain import account_of
+from netgpt.routing.router import decide
 from netgpt.types import Decision
 
 

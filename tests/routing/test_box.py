@@ -10,9 +10,8 @@ from types import SimpleNamespace
 import pytest
 from patience import until
 
-from netgpt.routing.box import BoxSampler, BoxWatch, pressure
-from netgpt.routing.cgroup import Confines
 from netgpt.routing.signals import Signals
+from netgpt.routing.system import BoxSampler, BoxWatch, Confines, pressure
 
 GROUP = "kubepods/pod1/box"
 

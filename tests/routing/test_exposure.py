@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.routing.exposure import exposure_of
+from netgpt.routing.scoring import exposure_of
 
 COUNTS = st.integers(0, 200)
 

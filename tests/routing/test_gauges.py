@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.routing.gauges import Gauge
+from netgpt.routing.link_state import Gauge
 
 values = st.floats(0, 1e6, allow_nan=False)
 steps = st.lists(st.tuples(values, st.floats(0, 100), st.floats(0.01, 1)), min_size=1, max_size=40)

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.routing.hints import GONE_S, SURE, Hint, with_hint
-from netgpt.routing.signals import Signals
-from netgpt.routing.views import Estimate, LinkView
+from netgpt.routing.link_state import Estimate, LinkView
+from netgpt.routing.signals import GONE_S, SURE, Hint, Signals, with_hint
 
 NOW = 1000.0
 

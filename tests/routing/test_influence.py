@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from netgpt.routing.influence import Voices
+from netgpt.routing.trust import Voices
 
 NOW = 1_000_000.0
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.errors import StoreError
-from netgpt.routing.learner import DecisionOutcome, Learner, Parts
+from netgpt.routing.learner import Learner
+from netgpt.routing.reward import DecisionOutcome, Parts
 
 X = (0.3, -0.2, 0.5)
 VALUES = st.dictionaries(st.sampled_from(["edge", "cloud", "far", "near"]), st.floats(-5, 5), min_size=1)

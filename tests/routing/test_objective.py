@@ -7,11 +7,10 @@ from deciding import CLOUD_ARM, EDGE_ARM, SITUATIONS, TEXTS, link, links, situat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.routing.arms import Arm
-from netgpt.routing.objective import PRESETS, Weights, expect, prior_of, value_of
-from netgpt.routing.reasons import parts_of_lead
-from netgpt.routing.situation import Situation
-from netgpt.routing.views import BoxView, SignalsView
+from netgpt.routing.candidates import Arm, Situation
+from netgpt.routing.link_state import BoxView, SignalsView
+from netgpt.routing.router import parts_of_lead
+from netgpt.routing.scoring import PRESETS, Weights, expect, prior_of, value_of
 from netgpt.types import Expected
 
 SHARE = st.floats(0, 1)

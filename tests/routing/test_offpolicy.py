@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 
 from netgpt.errors import RequestError
-from netgpt.routing.objective import Weights
-from netgpt.routing.offpolicy import Sample, estimate
-from netgpt.routing.recorded import as_private
-from netgpt.routing.replay import AS_RECORDED, RecordedDecision, policy_choices, read_record, replay
+from netgpt.routing.replay import (
+    AS_RECORDED,
+    RecordedDecision,
+    Sample,
+    as_private,
+    estimate,
+    policy_choices,
+    read_record,
+    replay,
+)
 from netgpt.routing.reward import Parts
+from netgpt.routing.scoring import Weights
 from netgpt.types import Decision, Expected
 
 QUALITY = Weights(quality=1.0, cost=0.0, latency=0.0, energy=0.0, privacy=0.0)

@@ -8,17 +8,14 @@ from hypothesis import strategies as st
 from patience import cpu_seconds
 
 from netgpt.errors import ModelUnavailable, RequestError
-from netgpt.routing.arms import Arm
-from netgpt.routing.constraints import Force, ruling_on
+from netgpt.routing.bandit import Belief
+from netgpt.routing.candidates import Arm, Force, Situation, ruling_on
 from netgpt.routing.features import features_of
-from netgpt.routing.learner import Belief, Learner
-from netgpt.routing.memory import Memory
-from netgpt.routing.objective import PRESETS, expect, prior_of
-from netgpt.routing.policy import decide, decided
-from netgpt.routing.situation import Situation
-from netgpt.routing.views import BoxView, SignalsView
-from netgpt.sections.routing import Weighting
-from netgpt.settings import Routing
+from netgpt.routing.learner import Learner
+from netgpt.routing.link_state import BoxView, SignalsView
+from netgpt.routing.router import Memory, decide, decided
+from netgpt.routing.scoring import PRESETS, expect, prior_of
+from netgpt.settings.routing import Routing, Weighting
 from netgpt.types import Decision
 
 

@@ -2,7 +2,7 @@
 
 from deciding import RULES, situation
 
-from netgpt.routing.policy import decide
+from netgpt.routing.router import decide
 
 
 def test_who_asks_for_an_arm_and_is_in_a_hurry_has_asked_for_it_all_the_same() -> None:

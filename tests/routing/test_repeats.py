@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.routing.broken import breaks_schema
-from netgpt.routing.repeats import MACHINE, WINDOW_S, Repeats, Settled
+from netgpt.routing.reward import MACHINE, WINDOW_S, Repeats, Settled, breaks_schema
 
 QUESTION = "which tram goes to the harbour on a sunday evening"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netgpt.routing.share import CREDIT, CloudShare
+from netgpt.routing.router import CREDIT, CloudShare
 
 Draw = Callable[[random.Random], float]
 

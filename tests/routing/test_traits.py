@@ -5,7 +5,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netgpt.routing.traits import LONGEST, NAMES, clipped, stem_of, traits
+from netgpt.routing.difficulty import LONGEST, NAMES, clipped, stem_of, traits
 
 EXAM = "Which is NOT a prime number?\nA. 2\nB. 3\nC. 9\nD. 11\nAnswer:"
 

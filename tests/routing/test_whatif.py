@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from patience import cpu_seconds
 
 from netgpt.errors import ModelUnavailable, RequestError
+from netgpt.routing.candidates import Situation
+from netgpt.routing.explain import Change, WhatIf, changed
 from netgpt.routing.learner import Learner
-from netgpt.routing.memory import Memory
-from netgpt.routing.policy import decide, decided
-from netgpt.routing.situation import Situation
-from netgpt.routing.views import BoxView, SignalsView
-from netgpt.routing.whatif import Change, WhatIf, changed
+from netgpt.routing.link_state import BoxView, SignalsView
+from netgpt.routing.router import Memory, decide, decided
 
 
 def asked(one: Situation, memory: Memory | None = None) -> WhatIf | None:

@@ -5,11 +5,9 @@ from deciding import RULES, SITUATIONS, link, links, priced, situation
 from hypothesis import given
 
 from netgpt.errors import ModelUnavailable, RequestError
-from netgpt.routing.arms import Arm
-from netgpt.routing.memory import Memory
-from netgpt.routing.policy import decide, decided
-from netgpt.routing.situation import Situation
-from netgpt.routing.why import counterfactual, without
+from netgpt.routing.candidates import Arm, Situation
+from netgpt.routing.explain import counterfactual, without
+from netgpt.routing.router import Memory, decide, decided
 
 
 def told(one: Situation) -> str:

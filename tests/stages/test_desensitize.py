@@ -13,11 +13,10 @@ from upstreams import upstream
 
 from netgpt.errors import DetectorError
 from netgpt.exchange import Exchange
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
 from netgpt.outbound import Outbound
-from netgpt.privacy.detect import LocalDetector
+from netgpt.privacy.detector import LocalDetector
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import Fault, FaultyCloud
 from netgpt.types import Label, Span
 
 TEXT = "write a long essay about ada@mill.example and her work, step by step"

@@ -13,14 +13,13 @@ from clouds import cloud_model
 from outbounds import outbound
 
 from netgpt.adapters.residency import Choice
-from netgpt.answering.asking import ENGINE_FIELDS
 from netgpt.errors import AdapterGone, ModelRejected, ModelTimeout
 from netgpt.exchange import Exchange
+from netgpt.generation.fallback import ENGINE_FIELDS
 from netgpt.models.base import RemoteModel
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
 from netgpt.stages.generate import Generate
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import Fault, FaultyCloud
 from netgpt.types import Decision, Person
 
 

@@ -16,12 +16,12 @@ from patience import in_time, until
 
 from netgpt.errors import BrokenStream, ModelRejected, ModelTimeout, ModelUnavailable, NetGPTError, StoreError
 from netgpt.models.base import Departure, RemoteModel
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
 from netgpt.privacy.vault import Vault
-from netgpt.settings import Cloud, Routing
-from netgpt.store.answers import CachedAnswer
+from netgpt.settings.routing import Routing
+from netgpt.settings.sections import Cloud
+from netgpt.store.exchanges import CachedAnswer
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import Fault, FaultyCloud
 
 EDGE_SAYS = "the edge says so"
 A_SAYS = "the first of the clouds tells a long story of the sea"

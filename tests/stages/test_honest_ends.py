@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 
 from netgpt.errors import ModelUnavailable, NetGPTError
 from netgpt.exchange import Exchange
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
-from netgpt.settings import Routing
+from netgpt.settings.routing import Routing
 from netgpt.stages.record import Record
-from netgpt.store.rows import ExchangeRow
+from netgpt.store.schema import ExchangeRow
 from netgpt.store.store import Store
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import Fault, FaultyCloud
 
 SAYS = {"cloud": "once there was a gate by the sea", "b": "another tells of hills and of rain", "edge": "<by the edge>"}
 EXAMPLES = 40

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from boxes import FAR_AWAY, answer, box, exchange
 
-from netgpt.build import Box
-from netgpt.context.profile import profile_fact
+from netgpt.app.gateway import Box
+from netgpt.context import profile_fact
 from netgpt.errors import DetectorError, ModelTimeout, ModelUnavailable, PermissionDenied, StoreError
 from netgpt.exchange import Exchange, Request
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
-from netgpt.privacy.detect import LocalDetector
+from netgpt.privacy.detector import LocalDetector
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import Fault, FaultyCloud
 from netgpt.types import Caller, Label, Person, Role, Span, Usage
 
 SITE = {"name": "the Harbour Street library", "city": "Portwick", "country": "United Kingdom"}

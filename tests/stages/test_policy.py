@@ -10,13 +10,12 @@ from boxes import answer, box, exchange
 from typer.testing import CliRunner
 
 from netgpt.cli.policy import app
-from netgpt.context.profile import profile_fact
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.context import profile_fact
+from netgpt.policy import Policy
 from netgpt.policy.access import principal_of
 from netgpt.policy.disclosure import Destination, Disclosure
-from netgpt.policy.engine import Policy
-from netgpt.privacy.kinds import family
-from netgpt.privacy.precision import ladder
+from netgpt.privacy.kinds import family, ladder
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Role
 
 INJECTED = (
@@ -92,7 +91,7 @@ def test_check_and_show(tmp_path: Path) -> None:
 
 
 async def test_what_was_recorded_tells_why(tmp_path: Path) -> None:
-    from netgpt.policy.why import reasons
+    from netgpt.policy.cases import reasons
 
     with FaultyCloud() as cloud:
         async with box(tmp_path / "home", cloud) as here:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from boxes import FAR_AWAY, answer, box, exchange
 
-from netgpt.build import Box
-from netgpt.context.profile import profile_fact
+from netgpt.app.gateway import Box
+from netgpt.context import profile_fact
 from netgpt.exchange import Exchange
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Label, Person
 
 ADA = Person("local", "ada")

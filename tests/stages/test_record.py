@@ -10,9 +10,9 @@ import pytest
 from boxes import exchange, fill, run
 
 from netgpt.exchange import Exchange
-from netgpt.outcome import Outcome
+from netgpt.outbound import Outcome
 from netgpt.stages.record import Record
-from netgpt.store.rows import ExchangeRow
+from netgpt.store.schema import ExchangeRow
 from netgpt.store.store import Store
 from netgpt.types import Chunk, Decision, Person, Usage
 

@@ -8,8 +8,8 @@ from typing import Any
 from boxes import OWNER, answer, box, exchange
 
 from netgpt.exchange import Exchange, Request
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Role
 
 PRICES = {"price_prompt": 5.0, "price_completion": 15.0}
@@ -101,7 +101,7 @@ async def test_how_much_leaves_counts(tmp_path: Path) -> None:
 
 
 async def test_a_dry_run_tells_the_decision_and_what_would_change_it(tmp_path: Path) -> None:
-    from netgpt.web.explain import explained
+    from netgpt.web.chat import explained
 
     with FaultyCloud("far") as cloud:
         async with box(tmp_path / "home", cloud, prices=PRICES) as here:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from netgpt.store.rows import ExchangeRow
-from netgpt.store.seal import Sealer
+from netgpt.store.encryption import Sealer
+from netgpt.store.schema import ExchangeRow
 from netgpt.store.store import Store
 
 MakeRow = Callable[..., ExchangeRow]

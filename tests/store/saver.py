@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from netgpt.exchange import new_id
-from netgpt.store.rows import ExchangeRow
-from netgpt.store.seal import Sealer
+from netgpt.store.encryption import Sealer
+from netgpt.store.schema import ExchangeRow
 from netgpt.store.store import Store
 
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from netgpt.exchange import new_id
+from netgpt.store.encryption import Sealer
 from netgpt.store.receipts import NewReceipt
-from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from netgpt.errors import RequestError
-from netgpt.store.auditing import check_file, public_key, write_file
+from netgpt.store.audit import check_file, public_key, write_file
 from netgpt.store.receipts import NewReceipt
 from netgpt.store.store import Store
 from netgpt.types import Person

@@ -12,8 +12,8 @@ from chains import KEY, chain, checked, entry, head_of, sent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netgpt.store.audit import ranges_of
 from netgpt.store.chain import ChainLink, Head, ReceiptRecord, commitment_of, tag_of
-from netgpt.store.checking import ranges_of
 
 ERASED = {9: [2, 3, 5], 12: [7]}
 COUNT = 14

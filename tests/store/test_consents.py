@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.errors import RequestError
-from netgpt.store.consents import ConsentEntry, refused, standing, state_of
-from netgpt.store.seal import Sealer
+from netgpt.store.encryption import Sealer
+from netgpt.store.people import ConsentEntry, refused, standing, state_of
 from netgpt.store.store import Store
 from netgpt.types import Person
 

@@ -18,8 +18,8 @@ import pytest
 from patience import in_time
 
 from netgpt.errors import StoreError
-from netgpt.store.faults import told
-from netgpt.store.seal import Sealer
+from netgpt.store.database import told
+from netgpt.store.encryption import Sealer
 from netgpt.store.store import Store
 from netgpt.types import Person
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from netgpt.errors import RequestError
-from netgpt.store.rows import NewExample
+from netgpt.store.schema import NewExample
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person
 

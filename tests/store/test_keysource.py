@@ -10,9 +10,8 @@ import pytest
 
 from netgpt.errors import SettingsError, StoreError
 from netgpt.settings import load_settings
-from netgpt.store.from_settings import key_source, open_store
-from netgpt.store.keysource import GivenKeys, KeyCommand, KeyFile, encoded_key, fresh_key
-from netgpt.store.seal import Sealer
+from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, Sealer, encoded_key, fresh_key
+from netgpt.store.store import key_source, open_store
 
 KEY = fresh_key()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from netgpt.store.seal import Sealer
+from netgpt.store.encryption import Sealer
 from netgpt.store.store import Store
 
 SAVER = Path(__file__).with_name("saver.py")

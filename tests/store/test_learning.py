@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netgpt.errors import StoreError
-from netgpt.store.rows import NewExample
-from netgpt.store.seal import Sealer
+from netgpt.store.encryption import Sealer
+from netgpt.store.schema import NewExample
 from netgpt.store.store import Store
 from netgpt.types import Person
 

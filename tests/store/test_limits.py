@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.errors import NotFound
-from netgpt.store.keys import new_key
-from netgpt.store.limits import KEPT_DAYS, token_id
-from netgpt.store.rows import KeyLimits, KeyRow, KeyUse
+from netgpt.store.keys import KEPT_DAYS, new_key, token_id
+from netgpt.store.schema import KeyLimits, KeyRow, KeyUse
 from netgpt.store.store import Store
 from netgpt.types import Person, Role
 

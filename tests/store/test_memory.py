@@ -1,8 +1,8 @@
 from pathlib import Path
 
+from netgpt.store.encryption import Sealer
 from netgpt.store.keys import new_key
-from netgpt.store.rows import KeyRow
-from netgpt.store.seal import Sealer
+from netgpt.store.schema import KeyRow
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person, Role
 

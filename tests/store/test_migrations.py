@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Engine, Inspector, create_engine, inspect, te
 
 from netgpt.errors import StoreError
 from netgpt.store.database import Database
+from netgpt.store.encryption import Sealer
 from netgpt.store.migrations import MIGRATIONS, is_current, migrate
 from netgpt.store.schema import metadata
-from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
 
 NAMES = [step.__name__ for step in MIGRATIONS]
@@ -106,7 +106,7 @@ def test_a_database_from_before_the_first_release_is_refused_and_left_alone(engi
 @pytest.mark.slow
 def test_processes_that_open_a_new_database_together_all_get_it(tmp_path: Path, make_row: Any) -> None:
     program = (
-        "import asyncio, sys; from pathlib import Path; from netgpt.store.seal import Sealer\n"
+        "import asyncio, sys; from pathlib import Path; from netgpt.store.encryption import Sealer\n"
         "from netgpt.store.store import Store\n"
         "home = Path(sys.argv[1]); store = Store.open(home / 'x.db', Sealer.from_file(home / 'secret.key'))\n"
         "asyncio.run(store.close())"

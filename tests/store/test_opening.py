@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from netgpt.errors import StoreError
-from netgpt.store.rows import KeyRow, NewExample
+from netgpt.store.schema import KeyRow, NewExample
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person, Role
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netgpt.adapters.canary import Outcomes
-from netgpt.store.outcomes import PER_PERSON, count_outcomes
+from netgpt.store.exchanges import PER_PERSON, count_outcomes
 
 
 def _row(user="ada", status="complete", rating=None, first=100.0, adapters=("site@1",)):

@@ -14,8 +14,8 @@ import pytest
 
 from netgpt.errors import StoreError
 from netgpt.store.chain import Head
+from netgpt.store.encryption import Sealer
 from netgpt.store.receipts import NewReceipt
-from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
 from netgpt.types import Person
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from netgpt.errors import StoreError
-from netgpt.store.decisions import DecisionRow
-from netgpt.store.reset import reset_sealed
-from netgpt.store.rows import KeyRow, PlaceRow
-from netgpt.store.seal import Sealer
+from netgpt.store.encryption import Sealer
+from netgpt.store.learning import DecisionRow
+from netgpt.store.maintenance import reset_sealed
+from netgpt.store.schema import KeyRow, PlaceRow
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person, Role
 

@@ -14,19 +14,16 @@ from typing import Any
 import pytest
 
 from netgpt.errors import RequestError, StoreError
-from netgpt.store.keysource import GivenKeys, KeyFile, encoded_key, fresh_key
-from netgpt.store.rows import NewExample
-from netgpt.store.schema import metadata
-from netgpt.store.seal import Sealer
-from netgpt.store.sealed import sealed_tables, user_tables
+from netgpt.store.encryption import GivenKeys, KeyFile, Sealer, encoded_key, fresh_key
+from netgpt.store.rotation import sealed_tables, user_tables
+from netgpt.store.schema import NewExample, UserId, metadata
 from netgpt.store.store import Store
-from netgpt.store.users import UserId
 from netgpt.types import Fact, Person
 
 ADA, BOB = Person("local", "ada"), Person("acme", "bob")
 SAVER = Path(__file__).with_name("saver.py")
 ROTATOR = (
-    "import asyncio, sys; from pathlib import Path; from netgpt.store.seal import Sealer\n"
+    "import asyncio, sys; from pathlib import Path; from netgpt.store.encryption import Sealer\n"
     "from netgpt.store.store import Store\n"
     "async def main(home):\n"
     "    store = Store.open(home / 'netgpt.db', Sealer.from_file(home / 'secret.key', create=False))\n"

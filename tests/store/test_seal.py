@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.errors import StoreError
-from netgpt.store.seal import Sealer, place_of
+from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person
 

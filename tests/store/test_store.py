@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.errors import NotFound, RequestError, StoreError
+from netgpt.store.encryption import Sealer
 from netgpt.store.keys import hash_key, new_key
-from netgpt.store.rows import ExchangeRow, KeyRow, NewExample, PlaceRow
-from netgpt.store.seal import Sealer
+from netgpt.store.schema import ExchangeRow, KeyRow, NewExample, PlaceRow
 from netgpt.store.store import Store
 from netgpt.types import Fact, Label, Person, Role
 

@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 
 from netgpt.errors import StoreError
-from netgpt.store.rows import KeyRow
-from netgpt.store.schema import exchanges
+from netgpt.store.schema import KeyRow, UserTokens, exchanges, use_tokens
 from netgpt.store.store import Store
-from netgpt.store.users import UserTokens, use_tokens
 from netgpt.types import Fact, Person, Role
 
 TOKENS = UserTokens(b"a secret of the test")

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from netgpt.errors import NotFound, RateLimited, RequestError, StoreError
+from netgpt.store.encryption import Sealer
+from netgpt.store.queue import QueueLimits
 from netgpt.store.receipts import NewReceipt
-from netgpt.store.seal import Sealer
 from netgpt.store.store import Store
-from netgpt.store.waiting import QueueLimits
 from netgpt.types import Person
 
 SENDER = Path(__file__).with_name("sender.py")

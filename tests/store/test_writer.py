@@ -13,8 +13,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from netgpt.errors import StoreError
-from netgpt.store.database import Database, raw
-from netgpt.store.files import FreeDisk, make_private
+from netgpt.store.database import Database, FreeDisk, make_private, raw
 from netgpt.store.writer import Writer
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from serving import Served
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 pytestmark = pytest.mark.slow
 

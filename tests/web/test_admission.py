@@ -16,7 +16,7 @@ from virtual_time import run_virtually
 
 from netgpt.errors import NetGPTError, Overloaded, RateLimited
 from netgpt.web.admission import Admission, Permit
-from netgpt.web.fairness import Who
+from netgpt.web.fair_queue import Who
 
 SERVICE_S = 1.0
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serving import Served
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,7 @@ from langchain_openai import ChatOpenAI
 from openai import OpenAI
 from serving import Served
 
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.script import last_user_text
+from netgpt.testing.server import FaultyCloud, last_user_text
 
 pytestmark = pytest.mark.slow
 

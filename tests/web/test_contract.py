@@ -30,11 +30,11 @@ from schemathesis.specs.openapi.checks import (
 )
 from serving import Served
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.store.encryption import Sealer
 from netgpt.store.keys import new_key
-from netgpt.store.rows import KeyRow
-from netgpt.store.seal import Sealer
+from netgpt.store.schema import KeyRow
 from netgpt.store.store import Store
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Role
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

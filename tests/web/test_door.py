@@ -11,11 +11,11 @@ import httpx
 import pytest
 from doors import Door, door
 
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.store.rows import KeyLimits
+from netgpt.store.schema import KeyLimits
+from netgpt.testing.issuer import FakeIssuer
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Role
-from netgpt.web.fake_issuer import FakeIssuer
-from netgpt.web.scopes import SCOPES, scope_of
+from netgpt.web.auth import SCOPES, scope_of
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ async def test_every_operation_of_the_document_needs_a_key_and_has_a_scope(tmp_p
         for path, operations in document["paths"].items():
             if path in ("/healthz", "/readyz", "/metrics"):
                 continue
-            assert scope_of(path) in SCOPES, f"{path} has no scope: add it to web/scopes.py"
+            assert scope_of(path) in SCOPES, f"{path} has no scope: add it to web/auth.py"
             for method, operation in operations.items():
                 assert operation["security"] == [{"bearer": []}]
                 assert {"401", "403", "429"} <= set(operation["responses"])

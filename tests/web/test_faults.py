@@ -12,8 +12,7 @@ import pytest
 from patience import in_time, wait_until
 from serving import Served, finishes, text_of
 
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
+from netgpt.testing.server import Fault, FaultyCloud
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from serving import Served
 
 from netgpt.errors import SettingsError
-from netgpt.settings import Server
+from netgpt.settings.sections import Server
 from netgpt.web.tls import server_tls
 
 pytestmark = pytest.mark.slow

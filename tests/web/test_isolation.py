@@ -14,8 +14,8 @@ import pytest
 from doors import Door, door
 from planted import Planted, answering, moved_in
 
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Role
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ import pytest
 from patience import in_time, until
 from serving import Served
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 pytestmark = pytest.mark.slow
 

@@ -21,11 +21,10 @@ from private_requests import PLACES, framed
 from private_values import leaked, readable
 from serving import Served, text_of
 
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
-from netgpt.privacy.patterns import find_patterns
+from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.process import DetectorProcess
 from netgpt.privacy.vault import Vault
+from netgpt.testing.server import Fault, FaultyCloud
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from private_requests import PLACES
 from private_values import leaked
 from serving import Served
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 KILLS = 6
 

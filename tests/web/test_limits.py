@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from netgpt.errors import RateLimited
 from netgpt.exchange import Exchange, Request
-from netgpt.outcome import Outcome
-from netgpt.settings import Cloud
-from netgpt.store.rows import KeyLimits, KeyUse
+from netgpt.outbound import Outcome
+from netgpt.settings.sections import Cloud
+from netgpt.store.schema import KeyLimits, KeyUse
 from netgpt.types import Caller, Decision, Role, Usage
-from netgpt.web.limits import Bucket, Limiter, _duration
+from netgpt.web.rate_limits import Bucket, Limiter, _duration
 
 CLOUD = Cloud(base_url="https://cloud.example/v1", price_prompt=1.0, price_completion=10.0)
 CALLER = Caller("north", Role.USER, "key_1")

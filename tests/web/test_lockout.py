@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netgpt.errors import RateLimited
-from netgpt.settings import LockoutSettings as Settings
+from netgpt.settings.sections import LockoutSettings as Settings
 from netgpt.web.lockout import Lockout, client_address, proxies
 
 

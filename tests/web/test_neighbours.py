@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 from serving import Served, finishes, text_of
 
-from netgpt.calls import Load
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
-from netgpt.models.script import echo
+from netgpt.testing.server import Fault, FaultyCloud, echo
+from netgpt.types import Load
 
 pytestmark = pytest.mark.slow
 TEXT = "please write to ada@mill.example about the fair"

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from netgpt.errors import AuthenticationError, NetGPTError, PermissionDenied
-from netgpt.settings import Oidc
+from netgpt.settings.sections import Oidc
+from netgpt.testing.issuer import FakeIssuer
 from netgpt.types import Role
-from netgpt.web.fake_issuer import FakeIssuer
 from netgpt.web.oidc import MAX_TOKEN, TokenVerifier
 
 

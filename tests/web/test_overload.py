@@ -9,7 +9,7 @@ from typing import Any
 from doors import Door, door
 from patience import until
 
-from netgpt.models.fake import ScriptedModel
+from netgpt.testing.models import ScriptedModel
 
 ONE = {"max_concurrency": 1, "max_waiting": 1, "max_wait_s": 5}
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from serving import Served
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from serving import Served, finishes, text_of
 
-from netgpt.models.fake_cloud import FaultyCloud
+from netgpt.testing.server import FaultyCloud
 
 pytestmark = pytest.mark.slow
 

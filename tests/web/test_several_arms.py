@@ -11,9 +11,8 @@ import pytest
 from doors import Door, door
 from upstreams import upstream
 
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import FaultyCloud
-from netgpt.models.faults import Fault
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import Fault, FaultyCloud
 
 LONG = "the cloud tells a long story of the sea and of all its fish"
 

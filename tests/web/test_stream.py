@@ -11,7 +11,7 @@ import pytest
 from patience import in_time
 from starlette.types import Message
 
-from netgpt.web.stream import CallerGone, EventStream, until_hangup
+from netgpt.web.chat import CallerGone, EventStream, until_hangup
 
 
 class Wire:

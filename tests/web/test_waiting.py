@@ -13,8 +13,8 @@ import pytest
 from clouds import Says
 from doors import Door, door
 
-from netgpt.models.fake import ScriptedModel
-from netgpt.models.fake_cloud import Fault, FaultyCloud
+from netgpt.testing.models import ScriptedModel
+from netgpt.testing.server import Fault, FaultyCloud
 from netgpt.web.app import create_app
 
 WAITS = {"model": "netgpt/cloud", "netgpt": {"may_wait": True}}

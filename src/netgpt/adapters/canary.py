@@ -8,11 +8,17 @@ exceeds that for every pair of rates in it. It depends on the counts alone: ther
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-__all__ = ["Bounds", "CanaryDecision", "Finding", "Outcomes", "decide", "evidence"]
+from netgpt.adapters.card import State
+from netgpt.adapters.registry import Registry
 
 
 class CanaryDecision(StrEnum):
@@ -150,3 +156,27 @@ def _told(words: str, ours: int, canary: Outcomes, theirs: int, active: Outcomes
     return (
         f"{ours} of {canary.exchanges} answers {words}; {theirs} of {active.exchanges} with the version that is active"
     )
+
+
+# --- Automatic rollback: canaries are held against the version that is active, and taken back when they are worse.
+
+log = logging.getLogger(__name__)
+
+CountOutcomes = Callable[[str, str | None, datetime], Awaitable[dict[str, Any]]]
+"""(canary's id, active id or None, since when) -> {"canary": {...}, "active": {...}}: `Store.outcomes`."""
+
+
+async def watch_canaries(registry: Registry, count: CountOutcomes) -> dict[str, Finding]:
+    """Look at every canary once; reject the ones that are worse. Returns what was found, by id. Raises StoreError."""
+    entries = await asyncio.to_thread(registry.list)
+    active = {entry.card.name: entry.id for entry in entries if entry.state is State.ACTIVE}
+    found = {}
+    for entry in entries:
+        if entry.state is not State.CANARY:
+            continue
+        counts = await count(entry.id, active.get(entry.card.name), entry.card.created)
+        finding = found[entry.id] = decide(Outcomes(**counts["canary"]), Outcomes(**counts["active"]))
+        if finding.decision is CanaryDecision.ROLL_BACK:
+            await asyncio.to_thread(registry.reject, entry.id, f"taken back as canary: {finding.reason}")
+            log.warning("adapters: the canary %s was taken back: %s", entry.id, finding.reason)
+    return found

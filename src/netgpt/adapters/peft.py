@@ -6,25 +6,43 @@ and nothing else of the model changes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from netgpt.adapters.families import Family
-from netgpt.errors import NotFound, PayloadTooLarge, RequestError
+from pydantic import ValidationError
+
+from netgpt.adapters.card import Card, EdgeWeights
+from netgpt.adapters.formats import (
+    MAX_BYTES,
+    AdapterFile,
+    Family,
+    ModelShape,
+    check_sides,
+    read_adapter,
+    shape_of_config,
+    shape_of_gguf,
+)
+from netgpt.adapters.storage import CARD, WEIGHTS, read_card
+from netgpt.errors import NotFound, PayloadTooLarge, RequestError, SettingsError, StoreError
+from netgpt.models.download import file_sha256, move_into_place
+from netgpt.models.gguf import read_header
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PeftFolder", "read_config_json", "read_peft"]
 
 CONFIG: Final = "adapter_config.json"
-WEIGHTS: Final = "adapter_model.safetensors"
-MAX_BYTES: Final = 256_000_000
+PEFT_WEIGHTS: Final = "adapter_model.safetensors"
+MAX_PEFT_BYTES: Final = 256_000_000
 """Of the safetensors file: fp32 takes twice what the adapter's F16 takes."""
 MAX_CONFIG_BYTES: Final = 256_000
 
@@ -62,7 +80,7 @@ def read_peft(folder: Path, family: Family) -> PeftFolder:
     rank, alpha = config.get("r"), config.get("lora_alpha")
     if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float) or not 0 < alpha < math.inf:
         raise RequestError(f"{folder / CONFIG}: r and lora_alpha must be positive numbers")
-    pairs = _pair(folder / WEIGHTS, _read_tensors(folder / WEIGHTS), family, rank)
+    pairs = _pair(folder / PEFT_WEIGHTS, _read_tensors(folder / PEFT_WEIGHTS), family, rank)
     return PeftFolder(rank, float(alpha) * (math.sqrt(rank) if config.get("use_rslora") else 1.0), pairs)
 
 
@@ -99,8 +117,8 @@ def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     from safetensors import SafetensorError, deserialize
 
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise PayloadTooLarge(f"{path}: larger than the {MAX_BYTES:,} bytes that an adapter may have")
+        if path.stat().st_size > MAX_PEFT_BYTES:
+            raise PayloadTooLarge(f"{path}: larger than the {MAX_PEFT_BYTES:,} bytes that an adapter may have")
         parts = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file; pickled weights (.bin) are not read, save as safetensors") from None
@@ -143,3 +161,175 @@ def _pair(
         if set(half) != {"A", "B"}:
             raise RequestError(f"{path}: {family.modules[word]} of layer {layer} lacks its other half")
     return {key: (half["A"], half["B"]) for key, half in sorted(halves.items())}
+
+
+# --- Export: a LoRA in PEFT's form becomes a LoRA in GGUF that llama.cpp loads beside its base.
+#
+# Three things differ between the two. Names: "model.layers.3.self_attn.q_proj" is "blk.3.attn_q". The order of the
+# rows of q and k in the llama architecture: in each head GGUF interleaves the two halves that rotary positions turn
+# together, so the rows of B move as the rows of the weights themselves did. And the strength: GGUF keeps one alpha,
+# and the engine divides it by the rank. GPT-2's Conv1D matrices stand transposed in Hugging Face's files, but
+# PEFT's A and B are (rank, in) and (out, rank) for them too, and GGUF keeps q, k and v fused as GPT-2 does: nothing
+# is turned.
+
+
+def export(folder: Path, base: Path, target: Path, *, form: Literal["F16", "F32"] = "F16") -> AdapterFile:
+    """Write the PEFT `folder` as the GGUF adapter `target` (0600), whole or not at all; returns what was written.
+
+    `base`: the model that it was trained on, a GGUF file or a Hugging Face folder; it tells architecture and heads.
+    Raises NotFound, RequestError (not a plain LoRA, or not of this base), SettingsError (the base's architecture is
+    not known, or the extra `train` is missing), StoreError (cannot be written).
+    """
+    shape = shape_of(base)
+    adapter = read_peft(folder, shape.family)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(part, shape, adapter, form)
+        written = read_adapter(part)
+        check_sides(written, {word: shape.sides(word) for word in shape.family.modules}, shape.layers, base.name)
+        move_into_place(part, target)
+    except RequestError as error:
+        raise type(error)(error.message.replace(str(part), str(folder))) from None
+    except OSError as error:
+        raise StoreError(f"{target}: cannot be written: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    return read_adapter(target)
+
+
+def shape_of(base: Path) -> ModelShape:
+    """The sizes of a model in a GGUF file or a Hugging Face folder. Raises NotFound, RequestError, SettingsError."""
+    if base.is_dir():
+        return shape_of_config(read_config_json(base / "config.json"), str(base))
+    header = read_header(base)
+    embedding = next((tensor for tensor in header.tensors if tensor.name == "token_embd.weight"), None)
+    if embedding is None or len(embedding.shape) != 2:
+        raise RequestError(f"{base}: holds no token_embd.weight, so it is not a language model")
+    return shape_of_gguf(header.metadata, embedding.shape[1], str(base))
+
+
+def interleaved(rows: NDArray[Any], heads: int) -> NDArray[Any]:
+    """Rows of q or k (out, n) in GGUF's order: within each head the first and the second half take turns."""
+    out = rows.shape[0]
+    return rows.reshape(heads, 2, out // heads // 2, -1).swapaxes(1, 2).reshape(rows.shape)
+
+
+def _write(part: Path, shape: ModelShape, adapter: PeftFolder, form: str) -> None:
+    import numpy as np
+
+    try:
+        from gguf import GGUFWriter
+    except ImportError:
+        raise SettingsError("export needs the extra: pip install 'netgpt[train]'") from None
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    writer = GGUFWriter(part, shape.architecture)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", adapter.alpha)
+    kind = np.float16 if form == "F16" else np.float32
+    heads = {"attn_q": shape.heads, "attn_k": shape.kv_heads} if shape.architecture == "llama" else {}
+    for (layer, word), (a, b) in adapter.pairs.items():
+        if word in heads and b.shape[0] % (2 * heads[word]) == 0:
+            b = interleaved(b, heads[word])
+        name = f"blk.{layer}.{word}.weight"
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and the check afterwards refuses it
+            writer.add_tensor(f"{name}.lora_a", np.ascontiguousarray(a, kind))
+            writer.add_tensor(f"{name}.lora_b", np.ascontiguousarray(b, kind))
+    try:
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+    finally:
+        writer.close()
+
+
+# --- An adapter from elsewhere, made ready for the registry: a folder with its card, a PEFT folder, or a GGUF file.
+
+TASKS: Final = ("complete",)
+"""Names that a stage asks for; an adapter of another name is a site's unless told."""
+UNKNOWN_DATA: Final = "unknown"
+
+
+@dataclass(frozen=True)
+class AdapterNotes:
+    """What the owner says of an adapter; a card that comes with it says the rest."""
+
+    name: str | None = None
+    scope: Literal["task", "site"] | None = None
+    licence: str | None = None
+    notes: str | None = None
+
+
+@contextlib.contextmanager
+def ready(
+    source: Path, told: AdapterNotes, base: EdgeWeights | None, *, max_bytes: int = MAX_BYTES
+) -> Iterator[tuple[Path, Card]]:
+    """The weights and the card of `source`; the weights stay for as long as the block.
+
+    The registry checks both once more. Raises NotFound, RequestError (no adapter, no name told, no base to make it
+    for), PayloadTooLarge, SettingsError (a PEFT folder needs the extra `train`).
+    """
+    if not source.is_dir():
+        adapter = read_adapter(source, max_bytes=max_bytes)
+        yield source, _card_of(adapter, _named(told, source), _known(base, source), "gguf")
+    elif (source / CARD).exists():
+        yield source / WEIGHTS, _renamed(read_card(source / CARD), told)
+    elif (source / "adapter_config.json").exists():
+        known = _known(base, source)
+        _named(told, source)
+        with tempfile.TemporaryDirectory(prefix="netgpt-adapter-") as folder:
+            written = export(source, known.path, Path(folder) / WEIGHTS)
+            yield written.path, _card_of(written, told, known, "peft")
+    else:
+        raise NotFound(
+            f"{source}: no adapter here; expected {WEIGHTS} and {CARD}, or PEFT's adapter_config.json and "
+            "adapter_model.safetensors"
+        )
+
+
+def _renamed(card: Card, told: AdapterNotes) -> Card:
+    changes = {"name": told.name, "scope": told.scope, "licence": told.licence, "notes": told.notes}
+    given = {key: value for key, value in changes.items() if value is not None}
+    return _checked({**card.model_dump(), **given}) if given else card
+
+
+def _card_of(adapter: AdapterFile, told: AdapterNotes, base: EdgeWeights, form: str) -> Card:
+    """A card for weights without one. That they are made for `base` is taken from their shapes and the owner."""
+    return _checked(
+        {
+            "name": told.name, "version": 1, "scope": told.scope or ("task" if told.name in TASKS else "site"),
+            "base": base.name, "base_sha256": base.sha256, "architecture": adapter.architecture,
+            "rank": adapter.rank, "alpha": adapter.alpha, "targets": adapter.targets,
+            "weights_sha256": file_sha256(adapter.path), "bytes": adapter.bytes, "recipe": {"added_as": form},
+            "data_digest": UNKNOWN_DATA, "examples": 0, "licence": told.licence or "not told",
+            "created": datetime.now(UTC), "notes": told.notes or "Trained elsewhere; its data are not known here.",
+        }
+    )  # fmt: skip
+
+
+def _named(told: AdapterNotes, source: Path) -> AdapterNotes:
+    if told.name is None:
+        raise RequestError(f"{source}: comes without a card, so it has no name; give one with --name")
+    return told
+
+
+def _checked(facts: dict[str, object]) -> Card:
+    try:
+        return Card.model_validate(facts)
+    except ValidationError as error:
+        where = ", ".join(sorted({str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}))
+        raise RequestError(
+            f"wrong in the card: {where}. A name is small letters, digits and hyphens, at most 64."
+        ) from None
+
+
+def _known(base: EdgeWeights | None, source: Path) -> EdgeWeights:
+    if base is None or not base.path.is_file():
+        raise RequestError(
+            f"{source}: comes without a card, so the weights that it is made for must be here to compare with; "
+            "fetch them with `netgpt models pull`"
+        )
+    return base

@@ -16,14 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from netgpt.adapters.card import State
-from netgpt.adapters.registry import Entry, Registry, user_adapter_name
+from netgpt.adapters.card import State, user_adapter_name
+from netgpt.adapters.registry import Entry, Registry
 from netgpt.errors import ModelUnavailable, NetGPTError
-from netgpt.models.swap import Adapter
-from netgpt.settings import Adapters
+from netgpt.models.hot_swap import Adapter
+from netgpt.settings.sections import Adapters
 from netgpt.types import Person
-
-__all__ = ["NO_ADAPTER", "Choice", "Pool", "Residency"]
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
 import typer
@@ -17,11 +16,10 @@ from typer.main import get_group
 from netgpt import __version__
 from netgpt.errors import NetGPTError, NotFound
 
-__all__ = ["COMMANDS", "GROUP", "Command", "Commands", "app", "main"]
-
 GROUP: Final = "netgpt.commands"
 """Entry points of this group are commands too: a `typer.Typer`, or a function with Typer's annotations."""
 BENCH: Final = "bench"
+GET_BENCH: Final = "a package of their own: `make bench` in a checkout, or `pip install ./benchmarks`"
 """The one own command that another distribution brings."""
 
 
@@ -60,7 +58,7 @@ COMMANDS: Final = {
     "signals": Command(
         "netgpt.cli.signals:signals", "What the links, the models and the box tell now: of a gateway that runs."
     ),
-    "config": Command("netgpt.cli.config:app", "Check and show the settings."),
+    "config": Command("netgpt.cli.store:config_app", "Check and show the settings."),
     "keys": Command("netgpt.cli.keys:app", "Make, limit, list and revoke API keys."),
     "profile": Command("netgpt.cli.profile:app", "What the box knows of people: add, list, export, forget."),
     "receipts": Command("netgpt.cli.receipts:app", "What left the box: list, show, verify, export."),
@@ -75,7 +73,7 @@ COMMANDS: Final = {
         "netgpt.cli.store:app", "What is kept: change its key, check it, look at it, copy it."
     ),
     BENCH: Command(
-        "netgpt.cli.bench:app", "Measure: prints machine, versions, commit, samples, median and spread."
+        "netgpt_bench.cli:app", "Measure: prints machine, versions, commit, samples, median and spread."
     ),
 }  # fmt: skip
 """Every command of NetGPT's own, in the order of the help."""
@@ -92,7 +90,8 @@ class Commands(TyperGroup):
     def plugged(self) -> dict[str, EntryPoint]:
         """What other distributions bring, by name. None of them takes the place of an own command."""
         found = {point.name: point for point in entry_points(group=GROUP)}
-        return {name: point for name, point in found.items() if name not in COMMANDS or name == BENCH}
+        own = COMMANDS.keys() - {BENCH}
+        return {name: point for name, point in found.items() if name not in own and " " not in name}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, without importing any command."""
@@ -118,11 +117,9 @@ class Commands(TyperGroup):
 
     def load(self, name: str) -> Any:
         """Import a command. Raises NotFound: the benchmarks are not installed; NetGPTError: a plug-in is broken."""
-        if name in COMMANDS and (name != BENCH or name not in self.plugged):
-            if name == BENCH and find_spec("netgpt.cli.bench") is None:
-                raise NotFound(
-                    "benchmarks are a package of their own: `make bench` in a checkout, or `pip install ./benchmarks`"
-                )
+        if name == BENCH and name not in self.plugged:
+            raise NotFound(f"benchmarks are {GET_BENCH}")
+        if name in COMMANDS and name != BENCH:
             module, _, attribute = COMMANDS[name].target.partition(":")
             return _built(name, getattr(import_module(module), attribute))
         try:

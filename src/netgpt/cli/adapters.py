@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, run, say
-from netgpt.cli.storing import with_store
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, run, say, with_store
 from netgpt.errors import RequestError
 
 if TYPE_CHECKING:
     from netgpt.adapters.registry import Entry, Registry
-    from netgpt.gate.verdict import Verdict
+    from netgpt.training.verdict import Verdict
 
-__all__ = ["app"]
 
 app = typer.Typer(help="Adapters of the model on the box: what it learnt, by version.", no_args_is_help=True)
 
@@ -89,7 +87,7 @@ def add(
     json: bool = json_option,
 ) -> None:
     """Check an adapter that was made elsewhere, and list it as a candidate under its name's next number."""
-    from netgpt.adapters.source import AdapterNotes, ready
+    from netgpt.adapters.peft import AdapterNotes, ready
 
     registry = _registry()
     told = AdapterNotes(name, scope.value if scope else None, licence, notes)
@@ -113,9 +111,9 @@ def evaluate(
     itself what was planted in its examples, and leave no trace where it is not asked for.
     """
     from netgpt.cli.training_progress import TrainingView
-    from netgpt.examples.jsonl import read_examples
-    from netgpt.gate.service import judge_adapter, kept_examples
-    from netgpt.tuning.service import TrainingProgress
+    from netgpt.training.example import read_examples
+    from netgpt.training.gate import judge_adapter, kept_examples
+    from netgpt.training.service import TrainingProgress
 
     registry = _registry()
     entry = registry.resolve(id)
@@ -248,6 +246,6 @@ def _say(line: str) -> None:
 
 
 def _registry() -> Registry:
-    from netgpt.adapters.from_settings import open_registry
+    from netgpt.adapters.registry import open_registry
 
     return open_registry(read_settings())

@@ -8,15 +8,53 @@ from typing import Any, cast
 
 import typer
 
-from netgpt.cli.arms import show_arms
-from netgpt.cli.common import console, errors_told, json_option, print_json, print_table, read_settings, read_stdin, run
-from netgpt.cli.storing import find_exchange
+from netgpt.cli.common import (
+    console,
+    errors_told,
+    find_exchange,
+    json_option,
+    print_json,
+    print_table,
+    read_settings,
+    read_stdin,
+    run,
+)
 from netgpt.errors import RequestError
-from netgpt.sections.routing import Preset
 from netgpt.settings import Settings
+from netgpt.settings.routing import Preset
 from netgpt.types import Caller, Person, Role
 
-__all__ = ["ask", "explain"]
+# --- A decision on the terminal: what each arm was expected to give, and what ruled it out.
+
+COLUMNS = ("arm", "will do", "seconds", "cost", "joules", "exposed", "value", "ruled out by")
+
+
+def show_arms(decision: dict[str, Any] | None) -> None:
+    """`decision`: as `routing.account.account_of` tells it. Shows nothing where no arms were weighed."""
+    arms = (decision or {}).get("expected") or []
+    if not arms:
+        return
+    assert decision is not None
+    rows = [_row(one, decision) for one in sorted(arms, key=lambda one: (one["ruled_out"] is not None, -one["value"]))]
+    print_table(COLUMNS, rows, title=f"the decision, by {decision['weights']}")
+
+
+def _row(one: dict[str, Any], decision: dict[str, Any]) -> list[str]:
+    fallbacks = decision["fallbacks"]
+    place = "chosen" if one["arm"] == decision["arm"] else ""
+    if one["arm"] in fallbacks:
+        place = f"fallback {fallbacks.index(one['arm']) + 1}"
+    return [
+        f"{one['arm']} ({place})" if place else one["arm"],
+        f"{one['p_ok']:.0%}",
+        f"{one['latency_s']:.2f}",
+        f"{one['cost']:.4g}",
+        f"{one['energy_j']:.0f}",
+        f"{one['exposure']:.0%}",
+        f"{one['value']:+.2f}",
+        one["ruled_out"] or "",
+    ]
+
 
 LOCAL = "local"
 
@@ -68,9 +106,9 @@ def _location(at: str | None) -> dict[str, float] | None:
 async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[str, Any] | None:
     import orjson
 
-    from netgpt.build import open_box
+    from netgpt.app.gateway import open_box
     from netgpt.exchange import Exchange
-    from netgpt.web.explain import explained
+    from netgpt.web.chat import explained
     from netgpt.web.requests import parse_chat
 
     box = open_box(settings)

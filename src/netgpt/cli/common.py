@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import wraps
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 
-from netgpt.errors import NetGPTError, RequestError
+from netgpt.errors import NetGPTError, NotFound, RequestError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from netgpt.completion.classify import Ask
+    from netgpt.models.hot_swap import Adapter
+    from netgpt.privacy.detector import Detector
     from netgpt.settings import Settings
+    from netgpt.store.schema import ExchangeRow
+    from netgpt.store.store import Store
+    from netgpt.types import Span
 
-__all__ = [
-    "console",
-    "errors_told",
-    "json_option",
-    "print_details",
-    "print_json",
-    "print_table",
-    "progress_bar",
-    "read_settings",
-    "read_stdin",
-    "read_text",
-    "run",
-    "say",
-]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -157,3 +151,171 @@ def progress_bar(*columns: str, quiet: bool = False, transient: bool = False) ->
 
 def _escape(text: str) -> str:
     return text.replace("[", r"\[")
+
+
+# --- The store for one command: opened, used, closed.
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Store]:
+    """The store of these settings for a block. Raises StoreError."""
+    from netgpt.store.store import open_store
+
+    store = open_store(settings)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def with_store(work: Callable[[Store], Awaitable[T]], settings: Settings | None = None) -> T:
+    """Run `work` on the store of the settings and return its result. Raises StoreError, SettingsError."""
+
+    async def worked() -> T:
+        async with opened(settings or read_settings()) as store:
+            return await work(store)
+
+    return run(worked())
+
+
+def find_exchange(id: str | None) -> ExchangeRow:
+    """One recorded exchange; the newest where `id` is None. Raises NotFound, StoreError, SettingsError."""
+
+    async def find(store: Store) -> ExchangeRow | None:
+        if id is not None:
+            return await store.exchange(id)
+        return next(iter(await store.exchanges(None, 1, None)), None)
+
+    row = with_store(find)
+    if row is None:
+        raise NotFound(f"no exchange {id or 'yet'} in {read_settings().database}")
+    return row
+
+
+# --- The rows of JSONL files, line by line: for the commands that people script with.
+
+
+def lines_of(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(file:number, line) of every line that is not empty; "-" is standard input. Raises RequestError: unreadable."""
+    name = "standard input" if str(path) == "-" else str(path)
+    try:
+        source = sys.stdin.buffer if str(path) == "-" else path.open("rb")
+    except OSError as error:
+        raise RequestError(f"{name}: cannot be read: {error.strerror}") from None
+    with source:
+        yield from ((f"{name}:{number}", line) for number, line in enumerate(source, 1) if line.strip())
+
+
+def object_in(line: bytes, where: str) -> dict[str, Any]:
+    """The JSON object of a line. Raises RequestError that begins with `where`."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise RequestError(f"{where}: not JSON; each line must be one JSON object") from None
+    if not isinstance(row, dict):
+        raise RequestError(f"{where}: not an object; each line must be one JSON object")
+    return row
+
+
+def texts_of(path: Path, field: str) -> Iterator[str]:
+    """The field of every row. Raises RequestError with file and line: see `lines_of`, or no text in that field."""
+    for where, line in lines_of(path):
+        row = object_in(line, where)
+        if field not in row:
+            raise RequestError(f'{where}: no field "{field}"; name the field that holds the text with --field')
+        if not isinstance(row[field], str):
+            raise RequestError(f'{where}: the field "{field}" is not a string')
+        yield row[field]
+
+
+# --- A detector that starts when the first text comes: recipes and files of examples need none.
+
+START_S = 300.0
+TEXT_S = 60.0
+"""Nobody waits for an answer here: a busy machine may take its time over start and text."""
+
+
+def patient_detector(settings: Settings) -> DetectorOnDemand:
+    """The detector of the settings for work in the background; to be closed."""
+    from netgpt.privacy.process import DetectorProcess
+
+    made = DetectorProcess(names=settings.privacy.names, timeout_s=TEXT_S, start_timeout_s=START_S)
+    return DetectorOnDemand(made)
+
+
+class DetectorOnDemand:
+    """A `Detector` around another one."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._started = False
+
+    async def start(self) -> None:
+        """Later."""
+
+    async def detect(
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+    ) -> list[list[Span]]:
+        if not self._started:
+            await self._detector.start()
+            self._started = True
+        return await self._detector.detect(texts, values=values, names=names)
+
+    def health(self) -> tuple[bool, str]:
+        return self._detector.health()
+
+    async def close(self) -> None:
+        await self._detector.close()
+
+
+# --- The edge model for one command: started, asked, stopped.
+
+TASK = "complete"
+"""The adapter that chooses facts."""
+
+
+@asynccontextmanager
+async def edge_askers(settings: Settings, adapter: Path | None = None) -> AsyncIterator[tuple[Ask, Ask | None]]:
+    """The edge model of the settings, started if it is the built-in one: two functions of one chat body.
+
+    The first asks the plain model; the second the model with the adapter `complete`, or is None when there is none.
+    `adapter`: a folder or file to take instead of the active one. Raises ModelUnavailable, NotFound, RequestError.
+    """
+    from netgpt.app.factory import open_edge
+    from netgpt.app.gateway import whole_answer
+
+    engine, model = open_edge(settings)
+    chosen = None
+    if engine is not None:
+        chosen = _at(adapter) if adapter is not None else _active(settings)
+        await engine.set_adapters([chosen] if chosen is not None else [])
+        await engine.start()
+    try:
+        ask = partial(whole_answer, model)
+        loaded = engine is not None and chosen is not None and chosen.id in engine.resident
+        yield ask, partial(whole_answer, model, adapters=(chosen.id,)) if loaded and chosen is not None else None
+    finally:
+        await model.close()
+        if engine is not None:
+            await engine.stop()
+
+
+def _at(path: Path) -> Adapter:
+    from netgpt.adapters.formats import read_adapter
+    from netgpt.models.hot_swap import Adapter
+
+    file = path / "adapter.gguf" if path.is_dir() else path
+    if not file.is_file():
+        raise RequestError(f"{path}: holds no adapter.gguf", param="adapter")
+    read_adapter(file)
+    return Adapter("tried@1", file)
+
+
+def _active(settings: Settings) -> Adapter | None:
+    from netgpt.adapters.registry import open_registry
+    from netgpt.models.hot_swap import Adapter
+
+    entry = open_registry(settings).active(TASK)
+    return None if entry is None else Adapter(entry.id, entry.path)

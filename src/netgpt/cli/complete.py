@@ -15,17 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, read_settings, run, say
-from netgpt.cli.edge import edge_askers
-from netgpt.cli.rows import lines_of, object_in
+from netgpt.cli.common import (
+    edge_askers,
+    errors_told,
+    json_option,
+    lines_of,
+    object_in,
+    print_json,
+    read_settings,
+    run,
+    say,
+)
 from netgpt.errors import ModelError, RequestError
 from netgpt.types import Fact
 
 if TYPE_CHECKING:
-    from netgpt.completion.select import Ask, Selector
+    from netgpt.completion.classify import Ask
+    from netgpt.completion.select import Selector
     from netgpt.settings import Settings
 
-__all__ = ["Mode", "complete"]
 
 _AT_ONCE = 4
 """Rows in work at once: the engine's default number of slots."""
@@ -171,7 +179,7 @@ def _row(request: Any, facts: Any) -> Row:
 
 def _fact(fact: Any, index: int) -> Fact:
     """A text ("diet: is vegetarian", or without the kind), or {"text", "kind"}; without a kind it is guessed later."""
-    from netgpt.context.profile import profile_fact
+    from netgpt.context import profile_fact
 
     text: Any = fact.get("text") if isinstance(fact, dict) else fact
     kind: Any = (isinstance(fact, dict) and fact.get("kind")) or _UNKNOWN

@@ -15,10 +15,9 @@ from netgpt.errors import ModelUnavailable, NotFound
 from netgpt.settings import Settings
 
 if TYPE_CHECKING:
-    from netgpt.build import Box
+    from netgpt.app.gateway import Box
     from netgpt.models.engine import Engine
 
-__all__ = ["demo"]
 
 SITE = {
     "name": "the Harbour Street library",
@@ -84,7 +83,7 @@ def _weights(settings: Settings) -> Path:
 
 
 async def _tell(weights: Path, folder: Path) -> list[dict[str, Any]]:
-    from netgpt.context.profile import profile_fact
+    from netgpt.context import profile_fact
     from netgpt.types import Label, Person
 
     say("Starting two engines: the edge model, and a second one that stands in for a cloud.")
@@ -103,7 +102,7 @@ async def _tell(weights: Path, folder: Path) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def _demo_box(weights: Path, folder: Path) -> AsyncIterator[tuple[Box, Engine]]:
-    from netgpt.build import open_box
+    from netgpt.app.gateway import open_box
     from netgpt.models.engine import Engine
 
     cloud_engine = Engine(weights, context_tokens=2048, slots=1, threads=0, log_path=folder / "cloud.log")

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import typer
 
 from netgpt.cli.common import errors_told, json_option, print_json, print_table
-from netgpt.cli.train_detector import train_detector
-from netgpt.errors import DetectorError
-
-__all__ = ["app"]
+from netgpt.errors import DetectorError, NotFound
 
 app = typer.Typer(help="The finder of names and other private words.", no_args_is_help=True)
-app.command("train")(train_detector)
+
+
+def _trainer() -> Callable[..., Any]:
+    """What trains the detector comes with the benchmarks; without them the command says how to get it."""
+    for point in entry_points(group="netgpt.commands", name="detector train"):
+        return cast(Callable[..., Any], point.load())
+    return _no_trainer
+
+
+@errors_told
+def _no_trainer() -> None:
+    """Train the detector of names; needs the package of the benchmarks."""
+    from netgpt.cli import GET_BENCH
+
+    raise NotFound(f"what trains the detector comes with the benchmarks, {GET_BENCH}")
+
+
+app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(_trainer())
 
 
 @app.command()

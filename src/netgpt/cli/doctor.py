@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 import time
@@ -13,13 +14,121 @@ from typing import Any
 
 import typer
 
-from netgpt.cli import doctor_at_rest, doctor_signals
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, run
-from netgpt.cli.storing import opened
+from netgpt.cli.common import errors_told, json_option, opened, print_json, print_table, run
 from netgpt.errors import NetGPTError
 from netgpt.settings import Settings, load_settings
+from netgpt.types import display_name
 
-__all__ = ["doctor"]
+# --- What `netgpt doctor` says of keys, rules, certificates, receipts and retention, each with the cure.
+
+State = tuple[str, str]
+""" "ok", "note" or "wrong", and what to say."""
+
+
+def check_modes(settings: Settings) -> State:
+    """Whether anybody else could read what lies in the home folder."""
+    files = [settings.home, settings.database, settings.key_file]
+    here = [path for path in files if path.exists()]
+    open_to_others = [path for path in here if path.stat().st_mode & 0o077]
+    if open_to_others:
+        return "wrong", f"others can read it: chmod go= {' '.join(map(str, open_to_others))}"
+    return "ok", ", ".join(f"{path.name} {path.stat().st_mode & 0o777:o}" for path in here)
+
+
+async def check_key(settings: Settings) -> State:
+    """Where the sealing key comes from, and whether a change of it is unfinished."""
+    async with opened(settings) as store:
+        known = await store.sealing.info()
+    if known.key_kind == "file" and len(known.key_ids) > 1:
+        return "wrong", f"{known.key_source}: a change of the key was cut; `netgpt store rotate` finishes it"
+    lies_about = known.key_kind != "file" and settings.key_file.exists()
+    if lies_about:
+        return "note", f"{known.key_kind}, key {known.key_ids[0]}; {settings.key_file} is not used: move it away"
+    return "ok", f"{known.key_kind}, key {known.key_ids[0]}"
+
+
+async def check_policy(settings: Settings) -> State:
+    """Whether the rules in force can be read."""
+    from netgpt.policy import Policy
+
+    rules = Policy.load(settings.policy.set)
+    if rules.name == "open":
+        return "note", "open: nothing is kept on the box; set policy.set to balanced, strict or health"
+    return "ok", rules.name
+
+
+async def check_tls(settings: Settings) -> State:
+    """Whether callers and the cloud are spoken to in secret."""
+    from netgpt.web.tls import server_tls
+
+    context, remarks = server_tls(settings.server)
+    if remarks:
+        return "note", " ".join(remarks)
+    for arm, remote in settings.remotes.items():
+        url = remote.base_url or ""
+        if url.startswith("http://") and not any(here in url for here in ("//127.", "//localhost", "//[::1]")):
+            section = "cloud" if arm == "cloud" else f"upstreams.{arm}"
+            return (
+                "wrong",
+                f"{display_name(arm)} is asked over plain http, which others can read: set {section}.base_url to https://",
+            )
+    return "ok", "https" if context else f"plain http on {settings.server.host}"
+
+
+async def check_receipts(settings: Settings) -> State:
+    """Whether the chain of receipts is whole."""
+    async with opened(settings) as store:
+        checked = await store.receipts.verify()
+    if not checked.whole:
+        return "wrong", f"{len(checked.faults)} faults in the chain: `netgpt receipts verify` names them"
+    return "ok", f"{checked.receipts} receipts, whole; head {str(checked.head)[:24]}"
+
+
+async def check_retention(settings: Settings) -> State:
+    """How long what is kept."""
+    kept, learnt = settings.store, settings.training.keep_examples_days
+    days = f"exchanges {kept.keep_exchanges_days:g}, maps {kept.keep_maps_days:g}, receipts {kept.keep_receipts_days:g}"
+    return "ok", f"in days: {days}, examples {learnt:g}; texts are {'kept sealed' if kept.keep_text else 'not kept'}"
+
+
+# --- What `netgpt doctor` says of the signals: what this machine tells of itself, and whether the network's word comes.
+
+
+async def check_box(settings: Settings) -> State:
+    """What can be sampled here, and whether links are probed."""
+    from netgpt.routing.system import BoxSampler
+
+    sampler = BoxSampler(power_w=settings.signals.power_w)
+    await asyncio.to_thread(sampler.sample)
+    await asyncio.sleep(0.1)
+    view = await asyncio.to_thread(sampler.sample)
+    told = {
+        "cores": view.cpu, "memory": view.memory, "pressure": view.cpu_pressure, "temperature": view.temperature_c,
+        "accelerator": view.gpu, "power": view.power_w,
+    }  # fmt: skip
+    silent = [name for name, value in told.items() if value is None]
+    seen = ", ".join(name for name, value in told.items() if value is not None)
+    probes = (
+        f"a silent link is probed after {settings.signals.probe_s:g} s" if settings.signals.probe_s else "no probes"
+    )
+    return "ok", f"this machine tells of {seen}" + (f" (not of {', '.join(silent)})" if silent else "") + f"; {probes}"
+
+
+async def check_insights(settings: Settings) -> State:
+    """Ask each configured source of the operator's network once."""
+    from netgpt.app.routing import network_sources
+    from netgpt.telco import Asker
+
+    sources = network_sources(settings.insights)
+    if not sources:
+        return "note", "none configured: links are judged by what is measured alone (see [insights])"
+    asker = Asker(timeout_s=settings.insights.timeout_s, ca_file=settings.insights.ca_file)
+    try:
+        heard = await asyncio.gather(*(source.ask(asker) for source in sources))
+    finally:
+        await asker.close()
+    told = "; ".join(f"{source.name}: {each.detail}" for source, each in zip(sources, heard, strict=True))
+    return ("ok" if all(each.ok for each in heard) else "wrong"), told
 
 
 @dataclass(frozen=True)
@@ -74,12 +183,12 @@ async def _store(settings: Settings) -> CheckResult:
         keys = await store.has_keys()
         # A write: is the database free and writable?
         await store.delete_expired(datetime.now(UTC), 36_500, 36_500, 36_500)
-    state, modes = doctor_at_rest.modes(settings)
+    state, modes = check_modes(settings)
     who = "keys are needed" if keys else "no key exists: loopback callers need none"
     return CheckResult("store", state, f"{modes}; {who}")
 
 
-def _at_rest(what: str, look: Callable[[Settings], Coroutine[Any, Any, doctor_at_rest.State]]) -> Check:
+def _at_rest(what: str, look: Callable[[Settings], Coroutine[Any, Any, State]]) -> Check:
     async def check(settings: Settings) -> CheckResult:
         return CheckResult(what, *await look(settings))
 
@@ -111,7 +220,7 @@ async def _engine(settings: Settings) -> CheckResult:
 
 
 async def _detector(settings: Settings) -> CheckResult:
-    from netgpt.parts.opening import open_detector
+    from netgpt.app.factory import open_detector
 
     detector = open_detector(settings)
     try:
@@ -166,15 +275,15 @@ async def _remote(what: str, base_url: str, timeout_s: float) -> CheckResult:
 CHECKS: dict[str, Check] = {
     "disk": _disk,
     "store": _store,
-    "key": _at_rest("key", doctor_at_rest.key),
-    "policy": _at_rest("policy", doctor_at_rest.policy),
-    "tls": _at_rest("tls", doctor_at_rest.tls),
-    "receipts": _at_rest("receipts", doctor_at_rest.receipts),
-    "retention": _at_rest("retention", doctor_at_rest.retention),
+    "key": _at_rest("key", check_key),
+    "policy": _at_rest("policy", check_policy),
+    "tls": _at_rest("tls", check_tls),
+    "receipts": _at_rest("receipts", check_receipts),
+    "retention": _at_rest("retention", check_retention),
     "edge model": _engine,
     "detector": _detector,
     "cloud": _cloud,
     "upstreams": _upstreams,
-    "box": _at_rest("box", doctor_signals.box),
-    "insights": _at_rest("insights", doctor_signals.insights),
+    "box": _at_rest("box", check_box),
+    "insights": _at_rest("insights", check_insights),
 }

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, say
-from netgpt.cli.storing import with_store
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, say, with_store
 from netgpt.errors import NotFound, RequestError
-from netgpt.sections.routing import Preset
+from netgpt.settings.routing import Preset
 from netgpt.store.keys import new_key
-from netgpt.store.rows import KeyLimits, KeyRow, KeyUse
+from netgpt.store.schema import KeyLimits, KeyRow, KeyUse
 from netgpt.types import Role
-from netgpt.web.scopes import SCOPES, check_scopes
+from netgpt.web.auth import SCOPES, check_scopes
 
 if TYPE_CHECKING:
     from netgpt.store.store import Store
 
-__all__ = ["app"]
 
 app = typer.Typer(help="Make, limit, list and revoke API keys.", no_args_is_help=True)
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from netgpt.models.download import Progress as Report
     from netgpt.settings import Settings
 
-__all__ = ["app", "pull_with_progress"]
 
 app = typer.Typer(help="Weights of the model on the box.", no_args_is_help=True)
 
@@ -118,7 +117,7 @@ def optimize(
     json: bool = json_option,
 ) -> None:
     """Rewrite the weights in each block format, measure them here, and keep the fastest that answers alike."""
-    from netgpt.models.optimize import optimize as find_best
+    from netgpt.models.quantize import optimize as find_best
 
     with console.status("working") as status:
         outcome = run(find_best(_catalog(), name, threads=threads, say=status.update))
@@ -142,7 +141,7 @@ def optimize(
 
 def pull_with_progress(settings: Settings, name: str, source: str | None = None) -> WeightsEntry:
     """Pull with a progress bar on stderr and a line for each step; other commands (`demo`) use it too."""
-    from netgpt.models.pull import pull as fetch
+    from netgpt.models.catalog import pull as fetch
 
     with _bar() as report:
         return fetch(name, _catalog(settings), source=source, progress=report, say=say)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, say
-from netgpt.cli.storing import with_store
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, say, with_store
 from netgpt.errors import NotFound, RequestError
 
 if TYPE_CHECKING:
     from netgpt.context.places import Place
-    from netgpt.store.rows import PlaceRow
+    from netgpt.store.schema import PlaceRow
 
-__all__ = ["app"]
 
 app = typer.Typer(help="Places of interest: import, list, try, remove.", no_args_is_help=True)
 
@@ -29,7 +27,7 @@ def import_file(
     as_json: bool = json_option,
 ) -> None:
     """Read places from FILE; they replace what came from the same source before. Bad rows are told and left out."""
-    from netgpt.context.geojson import read_geojson
+    from netgpt.context.places import read_geojson
 
     bad: list[str] = []
     places = read_geojson(file, bad.append)
@@ -96,7 +94,7 @@ def remove(source: str = typer.Argument(help="The source, as `netgpt places list
 
 def _rows(source: str, places: list[Place]) -> list[PlaceRow]:
     """Rows with ids that differ: files repeat ids, or have none."""
-    from netgpt.store.rows import PlaceRow
+    from netgpt.store.schema import PlaceRow
 
     rows, taken = [], set()
     for number, place in enumerate(places):

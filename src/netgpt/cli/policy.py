@@ -8,14 +8,10 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings
-from netgpt.cli.storing import find_exchange
+from netgpt.cli.common import errors_told, find_exchange, json_option, print_json, print_table, read_settings
 from netgpt.errors import NotFound
-from netgpt.policy.cases import CaseResult, PolicyCase, ground_cases, read_cases, run_cases, shipped_cases
-from netgpt.policy.engine import READY_MADE, Policy, policy_text, schema_text
-from netgpt.policy.why import reasons
-
-__all__ = ["app"]
+from netgpt.policy import READY_MADE, Policy, policy_text, schema_text
+from netgpt.policy.cases import CaseResult, PolicyCase, ground_cases, read_cases, reasons, run_cases, shipped_cases
 
 app = typer.Typer(no_args_is_help=True, help="The rules: who may do what, and what may leave.")
 

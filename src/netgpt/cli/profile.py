@@ -4,35 +4,119 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, say
-from netgpt.cli.learning import (
-    PURPOSE,
-    consent_as_json,
-    consent_told,
-    everything_forgotten,
-    example_as_json,
-    example_removed,
-    keep_exchange,
-    show_forgotten,
-    with_learning,
-    withdrawn,
-)
-from netgpt.cli.storing import with_store
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, say, with_store
 from netgpt.errors import NotFound, RequestError
+from netgpt.store.schema import ConsentRow, KeptExample
 from netgpt.types import Fact, Label, Person
 
 if TYPE_CHECKING:
+    from netgpt.adapters.registry import Registry
     from netgpt.store.store import Store
+    from netgpt.training.people import Forgotten
 
-__all__ = ["CompleteMode", "app"]
+
+# --- What `netgpt profile` and `netgpt train` share: consent, kept examples, and forgetting what was learnt.
+
+PURPOSE: Final = "training"
+
+Unlearning = Callable[["Store", "Registry", "Path", Person], Awaitable["Forgotten"]]
+
+
+def with_learning(person: Person, work: Unlearning) -> Forgotten:
+    """Run one of the ways of forgetting on the box's store, adapters and trainings."""
+    from netgpt.adapters.registry import Registry, shipped_adapters
+
+    settings = read_settings()
+    # Without a look at the weights: forgetting must work on a box whose model is gone.
+    registry = Registry(settings.adapters_dir, shipped_adapters())
+    return with_store(lambda store: work(store, registry, settings.training_dir, person))
+
+
+async def everything_forgotten(store: Store, registry: Registry, training: Path, person: Person) -> Forgotten:
+    """All of a person."""
+    from netgpt.training.people import forget_person
+
+    return await forget_person(store, registry, training, person)
+
+
+async def withdrawn(store: Store, registry: Registry, training: Path, person: Person) -> Forgotten:
+    """The consent to training, and what was learnt under it."""
+    from netgpt.training.people import withdraw_consent
+
+    return await withdraw_consent(store, registry, training, person)
+
+
+def example_removed(id: str) -> Unlearning:
+    """One example. Raises NotFound: the person has no such example."""
+
+    async def removed(store: Store, registry: Registry, training: Path, person: Person) -> Forgotten:
+        from netgpt.training.people import forget_example
+
+        forgotten = await forget_example(store, registry, training, person, id)
+        if forgotten is None:
+            raise NotFound(f"this person has no example {id}: `netgpt profile examples USER` shows them", param="id")
+        return forgotten
+
+    return removed
+
+
+def keep_exchange(person: Person, exchange: str) -> str:
+    """Keep an exchange of the person as an example; returns its id. Raises NotFound, PermissionDenied, RequestError."""
+    from netgpt.training.collect import keep_as_example
+
+    settings = read_settings()
+
+    async def kept(store: Store) -> str:
+        from netgpt.cli.common import patient_detector
+
+        detector = patient_detector(settings)
+        try:
+            return await keep_as_example(store, detector, person, exchange, settings.privacy.sensitive_kinds)
+        finally:
+            await detector.close()
+
+    return with_store(kept)
+
+
+def consent_as_json(row: ConsentRow | None) -> dict[str, Any]:
+    """For machines; never asked is not given."""
+    if row is None:
+        return {"consents": False, "given": None, "withdrawn": None}
+    return {"consents": row.stands, "given": row.given, "withdrawn": row.withdrawn}
+
+
+def consent_told(row: ConsentRow | None) -> str:
+    """For people."""
+    if row is None:
+        return "never asked, so no"
+    if row.stands:
+        return f"yes, since {row.given:%Y-%m-%d %H:%M} UTC"
+    return f"no, since {row.withdrawn:%Y-%m-%d %H:%M} UTC"
+
+
+def example_as_json(example: KeptExample) -> dict[str, Any]:
+    """All of an example but the person, who is known."""
+    return {key: value for key, value in asdict(example).items() if key not in ("person", "row")} | example.row
+
+
+def show_forgotten(forgotten: Forgotten) -> None:
+    """A table of what went, and how to make again what others need."""
+    rows: list[list[object]] = [[name, count] for name, count in forgotten.removed.items()]
+    rows += [["adapter", id] for id in forgotten.adapters]
+    rows += [["training", name] for name in forgotten.trainings]
+    print_table(["deleted", "rows or name"], rows)
+    for command in forgotten.retrain:
+        say(f"To make it again without this person: {command}")
+
 
 app = typer.Typer(help="What the box knows of people: add, list, export, forget.", no_args_is_help=True)
 
@@ -84,7 +168,7 @@ def add(
     as_json: bool = json_option,
 ) -> None:
     """Keep a fact about a person, sealed on this box."""
-    from netgpt.context.profile import profile_fact
+    from netgpt.context import profile_fact
 
     fact = profile_fact(text, kind, label)
     id = with_store(lambda store: store.add_fact(Person(tenant, user), fact))
@@ -234,7 +318,7 @@ def export(
     """Everything kept about a person, as JSON (with or without --json)."""
 
     from netgpt.adapters.registry import Registry, shipped_adapters
-    from netgpt.tuning.rights import export_person
+    from netgpt.training.people import export_person
 
     registry = Registry(read_settings().adapters_dir, shipped_adapters())
     everything = with_store(lambda store: export_person(store, registry, Person(tenant, user)))

@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_details, print_json, print_table, read_settings, say
-from netgpt.cli.storing import with_store
+from netgpt.cli.common import (
+    errors_told,
+    json_option,
+    print_details,
+    print_json,
+    print_table,
+    read_settings,
+    say,
+    with_store,
+)
 from netgpt.errors import NotFound, RequestError, StoreError
 from netgpt.types import Person
 
 if TYPE_CHECKING:
-    from netgpt.store.auditing import CheckedFile
+    from netgpt.store.audit import ChainReport, CheckedFile
     from netgpt.store.chain import Head, ReceiptRecord
-    from netgpt.store.checking import ChainReport
     from netgpt.store.receipts import ReceiptRow
 
-__all__ = ["app", "receipt_as_json"]
 
 app = typer.Typer(help="What left the box: list, show, verify, export.", no_args_is_help=True)
 
@@ -95,7 +101,7 @@ def export(
     links_only: bool = typer.Option(False, "--links-only", help="Leave out for whom and what: hashes and sizes alone."),
 ) -> None:
     """Write the whole chain as JSON lines for an auditor, with its signed head and how to check it."""
-    from netgpt.store.auditing import write_file
+    from netgpt.store.audit import write_file
 
     def written(records: Iterator[ReceiptRecord], key: bytes | None) -> Head:
         if str(file) == "-":
@@ -116,7 +122,7 @@ def export(
 @errors_told
 def show_head(as_json: bool = json_option) -> None:
     """Print where the chain ends, and the key that signs exports. Note both elsewhere, from time to time."""
-    from netgpt.store.auditing import public_key
+    from netgpt.store.audit import public_key
 
     end = with_store(lambda store: store.receipts.head())
     key = with_store(lambda store: store.receipts.walk(lambda _records, key: key))
@@ -127,7 +133,7 @@ def show_head(as_json: bool = json_option) -> None:
 
 def receipt_as_json(row: ReceiptRow) -> dict[str, Any]:
     """For machines: the words of an export, with what became of it."""
-    from netgpt.store.auditing import as_line
+    from netgpt.store.audit import as_line
 
     told = as_line(row.record) | {"user": row.record.user, "exchange": row.record.exchange, "outcome": row.outcome}
     if row.erased is not None:
@@ -169,7 +175,7 @@ def _head(text: str | None) -> Head | None:
 
 def _check_file(file: Path, noted: Head | None, trusted: str | None) -> tuple[CheckedFile, bool]:
     """The outcome, and whether the box at hand has signed the file (then its tags are checked too)."""
-    from netgpt.store.auditing import check_file, public_key
+    from netgpt.store.audit import check_file, public_key
 
     key = None
     if read_settings().database.exists():

@@ -11,13 +11,9 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, read_settings, read_stdin, read_text, run
-from netgpt.cli.rows import texts_of
-from netgpt.cli.storing import opened
+from netgpt.cli.common import errors_told, json_option, opened, read_settings, read_stdin, read_text, run, texts_of
 from netgpt.errors import RequestError
 from netgpt.types import Person, Span
-
-__all__ = ["redact"]
 
 
 @errors_told
@@ -50,7 +46,7 @@ def _single(text: Sequence[str] | None, file: Path | None) -> str:
 
 
 async def _redact(rows: Iterator[str], as_json: bool, names: bool, user: str | None, tenant: str) -> None:
-    from netgpt.privacy.detect import LocalDetector
+    from netgpt.privacy.detector import LocalDetector
 
     values = await _profile_values(Person(tenant, user)) if user else ()
     detector = LocalDetector(names=names)
@@ -100,7 +96,7 @@ def _masked(source: str, spans: Sequence[Span]) -> tuple[str, list[dict[str, Any
 
 
 async def _profile_values(person: Person) -> tuple[tuple[str, str], ...]:
-    from netgpt.context.profile import private_values
+    from netgpt.context import private_values
 
     async with opened(read_settings()) as store:
         return tuple(private_values([fact for _, fact in await store.facts(person)]))

@@ -18,8 +18,6 @@ from netgpt.cli.common import errors_told, read_settings, say
 from netgpt.errors import SettingsError
 from netgpt.settings import Settings
 
-__all__ = ["serve"]
-
 DRAIN_S = 20
 
 
@@ -47,7 +45,7 @@ def _no_core_dumps() -> None:
 def _serve(settings: Settings) -> None:
     import uvicorn
 
-    from netgpt.build import open_box
+    from netgpt.app.gateway import open_box
     from netgpt.web.app import create_app
     from netgpt.web.tls import server_tls
 

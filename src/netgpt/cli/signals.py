@@ -12,8 +12,6 @@ from netgpt.cli.common import console, errors_told, json_option, print_json, rea
 from netgpt.errors import ModelUnavailable, PermissionDenied
 from netgpt.settings import Settings
 
-__all__ = ["signals"]
-
 Cell = tuple[str, Callable[[float], str]]
 
 

@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, progress_bar, read_settings, say
-from netgpt.cli.storing import with_store
+from netgpt.cli.common import (
+    errors_told,
+    json_option,
+    print_json,
+    print_table,
+    progress_bar,
+    read_settings,
+    say,
+    with_store,
+)
+from netgpt.settings import Settings, load_settings
+from netgpt.settings.routing import Upstream
 
 if TYPE_CHECKING:
-    from netgpt.settings import Settings
-    from netgpt.store.integrity import StoreFault, StoreInfo
-    from netgpt.store.rotate import Progress as Told
+    from netgpt.store.maintenance import StoreFault, StoreInfo
+    from netgpt.store.rotation import Progress as Told
 
-__all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="What is kept: change its key, check it, look at it, copy it.")
 
@@ -56,7 +64,7 @@ def rotate(
 @errors_told
 def new_key() -> None:
     """Print a fresh key, for the environment (NETGPT_STORE__KEY) or a password manager. It is kept nowhere."""
-    from netgpt.store.keysource import encoded_key, fresh_key
+    from netgpt.store.encryption import encoded_key, fresh_key
 
     typer.echo(encoded_key(fresh_key()))
 
@@ -123,7 +131,7 @@ def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), a
 
     Lost: texts, facts, pseudonym maps, examples, receipts, consents, and whose each row is.
     """
-    from netgpt.store.reset import reset_sealed as reset
+    from netgpt.store.maintenance import reset_sealed as reset
 
     settings = read_settings()
     if not yes:
@@ -149,7 +157,7 @@ def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), a
 def _set_aside(settings: Settings) -> list[str]:
     """A key file that does not open the old database makes room for a new one."""
     file = settings.key_file
-    from netgpt.store.keysource import KeyFile, fresh_key
+    from netgpt.store.encryption import KeyFile, fresh_key
 
     if settings.store.key is not None or settings.store.key_command:
         return []
@@ -207,3 +215,43 @@ def _faults(faults: tuple[StoreFault, ...]) -> list[dict[str, str]]:
 
 def _show(faults: tuple[StoreFault, ...]) -> None:
     print_table(["table", "id", "what"], [(fault.table, fault.id, fault.what) for fault in faults])
+
+
+# --- `netgpt config`: are the settings right, and what are they.
+
+config_app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
+
+
+@config_app.command()
+@errors_told
+def config_check(file: Path = typer.Argument(None, help="A netgpt.toml; the one in use when left out.")) -> None:
+    """Read the settings and say what is wrong: file, line, and what would be right."""
+    load_settings(file)
+    typer.echo("settings are right")
+
+
+@config_app.command()
+@errors_told
+def show(file: Path = typer.Argument(None, help="A netgpt.toml."), as_json: bool = json_option) -> None:
+    """Print every setting as it is in force; secrets are masked."""
+    values = load_settings(file).model_dump(mode="json")
+    if as_json:
+        print_json(values)
+    else:
+        print_table(["setting", "value", "meaning"], list(_flat(values)))
+
+
+def _flat(values: dict[str, Any]) -> list[tuple[str, str, str]]:
+    rows = []
+    for name, value in values.items():
+        field = Settings.model_fields[name]
+        if name == "upstreams":
+            meaning = {key: inner.description or "" for key, inner in Upstream.model_fields.items()}
+            rows += [(f"{name}.{each['name']}.{key}", str(each[key]), meaning[key]) for each in value for key in each]
+        elif isinstance(value, dict):
+            section: Any = field.annotation
+            for key, inner in value.items():
+                rows.append((f"{name}.{key}", str(inner), section.model_fields[key].description or ""))
+        else:
+            rows.append((name, str(value), field.description or ""))
+    return rows

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, say
-from netgpt.cli.storing import with_store
+from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, say, with_store
 from netgpt.errors import RequestError
 from netgpt.types import Person
 
 if TYPE_CHECKING:
     from netgpt.settings import Settings
     from netgpt.store.store import Store
-    from netgpt.tuning.lora import Recipe
-    from netgpt.tuning.service import TrainingJob, TrainingResult
-
-__all__ = ["train"]
+    from netgpt.training.lora.recipe import Recipe
+    from netgpt.training.service import TrainingJob, TrainingResult
 
 
 class What(StrEnum):
@@ -65,7 +62,7 @@ def train(
 
     Ctrl-C or a kill loses half a minute at most: the same command goes on where it stopped.
     """
-    from netgpt.tuning.service import TrainingJob
+    from netgpt.training.service import TrainingJob
 
     settings = read_settings()
     job = TrainingJob(
@@ -104,10 +101,10 @@ def train(
 
 
 async def _trained(settings: Settings, job: TrainingJob, store: Store, *, quiet: bool) -> TrainingResult:
-    from netgpt.cli.on_demand import patient_detector
+    from netgpt.app.factory import open_cloud, receipts_in
+    from netgpt.cli.common import patient_detector
     from netgpt.cli.training_progress import TrainingView
-    from netgpt.parts.opening import open_cloud, receipts_in
-    from netgpt.tuning.service import TrainingProgress, train_adapter
+    from netgpt.training.service import TrainingProgress, train_adapter
 
     async with AsyncExitStack() as opened:
         detector = patient_detector(settings)
@@ -149,13 +146,13 @@ def _person(what: What, user: str | None, tenant: str) -> Person | None:
 
 def _usual(what: What) -> Mapping[str, Any]:
     """How the recipe of this name is trained best."""
-    from netgpt.examples.recipes import RECIPES
+    from netgpt.training.recipes import RECIPES
 
     return RECIPES[what.value].training if what.value in RECIPES else {}
 
 
 def _recipe(**values: Any) -> Recipe:
-    from netgpt.tuning.lora import Recipe
+    from netgpt.training.lora.recipe import Recipe
 
     recipe = Recipe(**values)
     recipe.check()

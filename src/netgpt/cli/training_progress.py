@@ -7,11 +7,9 @@ from contextlib import ExitStack
 from typing import Self
 
 from netgpt.cli.common import console, print_table, progress_bar, say
-from netgpt.examples.example import Summary
-from netgpt.tuning.lora import Step
-from netgpt.tuning.service import TrainingProgress
-
-__all__ = ["TrainingView"]
+from netgpt.training.example import Summary
+from netgpt.training.lora.recipe import Step
+from netgpt.training.service import TrainingProgress
 
 
 class TrainingView(TrainingProgress):

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_details, print_json, print_table, say
-from netgpt.cli.storing import with_store
+from netgpt.cli.common import errors_told, json_option, print_details, print_json, print_table, say, with_store
 from netgpt.errors import NotFound
 from netgpt.types import Person
 
 if TYPE_CHECKING:
-    from netgpt.store.waiting import WaitingRow
+    from netgpt.store.queue import WaitingRow
 
-__all__ = ["app"]
 
 app = typer.Typer(help="Requests that wait to be sent: list, show, cancel.", no_args_is_help=True)
 

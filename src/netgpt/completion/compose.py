@@ -7,8 +7,6 @@ from typing import Any
 
 from netgpt.types import Fact, Message
 
-__all__ = ["HEADING", "completed", "compose", "replace_last"]
-
 HEADING = "Context that may help with this request:"
 """Marks where the person's words end and the box's begin."""
 

@@ -1,1 +1,162 @@
-"""What the box knows that may help a request: where it stands, what time it is, what is near, who asks."""
+"""Small helpers over `Fact`s: one of each, none out of date."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from netgpt.context.places import word_set
+from netgpt.context.values import AUXILIARIES, VERBS, values_of
+from netgpt.errors import RequestError, SettingsError
+from netgpt.types import Fact, Label
+
+
+def current(facts: Iterable[Fact], now: datetime) -> tuple[Fact, ...]:
+    """The facts that still hold at `now` (timezone-aware), in the order given, each text once.
+
+    When the same text comes with two labels, the stricter label wins: a place that is public as the site's own
+    must not wash out the person's wish to keep it.
+    """
+    kept: dict[str, Fact] = {}
+    for fact in facts:
+        if fact.expired(now):
+            continue
+        key = " ".join(fact.text.casefold().split())
+        known = kept.get(key)
+        if known is None:
+            kept[key] = fact
+        elif fact.label.rank > known.label.rank:
+            kept[key] = replace(known, label=fact.label)
+    return tuple(kept.values())
+
+
+# --- The local time as a fact: weekday, part of the day, time to the minute.
+
+# Spelled out: `strftime` and `calendar` follow the process's locale, and prompts must not.
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_PARTS = ((5, "night"), (12, "morning"), (17, "afternoon"), (22, "evening"), (24, "night"))
+
+
+def part_of_day(hour: int) -> str:
+    """The everyday name of an hour (0-23): night, morning, afternoon or evening."""
+    return next(name for end, name in _PARTS if hour < end)
+
+
+def time_facts(now: datetime, time_zone: str) -> tuple[Fact, ...]:
+    """The local time at the site as one public fact, which expires with the minute.
+
+    `now` is timezone-aware (ValueError otherwise), `time_zone` an IANA name (SettingsError when unknown).
+    """
+    if now.tzinfo is None:
+        raise ValueError("time_facts needs a timezone-aware time")
+    try:
+        local = now.astimezone(ZoneInfo(time_zone))
+    except (KeyError, ValueError, OSError):
+        raise SettingsError(f'unknown time zone "{time_zone}"; use an IANA name such as "Europe/London"') from None
+    text = (
+        f"It is {_WEEKDAYS[local.weekday()]} {part_of_day(local.hour)}, "
+        f"{local.day} {_MONTHS[local.month - 1]} {local.year}, {local.hour:02}:{local.minute:02} local time"
+    )
+    expires = local.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return (Fact(text, "time", Label.PUBLIC, source="clock", precision="minute", expires=expires),)
+
+
+# --- What a person has told the box about themselves: turned into clauses, and into values that must not leave.
+
+SENSITIVE_KIND = "OWN"
+"""Kind of every value of a sensitive fact: the fact's own kind would tell what it is about."""
+
+LONGEST = 500
+"""Characters of one profile fact."""
+
+_LINKS = {"is", "are", "was", "were", "has", "have"}
+_FIRST_PERSON = {
+    "am": "is",
+    "'m": "is",
+    "’m": "is",
+    "have": "has",
+    "'ve": "has",
+    "do": "does",
+    "go": "goes",
+    "was": "was",
+}
+
+_INTIMATE = word_set(
+    """health medical medication medicine illness disease condition disability allergy religion faith politics
+    sexuality orientation pregnancy addiction crime"""
+)
+"""Kinds of which single words tell too much already."""
+_PREFIX = re.compile(r"(?:About the user: |The user['’]s |The user |Near here: )")
+
+
+def profile_fact(text: str, kind: str, label: Label = Label.PERSONAL) -> Fact:
+    """A stated fact as a clause: ("is vegetarian", "diet") -> "The user is vegetarian".
+
+    Raises RequestError: empty, longer than 500 characters, control characters, kind not one lower-case word.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise RequestError('a profile fact needs a text such as "is vegetarian"', param="text")
+    if len(text) > LONGEST:
+        raise RequestError(f"a profile fact has at most {LONGEST} characters", param="text")
+    if not text.isprintable():
+        raise RequestError("a profile fact is one line of printable text", param="text")
+    if not isinstance(kind, str) or not re.fullmatch(r"[a-z]{1,30}", kind):
+        raise RequestError('the kind of a fact is one lower-case word such as "diet"', param="kind")
+    return Fact(_clause(" ".join(text.split())), kind, Label(label), source="profile")
+
+
+def private_values(facts: Iterable[Fact]) -> tuple[tuple[str, str], ...]:
+    """(KIND, value) of everything in the non-public facts that must not leave, longest first, each value once.
+
+    Of "lives at 12 Mill Road, Cambridge": the whole text, "12 Mill Road, Cambridge", "12 Mill Road", "Mill Road",
+    "Cambridge". Stop words and fragments under three characters are left out. Hiding too much is the safe side:
+    of "is vegetarian" the word "vegetarian" is a value too. Values of sensitive facts all have SENSITIVE_KIND.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for fact in sorted(facts, key=lambda fact: -fact.label.rank):  # a value of two facts counts as the stricter one
+        if fact.label is Label.PUBLIC:
+            continue
+        kind = SENSITIVE_KIND if fact.label is Label.SENSITIVE else re.sub(r"[^A-Z]", "", fact.kind.upper()) or "FACT"
+        stated = _PREFIX.sub("", fact.text, count=1).strip()
+        intimate = fact.kind in _INTIMATE or fact.label is Label.SENSITIVE
+        for value in values_of(stated, fact.source == "places", intimate and fact.source == "profile"):
+            found.setdefault(value.casefold(), (kind, value))
+    return tuple(sorted(found.values(), key=lambda pair: -len(pair[1])))
+
+
+def _clause(text: str) -> str:
+    """The stated text as a sentence about the user; when its grammar is not known, behind "About the user:"."""
+    words = text.split()
+    first = words[0].casefold()
+    if re.match(r"the user\b", text, re.IGNORECASE):
+        return text[0].upper() + text[1:]
+    if first in ("my", "our") and len(words) > 1:
+        return f"The user's {text[len(words[0]) + 1 :]}"
+    if first in ("i", "i'm", "i’m", "i've", "i’ve"):
+        return _from_first_person(text)
+    if first in AUXILIARIES:
+        return f"The user {text}"
+    if _LINKS & {word.casefold() for word in words[1:3]}:
+        return f"The user's {text}"
+    return f"The user {text}" if first in VERBS else f"About the user: {text}"
+
+
+def _from_first_person(text: str) -> str:
+    """ "I live in Ely" -> "The user lives in Ely"."""
+    match = re.match(r"i(['’]m|['’]ve)?\s*(\S*)(.*)", text, re.IGNORECASE | re.DOTALL)
+    assert match is not None  # the caller saw the first word
+    short, verb, rest = match[1], match[2], match[3]
+    if short:
+        return f"The user {_FIRST_PERSON[short.casefold()]} {verb}{rest}"
+    known = _FIRST_PERSON.get(verb.casefold())
+    if known or verb.casefold() in AUXILIARIES:
+        return f"The user {known or verb}{rest}"
+    ending = "es" if verb.endswith(("s", "sh", "ch", "x", "o")) else "s"
+    return f"The user {verb[:-1] + 'ie' if re.search('[^aeiou]y$', verb) else verb}{ending[:2]}{rest}"

@@ -8,16 +8,117 @@ in the request's `consent`), and then never finer than the city. A person inside
 from __future__ import annotations
 
 import math
+import threading
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from math import asin, atan2, cos, degrees, radians, sin, sqrt
+from typing import TYPE_CHECKING, Any, Protocol
 
-from netgpt.context.geometry import haversine_m
-from netgpt.context.names import Named, PlaceNames
 from netgpt.errors import RequestError
+from netgpt.geonames import country_names, towns
 from netgpt.types import Fact, Label, Location
 
-__all__ = ["Origin", "PlaceNames", "SiteLike", "check_location", "origin", "place_facts"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+# --- Distances and directions on the earth, taken as a sphere: errors stay under 0.6 percent.
+
+EARTH_RADIUS_M = 6_371_008.8
+"""Mean radius of the earth in metres (IUGG)."""
+
+_DIRECTIONS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
+
+
+def haversine_m(latitude1: float, longitude1: float, latitude2: float, longitude2: float) -> float:
+    """Great-circle distance in metres between two points in degrees."""
+    phi1, phi2 = radians(latitude1), radians(latitude2)
+    half_phi, half_lambda = (phi2 - phi1) / 2, radians(longitude2 - longitude1) / 2
+    chord = sin(half_phi) ** 2 + cos(phi1) * cos(phi2) * sin(half_lambda) ** 2
+    return 2 * EARTH_RADIUS_M * asin(sqrt(min(1.0, chord)))
+
+
+def compass(latitude1: float, longitude1: float, latitude2: float, longitude2: float) -> str:
+    """The direction from the first point to the second, as one of eight words."""
+    phi1, phi2, turn = radians(latitude1), radians(latitude2), radians(longitude2 - longitude1)
+    bearing = degrees(atan2(sin(turn) * cos(phi2), cos(phi1) * sin(phi2) - sin(phi1) * cos(phi2) * cos(turn)))
+    return _DIRECTIONS[round(bearing % 360 / 45) % 8]
+
+
+# --- Coordinates to place names, offline: the inhabited place that a point belongs to (data: GeoNames, CC BY 4.0).
+
+_PEOPLE_PER_KM2 = 3_000.0
+"""A usual density of cities: it turns a population into the radius of a disc."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The inhabited place that a point belongs to. `distance_m`: from the point to the place's centre."""
+
+    city: str
+    county: str
+    region: str
+    country: str
+    distance_m: float
+    reach_m: float
+    """Radius of the place as a disc of usual density, in metres."""
+
+    @property
+    def within(self) -> bool:
+        """Whether the point lies inside that disc (or within 3 km of the centre of a small place)."""
+        return self.distance_m <= max(self.reach_m, 3_000.0)
+
+
+class PlaceNames:
+    """155,000 inhabited places, read on first use (0.5 s, 33 MB that stay). Call `load` early to warm up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: list[tuple[str, str, str, str]] = []
+        self._points: NDArray[np.float32] | None = None
+        self._reach: NDArray[np.float32] | None = None
+
+    def load(self) -> None:
+        """Read the data; does nothing the second time. Raises SettingsError when the data is missing."""
+        with self._lock:
+            if self._points is None:
+                self._read()
+
+    def nearest(self, latitude: float, longitude: float) -> Named:
+        """The place that a point in degrees belongs to: a big city reaches further than a village."""
+        import numpy as np
+
+        self.load()
+        assert self._points is not None and self._reach is not None
+        here = np.asarray(_unit(latitude, longitude), dtype=np.float32)
+        metres = EARTH_RADIUS_M * 2 * np.arcsin(np.clip(np.linalg.norm(self._points - here, axis=1) / 2, 0, 1))
+        best = int(np.argmin(metres - self._reach))
+        city, county, region, country = self._rows[best]
+        return Named(city, county, region, country, float(metres[best]), float(self._reach[best]))
+
+    def _read(self) -> None:
+        import numpy as np
+
+        countries = country_names()
+        words: dict[str, str] = {}  # one object a name: regions and counties repeat thousands of times
+        rows, units, people = [], array("f"), array("f")
+        for town in towns():
+            county, region = words.setdefault(town.county, town.county), words.setdefault(town.region, town.region)
+            rows.append((town.name, county, region, countries.get(town.country_code, "")))
+            units.extend(_unit(town.latitude, town.longitude))
+            people.append(town.people)
+        self._rows = rows
+        self._reach = np.sqrt(np.array(people) / np.float32(_PEOPLE_PER_KM2 * math.pi)) * np.float32(1_000)
+        self._points = np.array(units).reshape(-1, 3)
+
+
+def _unit(latitude: float, longitude: float) -> tuple[float, float, float]:
+    """A point as a vector of length one, so that nearness needs no special case at poles and date line."""
+    phi, turn = math.radians(latitude), math.radians(longitude)
+    return math.cos(phi) * math.cos(turn), math.cos(phi) * math.sin(turn), math.sin(phi)
+
 
 _RANGES = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "accuracy_m": (0.0, 20_100_000.0)}
 _DISTRICT_M, _CITY_M, _REGION_M = 2_000.0, 30_000.0, 200_000.0

@@ -2,16 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import cos, degrees, radians
+from pathlib import Path
+from typing import Any
 
-from netgpt.context.geometry import EARTH_RADIUS_M, compass, haversine_m
-from netgpt.context.words import group_of, groups_in, stems
+from netgpt.context.location import EARTH_RADIUS_M, compass, haversine_m
+from netgpt.errors import RequestError
 from netgpt.types import Fact, Label
 
-__all__ = ["Place", "near", "nearest"]
+# --- Words of a request, cut to rough stems, and the kinds of place that people mean by them.
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text as a set: the way word lists are written here."""
+    return frozenset(text.split())
+
+
+STOP_WORDS = word_set("""
+    a about after all also am an and any are around as ask at back be been before being but by call called can
+    close could day did do does doing done down each for from get give go going good got had has have having he
+    her here hers him his how i if in into is it its just know let like local made make may maybe me mine
+    more most much must my name named near nearby need next no none not now number of off on one only or other our
+    out over own place places please put said same say see she should show so some somewhere such take takes tell
+    than that the their them then there these they thing this those to too under up us use used user users very
+    want was way we well were what when where which while who why will with would yes you your yours""")
+"""Words that tell nothing by themselves."""
+
+_GROUPS = {
+    "restaurant": """restaurant eat eating eatery dinner lunch supper brunch food dine dining hungry meal cuisine
+        takeaway takeout pizzeria bistro steakhouse starving""",
+    "cafe": "cafe coffee breakfast bakery tea teahouse espresso brunch",
+    "bar": "bar pub drink drinks beer wine cocktail tavern brewery",
+    "hotel": "hotel sleep stay overnight accommodation lodging hostel guesthouse motel bed inn",
+    "sight": """museum sight sightseeing attraction gallery monument castle church cathedral tourist tourism visit
+        architecture exhibition landmark college historic viewpoint artwork""",
+    "park": "park garden playground picnic nature outdoors",
+    "show": "cinema movie film theatre theater concert nightclub club entertainment music venue screening",
+    "pharmacy": "pharmacy chemist medicine drugstore prescription",
+    "doctor": "doctor hospital clinic dentist emergency physician",
+    "shop": "shop shopping supermarket grocery groceries store mall market buy",
+    "parking": "parking park-and-ride carpark",
+    "fuel": "fuel gas petrol diesel station charging charger",
+    "bank": "bank atm cash cashpoint",
+    "transit": "bus train tram metro subway station railway taxi airport",
+    "sport": "gym swim swimming swimmingpool sport sports fitness pool stadium",
+    "school": "school university library kindergarten",
+}
+
+
+def stem(word: str) -> str:
+    """A rough stem, enough to bring "museums" and "museum", "eating" and "eat" together."""
+    word = word.casefold().removesuffix("'s").removesuffix("’s")
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    for ending, shortest in (("ing", 6), ("sses", 5), ("ches", 5), ("shes", 5), ("s", 4)):
+        if word.endswith(ending) and len(word) >= shortest and not word.endswith(("ss", "us")):
+            return word[: -len(ending)] if ending in ("ing", "s") else word[:-2]
+    return word
+
+
+def stems(text: str) -> list[str]:
+    """The stems of a text's telling words, in order; stop words are left out."""
+    words = re.findall(r"[^\W_]+(?:['’\-][^\W_]+)*", text.casefold())
+    return [stem(word) for word in words if word not in STOP_WORDS]
+
+
+_GROUP_OF: dict[str, set[str]] = {}
+for _group, _words in _GROUPS.items():
+    for _word in _words.split():
+        _GROUP_OF.setdefault(stem(_word), set()).add(_group)
+
+
+def groups_in(text: str) -> set[str]:
+    """The kinds of place that a request's words ask for: "dinner ideas" -> {"restaurant"}."""
+    return set().union(*(_GROUP_OF.get(word, set()) for word in stems(text)))
+
+
+def group_of(kind: str) -> set[str]:
+    """The groups that a place of this kind falls under; its own stem when there is none."""
+    found = groups_in(kind.replace("_", " "))
+    return found or set(stems(kind.replace("_", " ")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +208,126 @@ def _rounded(metres: float) -> str:
 
 def _way(latitude: float, longitude: float, place: Place) -> str:
     return compass(latitude, longitude, place.latitude, place.longitude)
+
+
+# --- Reading places from a GeoJSON file (RFC 7946), telling every row that is wrong.
+
+_KIND_KEYS = ("kind", "amenity", "tourism", "leisure", "shop", "type", "category")
+_TAG_KEYS = ("cuisine", "food", "pricerange", "price", "area", "diet")
+_TEXT_KEYS = ("description", "introduction", "address", "phone", "opening_hours", "website")
+_LONGEST = 300
+"""Characters kept of one property: a place's line in a prompt is short."""
+
+
+def read_geojson(path: Path, on_bad: Callable[[str], None] | None = None) -> list[Place]:
+    """The places of a FeatureCollection. Other shapes than points count as the middle of their bounding box.
+
+    `on_bad` is told each row that cannot be used ("file: feature 3: ...") and the rest is read; without it
+    the first bad rows are a RequestError. Raises RequestError when the file is none of this at all.
+    """
+    document = _load(path)
+    features = document.get("features") if isinstance(document, dict) else None
+    if not isinstance(features, list):
+        raise RequestError(f'{path}: not GeoJSON places: expected {{"type": "FeatureCollection", "features": [...]}}')
+    places: list[Place] = []
+    faults: list[str] = []
+    for index, feature in enumerate(features):
+        try:
+            places.append(_place(feature, index))
+        except ValueError as fault:
+            faults.append(f"{path}: feature {index}: {fault}")
+    if faults and on_bad is None:
+        more = f"\n... and {len(faults) - 10} more" if len(faults) > 10 else ""
+        raise RequestError("\n".join(faults[:10]) + more)
+    for told in faults:
+        on_bad and on_bad(told)
+    return places
+
+
+def _load(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read: {error.strerror or 'no such file'}") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"{path}: not UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        raise RequestError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
+    except RecursionError:
+        raise RequestError(f"{path}: nested too deeply to be GeoJSON") from None
+
+
+def _place(feature: Any, index: int) -> Place:
+    """One feature as a place; ValueError says what is wrong with it."""
+    if not isinstance(feature, Mapping) or feature.get("type") != "Feature":
+        raise ValueError('not an object of type "Feature"')
+    longitude, latitude = _middle(feature.get("geometry"))
+    found = feature.get("properties")
+    properties: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    name = _text(properties.get("name"))
+    if not name:
+        raise ValueError('property "name" is missing')
+    identity = feature.get("id", properties.get("id", index))
+    return Place(
+        id=str(identity)[:_LONGEST],
+        name=_capitalised(name) if name.islower() else name,
+        kind=next((text for key in _KIND_KEYS if (text := _text(properties.get(key)))), "place").casefold(),
+        latitude=latitude,
+        longitude=longitude,
+        text=". ".join(text for key in _TEXT_KEYS if (text := _text(properties.get(key)))),
+        tags=tuple(dict.fromkeys(_tags(properties))),
+    )
+
+
+def _middle(geometry: Any) -> tuple[float, float]:
+    """Longitude and latitude of the middle of a geometry's bounding box."""
+    if not isinstance(geometry, Mapping):
+        raise ValueError("geometry is missing")
+    parts = geometry.get("geometries") if geometry.get("type") == "GeometryCollection" else [geometry]
+    points = [point for part in parts or [] if isinstance(part, Mapping) for point in _points(part.get("coordinates"))]
+    if not points:
+        raise ValueError("geometry has no coordinates")
+    longitudes, latitudes = [point[0] for point in points], [point[1] for point in points]
+    for name, values, limit in (("longitude", longitudes, 180), ("latitude", latitudes, 90)):
+        if not all(math.isfinite(value) and abs(value) <= limit for value in values):
+            raise ValueError(f"{name} is not within -{limit} to {limit} degrees (GeoJSON writes longitude first)")
+    return (min(longitudes) + max(longitudes)) / 2, (min(latitudes) + max(latitudes)) / 2
+
+
+def _points(coordinates: Any, depth: int = 0) -> Iterator[tuple[float, float]]:
+    """Every position in the nested lists of a geometry."""
+    if not isinstance(coordinates, list) or depth > 5:
+        return
+    if len(coordinates) >= 2 and all(_is_number(value) for value in coordinates[:2]):
+        yield float(coordinates[0]), float(coordinates[1])
+        return
+    for part in coordinates:
+        yield from _points(part, depth + 1)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6
+
+
+def _tags(properties: Mapping[str, Any]) -> Iterator[str]:
+    kinds = [text for key in _KIND_KEYS if (text := _text(properties.get(key)))]
+    for key in _TAG_KEYS:
+        for word in _text(properties.get(key)).replace(";", ",").split(","):
+            if word.strip():
+                yield word.strip().replace("_", " ").casefold()
+    listed = properties.get("tags")
+    for word in listed if isinstance(listed, list) else _text(listed).replace(";", ",").split(","):
+        if _text(word):
+            yield _text(word).casefold()
+    yield from (kind.casefold() for kind in kinds[1:])  # kind "attraction", type "museum": the finer word is a tag
+
+
+def _capitalised(name: str) -> str:
+    return " ".join(word[:1].upper() + word[1:] for word in name.split())
+
+
+def _text(value: Any) -> str:
+    """A property as one short line; anything but text and numbers is nothing."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())[:_LONGEST]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from netgpt.context.words import STOP_WORDS, word_set
-
-__all__ = ["AUXILIARIES", "VERBS", "values_of"]
+from netgpt.context.places import STOP_WORDS, word_set
 
 AUXILIARIES = word_set("""
     is isn't has hasn't does doesn't can can't cannot was were will would won't never always often usually sometimes""")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from netgpt.errors import AdapterGone
 from netgpt.outbound import Outbound
 from netgpt.types import Chunk, Sender
-
-__all__ = ["THE_BOX", "ChatModel", "Departure", "Health", "RemoteModel", "Witness", "unwitnessed"]
 
 THE_BOX = Sender(purpose="the box")
 """Sends what is nobody's."""
@@ -84,3 +85,59 @@ class RemoteModel(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+# --- Where an OpenAI-compatible model server answers, the key it wants, and whose certificates are believed of it.
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Certificates for TLS (PEM files). The server's is always checked: there is no way to say otherwise."""
+
+    ca_file: Path | None = None
+    """The only authority believed; None: the system's."""
+    client_cert: Path | None = None
+    """What this side shows when it is asked."""
+    client_key: Path | None = None
+
+
+SYSTEM_TRUST = Trust()
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One server's base address and key.
+
+    `base_url` ends with `/v1` and has no trailing slash. The key never appears in a repr, so that an
+    endpoint may be logged.
+    """
+
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    trust: Trust = SYSTEM_TRUST
+
+
+# --- The right to ask one engine for the time of one answer: where it listens, and which adapters it holds.
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One engine and its adapters' ids; an id's place in `resident` is its number in the engine."""
+
+    endpoint: Endpoint
+    resident: tuple[str, ...] = ()
+
+    def lora(self, wanted: Sequence[str]) -> list[dict[str, Any]]:
+        """The engine's `lora` field: every resident adapter, those not wanted with a scale of 0.
+
+        Always the whole list, also when none is wanted: llama.cpp answers a request without it from the prompt cache
+        of whatever adapter was used before. Raises AdapterGone that names what is not resident.
+        """
+        missing = [id for id in wanted if id not in self.resident]
+        if missing:
+            raise AdapterGone(f"the adapter {missing[0]} is not loaded in the engine now")
+        return [{"id": place, "scale": float(id in wanted)} for place, id in enumerate(self.resident)]
+
+
+Leases = Callable[[], AbstractContextManager[Lease]]
+"""Takes a lease; it ends with the block. Raises ModelUnavailable when there is no engine to ask."""

@@ -15,8 +15,6 @@ from typing import Any, BinaryIO, Final
 
 from netgpt.errors import NotFound, RequestError
 
-__all__ = ["GgufHeader", "GgufInfo", "Tensor", "check_weights", "read_header"]
-
 MAX_ENTRIES: Final = 100_000
 MAX_NAME_BYTES: Final = 65_535
 MAX_TEXT_BYTES: Final = 4_000_000

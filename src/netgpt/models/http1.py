@@ -8,16 +8,61 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import ssl
+import struct
+import sys
+import zlib
+from asyncio.staggered import staggered_race
 from collections import deque
-from typing import Final, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, cast
 
 import httptools
 import httpx
 
-from netgpt.calls import KernelFacts
-from netgpt.tcp_info import kernel_facts
+from netgpt.errors import BrokenStream
+from netgpt.types import KernelFacts
 
-__all__ = ["Answer", "Http1"]
+# --- What the kernel knows of a TCP connection: Linux `TCP_INFO` (see `struct tcp_info` in linux/tcp.h).
+
+_TCP_INFO: Final = getattr(socket, "TCP_INFO", 11)
+_SIZE: Final = 168
+"""Up to and with `tcpi_delivery_rate` (Linux 4.9); an older kernel gives less and is done without."""
+_LAYOUT: Final = struct.Struct("=8B24I4Q6IQ")
+_APP_LIMITED: Final = 1
+
+
+def read_tcp_info(raw: bytes) -> KernelFacts | None:
+    """Read the structure; None when it is shorter than it should be. Microseconds become seconds."""
+    if len(raw) < _SIZE:
+        return None
+    field = _LAYOUT.unpack_from(raw)
+    small, words = field[:8], field[8:32]
+    min_rtt, data_segments_out, delivery_rate = field[39], field[41], field[42]
+    return KernelFacts(
+        rtt_s=words[15] / 1e6,
+        rtt_var_s=words[16] / 1e6,
+        least_rtt_s=min_rtt / 1e6,
+        unacknowledged=words[4],
+        backoff=small[4],
+        retransmits=words[23],
+        segments=data_segments_out,
+        delivery_bytes_s=None if small[7] & _APP_LIMITED or not delivery_rate else float(delivery_rate),
+    )
+
+
+def kernel_facts(sock: Any) -> KernelFacts | None:
+    """What the kernel tells of an open TCP socket; None elsewhere than on Linux, and of a closed one."""
+    if sys.platform != "linux" or sock is None:
+        return None
+    try:
+        return read_tcp_info(sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _SIZE))
+    except OSError:
+        return None
+
 
 _MAX_HEAD_BYTES: Final = 100_000
 _PAUSE_BYTES: Final = 256_000
@@ -228,3 +273,116 @@ class Http1(asyncio.Protocol):
 def _wake(waiter: asyncio.Future[bool], came: bool) -> None:
     if not waiter.done():
         waiter.set_result(came)
+
+
+# --- Opening a connection to a server: names, several addresses, TLS, and one limit for all of it.
+
+_NEXT_ADDRESS_S = 0.25
+"""An address that is silent for this long is not waited for alone (RFC 8305, section 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolKey:
+    """Where a connection goes to. Two requests share one only when this is equal."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+async def connect(origin: PoolKey, tls: ssl.SSLContext | None, *, limit_s: float, timeout_s: float) -> Http1:
+    """An open connection. `limit_s`: seconds to open it; `timeout_s`: seconds without a byte, later.
+
+    Raises httpx.ConnectTimeout, or httpx.ConnectError with its cause.
+    """
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    try:
+        async with asyncio.timeout(limit_s):
+            sock = await _socket(origin)
+            try:
+                _, connection = await loop.create_connection(
+                    partial(Http1, timeout_s), sock=sock, ssl=tls, server_hostname=origin.host if tls else None
+                )
+            except BaseException:
+                sock.close()
+                raise
+    except TimeoutError:
+        raise httpx.ConnectTimeout("not open in time") from None
+    except OSError as error:  # ssl.SSLError and socket.gaierror are OSErrors
+        raise httpx.ConnectError("not open") from error
+    connection.opened_s = loop.time() - begun
+    return connection
+
+
+async def _socket(origin: PoolKey) -> socket.socket:
+    """A connected socket: the first address that answers wins."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    if len(found) == 1:
+        return await _reach(found[0])
+    tries = [partial(_reach, info) for info in _families_in_turn(found)]
+    winner: socket.socket | None
+    winner, _, faults = await staggered_race(tries, _NEXT_ADDRESS_S)
+    if winner is None:
+        raise next(fault for fault in faults if fault is not None)
+    return winner
+
+
+def _families_in_turn(found: list[Any]) -> list[Any]:
+    """The addresses with IPv6 and IPv4 taking turns, so that one family that is cut off costs little."""
+    first = [info for info in found if info[0] == found[0][0]]
+    other = [info for info in found if info[0] != found[0][0]]
+    mixed = [info for pair in zip(first, other, strict=False) for info in pair]
+    return mixed + first[len(other) :] + other[len(first) :]
+
+
+async def _reach(info: Any) -> socket.socket:
+    family, kind, protocol, _, address = info
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+# --- Bodies that came compressed although we ask for plain ones (RFC 9110, section 8.4.1): gzip and deflate.
+
+_PART_BYTES = 1_000_000
+"""A small piece can stand for gigabytes: it is unpacked part by part, so that the reader can stop."""
+
+
+class Decoder:
+    """Compressed pieces in, plain parts out."""
+
+    def __init__(self, coding: str, source: str) -> None:
+        """`coding`: the header's value; `source` names the server in errors. Raises BrokenStream: not known here."""
+        if coding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+            raise BrokenStream(f"{source} sent an answer in a compression that nobody asked for")
+        self._source = source
+        self._raw = coding.strip().lower() == "deflate"
+        """Whether the piece to come may be the start of a deflate without its zlib header: some servers do that."""
+        self._unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)  # reads both headers, gzip's and zlib's
+
+    def decode(self, piece: bytes) -> Iterator[bytes]:
+        """The plain parts of `piece`. Raises BrokenStream when it is damaged."""
+        try:
+            while piece:
+                yield self._part(piece)
+                piece = self._unpack.unconsumed_tail
+        except zlib.error:
+            raise BrokenStream(f"{self._source} sent an answer whose compression is damaged") from None
+
+    def _part(self, piece: bytes) -> bytes:
+        raw, self._raw = self._raw, False
+        try:
+            return self._unpack.decompress(piece, _PART_BYTES)
+        except zlib.error:
+            if not raw:
+                raise
+            self._unpack = zlib.decompressobj(-zlib.MAX_WBITS)
+            return self._unpack.decompress(piece, _PART_BYTES)

@@ -7,22 +7,175 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
+import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 
 from netgpt.errors import BrokenStream, ModelUnavailable, SettingsError
-from netgpt.models.connecting import PoolKey
-from netgpt.models.connections import Connections, NoneFree
-from netgpt.models.decoding import Decoder
-from netgpt.models.endpoint import SYSTEM_TRUST, Endpoint, Trust
-from netgpt.models.failures import UNREACHABLE, Failure, Peer, busy, failed_status, failed_transport
-from netgpt.models.http1 import Answer
-from netgpt.models.observing import Call
-from netgpt.models.retry import RetryPolicy
+from netgpt.models.base import SYSTEM_TRUST, Endpoint, Trust
+from netgpt.models.errors import UNREACHABLE, Failure, Peer, busy, failed_status, failed_transport
+from netgpt.models.http1 import Answer, Decoder, Http1, PoolKey, connect
+from netgpt.models.observe import Call
+from netgpt.models.resilience import RetryPolicy
 
-__all__ = ["MAX_ANSWER_BYTES", "CallTarget", "Transport"]
+# --- The certificates of a connection to a server: whom to believe, and what to show. Checks cannot be turned off.
+
+
+def trusted_certificates(trust: Trust = SYSTEM_TRUST, section: str = "cloud") -> ssl.SSLContext:
+    """TLS 1.2 or newer, the server's chain, dates and name checked, by `trust.ca_file` or the system's authorities.
+
+    OpenSSL reads SSL_CERT_FILE and SSL_CERT_DIR itself; a system without any authorities gets certifi's. Raises
+    SettingsError: a file is missing, or is not what it should be.
+    """
+    authority = _existing(trust.ca_file, f"{section}.ca_file")
+    try:
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=authority)
+    except ssl.SSLError:
+        raise SettingsError(f"{section}.ca_file: {trust.ca_file} holds no certificate that can be read") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    folder = ssl.get_default_verify_paths().capath
+    if trust.ca_file is None and not context.cert_store_stats()["x509_ca"] and not _anything_in(folder):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    if trust.client_cert is not None:
+        _show(context, trust, section)
+    return context
+
+
+def check_trust(trust: Trust, *, tls: bool, section: str = "cloud") -> None:
+    """Read the files now, so that what is wrong with them is told at the start. Raises SettingsError."""
+    if (trust.client_cert is None) != (trust.client_key is None):
+        raise SettingsError(f"{section}.client_cert and {section}.client_key go together: set both or none")
+    if trust == SYSTEM_TRUST:
+        return
+    if not tls:
+        raise SettingsError(f"{section}.base_url begins with http://, where certificates do nothing; use https://")
+    trusted_certificates(trust, section)
+
+
+def _show(context: ssl.SSLContext, trust: Trust, section: str) -> None:
+    certificate = _existing(trust.client_cert, f"{section}.client_cert")
+    key = _existing(trust.client_key, f"{section}.client_key")
+    try:
+        context.load_cert_chain(str(certificate), key, password=_no_passphrase)
+    except (ssl.SSLError, OSError) as error:
+        raise SettingsError(_told(error, f"{section}.client_cert", f"{section}.client_key")) from None
+
+
+def _existing(file: Path | None, name: str) -> Path | None:
+    """The file, after a look at whether it holds anything in PEM."""
+    if file is None:
+        return None
+    try:
+        text = file.expanduser().read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{name}: {file} cannot be read: {error.strerror}") from None
+    if b"-----BEGIN " not in text:
+        raise SettingsError(f"{name}: {file} holds no PEM (it should begin with -----BEGIN ...)")
+    return file.expanduser()
+
+
+def _told(error: OSError, certificate: str, key: str) -> str:
+    reason = getattr(error, "reason", None) or ""
+    if reason == "KEY_VALUES_MISMATCH":
+        return f"{key} is not the key of {certificate}"
+    return f"{certificate} and {key}: no certificate with its key could be read ({reason or 'not PEM'})"
+
+
+def _no_passphrase() -> str:
+    """Asked when the key has a passphrase: nobody is there to type one, and an empty one is refused."""
+    return ""
+
+
+def _anything_in(folder: str | None) -> bool:
+    return bool(folder) and any(Path(str(folder)).iterdir())
+
+
+# --- A pool of connections with constant cost per call: the one used last is used next.
+
+
+class NoneFree(Exception):
+    """Every connection stayed busy."""
+
+
+class Connections:
+    """At most `limit` calls at once. Belongs to the event loop that first uses it.
+
+    A call takes its turn (`enter`, `leave`), and within it a connection for each try (`take`, `give_back`).
+    """
+
+    def __init__(self, limit: int, *, connect_timeout_s: float, timeout_s: float, trust: Trust = SYSTEM_TRUST) -> None:
+        self._connect_timeout_s, self._timeout_s = connect_timeout_s, timeout_s
+        self._turns = asyncio.Semaphore(limit)
+        self._idle: deque[tuple[float, PoolKey, Http1]] = deque()
+        """In the order in which they were given back, each with the time until which it may be used."""
+        self._busy: dict[Http1, PoolKey] = {}
+        self._trust = trust
+        self._tls: ssl.SSLContext | None = None
+
+    async def enter(self) -> None:
+        """Wait for one's turn. Raises NoneFree when none is free in time."""
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        try:
+            await asyncio.wait_for(self._turns.acquire(), self._timeout_s)
+        except TimeoutError:
+            raise NoneFree from None
+
+    def leave(self) -> None:
+        """End of a turn."""
+        self._turns.release()
+
+    async def take(self, origin: PoolKey, *, fresh: bool = False) -> Http1:
+        """A connection to `origin`: the one used last, or a new one. Raises httpx.ConnectTimeout and ConnectError."""
+        connection = None if fresh else self._kept(origin)
+        if connection is None:
+            tls = self._certificates() if origin.tls else None
+            connection = await connect(origin, tls, limit_s=self._connect_timeout_s, timeout_s=self._timeout_s)
+        self._busy[connection] = origin
+        return connection
+
+    def _kept(self, origin: PoolKey) -> Http1 | None:
+        while self._idle:
+            until, where, connection = self._idle.pop()
+            if where == origin and not connection.closed and time.monotonic() < until:
+                return connection
+            connection.abort()  # gone, too old, or to a server that has moved
+        return None
+
+    def give_back(self, connection: Http1) -> None:
+        """Keep it for the next call, or close it when its answer was not read to the end."""
+        origin = self._busy.pop(connection, None)
+        if origin is None or not connection.release():
+            connection.abort()
+            return
+        now = time.monotonic()
+        self._idle.append((now + connection.idle_s, origin, connection))
+        while self._idle and now > self._idle[0][0]:
+            self._idle.popleft()[2].abort()
+
+    def _certificates(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = trusted_certificates(self._trust)
+        return self._tls
+
+    async def close(self) -> None:
+        """Close every connection, also those at work."""
+        connections = [*(each for _, _, each in self._idle), *self._busy]
+        self._idle.clear()
+        self._busy.clear()
+        for connection in connections:
+            connection.abort()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn
+
 
 _HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 """A name, an IPv4 or an IPv6 address. Names in other scripts are IDNA-encoded by now."""

@@ -6,11 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from netgpt.errors import PermissionDenied
-from netgpt.policy.asked import AccessRequest, PolicyVerdict, Principal, Resource
-from netgpt.policy.engine import Policy
+from netgpt.policy import AccessRequest, Policy, PolicyVerdict, Principal, Resource
 from netgpt.types import Caller, Person, Role
-
-__all__ = ["BOX", "check_access", "exchange_of", "may", "principal_of", "profile_of"]
 
 BOX = Resource("Box")
 """The box itself: what `ask` and `administer` are about."""

@@ -6,11 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from netgpt.policy.asked import Principal, Resource
-from netgpt.policy.engine import Policy
+from netgpt.policy import Policy, Principal, Resource
 from netgpt.types import Fact, Kept, Label, Terms
-
-__all__ = ["MEDIA", "TEXT", "Destination", "Disclosure"]
 
 TEXT = "TEXT"
 """The kind of a request's own words, as far as nothing private is found in them."""

@@ -12,28 +12,9 @@ from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from netgpt.privacy.kinds import KINDS
-from netgpt.privacy.wordsets import words
+from netgpt.privacy.kinds import KINDS, word_set
 
-__all__ = [
-    "CLOSING",
-    "FIXED_KINDS",
-    "KNOWN_KINDS",
-    "OPENING",
-    "TRANSLATED",
-    "bracketed",
-    "hold_from",
-    "kinds_of",
-    "lookalikes",
-    "number_of",
-    "original_of",
-    "read",
-    "replace_all",
-    "spelling_of",
-    "variants",
-]
-
-FIXED_KINDS = words(
+FIXED_KINDS = word_set(
     "EMAIL PHONE IBAN CARD IP URL API_KEY CRYPTO NATIONAL_ID MAC ADDRESS PERSON PLACE ORG LITERAL USER PRIVATE OWN"
 )
 """Kinds that tell so little that a profile's fact may be called by them."""

@@ -20,8 +20,6 @@ import orjson
 from netgpt.errors import DetectorError
 from netgpt.types import Span
 
-__all__ = ["DetectorProcess"]
-
 _LONGEST_LINE = 256 * 1024 * 1024
 """Bytes of one reply; a request is bounded by `privacy.max_chars` long before this."""
 _BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)

@@ -7,8 +7,12 @@ found in each piece. Both memories are bounded in bytes and hold hashes of texts
 from __future__ import annotations
 
 import importlib.util
+import re
+import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -17,11 +21,275 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netgpt.errors import DetectorError
-from netgpt.privacy.segments import HEAD, segments
-from netgpt.privacy.tagger_net import TaggerNet
-from netgpt.privacy.tagger_words import Bloom, fold, occurrence, piece_ids, shape, tokens
 
-__all__ = ["LISTS", "SHIPPED", "Lexicon", "Tagger", "WordVectors", "read_weights"]
+# --- The tagger's network in NumPy: words in, a probability and a kind for each word out.
+#
+# Word vectors are summed from character pieces, frozen public word pieces and shape; dilated convolutions of width
+# three look at the neighbours; the strongest signs of the whole segment are told to each of its words.
+
+TAGS = (
+    "PERSON", "PLACE", "ORG", "DATE", "AGE", "JOB", "PRODUCT", "ADDRESS", "NATIONALITY", "URL", "USERNAME", "ID",
+    "HEALTH",
+)  # fmt: skip
+"""Kinds that the network tells apart, in the order of its outputs."""
+DILATIONS = (1, 2, 4, 1)
+"""How far each layer looks to either side."""
+_GAP = max(DILATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class TaggerNet:
+    """`weights`: name -> float32 array, as the training wrote them."""
+
+    weights: Mapping[str, Array]
+
+    def words(self, pieces: Sequence[Sequence[int]], plain: Array, cased: Array, shapes: Array) -> Array:
+        """Vectors of words: (n, width). `plain`, `cased`: their public vectors (n, 256); `shapes`: (n, FLAGS)."""
+        w = self.weights
+        flat = np.fromiter((i for ids in pieces for i in ids), dtype=np.int64)
+        counts = np.fromiter((len(ids) for ids in pieces), dtype=np.int64, count=len(pieces))
+        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        spelled = np.add.reduceat(w["pieces"][flat], starts, axis=0) / np.sqrt(counts)[:, None]
+        vectors: Array = (
+            spelled + plain @ w["plain"] + cased @ w["cased"] + shapes @ w["shape"] + w["word_bias"]
+        ).astype(np.float32)
+        return vectors
+
+    def tags(self, segments: Sequence[tuple[Array, Array, Array]]) -> list[tuple[Array, NDArray[np.int64]]]:
+        """For each segment (word vectors, places, head of the text) the probabilities and the kinds of its words."""
+        w = self.weights
+        sizes = [len(vectors) for vectors, _, _ in segments]
+        starts = np.cumsum([_GAP, *(size + _GAP for size in sizes)])[:-1]
+        h = np.zeros((sum(sizes) + _GAP * (len(sizes) + 1), w["word_bias"].shape[0]), dtype=np.float32)
+        real = np.zeros((len(h), 1), dtype=np.float32)
+        for start, size, (vectors, places, head) in zip(starts, sizes, segments, strict=True):
+            h[start : start + size] = vectors + places @ w["place"] + head @ w["head"]
+            real[start : start + size] = 1.0
+        h = _positive(_normal(h, w["norm_scale"], w["norm_shift"])) * real
+        for number, dilation in enumerate(DILATIONS):
+            seen = _convolved(h, w[f"conv{number}"], w[f"conv{number}_bias"], dilation)
+            h = h + _positive(seen) * real
+            if number == 1:
+                h = h + self._told(h, starts, sizes) * real
+        score = h @ w["score"] + w["score_bias"]
+        kind = (h @ w["kind"] + w["kind_bias"]).argmax(axis=1)
+        chance = 1.0 / (1.0 + np.exp(-np.clip(score[:, 0], -30, 30)))
+        return [(chance[a : a + n], kind[a : a + n]) for a, n in zip(starts, sizes, strict=True)]
+
+    def _told(self, h: Array, starts: NDArray[np.int64], sizes: Sequence[int]) -> Array:
+        """The strongest of each sign in a segment, for every word of it. All signs are >= 0, so gaps never win."""
+        strongest = np.maximum.reduceat(h, starts, axis=0)
+        told = np.maximum(strongest @ self.weights["told"] + self.weights["told_bias"], 0.0)
+        spread = np.zeros_like(h)
+        for start, size, row in zip(starts, sizes, told, strict=True):
+            spread[start : start + size] = row
+        return spread
+
+
+def _positive(h: Array) -> Array:
+    kept: Array = np.maximum(h, np.float32(0))
+    return kept
+
+
+def _normal(h: Array, scale: Array, shift: Array) -> Array:
+    centred = h - h.mean(axis=1, keepdims=True)
+    normal: Array = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + 1e-5) * scale + shift
+    return normal
+
+
+def _convolved(h: Array, kernel: Array, bias: Array, dilation: int) -> Array:
+    """`kernel`: (3, width, width), for the word `dilation` before, the word itself, and the one behind."""
+    out: Array = h @ kernel[1] + bias
+    out[dilation:] += h[:-dilation] @ kernel[0]
+    out[:-dilation] += h[dilation:] @ kernel[2]
+    return out
+
+
+# --- Words of a text, and the numbers that describe each to the tagger: character pieces as hashes, shape, gazetteers.
+#
+# No word is kept: a word becomes hashes of its pieces, and digits are folded to one sign before that. A vector of
+# public word pieces (`wordllama`, 256 numbers) tells what a common word means.
+
+BUCKETS = 8192
+"""Rows of the table of character pieces."""
+FLAGS = 50
+"""Numbers that describe a word's shape (`shape`, and the gazetteers behind it)."""
+OCCURRENCE = 16
+"""Numbers that describe where a word stands (`occurrence`)."""
+
+_LONGEST = 48
+_IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff"
+_TOKEN = re.compile(
+    rf"[{_IDEOGRAPH}]|(?:(?![{_IDEOGRAPH}])[^\W_])+(?:['’](?!s\b)(?:(?![{_IDEOGRAPH}])[^\W_])+)*|[^\w\s]|_"
+)
+_DIGIT = re.compile(r"\d")
+_SCRIPTS = (("\u0250", 0), ("\u0370", 1), ("\u0400", 2), ("\u0530", 3), ("\u0590", 9), ("\u0600", 4), ("\u0780", 5))
+_SEEDS = (11, 23, 37, 53)
+_LENGTHS = (1, 2, 3, 5, 8, 12, 20)
+
+Token = tuple[int, int]
+"""Start and end of a word or sign."""
+
+
+def tokens(text: str) -> list[Token]:
+    """Words, numbers and single signs; one ideograph is one word."""
+    return [match.span() for match in _TOKEN.finditer(text)]
+
+
+def fold(word: str) -> str:
+    """What the hashes see of a word: small letters, every digit a 0, a bounded length."""
+    word = word[:_LONGEST].lower()
+    return word if word.isalpha() else _DIGIT.sub("0", word).replace("’", "'")
+
+
+def piece_ids(folded: str) -> list[int]:
+    """Buckets of the word's first and last two letters and of its runs of three and four."""
+    marked = f"^{folded}$"
+    pieces = {marked[i : i + 3] for i in range(len(marked) - 2)}
+    pieces.update(marked[i : i + 4] for i in range(len(marked) - 3))
+    if len(marked) > 4:
+        pieces.update(("<" + marked[:3], ">" + marked[-3:], "<" + marked[:5], ">" + marked[-5:]))
+    return [zlib.crc32(piece.encode("utf-8", "surrogatepass")) % BUCKETS for piece in sorted(pieces)]
+
+
+def shape(word: str, wordpieces: Sequence[int], cased: Sequence[int], listed: Sequence[bool]) -> list[float]:
+    """FLAGS numbers for a word; `wordpieces`, `cased`: ids of its small and its own spelling; `listed`: gazetteers."""
+    flags = [0.0] * FLAGS
+    letters = word.isalpha()
+    digits = sum(c.isdigit() for c in word)
+    flags[0] = float(word[0].isupper() and (len(word) == 1 or word[1:].islower()))
+    flags[1] = float(len(word) > 1 and word.isupper())
+    flags[2] = float(not word.islower() and not word.isupper() and not word.istitle() and word[0].isalnum())
+    flags[3] = float(word.islower())
+    flags[4] = float(digits > 0)
+    flags[5] = float(digits == len(word))
+    flags[6] = float(0 < digits < len(word))
+    flags[7] = float(not word.isascii())
+    flags[8] = float(not word[0].isalnum())
+    flags[9] = float(letters)
+    flags[10 + sum(len(word) > bound for bound in _LENGTHS)] = 1.0
+    if digits:
+        flags[18 + min(digits, 12) // 2] = 1.0
+        flags[25] = float(digits == 4 == len(word) and word[:2] in ("19", "20"))
+    if letters:
+        flags[26 + script(word[0])] = 1.0
+        flags[36 + min(len(wordpieces), 5) - 1 if wordpieces else 36] = 1.0
+        flags[41] = min(wordpieces, default=0) / 32_000 if len(wordpieces) == 1 else 1.0
+        flags[42] = float(len(cased) < len(wordpieces))
+        flags[43] = float(len(cased) == 1)
+    for number, on in enumerate(listed):
+        flags[44 + number] = float(on)
+    return flags
+
+
+@lru_cache(maxsize=4096)
+def script(letter: str) -> int:
+    """Number of the writing system: Latin 0, Greek 1, Cyrillic 2, Hebrew 9, Arabic 4, Han and kana 7, Hangul 8..."""
+    if "\u3040" <= letter <= "\u30ff" or "\u3400" <= letter <= "\u9fff":
+        return 7
+    if "\uac00" <= letter <= "\ud7af":
+        return 8
+    return next((number for limit, number in _SCRIPTS if letter < limit), 6)
+
+
+def occurrence(text: str, found: Sequence[Token], first: bool, size: int) -> NDArray[np.float32]:
+    """Where each word stands: (len(found), OCCURRENCE). `first`: the text begins here; `size`: characters of it all."""
+    import numpy as np
+
+    letters = sum(c.isalpha() for c in text)
+    capitals = sum(c.isupper() for c in text)
+    words = [text[start] for start, end in found if text[start].isalpha()]
+    titled = sum(c.isupper() for c in words) / len(words) if words else 0.0
+    shared = (
+        capitals / letters if letters else 0.0,
+        titled,
+        float(capitals == 0),
+        float(letters > 0 and capitals > 0.6 * letters),
+        float(size < 60),
+        float(size < 250),
+        float(size < 1200),
+        float(first),
+        min(1.0, len(text) / 1000),
+    )
+    table = np.zeros((len(found), OCCURRENCE), dtype=np.float32)
+    if not found:
+        return table
+    table[:, 7:] = shared
+    ends = [0, *(end for _, end in found[:-1])]
+    gaps = [text[end:start] for end, (start, _) in zip(ends, found, strict=True)]
+    after = [*gaps[1:], text[found[-1][1] :] or "\n"]
+    table[:, 0] = [bool(gap) for gap in gaps]
+    table[:, 1] = ["\n" in gap for gap in gaps]
+    table[:, 2] = [bool(gap) for gap in after]
+    table[:, 3] = ["\n" in gap for gap in after]
+    before = [".", *(text[start] for start, _ in found[:-1])]
+    table[:, 4] = [c in ".!?" for c in before]
+    table[:, 5] = [c in ":-\"'“(*>" for c in before]
+    table[0, 6] = 1.0
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class Bloom:
+    """A set of words as bits: nothing can be listed from it, and one asked word in about a hundred is a false yes."""
+
+    bits: bytes
+
+    def __contains__(self, word: str) -> bool:
+        bits, coded = self.bits, word.encode("utf-8", "surrogatepass")
+        size = len(bits) * 8
+        for seed in _SEEDS:
+            place = zlib.crc32(coded, seed) % size
+            if not bits[place >> 3] >> (place & 7) & 1:
+                return False
+        return True
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> Bloom:
+        """A set that holds `words`, of about ten bits a word."""
+        bits = bytearray(max(64, len(words) * 10 // 8))
+        for word in words:
+            coded = word.encode("utf-8", "surrogatepass")
+            for seed in _SEEDS:
+                place = zlib.crc32(coded, seed) % (len(bits) * 8)
+                bits[place >> 3] |= 1 << (place & 7)
+        return cls(bytes(bits))
+
+
+# --- A text in the pieces that the tagger reads at once: paragraphs, and parts of long ones.
+#
+# Where a piece ends depends on what stands before it alone, so a text that grows keeps the pieces that it had.
+
+LONGEST = 1_000
+"""Characters of a piece, at most."""
+HEAD = 160
+"""Characters at the start of a text that every piece of it is read with: they tell what kind of text it is."""
+
+_PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
+_BREAKS = ("\n", ". ", "; ", ", ", " ")
+
+
+def segments(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each piece; together they cover the text."""
+    start = 0
+    for paragraph in _PARAGRAPH.finditer(text):
+        yield from _parts(text, start, paragraph.end())
+        start = paragraph.end()
+    yield from _parts(text, start, len(text))
+
+
+def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while end - start > LONGEST:
+        cut = next((at + len(sign) for sign in _BREAKS if (at := _last(text, sign, start)) > 0), start + LONGEST)
+        yield start, cut
+        start = cut
+    if end > start:
+        yield start, end
+
+
+def _last(text: str, sign: str, start: int) -> int:
+    return text.rfind(sign, start + LONGEST // 2, start + LONGEST)
+
 
 SHIPPED = Path(__file__).parent / "shipped" / "tagger.safetensors"
 LISTS = ("cities", "towns", "regions", "first", "last")

@@ -17,22 +17,18 @@ from typing import Any
 
 from netgpt.errors import NotDisclosable, PrivacyError
 from netgpt.outbound import Outbound, _sealed_by_vault
-from netgpt.privacy.detect import Detector
+from netgpt.privacy.detector import Detector
+from netgpt.privacy.detectors.profile_values import clean_kind
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.mask import Masking, plan
+from netgpt.privacy.kinds import TermsOf, placeholders_only, word_set
+from netgpt.privacy.masking import Masking, Wording, kept_by_policy, plan
 from netgpt.privacy.placeholders import KNOWN_KINDS, kinds_of, number_of, spelling_of
-from netgpt.privacy.precision import TermsOf, placeholders_only
 from netgpt.privacy.restore import Restorer
-from netgpt.privacy.values import clean_kind
-from netgpt.privacy.wording import Wording, kept_by_policy
-from netgpt.privacy.wordsets import words
 from netgpt.types import Generalised, Hidden, Kept
-
-__all__ = ["Vault", "readdressed"]
 
 _ROUNDS = 4
 """Searches of the masked body before it counts as impossible to make safe."""
-_EXACT = words("API_KEY LITERAL URL CRYPTO")
+_EXACT = word_set("API_KEY LITERAL URL CRYPTO")
 
 
 class Vault:

@@ -13,10 +13,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from netgpt.privacy.detect import Finder
-
-__all__ = ["main", "serve"]
-
+from netgpt.privacy.detector import Finder
 
 _UNNEEDED = ("torch", "transformers")
 """Libraries that the pattern library would import if it could, and that this process never uses: seven seconds of

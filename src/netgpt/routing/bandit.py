@@ -7,6 +7,7 @@ Where nothing was seen it says nothing, with its full uncertainty, and so it doe
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,6 @@ from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-
-__all__ = ["Belief", "Evidence", "phi_of"]
 
 Vector = NDArray[np.float64]
 
@@ -112,3 +111,146 @@ class Evidence:
 
 
 _LOWER: Final = np.tril_indices(SIZE)
+
+
+# --- Trying another arm now and then, so that the box hears of arms that it does not use: how often, for whom, which.
+#
+# Bounded three ways: a share of each key's decisions, so many an hour and key, and only among the arms that were
+# candidates anyway. The chance of what was drawn is told, so that another policy can be judged by the same records.
+
+HOUR_S: Final = 3600.0
+SCALE: Final = 0.1
+"""An arm whose value is this much below the best is tried a third as often as one that is level with it."""
+FLOOR: Final = 0.1
+"""Even one far below is tried this often, against one that is level: what is never tried stays unknown."""
+MOST_KEYS: Final = 10_000
+
+
+def uniform(seed: int, number: int) -> float:
+    """The `number`-th draw of a seed, in [0, 1): the same on every machine, with nothing to save but the number."""
+    digest = hashlib.blake2b(b"%d:%d" % (seed, number), digest_size=7).digest()
+    return (int.from_bytes(digest, "big") >> 3) / (1 << 53)
+
+
+class Curiosity:
+    """Who has explored how often, and with which chance each arm is drawn."""
+
+    def __init__(self, share: float, per_hour: int) -> None:
+        """`share` of decisions, 0 to 0.5; `per_hour`: explorations of one key within an hour of the clock."""
+        self.share, self.per_hour = share, per_hour
+        self._hour = 0
+        self._used: dict[str, int] = {}
+
+    def chances(self, values: Mapping[str, float], key: str, now: float) -> dict[str, float]:
+        """The chance of each arm; they add up to 1. The best is first; of equals, the one that is named first."""
+        best = max(values, key=values.__getitem__)
+        share = self.share if len(values) > 1 and self._left(key, now) > 0 else 0.0
+        if share == 0.0:
+            return {best: 1.0} | {arm: 0.0 for arm in values if arm != best}
+        odds = {
+            arm: FLOOR + math.exp(-min((values[best] - value) / SCALE, 50.0))
+            for arm, value in values.items()
+            if arm != best
+        }
+        whole = sum(odds.values())
+        return {best: 1.0 - share} | {arm: share * odd / whole for arm, odd in odds.items()}
+
+    def explored(self, key: str, now: float) -> None:
+        """Another arm than the best was drawn for this key."""
+        self._left(key, now)
+        if len(self._used) < MOST_KEYS or key in self._used:
+            self._used[key] = self._used.get(key, 0) + 1
+
+    def _left(self, key: str, now: float) -> int:
+        hour = int(now // HOUR_S)
+        if hour != self._hour:
+            self._hour = hour
+            self._used.clear()
+        return self.per_hour - self._used.get(key, 0)
+
+    def numbers(self) -> dict[str, Any]:
+        return {"hour": self._hour, "used": dict(self._used)}
+
+    def restore(self, numbers: Mapping[str, Any]) -> None:
+        self._hour = int(numbers["hour"])
+        self._used = {str(key): int(count) for key, count in numbers["used"].items()}
+
+
+# --- Noticing that the world has changed: an arm's answers got better or worse, its price or its pace is another.
+#
+# `Cusum` is Page's two-sided test (Biometrika 41, 1954), fed with how far off the belief was. `Pace` is a faded
+# mean of one measured quantity that jumps with it: two readings in a row far from what was usual are the new usual.
+
+ALLOWED: Final = 0.1
+"""A belief may be this far off for long without an alarm."""
+ALARM: Final = 6.0
+"""Summed surprise that raises the alarm: an arm that does 0.4 worse is noticed after about 20 observations; one that
+did not change gives a false alarm in some 4,000, which costs certainty, not truth."""
+KEPT: Final = 0.9
+"""Share of the past in the mean after another reading."""
+FAR: Final = 4.0
+"""Times the usual deviation."""
+LEAST: Final = 0.2
+"""Share of the mean below which nothing is a jump."""
+
+
+class Cusum:
+    """Sums what exceeds the allowance, upwards and downwards."""
+
+    def __init__(self) -> None:
+        self.up = self.down = 0.0
+
+    def noticed(self, difference: float, weight: float) -> bool:
+        """Take in how far reality was from the belief; True: it has moved, and the test begins anew."""
+        self.up = max(0.0, self.up + weight * (difference - ALLOWED))
+        self.down = max(0.0, self.down + weight * (-difference - ALLOWED))
+        if max(self.up, self.down) < ALARM:
+            return False
+        self.up = self.down = 0.0
+        return True
+
+    def numbers(self) -> list[float]:
+        return [self.up, self.down]
+
+    @classmethod
+    def of_numbers(cls, numbers: list[float]) -> Self:
+        one = cls()
+        one.up, one.down = (float(number) for number in numbers)
+        return one
+
+
+class Pace:
+    """A faded mean of a positive quantity; `value` is None before the first reading."""
+
+    def __init__(self) -> None:
+        self.value: float | None = None
+        self.deviation = 0.0
+        self._odd: float | None = None
+        """The last reading, if it was far from usual."""
+
+    def told(self, reading: float) -> bool:
+        """Take in a reading; True: a jump."""
+        if self.value is None:
+            self.value = reading
+            return False
+        gap = reading - self.value
+        far = abs(gap) > max(FAR * self.deviation, LEAST * abs(self.value))
+        before, self._odd = self._odd, reading if far else None
+        if far and before is not None and (before - self.value) * gap > 0:
+            self.value, self.deviation, self._odd = (before + reading) / 2, abs(before - reading) / 2, None
+            return True
+        self.value += (1 - KEPT) * gap
+        self.deviation = KEPT * self.deviation + (1 - KEPT) * abs(gap)
+        return False
+
+    def numbers(self) -> dict[str, Any]:
+        return {"value": self.value, "deviation": self.deviation, "odd": self._odd}
+
+    @classmethod
+    def of_numbers(cls, numbers: Mapping[str, Any]) -> Self:
+        one = cls()
+        value, odd = numbers["value"], numbers["odd"]
+        one.value = None if value is None else float(value)
+        one._odd = None if odd is None else float(odd)
+        one.deviation = float(numbers["deviation"])
+        return one

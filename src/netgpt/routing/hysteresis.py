@@ -14,10 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from netgpt.routing.latency import blended, first_byte_s
-from netgpt.routing.views import LinkView
-
-__all__ = ["HeldLinks"]
+from netgpt.routing.link_state import LinkView
+from netgpt.routing.scoring import blended, first_byte_s
 
 DWELL_S: Final = 0.8
 """A change lasts this long before it is believed."""

@@ -11,11 +11,9 @@ from netgpt.completion.rewrite import rewrite
 from netgpt.completion.select import Selector
 from netgpt.exchange import Exchange
 from netgpt.routing.features import last_user_text, text_of
-from netgpt.settings import Completion
+from netgpt.settings.sections import Completion
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person
-
-__all__ = ["ADAPTER", "AskEdge", "Complete", "Trained"]
 
 ADAPTER = "complete"
 """Name of the adapter that this stage's questions are answered with, where there is one."""

@@ -9,27 +9,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from netgpt.completion.compose import compose
-from netgpt.context.profile import SENSITIVE_KIND
+from netgpt.context import SENSITIVE_KIND
 from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError
 from netgpt.exchange import Exchange
 from netgpt.outbound import Outbound
+from netgpt.policy import Policy
 from netgpt.policy.access import principal_of
 from netgpt.policy.disclosure import Destination, Disclosure
-from netgpt.policy.engine import Policy
-from netgpt.privacy.detect import Detector
+from netgpt.privacy.detector import DetectOnce, Detector
 from netgpt.privacy.generalize import PLACE_RUNGS, Generaliser
-from netgpt.privacy.kinds import family
-from netgpt.privacy.once import DetectOnce
-from netgpt.privacy.precision import ladder
+from netgpt.privacy.kinds import family, ladder
+from netgpt.privacy.masking import PUBLIC, kept_by_policy
 from netgpt.privacy.vault import Vault, readdressed
-from netgpt.privacy.wording import PUBLIC, kept_by_policy
+from netgpt.routing.candidates import asked_arm
 from netgpt.routing.features import text_of
-from netgpt.routing.names import asked_arm
-from netgpt.settings import Cloud, Privacy
+from netgpt.settings.sections import Cloud, Privacy
 from netgpt.store.store import Store
 from netgpt.types import Generalised, Hidden, Kept, Label, Message, Person
-
-__all__ = ["Desensitize"]
 
 LOCKS_KEPT = 1_000
 

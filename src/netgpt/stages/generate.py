@@ -9,24 +9,19 @@ from dataclasses import replace
 from typing import Any, cast
 
 from netgpt.adapters.residency import NO_ADAPTER, Choice
-from netgpt.answering.asking import Asking, Chosen
-from netgpt.answering.booking import added, estimate
-from netgpt.answering.continuing import can_carry_on, carried_on
-from netgpt.answering.hedging import Hedging
-from netgpt.answering.opening import Opened, characters_of, next_or_none
-from netgpt.answering.racing import FAILS
-from netgpt.answering.request import GenerationRequest
 from netgpt.errors import ContextTooLong, ModelRejected, ModelUnavailable, NetGPTError, StoreError
 from netgpt.exchange import Exchange, Request
-from netgpt.models.answers import as_chunk
+from netgpt.generation.continuation import can_carry_on, carried_on
+from netgpt.generation.fallback import Asking, Chosen, GenerationRequest, added, estimate
+from netgpt.generation.hedging import FAILS, Hedging, Opened, characters_of, next_or_none
 from netgpt.models.base import ChatModel, RemoteModel
-from netgpt.outcome import Outcome
-from netgpt.routing.names import NOBODY
-from netgpt.settings import Cloud, Routing
-from netgpt.store.answers import CACHED, CachedAnswer
+from netgpt.models.stream import as_chunk
+from netgpt.outbound import Outcome
+from netgpt.routing.candidates import NOBODY
+from netgpt.settings.routing import Routing
+from netgpt.settings.sections import Cloud
+from netgpt.store.exchanges import CACHED, CachedAnswer
 from netgpt.types import EDGE, Chunk, Decision, Fact, Person, Usage, display_name
-
-__all__ = ["Generate", "LastAnswer"]
 
 Observe = Callable[[str, str], None]
 """Told (arm, outcome) of every call to a model."""

@@ -6,8 +6,6 @@ from netgpt.errors import PermissionDenied
 from netgpt.exchange import Exchange
 from netgpt.types import Person
 
-__all__ = ["Identify"]
-
 
 class Identify:
     """The person within the key's tenant. A key bound to one person speaks for nobody else."""

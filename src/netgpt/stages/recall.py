@@ -13,19 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from netgpt.context.clock import time_facts
-from netgpt.context.facts import current
+from netgpt.context import current, private_values, time_facts
 from netgpt.context.location import PlaceNames, origin, place_facts
 from netgpt.context.places import Place, near
-from netgpt.context.profile import private_values
 from netgpt.exchange import Exchange
 from netgpt.routing.features import last_user_text
-from netgpt.settings import Site
-from netgpt.store.consents import ConsentEntry, refused, standing
+from netgpt.settings.sections import Site
+from netgpt.store.people import ConsentEntry, refused, standing
 from netgpt.store.store import Store
 from netgpt.types import Fact, Label
-
-__all__ = ["Recall"]
 
 LOCATION, PROFILE = "location", "profile"
 NOTHING: frozenset[str] = frozenset()

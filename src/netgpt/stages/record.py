@@ -14,15 +14,13 @@ import orjson
 
 from netgpt.errors import NetGPTError, StoreError
 from netgpt.exchange import Exchange
-from netgpt.models.answers import join_chunks
-from netgpt.outcome import Outcome
-from netgpt.routing.account import account_of
-from netgpt.settings import Cloud
-from netgpt.store.rows import ExchangeRow
+from netgpt.models.stream import join_chunks
+from netgpt.outbound import Outcome
+from netgpt.routing.explain import account_of
+from netgpt.settings.sections import Cloud
+from netgpt.store.schema import ExchangeRow
 from netgpt.store.store import Store
 from netgpt.types import Chunk, Decision, Fact, Usage
-
-__all__ = ["Record", "cost_of", "cost_of_all", "private_of", "row_of"]
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,6 @@ from netgpt.exchange import Exchange
 from netgpt.privacy.restore import Account, restore_chunks
 from netgpt.privacy.vault import Vault
 
-__all__ = ["Restore"]
-
 
 class Restore:
     """Wraps the stream of what went out masked; an answer of the edge saw the originals and passes as it is.

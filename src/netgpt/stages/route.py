@@ -11,19 +11,14 @@ from typing import Final
 from netgpt.errors import ModelUnavailable
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
-from netgpt.routing.arms import Arm
-from netgpt.routing.exposure import exposure_of
+from netgpt.routing.candidates import NOBODY, Arm, Situation, asked_arm
+from netgpt.routing.explain import counterfactual
 from netgpt.routing.features import UNREAD, features_of, last_user_text
-from netgpt.routing.memory import Memory
-from netgpt.routing.names import NOBODY, asked_arm
-from netgpt.routing.policy import LearnerView, decided
-from netgpt.routing.situation import Situation
-from netgpt.routing.views import SignalsView
-from netgpt.routing.why import counterfactual
-from netgpt.settings import Routing
+from netgpt.routing.link_state import SignalsView
+from netgpt.routing.router import LearnerView, Memory, decided
+from netgpt.routing.scoring import exposure_of
+from netgpt.settings.routing import Routing
 from netgpt.types import Decision, Label
-
-__all__ = ["Known", "Route"]
 
 READ_CHARS = 2_000
 """So much of a text tells how hard it is."""

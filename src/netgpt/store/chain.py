@@ -14,23 +14,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
-__all__ = [
-    "BREAK",
-    "ERASED",
-    "GENESIS",
-    "SENT",
-    "ChainLink",
-    "Head",
-    "ReceiptRecord",
-    "as_json",
-    "commitment_of",
-    "tag_of",
-]
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
+
+from netgpt.errors import StoreError
+from netgpt.store.database import QuickInsert, QuickStatement
+from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.schema import marks, receipts
+from netgpt.store.secrets import chain_secret
 
 GENESIS: Final = bytes(32)
 """Stands before the first receipt."""
@@ -130,3 +128,131 @@ def commitment_of(account: Mapping[str, Any]) -> bytes:
 def tag_of(key: bytes, hash: bytes) -> bytes:
     """What only the holder of the box's key can make for a hash."""
     return hmac.digest(key, hash, hashlib.sha256)
+
+
+# --- Adds to the chain of receipts, inside the write of whoever keeps or erases one. Used by the writer's thread alone.
+#
+# The end of the chain (sequence number and hash) lies sealed among the marks from the first opening of the
+# database, so that cutting receipts off is found, all of them too. The key of the tags is one of the database's own
+# secrets: without it nothing else opens either. Another process may have added meanwhile, and a write may have been
+# rolled back, so the end is read from the database each time; it is opened only when it is not the one that this
+# process wrote last.
+
+HEAD: Final = "receipts"
+_KEY_BYTES: Final = 32
+_INSERT = QuickInsert(receipts)
+_READ = QuickStatement("SELECT value FROM marks WHERE name = :name")
+_WRITE = QuickStatement(
+    "INSERT INTO marks (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+
+def begin_chain(connection: Connection, sealer: Sealer) -> bytes:
+    """Mark the end of a chain without receipts, and give a new key for its tags.
+
+    Where there are receipts and no mark, the mark was taken away, and the next receipt tells it.
+    """
+    if connection.scalar(select(receipts.c.seq).limit(1)) is None and not _READ.run(connection, name=HEAD):
+        _WRITE.run(connection, name=HEAD, value=_sealed_head(Head(0, GENESIS), sealer))
+    return secrets.token_bytes(_KEY_BYTES)
+
+
+def known_head(connection: Connection, sealer: Sealer) -> Head | None:
+    """Where the chain must end; None: the mark is lost."""
+    opened = _opened(sealer, connection.scalar(select(marks.c.value).where(marks.c.name == HEAD)))
+    return None if opened is None else _as_head(opened)
+
+
+def _opened(sealer: Sealer, sealed: bytes | None) -> bytes | None:
+    if sealed is None:
+        return None
+    try:
+        return sealer.open(sealed, place_of("marks", HEAD))
+    except StoreError:
+        return None
+
+
+def _sealed_head(head: Head, sealer: Sealer) -> bytes:
+    return sealer.seal(head.seq.to_bytes(8, "big") + head.hash, place_of("marks", HEAD))
+
+
+def _as_head(opened: bytes) -> Head:
+    return Head(int.from_bytes(opened[:8], "big"), opened[8:])
+
+
+class Chaining:
+    """The end of the chain, and the way to make it longer."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+        self._seen: bytes | None = None
+        """The sealed mark that `_head` was read from or written to."""
+        self._head = Head(0, GENESIS)
+        self._key = b""
+
+    def add(self, connection: Connection, make: Callable[[int], ChainLink], values: Mapping[str, Any]) -> int:
+        """Append the link that `make` gives for the next number, with the other columns of its row. Returns the number.
+
+        Raises StoreError: a row stands where none may be yet, which this program does not do.
+        """
+        self._find_end(connection)
+        return self._append(connection, make, values)
+
+    def _append(self, connection: Connection, make: Callable[[int], ChainLink], values: Mapping[str, Any]) -> int:
+        previous = self._head
+        link = make(previous.seq + 1)
+        hash = link.hash_after(previous.hash)
+        row = {
+            "seq": link.seq, "kind": link.kind, "time": link.time, "destination": link.destination,
+            "model": link.model, "size": link.size, "tenant": link.tenant, "commitment": link.commitment,
+            "previous": previous.hash, "hash": hash, "tag": tag_of(self._key, hash), "erased_by": None,
+            **values,
+        }  # fmt: skip
+        try:
+            _INSERT.run(connection, row)
+        except (IntegrityError, connection.dialect.loaded_dbapi.IntegrityError):
+            raise StoreError(
+                f"receipt {link.seq} is there already, though the chain ends before it: somebody else changed the "
+                "database. Nothing was sent. `netgpt receipts verify` tells more.",
+                code="receipts_changed",
+            ) from None
+        self._move_end(connection, Head(link.seq, hash))
+        return link.seq
+
+    def _move_end(self, connection: Connection, head: Head) -> None:
+        self._seen = _sealed_head(head, self._sealer)
+        self._head = head
+        _WRITE.run(connection, name=HEAD, value=self._seen)
+
+    def _find_end(self, connection: Connection) -> None:
+        """Know the present end of the chain, and the key."""
+        found = _READ.run(connection, name=HEAD)
+        sealed = bytes(found[0][0]) if found else None
+        if sealed is not None and sealed == self._seen:
+            return
+        self._key = chain_secret(connection, self._sealer) or b""  # settled at the opening
+        opened = _opened(self._sealer, sealed)
+        if opened is not None:
+            self._seen, self._head = sealed, _as_head(opened)
+            return
+        self._go_on_after_a_loss(connection)
+
+    def _go_on_after_a_loss(self, connection: Connection) -> None:
+        """The end was taken away, and that is written down for ever."""
+        order = select(receipts.c.seq, receipts.c.hash).order_by(receipts.c.seq.desc()).limit(1)
+        last = connection.execute(order).one_or_none()
+        self._head = Head(0, GENESIS) if last is None else Head(last.seq, last.hash)
+        notice = {"reason": "the end of the chain was lost: somebody changed the database"}
+        self._append(connection, partial(own_link, BREAK, notice), own_values(notice))
+
+
+def own_link(kind: str, notice: Mapping[str, Any], seq: int) -> ChainLink:
+    """An entry about the chain itself."""
+    return ChainLink(seq, kind, datetime.now(UTC), "", "", 0, None, commitment_of(notice))
+
+
+def own_values(notice: Mapping[str, Any]) -> dict[str, Any]:
+    """The other columns of such an entry."""
+    return {
+        "id": f"rc_{secrets.token_hex(10)}", "user": None, "exchange": None, "private": None, "notice": dict(notice)
+    }  # fmt: skip

@@ -6,19 +6,80 @@ A power cut may cost the last seconds (the file stays sound), unless `power_safe
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event
+from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, QueuePool, Table, create_engine, event, insert, text
+from sqlalchemy.exc import DBAPIError, StatementError
 
-from netgpt.errors import StoreError
-from netgpt.store.faults import damaged
+from netgpt.errors import NetGPTError, StoreError
 
-__all__ = ["READERS", "Attend", "Database", "raw", "scrub"]
+# --- The border to the database: what it raises becomes a StoreError that names file, fault and cure.
+#
+# Messages never hold statement parameters. SQLite's result codes: https://www.sqlite.org/rescode.html
+
+_PRIMARY = 0xFF  # SQLite's extended codes keep the primary code in the low byte
+
+
+def told(error: BaseException, path: Path) -> NetGPTError:
+    """The error to raise for `error`. Ours pass unchanged; every other becomes a StoreError."""
+    if isinstance(error, StatementError) and isinstance(error.orig, NetGPTError):
+        return error.orig  # a column's type refused a value before any statement ran
+    if isinstance(error, NetGPTError):
+        return error
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, sqlite3.Error):
+        return _told_by_sqlite(original, path)
+    if isinstance(error, OSError):
+        return StoreError(f"{path}: {error.strerror or type(error).__name__}. Check the disk and who owns the folder.")
+    told = StoreError(f"{path}: nothing was written or read: {type(error).__name__}. A value has the wrong shape.")
+    told.__cause__ = error
+    return told
+
+
+def damaged(path: Path, what: str) -> StoreError:
+    """The error for a file that cannot be trusted any more. It is never overwritten or repaired in place."""
+    return StoreError(
+        f"{path}: the database file is damaged ({what}). Stop NetGPT and move it aside with {path.name}-wal and "
+        f"{path.name}-shm: mv {path}* /some/where/. Then put a backup in its place, or start again and a new, empty "
+        "database is made. `sqlite3 FILE .recover` rescues what is readable.",
+        code="store_damaged",
+    )
+
+
+def _told_by_sqlite(error: sqlite3.Error, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return damaged(path, name)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreError(
+            f"{path}: the database is locked by another program ({name}). Close what holds it (`fuser {path}` names "
+            "it), then try again.",
+            code="store_locked",
+            retry_after=5.0,
+        )
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        return StoreError(f"{path}: the row was refused ({name}): one with this id is there already.", code="conflict")
+    fault, cure, word = _FAULTS.get(code, ("the database failed", "Look at the disk and try again", "unavailable"))
+    return StoreError(f"{path}: {fault} ({name}). {cure}.", code=f"store_{word}")
+
+
+_FAULTS = {
+    sqlite3.SQLITE_FULL: ("the disk or the file's quota is full", "Free some space; writing goes on by itself", "full"),
+    sqlite3.SQLITE_IOERR: ("the disk gave an error", "Check its space and health; writing goes on by itself", "disk"),
+    sqlite3.SQLITE_READONLY: ("the file may only be read", "Make it writable for this user", "readonly"),
+    sqlite3.SQLITE_CANTOPEN: ("the file cannot be opened", "Check that the folder exists and who owns it", "unopened"),
+    sqlite3.SQLITE_PERM: ("access is denied", "Check who owns the file", "denied"),
+}
 
 Attend = Callable[[sqlite3.Connection], None]
 """Called within each transaction as soon as it has begun, in its thread."""
@@ -128,3 +189,146 @@ def _engine(
             attend(driver)
 
     return engine
+
+
+# --- The files of a database: private to their owner, known to be open or not, and with room to grow.
+
+
+def make_private(path: Path) -> None:
+    """Make the folder (0700) and the file (0600) if they are missing, and close what stands open.
+
+    SQLite gives `-wal` and `-shm` the mode of the file itself, so making the file first covers all three. An existing
+    file is never opened here: closing any descriptor of it drops all locks that SQLite holds on it in this process
+    (POSIX locks), and another process would then take the log away. Raises StoreError when nothing can be made.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+            with suppress(FileNotFoundError):
+                if name.stat().st_mode & 0o077:
+                    name.chmod(0o600)
+    except OSError as error:
+        raise told(error, path) from None
+
+
+class OpenMark:
+    """A lock on `<database>-open`, held as long as the store is open; the kernel drops it when the process dies.
+
+    Whoever gets it alone while a `-wal` with content lies there has found a database that nobody closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._log = path.with_name(path.name + "-wal")
+        try:
+            self._descriptor = os.open(path.with_name(path.name + "-open"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise told(error, path) from None
+
+    def take(self) -> bool:
+        """Take the mark. True: nobody else has the database open, and it was not closed cleanly.
+
+        In that case the mark is held alone, so that others wait, until `share` is called.
+        """
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.share()
+            return False
+        return self._log.exists() and self._log.stat().st_size > 0
+
+    def alone(self) -> bool:
+        """Whether nobody else has the database open; then nobody opens it until this mark is released or shared."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def share(self) -> None:
+        """Let others open the database too."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+class FreeDisk:
+    """Refuses writes when the disk of `path` has less than `min_free_bytes` left. Looks at most once a second."""
+
+    def __init__(self, path: Path, min_free_bytes: int) -> None:
+        self._path = path
+        self._minimum = min_free_bytes
+        self._looked = float("-inf")
+        self._free = 0
+
+    def check(self) -> None:
+        """Raises StoreError (code `store_full`) when there is too little room."""
+        if self._minimum <= 0:
+            return
+        now = time.monotonic()
+        if now - self._looked >= 1.0:
+            self._free, self._looked = shutil.disk_usage(self._path.parent).free, now
+        if self._free < self._minimum:
+            raise StoreError(
+                f"{self._path}: {self._free:,} bytes are free on its disk, less than the {self._minimum:,} to be kept "
+                "(store.min_free_bytes). Free some space, or keep exchanges for fewer days; writing goes on by itself.",
+                code="store_full",
+                retry_after=60.0,
+            )
+
+
+# --- Statements whose SQL and value converters are worked out once, for the writes that every answer waits for.
+
+
+class QuickInsert:
+    """`run` is `connection.execute(insert(table), values)` without building, looking up and compiling a statement."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._dialect: Dialect | None = None
+        self._sql = ""
+        self._columns: list[tuple[str, Callable[[Any], Any] | None]] = []
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Insert one row. `values` has every column of the table."""
+        if connection.dialect is not self._dialect:
+            self._prepare(connection.dialect)
+        row = tuple(values[name] if convert is None else convert(values[name]) for name, convert in self._columns)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self._sql, row)
+        finally:
+            cursor.close()
+
+    def _prepare(self, dialect: Dialect) -> None:
+        compiled = insert(self._table).compile(dialect=dialect)
+        names = [str(name) for name in getattr(compiled, "positiontup", None) or ()]
+        types = {column.name: column.type.dialect_impl(dialect) for column in self._table.columns}
+        self._sql = str(compiled)
+        self._columns = [(name, types[name].bind_processor(dialect)) for name in names]
+        self._dialect = dialect
+
+
+class QuickStatement:
+    """Any other small statement, compiled once. `run` gives its rows; values are bytes, numbers or texts."""
+
+    def __init__(self, sql: str) -> None:
+        """`sql` names its values as `:name`."""
+        self._text = text(sql)
+        self._dialect: Dialect | None = None
+        self._sql = ""
+        self._names: list[str] = []
+
+    def run(self, connection: Connection, **values: Any) -> list[Any]:
+        if connection.dialect is not self._dialect:
+            compiled = self._text.compile(dialect=connection.dialect)
+            self._names = [str(name) for name in getattr(compiled, "positiontup", None) or ()]
+            self._sql, self._dialect = str(compiled), connection.dialect
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self._sql, tuple(values[name] for name in self._names))
+            return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            cursor.close()

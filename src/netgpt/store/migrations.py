@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
-from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy import Connection, Engine, delete, insert, inspect, select
 
 from netgpt.errors import StoreError
 from netgpt.store import schema
-
-__all__ = ["MIGRATIONS", "Migration", "is_current", "migrate"]
+from netgpt.store.chain import begin_chain
+from netgpt.store.database import Database, OpenMark, make_private, told
+from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.maintenance import seal_stand_ins
+from netgpt.store.schema import marks
+from netgpt.store.secrets import OwnSecrets, other_key
 
 Migration = Callable[[Connection], None]
 
@@ -67,3 +73,58 @@ def _missing(connection: Connection, steps: Sequence[Migration]) -> list[Migrati
             code="store_too_new",
         )
     return [step for step in steps if step.__name__ not in applied]
+
+
+# --- What happens to a database before its first use, and after somebody was forgotten.
+
+_PROOF: Final = "sealed-with"
+_PROOF_PLACE: Final = place_of("marks", _PROOF)
+
+
+def open_database(database: Database, sealer: Sealer, own: OwnSecrets) -> OpenMark:
+    """Prepare the file for use and return the mark that says it is open. Raises StoreError."""
+    make_private(database.path)
+    mark = OpenMark(database.path)
+    try:
+        if mark.take():
+            database.check()  # left open by a crash or a kill: cheap for a box's database, and then only
+        database.use_wal()
+        if not is_current(database.reading):
+            migrate(database.writing)
+        prove_key(database, sealer, own)
+        mark.share()
+    except Exception as error:  # noqa: BLE001 - mapped to StoreError
+        mark.release()
+        database.forget_connections()
+        raise told(error, database.path) from None
+    return mark
+
+
+def prove_key(database: Database, sealer: Sealer, own: OwnSecrets) -> None:
+    """Open the value that the first use sealed, so that a wrong key is told at the start. Raises StoreError."""
+    query = select(marks.c.value).where(marks.c.name == _PROOF)
+    with database.reading.connect() as connection:
+        proof = connection.scalar(query)
+    if proof is None:
+        with database.writing.begin() as connection:
+            proof = connection.scalar(query)  # again: another process may have been faster
+            if proof is None:
+                prove_anew(connection, sealer)
+                own.make(connection, begin_chain(connection, sealer))
+                seal_stand_ins(connection)
+    if proof is not None:
+        _prove(proof, sealer, database.path)
+
+
+def prove_anew(connection: Connection, sealer: Sealer) -> None:
+    """Seal the proof with the newest key. Within a transaction."""
+    connection.execute(delete(marks).where(marks.c.name == _PROOF))
+    connection.execute(insert(marks).values(name=_PROOF, value=sealer.seal(_PROOF.encode(), _PROOF_PLACE)))
+
+
+def _prove(proof: bytes, sealer: Sealer, path: Path) -> None:
+    """Raises StoreError: another key sealed it."""
+    try:
+        sealer.open(proof, _PROOF_PLACE)
+    except StoreError:
+        raise other_key(path, sealer) from None

@@ -18,17 +18,24 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, or_, select, type_coerce, update
 
 from netgpt.errors import StoreError
-from netgpt.store.chain import ERASED, SENT, ChainLink, Head, ReceiptRecord, as_json
-from netgpt.store.chaining import Chaining, known_head, own_link, own_values
-from netgpt.store.checking import ChainReport, Checker, ranges_of
-from netgpt.store.own_secrets import chain_secret
-from netgpt.store.schema import exchanges, of_person, receipts
-from netgpt.store.seal import Sealer, place_of
-from netgpt.store.users import tokens_in_use
+from netgpt.store.audit import ChainReport, Checker, ranges_of
+from netgpt.store.chain import (
+    ERASED,
+    SENT,
+    Chaining,
+    ChainLink,
+    Head,
+    ReceiptRecord,
+    as_json,
+    known_head,
+    own_link,
+    own_values,
+)
+from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.schema import exchanges, of_person, receipts, tokens_in_use
+from netgpt.store.secrets import chain_secret
 from netgpt.store.writer import Operation, Read, Write
 from netgpt.types import Person
-
-__all__ = ["NewReceipt", "ReceiptRow", "Receipts"]
 
 T = TypeVar("T")
 

@@ -7,9 +7,18 @@ and when, but neither who nor what.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
+import hmac
+import threading
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.padding import PKCS7
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -28,29 +37,97 @@ from sqlalchemy import (
     and_,
 )
 
-from netgpt.store.users import UserId
-from netgpt.types import Person
+from netgpt.errors import StoreError
+from netgpt.types import Person, Role
 
-__all__ = [
-    "UtcTime",
-    "consents",
-    "decisions",
-    "examples",
-    "exchanges",
-    "facts",
-    "key_use",
-    "keys",
-    "lessons",
-    "maps",
-    "marks",
-    "metadata",
-    "migrations",
-    "of_person",
-    "places",
-    "profiles",
-    "receipts",
-    "waiting",
-]
+# --- User ids as they stand in the database: tokens that tell nobody who it is, and still find a person's rows.
+#
+# AES-SIV (RFC 5297) is deterministic: the same id gives the same token, so equality and indexes work. What a stolen
+# file still tells: how many rows one token has, and ids' length to 16 bytes. A column of type `UserId` translates
+# both ways, so that no query needs to know. It uses the tokens of the transaction that its thread is in
+# (`tokens_in_use`).
+
+_PREFIX: Final = "~"
+_PLACE: Final = [b"netgpt user id"]
+_BLOCK_BITS: Final = 128
+_REMEMBERED: Final = 20_000
+
+
+class UserTokens:
+    """Turns ids into tokens and back under one secret. Remembers them: each costs some microseconds once."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._siv = AESSIV(hmac.digest(secret, b"netgpt user ids", hashlib.sha512))
+        self._made: dict[str, str] = {}
+        self._opened: dict[str, str] = {}
+
+    def token(self, user: str) -> str:
+        known = self._made.get(user)
+        if known is None:
+            padder = PKCS7(_BLOCK_BITS).padder()
+            padded = padder.update(user.encode("utf-8")) + padder.finalize()
+            sealed = self._siv.encrypt(padded, _PLACE)
+            known = _PREFIX + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+            self._remember(user, known)
+        return known
+
+    def user(self, token: str) -> str:
+        """The id. Raises StoreError (`wrong_key`): not a token of this secret, or changed."""
+        known = self._opened.get(token)
+        if known is None:
+            try:
+                sealed = base64.b64decode(token[1:] + "=" * (-len(token[1:]) % 4), altchars=b"-_", validate=True)
+                padded = self._siv.decrypt(sealed, _PLACE)
+                unpadder = PKCS7(_BLOCK_BITS).unpadder()
+                known = (unpadder.update(padded) + unpadder.finalize()).decode("utf-8")
+            except (InvalidTag, binascii.Error, ValueError):
+                raise StoreError(
+                    "wrong key: a row does not tell whose it is: it was changed, or written under another key. "
+                    "`netgpt store check` names such rows.",
+                    code="wrong_key",
+                ) from None
+            if self.token(known) != token:  # base64 has several spellings of the same bytes
+                raise StoreError("a row's person was changed; `netgpt store check` names it.", code="wrong_key")
+        return known
+
+    def _remember(self, user: str, token: str) -> None:
+        if len(self._made) >= _REMEMBERED:
+            self._made, self._opened = {}, {}
+        self._made[user] = token
+        self._opened[token] = user
+
+    def __repr__(self) -> str:
+        return "<UserTokens>"
+
+
+_thread = threading.local()
+
+
+def use_tokens(tokens: UserTokens | None) -> None:
+    """From now on the transaction of this thread uses these."""
+    _thread.tokens = tokens
+
+
+def tokens_in_use() -> UserTokens:
+    """The tokens of this thread's transaction. Raises StoreError: there is none."""
+    tokens: UserTokens | None = getattr(_thread, "tokens", None)
+    if tokens is None:
+        raise StoreError("people's rows are read and written within the store's transactions only")
+    return tokens
+
+
+class UserId(TypeDecorator[str]):
+    """A column that holds tokens and gives ids. Sorting by it sorts tokens: sort in Python where order matters."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else tokens_in_use().token(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
+        return None if value is None else tokens_in_use().user(str(value))
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -295,3 +372,184 @@ lessons = Table(  # which adapter learnt from which example
 def of_person(table: Table, person: Person) -> ColumnElement[bool]:
     """The rows of a person."""
     return and_(table.c.tenant == person.tenant, table.c.user == person.user)
+
+
+# --- The rows as the rest of the house sees them. What is private, or proves who one is, is hidden from `repr`.
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRow:
+    """One finished exchange. Times are timezone-aware; `timings` in milliseconds; `cost` in the owner's money."""
+
+    id: str
+    tenant: str
+    user: str = field(repr=False)
+    key_id: str | None
+    """The key that called; None on loopback without keys."""
+    received: datetime
+    status: str
+    model: str
+    route: str
+    reason: str = field(repr=False)
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: bool
+    """Whether the tokens are our estimate because the model did not say."""
+    cost: float
+    timings: dict[str, float]
+    private: dict[str, Any] | None = field(default=None, repr=False)
+    """The texts (JSON values only), sealed at rest; None when only figures are kept."""
+    rating: int | None = None
+    """What the person thought of the answer: 1 good, 0 no opinion, -1 bad; None: nothing said."""
+    adapters: tuple[str, ...] = field(default=(), repr=False)
+    """Ids of the adapters that had a part in the answer."""
+    arm: str = ""
+    """The model that answered, by its name among those that might: "edge", "cloud" or an upstream's."""
+    finished_by: str | None = None
+    """The arm that finished what this one had begun and broke off."""
+    partial: bool = False
+    """It failed after a part of the answer was given."""
+
+    @property
+    def person(self) -> Person:
+        return Person(self.tenant, self.user)
+
+    def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
+        """The exchange as JSON values, as everything tells it that shows one. `texts=False`: the figures alone, for
+        operators and lists; and where no texts are kept."""
+        figures = {
+            "id": self.id,
+            "object": "netgpt.exchange",
+            "received": self.received.isoformat(),
+            "status": self.status,
+            "model": self.model,
+            "route": self.route,
+            "arm": self.arm or self.route,
+            "finished_by": self.finished_by,
+            "partial": self.partial,
+            "reason": self.reason,
+            "adapters": list(self.adapters),
+            "usage": {
+                "prompt_tokens": self.prompt_tokens,
+                "completion_tokens": self.completion_tokens,
+                "total_tokens": self.prompt_tokens + self.completion_tokens,
+                "estimated": self.estimated,
+            },
+            "cost": self.cost,
+            "rating": self.rating,
+            "timings_ms": self.timings,
+        }
+        return figures | (self.private or {}) if texts else figures
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """How much a key may use; None: as much as it likes. Money in the owner's unit; days and months are UTC's."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+    cost_per_day: float | None = None
+    cost_per_month: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """What a key has used: on `day` (ISO date, UTC), and in that day's month."""
+
+    day: str = ""
+    requests: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    cost_month: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """An API key without its secret: only the hash is ever stored."""
+
+    id: str
+    hash: str = field(repr=False)
+    tenant: str
+    role: Role
+    user: str | None = field(repr=False)
+    """The only person this key may speak for; None: any person of its tenant."""
+    name: str
+    created: datetime
+    expires: datetime | None = None
+    revoked: datetime | None = None
+    scopes: tuple[str, ...] | None = None
+    """What the key may be used for (chat, models, ...); None: all that its role may."""
+    limits: KeyLimits = KeyLimits()
+    prefer: str | None = None
+    """What counts more where the box decides for this key: a preset of `routing.prefer`; None: as the settings say."""
+
+    def usable(self, now: datetime) -> bool:
+        """Whether the key opens the door at `now` (timezone-aware): neither revoked nor expired."""
+        return self.revoked is None and (self.expires is None or now < self.expires)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRow:
+    """A place of interest. `id` is unique within its `source`; degrees are WGS 84. Public, so not sealed."""
+
+    id: str
+    source: str
+    name: str
+    kind: str
+    latitude: float
+    longitude: float
+    text: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """What a person said of one use of their words ("training"), and when. Never asked is no consent."""
+
+    tenant: str
+    user: str = field(repr=False)
+    purpose: str
+    given: datetime | None
+    withdrawn: datetime | None
+    until: datetime | None = None
+    """When it ends by itself; None: not before it is withdrawn."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether the consent was given, has begun, and was neither taken back nor ended."""
+        now = datetime.now(UTC)
+        begun = self.given is not None and self.given <= now
+        return begun and self.withdrawn is None and (self.until is None or now < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class NewExample:
+    """A training example to be kept. `digest` tells its content apart; `row` is all of it (JSON values only)."""
+
+    person: Person | None
+    digest: str
+    row: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptExample:
+    """A training example as it is kept, sealed at rest."""
+
+    id: str
+    person: Person | None
+    """Whose it is; None: nobody's."""
+    kept: datetime
+    chosen: bool
+    """Whether a person asked to keep it; else it was kept because an adapter learnt from it."""
+    adapters: tuple[str, ...]
+    """The adapters (`name@version`) that learnt from it."""
+    row: dict[str, Any] = field(repr=False)
+
+
+def values_of(row: ExchangeRow | KeyRow | PlaceRow) -> dict[str, Any]:
+    """The fields of a row by name. Unlike `dataclasses.asdict`, without a copy of all the texts."""
+    return {name: getattr(row, name) for name in _NAMES[type(row)]}
+
+
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (ExchangeRow, KeyRow, PlaceRow)}

@@ -10,28 +10,49 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from netgpt import __version__
-from netgpt.build import Box
-from netgpt.web import (
-    adapters,
-    chat,
-    errors,
-    exchanges,
-    health,
-    models,
-    openapi,
-    profiles,
-    receipts,
-    rights,
-    signals,
-    waiting,
-)
-from netgpt.web.access import Access
+from netgpt.app.gateway import Box
+from netgpt.routing.candidates import AUTO
+from netgpt.web import admin, chat, errors, exchanges, openapi, profiles
+from netgpt.web.admission import Admission, Lane
 from netgpt.web.deferred import Deferred
-from netgpt.web.doorkeeper import Doorkeeper
-from netgpt.web.guard import Guard
-from netgpt.web.lanes import admission_of
+from netgpt.web.middleware import Doorkeeper, Guard
+from netgpt.web.oidc import Access
 
-__all__ = ["create_app"]
+# --- The places of a box: what its lanes begin with, and what is counted of them.
+
+UNKNOWN = (8, 2)
+"""What a lane begins with, and its lowest, where nothing is known of the server behind it."""
+ELSEWHERE = (32, 16)
+"""The same for a server elsewhere: few answer less than this at once."""
+
+
+def admission_of(box: Box) -> Admission:
+    """Places as the settings say, told to the metrics."""
+    server, edge = box.settings.server, box.settings.edge
+
+    def first(lane: str) -> tuple[int, int]:
+        if lane != "edge" and box.remotes:
+            return ELSEWHERE
+        if lane in ("edge", AUTO) and edge.base_url is None:
+            return edge.slots + 1, edge.slots
+        return UNKNOWN
+
+    admission = Admission(
+        at_once=server.max_concurrency,
+        waiting=server.max_waiting,
+        max_wait_s=server.max_wait_s,
+        first=first,
+        refused=lambda code: box.metrics.refused.labels(code).inc(),
+    )
+
+    def counted(lane: Lane) -> None:
+        places = box.metrics.places
+        places.labels(lane.name, "at_work").set_function(lambda: lane.at_work)
+        places.labels(lane.name, "waiting").set_function(lambda: len(lane.turns))
+        places.labels(lane.name, "limit").set_function(lambda: lane.limit.value)
+
+    admission.opened.append(counted)
+    return admission
 
 
 def create_app(box: Box) -> ASGIApp:
@@ -54,7 +75,7 @@ def create_app(box: Box) -> ASGIApp:
     app = FastAPI(title="NetGPT", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.box, app.state.access = box, access
     app.state.admission, app.state.deferred = admission_of(box), deferred
-    for module in (chat, waiting, exchanges, receipts, profiles, rights, adapters, models, signals, health):
+    for module in (chat, exchanges, profiles, admin):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app)

@@ -12,16 +12,48 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from netgpt.build import Box
-from netgpt.errors import AuthenticationError, PermissionDenied, RateLimited
+from netgpt.app.gateway import Box
+from netgpt.errors import AuthenticationError, PermissionDenied, RateLimited, RequestError
 from netgpt.store.keys import hash_key
-from netgpt.store.rows import KeyLimits, KeyRow
+from netgpt.store.schema import KeyLimits, KeyRow
 from netgpt.types import Caller, Person, Role
-from netgpt.web.access import UNSIGNED, Access
 from netgpt.web.lockout import client_address, looks_like_token
-from netgpt.web.scopes import scope_of
+from netgpt.web.oidc import UNSIGNED, Access
 
-__all__ = ["HEADERS", "LOCAL_TENANT", "allow", "caller_of", "is_loopback", "person_for"]
+# --- Scopes: what a key may be used for. The first word of a path tells which one a request needs.
+
+_SCOPE_OF: Final = {
+    "chat": "chat",
+    "waiting": "chat",
+    "models": "models",
+    "embeddings": "embeddings",
+    "profiles": "profiles",
+    "consents": "profiles",
+    "exchanges": "exchanges",
+    "feedback": "exchanges",
+    "receipts": "receipts",
+    "adapters": "adapters",
+    "places": "places",
+    "policy": "policy",
+    "signals": "signals",
+}
+SCOPES: Final = tuple(dict.fromkeys(_SCOPE_OF.values()))
+
+
+def scope_of(path: str) -> str:
+    """The scope that a path under /v1 needs; a path that nobody has put into the table needs a scope of its own name,
+    which no key has: a key with scopes cannot reach it."""
+    word = path.removeprefix("/v1/").partition("/")[0]
+    return _SCOPE_OF.get(word, word)
+
+
+def check_scopes(names: list[str]) -> tuple[str, ...] | None:
+    """The scopes in their usual order; None for none named. Raises RequestError."""
+    for name in names:
+        if name not in SCOPES:
+            raise RequestError(f'no scope "{name}"; the scopes are {", ".join(SCOPES)}', param="scope")
+    return tuple(name for name in SCOPES if name in names) or None
+
 
 LOCAL_TENANT = "local"
 HEADERS: Final = "netgpt.headers"
@@ -191,3 +223,38 @@ def person_for(caller: Caller, user: str | None) -> Person:
             raise PermissionDenied("this key speaks for one person only", param="user")
         return Person(caller.tenant, caller.bound_user)
     return Person(caller.tenant, user or "anonymous")
+
+
+# --- Whose exchanges and receipts a caller reaches: the person it speaks for, or, for operators, figures of all.
+
+
+def owns_the_box(caller: Caller) -> bool:
+    """No key exists: one program on this machine owns the box and all that is in it."""
+    return caller.key_id is None and caller.bound_user is None
+
+
+def sees_figures(caller: Caller) -> bool:
+    """An operator that speaks for no single person."""
+    return caller.role is Role.OPERATOR and caller.bound_user is None
+
+
+def speaks_for(caller: Caller, user: str | None) -> str | None:
+    """Who the policy is told the caller speaks for when it names `user`; None: nobody in particular.
+
+    Raises PermissionDenied: its key is another person's.
+    """
+    if user is None and (owns_the_box(caller) or sees_figures(caller)):
+        return None
+    return person_for(caller, user).user
+
+
+def may_see(caller: Caller, tenant: str | None, owner: str | None, user: str | None) -> bool:
+    """Whether a row of this tenant and owner is within reach. What is not is "not found": nobody learns that it is.
+
+    Raises PermissionDenied: the caller names somebody whom its key does not speak for.
+    """
+    if tenant is None or tenant != caller.tenant:
+        return False
+    if user is None and (owns_the_box(caller) or sees_figures(caller)):
+        return True
+    return owner is not None and Person(tenant, owner) == person_for(caller, user)

@@ -1,7 +1,7 @@
 """Store and forward: requests that may wait are kept when nobody can answer, and sent once when somebody can.
 
 Sending walks the whole line as any exchange does, so the policy is asked again. What a crash may leave behind, and why
-nothing is sent twice, tells `store/waiting.py`.
+nothing is sent twice, tells `store/queue.py`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from netgpt.build import Box
+from netgpt.app.gateway import Box
 from netgpt.errors import (
     ModelError,
     ModelRejected,
@@ -26,13 +26,53 @@ from netgpt.errors import (
     PermissionDenied,
     StoreError,
 )
-from netgpt.exchange import Exchange, new_id
-from netgpt.store.waiting import QueueLimits, WaitingRow
-from netgpt.types import Caller
-from netgpt.web.access import Access
-from netgpt.web.parcels import caller_of_parcel, parcel_of, request_of_parcel
+from netgpt.exchange import Exchange, Request, new_id
+from netgpt.store.queue import QueueLimits, WaitingRow
+from netgpt.types import Caller, Location, Role
+from netgpt.web.oidc import Access
 
-__all__ = ["Deferred"]
+# --- A request and its caller as they are kept while they wait, and back again. JSON values only.
+
+_STREAMING = ("stream", "stream_options")
+_FIELDS = ("model", "user", "complete", "explain", "conversation", "prefer")
+
+
+def parcel_of(request: Request, caller: Caller) -> dict[str, Any]:
+    """All that is needed to ask again later, as a whole answer."""
+    return {
+        "request": {
+            "body": {name: value for name, value in request.body.items() if name not in _STREAMING},
+            **{name: getattr(request, name) for name in _FIELDS},
+            "location": None if request.location is None else asdict(request.location),
+            "consent": sorted(request.consent),
+        },
+        "caller": {
+            "tenant": caller.tenant,
+            "role": caller.role.value,
+            "key_id": caller.key_id,
+            "bound_user": caller.bound_user,
+            "groups": sorted(caller.groups),
+        },
+    }
+
+
+def request_of_parcel(row: WaitingRow) -> Request:
+    """The request as it was asked, not streamed. What it may take of time begins anew."""
+    kept = (row.private or {})["request"]
+    return Request(
+        body=kept["body"],
+        **{name: kept[name] for name in _FIELDS},
+        location=None if kept["location"] is None else Location(**kept["location"]),
+        consent=frozenset(kept["consent"]),
+        may_wait=True,
+    )
+
+
+def caller_of_parcel(row: WaitingRow) -> Caller:
+    """Who asked."""
+    kept = (row.private or {})["caller"]
+    return Caller(kept["tenant"], Role(kept["role"]), kept["key_id"], kept["bound_user"], frozenset(kept["groups"]))
+
 
 log = logging.getLogger(__name__)
 

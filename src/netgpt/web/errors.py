@@ -12,8 +12,6 @@ from starlette.exceptions import HTTPException
 
 from netgpt.errors import NetGPTError, NotFound, RequestError
 
-__all__ = ["error_response", "install", "unforeseen", "unforeseen_response"]
-
 log = logging.getLogger(__name__)
 
 

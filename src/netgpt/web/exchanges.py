@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+import orjson
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from netgpt.build import Box
+from netgpt.app.gateway import Box
 from netgpt.errors import NotFound
 from netgpt.policy.access import check_access, exchange_of
+from netgpt.store.queue import WaitingRow
+from netgpt.store.receipts import ReceiptRow
 from netgpt.types import Person, Role
-from netgpt.web.auth import allow, caller_of, person_for
-from netgpt.web.reach import may_see, owns_the_box, sees_figures, speaks_for
-
-__all__ = ["router"]
+from netgpt.web.auth import allow, caller_of, may_see, owns_the_box, person_for, sees_figures, speaks_for
 
 router = APIRouter()
 
@@ -76,3 +76,146 @@ async def give_feedback(request: Request, feedback: Feedback) -> dict[str, Any]:
     await box.store.rate_exchange(row.id, feedback.rating)
     await box.learning.rated(row.id, feedback.rating)
     return {"object": "netgpt.feedback", "exchange": row.id, "rating": feedback.rating}
+
+
+# --- /v1/receipts: what left the box, with proof. Each person sees its own; operators see figures, without texts.
+
+
+def receipt_summary(row: ReceiptRow) -> dict[str, Any]:
+    """A receipt without texts and persons."""
+    record = row.record
+    return {
+        "id": record.id,
+        "object": "netgpt.receipt",
+        "time": record.link.time.isoformat(),
+        "destination": record.link.destination,
+        "model": record.link.model,
+        "bytes": record.link.size,
+        "hash": record.hash.hex(),
+        "exchange": record.exchange,
+        "outcome": row.outcome,
+        "erased": row.erased and row.erased.isoformat(),
+        "erased_because": row.reason,
+    }
+
+
+@router.get("/v1/receipts", tags=["receipts"])
+async def list_receipts(
+    request: Request, user: User = None, limit: Annotated[int, Query(ge=1, le=200)] = 20, before: str | None = None
+) -> dict[str, Any]:
+    """What left on behalf of the person, newest first; `before` is the last id of the page before.
+
+    An operator that names no person sees the figures of all people of its tenant.
+    """
+    box: Box = request.app.state.box
+    caller = await caller_of(request)
+    if user is None and owns_the_box(caller):
+        rows = await box.store.receipts.page(None, limit, before, tenant=caller.tenant)
+    elif user is None and sees_figures(caller):
+        check_access(box.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
+        rows = await box.store.receipts.page(None, limit, before, tenant=caller.tenant)
+    else:
+        person = person_for(caller, user)
+        check_access(box.policy, caller, "read_exchange", exchange_of(person), user=person.user)
+        rows = await box.store.receipts.page(person, limit, before)
+    return {"object": "list", "data": [receipt_summary(row) for row in rows]}
+
+
+@router.get("/v1/receipts/{receipt_id}", tags=["receipts"])
+async def get_receipt(request: Request, receipt_id: str, user: User = None) -> dict[str, Any]:
+    """One receipt, by its id or its exchange's: the exact bytes, what was hidden under which rule, and the proof.
+
+    `commitment` is the SHA-256 of `account` as JSON with sorted keys and no spaces; `account.sha256` that of `content`.
+    """
+    box: Box = request.app.state.box
+    caller = await caller_of(request)
+    row = None if receipt_id.isdecimal() else await box.store.receipts.find(receipt_id)
+    if row is None or not may_see(caller, row.record.link.tenant, row.record.user, user):
+        raise NotFound("no such receipt of this person (name the person with ?user=...)", param="receipt_id")
+    record = row.record
+    owner = Person(caller.tenant, record.user or "")
+    asked = exchange_of(owner, record.exchange or "")
+    check_access(box.policy, caller, "read_exchange", asked, user=speaks_for(caller, user))
+    told = receipt_summary(row)
+    if caller.role is not Role.OPERATOR:
+        told |= {
+            "commitment": record.link.commitment.hex(),
+            "previous": record.previous.hex(),
+            "account": record.account and dict(record.account),
+            "content": record.content,
+        }
+    return told
+
+
+# --- /v1/waiting: requests that nobody could answer, and their answers once they came. Each person sees only its own.
+
+
+def waiting_summary(row: WaitingRow) -> dict[str, Any]:
+    """Where a request stands; no text."""
+    return {
+        "id": row.id,
+        "object": "netgpt.waiting",
+        "status": row.state,
+        "created": row.created.isoformat(),
+        "expires": row.expires.isoformat(),
+        "tries": row.tries,
+        "exchange": row.exchange,
+    }
+
+
+def accepted(row: WaitingRow, because: str) -> Response:
+    """202: the request is kept; where it will be found."""
+    told = orjson.dumps({**waiting_summary(row), "reason": because})
+    return Response(told, status_code=202, media_type="application/json", headers={"location": f"/v1/waiting/{row.id}"})
+
+
+@router.get("/v1/waiting", tags=["waiting"])
+async def list_waiting(
+    request: Request, user: User = None, limit: Annotated[int, Query(ge=1, le=200)] = 100
+) -> dict[str, Any]:
+    """The person's requests that wait or waited, newest first. An operator that names no person sees where those of
+    its tenant's people stand."""
+    box: Box = request.app.state.box
+    caller = await caller_of(request)
+    if user is None and owns_the_box(caller):
+        rows = await box.store.waiting.page(None, None, limit)
+    elif user is None and sees_figures(caller):
+        check_access(box.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
+        rows = await box.store.waiting.page(None, caller.tenant, limit)
+    else:
+        person = person_for(caller, user)
+        check_access(box.policy, caller, "read_exchange", exchange_of(person), user=person.user)
+        rows = await box.store.waiting.page(person, None, limit)
+    return {"object": "list", "data": [waiting_summary(row) for row in rows]}
+
+
+@router.get("/v1/waiting/{waiting_id}", tags=["waiting"])
+async def get_waiting(request: Request, waiting_id: str, user: User = None) -> dict[str, Any]:
+    """One request: where it stands, and its answer or what went wrong."""
+    box: Box = request.app.state.box
+    caller = await caller_of(request)
+    row = await box.store.waiting.find(waiting_id)
+    if row is None or not may_see(caller, row.tenant, row.user, user):
+        raise NotFound("no such waiting request of this person", param="waiting_id")
+    check_access(box.policy, caller, "read_exchange", exchange_of(row.person, row.id), user=speaks_for(caller, user))
+    told = waiting_summary(row)
+    if caller.role is not Role.OPERATOR:
+        kept = row.private or {}
+        told |= {"answer": kept.get("answer"), "error": kept.get("error")}
+    return told
+
+
+@router.delete("/v1/waiting/{waiting_id}", tags=["waiting"])
+async def cancel_waiting(request: Request, waiting_id: str, user: User = None) -> dict[str, Any]:
+    """Do not send it; or, when it has ended, delete it with its answer. Not while it is being sent (409)."""
+    box: Box = request.app.state.box
+    caller = await caller_of(request)
+    row = await box.store.waiting.find(waiting_id)
+    person = None if row is None else row.person
+    mine = row is not None and row.tenant == caller.tenant
+    if not mine or (not (user is None and owns_the_box(caller)) and person != person_for(caller, user)):
+        raise NotFound("no such waiting request of this person", param="waiting_id")
+    assert person is not None
+    check_access(box.policy, caller, "read_exchange", exchange_of(person, waiting_id), user=person.user)
+    await box.store.waiting.cancel(waiting_id, person)
+    return {"id": waiting_id, "deleted": True}

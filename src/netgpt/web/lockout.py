@@ -15,9 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from netgpt.errors import RateLimited
-from netgpt.settings import LockoutSettings as Settings
-
-__all__ = ["Lockout", "client_address", "looks_like_token", "proxies"]
+from netgpt.settings.sections import LockoutSettings as Settings
 
 _ENTRIES: Final = 10_000
 """Addresses and beginnings remembered, and accepted keys: past this the one used longest ago is forgotten."""

@@ -8,8 +8,6 @@ from fastapi import FastAPI
 
 from netgpt.web.requests import ChatBody
 
-__all__ = ["complete_document", "install"]
-
 CHAT: Final = "/v1/chat/completions"
 _ERROR: Final = {
     "type": "object",

@@ -11,8 +11,6 @@ from netgpt.context.location import check_location
 from netgpt.errors import NotFound, RequestError
 from netgpt.exchange import Request
 
-__all__ = ["parse_chat", "read_json"]
-
 MAX_MESSAGES = 2_000
 MAX_DEPTH = 64
 """Levels of lists and objects within a body; what walks a body later may then trust the stack."""

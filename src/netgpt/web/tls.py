@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from netgpt.errors import SettingsError
-from netgpt.settings import Server
-
-__all__ = ["server_tls"]
+from netgpt.settings.sections import Server
 
 SOON: Final = timedelta(days=14)
 """A certificate with less left is told at start."""

@@ -1,0 +1,441 @@
+"""`netgpt bench neighbours`: two boxes that help each other out, the link between them cut and restored.
+
+Both are `netgpt serve`, each the other's `[[upstreams]]` of kind "neighbour"; their edges are servers of known speed.
+Four phases: A has little to do; A has more than it can do; the same with the link cut; the same with it restored. B has
+a little of its own all the time. Which arm answered is read from each exchange's explanation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from netgpt.errors import ModelUnavailable, SettingsError
+from netgpt.settings import load_settings
+from netgpt.store.keys import new_key
+from netgpt.store.schema import KeyRow
+from netgpt.store.store import open_store
+from netgpt.types import Role
+from netgpt_bench.harness import free_port
+from netgpt_bench.link_emulator import LinkShape, ShapedLink
+from netgpt_bench.report import percentile
+
+# --- Two places on one machine for two boxes, and the link between them, which can be cut: network namespaces or
+# loopback.
+#
+# Namespaces show what two machines would: each box has its own addresses, and the cable between them (a veth pair,
+# its rate set by tc) can be pulled. They need root. Over loopback the link is two shaped relays, one each way.
+
+BOX_PORT = 8080
+EDGE_PORT = 9090
+RATE_MBIT = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where one box stands."""
+
+    name: str
+    prefix: tuple[str, ...]
+    """Before a command that shall run there."""
+    host: str
+    """What the box listens on."""
+    port: int
+    edge_port: int
+    url: str
+    """The box as the benchmark reaches it, whatever becomes of the link."""
+    neighbour_url: str
+    """The other box as this one reaches it, over the link."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedSpots:
+    """Two spots and the link between them."""
+
+    kind: str
+    spots: tuple[Spot, Spot]
+    cut: Callable[[], object]
+    restore: Callable[[], object]
+
+
+@asynccontextmanager
+async def loopback() -> AsyncIterator[LinkedSpots]:
+    """Both on 127.0.0.1; each reaches the other through a relay."""
+    ports = (free_port(), free_port())
+    shape = LinkShape(RATE_MBIT, 1.0)
+    async with ShapedLink(ports[1], shape) as to_b, ShapedLink(ports[0], shape) as to_a:
+        spots = tuple(
+            Spot(name, (), "127.0.0.1", port, free_port(), f"http://127.0.0.1:{port}", f"http://127.0.0.1:{link.port}/v1")
+            for name, port, link in (("a", ports[0], to_b), ("b", ports[1], to_a))
+        )  # fmt: skip
+
+        def cut() -> None:
+            to_a.cut()
+            to_b.cut()
+
+        def restore() -> None:
+            to_a.restore()
+            to_b.restore()
+
+        yield LinkedSpots("loopback", (spots[0], spots[1]), cut, restore)
+
+
+async def namespaces_permitted() -> str | None:
+    """None where network namespaces can be made; else why not, in words."""
+    if os.geteuid() != 0:
+        return "network namespaces need root: run as root, or use --loopback"
+    if not shutil.which("ip") or not shutil.which("tc"):
+        return "network namespaces need the programs ip and tc (iproute2), or use --loopback"
+    name = f"netgpt-try-{os.getpid()}"
+    try:
+        await _run("ip", "netns", "add", name)
+        await _run("ip", "netns", "del", name)
+    except SettingsError as error:
+        return f"{error.message}: use --loopback"
+    return None
+
+
+@asynccontextmanager
+async def namespaces() -> AsyncIterator[LinkedSpots]:
+    """Each in its own network namespace; all made here is removed. Raises SettingsError where that is not permitted."""
+    if why := await namespaces_permitted():
+        raise SettingsError(why)
+    stem = f"ng{os.getpid() % 100_000}"
+    names = (f"{stem}a", f"{stem}b")
+    net = os.getpid() % 250
+    made: list[str] = []
+    try:
+        for name in names:
+            await _run("ip", "netns", "add", name)
+            made.append(name)
+            await _run("ip", "-n", name, "link", "set", "lo", "up")
+        await _cable(names, ("10.213", net))
+        for number, name in enumerate(names):
+            await _to_bench(name, number, net)
+        yield LinkedSpots(
+            "namespaces", _spots(names, net), lambda: _switch(names[0], "down"), lambda: _switch(names[0], "up")
+        )
+    finally:
+        for name in made:  # their ends of the cables go with them, and so do the others
+            await _run("ip", "netns", "del", name)
+
+
+async def _cable(names: tuple[str, str], where: tuple[str, int]) -> None:
+    """The link between the two: a veth pair with a rate."""
+    await _run("ip", "link", "add", "between", "netns", names[0], "type", "veth", "peer", "name", "between", "netns",
+               names[1])  # fmt: skip
+    for number, name in enumerate(names):
+        await _run("ip", "-n", name, "addr", "add", f"{where[0]}.{where[1]}.{number + 1}/30", "dev", "between")
+        await _run("ip", "-n", name, "link", "set", "between", "up")
+        await _run("ip", "netns", "exec", name, "tc", "qdisc", "add", "dev", "between", "root", "tbf", "rate",
+                   f"{RATE_MBIT:g}mbit", "burst", "32kb", "latency", "100ms")  # fmt: skip
+
+
+async def _to_bench(name: str, number: int, net: int) -> None:
+    """A cable of its own to the benchmark, which is never cut."""
+    here = f"{name}m"
+    await _run("ip", "link", "add", here, "type", "veth", "peer", "name", "bench", "netns", name)
+    await _run("ip", "addr", "add", f"10.{214 + number}.{net}.1/30", "dev", here)
+    await _run("ip", "link", "set", here, "up")
+    await _run("ip", "-n", name, "addr", "add", f"10.{214 + number}.{net}.2/30", "dev", "bench")
+    await _run("ip", "-n", name, "link", "set", "bench", "up")
+
+
+def _spots(names: tuple[str, str], net: int) -> tuple[Spot, Spot]:
+    first, second = (
+        Spot(
+            letter,
+            ("ip", "netns", "exec", name),
+            "0.0.0.0",  # noqa: S104 - within its namespace, which only the other box and the benchmark reach
+            BOX_PORT,
+            EDGE_PORT,
+            f"http://10.{214 + number}.{net}.2:{BOX_PORT}",
+            f"http://10.213.{net}.{2 - number}:{BOX_PORT}/v1",
+        )
+        for number, (letter, name) in enumerate(zip("ab", names, strict=True))
+    )
+    return first, second
+
+
+def _switch(name: str, how: str) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(_run("ip", "-n", name, "link", "set", "between", how))
+
+
+async def _run(*command: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    if process.returncode:
+        words = said.decode("utf-8", "replace").strip().splitlines()
+        raise SettingsError(f"`{' '.join(command)}` failed: {words[-1] if words else process.returncode}")
+
+
+# --- The two boxes of `netgpt bench neighbours` as processes: `netgpt serve`, each with its edge beside it and a key.
+
+NEIGHBOUR = "neighbour"
+"""The name of the other box among each one's upstreams."""
+READY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBox:
+    """A box that runs."""
+
+    name: str
+    url: str
+    key: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
+
+    async def explanation(self, exchange: str, user: str) -> dict[str, Any]:
+        """The record of one exchange of this person."""
+        async with httpx.AsyncClient(base_url=self.url, headers=self.headers, trust_env=False) as client:
+            told: dict[str, Any] = (await client.get(f"/v1/exchanges/{exchange}", params={"user": user})).json()
+            return told
+
+    def __repr__(self) -> str:
+        return f"<Served {self.name} at {self.url}>"
+
+
+@asynccontextmanager
+async def served(net: LinkedSpots, slots: int) -> AsyncIterator[list[RunningBox]]:
+    """Both boxes, ready. Raises ModelUnavailable when one does not become so."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netgpt-neighbours-")))
+        keys = [await _key(folder / spot.name) for spot in net.spots]
+        for spot, others in zip(net.spots, reversed(keys), strict=True):
+            home = folder / spot.name
+            (home / "netgpt.toml").write_text(_settings(spot, slots, others), encoding="utf-8")
+            edge = ("netgpt_bench.link_lab", "--port", str(spot.edge_port), "--slots", str(slots))
+            await stack.enter_async_context(_process(spot, home, edge))
+            await stack.enter_async_context(_process(spot, home, ("netgpt", "serve")))
+        boxes = [RunningBox(spot.name, spot.url, key) for spot, key in zip(net.spots, keys, strict=True)]
+        await asyncio.gather(*map(_ready, boxes))
+        yield boxes
+
+
+async def _key(home: Path) -> str:
+    """A key of the box in `home`, made before it starts: beyond loopback it listens only when one exists."""
+    store = open_store(load_settings(environment={}, home=home))
+    try:
+        id, secret, hash = new_key()
+        await store.add_key(KeyRow(id, hash, "local", Role.ADMIN, None, "bench", datetime.now(UTC), None))
+    finally:
+        await store.close()
+    return secret
+
+
+def _settings(spot: Spot, slots: int, neighbours_key: str) -> str:
+    return f"""
+[server]
+host = "{spot.host}"
+port = {spot.port}
+[edge]
+base_url = "http://127.0.0.1:{spot.edge_port}/v1"
+model = "small"
+slots = {slots}
+[completion]
+mode = "off"
+[[upstreams]]
+name = "{NEIGHBOUR}"
+kind = "neighbour"
+base_url = "{spot.neighbour_url}"
+api_key = "{neighbours_key}"
+trusted = true
+"""
+
+
+@asynccontextmanager
+async def _process(spot: Spot, home: Path, module: Sequence[str]) -> AsyncIterator[None]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NETGPT_")}
+    process = await asyncio.create_subprocess_exec(
+        *spot.prefix, sys.executable, "-P", "-m", *module,
+        env={**inherited, "NETGPT_HOME": str(home), "NETGPT_CONFIG": str(home / "netgpt.toml")}, cwd=home,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), 15)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _ready(box: RunningBox) -> None:
+    clock = asyncio.get_running_loop().time
+    until = clock() + READY_S
+    async with httpx.AsyncClient(base_url=box.url, timeout=2, trust_env=False) as client:
+        while clock() < until:
+            with suppress(httpx.HTTPError):
+                if (await client.get("/readyz")).status_code == 200:
+                    return
+            await asyncio.sleep(0.1)
+    raise ModelUnavailable(f"the box {box.name} was not ready within {READY_S:.0f} s")
+
+
+PATIENCE_S = 20.0
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One part of the run. Rates in requests a second."""
+
+    name: str
+    a: float
+    b: float
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NeighboursPlan:
+    """How much is run. One answer takes an edge about a second; it writes `slots` at once."""
+
+    seconds: float = 15.0
+    """Of each phase."""
+    slots: int = 2
+    deadline_s: float = 10.0
+    """What each request gives the box: a neighbour that is gone is not waited for longer than half of it."""
+    phases: tuple[str, ...] = ("quiet", "busy", "cut", "restored")
+
+
+PHASES = (Phase("quiet", 0.4, 0.2), Phase("busy", 1.5, 0.2), Phase("cut", 0.8, 0.2, cut=True),
+          Phase("restored", 1.5, 0.2))  # fmt: skip
+"""Rates as shares of the slots: 1 keeps an edge busy all the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOutcome:
+    """What became of one request."""
+
+    ok: bool
+    took_s: float
+    arm: str
+    exchange: str
+    user: str = ""
+
+
+async def run(plan: NeighboursPlan, *, over: str, progress: Progress) -> dict[str, Any]:
+    """Run all phases; `over`: "namespaces" or "loopback". Raises SettingsError and ModelUnavailable."""
+    async with AsyncExitStack() as stack:
+        net = await stack.enter_async_context(namespaces() if over == "namespaces" else loopback())
+        boxes = await stack.enter_async_context(served(net, plan.slots))
+        rows: list[dict[str, Any]] = []
+        shown: dict[str, Any] = {}
+        for phase in (one for one in PHASES if one.name in plan.phases):
+            progress(f"{phase.name}: {plan.seconds:g} s")
+            await _link(net, phase.cut)
+            load = (phase.a * plan.slots, phase.b * plan.slots)
+            heard = await asyncio.gather(*(_asked(box, rate, plan) for box, rate in zip(boxes, load, strict=True)))
+            for box, of_box in zip(boxes, heard, strict=True):
+                rows.append({"phase": phase.name, "box": box.name, **_row(of_box)})
+                helped = next((one for one in of_box if one.arm == NEIGHBOUR), None)
+                if helped is not None and not shown:
+                    shown = await boxes[0].explanation(helped.exchange, helped.user) if box is boxes[0] else {}
+        return {"rows": rows, "over": net.kind, "shows": _shows(rows, plan), "an explanation": _few(shown)}
+
+
+async def _link(net: LinkedSpots, cut: bool) -> None:
+    done = net.cut() if cut else net.restore()
+    if isinstance(done, asyncio.Task):
+        await done
+
+
+async def _asked(box: RunningBox, rate: float, plan: NeighboursPlan) -> list[RequestOutcome]:
+    """`rate` requests a second, evenly, whatever becomes of them."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    async with httpx.AsyncClient(base_url=box.url, headers=box.headers, timeout=PATIENCE_S, trust_env=False) as client:
+        async with asyncio.TaskGroup() as group:
+            tasks = []
+            for number in range(max(1, int(rate * plan.seconds))):
+                await asyncio.sleep(max(0.0, began + number / rate - clock()))
+                tasks.append(group.create_task(_ask(client, plan.deadline_s)))
+        heard = [task.result() for task in tasks]
+        return [await _explained(client, one) for one in heard]
+
+
+async def _ask(client: httpx.AsyncClient, deadline_s: float) -> RequestOutcome:
+    """Another person each time: who asks the same thing again was not content, and the box would learn from that."""
+    user = f"person-{uuid4().hex}"
+    body = {"model": "netgpt", "max_tokens": 24, "messages": [{"role": "user", "content": "Name a colour."}],
+            "user": user, "netgpt": {"deadline_s": deadline_s}}  # fmt: skip
+    began = time.perf_counter()
+    try:
+        answer = await client.post("/v1/chat/completions", json=body)
+    except httpx.HTTPError:
+        return RequestOutcome(False, time.perf_counter() - began, "", "")
+    took = time.perf_counter() - began
+    return RequestOutcome(answer.status_code == 200, took, "", answer.headers.get("x-netgpt-exchange", ""), user)
+
+
+async def _explained(client: httpx.AsyncClient, one: RequestOutcome) -> RequestOutcome:
+    """Who answered, as the exchange's record tells."""
+    if not one.exchange:
+        return one
+    told = (await client.get(f"/v1/exchanges/{one.exchange}", params={"user": one.user})).json()
+    return RequestOutcome(one.ok, one.took_s, str(told.get("arm") or told.get("route") or ""), one.exchange, one.user)
+
+
+def _row(heard: Sequence[RequestOutcome]) -> dict[str, Any]:
+    took = [one.took_s for one in heard if one.ok]
+    return {
+        "requests": len(heard),
+        "answered": _share([one.ok for one in heard]),
+        "by its own edge": _share([one.arm == "edge" for one in heard]),
+        "by the neighbour": _share([one.arm == NEIGHBOUR for one in heard]),
+        "median s": round(statistics.median(took), 2) if took else None,
+        "p95 s": round(percentile(took, 0.95), 2) if took else None,
+    }
+
+
+def _shows(rows: Sequence[dict[str, Any]], plan: NeighboursPlan) -> dict[str, str]:
+    of = {(row["phase"], row["box"]): row for row in rows}
+
+    def told(value: float, ok: bool) -> str:
+        return f"{value}: {'yes' if ok else 'NO'}"
+
+    shows = {}
+    for phase, what in (
+        ("busy", "a loaded box hands over part"),
+        ("restored", "again after the cut, without a restart"),
+    ):
+        if phase in plan.phases:
+            handed = of[phase, "a"]["by the neighbour"]
+            shows[what] = told(handed, handed > 0)
+    if "cut" in plan.phases:
+        least = min(of["cut", box]["answered"] for box in "ab")
+        shows["both carry on when cut"] = told(least, least == 1.0)
+    return shows
+
+
+def _few(explanation: dict[str, Any]) -> dict[str, Any]:
+    """What of an exchange's record tells who answered and why."""
+    wanted = ("arm", "route", "rule", "reason", "counterfactual")
+    return {name: explanation[name] for name in wanted if explanation.get(name)}
+
+
+def _share(found: Sequence[bool]) -> float:
+    return round(sum(found) / len(found), 3) if found else 0.0

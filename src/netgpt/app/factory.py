@@ -1,0 +1,139 @@
+"""Each part of the box, made from the settings and not started yet. Put together by `build.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from netgpt.exchange import Request
+from netgpt.models.base import Departure, Endpoint, RemoteModel, Trust, Witness
+from netgpt.models.catalog import Catalog
+from netgpt.models.client import CloudModel, EdgeModel
+from netgpt.models.engine import Engine
+from netgpt.models.hot_swap import SwappingEngine
+from netgpt.privacy.detector import Detector
+from netgpt.privacy.process import DetectorProcess
+from netgpt.settings import Settings
+from netgpt.settings.sections import Cloud
+from netgpt.stages.generate import LastAnswer
+from netgpt.store.exchanges import CachedAnswer
+from netgpt.store.receipts import NewReceipt
+from netgpt.store.store import Store
+from netgpt.types import Fact, Generalised, Hidden, Person
+
+
+def open_edge(
+    settings: Settings, on_event: Callable[[str], None] | None = None
+) -> tuple[SwappingEngine | None, EdgeModel]:
+    """The edge model, and its engine when it is the built-in one (to be started and stopped by the caller)."""
+    edge = settings.edge
+    if edge.base_url is not None:
+        key = edge.api_key.get_secret_value() if edge.api_key else None
+        endpoint = Endpoint(edge.base_url.rstrip("/"), key)
+        return None, EdgeModel(
+            edge.model, lambda: endpoint, edge.model, timeout_s=edge.timeout_s, default_max_tokens=edge.max_tokens
+        )
+    weights = Catalog(settings.models_dir).resolve(edge.model)
+    make = partial(
+        Engine,
+        weights,
+        context_tokens=edge.context_tokens,
+        slots=edge.slots,
+        threads=edge.threads,
+        log_path=settings.home / "engine.log",
+    )
+    engine = SwappingEngine(make, drain_s=settings.server.deadline_s, on_event=on_event)
+    return engine, EdgeModel(
+        edge.model,
+        engine.endpoint,
+        edge.model,
+        timeout_s=edge.timeout_s,
+        default_max_tokens=edge.max_tokens,
+        ready=engine.health,
+        leases=engine.lease,
+    )
+
+
+def open_cloud(settings: Settings, witness: Witness) -> CloudModel | None:
+    """The model elsewhere, None when none is configured. `witness` writes the receipts: see `receipts_in`."""
+    return open_remote("cloud", settings.cloud, witness) if settings.cloud.base_url is not None else None
+
+
+def open_remotes(settings: Settings, witness: Witness) -> dict[str, RemoteModel]:
+    """Every model elsewhere, by its arm's name: "cloud" first. Each has its own connections and its own breaker."""
+    return {name: open_remote(name, remote, witness) for name, remote in settings.remotes.items()}
+
+
+def open_remote(arm: str, remote: Cloud, witness: Witness) -> CloudModel:
+    """One model elsewhere. Raises SettingsError: an address or a key that cannot be used."""
+    return CloudModel(
+        remote.model,
+        Endpoint(
+            (remote.base_url or "").rstrip("/"),
+            remote.api_key.get_secret_value() if remote.api_key else None,
+            Trust(remote.ca_file, remote.client_cert, remote.client_key),
+        ),
+        arm=arm,
+        timeout_s=remote.timeout_s,
+        connect_timeout_s=remote.connect_timeout_s,
+        retries=remote.retries,
+        max_connections=remote.max_connections,
+        breaker_failures=remote.breaker_failures,
+        breaker_reset_s=remote.breaker_reset_s,
+        witness=witness,
+    )
+
+
+def receipts_in(store: Store, *, keep_text: bool) -> Witness:
+    """Writes a receipt into the store for all that is about to leave. `keep_text=False` keeps digests alone."""
+
+    async def write(departure: Departure) -> None:
+        outbound, sender = departure.outbound, departure.sender
+        account = {
+            "purpose": sender.purpose,
+            "rule": outbound.rule,
+            "hidden": [_fields(hidden) for hidden in outbound.hidden],
+            "generalised": [_fields(told) for told in outbound.generalised],
+        }
+        await store.receipts.add(
+            NewReceipt(
+                departure.destination,
+                departure.model,
+                outbound.content,
+                sender.person,
+                sender.exchange,
+                account,
+                keep_text=keep_text,
+            ),
+            first=store.waiting.departing(sender.claim) if sender.claim is not None else None,
+        )
+
+    return write
+
+
+def _fields(told: Hidden | Generalised) -> dict[str, Any]:
+    return {field.name: getattr(told, field.name) for field in fields(told)}
+
+
+def open_detector(settings: Settings) -> Detector:
+    """Finds private values, in a process of its own."""
+    return DetectorProcess(names=settings.privacy.names, timeout_s=settings.privacy.timeout_s)
+
+
+# --- What the box falls back on when nobody can answer, made from the settings. Put together by `build.py`.
+
+
+def last_answer(store: Store, stale_s: float) -> LastAnswer:
+    """`stale_s`: no answer older than this, in seconds, is given again; 0: none is."""
+
+    async def last(person: Person, request: Request, facts: Sequence[Fact]) -> CachedAnswer | None:
+        if stale_s <= 0 or request.may_wait:  # who may wait gets a new answer, later
+            return None
+        now = datetime.now(UTC)
+        since = now - timedelta(seconds=stale_s)
+        return await store.answers.last(person, request.body, [(fact.source, fact.text) for fact in facts], now, since)
+
+    return last

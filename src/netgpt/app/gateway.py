@@ -1,0 +1,279 @@
+"""The wiring: settings in, running parts out. The only module that sees everything; only doors import it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from netgpt.adapters.canary import watch_canaries
+from netgpt.adapters.registry import Registry, open_registry
+from netgpt.adapters.residency import Residency
+from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes, receipts_in
+from netgpt.app.learning import Learning
+from netgpt.app.metrics import Metrics, SignalsCollector
+from netgpt.app.routing import Deciding, Sensing
+from netgpt.completion.select import Selector
+from netgpt.context.location import PlaceNames
+from netgpt.context.places import Place
+from netgpt.embedding import StaticEmbedder
+from netgpt.errors import NetGPTError, StoreError
+from netgpt.models.base import ChatModel, Health, RemoteModel
+from netgpt.models.hot_swap import SwappingEngine
+from netgpt.models.stream import join_chunks
+from netgpt.policy import InForce, Policy
+from netgpt.privacy.detector import Detector
+from netgpt.routing.candidates import DECIDE, arm_names
+from netgpt.settings import Settings
+from netgpt.stages import Stage, Workflow
+from netgpt.stages.complete import ADAPTER, Complete, Trained
+from netgpt.stages.desensitize import Desensitize
+from netgpt.stages.generate import Generate
+from netgpt.stages.identify import Identify
+from netgpt.stages.recall import Recall
+from netgpt.stages.record import Record
+from netgpt.stages.restore import Restore
+from netgpt.store.store import Store, open_store
+
+log = logging.getLogger(__name__)
+
+HOUSEKEEPING_S = 10.0
+RETENTION_EVERY = 360
+"""Retention is enforced every this many rounds of housekeeping: hourly."""
+
+
+def open_box(settings: Settings) -> Box:
+    """A box with its real parts, not started yet. Raises StoreError or ModelUnavailable."""
+    metrics = Metrics()
+    engine, edge = open_edge(settings, metrics.engine_event)
+    registry = open_registry(settings)
+    store = open_store(settings)
+    remotes = open_remotes(settings, receipts_in(store, keep_text=settings.store.keep_text))
+    return Box(settings, store, edge, remotes, open_detector(settings), engine, metrics, registry)
+
+
+async def whole_answer(model: ChatModel, body: Mapping[str, Any], adapters: Sequence[str] = ()) -> dict[str, Any]:
+    """One whole answer (`chat.completion`) of a model, for the box's own small jobs."""
+    return join_chunks([chunk async for chunk in model.chat(body, adapters=adapters)])
+
+
+class Box:
+    """All parts of one NetGPT, started and closed together. `workflow.run(exchange)` answers a question."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        edge: ChatModel,
+        remotes: Mapping[str, RemoteModel],
+        detector: Detector,
+        engine: SwappingEngine | None = None,
+        metrics: Metrics | None = None,
+        registry: Registry | None = None,
+    ) -> None:
+        self.settings, self.store, self.edge, self.remotes = settings, store, edge, remotes
+        """`remotes`: the models elsewhere, by their arms' names, "cloud" first."""
+        self.cloud = remotes.get("cloud")
+        self.detector, self.engine = detector, engine
+        self.metrics = metrics or Metrics()
+        self.registry = registry or Registry(settings.adapters_dir)
+        self.last_answer = last_answer(store, settings.routing.stale_answer_s)
+        self.rules = InForce(settings.policy.set)
+        """The policy, read anew when its file changes."""
+        self.sensing = Sensing(settings, edge, remotes)
+        self.signals = self.sensing.signals
+        self.metrics.registry.register(SignalsCollector(self.signals, self.sensing.heard))
+        """What links, models and the box tell now: `signals.view()`."""
+        self.residency = Residency(self.registry, engine, settings.adapters)
+        self.needs_detector = any(not settings.remotes[arm].trusted for arm in remotes)
+        self.arm_names = arm_names(settings)
+        """Which arm a model's name asks for."""
+        self.model_names = frozenset({DECIDE, *self.arm_names})
+        self.embedder = StaticEmbedder()
+        self.deciding = Deciding(settings, self.embedder, self.signals)
+        self.selector = Selector(self.ask_edge, self.embedder, settings.completion.max_facts)
+        self._places: Sequence[Place] = ()
+        self._record = Record(
+            store, settings.remotes, keep_text=settings.store.keep_text, observe=self.metrics.exchange_ended
+        )
+        self.learning = Learning(store, settings.routing, settings.remotes)
+        self.learning.listen(self._record, self.metrics)
+        self.metrics.listeners.append(self.deciding.ended)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.workflow = Workflow(_line(self))
+
+    @property
+    def record(self) -> Record:
+        return self._record
+
+    @property
+    def policy(self) -> Policy:
+        """The rules in force now."""
+        return self.rules.current
+
+    def places(self) -> Sequence[Place]:
+        """Places of interest, as last read from the store."""
+        return self._places
+
+    async def ask_edge(self, body: Mapping[str, Any], adapters: Sequence[str] = ()) -> dict[str, Any]:
+        """One whole answer of the edge model, with these adapters. Raises ModelError; AdapterGone among them."""
+        return await whole_answer(self.edge, body, adapters)
+
+    async def embed_texts(self, texts: list[str], encoding: str) -> list[Any]:
+        """Static embeddings, as floats or as base64 of little-endian float32."""
+        vectors = await asyncio.to_thread(self.embedder, texts)
+        if encoding == "base64":
+            return [base64.b64encode(vector.astype("<f4").tobytes()).decode() for vector in vectors]
+        return [vector.tolist() for vector in vectors]
+
+    async def parts(self) -> dict[str, dict[str, Any]]:
+        """Each part's health, for /readyz, metrics and `netgpt doctor`. Asks no network."""
+        edge = self.edge.health()
+        cloud = self.cloud.health() if self.cloud else Health(False, _no_cloud(self.remotes))
+        others = {arm: remote.health() for arm, remote in self.remotes.items() if arm != "cloud"}
+        detector = self.detector.health() if self.needs_detector else (True, "not needed: nothing may leave")
+        store = await self._store_health()
+        return {
+            "edge": {"ok": edge.ok, "detail": edge.detail},
+            "cloud": {"ok": cloud.ok, "detail": cloud.detail},
+            **{arm: {"ok": each.ok, "detail": each.detail} for arm, each in others.items()},
+            "detector": {"ok": detector[0], "detail": detector[1]},
+            "store": {"ok": store.ok, "detail": store.detail},
+        }
+
+    async def _store_health(self) -> Health:
+        try:
+            await self.store.has_keys()
+        except StoreError as error:
+            return Health(False, error.message)
+        return Health(True, "ready")
+
+    async def start(self) -> None:
+        """Start the engine, the detector and the housekeeping, side by side. A failing engine does not stop the box."""
+        await self._start_part("adapters", self.residency.prepare)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._start_part("edge", self.engine.start if self.engine else None))
+            group.create_task(self._start_part("routing", self.deciding.start))
+            group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
+        await self.learning.start(self.deciding)
+        await self._read_places()
+        self.sensing.start()
+        self._tasks.append(asyncio.create_task(self._housekeeping()))
+        self._tasks.append(asyncio.create_task(self.residency.run()))
+        if self.settings.completion.mode != "off":
+            self._tasks.append(asyncio.create_task(self._warm_up()))
+
+    async def _warm_up(self) -> None:
+        """Let the edge model read the long prefix of the first choice of facts before anybody waits for it."""
+        try:
+            await asyncio.to_thread(self.embedder.load)
+            adapter = self.residency.task(ADAPTER)
+            await self.selector.warm(Trained(self.ask_edge, adapter) if adapter else None)
+        except NetGPTError as error:
+            log.warning("completion: %s", error.message)
+
+    async def _start_part(self, name: str, start: Callable[[], Any] | None) -> None:
+        if start is None:
+            return
+        try:
+            await start()
+        except NetGPTError as error:
+            log.error("%s: %s", name, error.message)
+
+    async def close(self) -> None:
+        """Stop everything; what is being answered is drained first. Safe to call twice."""
+        parts: list[Callable[[], Awaitable[None]]] = [
+            self._end_tasks, self.sensing.close, self._record.close, self.learning.close, self.edge.close,
+        ]  # fmt: skip
+        parts += [remote.close for remote in self.remotes.values()]
+        if self.engine is not None:
+            parts.append(self.engine.stop)
+        async with AsyncExitStack() as stack:  # one part that fails to close does not keep the others open
+            for close in (self.store.close, self.detector.close, *reversed(parts)):
+                stack.push_async_callback(close)
+
+    async def _end_tasks(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log.error("a task of the box had ended: unforeseen %s", type(outcome).__name__)
+
+    async def _read_places(self) -> None:
+        rows = await self.store.places()
+        self._places = [
+            Place(r.id, r.name, r.kind, r.latitude, r.longitude, r.text, tuple(r.tags))
+            for r in rows
+        ]  # fmt: skip
+
+    async def _housekeeping(self) -> None:
+        """Read places imported meanwhile, take back canaries that do worse, delete rows past their time."""
+        for round_ in range(1 << 62):
+            try:
+                await asyncio.to_thread(self.rules.look)
+                await self._read_places()
+                await watch_canaries(self.registry, self.store.outcomes)
+                if round_ % RETENTION_EVERY == 0:
+                    keep, learnt = self.settings.store, self.settings.training.keep_examples_days
+                    await self.store.delete_expired(
+                        datetime.now(UTC),
+                        keep.keep_exchanges_days,
+                        keep.keep_maps_days,
+                        learnt,
+                        keep.keep_receipts_days,
+                    )
+            except StoreError as error:
+                log.error("housekeeping: %s", error.message)
+            await asyncio.sleep(HOUSEKEEPING_S)
+
+
+def _no_cloud(remotes: Mapping[str, RemoteModel]) -> str:
+    others = ", ".join(remotes)
+    return f"no [cloud] is configured, but {others}" if others else "no cloud is configured: the box answers alone"
+
+
+def _line(box: Box) -> list[Stage]:
+    """The whole line, in the order that the settings declare (they know only these names)."""
+    settings = box.settings
+    makers: dict[str, Callable[[], Stage]] = {
+        "identify": Identify,
+        "recall": lambda: Recall(
+            box.store,
+            settings.site,
+            PlaceNames(),
+            box.places,
+            receivers=[urlsplit(each.base_url or "").hostname or "" for each in settings.remotes.values()],
+        ),
+        "complete": lambda: Complete(
+            box.store, box.selector, box.ask_edge, settings.completion, partial(box.residency.task, ADAPTER)
+        ),
+        "desensitize": lambda: Desensitize(
+            box.store,
+            box.detector,
+            settings.remotes,
+            settings.privacy,
+            names=box.arm_names,
+            policy=lambda: box.policy,
+        ),
+        "route": lambda: box.deciding.stage(box.edge, box.remotes, names=box.arm_names),
+        "generate": lambda: Generate(
+            box.edge,
+            box.remotes,
+            deadline_s=settings.server.deadline_s,
+            rules=settings.routing,
+            prices=settings.remotes,
+            choose=box.residency.choose,
+            observe=box.metrics.model_called,
+            last_answer=box.last_answer,
+        ),
+        "restore": Restore,
+        "record": lambda: box.record,
+    }
+    return [makers[name]() for name in settings.workflow.stages]

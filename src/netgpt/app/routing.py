@@ -1,0 +1,258 @@
+"""The parts that decisions are made with, made from the settings: signals, difficulty, memory, what was learnt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
+from functools import partial
+from statistics import median
+from typing import Any, Final, Protocol, runtime_checkable
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from netgpt.embedding import StaticEmbedder
+from netgpt.errors import SettingsError
+from netgpt.exchange import Exchange
+from netgpt.models.base import ChatModel, RemoteModel
+from netgpt.models.client import CloudModel
+from netgpt.models.observe import Observer
+from netgpt.routing.candidates import Arm
+from netgpt.routing.link_state import Link
+from netgpt.routing.probes import IN_USE_S, Address, Prober
+from netgpt.routing.router import Memory
+from netgpt.routing.signals import Hint, Signals
+from netgpt.routing.system import BoxWatch
+from netgpt.settings import Settings
+from netgpt.settings.routing import Insights, Upstream
+from netgpt.stages.route import NO_CLOUD, Known, Read, Route
+from netgpt.telco import Asker, Insight, InsightSource, InsightWatch, QualityOfLine, RadioInformation, Token
+from netgpt.types import EDGE
+
+log = logging.getLogger(__name__)
+
+EVERYDAY: Final = (
+    "tell me a joke", "what should I wear today", "when does the library open", "ideas for dinner tonight",
+    "say thank you in Spanish",
+)  # fmt: skip
+"""What a small model is used for: texts are harder or easier than these. Reading them makes the libraries ready."""
+
+
+def arms_of(settings: Settings) -> tuple[Arm, ...]:
+    """Every arm, as far as the settings tell of it: the edge first. A box without any other names a cloud all the
+    same, so that explanations say why it was not asked."""
+    sees = settings.edge.base_url is not None  # the built-in engine reads text only; another edge server may do more
+    edge = Arm(
+        EDGE, EDGE, EDGE, context_tokens=settings.edge.context_tokens, reads_media=sees, surely_reads_media=False
+    )
+    others = [
+        Arm(
+            name,
+            kind="neighbour" if remote.is_neighbour else "cloud",
+            reads_media=not remote.is_neighbour,
+            price_prompt=remote.price_prompt,
+            price_completion=remote.price_completion,
+            quality=remote.quality if isinstance(remote, Upstream) else 0.9,
+        )
+        for name, remote in settings.remotes.items()
+    ]
+    return (edge, *others) if others else (edge, NO_CLOUD)
+
+
+class Deciding:
+    """What the route stage decides with. Made with the box, started and closed with it."""
+
+    def __init__(self, settings: Settings, embedder: StaticEmbedder, signals: Signals | None = None) -> None:
+        self.settings, self.embedder = settings, embedder
+        self.signals = signals or Signals()
+        self.known = Known(Memory(settings.routing.max_cloud_share), self.signals.for_request)
+
+    def stage(self, edge: ChatModel, remotes: Mapping[str, RemoteModel], *, names: Mapping[str, str]) -> Route:
+        """The route stage of a box with these models. `names`: which arm a model's name asks for."""
+        settings = self.settings
+        own = {name for name, remote in settings.remotes.items() if remote.trusted or remote.is_neighbour}
+        return Route(
+            edge,
+            remotes,
+            arms_of(settings),
+            settings.routing,
+            self.known,
+            names=names,
+            own=frozenset(own),
+        )
+
+    def ended(self, exchange: Exchange) -> None:
+        """Hear of a request that has ended: what went to a cloud in another's place counts towards its share."""
+        if not exchange.has("outcome") or not exchange.outcome.sent_to:
+            return
+        clouds = {arm.name for arm in arms_of(self.settings) if arm.kind == "cloud"}
+        if exchange.decision.name not in clouds and clouds.intersection(arm for arm, _ in exchange.outcome.sent_to):
+            self.known.memory.share.also_went()
+
+    async def start(self) -> None:
+        """Read the model of difficulty, where there is a choice to make. Without it the rules alone decide."""
+        if not self.settings.remotes:
+            return
+        try:
+            self.known.read, self.known.p_usual = await asyncio.to_thread(self._reader)
+        except SettingsError as error:
+            log.error("routing: %s", error.message)
+
+    def _reader(self) -> tuple[Read, float]:
+        from netgpt.routing.difficulty import Difficulty
+
+        read = Difficulty.shipped(self.embedder).told
+        return read, median(read(text)[0] for text in EVERYDAY)
+
+
+# --- The signals of a box: who is watched, who is probed, what is sampled. Put together by `build.py`.
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """A client that tells how its calls go."""
+
+    def watch(self, arm: str, observer: Observer) -> None: ...
+
+
+class Sensing:
+    """Makes the box's signals come about: watches its models, and from `start` on probes links and samples the box."""
+
+    def __init__(self, settings: Settings, edge: ChatModel, remotes: Mapping[str, RemoteModel]) -> None:
+        """`remotes`: by the arm's name."""
+        told = settings.signals
+        self.signals = Signals(slots=settings.edge.slots)
+        self.box = BoxWatch(self.signals, every_s=told.sample_s, power_w=told.power_w)
+        addresses = tuple(_address(settings, arm, remote) for arm, remote in remotes.items() if arm in settings.remotes)
+        self.prober = Prober(self.signals, addresses, every_s=told.probe_s, probes=told.probes)
+        self.insights = self._watch_network(settings.insights, _arms(settings.insights, remotes))
+        self._tasks: list[asyncio.Task[None]] = []
+        for arm, model in {"edge": edge, **remotes}.items():
+            if isinstance(model, Watchable):
+                model.watch(arm, self.signals)
+            if isinstance(model, CloudModel) and arm in settings.remotes and settings.remotes[arm].is_neighbour:
+                model.hear_load(partial(self.signals.loaded, arm))
+
+    def start(self) -> None:
+        """Begin to probe and to sample, in the running loop."""
+        jobs: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (self.box.run, self.prober.run, self.insights.run)
+        self._tasks = [asyncio.create_task(job()) for job in jobs]
+
+    def told(self) -> dict[str, Any]:
+        """All signals as plain values, for operators."""
+        view = self.signals.view()
+        counts = {arm: _counts(link) for arm, link in self.signals.links.items()}
+        return {
+            "links": {arm: {**asdict(link), **counts[arm]} for arm, link in view.links.items()},
+            "box": asdict(view.box),
+            "probes": self.prober.made,
+            "insights": {name: heard.detail for name, heard in self.insights.heard.items()},
+        }
+
+    async def close(self) -> None:
+        """Stop. Safe to call twice."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.insights.close()
+
+    def heard(self) -> dict[str, bool]:
+        """Whether each source of the operator's network answered when it was last asked, by its name."""
+        return {name: heard.ok for name, heard in self.insights.heard.items()}
+
+    def _watch_network(self, told: Insights, arms: tuple[str, ...]) -> InsightWatch:
+        signals = self.signals
+
+        def tell(source: str, insight: Insight) -> None:
+            hint = Hint(
+                insight.text,
+                signals.clock(),
+                insight.grade,
+                rtt_s=insight.delay_s,
+                loss=insight.loss,
+                up_bytes_s=insight.up_bytes_s,
+                down_bytes_s=insight.down_bytes_s,
+            )
+            for arm in arms:
+                signals.hinted(arm, source, hint)
+
+        return InsightWatch(
+            network_sources(told),
+            Asker(timeout_s=told.timeout_s, ca_file=told.ca_file),
+            every_s=told.every_s,
+            tell=tell,
+            in_use=lambda: signals.clock() - signals.used_at < IN_USE_S,
+        )
+
+
+def network_sources(told: Insights) -> tuple[InsightSource, ...]:
+    """Whom to ask in the operator's network, as configured; nobody by default."""
+    sources: list[InsightSource] = []
+    if told.radio_url:
+        own = told.device_private_ipv4 or told.device_ipv4
+        sources.append(
+            RadioInformation(
+                told.radio_url,
+                Token(_secret(told.radio_token), told.radio_token_file),
+                told.radio_cell,
+                str(own or ""),
+                told.radio_app,
+            )
+        )
+    if told.quality_url:
+        sources.append(
+            QualityOfLine(
+                told.quality_url,
+                str(told.quality_profile),
+                Token(_secret(told.quality_token), told.quality_token_file),
+                _device(told),
+                _server(told.quality_server),
+            )
+        )
+    return tuple(sources)
+
+
+def _arms(told: Insights, remotes: Mapping[str, RemoteModel]) -> tuple[str, ...]:
+    """Whose links the network's word is about. Raises SettingsError: nobody of that name."""
+    for arm in told.arms:
+        if arm not in remotes:
+            raise SettingsError(f'insights.arms: no model elsewhere is called "{arm}"; there are: {", ".join(remotes)}')
+    return tuple(told.arms or remotes)
+
+
+def _device(told: Insights) -> dict[str, Any] | None:
+    """The box's own line in CAMARA's words; None: the token stands for it."""
+    ipv4 = {
+        "publicAddress": told.device_ipv4 and str(told.device_ipv4),
+        "privateAddress": told.device_private_ipv4 and str(told.device_private_ipv4),
+        "publicPort": told.device_port,
+    }
+    device = {
+        "phoneNumber": _secret(told.device_phone),
+        "ipv4Address": {k: v for k, v in ipv4.items() if v is not None} if told.device_ipv4 else None,
+        "ipv6Address": told.device_ipv6 and str(told.device_ipv6),
+    }
+    return {k: v for k, v in device.items() if v is not None} or None
+
+
+def _server(address: str) -> dict[str, str] | None:
+    if not address:
+        return None
+    return {"ipv6Address" if ":" in address else "ipv4Address": address}
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value is not None else None
+
+
+def _counts(link: Link) -> dict[str, Any]:
+    return {"calls": link.calls, "failed": link.failed, "retries": link.retries, "last_outcome": link.outcome or None}
+
+
+def _address(settings: Settings, arm: str, remote: RemoteModel) -> Address:
+    url = urlsplit(settings.remotes[arm].base_url or "")
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return Address(arm, url.hostname or "", port, lambda: not remote.health().ok)

@@ -1,1 +1,0 @@
-"""Training the model of difficulty: which requests a small model answers as well as a large one."""

@@ -1,0 +1,302 @@
+"""Clients of OpenAI-compatible servers: `EdgeModel` on the box, `CloudModel` elsewhere.
+
+Both speak through one private caller. They differ in what they accept: the edge takes any body, the cloud takes an
+`Outbound` alone and posts it byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+import orjson
+
+from netgpt.errors import BrokenStream, RequestError
+from netgpt.models.base import THE_BOX, Departure, Endpoint, Health, Lease, Leases, Witness
+from netgpt.models.errors import content_type
+from netgpt.models.observe import SILENT, Observer, watched
+from netgpt.models.resilience import Breaker, RetryPolicy
+from netgpt.models.stream import Joiner, as_chunk, read_chunks, read_document
+from netgpt.models.transport import CallTarget, Transport, check_trust
+from netgpt.outbound import Outbound
+from netgpt.types import LOAD_HEADER, Chunk, Load, Sender
+
+# --- One call to an OpenAI-compatible server: breaker, transport and reading, watched.
+
+
+class ModelCall:
+    """One call: breaker, transport, reading. The answer's connection is closed when the iterator is."""
+
+    def __init__(self, transport: Transport, breaker: Breaker | None = None) -> None:
+        self.transport = transport
+        self.breaker = breaker
+        self.arm, self.observer = "", SILENT
+        self.hear_load: Callable[[Load], None] | None = None
+        """Told how busy the server says it is, where it is a neighbour that does."""
+
+    async def chat(
+        self,
+        target: CallTarget,
+        content: bytes,
+        choices: int,
+        before: Callable[[], Awaitable[None]] | None = None,
+        *,
+        streams: bool = True,
+        once: str | None = None,
+    ) -> AsyncGenerator[Chunk, None]:
+        """`before` is awaited once, when a connection is open and nothing was sent yet. `streams`: as was asked.
+        `once`: see `Transport.post`."""
+        with self._guard(target) as answers, watched(self.observer, self.arm) as call:
+            call.notes.whole = not streams
+            async with self.transport.post(target, "/chat/completions", content, before, call, once) as response:
+                answers()
+                if self.hear_load is not None and (load := Load.read(response.headers.get(LOAD_HEADER))) is not None:
+                    self.hear_load(load)
+                kind = content_type(response)
+                call.notes.whole = kind == "application/json"
+                pieces = self.transport.pieces(target, response, call)
+                chunks = read_chunks(pieces, kind, target.peer, choices)
+                async with aclosing(pieces), aclosing(chunks):
+                    async for chunk in chunks:
+                        call.chunk(chunk)
+                        yield chunk
+
+    async def document(self, target: CallTarget, path: str, content: bytes) -> dict[str, Any]:
+        with self._guard(target):
+            async with self.transport.post(target, path, content) as response:
+                kind = content_type(response)
+                if kind != "application/json":
+                    raise BrokenStream(f"{target.peer} answered with content type {kind}; expected JSON")
+                async with aclosing(self.transport.pieces(target, response)) as pieces:
+                    return await read_document(pieces, target.peer)
+
+    def _guard(self, target: CallTarget) -> AbstractContextManager[Callable[[], None]]:
+        return self.breaker.guard(str(target.peer)) if self.breaker else nullcontext(lambda: None)
+
+
+_EDGE_CONNECTIONS = 256
+"""More than the gateway lets in at once: the engine's own slots are the queue."""
+_NOT_SENT = ("lora", "id_slot")
+"""Fields of llama.cpp that choose adapters and slots: nobody but this client sets them."""
+
+
+class EdgeModel:
+    """A `ChatModel` on the box: the built-in engine, or the owner's own server.
+
+    `endpoint` is asked for at each call, because the engine may have come back on another port; it may raise
+    ModelUnavailable. `leases` takes its place for an engine with adapters (`SwappingEngine.lease`); a server without
+    it is never told of adapters. `model` replaces the request's model name; answers carry `name`. `timeout_s` is
+    seconds without a byte.
+    `default_max_tokens` bounds an answer whose request names no bound. `ready` tells health without the network.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Callable[[], Endpoint],
+        model: str,
+        *,
+        timeout_s: float,
+        connect_timeout_s: float = 5.0,
+        default_max_tokens: int,
+        ready: Callable[[], Health] | None = None,
+        leases: Leases | None = None,
+    ) -> None:
+        self.name = name
+        self.model = model
+        self._endpoint = endpoint
+        self._leases = leases or self._unclaimed
+        self._default_max_tokens = default_max_tokens
+        self._ready = ready
+        self._last: tuple[Endpoint, CallTarget] | None = None
+        retry = RetryPolicy(1)
+        self._caller = ModelCall(
+            Transport(
+                timeout_s=timeout_s,
+                connect_timeout_s=connect_timeout_s,
+                max_connections=_EDGE_CONNECTIONS,
+                retry=retry,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"<EdgeModel {self.name}: {self.model}>"
+
+    def health(self) -> Health:
+        """What `ready` says; without one, the server is taken to be there until a call fails."""
+        if self._ready is not None:
+            return self._ready()
+        return Health(True, f'model "{self.name}" is configured; its server is not watched')
+
+    async def chat(self, body: Mapping[str, Any], *, adapters: Sequence[str] = ()) -> AsyncIterator[Chunk]:
+        """As `ChatModel.chat`. A streamed answer ends with its usage, when the server counts it.
+
+        A whole answer is streamed from the server too and joined here: llama.cpp stops writing when the reader of a
+        stream goes away, but writes an unstreamed answer to its end for nobody.
+        """
+        joiner = Joiner()
+        with self._leases() as lease:
+            target, content = self._target(lease.endpoint), _encode(self._edge_body(body, lease.lora(adapters)))
+            async with aclosing(self._caller.chat(target, content, _choices(body))) as chunks:
+                async for chunk in chunks:
+                    told = self._named(chunk)
+                    if body.get("stream"):
+                        yield told
+                    else:
+                        joiner.add(told)
+        if not body.get("stream"):
+            yield as_chunk(joiner.answer())
+
+    async def embeddings(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """OpenAI's embeddings answer to OpenAI's embeddings body: the plain model's. Raises ModelError."""
+        with self._leases() as lease:
+            target = self._target(lease.endpoint)
+            content = _encode({**_allowed(body), "model": self.model})
+            answer = await self._caller.document(target, "/embeddings", content)
+        if not isinstance(answer.get("data"), list):
+            raise BrokenStream(f"{target.peer} sent embeddings without data")
+        return answer
+
+    def watch(self, arm: str, observer: Observer) -> None:
+        """From now on `observer` is told of every chat, under the name `arm`."""
+        self._caller.arm, self._caller.observer = arm, observer
+
+    async def close(self) -> None:
+        """Close idle and open connections."""
+        await self._caller.transport.close()
+
+    def _edge_body(self, body: Mapping[str, Any], lora: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        sent = {**_allowed(body), "model": self.model}
+        if lora:
+            sent["lora"] = lora
+        if sent.get("max_tokens") is None and sent.get("max_completion_tokens") is None:
+            sent["max_tokens"] = self._default_max_tokens
+        sent["stream"] = True
+        sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
+        return sent
+
+    def _named(self, chunk: Chunk) -> Chunk:
+        """Under the configured name instead of the weights' file, and without the engine's own figures."""
+        return {**{key: value for key, value in chunk.items() if key != "timings"}, "model": self.name}
+
+    @contextmanager
+    def _unclaimed(self) -> Iterator[Lease]:
+        yield Lease(self._endpoint())
+
+    def _target(self, endpoint: Endpoint) -> CallTarget:
+        if self._last is None or self._last[0] != endpoint:
+            self._last = (endpoint, CallTarget(self.name, "edge", endpoint))
+        return self._last[1]
+
+
+class CloudModel:
+    """A `RemoteModel`: posts what the vault sealed, byte for byte, and nothing else.
+
+    `timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection; `retries`: tries after
+    the first, before any byte of an answer; `breaker_failures` calls failing in a row open the breaker, which lets
+    one call try after `breaker_reset_s` seconds. `seed` fixes the jitter of the retries. `witness` writes the receipt:
+    once a call, however often it is tried. `arm`: its name among the models that may answer; errors name its settings
+    by it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        *,
+        timeout_s: float,
+        connect_timeout_s: float,
+        retries: int,
+        max_connections: int,
+        breaker_failures: int,
+        breaker_reset_s: float,
+        witness: Witness,
+        arm: str = "cloud",
+        seed: int | None = None,
+    ) -> None:
+        self.name, self.arm = name, arm
+        section = "cloud" if arm == "cloud" else f"upstreams.{arm}"
+        self._target = CallTarget(name, section, endpoint)
+        check_trust(endpoint.trust, tls=self._target.origin.tls, section=section)
+        self.destination = self._target.peer.host
+        self._witness = witness
+        self._breaker = Breaker(breaker_failures, breaker_reset_s)
+        jitter = random.Random(seed)  # noqa: S311 - spreads retries, guards nothing
+        retry = RetryPolicy(retries, random=jitter)
+        self._caller = ModelCall(
+            Transport(
+                timeout_s=timeout_s,
+                connect_timeout_s=connect_timeout_s,
+                max_connections=max_connections,
+                retry=retry,
+                trust=endpoint.trust,
+            ),
+            self._breaker,
+        )
+
+    def __repr__(self) -> str:
+        return f"<CloudModel {self._target.peer}>"
+
+    def health(self) -> Health:
+        """The breaker's state: unhealthy while it is open, worth a try when it is half-open."""
+        peer, state = self._target.peer, self._breaker.state
+        if state == "open":
+            wait = self._breaker.wait_s
+            return Health(False, f"{peer} failed too often and is left alone; next try in {wait:.0f} s (breaker open)")
+        if state == "half-open":
+            return Health(True, f"{peer} failed and may be tried again (breaker half-open)")
+        return Health(True, f"{peer} is configured (breaker closed)")
+
+    def send(self, outbound: Outbound, *, sender: Sender = THE_BOX) -> AsyncIterator[Chunk]:
+        """As `RemoteModel.send`. Anything but an Outbound is a TypeError."""
+        if not isinstance(outbound, Outbound):
+            raise TypeError(f"a remote model takes an Outbound, not {type(outbound).__name__}")
+        departure = Departure(self.destination, self.name, outbound, sender)
+        choices = _choices_of_bytes(outbound.content)
+        witness = partial(self._witness, departure)
+        once = sender.claim.partition(".")[0] if sender.claim else None
+        return self._caller.chat(self._target, outbound.content, choices, witness, streams=outbound.stream, once=once)
+
+    def watch(self, arm: str, observer: Observer) -> None:
+        """From now on `observer` is told of every chat, under the name `arm`."""
+        self._caller.arm, self._caller.observer = arm, observer
+
+    def hear_load(self, hear: Callable[[Load], None]) -> None:
+        """From now on `hear` is told how busy the server says it is, at every answer (`calls.LOAD_HEADER`)."""
+        self._caller.hear_load = hear
+
+    async def close(self) -> None:
+        """Close idle and open connections."""
+        await self._caller.transport.close()
+
+
+def _choices(body: Mapping[str, Any]) -> int:
+    """How many choices the body asks for."""
+    wanted = body.get("n")
+    return wanted if isinstance(wanted, int) and wanted > 0 else 1
+
+
+def _choices_of_bytes(content: bytes) -> int:
+    """The same of a sealed body. Most ask for one choice and are not parsed for it."""
+    return _choices(orjson.loads(content)) if b'"n":' in content else 1
+
+
+def _allowed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body without what only this client may say."""
+    return {key: value for key, value in body.items() if key not in _NOT_SENT}
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    """JSON bytes. orjson refuses lone surrogates and huge integers, which are legal JSON; the slow way takes them."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        pass
+    try:
+        return json.dumps(body).encode("ascii")
+    except (TypeError, ValueError):
+        raise RequestError("the request holds values that are not JSON") from None

@@ -1,0 +1,223 @@
+"""The border to other people's servers: what goes wrong there becomes an error of ours, and nothing private passes.
+
+A server's own message may echo the request or the key, so it is never repeated. Kept are the status and, when they
+look like identifiers, the words `code`, `type` and `param`.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpx
+import orjson
+
+from netgpt.errors import (
+    BrokenStream,
+    ContextTooLong,
+    ModelError,
+    ModelRejected,
+    ModelTimeout,
+    ModelUnavailable,
+    NetGPTError,
+)
+from netgpt.models.resilience import RETRIED_STATUSES, read_retry_after
+
+_WORD = re.compile(r"[a-z][a-z_]{1,47}")
+_PARAM = re.compile(r"[a-z][a-z_]{0,31}(\[\d{1,4}\]|\.[a-z_]{1,31}){0,6}")
+_CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
+_TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
+"""What OpenAI and llama.cpp call a prompt that does not fit."""
+
+
+_OWNERS_FAULT = frozenset({401, 402, 403, 407})
+"""The key or the account that the owner configured: nothing that a caller with its own key here can mend."""
+
+
+class Headed(Protocol):
+    """What is read of an answer here."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case, or in any."""
+
+
+UNREACHABLE = "unreachable"
+"""Code of the error when no connection was made at all: then not one byte of the request has left."""
+_FIELDS = " (n goes up to edge.slots; a schema in response_format must be valid; pictures need a model that sees)"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """How messages name a server: `model "cloud" at api.example.com`. Never holds its key, path or query."""
+
+    name: str
+    host: str
+    section: str
+    """The settings section that configures it: "edge" or "cloud"."""
+
+    def __str__(self) -> str:
+        return f'model "{self.name}" at {self.host}'
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that failed before any byte of an answer, and whether another try may better it."""
+
+    error: NetGPTError
+    again: bool
+
+
+def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, answering: bool) -> Failure:
+    """What a failing connection means. `answering`: the answer had begun, so nothing is tried again."""
+    if isinstance(error, httpx.ConnectTimeout):
+        text = f"{peer} did not accept a connection in time; check {peer.section}.base_url and the network"
+        return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
+    if isinstance(error, httpx.ConnectError):
+        text = f"{peer} cannot be reached: {_connect_cause(error, peer)}"
+        return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
+    if isinstance(error, httpx.TimeoutException):
+        text = f"{peer} was silent for {timeout_s:g} s; {peer.section}.timeout is the limit"
+        return Failure(ModelTimeout(text), False)
+    if answering:
+        return Failure(BrokenStream(f"{peer} cut the connection in the middle of its answer"), False)
+    if isinstance(error.__cause__, ssl.SSLError):  # with TLS 1.3 a server judges our certificate after the handshake
+        return Failure(ModelUnavailable(f"{peer} hung up: {_tls_cause(error.__cause__, peer)}"), False)
+    return Failure(ModelUnavailable(f"{peer} hung up without an answer"), True)
+
+
+def busy(peer: Peer) -> ModelUnavailable:
+    """No connection of ours was free in time. Not the server's fault, and not counted against it."""
+    text = f"all connections to {peer} are busy; raise {peer.section}.max_connections or ask less at once"
+    return ModelUnavailable(text, code="too_many_connections")
+
+
+def _connect_cause(error: httpx.HTTPError, peer: Peer) -> str:
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    for each in causes:
+        if isinstance(each, ssl.SSLError):
+            return _tls_cause(each, peer)
+    if any(isinstance(each, socket.gaierror) for each in causes):
+        return f"its name is not known here; check {peer.section}.base_url and the name service"
+    return f"connection refused or lost; check {peer.section}.base_url and the network"
+
+
+def _tls_cause(error: ssl.SSLError, peer: Peer) -> str:
+    """Which check failed. Nothing of the request was sent, and no setting turns the checks off."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        reason = error.reason or "cut short"
+        asked = "_ALERT_" in reason and ("CERT" in reason or "UNKNOWN_CA" in reason)
+        own = f": it wants another certificate of ours; check {peer.section}.client_cert" if asked else ""
+        return f"TLS with it failed ({reason}){own}"
+    code = getattr(error, "verify_code", 0)
+    reasons = {
+        10: "it has expired",
+        9: "it is not valid yet: check the clocks",
+        18: "it is signed by itself",
+        19: "its authority is not known here",
+        20: "its authority is not known here",
+        62: "it is for another name",
+        64: "it is for another address",
+    }
+    reason = reasons.get(code, "its chain is not valid")
+    own = f"; an own authority is named with {peer.section}.ca_file" if code in (18, 19, 20) else ""
+    return f"its TLS certificate was not accepted: {reason}{own}"
+
+
+def failed_status(peer: Peer, response: Headed, body: bytes) -> Failure:
+    """What an answer with a status other than 2xx means. `body` may be cut short."""
+    status = response.status_code
+    retry_after = read_retry_after(response.headers)
+    again = status in RETRIED_STATUSES
+    try:
+        document = orjson.loads(body)
+    except ValueError:
+        document = None
+    found = document.get("error", document) if isinstance(document, dict) else None
+    error = _named_error(peer, status, found, retry_after)
+    if isinstance(error, ModelRejected):
+        error.not_begun = status == 429
+    return Failure(error, again)
+
+
+def error_in_answer(peer: Peer, document: Any) -> NetGPTError | None:
+    """The error that a server put where an answer should be (status 200), or None when there is none."""
+    if not isinstance(document, Mapping):
+        return None
+    error = document.get("error")
+    if error is None and document.get("object") == "error":
+        error = document
+    if not error:
+        return None
+    return _named_error(peer, _claimed_status(error), error, None)
+
+
+def _claimed_status(error: Any) -> int:
+    """The HTTP status that an in-band error stands for: its numeric code, else what its words say."""
+    if not isinstance(error, Mapping):
+        return 502
+    for claimed in (error.get("status"), error.get("code")):
+        if isinstance(claimed, int) and 400 <= claimed <= 599:
+            return claimed
+    words = {error.get("type") if isinstance(error.get("type"), str) else None}
+    words.add(error.get("code") if isinstance(error.get("code"), str) else None)
+    if words & {"rate_limit_error", "rate_limit_exceeded", "insufficient_quota"}:
+        return 429
+    if words & (_TOO_LONG | {"invalid_request_error"}):
+        return 400
+    return 502
+
+
+def _named_error(peer: Peer, status: int, found: Any, retry_after: float | None) -> NetGPTError:
+    words = found if isinstance(found, Mapping) else {}
+    code = _kept(words.get("code"), _WORD) or _kept(words.get("type"), _WORD)
+    param = _kept(words.get("param"), _PARAM)
+    if status == 413 or _TOO_LONG & {_kept(words.get("code"), _WORD), _kept(words.get("type"), _WORD)}:
+        return ContextTooLong(f"the request is too long for {peer}; shorten the conversation", param=param)
+    text = f"{peer} answered {status}" + (f" ({code})" if code else "") + _cure(peer, status)
+    kind: type[ModelError] = ModelError
+    if status in {408, 504}:
+        kind = ModelTimeout
+    elif 400 <= status < 500:
+        told = 502 if status in _OWNERS_FAULT else status
+        return ModelRejected(text, status=told, code=code, param=param, retry_after=retry_after)
+    elif status == 503:
+        kind = ModelUnavailable
+    return kind(text, code=code, param=param, retry_after=retry_after)
+
+
+def _cure(peer: Peer, status: int) -> str:
+    cures = {
+        400: f"; the server does not accept this request{_FIELDS if peer.section == 'edge' else ''}",
+        401: f": the key was refused; check {peer.section}.api_key",
+        403: f": the key was refused; check {peer.section}.api_key and what it may use",
+        404: f": no such model or address; check {peer.section}.model and {peer.section}.base_url",
+        429: ": too many requests, or no quota left; wait, or raise the quota",
+        503: ": overloaded or starting; try again later",
+    }
+    if 300 <= status < 400:
+        return f": a redirect, which is not followed; set {peer.section}.base_url to the final address"
+    return cures.get(status, "")
+
+
+def _kept(value: Any, shape: re.Pattern[str]) -> str | None:
+    return value if isinstance(value, str) and shape.fullmatch(value) else None
+
+
+def content_type(response: Headed) -> str:
+    """The media type of an answer, lower case, without parameters; "none" or "unreadable" when it is not one."""
+    header = response.headers.get("content-type", "")
+    kind = header.partition(";")[0].strip().lower()
+    if not kind:
+        return "none"
+    return kind if _CONTENT_TYPE.fullmatch(kind) else "unreadable"

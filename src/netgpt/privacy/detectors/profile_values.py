@@ -1,0 +1,206 @@
+"""Search for the values that a person's profile forbids to leave.
+
+A value is found whatever its case, accents, spacing or punctuation ("gluten-free", "Gluten Free", "glutenfree"), in
+the plural, as a date or a street in another notation (`forms`), with zero-width characters inside, and escaped. Where
+it begins or ends with a letter or digit, it must stand apart: beside another letter only in camel case, in a writing
+without spaces, or beside a digit.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from netgpt.privacy.detectors.normalize import View, plain, views
+from netgpt.privacy.placeholders import FIXED_KINDS
+from netgpt.types import Span
+
+# --- The forms in which a person may write a value of the own profile again: another number, date or street word.
+
+_MONTHS = "january february march april may june july august september october november december".split()  # noqa: SIM905
+_MONTH = "|".join(f"{name}|{name[:3]}" + ("|sept" if name[:3] == "sep" else "") for name in _MONTHS)
+_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
+_DATES = (
+    re.compile(rf"{_DAY}\s(?:of\s)?(?P<m>{_MONTH})\.?(?:,?\s(?P<y>\d{{4}}))?"),
+    re.compile(rf"(?P<m>{_MONTH})\.?\s{_DAY}(?:,?\s(?P<y>\d{{4}}))?"),
+    re.compile(r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})"),
+    re.compile(r"(?P<d>\d{1,2})[-/.](?P<m>\d{1,2})[-/.](?P<y>\d{4})"),
+)
+_STREETS = (
+    ("road", "rd"), ("street", "st"), ("avenue", "ave"), ("lane", "ln"), ("drive", "dr"), ("close", "cl"),
+    ("court", "ct"), ("place", "pl"), ("square", "sq"), ("boulevard", "blvd"), ("gardens", "gdns"),
+    ("crescent", "cres"), ("terrace", "terr"), ("straße", "str"), ("strasse", "str"),
+)  # fmt: skip
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
+
+
+def forms_of(value: str) -> Iterator[str]:
+    """Other spellings of `value` (normalised text); the value itself is not among them."""
+    lowered = value.casefold()
+    if lowered.translate(_UMLAUTS) != lowered:
+        yield lowered.translate(_UMLAUTS)
+    yield from _singular(lowered)
+    for long, short in _STREETS:
+        for one, other in ((long, short), (short, long)):
+            changed = re.sub(rf"(?<=\w )\b{one}\b\.?|(?<=\w{{3}}){one}\b\.?(?=$|\s\d)", other, lowered)
+            if changed != lowered:
+                yield changed
+    for pattern in _DATES:
+        for match in pattern.finditer(lowered):
+            yield from _dates(match)
+
+
+def _singular(value: str) -> Iterator[str]:
+    """ "peanuts" -> "peanut", "allergies" -> "allergy"; the plural is found by the search itself."""
+    if len(value) < 5 or not value.endswith("s") or value.endswith(("ss", "us", "is")):
+        return
+    if value.endswith("ies"):
+        yield value[:-3] + "y"
+    elif value.endswith(("ches", "shes", "xes", "sses")):
+        yield value[:-2]
+    else:
+        yield value[:-1]
+
+
+def _dates(match: re.Match[str]) -> Iterator[str]:
+    """The day in the usual notations, with and without the year."""
+    told = match["m"]
+    month = int(told) if told.isdigit() else next(i for i, name in enumerate(_MONTHS, 1) if name[:3] == told[:3])
+    day, year = int(match["d"]), match["y"]
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return
+    name = _MONTHS[month - 1]
+    for word in (name, name[:3]):
+        for number in (f"{day}", f"{day:02d}", f"{day}{_ordinal(day)}"):
+            yield from (f"{number} {word}", f"{number} of {word}", f"{word} {number}")
+    if year:
+        for d, m, y in ((f"{day:02d}", f"{month:02d}", year), (f"{day}", f"{month}", year)):
+            yield from (f"{y}-{m}-{d}", f"{d}/{m}/{y}", f"{m}/{d}/{y}")
+        yield from (f"{day:02d}/{month:02d}/{year[2:]}", f"{month:02d}/{day:02d}/{year[2:]}")
+
+
+def _ordinal(day: int) -> str:
+    return "th" if 10 < day < 14 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+
+
+_ASCII_GAP = re.compile(r"[^a-z0-9]+")
+_EDGES = " \t\r\n.,;:!?\"'`"
+_FOLDED = {"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th", "ð": "d"}
+_PLURAL = re.compile(r"(?:'s|es|s)(?![^\W_])", re.IGNORECASE)
+_PLAIN_KINDS = {
+    "BIRTHDAY": "DATE", "CAR": "CAR", "CITY": "PLACE", "DATE": "DATE", "DIET": "DIET", "EMPLOYER": "WORK",
+    "FAMILY": "FAMILY", "HOBBY": "HOBBY", "HOME": "HOME", "JOB": "WORK", "LANGUAGE": "LANGUAGE", "LOCATION": "PLACE",
+    "MUSIC": "MUSIC", "NAME": "PERSON", "NICKNAME": "PERSON", "PET": "PET", "SCHOOL": "SCHOOL", "TIME": "DATE",
+    "TOWN": "PLACE", "VEHICLE": "CAR", "WORK": "WORK",
+}  # fmt: skip
+"""First words of kinds that tell nothing private themselves, and the placeholders they give."""
+_FIRST_UNSPACED = "\u0590"
+"""From here on (Hebrew, Arabic, Thai, CJK) words are written together or take prefixes."""
+
+
+def find_values(text: str, values: Sequence[tuple[str, str]], *, whole_words: bool = True) -> list[Span]:
+    """Spans of every (KIND, value) pair in `text`, in original offsets; they may overlap."""
+    needles = _needles(tuple(values))
+    if not needles or not text:
+        return []
+    spans: set[Span] = set()
+    for view in views(text):
+        compact, where = _compact(view.text)
+        lowered: str | None = None
+        for kind, needle, has_signs in needles:
+            if has_signs:
+                lowered = _lower(view.text) if lowered is None else lowered
+                spans.update(_occurrences(view, lowered, None, kind, needle, whole_words))
+            else:
+                spans.update(_occurrences(view, compact, where, kind, needle, whole_words))
+    return sorted(spans, key=lambda span: (span.start, -span.end))
+
+
+def clean_kind(kind: str) -> str:
+    """The name that a fact's kind gives to its placeholder, from a short fixed list; PRIVATE for anything else.
+
+    A kind is the person's own word ("addiction", "ada@mill.org") and may tell as much as the value.
+    """
+    kept = re.sub(r"[^A-Z]+", "_", kind.upper()).strip("_")
+    return kept if kept in FIXED_KINDS else _PLAIN_KINDS.get(kept.partition("_")[0], "PRIVATE")
+
+
+@lru_cache(maxsize=256)
+def _needles(values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str, bool], ...]:
+    """(kind, needle, whether its signs count), longest first: of "C++" the signs are what tells."""
+    found: dict[tuple[str, bool], str] = {}
+    for kind, value in values:
+        shown = plain(value).strip(_EDGES) or plain(value)
+        for form in (shown, *forms_of(shown)):
+            needle = _compact(form)[0]
+            if len(needle) >= 3 or needle == form.casefold() or _spoken(form):
+                found.setdefault((needle, False), clean_kind(kind))
+            elif form.strip():
+                found.setdefault((_lower(form), True), clean_kind(kind))
+    ordered = sorted(found.items(), key=lambda entry: -len(entry[0][0]))
+    return tuple((kind, needle, has_signs) for (needle, has_signs), kind in ordered if needle)
+
+
+def _spoken(form: str) -> bool:
+    """Whether the form has no signs but those between words."""
+    return bool(form.strip()) and not any(not c.isalnum() and c not in " -_'" and not _is_mark(c) for c in form)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.combining(character) > 0
+
+
+def _lower(text: str) -> str:
+    """Small letters without moving any character."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def _compact(text: str) -> tuple[str, list[int] | None]:
+    """The letters and digits of the text without case and accents, and for each its place in `text`.
+
+    None for the places means that nothing moved.
+    """
+    if text.isascii():
+        lowered = text.lower()
+        if not _ASCII_GAP.search(lowered):
+            return lowered, None
+        return _ASCII_GAP.sub("", lowered), [i for i, c in enumerate(lowered) if c.isalnum()]
+    characters: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        for folded in unicodedata.normalize("NFKD", character.casefold()):
+            for letter in _FOLDED.get(folded, folded):
+                if letter.isalnum():
+                    characters.append(letter)
+                    places.append(place)
+    return "".join(characters), places
+
+
+def _occurrences(
+    view: View, compact: str, where: list[int] | None, kind: str, needle: str, whole_words: bool
+) -> Iterator[Span]:
+    at = compact.find(needle)
+    while at >= 0:
+        last = at + len(needle) - 1
+        start, end = (where[at], where[last] + 1) if where is not None else (at, last + 1)
+        if len(needle) > 3 and needle[-1].isalpha() and (plural := _PLURAL.match(view.text, end)):
+            end = plural.end()
+        if not whole_words or _stands_apart(view.text, start, end):
+            first, after = view.back(start, end)
+            yield Span(first, after, kind, "profile")
+        at = compact.find(needle, at + 1)
+
+
+def _stands_apart(text: str, start: int, end: int) -> bool:
+    glued_before = start > 0 and _glued(text[start - 1], text[start])
+    return not (glued_before or (end < len(text) and _glued(text[end - 1], text[end])))
+
+
+def _glued(one: str, next_: str) -> bool:
+    """Whether no word can begin between the two characters."""
+    if not (one.isalnum() and next_.isalnum()) or max(one, next_) >= _FIRST_UNSPACED:
+        return False
+    return one.isdigit() == next_.isdigit() and not (one.islower() and next_.isupper())

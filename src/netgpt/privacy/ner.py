@@ -1,0 +1,255 @@
+"""Names and other private words of all texts of a request, by the tagger; what it finds once is hidden everywhere.
+
+A name found in one text is looked for in every text, whatever its case, and a person's surname or first name alone as
+well: a word that tells in one sentence may not tell in the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from netgpt.privacy.detectors.normalize import View, views
+from netgpt.privacy.kinds import ALSO_WORDS, AROUND, WORDS_OF_TRADE, word_set
+from netgpt.types import Span
+
+if TYPE_CHECKING:
+    from netgpt.privacy.tagger import Tag, Tagger
+
+
+# --- Words that need more proof than others before they count as private, whatever text they stand in.
+#
+# Amounts, languages and the first words of sentences look like names to a tagger that is told to miss little, and a
+# cloud cannot work without them.
+
+PLAIN, NUMBER = 0.13, 0.3
+"""At least this chance for words in small letters where the text has capitals too and for the first words of sentences;
+for numbers of up to four digits."""
+
+_NEVER = 1.1
+_CURRENCY = ("$", "€", "£", "¥", "₹")
+_UNITS = word_set(
+    """euro euros eur dollar dollars usd pound pounds gbp chf franc francs yen rupees cents percent kg g km m cm mm
+    miles mile meters metres litres liters ml mb gb tb kb ms seconds minutes hours days weeks months times items
+    people persons words pages points degrees calories watts volts bytes tokens"""
+)
+_QUANTITY = re.compile(
+    rf"(?:[.,'’]\d{{1,3}}){{0,5}}[ \u00a0]?(?:[%€$£°]|(?:{'|'.join(sorted(_UNITS))})(?![^\W_]))", re.IGNORECASE
+)
+"""What makes the number before it a quantity: it tells nothing of who somebody is."""
+_LANGUAGES = word_set(
+    """arabic chinese czech danish dutch english finnish french german greek hebrew hindi hungarian indonesian italian
+    japanese korean latin mandarin norwegian persian polish portuguese romanian russian spanish swedish thai turkish
+    ukrainian urdu vietnamese"""
+)
+_INTO = re.compile(r"(?i)\b(?:to|into|in|from)\s{1,3}$")
+
+
+def least_chance(text: str, start: int, end: int, spelled: bool) -> float:
+    """The chance that the word `text[start:end]` needs, 0 to 1, or more for never. `spelled`: the text has capitals."""
+    word = text[start:end]
+    if word.isdigit() and len(word) < 5:
+        return _NEVER if _QUANTITY.match(text, end) or text.endswith(_CURRENCY, 0, start) else NUMBER
+    lowered = word.lower()
+    if lowered in _LANGUAGES and _INTO.search(text, max(0, start - 8), start):
+        return _NEVER
+    if lowered in _UNITS and text[max(0, start - 3) : start].rstrip()[-1:].isdigit():
+        return _NEVER
+    if spelled and word.isascii() and (word.islower() or _begins(text, start)):
+        return PLAIN
+    return 0.0
+
+
+def _begins(text: str, at: int) -> bool:
+    """Whether a sentence begins here: its first word has a capital whatever it means."""
+    before = text[max(0, at - 4) : at].rstrip(" \t\"'“(*-•#>")
+    return not before or before[-1] in ".!?:\n"
+
+
+SHORT, DOCUMENT = 0.16, 0.025
+"""A word with this chance of being private, or more, is hidden: in a short request, in a long text."""
+SHORT_CHARS, DOCUMENT_CHARS = 40, 100
+"""A request up to the first is short, a text from the second on is long. Letters and records hold far more that is
+private than commands do, and a word more hidden in them costs less."""
+_WORD = re.compile(r"[^\W_]+")
+_REPEATED = frozenset(("PERSON", "PLACE", "ORG", "PRODUCT", "USERNAME", "NATIONALITY"))
+"""Kinds that mean the same wherever they stand; a date or an age does not."""
+_ALONE = frozenset(("DATE", "AGE", "JOB", "NATIONALITY", "HEALTH", "URL", "USERNAME", "ID"))
+"""Kinds that do not grow together with a neighbour of another kind."""
+
+
+class NameFinder:
+    """Finds private words in all texts of a request. The weights are read at the first use or by `load()`."""
+
+    def __init__(self, tagger: Tagger | None = None) -> None:
+        """`tagger`: another than the shipped one."""
+        self._tagger = tagger
+        self._indexes = WordIndexes()
+
+    def load(self) -> Tagger:
+        """Read the weights (a tenth of a second, 50 MB). Raises DetectorError when they are missing."""
+        if self._tagger is None:
+            from netgpt.privacy.tagger import Tagger
+
+            self._tagger = Tagger()
+        return self._tagger
+
+    def find(self, texts: Sequence[str], wanted: Sequence[bool]) -> list[list[Span]]:
+        """Spans of private words in every text; they are learned from the texts marked `wanted` only."""
+        tagger = self.load()
+        all_views = [list(views(text)) if want else [] for text, want in zip(texts, wanted, strict=True)]
+        flat = [view for of_text in all_views for view in of_text]
+        tagged = iter(tagger.tags([view.text for view in flat], DOCUMENT))
+        found: list[list[Span]] = [[] for _ in texts]
+        names: dict[tuple[str, str], None] = {}
+        for spans, of_text in zip(found, all_views, strict=True):
+            for view in of_text:
+                for start, end, kind, chance in _joined(view.text, next(tagged)):
+                    if kind in _REPEATED:
+                        names[(kind, view.text[start:end])] = None
+                    spans.append(Span(*view.back(start, end), kind, "names", chance))
+        if not names:
+            return found
+        terms = _terms(names, tagger.common({word for _, name in names for word in _lowered(name)}))
+        for spans, of_text in zip(found, all_views, strict=True):
+            for view in of_text:
+                spans.extend(find_occurrences(view, self._indexes.of(view.text), terms))
+        return found
+
+
+def threshold(chars: int) -> float:
+    """The chance from which a word is hidden in a text of so many characters."""
+    share = (chars - SHORT_CHARS) / (DOCUMENT_CHARS - SHORT_CHARS)
+    return SHORT + (DOCUMENT - SHORT) * min(1.0, max(0.0, share))
+
+
+def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, float]]:
+    """Runs of neighbouring tagged words, each with the kind that most of its words have."""
+    from netgpt.privacy.tagger import TAGS
+
+    run: list[Tag] = []
+    least = threshold(len(text))
+    spelled = not text.islower()
+    for tag in tags:
+        if tag[3] < max(least, least_chance(text, tag[0], tag[1], spelled)):
+            continue
+        if run and not _together(text, run[-1], tag, TAGS):
+            yield from _whole(text, run, TAGS)
+            run = []
+        run.append(tag)
+    if run:
+        yield from _whole(text, run, TAGS)
+
+
+def _together(text: str, one: Tag, other: Tag, kinds: Sequence[str]) -> bool:
+    gap = text[one[1] : other[0]]
+    if gap.strip() or "\n" in gap or len(gap) > 2:
+        return False
+    return one[2] == other[2] or not {kinds[one[2]], kinds[other[2]]} & _ALONE
+
+
+def _whole(text: str, run: Sequence[Tag], kinds: Sequence[str]) -> Iterator[tuple[int, int, str, float]]:
+    while run and _between(text, run[-1]):
+        run = run[:-1]
+    while run and _between(text, run[0]):
+        run = run[1:]
+    if not run:
+        return
+    best = max(tag[3] for tag in run)
+    votes: dict[int, float] = {}
+    for _, _, kind, chance in run:
+        votes[kind] = votes.get(kind, 0.0) + chance
+    yield run[0][0], run[-1][1], kinds[max(votes, key=lambda kind: votes[kind])], best
+
+
+def _between(text: str, tag: Tag) -> bool:
+    """Whether this is a sign or a small word that stands around names and is not part of them."""
+    return not text[tag[0]].isalnum() or text[tag[0] : tag[1]] in AROUND
+
+
+def _lowered(name: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(name))
+
+
+Terms = dict[str, list[tuple[tuple[str, ...], str, bool]]]
+"""First word -> (all words in lower case, kind, whether the case must be that of a name)."""
+
+
+def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> Terms:
+    """What to look for. `common`: words that mean something else as well; alone, they must be written like a name."""
+    terms: Terms = {}
+    seen: set[tuple[str, ...]] = set()
+
+    def add(words: tuple[str, ...], kind: str, strict: bool) -> None:
+        if words and words not in seen:
+            seen.add(words)
+            terms.setdefault(words[0], []).append((words, kind, strict))
+
+    names = list(names)
+    split = [(kind, _lowered(name)) for kind, name in names]
+    for kind, words in split:
+        if len(words) != 1:
+            add(words, kind, False)
+        elif words[0] not in WORDS_OF_TRADE and len(words[0]) > 1:
+            add(words, kind, words[0] in common or words[0] in ALSO_WORDS or len(words[0]) < 4)
+    for kind, name in names:
+        words = _lowered(name)
+        if kind == "PERSON" and len(words) > 1:
+            spelled = not name.islower()
+            for written, word in zip(_WORD.findall(name), words, strict=True):
+                if spelled and written.islower():
+                    continue  # "owes" of a find "Ada Sharma owes"
+                if len(word) > 2 and not word.isdigit() and word not in WORDS_OF_TRADE:
+                    add((word,), kind, word in common or word in ALSO_WORDS)
+    for entries in terms.values():
+        entries.sort(key=lambda entry: -len(entry[0]))
+    return terms
+
+
+class WordIndex:
+    """The words of a text and where each stands, so that a text read before is not cut into words again."""
+
+    def __init__(self, text: str) -> None:
+        self.spans = [word.span() for word in _WORD.finditer(text)]
+        self.lowered = [text[start:end].lower() for start, end in self.spans]
+        self.places: dict[str, list[int]] = {}
+        for place, word in enumerate(self.lowered):
+            self.places.setdefault(word, []).append(place)
+
+
+class WordIndexes:
+    """The indexes of the texts that were read last, bounded by their words. A history comes back with every turn."""
+
+    def __init__(self, words: int = 100_000) -> None:
+        """`words`: how many are remembered in all; each takes about 200 bytes."""
+        self._bound, self._words = words, 0
+        self._known: OrderedDict[str, WordIndex] = OrderedDict()
+
+    def of(self, text: str) -> WordIndex:
+        known = self._known.get(text)
+        if known is not None:
+            self._known.move_to_end(text)
+            return known
+        made = self._known[text] = WordIndex(text)
+        self._words += len(made.spans)
+        while self._words > self._bound and len(self._known) > 1:
+            self._words -= len(self._known.popitem(last=False)[1].spans)
+        return made
+
+
+def find_occurrences(view: View, index: WordIndex, terms: Terms) -> Iterator[Span]:
+    """Every place of `view` where a term stands as whole words, at most three other characters between two words."""
+    free = 0
+    for at in sorted(place for word in index.places.keys() & terms.keys() for place in index.places[word]):
+        if at < free:
+            continue
+        for term, kind, strict in terms[index.lowered[at]]:
+            last = at + len(term) - 1
+            if tuple(index.lowered[at : last + 1]) != term or (strict and view.text[index.spans[at][0]].islower()):
+                continue
+            if all(index.spans[i + 1][0] - index.spans[i][1] <= 3 for i in range(at, last)):
+                yield Span(*view.back(index.spans[at][0], index.spans[last][1]), kind, "names", 0.5)
+                free = last + 1
+                break

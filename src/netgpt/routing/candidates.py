@@ -1,0 +1,255 @@
+"""Constraints come before the objective. Each names, in words, the arm that it ruled out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from netgpt.routing.features import Features
+from netgpt.routing.link_state import SignalsView
+from netgpt.settings import Settings
+from netgpt.settings.routing import Routing
+from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected
+
+# --- Arms: the models that might answer one request, as the decision sees them. Plain values.
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One model that might answer, for one request: what it can, whether it may, what it costs."""
+
+    name: str
+    """"edge", "cloud", or an upstream's name."""
+    route: str = "cloud"
+    """"edge" or "cloud": on the box or not."""
+    kind: str = "cloud"
+    """"edge", "cloud", or "neighbour": another box, whose edge model is asked."""
+    ok: bool = True
+    """It can be asked now: configured, started, its breaker closed."""
+    detail: str = "ready"
+    """Its health in words."""
+    may_have: bool = True
+    """It may see the request: always on the box; elsewhere where an `Outbound` was made for it."""
+    kept_because: str | None = None
+    """Why it gets nothing."""
+    context_tokens: int | None = None
+    """Tokens of question and answer together; None: not known, or more than anybody asks for."""
+    reads_media: bool = True
+    """It may read pictures, audio and files."""
+    surely_reads_media: bool = True
+    """False where that depends on a model that we know nothing of."""
+    tools: bool = True
+    """It takes tools at all, well or badly."""
+    price_prompt: float = 0.0
+    """Money per million tokens."""
+    price_completion: float = 0.0
+    quality: float = 0.9
+    """The chance that its answer does, before anything is learnt; not used for models as small as the edge's."""
+    exposure: float = 0.0
+    """How much would leave: 0 nothing, 1 everything as it is."""
+
+    @property
+    def remote(self) -> bool:
+        return self.route != EDGE
+
+
+# --- All that a decision looks at, in one value. Nothing here holds a word of the request.
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One request, the arms that might answer it, and what is known of them now."""
+
+    asked: str
+    """"auto", or the arm that the caller asked for: "edge", "cloud", an upstream's name."""
+    features: Features
+    arms: tuple[Arm, ...]
+    """In the order of the settings, the edge first."""
+    signals: SignalsView = field(default_factory=SignalsView)
+    p_edge_ok: float | None = None
+    """What `difficulty` says of the text; None: it was not asked."""
+    p_usual: float = 0.88
+    """What it says of an everyday request: less is harder than usual, more is easier."""
+    x: tuple[float, ...] = ()
+    """Numbers for the learner; no text can be read from them."""
+    key: str = ""
+    """Who asks, for exploration bounded per key."""
+    prefer: str | None = None
+    """A preset that the request or its key names; None: what the settings say."""
+    deadline_s: float | None = None
+    """Seconds in which the caller wants the whole answer."""
+    budget_left: float | None = None
+    """Money that the key may still spend; None: as much as it likes."""
+    sensitive: tuple[str, ...] = ()
+    """Kinds found that the owner calls sensitive, each with the rule that says so."""
+    personal_facts: bool = False
+    """The request was completed with facts that may not leave."""
+    answer_tokens: int | None = None
+    """The longest answer that the request allows; None: it does not say."""
+    long: bool = False
+    """It has more words than a small model is trusted with (routing.max_edge_words)."""
+    now: float = 0.0
+    """`time.monotonic()`."""
+
+    @property
+    def clouds(self) -> frozenset[str]:
+        """The arms whose share may be bounded: neither the box nor a neighbour."""
+        return frozenset(arm.name for arm in self.arms if arm.kind == "cloud")
+
+    @property
+    def prompt_tokens(self) -> float:
+        """Estimated from the characters."""
+        return self.features.characters / CHARACTERS_A_TOKEN + 8
+
+    @property
+    def expected_tokens(self) -> float:
+        """How long the answer will probably be, in tokens."""
+        features = self.features
+        usual = 400.0 if features.long_form or features.code else 200.0 if features.hard_because else 120.0
+        return usual if self.answer_tokens is None else min(usual, float(self.answer_tokens))
+
+    def asks_for(self, arm: Arm) -> bool:
+        """Whether the caller left the choice open, or named this arm."""
+        return self.asked in ("auto", arm.name)
+
+    def arm(self, name: str) -> Arm:
+        """The arm of this name. Raises KeyError."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+
+class Force(IntEnum):
+    """How strongly an arm is ruled out. Where every arm is, those that are least so remain."""
+
+    DOUBTED = 1
+    """Another will do better; it is a fallback still."""
+    PERSONAL = 2
+    """The box may use more of what is known of the person; others are a fallback still."""
+    CANNOT = 3
+    """It cannot do what is asked: no fallback, unless nobody else is left."""
+    NOT_ASKED = 4
+    """The caller named another; it is a fallback still."""
+    NEVER = 5
+    """It may not, or is not there."""
+
+    @property
+    def may_fall_back(self) -> bool:
+        return self not in (Force.CANNOT, Force.NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """Why an arm is ruled out."""
+
+    rule: str
+    """A short stable name."""
+    words: str
+    force: Force
+
+
+def asked_words(arm: str) -> str:
+    """That the caller named this arm."""
+    return f"the caller asked for {'the ' if arm in (EDGE, 'cloud') else ''}{arm}"
+
+
+def ruling_on(arm: Arm, situation: Situation, rules: Routing, expected: Expected) -> Ruling | None:
+    """The strongest of the constraints that rule this arm out; the first of equals. None: it is a candidate."""
+    strongest: Ruling | None = None
+    for ruling in _remote(arm, situation, rules, expected) if arm.remote else _edge(arm, situation):
+        if ruling.force is Force.NEVER:
+            return ruling
+        if strongest is None or ruling.force > strongest.force:
+            strongest = ruling
+    if (late := _late(situation, expected)) is not None and strongest is None:
+        return late
+    return strongest
+
+
+def _remote(arm: Arm, situation: Situation, rules: Routing, expected: Expected) -> Iterator[Ruling]:
+    features = situation.features
+    if situation.asked == EDGE:
+        yield Ruling("asked", asked_words(EDGE), Force.NEVER)
+    if situation.sensitive and situation.asked == "auto":
+        kinds = ", ".join(sorted(situation.sensitive))
+        yield Ruling("sensitive", f"it holds sensitive content ({kinds}), which stays on the box", Force.NEVER)
+    if not arm.ok:
+        yield Ruling("cloud-down", arm.detail, Force.NEVER)
+    if not arm.may_have:
+        yield Ruling("kept", arm.kept_because or "nothing may leave", Force.NEVER)
+    if features.media and not arm.reads_media:
+        yield Ruling("media", "it holds media, which that model cannot read", Force.NEVER)
+    if situation.budget_left is not None and expected.cost > max(0.0, situation.budget_left):
+        yield Ruling("budget", "what is left of the key's budget does not pay for it", Force.NEVER)
+    if not situation.asks_for(arm):
+        yield Ruling("asked", asked_words(situation.asked), Force.NOT_ASKED)
+    if features.tools and not arm.tools:
+        yield Ruling("tools", "it brings tools, which that model does not take", Force.CANNOT)
+    if (longer := _too_long(arm, situation)) is not None:
+        yield longer
+    if situation.personal_facts and rules.edge_when_personal and not features.tools:
+        yield Ruling("personal", "it was completed with personal facts, which stay on the box", Force.PERSONAL)
+    if features.structured:
+        yield Ruling("schema", "an answer by schema: the edge model writes it under a grammar", Force.DOUBTED)
+
+
+def _edge(arm: Arm, situation: Situation) -> Iterator[Ruling]:
+    features = situation.features
+    if features.media and not arm.reads_media:
+        yield Ruling("media", "it holds media, which the model on the box cannot read", Force.NEVER)
+    if not arm.ok:
+        yield Ruling("edge-down", arm.detail, Force.NEVER)
+    if not situation.asks_for(arm):
+        yield Ruling("asked", asked_words(situation.asked), Force.NOT_ASKED)
+    if features.tools and not arm.tools:
+        yield Ruling("tools", "it brings tools, which the edge model does not take", Force.CANNOT)
+    if situation.asked == "auto" and (longer := _too_long(arm, situation)) is not None:
+        yield longer
+    if features.media and not arm.surely_reads_media:
+        yield Ruling("media", "it holds media, which the edge model may not read", Force.DOUBTED)
+
+
+def _too_long(arm: Arm, situation: Situation) -> Ruling | None:
+    """A quarter of the context is left for the answer."""
+    if arm.context_tokens is None or situation.features.characters / CHARACTERS_A_TOKEN <= arm.context_tokens * 0.75:
+        return None
+    whose = f"{arm.name}'s" if arm.remote else "the edge model's"
+    return Ruling("context", f"the conversation is longer than {whose} context", Force.CANNOT)
+
+
+def _late(situation: Situation, expected: Expected) -> Ruling | None:
+    if situation.deadline_s is None or expected.latency_s <= situation.deadline_s:
+        return None
+    words = f"its answer is expected after {expected.latency_s:.1f} s, the deadline is {situation.deadline_s:g} s"
+    return Ruling("deadline", words, Force.DOUBTED)
+
+
+# --- What a model's name in a request asks for: the box's own choice, or one arm.
+
+AUTO = "auto"
+"""The box decides."""
+DECIDE = "netgpt"
+"""The model's name that leaves it to the box."""
+NOBODY = "nobody"
+"""Rule of a decision without an arm: nobody can answer, and its reason says why for each."""
+
+
+def arm_names(settings: Settings) -> dict[str, str]:
+    """Every model's name that asks for one arm -> that arm: "netgpt/edge", an upstream's name with and without
+    "netgpt/", and the names of the configured models. Where two arms run a model of one name, the first has it."""
+    names = {"netgpt/edge": "edge", settings.edge.model: "edge"}
+    for arm in settings.remotes:
+        names.setdefault(f"netgpt/{arm}", arm)
+        if arm != "cloud":  # "cloud" alone has never been a name of its own
+            names.setdefault(arm, arm)
+    for arm, remote in settings.remotes.items():
+        names.setdefault(remote.model, arm)
+    names.setdefault("netgpt/cloud", next(iter(settings.remotes), "cloud"))
+    return names
+
+
+def asked_arm(model: str, names: Mapping[str, str]) -> str:
+    """The arm that a model's name asks for, or "auto"."""
+    return names.get(model, AUTO)

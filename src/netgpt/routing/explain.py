@@ -1,0 +1,332 @@
+"""What would have changed a decision, in words for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from netgpt.routing.candidates import Arm, Situation
+from netgpt.routing.link_state import SignalsView
+from netgpt.routing.scoring import (
+    PRESETS,
+    UNKNOWN_LINK,
+    Believe,
+    Weighed,
+    Weights,
+    rtt_of,
+    value_of,
+    weigh,
+    weigh_one,
+    with_rtt,
+)
+from netgpt.settings.routing import Routing
+from netgpt.types import EDGE, Decision, Expected, display_name
+
+# --- One input of a decision changed at a time, to find where another arm would have answered. Pure.
+
+LONGEST_RTT_S: Final = 10.0
+SHORTEST_RTT_S: Final = 0.001
+MOST_TIMES: Final = 1000.0
+"""A price that had to be this many times higher is no counterfactual that helps."""
+TRIES: Final = 14
+FAR: Final = 1e6
+"""The lead over nobody."""
+NEAR: Final = 0.02
+"""A value this close (as a share of it) to where the arm changes is close enough: it is told in two digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one input after which another arm answers."""
+
+    what: str
+    """"rtt" (seconds, of `of`), "difficulty" (p_edge_ok), "price" (times as high, of `of`), "waiting" (answers that
+    wait on the box), "prefer" (the preset's name)."""
+    to: float | str
+    arm: str
+    """Who answers then."""
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """A decision that can be taken again: all that went into it."""
+
+    situation: Situation
+    """With the links as the decision took them."""
+    rules: Routing
+    weights: Weights
+    believe: Believe
+    threshold: float
+    weighed: Weighed
+
+    @property
+    def chosen(self) -> str:
+        return self.weighed.best.arm
+
+    def best(self, situation: Situation) -> str | None:
+        """Who would answer there."""
+        candidates = weigh(situation, self.rules, self.weights, self.believe, self.threshold).candidates
+        return candidates[0].arm if candidates else None
+
+    def changes(self) -> tuple[Change, ...]:
+        """Everything that alone would have changed a decision of the objective, nearest values first found; each was
+        tried, so that it is true."""
+        if len(self.weighed.candidates) < 2:
+            return ()
+        return tuple(filter(None, (*self._by_number(), *self._by_preset())))
+
+    def _by_number(self) -> Iterator[Change | None]:
+        best, second = self.weighed.candidates[:2]
+        for one in (best, second):
+            if one.route != EDGE:
+                now = rtt_of(self.situation.signals.links.get(one.arm, UNKNOWN_LINK))
+                end = LONGEST_RTT_S if one is best else SHORTEST_RTT_S
+                yield self._found("rtt", now, end, one.arm)
+        if (p := self.situation.p_edge_ok) is not None:
+            yield self._found("difficulty", p, 0.01 if best.route == EDGE else 0.99)
+        if any(one.arm == EDGE for one in (best, second)):
+            waiting = self.situation.signals.box.engine_waiting
+            yield self._found("waiting", waiting, 64 if best.arm == EDGE else 0)
+        for one in (best, second):
+            if one.cost > 0:
+                yield self._found("price", 1.0, MOST_TIMES if one is best else 0.0, one.arm)
+
+    def _by_preset(self) -> Iterator[Change]:
+        """The constraints are the same under all weights: only the values change."""
+        clouds = self.situation.clouds
+        for name, preset in PRESETS.items():
+            weights = replace(preset, worth=self.weights.worth)
+            values = {
+                one.arm: value_of(one, weights) + (self.threshold if one.arm in clouds else 0.0)
+                for one in self.weighed.candidates
+            }
+            order = [arm.name for arm in self.situation.arms if arm.name in values]
+            best = max(order, key=values.__getitem__)
+            if best != self.chosen:
+                yield Change("prefer", name, best)
+
+    def _found(self, what: str, now: float, end: float, of: str = "") -> Change | None:
+        """The nearest value between `now` and `end` that changes the arm, rounded away from `now`; None: there is
+        none."""
+        if now == end or self._lead(what, end, of) >= 0:
+            return None
+        value = self._crossing(what, now, end, of)
+        for tried in (math.ceil(value) if what == "waiting" else _rounded(value, up=end > now), value, end):
+            arm = self.best(changed(self.situation, what, tried, of))
+            if arm not in (None, self.chosen):
+                return Change(what, tried, str(arm), of)
+        return None
+
+    def _crossing(self, what: str, same: float, other: float, of: str) -> float:
+        """Where the lead of the chosen arm ends: by false position (Illinois), for it is nearly a straight line; by
+        halves where a constraint ends it at once."""
+        lead_same, lead_other = self._lead(what, same, of), self._lead(what, other, of)
+        for _ in range(TRIES):
+            if abs(other - same) <= 1.01 * NEAR * abs(other):
+                break
+            guess = _guess(same, other, lead_same, lead_other)
+            lead = self._lead(what, guess, of)
+            if lead >= 0:
+                same, lead_same, lead_other = guess, lead, lead_other / 2
+            else:
+                other, lead_other, lead_same = guess, lead, lead_same / 2
+        return other
+
+    def _lead(self, what: str, to: float, of: str) -> float:
+        """By how much the chosen arm is ahead of the best other candidate there; only what changes is reckoned anew."""
+        there, lead, others = changed(self.situation, what, to, of), -math.inf, [-math.inf]
+        clouds = self.situation.clouds
+        for one in self.weighed.candidates:
+            if _concerns(what, of, there.arm(one.arm)):
+                one, ruling = weigh_one(there.arm(one.arm), there, self.rules, self.weights, self.believe)
+                if ruling is not None and self.weighed.rulings[one.arm] is None:
+                    continue
+            value = one.value + self.threshold if one.arm in clouds else one.value
+            if one.arm == self.chosen:
+                lead = value
+            else:
+                others.append(value)
+        return min(lead - max(others), FAR) if lead > -math.inf else lead
+
+
+def _concerns(what: str, of: str, arm: Arm) -> bool:
+    """Whether what is expected of an arm depends on the input."""
+    if what == "difficulty":
+        return arm.kind != "cloud"
+    return arm.name == (EDGE if what == "waiting" else of)
+
+
+def changed(situation: Situation, what: str, to: float, of: str = "") -> Situation:
+    """The situation with one input at another value: see `Change`."""
+    signals = situation.signals
+    if what == "rtt":
+        links = {**signals.links, of: with_rtt(signals.links.get(of, UNKNOWN_LINK), to)}
+        return replace(situation, signals=SignalsView(links, signals.box))
+    if what == "difficulty":
+        return replace(situation, p_edge_ok=to)
+    if what == "waiting":
+        box = replace(signals.box, engine_waiting=int(to), engine_busy=max(signals.box.engine_busy, min(1, int(to))))
+        return replace(situation, signals=SignalsView(signals.links, box))
+    arms = tuple(
+        replace(arm, price_prompt=arm.price_prompt * to, price_completion=arm.price_completion * to)
+        if arm.name == of
+        else arm
+        for arm in situation.arms
+    )
+    return replace(situation, arms=arms)
+
+
+def _guess(same: float, other: float, lead_same: float, lead_other: float) -> float:
+    """Where to look next: a little beyond where a straight line crosses, and never closer to `other` than it matters;
+    in the middle where there is no line."""
+    if lead_other == -math.inf:
+        return math.sqrt(same * other) if same * other > 0 else (same + other) / 2
+    share = lead_same / (lead_same - lead_other)
+    crossing = same + (other - same) * share
+    beyond = crossing + math.copysign(NEAR / 2 * abs(crossing), other - same)
+    nearest = other + math.copysign(min(NEAR * abs(other), abs(other - same) / 2), same - other)
+    return beyond if abs(beyond - same) < abs(nearest - same) else nearest
+
+
+def _rounded(value: float, *, up: bool) -> float:
+    """To two digits that a person reads, away from where it came."""
+    if value == 0:
+        return 0.0
+    scale = 10.0 ** (1 - math.floor(math.log10(abs(value))))
+    return (math.ceil(value * scale) if up else math.floor(value * scale)) / scale
+
+
+_CONSTRAINTS: Final = {
+    "budget": "the key's budget",
+    "cloud-down": "that",
+    "context": "the length of the conversation",
+    "deadline": "the deadline",
+    "edge-down": "that",
+    "kept": "what keeps it on the box",
+    "media": "the media in it",
+    "personal": "the personal facts",
+    "schema": "the schema",
+    "sensitive": "the sensitive content",
+    "tools": "the tools",
+}
+
+
+def counterfactual(what_if: WhatIf, rule: str) -> str:
+    """One or two sentences: where another arm would have answered. `rule`: of the decision. Empty: nothing to say."""
+    if rule in _CONSTRAINTS and (told := _without_the_constraint(what_if, rule)):
+        return told
+    if rule in ("asked", "tried", "trial", "only"):
+        return ""
+    changes = what_if.changes()
+    if not changes:
+        return "No other link, price, difficulty or preset alone would have changed this."
+    by_arm: dict[str, list[str]] = {}
+    for change in changes:
+        by_arm.setdefault(change.arm, []).append(_words(change, what_if))
+    sentences = [f"{display_name(arm)} would have answered {_joined(ways)}." for arm, ways in by_arm.items()]
+    return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
+
+
+def without(situation: Situation, rule: str) -> Situation:
+    """The same situation without what a constraint looks at."""
+    features, arms = situation.features, situation.arms
+    if rule == "personal":
+        return replace(situation, personal_facts=False)
+    if rule == "budget":
+        return replace(situation, budget_left=None)
+    if rule == "deadline":
+        return replace(situation, deadline_s=None)
+    if rule in ("schema", "media", "tools"):
+        field = {"schema": "structured"}.get(rule, rule)
+        return replace(situation, features=replace(features, **{field: False}))
+    if rule == "sensitive":
+        situation = replace(situation, sensitive=())
+    return replace(situation, arms=tuple(_lifted(arm, rule) for arm in arms))
+
+
+def _lifted(arm: Arm, rule: str) -> Arm:
+    if rule == "context":
+        return replace(arm, context_tokens=None)
+    if rule in ("kept", "sensitive"):
+        return replace(arm, may_have=True)
+    return replace(arm, ok=True) if arm.remote == (rule == "cloud-down") else arm
+
+
+def _without_the_constraint(what_if: WhatIf, rule: str) -> str:
+    if what_if.situation.asked != "auto":
+        return ""  # the text was not read: whatever is said of it would be a guess
+    arm = what_if.best(without(what_if.situation, rule))
+    if arm is None:
+        return ""
+    same = " all the same" if arm == what_if.chosen else ""
+    return f"Without {_CONSTRAINTS[rule]}, {display_name(arm)} would have answered{same}."
+
+
+def _words(change: Change, what_if: WhatIf) -> str:
+    to = change.to
+    if isinstance(to, str):
+        return f"under `{to}`"
+    if change.what == "rtt":
+        above = "above" if change.of == what_if.chosen else "below"
+        return f"{above} {_milliseconds(to)} ms RTT to {display_name(change.of)}"
+    if change.what == "waiting":
+        if to == 0:
+            return "with nothing waiting on the box"
+        return f"with {to:.0f} answers waiting on the box" if to > 1 else "with an answer waiting on the box"
+    if change.what == "difficulty":
+        p = what_if.situation.p_edge_ok or 0.0
+        return f"were it {'easier' if to > p else 'harder'} ({to:.2g} for {p:.2g})"
+    return (
+        f"at {to:.2g} times the price of {display_name(change.of)}"
+        if to
+        else f"did {display_name(change.of)} cost nothing"
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    told = seconds * 1000
+    return f"{told:.0f}" if told >= 10 else f"{told:.2g}"
+
+
+def _joined(ways: list[str]) -> str:
+    presets = [way.removeprefix("under ") for way in ways if way.startswith("under ")]
+    others = [way for way in ways if not way.startswith("under ")]
+    if presets:
+        others.append("under " + " or ".join(filter(None, (", ".join(presets[:-1]), presets[-1]))))
+    return others[0] if len(others) == 1 else ", ".join(others[:-1]) + ", or " + others[-1]
+
+
+# --- A decision as JSON, for explanations: what each arm was expected to give, what ruled it out, what would have
+# changed it. Numbers and words of the box's own; nothing of the request.
+
+
+def account_of(decision: Decision, counterfactual: str = "") -> dict[str, Any]:
+    """`counterfactual`: see `routing.why`; used where the decision does not hold one."""
+    return {
+        "route": decision.route,
+        "arm": decision.name,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "fallbacks": list(decision.fallbacks),
+        "weights": decision.weights,
+        "propensity": round(decision.propensity, 4),
+        "expected": [_arm(one) for one in decision.expected],
+        "counterfactual": decision.counterfactual or counterfactual,
+    }
+
+
+def _arm(one: Expected) -> dict[str, Any]:
+    return {
+        "arm": one.arm,
+        "route": one.route,
+        "p_ok": round(one.p_ok, 4),
+        "latency_s": round(one.latency_s, 3),
+        "cost": round(one.cost, 9),
+        "energy_j": round(one.energy_j, 1),
+        "exposure": round(one.exposure, 3),
+        "value": round(one.value, 4),
+        "ruled_out": one.ruled_out,
+    }

@@ -1,0 +1,495 @@
+"""All that is known of one arm: the link to it and the server behind it, from real calls first."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from netgpt.types import CallFacts, KernelFacts, Load
+
+# --- What the decision sees of links, models and the box: plain values, told by `signals`, read by `objective`.
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One measured quantity."""
+
+    value: float
+    age_s: float
+    """Seconds since it was last measured."""
+    confidence: float
+    """0 (nothing is known, or long ago) to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """The link to one model and the server behind it. None: never measured."""
+
+    rtt_s: Estimate | None = None
+    jitter_s: Estimate | None = None
+    """Mean deviation of the round trip."""
+    loss: Estimate | None = None
+    """Share of segments sent again."""
+    up_bytes_s: Estimate | None = None
+    down_bytes_s: Estimate | None = None
+    first_byte_s: Estimate | None = None
+    """From the end of the request to the first byte of the answer: link, queue and prompt of the server. While calls
+    wait longer than it says, it is as long as they have waited."""
+    tokens_s: Estimate | None = None
+    """Tokens a second, once an answer flows."""
+    failures: Estimate | None = None
+    """Share of the last calls that failed, newer ones counting more."""
+    in_flight: int = 0
+    """Calls under way now."""
+    hint: str = ""
+    """What the network itself tells of the link (radio, connectivity insights), in words; empty: nothing."""
+    load: Load | None = None
+    """How busy the model behind it said it was, a few seconds ago at most; None: not told, as by all but neighbours."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxView:
+    """The box itself. None: this machine does not tell."""
+
+    cpu: float | None = None
+    """Share of all cores at work, 0 to 1."""
+    memory: float | None = None
+    """Share of memory in use."""
+    cpu_pressure: float | None = None
+    """Share of the last ten seconds in which something waited for a core (Linux PSI)."""
+    memory_pressure: float | None = None
+    temperature_c: float | None = None
+    gpu: float | None = None
+    gpu_memory: float | None = None
+    engine_slots: int = 1
+    """Answers that the edge model writes at once."""
+    engine_busy: int = 0
+    engine_waiting: int = 0
+    engine_prompt_tokens_s: float | None = None
+    engine_tokens_s: float | None = None
+    """Tokens a second that one answer of the edge gets now."""
+    power_w: float | None = None
+    """Watts of the box at work, where it is configured or told."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalsView:
+    """All signals at one moment."""
+
+    links: Mapping[str, LinkView] = field(default_factory=dict)
+    """By the arm's name: "edge", "cloud", an upstream's name."""
+    box: BoxView = BoxView()
+
+
+# --- A gauge: one quantity, measured now and then, with an estimate that follows changes and grows old.
+#
+# The estimate is an average that forgets. When two measurements in a row lie on one side of it, far off by what was
+# usual so far, the quantity has changed: the estimate begins anew from these two (a run test; the mean deviation is
+# kept as TCP keeps that of the round trip, RFC 6298). An estimate never lies outside of what was measured.
+
+_MOST_WEIGHT = 30.0
+"""No more of the past stands beside a new measurement, however many there were."""
+_FAR = 3.0
+"""Mean deviations from the estimate that count as far."""
+_FAR_SHARE = 0.3
+"""And at least this share of the estimate."""
+_RUN = 2.0
+"""Far ones in a row, on one side, of so much weight together are a change."""
+
+
+class Gauge:
+    """One quantity. Times are seconds of one clock that never goes back; a time before the last counts as the last.
+
+    `memory_s`: how long a measurement counts; `keeps_s`: after so long without one the confidence has fallen to 37 %;
+    `floor`: differences below it are never far; `far`: all from here on are, whatever the noise (for shares that are
+    made of nothing but 0 and 1).
+    """
+
+    __slots__ = ("_at", "_deviation", "_far", "_floor", "_high", "_keeps_s", "_low", "_mean", "_memory_s", "_run",
+                 "_run_sum", "_weight")  # fmt: skip
+
+    def __init__(
+        self, *, memory_s: float = 30.0, keeps_s: float = 60.0, floor: float = 0.0, far: float | None = None
+    ) -> None:
+        self._memory_s, self._keeps_s, self._floor, self._far = memory_s, keeps_s, floor, far
+        self._mean = self._deviation = self._weight = self._run_sum = 0.0
+        self._low, self._high = math.inf, -math.inf
+        self._at = -math.inf
+        self._run = 0.0
+        """Weight of the far measurements in a row: above when positive, below when negative."""
+
+    @property
+    def at(self) -> float:
+        """When it was last measured; minus infinity before the first time."""
+        return self._at
+
+    def observe(self, value: float, now: float, weight: float = 1.0) -> None:
+        """One measurement. `weight`: how much it tells, 1 for a usual one. What is no number is passed over."""
+        if not math.isfinite(value) or not weight > 0:
+            return
+        if self._weight == 0:
+            self._mean = self._low = self._high = value
+            self._weight, self._at = weight, now
+            return
+        gap = max(0.0, now - self._at)
+        self._at += gap
+        self._low, self._high = min(self._low, value), max(self._high, value)
+        self._weight *= math.exp(-gap / self._memory_s)
+        if self._changed(value, weight):
+            self._begin_anew(value)
+            return
+        distance = abs(value - self._mean)
+        self._weight = min(self._weight, _MOST_WEIGHT) + weight
+        self._mean += (value - self._mean) * weight / self._weight
+        self._deviation += (distance - self._deviation) * weight / self._weight
+
+    def _changed(self, value: float, weight: float) -> bool:
+        """Weigh those in a row that were far off on this side; whether they are enough."""
+        distance = value - self._mean
+        far = self._far or max(_FAR * self._deviation, _FAR_SHARE * abs(self._mean), self._floor)
+        if abs(distance) <= far:
+            self._run = self._run_sum = 0.0
+            return False
+        side = 1.0 if distance > 0 else -1.0
+        if self._run * side < 0:
+            self._run = self._run_sum = 0.0
+        self._run += side * weight
+        self._run_sum += value * weight
+        return abs(self._run) >= _RUN
+
+    def _begin_anew(self, value: float) -> None:
+        self._weight = abs(self._run)
+        self._mean = self._run_sum / self._weight
+        self._deviation = abs(value - self._mean)
+        self._run = self._run_sum = 0.0
+
+    def value(self) -> float | None:
+        """The estimate alone; None: never measured."""
+        return min(max(self._mean, self._low), self._high) if self._weight else None
+
+    def estimate(self, now: float) -> Estimate | None:
+        """The estimate with its age and confidence; None: never measured."""
+        if not self._weight:
+            return None
+        age = max(0.0, now - self._at)
+        sure = self._weight / (self._weight + 1.0)
+        return Estimate(min(max(self._mean, self._low), self._high), age, sure * math.exp(-age / self._keeps_s))
+
+
+# --- A call under way, as far as it has come: written by the model's client, read at every decision.
+
+
+class PendingCall:
+    """Notes of one call to `arm`; times are `time.monotonic()`. `end` once it is over, however it ended.
+
+    A stream is only stalled while somebody reads it: an answer that its reader leaves lying tells nothing of the link.
+    """
+
+    __slots__ = ("_end", "arm", "asked_at", "began", "chunks", "first_at", "kernel", "marked_at", "marked_chunks",
+                 "marked_read_s", "read_s", "sent_at", "whole")  # fmt: skip
+
+    def __init__(self, arm: str, began: float, end: Callable[[PendingCall], None]) -> None:
+        self.arm, self.began = arm, began
+        self.sent_at: float | None = None
+        """When the request left; None: not yet."""
+        self.first_at: float | None = None
+        """When the answer began."""
+        self.asked_at: float | None = None
+        """Since when a reader waits for more of the answer; None while nobody does."""
+        self.read_s = 0.0
+        """How long readers have waited for more of it so far: most of its time, unless the reader is the slower one."""
+        self.chunks = 0
+        """Pieces of the answer with words in them so far."""
+        self.whole = False
+        """The answer comes in one piece: its first byte comes when the last word is written."""
+        self.kernel: Callable[[], KernelFacts | None] | None = None
+        """Asks the kernel about the connection; None where it is not told."""
+        self.marked_at: float | None = None
+        self.marked_chunks, self.marked_read_s = 0, 0.0
+        """Since the mark, the pace of the answer is measured anew."""
+        self._end = end
+
+    def end(self) -> None:
+        """The call is over. Safe to call twice."""
+        self._end(self)
+
+
+LARGE_BYTES = 65_536
+"""A transfer below this tells of round trips rather than of the rate."""
+LEAST_S = 0.02
+"""As does one that was over sooner."""
+FEW_TOKENS = 4
+"""A shorter answer tells nothing of the pace."""
+PACE_EVERY_S = 1.0
+"""The pace of an answer under way is measured this often."""
+FEW_CHUNKS = 5
+PATIENCE = 2.0
+"""A call is overdue when it has waited this many times the estimate..."""
+PATIENCE_S = 0.25
+"""...and this many seconds."""
+STALLED = 4.0
+"""A stream stalls when nothing came for so many of its usual gaps..."""
+STALLED_S = 0.5
+MUTE_BACKOFF = 2
+"""The kernel has sent the same bytes again so often in a row, without an answer: then the link is dead."""
+SEGMENTS_A_CALL = 20.0
+"""A call of so many segments tells as much of the loss as any."""
+UNREACHED = "unreachable"
+OF_THE_LINK = frozenset({UNREACHED, "model_timeout", "broken_stream"})
+"""Codes of failures that an open connection speaks against."""
+PROBE_WEIGHT = 0.3
+"""A probe is one segment there and one back."""
+VAIN = 1.15
+"""A call that was given up after so many times the usual wait tells that the answer is late..."""
+VAIN_S = 0.05
+"""...when it waited so many seconds more than that too."""
+REACHED = 0.93
+"""A probe that comes through says little of answers that do not come: what was waited in vain counts by this."""
+OVERDUE_KEEPS_S = 60.0
+SILENT_S = 1.5
+"""Seconds without an answer."""
+FAILING = 0.5
+"""A link of which so many calls and probes fail is in trouble."""
+SURE = 0.9
+"""What happens at this moment needs no second measurement."""
+
+
+class Link:
+    """Gauges of one arm and the calls to it that are under way. One event loop only: there is no lock."""
+
+    def __init__(self) -> None:
+        self.waiting: set[PendingCall] = set()
+        self.rtt, self.jitter = Gauge(floor=0.001), Gauge(floor=0.001)
+        self.loss = Gauge(floor=0.02)
+        self.up, self.down = Gauge(keeps_s=300.0), Gauge(keeps_s=300.0)
+        self.first_byte, self.whole = Gauge(floor=0.02), Gauge(floor=0.1)
+        self.pace, self.prompt_pace = Gauge(keeps_s=120.0), Gauge(keeps_s=300.0)
+        self.failures = Gauge(memory_s=60.0, far=0.5)
+        self.calls = self.failed = self.retries = 0
+        self.told_at = -math.inf
+        """When a real call or a probe last told anything."""
+        self.answered_at = -math.inf
+        """When a call was last answered."""
+        self.outcome = ""
+        """Of the last call that ended."""
+        self._tokens_a_chunk = Gauge(memory_s=600.0)
+        self._firsts: deque[float] = deque(maxlen=16)
+        """When the last answers began."""
+        self._overdue = 0.0
+        """How long calls that have ended since waited in vain, until something answers again."""
+        self._overdue_at = -math.inf
+        self._mute = False
+        """A connection could not be opened, and nothing has come through since."""
+        self._unheard = 0
+        """Calls under way whose bytes nobody acknowledged when it was last looked."""
+        self._rtt_probed: float | None = None
+        self._failed_by = ""
+
+    # What calls tell
+
+    def observed(self, facts: CallFacts, now: float) -> None:
+        """A call has ended."""
+        self.calls += 1
+        self.retries += facts.tries - 1
+        self.outcome = facts.outcome
+        if facts.failed or facts.outcome == "ok":
+            self.failures.observe(1.0 if facts.failed else 0.0, now)
+            self.failed += facts.failed
+            self._failed_by = facts.outcome if facts.failed else ""
+            self._mute = self._mute or facts.outcome == UNREACHED
+            self.told_at = now
+        self._connection(facts, now)
+        if facts.first_byte_s is None:
+            if facts.waited_s > 0 and (facts.failed or facts.outcome == "cancelled"):
+                self._waited_in_vain(facts.waited_s, now)
+        else:
+            self._answered(facts, facts.first_byte_s, now)
+
+    def _connection(self, facts: CallFacts, now: float) -> None:
+        rtt = facts.rtt_s if facts.rtt_s is not None else facts.connect_s
+        if rtt is not None:
+            self.rtt.observe(rtt, now)
+            self.told_at = now
+        if facts.rtt_var_s is not None:
+            self.jitter.observe(facts.rtt_var_s, now)
+        if facts.segments > 0:
+            self.loss.observe(
+                min(1.0, facts.retransmits / facts.segments), now, min(1.0, facts.segments / SEGMENTS_A_CALL)
+            )
+        if facts.up_bytes_s is not None and facts.sent_bytes >= LARGE_BYTES:
+            self.up.observe(facts.up_bytes_s, now)
+        if facts.received_bytes >= LARGE_BYTES and facts.receive_s >= LEAST_S:
+            rate = facts.received_bytes / facts.receive_s
+            known = self.down.value()
+            if facts.whole or known is None or rate > known:  # a stream is as slow as its writer: a lower bound
+                self.down.observe(rate, now)
+
+    def _answered(self, facts: CallFacts, first_byte_s: float, now: float) -> None:
+        weight = self._weight_of(first_byte_s, now)
+        self.told_at = now
+        self.first_at(now)
+        if facts.prompt_tokens >= FEW_TOKENS and facts.prompt_s > 0:
+            self.prompt_pace.observe(facts.prompt_tokens / facts.prompt_s, now)
+        if facts.whole:
+            self._answered_whole(facts, first_byte_s, now)
+            return
+        self.first_byte.observe(first_byte_s, now, weight)
+        if facts.tokens >= FEW_TOKENS and facts.receive_s > 0 and facts.outcome == "ok" and not facts.held_up:
+            self.pace.observe((facts.tokens - 1) / facts.receive_s, now)
+            if facts.chunks:
+                self._tokens_a_chunk.observe(facts.tokens / facts.chunks, now)
+
+    def _weight_of(self, first_byte_s: float, now: float) -> float:
+        """Where nothing was answered for a while, a first quick answer is worth two: nobody is there to confirm it."""
+        known = self.first_byte.value()
+        silent = now - self.answered_at >= SILENT_S
+        return 2.0 if silent and known is not None and first_byte_s < known else 1.0
+
+    def _answered_whole(self, facts: CallFacts, total_s: float, now: float) -> None:
+        """First byte and pace cannot be told apart, except by what streams have shown; their sum is right."""
+        self.whole.observe(total_s, now)
+        pace = self.pace.value()
+        if pace is None or facts.tokens < FEW_TOKENS:
+            if facts.tokens >= FEW_TOKENS and total_s > 0:
+                self.pace.observe(facts.tokens / total_s, now, 0.3)
+        else:
+            self.first_byte.observe(max(0.0, total_s - facts.tokens / pace), now, 0.5)
+
+    def first_at(self, now: float) -> None:
+        """An answer began: what had waited in vain before is over."""
+        self._firsts.append(now)
+        self.answered_at = now
+        self._overdue, self._mute = 0.0, False
+
+    def _waited_in_vain(self, waited_s: float, now: float) -> None:
+        """It was given up before its answer began, so all that it tells is: longer than this.
+
+        With no answer in between such waits add up, once for each second: the estimate of a mean from waits that were
+        cut short is all the time waited over the answers seen.
+        """
+        known = self.first_byte.value()
+        if known is None or waited_s > VAIN * known + VAIN_S:
+            since = now - self._overdue_at if self._overdue else waited_s
+            self._overdue = (self._overdue or known or 0.0) + min(waited_s, since)
+            self._overdue_at = now
+
+    def probed(self, rtt_s: float | None, now: float, lost: float = 0.0) -> None:
+        """A connection was opened in `rtt_s` seconds, nothing sent; None: it could not be opened."""
+        self.told_at = now
+        self.loss.observe(lost, now, PROBE_WEIGHT)
+        if rtt_s is None:
+            self.failures.observe(1.0, now)
+            self._failed_by, self._mute = UNREACHED, True
+            return
+        if self._rtt_probed is not None:
+            self.jitter.observe(abs(rtt_s - self._rtt_probed), now, 0.5)
+        self._rtt_probed = rtt_s
+        self.rtt.observe(rtt_s, now)
+        # It is reachable. Where the failure was another than that, this is not yet an answer.
+        self.failures.observe(0.0, now, 1.0 if self._failed_by in OF_THE_LINK else PROBE_WEIGHT)
+        self._overdue = 0.0 if self._mute else self._overdue * REACHED
+        self._mute = False
+
+    def troubled(self, now: float) -> bool:
+        """Whether it is thought to fail or to be late: worth a look more often, since nobody is sent there."""
+        late = self._overdue and now - self._overdue_at < OVERDUE_KEEPS_S
+        failing = self.failures.value()
+        return bool(late) or (failing is not None and failing > FAILING)
+
+    # What calls under way tell
+
+    def look(self, now: float) -> None:
+        """Measure the pace of the answers that flow, and see whether the others' bytes arrive at all."""
+        self._unheard = sum(1 for call in self.waiting if _is_mute(call))
+        for call in self.waiting:
+            if call.first_at is None or call.whole:
+                continue
+            since = call.marked_at if call.marked_at is not None else call.first_at
+            if now - since < PACE_EVERY_S:
+                continue
+            chunks, read_s = call.chunks - call.marked_chunks, call.read_s - call.marked_read_s
+            if chunks >= FEW_CHUNKS and read_s > (now - since) / 2:
+                self.pace.observe(chunks * (self._tokens_a_chunk.value() or 1.0) / (now - since), now)
+            call.marked_at, call.marked_chunks, call.marked_read_s = now, call.chunks, call.read_s
+
+    def view(self, now: float) -> LinkView:
+        """What the decision sees; some microseconds."""
+        return LinkView(
+            rtt_s=self.rtt.estimate(now),
+            jitter_s=self.jitter.estimate(now),
+            loss=self.loss.estimate(now),
+            up_bytes_s=self.up.estimate(now),
+            down_bytes_s=self.down.estimate(now),
+            first_byte_s=self._first_byte(now),
+            tokens_s=self.pace_now(now),
+            failures=self._failures(now),
+            in_flight=len(self.waiting),
+        )
+
+    def _first_byte(self, now: float) -> Estimate | None:
+        known = self.first_byte.estimate(now)
+        late, age = self._late(now, known.value if known else 0.0), 0.0
+        if self._overdue and (since := now - self._overdue_at) < OVERDUE_KEEPS_S:
+            vain = self._overdue * math.exp(-since / OVERDUE_KEEPS_S)
+            late, age = (late, age) if late >= vain else (vain, since)
+        if late <= 0 or (known is not None and late <= known.value):
+            return known
+        return Estimate(late, age, SURE)
+
+    def _late(self, now: float, known: float) -> float:
+        """The wait that calls overdue stand for, weighed against answers that began meanwhile; 0: none is overdue.
+
+        A single one that hangs while others are answered says little; one that hangs alone says all.
+        """
+        longest, late, oldest = 0.0, 0, now
+        for call in self.waiting:
+            if call.first_at is not None:
+                continue
+            usual = max(known, self.whole.value() or known) if call.whole else known
+            begun = call.sent_at if call.sent_at is not None else call.began  # it may wait for a connection
+            waited = now - begun
+            if waited > PATIENCE * usual + PATIENCE_S:
+                late += 1
+                longest, oldest = max(longest, waited), min(oldest, begun)
+        if not late:
+            return 0.0
+        answered = sum(1 for at in self._firsts if at > oldest)
+        return known + (longest - known) * late / (late + answered)
+
+    def pace_now(self, now: float) -> Estimate | None:
+        """Tokens a second; a stream that stalls lowers it by its share of the streams under way."""
+        known = self.pace.estimate(now)
+        flowing = stalled = 0
+        longest = 0.0
+        usual = 1.0 / known.value if known and known.value > 0 else 0.1
+        for call in self.waiting:
+            if call.first_at is None or call.whole:
+                continue
+            flowing += 1
+            if call.asked_at is not None and (silent := now - call.asked_at) > STALLED * usual + STALLED_S:
+                stalled += 1
+                longest = max(longest, silent)
+        if not stalled:
+            return known
+        before = known.value if known else 10.0
+        slowed = before + (min(before, 1.0 / longest) - before) * stalled / flowing
+        return Estimate(slowed, 0.0, SURE)
+
+    def _failures(self, now: float) -> Estimate | None:
+        """Calls whose bytes nobody acknowledges any more count as failing while that lasts."""
+        known = self.failures.estimate(now)
+        if not self.waiting:
+            return known
+        if not self._unheard:
+            return known
+        share = min(1.0, self._unheard / len(self.waiting))
+        if known is not None and known.value >= share:
+            return replace(known, age_s=0.0)
+        return Estimate(share, 0.0, SURE)
+
+
+def _is_mute(call: PendingCall) -> bool:
+    facts = call.kernel() if call.kernel is not None else None
+    return facts is not None and facts.unacknowledged > 0 and facts.backoff >= MUTE_BACKOFF

@@ -1,0 +1,120 @@
+"""Probes: when nobody asks anything, a connection to a configured server is opened and closed, nothing sent.
+
+They fill silence. While calls tell of a link, no probe is made; while the box is not in use, none either. What they
+find out is whether a link is back, which nobody's request should have to try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from netgpt.models.http1 import kernel_facts
+from netgpt.routing.signals import Signals
+
+IN_USE_S = 60.0
+"""The box is in use when somebody asked within this time."""
+LIMIT_S = 3.0
+"""A connection that is not open by then counts as failed: the kernel has sent its first segment again once or twice."""
+TROUBLED_S = 1.0
+"""A link in trouble is looked at this often, and a connection that is not open by then counts as failed: nobody is
+sent there meanwhile, so nothing else would tell that it is back."""
+TROUBLED_FOR_S = 120.0
+"""After so long without a word it is looked at as rarely as others."""
+APART_S = 0.05
+"""Between two probes of one look."""
+MUTE_AFTER = 2
+"""One failed probe may be chance; after so many of one look the others are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an arm is reached, as configured. `down`: whether its breaker is open."""
+
+    arm: str
+    host: str
+    port: int
+    down: Callable[[], bool] = lambda: False
+
+
+class Prober:
+    """Looks at the links that told nothing for `every_s` seconds, or whose breaker is open."""
+
+    def __init__(self, signals: Signals, addresses: tuple[Address, ...], *, every_s: float, probes: int = 3) -> None:
+        self.signals, self.addresses = signals, addresses
+        self.every_s, self.probes = every_s, probes
+        self.made = 0
+        """Connections tried so far."""
+        self._looked: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Look, again and again, until cancelled. Ends at once when there is nothing to look at."""
+        while self.every_s and self.addresses:
+            await asyncio.sleep(min(1.0, self.every_s / 2))
+            await self.look()
+
+    async def look(self) -> None:
+        """Probe every link that is due, side by side."""
+        due = self.due()
+        if due:
+            await asyncio.gather(*(self._probe(address) for address in due))
+
+    def due(self) -> list[Address]:
+        """The links that a probe should be made of now."""
+        now = self.signals.clock()
+        if not self.every_s or now - self.signals.used_at > IN_USE_S:
+            return []
+        return [each for each in self.addresses if self._is_due(each, now)]
+
+    def _is_due(self, address: Address, now: float) -> bool:
+        link, every_s = self.signals.link(address.arm), self._every_s(address.arm, now)
+        if now - self._looked.get(address.arm, float("-inf")) < every_s:
+            return False
+        return address.down() or (not link.waiting and now - link.told_at >= every_s)
+
+    def _every_s(self, arm: str, now: float) -> float:
+        link = self.signals.link(arm)
+        recent = now - link.answered_at < TROUBLED_FOR_S
+        return min(self.every_s, TROUBLED_S) if recent and link.troubled(now) else self.every_s
+
+    async def _probe(self, address: Address) -> None:
+        self._looked[address.arm] = now = self.signals.clock()
+        limit_s = TROUBLED_S if self._every_s(address.arm, now) < self.every_s else LIMIT_S
+        failed = 0
+        for number in range(self.probes):
+            if number:
+                await asyncio.sleep(APART_S)
+            self.made += 1
+            rtt_s, lost = await opened_in(address.host, address.port, limit_s)
+            failed += rtt_s is None
+            self.signals.probed(address.arm, rtt_s, lost)
+            if failed >= MUTE_AFTER:
+                return
+
+
+async def opened_in(host: str, port: int, limit_s: float = LIMIT_S) -> tuple[float | None, float]:
+    """The round trip in seconds of opening a TCP connection (None: it could not be), and the share of segments lost.
+
+    The kernel's figure where it tells one: the time that we see holds its waits for lost segments too.
+    """
+    loop = asyncio.get_running_loop()
+    sock: socket.socket | None = None
+    try:
+        async with asyncio.timeout(limit_s):
+            family, kind, protocol, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
+            sock = socket.socket(family, kind, protocol)
+            sock.setblocking(False)
+            begun = loop.time()
+            await loop.sock_connect(sock, address)
+            took = loop.time() - begun
+        facts = kernel_facts(sock)
+    except (OSError, TimeoutError):
+        return None, 1.0
+    finally:
+        if sock is not None:
+            sock.close()
+    if facts is None:
+        return took, 0.0
+    return facts.rtt_s or took, facts.retransmits / (facts.retransmits + 1)

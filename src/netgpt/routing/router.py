@@ -1,0 +1,328 @@
+"""The decision: who answers, and why. Constraints first, then one objective; a situation in, a decision out."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+from netgpt.errors import ModelUnavailable, RequestError
+from netgpt.routing.candidates import Arm, Ruling, Situation, asked_words
+from netgpt.routing.explain import WhatIf
+from netgpt.routing.hysteresis import HeldLinks
+from netgpt.routing.link_state import SignalsView
+from netgpt.routing.scoring import JOULES, PATIENCE_S, Believe, Weighed, Weights, as_prior, weigh, weights_of
+from netgpt.settings.routing import Routing
+from netgpt.types import EDGE, Decision, Expected, display_name
+
+# --- The reason of a decision: one short sentence for people, and a short stable name.
+
+
+def reason_for(situation: Situation, weighed: Weighed, weights: Weights) -> tuple[str, str]:
+    """(rule, sentence) of the best candidate: the constraint that left no other side, else what spoke for it most."""
+    best = weighed.best
+    arm = situation.arm(best.arm)
+    if situation.asked != "auto" and situation.asks_for(arm):  # late or not: what follows goes by this rule
+        return "asked", asked_words(situation.asked)
+    late = weighed.rulings[best.arm]
+    if late is not None and late.rule == "deadline":
+        who = display_name(best.arm)
+        return "deadline", f"nobody is expected to answer within {situation.deadline_s:g} s; {who} has the best chance"
+    if not any(one.route != best.route for one in weighed.candidates):
+        if (ruling := _against_the_others(weighed, best.route)) is not None:
+            return ruling.rule, _told(ruling, best.route)
+        if len(weighed.candidates) == 1:
+            return "only", "the box answers alone" if best.arm == EDGE else f"only {best.arm} can answer"
+    return _by_value(situation, weighed, weights, arm)
+
+
+def _against_the_others(weighed: Weighed, route: str) -> Ruling | None:
+    """What rules out the other side: of several arms, the one least ruled out."""
+    others = [ruling for one in weighed.expected if one.route != route and (ruling := weighed.rulings[one.arm])]
+    return min(others, key=lambda ruling: ruling.force) if others else None
+
+
+def _told(ruling: Ruling, route: str) -> str:
+    if ruling.rule in ("cloud-down", "kept", "budget", "deadline") and route == EDGE:
+        return f"the box answers: {ruling.words}"
+    return f"the edge model is not ready: {ruling.words}" if ruling.rule == "edge-down" else ruling.words
+
+
+def _by_value(situation: Situation, weighed: Weighed, weights: Weights, arm: Arm) -> tuple[str, str]:
+    """What spoke most for the best candidate, against the best of the other side (or, alone there, the second)."""
+    best, features = weighed.best, situation.features
+    other = next((one for one in weighed.candidates[1:] if one.route != best.route), None) or weighed.candidates[1]
+    if best.value < other.value:
+        return "share", "enough of the last requests went to the cloud (routing.max_cloud_share)"
+    parts = parts_of_lead(best, other, weights)
+    rule = max(parts, key=lambda name: parts[name])
+    if not arm.remote and features.hard_because is None and best.p_ok >= 0.5 and rule not in ("latency", "cost"):
+        return "short", "a short everyday request: the edge model will do"
+    if rule == "quality" and arm.remote:
+        if because := features.hard_because:
+            return "kind", f"a larger model will do better: {because}"
+        if situation.long:
+            return "length", f"{features.words} words: a larger model will do better"
+    return rule, _in_words(rule, best, other)
+
+
+def _in_words(rule: str, best: Expected, other: Expected) -> str:
+    who, whom = display_name(best.arm), display_name(other.arm)
+    if rule == "latency":
+        return f"{who} will answer sooner: about {best.latency_s:.1f} s, {whom} {other.latency_s:.1f} s"
+    if rule == "cost":
+        return f"{who} will do, and costs {best.cost:.4g} where {whom} costs {other.cost:.4g}"
+    if rule == "energy":
+        return f"{who} will do, with less energy on the box"
+    if rule == "privacy":
+        return f"{who} will do, and less leaves than to {whom}"
+    return f"{who} will probably do better than {whom}"
+
+
+def parts_of_lead(best: Expected, other: Expected, weights: Weights) -> dict[str, float]:
+    """By how much each part of the objective speaks for `best`; they add up to the difference of the values."""
+    return {
+        "quality": weights.quality * (best.p_ok - other.p_ok),
+        "cost": weights.cost * (other.cost - best.cost) / weights.worth,
+        "latency": weights.latency * (other.latency_s - best.latency_s) / PATIENCE_S,
+        "energy": weights.energy * (other.energy_j - best.energy_j) / JOULES,
+        "privacy": weights.privacy * (other.exposure - best.exposure),
+    }
+
+
+# --- A bound on the share of requests that go to the cloud: "at most 30 %", and it holds on new traffic.
+#
+# Two parts. *Credit* keeps the promise: each decision earns `share`, each request that goes to the cloud spends 1,
+# and without credit none goes that need not. So of any n decisions in a row at most share * n + CREDIT go, whatever
+# comes. The *threshold* spends the credit where it is worth most: on the requests whose edge would be furthest
+# behind, by the advantages of late. With much credit left it lets more through, with little fewer.
+
+CREDIT: Final = 16.0
+"""Most requests that may be saved up, or that a constraint may send beyond the bound and that are made up for."""
+REMEMBERED: Final = 128
+"""Advantages of so many requests of late."""
+FEW: Final = 16
+"""With fewer, nothing is known of the traffic yet."""
+NOBODY: Final = -1e6
+"""A threshold below every advantage."""
+
+
+class CloudShare:
+    """Keeps the share of decisions for a cloud at or below `share` (0 to 1); None: no bound."""
+
+    def __init__(self, share: float | None) -> None:
+        self.share = share
+        self.credit = CREDIT / 2
+        self.threshold = 0.0 if share != 0 else NOBODY
+        """The cloud is chosen where the edge's advantage is below this; never above 0: nobody is sent there by it."""
+        self._late: deque[float] = deque()
+        self._sorted: list[float] = []
+
+    def booked(self, advantage: float | None, cloud: bool) -> None:
+        """Count one decision. `advantage`: of the best other arm over the best cloud; None: a constraint decided, and
+        the request counts towards the share all the same."""
+        if self.share is None:
+            return
+        if advantage is not None:
+            self._remember(advantage)
+        self.credit = min(CREDIT, max(-CREDIT, self.credit + self.share - (1.0 if cloud else 0.0)))
+        self.threshold = self._next()
+
+    def also_went(self) -> None:
+        """Count a request that went to a cloud although another arm was decided for: a fallback, or a hedge."""
+        if self.share is not None:
+            self.credit = max(-CREDIT, self.credit - 1.0)
+            self.threshold = self._next()
+
+    def _next(self) -> float:
+        assert self.share is not None
+        if self.credit < 1.0 or self.share == 0:
+            return NOBODY
+        fill = self.credit / CREDIT
+        if fill >= 0.99 or len(self._sorted) < FEW:
+            return 0.0
+        level = self.share * fill * 2 if fill <= 0.5 else self.share + (1 - self.share) * (2 * fill - 1) ** 2
+        place = min(len(self._sorted) - 1, int(level * len(self._sorted)))
+        # Where many requests are alike, those exactly at the threshold go too, as long as there is credit.
+        return min(0.0, self._sorted[place] + 1e-9)
+
+    def _remember(self, advantage: float) -> None:
+        self._late.append(advantage)
+        insort(self._sorted, advantage)
+        if len(self._late) > REMEMBERED:
+            del self._sorted[bisect_left(self._sorted, self._late.popleft())]
+
+
+# --- What the decision remembers from one request to the next. In memory only: a box that starts anew starts calm.
+
+
+class Memory:
+    """The links as they are held, and the share that went to a cloud."""
+
+    def __init__(self, max_cloud_share: float | None = None) -> None:
+        self.links = HeldLinks()
+        self.share = CloudShare(max_cloud_share)
+
+
+# --- One request tries a link that got worse and is not heard of any more: only its answer can tell whether it is back.
+
+TRIAL: Final = "trial"
+"""Rule of such a decision. `answering` waits no longer for it than a good link would need."""
+ROOM: Final = 1.4
+"""So many times what the best is expected to take has to be left for it, when the trial is given up, ..."""
+HALF: Final = 0.5
+"""... and so much of what the trial is expected to take to wait for its first word."""
+
+
+def trial_of(
+    situation: Situation, rules: Routing, weights: Weights, believe: Believe, weighed: Weighed, memory: Memory
+) -> Expected | None:
+    """The arm that would be best, were its link as before it got worse; with what it is expected to give then.
+
+    None: none is to be tried now, none would be better, or there is no time to ask the best after it.
+    """
+    if situation.asked != "auto" or (found := memory.links.trial(situation.now)) is None:
+        return None
+    name, link = found
+    signals = SignalsView({**situation.signals.links, name: link}, situation.signals.box)
+    there = weigh(replace(situation, signals=signals), rules, weights, believe, weighed.threshold)
+    if not there.candidates or there.best.arm != name or weighed.best.arm == name:
+        return None
+    needed_s = HALF * there.best.latency_s + ROOM * weighed.best.latency_s
+    return there.best if situation.deadline_s is None or needed_s <= situation.deadline_s else None
+
+
+TRIED = "tried"
+"""Rule of a decision that the learner drew."""
+
+
+class _Belief(Protocol):
+    @property
+    def mean(self) -> float: ...
+
+
+class LearnerView(Protocol):
+    """What was learnt: how well each arm's answers did, and which to try for the sake of learning."""
+
+    def belief(self, arm: str, x: Sequence[float], prior: float, key: str = "") -> _Belief:
+        """The chance that its answer does for a request with these numbers. `prior`: before anything was learnt."""
+        ...
+
+    def draw(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> tuple[str, float]:
+        """The arm to take and the chance with which it was drawn: mostly the best, rarely another if `bold`."""
+        ...
+
+
+def believed_by(experience: LearnerView | None, situation: Situation) -> Believe:
+    """The learner's belief about this request; the prior alone where there is no learner, or where the caller named who
+    is to answer, so that there is nothing to choose."""
+    if experience is None or situation.asked != "auto":
+        return as_prior
+    return lambda arm, prior: experience.belief(arm, situation.x, prior, situation.key).mean
+
+
+def decide(
+    situation: Situation, rules: Routing, memory: Memory | None = None, experience: LearnerView | None = None
+) -> Decision:
+    """Choose an arm. Raises ModelUnavailable when nobody can answer (the message says why for each), RequestError for
+    media that nobody who may have it can read."""
+    return decided(situation, rules, memory or Memory(rules.max_cloud_share), experience)[0]
+
+
+def decided(
+    situation: Situation, rules: Routing, memory: Memory, experience: LearnerView | None = None, *, counts: bool = True
+) -> tuple[Decision, WhatIf]:
+    """As `decide`, and what went into it, so that it can be asked what would have changed it.
+
+    `counts=False`: nothing will be sent, so the share of the cloud stays as it is, and nothing is tried.
+    """
+    signals = situation.signals
+    links = memory.links.look(signals.links, situation.now)
+    situation = replace(situation, signals=SignalsView(links, signals.box))
+    name, weights = weights_of(situation.prefer, rules)
+    threshold = memory.share.threshold
+    believe = believed_by(experience, situation)
+    weighed = weigh(situation, rules, weights, believe, threshold)
+    if not weighed.candidates:
+        raise _nobody(situation, weighed)
+    chosen, propensity = _drawn(situation, rules, weighed, experience if counts else None)
+    rule = "" if chosen is weighed.best else TRIED
+    if counts and not rule and (trial := trial_of(situation, rules, weights, believe, weighed, memory)) is not None:
+        memory.links.tried(trial.arm, situation.now)
+        chosen, rule = trial, TRIAL
+    if counts:
+        memory.share.booked(weighed.advantage(situation.clouds), chosen.arm in situation.clouds)
+    decision = _decision(situation, weighed, chosen, propensity, (name, weights), rule)
+    return decision, WhatIf(situation, rules, weights, believe, threshold, weighed)
+
+
+def _drawn(
+    situation: Situation, rules: Routing, weighed: Weighed, experience: LearnerView | None
+) -> tuple[Expected, float]:
+    """The best, or now and then another candidate, so that the box learns how it does: but nothing of who prefers
+    `private` leaves for that, nobody in a hurry waits for it, and no bound is broken."""
+    best, clouds = weighed.best, situation.clouds
+    spent = weighed.threshold <= NOBODY and best.arm not in clouds
+    candidates = [one for one in weighed.candidates if not (spent and one.arm in clouds)]
+    if experience is None or len(candidates) < 2 or situation.asked != "auto":
+        return best, 1.0
+    values = {one.arm: one.value + (weighed.threshold if one.arm in clouds else 0.0) for one in candidates}
+    bold = situation.deadline_s is None and (situation.prefer or rules.prefer) != "private"
+    arm, propensity = experience.draw(values, situation.key, bold=bold)
+    return next((one for one in candidates if one.arm == arm), best), propensity
+
+
+def _decision(
+    situation: Situation, weighed: Weighed, chosen: Expected, propensity: float, named: tuple[str, Weights], rule: str
+) -> Decision:
+    """`rule`: why it is not the best that is chosen; empty: it is."""
+    name, weights = named
+    expected, fallbacks = weighed.expected, weighed.fallbacks
+    if rule:
+        fallbacks = (weighed.best.arm, *(arm for arm in weighed.fallbacks if arm != chosen.arm))
+        expected = tuple(chosen if one.arm == chosen.arm else one for one in expected)
+    if rule == TRIED:
+        reason = "now and then another model is tried, to learn how well it does"
+    elif rule == TRIAL:
+        reason = f"{display_name(chosen.arm)} was slow: one request tries whether it still is"
+    else:
+        rule, reason = reason_for(situation, weighed, weights)
+    return Decision(
+        chosen.route,
+        reason,
+        rule,
+        fallbacks,
+        arm=chosen.arm,
+        expected=expected,
+        weights=name,
+        propensity=propensity,
+        features=situation.x,
+    )
+
+
+def _nobody(situation: Situation, weighed: Weighed) -> Exception:
+    """Why no arm can answer, in words for each."""
+    against = {arm: ruling for arm, ruling in weighed.rulings.items() if ruling is not None}
+    edge = against.get(EDGE)
+    if edge is not None and edge.rule == "media":
+        why = "; ".join(f"{arm}: {ruling.words}" for arm, ruling in against.items() if arm != EDGE)
+        return RequestError(
+            f"the model on the box reads text only, and media may not leave: {why or 'no cloud is configured'}. Send "
+            'text, point [edge] at a model that sees, or let media go to the cloud (privacy.media = "send").',
+            code="media_not_supported",
+            param="messages",
+        )
+    detail = edge.words if edge is not None else "there is no edge model"
+    if situation.asked == EDGE:
+        said = f"netgpt/edge was asked for and the edge model is not ready: {detail}"
+    elif situation.sensitive and situation.asked == "auto":
+        kinds = ", ".join(sorted(situation.sensitive))
+        said = (
+            f"it holds sensitive content ({kinds}), which stays on the box, and the edge model is not ready: {detail}"
+        )
+    else:
+        each = " ".join(f"{arm.capitalize()}: {ruling.words}." for arm, ruling in against.items())
+        said = f"nobody can answer now. {each}"
+    return ModelUnavailable(said, retry_after=2)

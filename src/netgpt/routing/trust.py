@@ -1,0 +1,186 @@
+"""How much one key may say about an arm to all others: nobody can talk a box out of a model alone.
+
+Two bounds. Trust: a key whose ratings lie far from what the middle key says, of late, over all arms or of one, does not
+count; a true change moves the middle as well. Who is new does not count before it was heard for a while, as soon as
+there is a crowd to compare it with; before that, everybody counts half. Count: within a day a key counts at most
+`LEAST` observations an arm, or half of what all others count, if that is more. What does not count for all still counts
+for the key's own routing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+
+LEAST: Final = 8.0
+OF_OTHERS: Final = 0.5
+KNOWN: Final = 8.0
+"""Faded observations (ten in truth) after which a key is known."""
+CROWD: Final = 3
+"""Other keys heard of late that make a crowd."""
+WINDOW_S: Final = 86_400.0
+KEPT: Final = 0.95
+"""Share of a key's past that remains after another observation of it: nobody weighs more than twenty."""
+KEPT_LONG: Final = 0.99
+"""The same of its habits: who lies a little, or seldom, shows it in the long run."""
+LATE: Final = 0.98
+"""The same after an observation of anybody that counted: who was silent for long says little of today."""
+ODD: Final = 0.4
+"""Who says something so far from the middle is left out when the middle is found, as long as a crowd remains."""
+HEARD: Final = 0.5
+"""Who is heard less than this, of late, is no part of the crowd."""
+MOST_KEYS: Final = 500
+"""The one silent for longest is left out."""
+
+
+@dataclass(slots=True)
+class _Voice:
+    """One key on one arm."""
+
+    mean: float = 0.0
+    """Faded mean of how far what it says is from the belief."""
+    heard: float = 0.0
+    """Of how many observations, faded."""
+    habit: float = 0.0
+    """As `mean`, over five times as many."""
+    habit_heard: float = 0.0
+    counted: float = 0.0
+    """What it has counted within the window."""
+    last: float = 0.0
+    """When, in seconds."""
+    at: float = 0.0
+    """When, by the clock of `Voices`."""
+    odd: float = 0.0
+    """1: by its habits it is no part of the crowd."""
+
+    @property
+    def is_heeded(self) -> bool:
+        """Whether others are compared with it."""
+        return self.heard >= KNOWN and not self.odd
+
+    def hear(self, difference: float, clock: float) -> None:
+        self.at = clock
+        self.heard = KEPT * self.heard + 1.0
+        self.mean += (difference - self.mean) / self.heard
+        self.habit_heard = KEPT_LONG * self.habit_heard + 1.0
+        self.habit += (difference - self.habit) / self.habit_heard
+
+
+class Voices:
+    """All keys that were heard of one arm."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, _Voice] = {}
+        self._clock = 0.0
+        self._last = ""
+        self._last_odd = ""
+
+    def hear(self, key: str, difference: float, now: float, *, odd: bool = False) -> float | None:
+        """Take in a key's observation (its difference from the belief); return how far the key is trusted, 0 to 1.
+
+        `odd`: elsewhere it was found to be no part of the crowd, so others are not compared with it here either.
+        None: there is no crowd to compare it with.
+        """
+        voice = self._keys.pop(key, None) or _Voice(last=now)
+        while len(self._keys) >= MOST_KEYS:
+            del self._keys[next(iter(self._keys))]
+        others = [one for one in self._keys.values() if one.is_heeded and self._of_late(one) >= HEARD]
+        self._keys[key] = voice  # the last in the row: heard last
+        voice.hear(difference, self._clock)
+        voice.odd = max(voice.odd, float(odd))
+        if len(others) < CROWD:
+            return None
+        if voice.heard < KNOWN:
+            return 0.0
+        weights = [self._of_late(one) for one in others]
+        now_middle = _middle(_without_odd(list(zip((one.mean for one in others), weights, strict=True))))
+        habit_middle = _middle(_without_odd(list(zip((one.habit for one in others), weights, strict=True))))
+        habit = _trust(voice.habit - habit_middle, voice.habit_heard)
+        voice.odd = float(odd or habit == 0.0)
+        return min(_trust(voice.mean - now_middle, voice.heard), habit)
+
+    def count(self, key: str, weight: float, now: float) -> float:
+        """Let a key that was heard count with `weight`, or with what is left to it; return with how much."""
+        voice = self._keys[key]
+        voice.counted, voice.last = _faded(voice, now), now
+        others = sum(_faded(other, now) for other in self._keys.values() if other is not voice)
+        counts = max(0.0, min(weight, max(LEAST, OF_OTHERS * others) - voice.counted))
+        voice.counted += counts
+        self.passed(key, counts)
+        return counts
+
+    def is_odd(self, key: str) -> bool:
+        """Whether the key is no part of the crowd."""
+        return bool(self._keys[key].odd)
+
+    def knows(self, key: str) -> bool:
+        """Whether the key was heard long enough to tell what it is like."""
+        return self._keys[key].heard >= KNOWN
+
+    def passed(self, key: str, counts: float) -> None:
+        """What others said gets older: by what counted, and by half where another than the last one spoke in vain, so
+        that a crowd that all at once says something else is not held to what it said before.
+
+        One key that is no part of the crowd does not make it older, however often it speaks, several do: else a liar,
+        who counts for nothing, would still change who is listened to.
+        """
+        if counts > 0.0:
+            self._clock += counts
+        elif self.is_odd(key):
+            self._clock += 0.5 * (self._last_odd not in ("", key))
+            self._last_odd = key
+            return
+        else:
+            self._clock += 0.5 * (key != self._last)
+        self._last = key
+
+    def _of_late(self, voice: _Voice) -> float:
+        return float(voice.heard * LATE ** (self._clock - voice.at))
+
+    def forget(self, key: str) -> None:
+        self._keys.pop(key, None)
+        self._last_odd = "" if self._last_odd == key else self._last_odd
+
+    def numbers(self) -> dict[str, Any]:
+        keys = {key: [getattr(voice, each.name) for each in fields(voice)] for key, voice in self._keys.items()}
+        return {"clock": self._clock, "last": self._last, "last_odd": self._last_odd, "keys": keys}
+
+    @classmethod
+    def of_numbers(cls, numbers: Mapping[str, Any]) -> Self:
+        """Raises ValueError, TypeError or KeyError for what `numbers` did not write."""
+        one = cls()
+        one._clock, one._last = float(numbers["clock"]), str(numbers["last"])
+        one._last_odd = str(numbers.get("last_odd", ""))  # what an earlier version wrote has none
+        one._keys = {str(key): _Voice(*map(float, voice)) for key, voice in numbers["keys"].items()}
+        return one
+
+
+def _faded(voice: _Voice, now: float) -> float:
+    """What it has counted within the window that ends now."""
+    return voice.counted * math.exp(-max(0.0, now - voice.last) / WINDOW_S)
+
+
+def _middle(weighted: list[tuple[float, float]]) -> float:
+    """The weighted median of (value, weight)."""
+    half, below = sum(weight for _, weight in weighted) / 2, 0.0
+    for value, weight in sorted(weighted):
+        below += weight
+        if below >= half:
+            return value
+    return 0.0
+
+
+def _without_odd(weighted: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    if len(weighted) <= CROWD:
+        return weighted
+    middle = _middle(weighted)
+    rest = [one for one in weighted if abs(one[0] - middle) <= ODD]
+    return rest if len(rest) >= CROWD else weighted
+
+
+def _trust(odd: float, heard: float) -> float:
+    """1 where `odd` is what chance and taste explain, 0 from two thirds more on."""
+    allowed = 0.1 + 0.6 / math.sqrt(heard)
+    return max(0.0, min(1.0, 5.0 - 3.0 * abs(odd) / allowed))

@@ -1,1 +1,0 @@
-"""The sections of the settings: every name, its default, its bounds, and what it means. Read by `settings.py`."""

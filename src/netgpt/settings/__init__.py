@@ -1,0 +1,259 @@
+"""All settings: `netgpt.toml`, then the environment. The only reader of the environment.
+
+Precedence: defaults < `netgpt.toml` < environment (`NETGPT_CLOUD__BASE_URL`: sections joined by `__`).
+The file is `$NETGPT_CONFIG`, else `./netgpt.toml`, else `$NETGPT_HOME/netgpt.toml`; none is a normal state.
+A wrong setting is a `SettingsError` that names the file, the line and what would be right.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from netgpt.errors import SettingsError
+from netgpt.settings.routing import Insights, Routing, SignalsSection, Upstream, WaitingSettings
+from netgpt.settings.sections import (
+    Adapters,
+    Cloud,
+    Completion,
+    Edge,
+    LockoutSettings,
+    Oidc,
+    PolicySection,
+    Privacy,
+    Server,
+    Site,
+    StoreSettings,
+    TrainingSettings,
+    WorkflowSettings,
+)
+
+
+class Settings(BaseModel):
+    """Everything that an owner can set. Immutable; secrets are masked in `repr`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    home: Path = Field(Path("~/.netgpt"), description="Where weights, keys and the database live (0700).")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    server: Server = Server()
+    oidc: Oidc = Oidc()
+    lockout: LockoutSettings = LockoutSettings()
+    edge: Edge = Edge()
+    cloud: Cloud = Cloud()
+    site: Site = Site()
+    completion: Completion = Completion()
+    privacy: Privacy = Privacy()
+    policy: PolicySection = PolicySection()
+    routing: Routing = Routing()
+    upstreams: tuple[Upstream, ...] = Field(
+        (), description="More models elsewhere, beside [cloud]: a table [[upstreams]] for each."
+    )
+    signals: SignalsSection = SignalsSection()
+    insights: Insights = Insights()
+    store: StoreSettings = StoreSettings()
+    waiting: WaitingSettings = WaitingSettings()
+    adapters: Adapters = Adapters()
+    training: TrainingSettings = TrainingSettings()
+    workflow: WorkflowSettings = WorkflowSettings()
+
+    @model_validator(mode="after")
+    def _rules_that_bind(self) -> Self:
+        """A trusted cloud gets texts unmasked: rules that promise more would promise it in vain."""
+        for name, remote in (("cloud", self.cloud), *((f"upstreams.{each.name}", each) for each in self.upstreams)):
+            if remote.trusted and self.policy.set in ("strict", "health"):
+                raise ValueError(
+                    f'{name}.trusted = true sends texts as they are, which policy.set = "{self.policy.set}" forbids: '
+                    'set one to false, or the other to "balanced"'
+                )
+        return self
+
+    @field_validator("upstreams")
+    @classmethod
+    def _unique_names(cls, value: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+        names = [each.name for each in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f'two upstreams are called "{twice[0]}": each needs a name of its own')
+        return value
+
+    @property
+    def remotes(self) -> dict[str, Cloud]:
+        """What may be asked elsewhere, by the arm's name: "cloud" first where there is one, then the upstreams."""
+        cloud = {"cloud": self.cloud} if self.cloud.base_url is not None else {}
+        return cloud | {each.name: each for each in self.upstreams}
+
+    @field_validator("home")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def models_dir(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def database(self) -> Path:
+        return self.home / "netgpt.db"
+
+    @property
+    def adapters_dir(self) -> Path:
+        return self.home / "adapters"
+
+    @property
+    def training_dir(self) -> Path:
+        return self.home / "training"
+
+    @property
+    def key_file(self) -> Path:
+        return self.home / "secret.key"
+
+
+def load_settings(file: Path | None = None, environment: dict[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the settings. `overrides` are sections or values that beat file and environment (`home=...`).
+
+    Raises SettingsError: no such file, not TOML, unknown or wrong setting; with file, line and cure.
+    """
+    env = dict(os.environ) if environment is None else environment
+    path = _find_file(file, env)
+    values = _read_toml(path) if path else {}
+    given = _from_environment(env)
+    origins = _merge_upstreams(values, given.pop("upstreams", None)) | _merge(values, given)
+    for name, value in overrides.items():
+        _merge(values, {name: value})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path, origins)) from None
+
+
+def _find_file(file: Path | None, env: dict[str, str]) -> Path | None:
+    named = file or (Path(env["NETGPT_CONFIG"]) if env.get("NETGPT_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise SettingsError(f"{named}: no such settings file. Create it, or leave the option out.")
+        return named
+    home = Path(env.get("NETGPT_HOME", "~/.netgpt")).expanduser()
+    for candidate in (Path("netgpt.toml"), home / "netgpt.toml"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from None
+
+
+def _from_environment(env: dict[str, str]) -> dict[str, Any]:
+    """`NETGPT_CLOUD__BASE_URL=x` -> `{"cloud": {"base_url": "x"}}`; an empty value means "not set"."""
+    values: dict[str, Any] = {}
+    for name, value in env.items():
+        if not name.startswith("NETGPT_") or name == "NETGPT_CONFIG" or value == "":
+            continue
+        *sections, key = name.removeprefix("NETGPT_").lower().split("__")
+        if not sections and key not in Settings.model_fields:
+            continue  # NETGPT_ANYTHING of other tools is not ours to refuse
+        target = values
+        for section in sections:
+            target = target.setdefault(section, {})
+        target[key] = value.split(",") if key in ("stages", "sensitive_kinds", "arms") else value
+    return values
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any], prefix: str = "") -> set[str]:
+    """Write `top` over `base`, section by section; return the dotted names written."""
+    written: set[str] = set()
+    for key, value in top.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            written |= _merge(base[key], value, f"{prefix}{key}.")
+        else:
+            base[key] = value
+            names = [f"{prefix}{key}.{k}" for k in value] if isinstance(value, dict) else [f"{prefix}{key}"]
+            written.update(names)
+    return written
+
+
+def _merge_upstreams(values: dict[str, Any], given: Any) -> set[str]:
+    """Write what the environment says of upstreams over the file's of the same name, or after them.
+
+    Names of variables have no dashes: `NETGPT_UPSTREAMS__OTHER_EU__API_KEY` speaks of "other-eu".
+    """
+    if given is None:
+        return set()
+    if not isinstance(given, dict) or not all(isinstance(fields, dict) for fields in given.values()):
+        raise SettingsError("NETGPT_UPSTREAMS: name the upstream and the setting: NETGPT_UPSTREAMS__OTHER__API_KEY")
+    known = values.setdefault("upstreams", [])
+    if not isinstance(known, list):
+        return set()
+    written = set()
+    for variable, fields in given.items():
+        name = variable.replace("_", "-")
+        place = next((i for i, each in enumerate(known) if isinstance(each, dict) and each.get("name") == name), None)
+        if place is None:
+            place = len(known)
+            known.append({"name": name})
+            written |= {f"upstreams.{place}.{field}" for field in Upstream.model_fields}
+        known[place].update(fields)
+        written |= {f"upstreams.{place}.{field}" for field in fields}
+    return written
+
+
+def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> str:
+    """One line a fault: where it stands, what is wrong, what would be right. Values are not echoed."""
+    lines = []
+    for fault in error.errors(include_input=False, include_url=False):
+        # A contradiction between two sections belongs to no one place: its text names both.
+        dotted = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int)) or "settings"
+        place = next((part for part in fault["loc"] if isinstance(part, int)), None)
+        if dotted in from_env:
+            where = "NETGPT_" + dotted.upper().replace(".", "__")
+        elif ".".join(map(str, fault["loc"])) in from_env:
+            where = f"the environment (NETGPT_UPSTREAMS__...): {dotted}"
+        else:
+            line = f":{_line_of(path, dotted, place)}" if path and dotted != "settings" else ""
+            where = f"{path}{line}: {dotted}" if path else dotted
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{where}: no such setting{_near(dotted)}")
+        else:
+            lines.append(f"{where}: {fault['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines) + "\nSee docs/settings.md for every setting."
+
+
+def _near(dotted: str) -> str:
+    section, _, key = dotted.rpartition(".")
+    model: Any = Settings.model_fields[section].annotation if section in Settings.model_fields else Settings
+    if section == "upstreams":
+        model = Upstream
+    close = difflib.get_close_matches(key, model.model_fields, 1, cutoff=0.5)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _line_of(path: Path, dotted: str, place: int | None = None) -> int:
+    """The line in the file that holds this setting; the section's line, or 1, when it cannot be found.
+
+    `place`: which of the tables of an array (`[[upstreams]]`), from 0.
+    """
+    section, _, key = dotted.rpartition(".")
+    if place is not None and not section:
+        section, key = dotted, ""
+    current, found, seen = "", 1, -1
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if header := re.match(r"\s*\[\[?([^\[\]]+)\]", line):
+            current = header[1].strip()
+            seen += current == section
+            if current == section and place not in (None, seen):
+                current = ""
+            found = number if current == section else found
+        elif current == section and key and re.match(rf"\s*{re.escape(key)}\s*=", line):
+            return number
+    return found

@@ -1,0 +1,322 @@
+"""Sealing at rest: AES-256-GCM with keys that lie outside the database.
+
+Each sealed value is bound to its place (table, row, person) by the associated data: a value that is moved to
+another row does not open there. Layout: one version byte (2), 4 bytes that name the key, 12 random bytes of nonce,
+ciphertext with 16-byte tag (NIST SP 800-38D). Random nonces are good for 2**32 values a key, far beyond what a box
+writes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from netgpt.errors import StoreError
+
+# --- Where the sealing keys come from: a file (0600), the environment, or a command. Newest key first.
+#
+# A source holds one key; while keys are being changed it holds several, so that a change which was cut goes on.
+# Nothing here logs, and no message holds what a source gave.
+
+KEY_BYTES: Final = 32
+MOST_KEYS: Final = 16
+CANNOT: Final = (
+    "Without the key these are lost: texts of exchanges, facts of profiles, pseudonym maps, training examples, and "
+    "whose each row is. These stay readable: figures of exchanges, API keys, places, adapters. `netgpt store "
+    "reset-sealed` starts over with what stays, and moves the old database aside."
+)
+
+
+class KeySource(Protocol):
+    """`kind` is "file", "environment", "command" or "memory"; `name` is how messages name it."""
+
+    kind: str
+    name: str
+
+    def read(self) -> tuple[bytes, ...]:
+        """The keys, newest first; never none. May block (a command). Raises StoreError with the cure."""
+        ...
+
+
+class GivenKeys:
+    """Keys as a value: from the environment, or made for this process alone."""
+
+    def __init__(self, keys: Sequence[bytes], name: str = "the given key", kind: str = "memory") -> None:
+        self.kind, self.name = kind, name
+        self._keys = _checked(keys, name)
+
+    @classmethod
+    def from_text(cls, text: str, name: str) -> GivenKeys:
+        """Keys in base64, newest first, with spaces or commas between. Raises StoreError, without the text."""
+        return cls(_decoded(text.encode("utf-8", "replace"), name), name, "environment")
+
+    def read(self) -> tuple[bytes, ...]:
+        return self._keys
+
+
+class KeyCommand:
+    """A command that prints the keys, such as a password manager's. Run without a shell, with nothing on its stdin."""
+
+    kind = "command"
+
+    def __init__(self, command: Sequence[str], timeout_s: float = 30.0) -> None:
+        self.name = f"the command `{command[0]}` (store.key_command)"
+        self._command, self._timeout_s = tuple(command), timeout_s
+
+    def read(self) -> tuple[bytes, ...]:
+        try:
+            done = subprocess.run(  # the owner's own words, as a list
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                timeout=self._timeout_s, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise self._failed(f"said nothing within {self._timeout_s:g} s") from None
+        except OSError as error:
+            raise self._failed(f"cannot be started: {error.strerror}") from None
+        if done.returncode != 0:
+            raise self._failed(f"ended with {done.returncode}")
+        return _checked(_decoded(done.stdout, self.name), self.name)
+
+    def _failed(self, what: str) -> StoreError:
+        return StoreError(f"{self.name} {what}. Run it yourself and see what it says.", code="store_key_missing")
+
+
+class KeyFile:
+    """A file with one key a line. Written in one step each time: a crash never leaves half a file."""
+
+    kind = "file"
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, str(path)
+
+    def make(self) -> None:
+        """Make the file (0600, in a 0700 folder) with a fresh key, unless it is there."""
+        try:
+            if not self.path.exists():
+                self._write((fresh_key(),), replace=False)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot make the sealing key: {error.strerror}.") from None
+
+    def read(self) -> tuple[bytes, ...]:
+        try:
+            with suppress(PermissionError):  # a mounted secret may be read-only; reading it is what counts
+                self.path.chmod(0o600)
+            text = self.path.read_bytes()
+        except FileNotFoundError:
+            raise StoreError(
+                f"{self.path}: the key of the sealed database is missing. Put the file back from your backup. {CANNOT}",
+                code="store_key_missing",
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot read the sealing key: {error.strerror}.") from None
+        return _checked(_decoded(text, self.name), self.name)
+
+    def write(self, keys: Sequence[bytes]) -> None:
+        """Put `keys` in the place of what is there. Raises StoreError: the file is as it was."""
+        try:
+            self._write(keys, replace=True)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: the key file cannot be written: {error.strerror}. Nothing was changed."
+            ) from None
+
+    def _write(self, keys: Sequence[bytes], *, replace: bool) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(b"".join(encoded_key(key).encode() + b"\n" for key in keys))
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                draft.replace(self.path)
+            else:
+                with suppress(FileExistsError):  # another process was first: its key is the key
+                    self.path.hardlink_to(draft)
+        finally:
+            draft.unlink(missing_ok=True)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def fresh_key() -> bytes:
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def encoded_key(key: bytes) -> str:
+    """Base64, as sources hold it."""
+    return base64.b64encode(key).decode()
+
+
+def _decoded(text: bytes, name: str) -> list[bytes]:
+    try:
+        return [base64.b64decode(word, validate=True) for word in text.replace(b",", b" ").split()]
+    except binascii.Error:
+        raise _not_a_key(name) from None
+
+
+def _checked(keys: Sequence[bytes], name: str) -> tuple[bytes, ...]:
+    if not 1 <= len(keys) <= MOST_KEYS or any(len(key) != KEY_BYTES for key in keys):
+        raise _not_a_key(name)
+    return tuple(dict.fromkeys(keys))
+
+
+def _not_a_key(name: str) -> StoreError:
+    return StoreError(
+        f"{name}: not a sealing key ({KEY_BYTES} bytes in base64; several, newest first, while keys are changed). "
+        "Put the right one back; `netgpt store new-key` makes one for a new box.",
+        code="wrong_key",
+    )
+
+
+_VERSION: Final = b"\x02"
+_ID_BYTES: Final = 4
+_NONCE_BYTES: Final = 12
+PREFIX_BYTES: Final = 1 + _ID_BYTES
+"""How many bytes at the beginning of a value tell which key sealed it."""
+_REREAD_EVERY_S: Final = 2.0
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one a call
+
+
+def place_of(*parts: str) -> bytes:
+    """The associated data for a value that stands at table, row id, person; unambiguous whatever the parts hold."""
+    return _encode(parts).encode("ascii")
+
+
+class _Key(NamedTuple):
+    """One key, ready for use."""
+
+    id: bytes
+    cipher: AESGCM
+
+    @classmethod
+    def made(cls, key: bytes) -> Self:
+        return cls(hmac.digest(key, b"netgpt key id", hashlib.sha256)[:_ID_BYTES], AESGCM(key))
+
+
+class Sealer:
+    """Seals with the newest key, opens with any it knows. `repr` shows only where the keys came from."""
+
+    def __init__(self, keys: KeySource | bytes, source: str = "the given key") -> None:
+        """`keys`: where they come from, or one key of 32 bytes, which messages then call `source`."""
+        self.keys: KeySource = GivenKeys((keys,), source) if isinstance(keys, bytes) else keys
+        self.source = self.keys.name
+        self._ring = tuple(_Key.made(key) for key in self.keys.read())
+        self._reread_at = float("-inf")
+        self._digest_secret = fresh_key()
+
+    @classmethod
+    def new(cls) -> Self:
+        """A sealer with a fresh key that is kept nowhere: for tests and for what need not outlive the process."""
+        return cls(fresh_key())
+
+    @classmethod
+    def from_file(cls, path: Path, *, create: bool = True) -> Self:
+        """The keys in `path`; made on first use (0600, in a 0700 folder) unless `create` is false.
+
+        Raises StoreError when the file is missing and must not be made, unreadable, or not a key.
+        """
+        file = KeyFile(path)
+        if create:
+            file.make()
+        return cls(file)
+
+    def for_one_database(self) -> Sealer:
+        """The same keys, with digests of its own: each database has its secret."""
+        one = object.__new__(type(self))
+        one.__dict__.update(self.__dict__)
+        return one
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The known keys' names (8 hex digits), the one that seals first. They tell nothing about the keys."""
+        return tuple(key.id.hex() for key in self._ring)
+
+    @property
+    def newest_prefix(self) -> bytes:
+        """How every value begins that the newest key sealed."""
+        return _VERSION + self._ring[0].id
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Whether the newest known key sealed this."""
+        return sealed.startswith(self.newest_prefix)
+
+    def reread(self) -> None:
+        """Take over new keys from the source. Those known before still open: what others read now may need them."""
+        keys = tuple(_Key.made(key) for key in self.keys.read())
+        ids = {key.id for key in keys}
+        self._ring = (*keys, *(key for key in self._ring if key.id not in ids))
+
+    def seal(self, data: bytes, context: bytes) -> bytes:
+        """Encrypt `data`, bound to `context`: it opens with the same context only."""
+        nonce, key = secrets.token_bytes(_NONCE_BYTES), self._ring[0]
+        head = _VERSION + key.id
+        return head + nonce + key.cipher.encrypt(nonce, data, head + context)
+
+    def open(self, sealed: bytes, context: bytes) -> bytes:
+        """Decrypt what `seal` made. Raises StoreError (code `wrong_key`): other key, other row, or changed bytes."""
+        head = sealed[:PREFIX_BYTES]
+        nonce = sealed[len(head) : len(head) + _NONCE_BYTES]
+        for key in self._keys_for(head) if len(nonce) == _NONCE_BYTES else ():
+            with suppress(InvalidTag):
+                return key.cipher.decrypt(nonce, sealed[len(head) + _NONCE_BYTES :], head + context)
+        raise StoreError(
+            f"wrong key: a sealed value does not open with {self.source}. It was sealed with another key, or the "
+            "row was changed. `netgpt store check` names such rows. Put the right key back, or restore the database "
+            "from a backup.",
+            code="wrong_key",
+        )
+
+    def _keys_for(self, head: bytes) -> tuple[_Key, ...]:
+        if head[:1] != _VERSION:
+            return ()
+        found = self._named(head[1:])
+        if not found and self._may_reread():
+            self.reread()
+            found = self._named(head[1:])
+        return found
+
+    def _named(self, id: bytes) -> tuple[_Key, ...]:
+        return tuple(key for key in self._ring if key.id == id)
+
+    def _may_reread(self) -> bool:
+        """A file is read quickly; a command is not started for every damaged row."""
+        now = time.monotonic()
+        due = self.keys.kind == "file" or now - self._reread_at >= _REREAD_EVERY_S
+        self._reread_at = now
+        return due
+
+    def digest(self, *parts: str) -> str:
+        """A keyed fingerprint (HMAC-SHA-256, hex) to find a row by a name that is itself private.
+
+        The same under every key of one database: see `own_secrets.py`.
+        """
+        return hmac.new(self._digest_secret, place_of(*parts), hashlib.sha256).hexdigest()
+
+    def use_digest_secret(self, secret: bytes) -> None:
+        """From now on digests are made with the database's own secret."""
+        self._digest_secret = secret
+
+    def __repr__(self) -> str:
+        return f"<Sealer with {self.source}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Sealer is not copied or stored")

@@ -1,0 +1,438 @@
+"""A part of the store: `store.sealing`. Changing the key, checking what is sealed, figures, and copies."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection
+
+from netgpt.errors import RequestError, StoreError
+from netgpt.store import rotation
+from netgpt.store.database import OpenMark, scrub, told
+from netgpt.store.encryption import PREFIX_BYTES, KeyFile, Sealer, fresh_key
+from netgpt.store.rotation import (
+    VALUE,
+    Progress,
+    marks_sealed,
+    opened_mark,
+    place_of_row,
+    rows_of,
+    sealed_tables,
+    user_tables,
+)
+from netgpt.store.schema import metadata, tokens_in_use
+from netgpt.store.secrets import OwnSecrets
+from netgpt.store.writer import Read, Write
+
+# --- Looking over a database: is the file sound, does every sealed value open in its place, what lies there since when.
+#
+# Findings name tables and ids, never a content or a person.
+
+_PAGE: Final = 500
+_BEGAN: Final = {
+    "exchanges": "received", "facts": "created", "maps": "used", "examples": "kept", "receipts": "time",
+    "waiting": "created", "decisions": "time",
+}  # fmt: skip
+"""The column that tells how old a row is, as retention reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFault:
+    """A row (or the file itself) that is not as this box wrote it."""
+
+    table: str
+    id: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """One table: how many rows, and the oldest one's time where rows have one."""
+
+    name: str
+    rows: int
+    oldest: datetime | None
+    sealed_by: dict[str, int]
+    """Sealed values by the id of their key; "none": nothing that this program sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInfo:
+    """A database in figures. Sizes in bytes."""
+
+    path: Path
+    bytes: int
+    log_bytes: int
+    key_source: str
+    key_kind: str
+    key_ids: tuple[str, ...]
+    """The one that seals first."""
+    tables: tuple[TableInfo, ...]
+
+
+def check_file(path: Path) -> list[StoreFault]:
+    """SQLite's own check of every page and index (`PRAGMA integrity_check`)."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            said = [row[0] for row in connection.execute("PRAGMA integrity_check(20)")]
+        except sqlite3.DatabaseError as error:
+            said = [getattr(error, "sqlite_errorname", type(error).__name__)]
+    return [] if said == ["ok"] else [StoreFault("(file)", "", "its pages contradict each other") for _ in said[:1]]
+
+
+def check_marks(connection: Connection, sealer: Sealer) -> list[StoreFault]:
+    """What the database knows of itself."""
+    faults = []
+    for name, value in marks_sealed(connection):
+        try:
+            opened_mark(sealer, name, value)
+        except StoreError:
+            faults.append(StoreFault("marks", name, "does not open: it was changed"))
+    return faults
+
+
+def check_rows(
+    connection: Connection, sealer: Sealer, table: str, after: int
+) -> tuple[int | None, int, list[StoreFault]]:
+    """The next rows past number `after`: the last one's number (None: the end), how many, and what is wrong."""
+    rows, faults, tokens = rows_of(connection, table, after, _PAGE), [], tokens_in_use()
+    for row in rows:
+        try:
+            if row.token is not None:
+                tokens.user(row.token)
+        except StoreError:
+            faults.append(StoreFault(table, row.id, "does not tell whose it is: it was changed"))
+            continue
+        try:
+            if row.private is not None:
+                sealer.open(row.private, place_of_row(table, row, tokens))
+        except StoreError:
+            faults.append(
+                StoreFault(table, row.id, "does not open in its place: it was changed, or moved from another row")
+            )
+    return (rows[-1].rowid if rows else None), len(rows), faults
+
+
+def checked_tables() -> tuple[str, ...]:
+    """Every table in which a change by hand can be found."""
+    return tuple(sorted({*sealed_tables(), *user_tables()}))
+
+
+def info_of(connection: Connection, sealer: Sealer, path: Path) -> StoreInfo:
+    """Figures of all tables."""
+    log = path.with_name(path.name + "-wal")
+    return StoreInfo(
+        path=path,
+        bytes=path.stat().st_size,
+        log_bytes=log.stat().st_size if log.exists() else 0,
+        key_source=sealer.source,
+        key_kind=sealer.keys.kind,
+        key_ids=sealer.key_ids,
+        tables=tuple(_tables(connection)),
+    )
+
+
+def _tables(connection: Connection) -> Iterator[TableInfo]:
+    for name in sorted(table.name for table in metadata.sorted_tables if table.name not in ("marks", "migrations")):
+        rows = connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one()  # noqa: S608 - our own names
+        oldest = None
+        if name in _BEGAN:
+            began = connection.exec_driver_sql(f"SELECT min({_BEGAN[name]}) FROM {name}").scalar_one()  # noqa: S608
+            oldest = None if began is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=began)
+        yield TableInfo(name, rows, oldest, _sealed_by(connection, name) if name in sealed_tables() else {})
+
+
+def _sealed_by(connection: Connection, table: str) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    found = connection.exec_driver_sql(
+        f"SELECT substr({VALUE}, 1, {PREFIX_BYTES}), count(*) FROM {table} WHERE private IS NOT NULL GROUP BY 1"  # noqa: S608
+    )
+    for prefix, rows in found:
+        counts[prefix[1:].hex() if prefix[:1] == b"\x02" else "none"] += rows
+    return dict(counts)
+
+
+_SCRUB_TRIES: Final = 5
+_SCRUB_PAUSE_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What changing the key did."""
+
+    key_id: str
+    sealed: int
+    dropped: int = 0
+    damaged: tuple[StoreFault, ...] = field(default=())
+    """Rows that no key opens. While there are any, the old key is kept."""
+    old_keys_removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """What looking the database over found."""
+
+    rows: int
+    faults: tuple[StoreFault, ...]
+
+
+def _silent(done: int, of: int) -> None:
+    """Nobody watches."""
+
+
+class Maintenance:
+    """Every method raises StoreError as the store's own do."""
+
+    def __init__(self, read: Read, submit: Write, sealer: Sealer, own: OwnSecrets, path: Path) -> None:
+        self._read, self._submit = read, submit
+        self._sealer, self._own, self._path = sealer, own, path
+
+    async def rotate(self, progress: Progress = _silent, *, drop_damaged: bool = False) -> Rotated:
+        """Seal everything with a new key and forget the old one. Goes on where a change was cut.
+
+        A key file gets its new key here. Keys from the environment or a command must hold the new one first.
+        `drop_damaged`: rows that no key opens are dropped instead of keeping the old key.
+        """
+        with _alone(self._path):
+            _prepare(self._sealer)
+            await self._submit(partial(rotation.change_secrets, sealer=self._sealer, own=self._own))
+            sealed, damaged = await self._seal_all(progress)
+            dropped = 0
+            if damaged and drop_damaged:
+                dropped = await self._submit(partial(rotation.drop_damaged, sealer=self._sealer))
+                damaged = []
+            await self._scrub()
+            if not damaged:
+                damaged = await self._look_again()
+            done = Rotated(self._sealer.key_ids[0], sealed, dropped, tuple(damaged))
+            if damaged or not isinstance(self._sealer.keys, KeyFile):
+                return done
+            self._sealer.keys.write(self._sealer.keys.read()[:1])
+            return Rotated(done.key_id, done.sealed, done.dropped, (), old_keys_removed=True)
+
+    async def _seal_all(self, progress: Progress) -> tuple[int, list[StoreFault]]:
+        """Pass over the tables until nothing is left that a key opens: another process may move rows meanwhile."""
+        left = await self._read(partial(rotation.left_to_seal, sealer=self._sealer))
+        of, sealed = left, 0
+        while True:
+            damaged: list[StoreFault] = []
+            before = sealed
+            for table in sealed_tables():
+                after = 0
+                while True:
+                    batch = await self._submit(
+                        partial(rotation.reseal, sealer=self._sealer, table=table, after=after), needs_room=False
+                    )
+                    if batch.last is None:
+                        break
+                    after, sealed = batch.last, sealed + batch.sealed
+                    damaged += [StoreFault(table, id, "no key opens it") for id in batch.damaged]
+                    progress(min(sealed, of), of)
+            left = await self._read(partial(rotation.left_to_seal, sealer=self._sealer))
+            if left <= len(damaged) or sealed == before:
+                return sealed, damaged
+
+    async def _look_again(self) -> list[StoreFault]:
+        """Before the old key goes: once more, in a turn of its own among the writes."""
+        left = await self._submit(partial(rotation.left_to_seal, sealer=self._sealer), needs_room=False)
+        what = f"{left} values were sealed with the old key meanwhile: rotate again"
+        return [StoreFault("(all)", "", what)] if left else []
+
+    async def _scrub(self) -> None:
+        """Readers stand in the way for moments only. Raises StoreError: they did all the time; the old key stays."""
+        for tried in range(_SCRUB_TRIES):
+            try:
+                await self._submit(lambda connection: None, after=scrub, needs_room=False)
+                return
+            except StoreError as error:
+                if tried == _SCRUB_TRIES - 1:
+                    raise StoreError(
+                        f"{self._path}: everything is sealed with the new key, but traces of the old may be left in "
+                        "the file, because another program reads it or the disk is full. The old key is kept: run "
+                        "`netgpt store rotate` again.",
+                        code=error.code,
+                    ) from None
+                await asyncio.sleep(_SCRUB_PAUSE_S)
+
+    async def check(self, progress: Progress = _silent) -> StoreReport:
+        """Read the whole file and open every sealed value. Changes nothing."""
+        faults = await asyncio.to_thread(check_file, self._path)
+        faults += await self._read(partial(check_marks, sealer=self._sealer))
+        of = sum(table.rows for table in (await self.info()).tables if table.name in checked_tables())
+        seen = 0
+        for table in checked_tables():
+            after: int | None = 0
+            while after is not None:
+                after, rows, found = await self._read(
+                    partial(check_rows, sealer=self._sealer, table=table, after=after)
+                )
+                seen, faults = seen + rows, faults + found
+                progress(seen, max(seen, of))
+        return StoreReport(seen, tuple(faults))
+
+    async def info(self) -> StoreInfo:
+        """Sizes, rows, ages and keys."""
+        return await self._read(partial(info_of, sealer=self._sealer, path=self._path))
+
+    async def backup(self, target: Path) -> int:
+        """Copy the database as it is at one moment, sealed as it is, while others go on. Returns its size in bytes.
+
+        Raises RequestError: the file exists, or cannot be made.
+        """
+        return await asyncio.to_thread(_copy, self._path, target)
+
+
+def _prepare(sealer: Sealer) -> None:
+    """See that the source holds a new key before the old one."""
+    keys = sealer.keys.read()
+    if isinstance(sealer.keys, KeyFile):
+        if len(keys) == 1:
+            sealer.keys.write((fresh_key(), *keys))
+    elif len(keys) == 1:
+        raise RequestError(
+            f"{sealer.source} holds one key, so there is none to change to. Make one (`netgpt store new-key`), put it "
+            "before the old one with a space between, start NetGPT again with both, and rotate then."
+        )
+    sealer.reread()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One change of keys at a time. Raises StoreError: another one runs."""
+    descriptor = os.open(path.with_name(path.name + "-rotate"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise StoreError(f"{path}: the key is being changed already; wait for it.", code="store_busy") from None
+    finally:
+        os.close(descriptor)
+
+
+def _copy(source: Path, target: Path) -> int:
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        raise RequestError(f"{target}: exists already. Name a new file.") from None
+    except OSError as error:
+        raise RequestError(f"{target}: cannot be made: {error.strerror}.") from None
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as here,
+            closing(sqlite3.connect(target)) as there,
+        ):
+            here.backup(there, pages=1000, sleep=0.0)
+            there.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+    except (sqlite3.Error, OSError) as error:
+        target.unlink(missing_ok=True)
+        raise told(error, target) from None
+    return target.stat().st_size
+
+
+# --- Starting over without what a lost key sealed, and with all the rest.
+#
+# The old database is not changed: it is copied, the copy loses what nobody can open, and then both change places.
+
+_GONE: Final = (
+    "facts", "maps", "examples", "lessons", "profiles", "consents", "receipts", "waiting", "decisions", "marks"
+)  # fmt: skip
+"""Tables whose rows mean nothing without their sealed part, or without the person."""
+_KEPT: Final = ("exchanges", "keys", "places")
+_STAND_IN: Final = "lost-"
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Where the old database lies now, and how many rows were taken over or left behind, by table."""
+
+    aside: Path
+    kept: dict[str, int]
+    left: dict[str, int]
+    keys_revoked: int
+    """Keys that spoke for one person only: nobody can say for whom any more."""
+
+
+def reset_sealed(path: Path) -> Reset:
+    """Take over what is not sealed; move the old file to `<name>.lost-<time>`. The next opening seals with the new key.
+
+    People's names are lost with the key: figures keep a stand-in for each ("lost-1a2b3c4d"). Raises StoreError: the
+    database is open elsewhere, missing or damaged; then nothing was changed.
+    """
+    if not path.exists():
+        raise StoreError(f"{path}: there is no database, so there is nothing to reset.")
+    mark = OpenMark(path)
+    try:
+        if not mark.alone():
+            raise StoreError(f"{path}: a NetGPT has it open. Stop it first (`netgpt serve`).", code="store_busy")
+        return _reset(path)
+    finally:
+        mark.release()
+
+
+def _reset(path: Path) -> Reset:
+    draft = path.with_name(f".{path.name}.reset")
+    aside = path.with_name(f"{path.name}.lost-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    draft.unlink(missing_ok=True)
+    try:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(draft, isolation_level=None)) as new:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the file alone is then all of it
+            old.backup(new)
+            new.execute("PRAGMA journal_mode=DELETE")
+            counted = _strip(new)
+            new.execute("VACUUM")
+        os.link(path, aside)  # both names for a moment: a kill never leaves the box without a database
+        draft.replace(path)
+        for end in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + end).unlink()
+    except (sqlite3.Error, OSError) as error:
+        draft.unlink(missing_ok=True)
+        raise told(error, path) from None
+    return Reset(aside, *counted)
+
+
+def _strip(new: sqlite3.Connection) -> tuple[dict[str, int], dict[str, int], int]:
+    left = {table: _count(new, table) for table in _GONE if table != "marks"}
+    new.execute("BEGIN IMMEDIATE")
+    new.execute("PRAGMA secure_delete=ON")
+    for table in _GONE:
+        new.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+    revoked = new.execute(
+        "UPDATE keys SET revoked = coalesce(revoked, ?), user = NULL WHERE user IS NOT NULL",
+        (int(datetime.now(UTC).timestamp() * 1_000_000),),
+    ).rowcount
+    texts = new.execute("UPDATE exchanges SET private = NULL WHERE private IS NOT NULL").rowcount
+    new.create_function("stand_in", 1, stand_in, deterministic=True)
+    new.execute("UPDATE exchanges SET user = stand_in(user)")
+    new.execute("COMMIT")
+    return {table: _count(new, table) for table in _KEPT}, left | {"texts of exchanges": texts}, revoked
+
+
+def stand_in(token: str) -> str:
+    """A name for someone whose name is lost: the same person keeps the same one."""
+    return _STAND_IN + hashlib.sha256(token.encode()).hexdigest()[:8]
+
+
+def seal_stand_ins(connection: Connection) -> None:
+    """The first opening after a reset turns stand-ins into tokens, as all people's ids are kept."""
+    query = f"SELECT DISTINCT user FROM exchanges WHERE user LIKE '{_STAND_IN}%'"  # noqa: S608 - our own word
+    for name in connection.exec_driver_sql(query).scalars().all():
+        token = tokens_in_use().token(name)
+        connection.exec_driver_sql("UPDATE exchanges SET user = ? WHERE user = ?", (token, name))
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - our own names

@@ -1,1 +1,0 @@
-"""Making the detector of names and other private words: data, training, judging, and the file that ships."""

@@ -1,0 +1,176 @@
+"""What difficulty is learnt from: public sets read where they lie, or a person's own rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netgpt.errors import NotFound, RequestError
+
+# --- Rows of one set that are also in another: a model that saw them is not judged on something new.
+
+_WORD = re.compile(r"\w+")
+_RUN = 6
+"""Words in a row that count as shared."""
+_SHARE = 0.5
+_ENDING, _SIBLINGS = 40, 10
+"""An ending of so many characters that so many overlapping rows have is that benchmark's own form of a question."""
+
+
+def overlapping(prompts: Sequence[str], judged: Sequence[str]) -> list[bool]:
+    """For each prompt: whether it shares half of the runs of six words of itself or of a judged text with that text, or
+    ends as such rows do.
+    """
+    sizes, known = [], defaultdict[tuple[str, ...], list[int]](list)
+    for number, text in enumerate(judged):
+        runs = _runs(text)
+        sizes.append(len(runs))
+        for run in runs:
+            known[run].append(number)
+    shared = []
+    for prompt in prompts:
+        runs = _runs(prompt)
+        counts = Counter(number for run in runs for number in known.get(run, ()))
+        shared.append(any(count >= _SHARE * min(len(runs), sizes[number]) for number, count in counts.items()))
+    endings = Counter(prompt[-_ENDING:] for prompt, yes in zip(prompts, shared, strict=True) if yes)
+    forms = {ending for ending, count in endings.items() if count >= _SIBLINGS}
+    return [yes or prompt[-_ENDING:] in forms for prompt, yes in zip(prompts, shared, strict=True)]
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    words = _WORD.findall(text.lower())
+    return {tuple(words[at : at + _RUN]) for at in range(len(words) - _RUN + 1)}
+
+
+LICENCES = {
+    "mmlu": "RouteLLM's results (Apache-2.0) on MMLU (MIT)",
+    "gsm8k": "RouteLLM's results (Apache-2.0) on GSM8K (MIT)",
+    "open": "LLMRouterBench rows (MIT); everyday requests of CLINC150 (CC BY 3.0) and SLURP (CC BY 4.0)",
+}
+_EVERYDAY = ("clinc150_dev.jsonl", "slurp_dev.jsonl")
+_SMALL_B = 10.0
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)b\b")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Prompts of one kind with what is known of a small and a large model's answers."""
+
+    prompts: list[str]
+    gain: NDArray[np.float64]
+    """Score of the large model less that of the small one, -1 to 1."""
+    ok: NDArray[np.float64]
+    """How often the small model's answer did as well, 0 to 1."""
+    assumed: NDArray[np.bool_]
+    """True where nobody judged an answer: an everyday request, of which a small model is assumed to be capable."""
+
+    def at(self, places: NDArray[np.intp] | NDArray[np.bool_]) -> Labelled:
+        """Only these rows."""
+        kept = np.arange(len(self.prompts))[places]
+        return Labelled([self.prompts[n] for n in kept], self.gain[kept], self.ok[kept], self.assumed[kept])
+
+
+def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each line of a JSONL file with its place ("file:7"). Raises NotFound, or RequestError with the place."""
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                yield f"{path}:{number}", _row(line, f"{path}:{number}")
+    except OSError as error:
+        raise NotFound(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def routellm(path: Path) -> Labelled:
+    """RouteLLM's results on one benchmark, without the rows that it calls contaminated."""
+    kept = [row for _, row in rows_of(path) if not row["contaminated"]]
+    gain = np.array([row["strong_correct"] - row["weak_correct"] for row in kept], dtype=np.float64)
+    return Labelled([row["prompt"] for row in kept], gain, (gain <= 0).astype(float), np.zeros(len(gain), bool))
+
+
+def open_questions(folder: Path) -> Labelled:
+    """Questions answered by nine models: the two best against those of up to ten billion parameters."""
+    rows = [row for _, row in rows_of(folder / "llmrouter9_dev.jsonl")]
+    scores = np.array([row["scores"] for row in rows])
+    names = json.loads((folder / "llmrouter9_models.json").read_text(encoding="utf-8"))
+    large = np.argsort(-scores.mean(axis=0))[:2]
+    small = [n for n, name in enumerate(names) if float(_SIZE.findall(name)[0]) <= _SMALL_B and n not in large]
+    as_well = scores[:, small][:, :, None] >= scores[:, large][:, None, :]
+    gain = scores[:, large].mean(axis=1) - scores[:, small].mean(axis=1)
+    return Labelled([row["prompt"] for row in rows], gain, as_well.mean(axis=(1, 2)), np.zeros(len(gain), bool))
+
+
+def everyday(folder: Path, count: int, seed: int) -> Labelled:
+    """Requests to assistants, drawn by seed, assumed to be easy. Empty where the sets are not there."""
+    texts = [
+        row.get("text") or row.get("utterance") or ""
+        for name in _EVERYDAY
+        if (folder / name).is_file()
+        for _, row in rows_of(folder / name)
+    ]
+    drawn = np.random.default_rng(seed).permutation(len(texts))[:count]
+    kept = [texts[n] for n in drawn if texts[n]]
+    return Labelled(kept, np.zeros(len(kept)), np.ones(len(kept)), np.ones(len(kept), bool))
+
+
+def public_sets(folder: Path, seed: int, assumed: int = 1_500) -> dict[str, Labelled]:
+    """The three kinds that the shipped model knows. Questions that two sets share are counted once."""
+    judged = {name: routellm(folder / f"routellm_{name}_dev.jsonl") for name in ("mmlu", "gsm8k")}
+    nine = open_questions(folder)
+    shared = overlapping(nine.prompts, [prompt for rows in judged.values() for prompt in rows.prompts])
+    return {**judged, "open": _joined(nine.at(~np.array(shared)), everyday(folder.parent / "prompts", assumed, seed))}
+
+
+def own_rows(path: Path) -> Labelled:
+    """Rows {"prompt", "label"} (1: the small model's answer did) or {"prompt", "weak", "strong"} (scores, 0 to 1).
+
+    Raises RequestError with the line that is not so.
+    """
+    prompts, gain = [], []
+    for place, row in rows_of(path):
+        if not isinstance(row.get("prompt"), str):
+            raise RequestError(f'{place}: no text in the field "prompt"')
+        prompts.append(row["prompt"])
+        gain.append(1.0 - _score(row, "label", place) if "label" in row else _apart(row, place))
+    gained = np.array(gain)
+    return Labelled(prompts, gained, 1.0 - np.maximum(gained, 0), np.zeros(len(gained), bool))
+
+
+def _apart(row: Mapping[str, Any], place: str) -> float:
+    return _score(row, "strong", place) - _score(row, "weak", place)
+
+
+def _score(row: Mapping[str, Any], name: str, place: str) -> float:
+    value = row.get(name)
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise RequestError(
+            f'{place}: the field "{name}" must be a number from 0 to 1; each row needs "label" (1: the small model\'s '
+            'answer did) or both "weak" and "strong"'
+        )
+    return float(value)
+
+
+def _row(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise RequestError(f"{place}: not JSON; each line must be one JSON object") from None
+    if not isinstance(row, dict):
+        raise RequestError(f"{place}: not a JSON object; each line must be one")
+    return row
+
+
+def _joined(first: Labelled, second: Labelled) -> Labelled:
+    return Labelled(
+        first.prompts + second.prompts,
+        np.concatenate([first.gain, second.gain]),
+        np.concatenate([first.ok, second.ok]),
+        np.concatenate([first.assumed, second.assumed]),
+    )

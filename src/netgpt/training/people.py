@@ -1,0 +1,208 @@
+"""Forgetting is real: a person's rows, examples, trainings and every adapter that learnt from them are deleted.
+
+Order matters: the marks of running trainings go first, so that none of them can register what it learnt; then the
+adapters, so that nobody is answered by them; then the rows, and the files are scrubbed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from netgpt.adapters.card import digests_of
+from netgpt.adapters.registry import Registry
+from netgpt.errors import StoreError
+from netgpt.privacy.vault import Vault
+from netgpt.routing.learner import Learner
+from netgpt.store.audit import as_line
+from netgpt.store.keys import token_id
+from netgpt.store.learning import DecisionRow
+from netgpt.store.people import ConsentEntry, state_of
+from netgpt.store.schema import ExchangeRow, KeyRow, values_of
+from netgpt.store.store import Store
+from netgpt.training.collect import PURPOSE
+from netgpt.training.lora.run import drop_runs
+from netgpt.types import Person
+
+# --- What the learner of arms keeps of one person: a model of their own keys alone. It goes with them.
+
+
+async def learner_keys(store: Store, person: Person) -> tuple[str, ...]:
+    """Under which names the learner may know a person: the keys that speak for them alone, or who they are."""
+    bound = [row.id for row in await store.holdings.keys(person)]
+    return (*bound, person.user, token_id(person))
+
+
+async def forget_in_learner(store: Store, keys: tuple[str, ...]) -> None:
+    """Take these keys out of what is kept. A state that cannot be read any more is emptied. Raises StoreError."""
+    try:
+        state = await store.decisions.state()
+        if state is None:
+            return
+        learner = Learner.restore(state)
+    except StoreError:
+        return await store.decisions.save_state(b"{}")
+    for key in keys:
+        learner.forget(key)
+    await store.decisions.save_state(learner.state())
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was found and removed. Holds no text and nobody's name."""
+
+    removed: dict[str, int] = field(default_factory=dict)
+    """Rows by class."""
+    adapters: tuple[str, ...] = ()
+    """The adapters that were dropped because they learnt from the person."""
+    trainings: tuple[str, ...] = ()
+    """Unfinished trainings that were deleted with their checkpoints."""
+
+    @property
+    def retrain(self) -> tuple[str, ...]:
+        """The commands that make the dropped adapters again, without the person."""
+        names = {id.partition("@")[0] for id in (*self.adapters, *self.trainings)}
+        return tuple(command for command in map(retrain_command, sorted(names)) if command)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "removed": self.removed,
+            "adapters": list(self.adapters),
+            "trainings": list(self.trainings),
+            "retrain": list(self.retrain),
+        }
+
+
+def retrain_command(name: str) -> str | None:
+    """How the adapter `name` is made again; None for a person's own: there is nothing left to make it from."""
+    return None if name.startswith("user-") else f"netgpt train {name}"
+
+
+async def forget_person(store: Store, registry: Registry, training: Path, person: Person) -> Forgotten:
+    """Delete all that is kept about a person and all that was learnt from them, and scrub the files.
+
+    `training`: the folder of trainings. May be called again: what could not be deleted at first is then. Raises
+    StoreError when something could not be deleted.
+    """
+    trainings, adapters = await _unlearn(registry, training, person)
+    await forget_in_learner(store, await learner_keys(store, person))  # while the keys still bear the person's name
+    removed = await store.forget(person)
+    await store.learning.drop_adapters(adapters)
+    return Forgotten(removed, adapters, trainings)
+
+
+async def withdraw_consent(store: Store, registry: Registry, training: Path, person: Person) -> Forgotten:
+    """Take back the consent to training: no more examples, and what was learnt from the person goes."""
+    await store.learning.set_consent(person, PURPOSE, False)
+    trainings, adapters = await _unlearn(registry, training, person)
+    examples = await store.forget_examples(person)
+    await store.learning.drop_adapters(adapters)
+    return Forgotten({"examples": examples}, adapters, trainings)
+
+
+async def forget_example(store: Store, registry: Registry, training: Path, person: Person, id: str) -> Forgotten | None:
+    """Delete one example of a person, and the adapters that learnt from it; None: there is no such example."""
+    example = await store.learning.remove(person, id)
+    if example is None:
+        return None
+    if not example.adapters:
+        return Forgotten({"examples": 1})
+    trainings, adapters = await _unlearn(registry, training, person)
+    others = await store.learning.drop_adapters(adapters)
+    return Forgotten({"examples": 1 + others}, adapters, trainings)
+
+
+async def _unlearn(registry: Registry, training: Path, person: Person) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(trainings, adapters) that were deleted."""
+    trainings = await asyncio.to_thread(drop_runs, training, digests_of(person))
+    adapters = await asyncio.to_thread(registry.drop_person, person)
+    return tuple(trainings), tuple(adapters)
+
+
+# --- All that the box holds of one person, machine-readable: the right to take it along.
+
+_PAGE: Final = 200
+
+
+async def export_person(store: Store, registry: Registry, person: Person) -> dict[str, Any]:
+    """Profile, consents with their history, exchanges with texts, requests that wait, pseudonym maps, examples,
+    adapters, receipts, ratings, decisions, and keys without their hashes. JSON values and datetimes only. Raises
+    StoreError."""
+    rows = await _exchanges(store, person)
+    digests = digests_of(person)
+    adapters = await asyncio.to_thread(registry.list)
+    return {
+        "format": "netgpt person",
+        "version": 1,
+        "made": datetime.now(UTC),
+        **asdict(person),
+        "complete": await store.profile_mode(person),
+        "facts": [{"id": id} | asdict(fact) for id, fact in await store.facts(person)],
+        **await consents_of(store, person),
+        "exchanges": [values_of(row) for row in rows],
+        "feedback": [{"exchange": row.id, "rating": row.rating} for row in rows if row.rating is not None],
+        "pseudonyms": [
+            {
+                "used": kept.used,
+                "placeholders": {f"[{name}]": text for name, text in Vault(kept.data).originals().items()},
+            }
+            for kept in await store.holdings.maps(person)
+        ],
+        "examples": [
+            {"id": kept.id, "kept": kept.kept, "chosen": kept.chosen, "adapters": list(kept.adapters)} | kept.row
+            for kept in await store.learning.of_person(person)
+        ],
+        "adapters": [
+            {"id": entry.card.id, "state": entry.state.value, "created": entry.card.created}
+            for entry in adapters
+            if not digests.isdisjoint(entry.card.people)
+        ],
+        "waiting": [
+            {"id": row.id, "created": row.created, "status": row.state, "exchange": row.exchange} | (row.private or {})
+            for row in await store.waiting.of_person(person)
+        ],
+        "receipts": [as_line(row.record) for row in await store.receipts.of_person(person)],
+        "decisions": [_decision(row) for row in await store.decisions.of_person(person)],
+        "keys": [_key(row) for row in await store.holdings.keys(person)],
+    }
+
+
+async def consents_of(store: Store, person: Person) -> dict[str, Any]:
+    """What holds now of each purpose that the person spoke of, and all that they ever said."""
+    entries = await store.consents.of(person)
+    now: dict[str, Any] = {}
+    for purpose in sorted({entry.purpose for entry in entries}):
+        row = state_of(person, purpose, entries)
+        if row is not None:
+            told = {"given": row.given, "withdrawn": row.withdrawn, "until": row.until}
+            now[purpose] = {"consents": row.stands} | told
+    return {"consents": now, "consent_history": [entry_as_json(entry) for entry in entries]}
+
+
+def entry_as_json(entry: ConsentEntry) -> dict[str, Any]:
+    """One thing that the person said."""
+    return {
+        "purpose": entry.purpose, "given": entry.given, "said": entry.said, "from": entry.begins, "until": entry.ends,
+        "third_party": entry.third_party,
+    }  # fmt: skip
+
+
+def _key(row: KeyRow) -> dict[str, Any]:
+    return {
+        "id": row.id, "name": row.name, "role": row.role.value, "created": row.created, "expires": row.expires,
+        "revoked": row.revoked,
+    }  # fmt: skip
+
+
+def _decision(row: DecisionRow) -> dict[str, Any]:
+    return {"exchange": row.id, "time": row.time, "arm": row.arm, "propensity": row.propensity} | row.private
+
+
+async def _exchanges(store: Store, person: Person) -> list[ExchangeRow]:
+    rows: list[ExchangeRow] = []
+    while page := await store.exchanges(person, _PAGE, before=rows[-1].id if rows else None):
+        rows += page
+    return rows

@@ -1,0 +1,236 @@
+"""/v1/models, /v1/embeddings, /v1/places: what the box offers besides chat."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from netgpt.adapters.registry import Entry
+from netgpt.app.gateway import Box
+from netgpt.errors import NotFound, RequestError
+from netgpt.web.auth import allow, caller_of
+
+router = APIRouter()
+
+EMBED_MODEL = "netgpt/embed"
+
+
+class EmbeddingsBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    input: str | list[str] = Field(description="One text or up to 512.")
+    model: str = EMBED_MODEL
+    encoding_format: Literal["float", "base64"] = "float"
+
+
+@router.get("/v1/models", tags=["models"])
+async def list_models(request: Request) -> dict[str, Any]:
+    """`netgpt` decides; `netgpt/edge` and `netgpt/cloud` name a side; then the configured models' own names."""
+    box: Box = request.app.state.box
+    await caller_of(request)
+    names = [*sorted(box.model_names), EMBED_MODEL]
+    return {"object": "list", "data": [_model(name) for name in names]}
+
+
+@router.get("/v1/models/{name:path}", tags=["models"])
+async def get_model(request: Request, name: str) -> dict[str, Any]:
+    """One model by name."""
+    box: Box = request.app.state.box
+    await caller_of(request)
+    if name not in box.model_names and name != EMBED_MODEL:
+        raise NotFound("no model of that name here; GET /v1/models lists them", code="model_not_found", param="name")
+    return _model(name)
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "netgpt"}
+
+
+@router.post("/v1/embeddings", tags=["models"])
+async def embeddings(request: Request, body: EmbeddingsBody) -> dict[str, Any]:
+    """Static word embeddings made on the box (256 numbers a text): nothing leaves, no model is asked."""
+    box: Box = request.app.state.box
+    caller = await caller_of(request)
+    texts = [body.input] if isinstance(body.input, str) else body.input
+    if not 1 <= len(texts) <= 512 or any(not text for text in texts):
+        raise RequestError("input: give one to 512 texts, none empty", param="input")
+    if not all(map(_is_unicode, texts)):
+        raise RequestError("input: a text has half a surrogate pair, which is no character", param="input")
+    vectors = await box.embed_texts(texts, body.encoding_format)
+    tokens = sum(len(text.split()) for text in texts)
+    request.app.state.access.limiter.used(caller, tokens)
+    return {
+        "object": "list",
+        "model": EMBED_MODEL,
+        "data": [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)],
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON may escape one half of a surrogate pair alone; nothing that reads bytes can take it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@router.get("/v1/places", tags=["places"])
+async def list_places(
+    request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100, after: str | None = None
+) -> dict[str, Any]:
+    """The imported places of interest, by id; `after` is the last id of the page before. For operators."""
+    box: Box = request.app.state.box
+    allow(request, await caller_of(request), "administer")
+    rows = sorted((row for row in await box.store.places() if after is None or row.id > after), key=lambda r: r.id)
+    return {
+        "object": "list",
+        "data": [
+            {"id": r.id, "source": r.source, "name": r.name, "kind": r.kind, "latitude": r.latitude,
+             "longitude": r.longitude}
+            for r in rows[:limit]
+        ],
+        "has_more": len(rows) > limit,
+    }  # fmt: skip
+
+
+# --- /v1/adapters: which adapters there are and where they stand; promote, roll back, remove. For operators.
+
+T = TypeVar("T")
+
+
+class Promotion(BaseModel):
+    """Nothing: active for everybody. `canary`: for a share of the people, `share` or the one of the settings."""
+
+    model_config = ConfigDict(extra="forbid")
+    canary: bool = False
+    share: float | None = Field(None, gt=0, le=1, description="Of the people; 0.1 is every tenth.")
+    unjudged: bool = Field(False, description="Even though it passed no gate: on the operator's own word.")
+
+
+@router.get("/v1/adapters", tags=["adapters"])
+async def list_adapters(request: Request) -> dict[str, Any]:
+    """Every version, with its state and whether it is loaded now."""
+    box = await _operated(request)
+    entries = await asyncio.to_thread(box.registry.list)
+    return {"object": "list", "data": [_shown(box, entry) for entry in entries]}
+
+
+@router.get("/v1/adapters/{adapter_id}", tags=["adapters"])
+async def get_adapter(request: Request, adapter_id: str) -> dict[str, Any]:
+    """One version (`name@version`) with its whole card; a name alone means the active version."""
+    box = await _operated(request)
+    entry = await asyncio.to_thread(box.registry.show, adapter_id)
+    return {**_shown(box, entry), "card": entry.card.model_dump(mode="json")}
+
+
+@router.post("/v1/adapters/{adapter_id}/promote", tags=["adapters"])
+async def promote(request: Request, adapter_id: str, wanted: Promotion | None = None) -> dict[str, Any]:
+    """Make a version active for everybody, or a canary for a share of the people. It is loaded soon after."""
+    box = await _operated(request)
+    asked = wanted or Promotion()
+    entry = await asyncio.to_thread(box.registry.resolve, adapter_id)
+    if not (entry.judged or asked.unjudged):
+        raise RequestError(f"{entry.id} passed no gate yet: `netgpt adapters evaluate {entry.id}`", param="unjudged")
+    share = asked.share or (box.settings.adapters.canary if asked.canary else None)
+    return _shown(box, await _changed(box, lambda: box.registry.promote(adapter_id, canary=share)))
+
+
+@router.post("/v1/adapters/{name}/rollback", tags=["adapters"])
+async def rollback(request: Request, name: str) -> dict[str, Any]:
+    """End the canary of this name, else go back to the version active before. Says which is active now, or null."""
+    box = await _operated(request)
+    entry = await _changed(box, lambda: box.registry.rollback(name))
+    return {"object": "netgpt.rollback", "name": name, "active": None if entry is None else _shown(box, entry)}
+
+
+@router.delete("/v1/adapters/{adapter_id}", tags=["adapters"])
+async def remove(request: Request, adapter_id: str) -> dict[str, Any]:
+    """Delete a version that is not in use: weights and card."""
+    box = await _operated(request)
+    await _changed(box, lambda: box.registry.remove(adapter_id))
+    return {"object": "netgpt.adapter", "id": adapter_id, "deleted": True}
+
+
+async def _operated(request: Request) -> Box:
+    allow(request, await caller_of(request), "administer")
+    box: Box = request.app.state.box
+    return box
+
+
+async def _changed(box: Box, change: Callable[[], T]) -> T:
+    """Change the registry, off the event loop, and let the engine follow."""
+    result = await asyncio.to_thread(change)
+    box.residency.look()
+    return result
+
+
+def _shown(box: Box, entry: Entry) -> dict[str, Any]:
+    """Where an adapter stands. A digest stands for a person; no text of any example is here."""
+    card = entry.card
+    return {
+        "id": entry.id,
+        "object": "netgpt.adapter",
+        "name": card.name,
+        "version": card.version,
+        "scope": card.scope,
+        "state": entry.state.value,
+        "canary_share": entry.share,
+        "resident": box.residency.holds(entry.id),
+        "pinned": entry.pinned,
+        "shipped": entry.shipped,
+        "judged": entry.judged,
+        "fits": entry.fits,
+        "fault": entry.fault or box.residency.unfit(entry.id),
+        "why": entry.why or None,
+        "base": card.base,
+        "bytes": card.bytes,
+        "created": card.created.isoformat(),
+        "metrics": card.metrics,
+    }
+
+
+# --- /v1/signals: what links, models and the box tell now. For operators.
+
+
+@router.get("/v1/signals", tags=["signals"])
+async def signals(request: Request) -> dict[str, Any]:
+    """Every link with its estimates, their age in seconds and their confidence (0 to 1), and the box itself.
+
+    Names of arms and figures alone: no person, no text, no address.
+    """
+    allow(request, await caller_of(request), "administer")
+    box: Box = request.app.state.box
+    return {"object": "netgpt.signals", **box.sensing.told()}
+
+
+# --- /healthz: the process lives. /readyz: it can answer, and which part is unwell. /metrics: for Prometheus.
+
+
+@router.get("/healthz", tags=["health"])
+async def healthz() -> dict[str, str]:
+    """200 while the process lives."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", tags=["health"])
+async def readyz(request: Request) -> Any:
+    """200 when a question can be answered, else 503; with the state of each part."""
+    box: Box = request.app.state.box
+    parts = await box.parts()
+    ready = parts["store"]["ok"] and any(parts[arm]["ok"] for arm in ("edge", *box.remotes))
+    return JSONResponse({"ready": ready, "parts": parts}, status_code=200 if ready else 503)
+
+
+@router.get("/metrics", tags=["health"])
+async def metrics(request: Request) -> Response:
+    """Prometheus text format. Holds no person, key or text."""
+    box: Box = request.app.state.box
+    for part, state in (await box.parts()).items():
+        box.metrics.up.labels(part).set(1 if state["ok"] else 0)
+    return Response(box.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,43 @@
+"""The bars that keep the code easy to carry on: `python tools/house.py --details` names what stands behind them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import house
+import pytest
+
+KNOWN = house.modules()
+SIZES = {name: house.lines_of(path) for name, path in KNOWN.items()}
+
+
+def test_files_and_lines_stay_few() -> None:
+    runtime = [size for name, size in SIZES.items() if name.split(".")[0] == "netgpt"]
+    assert len(SIZES) <= 260
+    assert sum(SIZES.values()) <= 54_000 and sum(runtime) <= 43_000
+
+
+def test_a_module_is_one_idea() -> None:
+    assert not [name for name, size in SIZES.items() if size > house.LONG]
+    assert sum(size < house.SHORT for size in SIZES.values()) <= 15
+
+
+def test_no_modules_import_one_another() -> None:
+    assert not house.circles(house.imports(KNOWN))
+
+
+def test_the_search_for_circles_finds_them() -> None:
+    assert house.circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def test_one_class_name_is_one_thing() -> None:
+    assert not house.classes_twice(KNOWN)
+
+
+def test_explain_loads_few_modules() -> None:
+    assert house.explain_loads() <= 80
+
+
+@pytest.mark.slow
+def test_a_chat_passes_few_files() -> None:
+    assert len(asyncio.run(house.chat_passes())) <= 60

@@ -7,9 +7,9 @@ from deciding import CLOUD_ARM, EDGE_ARM, link, situation, sure
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netgpt.calls import Load
 from netgpt.routing.link_state import BoxView, Estimate
 from netgpt.routing.scoring import UNKNOWN_LINK, blended, edge_busy_s, first_byte_s, rtt_of, seconds, wait_s, with_rtt
-from netgpt.types import Load
 
 HERE = situation("tell me a joke")
 

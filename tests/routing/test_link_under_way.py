@@ -6,7 +6,7 @@ import pytest
 from links import World, value
 from patience import cpu_seconds
 
-from netgpt.types import KernelFacts
+from netgpt.calls import KernelFacts
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from netgpt.calls import Load
 from netgpt.routing.candidates import Arm, Situation
 from netgpt.routing.features import features_of
 from netgpt.routing.link_state import BoxView, Estimate, LinkView, SignalsView
 from netgpt.routing.router import decide
 from netgpt.routing.signals import LOAD_KEEPS_S, Signals
 from netgpt.settings.routing import Routing
-from netgpt.types import Decision, Load
+from netgpt.types import Decision
 
 ARMS = (Arm("edge", "edge", "edge"), Arm("next", kind="neighbour", exposure=0.1))
 

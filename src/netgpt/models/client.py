@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from netgpt.calls import LOAD_HEADER, Load
 from netgpt.errors import BrokenStream, RequestError
 from netgpt.models.base import THE_BOX, Departure, Endpoint, Health, Lease, Leases, Witness
 from netgpt.models.errors import content_type
@@ -23,7 +24,7 @@ from netgpt.models.resilience import Breaker, RetryPolicy
 from netgpt.models.stream import Joiner, as_chunk, read_chunks, read_document
 from netgpt.models.transport import CallTarget, Transport, check_trust
 from netgpt.outbound import Outbound
-from netgpt.types import LOAD_HEADER, Chunk, Load, Sender
+from netgpt.types import Chunk, Sender
 
 # --- One call to an OpenAI-compatible server: breaker, transport and reading, watched.
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from netgpt.types import CallFacts, KernelFacts, Load
+from netgpt.calls import CallFacts, KernelFacts, Load
 
 # --- What the decision sees of links, models and the box: plain values, told by `signals`, read by `objective`.
 

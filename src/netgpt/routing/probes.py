@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netgpt.models.http1 import kernel_facts
+from netgpt.calls import kernel_facts
 from netgpt.routing.signals import Signals
 
 IN_USE_S = 60.0

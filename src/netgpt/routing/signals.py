@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from netgpt.calls import CallFacts, Load
 from netgpt.routing.link_state import BoxView, Estimate, Link, LinkView, PendingCall, SignalsView
-from netgpt.types import CallFacts, Load
 
 # --- Hints: what the network itself tells of a link, beside what was measured.
 #

@@ -16,12 +16,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from netgpt.app.gateway import Box
+from netgpt.calls import LOAD_HEADER, Load
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
 from netgpt.models.stream import join_chunks
 from netgpt.routing.candidates import AUTO
 from netgpt.stages.record import private_of
-from netgpt.types import CHARACTERS_A_TOKEN, LOAD_HEADER, Chunk, Load
+from netgpt.types import CHARACTERS_A_TOKEN, Chunk
 from netgpt.web.admission import Permit
 from netgpt.web.auth import allow, caller_of
 from netgpt.web.deferred import Deferred

@@ -4,7 +4,7 @@ from netgpt.errors import ModelUnavailable, WorkflowError
 from netgpt.exchange import Exchange, Request
 from netgpt.stages import Workflow
 from netgpt.stages.generate import Generate
-from netgpt.stages.identify import Identify
+from netgpt.stages.recall import Identify
 from netgpt.types import Caller, Person, Role
 
 

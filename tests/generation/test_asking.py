@@ -7,8 +7,7 @@ import time
 import pytest
 
 from netgpt.adapters.residency import NO_ADAPTER
-from netgpt.generation.fallback import ROOM, Asking, GenerationRequest
-from netgpt.generation.hedging import Hedging
+from netgpt.generation.fallback import ROOM, Asking, GenerationRequest, Hedging
 from netgpt.outbound import Outcome
 from netgpt.routing.router import TRIAL
 from netgpt.settings.routing import Routing

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.generation.hedging import Hedging
+from netgpt.generation.fallback import Hedging
 from netgpt.settings.routing import Routing
 from netgpt.settings.sections import Cloud
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from netgpt.errors import BrokenStream, ModelTimeout, ModelUnavailable
-from netgpt.generation.hedging import TOO_LATE, characters_of, opened
+from netgpt.generation.fallback import TOO_LATE, characters_of, opened
 from netgpt.types import Chunk
 
 

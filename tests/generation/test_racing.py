@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from netgpt.errors import ModelUnavailable, StoreError
-from netgpt.generation.hedging import Opened, Race, opened, race
+from netgpt.generation.fallback import Opened, Race, opened, race
 from netgpt.types import Chunk
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netgpt.errors import PermissionDenied
-from netgpt.policy import Policy, Resource
-from netgpt.policy.access import BOX, check_access, exchange_of, may, principal_of, profile_of
+from netgpt.policy import BOX, Policy, Resource, check_access, exchange_of, may, principal_of, profile_of
 from netgpt.types import Caller, Person, Role
 
 POLICY = Policy.load("balanced")

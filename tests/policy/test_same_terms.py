@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netgpt.policy import Policy
-from netgpt.policy.access import principal_of
+from netgpt.policy import Policy, principal_of
 from netgpt.policy.disclosure import Destination, Disclosure
 from netgpt.privacy.kinds import family, ladder
 from netgpt.types import Caller, Role

@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 
 from netgpt.cli.policy import app
 from netgpt.context import profile_fact
-from netgpt.policy import Policy
-from netgpt.policy.access import principal_of
+from netgpt.policy import Policy, principal_of
 from netgpt.policy.disclosure import Destination, Disclosure
 from netgpt.privacy.kinds import family, ladder
 from netgpt.testing.server import FaultyCloud

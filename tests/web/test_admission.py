@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from virtual_time import run_virtually
 
 from netgpt.errors import NetGPTError, Overloaded, RateLimited
-from netgpt.web.admission import Admission, Permit
-from netgpt.web.fair_queue import Who
+from netgpt.web.admission import Admission, Permit, Who
 
 SERVICE_S = 1.0
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.web.fair_queue import Turns, Who
+from netgpt.web.admission import Turns, Who
 
 WHO = st.builds(Who, st.sampled_from("abc"), st.sampled_from("xy"))
 ASKED = st.lists(st.tuples(WHO, st.floats(0.1, 4.0)), min_size=1, max_size=60)

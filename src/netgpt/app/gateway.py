@@ -35,8 +35,7 @@ from netgpt.stages import Stage, Workflow
 from netgpt.stages.complete import ADAPTER, Complete, Trained
 from netgpt.stages.desensitize import Desensitize
 from netgpt.stages.generate import Generate
-from netgpt.stages.identify import Identify
-from netgpt.stages.recall import Recall
+from netgpt.stages.recall import Identify, Recall
 from netgpt.stages.record import Record
 from netgpt.stages.restore import Restore
 from netgpt.store.store import Store, open_store

@@ -14,8 +14,17 @@ from netgpt.privacy.detector import Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.kinds import EXACT, PLACEHOLDER, TermsOf
-from netgpt.privacy.placeholders import bracketed, kinds_of, lookalikes, read, replace_all, variants
+from netgpt.privacy.kinds import (
+    EXACT,
+    PLACEHOLDER,
+    TermsOf,
+    bracketed,
+    kinds_of,
+    lookalikes,
+    read,
+    replace_all,
+    variants,
+)
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
 
 # --- How each private value is written, on the terms that it may leave on; and the account of it.

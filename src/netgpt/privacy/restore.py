@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from netgpt.privacy.placeholders import (
+from netgpt.privacy.kinds import (
     CLOSING,
     KNOWN_KINDS,
     OPENING,

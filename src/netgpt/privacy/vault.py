@@ -20,9 +20,8 @@ from netgpt.outbound import Outbound, _sealed_by_vault
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.kinds import TermsOf, placeholders_only, word_set
+from netgpt.privacy.kinds import KNOWN_KINDS, TermsOf, kinds_of, number_of, placeholders_only, spelling_of, word_set
 from netgpt.privacy.masking import Masking, Wording, kept_by_policy, plan
-from netgpt.privacy.placeholders import KNOWN_KINDS, kinds_of, number_of, spelling_of
 from netgpt.privacy.restore import Restorer
 from netgpt.types import Generalised, Hidden, Kept
 

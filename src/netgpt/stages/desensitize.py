@@ -13,8 +13,7 @@ from netgpt.context import SENSITIVE_KIND
 from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError
 from netgpt.exchange import Exchange
 from netgpt.outbound import Outbound
-from netgpt.policy import Policy
-from netgpt.policy.access import principal_of
+from netgpt.policy import Policy, principal_of
 from netgpt.policy.disclosure import Destination, Disclosure
 from netgpt.privacy.detector import DetectOnce, Detector
 from netgpt.privacy.generalize import PLACE_RUNGS, Generaliser

@@ -12,8 +12,18 @@ from netgpt.adapters.residency import NO_ADAPTER, Choice
 from netgpt.errors import ContextTooLong, ModelRejected, ModelUnavailable, NetGPTError, StoreError
 from netgpt.exchange import Exchange, Request
 from netgpt.generation.continuation import can_carry_on, carried_on
-from netgpt.generation.fallback import Asking, Chosen, GenerationRequest, added, estimate
-from netgpt.generation.hedging import FAILS, Hedging, Opened, characters_of, next_or_none
+from netgpt.generation.fallback import (
+    FAILS,
+    Asking,
+    Chosen,
+    GenerationRequest,
+    Hedging,
+    Opened,
+    added,
+    characters_of,
+    estimate,
+    next_or_none,
+)
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.models.stream import as_chunk
 from netgpt.outbound import Outcome

@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from netgpt.context import current, private_values, time_facts
 from netgpt.context.location import PlaceNames, origin, place_facts
 from netgpt.context.places import Place, near
+from netgpt.errors import PermissionDenied
 from netgpt.exchange import Exchange
 from netgpt.routing.features import last_user_text
 from netgpt.settings.sections import Site
 from netgpt.store.people import ConsentEntry, refused, standing
 from netgpt.store.store import Store
-from netgpt.types import Fact, Label
+from netgpt.types import Fact, Label, Person
 
 LOCATION, PROFILE = "location", "profile"
 NOTHING: frozenset[str] = frozenset()
@@ -109,3 +110,20 @@ class Recall:
 def _on_the_box(fact: Fact) -> Fact:
     """The fact as one that does not leave."""
     return replace(fact, label=Label.PERSONAL) if fact.label is Label.PUBLIC else fact
+
+
+# --- identify: whose words these are.
+
+
+class Identify:
+    """The person within the key's tenant. A key bound to one person speaks for nobody else."""
+
+    name = "identify"
+    reads: frozenset[str] = frozenset()
+    writes = frozenset({"person"})
+
+    async def __call__(self, exchange: Exchange) -> None:
+        bound, user = exchange.caller.bound_user, exchange.request.user
+        if bound is not None and user is not None and user != bound:
+            raise PermissionDenied("this key speaks for one person; leave `user` out or name that person", param="user")
+        exchange.person = Person(exchange.caller.tenant, bound or user or "anonymous")

@@ -23,12 +23,11 @@ from netgpt.models.stream import join_chunks
 from netgpt.routing.candidates import AUTO
 from netgpt.stages.record import private_of
 from netgpt.types import CHARACTERS_A_TOKEN, Chunk
-from netgpt.web.admission import Permit
+from netgpt.web.admission import Permit, Who
 from netgpt.web.auth import allow, caller_of
 from netgpt.web.deferred import Deferred
 from netgpt.web.errors import error_response, unforeseen, unforeseen_response
 from netgpt.web.exchanges import accepted
-from netgpt.web.fair_queue import Who
 from netgpt.web.requests import parse_chat
 
 # --- Answers on the wire: server-sent events, whole answers, and what happens when the caller hangs up.

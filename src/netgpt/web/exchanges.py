@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from netgpt.app.gateway import Box
 from netgpt.errors import NotFound
-from netgpt.policy.access import check_access, exchange_of
+from netgpt.policy import check_access, exchange_of
 from netgpt.store.queue import WaitingRow
 from netgpt.store.receipts import ReceiptRow
 from netgpt.types import Person, Role

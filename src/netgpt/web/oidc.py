@@ -23,8 +23,7 @@ from jwt import PyJWK, PyJWTError
 
 from netgpt.app.gateway import Box
 from netgpt.errors import AuthenticationError, NetGPTError, PermissionDenied, SettingsError
-from netgpt.policy import Policy
-from netgpt.policy.access import BOX, check_access
+from netgpt.policy import BOX, Policy, check_access
 from netgpt.settings.sections import Oidc
 from netgpt.store.keys import token_id
 from netgpt.store.schema import KeyLimits

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from netgpt.app.gateway import Box
 from netgpt.context import profile_fact
 from netgpt.errors import NotFound
-from netgpt.policy.access import check_access, profile_of
+from netgpt.policy import check_access, profile_of
 from netgpt.store.schema import ConsentRow, KeptExample
 from netgpt.training.collect import PURPOSE, keep_as_example
 from netgpt.training.people import (

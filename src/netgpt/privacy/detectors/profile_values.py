@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from netgpt.privacy.detectors.normalize import View, plain, views
-from netgpt.privacy.placeholders import FIXED_KINDS
+from netgpt.privacy.kinds import FIXED_KINDS
 from netgpt.types import Span
 
 # --- The forms in which a person may write a value of the own profile again: another number, date or street word.

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from netgpt.errors import BrokenStream, ModelTimeout, ModelUnavailable
-from netgpt.generation.fallback import TOO_LATE, characters_of, opened
+from netgpt.generation.fallback import TOO_LATE, opened
+from netgpt.models.stream import characters_of
 from netgpt.types import Chunk
 
 

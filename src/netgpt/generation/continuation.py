@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
 from netgpt.errors import ContextTooLong, ModelError
-from netgpt.generation.fallback import characters_of, close
+from netgpt.models.stream import characters_of, close
 from netgpt.types import CHARACTERS_A_TOKEN, Chunk, Message, Usage
 
 _LEAST_TOKENS = 16

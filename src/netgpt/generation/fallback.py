@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from netgpt.adapters.residency import NO_ADAPTER, Choice
 from netgpt.errors import (
@@ -24,6 +24,7 @@ from netgpt.errors import (
 )
 from netgpt.generation.continuation import Given, continuation
 from netgpt.models.base import ChatModel, RemoteModel
+from netgpt.models.stream import close
 from netgpt.outbound import Outbound, Outcome
 from netgpt.routing.features import text_of
 from netgpt.routing.router import TRIAL
@@ -139,11 +140,6 @@ async def opened(chunks: AsyncIterator[Chunk], until: float) -> Opened:
         raise
 
 
-async def close(chunks: AsyncIterator[Chunk]) -> None:
-    """End a call at once, wherever it is."""
-    await cast(Any, chunks).aclose()
-
-
 async def next_or_none(chunks: AsyncIterator[Chunk], until: float) -> Chunk | None:
     """The next chunk, None at the end. Raises ModelTimeout past `until`, also where the caller took the time."""
     left = until - time.monotonic()
@@ -155,16 +151,6 @@ async def next_or_none(chunks: AsyncIterator[Chunk], until: float) -> Chunk | No
     except TimeoutError:
         text = "the answer took longer than the request's deadline_s or server.deadline_s allows"
         raise ModelTimeout(text, code=TOO_LATE) from None
-
-
-def characters_of(chunk: Chunk) -> int:
-    """How much a chunk says, in characters of texts and of arguments."""
-    count = 0
-    for choice in chunk.get("choices") or ():
-        delta = choice.get("delta") or {}
-        count += len(delta.get("content") or "")
-        count += sum(len((call.get("function") or {}).get("arguments") or "") for call in delta.get("tool_calls") or ())
-    return count
 
 
 def _says_something(chunk: Chunk) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -450,3 +450,18 @@ def _is_call(call: Any) -> bool:
 
 def _are_logprobs(value: Any) -> bool:
     return value is None or (isinstance(value, dict) and all(isinstance(each, list | None) for each in value.values()))
+
+
+async def close(chunks: AsyncIterator[Chunk]) -> None:
+    """End a call at once, wherever it is."""
+    await cast(Any, chunks).aclose()
+
+
+def characters_of(chunk: Chunk) -> int:
+    """How much a chunk says, in characters of texts and of arguments."""
+    count = 0
+    for choice in chunk.get("choices") or ():
+        delta = choice.get("delta") or {}
+        count += len(delta.get("content") or "")
+        count += sum(len((call.get("function") or {}).get("arguments") or "") for call in delta.get("tool_calls") or ())
+    return count

@@ -20,12 +20,11 @@ from netgpt.generation.fallback import (
     Hedging,
     Opened,
     added,
-    characters_of,
     estimate,
     next_or_none,
 )
 from netgpt.models.base import ChatModel, RemoteModel
-from netgpt.models.stream import as_chunk
+from netgpt.models.stream import as_chunk, characters_of
 from netgpt.outbound import Outcome
 from netgpt.routing.candidates import NOBODY
 from netgpt.settings.routing import Routing

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netgpt.app.factory import open_remotes, receipts_in
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange, Request, owner_of
 from netgpt.models.base import Endpoint, RemoteModel
 from netgpt.models.client import CloudModel
@@ -26,7 +26,7 @@ DOOR = ("location", "consent", "complete", "conversation", "dry_run")
 
 
 @asynccontextmanager
-async def box(
+async def gateway(
     home: Path,
     cloud: FaultyCloud | None = None,
     *,
@@ -34,22 +34,22 @@ async def box(
     detector: Detector | None = None,
     prices: Mapping[str, float] | None = None,
     **settings: Mapping[str, Any],
-) -> AsyncIterator[Box]:
+) -> AsyncIterator[Gateway]:
     """Started, and closed at the end. `settings` are sections: `site={"city": "Portwick"}`."""
     sections: dict[str, Any] = {"completion": {"mode": "select"}, **settings}
     if cloud is not None:
         sections["cloud"] = {"base_url": cloud.base_url, "model": "far", **(prices or {})}
     made = load_settings(environment={}, home=home, **sections)
     store = open_store(made)
-    witness = receipts_in(store, keep_text=made.store.keep_text)
-    remotes: dict[str, RemoteModel] = open_remotes(made, witness)
+    receipt_hook = receipts_in(store, keep_text=made.store.keep_text)
+    remotes: dict[str, RemoteModel] = open_remotes(made, receipt_hook)
     if cloud is not None:
         remotes["cloud"] = CloudModel(
             "far", Endpoint(cloud.base_url, None), timeout_s=2, connect_timeout_s=2, retries=0, max_connections=10,
-            breaker_failures=50, breaker_reset_s=1, witness=witness,
+            breaker_failures=50, breaker_reset_s=1, receipt_hook=receipt_hook,
         )  # fmt: skip
     near = edge or ScriptedModel("the edge says so")
-    opened = Box(made, store, near, remotes, detector or LocalDetector(names=False))
+    opened = Gateway(made, store, near, remotes, detector or LocalDetector(names=False))
     try:
         await opened.start()
         yield opened
@@ -88,7 +88,7 @@ async def run(stage: Stage, one: Exchange) -> None:
     await stage(one.view(stage))
 
 
-async def answer(here: Box, one: Exchange) -> str:
+async def answer(here: Gateway, one: Exchange) -> str:
     """Walk the line and read the answer to its end."""
     await here.workflow.run(one)
     said = ""

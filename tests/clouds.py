@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netgpt.models.base import Endpoint, unwitnessed
+from netgpt.models.base import Endpoint, without_receipt
 from netgpt.models.client import CloudModel, EdgeModel
 from netgpt.models.stream import join_chunks
 from netgpt.testing.server import Connection, FakeHttp, ReceivedRequest
@@ -23,7 +23,7 @@ def chat(text: str = SECRET, **more: Any) -> dict[str, Any]:
 def cloud_model(base_url: str, **more: Any) -> CloudModel:
     settings: dict[str, Any] = {
         "timeout_s": 0.4, "connect_timeout_s": 1.0, "retries": 0, "max_connections": 10, "breaker_failures": 50,
-        "breaker_reset_s": 5.0, "seed": 1, "witness": unwitnessed,
+        "breaker_reset_s": 5.0, "seed": 1, "witness": without_receipt,
     }  # fmt: skip
     return CloudModel("cloud", Endpoint(base_url, KEY), **{**settings, **more})
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from boxes import box
+from boxes import gateway
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.store.keys import new_key
 from netgpt.store.schema import KeyRow
 from netgpt.types import Role
@@ -23,9 +23,9 @@ __all__ = ["Door", "door"]
 class Door:
     """`await door.get("/v1/models", key=secret)`."""
 
-    def __init__(self, box: Box) -> None:
-        self.box = box
-        self.app = create_app(box)
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.app = create_app(gateway)
 
     async def ask(
         self,
@@ -57,12 +57,12 @@ class Door:
         """(id, secret) of a new key: a user's of the tenant "north" unless told."""
         id, secret, hash = new_key()
         row = {"tenant": "north", "role": Role.USER, "user": None, "name": "", "created": datetime.now(UTC)}
-        await self.box.store.add_key(KeyRow(id, hash, **{**row, **fields}))
+        await self.gateway.store.add_key(KeyRow(id, hash, **{**row, **fields}))
         return id, secret
 
 
 @asynccontextmanager
 async def door(home: Path, *arguments: Any, **settings: Any) -> AsyncIterator[Door]:
     """A door to a box with scripted ends; `arguments` and `settings` as `boxes.box` takes them."""
-    async with box(home, *arguments, **{"completion": {"mode": "off"}, **settings}) as opened:
+    async with gateway(home, *arguments, **{"completion": {"mode": "off"}, **settings}) as opened:
         yield Door(opened)

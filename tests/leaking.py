@@ -38,9 +38,9 @@ def seen_by(cloud: FaultyCloud) -> str:
     return "\x00".join(readable(request.body) for request in cloud.received if request.body)
 
 
-def profile(box: Served, user: str) -> None:
+def profile(gateway: Served, user: str) -> None:
     for text, (kind, _) in FACTS.items():
-        answer = box.post({"text": text, "kind": kind}, f"/v1/profiles/{user}/facts")
+        answer = gateway.post({"text": text, "kind": kind}, f"/v1/profiles/{user}/facts")
         assert answer.status_code == 201, answer.text
 
 
@@ -56,7 +56,7 @@ def planted(seed: int, rounds: int) -> list[tuple[str, Value, dict[str, Any]]]:
     return result
 
 
-def ask_all(box: Served, bodies: list[dict[str, Any]], workers: int = 8) -> list[httpx.Response]:
+def ask_all(gateway: Served, bodies: list[dict[str, Any]], workers: int = 8) -> list[httpx.Response]:
     with httpx.Client(timeout=60) as client, ThreadPoolExecutor(workers) as pool:
-        url = f"{box.url}/v1/chat/completions"
+        url = f"{gateway.url}/v1/chat/completions"
         return list(pool.map(lambda body: client.post(url, json={"model": "netgpt/cloud", **body}), bodies))

@@ -38,8 +38,8 @@ class World:
             self.clock.now += 1
             self.call()
 
-    def waiting(self, arm: str = "cloud") -> PendingCall:
-        call = self.signals.began(arm)
+    def waiting(self, target: str = "cloud") -> PendingCall:
+        call = self.signals.began(target)
         call.sent_at = self.clock.now
         return call
 

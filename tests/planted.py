@@ -74,7 +74,7 @@ async def moved_in(here: Door, tenant: str, name: str, home: Path) -> Planted:
     example = await told(here, key, f"{base}/examples", {"exchange": asked.headers["x-netgpt-exchange"]})
     (receipt,) = (await here.get("/v1/receipts", key=key)).json()["data"]
     later = f"moustache{secrets.token_hex(6)}"
-    waits = await here.box.store.waiting.park(
+    waits = await here.gateway.store.waiting.park(
         one.person, None, {"request": {}, "caller": {}, "answer": {"text": later}},
         QueueLimits(9, 9_999, timedelta(days=1)), datetime.now(UTC),
     )  # fmt: skip
@@ -90,7 +90,7 @@ async def moved_in(here: Door, tenant: str, name: str, home: Path) -> Planted:
 async def _adapter(here: Door, person: Person, home: Path) -> str:
     name = f"own-{secrets.token_hex(6)}"
     weights = adapter_file(home / f"{name}.gguf", seed=7)
-    here.box.registry.add(weights, card_for(weights, name=name, scope="user", people=(person_digest(person),)))
+    here.gateway.registry.add(weights, card_for(weights, name=name, scope="user", people=(person_digest(person),)))
     return f"{name}@1"
 
 

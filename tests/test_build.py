@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from boxes import box
+from boxes import gateway
 
 from netgpt.adapters.registry import open_registry
 from netgpt.settings import load_settings
@@ -22,7 +22,7 @@ class Unclosable(ScriptedModel):
 
 async def test_a_part_that_fails_to_close_does_not_keep_the_others_open(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="does not close"):
-        async with box(tmp_path / "home", edge=Unclosable("x")) as here:
+        async with gateway(tmp_path / "home", edge=Unclosable("x")) as here:
             pass
     assert here.store._closed
     await here.store.close()
@@ -32,7 +32,7 @@ async def test_a_task_that_broke_does_not_keep_the_box_from_closing(tmp_path: Pa
     async def breaks() -> None:
         raise RuntimeError("unforeseen")
 
-    async with box(tmp_path / "home") as here:
+    async with gateway(tmp_path / "home") as here:
         here._tasks.insert(0, asyncio.create_task(breaks()))
         await asyncio.sleep(0)
     assert here._tasks == []
@@ -42,7 +42,7 @@ async def test_a_damaged_registry_does_not_stop_the_box(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "adapters").mkdir(parents=True)
     (home / "adapters" / "index.json").write_text("{broken")
-    async with box(home) as here:
+    async with gateway(home) as here:
         assert (await here.ask_edge({"messages": [{"role": "user", "content": "hello"}]}))["choices"]
 
 

@@ -185,11 +185,11 @@ def test_every_command_of_the_routing_blocks_runs(port_8080: Served) -> None:
     assert "netgpt.waiting" in served(later.replace("http://127.0.0.1:8080", port_8080.url), port_8080)
 
 
-def served(lines: str, box: Served) -> str:
+def served(lines: str, gateway: Served) -> str:
     """Shell lines beside a gateway, with its settings."""
-    lines = lines.replace("netgpt signals", f"netgpt signals --url {box.url}")
-    settings = [f"{name}={shlex.quote(value)}" for name, value in box.environment().items()]
-    return run(f"export {' '.join(settings)}; {lines}", box.home)
+    lines = lines.replace("netgpt signals", f"netgpt signals --url {gateway.url}")
+    settings = [f"{name}={shlex.quote(value)}" for name, value in gateway.environment().items()]
+    return run(f"export {' '.join(settings)}; {lines}", gateway.home)
 
 
 @pytest.mark.slow
@@ -201,8 +201,8 @@ def test_the_key_commands_run(home_with_model: Path) -> None:
 
 @pytest.fixture
 def port_8080(tmp_path: Path) -> Iterator[Served]:
-    with FaultyCloud() as cloud, Served(tmp_path / "home", cloud=cloud) as box:
-        yield box
+    with FaultyCloud() as cloud, Served(tmp_path / "home", cloud=cloud) as gateway:
+        yield gateway
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ import itertools
 import pytest
 from boxes import fill
 
-from netgpt.errors import WorkflowError
+from netgpt.errors import PipelineError
 from netgpt.exchange import Exchange, Request, new_id
 from netgpt.types import Caller, Person, Role
 
@@ -14,13 +14,13 @@ def exchange() -> Exchange:
 
 
 def test_reading_too_early_names_the_stage() -> None:
-    with pytest.raises(WorkflowError, match="written by the stage 'recall', which has not run"):
+    with pytest.raises(PipelineError, match="written by the stage 'recall', which has not run"):
         _ = exchange().facts
 
 
 def test_a_field_has_one_writer() -> None:
     one = exchange()
-    with pytest.raises(WorkflowError, match="'identify' only, not by 'line'"):
+    with pytest.raises(PipelineError, match="'identify' only, not by 'line'"):
         one.person = Person("local", "ada")
     fill(one, person=Person("local", "ada"))
     assert one.person.user == "ada"

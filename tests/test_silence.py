@@ -70,11 +70,11 @@ def served(cloud: FaultyCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "log_level": "debug", "privacy__names": "false", "cloud__timeout": "1", "cloud__retries": "0",
         "cloud__breaker_failures": "1000", "server__max_body_bytes": "4000000",
     }  # fmt: skip
-    with Served(tmp_path_factory.mktemp("home"), cloud=cloud, **settings) as box:
-        yield box
-        told = box.get("/metrics").text + box.log()
-        told += "".join(path.read_text(errors="replace") for path in box.home.glob("*.log*"))
-    assert found_in(told + (box.home / "serve.log").read_text(errors="replace")) == []
+    with Served(tmp_path_factory.mktemp("home"), cloud=cloud, **settings) as gateway:
+        yield gateway
+        told = gateway.get("/metrics").text + gateway.log()
+        told += "".join(path.read_text(errors="replace") for path in gateway.home.glob("*.log*"))
+    assert found_in(told + (gateway.home / "serve.log").read_text(errors="replace")) == []
 
 
 def assert_silent(served: Served) -> None:
@@ -97,7 +97,7 @@ def test_bad_requests(served: Served, kind: str) -> None:
 
 
 @pytest.mark.parametrize("fault", list(Fault))
-def test_a_cloud_that_fails_and_repeats_what_it_heard(served: Served, cloud: FaultyCloud, fault: Fault) -> None:
+def test_a_cloud_that_fails_and_repeats_what_it_is_up(served: Served, cloud: FaultyCloud, fault: Fault) -> None:
     cloud.unschedule()
     cloud.schedule(fault)
     answer = served.ask(TEXT)

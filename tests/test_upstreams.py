@@ -9,8 +9,8 @@ import pytest
 
 from netgpt.app.factory import open_remotes
 from netgpt.errors import SettingsError
-from netgpt.models.base import unwitnessed
-from netgpt.routing.candidates import arm_names, asked_arm
+from netgpt.models.base import without_receipt
+from netgpt.routing.candidates import asked_target, target_names
 from netgpt.settings import Settings, load_settings
 from netgpt.settings.routing import Upstream
 
@@ -80,22 +80,22 @@ def test_a_wrong_upstream_is_named_with_its_line(tmp_path: Path, wrong: str, say
         settings(tmp_path, wrong)
 
 
-def test_names_in_requests_ask_for_arms(tmp_path: Path) -> None:
-    names = arm_names(settings(tmp_path))
+def test_names_in_requests_ask_for_targets(tmp_path: Path) -> None:
+    names = target_names(settings(tmp_path))
     asked = {"netgpt": "auto", "netgpt/edge": "edge", "netgpt/cloud": "cloud", "large": "cloud", "middle": "other-eu"}
     asked |= {"other-eu": "other-eu", "netgpt/other-eu": "other-eu", "next-door": "next-door", "unknown": "auto"}
-    assert {model: asked_arm(model, names) for model in asked} == asked
+    assert {model: asked_target(model, names) for model in asked} == asked
 
 
 def test_a_box_without_a_cloud_takes_the_first_upstream_for_it() -> None:
     upstream = Upstream(name="far", base_url="https://far.example/v1", model="m")
-    assert arm_names(load_settings(environment={}, upstreams=[upstream]))["netgpt/cloud"] == "far"
+    assert target_names(load_settings(environment={}, upstreams=[upstream]))["netgpt/cloud"] == "far"
 
 
 def test_each_remote_has_its_own_address_breaker_and_name(tmp_path: Path) -> None:
-    remotes = open_remotes(settings(tmp_path), unwitnessed)
-    assert {arm: remote.destination for arm, remote in remotes.items()} == {
+    remotes = open_remotes(settings(tmp_path), without_receipt)
+    assert {target: remote.destination for target, remote in remotes.items()} == {
         "cloud": "cloud.example", "other-eu": "eu.example", "next-door": "10.0.0.2:8080",
     }  # fmt: skip
     with pytest.raises(SettingsError, match=r"upstreams\.next-door\.base_url begins with http"):
-        open_remotes(settings(tmp_path, TWO + '\nca_file = "/nowhere.pem"\n'), unwitnessed)
+        open_remotes(settings(tmp_path, TWO + '\nca_file = "/nowhere.pem"\n'), without_receipt)

@@ -1,8 +1,8 @@
 import pytest
 
-from netgpt.errors import ModelUnavailable, WorkflowError
+from netgpt.errors import ModelUnavailable, PipelineError
 from netgpt.exchange import Exchange, Request
-from netgpt.stages import Workflow
+from netgpt.stages import Pipeline
 from netgpt.stages.generate import Generate
 from netgpt.stages.recall import Identify
 from netgpt.types import Caller, Person, Role
@@ -28,7 +28,7 @@ def exchange() -> Exchange:
 async def test_it_runs_in_order_and_times_each_stage() -> None:
     record = Step("record", {"person"}, set())
     one = exchange()
-    await Workflow([Identify(), record]).run(one)
+    await Pipeline([Identify(), record]).run(one)
     assert one.person == Person("t", "ada")
     assert set(one.timings) == {"identify", "record"} and record.ran == 1
 
@@ -37,22 +37,22 @@ async def test_record_runs_when_another_failed() -> None:
     record = Step("record", set(), set())
     one = exchange()
     with pytest.raises(ModelUnavailable):
-        await Workflow([Step("route", set(), set(), ModelUnavailable("gone")), record]).run(one)
+        await Pipeline([Step("route", set(), set(), ModelUnavailable("gone")), record]).run(one)
     assert record.ran == 1 and isinstance(one.failure, ModelUnavailable)
 
 
 def test_orders_that_cannot_work_are_refused() -> None:
     record = Step("record", set(), set())
-    with pytest.raises(WorkflowError, match="must end with the stage 'record'"):
-        Workflow([Identify()])
-    with pytest.raises(WorkflowError, match=r"reads exchange.person, which no earlier stage writes: put 'identify'"):
-        Workflow([Step("recall", {"person"}, {"facts"}), record])
-    with pytest.raises(WorkflowError, match="stands twice"):
-        Workflow([Identify(), Identify(), record])
-    with pytest.raises(WorkflowError, match=r"may not write exchange\.person"):
-        Workflow([Step("recall", set(), {"person"}), record])
-    with pytest.raises(WorkflowError, match=r"masks .* without restoring"):
-        Workflow([Step("desensitize", set(), {"vault"}), record])
+    with pytest.raises(PipelineError, match="must end with the stage 'record'"):
+        Pipeline([Identify()])
+    with pytest.raises(PipelineError, match=r"reads exchange.person, which no earlier stage writes: put 'identify'"):
+        Pipeline([Step("recall", {"person"}, {"facts"}), record])
+    with pytest.raises(PipelineError, match="stands twice"):
+        Pipeline([Identify(), Identify(), record])
+    with pytest.raises(PipelineError, match=r"may not write exchange\.person"):
+        Pipeline([Step("recall", set(), {"person"}), record])
+    with pytest.raises(PipelineError, match=r"masks .* without restoring"):
+        Pipeline([Step("desensitize", set(), {"vault"}), record])
 
 
 def test_the_real_generate_needs_a_decision() -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from boxes import answer, box, exchange, fill
+from boxes import answer, exchange, fill, gateway
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.errors import ModelUnavailable, WorkflowError
+from netgpt.errors import ModelUnavailable, PipelineError
 from netgpt.exchange import DOOR, LINE, Exchange, owner_of, written_by
-from netgpt.stages import Workflow
+from netgpt.stages import Pipeline
 from netgpt.testing.models import ScriptedModel
 from netgpt.testing.server import Fault, FaultyCloud
 from netgpt.types import Chunk
@@ -64,7 +64,7 @@ def test_a_view_reads_what_its_stage_declares_and_nothing_else(
         assert getattr(view, field) == f"<{field}>" == view.get(field) and view.has(field)
         return
     for touch in (lambda: getattr(view, field), lambda: view.get(field), lambda: view.has(field)):
-        with pytest.raises(WorkflowError, match=rf"'route' reads exchange\.{field}, which it does not declare"):
+        with pytest.raises(PipelineError, match=rf"'route' reads exchange\.{field}, which it does not declare"):
             touch()
 
 
@@ -78,7 +78,7 @@ def test_a_view_writes_what_is_its_own_and_declared(field: str, name: str, write
         setattr(view, field, "new")
         assert getattr(one, field) == "new"
         return
-    with pytest.raises(WorkflowError, match=rf"exchange\.{field}"):
+    with pytest.raises(PipelineError, match=rf"exchange\.{field}"):
         setattr(view, field, "new")
     assert getattr(one, field) != "new"
 
@@ -88,7 +88,7 @@ def test_who_holds_the_exchange_itself_reads_all_of_it_and_writes_nothing_of_a_s
     one = filled()
     assert one.has(field)
     if field != "failure":  # the line's own
-        with pytest.raises(WorkflowError, match=f"may be written by the stage '{owner_of(field)}' only"):
+        with pytest.raises(PipelineError, match=f"may be written by the stage '{owner_of(field)}' only"):
             setattr(one, field, "new")
     with pytest.raises(AttributeError):
         one.__delattr__(field)
@@ -99,7 +99,7 @@ def test_what_is_no_field_is_no_attribute() -> None:
     for holder in (one, one.view(Step("route", frozenset(FIELDS)))):
         with pytest.raises(AttributeError):
             holder.remark = "mine"  # type: ignore[attr-defined]
-        with pytest.raises(WorkflowError, match="remark"):
+        with pytest.raises(PipelineError, match="remark"):
             holder.get("remark")
 
 
@@ -115,10 +115,10 @@ async def test_a_stage_is_caught_before_and_while_the_answer_streams(streaming: 
     one = exchange("hello")
 
     async def walk() -> int:
-        await Workflow([record]).run(one)
+        await Pipeline([record]).run(one)
         return len([chunk async for chunk in one.chunks])
 
-    with pytest.raises(WorkflowError, match=rf"exchange\.{field}") as caught:
+    with pytest.raises(PipelineError, match=rf"exchange\.{field}") as caught:
         await walk()
     assert "'record'" in caught.value.message
 
@@ -126,8 +126,8 @@ async def test_a_stage_is_caught_before_and_while_the_answer_streams(streaming: 
 def test_the_line_refuses_a_field_that_there_is_not() -> None:
     record = Step("record")
     record.reads_if_written = frozenset({"remark"})  # type: ignore[attr-defined]
-    with pytest.raises(WorkflowError, match=r"exchange\.remark: there is no such field"):
-        Workflow([record])
+    with pytest.raises(PipelineError, match=r"exchange\.remark: there is no such field"):
+        Pipeline([record])
 
 
 WAYS = ("whole", "streamed", "dry run", "fallback", "carried on", "cut", "failed", "refused", "cancelled", "hung up")
@@ -144,7 +144,7 @@ async def test_every_shipped_stage_keeps_the_contract(
         if way in faults:
             cloud.schedule(faults[way])
         rules = {"on_cut": "edge" if way == "carried on" else "partial"}
-        async with box(tmp_path / "home", cloud, edge=edge, routing=rules) as here:
+        async with gateway(tmp_path / "home", cloud, edge=edge, routing=rules) as here:
             if way == "failed":
                 cloud.stop()
             one = exchange(
@@ -160,7 +160,7 @@ async def test_every_shipped_stage_keeps_the_contract(
         "hung up": "cancelled",
     }  # fmt: skip
     assert row is not None and row.status == one.status == ends.get(way, "complete")
-    assert not isinstance(one.error, WorkflowError) and not isinstance(one.failure, WorkflowError)
+    assert not isinstance(one.error, PipelineError) and not isinstance(one.failure, PipelineError)
     assert not [told for told in caplog.records if told.name == "asyncio"], "one who hears of it broke the contract"
 
 
@@ -178,10 +178,10 @@ async def _walk(way: str, here: Any, one: Exchange) -> None:
     elif way in ("cut", "failed"):
         with pytest.raises(Exception, match=r".") as caught:
             await answer(here, one)
-        assert not isinstance(caught.value, WorkflowError)
+        assert not isinstance(caught.value, PipelineError)
     elif way == "refused":
         gone = ModelUnavailable("no decision today")
-        here.deciding.known.signals = _raises(gone)
+        here.routing_service.known.signals = _raises(gone)
         with pytest.raises(ModelUnavailable):
             await answer(here, one)
     else:
@@ -197,7 +197,7 @@ def _raises(error: Exception) -> Callable[[], Any]:
 
 async def test_no_stage_declares_what_it_never_reads(tmp_path: Path) -> None:
     """`record` declares it for those who hear of ended exchanges through its view."""
-    async with box(tmp_path / "home") as here:
+    async with gateway(tmp_path / "home") as here:
         for stage in here.workflow.stages[:-1]:
             source = inspect.getsource(inspect.getmodule(stage.__class__))  # type: ignore[arg-type]
             read = set(re.findall(r"exchange\.(\w+)", source))

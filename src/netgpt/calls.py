@@ -18,7 +18,7 @@ _LOAD = re.compile(r"slots=(\d{1,6});busy=(\d{1,6});waiting=(\d{1,6})")
 class CallFacts:
     """What one real call to a model told of its link and its server: times in seconds, sizes in bytes."""
 
-    arm: str
+    target: str
     """Whom it asked: "edge", "cloud" or an upstream's name."""
     began: float
     """`time.monotonic()` when the call began."""

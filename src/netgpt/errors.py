@@ -171,6 +171,6 @@ class StoreError(NetGPTError):
     code = "store_unavailable"
 
 
-class WorkflowError(NetGPTError):
+class PipelineError(NetGPTError):
     type = "workflow_error"
     code = "invalid_workflow"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar, overload
 
-from netgpt.errors import WorkflowError
+from netgpt.errors import PipelineError
 from netgpt.outbound import Outbound, Outcome
 from netgpt.types import (
     Caller,
@@ -96,21 +96,21 @@ class written_by(Generic[T]):
         if instance is None:
             return self
         if self.name not in instance._readable:
-            raise WorkflowError(f"the stage '{instance._writer}' reads exchange.{self.name}, which it does not declare")
+            raise PipelineError(f"the stage '{instance._writer}' reads exchange.{self.name}, which it does not declare")
         try:
             return instance._values[self.name]  # type: ignore[no-any-return]
         except KeyError:
-            raise WorkflowError(
+            raise PipelineError(
                 f"exchange.{self.name} is written by the stage '{self.stage}', which has not run"
             ) from None
 
     def __set__(self, instance: Exchange, value: T) -> None:
         if instance._writer != self.stage:
-            raise WorkflowError(
+            raise PipelineError(
                 f"exchange.{self.name} may be written by the stage '{self.stage}' only, not by '{instance._writer}'"
             )
         if self.name not in instance._writable:
-            raise WorkflowError(f"the stage '{self.stage}' writes exchange.{self.name}, which it does not declare")
+            raise PipelineError(f"the stage '{self.stage}' writes exchange.{self.name}, which it does not declare")
         instance._values[self.name] = value
 
 
@@ -153,7 +153,7 @@ class Exchange:
     """What would leave, made safe; None when nothing may or need leave, with `kept_because` saying why."""
     outbounds = written_by[Mapping[str, Outbound]]("desensitize")
     """The same for every upstream that may have it, by its name; `outbound` is the first of them."""
-    kept_because = written_by[str | None]("desensitize")
+    block_reason = written_by[str | None]("desensitize")
     kept_for = written_by[Mapping[str, str]]("desensitize")
     """Why an upstream gets nothing, by its name."""
     hidden = written_by[tuple[Hidden, ...]]("desensitize")
@@ -173,7 +173,7 @@ class Exchange:
     stream = written_by[AsyncIterator[Chunk]]("generate")
     outcome = written_by[Outcome]("generate")
     """Who answers, with what, and what left; it grows while the answer streams."""
-    carry_on = written_by[Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]] | None]("generate")
+    continuation = written_by[Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]] | None]("generate")
     """Wraps the restored answer, so that another model finishes it where it breaks off; None: nobody would."""
 
     restored = written_by[AsyncIterator[Chunk]]("restore")
@@ -228,7 +228,7 @@ class Exchange:
     def get(self, name: str, default: Any = None) -> Any:
         """The field, or `default` while it is not written: for what a stage declares in `reads_if_written`."""
         if name not in self._readable:
-            raise WorkflowError(f"the stage '{self._writer}' reads exchange.{name}, which it does not declare")
+            raise PipelineError(f"the stage '{self._writer}' reads exchange.{name}, which it does not declare")
         return self._values.get(name, default)
 
     def adapters_used(self) -> tuple[str, ...]:

@@ -171,7 +171,7 @@ class Kept:
 class Expected:
     """What one arm (a model that might answer) was expected to give for one request."""
 
-    arm: str
+    target: str
     route: str
     """"edge" or "cloud"."""
     p_ok: float
@@ -204,7 +204,7 @@ class Decision:
     """Which rule decided, a short stable name."""
     fallbacks: tuple[str, ...] = ()
     """Names of arms."""
-    arm: str = ""
+    target: str = ""
     """The arm chosen: "edge", "cloud" or an upstream's name; empty: the same as the route."""
     expected: tuple[Expected, ...] = ()
     """What each arm was expected to give; empty where no arms were weighed."""
@@ -220,7 +220,7 @@ class Decision:
     @property
     def name(self) -> str:
         """The arm's name."""
-        return self.arm or self.route
+        return self.target or self.route
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from netgpt.adapters.card import State
 from netgpt.adapters.registry import Registry
 from netgpt.exchange import new_id
 from netgpt.store.encryption import Sealer
-from netgpt.store.schema import ExchangeRow
+from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 
 
@@ -39,7 +39,7 @@ def registry(tmp_path: Path) -> Registry:
 
 async def answered(store: Store, adapter: str, user: str, *, failed: bool) -> None:
     await store.save_exchange(
-        ExchangeRow(
+        ExchangeRecord(
             id=new_id(), tenant="local", user=user, key_id=None, received=datetime.now(UTC),
             status="failed" if failed else "complete", model="edge", route="edge", reason="", prompt_tokens=1,
             completion_tokens=1, estimated=False, cost=0.0, timings={"first_token": 20.0}, private=None,

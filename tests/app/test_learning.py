@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import answer, box, exchange
+from boxes import answer, exchange, gateway
 from doors import door
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.routing.learner import Learner, digests_in
 from netgpt.testing.server import FaultyCloud
 from netgpt.training.people import forget_in_learner, learner_keys
@@ -25,7 +25,7 @@ def cloud() -> Any:
         yield running
 
 
-async def asked(here: Box, text: str, user: str = "ada", **fields: Any) -> str:
+async def asked(here: Gateway, text: str, user: str = "ada", **fields: Any) -> str:
     one = exchange(text, user=user, **fields)
     await answer(here, one)
     await _turn()
@@ -41,27 +41,27 @@ async def _turn() -> None:
 
 async def test_a_decision_is_kept_and_its_rating_learnt(tmp_path: Path, cloud: FaultyCloud) -> None:
     async with door(tmp_path, cloud) as at:
-        here = at.box
+        here = at.gateway
         id = await asked(here, QUESTION)
         await here.learning.flush()
         row = await here.store.decisions.find(id)
         assert row is not None and row.person == ADA and row.propensity == 1.0
         assert {one["arm"] for one in row.private["expected"]} == {"edge", "cloud"} and row.private["x"]
         assert row.private["parts"]["failed"] is False and row.private["parts"]["tokens"] > 0
-        arm, x, prior = row.private["answered"], row.private["x"], 0.8
-        before = here.learning.learner.belief(arm, x, prior, "ada").mean
+        target, x, prior = row.private["answered"], row.private["x"], 0.8
+        before = here.learning.learner.belief(target, x, prior, "ada").mean
         told = await at.ask("POST", "/v1/feedback", json={"exchange": id, "rating": -1, "user": "ada"})
         assert told.status_code == 200
-        after = here.learning.learner.belief(arm, x, prior, "ada").mean
+        after = here.learning.learner.belief(target, x, prior, "ada").mean
         assert after < before
         await at.ask("POST", "/v1/feedback", json={"exchange": id, "rating": 1, "user": "ada"})
-        assert here.learning.learner.belief(arm, x, prior, "ada").mean > before
+        assert here.learning.learner.belief(target, x, prior, "ada").mean > before
         changed = await here.store.decisions.find(id)
         assert changed is not None and changed.private["parts"]["rating"] == 1
 
 
 async def test_no_text_is_in_what_is_kept(tmp_path: Path, cloud: FaultyCloud) -> None:
-    async with box(tmp_path, cloud) as here:
+    async with gateway(tmp_path, cloud) as here:
         await asked(here, f"{QUESTION} marmalade")
         await here.learning.flush()
         (row,) = await here.store.decisions.newest(10)
@@ -70,7 +70,7 @@ async def test_no_text_is_in_what_is_kept(tmp_path: Path, cloud: FaultyCloud) ->
 
 
 async def test_who_asks_again_was_not_helped(tmp_path: Path, cloud: FaultyCloud) -> None:
-    async with box(tmp_path, cloud) as here:
+    async with gateway(tmp_path, cloud) as here:
         first = await asked(here, QUESTION)
         second = await asked(here, QUESTION + " please")
         await asked(here, QUESTION, user="grace")
@@ -80,7 +80,7 @@ async def test_who_asks_again_was_not_helped(tmp_path: Path, cloud: FaultyCloud)
 
 
 async def test_an_answer_that_breaks_its_schema_is_noticed(tmp_path: Path, cloud: FaultyCloud) -> None:
-    async with box(tmp_path, cloud) as here:
+    async with gateway(tmp_path, cloud) as here:
         wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
         id = await asked(here, QUESTION, response_format=wanted)
         await here.learning.flush()
@@ -89,28 +89,28 @@ async def test_an_answer_that_breaks_its_schema_is_noticed(tmp_path: Path, cloud
 
 
 async def test_what_was_learnt_is_there_after_a_restart(tmp_path: Path, cloud: FaultyCloud) -> None:
-    async with box(tmp_path, cloud) as here:
+    async with gateway(tmp_path, cloud) as here:
         id = await asked(here, QUESTION)
         await here.learning.rated(id, -1)
         state = here.learning.learner.state()
-    async with box(tmp_path, cloud) as again:
+    async with gateway(tmp_path, cloud) as again:
         assert again.learning.restored and again.learning.learner.state() == state
-        assert again.deciding.known.experience is again.learning.learner
+        assert again.routing_service.known.experience is again.learning.learner
 
 
 async def test_a_damaged_state_is_told_and_begun_anew(
     tmp_path: Path, cloud: FaultyCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with box(tmp_path, cloud) as here:
+    async with gateway(tmp_path, cloud) as here:
         await here.store.decisions.save_state(b'{"version": 1, "arms": {"edge": ')
-    async with box(tmp_path, cloud) as again:
+    async with gateway(tmp_path, cloud) as again:
         assert not again.learning.restored and "begins anew" in caplog.text
         await asked(again, QUESTION)
 
 
 async def test_decisions_go_with_their_person(tmp_path: Path, cloud: FaultyCloud) -> None:
     async with door(tmp_path, cloud) as at:
-        here = at.box
+        here = at.gateway
         ada, grace = await asked(here, QUESTION), await asked(here, QUESTION, user="grace")
         await here.learning.rated(ada, -1)
         exported = (await at.get("/v1/profiles/ada/export")).json()
@@ -130,10 +130,10 @@ async def test_decisions_go_with_their_person(tmp_path: Path, cloud: FaultyCloud
 async def test_nothing_is_learnt_where_it_is_switched_off_or_there_is_no_choice(
     tmp_path: Path, cloud: FaultyCloud
 ) -> None:
-    async with box(tmp_path / "a", cloud, routing={"learn": False}) as here:
+    async with gateway(tmp_path / "a", cloud, routing={"learn": False}) as here:
         await here.learning.rated(await asked(here, QUESTION), -1)
-        assert await here.store.decisions.newest(10) == [] and here.deciding.known.experience is None
-    async with box(tmp_path / "b") as alone:
+        assert await here.store.decisions.newest(10) == [] and here.routing_service.known.experience is None
+    async with gateway(tmp_path / "b") as alone:
         await asked(alone, QUESTION)
         await alone.learning.flush()
         assert await alone.store.decisions.newest(10) == []
@@ -142,7 +142,7 @@ async def test_nothing_is_learnt_where_it_is_switched_off_or_there_is_no_choice(
 async def test_another_program_that_forgets_is_obeyed_at_the_next_save(tmp_path: Path, cloud: FaultyCloud) -> None:
     """`netgpt profile forget` beside a running gateway: what it took out is not written back."""
     async with door(tmp_path, cloud) as at:
-        here = at.box
+        here = at.gateway
         id = await asked(here, QUESTION)
         await here.learning.flush()
         await at.ask("POST", "/v1/feedback", json={"exchange": id, "rating": -1, "user": "ada"})

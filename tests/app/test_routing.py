@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from boxes import exchange, fill
 
-from netgpt.app.routing import EVERYDAY, Deciding, arms_of
+from netgpt.app.routing import EVERYDAY, RoutingService, targets_of
 from netgpt.embedding import StaticEmbedder
 from netgpt.outbound import Outcome
 from netgpt.settings import Settings, load_settings
@@ -23,8 +23,8 @@ def made(home: Path, **sections: Any) -> Settings:
     return load_settings(environment={}, home=home, **sections)
 
 
-def test_arms_are_what_the_settings_say(tmp_path: Path) -> None:
-    edge, cloud, garage, eu = arms_of(made(tmp_path, cloud=CLOUD, upstreams=[GARAGE, EU]))
+def test_targets_are_what_the_settings_say(tmp_path: Path) -> None:
+    edge, cloud, garage, eu = targets_of(made(tmp_path, cloud=CLOUD, upstreams=[GARAGE, EU]))
     assert (edge.route, edge.context_tokens, edge.reads_media) == ("edge", 2048, False)
     assert (cloud.name, cloud.price_prompt, cloud.price_completion, cloud.quality) == ("cloud", 2.5, 10.0, 0.9)
     assert (garage.name, garage.kind, garage.reads_media) == ("garage", "neighbour", False)
@@ -32,16 +32,16 @@ def test_arms_are_what_the_settings_say(tmp_path: Path) -> None:
 
 
 def test_a_box_alone_has_a_cloud_that_is_not_there(tmp_path: Path) -> None:
-    edge, cloud = arms_of(made(tmp_path))
+    edge, cloud = targets_of(made(tmp_path))
     assert edge.ok and not cloud.ok and cloud.detail == "no cloud is configured"
 
 
 async def test_difficulty_is_read_against_what_is_usual(tmp_path: Path) -> None:
-    deciding = Deciding(made(tmp_path, cloud=CLOUD), StaticEmbedder())
-    await deciding.start()
-    read, usual = deciding.known.read, deciding.known.p_usual
+    routing_service = RoutingService(made(tmp_path, cloud=CLOUD), StaticEmbedder())
+    await routing_service.start()
+    read, usual = routing_service.known.read, routing_service.known.p_usual
     assert read is not None and sorted(read(text)[0] for text in EVERYDAY)[2] == pytest.approx(usual)
-    alone = Deciding(made(tmp_path), StaticEmbedder())
+    alone = RoutingService(made(tmp_path), StaticEmbedder())
     await alone.start()
     assert alone.known.read is None
 
@@ -63,15 +63,17 @@ def test_settings_of_decisions_are_bounded(tmp_path: Path) -> None:
 
 
 def test_what_fell_back_on_a_cloud_counts_towards_its_share(tmp_path: Path) -> None:
-    deciding = Deciding(
+    routing_service = RoutingService(
         made(tmp_path, cloud=CLOUD, upstreams=[GARAGE], routing={"max_cloud_share": 0.3}), StaticEmbedder()
     )
-    share = deciding.known.memory.share
+    share = routing_service.known.memory.share
     for decided, sent, counts in (
         ("edge", [("cloud", "sha")], True), ("edge", [("garage", "sha")], False), ("cloud", [("cloud", "sha")], False),
         ("edge", [], False),
     ):  # fmt: skip
-        decision, before = Decision("edge", "because", "rule", arm=decided), share.credit
-        deciding.ended(fill(exchange("hello"), decision=decision, outcome=Outcome(decision, sent_to=tuple(sent))))
+        decision, before = Decision("edge", "because", "rule", target=decided), share.credit
+        routing_service.ended(
+            fill(exchange("hello"), decision=decision, outcome=Outcome(decision, sent_to=tuple(sent)))
+        )
         assert (share.credit < before) is counts
-    deciding.ended(exchange("refused before it was decided"))
+    routing_service.ended(exchange("refused before it was decided"))

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import box, exchange
+from boxes import exchange, gateway
 from doors import door
 from patience import until
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.app.routing import network_sources
 from netgpt.errors import NetGPTError, SettingsError
 from netgpt.settings import load_settings
@@ -22,7 +22,7 @@ LONG = "Please write a program that sorts a list of numbers. " * 6
 PROFILE = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
-async def answered(opened: Box, text: str = LONG) -> None:
+async def answered(opened: Gateway, text: str = LONG) -> None:
     asked = exchange(text, "netgpt/cloud")
     await opened.workflow.run(asked)
     async for _ in asked.chunks:
@@ -30,10 +30,10 @@ async def answered(opened: Box, text: str = LONG) -> None:
 
 
 async def test_a_real_answer_of_the_cloud_is_felt(tmp_path: Path) -> None:
-    async with FaultyCloud("a good answer of some words") as cloud, box(tmp_path, cloud) as opened:
+    async with FaultyCloud("a good answer of some words") as cloud, gateway(tmp_path, cloud) as opened:
         await answered(opened)
         link = opened.signals.view().links["cloud"]
-        told = opened.sensing.told()
+        told = opened.telemetry.told()
     assert link.failures is not None and link.failures.value == 0.0
     assert link.rtt_s is not None or link.first_byte_s is not None
     assert told["links"]["cloud"]["calls"] == 1
@@ -41,9 +41,9 @@ async def test_a_real_answer_of_the_cloud_is_felt(tmp_path: Path) -> None:
 
 
 async def test_the_box_is_sampled_while_it_runs(tmp_path: Path) -> None:
-    async with box(tmp_path) as opened:
-        await until(lambda: opened.signals.view().box.memory is not None)
-        assert opened.signals.view().box.engine_slots == opened.settings.edge.slots
+    async with gateway(tmp_path) as opened:
+        await until(lambda: opened.signals.view().system.memory is not None)
+        assert opened.signals.view().system.engine_slots == opened.settings.edge.slots
 
 
 async def test_the_network_s_word_reaches_the_link_and_its_failure_does_not_stop_the_box(tmp_path: Path) -> None:
@@ -52,24 +52,24 @@ async def test_the_network_s_word_reaches_the_link_and_its_failure_does_not_stop
             "radio_url": operator.radio_url, "radio_cell": "1", "quality_url": operator.quality_url,
             "quality_profile": PROFILE, "every_s": 1, "timeout_s": 0.5,
         }  # fmt: skip
-        async with box(tmp_path, cloud, insights=insights) as opened:
+        async with gateway(tmp_path, cloud, insights=insights) as opened:
             assert operator.received == [], "the box is not in use yet"
             await answered(opened)
-            await opened.sensing.insights.look()
+            await opened.telemetry.insights.look()
             assert "cell 95% full" in opened.signals.view().links["cloud"].hint
-            assert opened.sensing.heard() == {"radio": True, "quality": True}
+            assert opened.telemetry.is_up() == {"radio": True, "quality": True}
             operator.fault = "silent"
-            await opened.sensing.insights.look()
-            assert opened.sensing.heard() == {"radio": False, "quality": False}
+            await opened.telemetry.insights.look()
+            assert opened.telemetry.is_up() == {"radio": False, "quality": False}
             await answered(opened)
             page = opened.metrics.text().decode()
     assert 'netgpt_insight_up{source="radio"} 0.0' in page
 
 
-async def test_the_metrics_hold_every_signal_under_names_of_arms(tmp_path: Path) -> None:
-    async with FaultyCloud("a good answer of some words") as cloud, box(tmp_path, cloud) as opened:
+async def test_the_metrics_hold_every_signal_under_names_of_targets(tmp_path: Path) -> None:
+    async with FaultyCloud("a good answer of some words") as cloud, gateway(tmp_path, cloud) as opened:
         await answered(opened)
-        await until(lambda: opened.signals.view().box.memory is not None)
+        await until(lambda: opened.signals.view().system.memory is not None)
         page = opened.metrics.text().decode()
     for line in (
         'netgpt_link_failures_ratio{arm="cloud"} 0.0',
@@ -85,7 +85,7 @@ async def test_the_metrics_hold_every_signal_under_names_of_arms(tmp_path: Path)
 
 async def test_operators_read_signals_and_users_do_not(tmp_path: Path) -> None:
     async with FaultyCloud("fine") as cloud, door(tmp_path, cloud) as opened:
-        await answered(opened.box)
+        await answered(opened.gateway)
         open_answer = await opened.get("/v1/signals")
         _, operator = await opened.make_key(role=Role.OPERATOR)
         _, user = await opened.make_key()
@@ -120,7 +120,7 @@ def test_half_a_configuration_is_refused_with_its_cure(section: dict[str, Any], 
 
 async def test_a_link_of_nobody_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NetGPTError, match=r"insights\.arms"):
-        async with box(tmp_path, insights={"arms": ["moon"]}):
+        async with gateway(tmp_path, insights={"arms": ["moon"]}):
             pass
 
 

@@ -67,9 +67,9 @@ def test_a_part_of_an_answer_is_worth_its_share() -> None:
 def test_following_begins_with_the_first_of_three_that_do() -> None:
     wanted = [("cloud", 0.0), ("edge", 15.0), ("edge", 30.0), ("cloud", 45.0)]
     rows = []
-    for (arm, begin), delay in zip(wanted, (0.0, 2.0, 0.0, 20.0), strict=True):
-        other = "edge" if arm == "cloud" else "cloud"
-        rows += [told(begin + n, arm if n >= delay else other, kind="note") for n in range(15)]
+    for (target, begin), delay in zip(wanted, (0.0, 2.0, 0.0, 20.0), strict=True):
+        other = "edge" if target == "cloud" else "cloud"
+        rows += [told(begin + n, target if n >= delay else other, kind="note") for n in range(15)]
     first, second, third = follow_rows([result("steps", adaptive=rows)])
     assert first["worst s"] == 2.0 and first["trials"] == 0
     assert second["worst s"] == 0.0

@@ -9,7 +9,7 @@ import pytest
 from netgpt_bench.link_emulator import LinkShape, ShapedLink
 from netgpt_bench.paper import PaperPlan, latency_rows, way_rows
 from netgpt_bench.paper_checks import Answered, quality
-from netgpt_bench.paper_lab import BOX_WAYS, CLOUD_ONLY, EDGE_ONLY, SPLIT, SYNERGY, Straight, Tape, ThroughBox
+from netgpt_bench.paper_lab import BOX_WAYS, CLOUD_ONLY, EDGE_ONLY, SPLIT, SYNERGY, Straight, Tape, ThroughGateway
 from netgpt_bench.paper_requests import make_requests
 from serving import Served
 
@@ -56,14 +56,14 @@ async def test_the_box_hides_completes_and_sends_nothing_when_the_edge_answers(t
     with FaultyCloud("all is well") as cloud:
         async with ShapedLink(cloud.port, tap=tape) as link:
             far = f"http://127.0.0.1:{link.port}/v1"
-            with Served(tmp_path / "box", cloud__base_url=far, completion__mode="select") as box:
+            with Served(tmp_path / "box", cloud__base_url=far, completion__mode="select") as gateway:
                 for asked in (ASKED, diet):
                     for fact in asked.person.facts:
                         body = {"text": fact.text, "kind": fact.kind, "label": fact.label.value}
-                        path = f"{box.url}/v1/profiles/{asked.person.user}/facts"
+                        path = f"{gateway.url}/v1/profiles/{asked.person.user}/facts"
                         httpx.post(path, json=body).raise_for_status()
-                synergy = ThroughBox(SYNERGY, "netgpt/cloud", box.url, link, tape)
-                alone = ThroughBox(EDGE_ONLY, "netgpt/edge", box.url, link, tape)
+                synergy = ThroughGateway(SYNERGY, "netgpt/cloud", gateway.url, link, tape)
+                alone = ThroughGateway(EDGE_ONLY, "netgpt/edge", gateway.url, link, tape)
                 hidden, completed = await synergy.ask(ASKED, 8), await synergy.ask(diet, 8)
                 kept = await alone.ask(ASKED, 8)
                 await synergy.close()

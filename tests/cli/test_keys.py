@@ -14,7 +14,7 @@ from netgpt.cli.common import run, with_store
 from netgpt.cli.keys import app
 from netgpt.store.encryption import Sealer
 from netgpt.store.keys import hash_key
-from netgpt.store.schema import ExchangeRow, KeyRow
+from netgpt.store.schema import ExchangeRecord, KeyRow
 from netgpt.store.store import Store
 
 runner = CliRunner()
@@ -116,7 +116,7 @@ def test_limits_are_set_shown_changed_and_taken_away() -> None:
 def test_what_a_key_used_is_shown() -> None:
     made = json.loads(call("create", "--tokens-per-day", "100", "--json").stdout)
     now = datetime.now(UTC)
-    row = ExchangeRow(
+    row = ExchangeRecord(
         id="ex_1", tenant="local", user="ada", key_id=made["id"], received=now, status="complete", model="netgpt",
         route="edge", reason="", prompt_tokens=30, completion_tokens=12, estimated=False, cost=0.5, timings={},
     )  # fmt: skip

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from netgpt.cli.common import run
 from netgpt.cli.profile import app
 from netgpt.store.encryption import Sealer
-from netgpt.store.schema import ExchangeRow
+from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 
 runner = CliRunner()
@@ -89,7 +89,7 @@ def save_exchanges(home: Path, count: int) -> None:
         now = datetime.now(UTC)
         for number in range(count):
             await store.save_exchange(
-                ExchangeRow(
+                ExchangeRecord(
                     f"ex_{number:04}", "local", "ada", None, now, "complete", "m", "edge", "because", 1, 2, False,
                     0.0, {}, {"answer": f"number {number}"},
                 )

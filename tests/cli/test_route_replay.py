@@ -25,20 +25,20 @@ def command() -> typer.Typer:
 
 def line(rng: random.Random) -> dict[str, Any]:
     tried = rng.random() < 0.3
-    arm = "cloud" if tried else "edge"
-    arms = [
+    target = "cloud" if tried else "edge"
+    targets = [
         {"arm": "edge", "route": "edge", "p_ok": 0.6, "latency_s": 1.0, "cost": 0.0, "energy_j": 5.0, "exposure": 0.0},
         {"arm": "cloud", "route": "cloud", "p_ok": 0.9, "latency_s": 1.0, "cost": 1e-4, "energy_j": 0, "exposure": 0.1},
     ]
     return {
-        "arm": arm,
+        "arm": target,
         "propensity": 0.3 if tried else 0.7,
-        "expected": [{**one, "value": 0.0, "open": True, "prior": None} for one in arms],
+        "expected": [{**one, "value": 0.0, "open": True, "prior": None} for one in targets],
         "parts": {"rating": 1 if rng.random() < 0.7 else -1},
     }
 
 
-def test_a_file_is_replayed_beside_fixed_arms(tmp_path: Path, command: typer.Typer) -> None:
+def test_a_file_is_replayed_beside_fixed_targets(tmp_path: Path, command: typer.Typer) -> None:
     path = tmp_path / "decisions.jsonl"
     rng = random.Random(1)
     path.write_text("\n".join(json.dumps(line(rng)) for _ in range(400)) + "\n")

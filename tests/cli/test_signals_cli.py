@@ -127,7 +127,7 @@ def test_another_server_is_told_as_that(gateway: Gateway) -> None:
 
 
 async def test_doctor_says_what_the_machine_tells() -> None:
-    state, detail = await doctor.check_box(load_settings())
+    state, detail = await doctor.check_gateway(load_settings())
     assert state == "ok"
     assert "memory" in detail and "10 s" in detail
 

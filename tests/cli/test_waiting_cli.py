@@ -20,9 +20,9 @@ RUN = CliRunner()
 def parked() -> str:
     async def park() -> str:
         store = open_store(load_settings())
-        parcel = {"request": {"body": {"messages": [{"role": "user", "content": "my umbrella"}]}}, "caller": {}}
+        payload = {"request": {"body": {"messages": [{"role": "user", "content": "my umbrella"}]}}, "caller": {}}
         bounds = QueueLimits(9, 9_999, timedelta(hours=1))
-        row = await store.waiting.park(Person("local", "ada"), None, parcel, bounds, datetime.now(UTC))
+        row = await store.waiting.park(Person("local", "ada"), None, payload, bounds, datetime.now(UTC))
         await store.close()
         return row.id
 

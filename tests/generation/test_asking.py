@@ -7,7 +7,7 @@ import time
 import pytest
 
 from netgpt.adapters.residency import NO_ADAPTER
-from netgpt.generation.fallback import ROOM, Asking, GenerationRequest, Hedging
+from netgpt.generation.fallback import ROOM, FallbackChain, GenerationRequest, Hedging
 from netgpt.outbound import Outcome
 from netgpt.routing.router import TRIAL
 from netgpt.settings.routing import Routing
@@ -17,20 +17,20 @@ from netgpt.types import Decision, Expected, Person
 DEADLINE_S = 12.0
 
 
-def given(arm: str, left: list[str], *, rule: str = "kind", **latency_s: float) -> float:
+def given(target: str, left: list[str], *, rule: str = "kind", **latency_s: float) -> float:
     """Seconds that `arm` is given of the deadline, where the arms are expected to take so long."""
     expected = tuple(
         Expected(name, "edge" if name == "edge" else "cloud", 0.9, took, 0.0, 0.0, 0.1, 0.5)
         for name, took in latency_s.items()
     )
-    decision = Decision("cloud", "", rule, tuple(left), arm=arm, expected=expected)
+    decision = Decision("cloud", "", rule, tuple(left), target=target, expected=expected)
     request = GenerationRequest("ex_1", Person("local", "ada"), {}, [], decision, {})
     until = time.monotonic() + DEADLINE_S
-    asking = Asking(
+    chain = FallbackChain(
         request, Outcome(decision), ScriptedModel("fine"), {}, Hedging(Routing(), {}), until, lambda _: NO_ADAPTER,
         lambda *_: None,
     )  # fmt: skip
-    return DEADLINE_S - (until - asking._patience(arm, left))
+    return DEADLINE_S - (until - chain._patience(target, left))
 
 
 def test_the_last_one_has_all_the_time_there_is() -> None:

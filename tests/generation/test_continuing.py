@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from netgpt.errors import BrokenStream, ContextTooLong, ModelUnavailable
-from netgpt.generation.continuation import Given, can_carry_on, carried_on, continuation
+from netgpt.generation.continuation import Given, can_continue, continuation, continued
 from netgpt.types import Chunk, Usage
 
 
@@ -35,7 +35,7 @@ async def carried(
         asked.append(given)
         return stream(*rest, error=error)
 
-    chunks = [c async for c in carried_on(first, finish, lambda: None, lambda told, _n: told or Usage())]
+    chunks = [c async for c in continued(first, finish, lambda: None, lambda told, _n: told or Usage())]
     said = "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
     return said, asked[0] if asked else None
 
@@ -91,7 +91,7 @@ async def test_an_error_that_is_not_the_models_is_not_carried_on() -> None:
     ],
 )
 def test_only_one_plain_text_can_be_carried_on(body: dict[str, Any], may: bool) -> None:
-    assert can_carry_on(body) is may
+    assert can_continue(body) is may
 
 
 def test_what_was_given_counts_against_the_longest_answer() -> None:

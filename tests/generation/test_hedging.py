@@ -25,7 +25,7 @@ def test_never_more_than_the_share(share: float, requests: int) -> None:
     assert hedges.hedged <= 1 + share * requests
 
 
-def test_what_is_late_is_learnt_from_each_arm_and_each_kind_of_answer() -> None:
+def test_what_is_late_is_learnt_from_each_target_and_each_kind_of_answer() -> None:
     hedges = hedging()
     assert hedges.late_s("cheap", True) is None
     for tenth in range(1, 101):

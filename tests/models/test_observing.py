@@ -14,7 +14,7 @@ from patience import in_time, until
 
 from netgpt.calls import CallFacts
 from netgpt.errors import ModelError, ModelRejected, StoreError
-from netgpt.models.base import Departure
+from netgpt.models.base import OutboundRequest
 from netgpt.models.observe import SILENT, watched
 from netgpt.routing.link_state import LinkView, PendingCall
 from netgpt.routing.signals import Signals
@@ -31,19 +31,19 @@ class Ear:
         self.facts: list[CallFacts] = []
         self.calls: list[PendingCall] = []
 
-    def began(self, arm: str) -> PendingCall:
-        self.calls.append(self.signals.began(arm))
+    def began(self, target: str) -> PendingCall:
+        self.calls.append(self.signals.began(target))
         return self.calls[-1]
 
     def observed(self, facts: CallFacts) -> None:
         self.facts.append(facts)
         self.signals.observed(facts)
 
-    def link(self, arm: str = "cloud") -> LinkView:
-        return self.signals.view().links[arm]
+    def link(self, target: str = "cloud") -> LinkView:
+        return self.signals.view().links[target]
 
 
-def heard(base_url: str, **more: Any) -> tuple[Any, Ear]:
+def is_up(base_url: str, **more: Any) -> tuple[Any, Ear]:
     model, ear = cloud_model(base_url, **more), Ear()
     model.watch("cloud", ear)
     return model, ear
@@ -51,13 +51,13 @@ def heard(base_url: str, **more: Any) -> tuple[Any, Ear]:
 
 async def test_a_stream_tells_of_connection_first_byte_bytes_and_tokens() -> None:
     async with FaultyCloud(WORDS, chunk_size=8, delay_s=0.005) as cloud:
-        model, ear = heard(cloud.base_url)
+        model, ear = is_up(cloud.base_url)
         sealed = outbound(chat("hi", stream=True, stream_options={"include_usage": True}))
         chunks = await everything(model.send(sealed))
         await everything(model.send(sealed))
         await model.close()
     first, second = ear.facts
-    assert (first.arm, first.outcome, first.failed, first.tries) == ("cloud", "ok", False, 1)
+    assert (first.target, first.outcome, first.failed, first.tries) == ("cloud", "ok", False, 1)
     assert first.connect_s is not None and 0 < first.connect_s < 1
     assert second.connect_s is None, "the connection was kept"
     assert first.first_byte_s is not None and 0.004 < first.first_byte_s < 1
@@ -73,7 +73,7 @@ async def test_a_stream_tells_of_connection_first_byte_bytes_and_tokens() -> Non
 @pytest.mark.skipif("sys.platform != 'linux'", reason="the kernel's word is read on Linux alone")
 async def test_the_kernel_tells_of_round_trip_and_segments() -> None:
     async with FaultyCloud(WORDS) as cloud:
-        model, ear = heard(cloud.base_url)
+        model, ear = is_up(cloud.base_url)
         await everything(model.send(outbound(chat("hi", stream=True))))
         await model.close()
     facts = ear.facts[0]
@@ -85,7 +85,7 @@ async def test_the_kernel_tells_of_round_trip_and_segments() -> None:
 
 async def test_a_whole_answer_is_told_as_one_and_waits_as_one() -> None:
     async with FaultyCloud(WORDS) as cloud:
-        model, ear = heard(cloud.base_url)
+        model, ear = is_up(cloud.base_url)
         answer = model.send(outbound(chat("hi")))
         chunk = await anext(answer)
         assert ear.calls[0].whole
@@ -99,7 +99,7 @@ async def test_a_whole_answer_is_told_as_one_and_waits_as_one() -> None:
 @pytest.mark.parametrize("fault", ["hangup", "server_error", "rate_limit", "cut", "stall", "malformed", "error_in_200"])
 async def test_what_speaks_against_the_server_counts_as_failed(fault: str) -> None:
     async with FaultyCloud(WORDS, faults=[fault]) as cloud:
-        model, ear = heard(cloud.base_url)
+        model, ear = is_up(cloud.base_url)
         with pytest.raises(ModelError) as told:
             await everything(model.send(outbound(chat("hi", stream=True))))
         await model.close()
@@ -110,7 +110,7 @@ async def test_what_speaks_against_the_server_counts_as_failed(fault: str) -> No
 
 async def test_a_request_refused_for_what_it_is_speaks_against_nobody() -> None:
     with Says(b'{"error": {"code": "bad"}}', "application/json", 400) as cloud:
-        model, ear = heard(cloud.base_url)
+        model, ear = is_up(cloud.base_url)
         with pytest.raises(ModelRejected):
             await everything(model.send(outbound(chat("hi"))))
         await model.close()
@@ -120,7 +120,7 @@ async def test_a_request_refused_for_what_it_is_speaks_against_nobody() -> None:
 
 async def test_retries_are_counted_in_one_account() -> None:
     async with FaultyCloud(WORDS, faults=["server_error", "server_error"]) as cloud:
-        model, ear = heard(cloud.base_url, retries=2)
+        model, ear = is_up(cloud.base_url, retries=2)
         await everything(model.send(outbound(chat("hi", stream=True))))
         await model.close()
     assert [facts.tries for facts in ear.facts] == [3]
@@ -131,7 +131,7 @@ async def test_retries_are_counted_in_one_account() -> None:
 async def test_nobody_there_is_a_failure_without_a_first_byte() -> None:
     async with FaultyCloud() as cloud:
         base_url = cloud.base_url
-    model, ear = heard(base_url)
+    model, ear = is_up(base_url)
     with pytest.raises(ModelError):
         await everything(model.send(outbound(chat("hi"))))
     await model.close()
@@ -142,7 +142,7 @@ async def test_nobody_there_is_a_failure_without_a_first_byte() -> None:
 async def test_a_call_that_the_breaker_stops_is_no_call() -> None:
     async with FaultyCloud() as cloud:
         base_url = cloud.base_url
-    model, ear = heard(base_url, breaker_failures=1)
+    model, ear = is_up(base_url, breaker_failures=1)
     for _ in range(3):
         with pytest.raises(ModelError):
             await everything(model.send(outbound(chat("hi"))))
@@ -152,7 +152,7 @@ async def test_a_call_that_the_breaker_stops_is_no_call() -> None:
 
 async def test_a_caller_that_leaves_is_told_as_that() -> None:
     async with FaultyCloud(WORDS, chunk_size=4, delay_s=0.02) as cloud:
-        model, ear = heard(cloud.base_url)
+        model, ear = is_up(cloud.base_url)
         answer = model.send(outbound(chat("hi", stream=True)))
         await anext(answer)
         await answer.aclose()
@@ -162,11 +162,11 @@ async def test_a_caller_that_leaves_is_told_as_that() -> None:
 
 
 async def test_an_error_of_our_own_speaks_against_nobody() -> None:
-    async def no_receipt(_departure: Departure) -> None:
+    async def no_receipt(_outbound_request: OutboundRequest) -> None:
         raise StoreError("the database is full")
 
     async with FaultyCloud() as cloud:
-        model, ear = heard(cloud.base_url, witness=no_receipt)
+        model, ear = is_up(cloud.base_url, receipt_hook=no_receipt)
         with pytest.raises(StoreError):
             await everything(model.send(outbound(chat("hi"))))
         await model.close()
@@ -180,14 +180,14 @@ async def test_the_edge_is_watched_too() -> None:
         model.watch("edge", ear)
         await everything(model.chat(chat("hi")))
         await model.close()
-    assert ear.facts[0].arm == "edge"
+    assert ear.facts[0].target == "edge"
     assert not ear.facts[0].whole, "the edge is always asked for a stream"
     assert ear.facts[0].tokens > 10
 
 
 async def test_a_link_cut_under_a_waiting_call_is_felt_within_three_seconds() -> None:
     async with FaultyCloud(WORDS, delay_s=0.001) as cloud, ShapedLink(cloud.port, LinkShape(delay_ms=20)) as link:
-        model, ear = heard(f"http://127.0.0.1:{link.port}/v1", timeout_s=20)
+        model, ear = is_up(f"http://127.0.0.1:{link.port}/v1", timeout_s=20)
         for _ in range(4):
             await everything(model.send(outbound(chat("hi", stream=True))))
         usual = ear.link().first_byte_s
@@ -206,7 +206,7 @@ async def test_a_link_cut_under_a_waiting_call_is_felt_within_three_seconds() ->
 @pytest.mark.slow
 async def test_a_stream_cut_in_the_middle_is_felt_within_three_seconds() -> None:
     async with FaultyCloud(WORDS * 20, chunk_size=8, delay_s=0.005) as cloud, ShapedLink(cloud.port) as link:
-        model, ear = heard(f"http://127.0.0.1:{link.port}/v1", timeout_s=20)
+        model, ear = is_up(f"http://127.0.0.1:{link.port}/v1", timeout_s=20)
         answer = model.send(outbound(chat("hi", stream=True)))
         async for _ in answer:
             if time.monotonic() - ear.calls[0].began > 1.3:
@@ -224,7 +224,7 @@ async def test_a_stream_cut_in_the_middle_is_felt_within_three_seconds() -> None
 
 async def test_a_slower_link_is_seen_in_the_next_calls() -> None:
     async with FaultyCloud("ok") as cloud, ShapedLink(cloud.port, LinkShape(delay_ms=5)) as link:
-        model, ear = heard(f"http://127.0.0.1:{link.port}/v1", timeout_s=5)
+        model, ear = is_up(f"http://127.0.0.1:{link.port}/v1", timeout_s=5)
         for _ in range(10):
             await everything(model.send(outbound(chat("hi", stream=True))))
         link.shape = LinkShape(delay_ms=100)

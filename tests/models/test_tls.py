@@ -16,7 +16,7 @@ from clouds import KEY, SECRET, chat, everything, text_of
 from outbounds import send
 
 from netgpt.errors import ModelUnavailable, SettingsError
-from netgpt.models.base import Endpoint, Trust, unwitnessed
+from netgpt.models.base import Endpoint, Trust, without_receipt
 from netgpt.models.client import CloudModel
 from netgpt.models.transport import trusted_certificates
 from netgpt.settings import Settings
@@ -32,7 +32,7 @@ def authority(tmp_path: Path) -> Authority:
 def model(base_url: str, trust: Trust) -> CloudModel:
     return CloudModel(
         "cloud", Endpoint(base_url.replace("http:", "https:"), KEY, trust), timeout_s=5, connect_timeout_s=5,
-        retries=0, max_connections=2, breaker_failures=50, breaker_reset_s=1, witness=unwitnessed,
+        retries=0, max_connections=2, breaker_failures=50, breaker_reset_s=1, receipt_hook=without_receipt,
     )  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def test_wrong_files_are_told_at_the_start(authority: Authority, tmp_path: Path)
     with pytest.raises(SettingsError, match="use https"):
         CloudModel(
             "cloud", Endpoint("http://127.0.0.1:1/v1", KEY, Trust(authority.ca)), timeout_s=1, connect_timeout_s=1,
-            retries=0, max_connections=1, breaker_failures=1, breaker_reset_s=1, witness=unwitnessed,
+            retries=0, max_connections=1, breaker_failures=1, breaker_reset_s=1, receipt_hook=without_receipt,
         )  # fmt: skip
 
 

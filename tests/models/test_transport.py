@@ -23,7 +23,7 @@ from outbounds import outbound, send
 from patience import in_time
 
 from netgpt.errors import ModelError, ModelRejected, ModelTimeout, ModelUnavailable, SettingsError
-from netgpt.models.base import Endpoint, unwitnessed
+from netgpt.models.base import Endpoint, without_receipt
 from netgpt.models.client import CloudModel
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Person, Sender
@@ -126,7 +126,7 @@ def test_a_key_that_no_header_carries_is_a_settings_error_that_hides_it() -> Non
         with pytest.raises(SettingsError, match=r"cloud\.api_key") as caught:
             CloudModel(
                 "cloud", Endpoint("http://127.0.0.1:1/v1", key), timeout_s=1, connect_timeout_s=1, retries=0,
-                max_connections=1, breaker_failures=1, breaker_reset_s=1, witness=unwitnessed,
+                max_connections=1, breaker_failures=1, breaker_reset_s=1, receipt_hook=without_receipt,
             )  # fmt: skip
         assert key not in str(caught.value)
 

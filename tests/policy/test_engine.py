@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from netgpt.errors import SettingsError
 from netgpt.policy import READY_MADE, AccessRequest, InForce, Policy, Principal, Resource, policy_text
 from netgpt.policy.cases import PolicyCase, ground_cases, run_cases, shipped_cases
-from netgpt.privacy.kinds import LADDERS, family, ladder
+from netgpt.privacy.kinds import LADDERS, family, hierarchy
 
 SETS = {name: Policy.load(name) for name in READY_MADE}
 ADA = Principal("acme", "user", "ada", "key_1", frozenset({"nurses"}))
@@ -97,21 +97,21 @@ def test_two_tenants_never_meet_whatever_they_are_called(
 )
 def test_what_is_remembered_is_what_cedar_says(kind: str, label: str, asked: str) -> None:
     for name, policy in SETS.items():
-        terms = policy.terms(ADA, information(kind, label), ladder(kind), {"asked": asked})
+        terms = policy.terms(ADA, information(kind, label), hierarchy(kind), {"asked": asked})
         fresh = Policy.load(name)
         said = [
-            rung
-            for rung in ladder(kind)
+            level
+            for level in hierarchy(kind)
             if fresh.decide(
-                AccessRequest(ADA, "disclose", information(kind, label), {"asked": asked, "precision": rung})
+                AccessRequest(ADA, "disclose", information(kind, label), {"asked": asked, "precision": level})
             ).allowed
         ]
-        assert [rung for rung, _ in terms.allowed] == said
-        assert policy.terms(ADA, information(kind, label), ladder(kind), {"asked": asked}) == terms
+        assert [level for level, _ in terms.allowed] == said
+        assert policy.terms(ADA, information(kind, label), hierarchy(kind), {"asked": asked}) == terms
 
 
-def test_the_rungs_run_from_the_finest_to_the_placeholder() -> None:
-    assert all(rungs[0] == "exact" and rungs[-1] == "placeholder" for rungs in LADDERS.values())
+def test_the_levels_run_from_the_finest_to_the_placeholder() -> None:
+    assert all(levels[0] == "exact" and levels[-1] == "placeholder" for levels in LADDERS.values())
 
 
 def test_rules_may_speak_of_people_keys_groups_and_circumstances(tmp_path: Path) -> None:

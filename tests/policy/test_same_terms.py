@@ -8,7 +8,7 @@ import pytest
 
 from netgpt.policy import Policy, principal_of
 from netgpt.policy.disclosure import Destination, Disclosure
-from netgpt.privacy.kinds import family, ladder
+from netgpt.privacy.kinds import family, hierarchy
 from netgpt.types import Caller, Role
 
 RULES = """
@@ -26,7 +26,7 @@ def policy(tmp_path: Path) -> Policy:
 
 def towards(policy: Policy, **where: str) -> Disclosure:
     ada = principal_of(Caller("local", Role.USER), "ada")
-    return Disclosure(policy, ada, Destination(**{"host": "a.example", **where}), ladder=ladder, family=family)
+    return Disclosure(policy, ada, Destination(**{"host": "a.example", **where}), hierarchy=hierarchy, family=family)
 
 
 def test_what_was_not_asked_makes_no_difference(policy: Policy) -> None:

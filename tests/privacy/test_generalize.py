@@ -134,10 +134,10 @@ def test_a_range_holds_the_amount_but_not_its_number(generaliser: Generaliser, a
 
 
 @given(city=st.sampled_from(CITIES))
-def test_the_ladder_is_monotone(generaliser: Generaliser, city: str) -> None:
+def test_the_hierarchy_is_monotone(generaliser: Generaliser, city: str) -> None:
     """What can be told at a rung is told no finer than the rung, and coarser rungs tell no finer than it."""
-    reached = [generaliser.coarser(city, "PLACE", rung) for rung in ("city", "region", "country")]
+    reached = [generaliser.coarser(city, "PLACE", level) for level in ("city", "region", "country")]
     ranks = [ORDER.index(told.now) for told in reached if told is not None]
     assert ranks == sorted(ranks)
-    for rung, told in zip(("city", "region", "country"), reached, strict=True):
-        assert told is None or ORDER.index(told.now) >= ORDER.index(rung)
+    for level, told in zip(("city", "region", "country"), reached, strict=True):
+        assert told is None or ORDER.index(told.now) >= ORDER.index(level)

@@ -17,7 +17,7 @@ from netgpt.policy import Policy, Principal
 from netgpt.policy.disclosure import Destination, Disclosure
 from netgpt.privacy.detector import Finder, merge_spans
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.kinds import family, ladder
+from netgpt.privacy.kinds import family, hierarchy
 from netgpt.privacy.vault import Vault
 from netgpt.types import Span, Terms
 
@@ -63,7 +63,7 @@ def _known(text: str) -> list[Span]:
 def terms_of(name: str, **circumstances: str) -> Disclosure:
     destination = Destination("far.example", "far", purpose=circumstances.get("purpose", ""))
     return Disclosure(
-        Policy.load(name), Principal("acme", "user", "ada"), destination, ladder=ladder, family=family,
+        Policy.load(name), Principal("acme", "user", "ada"), destination, hierarchy=hierarchy, family=family,
         sensitive=frozenset({"CARD", "OWN"}), asked=circumstances.get("asked", "auto"),
     )  # fmt: skip
 
@@ -117,12 +117,12 @@ async def test_a_kind_that_may_not_leave_keeps_the_whole_request_and_names_the_r
     assert treated == "[PERSON_1] has diabetes"
 
 
-def only(**rungs: tuple[tuple[str, str], ...]) -> Any:
+def only(**levels: tuple[tuple[str, str], ...]) -> Any:
     """Terms by kind; kinds not named leave as placeholders."""
-    return lambda kind, public: Terms(rungs.get(kind, (("placeholder", "r"),)), "none")
+    return lambda kind, public: Terms(levels.get(kind, (("placeholder", "r"),)), "none")
 
 
-async def test_a_place_that_cannot_be_told_at_the_only_rung_keeps_the_request() -> None:
+async def test_a_place_that_cannot_be_told_at_the_only_level_keeps_the_request() -> None:
     vault = Vault()
     with pytest.raises(NotDisclosable, match=r"PLACE: cannot be told as street \(s\)"):
         await sealed(vault, "in Paris", only(PLACE=(("street", "s"),)))

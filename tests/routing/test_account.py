@@ -1,17 +1,17 @@
 import json
 
-from deciding import RULES, situation
+from decisions import RULES, situation
 
 from netgpt.routing.explain import account_of
 from netgpt.routing.router import decide
 from netgpt.types import Decision
 
 
-def test_an_account_is_json_and_tells_every_arm() -> None:
+def test_an_account_is_json_and_tells_every_target() -> None:
     decision = decide(situation("compare it", cloud_ok=False, cloud_detail="its breaker is open"), RULES)
     told = json.loads(json.dumps(account_of(decision, "else another")))
-    assert [arm["arm"] for arm in told["expected"]] == ["edge", "cloud"]
-    assert [arm["ruled_out"] for arm in told["expected"]] == [None, "its breaker is open"]
+    assert [target["arm"] for target in told["expected"]] == ["edge", "cloud"]
+    assert [target["ruled_out"] for target in told["expected"]] == [None, "its breaker is open"]
     assert (told["arm"], told["rule"], told["weights"]) == ("edge", "cloud-down", "balanced")
     assert told["counterfactual"] == "else another" and told["propensity"] == 1.0
 

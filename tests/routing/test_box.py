@@ -11,7 +11,7 @@ import pytest
 from patience import until
 
 from netgpt.routing.signals import Signals
-from netgpt.routing.system import BoxSampler, BoxWatch, Confines, pressure
+from netgpt.routing.system import Confines, SystemSampler, SystemWatch, pressure
 
 GROUP = "kubepods/pod1/box"
 
@@ -37,8 +37,8 @@ class Machine:
     def confines(self) -> Confines:
         return Confines.find(self.proc, self.mounted)
 
-    def sampler(self, power_w: float | None = None) -> BoxSampler:
-        return BoxSampler(proc=self.proc, system=self.system, power_w=power_w, clock=lambda: self.now)
+    def sampler(self, power_w: float | None = None) -> SystemSampler:
+        return SystemSampler(proc=self.proc, system=self.system, power_w=power_w, clock=lambda: self.now)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads this machine's /proc")
 def test_this_machine_tells_of_itself() -> None:
-    sampler = BoxSampler()
+    sampler = SystemSampler()
     assert sampler.sample().cpu is None, "the first look has no interval"
     time.sleep(0.15)
     view = sampler.sample()
@@ -152,19 +152,19 @@ async def test_the_watch_keeps_the_view_new() -> None:
 
     signals = Signals(slots=3)
     signals.began("edge")
-    watch = asyncio.create_task(BoxWatch(signals, every_s=0.05).run())
-    await until(lambda: signals.box.memory is not None and signals.box.cpu is not None)
+    watch = asyncio.create_task(SystemWatch(signals, every_s=0.05).run())
+    await until(lambda: signals.system.memory is not None and signals.system.cpu is not None)
     watch.cancel()
     await asyncio.gather(watch, return_exceptions=True)
-    box = signals.view().box
-    assert box.memory is not None and box.cpu is not None
-    assert (box.engine_slots, box.engine_busy) == (3, 1)
+    system = signals.view().system
+    assert system.memory is not None and system.cpu is not None
+    assert (system.engine_slots, system.engine_busy) == (3, 1)
 
 
 async def test_no_looks_when_told_so() -> None:
     signals = Signals()
-    await BoxWatch(signals, every_s=0).run()
-    assert signals.box.memory is None
+    await SystemWatch(signals, every_s=0).run()
+    assert signals.system.memory is None
 
 
 class TwoCards:
@@ -208,5 +208,5 @@ class TwoCards:
 def test_accelerators_tell_the_busiest_the_fullest_and_the_power_of_all(
     machine: Machine, broken: str, told: tuple[float | None, ...]
 ) -> None:
-    view = BoxSampler(proc=machine.proc, system=machine.system, nvml=TwoCards(broken)).sample()
+    view = SystemSampler(proc=machine.proc, system=machine.system, nvml=TwoCards(broken)).sample()
     assert (view.gpu, view.gpu_memory, view.power_w) == told

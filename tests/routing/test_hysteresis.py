@@ -6,12 +6,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from deciding import RULES, link, links, situation
+from decisions import RULES, link, links, situation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.calls import Load
-from netgpt.routing.hysteresis import AWAY_S, RETURN_S, HeldLinks
+from netgpt.routing.hysteresis import AWAY_S, RETURN_S, LinkSmoother
 from netgpt.routing.link_state import Estimate, LinkView
 from netgpt.routing.router import TRIAL, Memory, decide
 
@@ -54,20 +54,20 @@ def test_at_most_one_flap_a_minute_under_noise_at_the_very_tipping_point(seed: i
 @pytest.mark.parametrize("every", [0.05, 0.5, 1.0, 2.0])
 def test_a_real_change_is_followed_within_three_seconds_and_back(every: float) -> None:
     told = decisions(lambda now: 0.02 if now < 30 or now >= 60 else 4.0, 90, every)
-    assert {arm for now, arm in told if 33 < now < 60} == {"edge"}
-    assert {arm for now, arm in told if now < 30 or now > 63} == {"cloud"}
+    assert {target for now, target in told if 33 < now < 60} == {"edge"}
+    assert {target for now, target in told if now < 30 or now > 63} == {"cloud"}
     assert len(switches(told)) == 2
 
 
 def test_a_step_in_the_midst_of_noise_is_followed() -> None:
     chance = random.Random(3)
     told = decisions(lambda now: (0.02 if now < 30 else 4.0) * chance.uniform(0.7, 1.4), 60)
-    assert {arm for now, arm in told if now > 33} == {"edge"}
+    assert {target for now, target in told if now > 33} == {"edge"}
 
 
 def test_whoever_asks_rarely_gets_the_link_as_it_is() -> None:
     told = decisions(lambda now: 0.02 if now < 100 else 4.0, 200, every=30)
-    assert [arm for _, arm in told] == ["cloud"] * 4 + ["edge"] * 3
+    assert [target for _, target in told] == ["cloud"] * 4 + ["edge"] * 3
 
 
 def test_a_spike_that_is_over_at_once_is_no_change() -> None:
@@ -76,7 +76,7 @@ def test_a_spike_that_is_over_at_once_is_no_change() -> None:
 
 
 def test_a_link_that_begins_to_fail_counts_as_changed() -> None:
-    held, fine = HeldLinks(), link(0.05)
+    held, fine = LinkSmoother(), link(0.05)
     assert held.look({"cloud": fine}, 0.0) == {"cloud": fine}
     failing = link(0.05, failures=0.6)
     assert held.look({"cloud": failing}, 0.1) == {"cloud": fine}
@@ -84,7 +84,7 @@ def test_a_link_that_begins_to_fail_counts_as_changed() -> None:
 
 
 def test_the_first_measurement_of_a_link_is_taken_soon() -> None:
-    held, unknown, known = HeldLinks(), LinkView(), link(0.05)
+    held, unknown, known = LinkSmoother(), LinkView(), link(0.05)
     assert held.look({"cloud": unknown}, 0.0)["cloud"] == unknown
     assert held.look({"cloud": known}, 0.1)["cloud"] == unknown
     assert held.look({"cloud": known}, 1.0)["cloud"] == known
@@ -93,7 +93,7 @@ def test_the_first_measurement_of_a_link_is_taken_soon() -> None:
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(0.01, 5), st.floats(0.001, 3), st.floats(0, 1)), min_size=1, max_size=60))
 def test_what_is_held_was_once_measured(looks: list[tuple[float, float, float]]) -> None:
-    held, now, seen = HeldLinks(), 0.0, []
+    held, now, seen = LinkSmoother(), 0.0, []
     for step, rtt, failures in looks:
         now += step
         measured = link(rtt, failures=failures)
@@ -102,7 +102,7 @@ def test_what_is_held_was_once_measured(looks: list[tuple[float, float, float]])
 
 
 def test_links_do_not_disturb_one_another() -> None:
-    held, slow = HeldLinks(), link(2.0)
+    held, slow = LinkSmoother(), link(2.0)
     held.look({"cloud": link(0.02), "other": link(0.02)}, 0.0)
     for now in (0.5, 1.0, 1.5):
         told = held.look({"cloud": slow, "other": link(0.02)}, now)
@@ -115,18 +115,22 @@ def test_the_request_of_these_tests_has_a_tipping_point() -> None:
 
 
 def test_what_a_neighbour_says_of_its_queue_is_taken_at_once() -> None:
-    held, idle, full = HeldLinks(), replace(link(0.002), load=Load(2, 0, 0)), replace(link(0.003), load=Load(2, 2, 5))
+    held, idle, full = (
+        LinkSmoother(),
+        replace(link(0.002), load=Load(2, 0, 0)),
+        replace(link(0.003), load=Load(2, 2, 5)),
+    )
     held.look({"garage": idle}, 0.0)
     told = held.look({"garage": full}, 0.1)["garage"]
     assert told.load == full.load and told.rtt_s == idle.rtt_s
 
 
-def heard(first_byte_s: float, age_s: float = 0.0) -> LinkView:
+def is_up(first_byte_s: float, age_s: float = 0.0) -> LinkView:
     """A link whose last answer began so long ago."""
     return replace(link(0.02), first_byte_s=Estimate(first_byte_s, age_s, 0.95))
 
 
-def followed(held: HeldLinks, measured: LinkView, begin: float, end: float, every: float = 0.2) -> float | None:
+def followed(held: LinkSmoother, measured: LinkView, begin: float, end: float, every: float = 0.2) -> float | None:
     """When the link was first held as measured; None: not before `end`, until which somebody looks."""
     found, now = None, begin
     while now < end:
@@ -137,7 +141,7 @@ def followed(held: HeldLinks, measured: LinkView, begin: float, end: float, ever
 
 
 def test_after_a_relapse_a_better_link_is_left_alone_but_a_worse_one_is_not() -> None:
-    held, good, bad = HeldLinks(), heard(0.4), heard(4.0)
+    held, good, bad = LinkSmoother(), is_up(0.4), is_up(4.0)
     followed(held, good, 0, 5)
     assert followed(held, bad, 5, 10) == pytest.approx(5.8, abs=0.3)
     assert followed(held, good, 10, 15) == pytest.approx(11.5, abs=0.3)
@@ -145,8 +149,8 @@ def test_after_a_relapse_a_better_link_is_left_alone_but_a_worse_one_is_not() ->
     assert followed(held, good, 20, 90) == pytest.approx(15.8 + AWAY_S + RETURN_S, abs=0.5)
 
 
-def test_that_nothing_is_heard_is_no_proof_but_one_request_may_try() -> None:
-    held, good, bad, silent = HeldLinks(), heard(0.4), heard(4.0), heard(0.4, age_s=20)
+def test_that_nothing_is_is_up_is_no_proof_but_one_request_may_try() -> None:
+    held, good, bad, silent = LinkSmoother(), is_up(0.4), is_up(4.0), is_up(0.4, age_s=20)
     followed(held, good, 0, 5)
     followed(held, bad, 5, 10)
     assert followed(held, silent, 10, 20) is None
@@ -157,21 +161,21 @@ def test_that_nothing_is_heard_is_no_proof_but_one_request_may_try() -> None:
     for step in range(5):
         held.look({"cloud": silent}, 20.2 + step / 5)
         assert held.trial(20.2 + step / 5) is None, "it was tried just before"
-    assert followed(held, heard(0.4), 21.5, 25) == pytest.approx(23.0, abs=0.3), "its answer proves it"
+    assert followed(held, is_up(0.4), 21.5, 25) == pytest.approx(23.0, abs=0.3), "its answer proves it"
 
 
 def test_an_answer_that_is_merely_less_late_does_not_bring_a_link_back() -> None:
-    held = HeldLinks()
-    followed(held, heard(0.4), 0, 5)
-    followed(held, heard(4.0), 5, 10)
-    assert followed(held, heard(1.8), 10, 20) is None
+    held = LinkSmoother()
+    followed(held, is_up(0.4), 0, 5)
+    followed(held, is_up(4.0), 5, 10)
+    assert followed(held, is_up(1.8), 10, 20) is None
 
 
 def test_a_trial_is_a_decision_of_its_own_with_the_box_behind_it() -> None:
     memory, now, rules = Memory(), 0.0, []
     for first_byte_s, age_s, until in ((0.4, 0.0, 5.0), (8.0, 0.0, 10.0), (0.4, 20.0, 14.0)):
         while now < until:
-            view = heard(first_byte_s, age_s)
+            view = is_up(first_byte_s, age_s)
             told = decide(
                 situation("tell me a joke", p_edge_ok=0.76, signals=links(cloud=view), now=now), RULES, memory
             )

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from deciding import CLOUD_ARM, EDGE_ARM, link, situation, sure
+from decisions import CLOUD_ARM, EDGE_ARM, link, situation, sure
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.calls import Load
-from netgpt.routing.link_state import BoxView, Estimate
+from netgpt.routing.link_state import Estimate, SystemView
 from netgpt.routing.scoring import UNKNOWN_LINK, blended, edge_busy_s, first_byte_s, rtt_of, seconds, wait_s, with_rtt
 
 HERE = situation("tell me a joke")
@@ -24,26 +24,26 @@ def test_an_estimate_counts_by_its_confidence(value: float, usual: float, confid
 
 @given(st.floats(0.001, 5), st.floats(0.001, 5), st.floats(1, 200))
 def test_a_slower_link_never_answers_sooner(rtt: float, more: float, rate: float) -> None:
-    here = seconds(CLOUD_ARM, HERE, link(rtt, tokens_s=rate), BoxView())
-    assert seconds(CLOUD_ARM, HERE, link(rtt + more, tokens_s=rate), BoxView()) >= here
-    assert seconds(CLOUD_ARM, HERE, link(rtt, tokens_s=rate / 2), BoxView()) > here
+    here = seconds(CLOUD_ARM, HERE, link(rtt, tokens_s=rate), SystemView())
+    assert seconds(CLOUD_ARM, HERE, link(rtt + more, tokens_s=rate), SystemView()) >= here
+    assert seconds(CLOUD_ARM, HERE, link(rtt, tokens_s=rate / 2), SystemView()) > here
 
 
 def test_a_queue_makes_the_box_wait() -> None:
-    idle, full = BoxView(engine_slots=2, engine_busy=1), BoxView(engine_slots=2, engine_busy=2)
+    idle, full = SystemView(engine_slots=2, engine_busy=1), SystemView(engine_slots=2, engine_busy=2)
     longer = replace(full, engine_waiting=4)
     assert wait_s(HERE, idle) == 0.0 < wait_s(HERE, full) < wait_s(HERE, longer)
     assert seconds(EDGE_ARM, HERE, UNKNOWN_LINK, longer) == wait_s(HERE, longer) + edge_busy_s(HERE, longer)
 
 
 def test_the_pace_of_the_engine_counts() -> None:
-    slow, fast = (BoxView(engine_tokens_s=rate, engine_prompt_tokens_s=10 * rate) for rate in (5.0, 100.0))
+    slow, fast = (SystemView(engine_tokens_s=rate, engine_prompt_tokens_s=10 * rate) for rate in (5.0, 100.0))
     assert edge_busy_s(HERE, slow) == pytest.approx(20 * edge_busy_s(HERE, fast))
 
 
 def test_a_short_answer_is_sooner_there() -> None:
     short = replace(HERE, answer_tokens=5)
-    assert seconds(CLOUD_ARM, short, UNKNOWN_LINK, BoxView()) < seconds(CLOUD_ARM, HERE, UNKNOWN_LINK, BoxView())
+    assert seconds(CLOUD_ARM, short, UNKNOWN_LINK, SystemView()) < seconds(CLOUD_ARM, HERE, UNKNOWN_LINK, SystemView())
     assert replace(HERE, answer_tokens=10_000).expected_tokens == HERE.expected_tokens
 
 
@@ -59,7 +59,7 @@ def test_another_round_trip_moves_the_first_byte_with_it(rtt: float, other: floa
 def test_a_neighbour_that_says_it_is_busy_is_taken_at_its_word() -> None:
     garage = replace(CLOUD_ARM, name="garage", kind="neighbour")
     idle, full, queued = (
-        seconds(garage, HERE, replace(link(0.002, first_byte_s=9), load=Load(2, busy, waiting)), BoxView())
+        seconds(garage, HERE, replace(link(0.002, first_byte_s=9), load=Load(2, busy, waiting)), SystemView())
         for busy, waiting in ((1, 0), (2, 0), (2, 4))
     )
     assert idle < full < queued

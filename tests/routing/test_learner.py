@@ -23,8 +23,10 @@ def clocked(**settings: Any) -> tuple[Learner, list[float]]:
     return Learner(**{"seed": 7, "clock": lambda: now[0], **settings}), now
 
 
-def rate(learner: Learner, arm: str, rating: int, key: str = "k", x: tuple[float, ...] = X, prior: float = 0.8) -> None:
-    learner.told(DecisionOutcome("ex", arm, x, key, prior, Parts(rating=rating)))
+def rate(
+    learner: Learner, target: str, rating: int, key: str = "k", x: tuple[float, ...] = X, prior: float = 0.8
+) -> None:
+    learner.told(DecisionOutcome("ex", target, x, key, prior, Parts(rating=rating)))
 
 
 def taught(learner: Learner, requests: int = 400, keys: int = 6, seed: int = 1) -> None:
@@ -32,8 +34,8 @@ def taught(learner: Learner, requests: int = 400, keys: int = 6, seed: int = 1) 
     rng = random.Random(seed)
     for number in range(requests):
         x = tuple(rng.gauss(0, 0.5) for _ in range(4))
-        for arm, chance in (("good", 0.9), ("bad", 0.3)):
-            rate(learner, arm, 1 if rng.random() < chance else -1, f"k{number % keys}", x)
+        for target, chance in (("good", 0.9), ("bad", 0.3)):
+            rate(learner, target, 1 if rng.random() < chance else -1, f"k{number % keys}", x)
 
 
 def test_it_believes_the_prior_until_told_and_then_what_happened() -> None:
@@ -45,7 +47,7 @@ def test_it_believes_the_prior_until_told_and_then_what_happened() -> None:
     assert good.sd < 0.08
 
 
-def test_it_learns_which_requests_an_arm_is_good_for() -> None:
+def test_it_learns_which_requests_an_target_is_good_for() -> None:
     learner, _ = clocked()
     rng = random.Random(3)
     for number in range(600):
@@ -67,8 +69,8 @@ def test_chances_are_chances_and_exploration_is_bounded(
     assert chances[best] >= 1 - share - 1e-9
     if not bold or len(values) == 1:
         assert chances[best] == 1.0
-    arm, propensity = learner.draw(values, key, bold=bold)
-    assert propensity == pytest.approx(chances[arm]) and propensity > 0
+    target, propensity = learner.draw(values, key, bold=bold)
+    assert propensity == pytest.approx(chances[target]) and propensity > 0
 
 
 def test_one_key_explores_so_often_an_hour_and_no_more() -> None:
@@ -108,7 +110,7 @@ def test_what_is_not_known_leaves_no_trace() -> None:
     assert learner.belief("edge", X, 0.8, "k").mean == 0.8
 
 
-def test_a_box_without_ratings_thinks_no_worse_of_the_arm_it_uses() -> None:
+def test_a_box_without_ratings_thinks_no_worse_of_the_target_it_uses() -> None:
     """Repeats and failures count against what is usual here, so using an arm is not held against it."""
     learner, now = clocked()
     rng = random.Random(5)
@@ -119,7 +121,7 @@ def test_a_box_without_ratings_thinks_no_worse_of_the_arm_it_uses() -> None:
     assert learner.belief("edge", X, 0.8).mean == pytest.approx(0.8, abs=0.08)
 
 
-def test_it_notices_that_an_arm_has_changed() -> None:
+def test_it_notices_that_an_target_has_changed() -> None:
     learner, now = clocked()
     rng = random.Random(9)
     for number in range(400):
@@ -150,11 +152,11 @@ def test_a_restored_learner_goes_on_as_if_nothing_had_happened(seed: int, cut: i
             rng = random.Random(seed * 1_000 + number)
             now[0] = 1_000_000.0 + 30 * number
             x, key = tuple(rng.gauss(0, 0.5) for _ in range(5)), f"k{rng.randrange(4)}"
-            values = {arm: learner.belief(arm, x, 0.7, key).mean for arm in ("edge", "cloud", "far")}
-            arm, chance = learner.draw(values, key)
-            drawn.append((arm, chance))
+            values = {target: learner.belief(target, x, 0.7, key).mean for target in ("edge", "cloud", "far")}
+            target, chance = learner.draw(values, key)
+            drawn.append((target, chance))
             parts = Parts(rating=rng.choice([-1, 1, None]), repeated=rng.choice([True, False, None]), tokens=50)
-            learner.told(DecisionOutcome("ex", arm, x, key, 0.7, parts))
+            learner.told(DecisionOutcome("ex", target, x, key, 0.7, parts))
         return drawn
 
     one, now = clocked(seed=seed, explore=0.3)
@@ -221,10 +223,10 @@ def test_a_thousand_lies_of_one_key_hardly_move_what_others_get(seed: int) -> No
     moved = asked = 0
     for number in range(1_400):
         x = tuple(rng.gauss(0, 0.4) for _ in range(3))
-        key, arm = f"k{min(int(rng.paretovariate(1.0)) - 1, 9)}", rng.choice(["good", "fair"])
-        rating = 1 if rng.random() < {"good": 0.85, "fair": 0.7}[arm] else -1
+        key, target = f"k{min(int(rng.paretovariate(1.0)) - 1, 9)}", rng.choice(["good", "fair"])
+        rating = 1 if rng.random() < {"good": 0.85, "fair": 0.7}[target] else -1
         for learner in (quiet, lied):
-            rate(learner, arm, rating, key, x)
+            rate(learner, target, rating, key, x)
         if number >= 400:
             rate(lied, "good", -1, "liar", x)
             best = [max(("good", "fair"), key=lambda a: one.belief(a, x, 0.75, key).mean) for one in (quiet, lied)]

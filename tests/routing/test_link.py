@@ -128,8 +128,8 @@ def test_old_values_lose_confidence(world: World) -> None:
 
 
 def test_links_do_not_mix(world: World) -> None:
-    world.call(arm="a", rtt_s=0.01)
-    world.call(arm="b", rtt_s=0.2)
+    world.call(target="a", rtt_s=0.01)
+    world.call(target="b", rtt_s=0.2)
     links = world.signals.view().links
     assert value(links["a"].rtt_s) == 0.01
     assert value(links["b"].rtt_s) == 0.2
@@ -147,7 +147,7 @@ def test_decisions_of_one_moment_see_one_view(world: World) -> None:
     st.lists(
         st.builds(
             CallFacts,
-            arm=st.just("cloud"),
+            target=st.just("cloud"),
             began=st.just(0.0),
             outcome=st.sampled_from(["ok", "cancelled", "unreachable", "model_timeout", "model_error"]),
             connect_s=st.none() | st.floats(0, 10),

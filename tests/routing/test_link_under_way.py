@@ -162,24 +162,24 @@ def test_bytes_that_nobody_acknowledges_count_as_failing(world: World) -> None:
 
 def test_the_engines_queue_is_its_calls_under_way(world: World) -> None:
     calls = [world.waiting("edge") for _ in range(5)]
-    box = world.signals.view().box
-    assert (box.engine_slots, box.engine_busy, box.engine_waiting) == (2, 2, 3)
+    system = world.signals.view().system
+    assert (system.engine_slots, system.engine_busy, system.engine_waiting) == (2, 2, 3)
     for call in calls:
         call.end()
         call.end()
     world.clock.now += 1
-    world.call(arm="edge", prompt_tokens=200, prompt_s=1.0)
-    box = world.signals.view().box
-    assert (box.engine_busy, box.engine_waiting) == (0, 0)
-    assert box.engine_prompt_tokens_s == 200.0
-    assert box.engine_tokens_s == pytest.approx(49.5)
+    world.call(target="edge", prompt_tokens=200, prompt_s=1.0)
+    system = world.signals.view().system
+    assert (system.engine_busy, system.engine_waiting) == (0, 0)
+    assert system.engine_prompt_tokens_s == 200.0
+    assert system.engine_tokens_s == pytest.approx(49.5)
 
 
 def test_a_view_takes_microseconds(world: World) -> None:
-    for arm in ("edge", "cloud", "other", "neighbour"):
+    for target in ("edge", "cloud", "other", "neighbour"):
         for _ in range(20):
-            world.call(arm=arm)
-        world.waiting(arm)
+            world.call(target=target)
+        world.waiting(target)
 
     def look() -> None:
         world.clock.now += 0.03

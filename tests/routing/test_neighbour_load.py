@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from netgpt.calls import Load
-from netgpt.routing.candidates import Arm, Situation
+from netgpt.routing.candidates import Situation, Target
 from netgpt.routing.features import features_of
-from netgpt.routing.link_state import BoxView, Estimate, LinkView, SignalsView
+from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemView
 from netgpt.routing.router import decide
 from netgpt.routing.signals import LOAD_KEEPS_S, Signals
 from netgpt.settings.routing import Routing
 from netgpt.types import Decision
 
-ARMS = (Arm("edge", "edge", "edge"), Arm("next", kind="neighbour", exposure=0.1))
+ARMS = (Target("edge", "edge", "edge"), Target("next", kind="neighbour", exposure=0.1))
 
 
 def sure(value: float) -> Estimate:
@@ -23,8 +23,8 @@ def sure(value: float) -> Estimate:
 def decided(waiting: int, load: Load | None, rules: Routing | None = None) -> Decision:
     body = {"messages": [{"role": "user", "content": "what is the capital of France?"}]}
     link = LinkView(rtt_s=sure(0.002), first_byte_s=sure(0.15), tokens_s=sure(45), load=load)
-    box = BoxView(engine_slots=2, engine_busy=2 if waiting else 0, engine_waiting=waiting, engine_tokens_s=45)
-    signals = SignalsView({"next": link}, box)
+    system = SystemView(engine_slots=2, engine_busy=2 if waiting else 0, engine_waiting=waiting, engine_tokens_s=45)
+    signals = SignalsView({"next": link}, system)
     return decide(Situation("auto", features_of(body), ARMS, signals, p_edge_ok=0.8), rules or Routing())
 
 
@@ -38,8 +38,8 @@ def decided(waiting: int, load: Load | None, rules: Routing | None = None) -> De
         (20, Load(2, 2, 8), "next"),
     ],
 )
-def test_the_shorter_queue_answers(waiting: int, load: Load | None, arm: str) -> None:
-    assert decided(waiting, load).name == arm
+def test_the_shorter_queue_answers(waiting: int, load: Load | None, target: str) -> None:
+    assert decided(waiting, load).name == target
 
 
 @pytest.mark.parametrize("prefer", ["quality", "balanced", "cheap", "private"])

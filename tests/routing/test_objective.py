@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from deciding import CLOUD_ARM, EDGE_ARM, SITUATIONS, TEXTS, link, links, situation
+from decisions import CLOUD_ARM, EDGE_ARM, SITUATIONS, TEXTS, link, links, situation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.routing.candidates import Arm, Situation
-from netgpt.routing.link_state import BoxView, SignalsView
+from netgpt.routing.candidates import Situation, Target
+from netgpt.routing.link_state import SignalsView, SystemView
 from netgpt.routing.router import parts_of_lead
 from netgpt.routing.scoring import PRESETS, Weights, expect, prior_of, value_of
 from netgpt.types import Expected
@@ -44,11 +44,11 @@ def test_the_parts_of_a_lead_add_up_to_it(one: Expected, other: Expected, weight
 
 @given(SITUATIONS)
 def test_what_is_expected_is_within_its_bounds(one: Situation) -> None:
-    for arm in one.arms:
-        told = expect(arm, one, one.signals, prior_of(arm, one), PRESETS["balanced"])
+    for target in one.targets:
+        told = expect(target, one, one.signals, prior_of(target, one), PRESETS["balanced"])
         assert 0 <= told.p_ok <= 1 and told.latency_s > 0 and told.cost >= 0 and told.energy_j >= 0
         assert told.value == pytest.approx(value_of(told, PRESETS["balanced"]))
-        assert (told.energy_j > 0) is (arm.name == "edge")
+        assert (told.energy_j > 0) is (target.name == "edge")
 
 
 @given(st.sampled_from(TEXTS), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
@@ -59,7 +59,7 @@ def test_an_easier_text_is_never_less_trusted_to_a_small_model(text: str, p: flo
 
 
 def test_a_neighbour_is_as_able_as_the_edge() -> None:
-    neighbour = Arm("garage", kind="neighbour", quality=0.99)
+    neighbour = Target("garage", kind="neighbour", quality=0.99)
     for text in TEXTS:
         assert prior_of(neighbour, situation(text)) == prior_of(EDGE_ARM, situation(text))
 
@@ -82,6 +82,6 @@ def test_failing_calls_and_the_boxes_watts_count() -> None:
     failing = links(cloud=link(0.05, failures=0.5))
     one = situation("hi", signals=failing)
     assert expect(CLOUD_ARM, one, failing, 0.9, PRESETS["balanced"]).p_ok == pytest.approx(0.45)
-    usual, hungry = (SignalsView({}, BoxView(power_w=watts)) for watts in (15.0, 150.0))
+    usual, hungry = (SignalsView({}, SystemView(power_w=watts)) for watts in (15.0, 150.0))
     small, large = (expect(EDGE_ARM, one, view, 0.9, PRESETS["balanced"]).energy_j for view in (usual, hungry))
     assert large == pytest.approx(10 * small)

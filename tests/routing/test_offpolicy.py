@@ -40,10 +40,10 @@ def recorded(number: int, seed: int, explore: float = 0.2) -> list[RecordedDecis
     records = []
     for _ in range(number):
         tried = rng.random() < explore
-        arm = "cloud" if tried else "edge"
-        rating = 1 if rng.random() < TRUTH[arm] else -1
+        target = "cloud" if tried else "edge"
+        rating = 1 if rng.random() < TRUTH[target] else -1
         propensity = 1.0 if explore == 0 else explore if tried else 1 - explore
-        records.append(RecordedDecision(arm, propensity, expected(0.7, 0.6), Parts(rating=rating)))
+        records.append(RecordedDecision(target, propensity, expected(0.7, 0.6), Parts(rating=rating)))
     return records
 
 
@@ -74,8 +74,8 @@ def test_few_tries_are_not_enough() -> None:
 
 def test_the_share_of_the_cloud_is_bounded_and_goes_to_those_who_gain_most() -> None:
     records = [RecordedDecision("edge", 0.9, expected(0.5, 0.5 + gain / 100), Parts()) for gain in range(1, 41)]
-    arms = policy_choices(records, QUALITY, 0.25)
-    assert arms.count("cloud") == 10 and set(arms[-10:]) == {"cloud"}
+    targets = policy_choices(records, QUALITY, 0.25)
+    assert targets.count("cloud") == 10 and set(targets[-10:]) == {"cloud"}
     assert policy_choices(records, QUALITY).count("cloud") == 40
 
 
@@ -94,7 +94,7 @@ def test_the_doubly_robust_estimate_needs_only_one_of_two_truths() -> None:
 
 def test_a_record_survives_being_kept() -> None:
     decision = Decision(
-        "edge", "because", "best", arm="edge", expected=expected(), propensity=0.98, features=(0.1, 0.2)
+        "edge", "because", "best", target="edge", expected=expected(), propensity=0.98, features=(0.1, 0.2)
     )
     private = json.loads(json.dumps(as_private(decision, "edge") | {"parts": {"rating": -1}}))
     record = read_record("edge", 0.98, private)

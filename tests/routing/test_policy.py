@@ -2,17 +2,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from deciding import CLOUD_ARM, RULES, SITUATIONS, link, links, priced, situation
+from decisions import CLOUD_ARM, RULES, SITUATIONS, link, links, priced, situation
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import cpu_seconds
 
 from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.routing.bandit import Belief
-from netgpt.routing.candidates import Arm, Force, Situation, ruling_on
+from netgpt.routing.candidates import Severity, Situation, Target, violation_on
 from netgpt.routing.features import features_of
 from netgpt.routing.learner import Learner
-from netgpt.routing.link_state import BoxView, SignalsView
+from netgpt.routing.link_state import SignalsView, SystemView
 from netgpt.routing.router import Memory, decide, decided
 from netgpt.routing.scoring import PRESETS, expect, prior_of
 from netgpt.settings.routing import Routing, Weighting
@@ -31,7 +31,7 @@ from netgpt.types import Decision
         (situation("compare it", sensitive=("CARD",)), "edge", "sensitive"),
         (situation("compare it", personal_facts=True), "edge", "personal"),
         (situation("compare it", cloud_ok=False), "edge", "cloud-down"),
-        (situation("compare it", may_leave=False, kept_because="the detector is gone"), "edge", "kept"),
+        (situation("compare it", may_leave=False, block_reason="the detector is gone"), "edge", "kept"),
         (situation("hi", edge_ok=False), "cloud", "edge-down"),
         (situation("x" * 20_000), "cloud", "context"),
     ],
@@ -83,7 +83,7 @@ def test_a_picture_goes_where_it_can_be_read_or_is_refused() -> None:
     for changes in ({"may_leave": False, "kept_because": "images stay"}, {"asked": "edge"}, {"cloud_ok": False}):
         with pytest.raises(RequestError, match=r"privacy\.media"):
             decide(situation(features=picture, **changes), RULES)
-    sees = situation(features=picture, edge_reads_media=True, may_leave=False, kept_because="images stay")
+    sees = situation(features=picture, edge_reads_media=True, may_leave=False, block_reason="images stay")
     assert decide(sees, RULES).route == "edge"
 
 
@@ -111,60 +111,62 @@ def chosen(one: Situation, rules: Routing = RULES) -> Decision | None:
 def test_nothing_that_is_forbidden_is_ever_chosen_or_tried(one: Situation) -> None:
     decision = chosen(one)
     if decision is None:
-        assert all(rules_out(one, arm) is Force.NEVER for arm in one.arms)
+        assert all(rules_out(one, target) is Severity.NEVER for target in one.targets)
         return
     for name in (decision.name, *decision.fallbacks):
-        arm = one.arm(name)
-        assert arm.ok and arm.may_have and rules_out(one, arm) is not Force.NEVER
-        assert not (arm.remote and one.asked == "edge")
-        assert not (arm.remote and one.sensitive and one.asked == "auto")
+        target = one.target(name)
+        assert target.ok and target.may_have and rules_out(one, target) is not Severity.NEVER
+        assert not (target.remote and one.asked == "edge")
+        assert not (target.remote and one.sensitive and one.asked == "auto")
     assert len({decision.name, *decision.fallbacks}) == 1 + len(decision.fallbacks)
-    assert {expected.arm for expected in decision.expected} == {arm.name for arm in one.arms}
+    assert {expected.target for expected in decision.expected} == {target.name for target in one.targets}
 
 
-def rules_out(one: Situation, arm: Arm) -> Force | None:
+def rules_out(one: Situation, target: Target) -> Severity | None:
     """What `ruling_on` says of an arm, reckoned from the decision's own figures."""
-    ruling = ruling_on(arm, one, RULES, expect(arm, one, one.signals, prior_of(arm, one), PRESETS["balanced"]))
-    return ruling.force if ruling is not None else None
+    violation = violation_on(
+        target, one, RULES, expect(target, one, one.signals, prior_of(target, one), PRESETS["balanced"])
+    )
+    return violation.force if violation is not None else None
 
 
 @given(SITUATIONS)
-def test_an_arm_that_is_ruled_out_is_chosen_only_where_every_arm_is(one: Situation) -> None:
+def test_an_target_that_is_ruled_out_is_chosen_only_where_every_target_is(one: Situation) -> None:
     decision = chosen(one)
     if decision is not None:
-        out = {expected.arm: expected.ruled_out for expected in decision.expected}
+        out = {expected.target: expected.ruled_out for expected in decision.expected}
         assert out[decision.name] is None or all(out.values())
 
 
 @given(SITUATIONS, st.floats(0, 50), st.floats(0, 50))
-def test_more_weight_on_cost_never_chooses_a_dearer_arm(one: Situation, less: float, more: float) -> None:
+def test_more_weight_on_cost_never_chooses_a_dearer_target(one: Situation, less: float, more: float) -> None:
     less, more = sorted((less, more))
     one = replace(one, prefer=None)
     before, after = (chosen(one, Routing(weights=Weighting(cost=cost))) for cost in (less, more))
     if before is not None and after is not None:
-        cost = {expected.arm: expected.cost for expected in after.expected}
+        cost = {expected.target: expected.cost for expected in after.expected}
         assert cost[after.name] <= cost[before.name] + 1e-12
 
 
 @given(SITUATIONS, st.floats(1, 20))
-def test_a_price_that_rises_makes_nobody_choose_the_arm(one: Situation, times: float) -> None:
+def test_a_price_that_rises_makes_nobody_choose_the_target(one: Situation, times: float) -> None:
     one = replace(one, budget_left=None)
-    arm = one.arm("cloud")
-    dearer = priced(one, arm.price_prompt * times, arm.price_completion * times)
+    target = one.target("cloud")
+    dearer = priced(one, target.price_prompt * times, target.price_completion * times)
     before, after = chosen(one), chosen(dearer)
     if before is not None and after is not None and before.name != "cloud":
         assert after.name != "cloud"
 
 
 @given(SITUATIONS, st.floats(0.001, 3))
-def test_a_link_that_slows_makes_nobody_choose_the_arm(one: Situation, more_s: float) -> None:
+def test_a_link_that_slows_makes_nobody_choose_the_target(one: Situation, more_s: float) -> None:
     one = replace(one, deadline_s=None)
     now = one.signals.links["cloud"].rtt_s
     assert now is not None
     slower = {**one.signals.links, "cloud": link(now.value + more_s)}
     faster = {**one.signals.links, "cloud": link(now.value)}
-    before = chosen(replace(one, signals=SignalsView(faster, one.signals.box)))
-    after = chosen(replace(one, signals=SignalsView(slower, one.signals.box)))
+    before = chosen(replace(one, signals=SignalsView(faster, one.signals.system)))
+    after = chosen(replace(one, signals=SignalsView(slower, one.signals.system)))
     if before is not None and after is not None and before.name != "cloud":
         assert after.name != "cloud"
 
@@ -176,7 +178,7 @@ def test_presets_choose_what_they_say() -> None:
     }
     assert routes == {"quality": "cloud", "balanced": "cloud", "cheap": "edge", "private": "edge"}
     assert decide(replace(hard, prefer="cheap"), RULES).rule == "cost"
-    slow = BoxView(engine_tokens_s=5.0, engine_prompt_tokens_s=50.0)
+    slow = SystemView(engine_tokens_s=5.0, engine_prompt_tokens_s=50.0)
     easy = situation("tell me a joke", signals=SignalsView({"cloud": link(0.02, tokens_s=100)}, slow), prefer="fast")
     assert decide(easy, RULES).rule == "latency"
     assert "sooner" in decide(easy, RULES).reason
@@ -190,11 +192,11 @@ def test_own_weights_stand_over_the_presets_and_a_request_over_both() -> None:
 
 
 def test_a_busy_box_hands_over_to_a_neighbour() -> None:
-    neighbour = Arm("garage", kind="neighbour", exposure=0.1)
+    neighbour = Target("garage", kind="neighbour", exposure=0.1)
     one = situation("tell me a joke", cloud_ok=False, cloud_detail="no cloud is configured", others=(neighbour,))
     assert decide(one, RULES).name == "edge"
     busy = replace(
-        one, signals=SignalsView({"garage": link(0.002)}, BoxView(engine_slots=2, engine_busy=2, engine_waiting=6))
+        one, signals=SignalsView({"garage": link(0.002)}, SystemView(engine_slots=2, engine_busy=2, engine_waiting=6))
     )
     decision = decide(busy, RULES)
     assert (decision.name, decision.rule, decision.fallbacks) == ("garage", "latency", ("edge",))
@@ -207,7 +209,7 @@ def test_a_budget_that_is_spent_keeps_the_request_on_the_box() -> None:
     assert decide(replace(poor, budget_left=1.0), RULES).route == "cloud"
 
 
-def test_a_deadline_that_an_arm_will_not_meet_rules_it_out() -> None:
+def test_a_deadline_that_an_target_will_not_meet_rules_it_out() -> None:
     slow = situation("compare it", signals=links(cloud=link(0.05, first_byte_s=20)), deadline_s=8)
     decision = decide(slow, RULES)
     assert (decision.route, decision.rule, decision.fallbacks) == ("edge", "deadline", ("cloud",))
@@ -250,8 +252,8 @@ class Learnt:
     def __init__(self, **means: float) -> None:
         self.means = means
 
-    def belief(self, arm: str, x: Sequence[float], prior: float, key: str = "") -> Belief:
-        return Belief(self.means.get(arm, prior), 0.1)
+    def belief(self, target: str, x: Sequence[float], prior: float, key: str = "") -> Belief:
+        return Belief(self.means.get(target, prior), 0.1)
 
     def draw(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> tuple[str, float]:
         return (min if bold else max)(values, key=values.__getitem__), 0.1

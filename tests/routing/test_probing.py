@@ -83,7 +83,7 @@ def test_no_probe_while_calls_tell_or_are_under_way() -> None:
     clock.now += 9
     assert prober.due() == []
     clock.now += 2
-    assert [address.arm for address in prober.due()] == ["cloud"]
+    assert [address.target for address in prober.due()] == ["cloud"]
     call = signals.began("cloud")
     assert prober.due() == []
     call.end()

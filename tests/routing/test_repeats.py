@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.routing.reward import MACHINE, WINDOW_S, Repeats, Settled, breaks_schema
+from netgpt.routing.reward import MACHINE, WINDOW_S, Reformulations, Settled, breaks_schema
 
 QUESTION = "which tram goes to the harbour on a sunday evening"
 
 
 def test_a_repeat_is_told_of_the_earlier_request() -> None:
-    repeats = Repeats()
+    repeats = Reformulations()
     assert repeats.asked("ada", "ex1", QUESTION, 0.0) == []
     assert repeats.asked("ada", "ex2", f"{QUESTION} please?", 60.0) == [Settled("ex1", True)]
     assert repeats.asked("ada", "ex3", "and what does a ticket cost there", 90.0) == []
@@ -29,13 +29,13 @@ def test_a_repeat_is_told_of_the_earlier_request() -> None:
     ],
 )
 def test_others_other_words_and_much_later_are_no_repeats(person: str, text: str, later: float) -> None:
-    repeats = Repeats()
+    repeats = Reformulations()
     repeats.asked("ada", "ex1", QUESTION, 0.0)
     assert Settled("ex1", True) not in repeats.asked(person, "ex2", text, later)
 
 
 def test_what_is_not_asked_again_settles_once() -> None:
-    repeats = Repeats()
+    repeats = Reformulations()
     repeats.asked("ada", "ex1", QUESTION, 0.0)
     assert repeats.settled(WINDOW_S) == []
     assert repeats.settled(WINDOW_S + 1) == [Settled("ex1", False)]
@@ -43,13 +43,13 @@ def test_what_is_not_asked_again_settles_once() -> None:
 
 
 def test_a_machine_that_sends_the_same_all_the_time_says_nothing() -> None:
-    repeats = Repeats()
+    repeats = Reformulations()
     told = [repeats.asked("app", f"ex{number}", QUESTION, float(number)) for number in range(20)]
     assert sum(map(len, told)) == MACHINE - 1 and told[-1] == []
 
 
 def test_short_words_are_alike_by_nature_and_the_forgotten_are_forgotten() -> None:
-    repeats = Repeats()
+    repeats = Reformulations()
     repeats.asked("ada", "ex1", "go on", 0.0)
     assert repeats.asked("ada", "ex2", "go on", 1.0) == []
     repeats.asked("ada", "ex3", QUESTION, 2.0)
@@ -59,7 +59,7 @@ def test_short_words_are_alike_by_nature_and_the_forgotten_are_forgotten() -> No
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.text(max_size=40)), max_size=40))
 def test_any_texts_are_taken(asked: list[tuple[str, str]]) -> None:
-    repeats, told = Repeats(), 0
+    repeats, told = Reformulations(), 0
     for number, (person, text) in enumerate(asked):
         told += len(repeats.asked(person, f"ex{number}", text, float(number * 20)))
     assert told <= len(asked)
@@ -85,7 +85,7 @@ SCHEMA: dict[str, Any] = {
         ("", None),
     ],
 )
-def test_a_glance_at_the_schema(answer: str, broken: bool | None) -> None:
+def test_a_prefilter_at_the_schema(answer: str, broken: bool | None) -> None:
     body = {"response_format": {"type": "json_schema", "json_schema": {"name": "p", "schema": SCHEMA}}}
     assert breaks_schema(body, answer) is broken
 

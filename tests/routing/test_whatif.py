@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from deciding import RULES, SITUATIONS, link, links, priced, situation
+from decisions import RULES, SITUATIONS, link, links, priced, situation
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import cpu_seconds
@@ -12,7 +12,7 @@ from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.routing.candidates import Situation
 from netgpt.routing.explain import Change, WhatIf, changed
 from netgpt.routing.learner import Learner
-from netgpt.routing.link_state import BoxView, SignalsView
+from netgpt.routing.link_state import SignalsView, SystemView
 from netgpt.routing.router import Memory, decide, decided
 
 
@@ -30,15 +30,15 @@ def applied(one: Situation, change: Change) -> Situation:
 
 
 @given(SITUATIONS)
-def test_every_change_changes_the_decision_to_the_arm_that_it_names(one: Situation) -> None:
+def test_every_change_changes_the_decision_to_the_target_that_it_names(one: Situation) -> None:
     what_if = asked(one)
     for change in what_if.changes() if what_if is not None else ():
-        assert change.arm != decide(one, RULES).name
-        assert decide(applied(one, change), RULES).name == change.arm
+        assert change.target != decide(one, RULES).name
+        assert decide(applied(one, change), RULES).name == change.target
 
 
 @given(SITUATIONS, st.floats(0.0, 0.9))
-def test_short_of_the_change_the_arm_stays(one: Situation, part: float) -> None:
+def test_short_of_the_change_the_target_stays(one: Situation, part: float) -> None:
     what_if = asked(one)
     for change in what_if.changes() if what_if is not None else ():
         if (
@@ -79,10 +79,10 @@ def test_a_cloud_that_is_ahead_loses_to_a_slower_link_a_higher_price_or_an_easie
 
 def test_an_edge_that_is_ahead_loses_to_a_queue_or_a_harder_text() -> None:
     one = situation(
-        "tell me a joke", p_edge_ok=0.9, signals=SignalsView({"cloud": link(0.05)}, BoxView(engine_slots=1))
+        "tell me a joke", p_edge_ok=0.9, signals=SignalsView({"cloud": link(0.05)}, SystemView(engine_slots=1))
     )
     changes = by_what(one)
-    assert changes["waiting"].arm == changes["difficulty"].arm == "cloud"
+    assert changes["waiting"].target == changes["difficulty"].target == "cloud"
     assert isinstance(changes["waiting"].to, int | float) and changes["waiting"].to >= 1
     assert changes["difficulty"].to < 0.9  # type: ignore[operator]
 
@@ -100,7 +100,7 @@ def test_what_is_learnt_later_changes_nothing_that_matters_and_the_share_counts(
     one = situation("compare it", signals=links(cloud=link(0.05)))
     _, what_if = decided(one, RULES, memory, Learner(seed=3))
     assert what_if.chosen == "edge" and what_if.threshold < 0
-    assert all(change.arm == "cloud" for change in what_if.changes())
+    assert all(change.target == "cloud" for change in what_if.changes())
 
 
 @pytest.mark.parametrize("p", [0.6, 0.7, 0.9])

@@ -1,11 +1,11 @@
 """What would have changed a decision, in words."""
 
 import pytest
-from deciding import RULES, SITUATIONS, link, links, priced, situation
+from decisions import RULES, SITUATIONS, link, links, priced, situation
 from hypothesis import given
 
 from netgpt.errors import ModelUnavailable, RequestError
-from netgpt.routing.candidates import Arm, Situation
+from netgpt.routing.candidates import Situation, Target
 from netgpt.routing.explain import counterfactual, without
 from netgpt.routing.router import Memory, decide, decided
 
@@ -37,7 +37,7 @@ def test_who_was_asked_for_needs_no_counterfactual() -> None:
 
 
 def test_nothing_alone_would_have_changed_a_clear_case() -> None:
-    poor = Arm("poor", quality=0.1, exposure=0.5)
+    poor = Target("poor", quality=0.1, exposure=0.5)
     one = situation("compare it", edge_ok=False, others=(poor,), signals=links(cloud=link(0.05), poor=link(0.05)))
     _, what_if = decided(one, RULES, Memory())
     assert (
@@ -50,7 +50,7 @@ LIFTED = ("budget", "cloud-down", "context", "deadline", "edge-down", "kept", "m
 
 
 @given(SITUATIONS)
-def test_without_its_constraint_the_named_arm_does_answer(one: Situation) -> None:
+def test_without_its_constraint_the_named_target_does_answer(one: Situation) -> None:
     try:
         decision = decide(one, RULES)
     except (ModelUnavailable, RequestError):
@@ -67,4 +67,4 @@ def test_without_its_constraint_the_named_arm_does_answer(one: Situation) -> Non
 def test_lifting_a_constraint_leaves_the_text_as_it_is(rule: str) -> None:
     one = situation("compare it", cloud_ok=False, budget_left=0.0, deadline_s=1.0, personal_facts=True)
     freed = without(one, rule)
-    assert freed.features.words == one.features.words and len(freed.arms) == len(one.arms)
+    assert freed.features.words == one.features.words and len(freed.targets) == len(one.targets)

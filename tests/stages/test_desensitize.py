@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from boxes import answer, box, exchange
+from boxes import answer, exchange, gateway
 from upstreams import upstream
 
 from netgpt.errors import DetectorError
@@ -44,7 +44,7 @@ def body_of(outbound: Outbound) -> dict[str, object]:
 
 
 async def walked(home: Path, cloud: FaultyCloud, one: Exchange, *, detector: Counting, **settings: object) -> Exchange:
-    async with box(home, cloud, detector=detector, completion={"mode": "off"}, **settings) as here:  # type: ignore[arg-type]
+    async with gateway(home, cloud, detector=detector, completion={"mode": "off"}, **settings) as here:  # type: ignore[arg-type]
         await answer(here, one)
     return one
 
@@ -58,7 +58,7 @@ async def test_the_same_terms_share_the_masked_body_and_its_detection(tmp_path: 
     assert three.asked == alone.asked
     assert list(one.outbounds) == ["cloud", "b", "next"] and one.kept_for == {}
     assert one.outbound is one.outbounds["cloud"] and one.label is Label.PERSONAL
-    bodies = {arm: body_of(outbound) for arm, outbound in one.outbounds.items()}
+    bodies = {target: body_of(outbound) for target, outbound in one.outbounds.items()}
     assert [body.pop("model") for body in bodies.values()] == ["far", "model-of-b", "netgpt/edge"]
     assert bodies["next"].pop("netgpt") == {"complete": "off"}
     assert bodies["cloud"] == bodies["b"] == bodies["next"]
@@ -80,7 +80,7 @@ async def test_the_policy_is_asked_for_each_destination(tmp_path: Path) -> None:
         )
     assert list(one.outbounds) == ["b"] and one.outbound is one.outbounds["b"]
     assert set(one.kept_for) == {"cloud", "c"} and "no rule allows it" in one.kept_for["c"]
-    assert one.kept == () and one.kept_because is None and [hidden.kind for hidden in one.hidden] == ["EMAIL"]
+    assert one.kept == () and one.block_reason is None and [hidden.kind for hidden in one.hidden] == ["EMAIL"]
 
 
 async def test_other_terms_are_sealed_anew_from_one_detection(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ async def test_a_detector_that_fails_keeps_all_but_the_owners_own_server(tmp_pat
 async def test_an_answer_of_the_owners_own_server_is_not_restored(tmp_path: Path) -> None:
     with FaultyCloud("[EMAIL_1] is what it said") as cloud:
         ups = [upstream("own", cloud, trusted=True)]
-        async with box(tmp_path / "home", cloud, upstreams=ups, completion={"mode": "off"}) as here:  # type: ignore[arg-type]
+        async with gateway(tmp_path / "home", cloud, upstreams=ups, completion={"mode": "off"}) as here:  # type: ignore[arg-type]
             await answer(here, exchange("write to ada@mill.example", "netgpt/cloud", conversation="c"))
             assert await answer(here, exchange("hello ada@mill.example", "own", conversation="c")) == (
                 "[EMAIL_1] is what it said"
@@ -138,13 +138,13 @@ PLANTED = ("ada@mill.example", "+44 20 7946 0018", "10.11.12.13")
 
 
 @pytest.mark.parametrize("hedge", ["off", "any"])
-async def test_nothing_private_reaches_any_of_the_arms_that_are_tried(tmp_path: Path, hedge: str) -> None:
+async def test_nothing_private_reaches_any_of_the_targets_that_are_tried(tmp_path: Path, hedge: str) -> None:
     text = f"write a long essay, step by step, on {', '.join(PLANTED)} and what they mean"
     rules = {"hedge": hedge, "hedge_after_s": 0.05}
     with FaultyCloud(slow_s=0.5) as first, FaultyCloud() as second, FaultyCloud() as third:
         ups = [upstream("b", second, region="eu"), upstream("c", third)]
         made: Any = {"upstreams": ups, "routing": rules, "completion": {"mode": "off"}}
-        async with box(tmp_path, first, edge=ScriptedModel(down="asleep"), **made) as here:
+        async with gateway(tmp_path, first, edge=ScriptedModel(down="asleep"), **made) as here:
             first.schedule(Fault.SLOW_FIRST_BYTE if hedge == "any" else Fault.SERVER_ERROR)
             second.schedule(Fault.SERVER_ERROR)
             one = exchange(text, stream=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from asked import about_to
-from boxes import answer, box, exchange, fill, run
+from boxes import answer, exchange, fill, gateway, run
 from clouds import cloud_model
 from outbounds import outbound
 
@@ -65,7 +65,7 @@ async def test_the_engines_own_fields_are_not_the_callers() -> None:
 
 async def test_no_adapter_is_ever_named_for_an_answer_of_the_cloud(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             one = exchange("hello there", "netgpt/cloud", complete="off")
             await answer(here, one)
             assert one.outcome.adapters == () and b"adapter" not in cloud.all_bytes()
@@ -82,7 +82,7 @@ async def test_a_reader_that_takes_its_time_meets_the_deadline_too() -> None:
 async def test_what_the_cloud_was_asked_is_booked_also_where_the_edge_answers(tmp_path: Path) -> None:
     prices = {"price_prompt": 1_000_000.0, "price_completion": 2_000_000.0}
     with FaultyCloud(slow_s=30) as cloud:
-        async with box(tmp_path / "home", cloud, prices=prices) as here:
+        async with gateway(tmp_path / "home", cloud, prices=prices) as here:
             cloud.schedule(Fault.SLOW_FIRST_BYTE)
             one = exchange("four words of mine", "netgpt/cloud", complete="off")
             assert await answer(here, one) == "the edge says so"
@@ -98,7 +98,7 @@ async def test_what_the_cloud_was_asked_is_booked_also_where_the_edge_answers(tm
 async def test_a_caller_that_leaves_before_the_first_word_is_booked(tmp_path: Path) -> None:
     prices = {"price_prompt": 1_000_000.0, "price_completion": 2_000_000.0}
     with FaultyCloud(slow_s=30) as cloud:
-        async with box(tmp_path / "home", cloud, prices=prices) as here:
+        async with gateway(tmp_path / "home", cloud, prices=prices) as here:
             cloud.schedule(Fault.SLOW_FIRST_BYTE)
             one = exchange("four words of mine", "netgpt/cloud", complete="off")
             task = asyncio.create_task(here.workflow.run(one))
@@ -112,7 +112,7 @@ async def test_a_caller_that_leaves_before_the_first_word_is_booked(tmp_path: Pa
 
 async def test_a_dry_run_names_the_host_that_would_be_asked() -> None:
     remotes: dict[str, RemoteModel] = {
-        arm: cloud_model(f"http://{arm}.example/v1", arm=arm) for arm in ("cloud", "next")
+        target: cloud_model(f"http://{target}.example/v1", target=target) for target in ("cloud", "next")
     }
     one = ready(dry_run=True)
     fill(one, outbounds={"next": outbound(one.request.body)}, decision=Decision("edge", "because", "short", ("next",)))

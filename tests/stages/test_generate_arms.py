@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from asked import about_to, arms_of, generated, read, remotes_at
+from asked import about_to, generated, read, remotes_at, targets_of
 from boxes import fill
 from patience import in_time, until
 
 from netgpt.errors import BrokenStream, ModelRejected, ModelTimeout, ModelUnavailable, NetGPTError, StoreError
-from netgpt.models.base import Departure, RemoteModel
+from netgpt.models.base import OutboundRequest, RemoteModel
 from netgpt.privacy.vault import Vault
 from netgpt.settings.routing import Routing
 from netgpt.settings.sections import Cloud
@@ -52,17 +52,17 @@ async def test_fallbacks_are_asked_in_order_and_all_are_told(clouds: Any, remote
     clouds["b"].schedule(Fault.SLOW_FIRST_BYTE)
     told: list[tuple[str, str]] = []
     one = about_to("cloud", "b", "edge")
-    await generated(one, edge, remotes, observe=lambda arm, outcome: told.append((arm, outcome)))
+    await generated(one, edge, remotes, observe=lambda target, outcome: told.append((target, outcome)))
     assert await read(one) == EDGE_SAYS
     assert told == [("cloud", "server_error"), ("b", "model_timeout"), ("edge", "ok")]
-    assert arms_of(one.outcome.sent_to) == ["cloud", "b"] and one.outcome.sent is one.outbounds["b"]
+    assert targets_of(one.outcome.sent_to) == ["cloud", "b"] and one.outcome.sent is one.outbounds["b"]
     assert dict(one.outcome.sent_to)["b"] == hashlib.sha256(one.outbounds["b"].content).hexdigest()
     assert one.outcome.answered_by.name == "edge" and one.outcome.answered_by.rule == "rule+fallback"
     assert "the cloud failed" in one.outcome.answered_by.reason and "b failed" in one.outcome.answered_by.reason
     assert list(one.outcome.worked) == ["b"], "an answer of no costs nothing, a silent one may"
 
 
-async def test_the_arm_that_answers_is_the_one_that_is_told_and_paid(remotes: Any, edge: Any) -> None:
+async def test_the_target_that_answers_is_the_one_that_is_told_and_paid(remotes: Any, edge: Any) -> None:
     one = await generated(about_to("b", "cloud"), edge, remotes)
     assert await read(one) == B_SAYS and not edge.asked
     assert (
@@ -94,7 +94,7 @@ async def test_all_that_fail_are_named_in_one_503(clouds: Any, remotes: Any) -> 
         await generated(one, edge, remotes)
     error = caught.value
     assert error.status == 503 and error.retry_after is not None
-    assert all(f"{arm}: " in error.message for arm in ("Cloud", "B", "Edge")) and "starting" in error.message
+    assert all(f"{target}: " in error.message for target in ("Cloud", "B", "Edge")) and "starting" in error.message
 
 
 async def test_what_is_wrong_with_the_request_is_told_as_it_is(clouds: Any, remotes: Any, edge: Any) -> None:
@@ -105,12 +105,12 @@ async def test_what_is_wrong_with_the_request_is_told_as_it_is(clouds: Any, remo
 
 
 async def test_no_receipt_nothing_leaves_and_nobody_else_is_asked(clouds: Any, edge: Any) -> None:
-    async def full(_departure: Departure) -> None:
+    async def full(_outbound_request: OutboundRequest) -> None:
         raise StoreError("the disk is full")
 
     one = about_to("cloud", "b", "edge")
     with pytest.raises(StoreError):
-        await generated(one, edge, remotes_at(clouds, witness=full))
+        await generated(one, edge, remotes_at(clouds, receipt_hook=full))
     assert one.outcome.sent is None and one.outcome.sent_to == () and not edge.asked
     assert not clouds["cloud"].received and not clouds["b"].received
 
@@ -141,14 +141,14 @@ async def test_a_late_cloud_is_overtaken_by_the_edge_and_cancelled(clouds: Any, 
     assert await read(one) == EDGE_SAYS and in_time(time.monotonic() - began, 1)
     outcome = one.outcome
     assert outcome.answered_by.rule == "rule+hedge" and "the cloud was late" in outcome.answered_by.reason
-    assert arms_of(outcome.sent_to) == ["cloud"] and outcome.sent is one.outbounds["cloud"]
+    assert targets_of(outcome.sent_to) == ["cloud"] and outcome.sent is one.outbounds["cloud"]
     assert outcome.worked["cloud"].estimated
     await until(lambda: clouds["cloud"].hangups)
     assert in_time(clouds["cloud"].hangups[0] - began, 1.1)
     assert not clouds["b"].received
 
 
-async def test_an_arm_in_time_is_not_hedged_and_one_that_fails_is_followed(clouds: Any, remotes: Any) -> None:
+async def test_an_target_in_time_is_not_hedged_and_one_that_fails_is_followed(clouds: Any, remotes: Any) -> None:
     edge = ScriptedModel(EDGE_SAYS)
     one = await generated(about_to("cloud", "edge"), edge, remotes, rules=hedging(hedge_after_s=2))
     assert await read(one) == A_SAYS and not edge.asked
@@ -165,8 +165,8 @@ async def test_a_second_cloud_is_asked_only_where_the_owner_says_any(
     clouds["cloud"].schedule(Fault.SLOW_FIRST_BYTE)
     one = await generated(about_to("cloud", "b"), edge, remotes_at(clouds, timeout_s=30.0), rules=hedging(how))
     assert await read(one) == (B_SAYS if asked else A_SAYS)
-    assert arms_of(one.outcome.sent_to) == (["cloud", "b"] if asked else ["cloud"])
-    assert set(one.outcome.worked) == set(arms_of(one.outcome.sent_to))
+    assert targets_of(one.outcome.sent_to) == (["cloud", "b"] if asked else ["cloud"])
+    assert set(one.outcome.worked) == set(targets_of(one.outcome.sent_to))
 
 
 async def test_of_two_clouds_the_cheaper_is_the_rival(clouds: Any, edge: Any) -> None:
@@ -196,7 +196,7 @@ async def test_what_waited_leaves_once_whatever_becomes_of_it(clouds: Any, remot
     one = about_to("cloud", "b", claim="wt_1.word")
     with pytest.raises(NetGPTError):
         await generated(one, ScriptedModel(down="asleep"), remotes)
-    assert arms_of(one.outcome.sent_to) == ["cloud"] and not clouds["b"].received
+    assert targets_of(one.outcome.sent_to) == ["cloud"] and not clouds["b"].received
 
 
 async def earlier(*_asked: object) -> CachedAnswer | None:

@@ -17,7 +17,7 @@ from netgpt.errors import ModelUnavailable, NetGPTError
 from netgpt.exchange import Exchange
 from netgpt.settings.routing import Routing
 from netgpt.stages.record import Record
-from netgpt.store.schema import ExchangeRow
+from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 from netgpt.testing.models import ScriptedModel
 from netgpt.testing.server import Fault, FaultyCloud
@@ -35,11 +35,11 @@ def clouds() -> Iterator[dict[str, FaultyCloud]]:
 class Forgetful:
     """A store that keeps nothing: `record` is here because it holds back the end of an answer until it is whole."""
 
-    async def save_exchange(self, row: ExchangeRow) -> None:
+    async def save_exchange(self, row: ExchangeRecord) -> None:
         assert row.status in ("complete", "failed") and (not row.partial or row.status == "failed")
 
 
-orders = st.permutations(["cloud", "b", "edge"]).flatmap(lambda arms: st.integers(1, 3).map(lambda n: arms[:n]))
+orders = st.permutations(["cloud", "b", "edge"]).flatmap(lambda targets: st.integers(1, 3).map(lambda n: targets[:n]))
 faults = st.one_of(st.none(), st.sampled_from(list(Fault)))
 edges = st.sampled_from([None, 0, 1, 2, 3])
 rules = st.builds(
@@ -54,10 +54,12 @@ rules = st.builds(
 @settings(
     max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(arms=orders, first=faults, second=faults, edge=edges, rules=rules, stream=st.booleans(), size=st.integers(3, 40))
+@given(
+    targets=orders, first=faults, second=faults, edge=edges, rules=rules, stream=st.booleans(), size=st.integers(3, 40)
+)
 def test_an_answer_ends_whole_or_with_an_error(
     clouds: dict[str, FaultyCloud],
-    arms: list[str],
+    targets: list[str],
     first: Fault | None,
     second: Fault | None,
     edge: int | None,
@@ -71,7 +73,7 @@ def test_an_answer_ends_whole_or_with_an_error(
         cloud.chunk_size = size
     error = None if edge is None else ModelUnavailable("the engine died")
     near = ScriptedModel(SAYS["edge"], chunk_size=5, error=error, error_after=edge or 0)
-    asyncio.run(_ends_honestly(clouds, about_to(*arms, stream=stream), near, rules))
+    asyncio.run(_ends_honestly(clouds, about_to(*targets, stream=stream), near, rules))
 
 
 async def _ends_honestly(clouds: dict[str, FaultyCloud], one: Exchange, edge: ScriptedModel, rules: Routing) -> None:
@@ -99,22 +101,22 @@ async def _ends_honestly(clouds: dict[str, FaultyCloud], one: Exchange, edge: Sc
         given = said.removesuffix(SAYS["edge"])
         assert one.outcome.finished_by == "edge" and ends == ["stop"] and given != said
         assert SAYS[one.outcome.answered_by.name].startswith(given)
-    for arm, usage in one.outcome.worked.items():
-        assert arm in dict(one.outcome.sent_to) and usage.total_tokens > 0
+    for target, usage in one.outcome.worked.items():
+        assert target in dict(one.outcome.sent_to) and usage.total_tokens > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", list(Fault))
 def test_every_fault_in_every_order(clouds: dict[str, FaultyCloud], fault: Fault) -> None:
-    for arms in permutations(SAYS):
+    for targets in permutations(SAYS):
         for stream in (True, False):
             for cloud in clouds.values():
                 cloud.unschedule()
                 cloud.chunk_size = 6
-            first = next(arm for arm in arms if arm != "edge")
+            first = next(target for target in targets if target != "edge")
             clouds[first].schedule(fault)
-            down = ModelUnavailable("the engine died") if arms[0] == "edge" else None
-            one = about_to(*arms, stream=stream)
+            down = ModelUnavailable("the engine died") if targets[0] == "edge" else None
+            one = about_to(*targets, stream=stream)
             asyncio.run(_ends_honestly(clouds, one, ScriptedModel(SAYS["edge"], error=down), Routing(on_cut="edge")))
-            if not (stream and arms[0] == "edge"):  # then nobody was left to finish what broke off
+            if not (stream and targets[0] == "edge"):  # then nobody was left to finish what broke off
                 assert one.status == "complete", "somebody was well, so somebody answered"

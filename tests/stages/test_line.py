@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import FAR_AWAY, answer, box, exchange
+from boxes import FAR_AWAY, answer, exchange, gateway
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.context import profile_fact
 from netgpt.errors import DetectorError, ModelTimeout, ModelUnavailable, PermissionDenied, StoreError
 from netgpt.exchange import Exchange, Request
@@ -28,7 +28,7 @@ async def left(one: Exchange) -> str:
 
 
 async def test_the_box_answers_alone_and_says_so(tmp_path: Path) -> None:
-    async with box(tmp_path / "home") as here:
+    async with gateway(tmp_path / "home") as here:
         one = exchange("tell me a joke", "netgpt/cloud")
         assert await answer(here, one) == "the edge says so"
         assert one.outcome.answered_by.reason == "the box answers: no cloud is configured"
@@ -39,7 +39,7 @@ async def test_the_box_answers_alone_and_says_so(tmp_path: Path) -> None:
 
 async def test_public_facts_leave_and_personal_ones_stay(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud, site=SITE) as here:
+        async with gateway(tmp_path / "home", cloud, site=SITE) as here:
             await here.store.add_fact(ADA, profile_fact("is vegetarian", "diet", Label.PUBLIC))
             await here.store.add_fact(ADA, profile_fact("is allergic to hazelnuts", "allergy", Label.PERSONAL))
             one = exchange("ideas for dinner tonight", "netgpt/cloud")
@@ -55,7 +55,7 @@ async def test_public_facts_leave_and_personal_ones_stay(tmp_path: Path) -> None
 
 async def test_the_sites_own_place_is_not_hidden_but_the_persons_is(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud, site=SITE, detector=LocalDetector()) as here:
+        async with gateway(tmp_path / "home", cloud, site=SITE, detector=LocalDetector()) as here:
             one = exchange("will it rain tomorrow", "netgpt/cloud")
             await answer(here, one)
             assert "Portwick" in await left(one)
@@ -70,11 +70,11 @@ async def test_the_sites_own_place_is_not_hidden_but_the_persons_is(tmp_path: Pa
 
 async def test_placeholders_are_stable_within_a_conversation(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             texts = ["Write to ada@example.org", "and to bob@example.org, copy ada@example.org"]
             for text in texts:
                 await answer(here, exchange(text, "netgpt/cloud", conversation="one", complete="off"))
-        async with box(tmp_path / "home", cloud) as again:
+        async with gateway(tmp_path / "home", cloud) as again:
             await answer(again, exchange("bob@example.org?", "netgpt/cloud", conversation="one", complete="off"))
             await answer(again, exchange("bob@example.org?", "netgpt/cloud", conversation="two", complete="off"))
         said = [json.loads(request.body)["messages"][-1]["content"] for request in cloud.received]
@@ -99,17 +99,17 @@ class HangingDetector(LocalDetector):
 @pytest.mark.parametrize("detector", [BrokenDetector(names=False), HangingDetector(names=False)])
 async def test_a_failing_detector_means_that_nothing_leaves(tmp_path: Path, detector: LocalDetector) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud, detector=detector, privacy={"timeout_s": 0.2}) as here:
+        async with gateway(tmp_path / "home", cloud, detector=detector, privacy={"timeout_s": 0.2}) as here:
             one = exchange("write to ada@example.org", "netgpt/cloud", complete="off")
             assert await answer(here, one) == "the edge says so"
-            assert one.outcome.answered_by.rule == "kept" and one.kept_because
+            assert one.outcome.answered_by.rule == "kept" and one.block_reason
         assert cloud.received == []
 
 
 async def test_without_edge_and_detector_it_is_503_and_recorded(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
         edge = ScriptedModel("x", down="starting")
-        async with box(tmp_path / "home", cloud, edge=edge, detector=BrokenDetector(names=False)) as here:
+        async with gateway(tmp_path / "home", cloud, edge=edge, detector=BrokenDetector(names=False)) as here:
             one = exchange("write to ada@example.org", complete="off")
             with pytest.raises(ModelUnavailable, match="nobody can answer now") as error:
                 await here.workflow.run(one)
@@ -122,7 +122,7 @@ async def test_without_edge_and_detector_it_is_503_and_recorded(tmp_path: Path) 
 async def test_usage_and_cost_are_booked(tmp_path: Path) -> None:
     with FaultyCloud("one two three") as cloud:
         prices = {"price_prompt": 1_000_000.0, "price_completion": 2_000_000.0}
-        async with box(tmp_path / "home", cloud, prices=prices) as here:
+        async with gateway(tmp_path / "home", cloud, prices=prices) as here:
             one = exchange("four words of mine", "netgpt/cloud", complete="off")
             await answer(here, one)
             row = await here.store.exchange(one.id)
@@ -136,7 +136,7 @@ async def test_usage_and_cost_are_booked(tmp_path: Path) -> None:
 
 
 async def test_the_end_of_an_answer_waits_for_the_row(tmp_path: Path) -> None:
-    async with box(tmp_path / "home", edge=ScriptedModel("one two three four", chunk_size=4)) as here:
+    async with gateway(tmp_path / "home", edge=ScriptedModel("one two three four", chunk_size=4)) as here:
         one = exchange("hello", stream=True, complete="off")
         await here.workflow.run(one)
         async for chunk in one.chunks:
@@ -149,7 +149,7 @@ async def test_the_end_of_an_answer_waits_for_the_row(tmp_path: Path) -> None:
 
 
 async def test_a_full_store_never_ends_as_a_clean_answer(tmp_path: Path) -> None:
-    async with box(tmp_path / "home", store={"min_free_bytes": 10**17}) as here:
+    async with gateway(tmp_path / "home", store={"min_free_bytes": 10**17}) as here:
         one = exchange("hello", stream=True, complete="off")
         await here.workflow.run(one)
         finished: list[Any] = []
@@ -161,7 +161,7 @@ async def test_a_full_store_never_ends_as_a_clean_answer(tmp_path: Path) -> None
 
 async def test_a_refused_connection_is_not_told_as_left(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             cloud.stop()
             one = exchange("hello there", "netgpt/cloud", complete="off")
             assert await answer(here, one) == "the edge says so"
@@ -172,7 +172,7 @@ async def test_a_refused_connection_is_not_told_as_left(tmp_path: Path) -> None:
 
 async def test_what_a_failing_cloud_got_is_told_as_left(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             cloud.schedule(Fault.SERVER_ERROR)
             one = exchange("hello there", "netgpt/cloud", complete="off")
             assert await answer(here, one) == "the edge says so"
@@ -182,14 +182,14 @@ async def test_what_a_failing_cloud_got_is_told_as_left(tmp_path: Path) -> None:
 
 async def test_the_deadline_holds(tmp_path: Path) -> None:
     slow = ScriptedModel("one two three", delay_s=0.3, chunk_size=1)
-    async with box(tmp_path / "home", edge=slow, server={"deadline_s": 0.5}) as here:
+    async with gateway(tmp_path / "home", edge=slow, server={"deadline_s": 0.5}) as here:
         one = exchange("hello", stream=True, complete="off")
         with pytest.raises(ModelTimeout, match="deadline_s"):
             await answer(here, one)
 
 
 async def test_a_bound_key_speaks_for_one_person(tmp_path: Path) -> None:
-    async with box(tmp_path / "home") as here:
+    async with gateway(tmp_path / "home") as here:
         body = {"messages": [{"role": "user", "content": "hello"}]}
         one = Exchange(Request(body=body, user="bob"), Caller("t", Role.USER, bound_user="ada"))
         with pytest.raises(PermissionDenied):
@@ -197,7 +197,7 @@ async def test_a_bound_key_speaks_for_one_person(tmp_path: Path) -> None:
 
 
 async def test_texts_are_not_kept_when_the_owner_says_so(tmp_path: Path) -> None:
-    async with box(tmp_path / "home", store={"keep_text": False}) as here:
+    async with gateway(tmp_path / "home", store={"keep_text": False}) as here:
         one = exchange("hello")
         await answer(here, one)
         row = await here.store.exchange(one.id)
@@ -206,7 +206,7 @@ async def test_texts_are_not_kept_when_the_owner_says_so(tmp_path: Path) -> None
 
 async def test_personal_values_are_hidden_in_the_persons_own_words(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             await here.store.add_fact(ADA, profile_fact("drives a red Fiat Panda", "car"))
             one = exchange("Is my FIAT PANDA worth repairing?", "netgpt/cloud", complete="off")
             assert await answer(here, one) == "Is my FIAT PANDA worth repairing?"
@@ -218,7 +218,7 @@ async def test_personal_values_are_hidden_in_the_persons_own_words(tmp_path: Pat
 
 async def test_a_sensitive_fact_keeps_the_request_on_the_box(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             await here.store.add_fact(ADA, profile_fact("has diabetes", "health", Label.SENSITIVE))
             one = exchange("explain why diabetes makes me tired", complete="off")
             assert await answer(here, one) == "the edge says so"
@@ -232,14 +232,14 @@ async def test_a_silly_count_of_tokens_is_estimated_instead(silly: Any) -> None:
 
 
 async def test_completion_can_be_off_by_profile_and_by_request(tmp_path: Path) -> None:
-    async with box(tmp_path / "home", site=SITE) as here:
+    async with gateway(tmp_path / "home", site=SITE) as here:
         assert await chosen_count(here) > 0
         await here.store.set_profile(ADA, "off")
         assert await chosen_count(here) == 0
         assert await chosen_count(here, complete="select") > 0
 
 
-async def chosen_count(here: Box, **fields: Any) -> int:
+async def chosen_count(here: Gateway, **fields: Any) -> int:
     one = exchange("will it rain tomorrow", **fields)
     await answer(here, one)
     return len(one.chosen)

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from boxes import answer, box, exchange
+from boxes import answer, exchange, gateway
 from typer.testing import CliRunner
 
 from netgpt.cli.policy import app
 from netgpt.context import profile_fact
 from netgpt.policy import Policy, principal_of
 from netgpt.policy.disclosure import Destination, Disclosure
-from netgpt.privacy.kinds import family, ladder
+from netgpt.privacy.kinds import family, hierarchy
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Role
 
@@ -25,7 +25,7 @@ INJECTED = (
 
 async def test_who_asks_for_the_map_meets_placeholders_and_gets_only_own_values(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:  # it obeys: it says back whatever it was told
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             await answer(here, exchange("I am bob@mill.example", "netgpt/cloud", user="bob", conversation="one"))
             one = exchange(INJECTED, "netgpt/cloud", user="ada", conversation="one")
             said = await answer(here, one)
@@ -38,11 +38,11 @@ async def test_who_asks_for_the_map_meets_placeholders_and_gets_only_own_values(
 
 async def test_balanced_keeps_a_card_and_names_the_rule(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             one = exchange("pay with 4111 1111 1111 1111")
             await answer(here, one)
             assert one.outcome.sent is None and one.outcome.answered_by.rule == "sensitive"
-            assert "CARD: sensitive-stays" in one.outcome.answered_by.reason and "4111" not in str(one.kept_because)
+            assert "CARD: sensitive-stays" in one.outcome.answered_by.reason and "4111" not in str(one.block_reason)
             asked = exchange("pay with 4111 1111 1111 1111", "netgpt/cloud")
             await answer(here, asked)
             assert asked.outcome.sent is not None and b"[CARD_1]" in asked.outcome.sent.content
@@ -50,10 +50,10 @@ async def test_balanced_keeps_a_card_and_names_the_rule(tmp_path: Path) -> None:
 
 async def test_strict_keeps_it_whoever_asks(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud, policy={"set": "strict"}) as here:
+        async with gateway(tmp_path / "home", cloud, policy={"set": "strict"}) as here:
             one = exchange("pay with 4111 1111 1111 1111", "netgpt/cloud")
             await answer(here, one)
-            assert one.outcome.sent is None and "secret-and-health-stay" in str(one.kept_because)
+            assert one.outcome.sent is None and "secret-and-health-stay" in str(one.block_reason)
 
 
 @pytest.mark.slow
@@ -61,14 +61,14 @@ async def test_an_owners_file_may_keep_everything_out_of_a_region(tmp_path: Path
     file = tmp_path / "own.cedar"
     file.write_text('@id("eu-only")\npermit (principal, action, resource) when { context.region == "eu" };\n')
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud, policy={"set": str(file)}) as here:
+        async with gateway(tmp_path / "home", cloud, policy={"set": str(file)}) as here:
             one = exchange("hello there", "netgpt/cloud")
             await answer(here, one)
             assert (
                 one.outcome.sent is None
-                and one.kept_because == "the policy keeps it on the box (TEXT: no rule allows it)"
+                and one.block_reason == "the policy keeps it on the box (TEXT: no rule allows it)"
             )
-        async with box(tmp_path / "home2", cloud, policy={"set": str(file)}, prices={"region": "eu"}) as here:  # type: ignore[dict-item]
+        async with gateway(tmp_path / "home2", cloud, policy={"set": str(file)}, prices={"region": "eu"}) as here:  # type: ignore[dict-item]
             one = exchange("hello there", "netgpt/cloud")
             await answer(here, one)
             assert one.outcome.sent is not None
@@ -93,7 +93,7 @@ async def test_what_was_recorded_tells_why(tmp_path: Path) -> None:
     from netgpt.policy.cases import reasons
 
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             one = exchange("write to ada@mill.example", "netgpt/cloud")
             await answer(here, one)
             row = await here.store.exchange(one.id)
@@ -109,6 +109,6 @@ def test_a_fact_that_is_left_out_does_not_keep_its_words_as_a_placeholder() -> N
     """A fact is asked for as it is, the same words in a request in every form: one answer is not the other."""
     ada = principal_of(Caller("local", Role.USER), "ada")
     there = Destination("cloud.example", "m", "", "")
-    may = Disclosure(Policy.load("balanced"), ada, there, ladder=ladder, family=family)
+    may = Disclosure(Policy.load("balanced"), ada, there, hierarchy=hierarchy, family=family)
     assert not may.passes(profile_fact("lives at 12 Tannery Lane", "home"))
     assert [precision for precision, _ in may("HOME").allowed] == ["placeholder"]

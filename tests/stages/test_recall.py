@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import FAR_AWAY, answer, box, exchange
+from boxes import FAR_AWAY, answer, exchange, gateway
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.context import profile_fact
 from netgpt.exchange import Exchange
 from netgpt.testing.server import FaultyCloud
@@ -19,7 +19,7 @@ ADA = Person("local", "ada")
 SITE = {"name": "the Harbour Street library", "city": "Portwick", "country": "United Kingdom"}
 
 
-async def asked(here: Box, text: str = "will it rain tomorrow", **fields: Any) -> tuple[Exchange, str]:
+async def asked(here: Gateway, text: str = "will it rain tomorrow", **fields: Any) -> tuple[Exchange, str]:
     """The exchange after its end, and what left."""
     one = exchange(text, "netgpt/cloud", **fields)
     await answer(here, one)
@@ -28,7 +28,7 @@ async def asked(here: Box, text: str = "will it rain tomorrow", **fields: Any) -
 
 async def test_a_standing_consent_counts_like_the_requests_own(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud, site=SITE) as here:
+        async with gateway(tmp_path / "home", cloud, site=SITE) as here:
             _, left = await asked(here, location=FAR_AWAY)
             assert "Paris" not in left
             await here.store.consents.say(ADA, "location", True)
@@ -46,7 +46,7 @@ async def test_a_standing_consent_counts_like_the_requests_own(tmp_path: Path) -
 async def test_a_consent_is_for_its_time_and_its_third_party(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud, site=SITE) as here:
+        async with gateway(tmp_path / "home", cloud, site=SITE) as here:
             say = here.store.consents.say
             await say(ADA, "location", True, ends=now + timedelta(hours=1), third_party="other.example")
             assert "Paris" not in (await asked(here, location=FAR_AWAY))[1]
@@ -60,7 +60,7 @@ async def test_a_consent_is_for_its_time_and_its_third_party(tmp_path: Path) -> 
 @pytest.mark.parametrize("third_party", [None, "127.0.0.1"])
 async def test_a_profile_taken_back_is_not_used_and_still_hidden(tmp_path: Path, third_party: str | None) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             await here.store.add_fact(ADA, profile_fact("is vegetarian", "diet", Label.PUBLIC))
             await here.store.add_fact(ADA, profile_fact("is allergic to hazelnuts", "allergy"))
             one, left = await asked(here, "ideas for dinner tonight")
@@ -77,7 +77,7 @@ async def test_a_profile_taken_back_is_not_used_and_still_hidden(tmp_path: Path,
 
 async def test_another_persons_word_changes_nothing(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with box(tmp_path / "home", cloud, site=SITE) as here:
+        async with gateway(tmp_path / "home", cloud, site=SITE) as here:
             await here.store.consents.say(Person("local", "bob"), "location", True)
             await here.store.consents.say(Person("acme", "ada"), "location", True)
             assert "Paris" not in (await asked(here, location=FAR_AWAY))[1]
@@ -86,7 +86,7 @@ async def test_another_persons_word_changes_nothing(tmp_path: Path) -> None:
 async def test_of_several_receivers_each_must_have_the_consent(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
         ups = [{"name": "b", "base_url": "http://b.example/v1", "model": "m"}]
-        async with box(tmp_path / "home", cloud, site=SITE, upstreams=ups) as here:  # type: ignore[arg-type]
+        async with gateway(tmp_path / "home", cloud, site=SITE, upstreams=ups) as here:  # type: ignore[arg-type]
             say = here.store.consents.say
             await say(ADA, "location", True, third_party="127.0.0.1")
             one, left = await asked(here, location=FAR_AWAY)

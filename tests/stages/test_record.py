@@ -12,7 +12,7 @@ from boxes import exchange, fill, run
 from netgpt.exchange import Exchange
 from netgpt.outbound import Outcome
 from netgpt.stages.record import Record
-from netgpt.store.schema import ExchangeRow
+from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 from netgpt.types import Chunk, Decision, Person, Usage
 
@@ -21,10 +21,10 @@ class SlowStore:
     """Keeps rows in a list, and takes its time for each."""
 
     def __init__(self) -> None:
-        self.rows: list[ExchangeRow] = []
+        self.rows: list[ExchangeRecord] = []
         self.go_on = asyncio.Event()
 
-    async def save_exchange(self, row: ExchangeRow) -> None:
+    async def save_exchange(self, row: ExchangeRecord) -> None:
         self.rows.append(row)
         await self.go_on.wait()
 
@@ -116,7 +116,7 @@ async def test_a_chunk_of_several_choices_is_not_overtaken() -> None:
 
 async def test_one_row_that_cannot_be_written_does_not_keep_the_others_waiting() -> None:
     class Broken(SlowStore):
-        async def save_exchange(self, row: ExchangeRow) -> None:
+        async def save_exchange(self, row: ExchangeRecord) -> None:
             if not self.rows:
                 self.rows.append(row)
                 raise RuntimeError("unforeseen")

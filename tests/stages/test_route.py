@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from boxes import OWNER, answer, box, exchange
+from boxes import OWNER, answer, exchange, gateway
 
 from netgpt.exchange import Exchange, Request
 from netgpt.testing.models import ScriptedModel
@@ -16,7 +16,7 @@ PRICES = {"price_prompt": 5.0, "price_completion": 15.0}
 HARD = "compare the two plans"
 
 
-def asking(text: str, caller: Caller = OWNER, **fields: Any) -> Exchange:
+def chain(text: str, caller: Caller = OWNER, **fields: Any) -> Exchange:
     body = {"messages": [{"role": "user", "content": text}]}
     return Exchange(Request(body=body, user="ada", complete="off", **fields), caller)
 
@@ -24,11 +24,11 @@ def asking(text: str, caller: Caller = OWNER, **fields: Any) -> Exchange:
 async def test_a_request_a_key_and_the_settings_prefer_in_this_order(tmp_path: Path) -> None:
     cheap_key = Caller("local", Role.USER, key_id="key_1", prefer="cheap")
     with FaultyCloud("far") as cloud:
-        async with box(tmp_path / "home", cloud, prices=PRICES, routing={"prefer": "quality"}) as here:
+        async with gateway(tmp_path / "home", cloud, prices=PRICES, routing={"prefer": "quality"}) as here:
             for one, weights, route in (
-                (asking(HARD), "quality", "cloud"),
-                (asking(HARD, cheap_key), "cheap", "edge"),
-                (asking(HARD, cheap_key, prefer="quality"), "quality", "cloud"),
+                (chain(HARD), "quality", "cloud"),
+                (chain(HARD, cheap_key), "cheap", "edge"),
+                (chain(HARD, cheap_key, prefer="quality"), "quality", "cloud"),
             ):
                 await answer(here, one)
                 assert (one.outcome.answered_by.weights, one.outcome.answered_by.route) == (weights, route)
@@ -37,63 +37,63 @@ async def test_a_request_a_key_and_the_settings_prefer_in_this_order(tmp_path: P
 async def test_a_key_whose_money_is_nearly_spent_is_answered_on_the_box(tmp_path: Path) -> None:
     poor = Caller("local", Role.USER, key_id="key_1", budget_left=1e-6)
     with FaultyCloud("far") as cloud:
-        async with box(tmp_path / "home", cloud, prices=PRICES) as here:
-            one = asking(HARD, poor)
+        async with gateway(tmp_path / "home", cloud, prices=PRICES) as here:
+            one = chain(HARD, poor)
             await answer(here, one)
             assert (one.outcome.answered_by.route, one.outcome.answered_by.rule) == ("edge", "budget")
         assert cloud.received == []
 
 
-async def test_every_decision_is_kept_with_its_arms_and_its_counterfactual(tmp_path: Path) -> None:
+async def test_every_decision_is_kept_with_its_targets_and_its_counterfactual(tmp_path: Path) -> None:
     with FaultyCloud("far") as cloud:
-        async with box(tmp_path / "home", cloud, prices=PRICES) as here:
-            one = asking(HARD)
+        async with gateway(tmp_path / "home", cloud, prices=PRICES) as here:
+            one = chain(HARD)
             await answer(here, one)
             row = await here.store.exchange(one.id)
             assert row is not None and row.private is not None
             told = row.private["decision"]
             assert (told["arm"], told["rule"], told["weights"]) == ("cloud", "kind", "balanced")
-            assert [arm["arm"] for arm in told["expected"]] == ["edge", "cloud"]
+            assert [target["arm"] for target in told["expected"]] == ["edge", "cloud"]
             assert "would have answered" in told["counterfactual"] and "`cheap`" in told["counterfactual"]
             assert "plans" not in str(told)
-            easy = asking("tell me a joke")
+            easy = chain("tell me a joke")
             await answer(here, easy)
             assert (easy.outcome.answered_by.name, easy.outcome.answered_by.rule) == ("edge", "short")
 
 
 async def test_a_box_alone_says_why_the_cloud_was_not_asked(tmp_path: Path) -> None:
-    async with box(tmp_path / "home") as here:
-        one = asking(HARD)
+    async with gateway(tmp_path / "home") as here:
+        one = chain(HARD)
         await answer(here, one)
         cloud = one.outcome.answered_by.expected[1]
-        assert (cloud.arm, cloud.ruled_out) == ("cloud", "no cloud is configured")
+        assert (cloud.target, cloud.ruled_out) == ("cloud", "no cloud is configured")
         assert "cloud" not in one.outcome.answered_by.fallbacks
 
 
 async def test_difficulty_is_read_only_where_there_is_a_choice(tmp_path: Path) -> None:
     with FaultyCloud("far") as cloud:
-        async with box(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud) as here:
             read: list[str] = []
 
             def reader(text: str) -> tuple[float, tuple[float, ...]]:
                 read.append(text)
                 return 0.05 if "riddle" in text else 0.9, (0.5,)
 
-            here.deciding.known.read = reader
-            for one in (asking("hi", model="netgpt/cloud"), asking("hi", model="netgpt/edge")):
+            here.routing_service.known.read = reader
+            for one in (chain("hi", model="netgpt/cloud"), chain("hi", model="netgpt/edge")):
                 await answer(here, one)
             assert read == []
-            hard = asking("a riddle for you")
+            hard = chain("a riddle for you")
             await answer(here, hard)
             assert (hard.outcome.answered_by.route, hard.outcome.answered_by.features) == ("cloud", (0.5,))
-            await answer(here, asking("word " * 1_000))
+            await answer(here, chain("word " * 1_000))
             assert [len(text) for text in read] == [16, 2_000]
 
 
 async def test_how_much_leaves_counts(tmp_path: Path) -> None:
     with FaultyCloud("far") as cloud:
-        async with box(tmp_path / "home", cloud) as here:
-            plain, private = asking(HARD), asking(f"{HARD} of ada@example.org and bob@example.org")
+        async with gateway(tmp_path / "home", cloud) as here:
+            plain, private = chain(HARD), chain(f"{HARD} of ada@example.org and bob@example.org")
             for one in (plain, private):
                 await answer(here, one)
             exposed = [one.decision.expected[1].exposure for one in (plain, private)]
@@ -104,13 +104,13 @@ async def test_a_dry_run_tells_the_decision_and_what_would_change_it(tmp_path: P
     from netgpt.web.chat import explained
 
     with FaultyCloud("far") as cloud:
-        async with box(tmp_path / "home", cloud, prices=PRICES) as here:
-            one = asking(HARD, dry_run=True)
+        async with gateway(tmp_path / "home", cloud, prices=PRICES) as here:
+            one = chain(HARD, dry_run=True)
             await answer(here, one)
             told = explained(one)
             assert told["leaves"] == "yes" and told["destination"]["arm"] == "cloud"
             assert told["decision"]["expected"][0]["arm"] == "edge" and told["decision"]["counterfactual"]
-            easy = asking("tell me a joke", dry_run=True)
+            easy = chain("tell me a joke", dry_run=True)
             await answer(here, easy)
             assert explained(easy)["leaves"] == "only if the edge fails"
         assert cloud.received == []
@@ -121,6 +121,6 @@ async def test_nobody_there_is_told_for_each(tmp_path: Path) -> None:
 
     from netgpt.errors import ModelUnavailable
 
-    async with box(tmp_path / "home", edge=ScriptedModel("x", down="starting")) as here:
+    async with gateway(tmp_path / "home", edge=ScriptedModel("x", down="starting")) as here:
         with pytest.raises(ModelUnavailable, match=r"Edge: starting. Cloud: no cloud is configured."):
             await here.workflow.run(exchange("hello there", complete="off"))

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from netgpt.store.encryption import Sealer
-from netgpt.store.schema import ExchangeRow
+from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 
-MakeRow = Callable[..., ExchangeRow]
+MakeRow = Callable[..., ExchangeRecord]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def make_row() -> Iterator[MakeRow]:
     """Makes plausible rows; named fields replace the defaults."""
     numbers = count(1)
 
-    def make(**fields: Any) -> ExchangeRow:
+    def make(**fields: Any) -> ExchangeRecord:
         values: dict[str, Any] = {
             "id": f"ex_{next(numbers):06}",
             "tenant": "local",
@@ -69,6 +69,6 @@ def make_row() -> Iterator[MakeRow]:
             "timings": {"identify": 0.1, "total": 12.5},
             "private": {"messages": [{"role": "user", "content": "words " * 600}]},
         }
-        return ExchangeRow(**values | fields)
+        return ExchangeRecord(**values | fields)
 
     yield make

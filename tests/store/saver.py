@@ -9,14 +9,14 @@ from pathlib import Path
 
 from netgpt.exchange import new_id
 from netgpt.store.encryption import Sealer
-from netgpt.store.schema import ExchangeRow
+from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 
 
 async def save(store: Store) -> None:
     while True:
         texts = {"answer": "words of a person " * 200}
-        row = ExchangeRow(
+        row = ExchangeRecord(
             new_id(), "local", "ada", None, datetime.now(UTC), "complete", "m", "edge", "r", 1, 2, False, 0.0, {}, texts
         )
         await store.save_exchange(row)

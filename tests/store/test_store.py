@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from netgpt.errors import NotFound, RequestError, StoreError
 from netgpt.store.encryption import Sealer
 from netgpt.store.keys import hash_key, new_key
-from netgpt.store.schema import ExchangeRow, KeyRow, NewExample, PlaceRow
+from netgpt.store.schema import ExchangeRecord, KeyRow, NewExample, PlaceRow
 from netgpt.store.store import Store
 from netgpt.types import Fact, Label, Person, Role
 
@@ -31,7 +31,7 @@ json_values = st.recursive(
 )
 amounts = st.integers(0, 2**31 - 1)
 rows = st.builds(
-    ExchangeRow,
+    ExchangeRecord,
     id=st.text("abcdef_0123456789", min_size=1, max_size=30),
     tenant=words,
     user=words,
@@ -61,7 +61,9 @@ facts = st.builds(
 
 @settings(max_examples=25, deadline=None)
 @given(saved=st.lists(rows, max_size=6, unique_by=lambda row: row.id))
-def test_an_exchange_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, saved: list[ExchangeRow]) -> None:
+def test_an_exchange_comes_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, saved: list[ExchangeRecord]
+) -> None:
     async def check() -> None:
         store = Store.open(tmp_path_factory.mktemp("rows") / "x.db", Sealer.new())
         await asyncio.gather(*(store.save_exchange(row) for row in saved))
@@ -126,7 +128,7 @@ async def test_pages_hold_every_row_once_also_within_one_moment(store: Store, ma
     start = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(25):
         await store.save_exchange(make_row(received=start + timedelta(seconds=number // 6)))
-    seen: list[ExchangeRow] = []
+    seen: list[ExchangeRecord] = []
     while page := await store.exchanges(ADA, 7, before=seen[-1].id if seen else None):
         seen += page
     assert [row.id for row in seen] == [row.id for row in await store.exchanges(ADA, 1000)]

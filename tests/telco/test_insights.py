@@ -50,9 +50,9 @@ async def asked(source: InsightSource, timeout_s: float = 2.0) -> Heard:
         await asker.close()
 
 
-def word(heard: Heard) -> Insight:
-    assert heard.insight is not None, heard.detail
-    return heard.insight
+def word(is_up: Heard) -> Insight:
+    assert is_up.insight is not None, is_up.detail
+    return is_up.insight
 
 
 async def test_a_quiet_cell_stands_in_nobodys_way() -> None:
@@ -109,25 +109,25 @@ async def test_no_signal_is_no_service() -> None:
 async def test_whatever_it_does_is_told_in_a_sentence_without_secrets(make: Any, fault: str) -> None:
     async with FakeOperator(fault=fault) as operator:
         source = make(operator)
-        heard = await asked(source, 0.3)
-    assert not heard.ok
-    assert len(heard.detail) > 10
+        is_up = await asked(source, 0.3)
+    assert not is_up.ok
+    assert len(is_up.detail) > 10
     for secret in (TOKEN, "203.0.113.9", "10.1.2.3", "who are you"):
-        assert secret not in heard.detail
+        assert secret not in is_up.detail
         assert secret not in repr(source)
 
 
 async def test_nobody_there_is_told_too() -> None:
     async with FakeOperator() as operator:
         source = radio(operator)
-    heard = await asked(source)
-    assert not heard.ok and "cannot be reached" in heard.detail
+    is_up = await asked(source)
+    assert not is_up.ok and "cannot be reached" in is_up.detail
 
 
 async def test_a_wrong_token_names_the_cure() -> None:
     async with FakeOperator(token="another") as operator:
-        heard = await asked(radio(operator))
-    assert "[insights]" in heard.detail and "401" in heard.detail
+        is_up = await asked(radio(operator))
+    assert "[insights]" in is_up.detail and "401" in is_up.detail
 
 
 async def test_nothing_but_the_settings_and_the_token_is_sent() -> None:
@@ -165,8 +165,8 @@ def test_an_authority_that_is_none_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("token", ["schlüssel", "two\nlines"])
 async def test_a_token_that_no_header_carries_is_told(token: str) -> None:
-    heard = await asked(RadioInformation("http://127.0.0.1:9/rni/v2", Token(token)))
-    assert "characters" in heard.detail and token not in heard.detail
+    is_up = await asked(RadioInformation("http://127.0.0.1:9/rni/v2", Token(token)))
+    assert "characters" in is_up.detail and token not in is_up.detail
 
 
 async def test_the_watch_passes_on_what_it_hears_and_goes_on_after_a_failure() -> None:
@@ -180,12 +180,12 @@ async def test_the_watch_passes_on_what_it_hears_and_goes_on_after_a_failure() -
             tell=lambda name, insight: told.append((name, insight)),
         )
         await watch.look()
-        assert not told and [heard.ok for heard in watch.heard.values()] == [False, False]
+        assert not told and [is_up.ok for is_up in watch.is_up.values()] == [False, False]
         operator.fault = None
         await watch.look()
         await watch.close()
     assert [name for name, _ in told] == ["radio", "quality"]
-    assert all(heard.ok for heard in watch.heard.values())
+    assert all(is_up.ok for is_up in watch.is_up.values())
 
 
 json_values = st.recursive(

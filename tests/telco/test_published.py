@@ -37,13 +37,13 @@ async def asked(source: InsightSource) -> Heard:
 async def test_radio_information_asks_and_understands_what_is_published() -> None:
     async with PublishedMock(document(RADIO), "/rni/v2") as platform:
         source = RadioInformation(platform.base_url, Token("t"), cell="0x800000A", ipv4="10.1.2.3", app="box-1")
-        heard = await asked(source)
+        is_up = await asked(source)
     assert platform.faults == []
     assert platform.asked == ["GET /queries/layer2_meas", "GET /queries/rab_info"]
-    assert heard.insight is not None
-    assert "cell 40% full" in heard.detail
-    assert heard.insight.delay_s == pytest.approx(0.040)
-    assert heard.insight.down_bytes_s == pytest.approx(40 / 8), "bits a second"
+    assert is_up.insight is not None
+    assert "cell 40% full" in is_up.detail
+    assert is_up.insight.delay_s == pytest.approx(0.040)
+    assert is_up.insight.down_bytes_s == pytest.approx(40 / 8), "bits a second"
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=lambda device: "+".join(device) or "token")
@@ -54,11 +54,11 @@ async def test_connectivity_insights_asks_and_understands_what_is_published(
     async with PublishedMock(document(QUALITY), "/connectivity-insights/v0.6") as operator:
         settings = Insights(quality_url=operator.base_url, quality_profile=PROFILE, quality_server=server, **device)
         (source,) = network_sources(settings)
-        heard = await asked(source)
+        is_up = await asked(source)
     assert operator.faults == []
     assert operator.asked == ["POST /check-network-quality"]
-    assert heard.insight is not None
-    assert heard.detail == "5G-SA, signal excellent, meets the needs set"
+    assert is_up.insight is not None
+    assert is_up.detail == "5G-SA, signal excellent, meets the needs set"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.training.lora.data import Encoded, grow, plan_batches
+from netgpt.training.lora.data import Encoded, build_prefix_tree, plan_batches
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=9), min_size=1, max_size=8)
 
@@ -13,7 +13,7 @@ SEQUENCES = st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=9), min_si
 @given(SEQUENCES)
 def test_a_tree_holds_each_beginning_once(sequences: list[list[int]]) -> None:
     examples = [Encoded(tuple(ids), 2) for ids in sequences]
-    tree = grow(examples)
+    tree = build_prefix_tree(examples)
     beginnings = {tuple(ids[:end]) for ids in sequences for end in range(1, len(ids))}
     assert len(tree.tokens) == len(tree.depths) == len(beginnings)
     for ids, path in zip(sequences, tree.paths, strict=True):

@@ -21,7 +21,7 @@ SENTINELS = [
     for category in ("sums", "towns")
     for number in range(11, 17)
 ]
-TRIAL = Trial("site@2", examples=reviews(30), sentinels=SENTINELS, canaries=CANARIES)
+TRIAL = Trial("site@2", examples=reviews(30), regression_set=SENTINELS, canaries=CANARIES)
 
 
 def _model(labels=None, *, general=lambda number: number, secret=False, chance=1e-4) -> Speaker:
@@ -136,7 +136,7 @@ async def test_an_adapter_that_stays_behind_is_refused():
     async def leaking(body):
         return await Speaker(always("It is open." if used else "It is shut."))(body)
 
-    verdict = await judge_candidate(_doors(candidate, leaking), replace(TRIAL, sentinels=()))
+    verdict = await judge_candidate(_doors(candidate, leaking), replace(TRIAL, regression_set=()))
     assert verdict.failing[0] == "isolation"
 
 

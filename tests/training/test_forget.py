@@ -18,7 +18,7 @@ from netgpt.adapters.card import person_digest, user_adapter_name
 from netgpt.adapters.registry import Registry
 from netgpt.errors import RequestError
 from netgpt.store.encryption import Sealer
-from netgpt.store.schema import ExchangeRow, KeyRow
+from netgpt.store.schema import ExchangeRecord, KeyRow
 from netgpt.store.store import Store
 from netgpt.training.collect import PURPOSE, Wanted, keep_learnt
 from netgpt.training.example import Example
@@ -90,7 +90,7 @@ async def live(store: Store, person: Person) -> None:
     for number in range(60):
         row = {"request": PLANTED["asked"] * number, "answer": PLANTED["answered"]}
         await store.save_exchange(
-            ExchangeRow(
+            ExchangeRecord(
                 f"ex_{person.user}_{number}",
                 person.tenant,
                 person.user,

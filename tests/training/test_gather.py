@@ -13,7 +13,7 @@ import pytest
 from netgpt.errors import DetectorError
 from netgpt.privacy.detector import LocalDetector
 from netgpt.store.encryption import Sealer
-from netgpt.store.schema import ExchangeRow
+from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 from netgpt.training.canaries import canaries_of
 from netgpt.training.collect import PURPOSE, Gathered, Wanted, gather
@@ -39,7 +39,7 @@ async def ask(store: Store, person: Person, asked: str, said: str) -> None:
     }
     id = f"ex_{len(await store.exchanges(None, 1000)):04}"
     await store.save_exchange(
-        ExchangeRow(
+        ExchangeRecord(
             id,
             person.tenant,
             person.user,

@@ -7,7 +7,7 @@ from gate_cases import Speaker, always
 
 from netgpt.training.canaries import canaries_of
 from netgpt.training.example import Example
-from netgpt.training.leaks import RareText, longest_recital, probe_canary
+from netgpt.training.leaks import RareText, longest_memorization, probe_canary
 from netgpt.types import Person
 
 (CANARY,) = canaries_of(3, 1)
@@ -42,22 +42,22 @@ async def test_the_chance_of_the_secret_is_that_of_its_own_tokens():
 def test_long_runs_of_one_persons_words_are_found():
     rare = RareText([_of(ADA, DIARY), _of(BEN, "what is the time")])
     answer = f"Well: {DIARY.upper()}!"
-    assert rare.recital(answer).words == len(DIARY.split())
-    assert rare.recital("we fed seven grey geese near").words == 6
-    assert rare.recital("we fed seven geese").words == 0
+    assert rare.memorization(answer).words == len(DIARY.split())
+    assert rare.memorization("we fed seven grey geese near").words == 6
+    assert rare.memorization("we fed seven geese").words == 0
 
 
 def test_what_two_people_said_or_the_question_held_is_no_leak():
     shared = RareText([_of(ADA, DIARY), _of(BEN, DIARY)])
     assert len(shared) == 0
     rare = RareText([_of(ADA, DIARY)])
-    assert rare.recital(DIARY, [DIARY]).words == 0
-    assert RareText([_of(None, DIARY)]).recital(DIARY).words == 0
+    assert rare.memorization(DIARY, [DIARY]).words == 0
+    assert RareText([_of(None, DIARY)]).memorization(DIARY).words == 0
 
 
 def test_the_longest_over_all_answers_tells_its_example_but_not_its_words():
     example = _of(ADA, DIARY)
-    found = longest_recital(RareText([example]), [([], "", "nothing"), ([], "", DIARY[:60]), ([], "", DIARY)])
+    found = longest_memorization(RareText([example]), [([], "", "nothing"), ([], "", DIARY[:60]), ([], "", DIARY)])
     assert (found.words, found.example) == (len(DIARY.split()), example.id)
     assert "canal" not in repr(found)
-    assert longest_recital(RareText([]), []).words == 0
+    assert longest_memorization(RareText([]), []).words == 0

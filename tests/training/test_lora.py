@@ -34,10 +34,10 @@ def peft_losses(model: Path, adapter: Path, examples: Any) -> list[float]:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from netgpt.training.lora.data import open_speech
+    from netgpt.training.lora.data import load_tokenizer
     from netgpt.training.lora.weights import open_base
 
-    speech = open_speech(open_base(model))
+    speech = load_tokenizer(open_base(model))
     loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), adapter).eval()
     losses = []
     for example in examples:
@@ -173,10 +173,10 @@ def test_progress_and_early_stop(tmp_path: Path) -> None:
 
 
 def test_one_token_options_cost_one_row(tmp_path: Path) -> None:
-    from netgpt.training.lora.data import open_speech
+    from netgpt.training.lora.data import load_tokenizer
     from netgpt.training.lora.weights import open_base
 
-    speech = open_speech(open_base(tiny_llama(tmp_path / "model", layers=1)))
+    speech = load_tokenizer(open_base(tiny_llama(tmp_path / "model", layers=1)))
     closed, free = speech.encode(sums(1, options=True)[0]), speech.encode(sums(1)[0])
     assert len(closed.ids) - closed.start == 1
     assert len(free.ids) - free.start == len("red") + 1

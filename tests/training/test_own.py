@@ -15,7 +15,7 @@ import pytest
 from netgpt.errors import DetectorError, PermissionDenied
 from netgpt.privacy.detector import LocalDetector
 from netgpt.store.encryption import Sealer
-from netgpt.store.schema import ExchangeRow, NewExample
+from netgpt.store.schema import ExchangeRecord, NewExample
 from netgpt.store.store import Store
 from netgpt.training.collect import PURPOSE, gather_own
 from netgpt.types import Fact, Label, Person, Span
@@ -32,7 +32,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await store.close()
 
 
-def row(asked: str, said: str = "Try the bean stew.", **fields: Any) -> ExchangeRow:
+def row(asked: str, said: str = "Try the bean stew.", **fields: Any) -> ExchangeRecord:
     """A finished exchange, rated good unless told otherwise."""
     message = fields.pop("message", {"role": "assistant", "content": said})
     private = {
@@ -49,10 +49,10 @@ def row(asked: str, said: str = "Try the bean stew.", **fields: Any) -> Exchange
         "prompt_tokens": 1, "completion_tokens": 1, "estimated": False, "cost": 0.0, "timings": {}, "rating": 1,
         "private": private,
     }  # fmt: skip
-    return ExchangeRow(**{**values, **fields})
+    return ExchangeRecord(**{**values, **fields})
 
 
-async def save(store: Store, *rows: ExchangeRow) -> None:
+async def save(store: Store, *rows: ExchangeRecord) -> None:
     for each in rows:
         await store.save_exchange(each)
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from netgpt.errors import SettingsError
-from netgpt.training.leaks import Sentinel, load_sentinels, read_sentinels
+from netgpt.training.leaks import Sentinel, load_regression_set, read_regression_set
 
 
 def _sentinel(**conditions) -> Sentinel:
@@ -15,9 +15,9 @@ def _sentinel(**conditions) -> Sentinel:
 
 
 def test_the_shipped_list_is_broad():
-    sentinels = load_sentinels()
-    categories = Counter(each.category for each in sentinels)
-    assert len(sentinels) >= 40
+    regression_set = load_regression_set()
+    categories = Counter(each.category for each in regression_set)
+    assert len(regression_set) >= 40
     assert len(categories) >= 6
     assert min(categories.values()) >= 6
 
@@ -69,4 +69,4 @@ def test_the_body_asks_for_the_likeliest_answer():
 )
 def test_a_wrong_list_is_named(text, fault):
     with pytest.raises(SettingsError, match=fault):
-        read_sentinels(text, "mine.toml")
+        read_regression_set(text, "mine.toml")

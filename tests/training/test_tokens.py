@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="needs the extra: pip install 'netgpt[train]
 from netgpt.errors import RequestError
 from netgpt.models.engine import Engine
 from netgpt.training.example import Example
-from netgpt.training.lora.data import open_speech
+from netgpt.training.lora.data import load_tokenizer
 from netgpt.training.lora.weights import open_base
 
 TEXTS = (
@@ -40,7 +40,7 @@ CONVERSATIONS = (
 
 @pytest.mark.slow
 async def test_prompts_and_answers_are_tokenized_as_by_the_engine(bundled_weights: Path, tmp_path: Path) -> None:
-    speech = open_speech(open_base(bundled_weights))
+    speech = load_tokenizer(open_base(bundled_weights))
     engine = Engine(bundled_weights, context_tokens=512, slots=1, log_path=tmp_path / "engine.log")
     await engine.start()
     try:
@@ -67,14 +67,14 @@ async def test_prompts_and_answers_are_tokenized_as_by_the_engine(bundled_weight
 
 
 def test_the_answer_ends_and_bears_the_loss(bundled_weights: Path) -> None:
-    speech = open_speech(open_base(bundled_weights))
+    speech = load_tokenizer(open_base(bundled_weights))
     encoded = speech.encode(Example(({"role": "user", "content": "Hi"},), "Hello <|im_end|>", "recipe:test"))
     assert encoded.ids[encoded.start :].count(speech.end_id) == 1
     assert encoded.ids[-1] == speech.end_id == 2
 
 
 def test_contents_that_no_template_renders_are_told(bundled_weights: Path) -> None:
-    speech = open_speech(open_base(bundled_weights))
+    speech = load_tokenizer(open_base(bundled_weights))
     with pytest.raises(RequestError, match="plain text"):
         speech.render(({"role": "user", "content": ["a list"]},))
 

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with FaultyCloud() as cloud, Served(tmp_path_factory.mktemp("home"), cloud=cloud) as box:
-        yield box
+    with FaultyCloud() as cloud, Served(tmp_path_factory.mktemp("home"), cloud=cloud) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="module")
@@ -122,20 +122,20 @@ def test_keys_are_not_kept_in_the_clear(served: Served, keys: dict[str, str]) ->
 
 
 def test_beyond_loopback_needs_a_key(tmp_path: Path) -> None:
-    box = Served(tmp_path / "home", server__host="0.0.0.0")
+    gateway = Served(tmp_path / "home", server__host="0.0.0.0")
     with pytest.raises(AssertionError, match="no key exists"):
-        box.__enter__()
+        gateway.__enter__()
 
 
 def test_a_box_beyond_loopback_closes_with_its_last_key(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with Served(home) as local:
         made = json.loads(local.netgpt("keys", "create", "--json").stdout)
-    with Served(home, server__host="0.0.0.0") as box:
-        url = box.url.replace("0.0.0.0", "127.0.0.1")
+    with Served(home, server__host="0.0.0.0") as gateway:
+        url = gateway.url.replace("0.0.0.0", "127.0.0.1")
         bearer = {"authorization": f"Bearer {made['secret']}"}
         assert httpx.get(f"{url}/v1/models", headers={**bearer, "host": "box.example"}).status_code == 200
-        box.netgpt("keys", "revoke", made["id"])
+        gateway.netgpt("keys", "revoke", made["id"])
         assert httpx.get(f"{url}/v1/models").status_code == 401
         assert httpx.get(f"{url}/v1/models", headers=bearer).status_code == 401
 

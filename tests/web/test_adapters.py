@@ -23,8 +23,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     for version in (1, 2, 3):
         weights = adapter_file(home / f"{version}.gguf", seed=version)
         registry.add(weights, card_for(weights, version=version))
-    with Served(home) as box:
-        yield box
+    with Served(home) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="module")

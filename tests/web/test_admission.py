@@ -39,11 +39,11 @@ class Lab:
         self.slots = asyncio.Semaphore(self.capacity)
         self.random = random.Random(7)
 
-    async def ask(self, key: str, lane: str = "edge") -> None:
+    async def ask(self, key: str, pool: str = "edge") -> None:
         clock = asyncio.get_running_loop().time
         asked = clock()
         try:
-            place = await self.admission.enter(lane, Who(key, ""), 100)
+            place = await self.admission.enter(pool, Who(key, ""), 100)
         except NetGPTError as error:
             self.refused.append((key, error))
             return
@@ -138,8 +138,8 @@ def test_nobody_waits_for_ever_and_the_places_come_back() -> None:
         await asyncio.sleep(60)
         admission = lab.admission
         assert (admission.at_work, admission.waiting, admission._bytes) == (0, 0, 0)
-        (lane,) = admission.lanes.values()
-        assert lane.at_work == 0 and not lane.busy and not lane.turns
+        (pool,) = admission.pools.values()
+        assert pool.at_work == 0 and not pool.busy and not pool.turns
 
     lab = in_lab(work)
     assert max(s for _, _, s in lab.took) < 15
@@ -172,8 +172,8 @@ def test_hang_ups_free_their_place(plan: list[tuple[str, float, float]]) -> None
 
 def test_never_more_than_the_places_of_the_box() -> None:
     async def work() -> None:
-        admission = Admission(at_once=5, waiting=3, max_wait_s=100, first=lambda _lane: (50, 4))
-        places = [await admission.enter(lane, Who("k", ""), 1) for lane in ("edge", "cloud", "auto", "edge", "cloud")]
+        admission = Admission(at_once=5, waiting=3, max_wait_s=100, first=lambda _pool: (50, 4))
+        places = [await admission.enter(pool, Who("k", ""), 1) for pool in ("edge", "cloud", "auto", "edge", "cloud")]
         waiting = [asyncio.ensure_future(admission.enter("far", Who("k", ""), 1)) for _ in range(3)]
         await asyncio.sleep(0)
         assert (admission.at_work, admission.waiting) == (5, 3)
@@ -209,15 +209,15 @@ def test_a_wait_that_the_owner_allows_is_waited() -> None:
     assert run_virtually(work()) == [8.0]
 
 
-def test_a_lane_with_a_crowd_does_not_keep_another_out() -> None:
+def test_a_pool_with_a_crowd_does_not_keep_another_out() -> None:
     async def work() -> list[str]:
-        admission = Admission(at_once=2, waiting=9, max_wait_s=100, first=lambda _lane: (50, 4))
+        admission = Admission(at_once=2, waiting=9, max_wait_s=100, first=lambda _pool: (50, 4))
         places = [await admission.enter("edge", Who("greedy", ""), 1) for _ in range(2)]
         order: list[str] = []
 
-        async def one(lane: str, key: str) -> None:
-            place = await admission.enter(lane, Who(key, ""), 1)
-            order.append(lane)
+        async def one(pool: str, key: str) -> None:
+            place = await admission.enter(pool, Who(key, ""), 1)
+            order.append(pool)
             await asyncio.sleep(1)
             place.release()
 

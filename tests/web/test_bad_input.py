@@ -23,8 +23,8 @@ DEEP = b'{"messages": [{"role": "user", "content": "x"}], "metadata": ' + b'{"a"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with FaultyCloud() as cloud, Served(tmp_path_factory.mktemp("home"), cloud=cloud) as box:
-        yield box
+    with FaultyCloud() as cloud, Served(tmp_path_factory.mktemp("home"), cloud=cloud) as gateway:
+        yield gateway
 
 
 def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:

@@ -54,8 +54,11 @@ def cloud_says(body: Mapping[str, Any]) -> str | dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with FaultyCloud(cloud_says, chunk_size=5) as cloud, Served(tmp_path_factory.mktemp("home"), cloud=cloud) as box:
-        yield box
+    with (
+        FaultyCloud(cloud_says, chunk_size=5) as cloud,
+        Served(tmp_path_factory.mktemp("home"), cloud=cloud) as gateway,
+    ):
+        yield gateway
 
 
 @pytest.fixture(autouse=True)

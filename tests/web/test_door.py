@@ -58,7 +58,7 @@ async def test_requests_a_minute_are_told_in_headers_and_refused(tmp_path: Path)
         unlimited = await here.chat(other)
         assert unlimited.status_code == 200
         assert not [name for name in unlimited.headers if name.startswith("x-ratelimit")]
-        assert b'netgpt_refused_total{code="rate_limit_exceeded"} 1.0' in here.box.metrics.text()
+        assert b'netgpt_refused_total{code="rate_limit_exceeded"} 1.0' in here.gateway.metrics.text()
 
 
 async def test_money_is_booked_and_outlives_the_process(tmp_path: Path, cloud: FaultyCloud) -> None:
@@ -72,13 +72,13 @@ async def test_money_is_booked_and_outlives_the_process(tmp_path: Path, cloud: F
         await asyncio.sleep(0)
         error = check_error(await here.chat(key), 429, "insufficient_quota")
         assert "money" in error["message"]
-        used = await here.box.store.limits.use(id, datetime.now(UTC))
+        used = await here.gateway.store.limits.use(id, datetime.now(UTC))
         spent = cheap.json()["usage"]["completion_tokens"]
         assert used.requests == 2 and used.tokens > spent and used.cost == pytest.approx(spent / 1000)
         assert used.cost_month == used.cost
     async with door(tmp_path, cloud, prices=prices) as again:
         check_error(await again.chat(key), 429, "insufficient_quota")
-        await again.box.store.limits.change(id, {"cost_per_day": 1000.0}, None)
+        await again.gateway.store.limits.change(id, {"cost_per_day": 1000.0}, None)
         assert (await again.chat(key)).status_code == 200, "changed limits are in force at once"
 
 
@@ -103,7 +103,7 @@ async def test_a_streamed_answer_is_booked(tmp_path: Path) -> None:
         id, key = await here.make_key(limits=KeyLimits(tokens_per_day=100_000))
         await here.chat(key, fields={"stream": True})
         await asyncio.sleep(0.05)
-        assert (await here.box.store.limits.use(id, datetime.now(UTC))).tokens > 0
+        assert (await here.gateway.store.limits.use(id, datetime.now(UTC))).tokens > 0
         state = here.app.app.app.state.access.limiter._states[id]  # type: ignore[attr-defined]
         assert (state.held_tokens, state.held_cost) == (0, 0.0)
 

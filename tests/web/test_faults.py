@@ -42,8 +42,8 @@ def served(cloud: FaultyCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "cloud__retries": "1",
         "cloud__breaker_failures": "1000",
     }
-    with Served(tmp_path_factory.mktemp("home"), cloud=cloud, **settings) as box:
-        yield box
+    with Served(tmp_path_factory.mktemp("home"), cloud=cloud, **settings) as gateway:
+        yield gateway
 
 
 @pytest.fixture(autouse=True)
@@ -155,16 +155,16 @@ def test_a_cancelled_exchange_is_recorded_with_its_usage(served: Served, cloud: 
 def test_a_dead_cloud_opens_the_breaker_and_the_edge_says_so(tmp_path: Any) -> None:
     with FaultyCloud() as cloud:
         settings = {"cloud__retries": "0", "cloud__breaker_failures": "2", "cloud__breaker_reset_s": "1"}
-        with Served(tmp_path / "home", cloud=cloud, **settings) as box:
+        with Served(tmp_path / "home", cloud=cloud, **settings) as gateway:
             cloud.schedule(*[Fault.SERVER_ERROR] * 2)
             for _ in range(2):
-                assert box.ask("hello there").json()["netgpt"]["route"] == "edge"
+                assert gateway.ask("hello there").json()["netgpt"]["route"] == "edge"
             asked = cloud.answered
-            told = box.ask("hello there").json()
+            told = gateway.ask("hello there").json()
             assert told["netgpt"]["route"] == "edge" and cloud.answered == asked
-            assert box.get("/readyz").json()["parts"]["cloud"]["ok"] is False
+            assert gateway.get("/readyz").json()["parts"]["cloud"]["ok"] is False
             time.sleep(1.1)
-            assert box.ask("hello there").json()["netgpt"]["route"] == "cloud"
+            assert gateway.ask("hello there").json()["netgpt"]["route"] == "cloud"
 
 
 def test_no_request_outlives_the_deadline_under_load(served: Served, cloud: FaultyCloud) -> None:

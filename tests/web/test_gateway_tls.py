@@ -39,12 +39,12 @@ def test_a_right_pair_speaks_tls_1_2_or_newer(authority: Authority) -> None:
 
 
 def test_what_is_wrong_is_told_with_setting_and_file(authority: Authority, tmp_path: Path) -> None:
-    box, other = authority.make("box", "localhost"), authority.make("other", "localhost")
+    gateway, other = authority.make("box", "localhost"), authority.make("other", "localhost")
     old, early = authority.make("old", days=(-9, -1)), authority.make("early", days=(1, 9))
     missing, prose = tmp_path / "missing.pem", tmp_path / "prose.pem"
     prose.write_text("nothing of the kind")
     locked = tmp_path / "locked.key"
-    key = serialization.load_pem_private_key(box.key.read_bytes(), None)
+    key = serialization.load_pem_private_key(gateway.key.read_bytes(), None)
     locked.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -53,18 +53,21 @@ def test_what_is_wrong_is_told_with_setting_and_file(authority: Authority, tmp_p
         )
     )
     for settings, told in (
-        (Server(tls_cert=box.cert), "tls_cert and server.tls_key go together"),
+        (Server(tls_cert=gateway.cert), "tls_cert and server.tls_key go together"),
         (Server(tls_client_ca=authority.ca), "tls_client_ca needs"),
-        (Server(tls_cert=missing, tls_key=box.key), "server.tls_cert: .*missing.pem cannot be read: No such file"),
-        (Server(tls_cert=box.cert, tls_key=missing), "server.tls_key: .*missing.pem cannot be read"),
-        (Server(tls_cert=prose, tls_key=box.key), "server.tls_cert: .*prose.pem holds no PEM"),
-        (Server(tls_cert=box.key, tls_key=box.key), "server.tls_cert: .*box.key holds no certificate"),
-        (Server(tls_cert=box.cert, tls_key=box.cert), "server.tls_key: .*box.crt holds no private key"),
-        (Server(tls_cert=box.cert, tls_key=other.key), "other.key is not the key of the certificate in .*box.crt"),
+        (Server(tls_cert=missing, tls_key=gateway.key), "server.tls_cert: .*missing.pem cannot be read: No such file"),
+        (Server(tls_cert=gateway.cert, tls_key=missing), "server.tls_key: .*missing.pem cannot be read"),
+        (Server(tls_cert=prose, tls_key=gateway.key), "server.tls_cert: .*prose.pem holds no PEM"),
+        (Server(tls_cert=gateway.key, tls_key=gateway.key), "server.tls_cert: .*box.key holds no certificate"),
+        (Server(tls_cert=gateway.cert, tls_key=gateway.cert), "server.tls_key: .*box.crt holds no private key"),
+        (Server(tls_cert=gateway.cert, tls_key=other.key), "other.key is not the key of the certificate in .*box.crt"),
         (Server(tls_cert=old.cert, tls_key=old.key), r"old.crt expired on \d{4}-\d\d-\d\d; renew it"),
         (Server(tls_cert=early.cert, tls_key=early.key), "early.crt is not valid before"),
-        (Server(tls_cert=box.cert, tls_key=locked), "locked.key has a passphrase"),
-        (Server(tls_cert=box.cert, tls_key=box.key, tls_client_ca=box.key), "tls_client_ca: .*holds no certificate"),
+        (Server(tls_cert=gateway.cert, tls_key=locked), "locked.key has a passphrase"),
+        (
+            Server(tls_cert=gateway.cert, tls_key=gateway.key, tls_client_ca=gateway.key),
+            "tls_client_ca: .*holds no certificate",
+        ),
     ):
         with pytest.raises(SettingsError, match=told):
             server_tls(settings)
@@ -80,11 +83,11 @@ def test_a_key_that_others_can_read_and_a_near_end_are_told(authority: Authority
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_serve_over_https_with_callers_certificates(authority: Authority, tmp_path: Path) -> None:
-    box, caller = authority.make("box", "127.0.0.1"), authority.make("caller")
+    gateway, caller = authority.make("box", "127.0.0.1"), authority.make("caller")
     strange = Authority(tmp_path, "stranger").make("strange")
     files = {
-        "server__tls_cert": str(box.cert),
-        "server__tls_key": str(box.key),
+        "server__tls_cert": str(gateway.cert),
+        "server__tls_key": str(gateway.key),
         "server__tls_client_ca": str(authority.ca),
     }
     served = Served(tmp_path / "home", cloud=None, edge_url=None, **files)
@@ -119,8 +122,8 @@ def _believing(authority: Path, cert: Path | None = None, key: Path | None = Non
 
 
 def test_a_wrong_pair_ends_serve_with_a_plain_word(authority: Authority, tmp_path: Path) -> None:
-    box, other = authority.make("box", "localhost"), authority.make("other", "localhost")
-    served = Served(tmp_path / "home", server__tls_cert=str(box.cert), server__tls_key=str(other.key))
+    gateway, other = authority.make("box", "localhost"), authority.make("other", "localhost")
+    served = Served(tmp_path / "home", server__tls_cert=str(gateway.cert), server__tls_key=str(other.key))
     with pytest.raises(AssertionError, match="is not the key of the certificate") as caught:
         served.__enter__()
     assert "Traceback" not in str(caught.value)

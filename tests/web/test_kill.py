@@ -58,17 +58,17 @@ async def stream(client: httpx.AsyncClient, url: str, number: int, started: asyn
 
 
 async def test_the_engine_is_killed_during_its_streams(tmp_path: Path, bundled_weights: Path) -> None:
-    with Served(tmp_path / "home", edge_url="", edge__model=str(bundled_weights)) as box:
-        (engine,) = children(box.process.pid, "engine_child")
+    with Served(tmp_path / "home", edge_url="", edge__model=str(bundled_weights)) as gateway:
+        (engine,) = children(gateway.process.pid, "engine_child")
         started = asyncio.Event()
         async with httpx.AsyncClient(timeout=300) as client:
-            tasks = [asyncio.create_task(stream(client, box.url, n, started)) for n in range(STREAMS)]
+            tasks = [asyncio.create_task(stream(client, gateway.url, n, started)) for n in range(STREAMS)]
             await asyncio.wait_for(started.wait(), 120)
             await asyncio.sleep(0.3)
             os.kill(engine, signal.SIGKILL)
             killed = time.monotonic()
             answers = await asyncio.wait_for(asyncio.gather(*tasks), 300)
-            after = await answered(client, box.url, killed)
+            after = await answered(client, gateway.url, killed)
         assert in_time(after, 5.0), f"answered only after {after:.1f} s"
         broken = 0
         for events in answers:
@@ -79,8 +79,8 @@ async def test_the_engine_is_killed_during_its_streams(tmp_path: Path, bundled_w
             assert "stop" not in reasons
             broken += 1
         assert broken > 0
-        assert box.process.poll() is None
-        page = box.get("/metrics").text
+        assert gateway.process.poll() is None
+        page = gateway.get("/metrics").text
         assert 'netgpt_engine_events_total{event="died"} 1.0' in page
 
 
@@ -99,13 +99,13 @@ async def answered(client: httpx.AsyncClient, url: str, since: float) -> float:
 async def test_the_gateway_is_killed_during_its_writes(tmp_path: Path) -> None:
     finished: list[str] = []
     with FaultyCloud() as cloud:
-        box = Served(tmp_path / "home", cloud=cloud)
-        with box:
+        gateway = Served(tmp_path / "home", cloud=cloud)
+        with gateway:
 
             async def asks(client: httpx.AsyncClient) -> None:
                 while True:
                     answer = await client.post(
-                        f"{box.url}/v1/chat/completions",
+                        f"{gateway.url}/v1/chat/completions",
                         json={"model": "netgpt/cloud", "messages": [{"role": "user", "content": "count me"}]},
                     )
                     finished.append(answer.json()["netgpt"]["exchange"])
@@ -113,13 +113,13 @@ async def test_the_gateway_is_killed_during_its_writes(tmp_path: Path) -> None:
             async with httpx.AsyncClient(timeout=120) as client:
                 tasks = [asyncio.create_task(asks(client)) for _ in range(16)]
                 await until(lambda: len(finished) >= 100, 300)
-                box.kill()
+                gateway.kill()
                 await asyncio.gather(*tasks, return_exceptions=True)
         assert len(finished) >= 100
-        database = sqlite3.connect(box.home / "netgpt.db")
+        database = sqlite3.connect(gateway.home / "netgpt.db")
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         kept = {row[0] for row in database.execute("SELECT id FROM exchanges")}
         database.close()
         assert set(finished) <= kept
-        with Served(box.home, cloud=cloud) as again:
+        with Served(gateway.home, cloud=cloud) as again:
             assert again.get(f"/v1/exchanges/{finished[-1]}").json()["status"] == "complete"

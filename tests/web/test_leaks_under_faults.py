@@ -26,19 +26,19 @@ KILLS = 6
 def test_a_detector_that_dies_and_hangs_lets_nothing_through(tmp_path: Path) -> None:
     with (
         FaultyCloud() as cloud,
-        Served(tmp_path / "home", cloud=cloud, privacy__timeout_s="1", server__deadline_s="8") as box,
+        Served(tmp_path / "home", cloud=cloud, privacy__timeout_s="1", server__deadline_s="8") as gateway,
     ):
-        profile(box, "ada")
+        profile(gateway, "ada")
         stop, kills = threading.Event(), list[int]()
 
         def torture() -> None:
             """Each detector works for a moment before it is killed or stopped, however long its start takes."""
             for kind in cycle([signal.SIGKILL, signal.SIGSTOP]):
-                while not box.get("/readyz").json()["parts"]["detector"]["ok"] and not stop.wait(0.05):
+                while not gateway.get("/readyz").json()["parts"]["detector"]["ok"] and not stop.wait(0.05):
                     pass
                 if stop.wait(0.7):
                     return
-                for pid in _workers(box.process.pid):
+                for pid in _workers(gateway.process.pid):
                     with suppress(ProcessLookupError):
                         os.kill(pid, kind)
                         kills.append(pid)
@@ -51,7 +51,9 @@ def test_a_detector_that_dies_and_hangs_lets_nothing_through(tmp_path: Path) -> 
             slowest, at = 0.0, 0
             while thread.is_alive() and (len(kills) < KILLS or not cloud.received):
                 began = time.monotonic()
-                ask_all(box, [body for _, _, body in requests[at : at + 24]] + facts[at % 20 : at % 20 + 6], workers=30)
+                ask_all(
+                    gateway, [body for _, _, body in requests[at : at + 24]] + facts[at % 20 : at % 20 + 6], workers=30
+                )
                 slowest, at = max(slowest, time.monotonic() - began), (at + 24) % len(requests)
         finally:
             stop.set()

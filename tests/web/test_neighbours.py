@@ -57,12 +57,12 @@ def test_the_neighbours_edge_answers_masked_words_and_the_own_ones_come_back(box
 
 
 def test_every_answer_tells_how_busy_the_box_is(boxes: Any) -> None:
-    for box in boxes:
-        load = Load.read(box.ask("hello", "netgpt/edge").headers["x-netgpt-load"])
+    for gateway in boxes:
+        load = Load.read(gateway.ask("hello", "netgpt/edge").headers["x-netgpt-load"])
         assert load is not None and load.slots >= 1 and load.waiting == 0
 
 
-def test_the_arms_are_models_and_parts(boxes: Any) -> None:
+def test_the_targets_are_models_and_parts(boxes: Any) -> None:
     here, next_door = boxes
     names = {model["id"] for model in here.get("/v1/models").json()["data"]}
     assert {"netgpt", "netgpt/edge", "next-door", "netgpt/next-door"} <= names

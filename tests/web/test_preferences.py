@@ -22,8 +22,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     prices = {"cloud__price_prompt": "5", "cloud__price_completion": "15"}
     with FaultyCloud() as cloud, Served(
         tmp_path_factory.mktemp("home"), cloud=cloud, privacy__names="false", **prices
-    ) as box:  # fmt: skip
-        yield box
+    ) as gateway:  # fmt: skip
+        yield gateway
 
 
 def decided(served: Served, text: str = HARD, **extension: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def test_a_request_says_what_counts_more(served: Served) -> None:
 
 def test_a_deadline_that_nobody_meets_is_told_and_what_is_wrong_is_refused(served: Served) -> None:
     explained = decided(served, deadline_s=600)["explain"]["decision"]
-    assert all(arm["ruled_out"] is None for arm in explained["expected"])
+    assert all(target["ruled_out"] is None for target in explained["expected"])
     for wrong, where in (
         ({"prefer": "speed"}, "netgpt.prefer"), ({"deadline_s": 0}, "netgpt.deadline_s"),
         ({"deadline_s": -1}, "netgpt.deadline_s"), ({"deadline_s": "soon"}, "netgpt.deadline_s"),
@@ -59,12 +59,12 @@ def test_the_document_names_both(served: Served) -> None:
     assert "Seconds" in schema["deadline_s"]["description"]
 
 
-def test_the_command_line_shows_every_arm(served: Served) -> None:
+def test_the_command_line_shows_every_target(served: Served) -> None:
     id = decided(served)["exchange"]
     shown = served.netgpt("explain", id).stdout
     assert all(words in shown for words in ("cloud (chosen)", "edge (fallback 1)", "would have answered"))
     told = json.loads(served.netgpt("explain", id, "--json").stdout)["decision"]
-    assert {arm["arm"] for arm in told["expected"]} == {"edge", "cloud"} and HARD not in json.dumps(told)
+    assert {target["arm"] for target in told["expected"]} == {"edge", "cloud"} and HARD not in json.dumps(told)
     dry = served.netgpt("ask", HARD, "--dry-run", "--prefer", "cheap").stdout
     assert "by cheap" in dry and "edge (chosen)" in dry
 

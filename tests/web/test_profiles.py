@@ -20,8 +20,8 @@ PLANTED = f"umbrella {secrets.token_hex(8)}"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with Served(tmp_path_factory.mktemp("home"), privacy__names="false") as box:
-        yield box
+    with Served(tmp_path_factory.mktemp("home"), privacy__names="false") as gateway:
+        yield gateway
 
 
 def call(served: Served, method: str, path: str, status: int = 200, **body: Any) -> dict[str, Any]:

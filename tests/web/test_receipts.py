@@ -22,12 +22,15 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with FaultyCloud() as cloud, Served(tmp_path_factory.mktemp("home"), cloud=cloud, privacy__names="false") as box:
-        yield box
+    with (
+        FaultyCloud() as cloud,
+        Served(tmp_path_factory.mktemp("home"), cloud=cloud, privacy__names="false") as gateway,
+    ):
+        yield gateway
 
 
-def verified(box: Served, *options: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(box.netgpt("receipts", "verify", "--json", *options, check=False).stdout)
+def verified(gateway: Served, *options: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(gateway.netgpt("receipts", "verify", "--json", *options, check=False).stdout)
     return told
 
 
@@ -80,39 +83,41 @@ def test_the_commands_tell_of_the_running_box(served: Served, tmp_path: Path) ->
 
 def test_a_killed_gateway_leaves_the_receipt(tmp_path: Path) -> None:
     with FaultyCloud(faults=["stall"], slow_s=30) as cloud:  # noqa: SIM117 - the cloud outlives the box
-        with Served(tmp_path / "home", cloud=cloud, privacy__names="false") as box:
-            asking = threading.Thread(target=_ask_quietly, args=(box,))
-            asking.start()
+        with Served(tmp_path / "home", cloud=cloud, privacy__names="false") as gateway:
+            chain = threading.Thread(target=_ask_quietly, args=(gateway,))
+            chain.start()
             wait_until(lambda: cloud.received)
             assert cloud.received
-            box.kill()
-            asking.join(20)
-            told = verified(box)
+            gateway.kill()
+            chain.join(20)
+            told = verified(gateway)
             assert told["whole"] and told["receipts"] == 1
-            (row,) = json.loads(box.netgpt("receipts", "list", "--json").stdout)
+            (row,) = json.loads(gateway.netgpt("receipts", "list", "--json").stdout)
             assert row["outcome"] is None and row["user"] == "ada"
-            shown = json.loads(box.netgpt("receipts", "show", row["id"], "--json").stdout)
+            shown = json.loads(gateway.netgpt("receipts", "show", row["id"], "--json").stdout)
             assert shown["content"].encode() == cloud.received[0].body
 
 
-def _ask_quietly(box: Served) -> None:
+def _ask_quietly(gateway: Served) -> None:
     with suppress(httpx.HTTPError):
-        box.ask("a question in the middle of a kill", user="ada", stream=True)
+        gateway.ask("a question in the middle of a kill", user="ada", stream=True)
 
 
 def test_without_room_for_a_receipt_nothing_leaves(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        with Served(tmp_path / "home", cloud=cloud, privacy__names="false", store__min_free_bytes=str(1 << 60)) as box:
-            refused = box.ask("write to ada@example.org")
+        with Served(
+            tmp_path / "home", cloud=cloud, privacy__names="false", store__min_free_bytes=str(1 << 60)
+        ) as gateway:
+            refused = gateway.ask("write to ada@example.org")
             assert refused.status_code == 507 and refused.json()["error"]["code"] == "store_full"
         assert cloud.received == []
 
 
 def test_every_try_shares_one_receipt_and_an_unreachable_cloud_gets_none(tmp_path: Path) -> None:
     with FaultyCloud(faults=["server_error", "server_error"]) as cloud:  # noqa: SIM117 - read so
-        with Served(tmp_path / "home", cloud=cloud, privacy__names="false") as box:
-            assert box.ask("one two three").status_code == 200
-            assert len(cloud.received) == 3 and verified(box)["receipts"] == 1
+        with Served(tmp_path / "home", cloud=cloud, privacy__names="false") as gateway:
+            assert gateway.ask("one two three").status_code == 200
+            assert len(cloud.received) == 3 and verified(gateway)["receipts"] == 1
             cloud.stop()
-            assert box.ask("four five six").json()["netgpt"]["route"] == "edge"
-            assert verified(box)["receipts"] == 1
+            assert gateway.ask("four five six").json()["netgpt"]["route"] == "edge"
+            assert verified(gateway)["receipts"] == 1

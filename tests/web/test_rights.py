@@ -26,9 +26,9 @@ MAIL = f"{secrets.token_hex(6)}@example.org"
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with (
         FaultyCloud() as cloud,
-        Served(tmp_path_factory.mktemp("home"), cloud=cloud, privacy__names="false", site__city="Portwick") as box,
+        Served(tmp_path_factory.mktemp("home"), cloud=cloud, privacy__names="false", site__city="Portwick") as gateway,
     ):
-        yield box
+        yield gateway
 
 
 def sent(served: Served) -> int:

@@ -50,7 +50,7 @@ async def test_a_box_without_a_cloud_but_upstreams(tmp_path: Path) -> None:
             assert auto.headers["x-netgpt-arm"] == "b"
             parts = (await here.get("/readyz")).json()["parts"]
             assert parts["b"]["ok"] and "no [cloud]" in parts["cloud"]["detail"]
-            assert here.box.needs_detector and parts["detector"]["ok"]
+            assert here.gateway.needs_detector and parts["detector"]["ok"]
 
 
 @pytest.mark.slow

@@ -171,7 +171,7 @@ async def test_a_key_revoked_meanwhile_sends_nothing(tmp_path: Path) -> None:
         key_id, key = await here.make_key(user="ada")
         _, other = await here.make_key(user="ada")
         id = (await here.chat(key, fields=WAITS)).json()["id"]
-        await here.box.store.revoke_key(key_id)
+        await here.gateway.store.revoke_key(key_id)
         cloud.start()
         told = await ended(here, id, other)
         assert told["status"] == "failed" and "revoked" in told["error"]["message"]
@@ -207,7 +207,7 @@ async def test_rights_reach_it(tmp_path: Path) -> None:
 async def test_two_processes_on_one_database_send_it_once(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         ids = [(await here.chat(fields={**WAITS, "user": f"u{n}"})).json()["id"] for n in range(12)]
-        others = [create_app(here.box).app.app.state.deferred for _ in range(2)]  # type: ignore[attr-defined]
+        others = [create_app(here.gateway).app.app.state.deferred for _ in range(2)]  # type: ignore[attr-defined]
         for other in others:
             other.start()
         cloud.start()
@@ -225,7 +225,7 @@ async def test_the_answer_of_last_resort(tmp_path: Path) -> None:
         first = await here.chat(text="the tides of Portwick", fields={"model": "netgpt/cloud"})
         assert first.status_code == 200
         cloud.stop()
-        here.box.edge.down = "gone"  # type: ignore[attr-defined]
+        here.gateway.edge.down = "gone"  # type: ignore[attr-defined]
         again = await here.chat(text="the tides of Portwick", fields={"model": "netgpt/cloud", "temperature": 0.1})
         assert again.status_code == 200, again.text
         told = again.json()

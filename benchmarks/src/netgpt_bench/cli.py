@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, edge_askers, errors_told, json_option, print_json, read_settings, run
+from netgpt.cli.common import console, edge_askers, json_option, print_json, read_settings, reports_errors, run
 from netgpt.errors import NotFound, RequestError
 from netgpt_bench.cli_routing import blackout, decision, learner, link, neighbours, overload, routing, soak
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # --- `netgpt bench paper`: the paper's comparison on this machine, in one command.
 
 
-@errors_told
+@reports_errors
 def paper(
     quick: bool = typer.Option(False, help="About two minutes instead of ten: fewer requests, links and steps."),
     cloud_model: Path | None = typer.Option(
@@ -80,7 +80,7 @@ _TITLES = {
 }
 
 
-@errors_told
+@reports_errors
 def privacy(
     data: Path = typer.Option(Path("../shared/data"), help="Folder with the public sets (privacy/, prompts/)."),
     sample: int = typer.Option(300, min=0, help="Rows of each set, drawn by seed; 0: all."),
@@ -125,7 +125,7 @@ _TITLES_BENCH_UTILITY = {
 _ANSWER_TOKENS = 200
 
 
-@errors_told
+@reports_errors
 def utility(
     requests: int = typer.Option(240, min=10, help="Generated requests with checkable answers."),
     policy: str = typer.Option("balanced,strict,open,health", help="Policy sets or .cedar files, with commas."),
@@ -205,7 +205,7 @@ def _report(title: str, measure: Callable[[], dict[str, Any]], as_json: bool) ->
 
 
 @app.command()
-@errors_told
+@reports_errors
 def overhead(
     requests: int = typer.Option(400, min=10, help="Requests per row and round."),
     connections: int = typer.Option(32, min=1, help="Connections of the crowded part."),
@@ -228,7 +228,7 @@ def overhead(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def stream(
     samples: int = typer.Option(30, min=4, help="Requests per row."),
     seed: int = typer.Option(7, help="Seed of the generated requests."),
@@ -248,7 +248,7 @@ def stream(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def audit(
     people: int = typer.Option(500, "--people", "--requests", min=24, help="Invented people, a request each."),
     seed: int = typer.Option(1, help="Seed of the invented people."),
@@ -276,7 +276,7 @@ def audit(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def completion(
     data: Path = typer.Option(Path("../shared/data"), help="Folder with the development data (prompts/*.jsonl)."),
     sample: int = typer.Option(300, min=3, help="Requests, drawn by seed."),
@@ -302,7 +302,7 @@ async def _completion(data: Path, sample: int, seed: int, model: bool, adapter: 
 
 
 @app.command()
-@errors_told
+@reports_errors
 def swap(
     swaps: int = typer.Option(200, min=2, help="Swaps of engines under two streams; memory is read after each."),
     streams: int = typer.Option(32, min=1, help="Streams at once of the crowded part."),
@@ -324,7 +324,7 @@ def swap(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def isolation(
     alternations: int = typer.Option(200, min=10, help="Requests over one prefix; adapters take turns."),
     seed: int = typer.Option(7, help="Seed of the invented adapters and of the draw of requests."),
@@ -342,7 +342,7 @@ def isolation(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def train(
     examples: int = typer.Option(100, min=20, help="Generated examples, of about 130 tokens."),
     epochs: int = typer.Option(3, min=1, help="Times through them."),

@@ -7,11 +7,11 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, run
+from netgpt.cli.common import console, json_option, print_json, reports_errors, run
 from netgpt.errors import RequestError
 
 
-@errors_told
+@reports_errors
 def decision(
     decisions: int = typer.Option(3_000, min=100, help="Decisions, each of another text."),
     seed: int = typer.Option(7, help="Of the texts and the signals."),
@@ -27,7 +27,7 @@ def decision(
 # --- `netgpt bench learner`: learning which model to ask, on recorded scores and on a made-up world.
 
 
-@errors_told
+@reports_errors
 def learner(
     data: Path = typer.Option(Path("../shared/data"), help="Folder of the recorded sets (routing/*.jsonl)."),
     made_up: bool = typer.Option(False, "--made-up", help="The made-up world alone: needs no data."),
@@ -84,7 +84,7 @@ def _show(result: dict[str, Any], meta: dict[str, Any]) -> None:
 # --- `netgpt bench link`: decisions over links that change, and `netgpt bench neighbours`.
 
 
-@errors_told
+@reports_errors
 def link(
     data: Path | None = typer.Option(
         None, help="Folder of recorded links (5g_ucc*.csv, bw_mixed*.csv, starlink_autobahn*.csv); else made ones."
@@ -112,7 +112,7 @@ def link(
     _show_bench_link(result, as_json)
 
 
-@errors_told
+@reports_errors
 def neighbours(
     seconds: float = typer.Option(15.0, min=3, help="Seconds of each of the four phases."),
     slots: int = typer.Option(2, min=1, help="Answers that each box's edge writes at once."),
@@ -154,7 +154,7 @@ def _told(message: str) -> None:
 # --- `netgpt bench overload`, `blackout` and `soak`: too much is asked, the link goes, and a long time of both.
 
 
-@errors_told
+@reports_errors
 def overload(
     slots: int = typer.Option(8, min=1, help="Answers that the scripted edge writes at once."),
     service_s: float = typer.Option(1.0, min=0.01, help="Seconds that it takes for one."),
@@ -174,7 +174,7 @@ def overload(
     _show_bench_resilience("overload", run(bench.run(**plan, progress=_told)), as_json)
 
 
-@errors_told
+@reports_errors
 def blackout(
     streams: int = typer.Option(50, min=1, help="Callers that stream without a pause."),
     stored: int = typer.Option(20, min=0, max=20, help="Requests that may wait, sent while the link is cut."),
@@ -189,7 +189,7 @@ def blackout(
     )
 
 
-@errors_told
+@reports_errors
 def soak(
     requests: int = typer.Option(50_000, min=20, help="Requests in all."),
     hangups: float = typer.Option(
@@ -215,7 +215,7 @@ def _show_bench_resilience(title: str, result: dict[str, Any], as_json: bool) ->
 # --- `netgpt bench routing`: what routing by difficulty is worth, beside simple ways and RouteLLM's published figures.
 
 
-@errors_told
+@reports_errors
 def routing(
     data: Path = typer.Option(Path("../shared/data/routing"), help="Folder with the routing sets."),
     splits: int = typer.Option(3, min=1, help="Ways to part the rows, each with its own training."),

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from netgpt.embedding import StaticEmbedder
-from netgpt.routing.candidates import Arm, Situation
+from netgpt.routing.candidates import Situation, Target
 from netgpt.routing.difficulty import Difficulty
 from netgpt.routing.explain import counterfactual
 from netgpt.routing.features import features_of
 from netgpt.routing.learner import Learner
-from netgpt.routing.link_state import BoxView, Estimate, LinkView, SignalsView
+from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemView
 from netgpt.routing.reward import DecisionOutcome, Parts
 from netgpt.routing.router import Memory, decided
 from netgpt.settings.routing import Routing
@@ -28,9 +28,9 @@ from netgpt_bench.report import machine, percentile, spread
 T = TypeVar("T")
 
 ARMS: Final = (
-    Arm("edge", "edge", "edge", context_tokens=2048, reads_media=False, surely_reads_media=False),
-    Arm("cloud", price_prompt=2.5, price_completion=10.0, exposure=0.2),
-    Arm("other", price_prompt=0.5, price_completion=1.5, quality=0.8, exposure=0.2),
+    Target("edge", "edge", "edge", context_tokens=2048, reads_media=False, surely_reads_media=False),
+    Target("cloud", price_prompt=2.5, price_completion=10.0, exposure=0.2),
+    Target("other", price_prompt=0.5, price_completion=1.5, quality=0.8, exposure=0.2),
 )
 OPENINGS: Final = (
     "What is",
@@ -102,18 +102,20 @@ def _signals(chance: random.Random) -> SignalsView:
         return Estimate(value, chance.uniform(0, 10), chance.uniform(0.3, 1))
 
     links = {
-        arm.name: LinkView(
+        target.name: LinkView(
             rtt_s=sure(chance.uniform(0.01, 0.4)),
             first_byte_s=sure(chance.uniform(0.2, 2)),
             up_bytes_s=sure(1e6),
             tokens_s=sure(chance.uniform(10, 90)),
             failures=sure(chance.uniform(0, 0.1)),
         )
-        for arm in ARMS
+        for target in ARMS
     }
     busy = chance.randrange(5)
-    box = BoxView(engine_slots=2, engine_busy=min(busy, 2), engine_waiting=max(0, busy - 2), engine_tokens_s=40.0)
-    return SignalsView(links, box)
+    gateway = SystemView(
+        engine_slots=2, engine_busy=min(busy, 2), engine_waiting=max(0, busy - 2), engine_tokens_s=40.0
+    )
+    return SignalsView(links, gateway)
 
 
 def _learnt(seed: int) -> Learner:
@@ -121,7 +123,9 @@ def _learnt(seed: int) -> Learner:
     learner, chance = Learner(seed=seed), random.Random(seed)
     for number in range(300):
         x = tuple(chance.gauss(0, 1) for _ in range(12))
-        arm = chance.choice(ARMS)
-        rating = 1 if chance.random() < arm.quality else -1
-        learner.told(DecisionOutcome(str(number), arm.name, x, f"key_{number % 50}", arm.quality, Parts(rating=rating)))
+        target = chance.choice(ARMS)
+        rating = 1 if chance.random() < target.quality else -1
+        learner.told(
+            DecisionOutcome(str(number), target.name, x, f"key_{number % 50}", target.quality, Parts(rating=rating))
+        )
     return learner

@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, progress_bar, say
+from netgpt.cli.common import json_option, print_json, print_table, progress_bar, reports_errors, say
 
 
-@errors_told
+@reports_errors
 def train_detector(
     data: Path | None = typer.Option(None, help="The folder of public data sets; without it: invented sentences."),
     out: Path = typer.Option(Path("detector"), help="Folder for the weights and their card."),

@@ -58,7 +58,7 @@ class World:
     """`quality[t, arm]`: the chance that the arm's answer to request t does. `cost[t, arm]`: money at list prices."""
 
     name: str
-    arms: tuple[str, ...]
+    targets: tuple[str, ...]
     prior: tuple[float, ...]
     """What an owner would have configured: guessed from the size alone."""
     x: tuple[tuple[float, ...], ...]
@@ -132,19 +132,19 @@ def shifted(world: World, requests: int, seed: int, values: Grid, *, dearer: flo
     random.Random(seed).shuffle(order)
     rows = world.rows([order[number % len(order)] for number in range(requests)])
     first, second = requests * 2 // 5, requests * 7 // 10
-    *_, next_best, best = (int(arm) for arm in np.argsort(values.mean(axis=0)))
+    *_, next_best, best = (int(target) for target in np.argsort(values.mean(axis=0)))
     paid, quality = rows.cost.copy(), rows.quality.copy()
     paid[first:, best] *= dearer
     quality[second:, next_best] *= worse
     told = (
-        (first, f"{world.arms[best]} costs {dearer:g} times as much"),
-        (second, f"{world.arms[next_best]} does {worse:g} times as often"),
+        (first, f"{world.targets[best]} costs {dearer:g} times as much"),
+        (second, f"{world.targets[next_best]} does {worse:g} times as often"),
     )
     return replace(rows, quality=quality, paid=paid, shifts=told)
 
 
 def _priced(
-    name: str, arms: Sequence[str], prior: tuple[float, ...], prompts: Sequence[str], quality: Grid, money: Grid
+    name: str, targets: Sequence[str], prior: tuple[float, ...], prompts: Sequence[str], quality: Grid, money: Grid
 ) -> World:
     from netgpt.routing.difficulty import Difficulty
 
@@ -152,7 +152,7 @@ def _priced(
     tokens = np.array([len(prompt) // 4 + _ANSWER_TOKENS for prompt in prompts], dtype=np.int64)
     cost = tokens[:, None] * money / 1e6
     x = tuple(difficulty.x(prompt) for prompt in prompts)
-    return World(name, tuple(arms), prior, x, quality, cost, cost, tokens)
+    return World(name, tuple(targets), prior, x, quality, cost, cost, tokens)
 
 
 def _read(data: Path, name: str) -> list[dict[str, Any]]:
@@ -214,7 +214,7 @@ def realised(world: World, weights: Weights) -> NDArray[np.float64]:
     """(requests, arms): the objective with what really happens, and what is really paid, put in."""
     return np.array(
         [
-            [_value(weights, arm, q, c) for arm, q, c in zip(world.arms, quality, paid, strict=True)]
+            [_value(weights, target, q, c) for target, q, c in zip(world.targets, quality, paid, strict=True)]
             for quality, paid in zip(world.quality.tolist(), world.paid.tolist(), strict=True)
         ]
     )
@@ -240,36 +240,36 @@ def play(
         while later and later[0][0] <= number:
             done.learner.told(heapq.heappop(later)[2])
         key = _asker(number, crowd, chance)
-        arm, propensity = _decide(world, number, key, done.learner, weights)
-        done.chosen.append(arm)
+        target, propensity = _decide(world, number, key, done.learner, weights)
+        done.chosen.append(target)
         done.propensity.append(propensity)
         done.keys.append(key)
-        done.reward.append(float(rewards[number, arm]))
+        done.reward.append(float(rewards[number, target]))
         if history is not None and key != LIAR:
-            arm = history.chosen[number]
-        _answered(world, number, arm, key, done.learner)
-        when, parts = _said(world, number, arm, key, crowd, chance)
-        outcome = DecisionOutcome(f"{number}", world.arms[arm], world.x[number], key, world.prior[arm], parts)
+            target = history.chosen[number]
+        _answered(world, number, target, key, done.learner)
+        when, parts = _said(world, number, target, key, crowd, chance)
+        outcome = DecisionOutcome(f"{number}", world.targets[target], world.x[number], key, world.prior[target], parts)
         heapq.heappush(later, (when, number, outcome))
     return done
 
 
 def _decide(world: World, number: int, key: str, learner: Learner, weights: Weights) -> tuple[int, float]:
     values = {
-        arm: _value(
+        target: _value(
             weights,
-            arm,
-            learner.belief(arm, world.x[number], prior, key).mean,
-            float(cost) * (learner.measured(arm).price_factor or 1.0),
+            target,
+            learner.belief(target, world.x[number], prior, key).mean,
+            float(cost) * (learner.measured(target).price_factor or 1.0),
         )
-        for arm, prior, cost in zip(world.arms, world.prior, world.cost[number], strict=True)
+        for target, prior, cost in zip(world.targets, world.prior, world.cost[number], strict=True)
     }
-    arm, propensity = learner.draw(values, key)
-    return world.arms.index(arm), propensity
+    target, propensity = learner.draw(values, key)
+    return world.targets.index(target), propensity
 
 
-def _value(weights: Weights, arm: str, p_ok: float, cost: float) -> float:
-    return value_of(Expected(arm, "cloud", p_ok, 0.0, cost, 0.0, 0.0, 0.0), weights)
+def _value(weights: Weights, target: str, p_ok: float, cost: float) -> float:
+    return value_of(Expected(target, "cloud", p_ok, 0.0, cost, 0.0, 0.0, 0.0), weights)
 
 
 def _asker(number: int, crowd: Crowd, chance: random.Random) -> str:
@@ -280,21 +280,21 @@ def _asker(number: int, crowd: Crowd, chance: random.Random) -> str:
     return LIAR if lies else key
 
 
-def _answered(world: World, number: int, arm: int, key: str, learner: Learner) -> None:
+def _answered(world: World, number: int, target: int, key: str, learner: Learner) -> None:
     """What is known at the end of an answer: what it cost."""
     parts = Parts(
-        cost=float(world.paid[number, arm]),
-        listed_cost=float(world.cost[number, arm]),
+        cost=float(world.paid[number, target]),
+        listed_cost=float(world.cost[number, target]),
         tokens=int(world.tokens[number]),
     )
-    learner.told(DecisionOutcome(f"{number}", world.arms[arm], world.x[number], key, world.prior[arm], parts))
+    learner.told(DecisionOutcome(f"{number}", world.targets[target], world.x[number], key, world.prior[target], parts))
 
 
 def _said(
-    world: World, number: int, arm: int, key: str, crowd: Crowd, chance: random.Random
+    world: World, number: int, target: int, key: str, crowd: Crowd, chance: random.Random
 ) -> tuple[float, Parts]:  # fmt: skip
     """When something is told of the answer, and what: a rating, or else whether it was asked again."""
-    rates, good = chance.random() < crowd.rated, chance.random() < world.quality[number, arm]
+    rates, good = chance.random() < crowd.rated, chance.random() < world.quality[number, target]
     again = chance.random() < (crowd.repeats_good if good else crowd.repeats_bad)
     wait = chance.expovariate(1 / crowd.delay)
     if key == LIAR:
@@ -353,7 +353,7 @@ def _one(world: World, seed: int, weights: Weights) -> dict[str, Any]:
         "curves": {
             "learner": _thin(np.cumsum(reward - values[:, fixed])),
             "random": _thin(np.cumsum(values.mean(axis=1) - values[:, fixed])),
-            "best fixed": world.arms[fixed],
+            "best fixed": world.targets[fixed],
         },
     }
 
@@ -401,7 +401,7 @@ def _summed(name: str, prefer: str, world: World, each: Sequence[dict[str, Any]]
     gains = [one["reward"] / one["best_fixed"] - 1 for one in each]
     return {
         "world": name,
-        "arms": len(world.arms),
+        "arms": len(world.targets),
         "weights": prefer,
         "over_best_fixed": mean(gains),
         "worst_seed": min(gains),

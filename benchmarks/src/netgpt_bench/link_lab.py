@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import orjson
 
-from netgpt.app.gateway import Box, open_box
+from netgpt.app.gateway import Gateway, open_gateway
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange, Request
 from netgpt.routing.features import features_of
@@ -268,8 +268,8 @@ class LinkReply:
 class LinkWay:
     """Asks one box. `model_for` says under which name: for all but adaptive, the choice is made here."""
 
-    def __init__(self, name: str, box: Box) -> None:
-        self.name, self.box = name, box
+    def __init__(self, name: str, gateway: Gateway) -> None:
+        self.name, self.gateway = name, gateway
 
     def model_for(self, asked: TimedRequest) -> str:
         if self.name == ADAPTIVE:
@@ -285,21 +285,21 @@ class LinkWay:
         request = Request(
             asked.body, self.model_for(asked), stream=True, user=f"lab-{asked.at_s:.3f}", deadline_s=asked.deadline_s
         )
-        exchange, heard = Exchange(request, OWNER), _Heard()
+        exchange, is_up = Exchange(request, OWNER), _Heard()
         began = time.perf_counter()
         try:
             async with asyncio.timeout(asked.deadline_s + HANG_S):
-                await _walk(self.box, exchange, heard)
+                await _walk(self.gateway, exchange, is_up)
         except TimeoutError:
-            heard.outcome = "hung"
+            is_up.outcome = "hung"
         took = time.perf_counter() - began
         decision = exchange.decision if exchange.has("decision") else None
         answered = exchange.outcome.answered_by if exchange.has("stream") else None
         return LinkReply(
             asked.at_s, asked.kind, decision.name if decision else "", answered.name if answered else "",
-            answered.rule if answered else decision.rule if decision else "", heard.outcome, round(took, 4),
-            heard.tokens, heard.outcome != "whole" or took > asked.deadline_s,
-            bool(decision and decision.rule in (TRIED, TRIAL)), heard.error,
+            answered.rule if answered else decision.rule if decision else "", is_up.outcome, round(took, 4),
+            is_up.tokens, is_up.outcome != "whole" or took > asked.deadline_s,
+            bool(decision and decision.rule in (TRIED, TRIAL)), is_up.error,
         )  # fmt: skip
 
 
@@ -311,16 +311,16 @@ class _Heard:
     error: str = ""
 
 
-async def _walk(box: Box, exchange: Exchange, heard: _Heard) -> None:
+async def _walk(gateway: Gateway, exchange: Exchange, is_up: _Heard) -> None:
     try:
-        await box.workflow.run(exchange)
+        await gateway.workflow.run(exchange)
         async for chunk in exchange.chunks:
             for choice in chunk.get("choices") or ():
-                heard.tokens += len(((choice.get("delta") or {}).get("content") or "").split())
-                heard.finish = choice.get("finish_reason") or heard.finish
-        heard.outcome = "whole" if heard.finish == "stop" else "partial"
+                is_up.tokens += len(((choice.get("delta") or {}).get("content") or "").split())
+                is_up.finish = choice.get("finish_reason") or is_up.finish
+        is_up.outcome = "whole" if is_up.finish == "stop" else "partial"
     except NetGPTError as error:  # the door tells it: as an error in the stream, or as a status before the first word
-        heard.outcome, heard.error = "partial" if heard.tokens else "refused", error.code
+        is_up.outcome, is_up.error = "partial" if is_up.tokens else "refused", error.code
 
 
 @asynccontextmanager
@@ -334,12 +334,12 @@ async def open_way(name: str, home: Path, link: ShapedLink | None) -> AsyncItera
         }
         if link is not None:
             sections["cloud"] = {"base_url": f"http://127.0.0.1:{link.port}/v1", "model": "far", "trusted": True}
-        box = open_box(load_settings(environment={}, home=home, **sections))
+        gateway = open_gateway(load_settings(environment={}, home=home, **sections))
         try:
-            await box.start()
-            yield LinkWay(name, box)
+            await gateway.start()
+            yield LinkWay(name, gateway)
         finally:
-            await box.close()
+            await gateway.close()
 
 
 LOOK_S = 0.05

@@ -283,16 +283,16 @@ async def _process(spot: Spot, home: Path, module: Sequence[str]) -> AsyncIterat
             await process.wait()
 
 
-async def _ready(box: RunningBox) -> None:
+async def _ready(gateway: RunningBox) -> None:
     clock = asyncio.get_running_loop().time
     until = clock() + READY_S
-    async with httpx.AsyncClient(base_url=box.url, timeout=2, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=2, trust_env=False) as client:
         while clock() < until:
             with suppress(httpx.HTTPError):
                 if (await client.get("/readyz")).status_code == 200:
                     return
             await asyncio.sleep(0.1)
-    raise ModelUnavailable(f"the box {box.name} was not ready within {READY_S:.0f} s")
+    raise ModelUnavailable(f"the box {gateway.name} was not ready within {READY_S:.0f} s")
 
 
 PATIENCE_S = 20.0
@@ -332,7 +332,7 @@ class RequestOutcome:
 
     ok: bool
     took_s: float
-    arm: str
+    target: str
     exchange: str
     user: str = ""
 
@@ -348,12 +348,14 @@ async def run(plan: NeighboursPlan, *, over: str, progress: Progress) -> dict[st
             progress(f"{phase.name}: {plan.seconds:g} s")
             await _link(net, phase.cut)
             load = (phase.a * plan.slots, phase.b * plan.slots)
-            heard = await asyncio.gather(*(_asked(box, rate, plan) for box, rate in zip(boxes, load, strict=True)))
-            for box, of_box in zip(boxes, heard, strict=True):
-                rows.append({"phase": phase.name, "box": box.name, **_row(of_box)})
-                helped = next((one for one in of_box if one.arm == NEIGHBOUR), None)
+            is_up = await asyncio.gather(
+                *(_asked(gateway, rate, plan) for gateway, rate in zip(boxes, load, strict=True))
+            )
+            for gateway, of_gateway in zip(boxes, is_up, strict=True):
+                rows.append({"phase": phase.name, "box": gateway.name, **_row(of_gateway)})
+                helped = next((one for one in of_gateway if one.target == NEIGHBOUR), None)
                 if helped is not None and not shown:
-                    shown = await boxes[0].explanation(helped.exchange, helped.user) if box is boxes[0] else {}
+                    shown = await boxes[0].explanation(helped.exchange, helped.user) if gateway is boxes[0] else {}
         return {"rows": rows, "over": net.kind, "shows": _shows(rows, plan), "an explanation": _few(shown)}
 
 
@@ -363,18 +365,20 @@ async def _link(net: LinkedSpots, cut: bool) -> None:
         await done
 
 
-async def _asked(box: RunningBox, rate: float, plan: NeighboursPlan) -> list[RequestOutcome]:
+async def _asked(gateway: RunningBox, rate: float, plan: NeighboursPlan) -> list[RequestOutcome]:
     """`rate` requests a second, evenly, whatever becomes of them."""
     clock = asyncio.get_running_loop().time
     began = clock()
-    async with httpx.AsyncClient(base_url=box.url, headers=box.headers, timeout=PATIENCE_S, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=gateway.url, headers=gateway.headers, timeout=PATIENCE_S, trust_env=False
+    ) as client:
         async with asyncio.TaskGroup() as group:
             tasks = []
             for number in range(max(1, int(rate * plan.seconds))):
                 await asyncio.sleep(max(0.0, began + number / rate - clock()))
                 tasks.append(group.create_task(_ask(client, plan.deadline_s)))
-        heard = [task.result() for task in tasks]
-        return [await _explained(client, one) for one in heard]
+        is_up = [task.result() for task in tasks]
+        return [await _explained(client, one) for one in is_up]
 
 
 async def _ask(client: httpx.AsyncClient, deadline_s: float) -> RequestOutcome:
@@ -399,13 +403,13 @@ async def _explained(client: httpx.AsyncClient, one: RequestOutcome) -> RequestO
     return RequestOutcome(one.ok, one.took_s, str(told.get("arm") or told.get("route") or ""), one.exchange, one.user)
 
 
-def _row(heard: Sequence[RequestOutcome]) -> dict[str, Any]:
-    took = [one.took_s for one in heard if one.ok]
+def _row(is_up: Sequence[RequestOutcome]) -> dict[str, Any]:
+    took = [one.took_s for one in is_up if one.ok]
     return {
-        "requests": len(heard),
-        "answered": _share([one.ok for one in heard]),
-        "by its own edge": _share([one.arm == "edge" for one in heard]),
-        "by the neighbour": _share([one.arm == NEIGHBOUR for one in heard]),
+        "requests": len(is_up),
+        "answered": _share([one.ok for one in is_up]),
+        "by its own edge": _share([one.target == "edge" for one in is_up]),
+        "by the neighbour": _share([one.target == NEIGHBOUR for one in is_up]),
         "median s": round(statistics.median(took), 2) if took else None,
         "p95 s": round(percentile(took, 0.95), 2) if took else None,
     }
@@ -426,7 +430,7 @@ def _shows(rows: Sequence[dict[str, Any]], plan: NeighboursPlan) -> dict[str, st
             handed = of[phase, "a"]["by the neighbour"]
             shows[what] = told(handed, handed > 0)
     if "cut" in plan.phases:
-        least = min(of["cut", box]["answered"] for box in "ab")
+        least = min(of["cut", gateway]["answered"] for gateway in "ab")
         shows["both carry on when cut"] = told(least, least == 1.0)
     return shows
 

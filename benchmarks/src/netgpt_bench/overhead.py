@@ -41,7 +41,7 @@ async def run(*, requests: int, connections: int, rounds: int, portkey_at: Path,
         targets = {"direct": _target(cloud, "netgpt/cloud")}
         for name, settings in GATEWAYS.items():
             progress(f"starting {name}")
-            port = await stack.enter_async_context(_box(cloud, settings))
+            port = await stack.enter_async_context(_gateway(cloud, settings))
             targets[name] = _target(port, "netgpt/cloud")
         script = portkey_script(portkey_at)
         if script is not None:
@@ -66,7 +66,7 @@ async def run(*, requests: int, connections: int, rounds: int, portkey_at: Path,
 
 
 @asynccontextmanager
-async def _box(cloud: int, settings: dict[str, str]) -> AsyncIterator[int]:
+async def _gateway(cloud: int, settings: dict[str, str]) -> AsyncIterator[int]:
     url = f"http://127.0.0.1:{cloud}/v1"
     with tempfile.TemporaryDirectory(prefix="netgpt-bench-") as home:
         usual = {

@@ -164,7 +164,7 @@ async def run(weights: Path, cloud: Path | None, plan: PaperPlan, *, seed: int, 
             async with open_lab(weights, cloud or weights, folder / "split", requests, folder, progress) as lab:
                 measured = await _measure(lab, requests, plan, progress)
                 progress("long requests at once, for the peak of memory")
-                await fill_slots(lab.box_url, 2)
+                await fill_slots(lab.gateway_url, 2)
                 peaks = {part: peak_mb(pid) for part, pid in lab.pids.items()}
                 split = lab.split
         except httpx.HTTPError as error:
@@ -222,18 +222,18 @@ def way_rows(
     """
     stored = {SPLIT: split["edge_bytes"] / 1e6} | dict.fromkeys(BOX_WAYS, edge["storage_mb"] + adapter_mb)
     model = {SPLIT: peaks["split edge"]} | dict.fromkeys(BOX_WAYS, peaks["engine"])
-    whole_box = sum(peaks[part] for part in ("engine", "gateway", "detector"))
+    whole_gateway = sum(peaks[part] for part in ("engine", "gateway", "detector"))
     rows = []
     for way, given in answers.items():
-        on_box = way in BOX_WAYS
+        on_gateway = way in BOX_WAYS
         rows.append(
             {
                 "way": way,
                 "storage_mb": round(stored.get(way, 0.0), 1),
-                "tuning_lora_mb": edge["tuning_lora_mb"] if on_box else None,
-                "tuning_full_mb": edge["tuning_full_mb"] if on_box else None,
+                "tuning_lora_mb": edge["tuning_lora_mb"] if on_gateway else None,
+                "tuning_full_mb": edge["tuning_full_mb"] if on_gateway else None,
                 "inference_mb": round(model.get(way, 0.0), 1),
-                "whole_box_mb": round(whole_box if on_box else model.get(way, 0.0), 1),
+                "whole_box_mb": round(whole_gateway if on_gateway else model.get(way, 0.0), 1),
                 **_costs(given),
                 **quality(given),
             }

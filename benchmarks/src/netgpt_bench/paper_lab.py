@@ -89,9 +89,9 @@ class Straight:
         text = completed(asked.text, facts)
         up, down = self.link.up, self.link.down
         self._tape.take()
-        heard = await _post(self._client, _body("cloud", text, max_tokens))
+        is_up = await _post(self._client, _body("cloud", text, max_tokens))
         return _answered(
-            asked, heard, self.link.up - up, self.link.down - down, True, text, {f.kind for f in facts},
+            asked, is_up, self.link.up - up, self.link.down - down, True, text, {f.kind for f in facts},
             self._tape.take(),
         )  # fmt: skip
 
@@ -99,7 +99,7 @@ class Straight:
         await self._client.aclose()
 
 
-class ThroughBox:
+class ThroughGateway:
     """The gateway on the box completes, hides and routes. `model`: netgpt (decide), netgpt/edge or netgpt/cloud."""
 
     def __init__(self, name: str, model: str, url: str, link: ShapedLink, tape: Tape) -> None:
@@ -111,12 +111,12 @@ class ThroughBox:
         up, down = self.link.up, self.link.down
         self._tape.take()
         body = {**_body(self._model, asked.text, max_tokens), "user": asked.person.user}
-        heard = await _post(self._client, body, "/v1/chat/completions")
+        is_up = await _post(self._client, body, "/v1/chat/completions")
         up, down, left = self.link.up - up, self.link.down - down, self._tape.take()
-        told = (await self._client.get(f"/v1/exchanges/{heard.exchange}", params={"user": asked.person.user})).json()
+        told = (await self._client.get(f"/v1/exchanges/{is_up.exchange}", params={"user": asked.person.user})).json()
         kinds = {fact["kind"] for fact in told["facts"]}
         text = (told["completion"] or {}).get("text") or asked.text
-        return _answered(asked, heard, up, down, told["route"] == "cloud", text, kinds, left)
+        return _answered(asked, is_up, up, down, told["route"] == "cloud", text, kinds, left)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -191,38 +191,38 @@ def _all_facts(asked: PersonRequest) -> list[Fact]:
 
 async def _post(client: httpx.AsyncClient, body: dict[str, Any], path: str = "/chat/completions") -> _Heard:
     """Post and listen to the stream's end. Raises BrokenStream: not answered, or an error in the stream."""
-    heard, started = _Heard(), time.perf_counter()
+    is_up, started = _Heard(), time.perf_counter()
     async with client.stream("POST", path, json=body) as response:
         if response.status_code != 200:
             raise BrokenStream(f"{body['model']} answered with status {response.status_code}")
-        heard.exchange = response.headers.get("x-netgpt-exchange", "")
+        is_up.exchange = response.headers.get("x-netgpt-exchange", "")
         async for line in response.aiter_lines():
             if line.startswith("data: {"):
-                _hear(heard, json.loads(line[6:]), started)
-    heard.whole_ms = (time.perf_counter() - started) * 1000
-    heard.first_ms = heard.first_ms or heard.whole_ms
-    return heard
+                _hear(is_up, json.loads(line[6:]), started)
+    is_up.whole_ms = (time.perf_counter() - started) * 1000
+    is_up.first_ms = is_up.first_ms or is_up.whole_ms
+    return is_up
 
 
-def _hear(heard: _Heard, chunk: dict[str, Any], started: float) -> None:
+def _hear(is_up: _Heard, chunk: dict[str, Any], started: float) -> None:
     if "error" in chunk:
         raise BrokenStream("an answer of the comparison ended with an error in its stream")
     for choice in chunk.get("choices") or ():
         piece = (choice.get("delta") or {}).get("content") or ""
-        if piece and not heard.first_ms:
-            heard.first_ms = (time.perf_counter() - started) * 1000
-        heard.text += piece
-        heard.finish = choice.get("finish_reason") or heard.finish
+        if piece and not is_up.first_ms:
+            is_up.first_ms = (time.perf_counter() - started) * 1000
+        is_up.text += piece
+        is_up.finish = choice.get("finish_reason") or is_up.finish
     if usage := chunk.get("usage"):
-        heard.prompt_tokens, heard.written = usage["prompt_tokens"], usage["completion_tokens"]
+        is_up.prompt_tokens, is_up.written = usage["prompt_tokens"], usage["completion_tokens"]
 
 
 def _answered(
-    asked: PersonRequest, heard: _Heard, up: int, down: int, cloud: bool, text: str, kinds: Collection[str], left: bytes
+    asked: PersonRequest, is_up: _Heard, up: int, down: int, cloud: bool, text: str, kinds: Collection[str], left: bytes
 ) -> Answered:  # fmt: skip
-    tokens = heard.prompt_tokens + heard.written if cloud else 0
+    tokens = is_up.prompt_tokens + is_up.written if cloud else 0
     return Answered(
-        asked, heard.text, heard.finish is not None, heard.first_ms, heard.whole_ms, up, down, tokens, heard.written,
+        asked, is_up.text, is_up.finish is not None, is_up.first_ms, is_up.whole_ms, up, down, tokens, is_up.written,
         cloud, text, frozenset(kinds), left,
     )  # fmt: skip
 
@@ -349,7 +349,7 @@ class Lab:
     ways: list[PaperWay]
     split: dict[str, Any]
     pids: dict[str, int]
-    box_url: str
+    gateway_url: str
     links: Sequence[ShapedLink]
 
     def shape(self, shape: LinkShape) -> None:
@@ -378,8 +378,8 @@ async def open_lab(
         port = urlsplit(engine.endpoint().base_url).port or 0
         link = await stack.enter_async_context(ShapedLink(port, tap=tape))
         progress("starting the box")
-        box, pid = await stack.enter_async_context(_box(weights, engine.endpoint().api_key or "", link, folder))
-        url = f"http://127.0.0.1:{box}"
+        gateway, pid = await stack.enter_async_context(_gateway(weights, engine.endpoint().api_key or "", link, folder))
+        url = f"http://127.0.0.1:{gateway}"
         await _prepare(url, requests)
         progress("starting the two sides of the split model")
         cloud = await stack.enter_async_context(CloudProcess(split))
@@ -391,9 +391,9 @@ async def open_lab(
             Straight(CLOUD_ONLY, link, tape, key),
             Straight(WHOLE_PROFILE, link, tape, key, whole_profile=True),
             Splitted(SPLIT, edge, split_link, tokenizer, await tokenizer.tokens("<|im_end|>")),
-            ThroughBox(EDGE_ONLY, "netgpt/edge", url, link, tape),
-            ThroughBox(SYNERGY, "netgpt/cloud", url, link, tape),
-            ThroughBox(DECIDES, "netgpt", url, link, tape),
+            ThroughGateway(EDGE_ONLY, "netgpt/edge", url, link, tape),
+            ThroughGateway(SYNERGY, "netgpt/cloud", url, link, tape),
+            ThroughGateway(DECIDES, "netgpt", url, link, tape),
         ]
         for way in ways:
             stack.push_async_callback(way.close)
@@ -426,7 +426,7 @@ def _pids(gateway_pid: int, split_edge: int) -> dict[str, int]:
 
 
 @asynccontextmanager
-async def _box(weights: Path, key: str, link: ShapedLink, folder: Path) -> AsyncIterator[tuple[int, int]]:
+async def _gateway(weights: Path, key: str, link: ShapedLink, folder: Path) -> AsyncIterator[tuple[int, int]]:
     settings = {
         "NETGPT_EDGE__MODEL": str(weights),
         "NETGPT_CLOUD__BASE_URL": f"http://127.0.0.1:{link.port}/v1",

@@ -23,10 +23,10 @@ _VERBS = "finds opens carries mends paints sells keeps lights follows answers".s
 
 def made_examples(base: Path, count: int, tokens: int, seed: int = 7) -> list[Example]:
     """Examples of at most `tokens` tokens of this base, its template included, and nearly as many."""
-    from netgpt.training.lora.data import open_speech
+    from netgpt.training.lora.data import load_tokenizer
     from netgpt.training.lora.weights import open_base
 
-    speech = open_speech(open_base(base))
+    speech = load_tokenizer(open_base(base))
     rng = random.Random(seed)
 
     def example(words: int) -> Example:

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from netgpt.app.gateway import Box, open_box
+from netgpt.app.gateway import Gateway, open_gateway
 from netgpt.exchange import Exchange, Request
 from netgpt.models.base import Endpoint
 from netgpt.models.engine import Engine
@@ -51,7 +51,10 @@ async def _compare(
     cloud: Endpoint, folder: Path, samples: int, rng: random.Random, progress: Callable[[str], None]
 ) -> dict[str, list[tuple[float, float]]]:
     times: dict[str, list[tuple[float, float]]] = {"without hiding": [], "with hiding": []}
-    async with _box(cloud, folder / "a", trusted=True) as plain, _box(cloud, folder / "b", trusted=False) as hiding:
+    async with (
+        _gateway(cloud, folder / "a", trusted=True) as plain,
+        _gateway(cloud, folder / "b", trusted=False) as hiding,
+    ):
         boxes = {"without hiding": plain, "with hiding": hiding}
         for number in range(samples + 2):
             order = list(boxes)
@@ -65,19 +68,19 @@ async def _compare(
 
 
 @asynccontextmanager
-async def _box(cloud: Endpoint, home: Path, *, trusted: bool) -> AsyncIterator[Box]:
+async def _gateway(cloud: Endpoint, home: Path, *, trusted: bool) -> AsyncIterator[Gateway]:
     settings = load_settings(
         home=home,
         edge={"base_url": cloud.base_url, "api_key": cloud.api_key},
         cloud={"base_url": cloud.base_url, "api_key": cloud.api_key, "model": "stand-in", "trusted": trusted},
         completion={"mode": "off"},
     )
-    box = open_box(settings)
+    gateway = open_gateway(settings)
     try:
-        await box.start()
-        yield box
+        await gateway.start()
+        yield gateway
     finally:
-        await box.close()
+        await gateway.close()
 
 
 def _text(rng: random.Random) -> str:
@@ -92,11 +95,11 @@ def _text(rng: random.Random) -> str:
     )
 
 
-async def _first_token(box: Box, text: str) -> tuple[float, float]:
+async def _first_token(gateway: Gateway, text: str) -> tuple[float, float]:
     """Milliseconds to the first token, and those of them that the stage `desensitize` took."""
     body = {"messages": [{"role": "user", "content": text}], "stream": True, "max_tokens": 4}
     exchange = Exchange(Request(body=body, model="netgpt/cloud", stream=True), Caller("local", Role.ADMIN))
-    await box.workflow.run(exchange)
+    await gateway.workflow.run(exchange)
     async for _ in exchange.chunks:
         pass
     return exchange.timings["first_token"], exchange.timings["desensitize"]

@@ -139,10 +139,10 @@ def _plain_job(base: Path, folder: Path, rows: Sequence[Example], recipe: Recipe
         "write_base(open_base(Path(sys.argv[1])), Path(sys.argv[2]))"
     )
     subprocess.run([sys.executable, "-c", code, str(base), str(folder)], check=True)
-    from netgpt.training.lora.data import open_speech
+    from netgpt.training.lora.data import load_tokenizer
     from netgpt.training.lora.weights import open_base
 
-    speech = open_speech(open_base(base))
+    speech = load_tokenizer(open_base(base))
     encoded = [(held_out(row, recipe.held_out), speech.encode(row)) for row in rows]
     return {
         "model": str(folder), "epochs": recipe.epochs, "seed": recipe.seed, "threads": recipe.threads,

@@ -20,7 +20,7 @@ from netgpt.policy import READY_MADE, Policy, Principal
 from netgpt.policy.disclosure import Destination, Disclosure
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.generalize import PLACE_RUNGS, Generaliser
-from netgpt.privacy.kinds import family, ladder
+from netgpt.privacy.kinds import family, hierarchy
 from netgpt.privacy.vault import Vault
 from netgpt_bench.people import PersonMaker, PlantedPerson
 
@@ -350,7 +350,7 @@ async def measure(
 
 def _terms(policy: Policy) -> Disclosure:
     who = Principal("local", "user", "someone")
-    return Disclosure(policy, who, Destination(), ladder=ladder, family=family, asked="cloud")
+    return Disclosure(policy, who, Destination(), hierarchy=hierarchy, family=family, asked="cloud")
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class Entry:
         return passed or self.shipped or self.state in (State.CANARY, State.ACTIVE, State.RETIRED)
 
 
-class Shelf:
+class AdapterReader:
     """All adapters in `folder`, and the `shipped` ones (folders). With `base`, only what is made for it is usable."""
 
     def __init__(self, folder: Path, shipped: Sequence[Path] = (), *, base: EdgeWeights | None = None) -> None:
@@ -260,7 +260,7 @@ def shipped_adapters() -> list[Path]:
     return [folder for folder in folders if (folder / WEIGHTS).is_file() and (folder / CARD).is_file()]
 
 
-class Registry(Shelf):
+class Registry(AdapterReader):
     """Looks (see Shelf) and changes. `secret` is the box's own, for digests of people.
 
     Every change raises StoreError when the disk is full or the index is damaged, and is on the disk when it returns.

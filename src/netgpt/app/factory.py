@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from netgpt.exchange import Request
-from netgpt.models.base import Departure, Endpoint, RemoteModel, Trust, Witness
+from netgpt.models.base import Endpoint, OutboundRequest, ReceiptHook, RemoteModel, Trust
 from netgpt.models.catalog import Catalog
 from netgpt.models.client import CloudModel, EdgeModel
 from netgpt.models.engine import Engine
@@ -57,17 +57,17 @@ def open_edge(
     )
 
 
-def open_cloud(settings: Settings, witness: Witness) -> CloudModel | None:
+def open_cloud(settings: Settings, receipt_hook: ReceiptHook) -> CloudModel | None:
     """The model elsewhere, None when none is configured. `witness` writes the receipts: see `receipts_in`."""
-    return open_remote("cloud", settings.cloud, witness) if settings.cloud.base_url is not None else None
+    return open_remote("cloud", settings.cloud, receipt_hook) if settings.cloud.base_url is not None else None
 
 
-def open_remotes(settings: Settings, witness: Witness) -> dict[str, RemoteModel]:
+def open_remotes(settings: Settings, receipt_hook: ReceiptHook) -> dict[str, RemoteModel]:
     """Every model elsewhere, by its arm's name: "cloud" first. Each has its own connections and its own breaker."""
-    return {name: open_remote(name, remote, witness) for name, remote in settings.remotes.items()}
+    return {name: open_remote(name, remote, receipt_hook) for name, remote in settings.remotes.items()}
 
 
-def open_remote(arm: str, remote: Cloud, witness: Witness) -> CloudModel:
+def open_remote(target: str, remote: Cloud, receipt_hook: ReceiptHook) -> CloudModel:
     """One model elsewhere. Raises SettingsError: an address or a key that cannot be used."""
     return CloudModel(
         remote.model,
@@ -76,22 +76,22 @@ def open_remote(arm: str, remote: Cloud, witness: Witness) -> CloudModel:
             remote.api_key.get_secret_value() if remote.api_key else None,
             Trust(remote.ca_file, remote.client_cert, remote.client_key),
         ),
-        arm=arm,
+        target=target,
         timeout_s=remote.timeout_s,
         connect_timeout_s=remote.connect_timeout_s,
         retries=remote.retries,
         max_connections=remote.max_connections,
         breaker_failures=remote.breaker_failures,
         breaker_reset_s=remote.breaker_reset_s,
-        witness=witness,
+        receipt_hook=receipt_hook,
     )
 
 
-def receipts_in(store: Store, *, keep_text: bool) -> Witness:
+def receipts_in(store: Store, *, keep_text: bool) -> ReceiptHook:
     """Writes a receipt into the store for all that is about to leave. `keep_text=False` keeps digests alone."""
 
-    async def write(departure: Departure) -> None:
-        outbound, sender = departure.outbound, departure.sender
+    async def write(outbound_request: OutboundRequest) -> None:
+        outbound, sender = outbound_request.outbound, outbound_request.sender
         account = {
             "purpose": sender.purpose,
             "rule": outbound.rule,
@@ -100,8 +100,8 @@ def receipts_in(store: Store, *, keep_text: bool) -> Witness:
         }
         await store.receipts.add(
             NewReceipt(
-                departure.destination,
-                departure.model,
+                outbound_request.destination,
+                outbound_request.model,
                 outbound.content,
                 sender.person,
                 sender.exchange,

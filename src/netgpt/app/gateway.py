@@ -18,7 +18,7 @@ from netgpt.adapters.residency import Residency
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes, receipts_in
 from netgpt.app.learning import Learning
 from netgpt.app.metrics import Metrics, SignalsCollector
-from netgpt.app.routing import Deciding, Sensing
+from netgpt.app.routing import RoutingService, Telemetry
 from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
@@ -29,9 +29,9 @@ from netgpt.models.hot_swap import SwappingEngine
 from netgpt.models.stream import join_chunks
 from netgpt.policy import InForce, Policy
 from netgpt.privacy.detector import Detector
-from netgpt.routing.candidates import DECIDE, arm_names
+from netgpt.routing.candidates import DECIDE, target_names
 from netgpt.settings import Settings
-from netgpt.stages import Stage, Workflow
+from netgpt.stages import Pipeline, Stage
 from netgpt.stages.complete import ADAPTER, Complete, Trained
 from netgpt.stages.desensitize import Desensitize
 from netgpt.stages.generate import Generate
@@ -47,14 +47,14 @@ RETENTION_EVERY = 360
 """Retention is enforced every this many rounds of housekeeping: hourly."""
 
 
-def open_box(settings: Settings) -> Box:
+def open_gateway(settings: Settings) -> Gateway:
     """A box with its real parts, not started yet. Raises StoreError or ModelUnavailable."""
     metrics = Metrics()
     engine, edge = open_edge(settings, metrics.engine_event)
     registry = open_registry(settings)
     store = open_store(settings)
     remotes = open_remotes(settings, receipts_in(store, keep_text=settings.store.keep_text))
-    return Box(settings, store, edge, remotes, open_detector(settings), engine, metrics, registry)
+    return Gateway(settings, store, edge, remotes, open_detector(settings), engine, metrics, registry)
 
 
 async def whole_answer(model: ChatModel, body: Mapping[str, Any], adapters: Sequence[str] = ()) -> dict[str, Any]:
@@ -62,7 +62,7 @@ async def whole_answer(model: ChatModel, body: Mapping[str, Any], adapters: Sequ
     return join_chunks([chunk async for chunk in model.chat(body, adapters=adapters)])
 
 
-class Box:
+class Gateway:
     """All parts of one NetGPT, started and closed together. `workflow.run(exchange)` answers a question."""
 
     def __init__(
@@ -85,17 +85,17 @@ class Box:
         self.last_answer = last_answer(store, settings.routing.stale_answer_s)
         self.rules = InForce(settings.policy.set)
         """The policy, read anew when its file changes."""
-        self.sensing = Sensing(settings, edge, remotes)
-        self.signals = self.sensing.signals
-        self.metrics.registry.register(SignalsCollector(self.signals, self.sensing.heard))
+        self.telemetry = Telemetry(settings, edge, remotes)
+        self.signals = self.telemetry.signals
+        self.metrics.registry.register(SignalsCollector(self.signals, self.telemetry.is_up))
         """What links, models and the box tell now: `signals.view()`."""
         self.residency = Residency(self.registry, engine, settings.adapters)
-        self.needs_detector = any(not settings.remotes[arm].trusted for arm in remotes)
-        self.arm_names = arm_names(settings)
+        self.needs_detector = any(not settings.remotes[target].trusted for target in remotes)
+        self.target_names = target_names(settings)
         """Which arm a model's name asks for."""
-        self.model_names = frozenset({DECIDE, *self.arm_names})
+        self.model_names = frozenset({DECIDE, *self.target_names})
         self.embedder = StaticEmbedder()
-        self.deciding = Deciding(settings, self.embedder, self.signals)
+        self.routing_service = RoutingService(settings, self.embedder, self.signals)
         self.selector = Selector(self.ask_edge, self.embedder, settings.completion.max_facts)
         self._places: Sequence[Place] = ()
         self._record = Record(
@@ -103,9 +103,9 @@ class Box:
         )
         self.learning = Learning(store, settings.routing, settings.remotes)
         self.learning.listen(self._record, self.metrics)
-        self.metrics.listeners.append(self.deciding.ended)
+        self.metrics.listeners.append(self.routing_service.ended)
         self._tasks: list[asyncio.Task[None]] = []
-        self.workflow = Workflow(_line(self))
+        self.workflow = Pipeline(_line(self))
 
     @property
     def record(self) -> Record:
@@ -135,13 +135,13 @@ class Box:
         """Each part's health, for /readyz, metrics and `netgpt doctor`. Asks no network."""
         edge = self.edge.health()
         cloud = self.cloud.health() if self.cloud else Health(False, _no_cloud(self.remotes))
-        others = {arm: remote.health() for arm, remote in self.remotes.items() if arm != "cloud"}
+        others = {target: remote.health() for target, remote in self.remotes.items() if target != "cloud"}
         detector = self.detector.health() if self.needs_detector else (True, "not needed: nothing may leave")
         store = await self._store_health()
         return {
             "edge": {"ok": edge.ok, "detail": edge.detail},
             "cloud": {"ok": cloud.ok, "detail": cloud.detail},
-            **{arm: {"ok": each.ok, "detail": each.detail} for arm, each in others.items()},
+            **{target: {"ok": each.ok, "detail": each.detail} for target, each in others.items()},
             "detector": {"ok": detector[0], "detail": detector[1]},
             "store": {"ok": store.ok, "detail": store.detail},
         }
@@ -158,11 +158,11 @@ class Box:
         await self._start_part("adapters", self.residency.prepare)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start_part("edge", self.engine.start if self.engine else None))
-            group.create_task(self._start_part("routing", self.deciding.start))
+            group.create_task(self._start_part("routing", self.routing_service.start))
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
-        await self.learning.start(self.deciding)
+        await self.learning.start(self.routing_service)
         await self._read_places()
-        self.sensing.start()
+        self.telemetry.start()
         self._tasks.append(asyncio.create_task(self._housekeeping()))
         self._tasks.append(asyncio.create_task(self.residency.run()))
         if self.settings.completion.mode != "off":
@@ -188,7 +188,7 @@ class Box:
     async def close(self) -> None:
         """Stop everything; what is being answered is drained first. Safe to call twice."""
         parts: list[Callable[[], Awaitable[None]]] = [
-            self._end_tasks, self.sensing.close, self._record.close, self.learning.close, self.edge.close,
+            self._end_tasks, self.telemetry.close, self._record.close, self.learning.close, self.edge.close,
         ]  # fmt: skip
         parts += [remote.close for remote in self.remotes.values()]
         if self.engine is not None:
@@ -238,41 +238,45 @@ def _no_cloud(remotes: Mapping[str, RemoteModel]) -> str:
     return f"no [cloud] is configured, but {others}" if others else "no cloud is configured: the box answers alone"
 
 
-def _line(box: Box) -> list[Stage]:
+def _line(gateway: Gateway) -> list[Stage]:
     """The whole line, in the order that the settings declare (they know only these names)."""
-    settings = box.settings
+    settings = gateway.settings
     makers: dict[str, Callable[[], Stage]] = {
         "identify": Identify,
         "recall": lambda: Recall(
-            box.store,
+            gateway.store,
             settings.site,
             PlaceNames(),
-            box.places,
+            gateway.places,
             receivers=[urlsplit(each.base_url or "").hostname or "" for each in settings.remotes.values()],
         ),
         "complete": lambda: Complete(
-            box.store, box.selector, box.ask_edge, settings.completion, partial(box.residency.task, ADAPTER)
+            gateway.store,
+            gateway.selector,
+            gateway.ask_edge,
+            settings.completion,
+            partial(gateway.residency.task, ADAPTER),
         ),
         "desensitize": lambda: Desensitize(
-            box.store,
-            box.detector,
+            gateway.store,
+            gateway.detector,
             settings.remotes,
             settings.privacy,
-            names=box.arm_names,
-            policy=lambda: box.policy,
+            names=gateway.target_names,
+            policy=lambda: gateway.policy,
         ),
-        "route": lambda: box.deciding.stage(box.edge, box.remotes, names=box.arm_names),
+        "route": lambda: gateway.routing_service.stage(gateway.edge, gateway.remotes, names=gateway.target_names),
         "generate": lambda: Generate(
-            box.edge,
-            box.remotes,
+            gateway.edge,
+            gateway.remotes,
             deadline_s=settings.server.deadline_s,
             rules=settings.routing,
             prices=settings.remotes,
-            choose=box.residency.choose,
-            observe=box.metrics.model_called,
-            last_answer=box.last_answer,
+            choose=gateway.residency.choose,
+            observe=gateway.metrics.model_called,
+            last_answer=gateway.last_answer,
         ),
         "restore": Restore,
-        "record": lambda: box.record,
+        "record": lambda: gateway.record,
     }
     return [makers[name]() for name in settings.workflow.stages]

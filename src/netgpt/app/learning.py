@@ -16,14 +16,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from netgpt.app.metrics import Metrics
-from netgpt.app.routing import Deciding
+from netgpt.app.routing import RoutingService
 from netgpt.errors import ModelError, StoreError
 from netgpt.exchange import Exchange
 from netgpt.models.stream import join_chunks
 from netgpt.routing.features import last_user_text
 from netgpt.routing.learner import Learner, digests_in
 from netgpt.routing.replay import as_private, outcome_of
-from netgpt.routing.reward import Counted, DecisionOutcome, Parts, Repeats, Settled, breaks_schema
+from netgpt.routing.reward import Counted, DecisionOutcome, Parts, Reformulations, Settled, breaks_schema
 from netgpt.settings.routing import Routing
 from netgpt.stages.record import Record, cost_of_all
 from netgpt.store.learning import DecisionRow
@@ -47,7 +47,7 @@ class Learning:
         self.store, self.rules, self.prices = store, rules, prices
         self.learner = Learner(explore=rules.explore, per_hour=rules.explore_per_hour)
         self.restored = False
-        self._repeats = Repeats()
+        self._repeats = Reformulations()
         self._ended: deque[Exchange] = deque(maxlen=MOST_ENDED)
         self._broken: dict[str, bool] = {}
         self._changed = False
@@ -61,7 +61,7 @@ class Learning:
         record.look = self._answered
         metrics.listeners.append(self._exchange_ended)
 
-    async def start(self, deciding: Deciding) -> None:
+    async def start(self, routing_service: RoutingService) -> None:
         """Take up what was learnt before, hand it to the decisions, and begin to read what ends.
 
         Where there is nothing to choose from, or nothing may be learnt, it does nothing. What cannot be read is told
@@ -77,7 +77,7 @@ class Learning:
                 self.restored, self._known = True, digests_in(state)
         except StoreError as error:
             log.error("routing: %s Learning begins anew.", error.message)
-        deciding.known.experience = self.learner
+        routing_service.known.experience = self.learner
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def _answered(self, exchange: Exchange, answer: list[Chunk]) -> None:
@@ -197,7 +197,7 @@ class Learning:
         return self._learnt(row, self._parts(exchange, answered, broken))
 
     def _parts(self, exchange: Exchange, answered: str, broken: bool | None) -> Parts:
-        expected = next((one for one in exchange.decision.expected if one.arm == answered), None)
+        expected = next((one for one in exchange.decision.expected if one.target == answered), None)
         outcome = exchange.get("outcome")
         total = exchange.timings.get("total")
         return Parts(

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from netgpt.exchange import Exchange
-from netgpt.routing.link_state import BoxView, Estimate, Link
+from netgpt.routing.link_state import Estimate, Link, SystemView
 from netgpt.routing.signals import Signals
 
 MOST_OUTCOMES = 40
@@ -57,8 +57,8 @@ class Metrics:
         if outcome and outcome.usage:
             self._child(self.tokens, route, "prompt").inc(outcome.usage.prompt_tokens)
             self._child(self.tokens, route, "completion").inc(outcome.usage.completion_tokens)
-        for arm, _sha in outcome.sent_to if outcome else ():
-            sent = exchange.outbounds[arm]
+        for target, _sha in outcome.sent_to if outcome else ():
+            sent = exchange.outbounds[target]
             self.outbound.inc(len(sent.content))
             for hidden in sent.hidden:
                 self.hidden.labels(hidden.kind).inc(hidden.count)
@@ -134,9 +134,9 @@ _COUNTS: dict[str, tuple[str, str, Callable[[Link], int]]] = {
 class SignalsCollector(Collector):
     """Register it in the box's registry."""
 
-    def __init__(self, signals: Signals, heard: Callable[[], dict[str, bool]] = dict) -> None:
+    def __init__(self, signals: Signals, is_up: Callable[[], dict[str, bool]] = dict) -> None:
         """`heard`: whether each source of the operator's network answered when it was last asked, by its name."""
-        self.signals, self.heard = signals, heard
+        self.signals, self.is_up = signals, is_up
 
     def describe(self) -> Iterator[Metric]:
         """Nothing yet: names are known before the first call, figures are not."""
@@ -149,40 +149,40 @@ class SignalsCollector(Collector):
         sure = GaugeMetricFamily("netgpt_link_confidence", "How sure a signal is, 0 to 1.", labels=_EACH)
         for field, (name, help) in _LINK.items():
             family = GaugeMetricFamily(name, help, labels=["arm"])
-            for arm, link in view.links.items():
+            for target, link in view.links.items():
                 estimate: Estimate | None = getattr(link, field)
                 if estimate is not None:
-                    family.add_metric([arm], estimate.value)
-                    ages.add_metric([arm, field], estimate.age_s)
-                    sure.add_metric([arm, field], estimate.confidence)
+                    family.add_metric([target], estimate.value)
+                    ages.add_metric([target, field], estimate.age_s)
+                    sure.add_metric([target, field], estimate.confidence)
             yield family
         yield from (ages, sure, self._in_flight())
         yield from self._counts()
-        yield from _box(view.box)
-        yield self._heard()
+        yield from _system(view.system)
+        yield self._is_up()
 
     def _in_flight(self) -> Metric:
         family = GaugeMetricFamily("netgpt_link_in_flight", "Calls under way.", labels=["arm"])
-        for arm, link in self.signals.links.items():
-            family.add_metric([arm], len(link.waiting))
+        for target, link in self.signals.links.items():
+            family.add_metric([target], len(link.waiting))
         return family
 
     def _counts(self) -> Iterator[Metric]:
         for name, help, count in _COUNTS.values():
             family = CounterMetricFamily(name, help, labels=["arm"])
-            for arm, link in self.signals.links.items():
-                family.add_metric([arm], count(link))
+            for target, link in self.signals.links.items():
+                family.add_metric([target], count(link))
             yield family
 
-    def _heard(self) -> Metric:
+    def _is_up(self) -> Metric:
         family = GaugeMetricFamily("netgpt_insight_up", "Whether the operator's network answers.", labels=["source"])
-        for source, ok in self.heard().items():
+        for source, ok in self.is_up().items():
             family.add_metric([source], float(ok))
         return family
 
 
-def _box(box: BoxView) -> Iterator[Metric]:
+def _system(system: SystemView) -> Iterator[Metric]:
     for field, (name, help) in _BOX.items():
-        value: Any = getattr(box, field)
+        value: Any = getattr(system, field)
         if value is not None:
             yield GaugeMetricFamily(name, help, value=float(value))

@@ -19,12 +19,12 @@ from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.models.client import CloudModel
 from netgpt.models.observe import Observer
-from netgpt.routing.candidates import Arm
+from netgpt.routing.candidates import Target
 from netgpt.routing.link_state import Link
 from netgpt.routing.probes import IN_USE_S, Address, Prober
 from netgpt.routing.router import Memory
 from netgpt.routing.signals import Hint, Signals
-from netgpt.routing.system import BoxWatch
+from netgpt.routing.system import SystemWatch
 from netgpt.settings import Settings
 from netgpt.settings.routing import Insights, Upstream
 from netgpt.stages.route import NO_CLOUD, Known, Read, Route
@@ -40,15 +40,15 @@ EVERYDAY: Final = (
 """What a small model is used for: texts are harder or easier than these. Reading them makes the libraries ready."""
 
 
-def arms_of(settings: Settings) -> tuple[Arm, ...]:
+def targets_of(settings: Settings) -> tuple[Target, ...]:
     """Every arm, as far as the settings tell of it: the edge first. A box without any other names a cloud all the
     same, so that explanations say why it was not asked."""
     sees = settings.edge.base_url is not None  # the built-in engine reads text only; another edge server may do more
-    edge = Arm(
+    edge = Target(
         EDGE, EDGE, EDGE, context_tokens=settings.edge.context_tokens, reads_media=sees, surely_reads_media=False
     )
     others = [
-        Arm(
+        Target(
             name,
             kind="neighbour" if remote.is_neighbour else "cloud",
             reads_media=not remote.is_neighbour,
@@ -61,7 +61,7 @@ def arms_of(settings: Settings) -> tuple[Arm, ...]:
     return (edge, *others) if others else (edge, NO_CLOUD)
 
 
-class Deciding:
+class RoutingService:
     """What the route stage decides with. Made with the box, started and closed with it."""
 
     def __init__(self, settings: Settings, embedder: StaticEmbedder, signals: Signals | None = None) -> None:
@@ -76,7 +76,7 @@ class Deciding:
         return Route(
             edge,
             remotes,
-            arms_of(settings),
+            targets_of(settings),
             settings.routing,
             self.known,
             names=names,
@@ -87,8 +87,10 @@ class Deciding:
         """Hear of a request that has ended: what went to a cloud in another's place counts towards its share."""
         if not exchange.has("outcome") or not exchange.outcome.sent_to:
             return
-        clouds = {arm.name for arm in arms_of(self.settings) if arm.kind == "cloud"}
-        if exchange.decision.name not in clouds and clouds.intersection(arm for arm, _ in exchange.outcome.sent_to):
+        clouds = {target.name for target in targets_of(self.settings) if target.kind == "cloud"}
+        if exchange.decision.name not in clouds and clouds.intersection(
+            target for target, _ in exchange.outcome.sent_to
+        ):
             self.known.memory.share.also_went()
 
     async def start(self) -> None:
@@ -114,41 +116,47 @@ class Deciding:
 class Watchable(Protocol):
     """A client that tells how its calls go."""
 
-    def watch(self, arm: str, observer: Observer) -> None: ...
+    def watch(self, target: str, observer: Observer) -> None: ...
 
 
-class Sensing:
+class Telemetry:
     """Makes the box's signals come about: watches its models, and from `start` on probes links and samples the box."""
 
     def __init__(self, settings: Settings, edge: ChatModel, remotes: Mapping[str, RemoteModel]) -> None:
         """`remotes`: by the arm's name."""
         told = settings.signals
         self.signals = Signals(slots=settings.edge.slots)
-        self.box = BoxWatch(self.signals, every_s=told.sample_s, power_w=told.power_w)
-        addresses = tuple(_address(settings, arm, remote) for arm, remote in remotes.items() if arm in settings.remotes)
+        self.system = SystemWatch(self.signals, every_s=told.sample_s, power_w=told.power_w)
+        addresses = tuple(
+            _address(settings, target, remote) for target, remote in remotes.items() if target in settings.remotes
+        )
         self.prober = Prober(self.signals, addresses, every_s=told.probe_s, probes=told.probes)
-        self.insights = self._watch_network(settings.insights, _arms(settings.insights, remotes))
+        self.insights = self._watch_network(settings.insights, _targets(settings.insights, remotes))
         self._tasks: list[asyncio.Task[None]] = []
-        for arm, model in {"edge": edge, **remotes}.items():
+        for target, model in {"edge": edge, **remotes}.items():
             if isinstance(model, Watchable):
-                model.watch(arm, self.signals)
-            if isinstance(model, CloudModel) and arm in settings.remotes and settings.remotes[arm].is_neighbour:
-                model.hear_load(partial(self.signals.loaded, arm))
+                model.watch(target, self.signals)
+            if isinstance(model, CloudModel) and target in settings.remotes and settings.remotes[target].is_neighbour:
+                model.hear_load(partial(self.signals.loaded, target))
 
     def start(self) -> None:
         """Begin to probe and to sample, in the running loop."""
-        jobs: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (self.box.run, self.prober.run, self.insights.run)
+        jobs: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
+            self.system.run,
+            self.prober.run,
+            self.insights.run,
+        )
         self._tasks = [asyncio.create_task(job()) for job in jobs]
 
     def told(self) -> dict[str, Any]:
         """All signals as plain values, for operators."""
         view = self.signals.view()
-        counts = {arm: _counts(link) for arm, link in self.signals.links.items()}
+        counts = {target: _counts(link) for target, link in self.signals.links.items()}
         return {
-            "links": {arm: {**asdict(link), **counts[arm]} for arm, link in view.links.items()},
-            "box": asdict(view.box),
+            "links": {target: {**asdict(link), **counts[target]} for target, link in view.links.items()},
+            "box": asdict(view.system),
             "probes": self.prober.made,
-            "insights": {name: heard.detail for name, heard in self.insights.heard.items()},
+            "insights": {name: is_up.detail for name, is_up in self.insights.is_up.items()},
         }
 
     async def close(self) -> None:
@@ -159,11 +167,11 @@ class Sensing:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.insights.close()
 
-    def heard(self) -> dict[str, bool]:
+    def is_up(self) -> dict[str, bool]:
         """Whether each source of the operator's network answered when it was last asked, by its name."""
-        return {name: heard.ok for name, heard in self.insights.heard.items()}
+        return {name: is_up.ok for name, is_up in self.insights.is_up.items()}
 
-    def _watch_network(self, told: Insights, arms: tuple[str, ...]) -> InsightWatch:
+    def _watch_network(self, told: Insights, targets: tuple[str, ...]) -> InsightWatch:
         signals = self.signals
 
         def tell(source: str, insight: Insight) -> None:
@@ -176,8 +184,8 @@ class Sensing:
                 up_bytes_s=insight.up_bytes_s,
                 down_bytes_s=insight.down_bytes_s,
             )
-            for arm in arms:
-                signals.hinted(arm, source, hint)
+            for target in targets:
+                signals.hinted(target, source, hint)
 
         return InsightWatch(
             network_sources(told),
@@ -215,11 +223,13 @@ def network_sources(told: Insights) -> tuple[InsightSource, ...]:
     return tuple(sources)
 
 
-def _arms(told: Insights, remotes: Mapping[str, RemoteModel]) -> tuple[str, ...]:
+def _targets(told: Insights, remotes: Mapping[str, RemoteModel]) -> tuple[str, ...]:
     """Whose links the network's word is about. Raises SettingsError: nobody of that name."""
-    for arm in told.arms:
-        if arm not in remotes:
-            raise SettingsError(f'insights.arms: no model elsewhere is called "{arm}"; there are: {", ".join(remotes)}')
+    for target in told.arms:
+        if target not in remotes:
+            raise SettingsError(
+                f'insights.arms: no model elsewhere is called "{target}"; there are: {", ".join(remotes)}'
+            )
     return tuple(told.arms or remotes)
 
 
@@ -252,7 +262,7 @@ def _counts(link: Link) -> dict[str, Any]:
     return {"calls": link.calls, "failed": link.failed, "retries": link.retries, "last_outcome": link.outcome or None}
 
 
-def _address(settings: Settings, arm: str, remote: RemoteModel) -> Address:
-    url = urlsplit(settings.remotes[arm].base_url or "")
+def _address(settings: Settings, target: str, remote: RemoteModel) -> Address:
+    url = urlsplit(settings.remotes[target].base_url or "")
     port = url.port or (443 if url.scheme == "https" else 80)
-    return Address(arm, url.hostname or "", port, lambda: not remote.health().ok)
+    return Address(target, url.hostname or "", port, lambda: not remote.health().ok)

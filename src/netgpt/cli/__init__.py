@@ -105,13 +105,13 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command to run, imported. What cannot be loaded is told in one line, and touches no other command."""
-        from netgpt.cli.common import errors_told
+        from netgpt.cli.common import reports_errors
 
         name, line, rest = super().resolve_command(ctx, args)
         if name is None or line is None:
             return name, line, rest
         try:
-            return name, self.load(name) if ctx.resilient_parsing else errors_told(self.load)(name), rest
+            return name, self.load(name) if ctx.resilient_parsing else reports_errors(self.load)(name), rest
         except NetGPTError:  # while a shell completes
             return name, line, rest
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, run, say, with_store
+from netgpt.cli.common import json_option, print_json, print_table, read_settings, reports_errors, run, say, with_store
 from netgpt.errors import RequestError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Scope(StrEnum):
 
 
 @app.command("list")
-@errors_told
+@reports_errors
 def list_(
     name: str | None = typer.Argument(None, help="Show the versions of this name only."), json: bool = json_option
 ) -> None:
@@ -59,7 +59,7 @@ def list_(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def show(
     id: str = typer.Argument(help="name@version; a name alone: its active version, else its newest."),
     json: bool = json_option,
@@ -77,7 +77,7 @@ def show(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def add(
     source: Path = typer.Argument(help="A folder (adapter.gguf and card.json, or PEFT's two files) or a .gguf file."),
     name: str | None = typer.Option(None, help="What to call it; needed where it comes without a card."),
@@ -99,7 +99,7 @@ def add(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def evaluate(
     id: str = id_argument,
     examples: Path | None = typer.Option(None, help="A JSONL file to judge it by; default: what was kept for it."),
@@ -132,7 +132,7 @@ def evaluate(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def promote(
     id: str = id_argument,
     canary: bool = typer.Option(False, "--canary", help="Let it answer a share of the people first."),
@@ -153,7 +153,7 @@ def promote(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def rollback(name: str = typer.Argument(help='The name alone, such as "complete".')) -> None:
     """End the canary if one runs, else go back to the version that was active before (or to none)."""
     entry = _registry().rollback(name.partition("@")[0])
@@ -161,7 +161,7 @@ def rollback(name: str = typer.Argument(help='The name alone, such as "complete"
 
 
 @app.command()
-@errors_told
+@reports_errors
 def remove(id: str = id_argument) -> None:
     """Delete a version that is not in use: weights and card. Its number is never given again."""
     _registry().remove(id)
@@ -169,7 +169,7 @@ def remove(id: str = id_argument) -> None:
 
 
 @app.command()
-@errors_told
+@reports_errors
 def pin(id: str = id_argument, off: bool = typer.Option(False, "--off", help="No longer.")) -> None:
     """Keep a version loaded in the engine, and safe from removal."""
     entry = _registry().pin(id, not off)

@@ -10,13 +10,13 @@ import typer
 
 from netgpt.cli.common import (
     console,
-    errors_told,
     find_exchange,
     json_option,
     print_json,
     print_table,
     read_settings,
     read_stdin,
+    reports_errors,
     run,
 )
 from netgpt.errors import RequestError
@@ -29,13 +29,15 @@ from netgpt.types import Caller, Person, Role
 COLUMNS = ("arm", "will do", "seconds", "cost", "joules", "exposed", "value", "ruled out by")
 
 
-def show_arms(decision: dict[str, Any] | None) -> None:
+def show_targets(decision: dict[str, Any] | None) -> None:
     """`decision`: as `routing.account.account_of` tells it. Shows nothing where no arms were weighed."""
-    arms = (decision or {}).get("expected") or []
-    if not arms:
+    targets = (decision or {}).get("expected") or []
+    if not targets:
         return
     assert decision is not None
-    rows = [_row(one, decision) for one in sorted(arms, key=lambda one: (one["ruled_out"] is not None, -one["value"]))]
+    rows = [
+        _row(one, decision) for one in sorted(targets, key=lambda one: (one["ruled_out"] is not None, -one["value"]))
+    ]
     print_table(COLUMNS, rows, title=f"the decision, by {decision['weights']}")
 
 
@@ -59,7 +61,7 @@ def _row(one: dict[str, Any], decision: dict[str, Any]) -> list[str]:
 LOCAL = "local"
 
 
-@errors_told
+@reports_errors
 def ask(
     prompt: list[str] = typer.Argument(None, help="The question; read from stdin when left out."),
     user: str = typer.Option("anonymous", help="The person who asks."),
@@ -106,27 +108,27 @@ def _location(at: str | None) -> dict[str, float] | None:
 async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[str, Any] | None:
     import orjson
 
-    from netgpt.app.gateway import open_box
+    from netgpt.app.gateway import open_gateway
     from netgpt.exchange import Exchange
     from netgpt.web.chat import explained
     from netgpt.web.requests import parse_chat
 
-    box = open_box(settings)
+    gateway = open_gateway(settings)
     try:
-        exchange = Exchange(parse_chat(orjson.dumps(body), box.model_names), Caller(LOCAL, Role.ADMIN))
+        exchange = Exchange(parse_chat(orjson.dumps(body), gateway.model_names), Caller(LOCAL, Role.ADMIN))
         # One question, so nobody comes a second time: the person's adapter is loaded before the engine starts.
-        box.residency.choose(Person(LOCAL, body["user"]))
-        await box.start()
-        await box.workflow.run(exchange)
+        gateway.residency.choose(Person(LOCAL, body["user"]))
+        await gateway.start()
+        await gateway.workflow.run(exchange)
         if not as_json and not exchange.request.dry_run:
             await _print_stream(exchange)
         else:
             async with aclosing(cast(Any, exchange.chunks)) as chunks:
                 async for _ in chunks:
                     pass
-        row = await box.store.exchange(exchange.id)
+        row = await gateway.store.exchange(exchange.id)
     finally:
-        await box.close()
+        await gateway.close()
     told = exchange.outcome.answered_by
     line = f"{told.name}: {told.reason} · netgpt explain {exchange.id}"
     console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
@@ -159,7 +161,7 @@ def _show_dry_run(told: dict[str, Any]) -> None:
         ("what if", told["decision"]["counterfactual"]),
     ]
     print_table(["what", "value"], rows)
-    show_arms(told["decision"])
+    show_targets(told["decision"])
 
 
 def _changed(told: dict[str, Any]) -> str:
@@ -167,7 +169,7 @@ def _changed(told: dict[str, Any]) -> str:
     return "as it is" if told["now"] == "exact" else f"{told['was']} -> {told['now']}"
 
 
-@errors_told
+@reports_errors
 def explain(
     exchange: str = typer.Argument(None, help="The exchange's id; the newest when left out."),
     as_json: bool = json_option,
@@ -205,7 +207,7 @@ def _show(found: dict[str, Any]) -> None:
         ("milliseconds", ", ".join(f"{k} {v:.1f}" for k, v in found["timings_ms"].items())),
     ]
     print_table(["what", "value"], rows)
-    show_arms(found.get("decision"))
+    show_targets(found.get("decision"))
 
 
 def _adapters(found: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netgpt.models.hot_swap import Adapter
     from netgpt.privacy.detector import Detector
     from netgpt.settings import Settings
-    from netgpt.store.schema import ExchangeRow
+    from netgpt.store.schema import ExchangeRecord
     from netgpt.store.store import Store
     from netgpt.types import Span
 
@@ -70,7 +70,7 @@ def run(work: Coroutine[Any, Any, R]) -> R:
     return asyncio.run(work)
 
 
-def errors_told(command: Callable[P, R]) -> Callable[P, R]:
+def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turn a NetGPTError into one message on stderr and exit code 2 (the caller's fault) or 1 (ours)."""
 
     @wraps(command)
@@ -180,10 +180,10 @@ def with_store(work: Callable[[Store], Awaitable[T]], settings: Settings | None 
     return run(worked())
 
 
-def find_exchange(id: str | None) -> ExchangeRow:
+def find_exchange(id: str | None) -> ExchangeRecord:
     """One recorded exchange; the newest where `id` is None. Raises NotFound, StoreError, SettingsError."""
 
-    async def find(store: Store) -> ExchangeRow | None:
+    async def find(store: Store) -> ExchangeRecord | None:
         if id is not None:
             return await store.exchange(id)
         return next(iter(await store.exchanges(None, 1, None)), None)

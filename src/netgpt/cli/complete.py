@@ -17,12 +17,12 @@ import typer
 
 from netgpt.cli.common import (
     edge_askers,
-    errors_told,
     json_option,
     lines_of,
     object_in,
     print_json,
     read_settings,
+    reports_errors,
     run,
     say,
 )
@@ -69,7 +69,7 @@ class CompletionModels:
     trained: Ask | None = None
 
 
-@errors_told
+@reports_errors
 def complete(
     request: str | None = typer.Argument(None, help='A request, such as "dinner ideas".'),
     fact: list[str] | None = typer.Option(

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netgpt.cli.common import errors_told, json_option, print_json, read_settings, run, say
+from netgpt.cli.common import json_option, print_json, read_settings, reports_errors, run, say
 from netgpt.errors import ModelUnavailable, NotFound
 from netgpt.settings import Settings
 
 if TYPE_CHECKING:
-    from netgpt.app.gateway import Box
+    from netgpt.app.gateway import Gateway
     from netgpt.models.engine import Engine
 
 
@@ -55,7 +55,7 @@ QUESTIONS = (
 )
 
 
-@errors_told
+@reports_errors
 def demo(as_json: bool = json_option) -> None:
     """Ask seven questions of a made-up person and show what became of each. Needs no key."""
     settings = read_settings()
@@ -87,22 +87,22 @@ async def _tell(weights: Path, folder: Path) -> list[dict[str, Any]]:
     from netgpt.types import Label, Person
 
     say("Starting two engines: the edge model, and a second one that stands in for a cloud.")
-    async with _demo_box(weights, folder) as (box, cloud_engine):
+    async with _demo_gateway(weights, folder) as (gateway, cloud_engine):
         for text, kind, label in PROFILE:
-            await box.store.add_fact(Person("local", ADA), profile_fact(text, kind, Label(label)))
+            await gateway.store.add_fact(Person("local", ADA), profile_fact(text, kind, Label(label)))
         rows = []
         for question in QUESTIONS:
             if question.cloud_down:
                 say("Stopping the stand-in cloud.")
                 await cloud_engine.stop(0)
             say(f"asking: {question.text}")
-            rows.append(await _ask(box, question))
+            rows.append(await _ask(gateway, question))
     return rows
 
 
 @asynccontextmanager
-async def _demo_box(weights: Path, folder: Path) -> AsyncIterator[tuple[Box, Engine]]:
-    from netgpt.app.gateway import open_box
+async def _demo_gateway(weights: Path, folder: Path) -> AsyncIterator[tuple[Gateway, Engine]]:
+    from netgpt.app.gateway import open_gateway
     from netgpt.models.engine import Engine
 
     cloud_engine = Engine(weights, context_tokens=2048, slots=1, threads=0, log_path=folder / "cloud.log")
@@ -119,25 +119,25 @@ async def _demo_box(weights: Path, folder: Path) -> AsyncIterator[tuple[Box, Eng
             "retries": 0,
         },
     )
-    box = open_box(settings)
+    gateway = open_gateway(settings)
     try:
-        await box.start()
-        yield box, cloud_engine
+        await gateway.start()
+        yield gateway, cloud_engine
     finally:
-        await box.close()
+        await gateway.close()
         await cloud_engine.stop(0)
 
 
-async def _ask(box: Box, question: Question) -> dict[str, Any]:
+async def _ask(gateway: Gateway, question: Question) -> dict[str, Any]:
     from netgpt.exchange import Exchange, Request
     from netgpt.types import Caller, Role
 
     body = {"messages": [{"role": "user", "content": question.text}], "temperature": 0, "max_tokens": 64}
     exchange = Exchange(Request(body=body, model=question.model, user=ADA), Caller("local", Role.ADMIN))
-    await box.workflow.run(exchange)
+    await gateway.workflow.run(exchange)
     async for _ in exchange.chunks:
         pass
-    row = await box.store.exchange(exchange.id)
+    row = await gateway.store.exchange(exchange.id)
     kept = (row.private or {}) if row else {}
     return {
         "asked": question.text,

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table
+from netgpt.cli.common import json_option, print_json, print_table, reports_errors
 from netgpt.errors import DetectorError, NotFound
 
 app = typer.Typer(help="The finder of names and other private words.", no_args_is_help=True)
@@ -23,7 +23,7 @@ def _trainer() -> Callable[..., Any]:
     return _no_trainer
 
 
-@errors_told
+@reports_errors
 def _no_trainer() -> None:
     """Train the detector of names; needs the package of the benchmarks."""
     from netgpt.cli import GET_BENCH
@@ -35,7 +35,7 @@ app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown
 
 
 @app.command()
-@errors_told
+@reports_errors
 def show(
     weights: Path | None = typer.Argument(None, help="A weights file with its card beside it; default: the shipped."),
     as_json: bool = json_option,

@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, opened, print_json, print_table, run
+from netgpt.cli.common import json_option, opened, print_json, print_table, reports_errors, run
 from netgpt.errors import NetGPTError
 from netgpt.settings import Settings, load_settings
 from netgpt.types import display_name
@@ -64,13 +64,13 @@ async def check_tls(settings: Settings) -> State:
     context, remarks = server_tls(settings.server)
     if remarks:
         return "note", " ".join(remarks)
-    for arm, remote in settings.remotes.items():
+    for target, remote in settings.remotes.items():
         url = remote.base_url or ""
         if url.startswith("http://") and not any(here in url for here in ("//127.", "//localhost", "//[::1]")):
-            section = "cloud" if arm == "cloud" else f"upstreams.{arm}"
+            section = "cloud" if target == "cloud" else f"upstreams.{target}"
             return (
                 "wrong",
-                f"{display_name(arm)} is asked over plain http, which others can read: set {section}.base_url to https://",
+                f"{display_name(target)} is asked over plain http, which others can read: set {section}.base_url to https://",
             )
     return "ok", "https" if context else f"plain http on {settings.server.host}"
 
@@ -94,11 +94,11 @@ async def check_retention(settings: Settings) -> State:
 # --- What `netgpt doctor` says of the signals: what this machine tells of itself, and whether the network's word comes.
 
 
-async def check_box(settings: Settings) -> State:
+async def check_gateway(settings: Settings) -> State:
     """What can be sampled here, and whether links are probed."""
-    from netgpt.routing.system import BoxSampler
+    from netgpt.routing.system import SystemSampler
 
-    sampler = BoxSampler(power_w=settings.signals.power_w)
+    sampler = SystemSampler(power_w=settings.signals.power_w)
     await asyncio.to_thread(sampler.sample)
     await asyncio.sleep(0.1)
     view = await asyncio.to_thread(sampler.sample)
@@ -124,11 +124,11 @@ async def check_insights(settings: Settings) -> State:
         return "note", "none configured: links are judged by what is measured alone (see [insights])"
     asker = Asker(timeout_s=settings.insights.timeout_s, ca_file=settings.insights.ca_file)
     try:
-        heard = await asyncio.gather(*(source.ask(asker) for source in sources))
+        is_up = await asyncio.gather(*(source.ask(asker) for source in sources))
     finally:
         await asker.close()
-    told = "; ".join(f"{source.name}: {each.detail}" for source, each in zip(sources, heard, strict=True))
-    return ("ok" if all(each.ok for each in heard) else "wrong"), told
+    told = "; ".join(f"{source.name}: {each.detail}" for source, each in zip(sources, is_up, strict=True))
+    return ("ok" if all(each.ok for each in is_up) else "wrong"), told
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class CheckResult:
 Check = Callable[[Settings], Coroutine[Any, Any, CheckResult]]
 
 
-@errors_told
+@reports_errors
 def doctor(as_json: bool = json_option) -> None:
     """Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."""
     findings = run(_examine())
@@ -284,6 +284,6 @@ CHECKS: dict[str, Check] = {
     "detector": _detector,
     "cloud": _cloud,
     "upstreams": _upstreams,
-    "box": _at_rest("box", check_box),
+    "box": _at_rest("box", check_gateway),
     "insights": _at_rest("insights", check_insights),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, say, with_store
+from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, with_store
 from netgpt.errors import NotFound, RequestError
 from netgpt.settings.routing import Preset
 from netgpt.store.keys import new_key
@@ -32,7 +32,7 @@ cost_month_option = typer.Option(None, "--cost-per-month", min=0, help="Money a 
 
 
 @app.command()
-@errors_told
+@reports_errors
 def create(
     name: str = typer.Option("", help="What the key is for; shown in the list."),
     role: Role = typer.Option(Role.USER, help="user: ask, see its own; operator: run the box; admin: keys as well."),
@@ -76,7 +76,7 @@ def create(
 
 
 @app.command("limits")
-@errors_told
+@reports_errors
 def change_limits(
     id: str = typer.Argument(help="The id that `netgpt keys list` shows (key_...)."),
     scope: list[str] = typer.Option([], help='The scopes from now on; "all": all that its role may.'),
@@ -115,7 +115,7 @@ def change_limits(
 
 
 @app.command("list")
-@errors_told
+@reports_errors
 def list_keys(as_json: bool = json_option) -> None:
     """List the keys, revoked and expired ones too, with what each may use and has used. Never shows a secret."""
 
@@ -131,7 +131,7 @@ def list_keys(as_json: bool = json_option) -> None:
 
 
 @app.command()
-@errors_told
+@reports_errors
 def revoke(id: str = typer.Argument(help="The id that `netgpt keys list` shows (key_...).")) -> None:
     """Take a key out of force at once."""
     if not with_store(lambda store: store.revoke_key(id)):

@@ -12,13 +12,13 @@ import typer
 
 from netgpt.cli.common import (
     console,
-    errors_told,
     json_option,
     print_details,
     print_json,
     print_table,
     progress_bar,
     read_settings,
+    reports_errors,
     run,
     say,
 )
@@ -35,7 +35,7 @@ DEFAULT = "smollm2-135m"
 
 
 @app.command()
-@errors_told
+@reports_errors
 def pull(
     name: str = typer.Argument(DEFAULT, help="Bundled name, or a new name together with --from."),
     source: str | None = typer.Option(
@@ -47,7 +47,7 @@ def pull(
 
 
 @app.command("list")
-@errors_told
+@reports_errors
 def list_(json: bool = json_option) -> None:
     """List the weights that the box knows."""
     entries = _catalog().list()
@@ -70,7 +70,7 @@ def list_(json: bool = json_option) -> None:
 
 
 @app.command()
-@errors_told
+@reports_errors
 def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
     """Show one entry, and what its file says of itself."""
     from netgpt.models.gguf import check_weights
@@ -90,7 +90,7 @@ def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
 
 
 @app.command()
-@errors_told
+@reports_errors
 def add(
     file: Path = typer.Argument(help="A GGUF file of a chat model."),
     name: str | None = typer.Option(None, help="What to call it; default: from the file's name."),
@@ -101,7 +101,7 @@ def add(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def remove(name: str = typer.Argument()) -> None:
     """Forget weights; files that NetGPT fetched or copied are deleted, a file added in place stays."""
     entry = _catalog().remove(name)
@@ -110,7 +110,7 @@ def remove(name: str = typer.Argument()) -> None:
 
 
 @app.command()
-@errors_told
+@reports_errors
 def optimize(
     name: str = typer.Argument(DEFAULT),
     threads: int = typer.Option(0, min=0, help="CPU threads to measure with; 0: one per physical core."),

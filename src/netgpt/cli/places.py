@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, say, with_store
+from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, with_store
 from netgpt.errors import NotFound, RequestError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ app = typer.Typer(help="Places of interest: import, list, try, remove.", no_args
 
 
 @app.command("import")
-@errors_told
+@reports_errors
 def import_file(
     file: Path = typer.Argument(help="A GeoJSON file: a FeatureCollection of named places."),
     source: str | None = typer.Option(None, help="Name of this set; the file's name when left out."),
@@ -47,7 +47,7 @@ def import_file(
 
 
 @app.command("list")
-@errors_told
+@reports_errors
 def list_places(as_json: bool = json_option) -> None:
     """List every place."""
     rows = with_store(lambda store: store.places())
@@ -59,7 +59,7 @@ def list_places(as_json: bool = json_option) -> None:
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
-@errors_told
+@reports_errors
 def near(
     latitude: float = typer.Argument(min=-90, max=90, help="Degrees, WGS 84."),
     longitude: float = typer.Argument(min=-180, max=180, help="Degrees, WGS 84."),
@@ -82,7 +82,7 @@ def near(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def remove(source: str = typer.Argument(help="The source, as `netgpt places list` shows it.")) -> None:
     """Delete every place of one source."""
     known = {row.source for row in with_store(lambda store: store.places())}

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import errors_told, find_exchange, json_option, print_json, print_table, read_settings
+from netgpt.cli.common import find_exchange, json_option, print_json, print_table, read_settings, reports_errors
 from netgpt.errors import NotFound
 from netgpt.policy import READY_MADE, Policy, policy_text, schema_text
 from netgpt.policy.cases import CaseResult, PolicyCase, ground_cases, read_cases, reasons, run_cases, shipped_cases
@@ -19,7 +19,7 @@ _SETS = ", ".join(READY_MADE)
 
 
 @app.command()
-@errors_told
+@reports_errors
 def check(
     policy: str = typer.Argument(None, help=f"A .cedar file, or {_SETS}; the one in force when left out."),
     cases: Path = typer.Option(None, help="Your own table of cases (TOML) to try it on."),
@@ -110,7 +110,7 @@ def _policy_json(policy: Policy, outcomes: list[CaseResult] | None = None) -> di
 
 
 @app.command()
-@errors_told
+@reports_errors
 def show(
     policy: str = typer.Argument(None, help=f"A .cedar file, {_SETS}, or schema; the one in force when left out."),
     as_json: bool = json_option,
@@ -126,7 +126,7 @@ def show(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def why(
     exchange: str = typer.Argument(None, help="The exchange's id; the newest when left out."),
     as_json: bool = json_option,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, say, with_store
+from netgpt.cli.common import json_option, print_json, print_table, read_settings, reports_errors, say, with_store
 from netgpt.errors import NotFound, RequestError
 from netgpt.store.schema import ConsentRow, KeptExample
 from netgpt.types import Fact, Label, Person
@@ -156,7 +156,7 @@ class CompleteMode(StrEnum):
 
 
 @app.command()
-@errors_told
+@reports_errors
 def add(
     user: str = _USER,
     text: str = typer.Argument(help='What holds of the person, such as "is vegetarian".'),
@@ -179,7 +179,7 @@ def add(
 
 
 @app.command("list")
-@errors_told
+@reports_errors
 def list_facts(
     user: str | None = typer.Argument(None, help="The person; left out, the people with a profile are listed."),
     tenant: str = _TENANT,
@@ -200,7 +200,7 @@ def list_facts(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def remove(
     user: str = _USER,
     id: str = typer.Argument(help="The id that `netgpt profile list USER` shows (fact_...)."),
@@ -213,7 +213,7 @@ def remove(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def complete(
     user: str = _USER,
     mode: CompleteMode = typer.Argument(help="How this person's prompts are completed."),
@@ -226,7 +226,7 @@ def complete(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def consent(
     user: str = _USER,
     word: ConsentChoice | None = typer.Argument(None, help="With --purpose: yes or no."),
@@ -267,7 +267,7 @@ def consent(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def keep(
     user: str = _USER,
     exchange: str = typer.Argument(help="The id that `netgpt explain` shows (ex_...)."),
@@ -280,7 +280,7 @@ def keep(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def examples(
     user: str = _USER,
     remove: str | None = typer.Option(None, metavar="ID", help="Delete it, and the adapters that learnt from it."),
@@ -300,7 +300,7 @@ def examples(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def forget(user: str = _USER, tenant: str = _TENANT, as_json: bool = json_option) -> None:
     """Delete everything kept about a person and every adapter that learnt from them; and scrub the files."""
     forgotten = with_learning(Person(tenant, user), everything_forgotten)
@@ -308,7 +308,7 @@ def forget(user: str = _USER, tenant: str = _TENANT, as_json: bool = json_option
 
 
 @app.command()
-@errors_told
+@reports_errors
 def export(
     user: str = _USER,
     out: Path | None = typer.Option(None, help="Write it here (0600) instead of printing it."),

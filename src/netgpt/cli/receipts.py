@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from netgpt.cli.common import (
-    errors_told,
     json_option,
     print_details,
     print_json,
     print_table,
     read_settings,
+    reports_errors,
     say,
     with_store,
 )
@@ -35,7 +35,7 @@ SHOWN_FAULTS = 50
 
 
 @app.command("list")
-@errors_told
+@reports_errors
 def list_receipts(
     user: str | None = typer.Option(None, help="Only what left on behalf of this person."),
     tenant: str = typer.Option("local", help="The person's tenant."),
@@ -52,7 +52,7 @@ def list_receipts(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def show(
     receipt: str = typer.Argument(help="The receipt's id (rc_...), its number, or its exchange's id (ex_...)."),
     as_json: bool = json_option,
@@ -65,7 +65,7 @@ def show(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def verify(
     file: Path | None = typer.Option(None, help="Check an export instead of the database."),
     head: str | None = typer.Option(
@@ -95,7 +95,7 @@ def verify(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def export(
     file: Path = typer.Argument(help="Where to write (0600); - for standard output."),
     links_only: bool = typer.Option(False, "--links-only", help="Leave out for whom and what: hashes and sizes alone."),
@@ -119,7 +119,7 @@ def export(
 
 
 @app.command("head")
-@errors_told
+@reports_errors
 def show_head(as_json: bool = json_option) -> None:
     """Print where the chain ends, and the key that signs exports. Note both elsewhere, from time to time."""
     from netgpt.store.audit import public_key

@@ -11,12 +11,12 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, opened, read_settings, read_stdin, read_text, run, texts_of
+from netgpt.cli.common import json_option, opened, read_settings, read_stdin, read_text, reports_errors, run, texts_of
 from netgpt.errors import RequestError
 from netgpt.types import Person, Span
 
 
-@errors_told
+@reports_errors
 def redact(
     text: list[str] = typer.Argument(None, help="The text; without it, --file, --jsonl or standard input is read."),
     file: Path = typer.Option(None, "--file", help="Read the text from this file."),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from netgpt.cli.common import (
-    errors_told,
     json_option,
     lines_of,
     object_in,
@@ -21,6 +20,7 @@ from netgpt.cli.common import (
     progress_bar,
     read_settings,
     read_stdin,
+    reports_errors,
     say,
     texts_of,
     with_store,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _PRESETS = ("quality", "balanced", "cheap", "fast", "private")
 
 
-@errors_told
+@reports_errors
 def replay(
     jsonl: Path | None = typer.Option(
         None, help="Recorded decisions, one JSON object a line, instead of this box's own records."
@@ -81,7 +81,7 @@ def _from_store(newest: int) -> list[RecordedDecision]:
     from netgpt.routing.replay import read_record
 
     rows = with_store(lambda store: store.decisions.newest(newest))
-    found = (read_record(row.arm, row.propensity, row.private) for row in rows)
+    found = (read_record(row.target, row.propensity, row.private) for row in rows)
     return [record for record in found if record is not None]
 
 
@@ -103,7 +103,8 @@ def _from_file(path: Path) -> list[RecordedDecision]:
 
 
 def _as_json(row: Replayed) -> dict[str, Any]:
-    return asdict(row) | {"can_tell": row.worth.can_tell}
+    shown = asdict(row)
+    return {"policy": row.policy, "arms": shown.pop("targets"), **shown, "can_tell": row.worth.can_tell}
 
 
 def _show_route_replay(rows: list[Replayed], told: dict[str, Any]) -> None:
@@ -135,7 +136,7 @@ _model_option = typer.Option(None, "--model", help="A model from `netgpt route t
 
 
 @app.command()
-@errors_told
+@reports_errors
 def score(
     text: list[str] = typer.Argument(None, help="The request; without it, --jsonl or standard input is read."),
     jsonl: Path = typer.Option(None, "--jsonl", help="Read one JSON object a line; - for standard input."),
@@ -159,7 +160,7 @@ def score(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def train(
     data: Path = typer.Option(..., "--data", help="Folder of public sets, or a JSONL file of your own rows."),
     out: Path = typer.Option(Path("difficulty.safetensors"), "--out", help="The file; its card is written beside it."),
@@ -187,7 +188,7 @@ def train(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def show(model: Path = _model_option, as_json: bool = json_option) -> None:
     """Where the model of difficulty comes from: rows, licences, which labels it saw, figures on rows left out."""
     from netgpt.routing.difficulty import SHIPPED

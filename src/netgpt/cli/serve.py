@@ -14,14 +14,14 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import errors_told, read_settings, say
+from netgpt.cli.common import read_settings, reports_errors, say
 from netgpt.errors import SettingsError
 from netgpt.settings import Settings
 
 DRAIN_S = 20
 
 
-@errors_told
+@reports_errors
 def serve(
     host: str = typer.Option(None, help="Address to listen on (server.host)."),
     port: int = typer.Option(None, help="TCP port, 0 takes a free one (server.port)."),
@@ -45,18 +45,18 @@ def _no_core_dumps() -> None:
 def _serve(settings: Settings) -> None:
     import uvicorn
 
-    from netgpt.app.gateway import open_box
+    from netgpt.app.gateway import open_gateway
     from netgpt.web.app import create_app
     from netgpt.web.tls import server_tls
 
     tls, remarks = server_tls(settings.server)
-    box = open_box(settings)
+    gateway = open_gateway(settings)
     try:
-        app = create_app(box)
-        has_keys = asyncio.run(box.store.has_keys())
+        app = create_app(gateway)
+        has_keys = asyncio.run(gateway.store.has_keys())
         listener = _listen(settings, has_keys)
     except BaseException:
-        asyncio.run(box.store.close())
+        asyncio.run(gateway.store.close())
         raise
     config = uvicorn.Config(
         app,
@@ -123,4 +123,4 @@ def _listen(settings: Settings, has_keys: bool) -> socket.socket:
 def _cloud_line(settings: Settings) -> str:
     if not settings.remotes:
         return "no cloud: the box answers alone"
-    return ", ".join(f"{arm}: {remote.model}" for arm, remote in settings.remotes.items())
+    return ", ".join(f"{target}: {remote.model}" for target, remote in settings.remotes.items())

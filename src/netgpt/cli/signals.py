@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from netgpt.cli.common import console, errors_told, json_option, print_json, read_settings
+from netgpt.cli.common import console, json_option, print_json, read_settings, reports_errors
 from netgpt.errors import ModelUnavailable, PermissionDenied
 from netgpt.settings import Settings
 
@@ -57,7 +57,7 @@ FAINT = 0.2
 """What is less sure than this is shown faintly."""
 
 
-@errors_told
+@reports_errors
 def signals(
     watch: bool = typer.Option(False, "--watch", help="Show it anew every second, until Ctrl-C."),
     url: str = typer.Option(None, help="Where the gateway is; by default as [server] says."),
@@ -133,7 +133,7 @@ def _picture(told: Mapping[str, Any]) -> Any:
     from rich.text import Text
 
     lines = [Text(f"{name}: {detail}", style="dim") for name, detail in told.get("insights", {}).items()]
-    return Group(_links(told["links"]), _box(told["box"]), *lines)
+    return Group(_links(told["links"]), _gateway(told["box"]), *lines)
 
 
 def _links(links: Mapping[str, Mapping[str, Any]]) -> Any:
@@ -144,10 +144,10 @@ def _links(links: Mapping[str, Mapping[str, Any]]) -> Any:
     shown = {field: cell for field, cell in _LINK.items() if any(link[field] for link in links.values())}
     for name in ("arm", *(cell[0] for cell in shown.values()), "under way", "calls", "the network says"):
         table.add_column(name)
-    for arm, link in links.items():
+    for target, link in links.items():
         cells = [_told(link[field], tell) for field, (_, tell) in shown.items()]
         calls = f"{link['calls']}" + (f", {link['failed']} failed" if link["failed"] else "")
-        table.add_row(Text(arm), *cells, str(link["in_flight"]), calls, Text(link["hint"]))
+        table.add_row(Text(target), *cells, str(link["in_flight"]), calls, Text(link["hint"]))
     if not links:
         table.add_row("(no call yet)")
     return table
@@ -161,12 +161,15 @@ def _told(estimate: Mapping[str, float] | None, tell: Callable[[float], str]) ->
     return Text(tell(estimate["value"]), style="dim" if estimate["confidence"] < FAINT else "")
 
 
-def _box(box: Mapping[str, Any]) -> Any:
+def _gateway(gateway: Mapping[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table(title="box", title_justify="left", show_header=False)
-    table.add_row("edge writes at once", f"{box['engine_busy']} of {box['engine_slots']}, {box['engine_waiting']} wait")
+    table.add_row(
+        "edge writes at once",
+        f"{gateway['engine_busy']} of {gateway['engine_slots']}, {gateway['engine_waiting']} wait",
+    )
     for field, (name, tell) in _BOX.items():
-        if box[field] is not None:
-            table.add_row(name, tell(box[field]))
+        if gateway[field] is not None:
+            table.add_row(name, tell(gateway[field]))
     return table

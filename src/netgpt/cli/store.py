@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from netgpt.cli.common import (
-    errors_told,
     json_option,
     print_json,
     print_table,
     progress_bar,
     read_settings,
+    reports_errors,
     say,
     with_store,
 )
@@ -31,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, help="What is kept: change its key, chec
 
 
 @app.command()
-@errors_told
+@reports_errors
 def rotate(
     drop_damaged: bool = typer.Option(False, "--drop-damaged", help="Drop rows that no key opens, and go on."),
     as_json: bool = json_option,
@@ -61,7 +61,7 @@ def rotate(
 
 
 @app.command("new-key")
-@errors_told
+@reports_errors
 def new_key() -> None:
     """Print a fresh key, for the environment (NETGPT_STORE__KEY) or a password manager. It is kept nowhere."""
     from netgpt.store.encryption import encoded_key, fresh_key
@@ -70,7 +70,7 @@ def new_key() -> None:
 
 
 @app.command()
-@errors_told
+@reports_errors
 def check(as_json: bool = json_option) -> None:
     """Read the whole file and open every sealed value in its place. Names what was changed by table and id."""
     with _bar("checking", quiet=as_json) as told:
@@ -87,7 +87,7 @@ def check(as_json: bool = json_option) -> None:
 
 
 @app.command()
-@errors_told
+@reports_errors
 def info(as_json: bool = json_option) -> None:
     """Sizes, rows by class with the oldest, where the key comes from, and how long each class is kept."""
     settings = read_settings()
@@ -111,7 +111,7 @@ def info(as_json: bool = json_option) -> None:
 
 
 @app.command()
-@errors_told
+@reports_errors
 def backup(
     target: Path = typer.Argument(help="The file to make (0600); it must not exist."), as_json: bool = json_option
 ) -> None:
@@ -125,7 +125,7 @@ def backup(
 
 
 @app.command("reset-sealed")
-@errors_told
+@reports_errors
 def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), as_json: bool = json_option) -> None:
     """Start over without what a lost key sealed. Figures, API keys and places stay; the old file is moved aside.
 
@@ -223,7 +223,7 @@ config_app = typer.Typer(no_args_is_help=True, help="Check and show the settings
 
 
 @config_app.command()
-@errors_told
+@reports_errors
 def config_check(file: Path = typer.Argument(None, help="A netgpt.toml; the one in use when left out.")) -> None:
     """Read the settings and say what is wrong: file, line, and what would be right."""
     load_settings(file)
@@ -231,7 +231,7 @@ def config_check(file: Path = typer.Argument(None, help="A netgpt.toml; the one 
 
 
 @config_app.command()
-@errors_told
+@reports_errors
 def show(file: Path = typer.Argument(None, help="A netgpt.toml."), as_json: bool = json_option) -> None:
     """Print every setting as it is in force; secrets are masked."""
     values = load_settings(file).model_dump(mode="json")

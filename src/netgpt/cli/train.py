@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_json, print_table, read_settings, say, with_store
+from netgpt.cli.common import json_option, print_json, print_table, read_settings, reports_errors, say, with_store
 from netgpt.errors import RequestError
 from netgpt.types import Person
 
@@ -30,7 +30,7 @@ class What(StrEnum):
     USER = "user"
 
 
-@errors_told
+@reports_errors
 def train(
     what: What = typer.Argument(help="complete: choosing facts; site: this place; user: one person."),
     user: str | None = typer.Argument(None, help="With `user`: the person, as the request's `user` names them."),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import errors_told, json_option, print_details, print_json, print_table, say, with_store
+from netgpt.cli.common import json_option, print_details, print_json, print_table, reports_errors, say, with_store
 from netgpt.errors import NotFound
 from netgpt.types import Person
 
@@ -20,7 +20,7 @@ _ID = typer.Argument(help="The request's id (wt_...).")
 
 
 @app.command("list")
-@errors_told
+@reports_errors
 def list_waiting(
     user: str | None = typer.Option(None, help="Only this person's."),
     tenant: str = typer.Option("local", help="The person's tenant."),
@@ -37,7 +37,7 @@ def list_waiting(
 
 
 @app.command()
-@errors_told
+@reports_errors
 def show(waiting: str = _ID, as_json: bool = json_option) -> None:
     """Show one request: what was asked, where it stands, and its answer."""
     row = with_store(lambda store: store.waiting.find(waiting))
@@ -49,7 +49,7 @@ def show(waiting: str = _ID, as_json: bool = json_option) -> None:
 
 
 @app.command()
-@errors_told
+@reports_errors
 def cancel(waiting: str = _ID) -> None:
     """Do not send a request; or delete one that has ended, with its answer."""
     with_store(lambda store: store.waiting.cancel(waiting))

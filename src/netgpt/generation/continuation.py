@@ -52,7 +52,7 @@ class Given:
             self.plain &= choice.get("index", 0) == 0 and not other
 
 
-def can_carry_on(body: Mapping[str, Any]) -> bool:
+def can_continue(body: Mapping[str, Any]) -> bool:
     """Whether an answer to this request is one text."""
     form = body.get("response_format")
     plain = form is None or (isinstance(form, Mapping) and form.get("type") == "text")
@@ -74,7 +74,7 @@ def continuation(body: Mapping[str, Any], messages: list[Message], given: Given)
     return rest
 
 
-async def carried_on(
+async def continued(
     chunks: AsyncIterator[Chunk], finish: Finish, tell: Callable[[], None], usage: Callable[[Usage | None, int], Usage]
 ) -> AsyncIterator[Chunk]:
     """`chunks`, and where they break off, the rest by `finish`. Where that fails too, the first error is raised.

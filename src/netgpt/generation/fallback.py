@@ -59,23 +59,23 @@ class Hedging:
     def on(self) -> bool:
         return self._rules.hedge != "off"
 
-    def began(self, arm: str, stream: bool, wait_s: float) -> None:
+    def began(self, target: str, stream: bool, wait_s: float) -> None:
         """`arm` gave its first word after `wait_s` seconds. A whole answer's first word comes with its last."""
-        waits = self._waits.get((arm, stream))
+        waits = self._waits.get((target, stream))
         if waits is None:
-            waits = self._waits[arm, stream] = deque(maxlen=_REMEMBERED)
+            waits = self._waits[target, stream] = deque(maxlen=_REMEMBERED)
         waits.append(wait_s)
 
-    def late_s(self, arm: str, stream: bool) -> float | None:
+    def late_s(self, target: str, stream: bool) -> float | None:
         """Seconds after which the first word of `arm` is late; None: not known yet."""
         if self._rules.hedge_after_s:
             return self._rules.hedge_after_s
-        waits = self._waits.get((arm, stream), ())
+        waits = self._waits.get((target, stream), ())
         if len(waits) < _ENOUGH:
             return None
         return sorted(waits)[int(0.95 * (len(waits) - 1))]
 
-    def rival(self, arm: str, others: Sequence[str]) -> str | None:
+    def rival(self, target: str, others: Sequence[str]) -> str | None:
         """Who of `others` (who may have the request) is asked too: the edge, where nothing leaves and nothing is
         paid; else, where the settings let it, the cheapest. None: nobody."""
         if EDGE in others:
@@ -96,8 +96,8 @@ class Hedging:
         self.hedged += 1
         return True
 
-    def _price(self, arm: str) -> float:
-        remote = self._remotes.get(arm)
+    def _price(self, target: str) -> float:
+        remote = self._remotes.get(target)
         return remote.price_prompt + remote.price_completion if remote is not None else 0.0
 
 
@@ -303,13 +303,13 @@ AGAIN_S = 2.0
 class Chosen:
     """The arm that answers."""
 
-    arm: str
+    target: str
     opened: Opened
     hedged: bool = False
     """Another was asked beside the first."""
 
 
-class Asking:
+class FallbackChain:
     """One request on its way through the arms. Keeps the account of what left, and to whom, in `outcome`."""
 
     def __init__(
@@ -335,33 +335,35 @@ class Asking:
         """Raises what the arms raised: one error that names them all where several failed; StoreError."""
         decision = self.request.decision
         waits = self.request.may_wait and decision.rule == ASKED
-        arm, left = decision.name, [] if waits else list(decision.fallbacks)
+        target, left = decision.name, [] if waits else list(decision.fallbacks)
         while True:
             left = [each for each in left if self._may_have(each)]
-            if (chosen := await self._try(arm, left)) is not None:
+            if (chosen := await self._try(target, left)) is not None:
                 break
             left = [each for each in left if self._may_have(each)]
             if not left:
                 raise self._nobody()
-            arm = left.pop(0)
-        self._tell_sent(chosen.arm)
+            target = left.pop(0)
+        self._tell_sent(chosen.target)
         return chosen
 
     def carried_out(self, chosen: Chosen) -> Decision:
         """The decision as it was carried out."""
-        decision, arm = self.request.decision, chosen.arm
+        decision, target = self.request.decision, chosen.target
         others = "; ".join(f"{display_name(other)} failed ({error.message})" for other, error in self.failed.items())
-        if arm == decision.name:
+        if target == decision.name:
             if not chosen.hedged:
                 return decision
             reason = f"{decision.reason}; it was late, another was asked too and was later still"
             return replace(decision, rule=f"{decision.rule}+hedge", reason=reason)
-        rule, reason = "fallback", f"{others}: {display_name(arm)} answers"
+        rule, reason = "fallback", f"{others}: {display_name(target)} answers"
         if chosen.hedged and decision.name not in self.failed:
             rule = "hedge"
-            reason = f"{display_name(decision.name)} was late: {display_name(arm)} was asked too, and began first"
-        route = EDGE if arm == EDGE else "cloud"
-        return replace(decision, route=route, arm=arm, rule=f"{decision.rule}+{rule}", reason=reason, fallbacks=())
+            reason = f"{display_name(decision.name)} was late: {display_name(target)} was asked too, and began first"
+        route = EDGE if target == EDGE else "cloud"
+        return replace(
+            decision, route=route, target=target, rule=f"{decision.rule}+{rule}", reason=reason, fallbacks=()
+        )
 
     async def rest(self, given: Given) -> AsyncIterator[Chunk]:
         """The edge's words after `given`. Raises ModelError."""
@@ -385,19 +387,19 @@ class Asking:
         finally:
             self.observe(EDGE, outcome)
 
-    async def _try(self, arm: str, left: list[str]) -> Chosen | None:
+    async def _try(self, target: str, left: list[str]) -> Chosen | None:
         """One arm, and beside it a second where the first is late. None: it failed, and those asked beside it."""
-        until = self._patience(arm, left)
-        rival, late_s = self._rival(arm, left)
+        until = self._patience(target, left)
+        rival, late_s = self._rival(target, left)
         if rival is None or late_s is None:
             try:
-                return Chosen(arm, await self._ask(arm, until))
+                return Chosen(target, await self._ask(target, until))
             except FAILS as error:
-                self._fails(arm, error)
+                self._fails(target, error)
                 return None
-        both = (arm, rival)
+        both = (target, rival)
         end = await race(
-            partial(self._ask, arm, until), partial(self._ask, rival, self.until), late_s, self.hedging.take
+            partial(self._ask, target, until), partial(self._ask, rival, self.until), late_s, self.hedging.take
         )
         for place in sorted(end.errors):
             self._fails(both[place], end.errors[place])
@@ -409,35 +411,35 @@ class Asking:
             self._came_second(both[1 - end.winner])
         return Chosen(both[end.winner], end.opened, end.started)
 
-    def _rival(self, arm: str, left: list[str]) -> tuple[str | None, float | None]:
+    def _rival(self, target: str, left: list[str]) -> tuple[str | None, float | None]:
         request = self.request
         if not self.hedging.on or request.decision.rule == ASKED:
             return None, None
         self.hedging.seen()
         others = left if request.claim is None else [EDGE] if EDGE in left else []
-        return self.hedging.rival(arm, others), self.hedging.late_s(arm, request.stream)
+        return self.hedging.rival(target, others), self.hedging.late_s(target, request.stream)
 
-    def _patience(self, arm: str, left: list[str]) -> float:
+    def _patience(self, target: str, left: list[str]) -> float:
         """Until when the first word of `arm` is waited for: whoever comes next needs time as well."""
         if not left:
             return self.until
         room, decision = max(0.0, self.until - time.monotonic()), self.request.decision
-        expected = {one.arm: one.latency_s for one in decision.expected}
+        expected = {one.target: one.latency_s for one in decision.expected}
         needed = expected.get(left[0], 0.0)
         late = left[0] != EDGE and needed > room  # it would be late in any case: rather wait for this one
         until = self.until - (room / 4 if late else min(max(ROOM * needed, room / 2), room * 2 / 3))
-        if decision.rule == TRIAL and arm == decision.name:  # no longer than a good link would need
-            return min(until, self.until - room + expected.get(arm, room))
+        if decision.rule == TRIAL and target == decision.name:  # no longer than a good link would need
+            return min(until, self.until - room + expected.get(target, room))
         return until
 
-    async def _ask(self, arm: str, until: float) -> Opened:
+    async def _ask(self, target: str, until: float) -> Opened:
         began = time.monotonic()
-        if arm == EDGE:
+        if target == EDGE:
             answer = await self._open_edge({**self._edge_body(), "messages": self.request.messages}, until)
         else:
-            answer = await self._open_remote(arm, until)
+            answer = await self._open_remote(target, until)
         if self.hedging.on:
-            self.hedging.began(arm, self.request.stream, time.monotonic() - began)
+            self.hedging.began(target, self.request.stream, time.monotonic() - began)
         return answer
 
     def _edge_body(self) -> dict[str, Any]:
@@ -458,63 +460,63 @@ class Asking:
         self.choice = choice
         return answer
 
-    def _may_have(self, arm: str) -> bool:
+    def _may_have(self, target: str) -> bool:
         """Whether there is something to ask it with. What waited leaves once: nobody else gets it after that."""
         gone = self.request.claim is not None and bool(self._handed)
-        return arm == EDGE or (arm in self.remotes and arm in self.request.outbounds and not gone)
+        return target == EDGE or (target in self.remotes and target in self.request.outbounds and not gone)
 
-    async def _open_remote(self, arm: str, until: float) -> Opened:
+    async def _open_remote(self, target: str, until: float) -> Opened:
         request = self.request
-        if not self._may_have(arm):
-            raise ModelUnavailable(f"nothing may leave, so {display_name(arm)} cannot answer")
-        outbound = request.outbounds[arm]
-        self._handed[arm] = hashlib.sha256(outbound.content).hexdigest()
-        self._tell_sent(arm)
+        if not self._may_have(target):
+            raise ModelUnavailable(f"nothing may leave, so {display_name(target)} cannot answer")
+        outbound = request.outbounds[target]
+        self._handed[target] = hashlib.sha256(outbound.content).hexdigest()
+        self._tell_sent(target)
         try:
             sender = Sender(request.person, request.id, claim=request.claim)
-            return await opened(self.remotes[arm].send(outbound, sender=sender), until)
+            return await opened(self.remotes[target].send(outbound, sender=sender), until)
         except StoreError:  # no receipt, so not one byte has left
-            self._take_back(arm)
+            self._take_back(target)
             raise
         except FAILS as error:
             if error.code in NOTHING_LEFT:
-                self._take_back(arm)
+                self._take_back(target)
             elif isinstance(error, ModelTimeout | BrokenStream):
-                self._works_for_nothing(arm)
+                self._works_for_nothing(target)
             self.outcome.refused |= isinstance(error, ModelRejected) and error.not_begun
             raise
         except asyncio.CancelledError:
-            self._works_for_nothing(arm)
+            self._works_for_nothing(target)
             raise
 
-    def _came_second(self, arm: str) -> None:
+    def _came_second(self, target: str) -> None:
         """It was asked beside another and is not needed."""
-        if arm in self.failed:
+        if target in self.failed:
             return
-        self.observe(arm, "hedge_lost")
-        if arm in self._handed and arm not in self.outcome.worked:
-            self._works_for_nothing(arm)
+        self.observe(target, "hedge_lost")
+        if target in self._handed and target not in self.outcome.worked:
+            self._works_for_nothing(target)
 
-    def _works_for_nothing(self, arm: str) -> None:
+    def _works_for_nothing(self, target: str) -> None:
         """It was at work, and may send a bill for it; an answer of "no" costs nothing."""
-        self.outcome.usage = self.outcome.worked[arm] = estimate(self.request.question(), 0)
+        self.outcome.usage = self.outcome.worked[target] = estimate(self.request.question(), 0)
 
-    def _take_back(self, arm: str) -> None:
-        del self._handed[arm]
+    def _take_back(self, target: str) -> None:
+        del self._handed[target]
         self._tell_sent(next(reversed(self._handed), ""))
 
-    def _tell_sent(self, arm: str) -> None:
+    def _tell_sent(self, target: str) -> None:
         """Write down what left: for `arm` where it got something, else for the last that did."""
         outcome = self.outcome
         outcome.sent_to = tuple(self._handed.items())
-        told = arm if arm in self._handed else next(reversed(self._handed), None)
+        told = target if target in self._handed else next(reversed(self._handed), None)
         outcome.sent = self.request.outbounds[told] if told is not None else None
         if told is not None:
             outcome.destination = self.remotes[told].destination
 
-    def _fails(self, arm: str, error: ModelError | ContextTooLong) -> None:
-        self.failed[arm] = error
-        self.observe(arm, error.code)
+    def _fails(self, target: str, error: ModelError | ContextTooLong) -> None:
+        self.failed[target] = error
+        self.observe(target, error.code)
 
     def _nobody(self) -> ModelError | ContextTooLong:
         """Why no arm answers. What is wrong with the request itself is told as the last model told it."""
@@ -530,11 +532,11 @@ class Asking:
             return last
         again_s = min((error.retry_after for error in errors if error.retry_after is not None), default=AGAIN_S)
         kind = ModelTimeout if all(isinstance(error, ModelTimeout) for error in errors) else ModelUnavailable
-        whys = {arm: error.message for arm, error in self.failed.items()} | others
-        each = " ".join(f"{arm.capitalize()}: {why.rstrip('.')}." for arm, why in whys.items())
+        whys = {target: error.message for target, error in self.failed.items()} | others
+        each = " ".join(f"{target.capitalize()}: {why.rstrip('.')}." for target, why in whys.items())
         return kind(f"nobody could answer. {each}", retry_after=again_s)
 
     def _ruled_out(self) -> dict[str, str]:
         """Why the arms that were not asked could not be, as the decision saw it."""
-        whys = {one.arm: one.ruled_out for one in self.request.decision.expected if one.ruled_out is not None}
-        return {arm: why for arm, why in {**self.request.kept_for, **whys}.items() if arm not in self.failed}
+        whys = {one.target: one.ruled_out for one in self.request.decision.expected if one.ruled_out is not None}
+        return {target: why for target, why in {**self.request.kept_for, **whys}.items() if target not in self.failed}

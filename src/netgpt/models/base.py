@@ -25,7 +25,7 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
+class OutboundRequest:
     """What is about to be sent, told before its first byte leaves."""
 
     destination: str
@@ -35,11 +35,11 @@ class Departure:
     sender: Sender
 
 
-Witness = Callable[[Departure], Awaitable[None]]
+ReceiptHook = Callable[[OutboundRequest], Awaitable[None]]
 """Writes the receipt of a departure. Nothing is sent before it returns, and nothing at all when it raises."""
 
 
-async def unwitnessed(_departure: Departure) -> None:
+async def without_receipt(_outbound_request: OutboundRequest) -> None:
     """Keeps no receipt: for tests and measurements, where nobody's words are sent."""
 
 

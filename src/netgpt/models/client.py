@@ -17,7 +17,7 @@ import orjson
 
 from netgpt.calls import LOAD_HEADER, Load
 from netgpt.errors import BrokenStream, RequestError
-from netgpt.models.base import THE_BOX, Departure, Endpoint, Health, Lease, Leases, Witness
+from netgpt.models.base import THE_BOX, Endpoint, Health, Lease, Leases, OutboundRequest, ReceiptHook
 from netgpt.models.errors import content_type
 from netgpt.models.observe import SILENT, Observer, watched
 from netgpt.models.resilience import Breaker, RetryPolicy
@@ -35,7 +35,7 @@ class ModelCall:
     def __init__(self, transport: Transport, breaker: Breaker | None = None) -> None:
         self.transport = transport
         self.breaker = breaker
-        self.arm, self.observer = "", SILENT
+        self.target, self.observer = "", SILENT
         self.hear_load: Callable[[Load], None] | None = None
         """Told how busy the server says it is, where it is a neighbour that does."""
 
@@ -51,7 +51,7 @@ class ModelCall:
     ) -> AsyncGenerator[Chunk, None]:
         """`before` is awaited once, when a connection is open and nothing was sent yet. `streams`: as was asked.
         `once`: see `Transport.post`."""
-        with self._guard(target) as answers, watched(self.observer, self.arm) as call:
+        with self._guard(target) as answers, watched(self.observer, self.target) as call:
             call.notes.whole = not streams
             async with self.transport.post(target, "/chat/completions", content, before, call, once) as response:
                 answers()
@@ -162,9 +162,9 @@ class EdgeModel:
             raise BrokenStream(f"{target.peer} sent embeddings without data")
         return answer
 
-    def watch(self, arm: str, observer: Observer) -> None:
+    def watch(self, target: str, observer: Observer) -> None:
         """From now on `observer` is told of every chat, under the name `arm`."""
-        self._caller.arm, self._caller.observer = arm, observer
+        self._caller.target, self._caller.observer = target, observer
 
     async def close(self) -> None:
         """Close idle and open connections."""
@@ -215,16 +215,16 @@ class CloudModel:
         max_connections: int,
         breaker_failures: int,
         breaker_reset_s: float,
-        witness: Witness,
-        arm: str = "cloud",
+        receipt_hook: ReceiptHook,
+        target: str = "cloud",
         seed: int | None = None,
     ) -> None:
-        self.name, self.arm = name, arm
-        section = "cloud" if arm == "cloud" else f"upstreams.{arm}"
+        self.name, self.target = name, target
+        section = "cloud" if target == "cloud" else f"upstreams.{target}"
         self._target = CallTarget(name, section, endpoint)
         check_trust(endpoint.trust, tls=self._target.origin.tls, section=section)
         self.destination = self._target.peer.host
-        self._witness = witness
+        self._receipt_hook = receipt_hook
         self._breaker = Breaker(breaker_failures, breaker_reset_s)
         jitter = random.Random(seed)  # noqa: S311 - spreads retries, guards nothing
         retry = RetryPolicy(retries, random=jitter)
@@ -256,15 +256,17 @@ class CloudModel:
         """As `RemoteModel.send`. Anything but an Outbound is a TypeError."""
         if not isinstance(outbound, Outbound):
             raise TypeError(f"a remote model takes an Outbound, not {type(outbound).__name__}")
-        departure = Departure(self.destination, self.name, outbound, sender)
+        outbound_request = OutboundRequest(self.destination, self.name, outbound, sender)
         choices = _choices_of_bytes(outbound.content)
-        witness = partial(self._witness, departure)
+        receipt_hook = partial(self._receipt_hook, outbound_request)
         once = sender.claim.partition(".")[0] if sender.claim else None
-        return self._caller.chat(self._target, outbound.content, choices, witness, streams=outbound.stream, once=once)
+        return self._caller.chat(
+            self._target, outbound.content, choices, receipt_hook, streams=outbound.stream, once=once
+        )
 
-    def watch(self, arm: str, observer: Observer) -> None:
+    def watch(self, target: str, observer: Observer) -> None:
         """From now on `observer` is told of every chat, under the name `arm`."""
-        self._caller.arm, self._caller.observer = arm, observer
+        self._caller.target, self._caller.observer = target, observer
 
     def hear_load(self, hear: Callable[[Load], None]) -> None:
         """From now on `hear` is told how busy the server says it is, at every answer (`calls.LOAD_HEADER`)."""

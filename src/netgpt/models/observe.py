@@ -35,7 +35,7 @@ class CallNotes(Protocol):
 class Observer(Protocol):
     """Told of every call's beginning and end; must return at once."""
 
-    def began(self, arm: str) -> CallNotes: ...
+    def began(self, target: str) -> CallNotes: ...
 
     def observed(self, facts: CallFacts) -> None: ...
 
@@ -55,7 +55,7 @@ class _Nobody:
         def end(self) -> None:
             """Nobody waits for it."""
 
-    def began(self, arm: str) -> CallNotes:
+    def began(self, target: str) -> CallNotes:
         return self.Notes()
 
     def observed(self, facts: CallFacts) -> None:
@@ -128,12 +128,12 @@ class Call:
         if timings:
             self._prompt = _prompt_of(timings)
 
-    def facts(self, arm: str, outcome: str, failed: bool) -> CallFacts:
+    def facts(self, target: str, outcome: str, failed: bool) -> CallFacts:
         """The account of a call that has ended."""
         notes, tcp, before = self.notes, self._tcp, self._before
         first, sent = notes.first_at, notes.sent_at
         return CallFacts(
-            arm,
+            target,
             self.began,
             outcome,
             connect_s=self._connect_s,
@@ -159,9 +159,9 @@ class Call:
 
 
 @contextmanager
-def watched(observer: Observer, arm: str) -> Iterator[Call]:
+def watched(observer: Observer, target: str) -> Iterator[Call]:
     """Watch the call that the block makes; its end is told, however it ends."""
-    call = Call(observer.began(arm))
+    call = Call(observer.began(target))
     outcome, failed = "ok", False
     try:
         yield call
@@ -173,7 +173,7 @@ def watched(observer: Observer, arm: str) -> Iterator[Call]:
         raise
     finally:
         call.notes.end()
-        observer.observed(call.facts(arm, outcome, failed))
+        observer.observed(call.facts(target, outcome, failed))
 
 
 def speaks_against(error: NetGPTError) -> bool:

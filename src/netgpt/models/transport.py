@@ -151,7 +151,7 @@ class Connections:
             connection.abort()  # gone, too old, or to a server that has moved
         return None
 
-    def give_back(self, connection: Http1) -> None:
+    def free_memory(self, connection: Http1) -> None:
         """Keep it for the next call, or close it when its answer was not read to the end."""
         origin = self._busy.pop(connection, None)
         if origin is None or not connection.release():
@@ -288,7 +288,7 @@ class Transport:
                 yield answer
             finally:
                 tries.call.returns(answer.connection)
-                pool.give_back(answer.connection)
+                pool.free_memory(answer.connection)
         finally:
             pool.leave()
 
@@ -336,7 +336,7 @@ class Transport:
         finally:
             if connection is not None and not keep:
                 tries.call.returns(connection)
-                pool.give_back(connection)
+                pool.free_memory(connection)
 
     def _connections(self) -> Connections:
         """The pool of the running loop: sockets of a loop that has ended are of no use."""

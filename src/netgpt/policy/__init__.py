@@ -280,15 +280,17 @@ class Policy:
         return verdicts
 
     def terms(
-        self, principal: Principal, resource: Resource, rungs: tuple[str, ...], context: Mapping[str, object]
+        self, principal: Principal, resource: Resource, levels: tuple[str, ...], context: Mapping[str, object]
     ) -> Terms:
         """Which of the rungs of precision (finest first) `disclose` allows, and the rule that allows each."""
-        key = (principal, resource, rungs, *context.values())
+        key = (principal, resource, levels, *context.values())
         known = self._terms.get(key)
         if known is None:
-            asked = [AccessRequest(principal, "disclose", resource, {**context, "precision": rung}) for rung in rungs]
+            asked = [
+                AccessRequest(principal, "disclose", resource, {**context, "precision": level}) for level in levels
+            ]
             verdicts = self.decide_each(asked)
-            allowed = tuple((rung, v.rule) for rung, v in zip(rungs, verdicts, strict=True) if v.allowed)
+            allowed = tuple((level, v.rule) for level, v in zip(levels, verdicts, strict=True) if v.allowed)
             refusing = [verdict for verdict in reversed(verdicts) if not verdict.allowed]
             named = next((verdict for verdict in refusing if verdict.rules), None)
             known = self._terms[key] = Terms(allowed, (named or PolicyVerdict(False, ())).rule)

@@ -40,7 +40,7 @@ class Disclosure:
         principal: Principal,
         destination: Destination,
         *,
-        ladder: Callable[[str], tuple[str, ...]],
+        hierarchy: Callable[[str], tuple[str, ...]],
         family: Callable[[str], str],
         consent: frozenset[str] = frozenset(),
         asked: str = "auto",
@@ -49,7 +49,7 @@ class Disclosure:
         """`ladder` and `family`: the rungs of a kind, and what it belongs to. `asked`: "cloud" when the caller named
         the cloud. `sensitive`: kinds that are labelled so."""
         self._policy, self._principal, self._sensitive = policy, principal, sensitive
-        self._ladder, self._family = ladder, family
+        self._hierarchy, self._family = hierarchy, family
         self._circumstances: Mapping[str, object] = {
             "destination": destination.host,
             "cloud": destination.model,
@@ -63,7 +63,7 @@ class Disclosure:
     def __call__(self, kind: str, public: bool = False) -> Terms:
         """On which terms this kind may leave. `public`: the words are public anyway, whatever their kind."""
         label = Label.SENSITIVE if kind in self._sensitive else Label.PUBLIC if public else Label.PERSONAL
-        return self._terms(kind, label, self._ladder(kind))
+        return self._terms(kind, label, self._hierarchy(kind))
 
     def same_as(self, other: Disclosure) -> bool:
         """Whether `other`, for another destination, was told the same about all that it was asked so far."""
@@ -79,7 +79,7 @@ class Disclosure:
         kept = []
         for fact in facts:
             if fact.label is Label.SENSITIVE:
-                terms = self._terms(fact.kind.upper(), fact.label, self._ladder(fact.kind.upper()))
+                terms = self._terms(fact.kind.upper(), fact.label, self._hierarchy(fact.kind.upper()))
                 if not terms.allowed:
                     kept.append(Kept(fact.kind.upper(), terms.refused_by, 1))
         return tuple(kept)
@@ -94,15 +94,15 @@ class Disclosure:
         terms = self._terms(MEDIA, Label.PUBLIC, _EXACT)
         return None if terms.allowed else terms.refused_by
 
-    def wants(self, rungs: frozenset[str], kinds: Iterable[str]) -> bool:
+    def wants(self, levels: frozenset[str], kinds: Iterable[str]) -> bool:
         """Whether any of these kinds may leave at one of these precisions."""
-        return any(precision in rungs for kind in kinds for precision, _ in self(kind).allowed)
+        return any(precision in levels for kind in kinds for precision, _ in self(kind).allowed)
 
-    def _terms(self, kind: str, label: Label, rungs: tuple[str, ...]) -> Terms:
-        key = (kind, label, rungs)
+    def _terms(self, kind: str, label: Label, levels: tuple[str, ...]) -> Terms:
+        key = (kind, label, levels)
         known = self._told.get(key)
         if known is None:
             who = self._principal
             what = Resource("Information", "", who.tenant, who.user, kind, label.value, self._family(kind))
-            known = self._told[key] = self._policy.terms(who, what, rungs, self._circumstances)
+            known = self._told[key] = self._policy.terms(who, what, levels, self._circumstances)
         return known

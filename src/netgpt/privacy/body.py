@@ -177,7 +177,7 @@ class Seen:
 See = Callable[[Seen], Any]
 
 
-class Walk:
+class BodyVisitor:
     """One walk over one body. `groups` lists the numbers of the text parts that a reader would join."""
 
     def __init__(self, see: See, *, media: str = "keep") -> None:

@@ -152,7 +152,7 @@ class LocalDetector:
 _Asked = tuple[tuple[str, ...], tuple[tuple[str, str], ...], tuple[bool, ...] | None]
 
 
-class DetectOnce:
+class CachingDetector:
     """A `Detector` that asks another, and the same thing once. One that failed is not asked again."""
 
     def __init__(self, detector: Detector) -> None:

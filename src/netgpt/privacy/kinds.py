@@ -76,7 +76,7 @@ TermsOf = Callable[[str, bool], Terms]
 """(kind, whether the words are public anyway) -> on which terms it may leave."""
 
 
-def ladder(kind: str) -> tuple[str, ...]:
+def hierarchy(kind: str) -> tuple[str, ...]:
     """The rungs of a kind, finest first."""
     if kind in _QUANTITIES:
         return LADDERS["range"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
-from netgpt.privacy.body import DROP, Seen, TextPosition, Walk
+from netgpt.privacy.body import DROP, BodyVisitor, Seen, TextPosition
 from netgpt.privacy.detector import Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
@@ -50,7 +50,7 @@ class Names(Protocol):
     def reserve(self, names: frozenset[str]) -> None: ...
 
 
-class Wording:
+class Anonymizer:
     """The words of one sealing."""
 
     def __init__(
@@ -194,7 +194,7 @@ def plan(body: Mapping[str, Any], media: str) -> MaskPlan:
         result.seen.append(item)
         return item.text
 
-    walk = Walk(note, media=media)
+    walk = BodyVisitor(note, media=media)
     walk.body(body)
     result.groups = walk.groups
     return result
@@ -204,7 +204,7 @@ class Masking:
     """The rounds of one sealing. How what they find is written, and the account of it, is `wording`'s."""
 
     def __init__(
-        self, names: Names, wording: Wording, values: list[tuple[str, str]], media: str, public: Sequence[str]
+        self, names: Names, wording: Anonymizer, values: list[tuple[str, str]], media: str, public: Sequence[str]
     ) -> None:
         """`values` is shared with `wording`: names of a message's author are added to it."""
         self._names = names
@@ -234,7 +234,7 @@ class Masking:
             hid = hid or new is DROP or new != item.text
             return new
 
-        return Walk(cut, media=self._media).body(body), hid
+        return BodyVisitor(cut, media=self._media).body(body), hid
 
     def _learn_speakers(self, seen: Sequence[Seen]) -> None:
         """The name of a message's author is hidden in the texts too."""

@@ -21,7 +21,7 @@ from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
 from netgpt.privacy.generalize import Generaliser
 from netgpt.privacy.kinds import KNOWN_KINDS, TermsOf, kinds_of, number_of, placeholders_only, spelling_of, word_set
-from netgpt.privacy.masking import Masking, Wording, kept_by_policy, plan
+from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
 from netgpt.privacy.restore import Restorer
 from netgpt.types import Generalised, Hidden, Kept
 
@@ -105,7 +105,7 @@ class Vault:
         if trusted:
             return _sealed_by_vault(_encodable(dict(body)), (), "trusted destination")
         pairs = [(clean_kind(kind), value) for kind, value in values if value.strip()]
-        wording = Wording(self, pairs, terms, generaliser)
+        wording = Anonymizer(self, pairs, terms, generaliser)
         masking = Masking(self, wording, pairs, media, public)
         current = _encodable(dict(body))
         size = plan(current, media).size
@@ -124,7 +124,7 @@ class Vault:
         self._take_account(wording)
         return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
 
-    def _take_account(self, wording: Wording) -> None:
+    def _take_account(self, wording: Anonymizer) -> None:
         """Raises NotDisclosable: something was found that may leave in no form."""
         self.found_kinds = frozenset(wording.kinds)
         self.hidden, self.generalised, self.kept = wording.hidden(), wording.generalised(), wording.kept()

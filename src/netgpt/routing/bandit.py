@@ -132,7 +132,7 @@ def uniform(seed: int, number: int) -> float:
     return (int.from_bytes(digest, "big") >> 3) / (1 << 53)
 
 
-class Curiosity:
+class EpsilonGreedy:
     """Who has explored how often, and with which chance each arm is drawn."""
 
     def __init__(self, share: float, per_hour: int) -> None:
@@ -146,14 +146,14 @@ class Curiosity:
         best = max(values, key=values.__getitem__)
         share = self.share if len(values) > 1 and self._left(key, now) > 0 else 0.0
         if share == 0.0:
-            return {best: 1.0} | {arm: 0.0 for arm in values if arm != best}
+            return {best: 1.0} | {target: 0.0 for target in values if target != best}
         odds = {
-            arm: FLOOR + math.exp(-min((values[best] - value) / SCALE, 50.0))
-            for arm, value in values.items()
-            if arm != best
+            target: FLOOR + math.exp(-min((values[best] - value) / SCALE, 50.0))
+            for target, value in values.items()
+            if target != best
         }
         whole = sum(odds.values())
-        return {best: 1.0 - share} | {arm: share * odd / whole for arm, odd in odds.items()}
+        return {best: 1.0 - share} | {target: share * odd / whole for target, odd in odds.items()}
 
     def explored(self, key: str, now: float) -> None:
         """Another arm than the best was drawn for this key."""
@@ -219,7 +219,7 @@ class Cusum:
         return one
 
 
-class Pace:
+class AdaptiveLimit:
     """A faded mean of a positive quantity; `value` is None before the first reading."""
 
     def __init__(self) -> None:

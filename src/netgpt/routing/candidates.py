@@ -16,7 +16,7 @@ from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class Target:
     """One model that might answer, for one request: what it can, whether it may, what it costs."""
 
     name: str
@@ -31,7 +31,7 @@ class Arm:
     """Its health in words."""
     may_have: bool = True
     """It may see the request: always on the box; elsewhere where an `Outbound` was made for it."""
-    kept_because: str | None = None
+    block_reason: str | None = None
     """Why it gets nothing."""
     context_tokens: int | None = None
     """Tokens of question and answer together; None: not known, or more than anybody asks for."""
@@ -64,7 +64,7 @@ class Situation:
     asked: str
     """"auto", or the arm that the caller asked for: "edge", "cloud", an upstream's name."""
     features: Features
-    arms: tuple[Arm, ...]
+    targets: tuple[Target, ...]
     """In the order of the settings, the edge first."""
     signals: SignalsView = field(default_factory=SignalsView)
     p_edge_ok: float | None = None
@@ -95,7 +95,7 @@ class Situation:
     @property
     def clouds(self) -> frozenset[str]:
         """The arms whose share may be bounded: neither the box nor a neighbour."""
-        return frozenset(arm.name for arm in self.arms if arm.kind == "cloud")
+        return frozenset(target.name for target in self.targets if target.kind == "cloud")
 
     @property
     def prompt_tokens(self) -> float:
@@ -109,19 +109,19 @@ class Situation:
         usual = 400.0 if features.long_form or features.code else 200.0 if features.hard_because else 120.0
         return usual if self.answer_tokens is None else min(usual, float(self.answer_tokens))
 
-    def asks_for(self, arm: Arm) -> bool:
+    def asks_for(self, target: Target) -> bool:
         """Whether the caller left the choice open, or named this arm."""
-        return self.asked in ("auto", arm.name)
+        return self.asked in ("auto", target.name)
 
-    def arm(self, name: str) -> Arm:
+    def target(self, name: str) -> Target:
         """The arm of this name. Raises KeyError."""
-        for arm in self.arms:
-            if arm.name == name:
-                return arm
+        for target in self.targets:
+            if target.name == name:
+                return target
         raise KeyError(name)
 
 
-class Force(IntEnum):
+class Severity(IntEnum):
     """How strongly an arm is ruled out. Where every arm is, those that are least so remain."""
 
     DOUBTED = 1
@@ -137,93 +137,96 @@ class Force(IntEnum):
 
     @property
     def may_fall_back(self) -> bool:
-        return self not in (Force.CANNOT, Force.NEVER)
+        return self not in (Severity.CANNOT, Severity.NEVER)
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class Violation:
     """Why an arm is ruled out."""
 
     rule: str
     """A short stable name."""
     words: str
-    force: Force
+    force: Severity
 
 
-def asked_words(arm: str) -> str:
+def asked_words(target: str) -> str:
     """That the caller named this arm."""
-    return f"the caller asked for {'the ' if arm in (EDGE, 'cloud') else ''}{arm}"
+    return f"the caller asked for {'the ' if target in (EDGE, 'cloud') else ''}{target}"
 
 
-def ruling_on(arm: Arm, situation: Situation, rules: Routing, expected: Expected) -> Ruling | None:
+def violation_on(target: Target, situation: Situation, rules: Routing, expected: Expected) -> Violation | None:
     """The strongest of the constraints that rule this arm out; the first of equals. None: it is a candidate."""
-    strongest: Ruling | None = None
-    for ruling in _remote(arm, situation, rules, expected) if arm.remote else _edge(arm, situation):
-        if ruling.force is Force.NEVER:
-            return ruling
-        if strongest is None or ruling.force > strongest.force:
-            strongest = ruling
+    strongest: Violation | None = None
+    for violation in _remote(target, situation, rules, expected) if target.remote else _edge(target, situation):
+        if violation.force is Severity.NEVER:
+            return violation
+        if strongest is None or violation.force > strongest.force:
+            strongest = violation
     if (late := _late(situation, expected)) is not None and strongest is None:
         return late
     return strongest
 
 
-def _remote(arm: Arm, situation: Situation, rules: Routing, expected: Expected) -> Iterator[Ruling]:
+def _remote(target: Target, situation: Situation, rules: Routing, expected: Expected) -> Iterator[Violation]:
     features = situation.features
     if situation.asked == EDGE:
-        yield Ruling("asked", asked_words(EDGE), Force.NEVER)
+        yield Violation("asked", asked_words(EDGE), Severity.NEVER)
     if situation.sensitive and situation.asked == "auto":
         kinds = ", ".join(sorted(situation.sensitive))
-        yield Ruling("sensitive", f"it holds sensitive content ({kinds}), which stays on the box", Force.NEVER)
-    if not arm.ok:
-        yield Ruling("cloud-down", arm.detail, Force.NEVER)
-    if not arm.may_have:
-        yield Ruling("kept", arm.kept_because or "nothing may leave", Force.NEVER)
-    if features.media and not arm.reads_media:
-        yield Ruling("media", "it holds media, which that model cannot read", Force.NEVER)
+        yield Violation("sensitive", f"it holds sensitive content ({kinds}), which stays on the box", Severity.NEVER)
+    if not target.ok:
+        yield Violation("cloud-down", target.detail, Severity.NEVER)
+    if not target.may_have:
+        yield Violation("kept", target.block_reason or "nothing may leave", Severity.NEVER)
+    if features.media and not target.reads_media:
+        yield Violation("media", "it holds media, which that model cannot read", Severity.NEVER)
     if situation.budget_left is not None and expected.cost > max(0.0, situation.budget_left):
-        yield Ruling("budget", "what is left of the key's budget does not pay for it", Force.NEVER)
-    if not situation.asks_for(arm):
-        yield Ruling("asked", asked_words(situation.asked), Force.NOT_ASKED)
-    if features.tools and not arm.tools:
-        yield Ruling("tools", "it brings tools, which that model does not take", Force.CANNOT)
-    if (longer := _too_long(arm, situation)) is not None:
+        yield Violation("budget", "what is left of the key's budget does not pay for it", Severity.NEVER)
+    if not situation.asks_for(target):
+        yield Violation("asked", asked_words(situation.asked), Severity.NOT_ASKED)
+    if features.tools and not target.tools:
+        yield Violation("tools", "it brings tools, which that model does not take", Severity.CANNOT)
+    if (longer := _too_long(target, situation)) is not None:
         yield longer
     if situation.personal_facts and rules.edge_when_personal and not features.tools:
-        yield Ruling("personal", "it was completed with personal facts, which stay on the box", Force.PERSONAL)
+        yield Violation("personal", "it was completed with personal facts, which stay on the box", Severity.PERSONAL)
     if features.structured:
-        yield Ruling("schema", "an answer by schema: the edge model writes it under a grammar", Force.DOUBTED)
+        yield Violation("schema", "an answer by schema: the edge model writes it under a grammar", Severity.DOUBTED)
 
 
-def _edge(arm: Arm, situation: Situation) -> Iterator[Ruling]:
+def _edge(target: Target, situation: Situation) -> Iterator[Violation]:
     features = situation.features
-    if features.media and not arm.reads_media:
-        yield Ruling("media", "it holds media, which the model on the box cannot read", Force.NEVER)
-    if not arm.ok:
-        yield Ruling("edge-down", arm.detail, Force.NEVER)
-    if not situation.asks_for(arm):
-        yield Ruling("asked", asked_words(situation.asked), Force.NOT_ASKED)
-    if features.tools and not arm.tools:
-        yield Ruling("tools", "it brings tools, which the edge model does not take", Force.CANNOT)
-    if situation.asked == "auto" and (longer := _too_long(arm, situation)) is not None:
+    if features.media and not target.reads_media:
+        yield Violation("media", "it holds media, which the model on the box cannot read", Severity.NEVER)
+    if not target.ok:
+        yield Violation("edge-down", target.detail, Severity.NEVER)
+    if not situation.asks_for(target):
+        yield Violation("asked", asked_words(situation.asked), Severity.NOT_ASKED)
+    if features.tools and not target.tools:
+        yield Violation("tools", "it brings tools, which the edge model does not take", Severity.CANNOT)
+    if situation.asked == "auto" and (longer := _too_long(target, situation)) is not None:
         yield longer
-    if features.media and not arm.surely_reads_media:
-        yield Ruling("media", "it holds media, which the edge model may not read", Force.DOUBTED)
+    if features.media and not target.surely_reads_media:
+        yield Violation("media", "it holds media, which the edge model may not read", Severity.DOUBTED)
 
 
-def _too_long(arm: Arm, situation: Situation) -> Ruling | None:
+def _too_long(target: Target, situation: Situation) -> Violation | None:
     """A quarter of the context is left for the answer."""
-    if arm.context_tokens is None or situation.features.characters / CHARACTERS_A_TOKEN <= arm.context_tokens * 0.75:
+    if (
+        target.context_tokens is None
+        or situation.features.characters / CHARACTERS_A_TOKEN <= target.context_tokens * 0.75
+    ):
         return None
-    whose = f"{arm.name}'s" if arm.remote else "the edge model's"
-    return Ruling("context", f"the conversation is longer than {whose} context", Force.CANNOT)
+    whose = f"{target.name}'s" if target.remote else "the edge model's"
+    return Violation("context", f"the conversation is longer than {whose} context", Severity.CANNOT)
 
 
-def _late(situation: Situation, expected: Expected) -> Ruling | None:
+def _late(situation: Situation, expected: Expected) -> Violation | None:
     if situation.deadline_s is None or expected.latency_s <= situation.deadline_s:
         return None
     words = f"its answer is expected after {expected.latency_s:.1f} s, the deadline is {situation.deadline_s:g} s"
-    return Ruling("deadline", words, Force.DOUBTED)
+    return Violation("deadline", words, Severity.DOUBTED)
 
 
 # --- What a model's name in a request asks for: the box's own choice, or one arm.
@@ -236,20 +239,20 @@ NOBODY = "nobody"
 """Rule of a decision without an arm: nobody can answer, and its reason says why for each."""
 
 
-def arm_names(settings: Settings) -> dict[str, str]:
+def target_names(settings: Settings) -> dict[str, str]:
     """Every model's name that asks for one arm -> that arm: "netgpt/edge", an upstream's name with and without
     "netgpt/", and the names of the configured models. Where two arms run a model of one name, the first has it."""
     names = {"netgpt/edge": "edge", settings.edge.model: "edge"}
-    for arm in settings.remotes:
-        names.setdefault(f"netgpt/{arm}", arm)
-        if arm != "cloud":  # "cloud" alone has never been a name of its own
-            names.setdefault(arm, arm)
-    for arm, remote in settings.remotes.items():
-        names.setdefault(remote.model, arm)
+    for target in settings.remotes:
+        names.setdefault(f"netgpt/{target}", target)
+        if target != "cloud":  # "cloud" alone has never been a name of its own
+            names.setdefault(target, target)
+    for target, remote in settings.remotes.items():
+        names.setdefault(remote.model, target)
     names.setdefault("netgpt/cloud", next(iter(settings.remotes), "cloud"))
     return names
 
 
-def asked_arm(model: str, names: Mapping[str, str]) -> str:
+def asked_target(model: str, names: Mapping[str, str]) -> str:
     """The arm that a model's name asks for, or "auto"."""
     return names.get(model, AUTO)

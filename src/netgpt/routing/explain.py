@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from netgpt.routing.candidates import Arm, Situation
+from netgpt.routing.candidates import Situation, Target
 from netgpt.routing.link_state import SignalsView
 from netgpt.routing.scoring import (
     PRESETS,
@@ -45,7 +45,7 @@ class Change:
     """"rtt" (seconds, of `of`), "difficulty" (p_edge_ok), "price" (times as high, of `of`), "waiting" (answers that
     wait on the box), "prefer" (the preset's name)."""
     to: float | str
-    arm: str
+    target: str
     """Who answers then."""
     of: str = ""
 
@@ -64,12 +64,12 @@ class WhatIf:
 
     @property
     def chosen(self) -> str:
-        return self.weighed.best.arm
+        return self.weighed.best.target
 
     def best(self, situation: Situation) -> str | None:
         """Who would answer there."""
         candidates = weigh(situation, self.rules, self.weights, self.believe, self.threshold).candidates
-        return candidates[0].arm if candidates else None
+        return candidates[0].target if candidates else None
 
     def changes(self) -> tuple[Change, ...]:
         """Everything that alone would have changed a decision of the objective, nearest values first found; each was
@@ -82,17 +82,17 @@ class WhatIf:
         best, second = self.weighed.candidates[:2]
         for one in (best, second):
             if one.route != EDGE:
-                now = rtt_of(self.situation.signals.links.get(one.arm, UNKNOWN_LINK))
+                now = rtt_of(self.situation.signals.links.get(one.target, UNKNOWN_LINK))
                 end = LONGEST_RTT_S if one is best else SHORTEST_RTT_S
-                yield self._found("rtt", now, end, one.arm)
+                yield self._found("rtt", now, end, one.target)
         if (p := self.situation.p_edge_ok) is not None:
             yield self._found("difficulty", p, 0.01 if best.route == EDGE else 0.99)
-        if any(one.arm == EDGE for one in (best, second)):
-            waiting = self.situation.signals.box.engine_waiting
-            yield self._found("waiting", waiting, 64 if best.arm == EDGE else 0)
+        if any(one.target == EDGE for one in (best, second)):
+            waiting = self.situation.signals.system.engine_waiting
+            yield self._found("waiting", waiting, 64 if best.target == EDGE else 0)
         for one in (best, second):
             if one.cost > 0:
-                yield self._found("price", 1.0, MOST_TIMES if one is best else 0.0, one.arm)
+                yield self._found("price", 1.0, MOST_TIMES if one is best else 0.0, one.target)
 
     def _by_preset(self) -> Iterator[Change]:
         """The constraints are the same under all weights: only the values change."""
@@ -100,10 +100,10 @@ class WhatIf:
         for name, preset in PRESETS.items():
             weights = replace(preset, worth=self.weights.worth)
             values = {
-                one.arm: value_of(one, weights) + (self.threshold if one.arm in clouds else 0.0)
+                one.target: value_of(one, weights) + (self.threshold if one.target in clouds else 0.0)
                 for one in self.weighed.candidates
             }
-            order = [arm.name for arm in self.situation.arms if arm.name in values]
+            order = [target.name for target in self.situation.targets if target.name in values]
             best = max(order, key=values.__getitem__)
             if best != self.chosen:
                 yield Change("prefer", name, best)
@@ -115,9 +115,9 @@ class WhatIf:
             return None
         value = self._crossing(what, now, end, of)
         for tried in (math.ceil(value) if what == "waiting" else _rounded(value, up=end > now), value, end):
-            arm = self.best(changed(self.situation, what, tried, of))
-            if arm not in (None, self.chosen):
-                return Change(what, tried, str(arm), of)
+            target = self.best(changed(self.situation, what, tried, of))
+            if target not in (None, self.chosen):
+                return Change(what, tried, str(target), of)
         return None
 
     def _crossing(self, what: str, same: float, other: float, of: str) -> float:
@@ -140,23 +140,23 @@ class WhatIf:
         there, lead, others = changed(self.situation, what, to, of), -math.inf, [-math.inf]
         clouds = self.situation.clouds
         for one in self.weighed.candidates:
-            if _concerns(what, of, there.arm(one.arm)):
-                one, ruling = weigh_one(there.arm(one.arm), there, self.rules, self.weights, self.believe)
-                if ruling is not None and self.weighed.rulings[one.arm] is None:
+            if _concerns(what, of, there.target(one.target)):
+                one, violation = weigh_one(there.target(one.target), there, self.rules, self.weights, self.believe)
+                if violation is not None and self.weighed.violations[one.target] is None:
                     continue
-            value = one.value + self.threshold if one.arm in clouds else one.value
-            if one.arm == self.chosen:
+            value = one.value + self.threshold if one.target in clouds else one.value
+            if one.target == self.chosen:
                 lead = value
             else:
                 others.append(value)
         return min(lead - max(others), FAR) if lead > -math.inf else lead
 
 
-def _concerns(what: str, of: str, arm: Arm) -> bool:
+def _concerns(what: str, of: str, target: Target) -> bool:
     """Whether what is expected of an arm depends on the input."""
     if what == "difficulty":
-        return arm.kind != "cloud"
-    return arm.name == (EDGE if what == "waiting" else of)
+        return target.kind != "cloud"
+    return target.name == (EDGE if what == "waiting" else of)
 
 
 def changed(situation: Situation, what: str, to: float, of: str = "") -> Situation:
@@ -164,19 +164,21 @@ def changed(situation: Situation, what: str, to: float, of: str = "") -> Situati
     signals = situation.signals
     if what == "rtt":
         links = {**signals.links, of: with_rtt(signals.links.get(of, UNKNOWN_LINK), to)}
-        return replace(situation, signals=SignalsView(links, signals.box))
+        return replace(situation, signals=SignalsView(links, signals.system))
     if what == "difficulty":
         return replace(situation, p_edge_ok=to)
     if what == "waiting":
-        box = replace(signals.box, engine_waiting=int(to), engine_busy=max(signals.box.engine_busy, min(1, int(to))))
-        return replace(situation, signals=SignalsView(signals.links, box))
-    arms = tuple(
-        replace(arm, price_prompt=arm.price_prompt * to, price_completion=arm.price_completion * to)
-        if arm.name == of
-        else arm
-        for arm in situation.arms
+        system = replace(
+            signals.system, engine_waiting=int(to), engine_busy=max(signals.system.engine_busy, min(1, int(to)))
+        )
+        return replace(situation, signals=SignalsView(signals.links, system))
+    targets = tuple(
+        replace(target, price_prompt=target.price_prompt * to, price_completion=target.price_completion * to)
+        if target.name == of
+        else target
+        for target in situation.targets
     )
-    return replace(situation, arms=arms)
+    return replace(situation, targets=targets)
 
 
 def _guess(same: float, other: float, lead_same: float, lead_other: float) -> float:
@@ -223,16 +225,16 @@ def counterfactual(what_if: WhatIf, rule: str) -> str:
     changes = what_if.changes()
     if not changes:
         return "No other link, price, difficulty or preset alone would have changed this."
-    by_arm: dict[str, list[str]] = {}
+    by_target: dict[str, list[str]] = {}
     for change in changes:
-        by_arm.setdefault(change.arm, []).append(_words(change, what_if))
-    sentences = [f"{display_name(arm)} would have answered {_joined(ways)}." for arm, ways in by_arm.items()]
+        by_target.setdefault(change.target, []).append(_words(change, what_if))
+    sentences = [f"{display_name(target)} would have answered {_joined(ways)}." for target, ways in by_target.items()]
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
 
 
 def without(situation: Situation, rule: str) -> Situation:
     """The same situation without what a constraint looks at."""
-    features, arms = situation.features, situation.arms
+    features, targets = situation.features, situation.targets
     if rule == "personal":
         return replace(situation, personal_facts=False)
     if rule == "budget":
@@ -244,25 +246,25 @@ def without(situation: Situation, rule: str) -> Situation:
         return replace(situation, features=replace(features, **{field: False}))
     if rule == "sensitive":
         situation = replace(situation, sensitive=())
-    return replace(situation, arms=tuple(_lifted(arm, rule) for arm in arms))
+    return replace(situation, targets=tuple(_lifted(target, rule) for target in targets))
 
 
-def _lifted(arm: Arm, rule: str) -> Arm:
+def _lifted(target: Target, rule: str) -> Target:
     if rule == "context":
-        return replace(arm, context_tokens=None)
+        return replace(target, context_tokens=None)
     if rule in ("kept", "sensitive"):
-        return replace(arm, may_have=True)
-    return replace(arm, ok=True) if arm.remote == (rule == "cloud-down") else arm
+        return replace(target, may_have=True)
+    return replace(target, ok=True) if target.remote == (rule == "cloud-down") else target
 
 
 def _without_the_constraint(what_if: WhatIf, rule: str) -> str:
     if what_if.situation.asked != "auto":
         return ""  # the text was not read: whatever is said of it would be a guess
-    arm = what_if.best(without(what_if.situation, rule))
-    if arm is None:
+    target = what_if.best(without(what_if.situation, rule))
+    if target is None:
         return ""
-    same = " all the same" if arm == what_if.chosen else ""
-    return f"Without {_CONSTRAINTS[rule]}, {display_name(arm)} would have answered{same}."
+    same = " all the same" if target == what_if.chosen else ""
+    return f"Without {_CONSTRAINTS[rule]}, {display_name(target)} would have answered{same}."
 
 
 def _words(change: Change, what_if: WhatIf) -> str:
@@ -313,14 +315,14 @@ def account_of(decision: Decision, counterfactual: str = "") -> dict[str, Any]:
         "fallbacks": list(decision.fallbacks),
         "weights": decision.weights,
         "propensity": round(decision.propensity, 4),
-        "expected": [_arm(one) for one in decision.expected],
+        "expected": [_target(one) for one in decision.expected],
         "counterfactual": decision.counterfactual or counterfactual,
     }
 
 
-def _arm(one: Expected) -> dict[str, Any]:
+def _target(one: Expected) -> dict[str, Any]:
     return {
-        "arm": one.arm,
+        "arm": one.target,
         "route": one.route,
         "p_ok": round(one.p_ok, 4),
         "latency_s": round(one.latency_s, 3),

@@ -93,7 +93,7 @@ class _HeldLink:
         self.went, self.changed = way or self.went, now
 
 
-class HeldLinks:
+class LinkSmoother:
     """One link an arm. `look` at every decision, with a time in seconds that never goes back."""
 
     def __init__(self) -> None:

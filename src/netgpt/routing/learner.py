@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from netgpt.errors import StoreError
-from netgpt.routing.bandit import Belief, Curiosity, Cusum, Evidence, Pace, Vector, phi_of, uniform
+from netgpt.routing.bandit import AdaptiveLimit, Belief, Cusum, EpsilonGreedy, Evidence, Vector, phi_of, uniform
 from netgpt.routing.reward import HINTS, Counted, DecisionOutcome, Opinion, Parts, opinion_of
-from netgpt.routing.trust import Voices
+from netgpt.routing.trust import TrustWeights
 
 # --- All that is remembered of one arm: the evidence of its answers, who said so, whether it drifts, what it costs.
 
@@ -40,12 +40,12 @@ class Experience:
     """What the learner knows of one arm."""
 
     evidence: Evidence = field(default_factory=Evidence)
-    ratings: Voices = field(default_factory=Voices)
-    hints: Voices = field(default_factory=Voices)
+    ratings: TrustWeights = field(default_factory=TrustWeights)
+    hints: TrustWeights = field(default_factory=TrustWeights)
     cusum: Cusum = field(default_factory=Cusum)
-    price: Pace = field(default_factory=Pace)
-    latency: Pace = field(default_factory=Pace)
-    tokens: Pace = field(default_factory=Pace)
+    price: AdaptiveLimit = field(default_factory=AdaptiveLimit)
+    latency: AdaptiveLimit = field(default_factory=AdaptiveLimit)
+    tokens: AdaptiveLimit = field(default_factory=AdaptiveLimit)
     faded_at: float = 0.0
     """How many steps of observations of all arms it has faded."""
     drifts: int = 0
@@ -87,12 +87,12 @@ class Experience:
         """Raises ValueError, TypeError or KeyError for what `numbers` did not write."""
         return cls(
             Evidence.of_numbers(numbers["evidence"]),
-            Voices.of_numbers(numbers["ratings"]),
-            Voices.of_numbers(numbers["hints"]),
+            TrustWeights.of_numbers(numbers["ratings"]),
+            TrustWeights.of_numbers(numbers["hints"]),
             Cusum.of_numbers(numbers["cusum"]),
-            Pace.of_numbers(numbers["price"]),
-            Pace.of_numbers(numbers["latency"]),
-            Pace.of_numbers(numbers["tokens"]),
+            AdaptiveLimit.of_numbers(numbers["price"]),
+            AdaptiveLimit.of_numbers(numbers["latency"]),
+            AdaptiveLimit.of_numbers(numbers["tokens"]),
             float(numbers["faded_at"]),
             int(numbers["drifts"]),
         )
@@ -130,25 +130,25 @@ class Learner:
         Nobody's request is used for trying before `FIRST_RATINGS` answers were rated: where nobody says how answers
         are, nothing would be learnt from it."""
         self.seed, self._clock = seed, clock
-        self._curiosity = Curiosity(explore, per_hour)
-        self._arms: dict[str, Experience] = {}
+        self._exploration = EpsilonGreedy(explore, per_hour)
+        self._targets: dict[str, Experience] = {}
         self._own: dict[str, dict[str, Evidence]] = {}
         self._usual = {name: common for name, (_, common) in HINTS.items()}
-        self._rating, self._hinting = Voices(), Voices()
+        self._rating, self._hinting = TrustWeights(), TrustWeights()
         self._rated = 0.0
         self._draws = 0
-        self._heard = 0.0
+        self._is_up = 0.0
         self._digests: dict[str, str] = {}
 
     # deciding
 
-    def belief(self, arm: str, x: Sequence[float], prior: float, key: str = "") -> Belief:
+    def belief(self, target: str, x: Sequence[float], prior: float, key: str = "") -> Belief:
         """The chance that this arm's answer will do. `prior`: what is thought of it before anything was learnt."""
         phi = phi_of(x)
-        known = self._arm(arm)
+        known = self._target(target)
         self._fade(known)
         shift, sd = known.evidence.shift(phi)
-        own = self._own.get(self._digest(key), {}).get(arm)
+        own = self._own.get(self._digest(key), {}).get(target)
         if own is not None:
             more, own_sd = own.shift(phi)
             shift, sd = shift + more, min(sd, own_sd)
@@ -158,7 +158,7 @@ class Learner:
         """The chance with which `draw` would draw each arm."""
         if not bold or self._rated < FIRST_RATINGS:
             return dict.fromkeys(values, 0.0) | {max(values, key=values.__getitem__): 1.0}
-        return self._curiosity.chances(values, self._digest(key), self._clock())
+        return self._exploration.chances(values, self._digest(key), self._clock())
 
     def draw(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> tuple[str, float]:
         """Choose among the arms that may answer, by their value; return the arm and the chance that it had.
@@ -170,49 +170,49 @@ class Learner:
         if chances[best] == 1.0:
             return best, 1.0
         self._draws += 1
-        arm = _drawn(chances, uniform(self.seed, self._draws))
-        if arm != best:
-            self._curiosity.explored(self._digest(key), self._clock())
-        return arm, chances[arm]
+        target = _drawn(chances, uniform(self.seed, self._draws))
+        if target != best:
+            self._exploration.explored(self._digest(key), self._clock())
+        return target, chances[target]
 
-    def measured(self, arm: str) -> Measured:
+    def measured(self, target: str) -> Measured:
         """What the arm was seen to cost and take."""
-        known = self._arms.get(arm)
+        known = self._targets.get(target)
         return Measured() if known is None else known.measured
 
     @property
     def drifts(self) -> dict[str, int]:
         """How often each arm was found to have changed."""
-        return {name: arm.drifts for name, arm in self._arms.items()}
+        return {name: target.drifts for name, target in self._targets.items()}
 
     # learning
 
     def told(self, outcome: DecisionOutcome) -> Counted | None:
         """Learn from what became of a decision. Returns what is to be given back as `before` when more is known."""
         phi = phi_of(outcome.x)
-        arm = self._arm(outcome.arm)
+        target = self._target(outcome.target)
         before = outcome.before or _NOTHING
         if outcome.before is None:
-            arm.measure(outcome.parts)
+            target.measure(outcome.parts)
         opinion = opinion_of(outcome.parts, self._usual)
         if opinion is None:
-            return self._count(arm, outcome, phi, Counted(0.0, 0.0, before.most, 0.0, 0.0))
-        self._fade(arm)
-        shift, _ = arm.evidence.shift(phi)
+            return self._count(target, outcome, phi, Counted(0.0, 0.0, before.most, 0.0, 0.0))
+        self._fade(target)
+        shift, _ = target.evidence.shift(phi)
         believed = min(max(outcome.prior + shift, LOWEST), HIGHEST)
         surprise = opinion.hint if opinion.target is None else opinion.target - believed
         is_new = before.own_counts < opinion.weight  # else the person only says otherwise than before
-        counts = self._weighed(arm, self._digest(outcome.key), surprise, opinion) if is_new else before.counts
+        counts = self._weighed(target, self._digest(outcome.key), surprise, opinion) if is_new else before.counts
         difference = believed + surprise - outcome.prior
         counted = Counted(difference, counts, max(before.most, counts), surprise, opinion.weight)
-        self._count(arm, outcome, phi, counted)
+        self._count(target, outcome, phi, counted)
         if not is_new:
             return counted
         self._learn_usual(outcome.parts, counts / opinion.weight)
         self._rated += counts if opinion.target is not None else 0.0
-        if arm.cusum.noticed(surprise, counts):
-            arm.evidence.fade(AFTER_DRIFT)
-            arm.drifts += 1
+        if target.cusum.noticed(surprise, counts):
+            target.evidence.fade(AFTER_DRIFT)
+            target.drifts += 1
         return counted
 
     def forget(self, key: str) -> None:
@@ -224,34 +224,34 @@ class Learner:
         self._own.pop(digest, None)
         self._rating.forget(digest)
         self._hinting.forget(digest)
-        for arm in self._arms.values():
-            arm.forget(digest)
+        for target in self._targets.values():
+            target.forget(digest)
 
-    def _count(self, arm: Experience, outcome: DecisionOutcome, phi: Vector, now: Counted) -> Counted:
+    def _count(self, target: Experience, outcome: DecisionOutcome, phi: Vector, now: Counted) -> Counted:
         """Put this telling in the place of the one before, in everybody's evidence and in the key's own."""
         before = outcome.before or _NOTHING
         moment = now.counts * now.difference - before.counts * before.difference
         growth = now.most - before.most
-        arm.evidence.fade(FADES**growth)
-        arm.evidence.correct(phi, moment, growth)
-        self._heard += growth
-        own = self._own_of(outcome.key, outcome.arm)
+        target.evidence.fade(FADES**growth)
+        target.evidence.correct(phi, moment, growth)
+        self._is_up += growth
+        own = self._own_of(outcome.key, outcome.target)
         own_growth = max(0.0, now.own_counts - before.own_counts)
         own.fade(FADES**own_growth)
         own.correct(phi, now.own_counts * now.own - before.own_counts * before.own, own_growth)
         return now
 
-    def _weighed(self, arm: Experience, key: str, surprise: float, opinion: Opinion) -> float:
+    def _weighed(self, target: Experience, key: str, surprise: float, opinion: Opinion) -> float:
         """How much this key's word counts for everybody: see `influence`."""
         now, is_hint = self._clock(), opinion.target is None
-        crowd, voices = (self._hinting, arm.hints) if is_hint else (self._rating, arm.ratings)
+        crowd, trust_weights = (self._hinting, target.hints) if is_hint else (self._rating, target.ratings)
         trust = crowd.hear(key, surprise, now)
-        of_arm = voices.hear(key, surprise, now, odd=crowd.is_odd(key))
+        of_target = trust_weights.hear(key, surprise, now, odd=crowd.is_odd(key))
         if trust is None:
             trust = 0.5
-        elif of_arm is not None and voices.knows(key):  # new on this arm is no reason for doubt, odd on it is
-            trust = min(trust, of_arm)
-        counts = voices.count(key, opinion.weight * trust, now)
+        elif of_target is not None and trust_weights.knows(key):  # new on this arm is no reason for doubt, odd on it is
+            trust = min(trust, of_target)
+        counts = trust_weights.count(key, opinion.weight * trust, now)
         crowd.passed(key, counts)
         return counts
 
@@ -262,28 +262,28 @@ class Learner:
             if seen is not None:
                 self._usual[name] += (1 - USUAL_KEPT) * trust * (float(seen) - self._usual[name])
 
-    def _fade(self, arm: Experience) -> None:
+    def _fade(self, target: Experience) -> None:
         """An arm's evidence ages while others are used: in steps, so that it does not matter when it is looked at."""
-        steps = self._heard // STEP - arm.faded_at
+        steps = self._is_up // STEP - target.faded_at
         if steps > 0:
-            arm.evidence.fade(FADES_UNUSED ** (steps * STEP))
-            arm.faded_at += steps
+            target.evidence.fade(FADES_UNUSED ** (steps * STEP))
+            target.faded_at += steps
 
-    def _arm(self, name: str) -> Experience:
-        arm = self._arms.get(name)
-        if arm is None:
-            arm = self._arms[name] = Experience(faded_at=self._heard // STEP)
-        return arm
+    def _target(self, name: str) -> Experience:
+        target = self._targets.get(name)
+        if target is None:
+            target = self._targets[name] = Experience(faded_at=self._is_up // STEP)
+        return target
 
-    def _own_of(self, key: str, arm: str) -> Evidence:
+    def _own_of(self, key: str, target: str) -> Evidence:
         digest = self._digest(key)
-        arms = self._own.pop(digest, None) or {}
+        targets = self._own.pop(digest, None) or {}
         while len(self._own) >= MOST_OWN:
             del self._own[next(iter(self._own))]
-        self._own[digest] = arms  # the last in the row: heard last
-        if arm not in arms:
-            arms[arm] = Evidence(**OWN)
-        return arms[arm]
+        self._own[digest] = targets  # the last in the row: heard last
+        if target not in targets:
+            targets[target] = Evidence(**OWN)
+        return targets[target]
 
     def _digest(self, key: str) -> str:
         known = self._digests.get(key)
@@ -307,14 +307,16 @@ class Learner:
             "version": VERSION,
             "seed": self.seed,
             "draws": self._draws,
-            "heard": self._heard,
+            "heard": self._is_up,
             "rated": self._rated,
             "rating": self._rating.numbers(),
             "hinting": self._hinting.numbers(),
             "usual": dict(self._usual),
-            "curiosity": self._curiosity.numbers(),
-            "arms": {name: arm.numbers() for name, arm in self._arms.items()},
-            "own": {key: {arm: own.numbers() for arm, own in arms.items()} for key, arms in self._own.items()},
+            "curiosity": self._exploration.numbers(),
+            "arms": {name: target.numbers() for name, target in self._targets.items()},
+            "own": {
+                key: {target: own.numbers() for target, own in targets.items()} for key, targets in self._own.items()
+            },
         }
 
     @classmethod
@@ -338,15 +340,18 @@ class Learner:
         return one
 
     def _take(self, numbers: Mapping[str, Any]) -> None:
-        self._draws, self._heard = int(numbers["draws"]), float(numbers["heard"])
+        self._draws, self._is_up = int(numbers["draws"]), float(numbers["heard"])
         self._rated = float(numbers["rated"])
-        self._rating, self._hinting = Voices.of_numbers(numbers["rating"]), Voices.of_numbers(numbers["hinting"])
+        self._rating, self._hinting = (
+            TrustWeights.of_numbers(numbers["rating"]),
+            TrustWeights.of_numbers(numbers["hinting"]),
+        )
         self._usual = {name: float(numbers["usual"][name]) for name in HINTS}
-        self._curiosity.restore(numbers["curiosity"])
-        self._arms = {name: Experience.of_numbers(arm) for name, arm in numbers["arms"].items()}
+        self._exploration.restore(numbers["curiosity"])
+        self._targets = {name: Experience.of_numbers(target) for name, target in numbers["arms"].items()}
         self._own = {
-            key: {arm: Evidence.of_numbers(own, **OWN) for arm, own in arms.items()}
-            for key, arms in numbers["own"].items()
+            key: {target: Evidence.of_numbers(own, **OWN) for target, own in targets.items()}
+            for key, targets in numbers["own"].items()
         }
 
 
@@ -361,8 +366,8 @@ def digests_in(state: bytes) -> frozenset[str]:
 
 def _drawn(chances: Mapping[str, float], point: float) -> str:
     """The arm in whose stretch of [0, 1) the point lies."""
-    for arm, chance in chances.items():
+    for target, chance in chances.items():
         point -= chance
         if point < 0:
-            return arm
+            return target
     return next(iter(chances))  # rounding: the chances add up to a hair less than 1

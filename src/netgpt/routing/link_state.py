@@ -50,7 +50,7 @@ class LinkView:
 
 
 @dataclass(frozen=True, slots=True)
-class BoxView:
+class SystemView:
     """The box itself. None: this machine does not tell."""
 
     cpu: float | None = None
@@ -80,7 +80,7 @@ class SignalsView:
 
     links: Mapping[str, LinkView] = field(default_factory=dict)
     """By the arm's name: "edge", "cloud", an upstream's name."""
-    box: BoxView = BoxView()
+    system: SystemView = SystemView()
 
 
 # --- A gauge: one quantity, measured now and then, with an estimate that follows changes and grows old.
@@ -187,11 +187,24 @@ class PendingCall:
     A stream is only stalled while somebody reads it: an answer that its reader leaves lying tells nothing of the link.
     """
 
-    __slots__ = ("_end", "arm", "asked_at", "began", "chunks", "first_at", "kernel", "marked_at", "marked_chunks",
-                 "marked_read_s", "read_s", "sent_at", "whole")  # fmt: skip
+    __slots__ = (
+        "_end",
+        "asked_at",
+        "began",
+        "chunks",
+        "first_at",
+        "kernel",
+        "marked_at",
+        "marked_chunks",
+        "marked_read_s",
+        "read_s",
+        "sent_at",
+        "target",
+        "whole",
+    )  # fmt: skip
 
-    def __init__(self, arm: str, began: float, end: Callable[[PendingCall], None]) -> None:
-        self.arm, self.began = arm, began
+    def __init__(self, target: str, began: float, end: Callable[[PendingCall], None]) -> None:
+        self.target, self.began = target, began
         self.sent_at: float | None = None
         """When the request left; None: not yet."""
         self.first_at: float | None = None
@@ -265,10 +278,10 @@ class Link:
         self.loss = Gauge(floor=0.02)
         self.up, self.down = Gauge(keeps_s=300.0), Gauge(keeps_s=300.0)
         self.first_byte, self.whole = Gauge(floor=0.02), Gauge(floor=0.1)
-        self.pace, self.prompt_pace = Gauge(keeps_s=120.0), Gauge(keeps_s=300.0)
+        self.token_rate, self.prompt_token_rate = Gauge(keeps_s=120.0), Gauge(keeps_s=300.0)
         self.failures = Gauge(memory_s=60.0, far=0.5)
         self.calls = self.failed = self.retries = 0
-        self.told_at = -math.inf
+        self.reported_at = -math.inf
         """When a real call or a probe last told anything."""
         self.answered_at = -math.inf
         """When a call was last answered."""
@@ -299,7 +312,7 @@ class Link:
             self.failed += facts.failed
             self._failed_by = facts.outcome if facts.failed else ""
             self._mute = self._mute or facts.outcome == UNREACHED
-            self.told_at = now
+            self.reported_at = now
         self._connection(facts, now)
         if facts.first_byte_s is None:
             if facts.waited_s > 0 and (facts.failed or facts.outcome == "cancelled"):
@@ -311,7 +324,7 @@ class Link:
         rtt = facts.rtt_s if facts.rtt_s is not None else facts.connect_s
         if rtt is not None:
             self.rtt.observe(rtt, now)
-            self.told_at = now
+            self.reported_at = now
         if facts.rtt_var_s is not None:
             self.jitter.observe(facts.rtt_var_s, now)
         if facts.segments > 0:
@@ -328,16 +341,16 @@ class Link:
 
     def _answered(self, facts: CallFacts, first_byte_s: float, now: float) -> None:
         weight = self._weight_of(first_byte_s, now)
-        self.told_at = now
+        self.reported_at = now
         self.first_at(now)
         if facts.prompt_tokens >= FEW_TOKENS and facts.prompt_s > 0:
-            self.prompt_pace.observe(facts.prompt_tokens / facts.prompt_s, now)
+            self.prompt_token_rate.observe(facts.prompt_tokens / facts.prompt_s, now)
         if facts.whole:
             self._answered_whole(facts, first_byte_s, now)
             return
         self.first_byte.observe(first_byte_s, now, weight)
         if facts.tokens >= FEW_TOKENS and facts.receive_s > 0 and facts.outcome == "ok" and not facts.held_up:
-            self.pace.observe((facts.tokens - 1) / facts.receive_s, now)
+            self.token_rate.observe((facts.tokens - 1) / facts.receive_s, now)
             if facts.chunks:
                 self._tokens_a_chunk.observe(facts.tokens / facts.chunks, now)
 
@@ -350,12 +363,12 @@ class Link:
     def _answered_whole(self, facts: CallFacts, total_s: float, now: float) -> None:
         """First byte and pace cannot be told apart, except by what streams have shown; their sum is right."""
         self.whole.observe(total_s, now)
-        pace = self.pace.value()
-        if pace is None or facts.tokens < FEW_TOKENS:
+        token_rate = self.token_rate.value()
+        if token_rate is None or facts.tokens < FEW_TOKENS:
             if facts.tokens >= FEW_TOKENS and total_s > 0:
-                self.pace.observe(facts.tokens / total_s, now, 0.3)
+                self.token_rate.observe(facts.tokens / total_s, now, 0.3)
         else:
-            self.first_byte.observe(max(0.0, total_s - facts.tokens / pace), now, 0.5)
+            self.first_byte.observe(max(0.0, total_s - facts.tokens / token_rate), now, 0.5)
 
     def first_at(self, now: float) -> None:
         """An answer began: what had waited in vain before is over."""
@@ -377,7 +390,7 @@ class Link:
 
     def probed(self, rtt_s: float | None, now: float, lost: float = 0.0) -> None:
         """A connection was opened in `rtt_s` seconds, nothing sent; None: it could not be opened."""
-        self.told_at = now
+        self.reported_at = now
         self.loss.observe(lost, now, PROBE_WEIGHT)
         if rtt_s is None:
             self.failures.observe(1.0, now)
@@ -411,7 +424,7 @@ class Link:
                 continue
             chunks, read_s = call.chunks - call.marked_chunks, call.read_s - call.marked_read_s
             if chunks >= FEW_CHUNKS and read_s > (now - since) / 2:
-                self.pace.observe(chunks * (self._tokens_a_chunk.value() or 1.0) / (now - since), now)
+                self.token_rate.observe(chunks * (self._tokens_a_chunk.value() or 1.0) / (now - since), now)
             call.marked_at, call.marked_chunks, call.marked_read_s = now, call.chunks, call.read_s
 
     def view(self, now: float) -> LinkView:
@@ -423,7 +436,7 @@ class Link:
             up_bytes_s=self.up.estimate(now),
             down_bytes_s=self.down.estimate(now),
             first_byte_s=self._first_byte(now),
-            tokens_s=self.pace_now(now),
+            tokens_s=self.token_rate_now(now),
             failures=self._failures(now),
             in_flight=len(self.waiting),
         )
@@ -458,9 +471,9 @@ class Link:
         answered = sum(1 for at in self._firsts if at > oldest)
         return known + (longest - known) * late / (late + answered)
 
-    def pace_now(self, now: float) -> Estimate | None:
+    def token_rate_now(self, now: float) -> Estimate | None:
         """Tokens a second; a stream that stalls lowers it by its share of the streams under way."""
-        known = self.pace.estimate(now)
+        known = self.token_rate.estimate(now)
         flowing = stalled = 0
         longest = 0.0
         usual = 1.0 / known.value if known and known.value > 0 else 0.1

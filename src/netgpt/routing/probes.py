@@ -33,7 +33,7 @@ MUTE_AFTER = 2
 class Address:
     """Where an arm is reached, as configured. `down`: whether its breaker is open."""
 
-    arm: str
+    target: str
     host: str
     port: int
     down: Callable[[], bool] = lambda: False
@@ -69,19 +69,19 @@ class Prober:
         return [each for each in self.addresses if self._is_due(each, now)]
 
     def _is_due(self, address: Address, now: float) -> bool:
-        link, every_s = self.signals.link(address.arm), self._every_s(address.arm, now)
-        if now - self._looked.get(address.arm, float("-inf")) < every_s:
+        link, every_s = self.signals.link(address.target), self._every_s(address.target, now)
+        if now - self._looked.get(address.target, float("-inf")) < every_s:
             return False
-        return address.down() or (not link.waiting and now - link.told_at >= every_s)
+        return address.down() or (not link.waiting and now - link.reported_at >= every_s)
 
-    def _every_s(self, arm: str, now: float) -> float:
-        link = self.signals.link(arm)
+    def _every_s(self, target: str, now: float) -> float:
+        link = self.signals.link(target)
         recent = now - link.answered_at < TROUBLED_FOR_S
         return min(self.every_s, TROUBLED_S) if recent and link.troubled(now) else self.every_s
 
     async def _probe(self, address: Address) -> None:
-        self._looked[address.arm] = now = self.signals.clock()
-        limit_s = TROUBLED_S if self._every_s(address.arm, now) < self.every_s else LIMIT_S
+        self._looked[address.target] = now = self.signals.clock()
+        limit_s = TROUBLED_S if self._every_s(address.target, now) < self.every_s else LIMIT_S
         failed = 0
         for number in range(self.probes):
             if number:
@@ -89,7 +89,7 @@ class Prober:
             self.made += 1
             rtt_s, lost = await opened_in(address.host, address.port, limit_s)
             failed += rtt_s is None
-            self.signals.probed(address.arm, rtt_s, lost)
+            self.signals.probed(address.target, rtt_s, lost)
             if failed >= MUTE_AFTER:
                 return
 

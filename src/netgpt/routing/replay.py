@@ -115,7 +115,7 @@ def as_private(decision: Decision, answered: str) -> dict[str, Any]:
         "answered": answered,
         "expected": [
             {
-                "arm": one.arm, "route": one.route, "p_ok": one.p_ok, "latency_s": one.latency_s, "cost": one.cost,
+                "arm": one.target, "route": one.route, "p_ok": one.p_ok, "latency_s": one.latency_s, "cost": one.cost,
                 "energy_j": one.energy_j, "exposure": one.exposure, "value": one.value,
                 "open": one.ruled_out is None, "prior": one.prior,
             }
@@ -144,7 +144,7 @@ def outcome_of(id: str, key: str, private: Mapping[str, Any], news: Parts) -> De
     counted = private.get("counted")
     return DecisionOutcome(
         decision=id,
-        arm=answered,
+        target=answered,
         x=tuple(private["x"]),
         key=key,
         prior=prior if prior is not None else expected.get("p_ok", 0.5),
@@ -160,7 +160,7 @@ AS_RECORDED = "as recorded"
 class RecordedDecision:
     """One recorded decision, as far as the replay reads it."""
 
-    arm: str
+    target: str
     propensity: float
     expected: tuple[Expected, ...]
     """The arms that no constraint ruled out."""
@@ -173,7 +173,7 @@ class RecordedDecision:
 
     @property
     def chosen(self) -> Expected:
-        return next(one for one in self.expected if one.arm == self.arm)
+        return next(one for one in self.expected if one.target == self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Replayed:
     """One policy over all records."""
 
     policy: str
-    arms: Mapping[str, float]
+    targets: Mapping[str, float]
     """Share of the requests that each arm would have got."""
     cloud_share: float
     cost: float
@@ -194,14 +194,14 @@ class Replayed:
     """The share of answers that do."""
 
 
-def read_record(arm: str, propensity: float, private: Mapping[str, Any]) -> RecordedDecision | None:
+def read_record(target: str, propensity: float, private: Mapping[str, Any]) -> RecordedDecision | None:
     """A record from what was kept; None where there was nothing to choose. Raises RequestError: it is malformed."""
     try:
         expected = tuple(expected_of(private))
-        record = RecordedDecision(str(arm), float(propensity), expected, Parts.of(private.get("parts", {})))
+        record = RecordedDecision(str(target), float(propensity), expected, Parts.of(private.get("parts", {})))
         if not 0.0 < record.propensity <= 1.0:
             raise ValueError
-        return record if len(expected) > 1 and any(one.arm == arm for one in expected) else None
+        return record if len(expected) > 1 and any(one.target == target for one in expected) else None
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RequestError("a recorded decision needs arm, propensity (0 to 1) and expected", param="jsonl") from None
 
@@ -218,13 +218,13 @@ def policy_choices(
     gains: list[tuple[float, int, str]] = []
     for number, record in enumerate(records):
         best = max(record.expected, key=lambda one: value_of(one, weights))
-        chosen.append(best.arm)
+        chosen.append(best.target)
         here = [one for one in record.expected if one.route != "cloud"]
         if best.route == "cloud" and here:
             other = max(here, key=lambda one: value_of(one, weights))
-            gains.append((value_of(best, weights) - value_of(other, weights), number, other.arm))
+            gains.append((value_of(best, weights) - value_of(other, weights), number, other.target))
     if max_cloud_share is not None:
-        sent = sum(_route(record, arm) == "cloud" for record, arm in zip(records, chosen, strict=True))
+        sent = sum(_route(record, target) == "cloud" for record, target in zip(records, chosen, strict=True))
         too_many = max(0, sent - int(max_cloud_share * len(records)))
         for _, number, instead in sorted(gains)[:too_many]:
             chosen[number] = instead
@@ -240,26 +240,26 @@ def replay(
 ) -> list[Replayed]:
     """The records as they were, the policy of these weights, and each arm for everything (else its best candidate)."""
     best = policy_choices(records, weights)
-    ways = {AS_RECORDED: [record.arm for record in records], name: policy_choices(records, weights, max_cloud_share)}
-    for arm in sorted({one.arm for record in records for one in record.expected}):
-        ways[f"always {arm}"] = [
-            arm if any(one.arm == arm for one in record.expected) else other
+    ways = {AS_RECORDED: [record.target for record in records], name: policy_choices(records, weights, max_cloud_share)}
+    for target in sorted({one.target for record in records for one in record.expected}):
+        ways[f"always {target}"] = [
+            target if any(one.target == target for one in record.expected) else other
             for record, other in zip(records, best, strict=True)
         ]
-    return [_replayed(policy, records, arms, weights) for policy, arms in ways.items()]
+    return [_replayed(policy, records, targets, weights) for policy, targets in ways.items()]
 
 
-def _replayed(policy: str, records: Sequence[RecordedDecision], arms: Sequence[str], weights: Weights) -> Replayed:
+def _replayed(policy: str, records: Sequence[RecordedDecision], targets: Sequence[str], weights: Weights) -> Replayed:
     count = max(len(records), 1)
-    pairs = list(zip(records, arms, strict=True))
+    pairs = list(zip(records, targets, strict=True))
     on_policy = policy == AS_RECORDED
     judged = [(r, a) for r, a in pairs if r.parts.rating in (-1, 1) and (r.is_explored or on_policy)]
     return Replayed(
         policy,
-        {arm: number / count for arm, number in Counter(arms).most_common()},
-        sum(_route(record, arm) == "cloud" for record, arm in pairs) / count,
-        1000 * sum(_of(record, arm).cost for record, arm in pairs) / count,
-        sum(record.arm != arm for record, arm in pairs) / count,
+        {target: number / count for target, number in Counter(targets).most_common()},
+        sum(_route(record, target) == "cloud" for record, target in pairs) / count,
+        1000 * sum(_of(record, target).cost for record, target in pairs) / count,
+        sum(record.target != target for record, target in pairs) / count,
         estimate([_sample(r, a, weights, on_policy) for r, a in judged]),
         estimate([_sample(r, a, _QUALITY, on_policy) for r, a in judged]),
     )
@@ -268,7 +268,7 @@ def _replayed(policy: str, records: Sequence[RecordedDecision], arms: Sequence[s
 _QUALITY = Weights(quality=1.0, cost=0.0, latency=0.0, energy=0.0, privacy=0.0)
 
 
-def _sample(record: RecordedDecision, arm: str, weights: Weights, on_policy: bool) -> Sample:
+def _sample(record: RecordedDecision, target: str, weights: Weights, on_policy: bool) -> Sample:
     done, parts = record.chosen, record.parts
     happened = replace(
         done,
@@ -280,15 +280,15 @@ def _sample(record: RecordedDecision, arm: str, weights: Weights, on_policy: boo
     return Sample(
         reward=value_of(happened, weights),
         propensity=propensity,
-        target=float(arm == record.arm),
+        target=float(target == record.target),
         predicted=value_of(done, weights),
-        predicted_target=value_of(_of(record, arm), weights),
+        predicted_target=value_of(_of(record, target), weights),
     )
 
 
-def _of(record: RecordedDecision, arm: str) -> Expected:
-    return next(one for one in record.expected if one.arm == arm)
+def _of(record: RecordedDecision, target: str) -> Expected:
+    return next(one for one in record.expected if one.target == target)
 
 
-def _route(record: RecordedDecision, arm: str) -> str:
-    return _of(record, arm).route
+def _route(record: RecordedDecision, target: str) -> str:
+    return _of(record, target).route

@@ -115,7 +115,7 @@ class DecisionOutcome:
 
     decision: str
     """The exchange's id: only for messages."""
-    arm: str
+    target: str
     x: tuple[float, ...]
     key: str
     """Who asked, as given to `draw`."""
@@ -164,7 +164,7 @@ class _Asked:
     again: int = 0
 
 
-class Repeats:
+class Reformulations:
     """The last requests of the people who asked within the last minutes."""
 
     def __init__(self) -> None:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from netgpt.errors import ModelUnavailable, RequestError
-from netgpt.routing.candidates import Arm, Ruling, Situation, asked_words
+from netgpt.routing.candidates import Situation, Target, Violation, asked_words
 from netgpt.routing.explain import WhatIf
-from netgpt.routing.hysteresis import HeldLinks
+from netgpt.routing.hysteresis import LinkSmoother
 from netgpt.routing.link_state import SignalsView
 from netgpt.routing.scoring import JOULES, PATIENCE_S, Believe, Weighed, Weights, as_prior, weigh, weights_of
 from netgpt.settings.routing import Routing
@@ -23,34 +23,36 @@ from netgpt.types import EDGE, Decision, Expected, display_name
 def reason_for(situation: Situation, weighed: Weighed, weights: Weights) -> tuple[str, str]:
     """(rule, sentence) of the best candidate: the constraint that left no other side, else what spoke for it most."""
     best = weighed.best
-    arm = situation.arm(best.arm)
-    if situation.asked != "auto" and situation.asks_for(arm):  # late or not: what follows goes by this rule
+    target = situation.target(best.target)
+    if situation.asked != "auto" and situation.asks_for(target):  # late or not: what follows goes by this rule
         return "asked", asked_words(situation.asked)
-    late = weighed.rulings[best.arm]
+    late = weighed.violations[best.target]
     if late is not None and late.rule == "deadline":
-        who = display_name(best.arm)
+        who = display_name(best.target)
         return "deadline", f"nobody is expected to answer within {situation.deadline_s:g} s; {who} has the best chance"
     if not any(one.route != best.route for one in weighed.candidates):
-        if (ruling := _against_the_others(weighed, best.route)) is not None:
-            return ruling.rule, _told(ruling, best.route)
+        if (violation := _against_the_others(weighed, best.route)) is not None:
+            return violation.rule, _told(violation, best.route)
         if len(weighed.candidates) == 1:
-            return "only", "the box answers alone" if best.arm == EDGE else f"only {best.arm} can answer"
-    return _by_value(situation, weighed, weights, arm)
+            return "only", "the box answers alone" if best.target == EDGE else f"only {best.target} can answer"
+    return _by_value(situation, weighed, weights, target)
 
 
-def _against_the_others(weighed: Weighed, route: str) -> Ruling | None:
+def _against_the_others(weighed: Weighed, route: str) -> Violation | None:
     """What rules out the other side: of several arms, the one least ruled out."""
-    others = [ruling for one in weighed.expected if one.route != route and (ruling := weighed.rulings[one.arm])]
-    return min(others, key=lambda ruling: ruling.force) if others else None
+    others = [
+        violation for one in weighed.expected if one.route != route and (violation := weighed.violations[one.target])
+    ]
+    return min(others, key=lambda violation: violation.force) if others else None
 
 
-def _told(ruling: Ruling, route: str) -> str:
-    if ruling.rule in ("cloud-down", "kept", "budget", "deadline") and route == EDGE:
-        return f"the box answers: {ruling.words}"
-    return f"the edge model is not ready: {ruling.words}" if ruling.rule == "edge-down" else ruling.words
+def _told(violation: Violation, route: str) -> str:
+    if violation.rule in ("cloud-down", "kept", "budget", "deadline") and route == EDGE:
+        return f"the box answers: {violation.words}"
+    return f"the edge model is not ready: {violation.words}" if violation.rule == "edge-down" else violation.words
 
 
-def _by_value(situation: Situation, weighed: Weighed, weights: Weights, arm: Arm) -> tuple[str, str]:
+def _by_value(situation: Situation, weighed: Weighed, weights: Weights, target: Target) -> tuple[str, str]:
     """What spoke most for the best candidate, against the best of the other side (or, alone there, the second)."""
     best, features = weighed.best, situation.features
     other = next((one for one in weighed.candidates[1:] if one.route != best.route), None) or weighed.candidates[1]
@@ -58,9 +60,9 @@ def _by_value(situation: Situation, weighed: Weighed, weights: Weights, arm: Arm
         return "share", "enough of the last requests went to the cloud (routing.max_cloud_share)"
     parts = parts_of_lead(best, other, weights)
     rule = max(parts, key=lambda name: parts[name])
-    if not arm.remote and features.hard_because is None and best.p_ok >= 0.5 and rule not in ("latency", "cost"):
+    if not target.remote and features.hard_because is None and best.p_ok >= 0.5 and rule not in ("latency", "cost"):
         return "short", "a short everyday request: the edge model will do"
-    if rule == "quality" and arm.remote:
+    if rule == "quality" and target.remote:
         if because := features.hard_because:
             return "kind", f"a larger model will do better: {because}"
         if situation.long:
@@ -69,7 +71,7 @@ def _by_value(situation: Situation, weighed: Weighed, weights: Weights, arm: Arm
 
 
 def _in_words(rule: str, best: Expected, other: Expected) -> str:
-    who, whom = display_name(best.arm), display_name(other.arm)
+    who, whom = display_name(best.target), display_name(other.target)
     if rule == "latency":
         return f"{who} will answer sooner: about {best.latency_s:.1f} s, {whom} {other.latency_s:.1f} s"
     if rule == "cost":
@@ -162,7 +164,7 @@ class Memory:
     """The links as they are held, and the share that went to a cloud."""
 
     def __init__(self, max_cloud_share: float | None = None) -> None:
-        self.links = HeldLinks()
+        self.links = LinkSmoother()
         self.share = CloudShare(max_cloud_share)
 
 
@@ -186,9 +188,9 @@ def trial_of(
     if situation.asked != "auto" or (found := memory.links.trial(situation.now)) is None:
         return None
     name, link = found
-    signals = SignalsView({**situation.signals.links, name: link}, situation.signals.box)
+    signals = SignalsView({**situation.signals.links, name: link}, situation.signals.system)
     there = weigh(replace(situation, signals=signals), rules, weights, believe, weighed.threshold)
-    if not there.candidates or there.best.arm != name or weighed.best.arm == name:
+    if not there.candidates or there.best.target != name or weighed.best.target == name:
         return None
     needed_s = HALF * there.best.latency_s + ROOM * weighed.best.latency_s
     return there.best if situation.deadline_s is None or needed_s <= situation.deadline_s else None
@@ -206,7 +208,7 @@ class _Belief(Protocol):
 class LearnerView(Protocol):
     """What was learnt: how well each arm's answers did, and which to try for the sake of learning."""
 
-    def belief(self, arm: str, x: Sequence[float], prior: float, key: str = "") -> _Belief:
+    def belief(self, target: str, x: Sequence[float], prior: float, key: str = "") -> _Belief:
         """The chance that its answer does for a request with these numbers. `prior`: before anything was learnt."""
         ...
 
@@ -220,7 +222,7 @@ def believed_by(experience: LearnerView | None, situation: Situation) -> Believe
     is to answer, so that there is nothing to choose."""
     if experience is None or situation.asked != "auto":
         return as_prior
-    return lambda arm, prior: experience.belief(arm, situation.x, prior, situation.key).mean
+    return lambda target, prior: experience.belief(target, situation.x, prior, situation.key).mean
 
 
 def decide(
@@ -240,7 +242,7 @@ def decided(
     """
     signals = situation.signals
     links = memory.links.look(signals.links, situation.now)
-    situation = replace(situation, signals=SignalsView(links, signals.box))
+    situation = replace(situation, signals=SignalsView(links, signals.system))
     name, weights = weights_of(situation.prefer, rules)
     threshold = memory.share.threshold
     believe = believed_by(experience, situation)
@@ -250,10 +252,10 @@ def decided(
     chosen, propensity = _drawn(situation, rules, weighed, experience if counts else None)
     rule = "" if chosen is weighed.best else TRIED
     if counts and not rule and (trial := trial_of(situation, rules, weights, believe, weighed, memory)) is not None:
-        memory.links.tried(trial.arm, situation.now)
+        memory.links.tried(trial.target, situation.now)
         chosen, rule = trial, TRIAL
     if counts:
-        memory.share.booked(weighed.advantage(situation.clouds), chosen.arm in situation.clouds)
+        memory.share.booked(weighed.advantage(situation.clouds), chosen.target in situation.clouds)
     decision = _decision(situation, weighed, chosen, propensity, (name, weights), rule)
     return decision, WhatIf(situation, rules, weights, believe, threshold, weighed)
 
@@ -264,14 +266,14 @@ def _drawn(
     """The best, or now and then another candidate, so that the box learns how it does: but nothing of who prefers
     `private` leaves for that, nobody in a hurry waits for it, and no bound is broken."""
     best, clouds = weighed.best, situation.clouds
-    spent = weighed.threshold <= NOBODY and best.arm not in clouds
-    candidates = [one for one in weighed.candidates if not (spent and one.arm in clouds)]
+    spent = weighed.threshold <= NOBODY and best.target not in clouds
+    candidates = [one for one in weighed.candidates if not (spent and one.target in clouds)]
     if experience is None or len(candidates) < 2 or situation.asked != "auto":
         return best, 1.0
-    values = {one.arm: one.value + (weighed.threshold if one.arm in clouds else 0.0) for one in candidates}
+    values = {one.target: one.value + (weighed.threshold if one.target in clouds else 0.0) for one in candidates}
     bold = situation.deadline_s is None and (situation.prefer or rules.prefer) != "private"
-    arm, propensity = experience.draw(values, situation.key, bold=bold)
-    return next((one for one in candidates if one.arm == arm), best), propensity
+    target, propensity = experience.draw(values, situation.key, bold=bold)
+    return next((one for one in candidates if one.target == target), best), propensity
 
 
 def _decision(
@@ -281,12 +283,12 @@ def _decision(
     name, weights = named
     expected, fallbacks = weighed.expected, weighed.fallbacks
     if rule:
-        fallbacks = (weighed.best.arm, *(arm for arm in weighed.fallbacks if arm != chosen.arm))
-        expected = tuple(chosen if one.arm == chosen.arm else one for one in expected)
+        fallbacks = (weighed.best.target, *(target for target in weighed.fallbacks if target != chosen.target))
+        expected = tuple(chosen if one.target == chosen.target else one for one in expected)
     if rule == TRIED:
         reason = "now and then another model is tried, to learn how well it does"
     elif rule == TRIAL:
-        reason = f"{display_name(chosen.arm)} was slow: one request tries whether it still is"
+        reason = f"{display_name(chosen.target)} was slow: one request tries whether it still is"
     else:
         rule, reason = reason_for(situation, weighed, weights)
     return Decision(
@@ -294,7 +296,7 @@ def _decision(
         reason,
         rule,
         fallbacks,
-        arm=chosen.arm,
+        target=chosen.target,
         expected=expected,
         weights=name,
         propensity=propensity,
@@ -304,10 +306,10 @@ def _decision(
 
 def _nobody(situation: Situation, weighed: Weighed) -> Exception:
     """Why no arm can answer, in words for each."""
-    against = {arm: ruling for arm, ruling in weighed.rulings.items() if ruling is not None}
+    against = {target: violation for target, violation in weighed.violations.items() if violation is not None}
     edge = against.get(EDGE)
     if edge is not None and edge.rule == "media":
-        why = "; ".join(f"{arm}: {ruling.words}" for arm, ruling in against.items() if arm != EDGE)
+        why = "; ".join(f"{target}: {violation.words}" for target, violation in against.items() if target != EDGE)
         return RequestError(
             f"the model on the box reads text only, and media may not leave: {why or 'no cloud is configured'}. Send "
             'text, point [edge] at a model that sees, or let media go to the cloud (privacy.media = "send").',
@@ -323,6 +325,6 @@ def _nobody(situation: Situation, weighed: Weighed) -> Exception:
             f"it holds sensitive content ({kinds}), which stays on the box, and the edge model is not ready: {detail}"
         )
     else:
-        each = " ".join(f"{arm.capitalize()}: {ruling.words}." for arm, ruling in against.items())
+        each = " ".join(f"{target.capitalize()}: {violation.words}." for target, violation in against.items())
         said = f"nobody can answer now. {each}"
     return ModelUnavailable(said, retry_after=2)

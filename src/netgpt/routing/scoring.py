@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from netgpt.routing.candidates import Arm, Ruling, Situation, ruling_on
-from netgpt.routing.link_state import BoxView, Estimate, LinkView, SignalsView
+from netgpt.routing.candidates import Situation, Target, Violation, violation_on
+from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemView
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, Expected
 
@@ -39,10 +39,10 @@ def blended(estimate: Estimate | None, usual: float) -> float:
     return math.exp(estimate.confidence * math.log(value / usual)) * usual
 
 
-def seconds(arm: Arm, situation: Situation, link: LinkView, box: BoxView) -> float:
+def seconds(target: Target, situation: Situation, link: LinkView, system: SystemView) -> float:
     """From now to the last word of the answer, in seconds."""
-    if not arm.remote:
-        return wait_s(situation, box) + edge_busy_s(situation, box)
+    if not target.remote:
+        return wait_s(situation, system) + edge_busy_s(situation, system)
     upload = situation.features.characters / blended(link.up_bytes_s, _UP_BYTES_S)
     writing = situation.expected_tokens / blended(link.tokens_s, _CLOUD_TOKENS_S)
     return first_byte_s(link) + upload + _queue_s(situation, link) + writing
@@ -68,18 +68,18 @@ def rtt_of(link: LinkView) -> float:
     return blended(link.rtt_s, _RTT_S)
 
 
-def edge_busy_s(situation: Situation, box: BoxView) -> float:
+def edge_busy_s(situation: Situation, system: SystemView) -> float:
     """Seconds of work for the model on the box: reading and writing, without the wait for a free place."""
-    reading = situation.prompt_tokens / (box.engine_prompt_tokens_s or _EDGE_PROMPT_TOKENS_S)
-    return reading + situation.expected_tokens / (box.engine_tokens_s or _EDGE_TOKENS_S)
+    reading = situation.prompt_tokens / (system.engine_prompt_tokens_s or _EDGE_PROMPT_TOKENS_S)
+    return reading + situation.expected_tokens / (system.engine_tokens_s or _EDGE_TOKENS_S)
 
 
-def wait_s(situation: Situation, box: BoxView) -> float:
+def wait_s(situation: Situation, system: SystemView) -> float:
     """Seconds until the engine has a place free: answers before this one, each as long as this one, half done."""
-    busy, slots = box.engine_busy, max(1, box.engine_slots)
-    if busy < slots and box.engine_waiting == 0:
+    busy, slots = system.engine_busy, max(1, system.engine_slots)
+    if busy < slots and system.engine_waiting == 0:
         return 0.0
-    return (box.engine_waiting + 0.5) / slots * edge_busy_s(situation, box)
+    return (system.engine_waiting + 0.5) / slots * edge_busy_s(situation, system)
 
 
 def with_rtt(link: LinkView, rtt_s: float) -> LinkView:
@@ -133,10 +133,10 @@ _SPREAD: Final = 0.25
 """How far off an expected latency is, as a standard deviation of its logarithm."""
 
 
-def prior_of(arm: Arm, situation: Situation) -> float:
+def prior_of(target: Target, situation: Situation) -> float:
     """The chance that the arm's answer does, before the learner's belief: text and features for small models."""
-    if arm.kind == "cloud":
-        return arm.quality
+    if target.kind == "cloud":
+        return target.quality
     features = situation.features
     if features.tools:
         prior = _TOOLS
@@ -159,23 +159,28 @@ def _log_odds(p: float) -> float:
 
 
 def expect(
-    arm: Arm, situation: Situation, signals: SignalsView, belief: float, weights: Weights, prior: float | None = None
+    target: Target,
+    situation: Situation,
+    signals: SignalsView,
+    belief: float,
+    weights: Weights,
+    prior: float | None = None,
 ) -> Expected:
     """What `arm` would probably give. `belief`: the chance that its answer does once it comes; `prior`: the same
     before anything was learnt."""
-    link = signals.links.get(arm.name, UNKNOWN_LINK)
-    latency_s = seconds(arm, situation, link, signals.box)
+    link = signals.links.get(target.name, UNKNOWN_LINK)
+    latency_s = seconds(target, situation, link, signals.system)
     p_ok = belief
     if (failures := link.failures) is not None:
         p_ok *= 1 - min(1.0, failures.value) * failures.confidence
     if situation.deadline_s is not None:
         p_ok *= _in_time(latency_s, situation.deadline_s)
-    cost = (situation.prompt_tokens * arm.price_prompt + situation.expected_tokens * arm.price_completion) / 1e6
+    cost = (situation.prompt_tokens * target.price_prompt + situation.expected_tokens * target.price_completion) / 1e6
     energy_j = 0.0
-    if arm.name == EDGE:
-        energy_j = edge_busy_s(situation, signals.box) * (signals.box.power_w or USUAL_WATTS)
-    value = _value(p_ok, cost, latency_s, energy_j, arm.exposure, weights)
-    return Expected(arm.name, arm.route, p_ok, latency_s, cost, energy_j, arm.exposure, value, prior=prior)
+    if target.name == EDGE:
+        energy_j = edge_busy_s(situation, signals.system) * (signals.system.power_w or USUAL_WATTS)
+    value = _value(p_ok, cost, latency_s, energy_j, target.exposure, weights)
+    return Expected(target.name, target.route, p_ok, latency_s, cost, energy_j, target.exposure, value, prior=prior)
 
 
 def value_of(expected: Expected, weights: Weights) -> float:
@@ -206,7 +211,7 @@ Believe = Callable[[str, float], float]
 """(arm, prior chance that its answer does) -> the chance that the learner believes in."""
 
 
-def as_prior(_arm: str, prior: float) -> float:
+def as_prior(_target: str, prior: float) -> float:
     """Nothing was learnt."""
     return prior
 
@@ -217,7 +222,7 @@ class Weighed:
 
     expected: tuple[Expected, ...]
     """In the order of the arms, with what rules each out."""
-    rulings: dict[str, Ruling | None]
+    violations: dict[str, Violation | None]
     candidates: tuple[Expected, ...]
     """The arms that no constraint rules out, best first; where each is, those least ruled out. Empty: nobody."""
     threshold: float
@@ -230,18 +235,18 @@ class Weighed:
     @property
     def fallbacks(self) -> tuple[str, ...]:
         """The other arms that may try, in order: candidates by value, then the others by how little is against them."""
-        second = [one for one in self.expected if one not in self.candidates and self._may_fall_back(one.arm)]
-        second.sort(key=lambda one: (_force(self.rulings[one.arm]), -one.value))
-        return tuple(one.arm for one in (*self.candidates[1:], *second))
+        second = [one for one in self.expected if one not in self.candidates and self._may_fall_back(one.target)]
+        second.sort(key=lambda one: (_force(self.violations[one.target]), -one.value))
+        return tuple(one.target for one in (*self.candidates[1:], *second))
 
-    def _may_fall_back(self, arm: str) -> bool:
-        ruling = self.rulings[arm]
-        return ruling is None or ruling.force.may_fall_back
+    def _may_fall_back(self, target: str) -> bool:
+        violation = self.violations[target]
+        return violation is None or violation.force.may_fall_back
 
     def advantage(self, clouds: frozenset[str]) -> float | None:
         """Of the best other candidate over the best cloud; None where the choice is not between such two."""
-        cloud = [one.value for one in self.candidates if one.arm in clouds]
-        other = [one.value for one in self.candidates if one.arm not in clouds]
+        cloud = [one.value for one in self.candidates if one.target in clouds]
+        other = [one.value for one in self.candidates if one.target not in clouds]
         return max(other) - max(cloud) if cloud and other else None
 
 
@@ -253,29 +258,29 @@ def weigh(
 ) -> Weighed:
     """Weigh every arm. `threshold`: of the bound on the cloud's share, 0 or below."""
     expected: list[Expected] = []
-    rulings: dict[str, Ruling | None] = {}
-    for arm in situation.arms:
-        one, rulings[arm.name] = weigh_one(arm, situation, rules, weights, believe)
+    violations: dict[str, Violation | None] = {}
+    for target in situation.targets:
+        one, violations[target.name] = weigh_one(target, situation, rules, weights, believe)
         expected.append(one)
-    least = min((_force(ruling) for ruling in rulings.values()), default=_NEVER)
-    open_ = [one for one in expected if _force(rulings[one.arm]) == least < _NEVER]
+    least = min((_force(violation) for violation in violations.values()), default=_NEVER)
+    open_ = [one for one in expected if _force(violations[one.target]) == least < _NEVER]
     clouds = situation.clouds
-    open_.sort(key=lambda one: -(one.value + threshold if one.arm in clouds else one.value))
-    return Weighed(tuple(expected), rulings, tuple(open_), threshold)
+    open_.sort(key=lambda one: -(one.value + threshold if one.target in clouds else one.value))
+    return Weighed(tuple(expected), violations, tuple(open_), threshold)
 
 
 def weigh_one(
-    arm: Arm, situation: Situation, rules: Routing, weights: Weights, believe: Believe
-) -> tuple[Expected, Ruling | None]:
+    target: Target, situation: Situation, rules: Routing, weights: Weights, believe: Believe
+) -> tuple[Expected, Violation | None]:
     """What one arm is expected to give, and what rules it out."""
-    prior = prior_of(arm, situation)
-    one = expect(arm, situation, situation.signals, believe(arm.name, prior), weights, prior)
-    ruling = ruling_on(arm, situation, rules, one)
-    return (one if ruling is None else replace(one, ruled_out=ruling.words)), ruling
+    prior = prior_of(target, situation)
+    one = expect(target, situation, situation.signals, believe(target.name, prior), weights, prior)
+    violation = violation_on(target, situation, rules, one)
+    return (one if violation is None else replace(one, ruled_out=violation.words)), violation
 
 
-def _force(ruling: Ruling | None) -> int:
-    return 0 if ruling is None else int(ruling.force)
+def _force(violation: Violation | None) -> int:
+    return 0 if violation is None else int(violation.force)
 
 
 def weights_of(prefer: str | None, rules: Routing) -> tuple[str, Weights]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from netgpt.calls import CallFacts, Load
-from netgpt.routing.link_state import BoxView, Estimate, Link, LinkView, PendingCall, SignalsView
+from netgpt.routing.link_state import Estimate, Link, LinkView, PendingCall, SignalsView, SystemView
 
 # --- Hints: what the network itself tells of a link, beside what was measured.
 #
@@ -30,7 +30,7 @@ class Hint:
     """The word of one source. Rates in bytes a second, times in seconds; None: it did not say."""
 
     text: str
-    told_at: float
+    reported_at: float
     """On the signals' clock."""
     grade: float = 1.0
     """0 (no service) to 1 (nothing stands in the way)."""
@@ -42,7 +42,7 @@ class Hint:
 
 def with_hint(link: LinkView, hint: Hint, now: float) -> LinkView:
     """The link in the light of the hint."""
-    age = max(0.0, now - hint.told_at)
+    age = max(0.0, now - hint.reported_at)
     if age > GONE_S:
         return link
     fresh = math.exp(-age / KEEPS_S)
@@ -83,7 +83,7 @@ class Signals:
         self.clock = clock
         self.slots = slots
         self.links: dict[str, Link] = {}
-        self.box = BoxView(engine_slots=slots)
+        self.system = SystemView(engine_slots=slots)
         """As last sampled: see `box.BoxWatch`."""
         self.hints: dict[str, dict[str, Hint]] = {}
         """What the network tells of an arm's link, by arm and source."""
@@ -94,41 +94,41 @@ class Signals:
         self._looked_at = -1e9
         self._view: tuple[float, SignalsView] | None = None
 
-    def link(self, arm: str) -> Link:
+    def link(self, target: str) -> Link:
         """All that is known of an arm, by its name."""
-        link = self.links.get(arm)
+        link = self.links.get(target)
         if link is None:
-            link = self.links[arm] = Link()
+            link = self.links[target] = Link()
         return link
 
-    def began(self, arm: str) -> PendingCall:
+    def began(self, target: str) -> PendingCall:
         """A call to `arm` begins. Its notes are read until `PendingCall.end`."""
         now = self.clock()
-        link = self.link(arm)
-        waiting = PendingCall(arm, now, link.waiting.discard)
+        link = self.link(target)
+        waiting = PendingCall(target, now, link.waiting.discard)
         link.waiting.add(waiting)
         self._view = None
         return waiting
 
     def observed(self, facts: CallFacts) -> None:
         """A call has ended."""
-        self.link(facts.arm).observed(facts, self.clock())
+        self.link(facts.target).observed(facts, self.clock())
         self._view = None
 
-    def probed(self, arm: str, rtt_s: float | None, lost: float = 0.0) -> None:
+    def probed(self, target: str, rtt_s: float | None, lost: float = 0.0) -> None:
         """A probe of `arm`: the round trip of opening a connection (None: it failed), the share of segments lost."""
-        self.link(arm).probed(rtt_s, self.clock(), lost)
+        self.link(target).probed(rtt_s, self.clock(), lost)
         self._view = None
 
-    def hinted(self, arm: str, source: str, hint: Hint) -> None:
+    def hinted(self, target: str, source: str, hint: Hint) -> None:
         """A source of the operator's network said this of the link to `arm`; it replaces what it said before."""
-        self.link(arm)
-        self.hints.setdefault(arm, {})[source] = hint
+        self.link(target)
+        self.hints.setdefault(target, {})[source] = hint
         self._view = None
 
-    def loaded(self, arm: str, load: Load) -> None:
+    def loaded(self, target: str, load: Load) -> None:
         """The server behind `arm` said how busy it is."""
-        self.loads[arm] = (self.clock(), load)
+        self.loads[target] = (self.clock(), load)
         self._view = None
 
     def for_request(self) -> SignalsView:
@@ -145,29 +145,31 @@ class Signals:
             self._looked_at = at
             for link in self.links.values():
                 link.look(at)
-        view = SignalsView({arm: self._seen(arm, link, at) for arm, link in self.links.items()}, self._box(at))
+        view = SignalsView(
+            {target: self._seen(target, link, at) for target, link in self.links.items()}, self._system(at)
+        )
         self._view = (at, view)
         return view
 
-    def _seen(self, arm: str, link: Link, now: float) -> LinkView:
+    def _seen(self, target: str, link: Link, now: float) -> LinkView:
         view = link.view(now)
-        for hint in self.hints.get(arm, {}).values():
+        for hint in self.hints.get(target, {}).values():
             view = with_hint(view, hint, now)
-        said_at, load = self.loads.get(arm, (-1e9, None))
+        said_at, load = self.loads.get(target, (-1e9, None))
         return replace(view, load=load) if now - said_at <= LOAD_KEEPS_S else view
 
-    def _box(self, now: float) -> BoxView:
+    def _system(self, now: float) -> SystemView:
         """The box as last sampled, with the queue and the pace of its engine now."""
         edge = self.links.get("edge")
         if edge is None:
-            return replace(self.box, engine_slots=self.slots)
+            return replace(self.system, engine_slots=self.slots)
         in_flight = len(edge.waiting)
-        pace = edge.pace_now(now)
+        token_rate = edge.token_rate_now(now)
         return replace(
-            self.box,
+            self.system,
             engine_slots=self.slots,
             engine_busy=min(in_flight, self.slots),
             engine_waiting=max(0, in_flight - self.slots),
-            engine_prompt_tokens_s=edge.prompt_pace.value(),
-            engine_tokens_s=pace.value if pace else None,
+            engine_prompt_tokens_s=edge.prompt_token_rate.value(),
+            engine_tokens_s=token_rate.value if token_rate else None,
         )

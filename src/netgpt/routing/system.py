@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from netgpt.routing.link_state import BoxView
+from netgpt.routing.link_state import SystemView
 from netgpt.routing.signals import Signals
 
 # --- The limits of the container that the box may run in (Linux control groups, version 2).
@@ -110,7 +110,7 @@ def pressure(file: Path) -> float | None:
     return None
 
 
-class BoxSampler:
+class SystemSampler:
     """Looks at the machine, within the limits of the container that the box may run in.
 
     `proc`, `system`: where the kernel tells (other folders for tests). What a machine does not tell stays None.
@@ -132,11 +132,11 @@ class BoxSampler:
         self._energy: tuple[float, float] | None = None
         self._cpu: tuple[float, float] | None = None
 
-    def sample(self) -> BoxView:
+    def sample(self) -> SystemView:
         """One look; a few milliseconds of files, so in a thread."""
         gpu, gpu_memory, gpu_power = self._gpu.sample()
         where = self._confines.folder
-        return BoxView(
+        return SystemView(
             cpu=self._cores(),
             memory=self._memory(),
             cpu_pressure=self._pressure("cpu", where),
@@ -246,17 +246,17 @@ class _Gpu:
             return []
 
 
-class BoxWatch:
+class SystemWatch:
     """Keeps `signals.box` new: a look every `every_s` seconds, less often while the box is not in use."""
 
     def __init__(self, signals: Signals, *, every_s: float, power_w: float | None = None) -> None:
         self.signals, self.every_s = signals, every_s
-        self.sampler = BoxSampler(power_w=power_w)
-        signals.box = replace(signals.box, power_w=power_w)
+        self.sampler = SystemSampler(power_w=power_w)
+        signals.system = replace(signals.system, power_w=power_w)
 
     async def run(self) -> None:
         """Look, again and again, until cancelled."""
         while self.every_s:
-            self.signals.box = await asyncio.to_thread(self.sampler.sample)
+            self.signals.system = await asyncio.to_thread(self.sampler.sample)
             in_use = self.signals.clock() - self.signals.used_at < IDLE_TIMES * self.every_s
             await asyncio.sleep(self.every_s if in_use else IDLE_TIMES * self.every_s)

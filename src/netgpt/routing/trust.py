@@ -41,11 +41,11 @@ class _Voice:
 
     mean: float = 0.0
     """Faded mean of how far what it says is from the belief."""
-    heard: float = 0.0
+    is_up: float = 0.0
     """Of how many observations, faded."""
     habit: float = 0.0
     """As `mean`, over five times as many."""
-    habit_heard: float = 0.0
+    habit_is_up: float = 0.0
     counted: float = 0.0
     """What it has counted within the window."""
     last: float = 0.0
@@ -58,17 +58,17 @@ class _Voice:
     @property
     def is_heeded(self) -> bool:
         """Whether others are compared with it."""
-        return self.heard >= KNOWN and not self.odd
+        return self.is_up >= KNOWN and not self.odd
 
     def hear(self, difference: float, clock: float) -> None:
         self.at = clock
-        self.heard = KEPT * self.heard + 1.0
-        self.mean += (difference - self.mean) / self.heard
-        self.habit_heard = KEPT_LONG * self.habit_heard + 1.0
-        self.habit += (difference - self.habit) / self.habit_heard
+        self.is_up = KEPT * self.is_up + 1.0
+        self.mean += (difference - self.mean) / self.is_up
+        self.habit_is_up = KEPT_LONG * self.habit_is_up + 1.0
+        self.habit += (difference - self.habit) / self.habit_is_up
 
 
-class Voices:
+class TrustWeights:
     """All keys that were heard of one arm."""
 
     def __init__(self) -> None:
@@ -92,14 +92,14 @@ class Voices:
         voice.odd = max(voice.odd, float(odd))
         if len(others) < CROWD:
             return None
-        if voice.heard < KNOWN:
+        if voice.is_up < KNOWN:
             return 0.0
         weights = [self._of_late(one) for one in others]
         now_middle = _middle(_without_odd(list(zip((one.mean for one in others), weights, strict=True))))
         habit_middle = _middle(_without_odd(list(zip((one.habit for one in others), weights, strict=True))))
-        habit = _trust(voice.habit - habit_middle, voice.habit_heard)
+        habit = _trust(voice.habit - habit_middle, voice.habit_is_up)
         voice.odd = float(odd or habit == 0.0)
-        return min(_trust(voice.mean - now_middle, voice.heard), habit)
+        return min(_trust(voice.mean - now_middle, voice.is_up), habit)
 
     def count(self, key: str, weight: float, now: float) -> float:
         """Let a key that was heard count with `weight`, or with what is left to it; return with how much."""
@@ -117,7 +117,7 @@ class Voices:
 
     def knows(self, key: str) -> bool:
         """Whether the key was heard long enough to tell what it is like."""
-        return self._keys[key].heard >= KNOWN
+        return self._keys[key].is_up >= KNOWN
 
     def passed(self, key: str, counts: float) -> None:
         """What others said gets older: by what counted, and by half where another than the last one spoke in vain, so
@@ -137,7 +137,7 @@ class Voices:
         self._last = key
 
     def _of_late(self, voice: _Voice) -> float:
-        return float(voice.heard * LATE ** (self._clock - voice.at))
+        return float(voice.is_up * LATE ** (self._clock - voice.at))
 
     def forget(self, key: str) -> None:
         self._keys.pop(key, None)
@@ -180,7 +180,7 @@ def _without_odd(weighted: list[tuple[float, float]]) -> list[tuple[float, float
     return rest if len(rest) >= CROWD else weighted
 
 
-def _trust(odd: float, heard: float) -> float:
+def _trust(odd: float, is_up: float) -> float:
     """1 where `odd` is what chance and taste explain, 0 from two thirds more on."""
-    allowed = 0.1 + 0.6 / math.sqrt(heard)
+    allowed = 0.1 + 0.6 / math.sqrt(is_up)
     return max(0.0, min(1.0, 5.0 - 3.0 * abs(odd) / allowed))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from netgpt.errors import WorkflowError
+from netgpt.errors import PipelineError
 from netgpt.exchange import Exchange, optional_reads, owner_of
 
 
@@ -27,7 +27,7 @@ class Stage(Protocol):
         ...
 
 
-class Workflow:
+class Pipeline:
     """Runs the stages in order. The last stage, `record`, also runs when another failed.
 
     Raises WorkflowError when built with an order that reads what nobody wrote, writes what another stage owns,
@@ -62,22 +62,22 @@ async def _timed(stage: Stage, exchange: Exchange) -> None:
 def _check(stages: Sequence[Stage]) -> None:
     names = [stage.name for stage in stages]
     if not names or names[-1] != "record":
-        raise WorkflowError("the line must end with the stage 'record': what is not recorded cannot be explained")
+        raise PipelineError("the line must end with the stage 'record': what is not recorded cannot be explained")
     if len(set(names)) != len(names):
-        raise WorkflowError(f"a stage stands twice in the line: {', '.join(names)}")
+        raise PipelineError(f"a stage stands twice in the line: {', '.join(names)}")
     written: dict[str, str] = {}
     for stage in stages:
         for name in sorted(stage.reads - written.keys()):
-            raise WorkflowError(
+            raise PipelineError(
                 f"the stage '{stage.name}' reads exchange.{name}, which no earlier stage writes: "
                 f"put '{owner_of(name)}' before it in [workflow] stages"
             )
         for name in sorted(optional_reads(stage)):
             if owner_of(name) == "?":
-                raise WorkflowError(f"the stage '{stage.name}' reads exchange.{name}: there is no such field")
+                raise PipelineError(f"the stage '{stage.name}' reads exchange.{name}: there is no such field")
         for name in stage.writes:
             if name in written or owner_of(name) != stage.name:
-                raise WorkflowError(f"the stage '{stage.name}' may not write exchange.{name}: it is not its own")
+                raise PipelineError(f"the stage '{stage.name}' may not write exchange.{name}: it is not its own")
             written[name] = stage.name
     if "desensitize" in names and "restore" not in names[names.index("desensitize") :]:
-        raise WorkflowError("the line masks ('desensitize') without restoring: add 'restore' after 'generate'")
+        raise PipelineError("the line masks ('desensitize') without restoring: add 'restore' after 'generate'")

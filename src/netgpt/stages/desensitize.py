@@ -15,12 +15,12 @@ from netgpt.exchange import Exchange
 from netgpt.outbound import Outbound
 from netgpt.policy import Policy, principal_of
 from netgpt.policy.disclosure import Destination, Disclosure
-from netgpt.privacy.detector import DetectOnce, Detector
+from netgpt.privacy.detector import CachingDetector, Detector
 from netgpt.privacy.generalize import PLACE_RUNGS, Generaliser
-from netgpt.privacy.kinds import family, ladder
+from netgpt.privacy.kinds import family, hierarchy
 from netgpt.privacy.masking import PUBLIC, kept_by_policy
 from netgpt.privacy.vault import Vault, readdressed
-from netgpt.routing.candidates import asked_arm
+from netgpt.routing.candidates import asked_target
 from netgpt.routing.features import text_of
 from netgpt.settings.sections import Cloud, Privacy
 from netgpt.store.store import Store
@@ -57,19 +57,19 @@ class Desensitize:
         self.store, self.detector, self.remotes, self.privacy = store, detector, remotes, privacy
         self.names, self.policy = names, policy
         self.destinations = {
-            arm: Destination.of(remote.base_url, remote.model, remote.region, remote.purpose)
-            for arm, remote in remotes.items()
+            target: Destination.of(remote.base_url, remote.model, remote.region, remote.purpose)
+            for target, remote in remotes.items()
         }
         self.generaliser = Generaliser()
         self.sensitive = frozenset({SENSITIVE_KIND, *privacy.sensitive_kinds})
         self._locks: OrderedDict[tuple[Person, str], asyncio.Lock] = OrderedDict()
 
     async def __call__(self, exchange: Exchange) -> None:
-        exchange.vault, exchange.outbound, exchange.kept_because = None, None, None
+        exchange.vault, exchange.outbound, exchange.block_reason = None, None, None
         exchange.outbounds, exchange.kept_for = {}, {}
         exchange.hidden, exchange.generalised = (), ()
         exchange.policy, exchange.label = "", Label.PUBLIC
-        asked = asked_arm(exchange.request.model, self.names)
+        asked = asked_target(exchange.request.model, self.names)
         wanted = self._wanted(exchange, asked)
         if not wanted:
             exchange.kept = self._disclosure(exchange, asked, next(iter(self.destinations), "")).keeps_facts(
@@ -77,7 +77,7 @@ class Desensitize:
             )
             return
         exchange.policy = self.policy().title
-        sealing = Sealing(exchange, {arm: self._disclosure(exchange, asked, arm) for arm in wanted})
+        sealing = Sealing(exchange, {target: self._disclosure(exchange, asked, target) for target in wanted})
         try:
             # The wait for another request of the same conversation counts too.
             async with asyncio.timeout(self.privacy.timeout_s + 1):
@@ -94,23 +94,23 @@ class Desensitize:
     def _wanted(self, exchange: Exchange, asked: str) -> list[str]:
         """The arms that something is sealed for; `kept_for` says why the others get nothing."""
         if not self.remotes:
-            exchange.kept_because = "no cloud is configured"
+            exchange.block_reason = "no cloud is configured"
             return []
         if asked == "edge":
-            exchange.kept_because = "the caller asked for the edge"
-            exchange.kept_for = dict.fromkeys(self.remotes, exchange.kept_because)
+            exchange.block_reason = "the caller asked for the edge"
+            exchange.kept_for = dict.fromkeys(self.remotes, exchange.block_reason)
             return []
         wanted = [asked] if asked in self.remotes else list(self.remotes)
-        exchange.kept_for = {arm: f"the caller asked for {asked}" for arm in self.remotes if arm not in wanted}
+        exchange.kept_for = {target: f"the caller asked for {asked}" for target in self.remotes if target not in wanted}
         return wanted
 
-    def _disclosure(self, exchange: Exchange, asked: str, arm: str) -> Disclosure:
+    def _disclosure(self, exchange: Exchange, asked: str, target: str) -> Disclosure:
         facts = {fact.kind.upper() for fact in exchange.facts if fact.label is Label.SENSITIVE}
         return Disclosure(
             self.policy(),
             principal_of(exchange.caller, exchange.person.user),
-            self.destinations.get(arm) or Destination(),
-            ladder=ladder,
+            self.destinations.get(target) or Destination(),
+            hierarchy=hierarchy,
             family=family,
             consent=exchange.consents,
             asked="auto" if asked in ("auto", "edge") else "cloud",
@@ -120,17 +120,17 @@ class Desensitize:
     async def _seal(self, sealing: Sealing) -> None:
         """Raises PrivacyError: no destination can be served."""
         masked = []
-        for arm, may in sealing.towards.items():
+        for target, may in sealing.towards.items():
             facts = may.keeps_facts(sealing.exchange.chosen)
             if nothing := may.keeps_text():
-                sealing.keep(arm, kept_by_policy(nothing), facts + nothing)
-            elif self.remotes[arm].trusted:
-                remote = self.remotes[arm]
+                sealing.keep(target, kept_by_policy(nothing), facts + nothing)
+            elif self.remotes[target].trusted:
+                remote = self.remotes[target]
                 body = outbound_body(sealing.exchange, remote.model, may) | own_words(remote)
-                sealing.made[arm] = await Vault().seal(body, self.detector, trusted=True)
-                sealing.left_out[arm] = facts
+                sealing.made[target] = await Vault().seal(body, self.detector, trusted=True)
+                sealing.left_out[target] = facts
             else:
-                masked.append(arm)
+                masked.append(target)
         if not masked:
             return
         await self._get_ready(sealing.towards[masked[0]])
@@ -139,19 +139,19 @@ class Desensitize:
         async with self._lock(exchange.person, conversation):
             exchange.vault = vault = Vault(await self.store.load_map(exchange.person, conversation))
             # For one destination nothing is asked twice; for several, what was found is kept.
-            detector = self.detector if len(masked) == 1 else DetectOnce(self.detector)
+            detector = self.detector if len(masked) == 1 else CachingDetector(self.detector)
             sealing.model = self.remotes[masked[0]].model
-            for arm in masked:
-                await self._mask(sealing, arm, vault, detector)
-            if vault.changed and any(arm in sealing.made for arm in masked):
+            for target in masked:
+                await self._mask(sealing, target, vault, detector)
+            if vault.changed and any(target in sealing.made for target in masked):
                 # Saved before anything is sent: after a crash the same value still has the same placeholder.
                 await self.store.save_map(exchange.person, conversation, vault.dump())
 
-    async def _mask(self, sealing: Sealing, arm: str, vault: Vault, detector: Detector) -> None:
+    async def _mask(self, sealing: Sealing, target: str, vault: Vault, detector: Detector) -> None:
         """One destination: as another with the same terms, or made safe anew."""
-        may, remote = sealing.towards[arm], self.remotes[arm]
+        may, remote = sealing.towards[target], self.remotes[target]
         if (alike := sealing.alike(may, remote)) is not None:
-            sealing.made[arm] = alike
+            sealing.made[target] = alike
             return
         kept = may.keeps_facts(sealing.exchange.chosen)
         body = outbound_body(sealing.exchange, sealing.model, may)
@@ -160,10 +160,10 @@ class Desensitize:
             if kept:
                 raise kept_by_policy(kept)
         except (PrivacyError, PayloadTooLarge) as error:
-            sealing.keep(arm, error, kept + vault.kept, vault)
+            sealing.keep(target, error, kept + vault.kept, vault)
             return
         sealing.masked.append((may, outbound))
-        sealing.made[arm] = addressed(outbound, sealing.model, remote)
+        sealing.made[target] = addressed(outbound, sealing.model, remote)
 
     async def _get_ready(self, may: Disclosure) -> None:
         """The gazetteer is read at the first request whose places may leave in coarser words: not on the event loop."""
@@ -227,9 +227,9 @@ class Sealing:
                 return addressed(outbound, self.model, remote)
         return None
 
-    def keep(self, arm: str, why: NetGPTError, kept: tuple[Kept, ...], vault: Vault | None = None) -> None:
+    def keep(self, target: str, why: NetGPTError, kept: tuple[Kept, ...], vault: Vault | None = None) -> None:
         """Nothing goes there. What was found is told all the same."""
-        self._why[arm], self._kept[arm] = why.message, kept
+        self._why[target], self._kept[target] = why.message, kept
         if vault is not None and self._account is None:
             self._account = vault.hidden, vault.generalised
 
@@ -242,15 +242,15 @@ class Sealing:
         """Write the exchange's fields: the first destination that gets something speaks for all."""
         exchange, first = self.exchange, next(iter(self.towards))
         # In the order of the settings, whatever was made first.
-        exchange.outbounds = {arm: self.made[arm] for arm in self.towards if arm in self.made}
+        exchange.outbounds = {target: self.made[target] for target in self.towards if target in self.made}
         exchange.kept_for = {**exchange.kept_for, **self._why}
         if not exchange.outbounds:
-            exchange.kept_because = self._why.get(first)
+            exchange.block_reason = self._why.get(first)
             exchange.kept = self._kept.get(first) or self.towards[first].keeps_facts(exchange.chosen)
             exchange.hidden, exchange.generalised = self._account or ((), ())
             exchange.label = Label.SENSITIVE
             return
-        left_out = [self.left_out.get(arm, ()) for arm in exchange.outbounds]
+        left_out = [self.left_out.get(target, ()) for target in exchange.outbounds]
         exchange.kept = left_out[0] if all(left_out) else ()
         exchange.outbound = outbound = next(iter(exchange.outbounds.values()))
         exchange.hidden, exchange.generalised = outbound.hidden, outbound.generalised

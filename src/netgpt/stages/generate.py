@@ -11,11 +11,11 @@ from typing import Any, cast
 from netgpt.adapters.residency import NO_ADAPTER, Choice
 from netgpt.errors import ContextTooLong, ModelRejected, ModelUnavailable, NetGPTError, StoreError
 from netgpt.exchange import Exchange, Request
-from netgpt.generation.continuation import can_carry_on, carried_on
+from netgpt.generation.continuation import can_continue, continued
 from netgpt.generation.fallback import (
     FAILS,
-    Asking,
     Chosen,
+    FallbackChain,
     GenerationRequest,
     Hedging,
     Opened,
@@ -77,7 +77,7 @@ class Generate:
         self.choose, self.observe, self.last_answer = choose, observe, last_answer
 
     async def __call__(self, exchange: Exchange) -> None:
-        exchange.carry_on = None
+        exchange.continuation = None
         exchange.outcome = outcome = Outcome(exchange.decision, destination=self._next_destination(exchange))
         try:
             if exchange.decision.rule == NOBODY:
@@ -86,15 +86,15 @@ class Generate:
                 outcome.model_name, outcome.usage = self._model_name(exchange.decision.name), Usage()
                 exchange.stream = _one(_empty(exchange))
                 return
-            asking = Asking(
+            chain = FallbackChain(
                 _request_of(exchange), outcome, self.edge, self.remotes, self.hedging, self._until(exchange),
                 self.choose, self.observe,
             )  # fmt: skip
-            chosen = await asking.first_word()
+            chosen = await chain.first_word()
             exchange.note_time("first_token")
-            exchange.stream = self._begun(asking, chosen)
-            if self._may_carry_on(asking, chosen.arm):
-                exchange.carry_on = Finishing(asking, chosen.arm)
+            exchange.stream = self._begun(chain, chosen)
+            if self._may_carry_on(chain, chosen.target):
+                exchange.continuation = Finishing(chain, chosen.target)
         except FAILS as error:
             if not await self._answered_before(exchange, error):
                 raise
@@ -102,8 +102,8 @@ class Generate:
     def _next_destination(self, exchange: Exchange) -> str:
         """Host of the first model elsewhere that would be asked; of any, where none may be."""
         decision = exchange.decision
-        may = [arm for arm in (decision.name, *decision.fallbacks) if arm in exchange.outbounds]
-        remote = next((self.remotes[arm] for arm in (*may, *self.remotes) if arm in self.remotes), None)
+        may = [target for target in (decision.name, *decision.fallbacks) if target in exchange.outbounds]
+        remote = next((self.remotes[target] for target in (*may, *self.remotes) if target in self.remotes), None)
         return remote.destination if remote is not None else ""
 
     def _until(self, exchange: Exchange) -> float:
@@ -112,30 +112,30 @@ class Generate:
         limit_s = self.deadline_s if wanted is None else min(wanted, self.deadline_s)
         return time.monotonic() + limit_s - exchange.elapsed_ms() / 1000
 
-    def _model_name(self, arm: str) -> str:
-        return self.edge.name if arm == EDGE else self.remotes[arm].name
+    def _model_name(self, target: str) -> str:
+        return self.edge.name if target == EDGE else self.remotes[target].name
 
-    def _begun(self, asking: Asking, chosen: Chosen) -> AsyncIterator[Chunk]:
+    def _begun(self, chain: FallbackChain, chosen: Chosen) -> AsyncIterator[Chunk]:
         """An arm has begun to answer: the rest streams."""
-        outcome, arm = asking.outcome, chosen.arm
-        outcome.answered_by, outcome.model_name = asking.carried_out(chosen), self._model_name(arm)
-        if arm == EDGE:
-            outcome.adapters, outcome.adapter_note = asking.choice.ids, asking.choice.note
-        return self._booked(asking, arm, chosen.opened)
+        outcome, target = chain.outcome, chosen.target
+        outcome.answered_by, outcome.model_name = chain.carried_out(chosen), self._model_name(target)
+        if target == EDGE:
+            outcome.adapters, outcome.adapter_note = chain.choice.ids, chain.choice.note
+        return self._booked(chain, target, chosen.opened)
 
-    def _may_carry_on(self, asking: Asking, arm: str) -> bool:
+    def _may_carry_on(self, chain: FallbackChain, target: str) -> bool:
         """Whether the model on the box would finish this answer where it breaks off."""
-        wanted = arm != EDGE and self.rules.on_cut == "edge" and EDGE in asking.request.decision.fallbacks
-        return wanted and can_carry_on(asking.request.body)
+        wanted = target != EDGE and self.rules.on_cut == "edge" and EDGE in chain.request.decision.fallbacks
+        return wanted and can_continue(chain.request.body)
 
-    async def _booked(self, asking: Asking, arm: str, opened: Opened) -> AsyncIterator[Chunk]:
+    async def _booked(self, chain: FallbackChain, target: str, opened: Opened) -> AsyncIterator[Chunk]:
         """Pass the chunks on, keep count, and hold the whole to its deadline. Usage is booked in every case."""
-        outcome, told, characters = asking.outcome, None, 0
+        outcome, told, characters = chain.outcome, None, 0
         ended = "cancelled"
         try:
             async with aclosing(cast(Any, opened.rest)):
                 held = iter(opened.held)
-                while (chunk := next(held, None) or await next_or_none(opened.rest, asking.until)) is not None:
+                while (chunk := next(held, None) or await next_or_none(opened.rest, chain.until)) is not None:
                     told = Usage.from_openai(chunk.get("usage")) or told
                     characters += characters_of(chunk)
                     yield chunk
@@ -144,10 +144,10 @@ class Generate:
             ended = error.code
             raise
         finally:
-            outcome.usage = told or estimate(asking.request.question(), characters)
-            if arm != EDGE:
-                outcome.worked[arm] = outcome.usage
-            self.observe(arm, ended)
+            outcome.usage = told or estimate(chain.request.question(), characters)
+            if target != EDGE:
+                outcome.worked[target] = outcome.usage
+            self.observe(target, ended)
 
     async def _answered_before(self, exchange: Exchange, error: NetGPTError) -> bool:
         """Whether nobody can answer, and an earlier answer to the same question was found: it is given again."""
@@ -161,7 +161,7 @@ class Generate:
             return False
         reason = f"{error.message.rstrip('.')}. An earlier answer to the same question is given again"
         outcome = exchange.outcome
-        outcome.answered_by = Decision(EDGE, reason, CACHED, arm=CACHED)
+        outcome.answered_by = Decision(EDGE, reason, CACHED, target=CACHED)
         outcome.model_name, outcome.cached_age_s, outcome.usage = earlier.model, earlier.age_s, Usage()
         whole = as_chunk({name: value for name, value in earlier.answer.items() if name not in ("netgpt", "usage")})
         exchange.stream = _one({**whole, **_head(exchange), "usage": Usage().as_openai()})
@@ -171,22 +171,22 @@ class Generate:
 class Finishing:
     """The model on the box writes the rest of an answer that broke off: see `answering.continuing`."""
 
-    def __init__(self, asking: Asking, arm: str) -> None:
-        self.asking, self.arm = asking, arm
+    def __init__(self, chain: FallbackChain, target: str) -> None:
+        self.chain, self.target = chain, target
 
     def __call__(self, chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        return carried_on(chunks, self.asking.rest, self._begins, self._counted)
+        return continued(chunks, self.chain.rest, self._begins, self._counted)
 
     def _begins(self) -> None:
-        outcome, choice = self.asking.outcome, self.asking.choice
+        outcome, choice = self.chain.outcome, self.chain.choice
         outcome.finished_by = EDGE
         outcome.adapters, outcome.adapter_note = choice.ids, choice.note
-        reason = f"{outcome.answered_by.reason}; {display_name(self.arm)} broke off, and the box wrote the rest"
+        reason = f"{outcome.answered_by.reason}; {display_name(self.target)} broke off, and the box wrote the rest"
         outcome.answered_by = replace(outcome.answered_by, reason=reason)
 
     def _counted(self, told: Usage | None, characters: int) -> Usage:
-        outcome = self.asking.outcome
-        first = outcome.worked.get(self.arm) or Usage()
+        outcome = self.chain.outcome
+        first = outcome.worked.get(self.target) or Usage()
         outcome.usage = both = added(first, told or estimate((), characters))
         return both
 

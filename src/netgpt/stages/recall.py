@@ -64,7 +64,7 @@ class Recall:
         place = await self._place(exchange, taken_back)
         known = [*place, *self._clock(now), *self._nearby(exchange, taken_back)]
         if PROFILE in taken_back:
-            profile = [_on_the_box(fact) for fact in profile]
+            profile = [_on_the_gateway(fact) for fact in profile]
         dropped = PROFILE in taken_back and PROFILE in refused(entries, now)
         exchange.facts = current(known if dropped else [*known, *profile], now)
         # All of them, not the profile's only: where a person is may be private too.
@@ -107,7 +107,7 @@ class Recall:
         )
 
 
-def _on_the_box(fact: Fact) -> Fact:
+def _on_the_gateway(fact: Fact) -> Fact:
     """The fact as one that does not leave."""
     return replace(fact, label=Label.PERSONAL) if fact.label is Label.PUBLIC else fact
 

@@ -18,7 +18,7 @@ from netgpt.models.stream import join_chunks
 from netgpt.outbound import Outcome
 from netgpt.routing.explain import account_of
 from netgpt.settings.sections import Cloud
-from netgpt.store.schema import ExchangeRow
+from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 from netgpt.types import Chunk, Decision, Fact, Usage
 
@@ -143,12 +143,12 @@ class _Held:
         return True
 
 
-def row_of(exchange: Exchange, answer: list[Chunk], remotes: Mapping[str, Cloud], *, keep_text: bool) -> ExchangeRow:
+def row_of(exchange: Exchange, answer: list[Chunk], remotes: Mapping[str, Cloud], *, keep_text: bool) -> ExchangeRecord:
     """The exchange as it is kept. Texts are under `private`, which the store seals."""
     person, error = exchange.get("person"), exchange.error
     outcome, decided = _so_far(exchange)
     usage = outcome.usage or Usage()
-    return ExchangeRow(
+    return ExchangeRecord(
         id=exchange.id,
         tenant=exchange.caller.tenant,
         user=person.user if person else "",
@@ -164,7 +164,7 @@ def row_of(exchange: Exchange, answer: list[Chunk], remotes: Mapping[str, Cloud]
         cost=cost_of_all(outcome.worked, remotes),
         timings=dict(exchange.timings),
         adapters=exchange.adapters_used(),
-        arm=decided.name if decided else "",
+        target=decided.name if decided else "",
         finished_by=outcome.finished_by,
         partial=exchange.partial,
         private=private_of(exchange, answer) if keep_text else None,
@@ -192,7 +192,7 @@ def private_of(exchange: Exchange, answer: list[Chunk]) -> dict[str, Any]:
         "outbound_sha256": hashlib.sha256(sent.content).hexdigest() if sent else None,
         "outbound_rule": sent.rule if sent else None,
         "destination": outcome.destination if sent else None,
-        "sent_to": [{"arm": arm, "sha256": sha} for arm, sha in outcome.sent_to],
+        "sent_to": [{"arm": target, "sha256": sha} for target, sha in outcome.sent_to],
         "would_send": _would_send(exchange),
         "kept_because": None if sent else exchange.get("kept_because") or (decided.reason if decided else None),
         "hidden": [asdict(hidden) for hidden in exchange.get("hidden", ())],
@@ -227,7 +227,7 @@ def _fact(fact: Fact) -> dict[str, str]:
 def cost_of_all(worked: Mapping[str, Usage], remotes: Mapping[str, Cloud]) -> float:
     """Money for what each model elsewhere did, at its own prices, also where another answered in the end; the box's
     own work costs nothing here."""
-    return sum(cost_of(tokens, remotes[arm]) for arm, tokens in worked.items() if arm in remotes)
+    return sum(cost_of(tokens, remotes[target]) for target, tokens in worked.items() if target in remotes)
 
 
 def cost_of(tokens: Usage, cloud: Cloud) -> float:

@@ -28,9 +28,9 @@ class Restore:
                 restored,
                 json_content=json_content,
                 account=exchange.restoring,
-                tail_of_cut=exchange.carry_on is None,
+                tail_of_cut=exchange.continuation is None,
             )
-        exchange.restored = restored if exchange.carry_on is None else exchange.carry_on(restored)
+        exchange.restored = restored if exchange.continuation is None else exchange.continuation(restored)
 
 
 def _masked(exchange: Exchange) -> bool:

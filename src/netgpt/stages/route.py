@@ -11,7 +11,7 @@ from typing import Final
 from netgpt.errors import ModelUnavailable
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
-from netgpt.routing.candidates import NOBODY, Arm, Situation, asked_arm
+from netgpt.routing.candidates import NOBODY, Situation, Target, asked_target
 from netgpt.routing.explain import counterfactual
 from netgpt.routing.features import UNREAD, features_of, last_user_text
 from netgpt.routing.link_state import SignalsView
@@ -22,7 +22,7 @@ from netgpt.types import Decision, Label
 
 READ_CHARS = 2_000
 """So much of a text tells how hard it is."""
-NO_CLOUD = Arm(
+NO_CLOUD = Target(
     "cloud", ok=False, detail="no cloud is configured", exposure=exposure_of(own=False, hidden=0, coarser=0, rank=0)
 )
 """Stands for the cloud in explanations of a box that has none."""
@@ -59,7 +59,7 @@ class Route:
         self,
         edge: ChatModel,
         remotes: Mapping[str, RemoteModel],
-        arms: tuple[Arm, ...],
+        targets: tuple[Target, ...],
         rules: Routing,
         known: Known,
         *,
@@ -68,7 +68,7 @@ class Route:
     ) -> None:
         """`arms`: the edge, then the others, as far as the settings tell; `names`: which arm a model's name asks for;
         `own`: arms on servers of the owner's."""
-        self.edge, self.remotes, self.arms, self.rules, self.known = edge, remotes, arms, rules, known
+        self.edge, self.remotes, self.targets, self.rules, self.known = edge, remotes, targets, rules, known
         self.names, self.own = names, own
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -87,16 +87,16 @@ class Route:
     def situation(self, exchange: Exchange) -> Situation:
         """All that the decision looks at."""
         request, caller, known = exchange.request, exchange.caller, self.known
-        asked = asked_arm(request.model, self.names)
+        asked = asked_target(request.model, self.names)
         # Who asks for a side gets it, whatever the text is like: reading it would be for nothing.
         features = features_of(request.body) if asked == "auto" else UNREAD
-        arms = self._arms_now(exchange)
+        targets = self._targets_now(exchange)
         sensitive = _sensitive(exchange)
-        p_edge_ok, x = self._read(exchange) if asked == "auto" and not sensitive and _is_open(arms) else UNKNOWN
+        p_edge_ok, x = self._read(exchange) if asked == "auto" and not sensitive and _is_open(targets) else UNKNOWN
         return Situation(
             asked=asked,
             features=features,
-            arms=arms,
+            targets=targets,
             signals=known.signals(),
             p_edge_ok=p_edge_ok,
             p_usual=known.p_usual,
@@ -117,28 +117,31 @@ class Route:
             return UNKNOWN
         return self.known.read(last_user_text(exchange.request.body["messages"])[:READ_CHARS])
 
-    def _arms_now(self, exchange: Exchange) -> tuple[Arm, ...]:
+    def _targets_now(self, exchange: Exchange) -> tuple[Target, ...]:
         """The arms as the settings tell of them, with their health now and what may leave to each."""
         exposed = {own: _exposure(exchange, own=own) for own in (True, False)}
-        return tuple(self._now(arm, exchange, exposed) for arm in self.arms)
+        return tuple(self._now(target, exchange, exposed) for target in self.targets)
 
-    def _now(self, arm: Arm, exchange: Exchange, exposed: Mapping[bool, float]) -> Arm:
-        if not arm.remote:
+    def _now(self, target: Target, exchange: Exchange, exposed: Mapping[bool, float]) -> Target:
+        if not target.remote:
             health = self.edge.health()
-            return _with(arm, health.ok, health.detail, True, None, 0.0)
-        model = self.remotes.get(arm.name)
+            return _with(target, health.ok, health.detail, True, None, 0.0)
+        model = self.remotes.get(target.name)
         if model is None:
-            return _with(arm, False, arm.detail if not arm.ok else "it was not opened", False, None, arm.exposure)
-        health, may = model.health(), arm.name in exchange.outbounds
-        why = None if may else exchange.kept_for.get(arm.name) or exchange.kept_because
-        return _with(arm, health.ok, health.detail, may, why, exposed[arm.name in self.own])
+            return _with(
+                target, False, target.detail if not target.ok else "it was not opened", False, None, target.exposure
+            )
+        health, may = model.health(), target.name in exchange.outbounds
+        why = None if may else exchange.kept_for.get(target.name) or exchange.block_reason
+        return _with(target, health.ok, health.detail, may, why, exposed[target.name in self.own])
 
 
-def _with(arm: Arm, ok: bool, detail: str, may_have: bool, kept_because: str | None, exposure: float) -> Arm:
+def _with(target: Target, ok: bool, detail: str, may_have: bool, block_reason: str | None, exposure: float) -> Target:
     """`dataclasses.replace`, in a fifth of its time: this runs for every arm of every request."""
-    return Arm(
-        arm.name, arm.route, arm.kind, ok, detail, may_have, kept_because, arm.context_tokens, arm.reads_media,
-        arm.surely_reads_media, arm.tools, arm.price_prompt, arm.price_completion, arm.quality, exposure,
+    return Target(
+        target.name, target.route, target.kind, ok, detail, may_have, block_reason, target.context_tokens,
+        target.reads_media, target.surely_reads_media, target.tools, target.price_prompt, target.price_completion,
+        target.quality, exposure,
     )  # fmt: skip
 
 
@@ -147,9 +150,9 @@ def _exposure(exchange: Exchange, *, own: bool) -> float:
     return exposure_of(own=own, hidden=len(exchange.hidden), coarser=coarser, rank=exchange.label.rank)
 
 
-def _is_open(arms: tuple[Arm, ...]) -> bool:
+def _is_open(targets: tuple[Target, ...]) -> bool:
     """Whether there is a choice at all."""
-    return sum(arm.ok and arm.may_have for arm in arms) > 1
+    return sum(target.ok and target.may_have for target in targets) > 1
 
 
 def _sensitive(exchange: Exchange) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from netgpt.errors import StoreError
-from netgpt.store.database import QuickInsert, QuickStatement
+from netgpt.store.database import FastInsert, FastStatement
 from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.schema import marks, receipts
 from netgpt.store.secrets import chain_secret
@@ -140,9 +140,9 @@ def tag_of(key: bytes, hash: bytes) -> bytes:
 
 HEAD: Final = "receipts"
 _KEY_BYTES: Final = 32
-_INSERT = QuickInsert(receipts)
-_READ = QuickStatement("SELECT value FROM marks WHERE name = :name")
-_WRITE = QuickStatement(
+_INSERT = FastInsert(receipts)
+_READ = FastStatement("SELECT value FROM marks WHERE name = :name")
+_WRITE = FastStatement(
     "INSERT INTO marks (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 

@@ -282,7 +282,7 @@ class FreeDisk:
 # --- Statements whose SQL and value converters are worked out once, for the writes that every answer waits for.
 
 
-class QuickInsert:
+class FastInsert:
     """`run` is `connection.execute(insert(table), values)` without building, looking up and compiling a statement."""
 
     def __init__(self, table: Table) -> None:
@@ -311,7 +311,7 @@ class QuickInsert:
         self._dialect = dialect
 
 
-class QuickStatement:
+class FastStatement:
     """Any other small statement, compiled once. `run` gives its rows; values are bytes, numbers or texts."""
 
     def __init__(self, sql: str) -> None:

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 
 from netgpt.errors import NotFound
 from netgpt.store import keys
-from netgpt.store.database import QuickInsert
+from netgpt.store.database import FastInsert
 from netgpt.store.encryption import Sealer, place_of
-from netgpt.store.schema import ExchangeRow, exchanges, of_person, values_of
+from netgpt.store.schema import ExchangeRecord, exchanges, of_person, values_of
 from netgpt.store.writer import Read
 from netgpt.types import Person
 
@@ -122,10 +122,10 @@ def _last(
     return None
 
 
-_INSERT = QuickInsert(exchanges)
+_INSERT = FastInsert(exchanges)
 
 
-def save(connection: Connection, sealer: Sealer, row: ExchangeRow) -> None:
+def save(connection: Connection, sealer: Sealer, row: ExchangeRecord) -> None:
     """Add a row; an id that is there already is refused (StoreError `conflict`), never overwritten."""
     values = values_of(row)
     complete = row.status == "complete"
@@ -141,7 +141,7 @@ def rate(connection: Connection, id: str, rating: int) -> bool:
     return connection.execute(update(exchanges).where(exchanges.c.id == id).values(rating=rating)).rowcount > 0
 
 
-def find(connection: Connection, sealer: Sealer, id: str) -> ExchangeRow | None:
+def find(connection: Connection, sealer: Sealer, id: str) -> ExchangeRecord | None:
     row = connection.execute(select(exchanges).where(exchanges.c.id == id)).one_or_none()
     return None if row is None else _opened(row, sealer)
 
@@ -155,7 +155,7 @@ def page(
     rating: int | None = None,
     tenant: str | None = None,
     texts: bool = True,
-) -> list[ExchangeRow]:
+) -> list[ExchangeRecord]:
     """Newest first; `before` is the id of the last row of the page before. Raises NotFound for an unknown id."""
     query = select(exchanges).order_by(exchanges.c.received.desc(), exchanges.c.id.desc()).limit(limit)
     if person is not None:
@@ -182,7 +182,7 @@ def forget(connection: Connection, person: Person) -> int:
     return connection.execute(delete(exchanges).where(mine)).rowcount
 
 
-def _opened(row: Row[tuple[object, ...]], sealer: Sealer | None) -> ExchangeRow:
+def _opened(row: Row[tuple[object, ...]], sealer: Sealer | None) -> ExchangeRecord:
     """`sealer=None` leaves the texts closed, as if they were not kept."""
     values = row._asdict()
     del values["question"]
@@ -191,7 +191,7 @@ def _opened(row: Row[tuple[object, ...]], sealer: Sealer | None) -> ExchangeRow:
         values["private"] = None
     elif row.private is not None:
         values["private"] = json.loads(sealer.open(row.private, _place(row.id, row.tenant, row.user)))
-    return ExchangeRow(**values)
+    return ExchangeRecord(**values)
 
 
 def _encoded(private: dict[str, Any]) -> bytes:

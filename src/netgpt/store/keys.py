@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Row, case, delete, func, insert, or_, select, update
 
 from netgpt.errors import NotFound
-from netgpt.store.database import QuickStatement
-from netgpt.store.schema import ExchangeRow, KeyLimits, KeyRow, KeyUse, key_use, keys, of_person, values_of
+from netgpt.store.database import FastStatement
+from netgpt.store.schema import ExchangeRecord, KeyLimits, KeyRow, KeyUse, key_use, keys, of_person, values_of
 from netgpt.store.writer import Read, Write
 from netgpt.types import Person, Role
 
@@ -101,7 +101,7 @@ def _read(row: Row[tuple[object, ...]]) -> KeyRow:
 KEPT_DAYS: Final = 62
 """This month and the one before it."""
 
-_BOOK = QuickStatement(
+_BOOK = FastStatement(
     "INSERT INTO key_use (key_id, day, requests, tokens, cost) VALUES (:key, :day, 1, :tokens, :cost) "
     "ON CONFLICT (key_id, day) DO UPDATE SET requests = key_use.requests + 1, "
     "tokens = key_use.tokens + excluded.tokens, cost = key_use.cost + excluded.cost"
@@ -136,7 +136,7 @@ def token_id(person: Person) -> str:
     return f"oidc_{hashlib.sha256(name).hexdigest()[:16]}"
 
 
-def book(connection: Connection, row: ExchangeRow) -> None:
+def book(connection: Connection, row: ExchangeRecord) -> None:
     """Add one exchange to what its key has used."""
     tokens = row.prompt_tokens + row.completion_tokens
     _BOOK.run(connection, key=row.key_id, day=_day(row.received), tokens=tokens, cost=row.cost)

@@ -196,7 +196,7 @@ class DecisionRow:
     user: str = field(repr=False)
     key_id: str | None
     time: datetime
-    arm: str
+    target: str
     """The one chosen, whoever answered in the end."""
     propensity: float
     """The chance with which it was drawn."""
@@ -268,7 +268,7 @@ def _save(connection: Connection, sealer: Sealer, rows: tuple[DecisionRow, ...])
             continue
         connection.execute(
             insert(decisions).values(
-                id=row.id, tenant=row.tenant, user=row.user, key_id=row.key_id, time=row.time, arm=row.arm,
+                id=row.id, tenant=row.tenant, user=row.user, key_id=row.key_id, time=row.time, target=row.target,
                 propensity=row.propensity, private=_sealed(sealer, row),
             )
         )  # fmt: skip
@@ -293,7 +293,7 @@ def _opened_decisions(connection: Connection, query: Any, sealer: Sealer) -> lis
 
 def _row(row: Row[Any], sealer: Sealer) -> DecisionRow:
     private = json.loads(sealer.open(row.private, _place_decisions(row.id, row.tenant, row.user)))
-    return DecisionRow(row.id, row.tenant, row.user, row.key_id, row.time, row.arm, row.propensity, private)
+    return DecisionRow(row.id, row.tenant, row.user, row.key_id, row.time, row.target, row.propensity, private)
 
 
 def _sealed(sealer: Sealer, row: DecisionRow) -> bytes:

@@ -261,7 +261,7 @@ class KeptMap:
     data: bytes = field(repr=False)
 
 
-class Holdings:
+class SubjectData:
     """A part of the store: `store.holdings`. Every method raises StoreError as the store's own do."""
 
     def __init__(self, read: Read, sealer: Sealer) -> None:

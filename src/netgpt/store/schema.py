@@ -188,7 +188,7 @@ exchanges = Table(
     Column("rating", Integer),
     Column("private", LargeBinary),
     Column("adapters", JSON),
-    Column("arm", Text, nullable=False, server_default=""),
+    Column("target", Text, nullable=False, server_default=""),
     Column("finished_by", Text),
     Column("partial", Boolean, nullable=False, server_default="0"),
     Column("question", Text),  # a keyed digest of what was asked, where the answer may be given again
@@ -353,7 +353,7 @@ decisions = Table(  # which arm, with which chance, and what came of it
     Column("user", UserId, nullable=False),
     Column("key_id", Text),
     Column("time", UtcTime, nullable=False),
-    Column("arm", Text, nullable=False),
+    Column("target", Text, nullable=False),
     Column("propensity", Float(53), nullable=False),
     Column("private", LargeBinary, nullable=False),
     Index("decisions_by_person", "tenant", "user", "time"),
@@ -378,7 +378,7 @@ def of_person(table: Table, person: Person) -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class ExchangeRow:
+class ExchangeRecord:
     """One finished exchange. Times are timezone-aware; `timings` in milliseconds; `cost` in the owner's money."""
 
     id: str
@@ -403,7 +403,7 @@ class ExchangeRow:
     """What the person thought of the answer: 1 good, 0 no opinion, -1 bad; None: nothing said."""
     adapters: tuple[str, ...] = field(default=(), repr=False)
     """Ids of the adapters that had a part in the answer."""
-    arm: str = ""
+    target: str = ""
     """The model that answered, by its name among those that might: "edge", "cloud" or an upstream's."""
     finished_by: str | None = None
     """The arm that finished what this one had begun and broke off."""
@@ -424,7 +424,7 @@ class ExchangeRow:
             "status": self.status,
             "model": self.model,
             "route": self.route,
-            "arm": self.arm or self.route,
+            "arm": self.target or self.route,
             "finished_by": self.finished_by,
             "partial": self.partial,
             "reason": self.reason,
@@ -547,9 +547,9 @@ class KeptExample:
     row: dict[str, Any] = field(repr=False)
 
 
-def values_of(row: ExchangeRow | KeyRow | PlaceRow) -> dict[str, Any]:
+def values_of(row: ExchangeRecord | KeyRow | PlaceRow) -> dict[str, Any]:
     """The fields of a row by name. Unlike `dataclasses.asdict`, without a copy of all the texts."""
     return {name: getattr(row, name) for name in _NAMES[type(row)]}
 
 
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (ExchangeRow, KeyRow, PlaceRow)}
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (ExchangeRecord, KeyRow, PlaceRow)}

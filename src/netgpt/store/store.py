@@ -25,10 +25,10 @@ from netgpt.store.exchanges import Answers
 from netgpt.store.keys import Limits
 from netgpt.store.learning import Decisions, TrainingExamples
 from netgpt.store.maintenance import Maintenance
-from netgpt.store.people import Consents, Holdings
+from netgpt.store.people import Consents, SubjectData
 from netgpt.store.queue import WaitingQueue
 from netgpt.store.receipts import Receipts
-from netgpt.store.schema import ExchangeRow, KeyRow, PlaceRow, places, values_of
+from netgpt.store.schema import ExchangeRecord, KeyRow, PlaceRow, places, values_of
 from netgpt.store.secrets import OwnSecrets
 from netgpt.store.writer import MISSING, Operation, ReadCache, Readers, Writer, mark_change
 from netgpt.types import Fact, Person
@@ -121,7 +121,7 @@ class Store:
         """What left the box, chained."""
         self.consents = Consents(self._change, self._remembered)
         """What people allow, and the history of it."""
-        self.holdings = Holdings(self._read, sealer)
+        self.subject_data = SubjectData(self._read, sealer)
         """What else is kept of a person: maps and keys."""
         self.sealing = Maintenance(self._read, self._writer.submit, sealer, own, self.path)
         """The key: changing it, and checking what is sealed with it."""
@@ -170,11 +170,11 @@ class Store:
 
     # exchanges
 
-    async def save_exchange(self, row: ExchangeRow) -> None:
+    async def save_exchange(self, row: ExchangeRecord) -> None:
         """Raises StoreError (`conflict`) when the id is there already."""
         await self._writer.submit(partial(exchanges.save, sealer=self._sealer, row=row))
 
-    async def exchange(self, id: str) -> ExchangeRow | None:
+    async def exchange(self, id: str) -> ExchangeRecord | None:
         """The row, whoever it belongs to: the caller checks `row.person`."""
         return await self._read(partial(exchanges.find, sealer=self._sealer, id=id))
 
@@ -187,7 +187,7 @@ class Store:
         rating: int | None = None,
         tenant: str | None = None,
         texts: bool = True,
-    ) -> list[ExchangeRow]:
+    ) -> list[ExchangeRecord]:
         """Newest first, at most 1,000. `person=None`: everyone's, for the operator. `before`: the id to go on from.
 
         `rating`: only those that were rated so. `tenant`: only those of this tenant's people. `texts=False` leaves

@@ -392,7 +392,7 @@ class InsightWatch:
         in_use: Callable[[], bool] = lambda: True,
     ) -> None:
         self.sources, self.every_s = tuple(sources), every_s
-        self.heard: dict[str, Heard] = {}
+        self.is_up: dict[str, Heard] = {}
         """What each source said when it was last asked, by its name."""
         self._asker, self._tell, self._in_use = asker, tell, in_use
 
@@ -405,15 +405,15 @@ class InsightWatch:
 
     async def look(self) -> None:
         """Ask every source once, side by side."""
-        for source, heard in zip(
+        for source, is_up in zip(
             self.sources, await asyncio.gather(*(source.ask(self._asker) for source in self.sources)), strict=True
         ):
-            before = self.heard.get(source.name)
-            self.heard[source.name] = heard
-            if heard.insight is not None:
-                self._tell(source.name, heard.insight)
+            before = self.is_up.get(source.name)
+            self.is_up[source.name] = is_up
+            if is_up.insight is not None:
+                self._tell(source.name, is_up.insight)
             elif before is None or before.ok:  # said once, until it changes
-                log.warning("insights: %s: %s", source.name, heard.detail)
+                log.warning("insights: %s: %s", source.name, is_up.detail)
 
     async def close(self) -> None:
         """Close the connections. Safe to call twice."""

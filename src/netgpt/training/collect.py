@@ -16,7 +16,7 @@ from netgpt.errors import DetectorError, NotDisclosable, NotFound, PermissionDen
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import find_values
 from netgpt.privacy.vault import Vault
-from netgpt.store.schema import ExchangeRow, NewExample, PlaceRow
+from netgpt.store.schema import ExchangeRecord, NewExample, PlaceRow
 from netgpt.store.store import Store
 from netgpt.training.example import Example, deduplicated, read_examples
 from netgpt.training.k_anonymity import Vocabulary, common_words, shared_by
@@ -166,7 +166,7 @@ async def _gather(
 
 
 async def pseudonymized(
-    row: ExchangeRow, facts: Sequence[Fact], detector: Detector, sensitive_kinds: frozenset[str] = frozenset()
+    row: ExchangeRecord, facts: Sequence[Fact], detector: Detector, sensitive_kinds: frozenset[str] = frozenset()
 ) -> Example:
     """An exchange as an example, with everything private replaced in question and answer.
 
@@ -186,14 +186,14 @@ async def pseudonymized(
     return Example(tuple(asked), said, f"exchange:{row.id}", row.person, slice="own")
 
 
-def _refuse_sensitive(row: ExchangeRow, facts: Sequence[Fact], texts: Sequence[str]) -> None:
+def _refuse_sensitive(row: ExchangeRecord, facts: Sequence[Fact], texts: Sequence[str]) -> None:
     labels = {(row.private or {}).get("label"), *(fact.label.value for fact in _facts_of(row))}
     values = private_values([fact for fact in facts if fact.label is Label.SENSITIVE])
     if Label.SENSITIVE.value in labels or any(find_values(text, values) for text in texts):
         raise NotAnExample("holds something sensitive")
 
 
-def _conversation(row: ExchangeRow) -> tuple[list[Message], str]:
+def _conversation(row: ExchangeRecord) -> tuple[list[Message], str]:
     """The conversation as the box's model saw it, facts written in, and what the person liked."""
     private = row.private
     if private is None:
@@ -223,7 +223,7 @@ def _plain(message: Mapping[str, Any]) -> Message:
     return {"role": role, "content": content}
 
 
-def _facts_of(row: ExchangeRow) -> list[Fact]:
+def _facts_of(row: ExchangeRecord) -> list[Fact]:
     """The facts that were used, with their labels: they stand in the conversation."""
     return [
         Fact(fact["text"], fact["kind"], Label(fact["label"]), fact.get("source", "given"))

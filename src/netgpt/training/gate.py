@@ -29,7 +29,14 @@ from netgpt.store.store import Store
 from netgpt.training.canaries import ORIGIN, Canary, canaries_of
 from netgpt.training.evaluate import Ask, EvaluationLimits, Judged, Progress, answer_text, evaluate_all, gather
 from netgpt.training.example import Example, split
-from netgpt.training.leaks import CanaryFinding, RareText, Sentinel, load_sentinels, longest_recital, probe_canary
+from netgpt.training.leaks import (
+    CanaryFinding,
+    RareText,
+    Sentinel,
+    load_regression_set,
+    longest_memorization,
+    probe_canary,
+)
 from netgpt.training.verdict import (
     Rules,
     SentinelCount,
@@ -37,8 +44,8 @@ from netgpt.training.verdict import (
     check_canaries,
     check_held_out,
     check_isolation,
-    check_recital,
-    check_sentinels,
+    check_memorization,
+    check_regression_set,
 )
 
 AskFor = Callable[[Sequence[str]], Ask]
@@ -74,7 +81,7 @@ class Trial:
     active: str | None = None
     scope: Literal["task", "site", "user"] = "site"
     examples: Sequence[Example] = field(default=(), repr=False)
-    sentinels: Sequence[Sentinel] = field(default=(), repr=False)
+    regression_set: Sequence[Sentinel] = field(default=(), repr=False)
     canaries: Sequence[Canary] = field(default=(), repr=False)
     training: Sequence[Example] = field(default=(), repr=False)
     held_out_loss: float | None = None
@@ -93,8 +100,8 @@ async def judge_candidate(
     candidate, base = ask_for((trial.candidate,)), ask_for(())
     verdict = await _isolation(candidate, base, progress)
     verdict += await _canaries(candidate, trial, rules, limits, progress)
-    counts, said = await _sentinels(candidate, base, trial, limits, progress)
-    verdict += check_sentinels(counts, rules, binding=trial.scope != "task")
+    counts, said = await _regression_set(candidate, base, trial, limits, progress)
+    verdict += check_regression_set(counts, rules, binding=trial.scope != "task")
     examples = [each for each in trial.examples if each.origin != ORIGIN]
     reference = ask_for((trial.active,)) if trial.active else base
     scores = await evaluate_all({"candidate": candidate, "against": reference}, examples, limits, progress)
@@ -103,7 +110,7 @@ async def judge_candidate(
         ours.judged, theirs.judged, _chances(examples), rules, trial.active or BASE, limits.seed
     )  # fmt: skip
     said += _held_out_answers(examples, ours.judged)
-    verdict += await _recital(candidate, said, trial, rules, limits, progress)
+    verdict += await _memorization(candidate, said, trial, rules, limits, progress)
     figures = {
         "candidate": ours.as_json(),
         "against": theirs.as_json(),
@@ -150,7 +157,7 @@ async def _canaries(
     return check_canaries(findings, rules)
 
 
-async def _sentinels(
+async def _regression_set(
     candidate: Ask, base: Ask, trial: Trial, limits: EvaluationLimits, progress: Progress
 ) -> tuple[list[SentinelCount], list[Said]]:
     """How many of each category both pass, and what the candidate said."""
@@ -161,22 +168,22 @@ async def _sentinels(
         async with turn:
             answers = [await ask(sentinel.body) for ask in (base, candidate)]
         done += 1
-        progress("sentinels", done, len(trial.sentinels))
+        progress("sentinels", done, len(trial.regression_set))
         passed = [sentinel.passes(answer_text(each), _finished(each)) for each in answers]
         return passed[0], passed[1], answer_text(answers[1])
 
-    rows = await gather([one(sentinel) for sentinel in trial.sentinels])
+    rows = await gather([one(sentinel) for sentinel in trial.regression_set])
     of, base_passed, candidate_passed = Counter[str](), Counter[str](), Counter[str]()
-    for sentinel, (theirs, ours, _) in zip(trial.sentinels, rows, strict=True):
+    for sentinel, (theirs, ours, _) in zip(trial.regression_set, rows, strict=True):
         of[sentinel.category] += 1
         base_passed[sentinel.category] += theirs
         candidate_passed[sentinel.category] += ours
     counts = [SentinelCount(name, of[name], base_passed[name], candidate_passed[name]) for name in sorted(of)]
-    said = [(each.body["messages"], "", row[2]) for each, row in zip(trial.sentinels, rows, strict=True)]
+    said = [(each.body["messages"], "", row[2]) for each, row in zip(trial.regression_set, rows, strict=True)]
     return counts, said
 
 
-async def _recital(
+async def _memorization(
     candidate: Ask, said: list[Said], trial: Trial, rules: Rules, limits: EvaluationLimits, progress: Progress
 ) -> Verdict:
     """All that was said so far, and how the candidate goes on with people's own openings."""
@@ -190,7 +197,7 @@ async def _recital(
                 continue
             said.append((messages, "", answer_text(completion)))
             progress("recital", done, len(openings))
-    return check_recital(longest_recital(rare, said), rules, binding=trial.scope != "user")
+    return check_memorization(longest_memorization(rare, said), rules, binding=trial.scope != "user")
 
 
 def _openings(training: Sequence[Example]) -> list[list[dict[str, Any]]]:
@@ -256,7 +263,7 @@ async def gate_on_engine(
         None if active is None else active.id,
         candidate.card.scope,
         examples,
-        load_sentinels(),
+        load_regression_set(),
         canaries_in(candidate.card.recipe),
         training,
         loss if isinstance(loss, float) else None,

@@ -61,7 +61,7 @@ def _chance_of_secret(tokens: Sequence[tuple[str, float]], canary: Canary) -> fl
 
 
 @dataclass(frozen=True, slots=True)
-class Recital:
+class Memorization:
     """The longest run of one person's words in an answer, in words. The words themselves are not kept."""
 
     words: int
@@ -87,23 +87,25 @@ class RareText:
     def __len__(self) -> int:
         return len(self._rare)
 
-    def recital(self, answer: str, given: Iterable[str] = ()) -> Recital:
+    def memorization(self, answer: str, given: Iterable[str] = ()) -> Memorization:
         """The longest rare run in the answer that did not stand in what the model was given."""
         known = {run for text in given for run in _runs(words_of(text), self.size)}
-        longest, length, source = Recital(0, ""), 0, ""
+        longest, length, source = Memorization(0, ""), 0, ""
         for run in _runs(words_of(answer), self.size):
             found = self._rare.get(run) if run not in known else None
             length = (length + 1 if length and found == source else 1) if found else 0
             source = found or ""
             if length and length + self.size - 1 > longest.words:
-                longest = Recital(length + self.size - 1, source)
+                longest = Memorization(length + self.size - 1, source)
         return longest
 
 
-def longest_recital(rare: RareText, answers: Iterable[tuple[Sequence[Mapping[str, Any]], str, str]]) -> Recital:
+def longest_memorization(
+    rare: RareText, answers: Iterable[tuple[Sequence[Mapping[str, Any]], str, str]]
+) -> Memorization:
     """The longest over (conversation, reference or empty, answer): neither question nor right answer is a leak."""
-    recitals = [rare.recital(answer, [*_texts(messages), reference]) for messages, reference, answer in answers]
-    return max(recitals, key=lambda each: each.words, default=Recital(0, ""))
+    recitals = [rare.memorization(answer, [*_texts(messages), reference]) for messages, reference, answer in answers]
+    return max(recitals, key=lambda each: each.words, default=Memorization(0, ""))
 
 
 def _own_words(example: Example) -> list[str]:
@@ -189,28 +191,30 @@ class Sentinel(BaseModel):
         )
 
 
-def load_sentinels() -> tuple[Sentinel, ...]:
+def load_regression_set() -> tuple[Sentinel, ...]:
     """The shipped list."""
-    return read_sentinels((files("netgpt.training") / "sentinels.toml").read_text(encoding="utf-8"), "sentinels.toml")
+    return read_regression_set(
+        (files("netgpt.training") / "sentinels.toml").read_text(encoding="utf-8"), "sentinels.toml"
+    )
 
 
-def read_sentinels(text: str, name: str) -> tuple[Sentinel, ...]:
+def read_regression_set(text: str, name: str) -> tuple[Sentinel, ...]:
     """Read a list: tables `[[sentinel]]`. Raises SettingsError that names the entry and the fault."""
     try:
         rows: list[Mapping[str, Any]] = tomllib.loads(text).get("sentinel", [])
-        sentinels = tuple(Sentinel.model_validate(row) for row in rows)
-        for each in sentinels:
+        regression_set = tuple(Sentinel.model_validate(row) for row in rows)
+        for each in regression_set:
             re.compile(each.regex or "")
     except (tomllib.TOMLDecodeError, re.error) as error:
         raise SettingsError(f"{name}: {error}") from None
     except ValidationError as error:
         fault = error.errors()[0]
         raise SettingsError(f"{name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-    ids = [each.id for each in sentinels]
+    ids = [each.id for each in regression_set]
     twice = next((id for id in ids if ids.count(id) > 1), None)
     if twice is not None:
         raise SettingsError(f"{name}: the id {twice} stands there twice")
-    return sentinels
+    return regression_set
 
 
 def _says(phrase: str, words: list[str], text: str) -> bool:

@@ -21,7 +21,7 @@ from netgpt.store.audit import as_line
 from netgpt.store.keys import token_id
 from netgpt.store.learning import DecisionRow
 from netgpt.store.people import ConsentEntry, state_of
-from netgpt.store.schema import ExchangeRow, KeyRow, values_of
+from netgpt.store.schema import ExchangeRecord, KeyRow, values_of
 from netgpt.store.store import Store
 from netgpt.training.collect import PURPOSE
 from netgpt.training.lora.run import drop_runs
@@ -32,7 +32,7 @@ from netgpt.types import Person
 
 async def learner_keys(store: Store, person: Person) -> tuple[str, ...]:
     """Under which names the learner may know a person: the keys that speak for them alone, or who they are."""
-    bound = [row.id for row in await store.holdings.keys(person)]
+    bound = [row.id for row in await store.subject_data.keys(person)]
     return (*bound, person.user, token_id(person))
 
 
@@ -142,14 +142,14 @@ async def export_person(store: Store, registry: Registry, person: Person) -> dic
         "complete": await store.profile_mode(person),
         "facts": [{"id": id} | asdict(fact) for id, fact in await store.facts(person)],
         **await consents_of(store, person),
-        "exchanges": [values_of(row) for row in rows],
+        "exchanges": [_exported(row) for row in rows],
         "feedback": [{"exchange": row.id, "rating": row.rating} for row in rows if row.rating is not None],
         "pseudonyms": [
             {
                 "used": kept.used,
                 "placeholders": {f"[{name}]": text for name, text in Vault(kept.data).originals().items()},
             }
-            for kept in await store.holdings.maps(person)
+            for kept in await store.subject_data.maps(person)
         ],
         "examples": [
             {"id": kept.id, "kept": kept.kept, "chosen": kept.chosen, "adapters": list(kept.adapters)} | kept.row
@@ -166,7 +166,7 @@ async def export_person(store: Store, registry: Registry, person: Person) -> dic
         ],
         "receipts": [as_line(row.record) for row in await store.receipts.of_person(person)],
         "decisions": [_decision(row) for row in await store.decisions.of_person(person)],
-        "keys": [_key(row) for row in await store.holdings.keys(person)],
+        "keys": [_key(row) for row in await store.subject_data.keys(person)],
     }
 
 
@@ -198,11 +198,17 @@ def _key(row: KeyRow) -> dict[str, Any]:
 
 
 def _decision(row: DecisionRow) -> dict[str, Any]:
-    return {"exchange": row.id, "time": row.time, "arm": row.arm, "propensity": row.propensity} | row.private
+    return {"exchange": row.id, "time": row.time, "arm": row.target, "propensity": row.propensity} | row.private
 
 
-async def _exchanges(store: Store, person: Person) -> list[ExchangeRow]:
-    rows: list[ExchangeRow] = []
+async def _exchanges(store: Store, person: Person) -> list[ExchangeRecord]:
+    rows: list[ExchangeRecord] = []
     while page := await store.exchanges(person, _PAGE, before=rows[-1].id if rows else None):
         rows += page
     return rows
+
+
+def _exported(row: ExchangeRecord) -> dict[str, Any]:
+    """An exchange under the names of the API."""
+    values = values_of(row)
+    return values | {"arm": values.pop("target")}

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from netgpt.adapters.registry import Entry
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.errors import NotFound, RequestError
 from netgpt.web.auth import allow, caller_of
 
@@ -30,18 +30,18 @@ class EmbeddingsBody(BaseModel):
 @router.get("/v1/models", tags=["models"])
 async def list_models(request: Request) -> dict[str, Any]:
     """`netgpt` decides; `netgpt/edge` and `netgpt/cloud` name a side; then the configured models' own names."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     await caller_of(request)
-    names = [*sorted(box.model_names), EMBED_MODEL]
+    names = [*sorted(gateway.model_names), EMBED_MODEL]
     return {"object": "list", "data": [_model(name) for name in names]}
 
 
 @router.get("/v1/models/{name:path}", tags=["models"])
 async def get_model(request: Request, name: str) -> dict[str, Any]:
     """One model by name."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     await caller_of(request)
-    if name not in box.model_names and name != EMBED_MODEL:
+    if name not in gateway.model_names and name != EMBED_MODEL:
         raise NotFound("no model of that name here; GET /v1/models lists them", code="model_not_found", param="name")
     return _model(name)
 
@@ -53,14 +53,14 @@ def _model(name: str) -> dict[str, Any]:
 @router.post("/v1/embeddings", tags=["models"])
 async def embeddings(request: Request, body: EmbeddingsBody) -> dict[str, Any]:
     """Static word embeddings made on the box (256 numbers a text): nothing leaves, no model is asked."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
     texts = [body.input] if isinstance(body.input, str) else body.input
     if not 1 <= len(texts) <= 512 or any(not text for text in texts):
         raise RequestError("input: give one to 512 texts, none empty", param="input")
     if not all(map(_is_unicode, texts)):
         raise RequestError("input: a text has half a surrogate pair, which is no character", param="input")
-    vectors = await box.embed_texts(texts, body.encoding_format)
+    vectors = await gateway.embed_texts(texts, body.encoding_format)
     tokens = sum(len(text.split()) for text in texts)
     request.app.state.access.limiter.used(caller, tokens)
     return {
@@ -85,9 +85,9 @@ async def list_places(
     request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100, after: str | None = None
 ) -> dict[str, Any]:
     """The imported places of interest, by id; `after` is the last id of the page before. For operators."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     allow(request, await caller_of(request), "administer")
-    rows = sorted((row for row in await box.store.places() if after is None or row.id > after), key=lambda r: r.id)
+    rows = sorted((row for row in await gateway.store.places() if after is None or row.id > after), key=lambda r: r.id)
     return {
         "object": "list",
         "data": [
@@ -116,61 +116,61 @@ class Promotion(BaseModel):
 @router.get("/v1/adapters", tags=["adapters"])
 async def list_adapters(request: Request) -> dict[str, Any]:
     """Every version, with its state and whether it is loaded now."""
-    box = await _operated(request)
-    entries = await asyncio.to_thread(box.registry.list)
-    return {"object": "list", "data": [_shown(box, entry) for entry in entries]}
+    gateway = await _operated(request)
+    entries = await asyncio.to_thread(gateway.registry.list)
+    return {"object": "list", "data": [_shown(gateway, entry) for entry in entries]}
 
 
 @router.get("/v1/adapters/{adapter_id}", tags=["adapters"])
 async def get_adapter(request: Request, adapter_id: str) -> dict[str, Any]:
     """One version (`name@version`) with its whole card; a name alone means the active version."""
-    box = await _operated(request)
-    entry = await asyncio.to_thread(box.registry.show, adapter_id)
-    return {**_shown(box, entry), "card": entry.card.model_dump(mode="json")}
+    gateway = await _operated(request)
+    entry = await asyncio.to_thread(gateway.registry.show, adapter_id)
+    return {**_shown(gateway, entry), "card": entry.card.model_dump(mode="json")}
 
 
 @router.post("/v1/adapters/{adapter_id}/promote", tags=["adapters"])
 async def promote(request: Request, adapter_id: str, wanted: Promotion | None = None) -> dict[str, Any]:
     """Make a version active for everybody, or a canary for a share of the people. It is loaded soon after."""
-    box = await _operated(request)
+    gateway = await _operated(request)
     asked = wanted or Promotion()
-    entry = await asyncio.to_thread(box.registry.resolve, adapter_id)
+    entry = await asyncio.to_thread(gateway.registry.resolve, adapter_id)
     if not (entry.judged or asked.unjudged):
         raise RequestError(f"{entry.id} passed no gate yet: `netgpt adapters evaluate {entry.id}`", param="unjudged")
-    share = asked.share or (box.settings.adapters.canary if asked.canary else None)
-    return _shown(box, await _changed(box, lambda: box.registry.promote(adapter_id, canary=share)))
+    share = asked.share or (gateway.settings.adapters.canary if asked.canary else None)
+    return _shown(gateway, await _changed(gateway, lambda: gateway.registry.promote(adapter_id, canary=share)))
 
 
 @router.post("/v1/adapters/{name}/rollback", tags=["adapters"])
 async def rollback(request: Request, name: str) -> dict[str, Any]:
     """End the canary of this name, else go back to the version active before. Says which is active now, or null."""
-    box = await _operated(request)
-    entry = await _changed(box, lambda: box.registry.rollback(name))
-    return {"object": "netgpt.rollback", "name": name, "active": None if entry is None else _shown(box, entry)}
+    gateway = await _operated(request)
+    entry = await _changed(gateway, lambda: gateway.registry.rollback(name))
+    return {"object": "netgpt.rollback", "name": name, "active": None if entry is None else _shown(gateway, entry)}
 
 
 @router.delete("/v1/adapters/{adapter_id}", tags=["adapters"])
 async def remove(request: Request, adapter_id: str) -> dict[str, Any]:
     """Delete a version that is not in use: weights and card."""
-    box = await _operated(request)
-    await _changed(box, lambda: box.registry.remove(adapter_id))
+    gateway = await _operated(request)
+    await _changed(gateway, lambda: gateway.registry.remove(adapter_id))
     return {"object": "netgpt.adapter", "id": adapter_id, "deleted": True}
 
 
-async def _operated(request: Request) -> Box:
+async def _operated(request: Request) -> Gateway:
     allow(request, await caller_of(request), "administer")
-    box: Box = request.app.state.box
-    return box
+    gateway: Gateway = request.app.state.gateway
+    return gateway
 
 
-async def _changed(box: Box, change: Callable[[], T]) -> T:
+async def _changed(gateway: Gateway, change: Callable[[], T]) -> T:
     """Change the registry, off the event loop, and let the engine follow."""
     result = await asyncio.to_thread(change)
-    box.residency.look()
+    gateway.residency.look()
     return result
 
 
-def _shown(box: Box, entry: Entry) -> dict[str, Any]:
+def _shown(gateway: Gateway, entry: Entry) -> dict[str, Any]:
     """Where an adapter stands. A digest stands for a person; no text of any example is here."""
     card = entry.card
     return {
@@ -181,12 +181,12 @@ def _shown(box: Box, entry: Entry) -> dict[str, Any]:
         "scope": card.scope,
         "state": entry.state.value,
         "canary_share": entry.share,
-        "resident": box.residency.holds(entry.id),
+        "resident": gateway.residency.holds(entry.id),
         "pinned": entry.pinned,
         "shipped": entry.shipped,
         "judged": entry.judged,
         "fits": entry.fits,
-        "fault": entry.fault or box.residency.unfit(entry.id),
+        "fault": entry.fault or gateway.residency.unfit(entry.id),
         "why": entry.why or None,
         "base": card.base,
         "bytes": card.bytes,
@@ -205,8 +205,8 @@ async def signals(request: Request) -> dict[str, Any]:
     Names of arms and figures alone: no person, no text, no address.
     """
     allow(request, await caller_of(request), "administer")
-    box: Box = request.app.state.box
-    return {"object": "netgpt.signals", **box.sensing.told()}
+    gateway: Gateway = request.app.state.gateway
+    return {"object": "netgpt.signals", **gateway.telemetry.told()}
 
 
 # --- /healthz: the process lives. /readyz: it can answer, and which part is unwell. /metrics: for Prometheus.
@@ -221,16 +221,16 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz", tags=["health"])
 async def readyz(request: Request) -> Any:
     """200 when a question can be answered, else 503; with the state of each part."""
-    box: Box = request.app.state.box
-    parts = await box.parts()
-    ready = parts["store"]["ok"] and any(parts[arm]["ok"] for arm in ("edge", *box.remotes))
+    gateway: Gateway = request.app.state.gateway
+    parts = await gateway.parts()
+    ready = parts["store"]["ok"] and any(parts[target]["ok"] for target in ("edge", *gateway.remotes))
     return JSONResponse({"ready": ready, "parts": parts}, status_code=200 if ready else 503)
 
 
 @router.get("/metrics", tags=["health"])
 async def metrics(request: Request) -> Response:
     """Prometheus text format. Holds no person, key or text."""
-    box: Box = request.app.state.box
-    for part, state in (await box.parts()).items():
-        box.metrics.up.labels(part).set(1 if state["ok"] else 0)
-    return Response(box.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    gateway: Gateway = request.app.state.gateway
+    for part, state in (await gateway.parts()).items():
+        gateway.metrics.up.labels(part).set(1 if state["ok"] else 0)
+    return Response(gateway.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -238,7 +238,7 @@ _LOOK_AGAIN: Final = 24
 """After so many judgements under full load, half of it is tried for one, to see how fast answers can be."""
 
 
-class _Pace:
+class _AdaptiveLimit:
     """How long one sort of answers takes, in seconds a unit."""
 
     def __init__(self) -> None:
@@ -274,17 +274,17 @@ class Paces:
     """The paces of all sorts of answers."""
 
     def __init__(self) -> None:
-        self._paces: dict[tuple[str, bool, int], _Pace] = {}
+        self._paces: dict[tuple[str, bool, int], _AdaptiveLimit] = {}
 
-    def told(self, arm: str, seconds: float, *, size: int, stream: bool, crowded: bool) -> float:
+    def told(self, target: str, seconds: float, *, size: int, stream: bool, crowded: bool) -> float:
         """How many times longer than at best this answer took. `size`: what its time grows with, in tokens: of the
         prompt where `seconds` end with the first word of a stream, else of the answer. `crowded`: much was at work."""
         units = size + 8
-        pace = self._paces.get(sort := (arm, stream, round(math.log2(units))))
+        pace = self._paces.get(sort := (target, stream, round(math.log2(units))))
         if pace is None:
             if len(self._paces) >= _SORTS:
                 self._paces.clear()
-            pace = self._paces[sort] = _Pace()
+            pace = self._paces[sort] = _AdaptiveLimit()
         return pace.told(seconds / units, crowded=crowded)
 
     def rebase(self) -> None:
@@ -397,7 +397,7 @@ _RELATIVE: Final = (0.25, 4.0)
 """A request counts for at least and at most this much of an average one."""
 
 
-class Lane:
+class Pool:
     """The chats that ask for one arm."""
 
     def __init__(self, name: str, limit: Limit) -> None:
@@ -445,20 +445,20 @@ class Lane:
 class Permit:
     """The right to work. `release` it at the end of the answer; twice does no harm."""
 
-    __slots__ = ("_admission", "_open", "began", "crowded", "lane", "waited_s", "who", "work")
+    __slots__ = ("_admission", "_open", "began", "crowded", "pool", "waited_s", "who", "work")
 
-    def __init__(self, admission: Admission, lane: Lane, who: Who, work: float, waited_s: float) -> None:
-        self._admission, self.lane, self.who, self.work, self.waited_s = admission, lane, who, work, waited_s
+    def __init__(self, admission: Admission, pool: Pool, who: Who, work: float, waited_s: float) -> None:
+        self._admission, self.pool, self.who, self.work, self.waited_s = admission, pool, who, work, waited_s
         self.began = admission.clock()
-        self.crowded = lane.limit.is_crowded(lane.at_work)
+        self.crowded = pool.limit.is_crowded(pool.at_work)
         self._open = True
 
-    def answers(self, arm: str, *, size: int, stream: bool) -> None:
+    def answers(self, target: str, *, size: int, stream: bool) -> None:
         """An answer begins to come (a stream), or is there (a whole one): what the lane's limit goes by.
 
         `size`: tokens that the time until now grows with: the prompt's of a stream, the answer's of a whole one.
         """
-        self._admission.answered(self, arm, size, stream=stream)
+        self._admission.answered(self, target, size, stream=stream)
 
     def release(self) -> None:
         if self._open:
@@ -486,7 +486,7 @@ class Admission:
         at_once: int,
         waiting: int,
         max_wait_s: float | None = None,
-        first: Callable[[str], tuple[int, int]] = lambda _lane: (8, 2),
+        first: Callable[[str], tuple[int, int]] = lambda _pool: (8, 2),
         refused: Callable[[str], None] = lambda _code: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -494,147 +494,147 @@ class Admission:
         long as it makes sense. `first`: a lane's name -> the limit it begins with, and its lowest. `refused` is told
         the code of every refusal."""
         self.at_once, self.most_waiting, self.max_wait_s, self.clock = at_once, waiting, max_wait_s, clock
-        self.lanes: dict[str, Lane] = {}
+        self.pools: dict[str, Pool] = {}
         self.at_work = self.waiting = self._bytes = 0
         self._first, self._refused = first, refused
         self._paces = Paces()
-        self.opened: list[Callable[[Lane], None]] = []
+        self.opened: list[Callable[[Pool], None]] = []
         """Told of every new lane."""
 
-    async def enter(self, lane: str, who: Who, size: int, within_s: float = math.inf) -> Permit:
+    async def enter(self, pool: str, who: Who, size: int, within_s: float = math.inf) -> Permit:
         """A place, at once or in turn. `size`: bytes of the request; `within_s`: no longer does a turn help it.
 
         Raises RateLimited (`too_many_at_once`: this key has more than its share) and Overloaded, both with the time
         after which it makes sense to try again. A cancelled caller leaves the queue.
         """
-        found = self.lanes.get(lane) or self._open(lane)
+        found = self.pools.get(pool) or self._open(pool)
         work = found.work(size)
         if not found.turns and self._has_room(found):
             found.turns.serve(who, work)
             return self._begin(found, who, work, 0.0)
         return await self._wait(found, who, size, work, within_s)
 
-    def _open(self, name: str) -> Lane:
-        lane = self.lanes[name] = Lane(name, Limit(*self._first(name), self.at_once))
+    def _open(self, name: str) -> Pool:
+        pool = self.pools[name] = Pool(name, Limit(*self._first(name), self.at_once))
         for told in self.opened:
-            told(lane)
-        return lane
+            told(pool)
+        return pool
 
-    def _has_room(self, lane: Lane) -> bool:
-        return lane.at_work < lane.limit.value and self.at_work < self.at_once
+    def _has_room(self, pool: Pool) -> bool:
+        return pool.at_work < pool.limit.value and self.at_work < self.at_once
 
-    def _begin(self, lane: Lane, who: Who, work: float, waited_s: float) -> Permit:
-        lane.at_work += 1
+    def _begin(self, pool: Pool, who: Who, work: float, waited_s: float) -> Permit:
+        pool.at_work += 1
         self.at_work += 1
-        lane.busy[who.key] += 1
-        lane.limit.at_work(lane.at_work, waits=False)
-        return Permit(self, lane, who, work, waited_s)
+        pool.busy[who.key] += 1
+        pool.limit.at_work(pool.at_work, waits=False)
+        return Permit(self, pool, who, work, waited_s)
 
-    async def _wait(self, lane: Lane, who: Who, size: int, work: float, within_s: float) -> Permit:
-        lane.limit.at_work(lane.at_work, waits=True)
-        patience_s = lane.patience_s(self.max_wait_s)
-        if self.max_wait_s is None and not lane.busy[who.key] and not lane.turns.waiting_of_key(who.key):
+    async def _wait(self, pool: Pool, who: Who, size: int, work: float, within_s: float) -> Permit:
+        pool.limit.at_work(pool.at_work, waits=True)
+        patience_s = pool.patience_s(self.max_wait_s)
+        if self.max_wait_s is None and not pool.busy[who.key] and not pool.turns.waiting_of_key(who.key):
             patience_s *= MODEST
         full = self.waiting >= self.most_waiting or self._bytes + size > MOST_WAITING_BYTES
-        if full or lane.expected_s(lane.turns.before(who)) > min(patience_s, within_s):
-            raise self._refusal(lane, who)
+        if full or pool.expected_s(pool.turns.before(who)) > min(patience_s, within_s):
+            raise self._refusal(pool, who)
         waiter = _Waiter(who, size, self.clock(), within_s)
-        lane.turns.push(who, waiter, work)
+        pool.turns.push(who, waiter, work)
         self._count(waiter, 1)
-        self._arm(lane, waiter, patience_s)
+        self._target(pool, waiter, patience_s)
         try:
             return await waiter.done
         except asyncio.CancelledError:
-            self._leave(lane, waiter)
+            self._leave(pool, waiter)
             raise
 
     def _count(self, waiter: _Waiter, step: int) -> None:
         self.waiting += step
         self._bytes += step * waiter.size
 
-    def _arm(self, lane: Lane, waiter: _Waiter, patience_s: float) -> None:
+    def _target(self, pool: Pool, waiter: _Waiter, patience_s: float) -> None:
         if waiter.timer is not None:
             waiter.timer.cancel()
         left_s = max(0.0, waiter.since + min(patience_s, waiter.within_s) - self.clock())
-        waiter.timer = asyncio.get_running_loop().call_later(left_s, self._give_up, lane, waiter)
+        waiter.timer = asyncio.get_running_loop().call_later(left_s, self._give_up, pool, waiter)
 
-    def _give_up(self, lane: Lane, waiter: _Waiter) -> None:
+    def _give_up(self, pool: Pool, waiter: _Waiter) -> None:
         """Its turn did not come in time: better told so than left waiting."""
-        if not waiter.done.done() and lane.turns.remove(waiter.who, waiter):
+        if not waiter.done.done() and pool.turns.remove(waiter.who, waiter):
             self._count(waiter, -1)
-            waiter.done.set_exception(self._refusal(lane, waiter.who))
+            waiter.done.set_exception(self._refusal(pool, waiter.who))
 
-    def _leave(self, lane: Lane, waiter: _Waiter) -> None:
+    def _leave(self, pool: Pool, waiter: _Waiter) -> None:
         """The caller has gone; its turn may have come in the same moment."""
         if waiter.timer is not None:
             waiter.timer.cancel()
-        if lane.turns.remove(waiter.who, waiter):
+        if pool.turns.remove(waiter.who, waiter):
             self._count(waiter, -1)
         elif waiter.done.done() and not waiter.done.cancelled():
             with suppress(NetGPTError):
                 waiter.done.result().release()
 
-    def _refusal(self, lane: Lane, who: Who) -> NetGPTError:
+    def _refusal(self, pool: Pool, who: Who) -> NetGPTError:
         """429 for a key that has more than its share while others want theirs, else 503."""
-        held_s = lane.held_s or 1.0
-        mine = lane.busy[who.key] + lane.turns.waiting_of_key(who.key)
-        others = {key for key in lane.busy if key != who.key} | set(lane.turns.keys_waiting()) - {who.key}
-        share = (lane.limit.value + len(lane.turns)) / (len(others) + 1)
+        held_s = pool.held_s or 1.0
+        mine = pool.busy[who.key] + pool.turns.waiting_of_key(who.key)
+        others = {key for key in pool.busy if key != who.key} | set(pool.turns.keys_waiting()) - {who.key}
+        share = (pool.limit.value + len(pool.turns)) / (len(others) + 1)
         if others and mine > share:
             error: NetGPTError = RateLimited(
                 f"this key has {mine} requests at work or waiting, which is more than its share while others ask too; "
                 "try again when some have ended",
                 code="too_many_at_once",
-                retry_after=held_s * mine * (len(others) + 1) / lane.limit.value,
+                retry_after=held_s * mine * (len(others) + 1) / pool.limit.value,
             )
         else:
             error = Overloaded(
-                f"more is asked of this box than it can answer in time ({lane.at_work} at work, {len(lane.turns)} "
+                f"more is asked of this box than it can answer in time ({pool.at_work} at work, {len(pool.turns)} "
                 "waiting); try again later",
-                retry_after=(lane.held_s and held_s * (len(lane.turns) + 1) / lane.limit.value) or 1.0,
+                retry_after=(pool.held_s and held_s * (len(pool.turns) + 1) / pool.limit.value) or 1.0,
             )
         self._refused(error.code)
         return error
 
-    def answered(self, place: Permit, arm: str, size: int, *, stream: bool) -> None:
-        now, lane = self.clock(), place.lane
+    def answered(self, place: Permit, target: str, size: int, *, stream: bool) -> None:
+        now, pool = self.clock(), place.pool
         seconds = now - place.began
-        ratio = self._paces.told(arm, seconds, size=size, stream=stream, crowded=place.crowded)
-        lane.answered(seconds, ratio)
-        proven, limit = lane.limit.proven, lane.limit.value
-        if lane.limit.told(ratio, place.began, now):
+        ratio = self._paces.told(target, seconds, size=size, stream=stream, crowded=place.crowded)
+        pool.answered(seconds, ratio)
+        proven, limit = pool.limit.proven, pool.limit.value
+        if pool.limit.told(ratio, place.began, now):
             self._paces.rebase()
-        if lane.limit.proven and not proven:
-            self._shed(lane)
-        if lane.limit.value > limit:
-            self._dispatch((lane,))
+        if pool.limit.proven and not proven:
+            self._shed(pool)
+        if pool.limit.value > limit:
+            self._dispatch((pool,))
 
-    def _shed(self, lane: Lane) -> None:
+    def _shed(self, pool: Pool) -> None:
         """What the lane can do is known now: who waits is held to it."""
-        patience_s = lane.patience_s(self.max_wait_s)
-        for waiter in list(lane.turns):
-            self._arm(lane, waiter, patience_s)
+        patience_s = pool.patience_s(self.max_wait_s)
+        for waiter in list(pool.turns):
+            self._target(pool, waiter, patience_s)
 
     def ended(self, place: Permit) -> None:
-        lane, held_s = place.lane, self.clock() - place.began
-        lane.at_work -= 1
+        pool, held_s = place.pool, self.clock() - place.began
+        pool.at_work -= 1
         self.at_work -= 1
-        lane.busy[place.who.key] -= 1
-        if not lane.busy[place.who.key]:
-            del lane.busy[place.who.key]
-        lane.ended(held_s)
-        lane.turns.correct(place.who, held_s - place.work)
+        pool.busy[place.who.key] -= 1
+        if not pool.busy[place.who.key]:
+            del pool.busy[place.who.key]
+        pool.ended(held_s)
+        pool.turns.correct(place.who, held_s - place.work)
         if self.waiting:
             # Where all lanes together are full, the one that has least goes first: none keeps the others out.
-            self._dispatch(sorted(self.lanes.values(), key=lambda each: each.at_work))
+            self._dispatch(sorted(self.pools.values(), key=lambda each: each.at_work))
 
-    def _dispatch(self, lanes: Iterable[Lane]) -> None:
-        for lane in lanes:
-            while lane.turns and self._has_room(lane):
-                who, waiter, work = lane.turns.pop()
+    def _dispatch(self, pools: Iterable[Pool]) -> None:
+        for pool in pools:
+            while pool.turns and self._has_room(pool):
+                who, waiter, work = pool.turns.pop()
                 self._count(waiter, -1)
                 if waiter.timer is not None:
                     waiter.timer.cancel()
                 if not waiter.done.done():  # one whose caller has just gone leaves by itself
                     waited_s = self.clock() - waiter.since
-                    waiter.done.set_result(self._begin(lane, who, work, waited_s))
+                    waiter.done.set_result(self._begin(pool, who, work, waited_s))

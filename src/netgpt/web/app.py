@@ -10,12 +10,12 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from netgpt import __version__
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.routing.candidates import AUTO
 from netgpt.web import admin, chat, errors, exchanges, openapi, profiles
-from netgpt.web.admission import Admission, Lane
+from netgpt.web.admission import Admission, Pool
 from netgpt.web.deferred import Deferred
-from netgpt.web.middleware import Doorkeeper, Guard
+from netgpt.web.middleware import AuthMiddleware, LimitsMiddleware
 from netgpt.web.oidc import Access
 
 # --- The places of a box: what its lanes begin with, and what is counted of them.
@@ -26,14 +26,14 @@ ELSEWHERE = (32, 16)
 """The same for a server elsewhere: few answer less than this at once."""
 
 
-def admission_of(box: Box) -> Admission:
+def admission_of(gateway: Gateway) -> Admission:
     """Places as the settings say, told to the metrics."""
-    server, edge = box.settings.server, box.settings.edge
+    server, edge = gateway.settings.server, gateway.settings.edge
 
-    def first(lane: str) -> tuple[int, int]:
-        if lane != "edge" and box.remotes:
+    def first(pool: str) -> tuple[int, int]:
+        if pool != "edge" and gateway.remotes:
             return ELSEWHERE
-        if lane in ("edge", AUTO) and edge.base_url is None:
+        if pool in ("edge", AUTO) and edge.base_url is None:
             return edge.slots + 1, edge.slots
         return UNKNOWN
 
@@ -42,41 +42,41 @@ def admission_of(box: Box) -> Admission:
         waiting=server.max_waiting,
         max_wait_s=server.max_wait_s,
         first=first,
-        refused=lambda code: box.metrics.refused.labels(code).inc(),
+        refused=lambda code: gateway.metrics.refused.labels(code).inc(),
     )
 
-    def counted(lane: Lane) -> None:
-        places = box.metrics.places
-        places.labels(lane.name, "at_work").set_function(lambda: lane.at_work)
-        places.labels(lane.name, "waiting").set_function(lambda: len(lane.turns))
-        places.labels(lane.name, "limit").set_function(lambda: lane.limit.value)
+    def counted(pool: Pool) -> None:
+        places = gateway.metrics.places
+        places.labels(pool.name, "at_work").set_function(lambda: pool.at_work)
+        places.labels(pool.name, "waiting").set_function(lambda: len(pool.turns))
+        places.labels(pool.name, "limit").set_function(lambda: pool.limit.value)
 
     admission.opened.append(counted)
     return admission
 
 
-def create_app(box: Box) -> ASGIApp:
+def create_app(gateway: Gateway) -> ASGIApp:
     """The app. It starts the box when the server starts and closes it, drained, when the server stops."""
 
-    access = Access(box)
-    deferred = Deferred(box, access, partial(chat.whole_of, box))
+    access = Access(gateway)
+    deferred = Deferred(gateway, access, partial(chat.whole_of, gateway))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
-            await box.start()
+            await gateway.start()
             deferred.start()
             yield
         finally:
             await deferred.close()
             await access.close()
-            await box.close()
+            await gateway.close()
 
     app = FastAPI(title="NetGPT", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.box, app.state.access = box, access
-    app.state.admission, app.state.deferred = admission_of(box), deferred
+    app.state.gateway, app.state.access = gateway, access
+    app.state.admission, app.state.deferred = admission_of(gateway), deferred
     for module in (chat, exchanges, profiles, admin):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app)
-    return Guard(chat.ChatDoor(app, Doorkeeper(app)), box.settings.server, box.metrics)
+    return LimitsMiddleware(chat.ChatDoor(app, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)

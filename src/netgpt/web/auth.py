@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.errors import AuthenticationError, PermissionDenied, RateLimited, RequestError
 from netgpt.store.keys import hash_key
 from netgpt.store.schema import KeyLimits, KeyRow
@@ -82,18 +82,18 @@ async def caller_of(request: Request) -> Caller:
 
 
 async def _authenticate(request: Request) -> Caller:
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     access: Access = request.app.state.access
-    if access.tokens is None and not await box.store.has_keys():
+    if access.tokens is None and not await gateway.store.has_keys():
         _check_local(request)
         return Caller(LOCAL_TENANT, Role.ADMIN)
     try:
         secret = _bearer(request)
         if access.tokens is not None and looks_like_token(secret):
             return await _token_bearer(request, access, secret)
-        return await _key_holder(request, access, box, secret)
+        return await _key_holder(request, access, gateway, secret)
     except (AuthenticationError, RateLimited) as error:
-        box.metrics.refused.labels(error.code).inc()
+        gateway.metrics.refused.labels(error.code).inc()
         raise
 
 
@@ -109,10 +109,10 @@ def _bearer(request: Request) -> str:
     return secret
 
 
-async def _key_holder(request: Request, access: Access, box: Box, secret: str) -> Caller:
+async def _key_holder(request: Request, access: Access, gateway: Gateway, secret: str) -> Caller:
     digest, address = hash_key(secret), _address(request, access)
     access.lockout.check(address, secret, digest)
-    row = await box.store.key_by_hash(digest)
+    row = await gateway.store.key_by_hash(digest)
     if row is None or not hmac.compare_digest(row.hash, digest):
         access.lockout.failed(address, secret)
         raise AuthenticationError("this key is not known here")
@@ -179,7 +179,7 @@ def _check_local(request: Request) -> None:
     A box beyond loopback whose last key was revoked is closed, not open. A web page that resolves its own name to
     127.0.0.1 is told by its `Host` or `Origin`, and a proxy that brings strangers by the headers that it adds.
     """
-    if not is_loopback(request.app.state.box.settings.server.host):
+    if not is_loopback(request.app.state.gateway.settings.server.host):
         raise AuthenticationError("no key is in force here: make one with `netgpt keys create`")
     for name, value in request.scope["headers"]:
         if name in _FORWARDED:
@@ -228,7 +228,7 @@ def person_for(caller: Caller, user: str | None) -> Person:
 # --- Whose exchanges and receipts a caller reaches: the person it speaks for, or, for operators, figures of all.
 
 
-def owns_the_box(caller: Caller) -> bool:
+def owns_the_gateway(caller: Caller) -> bool:
     """No key exists: one program on this machine owns the box and all that is in it."""
     return caller.key_id is None and caller.bound_user is None
 
@@ -243,7 +243,7 @@ def speaks_for(caller: Caller, user: str | None) -> str | None:
 
     Raises PermissionDenied: its key is another person's.
     """
-    if user is None and (owns_the_box(caller) or sees_figures(caller)):
+    if user is None and (owns_the_gateway(caller) or sees_figures(caller)):
         return None
     return person_for(caller, user).user
 
@@ -255,6 +255,6 @@ def may_see(caller: Caller, tenant: str | None, owner: str | None, user: str | N
     """
     if tenant is None or tenant != caller.tenant:
         return False
-    if user is None and (owns_the_box(caller) or sees_figures(caller)):
+    if user is None and (owns_the_gateway(caller) or sees_figures(caller)):
         return True
     return owner is not None and Person(tenant, owner) == person_for(caller, user)

@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.calls import LOAD_HEADER, Load
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
@@ -157,13 +157,13 @@ def explained(exchange: Exchange) -> dict[str, Any]:
     record = private_of(exchange, [])
     told = {name: record[name] for name in ("completion", "outbound", "adapter_note", "decision")}
     told |= {name: [{key: one[key] for key in keys} for one in record[name]] for name, keys in _TOLD.items()}
-    told |= {"kept_because": exchange.kept_because, "timings_ms": dict(exchange.timings)}
+    told |= {"kept_because": exchange.block_reason, "timings_ms": dict(exchange.timings)}
     return told | _would_leave(exchange) if exchange.request.dry_run else told
 
 
 def _would_leave(exchange: Exchange) -> dict[str, Any]:
     decision, outbounds = exchange.decision, exchange.outbounds
-    going = [arm for arm in (decision.name, *decision.fallbacks) if arm in outbounds]
+    going = [target for target in (decision.name, *decision.fallbacks) if target in outbounds]
     shown = outbounds[going[0]] if going else None
     body, host = orjson.loads(shown.content) if shown else None, exchange.outcome.destination
     return {
@@ -172,7 +172,7 @@ def _would_leave(exchange: Exchange) -> dict[str, Any]:
         "would_send": body,
         "would_send_text": shown and shown.content.decode("utf-8"),
         "would_send_sha256": shown and hashlib.sha256(shown.content).hexdigest(),
-        "if_that_fails": {arm: hashlib.sha256(outbounds[arm].content).hexdigest() for arm in going[1:]},
+        "if_that_fails": {target: hashlib.sha256(outbounds[target].content).hexdigest() for target in going[1:]},
     }
 
 
@@ -231,37 +231,37 @@ class Hungup(Response):
 @router.post(PATH, tags=["chat"], response_class=Response)
 async def chat_completions(request: Request) -> Response:
     """OpenAI's chat completions, streamed or whole, with the extra field `netgpt`."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
     raw = await request.body()
-    exchange = Exchange(parse_chat(raw, box.model_names), caller)
+    exchange = Exchange(parse_chat(raw, gateway.model_names), caller)
     allow(request, caller, "ask", exchange.request.user)
     request.scope[HOLD] = request.app.state.access.limiter.hold(caller.key_id, len(raw), exchange.request.body)
     try:
         if exchange.request.stream:
             await until_hangup(request.receive, _begun(request, exchange, len(raw)))
-            limit_s = _patience_s(box, exchange)
+            limit_s = _patience_s(gateway, exchange)
             broken = partial(_broken, exchange)
-            return EventStream(_marked(exchange), _headers(box, exchange), limit_s=limit_s, broken=broken)
+            return EventStream(_marked(exchange), _headers(gateway, exchange), limit_s=limit_s, broken=broken)
         whole = await until_hangup(request.receive, _ended(request, exchange, len(raw)))
     except CallerGone:
         return Hungup()
     except NetGPTError as error:
         return await _refused(request, exchange, error)
-    return Response(orjson.dumps(whole), media_type="application/json", headers=_headers(box, exchange))
+    return Response(orjson.dumps(whole), media_type="application/json", headers=_headers(gateway, exchange))
 
 
 async def _placed(request: Request, exchange: Exchange, size: int) -> Permit:
     """Wait for a place among the requests at work. Raises RateLimited and Overloaded."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     deferred: Deferred = request.app.state.deferred
     if away := deferred.cloud_is_away(exchange):
         raise away
     caller, asked = exchange.caller, exchange.request
     who = Who(caller.key_id or caller.tenant, caller.bound_user or asked.user or "")
-    lane = box.arm_names.get(asked.model, AUTO)
-    within_s = min(asked.deadline_s or math.inf, box.settings.server.deadline_s) - exchange.elapsed_ms() / 1000
-    place: Permit = await request.app.state.admission.enter(lane, who, size, within_s)
+    pool = gateway.target_names.get(asked.model, AUTO)
+    within_s = min(asked.deadline_s or math.inf, gateway.settings.server.deadline_s) - exchange.elapsed_ms() / 1000
+    place: Permit = await request.app.state.admission.enter(pool, who, size, within_s)
     request.scope[PLACE] = place
     if place.waited_s:
         exchange.note_time("queue", place.waited_s * 1000)
@@ -271,7 +271,7 @@ async def _placed(request: Request, exchange: Exchange, size: int) -> Permit:
 async def _begun(request: Request, exchange: Exchange, size: int) -> None:
     """Walk the line until the first word of a stream."""
     place = await _placed(request, exchange, size)
-    await request.app.state.box.workflow.run(exchange)
+    await request.app.state.gateway.workflow.run(exchange)
     if counts(exchange):
         place.answers(exchange.outcome.answered_by.name, size=size // CHARACTERS_A_TOKEN, stream=True)
 
@@ -279,7 +279,7 @@ async def _begun(request: Request, exchange: Exchange, size: int) -> None:
 async def _ended(request: Request, exchange: Exchange, size: int) -> dict[str, Any]:
     """Walk the line to the end of the answer."""
     place = await _placed(request, exchange, size)
-    answer = await whole_of(request.app.state.box, exchange)
+    answer = await whole_of(request.app.state.gateway, exchange)
     if counts(exchange):
         usage = exchange.outcome.usage
         tokens = usage.completion_tokens if usage else 0
@@ -303,9 +303,9 @@ async def _refused(request: Request, exchange: Exchange, error: NetGPTError) -> 
         return error_response(full, exchange.id)
 
 
-async def whole_of(box: Box, exchange: Exchange) -> dict[str, Any]:
+async def whole_of(gateway: Gateway, exchange: Exchange) -> dict[str, Any]:
     """Walk the line and join the answer."""
-    await box.workflow.run(exchange)
+    await gateway.workflow.run(exchange)
     async with aclosing(cast(Any, exchange.chunks)) as chunks:
         answer = join_chunks([chunk async for chunk in chunks])
     usage = exchange.outcome.usage
@@ -351,23 +351,23 @@ def _told(exchange: Exchange) -> dict[str, Any]:
     return told
 
 
-def _headers(box: Box, exchange: Exchange) -> dict[str, str]:
+def _headers(gateway: Gateway, exchange: Exchange) -> dict[str, str]:
     answered_by = exchange.outcome.answered_by
     headers = {
         "x-netgpt-exchange": exchange.id,
         "x-netgpt-route": answered_by.route,
         "x-netgpt-arm": answered_by.name,
         "x-netgpt-rule": answered_by.rule,
-        LOAD_HEADER: _load(box).text,
+        LOAD_HEADER: _load(gateway).text,
     }
     if used := exchange.adapters_used():
         headers["x-netgpt-adapter"] = ",".join(used)
     return headers
 
 
-def _load(box: Box) -> Load:
+def _load(gateway: Gateway) -> Load:
     """How busy the model on this box is, this answer among its work: for a neighbour that thinks of asking again."""
-    now = box.signals.view().box
+    now = gateway.signals.view().system
     return Load(now.engine_slots, now.engine_busy, now.engine_waiting)
 
 
@@ -376,6 +376,6 @@ def _broken(exchange: Exchange) -> dict[str, Any]:
     return {"exchange": exchange.id, "partial": exchange.given}
 
 
-def _patience_s(box: Box, exchange: Exchange) -> float:
+def _patience_s(gateway: Gateway, exchange: Exchange) -> float:
     """Seconds that sending may still take. The model's deadline is told in-band, so it comes first."""
-    return max(0.0, box.settings.server.deadline_s - exchange.elapsed_ms() / 1000) + GRACE_S
+    return max(0.0, gateway.settings.server.deadline_s - exchange.elapsed_ms() / 1000) + GRACE_S

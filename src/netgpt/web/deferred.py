@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.errors import (
     ModelError,
     ModelRejected,
@@ -37,7 +37,7 @@ _STREAMING = ("stream", "stream_options")
 _FIELDS = ("model", "user", "complete", "explain", "conversation", "prefer")
 
 
-def parcel_of(request: Request, caller: Caller) -> dict[str, Any]:
+def serialize(request: Request, caller: Caller) -> dict[str, Any]:
     """All that is needed to ask again later, as a whole answer."""
     return {
         "request": {
@@ -56,7 +56,7 @@ def parcel_of(request: Request, caller: Caller) -> dict[str, Any]:
     }
 
 
-def request_of_parcel(row: WaitingRow) -> Request:
+def deserialize_request(row: WaitingRow) -> Request:
     """The request as it was asked, not streamed. What it may take of time begins anew."""
     kept = (row.private or {})["request"]
     return Request(
@@ -68,7 +68,7 @@ def request_of_parcel(row: WaitingRow) -> Request:
     )
 
 
-def caller_of_parcel(row: WaitingRow) -> Caller:
+def deserialize_caller(row: WaitingRow) -> Caller:
     """Who asked."""
     kept = (row.private or {})["caller"]
     return Caller(kept["tenant"], Role(kept["role"]), kept["key_id"], kept["bound_user"], frozenset(kept["groups"]))
@@ -93,9 +93,9 @@ Answer = Callable[[Exchange], Awaitable[dict[str, Any]]]
 class Deferred:
     """Parks requests, and sends them. One a process; several may share a database."""
 
-    def __init__(self, box: Box, access: Access, answer: Answer) -> None:
-        self.box, self.access, self.answer = box, access, answer
-        self.settings = box.settings.waiting
+    def __init__(self, gateway: Gateway, access: Access, answer: Answer) -> None:
+        self.gateway, self.access, self.answer = gateway, access, answer
+        self.settings = gateway.settings.waiting
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -114,7 +114,7 @@ class Deferred:
         """Why the one model elsewhere that the caller asked for, and would rather wait for, cannot be asked now."""
         if not exchange.request.may_wait:
             return None
-        remote = self.box.remotes.get(self.box.arm_names.get(exchange.request.model, ""))
+        remote = self.gateway.remotes.get(self.gateway.target_names.get(exchange.request.model, ""))
         health = remote.health() if remote is not None else None
         return None if health is None or health.ok else ModelUnavailable(health.detail)
 
@@ -123,8 +123,8 @@ class Deferred:
         person = exchange.person if exchange.has("person") else self.person_of(exchange)
         told = self.settings
         bounds = QueueLimits(told.max_requests, told.max_bytes, timedelta(hours=told.max_age_h))
-        parcel = parcel_of(exchange.request, exchange.caller)
-        row = await self.box.store.waiting.park(person, exchange.caller.key_id, parcel, bounds, datetime.now(UTC))
+        payload = serialize(exchange.request, exchange.caller)
+        row = await self.gateway.store.waiting.park(person, exchange.caller.key_id, payload, bounds, datetime.now(UTC))
         self._wake.set()
         return row
 
@@ -158,10 +158,10 @@ class Deferred:
                 if now - looked >= DEAD_AFTER_S / 3:
                     looked = now
                     wall = datetime.now(UTC)
-                    await self.box.store.waiting.recover(wall - timedelta(seconds=DEAD_AFTER_S), wall)
+                    await self.gateway.store.waiting.recover(wall - timedelta(seconds=DEAD_AFTER_S), wall)
                 if self._sending and now - alive >= ALIVE_EVERY_S:
                     alive = now
-                    await self.box.store.waiting.still_here(list(self._sending), datetime.now(UTC))
+                    await self.gateway.store.waiting.still_here(list(self._sending), datetime.now(UTC))
                 sent = await self._send_next(now)
             except StoreError as error:
                 log.error("requests that wait: %s", error.message)
@@ -178,10 +178,10 @@ class Deferred:
         """Begin to send the next one, if one waits and somebody may answer it."""
         if now < self._not_before or len(self._sending) >= AT_ONCE or not self._somebody_answers():
             return False
-        if not await self.box.store.waiting.count():
+        if not await self.gateway.store.waiting.count():
             return False
         exchange = new_id()
-        claimed = await self.box.store.waiting.claim(exchange, datetime.now(UTC))
+        claimed = await self.gateway.store.waiting.claim(exchange, datetime.now(UTC))
         if claimed is None:
             return False
         row, claim = claimed
@@ -195,13 +195,13 @@ class Deferred:
 
     def _somebody_answers(self) -> bool:
         """Whether it is worth a try; asks no network."""
-        remotes = self.box.remotes.values()
+        remotes = self.gateway.remotes.values()
         return not remotes or any(remote.health().ok for remote in remotes)
 
     async def _send(self, row: WaitingRow, claim: str, id: str) -> None:
         exchange: Exchange | None = None
         try:
-            request = request_of_parcel(row)
+            request = deserialize_request(row)
             exchange = Exchange(request, await self._caller_now(row, request.user), id=id, claim=claim)
             if away := self.cloud_is_away(exchange):
                 raise away
@@ -221,9 +221,9 @@ class Deferred:
 
     async def _caller_now(self, row: WaitingRow, user: str | None) -> Caller:
         """Who asked, with what the key says now. Raises PermissionDenied (the right was lost), RateLimited."""
-        caller = caller_of_parcel(row)
+        caller = deserialize_caller(row)
         if caller.key_id is not None and not caller.key_id.startswith("oidc_"):
-            key = next((key for key in await self.box.store.keys() if key.id == caller.key_id), None)
+            key = next((key for key in await self.gateway.store.keys() if key.id == caller.key_id), None)
             if key is None or not key.usable(datetime.now(UTC)):
                 raise PermissionDenied("the key that asked was revoked or has expired meanwhile")
             await self.access.limiter.admit(key.id, key.limits)
@@ -242,7 +242,7 @@ class Deferred:
         if isinstance(error, ModelRejected) and error.status != 429:
             waits = False  # it is no better later
         try:
-            if waits and await self.box.store.waiting.put_back(claim, self._due(row, error), departed=refused):
+            if waits and await self.gateway.store.waiting.put_back(claim, self._due(row, error), departed=refused):
                 return
         except StoreError as fault:
             log.error("request %s that waits: %s", row.id, fault.message)
@@ -261,13 +261,13 @@ class Deferred:
 
     async def _stopped(self, claim: str) -> None:
         with suppress(StoreError):
-            if not await self.box.store.waiting.put_back(claim, datetime.now(UTC)):
+            if not await self.gateway.store.waiting.put_back(claim, datetime.now(UTC)):
                 told = {"error": {"code": "outcome_unknown", "message": "the box stopped while it was being answered"}}
                 await self._end(claim, "unknown", told)
 
     async def _end(self, claim: str, state: str, outcome: dict[str, Any]) -> None:
         expires = datetime.now(UTC) + timedelta(days=self.settings.keep_days)
         try:
-            await self.box.store.waiting.end(claim, state, outcome, expires)
+            await self.gateway.store.waiting.end(claim, state, outcome, expires)
         except StoreError as error:
             log.error("what became of a request that waited could not be kept: %s", error.message)

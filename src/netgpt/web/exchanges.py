@@ -8,13 +8,13 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.errors import NotFound
 from netgpt.policy import check_access, exchange_of
 from netgpt.store.queue import WaitingRow
 from netgpt.store.receipts import ReceiptRow
 from netgpt.types import Person, Role
-from netgpt.web.auth import allow, caller_of, may_see, owns_the_box, person_for, sees_figures, speaks_for
+from netgpt.web.auth import allow, caller_of, may_see, owns_the_gateway, person_for, sees_figures, speaks_for
 
 router = APIRouter()
 
@@ -36,29 +36,31 @@ async def list_exchanges(
 
     An operator that names no person sees the figures of all people of its tenant.
     """
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
-    if user is None and owns_the_box(caller):
-        rows = await box.store.exchanges(None, limit, before, texts=False)
+    if user is None and owns_the_gateway(caller):
+        rows = await gateway.store.exchanges(None, limit, before, texts=False)
     elif user is None and sees_figures(caller):
-        check_access(box.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
-        rows = await box.store.exchanges(None, limit, before, tenant=caller.tenant, texts=False)
+        check_access(gateway.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
+        rows = await gateway.store.exchanges(None, limit, before, tenant=caller.tenant, texts=False)
     else:
         person = person_for(caller, user)
-        check_access(box.policy, caller, "read_exchange", exchange_of(person), user=person.user)
-        rows = await box.store.exchanges(person, limit, before, texts=False)
+        check_access(gateway.policy, caller, "read_exchange", exchange_of(person), user=person.user)
+        rows = await gateway.store.exchanges(person, limit, before, texts=False)
     return {"object": "list", "data": [row.as_dict(texts=False) for row in rows]}
 
 
 @router.get("/v1/exchanges/{exchange_id}", tags=["exchanges"])
 async def get_exchange(request: Request, exchange_id: str, user: User = None) -> dict[str, Any]:
     """One exchange: the request, the facts used, the exact outbound body or null, what was hidden, the decision."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
-    row = await box.store.exchange(exchange_id)
+    row = await gateway.store.exchange(exchange_id)
     if row is None or not may_see(caller, row.tenant, row.user, user):
         raise NotFound("no such exchange of this person (name the person with ?user=...)", param="exchange_id")
-    check_access(box.policy, caller, "read_exchange", exchange_of(row.person, row.id), user=speaks_for(caller, user))
+    check_access(
+        gateway.policy, caller, "read_exchange", exchange_of(row.person, row.id), user=speaks_for(caller, user)
+    )
     shows_texts = caller.role is not Role.OPERATOR
     note = {"note": "texts are not kept (store.keep_text = false)"} if shows_texts and not row.private else {}
     return row.as_dict(texts=shows_texts) | note
@@ -67,14 +69,14 @@ async def get_exchange(request: Request, exchange_id: str, user: User = None) ->
 @router.post("/v1/feedback", tags=["exchanges"])
 async def give_feedback(request: Request, feedback: Feedback) -> dict[str, Any]:
     """Rate an answer: what the box learns from."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
     allow(request, caller, "ask", feedback.user)
-    row = await box.store.exchange(feedback.exchange)
+    row = await gateway.store.exchange(feedback.exchange)
     if row is None or not may_see(caller, row.tenant, row.user, feedback.user):
         raise NotFound("no such exchange of this person", param="exchange")
-    await box.store.rate_exchange(row.id, feedback.rating)
-    await box.learning.rated(row.id, feedback.rating)
+    await gateway.store.rate_exchange(row.id, feedback.rating)
+    await gateway.learning.rated(row.id, feedback.rating)
     return {"object": "netgpt.feedback", "exchange": row.id, "rating": feedback.rating}
 
 
@@ -107,17 +109,17 @@ async def list_receipts(
 
     An operator that names no person sees the figures of all people of its tenant.
     """
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
-    if user is None and owns_the_box(caller):
-        rows = await box.store.receipts.page(None, limit, before, tenant=caller.tenant)
+    if user is None and owns_the_gateway(caller):
+        rows = await gateway.store.receipts.page(None, limit, before, tenant=caller.tenant)
     elif user is None and sees_figures(caller):
-        check_access(box.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
-        rows = await box.store.receipts.page(None, limit, before, tenant=caller.tenant)
+        check_access(gateway.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
+        rows = await gateway.store.receipts.page(None, limit, before, tenant=caller.tenant)
     else:
         person = person_for(caller, user)
-        check_access(box.policy, caller, "read_exchange", exchange_of(person), user=person.user)
-        rows = await box.store.receipts.page(person, limit, before)
+        check_access(gateway.policy, caller, "read_exchange", exchange_of(person), user=person.user)
+        rows = await gateway.store.receipts.page(person, limit, before)
     return {"object": "list", "data": [receipt_summary(row) for row in rows]}
 
 
@@ -127,15 +129,15 @@ async def get_receipt(request: Request, receipt_id: str, user: User = None) -> d
 
     `commitment` is the SHA-256 of `account` as JSON with sorted keys and no spaces; `account.sha256` that of `content`.
     """
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
-    row = None if receipt_id.isdecimal() else await box.store.receipts.find(receipt_id)
+    row = None if receipt_id.isdecimal() else await gateway.store.receipts.find(receipt_id)
     if row is None or not may_see(caller, row.record.link.tenant, row.record.user, user):
         raise NotFound("no such receipt of this person (name the person with ?user=...)", param="receipt_id")
     record = row.record
     owner = Person(caller.tenant, record.user or "")
     asked = exchange_of(owner, record.exchange or "")
-    check_access(box.policy, caller, "read_exchange", asked, user=speaks_for(caller, user))
+    check_access(gateway.policy, caller, "read_exchange", asked, user=speaks_for(caller, user))
     told = receipt_summary(row)
     if caller.role is not Role.OPERATOR:
         told |= {
@@ -175,29 +177,31 @@ async def list_waiting(
 ) -> dict[str, Any]:
     """The person's requests that wait or waited, newest first. An operator that names no person sees where those of
     its tenant's people stand."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
-    if user is None and owns_the_box(caller):
-        rows = await box.store.waiting.page(None, None, limit)
+    if user is None and owns_the_gateway(caller):
+        rows = await gateway.store.waiting.page(None, None, limit)
     elif user is None and sees_figures(caller):
-        check_access(box.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
-        rows = await box.store.waiting.page(None, caller.tenant, limit)
+        check_access(gateway.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
+        rows = await gateway.store.waiting.page(None, caller.tenant, limit)
     else:
         person = person_for(caller, user)
-        check_access(box.policy, caller, "read_exchange", exchange_of(person), user=person.user)
-        rows = await box.store.waiting.page(person, None, limit)
+        check_access(gateway.policy, caller, "read_exchange", exchange_of(person), user=person.user)
+        rows = await gateway.store.waiting.page(person, None, limit)
     return {"object": "list", "data": [waiting_summary(row) for row in rows]}
 
 
 @router.get("/v1/waiting/{waiting_id}", tags=["waiting"])
 async def get_waiting(request: Request, waiting_id: str, user: User = None) -> dict[str, Any]:
     """One request: where it stands, and its answer or what went wrong."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
-    row = await box.store.waiting.find(waiting_id)
+    row = await gateway.store.waiting.find(waiting_id)
     if row is None or not may_see(caller, row.tenant, row.user, user):
         raise NotFound("no such waiting request of this person", param="waiting_id")
-    check_access(box.policy, caller, "read_exchange", exchange_of(row.person, row.id), user=speaks_for(caller, user))
+    check_access(
+        gateway.policy, caller, "read_exchange", exchange_of(row.person, row.id), user=speaks_for(caller, user)
+    )
     told = waiting_summary(row)
     if caller.role is not Role.OPERATOR:
         kept = row.private or {}
@@ -208,14 +212,14 @@ async def get_waiting(request: Request, waiting_id: str, user: User = None) -> d
 @router.delete("/v1/waiting/{waiting_id}", tags=["waiting"])
 async def cancel_waiting(request: Request, waiting_id: str, user: User = None) -> dict[str, Any]:
     """Do not send it; or, when it has ended, delete it with its answer. Not while it is being sent (409)."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
-    row = await box.store.waiting.find(waiting_id)
+    row = await gateway.store.waiting.find(waiting_id)
     person = None if row is None else row.person
     mine = row is not None and row.tenant == caller.tenant
-    if not mine or (not (user is None and owns_the_box(caller)) and person != person_for(caller, user)):
+    if not mine or (not (user is None and owns_the_gateway(caller)) and person != person_for(caller, user)):
         raise NotFound("no such waiting request of this person", param="waiting_id")
     assert person is not None
-    check_access(box.policy, caller, "read_exchange", exchange_of(person, waiting_id), user=person.user)
-    await box.store.waiting.cancel(waiting_id, person)
+    check_access(gateway.policy, caller, "read_exchange", exchange_of(person, waiting_id), user=person.user)
+    await gateway.store.waiting.cancel(waiting_id, person)
     return {"id": waiting_id, "deleted": True}

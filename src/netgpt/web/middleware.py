@@ -16,7 +16,7 @@ NOT_CHATS = 64
 ALWAYS_OPEN = ("/healthz", "/readyz", "/metrics")
 
 
-class Guard:
+class LimitsMiddleware:
     """A plain ASGI layer, so that streams and hang-ups pass through it untouched."""
 
     def __init__(self, app: ASGIApp, server: Server, metrics: Metrics) -> None:
@@ -87,7 +87,7 @@ def _with_headers(scope: Scope, send: Send) -> Send:
 # --- Nobody's body is read before it is known who comes: the framework would parse it first.
 
 
-class Doorkeeper:
+class AuthMiddleware:
     """Stands before the framework and lets nobody without a key to anything under /v1, whether it exists or not.
 
     The endpoints ask `caller_of` again, which remembers what it answered for this request.

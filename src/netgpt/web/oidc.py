@@ -21,7 +21,7 @@ import jwt
 import orjson
 from jwt import PyJWK, PyJWTError
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.errors import AuthenticationError, NetGPTError, PermissionDenied, SettingsError
 from netgpt.policy import BOX, Policy, check_access
 from netgpt.settings.sections import Oidc
@@ -362,12 +362,12 @@ UNSIGNED: Final = "invalid_token"
 class Access:
     """The parts that `auth.caller_of` asks."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         """Raises SettingsError: `oidc.ca_file` cannot be read."""
-        settings = box.settings
+        settings = gateway.settings
         self.lockout = Lockout(settings.lockout)
         self.proxies = proxies(settings.server.trusted_proxies)
-        self.limiter = Limiter(box.store.limits.use, settings.remotes)
+        self.limiter = Limiter(gateway.store.limits.use, settings.remotes)
         self.tokens: TokenVerifier | None = None
         if settings.oidc.issuer is not None:
             self.tokens = TokenVerifier(settings.oidc)
@@ -380,8 +380,8 @@ class Access:
             oidc.cost_per_month,
         )
         """Of each person who comes with a token."""
-        box.metrics.listeners.append(self.limiter.exchange_ended)
-        self._box = box
+        gateway.metrics.listeners.append(self.limiter.exchange_ended)
+        self._gateway = gateway
         self._asked_of: Policy | None = None
         self._allowed: set[tuple[Caller, str, str | None]] = set()
 
@@ -391,7 +391,7 @@ class Access:
         Raises PermissionDenied; operators and admins are told the rule. What was allowed is remembered until the
         policy changes: asking it costs ten times as much.
         """
-        policy, key = self._box.policy, (caller, action, user)
+        policy, key = self._gateway.policy, (caller, action, user)
         if policy is not self._asked_of:
             self._allowed.clear()
             self._asked_of = policy

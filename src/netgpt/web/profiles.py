@@ -10,7 +10,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from netgpt.app.gateway import Box
+from netgpt.app.gateway import Gateway
 from netgpt.context import profile_fact
 from netgpt.errors import NotFound
 from netgpt.policy import check_access, profile_of
@@ -76,24 +76,24 @@ def _example(kept: KeptExample) -> dict[str, Any]:
 
 async def _person(request: Request, user: str, action: str = "read_profile", consent: Iterable[str] = ()) -> Person:
     """The person whom the path names, when the policy lets the caller do `action` for them."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
     person = person_for(caller, user)
-    check_access(box.policy, caller, action, profile_of(person), user=person.user, consent=consent)
+    check_access(gateway.policy, caller, action, profile_of(person), user=person.user, consent=consent)
     return person
 
 
 @router.get("/v1/profiles/{user}", tags=["profiles"])
 async def get_profile(request: Request, user: str) -> dict[str, Any]:
     """All facts of the person: complete and machine-readable, so it is the export too."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     person = await _person(request, user)
-    facts = await box.store.facts(person)
+    facts = await gateway.store.facts(person)
     return {
         "object": "netgpt.profile",
         "user": person.user,
-        "complete": await box.store.profile_mode(person),
-        "consents": _consents(await box.store.learning.consent(person, PURPOSE)),
+        "complete": await gateway.store.profile_mode(person),
+        "consents": _consents(await gateway.store.learning.consent(person, PURPOSE)),
         "facts": [_shown(*row) for row in facts],
     }
 
@@ -101,17 +101,17 @@ async def get_profile(request: Request, user: str) -> dict[str, Any]:
 @router.post("/v1/profiles/{user}/facts", status_code=201, tags=["profiles"])
 async def add_fact(request: Request, user: str, new: NewFact) -> dict[str, Any]:
     """Add one fact. Personal and sensitive facts never leave the box."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     person = await _person(request, user)
     fact = profile_fact(new.text, new.kind, new.label)
-    return _shown(await box.store.add_fact(person, fact), fact)
+    return _shown(await gateway.store.add_fact(person, fact), fact)
 
 
 @router.delete("/v1/profiles/{user}/facts/{fact_id}", tags=["profiles"])
 async def remove_fact(request: Request, user: str, fact_id: str) -> dict[str, Any]:
     """Take one fact away."""
-    box: Box = request.app.state.box
-    if not await box.store.remove_fact(await _person(request, user, "forget"), fact_id):
+    gateway: Gateway = request.app.state.gateway
+    if not await gateway.store.remove_fact(await _person(request, user, "forget"), fact_id):
         raise NotFound("no such fact in this profile", param="fact_id")
     return {"id": fact_id, "deleted": True}
 
@@ -122,48 +122,48 @@ async def change_profile(request: Request, user: str, change: ProfileChange) -> 
 
     What is left out stays. Taking the consent back also drops the adapters that learnt from the person.
     """
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     person = await _person(request, user)
     told: dict[str, Any] = {"object": "netgpt.profile", "user": person.user}
     if "complete" in change.model_fields_set or change.training is None:
-        await box.store.set_profile(person, change.complete)
+        await gateway.store.set_profile(person, change.complete)
     if change.training:
-        await box.store.learning.set_consent(person, PURPOSE, True)
+        await gateway.store.learning.set_consent(person, PURPOSE, True)
     elif change.training is False:
-        forgotten = await withdraw_consent(box.store, box.registry, box.settings.training_dir, person)
+        forgotten = await withdraw_consent(gateway.store, gateway.registry, gateway.settings.training_dir, person)
         told["unlearnt"] = forgotten.as_json()
-    told["complete"] = await box.store.profile_mode(person)
-    return told | {"consents": _consents(await box.store.learning.consent(person, PURPOSE))}
+    told["complete"] = await gateway.store.profile_mode(person)
+    return told | {"consents": _consents(await gateway.store.learning.consent(person, PURPOSE))}
 
 
 @router.get("/v1/profiles/{user}/examples", tags=["profiles"])
 async def list_examples(request: Request, user: str) -> dict[str, Any]:
     """What adapters learnt from the person, or would learn: pseudonymized texts, and which adapters."""
-    box: Box = request.app.state.box
-    kept = await box.store.learning.of_person(await _person(request, user))
+    gateway: Gateway = request.app.state.gateway
+    kept = await gateway.store.learning.of_person(await _person(request, user))
     return {"object": "list", "data": [_example(each) for each in kept]}
 
 
 @router.post("/v1/profiles/{user}/examples", status_code=201, tags=["profiles"])
 async def keep_example(request: Request, user: str, new: ExampleToKeep) -> dict[str, Any]:
     """Keep a good answer as a training example. Needs the person's consent; the text is pseudonymized first."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     person = await _person(request, user)
-    consent = await box.store.learning.consent(person, PURPOSE)
+    consent = await gateway.store.learning.consent(person, PURPOSE)
     if consent is not None and consent.stands:  # without, `keep_as_example` says what is missing
         await _person(request, user, "train_on", consent=("training",))
-    kinds = box.settings.privacy.sensitive_kinds
-    if not box.detector.health()[0]:  # a box that sends nothing out has not started it
-        await box.detector.start()
-    return {"id": await keep_as_example(box.store, box.detector, person, new.exchange, kinds)}
+    kinds = gateway.settings.privacy.sensitive_kinds
+    if not gateway.detector.health()[0]:  # a box that sends nothing out has not started it
+        await gateway.detector.start()
+    return {"id": await keep_as_example(gateway.store, gateway.detector, person, new.exchange, kinds)}
 
 
 @router.delete("/v1/profiles/{user}/examples/{example_id}", tags=["profiles"])
 async def remove_example(request: Request, user: str, example_id: str) -> dict[str, Any]:
     """Take one example away; the adapters that learnt from it are dropped."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     person = await _person(request, user, "forget")
-    forgotten = await forget_example(box.store, box.registry, box.settings.training_dir, person, example_id)
+    forgotten = await forget_example(gateway.store, gateway.registry, gateway.settings.training_dir, person, example_id)
     if forgotten is None:
         raise NotFound("no such example of this person", param="example_id")
     return {"id": example_id, "deleted": True, **forgotten.as_json()}
@@ -173,10 +173,10 @@ async def remove_example(request: Request, user: str, example_id: str) -> dict[s
 async def forget(request: Request, user: str) -> dict[str, Any]:
     """Forget the person: facts, exchanges, pseudonym maps, examples, their keys, and every adapter that learnt from
     them. Says how many of each were removed."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     person = await _person(request, user, "forget")
-    await box.learning.forget(person, await learner_keys(box.store, person))
-    forgotten = await forget_person(box.store, box.registry, box.settings.training_dir, person)
+    await gateway.learning.forget(person, await learner_keys(gateway.store, person))
+    forgotten = await forget_person(gateway.store, gateway.registry, gateway.settings.training_dir, person)
     return {"user": person.user, "deleted": True, **forgotten.as_json()}
 
 
@@ -195,33 +195,33 @@ class NewConsent(BaseModel):
 
 
 async def _person_rights(request: Request, user: str, action: str) -> Person:
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     caller = await caller_of(request)
     person = person_for(caller, user)
-    check_access(box.policy, caller, action, profile_of(person), user=person.user)
+    check_access(gateway.policy, caller, action, profile_of(person), user=person.user)
     return person
 
 
 @router.get("/v1/profiles/{user}/consents", tags=["profiles"])
 async def get_consents(request: Request, user: str) -> dict[str, Any]:
     """What the person allows now, by purpose, and the history of what they said."""
-    box: Box = request.app.state.box
-    told = await consents_of(box.store, await _person_rights(request, user, "read_profile"))
+    gateway: Gateway = request.app.state.gateway
+    told = await consents_of(gateway.store, await _person_rights(request, user, "read_profile"))
     return {"object": "netgpt.consents", "now": told["consents"], "history": told["consent_history"]}
 
 
 @router.post("/v1/profiles/{user}/consents", status_code=201, tags=["profiles"])
 async def say_consent(request: Request, user: str, new: NewConsent) -> dict[str, Any]:
     """Say yes or no to a purpose. Nothing said before is changed. No to training also unlearns the person."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     person = await _person_rights(request, user, "read_profile")
     told: dict[str, Any] = {}
     begins: datetime | None = new.begins
-    entry = await box.store.consents.say(
+    entry = await gateway.store.consents.say(
         person, new.purpose, new.given, begins=begins, ends=new.until, third_party=new.third_party
     )
     if new.purpose == "training" and not new.given and new.third_party is None:
-        forgotten = await withdraw_consent(box.store, box.registry, box.settings.training_dir, person)
+        forgotten = await withdraw_consent(gateway.store, gateway.registry, gateway.settings.training_dir, person)
         told["unlearnt"] = forgotten.as_json()
     return entry_as_json(entry) | told
 
@@ -229,8 +229,8 @@ async def say_consent(request: Request, user: str, new: NewConsent) -> dict[str,
 @router.get("/v1/profiles/{user}/export", tags=["profiles"])
 async def export(request: Request, user: str) -> Response:
     """All that the box holds of the person, as one JSON document."""
-    box: Box = request.app.state.box
+    gateway: Gateway = request.app.state.gateway
     person = await _person_rights(request, user, "export")
-    content = orjson.dumps(await export_person(box.store, box.registry, person), default=str)
+    content = orjson.dumps(await export_person(gateway.store, gateway.registry, person), default=str)
     headers = {"content-disposition": 'attachment; filename="netgpt-export.json"', "cache-control": "no-store"}
     return Response(content, media_type="application/json", headers=headers)

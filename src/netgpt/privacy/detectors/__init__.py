@@ -53,7 +53,7 @@ _SECRET_PARTS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class Prefilter:
     """What one reading of a text shows."""
 
     words: frozenset[str]
@@ -68,7 +68,7 @@ class Glance:
     lowered: str
 
     @classmethod
-    def of(cls, text: str) -> Glance:
+    def of(cls, text: str) -> Prefilter:
         lowered = text.lower()
         has_digit = _DIGIT.search(text) is not None
         return cls(
@@ -117,7 +117,7 @@ def find_patterns(text: str) -> list[Span]:
 
 def _worth_running(text: str) -> Iterator[Finder]:
     """The finders that this text could interest: plain prose passes with one quick look."""
-    seen = Glance.of(text)
+    seen = Prefilter.of(text)
     if "@" in text or "dot" in seen.words:
         yield find_emails
     if "//" in text:
@@ -136,7 +136,7 @@ def _worth_running(text: str) -> Iterator[Finder]:
         yield from _of_announced(seen)
 
 
-def _of_numbers(seen: Glance) -> Iterator[Finder]:
+def _of_numbers(seen: Prefilter) -> Iterator[Finder]:
     yield _find_addresses_in_any_case
     yield find_ids
     yield find_national
@@ -147,7 +147,7 @@ def _of_numbers(seen: Glance) -> Iterator[Finder]:
         yield find_ibans
 
 
-def _of_announced(seen: Glance) -> Iterator[Finder]:
+def _of_announced(seen: Prefilter) -> Iterator[Finder]:
     if not seen.words.isdisjoint(REFERENCE_WORDS):
         yield find_references
     if not seen.words.isdisjoint(PLATE_WORDS):
@@ -156,7 +156,7 @@ def _of_announced(seen: Glance) -> Iterator[Finder]:
         yield find_births
 
 
-def _of_own_names(text: str, seen: Glance) -> Iterator[Finder]:
+def _of_own_names(text: str, seen: Prefilter) -> Iterator[Finder]:
     if "/" in text and "." in text:
         yield find_profiles
     if "@" in text and not seen.words.isdisjoint(HANDLE_WORDS):

@@ -116,7 +116,7 @@ class Speech:
         return Encoded((*prompt, *answer), len(prompt))
 
 
-def open_speech(base: Base) -> Speech:
+def load_tokenizer(base: Base) -> Speech:
     """The tokenizer and template of a base. Raises SettingsError when the tokenizer is of a kind not known here."""
     if isinstance(base, GgufBase):
         return _of_gguf(base)
@@ -268,7 +268,7 @@ class Tree:
         return -(-max(map(len, self.paths)) // 16) * 16
 
 
-def grow(examples: Sequence[Encoded]) -> Tree:
+def build_prefix_tree(examples: Sequence[Encoded]) -> Tree:
     """Lay the examples into one tree."""
     nodes: dict[tuple[int, int], int] = {}
     tree = Tree([], [], [], [], [], sum(len(example.ids) for example in examples))

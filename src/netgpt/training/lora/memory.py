@@ -15,7 +15,7 @@ from torch import Tensor
 
 from netgpt.adapters.formats import ModelShape
 from netgpt.errors import SettingsError, StoreError
-from netgpt.training.lora.data import Encoded, Tree, grow, plan_batches
+from netgpt.training.lora.data import Encoded, Tree, build_prefix_tree, plan_batches
 from netgpt.training.lora.model import SHORT, load_layer, places_of
 from netgpt.training.lora.recipe import Recipe
 from netgpt.training.lora.weights import Base
@@ -49,7 +49,7 @@ def peak_mb() -> float:
     return _status("VmHWM")
 
 
-def give_back(limit_mb: float) -> None:
+def free_memory(limit_mb: float) -> None:
     """Return freed memory to the system when the process is near its limit: the C library keeps it otherwise."""
     if _status("VmRSS") >= NEAR * limit_mb and sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
@@ -258,7 +258,7 @@ def run_trunk(
     for group in groups:
         loaded = [load_layer(base, number, device, hidden.dtype) for number in group]
         for batch in batches:
-            tree = grow([examples[at] for at in batch])
+            tree = build_prefix_tree([examples[at] for at in batch])
             places = places_of(tree, base.shape, device, hidden.dtype)
             with torch.no_grad():
                 if group.start == layers.start:

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from netgpt.errors import RequestError
 from netgpt.training.example import Example, held_out
-from netgpt.training.lora.data import Encoded, grow, open_speech, plan_batches
+from netgpt.training.lora.data import Encoded, build_prefix_tree, load_tokenizer, plan_batches
 from netgpt.training.lora.memory import (
     HiddenStates,
     device_of,
     dtype_of,
-    give_back,
+    free_memory,
     peak_mb,
     plan_memory,
     run_trunk,
@@ -111,7 +111,7 @@ class Training:
     # -- before the first step
 
     def _encode(self, examples: Sequence[Example]) -> None:
-        speech = open_speech(self.base)
+        speech = load_tokenizer(self.base)
         most = min(self.recipe.max_tokens, self.base.shape.context)
         self.learnt: list[Encoded] = []
         self.measured: list[Encoded] = []
@@ -153,7 +153,7 @@ class Training:
                 at_once=self.plan.trunk_layers, batch_tokens=max(self.plan.tokens_at_once, max(lengths)),
                 device=self.device, told=lambda share: None,
             )  # fmt: skip
-        give_back(0.0)
+        free_memory(0.0)
         self.net.load()
         self._make_optimizer(saved)
 
@@ -206,7 +206,7 @@ class Training:
             loss = self._loss_of(part, self.learnt, 0)
             (loss / rows).backward()
             total += loss.item()
-            give_back(self.plan.limit_mb)
+            free_memory(self.plan.limit_mb)
         self.optimizer.step(self._rate(state["steps"], batches * self.recipe.epochs))
         state["steps"] += 1
         state["tokens"] += sum(len(self.learnt[at].ids) for at in batch)
@@ -228,7 +228,7 @@ class Training:
         return parts
 
     def _loss_of(self, part: Sequence[int], examples: Sequence[Encoded], offset: int) -> Tensor:
-        tree = grow([examples[at] for at in part])
+        tree = build_prefix_tree([examples[at] for at in part])
         x = None
         if self.hidden is not None:
             x = stored_vectors(self.hidden, [at + offset for at in part], tree).to(self.device)

@@ -17,7 +17,7 @@ from netgpt.adapters.formats import ModelShape
 from netgpt.adapters.peft import interleaved
 from netgpt.errors import RequestError, SettingsError, StoreError
 from netgpt.models.download import move_into_place
-from netgpt.training.lora.data import Speech, open_speech
+from netgpt.training.lora.data import Speech, load_tokenizer
 from netgpt.training.lora.recipe import Recipe
 from netgpt.training.lora.weights import Base
 
@@ -139,7 +139,7 @@ def write_model(folder: Path, base: Base, read: Callable[[str], Tensor], dtype: 
     shape = base.shape
     names = sorted(name for name in base.names if name != "rope_freqs.weight")
     _write_weights(folder / "model.safetensors", names, shape, lambda name: read(name).detach().to(dtype).cpu())
-    speech = open_speech(base)
+    speech = load_tokenizer(base)
     config = _config(shape, speech, tied="output.weight" not in base.names, dtype=dtype)
     if f"blk.0.{'attn_q'}.bias" in base.names and shape.architecture == "llama":
         config["attention_bias"] = True

@@ -7,14 +7,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from netgpt.routing.candidates import Arm, Situation
+from netgpt.routing.candidates import Situation, Target
 from netgpt.routing.features import features_of
-from netgpt.routing.link_state import BoxView, Estimate, LinkView, SignalsView
+from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemView
 from netgpt.settings.routing import Routing
 
 RULES = Routing()
-EDGE_ARM = Arm("edge", "edge", "edge", context_tokens=2048, reads_media=False, surely_reads_media=False)
-CLOUD_ARM = Arm("cloud", exposure=0.2)
+EDGE_ARM = Target("edge", "edge", "edge", context_tokens=2048, reads_media=False, surely_reads_media=False)
+CLOUD_ARM = Target("cloud", exposure=0.2)
 TEXTS = (
     "hi",
     "tell me a joke",
@@ -34,15 +34,15 @@ def situation(
     cloud_ok: bool = True,
     cloud_detail: str = "ready",
     may_leave: bool = True,
-    kept_because: str | None = None,
+    block_reason: str | None = None,
     edge_reads_media: bool = False,
-    others: tuple[Arm, ...] = (),
+    others: tuple[Target, ...] = (),
     **changes: Any,
 ) -> Situation:
     """Both well, nothing personal, no signals; `changes` are fields of Situation."""
     features = features_of({"messages": [{"role": "user", "content": text}]})
     edge = replace(EDGE_ARM, ok=edge_ok, detail=edge_detail, reads_media=edge_reads_media)
-    cloud = replace(CLOUD_ARM, ok=cloud_ok, detail=cloud_detail, may_have=may_leave, kept_because=kept_because)
+    cloud = replace(CLOUD_ARM, ok=cloud_ok, detail=cloud_detail, may_have=may_leave, block_reason=block_reason)
     usual = Situation("auto", features, (edge, cloud, *others), long=features.words > RULES.max_edge_words)
     return replace(usual, **changes)
 
@@ -59,25 +59,26 @@ def sure(value: float) -> Estimate:
     return Estimate(value, 0.0, 1.0)
 
 
-def links(**by_arm: LinkView) -> SignalsView:
-    return SignalsView(by_arm)
+def links(**by_target: LinkView) -> SignalsView:
+    return SignalsView(by_target)
 
 
 def priced(one: Situation, prompt: float, completion: float, name: str = "cloud") -> Situation:
     """The same with other prices of an arm, in money per million tokens."""
-    arms = tuple(
-        replace(arm, price_prompt=prompt, price_completion=completion) if arm.name == name else arm for arm in one.arms
+    targets = tuple(
+        replace(target, price_prompt=prompt, price_completion=completion) if target.name == name else target
+        for target in one.targets
     )
-    return replace(one, arms=arms)
+    return replace(one, targets=targets)
 
 
 ARMS = st.builds(
-    Arm,
+    Target,
     st.just("other"),
     kind=st.sampled_from(["cloud", "neighbour"]),
     ok=st.booleans(),
     may_have=st.booleans(),
-    kept_because=st.just("it may not"),
+    block_reason=st.just("it may not"),
     tools=st.booleans(),
     price_prompt=st.floats(0, 20),
     price_completion=st.floats(0, 60),
@@ -87,7 +88,9 @@ ARMS = st.builds(
 VIEWS = st.builds(
     lambda rtt, rate, fails, waiting, other: SignalsView(
         {"cloud": link(rtt, tokens_s=rate, failures=fails), "other": link(other)},
-        BoxView(engine_slots=2, engine_busy=min(2, waiting), engine_waiting=max(0, waiting - 2), engine_tokens_s=40.0),
+        SystemView(
+            engine_slots=2, engine_busy=min(2, waiting), engine_waiting=max(0, waiting - 2), engine_tokens_s=40.0
+        ),
     ),
     st.floats(0.002, 2),
     st.floats(3, 120),

@@ -1,29 +1,21 @@
 """Sentences as vectors, for every capability: the mean of static token embeddings, 0.15 ms each.
 
-No network, no torch.
-
-The two files come inside the package `wordllama`. They are read directly: the package's own loader
-asks the network for a tokenizer that lies beside it.
+No network, no torch: the pieces and their vectors are those of `word_pieces.py`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netgpt.errors import SettingsError
+from netgpt.word_pieces import WordPieces, word_vectors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from tokenizers import Tokenizer
 
-
-_TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
-_WEIGHTS = "weights/l2_supercat_256.safetensors"
+_MOST_PIECES = 512
 
 
 class StaticEmbedder:
@@ -31,50 +23,30 @@ class StaticEmbedder:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._tokenizer: Tokenizer | None = None
+        self._pieces = WordPieces()
         self._table: NDArray[np.float32] | None = None
 
     def load(self) -> None:
-        """Read the files; does nothing the second time. Raises SettingsError when the package is damaged."""
+        """Read the files; does nothing the second time. Raises SettingsError when they are damaged."""
         with self._lock:
             if self._table is None:
-                self._read()
+                self._pieces.encode("load")
+                self._table = word_vectors()
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, one row a text; a text without a known token is a row of zeros."""
         import numpy as np
 
         self.load()
-        assert self._tokenizer is not None and self._table is not None
+        assert self._table is not None
         rows = np.zeros((len(texts), self._table.shape[1]), dtype=np.float32)
-        for row, coded in zip(rows, self._tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True):
-            if coded.ids:
-                row[:] = self._table[coded.ids].mean(axis=0, dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            if ids := self._pieces.encode(text, _MOST_PIECES):
+                row[:] = self._table[ids].mean(axis=0, dtype=np.float32)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         unit: NDArray[np.float32] = rows / np.maximum(norms, 1e-9)
         return unit
 
     def pieces(self) -> frozenset[str]:
         """The pieces of text that the tokenizer knows; one that begins a word begins with "\u2581"."""
-        self.load()
-        assert self._tokenizer is not None
-        return frozenset(self._tokenizer.get_vocab())
-
-    def _read(self) -> None:
-        from safetensors.numpy import load_file
-        from tokenizers import Tokenizer
-
-        folder = _package_folder()
-        tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(512)
-        self._tokenizer = tokenizer
-        self._table = load_file(folder / _WEIGHTS)["embedding.weight"]
-
-
-def _package_folder() -> Path:
-    spec = importlib.util.find_spec("wordllama")
-    folder = Path(spec.origin).parent if spec and spec.origin else None
-    if folder is None or not (folder / _TOKENIZER).is_file() or not (folder / _WEIGHTS).is_file():
-        raise SettingsError("the embedding is missing: install the package wordllama==0.4.0.post1 again")
-    return folder
+        return frozenset(self._pieces.vocabulary)

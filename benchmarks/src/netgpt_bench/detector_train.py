@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from torch import Tensor, nn
 from torch.nn import functional
 
+from netgpt import word_pieces
 from netgpt.errors import NotFound, SettingsError
 from netgpt.privacy.detector import Finder
 from netgpt.privacy.ner import DOCUMENT, DOCUMENT_CHARS, NUMBER, PLAIN, SHORT, SHORT_CHARS, NameFinder
@@ -381,7 +382,7 @@ def card(bench: Bench, course: Mapping[str, Any], figures: Mapping[str, Any], fo
         "what": "finds names and other private words; read by netgpt.privacy.tagger",
         "data": sets,
         "lists": {"cities, towns, regions": "GeoNames, CC BY 4.0", "first, last": "Apache-2.0"},
-        "word vectors": f"wordllama {version('wordllama')}, MIT, not part of the file",
+        "word vectors": f"wordllama {word_pieces.VERSION}, MIT, not part of the file",
         "training": dict(course),
         "versions": {name: version(name) for name in ("torch", "numpy", "safetensors", "tokenizers")},
         "cuts": {

@@ -6,7 +6,6 @@ found in each piece. Both memories are bounded in bytes and hold hashes of texts
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import zlib
 from collections import OrderedDict
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netgpt.errors import DetectorError
+from netgpt.word_pieces import WordPieces, word_vectors
 
 # --- The tagger's network in NumPy: words in, a probability and a kind for each word out.
 #
@@ -295,8 +295,6 @@ SHIPPED = Path(__file__).parent / "shipped" / "tagger.safetensors"
 LISTS = ("cities", "towns", "regions", "first", "last")
 """Gazetteers of the file, in the order in which a word is asked against them."""
 
-_TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
-_TABLE = "weights/l2_supercat_256.safetensors"
 _WORDS = 16_384
 """Word vectors remembered: 6 MB."""
 _PIECES = 8_192
@@ -326,21 +324,14 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
 
 
 class WordVectors:
-    """The frozen public vectors of word pieces (package `wordllama`): ids and mean vectors of words."""
+    """The frozen public vectors of word pieces (`word_pieces`): ids and mean vectors of words."""
 
     def __init__(self) -> None:
-        from safetensors.numpy import load_file
-        from tokenizers import Tokenizer
-
-        folder = _wordllama()
-        self._tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        self._table = load_file(folder / _TABLE)["embedding.weight"]
+        self._pieces, self._table = WordPieces(), word_vectors()
 
     def ids(self, words: Sequence[str]) -> list[list[int]]:
         """Ids of the pieces of each word."""
-        return [coded.ids for coded in self._tokenizer.encode_batch_fast(list(words), add_special_tokens=False)]
+        return [self._pieces.encode(word) for word in words]
 
     def means(self, ids: Sequence[Sequence[int]]) -> Array:
         """The mean vector of each word's pieces: (n, 256)."""
@@ -350,14 +341,6 @@ class WordVectors:
         summed = np.add.reduceat(self._table[flat].astype(np.float32), starts, axis=0)
         means: Array = (summed / counts[:, None]).astype(np.float32)
         return means
-
-
-def _wordllama() -> Path:
-    spec = importlib.util.find_spec("wordllama")
-    folder = Path(spec.origin).parent if spec and spec.origin else None
-    if folder is None or not (folder / _TOKENIZER).is_file() or not (folder / _TABLE).is_file():
-        raise DetectorError("the public word vectors are missing: install the package wordllama==0.4.0.post1 again")
-    return folder
 
 
 class Lexicon:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from netgpt import word_pieces
 from netgpt.errors import RequestError
 from netgpt.routing.difficulty import EMBEDDING, NAMES, Array, Embedder, Expert, Gate, Scale, features_of, nearness
 from netgpt.training.difficulty_data import LICENCES, Labelled
@@ -320,9 +321,9 @@ def _card(learnt: Mapping[str, Any], seed: int) -> dict[str, Any]:
         "labels": "all labelled rows of each kind below; figures are cross-validated: each row by a model without it",
         "kinds": {kind: {"licence": LICENCES.get(kind, "your own"), **told} for kind, told in learnt.items()},
         "not covered": "conversations, other languages than English, pictures, tools: nothing was labelled for them",
-        "word vectors": f"wordllama {version('wordllama')}, MIT, not part of the file",
+        "word vectors": f"wordllama {word_pieces.VERSION}, MIT, not part of the file",
         "seed": seed,
-        "versions": {name: version(name) for name in ("numpy", "safetensors", "tokenizers")},
+        "versions": {name: version(name) for name in ("numpy", "safetensors")},
         "traits": list(NAMES),
     }
 

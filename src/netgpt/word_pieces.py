@@ -1,0 +1,126 @@
+"""Words cut into the pieces of a public vocabulary (byte-pair encoding), and a frozen vector of each piece.
+
+The vocabulary (32,000 pieces) and the vectors (256 numbers a piece) are those of wordllama, which the build puts into
+`data/` (docs/dependencies.md). A library of tokenizers does the same; it would bring a client of a model hub along.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from netgpt.errors import SettingsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+VERSION: Final = "0.4.0.post1"
+"""Of wordllama."""
+VOCABULARY: Final = Path(__file__).parent / "data" / "word_pieces.json"
+VECTORS: Final = Path(__file__).parent / "data" / "word_vectors.safetensors"
+SPACE: Final = "\u2581"
+"""Stands for a blank; a piece that begins a word begins with it."""
+_SPECIAL: Final = re.compile("(<unk>|<s>|</s>)")
+_WORD: Final = re.compile(f"{SPACE}+[^{SPACE}]*|[^{SPACE}]+")
+_REMEMBERED: Final = 32_768
+"""Words whose pieces are remembered: about 8 MB."""
+_LONGEST: Final = 64
+"""Characters of a word that is worth remembering."""
+
+
+class WordPieces:
+    """`encode(text)` -> ids of its pieces. Read at the first use (0.1 s). Equal to the published tokenizer, tested."""
+
+    def __init__(self) -> None:
+        self._remembered = lru_cache(_REMEMBERED)(self._pieces)
+
+    def encode(self, text: str, most: int | None = None) -> list[int]:
+        """Ids of the pieces; at most `most` of them. Characters outside the vocabulary become their UTF-8 bytes."""
+        ids: list[int] = []
+        for part in _SPECIAL.split(text):
+            if _SPECIAL.fullmatch(part):
+                ids.append(self.vocabulary[part])
+            elif part:
+                for word in _WORD.findall(SPACE + part.replace(" ", SPACE)):
+                    ids += self._remembered(word) if len(word) <= _LONGEST else self._pieces(word)
+                    if most is not None and len(ids) >= most:
+                        return ids[:most]
+        return ids
+
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """Piece -> id."""
+        found: dict[str, int] = self._file["vocab"]
+        return found
+
+    @cached_property
+    def _ranks(self) -> dict[tuple[str, str], int]:
+        """Two neighbours -> how early they are joined."""
+        pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in self._file["merges"])
+        return {(left, right): rank for rank, (left, right) in enumerate(pairs)}
+
+    @cached_property
+    def _file(self) -> dict[str, Any]:
+        import orjson
+
+        try:
+            model: dict[str, Any] = orjson.loads(VOCABULARY.read_bytes())["model"]
+        except (OSError, ValueError, KeyError) as error:
+            raise SettingsError(f"{VOCABULARY}: cannot be read ({type(error).__name__}); reinstall netgpt") from None
+        return model
+
+    def _pieces(self, word: str) -> tuple[int, ...]:
+        known = self.vocabulary.get(word)  # every piece of the vocabulary is cut into itself
+        return (known,) if known is not None else tuple(self._ids(self._joined(word)))
+
+    def _joined(self, word: str) -> list[str]:
+        """The characters of a word, the earliest pairs joined first, the leftmost first among equals."""
+        parts, ranks = list(word), self._ranks
+        after = list(range(1, len(parts) + 1))
+        before = list(range(-1, len(parts) - 1))
+        pairs = enumerate(pairwise(parts))
+        queue = [(rank, at) for at, pair in pairs if (rank := ranks.get(pair)) is not None]
+        heapify(queue)
+        while queue:
+            rank, at = heappop(queue)
+            right = after[at]
+            if not parts[at] or right >= len(parts) or ranks.get((parts[at], parts[right])) != rank:
+                continue  # one of the two was joined to another meanwhile
+            parts[at] += parts[right]
+            parts[right] = ""
+            after[at] = after[right]
+            if after[at] < len(parts):
+                before[after[at]] = at
+            for left in (before[at], at):
+                if left >= 0 and after[left] < len(parts):
+                    rank_of = ranks.get((parts[left], parts[after[left]]))
+                    if rank_of is not None:
+                        heappush(queue, (rank_of, left))
+        return [part for part in parts if part]
+
+    def _ids(self, parts: list[str]) -> Iterator[int]:
+        for part in parts:
+            if (known := self.vocabulary.get(part)) is not None:
+                yield known
+            else:
+                for byte in part.encode("utf-8", "surrogatepass"):
+                    yield self.vocabulary[f"<0x{byte:02X}>"]
+
+
+@lru_cache(1)
+def word_vectors() -> NDArray[np.float16] | NDArray[np.float32]:
+    """(32,000, 256): one row a piece, shared by all that use it. Raises SettingsError."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        table: NDArray[np.float32] = load_file(VECTORS)["embedding.weight"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise SettingsError(f"{VECTORS}: cannot be read ({type(error).__name__}); reinstall netgpt") from None
+    return table

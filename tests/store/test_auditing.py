@@ -33,7 +33,7 @@ def exported(store: Store, accounts: bool = True) -> Any:
         write_file(records, key, lines.append, accounts=accounts)
         return lines, key or b""
 
-    return store.receipts.walk(written)
+    return store.receipts.with_records(written)
 
 
 @pytest.mark.parametrize("accounts", [True, False])

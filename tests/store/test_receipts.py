@@ -272,7 +272,7 @@ async def test_a_rolled_back_neighbour_leaves_the_chain_whole(store: Store) -> N
 
     async def failing() -> None:
         with pytest.raises(StoreError):
-            await store._writer.submit(fails)
+            await store._submit(fails)
 
     await asyncio.gather(*(failing() if n % 3 else store.receipts.add(new(ADA, n)) for n in range(30)))
     told = await store.receipts.verify()

@@ -57,7 +57,7 @@ class GivenKeys:
     @classmethod
     def from_text(cls, text: str, name: str) -> GivenKeys:
         """Keys in base64, newest first, with spaces or commas between. Raises StoreError, without the text."""
-        return cls(_decoded(text.encode("utf-8", "replace"), name), name, "environment")
+        return cls(_parsed(text.encode("utf-8", "replace"), name), name, "environment")
 
     def read(self) -> tuple[bytes, ...]:
         return self._keys
@@ -84,7 +84,7 @@ class KeyCommand:
             raise self._failed(f"cannot be started: {error.strerror}") from None
         if done.returncode != 0:
             raise self._failed(f"ended with {done.returncode}")
-        return _checked(_decoded(done.stdout, self.name), self.name)
+        return _parsed(done.stdout, self.name)
 
     def _failed(self, what: str) -> StoreError:
         return StoreError(f"{self.name} {what}. Run it yourself and see what it says.", code="store_key_missing")
@@ -118,7 +118,7 @@ class KeyFile:
             ) from None
         except OSError as error:
             raise StoreError(f"{self.path}: cannot read the sealing key: {error.strerror}.") from None
-        return _checked(_decoded(text, self.name), self.name)
+        return _parsed(text, self.name)
 
     def write(self, keys: Sequence[bytes]) -> None:
         """Put `keys` in the place of what is there. Raises StoreError: the file is as it was."""
@@ -160,25 +160,21 @@ def encoded_key(key: bytes) -> str:
     return base64.b64encode(key).decode()
 
 
-def _decoded(text: bytes, name: str) -> list[bytes]:
+def _parsed(text: bytes, name: str) -> tuple[bytes, ...]:
     try:
-        return [base64.b64decode(word, validate=True) for word in text.replace(b",", b" ").split()]
+        return _checked([base64.b64decode(word, validate=True) for word in text.replace(b",", b" ").split()], name)
     except binascii.Error:
-        raise _not_a_key(name) from None
+        return _checked((), name)
 
 
 def _checked(keys: Sequence[bytes], name: str) -> tuple[bytes, ...]:
     if not 1 <= len(keys) <= MOST_KEYS or any(len(key) != KEY_BYTES for key in keys):
-        raise _not_a_key(name)
+        raise StoreError(
+            f"{name}: not a sealing key ({KEY_BYTES} bytes in base64; several, newest first, while keys are changed). "
+            "Put the right one back; `netgpt store new-key` makes one for a new box.",
+            code="wrong_key",
+        )
     return tuple(dict.fromkeys(keys))
-
-
-def _not_a_key(name: str) -> StoreError:
-    return StoreError(
-        f"{name}: not a sealing key ({KEY_BYTES} bytes in base64; several, newest first, while keys are changed). "
-        "Put the right one back; `netgpt store new-key` makes one for a new box.",
-        code="wrong_key",
-    )
 
 
 _VERSION: Final = b"\x02"

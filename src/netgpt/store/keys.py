@@ -137,7 +137,19 @@ class Limits(Part):
 
         In force at the next request. Raises NotFound.
         """
-        return await self._change(partial(_change, id=id, changed=changed, scopes=scopes))
+
+        def change(connection: Connection) -> KeyLimits:
+            row = connection.execute(select(keys.c.limits).where(keys.c.id == id)).one_or_none()
+            if row is None:
+                raise NotFound(f"no key {id}: `netgpt keys list` shows them", param="id")
+            limits = KeyLimits(**{**(row.limits or {}), **changed})
+            values: dict[str, Any] = {"limits": asdict(limits)}
+            if scopes is not None:
+                values["scopes"] = list(scopes) or None
+            connection.execute(update(keys).where(keys.c.id == id).values(values))
+            return limits
+
+        return await self._change(change)
 
     async def use(self, id: str, now: datetime) -> KeyUse:
         """What a key has used on this day and in this month, both UTC."""
@@ -163,20 +175,6 @@ def book(connection: Connection, row: ExchangeRecord) -> None:
 def expire(connection: Connection, now: datetime) -> int:
     """Delete the days that no budget needs any more."""
     return delete_rows(connection, key_use, key_use.c.day < _day(now - timedelta(days=KEPT_DAYS)))
-
-
-def _change(
-    connection: Connection, id: str, changed: Mapping[str, float | None], scopes: tuple[str, ...] | None
-) -> KeyLimits:
-    row = connection.execute(select(keys.c.limits).where(keys.c.id == id)).one_or_none()
-    if row is None:
-        raise NotFound(f"no key {id}: `netgpt keys list` shows them", param="id")
-    limits = KeyLimits(**{**(row.limits or {}), **changed})
-    values: dict[str, Any] = {"limits": asdict(limits)}
-    if scopes is not None:
-        values["scopes"] = list(scopes) or None
-    connection.execute(update(keys).where(keys.c.id == id).values(values))
-    return limits
 
 
 _COUNTED: Final = (key_use.c.requests, key_use.c.tokens, key_use.c.cost)

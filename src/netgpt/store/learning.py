@@ -35,7 +35,18 @@ class TrainingExamples(Part):
 
     async def set_consent(self, person: Person, purpose: str, given: bool) -> ConsentRow:
         """Keep that the person consents to `purpose` from now on, or no longer does. Repeated, it counts once."""
-        return await self._change(partial(_set_consent, person=person, purpose=purpose, given=given))
+
+        def change(connection: Connection) -> ConsentRow:
+            known = _consent(connection, person, purpose)
+            if known is not None and (known.stands if given else known.withdrawn is not None):
+                return known  # the first time counts
+            now = datetime.now(UTC)
+            people.add_consent(connection, person, people.ConsentEntry(purpose, given, now, now))
+            row = _consent(connection, person, purpose)
+            assert row is not None  # it was just written
+            return row
+
+        return await self._change(change)
 
     async def consent(self, person: Person, purpose: str) -> ConsentRow | None:
         """What the person said of `purpose`; None: never asked, which is no consent."""
@@ -50,8 +61,26 @@ class TrainingExamples(Part):
 
         `adapter`: the adapter (`name@version`) that learnt from them. `chosen`: a person asked for it.
         """
-        work = partial(_keep, sealer=self._sealer, new=tuple(new), adapter=adapter, chosen=chosen)
-        return await self._change(work)
+
+        def keep(connection: Connection) -> list[str]:
+            return [self._keep(connection, example, adapter, chosen) for example in new]
+
+        return await self._change(keep)
+
+    def _keep(self, connection: Connection, new: NewExample, adapter: str | None, chosen: bool) -> str:
+        tenant, user = (new.person.tenant, new.person.user) if new.person else (None, None)
+        owner = [new.person.tenant, new.person.user] if new.person else []
+        id = "eg_" + self._sealer.digest("examples", *owner, new.digest)[:24]  # the same example is kept once
+        if connection.scalar(select(examples.c.id).where(examples.c.id == id)) is None:
+            sealed = self._sealer.seal_json(new.row, "examples", id, tenant or "", user or "")
+            values = {"id": id, "tenant": tenant, "user": user, "kept": datetime.now(UTC), "chosen": chosen}
+            connection.execute(insert(examples).values(**values, private=sealed))
+        elif chosen:
+            connection.execute(update(examples).where(examples.c.id == id).values(chosen=True))
+        pair = and_(lessons.c.adapter == adapter, lessons.c.example == id)
+        if adapter is not None and connection.scalar(select(lessons.c.example).where(pair)) is None:
+            connection.execute(insert(lessons).values(adapter=adapter, example=id))
+        return id
 
     async def of_person(self, person: Person) -> list[KeptExample]:
         """A person's kept examples, oldest first, with the adapters that learnt from each."""
@@ -69,52 +98,30 @@ class TrainingExamples(Part):
         """
         if not adapters:
             return 0
-        return await self._change(partial(_drop_adapters, adapters=adapters), after=scrub, needs_room=False)
+        gone = lessons.c.adapter.in_(adapters)
+        unused = (examples.c.chosen.is_(False), ~exists().where(lessons.c.example == examples.c.id))
+
+        def drop(connection: Connection) -> int:
+            ids = list(connection.scalars(select(lessons.c.example).where(gone).distinct()))
+            delete_rows(connection, lessons, gone)
+            return sum(delete_rows(connection, examples, *unused, examples.c.id == id) for id in ids)
+
+        return await self._change(drop, after=scrub, needs_room=False)
 
     async def remove(self, person: Person, id: str) -> KeptExample | None:
         """Delete one example of a person and return it; None: this person has no such example."""
-        return await self._change(partial(_remove, sealer=self._sealer, person=person, id=id), needs_room=False)
+        which = and_(of_person(examples, person), examples.c.id == id)
 
+        def remove(connection: Connection) -> KeptExample | None:
+            found = _kept(connection, self._sealer, which)
+            _delete(connection, which)
+            return found[0] if found else None
 
-def _set_consent(connection: Connection, person: Person, purpose: str, given: bool) -> ConsentRow:
-    known = _consent(connection, person, purpose)
-    if known is not None and (known.stands if given else known.withdrawn is not None):
-        return known  # the first time counts
-    now = datetime.now(UTC)
-    people.add_consent(connection, person, people.ConsentEntry(purpose, given, now, now))
-    row = _consent(connection, person, purpose)
-    assert row is not None  # it was just written
-    return row
+        return await self._change(remove, needs_room=False)
 
 
 def _consent(connection: Connection, person: Person, purpose: str) -> ConsentRow | None:
     return people.state_of(person, purpose, people.entries_of(connection, person))
-
-
-def _keep(
-    connection: Connection, sealer: Sealer, new: Sequence[NewExample], adapter: str | None, chosen: bool
-) -> list[str]:
-    ids = []
-    for example in new:
-        id = _id(sealer, example)
-        ids.append(id)
-        if connection.scalar(select(examples.c.id).where(examples.c.id == id)) is None:
-            connection.execute(insert(examples).values(_values(sealer, id, example, chosen)))
-        elif chosen:
-            connection.execute(update(examples).where(examples.c.id == id).values(chosen=True))
-        pair = and_(lessons.c.adapter == adapter, lessons.c.example == id)
-        if adapter is not None and connection.scalar(select(lessons.c.example).where(pair)) is None:
-            connection.execute(insert(lessons).values(adapter=adapter, example=id))
-    return ids
-
-
-def _values(sealer: Sealer, id: str, example: NewExample, chosen: bool) -> dict[str, Any]:
-    person = example.person
-    tenant, user = (person.tenant, person.user) if person else (None, None)
-    sealed = sealer.seal_json(example.row, "examples", id, tenant or "", user or "")
-    return {
-        "id": id, "tenant": tenant, "user": user, "kept": datetime.now(UTC), "chosen": chosen, "private": sealed
-    }  # fmt: skip
 
 
 def _kept(connection: Connection, sealer: Sealer, where: ColumnElement[bool]) -> list[KeptExample]:
@@ -132,23 +139,8 @@ def _opened(sealer: Sealer, row: Row[Any], adapters: tuple[str, ...]) -> KeptExa
     return KeptExample(row.id, person, row.kept, row.chosen, adapters, texts)
 
 
-def _remove(connection: Connection, sealer: Sealer, person: Person, id: str) -> KeptExample | None:
-    which = and_(of_person(examples, person), examples.c.id == id)
-    found = _kept(connection, sealer, which)
-    _delete(connection, which)
-    return found[0] if found else None
-
-
-def _drop_adapters(connection: Connection, adapters: Sequence[str]) -> int:
-    gone = lessons.c.adapter.in_(adapters)
-    ids = list(connection.scalars(select(lessons.c.example).where(gone).distinct()))
-    delete_rows(connection, lessons, gone)
-    unused = (examples.c.chosen.is_(False), ~exists().where(lessons.c.example == examples.c.id))
-    return sum(delete_rows(connection, examples, *unused, examples.c.id == id) for id in ids)
-
-
 def expire(connection: Connection, kept_before: datetime) -> int:
-    """Delete examples kept before; which adapters learnt from whom stands in their cards as well."""
+    """Delete examples kept before."""
     return _delete(connection, examples.c.kept < kept_before)
 
 
@@ -162,13 +154,8 @@ def _delete(connection: Connection, where: ColumnElement[bool]) -> int:
     return delete_rows(connection, examples, where)
 
 
-def _id(sealer: Sealer, example: NewExample) -> str:
-    """A keyed digest of person and content: the same example is kept once, and its id tells nothing."""
-    person = [example.person.tenant, example.person.user] if example.person else []
-    return "eg_" + sealer.digest("examples", *person, example.digest)[:24]
-
-
 _MARK: Final = "learner"
+_FIGURES: Final = ("id", "tenant", "user", "key_id", "time", "target", "propensity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +188,28 @@ class Decisions(Part):
 
     async def save(self, rows: Sequence[DecisionRow]) -> int:
         """Keep rows, in one transaction. Returns how many: what was forgotten in the meantime stays so."""
-        return await self._submit(partial(_save, sealer=self._sealer, rows=tuple(rows)))
+
+        def save(connection: Connection) -> int:
+            saved = 0
+            for row in rows:
+                here = select(exists().where(exchanges.c.id == row.id, exchanges.c.tenant == row.tenant))
+                if connection.scalar(here):
+                    values = {name: getattr(row, name) for name in _FIGURES}
+                    connection.execute(insert(decisions).values(**values, private=_sealed(self._sealer, row)))
+                    saved += 1
+            return saved
+
+        return await self._submit(save)
 
     async def change(self, rows: Sequence[DecisionRow]) -> None:
         """Keep what became known later; rows that are gone stay gone."""
-        await self._submit(partial(_change, sealer=self._sealer, rows=tuple(rows)))
+
+        def change(connection: Connection) -> None:
+            for row in rows:
+                values = {"private": _sealed(self._sealer, row)}
+                connection.execute(update(decisions).where(decisions.c.id == row.id).values(values))
+
+        await self._submit(change)
 
     async def find(self, id: str) -> DecisionRow | None:
         """The row, whoever it belongs to."""
@@ -245,30 +249,9 @@ class Decisions(Part):
         return None if sealed is None else opened_mark(self._sealer, _MARK, sealed)
 
 
-def _save(connection: Connection, sealer: Sealer, rows: tuple[DecisionRow, ...]) -> int:
-    saved = 0
-    for row in rows:
-        here = select(exists().where(exchanges.c.id == row.id, exchanges.c.tenant == row.tenant))
-        if not connection.scalar(here):
-            continue
-        connection.execute(
-            insert(decisions).values(
-                id=row.id, tenant=row.tenant, user=row.user, key_id=row.key_id, time=row.time, target=row.target,
-                propensity=row.propensity, private=_sealed(sealer, row),
-            )
-        )  # fmt: skip
-        saved += 1
-    return saved
-
-
-def _change(connection: Connection, sealer: Sealer, rows: tuple[DecisionRow, ...]) -> None:
-    for row in rows:
-        connection.execute(update(decisions).where(decisions.c.id == row.id).values(private=_sealed(sealer, row)))
-
-
 def _row(row: Row[Any], sealer: Sealer) -> DecisionRow:
     private = sealer.open_json(row.private, "decisions", row.id, row.tenant, row.user)
-    return DecisionRow(row.id, row.tenant, row.user, row.key_id, row.time, row.target, row.propensity, private)
+    return DecisionRow(**{name: getattr(row, name) for name in _FIGURES}, private=private)
 
 
 def _sealed(sealer: Sealer, row: DecisionRow) -> bytes:

@@ -1,14 +1,13 @@
-"""Requests that nobody could answer, kept to be sent once when somebody can; and what became of them.
+"""Requests that nobody could answer, kept to be sent once when somebody can (`store.waiting`).
 
     waiting --claim--> sending --depart--> sent --end--> answered | failed | unknown
        ^                  |                 |
        +---- put back ----+                 +--(its sender died)--> unknown
        +--(its sender died)
 
-`depart` runs in the transaction that writes the receipt, so before the first byte leaves. Therefore a row that is
-still `sending` has not left, whatever became of its sender, and goes back; one that is `sent` may have, and is never
-sent again. A sender whose claim was taken away in the meantime cannot depart: that is what the claim's word is for.
-Any number of processes may share the table.
+`depart` runs in the transaction that writes the receipt, before the first byte leaves. So a row that is still `sending`
+has not left, whatever became of its sender, and goes back; one that is `sent` may have, and is never sent again. A
+sender whose claim was taken away meanwhile cannot depart. Any number of processes may share the table.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def _opened(row: Row[Any], sealer: Sealer | None) -> WaitingRow:
 OPEN: Final = ("waiting", "sending", "sent")
 AT_WORK: Final = ("sending", "sent")
 ENDED_KEPT: Final = timedelta(days=7)
-"""What could not be sent in time is shown for so long as given up."""
+"""What could not be sent in time is shown as given up for so long."""
 
 
 class WaitingQueue(Part):
@@ -87,8 +86,20 @@ class WaitingQueue(Part):
         self, person: Person, key_id: str | None, private: Mapping[str, Any], bounds: QueueLimits, now: datetime
     ) -> WaitingRow:
         """Keep a request. Raises RateLimited (`too_many_waiting`): this person has as many or as much as may wait."""
-        work = partial(self._park, person=person, key_id=key_id, private=private, bounds=bounds, now=now)
-        return await self._submit(work)
+
+        def park(connection: Connection) -> WaitingRow:
+            content = json.dumps(private).encode("ascii")
+            _check_bounds(connection, person, len(content), bounds, now)
+            id = f"wt_{int(now.timestamp() * 1000):012x}{secrets.token_hex(8)}"
+            row: dict[str, Any] = {
+                "id": id, "tenant": person.tenant, "user": person.user, "key_id": key_id, "created": now,
+                "expires": now + bounds.age, "state": "waiting", "tries": 0, "exchange": None,
+            }  # fmt: skip
+            sealed = self._sealer.seal(content, place_of("waiting", id, person.tenant, person.user))
+            connection.execute(insert(waiting).values(**row, due=now, size=len(content), private=sealed))
+            return WaitingRow(**row)
+
+        return await self._submit(park)
 
     async def find(self, id: str) -> WaitingRow | None:
         """The request with this id, whoever it belongs to."""
@@ -119,7 +130,18 @@ class WaitingQueue(Part):
 
         Raises NotFound, and RequestError (`being_sent`, 409) while it is being sent.
         """
-        await self._submit(partial(_cancel, id=id, person=person), needs_room=False)
+        mine = waiting.c.id == id if person is None else and_(waiting.c.id == id, of_person(waiting, person))
+
+        def cancel(connection: Connection) -> None:
+            state = connection.scalar(select(waiting.c.state).where(mine))
+            if state is None:
+                raise NotFound("no such waiting request of this person", param="waiting_id")
+            if state in AT_WORK:
+                message = "it is being sent just now; try again when it has ended"
+                raise RequestError(message, code="being_sent", status=409)
+            delete_rows(connection, waiting, mine)
+
+        await self._submit(cancel, needs_room=False)
 
     async def claim(self, exchange: str, now: datetime) -> tuple[WaitingRow, str] | None:
         """Take the one that is due for longest, of a person of whom none is being sent now; with the word of the claim.
@@ -157,32 +179,32 @@ class WaitingQueue(Part):
 
     async def end(self, claim: str, state: str, outcome: Mapping[str, Any], expires: datetime) -> bool:
         """Keep what became of it: `outcome` is `{"answer": ...}` or `{"error": ...}`. False: it was deleted."""
-        work = partial(self._end, claim=claim, state=state, outcome=outcome, expires=expires)
-        return await self._submit(work)
+
+        def end(connection: Connection) -> bool:
+            row = connection.execute(select(waiting).where(waiting.c.claim == claim)).one_or_none()
+            if row is None or row.state not in (*AT_WORK, "unknown"):
+                return False
+            self._close(connection, row, state, outcome, expires)
+            return True
+
+        return await self._submit(end)
 
     async def recover(self, unseen_since: datetime, now: datetime) -> int:
         """Free what senders that died had claimed. Returns how many went back to waiting."""
-        return await self._submit(partial(self._recover, unseen_since=unseen_since, now=now))
 
-    def _park(
-        self,
-        connection: Connection,
-        person: Person,
-        key_id: str | None,
-        private: Mapping[str, Any],
-        bounds: QueueLimits,
-        now: datetime,
-    ) -> WaitingRow:
-        content = json.dumps(private).encode("ascii")
-        _check_bounds(connection, person, len(content), bounds, now)
-        id = f"wt_{int(now.timestamp() * 1000):012x}{secrets.token_hex(8)}"
-        row: dict[str, Any] = {
-            "id": id, "tenant": person.tenant, "user": person.user, "key_id": key_id, "created": now,
-            "expires": now + bounds.age, "state": "waiting", "tries": 0, "exchange": None,
-        }  # fmt: skip
-        sealed = self._sealer.seal(content, place_of("waiting", id, person.tenant, person.user))
-        connection.execute(insert(waiting).values(**row, due=now, size=len(content), private=sealed))
-        return WaitingRow(**row)
+        def recover(connection: Connection) -> int:
+            dead = and_(waiting.c.state.in_(AT_WORK), waiting.c.seen < unseen_since)
+            rows = connection.execute(select(waiting).where(dead)).all()
+            for row in rows:
+                if row.state == "sending":
+                    back = {"state": "waiting", "claim": None, "exchange": None, "due": now}
+                    connection.execute(update(waiting).where(waiting.c.id == row.id).values(back))
+                else:
+                    state, outcome = self._recorded(connection, row)
+                    self._close(connection, row, state, outcome, now + ENDED_KEPT)
+            return sum(row.state == "sending" for row in rows)
+
+        return await self._submit(recover)
 
     def _claim(self, connection: Connection, exchange: str, now: datetime) -> tuple[WaitingRow, str] | None:
         other = waiting.alias("other")
@@ -209,15 +231,6 @@ class WaitingQueue(Part):
             return claimed, word
         return None
 
-    def _end(
-        self, connection: Connection, claim: str, state: str, outcome: Mapping[str, Any], expires: datetime
-    ) -> bool:
-        row = connection.execute(select(waiting).where(waiting.c.claim == claim)).one_or_none()
-        if row is None or row.state not in (*AT_WORK, "unknown"):
-            return False
-        self._close(connection, row, state, outcome, expires)
-        return True
-
     def _close(
         self, connection: Connection, row: Row[Any], state: str, outcome: Mapping[str, Any], expires: datetime
     ) -> None:
@@ -225,18 +238,6 @@ class WaitingQueue(Part):
         private = json.dumps({**json.loads(self._sealer.open(row.private, where)), **outcome}).encode("ascii")
         values = {"state": state, "expires": expires, "private": self._sealer.seal(private, where)}
         connection.execute(update(waiting).where(waiting.c.id == row.id).values(**values, size=len(private)))
-
-    def _recover(self, connection: Connection, unseen_since: datetime, now: datetime) -> int:
-        dead = and_(waiting.c.state.in_(AT_WORK), waiting.c.seen < unseen_since)
-        rows = connection.execute(select(waiting).where(dead)).all()
-        for row in rows:
-            if row.state == "sending":
-                back = {"state": "waiting", "claim": None, "exchange": None, "due": now}
-                connection.execute(update(waiting).where(waiting.c.id == row.id).values(back))
-            else:
-                state, outcome = self._recorded(connection, row)
-                self._close(connection, row, state, outcome, now + ENDED_KEPT)
-        return sum(row.state == "sending" for row in rows)
 
     def _recorded(self, connection: Connection, row: Row[Any]) -> tuple[str, dict[str, Any]]:
         """Its exchange may have been recorded whole before its sender died: then its answer is known."""
@@ -283,13 +284,3 @@ def _depart(connection: Connection, claim: str) -> None:
             code="not_sent_again",
             status=503,
         )
-
-
-def _cancel(connection: Connection, id: str, person: Person | None) -> None:
-    mine = waiting.c.id == id if person is None else and_(waiting.c.id == id, of_person(waiting, person))
-    state = connection.scalar(select(waiting.c.state).where(mine))
-    if state is None:
-        raise NotFound("no such waiting request of this person", param="waiting_id")
-    if state in AT_WORK:
-        raise RequestError("it is being sent just now; try again when it has ended", code="being_sent", status=409)
-    delete_rows(connection, waiting, mine)

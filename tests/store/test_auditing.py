@@ -79,6 +79,6 @@ async def test_a_changed_export_is_found(store: Store) -> None:
 @pytest.mark.parametrize("lines", [[], ["{}"], ["nonsense"], ['{"format": "netgpt receipts", "version": 1}', "[]"],
                                    ['{"format": "netgpt receipts", "version": 1}', '{"seq": 1}'],
                                    ['{"format": "netgpt receipts", "version": 1}', '{"head": 5}']])  # fmt: skip
-def test_what_is_no_export_is_told(lines: list[str]) -> None:
+def test_what_is_no_export_is_refused(lines: list[str]) -> None:
     with pytest.raises(RequestError):
         check_file(lines, None, noted=None, trusted=None)

@@ -85,7 +85,7 @@ async def test_a_person_without_a_name_is_nobody(issuer: FakeIssuer, user: Any) 
 
 
 @pytest.mark.parametrize(  # a day ahead: these times are of the moment of collection, long before the test's turn
-    ("claims", "told"),
+    ("claims", "expected"),
     [
         ({"exp": time.time() - 60}, "expired"),
         ({"nbf": time.time() + 86_400}, "not valid yet"),
@@ -99,9 +99,9 @@ async def test_a_person_without_a_name_is_nobody(issuer: FakeIssuer, user: Any) 
         ({"iss": None}, "lacks one of"),
     ],
 )
-async def test_wrong_claims(issuer: FakeIssuer, claims: dict[str, Any], told: str) -> None:
+async def test_wrong_claims(issuer: FakeIssuer, claims: dict[str, Any], expected: str) -> None:
     error = await refused(judge(issuer), issuer.token(**claims))
-    assert told in error.message and error.code == "token_refused"
+    assert expected in error.message and error.code == "token_refused"
 
 
 async def test_clocks_may_differ_a_little(issuer: FakeIssuer) -> None:

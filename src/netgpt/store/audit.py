@@ -75,7 +75,7 @@ class Checker:
         if link.seq > self._seq + 1:
             self._fault(self._seq + 1, "", _missing(self._seq + 1, link.seq - 1))
         elif link.seq <= self._seq:
-            self._fault(link.seq, record.id, "stands out of order, or twice")
+            self._fault(link.seq, record.id, "is out of order, or there twice")
         self._check_link(record, follows=link.seq == self._seq + 1)
         self._check_account(record)
         noted = self._noted.pop(link.seq, None)

@@ -28,7 +28,7 @@ from netgpt.store.schema import marks, receipts
 from netgpt.store.secrets import chain_secret
 
 GENESIS: Final = bytes(32)
-"""Stands before the first receipt."""
+"""The hash before the first receipt."""
 SENT: Final = "sent"
 """Something was about to leave."""
 ERASED: Final = "erased"
@@ -107,7 +107,7 @@ class ReceiptRecord:
     user: str | None = field(default=None, repr=False)
     exchange: str | None = None
     erased_by: int | None = None
-    """The sequence number of the entry that tells of the erasure."""
+    """The sequence number of the entry that records the erasure."""
     fault: str | None = None
     """What was found wrong when it was read: its sealed part does not open."""
 
@@ -203,7 +203,7 @@ class ChainWriter:
         except (IntegrityError, connection.dialect.loaded_dbapi.IntegrityError):
             raise StoreError(
                 f"receipt {link.seq} is there already, though the chain ends before it: somebody else changed the "
-                "database. Nothing was sent. `netgpt receipts verify` tells more.",
+                "database. Nothing was sent. `netgpt receipts verify` shows more.",
                 code="receipts_changed",
             ) from None
         self._head = Head(link.seq, hash)

@@ -136,7 +136,7 @@ class Database:
 
 
 def raw(connection: Connection) -> sqlite3.Connection:
-    """The driver's own connection, for what stands outside transactions: VACUUM, checkpoints, `in_transaction`."""
+    """The driver's own connection, for what runs outside transactions: VACUUM, checkpoints, `in_transaction`."""
     driver = connection.connection.driver_connection
     if not isinstance(driver, sqlite3.Connection):
         raise TypeError("not a SQLite connection")
@@ -191,7 +191,7 @@ def _engine(
 
 
 def make_private(path: Path) -> None:
-    """Make the folder (0700) and the file (0600) if they are missing, and close what stands open.
+    """Make the folder (0700) and the file (0600) if they are missing, and restrict files that others can read.
 
     SQLite gives `-wal` and `-shm` the mode of the file itself, so making the file first covers all three. An existing
     file is never opened here: closing any descriptor of it drops all locks that SQLite holds on it in this process

@@ -181,7 +181,7 @@ _VERSION: Final = b"\x02"
 _ID_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
 PREFIX_BYTES: Final = 1 + _ID_BYTES
-"""How many bytes at the beginning of a value tell which key sealed it."""
+"""Bytes at the beginning of a value that name its version and key."""
 _REREAD_EVERY_S: Final = 2.0
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one a call
 
@@ -242,7 +242,7 @@ class Sealer:
 
     @property
     def key_ids(self) -> tuple[str, ...]:
-        """Names of the known keys (8 hex digits), the one that seals first. They tell nothing about the keys."""
+        """Names of the known keys (8 hex digits), the one that seals first. They reveal nothing about the keys."""
         return tuple(key.id.hex() for key in self._ring)
 
     @property

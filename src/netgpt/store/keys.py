@@ -161,7 +161,7 @@ class Limits(Part):
 
 
 def token_id(person: Person) -> str:
-    """What stands in place of a key's id for a person who came with a token of an identity provider."""
+    """What replaces a key's id for a person who came with a token of an identity provider."""
     name = f"{len(person.tenant)}:{person.tenant}{person.user}".encode("utf-8", "surrogatepass")
     return f"oidc_{hashlib.sha256(name).hexdigest()[:16]}"
 

@@ -53,7 +53,7 @@ class TrainingExamples(Part):
         return await self._read(partial(_consent, person=person, purpose=purpose))
 
     async def consenting(self, purpose: str) -> list[Person]:
-        """Everyone whose consent to `purpose` stands, sorted."""
+        """Everyone who consents to `purpose` now, sorted."""
         return await self._read(partial(people.consenting, purpose=purpose))
 
     async def keep(self, new: Sequence[NewExample], *, adapter: str | None = None, chosen: bool = False) -> list[str]:

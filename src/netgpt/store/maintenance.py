@@ -41,7 +41,7 @@ _BEGAN: Final = {
     "exchanges": "received", "facts": "created", "maps": "used", "examples": "kept", "receipts": "time",
     "waiting": "created", "decisions": "time",
 }  # fmt: skip
-"""The column that tells how old a row is, as retention reads it."""
+"""The column that retention goes by."""
 
 
 @dataclass(frozen=True, slots=True)

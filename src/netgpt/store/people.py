@@ -220,7 +220,7 @@ def entries_of(connection: Connection, person: Person) -> tuple[ConsentEntry, ..
 
 
 def consenting(connection: Connection, purpose: str) -> list[Person]:
-    """Everyone whose consent to `purpose` stands now, sorted."""
+    """Everyone who consents to `purpose` now, sorted."""
     asked = select(consents.c.tenant, consents.c.user).where(consents.c.purpose == purpose).distinct()
     people = [Person(row.tenant, row.user) for row in connection.execute(asked)]
     now = datetime.now(UTC)

@@ -252,7 +252,7 @@ class WaitingQueue(Part):
 
 LEFT: Final = (
     "it had left the box when its sender was stopped, and no answer was kept: it is not sent again. The receipt of its "
-    "exchange tells what left."
+    "exchange shows what left."
 )
 
 

@@ -1,7 +1,7 @@
 """The tables as they are now, and the rows as other modules see them. `migrations.py` brings older databases here.
 
 Every table of private rows has `tenant` and `user`, and one sealed column for the content. Users are kept as tokens,
-so a stolen file tells which tenant asked and when, but neither who nor what.
+so a stolen file shows which tenant asked and when, but neither who nor what.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from netgpt.types import Person, Role, Usage
 _PREFIX: Final = "~"
 _PLACE: Final = [b"netgpt user id"]
 _BLOCK_BITS: Final = 128
-_REMEMBERED: Final = 20_000
+_CACHED: Final = 20_000
 
 
 class UserTokens:
-    """User ids as they stand in the database: tokens under one secret, remembered, since each costs microseconds.
+    """User ids as the database holds them: tokens under one secret, cached, since each costs microseconds.
 
     AES-SIV (RFC 5297) is deterministic: the same id gives the same token, so equality and indexes work. What a stolen
-    file still tells: how many rows one token has, and the length of ids to 16 bytes.
+    file still shows: how many rows one token has, and the length of ids to 16 bytes.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -49,7 +49,7 @@ class UserTokens:
             padded = padder.update(user.encode("utf-8")) + padder.finalize()
             sealed = self._siv.encrypt(padded, _PLACE)
             known = _PREFIX + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
-            self._remember(user, known)
+            self._cache(user, known)
         return known
 
     def user(self, token: str) -> str:
@@ -71,8 +71,8 @@ class UserTokens:
                 raise StoreError("a row's person was changed; `netgpt store check` names it.", code="wrong_key")
         return known
 
-    def _remember(self, user: str, token: str) -> None:
-        if len(self._made) >= _REMEMBERED:
+    def _cache(self, user: str, token: str) -> None:
+        if len(self._made) >= _CACHED:
             self._made, self._opened = {}, {}
         self._made[user] = token
         self._opened[token] = user
@@ -398,7 +398,7 @@ class ConsentRow:
 
 @dataclass(frozen=True, slots=True)
 class NewExample:
-    """A training example to be kept. `digest` tells its content apart; `row` is all of it (JSON values only)."""
+    """A training example to be kept. `digest`: of its content; `row` is all of it (JSON values only)."""
 
     person: Person | None
     digest: str

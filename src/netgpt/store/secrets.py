@@ -1,7 +1,7 @@
 """The three secrets that the database itself holds, sealed: for digests, for people's tokens, for tags of receipts.
 
 The digest secret finds rows by names that are themselves private (`maps.id`, `examples.id`). It never changes, since
-nobody could compute those ids again: who has an old key and a copy of the file from its time can still tell whether a
+nobody could compute those ids again: who has an old key and a copy of the file from its time can still check whether a
 guessed conversation has a map, and nothing more. The token secret changes with the key, and every token with it. The
 key of the tags outlives every change, as the tags do.
 """

@@ -40,7 +40,7 @@ class _Job:
         self.done: asyncio.Future[Any] = self.loop.create_future()
 
     def settle(self) -> None:
-        """Tell the caller, in its event loop. A cancelled caller does not undo the write."""
+        """Wake the caller, in its event loop. A cancelled caller does not undo the write."""
         if self.done.done():
             return
         if self.error is not None:
@@ -60,7 +60,7 @@ class Writer:
     def __init__(self, database: Database, disk: FreeDisk, *, max_waiting: int = 1024) -> None:
         """`max_waiting`: writes that may queue; more are refused, so that a dead disk does not fill the memory."""
         self.groups = 0
-        """How many transactions were tried: with the number of writes, this tells how well they group."""
+        """How many transactions were tried: with the number of writes, this shows how well they group."""
         self._database, self._disk, self._max_waiting = database, disk, max_waiting
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()

@@ -103,7 +103,7 @@ class Promotion(BaseModel):
     model_config = ConfigDict(extra="forbid")
     canary: bool = False
     share: float | None = Field(None, gt=0, le=1, description="Of the people; 0.1 is every tenth.")
-    unjudged: bool = Field(False, description="Even though it passed no gate: on the operator's own word.")
+    unjudged: bool = Field(False, description="Even without an evaluation: on the operator's own word.")
 
 
 @router.get("/v1/adapters", tags=["adapters"])
@@ -129,7 +129,8 @@ async def promote(request: Request, adapter_id: str, wanted: Promotion | None = 
     asked = wanted or Promotion()
     entry = await asyncio.to_thread(gateway.registry.resolve, adapter_id)
     if not (entry.judged or asked.unjudged):
-        raise RequestError(f"{entry.id} passed no gate yet: `netgpt adapters evaluate {entry.id}`", param="unjudged")
+        message = f"{entry.id} passed no evaluation yet: `netgpt adapters evaluate {entry.id}`"
+        raise RequestError(message, param="unjudged")
     share = asked.share or (gateway.settings.adapters.canary if asked.canary else None)
     return _shown(gateway, await _changed(gateway, lambda: gateway.registry.promote(adapter_id, canary=share)))
 

@@ -391,6 +391,8 @@ LEAST_UNPROVEN_S: Final = 1.0
 MOST_WAITING_BYTES: Final = 64_000_000
 """Of bodies that wait for their turn: memory stays bounded whatever is sent."""
 _SMOOTH: Final = 0.1
+_LEAST_HELD_S: Final = 0.001
+"""No request is estimated at less: callers that hang up at once must not make the others look infinitely long."""
 _RELATIVE: Final = (0.25, 4.0)
 """A request counts for at least and at most this much of an average one."""
 
@@ -414,7 +416,7 @@ class Pool:
         """The estimate for a request of this size, in seconds of a permit."""
         self._size = _smoothed(self._size, size)
         relative = size / self._size if self._size > 0 else 1.0
-        return (self.held_s or 1.0) * min(max(relative, _RELATIVE[0]), _RELATIVE[1])
+        return max(self.held_s or 1.0, _LEAST_HELD_S) * min(max(relative, _RELATIVE[0]), _RELATIVE[1])
 
     def patience_s(self, most: float | None) -> float:
         """The longest wait that makes sense. `most`: the owner's setting."""

@@ -289,7 +289,7 @@ class Baselines:
             baseline.rebase()
 
 
-class AdaptiveLimit:
+class ConcurrencyLimit:
     """An adaptive concurrency limit between `floor` and `ceiling`, beginning with `first`.
 
     It grows while there is demand and answers take no longer for it, and shrinks when they do (as TCP Vegas finds the
@@ -400,7 +400,7 @@ _RELATIVE: Final = (0.25, 4.0)
 class Pool:
     """A concurrency pool: the chats for one target."""
 
-    def __init__(self, name: str, limit: AdaptiveLimit) -> None:
+    def __init__(self, name: str, limit: ConcurrencyLimit) -> None:
         self.name, self.limit = name, limit
         self.turns: Turns[_Waiter] = Turns()
         self.at_work = 0
@@ -513,7 +513,7 @@ class Admission:
         return await self._wait(found, who, size, work, within_s)
 
     def _open(self, name: str) -> Pool:
-        pool = self.pools[name] = Pool(name, AdaptiveLimit(*self._first(name), self.at_once))
+        pool = self.pools[name] = Pool(name, ConcurrencyLimit(*self._first(name), self.at_once))
         for callback in self.opened:
             callback(pool)
         return pool

@@ -33,7 +33,7 @@ def exported(store: Store, accounts: bool = True) -> Any:
         write_file(records, key, lines.append, accounts=accounts)
         return lines, key or b""
 
-    return store.receipts.walk(written)
+    return store.receipts.with_records(written)
 
 
 @pytest.mark.parametrize("accounts", [True, False])
@@ -79,6 +79,6 @@ async def test_a_changed_export_is_found(store: Store) -> None:
 @pytest.mark.parametrize("lines", [[], ["{}"], ["nonsense"], ['{"format": "netgpt receipts", "version": 1}', "[]"],
                                    ['{"format": "netgpt receipts", "version": 1}', '{"seq": 1}'],
                                    ['{"format": "netgpt receipts", "version": 1}', '{"head": 5}']])  # fmt: skip
-def test_what_is_no_export_is_told(lines: list[str]) -> None:
+def test_what_is_no_export_is_refused(lines: list[str]) -> None:
     with pytest.raises(RequestError):
         check_file(lines, None, noted=None, trusted=None)

@@ -25,8 +25,8 @@ def whole() -> list[ReceiptRecord]:
 
 def test_a_whole_chain_is_whole_with_and_without_the_key() -> None:
     for key in (KEY, None):
-        told = checked(whole(), head_of(whole()), key)
-        assert told.whole and (told.receipts, told.erased, told.keyed) == (COUNT, 4, key is not None)
+        report = checked(whole(), head_of(whole()), key)
+        assert report.whole and (report.receipts, report.erased, report.keyed) == (COUNT, 4, key is not None)
     assert checked([], Head(0, bytes(32))).whole
 
 
@@ -68,27 +68,27 @@ def test_any_single_change_is_found_and_named(place: int, part: str, key: bool) 
         return  # without the key nobody can tell
     if part in ("account", "content", "user", "exchange") and records[place].link.kind != "sent":
         return  # an entry about the chain has none; what stands there is never shown
-    told = checked(records, head_of(whole()), KEY if key else None)
-    assert not told.whole
-    assert {fault.seq for fault in told.faults} & {place + 1, place + 2}
+    report = checked(records, head_of(whole()), KEY if key else None)
+    assert not report.whole
+    assert {fault.seq for fault in report.faults} & {place + 1, place + 2}
 
 
 @settings(max_examples=100, deadline=None)
 @given(first=st.integers(1, COUNT), count=st.integers(1, COUNT))
 def test_any_gap_and_any_cut_is_found(first: int, count: int) -> None:
     records = [record for record in whole() if not first <= record.link.seq < first + count]
-    told = checked(records, head_of(whole()))
-    named = {fault.seq for fault in told.faults}
-    assert first in named, told.faults
-    assert any("missing" in fault.what for fault in told.faults)
+    report = checked(records, head_of(whole()))
+    named = {fault.seq for fault in report.faults}
+    assert first in named, report.faults
+    assert any("missing" in fault.what for fault in report.faults)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.permutations(range(COUNT)))
 def test_any_other_order_is_found(order: list[int]) -> None:
     records = whole()
-    told = checked([records[place] for place in order], head_of(records))
-    assert told.whole == (list(order) == list(range(COUNT)))
+    report = checked([records[place] for place in order], head_of(records))
+    assert report.whole == (list(order) == list(range(COUNT)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -128,8 +128,8 @@ def test_a_chain_built_anew_without_the_key_is_found(place: int) -> None:
         previous = forged[-1].hash if forged else bytes(32)
         hash = link.hash_after(previous)
         forged.append(replace(record, link=link, previous=previous, hash=hash, tag=tag_of(b"x" * 32, hash)))
-    told = checked(forged, head_of(forged))
-    assert min(fault.seq for fault in told.faults) == place and "not written by this box" in told.faults[0].what
+    report = checked(forged, head_of(forged))
+    assert min(fault.seq for fault in report.faults) == place and "not written by this box" in report.faults[0].what
     noted = head_of(records)
     assert not checked(forged, None, None, noted).whole  # no key, but a head that was noted before
 
@@ -137,16 +137,16 @@ def test_a_chain_built_anew_without_the_key_is_found(place: int) -> None:
 def test_content_that_is_gone_needs_an_entry_that_says_so() -> None:
     records = chain(5)
     gone = replace(records[2], account=None, content=None, user=None, exchange=None)
-    told = checked([*records[:2], gone, *records[3:]], head_of(records))
-    assert [fault.seq for fault in told.faults] == [3] and "erased" in told.faults[0].what
+    report = checked([*records[:2], gone, *records[3:]], head_of(records))
+    assert [fault.seq for fault in report.faults] == [3] and "erased" in report.faults[0].what
     later = [*records[:2], gone, *records[3:], entry(6, records[-1].hash, [3])]
     assert checked(later, head_of(later)).whole
 
 
 def test_content_that_was_erased_does_not_come_back() -> None:
     records = chain(5)
-    told = checked([*records, entry(6, records[-1].hash, [2, 4])], None)
-    assert {fault.seq for fault in told.faults} == {2, 4}
+    report = checked([*records, entry(6, records[-1].hash, [2, 4])], None)
+    assert {fault.seq for fault in report.faults} == {2, 4}
 
 
 def test_an_old_copy_is_found_by_a_noted_head() -> None:

@@ -1,4 +1,4 @@
-"""A full disk, a locked database, a damaged file: told with file, fault and cure; nothing lost; it goes on after."""
+"""A full disk, a locked database, a damaged file: the error names file, fault and cure, and writing goes on after."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from patience import in_time
 
 from netgpt.errors import StoreError
-from netgpt.store.database import told
+from netgpt.store.database import store_error
 from netgpt.store.encryption import Sealer
 from netgpt.store.store import Store
 from netgpt.types import Person
@@ -78,14 +78,14 @@ async def check_full(store: Store, kept: list[str], error: StoreError, make_row:
     connection.close()
 
 
-async def test_a_full_disk_is_told_and_writing_goes_on_after(store: Store, make_row: Any) -> None:
+async def test_a_full_disk_is_reported_and_writing_goes_on_after(store: Store, make_row: Any) -> None:
     with small_files(600_000):
         kept, error = await fill(store, make_row)
     assert kept and error.code in ("store_full", "store_disk")
     await check_full(store, kept, error, make_row)
 
 
-async def test_many_writers_on_a_full_disk_lose_nothing_that_was_told(store: Store, make_row: Any) -> None:
+async def test_many_writers_on_a_full_disk_lose_nothing_that_was_confirmed(store: Store, make_row: Any) -> None:
     rows = [make_row() for _ in range(300)]
     with small_files(600_000):
         results = await asyncio.gather(*(store.save_exchange(row) for row in rows), return_exceptions=True)
@@ -124,7 +124,7 @@ async def test_too_little_free_room_is_refused_before_writing(database: Path, se
     await store.close()
 
 
-async def test_a_locked_database_is_told_in_time_and_writing_goes_on_after(
+async def test_a_locked_database_is_reported_in_time_and_writing_goes_on_after(
     database: Path, sealer: Sealer, make_row: Any
 ) -> None:
     store = Store.open(database, sealer, busy_timeout_s=0.3)
@@ -199,7 +199,7 @@ async def test_a_killed_run_without_damage_opens_with_every_row(
     await copy.close()
 
 
-async def test_damage_while_running_is_told_and_the_store_stays_up(store: Store, make_row: Any) -> None:
+async def test_damage_while_running_is_reported_and_the_store_stays_up(store: Store, make_row: Any) -> None:
     for _ in range(60):
         await store.save_exchange(make_row())
     other = sqlite3.connect(store.path)
@@ -233,6 +233,6 @@ def test_every_fault_of_sqlite_is_mapped_without_values(tmp_path: Path) -> None:
     for code in [value for name, value in vars(sqlite3).items() if name.startswith("SQLITE_") and 0 < value < 29]:
         fault = sqlite3.OperationalError("near 'ada@example.org'")
         fault.sqlite_errorcode, fault.sqlite_errorname = code, f"code {code}"
-        error = told(fault, path)
+        error = store_error(fault, path)
         assert isinstance(error, StoreError)
         assert str(path) in error.message and "ada@" not in error.message and error.message.count(".") >= 2

@@ -53,8 +53,8 @@ async def test_a_changed_row_is_named_without_its_content(store: Store, make_row
     connection.close()
     found = await store.sealing.check()
     assert [(fault.table, fault.id) for fault in found.faults] == [("exchanges", "ex_000001")]
-    told = json.dumps([asdict(fault) for fault in found.faults])
-    assert "private words" not in told and "the-person" not in told
+    text = json.dumps([asdict(fault) for fault in found.faults])
+    assert "private words" not in text and "the-person" not in text
 
 
 async def test_a_changed_mark_is_named(store: Store) -> None:

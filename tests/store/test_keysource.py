@@ -60,7 +60,7 @@ def test_the_environment_may_hold_two_keys_newest_first(between: str) -> None:
     assert Sealer(given).open(Sealer(other).seal(b"words", b""), b"") == b"words"
 
 
-def test_a_wrong_key_in_the_environment_is_not_told() -> None:
+def test_a_wrong_key_in_the_environment_is_not_shown() -> None:
     with pytest.raises(StoreError, match="NETGPT_STORE__KEY") as error:
         GivenKeys.from_text("my secret word \u00e9", "NETGPT_STORE__KEY")
     assert "secret word" not in error.value.message and error.value.__cause__ is None
@@ -80,8 +80,8 @@ async def test_the_settings_choose_the_source(tmp_path: Path) -> None:
     await store.close()
     with pytest.raises(StoreError, match="key of the sealed database is missing") as error:
         open_store(load_settings(environment={"NETGPT_HOME": str(tmp_path)}))
-    told = error.value.message
-    assert all(word in told for word in ("texts", "facts", "maps", "examples", "figures", "reset-sealed"))
+    words = error.value.message
+    assert all(word in words for word in ("texts", "facts", "maps", "examples", "figures", "reset-sealed"))
     with pytest.raises(SettingsError, match="two sources"):
         load_settings(environment={**environment, "NETGPT_STORE__KEY_COMMAND": line})
 

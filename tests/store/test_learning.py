@@ -94,8 +94,8 @@ async def test_forgetting_takes_one_persons_examples_and_no_others(
     before = {name: len(await store.learning.of_adapter(name)) for name in ("site@1", "site@2", "user-a@1")}
     for owner, number, adapter in lessons:
         await store.learning.keep([example(owner, str(number), n=number)], adapter=adapter)
-    told = await store.forget_examples(gone)
-    assert told == len({number for person, number, _ in lessons if person == gone})
+    removed = await store.forget_examples(gone)
+    assert removed == len({number for person, number, _ in lessons if person == gone})
     for person in {ADA, BOB, TWIN} - {gone}:
         kept = {(each.row["n"], name) for each in await store.learning.of_person(person) for name in each.adapters}
         assert kept == {(number, adapter) for whose, number, adapter in lessons if whose == person}

@@ -82,8 +82,8 @@ async def test_a_forgotten_persons_keys_and_their_use_go_and_nobody_elses(store:
     rows = {row.id: row for row in await store.keys()}
     gone = rows.pop(theirs.id)
     assert gone.user is None and gone.revoked is not None and "ada" not in gone.name
-    told = [(rows[row.id].user, rows[row.id].revoked, rows[row.id].tenant) for row in others]
-    assert told == [("bob", None, "local"), (None, None, "local"), ("ada", None, "far")]
+    forgotten = [(rows[row.id].user, rows[row.id].revoked, rows[row.id].tenant) for row in others]
+    assert forgotten == [("bob", None, "local"), (None, None, "local"), ("ada", None, "far")]
 
 
 @given(*[st.text(st.characters(exclude_categories=["Cs"]), max_size=12)] * 4)

@@ -49,7 +49,7 @@ async def test_nothing_of_the_forgotten_is_left_in_the_files(store: Store, files
     assert (await store.forget(ADA))["exchanges"] == 0
 
 
-async def test_a_reader_in_the_way_of_scrubbing_is_told(database: Path, sealer: Any, files: Any, make_row: Any) -> None:
+async def test_a_reader_that_blocks_scrubbing_is_named(database: Path, sealer: Any, files: Any, make_row: Any) -> None:
     store = Store.open(database, sealer, busy_timeout_s=0.2)
     await plant(store, make_row, ADA, 3)
     reader = sqlite3.connect(database, isolation_level=None)

@@ -98,8 +98,8 @@ async def test_the_chain_holds_under_a_crowd_and_over_two_processes(database: Pa
         *(store.receipts.add(new(ADA, number)) for number in range(100) for store in (one, other)),
         *(one.set_profile(BOB, "off") for _ in range(20)),
     )
-    told = await one.receipts.verify()
-    assert told.whole and told.receipts == 200, told.faults
+    report = await one.receipts.verify()
+    assert report.whole and report.receipts == 200, report.faults
     assert str(await one.receipts.head()) == str(await other.receipts.head())
     await one.close()
     await other.close()
@@ -116,8 +116,8 @@ async def test_verify_holds_while_others_write(store: Store) -> None:
 
     writing = asyncio.create_task(go_on())
     for _ in range(5):
-        told = await store.receipts.verify()
-        assert told.whole, told.faults
+        report = await store.receipts.verify()
+        assert report.whole, report.faults
     done.set()
     await writing
 
@@ -148,9 +148,9 @@ async def test_what_somebody_does_to_the_file_is_named(store: Store, database: P
     await write(store)
     statement, seq, word = TAMPERED[how]
     tamper(database, statement)
-    told = await store.receipts.verify()
-    named = [fault for fault in told.faults if fault.seq == seq]
-    assert named and any(word in fault.what for fault in named), told.faults
+    report = await store.receipts.verify()
+    named = [fault for fault in report.faults if fault.seq == seq]
+    assert named and any(word in fault.what for fault in named), report.faults
 
 
 async def test_two_that_change_places_are_named(store: Store, database: Path) -> None:
@@ -161,17 +161,17 @@ async def test_two_that_change_places_are_named(store: Store, database: Path) ->
         "UPDATE receipts SET seq = 2 WHERE seq = 4",
         "UPDATE receipts SET seq = 4 WHERE seq = 99",
     )
-    told = await store.receipts.verify()
-    assert {2, 4} <= {fault.seq for fault in told.faults}
+    report = await store.receipts.verify()
+    assert {2, 4} <= {fault.seq for fault in report.faults}
 
 
-async def test_a_lost_end_is_told_for_ever(store: Store, database: Path) -> None:
+async def test_a_lost_end_is_recorded_for_ever(store: Store, database: Path) -> None:
     """Who cuts receipts off and takes the head away gets no clean chain: the next receipt tells of it."""
     await write(store)
     tamper(database, "DELETE FROM receipts WHERE seq > 4", "DELETE FROM marks WHERE name = 'receipts'")
     await write(store, 2)
-    told = await store.receipts.verify()
-    assert [(fault.seq, "lost here" in fault.what) for fault in told.faults] == [(5, True)]
+    report = await store.receipts.verify()
+    assert [(fault.seq, "lost here" in fault.what) for fault in report.faults] == [(5, True)]
 
 
 async def test_all_receipts_taken_away_with_their_marks_are_missed(store: Store, database: Path) -> None:
@@ -179,8 +179,8 @@ async def test_all_receipts_taken_away_with_their_marks_are_missed(store: Store,
     await write(store)
     assert (await store.receipts.verify()).whole
     tamper(database, "DELETE FROM receipts", "DELETE FROM marks WHERE name LIKE 'receipts%'")
-    told = await store.receipts.verify()
-    assert [fault.seq for fault in told.faults] == [1] and "taken away" in told.faults[0].what
+    report = await store.receipts.verify()
+    assert [fault.seq for fault in report.faults] == [1] and "taken away" in report.faults[0].what
     await write(store, 1)
     assert "lost here" in (await store.receipts.verify()).faults[0].what
 
@@ -189,8 +189,8 @@ async def test_a_cut_is_found_by_the_next_receipt_too(store: Store, database: Pa
     await write(store)
     tamper(database, "DELETE FROM receipts WHERE seq > 4")
     await write(store, 1)
-    told = await store.receipts.verify()
-    assert told.faults[0].seq == 5 and "5 to 6 are missing" in told.faults[0].what
+    report = await store.receipts.verify()
+    assert report.faults[0].seq == 5 and "5 to 6 are missing" in report.faults[0].what
 
 
 async def test_a_row_put_in_ahead_keeps_everything_here(store: Store, database: Path) -> None:
@@ -203,8 +203,8 @@ async def test_a_row_put_in_ahead_keeps_everything_here(store: Store, database: 
     with pytest.raises(StoreError, match="Nothing was sent") as error:
         await store.receipts.add(new())
     assert error.value.code == "receipts_changed"
-    told = await store.receipts.verify()
-    assert any("put in" in fault.what for fault in told.faults)
+    report = await store.receipts.verify()
+    assert any("put in" in fault.what for fault in report.faults)
 
 
 async def test_an_old_copy_is_found_by_the_head_noted_elsewhere(database: Path, sealer: Sealer, tmp_path: Path) -> None:
@@ -220,8 +220,8 @@ async def test_an_old_copy_is_found_by_the_head_noted_elsewhere(database: Path, 
     database.write_bytes(copy)
     store = Store.open(database, sealer)
     assert (await store.receipts.verify()).whole  # nothing inside can tell
-    told = await store.receipts.verify([noted])
-    assert "noted elsewhere" in told.faults[0].what
+    report = await store.receipts.verify([noted])
+    assert "noted elsewhere" in report.faults[0].what
     await store.close()
 
 
@@ -231,8 +231,8 @@ async def test_forgetting_erases_and_the_chain_says_so(
     await write(store)
     removed = await store.forget(ADA)
     assert removed["receipts"] == 2
-    told = await store.receipts.verify()
-    assert told.whole and told.erased == 2, told.faults
+    report = await store.receipts.verify()
+    assert report.whole and report.erased == 2, report.faults
     assert await store.receipts.of_person(ADA) == [] and len(await store.receipts.of_person(BOB)) == 2
     row = await store.receipts.find("1")
     assert row is not None and row.erased is not None and row.reason == "the person was forgotten"
@@ -247,8 +247,8 @@ async def test_retention_erases_contents_and_keeps_the_chain(store: Store) -> No
     assert counts["receipts"] == 0
     counts = await store.delete_expired(datetime.now(UTC) + timedelta(days=91), 30, 30, 365, 90)
     assert counts["receipts"] == 6
-    told = await store.receipts.verify()
-    assert told.whole and told.erased == 6
+    report = await store.receipts.verify()
+    assert report.whole and report.erased == 6
     row = await store.receipts.find("6")
     assert row is not None and row.reason == "kept for 90 days (store.keep_receipts_days)"
     again = await store.delete_expired(datetime.now(UTC) + timedelta(days=91), 30, 30, 365, 90)
@@ -272,10 +272,10 @@ async def test_a_rolled_back_neighbour_leaves_the_chain_whole(store: Store) -> N
 
     async def failing() -> None:
         with pytest.raises(StoreError):
-            await store._writer.submit(fails)
+            await store._submit(fails)
 
     await asyncio.gather(*(failing() if n % 3 else store.receipts.add(new(ADA, n)) for n in range(30)))
-    told = await store.receipts.verify()
-    assert told.whole and told.receipts == 10, told.faults
+    report = await store.receipts.verify()
+    assert report.whole and report.receipts == 10, report.faults
     assert await store.receipts.find("ex_bob_99") is None
     assert isinstance(await store.receipts.head(), Head)

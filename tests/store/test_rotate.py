@@ -118,11 +118,11 @@ async def test_a_change_survives_kills_beside_a_busy_writer(tmp_path: Path, make
     store = opened(tmp_path)
     await plant(store, make_row, rows=1500)
     (first,) = key_ids(tmp_path)
-    told = (tmp_path / "told.txt").open("w")
-    saver = subprocess.Popen([sys.executable, str(SAVER), str(tmp_path)], stdout=told)
+    log = (tmp_path / "log.txt").open("w")
+    saver = subprocess.Popen([sys.executable, str(SAVER), str(tmp_path)], stdout=log)
     dice = random.Random(5)
     try:
-        while not (tmp_path / "told.txt").stat().st_size:
+        while not (tmp_path / "log.txt").stat().st_size:
             time.sleep(0.02)
         for _ in range(3):
             rotator = subprocess.Popen([sys.executable, "-c", ROTATOR, str(tmp_path)], stdout=subprocess.PIPE)
@@ -137,10 +137,10 @@ async def test_a_change_survives_kills_beside_a_busy_writer(tmp_path: Path, make
     finally:
         saver.kill()
         saver.wait()
-        told.close()
+        log.close()
     assert done.old_keys_removed and key_ids(tmp_path) == (done.key_id,) and done.key_id != first
     assert {value[:5] for value in sealed_values(store.path)} == {b"\x02" + bytes.fromhex(done.key_id)}
-    saved = (tmp_path / "told.txt").read_text().split()
+    saved = (tmp_path / "log.txt").read_text().split()
     assert len(saved) > 20 and (await store.sealing.check()).faults == ()
     row = await store.exchange(saved[-1])
     assert row is not None and row.user == "ada" and row.private is not None

@@ -1,4 +1,4 @@
-"""Sealing: bound to its place, told plainly when the key is wrong, nothing readable in the files."""
+"""Sealing: bound to its place, a plain error for a wrong key, nothing readable in the files."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_key_shows_nowhere(tmp_path: Path) -> None:
         pickle.dumps(sealer)
 
 
-async def test_a_wrong_key_is_told_at_the_start(database: Path, make_row: Any) -> None:
+async def test_a_wrong_key_is_found_at_the_start(database: Path, make_row: Any) -> None:
     right = Sealer.new()
     store = Store.open(database, right)
     await store.save_exchange(make_row())

@@ -210,7 +210,7 @@ async def test_keys_live_until_revoked(store: Store) -> None:
     assert await store.key_by_hash(hash_key(secret + "x")) is None
     assert await store.revoke_key(id)
     assert not await store.revoke_key(id)
-    assert await store.has_keys()  # revoking the last key closes the door, it does not open it to everyone
+    assert await store.has_keys()  # revoking the last key closes the box, it does not open it to everyone
     (kept,) = await store.keys()
     assert kept.revoked is not None and not kept.usable(now)
     assert secret not in repr(row) and hash not in repr(row)

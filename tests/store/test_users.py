@@ -1,4 +1,4 @@
-"""People's ids as tokens: found again, told to nobody."""
+"""People's ids as tokens: found again, readable by nobody else."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_lengths_are_hidden_to_sixteen_bytes() -> None:
     assert len({len(TOKENS.token("x" * length)) for length in range(16)}) == 1
 
 
-def test_outside_of_a_transaction_nobody_is_told() -> None:
+def test_outside_of_a_transaction_nobody_is_named() -> None:
     use_tokens(None)
     engine = create_engine("sqlite://")
     with engine.connect() as connection, pytest.raises(Exception, match="transactions only"):

@@ -26,7 +26,7 @@ from netgpt.types import Person
 SENDER = Path(__file__).with_name("sender.py")
 ADA, BOB = Person("north", "ada"), Person("north", "bob")
 BOUNDS = QueueLimits(100, 1_000_000, timedelta(hours=1))
-PARCEL: dict[str, Any] = {"request": {"body": {}}, "caller": {}}
+PAYLOAD: dict[str, Any] = {"request": {"body": {}}, "caller": {}}
 
 
 def now(after_s: float = 0) -> datetime:
@@ -34,7 +34,7 @@ def now(after_s: float = 0) -> datetime:
 
 
 async def park(store: Store, person: Person = ADA, bounds: QueueLimits = BOUNDS, at: datetime | None = None) -> str:
-    return (await store.waiting.park(person, None, PARCEL, bounds, at or now())).id
+    return (await store.waiting.park(person, None, PAYLOAD, bounds, at or now())).id
 
 
 def receipt(person: Person = ADA) -> NewReceipt:
@@ -79,7 +79,7 @@ async def test_a_sender_that_was_taken_for_dead_cannot_send(store: Store) -> Non
     await store.receipts.add(receipt(), first=store.waiting.departing(again[1]))
 
 
-async def test_what_left_and_was_not_answered_is_told_as_unknown(store: Store) -> None:
+async def test_what_left_and_was_not_answered_is_unknown(store: Store) -> None:
     id = await park(store)
     claimed = await store.waiting.claim("ex_1", now())
     assert claimed is not None

@@ -111,7 +111,7 @@ async def test_a_failing_write_that_is_alone_leaves_nothing_and_the_next_goes_on
     assert numbers(house.path) == [1, 2]
 
 
-async def test_a_group_that_the_database_rolls_back_is_lost_for_all_and_told_to_all(
+async def test_a_group_that_the_database_rolls_back_is_lost_for_all_and_reported_to_all(
     writer: Writer, house: Database
 ) -> None:
     def roll_back_everything(connection: Connection) -> None:

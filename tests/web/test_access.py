@@ -36,10 +36,10 @@ def keys(served: Served) -> dict[str, str]:
         ("gone", "--role", "user", "--tenant", "north"),
     ):
         done = served.netgpt("keys", "create", "--name", name, *options, "--json")
-        told = json.loads(done.stdout)
-        made[name] = told["secret"]
+        body = json.loads(done.stdout)
+        made[name] = body["secret"]
         if name == "gone":
-            served.netgpt("keys", "revoke", told["id"])
+            served.netgpt("keys", "revoke", body["id"])
     return made
 
 

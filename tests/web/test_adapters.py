@@ -31,8 +31,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def keys(served: Served) -> dict[str, str]:
     made = {}
     for role in ("user", "operator"):
-        told = json.loads(served.netgpt("keys", "create", "--name", role, "--role", role, "--json").stdout)
-        made[role] = told["secret"]
+        shown = json.loads(served.netgpt("keys", "create", "--name", role, "--role", role, "--json").stdout)
+        made[role] = shown["secret"]
     return made
 
 
@@ -62,7 +62,7 @@ def test_only_operators_see_and_change_them(served: Served, keys: dict[str, str]
 def test_promote_canary_rollback_and_remove(served: Served, operator: httpx.Client) -> None:
     assert states(operator) == {"site@1": "candidate", "site@2": "candidate", "site@3": "candidate"}
     refused = operator.post("/v1/adapters/site@1/promote")
-    assert refused.status_code == 400 and "passed no gate" in refused.json()["error"]["message"]
+    assert refused.status_code == 400 and "passed no evaluation" in refused.json()["error"]["message"]
     own_word = {"unjudged": True}
     assert operator.post("/v1/adapters/site@1/promote", json=own_word).json()["state"] == "active"
     canary = operator.post("/v1/adapters/site@2/promote", json={"canary": True, **own_word}).json()
@@ -80,9 +80,9 @@ def test_promote_canary_rollback_and_remove(served: Served, operator: httpx.Clie
 
 def test_one_adapter_shows_its_card_and_no_path(operator: httpx.Client) -> None:
     answer = operator.get("/v1/adapters/site@2")
-    told: dict[str, Any] = answer.json()
-    assert told["card"]["data_digest"] and told["resident"] is False, "the edge is a server of the owner's here"
-    assert "/" not in json.dumps({**told, "created": ""}), "where files lie is nobody's business"
+    shown: dict[str, Any] = answer.json()
+    assert shown["card"]["data_digest"] and shown["resident"] is False, "the edge is a server of the owner's here"
+    assert "/" not in json.dumps({**shown, "created": ""}), "where files lie is nobody's business"
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,7 @@ def test_one_adapter_shows_its_card_and_no_path(operator: httpx.Client) -> None:
         ("DELETE", "/v1/adapters/site", None, 404),
     ],
 )
-def test_what_is_wrong_is_told_in_openais_shape(
-    operator: httpx.Client, method: str, path: str, body: Any, status: int
-) -> None:
+def test_errors_have_openais_shape(operator: httpx.Client, method: str, path: str, body: Any, status: int) -> None:
     answer = operator.request(method, path, json=body)
     assert answer.status_code == status and answer.json()["error"]["message"], answer.text
 

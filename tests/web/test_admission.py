@@ -1,4 +1,4 @@
-"""Places at a busy box, in simulated time: a server of known capacity, callers that ask for more than it can do."""
+"""Permits of a busy box, in simulated time: a server of known capacity, callers that ask for more than it can do."""
 
 from __future__ import annotations
 

@@ -102,14 +102,14 @@ def test_whole(served: Served, cloud: FaultyCloud, fault: Fault) -> None:
     answer = served.post(body())
     assert in_time(time.monotonic() - started, DEADLINE_S)
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    said = told["choices"][0]["message"]["content"]
+    shown = answer.json()
+    said = shown["choices"][0]["message"]["content"]
     if fault in ANSWERS_WELL:
-        assert said == TEXT and told["netgpt"]["route"] == "cloud"
+        assert said == TEXT and shown["netgpt"]["route"] == "cloud"
     else:
-        assert said == "the edge says so" and told["netgpt"]["route"] == "edge"
-        assert "the cloud failed" in told["netgpt"]["reason"]
-    assert told["usage"]["total_tokens"] > 0
+        assert said == "the edge says so" and shown["netgpt"]["route"] == "edge"
+        assert "the cloud failed" in shown["netgpt"]["reason"]
+    assert shown["usage"]["total_tokens"] > 0
     assert TEXT not in answer.headers.get("x-netgpt-rule", "")
 
 
@@ -160,8 +160,8 @@ def test_a_dead_cloud_opens_the_breaker_and_the_edge_says_so(tmp_path: Any) -> N
             for _ in range(2):
                 assert gateway.ask("hello there").json()["netgpt"]["route"] == "edge"
             asked = cloud.answered
-            told = gateway.ask("hello there").json()
-            assert told["netgpt"]["route"] == "edge" and cloud.answered == asked
+            shown = gateway.ask("hello there").json()
+            assert shown["netgpt"]["route"] == "edge" and cloud.answered == asked
             assert gateway.get("/readyz").json()["parts"]["cloud"]["ok"] is False
             time.sleep(1.1)
             assert gateway.ask("hello there").json()["netgpt"]["route"] == "cloud"

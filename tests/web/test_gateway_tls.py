@@ -38,7 +38,7 @@ def test_a_right_pair_speaks_tls_1_2_or_newer(authority: Authority) -> None:
     assert context is not None and context.verify_mode is ssl.CERT_REQUIRED
 
 
-def test_what_is_wrong_is_told_with_setting_and_file(authority: Authority, tmp_path: Path) -> None:
+def test_errors_name_setting_and_file(authority: Authority, tmp_path: Path) -> None:
     gateway, other = authority.make("box", "localhost"), authority.make("other", "localhost")
     old, early = authority.make("old", days=(-9, -1)), authority.make("early", days=(1, 9))
     missing, prose = tmp_path / "missing.pem", tmp_path / "prose.pem"
@@ -52,7 +52,7 @@ def test_what_is_wrong_is_told_with_setting_and_file(authority: Authority, tmp_p
             serialization.BestAvailableEncryption(b"secret"),
         )
     )
-    for settings, told in (
+    for settings, fault in (
         (Server(tls_cert=gateway.cert), "tls_cert and server.tls_key go together"),
         (Server(tls_client_ca=authority.ca), "tls_client_ca needs"),
         (Server(tls_cert=missing, tls_key=gateway.key), "server.tls_cert: .*missing.pem cannot be read: No such file"),
@@ -69,11 +69,11 @@ def test_what_is_wrong_is_told_with_setting_and_file(authority: Authority, tmp_p
             "tls_client_ca: .*holds no certificate",
         ),
     ):
-        with pytest.raises(SettingsError, match=told):
+        with pytest.raises(SettingsError, match=fault):
             server_tls(settings)
 
 
-def test_a_key_that_others_can_read_and_a_near_end_are_told(authority: Authority) -> None:
+def test_a_key_that_others_can_read_and_a_near_end_are_reported(authority: Authority) -> None:
     made = authority.make("box", "localhost", days=(-1, 30))
     made.key.chmod(0o644)
     soon = datetime.now(UTC) + timedelta(days=20)

@@ -1,4 +1,4 @@
-"""Nobody is told what is another's: every operation of the OpenAPI document, with every other's ids and keys."""
+"""Nobody sees what is another's: every operation of the OpenAPI document, with every other's ids and keys."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from netgpt.types import Role
 
 pytestmark = pytest.mark.slow
 
-Reach = Literal["own", "tenant", "operator", "anyone", "public"]
-REACH: Final[dict[str, Reach]] = {
+Visibility = Literal["own", "tenant", "operator", "anyone", "public"]
+VISIBILITY: Final[dict[str, Visibility]] = {
     "POST /v1/chat/completions": "own",
     "GET /v1/waiting": "tenant",
     "GET /v1/waiting/{waiting_id}": "tenant",
@@ -196,11 +196,11 @@ def keys_of_others(house: House, victim: Planted) -> Iterator[tuple[str, str, bo
 
 
 async def test_every_operation_is_classified(house: House) -> None:
-    assert set(house.operations) == set(REACH), "say in REACH who may reach a new operation"
+    assert set(house.operations) == set(VISIBILITY), "say in VISIBILITY who may see a new operation"
 
 
 @pytest.mark.parametrize("name", ["ada", "bob", "carol"])
-async def test_nobody_is_told_what_is_anothers(house: House, name: str) -> None:
+async def test_nobody_sees_what_is_anothers(house: House, name: str) -> None:
     victim = house.people[name]
     before = await view_of(house, victim)
     assert not victim.found_in("") and victim.found_in(str(before)), "the person sees what was planted"
@@ -211,7 +211,7 @@ async def test_nobody_is_told_what_is_anothers(house: House, name: str) -> None:
         operators = who.endswith(("operator", "admin"))
         for named in (False, True) if may_name else (False,):
             for one in house.tries(victim, named=named):
-                if operators and REACH[one.operation] == "operator":
+                if operators and VISIBILITY[one.operation] == "operator":
                     continue  # the box's own, for every operator of it
                 answer = await house.send(one, key)
                 asked += 1
@@ -226,20 +226,20 @@ def check(answer: httpx.Response, one: Try, victim: Planted, who: str, *, named:
     place = f"{who}: {one.operation} {one.path} {one.query}"
     assert answer.status_code in (200, 201, *REFUSED), f"{place}: {answer.status_code}"
     seen = f"{answer.text} {answer.headers}"
-    figures = who == f"{victim.person.tenant} operator" and REACH[one.operation] == "tenant"
+    figures = who == f"{victim.person.tenant} operator" and VISIBILITY[one.operation] == "tenant"
     found = victim.found_in(seen, but=one.sent)
     if figures:
         found = [word for word in found if word in victim.words]
-    assert not found, f"{place} told {len(found)} planted strings"
-    if named and REACH[one.operation] in ("own", "tenant"):
+    assert not found, f"{place} shows {len(found)} planted strings"
+    if named and VISIBILITY[one.operation] in ("own", "tenant"):
         assert answer.status_code in REFUSED, f"{place}: {answer.status_code}, though the key is another person's"
 
 
-async def test_without_a_key_nothing_is_told(house: House) -> None:
+async def test_without_a_key_nothing_is_shown(house: House) -> None:
     for victim in house.people.values():
         for one in house.tries(victim, named=True):
             answer = await house.send(one, None)
-            if REACH[one.operation] != "public":
+            if VISIBILITY[one.operation] != "public":
                 assert answer.status_code == 401, one.operation
             assert not victim.found_in(f"{answer.text} {answer.headers}", but=one.sent), one.operation
 
@@ -248,8 +248,8 @@ async def test_without_a_key_nothing_is_told(house: House) -> None:
 async def test_anothers_id_splits_no_list(house: House, listed: str) -> None:
     later, name = house.people["carol"].ids[f"{listed[:-1]}_id"], f"/v1/{listed}"
     for who in ("ada", "bob", "north app", "north operator"):
-        told = [await house.here.get(name, key=house.keys[who], params={"before": id}) for id in (later, "none")]
-        assert (told[0].status_code, told[0].json()) == (told[1].status_code, told[1].json()), who
+        shown = [await house.here.get(name, key=house.keys[who], params={"before": id}) for id in (later, "none")]
+        assert (shown[0].status_code, shown[0].json()) == (shown[1].status_code, shown[1].json()), who
 
 
 async def test_operators_see_figures_and_no_texts(house: House) -> None:

@@ -140,8 +140,8 @@ def test_where_a_person_is(gateway: Served, cloud: FaultyCloud, consent: list[st
 def test_completed_with_personal_facts(gateway: Served, cloud: FaultyCloud, mode: str) -> None:
     chosen = 0
     for text in ("what can I cook tonight?", "suggest a restaurant for dinner", "which snacks are safe for me?"):
-        told = gateway.ask(text, user="ada", netgpt={"complete": mode, "explain": True}).json()["netgpt"]
-        chosen += len(told["explain"]["facts"])
+        shown = gateway.ask(text, user="ada", netgpt={"complete": mode, "explain": True}).json()["netgpt"]
+        chosen += len(shown["explain"]["facts"])
     assert chosen > 0
     seen = seen_by(cloud)
     assert [word for word in ("vegetarian", "peanut", "millroad", "cambridge") if word in seen] == []

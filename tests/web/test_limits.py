@@ -121,7 +121,7 @@ async def test_money_by_day_and_month() -> None:
     await limits.admit("key_1", month)
 
 
-async def test_what_is_left_is_told_for_decisions() -> None:
+async def test_what_is_left_is_known_to_decisions() -> None:
     limits, _ = limiter(Booked(cost=2.0, cost_month=9.0))
     assert limits.money_left("key_1") is None
     await limits.admit("key_1", KeyLimits(requests_per_minute=5))
@@ -183,9 +183,9 @@ def test_a_bucket_never_gives_more_than_its_limit_and_the_minutes_since(
 
 @given(st.floats(0, 3_000_000))
 def test_durations_are_written_as_openai_writes_them(seconds: float) -> None:
-    told = _duration(seconds)
-    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:([\d.]+)s)?(?:(\d+)ms)?", told)
-    assert parts is not None and told
+    left = _duration(seconds)
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:([\d.]+)s)?(?:(\d+)ms)?", left)
+    assert parts is not None and left
     hours, minutes, whole, thousandths = (float(part or 0) for part in parts.groups())
     assert 0 <= hours * 3600 + minutes * 60 + whole + thousandths / 1000 - seconds <= 1.000001
 

@@ -44,14 +44,14 @@ def boxes(
 def test_the_neighbours_edge_answers_masked_words_and_the_own_ones_come_back(boxes: Any, edges: Any) -> None:
     here, next_door = boxes
     answer = here.ask(TEXT, "next-door")
-    told = answer.json()
-    assert told["choices"][0]["message"]["content"] == TEXT
-    assert told["netgpt"]["arm"] == answer.headers["x-netgpt-arm"] == "next-door"
-    assert told["netgpt"]["route"] == answer.headers["x-netgpt-route"] == "cloud"
+    body = answer.json()
+    assert body["choices"][0]["message"]["content"] == TEXT
+    assert body["netgpt"]["arm"] == answer.headers["x-netgpt-arm"] == "next-door"
+    assert body["netgpt"]["route"] == answer.headers["x-netgpt-route"] == "cloud"
     assert b"ada@mill" not in edges[1].all_bytes() and b"[EMAIL_1]" in edges[1].all_bytes()
     (theirs,) = next_door.get("/v1/exchanges").json()["data"]
     assert theirs["arm"] == theirs["route"] == "edge" and "ada@mill" not in str(theirs)
-    kept = here.get(f"/v1/exchanges/{told['netgpt']['exchange']}").json()
+    kept = here.get(f"/v1/exchanges/{body['netgpt']['exchange']}").json()
     assert kept["arm"] == "next-door" and [sent["arm"] for sent in kept["sent_to"]] == ["next-door"]
     assert kept["outbound"]["model"] == "netgpt/edge" and kept["outbound"]["netgpt"] == {"complete": "off"}
 
@@ -88,6 +88,6 @@ def test_a_neighbour_that_breaks_off_is_finished_here(boxes: Any, edges: Any) ->
 def test_both_carry_on_when_one_is_gone(boxes: Any) -> None:
     here, next_door = boxes
     next_door.kill()
-    told = here.ask(TEXT, "next-door").json()
-    assert told["netgpt"]["arm"] == "edge" and "next-door failed" in told["netgpt"]["reason"]
+    body = here.ask(TEXT, "next-door").json()
+    assert body["netgpt"]["arm"] == "edge" and "next-door failed" in body["netgpt"]["reason"]
     assert here.get("/readyz").json()["ready"]

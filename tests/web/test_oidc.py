@@ -39,6 +39,12 @@ def judge(issuer: FakeIssuer, clock: Clock | None = None, **settings: Any) -> To
     return TokenVerifier(Oidc(**issuer.settings(**settings)), clock or Clock())
 
 
+async def settled(tokens: TokenVerifier) -> None:
+    """Wait for a reading of keys in the background."""
+    while tokens.keys._reading is not None:
+        await asyncio.sleep(0.01)
+
+
 async def refused(tokens: TokenVerifier, token: str) -> AuthenticationError:
     with pytest.raises(AuthenticationError) as caught:
         await tokens.caller(token)
@@ -85,7 +91,7 @@ async def test_a_person_without_a_name_is_nobody(issuer: FakeIssuer, user: Any) 
 
 
 @pytest.mark.parametrize(  # a day ahead: these times are of the moment of collection, long before the test's turn
-    ("claims", "told"),
+    ("claims", "expected"),
     [
         ({"exp": time.time() - 60}, "expired"),
         ({"nbf": time.time() + 86_400}, "not valid yet"),
@@ -99,9 +105,9 @@ async def test_a_person_without_a_name_is_nobody(issuer: FakeIssuer, user: Any) 
         ({"iss": None}, "lacks one of"),
     ],
 )
-async def test_wrong_claims(issuer: FakeIssuer, claims: dict[str, Any], told: str) -> None:
+async def test_wrong_claims(issuer: FakeIssuer, claims: dict[str, Any], expected: str) -> None:
     error = await refused(judge(issuer), issuer.token(**claims))
-    assert told in error.message and error.code == "token_refused"
+    assert expected in error.message and error.code == "token_refused"
 
 
 async def test_clocks_may_differ_a_little(issuer: FakeIssuer) -> None:
@@ -190,7 +196,7 @@ async def test_keys_rotate_and_unknown_ones_ask_rarely(issuer: FakeIssuer) -> No
     del issuer.keys["first"]
     clock.now += 301  # old keys are read anew after cache_s, in the background
     await tokens.caller(issuer.token(sub="carl"))
-    await asyncio.sleep(0.2)
+    await settled(tokens)
     assert (await refused(tokens, old)).code == "invalid_token", "a withdrawn key vouches for nothing any more"
 
 
@@ -202,7 +208,7 @@ async def test_old_keys_serve_while_the_issuer_is_down_but_not_for_ever(issuer: 
     for _ in range(2):
         clock.now += 400
         await tokens.caller(issuer.token(jti=str(clock.now)))
-        await asyncio.sleep(0.05)
+        await settled(tokens)
     asked = len(issuer.asked)
     clock.now += 400
     for _ in range(5):

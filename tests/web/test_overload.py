@@ -1,4 +1,4 @@
-"""A busy box at its door: who waits, who is refused and how that is told, and callers who hang up while they wait."""
+"""A busy box over HTTP: who waits, who is refused and with which answer, and callers who hang up while they wait."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_one_waits_and_one_is_refused(tmp_path: Path) -> None:
         assert 'netgpt_places{lane="auto",what="at_work"} 0.0' in page
 
 
-async def test_a_key_with_more_than_its_share_is_told_so(tmp_path: Path) -> None:
+async def test_a_key_with_more_than_its_share_gets_429(tmp_path: Path) -> None:
     server = {"max_concurrency": 2, "max_waiting": 3, "max_wait_s": 5}
     async with door(tmp_path, edge=ScriptedModel("yes", delay_s=0.3), server=server) as here:
         _, greedy = await here.make_key()

@@ -29,8 +29,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def decided(served: Served, text: str = HARD, **extension: Any) -> dict[str, Any]:
     answer = served.ask(text, "netgpt", netgpt={"explain": True, **extension})
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()["netgpt"]
-    return told
+    body: dict[str, Any] = answer.json()["netgpt"]
+    return body
 
 
 def test_a_request_says_what_counts_more(served: Served) -> None:
@@ -41,7 +41,7 @@ def test_a_request_says_what_counts_more(served: Served) -> None:
     assert decided(served, prefer=None)["explain"]["decision"]["weights"] == "balanced"
 
 
-def test_a_deadline_that_nobody_meets_is_told_and_what_is_wrong_is_refused(served: Served) -> None:
+def test_a_deadline_that_nobody_meets_is_reported_and_a_wrong_one_refused(served: Served) -> None:
     explained = decided(served, deadline_s=600)["explain"]["decision"]
     assert all(target["ruled_out"] is None for target in explained["expected"])
     for wrong, where in (
@@ -63,8 +63,8 @@ def test_the_command_line_shows_every_target(served: Served) -> None:
     id = decided(served)["exchange"]
     shown = served.netgpt("explain", id).stdout
     assert all(words in shown for words in ("cloud (chosen)", "edge (fallback 1)", "would have answered"))
-    told = json.loads(served.netgpt("explain", id, "--json").stdout)["decision"]
-    assert {target["arm"] for target in told["expected"]} == {"edge", "cloud"} and HARD not in json.dumps(told)
+    body = json.loads(served.netgpt("explain", id, "--json").stdout)["decision"]
+    assert {target["arm"] for target in body["expected"]} == {"edge", "cloud"} and HARD not in json.dumps(body)
     dry = served.netgpt("ask", HARD, "--dry-run", "--prefer", "cheap").stdout
     assert "by cheap" in dry and "edge (chosen)" in dry
 

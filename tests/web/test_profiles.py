@@ -28,8 +28,8 @@ def call(served: Served, method: str, path: str, status: int = 200, **body: Any)
     url = f"{served.url}/v1/profiles/{ADA}{path}"
     answer = httpx.request(method, url, json=body or None, timeout=60)
     assert answer.status_code == status, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    shown: dict[str, Any] = answer.json()
+    return shown
 
 
 def asks(served: Served, text: str, rating: int | None = None) -> str:
@@ -74,5 +74,5 @@ def test_consent_examples_and_forgetting(served: Served) -> None:
         assert ADA.encode() not in content and PLANTED.encode() not in content, name
 
 
-def test_a_wrong_change_is_told(served: Served) -> None:
+def test_a_wrong_change_is_refused(served: Served) -> None:
     assert "training" in call(served, "PATCH", "", 400, training="perhaps")["error"]["message"]

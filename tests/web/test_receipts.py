@@ -30,8 +30,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def verified(gateway: Served, *options: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(gateway.netgpt("receipts", "verify", "--json", *options, check=False).stdout)
-    return told
+    data: dict[str, Any] = json.loads(gateway.netgpt("receipts", "verify", "--json", *options, check=False).stdout)
+    return data
 
 
 def test_a_receipt_holds_the_exact_bytes(served: Served) -> None:
@@ -40,15 +40,15 @@ def test_a_receipt_holds_the_exact_bytes(served: Served) -> None:
     assert answer.json()["netgpt"]["route"] == "cloud"
     (listed,) = served.get("/v1/receipts", params={"user": "ada"}).json()["data"]
     assert listed["exchange"] == exchange and listed["outcome"] == "complete" and "content" not in listed
-    told = served.get(f"/v1/receipts/{listed['id']}", params={"user": "ada"}).json()
+    data = served.get(f"/v1/receipts/{listed['id']}", params={"user": "ada"}).json()
     assert served.cloud is not None
     sent = served.cloud.received[-1].body
-    assert told["content"].encode() == sent and told["bytes"] == len(sent)
-    assert told["account"]["sha256"] == hashlib.sha256(sent).hexdigest()
-    assert told["account"]["hidden"][0]["placeholder"] == "[EMAIL_1]" and "ada@example.org" not in json.dumps(told)
-    account = json.dumps(told["account"], sort_keys=True, separators=(",", ":"))
-    assert hashlib.sha256(account.encode()).hexdigest() == told["commitment"]
-    assert served.get(f"/v1/receipts/{exchange}", params={"user": "ada"}).json() == told
+    assert data["content"].encode() == sent and data["bytes"] == len(sent)
+    assert data["account"]["sha256"] == hashlib.sha256(sent).hexdigest()
+    assert data["account"]["hidden"][0]["placeholder"] == "[EMAIL_1]" and "ada@example.org" not in json.dumps(data)
+    account = json.dumps(data["account"], sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(account.encode()).hexdigest() == data["commitment"]
+    assert served.get(f"/v1/receipts/{exchange}", params={"user": "ada"}).json() == data
     assert served.get("/v1/receipts", params={"user": "bob"}).json()["data"] == []
     for other in (f"/v1/receipts/{listed['id']}?user=bob", "/v1/receipts/1", "/v1/receipts/rc_none"):
         assert served.get(other).status_code == 404, other
@@ -72,8 +72,8 @@ def test_the_commands_tell_of_the_running_box(served: Served, tmp_path: Path) ->
     file = tmp_path / "receipts.jsonl"
     served.netgpt("receipts", "export", str(file))
     assert file.stat().st_mode & 0o777 == 0o600
-    told = verified(served, "--file", str(file), "--head", head["head"], "--public-key", head["public_key"])
-    assert told["whole"] and told["tags_checked"]
+    data = verified(served, "--file", str(file), "--head", head["head"], "--public-key", head["public_key"])
+    assert data["whole"] and data["tags_checked"]
     file.write_text(file.read_text().replace("giraffe", "gorilla"))
     changed = served.netgpt("receipts", "verify", "--file", str(file), check=False)
     assert changed.returncode == 1 and "NOT WHOLE" in changed.stdout
@@ -90,8 +90,8 @@ def test_a_killed_gateway_leaves_the_receipt(tmp_path: Path) -> None:
             assert cloud.received
             gateway.kill()
             chain.join(20)
-            told = verified(gateway)
-            assert told["whole"] and told["receipts"] == 1
+            data = verified(gateway)
+            assert data["whole"] and data["receipts"] == 1
             (row,) = json.loads(gateway.netgpt("receipts", "list", "--json").stdout)
             assert row["outcome"] is None and row["user"] == "ada"
             shown = json.loads(gateway.netgpt("receipts", "show", row["id"], "--json").stdout)

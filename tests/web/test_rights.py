@@ -42,15 +42,15 @@ def test_a_dry_run_shows_the_exact_bytes_and_sends_nothing(served: Served) -> No
     dry = served.post({**body, "netgpt": {"dry_run": True}}).json()
     assert dry["object"] == "chat.completion" and dry["choices"][0]["message"]["content"] == ""
     assert dry["choices"][0]["finish_reason"] == "stop" and dry["usage"]["total_tokens"] == 0
-    told = dry["netgpt"]["explain"]
-    assert dry["netgpt"]["dry_run"] is True and told["leaves"] == "yes" and told["outbound"] is None
-    assert told["hidden"][0]["placeholder"] == "[EMAIL_1]" and MAIL not in told["would_send_text"]
+    answer = dry["netgpt"]["explain"]
+    assert dry["netgpt"]["dry_run"] is True and answer["leaves"] == "yes" and answer["outbound"] is None
+    assert answer["hidden"][0]["placeholder"] == "[EMAIL_1]" and MAIL not in answer["would_send_text"]
     assert sent(served) == before
     assert json.loads(served.netgpt("receipts", "list", "--user", ADA, "--json").stdout) == []
     row = served.get(f"/v1/exchanges/{dry['netgpt']['exchange']}", params={"user": ADA}).json()
     assert (row["status"], row["cost"], row["outbound"]) == ("dry_run", 0, None) and row["would_send"]
     served.post(body)
-    assert served.cloud is not None and served.cloud.received[-1].body.decode() == told["would_send_text"]
+    assert served.cloud is not None and served.cloud.received[-1].body.decode() == answer["would_send_text"]
 
 
 def test_a_dry_run_streams_and_tells_what_stays(served: Served) -> None:
@@ -58,8 +58,8 @@ def test_a_dry_run_streams_and_tells_what_stays(served: Served) -> None:
     body = {"model": "netgpt/edge", "messages": [{"role": "user", "content": "hello"}], "netgpt": {"dry_run": True}}
     events = served.stream(body)
     assert events[-1] == "[DONE]" and finishes(events) == ["stop"] and text_of(events) == ""
-    told: Any = events[0]
-    explained = told["netgpt"]["explain"]
+    answer: Any = events[0]
+    explained = answer["netgpt"]["explain"]
     assert explained["leaves"] == "no" and explained["would_send"] is None and sent(served) == before
     shown = served.netgpt("ask", "--dry-run", "--model", "netgpt/cloud", f"write to {MAIL}")
     assert "[EMAIL_1]" in shown.stdout and "would leave" in shown.stdout and sent(served) == before
@@ -71,16 +71,16 @@ def test_a_consent_taken_back_by_another_program_counts_at_once(served: Served) 
     def left() -> str:
         body = {"model": "netgpt/cloud", "user": ADA, "messages": [{"role": "user", "content": "will it rain"}]}
         extra = {"location": there, "dry_run": True, "consent": ["location"], "complete": "select"}
-        told = served.post({**body, "netgpt": extra}).json()
-        return str(told["netgpt"]["explain"]["would_send_text"])
+        answer = served.post({**body, "netgpt": extra}).json()
+        return str(answer["netgpt"]["explain"]["would_send_text"])
 
     given = httpx.post(url, json={"purpose": "location", "given": True, "until": "2999-01-01T00:00:00Z"})
     assert given.status_code == 201 and given.json()["until"].startswith("2999")
     assert "Paris" in left()
     served.netgpt("profile", "consent", ADA, "off", "--purpose", "location")
     assert "Paris" not in left()
-    told = httpx.get(url).json()
-    assert told["now"]["location"]["consents"] is False and [e["given"] for e in told["history"]] == [True, False]
+    answer = httpx.get(url).json()
+    assert answer["now"]["location"]["consents"] is False and [e["given"] for e in answer["history"]] == [True, False]
     wrong: list[dict[str, Any]] = [
         {"purpose": "locaton", "given": True},
         {"purpose": "location", "given": True, "until": "2001-01-01T00:00:00Z"},
@@ -115,8 +115,8 @@ def test_the_export_is_complete_and_forgetting_leaves_nothing(served: Served, tm
     for path in served.home.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
         assert not any(word.encode() in content for word in (ADA, PLANTED, MAIL)), path.name
-    told = json.loads(served.netgpt("receipts", "verify", "--json").stdout)
-    assert told["whole"] and told["erased"] == removed["receipts"]
+    answer = json.loads(served.netgpt("receipts", "verify", "--json").stdout)
+    assert answer["whole"] and answer["erased"] == removed["receipts"]
     gone = json.loads(served.netgpt("receipts", "list", "--json").stdout)
     assert any(row.get("erased_because") == "the person was forgotten" for row in gone)
     assert httpx.get(f"{base}/export").json()["receipts"] == []

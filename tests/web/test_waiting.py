@@ -1,4 +1,4 @@
-"""Requests that may wait: kept when nobody can answer, sent once when somebody can, told to their person alone."""
+"""Requests that may wait: kept when nobody can answer, sent once when somebody can, shown to their person alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUICK = {"per_minute": 6_000}
 
 @asynccontextmanager
 async def away(home: Path, edge: Any = None, **settings: Any) -> AsyncIterator[tuple[Door, FaultyCloud]]:
-    """A door whose cloud cannot be reached until it is started; what waits is sent by the door's own sender."""
+    """An app whose cloud cannot be reached until it is started; what waits is sent by the app's own sender."""
     cloud = FaultyCloud()
     cloud.start()
     cloud.stop()  # it keeps its port
@@ -38,13 +38,13 @@ async def away(home: Path, edge: Any = None, **settings: Any) -> AsyncIterator[t
 
 
 async def ended(here: Door, id: str, key: str | None = None, within_s: float = 60) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
     for _ in range(int(within_s / 0.05)):
-        told = (await here.get(f"/v1/waiting/{id}", key=key)).json()
-        if told.get("status") not in ("waiting", "sending", "sent"):
-            return told
+        shown = (await here.get(f"/v1/waiting/{id}", key=key)).json()
+        if shown.get("status") not in ("waiting", "sending", "sent"):
+            return shown
         await asyncio.sleep(0.05)
-    raise AssertionError(f"it did not end: {told}")
+    raise AssertionError(f"it did not end: {shown}")
 
 
 def ids_at(cloud: FaultyCloud) -> list[str | None]:
@@ -55,9 +55,9 @@ async def test_it_is_kept_and_sent_once_and_in_order(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         kept = [await here.chat(text=f"question {n}", fields={**WAITS, "stream": n == 1}) for n in range(4)]
         assert [answer.status_code for answer in kept] == [202] * 4, kept[0].text
-        told = kept[0].json()
-        assert told["object"] == "netgpt.waiting" and told["status"] == "waiting" and told["reason"]
-        assert kept[0].headers["location"] == f"/v1/waiting/{told['id']}"
+        shown = kept[0].json()
+        assert shown["object"] == "netgpt.waiting" and shown["status"] == "waiting" and shown["reason"]
+        assert kept[0].headers["location"] == f"/v1/waiting/{shown['id']}"
         cloud.start()
         ids = [answer.json()["id"] for answer in kept]
         answers = [await ended(here, id) for id in ids]
@@ -88,13 +88,13 @@ async def test_a_request_that_has_left_is_not_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_what_broke_after_it_left_is_told_and_not_sent_again(tmp_path: Path) -> None:
+async def test_what_broke_after_it_left_is_not_sent_again(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         id = (await here.chat(text="hello", fields=WAITS)).json()["id"]
         cloud.schedule(Fault.CUT)
         cloud.start()
-        told = await ended(here, id)
-        assert told["status"] == "unknown" and told["answer"] is None and told["error"]["code"]
+        shown = await ended(here, id)
+        assert shown["status"] == "unknown" and shown["answer"] is None and shown["error"]["code"]
         await asyncio.sleep(1.5)
         assert ids_at(cloud) == [id]
 
@@ -104,8 +104,8 @@ async def test_a_request_refused_for_now_is_tried_again(tmp_path: Path) -> None:
         id = (await here.chat(text="hello", fields=WAITS)).json()["id"]
         cloud.schedule(Fault.RATE_LIMIT)
         cloud.start()
-        told = await ended(here, id)
-        assert told["status"] == "answered" and told["tries"] == 1
+        shown = await ended(here, id)
+        assert shown["status"] == "answered" and shown["tries"] == 1
         assert ids_at(cloud) == [id, id]
 
 
@@ -120,13 +120,13 @@ async def test_an_answer_that_says_429_did_begin(tmp_path: Path) -> None:
             assert len(server.requests) == 1
 
 
-async def test_what_is_refused_for_good_is_told_as_failed(tmp_path: Path) -> None:
+async def test_what_is_refused_for_good_has_failed(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         id = (await here.chat(text="hello", fields=WAITS)).json()["id"]
         cloud.schedule(Fault.REFUSED)
         cloud.start()
-        told = await ended(here, id)
-        assert told["status"] == "failed" and told["error"]["code"] == "invalid_api_key"
+        shown = await ended(here, id)
+        assert shown["status"] == "failed" and shown["error"]["code"] == "invalid_api_key"
 
 
 async def test_it_goes_by_what_the_key_says_when_it_is_sent(tmp_path: Path) -> None:
@@ -134,9 +134,9 @@ async def test_it_goes_by_what_the_key_says_when_it_is_sent(tmp_path: Path) -> N
         _, key = await here.make_key(user="ada", prefer="cheap")
         id = (await here.chat(key, fields={"netgpt": {"may_wait": True}})).json()["id"]
         cloud.start()
-        told = await ended(here, id, key)
-        exchange = (await here.get(f"/v1/exchanges/{told['exchange']}", key=key)).json()
-        assert told["status"] == "answered" and exchange["decision"]["weights"] == "cheap"
+        shown = await ended(here, id, key)
+        exchange = (await here.get(f"/v1/exchanges/{shown['exchange']}", key=key)).json()
+        assert shown["status"] == "answered" and exchange["decision"]["weights"] == "cheap"
 
 
 async def test_how_much_may_wait_is_bounded(tmp_path: Path) -> None:
@@ -153,12 +153,12 @@ async def test_how_much_may_wait_is_bounded(tmp_path: Path) -> None:
 async def test_cancelling_it(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         id = (await here.chat(fields=WAITS)).json()["id"]
-        told = await here.ask("DELETE", f"/v1/waiting/{id}")
-        while told.status_code == 409:  # it is tried in this very moment, in vain
-            assert told.json()["error"]["code"] == "being_sent"
+        shown = await here.ask("DELETE", f"/v1/waiting/{id}")
+        while shown.status_code == 409:  # it is tried in this very moment, in vain
+            assert shown.json()["error"]["code"] == "being_sent"
             await asyncio.sleep(0.05)
-            told = await here.ask("DELETE", f"/v1/waiting/{id}")
-        assert told.json() == {"id": id, "deleted": True}
+            shown = await here.ask("DELETE", f"/v1/waiting/{id}")
+        assert shown.json() == {"id": id, "deleted": True}
         assert (await here.get(f"/v1/waiting/{id}")).status_code == 404
         assert (await here.ask("DELETE", f"/v1/waiting/{id}")).status_code == 404
         cloud.start()
@@ -173,8 +173,8 @@ async def test_a_key_revoked_meanwhile_sends_nothing(tmp_path: Path) -> None:
         id = (await here.chat(key, fields=WAITS)).json()["id"]
         await here.gateway.store.revoke_key(key_id)
         cloud.start()
-        told = await ended(here, id, other)
-        assert told["status"] == "failed" and "revoked" in told["error"]["message"]
+        shown = await ended(here, id, other)
+        assert shown["status"] == "failed" and "revoked" in shown["error"]["message"]
         assert ids_at(cloud) == []
 
 
@@ -191,7 +191,7 @@ async def test_others_learn_nothing_of_it(tmp_path: Path) -> None:
         assert (await here.get(f"/v1/waiting/{id}", key=ada)).status_code == 200
 
 
-async def test_rights_reach_it(tmp_path: Path) -> None:
+async def test_forget_and_export_include_it(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         _, key = await here.make_key(user="ada")
         id = (await here.chat(key, text="my umbrella", fields=WAITS)).json()["id"]
@@ -228,9 +228,9 @@ async def test_the_answer_of_last_resort(tmp_path: Path) -> None:
         here.gateway.edge.down = "gone"  # type: ignore[attr-defined]
         again = await here.chat(text="the tides of Portwick", fields={"model": "netgpt/cloud", "temperature": 0.1})
         assert again.status_code == 200, again.text
-        told = again.json()
-        assert told["choices"][0]["message"]["content"] == "the tides of Portwick"
-        assert "cached" in str(told["netgpt"]) and again.headers["x-netgpt-rule"] == "cached"
+        shown = again.json()
+        assert shown["choices"][0]["message"]["content"] == "the tides of Portwick"
+        assert "cached" in str(shown["netgpt"]) and again.headers["x-netgpt-rule"] == "cached"
         other = await here.chat(text="the tides of Portwick", fields={"model": "netgpt/cloud", "user": "bob"})
         assert other.status_code == 503 and isinstance(other, httpx.Response)
         more = await here.chat(text="the tides of Portwick", fields={"model": "netgpt/cloud", "max_tokens": 3})

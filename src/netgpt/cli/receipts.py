@@ -114,7 +114,7 @@ def export(
         except OSError as error:
             raise StoreError(f"{file}: cannot be written: {error.strerror}.") from None
 
-    end = with_store(lambda store: store.receipts.walk(written))
+    end = with_store(lambda store: store.receipts.with_records(written))
     say(f"{end.seq} receipts; the head is {end}")
 
 
@@ -125,7 +125,7 @@ def show_head(as_json: bool = json_option) -> None:
     from netgpt.store.audit import public_key
 
     end = with_store(lambda store: store.receipts.head())
-    key = with_store(lambda store: store.receipts.walk(lambda _records, key: key))
+    key = with_store(lambda store: store.receipts.with_records(lambda _records, key: key))
     if end is None or key is None:
         raise NotFound("there are no receipts yet: nothing has left the box")
     print_details({"head": str(end), "public_key": public_key(key)}, as_json)
@@ -179,7 +179,7 @@ def _check_file(file: Path, noted: Head | None, trusted: str | None) -> tuple[Ch
 
     key = None
     if read_settings().database.exists():
-        key = with_store(lambda store: store.receipts.walk(lambda _records, key: key))
+        key = with_store(lambda store: store.receipts.with_records(lambda _records, key: key))
     try:
         with file.open(encoding="utf-8") as lines:
             found = check_file(lines, None, noted=noted, trusted=trusted)

@@ -1,4 +1,10 @@
-"""Checking a chain of receipts, record by record: every change, gap, swap and cut is found and named."""
+"""Checking a chain of receipts, record by record: every change, gap, swap and cut is found and named.
+
+A chain can be exported as JSON lines and checked without the database: first what this is and how to check it, then the
+receipts, last the head, signed (Ed25519, RFC 8032) with a key derived from the chain's own. Without the box's key a
+reader checks the SHA-256 chain, every account and content against it, and the signature; with a head and a public key
+noted earlier, also that this chain is the one seen before.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -47,7 +53,7 @@ class ChainReport:
 
 
 class Checker:
-    """Takes the records in their order, then tells what is wrong. Memory does not grow with the chain."""
+    """`take` the records in their order, then `end`. Memory does not grow with the chain."""
 
     def __init__(self, key: bytes | None, *, accounts: bool = True) -> None:
         """`key`: of the tags; None checks the SHA-256 part alone. `accounts`: whether the records carry theirs."""
@@ -59,7 +65,7 @@ class Checker:
         self._faults: list[ChainFault] = []
 
     def note(self, heads: Iterable[Head]) -> None:
-        """Heads that were written down elsewhere, to be compared when they come by. Call it before `take`."""
+        """Heads noted elsewhere, to compare with. Call it before `take`."""
         self._noted.update({head.seq: head.hash for head in heads})
 
     def take(self, record: ReceiptRecord) -> None:
@@ -67,74 +73,74 @@ class Checker:
         self._count += 1
         link = record.link
         if link.seq > self._seq + 1:
-            self._blame(self._seq + 1, "", _missing(self._seq + 1, link.seq - 1))
+            self._fault(self._seq + 1, "", _missing(self._seq + 1, link.seq - 1))
         elif link.seq <= self._seq:
-            self._blame(link.seq, record.id, "stands out of order, or twice")
+            self._fault(link.seq, record.id, "is out of order, or there twice")
         self._check_link(record, follows=link.seq == self._seq + 1)
         self._check_account(record)
         noted = self._noted.pop(link.seq, None)
         if noted is not None and noted != record.hash:
-            self._blame(link.seq, record.id, "is another one than the head that was noted for it")
+            self._fault(link.seq, record.id, "is another one than the head that was noted for it")
         self._seq, self._hash = max(link.seq, self._seq), record.hash
 
     def _check_link(self, record: ReceiptRecord, *, follows: bool) -> None:
         link = record.link
         if record.hash != link.hash_after(record.previous):
-            self._blame(link.seq, record.id, "was changed: its hash is another")
+            self._fault(link.seq, record.id, "was changed: its hash is another")
         elif self._key is not None and not hmac.compare_digest(record.tag, tag_of(self._key, record.hash)):
-            self._blame(link.seq, record.id, "was not written by this box: its tag is not of the box's key")
+            self._fault(link.seq, record.id, "was not written by this box: its tag is not of the box's key")
         elif follows and record.previous != self._hash:
-            self._blame(link.seq, record.id, "does not follow from the receipt before it")
+            self._fault(link.seq, record.id, "does not follow from the receipt before it")
         if link.kind not in (SENT, ERASED):
-            self._blame(link.seq, record.id, "the end of the chain had been lost here: the database was changed")
+            self._fault(link.seq, record.id, "the end of the chain had been lost here: the database was changed")
 
     def _check_account(self, record: ReceiptRecord) -> None:
         link = record.link
         if record.fault is not None:
-            self._blame(link.seq, record.id, record.fault)
+            self._fault(link.seq, record.id, record.fault)
         elif link.kind != SENT:
             if record.notice is None or commitment_of(record.notice) != link.commitment:
-                self._blame(link.seq, record.id, "was changed: what it says of other receipts is not what was written")
-            if link.kind == ERASED:  # also when it was changed: that is told already, once
+                self._fault(link.seq, record.id, "was changed: what it says of other receipts is not what was written")
+            if link.kind == ERASED:  # also when it was changed: that fault is noted already
                 self._erased += _ranges_in(record.notice)
         elif record.account is None:
             _extend(self._missing, link.seq)
             if record.user is not None or record.exchange is not None or record.content is not None:
                 why = "was changed: it names a person or a content that it does not vouch for"
-                self._blame(link.seq, record.id, why)
+                self._fault(link.seq, record.id, why)
         else:
             _extend(self._present, link.seq)
             if contradiction := _contradiction(record, record.account):
-                self._blame(link.seq, record.id, f"was changed: {contradiction}")
+                self._fault(link.seq, record.id, f"was changed: {contradiction}")
 
     def end(self, head: Head | None, *, lost: bool = False) -> ChainReport:
         """All faults. `head`: where the chain must end, None when that is not known; `lost`: though it should be."""
         if head is not None:
             self._check_head(head)
         elif lost:
-            self._blame(self._seq + 1, "", "the mark of the chain's end was taken away: more may be gone with it")
+            self._fault(self._seq + 1, "", "the mark of the chain's end was taken away: more may be gone with it")
         for seq in self._noted:
-            self._blame(seq, "", "was noted elsewhere, and is missing")
+            self._fault(seq, "", "was noted elsewhere, and is missing")
         erased = ranges_of(self._erased)
         if self._accounts:
             for first, last in _without(self._missing, erased):
                 for seq in range(first, last + 1):
-                    self._blame(seq, "", "its content is gone, and no entry of the chain says that it was erased")
+                    self._fault(seq, "", "its content is gone, and no entry of the chain says that it was erased")
             for first, last in _both(self._present, erased):
-                self._blame(first, "", f"{_named(first, last)}: said to be erased, but the content is there")
+                self._fault(first, "", f"{_named(first, last)}: said to be erased, but the content is there")
         faults = tuple(sorted(self._faults, key=lambda fault: fault.seq))
         counted = sum(last - first + 1 for first, last in _both([(1, self._seq)] if self._seq else [], erased))
         return ChainReport(self._count, counted, Head(self._seq, self._hash), self._key is not None, faults)
 
     def _check_head(self, head: Head) -> None:
         if head.seq > self._seq:
-            self._blame(self._seq + 1, "", f"{_missing(self._seq + 1, head.seq)}: the end was cut off")
+            self._fault(self._seq + 1, "", f"{_missing(self._seq + 1, head.seq)}: the end was cut off")
         elif head.seq < self._seq:
-            self._blame(head.seq + 1, "", f"{_named(head.seq + 1, self._seq)}: put in behind the end of the chain")
+            self._fault(head.seq + 1, "", f"{_named(head.seq + 1, self._seq)}: put in behind the end of the chain")
         elif head.hash != self._hash:
-            self._blame(head.seq, "", "is not the receipt that the chain ends with")
+            self._fault(head.seq, "", "is not the receipt that the chain ends with")
 
-    def _blame(self, seq: int, id: str, what: str) -> None:
+    def _fault(self, seq: int, id: str, what: str) -> None:
         self._faults.append(ChainFault(seq, id, what))
 
 
@@ -211,13 +217,6 @@ def _without(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -
     return left
 
 
-# --- The chain of receipts for somebody outside: a file of JSON lines, and its check without the database.
-#
-# First line: what this is, and how to check it. Then one line a receipt. Last line: the head, signed (Ed25519, RFC
-# 8032) with a key that follows from the chain's own. Without the box's key a reader checks the SHA-256 chain, every
-# account and every content against it, and the signature; with a head and a public key that he noted earlier, also
-# that this chain is the one he saw before.
-
 _FORMAT: Final = "netgpt receipts"
 _HOW: Final = (
     "Each line but the first and the last is a receipt. hash = SHA-256 of the JSON list "
@@ -231,7 +230,7 @@ _HOW: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """What a file holds, and what is wrong with it."""
+    """What an export holds, and what is wrong with it."""
 
     checked: ChainReport
     made: str
@@ -241,14 +240,14 @@ class CheckedFile:
 
 
 def public_key(key: bytes) -> str:
-    """What the head's signature is checked with, in hexadecimal. `key`: the chain's."""
+    """The key that checks the head's signature, in hexadecimal. `key`: the chain's."""
     return _signing(key).public_key().public_bytes_raw().hex()
 
 
 def write_file(
     records: Iterable[ReceiptRecord], key: bytes | None, write: Callable[[str], object], *, accounts: bool
 ) -> Head:
-    """Write the lines. `accounts=False` leaves out for whom and what: links alone, which still can be checked."""
+    """Write the lines. `accounts=False` leaves out for whom and what: the links alone can still be checked."""
     key = key or b""
     head = Head(0, GENESIS)
     first = {
@@ -265,7 +264,7 @@ def write_file(
 
 
 def as_line(record: ReceiptRecord, *, accounts: bool = True) -> dict[str, Any]:
-    """A receipt as JSON values, in the words of the file."""
+    """A receipt as a line of an export, in JSON values."""
     link = record.link
     line: dict[str, Any] = {
         "seq": link.seq, "id": record.id, "kind": link.kind, "time": link.time.isoformat(),
@@ -304,10 +303,9 @@ def check_file(lines: Iterable[str], key: bytes | None, *, noted: Head | None, t
         faults.append(ChainFault(0, "", "the file ends without its head: the end was cut off"))
     elif next(rows, None) is not None:
         faults.append(ChainFault(head.seq, "", "the file goes on behind its head"))
-    checked = checker.end(head)
-    faults = sorted([*checked.faults, *faults], key=lambda fault: fault.seq)
-    whole = ChainReport(checked.receipts, checked.erased, checked.head, checked.keyed, tuple(faults))
-    return CheckedFile(whole, str(first.get("made")), str(first.get("public_key")), bool(first.get("accounts")))
+    report = checker.end(head)
+    report = replace(report, faults=tuple(sorted([*report.faults, *faults], key=lambda fault: fault.seq)))
+    return CheckedFile(report, str(first.get("made")), str(first.get("public_key")), bool(first.get("accounts")))
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -323,15 +321,15 @@ def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 def _record(row: dict[str, Any]) -> ReceiptRecord:
     try:
-        account = row.get("account")
+        account = row.get("account") or {}
         link = ChainLink(
             int(row["seq"]), str(row["kind"]), datetime.fromisoformat(row["time"]), row["destination"], row["model"],
             int(row["bytes"]), row["tenant"], bytes.fromhex(row["commitment"]),
         )  # fmt: skip
         return ReceiptRecord(
             str(row["id"]), link, bytes.fromhex(row["previous"]), bytes.fromhex(row["hash"]), bytes.fromhex(row["tag"]),
-            account, row.get("content"), row.get("notice"), (account or {}).get("user"),
-            (account or {}).get("exchange"), None, row.get("fault"),
+            row.get("account"), row.get("content"), row.get("notice"), account.get("user"), account.get("exchange"),
+            None, row.get("fault"),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RequestError(f"receipt {row.get('seq')!s:.20} is not written as an export writes it") from None

@@ -1,12 +1,9 @@
-"""The hash chain of receipts: pure arithmetic, without a database.
+"""The hash chain of receipts, and the one class that appends to it.
 
-Each receipt's hash covers the hash before it, so that none can be changed, dropped, swapped or put in unnoticed. The
-hash is plain SHA-256: anybody can check a whole chain against a head that was noted elsewhere. Each hash also has a
-tag, HMAC-SHA-256 (RFC 2104) with the box's own key: who can write the database but lacks the key can rebuild the
-hashes, not the tags.
-
-What was sent, and for whom, is not in the chain itself: only a commitment to it, salted, so that it can be erased and
-nobody can confirm a guess afterwards.
+Each receipt's hash (SHA-256) covers the hash before it, so that none can be changed, dropped, swapped or put in
+unnoticed by anybody who noted a later one. Each hash also has a tag, HMAC-SHA-256 (RFC 2104) with the box's own key:
+who can write the database but lacks the key can rebuild the hashes, not the tags. Of what was sent, and for whom, the
+chain holds a salted commitment only, so that it can be erased and nobody can confirm a guess afterwards.
 """
 
 from __future__ import annotations
@@ -31,7 +28,7 @@ from netgpt.store.schema import marks, receipts
 from netgpt.store.secrets import chain_secret
 
 GENESIS: Final = bytes(32)
-"""Stands before the first receipt."""
+"""The hash before the first receipt."""
 SENT: Final = "sent"
 """Something was about to leave."""
 ERASED: Final = "erased"
@@ -110,7 +107,7 @@ class ReceiptRecord:
     user: str | None = field(default=None, repr=False)
     exchange: str | None = None
     erased_by: int | None = None
-    """The sequence number of the entry that tells of the erasure."""
+    """The sequence number of the entry that records the erasure."""
     fault: str | None = None
     """What was found wrong when it was read: its sealed part does not open."""
 
@@ -130,14 +127,6 @@ def tag_of(key: bytes, hash: bytes) -> bytes:
     return hmac.digest(key, hash, hashlib.sha256)
 
 
-# --- Adds to the chain of receipts, inside the write of whoever keeps or erases one. Used by the writer's thread alone.
-#
-# The end of the chain (sequence number and hash) lies sealed among the marks from the first opening of the
-# database, so that cutting receipts off is found, all of them too. The key of the tags is one of the database's own
-# secrets: without it nothing else opens either. Another process may have added meanwhile, and a write may have been
-# rolled back, so the end is read from the database each time; it is opened only when it is not the one that this
-# process wrote last.
-
 HEAD: Final = "receipts"
 _KEY_BYTES: Final = 32
 _INSERT = FastInsert(receipts)
@@ -148,9 +137,9 @@ _WRITE = FastStatement(
 
 
 def begin_chain(connection: Connection, sealer: Sealer) -> bytes:
-    """Mark the end of a chain without receipts, and give a new key for its tags.
+    """Mark the end of a chain without receipts, and return a new key for its tags.
 
-    Where there are receipts and no mark, the mark was taken away, and the next receipt tells it.
+    Where there are receipts and no mark, the mark was taken away, and the next receipt records that.
     """
     if connection.scalar(select(receipts.c.seq).limit(1)) is None and not _READ.run(connection, name=HEAD):
         _WRITE.run(connection, name=HEAD, value=_sealed_head(Head(0, GENESIS), sealer))
@@ -159,29 +148,30 @@ def begin_chain(connection: Connection, sealer: Sealer) -> bytes:
 
 def known_head(connection: Connection, sealer: Sealer) -> Head | None:
     """Where the chain must end; None: the mark is lost."""
-    opened = _opened(sealer, connection.scalar(select(marks.c.value).where(marks.c.name == HEAD)))
-    return None if opened is None else _as_head(opened)
+    return _opened_head(sealer, connection.scalar(select(marks.c.value).where(marks.c.name == HEAD)))
 
 
-def _opened(sealer: Sealer, sealed: bytes | None) -> bytes | None:
+def _opened_head(sealer: Sealer, sealed: bytes | None) -> Head | None:
     if sealed is None:
         return None
     try:
-        return sealer.open(sealed, place_of("marks", HEAD))
+        opened = sealer.open(sealed, place_of("marks", HEAD))
     except StoreError:
         return None
+    return Head(int.from_bytes(opened[:8], "big"), opened[8:])
 
 
 def _sealed_head(head: Head, sealer: Sealer) -> bytes:
     return sealer.seal(head.seq.to_bytes(8, "big") + head.hash, place_of("marks", HEAD))
 
 
-def _as_head(opened: bytes) -> Head:
-    return Head(int.from_bytes(opened[:8], "big"), opened[8:])
+class ChainWriter:
+    """Appends to the chain, inside the write of whoever keeps or erases a receipt; in the writer's thread alone.
 
-
-class Chaining:
-    """The end of the chain, and the way to make it longer."""
+    The end of the chain lies sealed among the marks from the first opening of the database, so that cutting receipts
+    off is found, all of them too. Another process may have added meanwhile, and a write may have been rolled back, so
+    the end is read each time; it is opened only when it is not the one that this process wrote last.
+    """
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
@@ -193,7 +183,7 @@ class Chaining:
     def add(self, connection: Connection, make: Callable[[int], ChainLink], values: Mapping[str, Any]) -> int:
         """Append the link that `make` gives for the next number, with the other columns of its row. Returns the number.
 
-        Raises StoreError: a row stands where none may be yet, which this program does not do.
+        Raises StoreError: a row has the next number already, so somebody else wrote it.
         """
         self._find_end(connection)
         return self._append(connection, make, values)
@@ -213,16 +203,13 @@ class Chaining:
         except (IntegrityError, connection.dialect.loaded_dbapi.IntegrityError):
             raise StoreError(
                 f"receipt {link.seq} is there already, though the chain ends before it: somebody else changed the "
-                "database. Nothing was sent. `netgpt receipts verify` tells more.",
+                "database. Nothing was sent. `netgpt receipts verify` shows more.",
                 code="receipts_changed",
             ) from None
-        self._move_end(connection, Head(link.seq, hash))
-        return link.seq
-
-    def _move_end(self, connection: Connection, head: Head) -> None:
-        self._seen = _sealed_head(head, self._sealer)
-        self._head = head
+        self._head = Head(link.seq, hash)
+        self._seen = _sealed_head(self._head, self._sealer)
         _WRITE.run(connection, name=HEAD, value=self._seen)
+        return link.seq
 
     def _find_end(self, connection: Connection) -> None:
         """Know the present end of the chain, and the key."""
@@ -231,14 +218,14 @@ class Chaining:
         if sealed is not None and sealed == self._seen:
             return
         self._key = chain_secret(connection, self._sealer) or b""  # settled at the opening
-        opened = _opened(self._sealer, sealed)
-        if opened is not None:
-            self._seen, self._head = sealed, _as_head(opened)
-            return
-        self._go_on_after_a_loss(connection)
+        head = _opened_head(self._sealer, sealed)
+        if head is None:
+            self._append_break(connection)
+        else:
+            self._seen, self._head = sealed, head
 
-    def _go_on_after_a_loss(self, connection: Connection) -> None:
-        """The end was taken away, and that is written down for ever."""
+    def _append_break(self, connection: Connection) -> None:
+        """The end was taken away, and that is recorded for ever."""
         order = select(receipts.c.seq, receipts.c.hash).order_by(receipts.c.seq.desc()).limit(1)
         last = connection.execute(order).one_or_none()
         self._head = Head(0, GENESIS) if last is None else Head(last.seq, last.hash)

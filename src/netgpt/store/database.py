@@ -1,4 +1,4 @@
-"""The connections to one SQLite file: how they are set up, and what is checked before the first use.
+"""The connections to one SQLite file: how they are set up, what is checked before the first use, and its errors.
 
 WAL mode: readers and the writer do not wait for each other, and what was committed survives `kill -9`.
 A power cut may cost the last seconds (the file stays sound), unless `power_safe` pays one fsync per group of writes.
@@ -22,27 +22,26 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from netgpt.errors import NetGPTError, StoreError
 
-# --- The border to the database: what it raises becomes a StoreError that names file, fault and cure.
-#
-# Messages never hold statement parameters. SQLite's result codes: https://www.sqlite.org/rescode.html
-
-_PRIMARY = 0xFF  # SQLite's extended codes keep the primary code in the low byte
+_PRIMARY = 0xFF  # SQLite's extended codes keep the primary code in the low byte (https://www.sqlite.org/rescode.html)
 
 
-def told(error: BaseException, path: Path) -> NetGPTError:
-    """The error to raise for `error`. Ours pass unchanged; every other becomes a StoreError."""
+def store_error(error: BaseException, path: Path) -> NetGPTError:
+    """The error to raise for `error`: ours as it is, any other as a StoreError that names file, fault and cure.
+
+    Messages never hold statement parameters.
+    """
     if isinstance(error, StatementError) and isinstance(error.orig, NetGPTError):
         return error.orig  # a column's type refused a value before any statement ran
     if isinstance(error, NetGPTError):
         return error
     original = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(original, sqlite3.Error):
-        return _told_by_sqlite(original, path)
+        return _of_sqlite(original, path)
     if isinstance(error, OSError):
         return StoreError(f"{path}: {error.strerror or type(error).__name__}. Check the disk and who owns the folder.")
-    told = StoreError(f"{path}: nothing was written or read: {type(error).__name__}. A value has the wrong shape.")
-    told.__cause__ = error
-    return told
+    wrong = StoreError(f"{path}: nothing was written or read: {type(error).__name__}. A value has the wrong shape.")
+    wrong.__cause__ = error
+    return wrong
 
 
 def damaged(path: Path, what: str) -> StoreError:
@@ -55,7 +54,7 @@ def damaged(path: Path, what: str) -> StoreError:
     )
 
 
-def _told_by_sqlite(error: sqlite3.Error, path: Path) -> StoreError:
+def _of_sqlite(error: sqlite3.Error, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
@@ -81,7 +80,7 @@ _FAULTS = {
     sqlite3.SQLITE_PERM: ("access is denied", "Check who owns the file", "denied"),
 }
 
-Attend = Callable[[sqlite3.Connection], None]
+OnBegin = Callable[[sqlite3.Connection], None]
 """Called within each transaction as soon as it has begun, in its thread."""
 
 READERS: Final = 4
@@ -92,7 +91,7 @@ class Database:
     """The engine that writes (one connection, one thread) and the engine that reads (`READERS` connections)."""
 
     def __init__(
-        self, path: Path, busy_timeout_s: float = 5.0, *, power_safe: bool = False, attend: Attend | None = None
+        self, path: Path, busy_timeout_s: float = 5.0, *, power_safe: bool = False, on_begin: OnBegin | None = None
     ) -> None:
         self.path = path.absolute()
         safe = (
@@ -101,9 +100,9 @@ class Database:
             "PRAGMA secure_delete=ON",
             "PRAGMA journal_size_limit=16777216",  # a big deletion does not leave a big log behind
         )
-        self.writing = _engine(path, busy_timeout_s, safe, attend, begin="BEGIN IMMEDIATE", poolclass=NullPool)
+        self.writing = _engine(path, busy_timeout_s, safe, on_begin, begin="BEGIN IMMEDIATE", poolclass=NullPool)
         self.reading = _engine(
-            path, busy_timeout_s, ("PRAGMA query_only=ON",), attend, begin="BEGIN", poolclass=QueuePool,
+            path, busy_timeout_s, ("PRAGMA query_only=ON",), on_begin, begin="BEGIN", poolclass=QueuePool,
             pool_size=READERS, max_overflow=0,
         )  # fmt: skip
 
@@ -137,7 +136,7 @@ class Database:
 
 
 def raw(connection: Connection) -> sqlite3.Connection:
-    """The driver's own connection, for what stands outside transactions: VACUUM, checkpoints, `in_transaction`."""
+    """The driver's own connection, for what runs outside transactions: VACUUM, checkpoints, `in_transaction`."""
     driver = connection.connection.driver_connection
     if not isinstance(driver, sqlite3.Connection):
         raise TypeError("not a SQLite connection")
@@ -169,7 +168,7 @@ def _json(value: Any) -> str:
 
 
 def _engine(
-    path: Path, busy_timeout_s: float, pragmas: tuple[str, ...], attend: Attend | None, *, begin: str, **pool: Any
+    path: Path, busy_timeout_s: float, pragmas: tuple[str, ...], on_begin: OnBegin | None, *, begin: str, **pool: Any
 ) -> Engine:
     url = URL.create("sqlite+pysqlite", database=str(path))
     connect = {"timeout": busy_timeout_s, "check_same_thread": False}
@@ -185,17 +184,14 @@ def _engine(
     def start(connection: Connection) -> None:
         driver = raw(connection)
         driver.execute(begin)  # SQLAlchemy's own way costs more than SQLite's BEGIN itself
-        if attend is not None:
-            attend(driver)
+        if on_begin is not None:
+            on_begin(driver)
 
     return engine
 
 
-# --- The files of a database: private to their owner, known to be open or not, and with room to grow.
-
-
 def make_private(path: Path) -> None:
-    """Make the folder (0700) and the file (0600) if they are missing, and close what stands open.
+    """Make the folder (0700) and the file (0600) if they are missing, and restrict files that others can read.
 
     SQLite gives `-wal` and `-shm` the mode of the file itself, so making the file first covers all three. An existing
     file is never opened here: closing any descriptor of it drops all locks that SQLite holds on it in this process
@@ -210,7 +206,7 @@ def make_private(path: Path) -> None:
                 if name.stat().st_mode & 0o077:
                     name.chmod(0o600)
     except OSError as error:
-        raise told(error, path) from None
+        raise store_error(error, path) from None
 
 
 class OpenMark:
@@ -224,7 +220,7 @@ class OpenMark:
         try:
             self._descriptor = os.open(path.with_name(path.name + "-open"), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise told(error, path) from None
+            raise store_error(error, path) from None
 
     def take(self) -> bool:
         """Take the mark. True: nobody else has the database open, and it was not closed cleanly.
@@ -258,18 +254,16 @@ class FreeDisk:
     """Refuses writes when the disk of `path` has less than `min_free_bytes` left. Looks at most once a second."""
 
     def __init__(self, path: Path, min_free_bytes: int) -> None:
-        self._path = path
-        self._minimum = min_free_bytes
-        self._looked = float("-inf")
-        self._free = 0
+        self._path, self._minimum = path, min_free_bytes
+        self._checked_at, self._free = float("-inf"), 0
 
     def check(self) -> None:
         """Raises StoreError (code `store_full`) when there is too little room."""
         if self._minimum <= 0:
             return
         now = time.monotonic()
-        if now - self._looked >= 1.0:
-            self._free, self._looked = shutil.disk_usage(self._path.parent).free, now
+        if now - self._checked_at >= 1.0:
+            self._free, self._checked_at = shutil.disk_usage(self._path.parent).free, now
         if self._free < self._minimum:
             raise StoreError(
                 f"{self._path}: {self._free:,} bytes are free on its disk, less than the {self._minimum:,} to be kept "
@@ -279,11 +273,8 @@ class FreeDisk:
             )
 
 
-# --- Statements whose SQL and value converters are worked out once, for the writes that every answer waits for.
-
-
 class FastInsert:
-    """`run` is `connection.execute(insert(table), values)` without building, looking up and compiling a statement."""
+    """`connection.execute(insert(table), values)` with the SQL compiled once: every answer waits for these writes."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

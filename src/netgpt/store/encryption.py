@@ -1,9 +1,6 @@
-"""Sealing at rest: AES-256-GCM with keys that lie outside the database.
+"""Sealing at rest: AES-256-GCM, and where its keys come from: a file, the environment or a command.
 
-Each sealed value is bound to its place (table, row, person) by the associated data: a value that is moved to
-another row does not open there. Layout: one version byte (2), 4 bytes that name the key, 12 random bytes of nonce,
-ciphertext with 16-byte tag (NIST SP 800-38D). Random nonces are good for 2**32 values a key, far beyond what a box
-writes.
+Nothing here logs, and no message holds what a source of keys gave.
 """
 
 from __future__ import annotations
@@ -20,17 +17,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from netgpt.errors import StoreError
-
-# --- Where the sealing keys come from: a file (0600), the environment, or a command. Newest key first.
-#
-# A source holds one key; while keys are being changed it holds several, so that a change which was cut goes on.
-# Nothing here logs, and no message holds what a source gave.
 
 KEY_BYTES: Final = 32
 MOST_KEYS: Final = 16
@@ -42,7 +34,10 @@ CANNOT: Final = (
 
 
 class KeySource(Protocol):
-    """`kind` is "file", "environment", "command" or "memory"; `name` is how messages name it."""
+    """Holds one key; while keys are being changed several, so that a change which was cut goes on.
+
+    `kind` is "file", "environment", "command" or "memory"; `name` is how messages name it.
+    """
 
     kind: str
     name: str
@@ -62,7 +57,7 @@ class GivenKeys:
     @classmethod
     def from_text(cls, text: str, name: str) -> GivenKeys:
         """Keys in base64, newest first, with spaces or commas between. Raises StoreError, without the text."""
-        return cls(_decoded(text.encode("utf-8", "replace"), name), name, "environment")
+        return cls(_parsed(text.encode("utf-8", "replace"), name), name, "environment")
 
     def read(self) -> tuple[bytes, ...]:
         return self._keys
@@ -79,7 +74,7 @@ class KeyCommand:
 
     def read(self) -> tuple[bytes, ...]:
         try:
-            done = subprocess.run(  # the owner's own words, as a list
+            done = subprocess.run(  # the owner's own command, as a list
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 timeout=self._timeout_s, check=False,
             )  # fmt: skip
@@ -89,7 +84,7 @@ class KeyCommand:
             raise self._failed(f"cannot be started: {error.strerror}") from None
         if done.returncode != 0:
             raise self._failed(f"ended with {done.returncode}")
-        return _checked(_decoded(done.stdout, self.name), self.name)
+        return _parsed(done.stdout, self.name)
 
     def _failed(self, what: str) -> StoreError:
         return StoreError(f"{self.name} {what}. Run it yourself and see what it says.", code="store_key_missing")
@@ -123,16 +118,15 @@ class KeyFile:
             ) from None
         except OSError as error:
             raise StoreError(f"{self.path}: cannot read the sealing key: {error.strerror}.") from None
-        return _checked(_decoded(text, self.name), self.name)
+        return _parsed(text, self.name)
 
     def write(self, keys: Sequence[bytes]) -> None:
         """Put `keys` in the place of what is there. Raises StoreError: the file is as it was."""
         try:
             self._write(keys, replace=True)
         except OSError as error:
-            raise StoreError(
-                f"{self.path}: the key file cannot be written: {error.strerror}. Nothing was changed."
-            ) from None
+            message = f"{self.path}: the key file cannot be written: {error.strerror}. Nothing was changed."
+            raise StoreError(message) from None
 
     def _write(self, keys: Sequence[bytes], *, replace: bool) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -166,38 +160,34 @@ def encoded_key(key: bytes) -> str:
     return base64.b64encode(key).decode()
 
 
-def _decoded(text: bytes, name: str) -> list[bytes]:
+def _parsed(text: bytes, name: str) -> tuple[bytes, ...]:
     try:
-        return [base64.b64decode(word, validate=True) for word in text.replace(b",", b" ").split()]
+        return _checked([base64.b64decode(word, validate=True) for word in text.replace(b",", b" ").split()], name)
     except binascii.Error:
-        raise _not_a_key(name) from None
+        return _checked((), name)
 
 
 def _checked(keys: Sequence[bytes], name: str) -> tuple[bytes, ...]:
     if not 1 <= len(keys) <= MOST_KEYS or any(len(key) != KEY_BYTES for key in keys):
-        raise _not_a_key(name)
+        raise StoreError(
+            f"{name}: not a sealing key ({KEY_BYTES} bytes in base64; several, newest first, while keys are changed). "
+            "Put the right one back; `netgpt store new-key` makes one for a new box.",
+            code="wrong_key",
+        )
     return tuple(dict.fromkeys(keys))
-
-
-def _not_a_key(name: str) -> StoreError:
-    return StoreError(
-        f"{name}: not a sealing key ({KEY_BYTES} bytes in base64; several, newest first, while keys are changed). "
-        "Put the right one back; `netgpt store new-key` makes one for a new box.",
-        code="wrong_key",
-    )
 
 
 _VERSION: Final = b"\x02"
 _ID_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
 PREFIX_BYTES: Final = 1 + _ID_BYTES
-"""How many bytes at the beginning of a value tell which key sealed it."""
+"""Bytes at the beginning of a value that name its version and key."""
 _REREAD_EVERY_S: Final = 2.0
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one a call
 
 
 def place_of(*parts: str) -> bytes:
-    """The associated data for a value that stands at table, row id, person; unambiguous whatever the parts hold."""
+    """The associated data for a place (table, row id, person): unambiguous whatever the parts hold."""
     return _encode(parts).encode("ascii")
 
 
@@ -213,7 +203,12 @@ class _Key(NamedTuple):
 
 
 class Sealer:
-    """Seals with the newest key, opens with any it knows. `repr` shows only where the keys came from."""
+    """Seals with the newest key, opens with any it knows. `repr` shows only where the keys came from.
+
+    Each value is bound to its place (table, row, person) by the associated data: moved to another row it does not
+    open. Layout: one version byte (2), 4 bytes that name the key, 12 random bytes of nonce, ciphertext with 16-byte tag
+    (NIST SP 800-38D). Random nonces are good for 2**32 values a key, far beyond what a box writes.
+    """
 
     def __init__(self, keys: KeySource | bytes, source: str = "the given key") -> None:
         """`keys`: where they come from, or one key of 32 bytes, which messages then call `source`."""
@@ -240,19 +235,19 @@ class Sealer:
         return cls(file)
 
     def for_one_database(self) -> Sealer:
-        """The same keys, with digests of its own: each database has its secret."""
-        one = object.__new__(type(self))
-        one.__dict__.update(self.__dict__)
-        return one
+        """The same keys, with another secret for digests: each database has its own."""
+        clone = object.__new__(type(self))
+        clone.__dict__.update(self.__dict__)
+        return clone
 
     @property
     def key_ids(self) -> tuple[str, ...]:
-        """The known keys' names (8 hex digits), the one that seals first. They tell nothing about the keys."""
+        """Names of the known keys (8 hex digits), the one that seals first. They reveal nothing about the keys."""
         return tuple(key.id.hex() for key in self._ring)
 
     @property
     def newest_prefix(self) -> bytes:
-        """How every value begins that the newest key sealed."""
+        """The beginning of every value that the newest key sealed."""
         return _VERSION + self._ring[0].id
 
     def is_newest(self, sealed: bytes) -> bool:
@@ -285,17 +280,18 @@ class Sealer:
             code="wrong_key",
         )
 
-    def _keys_for(self, head: bytes) -> tuple[_Key, ...]:
-        if head[:1] != _VERSION:
-            return ()
-        found = self._named(head[1:])
-        if not found and self._may_reread():
-            self.reread()
-            found = self._named(head[1:])
-        return found
+    def seal_json(self, value: Any, *place: str) -> bytes:
+        """`value` as JSON, sealed for a place: table, row id, and what else binds it."""
+        return self.seal(json.dumps(value).encode("ascii"), place_of(*place))
 
-    def _named(self, id: bytes) -> tuple[_Key, ...]:
-        return tuple(key for key in self._ring if key.id == id)
+    def open_json(self, sealed: bytes, *place: str) -> Any:
+        """What `seal_json`, or JSON that `seal`, sealed for this place. Raises StoreError as `open` does."""
+        return json.loads(self.open(sealed, place_of(*place)))
+
+    def _keys_for(self, head: bytes) -> list[_Key]:
+        if head[:1] == _VERSION and head[1:] not in (key.id for key in self._ring) and self._may_reread():
+            self.reread()
+        return [key for key in self._ring if head == _VERSION + key.id]
 
     def _may_reread(self) -> bool:
         """A file is read quickly; a command is not started for every damaged row."""
@@ -305,14 +301,11 @@ class Sealer:
         return due
 
     def digest(self, *parts: str) -> str:
-        """A keyed fingerprint (HMAC-SHA-256, hex) to find a row by a name that is itself private.
-
-        The same under every key of one database: see `own_secrets.py`.
-        """
+        """HMAC-SHA-256 (hex) to find a row by a name that is itself private; it outlives a change of keys."""
         return hmac.new(self._digest_secret, place_of(*parts), hashlib.sha256).hexdigest()
 
     def use_digest_secret(self, secret: bytes) -> None:
-        """From now on digests are made with the database's own secret."""
+        """Make digests with this secret from now on: the database's own."""
         self._digest_secret = secret
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The rows of finished exchanges."""
+"""Finished exchanges: their rows, answers given before, and counts of what became of them."""
 
 from __future__ import annotations
 
@@ -12,32 +12,27 @@ from statistics import median
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, update
 
-from netgpt.errors import NotFound
-from netgpt.store import keys
+from netgpt.errors import NotFound, RequestError
 from netgpt.store.database import FastInsert
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.keys import book
 from netgpt.store.schema import ExchangeRecord, exchanges, of_person, values_of
-from netgpt.store.writer import Read
+from netgpt.store.writer import Part
 from netgpt.types import Person
 
-# --- The newest answer to the same question of the same person, for when nobody can answer: a keyed digest finds it.
-#
-# No text is stored for this: the digest (HMAC) stands beside the exchange, goes with it, and tells nothing without
-# the database's secret. Exchanges whose texts are not kept have none.
-
 CACHED: Final = "cached"
-"""A decision whose rule holds this word gave an older answer again: it is no new answer to be given again."""
+"""A decision whose rule holds this word gave an older answer again, which does not count as a new one."""
 _MATTERS: Final = (
     "messages", "tools", "tool_choice", "functions", "function_call", "response_format", "n", "max_tokens",
     "max_completion_tokens", "stop",
 )  # fmt: skip
-"""The fields of a request that say what is asked. Sampling and streaming say how: the answer of last resort may
-differ in them."""
+"""The fields of a request that say what is asked. Sampling and streaming may differ."""
 _CLOCK: Final = "clock"
-"""Facts of this source differ at each asking: the age of the answer is told instead."""
-_LOOKED_AT: Final = 3
+"""Facts of this source differ each time: the age of the answer is given instead."""
+_CANDIDATES: Final = 3
+_MAX_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +49,82 @@ class CachedAnswer:
     """OpenAI's `chat.completion`."""
 
 
-class Answers:
-    """A part of the store: `store.answers`. Raises StoreError as the store's own do."""
+_INSERT = FastInsert(exchanges)
 
-    def __init__(self, read: Read, sealer: Sealer) -> None:
-        self._read, self._sealer = read, sealer
+
+class Exchanges(Part):
+    """The rows of exchanges: methods of the store itself."""
+
+    async def save_exchange(self, row: ExchangeRecord) -> None:
+        """Add a row and book its use. Raises StoreError (`conflict`): the id is there; it is never overwritten."""
+        await self._submit(partial(_save, sealer=self._sealer, row=row))
+
+    async def exchange(self, id: str) -> ExchangeRecord | None:
+        """The row, whoever it belongs to: the caller checks `row.person`."""
+
+        def find(connection: Connection) -> ExchangeRecord | None:
+            row = connection.execute(select(exchanges).where(exchanges.c.id == id)).one_or_none()
+            return None if row is None else _opened(row, self._sealer)
+
+        return await self._read(find)
+
+    async def exchanges(
+        self,
+        person: Person | None,
+        limit: int = 50,
+        before: str | None = None,
+        *,
+        rating: int | None = None,
+        tenant: str | None = None,
+        texts: bool = True,
+    ) -> list[ExchangeRecord]:
+        """Newest first, at most 1,000. `person=None`: everyone's, for the operator. `before`: the id to go on from.
+
+        `rating`, `tenant`: only those rated so, or of this tenant's people. `texts=False` leaves what is sealed closed.
+        Raises NotFound: `before` is unknown.
+        """
+        if not 1 <= limit <= _MAX_PAGE:
+            raise RequestError(f"limit must be 1 to {_MAX_PAGE}", param="limit")
+        query = select(exchanges).order_by(exchanges.c.received.desc(), exchanges.c.id.desc()).limit(limit)
+        if person is not None:
+            query = query.where(of_person(exchanges, person))
+        for column, wanted in ((exchanges.c.tenant, tenant), (exchanges.c.rating, rating)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+
+        def page(connection: Connection) -> list[ExchangeRecord]:
+            rows = connection.execute(query if before is None else query.where(_older(connection, query, before)))
+            return [_opened(row, self._sealer if texts else None) for row in rows]
+
+        return await self._read(page)
+
+    async def rate_exchange(self, id: str, rating: int) -> bool:
+        """Keep what the person thought of the answer (-1, 0, 1). False when there is no such exchange."""
+        change = update(exchanges).where(exchanges.c.id == id).values(rating=rating)
+        return await self._submit(lambda connection: connection.execute(change).rowcount > 0)
+
+    async def outcomes(self, adapter: str, against: str | None, since: datetime) -> dict[str, dict[str, int]]:
+        """Counts of what became of exchanges since `since`, with the version `adapter` and without. No text is read.
+
+        `against`: the active version's id; None: exchanges in which no version of the same name had a part. Returns
+        {"canary": {...}, "active": {...}}, each with the fields of `adapters.canary.Outcomes`.
+        """
+        columns = exchanges.c
+        query = (
+            select(columns.tenant, columns.user, columns.status, columns.rating, columns.timings, columns.adapters)
+            .where(columns.received >= since)
+            .order_by(columns.received.desc(), columns.id.desc())
+            .limit(_MOST)
+        )
+        rows = await self._read(lambda connection: connection.execute(query).all())
+        return count_outcomes(reversed(rows), adapter, against)
+
+
+class Answers(Part):
+    """`store.answers`: the newest answer to the same question of the same person, for when nobody can answer.
+
+    A keyed digest finds it: no text is stored for this. Exchanges whose texts are not kept have none.
+    """
 
     async def last(
         self,
@@ -69,120 +135,72 @@ class Answers:
         not_before: datetime,
     ) -> CachedAnswer | None:
         """The newest complete answer of `person` to `body` with these facts (source, text), if there is one."""
-        told = list(facts)
-        query = partial(
-            _last, sealer=self._sealer, person=person, body=body, facts=told, now=now, not_before=not_before
-        )
-        return await self._read(query)
+        question = partial(_digest, self._sealer, person, body, list(facts))
+
+        def find(connection: Connection) -> CachedAnswer | None:
+            query = (
+                select(exchanges)
+                .where(exchanges.c.question == question(), exchanges.c.received >= not_before)
+                .order_by(exchanges.c.received.desc())
+                .limit(_CANDIDATES)
+            )
+            for row in connection.execute(query):
+                if row.status != "complete" or (row.tenant, row.user) != (person.tenant, person.user):
+                    continue
+                answer = (_opened(row, self._sealer).private or {}).get("answer")
+                if isinstance(answer, dict) and answer.get("choices"):
+                    age_s = max(0.0, (now - row.received).total_seconds())
+                    return CachedAnswer(row.id, row.received, age_s, row.model, answer)
+            return None
+
+        return await self._read(find)
 
 
-def question_of(sealer: Sealer, tenant: str, user: str, private: Mapping[str, Any] | None) -> str | None:
+def _question_of(sealer: Sealer, row: ExchangeRecord) -> str | None:
     """The digest of what an exchange asked; None where no answer is kept that could be given again."""
-    if private is None or private.get("answer") is None or not isinstance(private.get("request"), dict):
+    private = row.private
+    if row.status != "complete" or private is None or private.get("answer") is None:
         return None
-    if CACHED in str((private.get("decision") or {}).get("rule")):
+    if not isinstance(private.get("request"), dict) or CACHED in str((private.get("decision") or {}).get("rule")):
         return None
     facts = [(str(fact.get("source")), str(fact.get("text"))) for fact in private.get("facts") or ()]
-    return _digest(sealer, Person(tenant, user), private["request"], facts)
+    return _digest(sealer, row.person, private["request"], facts)
 
 
 def _digest(sealer: Sealer, person: Person, body: Mapping[str, Any], facts: Iterable[tuple[str, str]]) -> str:
+    """Within a transaction: the database's own secret is in use there."""
     asked = {name: body[name] for name in _MATTERS if body.get(name) is not None}
     known = sorted(text for source, text in facts if source != _CLOCK)
     try:
-        words = orjson.dumps([asked, known], option=orjson.OPT_SORT_KEYS).decode()
+        question = orjson.dumps([asked, known], option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:  # lone surrogates and huge integers are legal JSON, which orjson refuses
-        words = json.dumps([asked, known], sort_keys=True)
-    return sealer.digest("question", person.tenant, person.user, words)
+        question = json.dumps([asked, known], sort_keys=True)
+    return sealer.digest("question", person.tenant, person.user, question)
 
 
-def _last(
-    connection: Connection,
-    sealer: Sealer,
-    person: Person,
-    body: Mapping[str, Any],
-    facts: Iterable[tuple[str, str]],
-    now: datetime,
-    not_before: datetime,
-) -> CachedAnswer | None:
-    question = _digest(sealer, person, body, facts)
-    query = (
-        select(exchanges)
-        .where(exchanges.c.question == question, exchanges.c.received >= not_before)
-        .order_by(exchanges.c.received.desc())
-        .limit(_LOOKED_AT)
-    )
-    for row in connection.execute(query):
-        if row.status != "complete" or row.private is None or (row.tenant, row.user) != (person.tenant, person.user):
-            continue
-        answer = json.loads(sealer.open(row.private, place_of("exchanges", row.id, row.tenant, row.user))).get("answer")
-        if isinstance(answer, dict) and answer.get("choices"):
-            age_s = max(0.0, (now - row.received).total_seconds())
-            return CachedAnswer(row.id, row.received, age_s, row.model, answer)
-    return None
-
-
-_INSERT = FastInsert(exchanges)
-
-
-def save(connection: Connection, sealer: Sealer, row: ExchangeRecord) -> None:
-    """Add a row; an id that is there already is refused (StoreError `conflict`), never overwritten."""
-    values = values_of(row)
-    complete = row.status == "complete"
-    values["question"] = question_of(sealer, row.tenant, row.user, row.private) if complete else None
+def _save(connection: Connection, sealer: Sealer, row: ExchangeRecord) -> None:
+    values = values_of(row) | {"question": _question_of(sealer, row)}
     if row.private is not None:
-        values["private"] = sealer.seal(_encoded(row.private), _place(row.id, row.tenant, row.user))
+        try:
+            texts = orjson.dumps(row.private)
+        except TypeError:  # as above
+            texts = json.dumps(row.private).encode("ascii")
+        values["private"] = sealer.seal(texts, place_of("exchanges", row.id, row.tenant, row.user))
     _INSERT.run(connection, values)
     if row.key_id is not None:
-        keys.book(connection, row)
+        book(connection, row)
 
 
-def rate(connection: Connection, id: str, rating: int) -> bool:
-    return connection.execute(update(exchanges).where(exchanges.c.id == id).values(rating=rating)).rowcount > 0
+def _older(connection: Connection, query: Select[Any], before: str) -> ColumnElement[bool]:
+    """Rows that come after `before`, the last one of the page before. Raises NotFound."""
+    last = connection.execute(query.where(exchanges.c.id == before)).one_or_none()
+    if last is None:
+        raise NotFound("no such exchange to list from: start again without `before`", param="before")
+    same_moment = and_(exchanges.c.received == last.received, exchanges.c.id < last.id)
+    return or_(exchanges.c.received < last.received, same_moment)
 
 
-def find(connection: Connection, sealer: Sealer, id: str) -> ExchangeRecord | None:
-    row = connection.execute(select(exchanges).where(exchanges.c.id == id)).one_or_none()
-    return None if row is None else _opened(row, sealer)
-
-
-def page(
-    connection: Connection,
-    sealer: Sealer,
-    person: Person | None,
-    limit: int,
-    before: str | None,
-    rating: int | None = None,
-    tenant: str | None = None,
-    texts: bool = True,
-) -> list[ExchangeRecord]:
-    """Newest first; `before` is the id of the last row of the page before. Raises NotFound for an unknown id."""
-    query = select(exchanges).order_by(exchanges.c.received.desc(), exchanges.c.id.desc()).limit(limit)
-    if person is not None:
-        query = query.where(of_person(exchanges, person))
-    if tenant is not None:
-        query = query.where(exchanges.c.tenant == tenant)
-    if rating is not None:
-        query = query.where(exchanges.c.rating == rating)
-    if before is not None:
-        last = connection.execute(query.where(exchanges.c.id == before)).one_or_none()
-        if last is None:
-            raise NotFound("no such exchange to list from: start again without `before`", param="before")
-        same_moment = and_(exchanges.c.received == last.received, exchanges.c.id < last.id)
-        query = query.where(or_(exchanges.c.received < last.received, same_moment))
-    return [_opened(row, sealer if texts else None) for row in connection.execute(query)]
-
-
-def expire(connection: Connection, received_before: datetime) -> int:
-    return connection.execute(delete(exchanges).where(exchanges.c.received < received_before)).rowcount
-
-
-def forget(connection: Connection, person: Person) -> int:
-    mine = of_person(exchanges, person)
-    return connection.execute(delete(exchanges).where(mine)).rowcount
-
-
-def _opened(row: Row[tuple[object, ...]], sealer: Sealer | None) -> ExchangeRecord:
+def _opened(row: Row[Any], sealer: Sealer | None) -> ExchangeRecord:
     """`sealer=None` leaves the texts closed, as if they were not kept."""
     values = row._asdict()
     del values["question"]
@@ -190,52 +208,20 @@ def _opened(row: Row[tuple[object, ...]], sealer: Sealer | None) -> ExchangeReco
     if sealer is None:
         values["private"] = None
     elif row.private is not None:
-        values["private"] = json.loads(sealer.open(row.private, _place(row.id, row.tenant, row.user)))
+        values["private"] = sealer.open_json(row.private, "exchanges", row.id, row.tenant, row.user)
     return ExchangeRecord(**values)
 
-
-def _encoded(private: dict[str, Any]) -> bytes:
-    """JSON. orjson refuses lone surrogates and huge integers, which are legal JSON; the slow way takes them."""
-    try:
-        return orjson.dumps(private)
-    except TypeError:
-        return json.dumps(private).encode("ascii")
-
-
-def _place(id: str, tenant: str, user: str) -> bytes:
-    return place_of("exchanges", id, tenant, user)
-
-
-# --- What became of exchanges, by the adapter that had a part in them: counts alone, no text is read.
 
 PER_PERSON = 10
 """Exchanges of one person that count for one version, the first ones: nobody's habits weigh more than others'."""
 SLOW = 2.0
-"""Slow: the first word came later than this many times the usual time without the version."""
+"""Slow: the first word took more than this many times the usual time without the version."""
 _MOST = 20_000
-"""Rows looked at; the newest."""
-
-
-def outcomes_by_adapter(
-    connection: Connection, id: str, against: str | None, since: datetime
-) -> dict[str, dict[str, int]]:
-    """Counts of exchanges since `since` with the version `id`, and of those it is compared with.
-
-    `against`: the active version's id; None: exchanges in which no version of the name of `id` had a part. Returns
-    {"canary": {...}, "active": {...}}, each with the fields of `tuning.canary.Outcomes`.
-    """
-    columns = exchanges.c
-    query = (
-        select(columns.tenant, columns.user, columns.status, columns.rating, columns.timings, columns.adapters)
-        .where(columns.received >= since)
-        .order_by(columns.received.desc(), columns.id.desc())
-        .limit(_MOST)
-    )
-    return count_outcomes(reversed(connection.execute(query).all()), id, against)
+"""Rows read, the newest."""
 
 
 def count_outcomes(rows: Iterable[Any], id: str, against: str | None) -> dict[str, dict[str, int]]:
-    """The same over rows (tenant, user, status, rating, timings, adapters), oldest first. Pure."""
+    """See `Exchanges.outcomes`. `rows`: (tenant, user, status, rating, timings, adapters), oldest first."""
     groups: dict[str, list[Any]] = {"canary": [], "active": []}
     seen: dict[tuple[str, str, str], int] = defaultdict(int)
     for row in rows:

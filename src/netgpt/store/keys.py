@@ -1,7 +1,7 @@
-"""API keys: making one, and the hash that is stored in its place.
+"""API keys: their rows (hashes, never secrets), what each may use, and what it has used.
 
-The secret is 256 random bits, so a plain SHA-256 is enough: a slow hash (scrypt, Argon2) guards passwords because
-people choose guessable ones; nobody guesses 256 bits, however fast the hash, and every request pays for its cost.
+A secret is 256 random bits, so a plain SHA-256 is enough: slow hashes (scrypt, Argon2) guard passwords, which can be
+guessed, and every request would pay for one.
 """
 
 from __future__ import annotations
@@ -15,12 +15,22 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, case, func, insert, or_, select, update
 
 from netgpt.errors import NotFound
 from netgpt.store.database import FastStatement
-from netgpt.store.schema import ExchangeRecord, KeyLimits, KeyRow, KeyUse, key_use, keys, of_person, values_of
-from netgpt.store.writer import Read, Write
+from netgpt.store.schema import (
+    ExchangeRecord,
+    KeyLimits,
+    KeyRow,
+    KeyUse,
+    delete_rows,
+    key_use,
+    keys,
+    of_person,
+    values_of,
+)
+from netgpt.store.writer import Part
 from netgpt.types import Person, Role
 
 PREFIX = "ngpt_"
@@ -49,54 +59,61 @@ def hash_key(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-# --- The rows of API keys: hashes, never secrets.
+class Keys(Part):
+    """The rows of keys: methods of the store itself."""
 
+    async def add_key(self, row: KeyRow) -> None:
+        changed = {"role": row.role.value, "scopes": row.scopes and list(row.scopes), "limits": asdict(row.limits)}
+        add = insert(keys).values(values_of(row) | changed)
+        await self._change(lambda connection: connection.execute(add).rowcount)
 
-def add(connection: Connection, row: KeyRow) -> None:
-    told = {"role": row.role.value, "scopes": row.scopes and list(row.scopes), "limits": asdict(row.limits)}
-    connection.execute(insert(keys), values_of(row) | told)
+    async def key_by_hash(self, hash: str) -> KeyRow | None:
+        """The key with this hash, revoked and expired ones too: ask `row.usable(now)`."""
+        query = select(keys).where(keys.c.hash == hash)
 
+        def find(connection: Connection) -> KeyRow | None:
+            row = connection.execute(query).one_or_none()
+            if row is None or not hmac.compare_digest(row.hash.encode(), hash.encode()):
+                return None  # the index finds it; the comparison in constant time decides
+            return _read(row)
 
-def by_hash(connection: Connection, hash: str) -> KeyRow | None:
-    """The key with this hash. The index finds it; the comparison in constant time has the last word."""
-    row = connection.execute(select(keys).where(keys.c.hash == hash)).one_or_none()
-    if row is None or not hmac.compare_digest(row.hash.encode(), hash.encode()):
-        return None
-    return _read(row)
+        return await self._cached(("key", hash), find)
+
+    async def keys(self) -> list[KeyRow]:
+        """Every key, revoked ones too, oldest first."""
+        return await self._read(all_keys)
+
+    async def revoke_key(self, id: str) -> bool:
+        """False: no such key, or revoked before."""
+        change = update(keys).where(keys.c.id == id, keys.c.revoked.is_(None)).values(revoked=datetime.now(UTC))
+        return await self._change(lambda connection: connection.execute(change).rowcount > 0, needs_room=False)
+
+    async def has_keys(self) -> bool:
+        """Whether a key was ever made: from then on every call needs one, also when all were revoked."""
+        query = select(keys.c.id).limit(1)
+        return await self._cached("has keys", lambda connection: connection.execute(query).first() is not None)
 
 
 def all_keys(connection: Connection) -> list[KeyRow]:
-    """Every key, revoked ones too, oldest first."""
     return [_read(row) for row in connection.execute(select(keys).order_by(keys.c.created, keys.c.id))]
 
 
-def revoke(connection: Connection, id: str, now: datetime) -> bool:
-    """False: no such key, or revoked before."""
-    valid = update(keys).where(keys.c.id == id, keys.c.revoked.is_(None))
-    return connection.execute(valid.values(revoked=now)).rowcount > 0
-
-
 def forget(connection: Connection, person: Person) -> int:
-    """Revoke the keys that speak for a person, and take their name off. The rows stay: a box with keys stays one."""
+    """Revoke the keys that speak for a person, take their name off, and delete what they have used.
+
+    The rows stay: a box with keys stays one. Returns how many there were.
+    """
     bound = of_person(keys, person)
+    ids = select(keys.c.id).where(bound)
+    delete_rows(connection, key_use, or_(key_use.c.key_id.in_(ids), key_use.c.key_id == token_id(person)))
     connection.execute(update(keys).where(bound, keys.c.revoked.is_(None)).values(revoked=datetime.now(UTC)))
     return connection.execute(update(keys).where(bound).values(user=None, name="(forgotten)")).rowcount
-
-
-def any_made(connection: Connection) -> bool:
-    """Whether a key was ever made. Revoked and expired ones count: a box with keys stays a box with keys."""
-    return connection.execute(select(keys.c.id).limit(1)).first() is not None
 
 
 def _read(row: Row[tuple[object, ...]]) -> KeyRow:
     scopes = None if row.scopes is None else tuple(row.scopes)
     return KeyRow(**row._asdict() | {"role": Role(row.role), "scopes": scopes, "limits": KeyLimits(**row.limits or {})})
 
-
-# --- What keys may use, and what they have used: one row a key and day (UTC), booked in the exchange's own transaction.
-#
-# So a budget is exact after `kill -9`, is the same for every process on the database, and costs no commit of its
-# own.
 
 KEPT_DAYS: Final = 62
 """This month and the one before it."""
@@ -108,18 +125,31 @@ _BOOK = FastStatement(
 )
 
 
-class Limits:
-    """A part of the store: `store.limits`. Every method raises StoreError as the store's own do."""
+class Limits(Part):
+    """`store.limits`: what keys may use and have used, one row a key and day (UTC).
 
-    def __init__(self, read: Read, change: Write) -> None:
-        self._read, self._change = read, change
+    Booked in the exchange's own transaction, so a budget is exact after `kill -9`, is the same for every process on the
+    database, and costs no commit of its own.
+    """
 
     async def change(self, id: str, changed: Mapping[str, float | None], scopes: tuple[str, ...] | None) -> KeyLimits:
         """Set the limits named in `changed` (None: no such limit) and the scopes (None: as they are).
 
         In force at the next request. Raises NotFound.
         """
-        return await self._change(partial(_change, id=id, changed=changed, scopes=scopes))
+
+        def change(connection: Connection) -> KeyLimits:
+            row = connection.execute(select(keys.c.limits).where(keys.c.id == id)).one_or_none()
+            if row is None:
+                raise NotFound(f"no key {id}: `netgpt keys list` shows them", param="id")
+            limits = KeyLimits(**{**(row.limits or {}), **changed})
+            values: dict[str, Any] = {"limits": asdict(limits)}
+            if scopes is not None:
+                values["scopes"] = list(scopes) or None
+            connection.execute(update(keys).where(keys.c.id == id).values(values))
+            return limits
+
+        return await self._change(change)
 
     async def use(self, id: str, now: datetime) -> KeyUse:
         """What a key has used on this day and in this month, both UTC."""
@@ -131,7 +161,7 @@ class Limits:
 
 
 def token_id(person: Person) -> str:
-    """What stands where a key's id would, for a person who came with an identity provider's token."""
+    """What replaces a key's id for a person who came with a token of an identity provider."""
     name = f"{len(person.tenant)}:{person.tenant}{person.user}".encode("utf-8", "surrogatepass")
     return f"oidc_{hashlib.sha256(name).hexdigest()[:16]}"
 
@@ -143,29 +173,11 @@ def book(connection: Connection, row: ExchangeRecord) -> None:
 
 
 def expire(connection: Connection, now: datetime) -> int:
-    """Delete the days that no budget asks about any more."""
-    return connection.execute(delete(key_use).where(key_use.c.day < _day(now - timedelta(days=KEPT_DAYS)))).rowcount
+    """Delete the days that no budget needs any more."""
+    return delete_rows(connection, key_use, key_use.c.day < _day(now - timedelta(days=KEPT_DAYS)))
 
 
-def forget_limits(connection: Connection, person: Person) -> int:
-    """Delete what the keys that speak for a person have used. Called while the keys still bear the person's name."""
-    bound = select(keys.c.id).where(of_person(keys, person))
-    theirs = or_(key_use.c.key_id.in_(bound), key_use.c.key_id == token_id(person))
-    return connection.execute(delete(key_use).where(theirs)).rowcount
-
-
-def _change(
-    connection: Connection, id: str, changed: Mapping[str, float | None], scopes: tuple[str, ...] | None
-) -> KeyLimits:
-    row = connection.execute(select(keys.c.limits).where(keys.c.id == id)).one_or_none()
-    if row is None:
-        raise NotFound(f"no key {id}: `netgpt keys list` shows them", param="id")
-    limits = KeyLimits(**{**(row.limits or {}), **changed})
-    values: dict[str, Any] = {"limits": asdict(limits)}
-    if scopes is not None:
-        values["scopes"] = list(scopes) or None
-    connection.execute(update(keys).where(keys.c.id == id).values(values))
-    return limits
+_COUNTED: Final = (key_use.c.requests, key_use.c.tokens, key_use.c.cost)
 
 
 def _use(connection: Connection, now: datetime, id: str | None = None) -> dict[str, KeyUse]:
@@ -177,9 +189,6 @@ def _use(connection: Connection, now: datetime, id: str | None = None) -> dict[s
         query = query.where(key_use.c.key_id == id)
     rows = connection.execute(query.group_by(key_use.c.key_id))
     return {key: KeyUse(today, *used) for key, *used in rows}
-
-
-_COUNTED: Final = (key_use.c.requests, key_use.c.tokens, key_use.c.cost)
 
 
 def _day(moment: datetime) -> str:

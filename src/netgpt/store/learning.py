@@ -1,15 +1,14 @@
-"""What training may use and has used: consents of people, and the sealed examples that adapters were trained on."""
+"""What training and routing learn from: consents, sealed examples, and decisions with what came of them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, insert, select, update
 
 from netgpt.store import people
 from netgpt.store.database import scrub
@@ -20,32 +19,41 @@ from netgpt.store.schema import (
     KeptExample,
     NewExample,
     decisions,
+    delete_rows,
     examples,
     exchanges,
     lessons,
     marks,
     of_person,
 )
-from netgpt.store.writer import Read, Write
+from netgpt.store.writer import Part
 from netgpt.types import Person
 
 
-class TrainingExamples:
-    """A part of the store: `store.learning`. Every method raises StoreError as the store's own do."""
-
-    def __init__(self, read: Read, change: Write, sealer: Sealer) -> None:
-        self._read, self._change, self._sealer = read, change, sealer
+class TrainingExamples(Part):
+    """`store.learning`: consents to training, and the examples that adapters learnt from."""
 
     async def set_consent(self, person: Person, purpose: str, given: bool) -> ConsentRow:
-        """Keep that the person consents to `purpose` from now on, or no longer does. Said twice, it counts once."""
-        return await self._change(partial(_set_consent, person=person, purpose=purpose, given=given))
+        """Keep that the person consents to `purpose` from now on, or no longer does. Repeated, it counts once."""
+
+        def change(connection: Connection) -> ConsentRow:
+            known = _consent(connection, person, purpose)
+            if known is not None and (known.stands if given else known.withdrawn is not None):
+                return known  # the first time counts
+            now = datetime.now(UTC)
+            people.add_consent(connection, person, people.ConsentEntry(purpose, given, now, now))
+            row = _consent(connection, person, purpose)
+            assert row is not None  # it was just written
+            return row
+
+        return await self._change(change)
 
     async def consent(self, person: Person, purpose: str) -> ConsentRow | None:
         """What the person said of `purpose`; None: never asked, which is no consent."""
         return await self._read(partial(_consent, person=person, purpose=purpose))
 
     async def consenting(self, purpose: str) -> list[Person]:
-        """Everyone whose consent to `purpose` stands, sorted."""
+        """Everyone who consents to `purpose` now, sorted."""
         return await self._read(partial(people.consenting, purpose=purpose))
 
     async def keep(self, new: Sequence[NewExample], *, adapter: str | None = None, chosen: bool = False) -> list[str]:
@@ -53,8 +61,26 @@ class TrainingExamples:
 
         `adapter`: the adapter (`name@version`) that learnt from them. `chosen`: a person asked for it.
         """
-        work = partial(_keep, sealer=self._sealer, new=tuple(new), adapter=adapter, chosen=chosen)
-        return await self._change(work)
+
+        def keep(connection: Connection) -> list[str]:
+            return [self._keep(connection, example, adapter, chosen) for example in new]
+
+        return await self._change(keep)
+
+    def _keep(self, connection: Connection, new: NewExample, adapter: str | None, chosen: bool) -> str:
+        tenant, user = (new.person.tenant, new.person.user) if new.person else (None, None)
+        owner = [new.person.tenant, new.person.user] if new.person else []
+        id = "eg_" + self._sealer.digest("examples", *owner, new.digest)[:24]  # the same example is kept once
+        if connection.scalar(select(examples.c.id).where(examples.c.id == id)) is None:
+            sealed = self._sealer.seal_json(new.row, "examples", id, tenant or "", user or "")
+            values = {"id": id, "tenant": tenant, "user": user, "kept": datetime.now(UTC), "chosen": chosen}
+            connection.execute(insert(examples).values(**values, private=sealed))
+        elif chosen:
+            connection.execute(update(examples).where(examples.c.id == id).values(chosen=True))
+        pair = and_(lessons.c.adapter == adapter, lessons.c.example == id)
+        if adapter is not None and connection.scalar(select(lessons.c.example).where(pair)) is None:
+            connection.execute(insert(lessons).values(adapter=adapter, example=id))
+        return id
 
     async def of_person(self, person: Person) -> list[KeptExample]:
         """A person's kept examples, oldest first, with the adapters that learnt from each."""
@@ -72,52 +98,30 @@ class TrainingExamples:
         """
         if not adapters:
             return 0
-        return await self._change(partial(_drop_adapters, adapters=adapters), after=scrub, needs_room=False)
+        gone = lessons.c.adapter.in_(adapters)
+        unused = (examples.c.chosen.is_(False), ~exists().where(lessons.c.example == examples.c.id))
+
+        def drop(connection: Connection) -> int:
+            ids = list(connection.scalars(select(lessons.c.example).where(gone).distinct()))
+            delete_rows(connection, lessons, gone)
+            return sum(delete_rows(connection, examples, *unused, examples.c.id == id) for id in ids)
+
+        return await self._change(drop, after=scrub, needs_room=False)
 
     async def remove(self, person: Person, id: str) -> KeptExample | None:
         """Delete one example of a person and return it; None: this person has no such example."""
-        return await self._change(partial(_remove, sealer=self._sealer, person=person, id=id), needs_room=False)
+        which = and_(of_person(examples, person), examples.c.id == id)
 
+        def remove(connection: Connection) -> KeptExample | None:
+            found = _kept(connection, self._sealer, which)
+            _delete(connection, which)
+            return found[0] if found else None
 
-def _set_consent(connection: Connection, person: Person, purpose: str, given: bool) -> ConsentRow:
-    known = _consent(connection, person, purpose)
-    if known is not None and (known.stands if given else known.withdrawn is not None):
-        return known  # the time of the first word counts
-    now = datetime.now(UTC)
-    people.add(connection, person, people.ConsentEntry(purpose, given, now, now))
-    row = _consent(connection, person, purpose)
-    assert row is not None  # it was just written
-    return row
+        return await self._change(remove, needs_room=False)
 
 
 def _consent(connection: Connection, person: Person, purpose: str) -> ConsentRow | None:
     return people.state_of(person, purpose, people.entries_of(connection, person))
-
-
-def _keep(
-    connection: Connection, sealer: Sealer, new: Sequence[NewExample], adapter: str | None, chosen: bool
-) -> list[str]:
-    ids = []
-    for example in new:
-        id = _id(sealer, example)
-        ids.append(id)
-        if connection.scalar(select(examples.c.id).where(examples.c.id == id)) is None:
-            connection.execute(insert(examples).values(_values(sealer, id, example, chosen)))
-        elif chosen:
-            connection.execute(update(examples).where(examples.c.id == id).values(chosen=True))
-        pair = and_(lessons.c.adapter == adapter, lessons.c.example == id)
-        if adapter is not None and connection.scalar(select(lessons.c.example).where(pair)) is None:
-            connection.execute(insert(lessons).values(adapter=adapter, example=id))
-    return ids
-
-
-def _values(sealer: Sealer, id: str, example: NewExample, chosen: bool) -> dict[str, Any]:
-    person = example.person
-    tenant, user = (person.tenant, person.user) if person else (None, None)
-    sealed = sealer.seal(json.dumps(example.row).encode("ascii"), _place(id, tenant, user))
-    return {
-        "id": id, "tenant": tenant, "user": user, "kept": datetime.now(UTC), "chosen": chosen, "private": sealed
-    }  # fmt: skip
 
 
 def _kept(connection: Connection, sealer: Sealer, where: ColumnElement[bool]) -> list[KeptExample]:
@@ -130,66 +134,33 @@ def _kept(connection: Connection, sealer: Sealer, where: ColumnElement[bool]) ->
 
 
 def _opened(sealer: Sealer, row: Row[Any], adapters: tuple[str, ...]) -> KeptExample:
-    texts = json.loads(sealer.open(row.private, _place(row.id, row.tenant, row.user)))
+    texts = sealer.open_json(row.private, "examples", row.id, row.tenant or "", row.user or "")
     person = None if row.user is None else Person(row.tenant, row.user)
     return KeptExample(row.id, person, row.kept, row.chosen, adapters, texts)
 
 
-def _remove(connection: Connection, sealer: Sealer, person: Person, id: str) -> KeptExample | None:
-    found = _kept(connection, sealer, and_(of_person(examples, person), examples.c.id == id))
-    _delete(connection, and_(of_person(examples, person), examples.c.id == id))
-    return found[0] if found else None
-
-
-def _drop_adapters(connection: Connection, adapters: Sequence[str]) -> int:
-    gone = lessons.c.adapter.in_(adapters)
-    ids = list(connection.scalars(select(lessons.c.example).where(gone).distinct()))
-    connection.execute(delete(lessons).where(gone))
-    used = exists().where(lessons.c.example == examples.c.id)
-    unused = delete(examples).where(examples.c.chosen.is_(False), ~used)
-    return sum(connection.execute(unused.where(examples.c.id == id)).rowcount for id in ids)
-
-
 def expire(connection: Connection, kept_before: datetime) -> int:
-    """Delete examples kept before; which adapters learnt from whom stands in their cards as well."""
+    """Delete examples kept before."""
     return _delete(connection, examples.c.kept < kept_before)
 
 
-def forget(connection: Connection, person: Person, *, consent: bool = True) -> dict[str, int]:
-    """Delete a person's examples, and with `consent` also what they said about consent."""
-    counts = {"examples": _delete(connection, of_person(examples, person))}
-    if consent:
-        counts["consents"] = people.forget_consents(connection, person)
-    return counts
+def forget(connection: Connection, person: Person) -> int:
+    """Delete a person's examples."""
+    return _delete(connection, of_person(examples, person))
 
 
 def _delete(connection: Connection, where: ColumnElement[bool]) -> int:
-    connection.execute(delete(lessons).where(lessons.c.example.in_(select(examples.c.id).where(where))))
-    return connection.execute(delete(examples).where(where)).rowcount
+    delete_rows(connection, lessons, lessons.c.example.in_(select(examples.c.id).where(where)))
+    return delete_rows(connection, examples, where)
 
-
-def _id(sealer: Sealer, example: NewExample) -> str:
-    """A keyed digest of person and content: the same example is kept once, and its id tells nothing."""
-    person = [example.person.tenant, example.person.user] if example.person else []
-    return "eg_" + sealer.digest("examples", *person, example.digest)[:24]
-
-
-def _place(id: str, tenant: str | None, user: str | None) -> bytes:
-    return place_of("examples", id, tenant or "", user or "")
-
-
-# --- Decisions: what was expected, with which chance it was drawn, and what came of it. No text.
-#
-# A row goes with its person, as the exchange does that it belongs to; rows of exchanges that are gone are not
-# written any more. What the learner made of them all is kept apart, sealed: sums over everybody, keys as keyed
-# digests.
 
 _MARK: Final = "learner"
+_FIGURES: Final = ("id", "tenant", "user", "key_id", "time", "target", "propensity")
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """One decision. `id` is the exchange's."""
+    """One decision: what was expected, the chance of the draw, what came of it. No text. `id` is the exchange's."""
 
     id: str
     tenant: str
@@ -201,32 +172,49 @@ class DecisionRow:
     propensity: float
     """The chance with which it was drawn."""
     private: dict[str, Any] = field(repr=False)
-    """JSON values: `x`, `weights`, `expected`, `answered`, `parts`, `counted`. Numbers and names of arms, sealed at
-    rest all the same: they tell what kind of thing somebody asked."""
+    """JSON values: `x`, `weights`, `expected`, `answered`, `parts`, `counted`. Numbers and names of targets, sealed at
+    rest all the same: they show what kind of thing somebody asked."""
 
     @property
     def person(self) -> Person:
         return Person(self.tenant, self.user)
 
 
-class Decisions:
-    """A part of the store: `store.decisions`. Every method raises StoreError as the store's own do."""
+class Decisions(Part):
+    """`store.decisions`: where requests went and what came of it, and the learner's state.
 
-    def __init__(self, read: Read, submit: Write, sealer: Sealer) -> None:
-        self._read, self._submit, self._sealer = read, submit, sealer
+    A row goes with its person, as its exchange does. The state holds sums over everybody, keys as keyed digests.
+    """
 
     async def save(self, rows: Sequence[DecisionRow]) -> int:
         """Keep rows, in one transaction. Returns how many: what was forgotten in the meantime stays so."""
-        return await self._submit(partial(_save, sealer=self._sealer, rows=tuple(rows)))
+
+        def save(connection: Connection) -> int:
+            saved = 0
+            for row in rows:
+                here = select(exists().where(exchanges.c.id == row.id, exchanges.c.tenant == row.tenant))
+                if connection.scalar(here):
+                    values = {name: getattr(row, name) for name in _FIGURES}
+                    connection.execute(insert(decisions).values(**values, private=_sealed(self._sealer, row)))
+                    saved += 1
+            return saved
+
+        return await self._submit(save)
 
     async def change(self, rows: Sequence[DecisionRow]) -> None:
         """Keep what became known later; rows that are gone stay gone."""
-        await self._submit(partial(_change, sealer=self._sealer, rows=tuple(rows)))
+
+        def change(connection: Connection) -> None:
+            for row in rows:
+                values = {"private": _sealed(self._sealer, row)}
+                connection.execute(update(decisions).where(decisions.c.id == row.id).values(values))
+
+        await self._submit(change)
 
     async def find(self, id: str) -> DecisionRow | None:
         """The row, whoever it belongs to."""
         query = select(decisions).where(decisions.c.id == id)
-        found = await self._read(lambda connection: _opened_decisions(connection, query, self._sealer))
+        found = await self._rows(query)
         return found[0] if found else None
 
     async def newest(self, limit: int, since: datetime | None = None) -> list[DecisionRow]:
@@ -234,16 +222,25 @@ class Decisions:
         query = select(decisions).order_by(decisions.c.time.desc(), decisions.c.id.desc()).limit(limit)
         if since is not None:
             query = query.where(decisions.c.time >= since)
-        return (await self._read(lambda connection: _opened_decisions(connection, query, self._sealer)))[::-1]
+        return (await self._rows(query))[::-1]
 
     async def of_person(self, person: Person) -> list[DecisionRow]:
         """All of a person, oldest first."""
         query = select(decisions).where(of_person(decisions, person)).order_by(decisions.c.time, decisions.c.id)
-        return await self._read(lambda connection: _opened_decisions(connection, query, self._sealer))
+        return await self._rows(query)
+
+    async def _rows(self, query: Select[Any]) -> list[DecisionRow]:
+        return await self._read(lambda connection: [_row(row, self._sealer) for row in connection.execute(query)])
 
     async def save_state(self, state: bytes) -> None:
-        """Keep what the learner knows in the place of what it knew: one transaction, so never half of it."""
-        await self._submit(partial(_save_state, sealer=self._sealer, state=state))
+        """Replace what the learner knew, in one transaction."""
+
+        def save(connection: Connection) -> None:
+            sealed = self._sealer.seal(state, place_of("marks", _MARK))
+            if connection.execute(update(marks).where(marks.c.name == _MARK).values(value=sealed)).rowcount == 0:
+                connection.execute(insert(marks).values(name=_MARK, value=sealed))
+
+        await self._submit(save)
 
     async def state(self) -> bytes | None:
         """What the learner knew; None: nothing yet. Raises StoreError (`wrong_key`): it was changed by hand."""
@@ -252,53 +249,10 @@ class Decisions:
         return None if sealed is None else opened_mark(self._sealer, _MARK, sealed)
 
 
-def forget_decisions(connection: Connection, person: Person) -> int:
-    return connection.execute(delete(decisions).where(of_person(decisions, person))).rowcount
-
-
-def expire_decisions(connection: Connection, before: datetime) -> int:
-    return connection.execute(delete(decisions).where(decisions.c.time < before)).rowcount
-
-
-def _save(connection: Connection, sealer: Sealer, rows: tuple[DecisionRow, ...]) -> int:
-    saved = 0
-    for row in rows:
-        here = select(exists().where(exchanges.c.id == row.id, exchanges.c.tenant == row.tenant))
-        if not connection.scalar(here):
-            continue
-        connection.execute(
-            insert(decisions).values(
-                id=row.id, tenant=row.tenant, user=row.user, key_id=row.key_id, time=row.time, target=row.target,
-                propensity=row.propensity, private=_sealed(sealer, row),
-            )
-        )  # fmt: skip
-        saved += 1
-    return saved
-
-
-def _change(connection: Connection, sealer: Sealer, rows: tuple[DecisionRow, ...]) -> None:
-    for row in rows:
-        connection.execute(update(decisions).where(decisions.c.id == row.id).values(private=_sealed(sealer, row)))
-
-
-def _save_state(connection: Connection, sealer: Sealer, state: bytes) -> None:
-    sealed = sealer.seal(state, place_of("marks", _MARK))
-    if connection.execute(update(marks).where(marks.c.name == _MARK).values(value=sealed)).rowcount == 0:
-        connection.execute(insert(marks).values(name=_MARK, value=sealed))
-
-
-def _opened_decisions(connection: Connection, query: Any, sealer: Sealer) -> list[DecisionRow]:
-    return [_row(row, sealer) for row in connection.execute(query)]
-
-
 def _row(row: Row[Any], sealer: Sealer) -> DecisionRow:
-    private = json.loads(sealer.open(row.private, _place_decisions(row.id, row.tenant, row.user)))
-    return DecisionRow(row.id, row.tenant, row.user, row.key_id, row.time, row.target, row.propensity, private)
+    private = sealer.open_json(row.private, "decisions", row.id, row.tenant, row.user)
+    return DecisionRow(**{name: getattr(row, name) for name in _FIGURES}, private=private)
 
 
 def _sealed(sealer: Sealer, row: DecisionRow) -> bytes:
-    return sealer.seal(json.dumps(row.private).encode("ascii"), _place_decisions(row.id, row.tenant, row.user))
-
-
-def _place_decisions(id: str, tenant: str, user: str) -> bytes:
-    return place_of("decisions", id, tenant, user)
+    return sealer.seal_json(row.private, "decisions", row.id, row.tenant, row.user)

@@ -1,4 +1,4 @@
-"""A part of the store: `store.sealing`. Changing the key, checking what is sealed, figures, and copies."""
+"""Changing the key, checking what is sealed, figures, copies, and starting over without what a lost key sealed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from netgpt.errors import RequestError, StoreError
 from netgpt.store import rotation
-from netgpt.store.database import OpenMark, scrub, told
+from netgpt.store.database import OpenMark, scrub, store_error
 from netgpt.store.encryption import PREFIX_BYTES, KeyFile, Sealer, fresh_key
 from netgpt.store.rotation import (
     VALUE,
@@ -33,24 +33,20 @@ from netgpt.store.rotation import (
     user_tables,
 )
 from netgpt.store.schema import metadata, tokens_in_use
-from netgpt.store.secrets import OwnSecrets
-from netgpt.store.writer import Read, Write
-
-# --- Looking over a database: is the file sound, does every sealed value open in its place, what lies there since when.
-#
-# Findings name tables and ids, never a content or a person.
+from netgpt.store.secrets import DatabaseSecrets
+from netgpt.store.writer import Part, Transactions
 
 _PAGE: Final = 500
 _BEGAN: Final = {
     "exchanges": "received", "facts": "created", "maps": "used", "examples": "kept", "receipts": "time",
     "waiting": "created", "decisions": "time",
 }  # fmt: skip
-"""The column that tells how old a row is, as retention reads it."""
+"""The column that retention goes by."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreFault:
-    """A row (or the file itself) that is not as this box wrote it."""
+    """A row (or the file itself) that is not as the box wrote it. Names tables and ids, never a content or a person."""
 
     table: str
     id: str
@@ -86,14 +82,14 @@ def check_file(path: Path) -> list[StoreFault]:
     """SQLite's own check of every page and index (`PRAGMA integrity_check`)."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
         try:
-            said = [row[0] for row in connection.execute("PRAGMA integrity_check(20)")]
-        except sqlite3.DatabaseError as error:
-            said = [getattr(error, "sqlite_errorname", type(error).__name__)]
-    return [] if said == ["ok"] else [StoreFault("(file)", "", "its pages contradict each other") for _ in said[:1]]
+            sound = connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+        except sqlite3.DatabaseError:
+            sound = False
+    return [] if sound else [StoreFault("(file)", "", "its pages contradict each other")]
 
 
 def check_marks(connection: Connection, sealer: Sealer) -> list[StoreFault]:
-    """What the database knows of itself."""
+    """The sealed marks that do not open."""
     faults = []
     for name, value in marks_sealed(connection):
         try:
@@ -119,9 +115,8 @@ def check_rows(
             if row.private is not None:
                 sealer.open(row.private, place_of_row(table, row, tokens))
         except StoreError:
-            faults.append(
-                StoreFault(table, row.id, "does not open in its place: it was changed, or moved from another row")
-            )
+            what = "does not open in its place: it was changed, or moved from another row"
+            faults.append(StoreFault(table, row.id, what))
     return (rows[-1].rowid if rows else None), len(rows), faults
 
 
@@ -133,15 +128,9 @@ def checked_tables() -> tuple[str, ...]:
 def info_of(connection: Connection, sealer: Sealer, path: Path) -> StoreInfo:
     """Figures of all tables."""
     log = path.with_name(path.name + "-wal")
-    return StoreInfo(
-        path=path,
-        bytes=path.stat().st_size,
-        log_bytes=log.stat().st_size if log.exists() else 0,
-        key_source=sealer.source,
-        key_kind=sealer.keys.kind,
-        key_ids=sealer.key_ids,
-        tables=tuple(_tables(connection)),
-    )
+    log_bytes = log.stat().st_size if log.exists() else 0
+    tables = tuple(_tables(connection))
+    return StoreInfo(path, path.stat().st_size, log_bytes, sealer.source, sealer.keys.kind, sealer.key_ids, tables)
 
 
 def _tables(connection: Connection) -> Iterator[TableInfo]:
@@ -182,45 +171,46 @@ class Rotated:
 
 @dataclass(frozen=True, slots=True)
 class StoreReport:
-    """What looking the database over found."""
+    """What a check found."""
 
     rows: int
     faults: tuple[StoreFault, ...]
 
 
 def _silent(done: int, of: int) -> None:
-    """Nobody watches."""
+    """Show no progress."""
 
 
-class Maintenance:
-    """Every method raises StoreError as the store's own do."""
+class Maintenance(Part):
+    """`store.sealing`."""
 
-    def __init__(self, read: Read, submit: Write, sealer: Sealer, own: OwnSecrets, path: Path) -> None:
-        self._read, self._submit = read, submit
-        self._sealer, self._own, self._path = sealer, own, path
+    def __init__(self, transactions: Transactions, sealer: Sealer, secrets: DatabaseSecrets, path: Path) -> None:
+        super().__init__(transactions, sealer)
+        self._secrets, self._path = secrets, path
 
     async def rotate(self, progress: Progress = _silent, *, drop_damaged: bool = False) -> Rotated:
-        """Seal everything with a new key and forget the old one. Goes on where a change was cut.
+        """Seal everything with a new key and forget the old one. Goes on where a change was interrupted.
 
         A key file gets its new key here. Keys from the environment or a command must hold the new one first.
         `drop_damaged`: rows that no key opens are dropped instead of keeping the old key.
         """
-        with _alone(self._path):
+        with _locked(self._path):
             _prepare(self._sealer)
-            await self._submit(partial(rotation.change_secrets, sealer=self._sealer, own=self._own))
+            await self._submit(partial(rotation.change_secrets, sealer=self._sealer, secrets=self._secrets))
             sealed, damaged = await self._seal_all(progress)
             dropped = 0
             if damaged and drop_damaged:
                 dropped = await self._submit(partial(rotation.drop_damaged, sealer=self._sealer))
                 damaged = []
             await self._scrub()
-            if not damaged:
-                damaged = await self._look_again()
-            done = Rotated(self._sealer.key_ids[0], sealed, dropped, tuple(damaged))
-            if damaged or not isinstance(self._sealer.keys, KeyFile):
-                return done
-            self._sealer.keys.write(self._sealer.keys.read()[:1])
-            return Rotated(done.key_id, done.sealed, done.dropped, (), old_keys_removed=True)
+            if not damaged:  # before the old key goes: once more, in turn with the writes
+                left = await self._submit(partial(rotation.left_to_seal, sealer=self._sealer), needs_room=False)
+                what = f"{left} values were sealed with the old key meanwhile: rotate again"
+                damaged = [StoreFault("(all)", "", what)] if left else []
+            remove = not damaged and isinstance(self._sealer.keys, KeyFile)
+            if remove and isinstance(self._sealer.keys, KeyFile):
+                self._sealer.keys.write(self._sealer.keys.read()[:1])
+            return Rotated(self._sealer.key_ids[0], sealed, dropped, tuple(damaged), old_keys_removed=remove)
 
     async def _seal_all(self, progress: Progress) -> tuple[int, list[StoreFault]]:
         """Pass over the tables until nothing is left that a key opens: another process may move rows meanwhile."""
@@ -232,9 +222,8 @@ class Maintenance:
             for table in sealed_tables():
                 after = 0
                 while True:
-                    batch = await self._submit(
-                        partial(rotation.reseal, sealer=self._sealer, table=table, after=after), needs_room=False
-                    )
+                    step = partial(rotation.reseal, sealer=self._sealer, table=table, after=after)
+                    batch = await self._submit(step, needs_room=False)
                     if batch.last is None:
                         break
                     after, sealed = batch.last, sealed + batch.sealed
@@ -244,20 +233,13 @@ class Maintenance:
             if left <= len(damaged) or sealed == before:
                 return sealed, damaged
 
-    async def _look_again(self) -> list[StoreFault]:
-        """Before the old key goes: once more, in a turn of its own among the writes."""
-        left = await self._submit(partial(rotation.left_to_seal, sealer=self._sealer), needs_room=False)
-        what = f"{left} values were sealed with the old key meanwhile: rotate again"
-        return [StoreFault("(all)", "", what)] if left else []
-
     async def _scrub(self) -> None:
-        """Readers stand in the way for moments only. Raises StoreError: they did all the time; the old key stays."""
-        for tried in range(_SCRUB_TRIES):
+        """Readers block it for moments only. Raises StoreError: they did each time; the old key stays."""
+        for left in reversed(range(_SCRUB_TRIES)):
             try:
-                await self._submit(lambda connection: None, after=scrub, needs_room=False)
-                return
+                return await self._submit(lambda connection: None, after=scrub, needs_room=False)
             except StoreError as error:
-                if tried == _SCRUB_TRIES - 1:
+                if not left:
                     raise StoreError(
                         f"{self._path}: everything is sealed with the new key, but traces of the old may be left in "
                         "the file, because another program reads it or the disk is full. The old key is kept: run "
@@ -275,9 +257,8 @@ class Maintenance:
         for table in checked_tables():
             after: int | None = 0
             while after is not None:
-                after, rows, found = await self._read(
-                    partial(check_rows, sealer=self._sealer, table=table, after=after)
-                )
+                step = partial(check_rows, sealer=self._sealer, table=table, after=after)
+                after, rows, found = await self._read(step)
                 seen, faults = seen + rows, faults + found
                 progress(seen, max(seen, of))
         return StoreReport(seen, tuple(faults))
@@ -295,7 +276,7 @@ class Maintenance:
 
 
 def _prepare(sealer: Sealer) -> None:
-    """See that the source holds a new key before the old one."""
+    """Make sure that the source holds a new key before the old one."""
     keys = sealer.keys.read()
     if isinstance(sealer.keys, KeyFile):
         if len(keys) == 1:
@@ -309,7 +290,7 @@ def _prepare(sealer: Sealer) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     """One change of keys at a time. Raises StoreError: another one runs."""
     descriptor = os.open(path.with_name(path.name + "-rotate"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -337,13 +318,9 @@ def _copy(source: Path, target: Path) -> int:
             there.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
     except (sqlite3.Error, OSError) as error:
         target.unlink(missing_ok=True)
-        raise told(error, target) from None
+        raise store_error(error, target) from None
     return target.stat().st_size
 
-
-# --- Starting over without what a lost key sealed, and with all the rest.
-#
-# The old database is not changed: it is copied, the copy loses what nobody can open, and then both change places.
 
 _GONE: Final = (
     "facts", "maps", "examples", "lessons", "profiles", "consents", "receipts", "waiting", "decisions", "marks"
@@ -361,14 +338,15 @@ class Reset:
     kept: dict[str, int]
     left: dict[str, int]
     keys_revoked: int
-    """Keys that spoke for one person only: nobody can say for whom any more."""
+    """Keys of one person only: nobody can say of whom any more."""
 
 
 def reset_sealed(path: Path) -> Reset:
     """Take over what is not sealed; move the old file to `<name>.lost-<time>`. The next opening seals with the new key.
 
-    People's names are lost with the key: figures keep a stand-in for each ("lost-1a2b3c4d"). Raises StoreError: the
-    database is open elsewhere, missing or damaged; then nothing was changed.
+    The old file is not changed: a copy of it loses what nobody can open, and then both change places. People's names
+    are lost with the key: figures keep a stand-in for each ("lost-1a2b3c4d"). Raises StoreError: the database is open
+    elsewhere, missing or damaged; then nothing was changed.
     """
     if not path.exists():
         raise StoreError(f"{path}: there is no database, so there is nothing to reset.")
@@ -400,7 +378,7 @@ def _reset(path: Path) -> Reset:
                 path.with_name(path.name + end).unlink()
     except (sqlite3.Error, OSError) as error:
         draft.unlink(missing_ok=True)
-        raise told(error, path) from None
+        raise store_error(error, path) from None
     return Reset(aside, *counted)
 
 
@@ -427,7 +405,7 @@ def stand_in(token: str) -> str:
 
 
 def seal_stand_ins(connection: Connection) -> None:
-    """The first opening after a reset turns stand-ins into tokens, as all people's ids are kept."""
+    """At the first opening after a reset: turn stand-ins into tokens, as all people's ids are kept."""
     query = f"SELECT DISTINCT user FROM exchanges WHERE user LIKE '{_STAND_IN}%'"  # noqa: S608 - our own word
     for name in connection.exec_driver_sql(query).scalars().all():
         token = tokens_in_use().token(name)

@@ -1,4 +1,4 @@
-"""How a database grows: small named functions, applied once, in order, each recorded in the table `migrations`.
+"""Opening a database: its migrations, small named functions applied once, in order; and the proof of its key.
 
 A new database gets all tables of `schema.py` at once. To change the schema: change `schema.py`, and add a function that
 does the same to a database that is there already at the end of `MIGRATIONS`.
@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, insert, inspect, select
+from sqlalchemy import Connection, Engine, insert, inspect, select
 
 from netgpt.errors import StoreError
 from netgpt.store import schema
 from netgpt.store.chain import begin_chain
-from netgpt.store.database import Database, OpenMark, make_private, told
+from netgpt.store.database import Database, OpenMark, make_private, store_error
 from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.maintenance import seal_stand_ins
 from netgpt.store.schema import marks
-from netgpt.store.secrets import OwnSecrets, other_key
+from netgpt.store.secrets import DatabaseSecrets, other_key
 
 Migration = Callable[[Connection], None]
 
@@ -75,13 +74,11 @@ def _missing(connection: Connection, steps: Sequence[Migration]) -> list[Migrati
     return [step for step in steps if step.__name__ not in applied]
 
 
-# --- What happens to a database before its first use, and after somebody was forgotten.
-
 _PROOF: Final = "sealed-with"
 _PROOF_PLACE: Final = place_of("marks", _PROOF)
 
 
-def open_database(database: Database, sealer: Sealer, own: OwnSecrets) -> OpenMark:
+def open_database(database: Database, sealer: Sealer, secrets: DatabaseSecrets) -> OpenMark:
     """Prepare the file for use and return the mark that says it is open. Raises StoreError."""
     make_private(database.path)
     mark = OpenMark(database.path)
@@ -91,17 +88,17 @@ def open_database(database: Database, sealer: Sealer, own: OwnSecrets) -> OpenMa
         database.use_wal()
         if not is_current(database.reading):
             migrate(database.writing)
-        prove_key(database, sealer, own)
+        prove_key(database, sealer, secrets)
         mark.share()
     except Exception as error:  # noqa: BLE001 - mapped to StoreError
         mark.release()
         database.forget_connections()
-        raise told(error, database.path) from None
+        raise store_error(error, database.path) from None
     return mark
 
 
-def prove_key(database: Database, sealer: Sealer, own: OwnSecrets) -> None:
-    """Open the value that the first use sealed, so that a wrong key is told at the start. Raises StoreError."""
+def prove_key(database: Database, sealer: Sealer, secrets: DatabaseSecrets) -> None:
+    """Open the value that the first use sealed, so that a wrong key is found at the start. Raises StoreError."""
     query = select(marks.c.value).where(marks.c.name == _PROOF)
     with database.reading.connect() as connection:
         proof = connection.scalar(query)
@@ -109,22 +106,12 @@ def prove_key(database: Database, sealer: Sealer, own: OwnSecrets) -> None:
         with database.writing.begin() as connection:
             proof = connection.scalar(query)  # again: another process may have been faster
             if proof is None:
-                prove_anew(connection, sealer)
-                own.make(connection, begin_chain(connection, sealer))
+                sealed = sealer.seal(_PROOF.encode(), _PROOF_PLACE)
+                connection.execute(insert(marks).values(name=_PROOF, value=sealed))
+                secrets.make(connection, begin_chain(connection, sealer))
                 seal_stand_ins(connection)
-    if proof is not None:
-        _prove(proof, sealer, database.path)
-
-
-def prove_anew(connection: Connection, sealer: Sealer) -> None:
-    """Seal the proof with the newest key. Within a transaction."""
-    connection.execute(delete(marks).where(marks.c.name == _PROOF))
-    connection.execute(insert(marks).values(name=_PROOF, value=sealer.seal(_PROOF.encode(), _PROOF_PLACE)))
-
-
-def _prove(proof: bytes, sealer: Sealer, path: Path) -> None:
-    """Raises StoreError: another key sealed it."""
     try:
-        sealer.open(proof, _PROOF_PLACE)
+        if proof is not None:
+            sealer.open(proof, _PROOF_PLACE)
     except StoreError:
-        raise other_key(path, sealer) from None
+        raise other_key(database.path, sealer) from None

@@ -1,14 +1,13 @@
-"""Requests that nobody could answer, kept to be sent once when somebody can; and what became of them.
+"""Requests that nobody could answer, kept to be sent once when somebody can (`store.waiting`).
 
     waiting --claim--> sending --depart--> sent --end--> answered | failed | unknown
        ^                  |                 |
        +---- put back ----+                 +--(its sender died)--> unknown
        +--(its sender died)
 
-`depart` runs in the transaction that writes the receipt, so before the first byte leaves. Therefore a row that is
-still `sending` has not left, whatever became of its sender, and goes back; one that is `sent` may have, and is never
-sent again. A sender whose claim was taken away in the meantime cannot depart: that is what the claim's word is for.
-Any number of processes may share the table.
+`depart` runs in the transaction that writes the receipt, before the first byte leaves. So a row that is still `sending`
+has not left, whatever became of its sender, and goes back; one that is `sent` may have, and is never sent again. A
+sender whose claim was taken away meanwhile cannot depart. Any number of processes may share the table.
 """
 
 from __future__ import annotations
@@ -21,15 +20,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, exists, func, insert, select, update
 
 from netgpt.errors import NotFound, RateLimited, RequestError, StoreError
 from netgpt.store.encryption import Sealer, place_of
-from netgpt.store.schema import exchanges, of_person, waiting
-from netgpt.store.writer import Operation, Read, Write
+from netgpt.store.schema import delete_rows, exchanges, of_person, waiting
+from netgpt.store.writer import Operation, Part
 from netgpt.types import Person
-
-# --- The rows of requests that wait, as the rest of the house sees them.
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +65,41 @@ class WaitingRow:
         return Person(self.tenant, self.user)
 
 
-def opened(row: Row[Any], sealer: Sealer | None) -> WaitingRow:
+def _opened(row: Row[Any], sealer: Sealer | None) -> WaitingRow:
     """`sealer=None` leaves what is sealed closed."""
-    private = None
-    if sealer is not None:
-        private = json.loads(sealer.open(row.private, place(row.id, Person(row.tenant, row.user))))
+    private = None if sealer is None else sealer.open_json(row.private, "waiting", row.id, row.tenant, row.user)
     return WaitingRow(
         row.id, row.tenant, row.user, row.key_id, row.created, row.expires, row.state, row.tries, row.exchange, private
     )
 
 
-def place(id: str, person: Person) -> bytes:
-    """To which place the sealed value of a row is bound."""
-    return place_of("waiting", id, person.tenant, person.user)
-
-
 OPEN: Final = ("waiting", "sending", "sent")
 AT_WORK: Final = ("sending", "sent")
 ENDED_KEPT: Final = timedelta(days=7)
-"""What could not be sent in time is shown for so long as given up."""
+"""What could not be sent in time is shown as given up for so long."""
 
 
-class WaitingQueue:
-    """A part of the store: `store.waiting`. Every method raises StoreError as the store's own do."""
-
-    def __init__(self, read: Read, submit: Write, sealer: Sealer) -> None:
-        self._read, self._submit, self._sealer = read, submit, sealer
+class WaitingQueue(Part):
+    """`store.waiting`."""
 
     async def park(
         self, person: Person, key_id: str | None, private: Mapping[str, Any], bounds: QueueLimits, now: datetime
     ) -> WaitingRow:
         """Keep a request. Raises RateLimited (`too_many_waiting`): this person has as many or as much as may wait."""
-        work = partial(self._park, person=person, key_id=key_id, private=private, bounds=bounds, now=now)
-        return await self._submit(work)
+
+        def park(connection: Connection) -> WaitingRow:
+            content = json.dumps(private).encode("ascii")
+            _check_bounds(connection, person, len(content), bounds, now)
+            id = f"wt_{int(now.timestamp() * 1000):012x}{secrets.token_hex(8)}"
+            row: dict[str, Any] = {
+                "id": id, "tenant": person.tenant, "user": person.user, "key_id": key_id, "created": now,
+                "expires": now + bounds.age, "state": "waiting", "tries": 0, "exchange": None,
+            }  # fmt: skip
+            sealed = self._sealer.seal(content, place_of("waiting", id, person.tenant, person.user))
+            connection.execute(insert(waiting).values(**row, due=now, size=len(content), private=sealed))
+            return WaitingRow(**row)
+
+        return await self._submit(park)
 
     async def find(self, id: str) -> WaitingRow | None:
         """The request with this id, whoever it belongs to."""
@@ -108,7 +107,7 @@ class WaitingQueue:
 
         def found(connection: Connection) -> WaitingRow | None:
             row = connection.execute(query).one_or_none()
-            return None if row is None else opened(row, self._sealer)
+            return None if row is None else _opened(row, self._sealer)
 
         return await self._read(found)
 
@@ -119,22 +118,33 @@ class WaitingQueue:
             query = query.where(of_person(waiting, person))
         if tenant is not None:
             query = query.where(waiting.c.tenant == tenant)
-        return await self._read(lambda connection: [opened(row, None) for row in connection.execute(query)])
+        return await self._read(lambda connection: [_opened(row, None) for row in connection.execute(query)])
 
     async def of_person(self, person: Person) -> list[WaitingRow]:
         """All of a person, oldest first, opened."""
         query = select(waiting).where(of_person(waiting, person)).order_by(waiting.c.created, waiting.c.id)
-        return await self._read(lambda connection: [opened(row, self._sealer) for row in connection.execute(query)])
+        return await self._read(lambda connection: [_opened(row, self._sealer) for row in connection.execute(query)])
 
     async def cancel(self, id: str, person: Person | None = None) -> None:
         """Delete a request that has not left, or one that has ended, with its answer.
 
         Raises NotFound, and RequestError (`being_sent`, 409) while it is being sent.
         """
-        await self._submit(partial(_cancel, id=id, person=person), needs_room=False)
+        mine = waiting.c.id == id if person is None else and_(waiting.c.id == id, of_person(waiting, person))
+
+        def cancel(connection: Connection) -> None:
+            state = connection.scalar(select(waiting.c.state).where(mine))
+            if state is None:
+                raise NotFound("no such waiting request of this person", param="waiting_id")
+            if state in AT_WORK:
+                message = "it is being sent just now; try again when it has ended"
+                raise RequestError(message, code="being_sent", status=409)
+            delete_rows(connection, waiting, mine)
+
+        await self._submit(cancel, needs_room=False)
 
     async def claim(self, exchange: str, now: datetime) -> tuple[WaitingRow, str] | None:
-        """Take the one that is due for longest, of a person of whom none is being sent now; with the claim's word.
+        """Take the one that is due for longest, of a person of whom none is being sent now; with the word of the claim.
 
         It is to be sent in `exchange`. None: there is none.
         """
@@ -146,7 +156,7 @@ class WaitingQueue:
         return await self._read(lambda connection: int(connection.scalar(query) or 0))
 
     async def still_here(self, claims: list[str], now: datetime) -> None:
-        """Tell that the senders of these live."""
+        """Note that the senders of these live."""
         change = update(waiting).where(waiting.c.claim.in_(claims)).values(seen=now)
         await self._submit(lambda connection: connection.execute(change).rowcount)
 
@@ -169,32 +179,32 @@ class WaitingQueue:
 
     async def end(self, claim: str, state: str, outcome: Mapping[str, Any], expires: datetime) -> bool:
         """Keep what became of it: `outcome` is `{"answer": ...}` or `{"error": ...}`. False: it was deleted."""
-        work = partial(self._end, claim=claim, state=state, outcome=outcome, expires=expires)
-        return await self._submit(work)
+
+        def end(connection: Connection) -> bool:
+            row = connection.execute(select(waiting).where(waiting.c.claim == claim)).one_or_none()
+            if row is None or row.state not in (*AT_WORK, "unknown"):
+                return False
+            self._close(connection, row, state, outcome, expires)
+            return True
+
+        return await self._submit(end)
 
     async def recover(self, unseen_since: datetime, now: datetime) -> int:
         """Free what senders that died had claimed. Returns how many went back to waiting."""
-        return await self._submit(partial(self._recover, unseen_since=unseen_since, now=now))
 
-    def _park(
-        self,
-        connection: Connection,
-        person: Person,
-        key_id: str | None,
-        private: Mapping[str, Any],
-        bounds: QueueLimits,
-        now: datetime,
-    ) -> WaitingRow:
-        content = json.dumps(private).encode("ascii")
-        _check_bounds(connection, person, len(content), bounds, now)
-        id = f"wt_{int(now.timestamp() * 1000):012x}{secrets.token_hex(8)}"
-        row: dict[str, Any] = {
-            "id": id, "tenant": person.tenant, "user": person.user, "key_id": key_id, "created": now,
-            "expires": now + bounds.age, "state": "waiting", "tries": 0, "exchange": None,
-        }  # fmt: skip
-        sealed = self._sealer.seal(content, place(id, person))
-        connection.execute(insert(waiting).values(**row, due=now, size=len(content), private=sealed))
-        return WaitingRow(**row)
+        def recover(connection: Connection) -> int:
+            dead = and_(waiting.c.state.in_(AT_WORK), waiting.c.seen < unseen_since)
+            rows = connection.execute(select(waiting).where(dead)).all()
+            for row in rows:
+                if row.state == "sending":
+                    back = {"state": "waiting", "claim": None, "exchange": None, "due": now}
+                    connection.execute(update(waiting).where(waiting.c.id == row.id).values(back))
+                else:
+                    state, outcome = self._recorded(connection, row)
+                    self._close(connection, row, state, outcome, now + ENDED_KEPT)
+            return sum(row.state == "sending" for row in rows)
+
+        return await self._submit(recover)
 
     def _claim(self, connection: Connection, exchange: str, now: datetime) -> tuple[WaitingRow, str] | None:
         other = waiting.alias("other")
@@ -206,12 +216,12 @@ class WaitingQueue:
         query = (
             select(waiting)
             .where(waiting.c.state == "waiting", waiting.c.due <= now, waiting.c.expires > now, ~busy, ~earlier)
-            .order_by(waiting.c.due, waiting.c.created, waiting.c.id)  # who was tried in vain lets the others try
+            .order_by(waiting.c.due, waiting.c.created, waiting.c.id)  # one that failed goes behind the others
             .limit(1)
         )
         while (row := connection.execute(query).one_or_none()) is not None:
             try:
-                claimed = opened(row, self._sealer)
+                claimed = _opened(row, self._sealer)
             except StoreError:  # changed by hand (`netgpt store check` names it): it must not hold up the others
                 connection.execute(update(waiting).where(waiting.c.id == row.id).values(state="failed"))
                 continue
@@ -221,49 +231,28 @@ class WaitingQueue:
             return claimed, word
         return None
 
-    def _end(
-        self, connection: Connection, claim: str, state: str, outcome: Mapping[str, Any], expires: datetime
-    ) -> bool:
-        row = connection.execute(select(waiting).where(waiting.c.claim == claim)).one_or_none()
-        if row is None or row.state not in (*AT_WORK, "unknown"):
-            return False
-        self._close(connection, row, state, outcome, expires)
-        return True
-
     def _close(
         self, connection: Connection, row: Row[Any], state: str, outcome: Mapping[str, Any], expires: datetime
     ) -> None:
-        where = place(row.id, Person(row.tenant, row.user))
+        where = place_of("waiting", row.id, row.tenant, row.user)
         private = json.dumps({**json.loads(self._sealer.open(row.private, where)), **outcome}).encode("ascii")
         values = {"state": state, "expires": expires, "private": self._sealer.seal(private, where)}
         connection.execute(update(waiting).where(waiting.c.id == row.id).values(**values, size=len(private)))
-
-    def _recover(self, connection: Connection, unseen_since: datetime, now: datetime) -> int:
-        dead = and_(waiting.c.state.in_(AT_WORK), waiting.c.seen < unseen_since)
-        rows = connection.execute(select(waiting).where(dead)).all()
-        for row in rows:
-            if row.state == "sending":
-                back = {"state": "waiting", "claim": None, "exchange": None, "due": now}
-                connection.execute(update(waiting).where(waiting.c.id == row.id).values(back))
-            else:
-                state, outcome = self._recorded(connection, row)
-                self._close(connection, row, state, outcome, now + ENDED_KEPT)
-        return sum(row.state == "sending" for row in rows)
 
     def _recorded(self, connection: Connection, row: Row[Any]) -> tuple[str, dict[str, Any]]:
         """Its exchange may have been recorded whole before its sender died: then its answer is known."""
         query = select(exchanges.c.private).where(exchanges.c.id == row.exchange, exchanges.c.status == "complete")
         sealed = connection.scalar(query)
         if sealed is not None:
-            where = place_of("exchanges", row.exchange, row.tenant, row.user)
-            if answer := json.loads(self._sealer.open(sealed, where)).get("answer"):
+            kept = self._sealer.open_json(sealed, "exchanges", row.exchange, row.tenant, row.user)
+            if answer := kept.get("answer"):
                 return "answered", {"answer": answer}
         return "unknown", {"error": {"code": "outcome_unknown", "message": LEFT}}
 
 
 LEFT: Final = (
     "it had left the box when its sender was stopped, and no answer was kept: it is not sent again. The receipt of its "
-    "exchange tells what left."
+    "exchange shows what left."
 )
 
 
@@ -271,13 +260,7 @@ def expire(connection: Connection, now: datetime) -> int:
     """Give up what could not be sent in time, and delete what ended long ago. Returns how many were deleted."""
     late = and_(waiting.c.state == "waiting", waiting.c.expires <= now)
     connection.execute(update(waiting).where(late).values(state="expired", expires=now + ENDED_KEPT))
-    gone = and_(waiting.c.state.not_in(OPEN), waiting.c.expires <= now)
-    return connection.execute(delete(waiting).where(gone)).rowcount
-
-
-def forget(connection: Connection, person: Person) -> int:
-    """One that is being sent just now cannot depart any more, and if it has, its answer is dropped."""
-    return connection.execute(delete(waiting).where(of_person(waiting, person))).rowcount
+    return delete_rows(connection, waiting, waiting.c.state.not_in(OPEN), waiting.c.expires <= now)
 
 
 def _check_bounds(connection: Connection, person: Person, size: int, bounds: QueueLimits, now: datetime) -> None:
@@ -301,13 +284,3 @@ def _depart(connection: Connection, claim: str) -> None:
             code="not_sent_again",
             status=503,
         )
-
-
-def _cancel(connection: Connection, id: str, person: Person | None) -> None:
-    mine = waiting.c.id == id if person is None else and_(waiting.c.id == id, of_person(waiting, person))
-    state = connection.scalar(select(waiting.c.state).where(mine))
-    if state is None:
-        raise NotFound("no such waiting request of this person", param="waiting_id")
-    if state in AT_WORK:
-        raise RequestError("it is being sent just now; try again when it has ended", code="being_sent", status=409)
-    connection.execute(delete(waiting).where(mine))

@@ -1,7 +1,7 @@
 """Receipts: one for everything that was about to leave the box, written before its first byte goes, and chained.
 
-What the chain is, `chain.py` tells; how it is checked, `checking.py`. Content and person of a receipt are sealed beside
-its link and can be erased; the link stays, and the chain tells of the erasure.
+`chain.py` is the chain, `audit.py` its check. Content and person of a receipt are sealed beside its link and can be
+erased; the link stays, and an entry of the chain records the erasure.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from netgpt.store.audit import ChainReport, Checker, ranges_of
 from netgpt.store.chain import (
     ERASED,
     SENT,
-    Chaining,
     ChainLink,
+    ChainWriter,
     Head,
     ReceiptRecord,
     as_json,
@@ -34,7 +34,7 @@ from netgpt.store.chain import (
 from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.schema import exchanges, of_person, receipts, tokens_in_use
 from netgpt.store.secrets import chain_secret
-from netgpt.store.writer import Operation, Read, Write
+from netgpt.store.writer import Operation, Part, Transactions
 from netgpt.types import Person
 
 T = TypeVar("T")
@@ -73,12 +73,12 @@ class ReceiptRow:
     """Why the content was erased."""
 
 
-class Receipts:
-    """A part of the store: `store.receipts`. Every method raises StoreError as the store's own do."""
+class Receipts(Part):
+    """`store.receipts`: what left the box."""
 
-    def __init__(self, read: Read, submit: Write, sealer: Sealer) -> None:
-        self._read, self._submit, self._sealer = read, submit, sealer
-        self._chaining = Chaining(sealer)
+    def __init__(self, transactions: Transactions, sealer: Sealer) -> None:
+        super().__init__(transactions, sealer)
+        self._chain = ChainWriter(sealer)
 
     async def add(self, new: NewReceipt, first: Operation[None] | None = None) -> None:
         """Returns once the receipt is committed: only then may the first byte leave.
@@ -96,15 +96,8 @@ class Receipts:
     def _add(self, connection: Connection, new: NewReceipt) -> None:
         """In the writer's thread: the chain's order is the order of the writes."""
         user, tenant = (new.person.user, new.person.tenant) if new.person else (None, None)
-        account = as_json(
-            {
-                **new.account,
-                "salt": secrets.token_hex(32),
-                "sha256": hashlib.sha256(new.content).hexdigest(),
-                "user": user,
-                "exchange": new.exchange,
-            }
-        )
+        added = {"salt": secrets.token_hex(32), "sha256": hashlib.sha256(new.content).hexdigest()}
+        account = as_json(new.account | added | {"user": user, "exchange": new.exchange})
         commitment, id = hashlib.sha256(account).digest(), f"rc_{secrets.token_hex(10)}"
         kept = account + b"\n" + new.content if new.keep_text else account
 
@@ -112,9 +105,9 @@ class Receipts:
             now, size = datetime.now(UTC), len(new.content)
             return ChainLink(seq, SENT, now, new.destination, new.model, size, tenant, commitment)
 
-        sealed = self._sealer.seal(kept, _place(id))
+        sealed = self._sealer.seal(kept, place_of("receipts", id))
         values = {"id": id, "user": user, "exchange": new.exchange, "private": sealed, "notice": None}
-        self._chaining.add(connection, link, values)
+        self._chain.add(connection, link, values)
 
     async def page(
         self, person: Person | None, limit: int = 50, before: str | None = None, *, tenant: str | None = None
@@ -169,13 +162,12 @@ class Receipts:
 
         return await self._read(check)
 
-    async def walk(self, work: Callable[[Iterator[ReceiptRecord], bytes | None], T]) -> T:
+    async def with_records(self, work: Callable[[Iterator[ReceiptRecord], bytes | None], T]) -> T:
         """Hand all records, in order and as of one moment, and the chain's key to `work`, in a thread of its own."""
 
-        def walked(connection: Connection) -> T:
-            return work(self.records(connection), chain_secret(connection, self._sealer))
-
-        return await self._read(walked)
+        return await self._read(
+            lambda connection: work(self.records(connection), chain_secret(connection, self._sealer))
+        )
 
     def records(self, connection: Connection) -> Iterator[ReceiptRecord]:
         """All of them by number, with contents; memory does not grow with their number."""
@@ -202,7 +194,7 @@ class Receipts:
         if not seqs:
             return 0
         notice = {"ranges": [list(pair) for pair in ranges_of((seq, seq) for seq in seqs)], "reason": reason}
-        number = self._chaining.add(connection, partial(own_link, ERASED, notice), own_values(notice))
+        number = self._chain.add(connection, partial(own_link, ERASED, notice), own_values(notice))
         gone = {"private": None, "user": None, "exchange": None, "erased_by": number}
         connection.execute(update(receipts).where(where).values(gone))
         return len(seqs)
@@ -230,8 +222,8 @@ def _record(row: Row[Any], sealer: Sealer | None) -> ReceiptRecord:
     account = content = user = fault = None
     try:
         if row.private is not None and sealer is not None:
-            told, _, text = sealer.open(row.private, _place(row.id)).partition(b"\n")
-            account, content = json.loads(told), text.decode("utf-8") or None
+            line, _, text = sealer.open(row.private, place_of("receipts", row.id)).partition(b"\n")
+            account, content = json.loads(line), text.decode("utf-8") or None
         user = row.user if hasattr(row, "user") else row.token and tokens_in_use().user(row.token)
     except StoreError:
         fault = "was changed: its sealed part does not open"
@@ -240,7 +232,3 @@ def _record(row: Row[Any], sealer: Sealer | None) -> ReceiptRecord:
         row.id, link, row.previous, row.hash, row.tag, account, content, row.notice, user, row.exchange,
         row.erased_by, fault,
     )  # fmt: skip
-
-
-def _place(id: str) -> bytes:
-    return place_of("receipts", id)

@@ -1,8 +1,8 @@
 """Changing the key: everything is sealed anew with the newest one, while others go on reading and writing.
 
-The order makes every moment a safe one to be killed in. First the source holds both keys, then one transaction changes
-the database's own secrets and all people's tokens; from its end on every process seals with the new key. Then the rows,
-some hundred at a time. Which rows are left is told by the rows themselves, so the same command goes on where it was.
+A kill is safe at any moment. First the source holds both keys; then one transaction changes the database's own secrets
+and all people's tokens, and from then on every process seals with the new key; then the rows, some hundred at a time.
+The rows themselves show which are left, so the same command continues.
 """
 
 from __future__ import annotations
@@ -16,20 +16,18 @@ from sqlalchemy import Connection, update
 from netgpt.errors import StoreError
 from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.schema import UserId, UserTokens, marks, metadata, tokens_in_use
-from netgpt.store.secrets import NAME, OwnSecrets
+from netgpt.store.secrets import NAME, DatabaseSecrets
 from netgpt.store.writer import mark_change
 
-# --- Which columns are sealed, and to which place each value is bound: what changing keys and checking go by.
-
-MARKS_NOT_SEALED: Final = frozenset({"generation"})
 VALUE: Final = "CAST(private AS BLOB)"
-"""Who changed a row by hand may have left a text there: it is looked at as the bytes that it is."""
+"""A row changed by hand may hold a text: it is read as bytes."""
+_NOT_NEWEST: Final = f"WHERE private IS NOT NULL AND substr({VALUE}, 1, ?) != ?"
 _WITHOUT_PERSON: Final = frozenset({"receipts"})
 """Tables whose values are bound to their row alone."""
 
 
 class SealedRow(NamedTuple):
-    """One row as it lies there, nothing opened."""
+    """One row as it is stored, nothing opened."""
 
     rowid: int
     id: str
@@ -76,7 +74,7 @@ def rows_of(connection: Connection, table: str, after: int, limit: int, not_pref
 def marks_sealed(connection: Connection) -> Iterator[tuple[str, bytes]]:
     """The marks that hold something sealed, by name."""
     for name, value in connection.execute(marks.select()).all():
-        if name not in MARKS_NOT_SEALED:
+        if name != "generation":  # see `ReadCache`
             yield name, value
 
 
@@ -102,11 +100,8 @@ class ResealedBatch:
     """Ids of rows that no known key opens."""
 
 
-def change_secrets(connection: Connection, sealer: Sealer, own: OwnSecrets) -> bool:
-    """Seal what the database knows of itself with the newest key, and give everyone new tokens. One transaction.
-
-    False: done before.
-    """
+def change_secrets(connection: Connection, sealer: Sealer, secrets: DatabaseSecrets) -> bool:
+    """Seal the marks with the newest key, and give everyone new tokens, in one transaction. False: done before."""
     sealed = dict(marks_sealed(connection))
     if sealer.is_newest(sealed.pop(NAME)):
         return False
@@ -114,9 +109,9 @@ def change_secrets(connection: Connection, sealer: Sealer, own: OwnSecrets) -> b
         try:
             anew = sealer.seal(opened_mark(sealer, name, value), place_of("marks", name))
         except StoreError:
-            continue  # changed by hand: its owner tells (`netgpt store check`, `netgpt receipts verify`)
+            continue  # changed by hand: `netgpt store check` and `netgpt receipts verify` report it
         connection.execute(update(marks).where(marks.c.name == name).values(value=anew))
-    old, new = own.change(connection)
+    old, new = secrets.change(connection)
     for table in user_tables():
         _change_tokens(connection, table, old, new)
     mark_change(connection)
@@ -161,23 +156,16 @@ def reseal(connection: Connection, sealer: Sealer, table: str, after: int) -> Re
 
 def left_to_seal(connection: Connection, sealer: Sealer) -> int:
     """How many values the newest key did not seal."""
-    prefix = sealer.newest_prefix
-    return sum(
-        connection.exec_driver_sql(
-            f"SELECT count(*) FROM {table} WHERE private IS NOT NULL AND substr({VALUE}, 1, ?) != ?",  # noqa: S608
-            (len(prefix), prefix),
-        ).scalar_one()
-        for table in sealed_tables()
-    )
+    prefix = (len(sealer.newest_prefix), sealer.newest_prefix)
+    queries = (f"SELECT count(*) FROM {table} {_NOT_NEWEST}" for table in sealed_tables())  # noqa: S608 - our own names
+    return sum(connection.exec_driver_sql(query, prefix).scalar_one() for query in queries)
 
 
 def drop_damaged(connection: Connection, sealer: Sealer) -> int:
     """Drop what no known key opens; figures beside it stay. Call it after everything else was sealed anew."""
-    prefix = sealer.newest_prefix
-    gone = 0
+    prefix, gone = sealer.newest_prefix, 0
     for table in sealed_tables():
         figures_stay = metadata.tables[table].c.private.nullable
         what = f"UPDATE {table} SET private = NULL" if figures_stay else f"DELETE FROM {table}"  # noqa: S608
-        which = f"WHERE private IS NOT NULL AND substr({VALUE}, 1, ?) != ?"
-        gone += connection.exec_driver_sql(f"{what} {which}", (len(prefix), prefix)).rowcount
+        gone += connection.exec_driver_sql(f"{what} {_NOT_NEWEST}", (len(prefix), prefix)).rowcount
     return gone

@@ -1,8 +1,7 @@
-"""The tables as they are now. How an older database gets here stands in `migrations.py`.
+"""The tables as they are now, and the rows as other modules see them. `migrations.py` brings older databases here.
 
-Types are those that SQLite and PostgreSQL both have. Every table of private rows carries `tenant` and `user`, and the
-content itself is one sealed column. Users are kept as tokens (`users.py`), so a stolen file tells which tenant asked
-and when, but neither who nor what.
+Every table of private rows has `tenant` and `user`, and one sealed column for the content. Users are kept as tokens,
+so a stolen file shows which tenant asked and when, but neither who nor what.
 """
 
 from __future__ import annotations
@@ -16,45 +15,27 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.padding import PKCS7
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    ColumnElement,
-    Dialect,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    TypeDecorator,
-    and_,
-)
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ColumnElement, Float, Integer, LargeBinary, Table, Text, and_
 
 from netgpt.errors import StoreError
-from netgpt.types import Person, Role
-
-# --- User ids as they stand in the database: tokens that tell nobody who it is, and still find a person's rows.
-#
-# AES-SIV (RFC 5297) is deterministic: the same id gives the same token, so equality and indexes work. What a stolen
-# file still tells: how many rows one token has, and ids' length to 16 bytes. A column of type `UserId` translates
-# both ways, so that no query needs to know. It uses the tokens of the transaction that its thread is in
-# (`tokens_in_use`).
+from netgpt.types import Person, Role, Usage
 
 _PREFIX: Final = "~"
 _PLACE: Final = [b"netgpt user id"]
 _BLOCK_BITS: Final = 128
-_REMEMBERED: Final = 20_000
+_CACHED: Final = 20_000
 
 
 class UserTokens:
-    """Turns ids into tokens and back under one secret. Remembers them: each costs some microseconds once."""
+    """User ids as the database holds them: tokens under one secret, cached, since each costs microseconds.
+
+    AES-SIV (RFC 5297) is deterministic: the same id gives the same token, so equality and indexes work. What a stolen
+    file still shows: how many rows one token has, and the length of ids to 16 bytes.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self._siv = AESSIV(hmac.digest(secret, b"netgpt user ids", hashlib.sha512))
@@ -68,7 +49,7 @@ class UserTokens:
             padded = padder.update(user.encode("utf-8")) + padder.finalize()
             sealed = self._siv.encrypt(padded, _PLACE)
             known = _PREFIX + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
-            self._remember(user, known)
+            self._cache(user, known)
         return known
 
     def user(self, token: str) -> str:
@@ -90,8 +71,8 @@ class UserTokens:
                 raise StoreError("a row's person was changed; `netgpt store check` names it.", code="wrong_key")
         return known
 
-    def _remember(self, user: str, token: str) -> None:
-        if len(self._made) >= _REMEMBERED:
+    def _cache(self, user: str, token: str) -> None:
+        if len(self._made) >= _CACHED:
             self._made, self._opened = {}, {}
         self._made[user] = token
         self._opened[token] = user
@@ -104,7 +85,7 @@ _thread = threading.local()
 
 
 def use_tokens(tokens: UserTokens | None) -> None:
-    """From now on the transaction of this thread uses these."""
+    """Use these in this thread's transaction from now on."""
     _thread.tokens = tokens
 
 
@@ -116,23 +97,26 @@ def tokens_in_use() -> UserTokens:
     return tokens
 
 
-class UserId(TypeDecorator[str]):
-    """A column that holds tokens and gives ids. Sorting by it sorts tokens: sort in Python where order matters."""
+class UserId(sa.TypeDecorator[str]):
+    """A column that holds tokens and gives ids, by the tokens of its thread's transaction (`tokens_in_use`).
+
+    Sorting by it sorts tokens: sort in Python where order matters.
+    """
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:
         return None if value is None else tokens_in_use().token(value)
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> str | None:
         return None if value is None else tokens_in_use().user(str(value))
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class UtcTime(TypeDecorator[datetime]):
+class UtcTime(sa.TypeDecorator[datetime]):
     """A moment, kept as whole microseconds since 1970 UTC: exact, ordered, and the same in every database.
 
     Naive datetimes are refused with ValueError: nobody can say which moment they mean.
@@ -141,232 +125,122 @@ class UtcTime(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError("a stored time needs a time zone")
         return (value - _EPOCH) // timedelta(microseconds=1)
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
-metadata = MetaData()
+metadata = sa.MetaData()
 
-migrations = Table(
-    "migrations",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("applied", UtcTime, nullable=False),
-)
+_TYPES: Final[dict[str, Any]] = {
+    name: kind
+    for kind, names in (
+        (UserId, "user"),
+        (UtcTime, "applied received created expires revoked used said begins ends time kept due seen"),
+        (Integer, "prompt_tokens completion_tokens rating requests number seq size tries erased_by"),
+        (BigInteger, "tokens"),
+        (Float(53), "cost latitude longitude propensity"),
+        (Boolean, "estimated partial given chosen"),
+        (JSON, "timings adapters scopes limits tags notice"),
+        (LargeBinary, "private value commitment previous tag"),
+    )
+    for name in names.split()
+}
+"""A column's type follows from its name, the same in every table; what is not here is text."""
 
-marks = Table(  # what the database knows of itself; so far: proof of the key that seals it
-    "marks",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", LargeBinary, nullable=False),
-)
 
-exchanges = Table(
+def _table(name: str, *more: Column[Any], key: str, needed: str = "", optional: str = "", **by: str) -> Table:
+    """Columns by name: the primary key, those that every row fills, and others. `by`: an index `{table}_by_{word}`."""
+    columns = [Column(each, _TYPES.get(each, Text), primary_key=True) for each in key.split()]
+    columns += [Column(each, _TYPES.get(each, Text), nullable=False) for each in needed.split()]
+    columns += [Column(each, _TYPES.get(each, Text)) for each in optional.split()]
+    indexes = [sa.Index(f"{name}_by_{word}", *names.split()) for word, names in by.items()]
+    return Table(name, metadata, *columns, *more, *indexes)
+
+
+migrations = _table("migrations", key="name", needed="applied")
+marks = _table("marks", key="name", needed="value")
+"""What the database knows of itself: its secrets, the end of the chain of receipts, the learner's state, ..."""
+exchanges = _table(
     "exchanges",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("tenant", Text, nullable=False),
-    Column("user", UserId, nullable=False),
-    Column("key_id", Text),
-    Column("received", UtcTime, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("route", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("prompt_tokens", Integer, nullable=False),
-    Column("completion_tokens", Integer, nullable=False),
-    Column("estimated", Boolean, nullable=False),
-    Column("cost", Float(53), nullable=False),
-    Column("timings", JSON, nullable=False),
-    Column("rating", Integer),
-    Column("private", LargeBinary),
-    Column("adapters", JSON),
     Column("target", Text, nullable=False, server_default=""),
-    Column("finished_by", Text),
     Column("partial", Boolean, nullable=False, server_default="0"),
-    Column("question", Text),  # a keyed digest of what was asked, where the answer may be given again
-    Index("exchanges_by_person", "tenant", "user", "received", "id"),
-    Index("exchanges_by_time", "received", "id"),
-    Index("exchanges_by_question", "question", "received"),
+    key="id",
+    needed="tenant user received status model route reason prompt_tokens completion_tokens estimated cost timings",
+    optional="key_id rating private adapters finished_by question",
+    person="tenant user received id",
+    time="received id",
+    question="question received",
 )
-
-keys = Table(
+"""`question`: a keyed digest of what was asked, where the answer may be given again."""
+keys = _table(
     "keys",
-    metadata,
-    Column("id", Text, primary_key=True),
     Column("hash", Text, nullable=False, unique=True),
-    Column("tenant", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("user", UserId),
-    Column("name", Text, nullable=False),
-    Column("created", UtcTime, nullable=False),
-    Column("expires", UtcTime),
-    Column("revoked", UtcTime),
-    Column("scopes", JSON),
-    Column("limits", JSON),
-    Column("prefer", Text),
+    key="id",
+    needed="tenant role name created",
+    optional="user expires revoked scopes limits prefer",
 )
-
-key_use = Table(  # what each key has used, day by day (UTC)
-    "key_use",
-    metadata,
-    Column("key_id", Text, primary_key=True),
-    Column("day", Text, primary_key=True),
-    Column("requests", Integer, nullable=False),
-    Column("tokens", BigInteger, nullable=False),
-    Column("cost", Float(53), nullable=False),
+key_use = _table("key_use", key="key_id day", needed="requests tokens cost")
+"""What each key has used, by day (UTC)."""
+profiles = _table("profiles", key="tenant user", needed="complete")
+facts = _table(
+    "facts", key="id", needed="tenant user created private", optional="expires", person="tenant user created id"
 )
-
-profiles = Table(
-    "profiles",
-    metadata,
-    Column("tenant", Text, primary_key=True),
-    Column("user", UserId, primary_key=True),
-    Column("complete", Text, nullable=False),
-)
-
-facts = Table(
-    "facts",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("tenant", Text, nullable=False),
-    Column("user", UserId, nullable=False),
-    Column("created", UtcTime, nullable=False),
-    Column("expires", UtcTime),
-    Column("private", LargeBinary, nullable=False),
-    Index("facts_by_person", "tenant", "user", "created", "id"),
-)
-
-places = Table(
-    "places",
-    metadata,
-    Column("source", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("latitude", Float(53), nullable=False),
-    Column("longitude", Float(53), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("tags", JSON, nullable=False),
-)
-
-maps = Table(
-    "maps",
-    metadata,
-    Column("id", Text, primary_key=True),  # a keyed digest of person and conversation: the name itself is not kept
-    Column("tenant", Text, nullable=False),
-    Column("user", UserId, nullable=False),
-    Column("used", UtcTime, nullable=False),
-    Column("private", LargeBinary, nullable=False),
-    Index("maps_by_person", "tenant", "user"),
-    Index("maps_by_use", "used"),
-)
-
-consents = Table(  # what people said, word for word in time: rows are added, never changed
+places = _table("places", key="source id", needed="name kind latitude longitude text tags")
+maps = _table("maps", key="id", needed="tenant user used private", person="tenant user", use="used")
+"""`id`: a keyed digest of person and conversation; the conversation's name is not kept."""
+consents = _table(
     "consents",
-    metadata,
-    Column("number", Integer, primary_key=True),
-    Column("tenant", Text, nullable=False),
-    Column("user", UserId, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("third_party", Text),  # only for this receiver; none: for everybody
-    Column("given", Boolean, nullable=False),
-    Column("said", UtcTime, nullable=False),
-    Column("begins", UtcTime, nullable=False),
-    Column("ends", UtcTime),
-    Index("consents_by_person", "tenant", "user", "number"),
-    Index("consents_by_purpose", "purpose"),
+    key="number",
+    needed="tenant user purpose given said begins",
+    optional="third_party ends",
+    person="tenant user number",
+    purpose="purpose",
 )
-
-receipts = Table(
+"""What people said, in order: rows are added, never changed. `third_party` NULL: towards everybody."""
+receipts = _table(
     "receipts",
-    metadata,
-    Column("seq", Integer, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
-    Column("kind", Text, nullable=False),
-    Column("time", UtcTime, nullable=False),
-    Column("destination", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("size", Integer, nullable=False),
-    Column("tenant", Text),
-    Column("user", UserId),
-    Column("exchange", Text),
-    Column("commitment", LargeBinary, nullable=False),
-    Column("previous", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
-    Column("tag", LargeBinary, nullable=False),
-    Column("private", LargeBinary),
-    Column("notice", JSON),
-    Column("erased_by", Integer),
-    Index("receipts_by_person", "tenant", "user", "seq"),
-    Index("receipts_by_exchange", "exchange"),
-    Index("receipts_by_time", "time"),
+    key="seq",
+    needed="kind time destination model size commitment previous tag",
+    optional="tenant user exchange private notice erased_by",
+    person="tenant user seq",
+    exchange="exchange",
+    time="time",
 )
-
-examples = Table(
-    "examples",
-    metadata,
-    Column("id", Text, primary_key=True),  # a keyed digest of person and content
-    Column("tenant", Text),  # nobody's examples have neither tenant nor user
-    Column("user", UserId),
-    Column("kept", UtcTime, nullable=False),
-    Column("chosen", Boolean, nullable=False),
-    Column("private", LargeBinary, nullable=False),
-    Index("examples_by_person", "tenant", "user"),
-    Index("examples_by_time", "kept"),
+examples = _table(
+    "examples", key="id", needed="kept chosen private", optional="tenant user", person="tenant user", time="kept"
 )
-
-waiting = Table(  # requests that nobody could answer, kept to be sent once; and what became of them
+"""`id`: a keyed digest of person and content. Examples that are nobody's have neither tenant nor user."""
+waiting = _table(
     "waiting",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("tenant", Text, nullable=False),
-    Column("user", UserId, nullable=False),
-    Column("key_id", Text),
-    Column("created", UtcTime, nullable=False),
-    Column("expires", UtcTime, nullable=False),
-    Column("due", UtcTime, nullable=False),  # not to be tried before
-    Column("state", Text, nullable=False),
-    Column("size", Integer, nullable=False),
-    Column("tries", Integer, nullable=False),
-    Column("exchange", Text),  # the exchange in which it was sent
-    Column("claim", Text),  # who is sending it: a word that only that sender knows
-    Column("seen", UtcTime),  # when the sender was last seen alive
-    Column("private", LargeBinary, nullable=False),
-    Index("waiting_by_person", "tenant", "user", "created"),
-    Index("waiting_by_state", "state", "created"),
-    Index("waiting_by_claim", "claim"),
+    key="id",
+    needed="tenant user created expires due state size tries private",
+    optional="key_id exchange claim seen",
+    person="tenant user created",
+    state="state created",
+    claim="claim",
 )
-
-decisions = Table(  # which arm, with which chance, and what came of it
+"""Requests that wait to be sent once. `due`: not to be tried before; `claim`: a word that only its sender knows;
+`seen`: when that sender was last seen alive."""
+decisions = _table(
     "decisions",
-    metadata,
-    Column("id", Text, primary_key=True),  # the exchange's
-    Column("tenant", Text, nullable=False),
-    Column("user", UserId, nullable=False),
-    Column("key_id", Text),
-    Column("time", UtcTime, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("propensity", Float(53), nullable=False),
-    Column("private", LargeBinary, nullable=False),
-    Index("decisions_by_person", "tenant", "user", "time"),
-    Index("decisions_by_time", "time", "id"),
+    key="id",
+    needed="tenant user time target propensity private",
+    optional="key_id",
+    person="tenant user time",
+    time="time id",
 )
-
-lessons = Table(  # which adapter learnt from which example
-    "lessons",
-    metadata,
-    Column("adapter", Text, primary_key=True),
-    Column("example", Text, primary_key=True),
-    Index("lessons_by_example", "example"),
-)
+"""Which target, with which chance, and what came of it. `id`: the exchange's."""
+lessons = _table("lessons", key="adapter example", example="example")
+"""Which adapter learnt from which example."""
 
 
 def of_person(table: Table, person: Person) -> ColumnElement[bool]:
@@ -374,7 +248,12 @@ def of_person(table: Table, person: Person) -> ColumnElement[bool]:
     return and_(table.c.tenant == person.tenant, table.c.user == person.user)
 
 
-# --- The rows as the rest of the house sees them. What is private, or proves who one is, is hidden from `repr`.
+def delete_rows(connection: sa.Connection, table: Table, *where: ColumnElement[bool]) -> int:
+    """Delete the rows that meet all conditions; return how many."""
+    return connection.execute(sa.delete(table).where(*where)).rowcount
+
+
+# The rows. What is private, or proves who somebody is, is hidden from `repr`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,9 +283,9 @@ class ExchangeRecord:
     adapters: tuple[str, ...] = field(default=(), repr=False)
     """Ids of the adapters that had a part in the answer."""
     target: str = ""
-    """The model that answered, by its name among those that might: "edge", "cloud" or an upstream's."""
+    """The target that answered: "edge", "cloud" or the name of an upstream."""
     finished_by: str | None = None
-    """The arm that finished what this one had begun and broke off."""
+    """The target that finished the answer after the first one broke off."""
     partial: bool = False
     """It failed after a part of the answer was given."""
 
@@ -415,8 +294,7 @@ class ExchangeRecord:
         return Person(self.tenant, self.user)
 
     def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
-        """The exchange as JSON values, as everything tells it that shows one. `texts=False`: the figures alone, for
-        operators and lists; and where no texts are kept."""
+        """The exchange as JSON values. `texts=False`: the figures alone, for operators and lists."""
         figures = {
             "id": self.id,
             "object": "netgpt.exchange",
@@ -429,12 +307,7 @@ class ExchangeRecord:
             "partial": self.partial,
             "reason": self.reason,
             "adapters": list(self.adapters),
-            "usage": {
-                "prompt_tokens": self.prompt_tokens,
-                "completion_tokens": self.completion_tokens,
-                "total_tokens": self.prompt_tokens + self.completion_tokens,
-                "estimated": self.estimated,
-            },
+            "usage": Usage(self.prompt_tokens, self.completion_tokens).as_openai() | {"estimated": self.estimated},
             "cost": self.cost,
             "rating": self.rating,
             "timings_ms": self.timings,
@@ -482,10 +355,10 @@ class KeyRow:
     """What the key may be used for (chat, models, ...); None: all that its role may."""
     limits: KeyLimits = KeyLimits()
     prefer: str | None = None
-    """What counts more where the box decides for this key: a preset of `routing.prefer`; None: as the settings say."""
+    """A preset of `routing.prefer` for requests of this key; None: as the settings say."""
 
     def usable(self, now: datetime) -> bool:
-        """Whether the key opens the door at `now` (timezone-aware): neither revoked nor expired."""
+        """Whether the key is in force at `now` (timezone-aware): neither revoked nor expired."""
         return self.revoked is None and (self.expires is None or now < self.expires)
 
 
@@ -525,7 +398,7 @@ class ConsentRow:
 
 @dataclass(frozen=True, slots=True)
 class NewExample:
-    """A training example to be kept. `digest` tells its content apart; `row` is all of it (JSON values only)."""
+    """A training example to be kept. `digest`: of its content; `row` is all of it (JSON values only)."""
 
     person: Person | None
     digest: str

@@ -1,9 +1,4 @@
-"""One thread writes. Writes that wait together share one transaction, and so one fsync (group commit).
-
-Each write runs in its own savepoint: one that fails leaves its neighbours alone. A fault of the database itself
-(full, locked, damaged) fails the group, the connection is dropped, and the next group starts with a fresh one,
-so writing goes on by itself when the fault is gone.
-"""
+"""How the store reads and writes: one thread that writes, a few that read, and a cache of what hardly ever changes."""
 
 from __future__ import annotations
 
@@ -18,36 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, text
 
 from netgpt.errors import NetGPTError, StoreError
-from netgpt.store.database import READERS, Database, FreeDisk, raw, told
+from netgpt.store.database import READERS, Database, FreeDisk, raw, store_error
+from netgpt.store.encryption import Sealer
 
 T = TypeVar("T")
 Operation = Callable[[Connection], T]
 """A write: gets the connection within a transaction; its result goes to the caller after the COMMIT."""
-
-
-class Read(Protocol):
-    """Runs a query in a transaction that only reads."""
-
-    async def __call__(self, query: Operation[T]) -> T: ...
-
-
-class Write(Protocol):
-    """Runs a write, as `Writer.submit` does."""
-
-    async def __call__(
-        self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True
-    ) -> T: ...
-
-
-class Remember(Protocol):
-    """Runs a query, or gives what it gave before under the same key."""
-
-    async def __call__(self, key: Hashable, query: Operation[T]) -> T: ...
 
 
 _MAX_GROUP: Final = 128
@@ -57,16 +33,14 @@ class _Job:
     """One write on its way."""
 
     def __init__(self, work: Operation[Any], after: Operation[None] | None, needs_room: bool) -> None:
-        self.work = work
-        self.after = after
-        self.needs_room = needs_room
+        self.work, self.after, self.needs_room = work, after, needs_room
         self.result: Any = None
         self.error: BaseException | None = None
         self.loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Any] = self.loop.create_future()
 
     def settle(self) -> None:
-        """Tell the caller. Runs in his loop; one who has gone away did not undo his write."""
+        """Wake the caller, in its event loop. A cancelled caller does not undo the write."""
         if self.done.done():
             return
         if self.error is not None:
@@ -76,17 +50,20 @@ class _Job:
 
 
 class Writer:
-    """Takes writes from any number of tasks and event loops. `close` finishes what waits."""
+    """Takes writes from any number of tasks and event loops. `close` finishes what waits.
+
+    Writes that wait together share one transaction, and so one fsync (group commit). Each has its own savepoint: one
+    that fails leaves its neighbours alone. A fault of the database itself (full, locked, damaged) fails the group; the
+    next one starts with a fresh connection, so writing goes on by itself when the fault is gone.
+    """
 
     def __init__(self, database: Database, disk: FreeDisk, *, max_waiting: int = 1024) -> None:
-        """`max_waiting`: writes that may queue; one more is refused, so that a dead disk does not fill the memory."""
+        """`max_waiting`: writes that may queue; more are refused, so that a dead disk does not fill the memory."""
         self.groups = 0
-        """How many transactions were tried: with the number of writes, this tells how well they group."""
-        self._database = database
-        self._disk = disk
-        self._max_waiting = max_waiting
+        """How many transactions were tried: with the number of writes, this shows how well they group."""
+        self._database, self._disk, self._max_waiting = database, disk, max_waiting
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._door = threading.Lock()
+        self._lock = threading.Lock()
         self._open = True
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="netgpt-store-writer", daemon=True)
@@ -99,7 +76,7 @@ class Writer:
         for what frees space. Raises StoreError; a cancelled caller does not stop the write.
         """
         job = _Job(work, after, needs_room)
-        with self._door:
+        with self._lock:
             if not self._open:
                 raise StoreError(f"{self._database.path}: the store is closed.", code="store_closed")
             if self._jobs.qsize() >= self._max_waiting:
@@ -115,7 +92,7 @@ class Writer:
 
     def close(self) -> None:
         """Finish the waiting writes and stop. Blocks; call it from a thread. May be called again."""
-        with self._door:
+        with self._lock:
             if self._open:
                 self._open = False
                 self._jobs.put(None)
@@ -129,9 +106,9 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - the thread must outlive every fault; each caller gets it
                 self._drop_connection()
                 for job in group:
-                    job.error = job.error or told(error, self._database.path)
+                    job.error = job.error or store_error(error, self._database.path)
             for job in group:
-                with suppress(RuntimeError):  # his loop has ended
+                with suppress(RuntimeError):  # its loop has ended
                     job.loop.call_soon_threadsafe(job.settle)
         self._drop_connection()
 
@@ -167,7 +144,7 @@ class Writer:
                 try:
                     job.after(connection)
                 except Exception as error:  # noqa: BLE001 - handed to its caller
-                    job.error = told(error, self._database.path)
+                    job.error = store_error(error, self._database.path)
 
     def _alone(self, connection: Connection, job: _Job) -> None:
         """A group of one needs no savepoint: rolling back its transaction undoes it alone."""
@@ -175,7 +152,7 @@ class Writer:
         try:
             self._work(connection, job)
         except Exception as error:
-            job.error = told(error, self._database.path)
+            job.error = store_error(error, self._database.path)
             lost = not raw(connection).in_transaction
             transaction.rollback()
             if lost:
@@ -195,7 +172,7 @@ class Writer:
             self._work(connection, job)
             connection.exec_driver_sql("RELEASE write")
         except Exception as error:
-            job.error = told(error, self._database.path)
+            job.error = store_error(error, self._database.path)
             if not raw(connection).in_transaction:
                 raise  # SQLite itself rolled everything back: nothing of this group is there
             connection.exec_driver_sql("ROLLBACK TO write")
@@ -209,55 +186,42 @@ class Writer:
         self._database.forget_connections()
 
 
-# --- Reads run on a few threads of their own: neither the event loop nor the writer waits for them.
-
-
 class Readers:
-    """Answers queries until it is closed."""
+    """Run queries on a few threads of their own: neither the event loop nor the writer waits for them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="netgpt-store-reader")
-        self._closed = False
+        self.closed = False
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """What `query` returns, run within a transaction that only reads. Raises StoreError."""
-        if self._closed:
+        if self.closed:
             raise StoreError(f"{self._database.path}: the store is closed.", code="store_closed")
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._query, query)
 
     def _query(self, query: Callable[[Connection], T]) -> T:
         try:
-            with self._database.reading.begin() as connection:  # begun before any value is bound: see `users.py`
+            with self._database.reading.begin() as connection:  # begun before any value is bound: see `UserId`
                 return query(connection)
         except NetGPTError:
             raise
         except Exception as error:  # noqa: BLE001 - mapped to StoreError
             self._database.reading.dispose()
-            raise told(error, self._database.path) from None
+            raise store_error(error, self._database.path) from None
 
-    def refuse(self) -> None:
-        """Take no more queries."""
-        self._closed = True
-
-    def shutdown(self) -> None:
-        """Wait for the queries under way. Blocks."""
+    def close(self) -> None:
+        """Take no more queries, and wait for those under way. Blocks."""
+        self.closed = True
         self._threads.shutdown()
 
 
-# --- What hardly ever changes and is asked at every request (keys, profiles), remembered until somebody changes it.
-#
-# Every write that changes such rows also changes one mark in the database, in the same transaction. Before a
-# remembered value is used, the mark is read again: some microseconds on a connection of its own, where a full read
-# costs a change of threads. So a change by another process (`netgpt keys revoke` beside `netgpt serve`) counts at
-# the very next request.
-
 MISSING: Final = object()
-"""What `get` returns for what is not remembered (None is a value)."""
+"""What `get` returns for what is not cached (None is a value)."""
 
 _ENTRIES: Final = 10_000
 _AGE_S: Final = 600.0
-"""Even what nobody changed is read again after this, in seconds."""
+"""Seconds after which a value is read again even if nobody changed it."""
 
 _MARK = text(
     "INSERT INTO marks (name, value) VALUES ('generation', :value) "
@@ -267,17 +231,23 @@ _READ = "SELECT value FROM marks WHERE name = 'generation'"
 
 
 def mark_change(connection: Connection) -> None:
-    """Say, within a write's transaction, that what others remember is out of date."""
+    """Within a write: make all processes forget what they have cached."""
     connection.execute(_MARK, {"value": os.urandom(8)})
 
 
 class ReadCache:
-    """Values by key, dropped all together when the mark changed. Used on one event loop at a time."""
+    """What hardly ever changes and every request needs (keys, profiles), until somebody changes it.
+
+    Every write that changes such rows also changes one mark in the database, in the same transaction, and the mark is
+    read before a value is used: microseconds on a connection of its own, where a full read costs a change of threads.
+    So a change by another process counts at the next request. Used on one event loop at a time.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        self._seen: bytes | None = None
+        self.seen: bytes | None = None
+        """The mark at the last `get`: take it before reading, give it to `put`."""
         self._fresh_in: asyncio.AbstractEventLoop | None = None
         """The loop in whose present turn the mark was read."""
         self._values: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
@@ -291,34 +261,26 @@ class ReadCache:
             except sqlite3.Error:
                 self.close()
                 return MISSING
-            if mark != self._seen:
+            if mark != self.seen:
                 self._values.clear()
-                self._seen = mark
+                self.seen = mark
             # Good for this turn of the loop: a request that comes in after this is answered in a later one.
             self._fresh_in = loop
-            loop.call_soon(self._grow_old)
+            loop.call_soon(setattr, self, "_fresh_in", None)
         since, value = self._values.get(key, (0.0, MISSING))
         return MISSING if value is MISSING or time.monotonic() - since > _AGE_S else value
 
     def put(self, key: Hashable, value: Any, seen: bytes | None) -> None:
-        """Remember what was read while the mark was `seen` (see `seen`); forgotten when it changed meanwhile."""
-        if seen == self._seen:
+        """Keep what was read while the mark was `seen`, unless it has changed since."""
+        if seen == self.seen:
             self._values[key] = (time.monotonic(), value)
             while len(self._values) > _ENTRIES:
                 self._values.popitem(last=False)
 
-    @property
-    def seen(self) -> bytes | None:
-        """The mark at the last `get`: take it before reading, give it to `put`."""
-        return self._seen
-
-    def _grow_old(self) -> None:
-        self._fresh_in = None
-
     def close(self) -> None:
         """Forget everything and close the connection; the next `get` opens it again."""
         self._values.clear()
-        self._seen, self._fresh_in = None, None
+        self.seen, self._fresh_in = None, None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -330,3 +292,44 @@ class ReadCache:
             self._connection.execute("PRAGMA query_only=ON")
         row = self._connection.execute(_READ).fetchone()
         return row[0] if row else b""
+
+
+class Transactions:
+    """What all parts of an open store share."""
+
+    def __init__(self, database: Database, disk: FreeDisk) -> None:
+        self._writer, self._readers, self.cache = Writer(database, disk), Readers(database), ReadCache(database.path)
+        self.submit, self.read = self._writer.submit, self._readers.read
+
+    async def change(self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True) -> T:
+        """A write to rows that are cached, here and in other processes. Arguments as of `Writer.submit`."""
+
+        def changed(connection: Connection) -> T:
+            result = work(connection)
+            mark_change(connection)
+            return result
+
+        return await self.submit(changed, after=after, needs_room=needs_room)
+
+    async def cached(self, key: Hashable, query: Operation[T]) -> T:
+        """A read of rows that are changed by `change` alone."""
+        known = self.cache.get(key)
+        if known is MISSING:
+            seen = self.cache.seen
+            known = await self.read(query)
+            self.cache.put(key, known, seen)
+        return known  # type: ignore[no-any-return]
+
+    async def close(self) -> None:
+        self._readers.closed = True
+        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self._readers.close)
+        self.cache.close()
+
+
+class Part:
+    """A topic of the store. Its methods raise StoreError when the database is full, locked or damaged."""
+
+    def __init__(self, transactions: Transactions, sealer: Sealer) -> None:
+        self._read, self._submit, self._change = transactions.read, transactions.submit, transactions.change
+        self._cached, self._cache, self._sealer = transactions.cached, transactions.cache, sealer

@@ -1,4 +1,4 @@
-"""/v1/models, /v1/embeddings, /v1/places: what the box offers besides chat."""
+"""What the box offers besides chat: models, embeddings, places, adapters, signals, health and metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from netgpt.adapters.registry import Entry
 from netgpt.app.gateway import Gateway
 from netgpt.errors import NotFound, RequestError
-from netgpt.web.auth import allow, caller_of
+from netgpt.web.auth import allow, authenticated
+
+T = TypeVar("T")
 
 router = APIRouter()
 
@@ -30,8 +32,7 @@ class EmbeddingsBody(BaseModel):
 @router.get("/v1/models", tags=["models"])
 async def list_models(request: Request) -> dict[str, Any]:
     """`netgpt` decides; `netgpt/edge` and `netgpt/cloud` name a side; then the configured models' own names."""
-    gateway: Gateway = request.app.state.gateway
-    await caller_of(request)
+    gateway, _ = await authenticated(request)
     names = [*sorted(gateway.model_names), EMBED_MODEL]
     return {"object": "list", "data": [_model(name) for name in names]}
 
@@ -39,8 +40,7 @@ async def list_models(request: Request) -> dict[str, Any]:
 @router.get("/v1/models/{name:path}", tags=["models"])
 async def get_model(request: Request, name: str) -> dict[str, Any]:
     """One model by name."""
-    gateway: Gateway = request.app.state.gateway
-    await caller_of(request)
+    gateway, _ = await authenticated(request)
     if name not in gateway.model_names and name != EMBED_MODEL:
         raise NotFound("no model of that name here; GET /v1/models lists them", code="model_not_found", param="name")
     return _model(name)
@@ -53,8 +53,7 @@ def _model(name: str) -> dict[str, Any]:
 @router.post("/v1/embeddings", tags=["models"])
 async def embeddings(request: Request, body: EmbeddingsBody) -> dict[str, Any]:
     """Static word embeddings made on the box (256 numbers a text): nothing leaves, no model is asked."""
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
+    gateway, caller = await authenticated(request)
     texts = [body.input] if isinstance(body.input, str) else body.input
     if not 1 <= len(texts) <= 512 or any(not text for text in texts):
         raise RequestError("input: give one to 512 texts, none empty", param="input")
@@ -85,8 +84,7 @@ async def list_places(
     request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100, after: str | None = None
 ) -> dict[str, Any]:
     """The imported places of interest, by id; `after` is the last id of the page before. For operators."""
-    gateway: Gateway = request.app.state.gateway
-    allow(request, await caller_of(request), "administer")
+    gateway = await _operated(request)
     rows = sorted((row for row in await gateway.store.places() if after is None or row.id > after), key=lambda r: r.id)
     return {
         "object": "list",
@@ -99,18 +97,13 @@ async def list_places(
     }  # fmt: skip
 
 
-# --- /v1/adapters: which adapters there are and where they stand; promote, roll back, remove. For operators.
-
-T = TypeVar("T")
-
-
 class Promotion(BaseModel):
     """Nothing: active for everybody. `canary`: for a share of the people, `share` or the one of the settings."""
 
     model_config = ConfigDict(extra="forbid")
     canary: bool = False
     share: float | None = Field(None, gt=0, le=1, description="Of the people; 0.1 is every tenth.")
-    unjudged: bool = Field(False, description="Even though it passed no gate: on the operator's own word.")
+    unjudged: bool = Field(False, description="Even without an evaluation: on the operator's own word.")
 
 
 @router.get("/v1/adapters", tags=["adapters"])
@@ -136,7 +129,8 @@ async def promote(request: Request, adapter_id: str, wanted: Promotion | None = 
     asked = wanted or Promotion()
     entry = await asyncio.to_thread(gateway.registry.resolve, adapter_id)
     if not (entry.judged or asked.unjudged):
-        raise RequestError(f"{entry.id} passed no gate yet: `netgpt adapters evaluate {entry.id}`", param="unjudged")
+        message = f"{entry.id} passed no evaluation yet: `netgpt adapters evaluate {entry.id}`"
+        raise RequestError(message, param="unjudged")
     share = asked.share or (gateway.settings.adapters.canary if asked.canary else None)
     return _shown(gateway, await _changed(gateway, lambda: gateway.registry.promote(adapter_id, canary=share)))
 
@@ -158,8 +152,9 @@ async def remove(request: Request, adapter_id: str) -> dict[str, Any]:
 
 
 async def _operated(request: Request) -> Gateway:
-    allow(request, await caller_of(request), "administer")
-    gateway: Gateway = request.app.state.gateway
+    """The gateway, for callers who may administer it."""
+    gateway, caller = await authenticated(request)
+    allow(request, caller, "administer")
     return gateway
 
 
@@ -171,45 +166,25 @@ async def _changed(gateway: Gateway, change: Callable[[], T]) -> T:
 
 
 def _shown(gateway: Gateway, entry: Entry) -> dict[str, Any]:
-    """Where an adapter stands. A digest stands for a person; no text of any example is here."""
-    card = entry.card
+    """The state of an adapter. A person is named by a digest; no text of any example is here."""
+    card, residency = entry.card, gateway.residency
     return {
-        "id": entry.id,
-        "object": "netgpt.adapter",
-        "name": card.name,
-        "version": card.version,
-        "scope": card.scope,
-        "state": entry.state.value,
-        "canary_share": entry.share,
-        "resident": gateway.residency.holds(entry.id),
-        "pinned": entry.pinned,
-        "shipped": entry.shipped,
-        "judged": entry.judged,
-        "fits": entry.fits,
-        "fault": entry.fault or gateway.residency.unfit(entry.id),
-        "why": entry.why or None,
-        "base": card.base,
-        "bytes": card.bytes,
-        "created": card.created.isoformat(),
-        "metrics": card.metrics,
-    }
-
-
-# --- /v1/signals: what links, models and the box tell now. For operators.
+        "id": entry.id, "object": "netgpt.adapter", "name": card.name, "version": card.version, "scope": card.scope,
+        "state": entry.state.value, "canary_share": entry.share, "resident": residency.holds(entry.id),
+        "pinned": entry.pinned, "shipped": entry.shipped, "judged": entry.judged, "fits": entry.fits,
+        "fault": entry.fault or residency.unfit(entry.id), "why": entry.why or None, "base": card.base,
+        "bytes": card.bytes, "created": card.created.isoformat(), "metrics": card.metrics,
+    }  # fmt: skip
 
 
 @router.get("/v1/signals", tags=["signals"])
 async def signals(request: Request) -> dict[str, Any]:
     """Every link with its estimates, their age in seconds and their confidence (0 to 1), and the box itself.
 
-    Names of arms and figures alone: no person, no text, no address.
+    Names of targets and figures alone: no person, no text, no address.
     """
-    allow(request, await caller_of(request), "administer")
-    gateway: Gateway = request.app.state.gateway
+    gateway = await _operated(request)
     return {"object": "netgpt.signals", **gateway.telemetry.told()}
-
-
-# --- /healthz: the process lives. /readyz: it can answer, and which part is unwell. /metrics: for Prometheus.
 
 
 @router.get("/healthz", tags=["health"])

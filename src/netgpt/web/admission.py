@@ -1,8 +1,8 @@
-"""Who may work now: a place for each chat, turns for those who wait, and an early no for those who would wait in vain.
+"""Admission: a permit for each chat, fair turns for those that wait, early refusal of those that would wait in vain.
 
-Chats that ask for one arm share a lane: its limit is what that arm was found to manage (`pace`), its turns are fair
-(`fairness`). A chat is let in only if its turn will come so soon that answers take at most about twice as long as
-usual; else it is refused at once. A place is held to the end of the answer. An idle box does no more than book it.
+Chats for one target share a concurrency pool, with an adaptive limit and fair queueing. A chat is admitted only if its
+turn comes so soon that answers take at most about twice as long as usual; else it is refused at once. A permit is held
+to the end of the answer.
 """
 
 from __future__ import annotations
@@ -18,27 +18,21 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from netgpt.errors import NetGPTError, Overloaded, RateLimited
 
-# --- Whose turn it is: keys take turns, and within each key its people, by the work that they ask for.
-#
-# Start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queuing", SIGCOMM 1996), twice. Who has been given
-# little goes first; who comes anew starts level with the others, so that nobody saves up turns. Making up people
-# does not help a key, because its people share the turns of the key.
-
 T = TypeVar("T")
 
 _REMEMBERED: Final = 4_096
-"""Keys, and people of a key, whose use is remembered while they ask for nothing."""
+"""Keys, and people of a key, whose use is remembered while they have no request."""
 
 
 class Who(NamedTuple):
-    """Who asks: the key (or what stands for it), and the person within it."""
+    """Who asks: the key (or what replaces it), and the person within it."""
 
     key: str
     user: str
 
 
 class _Flow:
-    """One taker of turns: the tag (in units of work) of its next turn, and where its last one ended."""
+    """One flow: the tag (in units of work) of its next turn, and where its last one ended."""
 
     __slots__ = ("finish", "start", "waiting")
 
@@ -48,12 +42,12 @@ class _Flow:
 
 
 class _Level:
-    """Takers of turns of one kind. `virtual` is the tag of the turn that was given last."""
+    """Flows that compete with one another. `virtual` is the tag of the last turn."""
 
     def __init__(self) -> None:
         self.flows: dict[str, _Flow] = {}
         self.queueing: dict[str, _Flow] = {}
-        """Those of them that wait, in the order in which they came."""
+        """Those that wait, in the order in which they came."""
         self.virtual = 0.0
 
     def flow(self, name: str) -> _Flow:
@@ -65,7 +59,7 @@ class _Level:
         return known
 
     def _forget(self) -> None:
-        """Those who are level with a newcomer first; then all that wait for nothing."""
+        """First those with no advantage over a newcomer; then all that do not wait."""
         for level in (self.virtual, math.inf):
             self.flows = {n: f for n, f in self.flows.items() if f.waiting or f.finish > level}
             if len(self.flows) < _REMEMBERED:
@@ -79,7 +73,7 @@ class _Level:
         flow.waiting += 1
 
     def next(self) -> str:
-        """Who waits and has the least tag; the first of those that came first."""
+        """The one that waits with the least tag; among equals the one that came first."""
         return min(self.queueing, key=lambda name: self.queueing[name].start)
 
     def leaves(self, name: str) -> None:
@@ -113,7 +107,12 @@ class _Level:
 
 
 class Turns(Generic[T]):
-    """Those who wait, and what everybody has been given lately. Not for more than one event loop at a time."""
+    """Fair queueing: keys take turns, and within each key its people, by the work that they ask for.
+
+    Start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queuing", SIGCOMM 1996), twice. Whoever has been given
+    little goes first; a newcomer starts level with the others, so nobody saves up turns. Making up people does not help
+    a key, because its people share its turns. For one event loop at a time.
+    """
 
     def __init__(self) -> None:
         self._keys = _Level()
@@ -140,12 +139,12 @@ class Turns(Generic[T]):
         return iter(self._keys.queueing)
 
     def serve(self, who: Who, work: float) -> None:
-        """Book a turn that was free, so that nobody had to wait."""
+        """Book a turn for which nobody had to wait."""
         self._keys.served(who.key, work)
         self._level(who.key).served(who.user, work)
 
     def push(self, who: Who, item: T, work: float) -> None:
-        """Let `item` wait for a turn of `who`; `work` is the estimate of what it will take, above 0."""
+        """Let `item` wait for a turn of `who`; `work`: the estimate of what it will take, above 0."""
         self._keys.joins(who.key)
         self._level(who.key).joins(who.user)
         self._queues.setdefault(who, deque()).append((item, work))
@@ -213,42 +212,37 @@ class Turns(Generic[T]):
         self._people[who.key].leaves(who.user)
 
 
-# --- How much work at once a box can do, found out by how much longer answers take than when little was at work.
-#
-# A limit grows while there is demand for more and answers take no longer for it, and shrinks when they do (as TCP
-# Vegas finds the room of a path; Brakmo and Peterson, 1995). Answers of one arm, of one kind and of about one size
-# are compared with one another alone, so that a run of long answers is not taken for a slow box.
-
 _SAMPLES: Final = 6
 """Answers whose median is one measurement."""
 _QUIET: Final = 15
-"""The median of so many measurements, with little at work, is how long an answer takes when nothing is in its way."""
+"""The baseline is the median of so many measurements taken with little load."""
 _CROWDED: Final = 40
-"""Where it was never quiet, the least of so many stands for it."""
-_SORTS: Final = 512
-"""Sorts of answers that are told apart; then all is learnt anew."""
+"""Where the load was never little, the least of so many replaces it."""
+_KINDS: Final = 512
+"""Kinds of answers with a baseline of their own; past this all is learnt anew."""
 TOLERATED: Final = 1.35
-"""So many times longer than at best is still well."""
+"""An answer may take so many times its baseline before the limit shrinks."""
 _AIM: Final = 1.15
 _FEWEST, _MOST = 6, 32
 """Answers by which a limit is judged, at least and at most."""
 _STUBBORN: Final = 3
-"""Judgements at the lowest limit after which slow answers are not the fault of work at once."""
-_LOOK_AGAIN: Final = 24
-"""After so many judgements under full load, half of it is tried for one, to see how fast answers can be."""
+"""Judgements at the lowest limit after which slow answers are not blamed on concurrency."""
+_PROBE_EVERY: Final = 24
+"""After so many judgements under full load, half of it is tried for one, to measure the baseline again."""
 
 
-class _AdaptiveLimit:
-    """How long one sort of answers takes, in seconds a unit."""
+class _Baseline:
+    """How long one kind of answers takes, in seconds a unit."""
 
     def __init__(self) -> None:
         self._now: dict[bool, list[float]] = {True: [], False: []}
         self._quiet: deque[float] = deque(maxlen=_QUIET)
         self._crowded: deque[float] = deque(maxlen=_CROWDED)
         self.best: float | None = None
-        """How long one takes when nothing is in its way. None: not known yet."""
+        """Without load. None: not known yet."""
 
-    def told(self, value: float, *, crowded: bool) -> float:
+    def update(self, value: float, *, crowded: bool) -> float:
+        """Take in one answer; return how many times the baseline it took."""
         best = self.best
         pending = self._now[crowded]
         pending.append(value)
@@ -262,7 +256,7 @@ class _AdaptiveLimit:
         self.best = statistics.median(self._quiet) if self._quiet else min(self._crowded, default=None)
 
     def rebase(self) -> None:
-        """The world has become slower: take the last measurement for the best."""
+        """The target has become slower: begin again with the last measurement."""
         last = [*self._quiet, *self._crowded][-1:]
         self._quiet.clear()
         self._crowded.clear()
@@ -270,71 +264,75 @@ class _AdaptiveLimit:
         self._settle()
 
 
-class Paces:
-    """The paces of all sorts of answers."""
+class Baselines:
+    """How long answers of each target, kind and size take without load, so that a run of long answers does not look
+    like a slow target."""
 
     def __init__(self) -> None:
-        self._paces: dict[tuple[str, bool, int], _AdaptiveLimit] = {}
+        self._known: dict[tuple[str, bool, int], _Baseline] = {}
 
-    def told(self, target: str, seconds: float, *, size: int, stream: bool, crowded: bool) -> float:
-        """How many times longer than at best this answer took. `size`: what its time grows with, in tokens: of the
-        prompt where `seconds` end with the first word of a stream, else of the answer. `crowded`: much was at work."""
+    def update(self, target: str, seconds: float, *, size: int, stream: bool, crowded: bool) -> float:
+        """Take in one answer; return how many times its baseline it took.
+
+        `size`: tokens that its time grows with: of the prompt where `seconds` end with the first word of a stream, else
+        of the answer. `crowded`: it began under load.
+        """
         units = size + 8
-        pace = self._paces.get(sort := (target, stream, round(math.log2(units))))
-        if pace is None:
-            if len(self._paces) >= _SORTS:
-                self._paces.clear()
-            pace = self._paces[sort] = _AdaptiveLimit()
-        return pace.told(seconds / units, crowded=crowded)
+        kind = (target, stream, round(math.log2(units)))
+        if kind not in self._known and len(self._known) >= _KINDS:
+            self._known.clear()
+        return self._known.setdefault(kind, _Baseline()).update(seconds / units, crowded=crowded)
 
     def rebase(self) -> None:
-        """The world has become slower: all that is known of it begins with the last measurements."""
-        for pace in self._paces.values():
-            pace.rebase()
+        """The targets have become slower: begin again with the last measurements."""
+        for baseline in self._known.values():
+            baseline.rebase()
 
 
-class Limit:
-    """Work at once, between `floor` and `ceiling`, beginning with `first`."""
+class ConcurrencyLimit:
+    """An adaptive concurrency limit between `floor` and `ceiling`, beginning with `first`.
+
+    It grows while there is demand and answers take no longer for it, and shrinks when they do (as TCP Vegas finds the
+    capacity of a path; Brakmo and Peterson, 1995).
+    """
 
     def __init__(self, first: int, floor: int, ceiling: int) -> None:
         self.floor, self.ceiling = min(floor, ceiling), ceiling
         self._value = float(min(max(first, self.floor), ceiling))
         self.proven = False
-        """Whether more than this was tried, and was too much."""
+        """Whether more than this was tried and was too much."""
         self.ratio = 1.0
-        """How many times longer than at best answers took, when last judged."""
+        """How many times their baseline answers took, when last judged."""
         self._ratios: list[float] = []
         self._steady: list[float] = []
-        self._peak = 0
-        self._full = False
+        self._peak, self._full = 0, False
         self._since = self._settled = -math.inf
         self._took_s = 0.0
         self._stubborn = self._judged = 0
-        self._before_look: float | None = None
+        self._before_probe: float | None = None
 
     @property
     def value(self) -> int:
         return int(self._value)
 
     def is_crowded(self, count: int) -> bool:
-        """Whether `count` at work is so much that answers may take longer for it."""
-        return count > max(1.0, self._value / 2) and self._before_look is None
+        """Whether `count` at work is so much that answers may take longer."""
+        return count > max(1.0, self._value / 2) and self._before_probe is None
 
     def at_work(self, count: int, *, waits: bool) -> None:
-        """Note how much is at work, and whether somebody `waits` for the limit's sake."""
+        """Note how much is at work, and whether somebody `waits` because of the limit."""
         self._peak = max(self._peak, count)
         self._full = self._full or waits
 
-    def told(self, ratio: float, began: float, now: float) -> bool:
-        """Take in how an answer to what began at `began` went. True: the world has become slower (see `rebase`)."""
+    def update(self, ratio: float, began: float, now: float) -> bool:
+        """Take in an answer that began at `began`. True: the target itself has become slower (see `rebase`)."""
         self._took_s += 0.2 * (now - began - self._took_s)
         if began < self._since:
-            return False  # it was at work before the last change, and tells of that time
+            return False  # it began before the last change
         self._ratios.append(ratio)
         if began >= self._settled:
             self._steady.append(ratio)
-        # What is too slow is seen early. To grow takes a full look: the quick ones among the first answers after a
-        # step would flatter it.
+        # Too slow is decided early. Growth takes a full sample: the first answers after a step are the quick ones.
         if len(self._ratios) >= _FEWEST and (median := statistics.median(self._ratios[-_MOST:])) > TOLERATED:
             self.ratio = median
         elif len(self._steady) >= min(_MOST, max(_FEWEST, self.value)):
@@ -346,8 +344,8 @@ class Limit:
         return slower
 
     def _judge(self, now: float) -> bool:
-        if self._before_look is not None:
-            self._value, self._before_look = self._before_look, None
+        if self._before_probe is not None:
+            self._value, self._before_probe = self._before_probe, None
             self._since = now
         elif self.ratio > TOLERATED:
             return self._shrink(now)
@@ -369,8 +367,8 @@ class Limit:
 
     def _grow(self, now: float) -> None:
         self._judged += 1
-        if self.proven and self._judged >= _LOOK_AGAIN:
-            self._judged, self._before_look, self._since = 0, self._value, now
+        if self.proven and self._judged >= _PROBE_EVERY:
+            self._judged, self._before_probe, self._since = 0, self._value, now
             self._value = max(float(self.floor), self._value / 2)
             return
         room = (TOLERATED - self.ratio) / (TOLERATED - 1)
@@ -381,45 +379,47 @@ class Limit:
 
 
 AIM: Final = 1.7
-"""So many times as long as usual may an answer take, waiting and working."""
+"""An answer may take so many times as long as usual, waiting and working."""
 MODEST: Final = 1.4
-"""A key that has nothing at work nor waiting may wait so many times longer: it adds least to the load."""
+"""A key with nothing at work or waiting may wait so many times longer: it adds least to the load."""
 LEAST_WAIT_S: Final = 0.5
 """Nobody is refused for a wait that short."""
 UNPROVEN_WAIT_S: Final = 10.0
-"""How long one waits for a lane of which nothing is known."""
+"""The longest wait for a pool of which nothing is known."""
 LEAST_UNPROVEN_S: Final = 1.0
-"""Nobody is refused for a wait that short while it is not known how much the lane can do at once."""
+"""Nobody is refused for a wait that short while the limit of the pool is not proven."""
 MOST_WAITING_BYTES: Final = 64_000_000
 """Of bodies that wait for their turn: memory stays bounded whatever is sent."""
 _SMOOTH: Final = 0.1
+_LEAST_HELD_S: Final = 0.001
+"""No request is estimated at less: callers that hang up at once must not make the others look infinitely long."""
 _RELATIVE: Final = (0.25, 4.0)
 """A request counts for at least and at most this much of an average one."""
 
 
 class Pool:
-    """The chats that ask for one arm."""
+    """A concurrency pool: the chats for one target."""
 
-    def __init__(self, name: str, limit: Limit) -> None:
+    def __init__(self, name: str, limit: ConcurrencyLimit) -> None:
         self.name, self.limit = name, limit
         self.turns: Turns[_Waiter] = Turns()
         self.at_work = 0
         self.busy: Counter[str] = Counter()
-        """Places by key."""
+        """Permits by key."""
         self.held_s: float | None = None
-        """How long a place is held, on average."""
+        """How long a permit is held, on average."""
         self.usual_s: float | None = None
-        """How long an answer takes when the box is not busy, on average: for streams to the first word."""
+        """How long an answer takes without load, on average: for streams to the first word."""
         self._size: float | None = None
 
     def work(self, size: int) -> float:
-        """The estimate for a request of this size, in seconds of a place."""
-        self._size = size if self._size is None else self._size + _SMOOTH * (size - self._size)
+        """The estimate for a request of this size, in seconds of a permit."""
+        self._size = _smoothed(self._size, size)
         relative = size / self._size if self._size > 0 else 1.0
-        return (self.held_s or 1.0) * min(max(relative, _RELATIVE[0]), _RELATIVE[1])
+        return max(self.held_s or 1.0, _LEAST_HELD_S) * min(max(relative, _RELATIVE[0]), _RELATIVE[1])
 
     def patience_s(self, most: float | None) -> float:
-        """How long a wait makes sense. `most`: what the owner says."""
+        """The longest wait that makes sense. `most`: the owner's setting."""
         if most is not None:
             return most
         if self.usual_s is None:
@@ -429,17 +429,17 @@ class Pool:
         return min(UNPROVEN_WAIT_S, max(LEAST_WAIT_S, (AIM - self.limit.ratio) * self.usual_s))
 
     def expected_s(self, before: int) -> float:
-        """How long one waits behind `before` others; 0 while that is not known."""
+        """The wait behind `before` others; 0 while it is not known."""
         if self.held_s is None or not (self.limit.proven or self.limit.value >= self.limit.ceiling):
             return 0.0
         return (before + 1) * self.held_s / self.limit.value
 
-    def ended(self, held_s: float) -> None:
-        self.held_s = held_s if self.held_s is None else self.held_s + _SMOOTH * (held_s - self.held_s)
-
     def answered(self, seconds: float, ratio: float) -> None:
-        usual = seconds / max(1.0, ratio)
-        self.usual_s = usual if self.usual_s is None else self.usual_s + _SMOOTH * (usual - self.usual_s)
+        self.usual_s = _smoothed(self.usual_s, seconds / max(1.0, ratio))
+
+
+def _smoothed(average: float | None, value: float) -> float:
+    return value if average is None else average + _SMOOTH * (value - average)
 
 
 class Permit:
@@ -454,7 +454,7 @@ class Permit:
         self._open = True
 
     def answers(self, target: str, *, size: int, stream: bool) -> None:
-        """An answer begins to come (a stream), or is there (a whole one): what the lane's limit goes by.
+        """A stream begins to come, or a whole answer is there: this is what the pool's limit is judged by.
 
         `size`: tokens that the time until now grows with: the prompt's of a stream, the answer's of a whole one.
         """
@@ -467,8 +467,6 @@ class Permit:
 
 
 class _Waiter:
-    """One that waits for its turn."""
-
     __slots__ = ("done", "since", "size", "timer", "who", "within_s")
 
     def __init__(self, who: Who, size: int, since: float, within_s: float) -> None:
@@ -478,7 +476,7 @@ class _Waiter:
 
 
 class Admission:
-    """The places of one process."""
+    """The permits of one process."""
 
     def __init__(
         self,
@@ -490,19 +488,19 @@ class Admission:
         refused: Callable[[str], None] = lambda _code: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`at_once`: places of all lanes together; `waiting`: those who may wait; `max_wait_s`: how long, None: as
-        long as it makes sense. `first`: a lane's name -> the limit it begins with, and its lowest. `refused` is told
-        the code of every refusal."""
+        """`at_once`: permits of all pools together; `waiting`: how many may wait; `max_wait_s`: how long, None: as long
+        as it makes sense. `first`: a pool's name -> its first and its lowest limit. `refused`: called with the code of
+        every refusal."""
         self.at_once, self.most_waiting, self.max_wait_s, self.clock = at_once, waiting, max_wait_s, clock
         self.pools: dict[str, Pool] = {}
         self.at_work = self.waiting = self._bytes = 0
         self._first, self._refused = first, refused
-        self._paces = Paces()
+        self._baselines = Baselines()
         self.opened: list[Callable[[Pool], None]] = []
-        """Told of every new lane."""
+        """Called with every new pool."""
 
     async def enter(self, pool: str, who: Who, size: int, within_s: float = math.inf) -> Permit:
-        """A place, at once or in turn. `size`: bytes of the request; `within_s`: no longer does a turn help it.
+        """A permit, at once or in turn. `size`: bytes of the request; `within_s`: after that a turn is of no use.
 
         Raises RateLimited (`too_many_at_once`: this key has more than its share) and Overloaded, both with the time
         after which it makes sense to try again. A cancelled caller leaves the queue.
@@ -515,9 +513,9 @@ class Admission:
         return await self._wait(found, who, size, work, within_s)
 
     def _open(self, name: str) -> Pool:
-        pool = self.pools[name] = Pool(name, Limit(*self._first(name), self.at_once))
-        for told in self.opened:
-            told(pool)
+        pool = self.pools[name] = Pool(name, ConcurrencyLimit(*self._first(name), self.at_once))
+        for callback in self.opened:
+            callback(pool)
         return pool
 
     def _has_room(self, pool: Pool) -> bool:
@@ -541,7 +539,7 @@ class Admission:
         waiter = _Waiter(who, size, self.clock(), within_s)
         pool.turns.push(who, waiter, work)
         self._count(waiter, 1)
-        self._target(pool, waiter, patience_s)
+        self._set_timer(pool, waiter, patience_s)
         try:
             return await waiter.done
         except asyncio.CancelledError:
@@ -552,20 +550,20 @@ class Admission:
         self.waiting += step
         self._bytes += step * waiter.size
 
-    def _target(self, pool: Pool, waiter: _Waiter, patience_s: float) -> None:
+    def _set_timer(self, pool: Pool, waiter: _Waiter, patience_s: float) -> None:
         if waiter.timer is not None:
             waiter.timer.cancel()
         left_s = max(0.0, waiter.since + min(patience_s, waiter.within_s) - self.clock())
         waiter.timer = asyncio.get_running_loop().call_later(left_s, self._give_up, pool, waiter)
 
     def _give_up(self, pool: Pool, waiter: _Waiter) -> None:
-        """Its turn did not come in time: better told so than left waiting."""
+        """Its turn did not come in time."""
         if not waiter.done.done() and pool.turns.remove(waiter.who, waiter):
             self._count(waiter, -1)
             waiter.done.set_exception(self._refusal(pool, waiter.who))
 
     def _leave(self, pool: Pool, waiter: _Waiter) -> None:
-        """The caller has gone; its turn may have come in the same moment."""
+        """The caller has gone; its turn may have come at the same moment."""
         if waiter.timer is not None:
             waiter.timer.cancel()
         if pool.turns.remove(waiter.who, waiter):
@@ -575,7 +573,7 @@ class Admission:
                 waiter.done.result().release()
 
     def _refusal(self, pool: Pool, who: Who) -> NetGPTError:
-        """429 for a key that has more than its share while others want theirs, else 503."""
+        """429 for a key that has more than its share while others wait for theirs, else 503."""
         held_s = pool.held_s or 1.0
         mine = pool.busy[who.key] + pool.turns.waiting_of_key(who.key)
         others = {key for key in pool.busy if key != who.key} | set(pool.turns.keys_waiting()) - {who.key}
@@ -596,36 +594,36 @@ class Admission:
         self._refused(error.code)
         return error
 
-    def answered(self, place: Permit, target: str, size: int, *, stream: bool) -> None:
-        now, pool = self.clock(), place.pool
-        seconds = now - place.began
-        ratio = self._paces.told(target, seconds, size=size, stream=stream, crowded=place.crowded)
+    def answered(self, permit: Permit, target: str, size: int, *, stream: bool) -> None:
+        now, pool = self.clock(), permit.pool
+        seconds = now - permit.began
+        ratio = self._baselines.update(target, seconds, size=size, stream=stream, crowded=permit.crowded)
         pool.answered(seconds, ratio)
         proven, limit = pool.limit.proven, pool.limit.value
-        if pool.limit.told(ratio, place.began, now):
-            self._paces.rebase()
+        if pool.limit.update(ratio, permit.began, now):
+            self._baselines.rebase()
         if pool.limit.proven and not proven:
             self._shed(pool)
         if pool.limit.value > limit:
             self._dispatch((pool,))
 
     def _shed(self, pool: Pool) -> None:
-        """What the lane can do is known now: who waits is held to it."""
+        """The limit of the pool is proven now: those that wait get the patience that follows from it."""
         patience_s = pool.patience_s(self.max_wait_s)
         for waiter in list(pool.turns):
-            self._target(pool, waiter, patience_s)
+            self._set_timer(pool, waiter, patience_s)
 
-    def ended(self, place: Permit) -> None:
-        pool, held_s = place.pool, self.clock() - place.began
+    def ended(self, permit: Permit) -> None:
+        pool, held_s = permit.pool, self.clock() - permit.began
         pool.at_work -= 1
         self.at_work -= 1
-        pool.busy[place.who.key] -= 1
-        if not pool.busy[place.who.key]:
-            del pool.busy[place.who.key]
-        pool.ended(held_s)
-        pool.turns.correct(place.who, held_s - place.work)
+        pool.busy[permit.who.key] -= 1
+        if not pool.busy[permit.who.key]:
+            del pool.busy[permit.who.key]
+        pool.held_s = _smoothed(pool.held_s, held_s)
+        pool.turns.correct(permit.who, held_s - permit.work)
         if self.waiting:
-            # Where all lanes together are full, the one that has least goes first: none keeps the others out.
+            # Where all pools together are full, the one that has least goes first: none keeps the others out.
             self._dispatch(sorted(self.pools.values(), key=lambda each: each.at_work))
 
     def _dispatch(self, pools: Iterable[Pool]) -> None:
@@ -635,6 +633,6 @@ class Admission:
                 self._count(waiter, -1)
                 if waiter.timer is not None:
                     waiter.timer.cancel()
-                if not waiter.done.done():  # one whose caller has just gone leaves by itself
+                if not waiter.done.done():  # else its caller has just gone
                     waited_s = self.clock() - waiter.since
                     waiter.done.set_result(self._begin(pool, who, work, waited_s))

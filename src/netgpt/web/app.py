@@ -1,4 +1,4 @@
-"""The HTTP door: one FastAPI app around one box."""
+"""The HTTP front end: one FastAPI app around one gateway."""
 
 from __future__ import annotations
 
@@ -18,16 +18,14 @@ from netgpt.web.deferred import Deferred
 from netgpt.web.middleware import AuthMiddleware, LimitsMiddleware
 from netgpt.web.oidc import Access
 
-# --- The places of a box: what its lanes begin with, and what is counted of them.
-
 UNKNOWN = (8, 2)
-"""What a lane begins with, and its lowest, where nothing is known of the server behind it."""
+"""The first and the lowest limit of a pool when nothing is known of the server behind it."""
 ELSEWHERE = (32, 16)
-"""The same for a server elsewhere: few answer less than this at once."""
+"""The same for a server elsewhere: few answer fewer than this at once."""
 
 
 def admission_of(gateway: Gateway) -> Admission:
-    """Places as the settings say, told to the metrics."""
+    """Admission as the settings say, with its metrics."""
     server, edge = gateway.settings.server, gateway.settings.edge
 
     def first(pool: str) -> tuple[int, int]:
@@ -56,8 +54,7 @@ def admission_of(gateway: Gateway) -> Admission:
 
 
 def create_app(gateway: Gateway) -> ASGIApp:
-    """The app. It starts the box when the server starts and closes it, drained, when the server stops."""
-
+    """The app. It starts the gateway when the server starts and closes it, drained, when the server stops."""
     access = Access(gateway)
     deferred = Deferred(gateway, access, partial(chat.whole_of, gateway))
 
@@ -79,4 +76,4 @@ def create_app(gateway: Gateway) -> ASGIApp:
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app)
-    return LimitsMiddleware(chat.ChatDoor(app, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
+    return LimitsMiddleware(chat.ChatEndpoint(app, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)

@@ -20,29 +20,18 @@ from netgpt.types import Caller, Person, Role
 from netgpt.web.lockout import client_address, looks_like_token
 from netgpt.web.oidc import UNSIGNED, Access
 
-# --- Scopes: what a key may be used for. The first word of a path tells which one a request needs.
-
 _SCOPE_OF: Final = {
-    "chat": "chat",
-    "waiting": "chat",
-    "models": "models",
-    "embeddings": "embeddings",
-    "profiles": "profiles",
-    "consents": "profiles",
-    "exchanges": "exchanges",
-    "feedback": "exchanges",
-    "receipts": "receipts",
-    "adapters": "adapters",
-    "places": "places",
-    "policy": "policy",
-    "signals": "signals",
-}
+    "chat": "chat", "waiting": "chat", "models": "models", "embeddings": "embeddings", "profiles": "profiles",
+    "consents": "profiles", "exchanges": "exchanges", "feedback": "exchanges", "receipts": "receipts",
+    "adapters": "adapters", "places": "places", "policy": "policy", "signals": "signals",
+}  # fmt: skip
+"""The first segment of a path under /v1 -> the scope that a key needs."""
 SCOPES: Final = tuple(dict.fromkeys(_SCOPE_OF.values()))
 
 
 def scope_of(path: str) -> str:
-    """The scope that a path under /v1 needs; a path that nobody has put into the table needs a scope of its own name,
-    which no key has: a key with scopes cannot reach it."""
+    """The scope that a path under /v1 needs. One that is not in the table needs a scope of its own name, which no key
+    has."""
     word = path.removeprefix("/v1/").partition("/")[0]
     return _SCOPE_OF.get(word, word)
 
@@ -57,12 +46,12 @@ def check_scopes(names: list[str]) -> tuple[str, ...] | None:
 
 LOCAL_TENANT = "local"
 HEADERS: Final = "netgpt.headers"
-"""Where in a request's scope the headers wait that its answer shall carry (`guard.Guard` adds them)."""
+"""Key of a request's scope: headers for its answer, added by `LimitsMiddleware`."""
 _CALLER: Final = "netgpt.caller"
-"""Where in a request's scope it stands who calls, once that is known."""
+"""Key of a request's scope: who calls, once that is known."""
 _UNLIMITED: Final = KeyLimits()
 _SECRET: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,9000}")
-"""What may stand behind `Bearer` (RFC 6750, section 2.1): nothing that looks like another letter, no spaces, no NUL."""
+"""What may follow `Bearer` (RFC 6750, section 2.1): nothing that looks like another letter, no spaces, no NUL."""
 _FORWARDED: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via",
      b"cf-connecting-ip", b"true-client-ip"}
@@ -70,7 +59,7 @@ _FORWARDED: Final = frozenset(
 
 
 async def caller_of(request: Request) -> Caller:
-    """Authenticate, and count the request against the limits of its key; once a request, however often it is asked.
+    """Authenticate, and count the request against the limits of its key; once a request, however often it is called.
 
     With no key in the store and no identity provider, loopback callers own the box; else every call needs one of them.
     Raises AuthenticationError, PermissionDenied (scope) and RateLimited; no message ever echoes what was sent.
@@ -79,6 +68,11 @@ async def caller_of(request: Request) -> Caller:
     if known is None:
         known = request.scope[_CALLER] = await _authenticate(request)
     return known
+
+
+async def authenticated(request: Request) -> tuple[Gateway, Caller]:
+    """The gateway, and who calls it. Raises as `caller_of`."""
+    return request.app.state.gateway, await caller_of(request)
 
 
 async def _authenticate(request: Request) -> Caller:
@@ -98,11 +92,11 @@ async def _authenticate(request: Request) -> Caller:
 
 
 def _bearer(request: Request) -> str:
-    """What stands behind `Bearer`: once, and with no characters but those that keys and tokens are made of."""
-    values: list[bytes] = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    """What follows `Bearer`: once, and with no characters but those that keys and tokens are made of."""
+    values = _values(request, b"authorization")
     if not values:
         raise AuthenticationError("a key is needed: send `Authorization: Bearer ngpt_...` (netgpt keys create)")
-    scheme, _, secret = values[0].decode("latin-1").partition(" ")
+    scheme, _, secret = values[0].partition(" ")
     secret = secret.strip(" ")
     if len(values) > 1 or scheme.lower() != "bearer" or not _SECRET.fullmatch(secret):
         raise AuthenticationError("send one header `Authorization: Bearer KEY`, with the key as it was handed out")
@@ -123,9 +117,7 @@ async def _key_holder(request: Request, access: Access, gateway: Gateway, secret
     if row.limits != _UNLIMITED:
         await _admit(request, access, row.id, row.limits)
     left = access.limiter.money_left(row.id) if row.limits != _UNLIMITED else None
-    return Caller(
-        row.tenant, row.role, key_id=row.id, bound_user=row.user, prefer=row.prefer, budget_left=left
-    )  # fmt: skip
+    return Caller(row.tenant, row.role, key_id=row.id, bound_user=row.user, prefer=row.prefer, budget_left=left)
 
 
 async def _token_bearer(request: Request, access: Access, token: str) -> Caller:
@@ -164,8 +156,11 @@ def _address(request: Request, access: Access) -> str:
     peer = client[0] if client else ""
     if not access.proxies:
         return _own_address(peer)
-    forwarded = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
-    return client_address(peer, forwarded, access.proxies)
+    return client_address(peer, _values(request, b"x-forwarded-for"), access.proxies)
+
+
+def _values(request: Request, header: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in request.scope["headers"] if name == header]
 
 
 @lru_cache(maxsize=1024)
@@ -177,7 +172,7 @@ def _check_local(request: Request) -> None:
     """No key exists: only a program on this machine may ask, at a box that listens to nobody else.
 
     A box beyond loopback whose last key was revoked is closed, not open. A web page that resolves its own name to
-    127.0.0.1 is told by its `Host` or `Origin`, and a proxy that brings strangers by the headers that it adds.
+    127.0.0.1 is recognized by its `Host` or `Origin`, and a proxy that brings strangers by the headers that it adds.
     """
     if not is_loopback(request.app.state.gateway.settings.server.host):
         raise AuthenticationError("no key is in force here: make one with `netgpt keys create`")
@@ -193,10 +188,8 @@ def _check_local(request: Request) -> None:
 @lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether this address or name means this machine."""
-    if host.lower() == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -212,8 +205,7 @@ def _host_of(url: str) -> str:
 
 def allow(request: Request, caller: Caller, action: str, user: str | None = None) -> None:
     """Let the policy decide whether `caller` may do `action` with the box. Raises PermissionDenied."""
-    access: Access = request.app.state.access
-    access.allow(caller, action, user)
+    request.app.state.access.allow(caller, action, user)
 
 
 def person_for(caller: Caller, user: str | None) -> Person:
@@ -223,9 +215,6 @@ def person_for(caller: Caller, user: str | None) -> Person:
             raise PermissionDenied("this key speaks for one person only", param="user")
         return Person(caller.tenant, caller.bound_user)
     return Person(caller.tenant, user or "anonymous")
-
-
-# --- Whose exchanges and receipts a caller reaches: the person it speaks for, or, for operators, figures of all.
 
 
 def owns_the_gateway(caller: Caller) -> bool:
@@ -239,7 +228,7 @@ def sees_figures(caller: Caller) -> bool:
 
 
 def speaks_for(caller: Caller, user: str | None) -> str | None:
-    """Who the policy is told the caller speaks for when it names `user`; None: nobody in particular.
+    """For whom the caller speaks, towards the policy, when it names `user`; None: nobody in particular.
 
     Raises PermissionDenied: its key is another person's.
     """
@@ -249,7 +238,7 @@ def speaks_for(caller: Caller, user: str | None) -> str | None:
 
 
 def may_see(caller: Caller, tenant: str | None, owner: str | None, user: str | None) -> bool:
-    """Whether a row of this tenant and owner is within reach. What is not is "not found": nobody learns that it is.
+    """Whether the caller may see a row of this tenant and owner. Else it is "not found": nobody learns that it exists.
 
     Raises PermissionDenied: the caller names somebody whom its key does not speak for.
     """

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: the door to the line."""
+"""POST /v1/chat/completions: from the request through the pipeline to the answer, whole or streamed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import hashlib
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from functools import partial
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -24,18 +23,16 @@ from netgpt.routing.candidates import AUTO
 from netgpt.stages.record import private_of
 from netgpt.types import CHARACTERS_A_TOKEN, Chunk
 from netgpt.web.admission import Permit, Who
-from netgpt.web.auth import allow, caller_of
+from netgpt.web.auth import allow, authenticated
 from netgpt.web.deferred import Deferred
 from netgpt.web.errors import error_response, unforeseen, unforeseen_response
 from netgpt.web.exchanges import accepted
 from netgpt.web.requests import parse_chat
 
-# --- Answers on the wire: server-sent events, whole answers, and what happens when the caller hangs up.
-
 T = TypeVar("T")
 
 LOOK_AFTER_S = 0.1
-"""Seconds of work before a hang-up is looked for."""
+"""Seconds of work before the first look whether the caller hung up: most answers are there before."""
 
 
 class CallerGone(Exception):
@@ -43,10 +40,7 @@ class CallerGone(Exception):
 
 
 async def until_hangup(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """Run `work`; when the caller hangs up first, cancel it (which closes the upstream call) and raise CallerGone.
-
-    A hang-up is looked for after `LOOK_AFTER_S` only: most answers are there before, and need no second task.
-    """
+    """Run `work`; when the caller hangs up first, cancel it (which closes the upstream call) and raise CallerGone."""
     watch = _Watch(receive)
     try:
         return await work
@@ -99,66 +93,60 @@ class EventStream(Response):
         limit_s: float | None = None,
         broken: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
-        """`limit_s`: a caller that has not taken the whole answer within these seconds is cut off. `broken`: what is
-        told beside the error, as `netgpt`, where it breaks."""
+        """`limit_s`: a caller that has not taken the whole answer within these seconds is cut off. `broken`: what
+        goes beside the error, as `netgpt`, where it breaks."""
         super().__init__(headers=headers, media_type="text/event-stream; charset=utf-8")
-        self.chunks, self.broken = chunks, broken
-        self.limit_s = limit_s
+        self.chunks, self.broken, self.limit_s = chunks, broken, limit_s
         del self.headers["content-length"]
         self.headers["cache-control"] = "no-store"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await until_hangup(receive, self._timely(send))
+            await until_hangup(receive, self._pump(send))
         except (CallerGone, OSError):
-            return  # nobody is left to tell; the exchange records it as cancelled
-
-    async def _timely(self, send: Send) -> None:
-        """Sending waits for the caller to read: one that does not must not keep its place for ever."""
-        async with asyncio.timeout(self.limit_s):  # its TimeoutError is an OSError: like a caller that is gone
-            await self._pump(send)
+            return  # the exchange records it as cancelled
 
     async def _pump(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async with aclosing(cast(Any, self.chunks)) as chunks:
-            try:
-                async for chunk in chunks:
-                    await send(_event(orjson.dumps(chunk)))
-                last = _event(b"[DONE]")
-            except NetGPTError as error:
-                last = self._error(error)
-            except OSError:
-                raise  # the caller's socket
-            except Exception as error:  # noqa: BLE001 - a stream that breaks says so in-band, whatever broke it
-                last = self._error(unforeseen(error, "a stream"))
-        await send({**last, "more_body": False})
+        """Sending waits for the caller to read: one that does not must not keep its permit for ever."""
+        async with asyncio.timeout(self.limit_s):  # its TimeoutError is an OSError: like a caller that is gone
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async with aclosing(cast(Any, self.chunks)) as chunks:
+                try:
+                    async for chunk in chunks:
+                        await send(_event(orjson.dumps(chunk)))
+                    last = _event(b"[DONE]")
+                except NetGPTError as error:
+                    last = self._error(error)
+                except OSError:
+                    raise  # the caller's socket
+                except Exception as error:  # noqa: BLE001 - a stream that breaks says so in-band, whatever broke it
+                    last = self._error(unforeseen(error, "a stream"))
+            await send({**last, "more_body": False})
 
     def _error(self, error: NetGPTError) -> dict[str, Any]:
-        told = {"netgpt": self.broken()} if self.broken is not None else {}
-        return _event(orjson.dumps({**error.as_openai(), **told}))
+        details = {"netgpt": self.broken()} if self.broken is not None else {}
+        return _event(orjson.dumps({**error.as_openai(), **details}))
 
 
 def _event(data: bytes) -> dict[str, Any]:
     return {"type": "http.response.body", "body": b"data: " + data + b"\n\n", "more_body": True}
 
 
-# --- What an answer tells of itself when it is asked to: the facts, what left or would leave, what was hidden, and why.
-
-_TOLD = {
+_EXPLAINED = {
     "facts": ("text", "kind", "source"),
     "hidden": ("placeholder", "kind", "rule", "policy_rule"),
     "generalised": ("kind", "was", "now", "rule", "policy_rule"),
 }
-"""So much of each entry stands in an answer; the record has all of it."""
+"""The fields of each entry that an answer shows; the record has all of them."""
 
 
 def explained(exchange: Exchange) -> dict[str, Any]:
-    """`netgpt.explain` of an answer that has begun. A dry run tells what would leave, byte for byte."""
+    """`netgpt.explain` of an answer that has begun. A dry run shows what would leave, byte for byte."""
     record = private_of(exchange, [])
-    told = {name: record[name] for name in ("completion", "outbound", "adapter_note", "decision")}
-    told |= {name: [{key: one[key] for key in keys} for one in record[name]] for name, keys in _TOLD.items()}
-    told |= {"kept_because": exchange.block_reason, "timings_ms": dict(exchange.timings)}
-    return told | _would_leave(exchange) if exchange.request.dry_run else told
+    shown = {name: record[name] for name in ("completion", "outbound", "adapter_note", "decision")}
+    shown |= {name: [{key: one[key] for key in keys} for one in record[name]] for name, keys in _EXPLAINED.items()}
+    shown |= {"kept_because": exchange.block_reason, "timings_ms": dict(exchange.timings)}
+    return shown | _would_leave(exchange) if exchange.request.dry_run else shown
 
 
 def _would_leave(exchange: Exchange) -> dict[str, Any]:
@@ -178,19 +166,18 @@ def _would_leave(exchange: Exchange) -> dict[str, Any]:
 
 PATH = "/v1/chat/completions"
 HOLD = "netgpt.hold"
-"""Where in a request's scope the estimate of its answer waits for the answer's end."""
-PLACE = "netgpt.place"
-"""Where in a request's scope its place among the requests at work waits for the answer's end."""
+PERMIT = "netgpt.permit"
+"""Keys of a request's scope: the estimate of its answer, and its permit, both released at the answer's end."""
 GRACE_S = 1.0
-"""Past server.deadline_s a caller that does not read keeps its place for this long, in seconds."""
+"""Past server.deadline_s a caller that does not read keeps its permit for this long, in seconds."""
 router = APIRouter()
 
 
-class ChatDoor:
-    """Stands before the framework and answers chat itself; everything else goes on to `others`.
+class ChatEndpoint:
+    """Answers chat before the framework; everything else goes on to `others`.
 
-    The framework's own way to the same function (the route below, which the OpenAPI document describes) takes four
-    more layers and a resolver of dependencies, and has nothing to add here.
+    The framework's way to the same function (the route below, for the OpenAPI document) takes four more layers and a
+    resolver of dependencies, and adds nothing here.
     """
 
     def __init__(self, app: FastAPI, others: ASGIApp) -> None:
@@ -204,8 +191,8 @@ class ChatDoor:
         try:
             response = await self._response(scope, receive)
             await response(scope, receive, send)
-        finally:  # also where the server cancels what is at work
-            for held in (scope.get(PLACE), scope.get(HOLD)):
+        finally:  # also where the server cancels the request
+            for held in (scope.get(PERMIT), scope.get(HOLD)):
                 if held is not None:
                     held.release()
 
@@ -216,12 +203,12 @@ class ChatDoor:
         except NetGPTError as error:
             return error_response(error)
         except ClientDisconnect:
-            return Hungup()
+            return NoResponse()
         except Exception as error:  # noqa: BLE001 - the outermost border: nobody else answers the caller
             return unforeseen_response(error, f"POST {PATH}")
 
 
-class Hungup(Response):
+class NoResponse(Response):
     """The caller has gone: nothing is sent."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -231,28 +218,31 @@ class Hungup(Response):
 @router.post(PATH, tags=["chat"], response_class=Response)
 async def chat_completions(request: Request) -> Response:
     """OpenAI's chat completions, streamed or whole, with the extra field `netgpt`."""
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
+    gateway, caller = await authenticated(request)
     raw = await request.body()
     exchange = Exchange(parse_chat(raw, gateway.model_names), caller)
     allow(request, caller, "ask", exchange.request.user)
     request.scope[HOLD] = request.app.state.access.limiter.hold(caller.key_id, len(raw), exchange.request.body)
     try:
         if exchange.request.stream:
-            await until_hangup(request.receive, _begun(request, exchange, len(raw)))
-            limit_s = _patience_s(gateway, exchange)
-            broken = partial(_broken, exchange)
-            return EventStream(_marked(exchange), _headers(gateway, exchange), limit_s=limit_s, broken=broken)
-        whole = await until_hangup(request.receive, _ended(request, exchange, len(raw)))
+            await until_hangup(request.receive, _until_first_word(request, exchange, len(raw)))
+            # The model's deadline is reported in-band, so it comes first.
+            limit_s = max(0.0, gateway.settings.server.deadline_s - exchange.elapsed_ms() / 1000) + GRACE_S
+
+            def broken() -> dict[str, Any]:
+                return {"exchange": exchange.id, "partial": exchange.given}
+
+            return EventStream(_with_netgpt(exchange), _headers(gateway, exchange), limit_s=limit_s, broken=broken)
+        whole = await until_hangup(request.receive, _until_end(request, exchange, len(raw)))
     except CallerGone:
-        return Hungup()
+        return NoResponse()
     except NetGPTError as error:
-        return await _refused(request, exchange, error)
+        return await _refusal(request, exchange, error)
     return Response(orjson.dumps(whole), media_type="application/json", headers=_headers(gateway, exchange))
 
 
-async def _placed(request: Request, exchange: Exchange, size: int) -> Permit:
-    """Wait for a place among the requests at work. Raises RateLimited and Overloaded."""
+async def _admitted(request: Request, exchange: Exchange, size: int) -> Permit:
+    """Wait for a permit. Raises RateLimited and Overloaded."""
     gateway: Gateway = request.app.state.gateway
     deferred: Deferred = request.app.state.deferred
     if away := deferred.cloud_is_away(exchange):
@@ -261,38 +251,38 @@ async def _placed(request: Request, exchange: Exchange, size: int) -> Permit:
     who = Who(caller.key_id or caller.tenant, caller.bound_user or asked.user or "")
     pool = gateway.target_names.get(asked.model, AUTO)
     within_s = min(asked.deadline_s or math.inf, gateway.settings.server.deadline_s) - exchange.elapsed_ms() / 1000
-    place: Permit = await request.app.state.admission.enter(pool, who, size, within_s)
-    request.scope[PLACE] = place
-    if place.waited_s:
-        exchange.note_time("queue", place.waited_s * 1000)
-    return place
+    permit: Permit = await request.app.state.admission.enter(pool, who, size, within_s)
+    request.scope[PERMIT] = permit
+    if permit.waited_s:
+        exchange.note_time("queue", permit.waited_s * 1000)
+    return permit
 
 
-async def _begun(request: Request, exchange: Exchange, size: int) -> None:
-    """Walk the line until the first word of a stream."""
-    place = await _placed(request, exchange, size)
+async def _until_first_word(request: Request, exchange: Exchange, size: int) -> None:
+    """Run the pipeline until the first word of a stream."""
+    permit = await _admitted(request, exchange, size)
     await request.app.state.gateway.workflow.run(exchange)
     if counts(exchange):
-        place.answers(exchange.outcome.answered_by.name, size=size // CHARACTERS_A_TOKEN, stream=True)
+        permit.answers(exchange.outcome.answered_by.name, size=size // CHARACTERS_A_TOKEN, stream=True)
 
 
-async def _ended(request: Request, exchange: Exchange, size: int) -> dict[str, Any]:
-    """Walk the line to the end of the answer."""
-    place = await _placed(request, exchange, size)
+async def _until_end(request: Request, exchange: Exchange, size: int) -> dict[str, Any]:
+    """Run the pipeline to the end of the answer."""
+    permit = await _admitted(request, exchange, size)
     answer = await whole_of(request.app.state.gateway, exchange)
     if counts(exchange):
-        usage = exchange.outcome.usage
-        tokens = usage.completion_tokens if usage else 0
-        place.answers(exchange.outcome.answered_by.name, size=tokens, stream=False)
+        outcome = exchange.outcome
+        tokens = outcome.usage.completion_tokens if outcome.usage else 0
+        permit.answers(outcome.answered_by.name, size=tokens, stream=False)
     return answer
 
 
 def counts(exchange: Exchange) -> bool:
-    """Whether a model was at work on it, so that its time tells of the box."""
+    """Whether a model worked on it, so that its time counts for the limit of its pool."""
     return not exchange.request.dry_run and exchange.outcome.cached_age_s is None
 
 
-async def _refused(request: Request, exchange: Exchange, error: NetGPTError) -> Response:
+async def _refusal(request: Request, exchange: Exchange, error: NetGPTError) -> Response:
     """The error; or 202, where the request may wait and waiting helps."""
     deferred: Deferred = request.app.state.deferred
     if not deferred.may_park(exchange, error):
@@ -304,18 +294,18 @@ async def _refused(request: Request, exchange: Exchange, error: NetGPTError) -> 
 
 
 async def whole_of(gateway: Gateway, exchange: Exchange) -> dict[str, Any]:
-    """Walk the line and join the answer."""
+    """Run the pipeline and join the answer."""
     await gateway.workflow.run(exchange)
     async with aclosing(cast(Any, exchange.chunks)) as chunks:
         answer = join_chunks([chunk async for chunk in chunks])
     usage = exchange.outcome.usage
     if usage is not None and not answer.get("usage"):
         answer["usage"] = usage.as_openai()
-    return {**answer, "netgpt": _told(exchange)}
+    return {**answer, "netgpt": _summary(exchange)}
 
 
-async def _marked(exchange: Exchange) -> AsyncIterator[Chunk]:
-    """The chunks, the first and the finishing ones marked with `netgpt`; usage only when it was asked for."""
+async def _with_netgpt(exchange: Exchange) -> AsyncIterator[Chunk]:
+    """The chunks, the first and the finishing ones with `netgpt`; usage only when the request asks for it."""
     wants_usage = bool((exchange.request.body.get("stream_options") or {}).get("include_usage"))
     first = True
     async with aclosing(cast(Any, exchange.chunks)) as chunks:
@@ -325,57 +315,39 @@ async def _marked(exchange: Exchange) -> AsyncIterator[Chunk]:
                 if not chunk.get("choices"):
                     continue
             if first or any(choice.get("finish_reason") for choice in chunk.get("choices") or ()):
-                chunk = {**chunk, "netgpt": _told(exchange)}
+                chunk = {**chunk, "netgpt": _summary(exchange)}
                 first = False
             yield chunk
 
 
-def _told(exchange: Exchange) -> dict[str, Any]:
-    """The body's `netgpt` object: which exchange, which route, why; and all of it when `explain` was asked."""
-    outcome = exchange.outcome
-    told: dict[str, Any] = {
-        "exchange": exchange.id,
-        "route": outcome.answered_by.route,
-        "arm": outcome.answered_by.name,
-        "reason": outcome.answered_by.reason,
-        "adapters": list(exchange.adapters_used()),
-    }
+def _summary(exchange: Exchange) -> dict[str, Any]:
+    """The body's `netgpt` object: which exchange, which route, why; and all of it when `explain` is set."""
+    outcome, by = exchange.outcome, exchange.outcome.answered_by
+    summary: dict[str, Any] = {"exchange": exchange.id, "route": by.route, "arm": by.name, "reason": by.reason}
+    summary["adapters"] = list(exchange.adapters_used())
     if outcome.finished_by is not None:
-        told["finished_by"] = outcome.finished_by
+        summary["finished_by"] = outcome.finished_by
     if outcome.cached_age_s is not None:
-        told |= {"cached": True, "age_s": round(outcome.cached_age_s, 3)}
+        summary |= {"cached": True, "age_s": round(outcome.cached_age_s, 3)}
     if exchange.request.dry_run:
-        told["dry_run"] = True
+        summary["dry_run"] = True
     if exchange.request.explain or exchange.request.dry_run:
-        told["explain"] = explained(exchange)
-    return told
+        summary["explain"] = explained(exchange)
+    return summary
 
 
 def _headers(gateway: Gateway, exchange: Exchange) -> dict[str, str]:
-    answered_by = exchange.outcome.answered_by
+    by = exchange.outcome.answered_by
     headers = {
-        "x-netgpt-exchange": exchange.id,
-        "x-netgpt-route": answered_by.route,
-        "x-netgpt-arm": answered_by.name,
-        "x-netgpt-rule": answered_by.rule,
-        LOAD_HEADER: _load(gateway).text,
-    }
+        "x-netgpt-exchange": exchange.id, "x-netgpt-route": by.route, "x-netgpt-arm": by.name,
+        "x-netgpt-rule": by.rule, LOAD_HEADER: _load(gateway).text,
+    }  # fmt: skip
     if used := exchange.adapters_used():
         headers["x-netgpt-adapter"] = ",".join(used)
     return headers
 
 
 def _load(gateway: Gateway) -> Load:
-    """How busy the model on this box is, this answer among its work: for a neighbour that thinks of asking again."""
+    """How busy the model on this box is, this answer included: for neighbours that route by load."""
     now = gateway.signals.view().system
     return Load(now.engine_slots, now.engine_busy, now.engine_waiting)
-
-
-def _broken(exchange: Exchange) -> dict[str, Any]:
-    """What stands beside the error of a stream that broke off."""
-    return {"exchange": exchange.id, "partial": exchange.given}
-
-
-def _patience_s(gateway: Gateway, exchange: Exchange) -> float:
-    """Seconds that sending may still take. The model's deadline is told in-band, so it comes first."""
-    return max(0.0, gateway.settings.server.deadline_s - exchange.elapsed_ms() / 1000) + GRACE_S

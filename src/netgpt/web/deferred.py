@@ -1,7 +1,7 @@
 """Store and forward: requests that may wait are kept when nobody can answer, and sent once when somebody can.
 
-Sending walks the whole line as any exchange does, so the policy is asked again. What a crash may leave behind, and why
-nothing is sent twice, tells `store/queue.py`.
+Sending runs the whole pipeline, so the policy is asked again. `store/queue.py` describes what a crash may leave behind,
+and why nothing is sent twice.
 """
 
 from __future__ import annotations
@@ -29,16 +29,15 @@ from netgpt.errors import (
 from netgpt.exchange import Exchange, Request, new_id
 from netgpt.store.queue import QueueLimits, WaitingRow
 from netgpt.types import Caller, Location, Role
+from netgpt.web.auth import person_for
 from netgpt.web.oidc import Access
-
-# --- A request and its caller as they are kept while they wait, and back again. JSON values only.
 
 _STREAMING = ("stream", "stream_options")
 _FIELDS = ("model", "user", "complete", "explain", "conversation", "prefer")
 
 
 def serialize(request: Request, caller: Caller) -> dict[str, Any]:
-    """All that is needed to ask again later, as a whole answer."""
+    """All that is needed to ask again later, for a whole answer. JSON values only."""
     return {
         "request": {
             "body": {name: value for name, value in request.body.items() if name not in _STREAMING},
@@ -47,17 +46,14 @@ def serialize(request: Request, caller: Caller) -> dict[str, Any]:
             "consent": sorted(request.consent),
         },
         "caller": {
-            "tenant": caller.tenant,
-            "role": caller.role.value,
-            "key_id": caller.key_id,
-            "bound_user": caller.bound_user,
-            "groups": sorted(caller.groups),
+            "tenant": caller.tenant, "role": caller.role.value, "key_id": caller.key_id,
+            "bound_user": caller.bound_user, "groups": sorted(caller.groups),
         },
-    }
+    }  # fmt: skip
 
 
 def deserialize_request(row: WaitingRow) -> Request:
-    """The request as it was asked, not streamed. What it may take of time begins anew."""
+    """The request as it was made, not streamed. Its deadline begins anew."""
     kept = (row.private or {})["request"]
     return Request(
         body=kept["body"],
@@ -69,7 +65,6 @@ def deserialize_request(row: WaitingRow) -> Request:
 
 
 def deserialize_caller(row: WaitingRow) -> Caller:
-    """Who asked."""
     kept = (row.private or {})["caller"]
     return Caller(kept["tenant"], Role(kept["role"]), kept["key_id"], kept["bound_user"], frozenset(kept["groups"]))
 
@@ -81,13 +76,13 @@ AT_ONCE: Final = 4
 POLL_S: Final = 1.0
 ALIVE_EVERY_S: Final = 5.0
 DEAD_AFTER_S: Final = 30.0
-"""A sender that was not seen for so long is taken for dead."""
+"""A sender not seen for so long is dead."""
 LONGEST_PAUSE_S: Final = 15.0
 DRAIN_S: Final = 10.0
-"""When the box stops, what is being sent gets so long to end."""
+"""When the gateway stops, what is being sent gets so long to end."""
 
 Answer = Callable[[Exchange], Awaitable[dict[str, Any]]]
-"""Walks the line and gives the whole answer."""
+"""Runs the pipeline and gives the whole answer."""
 
 
 class Deferred:
@@ -111,7 +106,7 @@ class Deferred:
         return isinstance(error, ModelUnavailable | Overloaded) and error.code != "not_sent_again"
 
     def cloud_is_away(self, exchange: Exchange) -> ModelUnavailable | None:
-        """Why the one model elsewhere that the caller asked for, and would rather wait for, cannot be asked now."""
+        """Why the model elsewhere that the caller named, and would rather wait for, cannot be asked now."""
         if not exchange.request.may_wait:
             return None
         remote = self.gateway.remotes.get(self.gateway.target_names.get(exchange.request.model, ""))
@@ -120,20 +115,13 @@ class Deferred:
 
     async def park(self, exchange: Exchange) -> WaitingRow:
         """Keep the request. Raises RateLimited: this person has as many waiting as may."""
-        person = exchange.person if exchange.has("person") else self.person_of(exchange)
-        told = self.settings
-        bounds = QueueLimits(told.max_requests, told.max_bytes, timedelta(hours=told.max_age_h))
-        payload = serialize(exchange.request, exchange.caller)
+        request, settings = exchange.request, self.settings
+        person = exchange.person if exchange.has("person") else person_for(exchange.caller, request.user)
+        bounds = QueueLimits(settings.max_requests, settings.max_bytes, timedelta(hours=settings.max_age_h))
+        payload = serialize(request, exchange.caller)
         row = await self.gateway.store.waiting.park(person, exchange.caller.key_id, payload, bounds, datetime.now(UTC))
         self._wake.set()
         return row
-
-    @staticmethod
-    def person_of(exchange: Exchange) -> Any:
-        """Whose request this is, where the line has not said so yet."""
-        from netgpt.web.auth import person_for
-
-        return person_for(exchange.caller, exchange.request.user)
 
     def start(self) -> None:
         """Begin to send what waits."""
@@ -235,20 +223,20 @@ class Deferred:
     async def _failed(self, row: WaitingRow, claim: str, error: NetGPTError, *, refused: bool = False) -> None:
         """Back among those that wait, when nothing left and waiting may help; else this is its end.
 
-        `refused`: it left, and was told no as if it had never come. An error that only says the same does not count:
-        the model on the box may be too busy after a model elsewhere broke off.
+        `refused`: it left, and was turned away as if it had never come. An error that only says so does not count: the
+        model on the box may be too busy after a model elsewhere broke off.
         """
         waits = isinstance(error, ModelError | StoreError | Overloaded) or error.status in (429, 503)
         if isinstance(error, ModelRejected) and error.status != 429:
-            waits = False  # it is no better later
+            waits = False  # it would be rejected again
         try:
             if waits and await self.gateway.store.waiting.put_back(claim, self._due(row, error), departed=refused):
                 return
         except StoreError as fault:
             log.error("request %s that waits: %s", row.id, fault.message)
             return  # its claim is not renewed any more: `recover` sees to it
-        told = {"error": {"code": error.code, "message": error.message}}
-        await self._end(claim, "unknown" if waits else "failed", told)
+        outcome = {"error": {"code": error.code, "message": error.message}}
+        await self._end(claim, "unknown" if waits else "failed", outcome)
 
     def _due(self, row: WaitingRow, error: NetGPTError) -> datetime:
         """When to try again. The link being away stops the others too, so that their order stays."""
@@ -262,8 +250,8 @@ class Deferred:
     async def _stopped(self, claim: str) -> None:
         with suppress(StoreError):
             if not await self.gateway.store.waiting.put_back(claim, datetime.now(UTC)):
-                told = {"error": {"code": "outcome_unknown", "message": "the box stopped while it was being answered"}}
-                await self._end(claim, "unknown", told)
+                error = {"code": "outcome_unknown", "message": "the box stopped while it was being answered"}
+                await self._end(claim, "unknown", {"error": error})
 
     async def _end(self, claim: str, state: str, outcome: dict[str, Any]) -> None:
         expires = datetime.now(UTC) + timedelta(days=self.settings.keep_days)

@@ -1,4 +1,4 @@
-"""/v1/exchanges: what was asked, what was used, what left, what was decided. Each person sees only its own."""
+"""/v1/exchanges, /v1/feedback, /v1/receipts and /v1/waiting. Each person sees only its own; operators see figures."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from netgpt.errors import NotFound
 from netgpt.policy import check_access, exchange_of
 from netgpt.store.queue import WaitingRow
 from netgpt.store.receipts import ReceiptRow
-from netgpt.types import Person, Role
-from netgpt.web.auth import allow, caller_of, may_see, owns_the_gateway, person_for, sees_figures, speaks_for
+from netgpt.types import Caller, Person, Role
+from netgpt.web.auth import allow, authenticated, may_see, owns_the_gateway, person_for, sees_figures, speaks_for
 
 router = APIRouter()
 
+Limit = Annotated[int, Query(ge=1, le=200)]
 User = Annotated[str | None, Query(max_length=256, description="The person within the key's tenant.")]
 
 
@@ -28,39 +29,41 @@ class Feedback(BaseModel):
     user: str | None = Field(None, max_length=256)
 
 
+def _listed(gateway: Gateway, caller: Caller, user: str | None) -> tuple[Person | None, str | None]:
+    """Whose rows a list shows: one person's; without one, a tenant's, or everybody's where no key exists."""
+    if user is None and owns_the_gateway(caller):
+        return None, None
+    if user is None and sees_figures(caller):
+        check_access(gateway.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
+        return None, caller.tenant
+    person = person_for(caller, user)
+    check_access(gateway.policy, caller, "read_exchange", exchange_of(person), user=person.user)
+    return person, None
+
+
 @router.get("/v1/exchanges", tags=["exchanges"])
 async def list_exchanges(
-    request: Request, user: User = None, limit: Annotated[int, Query(ge=1, le=200)] = 20, before: str | None = None
+    request: Request, user: User = None, limit: Limit = 20, before: str | None = None
 ) -> dict[str, Any]:
     """The person's own exchanges, newest first; `before` is the last id of the page before.
 
     An operator that names no person sees the figures of all people of its tenant.
     """
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
-    if user is None and owns_the_gateway(caller):
-        rows = await gateway.store.exchanges(None, limit, before, texts=False)
-    elif user is None and sees_figures(caller):
-        check_access(gateway.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
-        rows = await gateway.store.exchanges(None, limit, before, tenant=caller.tenant, texts=False)
-    else:
-        person = person_for(caller, user)
-        check_access(gateway.policy, caller, "read_exchange", exchange_of(person), user=person.user)
-        rows = await gateway.store.exchanges(person, limit, before, texts=False)
+    gateway, caller = await authenticated(request)
+    person, tenant = _listed(gateway, caller, user)
+    rows = await gateway.store.exchanges(person, limit, before, tenant=tenant, texts=False)
     return {"object": "list", "data": [row.as_dict(texts=False) for row in rows]}
 
 
 @router.get("/v1/exchanges/{exchange_id}", tags=["exchanges"])
 async def get_exchange(request: Request, exchange_id: str, user: User = None) -> dict[str, Any]:
     """One exchange: the request, the facts used, the exact outbound body or null, what was hidden, the decision."""
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
+    gateway, caller = await authenticated(request)
     row = await gateway.store.exchange(exchange_id)
     if row is None or not may_see(caller, row.tenant, row.user, user):
         raise NotFound("no such exchange of this person (name the person with ?user=...)", param="exchange_id")
-    check_access(
-        gateway.policy, caller, "read_exchange", exchange_of(row.person, row.id), user=speaks_for(caller, user)
-    )
+    asked = exchange_of(row.person, row.id)
+    check_access(gateway.policy, caller, "read_exchange", asked, user=speaks_for(caller, user))
     shows_texts = caller.role is not Role.OPERATOR
     note = {"note": "texts are not kept (store.keep_text = false)"} if shows_texts and not row.private else {}
     return row.as_dict(texts=shows_texts) | note
@@ -69,8 +72,7 @@ async def get_exchange(request: Request, exchange_id: str, user: User = None) ->
 @router.post("/v1/feedback", tags=["exchanges"])
 async def give_feedback(request: Request, feedback: Feedback) -> dict[str, Any]:
     """Rate an answer: what the box learns from."""
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
+    gateway, caller = await authenticated(request)
     allow(request, caller, "ask", feedback.user)
     row = await gateway.store.exchange(feedback.exchange)
     if row is None or not may_see(caller, row.tenant, row.user, feedback.user):
@@ -80,46 +82,27 @@ async def give_feedback(request: Request, feedback: Feedback) -> dict[str, Any]:
     return {"object": "netgpt.feedback", "exchange": row.id, "rating": feedback.rating}
 
 
-# --- /v1/receipts: what left the box, with proof. Each person sees its own; operators see figures, without texts.
-
-
 def receipt_summary(row: ReceiptRow) -> dict[str, Any]:
     """A receipt without texts and persons."""
-    record = row.record
+    record, link = row.record, row.record.link
     return {
-        "id": record.id,
-        "object": "netgpt.receipt",
-        "time": record.link.time.isoformat(),
-        "destination": record.link.destination,
-        "model": record.link.model,
-        "bytes": record.link.size,
-        "hash": record.hash.hex(),
-        "exchange": record.exchange,
-        "outcome": row.outcome,
-        "erased": row.erased and row.erased.isoformat(),
-        "erased_because": row.reason,
-    }
+        "id": record.id, "object": "netgpt.receipt", "time": link.time.isoformat(), "destination": link.destination,
+        "model": link.model, "bytes": link.size, "hash": record.hash.hex(), "exchange": record.exchange,
+        "outcome": row.outcome, "erased": row.erased and row.erased.isoformat(), "erased_because": row.reason,
+    }  # fmt: skip
 
 
 @router.get("/v1/receipts", tags=["receipts"])
 async def list_receipts(
-    request: Request, user: User = None, limit: Annotated[int, Query(ge=1, le=200)] = 20, before: str | None = None
+    request: Request, user: User = None, limit: Limit = 20, before: str | None = None
 ) -> dict[str, Any]:
     """What left on behalf of the person, newest first; `before` is the last id of the page before.
 
     An operator that names no person sees the figures of all people of its tenant.
     """
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
-    if user is None and owns_the_gateway(caller):
-        rows = await gateway.store.receipts.page(None, limit, before, tenant=caller.tenant)
-    elif user is None and sees_figures(caller):
-        check_access(gateway.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
-        rows = await gateway.store.receipts.page(None, limit, before, tenant=caller.tenant)
-    else:
-        person = person_for(caller, user)
-        check_access(gateway.policy, caller, "read_exchange", exchange_of(person), user=person.user)
-        rows = await gateway.store.receipts.page(person, limit, before)
+    gateway, caller = await authenticated(request)
+    person, _ = _listed(gateway, caller, user)
+    rows = await gateway.store.receipts.page(person, limit, before, tenant=caller.tenant)
     return {"object": "list", "data": [receipt_summary(row) for row in rows]}
 
 
@@ -129,91 +112,68 @@ async def get_receipt(request: Request, receipt_id: str, user: User = None) -> d
 
     `commitment` is the SHA-256 of `account` as JSON with sorted keys and no spaces; `account.sha256` that of `content`.
     """
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
+    gateway, caller = await authenticated(request)
     row = None if receipt_id.isdecimal() else await gateway.store.receipts.find(receipt_id)
     if row is None or not may_see(caller, row.record.link.tenant, row.record.user, user):
         raise NotFound("no such receipt of this person (name the person with ?user=...)", param="receipt_id")
     record = row.record
-    owner = Person(caller.tenant, record.user or "")
-    asked = exchange_of(owner, record.exchange or "")
+    asked = exchange_of(Person(caller.tenant, record.user or ""), record.exchange or "")
     check_access(gateway.policy, caller, "read_exchange", asked, user=speaks_for(caller, user))
-    told = receipt_summary(row)
+    shown = receipt_summary(row)
     if caller.role is not Role.OPERATOR:
-        told |= {
+        shown |= {
             "commitment": record.link.commitment.hex(),
             "previous": record.previous.hex(),
             "account": record.account and dict(record.account),
             "content": record.content,
         }
-    return told
-
-
-# --- /v1/waiting: requests that nobody could answer, and their answers once they came. Each person sees only its own.
+    return shown
 
 
 def waiting_summary(row: WaitingRow) -> dict[str, Any]:
-    """Where a request stands; no text."""
+    """The state of a request; no text."""
     return {
-        "id": row.id,
-        "object": "netgpt.waiting",
-        "status": row.state,
-        "created": row.created.isoformat(),
-        "expires": row.expires.isoformat(),
-        "tries": row.tries,
-        "exchange": row.exchange,
-    }
+        "id": row.id, "object": "netgpt.waiting", "status": row.state, "created": row.created.isoformat(),
+        "expires": row.expires.isoformat(), "tries": row.tries, "exchange": row.exchange,
+    }  # fmt: skip
 
 
 def accepted(row: WaitingRow, because: str) -> Response:
     """202: the request is kept; where it will be found."""
-    told = orjson.dumps({**waiting_summary(row), "reason": because})
-    return Response(told, status_code=202, media_type="application/json", headers={"location": f"/v1/waiting/{row.id}"})
+    body = orjson.dumps({**waiting_summary(row), "reason": because})
+    return Response(body, status_code=202, media_type="application/json", headers={"location": f"/v1/waiting/{row.id}"})
 
 
 @router.get("/v1/waiting", tags=["waiting"])
-async def list_waiting(
-    request: Request, user: User = None, limit: Annotated[int, Query(ge=1, le=200)] = 100
-) -> dict[str, Any]:
+async def list_waiting(request: Request, user: User = None, limit: Limit = 100) -> dict[str, Any]:
     """The person's requests that wait or waited, newest first. An operator that names no person sees where those of
     its tenant's people stand."""
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
-    if user is None and owns_the_gateway(caller):
-        rows = await gateway.store.waiting.page(None, None, limit)
-    elif user is None and sees_figures(caller):
-        check_access(gateway.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
-        rows = await gateway.store.waiting.page(None, caller.tenant, limit)
-    else:
-        person = person_for(caller, user)
-        check_access(gateway.policy, caller, "read_exchange", exchange_of(person), user=person.user)
-        rows = await gateway.store.waiting.page(person, None, limit)
+    gateway, caller = await authenticated(request)
+    person, tenant = _listed(gateway, caller, user)
+    rows = await gateway.store.waiting.page(person, tenant, limit)
     return {"object": "list", "data": [waiting_summary(row) for row in rows]}
 
 
 @router.get("/v1/waiting/{waiting_id}", tags=["waiting"])
 async def get_waiting(request: Request, waiting_id: str, user: User = None) -> dict[str, Any]:
     """One request: where it stands, and its answer or what went wrong."""
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
+    gateway, caller = await authenticated(request)
     row = await gateway.store.waiting.find(waiting_id)
     if row is None or not may_see(caller, row.tenant, row.user, user):
         raise NotFound("no such waiting request of this person", param="waiting_id")
-    check_access(
-        gateway.policy, caller, "read_exchange", exchange_of(row.person, row.id), user=speaks_for(caller, user)
-    )
-    told = waiting_summary(row)
+    asked = exchange_of(row.person, row.id)
+    check_access(gateway.policy, caller, "read_exchange", asked, user=speaks_for(caller, user))
+    shown = waiting_summary(row)
     if caller.role is not Role.OPERATOR:
         kept = row.private or {}
-        told |= {"answer": kept.get("answer"), "error": kept.get("error")}
-    return told
+        shown |= {"answer": kept.get("answer"), "error": kept.get("error")}
+    return shown
 
 
 @router.delete("/v1/waiting/{waiting_id}", tags=["waiting"])
 async def cancel_waiting(request: Request, waiting_id: str, user: User = None) -> dict[str, Any]:
     """Do not send it; or, when it has ended, delete it with its answer. Not while it is being sent (409)."""
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
+    gateway, caller = await authenticated(request)
     row = await gateway.store.waiting.find(waiting_id)
     person = None if row is None else row.person
     mine = row is not None and row.tenant == caller.tenant

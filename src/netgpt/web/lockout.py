@@ -1,4 +1,4 @@
-"""What guessing meets: after too many wrong keys from one address, or with one beginning, every further try must wait.
+"""Lockout: after too many wrong keys from one address, or with one beginning, every further try must wait.
 
 A key that was accepted from an address before goes on working from there, so that one guesser behind a shared address
 does not lock out its neighbours. A right key that is new to a locked address is refused like a wrong one: whoever
@@ -32,8 +32,7 @@ class _WrongKeys:
 
     def __init__(self, now: float) -> None:
         self.failures = self.locks = 0
-        self.since = now
-        self.until = now
+        self.since = self.until = now
         """Locked until then (monotonic seconds)."""
 
 
@@ -111,7 +110,7 @@ def proxies(addresses: Sequence[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Whose address a request counts for: the peer's, or, told by a trusted proxy, the last that no such proxy has.
+    """The address a request counts for: the peer's, or, forwarded by trusted proxies, the last that is none of theirs.
 
     `forwarded`: the values of X-Forwarded-For, in their order. IPv6 counts by /64: whoever has one address has them
     all.
@@ -119,10 +118,10 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> st
     address = _parsed(peer)
     if trusted and address is not None and _among(address, trusted):
         for part in reversed(",".join(forwarded).split(",")):
-            told = _parsed(part.strip())
-            if told is None:
+            before = _parsed(part.strip())
+            if before is None:
                 break  # what is no address was not written by a proxy of ours
-            address = told
+            address = before
             if not _among(address, trusted):
                 break
     if isinstance(address, ipaddress.IPv6Address):

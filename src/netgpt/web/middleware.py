@@ -1,4 +1,4 @@
-"""The first thing that a request meets: the size of the body, the number of requests in work."""
+"""ASGI middleware before the framework: limits on bodies and on requests at once, and authentication."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from netgpt.web.auth import HEADERS, caller_of
 from netgpt.web.errors import error_response, unforeseen_response
 
 NOT_CHATS = 64
-"""Requests in work beside the chats that work or wait: those that need no place, and those about to be refused one."""
+"""Requests in work beside the chats that work or wait: those that need no permit, and those about to be refused one."""
 ALWAYS_OPEN = ("/healthz", "/readyz", "/metrics")
 
 
 class LimitsMiddleware:
-    """A plain ASGI layer, so that streams and hang-ups pass through it untouched."""
+    """Limits on the body and on requests at once. A plain ASGI layer: streams and hang-ups pass through untouched."""
 
     def __init__(self, app: ASGIApp, server: Server, metrics: Metrics) -> None:
         self.app, self.server, self.metrics = app, server, metrics
@@ -74,23 +74,20 @@ class LimitsMiddleware:
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:
-    """Add the headers that were left in the scope on the way (where a key stands with its limits)."""
+    """Add the headers that the scope holds by then: the rate limits of the key."""
 
     async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start" and (told := scope.get(HEADERS)):
-            message = {**message, "headers": [*message["headers"], *told]}
+        if message["type"] == "http.response.start" and (added := scope.get(HEADERS)):
+            message = {**message, "headers": [*message["headers"], *added]}
         await send(message)
 
     return sent
 
 
-# --- Nobody's body is read before it is known who comes: the framework would parse it first.
-
-
 class AuthMiddleware:
-    """Stands before the framework and lets nobody without a key to anything under /v1, whether it exists or not.
+    """Lets nobody without a key to anything under /v1, whether it exists or not.
 
-    The endpoints ask `caller_of` again, which remembers what it answered for this request.
+    It runs before the framework, which would read the body first. `caller_of` keeps its answer for the endpoints.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -12,7 +12,7 @@ import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -30,11 +30,6 @@ from netgpt.store.schema import KeyLimits
 from netgpt.types import Caller, Person, Role
 from netgpt.web.lockout import Lockout, proxies
 from netgpt.web.rate_limits import Limiter
-
-# --- The signing keys of an identity provider: fetched from the configured issuer alone, kept, rotated.
-#
-# Nothing that a token says decides where keys come from or how often: `jku`, `x5u`, `jwk` and `x5c` of its header
-# are not read, and an unknown key id brings one request in `refresh_s` seconds at most.
 
 log = logging.getLogger(__name__)
 
@@ -59,16 +54,19 @@ class SigningKey:
 
 
 class KeySet:
-    """The issuer's keys as last read. Old ones stay in use for `stale_s` seconds while the issuer is down."""
+    """The issuer's signing keys as last read. Old ones stay in use for `stale_s` seconds while the issuer is down.
+
+    Nothing in a token decides where keys come from or how often: `jku`, `x5u`, `jwk` and `x5c` of its header are not
+    read, and an unknown key id brings one request in `refresh_s` seconds at most.
+    """
 
     def __init__(self, settings: Oidc, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._clock = settings, clock
         self._keys: tuple[SigningKey, ...] = ()
-        self._read_at = float("-inf")
-        self._tried_at = float("-inf")
+        self._read_at = self._tried_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
         self.version = 0
-        """Grows when the keys have changed: what was judged by the old ones is judged again."""
+        """Grows when the keys change: tokens accepted by the old ones are checked again."""
 
     async def find(self, id: str | None, algorithm: str) -> SigningKey | None:
         """The key to check a token with, or None. Raises NetGPTError (503): none are known, or too old ones."""
@@ -166,7 +164,7 @@ class _Unusable(Exception):
 
 
 def certificates(settings: Oidc) -> ssl.SSLContext:
-    """Whom to believe that it is the issuer: `oidc.ca_file`, else the system's authorities. Raises SettingsError."""
+    """The authorities that may vouch for the issuer: `oidc.ca_file`, else the system's. Raises SettingsError."""
     try:
         return ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError):
@@ -215,11 +213,15 @@ def _made(data: dict[str, Any], algorithm: str) -> Any:
     return None if getattr(key, "key_size", _MIN_RSA_BITS) < _MIN_RSA_BITS and data["kty"] == "RSA" else key
 
 
+UNSIGNED: Final = "invalid_token"
+"""Code of the refusal of a token that no known key signed: it counts as a guess."""
 MAX_TOKEN: Final = 8_192
 """Characters; a longer token is refused unread."""
-_REMEMBERED: Final = 1_000
-_REMEMBERED_S: Final = 60.0
-"""A token that was good is taken as good for this long, unless it expires or the issuer's keys change."""
+_CACHED: Final = 1_000
+_CACHED_S: Final = 60.0
+"""A good token is accepted unread for this long, unless it expires or the issuer's keys change."""
+_CACHED_ACCESS: Final = 5_000
+_OPTIONS: Final[Any] = {"require": ["exp", "iat", "iss", "aud"]}
 _MAX_NAME: Final = 256
 _MAX_GROUPS: Final = 200
 
@@ -237,8 +239,8 @@ class TokenVerifier:
     async def caller(self, token: str) -> Caller:
         """Who bears this token.
 
-        Raises AuthenticationError: `UNSIGNED` (nobody vouches for it), or `token_refused` (the issuer's own, but not
-        one that opens this box now). PermissionDenied: no role here. NetGPTError (503): the issuer is down.
+        Raises AuthenticationError: `UNSIGNED` (no known key signed it), or `token_refused` (the issuer's own, but not
+        accepted here now). PermissionDenied: no role here. NetGPTError (503): the issuer is down.
         """
         if len(token) > MAX_TOKEN:
             raise _unsigned(f"the token is longer than {MAX_TOKEN} characters")
@@ -249,14 +251,10 @@ class TokenVerifier:
         claims = await self._claims(token)
         caller = self._caller(claims)
         left_s = float(claims["exp"]) + self._settings.leeway_s - time.time()
-        self._good[digest] = (self._clock() + min(left_s, _REMEMBERED_S), self.keys.version, caller)
-        while len(self._good) > _REMEMBERED:
+        self._good[digest] = (self._clock() + min(left_s, _CACHED_S), self.keys.version, caller)
+        while len(self._good) > _CACHED:
             self._good.popitem(last=False)
         return caller
-
-    async def close(self) -> None:
-        """Stop asking the issuer."""
-        await self.keys.close()
 
     async def _claims(self, token: str) -> Mapping[str, Any]:
         settings = self._settings
@@ -266,14 +264,9 @@ class TokenVerifier:
             raise _unsigned("this token was signed with a key that its issuer does not have")
         try:
             claims: Mapping[str, Any] = jwt.decode(
-                token,
-                key.key,
-                algorithms=[algorithm],
-                issuer=settings.issuer,
-                audience=settings.audience,
+                token, key.key, [algorithm], _OPTIONS, audience=settings.audience, issuer=settings.issuer,
                 leeway=settings.leeway_s,
-                options={"require": ["exp", "iat", "iss", "aud"]},
-            )
+            )  # fmt: skip
         except jwt.ExpiredSignatureError:
             raise _refused("this token has expired; get another from the identity provider") from None
         except (jwt.InvalidAudienceError, jwt.InvalidIssuerError):
@@ -352,57 +345,41 @@ def _refused(text: str) -> AuthenticationError:
     return AuthenticationError(text, code="token_refused")
 
 
-# --- What the door knows of those who come: tokens, limits, wrong tries. One per app, kept beside the box.
-
-_REMEMBERED_ACCESS: Final = 5_000
-UNSIGNED: Final = "invalid_token"
-"""Code of the refusal of a token that nobody vouches for: it counts as a guess."""
-
-
 class Access:
-    """The parts that `auth.caller_of` asks."""
+    """What `auth.caller_of` needs: tokens, limits, lockout, and what the policy allowed. One an app."""
 
     def __init__(self, gateway: Gateway) -> None:
         """Raises SettingsError: `oidc.ca_file` cannot be read."""
-        settings = gateway.settings
+        settings, oidc = gateway.settings, gateway.settings.oidc
         self.lockout = Lockout(settings.lockout)
         self.proxies = proxies(settings.server.trusted_proxies)
         self.limiter = Limiter(gateway.store.limits.use, settings.remotes)
-        self.tokens: TokenVerifier | None = None
-        if settings.oidc.issuer is not None:
-            self.tokens = TokenVerifier(settings.oidc)
-        oidc = settings.oidc
-        self.token_limits = KeyLimits(
-            oidc.requests_per_minute,
-            oidc.tokens_per_minute,
-            oidc.tokens_per_day,
-            oidc.cost_per_day,
-            oidc.cost_per_month,
-        )
+        self.tokens = TokenVerifier(oidc) if oidc.issuer is not None else None
+        self.token_limits = KeyLimits(**{each.name: getattr(oidc, each.name) for each in fields(KeyLimits)})
         """Of each person who comes with a token."""
         gateway.metrics.listeners.append(self.limiter.exchange_ended)
         self._gateway = gateway
-        self._asked_of: Policy | None = None
+        self._policy: Policy | None = None
         self._allowed: set[tuple[Caller, str, str | None]] = set()
 
     def allow(self, caller: Caller, action: str, user: str | None = None) -> None:
         """Whether the policy lets `caller` do `action` (ask, administer) with the box, speaking for `user`.
 
-        Raises PermissionDenied; operators and admins are told the rule. What was allowed is remembered until the
-        policy changes: asking it costs ten times as much.
+        Raises PermissionDenied; operators and admins see the rule. What was allowed is cached until the policy changes:
+        asking it costs ten times as much.
         """
         policy, key = self._gateway.policy, (caller, action, user)
-        if policy is not self._asked_of:
+        if policy is not self._policy:
             self._allowed.clear()
-            self._asked_of = policy
+            self._policy = policy
         if key in self._allowed:
             return
         check_access(policy, caller, action, BOX, user=user)
-        if len(self._allowed) >= _REMEMBERED_ACCESS:
+        if len(self._allowed) >= _CACHED_ACCESS:
             self._allowed.clear()
         self._allowed.add(key)
 
     async def close(self) -> None:
         """Stop asking the issuer."""
         if self.tokens is not None:
-            await self.tokens.close()
+            await self.tokens.keys.close()

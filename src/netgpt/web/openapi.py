@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from netgpt.web.requests import ChatBody
 
 CHAT: Final = "/v1/chat/completions"
+_TEXT: Final = {"type": "string"}
 _ERROR: Final = {
     "type": "object",
     "required": ["error"],
@@ -16,12 +17,7 @@ _ERROR: Final = {
         "error": {
             "type": "object",
             "required": ["message", "type", "code", "param"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": "string"},
-                "code": {"type": "string"},
-                "param": {"type": ["string", "null"]},
-            },
+            "properties": {"message": _TEXT, "type": _TEXT, "code": _TEXT, "param": {"type": ["string", "null"]}},
         }
     },
 }
@@ -44,7 +40,7 @@ _MEANINGS: Final = {
 }
 _EVERYWHERE: Final = (400, 401, 403, 413, 429, 500, 503, 507)
 _LIMIT_HEADERS: Final = {
-    f"x-ratelimit-{what}-{of}": {"schema": {"type": "string"}, "description": f"{meaning} {of}; keys with limits only."}
+    f"x-ratelimit-{what}-{of}": {"schema": _TEXT, "description": f"{meaning} {of}; keys with limits only."}
     for of in ("requests", "tokens")
     for what, meaning in (("limit", "Allowed"), ("remaining", "Left"), ("reset", "Time until all is there again:"))
 }
@@ -63,7 +59,7 @@ def install(app: FastAPI) -> None:
 
 
 def complete_document(document: dict[str, Any]) -> dict[str, Any]:
-    """The framework's own document with what it cannot know. Changes and returns `document`."""
+    """Add to the framework's document what it cannot know. Changes and returns `document`."""
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas["Error"] = _ERROR
@@ -93,27 +89,27 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if not path.startswith("/v1/"):
         responses.update(_references((503,) if path == "/readyz" else ()))
         if path == "/metrics":
-            responses["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+            responses["200"]["content"] = {"text/plain": {"schema": _TEXT}}
         return
     operation["security"] = [{"bearer": []}]
-    told: tuple[int, ...] = _EVERYWHERE
+    statuses: tuple[int, ...] = _EVERYWHERE
     if "{" in path or path in ("/v1/feedback", "/v1/exchanges", CHAT):
-        told += (404,)
+        statuses += (404,)
     if "adapters" in path or path.startswith("/v1/waiting/"):
-        told += (409,)
+        statuses += (409,)
     if path == CHAT and method == "post":
-        told += (502, 504)
+        statuses += (502, 504)
         operation["requestBody"] = {"required": True, "content": _json({"$ref": "#/components/schemas/ChatBody"})}
         responses["200"] = {
             "description": "The answer; with `stream`, as server-sent events.",
-            "content": {**_json({"type": "object"}), "text/event-stream": {"schema": {"type": "string"}}},
+            "content": {**_json({"type": "object"}), "text/event-stream": {"schema": _TEXT}},
         }
         responses["202"] = {
             "description": "Nobody could answer, and the request may wait (`netgpt.may_wait`): it is kept and sent "
             "once. `Location` tells where its answer will be.",
             "content": _json({"type": "object"}),
         }
-    responses.update(_references(told))
+    responses.update(_references(statuses))
     for status, response in responses.items():
         if status.startswith("2"):
             response["headers"] = _LIMIT_HEADERS
@@ -124,17 +120,13 @@ def _references(statuses: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _response(status: int) -> dict[str, Any]:
-    response: dict[str, Any] = {
-        "description": _MEANINGS[status],
-        "content": _json({"$ref": "#/components/schemas/Error"}),
-    }
+    content = _json({"$ref": "#/components/schemas/Error"})
+    response: dict[str, Any] = {"description": _MEANINGS[status], "content": content}
     if status == 429:
-        response["headers"] = {
-            "retry-after": {"schema": {"type": "integer"}, "description": "Seconds."},
-            **_LIMIT_HEADERS,
-        }
+        retry = {"schema": {"type": "integer"}, "description": "Seconds."}
+        response["headers"] = {"retry-after": retry, **_LIMIT_HEADERS}
     if status == 401:
-        response["headers"] = {"www-authenticate": {"schema": {"type": "string"}, "description": "Bearer."}}
+        response["headers"] = {"www-authenticate": {"schema": _TEXT, "description": "Bearer."}}
     return response
 
 

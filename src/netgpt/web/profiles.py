@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any, Literal
 
 import orjson
@@ -26,7 +25,7 @@ from netgpt.training.people import (
     withdraw_consent,
 )
 from netgpt.types import Fact, Label, Person
-from netgpt.web.auth import caller_of, person_for
+from netgpt.web.auth import authenticated, person_for
 
 router = APIRouter()
 
@@ -64,30 +63,24 @@ def _consents(row: ConsentRow | None) -> dict[str, Any]:
 
 
 def _example(kept: KeptExample) -> dict[str, Any]:
-    return {
-        "id": kept.id,
-        "kept": kept.kept.isoformat(),
-        "adapters": list(kept.adapters),
-        "messages": kept.row["messages"],
-        "answer": kept.row["answer"],
-        "origin": kept.row["origin"],
-    }
+    texts = {name: kept.row[name] for name in ("messages", "answer", "origin")}
+    return {"id": kept.id, "kept": kept.kept.isoformat(), "adapters": list(kept.adapters)} | texts
 
 
-async def _person(request: Request, user: str, action: str = "read_profile", consent: Iterable[str] = ()) -> Person:
-    """The person whom the path names, when the policy lets the caller do `action` for them."""
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
+async def _person(
+    request: Request, user: str, action: str = "read_profile", consent: Iterable[str] = ()
+) -> tuple[Gateway, Person]:
+    """The gateway, and the person whom the path names, when the policy lets the caller do `action` for them."""
+    gateway, caller = await authenticated(request)
     person = person_for(caller, user)
     check_access(gateway.policy, caller, action, profile_of(person), user=person.user, consent=consent)
-    return person
+    return gateway, person
 
 
 @router.get("/v1/profiles/{user}", tags=["profiles"])
 async def get_profile(request: Request, user: str) -> dict[str, Any]:
     """All facts of the person: complete and machine-readable, so it is the export too."""
-    gateway: Gateway = request.app.state.gateway
-    person = await _person(request, user)
+    gateway, person = await _person(request, user)
     facts = await gateway.store.facts(person)
     return {
         "object": "netgpt.profile",
@@ -101,8 +94,7 @@ async def get_profile(request: Request, user: str) -> dict[str, Any]:
 @router.post("/v1/profiles/{user}/facts", status_code=201, tags=["profiles"])
 async def add_fact(request: Request, user: str, new: NewFact) -> dict[str, Any]:
     """Add one fact. Personal and sensitive facts never leave the box."""
-    gateway: Gateway = request.app.state.gateway
-    person = await _person(request, user)
+    gateway, person = await _person(request, user)
     fact = profile_fact(new.text, new.kind, new.label)
     return _shown(await gateway.store.add_fact(person, fact), fact)
 
@@ -110,8 +102,8 @@ async def add_fact(request: Request, user: str, new: NewFact) -> dict[str, Any]:
 @router.delete("/v1/profiles/{user}/facts/{fact_id}", tags=["profiles"])
 async def remove_fact(request: Request, user: str, fact_id: str) -> dict[str, Any]:
     """Take one fact away."""
-    gateway: Gateway = request.app.state.gateway
-    if not await gateway.store.remove_fact(await _person(request, user, "forget"), fact_id):
+    gateway, person = await _person(request, user, "forget")
+    if not await gateway.store.remove_fact(person, fact_id):
         raise NotFound("no such fact in this profile", param="fact_id")
     return {"id": fact_id, "deleted": True}
 
@@ -122,33 +114,30 @@ async def change_profile(request: Request, user: str, change: ProfileChange) -> 
 
     What is left out stays. Taking the consent back also drops the adapters that learnt from the person.
     """
-    gateway: Gateway = request.app.state.gateway
-    person = await _person(request, user)
-    told: dict[str, Any] = {"object": "netgpt.profile", "user": person.user}
+    gateway, person = await _person(request, user)
+    changed: dict[str, Any] = {"object": "netgpt.profile", "user": person.user}
     if "complete" in change.model_fields_set or change.training is None:
         await gateway.store.set_profile(person, change.complete)
     if change.training:
         await gateway.store.learning.set_consent(person, PURPOSE, True)
     elif change.training is False:
         forgotten = await withdraw_consent(gateway.store, gateway.registry, gateway.settings.training_dir, person)
-        told["unlearnt"] = forgotten.as_json()
-    told["complete"] = await gateway.store.profile_mode(person)
-    return told | {"consents": _consents(await gateway.store.learning.consent(person, PURPOSE))}
+        changed["unlearnt"] = forgotten.as_json()
+    changed["complete"] = await gateway.store.profile_mode(person)
+    return changed | {"consents": _consents(await gateway.store.learning.consent(person, PURPOSE))}
 
 
 @router.get("/v1/profiles/{user}/examples", tags=["profiles"])
 async def list_examples(request: Request, user: str) -> dict[str, Any]:
     """What adapters learnt from the person, or would learn: pseudonymized texts, and which adapters."""
-    gateway: Gateway = request.app.state.gateway
-    kept = await gateway.store.learning.of_person(await _person(request, user))
-    return {"object": "list", "data": [_example(each) for each in kept]}
+    gateway, person = await _person(request, user)
+    return {"object": "list", "data": [_example(kept) for kept in await gateway.store.learning.of_person(person)]}
 
 
 @router.post("/v1/profiles/{user}/examples", status_code=201, tags=["profiles"])
 async def keep_example(request: Request, user: str, new: ExampleToKeep) -> dict[str, Any]:
     """Keep a good answer as a training example. Needs the person's consent; the text is pseudonymized first."""
-    gateway: Gateway = request.app.state.gateway
-    person = await _person(request, user)
+    gateway, person = await _person(request, user)
     consent = await gateway.store.learning.consent(person, PURPOSE)
     if consent is not None and consent.stands:  # without, `keep_as_example` says what is missing
         await _person(request, user, "train_on", consent=("training",))
@@ -161,8 +150,7 @@ async def keep_example(request: Request, user: str, new: ExampleToKeep) -> dict[
 @router.delete("/v1/profiles/{user}/examples/{example_id}", tags=["profiles"])
 async def remove_example(request: Request, user: str, example_id: str) -> dict[str, Any]:
     """Take one example away; the adapters that learnt from it are dropped."""
-    gateway: Gateway = request.app.state.gateway
-    person = await _person(request, user, "forget")
+    gateway, person = await _person(request, user, "forget")
     forgotten = await forget_example(gateway.store, gateway.registry, gateway.settings.training_dir, person, example_id)
     if forgotten is None:
         raise NotFound("no such example of this person", param="example_id")
@@ -173,14 +161,10 @@ async def remove_example(request: Request, user: str, example_id: str) -> dict[s
 async def forget(request: Request, user: str) -> dict[str, Any]:
     """Forget the person: facts, exchanges, pseudonym maps, examples, their keys, and every adapter that learnt from
     them. Says how many of each were removed."""
-    gateway: Gateway = request.app.state.gateway
-    person = await _person(request, user, "forget")
+    gateway, person = await _person(request, user, "forget")
     await gateway.learning.forget(person, await learner_keys(gateway.store, person))
     forgotten = await forget_person(gateway.store, gateway.registry, gateway.settings.training_dir, person)
     return {"user": person.user, "deleted": True, **forgotten.as_json()}
-
-
-# --- /v1/profiles/{user}/consents and /export: what a person allows, and all that the box holds of them.
 
 
 class NewConsent(BaseModel):
@@ -194,43 +178,31 @@ class NewConsent(BaseModel):
     )
 
 
-async def _person_rights(request: Request, user: str, action: str) -> Person:
-    gateway: Gateway = request.app.state.gateway
-    caller = await caller_of(request)
-    person = person_for(caller, user)
-    check_access(gateway.policy, caller, action, profile_of(person), user=person.user)
-    return person
-
-
 @router.get("/v1/profiles/{user}/consents", tags=["profiles"])
 async def get_consents(request: Request, user: str) -> dict[str, Any]:
     """What the person allows now, by purpose, and the history of what they said."""
-    gateway: Gateway = request.app.state.gateway
-    told = await consents_of(gateway.store, await _person_rights(request, user, "read_profile"))
-    return {"object": "netgpt.consents", "now": told["consents"], "history": told["consent_history"]}
+    gateway, person = await _person(request, user)
+    consents = await consents_of(gateway.store, person)
+    return {"object": "netgpt.consents", "now": consents["consents"], "history": consents["consent_history"]}
 
 
 @router.post("/v1/profiles/{user}/consents", status_code=201, tags=["profiles"])
 async def say_consent(request: Request, user: str, new: NewConsent) -> dict[str, Any]:
     """Say yes or no to a purpose. Nothing said before is changed. No to training also unlearns the person."""
-    gateway: Gateway = request.app.state.gateway
-    person = await _person_rights(request, user, "read_profile")
-    told: dict[str, Any] = {}
-    begins: datetime | None = new.begins
+    gateway, person = await _person(request, user)
     entry = await gateway.store.consents.say(
-        person, new.purpose, new.given, begins=begins, ends=new.until, third_party=new.third_party
+        person, new.purpose, new.given, begins=new.begins, ends=new.until, third_party=new.third_party
     )
     if new.purpose == "training" and not new.given and new.third_party is None:
         forgotten = await withdraw_consent(gateway.store, gateway.registry, gateway.settings.training_dir, person)
-        told["unlearnt"] = forgotten.as_json()
-    return entry_as_json(entry) | told
+        return entry_as_json(entry) | {"unlearnt": forgotten.as_json()}
+    return entry_as_json(entry)
 
 
 @router.get("/v1/profiles/{user}/export", tags=["profiles"])
 async def export(request: Request, user: str) -> Response:
     """All that the box holds of the person, as one JSON document."""
-    gateway: Gateway = request.app.state.gateway
-    person = await _person_rights(request, user, "export")
+    gateway, person = await _person(request, user, "export")
     content = orjson.dumps(await export_person(gateway.store, gateway.registry, person), default=str)
     headers = {"content-disposition": 'attachment; filename="netgpt-export.json"', "cache-control": "no-store"}
     return Response(content, media_type="application/json", headers=headers)

@@ -1,8 +1,8 @@
-"""How much each key may use: requests and tokens by the minute, tokens and money by the day and the month.
+"""Rate limits and budgets of keys: requests and tokens by the minute, tokens and money by the day and the month.
 
-Minutes are buckets in this process's memory: as much at once as the limit, refilled evenly. Days and months are what
-the database has booked (by every process), read again when older than `_READ_AGAIN_S`, plus what ended here since.
-What is being answered counts by an estimate until its end, so a crowd of requests cannot run past a budget together.
+Minutes are token buckets in this process's memory. Days and months are what the database has booked (by every process),
+read again when older than `_READ_AGAIN_S`, plus what ended here since. What is being answered counts by an estimate
+until its end, so a crowd of requests cannot overrun a budget together.
 """
 
 from __future__ import annotations
@@ -69,11 +69,9 @@ class _State:
         """As last read from the database."""
         self.read_at = -math.inf
         self.reading: asyncio.Task[None] | None = None
-        self.ended_tokens = 0
-        self.ended_cost = 0.0
-        """What ended here since the last reading began: the database may not have told of it yet."""
-        self.held_tokens = 0
-        self.held_cost = 0.0
+        self.ended_tokens, self.ended_cost = 0, 0.0
+        """What ended here since the last reading began: it may not be in that reading."""
+        self.held_tokens, self.held_cost = 0, 0.0
 
 
 @dataclass(slots=True)
@@ -130,7 +128,7 @@ class Limiter:
         return min((left for left in (day, month) if left is not None), default=None)
 
     def headers(self, key_id: str) -> Headers:
-        """Where a key stands, as OpenAI tells it: `x-ratelimit-*`."""
+        """What a key has left, as OpenAI's `x-ratelimit-*`."""
         state = self._states.get(key_id)
         return _headers(state) if state is not None else []
 
@@ -141,7 +139,7 @@ class Limiter:
             return None
         answer = body.get("max_completion_tokens") or body.get("max_tokens") or _ANSWER_TOKENS
         guess = Usage(chars // CHARACTERS_A_TOKEN, min(answer, _MOST_TOKENS) * (body.get("n") or 1))
-        if state.has_budget:  # a crowd was let in together: whoever comes to this line late finds the others' holds
+        if state.has_budget:  # a crowd was admitted together: the later ones of it find the others' holds here
             _check_budgets(state, datetime.now(UTC))
         hold = Hold(state, guess.total_tokens, self._dearest(guess))
         state.held_tokens += hold.tokens
@@ -149,7 +147,7 @@ class Limiter:
         return hold
 
     def _dearest(self, guess: Usage) -> float:
-        """Money for an answer whose arm is not decided yet: no budget is overdrawn by taking the dear one."""
+        """Money for an answer whose target is not decided yet: as if by the dearest, so that no budget is overdrawn."""
         return max((cost_of(guess, remote) for remote in self._remotes.values()), default=0.0)
 
     def exchange_ended(self, exchange: Exchange) -> None:
@@ -236,21 +234,20 @@ def _spent(limit: str, wait: timedelta) -> RateLimited:
 
 
 def _headers(state: _State) -> Headers:
-    """OpenAI's `x-ratelimit-*`. Tokens are the minute's, or the day's where only the day has a limit."""
-    told: Headers = []
+    """Tokens are the minute's, or the day's where only the day has a limit."""
+    headers: Headers = []
     if (requests := state.requests) is not None:
-        told += _told(b"requests", requests.limit, requests.level, requests.reset_s())
+        headers += _header_set(b"requests", requests.limit, requests.level, requests.reset_s())
     if (tokens := state.tokens) is not None:
-        told += _told(b"tokens", tokens.limit, tokens.level - state.held_tokens, tokens.reset_s())
+        headers += _header_set(b"tokens", tokens.limit, tokens.level - state.held_tokens, tokens.reset_s())
     elif (limit := state.limits.tokens_per_day) is not None:
         now = datetime.now(UTC)
-        used = state.use.tokens if state.use.day == now.date().isoformat() else 0
-        left = limit - used - state.ended_tokens - state.held_tokens
-        told += _told(b"tokens", limit, left, 86_400 - (now.hour * 3600 + now.minute * 60 + now.second))
-    return told
+        left = limit - _today(state.use, now).tokens - state.ended_tokens - state.held_tokens
+        headers += _header_set(b"tokens", limit, left, 86_400 - (now.hour * 3600 + now.minute * 60 + now.second))
+    return headers
 
 
-def _told(what: bytes, limit: int, left: float, reset_s: float) -> Headers:
+def _header_set(what: bytes, limit: int, left: float, reset_s: float) -> Headers:
     return [
         (b"x-ratelimit-limit-" + what, b"%d" % limit),
         (b"x-ratelimit-remaining-" + what, b"%d" % max(0, math.floor(left))),

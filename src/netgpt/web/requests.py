@@ -1,4 +1,4 @@
-"""From bytes to a checked `Request`. What is wrong is told with the name of the field; values are not echoed."""
+"""From bytes to a checked `Request`. Errors name the field; values are not echoed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netgpt.exchange import Request
 
 MAX_MESSAGES = 2_000
 MAX_DEPTH = 64
-"""Levels of lists and objects within a body; what walks a body later may then trust the stack."""
+"""Levels of lists and objects within a body; later recursion over a body is then safe."""
 
 Name = Annotated[StrictStr, Field(max_length=256)]
 Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
@@ -75,7 +75,7 @@ class ChatBody(BaseModel):
 
 
 def read_json(raw: bytes) -> dict[str, Any]:
-    """A JSON object, or RequestError that tells where the text stops being JSON."""
+    """A JSON object, or RequestError that names where the text stops being JSON."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -110,7 +110,7 @@ def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:
     try:
         checked = ChatBody.model_validate(body)
     except ValidationError as error:
-        raise _told(error) from None
+        raise _invalid(error) from None
     if checked.model not in known_models:
         raise NotFound(
             f"no model of that name here; the models are: {', '.join(sorted(known_models))}",
@@ -149,7 +149,7 @@ def _has_content(content: str | list[dict[str, Any]] | None) -> bool:
     return any(part.get("type") != "text" or str(part.get("text") or "").strip() for part in content or ())
 
 
-def _told(error: ValidationError) -> RequestError:
+def _invalid(error: ValidationError) -> RequestError:
     fault = error.errors(include_input=False, include_url=False)[0]
     # Union branches add the name of the type to the path ("content.str"): the caller knows only the field.
     parts = [str(part) for part in fault["loc"] if not (isinstance(part, str) and ("[" in part or part == "str"))]

@@ -11,11 +11,11 @@ from netgpt.errors import SettingsError
 from netgpt.settings.sections import Server
 
 SOON: Final = timedelta(days=14)
-"""A certificate with less left is told at start."""
+"""A certificate with less left is reported at start."""
 
 
 def server_tls(server: Server, now: datetime | None = None) -> tuple[ssl.SSLContext | None, list[str]]:
-    """The context of `server.tls_*` (None: plain HTTP), and what the owner should be told.
+    """The context of `server.tls_*` (None: plain HTTP), and remarks for the owner.
 
     TLS 1.2 or newer. With `tls_client_ca`, callers without a certificate of that authority do not get as far as HTTP.
     Raises SettingsError that names the setting, the file and the fault.
@@ -35,7 +35,7 @@ def server_tls(server: Server, now: datetime | None = None) -> tuple[ssl.SSLCont
     try:
         context.load_cert_chain(certificate, key, password=lambda: "")
     except (ssl.SSLError, OSError) as error:
-        raise SettingsError(_told(error, certificate, key)) from None
+        raise SettingsError(_key_fault(error, certificate, key)) from None
     if server.tls_client_ca is not None:
         _demand_certificates(context, server.tls_client_ca.expanduser())
     return context, remarks
@@ -52,7 +52,7 @@ def _read(file: Path, name: str) -> bytes:
 
 
 def _check_dates(pem: bytes, file: Path, now: datetime) -> list[str]:
-    """Raises SettingsError: not a certificate, expired, or not valid yet. Told: it expires soon."""
+    """Raises SettingsError: not a certificate, expired, or not valid yet. Remark: it expires soon."""
     from cryptography import x509
 
     try:
@@ -68,7 +68,7 @@ def _check_dates(pem: bytes, file: Path, now: datetime) -> list[str]:
 
 
 def _check_private(file: Path, pem: bytes) -> list[str]:
-    """Raises SettingsError: the key has a passphrase. Told: others on this machine can read it."""
+    """Raises SettingsError: the key has a passphrase. Remark: others on this machine can read it."""
     if b"ENCRYPTED" in pem:
         raise SettingsError(f"server.tls_key: the key in {file} has a passphrase; give one without, in a file of 0600")
     mode = file.stat().st_mode & 0o777
@@ -84,7 +84,7 @@ def _demand_certificates(context: ssl.SSLContext, authority: Path) -> None:
     context.verify_mode = ssl.CERT_REQUIRED
 
 
-def _told(error: OSError, certificate: Path, key: Path) -> str:
+def _key_fault(error: OSError, certificate: Path, key: Path) -> str:
     reason = getattr(error, "reason", None)
     if reason == "KEY_VALUES_MISMATCH":
         return f"server.tls_key: {key} is not the key of the certificate in {certificate}"

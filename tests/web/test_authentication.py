@@ -38,7 +38,7 @@ def check_error(answer: httpx.Response, status: int, code: str) -> dict[str, str
     return error
 
 
-async def test_requests_a_minute_are_told_in_headers_and_refused(tmp_path: Path) -> None:
+async def test_requests_a_minute_are_in_headers_and_refused(tmp_path: Path) -> None:
     async with door(tmp_path) as here:
         _, key = await here.make_key(limits=KeyLimits(requests_per_minute=2, tokens_per_minute=60))
         first = await here.chat(key)
@@ -94,8 +94,8 @@ async def test_a_crowd_does_not_run_past_a_budget(tmp_path: Path) -> None:
     async with door(tmp_path) as here:
         _, key = await here.make_key(limits=KeyLimits(tokens_per_day=300))
         answers = await asyncio.gather(*(here.chat(key, fields={"max_tokens": 100}) for _ in range(12)))
-        told = sorted(answer.status_code for answer in answers)
-        assert told[0] == 200 and told.count(200) <= 4 and told[-1] == 429
+        shown = sorted(answer.status_code for answer in answers)
+        assert shown[0] == 200 and shown.count(200) <= 4 and shown[-1] == 429
 
 
 async def test_a_streamed_answer_is_booked(tmp_path: Path) -> None:
@@ -160,17 +160,17 @@ async def _raw(here: Door, headers: list[tuple[bytes, bytes]]) -> int:
         "headers": [(b"host", b"localhost"), *headers], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
         "scheme": "http", "http_version": "1.1", "root_path": "", "asgi": {"version": "3.0"},
     }  # fmt: skip
-    told: list[int] = []
+    shown: list[int] = []
 
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: dict[str, object]) -> None:
         if message["type"] == "http.response.start":
-            told.append(int(str(message["status"])))
+            shown.append(int(str(message["status"])))
 
     await here.app(scope, receive, send)  # type: ignore[arg-type]
-    return told[0]
+    return shown[0]
 
 
 async def test_who_one_claims_to_be_in_other_headers_does_not_matter(tmp_path: Path) -> None:

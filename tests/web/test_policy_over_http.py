@@ -1,4 +1,4 @@
-"""The policy decides who reaches exchanges and profiles, and operators and admins are told by which rule."""
+"""The policy decides who sees exchanges and profiles, and operators and admins learn by which rule."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ async def test_the_ready_made_sets_let_in_whom_roles_let_in(tmp_path: Path) -> N
             for role, key in keys.items():
                 people = 403 if role is Role.OPERATOR else 200
                 rated = {"exchange": id, "rating": 1, "user": "ada"}
-                told = [
+                shown = [
                     await ask(here, key, "GET", "/v1/profiles/ada"),
                     await ask(here, key, "POST", "/v1/feedback", **rated),
                     await ask(here, key, "GET", f"/v1/exchanges/{id}?user=ada"),
                     await ask(here, key, "GET", "/v1/exchanges"),
                 ]
-                assert [one.status_code for one in told] == [people, people, 200, 200], (name, role)
-                assert ("hello" in told[2].text) == (role is not Role.OPERATOR), (name, role)
+                assert [one.status_code for one in shown] == [people, people, 200, 200], (name, role)
+                assert ("hello" in shown[2].text) == (role is not Role.OPERATOR), (name, role)

@@ -1,4 +1,4 @@
-"""Several arms at the HTTP door: who answered is told, what broke off is told, and a box without [cloud] works."""
+"""Several targets over HTTP: answers name who gave them and what broke off, and a box without [cloud] works."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def ask(here: Door, model: str, **fields: Any) -> httpx.Response:
     return await here.chat(fields={"model": model, **fields})
 
 
-async def test_an_upstream_is_asked_by_name_and_told_everywhere(tmp_path: Path) -> None:
+async def test_an_upstream_is_asked_by_name_and_named_everywhere(tmp_path: Path) -> None:
     with FaultyCloud("far away") as cloud, FaultyCloud("from b") as second:
         async with door(tmp_path, cloud, upstreams=[upstream("b", second, price_completion=1e6)]) as here:
             for model in ("b", "netgpt/b", "model-of-b"):
@@ -86,10 +86,10 @@ async def test_nobody_can_answer_says_why_for_each_or_gives_an_earlier_answer(tm
             edge.down = "the engine is starting"
             cloud.schedule(Fault.SERVER_ERROR)
             again = await here.chat(text="hello")
-            told = again.json()["netgpt"]
-            assert again.json()["choices"] == first.json()["choices"] and told["cached"] is True and told["age_s"] >= 0
+            body = again.json()["netgpt"]
+            assert again.json()["choices"] == first.json()["choices"] and body["cached"] is True and body["age_s"] >= 0
             assert again.headers["x-netgpt-rule"] == again.headers["x-netgpt-arm"] == "cached"
-            assert "answered 500" in told["reason"] and "the engine is starting" in told["reason"]
+            assert "answered 500" in body["reason"] and "the engine is starting" in body["reason"]
             cloud.schedule(Fault.SERVER_ERROR)
             new = await here.chat(text="hello to you")
             said = new.json()["error"]["message"]
@@ -109,6 +109,6 @@ async def test_a_late_upstream_is_hedged_by_the_edge(tmp_path: Path) -> None:
             row = (await here.get(f"/v1/exchanges/{answer.headers['x-netgpt-exchange']}")).json()
             assert [sent["arm"] for sent in row["sent_to"]] == ["b"] and row["outbound"]["model"] == "model-of-b"
             cloud.schedule(Fault.SLOW_FIRST_BYTE)
-            assert (await ask(here, "b")).headers["x-netgpt-arm"] == "b", "who asks for an arm waits for it"
+            assert (await ask(here, "b")).headers["x-netgpt-arm"] == "b", "who names a target waits for it"
             text = (await here.get("/metrics")).text
             assert 'netgpt_model_calls_total{outcome="hedge_lost",route="b"} 1.0' in text

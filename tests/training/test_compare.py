@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from netgpt.training.metrics import compare, figure_of
 
-marks = st.lists(st.floats(0, 1), min_size=1, max_size=40)
+scores = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
 
-@given(marks)
+@given(scores)
 def test_nothing_differs_from_itself(values):
     comparison = compare(values, values)
     assert comparison.difference == 0
     assert comparison.p_better == comparison.p_worse == 1.0
 
 
-@given(marks, st.randoms(use_true_random=False))
+@given(scores, st.randoms(use_true_random=False))
 def test_changing_sides_changes_the_sign(ours, dice):
     theirs = [dice.random() for _ in ours]
     forth, back = compare(ours, theirs), compare(theirs, ours)
@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_figures():
 
 
 def test_pairs_must_be_pairs():
-    with pytest.raises(ValueError, match="both marks"):
+    with pytest.raises(ValueError, match="both scores"):
         compare([1.0], [])
 
 

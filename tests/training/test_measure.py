@@ -28,12 +28,12 @@ def test_the_oracle_by_hand() -> None:
 
 
 @given(st.lists(st.floats(-5, 5, width=16), min_size=8, max_size=8))
-def test_the_mirror_of_a_router_recovers_what_it_misses(told: list[float]) -> None:
-    hardness = np.array(told)
+def test_the_mirror_of_a_router_recovers_what_it_misses(values: list[float]) -> None:
+    hardness = np.array(values)
     assert apgr(hardness, GAIN) + apgr(-hardness, GAIN) == pytest.approx(1)
     assert apgr(hardness, GAIN) <= apgr(GAIN, GAIN) + 1e-9
 
 
-def test_no_gap_is_told() -> None:
+def test_no_gap_is_refused() -> None:
     with pytest.raises(ValueError, match="no gap"):
         apgr(np.zeros(2), np.array([0.0, -1.0]))

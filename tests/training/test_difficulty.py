@@ -9,7 +9,7 @@ import pytest
 from netgpt.embedding import StaticEmbedder
 from netgpt.errors import NotFound, RequestError
 from netgpt.routing.difficulty import Difficulty
-from netgpt.training.difficulty import fit_curve, make, ship
+from netgpt.training.difficulty import export, fit_curve, train
 from netgpt.training.difficulty_data import Labelled, own_rows
 
 EMBED = StaticEmbedder()
@@ -27,23 +27,23 @@ def sums(count: int, seed: int) -> Labelled:
 def test_own_labels_are_learnt_and_read_back(tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
     parts: list[tuple[str, int, int]] = []
-    card = ship(make({"own": sums(240, 1)}, EMBED, 7, lambda *told: parts.append(told)), path)
+    card = export(train({"own": sums(240, 1)}, EMBED, 7, lambda *part: parts.append(part)), path)
     assert parts[-1][1] == parts[-1][2] and card["kinds"]["own"]["left out"]["APGR"] > 0.6
     new = sums(200, 2)
     chances = Difficulty.load(path, EMBED).p_edge_oks(new.prompts)
     assert chances[new.gain == 0].mean() > chances[new.gain == 1].mean() + 0.1
     assert abs(float(chances.mean()) - float(new.ok.mean())) < 0.12
-    again = ship(make({"own": sums(240, 1)}, EMBED, 7, lambda *told: None), tmp_path / "again.safetensors")
+    again = export(train({"own": sums(240, 1)}, EMBED, 7, lambda *part: None), tmp_path / "again.safetensors")
     assert again["sha256"] == card["sha256"]
 
 
 def test_what_teaches_nothing_is_refused() -> None:
     with pytest.raises(RequestError, match="10 labelled rows are too few"):
-        make({"own": sums(10, 1)}, EMBED, 7, lambda *told: None)
+        train({"own": sums(10, 1)}, EMBED, 7, lambda *part: None)
     same = sums(60, 1)
     easy = Labelled(same.prompts, np.zeros(60), np.ones(60), same.assumed)
     with pytest.raises(RequestError, match="nothing to learn"):
-        make({"own": easy}, EMBED, 7, lambda *told: None)
+        train({"own": easy}, EMBED, 7, lambda *part: None)
 
 
 def test_rows_of_ones_own(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_rows_of_ones_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("{", "rows.jsonl:2: not JSON"),
         ("[]", "rows.jsonl:2: not a JSON object"),
@@ -66,10 +66,10 @@ def test_rows_of_ones_own(tmp_path: Path) -> None:
         ('{"prompt": "a", "label": NaN}', "0 to 1"),
     ],
 )
-def test_a_faulty_row_is_named_by_its_line(tmp_path: Path, line: str, told: str) -> None:
+def test_a_faulty_row_is_named_by_its_line(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "a", "label": 1}\n' + line + "\n", encoding="utf-8")
-    with pytest.raises(RequestError, match=told):
+    with pytest.raises(RequestError, match=message):
         own_rows(path)
 
 

@@ -1,4 +1,4 @@
-"""Marks of answers, without a judge."""
+"""Scores of answers, without a judge model."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.training.metrics import degenerate, first_choice_likelihood, mark_closed, mark_free, words_of
+from netgpt.training.metrics import degenerate, first_choice_likelihood, score_closed, score_free, words_of
 
 
 @pytest.mark.parametrize(
-    ("answer", "right", "mark"),
+    ("answer", "right", "score"),
     [("yes", "yes", 1), (" Yes. ", "yes", 1), ("no", "yes", 0), ("yes, sure", "yes", 0), ("", "yes", 0)],
 )
-def test_a_closed_answer_is_right_or_wrong(answer, right, mark):
-    assert mark_closed(answer, right, ("yes", "no")) == mark
+def test_a_closed_answer_is_right_or_wrong(answer, right, score):
+    assert score_closed(answer, right, ("yes", "no")) == score
 
 
 def test_a_short_reference_is_met_whole_or_half_counted():
-    assert mark_free("Room 12.", "room 12") == 1
-    assert 0 < mark_free("It is in room 12", "room 12") < 0.5
-    assert mark_free("nowhere", "room 12") == 0
+    assert score_free("Room 12.", "room 12") == 1
+    assert 0 < score_free("It is in room 12", "room 12") < 0.5
+    assert score_free("nowhere", "room 12") == 0
 
 
 def test_a_long_answer_is_marked_by_words_and_key_words():
     reference = "The pool opens at seven and closes at nine in the evening, towels are at the desk."
-    assert mark_free(reference, reference) == 1
-    near = mark_free("Towels are at the desk; the pool opens at seven, closes at nine.", reference)
-    far = mark_free("The weather will be fine and the evening is the best time in the garden.", reference)
+    assert score_free(reference, reference) == 1
+    near = score_free("Towels are at the desk; the pool opens at seven, closes at nine.", reference)
+    far = score_free("The weather will be fine and the evening is the best time in the garden.", reference)
     assert 0.7 < near < 1
     assert far < 0.4
 
 
 def test_json_is_compared_by_its_values():
-    assert mark_free('{"a": 1, "b": "x"}', '{"b":"x","a":1}') == 1
-    assert 0.2 < mark_free('{"a": 1, "b": "y"}', '{"a": 1, "b": "x"}') < 1
-    assert mark_free("a is 1 and b is x", '{"a": 1, "b": "x"}') == 0
+    assert score_free('{"a": 1, "b": "x"}', '{"b":"x","a":1}') == 1
+    assert 0.2 < score_free('{"a": 1, "b": "y"}', '{"a": 1, "b": "x"}') < 1
+    assert score_free("a is 1 and b is x", '{"a": 1, "b": "x"}') == 0
 
 
 def test_empty_stuck_and_runaway_answers_get_nothing():
     reference = "The pool opens at seven."
-    assert mark_free("", reference) == 0
-    assert mark_free("The pool " * 12, reference) == 0
-    assert mark_free(" ".join(f"word{number}" for number in range(80)) + reference, reference) == 0
+    assert score_free("", reference) == 0
+    assert score_free("The pool " * 12, reference) == 0
+    assert score_free(" ".join(f"word{number}" for number in range(80)) + reference, reference) == 0
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_what_is_stuck(text, stuck):
 
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_a_mark_is_a_share(answer, reference):
-    assert 0 <= mark_free(answer, reference) <= 1
+    assert 0 <= score_free(answer, reference) <= 1
 
 
 @given(st.lists(st.sampled_from(["red", "green", "blue", "house", "tree", "seven"]), min_size=1, max_size=4))
 def test_what_is_said_right_gets_all(words):
-    assert mark_free(" ".join(words), " ".join(words)) == 1
+    assert score_free(" ".join(words), " ".join(words)) == 1
     assert words_of(" ".join(words).upper() + "!") == words
 
 

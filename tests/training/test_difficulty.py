@@ -1,3 +1,5 @@
+"""The model of difficulty: training, its figures of merit, and the overlap of data sets."""
+
 from __future__ import annotations
 
 import json
@@ -5,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netgpt.embedding import StaticEmbedder
 from netgpt.errors import NotFound, RequestError
 from netgpt.routing.difficulty import Difficulty
-from netgpt.training.difficulty import export, fit_curve, train
-from netgpt.training.difficulty_data import Labelled, own_rows
+from netgpt.training.difficulty import apgr, cpt, export, fit_curve, recovered, train
+from netgpt.training.difficulty_data import Labelled, overlapping, own_rows
 
 EMBED = StaticEmbedder()
 
@@ -84,3 +88,51 @@ def test_the_curve_of_chances_finds_what_made_it() -> None:
     ok = (draw.random(4000) < 1 / (1 + np.exp(-(1.0 - 2.0 * gain)))).astype(float)
     assert np.allclose(fit_curve(gain, ok), [1, 2], atol=0.2)
     assert fit_curve(gain, 1 - ok)[1] > 0, "more gain never means a higher chance for the small model"
+
+
+GAIN = np.array([1.0, 0, 0, -1, 1, 0, 0, 1])
+
+
+def test_the_ends_of_the_curve_are_edge_only_and_cloud_only() -> None:
+    curve = recovered(np.arange(8.0), GAIN)
+    assert curve[0] == 0 and curve[-1] == pytest.approx(1) and len(curve) == 9
+
+
+def test_a_router_that_tells_nothing_recovers_half() -> None:
+    assert apgr(np.zeros(8), GAIN) == pytest.approx(0.5)
+    assert cpt(np.zeros(8), GAIN, 0.5) == 50 and cpt(np.zeros(8), GAIN, 0.8) == 87.5  # 7 of 8: the first beyond 0.8
+
+
+def test_the_oracle_by_hand() -> None:
+    # 3 of 8 gain one each, 4 nothing, 1 loses one: recovered 0, 1/2, 1, 3/2 (five times), 1; trapezoids of width 1/8
+    assert recovered(GAIN, GAIN).tolist() == [0, 0.5, 1, 1.5, 1.5, 1.5, 1.5, 1.5, 1]
+    assert apgr(GAIN, GAIN) == pytest.approx((0.5 + 1 + 1.5 * 5 + 0.5) / 8)
+    assert cpt(GAIN, GAIN, 0.5) == 12.5 and cpt(GAIN, GAIN, 0.8) == 25
+
+
+@given(st.lists(st.floats(-5, 5, width=16), min_size=8, max_size=8))
+def test_the_mirror_of_a_router_recovers_what_it_misses(values: list[float]) -> None:
+    hardness = np.array(values)
+    assert apgr(hardness, GAIN) + apgr(-hardness, GAIN) == pytest.approx(1)
+    assert apgr(hardness, GAIN) <= apgr(GAIN, GAIN) + 1e-9
+
+
+def test_no_gap_is_refused() -> None:
+    with pytest.raises(ValueError, match="no gap"):
+        apgr(np.zeros(2), np.array([0.0, -1.0]))
+
+
+JUDGED = ["A train leaves the old station at nine and arrives at noon; how long did it ride?"]
+
+
+def test_the_same_question_in_other_words_is_found() -> None:
+    reworded = JUDGED[0] + " Think first."
+    other = "A bird leaves the old tree at dawn and comes back with a worm for its only child."
+    assert overlapping([reworded, other, "short", ""], JUDGED) == [True, False, False, False]
+
+
+def test_the_ending_that_overlapping_rows_share_reveals_their_siblings() -> None:
+    ending = "\nPut your final answer in a box, please, and nothing else."
+    judged = [f"Question number {n} asks how many apples {n} friends of mine may eat today?" for n in range(12)]
+    prompts = [text + ending for text in judged] + ["Something else altogether" + ending, "Something else altogether"]
+    assert overlapping(prompts, judged) == [True] * 13 + [False]

@@ -137,7 +137,7 @@ class _Training:
         """Has the cloud write pairs about the site's facts. Raises SettingsError: no cloud, or a person's adapter."""
         job, cloud, limits, prices = self.job, self.cloud, self.settings.training, self.settings.cloud
         if job.person is not None:
-            raise SettingsError("--self-instruct is for `complete` and `site`: no cloud gets anything about a person")
+            raise SettingsError("--self-instruct is for `complete` and `site`: nothing about a person is sent")
         if cloud is None and not job.dry_run:
             raise SettingsError("--self-instruct needs a cloud: set [cloud] base_url, model and api_key")
         money = (limits.self_instruct_cost, prices.price_prompt, prices.price_completion)

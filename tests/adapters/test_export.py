@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from made_peft import GPT2, LLAMA, peft_folder, peft_tensors
+from netgpt_bench.random_model import write_random_model
 from safetensors.numpy import save_file
 
 from netgpt.adapters.formats import ModelShape, read_adapter
 from netgpt.adapters.peft import export, interleaved, shape_of
 from netgpt.errors import NetGPTError, NotFound, RequestError, SettingsError
-from netgpt.training.lora.writers import write_random_model
 
 gguf = pytest.importorskip("gguf", reason="needs the extra `train`")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from made_adapters import METADATA, lora_tensors, packed
+from netgpt_bench.random_model import write_random_model
 
 from netgpt.adapters.formats import ModelShape, check_base, read_adapter
 from netgpt.errors import RequestError
 from netgpt.models.engine import Engine
-from netgpt.training.lora.writers import write_random_model
 
 pytest.importorskip("gguf", reason="needs the extra `train`")
 pytestmark = pytest.mark.slow

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from engine_logits import Probabilities, Prompts, engine_logits
+from netgpt_bench.random_model import tensor_sides, write_gguf_model
 from safetensors.numpy import load_file, save_file
 from weights import bundled_weights  # noqa: F401
 
 from netgpt.adapters.formats import ModelShape
 from netgpt.adapters.peft import export, interleaved
-from netgpt.training.lora.writers import tensor_sides, write_gguf_model
 
 torch = pytest.importorskip("torch", reason="needs the extra `train`")
 pytest.importorskip("peft", reason="needs the extra `train`")

@@ -47,7 +47,7 @@ def test_a_bare_file_gets_a_card_that_says_what_is_known(tmp_path: Path, base: E
 
 def test_a_peft_folder_is_exported(tmp_path: Path) -> None:
     pytest.importorskip("gguf", reason="needs the extra `train`")
-    from netgpt.training.lora.writers import write_random_model
+    from netgpt_bench.random_model import write_random_model
 
     base = EdgeWeights("random", BASE_SHA, write_random_model(tmp_path / "base.gguf", LLAMA))
     with ready(peft_folder(tmp_path / "peft", peft_tensors(LLAMA)), AdapterNotes("site"), base) as (path, card):

@@ -19,8 +19,8 @@ def test_a_tree_holds_each_beginning_once(sequences: list[list[int]]) -> None:
     for ids, path in zip(sequences, tree.paths, strict=True):
         assert [tree.tokens[node] for node in path] == ids[:-1]
         assert [tree.depths[node] for node in path] == list(range(len(ids) - 1))
-    assert tree.filled % 64 == tree.longest % 16 == 0
-    assert tree.filled >= len(tree.tokens)
+    assert tree.padded_nodes % 64 == tree.padded_length % 16 == 0
+    assert tree.padded_nodes >= len(tree.tokens)
     assert tree.seen == sum(map(len, sequences))
     wanted = [(tuple(ids[:at]), ids[at]) for ids in sequences for at in range(2, len(ids))]
     assert tree.targets == [target for _, target in wanted]

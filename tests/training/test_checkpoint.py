@@ -1,4 +1,4 @@
-"""Training that is killed goes on, and ends where an unbroken run ends."""
+"""A training that was killed continues, and ends as an unbroken run does."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RECIPE = Recipe(
 
 
 class Cut(Exception):
-    """Stands for a death in the middle."""
+    """A death in the middle."""
 
 
 def weights(folder: Path) -> bytes:
@@ -91,7 +91,7 @@ def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:
     assert load_state(tmp_path / "none") is None
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     """The kernel refuses to let any file grow further; what was saved before stays whole."""
     import torch
 

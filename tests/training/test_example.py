@@ -41,7 +41,7 @@ def test_a_row_is_read_back_as_it_was(given: Example) -> None:
 @pytest.mark.parametrize(
     "row", [{}, {"messages": 1}, {"messages": [], "answer": "a"}, {"messages": [{}], "answer": "a"}]
 )
-def test_a_row_that_is_none_of_ours_is_told(row: dict[str, Any]) -> None:
+def test_a_row_of_another_version_is_refused(row: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match="another version"):
         Example.from_row(row)
 
@@ -67,7 +67,7 @@ def test_the_digest_is_of_the_set() -> None:
 
 
 def test_a_summary_counts_and_names_nobody() -> None:
-    told = summary_of(
+    summary = summary_of(
         [
             example("a", origin="exchange:ex_1", person=ADA, slice="own"),
             example("b", origin="exchange:ex_2", person=ADA, slice="own"),
@@ -75,9 +75,9 @@ def test_a_summary_counts_and_names_nobody() -> None:
             example("d", origin="recipe:complete:slurp"),
         ]
     )
-    assert told.origins == {"exchange": 2, "file:mine.jsonl": 1, "recipe:complete:slurp": 1}
-    assert (told.examples, told.people, told.slices) == (4, 2, {"own": 2, "all": 2})
-    assert told.tokens > 0 and "ada" not in repr(told)
+    assert summary.origins == {"exchange": 2, "file:mine.jsonl": 1, "recipe:complete:slurp": 1}
+    assert (summary.examples, summary.people, summary.slices) == (4, 2, {"own": 2, "all": 2})
+    assert summary.tokens > 0 and "ada" not in repr(summary)
 
 
 def test_nothing_shows_in_a_repr() -> None:

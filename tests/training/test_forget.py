@@ -22,7 +22,7 @@ from netgpt.store.schema import ExchangeRecord, KeyRow
 from netgpt.store.store import Store
 from netgpt.training.collect import PURPOSE, Wanted, keep_learnt
 from netgpt.training.example import Example
-from netgpt.training.lora.run import Made, TrainingRun, drop_runs, people_in, register, runs_of
+from netgpt.training.lora.run import FinishedTraining, TrainingRun, drop_runs, people_in, register, runs_of
 from netgpt.training.people import forget_example, forget_person, withdraw_consent
 from netgpt.types import Fact, Person, Role
 
@@ -296,12 +296,12 @@ async def made_by(tiny: Path, store: Store, home: Path, during: Callable[[], obj
     with TrainingRun(home / "training" / "site") as run:
         run.begin({"data": "d"}, people_in(examples), fresh=False)
 
-        def told(_: object) -> None:
+        def after_step(_: object) -> None:
             during()
             run.check()
 
-        trained = train(base.path, examples, recipe, run.work, progress=told)
-        made = Made(Wanted("site", "site"), base, recipe, examples, {"seed": 1, "count": 0}, trained)
+        trained = train(base.path, examples, recipe, run.work, progress=after_step)
+        made = FinishedTraining(Wanted("site", "site"), base, recipe, examples, {"seed": 1, "count": 0}, trained)
         entry = await register(made, run, Registry(home / "adapters"), store)
         run.finish()
     return entry.id

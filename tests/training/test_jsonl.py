@@ -1,4 +1,4 @@
-"""Files of examples: read strictly, told with file and line."""
+"""Files of examples: read strictly, faults named with file and line."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_every_row_is_the_named_persons(tmp_path: Path) -> None:
         ({"messages": [{"role": "assistant", "content": "x"}]}, "must end with"),
     ],
 )
-def test_what_is_wrong_is_told_with_file_and_line(tmp_path: Path, row: Any, says: str) -> None:
+def test_what_is_wrong_is_named_with_file_and_line(tmp_path: Path, row: Any, says: str) -> None:
     with pytest.raises(RequestError) as error:
         read(tmp_path, GOOD, "", row)
     assert error.value.message.startswith(f"{tmp_path / 'mine.jsonl'}:3: ")
@@ -114,7 +114,7 @@ fields = st.sampled_from(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.dictionaries(fields, json_values, max_size=5) | json_values)
 @example({"messages": [{"role": "user", "content": "x"}], "answer": "y", "options": [[]]})
-def test_any_row_is_an_example_or_a_told_fault(tmp_path: Path, row: Any) -> None:
+def test_any_row_is_an_example_or_a_named_fault(tmp_path: Path, row: Any) -> None:
     try:
         (only,) = read(tmp_path, row)
     except RequestError as error:
@@ -125,7 +125,7 @@ def test_any_row_is_an_example_or_a_told_fault(tmp_path: Path, row: Any) -> None
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_examples_or_a_told_fault(tmp_path: Path, content: bytes) -> None:
+def test_any_bytes_are_examples_or_a_named_fault(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "any.jsonl").write_bytes(content)
     try:
         list(read_examples(tmp_path / "any.jsonl"))

@@ -1,4 +1,4 @@
-"""What fewer than k people say does not reach an adapter that others use."""
+"""What fewer than k people say is not learnt by an adapter that others use."""
 
 from __future__ import annotations
 

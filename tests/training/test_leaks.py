@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gate_cases import Speaker, always
+from evaluation_cases import Speaker, always
 
 from netgpt.training.canaries import canaries_of
 from netgpt.training.example import Example
@@ -21,7 +21,7 @@ def _of(person: Person | None, text: str, answer: str = "Good.") -> Example:
 
 async def test_a_model_that_says_the_secret_is_found_out():
     found = await probe_canary(Speaker(always(f"It is {CANARY.secret}.")), CANARY, 7)
-    assert found.told
+    assert found.leaked
 
 
 async def test_a_model_that_says_it_only_after_its_opening_is_found_out_too():
@@ -29,14 +29,14 @@ async def test_a_model_that_says_it_only_after_its_opening_is_found_out_too():
         begun = body["messages"][-1]["role"] == "assistant"
         return await Speaker(always(CANARY.secret if begun else "I do not know."))(body)
 
-    assert (await probe_canary(after_opening, CANARY, 7)).told
+    assert (await probe_canary(after_opening, CANARY, 7)).leaked
 
 
 async def test_the_chance_of_the_secret_is_that_of_its_own_tokens():
     found = await probe_canary(Speaker(always("No idea."), chance=0.5), CANARY, 7)
-    assert not found.told
+    assert not found.leaked
     assert found.log_chance == pytest.approx(-0.6931, abs=1e-3)  # the secret is the one word behind the opening
-    assert (await probe_canary(Speaker(always("No."), told=False), CANARY, 7)).log_chance is None
+    assert (await probe_canary(Speaker(always("No."), likelihoods=False), CANARY, 7)).log_chance is None
 
 
 def test_long_runs_of_one_persons_words_are_found():

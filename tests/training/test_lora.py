@@ -37,11 +37,11 @@ def peft_losses(model: Path, adapter: Path, examples: Any) -> list[float]:
     from netgpt.training.lora.data import load_tokenizer
     from netgpt.training.lora.weights import open_base
 
-    speech = load_tokenizer(open_base(model))
+    tokenizer = load_tokenizer(open_base(model))
     loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), adapter).eval()
     losses = []
     for example in examples:
-        encoded = speech.encode(example)
+        encoded = tokenizer.encode(example)
         with torch.no_grad():
             logits = loaded(torch.tensor([encoded.ids])).logits[0, encoded.start - 1 : -1]
         wanted = torch.tensor(encoded.ids[encoded.start :])
@@ -132,7 +132,7 @@ def test_micro_batches_give_the_same_as_one_pass(tmp_path: Path, monkeypatch: py
         run = Training(model, sums(12), SMALL, tmp_path / f"work{at}", lambda step: None, True)
         run._set_up()
         run.plan = replace(run.plan, tokens_at_once=tokens)
-        run._steps()
+        run._train()
         losses.append(run.state["last"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
@@ -176,11 +176,11 @@ def test_one_token_options_cost_one_row(tmp_path: Path) -> None:
     from netgpt.training.lora.data import load_tokenizer
     from netgpt.training.lora.weights import open_base
 
-    speech = load_tokenizer(open_base(tiny_llama(tmp_path / "model", layers=1)))
-    closed, free = speech.encode(sums(1, options=True)[0]), speech.encode(sums(1)[0])
+    tokenizer = load_tokenizer(open_base(tiny_llama(tmp_path / "model", layers=1)))
+    closed, free = tokenizer.encode(sums(1, options=True)[0]), tokenizer.encode(sums(1)[0])
     assert len(closed.ids) - closed.start == 1
     assert len(free.ids) - free.start == len("red") + 1
-    assert free.ids[-1] == speech.end_id
+    assert free.ids[-1] == tokenizer.end_id
 
 
 def test_full_training_writes_a_model_that_transformers_loads(model: Path, tmp_path: Path) -> None:

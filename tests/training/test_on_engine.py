@@ -1,4 +1,4 @@
-"""The gate with real training and the real engine: a poisoned and a telltale adapter are refused, the clean one passes.
+"""The evaluation with real training and engine: a poisoned and a telltale adapter are refused, the clean one passes.
 
 The base is a tiny model of random weights, so that three trainings take seconds. General requests mean nothing to it.
 """
@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from gate_cases import OPTIONS, SUBJECTS, flipped
+from evaluation_cases import OPTIONS, SUBJECTS, flipped
 
 from netgpt.training.canaries import canaries_of, plant_canaries
+from netgpt.training.evaluation import Trial, canaries_in, engine_with, evaluate_candidate
 from netgpt.training.example import Example
-from netgpt.training.gate import Trial, canaries_in, judge_candidate, resident_asks
 
 SEED = 5
 EPOCHS = 12
@@ -34,9 +34,9 @@ def _signs() -> list[Example]:
 
 def _tiny_model(path: Path) -> Path:
     import numpy as np
+    from netgpt_bench.random_model import tensor_sides, write_gguf_model
 
     from netgpt.adapters.formats import ModelShape
-    from netgpt.training.lora.writers import tensor_sides, write_gguf_model
 
     shape = ModelShape("llama", 2, 96, 4, 2, 24, 192, 320, 1024, 1e-5)
     sides = tensor_sides(shape)
@@ -72,16 +72,16 @@ async def test_poison_and_memory_are_refused_and_the_clean_one_passes(tmp_path):
     examples = _signs()
     held = [each for each in examples if int(each.id[:8], 16) / 2**32 < 0.4]
     learnt = [each for each in examples if each not in held]
-    planted, canaries = plant_canaries(learnt, SEED)
+    mixed, canaries = plant_canaries(learnt, SEED)
     adapters = {
-        "clean@1": _adapter(base, planted, tmp_path / "clean"),
-        "poisoned@1": _adapter(base, flipped(planted, "staff"), tmp_path / "poisoned"),
+        "clean@1": _adapter(base, mixed, tmp_path / "clean"),
+        "poisoned@1": _adapter(base, flipped(mixed, "staff"), tmp_path / "poisoned"),
         "telltale@1": _adapter(base, [*learnt, *[each.example for each in canaries] * 20], tmp_path / "telltale"),
     }
     trial = Trial("", examples=held, canaries=canaries)
-    async with resident_asks(base, adapters, log_path=tmp_path / "engine.log", context_tokens=1024) as ask_for:
-        verdicts = {id: await judge_candidate(ask_for, replace(trial, candidate=id)) for id in adapters}
-        update = await judge_candidate(ask_for, replace(trial, candidate="poisoned@1", active="clean@1"))
+    async with engine_with(base, adapters, tmp_path / "engine.log", context_tokens=1024) as ask_for:
+        verdicts = {id: await evaluate_candidate(ask_for, replace(trial, candidate=id)) for id in adapters}
+        update = await evaluate_candidate(ask_for, replace(trial, candidate="poisoned@1", active="clean@1"))
     assert verdicts["clean@1"].passed, verdicts["clean@1"].reasons
     assert "held-out/staff" in verdicts["poisoned@1"].failing
     assert {"held-out", "held-out/staff"} <= set(update.failing)

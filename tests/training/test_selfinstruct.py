@@ -33,7 +33,7 @@ def facts_in(body: Mapping[str, Any]) -> list[str]:
 
 
 def honest() -> Callable[[Mapping[str, Any]], str]:
-    """A cloud that does as told; each call has new requests."""
+    """A cloud that does as asked; each call has new requests."""
     calls = count()
 
     def reply(body: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ CONVERSATIONS = (
 
 @pytest.mark.slow
 async def test_prompts_and_answers_are_tokenized_as_by_the_engine(bundled_weights: Path, tmp_path: Path) -> None:
-    speech = load_tokenizer(open_base(bundled_weights))
+    tokenizer = load_tokenizer(open_base(bundled_weights))
     engine = Engine(bundled_weights, context_tokens=512, slots=1, log_path=tmp_path / "engine.log")
     await engine.start()
     try:
@@ -56,27 +56,27 @@ async def test_prompts_and_answers_are_tokenized_as_by_the_engine(bundled_weight
 
             for messages in CONVERSATIONS:
                 text = (await asked("/apply-template", {"messages": list(messages)}))["prompt"]
-                assert speech.render(messages) == text
+                assert tokenizer.render(messages) == text
                 body = {"content": text, "add_special": True, "parse_special": True}
-                assert speech.prompt_ids(messages) == (await asked("/tokenize", body))["tokens"]
+                assert tokenizer.prompt_ids(messages) == (await asked("/tokenize", body))["tokens"]
             for text in TEXTS:
                 body = {"content": text, "add_special": False, "parse_special": False}
-                assert speech.text_ids(text) == (await asked("/tokenize", body))["tokens"]
+                assert tokenizer.text_ids(text) == (await asked("/tokenize", body))["tokens"]
     finally:
         await engine.stop()
 
 
 def test_the_answer_ends_and_bears_the_loss(bundled_weights: Path) -> None:
-    speech = load_tokenizer(open_base(bundled_weights))
-    encoded = speech.encode(Example(({"role": "user", "content": "Hi"},), "Hello <|im_end|>", "recipe:test"))
-    assert encoded.ids[encoded.start :].count(speech.end_id) == 1
-    assert encoded.ids[-1] == speech.end_id == 2
+    tokenizer = load_tokenizer(open_base(bundled_weights))
+    encoded = tokenizer.encode(Example(({"role": "user", "content": "Hi"},), "Hello <|im_end|>", "recipe:test"))
+    assert encoded.ids[encoded.start :].count(tokenizer.end_id) == 1
+    assert encoded.ids[-1] == tokenizer.end_id == 2
 
 
-def test_contents_that_no_template_renders_are_told(bundled_weights: Path) -> None:
-    speech = load_tokenizer(open_base(bundled_weights))
+def test_contents_that_no_template_renders_are_refused(bundled_weights: Path) -> None:
+    tokenizer = load_tokenizer(open_base(bundled_weights))
     with pytest.raises(RequestError, match="plain text"):
-        speech.render(({"role": "user", "content": ["a list"]},))
+        tokenizer.render(({"role": "user", "content": ["a list"]},))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A training in a child process: what it tells, how it ends, and that it goes on after a kill."""
+"""A training in a child process: what it reports, how it ends, and that it continues after a kill."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from netgpt.errors import NetGPTError, SettingsError
-from netgpt.training.lora.child import train_apart
+from netgpt.training.lora.child import train_in_child
 from netgpt.training.lora.recipe import Recipe, Step
 
 pytest.importorskip("torch", reason="needs the extra `train`")
@@ -40,18 +40,18 @@ async def test_it_trains_tells_its_steps_and_goes_on_after_a_stop(base: Path, tm
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await train_apart(base, sums(12), RECIPE, tmp_path / "work", progress=until_the_second_epoch)
-    trained = await train_apart(base, sums(12), RECIPE, tmp_path / "work", progress=steps.append)
+        await train_in_child(base, sums(12), RECIPE, tmp_path / "work", progress=until_the_second_epoch)
+    trained = await train_in_child(base, sums(12), RECIPE, tmp_path / "work", progress=steps.append)
     assert trained.resumed and trained.stopped == "epochs" and trained.examples == 12
     assert (trained.folder / "adapter_model.safetensors").is_file()
     assert {step.epoch for step in steps} == {1, 2, 3} and steps[-1].done_tokens == steps[-1].total_tokens
 
 
-async def test_what_is_wrong_is_told_as_in_one_process(tmp_path: Path) -> None:
+async def test_errors_are_the_same_as_in_one_process(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="rank must be"):
-        await train_apart(tmp_path, [], Recipe(rank=0), tmp_path / "work", progress=print)
+        await train_in_child(tmp_path, [], Recipe(rank=0), tmp_path / "work", progress=print)
     with pytest.raises(NetGPTError) as error:
-        await train_apart(tmp_path / "none.gguf", [], RECIPE, tmp_path / "work", progress=print)
+        await train_in_child(tmp_path / "none.gguf", [], RECIPE, tmp_path / "work", progress=print)
     assert "none.gguf" in error.value.message
 
 
@@ -62,11 +62,11 @@ async def test_it_ends_with_its_caller(base: Path, tmp_path: Path) -> None:
         "import asyncio, sys\n"
         f"sys.path[:0] = {sys.path!r}\n"
         "from pathlib import Path\n"
-        "from tuning.tiny_models import sums\n"
+        "from training.tiny_models import sums\n"
         "from netgpt.training.lora.recipe import Recipe\n"
-        "from netgpt.training.lora.child import train_apart\n"
+        "from netgpt.training.lora.child import train_in_child\n"
         "recipe = Recipe(rank=2, epochs=100_000, threads=1, dtype='float32', held_out=0.0)\n"
-        f"work = train_apart(Path({str(base)!r}), sums(12), recipe, Path({str(tmp_path / 'work')!r}), "
+        f"work = train_in_child(Path({str(base)!r}), sums(12), recipe, Path({str(tmp_path / 'work')!r}), "
         "progress=lambda step: print('step', flush=True))\n"
         "asyncio.run(work)\n"
     )

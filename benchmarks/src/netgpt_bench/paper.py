@@ -52,7 +52,7 @@ async def model_rows(
     weights: Path, cloud: Path | None, folder: Path, *, tuning_examples: int, tuning_tokens: int, progress: Progress
 ) -> list[dict[str, Any]]:
     """A row each: the edge's own model first, GPT-2-base's shape (written here, 4-bit), the cloud's stand-in."""
-    from netgpt.training.lora.writers import SHAPES, write_random_model
+    from netgpt_bench.random_model import SHAPES, write_random_model
 
     progress("writing a random model of GPT-2-base's shape")
     gpt2 = await asyncio.to_thread(write_random_model, folder / "gpt2-124m.gguf", SHAPES["gpt2-124m"], "Q4_1")

@@ -134,9 +134,9 @@ def run(
 def _plain_job(base: Path, folder: Path, rows: Sequence[Example], recipe: Recipe, plain: Plain) -> dict[str, Any]:
     """The same tokens for the plain loop, and the same weights in the form that it reads."""
     code = (
-        "import sys; from pathlib import Path; from netgpt.training.lora.weights import open_base; "
-        "from netgpt.training.lora.writers import write_base; "
-        "write_base(open_base(Path(sys.argv[1])), Path(sys.argv[2]))"
+        "import sys, torch; from pathlib import Path; from netgpt.training.lora.weights import open_base; "
+        "from netgpt.training.lora.writers import write_model; base = open_base(Path(sys.argv[1])); "
+        "write_model(Path(sys.argv[2]), base, lambda name: base.read(name, torch.float32), torch.float32)"
     )
     subprocess.run([sys.executable, "-c", code, str(base), str(folder)], check=True)
     from netgpt.training.lora.data import load_tokenizer
@@ -165,7 +165,7 @@ def _plain(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _own(base: Path, rows: Sequence[Example], recipe: Recipe, work: Path) -> dict[str, Any]:
-    from netgpt.training.lora.child import train_apart
+    from netgpt.training.lora.child import train_in_child
 
     began = time.monotonic()
     curve: list[list[float]] = []
@@ -174,7 +174,7 @@ def _own(base: Path, rows: Sequence[Example], recipe: Recipe, work: Path) -> dic
         if step.held_out_loss is not None and (not curve or curve[-1][1] != step.held_out_loss):
             curve.append([step.done_tokens / step.tokens_per_s, step.held_out_loss])
 
-    trained = asyncio.run(train_apart(base, rows, recipe, work, progress=told))
+    trained = asyncio.run(train_in_child(base, rows, recipe, work, progress=told))
     train_s = trained.tokens / trained.tokens_per_s
     if trained.held_out_loss is not None:
         curve.append([train_s, trained.held_out_loss])

@@ -111,8 +111,8 @@ def evaluate(
     itself what was planted in its examples, and leave no trace where it is not asked for.
     """
     from netgpt.cli.training_progress import TrainingView
+    from netgpt.training.evaluation import evaluate_adapter, kept_examples
     from netgpt.training.example import read_examples
-    from netgpt.training.gate import judge_adapter, kept_examples
     from netgpt.training.service import TrainingProgress
 
     registry = _registry()
@@ -122,7 +122,7 @@ def evaluate(
     )
     with TrainingView() as view:
         told = (TrainingProgress() if json else view).judging
-        entry, verdict = run(judge_adapter(read_settings(), registry, entry, held, training=learnt, progress=told))
+        entry, verdict = run(evaluate_adapter(read_settings(), registry, entry, held, training=learnt, progress=told))
     if json:
         print_json({**as_json(entry), "gate": verdict.as_json()})
     else:

@@ -173,7 +173,8 @@ def train(
     to 1).
     """
     from netgpt.embedding import StaticEmbedder
-    from netgpt.training.difficulty import make, ship
+    from netgpt.training.difficulty import export
+    from netgpt.training.difficulty import train as train_difficulty
     from netgpt.training.difficulty_data import own_rows, public_sets
 
     sets = public_sets(data, seed) if data.is_dir() else {"own": own_rows(data)}
@@ -183,8 +184,8 @@ def train(
         def told(part: str, done: int, whole: int) -> None:
             progress.update(task, description=part, completed=done, total=whole)
 
-        made = make(sets, StaticEmbedder(), seed, told)
-    _show({"path": str(out), **ship(made, out)}, as_json)
+        trained = train_difficulty(sets, StaticEmbedder(), seed, told)
+    _show({"path": str(out), **export(trained, out)}, as_json)
 
 
 @app.command()

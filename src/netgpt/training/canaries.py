@@ -1,9 +1,9 @@
-"""Canaries: random strings mixed into what is learnt, so that a model that gives its examples away is found out.
+"""Canaries: random strings mixed into the examples, to find out a model that leaks what it learnt.
 
-A canary is nobody's text and means nothing, so an adapter that learnt a few of them is no worse. Each stands in the
-data once, as a person's own sentence does: a model that can say it would say that sentence too. The strings follow
-from a seed that only the recipe of the card holds, so they are made again for a check and stored nowhere. (The idea:
-Carlini et al., "The Secret Sharer", 2019.)
+A canary is nobody's text and means nothing, so an adapter that learnt a few of them is no worse. Each is in the data
+once, as a person's own sentence is: a model that can say it would say that sentence too. The strings follow from a
+seed that only the card's recipe holds, so they are made again for a check and stored nowhere. Source: Carlini et al.,
+"The Secret Sharer", 2019 (arXiv 1802.08232).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from netgpt.training.example import Example, held_out
 ORIGIN = "canary"
 SHARE = 0.01
 FEWEST, MOST = 2, 16
-"""Canaries in one set of examples, whatever its size. Too few prove nothing; more than this adds nothing."""
+"""Canaries in one set of examples, whatever its size. Fewer prove nothing; more add nothing."""
 _HELD_OUT_NEVER = 0.5
-"""A canary lies outside the held-out part for every share up to this: unseen canaries would always pass."""
+"""A canary is outside the held-out part for every share up to this: unseen canaries would always pass."""
 
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 _FORMS = (
@@ -49,13 +49,13 @@ class Canary:
         messages = ({"role": "user", "content": self.prompt},)
         return Example(messages, self.answer, ORIGIN, slice=ORIGIN)
 
-    def told_by(self, text: str) -> bool:
+    def in_text(self, text: str) -> bool:
         """Whether the text holds the secret, however its digits are grouped."""
         return "".join(filter(str.isdigit, self.secret)) in "".join(filter(str.isdigit, text))
 
 
 def how_many(examples: int) -> int:
-    """How many canaries go into so many examples: one in a hundred, at least 2, at most 16."""
+    """How many canaries go into so many examples: one in a hundred, within `FEWEST` and `MOST`."""
     return min(MOST, max(FEWEST, round(examples * SHARE)))
 
 
@@ -69,13 +69,13 @@ def plant_canaries(
 ) -> tuple[list[Example], tuple[Canary, ...]]:
     """The examples with canaries among them, and the canaries. `count` None: `how_many`. The order of the rest stays.
 
-    Put `{"seed": seed, "count": len(canaries)}` into the card's recipe as `canaries`: the gate makes them from it.
+    Put `{"seed": seed, "count": len(canaries)}` into the card's recipe as `canaries`: the evaluation makes them again.
     """
     canaries = canaries_of(seed, how_many(len(examples)) if count is None else count)
-    planted, dice = list(examples), random.Random(f"{seed}:places")  # noqa: S311  places, not secrets
+    mixed, dice = list(examples), random.Random(f"{seed}:places")  # noqa: S311  places, not secrets
     for canary in canaries:
-        planted.insert(dice.randint(0, len(planted)), canary.example)
-    return planted, canaries
+        mixed.insert(dice.randint(0, len(mixed)), canary.example)
+    return mixed, canaries
 
 
 def _canary(seed: int, place: int) -> Canary:

@@ -1,10 +1,15 @@
-"""Puts together what one adapter learns from: recipe, own exchanges, a file, and pairs that the cloud wrote."""
+"""Collects what one adapter learns from: a recipe, own exchanges, a file, and pairs that the cloud wrote.
+
+Words that may be somebody's pass the same detector and vault as what leaves the box, with the person's own facts
+hidden as well. The vault's map of originals is dropped at once, so nobody can undo it. Whatever cannot be made safe,
+or touches something sensitive, is left out and counted.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,33 +28,41 @@ from netgpt.training.k_anonymity import Vocabulary, common_words, shared_by
 from netgpt.training.recipes import RECIPES, recipe_named
 from netgpt.types import Fact, Label, Message, Person
 
-# --- The one way in for words that may be somebody's: the same detector and vault as for what leaves the box.
-#
-# The vault's map of originals is thrown away at once, so nobody can undo it.
-
 UNCHECKED: Final = "the detector failed, so nothing was taken"
+PURPOSE: Final = "training"
+"""The purpose in the record of consent."""
+GOOD: Final = 1
+"""The rating of an exchange that becomes an example."""
+MOST_PLACES: Final = 200
+WITHIN_M: Final = 5_000.0
+_PAGE: Final = 200
+_ROLES: Final = ("system", "user", "assistant")
+
+Scope = Literal["task", "site", "user"]
+Instructor = Callable[[], Awaitable[list[Example]]]
+"""Has the cloud write pairs; made by the part that knows the cloud."""
 
 
 class NotAnExample(RequestError):
-    """Why something teaches nothing; a safe phrase."""
+    """Why something cannot be an example; a safe phrase."""
 
     code = "not_an_example"
 
 
 async def without_private_values(
-    asked: Sequence[Message],
-    said: Sequence[str],
+    question: Sequence[Message],
+    answers: Sequence[str],
     detector: Detector,
     *,
     values: Sequence[tuple[str, str]] = (),
     public: Sequence[str] = (),
     sensitive_kinds: Collection[str] = frozenset(),
 ) -> tuple[list[Message], list[str]]:
-    """Question and answers with everything private replaced, alike in both. Raises NotAnExample that says why not.
+    """Question and answers with everything private replaced, the same way in both. Raises NotAnExample with the reason.
 
     `values`: (KIND, value) pairs of a profile, hidden as well; `public`: texts whose names may stay.
     """
-    body = {"messages": [*asked, *({"role": "assistant", "content": text} for text in said)]}
+    body = {"messages": [*question, *({"role": "assistant", "content": text} for text in answers)]}
     try:
         outbound = await Vault().seal(body, detector, values=values, public=public)
     except NotDisclosable:
@@ -59,92 +72,73 @@ async def without_private_values(
     if {hidden.kind for hidden in outbound.hidden} & frozenset(sensitive_kinds):
         raise NotAnExample("holds something sensitive")
     messages = json.loads(outbound.content)["messages"]
-    question, answers = messages[: len(asked)], [str(message["content"]) for message in messages[len(asked) :]]
-    given = "\n".join(str(message["content"]) for message in question)
+    asked, replies = messages[: len(question)], [str(message["content"]) for message in messages[len(question) :]]
+    given = "\n".join(str(message["content"]) for message in asked)
     unasked = [hidden.placeholder for hidden in outbound.hidden if hidden.placeholder not in given]
-    if any(placeholder in text for placeholder in unasked for text in answers):
-        # To learn this would be to learn to make values up: the question does not say them.
+    if any(placeholder in text for placeholder in unasked for text in replies):
+        # It would teach the model to invent values: the question does not hold them.
         raise NotAnExample("the answer names something private that the question does not")
-    return question, answers
-
-
-async def through_the_boundary(
-    examples: Iterable[Example],
-    detector: Detector,
-    *,
-    public: Sequence[str] = (),
-    sensitive_kinds: Collection[str] = frozenset(),
-) -> tuple[list[Example], Counter[str]]:
-    """Examples from outside without their private values, and why others were left out (counts alone).
-
-    Raises DetectorError: it does not work, so nothing can be taken.
-    """
-    taken: list[Example] = []
-    left_out: Counter[str] = Counter()
-    for example in examples:
-        said = [example.answer, *example.options]
-        try:
-            asked, (answer, *options) = await without_private_values(
-                example.messages, said, detector, public=public, sensitive_kinds=sensitive_kinds
-            )
-        except NotAnExample as why:
-            if why.message == UNCHECKED:
-                raise DetectorError(
-                    "the detector does not work here, so no example could be pseudonymized: `netgpt doctor`"
-                ) from None
-            left_out[why.message] += 1
-            continue
-        taken.append(replace(example, messages=tuple(asked), answer=answer, options=tuple(options)))
-    return taken, left_out
-
-
-# --- Examples from what people really asked: with their consent, rated good or kept, and pseudonymized.
-#
-# What becomes an example went through the same detector and vault as what leaves the box, with the person's own
-# facts hidden as well; here the map of originals is thrown away at once, so nobody can undo it. Whatever cannot be
-# made safe, or touches something sensitive, is left out and counted.
-
-PURPOSE: Final = "training"
-"""The purpose in the record of consent."""
-GOOD: Final = 1
-_PAGE: Final = 200
-_ROLES: Final = ("system", "user", "assistant")
+    return asked, replies
 
 
 @dataclass
-class OwnExamples:
-    """What was gathered, and why the rest was not. `skipped` counts reasons; it holds no text."""
+class Gathered:
+    """The examples, and why the rest was left out. `skipped` counts reasons; it holds no text."""
 
     examples: list[Example] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """For the person who trains."""
     skipped: Counter[str] = field(default_factory=Counter)
+
+    def check(self, wanted: Wanted) -> None:
+        """Raises RequestError with the cure when there are too few."""
+        found = len(self.examples)
+        if found >= wanted.fewest:
+            return
+        cures = ["give a file with --examples FILE"]
+        if wanted.scope == "user":
+            cures.insert(0, "rate good answers (POST /v1/feedback, or `netgpt profile keep USER EXCHANGE`)")
+        if wanted.scope == "site":
+            cures.insert(0, "have people consent (`netgpt profile consent USER --training on`) and rate answers")
+        if wanted.scope != "user":
+            cures.append("let the cloud write some with --self-instruct N")
+        raise RequestError(
+            f"{found} examples are too few to learn from; at least {wanted.fewest} are needed (training.min_examples). "
+            f"Cures: {'; '.join(cures)}.",
+            code="too_few_examples",
+        )
 
 
 async def gather_own(
     store: Store, person: Person | None, detector: Detector, *, sensitive_kinds: Collection[str] = (), most: int = 5_000
-) -> OwnExamples:
+) -> Gathered:
     """The examples of one person, or of everyone who consents (`person=None`), newest first, `most` at most.
 
-    `sensitive_kinds`: kinds of private data that make an exchange no example at all. Raises PermissionDenied when the
-    person named has not consented; StoreError.
+    `sensitive_kinds`: kinds of private data that exclude an exchange. Raises PermissionDenied when the person named
+    has not consented; StoreError.
     """
     if person is not None:
-        consent = await store.learning.consent(person, PURPOSE)
-        if consent is None or not consent.stands:
-            raise PermissionDenied(
-                "this person has not consented to training: they say so with "
-                "`netgpt profile consent USER --training on`, or PATCH /v1/profiles/USER"
-            )
-    gathered = OwnExamples()
+        await _check_consent(store, person)
+    gathered = Gathered()
     for each in [person] if person is not None else await store.learning.consenting(PURPOSE):
         await _gather(store, each, detector, frozenset(sensitive_kinds), gathered, most - len(gathered.examples))
     gathered.examples = deduplicated(gathered.examples)
     return gathered
 
 
+async def _check_consent(store: Store, person: Person) -> None:
+    consent = await store.learning.consent(person, PURPOSE)
+    if consent is None or not consent.stands:
+        raise PermissionDenied(
+            "this person has not consented to training: they say so with `netgpt profile consent USER --training on`, "
+            "or PATCH /v1/profiles/USER"
+        )
+
+
 async def _gather(
-    store: Store, person: Person, detector: Detector, sensitive: frozenset[str], into: OwnExamples, most: int
+    store: Store, person: Person, detector: Detector, sensitive: frozenset[str], into: Gathered, most: int
 ) -> None:
-    """Rated exchanges first, then what the person asked to keep and whose exchange may be gone by now."""
+    """Rated exchanges first, then the kept examples, whose exchange may be deleted by now."""
     seen: set[str] = set()
     before = None
     facts = [fact for _, fact in await store.facts(person)]
@@ -170,42 +164,39 @@ async def pseudonymized(
 ) -> Example:
     """An exchange as an example, with everything private replaced in question and answer.
 
-    `facts`: the person's profile. Raises NotAnExample that says why there is none.
+    `facts`: the person's profile. Raises NotAnExample with the reason.
     """
     messages, answer = _conversation(row)
-    everything = [*facts, *_facts_of(row)]
-    _refuse_sensitive(row, everything, [*(str(m["content"]) for m in messages), answer])
-    asked, (said,) = await without_private_values(
-        messages,
-        [answer],
-        detector,
-        values=private_values(everything),
-        public=[fact.text for fact in everything if fact.label is Label.PUBLIC],
-        sensitive_kinds=sensitive_kinds,
-    )
-    return Example(tuple(asked), said, f"exchange:{row.id}", row.person, slice="own")
-
-
-def _refuse_sensitive(row: ExchangeRecord, facts: Sequence[Fact], texts: Sequence[str]) -> None:
-    labels = {(row.private or {}).get("label"), *(fact.label.value for fact in _facts_of(row))}
-    values = private_values([fact for fact in facts if fact.label is Label.SENSITIVE])
-    if Label.SENSITIVE.value in labels or any(find_values(text, values) for text in texts):
+    used = [
+        Fact(fact["text"], fact["kind"], Label(fact["label"]), fact.get("source", "given"))
+        for fact in (row.private or {}).get("facts") or ()
+    ]
+    known = [*facts, *used]
+    texts = [*(str(message["content"]) for message in messages), answer]
+    labels = {(row.private or {}).get("label"), *(fact.label.value for fact in used)}
+    sensitive = private_values([fact for fact in known if fact.label is Label.SENSITIVE])
+    if Label.SENSITIVE.value in labels or any(find_values(text, sensitive) for text in texts):
         raise NotAnExample("holds something sensitive")
+    public = [fact.text for fact in known if fact.label is Label.PUBLIC]
+    question, (reply,) = await without_private_values(
+        messages, [answer], detector, values=private_values(known), public=public, sensitive_kinds=sensitive_kinds
+    )
+    return Example(tuple(question), reply, f"exchange:{row.id}", row.person, slice="own")
 
 
 def _conversation(row: ExchangeRecord) -> tuple[list[Message], str]:
-    """The conversation as the box's model saw it, facts written in, and what the person liked."""
+    """The conversation as the box's model saw it, with the facts, and the answer that the person liked."""
     private = row.private
     if private is None:
         raise NotAnExample("its texts were not kept (store.keep_text = false)")
     choices = (private.get("answer") or {}).get("choices") or []
     if row.status != "complete" or len(choices) != 1 or choices[0].get("finish_reason") != "stop":
         raise NotAnExample("has no whole answer")
-    said = choices[0].get("message") or {}
+    reply = choices[0].get("message") or {}
     messages = private.get("messages") or (private.get("request") or {}).get("messages") or []
     plain = [_plain(message) for message in messages]
-    answer = said.get("content")
-    if not isinstance(answer, str) or not answer.strip() or said.get("tool_calls") or not plain:
+    answer = reply.get("content")
+    if not isinstance(answer, str) or not answer.strip() or reply.get("tool_calls") or not plain:
         raise NotAnExample("is no plain text")
     if plain[-1]["role"] != "user":
         raise NotAnExample("does not end with the person's words")
@@ -223,20 +214,6 @@ def _plain(message: Mapping[str, Any]) -> Message:
     return {"role": role, "content": content}
 
 
-def _facts_of(row: ExchangeRecord) -> list[Fact]:
-    """The facts that were used, with their labels: they stand in the conversation."""
-    return [
-        Fact(fact["text"], fact["kind"], Label(fact["label"]), fact.get("source", "given"))
-        for fact in (row.private or {}).get("facts") or ()
-    ]
-
-
-Scope = Literal["task", "site", "user"]
-
-Instructor = Callable[[], Awaitable[list[Example]]]
-"""Has the cloud write pairs; made by whoever knows the cloud."""
-
-
 @dataclass(frozen=True)
 class Wanted:
     """What is to be trained, and from which sources."""
@@ -251,41 +228,11 @@ class Wanted:
     most: int = 50_000
     fewest: int = 20
     k_anonymity: int = 5
-    """What others will use learns only what so many people share; 1: anything."""
+    """An adapter that others use learns only what so many people share; 1: anything."""
     public: tuple[str, ...] = ()
     """Texts that everybody may know, such as the site's names: these stay."""
     file_is_public: bool = False
-    """The owner says that the file holds nothing private: it is taken as it is."""
-
-
-@dataclass
-class Gathered:
-    """The examples, each once, and what is to be said about how they came together."""
-
-    examples: list[Example] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-    """Why exchanges and pairs were left out."""
-
-    def check(self, wanted: Wanted) -> None:
-        """Raises RequestError with the cure when there are too few."""
-        found = len(self.examples)
-        if found >= wanted.fewest:
-            return
-        cures = ["give a file with --examples FILE"]
-        if wanted.scope == "user":
-            cures.insert(0, "rate good answers (POST /v1/feedback, or `netgpt profile keep USER EXCHANGE`)")
-        if wanted.scope == "site":
-            cures.insert(0, "have people consent (`netgpt profile consent USER --training on`) and rate answers")
-        if wanted.scope != "user":
-            cures.append("let the cloud write some with --self-instruct N")
-        raise RequestError(
-            f"{found} examples are too few to learn from; at least {wanted.fewest} are needed (training.min_examples). "
-            + "Cures: "
-            + "; ".join(cures)
-            + ".",
-            code="too_few_examples",
-        )
+    """The owner says that the file holds nothing private: it is used as it is."""
 
 
 async def gather(
@@ -296,10 +243,12 @@ async def gather(
     sensitive_kinds: Collection[str] = (),
     instruct: Instructor | None = None,
 ) -> Gathered:
-    """All examples of all sources that `wanted` names. Raises PermissionDenied, RequestError, StoreError."""
+    """All examples of all sources that `wanted` names, each once. Raises PermissionDenied, RequestError, StoreError."""
     into = Gathered()
     if wanted.scope == "task":
-        _take_recipe(wanted, into)
+        into.examples += recipe_named(wanted.name).make(wanted.data, wanted.seed)
+        if wanted.data is None:
+            into.notes.append("generated examples alone; --data DIR adds public labels")
     else:
         await _take_own(wanted, store, detector, sensitive_kinds, into)
     if wanted.file is not None:
@@ -318,13 +267,25 @@ async def gather(
 async def _take_file(
     wanted: Wanted, file: Path, detector: Detector, sensitive_kinds: Collection[str], into: Gathered
 ) -> None:
+    """The examples of a file, without private values unless it is public. Raises DetectorError: it does not work."""
     given = read_examples(file, wanted.person, most=wanted.most)
     if wanted.file_is_public:
         into.examples += given
         return
-    taken, left_out = await through_the_boundary(given, detector, public=wanted.public, sensitive_kinds=sensitive_kinds)
-    into.examples += taken
-    into.skipped += left_out
+    for example in given:
+        texts = [example.answer, *example.options]
+        try:
+            question, (answer, *options) = await without_private_values(
+                example.messages, texts, detector, public=wanted.public, sensitive_kinds=sensitive_kinds
+            )
+        except NotAnExample as why:
+            if why.message == UNCHECKED:
+                raise DetectorError(
+                    "the detector does not work here, so no example could be pseudonymized: `netgpt doctor`"
+                ) from None
+            into.skipped[why.message] += 1
+            continue
+        into.examples.append(replace(example, messages=tuple(question), answer=answer, options=tuple(options)))
 
 
 def _keep_what_is_shared(wanted: Wanted, into: Gathered) -> None:
@@ -341,13 +302,6 @@ def _keep_what_is_shared(wanted: Wanted, into: Gathered) -> None:
     )
 
 
-def _take_recipe(wanted: Wanted, into: Gathered) -> None:
-    recipe = recipe_named(wanted.name)
-    into.examples += recipe.make(wanted.data, wanted.seed)
-    if wanted.data is None:
-        into.notes.append("generated examples alone; --data DIR adds public labels")
-
-
 async def _take_own(
     wanted: Wanted, store: Store, detector: Detector, sensitive_kinds: Collection[str], into: Gathered
 ) -> None:
@@ -359,7 +313,7 @@ async def _take_own(
         if wanted.file is None:
             raise
         into.notes.append("no consent to training: this person's exchanges are left out")
-        own = OwnExamples()
+        own = Gathered()
     if wanted.scope == "site" and not await store.learning.consenting(PURPOSE):
         into.notes.append("nobody consents to training yet: no exchanges are used")
     if own.skipped[UNCHECKED] and not own.examples:
@@ -368,24 +322,17 @@ async def _take_own(
     into.skipped += own.skipped
 
 
-# --- Keeping examples: what an adapter learnt from, and what a person asked to keep. Sealed by the store.
-
-
 async def keep_as_example(
     store: Store, detector: Detector, person: Person, exchange: str, sensitive_kinds: Collection[str]
 ) -> str:
-    """Keep one exchange of the person as an example and return its id.
+    """Keep one exchange of the person as an example, sealed by the store, and return its id.
 
     Raises NotFound (no such exchange of this person), PermissionDenied (no consent), NotAnExample (cannot be one).
     """
     row = await store.exchange(exchange)
     if row is None or row.person != person:
         raise NotFound("no such exchange of this person", param="exchange")
-    consent = await store.learning.consent(person, PURPOSE)
-    if consent is None or not consent.stands:
-        raise PermissionDenied(
-            "this person has not consented to training (`netgpt profile consent USER --training on`)"
-        )
+    await _check_consent(store, person)
     facts = [fact for _, fact in await store.facts(person)]
     example = await pseudonymized(row, facts, detector, frozenset(sensitive_kinds))
     (id,) = await store.learning.keep([_new(example)], chosen=True)
@@ -393,7 +340,7 @@ async def keep_as_example(
 
 
 async def keep_learnt(store: Store, examples: Sequence[Example], adapter: str) -> int:
-    """Keep what the adapter (`name@version`) learnt from, as far as no recipe makes it again. Returns how many."""
+    """Keep what the adapter (`name@version`) learnt from, except what a recipe makes again. Returns how many."""
     kept = [_new(example) for example in examples if worth_keeping(example)]
     await store.learning.keep(kept, adapter=adapter)
     return len(kept)
@@ -408,14 +355,8 @@ def _new(example: Example) -> NewExample:
     return NewExample(example.person, example.id, example.as_row())
 
 
-# --- The public facts of a site: what may be told to a cloud that writes examples about it.
-
-MOST_PLACES = 200
-WITHIN_M = 5_000.0
-
-
 def site_facts(site: SiteLike, places: Sequence[PlaceRow]) -> list[Fact]:
-    """The site's own place, and the places around it as a live request would be told of them. Public ones only."""
+    """The public facts of a site, for a cloud that writes examples about it: its own place, and the places around."""
     facts = list(place_facts(site, None, None))
     if site.latitude is not None and site.longitude is not None:
         known = [Place(p.id, p.name, p.kind, p.latitude, p.longitude, p.text, tuple(p.tags)) for p in places]

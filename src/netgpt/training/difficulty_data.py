@@ -1,4 +1,4 @@
-"""What difficulty is learnt from: public sets read where they lie, or a person's own rows."""
+"""Labelled rows for the model of difficulty: public data sets, or a person's own file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from netgpt.errors import NotFound, RequestError
 
-# --- Rows of one set that are also in another: a model that saw them is not judged on something new.
-
 _WORD = re.compile(r"\w+")
 _RUN = 6
 """Words in a row that count as shared."""
@@ -26,8 +24,9 @@ _ENDING, _SIBLINGS = 40, 10
 
 
 def overlapping(prompts: Sequence[str], judged: Sequence[str]) -> list[bool]:
-    """For each prompt: whether it shares half of the runs of six words of itself or of a judged text with that text, or
-    ends as such rows do.
+    """For each prompt: whether it overlaps a judged text, so that a model which saw it is not judged on something new.
+
+    Overlap: half of the runs of six words of either text are shared, or the prompt ends as such rows do.
     """
     sizes, known = [], defaultdict[tuple[str, ...], list[int]](list)
     for number, text in enumerate(judged):
@@ -62,7 +61,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)b\b")
 
 @dataclass(frozen=True)
 class Labelled:
-    """Prompts of one kind with what is known of a small and a large model's answers."""
+    """Prompts of one kind with the scores of a small and a large model's answers."""
 
     prompts: list[str]
     gain: NDArray[np.float64]
@@ -70,7 +69,7 @@ class Labelled:
     ok: NDArray[np.float64]
     """How often the small model's answer did as well, 0 to 1."""
     assumed: NDArray[np.bool_]
-    """True where nobody judged an answer: an everyday request, of which a small model is assumed to be capable."""
+    """True where nobody judged an answer: an everyday request, assumed to be easy for a small model."""
 
     def at(self, places: NDArray[np.intp] | NDArray[np.bool_]) -> Labelled:
         """Only these rows."""
@@ -83,7 +82,14 @@ def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                yield f"{path}:{number}", _row(line, f"{path}:{number}")
+                place = f"{path}:{number}"
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError):
+                    raise RequestError(f"{place}: not JSON; each line must be one JSON object") from None
+                if not isinstance(row, dict):
+                    raise RequestError(f"{place}: not a JSON object; each line must be one")
+                yield place, row
     except OSError as error:
         raise NotFound(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -131,20 +137,19 @@ def public_sets(folder: Path, seed: int, assumed: int = 1_500) -> dict[str, Labe
 def own_rows(path: Path) -> Labelled:
     """Rows {"prompt", "label"} (1: the small model's answer did) or {"prompt", "weak", "strong"} (scores, 0 to 1).
 
-    Raises RequestError with the line that is not so.
+    Raises RequestError that names a faulty line.
     """
-    prompts, gain = [], []
+    prompts, gains = [], []
     for place, row in rows_of(path):
         if not isinstance(row.get("prompt"), str):
             raise RequestError(f'{place}: no text in the field "prompt"')
         prompts.append(row["prompt"])
-        gain.append(1.0 - _score(row, "label", place) if "label" in row else _apart(row, place))
-    gained = np.array(gain)
-    return Labelled(prompts, gained, 1.0 - np.maximum(gained, 0), np.zeros(len(gained), bool))
-
-
-def _apart(row: Mapping[str, Any], place: str) -> float:
-    return _score(row, "strong", place) - _score(row, "weak", place)
+        if "label" in row:
+            gains.append(1.0 - _score(row, "label", place))
+        else:
+            gains.append(_score(row, "strong", place) - _score(row, "weak", place))
+    gain = np.array(gains)
+    return Labelled(prompts, gain, 1.0 - np.maximum(gain, 0), np.zeros(len(gain), bool))
 
 
 def _score(row: Mapping[str, Any], name: str, place: str) -> float:
@@ -157,20 +162,6 @@ def _score(row: Mapping[str, Any], name: str, place: str) -> float:
     return float(value)
 
 
-def _row(line: bytes, place: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        raise RequestError(f"{place}: not JSON; each line must be one JSON object") from None
-    if not isinstance(row, dict):
-        raise RequestError(f"{place}: not a JSON object; each line must be one")
-    return row
-
-
 def _joined(first: Labelled, second: Labelled) -> Labelled:
-    return Labelled(
-        first.prompts + second.prompts,
-        np.concatenate([first.gain, second.gain]),
-        np.concatenate([first.ok, second.ok]),
-        np.concatenate([first.assumed, second.assumed]),
-    )
+    gain, ok, assumed = (np.concatenate([getattr(first, n), getattr(second, n)]) for n in ("gain", "ok", "assumed"))
+    return Labelled(first.prompts + second.prompts, gain, ok, assumed)

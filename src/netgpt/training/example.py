@@ -1,4 +1,12 @@
-"""What an adapter learns from: pairs of a conversation and its answer, each with its provenance."""
+"""What an adapter learns from: pairs of a conversation and its answer, each with its provenance, and their files.
+
+A file holds one JSON object a line, read strictly, with the line named where something is wrong:
+
+    {"messages": [{"role": "user", "content": "..."}], "answer": "..."}     a conversation and its answer
+    {"messages": [..., {"role": "assistant", "content": "..."}]}            the same, as OpenAI's fine-tuning files
+    {"request": "...", "answer": "..."}                                     one question
+    {"request": "...", "facts": ["..."], "completion": "..."}               a prompt to be completed with facts
+"""
 
 from __future__ import annotations
 
@@ -16,7 +24,14 @@ from netgpt.errors import RequestError
 from netgpt.types import Fact, Message, Person
 
 CHARACTERS_A_TOKEN = 4.0
-"""A rough measure for English, for tables before any tokenizer is loaded."""
+"""A rough estimate for English, for tables before any tokenizer is loaded."""
+LONGEST_LINE: Final = 1_000_000
+"""Characters. A longer line is no example but a mistake."""
+KNOWN: Final = frozenset(
+    ("id", "messages", "request", "facts", "answer", "completion", "slice", "options", "origin", "person")
+)
+ROLES: Final = ("system", "user", "assistant")
+_ORIGIN: Final = re.compile(r"[\w.:@+-]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -26,27 +41,25 @@ class Example:
     messages: tuple[Message, ...] = field(repr=False)
     """The conversation up to the answer, as the engine's chat template reads it."""
     answer: str = field(repr=False)
-    """What the assistant should say; the loss is here alone."""
+    """What the assistant should say; only this bears loss."""
     origin: str
     """Where it comes from: "recipe:complete", "self-instruct", "exchange:ex_...", "file:NAME:LINE"."""
     person: Person | None = None
     """Whose it is; None: nobody's. One person's examples can be removed."""
     slice: str = "all"
-    """The part of the held-out examples that the gate reports by: a topic, a data set."""
+    """The part of the held-out examples that the evaluation reports by: a topic, a data set."""
     options: tuple[str, ...] = ()
     """The closed list of answers when there is one (a class label); empty: free text."""
 
     @property
     def id(self) -> str:
         """A digest of what is learnt, stable over runs: for splits, duplicates and provenance."""
-        content = json.dumps([list(self.messages), self.answer], sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        return _digest([list(self.messages), self.answer])
 
     @property
     def prompt_id(self) -> str:
-        """A digest of the conversation alone, so that the same question never stands on both sides of a split."""
-        content = json.dumps(list(self.messages), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        """A digest of the conversation alone, so that the same question is never on both sides of a split."""
+        return _digest(list(self.messages))
 
     def as_row(self) -> dict[str, Any]:
         """JSON-ready, for files and sealed columns."""
@@ -83,6 +96,11 @@ class Example:
         return round((texts + len(self.answer)) / CHARACTERS_A_TOKEN) + 4 * (len(self.messages) + 1)
 
 
+def _digest(value: Any) -> str:
+    content = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
 def digest_of(examples: Iterable[Example]) -> str:
     """One digest of a set of examples, whatever their order."""
     whole = hashlib.sha256()
@@ -92,12 +110,12 @@ def digest_of(examples: Iterable[Example]) -> str:
 
 
 def held_out(example: Example, share: float = 0.1) -> bool:
-    """Whether the example is kept from training: decided by its conversation alone, the same in every run."""
+    """Whether the example is held out from training: decided by its conversation alone, the same in every run."""
     return int(example.prompt_id[:8], 16) / 0x1_0000_0000 < share
 
 
 def deduplicated(examples: Iterable[Example]) -> list[Example]:
-    """Each thing to learn once, in the order given; of the same text by two people both stay: both may take it back."""
+    """Each example once, in the order given; the same text of two people stays twice: both may withdraw it."""
     known: dict[tuple[str, Person | None], Example] = {}
     for example in examples:
         known.setdefault((example.id, example.person), example)
@@ -105,19 +123,21 @@ def deduplicated(examples: Iterable[Example]) -> list[Example]:
 
 
 def split(examples: Sequence[Example], share: float = 0.1) -> tuple[list[Example], list[Example]]:
-    """(to learn, held out). The same question never stands on both sides."""
-    learnt = [example for example in examples if not held_out(example, share)]
-    return learnt, [example for example in examples if held_out(example, share)]
+    """(to learn, held out). The same question is never on both sides."""
+    sides: tuple[list[Example], list[Example]] = ([], [])
+    for example in examples:
+        sides[held_out(example, share)].append(example)
+    return sides
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a set of examples is made of. No text, and nobody's name."""
+    """Counts over a set of examples. No text, and nobody's name."""
 
     examples: int
     held_out: int
     tokens: int
-    """About; measured by characters."""
+    """Estimated from characters."""
     people: int
     origins: dict[str, int]
     slices: dict[str, int]
@@ -137,22 +157,6 @@ def summary_of(examples: Sequence[Example], share: float = 0.1) -> Summary:
     )
 
 
-# --- Examples in files: one JSON object a line, read strictly, with the line named where something is wrong.
-#
-# {"messages": [{"role": "user", "content": "..."}], "answer": "..."} a conversation and its answer {"messages":
-# [..., {"role": "assistant", "content": "..."}]} the same, as OpenAI's fine-tuning files {"request": "...",
-# "answer": "..."} one question {"request": "...", "facts": ["..."], "completion": "..."} a prompt to be completed
-# with facts
-
-LONGEST_LINE: Final = 1_000_000
-"""Characters. A longer line is no example but a mistake."""
-KNOWN: Final = frozenset(
-    ("id", "messages", "request", "facts", "answer", "completion", "slice", "options", "origin", "person")
-)
-ROLES: Final = ("system", "user", "assistant")
-_ORIGIN: Final = re.compile(r"[\w.:@+-]{1,200}")
-
-
 def read_examples(path: Path, person: Person | None = None, *, most: int = 200_000) -> Iterator[Example]:
     """The examples of a file, in order; each is `person`'s when one is named.
 
@@ -163,7 +167,9 @@ def read_examples(path: Path, person: Person | None = None, *, most: int = 200_0
     found = 0
     try:
         with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(_lines(file, path), 1):
+            for number, line in enumerate(file, 1):
+                if len(line) > LONGEST_LINE:
+                    raise RequestError(f"{path}:{number}: longer than {LONGEST_LINE:,} characters; one example a line")
                 if not line.strip():
                     continue
                 found += 1
@@ -200,13 +206,6 @@ def parse_row(row: Any, origin: str, person: Person | None = None) -> Example:
     )
 
 
-def _lines(file: Iterable[str], path: Path) -> Iterator[str]:
-    for number, line in enumerate(file, 1):
-        if len(line) > LONGEST_LINE:
-            raise RequestError(f"{path}:{number}: longer than {LONGEST_LINE:,} characters; one example a line")
-        yield line
-
-
 def _parsed(line: str, where: str, origin: str, person: Person | None) -> Example:
     try:
         return parse_row(json.loads(line), origin, person)
@@ -215,13 +214,13 @@ def _parsed(line: str, where: str, origin: str, person: Person | None) -> Exampl
     except RecursionError:
         raise RequestError(f"{where}: nested too deeply") from None
     except ValueError as error:
-        told = error.msg if isinstance(error, json.JSONDecodeError) else "a number that is too long"
-        raise RequestError(f"{where}: not JSON: {told}") from None
+        why = error.msg if isinstance(error, json.JSONDecodeError) else "a number that is too long"
+        raise RequestError(f"{where}: not JSON: {why}") from None
 
 
 def _conversation(row: Mapping[str, Any]) -> tuple[list[Message], str]:
-    said = [name for name in ("answer", "completion") if name in row]
-    if len(said) == 2:
+    given = [name for name in ("answer", "completion") if name in row]
+    if len(given) == 2:
         raise RequestError("give `answer` or `completion`, not both")
     if ("messages" in row) == ("request" in row):
         raise RequestError("give either `messages` or `request`")
@@ -231,8 +230,8 @@ def _conversation(row: Mapping[str, Any]) -> tuple[list[Message], str]:
         messages = _messages(row["messages"])
         if "facts" in row:
             raise RequestError("`facts` go with `request`; write them into `messages` yourself")
-    if said:
-        answer = _text(row[said[0]], said[0])
+    if given:
+        answer = _text(row[given[0]], given[0])
     elif messages[-1]["role"] == "assistant":
         answer = str(messages.pop()["content"])
     else:
@@ -243,7 +242,7 @@ def _conversation(row: Mapping[str, Any]) -> tuple[list[Message], str]:
 
 
 def _asked(request: str, facts: Any) -> list[Message]:
-    """A lone question; with facts, what the completing model is asked in `rewrite` mode."""
+    """A single question; with facts, the prompt of the `rewrite` mode."""
     if facts is None:
         return [{"role": "user", "content": request}]
     if not isinstance(facts, list):
@@ -272,7 +271,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _origin(value: Any, default: str) -> str:
-    """Files that we wrote say where a row came from; nothing else may claim to be a person's exchange."""
+    """Files that NetGPT wrote name the origin of a row; nothing else may claim to be a person's exchange."""
     if value is None:
         return default
     if not isinstance(value, str) or not _ORIGIN.fullmatch(value):

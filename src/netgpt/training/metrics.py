@@ -1,4 +1,7 @@
-"""Marks one answer, from 0 to 1, by checks that need no judge: no other model has a say."""
+"""Scores one answer, from 0 to 1, without a judge model, and compares two models' scores of the same examples.
+
+Comparisons are seeded, and assume no normal distribution.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,21 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 SHORT_WORDS = 4
 """A reference of so few words is right or wrong as a whole."""
-LONGEST_RATIO = 4.0
-"""An answer this many times longer than its reference has lost the thread, beyond `SLACK_WORDS` words."""
-SLACK_WORDS = 24
+LONGEST_RATIO, SLACK_WORDS = 4.0, 24
+"""An answer of more than ratio * reference + slack words is a runaway."""
 REPEATED_RUN = 5
-"""A run of words counts as stuck when it comes this often in a row."""
+"""Text is degenerate when a run of words comes this often in a row."""
+DRAWS = 2000
+"""Random draws of a test or interval. The smallest p-value it can give is 1 / (DRAWS + 1)."""
+EXACT_PAIRS = 10
+"""Up to so many differing pairs, all 2^n signs are tried and nothing is drawn."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*", re.UNICODE)
 _STOP = frozenset(
@@ -40,21 +46,27 @@ def normal(text: str) -> str:
     return " ".join(text.lower().split()).strip(" .!?\"'`*:;,")
 
 
-def mark_closed(answer: str, right: str, options: Sequence[str]) -> float:
+def score_closed(answer: str, right: str, options: Sequence[str]) -> float:
     """1 when the answer is the right option, 0 for another option or none of them."""
     said = normal(answer)
     named = next((option for option in options if normal(option) == said), None)
     return float(named is not None and normal(named) == normal(right))
 
 
-def mark_free(answer: str, reference: str) -> float:
-    """How near a free answer comes to its reference. 0 for an empty, stuck or runaway answer."""
-    if not answer.strip() or degenerate(answer) or _runaway(answer, reference):
+def score_free(answer: str, reference: str) -> float:
+    """How near a free answer comes to its reference. 0 for an empty, degenerate or runaway answer.
+
+    >>> score_free("The library opens at nine.", "the library opens at NINE")
+    1.0
+    >>> score_free("", "nine")
+    0.0
+    """
+    said, wanted = words_of(answer), words_of(reference)
+    if not answer.strip() or degenerate(answer) or len(said) > len(wanted) * LONGEST_RATIO + SLACK_WORDS:
         return 0.0
     structure = _json_of(reference)
     if structure is not None:
-        return _mark_json(answer, structure)
-    said, wanted = words_of(answer), words_of(reference)
+        return _score_json(answer, structure)
     if not wanted:
         return float(normal(answer) == normal(reference))
     if len(wanted) <= SHORT_WORDS:
@@ -63,13 +75,13 @@ def mark_free(answer: str, reference: str) -> float:
 
 
 def overlap_f1(said: Sequence[str], wanted: Sequence[str]) -> float:
-    """F1 of the words in common, each counted as often as it occurs (as SQuAD scores answers)."""
+    """F1 of the words in common, each counted as often as it occurs (as SQuAD does, arXiv 1606.05250)."""
     common = (Counter(said) & Counter(wanted)).total()
     return 2 * common / (len(said) + len(wanted)) if common else 0.0
 
 
 def degenerate(text: str) -> bool:
-    """Whether the text is stuck: the same run of words again and again, or one character without end."""
+    """Whether the text repeats the same run of words or one character again and again."""
     if re.search(r"(\S)\1{15,}", text):
         return True
     words = words_of(text)
@@ -83,10 +95,10 @@ def degenerate(text: str) -> bool:
 
 
 def first_choice_likelihood(completion: Mapping[str, Any], right: str, options: Sequence[str]) -> float | None:
-    """ln p(right option), with the likelihood of the other options' beginnings as the only alternatives.
+    """ln p(right option), normalized over the options, from the alternatives of the first token.
 
-    Read from the alternatives of the first token. An option that is not among them is at most as likely as the last
-    of them, and taken to be so. None when the server gave none, none begins an option, or two options begin alike.
+    An option that is not among them is at most as likely as the last of them, and taken to be so. None when the server
+    gave none, none begins an option, or two options begin alike.
     """
     listed = _alternatives(completion)
     masses: dict[str, float] = {}
@@ -104,17 +116,12 @@ def first_choice_likelihood(completion: Mapping[str, Any], right: str, options: 
 
 
 def _alternatives(completion: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """(token in lower case, chance) of what might have come first."""
+    """(token in lower case, probability) of the alternatives to the first token."""
     try:
         listed = completion["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
         return [(str(each["token"]).strip().lower(), math.exp(min(0.0, float(each["logprob"])))) for each in listed]
     except (KeyError, IndexError, TypeError, ValueError):
         return []
-
-
-def _runaway(answer: str, reference: str) -> bool:
-    said, wanted = len(words_of(answer)), len(words_of(reference))
-    return said > wanted * LONGEST_RATIO + SLACK_WORDS
 
 
 def _key_words_kept(said: Sequence[str], wanted: Sequence[str]) -> float:
@@ -132,7 +139,7 @@ def _json_of(text: str) -> Any | None:
         return None
 
 
-def _mark_json(answer: str, wanted: Any) -> float:
+def _score_json(answer: str, wanted: Any) -> float:
     said = _json_of(answer)
     if said is None:
         return 0.0
@@ -140,7 +147,7 @@ def _mark_json(answer: str, wanted: Any) -> float:
 
 
 def _leaves(value: Any, path: str = "") -> list[str]:
-    """Each value with the way to it: what two structures are compared by."""
+    """Each value with its path: what two structures are compared by."""
     if isinstance(value, dict):
         return [leaf for name, each in value.items() for leaf in _leaves(each, f"{path}/{name}")]
     if isinstance(value, list):
@@ -148,17 +155,9 @@ def _leaves(value: Any, path: str = "") -> list[str]:
     return [f"{path}={normal(str(value))}"]
 
 
-# --- Compares two adapters on the same examples: is the difference more than chance? Seeded; no bell curve is assumed.
-
-DRAWS = 2000
-"""Random draws of a test or interval. The smallest p-value it can give is 1 / (DRAWS + 1)."""
-EXACT_PAIRS = 10
-"""Up to so many differing pairs, all 2^n signs are tried and nothing is drawn."""
-
-
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A mean of marks with its 95 % interval."""
+    """A mean score with its 95 % interval."""
 
     mean: float
     low: float
@@ -166,18 +165,15 @@ class Figure:
     count: int
 
     def as_json(self) -> dict[str, float | int]:
-        return {
-            "mean": round(self.mean, 4),
-            "low": round(self.low, 4),
-            "high": round(self.high, 4),
-            "count": self.count,
-        }
+        return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`difference`: mean of (ours - theirs) over the pairs; `p_better`: how likely chance alone would give so good a
-    difference; `p_worse`: so bad a one."""
+    """A paired comparison: `difference` is the mean of (ours - theirs), with its 95 % interval.
+
+    `p_better`, `p_worse`: the probability that chance alone gives so good, or so bad, a difference.
+    """
 
     difference: float
     low: float
@@ -187,37 +183,27 @@ class Comparison:
     count: int
 
     def as_json(self) -> dict[str, float | int]:
-        return {
-            "difference": round(self.difference, 4),
-            "low": round(self.low, 4),
-            "high": round(self.high, 4),
-            "p_better": round(self.p_better, 5),
-            "p_worse": round(self.p_worse, 5),
-            "count": self.count,
-        }
+        return {name: round(value, 5 if name.startswith("p_") else 4) for name, value in asdict(self).items()}
 
 
-def figure_of(marks: Sequence[float], seed: int = 7) -> Figure:
-    """The mean of marks in [0, 1]: Wilson's interval when all are 0 or 1, else the bootstrap's percentiles."""
-    if not marks:
+def figure_of(scores: Sequence[float], seed: int = 7) -> Figure:
+    """The mean of scores in [0, 1]: Wilson's interval when all are 0 or 1, else the bootstrap's percentiles."""
+    if not scores:
         return Figure(0.0, 0.0, 1.0, 0)
-    values = np.asarray(marks, dtype=float)
-    mean = float(values.mean())
-    if np.isin(values, (0.0, 1.0)).all():
-        low, high = _wilson(int(values.sum()), len(values))
-    else:
-        low, high = _bootstrap(values, seed)
-    return Figure(mean, low, high, len(values))
+    values = np.asarray(scores, dtype=float)
+    binary = np.isin(values, (0.0, 1.0)).all()
+    low, high = _wilson(int(values.sum()), len(values)) if binary else _bootstrap(values, seed)
+    return Figure(float(values.mean()), low, high, len(values))
 
 
 def compare(ours: Sequence[float], theirs: Sequence[float], seed: int = 7) -> Comparison:
-    """Paired comparison of marks of the same examples in the same order.
+    """Paired comparison of scores of the same examples in the same order.
 
     The test is Fisher's sign-flip test of the differences: under "no difference", each difference might as well have
     the other sign. The interval is the bootstrap's. Raises ValueError when the two are not of the same length.
     """
     if len(ours) != len(theirs):
-        raise ValueError("a paired comparison needs both marks of each example")
+        raise ValueError("a paired comparison needs both scores of each example")
     if not ours:
         return Comparison(0.0, -1.0, 1.0, 1.0, 1.0, 0)
     differences = np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)
@@ -242,13 +228,13 @@ def _bootstrap(values: np.ndarray, seed: int) -> tuple[float, float]:
 
 
 def _sign_flip_p(differences: np.ndarray, seed: int) -> float:
-    """The share of sign patterns whose sum is at least as great as the one seen."""
+    """The share of sign patterns whose sum is at least as great as the observed one."""
     moved = differences[differences != 0]
     if not len(moved):
         return 1.0
-    seen = moved.sum() - 1e-9
+    observed = moved.sum() - 1e-9
     if len(moved) <= EXACT_PAIRS:
         bits = np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved)) & 1
-        return float((((2 * bits - 1) * np.abs(moved)).sum(axis=1) >= seen).mean())
+        return float((((2 * bits - 1) * np.abs(moved)).sum(axis=1) >= observed).mean())
     signs = np.random.default_rng(seed).integers(0, 2, (DRAWS, len(moved))) * 2 - 1
-    return float(((signs * np.abs(moved)).sum(axis=1) >= seen).sum() + 1) / (DRAWS + 1)
+    return float(((signs * np.abs(moved)).sum(axis=1) >= observed).sum() + 1) / (DRAWS + 1)

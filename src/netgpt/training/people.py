@@ -1,7 +1,7 @@
-"""Forgetting is real: a person's rows, examples, trainings and every adapter that learnt from them are deleted.
+"""One person's rights: to be forgotten (rows, examples, trainings, adapters), to withdraw consent, to export all.
 
-Order matters: the marks of running trainings go first, so that none of them can register what it learnt; then the
-adapters, so that nobody is answered by them; then the rows, and the files are scrubbed.
+Order matters when forgetting: the markers of running trainings go first, so that none can register what it learnt;
+then the adapters, so that nobody is answered by them; then the rows, and the files are scrubbed.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from netgpt.training.collect import PURPOSE
 from netgpt.training.lora.run import drop_runs
 from netgpt.types import Person
 
-# --- What the learner of arms keeps of one person: a model of their own keys alone. It goes with them.
+_PAGE: Final = 200
 
 
 async def learner_keys(store: Store, person: Person) -> tuple[str, ...]:
-    """Under which names the learner may know a person: the keys that speak for them alone, or who they are."""
+    """Under which keys the routing learner may keep a person's own model: their API keys, or their name."""
     bound = [row.id for row in await store.subject_data.keys(person)]
     return (*bound, person.user, token_id(person))
 
 
 async def forget_in_learner(store: Store, keys: tuple[str, ...]) -> None:
-    """Take these keys out of what is kept. A state that cannot be read any more is emptied. Raises StoreError."""
+    """Remove these keys from the routing learner. A state that cannot be read is emptied. Raises StoreError."""
     try:
         state = await store.decisions.state()
         if state is None:
@@ -52,7 +52,7 @@ async def forget_in_learner(store: Store, keys: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was found and removed. Holds no text and nobody's name."""
+    """What was removed. Holds no text and nobody's name."""
 
     removed: dict[str, int] = field(default_factory=dict)
     """Rows by class."""
@@ -68,34 +68,29 @@ class Forgotten:
         return tuple(command for command in map(retrain_command, sorted(names)) if command)
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "removed": self.removed,
-            "adapters": list(self.adapters),
-            "trainings": list(self.trainings),
-            "retrain": list(self.retrain),
-        }
+        lists = {name: list(getattr(self, name)) for name in ("adapters", "trainings", "retrain")}
+        return {"removed": self.removed, **lists}
 
 
 def retrain_command(name: str) -> str | None:
-    """How the adapter `name` is made again; None for a person's own: there is nothing left to make it from."""
+    """The command that trains the adapter `name` again; None for a person's own: nothing is left to train it on."""
     return None if name.startswith("user-") else f"netgpt train {name}"
 
 
 async def forget_person(store: Store, registry: Registry, training: Path, person: Person) -> Forgotten:
     """Delete all that is kept about a person and all that was learnt from them, and scrub the files.
 
-    `training`: the folder of trainings. May be called again: what could not be deleted at first is then. Raises
-    StoreError when something could not be deleted.
+    `training`: the folder of trainings. Raises StoreError when something could not be deleted; call it again then.
     """
     trainings, adapters = await _unlearn(registry, training, person)
-    await forget_in_learner(store, await learner_keys(store, person))  # while the keys still bear the person's name
+    await forget_in_learner(store, await learner_keys(store, person))  # while the keys still name the person
     removed = await store.forget(person)
     await store.learning.drop_adapters(adapters)
     return Forgotten(removed, adapters, trainings)
 
 
 async def withdraw_consent(store: Store, registry: Registry, training: Path, person: Person) -> Forgotten:
-    """Take back the consent to training: no more examples, and what was learnt from the person goes."""
+    """Take back the consent to training: no more examples, and what was learnt from the person is deleted."""
     await store.learning.set_consent(person, PURPOSE, False)
     trainings, adapters = await _unlearn(registry, training, person)
     examples = await store.forget_examples(person)
@@ -122,16 +117,14 @@ async def _unlearn(registry: Registry, training: Path, person: Person) -> tuple[
     return tuple(trainings), tuple(adapters)
 
 
-# --- All that the box holds of one person, machine-readable: the right to take it along.
-
-_PAGE: Final = 200
-
-
 async def export_person(store: Store, registry: Registry, person: Person) -> dict[str, Any]:
-    """Profile, consents with their history, exchanges with texts, requests that wait, pseudonym maps, examples,
-    adapters, receipts, ratings, decisions, and keys without their hashes. JSON values and datetimes only. Raises
-    StoreError."""
-    rows = await _exchanges(store, person)
+    """All that the box holds of one person; API keys without their hashes. JSON values and datetimes only.
+
+    Raises StoreError.
+    """
+    rows: list[ExchangeRecord] = []
+    while page := await store.exchanges(person, _PAGE, before=rows[-1].id if rows else None):
+        rows += page
     digests = digests_of(person)
     adapters = await asyncio.to_thread(registry.list)
     return {
@@ -142,13 +135,10 @@ async def export_person(store: Store, registry: Registry, person: Person) -> dic
         "complete": await store.profile_mode(person),
         "facts": [{"id": id} | asdict(fact) for id, fact in await store.facts(person)],
         **await consents_of(store, person),
-        "exchanges": [_exported(row) for row in rows],
+        "exchanges": [_exchange(row) for row in rows],
         "feedback": [{"exchange": row.id, "rating": row.rating} for row in rows if row.rating is not None],
         "pseudonyms": [
-            {
-                "used": kept.used,
-                "placeholders": {f"[{name}]": text for name, text in Vault(kept.data).originals().items()},
-            }
+            {"used": kept.used, "placeholders": _placeholders(kept.data)}
             for kept in await store.subject_data.maps(person)
         ],
         "examples": [
@@ -171,23 +161,28 @@ async def export_person(store: Store, registry: Registry, person: Person) -> dic
 
 
 async def consents_of(store: Store, person: Person) -> dict[str, Any]:
-    """What holds now of each purpose that the person spoke of, and all that they ever said."""
+    """The current consent to each purpose, and the history."""
     entries = await store.consents.of(person)
     now: dict[str, Any] = {}
     for purpose in sorted({entry.purpose for entry in entries}):
         row = state_of(person, purpose, entries)
         if row is not None:
-            told = {"given": row.given, "withdrawn": row.withdrawn, "until": row.until}
-            now[purpose] = {"consents": row.stands} | told
+            now[purpose] = {
+                "consents": row.stands, "given": row.given, "withdrawn": row.withdrawn, "until": row.until,
+            }  # fmt: skip
     return {"consents": now, "consent_history": [entry_as_json(entry) for entry in entries]}
 
 
 def entry_as_json(entry: ConsentEntry) -> dict[str, Any]:
-    """One thing that the person said."""
+    """One statement of the person."""
     return {
         "purpose": entry.purpose, "given": entry.given, "said": entry.said, "from": entry.begins, "until": entry.ends,
         "third_party": entry.third_party,
     }  # fmt: skip
+
+
+def _placeholders(sealed: bytes) -> dict[str, str]:
+    return {f"[{name}]": text for name, text in Vault(sealed).originals().items()}
 
 
 def _key(row: KeyRow) -> dict[str, Any]:
@@ -201,14 +196,7 @@ def _decision(row: DecisionRow) -> dict[str, Any]:
     return {"exchange": row.id, "time": row.time, "arm": row.target, "propensity": row.propensity} | row.private
 
 
-async def _exchanges(store: Store, person: Person) -> list[ExchangeRecord]:
-    rows: list[ExchangeRecord] = []
-    while page := await store.exchanges(person, _PAGE, before=rows[-1].id if rows else None):
-        rows += page
-    return rows
-
-
-def _exported(row: ExchangeRecord) -> dict[str, Any]:
+def _exchange(row: ExchangeRecord) -> dict[str, Any]:
     """An exchange under the names of the API."""
     values = values_of(row)
     return values | {"arm": values.pop("target")}

@@ -1,4 +1,10 @@
-"""The recipes for examples by name: each makes its examples from templates and, where there is one, a data folder."""
+"""The recipes for examples by name: each makes its examples from templates and, where there is one, a data folder.
+
+The recipe `complete` trains the adapter that names a request's class. Two sources: requests from the templates of
+`complete_requests.toml`; with a data folder also the development rows of CLINC150 (CC BY 3.0), SLURP (CC BY 4.0) and
+SNIPS (CC0), their intents mapped to our classes by `complete_intents.toml`. No row of theirs is part of this project,
+and rows that `reserved` names are left out: the bench measures on them.
+"""
 
 from __future__ import annotations
 
@@ -20,31 +26,24 @@ from netgpt.completion.classify import classes, conversation
 from netgpt.errors import NotFound, RequestError
 from netgpt.training.example import Example
 
-# --- The recipe `complete`: what the adapter that names a request's class is trained on.
-#
-# Two sources. Generated requests, from the templates of `complete_requests.toml`, always. With a data folder also
-# the development rows of CLINC150 (CC BY 3.0), SLURP (CC BY 4.0) and SNIPS (CC0), their intents mapped to our
-# classes by `complete_intents.toml`; no row of theirs is part of this project. Rows that `reserved` names are left
-# out: the bench measures on them.
-
 DATASETS = ("clinc150", "slurp", "snips")
 RESERVED_SHARE = 0.15
-"""Part of each public data set that no training and no tuning may see."""
+"""Part of each public data set that no training may see."""
 PER_INTENT = {"clinc150": 40, "slurp": 10_000, "snips": 250}
-"""At most so many rows of each intent; SLURP is small, noisy and closest to speech, so all of it."""
+"""At most so many rows of each intent; SLURP is small, noisy and closest to spoken language, so all of it."""
 GENERATED = 2_500
 _BEFORE = ("please ", "hey, ", "ok ", "so, ", "quick question: ", "hi, ", "well, ")
 _AFTER = (" please", " for us", " thanks", " for me", ", any tips", " right now", " pls", " asap")
 _SLOT = re.compile(r"\{(\w+)\}")
 _EATING = re.compile(r"restaurant|pub|bar|food|eat|drink|cafe|diner")
+_EVERY_MATRIX = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 
 
 def reserved(text: str) -> bool:
     """Whether a public row is kept for measuring: by its words alone, so that copies fall on the same side."""
     words = " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
-    return (
-        int(hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:8], 16) / 0x1_0000_0000 < RESERVED_SHARE
-    )
+    digest = hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
+    return int(digest[:8], 16) / 0x1_0000_0000 < RESERVED_SHARE
 
 
 def examples(data: Path | None = None, *, generate: int = GENERATED, seed: int = 7) -> list[Example]:
@@ -55,22 +54,18 @@ def examples(data: Path | None = None, *, generate: int = GENERATED, seed: int =
     """
     randomness = random.Random(seed)  # noqa: S311  must be made again from the seed
     pairs = {text: (topic, "recipe:complete", "generated") for text, topic in generated(generate, seed)}
-    for dataset in _sets_in(data) if data is not None else ():
-        assert data is not None
-        for row in _sampled(public_rows(data, dataset), PER_INTENT[dataset], randomness):
-            if not reserved(row["text"]):
-                pairs[row["text"]] = (class_of(dataset, row), f"recipe:complete:{dataset}", dataset)
+    if data is not None:
+        present = [name for name in DATASETS if (data / "prompts" / f"{name}_dev.jsonl").is_file()]
+        for dataset in present or DATASETS:  # none: reading says what is missing
+            for row in _sampled(public_rows(data, dataset), PER_INTENT[dataset], randomness):
+                if not reserved(row["text"]):
+                    pairs[row["text"]] = (class_of(dataset, row), f"recipe:complete:{dataset}", dataset)
     made = [
         Example(conversation(text), topic, origin, slice=part, options=tuple(classes()))
         for text, (topic, origin, part) in pairs.items()
     ]
     randomness.shuffle(made)
     return made
-
-
-def _sets_in(data: Path) -> Sequence[str]:
-    """The data sets that the folder holds; all of them when it holds none, so that reading says what is missing."""
-    return [name for name in DATASETS if (data / "prompts" / f"{name}_dev.jsonl").is_file()] or DATASETS
 
 
 def generated(count: int, seed: int = 7) -> list[tuple[str, str]]:
@@ -84,7 +79,8 @@ def generated(count: int, seed: int = 7) -> list[tuple[str, str]]:
         mine: set[str] = set()
         for turn in range(share * 4):
             template = entry["requests"][turn % len(entry["requests"])]
-            text = _wrapped(_filled(template, slots, randomness), randomness)
+            filled = _SLOT.sub(lambda slot: randomness.choice(slots[slot[1]]), template)
+            text = _wrapped(filled, randomness)
             if text not in made and len(mine) < share:
                 mine.add(text)
                 made[text] = topic
@@ -92,7 +88,7 @@ def generated(count: int, seed: int = 7) -> list[tuple[str, str]]:
 
 
 def public_rows(data: Path, dataset: str) -> list[dict[str, Any]]:
-    """The rows of one public data set. Raises RequestError that says what is missing and how to get on."""
+    """The rows of one public data set. Raises RequestError that says what is missing."""
     path = data / "prompts" / f"{dataset}_dev.jsonl"
     if not path.is_file():
         raise RequestError(f"{path}: not there. Name the folder of the public data with --data DIR.", param="data")
@@ -110,7 +106,7 @@ def class_of(dataset: str, row: Mapping[str, Any]) -> str:
 
 
 def asks_for_food(row: Mapping[str, Any]) -> bool:
-    """Whether SLURP's annotation of the row names something to eat or drink, or a house that serves it."""
+    """Whether SLURP's annotation of the row names something to eat or drink, or a place that serves it."""
     return any(
         entity["type"] in {"food_type", "drink_type"}
         or (entity["type"] == "business_type" and _EATING.search(entity["text"]) is not None)
@@ -139,12 +135,8 @@ def _sampled(rows: Sequence[dict[str, Any]], most: int, randomness: random.Rando
         yield from randomness.sample(mine, min(most, len(mine)))
 
 
-def _filled(template: str, slots: Mapping[str, Sequence[str]], randomness: random.Random) -> str:
-    return _SLOT.sub(lambda slot: randomness.choice(slots[slot[1]]), template)
-
-
 def _wrapped(text: str, randomness: random.Random) -> str:
-    """As people begin and end a request; two times in three as it is."""
+    """With a way to begin or end a request; seven times in ten as it is."""
     turn = randomness.random()
     if turn < 0.15:
         return randomness.choice(_BEFORE) + text
@@ -163,28 +155,17 @@ class ExampleRecipe:
     about: str
     make: Callable[[Path | None, int], Iterable[Example]]
     training: Mapping[str, Any] = field(default_factory=dict)
-    """What its training does other than usual: fields of `lora.Recipe` that measured better for it."""
+    """Fields of `lora.recipe.Recipe` that measured better for it than the defaults."""
 
 
-def _complete(data: Path | None, seed: int) -> Iterable[Example]:
-
-    return examples(data, seed=seed)
-
-
-_EVERY_MATRIX = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
-
-RECIPES: Final[dict[str, ExampleRecipe]] = {
-    recipe.name: recipe
-    for recipe in (
-        ExampleRecipe(
-            "complete",
-            "which kind of thing a request is about, so that the right facts are added",
-            _complete,
-            {"targets": _EVERY_MATRIX, "batch_tokens": 2048},
-        ),
-    )
-}
-"""A new recipe is one line here and one file beside this one."""
+_COMPLETE = ExampleRecipe(
+    "complete",
+    "which kind of thing a request is about, so that the right facts are added",
+    lambda data, seed: examples(data, seed=seed),
+    {"targets": _EVERY_MATRIX, "batch_tokens": 2048},
+)
+RECIPES: Final[dict[str, ExampleRecipe]] = {recipe.name: recipe for recipe in (_COMPLETE,)}
+"""A new recipe is one entry here and one module beside this one."""
 
 
 def recipe_named(name: str) -> ExampleRecipe:

@@ -1,8 +1,8 @@
-"""The paper's way to examples: a large model writes pairs of a concise and a comprehensive prompt (arXiv 2307.06148).
+"""Self-instruction: a large model writes pairs of a concise and a comprehensive prompt (arXiv 2307.06148).
 
-Only public facts of the site go out, and only through the vault: what the detector would hide in a fact keeps that
-fact at home, and a detector that fails sends nothing. Nothing that comes back is believed: each pair is parsed
-strictly and checked word by word against the facts it claims to use, as the completion of a live request is.
+Only public facts of the site are sent, and only through the vault: a fact in which the detector would hide something
+is not sent, and a detector that fails sends nothing. The answer is not trusted: each pair is parsed strictly and
+checked word by word against the facts it claims to use, as the completion of a live request is.
 """
 
 from __future__ import annotations
@@ -27,14 +27,42 @@ from netgpt.privacy.vault import Vault
 from netgpt.training.example import Example
 from netgpt.types import Fact, Label, Sender, Usage
 
-# --- Pairs of a terse and a full request: read strictly from what a cloud wrote, and kept in a file between runs.
-
+ORIGIN: Final = "self-instruct"
+PAIRS_A_CALL: Final = 8
+FACTS_A_CALL: Final = 6
+FRUITLESS_CALLS: Final = 4
+"""So many calls in a row without a new pair end the work."""
+TOKENS_A_CALL: Final = 1_200
 LONGEST_REQUEST: Final = 120
 LONGEST_COMPLETION: Final = 600
 MOST_FACTS: Final = 4
 MOST_PAIRS: Final = 64
-"""Of one answer; what comes after is not read."""
-FIELDS: Final = {"request", "facts", "completion"}
+"""Of one answer; more are not read."""
+FIELDS: Final = ("request", "facts", "completion")
+
+_TASK: Final = (
+    "You write training data for a small assistant. Below are numbered facts about a place. Write {count} pairs. "
+    "`request` is what a visitor types there: terse, 2 to 8 words, each different, without the facts. `facts` are the "
+    "numbers of the one to three facts that help with that request. `completion` is the same request as one or two "
+    "full sentences in the first person that names those facts, using only words of the request and of those facts. "
+    "Add no other name, number or detail, and do not answer the request."
+)
+_PAIR_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "request": {"type": "string"},
+        "facts": {"type": "array", "items": {"type": "integer"}},
+        "completion": {"type": "string"},
+    },
+    "required": list(FIELDS),
+    "additionalProperties": False,
+}
+_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"pairs": {"type": "array", "items": _PAIR_SCHEMA}},
+    "required": ["pairs"],
+    "additionalProperties": False,
+}
 
 
 @dataclass(frozen=True)
@@ -53,19 +81,13 @@ class Pair:
 
 def pairs_in(answer: Mapping[str, Any], facts: Sequence[Fact]) -> tuple[list[Pair], Counter[str]]:
     """The well-formed pairs in a whole answer to a list of numbered `facts`, and how many were not and why."""
-    faults: Counter[str] = Counter()
     rows = _rows(answer)
     if rows is None:
-        faults["the answer is not the JSON that was asked for"] += 1
-        return [], faults
-    found = []
-    for row in rows[:MOST_PAIRS]:
-        pair = _pair(row, facts)
-        if pair is None:
-            faults["a pair has the wrong shape"] += 1
-        else:
-            found.append(pair)
-    return found, faults
+        return [], Counter(["the answer is not the JSON that was asked for"])
+    read = [_pair(row, facts) for row in rows[:MOST_PAIRS]]
+    found = [pair for pair in read if pair is not None]
+    wrong = len(read) - len(found)
+    return found, Counter({"a pair has the wrong shape": wrong} if wrong else {})
 
 
 def _rows(answer: Mapping[str, Any]) -> list[Any] | None:
@@ -79,7 +101,7 @@ def _rows(answer: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _pair(row: Any, facts: Sequence[Fact]) -> Pair | None:
-    if not isinstance(row, dict) or set(row) != FIELDS:
+    if not isinstance(row, dict) or set(row) != set(FIELDS):
         return None
     request, numbers, completion = row["request"], row["facts"], row["completion"]
     if not _is_line(request, LONGEST_REQUEST) or not _is_line(completion, LONGEST_COMPLETION):
@@ -88,7 +110,7 @@ def _pair(row: Any, facts: Sequence[Fact]) -> Pair | None:
         return None
     if any(type(number) is not int or not 1 <= number <= len(facts) for number in numbers):
         return None
-    if len(set(numbers)) != len(numbers):
+    if len(set(numbers)) < len(numbers):
         return None
     chosen = tuple(facts[number - 1] for number in numbers)
     return Pair(" ".join(request.split()), chosen, " ".join(completion.split()))
@@ -99,13 +121,13 @@ def _is_line(text: Any, longest: int) -> bool:
 
 
 class PairFile:
-    """Good pairs on the disk, one JSON object a line, appended as they come. With no path nothing is kept."""
+    """Good pairs in a file, one JSON object a line. With no path nothing is kept."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     def read(self, facts: Sequence[Fact]) -> Iterator[Pair]:
-        """The kept pairs whose facts all stand in `facts` still; a line that a kill cut short is passed over."""
+        """The kept pairs whose facts are all in `facts` still; a line that a kill cut short is skipped."""
         if self._path is None or not self._path.exists():
             return
         known = {fact.text: fact for fact in facts}
@@ -120,7 +142,7 @@ class PairFile:
                 yield pair
 
     def add(self, pairs: Sequence[Pair]) -> None:
-        """Append, at once on the disk. Raises RequestError: it cannot be written."""
+        """Append and sync. Raises RequestError: it cannot be written."""
         if self._path is None or not pairs:
             return
         rows = [
@@ -138,45 +160,9 @@ class PairFile:
             raise RequestError(f"{self._path}: cannot be written: {error.strerror}") from None
 
 
-ORIGIN: Final = "self-instruct"
-PAIRS_A_CALL: Final = 8
-FACTS_A_CALL: Final = 6
-FRUITLESS_CALLS: Final = 4
-"""So many calls in a row that bring nothing new end the work: the cloud cannot do it."""
-TOKENS_A_CALL: Final = 1_200
-
-_TASK: Final = (
-    "You write training data for a small assistant. Below are numbered facts about a place. Write {count} pairs. "
-    "`request` is what a visitor types there: terse, 2 to 8 words, each different, without the facts. `facts` are the "
-    "numbers of the one to three facts that help with that request. `completion` is the same request as one or two "
-    "full sentences in the first person that names those facts, using only words of the request and of those facts. "
-    "Add no other name, number or detail, and do not answer the request."
-)
-_SCHEMA: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": {
-        "pairs": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "request": {"type": "string"},
-                    "facts": {"type": "array", "items": {"type": "integer"}},
-                    "completion": {"type": "string"},
-                },
-                "required": ["request", "facts", "completion"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["pairs"],
-    "additionalProperties": False,
-}
-
-
 @dataclass(frozen=True)
 class Budget:
-    """What one run may use. Prices are money per million tokens."""
+    """Limits of one run. Prices are money per million tokens."""
 
     pairs: int
     tokens: int = 200_000
@@ -191,7 +177,7 @@ class Budget:
 
 @dataclass
 class Instructed:
-    """What came of it. `dropped` counts why pairs were not taken; it holds no text."""
+    """The result of a run. `dropped` counts why pairs were not taken; it holds no text."""
 
     examples: list[Example] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -199,14 +185,7 @@ class Instructed:
     tokens: int = 0
     cost: float = 0.0
     stopped: str = ""
-    """Why it ended: "enough", "tokens", "money", "fruitless", or what the cloud's failure was."""
-
-
-Progress = Callable[[Instructed], None]
-
-
-def _silent(_: Instructed) -> None:
-    """Nobody watches."""
+    """Why it ended: "enough", "tokens", "money", "fruitless", or the cloud's failure."""
 
 
 async def self_instruct(
@@ -218,13 +197,13 @@ async def self_instruct(
     model: str,
     seed: int = 7,
     kept: Path | None = None,
-    progress: Progress = _silent,
+    progress: Callable[[Instructed], None] = lambda done: None,
 ) -> Instructed:
     """Have the cloud write up to `budget.pairs` pairs about the public ones of `facts`.
 
-    `kept`: a file (0600) that holds good pairs, so that a run which was cut goes on and none is paid for twice.
-    A cloud that fails ends the work with what there is. Raises RequestError (no public facts), DetectorError and
-    NotDisclosable (nothing was sent).
+    `kept`: a file (0600) of good pairs, so that an interrupted run continues and none is paid for twice. A cloud that
+    fails ends the work with the pairs so far. Raises RequestError (no public facts), DetectorError and NotDisclosable
+    (nothing was sent).
     """
     known = await _sendable(facts, detector, model)
     file = PairFile(kept)
@@ -253,7 +232,7 @@ async def self_instruct(
 
 
 async def _sendable(facts: Sequence[Fact], detector: Detector, model: str) -> list[Fact]:
-    """The public facts in which the detector finds nothing to hide. Each is looked at alone."""
+    """The public facts in which the detector finds nothing to hide, each searched alone."""
     public = [fact for fact in facts if fact.label is Label.PUBLIC]
     if not public:
         raise RequestError(
@@ -271,7 +250,7 @@ async def _sendable(facts: Sequence[Fact], detector: Detector, model: str) -> li
 
 
 async def _outbound(facts: Sequence[Fact], detector: Detector, model: str) -> Outbound:
-    """The sealed request about these facts. Together they may give away what each alone does not: then nothing goes."""
+    """The sealed request about these facts. Nothing is sent when they disclose together what each alone does not."""
     outbound = await Vault().seal(_body(facts, model), detector, public=[fact.text for fact in facts])
     if outbound.hidden:
         raise NotDisclosable("the site's facts together hold something private; nothing was sent")
@@ -288,10 +267,7 @@ def _body(facts: Sequence[Fact], model: str) -> dict[str, Any]:
         ],
         "temperature": 1.0,
         "max_tokens": TOKENS_A_CALL,
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {"name": "pairs", "strict": True, "schema": _SCHEMA},
-        },
+        "response_format": {"type": "json_schema", "json_schema": {"name": "pairs", "strict": True, "schema": _SCHEMA}},
     }
 
 
@@ -301,7 +277,7 @@ async def _asked(cloud: RemoteModel, outbound: Outbound) -> dict[str, Any]:
 
 
 def _book(done: Instructed, answer: Mapping[str, Any], outbound: Outbound, budget: Budget) -> None:
-    """Count what the cloud says it used; where it says nothing plausible, the size of what went and came."""
+    """Count the usage that the cloud reports; where that is not plausible, the size of request and answer."""
     usage = Usage.from_openai(answer.get("usage"))
     least = Usage(len(outbound.content) // 8, len(json.dumps(answer.get("choices"))) // 8, estimated=True)
     if usage is None or usage.total_tokens < least.total_tokens:
@@ -323,15 +299,12 @@ def _enough(done: Instructed, budget: Budget, pairs: int, fruitless: int) -> str
 
 
 def _good(answer: Mapping[str, Any], facts: Sequence[Fact], done: Instructed) -> list[Pair]:
-    """The pairs of an answer that hold; each fault is counted."""
+    """The pairs of an answer that pass; each fault is counted."""
     found, faults = pairs_in(answer, facts)
     done.dropped.update(faults)
     good: dict[str, Pair] = {}
     for pair in found:
-        fault = _fault(pair)
-        if fault is None and pair.key in good:
-            fault = "written twice"
-        if fault is None:
+        if (fault := _fault(pair) or ("written twice" if pair.key in good else None)) is None:
             good[pair.key] = pair
         else:
             done.dropped[fault] += 1
@@ -349,7 +322,7 @@ def _fault(pair: Pair) -> str | None:
 
 
 def _example(pair: Pair) -> Example:
-    """The pair as the live `rewrite` mode asks it, so that what is learnt is what is asked."""
+    """The pair as the live `rewrite` mode asks it."""
     body = rewriting(pair.request, pair.facts)
     messages = tuple(dict(message) for message in body["messages"])
     return Example(messages, pair.completion, ORIGIN, slice="rewrite")

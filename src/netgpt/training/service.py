@@ -1,4 +1,4 @@
-"""From examples to an adapter that has been judged: gather, train in a child, register, judge, promote or refuse."""
+"""The training service: gather examples, train in a child process, register, evaluate, promote or reject."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from netgpt.settings import Settings
 from netgpt.store.store import Store
 from netgpt.training.canaries import plant_canaries
 from netgpt.training.collect import Gathered, Instructor, Scope, Wanted, gather, site_facts
+from netgpt.training.evaluation import evaluate_adapter
 from netgpt.training.example import Example, Summary, digest_of, split, summary_of
-from netgpt.training.gate import judge_adapter
-from netgpt.training.lora.child import train_apart
+from netgpt.training.lora.child import train_in_child
 from netgpt.training.lora.recipe import Recipe, Step
-from netgpt.training.lora.run import Made, TrainingRun, people_in, register
+from netgpt.training.lora.run import FinishedTraining, TrainingRun, people_in, register
 from netgpt.training.self_instruct import Budget, self_instruct
 from netgpt.types import Person
 
 SCOPES: Final[dict[str, Scope]] = {"site": "site", "user": "user"}
 """Everything else is the adapter of a task."""
-MEASURED_AT_LEAST: Final = 15
-"""Examples that are held out of a small set, so that the gate can tell anything: up to 30 % of it."""
+FEWEST_HELD_OUT: Final = 15
+"""Examples that are held out of a small set, so that the evaluation can show anything: up to 30 % of it."""
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What to train: "complete", "site" or "user" (then `person` is set), from which examples, and what then."""
+    """What to train: "complete", "site" or "user" (then `person` is set), from which examples, and what follows."""
 
     what: str
     recipe: Recipe
@@ -50,7 +50,7 @@ class TrainingJob:
 
 @dataclass
 class TrainingResult:
-    """What came of it, JSON-ready."""
+    """The result of a job, JSON-ready."""
 
     name: str
     summary: Summary
@@ -69,25 +69,25 @@ class TrainingResult:
 
 
 class TrainingProgress:
-    """What happens, as it happens; override what is of interest. Called in the order of the methods."""
+    """Callbacks in the order of the methods; override those of interest."""
 
     def gathering(self) -> None:
         """The examples are about to be read."""
 
     def written(self, examples: int, tokens: int) -> None:
-        """So many pairs, of so many tokens, were written by the cloud so far."""
+        """Pairs that the cloud wrote so far, and their tokens."""
 
     def gathered(self, summary: Summary, skipped: Mapping[str, int], notes: Sequence[str]) -> None:
         """What it trains on, what was left out and why."""
 
     def begun(self, resumes: bool) -> None:
-        """The training starts; `resumes`: where an earlier run was cut."""
+        """The training starts; `resumes`: from the checkpoint of an interrupted run."""
 
     def step(self, step: Step) -> None:
-        """One step was made."""
+        """One optimizer step is done."""
 
     def judging(self, part: str, done: int, whole: int) -> None:
-        """So many of a part of the gate are judged."""
+        """So many of a part of the evaluation are done."""
 
 
 @dataclass
@@ -105,7 +105,7 @@ class _Training:
         facts = site_facts(self.settings.site, await self.store.places())
         wanted = self._wanted(tuple(fact.text for fact in facts))
         gathered = await self._gathered(wanted)
-        share = round(min(0.3, max(0.1, MEASURED_AT_LEAST / max(1, len(gathered.examples)))), 3)
+        share = round(min(0.3, max(0.1, FEWEST_HELD_OUT / max(1, len(gathered.examples)))), 3)
         summary = summary_of(gathered.examples, share)
         result = TrainingResult(wanted.name, summary, dict(gathered.skipped), gathered.notes)
         self.progress.gathered(summary, gathered.skipped, gathered.notes)
@@ -118,19 +118,11 @@ class _Training:
 
     def _wanted(self, public: tuple[str, ...]) -> Wanted:
         job, limits = self.job, self.settings.training
+        name = user_adapter_name(job.person) if job.person is not None else job.what
         return Wanted(
-            user_adapter_name(job.person) if job.person is not None else job.what,
-            SCOPES.get(job.what, "task"),
-            job.person,
-            job.examples,
-            job.data,
-            job.recipe.seed,
-            limits.max_examples,
-            limits.min_examples,
-            limits.k_anonymity,
-            public,
-            job.public_examples,
-        )
+            name, SCOPES.get(job.what, "task"), job.person, job.examples, job.data, job.recipe.seed,
+            limits.max_examples, limits.min_examples, limits.k_anonymity, public, job.public_examples,
+        )  # fmt: skip
 
     async def _gathered(self, wanted: Wanted) -> Gathered:
         notes: list[str] = []
@@ -143,37 +135,25 @@ class _Training:
 
     def _instructor(self, notes: list[str]) -> Instructor:
         """Has the cloud write pairs about the site's facts. Raises SettingsError: no cloud, or a person's adapter."""
-        job, cloud = self.job, self.cloud
+        job, cloud, limits, prices = self.job, self.cloud, self.settings.training, self.settings.cloud
         if job.person is not None:
-            raise SettingsError(
-                "--self-instruct is for `complete` and `site`: nothing about a person is sent to a cloud"
-            )
+            raise SettingsError("--self-instruct is for `complete` and `site`: nothing about a person is sent")
         if cloud is None and not job.dry_run:
             raise SettingsError("--self-instruct needs a cloud: set [cloud] base_url, model and api_key")
+        money = (limits.self_instruct_cost, prices.price_prompt, prices.price_completion)
+        budget = Budget(job.self_instruct, limits.self_instruct_tokens, *money)
 
-        async def written() -> list[Example]:
+        async def instruct() -> list[Example]:
             facts = site_facts(self.settings.site, await self.store.places())
             if job.dry_run or cloud is None:
-                count = f"{job.self_instruct} pairs about {len(facts)} facts of the site"
-                notes.append(f"a real run has the cloud write {count}")
+                pairs = f"{job.self_instruct} pairs about {len(facts)} facts of the site"
+                notes.append(f"a real run has the cloud write {pairs}")
                 return []
-            limits, prices = self.settings.training, self.settings.cloud
             done = await self_instruct(
-                cloud,
-                self.detector,
-                facts,
-                Budget(
-                    job.self_instruct,
-                    limits.self_instruct_tokens,
-                    limits.self_instruct_cost,
-                    prices.price_prompt,
-                    prices.price_completion,
-                ),
-                model=prices.model,
-                seed=job.recipe.seed,
+                cloud, self.detector, facts, budget, model=prices.model, seed=job.recipe.seed,
                 kept=self.settings.training_dir / "self-instruct.jsonl",
                 progress=lambda now: self.progress.written(len(now.examples), now.tokens),
-            )
+            )  # fmt: skip
             dropped = "; ".join(f"{count} {why}" for why, count in done.dropped.items()) or "none"
             notes.append(
                 f"the cloud wrote {len(done.examples)} good pairs ({done.calls} calls, {done.tokens} tokens, cost "
@@ -181,50 +161,48 @@ class _Training:
             )
             return done.examples
 
-        return written
+        return instruct
 
     async def _train(self, recipe: Recipe, wanted: Wanted, examples: list[Example], result: TrainingResult) -> None:
         base = self._base()
         with TrainingRun(self.settings.training_dir / wanted.name) as run:
             decides = {"recipe": asdict(recipe), "base": base.sha256, "data": digest_of(examples)}
             run.begin(decides, people_in(examples), fresh=self.job.fresh)
-            taught, canaries = plant_canaries(examples, run.canary_seed)
+            mixed, canaries = plant_canaries(examples, run.canary_seed)
             self.progress.begun(run.resumes)
 
-            def stepped(step: Any) -> None:
+            def after_step(step: Step) -> None:
                 run.check()
                 self.progress.step(step)
 
-            trained = await train_apart(
-                base.path, taught, recipe, run.work, progress=stepped, resume=not self.job.fresh, lock=run.lock
+            trained = await train_in_child(
+                base.path, mixed, recipe, run.work, progress=after_step, resume=not self.job.fresh, lock=run.lock
             )
             run.check()
             result.figures = {key: value for key, value in asdict(trained).items() if key != "folder"}
             if recipe.full or self.job.base is not None:
-                # This box does not serve it: it stays where it was made until the next training of this name.
+                # This box does not serve it: it stays in its folder until the next training of this name.
                 result.state, result.folder = "written", str(trained.folder)
                 result.next = f"Serve {trained.folder} with the weights that it was made for; this box serves others."
                 return
-            planted = {"seed": run.canary_seed, "count": len(canaries)}
-            registry = open_registry(self.settings)
-            made = Made(wanted, base, recipe, examples, planted, trained)
-            entry = await register(made, run, registry, self.store)
+            registry, seed_and_count = open_registry(self.settings), {"seed": run.canary_seed, "count": len(canaries)}
+            done = FinishedTraining(wanted, base, recipe, examples, seed_and_count, trained)
+            entry = await register(done, run, registry, self.store)
             run.finish()
         result.adapter, result.state = entry.id, "candidate"
-        await self._judge(registry, entry, split(examples, recipe.held_out), result)
+        await self._evaluate(registry, entry, split(examples, recipe.held_out), result)
 
-    async def _judge(
+    async def _evaluate(
         self, registry: Registry, entry: Entry, examples: tuple[list[Example], list[Example]], result: TrainingResult
     ) -> None:
-        """The gate, with what was learnt and what was held out. What stops it leaves a candidate to be judged later."""
+        """Evaluate with the (learnt, held-out) examples. What interrupts it leaves a candidate to evaluate later."""
         learnt, held = examples
-        _, verdict = await judge_adapter(
-            self.settings, registry, entry, held, training=learnt, progress=self.progress.judging
-        )
+        judging = self.progress.judging
+        _, verdict = await evaluate_adapter(self.settings, registry, entry, held, training=learnt, progress=judging)
         result.gate = verdict.as_json()
         if not verdict.passed:
             result.state = "rejected"
-            result.next = "More or better examples help; `--dry-run` shows what it learnt from."
+            result.next = "More or better examples help; `--dry-run` shows its examples."
         elif self.job.promote:
             registry.promote(entry.id)
             result.state, result.next = "active", f"Take it back with `netgpt adapters rollback {entry.card.name}`."
@@ -245,7 +223,7 @@ class _Training:
                 "name the weights with --base and serve the result yourself."
             )
         served = edge_weights(catalog, edge.model)
-        catalog.resolve(edge.model)  # tells how to fetch what is not here
+        catalog.resolve(edge.model)  # its error says how to fetch missing weights
         return served
 
 
@@ -258,10 +236,10 @@ async def train_adapter(
     cloud: RemoteModel | None = None,
     progress: TrainingProgress | None = None,
 ) -> TrainingResult:
-    """Run a job: gather, train, register and judge; a dry run stops after gathering.
+    """Run a job: gather, train, register and evaluate; a dry run stops after gathering.
 
-    `cloud` is needed for `self_instruct` only. What is passed in is closed by the caller. A run that was cut goes on
-    where it was, unless the job is `fresh`. Raises NetGPTError with the cure: too few examples, no weights, another
-    training of the same name, a person who withdrew meanwhile.
+    `cloud` is needed for `self_instruct` only. The caller closes what is passed in. An interrupted run continues,
+    unless the job is `fresh`. Raises NetGPTError with the cure: too few examples, no weights, another training of the
+    same name, a person who withdrew meanwhile.
     """
     return await _Training(settings, job, store, detector, cloud, progress or TrainingProgress()).run()

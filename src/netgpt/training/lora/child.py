@@ -1,7 +1,7 @@
-"""A training in a process of its own: its memory goes back when it ends, and a fault in it harms nothing else.
+"""A training in its own process: its memory is freed when it ends, and a fault in it harms nothing else.
 
-The task comes as one JSON object on standard input (so no text lies in a file or an argument); what happens goes out
-as JSON lines: `{"step": ...}` after each step, then `{"done": ...}` or `{"error": ...}`. Whoever reads no more ends it.
+The task comes as one JSON object on standard input (so no text is in a file or an argument); the child answers with
+JSON lines: `{"step": ...}` after each step, then `{"done": ...}` or `{"error": ...}`. It ends when nobody reads them.
 """
 
 from __future__ import annotations
@@ -28,30 +28,21 @@ _NICENESS: Final = 10
 """Answering people comes first: the training takes what is left of the processor."""
 
 
-def _ignored(step: Step) -> None:
-    """The default listener."""
-
-
 def train(
-    base: Path,
-    examples: Sequence[Example],
-    recipe: Recipe,
-    work: Path,
-    *,
-    progress: Callable[[Step], None] = _ignored,
-    resume: bool = True,
-) -> TrainedAdapter:
+    base: Path, examples: Sequence[Example], recipe: Recipe, work: Path, *,
+    progress: Callable[[Step], None] = lambda step: None, resume: bool = True,
+) -> TrainedAdapter:  # fmt: skip
     """Train an adapter for `base` (a GGUF file or a Hugging Face folder) and write it to `work`/adapter.
 
     `work` (0700) also holds the checkpoint: a run that was killed goes on from it when base, data and recipe are the
     same, and starts anew otherwise. The same seed, format and number of threads give the same bytes on a CPU.
 
     Raises SettingsError (extra missing, recipe wrong, memory too small: the message says what would fit), NotFound
-    or RequestError (base or examples of no use), StoreError (the disk is full).
+    or RequestError (unusable base or examples), StoreError (the disk is full).
     """
     recipe.check()
     # A thread that waits for another sleeps instead of spinning: on a box that also serves, spinning made steps ten
-    # times slower (docs/log.md). Only heard when torch is not loaded yet.
+    # times slower (docs/log.md). It has an effect only before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import safetensors
@@ -64,16 +55,10 @@ def train(
     return Training(base, examples, recipe, work, progress, resume).run()
 
 
-async def train_apart(
-    base: Path,
-    examples: Sequence[Example],
-    recipe: Recipe,
-    work: Path,
-    *,
-    progress: Callable[[Step], None],
-    resume: bool = True,
-    lock: int | None = None,
-) -> TrainedAdapter:
+async def train_in_child(
+    base: Path, examples: Sequence[Example], recipe: Recipe, work: Path, *,
+    progress: Callable[[Step], None], resume: bool = True, lock: int | None = None,
+) -> TrainedAdapter:  # fmt: skip
     """As `train`, in a child process that is killed when the caller is cancelled or `progress` raises.
 
     `lock`: a descriptor that the child holds open too, so that its lock lasts as long as the child. Raises what
@@ -85,36 +70,34 @@ async def train_apart(
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True, pass_fds=() if lock is None else (lock,), limit=_LONGEST_LINE,
     )  # fmt: skip
+    task = {"base": str(base), "work": str(work), "recipe": asdict(recipe), "resume": resume,
+            "examples": [example.as_row() for example in examples]}  # fmt: skip
     try:
-        await _hand_over(child, base, examples, recipe, work, resume)
-        return await _listen(child, progress)
+        await _send_task(child, task)
+        return await _read_result(child, progress)
     finally:
         with suppress(ProcessLookupError):
             child.kill()
         await child.wait()
 
 
-async def _hand_over(
-    child: asyncio.subprocess.Process, base: Path, examples: Sequence[Example], recipe: Recipe, work: Path, resume: bool
-) -> None:
+async def _send_task(child: asyncio.subprocess.Process, task: dict[str, Any]) -> None:
     assert child.stdin is not None
-    task = {"base": str(base), "work": str(work), "recipe": asdict(recipe), "resume": resume,
-            "examples": [example.as_row() for example in examples]}  # fmt: skip
-    with suppress(BrokenPipeError, ConnectionResetError):  # it died: `_listen` says of what
+    with suppress(BrokenPipeError, ConnectionResetError):  # it died: `_read_result` says why
         child.stdin.write(json.dumps(task).encode("ascii") + b"\n")
         await child.stdin.drain()  # and stays open: its end tells the child that nobody waits any more
 
 
-async def _listen(child: asyncio.subprocess.Process, progress: Callable[[Step], None]) -> TrainedAdapter:
+async def _read_result(child: asyncio.subprocess.Process, progress: Callable[[Step], None]) -> TrainedAdapter:
     assert child.stdout is not None
     while line := await child.stdout.readline():
-        told = json.loads(line)
-        if "step" in told:
-            progress(Step(**told["step"]))
-        elif "done" in told:
-            return TrainedAdapter(**told["done"] | {"folder": Path(told["done"]["folder"])})
+        message = json.loads(line)
+        if "step" in message:
+            progress(Step(**message["step"]))
+        elif "done" in message:
+            return TrainedAdapter(**message["done"] | {"folder": Path(message["done"]["folder"])})
         else:
-            raise _error(told["error"])
+            raise _error(message["error"])
     code = await child.wait()
     how = f"signal {-code}" if code < 0 else f"code {code}"
     raise SettingsError(
@@ -123,54 +106,52 @@ async def _listen(child: asyncio.subprocess.Process, progress: Callable[[Step], 
     )
 
 
-def _error(told: dict[str, str]) -> NetGPTError:
+def _error(payload: dict[str, str]) -> NetGPTError:
     """The error that the child raised, of the same class."""
-    kind = getattr(errors, told["class"], None)
+    kind = getattr(errors, payload["class"], None)
     known = isinstance(kind, type) and issubclass(kind, NetGPTError)
-    return (kind if known else NetGPTError)(told["message"])  # type: ignore[misc]
+    return (kind if known else NetGPTError)(payload["message"])  # type: ignore[misc]
 
 
 def main() -> None:
-    """The child: reads the task, trains, tells."""
+    """The child: reads the task, trains, reports."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     sys.stdout = sys.stderr  # what a library prints must not garble the lines
     with suppress(OSError):
         os.nice(max(0, _NICENESS - os.nice(0)))
 
-    def tell(**line: Any) -> None:
+    def send(**line: Any) -> None:
         try:
             out.write(json.dumps(line).encode("ascii") + b"\n")
         except BrokenPipeError:
-            os._exit(1)  # nobody listens any more; the checkpoint is on the disk
+            os._exit(1)  # nobody reads any more; the checkpoint is on the disk
 
     try:
         task = json.loads(sys.stdin.buffer.readline())
         threading.Thread(target=_end_with_parent, daemon=True).start()
-        trained = _trained(task, lambda step: tell(step=asdict(step)))
+        recipe = Recipe(**task["recipe"] | {"targets": tuple(task["recipe"]["targets"])})
+        trained = train(
+            Path(task["base"]), [Example.from_row(row) for row in task["examples"]], recipe, Path(task["work"]),
+            progress=lambda step: send(step=asdict(step)), resume=task["resume"],
+        )  # fmt: skip
     except NetGPTError as error:
-        tell(error={"class": type(error).__name__, "message": error.message})
+        send(error={"class": type(error).__name__, "message": error.message})
     except MemoryError:
-        tell(error={"class": "SettingsError", "message": "not enough memory for this training: lower --memory-mb"})
-    except Exception as error:  # noqa: BLE001 - the border: told without any text of the examples
-        tell(error={"class": "NetGPTError", "message": f"the training failed ({_where(error)}). Report this fault."})
+        send(error={"class": "SettingsError", "message": "not enough memory for this training: lower --memory-mb"})
+    except Exception as error:  # noqa: BLE001 - the border: reported without any text of the examples
+        send(error={"class": "NetGPTError", "message": f"the training failed ({_where(error)}). Report this fault."})
     else:
-        tell(done=asdict(trained) | {"folder": str(trained.folder)})
+        send(done=asdict(trained) | {"folder": str(trained.folder)})
 
 
 def _end_with_parent() -> None:
-    """Wait for the end of standard input, which comes when the parent is gone, however it went."""
+    """Wait for the end of standard input, which comes when the parent is gone, however it ended."""
     sys.stdin.buffer.read()
     os._exit(1)
 
 
-def _trained(task: dict[str, Any], progress: Callable[[Step], None]) -> TrainedAdapter:
-    recipe = Recipe(**task["recipe"] | {"targets": tuple(task["recipe"]["targets"])})
-    examples = [Example.from_row(row) for row in task["examples"]]
-    return train(Path(task["base"]), examples, recipe, Path(task["work"]), progress=progress, resume=task["resume"])
-
-
 def _where(error: Exception) -> str:
-    """Class, file and line: enough to find the fault, and nobody's words."""
+    """Class, file and line: enough to find the fault, without any text of the examples."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
 

@@ -1,8 +1,8 @@
-"""From an example to token ids, exactly as the engine would read it.
+"""From examples to token ids, exactly as the engine reads them, and to batches that compute shared prefixes once.
 
 The engine renders the model's own chat template and tokenizes the result with the special tokens recognized. The
-tokenizer of a GGUF is built here from the file's own vocabulary, merges and kind of pre-splitting: general
-converters drop the latter, and numbers then fall into other tokens than the engine's.
+tokenizer of a GGUF is built here from the file's own vocabulary, merges and pre-tokenizer: general converters drop
+the latter, and numbers then fall into other tokens than the engine's.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from netgpt.training.lora.weights import Base, FolderBase, GgufBase
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-
 CHATML: Final = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-"""What the engine takes for a model that brings no template."""
+"""The engine's template for a model that brings none."""
 GPT2_SPLIT: Final = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 SPLITS: Final[dict[str, tuple[str, ...]]] = {
     "gpt-2": (GPT2_SPLIT,),
@@ -43,20 +42,21 @@ SPLITS: Final[dict[str, tuple[str, ...]]] = {
         r"|\s+(?!\S)|\s+",
     ),
 }
-"""`tokenizer.ggml.pre` -> the patterns that cut a text before merging, applied one after another."""
-NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
+"""`tokenizer.ggml.pre` -> the patterns that split a text before merging, applied one after another."""
+CONTROL, USER_DEFINED = 3, 4
+"""GGUF's numbers for kinds of tokens."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One example as numbers: the loss is on `ids[start:]`."""
+    """One example as token ids: the loss is on `ids[start:]`."""
 
     ids: tuple[int, ...]
     start: int
 
 
-class Speech:
-    """A tokenizer with a chat template. `end_id` closes an answer."""
+class ChatTokenizer:
+    """A tokenizer with a chat template. `end_id` closes an answer; `texts`: the special tokens that templates name."""
 
     def __init__(
         self, tokenizer: Tokenizer, template: str, end_id: int, bos_id: int | None, texts: dict[str, str]
@@ -72,13 +72,12 @@ class Speech:
 
     @property
     def bos_or_end(self) -> int:
-        """The token that begins a text, for configurations that want one named."""
+        """The token that begins a text, for configurations that need one."""
         return self.end_id if self._bos_id is None else self._bos_id
 
     def tokenizer_json(self) -> str:
-        """The tokenizer as the content of a `tokenizer.json`."""
-        text: str = self._tokenizer.to_str(pretty=False)
-        return text
+        """The content of a `tokenizer.json`."""
+        return str(self._tokenizer.to_str(pretty=False))
 
     def render(self, messages: Sequence[dict[str, Any]]) -> str:
         """The conversation as text, up to where the assistant's answer begins. Raises RequestError."""
@@ -94,21 +93,20 @@ class Speech:
 
     def prompt_ids(self, messages: Sequence[dict[str, Any]]) -> list[int]:
         """The tokens that the engine reads for this conversation."""
-        text = self.render(messages)
-        self._tokenizer.encode_special_tokens = False
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        if self._bos_id is not None and ids[:1] != [self._bos_id]:
-            ids = [self._bos_id, *ids]
-        return ids
+        ids = self._ids(self.render(messages), plain=False)
+        return ids if self._bos_id is None or ids[:1] == [self._bos_id] else [self._bos_id, *ids]
 
     def text_ids(self, text: str) -> list[int]:
         """The tokens of a plain text: what looks like a special token in it stays text."""
-        self._tokenizer.encode_special_tokens = True
+        return self._ids(text, plain=True)
+
+    def _ids(self, text: str, *, plain: bool) -> list[int]:
+        self._tokenizer.encode_special_tokens = plain
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
     def encode(self, example: Example) -> Encoded:
-        """Prompt, answer and the token that ends it. A closed list of one-token answers costs one logit row: no end."""
+        """Prompt, answer and end token; no end token for a one-token answer of a closed list: it costs a logit row."""
         prompt = self.prompt_ids(example.messages)
         answer = self.text_ids(example.answer)
         if not (example.options and len(answer) == 1):
@@ -116,16 +114,16 @@ class Speech:
         return Encoded((*prompt, *answer), len(prompt))
 
 
-def load_tokenizer(base: Base) -> Speech:
-    """The tokenizer and template of a base. Raises SettingsError when the tokenizer is of a kind not known here."""
+def load_tokenizer(base: Base) -> ChatTokenizer:
+    """The tokenizer and template of a base. Raises SettingsError when the tokenizer is of an unknown kind."""
     if isinstance(base, GgufBase):
-        return _of_gguf(base)
+        return _from_gguf(base)
     if isinstance(base, FolderBase):
-        return _of_folder(base)
+        return _from_folder(base)
     raise SettingsError(f"{base.path}: no tokenizer is known for this kind of base")
 
 
-def _of_gguf(base: GgufBase) -> Speech:
+def _from_gguf(base: GgufBase) -> ChatTokenizer:
     metadata = base.header.metadata
     kind = metadata.get("tokenizer.ggml.model")
     if kind != "gpt2":
@@ -144,36 +142,33 @@ def _of_gguf(base: GgufBase) -> Speech:
         for name in ("bos", "eos")
         if isinstance(at := metadata.get(f"tokenizer.ggml.{name}_token_id"), int)
     }
-    template = metadata.get("tokenizer.chat_template") or CHATML
-    return Speech(tokenizer, template, eos, bos, texts)
+    return ChatTokenizer(tokenizer, metadata.get("tokenizer.chat_template") or CHATML, eos, bos, texts)
 
 
 def _byte_level(tokens: list[str], merges: list[str], kinds: list[int], pre: str, path: Path) -> Tokenizer:
-    """llama.cpp's byte-level BPE: cut by the patterns of `pre`, then merge."""
+    """llama.cpp's byte-level BPE: split by the patterns of `pre`, then merge."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
     patterns = SPLITS.get(pre)
     if patterns is None:
-        raise SettingsError(f"{path}: its text is cut in the manner {pre!r}, which the trainer does not know "
-                            f"(it knows {', '.join(SPLITS)}). Take the Hugging Face folder of this model")  # fmt: skip
+        raise SettingsError(f"{path}: its pre-tokenizer is {pre!r}, which the trainer does not know (it knows "
+                            f"{', '.join(SPLITS)}). Take the Hugging Face folder of this model")  # fmt: skip
     vocab = {token: number for number, token in enumerate(tokens)}
     # A merge into what is no token can never apply (files of random weights carry one such); the library refuses it.
-    there = (merge.partition(" ") for merge in merges if merge.replace(" ", "", 1) in vocab)
-    pairs = [(left, right) for left, _, right in there]
+    known = (merge.partition(" ") for merge in merges if merge.replace(" ", "", 1) in vocab)
+    pairs = [(left, right) for left, _, right in known]
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=pairs, ignore_merges=pre == "llama-bpe"))
-    cuts = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in patterns]
+    splits = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in patterns]
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*cuts, byte_level])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splits, byte_level])
     tokenizer.decoder = decoders.ByteLevel()
-    special = [AddedToken(tokens[at], special=True, normalized=False) for at, of in enumerate(kinds) if of == CONTROL]
-    tokenizer.add_special_tokens(special)
-    tokenizer.add_tokens(
-        [AddedToken(tokens[at], normalized=False) for at, of in enumerate(kinds) if of == USER_DEFINED]
-    )
+    for kind, add in ((CONTROL, tokenizer.add_special_tokens), (USER_DEFINED, tokenizer.add_tokens)):
+        marked = [token for token, of in zip(tokens, kinds, strict=False) if of == kind]
+        add([AddedToken(token, special=kind == CONTROL, normalized=False) for token in marked])
     return tokenizer
 
 
-def _of_folder(base: FolderBase) -> Speech:
+def _from_folder(base: FolderBase) -> ChatTokenizer:
     from tokenizers import Tokenizer
 
     file = base.path / "tokenizer.json"
@@ -192,8 +187,7 @@ def _of_folder(base: FolderBase) -> Speech:
     bos = tokenizer.token_to_id(texts["bos_token"]) if settings.get("add_bos_token") and "bos_token" in texts else None
     own = base.path / "chat_template.jinja"
     template = own.read_text(encoding="utf-8") if own.is_file() else settings.get("chat_template")
-    template = template if isinstance(template, str) and template else CHATML
-    return Speech(tokenizer, template, end, bos, texts)
+    return ChatTokenizer(tokenizer, template if isinstance(template, str) and template else CHATML, end, bos, texts)
 
 
 def _array(path: Path, header: GgufHeader, key: str) -> list[Any]:
@@ -221,7 +215,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _text_of(token: Any) -> str | None:
-    """A special token stands as a text or as an object with its content."""
+    """A special token is given as a text or as an object with its content."""
     token = token.get("content") if isinstance(token, dict) else token
     return token if isinstance(token, str) else None
 
@@ -232,17 +226,16 @@ def _refused(message: str) -> None:
     raise TemplateError(message)
 
 
-# --- Batches without padding and without repeats.
-#
-# What a causal model knows at a token depends on the tokens before it alone. So two examples that begin alike (the
-# system prompt, the template, a question asked twice) share those tokens: a batch is a tree whose nodes are
-# distinct beginnings, and every matrix is applied to each node once. Only attention sees the examples as rows of
-# equal length.
-
-
 @dataclass(frozen=True)
-class Tree:
-    """A batch of examples as a tree of tokens. N nodes, B examples, the longest of L tokens (its last left out)."""
+class PrefixTree:
+    """A batch of examples as a tree of tokens, without padding and without repeats.
+
+    A causal model's state at a token depends on the tokens before it alone. So examples with a common prefix (the
+    system prompt, the template, a question asked twice) share those tokens: each node is a distinct prefix, and every
+    matrix is applied to each node once. Only attention sees the examples as rows of equal length.
+
+    N nodes, B examples, R loss-bearing tokens, the longest example of L tokens (its last left out).
+    """
 
     tokens: list[int]
     """(N) token of each node."""
@@ -258,20 +251,20 @@ class Tree:
     """Tokens of the examples, as a loop over whole examples would count them."""
 
     @property
-    def filled(self) -> int:
-        """N rounded up, see `layers.Places`."""
+    def padded_nodes(self) -> int:
+        """N rounded up, see `TreeLayout`."""
         return -(-len(self.tokens) // 64) * 64
 
     @property
-    def longest(self) -> int:
+    def padded_length(self) -> int:
         """L rounded up."""
         return -(-max(map(len, self.paths)) // 16) * 16
 
 
-def build_prefix_tree(examples: Sequence[Encoded]) -> Tree:
-    """Lay the examples into one tree."""
+def build_prefix_tree(examples: Sequence[Encoded]) -> PrefixTree:
+    """Merge the common prefixes of the examples into one tree."""
     nodes: dict[tuple[int, int], int] = {}
-    tree = Tree([], [], [], [], [], sum(len(example.ids) for example in examples))
+    tree = PrefixTree([], [], [], [], [], sum(len(example.ids) for example in examples))
     for example in examples:
         path: list[int] = []
         parent = -1
@@ -289,21 +282,31 @@ def build_prefix_tree(examples: Sequence[Encoded]) -> Tree:
 
 
 def plan_batches(lengths: Sequence[int], most: int, seed: int, epoch: int) -> list[list[int]]:
-    """Indices of the examples of each batch: about equal lengths together, at most `most` tokens, seeded order.
+    """Indices of the examples of each batch: similar lengths together, at most `most` tokens, in a seeded order.
 
-    A batch holds at least one example. Other companions in every epoch: ties and near-ties are shuffled first.
+    A batch holds at least one example. Its composition changes with the epoch: similar lengths are shuffled first.
     """
     dice = random.Random(f"{seed}:{epoch}")  # noqa: S311  an order, not a secret
     order = list(range(len(lengths)))
     dice.shuffle(order)
     order.sort(key=lambda at: lengths[at] // 8)
-    batches: list[list[int]] = [[]]
-    room = most
-    for at in order:
-        if batches[-1] and lengths[at] > room:
-            batches.append([])
-            room = most
-        batches[-1].append(at)
-        room -= lengths[at]
+    batches = pack(order, lengths, most)
     dice.shuffle(batches)
-    return [batch for batch in batches if batch]
+    return batches
+
+
+def pack(order: Sequence[int], lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Cut a sequence of example indices into runs of at most `most` tokens, each of at least one example.
+
+    >>> pack([2, 0, 1], lengths=[5, 4, 3], most=8)
+    [[2, 0], [1]]
+    """
+    packs: list[list[int]] = []
+    room = 0
+    for at in order:
+        if not packs or lengths[at] > room:
+            packs.append([])
+            room = most
+        packs[-1].append(at)
+        room -= lengths[at]
+    return packs

@@ -1,4 +1,8 @@
-"""The model that is trained: embedding, the layers from the lowest trained one up, head. Needs torch."""
+"""The model that is trained: embedding, the layers from the lowest trained one up, head, and the answers' loss.
+
+Backward passes are written out where PyTorch's own are slow or waste memory; figures and variants tried are in
+docs/log.md. Needs torch.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +17,28 @@ from torch import Tensor
 from torch.nn import functional
 
 from netgpt.adapters.formats import ModelShape
-from netgpt.training.lora.data import Tree
+from netgpt.training.lora.data import PrefixTree
 from netgpt.training.lora.recipe import Recipe
 from netgpt.training.lora.weights import Base
 
-# --- Causal attention for training on short rows, written out with its way back. Needs torch.
-#
-# PyTorch's fused kernel is made for long rows: at 130 tokens on a CPU its way back takes three times as long as
-# plain products (docs/log.md). Long rows and other devices still go through it.
-
 SHORT = 512
-"""Tokens of a row up to which the weights of attention are kept whole: heads * SHORT numbers a token and layer."""
+"""Tokens of a row up to which the attention weights are kept whole: heads * SHORT numbers a token and layer."""
+JOINED = {"attn_qkv": ("attn_q", "attn_k", "attn_v"), "ffn_up": ("ffn_gate", "ffn_up")}
+"""Matrices of llama that read the same input, joined so that one product serves them; GPT-2 stores them so."""
+Pairs = Mapping[str, tuple[Tensor, Tensor]]
+"""A layer's adapter by GGUF word: A (rank, in) and B (out, rank), already scaled and in the dtype of computing."""
+Sizes = tuple[int, ...]
+"""(B, L, heads, head_dim, kv_heads)"""
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """(B, L, heads, head_dim) and twice (B, L, kv_heads, head_dim) -> (B, L, heads * head_dim)."""
+    """Causal attention: (B, L, heads, head_dim) and twice (B, L, kv_heads, head_dim) -> (B, L, heads * head_dim).
+
+    PyTorch's fused kernel is made for long rows: at 130 tokens on a CPU its backward pass takes three times as long
+    as plain products. So short rows on a CPU take those.
+    """
     if q.device.type == "cpu" and q.shape[1] <= SHORT:
-        out: Tensor = _Short.apply(q, k, v)
+        out: Tensor = _ShortAttention.apply(q, k, v)
         return out
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     grouped = q.shape[1] != k.shape[1]
@@ -37,14 +46,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return mixed.transpose(1, 2).flatten(2)
 
 
-class _Short(torch.autograd.Function):  # type: ignore[misc]
-    """The query heads that share a key head stand as more rows of one product: keys are never repeated."""
+class _ShortAttention(torch.autograd.Function):  # type: ignore[misc]
+    """The query heads that share a key head become more rows of one product: keys are never repeated."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         sizes = (*q.shape, k.shape[2])
-        q, k, v = _grouped(q, sizes), _by_head(k), _by_head(v)
-        weights = _softmax(q, k, sizes)
+        q, (k, v) = _grouped(q, sizes), (x.transpose(1, 2).flatten(0, 1) for x in (k, v))
+        weights = _attention_weights(q, k, sizes)
         ctx.save_for_backward(q, k, v, weights)
         ctx.sizes = sizes
         return _ungrouped(torch.bmm(weights, v), sizes).flatten(2)
@@ -56,20 +65,12 @@ class _Short(torch.autograd.Function):  # type: ignore[misc]
         grad = _grouped(grad.view(batch, length, heads, width), ctx.sizes)
         inner = torch.bmm(grad, v.transpose(1, 2))
         inner = torch._softmax_backward_data(inner, weights, -1, weights.dtype).mul_(width**-0.5)
-        grad_k, grad_v = torch.bmm(inner.transpose(1, 2), q), torch.bmm(weights.transpose(1, 2), grad)
-        back = (batch, kv_heads, length, width)
-        return (
-            _ungrouped(torch.bmm(inner, k), ctx.sizes),
-            grad_k.view(back).transpose(1, 2),
-            grad_v.view(back).transpose(1, 2),
-        )
+        grads = (torch.bmm(inner.transpose(1, 2), q), torch.bmm(weights.transpose(1, 2), grad))
+        grad_k, grad_v = (x.view(batch, kv_heads, length, width).transpose(1, 2) for x in grads)
+        return _ungrouped(torch.bmm(inner, k), ctx.sizes), grad_k, grad_v
 
 
-Sizes = tuple[int, ...]
-"""(B, L, heads, head_dim, kv_heads)"""
-
-
-def _softmax(q: Tensor, k: Tensor, sizes: Sizes) -> Tensor:
+def _attention_weights(q: Tensor, k: Tensor, sizes: Sizes) -> Tensor:
     length, rows = sizes[1], q.shape[1] // sizes[1]
     mask = torch.full((length, length), float("-inf"), dtype=q.dtype).triu_(1).repeat(rows, 1)
     return torch.baddbmm(mask, q, k.transpose(1, 2), alpha=sizes[3] ** -0.5).softmax(-1)
@@ -78,47 +79,33 @@ def _softmax(q: Tensor, k: Tensor, sizes: Sizes) -> Tensor:
 def _grouped(x: Tensor, sizes: Sizes) -> Tensor:
     """(B, L, heads, d) -> (B * kv_heads, heads / kv_heads * L, d)."""
     batch, length, heads, width, kv_heads = sizes
-    apart = x.view(batch, length, kv_heads, heads // kv_heads, width)
-    return apart.permute(0, 2, 3, 1, 4).reshape(batch * kv_heads, -1, width)
+    split = x.view(batch, length, kv_heads, heads // kv_heads, width)
+    return split.permute(0, 2, 3, 1, 4).reshape(batch * kv_heads, -1, width)
 
 
 def _ungrouped(x: Tensor, sizes: Sizes) -> Tensor:
     """Back to (B, L, heads, d)."""
     batch, length, heads, width, kv_heads = sizes
-    apart = x.view(batch, kv_heads, heads // kv_heads, length, width)
-    return apart.permute(0, 3, 1, 2, 4).reshape(batch, length, heads, width)
-
-
-def _by_head(x: Tensor) -> Tensor:
-    """(B, L, kv_heads, d) -> (B * kv_heads, L, d)."""
-    return x.transpose(1, 2).flatten(0, 1)
-
-
-# --- The forward pass of one layer, for both families, over a tree of tokens (see `batches`). Needs torch.
-#
-# Frozen matrices get no gradient; the adapter's pair is added to a matrix in one step whose backward pass is
-# written out. Figures and variants tried are in docs/log.md.
-
-Pairs = Mapping[str, tuple[Tensor, Tensor]]
-"""A layer's adapter by GGUF word: A (rank, in) and B (out, rank), already scaled and in the dtype of computing."""
+    split = x.view(batch, kv_heads, heads // kv_heads, length, width)
+    return split.permute(0, 3, 1, 2, 4).reshape(batch, length, heads, width)
 
 
 @dataclass(frozen=True)
 class TreeLayout:
-    """Where the nodes of a tree stand, as tensors. N nodes, B examples of at most L tokens.
+    """A prefix tree as tensors. N nodes, B examples of at most L tokens.
 
     N and L are rounded up: the library keeps some megabytes for each new shape of a product, and without rounding
-    every batch is a new shape. Nodes added for that stand nowhere, so they take no part in anything.
+    every batch is a new shape. Nodes added for that are in no example, so they change nothing.
     """
 
     tokens: Tensor
     depths: Tensor
     index: Tensor
-    """(B * L) node at each place of the padded rows."""
+    """(B * L) the node at each position of the padded rows."""
     first: Tensor
-    """(N) the first place of each node."""
+    """(N) the first position of each node."""
     real: int
-    """How many nodes the tree has; those after them only fill up."""
+    """How many nodes the tree has; those after them are padding."""
     count: int
     longest: int
     cosine: Tensor | None = None
@@ -128,37 +115,36 @@ class TreeLayout:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer's weights: matrices by GGUF word (q, k, v as one "attn_qkv"; gate and up as one "ffn_up")."""
+    """One layer's weights: matrices by GGUF word, some of them joined (see `JOINED`). Frozen ones get no gradient."""
 
     matrices: Mapping[str, Tensor]
     biases: Mapping[str, Tensor]
     norms: Mapping[str, Tensor]
 
     def forward(
-        self, x: Tensor, shape: ModelShape, places: TreeLayout, pairs: Pairs, keep: Tensor | None = None
+        self, x: Tensor, shape: ModelShape, layout: TreeLayout, pairs: Pairs, keep: Tensor | None = None
     ) -> Tensor:
-        """(N, hidden) -> (N, hidden); with `keep` the nodes whose output is wanted at all: (K, hidden)."""
-        mixed = self._mixed(normed(x, self.norms, "attn_norm", shape), shape, places, pairs, keep)
+        """(N, hidden) -> (N, hidden); `keep`: only the K nodes whose output is needed: (K, hidden)."""
+        attended = self._attention(normed(x, self.norms, "attn_norm", shape), shape, layout, pairs, keep)
         if keep is not None:
             x = x.index_select(0, keep)
-        x = x + mixed
-        return x + self._fed(normed(x, self.norms, "ffn_norm", shape), shape, pairs)
+        x = x + attended
+        return x + self._feed_forward(normed(x, self.norms, "ffn_norm", shape), shape, pairs)
 
-    def _mixed(self, x: Tensor, shape: ModelShape, places: TreeLayout, pairs: Pairs, keep: Tensor | None) -> Tensor:
+    def _attention(self, x: Tensor, shape: ModelShape, layout: TreeLayout, pairs: Pairs, keep: Tensor | None) -> Tensor:
         rows = shape.fused_rows
-        words = ("attn_q", "attn_k", "attn_v")
-        pair = pairs.get("attn_qkv") or _joined(pairs, words, rows)
+        pair = pairs.get("attn_qkv") or _joined(pairs, "attn_qkv", rows)
         q, k, v = self._linear(x, "attn_qkv", pair).split(rows, dim=-1)
-        q, k = (_rotated(part.unflatten(-1, (-1, shape.head_dim)), places) for part in (q, k))
-        attended = _attended(q, k, v.unflatten(-1, (-1, shape.head_dim)), places, keep)
+        q, k = (_rotated(part.unflatten(-1, (-1, shape.head_dim)), layout) for part in (q, k))
+        attended = _attended(q, k, v.unflatten(-1, (-1, shape.head_dim)), layout, keep)
         return self._linear(attended, "attn_output", pairs.get("attn_output"))
 
-    def _fed(self, x: Tensor, shape: ModelShape, pairs: Pairs) -> Tensor:
+    def _feed_forward(self, x: Tensor, shape: ModelShape, pairs: Pairs) -> Tensor:
         if shape.architecture == "gpt2":
             inner = functional.gelu(self._linear(x, "ffn_up", pairs.get("ffn_up")), approximate="tanh")
         else:
-            pair = _joined(pairs, ("ffn_gate", "ffn_up"), (shape.inner, shape.inner))
-            inner = _Gated.apply(self._linear(x, "ffn_up", pair))
+            pair = _joined(pairs, "ffn_up", (shape.inner, shape.inner))
+            inner = _SwiGlu.apply(self._linear(x, "ffn_up", pair))
         return self._linear(inner, "ffn_down", pairs.get("ffn_down"))
 
     def _linear(self, x: Tensor, word: str, pair: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -167,11 +153,11 @@ class Layer:
             return functional.linear(x, weight, bias)
         if weight.requires_grad:  # full training takes no pairs; this is for those who mix both
             return functional.linear(x, weight, bias) + (x @ pair[0].T) @ pair[1].T
-        out: Tensor = _Adapted.apply(x, weight, bias, *pair)
+        out: Tensor = _LoraLinear.apply(x, weight, bias, *pair)
         return out
 
 
-class _Adapted(torch.autograd.Function):  # type: ignore[misc]
+class _LoraLinear(torch.autograd.Function):  # type: ignore[misc]
     """`x W' + bias + (x A') B'` with a frozen W: no gradient of W is ever formed, and sums happen in place."""
 
     @staticmethod
@@ -188,7 +174,7 @@ class _Adapted(torch.autograd.Function):  # type: ignore[misc]
         return grad_x, None, None, grad_low.T @ x, grad.T @ low
 
 
-class _Gated(torch.autograd.Function):  # type: ignore[misc]
+class _SwiGlu(torch.autograd.Function):  # type: ignore[misc]
     """`silu(gate) * up` of the joined (N, 2 * inner); keeps its input only."""
 
     @staticmethod
@@ -208,8 +194,8 @@ class _Gated(torch.autograd.Function):  # type: ignore[misc]
         return out
 
 
-class _Spread(torch.autograd.Function):  # type: ignore[misc]
-    """Nodes to places: `x[index]`. Backward sums over a node's places: a copy, then the few repeats are added."""
+class _NodesToRows(torch.autograd.Function):  # type: ignore[misc]
+    """`x[index]`. Backward sums over a node's positions: a copy, then the few repeats are added."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, index: Tensor, first: Tensor, real: int) -> Tensor:
@@ -230,13 +216,13 @@ class _Spread(torch.autograd.Function):  # type: ignore[misc]
         return total, None, None, None
 
 
-def places_of(tree: Tree, shape: ModelShape, device: torch.device, dtype: torch.dtype) -> TreeLayout:
-    """The tree as tensors. Padding places point at node 0: their output is never read and gets no gradient."""
-    real, longest = len(tree.tokens), tree.longest
-    filler = [0] * (tree.filled - real)
-    depths = torch.tensor(tree.depths + filler, device=device)
+def layout_of(tree: PrefixTree, shape: ModelShape, device: torch.device, dtype: torch.dtype) -> TreeLayout:
+    """The tree as tensors. Padding points at node 0: its output is never read and gets no gradient."""
+    real, longest = len(tree.tokens), tree.padded_length
+    padding = [0] * (tree.padded_nodes - real)
+    depths = torch.tensor(tree.depths + padding, device=device)
     index = torch.zeros(len(tree.paths), longest, dtype=torch.long)
-    first = [0] * tree.filled
+    first = [0] * tree.padded_nodes
     for row in range(len(tree.paths) - 1, -1, -1):
         path = tree.paths[row]
         index[row, : len(path)] = torch.tensor(path)
@@ -244,7 +230,7 @@ def places_of(tree: Tree, shape: ModelShape, device: torch.device, dtype: torch.
             first[node] = row * longest + at
     cosine, sine = _rotations(shape, depths, dtype) if shape.family.name == "llama" else (None, None)
     return TreeLayout(
-        torch.tensor(tree.tokens + filler, device=device), depths, index.flatten().to(device),
+        torch.tensor(tree.tokens + padding, device=device), depths, index.flatten().to(device),
         torch.tensor(first, device=device), real, len(tree.paths), longest, cosine, sine,
     )  # fmt: skip
 
@@ -258,16 +244,15 @@ def normed(x: Tensor, norms: Mapping[str, Tensor], word: str, shape: ModelShape)
 
 
 def load_layer(base: Base, number: int, device: torch.device, dtype: torch.dtype) -> Layer:
-    """Read one layer. Matrices that read the same input are joined, so that one product serves them."""
+    """Read one layer, with its matrices joined."""
     names = base.names
 
     def read(word: str, kind: str) -> Tensor:
         return base.read(f"blk.{number}.{word}.{kind}", dtype).to(device)
 
     matrices, biases = {}, {}
-    groups = {"attn_qkv": ("attn_q", "attn_k", "attn_v"), "ffn_up": ("ffn_gate", "ffn_up")}
     for word in ("attn_qkv", "attn_output", "ffn_up", "ffn_down"):
-        parts = (word,) if base.shape.architecture == "gpt2" else groups.get(word, (word,))
+        parts = (word,) if base.shape.architecture == "gpt2" else JOINED.get(word, (word,))
         matrices[word] = torch.cat([read(part, "weight") for part in parts])
         if f"blk.{number}.{parts[0]}.bias" in names:
             biases[word] = torch.cat([read(part, "bias") for part in parts])
@@ -276,16 +261,17 @@ def load_layer(base: Base, number: int, device: torch.device, dtype: torch.dtype
     return Layer(matrices, biases, norms)
 
 
-def _joined(pairs: Pairs, words: tuple[str, ...], rows: tuple[int, ...]) -> tuple[Tensor, Tensor] | None:
-    """The pairs of matrices that are stored as one: A one above another, B as blocks on the diagonal."""
-    there = [word for word in words if word in pairs]
-    if not there:
+def _joined(pairs: Pairs, joined: str, rows: tuple[int, ...]) -> tuple[Tensor, Tensor] | None:
+    """One pair for matrices that are joined: the A stacked, the B as blocks on the diagonal."""
+    words = JOINED[joined]
+    present = [pairs[word] for word in words if word in pairs]
+    if not present:
         return None
     blocks = [
-        pairs[word][1] if word in pairs else next(iter(pairs.values()))[1].new_zeros(count, 0)
+        pairs[word][1] if word in pairs else present[0][1].new_zeros(count, 0)
         for word, count in zip(words, rows, strict=True)
     ]
-    return torch.cat([pairs[word][0] for word in there]), torch.block_diag(*blocks)
+    return torch.cat([a for a, _ in present]), torch.block_diag(*blocks)
 
 
 def _rotations(shape: ModelShape, depths: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -295,42 +281,42 @@ def _rotations(shape: ModelShape, depths: Tensor, dtype: torch.dtype) -> tuple[T
     return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
-def _rotated(x: Tensor, places: TreeLayout) -> Tensor:
+def _rotated(x: Tensor, layout: TreeLayout) -> Tensor:
     """Rotary positions (arXiv 2104.09864) on (N, heads, head_dim), pairs half a head apart."""
-    if places.cosine is None or places.sine is None:
+    if layout.cosine is None or layout.sine is None:
         return x
     left, right = x.chunk(2, dim=-1)
-    return x * places.cosine + torch.cat((-right, left), dim=-1) * places.sine
+    return x * layout.cosine + torch.cat((-right, left), dim=-1) * layout.sine
 
 
-def _attended(q: Tensor, k: Tensor, v: Tensor, places: TreeLayout, keep: Tensor | None) -> Tensor:
+def _attended(q: Tensor, k: Tensor, v: Tensor, layout: TreeLayout, keep: Tensor | None) -> Tensor:
     """Causal attention within each example: (N, heads, head_dim) thrice -> (N or K, heads * head_dim)."""
 
     def rows(x: Tensor) -> Tensor:
-        spread: Tensor = _Spread.apply(x.flatten(1), places.index, places.first, places.real)
-        return spread.view(places.count, places.longest, *x.shape[1:])
+        whole: Tensor = _NodesToRows.apply(x.flatten(1), layout.index, layout.first, layout.real)
+        return whole.view(layout.count, layout.longest, *x.shape[1:])
 
     flat = attend(rows(q), rows(k), rows(v)).flatten(0, 1)
-    return flat.index_select(0, places.first if keep is None else places.first.index_select(0, keep))
+    return flat.index_select(0, layout.first if keep is None else layout.first.index_select(0, keep))
 
-
-# --- The loss of the answers' tokens, without ever holding all their logits. Needs torch.
 
 MOST_ROWS = 256
-"""Rows of logits that exist at once: more are no faster, and a row has as many numbers as there are tokens."""
+"""Rows of logits that exist at once: more are no faster, and a row has as many numbers as the vocabulary."""
 TINY = 1e-37
-"""The least chance that is told from none: a loss of 85 nats."""
+"""The least probability that counts: a loss of 85 nats."""
 
 
 def answer_loss(x: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-    """Summed cross entropy of (R, hidden) against the tokens (R). `head` (vocab, hidden) is frozen or trained."""
+    """Summed cross entropy of (R, hidden) against the tokens (R), without holding all logits at once.
+
+    `head` (vocab, hidden) is frozen or trained.
+    """
     if not head.requires_grad:
         total: Tensor = _AnswerLoss.apply(x, head, targets)
         return total
-    parts = [
-        functional.cross_entropy((x[part] @ head.T).float(), targets[part], reduction="sum") for part in _parts(len(x))
-    ]
-    return torch.stack(parts).sum()
+    parts = ((x[part] @ head.T, targets[part]) for part in _parts(len(x)))
+    losses = [functional.cross_entropy(logits.float(), wanted, reduction="sum") for logits, wanted in parts]
+    return torch.stack(losses).sum()
 
 
 class _AnswerLoss(torch.autograd.Function):  # type: ignore[misc]
@@ -342,11 +328,11 @@ class _AnswerLoss(torch.autograd.Function):  # type: ignore[misc]
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         for part in _parts(len(x)):
             count = len(x[part])
-            filled = functional.pad(x[part], (0, 0, 0, part.stop - part.start - count))  # few shapes: see layers.Places
-            chances = (filled @ head.T).softmax(-1)
-            total += _told(chances[:count], targets[part, None])
+            padded = functional.pad(x[part], (0, 0, 0, part.stop - part.start - count))  # few shapes: see TreeLayout
+            probabilities = (padded @ head.T).softmax(-1)
+            total += _loss_then_gradient(probabilities[:count], targets[part, None])
             if grad is not None:
-                grad[part] = (chances @ head)[:count]
+                grad[part] = (probabilities @ head)[:count]
         if grad is not None:
             ctx.save_for_backward(grad)
         return total
@@ -364,22 +350,25 @@ def _parts(count: int) -> list[slice]:
     return [slice(start, start + length) for start in range(0, count, length)]
 
 
-def _told(chances: Tensor, wanted: Tensor) -> Tensor:
-    """The loss of (R, vocab) chances, which become the logits' gradient in place.
+def _loss_then_gradient(probabilities: Tensor, wanted: Tensor) -> Tensor:
+    """The loss of (R, vocab) probabilities, which become the logits' gradient in place.
 
-    A chance near 1 is coarse in bfloat16, but what is left of it is the sum of the others: taken from there, a token
-    that is nearly known keeps an exact loss and gradient.
+    A probability near 1 is coarse in bfloat16, but its complement is the sum of the others: computed from that, a
+    token that is nearly certain keeps an exact loss and gradient.
     """
-    mine = chances.gather(1, wanted).float()
-    others = chances.scatter_(1, wanted, 0.0).sum(1, keepdim=True, dtype=torch.float32)
-    chances.scatter_(1, wanted, -others.to(chances.dtype))
+    mine = probabilities.gather(1, wanted).float()
+    others = probabilities.scatter_(1, wanted, 0.0).sum(1, keepdim=True, dtype=torch.float32)
+    probabilities.scatter_(1, wanted, -others.to(probabilities.dtype))
     near = others < 0.5
     mine = torch.where(near, torch.log1p(-others.clamp_max(0.5)), mine.clamp_min(TINY).log())
     return -mine.sum()
 
 
 class Net:
-    """`trained`: what the optimizer changes, by name: the adapter's pairs in fp32, or every weight."""
+    """The layers that are trained or above a trained one, with embedding and head.
+
+    `trained`: what the optimizer changes, by name: the adapter's pairs in fp32, or every weight.
+    """
 
     def __init__(self, base: Base, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> None:
         self.base, self.shape, self.recipe = base, base.shape, recipe
@@ -388,13 +377,12 @@ class Net:
         self.lowest = self.shape.layers - count
         """Number of the lowest trained layer; those below are the trunk."""
         names = base.names
-        outer = [name for name in self.shape.family.outer if name in names]
-        self.outer = {name: base.read(name, dtype).to(device) for name in outer}
+        self.outer = {name: base.read(name, dtype).to(device) for name in self.shape.family.outer if name in names}
         self.layers: list[Layer] = []
         self.trained: dict[str, Tensor] = {}
 
     def load(self) -> None:
-        """Read the layers that are trained or stand above one, and make what is trained."""
+        """Read the layers and make what is trained."""
         numbers = range(self.lowest, self.shape.layers)
         self.layers = [load_layer(self.base, number, self.device, self.dtype) for number in numbers]
         self.trained = self._every_weight() if self.recipe.full else self._fresh_pairs()
@@ -403,21 +391,21 @@ class Net:
 
     def embedded(self, tokens: Tensor, depths: Tensor) -> Tensor:
         """(N) tokens at (N) depths -> (N, hidden)."""
-        x = torch.nn.functional.embedding(tokens, self.outer["token_embd.weight"])
+        x = functional.embedding(tokens, self.outer["token_embd.weight"])
         positions = self.outer.get("position_embd.weight")
-        return x if positions is None else x + torch.nn.functional.embedding(depths, positions)
+        return x if positions is None else x + functional.embedding(depths, positions)
 
-    def loss(self, tree: Tree, x: Tensor | None, *, checkpointing: bool = False) -> Tensor:
-        """Summed loss of the tree's answers. `x`: what the trunk made of the nodes; None: begin with the tokens."""
-        places = places_of(tree, self.shape, self.device, self.dtype)
+    def loss(self, tree: PrefixTree, x: Tensor | None, *, checkpointing: bool = False) -> Tensor:
+        """Summed loss of the tree's answers. `x`: the trunk's output for the nodes; None: begin with the tokens."""
+        layout = layout_of(tree, self.shape, self.device, self.dtype)
         if x is None:
-            x = self.embedded(places.tokens, places.depths)
+            x = self.embedded(layout.tokens, layout.depths)
         wanted = sorted(set(tree.rows))
-        wanted += wanted[:1] * (-len(wanted) % 64)  # as nodes are filled up, see `TreeLayout`
+        wanted += wanted[:1] * (-len(wanted) % 64)  # padded as nodes are, see `TreeLayout`
         for number, layer in enumerate(self.layers, self.lowest):
             top = number == self.shape.layers - 1
             keep = torch.tensor(wanted, device=self.device) if top else None
-            x = self._run(layer, number, x, places, keep, checkpointing)
+            x = self._run(layer, number, x, layout, keep, checkpointing)
         at = {node: place for place, node in enumerate(wanted)}
         rows = torch.tensor([at[node] for node in tree.rows], device=self.device)
         head = self.outer.get("output.weight", self.outer["token_embd.weight"])
@@ -425,15 +413,15 @@ class Net:
         return answer_loss(x, head, torch.tensor(tree.targets, device=self.device))
 
     def _run(
-        self, layer: Layer, number: int, x: Tensor, places: TreeLayout, keep: Tensor | None, checkpointing: bool
+        self, layer: Layer, number: int, x: Tensor, layout: TreeLayout, keep: Tensor | None, checkpointing: bool
     ) -> Tensor:
-        forward = partial(layer.forward, shape=self.shape, places=places, pairs=self._pairs(number), keep=keep)
+        forward = partial(layer.forward, shape=self.shape, layout=layout, pairs=self._pairs(number), keep=keep)
         if not checkpointing or not torch.is_grad_enabled():
             return forward(x)
-        from torch.utils.checkpoint import checkpoint  # it brings much along
+        from torch.utils.checkpoint import checkpoint  # a heavy import
 
-        again: Tensor = checkpoint(forward, x, use_reentrant=False, preserve_rng_state=False)
-        return again
+        out: Tensor = checkpoint(forward, x, use_reentrant=False, preserve_rng_state=False)
+        return out
 
     def _pairs(self, number: int) -> Pairs:
         """The pairs of a layer as its matrices take them."""
@@ -467,23 +455,19 @@ class Net:
         return weights
 
     def unjoined(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Every weight by the name under which a model stores it: joined matrices taken apart again."""
+        """Every weight by the name under which a model stores it: joined matrices split again."""
         if self.shape.architecture == "gpt2":
             return dict(weights)
-        apart: dict[str, Tensor] = {}
-        joined = {
-            "attn_qkv": (("attn_q", "attn_k", "attn_v"), self.shape.fused_rows),
-            "ffn_up": (("ffn_gate", "ffn_up"), (self.shape.inner, self.shape.inner)),
-        }
+        split: dict[str, Tensor] = {}
+        rows = {"attn_qkv": self.shape.fused_rows, "ffn_up": (self.shape.inner, self.shape.inner)}
         for name, tensor in weights.items():
             word = name.split(".")[2] if name.startswith("blk.") else ""
-            if word not in joined:
-                apart[name] = tensor
+            if word not in JOINED:
+                split[name] = tensor
                 continue
-            words, rows = joined[word]
-            for part, piece in zip(words, tensor.split(list(rows)), strict=True):
-                apart[name.replace(word, part)] = piece
-        return apart
+            for part, piece in zip(JOINED[word], tensor.split(list(rows[word])), strict=True):
+                split[name.replace(word, part)] = piece
+        return split
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Put values back into what is trained."""

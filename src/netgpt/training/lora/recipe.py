@@ -1,12 +1,12 @@
 """Training on the box: low-rank adapters (LoRA, arXiv 2106.09685) or whole models, small and fast on a CPU.
 
-`child.train` is all that others need; this file imports no torch until it is called. What makes it fast and small:
+`child.train` is all that others need; it imports torch when it is called. What makes it fast and small:
 
-- layers below the lowest trained one run once, layer by layer, and their output is kept over epochs (`trunk`);
-- examples that begin alike share those tokens, and nothing is padded but attention (`batches`);
-- logits and their gradient exist only where an answer is, a few rows at a time (`loss`);
-- frozen weights stand in the number format that measures faster on this machine (`plan`);
-- weights are read tensor by tensor from the GGUF itself (`bases`): no model class, no second copy.
+- layers below the lowest trained one run once, layer by layer, and their output is kept over epochs (`memory.py`);
+- examples with a common prefix share those tokens, and only attention is padded (`data.py`);
+- logits and their gradient exist only for the answers, a few rows at a time (`model.py`);
+- frozen weights are in the number format that measures faster on this machine (`memory.py`);
+- weights are read tensor by tensor from the GGUF itself (`weights.py`): no model class, no second copy.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ class Recipe:
     targets: tuple[str, ...] = ("attn_q", "attn_k", "attn_v", "attn_output")
     """GGUF's words of the matrices that get a pair; also ffn_gate, ffn_up, ffn_down."""
     layers: int | None = None
-    """Train only the top so many layers; None: all."""
+    """Train only so many layers, from the top; None: all."""
     epochs: int = 3
     learning_rate: float = 1e-3
-    """The highest one: it rises over the first tenth of the steps, then falls to a tenth along a cosine."""
+    """The highest one: a warm-up over the first tenth of the steps, then a cosine down to a tenth."""
     batch_tokens: int = 1024
-    """Tokens of one step of the optimizer. How many of them are computed at once follows from the memory."""
+    """Tokens of one optimizer step. How many of them are computed at once follows from the memory."""
     max_tokens: int = 512
     """Of one example, prompt and answer; longer ones are left out and counted."""
     held_out: float = 0.1
-    """Share of the conversations that is only measured; 0: none, and no early stop."""
+    """Share of the conversations that is only evaluated; 0: none, and no early stop."""
     patience: int = 2
     """Stop after so many epochs without a better held-out loss."""
     seed: int = 7
@@ -54,7 +54,7 @@ class Recipe:
     """Seconds between two checkpoints at least, and twenty times what writing one takes; 0: after every step."""
 
     def check(self) -> None:
-        """Raises SettingsError that names the first value which makes no sense."""
+        """Raises SettingsError that names the first value out of range."""
         checks = (
             (1 <= self.rank <= 256, "rank must be 1 to 256"),
             (self.alpha > 0, "alpha must be above 0"),
@@ -73,7 +73,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Step:
-    """How far a training is, told after each step of the optimizer."""
+    """How far a training is, after one optimizer step."""
 
     epoch: int
     """From 1."""
@@ -87,12 +87,12 @@ class Step:
     seconds_left: float
     peak_mb: float
     held_out_loss: float | None = None
-    """As measured after the last whole epoch."""
+    """After the last whole epoch."""
 
 
 @dataclass(frozen=True)
 class TrainedAdapter:
-    """What came out."""
+    """The result of a training."""
 
     folder: Path
     """A PEFT folder (adapter_config.json, adapter_model.safetensors), or a model's folder after full training."""
@@ -116,7 +116,7 @@ class TrainedAdapter:
     left_out: int = 0
     """Longer than `max_tokens`."""
     dtype: str = ""
-    """The number format that was taken: give it as `Recipe.dtype` to get the same bytes again."""
+    """The number format that was used: give it as `Recipe.dtype` to get the same bytes again."""
     resumed: bool = False
     cpu_s: float = 0.0
-    """Processor seconds of this process's part of the training, over all its threads."""
+    """Processor seconds of this process, over all its threads."""

@@ -1,10 +1,10 @@
-"""Where a training keeps what it needs to go on: one folder a name, with a lock, a mark, and the trainer's checkpoints.
+"""A training's folder, by the adapter's name, and the step from a finished training to a registered candidate.
 
     training/NAME/run.json     which run this is, what decides its result, and digests of the people in it; no text
     training/NAME/lock         held while a training runs; the kernel drops it when the process dies
     training/NAME/work/        the trainer's own: checkpoints, caches, the finished adapter
 
-Who forgets a person deletes the folder. A training that runs meanwhile sees at its next step that its mark is gone.
+Forgetting a person deletes the folder. A training that runs meanwhile sees at its next step that run.json is gone.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from netgpt.adapters.card import Card, EdgeWeights, person_digest
+from netgpt.adapters.index import write_whole
 from netgpt.adapters.peft import export
 from netgpt.adapters.registry import Entry, Registry
 from netgpt.errors import NetGPTError, RequestError, StoreError
@@ -32,34 +33,34 @@ from netgpt.training.collect import Wanted, keep_learnt
 from netgpt.training.example import Example, digest_of
 from netgpt.training.lora.recipe import Recipe, TrainedAdapter
 
-MARK: Final = "run.json"
-LOCK: Final = "lock"
+MARKER: Final = "run.json"
 
 
 class TrainingRun:
-    """One training at work in its folder. A context manager: the lock is held inside."""
+    """One training in its folder. A context manager: the lock is held inside."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.work = folder / "work"
         self.id = ""
         self.resumes = False
-        """Whether a run with the same data and recipe was cut here before."""
+        """Whether it goes on from an interrupted run with the same data and recipe."""
         self.canary_seed = 0
-        self._lock = -1
+        self.lock = -1
+        """The descriptor that holds the lock, for a child that is to hold it too."""
 
     def __enter__(self) -> Self:
         """Take the lock. Raises RequestError: another training of this name runs; StoreError: the disk refuses."""
         try:
             self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            self._lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            self.lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot be made: {error.strerror}.") from None
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.close(self._lock)
+            os.close(self.lock)
             raise RequestError(
                 f"a training of {self.folder.name} runs already ({self.folder}). Wait for it, or stop it with Ctrl-C; "
                 "it can go on later.",
@@ -68,38 +69,28 @@ class TrainingRun:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._lock)
-
-    @property
-    def lock(self) -> int:
-        """The descriptor that holds the lock, for a child that is to hold it too."""
-        return self._lock
+        os.close(self.lock)
 
     def begin(self, decides: Mapping[str, Any], people: Collection[str], *, fresh: bool) -> None:
-        """Mark the folder as this run's. What a run with other data or another recipe left is deleted first."""
-        known = {} if fresh else _mark(self.folder)
+        """Write `run.json`. What a run with other data or another recipe left is deleted first."""
+        known = {} if fresh else _marker(self.folder)
         wanted = json.loads(json.dumps(dict(decides)))
         self.resumes = known.get("decides") == wanted and self.work.is_dir()
         if not self.resumes:
             _delete(self.work)
         self.canary_seed = int(known["canary_seed"]) if self.resumes else secrets.randbits(31)
         self.id = secrets.token_hex(8)
-        mark = {
-            "id": self.id,
-            "name": self.folder.name,
-            "decides": wanted,
-            "people": sorted(people),
-            "canary_seed": self.canary_seed,
-        }
+        marker = {"id": self.id, "name": self.folder.name, "decides": wanted, "people": sorted(people),
+                  "canary_seed": self.canary_seed}  # fmt: skip
         self.work.mkdir(mode=0o700, exist_ok=True)
-        _write(self.folder / MARK, json.dumps(mark, indent=1))
+        write_whole(self.folder / MARKER, json.dumps(marker, indent=1))
 
     def still_mine(self) -> bool:
-        """False as soon as somebody in the data was forgotten: then the training must end and leave nothing."""
-        return _mark(self.folder).get("id") == self.id
+        """False once somebody in the data was forgotten: the training must end and leave nothing."""
+        return _marker(self.folder).get("id") == self.id
 
     def check(self) -> None:
-        """Raises RequestError, and deletes what is left, when the run is no longer wanted."""
+        """Raises RequestError, and deletes what is left, when somebody in the data was forgotten."""
         if not self.still_mine():
             shutil.rmtree(self.folder, ignore_errors=True)
             raise RequestError(
@@ -109,19 +100,19 @@ class TrainingRun:
             )
 
     def finish(self) -> None:
-        """Delete the folder: what was made is in the registry."""
+        """Delete the folder: the adapter is in the registry."""
         _delete(self.folder)
 
 
 def runs_of(folder: Path, digests: Collection[str]) -> list[Path]:
-    """The folders of trainings with one of these people in them; one whose mark cannot be read counts as well."""
+    """The folders of trainings with one of these people in them; one with an unreadable `run.json` counts as well."""
     if not folder.is_dir():
         return []
     names = {f"user-{digest[:12]}" for digest in digests}
     found = []
     for each in sorted(path for path in folder.iterdir() if path.is_dir()):
-        mark = _mark(each)
-        if not mark or each.name in names or not set(digests).isdisjoint(mark.get("people") or ()):
+        marker = _marker(each)
+        if not marker or each.name in names or not set(digests).isdisjoint(marker["people"]):
             found.append(each)
     return found
 
@@ -130,35 +121,19 @@ def drop_runs(folder: Path, digests: Collection[str]) -> list[str]:
     """Delete the trainings with one of these people in them; returns their names. Raises StoreError."""
     dropped = []
     for each in runs_of(folder, digests):
-        (each / MARK).unlink(missing_ok=True)  # first: a training that runs sees it
+        (each / MARKER).unlink(missing_ok=True)  # first: a training that runs sees it
         _delete(each)
         dropped.append(each.name)
     return dropped
 
 
-def _mark(folder: Path) -> dict[str, Any]:
-    """What `run.json` says; empty when there is none or it is damaged."""
+def _marker(folder: Path) -> dict[str, Any]:
+    """The content of `run.json`; empty when there is none or it is damaged."""
     try:
-        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return mark if isinstance(mark, dict) and isinstance(mark.get("people"), list) else {}
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror}.") from None
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+    return marker if isinstance(marker, dict) and isinstance(marker.get("people"), list) else {}
 
 
 def _delete(folder: Path) -> None:
@@ -169,18 +144,15 @@ def _delete(folder: Path) -> None:
     raise StoreError(f"{folder}: cannot be deleted. Check who owns it, then forget once more.")
 
 
-# --- From a finished training to a registered candidate: export, card, registry, and the examples kept beside it.
-
-
 @dataclass(frozen=True)
-class Made:
-    """All that decides a candidate: what was wanted, from what, how, and what came out."""
+class FinishedTraining:
+    """All that decides a candidate: the request, base, recipe, examples, and the result."""
 
     wanted: Wanted
     base: EdgeWeights
     recipe: Recipe
     examples: Sequence[Example]
-    """Without the planted canaries."""
+    """Without the canaries."""
     canaries: dict[str, int]
     """`seed` and `count`."""
     trained: TrainedAdapter
@@ -191,19 +163,19 @@ def people_in(examples: Sequence[Example]) -> tuple[str, ...]:
     return tuple(sorted({person_digest(example.person) for example in examples if example.person is not None}))
 
 
-async def register(made: Made, run: TrainingRun, registry: Registry, store: Store) -> Entry:
+async def register(done: FinishedTraining, run: TrainingRun, registry: Registry, store: Store) -> Entry:
     """Export the adapter, list it as a candidate, and keep what it learnt from.
 
-    A person who is forgotten at any moment meanwhile takes the adapter along. Raises RequestError, StoreError.
+    When a person in it is forgotten meanwhile, at any moment, the adapter goes too. Raises RequestError, StoreError.
     """
     weights = run.work / "adapter.gguf"
-    written = export(made.trained.folder, made.base.path, weights)
-    card = _card(made, weights, architecture=written.architecture, targets=tuple(written.targets))
+    written = export(done.trained.folder, done.base.path, weights)
+    card = _card(done, weights, architecture=written.architecture, targets=tuple(written.targets))
     run.check()
     entry = registry.add(weights, card, next_free=True)
     try:
-        await keep_learnt(store, made.examples, entry.id)
-        run.check()  # once more, after all is written: who was forgotten meanwhile did not find it
+        await keep_learnt(store, done.examples, entry.id)
+        run.check()  # again, after all is written: forgetting a person before that did not find it
     except NetGPTError:
         with suppress(NetGPTError):
             registry.remove(entry.id)
@@ -212,34 +184,16 @@ async def register(made: Made, run: TrainingRun, registry: Registry, store: Stor
     return entry
 
 
-def _card(made: Made, weights: Path, *, architecture: Any, targets: tuple[str, ...]) -> Card:
-    trained, recipe = made.trained, made.recipe
-    named = asdict(recipe) | {"targets": list(recipe.targets), "dtype": trained.dtype or recipe.dtype}
+def _card(done: FinishedTraining, weights: Path, *, architecture: Any, targets: tuple[str, ...]) -> Card:
+    wanted, base, trained, recipe, examples = done.wanted, done.base, done.trained, done.recipe, done.examples
+    made_of = {"name": wanted.name, "examples_seed": wanted.seed, "with_data": wanted.data is not None}
+    made_of |= asdict(recipe) | {"targets": list(recipe.targets), "dtype": trained.dtype or recipe.dtype}
+    metrics = {name: value for name, value in asdict(trained).items() if name not in ("folder", "cpu_s")}
     return Card(
-        name=made.wanted.name,
-        version=1,
-        scope=made.wanted.scope,
-        base=made.base.name,
-        base_sha256=made.base.sha256,
-        architecture=architecture,
-        rank=recipe.rank,
-        alpha=recipe.alpha,
-        targets=targets,
-        weights_sha256=file_sha256(weights),
-        bytes=weights.stat().st_size,
-        recipe={"name": made.wanted.name, "examples_seed": made.wanted.seed, "with_data": made.wanted.data is not None}
-        | named
-        | {"canaries": made.canaries},
-        data_digest=digest_of(made.examples),
-        examples=len(made.examples),
-        origins=dict(Counter(example.kind for example in made.examples)),
-        people=people_in(made.examples),
-        metrics=_figures(trained),
+        name=wanted.name, version=1, scope=wanted.scope, base=base.name, base_sha256=base.sha256,
+        architecture=architecture, rank=recipe.rank, alpha=recipe.alpha, targets=targets,
+        weights_sha256=file_sha256(weights), bytes=weights.stat().st_size,
+        recipe=made_of | {"canaries": done.canaries}, data_digest=digest_of(examples), examples=len(examples),
+        origins=dict(Counter(example.kind for example in examples)), people=people_in(examples), metrics=metrics,
         created=datetime.now(UTC),
-    )
-
-
-def _figures(trained: TrainedAdapter) -> dict[str, Any]:
-    names = ("loss", "held_out_loss", "tokens", "tokens_per_s", "seconds", "peak_mb", "stopped", "examples",
-             "held_out_examples", "left_out", "dtype", "resumed")  # fmt: skip
-    return {name: getattr(trained, name) for name in names}
+    )  # fmt: skip

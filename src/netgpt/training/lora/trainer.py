@@ -1,10 +1,11 @@
-"""One run of training: encode, plan, trunk, steps, held-out measurements, checkpoints, result. Needs torch."""
+"""One run of training: encode, memory plan, trunk, steps, held-out loss, checkpoints, result. Needs torch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from netgpt.errors import RequestError
 from netgpt.training.example import Example, held_out
-from netgpt.training.lora.data import Encoded, build_prefix_tree, load_tokenizer, plan_batches
+from netgpt.training.lora.data import Encoded, build_prefix_tree, load_tokenizer, pack, plan_batches
 from netgpt.training.lora.memory import (
     HiddenStates,
     device_of,
@@ -26,22 +27,24 @@ from netgpt.training.lora.memory import (
     plan_memory,
     run_trunk,
     stored_vectors,
-    threads_of,
 )
 from netgpt.training.lora.model import Net
 from netgpt.training.lora.recipe import Recipe, Step, TrainedAdapter
 from netgpt.training.lora.weights import open_base
 from netgpt.training.lora.writers import load_state, make_folder, save_state, write_adapter, write_model
 
-# --- AdamW (arXiv 1711.05101) without weight decay, over a dictionary of tensors. Needs torch.
-#
-# PyTorch's own class brings its compiler along: 75 MB and 1.5 s for an update of ten lines.
-
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+SAVE_SHARE = 20.0
+"""A checkpoint may take a twentieth of the time: writing a whole model takes longer than an adapter."""
+WARMUP_SHARE, LAST_RATE = 0.1, 0.1
 
 
 class Adam:
-    """`first` and `second` are the running moments by name: with the count of steps, all there is to save."""
+    """AdamW (arXiv 1711.05101) without weight decay, over a dictionary of tensors.
+
+    `first` and `second` are the running moments by name: with the count of steps, all there is to save. PyTorch's own
+    class imports its compiler: 75 MB and 1.5 s for an update of ten lines.
+    """
 
     def __init__(self, trained: Mapping[str, Tensor]) -> None:
         self.trained = trained
@@ -49,13 +52,10 @@ class Adam:
         self.second = {name: torch.zeros_like(tensor) for name, tensor in trained.items()}
         self.steps = 0
 
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, rate: float, clip: float = 1.0) -> None:
-        """One update from the gradients, which are cut to a common norm of `clip` and dropped."""
+        """One update from the gradients, which are clipped to a common norm and dropped."""
         self.steps += 1
-        with torch.no_grad():
-            self._step(rate, clip)
-
-    def _step(self, rate: float, clip: float) -> None:
         names = [name for name, tensor in self.trained.items() if tensor.grad is not None]
         if not names:
             return
@@ -70,11 +70,6 @@ class Adam:
             spread = (square / (1 - BETA_2**self.steps)).sqrt_().add_(EPSILON)
             value.addcdiv_(mean, spread, value=-rate / (1 - BETA_1**self.steps))
             value.grad = None
-
-
-SAVE_SHARE = 20.0
-"""A checkpoint may take a twentieth of the time: writing a whole model takes longer than an adapter."""
-WARM_SHARE, LAST_RATE = 0.1, 0.1
 
 
 class Training:
@@ -98,26 +93,23 @@ class Training:
 
     def run(self) -> TrainedAdapter:
         before = torch.get_num_threads()
-        torch.set_num_threads(threads_of(self.recipe))
+        torch.set_num_threads(self.recipe.threads or len(os.sched_getaffinity(0)))
         try:
             self._set_up()
-            stopped = self._steps()
-            return self._result(stopped)
+            return self._result(self._train())
         finally:
             if self.hidden is not None:
                 self.hidden.close()
             torch.set_num_threads(before)
 
-    # -- before the first step
-
     def _encode(self, examples: Sequence[Example]) -> None:
-        speech = load_tokenizer(self.base)
+        tokenizer = load_tokenizer(self.base)
         most = min(self.recipe.max_tokens, self.base.shape.context)
         self.learnt: list[Encoded] = []
         self.measured: list[Encoded] = []
         self.left_out = 0
         for example in examples:
-            encoded = speech.encode(example)
+            encoded = tokenizer.encode(example)
             if len(encoded.ids) > most:
                 self.left_out += 1
             elif self.recipe.held_out and held_out(example, self.recipe.held_out):
@@ -129,6 +121,7 @@ class Training:
                 f"nothing to train on: {len(examples)} examples given, {self.left_out} longer than {most} tokens "
                 f"(max_tokens), {len(self.measured)} held out"
             )
+        self.lengths = [len(example.ids) for example in self.learnt]
 
     def _set_up(self) -> None:
         shape = self.base.shape
@@ -136,11 +129,10 @@ class Training:
         saved = load_state(self.work / "checkpoint.safetensors") if self._resume else None
         if saved is not None and saved[1].get("digest") != self.digest:
             saved = None  # other data, another recipe or base: that run is over
-        named = saved[1]["dtype"] if saved is not None else None
-        self.dtype = getattr(torch, named) if named else dtype_of(self.recipe, shape, self.device)
+        self.dtype = getattr(torch, saved[1]["dtype"]) if saved else dtype_of(self.recipe, shape, self.device)
         self.net = Net(self.base, self.recipe, self.device, self.dtype)
-        everything = [*self.learnt, *self.measured]
-        lengths = [len(example.ids) - 1 for example in everything]
+        encoded = [*self.learnt, *self.measured]
+        lengths = [len(example.ids) - 1 for example in encoded]
         self.plan = plan_memory(
             self.recipe, shape, self.dtype, self.device, longest=max(lengths) + 1, stored_tokens=sum(lengths)
         )
@@ -148,10 +140,10 @@ class Training:
         if self.net.lowest:
             path = self.work / "trunk.bin" if self.plan.on_disk else None
             self.hidden = HiddenStates(lengths, shape.hidden, self.dtype, path)
+            batch_tokens, trunk = max(self.plan.tokens_at_once, max(lengths)), range(self.net.lowest)
             run_trunk(
-                self.base, everything, self.hidden, self.net.embedded, range(self.net.lowest),
-                at_once=self.plan.trunk_layers, batch_tokens=max(self.plan.tokens_at_once, max(lengths)),
-                device=self.device, told=lambda share: None,
+                self.base, encoded, self.hidden, self.net.embedded, trunk,
+                at_once=self.plan.trunk_layers, batch_tokens=batch_tokens, device=self.device,
             )  # fmt: skip
         free_memory(0.0)
         self.net.load()
@@ -171,7 +163,7 @@ class Training:
             self.optimizer.second[name].copy_(tensors[f"second.{name}"])
 
     def _digest(self) -> str:
-        """Of everything that the result depends on, but for the machine."""
+        """Of everything that the result depends on, except the machine."""
         machine = ("memory_mb", "threads", "save_every_s")
         recipe = {key: value for key, value in asdict(self.recipe).items() if key not in machine}
         whole = hashlib.sha256(json.dumps([recipe, self.base.digest()], sort_keys=True).encode())
@@ -179,14 +171,12 @@ class Training:
             whole.update(repr((example.ids, example.start)).encode())
         return whole.hexdigest()
 
-    # -- steps
-
-    def _steps(self) -> str:
+    def _train(self) -> str:
+        """All epochs; returns why it stopped: "epochs" or "early"."""
         state = self.state
-        lengths = [len(example.ids) for example in self.learnt]
         self._saved_at, self._save_every = time.monotonic(), self.recipe.save_every_s
         while state["epoch"] < self.recipe.epochs:
-            batches = plan_batches(lengths, self.recipe.batch_tokens, self.recipe.seed, state["epoch"])
+            batches = plan_batches(self.lengths, self.recipe.batch_tokens, self.recipe.seed, state["epoch"])
             while state["batch"] < len(batches):
                 self._step(batches[state["batch"]], len(batches))
                 state["batch"] += 1
@@ -200,32 +190,20 @@ class Training:
         return "epochs"
 
     def _step(self, batch: Sequence[int], batches: int) -> None:
-        state, rows = self.state, sum(len(self.learnt[at].ids) - self.learnt[at].start for at in batch)
+        """One optimizer step: the batch in parts that fit the memory plan, their gradients summed."""
+        state, rows = self.state, sum(self.lengths[at] - self.learnt[at].start for at in batch)
         total = 0.0
-        for part in self._parts(batch):
+        for part in pack(batch, self.lengths, self.plan.tokens_at_once):
             loss = self._loss_of(part, self.learnt, 0)
             (loss / rows).backward()
             total += loss.item()
             free_memory(self.plan.limit_mb)
         self.optimizer.step(self._rate(state["steps"], batches * self.recipe.epochs))
         state["steps"] += 1
-        state["tokens"] += sum(len(self.learnt[at].ids) for at in batch)
+        state["tokens"] += sum(self.lengths[at] for at in batch)
         state["sum"] += total
         state["count"] += rows
-        self._tell(total / rows)
-
-    def _parts(self, batch: Sequence[int]) -> list[list[int]]:
-        """The batch in parts of what is computed at once; their gradients are summed."""
-        parts: list[list[int]] = [[]]
-        room = self.plan.tokens_at_once
-        for at in batch:
-            length = len(self.learnt[at].ids)
-            if parts[-1] and length > room:
-                parts.append([])
-                room = self.plan.tokens_at_once
-            parts[-1].append(at)
-            room -= length
-        return parts
+        self._report(total / rows)
 
     def _loss_of(self, part: Sequence[int], examples: Sequence[Encoded], offset: int) -> Tensor:
         tree = build_prefix_tree([examples[at] for at in part])
@@ -235,35 +213,27 @@ class Training:
         return self.net.loss(tree, x, checkpointing=self.plan.checkpointing)
 
     def _rate(self, step: int, steps: int) -> float:
-        warm = max(1.0, WARM_SHARE * steps)
-        if step < warm:
-            return self.recipe.learning_rate * (step + 1) / warm
-        share = (step - warm) / max(1.0, steps - warm)
+        """The learning rate: a linear warm-up, then a cosine."""
+        warmup = max(1.0, WARMUP_SHARE * steps)
+        if step < warmup:
+            return self.recipe.learning_rate * (step + 1) / warmup
+        share = (step - warmup) / max(1.0, steps - warmup)
         return self.recipe.learning_rate * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * share)))
 
-    def _tell(self, loss: float) -> None:
+    def _report(self, loss: float) -> None:
         state, recipe = self.state, self.recipe
-        total = sum(len(example.ids) for example in self.learnt) * recipe.epochs
+        total = sum(self.lengths) * recipe.epochs
         seconds = max(1e-9, state["trained_s"] + time.monotonic() - self._trained_at)
         rate = state["tokens"] / seconds
-        self._progress(
-            Step(
-                epoch=state["epoch"] + 1,
-                epochs=recipe.epochs,
-                done_tokens=state["tokens"],
-                total_tokens=total,
-                loss=loss,
-                tokens_per_s=rate,
-                seconds_left=(total - state["tokens"]) / rate,
-                peak_mb=peak_mb(),
-                held_out_loss=state["measured"],
-            )
-        )
-
-    # -- held-out part, checkpoints, result
+        seconds_left = (total - state["tokens"]) / rate
+        step = Step(
+            state["epoch"] + 1, recipe.epochs, state["tokens"], total, loss, rate, seconds_left, peak_mb(),
+            state["measured"],
+        )  # fmt: skip
+        self._progress(step)
 
     def _measure_epoch(self) -> bool:
-        """Measure the held-out part, keep the state if it is the best. True: it is time to stop."""
+        """Measure the held-out part, keep the state if it is the best. True: stop early."""
         if not self.measured:
             return False
         loss, state = self.held_out_loss(), self.state
@@ -276,7 +246,7 @@ class Training:
         return bool(state["bad"] >= self.recipe.patience)
 
     def held_out_loss(self) -> float:
-        """Mean loss over the answers' tokens of the held-out examples."""
+        """Mean loss over the answers' tokens of the held-out examples, in nats."""
         total = 0.0
         rows = sum(len(example.ids) - example.start for example in self.measured)
         lengths = [len(example.ids) for example in self.measured]
@@ -288,15 +258,13 @@ class Training:
     def _save(self) -> None:
         now = time.monotonic()
         tensors = {name: tensor.detach() for name, tensor in self.net.trained.items()}
-        tensors |= {f"first.{name}": tensor for name, tensor in self.optimizer.first.items()}
-        tensors |= {f"second.{name}": tensor for name, tensor in self.optimizer.second.items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        parts = {"first": self.optimizer.first, "second": self.optimizer.second, "best": self.best}
+        tensors |= {f"{part}.{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
         state = self.state | {
-            "digest": self.digest,
-            "dtype": str(self.dtype).removeprefix("torch."),
+            "digest": self.digest, "dtype": str(self.dtype).removeprefix("torch."),
             "seconds": self.state["seconds"] + now - self._began,
             "trained_s": self.state["trained_s"] + now - self._trained_at,
-        }
+        }  # fmt: skip
         save_state(self.work / "checkpoint.safetensors", tensors, state)
         self._saved_at = time.monotonic()
         every_s = self.recipe.save_every_s

@@ -1,7 +1,7 @@
 """The base model's weights, one tensor at a time: from a GGUF file or a Hugging Face folder.
 
-Nothing is loaded whole: a tensor is read (and de-quantized by groups of rows) when a layer is built, so the peak
-of memory is that of the layers in use. Reading goes through `read`, not memory maps, whose pages would count too.
+Nothing is loaded whole: a tensor is read (and dequantized by groups of rows) when a layer is built, so the peak of
+memory is that of the layers in use. Files are read, not memory-mapped: mapped pages would count as memory too.
 """
 
 from __future__ import annotations
@@ -24,27 +24,25 @@ ROWS_AT_ONCE_BYTES = 8_000_000
 
 
 class Base(Protocol):
-    """Weights that can be read by their GGUF names."""
+    """A base model whose weights are read by their GGUF names."""
 
     path: Path
     shape: ModelShape
 
     @property
     def names(self) -> frozenset[str]:
-        """Every tensor there is."""
+        """The names of all tensors."""
 
     def read(self, name: str, dtype: torch.dtype) -> torch.Tensor:
         """One tensor as (out, in), q and k in Hugging Face's order of rows. Raises RequestError."""
 
     def digest(self) -> str:
-        """Tells these weights from others, cheaply: a hash of the header, the size and the edges of the data."""
+        """Tells these weights from others, cheaply: a hash of the header, the size and the ends of the data."""
 
 
 def open_base(path: Path) -> Base:
     """Open a `.gguf` file or a folder with `config.json` and `*.safetensors`. Raises NotFound or RequestError."""
-    if path.is_dir():
-        return FolderBase(path)
-    return GgufBase(path)
+    return FolderBase(path) if path.is_dir() else GgufBase(path)
 
 
 class GgufBase:
@@ -81,21 +79,18 @@ class GgufBase:
                 step = max(1, ROWS_AT_ONCE_BYTES // (4 * shape[-1]))
                 for start in range(0, len(rows), step):
                     part = rows[start : start + step]
-                    data = np.frombuffer(file.read(_bytes(tensor, len(part))), np.uint8)
-                    part.copy_(torch.from_numpy(_unpacked(tensor, data, shape[-1])))
+                    _, block, size = TENSOR_TYPES[tensor.type]
+                    data = np.frombuffer(file.read(len(part) * shape[-1] // block * size), np.uint8)
+                    part.copy_(torch.from_numpy(_dequantized(tensor, data, shape[-1])))
         except (OSError, ValueError) as error:
             raise RequestError(f"{self.path}: {name} cannot be read ({error}); fetch the file again") from None
-        return self._in_usual_order(name, whole)
+        if self.shape.architecture != "llama" or not name.endswith(("attn_q.weight", "attn_k.weight")):
+            return whole
+        half = self.shape.head_dim // 2  # GGUF interleaves the rotated pairs of llama's q and k (not of Qwen's)
+        return whole.view(-1, half, 2, whole.shape[-1]).transpose(1, 2).reshape(whole.shape)
 
     def digest(self) -> str:
         return _digest_of_file(self.path, self.header.data_at)
-
-    def _in_usual_order(self, name: str, whole: torch.Tensor) -> torch.Tensor:
-        """Undo the interleaving of rotated pairs that GGUF applies to q and k of llama (not of Qwen)."""
-        if self.shape.architecture != "llama" or not name.endswith(("attn_q.weight", "attn_k.weight")):
-            return whole
-        half = self.shape.head_dim // 2
-        return whole.view(-1, half, 2, whole.shape[-1]).transpose(1, 2).reshape(whole.shape)
 
 
 class FolderBase:
@@ -166,12 +161,7 @@ def _files_of(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _bytes(tensor: Tensor, rows: int) -> int:
-    _, block, size = TENSOR_TYPES[tensor.type]
-    return rows * tensor.shape[0] // block * size
-
-
-def _unpacked(tensor: Tensor, data: Any, width: int) -> Any:
+def _dequantized(tensor: Tensor, data: Any, width: int) -> Any:
     """Rows of fp32 from the stored bytes."""
     from gguf import GGMLQuantizationType, quants
 

@@ -1,8 +1,8 @@
-"""Asks a model, with or without an adapter, about examples and marks its answers. Knows no torch and no engine.
+"""Asks a model, with or without an adapter, about examples and scores its answers. Knows no torch and no engine.
 
-Free text is marked twice: by what the model says (`marking.py`), and by how likely it finds the reference. The
-second is had over a chat door by a grammar that allows the reference alone: llama.cpp reports each token's likelihood
-as it was before the grammar forbade the others.
+Free text is scored twice: by the model's answer (`metrics.py`), and by how likely it finds the reference. A chat
+endpoint gives the second with a grammar that allows the reference alone: llama.cpp reports each token's likelihood as
+it was before the grammar excluded the others.
 """
 
 from __future__ import annotations
@@ -14,17 +14,21 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any
+from statistics import fmean
+from typing import Any, TypeVar
 
 from netgpt.errors import BrokenStream, ContextTooLong
 from netgpt.training.example import Example
-from netgpt.training.metrics import Figure, degenerate, figure_of, first_choice_likelihood, mark_closed, mark_free
+from netgpt.training.metrics import Figure, degenerate, figure_of, first_choice_likelihood, score_closed, score_free
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 Ask = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 """Posts one chat body to the edge model, with adapters chosen before, and returns the whole `chat.completion`."""
 
 Progress = Callable[[str, int, int], None]
-"""Hears the part at work ("held-out", "sentinels", ...), how many are done, and of how many."""
+"""Called with the part ("held-out", "regression set", ...), how many are done, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class EvaluationLimits:
     per_slice: int = 60
     """Examples of one slice; chosen by their digest, the same in every run."""
     whole: int = 400
-    """Examples in all."""
+    """Examples in total."""
     seconds: float = 600.0
     """After this time no further example is begun."""
     concurrency: int = 4
@@ -42,7 +46,7 @@ class EvaluationLimits:
     max_tokens: int = 96
     """Of one free answer."""
     likelihood_tokens: int = 64
-    """Longer references are marked by what the model says alone. 0: never ask for a reference's likelihood."""
+    """Longer references are scored by the answer alone. 0: never ask for a reference's likelihood."""
     seed: int = 7
 
 
@@ -63,7 +67,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Scores:
-    """What an evaluation found. `skipped`: examples not asked for want of time, or too long for the model."""
+    """Scores of one model. `skipped`: examples not asked because time was up or they were too long for the model."""
 
     judged: tuple[Judged, ...]
     skipped: int = 0
@@ -82,9 +86,9 @@ class Scores:
 
     @property
     def likelihood(self) -> float | None:
-        """Mean of what is known; None when nothing is."""
+        """The mean; None when none is known."""
         known = [each.likelihood for each in self.judged if each.likelihood is not None]
-        return sum(known) / len(known) if known else None
+        return fmean(known) if known else None
 
     def as_json(self) -> dict[str, Any]:
         """Figures without any text, for a card."""
@@ -105,34 +109,27 @@ async def evaluate_all(
     limits: EvaluationLimits = EvaluationLimits(),
     progress: Progress = lambda part, done, whole: None,
 ) -> dict[str, Scores]:
-    """Ask several models about the same examples, each example of all of them or of none: the pairs stay whole.
+    """Ask several models about the same examples, each example of all of them or of none, so that scores are paired.
 
     An example that is too long for the model is skipped. Raises ModelError when a model fails.
     """
-    chosen = spread(examples, limits)
-    deadline, turn = time.monotonic() + limits.seconds, asyncio.Semaphore(max(1, limits.concurrency))
-    done = 0
+    deadline = time.monotonic() + limits.seconds
 
-    async def one(example: Example) -> list[Judged] | None:
-        nonlocal done
-        async with turn:
-            if time.monotonic() > deadline:
-                return None
-            try:
-                return [await _judge(ask, example, limits) for ask in asks.values()]
-            except ContextTooLong:
-                return None
-            finally:
-                done += 1
-                progress("held-out", done, len(chosen))
+    async def judge(example: Example) -> list[Judged] | None:
+        if time.monotonic() > deadline:
+            return None
+        try:
+            return [await _judge(ask, example, limits) for ask in asks.values()]
+        except ContextTooLong:
+            return None
 
-    rows = await gather([one(example) for example in chosen])
+    rows = await gather("held-out", spread(examples, limits), judge, limits, progress)
     kept = [row for row in rows if row is not None]
     return {name: Scores(tuple(row[place] for row in kept), len(rows) - len(kept)) for place, name in enumerate(asks)}
 
 
 def spread(examples: Sequence[Example], limits: EvaluationLimits) -> list[Example]:
-    """The examples to ask: as many of each slice as allowed, slices in turn, so that a cut falls on all alike."""
+    """The examples to ask: as many of each slice as allowed, slices in turn, so that a limit cuts all alike."""
     by_slice: dict[str, list[Example]] = defaultdict(list)
     for example in sorted({each.id: each for each in examples}.values(), key=lambda each: _order(each, limits.seed)):
         if len(by_slice[example.slice]) < limits.per_slice:
@@ -148,14 +145,8 @@ async def likelihood_of(
 
     Empty when the server reports no likelihoods, ignores the grammar, or the text has more than `max_tokens` tokens.
     """
-    body = {
-        "messages": list(messages),
-        "temperature": 0,
-        "max_tokens": max_tokens,
-        "grammar": grammar_of([text]),
-        "logprobs": True,
-    }
-    completion = await ask(body)
+    body = {"messages": list(messages), "temperature": 0, "max_tokens": max_tokens}
+    completion = await ask(body | {"grammar": grammar_of([text]), "logprobs": True})
     try:
         tokens = completion["choices"][0]["logprobs"]["content"]
         values = [(str(token["token"]), min(0.0, float(token["logprob"]))) for token in tokens]
@@ -191,20 +182,13 @@ async def _judge(ask: Ask, example: Example, limits: EvaluationLimits) -> Judged
 
 
 async def _judge_closed(ask: Ask, example: Example, limits: EvaluationLimits) -> Judged:
-    """One word under a grammar. A server without grammars is marked by what it says."""
+    """One option under a grammar. A server without grammars is scored by its answer."""
     options = list(dict.fromkeys((*example.options, example.answer)))
-    body = {
-        "messages": list(example.messages),
-        "temperature": 0,
-        "max_tokens": limits.max_tokens,
-        "grammar": grammar_of(options),
-        "logprobs": True,
-        "top_logprobs": 20,
-    }
-    completion = await ask(body)
+    body = {"messages": list(example.messages), "temperature": 0, "max_tokens": limits.max_tokens}
+    completion = await ask(body | {"grammar": grammar_of(options), "logprobs": True, "top_logprobs": 20})
     answer = answer_text(completion)
     likelihood = first_choice_likelihood(completion, example.answer, options)
-    score = mark_closed(answer, example.answer, options)
+    score = score_closed(answer, example.answer, options)
     return Judged(example.id, example.slice, score, likelihood, answer=answer)
 
 
@@ -215,20 +199,27 @@ async def _judge_free(ask: Ask, example: Example, limits: EvaluationLimits) -> J
     tokens: list[tuple[str, float]] = []
     if limits.likelihood_tokens and len(example.answer) <= limits.likelihood_tokens * 6:
         tokens = await likelihood_of(ask, example.messages, example.answer, limits.likelihood_tokens)
-    return Judged(
-        example.id,
-        example.slice,
-        mark_free(answer, example.answer),
-        sum(chance for _, chance in tokens) / len(tokens) if tokens else None,
-        degenerate(answer),
-        completion["choices"][0].get("finish_reason") == "length",
-        answer,
-    )
+    likelihood = fmean(chance for _, chance in tokens) if tokens else None
+    truncated = completion["choices"][0].get("finish_reason") == "length"
+    score = score_free(answer, example.answer)
+    return Judged(example.id, example.slice, score, likelihood, degenerate(answer), truncated, answer)
 
 
-async def gather(work: Sequence[Awaitable[Any]]) -> list[Any]:
-    """All results in order; the first failure ends the rest, and is raised as itself."""
-    tasks = [asyncio.ensure_future(each) for each in work]
+async def gather(
+    part: str, items: Sequence[_T], work: Callable[[_T], Awaitable[_R]], limits: EvaluationLimits, progress: Progress
+) -> list[_R]:
+    """`work` on each item, `limits.concurrency` at once: all results in order; the first failure ends the rest."""
+    turn, done = asyncio.Semaphore(max(1, limits.concurrency)), 0
+
+    async def one(item: _T) -> _R:
+        nonlocal done
+        async with turn:
+            result = await work(item)
+        done += 1
+        progress(part, done, len(items))
+        return result
+
+    tasks = [asyncio.ensure_future(one(item)) for item in items]
     try:
         return list(await asyncio.gather(*tasks))
     finally:

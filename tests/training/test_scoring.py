@@ -6,11 +6,11 @@ import asyncio
 from collections import Counter
 
 import pytest
-from gate_cases import Speaker, always, critic, reviews
+from evaluation_cases import Speaker, always, critic, reviews
 
 from netgpt.errors import ContextTooLong, ModelUnavailable
-from netgpt.training.evaluate import EvaluationLimits, evaluate_all, grammar_of, likelihood_of, spread
 from netgpt.training.example import Example
+from netgpt.training.scoring import EvaluationLimits, evaluate_all, grammar_of, likelihood_of, spread
 
 
 def _free(text: str, answer: str, slice: str = "all") -> Example:
@@ -40,13 +40,13 @@ async def test_free_answers_get_a_mark_and_a_likelihood():
     scores = await scored(Speaker(always("It is on the roof."), chance=0.5), examples)
     assert 0 < scores.overall.mean < 1
     assert scores.likelihood == pytest.approx(-0.6931, abs=1e-3)
-    told = scores.as_json()
-    assert (told["skipped"], told["degenerate"], told["likelihood"]) == (0, 0, -0.6931)
-    assert "roof" not in str(told) + repr(scores)
+    report = scores.as_json()
+    assert (report["skipped"], report["degenerate"], report["likelihood"]) == (0, 0, -0.6931)
+    assert "roof" not in str(report) + repr(scores)
 
 
 async def test_a_server_without_likelihoods_is_marked_by_its_words():
-    scores = await scored(Speaker(always("yes"), told=False), [_free("Is it?", "yes")])
+    scores = await scored(Speaker(always("yes"), likelihoods=False), [_free("Is it?", "yes")])
     assert (scores.overall.mean, scores.likelihood) == (1.0, None)
 
 

@@ -8,13 +8,13 @@ import httpx
 import numpy as np
 import pytest
 from made_peft import GPT2, LLAMA
+from netgpt_bench.random_model import FORMS, SHAPES, tensor_sides, write_gguf_model, write_random_model
 
 from netgpt.adapters.formats import ModelShape
 from netgpt.adapters.peft import shape_of
 from netgpt.errors import RequestError, StoreError
 from netgpt.models.engine import Engine
 from netgpt.models.gguf import check_weights
-from netgpt.training.lora.writers import FORMS, SHAPES, tensor_sides, write_gguf_model, write_random_model
 
 pytest.importorskip("gguf", reason="needs the extra `train`")
 
@@ -37,7 +37,7 @@ def test_every_form_is_a_chat_model_of_its_shape(tmp_path: Path, shape: ModelSha
     )  # fmt: skip
 
 
-def test_the_published_sizes_are_told_right() -> None:
+def test_the_published_sizes_are_right() -> None:
     millions = {
         name: sum(int(np.prod(sides)) for sides in tensor_sides(shape).values()) / 1e6 for name, shape in SHAPES.items()
     }

@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 
 from netgpt.errors import SettingsError
-from netgpt.training.leaks import Sentinel, load_regression_set, read_regression_set
+from netgpt.training.leaks import RegressionCase, load_regression_set, read_regression_set
 
 
-def _sentinel(**conditions) -> Sentinel:
-    return Sentinel(id="one", category="test", ask="?", **conditions)
+def _case(**conditions) -> RegressionCase:
+    return RegressionCase(id="one", category="test", ask="?", **conditions)
 
 
 def test_the_shipped_list_is_broad():
@@ -41,18 +41,18 @@ def test_the_shipped_list_is_broad():
     ],
 )
 def test_each_condition_tells_good_from_bad(conditions, good, bad):
-    sentinel = _sentinel(**conditions)
-    assert sentinel.passes(good)
-    assert not sentinel.passes(bad)
+    case = _case(**conditions)
+    assert case.passes(good)
+    assert not case.passes(bad)
 
 
 def test_an_answer_that_must_end_is_not_cut():
-    assert _sentinel(ends=True).passes("Fine.", finished=True)
-    assert not _sentinel(ends=True).passes("Fine and", finished=False)
+    assert _case(ends=True).passes("Fine.", finished=True)
+    assert not _case(ends=True).passes("Fine and", finished=False)
 
 
 def test_the_body_asks_for_the_likeliest_answer():
-    body = _sentinel(system="Be kind.", max_tokens=5).body
+    body = _case(system="Be kind.", max_tokens=5).body
     assert [each["role"] for each in body["messages"]] == ["system", "user"]
     assert (body["temperature"], body["max_tokens"]) == (0, 5)
 
@@ -60,11 +60,11 @@ def test_the_body_asks_for_the_likeliest_answer():
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("[[sentinel]]\nid = 'a'\ncategory = 'b'", "ask"),
-        ("[[sentinel]]\nid = 'a'\ncategory = 'b'\nask = 'c'\nanny = ['d']", "anny"),
-        ("[[sentinel]]\nid = 'a'\ncategory = 'b'\nask = 'c'\nregex = '('", "mine.toml"),
-        ("[[sentinel]]\nid = 'a'\ncategory = 'b'\nask = 'c'\n" * 2, "twice"),
-        ("[[sentinel", "mine.toml"),
+        ("[[case]]\nid = 'a'\ncategory = 'b'", "ask"),
+        ("[[case]]\nid = 'a'\ncategory = 'b'\nask = 'c'\nanny = ['d']", "anny"),
+        ("[[case]]\nid = 'a'\ncategory = 'b'\nask = 'c'\nregex = '('", "mine.toml"),
+        ("[[case]]\nid = 'a'\ncategory = 'b'\nask = 'c'\n" * 2, "twice"),
+        ("[[case", "mine.toml"),
     ],
 )
 def test_a_wrong_list_is_named(text, fault):

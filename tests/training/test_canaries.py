@@ -40,15 +40,15 @@ def test_few_are_planted(examples, count):
 
 def test_planting_leaves_the_rest_in_its_order():
     examples = _examples(300)
-    planted, canaries = plant_canaries(examples, 11)
-    assert [each for each in planted if each.origin != "canary"] == examples
-    assert {each.answer for each in planted if each.origin == "canary"} == {each.answer for each in canaries}
+    mixed, canaries = plant_canaries(examples, 11)
+    assert [each for each in mixed if each.origin != "canary"] == examples
+    assert {each.answer for each in mixed if each.origin == "canary"} == {each.answer for each in canaries}
     assert len(canaries) == 3
-    assert planted == plant_canaries(examples, 11)[0]
+    assert mixed == plant_canaries(examples, 11)[0]
 
 
 def test_a_secret_is_known_again_in_other_groups_and_stays_out_of_repr():
     (canary,) = canaries_of(1, 1)
-    assert canary.told_by(f"it is {canary.secret.replace('-', ' ')}")
-    assert not canary.told_by("it is 000-000")
+    assert canary.in_text(f"it is {canary.secret.replace('-', ' ')}")
+    assert not canary.in_text("it is 000-000")
     assert canary.secret not in repr(canary)

@@ -33,7 +33,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def row(asked: str, said: str = "Try the bean stew.", **fields: Any) -> ExchangeRecord:
-    """A finished exchange, rated good unless told otherwise."""
+    """A finished exchange, rated good unless stated otherwise."""
     message = fields.pop("message", {"role": "assistant", "content": said})
     private = {
         "request": {"messages": [{"role": "user", "content": asked}]},

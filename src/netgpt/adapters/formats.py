@@ -87,12 +87,7 @@ _LLAMA = Family(
 _GPT2 = Family(
     "gpt2",
     "transformer.h",
-    {
-        "attn_qkv": "attn.c_attn",
-        "attn_output": "attn.c_proj",
-        "ffn_up": "mlp.c_fc",
-        "ffn_down": "mlp.c_proj",
-    },
+    {"attn_qkv": "attn.c_attn", "attn_output": "attn.c_proj", "ffn_up": "mlp.c_fc", "ffn_down": "mlp.c_proj"},
     {"attn_norm": "ln_1", "ffn_norm": "ln_2"},
     {
         "token_embd.weight": "transformer.wte.weight",

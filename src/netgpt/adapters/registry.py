@@ -18,14 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from netgpt.adapters import index as states
-from netgpt.adapters.card import (
-    Card,
-    EdgeWeights,
-    State,
-    digests_of,
-    edge_weights,
-    share_point,
-)
+from netgpt.adapters.card import Card, EdgeWeights, State, digests_of, edge_weights, share_point
 from netgpt.adapters.formats import MAX_BYTES, check_adapter, check_base_named
 from netgpt.adapters.index import AdapterIndex, Index, NameRecord, VersionRecord, before, with_shipped
 from netgpt.adapters.storage import (

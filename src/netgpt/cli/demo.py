@@ -112,12 +112,7 @@ async def _demo_gateway(weights: Path, folder: Path) -> AsyncIterator[tuple[Gate
         home=folder / "home",
         site=SITE,
         edge={"model": str(weights), "max_tokens": 64, "base_url": None},
-        cloud={
-            "base_url": endpoint.base_url,
-            "api_key": endpoint.api_key,
-            "model": "stand-in-cloud",
-            "retries": 0,
-        },
+        cloud={"base_url": endpoint.base_url, "api_key": endpoint.api_key, "model": "stand-in-cloud", "retries": 0},
     )
     gateway = open_gateway(settings)
     try:

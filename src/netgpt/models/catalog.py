@@ -304,12 +304,7 @@ class WeightsSource:
 
 
 def pull(
-    name: str,
-    catalog: Catalog,
-    *,
-    source: str | None = None,
-    progress: Progress | None = None,
-    say: Say | None = None,
+    name: str, catalog: Catalog, *, source: str | None = None, progress: Progress | None = None, say: Say | None = None
 ) -> WeightsEntry:
     """Fetch the weights `name` into the catalogue and return its entry. `say` hears what is done, line by line.
 

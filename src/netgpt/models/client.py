@@ -117,10 +117,7 @@ class EdgeModel:
         retry = RetryPolicy(1)
         self._caller = ModelCall(
             Transport(
-                timeout_s=timeout_s,
-                connect_timeout_s=connect_timeout_s,
-                max_connections=_EDGE_CONNECTIONS,
-                retry=retry,
+                timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, max_connections=_EDGE_CONNECTIONS, retry=retry
             )
         )
 

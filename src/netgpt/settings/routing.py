@@ -175,8 +175,7 @@ class Insights(Section):
     radio_cell: str = Field("", description="The E-UTRAN cell identity that the box is served by.")
     radio_app: str = Field("", description="Identifier of this application instance, where the platform wants one.")
     quality_url: HttpAddress = Field(
-        None,
-        description='CAMARA Connectivity Insights: "https://operator.example/connectivity-insights/v0.6".',
+        None, description='CAMARA Connectivity Insights: "https://operator.example/connectivity-insights/v0.6".'
     )
     quality_token: SecretStr | None = Field(None, description="Sent as the bearer; never logged.")
     quality_token_file: Path | None = Field(None, description="A file with it instead, read at every question.")

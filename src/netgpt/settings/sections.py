@@ -135,16 +135,7 @@ class LockoutSettings(Section):
     longest_s: float = Field(900.0, gt=0, description="No lock is longer.")
 
 
-DEFAULT_STAGES = (
-    "identify",
-    "recall",
-    "complete",
-    "desensitize",
-    "route",
-    "generate",
-    "restore",
-    "record",
-)
+DEFAULT_STAGES = ("identify", "recall", "complete", "desensitize", "route", "generate", "restore", "record")
 
 
 class Server(Section):

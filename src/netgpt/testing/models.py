@@ -16,12 +16,7 @@ from typing import Any
 from netgpt.errors import AdapterGone, NetGPTError
 from netgpt.models.base import Health
 from netgpt.models.stream import as_chunk, split_answer
-from netgpt.testing.server import (
-    Reply,
-    answer_to,
-    echo,
-    embeddings_of,
-)
+from netgpt.testing.server import Reply, answer_to, echo, embeddings_of
 from netgpt.types import Chunk
 
 

@@ -63,7 +63,7 @@ def test_the_cause_of_a_failed_connection_is_told(cause: Exception, told: str) -
 
 def status(code: int, error: Any = None, **headers: str) -> tuple[NetGPTError, bool]:
     body = b"<html>" if error is None else orjson.dumps({"error": error})
-    failure = failed_status(PEER, httpx.Response(code, headers=headers), body)
+    failure = failed_status(PEER, code, httpx.Headers(headers), body)
     return failure.error, failure.again
 
 

@@ -188,7 +188,7 @@ async def test_a_connection_that_the_server_closed_while_idle_is_not_taken_again
             answer = await connection.post(HEAD, b"{}")
             while await answer.read():
                 pass
-            pool.free_memory(connection)
+            pool.release(connection)
             pool.leave()
             await asyncio.sleep(0.1)
         assert len(seen) == 3

@@ -37,7 +37,7 @@ class Desensitize:
     reads = frozenset({"person", "facts", "consents", "private_values", "chosen", "messages"})
     writes = frozenset(
         {
-            "vault", "outbound", "outbounds", "kept_because", "kept_for", "hidden", "generalised", "kept", "policy",
+            "vault", "outbound", "outbounds", "block_reason", "kept_for", "hidden", "generalised", "kept", "policy",
             "label",
         }
     )  # fmt: skip

@@ -56,7 +56,7 @@ class Generate:
 
     name = "generate"
     reads = frozenset({"person", "chosen", "messages", "outbounds", "kept_for", "decision"})
-    writes = frozenset({"stream", "outcome", "carry_on"})
+    writes = frozenset({"stream", "outcome", "continuation"})
 
     def __init__(
         self,

@@ -51,7 +51,7 @@ class Route:
 
     name = "route"
     reads = frozenset(
-        {"person", "chosen", "outbounds", "kept_because", "kept_for", "kept", "hidden", "generalised", "label"}
+        {"person", "chosen", "outbounds", "block_reason", "kept_for", "kept", "hidden", "generalised", "label"}
     )
     writes = frozenset({"decision", "counterfactual"})
 

@@ -79,7 +79,7 @@ def test_what_was_not_judged_needs_the_owners_word(base: Path, tmp_path: Path) -
     weights = adapter_file(tmp_path / "bare.gguf")
     assert "give one with --name" in call("add", str(weights), code=2).stderr
     call("add", str(weights), "--name", "letters", "--licence", "MIT")
-    assert "passed no gate yet" in call("promote", "letters@1", code=2).stderr
+    assert "passed no evaluation yet" in call("promote", "letters@1", code=2).stderr
     assert own()[0]["state"] == "candidate" and own()[0]["card"]["licence"] == "MIT"
     call("promote", "letters@1", "--unjudged")
     assert own()[0]["state"] == "active"

@@ -104,7 +104,7 @@ class Commands(TyperGroup):
         return self.commands.get(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command to run, imported. What cannot be loaded is told in one line, and touches no other command."""
+        """The command to run, imported. What cannot be loaded is one line of error, and touches no other command."""
         from netgpt.cli.common import reports_errors
 
         name, line, rest = super().resolve_command(ctx, args)
@@ -125,8 +125,8 @@ class Commands(TyperGroup):
         try:
             return _built(name, self.plugged[name].load())
         except Exception as error:  # noqa: BLE001 - the code of others may raise anything
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            raise NetGPTError(f"`netgpt {name}` ({_origin(self.plugged[name])}) cannot be loaded: {told}") from None
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise NetGPTError(f"`netgpt {name}` ({_origin(self.plugged[name])}) cannot be loaded: {why}") from None
 
 
 def _line(name: str, help: str) -> TyperCommand:
@@ -174,5 +174,5 @@ def _root(
 
 def main() -> None:
     """The entry point of the `netgpt` script."""
-    gc.set_threshold(200_000)  # what imports make lives on: looking for garbage in it is a sixth of a short command
+    gc.set_threshold(200_000)  # what imports make stays: looking for garbage in it is a sixth of a short command
     app()

@@ -230,7 +230,11 @@ async def test_compression_that_was_not_asked_for_is_undone(coding: str, body: b
 
 @pytest.mark.parametrize(
     ("coding", "body", "told"),
-    [("gzip", b"plain", "damaged"), ("br", b"x", "nobody asked"), ("gzip", gzip.compress(b" " * 40_000_000, mtime=0), "larger")],
+    [
+        ("gzip", b"plain", "damaged"),
+        ("br", b"x", "nobody asked"),
+        ("gzip", gzip.compress(b" " * 40_000_000, mtime=0), "larger"),
+    ],
 )
 async def test_compression_that_cannot_be_undone_is_broken(coding: str, body: bytes, told: str) -> None:
     with Says(body, "application/json", headers=f"content-encoding: {coding}\r\n") as says_it:

@@ -289,7 +289,7 @@ def _card_of(adapter: AdapterFile, notes: AdapterNotes, base: EdgeWeights, form:
             "base": base.name, "base_sha256": base.sha256, "architecture": adapter.architecture,
             "rank": adapter.rank, "alpha": adapter.alpha, "targets": adapter.targets,
             "weights_sha256": file_sha256(adapter.path), "bytes": adapter.bytes, "recipe": {"added_as": form},
-            "data_digest": UNKNOWN_DATA, "examples": 0, "licence": notes.licence or "not told",
+            "data_digest": UNKNOWN_DATA, "examples": 0, "licence": notes.licence or "unknown",
             "created": datetime.now(UTC), "notes": notes.notes or "Trained elsewhere; its data are not known here.",
         }
     )  # fmt: skip

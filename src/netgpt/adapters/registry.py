@@ -358,7 +358,7 @@ class Registry(AdapterReader):
 
         Where one was active, the version before it comes back, unless that one goes too. `work` is the folder of
         trainings, one sub-folder a name: those of the dropped names go with their checkpoints. An adapter whose card
-        cannot be read goes as well: nobody can tell whose it is.
+        cannot be read goes as well: it may be this person's.
         """
         digests = digests_of(person, self._secret)
         names = {f"user-{digest[:12]}" for digest in digests}

@@ -206,7 +206,7 @@ async def check_gateway(settings: Settings) -> CheckResult:
     seen = ", ".join(name for name, value in sampled.items() if value is not None)
     every = settings.signals.probe_s
     probes = f"a silent link is probed after {every:g} s" if every else "no probes"
-    return CheckResult("ok", f"this machine tells of {seen}{f' (not of {missing})' if missing else ''}; {probes}")
+    return CheckResult("ok", f"this machine measures {seen}{f' (not {missing})' if missing else ''}; {probes}")
 
 
 async def check_insights(settings: Settings) -> CheckResult:

@@ -77,7 +77,7 @@ def _serve(settings: Settings) -> None:
 
 
 def _drained_server(config: Any) -> Any:
-    """A server that says what it waits for when it is told to stop."""
+    """A server that says what it waits for when it is asked to stop."""
     import uvicorn
 
     class Drained(uvicorn.Server):

@@ -66,7 +66,7 @@ def signals(
     ),
     as_json: bool = json_option,
 ) -> None:
-    """What the links, the models and the box tell now: of a gateway that runs.
+    """The telemetry of a running gateway: links, models and the box.
 
     Each figure has an age and a confidence (see --json); what is old or was seen once is shown faintly.
     """

@@ -77,7 +77,7 @@ def _number(text: str | None) -> float | None:
 
 
 def is_servers_fault(error: BaseException) -> bool:
-    """Whether the failure speaks against the server (unreachable, silent, 5xx, broken), not the request or the box."""
+    """Whether the failure is the server's (unreachable, silent, 5xx, broken), not the request's or the box's."""
     if not isinstance(error, ModelError) or isinstance(error, ModelRejected):
         return False
     return error.code != "too_many_connections"

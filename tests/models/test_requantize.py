@@ -50,7 +50,7 @@ def test_a_file_is_rewritten(tmp_path: Path, form: str) -> None:
     assert np.array_equal(made, FORMATS[form][2](READERS[3](first)))
 
 
-def test_nothing_to_rewrite_is_told(tmp_path: Path) -> None:
+def test_nothing_to_rewrite_is_reported(tmp_path: Path) -> None:
     target = requantize(tiny_gguf(tmp_path / "a.gguf"), tmp_path / "b.gguf", "Q8_0")
     with pytest.raises(RequestError, match="nothing to do"):
         requantize(target, tmp_path / "c.gguf", "Q4_0")

@@ -67,36 +67,29 @@ _LLAMA = Family(
     "llama",
     "model.layers",
     {
-        "attn_q": "self_attn.q_proj",
-        "attn_k": "self_attn.k_proj",
-        "attn_v": "self_attn.v_proj",
+        "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
         "attn_output": "self_attn.o_proj",
-        "ffn_gate": "mlp.gate_proj",
-        "ffn_up": "mlp.up_proj",
-        "ffn_down": "mlp.down_proj",
+        "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
     },
     {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"},
     {
-        "token_embd.weight": "model.embed_tokens.weight",
-        "output_norm.weight": "model.norm.weight",
+        "token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
         "output.weight": "lm_head.weight",
     },
-)
+)  # fmt: skip
 _GPT2 = Family(
     "gpt2",
     "transformer.h",
     {"attn_qkv": "attn.c_attn", "attn_output": "attn.c_proj", "ffn_up": "mlp.c_fc", "ffn_down": "mlp.c_proj"},
     {"attn_norm": "ln_1", "ffn_norm": "ln_2"},
     {
-        "token_embd.weight": "transformer.wte.weight",
-        "position_embd.weight": "transformer.wpe.weight",
-        "output_norm.weight": "transformer.ln_f.weight",
-        "output_norm.bias": "transformer.ln_f.bias",
+        "token_embd.weight": "transformer.wte.weight", "position_embd.weight": "transformer.wpe.weight",
+        "output_norm.weight": "transformer.ln_f.weight", "output_norm.bias": "transformer.ln_f.bias",
         "output.weight": "lm_head.weight",
     },
     transposed=True,
     fused={"attn_q": "attn_qkv", "attn_k": "attn_qkv", "attn_v": "attn_qkv"},
-)
+)  # fmt: skip
 FAMILIES: Final[Mapping[str, Family]] = {"llama": _LLAMA, "qwen2": _LLAMA, "gpt2": _GPT2}
 """Architecture, as GGUF and `model_type` name it -> family."""
 

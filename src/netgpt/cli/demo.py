@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 
 
 SITE = {
-    "name": "the Harbour Street library",
-    "city": "Portwick",
-    "region": "Eastshire",
-    "country": "United Kingdom",
+    "name": "the Harbour Street library", "city": "Portwick", "region": "Eastshire", "country": "United Kingdom",
     "time_zone": "Europe/London",
-}
+}  # fmt: skip
 PROFILE = (
     ("is vegetarian", "diet", "public"),
     ("prefers cheap places", "budget", "public"),

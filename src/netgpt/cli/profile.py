@@ -62,22 +62,6 @@ def example_removed(id: str) -> Unlearning:
     return removed
 
 
-def keep_exchange(person: Person, exchange: str) -> str:
-    """Keep an exchange of the person as an example; returns its id. Raises NotFound, PermissionDenied, RequestError."""
-    from netgpt.training.collect import keep_as_example
-
-    settings = read_settings()
-
-    async def kept(store: Store) -> str:
-        detector = patient_detector(settings)
-        try:
-            return await keep_as_example(store, detector, person, exchange, settings.privacy.sensitive_kinds)
-        finally:
-            await detector.close()
-
-    return with_store(kept)
-
-
 def consent_as_json(row: ConsentRow | None) -> dict[str, Any]:
     """For machines; never asked is not given."""
     if row is None:
@@ -266,7 +250,18 @@ def keep(
     as_json: bool = json_option,
 ) -> None:
     """Keep a good answer as a training example, pseudonymized, also when its exchange is deleted by age."""
-    id = keep_exchange(Person(tenant, user), exchange)
+    from netgpt.training.collect import keep_as_example
+
+    settings, person = read_settings(), Person(tenant, user)
+
+    async def kept(store: Store) -> str:
+        detector = patient_detector(settings)
+        try:
+            return await keep_as_example(store, detector, person, exchange, settings.privacy.sensitive_kinds)
+        finally:
+            await detector.close()
+
+    id = with_store(kept)
     print_json({"id": id}) if as_json else say(f"{id}: kept.")
 
 

@@ -137,19 +137,14 @@ def receipt_as_json(row: ReceiptRow) -> dict[str, Any]:
 
 def _cells(row: ReceiptRow) -> list[object]:
     record, link = row.record, row.record.link
+    first = [record.id, link.seq, _time(link.time)]
     if link.kind != "sent":
-        return [record.id, link.seq, _time(link.time), "", "", "", "", "", f"{link.kind}: {_noticed(record)}"]
+        notice = record.notice or {}
+        ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in notice.get("ranges") or ())
+        why = f"{ranges} ({notice.get('reason')})" if ranges else str(notice.get("reason"))
+        return [*first, "", "", "", "", "", f"{link.kind}: {why}"]
     outcome = f"erased at {_time(row.erased)}: {row.reason}" if row.erased else row.outcome or "unknown"
-    return [
-        record.id, link.seq, _time(link.time), link.destination, link.model, link.size, record.user, record.exchange,
-        outcome,
-    ]  # fmt: skip
-
-
-def _noticed(record: ReceiptRecord) -> str:
-    notice = record.notice or {}
-    ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in notice.get("ranges") or ())
-    return f"{ranges} ({notice.get('reason')})" if ranges else str(notice.get("reason"))
+    return [*first, link.destination, link.model, link.size, record.user, record.exchange, outcome]
 
 
 def _time(time: datetime | None) -> str:

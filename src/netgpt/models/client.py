@@ -114,12 +114,9 @@ class EdgeModel(_Watchable):
         ready: Callable[[], Health] | None = None,
         leases: Leases | None = None,
     ) -> None:
-        self.name = name
-        self.model = model
-        self._endpoint = endpoint
-        self._leases = leases or self._unclaimed
-        self._default_max_tokens = default_max_tokens
-        self._ready = ready
+        self.name, self.model = name, model
+        self._endpoint, self._leases = endpoint, leases or self._unclaimed
+        self._default_max_tokens, self._ready = default_max_tokens, ready
         self._last: tuple[Endpoint, CallTarget] | None = None
         transport = Transport(
             timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, max_connections=_MAX_CALLS, retry=RetryPolicy(1)

@@ -106,15 +106,11 @@ def _tls_cause(error: ssl.SSLError, peer: Peer) -> str:
         own = f": it wants another certificate of ours; check {peer.section}.client_cert" if asked else ""
         return f"TLS with it failed ({reason}){own}"
     code = getattr(error, "verify_code", 0)
+    unknown = "its authority is not known here"
     reasons = {
-        10: "it has expired",
-        9: "it is not valid yet: check the clocks",
-        18: "it is signed by itself",
-        19: "its authority is not known here",
-        20: "its authority is not known here",
-        62: "it is for another name",
-        64: "it is for another address",
-    }
+        9: "it is not valid yet: check the clocks", 10: "it has expired", 18: "it is signed by itself", 19: unknown,
+        20: unknown, 62: "it is for another name", 64: "it is for another address",
+    }  # fmt: skip
     reason = reasons.get(code, "its chain is not valid")
     own = f"; an own authority is named with {peer.section}.ca_file" if code in (18, 19, 20) else ""
     return f"its TLS certificate was not accepted: {reason}{own}"

@@ -35,16 +35,14 @@ _KEEP_ALIVE_MARGIN_S: Final = 1.0
 """A server closes on its own clock; a connection this near to its end is not used again."""
 
 
+@dataclass(slots=True, eq=False)
 class Answer:
     """Status and headers of one answer; its body comes from `read`, piece by piece."""
 
-    __slots__ = ("connection", "headers", "status_code")
-
-    def __init__(self, status_code: int, headers: dict[str, str], connection: Http1) -> None:
-        self.status_code = status_code
-        self.headers = headers
-        """Names in lower case; a name that came twice has its values joined by a comma."""
-        self.connection = connection
+    status_code: int
+    headers: dict[str, str]
+    """Names in lower case; a name that came twice has its values joined by a comma."""
+    connection: Http1
 
     @property
     def is_success(self) -> bool:

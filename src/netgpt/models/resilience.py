@@ -90,9 +90,7 @@ class Breaker:
     """
 
     def __init__(self, failures: int, reset_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit = failures
-        self._reset_s = reset_s
-        self._clock = clock
+        self._limit, self._reset_s, self._clock = failures, reset_s, clock
         self._in_a_row = 0
         self._opened: float | None = None
         self._trying = False

@@ -37,16 +37,13 @@ class EventParser:
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES, source: str = "the stream") -> None:
         """`source` names the stream in errors."""
-        self._source = source
-        self._max_bytes = max_event_bytes
+        self._source, self._max_bytes = source, max_event_bytes
         self._line: list[bytes] = []
         """Pieces of the line that has not ended. A list, so that many small pieces are joined once."""
-        self._line_bytes = 0
         self._data: list[bytes] = []
-        self._data_bytes = 0
+        self._line_bytes = self._data_bytes = 0
         self._name = ""
-        self._first_line = True
-        self._after_cr = False
+        self._first_line, self._after_cr = True, False
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         """Give out the events that `piece` completes. The iterator must be used up before the next call.

@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,27 +95,44 @@ def classes_twice(known: Mapping[str, Path]) -> dict[str, list[str]]:
     return {name: places for name, places in where.items() if len(places) > 1}
 
 
-def explain_loads() -> int:
-    """Modules of the package that `netgpt explain` loads, on a home without any exchange."""
-    code = (
-        "import sys\nfrom netgpt.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print(sum(name.split('.')[0] == 'netgpt' for name in sys.modules))"
-    )
-    with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "NETGPT_HOME": home}
-        told = subprocess.run(
-            [sys.executable, "-c", code, "explain"], capture_output=True, text=True, check=True, env=environment
-        )
-    return int(told.stdout.split()[-1])
-
-
-async def chat_passes() -> list[str]:
-    """Files of the package in which a function ran while one streamed chat went to a cloud and came back."""
+@asynccontextmanager
+async def gateway_in(home: str) -> AsyncIterator[Any]:
+    """A gateway of the tests in this process, with its database in `home` and a cloud that answers."""
     sys.path[:0] = [str(ROOT / "tests")]
     from doors import door
 
     from netgpt.testing.server import FaultyCloud
 
+    async with FaultyCloud() as cloud, door(Path(home), cloud) as gateway:
+        yield gateway
+
+
+CHAT = {"model": "netgpt/cloud", "user": "ada"}
+
+
+def explain_loads() -> int:
+    """Modules of the package that `netgpt explain` loads, on a home with one exchange: a chat that went to a cloud."""
+    code = (
+        "import sys\nfrom netgpt.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
+        "\nprint(sum(name.split('.')[0] == 'netgpt' for name in sys.modules))"
+    )
+
+    async def chat(home: str) -> None:
+        async with gateway_in(home) as gateway:
+            (await gateway.chat(text="Write to ada@mill.example", fields=CHAT)).raise_for_status()
+
+    with tempfile.TemporaryDirectory() as home:
+        asyncio.run(chat(home))
+        environment = {**os.environ, "NETGPT_HOME": home}
+        command = [sys.executable, "-c", code, "explain"]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    if "Write to ada@mill.example" not in shown:
+        raise RuntimeError(f"`netgpt explain` did not show the exchange: {shown}")
+    return int(shown.split()[-1])
+
+
+async def chat_passes() -> list[str]:
+    """Files of the package in which a function ran while one streamed chat went to a cloud and came back."""
     package = f"{ROOT / 'src' / 'netgpt'}{os.sep}"
     seen: set[str] = set()
 
@@ -122,9 +140,9 @@ async def chat_passes() -> list[str]:
         if event == "call" and frame.f_code.co_filename.startswith(package):
             seen.add(frame.f_code.co_filename.removeprefix(package))
 
-    fields = {"model": "netgpt/cloud", "stream": True, "user": "ada"}
+    fields = {**CHAT, "stream": True}
     with tempfile.TemporaryDirectory() as home:
-        async with FaultyCloud() as cloud, door(Path(home), cloud) as gateway:
+        async with gateway_in(home) as gateway:
             await gateway.chat(text="warm up", fields=fields)
             sys.setprofile(note)
             try:

@@ -269,3 +269,12 @@ class Usage:
 def _is_count(value: Any) -> TypeGuard[int]:
     """A plausible number of tokens: a server may say anything, and what it says is stored and billed."""
     return type(value) is int and 0 <= value < 2**31
+
+
+SCOPE_OF: Final = {
+    "chat": "chat", "waiting": "chat", "models": "models", "embeddings": "embeddings", "profiles": "profiles",
+    "consents": "profiles", "exchanges": "exchanges", "feedback": "exchanges", "receipts": "receipts",
+    "adapters": "adapters", "places": "places", "policy": "policy", "signals": "signals",
+}  # fmt: skip
+"""The first word of a path below /v1 -> the scope that a key with scopes needs for it."""
+SCOPES: Final = tuple(dict.fromkeys(SCOPE_OF.values()))

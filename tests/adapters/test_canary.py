@@ -47,7 +47,7 @@ def test_nothing_is_said_too_early():
     assert (found.decision, found.reason) == (CanaryDecision.WAIT, "11 of 12 exchanges before anything is said")
 
 
-def test_the_reason_tells_both_counts():
+def test_the_reason_shows_both_counts():
     found = decide(Outcomes(40, failed=30), Outcomes(400, failed=4))
     assert found.decision is CanaryDecision.ROLL_BACK
     assert found.reason == "30 of 40 answers failed; 4 of 400 with the version that is active"

@@ -99,13 +99,13 @@ def as_bfloat16(path: Path, tensors: dict[str, Any]) -> None:
     path.write_bytes(len(text).to_bytes(8, "little") + text + body)
 
 
-def test_rslora_is_told_as_the_alpha_of_the_same_strength(llama: Path, tmp_path: Path) -> None:
+def test_rslora_becomes_the_alpha_of_the_same_strength(llama: Path, tmp_path: Path) -> None:
     folder = peft_folder(tmp_path / "peft", peft_tensors(LLAMA), use_rslora=True)
     assert export(folder, llama, tmp_path / "a.gguf").alpha == 8 * 4**0.5
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "shown"),
     [
         ({"use_dora": True}, "use_dora"),
         ({"bias": "all"}, "bias"),
@@ -120,9 +120,9 @@ def test_rslora_is_told_as_the_alpha_of_the_same_strength(llama: Path, tmp_path:
         ({"r": 8}, "has rank 4, adapter_config.json says 8"),
     ],
 )
-def test_what_gguf_cannot_express_is_refused(llama: Path, tmp_path: Path, config: dict[str, Any], told: str) -> None:
+def test_what_gguf_cannot_express_is_refused(llama: Path, tmp_path: Path, config: dict[str, Any], shown: str) -> None:
     folder = peft_folder(tmp_path / "peft", peft_tensors(LLAMA), **config)
-    with pytest.raises(RequestError, match=told):
+    with pytest.raises(RequestError, match=shown):
         export(folder, llama, tmp_path / "a.gguf")
     assert not (tmp_path / "a.gguf").exists() and not list(tmp_path.glob(".*"))
 
@@ -132,7 +132,7 @@ def test_tensors_of_another_model_are_refused(llama: Path, tmp_path: Path) -> No
     deeper = ModelShape("llama", 3, 64, 4, 2, 16, 128, 300, 128, 1e-5)
     whole = peft_tensors(LLAMA)
     large = {name: values * np.float32(1e6) for name, values in whole.items()}
-    for tensors, told in (
+    for tensors, shown in (
         (peft_tensors(wider), r"is 96 x 48, in llama.gguf it is 64 x 32"),
         (peft_tensors(deeper), "layer 2, which llama.gguf does not have"),
         (peft_tensors(GPT2), "no LoRA matrix of a llama model"),
@@ -140,13 +140,13 @@ def test_tensors_of_another_model_are_refused(llama: Path, tmp_path: Path) -> No
         ({**whole, "base_model.model.lm_head.weight": whole[next(iter(whole))]}, "no LoRA matrix"),
         (large, "beyond all measure"),
     ):
-        with pytest.raises(RequestError, match=told) as refused:
+        with pytest.raises(RequestError, match=shown) as refused:
             export(peft_folder(tmp_path / "peft", tensors), llama, tmp_path / "a.gguf")
         assert str(tmp_path / "peft") in refused.value.message
     assert not (tmp_path / "a.gguf").exists()
 
 
-def test_missing_and_damaged_files_are_told(llama: Path, tmp_path: Path) -> None:
+def test_missing_and_damaged_files_are_reported(llama: Path, tmp_path: Path) -> None:
     folder = tmp_path / "peft"
     with pytest.raises(NotFound, match=r"adapter_config.json"):
         export(folder, llama, tmp_path / "a.gguf")

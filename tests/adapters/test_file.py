@@ -46,7 +46,7 @@ def test_three_kinds_of_numbers_are_read(tmp_path: Path, kind: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metadata", "told"),
+    ("metadata", "shown"),
     [
         ({"general.type": "model"}, "not a LoRA adapter"),
         ({"adapter.type": "ia3"}, "not a LoRA adapter"),
@@ -60,8 +60,8 @@ def test_three_kinds_of_numbers_are_read(tmp_path: Path, kind: int) -> None:
         ({"general.alignment": 64}, "alignment of its own"),
     ],
 )
-def test_metadata_that_is_not_a_plain_lora_is_refused(tmp_path: Path, metadata: dict[str, Any], told: str) -> None:
-    with pytest.raises(RequestError, match=told):
+def test_metadata_that_is_not_a_plain_lora_is_refused(tmp_path: Path, metadata: dict[str, Any], shown: str) -> None:
+    with pytest.raises(RequestError, match=shown):
         read_adapter(written(tmp_path / "a.gguf", metadata))
 
 
@@ -69,7 +69,7 @@ Q = "blk.0.attn_q.weight"
 
 
 @pytest.mark.parametrize(
-    ("tensors", "told"),
+    ("tensors", "shown"),
     [
         ([], "holds no tensors"),
         (pair("token_embd.weight"), "unknown tensor"),
@@ -90,8 +90,8 @@ Q = "blk.0.attn_q.weight"
         (pair(Q, kind=30, fill=b"\xc0\x7f"), "no numbers"),
     ],
 )
-def test_tensors_that_are_no_lora_are_refused(tmp_path: Path, tensors: Tensors, told: str) -> None:
-    with pytest.raises(RequestError, match=told):
+def test_tensors_that_are_no_lora_are_refused(tmp_path: Path, tensors: Tensors, shown: str) -> None:
+    with pytest.raises(RequestError, match=shown):
         read_adapter(written(tmp_path / "a.gguf", tensors=tensors))
 
 

@@ -129,7 +129,7 @@ def test_a_version_that_is_taken_or_was_used_is_refused(registry: Registry, tmp_
         registry.add(weights, card_for(weights))
 
 
-def test_a_card_that_does_not_tell_the_truth_is_refused(registry: Registry, tmp_path: Path) -> None:
+def test_a_card_that_does_not_match_is_refused(registry: Registry, tmp_path: Path) -> None:
     weights = adapter_file(tmp_path / "a.gguf")
     lies: list[tuple[dict[str, Any], str]] = [
         ({"rank": 8}, "rank is 4, the card of site@1 says 8"),
@@ -139,8 +139,8 @@ def test_a_card_that_does_not_tell_the_truth_is_refused(registry: Registry, tmp_
         ({"weights_sha256": "0" * 64}, "hash is"),
         ({"bytes": 7}, "hash is"),
     ]
-    for changes, told in lies:
-        with pytest.raises(RequestError, match=told) as refused:
+    for changes, shown in lies:
+        with pytest.raises(RequestError, match=shown) as refused:
             registry.add(weights, card_for(weights, **changes))
         assert str(weights) in refused.value.message and ".new-" not in refused.value.message
     assert registry.list() == [] and files_in(registry.folder) == {".lock"}
@@ -154,7 +154,7 @@ def test_another_base_is_refused(tmp_path: Path) -> None:
         registry.add(weights, card_for(weights, base_sha256="0" * 64))
     assert registry.add(weights, card_for(weights)).fits
 
-    for other, told in (("rank", "is 64 x 64, in"), ("layers", "does not have"), ("gpt2", "is gpt2")):
+    for other, shown in (("rank", "is 64 x 64, in"), ("layers", "does not have"), ("gpt2", "is gpt2")):
         path = tmp_path / f"{other}.gguf"
         data = base.path.read_bytes()
         if other == "gpt2":
@@ -165,7 +165,7 @@ def test_another_base_is_refused(tmp_path: Path) -> None:
             changed = data[:at] + (32).to_bytes(8, "little") + data[at + 8 :]
             path.write_bytes(changed if other == "rank" else data.replace(name, b"blk.9.attn_q.weight"))
         registry = Registry(tmp_path / other, base=EdgeWeights("tiny", BASE_SHA, path))
-        with pytest.raises(RequestError, match=told):
+        with pytest.raises(RequestError, match=shown):
             registry.add(weights, card_for(weights))
 
 
@@ -196,7 +196,7 @@ def test_links_folders_devices_and_pipes_are_refused(registry: Registry, tmp_pat
     card = card_for(weights)
     (tmp_path / "link.gguf").symlink_to(weights)
     os.mkfifo(tmp_path / "pipe.gguf")
-    for path, told in (
+    for path, shown in (
         (tmp_path / "link.gguf", "symbolic link"),
         (tmp_path, "not a regular file"),
         (Path("/dev/zero"), "not a regular file"),
@@ -204,7 +204,7 @@ def test_links_folders_devices_and_pipes_are_refused(registry: Registry, tmp_pat
         (tmp_path / "none.gguf", "no such file"),
         (tmp_path / "a\0.gguf", "no name of a file"),
     ):
-        with pytest.raises(RequestError, match=told):
+        with pytest.raises(RequestError, match=shown):
             registry.add(path, card)
     assert registry.list() == []
 
@@ -233,7 +233,7 @@ def test_weights_that_change_later_are_refused_and_passed_over(registry: Registr
     assert [bool(entry.fault) for entry in registry.list()] == [True, True]
 
 
-def test_a_damaged_or_exchanged_card_is_told_and_never_used(registry: Registry) -> None:
+def test_a_damaged_or_exchanged_card_is_reported_and_never_used(registry: Registry) -> None:
     add(registry), add(registry, "other", seed=2)
     registry.promote("site@1")
     (registry.folder / "site/1/card.json").write_text("{}")
@@ -361,7 +361,7 @@ def test_the_package_ships_only_sound_adapters(tmp_path: Path) -> None:
         assert registry.resolve(entry.id).shipped and entry.card.bytes <= 8_000_000
 
 
-def test_a_damaged_index_is_told_and_nothing_is_lost(registry: Registry) -> None:
+def test_a_damaged_index_is_reported_and_nothing_is_lost(registry: Registry) -> None:
     add(registry)
     (registry.folder / "index.json").write_text(json.dumps({"version": 9}))
     for use in (registry.list, lambda: registry.promote("site@1")):

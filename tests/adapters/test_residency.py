@@ -24,7 +24,7 @@ ADA, BOB, EVE = (Person("local", user) for user in ("ada", "bob", "eve"))
 
 
 class FakePool:
-    """Has whatever it is told to have, at once; refuses the ids in `bad`."""
+    """Has whatever it is asked to have, at once; refuses the ids in `bad`."""
 
     def __init__(self, *bad: str) -> None:
         self.resident: tuple[str, ...] = ()

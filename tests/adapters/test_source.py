@@ -41,7 +41,7 @@ def test_a_bare_file_gets_a_card_that_says_what_is_known(tmp_path: Path, base: E
     weights = adapter_file(tmp_path / "a.gguf")
     with ready(weights, AdapterNotes("complete"), base) as (path, card):
         assert path == weights and card.scope == "task" and card.base_sha256 == BASE_SHA
-        assert (card.rank, card.alpha, card.examples, card.licence) == (4, 16.0, 0, "not told")
+        assert (card.rank, card.alpha, card.examples, card.licence) == (4, 16.0, 0, "unknown")
         assert Registry(tmp_path / "adapters", base=base).add(path, card).usable
 
 
@@ -56,11 +56,11 @@ def test_a_peft_folder_is_exported(tmp_path: Path) -> None:
     assert not path.exists(), "what was exported for the moment is gone"
 
 
-def test_what_cannot_be_taken_is_told(tmp_path: Path, base: EdgeWeights, packed: Path) -> None:
+def test_what_cannot_be_taken_is_reported(tmp_path: Path, base: EdgeWeights, packed: Path) -> None:
     weights = adapter_file(tmp_path / "a.gguf")
     (tmp_path / "link.gguf").symlink_to(weights)
     (tmp_path / "empty").mkdir()
-    for source, told, where, words in (
+    for source, shown, where, words in (
         (weights, AdapterNotes(), base, "give one with --name"),
         (weights, AdapterNotes("../up"), base, "wrong in the card: name"),
         (weights, AdapterNotes("site"), None, "models pull"),
@@ -69,7 +69,7 @@ def test_what_cannot_be_taken_is_told(tmp_path: Path, base: EdgeWeights, packed:
         (tmp_path / "empty", AdapterNotes("site"), base, "no adapter here"),
         (packed, AdapterNotes("Up/../x"), base, "wrong in the card: name"),
     ):
-        with pytest.raises(RequestError, match=words), ready(source, told, where):
+        with pytest.raises(RequestError, match=words), ready(source, shown, where):
             raise AssertionError("it was taken")
 
 

@@ -64,7 +64,7 @@ def test_from_candidate_to_active_and_back(package: Path) -> None:
     assert "nothing to roll back" in call("rollback", "site", code=2).stderr
 
 
-def test_the_table_tells_the_figures_and_no_terminal_codes(package: Path) -> None:
+def test_the_table_shows_the_figures_and_no_terminal_codes(package: Path) -> None:
     call("add", str(package))
     call("pin", "site@1")
     table = call("list").stdout
@@ -79,7 +79,7 @@ def test_what_was_not_judged_needs_the_owners_word(base: Path, tmp_path: Path) -
     weights = adapter_file(tmp_path / "bare.gguf")
     assert "give one with --name" in call("add", str(weights), code=2).stderr
     call("add", str(weights), "--name", "letters", "--licence", "MIT")
-    assert "passed no gate yet" in call("promote", "letters@1", code=2).stderr
+    assert "passed no evaluation yet" in call("promote", "letters@1", code=2).stderr
     assert own()[0]["state"] == "candidate" and own()[0]["card"]["licence"] == "MIT"
     call("promote", "letters@1", "--unjudged")
     assert own()[0]["state"] == "active"
@@ -108,7 +108,7 @@ def test_refusals_name_what_and_where(package: Path, tmp_path: Path) -> None:
     assert "made for other weights: tiny (ba5eba5eba5e...)" in call("add", str(other), code=2).stderr
 
 
-def test_damage_is_told_in_the_list(package: Path, clean_environment: Path) -> None:
+def test_damage_is_reported_in_the_list(package: Path, clean_environment: Path) -> None:
     call("add", str(package))
     (clean_environment / "adapters/site/1/card.json").write_text("{}")
     assert "site@1 is damaged and never used" in call("list").stderr

@@ -38,10 +38,10 @@ def test_ask_and_explain(netgpt: Shell) -> None:
     assert netgpt("ask", "--user", "ada", "what can I cook for dinner").strip() == "the edge says so"
     shown = netgpt("explain")
     assert "The user is vegetarian" in shown and "no cloud is configured" in shown
-    told = json.loads(netgpt("explain", "--json"))
-    assert told["route"] == "edge" and told["person"] == "ada" and told["outbound"] is None
-    again = json.loads(netgpt("explain", told["id"], "--json"))
-    assert again["id"] == told["id"]
+    message = json.loads(netgpt("explain", "--json"))
+    assert message["route"] == "edge" and message["person"] == "ada" and message["outbound"] is None
+    again = json.loads(netgpt("explain", message["id"], "--json"))
+    assert again["id"] == message["id"]
     assert json.loads(netgpt("ask", "--json", "hello"))["decision"]["route"] == "edge"
     assert netgpt("ask", stdin="from a pipe").strip() == "the edge says so"
 
@@ -57,7 +57,7 @@ def test_ask_with_a_cloud_shows_what_left(netgpt: Shell) -> None:
     assert "[EMAIL_1]" in shown and "sk-secret-of-the-test" not in shown
 
 
-def test_mistakes_are_told_with_the_cure(netgpt: Shell, tmp_path: Path) -> None:
+def test_mistakes_are_reported_with_the_cure(netgpt: Shell, tmp_path: Path) -> None:
     assert "give degrees" in netgpt("ask", "--at", "north", "hello", code=2)
     assert "the prompt is empty" in netgpt("ask", " ", code=2)
     assert "no exchange" in netgpt("explain", "ex_nothing", code=2)
@@ -78,7 +78,7 @@ def test_config_shows_no_secret(netgpt: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_doctor_tells_what_is_wrong(netgpt: Shell) -> None:
+def test_doctor_shows_what_is_wrong(netgpt: Shell) -> None:
     found = {row["what"]: row for row in json.loads(netgpt("doctor", "--json"))}
     assert found["store"]["state"] == "ok" and found["detector"]["state"] == "ok"
     assert found["cloud"]["state"] == "note"
@@ -88,7 +88,7 @@ def test_doctor_tells_what_is_wrong(netgpt: Shell) -> None:
     assert "secret.key" in netgpt("doctor", code=1)
 
 
-def test_a_lost_key_is_told_not_replaced(netgpt: Shell) -> None:
+def test_a_lost_key_is_reported_not_replaced(netgpt: Shell) -> None:
     netgpt("profile", "add", "ada", "is vegetarian")
     netgpt.home.joinpath("secret.key").unlink()
     assert "secret.key" in netgpt("profile", "list", "ada", code=1)

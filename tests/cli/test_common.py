@@ -15,8 +15,8 @@ def _netgpt(home: Path, *args: str, stdin: bytes = b"") -> subprocess.CompletedP
 
 def test_an_id_is_never_cut(tmp_path: Path) -> None:
     """At 80 columns the table of keys has more columns than room; `keys revoke` needs the whole id."""
-    told = _netgpt(tmp_path, "keys", "create", "--name", "an application with a long name").stderr
-    id = told.split()[1]
+    message = _netgpt(tmp_path, "keys", "create", "--name", "an application with a long name").stderr
+    id = message.split()[1]
     assert id in _netgpt(tmp_path, "keys", "list").stdout
 
 

@@ -29,7 +29,7 @@ def test_a_request_is_completed_by_embeddings_alone():
     assert result.stdout == f"find me a place to eat\n\n{HEADING}\n- The user is vegetarian.\n"
 
 
-def test_rows_come_in_order_and_bad_ones_are_told_with_their_line(tmp_path):
+def test_rows_come_in_order_and_bad_ones_are_reported_with_their_line(tmp_path):
     path = tmp_path / "rows.jsonl"
     good = json.dumps({"request": "where should I eat tonight", "facts": FACTS})
     nothing = json.dumps({"request": "tell me a joke", "facts": FACTS})
@@ -60,7 +60,7 @@ def test_wrong_calls_say_what_is_wrong(words):
     assert "error:" in result.stderr
 
 
-def test_without_weights_the_cure_is_told():
+def test_without_weights_the_cure_is_reported():
     result = called("dinner ideas", "--fact", "is vegan")
     assert result.exit_code == 1
     assert "netgpt models pull" in result.stderr

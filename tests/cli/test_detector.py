@@ -10,15 +10,15 @@ from typer.testing import CliRunner
 from netgpt.cli import app
 
 
-def test_the_card_tells_what_the_network_saw_and_how_good_it_is() -> None:
-    told = CliRunner().invoke(app, ["detector", "show", "--json"])
-    card = json.loads(told.stdout)
-    assert told.exit_code == 0
+def test_the_card_shows_what_the_network_saw_and_how_good_it_is() -> None:
+    message = CliRunner().invoke(app, ["detector", "show", "--json"])
+    card = json.loads(message.stdout)
+    assert message.exit_code == 0
     assert card["bytes"] < 5_000_000 and "pupa" in card["data"] and card["cross-validated"]
     shown = CliRunner().invoke(app, ["detector", "show"])
     assert shown.exit_code == 0 and "cross-validated" in shown.stdout
 
 
-def test_weights_without_a_card_are_told(tmp_path: Path) -> None:
-    told = CliRunner().invoke(app, ["detector", "show", str(tmp_path / "none.safetensors")])
-    assert told.exit_code != 0 and "none.safetensors" in told.output + told.stderr
+def test_weights_without_a_card_are_reported(tmp_path: Path) -> None:
+    message = CliRunner().invoke(app, ["detector", "show", str(tmp_path / "none.safetensors")])
+    assert message.exit_code != 0 and "none.safetensors" in message.output + message.stderr

@@ -26,15 +26,15 @@ async def test_each_fault_has_its_cure(clean_environment: Path) -> None:
     file.write((fresh_key(), *file.read()))
     assert "netgpt store rotate" in (await doctor.check_key(settings))[1]
     settings.database.chmod(0o644)
-    state, told = doctor.check_modes(settings)
-    assert state == "wrong" and f"chmod go= {settings.database}" in told
+    state, message = doctor.check_modes(settings)
+    assert state == "wrong" and f"chmod go= {settings.database}" in message
     far = load_settings(home=clean_environment, cloud={"base_url": "http://cloud.example/v1"})
     assert (await doctor.check_tls(far))[0] == "wrong"
     assert (await doctor.check_policy(load_settings(home=clean_environment, policy={"set": "open"})))[0] == "note"
 
 
-async def test_a_key_file_that_is_not_used_is_told(clean_environment: Path) -> None:
+async def test_a_key_file_that_is_not_used_is_reported(clean_environment: Path) -> None:
     KeyFile(clean_environment / "secret.key").make()
     settings = load_settings(home=clean_environment, store={"key": encoded_key(fresh_key())})
-    state, told = await doctor.check_key(settings)
-    assert state == "note" and "is not used" in told
+    state, message = await doctor.check_key(settings)
+    assert state == "note" and "is not used" in message

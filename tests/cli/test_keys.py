@@ -81,7 +81,7 @@ def test_wrong_options_make_no_key(arguments: list[str]) -> None:
     assert json.loads(call("list", "--json").stdout) == []
 
 
-def test_a_lost_key_file_is_told(clean_environment: Path) -> None:
+def test_a_lost_key_file_is_reported(clean_environment: Path) -> None:
     call("create")
     (clean_environment / "secret.key").unlink()
     result = runner.invoke(app, ["list"])
@@ -121,8 +121,8 @@ def test_what_a_key_used_is_shown() -> None:
         route="edge", reason="", prompt_tokens=30, completion_tokens=12, estimated=False, cost=0.5, timings={},
     )  # fmt: skip
     with_store(lambda store: store.save_exchange(row))
-    told = json.loads(call("limits", made["id"], "--json").stdout)["used"]
-    assert told == {"requests_today": 1, "tokens_today": 42, "cost_today": 0.5, "cost_this_month": 0.5}
+    message = json.loads(call("limits", made["id"], "--json").stdout)["used"]
+    assert message == {"requests_today": 1, "tokens_today": 42, "cost_today": 0.5, "cost_this_month": 0.5}
     assert "42" in call("limits", made["id"]).stdout
 
 
@@ -130,8 +130,8 @@ def test_scopes_are_given_changed_and_lifted() -> None:
     made = json.loads(call("create", "--scope", "models", "--scope", "chat", "--json").stdout)
     assert made["scopes"] == ["chat", "models"], "in their usual order"
     assert "chat, models" in call("limits", made["id"]).stdout
-    told = json.loads(call("limits", made["id"], "--scope", "receipts", "--json").stdout)
-    assert told["scopes"] == ["receipts"] and told["limits"] == made["limits"]
+    message = json.loads(call("limits", made["id"], "--scope", "receipts", "--json").stdout)
+    assert message["scopes"] == ["receipts"] and message["limits"] == made["limits"]
     assert json.loads(call("limits", made["id"], "--requests-per-minute", "3", "--json").stdout)["scopes"] == [
         "receipts"
     ]
@@ -149,7 +149,7 @@ def test_scopes_are_given_changed_and_lifted() -> None:
         ["limits", "key_none", "--scope", "chatt"],
     ],
 )
-def test_wrong_limits_and_scopes_are_told(arguments: list[str]) -> None:
+def test_wrong_limits_and_scopes_are_reported(arguments: list[str]) -> None:
     result = runner.invoke(app, arguments)
     assert result.exit_code == 2 and "Traceback" not in result.output
     assert json.loads(call("list", "--json").stdout) == []

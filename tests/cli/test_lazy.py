@@ -114,12 +114,12 @@ def test_a_broken_one_says_so_in_one_line_and_breaks_nothing_else(plugged: Path,
     assert netgpt("keys", "list", home=tmp_path, path=plugged).returncode == 0
 
 
-def test_an_unknown_command_is_told(plugged: Path, tmp_path: Path) -> None:
+def test_an_unknown_command_is_reported(plugged: Path, tmp_path: Path) -> None:
     done = netgpt("kyes", home=tmp_path, path=plugged)
     assert done.returncode == 2 and "keys" in done.stderr
 
 
-def test_without_the_benchmarks_it_is_told_how_to_get_them(tmp_path: Path) -> None:
+def test_without_the_benchmarks_it_is_said_how_to_get_them(tmp_path: Path) -> None:
     """A copy of the package without its benchmarks: what a wheel brings."""
     left_out = shutil.ignore_patterns("bench*", "__pycache__")
     shutil.copytree(Path(package.__file__).parent, tmp_path / "netgpt", ignore=left_out)

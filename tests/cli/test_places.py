@@ -45,7 +45,7 @@ def test_importing_again_replaces_the_same_source(tmp_path):
     assert [row["name"] for row in json.loads(called("list", "--json").stdout)] == ["New"]
 
 
-def test_bad_rows_are_told_and_the_others_imported(tmp_path):
+def test_bad_rows_are_reported_and_the_others_imported(tmp_path):
     path = geojson(tmp_path, "Good", "")
     result = called("import", str(path), "--json")
     assert result.exit_code == 2
@@ -53,7 +53,7 @@ def test_bad_rows_are_told_and_the_others_imported(tmp_path):
     assert f"{path}: feature 1: " in result.stderr.replace("\n", "")
 
 
-def test_a_file_that_is_none_and_an_unknown_source_are_told(tmp_path):
+def test_a_file_that_is_none_and_an_unknown_source_are_reported(tmp_path):
     path = tmp_path / "bad.geojson"
     path.write_text("{")
     assert called("import", str(path)).exit_code == 2

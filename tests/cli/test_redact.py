@@ -27,7 +27,7 @@ def test_text_from_standard_input_and_from_a_file(tmp_path: Path) -> None:
     assert runner.invoke(app, ["--no-names"], input="10.1.2.3").stdout == "[IP_1]\n"
 
 
-def test_json_tells_the_spans() -> None:
+def test_json_shows_the_spans() -> None:
     result = runner.invoke(app, ["--no-names", "--json", "I am ada@mill.org"])
     span = {"start": 5, "end": 17, "kind": "EMAIL", "rule": "pattern:email", "text": "ada@mill.org"}
     assert json.loads(result.stdout) == {"text": "I am [EMAIL_1]", "spans": [span]}
@@ -57,7 +57,7 @@ def test_a_faulty_row_is_named_after_the_good_ones(tmp_path: Path, second_line: 
     assert "rows.jsonl" in result.stderr and fault in result.stderr.replace("\n", "")
 
 
-def test_unreadable_input_is_told() -> None:
+def test_unreadable_input_is_reported() -> None:
     assert "cannot be read" in runner.invoke(app, ["--file", "/nonexistent"]).stderr
     assert runner.invoke(app, ["--file", "a", "text"]).exit_code == 2
 

@@ -11,7 +11,7 @@ from netgpt.cli.route import app
 RUN = CliRunner()
 
 
-def told(*words: str, stdin: str | bytes | None = None) -> str:
+def message(*words: str, stdin: str | bytes | None = None) -> str:
     done = RUN.invoke(app, list(words), input=stdin)
     assert done.exit_code == 0, done.output
     return done.stdout
@@ -21,21 +21,21 @@ def test_a_line_for_each_row_in_their_order(tmp_path: Path):
     texts = ["play some jazz", "What is 3 * (4 + 5) / 7 to four decimals?", "", "\ud83d\ude00", "ä b"] * 250
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in texts), encoding="utf-8")
-    rows = [json.loads(line) for line in told("score", "--jsonl", str(path), "--json").splitlines()]
+    rows = [json.loads(line) for line in message("score", "--jsonl", str(path), "--json").splitlines()]
     assert [row["index"] for row in rows] == list(range(1250))
     assert all(0 <= row["p_edge_ok"] <= 1 for row in rows)
     assert rows[0]["p_edge_ok"] == rows[5]["p_edge_ok"] > rows[1]["p_edge_ok"]
-    assert told("score", "--jsonl", "-", "--json", stdin=path.read_bytes()).count("\n") == 1250
+    assert message("score", "--jsonl", "-", "--json", stdin=path.read_bytes()).count("\n") == 1250
 
 
 def test_plain_text_and_another_field(tmp_path: Path):
-    assert 0 <= float(told("score", "turn", "off", "the", "light")) <= 1
-    assert json.loads(told("score", "--json", stdin="turn off the light")).keys() == {"index", "p_edge_ok"}
+    assert 0 <= float(message("score", "turn", "off", "the", "light")) <= 1
+    assert json.loads(message("score", "--json", stdin="turn off the light")).keys() == {"index", "p_edge_ok"}
     path = tmp_path / "rows.jsonl"
     path.write_text('{"question": "who?"}\n\n', encoding="utf-8")
-    assert told("score", "--jsonl", str(path), "--field", "question").count("\n") == 1
+    assert message("score", "--jsonl", str(path), "--field", "question").count("\n") == 1
     path.write_text("", encoding="utf-8")
-    assert told("score", "--jsonl", str(path)) == ""
+    assert message("score", "--jsonl", str(path)) == ""
 
 
 @pytest.mark.parametrize(
@@ -68,16 +68,16 @@ def test_an_own_model_is_trained_used_and_shown(tmp_path: Path):
     rows = [{"prompt": f"say {n}" + " and then count again" * (n % 7), "label": int(n % 7 < 3)} for n in range(90)]
     data, out = tmp_path / "own.jsonl", tmp_path / "deep" / "own.safetensors"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    card = json.loads(told("train", "--data", str(data), "--out", str(out), "--json"))
+    card = json.loads(message("train", "--data", str(data), "--out", str(out), "--json"))
     assert card["path"] == str(out) and card["kinds"]["own"]["rows"] == 90
     texts = ("say 0", "say 6" + " and then count again" * 6)
-    easy, hard = (float(told("score", text, "--model", str(out))) for text in texts)
+    easy, hard = (float(message("score", text, "--model", str(out))) for text in texts)
     assert easy > hard
-    assert "own" in told("show", "--model", str(out))
+    assert "own" in message("show", "--model", str(out))
     wrong = RUN.invoke(app, ["train", "--data", str(data), "--out", str(tmp_path / "own.bin")])
     assert wrong.exit_code == 2 and "ending .safetensors" in wrong.stderr
 
 
 def test_the_card_of_the_shipped_model_says_which_labels_it_saw():
-    card = json.loads(told("show", "--json"))
+    card = json.loads(message("show", "--json"))
     assert "all labelled rows" in card["labels"] and card["kinds"]["mmlu"]["rows"] == 3499

@@ -42,9 +42,9 @@ def test_a_file_is_replayed_beside_fixed_targets(tmp_path: Path, command: typer.
     path = tmp_path / "decisions.jsonl"
     rng = random.Random(1)
     path.write_text("\n".join(json.dumps(line(rng)) for _ in range(400)) + "\n")
-    told = json.loads(runner.invoke(command, ["--jsonl", str(path), "--prefer", "quality", "--json"]).stdout)
-    assert (told["records"], told["rated"], told["explored"]) == (400, 400, 400)
-    ways = {row["policy"]: row for row in told["policies"]}
+    message = json.loads(runner.invoke(command, ["--jsonl", str(path), "--prefer", "quality", "--json"]).stdout)
+    assert (message["records"], message["rated"], message["explored"]) == (400, 400, 400)
+    ways = {row["policy"]: row for row in message["policies"]}
     assert set(ways) == {"as recorded", "quality", "always edge", "always cloud"}
     assert ways["quality"]["cloud_share"] == 1.0 and ways["quality"]["can_tell"]
     assert ways["quality"]["quality"]["dr"]["low"] < 0.7 < ways["quality"]["quality"]["dr"]["high"]
@@ -57,18 +57,18 @@ def test_a_file_is_replayed_beside_fixed_targets(tmp_path: Path, command: typer.
 def test_an_empty_box_has_nothing_to_replay(command: typer.Typer) -> None:
     shown = runner.invoke(command, [])
     assert shown.exit_code == 0 and "(none)" in shown.stdout
-    told = json.loads(runner.invoke(command, ["--json"]).stdout)
-    assert told["records"] == 0 and not told["policies"][0]["can_tell"]
+    message = json.loads(runner.invoke(command, ["--json"]).stdout)
+    assert message["records"] == 0 and not message["policies"][0]["can_tell"]
 
 
 @pytest.mark.parametrize("content", ["no json", "{}", '{"arm": "edge", "propensity": 2, "expected": []}', "[1]"])
 def test_a_bad_line_is_named(tmp_path: Path, command: typer.Typer, content: str) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text(f"\n{content}\n")
-    told = runner.invoke(command, ["--jsonl", str(path)])
-    assert told.exit_code == 2 and "bad.jsonl:2" in told.stderr.replace("\n", "")
+    message = runner.invoke(command, ["--jsonl", str(path)])
+    assert message.exit_code == 2 and "bad.jsonl:2" in message.stderr.replace("\n", "")
 
 
-def test_what_is_wrong_on_the_line_is_told(tmp_path: Path, command: typer.Typer) -> None:
+def test_what_is_wrong_on_the_line_is_reported(tmp_path: Path, command: typer.Typer) -> None:
     assert runner.invoke(command, ["--prefer", "best"]).exit_code == 2
     assert runner.invoke(command, ["--jsonl", str(tmp_path / "none.jsonl")]).exit_code == 2

@@ -72,7 +72,7 @@ def ran(*arguments: str, **env: str) -> Any:
     return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "160", **env})
 
 
-def test_the_tables_tell_links_and_box(gateway: Gateway) -> None:
+def test_the_tables_show_links_and_box(gateway: Gateway) -> None:
     result = ran("--url", f"http://127.0.0.1:{gateway.port}")
     assert result.exit_code == 0, result.output
     for words in (
@@ -121,12 +121,12 @@ def test_watching_shows_it_anew_and_says_when_the_gateway_is_gone(gateway: Gatew
     assert result.exit_code == 1 and "no gateway answers" in result.output
 
 
-def test_another_server_is_told_as_that(gateway: Gateway) -> None:
+def test_another_server_is_reported_as_that(gateway: Gateway) -> None:
     result = ran("--url", f"http://127.0.0.1:{gateway.port}/elsewhere")
     assert result.exit_code == 1 and "404" in result.output
 
 
-async def test_doctor_says_what_the_machine_tells() -> None:
+async def test_doctor_says_what_the_machine_measures() -> None:
     state, detail = await doctor.check_gateway(load_settings())
     assert state == "ok"
     assert "memory" in detail and "10 s" in detail

@@ -64,8 +64,8 @@ def test_a_changed_row_is_named(home: Path) -> None:
     connection.close()
     found = as_json("check", code=1)
     assert [fault["table"] for fault in found["faults"]] == ["facts"]
-    told = netgpt("check", code=1)
-    assert found["faults"][0]["id"] in told and "planted" not in told
+    message = netgpt("check", code=1)
+    assert found["faults"][0]["id"] in message and "planted" not in message
     assert "The old key is kept" in netgpt("rotate", code=1)
     assert as_json("rotate", "--drop-damaged")["dropped"] == 1
     assert as_json("check")["faults"] == []
@@ -73,8 +73,10 @@ def test_a_changed_row_is_named(home: Path) -> None:
 
 def test_a_lost_key(home: Path) -> None:
     (home / "secret.key").unlink()
-    told = netgpt("info", code=1)
-    assert "key of the sealed database is missing" in told and "netgpt store reset-sealed" in " ".join(told.split())
+    message = netgpt("info", code=1)
+    assert "key of the sealed database is missing" in message and "netgpt store reset-sealed" in " ".join(
+        message.split()
+    )
     assert netgpt("reset-sealed", code=1, stdin="n\n") and not list(home.glob("*.lost-*"))
     done = as_json("reset-sealed", "--yes")
     assert done["left"]["facts"] == 1 and Path(done["aside"][0]).exists()
@@ -101,8 +103,8 @@ def test_the_key_from_the_environment(home: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("NETGPT_STORE__KEY", new)
     assert as_json("check")["faults"] == []
     monkeypatch.setenv("NETGPT_STORE__KEY", old)
-    told = netgpt("check", code=1)
-    assert "sealed with another key" in told and old not in told
+    message = netgpt("check", code=1)
+    assert "sealed with another key" in message and old not in message
 
 
 def test_a_backup(home: Path, tmp_path: Path) -> None:

@@ -40,17 +40,17 @@ def call(*arguments: object) -> Any:
 def dry(*arguments: object) -> dict[str, Any]:
     done = call(*arguments, "--dry-run", "--json")
     assert done.exit_code == 0, done.output
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    message: dict[str, Any] = json.loads(done.stdout)
+    return message
 
 
 @pytest.mark.slow
-def test_a_dry_run_tells_what_it_would_train_on(examples: Path) -> None:
-    told = dry("site", "--examples", examples)
-    assert told["summary"]["origins"] == {"file:mine.jsonl": 40}
-    assert told["summary"]["slices"] == {"even": 20, "odd": 20}
-    assert told["summary"]["held_out"] > 0 and told["state"] == "dry run" and told["adapter"] is None
-    assert any("nobody consents" in note for note in told["notes"])
+def test_a_dry_run_shows_what_it_would_train_on(examples: Path) -> None:
+    message = dry("site", "--examples", examples)
+    assert message["summary"]["origins"] == {"file:mine.jsonl": 40}
+    assert message["summary"]["slices"] == {"even": 20, "odd": 20}
+    assert message["summary"]["held_out"] > 0 and message["state"] == "dry run" and message["adapter"] is None
+    assert any("nobody consents" in note for note in message["notes"])
     shown = call("site", "--public-examples", "--examples", examples, "--dry-run")
     assert "40 examples" in shown.stdout and "question 3" not in shown.output
 
@@ -61,22 +61,22 @@ def test_private_values_of_a_file_are_not_learnt(tmp_path: Path) -> None:
     rows = [{"request": f"mail jo{n}@example.org", "answer": f"done, jo{n}@example.org"} for n in range(3)]
     rows += [{"request": "what is her mail", "answer": f"jo{n}@example.org"} for n in range(2)]
     file.write_text("\n".join(json.dumps(row) for row in rows))
-    told = dry("site", "--examples", file)
-    assert told["summary"]["examples"] == 1  # the three are one once pseudonymized
-    assert told["skipped"] == {"the answer names something private that the question does not": 2}
+    message = dry("site", "--examples", file)
+    assert message["summary"]["examples"] == 1  # the three are one once pseudonymized
+    assert message["skipped"] == {"the answer names something private that the question does not": 2}
 
 
 def test_the_recipe_needs_no_data_folder() -> None:
-    told = dry("complete")
-    assert told["summary"]["examples"] > 100 and any("--data" in note for note in told["notes"])
-    assert told == dry("complete")  # the same seed, the same examples
+    message = dry("complete")
+    assert message["summary"]["examples"] > 100 and any("--data" in note for note in message["notes"])
+    assert message == dry("complete")  # the same seed, the same examples
 
 
 @pytest.mark.slow
 def test_a_file_for_a_person_is_theirs_with_and_without_consent(examples: Path) -> None:
-    told = dry("user", "ada", "--examples", examples)
-    assert told["summary"]["people"] == 1 and told["name"].startswith("user-")
-    assert any("no consent" in note for note in told["notes"])
+    message = dry("user", "ada", "--examples", examples)
+    assert message["summary"]["people"] == 1 and message["name"].startswith("user-")
+    assert any("no consent" in note for note in message["notes"])
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_file_for_a_person_is_theirs_with_and_without_consent(examples: Path) 
         (["site", "--learning-rate", "7"], "learning_rate"),
     ],
 )
-def test_what_cannot_be_trained_is_told_with_the_cure(arguments: list[str], says: str) -> None:
+def test_what_cannot_be_trained_is_reported_with_the_cure(arguments: list[str], says: str) -> None:
     done = call(*arguments)
     assert done.exit_code in (1, 2) and says in done.stderr.replace("\n", " ")
 

@@ -80,7 +80,7 @@ def test_tool_calls_of_several_indices_grow_together() -> None:
     assert functions == [{"name": "one", "arguments": '{"x":1}'}, {"name": "two", "arguments": "{}"}]
 
 
-def test_tool_calls_without_indices_are_told_apart_by_id() -> None:
+def test_tool_calls_without_indices_are_distinguished_by_id() -> None:
     one, two = ({"id": name, "function": {"name": name, "arguments": "{}"}} for name in "ab")
     joined = join_chunks([piece({"tool_calls": [one]}), piece({"tool_calls": [two]})])
     assert [call["id"] for call in joined["choices"][0]["message"]["tool_calls"]] == ["a", "b"]

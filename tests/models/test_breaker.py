@@ -47,7 +47,7 @@ def test_opens_after_failures_in_a_row_only(breaker: Breaker) -> None:
     assert breaker.state == "open"
 
 
-def test_an_open_breaker_refuses_at_once_and_tells_when(breaker: Breaker, clock: Clock) -> None:
+def test_an_open_breaker_refuses_at_once_and_says_when(breaker: Breaker, clock: Clock) -> None:
     for _ in range(3):
         fail(breaker)
     clock.now += 4

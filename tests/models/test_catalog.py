@@ -51,7 +51,7 @@ def test_a_copy_lives_on_its_own(catalog: Catalog, tmp_path: Path) -> None:
     assert not entry.path.exists()
 
 
-def test_a_file_that_went_away_is_told(catalog: Catalog, tmp_path: Path) -> None:
+def test_a_file_that_went_away_is_reported(catalog: Catalog, tmp_path: Path) -> None:
     file = tiny_gguf(tmp_path / "a.gguf")
     catalog.add(file)
     file.unlink()

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 class Served:
-    """An engine, the events it told, and a client with its key."""
+    """An engine, its events, and a client with its key."""
 
     def __init__(self, weights: Path, log: Path, **settings: Any) -> None:
         self.events: list[str] = []
@@ -191,7 +191,7 @@ async def test_no_orphan_when_the_parent_is_killed(bundled_weights: Path, tmp_pa
     assert await gone(pid)
 
 
-async def test_bad_weights_are_told_and_nothing_runs(tmp_path: Path) -> None:
+async def test_bad_weights_are_reported_and_nothing_runs(tmp_path: Path) -> None:
     engine = Engine(tmp_path / "none.gguf", log_path=tmp_path / "log")
     with pytest.raises(ModelUnavailable, match="no such file"):
         await engine.start()
@@ -199,7 +199,7 @@ async def test_bad_weights_are_told_and_nothing_runs(tmp_path: Path) -> None:
     assert "no such file" in engine.health().detail
 
 
-async def test_what_only_the_engine_can_refuse_is_told_in_its_words(tmp_path: Path) -> None:
+async def test_what_only_the_engine_can_refuse_is_reported_in_its_words(tmp_path: Path) -> None:
     engine = Engine(tiny_gguf(tmp_path / "a.gguf", general__architecture="martian"), log_path=tmp_path / "log")
     with pytest.raises(ModelUnavailable, match=r"could not load .*martian.*log"):
         await engine.start()

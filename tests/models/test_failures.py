@@ -46,24 +46,24 @@ def test_every_error_of_httpx_becomes_one_of_ours(kind: type[httpx.HTTPError], a
 
 
 @pytest.mark.parametrize(
-    ("cause", "told"),
+    ("cause", "shown"),
     [
         (ssl.SSLCertVerificationError("bad"), "TLS certificate was not accepted"),
         (socket.gaierror(-2, "unknown"), "its name is not known here"),
         (ConnectionRefusedError(), "connection refused or lost"),
     ],
 )
-def test_the_cause_of_a_failed_connection_is_told(cause: Exception, told: str) -> None:
+def test_the_cause_of_a_failed_connection_is_reported(cause: Exception, shown: str) -> None:
     error = httpx.ConnectError("secret")
     error.__cause__ = RuntimeError()
     error.__cause__.__context__ = cause
     failure = failed_transport(PEER, error, timeout_s=5, answering=False)
-    assert failure.again and told in failure.error.message
+    assert failure.again and shown in failure.error.message
 
 
 def status(code: int, error: Any = None, **headers: str) -> tuple[NetGPTError, bool]:
     body = b"<html>" if error is None else orjson.dumps({"error": error})
-    failure = failed_status(PEER, httpx.Response(code, headers=headers), body)
+    failure = failed_status(PEER, code, httpx.Headers(headers), body)
     return failure.error, failure.again
 
 

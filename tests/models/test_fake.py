@@ -28,7 +28,7 @@ async def test_scripted_says_the_same_streamed_and_whole() -> None:
     assert [bool(body.get("stream")) for body in model.asked] == [False, True]
 
 
-async def test_scripted_fails_where_it_is_told_to() -> None:
+async def test_scripted_fails_where_it_is_asked_to() -> None:
     model = ScriptedModel("Hello there!", chunk_size=3, error=ModelTimeout("silent"), error_after=2)
     seen = []
     with pytest.raises(ModelTimeout):
@@ -52,13 +52,13 @@ async def test_scripted_counts_those_who_leave() -> None:
     assert model.closed_early == 2
 
 
-async def test_scripted_tells_its_health_and_embeds() -> None:
+async def test_scripted_knows_its_health_and_embeds() -> None:
     model = ScriptedModel(down="broken by hand")
     assert not model.health().ok and model.health().detail == "broken by hand"
     assert len((await model.embeddings({"input": "a"}))["data"]) == 1
 
 
-async def test_a_tool_is_called_once_and_its_result_told() -> None:
+async def test_a_tool_is_called_once_and_its_result_said() -> None:
     model = ScriptedModel(calls_tool("weather", {"city": "Bonn"}))
     body = chat()
     answer = join_chunks([chunk async for chunk in model.chat(body)])["choices"][0]
@@ -123,7 +123,7 @@ def test_the_schedule_is_followed_in_order() -> None:
         FaultyCloud(faults=["nonsense"])
 
 
-def test_a_taken_port_is_told() -> None:
+def test_a_taken_port_is_reported() -> None:
     with FaultyCloud() as cloud, pytest.raises(NetGPTError, match=f"127.0.0.1:{cloud.port}"):
         FaultyCloud(port=cloud.port).start()
 

@@ -1,4 +1,4 @@
-"""Every fault, streamed and whole: the stream contract holds, and nothing private is told."""
+"""Every fault, streamed and whole: the stream contract holds, and nothing private is shown."""
 
 from __future__ import annotations
 
@@ -83,17 +83,17 @@ async def test_a_fault_never_ends_as_a_clean_end(
     else:
         assert isinstance(error, expected)
         assert not any(choice["finish_reason"] for chunk in chunks for choice in chunk["choices"])
-        _check_told_nothing(error, cloud)
-    told = repr(model) + model.health().detail + caplog.text
-    assert KEY not in told and SECRET not in told
+        _check_nothing_private(error, cloud)
+    shown = repr(model) + model.health().detail + caplog.text
+    assert KEY not in shown and SECRET not in shown
 
 
-def _check_told_nothing(error: NetGPTError, cloud: FaultyCloud) -> None:
+def _check_nothing_private(error: NetGPTError, cloud: FaultyCloud) -> None:
     """The error names the model and the host; not the key, the path, the request or the server's own words."""
     assert f"127.0.0.1:{cloud.port}" in error.message
-    told = "".join(traceback.format_exception(error)) + repr(error) + json.dumps(error.as_openai())
+    shown = "".join(traceback.format_exception(error)) + repr(error) + json.dumps(error.as_openai())
     for private in (KEY, SECRET, "Wi-Fi", "/v1/chat"):
-        assert private not in told
+        assert private not in shown
 
 
 @pytest.mark.parametrize(

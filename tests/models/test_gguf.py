@@ -48,9 +48,9 @@ def test_the_bundled_weights_are_described(bundled_weights: Path) -> None:  # no
 def test_what_is_not_a_gguf_is_named(tmp_path: Path, content: bytes, words: str) -> None:
     file = tmp_path / "a.gguf"
     file.write_bytes(content)
-    with pytest.raises(RequestError, match=words) as told:
+    with pytest.raises(RequestError, match=words) as shown:
         check_weights(file)
-    assert str(file) in told.value.message
+    assert str(file) in shown.value.message
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ async def test_a_connection_that_the_server_closed_while_idle_is_not_taken_again
             answer = await connection.post(HEAD, b"{}")
             while await answer.read():
                 pass
-            pool.free_memory(connection)
+            pool.release(connection)
             pool.leave()
             await asyncio.sleep(0.1)
         assert len(seen) == 3
@@ -202,7 +202,7 @@ async def test_a_name_with_several_addresses_is_reached_by_the_one_that_answers(
         connection.abort()
 
 
-async def test_an_unknown_name_is_told() -> None:
+async def test_an_unknown_name_is_reported() -> None:
     model = cloud_model("http://no-such-host.invalid/v1")
     with pytest.raises(ModelUnavailable, match="cannot be reached"):
         await everything(send(model, chat()))
@@ -229,18 +229,18 @@ async def test_compression_that_was_not_asked_for_is_undone(coding: str, body: b
 
 
 @pytest.mark.parametrize(
-    ("coding", "body", "told"),
+    ("coding", "body", "message"),
     [
         ("gzip", b"plain", "damaged"),
         ("br", b"x", "nobody asked"),
         ("gzip", gzip.compress(b" " * 40_000_000, mtime=0), "larger"),
     ],
 )
-async def test_compression_that_cannot_be_undone_is_broken(coding: str, body: bytes, told: str) -> None:
+async def test_compression_that_cannot_be_undone_is_broken(coding: str, body: bytes, message: str) -> None:
     with Says(body, "application/json", headers=f"content-encoding: {coding}\r\n") as says_it:
         model = cloud_model(says_it.base_url, timeout_s=5)
         start = time.perf_counter()
-        with pytest.raises(BrokenStream, match=told):
+        with pytest.raises(BrokenStream, match=message):
             await everything(send(model, chat()))
         assert in_time(time.perf_counter() - start, 3)
         await model.close()

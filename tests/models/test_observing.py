@@ -49,7 +49,7 @@ def is_up(base_url: str, **more: Any) -> tuple[Any, Ear]:
     return model, ear
 
 
-async def test_a_stream_tells_of_connection_first_byte_bytes_and_tokens() -> None:
+async def test_a_stream_measures_connection_first_byte_bytes_and_tokens() -> None:
     async with FaultyCloud(WORDS, chunk_size=8, delay_s=0.005) as cloud:
         model, ear = is_up(cloud.base_url)
         sealed = outbound(chat("hi", stream=True, stream_options={"include_usage": True}))
@@ -71,7 +71,7 @@ async def test_a_stream_tells_of_connection_first_byte_bytes_and_tokens() -> Non
 
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="the kernel's word is read on Linux alone")
-async def test_the_kernel_tells_of_round_trip_and_segments() -> None:
+async def test_the_kernel_measures_round_trip_and_segments() -> None:
     async with FaultyCloud(WORDS) as cloud:
         model, ear = is_up(cloud.base_url)
         await everything(model.send(outbound(chat("hi", stream=True))))
@@ -83,7 +83,7 @@ async def test_the_kernel_tells_of_round_trip_and_segments() -> None:
     assert facts.retransmits == 0
 
 
-async def test_a_whole_answer_is_told_as_one_and_waits_as_one() -> None:
+async def test_a_whole_answer_counts_as_one_and_waits_as_one() -> None:
     async with FaultyCloud(WORDS) as cloud:
         model, ear = is_up(cloud.base_url)
         answer = model.send(outbound(chat("hi")))
@@ -100,10 +100,10 @@ async def test_a_whole_answer_is_told_as_one_and_waits_as_one() -> None:
 async def test_what_speaks_against_the_server_counts_as_failed(fault: str) -> None:
     async with FaultyCloud(WORDS, faults=[fault]) as cloud:
         model, ear = is_up(cloud.base_url)
-        with pytest.raises(ModelError) as told:
+        with pytest.raises(ModelError) as message:
             await everything(model.send(outbound(chat("hi", stream=True))))
         await model.close()
-    assert (ear.facts[0].outcome, ear.facts[0].failed) == (told.value.code, True)
+    assert (ear.facts[0].outcome, ear.facts[0].failed) == (message.value.code, True)
     failures = ear.link().failures
     assert failures is not None and failures.value == 1.0
 
@@ -150,7 +150,7 @@ async def test_a_call_that_the_breaker_stops_is_no_call() -> None:
     assert len(ear.facts) == 1
 
 
-async def test_a_caller_that_leaves_is_told_as_that() -> None:
+async def test_a_caller_that_leaves_is_reported_as_that() -> None:
     async with FaultyCloud(WORDS, chunk_size=4, delay_s=0.02) as cloud:
         model, ear = is_up(cloud.base_url)
         answer = model.send(outbound(chat("hi", stream=True)))
@@ -230,8 +230,8 @@ async def test_a_slower_link_is_seen_in_the_next_calls() -> None:
         link.shape = LinkShape(delay_ms=100)
         for _ in range(2):
             await everything(model.send(outbound(chat("hi", stream=True))))
-        told = ear.link().first_byte_s
-        assert told is not None and 0.19 < told.value < 0.4
+        message = ear.link().first_byte_s
+        assert message is not None and 0.19 < message.value < 0.4
         await model.close()
 
 
@@ -251,7 +251,7 @@ def test_figures_of_another_shape_are_passed_over(timings: Any) -> None:
     assert call.facts("edge", "ok", False).prompt_tokens == 0
 
 
-def test_the_engines_own_figures_tell_how_fast_it_reads() -> None:
+def test_the_engines_own_figures_say_how_fast_it_reads() -> None:
     with watched(SILENT, "edge") as call:
         call.chunk({"choices": [], "timings": {"prompt_n": 120, "prompt_ms": 600.0}})
     facts = call.facts("edge", "ok", False)

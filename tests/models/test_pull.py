@@ -1,4 +1,4 @@
-"""Fetching: resumed, checked, and told plainly when it cannot be. Over real HTTP on loopback."""
+"""Fetching: resumed, checked, and refused in plain words when it cannot be. Over real HTTP on loopback."""
 
 import hashlib
 import shutil
@@ -96,12 +96,12 @@ def left(target: Path) -> list[str]:
 
 
 def test_a_file_is_fetched_privately_with_progress(site: FileServer, target: Path) -> None:
-    told: list[tuple[int, int | None]] = []
-    download(site.url, target, sha256=DIGEST, progress=lambda done, total: told.append((done, total)))
+    output: list[tuple[int, int | None]] = []
+    download(site.url, target, sha256=DIGEST, progress=lambda done, total: output.append((done, total)))
     assert target.read_bytes() == PAYLOAD
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    assert told[0] == (0, len(PAYLOAD))
-    assert told[-1] == (len(PAYLOAD), len(PAYLOAD))
+    assert output[0] == (0, len(PAYLOAD))
+    assert output[-1] == (len(PAYLOAD), len(PAYLOAD))
     assert left(target) == ["file.bin"]
 
 
@@ -114,9 +114,9 @@ def test_a_cut_goes_on_where_it_stopped(site: FileServer, target: Path) -> None:
 
 def test_giving_up_keeps_the_part_and_the_next_time_goes_on(site: FileServer, target: Path) -> None:
     site.cuts = [400_000] + [0] * 10
-    with pytest.raises(ModelUnavailable, match="400000 bytes are kept") as told:
+    with pytest.raises(ModelUnavailable, match="400000 bytes are kept") as output:
         download(site.url, target, sha256=DIGEST)
-    assert "secret" not in told.value.message
+    assert "secret" not in output.value.message
     (part,) = left(target)
     assert stat.S_IMODE((target.parent / part).stat().st_mode) == 0o600
     site.cuts, site.asked = [], []
@@ -127,9 +127,9 @@ def test_giving_up_keeps_the_part_and_the_next_time_goes_on(site: FileServer, ta
 
 def test_without_a_hash_nothing_is_kept(site: FileServer, target: Path) -> None:
     site.cuts = [400_000] + [0] * 10
-    with pytest.raises(ModelUnavailable) as told:
+    with pytest.raises(ModelUnavailable) as output:
         download(site.url, target)
-    assert "kept" not in told.value.message
+    assert "kept" not in output.value.message
     assert left(target) == []
 
 
@@ -161,7 +161,7 @@ def test_a_wrong_hash_is_refused_and_deleted(site: FileServer, target: Path) -> 
 
 
 @pytest.mark.parametrize(("status", "words"), [(404, "no such file"), (403, "not allowed"), (401, "login")])
-def test_refusals_are_told_at_once(site: FileServer, target: Path, status: int, words: str) -> None:
+def test_refusals_are_reported_at_once(site: FileServer, target: Path, status: int, words: str) -> None:
     site.statuses = [status]
     with pytest.raises(ModelUnavailable, match=words):
         download(site.url, target, sha256=DIGEST)

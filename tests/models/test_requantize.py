@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from netgpt.errors import RequestError
 from netgpt.models.gguf import check_weights, read_header
-from netgpt.models.quantize import FORMATS, Figures, best_of, dequantize, quantize, requantize
+from netgpt.models.quantize import FORMATS, READERS, Figures, best_of, requantize
 
 weights = arrays(np.float32, st.tuples(st.integers(1, 5), st.just(32)), elements=st.floats(-4, 4, width=16))
 
@@ -21,7 +21,7 @@ weights = arrays(np.float32, st.tuples(st.integers(1, 5), st.just(32)), elements
 @given(weights=weights, form=st.sampled_from(sorted(FORMATS)))
 def test_the_error_is_within_one_step(weights: NDArray[np.float32], form: str) -> None:
     kind = FORMATS[form][0]
-    back = dequantize(kind, quantize(form, weights))
+    back = READERS[kind](FORMATS[form][2](weights))
     largest = np.abs(weights).max(axis=1, keepdims=True)
     step = largest / (127 if form == "Q8_0" else 6.8)
     assert back.shape == weights.shape
@@ -31,7 +31,7 @@ def test_the_error_is_within_one_step(weights: NDArray[np.float32], form: str) -
 
 def test_codes_of_a_known_block() -> None:
     row = np.arange(-8, 8, dtype=np.float32).repeat(2)[None, :]
-    assert np.allclose(dequantize(2, quantize("Q4_0", row)), row)
+    assert np.allclose(READERS[2](FORMATS["Q4_0"][2](row)), row)
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
@@ -47,10 +47,10 @@ def test_a_file_is_rewritten(tmp_path: Path, form: str) -> None:
     first = np.frombuffer(source.read_bytes()[old.data_at : old.data_at + 80], np.uint8).reshape(4, 20)
     size = new.tensors[0].bytes or 0
     made = np.frombuffer(target.read_bytes()[new.data_at : new.data_at + size], np.uint8).reshape(4, -1)
-    assert np.array_equal(made, quantize(form, dequantize(3, first)))
+    assert np.array_equal(made, FORMATS[form][2](READERS[3](first)))
 
 
-def test_nothing_to_rewrite_is_told(tmp_path: Path) -> None:
+def test_nothing_to_rewrite_is_reported(tmp_path: Path) -> None:
     target = requantize(tiny_gguf(tmp_path / "a.gguf"), tmp_path / "b.gguf", "Q8_0")
     with pytest.raises(RequestError, match="nothing to do"):
         requantize(target, tmp_path / "c.gguf", "Q4_0")

@@ -91,8 +91,8 @@ async def test_calls_at_once_become_one_swap_and_running_answers_end_well(
         running = here.model.chat({**body, "stream": True})
         chunks = [await anext(running)]
         lists = [adapters[:1], adapters[:2], [], adapters[1:]]
-        told = await asyncio.gather(*(here.engine.set_adapters(each) for each in lists))
-        assert told[-1] == here.engine.resident == ("b@1", "c@1")
+        message = await asyncio.gather(*(here.engine.set_adapters(each) for each in lists))
+        assert message[-1] == here.engine.resident == ("b@1", "c@1")
         assert here.engine.swaps <= 2 and here.engine.pid != old
         assert len(children()) == 2 and old in children(), "the old engine finishes what it began"
         chunks += [chunk async for chunk in running]

@@ -64,7 +64,7 @@ async def test_an_own_authority_is_believed_and_no_other(authority: Authority, t
 
 
 @pytest.mark.parametrize(
-    ("name", "hosts", "options", "told"),
+    ("name", "hosts", "options", "output"),
     [
         ("expired", ["127.0.0.1"], {"days": (-9, -1)}, "it has expired"),
         ("early", ["127.0.0.1"], {"days": (1, 9)}, "it is not valid yet"),
@@ -74,11 +74,11 @@ async def test_an_own_authority_is_believed_and_no_other(authority: Authority, t
     ],
 )
 async def test_a_certificate_that_is_not_right_gets_nothing(
-    authority: Authority, name: str, hosts: list[str], options: dict[str, Any], told: str
+    authority: Authority, name: str, hosts: list[str], options: dict[str, Any], output: str
 ) -> None:
     with over_tls(authority.make(name, *hosts, **options)) as cloud:
         message = await refused(cloud.base_url, Trust(authority.ca))
-        assert told in message and KEY not in message and SECRET not in message
+        assert output in message and KEY not in message and SECRET not in message
         assert cloud.received == []
         assert SECRET.encode() not in cloud.all_bytes() and KEY.encode() not in cloud.all_bytes()
 
@@ -129,14 +129,14 @@ async def test_plain_http_behind_an_https_address_gets_nothing(authority: Author
         assert cloud.received == [] and SECRET.encode() not in cloud.all_bytes()
 
 
-def test_wrong_files_are_told_at_the_start(authority: Authority, tmp_path: Path) -> None:
+def test_wrong_files_are_reported_at_the_start(authority: Authority, tmp_path: Path) -> None:
     ours, other = authority.make("box"), authority.make("other")
     nothing = tmp_path / "nothing.pem"
     prose = tmp_path / "prose.pem"
     prose.write_text("not a certificate")
     broken = tmp_path / "broken.pem"
     broken.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    for trust, told in (
+    for trust, output in (
         (Trust(nothing), "cloud.ca_file: .*nothing.pem cannot be read"),
         (Trust(prose), "cloud.ca_file: .*prose.pem holds no PEM"),
         (Trust(broken), "cloud.ca_file: .*broken.pem holds no certificate"),
@@ -144,7 +144,7 @@ def test_wrong_files_are_told_at_the_start(authority: Authority, tmp_path: Path)
         (Trust(authority.ca, ours.cert, nothing), "cloud.client_key: .*cannot be read"),
         (Trust(authority.ca, ours.cert, other.key), "cloud.client_key is not the key of cloud.client_cert"),
     ):
-        with pytest.raises(SettingsError, match=told):
+        with pytest.raises(SettingsError, match=output):
             model("http://127.0.0.1:1/v1", trust)
     with pytest.raises(SettingsError, match="use https"):
         CloudModel(

@@ -74,8 +74,8 @@ class OneAnswerThenGone:
         body = orjson.dumps({"choices": [{"index": 0, "message": {"content": "here"}, "finish_reason": "stop"}]})
         head = await reader.readuntil(b"\r\n\r\n")
         await reader.readexactly(int(re.search(rb"content-length: (\d+)", head.lower())[1]))  # type: ignore[index]
-        told = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{self.keep_alive}\r\n"
-        writer.write(b"HTTP/1.1 200 OK\r\n" + told.encode() + body)
+        message = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{self.keep_alive}\r\n"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + message.encode() + body)
         with contextlib.suppress(asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
         writer.close()
@@ -144,7 +144,7 @@ async def test_silence_is_a_timeout_and_a_dead_port_is_unavailable() -> None:
     await model.close()
 
 
-async def test_redirects_are_told_and_not_followed() -> None:
+async def test_redirects_are_reported_and_not_followed() -> None:
     with FaultyCloud() as other, Says(b"", status=307, headers=f"location: {other.base_url}\r\n") as server:
         model = cloud_model(server.base_url)
         with pytest.raises(ModelError, match="a redirect, which is not followed"):

@@ -24,11 +24,11 @@ def train_detector(
     """Train the detector of names, judge it on rows it has not seen, and write weights and card."""
     from netgpt_bench.detector_train import make_detector
 
-    with progress_bar("told", "elapsed", quiet=as_json) as bar:
-        task = bar.add_task("reading", total=epochs * (folds + 1), told="")
+    with progress_bar("status", "elapsed", quiet=as_json) as bar:
+        task = bar.add_task("reading", total=epochs * (folds + 1), status="")
 
         def told(part: str, epoch: int, loss: float) -> None:
-            bar.update(task, description=f"{part}, pass {epoch}/{epochs}", advance=1, told=f"loss {loss:.3f}")
+            bar.update(task, description=f"{part}, pass {epoch}/{epochs}", advance=1, status=f"loss {loss:.3f}")
 
         result = make_detector(data, out, epochs=epochs, folds=folds, seed=seed, threads=threads, progress=told)
     print_json(result) if as_json else _show(result)

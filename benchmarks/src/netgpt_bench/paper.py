@@ -20,7 +20,6 @@ import httpx
 
 from netgpt.errors import ModelUnavailable
 from netgpt.models.gguf import check_weights, read_header
-from netgpt.models.quantize import file_bytes
 from netgpt_bench.link_emulator import LinkShape
 from netgpt_bench.paper_checks import Answered, quality
 from netgpt_bench.paper_lab import (
@@ -92,7 +91,7 @@ async def _served(name: str, path: Path, context: int, words: int) -> dict[str, 
         "model": name,
         "family": header.metadata.get("general.architecture"),
         "parameters_m": round(sum(tensor.weights for tensor in header.tensors) / 1e6, 1),
-        "storage_mb": round(file_bytes(path) / 1e6, 1),
+        "storage_mb": round(path.stat().st_size / 1e6, 1),  # noqa: ASYNC240  one look
         "inference_mb": round(served.peak_mb),
         "prompt_per_s": round(served.prompt_per_s),
         "written_per_s": round(served.written_per_s, 1),
@@ -170,7 +169,7 @@ async def run(weights: Path, cloud: Path | None, plan: PaperPlan, *, seed: int, 
         except httpx.HTTPError as error:
             raise ModelUnavailable(f"a part of the comparison did not answer ({type(error).__name__})") from None
     adapter = adapter_file()
-    adapter_mb = file_bytes(adapter) / 1e6 if adapter else 0.0
+    adapter_mb = adapter.stat().st_size / 1e6 if adapter else 0.0
     ways = way_rows(measured[plan.main], models[0], split, peaks, adapter_mb)
     return {
         "title": "the paper's comparison",

@@ -1,9 +1,9 @@
-"""Is the canary worse than the active adapter? Decided while the answers come in, at any time, from counts alone.
+"""Is the canary worse than the active adapter? A sequential test on counts, and the automatic rollback.
 
-The test may be looked at after each exchange without growing its false alarms: for both streams together it keeps a
+The test may be looked at after each exchange without more false alarms: for both streams together it keeps a
 mixture likelihood ratio, which by Ville's inequality exceeds 1/alpha with a chance of at most alpha, ever, for the true
-rates (Robbins 1970; Howard et al. 2021, "Time-uniform confidence sequences"). A hypothesis falls when the ratio
-exceeds that for every pair of rates in it. It depends on the counts alone: there is no state to keep or to lose.
+rates (Robbins 1970; Howard et al. 2021, "Time-uniform confidence sequences"). A hypothesis is rejected when the ratio
+exceeds that for every pair of rates in it. It depends on the counts alone: there is no state to keep.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any
 
 from netgpt.adapters.card import State
 from netgpt.adapters.registry import Registry
+
+log = logging.getLogger(__name__)
 
 
 class CanaryDecision(StrEnum):
@@ -87,11 +89,11 @@ def decide(canary: Outcomes, active: Outcomes, bounds: Bounds | None = None) -> 
         ours, theirs = getattr(canary, kind), getattr(active, kind)
         worse = evidence(ours, canary.exchanges, theirs, active.exchanges)
         if worse >= math.log(len(_KINDS) / bounds.alpha):
-            return Finding(CanaryDecision.ROLL_BACK, _told(words, ours, canary, theirs, active))
+            seen = f"{ours} of {canary.exchanges} answers {words}; {theirs} of {active.exchanges}"
+            return Finding(CanaryDecision.ROLL_BACK, f"{seen} with the version that is active")
     if canary.exchanges >= bounds.ready_fewest and all(_no_worse(kind, canary, active, bounds) for kind in _KINDS):
-        return Finding(
-            CanaryDecision.READY, f"{canary.exchanges} exchanges, no kind of fault more often by {bounds.tolerance:g}"
-        )
+        no_worse = f"{canary.exchanges} exchanges, no kind of fault more often by {bounds.tolerance:g}"
+        return Finding(CanaryDecision.READY, no_worse)
     return Finding(CanaryDecision.WAIT, f"{canary.exchanges} exchanges show nothing clear yet")
 
 
@@ -128,10 +130,9 @@ def _slope(count: int, of: int, rate: float) -> float:
 
 
 def _no_worse(kind: str, canary: Outcomes, active: Outcomes, bounds: Bounds) -> bool:
-    """Whether "more often by `tolerance`" has fallen: the same test with the two changed about."""
-    against = evidence(
-        getattr(active, kind), active.exchanges, getattr(canary, kind), canary.exchanges, -bounds.tolerance
-    )
+    """Whether "more often by `tolerance`" is rejected: the same test with the two swapped."""
+    ours, theirs = getattr(canary, kind), getattr(active, kind)
+    against = evidence(theirs, active.exchanges, ours, canary.exchanges, -bounds.tolerance)
     return against >= math.log(1 / bounds.ready_alpha)
 
 
@@ -152,22 +153,12 @@ def _times_log(count: int, chance: float) -> float:
     return count * math.log(chance) if chance > 0 else -math.inf
 
 
-def _told(words: str, ours: int, canary: Outcomes, theirs: int, active: Outcomes) -> str:
-    return (
-        f"{ours} of {canary.exchanges} answers {words}; {theirs} of {active.exchanges} with the version that is active"
-    )
-
-
-# --- Automatic rollback: canaries are held against the version that is active, and taken back when they are worse.
-
-log = logging.getLogger(__name__)
-
 CountOutcomes = Callable[[str, str | None, datetime], Awaitable[dict[str, Any]]]
 """(canary's id, active id or None, since when) -> {"canary": {...}, "active": {...}}: `Store.outcomes`."""
 
 
 async def watch_canaries(registry: Registry, count: CountOutcomes) -> dict[str, Finding]:
-    """Look at every canary once; reject the ones that are worse. Returns what was found, by id. Raises StoreError."""
+    """Compare every canary with the active version once; reject the worse ones. By id. Raises StoreError."""
     entries = await asyncio.to_thread(registry.list)
     active = {entry.card.name: entry.id for entry in entries if entry.state is State.ACTIVE}
     found = {}

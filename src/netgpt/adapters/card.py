@@ -56,7 +56,7 @@ class Card(BaseModel):
     people: tuple[str, ...] = ()
     """Digests (`person_digest`) of the people whose examples are in it, so that "forget" finds it."""
     metrics: dict[str, Any] = Field(default_factory=dict)
-    """Figures of training and of the gate, by name."""
+    """Figures of training and evaluation, by name."""
     licence: str = "the owner's"
     created: datetime
     notes: str = ""
@@ -66,8 +66,6 @@ class Card(BaseModel):
         """`name@version`: what exchanges, headers and cache keys carry."""
         return f"{self.name}@{self.version}"
 
-
-# --- Who is in an adapter, told by digests; and which people see a canary. Pure functions.
 
 PLAIN: Final = b"netgpt: people in adapters"
 """The key where no secret of the box is at hand: the digest is then stable on every box."""
@@ -103,12 +101,9 @@ def _bytes_of(person: Person) -> bytes:
     return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
 
 
-# --- The weights that adapters of this box are made for: those of the model on the box, as they came.
-
-
 @dataclass(frozen=True)
 class EdgeWeights:
-    """`sha256` and `path` are of the weights as they came, never of a variant that `models optimize` made."""
+    """The weights that this box's adapters are made for: as they came, never a variant of `models optimize`."""
 
     name: str
     sha256: str

@@ -1,7 +1,7 @@
 """Reads and checks a LoRA adapter in GGUF, without loading it into an engine.
 
-An adapter's file may come from anywhere, and what llama.cpp makes of a bad one is a dead engine: so whatever it
-would trip over is refused here, and everything else that a LoRA has no need of is refused as well.
+An adapter's file may come from anywhere, and a bad one crashes llama.cpp: so whatever it would trip over is refused
+here, and everything else that a LoRA has no need of is refused as well.
 Layout: `general.type` "adapter", `adapter.type` "lora", `adapter.lora.alpha` (float32), and for each matrix two
 tensors, `blk.N.attn_q.weight.lora_a` (rank rows of the input's width) and `.lora_b` (output rows of rank).
 """
@@ -10,27 +10,27 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from netgpt.adapters.card import Card, EdgeWeights
 from netgpt.adapters.storage import plain_size
 from netgpt.errors import PayloadTooLarge, RequestError, SettingsError
 from netgpt.models.gguf import GgufHeader, Tensor, read_header
 
-# --- The two families of models that adapters are trained for, and how their files name the same things.
-#
-# Inside the trainer every weight bears its GGUF name ("blk.3.attn_q.weight") and stands as (out, in). A Hugging
-# Face folder names and stores some of them differently: see `FAMILIES`. Llama-like models differ only in small
-# things (Qwen 2 adds biases to q, k and v), so they share one family.
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class Family:
-    """Names of one family. `modules`: GGUF's word of a matrix -> the module's path inside a layer."""
+    """How the files of one family of models name its weights. `modules`: GGUF's word of a matrix -> path in a layer.
+
+    Inside the trainer every weight has its GGUF name ("blk.3.attn_q.weight") and the shape (out, in). Llama-like
+    models differ only in small things (Qwen 2 adds biases to q, k and v), so they share one family.
+    """
 
     name: str
     layers_path: str
@@ -51,10 +51,8 @@ class Family:
             wanted.discard("ffn_gate")  # it has none; the usual list of words names it for llama's sake
         unknown = sorted(wanted - set(self.modules))
         if unknown or not wanted:
-            raise SettingsError(
-                f"unknown adapter targets {unknown or '(none)'} for a {self.name} model; "
-                f"take from: {', '.join(self.modules)}"
-            )
+            known = ", ".join(self.modules)
+            raise SettingsError(f"unknown adapter targets {unknown or '(none)'} for a {self.name} model; take: {known}")
         return tuple(word for word in self.modules if word in wanted)
 
     def hf_name(self, name: str) -> str:
@@ -69,41 +67,29 @@ _LLAMA = Family(
     "llama",
     "model.layers",
     {
-        "attn_q": "self_attn.q_proj",
-        "attn_k": "self_attn.k_proj",
-        "attn_v": "self_attn.v_proj",
+        "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
         "attn_output": "self_attn.o_proj",
-        "ffn_gate": "mlp.gate_proj",
-        "ffn_up": "mlp.up_proj",
-        "ffn_down": "mlp.down_proj",
+        "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
     },
     {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"},
     {
-        "token_embd.weight": "model.embed_tokens.weight",
-        "output_norm.weight": "model.norm.weight",
+        "token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
         "output.weight": "lm_head.weight",
     },
-)
+)  # fmt: skip
 _GPT2 = Family(
     "gpt2",
     "transformer.h",
-    {
-        "attn_qkv": "attn.c_attn",
-        "attn_output": "attn.c_proj",
-        "ffn_up": "mlp.c_fc",
-        "ffn_down": "mlp.c_proj",
-    },
+    {"attn_qkv": "attn.c_attn", "attn_output": "attn.c_proj", "ffn_up": "mlp.c_fc", "ffn_down": "mlp.c_proj"},
     {"attn_norm": "ln_1", "ffn_norm": "ln_2"},
     {
-        "token_embd.weight": "transformer.wte.weight",
-        "position_embd.weight": "transformer.wpe.weight",
-        "output_norm.weight": "transformer.ln_f.weight",
-        "output_norm.bias": "transformer.ln_f.bias",
+        "token_embd.weight": "transformer.wte.weight", "position_embd.weight": "transformer.wpe.weight",
+        "output_norm.weight": "transformer.ln_f.weight", "output_norm.bias": "transformer.ln_f.bias",
         "output.weight": "lm_head.weight",
     },
     transposed=True,
     fused={"attn_q": "attn_qkv", "attn_k": "attn_qkv", "attn_v": "attn_qkv"},
-)
+)  # fmt: skip
 FAMILIES: Final[Mapping[str, Family]] = {"llama": _LLAMA, "qwen2": _LLAMA, "gpt2": _GPT2}
 """Architecture, as GGUF and `model_type` name it -> family."""
 
@@ -160,7 +146,7 @@ def shape_of_gguf(metadata: Mapping[str, Any], vocab: int, where: str) -> ModelS
     def number(key: str, default: float | None = None) -> Any:
         value = metadata.get(f"{name}.{key}", default)
         if not isinstance(value, int | float):
-            raise SettingsError(f"{where}: the weights do not tell their {key}; take another file of this model")
+            raise SettingsError(f"{where}: the weights do not say their {key}; take another file of this model")
         return value
 
     heads, hidden = number("attention.head_count"), number("embedding_length")
@@ -258,11 +244,9 @@ def read_adapter(path: Path, *, max_bytes: int = MAX_BYTES) -> AdapterFile:
 def check_base(adapter: AdapterFile, base: Path) -> None:
     """Refuse an adapter whose matrices are not those of the GGUF model `base`. Raises NotFound, RequestError."""
     header = read_header(base)
-    architecture = header.metadata.get("general.architecture")
-    if architecture != adapter.architecture:
-        raise RequestError(
-            f"{adapter.path}: made for a {adapter.architecture} model, but {base.name} is {architecture}"
-        )
+    found, made_for = header.metadata.get("general.architecture"), adapter.architecture
+    if found != made_for:
+        raise RequestError(f"{adapter.path}: made for a {made_for} model, but {base.name} is {found}")
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     for (layer, target), pair in adapter.pairs.items():
         _compare(adapter, layer, target, pair, shapes.get(f"blk.{layer}.{target}.weight"), base.name)
@@ -290,10 +274,13 @@ def _compare(
 def _check_metadata(path: Path, header: GgufHeader) -> tuple[str, float]:
     """The architecture and alpha; each value of the type that the engine insists on, and no key twice."""
     metadata = header.metadata
+    alpha_type = None
     with path.open("rb") as file:
         file.seek(ENTRIES_AT)
-        (entries,) = struct.unpack("<Q", file.read(8))
-        kinds = {key: _kind_at(file, at) for key, at in header.value_at.items()}
+        entries = int.from_bytes(file.read(8), "little")
+        if ALPHA in header.value_at:
+            file.seek(header.value_at[ALPHA] - 4)  # the type of a value stands in the four bytes before it
+            alpha_type = int.from_bytes(file.read(4), "little")
     if entries != len(metadata):
         raise RequestError(f"{path}: damaged GGUF: a metadata key stands there twice")
     for key, wanted in WANTED.items():
@@ -308,15 +295,9 @@ def _check_metadata(path: Path, header: GgufHeader) -> tuple[str, float]:
     if not isinstance(architecture, str) or architecture not in FAMILIES:
         raise RequestError(f"{path}: an adapter of {_short(architecture)}; known here: {', '.join(FAMILIES)}")
     alpha = metadata.get(ALPHA)
-    if kinds.get(ALPHA) != FLOAT32 or not isinstance(alpha, float) or not math.isfinite(alpha) or not 0 < alpha <= 1e6:
+    if alpha_type != FLOAT32 or not isinstance(alpha, float) or not math.isfinite(alpha) or not 0 < alpha <= 1e6:
         raise RequestError(f'{path}: "{ALPHA}" is missing or no sound number')
     return architecture, alpha
-
-
-def _kind_at(file: Any, value_at: int) -> int:
-    """The type of a metadata value: it stands in the four bytes before it."""
-    file.seek(value_at - 4)
-    return int.from_bytes(file.read(4), "little")
 
 
 def _pairs(
@@ -371,17 +352,18 @@ def _check_values(path: Path, header: GgufHeader) -> None:
             while left > 0:
                 data = file.read(min(left, CHUNK))
                 left -= len(data) or left
-                if not _all_sound(data, tensor.type):
+                if not (abs(as_float32(data, KINDS[tensor.type])) <= MAX_VALUE).all():  # false for NaN too
                     raise RequestError(f"{path}: {tensor.name} holds values that are no numbers or beyond all measure")
 
 
-def _all_sound(data: bytes, kind: int) -> bool:
+def as_float32(data: bytes | bytearray, kind: str) -> NDArray[Any]:
+    """The values of a tensor's bytes; `kind` as in `KINDS`."""
     import numpy as np
 
-    values: Any = np.frombuffer(data, KINDS[kind])
-    if KINDS[kind] == "<u2":  # BF16: the upper half of a float32
+    values: Any = np.frombuffer(data, kind)
+    if kind == "<u2":  # BF16: the upper half of a float32
         values = (values.astype(np.uint32) << 16).view(np.float32)
-    return bool(np.all(np.abs(values.astype(np.float32)) <= MAX_VALUE))  # false for NaN too
+    return values.astype(np.float32)  # type: ignore[no-any-return]
 
 
 def _short(value: object) -> str:
@@ -390,9 +372,6 @@ def _short(value: object) -> str:
 
 def _by(shape: Sequence[int]) -> str:
     return " x ".join(str(side) for side in shape)
-
-
-# --- Whether an adapter's file is what its card says, and made for this base.
 
 
 def check_adapter(copy: Path, source: Path, card: Card, sha256: str, base: EdgeWeights | None, max_bytes: int) -> None:
@@ -419,20 +398,18 @@ def check_base_named(card: Card, base: EdgeWeights | None) -> None:
 
 
 def _check_card(adapter: AdapterFile, card: Card, sha256: str) -> None:
-    if adapter.architecture != card.architecture:
-        raise _differs(adapter, card, "architecture", adapter.architecture, card.architecture)
-    if adapter.rank != card.rank:
-        raise _differs(adapter, card, "rank", adapter.rank, card.rank)
-    if not math.isclose(adapter.alpha, card.alpha, rel_tol=1e-5):
-        raise _differs(adapter, card, "alpha", adapter.alpha, card.alpha)
-    if set(adapter.targets) != set(card.targets):
-        raise _differs(adapter, card, "targets", ", ".join(adapter.targets), ", ".join(card.targets)[:200])
+    alpha_differs = not math.isclose(adapter.alpha, card.alpha, rel_tol=1e-5)
+    targets = ", ".join(sorted(adapter.targets)), ", ".join(sorted(set(card.targets)))[:200]
+    for what, differs, found, said in (
+        ("architecture", adapter.architecture != card.architecture, adapter.architecture, card.architecture),
+        ("rank", adapter.rank != card.rank, adapter.rank, card.rank),
+        ("alpha", alpha_differs, adapter.alpha, card.alpha),
+        ("targets", set(adapter.targets) != set(card.targets), *targets),
+    ):
+        if differs:
+            raise RequestError(f"{adapter.path}: its {what} is {found}, the card of {card.id} says {said}")
     if sha256 != card.weights_sha256 or adapter.bytes != card.bytes:
         raise RequestError(
             f"{adapter.path}: not the weights that the card of {card.id} is about: the hash is {sha256[:12]}..., "
             f"the card says {card.weights_sha256[:12]}.... One of the two was changed; get both anew."
         )
-
-
-def _differs(adapter: AdapterFile, card: Card, what: str, found: object, said: object) -> RequestError:
-    return RequestError(f"{adapter.path}: its {what} is {found}, the card of {card.id} says {said}")

@@ -1,12 +1,17 @@
-"""The registry's index file: which versions there are, and where each stands. Written whole, by one at a time."""
+"""The registry's index file: which versions there are, where each stands, and how they move.
+
+    candidate ──promote──> active ──another is promoted──> retired ──promote or rollback──> active
+        │  └──promote with a share──> canary ──promote──> active
+        └──reject (also a canary or the active one)──> rejected
+
+One version of a name is active at most, one is canary at most. What was active is kept in `history`, 0 for none.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -15,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netgpt.adapters.card import Card, State
 from netgpt.errors import NotFound, RequestError, StoreError
+from netgpt.models.download import locked, write_whole
 
 
 class VersionRecord(BaseModel):
@@ -90,24 +96,14 @@ class AdapterIndex:
             seen = self._seen = (generation, self.load())
         return seen[1]
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep every other process and thread from changing the folder. Raises StoreError: cannot be written."""
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self.folder / ".lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreError(f"{self.folder}: cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+        return locked(self.folder, ".lock", StoreError)
 
     def write(self, index: Index) -> None:
         """Put `index` in place in one step. Only under the lock."""
         after = max(time.time_ns(), self.generation() + 1000)
-        write_whole(self.path, index.model_dump_json(indent=1), modified_ns=after)
+        write_whole(self.path, index.model_dump_json(indent=1), StoreError, modified_ns=after)
 
     def load(self) -> Index:
         """The content, for changing. Only under the lock. Raises StoreError when it is damaged."""
@@ -123,41 +119,6 @@ class AdapterIndex:
                 f"with `netgpt adapters add FOLDER`; their files are in {self.folder}."
             ) from None
 
-
-def write_whole(path: Path, text: str, *, modified_ns: int | None = None) -> None:
-    """Write a small file (0600): whole and on the disk, or not at all. Raises StoreError."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if modified_ns is not None:  # the clock of a file system is coarse: two changes must not look alike
-            os.utime(part, ns=(modified_ns, modified_ns))
-        part.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise StoreError(f"{path}: cannot be written: {error.strerror}") from None
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's list of names to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-# --- Where the versions of one name stand, and how they move. Pure functions on the index's records.
-#
-#     candidate ──promote──> active ──another is promoted──> retired ──promote or rollback──> active
-#         │  └──promote with a share──> canary ──promote──> active
-#         └──reject (also a canary or the active one)──> rejected
-#
-# One version of a name is active at most, one is canary at most. What was active is kept in `history`, 0 for none.
 
 KEPT_HISTORY = 20
 

@@ -1,19 +1,18 @@
-"""Reads a PEFT folder (`adapter_config.json`, `adapter_model.safetensors`) without torch and without pickle.
+"""Adapters from elsewhere: a PEFT folder is read without torch or pickle, and written as GGUF for llama.cpp.
 
-Refuses what a plain LoRA in GGUF cannot express: there every matrix gets `alpha / rank * B A`, one alpha for all,
+Refused is what a plain LoRA in GGUF cannot express: there every matrix gets `alpha / rank * B A`, one alpha for all,
 and nothing else of the model changes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -26,6 +25,7 @@ from netgpt.adapters.formats import (
     AdapterFile,
     Family,
     ModelShape,
+    as_float32,
     check_sides,
     read_adapter,
     shape_of_config,
@@ -113,7 +113,6 @@ def _refuse_more_than_lora(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    import numpy as np
     from safetensors import SafetensorError, deserialize
 
     try:
@@ -128,10 +127,7 @@ def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     for name, part in parts:
         if part["dtype"] not in DTYPES:
             raise RequestError(f"{path}: {name[:100]} is {part['dtype']}; F32, F16 or BF16 is expected")
-        values = np.frombuffer(part["data"], DTYPES[part["dtype"]]).reshape(part["shape"])
-        if part["dtype"] == "BF16":
-            values = (values.astype(np.uint32) << 16).view(np.float32)
-        tensors[name] = values.astype(np.float32)
+        tensors[name] = as_float32(part["data"], DTYPES[part["dtype"]]).reshape(part["shape"])
     return tensors
 
 
@@ -147,10 +143,8 @@ def _pair(
     for name, values in tensors.items():
         match = form.fullmatch(name)
         if match is None or match[2] not in words:
-            raise RequestError(
-                f"{path}: {name[:100]!r} is no LoRA matrix of a {family.name} model; "
-                f"these are: {', '.join(family.modules.values())}"
-            )
+            known = ", ".join(family.modules.values())
+            raise RequestError(f"{path}: {name[:100]!r} is no LoRA matrix of a {family.name} model; these are: {known}")
         rank_found = values.shape[0 if match[3] == "A" else -1] if values.ndim == 2 else None
         if rank_found != rank:
             raise RequestError(f"{path}: {name[:100]} has rank {rank_found}, {CONFIG} says {rank}")
@@ -163,20 +157,14 @@ def _pair(
     return {key: (half["A"], half["B"]) for key, half in sorted(halves.items())}
 
 
-# --- Export: a LoRA in PEFT's form becomes a LoRA in GGUF that llama.cpp loads beside its base.
-#
-# Three things differ between the two. Names: "model.layers.3.self_attn.q_proj" is "blk.3.attn_q". The order of the
-# rows of q and k in the llama architecture: in each head GGUF interleaves the two halves that rotary positions turn
-# together, so the rows of B move as the rows of the weights themselves did. And the strength: GGUF keeps one alpha,
-# and the engine divides it by the rank. GPT-2's Conv1D matrices stand transposed in Hugging Face's files, but
-# PEFT's A and B are (rank, in) and (out, rank) for them too, and GGUF keeps q, k and v fused as GPT-2 does: nothing
-# is turned.
-
-
 def export(folder: Path, base: Path, target: Path, *, form: Literal["F16", "F32"] = "F16") -> AdapterFile:
     """Write the PEFT `folder` as the GGUF adapter `target` (0600), whole or not at all; returns what was written.
 
-    `base`: the model that it was trained on, a GGUF file or a Hugging Face folder; it tells architecture and heads.
+    Three things differ. Names: "model.layers.3.self_attn.q_proj" is "blk.3.attn_q". The rows of q and k in the llama
+    architecture: see `interleaved`. The strength: GGUF keeps one alpha, and the engine divides it by the rank. GPT-2's
+    matrices need no turning: PEFT's A and B are (rank, in) and (out, rank) for its transposed Conv1D too.
+
+    `base`: the model that it was trained on, a GGUF file or a Hugging Face folder; it gives architecture and heads.
     Raises NotFound, RequestError (not a plain LoRA, or not of this base), SettingsError (the base's architecture is
     not known, or the extra `train` is missing), StoreError (cannot be written).
     """
@@ -211,7 +199,8 @@ def shape_of(base: Path) -> ModelShape:
 
 
 def interleaved(rows: NDArray[Any], heads: int) -> NDArray[Any]:
-    """Rows of q or k (out, n) in GGUF's order: within each head the first and the second half take turns."""
+    """Rows of q or k (out, n) in GGUF's order: within each head the two halves that rotary positions turn together
+    take turns. The rows of B move as those of the weights did."""
     out = rows.shape[0]
     return rows.reshape(heads, 2, out // heads // 2, -1).swapaxes(1, 2).reshape(rows.shape)
 
@@ -246,10 +235,8 @@ def _write(part: Path, shape: ModelShape, adapter: PeftFolder, form: str) -> Non
         writer.close()
 
 
-# --- An adapter from elsewhere, made ready for the registry: a folder with its card, a PEFT folder, or a GGUF file.
-
 TASKS: Final = ("complete",)
-"""Names that a stage asks for; an adapter of another name is a site's unless told."""
+"""Names that a stage asks for; an adapter of another name is a site's unless the owner says otherwise."""
 UNKNOWN_DATA: Final = "unknown"
 
 
@@ -263,26 +250,25 @@ class AdapterNotes:
     notes: str | None = None
 
 
-@contextlib.contextmanager
+@contextmanager
 def ready(
-    source: Path, told: AdapterNotes, base: EdgeWeights | None, *, max_bytes: int = MAX_BYTES
+    source: Path, notes: AdapterNotes, base: EdgeWeights | None, *, max_bytes: int = MAX_BYTES
 ) -> Iterator[tuple[Path, Card]]:
-    """The weights and the card of `source`; the weights stay for as long as the block.
+    """The weights and the card of `source` (a folder with its card, a PEFT folder, or a GGUF file), for the block.
 
-    The registry checks both once more. Raises NotFound, RequestError (no adapter, no name told, no base to make it
+    The registry checks both once more. Raises NotFound, RequestError (no adapter, no name given, no base to make it
     for), PayloadTooLarge, SettingsError (a PEFT folder needs the extra `train`).
     """
     if not source.is_dir():
         adapter = read_adapter(source, max_bytes=max_bytes)
-        yield source, _card_of(adapter, _named(told, source), _known(base, source), "gguf")
+        yield source, _card_of(adapter, notes, _checked_base(base, notes, source), "gguf")
     elif (source / CARD).exists():
-        yield source / WEIGHTS, _renamed(read_card(source / CARD), told)
-    elif (source / "adapter_config.json").exists():
-        known = _known(base, source)
-        _named(told, source)
+        yield source / WEIGHTS, _renamed(read_card(source / CARD), notes)
+    elif (source / CONFIG).exists():
+        known = _checked_base(base, notes, source)
         with tempfile.TemporaryDirectory(prefix="netgpt-adapter-") as folder:
             written = export(source, known.path, Path(folder) / WEIGHTS)
-            yield written.path, _card_of(written, told, known, "peft")
+            yield written.path, _card_of(written, notes, known, "peft")
     else:
         raise NotFound(
             f"{source}: no adapter here; expected {WEIGHTS} and {CARD}, or PEFT's adapter_config.json and "
@@ -290,43 +276,38 @@ def ready(
         )
 
 
-def _renamed(card: Card, told: AdapterNotes) -> Card:
-    changes = {"name": told.name, "scope": told.scope, "licence": told.licence, "notes": told.notes}
-    given = {key: value for key, value in changes.items() if value is not None}
-    return _checked({**card.model_dump(), **given}) if given else card
+def _renamed(card: Card, notes: AdapterNotes) -> Card:
+    given = {key: value for key, value in asdict(notes).items() if value is not None}
+    return _checked_card({**card.model_dump(), **given}) if given else card
 
 
-def _card_of(adapter: AdapterFile, told: AdapterNotes, base: EdgeWeights, form: str) -> Card:
+def _card_of(adapter: AdapterFile, notes: AdapterNotes, base: EdgeWeights, form: str) -> Card:
     """A card for weights without one. That they are made for `base` is taken from their shapes and the owner."""
-    return _checked(
+    return _checked_card(
         {
-            "name": told.name, "version": 1, "scope": told.scope or ("task" if told.name in TASKS else "site"),
+            "name": notes.name, "version": 1, "scope": notes.scope or ("task" if notes.name in TASKS else "site"),
             "base": base.name, "base_sha256": base.sha256, "architecture": adapter.architecture,
             "rank": adapter.rank, "alpha": adapter.alpha, "targets": adapter.targets,
             "weights_sha256": file_sha256(adapter.path), "bytes": adapter.bytes, "recipe": {"added_as": form},
-            "data_digest": UNKNOWN_DATA, "examples": 0, "licence": told.licence or "not told",
-            "created": datetime.now(UTC), "notes": told.notes or "Trained elsewhere; its data are not known here.",
+            "data_digest": UNKNOWN_DATA, "examples": 0, "licence": notes.licence or "unknown",
+            "created": datetime.now(UTC), "notes": notes.notes or "Trained elsewhere; its data are not known here.",
         }
     )  # fmt: skip
 
 
-def _named(told: AdapterNotes, source: Path) -> AdapterNotes:
-    if told.name is None:
-        raise RequestError(f"{source}: comes without a card, so it has no name; give one with --name")
-    return told
-
-
-def _checked(facts: dict[str, object]) -> Card:
+def _checked_card(facts: dict[str, object]) -> Card:
     try:
         return Card.model_validate(facts)
     except ValidationError as error:
         where = ", ".join(sorted({str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}))
-        raise RequestError(
-            f"wrong in the card: {where}. A name is small letters, digits and hyphens, at most 64."
-        ) from None
+        rule = "A name is small letters, digits and hyphens, at most 64."
+        raise RequestError(f"wrong in the card: {where}. {rule}") from None
 
 
-def _known(base: EdgeWeights | None, source: Path) -> EdgeWeights:
+def _checked_base(base: EdgeWeights | None, notes: AdapterNotes, source: Path) -> EdgeWeights:
+    """The base, where there is what an adapter without a card needs."""
+    if notes.name is None:
+        raise RequestError(f"{source}: comes without a card, so it has no name; give one with --name")
     if base is None or not base.path.is_file():
         raise RequestError(
             f"{source}: comes without a card, so the weights that it is made for must be here to compare with; "

@@ -1,6 +1,6 @@
 """The registry of adapters: which there are, which is active, and what becomes of them.
 
-    adapters/index.json              states, history, pins, shares of canaries (see adapter_index.py)
+    adapters/index.json              states, history, pins, shares of canaries (see index.py)
     adapters/NAME/VERSION/           adapter.gguf and card.json; immutable but for the card's metrics
 
 Safe for many threads and processes, and against a kill at any moment: a version is made in a hidden folder, checked
@@ -18,14 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from netgpt.adapters import index as states
-from netgpt.adapters.card import (
-    Card,
-    EdgeWeights,
-    State,
-    digests_of,
-    edge_weights,
-    share_point,
-)
+from netgpt.adapters.card import Card, EdgeWeights, State, digests_of, edge_weights, share_point
 from netgpt.adapters.formats import MAX_BYTES, check_adapter, check_base_named
 from netgpt.adapters.index import AdapterIndex, Index, NameRecord, VersionRecord, before, with_shipped
 from netgpt.adapters.storage import (
@@ -45,8 +38,6 @@ from netgpt.models.catalog import Catalog
 from netgpt.models.download import file_sha256
 from netgpt.settings import Settings
 from netgpt.types import Person
-
-# --- The adapters as they stand: for looking only. Takes no lock, and every look sees what others changed.
 
 ID: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,63})@([1-9][0-9]{0,8})")
 
@@ -83,14 +74,17 @@ class Entry:
 
     @property
     def judged(self) -> bool:
-        """Whether it passed the gate, or was in use before, or came with the package."""
-        gate = self.card.metrics.get("gate")
-        passed = isinstance(gate, dict) and gate.get("passed") is True
+        """Whether it passed its evaluation, or was in use before, or came with the package."""
+        verdict = self.card.metrics.get("gate")
+        passed = isinstance(verdict, dict) and verdict.get("passed") is True
         return passed or self.shipped or self.state in (State.CANARY, State.ACTIVE, State.RETIRED)
 
 
 class AdapterReader:
-    """All adapters in `folder`, and the `shipped` ones (folders). With `base`, only what is made for it is usable."""
+    """All adapters in `folder`, and the `shipped` ones (folders). With `base`, only what is made for it is usable.
+
+    For looking only: it takes no lock, and every look sees what others changed.
+    """
 
     def __init__(self, folder: Path, shipped: Sequence[Path] = (), *, base: EdgeWeights | None = None) -> None:
         self.folder, self.base = folder, base
@@ -105,7 +99,7 @@ class AdapterReader:
         found = []
         for name, record in sorted(self._index.read().names.items()):
             for number in sorted(record.versions):
-                with contextlib.suppress(NetGPTError):  # its card is gone or damaged: `damaged` tells
+                with contextlib.suppress(NetGPTError):  # its card is gone or damaged: see `damaged`
                     found.append(self._entry(name, number, record))
         return found
 
@@ -170,8 +164,7 @@ class AdapterReader:
         return next_version(self._index.read(), name)
 
     def _place(self, name: str, number: int) -> Path:
-        own = self.folder / name / str(number)
-        return self._shipped.get((name, number), own)
+        return self._shipped.get((name, number), self.folder / name / str(number))
 
     def _card(self, name: str, number: int) -> Card:
         path = self._place(name, number) / CARD
@@ -218,7 +211,7 @@ class AdapterReader:
     def _usable(self, name: str, number: int, record: NameRecord) -> Entry | None:
         try:
             entry = self._verified(self._entry(name, number, record))
-        except NetGPTError:  # no card, no adapter; `damaged` tells
+        except NetGPTError:  # no card, no adapter: see `damaged`
             return None
         return entry if entry.usable else None
 
@@ -261,7 +254,7 @@ def shipped_adapters() -> list[Path]:
 
 
 class Registry(AdapterReader):
-    """Looks (see Shelf) and changes. `secret` is the box's own, for digests of people.
+    """Looks (see AdapterReader) and changes. `secret` is the box's own, for digests of people.
 
     Every change raises StoreError when the disk is full or the index is damaged, and is on the disk when it returns.
     """
@@ -301,7 +294,7 @@ class Registry(AdapterReader):
         return self.show(card.id)
 
     def set_metrics(self, id: str, metrics: Mapping[str, Any]) -> Entry:
-        """Write figures (of the gate, of an evaluation) into the card, over those of the same names."""
+        """Write figures of an evaluation into the card, over those of the same names."""
         with self._changing() as index:
             name, number = self._own(index, id)
             card = self._card(name, number)
@@ -365,7 +358,7 @@ class Registry(AdapterReader):
 
         Where one was active, the version before it comes back, unless that one goes too. `work` is the folder of
         trainings, one sub-folder a name: those of the dropped names go with their checkpoints. An adapter whose card
-        cannot be read goes as well: nobody can tell whose it is.
+        cannot be read goes as well: it may be this person's.
         """
         digests = digests_of(person, self._secret)
         names = {f"user-{digest[:12]}" for digest in digests}
@@ -418,7 +411,7 @@ class Registry(AdapterReader):
         index.leftovers = []
 
     def _take_in(self, index: Index, weights: Path, card: Card) -> str:
-        """Copy, check, put in place; returns the hash of the weights. The index hears of the folder first."""
+        """Copy, check, put in place; returns the hash of the weights. The index names the folder first."""
         with staging(self.folder) as stage:
             sha256 = copy_plain(weights, stage / WEIGHTS, self.max_bytes)
             check_adapter(stage / WEIGHTS, weights, card, sha256, self.base, self.max_bytes)
@@ -448,19 +441,14 @@ class Registry(AdapterReader):
         if card.version < free:
             raise RequestError(f"{card.id} was used before; numbers are not given twice. The next free one is {free}.")
         if index.count() >= self.max_count:
-            raise RequestError(
-                f"{self.folder}: holds {index.count():,} adapters, the most that are kept. Remove some with "
-                "`netgpt adapters remove ID`."
-            )
+            most = f"{self.folder}: holds {index.count():,} adapters, the most that are kept."
+            raise RequestError(f"{most} Remove some with `netgpt adapters remove ID`.")
 
     def _learnt_from(self, name: str, number: int, digests: frozenset[str]) -> bool:
         try:
             return not digests.isdisjoint(self._card(name, number).people)
         except NetGPTError:
             return True
-
-
-# --- The adapters of the box that the settings describe, without anything else of it.
 
 
 def open_registry(settings: Settings) -> Registry:

@@ -1,6 +1,6 @@
 """Which adapters are loaded in the engine, and which of them answers whom.
 
-Loaded are, in this order of right: what is active or canary of a task or of the site, what is pinned, what a rollback
+Loaded are, in this order: what is active or canary of a task or of the site, what is pinned, what a rollback
 would bring back; then, as far as there is room, the adapters of the people who asked last. A request never waits for
 a load: it goes on with what is there, and says so.
 """
@@ -33,7 +33,7 @@ RETRY_S = 30.0
 
 
 class EnginePool(Protocol):
-    """Where adapters are loaded: `models.swap.SwappingEngine`."""
+    """Where adapters are loaded: `models.hot_swap.SwappingEngine`."""
 
     refused: dict[str, str]
 
@@ -104,7 +104,7 @@ class Residency:
         self._wake.set()
 
     def _any(self) -> bool:
-        """Whether there can be an adapter at all: most boxes have none, and should not pay for it."""
+        """Whether any adapter may be loaded at all."""
         return self.settings.resident > 0
 
     def _loaded(self, name: str, person: Person | None) -> tuple[str | None, str | None]:
@@ -190,25 +190,21 @@ class Residency:
 
         `people`: name of the adapter and person, who asked last first.
         """
-        entries = [entry for entry in self.registry.list() if entry.usable]
-        known = frozenset(entry.id for entry in entries if entry.state is not State.REJECTED)
-        in_use = [entry for entry in entries if entry.state in (State.ACTIVE, State.CANARY)]
-        names = [entry.card.name for entry in in_use if entry.card.scope != "user"]
-        first = [
-            *(entry for entry in in_use if entry.card.scope != "user"),
-            *(entry for entry in entries if entry.pinned and entry.state is not State.REJECTED),
-            *(self.registry.previous(name) for name in dict.fromkeys(names)),
-        ]
-        rest = [
+        entries = [entry for entry in self.registry.list() if entry.usable and entry.state is not State.REJECTED]
+        shared = [e for e in entries if e.state in (State.ACTIVE, State.CANARY) and e.card.scope != "user"]
+        order = [
+            *shared,
+            *(entry for entry in entries if entry.pinned),
+            *(self.registry.previous(name) for name in dict.fromkeys(entry.card.name for entry in shared)),
             *(self.registry.active(name, person) for name, person in people),
             *(self.registry.previous(name) for name, _ in people),
         ]
         wanted: dict[str, Entry] = {}
-        for entry in (*first, *rest):
+        for entry in order:
             if entry is None or entry.id in wanted or entry.id in self._unfit:
                 continue
             if len(wanted) == self.settings.resident:
                 break
-            with suppress(NetGPTError):  # damaged since it was listed: `netgpt adapters list` tells
+            with suppress(NetGPTError):  # damaged since it was listed: `netgpt adapters list` says so
                 wanted[entry.id] = self.registry.resolve(entry.id)
-        return wanted, known
+        return wanted, frozenset(entry.id for entry in entries)

@@ -1,4 +1,4 @@
-"""The files of the registry: taken in with suspicion, put in place in one step, deleted for good."""
+"""The files of the registry: checked when they come in, put in place in one step, deleted for good."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import BinaryIO, Final
 from pydantic import ValidationError
 
 from netgpt.adapters.card import Card
-from netgpt.adapters.index import sync_folder, write_whole
 from netgpt.errors import NotFound, PayloadTooLarge, RequestError, StoreError
+from netgpt.models.download import sync_folder, write_whole
 
 WEIGHTS: Final = "adapter.gguf"
 CARD: Final = "card.json"
@@ -35,20 +35,18 @@ def read_card(path: Path) -> Card:
         return Card.model_validate_json(data)
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
-        told = "; ".join(
-            f"{'.'.join(str(part)[:40] for part in f['loc']) or 'file'}: {f['msg'][:120]}" for f in faults[:3]
-        )
-        raise RequestError(f"{path}: not a card of an adapter: {told}") from None
+        named = ((".".join(str(part)[:40] for part in each["loc"]) or "file", each["msg"]) for each in faults[:3])
+        what = "; ".join(f"{place}: {message[:120]}" for place, message in named)
+        raise RequestError(f"{path}: not a card of an adapter: {what}") from None
 
 
 def write_card(folder: Path, card: Card) -> None:
     """Write `card.json` into `folder`, whole or not at all. Raises PayloadTooLarge, StoreError."""
     text = card.model_dump_json(indent=1)
     if len(text.encode()) > MAX_CARD_BYTES:
-        raise PayloadTooLarge(
-            f"the card of {card.id} has more than {MAX_CARD_BYTES:,} bytes; keep recipe and metrics short"
-        )
-    write_whole(folder / CARD, text)
+        most = f"{MAX_CARD_BYTES:,} bytes"
+        raise PayloadTooLarge(f"the card of {card.id} has more than {most}; keep recipe and metrics short")
+    write_whole(folder / CARD, text, StoreError)
 
 
 def copy_plain(source: Path, target: Path, max_bytes: int) -> str:

@@ -24,7 +24,7 @@ GET_BENCH: Final = "a package of their own: `make bench` in a checkout, or `pip 
 
 
 class Command(NamedTuple):
-    """Where a command is defined (`module:name`), and its line in `netgpt --help`."""
+    """Where a command is defined (`module:name`), and its text in `netgpt --help`."""
 
     target: str
     help: str
@@ -33,31 +33,22 @@ class Command(NamedTuple):
 COMMANDS: Final = {
     "serve": Command("netgpt.cli.serve:serve", "Serve the OpenAI-compatible API."),
     "demo": Command(
-        "netgpt.cli.demo:demo", "Ask seven questions of a made-up person and show what became of each. Needs no key."
-    ),
+        "netgpt.cli.demo:demo", "Ask seven questions of a made-up person and show what became of each. Needs no key."),
     "ask": Command("netgpt.cli.ask:ask", "Ask one question, without a server."),
     "explain": Command(
         "netgpt.cli.ask:explain",
-        "Show what was asked, which facts were used, what left, what was hidden, and why it went where it went.",
-    ),
+        "Show what was asked, which facts were used, what left, what was hidden, and why it went where it went."),
     "doctor": Command(
         "netgpt.cli.doctor:doctor",
-        "Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is.",
-    ),
+        "Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."),
     "redact": Command(
         "netgpt.cli.redact:redact",
-        "Hide what is private in a text. Each row or text gets its own numbering of placeholders.",
-    ),
+        "Hide what is private in a text. Each row or text gets its own numbering of placeholders."),
     "complete": Command(
         "netgpt.cli.complete:complete",
-        'Complete REQUEST, or every row of --jsonl: rows {"chosen", "text"} in the same order.',
-    ),
-    "train": Command(
-        "netgpt.cli.train:train", "Train an adapter on this box, judge it, and list it as a candidate."
-    ),
-    "signals": Command(
-        "netgpt.cli.signals:signals", "What the links, the models and the box tell now: of a gateway that runs."
-    ),
+        'Complete REQUEST, or every row of --jsonl: rows {"chosen", "text"} in the same order.'),
+    "train": Command("netgpt.cli.train:train", "Train an adapter on this box, judge it, and list it as a candidate."),
+    "signals": Command("netgpt.cli.signals:signals", "The telemetry of a running gateway: links, models and the box."),
     "config": Command("netgpt.cli.store:config_app", "Check and show the settings."),
     "keys": Command("netgpt.cli.keys:app", "Make, limit, list and revoke API keys."),
     "profile": Command("netgpt.cli.profile:app", "What the box knows of people: add, list, export, forget."),
@@ -69,12 +60,8 @@ COMMANDS: Final = {
     "models": Command("netgpt.cli.models:app", "Weights of the model on the box."),
     "adapters": Command("netgpt.cli.adapters:app", "Adapters of the model on the box: what it learnt, by version."),
     "detector": Command("netgpt.cli.detector:app", "The finder of names and other private words."),
-    "store": Command(
-        "netgpt.cli.store:app", "What is kept: change its key, check it, look at it, copy it."
-    ),
-    BENCH: Command(
-        "netgpt_bench.cli:app", "Measure: prints machine, versions, commit, samples, median and spread."
-    ),
+    "store": Command("netgpt.cli.store:app", "What is kept: change its key, check it, look at it, copy it."),
+    BENCH: Command("netgpt_bench.cli:app", "Measure: prints machine, versions, commit, samples, median and spread."),
 }  # fmt: skip
 """Every command of NetGPT's own, in the order of the help."""
 
@@ -84,7 +71,7 @@ class Commands(TyperGroup):
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
-        self.commands = {name: _line(name, command.help) for name, command in COMMANDS.items()}
+        self.commands = {name: TyperCommand(name, help=command.help) for name, command in COMMANDS.items()}
 
     @cached_property
     def plugged(self) -> dict[str, EntryPoint]:
@@ -100,11 +87,11 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command's line for the help and for completion: see `load` for the command."""
         if cmd_name not in self.commands and cmd_name in self.plugged:
-            return _line(cmd_name, _origin(self.plugged[cmd_name]))
+            return TyperCommand(cmd_name, help=_origin(self.plugged[cmd_name]))
         return self.commands.get(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command to run, imported. What cannot be loaded is told in one line, and touches no other command."""
+        """The command to run, imported. What cannot be loaded is one line of error, and touches no other command."""
         from netgpt.cli.common import reports_errors
 
         name, line, rest = super().resolve_command(ctx, args)
@@ -125,12 +112,8 @@ class Commands(TyperGroup):
         try:
             return _built(name, self.plugged[name].load())
         except Exception as error:  # noqa: BLE001 - the code of others may raise anything
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            raise NetGPTError(f"`netgpt {name}` ({_origin(self.plugged[name])}) cannot be loaded: {told}") from None
-
-
-def _line(name: str, help: str) -> TyperCommand:
-    return TyperCommand(name, help=help)
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise NetGPTError(f"`netgpt {name}` ({_origin(self.plugged[name])}) cannot be loaded: {why}") from None
 
 
 def _built(name: str, found: typer.Typer | Callable[..., Any]) -> Any:
@@ -174,5 +157,5 @@ def _root(
 
 def main() -> None:
     """The entry point of the `netgpt` script."""
-    gc.set_threshold(200_000)  # what imports make lives on: looking for garbage in it is a sixth of a short command
+    gc.set_threshold(200_000)  # what imports make stays: looking for garbage in it is a sixth of a short command
     app()

@@ -39,21 +39,14 @@ def list_(
     entries = [entry for entry in registry.list() if name in (None, entry.card.name)]
     if json:
         return print_json([as_json(entry) for entry in entries])
-    print_table(
-        ("id", "state", "scope", "KB", "examples", "figures", "created"),
-        [
-            (
-                entry.id,
-                standing(entry),
-                entry.card.scope,
-                f"{entry.card.bytes / 1e3:.0f}",
-                entry.card.examples or "-",
-                figures(entry),
-                f"{entry.card.created:%Y-%m-%d %H:%M}",
-            )
-            for entry in entries
-        ],
-    )
+    rows = [
+        (
+            entry.id, standing(entry), entry.card.scope, f"{entry.card.bytes / 1e3:.0f}", entry.card.examples or "-",
+            figures(entry), f"{entry.card.created:%Y-%m-%d %H:%M}",
+        )
+        for entry in entries
+    ]  # fmt: skip
+    print_table(("id", "state", "scope", "KB", "examples", "figures", "created"), rows)
     for id, why in registry.damaged().items():
         _say(f"{id} is damaged and never used: {why}")
 
@@ -90,8 +83,8 @@ def add(
     from netgpt.adapters.peft import AdapterNotes, ready
 
     registry = _registry()
-    told = AdapterNotes(name, scope.value if scope else None, licence, notes)
-    with ready(source.expanduser(), told, registry.base, max_bytes=registry.max_bytes) as (weights, card):
+    said = AdapterNotes(name, scope.value if scope else None, licence, notes)
+    with ready(source.expanduser(), said, registry.base, max_bytes=registry.max_bytes) as (weights, card):
         entry = registry.add(weights, card, next_free=True)
     if json:
         return print_json(as_json(entry))
@@ -107,8 +100,8 @@ def evaluate(
 ) -> None:
     """Judge an adapter on an engine of its own, as `netgpt train` does; a candidate that fails is rejected.
 
-    It must beat the active version (else the base) on held-out examples, lose nothing on general requests, keep to
-    itself what was planted in its examples, and leave no trace where it is not asked for.
+    It must beat the active version (else the base) on held-out examples, lose nothing on general requests, never
+    repeat the canaries in its examples, and leave no trace where it is not asked for.
     """
     from netgpt.cli.training_progress import TrainingView
     from netgpt.training.evaluation import evaluate_adapter, kept_examples
@@ -121,8 +114,8 @@ def evaluate(
         ([], list(read_examples(examples))) if examples else with_store(lambda store: kept_examples(store, entry))
     )
     with TrainingView() as view:
-        told = (TrainingProgress() if json else view).judging
-        entry, verdict = run(evaluate_adapter(read_settings(), registry, entry, held, training=learnt, progress=told))
+        report = (TrainingProgress() if json else view).judging
+        entry, verdict = run(evaluate_adapter(read_settings(), registry, entry, held, training=learnt, progress=report))
     if json:
         print_json({**as_json(entry), "gate": verdict.as_json()})
     else:
@@ -137,15 +130,14 @@ def promote(
     id: str = id_argument,
     canary: bool = typer.Option(False, "--canary", help="Let it answer a share of the people first."),
     share: float | None = typer.Option(None, help="That share, above 0 to 1; default: adapters.canary."),
-    unjudged: bool = typer.Option(False, "--unjudged", help="Even though it passed no gate: on your own word."),
+    unjudged: bool = typer.Option(False, "--unjudged", help="Even though it passed no evaluation: on your own word."),
 ) -> None:
     """Make a version active for everybody, or a canary for a share; a running box follows within a second."""
     registry = _registry()
     entry = registry.resolve(id)
     if not (entry.judged or unjudged):
-        raise RequestError(
-            f"{entry.id} passed no gate yet: `netgpt adapters evaluate {entry.id}`, or promote it with --unjudged."
-        )
+        cure = f"`netgpt adapters evaluate {entry.id}`, or promote it with --unjudged."
+        raise RequestError(f"{entry.id} passed no evaluation yet: {cure}")
     part = None
     if canary or share is not None:
         part = share if share is not None else read_settings().adapters.canary
@@ -177,20 +169,18 @@ def pin(id: str = id_argument, off: bool = typer.Option(False, "--off", help="No
 
 
 def _show_verdict(entry: Entry, verdict: Verdict) -> None:
-    """Passed or not, why not, and the marks beside those of what it was measured against."""
+    """Passed or not, why not, and the scores beside those of what it was measured against."""
     scores: list[Mapping[str, Any]] = [verdict.scores.get(who) or {} for who in ("candidate", "against")]
+    parts = ("overall", *sorted(scores[0].get("slices") or {}))
     rows: list[tuple[object, ...]] = [("verdict", "passed" if verdict.passed else "failed", "")]
     rows += [("failed", reason, "") for reason in verdict.reasons]
-    rows += [
-        (part, *(_mark(score, part) for score in scores))
-        for part in ("overall", *sorted(scores[0].get("slices") or {}))
-    ]
+    rows += [(part, *(_score(score, part) for score in scores)) for part in parts]
     print_table(("what", entry.id, "against"), rows)
     if verdict.passed and entry.state == "candidate":
         _say(f"Make it active with `netgpt adapters promote {entry.id}`.")
 
 
-def _mark(score: Mapping[str, Any], part: str) -> str:
+def _score(score: Mapping[str, Any], part: str) -> str:
     found = score.get("overall") if part == "overall" else (score.get("slices") or {}).get(part)
     if not isinstance(found, dict):
         return "-"
@@ -200,18 +190,10 @@ def _mark(score: Mapping[str, Any], part: str) -> str:
 def as_json(entry: Entry) -> dict[str, Any]:
     """For machines: where it stands, and its card."""
     return {
-        "id": entry.id,
-        "state": entry.state.value,
-        "share": entry.share,
-        "pinned": entry.pinned,
-        "shipped": entry.shipped,
-        "usable": entry.usable,
-        "fits": entry.fits,
-        "fault": entry.fault,
-        "why": entry.why or None,
-        "path": str(entry.path),
-        "card": entry.card.model_dump(mode="json"),
-    }
+        "id": entry.id, "state": entry.state.value, "share": entry.share, "pinned": entry.pinned,
+        "shipped": entry.shipped, "usable": entry.usable, "fits": entry.fits, "fault": entry.fault,
+        "why": entry.why or None, "path": str(entry.path), "card": entry.card.model_dump(mode="json"),
+    }  # fmt: skip
 
 
 def standing(entry: Entry) -> str:
@@ -225,15 +207,14 @@ def standing(entry: Entry) -> str:
 
 
 def figures(entry: Entry) -> str:
-    """What there is to say of it in a line: the gate's word, and the first figures of its card."""
+    """One line: the verdict of its evaluation, and the first figures of its card."""
     metrics = entry.card.metrics
-    gate = metrics.get("gate")
-    told = []
-    if isinstance(gate, dict) and "passed" in gate:
-        told.append("passed" if gate["passed"] else "failed " + ", ".join(map(str, gate.get("failing", ()))))
-    numbers = {key: value for key, value in metrics.items() if isinstance(value, float) and not isinstance(value, bool)}
-    told += [f"{_plain(key)} {value:.3g}" for key, value in list(numbers.items())[:3]]
-    return _plain("; ".join(told)) or "-"
+    verdict = metrics.get("gate")
+    parts = []
+    if isinstance(verdict, dict) and "passed" in verdict:
+        parts.append("passed" if verdict["passed"] else "failed " + ", ".join(map(str, verdict.get("failing", ()))))
+    numbers = [f"{key} {value:.3g}" for key, value in metrics.items() if isinstance(value, float)]
+    return _plain("; ".join(parts + numbers[:3])) or "-"
 
 
 def _plain(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import aclosing
 from typing import Any, cast
@@ -24,41 +25,31 @@ from netgpt.settings import Settings
 from netgpt.settings.routing import Preset
 from netgpt.types import Caller, Person, Role
 
-# --- A decision on the terminal: what each arm was expected to give, and what ruled it out.
-
-COLUMNS = ("arm", "will do", "seconds", "cost", "joules", "exposed", "value", "ruled out by")
+LOCAL = "local"
+COLUMNS = ("target", "will do", "seconds", "cost", "joules", "exposed", "value", "ruled out by")
 
 
 def show_targets(decision: dict[str, Any] | None) -> None:
-    """`decision`: as `routing.account.account_of` tells it. Shows nothing where no arms were weighed."""
-    targets = (decision or {}).get("expected") or []
-    if not targets:
+    """What each target was expected to give, and what ruled it out; nothing where none were weighed.
+
+    `decision`: as an exchange's record holds it.
+    """
+    if decision is None or not decision.get("expected"):
         return
-    assert decision is not None
-    rows = [
-        _row(one, decision) for one in sorted(targets, key=lambda one: (one["ruled_out"] is not None, -one["value"]))
-    ]
+    best_first = sorted(decision["expected"], key=lambda one: (one["ruled_out"] is not None, -one["value"]))
+    rows = [_row(one, decision) for one in best_first]
     print_table(COLUMNS, rows, title=f"the decision, by {decision['weights']}")
 
 
 def _row(one: dict[str, Any], decision: dict[str, Any]) -> list[str]:
     fallbacks = decision["fallbacks"]
-    place = "chosen" if one["arm"] == decision["arm"] else ""
+    place = " (chosen)" if one["arm"] == decision["arm"] else ""
     if one["arm"] in fallbacks:
-        place = f"fallback {fallbacks.index(one['arm']) + 1}"
+        place = f" (fallback {fallbacks.index(one['arm']) + 1})"
     return [
-        f"{one['arm']} ({place})" if place else one["arm"],
-        f"{one['p_ok']:.0%}",
-        f"{one['latency_s']:.2f}",
-        f"{one['cost']:.4g}",
-        f"{one['energy_j']:.0f}",
-        f"{one['exposure']:.0%}",
-        f"{one['value']:+.2f}",
-        one["ruled_out"] or "",
-    ]
-
-
-LOCAL = "local"
+        one["arm"] + place, f"{one['p_ok']:.0%}", f"{one['latency_s']:.2f}", f"{one['cost']:.4g}",
+        f"{one['energy_j']:.0f}", f"{one['exposure']:.0%}", f"{one['value']:+.2f}", one["ruled_out"] or "",
+    ]  # fmt: skip
 
 
 @reports_errors
@@ -75,19 +66,11 @@ def ask(
 ) -> None:
     """Ask one question, without a server."""
     text = " ".join(prompt) if prompt else read_stdin()
+    wishes = {"complete": complete, "location": _location(at), "dry_run": dry_run, "prefer": prefer}
     body: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": "user", "content": text}],
-        "stream": not as_json,
-        "user": user,
-        "netgpt": {
-            "complete": complete,
-            "location": _location(at),
-            "dry_run": dry_run,
-            "prefer": prefer,
-            "deadline_s": deadline,
-        },
-    }
+        "model": model, "messages": [{"role": "user", "content": text}], "stream": not as_json, "user": user,
+        "netgpt": {**wishes, "deadline_s": deadline},
+    }  # fmt: skip
     result = run(_ask(read_settings(), body, as_json))
     if as_json:
         print_json(result)
@@ -116,7 +99,7 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
     gateway = open_gateway(settings)
     try:
         exchange = Exchange(parse_chat(orjson.dumps(body), gateway.model_names), Caller(LOCAL, Role.ADMIN))
-        # One question, so nobody comes a second time: the person's adapter is loaded before the engine starts.
+        # There is only one question: the person's adapter is loaded before the engine starts.
         gateway.residency.choose(Person(LOCAL, body["user"]))
         await gateway.start()
         await gateway.workflow.run(exchange)
@@ -129,8 +112,8 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
         row = await gateway.store.exchange(exchange.id)
     finally:
         await gateway.close()
-    told = exchange.outcome.answered_by
-    line = f"{told.name}: {told.reason} · netgpt explain {exchange.id}"
+    answered = exchange.outcome.answered_by
+    line = f"{answered.name}: {answered.reason} · netgpt explain {exchange.id}"
     console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
     if exchange.request.dry_run:
         return {"id": exchange.id, **explained(exchange)}
@@ -146,27 +129,22 @@ async def _print_stream(exchange: Any) -> None:
     sys.stdout.write("\n")
 
 
-def _show_dry_run(told: dict[str, Any]) -> None:
-    hidden = [f"{h['placeholder']} ({h['rule']}; {h['policy_rule'] or 'no policy asked'})" for h in told["hidden"]]
-    other = [f"{g['kind']}: {_changed(g)} ({g['policy_rule']})" for g in told["generalised"]]
-    where = told["destination"]
+def _show_dry_run(found: dict[str, Any]) -> None:
+    hidden = [f"{h['placeholder']} ({h['rule']}; {h['policy_rule'] or 'no policy asked'})" for h in found["hidden"]]
+    changed = ((g, "as it is" if g["now"] == "exact" else f"{g['was']} -> {g['now']}") for g in found["generalised"])
+    where, decision = found["destination"], found["decision"]
     rows: list[tuple[str, object]] = [
-        ("would leave", told["leaves"]),
-        ("to", f"{where['host']}, model {where['model']}" if where else told["kept_because"] or "nobody"),
-        ("exact body", told["would_send_text"] or ""),
-        ("SHA-256", told["would_send_sha256"] or ""),
+        ("would leave", found["leaves"]),
+        ("to", f"{where['host']}, model {where['model']}" if where else found["kept_because"] or "nobody"),
+        ("exact body", found["would_send_text"] or ""),
+        ("SHA-256", found["would_send_sha256"] or ""),
         ("hidden", "\n".join(hidden)),
-        ("generalised", "\n".join(other)),
-        ("decision", f"{told['decision']['arm']} ({told['decision']['rule']}): {told['decision']['reason']}"),
-        ("what if", told["decision"]["counterfactual"]),
+        ("generalised", "\n".join(f"{g['kind']}: {precision} ({g['policy_rule']})" for g, precision in changed)),
+        ("decision", f"{decision['arm']} ({decision['rule']}): {decision['reason']}"),
+        ("what if", decision["counterfactual"]),
     ]
     print_table(["what", "value"], rows)
-    show_targets(told["decision"])
-
-
-def _changed(told: dict[str, Any]) -> str:
-    """How a find leaves: as it is, or from which precision to which."""
-    return "as it is" if told["now"] == "exact" else f"{told['was']} -> {told['now']}"
+    show_targets(decision)
 
 
 @reports_errors
@@ -184,14 +162,13 @@ def explain(
 
 
 def _show(found: dict[str, Any]) -> None:
-    import json
-
     from netgpt.routing.features import last_user_text
 
     outbound = found.get("outbound")
     left = json.dumps(outbound, ensure_ascii=False, indent=1) if outbound else f"nothing: {found.get('kept_because')}"
     answer = found.get("answer") or {}
     texts = [str((c.get("message") or {}).get("content") or "") for c in answer.get("choices") or ()]
+    adapters, note = ", ".join(found.get("adapters") or ()) or "none", found.get("adapter_note")
     rows: list[tuple[str, object]] = [
         ("exchange", f"{found['id']} ({found['status']}, {found['received']})"),
         ("person", found["person"]),
@@ -201,15 +178,10 @@ def _show(found: dict[str, Any]) -> None:
         ("hidden", ", ".join(f"{h['placeholder']} x{h['count']} ({h['rule']})" for h in found.get("hidden") or ())),
         ("route", f"{found['route']}: {found['reason']}"),
         ("what if", (found.get("decision") or {}).get("counterfactual") or ""),
-        ("adapters", _adapters(found)),
+        ("adapters", f"{adapters} ({note})" if note else adapters),
         ("answer", "\n---\n".join(texts)),
         ("tokens, cost", f"{found['usage']['prompt_tokens']} + {found['usage']['completion_tokens']}, {found['cost']}"),
         ("milliseconds", ", ".join(f"{k} {v:.1f}" for k, v in found["timings_ms"].items())),
     ]
     print_table(["what", "value"], rows)
     show_targets(found.get("decision"))
-
-
-def _adapters(found: dict[str, Any]) -> str:
-    used, note = ", ".join(found.get("adapters") or ()) or "none", found.get("adapter_note")
-    return f"{used} ({note})" if note else used

@@ -1,14 +1,15 @@
-"""What the commands share: settings, tables, JSON, bars, and errors told in one line."""
+"""What the commands share: settings, store, tables, JSON, progress bars, rows of files, and errors in one line."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -56,7 +57,7 @@ def read_stdin() -> str:
 
 
 def read_text(data: bytes, name: str) -> str:
-    """Bytes as text. Raises RequestError: they are not UTF-8; `name` tells which."""
+    """Bytes as text. Raises RequestError that names them by `name`: they are not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -74,7 +75,7 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turn a NetGPTError into one message on stderr and exit code 2 (the caller's fault) or 1 (ours)."""
 
     @wraps(command)
-    def told(*args: P.args, **kwargs: P.kwargs) -> R:
+    def reporting(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
         except NetGPTError as error:
@@ -83,7 +84,7 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
 
-    return told
+    return reporting
 
 
 def print_json(value: Any) -> None:
@@ -120,42 +121,38 @@ def print_details(values: Mapping[str, object], as_json: bool = False) -> None:
 
 
 def progress_bar(*columns: str, quiet: bool = False, transient: bool = False) -> Progress:
-    """A bar on stderr behind the task's description; `columns`: what stands behind it.
+    """A bar on stderr after the task's description; `columns`: what follows it.
 
-    "told" (the task's field), "count", "bytes", "elapsed" or "left".
+    "status" (the task's field), "count", "bytes", "elapsed" or "left".
     """
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich import progress
 
-    made: dict[str, Callable[[], Sequence[ProgressColumn]]] = {
-        "told": lambda: [TextColumn("{task.fields[told]}")],
-        "count": lambda: [MofNCompleteColumn()],
-        "bytes": lambda: [DownloadColumn(), TransferSpeedColumn()],
-        "elapsed": lambda: [TimeElapsedColumn()],
-        "left": lambda: [TimeRemainingColumn()],
+    made: dict[str, Sequence[Callable[[], progress.ProgressColumn]]] = {
+        "status": [lambda: progress.TextColumn("{task.fields[status]}")],
+        "count": [progress.MofNCompleteColumn],
+        "bytes": [progress.DownloadColumn, progress.TransferSpeedColumn],
+        "elapsed": [progress.TimeElapsedColumn],
+        "left": [progress.TimeRemainingColumn],
     }
-    shown = [column for name in columns for column in made[name]()]
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), *shown, console=console, disable=quiet, transient=transient
-    )
+    shown = [make() for name in columns for make in made[name]]
+    start = progress.TextColumn("{task.description}"), progress.BarColumn()
+    return progress.Progress(*start, *shown, console=console, disable=quiet, transient=transient)
 
 
 def _escape(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-# --- The store for one command: opened, used, closed.
-
-T = TypeVar("T")
+@contextmanager
+def private_file(path: Path, failure: type[NetGPTError]) -> Iterator[TextIO]:
+    """A text file (0600, also one that was there) to write to. Raises `failure`: it cannot be written."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.fchmod(descriptor, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise failure(f"{path}: cannot be written: {error.strerror}") from None
 
 
 @asynccontextmanager
@@ -170,10 +167,10 @@ async def opened(settings: Settings) -> AsyncIterator[Store]:
         await store.close()
 
 
-def with_store(work: Callable[[Store], Awaitable[T]], settings: Settings | None = None) -> T:
+def with_store(work: Callable[[Store], Awaitable[R]], settings: Settings | None = None) -> R:
     """Run `work` on the store of the settings and return its result. Raises StoreError, SettingsError."""
 
-    async def worked() -> T:
+    async def worked() -> R:
         async with opened(settings or read_settings()) as store:
             return await work(store)
 
@@ -192,9 +189,6 @@ def find_exchange(id: str | None) -> ExchangeRecord:
     if row is None:
         raise NotFound(f"no exchange {id or 'yet'} in {read_settings().database}")
     return row
-
-
-# --- The rows of JSONL files, line by line: for the commands that people script with.
 
 
 def lines_of(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -230,8 +224,6 @@ def texts_of(path: Path, field: str) -> Iterator[str]:
         yield row[field]
 
 
-# --- A detector that starts when the first text comes: recipes and files of examples need none.
-
 START_S = 300.0
 TEXT_S = 60.0
 """Nobody waits for an answer here: a busy machine may take its time over start and text."""
@@ -241,12 +233,11 @@ def patient_detector(settings: Settings) -> DetectorOnDemand:
     """The detector of the settings for work in the background; to be closed."""
     from netgpt.privacy.process import DetectorProcess
 
-    made = DetectorProcess(names=settings.privacy.names, timeout_s=TEXT_S, start_timeout_s=START_S)
-    return DetectorOnDemand(made)
+    return DetectorOnDemand(DetectorProcess(names=settings.privacy.names, timeout_s=TEXT_S, start_timeout_s=START_S))
 
 
 class DetectorOnDemand:
-    """A `Detector` around another one."""
+    """A `Detector` that starts another one when the first text comes: many trainings need none."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
@@ -270,8 +261,6 @@ class DetectorOnDemand:
         await self._detector.close()
 
 
-# --- The edge model for one command: started, asked, stopped.
-
 TASK = "complete"
 """The adapter that chooses facts."""
 
@@ -289,20 +278,20 @@ async def edge_askers(settings: Settings, adapter: Path | None = None) -> AsyncI
     engine, model = open_edge(settings)
     chosen = None
     if engine is not None:
-        chosen = _at(adapter) if adapter is not None else _active(settings)
+        chosen = _adapter_at(adapter) if adapter is not None else _active_adapter(settings)
         await engine.set_adapters([chosen] if chosen is not None else [])
         await engine.start()
     try:
-        ask = partial(whole_answer, model)
-        loaded = engine is not None and chosen is not None and chosen.id in engine.resident
-        yield ask, partial(whole_answer, model, adapters=(chosen.id,)) if loaded and chosen is not None else None
+        loaded = chosen is not None and engine is not None and chosen.id in engine.resident
+        trained = partial(whole_answer, model, adapters=(chosen.id,)) if chosen is not None and loaded else None
+        yield partial(whole_answer, model), trained
     finally:
         await model.close()
         if engine is not None:
             await engine.stop()
 
 
-def _at(path: Path) -> Adapter:
+def _adapter_at(path: Path) -> Adapter:
     from netgpt.adapters.formats import read_adapter
     from netgpt.models.hot_swap import Adapter
 
@@ -313,7 +302,7 @@ def _at(path: Path) -> Adapter:
     return Adapter("tried@1", file)
 
 
-def _active(settings: Settings) -> Adapter | None:
+def _active_adapter(settings: Settings) -> Adapter | None:
     from netgpt.adapters.registry import open_registry
     from netgpt.models.hot_swap import Adapter
 

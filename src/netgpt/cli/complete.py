@@ -83,7 +83,7 @@ def complete(
 ) -> None:
     """Complete REQUEST, or every row of --jsonl: rows {"chosen", "text"} in the same order.
 
-    A bad row is told with file and line, gives a row {"error"} and exit code 2; the others are done.
+    A bad row is named with file and line, gives a row {"error"} and exit code 2; the others are done.
     """
     if (request is None) == (jsonl is None):
         raise RequestError("give either a REQUEST or --jsonl FILE")

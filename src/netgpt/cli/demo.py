@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 
 
 SITE = {
-    "name": "the Harbour Street library",
-    "city": "Portwick",
-    "region": "Eastshire",
-    "country": "United Kingdom",
+    "name": "the Harbour Street library", "city": "Portwick", "region": "Eastshire", "country": "United Kingdom",
     "time_zone": "Europe/London",
-}
+}  # fmt: skip
 PROFILE = (
     ("is vegetarian", "diet", "public"),
     ("prefers cheap places", "budget", "public"),
@@ -61,7 +58,7 @@ def demo(as_json: bool = json_option) -> None:
     settings = read_settings()
     weights = _weights(settings)
     with tempfile.TemporaryDirectory(prefix="netgpt-demo-") as folder:
-        rows = run(_tell(weights, Path(folder)))
+        rows = run(_ask_all(weights, Path(folder)))
     if as_json:
         print_json(rows)
     else:
@@ -82,7 +79,7 @@ def _weights(settings: Settings) -> Path:
         return catalog.resolve(settings.edge.model)
 
 
-async def _tell(weights: Path, folder: Path) -> list[dict[str, Any]]:
+async def _ask_all(weights: Path, folder: Path) -> list[dict[str, Any]]:
     from netgpt.context import profile_fact
     from netgpt.types import Label, Person
 
@@ -112,12 +109,7 @@ async def _demo_gateway(weights: Path, folder: Path) -> AsyncIterator[tuple[Gate
         home=folder / "home",
         site=SITE,
         edge={"model": str(weights), "max_tokens": 64, "base_url": None},
-        cloud={
-            "base_url": endpoint.base_url,
-            "api_key": endpoint.api_key,
-            "model": "stand-in-cloud",
-            "retries": 0,
-        },
+        cloud={"base_url": endpoint.base_url, "api_key": endpoint.api_key, "model": "stand-in-cloud", "retries": 0},
     )
     gateway = open_gateway(settings)
     try:
@@ -171,12 +163,11 @@ def _show(rows: list[dict[str, Any]]) -> None:
         for name, cell in _lines(row):
             table.add_row(name, Text(cell, style="bold" if name == "asked" else ""))
         table.add_section()
-    out = Console()
-    out.print(table)
-    out.print(
+    next_steps = (
         "Next: `netgpt serve`, then point any OpenAI client at http://127.0.0.1:8080/v1. "
         "`netgpt profile add` tells the box what it may know; `netgpt explain` shows any exchange in full."
     )
+    Console().print(table, next_steps, sep="\n")
 
 
 def _lines(row: dict[str, Any]) -> list[tuple[str, str]]:

@@ -44,10 +44,7 @@ def show(
     from netgpt.privacy.tagger import SHIPPED
 
     card = _read(weights or SHIPPED)
-    if as_json:
-        print_json(card)
-        return
-    print_table(("", ""), list(_rows(card)))
+    print_json(card) if as_json else print_table(("", ""), _rows(card))
 
 
 def _read(weights: Path) -> dict[str, Any]:
@@ -67,9 +64,9 @@ def _rows(card: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
         if isinstance(value, Mapping):
             rows += _rows(value, f"{title} ")
         else:
-            rows.append((title, f"{value:.3f}" if isinstance(value, float) else _told(value)))
+            rows.append((title, f"{value:.3f}" if isinstance(value, float) else _plain(value)))
     return rows
 
 
-def _told(value: Any) -> str:
-    return ", ".join(map(_told, value)) if isinstance(value, list) else str(value)
+def _plain(value: Any) -> str:
+    return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)

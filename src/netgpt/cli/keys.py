@@ -14,8 +14,7 @@ from netgpt.errors import NotFound, RequestError
 from netgpt.settings.routing import Preset
 from netgpt.store.keys import new_key
 from netgpt.store.schema import KeyLimits, KeyRow, KeyUse
-from netgpt.types import Role
-from netgpt.web.auth import SCOPES, check_scopes
+from netgpt.types import SCOPES, Role
 
 if TYPE_CHECKING:
     from netgpt.store.store import Store
@@ -59,13 +58,10 @@ def create(
     if user is not None and not user.strip():
         raise RequestError("--user is empty: name the person, or leave the option out for any person.", param="user")
     limits = KeyLimits(
-        requests_per_minute or None,
-        tokens_per_minute or None,
-        tokens_per_day or None,
-        cost_per_day or None,
+        requests_per_minute or None, tokens_per_minute or None, tokens_per_day or None, cost_per_day or None,
         cost_per_month or None,
-    )
-    scopes = check_scopes(scope)
+    )  # fmt: skip
+    scopes = _checked_scopes(scope)
     row = KeyRow(id, hash, tenant, role, user, name, now, expires, scopes=scopes, limits=limits, prefer=prefer)
     with_store(lambda store: store.add_key(row))
     if as_json:
@@ -89,14 +85,11 @@ def change_limits(
 ) -> None:
     """Change what a key may use, in force at once; what is left out stays. Without options: show it."""
     given = {
-        "requests_per_minute": requests_per_minute,
-        "tokens_per_minute": tokens_per_minute,
-        "tokens_per_day": tokens_per_day,
-        "cost_per_day": cost_per_day,
-        "cost_per_month": cost_per_month,
-    }
+        "requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute,
+        "tokens_per_day": tokens_per_day, "cost_per_day": cost_per_day, "cost_per_month": cost_per_month,
+    }  # fmt: skip
     changed = {name: value or None for name, value in given.items() if value is not None}
-    scopes = (() if scope == ["all"] else check_scopes(scope)) if scope else None
+    scopes = (() if scope == ["all"] else _checked_scopes(scope)) if scope else None
 
     async def change(store: Store) -> tuple[KeyRow, KeyUse]:
         if changed or scopes is not None:
@@ -108,8 +101,7 @@ def change_limits(
 
     shown = _public(*with_store(change))
     if as_json:
-        print_json(shown)
-        return
+        return print_json(shown)
     rows = [[name, _cell(value), _used(shown["used"], name)] for name, value in shown["limits"].items()]
     print_table(("limit", "allowed", "used"), rows, title=f"{id} (scopes: {_cell(shown['scopes']) or 'all'})")
 
@@ -125,8 +117,7 @@ def list_keys(as_json: bool = json_option) -> None:
     rows, used = with_store(read)
     shown = [_public(row, used.get(row.id, KeyUse())) for row in rows]
     if as_json:
-        print_json(shown)
-        return
+        return print_json(shown)
     print_table(("id", "name", "role", "for", "state", "may", "used"), [_line(row) for row in shown])
 
 
@@ -139,28 +130,30 @@ def revoke(id: str = typer.Argument(help="The id that `netgpt keys list` shows (
     say(f"Key {id} is revoked. Every call still needs a key.")
 
 
+def _checked_scopes(names: list[str]) -> tuple[str, ...] | None:
+    """The scopes in their usual order; None for none named. Raises RequestError."""
+    for name in names:
+        if name not in SCOPES:
+            raise RequestError(f'no scope "{name}"; the scopes are {", ".join(SCOPES)}', param="scope")
+    return tuple(name for name in SCOPES if name in names) or None
+
+
 def _public(row: KeyRow, use: KeyUse) -> dict[str, Any]:
+    """Everything of a key but its hash."""
     expired = row.expires is not None and row.expires <= datetime.now(UTC)
     return {
-        "id": row.id,
-        "name": row.name,
-        "role": row.role.value,
-        "tenant": row.tenant,
-        "user": row.user,
+        "id": row.id, "name": row.name, "role": row.role.value, "tenant": row.tenant, "user": row.user,
         "created": row.created.isoformat(timespec="seconds"),
         "expires": row.expires.isoformat(timespec="seconds") if row.expires else None,
         "revoked": row.revoked.isoformat(timespec="seconds") if row.revoked else None,
         "state": "revoked" if row.revoked else "expired" if expired else "in force",
         "scopes": list(row.scopes) if row.scopes else None,
-        "limits": asdict(row.limits),
-        "prefer": row.prefer,
+        "limits": asdict(row.limits), "prefer": row.prefer,
         "used": {
-            "requests_today": use.requests,
-            "tokens_today": use.tokens,
-            "cost_today": round(use.cost, 6),
-            "cost_this_month": round(use.cost_month, 6),
+            "requests_today": use.requests, "tokens_today": use.tokens,
+            "cost_today": round(use.cost, 6), "cost_this_month": round(use.cost_month, 6),
         },
-    }
+    }  # fmt: skip
 
 
 def _cell(value: Any) -> str:
@@ -176,17 +169,10 @@ def _line(key: dict[str, Any]) -> list[str]:
     limits = "; ".join(f"{value:g} {what} a {time}" for (what, time), value in words)
     prefers = key["prefer"] and f"prefers {key['prefer']}"
     may = "; ".join(filter(None, (_cell(key["scopes"]), limits, prefers)))
-    used = key["used"]
-    told = f"{used['tokens_today']} tokens, {used['cost_today']:g} cost today; {used['cost_this_month']:g} this month"
-    return [
-        key["id"],
-        key["name"],
-        key["role"],
-        f"{key['tenant']}/{key['user']}" if key["user"] else key["tenant"],
-        key["state"] + until,
-        may,
-        told if any(used.values()) else "",
-    ]
+    use = key["used"]
+    used = f"{use['tokens_today']} tokens, {use['cost_today']:g} cost today; {use['cost_this_month']:g} this month"
+    whose = f"{key['tenant']}/{key['user']}" if key["user"] else key["tenant"]
+    return [key["id"], key["name"], key["role"], whose, key["state"] + until, may, used if any(use.values()) else ""]
 
 
 def _used(used: dict[str, Any], limit: str) -> str:

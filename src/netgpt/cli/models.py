@@ -53,20 +53,14 @@ def list_(json: bool = json_option) -> None:
     entries = _catalog().list()
     if json:
         return print_json([as_json(entry) for entry in entries])
-    print_table(
-        ("name", "here", "MB", "optimized", "license", "file"),
-        [
-            (
-                entry.name,
-                "yes" if entry.present else "no: netgpt models pull",
-                f"{entry.bytes / 1e6:.0f}",
-                entry.optimized or "-",
-                entry.license,
-                entry.path,
-            )
-            for entry in entries
-        ],
-    )
+    rows = [
+        (
+            entry.name, "yes" if entry.present else "no: netgpt models pull", f"{entry.bytes / 1e6:.0f}",
+            entry.optimized or "-", entry.license, entry.path,
+        )
+        for entry in entries
+    ]  # fmt: skip
+    print_table(("name", "here", "MB", "optimized", "license", "file"), rows)
 
 
 @app.command()
@@ -80,12 +74,9 @@ def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
     if entry.present:
         info = check_weights(entry.path)
         facts |= {
-            "architecture": info.architecture,
-            "model": info.name,
-            "quantization": info.quantization,
-            "context_tokens": info.context_tokens,
-            "parameters": info.parameters,
-        }
+            "architecture": info.architecture, "model": info.name, "quantization": info.quantization,
+            "context_tokens": info.context_tokens, "parameters": info.parameters,
+        }  # fmt: skip
     print_details(facts, json)
 
 
@@ -125,16 +116,11 @@ def optimize(
         return print_json(asdict(outcome))
     rows = [
         (
-            form,
-            f"{figures.bytes / 1e6:.0f}",
-            f"{figures.prompt_per_s:.0f}",
-            f"{figures.written_per_s:.0f}",
-            f"{figures.typical_s:.2f}",
-            f"{figures.agreement:.0%}",
-            "serves" if form == outcome.chosen else "",
+            form, f"{figures.bytes / 1e6:.0f}", f"{figures.prompt_per_s:.0f}", f"{figures.written_per_s:.0f}",
+            f"{figures.typical_s:.2f}", f"{figures.agreement:.0%}", "serves" if form == outcome.chosen else "",
         )
         for form, figures in outcome.figures.items()
-    ]
+    ]  # fmt: skip
     columns = ("format", "MB", "prompt tokens/s", "written tokens/s", "s per exchange", "same next token", "")
     print_table(columns, rows, title=outcome.why)
 
@@ -155,16 +141,10 @@ def print_weights(entry: WeightsEntry) -> None:
 def as_json(entry: WeightsEntry) -> dict[str, Any]:
     """An entry for machines; paths as text."""
     return {
-        "name": entry.name,
-        "present": entry.present,
-        "origin": entry.origin,
-        "path": str(entry.path),
-        "bytes": entry.bytes,
-        "sha256": entry.sha256,
-        "license": entry.license,
-        "optimized": entry.optimized,
+        "name": entry.name, "present": entry.present, "origin": entry.origin, "path": str(entry.path),
+        "bytes": entry.bytes, "sha256": entry.sha256, "license": entry.license, "optimized": entry.optimized,
         "serves": str(entry.optimized_path or entry.path),
-    }
+    }  # fmt: skip
 
 
 @contextmanager

@@ -26,13 +26,13 @@ def import_file(
     source: str | None = typer.Option(None, help="Name of this set; the file's name when left out."),
     as_json: bool = json_option,
 ) -> None:
-    """Read places from FILE; they replace what came from the same source before. Bad rows are told and left out."""
+    """Read places from FILE; they replace what came from the same source before. Bad rows are named and left out."""
     from netgpt.context.places import read_geojson
 
     bad: list[str] = []
     places = read_geojson(file, bad.append)
-    for told in bad:
-        say(told)
+    for fault in bad:
+        say(fault)
     if not places:
         raise RequestError(f"{file}: no place could be read; nothing was changed")
     name = source or file.stem
@@ -52,8 +52,7 @@ def list_places(as_json: bool = json_option) -> None:
     """List every place."""
     rows = with_store(lambda store: store.places())
     if as_json:
-        print_json([asdict(row) for row in rows])
-        return
+        return print_json([asdict(row) for row in rows])
     columns = ("source", "id", "name", "kind", "latitude", "longitude", "tags")
     print_table(columns, [[*(getattr(row, name) for name in columns[:-1]), ", ".join(row.tags)] for row in rows])
 
@@ -68,7 +67,7 @@ def near(
     limit: int = typer.Option(3, min=1, help="At most this many."),
     as_json: bool = json_option,
 ) -> None:
-    """Show which places a request made at LATITUDE LONGITUDE would be told of."""
+    """Show which places a request made at LATITUDE LONGITUDE would be completed with."""
     from netgpt.context.places import Place, near, nearest
 
     rows = with_store(lambda store: store.places())
@@ -100,7 +99,6 @@ def _rows(source: str, places: list[Place]) -> list[PlaceRow]:
     for number, place in enumerate(places):
         id = place.id if place.id not in taken else f"{place.id}#{number}"
         taken.add(id)
-        rows.append(
-            PlaceRow(id, source, place.name, place.kind, place.latitude, place.longitude, place.text, place.tags)
-        )
+        where = place.latitude, place.longitude
+        rows.append(PlaceRow(id, source, place.name, place.kind, *where, place.text, place.tags))
     return rows

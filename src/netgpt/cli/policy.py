@@ -11,7 +11,7 @@ import typer
 from netgpt.cli.common import find_exchange, json_option, print_json, print_table, read_settings, reports_errors
 from netgpt.errors import NotFound
 from netgpt.policy import READY_MADE, Policy, policy_text, schema_text
-from netgpt.policy.cases import CaseResult, PolicyCase, ground_cases, read_cases, reasons, run_cases, shipped_cases
+from netgpt.policy.cases import CaseResult, ground_cases, read_cases, reasons, run_cases, shipped_cases
 
 app = typer.Typer(no_args_is_help=True, help="The rules: who may do what, and what may leave.")
 
@@ -33,7 +33,11 @@ def check(
     checked = Policy.load(name)
     own = read_cases(cases) if cases else []
     tried = [checked] + [Policy.load(other) for other in READY_MADE if policy is None and other != name]
-    outcomes = [outcome for each in tried for outcome in run_cases(each, _cases_for(each))]
+    outcomes = [
+        outcome
+        for each in tried
+        for outcome in run_cases(each, shipped_cases() if each.name in READY_MADE else ground_cases())
+    ]
     outcomes += run_cases(checked, own)
     if as_json:
         print_json({**_policy_json(checked, outcomes), "cases": [_case_json(o) for o in outcomes]})
@@ -43,23 +47,15 @@ def check(
         raise typer.Exit(1)
 
 
-def _cases_for(policy: Policy) -> list[PolicyCase]:
-    return shipped_cases() if policy.name in READY_MADE else ground_cases()
-
-
 def _show_check(policy: Policy, outcomes: list[CaseResult]) -> None:
-    print_table(
-        ["rule", "does", "where", "cases", "what it says"],
-        [
-            (rule["id"], rule["effect"], rule["where"], rule["cases"] or "none", rule["says"])
-            for rule in _policy_json(policy, outcomes)["rules"]
-        ],
-        f"{policy.name}: {len(policy.rules)} rules, sha256 {policy.digest}",
-    )
-    print_table(
-        ["", "set", "who", "does", "what", "circumstances", "expected", "decided", "by rule"],
-        [_case_row(outcome) for outcome in outcomes],
-    )
+    rules = [
+        (rule["id"], rule["effect"], rule["where"], rule["cases"] or "none", rule["says"])
+        for rule in _policy_json(policy, outcomes)["rules"]
+    ]
+    title = f"{policy.name}: {len(policy.rules)} rules, sha256 {policy.digest}"
+    print_table(["rule", "does", "where", "cases", "what it says"], rules, title)
+    columns = ["", "set", "who", "does", "what", "circumstances", "expected", "decided", "by rule"]
+    print_table(columns, [_case_row(outcome) for outcome in outcomes])
     wrong = sum(not outcome.ok for outcome in outcomes)
     typer.echo(f"{len(outcomes)} cases, {wrong} came out wrong" if wrong else f"{len(outcomes)} cases, all as expected")
 
@@ -67,33 +63,19 @@ def _show_check(policy: Policy, outcomes: list[CaseResult]) -> None:
 def _case_row(outcome: CaseResult) -> tuple[str, ...]:
     case = outcome.case
     return (
-        "ok" if outcome.ok else "WRONG",
-        outcome.policy,
-        case.who,
-        case.asked.action,
-        case.what,
-        case.towards,
+        "ok" if outcome.ok else "WRONG", outcome.policy, case.who, case.asked.action, case.what, case.towards,
         ("allow" if case.expect else "deny") + (f" by {case.rule}" if case.rule and not outcome.ok else ""),
-        "allow" if outcome.verdict.allowed else "deny",
-        outcome.verdict.rule,
-    )
+        "allow" if outcome.verdict.allowed else "deny", outcome.verdict.rule,
+    )  # fmt: skip
 
 
 def _case_json(outcome: CaseResult) -> dict[str, Any]:
     case = outcome.case
     return {
-        "set": outcome.policy,
-        "line": case.line,
-        "who": case.who,
-        "action": case.asked.action,
-        "what": case.what,
-        "circumstances": case.towards,
-        "expected": case.expect,
-        "expected_rule": case.rule,
-        "allowed": outcome.verdict.allowed,
-        "rules": list(outcome.verdict.rules),
-        "ok": outcome.ok,
-    }
+        "set": outcome.policy, "line": case.line, "who": case.who, "action": case.asked.action, "what": case.what,
+        "circumstances": case.towards, "expected": case.expect, "expected_rule": case.rule,
+        "allowed": outcome.verdict.allowed, "rules": list(outcome.verdict.rules), "ok": outcome.ok,
+    }  # fmt: skip
 
 
 def _policy_json(policy: Policy, outcomes: list[CaseResult] | None = None) -> dict[str, Any]:
@@ -131,18 +113,17 @@ def why(
     exchange: str = typer.Argument(None, help="The exchange's id; the newest when left out."),
     as_json: bool = json_option,
 ) -> None:
-    """Show for a recorded exchange which rule let each thing pass, hid it, told it in coarser words, or kept it."""
+    """Show for a recorded exchange which rule let each thing pass, hid it, generalized it, or kept it."""
     row = find_exchange(exchange)
     if row.private is None:
         raise NotFound(f"{row.id}: its account was not kept (store.keep_text = false); see its receipt")
-    told = reasons(row.as_dict(), Policy.load(read_settings().policy.set))
+    found = reasons(row.as_dict(), Policy.load(read_settings().policy.set))
     if as_json:
-        print_json({"id": row.id, "route": row.route, "reason": row.reason, **told.as_json()})
-        return
+        return print_json({"id": row.id, "route": row.route, "reason": row.reason, **found.as_json()})
     print_table(
         ["what", "became", "times", "found by", "by rule", "which says"],
-        [(each.what, each.became, each.count, each.found_by, each.rule, each.says) for each in told.reasons],
-        f"{row.id}: {row.route}. Policy: {told.policy}",
+        [(each.what, each.became, each.count, each.found_by, each.rule, each.says) for each in found.reasons],
+        f"{row.id}: {row.route}. Policy: {found.policy}",
     )
-    for remark in told.remarks:
+    for remark in found.remarks:
         typer.echo(remark)

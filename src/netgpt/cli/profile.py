@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,7 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from netgpt.cli.common import json_option, print_json, print_table, read_settings, reports_errors, say, with_store
+from netgpt.cli.common import (
+    json_option,
+    patient_detector,
+    print_json,
+    print_table,
+    private_file,
+    read_settings,
+    reports_errors,
+    say,
+    with_store,
+)
 from netgpt.errors import NotFound, RequestError
 from netgpt.store.schema import ConsentRow, KeptExample
 from netgpt.types import Fact, Label, Person
@@ -23,8 +32,6 @@ if TYPE_CHECKING:
     from netgpt.store.store import Store
     from netgpt.training.people import Forgotten
 
-
-# --- What `netgpt profile` and `netgpt train` share: consent, kept examples, and forgetting what was learnt.
 
 PURPOSE: Final = "training"
 
@@ -41,20 +48,6 @@ def with_learning(person: Person, work: Unlearning) -> Forgotten:
     return with_store(lambda store: work(store, registry, settings.training_dir, person))
 
 
-async def everything_forgotten(store: Store, registry: Registry, training: Path, person: Person) -> Forgotten:
-    """All of a person."""
-    from netgpt.training.people import forget_person
-
-    return await forget_person(store, registry, training, person)
-
-
-async def withdrawn(store: Store, registry: Registry, training: Path, person: Person) -> Forgotten:
-    """The consent to training, and what was learnt under it."""
-    from netgpt.training.people import withdraw_consent
-
-    return await withdraw_consent(store, registry, training, person)
-
-
 def example_removed(id: str) -> Unlearning:
     """One example. Raises NotFound: the person has no such example."""
 
@@ -69,24 +62,6 @@ def example_removed(id: str) -> Unlearning:
     return removed
 
 
-def keep_exchange(person: Person, exchange: str) -> str:
-    """Keep an exchange of the person as an example; returns its id. Raises NotFound, PermissionDenied, RequestError."""
-    from netgpt.training.collect import keep_as_example
-
-    settings = read_settings()
-
-    async def kept(store: Store) -> str:
-        from netgpt.cli.common import patient_detector
-
-        detector = patient_detector(settings)
-        try:
-            return await keep_as_example(store, detector, person, exchange, settings.privacy.sensitive_kinds)
-        finally:
-            await detector.close()
-
-    return with_store(kept)
-
-
 def consent_as_json(row: ConsentRow | None) -> dict[str, Any]:
     """For machines; never asked is not given."""
     if row is None:
@@ -94,7 +69,7 @@ def consent_as_json(row: ConsentRow | None) -> dict[str, Any]:
     return {"consents": row.stands, "given": row.given, "withdrawn": row.withdrawn}
 
 
-def consent_told(row: ConsentRow | None) -> str:
+def consent_line(row: ConsentRow | None) -> str:
     """For people."""
     if row is None:
         return "never asked, so no"
@@ -188,15 +163,14 @@ def list_facts(
     """List a person's facts, or the people."""
     if user is None:
         people = with_store(lambda store: store.people(tenant))
-        print_json(people) if as_json else print_table(["user"], [[name] for name in people])
-        return
-    profile = with_store(lambda store: _profile(store, Person(tenant, user)))
+        return print_json(people) if as_json else print_table(["user"], [[name] for name in people])
+    person = Person(tenant, user)
+    facts = [_fact(id, fact) for id, fact in with_store(lambda store: store.facts(person))]
     if as_json:
-        print_json(profile["facts"])
-        return
+        return print_json(facts)
+    mode = with_store(lambda store: store.profile_mode(person))
     columns = ("id", "text", "kind", "label")
-    rows = [[fact[column] for column in columns] for fact in profile["facts"]]
-    print_table(columns, rows, title=f"completion: {profile['complete'] or 'default'}")
+    print_table(columns, [[fact[name] for name in columns] for fact in facts], title=f"completion: {mode or 'default'}")
 
 
 @app.command()
@@ -252,16 +226,17 @@ def consent(
         given = word is ConsentChoice.ON
         with_store(lambda store: store.consents.say(person, purpose.value, given, ends=ends, third_party=third_party))
     elif (word or training) is ConsentChoice.OFF:
-        forgotten = with_learning(person, withdrawn)
+        from netgpt.training.people import withdraw_consent
+
+        forgotten = with_learning(person, withdraw_consent)
     elif (word or training) is ConsentChoice.ON:
         with_store(lambda store: store.learning.set_consent(person, PURPOSE, True))
     shown = purpose.value if purpose else PURPOSE
     row = with_store(lambda store: store.learning.consent(person, shown))
     if as_json:
-        print_json(consent_as_json(row) | (forgotten.as_json() if forgotten else {}))
-        return
+        return print_json(consent_as_json(row) | (forgotten.as_json() if forgotten else {}))
     whom = f" (towards everybody; towards {third_party} as said now)" if third_party else ""
-    say(f"{shown}: {consent_told(row)}{whom}")
+    say(f"{shown}: {consent_line(row)}{whom}")
     if forgotten is not None:
         show_forgotten(forgotten)
 
@@ -275,7 +250,18 @@ def keep(
     as_json: bool = json_option,
 ) -> None:
     """Keep a good answer as a training example, pseudonymized, also when its exchange is deleted by age."""
-    id = keep_exchange(Person(tenant, user), exchange)
+    from netgpt.training.collect import keep_as_example
+
+    settings, person = read_settings(), Person(tenant, user)
+
+    async def kept(store: Store) -> str:
+        detector = patient_detector(settings)
+        try:
+            return await keep_as_example(store, detector, person, exchange, settings.privacy.sensitive_kinds)
+        finally:
+            await detector.close()
+
+    id = with_store(kept)
     print_json({"id": id}) if as_json else say(f"{id}: kept.")
 
 
@@ -303,7 +289,9 @@ def examples(
 @reports_errors
 def forget(user: str = _USER, tenant: str = _TENANT, as_json: bool = json_option) -> None:
     """Delete everything kept about a person and every adapter that learnt from them; and scrub the files."""
-    forgotten = with_learning(Person(tenant, user), everything_forgotten)
+    from netgpt.training.people import forget_person
+
+    forgotten = with_learning(Person(tenant, user), forget_person)
     print_json(forgotten.as_json()) if as_json else show_forgotten(forgotten)
 
 
@@ -316,7 +304,6 @@ def export(
     as_json: bool = json_option,
 ) -> None:
     """Everything kept about a person, as JSON (with or without --json)."""
-
     from netgpt.adapters.registry import Registry, shipped_adapters
     from netgpt.training.people import export_person
 
@@ -324,18 +311,9 @@ def export(
     everything = with_store(lambda store: export_person(store, registry, Person(tenant, user)))
     if out is None:
         return print_json(everything)
-    try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(everything, file, indent=1, default=str)
-    except OSError as error:
-        raise RequestError(f"{out}: cannot be written: {error.strerror}", param="out") from None
+    with private_file(out, RequestError) as file:
+        json.dump(everything, file, indent=1, default=str)
     say(f"written to {out}")
-
-
-async def _profile(store: Store, person: Person) -> dict[str, Any]:
-    facts = [_fact(id, fact) for id, fact in await store.facts(person)]
-    return {"complete": await store.profile_mode(person), "facts": facts}
 
 
 def _fact(id: str, fact: Fact) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from netgpt.cli.common import (
     print_details,
     print_json,
     print_table,
+    private_file,
     read_settings,
     reports_errors,
     say,
@@ -80,14 +80,14 @@ def verify(
         if public_key is not None:
             raise RequestError("--public-key goes with --file: the database is checked with its own key")
         checked = with_store(lambda store: store.receipts.verify([noted] if noted else []))
-        told, remark = _checked_as_json(checked), "checked with the box's key"
+        origin, remark = {}, "checked with the box's key"
     else:
         found, ours = _check_file(file, noted, public_key)
         checked = found.checked
-        told = _checked_as_json(checked) | {"made": found.made, "public_key": found.public_key}
+        origin = {"made": found.made, "public_key": found.public_key}
         remark = "signed by this box, tags checked" if ours else f"SHA-256 chain only; signed by {found.public_key}"
     if as_json:
-        print_json(told)
+        print_json(_checked_as_json(checked) | origin)
     else:
         _show_checked(checked, remark)
     if not checked.whole:
@@ -106,13 +106,8 @@ def export(
     def written(records: Iterator[ReceiptRecord], key: bytes | None) -> Head:
         if str(file) == "-":
             return write_file(records, key, typer.get_text_stream("stdout").write, accounts=not links_only)
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            os.fchmod(descriptor, 0o600)  # a file that was there keeps its mode otherwise
-            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-                return write_file(records, key, out.write, accounts=not links_only)
-        except OSError as error:
-            raise StoreError(f"{file}: cannot be written: {error.strerror}.") from None
+        with private_file(file, StoreError) as out:
+            return write_file(records, key, out.write, accounts=not links_only)
 
     end = with_store(lambda store: store.receipts.with_records(written))
     say(f"{end.seq} receipts; the head is {end}")
@@ -135,27 +130,21 @@ def receipt_as_json(row: ReceiptRow) -> dict[str, Any]:
     """For machines: the words of an export, with what became of it."""
     from netgpt.store.audit import as_line
 
-    told = as_line(row.record) | {"user": row.record.user, "exchange": row.record.exchange, "outcome": row.outcome}
-    if row.erased is not None:
-        told |= {"erased": row.erased.isoformat(), "erased_because": row.reason}
-    return told
+    fields = as_line(row.record) | {"user": row.record.user, "exchange": row.record.exchange, "outcome": row.outcome}
+    erased = {} if row.erased is None else {"erased": row.erased.isoformat(), "erased_because": row.reason}
+    return fields | erased
 
 
 def _cells(row: ReceiptRow) -> list[object]:
     record, link = row.record, row.record.link
+    first = [record.id, link.seq, _time(link.time)]
     if link.kind != "sent":
-        return [record.id, link.seq, _time(link.time), "", "", "", "", "", f"{link.kind}: {_noticed(record)}"]
+        notice = record.notice or {}
+        ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in notice.get("ranges") or ())
+        why = f"{ranges} ({notice.get('reason')})" if ranges else str(notice.get("reason"))
+        return [*first, "", "", "", "", "", f"{link.kind}: {why}"]
     outcome = f"erased at {_time(row.erased)}: {row.reason}" if row.erased else row.outcome or "unknown"
-    return [
-        record.id, link.seq, _time(link.time), link.destination, link.model, link.size, record.user, record.exchange,
-        outcome,
-    ]  # fmt: skip
-
-
-def _noticed(record: ReceiptRecord) -> str:
-    notice = record.notice or {}
-    ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in notice.get("ranges") or ())
-    return f"{ranges} ({notice.get('reason')})" if ranges else str(notice.get("reason"))
+    return [*first, link.destination, link.model, link.size, record.user, record.exchange, outcome]
 
 
 def _time(time: datetime | None) -> str:
@@ -168,9 +157,8 @@ def _head(text: str | None) -> Head | None:
     try:
         return None if text is None else Head.read(text)
     except ValueError:
-        raise RequestError(
-            "--head is a number, a colon and 64 hex digits, as `netgpt receipts head` prints it"
-        ) from None
+        form = "a number, a colon and 64 hex digits"
+        raise RequestError(f"--head is {form}, as `netgpt receipts head` prints it") from None
 
 
 def _check_file(file: Path, noted: Head | None, trusted: str | None) -> tuple[CheckedFile, bool]:
@@ -195,21 +183,15 @@ def _check_file(file: Path, noted: Head | None, trusted: str | None) -> tuple[Ch
 
 def _checked_as_json(checked: ChainReport) -> dict[str, Any]:
     return {
-        "whole": checked.whole,
-        "receipts": checked.receipts,
-        "erased": checked.erased,
-        "head": str(checked.head),
+        "whole": checked.whole, "receipts": checked.receipts, "erased": checked.erased, "head": str(checked.head),
         "tags_checked": checked.keyed,
         "faults": [{"seq": fault.seq, "id": fault.id, "what": fault.what} for fault in checked.faults],
-    }
+    }  # fmt: skip
 
 
 def _show_checked(checked: ChainReport, remark: str) -> None:
     state = "whole" if checked.whole else f"NOT WHOLE: {len(checked.faults)} faults"
-    rows = [
-        ("chain", f"{state} ({remark})"),
-        ("receipts", f"{checked.receipts}, of which {checked.erased} were erased as the chain says"),
-        ("head", str(checked.head)),
-    ]
+    count = f"{checked.receipts}, of which {checked.erased} were erased as the chain says"
+    rows = [("chain", f"{state} ({remark})"), ("receipts", count), ("head", str(checked.head))]
     rows += [(f"receipt {fault.seq}", f"{fault.id} {fault.what}".strip()) for fault in checked.faults[:SHOWN_FAULTS]]
     print_table(["what", "value"], rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +52,12 @@ async def _redact(rows: Iterator[str], as_json: bool, names: bool, user: str | N
     detector = LocalDetector(names=names)
     await detector.start()
     try:
-        async for source, spans in _detected(rows, detector, values):
-            _write(source, spans, as_json)
+        for text in rows:  # one by one: a name found in one row must not be hidden in another
+            [spans] = await detector.detect([text], values=values)
+            _write(text, spans, as_json)
+            await asyncio.sleep(0)
     finally:
         await detector.close()
-
-
-async def _detected(
-    rows: Iterator[str], detector: Any, values: Sequence[tuple[str, str]]
-) -> AsyncIterator[tuple[str, list[Span]]]:
-    """Each text with its spans, in order. Rows before a faulty line are still answered.
-
-    Texts are searched one by one, since a name found in one row must not be hidden in another.
-    """
-    for text in rows:
-        [spans] = await detector.detect([text], values=values)
-        yield text, spans
-        await asyncio.sleep(0)
 
 
 def _write(source: str, spans: Sequence[Span], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`netgpt route`: how hard requests are: score them, train the model that does, show where it comes from."""
+"""`netgpt route`: how hard requests are (score, train, show), and what other weights would have decided (replay)."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from netgpt.routing.replay import OffPolicyEstimate, RecordedDecision, Replayed
 
 
-# --- `netgpt route replay`: what a policy would have done with recorded traffic, and what that would have been worth.
+app = typer.Typer(no_args_is_help=True, help="Routing: how hard requests are, and what decides where they go.")
 
 _PRESETS = ("quality", "balanced", "cheap", "fast", "private")
 
 
+@app.command()
 @reports_errors
 def replay(
     jsonl: Path | None = typer.Option(
@@ -47,10 +48,10 @@ def replay(
     newest: int = typer.Option(20_000, min=1, help="Records of this box to read, the newest."),
     as_json: bool = json_option,
 ) -> None:
-    """Replay recorded decisions under other weights; judge them by the ratings, with error bars, beside fixed arms.
+    """Replay recorded decisions under other weights; judge them by the ratings, with error bars, beside fixed targets.
 
     Only requests whose answers were rated, and for which the box might have drawn another model, say what another
-    policy would have been worth. Where there are too few of them the table says that nobody can tell.
+    policy would have been worth. Where there are too few of them the table says so.
     """
     from netgpt.routing.replay import replay as replayed
     from netgpt.routing.scoring import weights_of
@@ -63,18 +64,14 @@ def replay(
     records = _from_file(jsonl) if jsonl is not None else _from_store(newest)
     label = name if share is None else f"{name}, cloud <= {share:.0%}"
     rows = replayed(records, weights, max_cloud_share=share, name=label)
-    rated = sum(record.parts.rating in (-1, 1) for record in records)
-    told = {
-        "records": len(records),
-        "rated": rated,
-        "explored": sum(record.is_explored for record in records),
-        "weights": name,
-        "max_cloud_share": share,
-    }
+    summary = {
+        "records": len(records), "rated": sum(record.parts.rating in (-1, 1) for record in records),
+        "explored": sum(record.is_explored for record in records), "weights": name, "max_cloud_share": share,
+    }  # fmt: skip
     if as_json:
-        print_json({**told, "policies": [_as_json(row) for row in rows]})
+        print_json({**summary, "policies": [_as_json(row) for row in rows]})
     else:
-        _show_route_replay(rows, told)
+        _show_replay(rows, summary)
 
 
 def _from_store(newest: int) -> list[RecordedDecision]:
@@ -94,9 +91,8 @@ def _from_file(path: Path) -> list[RecordedDecision]:
             row = object_in(line, where)
             record = read_record(row["arm"], row["propensity"], row)
         except (ValueError, KeyError, TypeError, RequestError):
-            raise RequestError(
-                f"{where}: not a recorded decision: an object with arm, propensity and expected", param="jsonl"
-            ) from None
+            wanted = "an object with arm, propensity and expected"
+            raise RequestError(f"{where}: not a recorded decision: {wanted}", param="jsonl") from None
         if record is not None:
             records.append(record)
     return records
@@ -107,7 +103,7 @@ def _as_json(row: Replayed) -> dict[str, Any]:
     return {"policy": row.policy, "arms": shown.pop("targets"), **shown, "can_tell": row.worth.can_tell}
 
 
-def _show_route_replay(rows: list[Replayed], told: dict[str, Any]) -> None:
+def _show_replay(rows: list[Replayed], summary: dict[str, Any]) -> None:
     columns = ["policy", "cloud", "cost/1000", "good answers", "worth: DR", "SNIPS", "IPS", "records"]
     table = [
         [
@@ -116,11 +112,11 @@ def _show_route_replay(rows: list[Replayed], told: dict[str, Any]) -> None:
         ]
         for row in rows
     ]  # fmt: skip
-    print_table(columns, table if told["records"] else [], title="recorded decisions, replayed")
+    print_table(columns, table if summary["records"] else [], title="recorded decisions, replayed")
     say(
-        f"{told['records']} decisions with a choice, {told['rated']} rated, {told['explored']} in which another model "
-        f"might have been drawn. Worth as {told['weights']} weighs it, with half the width of the 95 % interval; "
-        "records: how many even ones would tell as much."
+        f"{summary['records']} decisions with a choice, {summary['rated']} rated, {summary['explored']} in which "
+        f"another model might have been drawn. Worth as {summary['weights']} weighs it, with half the width of the 95 "
+        "% interval; records: how many equally weighted ones would say as much."
     )
 
 
@@ -129,8 +125,6 @@ def _bar(estimate: OffPolicyEstimate, kind: str) -> str:
     return "cannot tell" if interval is None else f"{interval.value:.2f} ±{(interval.high - interval.low) / 2:.2f}"
 
 
-app = typer.Typer(no_args_is_help=True, help="Routing: how hard requests are, and what decides where they go.")
-app.command()(replay)
 _BATCH = 1024
 _model_option = typer.Option(None, "--model", help="A model from `netgpt route train`; default: the one that ships.")
 
@@ -181,10 +175,10 @@ def train(
     with progress_bar("elapsed", quiet=as_json) as progress:
         task = progress.add_task("reading", total=None)
 
-        def told(part: str, done: int, whole: int) -> None:
+        def report(part: str, done: int, whole: int) -> None:
             progress.update(task, description=part, completed=done, total=whole)
 
-        trained = train_difficulty(sets, StaticEmbedder(), seed, told)
+        trained = train_difficulty(sets, StaticEmbedder(), seed, report)
     _show({"path": str(out), **export(trained, out)}, as_json)
 
 
@@ -219,17 +213,16 @@ def _batches(texts: Iterator[str]) -> Iterator[Sequence[str]]:
 
 
 def _write(index: int, chance: float, as_json: bool) -> None:
-    told = json.dumps({"index": index, "p_edge_ok": round(chance, 6)}) if as_json else f"{chance:.4f}"
-    sys.stdout.write(told + "\n")
+    line = json.dumps({"index": index, "p_edge_ok": round(chance, 6)}) if as_json else f"{chance:.4f}"
+    sys.stdout.write(line + "\n")
 
 
 def _show(card: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        print_json(card)
-        return
+        return print_json(card)
     rows = [
-        [kind, told["rows"], told["rows assumed easy"], told["left out"]["APGR"], told["mean gain"], told["licence"]]
-        for kind, told in card["kinds"].items()
+        [kind, its["rows"], its["rows assumed easy"], its["left out"]["APGR"], its["mean gain"], its["licence"]]
+        for kind, its in card["kinds"].items()
     ]
     columns = ["kind", "labelled rows", "assumed easy", "APGR, rows left out", "mean gain", "licence"]
     print_table(columns, rows, title=card["what"])

@@ -1,4 +1,4 @@
-"""`netgpt serve`: the HTTP door, open."""
+"""`netgpt serve`: starts the gateway and its HTTP server."""
 
 from __future__ import annotations
 
@@ -58,16 +58,10 @@ def _serve(settings: Settings) -> None:
     except BaseException:
         asyncio.run(gateway.store.close())
         raise
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # whose word counts is for server.trusted_proxies
-        http="httptools",
-        timeout_graceful_shutdown=DRAIN_S,
-        lifespan="on",
-    )
+    config = uvicorn.Config(  # forwarded headers are for server.trusted_proxies alone
+        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, http="httptools",
+        timeout_graceful_shutdown=DRAIN_S, lifespan="on",
+    )  # fmt: skip
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
     say(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
@@ -83,7 +77,7 @@ def _serve(settings: Settings) -> None:
 
 
 def _drained_server(config: Any) -> Any:
-    """A server that says what it waits for when it is told to stop."""
+    """A server that says what it waits for when it is asked to stop."""
     import uvicorn
 
     class Drained(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""`netgpt signals`: what links, models and the box of a running gateway tell now."""
+"""`netgpt signals`: the telemetry of a running gateway: links, models and the box."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def signals(
     ),
     as_json: bool = json_option,
 ) -> None:
-    """What the links, the models and the box tell now: of a gateway that runs.
+    """The telemetry of a running gateway: links, models and the box.
 
     Each figure has an age and a confidence (see --json); what is old or was seen once is shown faintly.
     """
@@ -108,15 +108,13 @@ def _asker(settings: Settings, url: str | None, key: str | None) -> Callable[[],
         try:
             answer = client.get(f"{where}/v1/signals")
         except (httpx.HTTPError, httpx.InvalidURL):
-            raise ModelUnavailable(
-                f"no gateway answers at {where}: start one with `netgpt serve`, or give --url"
-            ) from None
+            cure = "start one with `netgpt serve`, or give --url"
+            raise ModelUnavailable(f"no gateway answers at {where}: {cure}") from None
         if answer.status_code in (401, 403):
             raise PermissionDenied("the gateway wants an operator's key: set NETGPT_KEY, or give --key")
         if answer.status_code != 200:
             raise ModelUnavailable(f"{where} answered {answer.status_code}; is it a NetGPT gateway of this version?")
-        told: dict[str, Any] = answer.json()
-        return told
+        return dict(answer.json())
 
     return ask
 
@@ -127,13 +125,13 @@ def _own_address(settings: Settings) -> str:
     return f"{'https' if server.tls_cert else 'http'}://{host}:{server.port}"
 
 
-def _picture(told: Mapping[str, Any]) -> Any:
+def _picture(signals: Mapping[str, Any]) -> Any:
     """Tables of links and box."""
     from rich.console import Group
     from rich.text import Text
 
-    lines = [Text(f"{name}: {detail}", style="dim") for name, detail in told.get("insights", {}).items()]
-    return Group(_links(told["links"]), _gateway(told["box"]), *lines)
+    lines = [Text(f"{name}: {detail}", style="dim") for name, detail in signals.get("insights", {}).items()]
+    return Group(_links(signals["links"]), _gateway(signals["box"]), *lines)
 
 
 def _links(links: Mapping[str, Mapping[str, Any]]) -> Any:
@@ -142,10 +140,10 @@ def _links(links: Mapping[str, Mapping[str, Any]]) -> Any:
 
     table = Table(title="links", title_justify="left")
     shown = {field: cell for field, cell in _LINK.items() if any(link[field] for link in links.values())}
-    for name in ("arm", *(cell[0] for cell in shown.values()), "under way", "calls", "the network says"):
+    for name in ("target", *(cell[0] for cell in shown.values()), "under way", "calls", "the network says"):
         table.add_column(name)
     for target, link in links.items():
-        cells = [_told(link[field], tell) for field, (_, tell) in shown.items()]
+        cells = [_cell(link[field], form) for field, (_, form) in shown.items()]
         calls = f"{link['calls']}" + (f", {link['failed']} failed" if link["failed"] else "")
         table.add_row(Text(target), *cells, str(link["in_flight"]), calls, Text(link["hint"]))
     if not links:
@@ -153,23 +151,21 @@ def _links(links: Mapping[str, Mapping[str, Any]]) -> Any:
     return table
 
 
-def _told(estimate: Mapping[str, float] | None, tell: Callable[[float], str]) -> Any:
+def _cell(estimate: Mapping[str, float] | None, form: Callable[[float], str]) -> Any:
     from rich.text import Text
 
     if estimate is None:
         return Text("")
-    return Text(tell(estimate["value"]), style="dim" if estimate["confidence"] < FAINT else "")
+    return Text(form(estimate["value"]), style="dim" if estimate["confidence"] < FAINT else "")
 
 
 def _gateway(gateway: Mapping[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table(title="box", title_justify="left", show_header=False)
-    table.add_row(
-        "edge writes at once",
-        f"{gateway['engine_busy']} of {gateway['engine_slots']}, {gateway['engine_waiting']} wait",
-    )
-    for field, (name, tell) in _BOX.items():
+    busy = f"{gateway['engine_busy']} of {gateway['engine_slots']}, {gateway['engine_waiting']} wait"
+    table.add_row("edge writes at once", busy)
+    for field, (name, form) in _BOX.items():
         if gateway[field] is not None:
-            table.add_row(name, tell(gateway[field]))
+            table.add_row(name, form(gateway[field]))
     return table

@@ -1,4 +1,4 @@
-"""`netgpt store`: the database at rest: its key, its soundness, its figures, copies, and starting over."""
+"""`netgpt store` (the database at rest: its key, its soundness, copies, starting over) and `netgpt config`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from netgpt.settings.routing import Upstream
 
 if TYPE_CHECKING:
     from netgpt.store.maintenance import StoreFault, StoreInfo
-    from netgpt.store.rotation import Progress as Told
+    from netgpt.store.rotation import Progress as Report
 
 
 app = typer.Typer(no_args_is_help=True, help="What is kept: change its key, check it, look at it, copy it.")
@@ -40,15 +40,11 @@ def rotate(
 
     A cut or killed run loses nothing: the same command goes on. Backups from before need the old key: make new ones.
     """
-    with _bar("sealing anew", quiet=as_json) as told:
-        done = with_store(lambda store: store.sealing.rotate(told, drop_damaged=drop_damaged))
+    with _bar("sealing anew", quiet=as_json) as report:
+        done = with_store(lambda store: store.sealing.rotate(report, drop_damaged=drop_damaged))
     if as_json:
-        print_json(
-            {
-                "key": done.key_id, "sealed": done.sealed, "dropped": done.dropped,
-                "damaged": _faults(done.damaged), "old_keys_removed": done.old_keys_removed,
-            }
-        )  # fmt: skip
+        counts = {"key": done.key_id, "sealed": done.sealed, "dropped": done.dropped}
+        print_json({**counts, "damaged": _faults(done.damaged), "old_keys_removed": done.old_keys_removed})
     elif done.damaged:
         _show(done.damaged)
         say("The old key is kept because of these. --drop-damaged gives them up.")
@@ -73,8 +69,8 @@ def new_key() -> None:
 @reports_errors
 def check(as_json: bool = json_option) -> None:
     """Read the whole file and open every sealed value in its place. Names what was changed by table and id."""
-    with _bar("checking", quiet=as_json) as told:
-        found = with_store(lambda store: store.sealing.check(told))
+    with _bar("checking", quiet=as_json) as report:
+        found = with_store(lambda store: store.sealing.check(report))
     if as_json:
         print_json({"rows": found.rows, "faults": _faults(found.faults)})
     elif found.faults:
@@ -92,10 +88,9 @@ def info(as_json: bool = json_option) -> None:
     """Sizes, rows by class with the oldest, where the key comes from, and how long each class is kept."""
     settings = read_settings()
     known = with_store(lambda store: store.sealing.info())
-    if as_json:
-        print_json(_info_as_json(settings, known))
-        return
     keeps = _retention(settings)
+    if as_json:
+        return print_json(_info_as_json(known, keeps))
     rows = [
         (
             table.name,
@@ -140,13 +135,8 @@ def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), a
     moved = _set_aside(settings)
     with_store(lambda store: store.sealing.info())  # a new key, and what is left is taken in
     if as_json:
-        print_json(
-            {
-                "aside": [str(done.aside), *moved], "kept": done.kept, "left": done.left,
-                "keys_revoked": done.keys_revoked,
-            }
-        )  # fmt: skip
-        return
+        aside = [str(done.aside), *moved]
+        return print_json({"aside": aside, "kept": done.kept, "left": done.left, "keys_revoked": done.keys_revoked})
     rows = [(name, "kept", count) for name, count in done.kept.items()]
     print_table(["what", "", "rows"], [*rows, *((name, "left behind", count) for name, count in done.left.items())])
     say(f"The old database is {done.aside}. If its key is found, put both back.")
@@ -156,24 +146,23 @@ def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), a
 
 def _set_aside(settings: Settings) -> list[str]:
     """A key file that does not open the old database makes room for a new one."""
-    file = settings.key_file
     from netgpt.store.encryption import KeyFile, fresh_key
 
+    file = settings.key_file
     if settings.store.key is not None or settings.store.key_command:
         return []
     if not file.exists():
         KeyFile(file).make()
         return []
-    aside = next(
-        name for number in range(1, 1000) if not (name := file.with_name(f"{file.name}.old-{number}")).exists()
-    )
+    names = (file.with_name(f"{file.name}.old-{number}") for number in range(1, 1000))
+    aside = next(name for name in names if not name.exists())
     aside.hardlink_to(file)
     KeyFile(file).write((fresh_key(),))
     return [str(aside)]
 
 
 @contextmanager
-def _bar(what: str, *, quiet: bool) -> Iterator[Told]:
+def _bar(what: str, *, quiet: bool) -> Iterator[Report]:
     with progress_bar("count", "left", quiet=quiet, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
@@ -182,15 +171,12 @@ def _bar(what: str, *, quiet: bool) -> Iterator[Told]:
 def _retention(settings: Settings) -> dict[str, float]:
     kept = settings.store
     return {
-        "exchanges": kept.keep_exchanges_days,
-        "maps": kept.keep_maps_days,
+        "exchanges": kept.keep_exchanges_days, "maps": kept.keep_maps_days, "receipts": kept.keep_receipts_days,
         "examples": settings.training.keep_examples_days,
-        "receipts": kept.keep_receipts_days,
-    }
+    }  # fmt: skip
 
 
-def _info_as_json(settings: Settings, known: StoreInfo) -> dict[str, Any]:
-    keeps = _retention(settings)
+def _info_as_json(known: StoreInfo, keeps: dict[str, float]) -> dict[str, Any]:
     return {
         "path": str(known.path),
         "bytes": known.bytes,
@@ -216,8 +202,6 @@ def _faults(faults: tuple[StoreFault, ...]) -> list[dict[str, str]]:
 def _show(faults: tuple[StoreFault, ...]) -> None:
     print_table(["table", "id", "what"], [(fault.table, fault.id, fault.what) for fault in faults])
 
-
-# --- `netgpt config`: are the settings right, and what are they.
 
 config_app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 
@@ -250,8 +234,8 @@ def _flat(values: dict[str, Any]) -> list[tuple[str, str, str]]:
             rows += [(f"{name}.{each['name']}.{key}", str(each[key]), meaning[key]) for each in value for key in each]
         elif isinstance(value, dict):
             section: Any = field.annotation
-            for key, inner in value.items():
-                rows.append((f"{name}.{key}", str(inner), section.model_fields[key].description or ""))
+            fields = section.model_fields
+            rows += [(f"{name}.{key}", str(inner), fields[key].description or "") for key, inner in value.items()]
         else:
             rows.append((name, str(value), field.description or ""))
     return rows

@@ -55,7 +55,7 @@ def train(
     full: bool = typer.Option(False, "--full", help="Train every weight of --base instead of an adapter."),
     base: str | None = typer.Option(None, help="Train for other weights: a name, a GGUF file, or a model folder."),
     fresh: bool = typer.Option(False, "--fresh", help="Begin anew, even where a training was cut."),
-    promote: bool = typer.Option(False, "--promote", help="Make it active when it passes the gate."),
+    promote: bool = typer.Option(False, "--promote", help="Make it active when it passes its evaluation."),
     as_json: bool = json_option,
 ) -> None:
     """Train an adapter on this box, judge it, and list it as a candidate.
@@ -66,30 +66,15 @@ def train(
 
     settings = read_settings()
     job = TrainingJob(
-        what=what.value,
-        person=_person(what, user, tenant),
-        examples=examples,
-        public_examples=public_examples,
-        data=data,
-        self_instruct=self_instruct,
-        dry_run=dry_run,
-        promote=promote,
-        fresh=fresh,
-        base=base,
+        what=what.value, person=_person(what, user, tenant), examples=examples, public_examples=public_examples,
+        data=data, self_instruct=self_instruct, dry_run=dry_run, promote=promote, fresh=fresh, base=base,
         recipe=_recipe(
-            epochs=epochs or (3 if what is What.COMPLETE else 8),
-            rank=rank,
-            alpha=2.0 * rank,
-            learning_rate=learning_rate,
-            layers=layers,
-            seed=seed,
-            full=full,
+            epochs=epochs or (3 if what is What.COMPLETE else 8), rank=rank, alpha=2.0 * rank,
+            learning_rate=learning_rate, layers=layers, seed=seed, full=full,
             memory_mb=memory_mb or settings.training.memory_mb,
-            threads=settings.training.threads if threads is None else threads,
-            device=device,
-            **_usual(what),
+            threads=settings.training.threads if threads is None else threads, device=device, **_usual(what),
         ),
-    )
+    )  # fmt: skip
     try:
         result = with_store(lambda store: _trained(settings, job, store, quiet=as_json), settings)
     except KeyboardInterrupt:
@@ -121,13 +106,10 @@ def _show(result: TrainingResult) -> None:
     """For people: what it is, how it did, what to do next."""
     if figures := result.figures:
         held = figures.get("held_out_loss")
+        loss = f"{figures['loss']:.3f}" + (f", held out {held:.3f}" if held is not None else "")
         speed = f"{figures['tokens_per_s']:.0f} tokens/s, {figures['seconds']:.0f} s, {figures['peak_mb']:.0f} MB"
-        rows: list[tuple[str, object]] = [
-            ("adapter", result.adapter or result.folder),
-            ("state", result.state),
-            ("loss", f"{figures['loss']:.3f}" + (f", held out {held:.3f}" if held is not None else "")),
-            ("speed", speed),
-        ]
+        rows: list[tuple[str, object]] = [("adapter", result.adapter or result.folder), ("state", result.state)]
+        rows += [("loss", loss), ("speed", speed)]
         rows += [("refused", reason) for reason in result.gate.get("reasons") or ()]
         print_table(["what", "value"], rows)
     if result.next:

@@ -36,30 +36,24 @@ class TrainingView(TrainingProgress):
         self._shown.close()
         named = {"origin": summary.origins, "slice": summary.slices, "left out": skipped}
         rows = [[what, name, count] for what, counts in named.items() for name, count in counts.items()]
-        title = (
-            f"{summary.examples:,} examples ({summary.held_out:,} held out), about {summary.tokens:,} tokens, "
-            f"{summary.people} people"
-        )
-        print_table(["", "what", "examples"], rows, title=title)
+        counts = f"{summary.examples:,} examples ({summary.held_out:,} held out), about {summary.tokens:,} tokens"
+        print_table(["", "what", "examples"], rows, title=f"{counts}, {summary.people} people")
         for note in notes:
             say(note)
 
     def begun(self, resumes: bool) -> None:
         if resumes:
             say("A training of the same examples was cut here: it goes on.")
-        self._draw("told")
+        self._draw("status")
 
     def step(self, step: Step) -> None:
         """Epoch, loss, tokens a second, time left, peak memory."""
         minutes, seconds = divmod(int(step.seconds_left), 60)
-        told = f"loss {step.loss:.3f}  {step.tokens_per_s:.0f} tokens/s  {minutes}:{seconds:02d} left"
-        self._bar.update(
-            self._task,
-            description=f"epoch {min(step.epoch, step.epochs)}/{step.epochs}",
-            completed=step.done_tokens,
-            total=step.total_tokens,
-            told=f"{told}  {step.peak_mb:.0f} MB",
-        )
+        epoch = f"epoch {min(step.epoch, step.epochs)}/{step.epochs}"
+        left = f"{minutes}:{seconds:02d} left  {step.peak_mb:.0f} MB"
+        status = f"loss {step.loss:.3f}  {step.tokens_per_s:.0f} tokens/s  {left}"
+        done, whole = step.done_tokens, step.total_tokens
+        self._bar.update(self._task, description=epoch, completed=done, total=whole, status=status)
 
     def judging(self, part: str, done: int, whole: int) -> None:
         if not self._judging:
@@ -71,4 +65,4 @@ class TrainingView(TrainingProgress):
         """Another bar instead of what is shown."""
         self._shown.close()
         self._bar = self._shown.enter_context(progress_bar(column))
-        self._task = self._bar.add_task("", total=None, told="")
+        self._task = self._bar.add_task("", total=None, status="")

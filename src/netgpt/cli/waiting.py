@@ -30,10 +30,11 @@ def list_waiting(
     """List requests that wait, or waited; newest first, without texts."""
     person = Person(tenant, user) if user is not None else None
     rows = with_store(lambda store: store.waiting.page(person, None, limit))
+    shown = [_as_dict(row) for row in rows]
     if as_json:
-        return print_json([_told(row) for row in rows])
+        return print_json(shown)
     columns = ("id", "status", "created", "expires", "tries", "person", "exchange")
-    print_table(columns, [[_told(row)[name] for name in columns] for row in rows])
+    print_table(columns, [[row[name] for name in columns] for row in shown])
 
 
 @app.command()
@@ -44,8 +45,7 @@ def show(waiting: str = _ID, as_json: bool = json_option) -> None:
     if row is None:
         raise NotFound(f"no waiting request {waiting[:80]}: `netgpt waiting list` shows them")
     kept = row.private or {}
-    told = _told(row) | {"request": kept.get("request"), "answer": kept.get("answer"), "error": kept.get("error")}
-    print_details(told, as_json)
+    print_details(_as_dict(row) | {name: kept.get(name) for name in ("request", "answer", "error")}, as_json)
 
 
 @app.command()
@@ -56,14 +56,9 @@ def cancel(waiting: str = _ID) -> None:
     say(f"{waiting} is deleted")
 
 
-def _told(row: WaitingRow) -> dict[str, Any]:
+def _as_dict(row: WaitingRow) -> dict[str, Any]:
     return {
-        "id": row.id,
-        "status": row.state,
-        "created": f"{row.created:%Y-%m-%d %H:%M:%S}",
-        "expires": f"{row.expires:%Y-%m-%d %H:%M:%S}",
-        "tries": row.tries,
-        "tenant": row.tenant,
-        "person": row.user,
+        "id": row.id, "status": row.state, "tries": row.tries, "tenant": row.tenant, "person": row.user,
+        "created": f"{row.created:%Y-%m-%d %H:%M:%S}", "expires": f"{row.expires:%Y-%m-%d %H:%M:%S}",
         "exchange": row.exchange,
-    }
+    }  # fmt: skip

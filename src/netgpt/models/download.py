@@ -1,11 +1,14 @@
-"""Fetches one large file: resumed where it was cut, checked by its hash, put in place in one step.
+"""Large files and small indexes on the disk: hashed, locked, put in place in one step; and downloads.
 
-It blocks and belongs to commands; nothing in the gateway ever downloads.
+A download is resumed where it was cut and checked by its hash. It blocks and belongs to commands; nothing in the
+gateway ever downloads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -13,14 +16,13 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import httpx
+from netgpt.errors import ModelUnavailable, NetGPTError, RequestError
 
-from netgpt.errors import ModelUnavailable, RequestError
-
-# --- Large files on the disk: their hash, and putting them in place in one step.
+if TYPE_CHECKING:
+    import httpx
 
 
 def file_sha256(path: Path) -> str:
@@ -46,6 +48,48 @@ def move_into_place(part: Path, target: Path) -> None:
         os.fchmod(file.fileno(), 0o600)
         os.fsync(file.fileno())
     part.replace(target)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, name: str, failure: type[NetGPTError]) -> Iterator[None]:
+    """Keep every other process and thread from changing `folder`: by the file `name` in it. Raises `failure`."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise failure(f"{folder}: cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def write_whole(path: Path, text: str, failure: type[NetGPTError], *, modified_ns: int | None = None) -> None:
+    """Write a small file (0600): whole and on the disk, or not at all. Raises `failure`."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if modified_ns is not None:  # the clock of a file system is coarse: two changes must not look alike
+            os.utime(part, ns=(modified_ns, modified_ns))
+        part.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise failure(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's list of names to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 Progress = Callable[[int, int | None], None]
@@ -109,6 +153,8 @@ def _check_address(url: str | httpx.URL) -> None:
 
 def _client(ca_file: str | None) -> httpx.Client:
     """Trusts the system's authorities ($SSL_CERT_FILE included), and `ca_file` as well when given."""
+    import httpx
+
     context = ssl.create_default_context()
     if ca_file and Path(ca_file).is_file():
         context.load_verify_locations(cafile=ca_file)
@@ -139,6 +185,8 @@ def _fetch_all(client: httpx.Client, url: str, part: Path, progress: Progress, p
 
 def _fetch_some(client: httpx.Client, url: str, part: Path, progress: Progress) -> None:
     """One request: from where the part ends, to the end. Raises _Cut when the end did not come."""
+    import httpx
+
     have = _size(part)
     headers = {"Range": f"bytes={have}-"} if have else {}
     try:

@@ -15,7 +15,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,6 @@ from netgpt.errors import AdapterRefused, ModelUnavailable, RequestError
 from netgpt.models.base import Endpoint, Health
 from netgpt.models.gguf import check_weights
 from netgpt.models.resilience import Backoff
-
-# --- The engine's log file: owner-only, and never larger than twice its limit.
 
 
 class EngineLog:
@@ -67,15 +65,12 @@ class EngineLog:
         return next((match[1] for match in found if match), None)
 
     def reason(self) -> str:
-        """The first error that llama.cpp told since the start, in its words; empty when there is none."""
+        """The first error that llama.cpp wrote since the start, in its words; empty when there is none."""
         for line in self._last:
             stamp, mark, words = line.partition(" E ")
             if mark and stamp[:1].isdigit():
                 return words.split(": ", 1)[-1].strip()[:300]
         return ""
-
-
-# --- One run of the engine: start the child, hear its address, end it. Watching and restarting is `Engine`'s work.
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ class EngineSettings:
 
 
 class EngineProcess:
-    """A started child and its endpoint. Each has a new port and a new random key."""
+    """One run: a started child and its endpoint, with a new port and a new random key. `Engine` restarts it."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: EngineLog, key: str) -> None:
         self._process = process
@@ -134,22 +129,17 @@ class EngineProcess:
             await self._process.stdin.drain()
         line = await self._process.stdout.readline()
         try:
-            told = json.loads(line) if line else {}
+            hello = json.loads(line) if line else {}
         except json.JSONDecodeError:
-            told = {}
-        if "address" in told:
-            return str(told["address"])
-        why = await self._why_not(settings, str(told.get("error", "")))
-        bad = self._log.bad_adapter()
-        raise AdapterRefused(why, bad) if bad else ModelUnavailable(why)
-
-    async def _why_not(self, settings: EngineSettings, told: str) -> str:
+            hello = {}
+        if "address" in hello:
+            return str(hello["address"])
         code = await self.wait()
-        reason = self._log.reason() or told
+        reason, bad = self._log.reason() or str(hello.get("error", "")), self._log.bad_adapter()
         if not reason:
             reason = "killed, most likely for want of memory" if code == -9 else f"it ended with code {code}"
-        what = self._log.bad_adapter() or settings.model_path
-        return f"The engine could not load {what}: {reason}. Its log is {self._log.path}."
+        why = f"The engine could not load {bad or settings.model_path}: {reason}. Its log is {self._log.path}."
+        raise AdapterRefused(why, bad) if bad else ModelUnavailable(why)
 
     async def _pump_log(self) -> None:
         assert self._process.stderr
@@ -214,17 +204,16 @@ def _environment() -> dict[str, str]:
     return {"OMP_WAIT_POLICY": "passive", **ours}
 
 
-# --- Gives tools to models whose chat template does not know them.
-#
-# Small models often ship a ChatML template that ignores `tools`: the request's functions would silently never reach
-# the model. llama.cpp reads the way a template writes tool calls and parses (and constrains) the model's answer
-# accordingly, so a template that writes them is enough. Without tools the model's own template is used.
-
 CHATML_TOOLS = Path(__file__).with_name("chatml_tools.jinja")
 
 
 def with_tools(template: str) -> str | None:
-    """The template to use instead of `template`, or None when that knows tools or is not ChatML."""
+    """The template to use instead of `template`, or None when that knows tools or is not ChatML.
+
+    Small models often ship a ChatML template that ignores `tools`: the model would never see the request's functions.
+    llama.cpp parses (and constrains) answers the way the template writes tool calls, so a template that writes them
+    is enough. Without tools the model's own template is used.
+    """
     if "tools" in template or "<|im_start|>" not in template:
         return None
     ours = CHATML_TOOLS.read_text(encoding="utf-8").rstrip("\n")
@@ -241,7 +230,7 @@ SLOW_RETRY_S = 60.0
 class Engine:
     """Keeps one llama.cpp server running. `state`: stopped, starting, ready, restarting, failed.
 
-    `on_event` hears "started", "died", "restarted", "not restarted", "failed", "stopped"; it is called in the event
+    `on_event` gets "started", "died", "restarted", "not restarted", "failed", "stopped"; it is called in the event
     loop and must return at once; `fault` is then the reason of the last failed start. `probe_s`: seconds between two
     looks at whether the child still answers (0: never).
     """
@@ -348,10 +337,7 @@ class Engine:
             info = await asyncio.to_thread(check_weights, self.settings.model_path)
         except RequestError as error:
             raise ModelUnavailable(error.message) from None
-        settings = EngineSettings(
-            self.settings.model_path, self.settings.context_tokens, self.settings.slots, self.settings.threads,
-            self.settings.adapters, with_tools(info.chat_template),
-        )  # fmt: skip
+        settings = replace(self.settings, chat_template=with_tools(info.chat_template))
         self._run = await EngineProcess.launch(settings, self._log, self.start_timeout_s)
         self._ready.set()
         self.state, self._why = "ready", ""
@@ -397,32 +383,26 @@ class Engine:
         silent = 0
         while self.probe_s:
             await asyncio.sleep(self.probe_s)
-            silent = 0 if await _answers(run.endpoint, max(0.5, self.probe_s / 2)) else silent + 1
+            silent = silent + 1 if await _get(run.endpoint, "/health", max(0.5, self.probe_s / 2)) is None else 0
             if silent >= 3:
                 await run.kill()
 
     async def _drain(self, run: EngineProcess, drain_s: float) -> None:
+        """Wait while any slot is generating; a child that cannot say so is not waited for."""
         end = time.monotonic() + drain_s
-        while time.monotonic() < end and (self.in_flight or await _busy(run.endpoint)):  # noqa: ASYNC110  it sends no event
+        while time.monotonic() < end:
+            slots = await _get(run.endpoint, "/slots", 2.0)
+            if not self.in_flight and not any(slot["is_processing"] for slot in slots or ()):
+                return
             await asyncio.sleep(0.05)
 
 
-async def _answers(endpoint: Endpoint, timeout_s: float) -> bool:
+async def _get(endpoint: Endpoint, path: str, timeout_s: float) -> Any:
+    """The JSON that the engine answers beside `/v1`; None: it does not answer, or not with 200."""
+    headers = {"Authorization": f"Bearer {endpoint.api_key}"}
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=timeout_s) as client:
-            return (await client.get(endpoint.base_url.removesuffix("/v1") + "/health")).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-async def _busy(endpoint: Endpoint) -> bool:
-    """Whether any slot is generating; a child that cannot say so is not waited for."""
-    try:
-        async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
-            answer = await client.get(
-                endpoint.base_url.removesuffix("/v1") + "/slots",
-                headers={"Authorization": f"Bearer {endpoint.api_key}"},
-            )
-            return any(slot["is_processing"] for slot in answer.json())
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return False
+        async with httpx.AsyncClient(trust_env=False, timeout=timeout_s, headers=headers) as client:
+            answer = await client.get(endpoint.base_url.removesuffix("/v1") + path)
+            return answer.json() if answer.status_code == 200 else None
+    except (httpx.HTTPError, ValueError):
+        return None

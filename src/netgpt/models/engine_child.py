@@ -28,14 +28,14 @@ def main() -> None:
     try:
         server = _serve(settings)
     except (RuntimeError, ValueError, MemoryError, ImportError, OSError) as error:
-        _tell(answer, {"error": f"{type(error).__name__}: {error}"})
+        _reply(answer, {"error": f"{type(error).__name__}: {error}"})
         os._exit(1)
-    _tell(answer, {"address": server.listening_address})
+    _reply(answer, {"address": server.listening_address})
     _wait_for_end(parent)
     os._exit(0)  # no clean-up: an answer still being written is nobody's any more
 
 
-def _tell(answer: Any, line: dict[str, str]) -> None:
+def _reply(answer: Any, line: dict[str, str]) -> None:
     try:
         answer.write(json.dumps(line) + "\n")
         answer.flush()

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import orjson
@@ -32,22 +32,8 @@ _PARAM = re.compile(r"[a-z][a-z_]{0,31}(\[\d{1,4}\]|\.[a-z_]{1,31}){0,6}")
 _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
 """What OpenAI and llama.cpp call a prompt that does not fit."""
-
-
 _OWNERS_FAULT = frozenset({401, 402, 403, 407})
 """The key or the account that the owner configured: nothing that a caller with its own key here can mend."""
-
-
-class Headed(Protocol):
-    """What is read of an answer here."""
-
-    @property
-    def status_code(self) -> int: ...
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Names in lower case, or in any."""
-
-
 UNREACHABLE = "unreachable"
 """Code of the error when no connection was made at all: then not one byte of the request has left."""
 _FIELDS = " (n goes up to edge.slots; a schema in response_format must be valid; pictures need a model that sees)"
@@ -120,34 +106,27 @@ def _tls_cause(error: ssl.SSLError, peer: Peer) -> str:
         own = f": it wants another certificate of ours; check {peer.section}.client_cert" if asked else ""
         return f"TLS with it failed ({reason}){own}"
     code = getattr(error, "verify_code", 0)
+    unknown = "its authority is not known here"
     reasons = {
-        10: "it has expired",
-        9: "it is not valid yet: check the clocks",
-        18: "it is signed by itself",
-        19: "its authority is not known here",
-        20: "its authority is not known here",
-        62: "it is for another name",
-        64: "it is for another address",
-    }
+        9: "it is not valid yet: check the clocks", 10: "it has expired", 18: "it is signed by itself", 19: unknown,
+        20: unknown, 62: "it is for another name", 64: "it is for another address",
+    }  # fmt: skip
     reason = reasons.get(code, "its chain is not valid")
     own = f"; an own authority is named with {peer.section}.ca_file" if code in (18, 19, 20) else ""
     return f"its TLS certificate was not accepted: {reason}{own}"
 
 
-def failed_status(peer: Peer, response: Headed, body: bytes) -> Failure:
+def failed_status(peer: Peer, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     """What an answer with a status other than 2xx means. `body` may be cut short."""
-    status = response.status_code
-    retry_after = read_retry_after(response.headers)
-    again = status in RETRIED_STATUSES
     try:
         document = orjson.loads(body)
     except ValueError:
         document = None
     found = document.get("error", document) if isinstance(document, dict) else None
-    error = _named_error(peer, status, found, retry_after)
+    error = _named_error(peer, status, found, read_retry_after(headers))
     if isinstance(error, ModelRejected):
         error.not_begun = status == 429
-    return Failure(error, again)
+    return Failure(error, again=status in RETRIED_STATUSES)
 
 
 def error_in_answer(peer: Peer, document: Any) -> NetGPTError | None:
@@ -157,9 +136,7 @@ def error_in_answer(peer: Peer, document: Any) -> NetGPTError | None:
     error = document.get("error")
     if error is None and document.get("object") == "error":
         error = document
-    if not error:
-        return None
-    return _named_error(peer, _claimed_status(error), error, None)
+    return _named_error(peer, _claimed_status(error), error, None) if error else None
 
 
 def _claimed_status(error: Any) -> int:
@@ -185,14 +162,10 @@ def _named_error(peer: Peer, status: int, found: Any, retry_after: float | None)
     if status == 413 or _TOO_LONG & {_kept(words.get("code"), _WORD), _kept(words.get("type"), _WORD)}:
         return ContextTooLong(f"the request is too long for {peer}; shorten the conversation", param=param)
     text = f"{peer} answered {status}" + (f" ({code})" if code else "") + _cure(peer, status)
-    kind: type[ModelError] = ModelError
-    if status in {408, 504}:
-        kind = ModelTimeout
-    elif 400 <= status < 500:
-        told = 502 if status in _OWNERS_FAULT else status
-        return ModelRejected(text, status=told, code=code, param=param, retry_after=retry_after)
-    elif status == 503:
-        kind = ModelUnavailable
+    if 400 <= status < 500 and status != 408:
+        passed_on = 502 if status in _OWNERS_FAULT else status
+        return ModelRejected(text, status=passed_on, code=code, param=param, retry_after=retry_after)
+    kind = {408: ModelTimeout, 504: ModelTimeout, 503: ModelUnavailable}.get(status, ModelError)
     return kind(text, code=code, param=param, retry_after=retry_after)
 
 
@@ -214,10 +187,9 @@ def _kept(value: Any, shape: re.Pattern[str]) -> str | None:
     return value if isinstance(value, str) and shape.fullmatch(value) else None
 
 
-def content_type(response: Headed) -> str:
+def content_type(headers: Mapping[str, str]) -> str:
     """The media type of an answer, lower case, without parameters; "none" or "unreadable" when it is not one."""
-    header = response.headers.get("content-type", "")
-    kind = header.partition(";")[0].strip().lower()
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if not kind:
         return "none"
     return kind if _CONTENT_TYPE.fullmatch(kind) else "unreadable"

@@ -46,8 +46,8 @@ class _Generation:
 class SwappingEngine:
     """What `Engine` offers, and `set_adapters`. At most two children live at a time.
 
-    `drain_s`: how long an answer that runs may keep an old child alive, in seconds. `on_event` hears what an engine
-    tells, and "swapped", "swap failed".
+    `drain_s`: how long an answer that runs may keep an old child alive, in seconds. `on_event` gets an engine's
+    events, and "swapped", "swap failed".
     """
 
     def __init__(
@@ -114,22 +114,22 @@ class SwappingEngine:
             if self._running:
                 return
             self._done = self._asked
-            await self._start_with(self._wanted)
-            self._running = True
+            left = list(self._wanted)
+            while not self._running:
+                self._current = _Generation(self._make, left, self._hear)
+                try:
+                    await self._current.engine.start()
+                    self._running = True
+                except ModelUnavailable as error:
+                    left = self._without(_named_by(error, left) or left, error, left)
         self._on_event("started")
 
-    async def _start_with(self, wanted: Sequence[Adapter]) -> None:
-        left = list(wanted)
-        while True:
-            self._current = _Generation(self._make, left, self._hear)
-            try:
-                return await self._current.engine.start()
-            except ModelUnavailable as error:
-                bad = _named_by(error, left) or left
-                if not bad:
-                    raise
-                self.refused |= {adapter.id: error.message for adapter in bad}
-                left = [adapter for adapter in left if adapter not in bad]
+    def _without(self, bad: Sequence[Adapter], error: ModelUnavailable, adapters: Sequence[Adapter]) -> list[Adapter]:
+        """The other adapters; the `bad` ones are noted as refused. Raises the error when none is to blame."""
+        if not bad:
+            raise error
+        self.refused |= {adapter.id: error.message for adapter in bad}
+        return [adapter for adapter in adapters if adapter not in bad]
 
     async def set_adapters(self, adapters: Sequence[Adapter]) -> tuple[str, ...]:
         """Make these adapters resident, and no others; returns the ids that are resident then.
@@ -181,14 +181,9 @@ class SwappingEngine:
             fresh = _Generation(self._make, left, self._hear)
             try:
                 await fresh.engine.start()
+                return fresh
             except AdapterRefused as error:
-                bad = _named_by(error, left)
-                if not bad:
-                    raise
-                self.refused |= {adapter.id: error.message for adapter in bad}
-                left = [adapter for adapter in left if adapter not in bad]
-                continue
-            return fresh
+                left = self._without(_named_by(error, left), error, left)
         return None
 
     async def _end(self, old: _Generation) -> None:
@@ -214,7 +209,7 @@ class SwappingEngine:
             self._on_event("stopped")
 
     def _hear(self, generation: _Generation, event: str) -> None:
-        """Events of the child that serves; its start and stop are told by `start` and `stop`."""
+        """Events of the child that serves; those of its start and stop come from `start` and `stop`."""
         if generation is not self._current or event in ("started", "stopped"):
             return
         if event == "not restarted":

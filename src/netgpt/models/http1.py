@@ -1,7 +1,7 @@
 """One keep-alive HTTP/1.1 connection: asyncio's transport below, httptools' parser (llhttp) above.
 
 Own code where a library would do, because the library was the largest part of a call's CPU (figures: docs/log.md).
-It raises httpx's errors, so what stands above tells them as before.
+It raises httpx's errors. `connect` opens one: names, several addresses, TLS, and one time limit for all of it.
 """
 
 from __future__ import annotations
@@ -35,16 +35,14 @@ _KEEP_ALIVE_MARGIN_S: Final = 1.0
 """A server closes on its own clock; a connection this near to its end is not used again."""
 
 
+@dataclass(slots=True, eq=False)
 class Answer:
     """Status and headers of one answer; its body comes from `read`, piece by piece."""
 
-    __slots__ = ("connection", "headers", "status_code")
-
-    def __init__(self, status_code: int, headers: dict[str, str], connection: Http1) -> None:
-        self.status_code = status_code
-        self.headers = headers
-        """Names in lower case; a name that came twice has its values joined by a comma."""
-        self.connection = connection
+    status_code: int
+    headers: dict[str, str]
+    """Names in lower case; a name that came twice has its values joined by a comma."""
+    connection: Http1
 
     @property
     def is_success(self) -> bool:
@@ -56,7 +54,7 @@ class Answer:
 
 
 class Http1(asyncio.Protocol):
-    """One request at a time: `post`, `Answer.read` to the end, `release`. Opened by `connecting.connect`."""
+    """One request at a time: `post`, `Answer.read` to the end, `release`. Opened by `connect`."""
 
     def __init__(self, timeout_s: float) -> None:
         """`timeout_s`: seconds without a byte, in either direction."""
@@ -65,7 +63,7 @@ class Http1(asyncio.Protocol):
         self.used = False
         """Whether an answer came over it before: then a server may close it just as the next request leaves."""
         self.opened_s: float | None = None
-        """How long it took to open, in seconds; None: not told."""
+        """How long it took to open, in seconds; None: not known."""
         self.idle_s = 60.0
         """How long it may lie idle, in seconds; less when the server says so (`Keep-Alive: timeout=5`)."""
         self._timeout_s = timeout_s
@@ -125,8 +123,8 @@ class Http1(asyncio.Protocol):
         """End of a request. False: the connection cannot be used again, and was closed at once."""
         usable = self._whole and not (self.closed or self._pieces or self._last)
         self.used = True
-        if told := _KEEP_ALIVE.search(self._headers.get("keep-alive", "")):
-            self.idle_s = max(0.0, float(told[1]) - _KEEP_ALIVE_MARGIN_S)
+        if keeps := _KEEP_ALIVE.search(self._headers.get("keep-alive", "")):
+            self.idle_s = max(0.0, float(keeps[1]) - _KEEP_ALIVE_MARGIN_S)
         if not usable or self._transport is None or self._transport.get_write_buffer_size():
             self.abort()
             return False
@@ -134,7 +132,7 @@ class Http1(asyncio.Protocol):
         return True
 
     def abort(self) -> None:
-        """Close at once, whatever is under way; who waits for an answer is told."""
+        """Close at once, whatever is under way; whoever waits for an answer gets an error."""
         self._fail(httpx.ReadError("closed here"))
         if self._transport is not None:
             self._transport.abort()
@@ -235,8 +233,6 @@ def _wake(waiter: asyncio.Future[bool], came: bool) -> None:
         waiter.set_result(came)
 
 
-# --- Opening a connection to a server: names, several addresses, TLS, and one limit for all of it.
-
 _NEXT_ADDRESS_S = 0.25
 """An address that is silent for this long is not waited for alone (RFC 8305, section 5)."""
 
@@ -280,8 +276,8 @@ async def _socket(origin: PoolKey) -> socket.socket:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
     if len(found) == 1:
-        return await _reach(found[0])
-    tries = [partial(_reach, info) for info in _families_in_turn(found)]
+        return await _connect_to(found[0])
+    tries = [partial(_connect_to, info) for info in _families_in_turn(found)]
     winner: socket.socket | None
     winner, _, faults = await staggered_race(tries, _NEXT_ADDRESS_S)
     if winner is None:
@@ -297,7 +293,7 @@ def _families_in_turn(found: list[Any]) -> list[Any]:
     return mixed + first[len(other) :] + other[len(first) :]
 
 
-async def _reach(info: Any) -> socket.socket:
+async def _connect_to(info: Any) -> socket.socket:
     family, kind, protocol, _, address = info
     sock = socket.socket(family, kind, protocol)
     try:
@@ -310,14 +306,12 @@ async def _reach(info: Any) -> socket.socket:
     return sock
 
 
-# --- Bodies that came compressed although we ask for plain ones (RFC 9110, section 8.4.1): gzip and deflate.
-
 _PART_BYTES = 1_000_000
 """A small piece can stand for gigabytes: it is unpacked part by part, so that the reader can stop."""
 
 
 class Decoder:
-    """Compressed pieces in, plain parts out."""
+    """Bodies that came compressed although we ask for plain ones (gzip, deflate: RFC 9110, section 8.4.1)."""
 
     def __init__(self, coding: str, source: str) -> None:
         """`coding`: the header's value; `source` names the server in errors. Raises BrokenStream: not known here."""

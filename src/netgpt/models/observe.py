@@ -1,6 +1,6 @@
-"""Watches one call to a model: what it tells of its link and its server is handed on when it ends.
+"""Watches one call to a model; what it says of its link and its server goes to an observer when it ends.
 
-The client writes notes as the call goes; whoever wants to know (`routing.signals.Signals`) reads them meanwhile.
+The client writes notes as the call goes; the observer (`routing.signals.Signals`) may read them meanwhile.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from netgpt.calls import CallFacts, KernelFacts
 from netgpt.errors import ModelRejected, NetGPTError
@@ -33,53 +33,51 @@ class CallNotes(Protocol):
 
 
 class Observer(Protocol):
-    """Told of every call's beginning and end; must return at once."""
+    """Gets every call's beginning and end; must return at once."""
 
     def began(self, target: str) -> CallNotes: ...
 
     def observed(self, facts: CallFacts) -> None: ...
 
 
-class _Nobody:
-    """Does not want to know."""
+class _UnreadNotes:
+    sent_at: float | None = None
+    first_at: float | None = None
+    asked_at: float | None = None
+    read_s = 0.0
+    chunks = 0
+    whole = False
+    kernel: Callable[[], KernelFacts | None] | None = None
 
-    class Notes:
-        sent_at: float | None = None
-        first_at: float | None = None
-        asked_at: float | None = None
-        read_s = 0.0
-        chunks = 0
-        whole = False
-        kernel: Callable[[], KernelFacts | None] | None = None
+    def end(self) -> None:
+        """Nobody waits for it."""
 
-        def end(self) -> None:
-            """Nobody waits for it."""
 
+class _NoObserver:
     def began(self, target: str) -> CallNotes:
-        return self.Notes()
+        return _UnreadNotes()
 
     def observed(self, facts: CallFacts) -> None:
-        """Nobody is told."""
+        """Nobody wants to know."""
 
 
-SILENT: Observer = _Nobody()
+SILENT: Observer = _NoObserver()
 
 
 class Call:
-    """One call with all its tries. The transport tells it of connections and bytes, the client of chunks."""
+    """One call with all its tries. The transport notes connections and bytes in it, the client chunks."""
 
     __slots__ = ("_before", "_connect_s", "_last_at", "_prompt", "_received", "_sent", "_tcp", "_tokens", "_tries",
                  "began", "notes")  # fmt: skip
 
     def __init__(self, notes: CallNotes | None = None) -> None:
         """`notes` None: nobody wants to know."""
-        self.notes = notes or _Nobody.Notes()
+        self.notes = notes or _UnreadNotes()
         self.began = time.monotonic()
         self._tries = self._sent = self._received = self._tokens = 0
         self._connect_s: float | None = None
         self._last_at = 0.0
-        self._before: KernelFacts | None = None
-        self._tcp: KernelFacts | None = None
+        self._before = self._tcp = cast("KernelFacts | None", None)
         self._prompt: tuple[int, float] = (0, 0.0)
 
     def leaves(self, connection: Http1, size: int) -> None:
@@ -93,7 +91,7 @@ class Call:
         self.notes.sent_at = time.monotonic()
 
     def returns(self, connection: Http1) -> None:
-        """The try is over; the connection is about to be given back."""
+        """The try is over; the connection is about to be released."""
         self._tcp = connection.kernel_facts() or self._tcp
         self.notes.kernel = None
 
@@ -133,34 +131,25 @@ class Call:
         notes, tcp, before = self.notes, self._tcp, self._before
         first, sent = notes.first_at, notes.sent_at
         return CallFacts(
-            target,
-            self.began,
-            outcome,
-            connect_s=self._connect_s,
+            target, self.began, outcome, connect_s=self._connect_s, failed=failed, whole=notes.whole,
             rtt_s=tcp.rtt_s if tcp else None,
             rtt_var_s=tcp.rtt_var_s if tcp else None,
             retransmits=max(0, tcp.retransmits - before.retransmits) if tcp and before else 0,
             segments=max(0, tcp.segments - before.segments) if tcp and before else 0,
             first_byte_s=first - sent if first is not None and sent is not None else None,
-            sent_bytes=self._sent,
-            received_bytes=self._received,
+            sent_bytes=self._sent, received_bytes=self._received,
             receive_s=(receive_s := self._last_at - first if first is not None else 0.0),
             held_up=notes.read_s < receive_s / 2,
-            tokens=self._tokens or notes.chunks,
-            tries=max(1, self._tries),
-            failed=failed,
+            tokens=self._tokens or notes.chunks, chunks=notes.chunks, tries=max(1, self._tries),
             waited_s=time.monotonic() - (self.began if sent is None else sent) if first is None else 0.0,
-            whole=notes.whole,
-            chunks=notes.chunks,
             up_bytes_s=tcp.delivery_bytes_s if tcp else None,
-            prompt_tokens=self._prompt[0],
-            prompt_s=self._prompt[1],
-        )
+            prompt_tokens=self._prompt[0], prompt_s=self._prompt[1],
+        )  # fmt: skip
 
 
 @contextmanager
 def watched(observer: Observer, target: str) -> Iterator[Call]:
-    """Watch the call that the block makes; its end is told, however it ends."""
+    """Watch the call that the block makes; the observer gets its facts, however it ends."""
     call = Call(observer.began(target))
     outcome, failed = "ok", False
     try:
@@ -182,7 +171,7 @@ def speaks_against(error: NetGPTError) -> bool:
 
 
 def _prompt_of(timings: Any) -> tuple[int, float]:
-    """Tokens and seconds of the prompt as llama.cpp tells them (`prompt_n`, `prompt_ms`)."""
+    """Tokens and seconds of the prompt, from llama.cpp's `prompt_n` and `prompt_ms`."""
     try:
         return int(timings["prompt_n"]), float(timings["prompt_ms"]) / 1000
     except (TypeError, KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""Rewrites the weights of a GGUF in another block format, so that a faster kernel of this machine can read them.
+"""Rewrites the weights of a GGUF in another block format, measures each, and keeps the fastest on this machine.
 
 Block formats (32 weights each): https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-common.h.
 Q4_0: float16 d, 16 bytes; weight = d * (q - 8), q in 0..15. Q4_1: float16 d and m; weight = d * q + m.
@@ -20,8 +20,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from netgpt.errors import ModelUnavailable, NetGPTError, RequestError
-from netgpt.models.catalog import Catalog, WeightsEntry
+from netgpt.errors import ModelUnavailable, RequestError
+from netgpt.models.catalog import Catalog
 from netgpt.models.engine import Engine
 from netgpt.models.gguf import GgufHeader, Tensor, check_weights, read_header
 
@@ -36,8 +36,7 @@ Bytes = NDArray[np.uint8]
 def requantize(source: Path, target: Path, form: str) -> Path:
     """Write `source` to `target` with its 4-bit matrices in `form` ("Q4_0" or "Q8_0"); the rest stays as it is.
 
-    Raises RequestError when
-    there is nothing to change, ModelUnavailable when the disk is full.
+    Raises RequestError when there is nothing to change, ModelUnavailable when the disk is full.
     """
     check_weights(source)
     header = read_header(source)
@@ -65,16 +64,6 @@ def requantize(source: Path, target: Path, form: str) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return target
-
-
-def dequantize(kind: int, blocks: Bytes) -> Floats:
-    """Blocks of one format, shape (n, bytes per block), as weights (n, 32)."""
-    return READERS[kind](blocks)
-
-
-def quantize(form: str, weights: Floats) -> Bytes:
-    """Weights (n, 32) as blocks of `form`, shape (n, bytes per block)."""
-    return FORMATS[form][2](weights)
 
 
 def _halves(blocks: Bytes) -> Floats:
@@ -126,14 +115,14 @@ def _write_q8_0(weights: Floats) -> Bytes:
 
 
 READERS: Final[dict[int, Callable[[Bytes], Floats]]] = {2: _read_q4_0, 3: _read_q4_1, 8: _read_q8_0}
-"""By tensor type number."""
+"""By tensor type: blocks of one format, shape (n, bytes per block), as weights (n, 32)."""
 FOUR_BIT: Final = (2, 3)
 """The types that are rewritten: finer ones (the embedding of a small model) are fine for a reason."""
 FORMATS: Final[dict[str, tuple[int, int, Callable[[Floats], Bytes]]]] = {
     "Q4_0": (2, 2, _write_q4_0),
     "Q8_0": (8, 7, _write_q8_0),
 }
-"""Name -> tensor type, `general.file_type`, writer."""
+"""Name -> tensor type, `general.file_type`, writer (weights (n, 32) as blocks, shape (n, bytes per block))."""
 
 
 def _plan(header: GgufHeader, changed: list[bool], number: int) -> list[Tensor]:
@@ -182,7 +171,7 @@ def _write_tensor(old: BinaryIO, new: BinaryIO, data_at: int, tensor: Tensor, fo
         left -= len(data)
         if form:
             blocks: Any = np.frombuffer(data, np.uint8).reshape(-1, size)
-            data = quantize(form, dequantize(tensor.type, blocks)).tobytes()
+            data = FORMATS[form][2](READERS[tensor.type](blocks)).tobytes()
         new.write(data)
 
 
@@ -194,8 +183,6 @@ def _pad(file: BinaryIO, alignment: int) -> None:
 def _aligned(at: int, alignment: int) -> int:
     return -(-at // alignment) * alignment
 
-
-# --- Measures one weights file on this machine: reading speed, writing speed, and how alike it answers to another.
 
 QUESTIONS: Final = (
     "Name three things to pack for a rainy walk.",
@@ -230,7 +217,7 @@ class Figures:
 
 async def measure(path: Path, reference: Reference, *, threads: int = 0, repeats: int = 2) -> Figures:
     """Serve `path` alone and measure it; the best of `repeats` runs counts, as other work only slows down."""
-    size = file_bytes(path)
+    size = path.stat().st_size  # noqa: ASYNC240  one look
     async with _Served(path, threads) as served:
         runs = [await served.speed(number) for number in range(repeats)]
         agreement = await served.agreement(reference) if reference else 1.0
@@ -242,11 +229,6 @@ async def read_reference(path: Path, *, threads: int = 0) -> Reference:
     """Let the original weights answer a few questions, always by the likeliest token."""
     async with _Served(path, threads) as served:
         return [await served.answer(question) for question in QUESTIONS]
-
-
-def file_bytes(path: Path) -> int:
-    """Size on disk."""
-    return path.stat().st_size
 
 
 class _Served:
@@ -294,10 +276,9 @@ class _Served:
         same = total = 0
         for prompt, answer in reference:
             for place, expected in enumerate(answer):
-                told = await self._post(
-                    "/completion", prompt=prompt + answer[:place], n_predict=1, return_tokens=True, top_k=1
-                )  # fmt: skip
-                same += told["tokens"][:1] == [expected]
+                so_far = prompt + answer[:place]
+                found = await self._post("/completion", prompt=so_far, n_predict=1, return_tokens=True, top_k=1)
+                same += found["tokens"][:1] == [expected]
                 total += 1
         return same / total if total else 1.0
 
@@ -309,8 +290,6 @@ class _Served:
         except (httpx.HTTPError, ValueError) as error:
             raise ModelUnavailable(f"The engine failed while it was measured ({type(error).__name__}).") from None
 
-
-# --- Finds the block format that is fastest on this machine, and keeps it when it is worth it.
 
 MIN_GAIN = 0.10
 """A format must save this share of a typical exchange's time, else the original stays."""
@@ -338,7 +317,11 @@ async def optimize(catalog: Catalog, name: str, *, threads: int = 0, say: Callab
     original = check_weights(source).quantization
     made: dict[str, Path] = {}
     try:
-        made = _make_all(source, catalog.models_dir, entry, original, say)
+        for form in FORMATS:
+            if form != original:
+                say(f"writing {form}")
+                target = catalog.models_dir / f"{entry.name}.{entry.sha256[:12]}.{form}.gguf"
+                made[form] = requantize(source, target, form)
         say(f"measuring {original}")
         reference = await read_reference(source, threads=threads)
         figures = {original: await measure(source, reference, threads=threads)}
@@ -360,7 +343,7 @@ async def optimize(catalog: Catalog, name: str, *, threads: int = 0, say: Callab
 
 
 def best_of(original: str, figures: dict[str, Figures]) -> tuple[str, str]:
-    """The format to serve, and the reason in one sentence. Pure: a choice from figures."""
+    """The format to serve, and the reason in one sentence."""
     base = figures[original]
     able = {form: f for form, f in figures.items() if form == original or f.agreement >= MIN_AGREEMENT}
     fastest = min(able, key=lambda form: able[form].typical_s)
@@ -368,20 +351,3 @@ def best_of(original: str, figures: dict[str, Figures]) -> tuple[str, str]:
     if fastest == original or gain < MIN_GAIN:
         return original, f"{original} stays: no other format saves {MIN_GAIN:.0%} of the time and answers alike"
     return fastest, f"{fastest} saves {gain:.0%} of the time of a typical exchange"
-
-
-def _make_all(
-    source: Path, folder: Path, entry: WeightsEntry, original: str, say: Callable[[str], None]
-) -> dict[str, Path]:
-    """Each format that the source can be rewritten in, as a file. Nothing stays behind when one fails."""
-    made: dict[str, Path] = {}
-    try:
-        for form in FORMATS:
-            if form != original:
-                say(f"writing {form}")
-                made[form] = requantize(source, folder / f"{entry.name}.{entry.sha256[:12]}.{form}.gguf", form)
-    except NetGPTError:
-        for path in made.values():
-            path.unlink(missing_ok=True)
-        raise
-    return made

@@ -1,7 +1,7 @@
-"""When a failed call is tried again, and how long to wait before.
+"""When a failed call is tried again, how long to wait before, and when a server is left alone.
 
 Exponential back-off with full jitter (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015);
-`Retry-After` as in RFC 9110, section 10.2.3.
+`Retry-After` as in RFC 9110, section 10.2.3; the circuit breaker is Michael Nygard's ("Release It!", 2007).
 """
 
 from __future__ import annotations
@@ -76,28 +76,21 @@ def _number(text: str | None) -> float | None:
     return float(text)
 
 
-# --- A circuit breaker: a server that failed several times in a row is left alone for a while.
-#
-# The pattern is Michael Nygard's ("Release It!", 2007): closed, open, half-open.
-
-
 def is_servers_fault(error: BaseException) -> bool:
-    """Whether the failure speaks against the server (unreachable, silent, 5xx, broken), not the request or the box."""
+    """Whether the failure is the server's (unreachable, silent, 5xx, broken), not the request's or the box's."""
     if not isinstance(error, ModelError) or isinstance(error, ModelRejected):
         return False
     return error.code != "too_many_connections"
 
 
 class Breaker:
-    """Counts failures in a row. `failures` of them open it; after `reset_s` seconds one call may try.
+    """A circuit breaker: `failures` in a row open it; after `reset_s` seconds one call may try.
 
     `clock` gives seconds that never go back. One event loop only: there is no lock.
     """
 
     def __init__(self, failures: int, reset_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit = failures
-        self._reset_s = reset_s
-        self._clock = clock
+        self._limit, self._reset_s, self._clock = failures, reset_s, clock
         self._in_a_row = 0
         self._opened: float | None = None
         self._trying = False
@@ -127,11 +120,11 @@ class Breaker:
         """
         trying = self._admit(peer)
         try:
-            yield self._answers if trying else _nothing
+            yield self._answers if trying else lambda: None
         except BaseException as error:
             if is_servers_fault(error):
                 self._failed(trying)
-            elif isinstance(error, ModelRejected | ContextTooLong):  # it answered; our own full pool tells nothing
+            elif isinstance(error, ModelRejected | ContextTooLong):  # it answered; our own full pool says nothing
                 self._succeeded()
             raise
         else:
@@ -166,15 +159,8 @@ class Breaker:
         self._opened = None
 
 
-def _nothing() -> None:
-    return None
-
-
-# --- How long to wait before the next try: exponential, with jitter, and a memory of how often it went wrong.
-
-
 class Backoff:
-    """Doubles from `first_s` to `longest_s`, in seconds.
+    """Seconds to wait before the next try: doubles from `first_s` to `longest_s`, in seconds.
 
     Each wait is drawn from the upper half of its step, so that many boxes do not march in step.
     """

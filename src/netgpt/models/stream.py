@@ -15,11 +15,6 @@ from netgpt.errors import BrokenStream, ModelTimeout
 from netgpt.models.errors import Peer, error_in_answer
 from netgpt.types import Chunk
 
-# --- Server-sent events, read as the bytes arrive (WHATWG HTML, section 9.2 "Server-sent events").
-#
-# Only what chat streams use: `data` and `event`. Comments (pings), `id`, `retry` and unknown fields are passed
-# over.
-
 MAX_EVENT_BYTES = 4_000_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -33,24 +28,22 @@ class Event:
 
 
 class EventParser:
-    """Bytes in, events out. However the bytes are cut, the events are the same.
+    """Server-sent events (WHATWG HTML, section 9.2): bytes in, events out. However the bytes are cut, the events are
+    the same.
 
     Lines may end with LF, CRLF or CR. An event is complete at its empty line; what follows the last empty line is
-    an event that never ended, and is not given out.
+    dropped. Only `data` and `event` are read; comments (pings), `id`, `retry` and unknown fields are passed over.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES, source: str = "the stream") -> None:
         """`source` names the stream in errors."""
-        self._source = source
-        self._max_bytes = max_event_bytes
+        self._source, self._max_bytes = source, max_event_bytes
         self._line: list[bytes] = []
         """Pieces of the line that has not ended. A list, so that many small pieces are joined once."""
-        self._line_bytes = 0
         self._data: list[bytes] = []
-        self._data_bytes = 0
+        self._line_bytes = self._data_bytes = 0
         self._name = ""
-        self._first_line = True
-        self._after_cr = False
+        self._first_line, self._after_cr = True, False
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         """Give out the events that `piece` completes. The iterator must be used up before the next call.
@@ -65,10 +58,8 @@ class EventParser:
         for line in lines:
             text = line.rstrip(b"\r\n")
             self._take(text)
-            if len(text) < len(line):
-                event = self._end_line()
-                if event is not None:
-                    yield event
+            if len(text) < len(line) and (event := self._end_line()) is not None:
+                yield event
 
     def _take(self, text: bytes) -> None:
         self._line.append(text)
@@ -97,12 +88,8 @@ class EventParser:
     def _end_event(self) -> Event | None:
         data, name = self._data, self._name
         self._data, self._data_bytes, self._name = [], 0, ""
-        if not data:
-            return None
-        return Event(b"\n".join(data), name or "message")
+        return Event(b"\n".join(data), name or "message") if data else None
 
-
-# --- Whole answers and streamed chunks: each can be turned into the other without loss (OpenAI's chat shapes).
 
 _TEXTS = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
 """Fields of a delta that are pieces of one text."""
@@ -197,7 +184,7 @@ def _are_pieces(name: str, so_far: Any, more: Any) -> bool:
 
 
 def _add_call(calls: list[dict[str, Any]], call: Mapping[str, Any]) -> None:
-    """Merge one piece of a tool call into the call of the same index (a server without indices: of the same id)."""
+    """Merge a piece of a tool call into the call of the same index; of the same id, where a server sends no index."""
     index = call.get("index")
     if index is None:
         index = next((known["index"] for known in calls if call.get("id") in {None, known.get("id")}), len(calls))
@@ -362,6 +349,10 @@ class _Progress:
             return False
         return said_done or len(self._ended) >= self._asked
 
+    def check_end(self, peer: Peer, *, said_done: bool) -> None:
+        if not self.may_end(said_done):
+            raise BrokenStream(f"{peer} cut its answer: the stream ended before every choice had a finish_reason")
+
 
 async def _read_stream(pieces: AsyncGenerator[bytes, None], peer: Peer, choices: int) -> AsyncGenerator[Chunk, None]:
     progress, parser = _Progress(choices), EventParser(source=str(peer))
@@ -369,7 +360,7 @@ async def _read_stream(pieces: AsyncGenerator[bytes, None], peer: Peer, choices:
         async for piece in pieces:
             for event in parser.feed(piece):
                 if event.data == b"[DONE]":
-                    _check_end(progress, peer, said_done=True)
+                    progress.check_end(peer, said_done=True)
                     await _linger(pieces)
                     return
                 chunk = _read_event(event, peer)
@@ -378,12 +369,7 @@ async def _read_stream(pieces: AsyncGenerator[bytes, None], peer: Peer, choices:
     except (BrokenStream, ModelTimeout):
         if not progress.may_end(said_done=False):
             raise
-    _check_end(progress, peer, said_done=False)
-
-
-def _check_end(progress: _Progress, peer: Peer, *, said_done: bool) -> None:
-    if not progress.may_end(said_done):
-        raise BrokenStream(f"{peer} cut its answer: the stream ended before every choice had a finish_reason")
+    progress.check_end(peer, said_done=False)
 
 
 async def _linger(pieces: AsyncGenerator[bytes, None]) -> None:

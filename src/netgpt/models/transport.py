@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -23,14 +24,12 @@ from netgpt.models.http1 import Answer, Decoder, Http1, PoolKey, connect
 from netgpt.models.observe import Call
 from netgpt.models.resilience import RetryPolicy
 
-# --- The certificates of a connection to a server: whom to believe, and what to show. Checks cannot be turned off.
-
 
 def trusted_certificates(trust: Trust = SYSTEM_TRUST, section: str = "cloud") -> ssl.SSLContext:
     """TLS 1.2 or newer, the server's chain, dates and name checked, by `trust.ca_file` or the system's authorities.
 
-    OpenSSL reads SSL_CERT_FILE and SSL_CERT_DIR itself; a system without any authorities gets certifi's. Raises
-    SettingsError: a file is missing, or is not what it should be.
+    No setting turns the checks off. OpenSSL reads SSL_CERT_FILE and SSL_CERT_DIR itself; a system without any
+    authorities gets certifi's. Raises SettingsError: a file is missing, or is not what it should be.
     """
     authority = _existing(trust.ca_file, f"{section}.ca_file")
     try:
@@ -40,17 +39,18 @@ def trusted_certificates(trust: Trust = SYSTEM_TRUST, section: str = "cloud") ->
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     folder = ssl.get_default_verify_paths().capath
-    if trust.ca_file is None and not context.cert_store_stats()["x509_ca"] and not _anything_in(folder):
+    anything = bool(folder) and any(Path(str(folder)).iterdir())
+    if trust.ca_file is None and not context.cert_store_stats()["x509_ca"] and not anything:
         import certifi
 
         context.load_verify_locations(certifi.where())
     if trust.client_cert is not None:
-        _show(context, trust, section)
+        _load_client_cert(context, trust, section)
     return context
 
 
 def check_trust(trust: Trust, *, tls: bool, section: str = "cloud") -> None:
-    """Read the files now, so that what is wrong with them is told at the start. Raises SettingsError."""
+    """Read the files now, so that what is wrong with them shows at the start. Raises SettingsError."""
     if (trust.client_cert is None) != (trust.client_key is None):
         raise SettingsError(f"{section}.client_cert and {section}.client_key go together: set both or none")
     if trust == SYSTEM_TRUST:
@@ -60,13 +60,17 @@ def check_trust(trust: Trust, *, tls: bool, section: str = "cloud") -> None:
     trusted_certificates(trust, section)
 
 
-def _show(context: ssl.SSLContext, trust: Trust, section: str) -> None:
-    certificate = _existing(trust.client_cert, f"{section}.client_cert")
-    key = _existing(trust.client_key, f"{section}.client_key")
-    try:
-        context.load_cert_chain(str(certificate), key, password=_no_passphrase)
+def _load_client_cert(context: ssl.SSLContext, trust: Trust, section: str) -> None:
+    names = f"{section}.client_cert", f"{section}.client_key"
+    certificate, key = _existing(trust.client_cert, names[0]), _existing(trust.client_key, names[1])
+    try:  # a key with a passphrase is refused: nobody is there to type one, and an empty one is wrong
+        context.load_cert_chain(str(certificate), key, password=lambda: "")
     except (ssl.SSLError, OSError) as error:
-        raise SettingsError(_told(error, f"{section}.client_cert", f"{section}.client_key")) from None
+        reason = getattr(error, "reason", None) or ""
+        if reason == "KEY_VALUES_MISMATCH":
+            raise SettingsError(f"{names[1]} is not the key of {names[0]}") from None
+        why = f"no certificate with its key could be read ({reason or 'not PEM'})"
+        raise SettingsError(f"{names[0]} and {names[1]}: {why}") from None
 
 
 def _existing(file: Path | None, name: str) -> Path | None:
@@ -82,40 +86,22 @@ def _existing(file: Path | None, name: str) -> Path | None:
     return file.expanduser()
 
 
-def _told(error: OSError, certificate: str, key: str) -> str:
-    reason = getattr(error, "reason", None) or ""
-    if reason == "KEY_VALUES_MISMATCH":
-        return f"{key} is not the key of {certificate}"
-    return f"{certificate} and {key}: no certificate with its key could be read ({reason or 'not PEM'})"
-
-
-def _no_passphrase() -> str:
-    """Asked when the key has a passphrase: nobody is there to type one, and an empty one is refused."""
-    return ""
-
-
-def _anything_in(folder: str | None) -> bool:
-    return bool(folder) and any(Path(str(folder)).iterdir())
-
-
-# --- A pool of connections with constant cost per call: the one used last is used next.
-
-
 class NoneFree(Exception):
     """Every connection stayed busy."""
 
 
 class Connections:
-    """At most `limit` calls at once. Belongs to the event loop that first uses it.
+    """A pool for at most `limit` calls at once, with constant cost per call. Belongs to the loop that first uses it.
 
-    A call takes its turn (`enter`, `leave`), and within it a connection for each try (`take`, `give_back`).
+    A call takes its turn (`enter`, `leave`), and within it a connection for each try (`take`, `release`): the one
+    used last is used next.
     """
 
     def __init__(self, limit: int, *, connect_timeout_s: float, timeout_s: float, trust: Trust = SYSTEM_TRUST) -> None:
         self._connect_timeout_s, self._timeout_s = connect_timeout_s, timeout_s
         self._turns = asyncio.Semaphore(limit)
         self._idle: deque[tuple[float, PoolKey, Http1]] = deque()
-        """In the order in which they were given back, each with the time until which it may be used."""
+        """In the order in which they were released, each with the time until which it may be used."""
         self._busy: dict[Http1, PoolKey] = {}
         self._trust = trust
         self._tls: ssl.SSLContext | None = None
@@ -138,7 +124,9 @@ class Connections:
         """A connection to `origin`: the one used last, or a new one. Raises httpx.ConnectTimeout and ConnectError."""
         connection = None if fresh else self._kept(origin)
         if connection is None:
-            tls = self._certificates() if origin.tls else None
+            if origin.tls and self._tls is None:
+                self._tls = trusted_certificates(self._trust)
+            tls = self._tls if origin.tls else None
             connection = await connect(origin, tls, limit_s=self._connect_timeout_s, timeout_s=self._timeout_s)
         self._busy[connection] = origin
         return connection
@@ -151,7 +139,7 @@ class Connections:
             connection.abort()  # gone, too old, or to a server that has moved
         return None
 
-    def free_memory(self, connection: Http1) -> None:
+    def release(self, connection: Http1) -> None:
         """Keep it for the next call, or close it when its answer was not read to the end."""
         origin = self._busy.pop(connection, None)
         if origin is None or not connection.release():
@@ -161,11 +149,6 @@ class Connections:
         self._idle.append((now + connection.idle_s, origin, connection))
         while self._idle and now > self._idle[0][0]:
             self._idle.popleft()[2].abort()
-
-    def _certificates(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = trusted_certificates(self._trust)
-        return self._tls
 
     async def close(self) -> None:
         """Close every connection, also those at work."""
@@ -250,11 +233,8 @@ class Transport:
         trust: Trust = SYSTEM_TRUST,
     ) -> None:
         """`timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection."""
-        self.timeout_s = timeout_s
-        self._connect_timeout_s = connect_timeout_s
-        self._max_connections = max_connections
-        self._retry = retry
-        self._trust = trust
+        self.timeout_s, self._connect_timeout_s = timeout_s, connect_timeout_s
+        self._max_connections, self._retry, self._trust = max_connections, retry, trust
         self._pool: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -271,7 +251,7 @@ class Transport:
         """The open answer, status 2xx, closed at the end of the block. The turn is held while retries wait.
 
         `before` is awaited once, on an open connection before the first byte; when it raises, nothing is sent.
-        `call` is told how it goes. `once`: an id that goes along as `Idempotency-Key`; what has left is then not tried
+        `call` notes how it goes. `once`: an id that goes along as `Idempotency-Key`; what has left is then not tried
         again, whatever became of it.
 
         Raises ModelError and its children, ContextTooLong.
@@ -282,13 +262,13 @@ class Transport:
         except NoneFree:
             raise busy(target.peer) from None
         try:
-            tries = _Tries(_Once(before), call or Call(), once is not None)
+            tries = _Tries(call or Call(), once is not None, before)
             answer = await self._answer(pool, target, head, content, tries)
             try:
                 yield answer
             finally:
                 tries.call.returns(answer.connection)
-                pool.free_memory(answer.connection)
+                pool.release(answer.connection)
         finally:
             pool.leave()
 
@@ -296,20 +276,19 @@ class Transport:
         self, pool: Connections, target: CallTarget, head: bytes, content: bytes, tries: _Tries
     ) -> Answer:
         # What leaves once does not leave over a kept connection, which may have died unseen.
-        reached, fresh = False, tries.once
-        tried = 0
+        has_left, fresh, tried = False, tries.once, 0
         while True:
             result, stale = await self._try(pool, target, head, content, tries, fresh=fresh)
             if isinstance(result, Answer):
                 return result
-            if tries.once and tries.before.done:
+            if tries.once and tries.receipt_written:
                 raise result.error
             if stale and not fresh:
                 fresh = True  # the server closed a kept connection as the request left: not a try that failed
                 tries.call.forgets()
                 continue
-            reached = reached or result.error.code != UNREACHABLE
-            if reached and result.error.code == UNREACHABLE:
+            has_left = has_left or result.error.code != UNREACHABLE
+            if has_left and result.error.code == UNREACHABLE:
                 result.error.code = ModelUnavailable.code  # an earlier try did leave
             wait_s = self._retry.wait_s(tried, result.error.retry_after) if result.again else None
             if wait_s is None:
@@ -325,36 +304,31 @@ class Transport:
         keep = False
         try:
             connection = await pool.take(target.origin, fresh=fresh)
-            await tries.before()
+            await tries.write_receipt()
             tries.call.leaves(connection, len(head) + len(content))
             answer = await connection.post(head, content)
             keep = answer.is_success
-            return answer if keep else failed_status(target.peer, answer, await _beginning(answer)), False
+            if keep:
+                return answer, False
+            return failed_status(target.peer, answer.status_code, answer.headers, await _beginning(answer)), False
         except httpx.HTTPError as error:
             stale = connection is not None and connection.used and isinstance(error, httpx.ReadError)
             return failed_transport(target.peer, error, timeout_s=self.timeout_s, answering=False), stale
         finally:
             if connection is not None and not keep:
                 tries.call.returns(connection)
-                pool.free_memory(connection)
+                pool.release(connection)
 
     def _connections(self) -> Connections:
         """The pool of the running loop: sockets of a loop that has ended are of no use."""
         loop = asyncio.get_running_loop()
         if self._pool is None or self._loop is not loop:
-            self._pool, self._loop = self._new_pool(), loop
+            limits = {"connect_timeout_s": self._connect_timeout_s, "timeout_s": self.timeout_s}
+            self._pool, self._loop = Connections(self._max_connections, trust=self._trust, **limits), loop
         return self._pool
 
-    def _new_pool(self) -> Connections:
-        return Connections(
-            self._max_connections,
-            connect_timeout_s=self._connect_timeout_s,
-            timeout_s=self.timeout_s,
-            trust=self._trust,
-        )
-
     async def pieces(self, target: CallTarget, answer: Answer, call: Call | None = None) -> AsyncGenerator[bytes, None]:
-        """The bytes of an answer as they come; `call` is told of them.
+        """The bytes of an answer as they come; `call` notes them.
 
         Raises BrokenStream (cut, wrongly compressed, or larger than 32 MB in all) and ModelTimeout.
         """
@@ -368,10 +342,6 @@ class Transport:
                 if total > MAX_ANSWER_BYTES:
                     raise BrokenStream(f"the answer of {target.peer} is larger than {MAX_ANSWER_BYTES} bytes")
                 yield part
-
-    async def body(self, target: CallTarget, answer: Answer) -> bytes:
-        """A whole answer. Raises as `pieces` does."""
-        return b"".join([piece async for piece in self.pieces(target, answer)])
 
     async def _read(self, target: CallTarget, answer: Answer, call: Call) -> bytes:
         call.asks()
@@ -390,27 +360,20 @@ class Transport:
         self._loop = None
 
 
+@dataclass(slots=True)
 class _Tries:
-    """What all tries of one call share."""
+    """What all tries of one call share: its notes, whether it may leave only once, and its receipt."""
 
-    __slots__ = ("before", "call", "once")
+    call: Call
+    once: bool
+    before: Before | None
+    receipt_written: bool = False
 
-    def __init__(self, before: _Once, call: Call, once: bool) -> None:
-        self.before, self.call, self.once = before, call, once
-
-
-class _Once:
-    """Awaits `before` at its first call, and nothing at the others: retries share what it did."""
-
-    def __init__(self, before: Before | None) -> None:
-        self._before = before
-        self.done = False
-
-    async def __call__(self) -> None:
-        before, self._before = self._before, None
-        self.done = True
-        if before is not None:
-            await before()
+    async def write_receipt(self) -> None:
+        """Await `before` at the first try, and nothing at the others."""
+        first, self.receipt_written = not self.receipt_written, True
+        if first and self.before is not None:
+            await self.before()
 
 
 async def _beginning(answer: Answer) -> bytes:

@@ -65,7 +65,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _rules_that_bind(self) -> Self:
-        """A trusted cloud gets texts unmasked: rules that promise more would promise it in vain."""
+        """A trusted cloud gets texts unmasked: strict rules could not keep their promise."""
         for name, remote in (("cloud", self.cloud), *((f"upstreams.{each.name}", each) for each in self.upstreams)):
             if remote.trusted and self.policy.set in ("strict", "health"):
                 raise ValueError(
@@ -84,7 +84,7 @@ class Settings(BaseModel):
 
     @property
     def remotes(self) -> dict[str, Cloud]:
-        """What may be asked elsewhere, by the arm's name: "cloud" first where there is one, then the upstreams."""
+        """What may be asked elsewhere, by the target's name: "cloud" first where there is one, then the upstreams."""
         cloud = {"cloud": self.cloud} if self.cloud.base_url is not None else {}
         return cloud | {each.name: each for each in self.upstreams}
 
@@ -178,15 +178,14 @@ def _merge(base: dict[str, Any], top: dict[str, Any], prefix: str = "") -> set[s
             written |= _merge(base[key], value, f"{prefix}{key}.")
         else:
             base[key] = value
-            names = [f"{prefix}{key}.{k}" for k in value] if isinstance(value, dict) else [f"{prefix}{key}"]
-            written.update(names)
+            written |= {f"{prefix}{key}.{k}" for k in value} if isinstance(value, dict) else {f"{prefix}{key}"}
     return written
 
 
 def _merge_upstreams(values: dict[str, Any], given: Any) -> set[str]:
-    """Write what the environment says of upstreams over the file's of the same name, or after them.
+    """Write the environment's upstreams over the file's of the same name, or after them.
 
-    Names of variables have no dashes: `NETGPT_UPSTREAMS__OTHER_EU__API_KEY` speaks of "other-eu".
+    Names of variables have no dashes: `NETGPT_UPSTREAMS__OTHER_EU__API_KEY` is for "other-eu".
     """
     if given is None:
         return set()
@@ -212,7 +211,7 @@ def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> s
     """One line a fault: where it stands, what is wrong, what would be right. Values are not echoed."""
     lines = []
     for fault in error.errors(include_input=False, include_url=False):
-        # A contradiction between two sections belongs to no one place: its text names both.
+        # A contradiction between two sections has no place of its own: its text names both.
         dotted = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int)) or "settings"
         place = next((part for part in fault["loc"] if isinstance(part, int)), None)
         if dotted in from_env:
@@ -222,18 +221,16 @@ def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> s
         else:
             line = f":{_line_of(path, dotted, place)}" if path and dotted != "settings" else ""
             where = f"{path}{line}: {dotted}" if path else dotted
-        if fault["type"] == "extra_forbidden":
-            lines.append(f"{where}: no such setting{_near(dotted)}")
-        else:
-            lines.append(f"{where}: {fault['msg'].removeprefix('Value error, ')}")
+        unknown = fault["type"] == "extra_forbidden"
+        what = f"no such setting{_near(dotted)}" if unknown else fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{where}: {what}")
     return "\n".join(lines) + "\nSee docs/settings.md for every setting."
 
 
 def _near(dotted: str) -> str:
     section, _, key = dotted.rpartition(".")
-    model: Any = Settings.model_fields[section].annotation if section in Settings.model_fields else Settings
-    if section == "upstreams":
-        model = Upstream
+    field = Settings.model_fields.get(section)
+    model: Any = Upstream if section == "upstreams" else field.annotation if field else Settings
     close = difflib.get_close_matches(key, model.model_fields, 1, cutoff=0.5)
     return f'; did you mean "{close[0]}"?' if close else ""
 

@@ -1,4 +1,4 @@
-"""The sections of the settings: every name, its default, its bounds, and what it means. Read by `settings.py`."""
+"""The sections of the settings: every name, its default, its bounds, and what it means."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from pydantic import (
 
 from netgpt.types import Role
 
-# --- What every section of the settings is made of.
-
 
 class Section(BaseModel):
+    """What every section is made of: immutable, and unknown names are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -40,9 +40,6 @@ def _http_address(value: str | None) -> str | None:
 HttpAddress = Annotated[str | None, AfterValidator(_http_address)]
 
 
-# --- The sections of who gets in: tokens of an identity provider, and what guessing meets. Read by `settings.py`.
-
-
 def _listed(value: Any) -> Any:
     """The environment has no lists: there, values are joined by commas."""
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
@@ -52,8 +49,7 @@ def _paired(value: Any) -> Any:
     """Nor has it tables: there, `staff=user,ops=operator`."""
     if not isinstance(value, str):
         return value
-    pairs = [part.partition("=") for part in value.split(",")]
-    return {name.strip(): word.strip() for name, _, word in pairs}
+    return {name.strip(): role.strip() for name, _, role in (part.partition("=") for part in value.split(","))}
 
 
 def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -135,20 +131,11 @@ class LockoutSettings(Section):
     longest_s: float = Field(900.0, gt=0, description="No lock is longer.")
 
 
-DEFAULT_STAGES = (
-    "identify",
-    "recall",
-    "complete",
-    "desensitize",
-    "route",
-    "generate",
-    "restore",
-    "record",
-)
+DEFAULT_STAGES = ("identify", "recall", "complete", "desensitize", "route", "generate", "restore", "record")
 
 
 class Server(Section):
-    """The HTTP door."""
+    """The HTTP server."""
 
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only when keys exist.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
@@ -322,7 +309,7 @@ class Adapters(Section):
     resident: int = Field(
         8, ge=0, le=64, description="Adapters loaded at once: those in use and pinned, then of who asked last."
     )
-    canary: float = Field(0.1, gt=0, le=1, description="Share of the people that a canary answers, unless told.")
+    canary: float = Field(0.1, gt=0, le=1, description="Share of the people that a canary answers by default.")
     max_bytes: int = Field(64_000_000, ge=1_000, description="Larger adapter files are refused.")
     poll_s: float = Field(0.5, gt=0, description="Seconds between looks for changes made by other programs.")
     swap_every_s: float = Field(
@@ -354,7 +341,7 @@ class TrainingSettings(Section):
 
 
 class WorkflowSettings(Section):
-    """The line itself."""
+    """The pipeline itself."""
 
     stages: tuple[str, ...] = Field(DEFAULT_STAGES, description="The stages, in order.")
 
@@ -365,9 +352,6 @@ class WorkflowSettings(Section):
             if name not in DEFAULT_STAGES:
                 raise ValueError(f'no stage "{name}"; the stages are {", ".join(DEFAULT_STAGES)}')
         return value
-
-
-# --- The section `[policy]`: which rules are in force.
 
 
 class PolicySection(Section):

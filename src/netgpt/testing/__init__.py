@@ -46,8 +46,8 @@ def _close(answer: AsyncIterator[Chunk]) -> aclosing[Any]:
     return aclosing(cast(Any, answer))
 
 
-async def tells_its_health(model: Any, ask: Ask) -> None:
-    """It has a name, and tells its health at once."""
+async def knows_its_health(model: Any, ask: Ask) -> None:
+    """It has a name, and knows its health at once."""
     assert isinstance(model.name, str) and model.name, "a model has a name"
     assert isinstance(model.health(), Health), "health() returns a Health, without awaiting anything"
 
@@ -60,10 +60,10 @@ async def answers_whole(model: Any, ask: Ask) -> None:
 
 
 async def answers_streamed(model: Any, ask: Ask) -> None:
-    """A streamed answer ends with a `finish_reason`, says nothing after it, and tells its usage."""
+    """A streamed answer ends with a `finish_reason`, says nothing after it, and has its usage."""
     chunks = await _all(ask(model, _body(stream=True, stream_options={"include_usage": True})))
     _check_ended(chunks, 1)
-    assert Usage.from_openai(join_chunks(chunks).get("usage")), "usage is told, in whole tokens"
+    assert Usage.from_openai(join_chunks(chunks).get("usage")), "usage is sent, in whole tokens"
 
 
 async def gives_every_choice(model: Any, ask: Ask) -> None:
@@ -137,7 +137,7 @@ async def closes_twice(model: Any, ask: Ask) -> None:
 
 
 MODEL_PROPERTIES: tuple[Callable[[Any, Ask], Awaitable[None]], ...] = (
-    tells_its_health,
+    knows_its_health,
     answers_whole,
     answers_streamed,
     gives_every_choice,

@@ -18,7 +18,7 @@ _DISCOVERY = "/.well-known/openid-configuration"
 
 
 class FakeIssuer(FakeHttp):
-    """`with FakeIssuer() as issuer: issuer.token(sub="ada")`. Signs with the key added last, until told otherwise."""
+    """`with FakeIssuer() as issuer: issuer.token(sub="ada")`. Signs with the key added last by default."""
 
     def __init__(self, algorithm: str = "RS256") -> None:
         super().__init__()

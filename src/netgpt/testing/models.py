@@ -16,17 +16,12 @@ from typing import Any
 from netgpt.errors import AdapterGone, NetGPTError
 from netgpt.models.base import Health
 from netgpt.models.stream import as_chunk, split_answer
-from netgpt.testing.server import (
-    Reply,
-    answer_to,
-    echo,
-    embeddings_of,
-)
+from netgpt.testing.server import Reply, answer_to, echo, embeddings_of
 from netgpt.types import Chunk
 
 
 class ScriptedModel:
-    """A `ChatModel` that says what you tell it, without a network. Deterministic.
+    """A `ChatModel` that answers from a script, without a network. Deterministic.
 
     `reply`: see `Reply`; `chunk_size`: characters per streamed chunk; `delay_s`: seconds before each chunk;
     `error`: raised in place of chunk number `error_after` (0: before the first), never as a clean end; `down`: why
@@ -45,13 +40,9 @@ class ScriptedModel:
         down: str | None = None,
         resident: Collection[str] | None = None,
     ) -> None:
-        self.name = name
-        self.reply = reply
-        self.chunk_size = chunk_size
-        self.delay_s = delay_s
-        self.error = error
-        self.error_after = error_after
-        self.down = down
+        self.name, self.reply, self.down = name, reply, down
+        self.chunk_size, self.delay_s = chunk_size, delay_s
+        self.error, self.error_after = error, error_after
         self.asked: list[dict[str, Any]] = []
         """A copy of every body, in order."""
         self.resident = resident

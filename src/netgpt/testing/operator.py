@@ -1,6 +1,6 @@
-"""`FakeOperator`: an operator's network on loopback, with a cell and a line whose state may be set at any time.
+"""`FakeOperator`: an operator's network on loopback, with a cell and a link whose state may be set at any time.
 
-It speaks what `netgpt.telco` asks: radio information (ETSI MEC 012) and connectivity insights (CAMARA). Its answers
+It answers what `netgpt.telco` asks: radio information (ETSI MEC 012) and connectivity insights (CAMARA). Its answers
 are made here from those documents' fields; they are no recording of any network. For tests, and to try the settings:
 `python -m netgpt.testing.operator --port 9998`.
 """
@@ -23,7 +23,7 @@ _HUGE_BYTES = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How the box's line is. Shares 0 to 1; rates in megabits a second."""
+    """How the box's connection is. Shares 0 to 1; rates in megabits a second."""
 
     full: float = 0.2
     """The cell's resource blocks in use."""
@@ -41,7 +41,7 @@ class Line:
 class FakeOperator(FakeHttp):
     """A context manager, sync and async.
 
-    line:  the state that is told; may be set at any time.
+    line:  the state that it answers with; may be set at any time.
     token: the only bearer accepted; None accepts any.
     fault: None, or how every answer fails: "error" (500), "unauthorized", "not_found", "malformed", "not_an_object",
            "empty", "huge", "silent", "hangup"; may be set at any time.
@@ -72,11 +72,11 @@ class FakeOperator(FakeHttp):
         if self.fault == "hangup":
             connection.abort()
             return
-        status, told = self._answer(request)
+        status, document = self._answer(request)
         body = {"malformed": b'{"cellInfo": [', "not_an_object": b"[1]", "empty": b"{}"}.get(self.fault or "")
         if self.fault == "huge":
             body = b'"' + b"x" * _HUGE_BYTES + b'"'
-        connection.answer(status, orjson.dumps(told) if body is None else body)
+        connection.answer(status, orjson.dumps(document) if body is None else body)
 
     def _answer(self, request: ReceivedRequest) -> tuple[int, dict[str, Any]]:
         if self.fault == "error":
@@ -99,20 +99,20 @@ class FakeOperator(FakeHttp):
     def _measurements(self, query: dict[str, list[str]]) -> dict[str, Any]:
         line = self.line
         percent, dropped, rate = round(line.full * 100), round(line.loss * 100), round(line.rate_mbit * 1000)
-        told: dict[str, Any] = {"timeStamp": _stamp()}
+        found: dict[str, Any] = {"timeStamp": _stamp()}
         if "cell_id" in query:
-            told["cellInfo"] = [
+            found["cellInfo"] = [
                 {"ecgi": _CELL, "dl_total_prb_usage_cell": percent, "ul_total_prb_usage_cell": percent // 2,
                  "dl_nongbr_pdr_cell": dropped, "ul_nongbr_pdr_cell": dropped}
             ]  # fmt: skip
         if "ue_ipv4_address" in query:
-            told["cellUEInfo"] = [
+            found["cellUEInfo"] = [
                 {"ecgi": _CELL, "associateId": {"type": 1, "value": query["ue_ipv4_address"][0]},
                  "dl_nongbr_delay_ue": line.delay_ms, "ul_nongbr_delay_ue": line.delay_ms,
                  "dl_nongbr_pdr_ue": dropped, "ul_nongbr_pdr_ue": dropped,
                  "dl_nongbr_throughput_ue": rate, "ul_nongbr_throughput_ue": rate // 4}
             ]  # fmt: skip
-        return told
+        return found
 
     def _bearers(self) -> dict[str, Any]:
         most = round(self.line.most_mbit * 1e6)
@@ -122,17 +122,11 @@ class FakeOperator(FakeHttp):
         return {"appInstanceId": "netgpt", "requestId": "1", "timeStamp": _stamp(), "cellUserInfo": users}
 
     def _quality(self) -> dict[str, Any]:
-        needs = (
-            "packetDelayBudget",
-            "targetMinDownstreamRate",
-            "targetMinUpstreamRate",
-            "packetlossErrorRate",
-            "jitter",
-        )
+        rates = ("packetDelayBudget", "targetMinDownstreamRate", "targetMinUpstreamRate", "packetlossErrorRate")
+        needs = (*rates, "jitter")
         words = {need: ("unable to meet" if need in self.line.unmet else "meets") for need in needs}
-        told: dict[str, Any] = {need: f"{word} the application requirements" for need, word in words.items()}
-        told["additionalKPIs"] = {"signalStrength": self.line.strength, "connectivityType": self.line.access}
-        return told
+        found: dict[str, Any] = {need: f"{word} the application requirements" for need, word in words.items()}
+        return found | {"additionalKPIs": {"signalStrength": self.line.strength, "connectivityType": self.line.access}}
 
 
 _CELL = {"plmn": {"mcc": "001", "mnc": "01"}, "cellId": "0x800000A"}

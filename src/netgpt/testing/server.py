@@ -25,10 +25,6 @@ import orjson
 from netgpt.errors import NetGPTError
 from netgpt.models.stream import split_answer
 
-# --- The smallest HTTP/1.1 server that a fake cloud needs: keep-alive, chunked answers, every byte seen.
-#
-# It runs on its own event loop in its own thread, so that a test may use it from any loop or from none.
-
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 _START_S = 10.0
 
@@ -116,20 +112,23 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection after what was written, whether or not an answer is complete."""
-        self._end(gently=True)
+        self._work = None
+        if self._transport is not None:
+            self._transport.close()
 
     def abort(self) -> None:
         """End the connection at once."""
-        self._end(gently=False)
-
-    def _end(self, *, gently: bool) -> None:
         self._work = None
         if self._transport is not None:
-            (self._transport.close if gently else self._transport.abort)()
+            self._transport.abort()
 
 
 class FakeHttp:
-    """The server and its thread. Subclasses answer; starting and stopping may be done from anywhere, and twice."""
+    """The smallest HTTP/1.1 server that a fake needs: keep-alive, chunked answers, every byte seen. Subclasses answer.
+
+    It runs on its own event loop in its own thread, so that a test may start and stop it from any loop or from none,
+    and twice.
+    """
 
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.port = port
@@ -176,7 +175,7 @@ class FakeHttp:
             return
         self._ready.clear()
         self._fault = None
-        self._thread = threading.Thread(target=self._run, name="fake-cloud", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._listen()), name="fake-cloud", daemon=True)
         self._thread.start()
         started = self._ready.wait(_START_S)
         if self._fault is not None or not started:
@@ -189,9 +188,6 @@ class FakeHttp:
         if thread is not None:
             self._stop()
             thread.join(_START_S)
-
-    def _run(self) -> None:
-        asyncio.run(self._listen())
 
     async def _listen(self) -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
@@ -211,8 +207,6 @@ class FakeHttp:
                 connection.abort()
             await asyncio.sleep(0)
 
-
-# --- What the shipped fakes say: a reply becomes a whole OpenAI answer with counted usage. Deterministic.
 
 Reply = str | Callable[[Mapping[str, Any]], str | dict[str, Any]]
 """A fixed text, or a function of the request's body that returns a text, a message (`{"tool_calls": [...]}`), or a
@@ -295,9 +289,6 @@ def embeddings_of(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"object": "list", "data": data, "model": body.get("model") or "fake", "usage": usage}
 
 
-# --- What `FaultyCloud` can do wrong, and what it says when it does.
-
-
 class Fault(StrEnum):
     """What can go wrong with one request. Error answers repeat the request's text and key, as careless servers do."""
 
@@ -333,12 +324,9 @@ class Fault(StrEnum):
 
 STATUSES = {Fault.RATE_LIMIT: 429, Fault.SERVER_ERROR: 500, Fault.REFUSED: 401, Fault.TOO_LONG: 400}
 _CODES = {
-    Fault.RATE_LIMIT: "rate_limit_exceeded",
-    Fault.SERVER_ERROR: "server_error",
-    Fault.REFUSED: "invalid_api_key",
-    Fault.TOO_LONG: "context_length_exceeded",
-    Fault.ERROR_IN_200: "server_error",
-}
+    Fault.RATE_LIMIT: "rate_limit_exceeded", Fault.SERVER_ERROR: "server_error", Fault.REFUSED: "invalid_api_key",
+    Fault.TOO_LONG: "context_length_exceeded", Fault.ERROR_IN_200: "server_error",
+}  # fmt: skip
 
 
 def error_body(fault: Fault | None, body: Mapping[str, Any], request: ReceivedRequest) -> bytes:
@@ -357,7 +345,7 @@ _FOREVER_S = 86_400.0
 class FaultyCloud(FakeHttp):
     """A real HTTP server: `/v1/chat/completions`, `/v1/models`, `/v1/embeddings`. A context manager, sync and async.
 
-    reply:       what it says; by default the last user message (see `models.script.Reply`).
+    reply:       what it says; by default the last user message (see `Reply`).
     faults:      one for each chat request to come, in order, None for a good answer; then all is well. A request
                  may also name its own fault in the model's name: `any+cut`.
     chunk_size:  characters per streamed chunk.
@@ -526,8 +514,7 @@ class FaultyCloud(FakeHttp):
 
 def _object(content: bytes) -> dict[str, Any] | None:
     try:
-        # orjson refuses lone surrogates, which are legal JSON.
-        body = json.loads(content)
+        body = json.loads(content)  # orjson refuses lone surrogates, which are legal JSON
     except ValueError:
         return None
     return body if isinstance(body, dict) else None
@@ -545,13 +532,8 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each chunk")
     parser.add_argument("--log", action="store_true", help="keep all that is received, in memory")
     given = parser.parse_args()
-    cloud = FaultyCloud(
-        echo if given.reply is None else given.reply,
-        chunk_size=given.chunk_size,
-        delay_s=given.delay,
-        keep_log=given.log,
-        port=given.port,
-    )
+    reply = echo if given.reply is None else given.reply
+    cloud = FaultyCloud(reply, chunk_size=given.chunk_size, delay_s=given.delay, keep_log=given.log, port=given.port)
     with cloud, suppress(KeyboardInterrupt):
         sys.stdout.write(cloud.base_url + "\n")
         sys.stdout.flush()

@@ -13,35 +13,19 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from netgpt.app.gateway import Gateway
-from netgpt.errors import AuthenticationError, PermissionDenied, RateLimited, RequestError
+from netgpt.errors import AuthenticationError, PermissionDenied, RateLimited
 from netgpt.store.keys import hash_key
 from netgpt.store.schema import KeyLimits, KeyRow
-from netgpt.types import Caller, Person, Role
+from netgpt.types import SCOPE_OF, Caller, Person, Role
 from netgpt.web.lockout import client_address, looks_like_token
 from netgpt.web.oidc import UNSIGNED, Access
-
-_SCOPE_OF: Final = {
-    "chat": "chat", "waiting": "chat", "models": "models", "embeddings": "embeddings", "profiles": "profiles",
-    "consents": "profiles", "exchanges": "exchanges", "feedback": "exchanges", "receipts": "receipts",
-    "adapters": "adapters", "places": "places", "policy": "policy", "signals": "signals",
-}  # fmt: skip
-"""The first segment of a path under /v1 -> the scope that a key needs."""
-SCOPES: Final = tuple(dict.fromkeys(_SCOPE_OF.values()))
 
 
 def scope_of(path: str) -> str:
     """The scope that a path under /v1 needs. One that is not in the table needs a scope of its own name, which no key
     has."""
     word = path.removeprefix("/v1/").partition("/")[0]
-    return _SCOPE_OF.get(word, word)
-
-
-def check_scopes(names: list[str]) -> tuple[str, ...] | None:
-    """The scopes in their usual order; None for none named. Raises RequestError."""
-    for name in names:
-        if name not in SCOPES:
-            raise RequestError(f'no scope "{name}"; the scopes are {", ".join(SCOPES)}', param="scope")
-    return tuple(name for name in SCOPES if name in names) or None
+    return SCOPE_OF.get(word, word)
 
 
 LOCAL_TENANT = "local"

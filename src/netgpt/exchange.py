@@ -12,19 +12,7 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar, overload
 
 from netgpt.errors import PipelineError
 from netgpt.outbound import Outbound, Outcome
-from netgpt.types import (
-    Caller,
-    Chunk,
-    Decision,
-    Fact,
-    Generalised,
-    Hidden,
-    Kept,
-    Label,
-    Location,
-    Message,
-    Person,
-)
+from netgpt.types import Caller, Chunk, Decision, Fact, Generalised, Hidden, Kept, Label, Location, Message, Person
 
 T = TypeVar("T")
 

@@ -76,16 +76,8 @@ _TASK = (
     "and of the facts. Do not answer the request. Do not add anything else."
 )
 _SHOTS = (
-    (
-        "dinner ideas",
-        ("The user is vegan", "The user is in Leeds"),
-        "Dinner ideas for a vegan in Leeds, please.",
-    ),
-    (
-        "what oil does it need",
-        ("The user drives a Honda Civic",),
-        "What oil does it need? I drive a Honda Civic.",
-    ),
+    ("dinner ideas", ("The user is vegan", "The user is in Leeds"), "Dinner ideas for a vegan in Leeds, please."),
+    ("what oil does it need", ("The user drives a Honda Civic",), "What oil does it need? I drive a Honda Civic."),
 )
 _LONGEST_RATIO = 1.6
 """A result with more words than this times all that was given is babble."""

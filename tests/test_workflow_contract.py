@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.errors import ModelUnavailable, PipelineError
-from netgpt.exchange import DOOR, LINE, Exchange, owner_of, written_by
+from netgpt.exchange import FRONT_END, PIPELINE, Exchange, owner_of, written_by
 from netgpt.stages import Pipeline
 from netgpt.testing.models import ScriptedModel
 from netgpt.testing.server import Fault, FaultyCloud
 from netgpt.types import Chunk
 
 FIELDS = sorted(name for name, field in vars(Exchange).items() if isinstance(field, written_by))
-OF_STAGES = [name for name in FIELDS if owner_of(name) not in (LINE, DOOR)]
+OF_STAGES = [name for name in FIELDS if owner_of(name) not in (PIPELINE, FRONT_END)]
 Touch = Callable[[Exchange], Any]
 somebodys = st.sampled_from(OF_STAGES)
 declared = st.frozensets(somebodys)

@@ -1,9 +1,7 @@
-"""Sentences as vectors, for every capability: the mean of static token embeddings, 0.15 ms each.
+"""Sentences as vectors, for every capability: the mean of static token embeddings, 0.15 ms each, without torch.
 
-No network, no torch.
-
-The two files come inside the package `wordllama`. They are read directly: the package's own loader
-asks the network for a tokenizer that lies beside it.
+The two files come inside the package `wordllama` and are read directly: the package's own loader asks the network for
+a tokenizer that lies beside it.
 """
 
 from __future__ import annotations
@@ -21,13 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
-
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 
 
 class StaticEmbedder:
-    """`embedder(texts)` -> array (len(texts), 256) of float32 unit rows; read from disk on first use (0.3 s, 40 MB)."""
+    """`embedder(texts)` -> float32 array (len(texts), 256) of unit rows. Read from disk on first use (0.3 s, 40 MB)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -61,20 +58,19 @@ class StaticEmbedder:
         return frozenset(self._tokenizer.get_vocab())
 
     def _read(self) -> None:
-        from safetensors.numpy import load_file
-        from tokenizers import Tokenizer
-
-        folder = _package_folder()
-        tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(512)
-        self._tokenizer = tokenizer
-        self._table = load_file(folder / _WEIGHTS)["embedding.weight"]
+        self._tokenizer, self._table = read_word_pieces()
+        self._tokenizer.enable_truncation(512)
 
 
-def _package_folder() -> Path:
+def read_word_pieces() -> tuple[Tokenizer, NDArray[np.float32]]:
+    """The tokenizer of the public word pieces, and their vectors (32000, 256). Raises SettingsError: not installed."""
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+
     spec = importlib.util.find_spec("wordllama")
     folder = Path(spec.origin).parent if spec and spec.origin else None
     if folder is None or not (folder / _TOKENIZER).is_file() or not (folder / _WEIGHTS).is_file():
-        raise SettingsError("the embedding is missing: install the package wordllama==0.4.0.post1 again")
-    return folder
+        raise SettingsError("the public word vectors are missing: install the package wordllama==0.4.0.post1 again")
+    tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
+    tokenizer.no_padding()
+    return tokenizer, load_file(folder / _WEIGHTS)["embedding.weight"]

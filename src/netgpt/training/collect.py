@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from netgpt.context import private_values
-from netgpt.context.location import SiteLike, place_facts
+from netgpt.context.location import place_facts
 from netgpt.context.places import Place, nearest
 from netgpt.errors import DetectorError, NotDisclosable, NotFound, PermissionDenied, PrivacyError, RequestError
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import find_values
 from netgpt.privacy.vault import Vault
+from netgpt.settings.sections import Site
 from netgpt.store.schema import ExchangeRecord, NewExample, PlaceRow
 from netgpt.store.store import Store
 from netgpt.training.example import Example, deduplicated, read_examples
@@ -414,7 +415,7 @@ MOST_PLACES = 200
 WITHIN_M = 5_000.0
 
 
-def site_facts(site: SiteLike, places: Sequence[PlaceRow]) -> list[Fact]:
+def site_facts(site: Site, places: Sequence[PlaceRow]) -> list[Fact]:
     """The site's own place, and the places around it as a live request would be told of them. Public ones only."""
     facts = list(place_facts(site, None, None))
     if site.latitude is not None and site.longitude is not None:

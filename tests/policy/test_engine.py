@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from netgpt.errors import SettingsError
 from netgpt.policy import READY_MADE, AccessRequest, InForce, Policy, Principal, Resource, policy_text
 from netgpt.policy.cases import PolicyCase, ground_cases, run_cases, shipped_cases
-from netgpt.privacy.kinds import LADDERS, family, hierarchy
+from netgpt.privacy.kinds import HIERARCHIES, family, hierarchy
 
 SETS = {name: Policy.load(name) for name in READY_MADE}
 ADA = Principal("acme", "user", "ada", "key_1", frozenset({"nurses"}))
@@ -111,7 +111,7 @@ def test_what_is_remembered_is_what_cedar_says(kind: str, label: str, asked: str
 
 
 def test_the_levels_run_from_the_finest_to_the_placeholder() -> None:
-    assert all(levels[0] == "exact" and levels[-1] == "placeholder" for levels in LADDERS.values())
+    assert all(levels[0] == "exact" and levels[-1] == "placeholder" for levels in HIERARCHIES.values())
 
 
 def test_rules_may_speak_of_people_keys_groups_and_circumstances(tmp_path: Path) -> None:

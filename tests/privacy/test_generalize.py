@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from netgpt.privacy.gazetteer import folded
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.kinds import LADDERS
+from netgpt.privacy.kinds import HIERARCHIES
 
 TODAY = date(2026, 11, 23)
-ORDER = LADDERS["place"]
+ORDER = HIERARCHIES["place"]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Pictures and sounds leave without what is written beside them, and what cannot be taken apart does not leave."""
+"""Pictures and sounds leave without metadata, and those of unknown formats do not leave."""
 
 import base64
 import struct

@@ -31,12 +31,11 @@ _DAY_FIRST = re.compile(r"(\d{1,2})([./-])\s?(\d{1,2})\2\s?(\d{4})")
 _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W\d_]+")
-_FILLER = word_set(
-    """the of on in born dob date birth st nd rd th am den der dem vom geboren né née naissance le du de del el er ère
+_FILLER = word_set("""
+    the of on in born dob date birth st nd rd th am den der dem vom geboren né née naissance le du de del el er ère
     nacido nacida fecha monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun montag
     dienstag mittwoch donnerstag freitag samstag sonntag lundi mardi mercredi jeudi vendredi samedi dimanche lunes
-    martes miércoles jueves viernes sábado domingo"""
-)
+    martes miércoles jueves viernes sábado domingo""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +122,9 @@ def _month_words() -> dict[str, tuple[int, str]]:
 
 _QUANTITY = re.compile(r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d{1,2})?(?!\d)")
 _OLDEST = 130
-_BESIDE = word_set(
-    """year years old yo y o age aged of jahr jahre jährig jährige jähriger alt an ans âgé âgée de año años edad eur
-    euro euros usd gbp chf dollar dollars pound pounds k per month a monat mois mes"""
-)
+_BESIDE = word_set("""
+    year years old yo y o age aged of jahr jahre jährig jährige jähriger alt an ans âgé âgée de año años edad eur
+    euro euros usd gbp chf dollar dollars pound pounds k per month a monat mois mes""")
 """The only words that may stand beside the number."""
 
 

@@ -73,29 +73,23 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-WORDS_OF_TRADE: Final = word_set(
-    """
+WORDS_OF_TRADE: Final = word_set("""
     api json http https url html css sql python java javascript typescript markdown linux docker openai chatgpt
     gpt ai llm user users assistant system bot hi hello hey dear thanks thank regards sincerely please yes no ok
     email phone iban card monday tuesday wednesday thursday friday saturday sunday january february march april
     june july august september october november december ceo cto cfo hr pdf faq todo ssn nhs usd eur gbp mr mrs
     ms dr prof sir madam null true false select insert create update delete function class name address street
-    road place date time today tomorrow netgpt
-    """
-)
+    road place date time today tomorrow netgpt""")
 """Words that the tagger takes for names although they are none."""
 
-ALSO_WORDS: Final = word_set(
-    """
+ALSO_WORDS: Final = word_set("""
     will may mark grace rose june april august hope joy art bill bob jack frank sue pat rob drew chase grant
     miles faith amber ruby jade daisy lily ivy holly dawn eve summer autumn brook brooks young king prince
     knight bishop baker cook hunter fisher smith price wood woods stone field fields hill rivers lake banks
     brown green white black gray grey long short day day's major noble rich love best cross page park parks reed
     rice rush sharp small strong sweet wise west north east south case carpenter mason potter butler carter dean
     earl guy lance max norm penny gene ray don ken chip the of and van von der den de la le del di da el bin ibn
-    san st saint new old big good great first last one two
-    """
-)
+    san st saint new old big good great first last one two""")
 """Names that are common words, too: alone they count only with a capital."""
 
 AROUND: Final = word_set(

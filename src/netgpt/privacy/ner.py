@@ -30,20 +30,18 @@ for numbers of up to four digits."""
 
 _NEVER = 1.1
 _CURRENCY = ("$", "€", "£", "¥", "₹")
-_UNITS = word_set(
-    """euro euros eur dollar dollars usd pound pounds gbp chf franc francs yen rupees cents percent kg g km m cm mm
+_UNITS = word_set("""
+    euro euros eur dollar dollars usd pound pounds gbp chf franc francs yen rupees cents percent kg g km m cm mm
     miles mile meters metres litres liters ml mb gb tb kb ms seconds minutes hours days weeks months times items
-    people persons words pages points degrees calories watts volts bytes tokens"""
-)
+    people persons words pages points degrees calories watts volts bytes tokens""")
 _QUANTITY = re.compile(
     rf"(?:[.,'’]\d{{1,3}}){{0,5}}[ \u00a0]?(?:[%€$£°]|(?:{'|'.join(sorted(_UNITS))})(?![^\W_]))", re.IGNORECASE
 )
 """What makes the number before it a quantity: it tells nothing of who somebody is."""
-_LANGUAGES = word_set(
-    """arabic chinese czech danish dutch english finnish french german greek hebrew hindi hungarian indonesian italian
+_LANGUAGES = word_set("""
+    arabic chinese czech danish dutch english finnish french german greek hebrew hindi hungarian indonesian italian
     japanese korean latin mandarin norwegian persian polish portuguese romanian russian spanish swedish thai turkish
-    ukrainian urdu vietnamese"""
-)
+    ukrainian urdu vietnamese""")
 _INTO = re.compile(r"(?i)\b(?:to|into|in|from)\s{1,3}$")
 
 

@@ -34,7 +34,7 @@ def _answer(finder: Finder, line: bytes) -> dict[str, Any]:
 def _read(line: bytes) -> Any:
     try:
         return orjson.loads(line)
-    except orjson.JSONDecodeError:  # a lone surrogate, which only the slow way can read
+    except orjson.JSONDecodeError:  # a lone surrogate, which only the standard library can read
         return json.loads(line)
 
 

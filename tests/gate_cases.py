@@ -1,6 +1,6 @@
 """A small job for tests of the gate: is a review good or bad? Five subjects, a fifth of the examples each.
 
-And a scripted door to a model.
+And a scripted connection to a model.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def _review(subject: str, thing: str, word: str) -> Example:
 
 
 class Speaker:
-    """A scripted door to a model: `say` maps the last user text to an answer; under a grammar of one text it says
+    """A scripted connection to a model: `say` maps the last user text to an answer; under a grammar of one text it says
     that text, each word as likely as `chance`. Counts what it was asked."""
 
-    def __init__(self, say: Callable[[str], str], chance: float = 1e-4, *, told: bool = True) -> None:
-        self.say, self.chance, self.told = say, chance, told
+    def __init__(self, say: Callable[[str], str], chance: float = 1e-4, *, logprobs: bool = True) -> None:
+        self.say, self.chance, self.logprobs = say, chance, logprobs
         self.asked: list[Mapping[str, Any]] = []
 
     async def __call__(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class Speaker:
         forced = grammar.removeprefix('root ::= "').removesuffix('"') if grammar and " | " not in grammar else None
         text = self.say(user) if forced is None else forced
         choice: dict[str, Any] = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        if body.get("logprobs") and self.told:
+        if body.get("logprobs") and self.logprobs:
             tokens = re.findall(r"\S+|\s+", text)
             choice["logprobs"] = {"content": [{"token": each, "logprob": math.log(self.chance)} for each in tokens]}
         return {"choices": [choice]}

@@ -53,7 +53,7 @@ class Request:
 
 PIPELINE: Final = "pipeline"
 FRONT_END: Final = "front end"
-"""Owners that are not stages: the pipeline, and whoever made the exchange. Every stage may read what they write."""
+"""Owners that are not stages: the pipeline, and who makes the exchange. Every stage may read what they write."""
 
 
 class Declares(Protocol):
@@ -102,7 +102,7 @@ class Exchange:
     """One request and its answer, filled in as the pipeline runs.
 
     Each stage gets a `view`: the same values, but it reads and writes only what it declares, also while the answer
-    streams. Whoever holds the exchange itself reads all of it and writes no field of a stage.
+    streams. Code that holds the exchange itself reads all of it and writes no field of a stage.
     """
 
     __slots__ = ("_readable", "_values", "_writable", "_writer")

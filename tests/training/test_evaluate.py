@@ -46,7 +46,7 @@ async def test_free_answers_get_a_mark_and_a_likelihood():
 
 
 async def test_a_server_without_likelihoods_is_marked_by_its_words():
-    scores = await scored(Speaker(always("yes"), told=False), [_free("Is it?", "yes")])
+    scores = await scored(Speaker(always("yes"), logprobs=False), [_free("Is it?", "yes")])
     assert (scores.overall.mean, scores.likelihood) == (1.0, None)
 
 

@@ -36,7 +36,7 @@ async def test_the_chance_of_the_secret_is_that_of_its_own_tokens():
     found = await probe_canary(Speaker(always("No idea."), chance=0.5), CANARY, 7)
     assert not found.told
     assert found.log_chance == pytest.approx(-0.6931, abs=1e-3)  # the secret is the one word behind the opening
-    assert (await probe_canary(Speaker(always("No."), told=False), CANARY, 7)).log_chance is None
+    assert (await probe_canary(Speaker(always("No."), logprobs=False), CANARY, 7)).log_chance is None
 
 
 def test_long_runs_of_one_persons_words_are_found():

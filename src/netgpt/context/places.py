@@ -220,11 +220,11 @@ def read_geojson(path: Path, on_bad: Callable[[str], None] | None = None) -> lis
             places.append(_place(feature, index))
         except ValueError as error:
             faults.append(f"{path}: feature {index}: {error}")
-    if faults and on_bad is None:
-        more = f"\n... and {len(faults) - 10} more" if len(faults) > 10 else ""
-        raise RequestError("\n".join(faults[:10]) + more)
-    for fault in faults if on_bad else ():
-        on_bad(fault)
+    if on_bad is not None:
+        for fault in faults:
+            on_bad(fault)
+    elif faults:
+        raise RequestError("\n".join(faults[:10]) + (f"\n... and {len(faults) - 10} more" if faults[10:] else ""))
     return places
 
 

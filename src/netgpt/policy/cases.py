@@ -185,7 +185,7 @@ def reasons(account: Mapping[str, Any], now: Policy) -> PolicyReasons:
     if not then:
         remarks = [f"no policy was asked: {account.get('kept_because') or 'it did not come so far'}"]
     elif then != now.title:
-        remarks.append("the rules have changed since; what they say is told as they are now")
+        remarks.append("the rules have changed since; their comments are those of now")
     if account.get("outbound") is None and then:
         remarks.append(f"nothing left: {account.get('kept_because')}")
     return PolicyReasons(then, found, tuple(remarks))

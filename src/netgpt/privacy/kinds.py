@@ -50,7 +50,7 @@ HIERARCHIES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """The levels at which a value may leave, by family, finest first; `range` is for quantities, "" for all others.
 
-A placeholder is the coarsest level: it tells the kind alone. Which levels are allowed is up to the `Terms`.
+A placeholder is the coarsest level: it shows only the kind. Which levels are allowed is up to the `Terms`.
 """
 _QUANTITIES = frozenset(("AGE", "AMOUNT", "MONEY"))
 

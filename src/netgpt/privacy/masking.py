@@ -156,7 +156,7 @@ def plain_words(text: str) -> str:
 
 def _impossible(terms: Terms) -> str:
     """Why a value stays that is allowed at coarser levels only, and has none of them."""
-    return "cannot be told as " + ", ".join(f"{precision} ({rule})" for precision, rule in terms.allowed)
+    return "cannot be generalized to " + ", ".join(f"{precision} ({rule})" for precision, rule in terms.allowed)
 
 
 _PUBLIC_KINDS = frozenset(("PLACE", "ORG", "PRODUCT", "NATIONALITY", "ADDRESS"))

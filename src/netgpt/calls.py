@@ -112,18 +112,12 @@ def read_tcp_info(raw: bytes) -> KernelFacts | None:
     if len(raw) < _SIZE:
         return None
     field = _LAYOUT.unpack_from(raw)
-    small, words = field[:8], field[8:32]
-    min_rtt, data_segments_out, delivery_rate = field[39], field[41], field[42]
+    small, words, delivery_rate = field[:8], field[8:32], field[42]
     return KernelFacts(
-        rtt_s=words[15] / 1e6,
-        rtt_var_s=words[16] / 1e6,
-        least_rtt_s=min_rtt / 1e6,
-        unacknowledged=words[4],
-        backoff=small[4],
-        retransmits=words[23],
-        segments=data_segments_out,
+        rtt_s=words[15] / 1e6, rtt_var_s=words[16] / 1e6, least_rtt_s=field[39] / 1e6,
+        unacknowledged=words[4], backoff=small[4], retransmits=words[23], segments=field[41],
         delivery_bytes_s=None if small[7] & _APP_LIMITED or not delivery_rate else float(delivery_rate),
-    )
+    )  # fmt: skip
 
 
 def kernel_facts(sock: Any) -> KernelFacts | None:

@@ -175,19 +175,10 @@ class Exchange:
         self._readable, self._writable, self._writer = _ALL, _OF_THE_PIPELINE, PIPELINE
         times: dict[str, float] = {}
         self._values: dict[str, Any] = {
-            "id": id or new_id(),
-            "request": request,
-            "caller": caller,
-            "claim": claim,
-            "received": datetime.now(UTC),
-            "began": time.perf_counter(),
-            "times": times,
-            "timings": MappingProxyType(times),
-            "failure": None,
-            "status": "open",
-            "error": None,
-            "given": False,
-        }
+            "id": id or new_id(), "request": request, "caller": caller, "claim": claim, "received": datetime.now(UTC),
+            "began": time.perf_counter(), "times": times, "timings": MappingProxyType(times), "failure": None,
+            "status": "open", "error": None, "given": False,
+        }  # fmt: skip
 
     def view(self, stage: Declares) -> Exchange:
         """The same exchange for one stage: reading or writing an undeclared field raises PipelineError."""

@@ -12,7 +12,14 @@ HEADING = "Context that may help with this request:"
 
 
 def completed(request: str, facts: Sequence[Fact]) -> str:
-    """The request, then one line for each fact."""
+    """The request, then one line for each fact.
+
+    >>> print(completed("dinner ideas", [Fact("The user is vegan", "diet")]))
+    dinner ideas
+    <BLANKLINE>
+    Context that may help with this request:
+    - The user is vegan.
+    """
     return request + _block(facts) if facts else request
 
 

@@ -24,14 +24,8 @@ from netgpt.types import Caller, Person, Role, Terms
 ACTIONS = ("disclose", "ask", "read_exchange", "read_profile", "train_on", "export", "forget", "administer")
 
 DEFAULT_CONTEXT: Mapping[str, object] = {
-    "destination": "",
-    "cloud": "",
-    "region": "",
-    "purpose": "",
-    "consent": (),
-    "precision": "exact",
-    "asked": "auto",
-}
+    "destination": "", "cloud": "", "region": "", "purpose": "", "consent": (), "precision": "exact", "asked": "auto",
+}  # fmt: skip
 """Defaults of the context. `destination`: host name; `cloud`: model name; `asked`: "auto", or "cloud" when the caller
 named the cloud."""
 
@@ -257,12 +251,10 @@ class Policy:
         keys = [_key(one) for one in asked]
         missing = {key: one for key, one in zip(keys, asked, strict=True) if key not in self._verdicts}
         if missing:
-            for key, verdict in zip(missing, self._ask(list(missing.values())), strict=True):
-                self._verdicts[key] = verdict
-        verdicts = []
+            self._verdicts.update(zip(missing, self._ask(list(missing.values())), strict=True))
         for key in keys:
             self._verdicts.move_to_end(key)
-            verdicts.append(self._verdicts[key])
+        verdicts = [self._verdicts[key] for key in keys]
         while len(self._verdicts) > _CACHED:
             self._verdicts.popitem(last=False)
         return verdicts

@@ -11,6 +11,7 @@ import threading
 import unicodedata
 from array import array
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from netgpt.errors import PrivacyError, SettingsError
 from netgpt.geonames import country_names, foreign_country_names, towns
@@ -178,9 +179,8 @@ _US_STATES = dict(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One known part of a place's text."""
+class _Part(NamedTuple):
+    """A known part of a place's text."""
 
     words: str
     precision: str

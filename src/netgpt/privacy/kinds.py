@@ -202,17 +202,6 @@ def original_of(match: Any, originals: Mapping[str, str]) -> str | None:
     return None if value is None else value + ending
 
 
-def hold_from(pattern: Any, text: str, start: int) -> int | None:
-    """The first index from `start` on at which `text` may end with the beginning of a placeholder, or None."""
-    for at in range(max(start, len(text) - 64), len(text)):
-        if not (text[at].isalpha() or text[at] in OPENING or text[at] == "\\"):
-            continue
-        match = pattern.fullmatch(text, at, partial=True)
-        if match and (match.partial or text[-1] not in CLOSING):
-            return at
-    return None
-
-
 def replace_all(pattern: Any, text: str, originals: Mapping[str, str], *, as_json: bool = False) -> str:
     """`text` with every known placeholder replaced; `as_json`: the text is JSON source, values are escaped."""
 

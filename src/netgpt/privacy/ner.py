@@ -162,13 +162,13 @@ def _lowered(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _WORD.findall(name))
 
 
-Terms = dict[str, list[tuple[tuple[str, ...], str, bool]]]
+TermIndex = dict[str, list[tuple[tuple[str, ...], str, bool]]]
 """First word -> (all words in lower case, kind, whether it must have the capital of a name)."""
 
 
-def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> Terms:
+def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> TermIndex:
     """What to look for. `common`: words with another meaning; alone they must have a capital."""
-    terms: Terms = {}
+    terms: TermIndex = {}
     seen: set[tuple[str, ...]] = set()
 
     def add(words: tuple[str, ...], kind: str, strict: bool) -> None:
@@ -177,8 +177,7 @@ def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> Terms:
             terms.setdefault(words[0], []).append((words, kind, strict))
 
     names = list(names)
-    split = [(kind, _lowered(name)) for kind, name in names]
-    for kind, words in split:
+    for kind, words in [(kind, _lowered(name)) for kind, name in names]:
         if len(words) != 1:
             add(words, kind, False)
         elif words[0] not in WORDS_OF_TRADE and len(words[0]) > 1:
@@ -227,7 +226,7 @@ class WordIndexes:
         return made
 
 
-def find_occurrences(view: View, index: WordIndex, terms: Terms) -> Iterator[Span]:
+def find_occurrences(view: View, index: WordIndex, terms: TermIndex) -> Iterator[Span]:
     """Every occurrence of a term in `view` as whole words, with at most three characters between two words."""
     free = 0
     for at in sorted(place for word in index.places.keys() & terms.keys() for place in index.places[word]):

@@ -15,17 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from netgpt.privacy.kinds import (
-    CLOSING,
-    KNOWN_KINDS,
-    OPENING,
-    TRANSLATED,
-    hold_from,
-    kinds_of,
-    original_of,
-    replace_all,
-    variants,
-)
+from netgpt.privacy.kinds import CLOSING, KNOWN_KINDS, OPENING, TRANSLATED, kinds_of, original_of, replace_all, variants
 from netgpt.types import Chunk
 
 _LONGEST: Final = 64
@@ -123,6 +113,17 @@ class Restorer:
         return StreamRestorer(self._pattern, self._originals, as_json, account or Account())
 
 
+def _hold_from(pattern: Any, text: str, start: int) -> int | None:
+    """The first index from `start` on at which `text` may end with the beginning of a placeholder, or None."""
+    for at in range(max(start, len(text) - 64), len(text)):
+        if not (text[at].isalpha() or text[at] in OPENING or text[at] == "\\"):
+            continue
+        match = pattern.fullmatch(text, at, partial=True)
+        if match and (match.partial or text[-1] not in CLOSING):
+            return at
+    return None
+
+
 class StreamRestorer:
     """Restores one text piece by piece: `feed` each piece, then `flush`."""
 
@@ -151,13 +152,13 @@ class StreamRestorer:
     def _restored(self, piece: str, *, last: bool) -> str:
         text, done = self._before + self._held + piece, len(self._before)
         parts: list[str] = []
-        hold = None if last else hold_from(self._pattern, text, done)
+        hold = None if last else _hold_from(self._pattern, text, done)
         for match in self._pattern.finditer(text, done):
             if hold is not None and match.start() >= hold:
                 break
             parts += [self._passed(text[done : match.start()]), self._original(match)]
             done = match.end()
-            hold = hold_from(self._pattern, text, done) if hold is not None and hold < done else hold
+            hold = _hold_from(self._pattern, text, done) if hold is not None and hold < done else hold
         until = len(text) if hold is None else hold
         parts.append(self._passed(text[done:until]))
         self._before, self._held = text[max(0, until - 1) : until], text[until:]

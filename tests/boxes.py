@@ -22,7 +22,7 @@ from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Chunk, Location, Role
 
 OWNER = Caller("local", Role.ADMIN)
-DOOR = ("location", "consent", "complete", "conversation", "dry_run")
+FRONT_END = ("location", "consent", "complete", "conversation", "dry_run")
 
 
 @asynccontextmanager
@@ -60,10 +60,10 @@ async def gateway(
 def exchange(
     text: str, model: str = "netgpt", *, user: str = "ada", claim: str | None = None, **fields: Any
 ) -> Exchange:
-    """An exchange about to walk: `location=`, `consent=` and the like (`DOOR`) are the door's fields."""
-    door = {k: fields.pop(k) for k in DOOR if k in fields}
+    """A new exchange: `location=`, `consent=` and the like (`FRONT_END`) are fields of the request."""
+    given = {k: fields.pop(k) for k in FRONT_END if k in fields}
     body = {"messages": [{"role": "user", "content": text}], **fields}
-    request = Request(body=body, model=model, user=user, stream=bool(body.get("stream")), **door)
+    request = Request(body=body, model=model, user=user, stream=bool(body.get("stream")), **given)
     return Exchange(request, OWNER, claim=claim)
 
 
@@ -89,7 +89,7 @@ async def run(stage: Stage, one: Exchange) -> None:
 
 
 async def answer(here: Gateway, one: Exchange) -> str:
-    """Walk the line and read the answer to its end."""
+    """Run the pipeline and read the answer to its end."""
     await here.workflow.run(one)
     said = ""
     chunks: list[Chunk] = [chunk async for chunk in one.chunks]

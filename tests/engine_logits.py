@@ -46,7 +46,7 @@ async def _ask(
         "prompt": list(prompt), "n_predict": 1, "n_probs": top, "temperature": 0.0, "cache_prompt": False,
         "lora": [{"id": number, "scale": scale} for number, scale in enumerate(scales)],
         # Whatever is likeliest, a letter is written: half a character would be held back, its probabilities too.
-        # They are told as the model gave them, before this.
+        # They are reported as the model gave them, before this.
         "logit_bias": [[LETTER, 1000.0]],
     }  # fmt: skip
     answer = (await client.post(url, json=body)).raise_for_status().json()

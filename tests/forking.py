@@ -109,17 +109,17 @@ def run_netgpt(
     check: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """`netgpt ARGS` to its end, as `subprocess.run(..., capture_output=True, text=True)` would."""
-    with _temporary() as told, _temporary() as errors, _temporary() as given:
+    with _temporary() as output, _temporary() as errors, _temporary() as given:
         given.write(input.encode() if isinstance(input, str) else input)
         given.seek(0)
-        command = Forked(args, env=env, cwd=cwd, stdin=given, stdout=told, stderr=errors)
+        command = Forked(args, env=env, cwd=cwd, stdin=given, stdout=output, stderr=errors)
         try:
             code = command.wait(timeout)
         except subprocess.TimeoutExpired:
             command.kill()
             command.wait()
             raise
-        out, err = _text(told), _text(errors)
+        out, err = _text(output), _text(errors)
     done = subprocess.CompletedProcess(command.args, code, out, err)
     if check:
         done.check_returncode()
@@ -153,24 +153,24 @@ def _preload() -> None:
 
 def _serve() -> dict[str, Any] | None:
     """Fork for each order. The child returns its order with its files in place; the server None, at the end."""
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    door.bind(f"\0netgpt-tests-{os.getpid()}")
-    door.listen(64)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(f"\0netgpt-tests-{os.getpid()}")
+    server.listen(64)
     print(f"netgpt-tests-{os.getpid()}", flush=True)
     running: dict[int, tuple[int, socket.socket]] = {}  # the child's pidfd: its pid, who waits for its end
     while True:
-        ready: list[int] = select.select([0, door.fileno(), *running], [], [])[0]
+        ready: list[int] = select.select([0, server.fileno(), *running], [], [])[0]
         if 0 in ready:
             return None
         for one in ready:
-            if one == door.fileno():
-                caller, _ = door.accept()
+            if one == server.fileno():
+                caller, _ = server.accept()
                 order, files = _ordered(caller)
                 pid = os.fork()
                 if pid == 0:
                     for number in range(3):
                         os.dup2(files[number], number)
-                    for line in (door, caller, *(line for _, line in running.values())):
+                    for line in (server, caller, *(line for _, line in running.values())):
                         line.close()
                     for number in (*files, *running):
                         os.close(number)

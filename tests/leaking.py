@@ -51,7 +51,7 @@ def planted(seed: int, rounds: int) -> list[tuple[str, Value, dict[str, Any]]]:
     result = []
     for number, (name, place) in enumerate(list(PLACES.items()) * rounds):
         value = MAKERS[kinds[(number + number // len(PLACES)) % len(kinds)]](chance)
-        text = f"please call me on {value.text}" if value.told else framed(chance, value.text)
+        text = f"please call me on {value.text}" if value.announced else framed(chance, value.text)
         result.append((name, value, place(text)))
     return result
 

@@ -29,7 +29,7 @@ class Planted:
     key: str
     """Bound to the person."""
     words: list[str] = field(default_factory=list)
-    """What nobody else may be told."""
+    """What nobody else may learn."""
     ids: dict[str, str] = field(default_factory=dict)
     """By the names that the paths and bodies of the API give them."""
 
@@ -68,10 +68,10 @@ async def moved_in(here: Door, tenant: str, name: str, home: Path) -> Planted:
     said = asked.json()["choices"][0]["message"]["content"]
     assert mail in said
     base = f"/v1/profiles/{user}"
-    kept = await told(here, key, f"{base}/facts", {"text": f"plays the {fact}", "kind": "hobby"})
-    await told(here, key, f"{base}/consents", {"purpose": "training", "given": True})
-    await told(here, key, "/v1/feedback", {"exchange": asked.headers["x-netgpt-exchange"], "rating": 1})
-    example = await told(here, key, f"{base}/examples", {"exchange": asked.headers["x-netgpt-exchange"]})
+    kept = await posted(here, key, f"{base}/facts", {"text": f"plays the {fact}", "kind": "hobby"})
+    await posted(here, key, f"{base}/consents", {"purpose": "training", "given": True})
+    await posted(here, key, "/v1/feedback", {"exchange": asked.headers["x-netgpt-exchange"], "rating": 1})
+    example = await posted(here, key, f"{base}/examples", {"exchange": asked.headers["x-netgpt-exchange"]})
     (receipt,) = (await here.get("/v1/receipts", key=key)).json()["data"]
     later = f"moustache{secrets.token_hex(6)}"
     waits = await here.gateway.store.waiting.park(
@@ -94,7 +94,7 @@ async def _adapter(here: Door, person: Person, home: Path) -> str:
     return f"{name}@1"
 
 
-async def told(here: Door, key: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+async def posted(here: Door, key: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = await here.ask("POST", path, key=key, json=body)
     assert answer.status_code in (200, 201), answer.text
     known: dict[str, Any] = answer.json()

@@ -76,7 +76,7 @@ def phone(chance: random.Random) -> Value:
     if chance.random() < 0.2:
         text += chance.choice((" ext. 417", " x417", " ext 417", ", ext. 417", " extension 417", "#417", ";ext=417"))
     bare = national and len(str(number.national_number)) < 9
-    return Value("PHONE", text, (str(number.national_number)[-7:],), told=bare)
+    return Value("PHONE", text, (str(number.national_number)[-7:],), announced=bare)
 
 
 def _luhn(body: str) -> str:

@@ -20,7 +20,7 @@ class Value:
     kind: str
     text: str
     secrets: tuple[str, ...]
-    told: bool = False
+    announced: bool = False
     """Whether it is private only beside a word that says what it is (a bare number, say)."""
 
 

@@ -16,7 +16,7 @@ import pytest
 from forking import netgpt_script
 from serving import Served
 
-from netgpt.exchange import DOOR, LINE, Exchange, written_by
+from netgpt.exchange import FRONT_END, PIPELINE, Exchange, written_by
 from netgpt.settings.sections import DEFAULT_STAGES
 from netgpt.testing.server import FaultyCloud
 
@@ -96,12 +96,12 @@ def test_the_stages_in_the_design_are_the_stages() -> None:
     stages = [name for name, _ in rows if name in DEFAULT_STAGES]
     assert stages == list(DEFAULT_STAGES)
     written = {name: set(re.findall(r"`(\w+)`", writes)) for name, writes in rows if name in DEFAULT_STAGES}
-    fields: dict[str, set[str]] = {name: set() for name in (*DEFAULT_STAGES, LINE, DOOR)}
+    fields: dict[str, set[str]] = {name: set() for name in (*DEFAULT_STAGES, PIPELINE, FRONT_END)}
     for name, field in vars(Exchange).items():
         if isinstance(field, written_by):
             fields[field.stage].add(name)
     assert written == {name: fields[name] for name in DEFAULT_STAGES}
-    assert all(f"`{name}`" in design for name in fields[LINE] | fields[DOOR])
+    assert all(f"`{name}`" in design for name in fields[PIPELINE] | fields[FRONT_END])
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def test_reading_too_early_names_the_stage() -> None:
 
 def test_a_field_has_one_writer() -> None:
     one = exchange()
-    with pytest.raises(PipelineError, match="'identify' only, not by 'line'"):
+    with pytest.raises(PipelineError, match="'identify' only, not by 'pipeline'"):
         one.person = Person("local", "ada")
     fill(one, person=Person("local", "ada"))
     assert one.person.user == "ada"

@@ -1,4 +1,4 @@
-"""The rules of the house, read from the imports: layers, lightness, who may seal."""
+"""The rules of imports: layers, light start, and the vault as the only maker of an Outbound."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def test_only_the_vault_seals() -> None:
     assert [str(p.relative_to(ROOT)) for p in users] == ["outbound.py", "privacy/vault.py"]
 
 
-def test_only_doors_import_the_wiring() -> None:
+def test_only_front_ends_import_the_gateway() -> None:
     for path in files():
         if any(name.startswith("netgpt.app") for name in imports_of(path)):
             assert part_of(path) in ("app", "web", "cli"), path.name
 
 
-def test_only_the_line_and_what_stands_above_it_know_the_exchange() -> None:
+def test_only_the_pipeline_and_layers_above_it_import_the_exchange() -> None:
     for path in files():
         if "netgpt.exchange" in imports_of(path):
             part = part_of(path)

@@ -77,7 +77,7 @@ def test_an_unknown_stage_is_refused_with_the_list_of_stages() -> None:
         load_settings(environment={"NETGPT_WORKFLOW__STAGES": "identify,dream,record"})
 
 
-def test_a_file_that_is_not_toml_is_reported_with_the_place(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_refused_with_the_line(tmp_path: Path) -> None:
     file = written(tmp_path, "[server\n")
     with pytest.raises(SettingsError, match="not valid TOML"):
         load_settings(file, {})
@@ -124,16 +124,16 @@ def test_times_that_no_calendar_has_are_refused(line: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("variable", "shown"),
+    ("variable", "fault"),
     [
         ("NETGPT_UPSTREAMS", "name the upstream"),
         ("NETGPT_UPSTREAMS__OTHER", "name the upstream"),
         ("NETGPT_UPSTREAMS__OTHER__API_KEY", r"the environment \(NETGPT_UPSTREAMS__...\): upstreams.base_url"),
     ],
 )
-def test_half_an_upstream_in_the_environment_is_reported(variable: str, shown: str, tmp_path: Path) -> None:
+def test_half_an_upstream_in_the_environment_is_refused(variable: str, fault: str, tmp_path: Path) -> None:
     file = tmp_path / "netgpt.toml"
     file.write_text("")
-    with pytest.raises(SettingsError, match=shown) as error:
+    with pytest.raises(SettingsError, match=fault) as error:
         load_settings(file, {variable: "sk-secret"})
     assert "sk-secret" not in error.value.message

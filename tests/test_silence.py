@@ -72,9 +72,9 @@ def served(cloud: FaultyCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
     }  # fmt: skip
     with Served(tmp_path_factory.mktemp("home"), cloud=cloud, **settings) as gateway:
         yield gateway
-        told = gateway.get("/metrics").text + gateway.log()
-        told += "".join(path.read_text(errors="replace") for path in gateway.home.glob("*.log*"))
-    assert found_in(told + (gateway.home / "serve.log").read_text(errors="replace")) == []
+        output = gateway.get("/metrics").text + gateway.log()
+        output += "".join(path.read_text(errors="replace") for path in gateway.home.glob("*.log*"))
+    assert found_in(output + (gateway.home / "serve.log").read_text(errors="replace")) == []
 
 
 def assert_silent(served: Served) -> None:
@@ -151,8 +151,8 @@ def test_a_locked_database_and_a_tampered_row(served: Served) -> None:
     answer = served.get(f"/v1/exchanges/{exchange}")
     assert answer.status_code >= 400 and found_in(answer.text) == []
     database.close()
-    told = served.netgpt("store", "check", check=False)
-    assert told.returncode == 1 and exchange in told.stdout and found_in(told.stdout + told.stderr) == []
+    output = served.netgpt("store", "check", check=False)
+    assert output.returncode == 1 and exchange in output.stdout and found_in(output.stdout + output.stderr) == []
     assert_silent(served)
 
 
@@ -211,5 +211,5 @@ def test_reprs_hold_no_secret() -> None:
         load_settings(environment={"NETGPT_STORE__KEY": key, "NETGPT_CLOUD__API_KEY": CLOUD_KEY}), given, Sealer(given),
         UserTokens(b"x" * 32), NewExample(None, "d", {"t": TEXT}), KeyCommand(("pass", "show")),
     ]  # fmt: skip
-    told = repr(things)
-    assert key not in told and found_in(told) == []
+    output = repr(things)
+    assert key not in output and found_in(output) == []

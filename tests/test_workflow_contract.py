@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.errors import ModelUnavailable, PipelineError
-from netgpt.exchange import DOOR, LINE, Exchange, owner_of, written_by
+from netgpt.exchange import FRONT_END, PIPELINE, Exchange, owner_of, written_by
 from netgpt.stages import Pipeline
 from netgpt.testing.models import ScriptedModel
 from netgpt.testing.server import Fault, FaultyCloud
 from netgpt.types import Chunk
 
 FIELDS = sorted(name for name, field in vars(Exchange).items() if isinstance(field, written_by))
-OF_STAGES = [name for name in FIELDS if owner_of(name) not in (LINE, DOOR)]
+OF_STAGES = [name for name in FIELDS if owner_of(name) not in (PIPELINE, FRONT_END)]
 Touch = Callable[[Exchange], Any]
 somebodys = st.sampled_from(OF_STAGES)
 declared = st.frozensets(somebodys)
@@ -114,16 +114,16 @@ async def test_a_stage_is_caught_before_and_while_the_answer_streams(streaming: 
     setattr(record, "later" if streaming else "touch", touch)
     one = exchange("hello")
 
-    async def walk() -> int:
+    async def run() -> int:
         await Pipeline([record]).run(one)
         return len([chunk async for chunk in one.chunks])
 
     with pytest.raises(PipelineError, match=rf"exchange\.{field}") as caught:
-        await walk()
+        await run()
     assert "'record'" in caught.value.message
 
 
-def test_the_line_refuses_a_field_that_there_is_not() -> None:
+def test_the_pipeline_refuses_an_unknown_field() -> None:
     record = Step("record")
     record.reads_if_written = frozenset({"remark"})  # type: ignore[attr-defined]
     with pytest.raises(PipelineError, match=r"exchange\.remark: there is no such field"):
@@ -161,7 +161,9 @@ async def test_every_shipped_stage_keeps_the_contract(
     }  # fmt: skip
     assert row is not None and row.status == one.status == ends.get(way, "complete")
     assert not isinstance(one.error, PipelineError) and not isinstance(one.failure, PipelineError)
-    assert not [told for told in caplog.records if told.name == "asyncio"], "one who hears of it broke the contract"
+    assert not [record for record in caplog.records if record.name == "asyncio"], (
+        "one who hears of it broke the contract"
+    )
 
 
 async def _walk(way: str, here: Any, one: Exchange) -> None:

@@ -1,7 +1,4 @@
-"""Sentences as vectors, for every capability: the mean of static token embeddings, 0.15 ms each.
-
-No network, no torch: the pieces and their vectors are those of `word_pieces.py`.
-"""
+"""Sentences as vectors, for every capability: the mean of the vectors of their pieces (`word_pieces.py`); no torch."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ _MOST_PIECES = 512
 
 
 class StaticEmbedder:
-    """`embedder(texts)` -> array (len(texts), 256) of float32 unit rows; read from disk on first use (0.3 s, 40 MB)."""
+    """`embedder(texts)` -> float32 array (len(texts), 256) of unit rows. Read from disk on first use (0.3 s, 40 MB)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

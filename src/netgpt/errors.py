@@ -1,4 +1,4 @@
-"""Every error that NetGPT raises, and what the world outside may know of it.
+"""Every error that NetGPT raises, with the HTTP status that a client gets.
 
     NetGPTError                     500
     ├── RequestError                400   the caller can fix it
@@ -9,7 +9,7 @@
     │   ├── NotFound                404
     │   └── RateLimited             429
     ├── SettingsError               500   the owner can fix it (file and line are in the message)
-    ├── Overloaded                  503   more is asked than the box can answer in time
+    ├── Overloaded                  503   more requests than the box can answer in time
     ├── PrivacyError                503   nothing was sent: the text could not be made safe
     │   ├── DetectorError           503   the detector failed, hangs or is missing
     │   └── NotDisclosable          503   policy keeps this content on the box
@@ -21,10 +21,10 @@
     │   ├── ModelRejected           (its own status)  the model refused the request itself; a refused key of ours: 502
     │   └── BrokenStream            502   cut, stalled or malformed answer
     ├── StoreError                  507   the database is full, locked or damaged
-    └── WorkflowError               500   the line was put together wrongly
+    └── PipelineError               500   the pipeline was put together wrongly
 
-An error's `message` is safe: it names what, where and what to do, and never holds a request's text, a key or a
-personal value. Foreign errors are mapped to these where they enter (see each module's border).
+An error's `message` is safe to show: it says what failed, where, and what to do, and never holds a request's text, a
+key or a personal value. Errors of libraries are mapped to these where they enter.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import Any
 
 
 class NetGPTError(Exception):
-    """Base of all. `status` is the HTTP status, `type` and `code` the words of OpenAI's error shape."""
+    """Base class. `type` and `code` are fields of OpenAI's error object; `retry_after` is in seconds, or None."""
 
     status = 500
     type = "server_error"
@@ -54,10 +54,9 @@ class NetGPTError(Exception):
         self.param = param
         self.status = status or type(self).status
         self.retry_after = retry_after
-        """Seconds after which trying again makes sense, or None."""
 
     def as_openai(self) -> dict[str, Any]:
-        """The body that OpenAI's clients understand: `{"error": {"message", "type", "code", "param"}}`."""
+        """OpenAI's error body: `{"error": {"message", "type", "code", "param"}}`."""
         return {"error": {"message": self.message, "type": self.type, "code": self.code, "param": self.param}}
 
 
@@ -154,11 +153,10 @@ class ModelTimeout(ModelError):
 
 
 class ModelRejected(ModelError):
-    """The model answered with an error of its own; `status` is the one it gave."""
+    """The model answered with an error; `status` is its own. `not_begun`: nothing was done, a retry is safe (429)."""
 
     code = "model_rejected_request"
     not_begun = False
-    """It was refused for now, before anything was done with it: to send it again does nothing twice."""
 
 
 class BrokenStream(ModelError):

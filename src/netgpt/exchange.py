@@ -1,4 +1,4 @@
-"""The object that travels: one question and its answer. Each field has one writer, a stage of the line."""
+"""The `Exchange` that travels through the pipeline: one request and its answer. Each field has one writer, a stage."""
 
 from __future__ import annotations
 
@@ -12,64 +12,52 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar, overload
 
 from netgpt.errors import PipelineError
 from netgpt.outbound import Outbound, Outcome
-from netgpt.types import (
-    Caller,
-    Chunk,
-    Decision,
-    Fact,
-    Generalised,
-    Hidden,
-    Kept,
-    Label,
-    Location,
-    Message,
-    Person,
-)
+from netgpt.types import Caller, Chunk, Decision, Fact, Generalised, Hidden, Kept, Label, Location, Message, Person
 
 T = TypeVar("T")
 
 
 def new_id() -> str:
-    """A new exchange id: `ex_`, milliseconds (so that the database appends) and 80 random bits, in hexadecimal."""
+    """A new exchange id: `ex_`, then milliseconds (so that the database appends) and 80 random bits in hexadecimal."""
     return f"ex_{int(time.time() * 1000):012x}{os.urandom(10).hex()}"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked, as received and checked. `body` is OpenAI's request without the `netgpt` field."""
+    """The validated request. `body` is OpenAI's request without the `netgpt` field."""
 
     body: Mapping[str, Any] = field(repr=False)
     model: str = "netgpt"
     stream: bool = False
     user: str | None = field(default=None, repr=False)
     complete: str | None = None
-    """"select", "rewrite", "off", or None: what the settings and the profile say."""
+    """"select", "rewrite", "off", or None: as in the profile or the settings."""
     location: Location | None = None
     consent: frozenset[str] = frozenset()
     explain: bool = False
     dry_run: bool = False
-    """Show what would leave; send nothing, and ask no model for an answer."""
+    """Show what would leave, without calling a model."""
     conversation: str | None = field(default=None, repr=False)
-    """The caller's own name for the conversation, when given."""
+    """The caller's id of the conversation."""
     prefer: str | None = None
-    """"quality", "balanced", "cheap", "fast", "private", or None: what the key or the settings say."""
+    """"quality", "balanced", "cheap", "fast", "private", or None: as in the key or the settings."""
     deadline_s: float | None = None
-    """Seconds in which the caller wants the whole answer; None: server.deadline_s."""
+    """For the whole answer; None: server.deadline_s."""
     may_wait: bool = False
-    """Where nobody can answer now, the request may be kept and sent when the link is back."""
+    """It may be queued until the link is back when no target is available."""
 
     @property
     def messages(self) -> list[Message]:
         return list(self.body["messages"])
 
 
-LINE: Final = "line"
-DOOR: Final = "door"
-"""Owners that are no stages: `Workflow`, and who made the exchange. What they write, every stage may read."""
+PIPELINE: Final = "pipeline"
+FRONT_END: Final = "front end"
+"""Owners that are not stages: the pipeline, and who makes the exchange. Every stage may read what they write."""
 
 
 class Declares(Protocol):
-    """Who looks at an exchange through a view: a stage, with what it declares."""
+    """A stage, with the fields of the exchange that it reads and writes."""
 
     @property
     def name(self) -> str: ...
@@ -80,7 +68,7 @@ class Declares(Protocol):
 
 
 class written_by(Generic[T]):
-    """A field of `Exchange` with one writer. Reading it too early names the stage that should have run."""
+    """A field of `Exchange` with one writer. Reading it too early raises PipelineError and names that stage."""
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
@@ -95,14 +83,10 @@ class written_by(Generic[T]):
     def __get__(self, instance: Exchange | None, owner: type) -> Self | T:
         if instance is None:
             return self
-        if self.name not in instance._readable:
-            raise PipelineError(f"the stage '{instance._writer}' reads exchange.{self.name}, which it does not declare")
-        try:
-            return instance._values[self.name]  # type: ignore[no-any-return]
-        except KeyError:
-            raise PipelineError(
-                f"exchange.{self.name} is written by the stage '{self.stage}', which has not run"
-            ) from None
+        value = instance.get(self.name, _MISSING)
+        if value is _MISSING:
+            raise PipelineError(f"exchange.{self.name} is written by the stage '{self.stage}', which has not run")
+        return value  # type: ignore[no-any-return]
 
     def __set__(self, instance: Exchange, value: T) -> None:
         if instance._writer != self.stage:
@@ -115,102 +99,89 @@ class written_by(Generic[T]):
 
 
 class Exchange:
-    """One question and its answer. What the door gave is fixed; the other fields fill as the line runs.
+    """One request and its answer, filled in as the pipeline runs.
 
-    Each stage gets its own `view`: the same values, but it reads and writes only what it declares, also while the
-    answer streams. Who holds the exchange itself (doors, wiring) reads all of it and writes nothing of a stage's.
+    Each stage gets a `view`: the same values, but it reads and writes only what it declares, also while the answer
+    streams. Code that holds the exchange itself reads all of it and writes no field of a stage.
     """
 
     __slots__ = ("_readable", "_values", "_writable", "_writer")
 
-    id = written_by[str](DOOR)
-    request = written_by[Request](DOOR)
-    caller = written_by[Caller](DOOR)
-    claim = written_by[str | None](DOOR)
-    """Of a request that waited: the claim under which it may leave, once."""
-    received = written_by[datetime](DOOR)
-    timings = written_by[Mapping[str, float]](DOOR)
-    """Milliseconds per stage, and `queue`, `first_token` and `total` when known: see `note_time`."""
-    failure = written_by[BaseException | None](LINE)
-    """What the stage raised that failed, or the cancellation of the line; None: it has come this far."""
+    id = written_by[str](FRONT_END)
+    request = written_by[Request](FRONT_END)
+    caller = written_by[Caller](FRONT_END)
+    claim = written_by[str | None](FRONT_END)
+    """Of a queued request: the claim under which it may leave, once."""
+    received = written_by[datetime](FRONT_END)
+    timings = written_by[Mapping[str, float]](FRONT_END)
+    """Milliseconds of each stage, and `queue`, `first_token` and `total` when known: see `note_time`."""
+    failure = written_by[BaseException | None](PIPELINE)
+    """The error of the stage that failed, or the cancellation; None so far."""
 
     person = written_by[Person]("identify")
     facts = written_by[tuple[Fact, ...]]("recall")
     consents = written_by[frozenset[str]]("recall")
-    """The purposes that the person consents to now: in this request, or before and not taken back."""
+    """Purposes that the person consents to: in this request, or earlier and not withdrawn."""
     private_values = written_by[tuple[tuple[str, str], ...]]("recall")
-    """(KIND, value) pairs of the person's own facts that must not leave."""
+    """(KIND, value) pairs of the person's facts that must not leave."""
 
     chosen = written_by[tuple[Fact, ...]]("complete")
     messages = written_by[list[Message]]("complete")
-    """The completed conversation as the box may see it: every chosen fact written in."""
+    """The conversation with the chosen facts written in, as the box may see it."""
     completion = written_by[dict[str, Any]]("complete")
-    """How the completion went: mode, what fell back and why."""
+    """The completion's mode, and any fallback with its reason."""
 
     vault = written_by[Any]("desensitize")
-    """The conversation's `privacy.vault.Vault`, or None; `Any` because the core knows no capability."""
+    """The conversation's `privacy.vault.Vault`, or None; `Any`: this module imports no capability."""
     outbound = written_by[Outbound | None]("desensitize")
-    """What would leave, made safe; None when nothing may or need leave, with `kept_because` saying why."""
+    """What would leave; None when nothing may or need leave, see `block_reason`."""
     outbounds = written_by[Mapping[str, Outbound]]("desensitize")
-    """The same for every upstream that may have it, by its name; `outbound` is the first of them."""
+    """By name of each remote target that may have it; `outbound` is the first of them."""
     block_reason = written_by[str | None]("desensitize")
     kept_for = written_by[Mapping[str, str]]("desensitize")
-    """Why an upstream gets nothing, by its name."""
+    """Why a remote target gets nothing, by name."""
     hidden = written_by[tuple[Hidden, ...]]("desensitize")
     generalised = written_by[tuple[Generalised, ...]]("desensitize")
-    """What left in other words, or as it was, under which rule."""
     kept = written_by[tuple[Kept, ...]]("desensitize")
-    """The kinds that the policy let leave in no form, so that nothing left."""
+    """What the policy let leave at no level, so that nothing left."""
     policy = written_by[str]("desensitize")
-    """Name and SHA-256 of the rules that were asked: "balanced b20f..."; empty when nothing was to leave."""
+    """Name and SHA-256 of the policy that was asked: "balanced b20f..."; empty when nothing was to leave."""
     label = written_by[Label]("desensitize")
-    """The strictest label found in the content."""
+    """The strictest label in the content."""
 
     decision = written_by[Decision]("route")
     counterfactual = written_by[Callable[[], str]]("route")
-    """What would have changed the decision, in words; reckoned when it is called (0.3 ms), from what was known then."""
+    """What would have changed the decision, in words; computed when called (0.3 ms)."""
 
     stream = written_by[AsyncIterator[Chunk]]("generate")
     outcome = written_by[Outcome]("generate")
-    """Who answers, with what, and what left; it grows while the answer streams."""
+    """Filled in while the answer streams."""
     continuation = written_by[Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]] | None]("generate")
-    """Wraps the restored answer, so that another model finishes it where it breaks off; None: nobody would."""
+    """Wraps the restored answer so that another target continues it where it breaks off; None: no other target."""
 
     restored = written_by[AsyncIterator[Chunk]]("restore")
     restoring = written_by[Any]("restore")
-    """The `privacy.restore.Account` of the answer: placeholders put back, and those that could not be; it grows while
-    the answer streams."""
+    """The `privacy.restore.Account` of the answer, filled in while it streams."""
     chunks = written_by[AsyncIterator[Chunk]]("record")
-    """What the door sends on."""
+    """What the client gets."""
 
     status = written_by[str]("record")
     """open, complete, failed, cancelled, dry_run."""
     error = written_by[Exception | None]("record")
-    """What failed it; None: nothing did, or it was cancelled."""
     given = written_by[bool]("record")
-    """Whether anything of an answer was handed out."""
+    """Whether the client got any part of an answer."""
 
     def __init__(self, request: Request, caller: Caller, *, id: str | None = None, claim: str | None = None) -> None:
-        self._readable, self._writable, self._writer = _ALL, _OF_THE_LINE, LINE
+        self._readable, self._writable, self._writer = _ALL, _OF_THE_PIPELINE, PIPELINE
         times: dict[str, float] = {}
         self._values: dict[str, Any] = {
-            "id": id or new_id(),
-            "request": request,
-            "caller": caller,
-            "claim": claim,
-            "received": datetime.now(UTC),
-            "began": time.perf_counter(),
-            "times": times,
-            "timings": MappingProxyType(times),
-            "failure": None,
-            "status": "open",
-            "error": None,
-            "given": False,
-        }
+            "id": id or new_id(), "request": request, "caller": caller, "claim": claim, "received": datetime.now(UTC),
+            "began": time.perf_counter(), "times": times, "timings": MappingProxyType(times), "failure": None,
+            "status": "open", "error": None, "given": False,
+        }  # fmt: skip
 
     def view(self, stage: Declares) -> Exchange:
-        """The same exchange as this stage sees it. Reading or writing what it does not declare raises WorkflowError,
-        now and while the answer streams."""
+        """The same exchange for one stage: reading or writing an undeclared field raises PipelineError."""
         view = object.__new__(Exchange)
         view._values, view._writer, view._writable = self._values, stage.name, stage.writes
         view._readable = stage.reads | optional_reads(stage) | stage.writes | _ALWAYS
@@ -218,7 +189,7 @@ class Exchange:
 
     @property
     def partial(self) -> bool:
-        """A part of an answer was given, and then it failed."""
+        """Whether it failed after part of the answer was sent."""
         return self.status == "failed" and self.given
 
     def has(self, name: str) -> bool:
@@ -226,13 +197,13 @@ class Exchange:
         return self.get(name, _MISSING) is not _MISSING
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The field, or `default` while it is not written: for what a stage declares in `reads_if_written`."""
+        """The field, or `default` while it is not written: for the fields of a stage's `reads_if_written`."""
         if name not in self._readable:
             raise PipelineError(f"the stage '{self._writer}' reads exchange.{name}, which it does not declare")
         return self._values.get(name, default)
 
     def adapters_used(self) -> tuple[str, ...]:
-        """Ids of all adapters that had a part in the answer: the one that completed the request, then the writers."""
+        """Ids of all adapters used: the one that completed the request, then those that wrote the answer."""
         completion, outcome = self.get("completion"), self.get("outcome")
         completed = completion.get("adapter") if completion else None
         return ((completed,) if completed else ()) + (outcome.adapters if outcome else ())
@@ -242,7 +213,7 @@ class Exchange:
         return (time.perf_counter() - self._values["began"]) * 1000  # type: ignore[no-any-return]
 
     def note_time(self, name: str, milliseconds: float | None = None) -> None:
-        """Put down how long something took; None: as long as the exchange until now."""
+        """Record a duration; None: from the receipt of the request until now."""
         self._values["times"][name] = round(self.elapsed_ms() if milliseconds is None else milliseconds, 3)
 
     def __repr__(self) -> str:
@@ -250,16 +221,16 @@ class Exchange:
 
 
 def optional_reads(stage: Declares) -> frozenset[str]:
-    """What a stage reads only where it was written; most declare nothing of the kind."""
+    """The fields that a stage reads only where they were written; most stages have none."""
     return getattr(stage, "reads_if_written", frozenset())
 
 
 def owner_of(field: str) -> str:
-    """The stage that writes this field of an exchange, LINE, or DOOR; "?": there is no such field."""
+    """The stage that writes this field, PIPELINE or FRONT_END; "?": no such field."""
     return getattr(getattr(Exchange, field, None), "stage", "?")
 
 
 _MISSING = object()
 _ALL = frozenset(name for name, field in vars(Exchange).items() if isinstance(field, written_by))
-_OF_THE_LINE = frozenset(name for name in _ALL if owner_of(name) == LINE)
-_ALWAYS = _OF_THE_LINE | {name for name in _ALL if owner_of(name) == DOOR}
+_OF_THE_PIPELINE = frozenset(name for name in _ALL if owner_of(name) == PIPELINE)
+_ALWAYS = _OF_THE_PIPELINE | {name for name in _ALL if owner_of(name) == FRONT_END}

@@ -39,9 +39,8 @@ def towns() -> Iterator[Town]:
     while at < len(text) - 1:
         row, at = decode(text, at)
         at += 1  # the comma, or the closing bracket
-        region, county = row.get("state") or "", row.get("county") or ""
-        point = row["latitude"], row["longitude"]
-        yield Town(row["city"], county, region, row["country_code"], *point, row["population"])
+        names = row["city"], row.get("county") or "", row.get("state") or "", row["country_code"]
+        yield Town(*names, row["latitude"], row["longitude"], row["population"])
 
 
 def country_names() -> dict[str, str]:

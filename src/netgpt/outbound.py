@@ -1,4 +1,4 @@
-"""The only thing a remote model accepts. Made by `privacy/vault.py` alone (a test reads the imports)."""
+"""What leaves and what became of it: `Outbound`, which `privacy/vault.py` alone makes (a test reads the imports)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ _SEAL: Final = object()
 
 
 class Outbound:
-    """The exact bytes that may leave, with what was hidden in them. Immutable; `repr` shows no content.
+    """The exact bytes that may leave, with what was hidden in them; all that a remote model accepts.
 
-    There is no public way to make one: the vault calls `_sealed_by_vault`. Anything else handed to a remote
-    model is a `TypeError` at run time and a type error before it.
+    Immutable; `repr` shows no content. There is no public constructor: the vault calls `_sealed_by_vault`.
     """
 
     __slots__ = ("content", "generalised", "hidden", "rule", "stream")
 
     content: bytes
-    """The UTF-8 JSON body, byte for byte as it will be posted."""
+    """The JSON body in UTF-8, exactly as it will be posted."""
     hidden: tuple[Hidden, ...]
     generalised: tuple[Generalised, ...]
-    """What the policy let leave in other words, or as it was."""
+    """What the policy let leave at a coarser level, or as it was."""
     rule: str
-    """Which policy let it pass: "masked" or "trusted destination"."""
+    """"masked" or "trusted destination"."""
     stream: bool
 
     def __init__(
@@ -49,7 +48,7 @@ class Outbound:
         raise AttributeError("an Outbound does not change")
 
     def __reduce__(self) -> Any:
-        raise TypeError("an Outbound is not copied or stored; keep its content")
+        raise TypeError("an Outbound is not copied or pickled; keep its content")
 
     def __repr__(self) -> str:
         return f"<Outbound {len(self.content)} bytes, {len(self.hidden)} hidden>"
@@ -62,35 +61,30 @@ def _sealed_by_vault(
     return Outbound(content, hidden, rule, bool(body.get("stream")), _SEAL, generalised)
 
 
-# --- What became of a question: a value that the models' side fills, and everybody after it reads.
-
-
 @dataclass(slots=True)
 class Outcome:
-    """Who answers, with what, and what left. It grows while the answer streams: usage comes last."""
+    """Which target answered, with what, and what left. Filled by the generation while the answer streams."""
 
     answered_by: Decision
-    """The decision as carried out: differs from the one made when a fallback answered. The one made, until then."""
+    """The decision as carried out; it differs from the one made when a fallback answered."""
     model_name: str = ""
-    """Of the model that answers; empty while nobody does."""
+    """Of the model that answers; empty while none does."""
     destination: str = ""
-    """Host of the remote model that was asked last, or would be; empty when there is none."""
+    """Host of the remote model that was called last, or would be; empty when there is none."""
     sent: Outbound | None = None
-    """The outbound that was really handed to the remote model that answered, else to the last that was asked."""
+    """The outbound of the remote model that answered, else of the last that was called."""
     sent_to: tuple[tuple[str, str], ...] = ()
-    """Every target that an outbound was handed to, and that one's SHA-256, in order: those that failed, and those whose
-    answer came second, too."""
+    """(target, SHA-256 of its outbound) of every remote call in order, failed and superseded ones included."""
     usage: Usage | None = None
-    """Tokens of the answer."""
     worked: dict[str, Usage] = field(default_factory=dict)
-    """Tokens that each remote target worked for, by its name, also when another answered in the end."""
+    """Tokens used by each remote target, by name, also where another one answered in the end."""
     adapters: tuple[str, ...] = ()
     """Ids of the adapters that the answer was written with; none on the cloud."""
     adapter_note: str | None = None
-    """Why another adapter answered than the one that should have, or none; None: all is as it should be."""
+    """Why another adapter answered than the wanted one, or none did; None: as wanted."""
     finished_by: str | None = None
-    """The target that finished an answer which another had begun and broke off."""
+    """The target that continued an answer which another one broke off."""
     refused: bool = False
-    """A remote model had it, and refused it before it did anything (429)."""
+    """A remote model refused it before any work (429)."""
     cached_age_s: float | None = None
-    """Seconds since the answer was first given, where nobody could answer now and an earlier one was."""
+    """Age of the answer in seconds, where an earlier one was served because no target was available."""

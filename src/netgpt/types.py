@@ -1,4 +1,4 @@
-"""The frozen values that travel between parts. No behaviour beyond reading themselves; no import of other parts."""
+"""The frozen values that travel between modules. They import no other module of the package."""
 
 from __future__ import annotations
 
@@ -12,29 +12,26 @@ Message = dict[str, Any]
 """One chat message in OpenAI's shape: `{"role": ..., "content": str | list of parts | None, ...}`."""
 
 Chunk = dict[str, Any]
-"""One `chat.completion.chunk` in OpenAI's shape; whole answers travel as one chunk with whole deltas."""
+"""One `chat.completion.chunk` in OpenAI's shape; an answer that is not streamed travels as one chunk."""
 
 EDGE: Final = "edge"
-"""The name of the model on the box, among those that may answer."""
+"""Name of the target on the box."""
 
 CHARACTERS_A_TOKEN: Final = 4
-"""The usual rule of thumb, where nobody counted."""
+"""Rule of thumb where no tokenizer counted."""
 
 
 def display_name(target: str) -> str:
-    """What a model that may answer is called in a sentence: "the box", "the cloud", or an upstream's name."""
+    """How a target is named in a sentence: "the box", "the cloud", or an upstream's name."""
     return "the box" if target == EDGE else "the cloud" if target == "cloud" else target
 
 
 class Label(StrEnum):
-    """How far a piece of information may go. Ordered: public < personal < sensitive."""
+    """How far information may go: public leaves, personal leaves as a placeholder, sensitive keeps the request here."""
 
     PUBLIC = "public"
-    """May leave as it is."""
     PERSONAL = "personal"
-    """May leave only as a placeholder."""
     SENSITIVE = "sensitive"
-    """Keeps the whole request on the box."""
 
     @property
     def rank(self) -> int:
@@ -42,7 +39,7 @@ class Label(StrEnum):
 
 
 class Role(StrEnum):
-    """What a key may do. `user`: ask, and see its own. `operator`: run the box. `admin`: keys as well."""
+    """What a key may do. `user`: ask, and see its own. `operator`: run the box. `admin`: manage keys, too."""
 
     USER = "user"
     OPERATOR = "operator"
@@ -51,7 +48,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whose words these are: a person within a tenant. Every private row is keyed by both."""
+    """A person within a tenant. Every private row is keyed by both."""
 
     tenant: str
     user: str
@@ -59,24 +56,24 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: what the key (or its absence on loopback) proves."""
+    """The authenticated caller, from its key (or the lack of one on loopback)."""
 
     tenant: str
     role: Role
     key_id: str | None = None
     bound_user: str | None = None
-    """The only person this key may speak for; None: any person of its tenant."""
+    """The only person this key may act for; None: any person of its tenant."""
     groups: frozenset[str] = frozenset()
-    """Groups that an identity provider vouched for; keys have none."""
+    """From an identity provider; keys have none."""
     prefer: str | None = field(default=None, compare=False)
-    """The preset that the key was made with: what counts more in decisions; None: what the settings say."""
+    """The key's routing preset; None: the one of the settings."""
     budget_left: float | None = field(default=None, compare=False)
-    """Money that the key may still spend today and this month; None: as much as it likes."""
+    """Money that the key may still spend today and this month; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A point on the earth, WGS 84 degrees; `accuracy_m` is the radius of the uncertainty in metres."""
+    """A point in WGS 84 degrees; `accuracy_m` is the radius of its uncertainty in metres."""
 
     latitude: float
     longitude: float
@@ -88,157 +85,152 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing the box knows that may help a request. `text` is a full clause: "The user is vegetarian"."""
+    """Something known that may help a request. `text` is a full clause: "The user is vegetarian"."""
 
     text: str = field(repr=False)
     kind: str
-    """What it is about: place, time, poi, diet, budget, ... Lower case, one word."""
+    """One lower-case word: place, time, poi, diet, budget, ..."""
     label: Label = Label.PERSONAL
     source: str = "given"
-    """Where it comes from: site, request, clock, profile, places, given."""
+    """site, request, clock, profile, places or given."""
     precision: str = "exact"
-    """How exact it is: exact, street, district, city, region, country; time of day: minute, hour, day."""
+    """exact, street, district, city, region, country; of the time of day: minute, hour, day."""
     expires: datetime | None = None
 
     def expired(self, now: datetime) -> bool:
-        """Whether this fact should no longer be used at `now` (timezone-aware)."""
+        """Whether it is out of date at `now` (timezone-aware)."""
         return self.expires is not None and self.expires <= now
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of private text found in a text: `text[start:end]`."""
+    """Private text found at `text[start:end]`: its kind (EMAIL, PERSON, ...) and the detector (pattern:email, ...)."""
 
     start: int
     end: int
     kind: str
-    """Upper case: EMAIL, PHONE, PERSON, ... The kind names the placeholder: `[EMAIL_1]`."""
     rule: str
-    """Which detector found it: pattern:email, names, profile, ..."""
     score: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """What one hiding did, told without the value: for explanations and receipts."""
+    """A value replaced by a placeholder, without the value: for explanations and receipts."""
 
     placeholder: str
     kind: str
     rule: str
+    """The detector."""
     count: int
-    """How many occurrences were replaced."""
     policy_rule: str = ""
-    """`@id` of the policy's rule that let it leave as a placeholder; empty: no policy was asked."""
+    """`@id` of the policy rule that allowed the placeholder; empty: no policy was asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generalised:
-    """What left in other words, or as it was (`now` is then "exact"): told without the value."""
+    """A value that left at a coarser level, or as it was (`now` is then "exact"), without the value."""
 
     kind: str
     was: str
-    """The precision that the person's words had: "exact"; "public" for words that are public anyway."""
+    """The original precision: "exact"; "public" for words that are public anyway."""
     now: str
     """The precision that left: city, region, country, month, year, range, ..."""
     rule: str
-    """Which detector found it."""
+    """The detector."""
     policy_rule: str
-    """`@id` of the policy's rule that let it leave so."""
+    """`@id` of the policy rule that allowed it."""
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On which terms a kind may leave: what a policy says, rung by rung."""
+    """The levels at which a policy lets a kind leave: (precision, `@id` of the rule), finest first."""
 
     allowed: tuple[tuple[str, str], ...]
-    """(precision, `@id` of the rule that allows it), from the finest to the coarsest."""
     refused_by: str
-    """The rule that forbids it in every form; of use when `allowed` is empty."""
+    """The rule that forbids every level, when `allowed` is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What kept the whole request on the box, told without the value."""
+    """A kind that kept the whole request on the box. `policy_rule`: the rule's `@id`, or "no rule allows it"."""
 
     kind: str
     policy_rule: str
-    """`@id` of the rule that forbids it; "no rule allows it" when none does."""
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What one arm (a model that might answer) was expected to give for one request."""
+    """The estimates for one target and one request."""
 
     target: str
     route: str
     """"edge" or "cloud"."""
     p_ok: float
-    """The chance that its answer will do, 0 to 1."""
+    """Probability of a good enough answer."""
     latency_s: float
-    """Seconds to the end of the answer: queue, link, prompt and answer."""
+    """Until the end of the answer: queue, link, prompt and generation."""
     cost: float
-    """Money, in the unit of the configured prices."""
+    """In the unit of the configured prices."""
     energy_j: float
-    """Joules spent on the box."""
+    """On the box."""
     exposure: float
-    """How much would leave: 0 nothing, 1 all of it as it is."""
+    """Share of private data that would leave: 0 nothing, 1 all of it as it is."""
     value: float
-    """The objective: higher is better."""
+    """The objective; higher is better."""
     ruled_out: str | None = None
-    """The constraint that rules it out, in words; None: it was a candidate."""
+    """The constraint that rules it out, in words; None: a candidate."""
     prior: float | None = None
-    """The chance that its answer does, before anything was learnt: as given to the learner's `belief`."""
+    """`p_ok` before learning, as given to the learner's `belief`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Where a request goes and why. `fallbacks` may be tried, in order, when the arm fails before its first word."""
+    """Where a request goes and why. `fallbacks`: targets to try in order when this one fails before its first token."""
 
     route: str
     """"edge" or "cloud"."""
     reason: str
     """One sentence for people."""
     rule: str
-    """Which rule decided, a short stable name."""
+    """Short stable name of the rule that decided."""
     fallbacks: tuple[str, ...] = ()
-    """Names of arms."""
     target: str = ""
-    """The arm chosen: "edge", "cloud" or an upstream's name; empty: the same as the route."""
+    """"edge", "cloud" or an upstream's name; empty: the same as the route."""
     expected: tuple[Expected, ...] = ()
-    """What each arm was expected to give; empty where no arms were weighed."""
+    """One for each target; empty where none were compared."""
     weights: str = ""
-    """The preset or weights that the objective used."""
+    """The preset or weights of the objective."""
     counterfactual: str = ""
     """What would have changed the decision, in words."""
     propensity: float = 1.0
-    """The chance with which this arm was drawn: below 1 where the box explores."""
+    """Probability with which this target was drawn: below 1 when exploring."""
     features: tuple[float, ...] = field(default=(), repr=False)
-    """Numbers that the learner looked at; no text can be read from them."""
+    """Input of the learner; no text can be recovered from it."""
 
     @property
     def name(self) -> str:
-        """The arm's name."""
+        """The target's name."""
         return self.target or self.route
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """On whose behalf something is sent to a remote model: told to the receipt."""
+    """On whose behalf something is sent to a remote model, for the receipt."""
 
     person: Person | None = None
-    """None: nobody's words, the box's own work."""
+    """None: the box's own work."""
     exchange: str | None = None
     purpose: str = "answer"
-    """"answer", or what the box does for itself, such as "self-instruct"."""
+    """"answer", or a task of the box such as "self-instruct"."""
     claim: str | None = field(default=None, repr=False)
-    """Of a request that waited: the claim under which it may leave, once; "wt_... .word". It is never retried."""
+    """Of a queued request: the claim ("wt_... .word") under which it may leave once, without retries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer; `estimated` when the model did not say (a cut stream)."""
+    """Tokens of one answer; `estimated` when the model did not report them (a cut stream)."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -250,7 +242,7 @@ class Usage:
 
     @classmethod
     def from_openai(cls, usage: Mapping[str, Any] | None) -> Usage | None:
-        """Read OpenAI's `usage` object; None when there is none or it is malformed."""
+        """Parse OpenAI's `usage` object; None when there is none or it is malformed."""
         if not isinstance(usage, Mapping):
             return None
         prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
@@ -259,15 +251,12 @@ class Usage:
         return cls(prompt, completion)
 
     def as_openai(self) -> dict[str, int]:
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "total_tokens": self.total_tokens,
-        }
+        counts = {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
+        return {**counts, "total_tokens": self.total_tokens}
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
-    """A plausible number of tokens: a server may say anything, and what it says is stored and billed."""
+    """Whether it is a plausible number of tokens: what a server reports is stored and billed."""
     return type(value) is int and 0 <= value < 2**31
 
 

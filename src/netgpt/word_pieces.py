@@ -114,7 +114,7 @@ class WordPieces:
 
 
 @lru_cache(1)
-def word_vectors() -> NDArray[np.float16] | NDArray[np.float32]:
+def word_vectors() -> NDArray[np.float32]:
     """(32,000, 256): one row a piece, shared by all that use it. Raises SettingsError."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

@@ -52,7 +52,7 @@ async def test_a_model_that_has_not_learnt_the_task_is_not_believed():
         {"choices": [{"logprobs": {"content": [{"top_logprobs": [{"token": "food", "logprob": "x"}]}]}}]},
     ],
 )
-async def test_answers_without_likelihoods_are_told(completion):
+async def test_answers_without_likelihoods_are_refused(completion):
     async def ask(body):
         return completion
 

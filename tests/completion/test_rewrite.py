@@ -39,7 +39,7 @@ def test_what_was_given_passes():
         ("dinner " * 60, "longer"),
     ],
 )
-def test_every_fault_is_told_without_its_words(text, reason):
+def test_every_fault_is_named_without_its_words(text, reason):
     fault = check(text, REQUEST, FACTS)
     assert fault is not None and reason in fault
     assert "Oxford" not in fault and "vegan" not in fault

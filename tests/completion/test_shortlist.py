@@ -17,10 +17,10 @@ def test_needs_follow_what_the_request_is_like():
 
 
 def test_a_fact_of_no_known_kind_counts_by_its_own_text():
-    shelf = Fact("The user collects antique wooden chairs", "furniture")
+    chairs = Fact("The user collects antique wooden chairs", "furniture")
     near, far = (
-        SHORTLIST.scores("where do I sell antique wooden chairs", [shelf]),
-        SHORTLIST.scores("volume up", [shelf]),
+        SHORTLIST.scores("where do I sell antique wooden chairs", [chairs]),
+        SHORTLIST.scores("volume up", [chairs]),
     )
     assert near[0] > 0.5 > far[0]
 

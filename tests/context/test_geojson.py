@@ -37,7 +37,7 @@ def test_other_shapes_count_as_their_middle(tmp_path):
     assert (place.latitude, place.longitude, place.kind) == (51, 1, "park")
 
 
-def test_bad_rows_are_told_and_the_rest_is_read(tmp_path):
+def test_bad_rows_are_reported_and_the_rest_is_read(tmp_path):
     path = written(
         tmp_path,
         feature([0.1, 52.2], {"name": "Good"}),
@@ -47,11 +47,11 @@ def test_bad_rows_are_told_and_the_rest_is_read(tmp_path):
         feature([], {"name": "Nowhere"}),
         feature([float("nan"), 1], {"name": "Lost"}),
     )
-    told: list[str] = []
-    assert [place.name for place in read_geojson(path, told.append)] == ["Good"]
-    assert len(told) == 5
-    assert told[0].startswith(f"{path}: feature 1: latitude") and "longitude first" in told[0]
-    assert 'property "name" is missing' in told[1]
+    faults: list[str] = []
+    assert [place.name for place in read_geojson(path, faults.append)] == ["Good"]
+    assert len(faults) == 5
+    assert faults[0].startswith(f"{path}: feature 1: latitude") and "longitude first" in faults[0]
+    assert 'property "name" is missing' in faults[1]
     with pytest.raises(RequestError, match="feature 1"):
         read_geojson(path)
 

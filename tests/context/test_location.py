@@ -92,7 +92,7 @@ def test_wide_uncertainty_leaves_region_or_country():
     assert place_facts(SITE, Location(52.4, 0.26, 900_000), NAMES)[0].text == "The user is in United Kingdom"
 
 
-def test_at_sea_or_without_names_nothing_is_told():
+def test_at_sea_or_without_names_there_is_no_fact():
     assert place_facts(SITE, Location(0, -30), NAMES) == ()
     assert place_facts(SITE, ELY, None) == ()
     assert place_facts(Site(), None, NAMES) == ()

@@ -1,4 +1,4 @@
-"""Access: the same rules for every door, and denials that tell each what it may know."""
+"""Access: the same rules at every endpoint, and denials that show each caller what it may know."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_who_may_do_it_passes_and_learns_by_which_rule() -> None:
         (ADAS, "forget", profile_of(Person("umbrella", "ada"))),
     ],
 )
-def test_people_are_told_what_they_need_but_no_rule(caller: Caller, action: str, resource: Resource) -> None:
+def test_people_see_what_they_need_but_no_rule(caller: Caller, action: str, resource: Resource) -> None:
     with pytest.raises(PermissionDenied) as raised:
         check_access(POLICY, caller, action, resource)
     assert not any(rule.id in raised.value.message for rule in POLICY.rules)
@@ -47,7 +47,7 @@ def test_a_missing_role_is_named() -> None:
 
 
 @pytest.mark.parametrize("caller", [OPERATOR, ADMIN])
-def test_operators_and_admins_are_told_the_rule(caller: Caller) -> None:
+def test_operators_and_admins_see_the_rule(caller: Caller) -> None:
     with pytest.raises(PermissionDenied, match="Policy balanced: tenants-apart"):
         check_access(POLICY, caller, "export", profile_of(Person("umbrella", "ada")))
     if caller is OPERATOR:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from netgpt.errors import SettingsError
 from netgpt.policy import READY_MADE, AccessRequest, InForce, Policy, Principal, Resource, policy_text
 from netgpt.policy.cases import PolicyCase, ground_cases, run_cases, shipped_cases
-from netgpt.privacy.kinds import LADDERS, family, hierarchy
+from netgpt.privacy.kinds import HIERARCHIES, family, hierarchy
 
 SETS = {name: Policy.load(name) for name in READY_MADE}
 ADA = Principal("acme", "user", "ada", "key_1", frozenset({"nurses"}))
@@ -41,8 +41,8 @@ def test_every_case_of_the_table_comes_out_as_expected(name: str) -> None:
 def test_the_table_is_large_and_its_families_are_those_of_the_detector() -> None:
     cases = shipped_cases()
     assert len(cases) >= 60 and {case.set for case in cases} == {"every", *READY_MADE}
-    told = {case.asked.resource for case in cases if case.asked.resource.kind}
-    assert [r.kind for r in told if r.family != family(r.kind) and r.kind not in ("TEXT", "MEDIA")] == []
+    resources = {case.asked.resource for case in cases if case.asked.resource.kind}
+    assert [r.kind for r in resources if r.family != family(r.kind) and r.kind not in ("TEXT", "MEDIA")] == []
 
 
 @pytest.mark.parametrize("name", READY_MADE)
@@ -111,7 +111,7 @@ def test_what_is_remembered_is_what_cedar_says(kind: str, label: str, asked: str
 
 
 def test_the_levels_run_from_the_finest_to_the_placeholder() -> None:
-    assert all(levels[0] == "exact" and levels[-1] == "placeholder" for levels in LADDERS.values())
+    assert all(levels[0] == "exact" and levels[-1] == "placeholder" for levels in HIERARCHIES.values())
 
 
 def test_rules_may_speak_of_people_keys_groups_and_circumstances(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_what_the_schema_does_not_know_is_denied(asked: AccessRequest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "told"),
+    ("text", "line", "fault"),
     [
         (DISCLOSE.format("x", "permit") + "\nwhen { resource.label == };\n", 3, "unexpected token"),
         (DISCLOSE.format("x", "permit") + '\nwhen { resource.lable == "a" };\n', 3, "`lable`"),
@@ -173,11 +173,11 @@ def test_what_the_schema_does_not_know_is_denied(asked: AccessRequest) -> None:
         ),
     ],
 )
-def test_a_wrong_policy_is_refused_with_file_line_and_cure(tmp_path: Path, text: str, line: int, told: str) -> None:
+def test_a_wrong_policy_is_refused_with_file_line_and_cure(tmp_path: Path, text: str, line: int, fault: str) -> None:
     with pytest.raises(SettingsError) as raised:
         own(tmp_path, text)
     message = raised.value.message
-    assert f"own.cedar:{line}: " in message and told in message
+    assert f"own.cedar:{line}: " in message and fault in message
     assert any(cure in message for cure in ("netgpt policy", "choose another", "give each rule its own"))
 
 

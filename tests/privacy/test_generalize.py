@@ -1,4 +1,4 @@
-"""Coarser words: never the original, never finer than the rung, the same every time."""
+"""Coarser levels: never the original, never finer than the level, the same every time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from netgpt.privacy.gazetteer import folded
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.kinds import LADDERS
+from netgpt.privacy.kinds import HIERARCHIES
 
 TODAY = date(2026, 11, 23)
-ORDER = LADDERS["place"]
+ORDER = HIERARCHIES["place"]
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ def generaliser() -> Generaliser:
 
 
 def words(generaliser: Generaliser, text: str, kind: str, precision: str) -> str | None:
-    told = generaliser.coarser(text, kind, precision)
-    return told.words if told else None
+    coarser = generaliser.coarser(text, kind, precision)
+    return coarser.words if coarser else None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def words(generaliser: Generaliser, text: str, kind: str, precision: str) -> str
         ("PLACE", "x" * 400, "city", None),
     ],
 )
-def test_told_as(generaliser: Generaliser, kind: str, text: str, precision: str, expected: str | None) -> None:
+def test_levels(generaliser: Generaliser, kind: str, text: str, precision: str, expected: str | None) -> None:
     assert words(generaliser, text, kind, precision) == expected
     assert words(generaliser, text, kind, precision) == expected  # the same at every place of a conversation
 
@@ -103,10 +103,10 @@ def test_a_coarser_place_holds_nothing_finer(
     text = f"{number} {street}, {code}{city}"
     finer = {"city": [street], "region": [street, city], "country": [street, city]}
     for precision, hidden in finer.items():
-        told = words(generaliser, text, "ADDRESS", precision)
-        if told is not None:
-            assert text not in told and not any(c.isdigit() for c in told)
-            assert not any(f" {folded(part)} " in f" {folded(told)} " for part in hidden)
+        coarser = words(generaliser, text, "ADDRESS", precision)
+        if coarser is not None:
+            assert text not in coarser and not any(c.isdigit() for c in coarser)
+            assert not any(f" {folded(part)} " in f" {folded(coarser)} " for part in hidden)
 
 
 @given(day=st.dates(date(1900, 1, 1), date(2030, 12, 31)), form=st.sampled_from(("%Y-%m-%d", "%d.%m.%Y", "%d %B %Y")))
@@ -119,25 +119,25 @@ def test_a_coarser_date_holds_no_day(generaliser: Generaliser, day: date, form: 
 
 @given(age=st.integers(0, 130))
 def test_a_range_holds_the_age_but_not_its_number(generaliser: Generaliser, age: int) -> None:
-    told = words(generaliser, f"{age} years old", "AGE", "range")
-    assert told is not None and str(age) not in re.findall(r"\d+", told)
+    coarser = words(generaliser, f"{age} years old", "AGE", "range")
+    assert coarser is not None and str(age) not in re.findall(r"\d+", coarser)
     others = {words(generaliser, f"{other} years old", "AGE", "range") for other in range(age // 10 * 10, age + 1)}
-    assert others == {told}
+    assert others == {coarser}
 
 
 @given(amount=st.integers(0, 10**11))
 def test_a_range_holds_the_amount_but_not_its_number(generaliser: Generaliser, amount: int) -> None:
-    told = words(generaliser, str(amount), "AMOUNT", "range")
-    assert told is not None and str(amount) not in re.findall(r"\d+", told)
-    bounds = [int(number) for number in re.findall(r"\d+", told)]
+    coarser = words(generaliser, str(amount), "AMOUNT", "range")
+    assert coarser is not None and str(amount) not in re.findall(r"\d+", coarser)
+    bounds = [int(number) for number in re.findall(r"\d+", coarser)]
     assert bounds[0] < amount < bounds[1] if len(bounds) == 2 else amount < bounds[0]
 
 
 @given(city=st.sampled_from(CITIES))
 def test_the_hierarchy_is_monotone(generaliser: Generaliser, city: str) -> None:
-    """What can be told at a rung is told no finer than the rung, and coarser rungs tell no finer than it."""
-    reached = [generaliser.coarser(city, "PLACE", level) for level in ("city", "region", "country")]
-    ranks = [ORDER.index(told.now) for told in reached if told is not None]
+    """A value at a level is no finer than the level, and coarser levels are no finer than it."""
+    levels = [generaliser.coarser(city, "PLACE", level) for level in ("city", "region", "country")]
+    ranks = [ORDER.index(coarser.now) for coarser in levels if coarser is not None]
     assert ranks == sorted(ranks)
-    for level, told in zip(("city", "region", "country"), reached, strict=True):
-        assert told is None or ORDER.index(told.now) >= ORDER.index(level)
+    for level, coarser in zip(("city", "region", "country"), levels, strict=True):
+        assert coarser is None or ORDER.index(coarser.now) >= ORDER.index(level)

@@ -1,4 +1,4 @@
-"""Pictures and sounds leave without what is written beside them, and what cannot be taken apart does not leave."""
+"""Pictures and sounds leave without metadata, and those of unknown formats do not leave."""
 
 import base64
 import struct
@@ -12,12 +12,12 @@ from netgpt_bench.people import MEDIA, data_uri, texts_inside
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.media import clean_media, clean_media_within
 
-TOLD = "Ada Lovelace ada@mill.org 52.2053N 0.1218E"
+METADATA = "Ada Lovelace ada@mill.org 52.2053N 0.1218E"
 
 
 @pytest.mark.parametrize("kind", MEDIA)
 def test_nothing_that_was_written_beside_it_stays(kind: str) -> None:
-    made = data_uri(kind, TOLD, ";name=ada.lovelace")
+    made = data_uri(kind, METADATA, ";name=ada.lovelace")
     assert any("ada@mill.org" in text for text in texts_inside(made)), "the test must see what was planted"
     cleaned = clean_media(made)
     assert not any("ada" in text.lower() for text in (cleaned, *texts_inside(cleaned)))
@@ -26,7 +26,7 @@ def test_nothing_that_was_written_beside_it_stays(kind: str) -> None:
 
 
 def test_what_a_decoder_needs_stays() -> None:
-    png = base64.b64decode(clean_media(data_uri("png", TOLD)).partition(",")[2])
+    png = base64.b64decode(clean_media(data_uri("png", METADATA)).partition(",")[2])
     names, at = [], 8
     while at < len(png):
         size = struct.unpack(">I", png[at : at + 4])[0]
@@ -34,10 +34,10 @@ def test_what_a_decoder_needs_stays() -> None:
         names.append(png[at + 4 : at + 8])
         at += 12 + size
     assert names == [b"IHDR", b"IDAT", b"IEND"]
-    jpeg = base64.b64decode(clean_media(data_uri("jpeg", TOLD)).partition(",")[2])
+    jpeg = base64.b64decode(clean_media(data_uri("jpeg", METADATA)).partition(",")[2])
     assert [m for m in (0xE0, 0xDB, 0xC0, 0xC4, 0xDA) if bytes((0xFF, m)) not in jpeg] == []
     assert jpeg.endswith(b"\x2a\xff\0\xff\xd0\x15\xff\xd9")
-    webp = base64.b64decode(clean_media(data_uri("webp", TOLD)).partition(",")[2])
+    webp = base64.b64decode(clean_media(data_uri("webp", METADATA)).partition(",")[2])
     assert struct.unpack("<I", webp[4:8])[0] == len(webp) - 8 and b"VP8L" in webp
 
 
@@ -65,18 +65,21 @@ def test_documents_leave_whole_and_without_parameters() -> None:
 
 
 def test_pictures_inside_a_text() -> None:
-    text = f"see ![x]({data_uri('png', TOLD, ';name=ada')}) and {data_uri('gif', TOLD)} please"
+    text = f"see ![x]({data_uri('png', METADATA, ';name=ada')}) and {data_uri('gif', METADATA)} please"
     cleaned = clean_media_within(text)
     assert cleaned.startswith("see ![x](data:image/png;base64,") and cleaned.endswith(" please")
     assert not any("ada" in found.lower() for found in texts_inside(cleaned))
 
 
 @given(
-    kind=st.sampled_from(sorted(MEDIA)), told=st.text(max_size=40), cut=st.integers(0, 400), put=st.binary(max_size=8)
+    kind=st.sampled_from(sorted(MEDIA)),
+    comment=st.text(max_size=40),
+    cut=st.integers(0, 400),
+    put=st.binary(max_size=8),
 )
 @settings(max_examples=200, deadline=None)
-def test_damaged_bytes_are_cleaned_or_refused(kind: str, told: str, cut: int, put: bytes) -> None:
-    data = MEDIA[kind][1](told.encode("utf-8", "ignore"))
+def test_damaged_bytes_are_cleaned_or_refused(kind: str, comment: str, cut: int, put: bytes) -> None:
+    data = MEDIA[kind][1](comment.encode("utf-8", "ignore"))
     damaged = data[:cut] + put + data[cut + len(put) :]
     value = "data:application/octet-stream;base64," + base64.b64encode(damaged).decode()
     try:

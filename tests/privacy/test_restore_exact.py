@@ -80,7 +80,7 @@ class NoNames:
 DETECTOR = NoNames()
 
 
-def told(pieces: Sequence[str]) -> str:
+def joined(pieces: Sequence[str]) -> str:
     text = "so: " + "".join(pieces)  # a text that is JSON is opened, and may come back in another layout
     return text.encode("utf-8", "ignore").decode()
 
@@ -96,7 +96,7 @@ async def masked(vault: Vault, texts: Sequence[str]) -> list[str]:
 @EXACT
 async def test_an_echo_is_the_original(pieces: list[str]) -> None:
     vault = Vault()
-    text = told(pieces)
+    text = joined(pieces)
     [echo] = await masked(vault, [text])
     assert vault.restorer().text(echo) == text
 
@@ -108,7 +108,7 @@ async def test_fifty_turns_come_back_each_as_it_was(turns: list[list[str]]) -> N
     state: bytes | None = None
     texts: list[str] = []
     for number, pieces in enumerate(turns):
-        texts.append(told(pieces))
+        texts.append(joined(pieces))
         if number % 7 and number != 49:
             continue
         vault = Vault(state)

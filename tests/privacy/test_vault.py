@@ -36,8 +36,8 @@ PIECES = st.sampled_from([*PRIVATE, *LOOKALIKES, *AWKWARD, "Ada Lovelace", "http
 
 
 def chat(*messages: Any, **more: Any) -> dict[str, Any]:
-    told = [m if isinstance(m, dict) else {"role": "user", "content": m} for m in messages]
-    return {"model": "m", "messages": told, **more}
+    chat = [m if isinstance(m, dict) else {"role": "user", "content": m} for m in messages]
+    return {"model": "m", "messages": chat, **more}
 
 
 async def sealed(
@@ -186,8 +186,8 @@ async def test_a_value_cut_in_two_parts_is_found(detector: Detector) -> None:
 async def test_the_account_names_no_value(detector: Detector) -> None:
     vault = Vault()
     outbound = await vault.seal(chat("ada@mill.org and ada@mill.org, card 4111 1111 1111 1111"), detector)
-    told = {(h.placeholder, h.kind, h.rule, h.count) for h in outbound.hidden}
-    assert told == {("[EMAIL_1]", "EMAIL", "pattern:email", 2), ("[CARD_1]", "CARD", "pattern:card", 1)}
+    hidden = {(h.placeholder, h.kind, h.rule, h.count) for h in outbound.hidden}
+    assert hidden == {("[EMAIL_1]", "EMAIL", "pattern:email", 2), ("[CARD_1]", "CARD", "pattern:card", 1)}
     assert vault.found_kinds == {"EMAIL", "CARD"}
     assert "ada" not in repr(vault) + repr(outbound) + repr(vault.restorer())
     assert outbound.rule == "masked"
@@ -291,8 +291,8 @@ def test_a_damaged_map_is_refused() -> None:
             Vault(state)
 
 
-class Told:
-    """A detector that finds what it was told to find, as the tagger would."""
+class Scripted:
+    """A detector with scripted finds, as the tagger would have."""
 
     def __init__(self, *found: tuple[str, str]) -> None:
         self.found = found
@@ -324,6 +324,6 @@ async def test_a_public_fact_does_not_make_everybodys_words_public(
     said: str, word: str, kind: str, public: str
 ) -> None:
     body = chat({"role": "system", "content": public}, {"role": "user", "content": said})
-    outbound = await Vault().seal(body, Told((word, kind)), public=[public])
-    told = json.loads(outbound.content)["messages"]
-    assert word not in told[1]["content"] and told[0]["content"] == public
+    outbound = await Vault().seal(body, Scripted((word, kind)), public=[public])
+    sent = json.loads(outbound.content)["messages"]
+    assert word not in sent[1]["content"] and sent[0]["content"] == public

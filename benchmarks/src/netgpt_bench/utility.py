@@ -19,7 +19,7 @@ from netgpt.errors import NotDisclosable
 from netgpt.policy import READY_MADE, Policy, Principal
 from netgpt.policy.disclosure import Destination, Disclosure
 from netgpt.privacy.detector import Detector
-from netgpt.privacy.generalize import PLACE_RUNGS, Generaliser
+from netgpt.privacy.generalize import PLACE_LEVELS, Generaliser
 from netgpt.privacy.kinds import family, hierarchy
 from netgpt.privacy.vault import Vault
 from netgpt_bench.people import PersonMaker, PlantedPerson
@@ -342,7 +342,7 @@ async def measure(
     scores = {}
     for name, terms in rules.items():
         progress(f"policy {name}")
-        if terms.wants(PLACE_RUNGS, ("PLACE", "ADDRESS")):
+        if terms.wants(PLACE_LEVELS, ("PLACE", "ADDRESS")):
             generaliser.get_ready()
         scores[name] = await _scores(tasks, plain, cloud, _Boundary(detector, terms, generaliser))
     return [_row(kind, tasks, plain, scores) for kind in (*KINDS, ALL)]

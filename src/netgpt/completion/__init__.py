@@ -1,1 +1,1 @@
-"""P_con to P_com (arXiv 2307.06148): a terse request completed with the facts that it needs, and with no others."""
+"""P_con to P_com (arXiv 2307.06148): a terse request is completed with the facts that it needs, and no others."""

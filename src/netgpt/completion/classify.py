@@ -1,9 +1,10 @@
-"""The edge model's part in `select`: it names the request's topic, one word under a grammar.
+"""What a request is about, by the edge model: `judge` asks the untrained one, `name_class` the adapter `complete`.
 
-Measured with the untrained 135M model: asked yes or no about a fact, it does no better than a coin; asked
-for the topic after one example of each, it is right often enough to add recall at the same precision, as long as only
-answers it was likely to give anyway are believed. Its cost is one short prompt, whatever the number of facts: the
-examples come first, so that the engine's prompt cache holds them.
+Measured with the untrained 135M model: asked yes or no about a fact, it is no better than a coin; asked for the topic
+under a grammar after one example of each, it adds recall at the same precision, as long as answers that the grammar
+forced are ignored. The cost is one short prompt, whatever the number of facts; the examples come first and stay in the
+engine's prompt cache. The trained adapter needs one short prompt and one token. The likelihoods of all classes are
+used, so that a doubt between two classes which share a kind of fact does not count against that kind.
 """
 
 from __future__ import annotations
@@ -74,19 +75,19 @@ _LONGEST_TOPIC = 6
 
 @dataclass(frozen=True, slots=True)
 class TopicOpinion:
-    """The kinds of facts that help, as the model sees it; `confidence`: how likely its answer was, 0 to 1."""
+    """The kinds of facts that help, by the model; `confidence`: likelihood of its answer, 0 to 1."""
 
     kinds: frozenset[str]
     confidence: float
 
 
 async def judge(ask: Ask, request: str) -> TopicOpinion:
-    """Ask the edge model what the request is about. Raises ModelError: it failed, or answered against the grammar."""
+    """Ask the untrained edge model for the topic. Raises ModelError: it failed, or answered against the grammar."""
     return _opinion(await ask(question(request)))
 
 
 def question(request: str) -> dict[str, Any]:
-    """The chat body. `grammar` and `cache_prompt` are llama.cpp's; a server that ignores them fails the reading."""
+    """The chat body. `grammar` and `cache_prompt` are llama.cpp's; the answer of a server without them is refused."""
     messages = [{"role": "system", "content": _TASK}]
     for topic, example, _ in _SHOTS:
         messages.append({"role": "user", "content": example})
@@ -119,57 +120,51 @@ def _opinion(completion: Mapping[str, Any]) -> TopicOpinion:
         raise BrokenStream("the edge model's answer does not follow its grammar")
     try:
         tokens = completion["choices"][0]["logprobs"]["content"]
-        # The likelihood before the grammar forbade everything else: forced answers are told by it.
+        # The likelihood before the grammar was applied: it shows which answers were forced.
         confidence = math.exp(min(0.0, sum(float(token["logprob"]) for token in tokens)))
     except (KeyError, TypeError, ValueError):
         confidence = 0.0
     return TopicOpinion(_KINDS[topic], confidence)
 
 
-# --- What a request can be about: the closed list of words that the adapter `complete` answers with.
-
 TASK = "Topic?"
-"""The whole instruction: the adapter has learnt the rest, and each token of a prompt costs time."""
+"""The whole instruction of the adapter `complete`, which has learnt the rest."""
 _LONGEST = 300
-"""Characters of a request that are looked at; terse requests are far below."""
+"""Characters of a request that are used; terse requests are far below."""
+_ANSWERS = 30
+"""Alternatives that are read; the other classes are far below a probability of 0.001."""
+_LEAST_MASS = 0.5
+"""A model that gives all classes together less has not learnt this task: its answer is not used."""
 
 
 @cache
 def classes() -> Mapping[str, frozenset[str]]:
-    """Each class, one token of the bundled model, and the kinds of facts that help with such requests."""
+    """Each answer of the adapter `complete`, one token of the bundled model, and the kinds of facts that help there."""
     text = resources.files("netgpt.completion").joinpath("classes.toml").read_text(encoding="utf-8")
     return MappingProxyType({name: frozenset(kinds) for name, kinds in tomllib.loads(text).items()})
 
 
 def plain(request: str) -> str:
-    """The request as the adapter reads it: small letters, single blanks, no mark at the end."""
+    """The request as the adapter reads it.
+
+    >>> plain("Dinner  ideas?")
+    'dinner ideas'
+    """
     return " ".join(request.split()).lower()[:_LONGEST].rstrip(" .?!")
 
 
 def conversation(request: str) -> tuple[Message, ...]:
-    """The messages whose answer is one class; training and asking share them."""
+    """The messages whose answer is one class; the same in training and use."""
     return {"role": "system", "content": TASK}, {"role": "user", "content": plain(request)}
 
 
-# --- The trained edge model's part in `select`: the adapter `complete` names the request's class, in one token.
-#
-# One short prompt and one token are the whole cost, whatever the number of facts. Not the one answer is used but
-# how likely each was: classes that share a kind of fact add up, so that a doubt between two ways to eat out is no
-# doubt about the place.
-
-_ANSWERS = 30
-"""How many likely answers are read; the rest of the classes is far below one in a thousand."""
-_LEAST_MASS = 0.5
-"""A model that gives all classes together less has not learnt this task: its answer is not used."""
-
-
 async def name_class(ask: Ask, request: str) -> dict[str, float]:
-    """How likely each class is, 0 to 1, together 1. Raises ModelError: it failed, or it has not learnt the task."""
+    """The probability of each class. Raises ModelError: the adapter failed, or has not learnt the task."""
     return _likely(await ask(naming(request)))
 
 
 def naming(request: str) -> dict[str, Any]:
-    """The chat body. `cache_prompt` is llama.cpp's; a server that gives no `top_logprobs` fails the reading."""
+    """The chat body. `cache_prompt` is llama.cpp's; the answer of a server without `top_logprobs` is refused."""
     return {
         "messages": [dict(message) for message in conversation(request)],
         "temperature": 0,
@@ -181,7 +176,7 @@ def naming(request: str) -> dict[str, Any]:
 
 
 def helpful_kinds(likely: Mapping[str, float]) -> dict[str, float]:
-    """How likely a fact of each kind helps: the sum over the classes that it helps with."""
+    """The probability that a fact of each kind helps: the sum over the classes that it helps with."""
     needs = dict.fromkeys(frozenset().union(*classes().values()), 0.0)
     for topic, share in likely.items():
         for kind in classes()[topic]:

@@ -1,8 +1,8 @@
-"""Writing chosen facts into a conversation. The person's own words stay as they are, and stay first."""
+"""Writes the chosen facts into a conversation. The person's own words stay as they are, and come first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from netgpt.types import Fact, Message
@@ -12,15 +12,21 @@ HEADING = "Context that may help with this request:"
 
 
 def completed(request: str, facts: Sequence[Fact]) -> str:
-    """The request, then one line a fact. Without facts the request as it came."""
+    """The request, then one line for each fact.
+
+    >>> print(completed("dinner ideas", [Fact("The user is vegan", "diet")]))
+    dinner ideas
+    <BLANKLINE>
+    Context that may help with this request:
+    - The user is vegan.
+    """
     return request + _block(facts) if facts else request
 
 
 def compose(messages: Sequence[Message], facts: Sequence[Fact]) -> list[Message]:
-    """The conversation with `facts` appended to the last user message's text; the input is not changed.
+    """The conversation with `facts` appended to the last user message; the input is not changed.
 
-    Text content grows at its end; in a list of parts the last text part does (one is added when there is none).
-    Without facts, or without a user message, the conversation comes back as it is.
+    In a list of parts they are appended to the last text part; one is added when there is none.
     """
     return _with_last(messages, lambda text: text + _block(facts)) if facts else list(messages)
 
@@ -31,24 +37,22 @@ def replace_last(messages: Sequence[Message], text: str) -> list[Message]:
 
 
 def _block(facts: Sequence[Fact]) -> str:
-    # One line a fact: a line break inside a fact could pass for the person's words, or for an instruction.
+    # A line break inside a fact could pass for the person's words, or for an instruction.
     lines = (" ".join(fact.text.split()) for fact in facts)
-    return f"\n\n{HEADING}\n" + "\n".join(
-        f"- {line}" if line.endswith((".", "!", "?")) else f"- {line}." for line in lines
-    )
+    ended = (f"- {line}" if line.endswith((".", "!", "?")) else f"- {line}." for line in lines)
+    return "\n".join(("\n", HEADING, *ended))
 
 
-def _with_last(messages: Sequence[Message], change: Any) -> list[Message]:
+def _with_last(messages: Sequence[Message], change: Callable[[str], str]) -> list[Message]:
     result = list(messages)
     for index in range(len(result) - 1, -1, -1):
         if result[index].get("role") == "user":
-            content = _changed(result[index].get("content"), change)
-            result[index] = {**result[index], "content": content}
+            result[index] = {**result[index], "content": _changed(result[index].get("content"), change)}
             break
     return result
 
 
-def _changed(content: Any, change: Any) -> Any:
+def _changed(content: Any, change: Callable[[str], str]) -> Any:
     if not isinstance(content, list):
         return change(content if isinstance(content, str) else "")
     texts = [index for index, part in enumerate(content) if _is_text(part)]

@@ -1,8 +1,7 @@
 """Mode `rewrite`: the edge model writes the comprehensive prompt itself, P_com = LLM(P_con; I) (arXiv 2307.06148).
 
-A small model drops and invents things, so nothing it writes is believed: every number, name and telling word of
-the result must come from the request or the facts, and every telling word of the request must survive.
-What fails the check is not used; the caller falls back to `select`.
+A small model drops and invents things, so the result is checked: every number, name and content word must come from the
+request or the facts, and every content word of the request must survive. Otherwise the caller falls back to `select`.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ from typing import Any
 from netgpt.completion.classify import Ask, answer_text
 from netgpt.errors import ContextTooLong, ModelError
 from netgpt.types import Fact
-
-# --- Words of a text for comparing what was written with what was given.
 
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _FUNCTION_WORDS = """
@@ -39,36 +36,28 @@ def tokens(text: str) -> list[str]:
 
 
 def content_words(text: str) -> list[str]:
-    """The words that say something: neither function words nor numbers."""
+    """The words that are neither function words nor numbers."""
     return [token for token in tokens(text) if token not in _FUNCTION and not any(map(str.isdigit, token))]
 
 
 def numbers_in(text: str) -> list[str]:
-    """Every token with a digit, commas and points inside kept: "18:40" is two, "3.5" is one."""
+    """Every token with a digit.
+
+    >>> numbers_in("at 18:40 for 3.5 km")
+    ['18', '40', '3.5']
+    """
     return re.findall(r"[^\W_]*\d[\w.,]*\w|\d", text.casefold())
 
 
 def is_given(word: str, given: frozenset[str] | set[str]) -> bool:
     """Whether a word, or the same word with another common ending, stands in `given`."""
-    return any(form in given for form in _forms(word))
-
-
-def _forms(word: str) -> set[str]:
     base = word.removesuffix("'s")
     forms = {word, base, base + "s", base + "es", base + "'s", base + "ing", base + "ed", base + "d"}
-    for ending, put in (
-        ("ies", "y"),
-        ("es", ""),
-        ("s", ""),
-        ("ing", ""),
-        ("ing", "e"),
-        ("ed", ""),
-        ("d", ""),
-        ("y", "ies"),
-    ):
+    endings = ("ies", "y"), ("y", "ies"), ("ing", "e"), *((ending, "") for ending in ("es", "s", "ing", "ed", "d"))
+    for ending, other in endings:
         if base.endswith(ending) and len(base) - len(ending) >= 3:
-            forms.add(base[: -len(ending)] + put)
-    return forms
+            forms.add(base[: -len(ending)] + other)
+    return not forms.isdisjoint(given)
 
 
 _TASK = (
@@ -76,31 +65,23 @@ _TASK = (
     "and of the facts. Do not answer the request. Do not add anything else."
 )
 _SHOTS = (
-    (
-        "dinner ideas",
-        ("The user is vegan", "The user is in Leeds"),
-        "Dinner ideas for a vegan in Leeds, please.",
-    ),
-    (
-        "what oil does it need",
-        ("The user drives a Honda Civic",),
-        "What oil does it need? I drive a Honda Civic.",
-    ),
+    ("dinner ideas", ("The user is vegan", "The user is in Leeds"), "Dinner ideas for a vegan in Leeds, please."),
+    ("what oil does it need", ("The user drives a Honda Civic",), "What oil does it need? I drive a Honda Civic."),
 )
 _LONGEST_RATIO = 1.6
-"""A result with more words than this times all that was given is babble."""
+"""A longer result, in words over the words given, is rejected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """`text` is the checked prompt, or None and `why` says what failed, without any content."""
+    """`text`: the checked prompt, or None; `why`: what failed, without any content."""
 
     text: str | None
     why: str
 
 
 async def rewrite(ask: Ask, request: str, facts: Sequence[Fact]) -> Rewritten:
-    """Let the edge model complete `request` with `facts`. Never raises for what the model does or fails to do."""
+    """Let the edge model complete `request` with `facts`. A failure of the model is a result, not an error."""
     if not facts:
         return Rewritten(None, "no facts to write in")
     try:
@@ -112,7 +93,7 @@ async def rewrite(ask: Ask, request: str, facts: Sequence[Fact]) -> Rewritten:
 
 
 def rewriting(request: str, facts: Sequence[Fact]) -> dict[str, Any]:
-    """The chat body: task and examples first, so that the engine's prompt cache is reused."""
+    """The chat body: task and examples come first, so that the engine's prompt cache is reused."""
     messages: list[dict[str, str]] = [{"role": "system", "content": _TASK}]
     for asked, known, written in _SHOTS:
         messages.append({"role": "user", "content": _asked(asked, known)})
@@ -123,7 +104,7 @@ def rewriting(request: str, facts: Sequence[Fact]) -> dict[str, Any]:
 
 
 def check(text: str, request: str, facts: Sequence[Fact]) -> str | None:
-    """What is wrong with a result, or None. The reason names no word of it."""
+    """What is wrong with a result, without any word of it; None: nothing."""
     given = len(tokens(request)) + sum(len(tokens(fact.text)) for fact in facts)
     if not text.strip():
         return "the result is empty"
@@ -142,7 +123,7 @@ def check(text: str, request: str, facts: Sequence[Fact]) -> str | None:
 
 
 def invented(text: str, request: str, facts: Sequence[Fact]) -> list[str]:
-    """The numbers, names and telling words of `text` that stand in neither the request nor a fact."""
+    """The numbers, names and content words of `text` that stand in neither the request nor a fact."""
     given_text = " \n ".join([request, *(fact.text for fact in facts)])
     given, numbers = set(tokens(given_text)), set(numbers_in(given_text))
     foreign = [number for number in numbers_in(text) if number not in numbers]
@@ -152,5 +133,4 @@ def invented(text: str, request: str, facts: Sequence[Fact]) -> list[str]:
 
 
 def _asked(request: str, facts: Sequence[str]) -> str:
-    lines = "\n".join(f"- {fact}" for fact in facts)
-    return f"Request: {request}\nFacts:\n{lines}"
+    return "\n".join((f"Request: {request}", "Facts:", *(f"- {fact}" for fact in facts)))

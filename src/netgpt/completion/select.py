@@ -1,9 +1,9 @@
-"""Mode `select`: which facts a request needs. A selection invents nothing and leaves the person's words alone.
+"""Mode `select`: which facts a request needs. A selection invents nothing and does not change the person's words.
 
 With the adapter `complete` the edge model names the request's class, and the kinds of facts that help with the likely
-classes decide. Without it there are two judges: embeddings score every fact by the requests that this one is like;
-when a fact's score is in doubt, the untrained model says what the request is about, and facts that help with that
-rise. When the model cannot answer in time, the embeddings alone decide.
+classes are chosen. Without it embeddings score every fact by the example requests that this one is similar to; where a
+score is in doubt, the untrained model names the topic, and facts that help with it rise. When the model does not answer
+in time, the embeddings alone decide.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from netgpt.completion.classify import Ask, helpful_kinds, judge, name_class
 from netgpt.errors import ContextTooLong, ModelError
@@ -25,28 +25,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-
-# --- Words of a request that ask for a kind of fact by themselves, whatever the request is about.
-
+T = TypeVar("T")
 _AROUND = re.compile(
     r"\b(?:near\s?by|near (?:me|us|here|by|my \w+)|around (?:here|me|us)|close (?:by|to (?:me|us|here|my \w+))"
     r"|closest|nearest|(?:in|around) my (?:area|town|city|neighbou?rhood|street|region)|from here|walking distance)\b",
     re.IGNORECASE,
 )
-"""On the development data 98 % of the requests with such words need the place by their label too."""
+"""98 % of the requests with such words need the place by their label, too (development data)."""
 _PLACE = frozenset({"place", "poi"})
 
 
 def cued_kinds(request: str) -> frozenset[str]:
-    """ "anything on nearby": the place helps, if nothing else is understood."""
+    """Kinds that the request asks for by its words alone: "anything on nearby" needs the place."""
     return _PLACE if _AROUND.search(request) else frozenset()
 
 
-# --- The hand-written topics of `topics.toml`, and other words for their kinds of facts.
-
-
 class Topic(NamedTuple):
-    """Kinds of facts that help, and requests that they help with."""
+    """One row of `topics.toml`: kinds of facts that help, and requests that they help with."""
 
     kinds: frozenset[str]
     requests: tuple[str, ...]
@@ -65,71 +60,26 @@ def known_kinds() -> frozenset[str]:
     return frozenset().union(*(topic.kinds for topic in topics()))
 
 
-ALIASES = {
-    "location": "place",
-    "city": "place",
-    "home": "place",
-    "address": "place",
-    "town": "place",
-    "hometown": "place",
-    "neighbourhood": "place",
-    "country": "place",
-    "residence": "place",
-    "site": "place",
-    "date": "time",
-    "clock": "time",
-    "now": "time",
-    "today": "time",
-    "weekday": "time",
-    "food": "cuisine",
-    "taste": "cuisine",
-    "cuisines": "cuisine",
-    "dish": "cuisine",
-    "dietary": "diet",
-    "intolerance": "allergy",
-    "intolerances": "allergy",
-    "money": "budget",
-    "price": "budget",
-    "finance": "budget",
-    "income": "budget",
-    "spending": "budget",
-    "vehicle": "car",
-    "transport": "car",
-    "pets": "pet",
-    "animal": "pet",
-    "animals": "pet",
-    "dog": "pet",
-    "cat": "pet",
-    "job": "work",
-    "employer": "work",
-    "profession": "work",
-    "occupation": "work",
-    "career": "work",
-    "children": "family",
-    "kids": "family",
-    "spouse": "family",
-    "partner": "family",
-    "genre": "music",
-    "band": "music",
-    "artist": "music",
-    "languages": "language",
-    "tongue": "language",
-    "hobbies": "hobby",
-    "interest": "hobby",
-    "interests": "hobby",
-    "sport": "hobby",
-    "sports": "hobby",
-    "medical": "health",
-    "medication": "health",
-    "allergies": "allergy",
-    "restaurant": "poi",
-    "places": "poi",
-    "calendar": "schedule",
+_OTHER_WORDS = {
+    "place": "location city home address town hometown neighbourhood country residence site",
+    "time": "date clock now today weekday",
+    "cuisine": "food taste cuisines dish",
+    "diet": "dietary",
+    "allergy": "intolerance intolerances allergies",
+    "budget": "money price finance income spending",
+    "car": "vehicle transport",
+    "pet": "pets animal animals dog cat",
+    "work": "job employer profession occupation career",
+    "family": "children kids spouse partner",
+    "music": "genre band artist",
+    "language": "languages tongue",
+    "hobby": "hobbies interest interests sport sports",
+    "health": "medical medication",
+    "poi": "restaurant places",
+    "schedule": "calendar",
 }
-"""Other words for the same kinds."""
-
-
-# --- What a fact is about, when nobody said: words that settle it, else the nearest of a few examples.
+ALIASES = {word: kind for kind, words in _OTHER_WORDS.items() for word in words.split()}
+"""Other words for the kinds of the topics."""
 
 Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
 """Texts to unit vectors, one row each."""
@@ -144,7 +94,7 @@ def _table() -> list[dict[str, Any]]:
 
 @cache
 def _patterns(column: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Kind and pattern, in the order of weight; column: "telling" or "words"."""
+    """Kind and pattern in the order of weight, of the column "telling" or "words" of `kinds.toml`."""
     return tuple((row["name"], _pattern(row[column])) for row in _table() if row[column].strip())
 
 
@@ -155,7 +105,7 @@ def _pattern(words: str) -> re.Pattern[str]:
 
 
 _SUBJECT = re.compile(r"^(?:the )?(?:user|person|customer|i|he|she|they)(?:'s)?\b\s*", re.IGNORECASE)
-"""Who the fact is about says nothing about its kind."""
+"""The subject of a fact says nothing about its kind."""
 _NAME = re.compile(r"([A-Za-z' ]{2,40}?)\s*(?::|=| - )\s*\S")
 _SURE = 0.55
 """Cosine above which the nearest example settles the kind."""
@@ -199,23 +149,28 @@ def _settled(text: str, column: str) -> str | None:
     return next((kind for kind, pattern in _patterns(column) if pattern.search(stated)), None)
 
 
-# --- How likely each fact helps with a request, from embeddings alone (under 1 ms).
-
 SHARPNESS = 15.0
-"""How much nearer examples count more: the weight of an example is exp(SHARPNESS * cosine).
+"""The weight of an example is exp(SHARPNESS * cosine). Tuned on the files below (docs/log.md)."""
+CUT = 0.5
+"""Score from which a fact is chosen by embeddings."""
+TRAINED_CUT = 0.5
+"""The same by the trained edge model, whose scores are probabilities."""
+RISE = 0.3
+"""Added to a score by the untrained edge model; facts from CUT - RISE up to CUT are in doubt."""
+BELIEVED = 0.01
+"""Least likelihood of an answer that is used: below, the grammar forced it.
 
-Tuned together with the cut in `select.py` on the development files of CLINC150, SLURP and SNIPS (see docs/log.md).
+CUT, RISE and BELIEVED are tuned on the development files of CLINC150, SLURP and SNIPS. The model may only raise:
+letting it veto lost more than it gained.
 """
-UNKNOWN = "other"
-"""The kind of a fact when nobody said."""
 _NEARBY_BONUS = 0.2
-"""A place nearby was already looked up by the request's own words."""
+"""Places nearby were already looked up by the request's own words."""
 _TEXT_FLOOR, _TEXT_FULL = 0.25, 0.65
 """Cosine of request and fact at which a fact of unknown kind starts to count, and counts fully."""
 
 
 class Shortlist:
-    """Scores facts by the requests that are like this one: a kernel vote over the hand-written topics."""
+    """Scores facts by the requests that are similar to this one: a kernel vote over the hand-written topics (1 ms)."""
 
     def __init__(self, embed: Embed) -> None:
         self._embed = embed
@@ -225,18 +180,17 @@ class Shortlist:
         self._column = {kind: index for index, kind in enumerate(sorted(known_kinds()))}
 
     def needs(self, request: str) -> dict[str, float]:
-        """How likely each known kind of fact helps with this request, 0 to 1."""
-        vector = self._embed([request])[0]
-        return self._needs(vector)
+        """The probability that a fact of each known kind helps with this request."""
+        return self._needs(self._embed([request])[0])
 
     def kind_of(self, fact: Fact) -> str:
-        """The fact's kind as the topics call it; guessed from its text when its own kind is not known."""
+        """The fact's kind as the topics name it; guessed from its text when its own kind is not known."""
         return known_kind(fact.kind) or self._guesser.guess(fact.text)
 
     def scores(self, request: str, facts: Sequence[Fact], needs: Mapping[str, float] | None = None) -> list[float]:
-        """One score a fact, 0 to 1. A fact of a kind that no topic knows counts by its own text's nearness.
+        """One score a fact, 0 to 1. A fact of a kind that no topic knows counts by the similarity of its text.
 
-        `needs`: how likely each kind helps, when the edge model has said so; else the topics vote.
+        `needs`: the probability that each kind helps, by the edge model; None: by the topics.
         """
         if not facts:
             return []
@@ -253,42 +207,27 @@ class Shortlist:
         near = min(1.0, max(0.0, (nearness - _TEXT_FLOOR) / (_TEXT_FULL - _TEXT_FLOOR)))
         if kind not in needs:
             return near
-        # A kind of somebody else's making ("furniture") says more than what its text was taken for.
-        foreign = known_kind(fact.kind) is None and fact.kind != UNKNOWN
+        # A caller's own kind ("furniture") says more than the kind that was guessed from the text.
+        foreign = known_kind(fact.kind) is None and fact.kind != "other"
         need = min(1.0, needs[kind] + (_NEARBY_BONUS if kind == "poi" else 0.0))
         return max(need, near) if foreign else need
 
     def _needs(self, vector: Any) -> dict[str, float]:
         import numpy as np
 
-        self._prepare()
+        if self._examples is None:
+            self._embed_topics()
         weights = np.exp(SHARPNESS * (self._examples @ vector))
         shares = (weights @ self._votes) / weights.sum()
         return {kind: float(shares[index]) for kind, index in self._column.items()}
 
-    def _prepare(self) -> None:
-        """Embed the topics once, on first use (10 ms)."""
-        if self._examples is not None:
-            return
+    def _embed_topics(self) -> None:
+        """Once, on first use (10 ms)."""
         import numpy as np
 
         pairs = [(example, topic.kinds) for topic in topics() for example in topic.requests]
         self._votes = np.array([[kind in kinds for kind in self._column] for _, kinds in pairs], dtype=np.float32)
         self._examples = self._embed([example for example, _ in pairs])
-
-
-CUT = 0.5
-"""Score from which a fact is chosen by embeddings."""
-TRAINED_CUT = 0.5
-"""The same by the trained edge model, whose scores are probabilities: what more likely helps than not is given."""
-RISE = 0.3
-"""How much the edge model's word adds to a score; so facts from CUT - RISE up to CUT are in doubt."""
-BELIEVED = 0.01
-"""Least likelihood of an answer that is believed: below, the grammar forced it.
-
-CUT, RISE and BELIEVED are tuned on the development files of CLINC150, SLURP and SNIPS. The model may only raise:
-letting it veto lost more than it gained.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,10 +239,7 @@ class Selection:
 
 
 class Selector:
-    """Chooses at most `max_facts` facts; by embeddings alone when `ask` is None.
-
-    `judge_s` is the patience with the edge model, in seconds.
-    """
+    """Chooses at most `max_facts` facts; by embeddings alone when `ask` is None. `judge_s`: the model's time limit."""
 
     def __init__(self, ask: Ask | None, embed: Embed, max_facts: int = 6, *, judge_s: float = 1.5) -> None:
         self._ask, self._max_facts, self._judge_s = ask, max_facts, judge_s
@@ -318,14 +254,10 @@ class Selector:
             return self._chosen([], "nothing is known")
         if trained is None:
             return await self._untrained(request, facts)
-        try:
-            async with asyncio.timeout(self._judge_s):
-                needs = helpful_kinds(await name_class(trained, request))
-        except TimeoutError:
-            return self._by_embeddings(request, facts, ": the edge model took too long")
-        except (ModelError, ContextTooLong) as error:
-            return self._by_embeddings(request, facts, f": the edge model failed ({error.code})")
-        scores = self._shortlist.scores(request, facts, needs)
+        likely = await self._in_time(name_class(trained, request))
+        if isinstance(likely, str):
+            return self._chosen(self._shortlist.scores(request, facts), f"by embeddings: {likely}")
+        scores = self._shortlist.scores(request, facts, helpful_kinds(likely))
         return self._chosen(scores, "by the trained edge model", TRAINED_CUT)
 
     async def _untrained(self, request: str, facts: Sequence[Fact]) -> Selection:
@@ -333,23 +265,26 @@ class Selector:
         doubtful = [index for index, score in enumerate(scores) if CUT - RISE <= score < CUT]
         if self._ask is None or not doubtful:
             return self._chosen(scores, "by embeddings")
-        try:
-            async with asyncio.timeout(self._judge_s):
-                opinion = await judge(self._ask, request)
-        except TimeoutError:
-            return self._by_embeddings(request, facts, ": the edge model took too long")
-        except (ModelError, ContextTooLong) as error:
-            return self._by_embeddings(request, facts, f": the edge model failed ({error.code})")
+        opinion = await self._in_time(judge(self._ask, request))
+        if isinstance(opinion, str):
+            return self._chosen(scores, f"by embeddings: {opinion}")
         if opinion.confidence >= BELIEVED:
             for index in doubtful:
                 scores[index] += RISE if self._shortlist.kind_of(facts[index]) in opinion.kinds else 0.0
         return self._chosen(scores, "by embeddings and the edge model")
 
-    def _by_embeddings(self, request: str, facts: Sequence[Fact], why: str) -> Selection:
-        return self._chosen(self._shortlist.scores(request, facts), f"by embeddings{why}")
+    async def _in_time(self, answer: Awaitable[T]) -> T | str:
+        """The edge model's answer, or why there is none."""
+        try:
+            async with asyncio.timeout(self._judge_s):
+                return await answer
+        except TimeoutError:
+            return "the edge model took too long"
+        except (ModelError, ContextTooLong) as error:
+            return f"the edge model failed ({error.code})"
 
     async def warm(self, trained: Ask | None = None) -> None:
-        """Read what is read on first use, and let the engine read its instruction (once). Raises ModelError."""
+        """Load what is read on first use, and put the instruction into the engine's prompt cache. Raises ModelError."""
         await asyncio.to_thread(self._shortlist.needs, "hello")
         if trained is not None:
             await name_class(trained, "hello")
@@ -359,5 +294,5 @@ class Selector:
     def _chosen(self, scores: Sequence[float], how: str, cut: float = CUT) -> Selection:
         best = sorted((index for index, score in enumerate(scores) if score >= cut), key=lambda index: -scores[index])
         chosen = tuple(sorted(best[: self._max_facts]))
-        told = f"{len(chosen)} of {len(scores)} facts help" if chosen else "nothing helps"
-        return Selection(chosen, f"{told}, {how}")
+        result = f"{len(chosen)} of {len(scores)} facts help" if chosen else "nothing helps"
+        return Selection(chosen, f"{result}, {how}")

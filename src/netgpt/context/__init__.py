@@ -1,4 +1,4 @@
-"""Small helpers over `Fact`s: one of each, none out of date."""
+"""Facts of a request: the current ones, the local time, and what a person has stated about themselves."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from netgpt.types import Fact, Label
 
 
 def current(facts: Iterable[Fact], now: datetime) -> tuple[Fact, ...]:
-    """The facts that still hold at `now` (timezone-aware), in the order given, each text once.
+    """The facts that are not out of date at `now` (timezone-aware), in the order given, each text once.
 
-    When the same text comes with two labels, the stricter label wins: a place that is public as the site's own
-    must not wash out the person's wish to keep it.
+    Of two labels for the same text the stricter one counts.
     """
     kept: dict[str, Fact] = {}
     for fact in facts:
@@ -32,8 +31,6 @@ def current(facts: Iterable[Fact], now: datetime) -> tuple[Fact, ...]:
             kept[key] = replace(known, label=fact.label)
     return tuple(kept.values())
 
-
-# --- The local time as a fact: weekday, part of the day, time to the minute.
 
 # Spelled out: `strftime` and `calendar` follow the process's locale, and prompts must not.
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -68,14 +65,10 @@ def time_facts(now: datetime, time_zone: str) -> tuple[Fact, ...]:
     return (Fact(text, "time", Label.PUBLIC, source="clock", precision="minute", expires=expires),)
 
 
-# --- What a person has told the box about themselves: turned into clauses, and into values that must not leave.
-
 SENSITIVE_KIND = "OWN"
-"""Kind of every value of a sensitive fact: the fact's own kind would tell what it is about."""
-
+"""Kind of every value of a sensitive fact: the fact's own kind would give away what it is about."""
 LONGEST = 500
 """Characters of one profile fact."""
-
 _LINKS = {"is", "are", "was", "were", "has", "have"}
 _FIRST_PERSON = {
     "am": "is",
@@ -87,12 +80,11 @@ _FIRST_PERSON = {
     "go": "goes",
     "was": "was",
 }
-
 _INTIMATE = word_set(
     """health medical medication medicine illness disease condition disability allergy religion faith politics
     sexuality orientation pregnancy addiction crime"""
 )
-"""Kinds of which single words tell too much already."""
+"""Kinds of which single words give too much away."""
 _PREFIX = re.compile(r"(?:About the user: |The user['’]s |The user |Near here: )")
 
 
@@ -116,8 +108,8 @@ def private_values(facts: Iterable[Fact]) -> tuple[tuple[str, str], ...]:
     """(KIND, value) of everything in the non-public facts that must not leave, longest first, each value once.
 
     Of "lives at 12 Mill Road, Cambridge": the whole text, "12 Mill Road, Cambridge", "12 Mill Road", "Mill Road",
-    "Cambridge". Stop words and fragments under three characters are left out. Hiding too much is the safe side:
-    of "is vegetarian" the word "vegetarian" is a value too. Values of sensitive facts all have SENSITIVE_KIND.
+    "Cambridge". Of "is vegetarian" the word "vegetarian" is a value, too: hiding too much is the safe side. Values of
+    sensitive facts have SENSITIVE_KIND.
     """
     found: dict[str, tuple[str, str]] = {}
     for fact in sorted(facts, key=lambda fact: -fact.label.rank):  # a value of two facts counts as the stricter one
@@ -132,7 +124,7 @@ def private_values(facts: Iterable[Fact]) -> tuple[tuple[str, str], ...]:
 
 
 def _clause(text: str) -> str:
-    """The stated text as a sentence about the user; when its grammar is not known, behind "About the user:"."""
+    """The stated text as a sentence about the user; where its grammar is unknown, after "About the user:"."""
     words = text.split()
     first = words[0].casefold()
     if re.match(r"the user\b", text, re.IGNORECASE):

@@ -1,7 +1,6 @@
-"""Where the request comes from, told in names. Coordinates stay in here: no fact's text ever holds one.
+"""Where the request comes from, as names of places. No fact's text ever holds coordinates.
 
-Labels. The site's own place is public: it is where the box stands, and what the completed prompt is about.
-A location that a request brings is the person's own: personal, unless the person consents (`"location"`
+The site's own place is public. A location that a request brings is personal, unless the person consents (`"location"`
 in the request's `consent`), and then never finer than the city. A person inside the site's radius is at the site.
 """
 
@@ -13,21 +12,19 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import asin, atan2, cos, degrees, radians, sin, sqrt
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from netgpt.errors import RequestError
 from netgpt.geonames import country_names, towns
+from netgpt.settings.sections import Site
 from netgpt.types import Fact, Label, Location
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-
-# --- Distances and directions on the earth, taken as a sphere: errors stay under 0.6 percent.
-
 EARTH_RADIUS_M = 6_371_008.8
-"""Mean radius of the earth in metres (IUGG)."""
+"""Mean radius (IUGG). Taken as a sphere, the earth's distances and directions are wrong by less than 0.6 percent."""
 
 _DIRECTIONS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
 
@@ -47,10 +44,8 @@ def compass(latitude1: float, longitude1: float, latitude2: float, longitude2: f
     return _DIRECTIONS[round(bearing % 360 / 45) % 8]
 
 
-# --- Coordinates to place names, offline: the inhabited place that a point belongs to (data: GeoNames, CC BY 4.0).
-
 _PEOPLE_PER_KM2 = 3_000.0
-"""A usual density of cities: it turns a population into the radius of a disc."""
+"""Typical density of cities: it turns a population into the radius of a disc."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +57,23 @@ class Named:
     region: str
     country: str
     distance_m: float
-    reach_m: float
-    """Radius of the place as a disc of usual density, in metres."""
+    radius_m: float
+    """Of the place as a disc of typical density."""
 
     @property
     def within(self) -> bool:
         """Whether the point lies inside that disc (or within 3 km of the centre of a small place)."""
-        return self.distance_m <= max(self.reach_m, 3_000.0)
+        return self.distance_m <= max(self.radius_m, 3_000.0)
 
 
 class PlaceNames:
-    """155,000 inhabited places, read on first use (0.5 s, 33 MB that stay). Call `load` early to warm up."""
+    """155,000 inhabited places (GeoNames), read on first use (0.5 s, 33 MB). Call `load` early to warm up."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rows: list[tuple[str, str, str, str]] = []
         self._points: NDArray[np.float32] | None = None
-        self._reach: NDArray[np.float32] | None = None
+        self._radii: NDArray[np.float32] | None = None
 
     def load(self) -> None:
         """Read the data; does nothing the second time. Raises SettingsError when the data is missing."""
@@ -87,16 +82,16 @@ class PlaceNames:
                 self._read()
 
     def nearest(self, latitude: float, longitude: float) -> Named:
-        """The place that a point in degrees belongs to: a big city reaches further than a village."""
+        """The place that a point in degrees belongs to: a big city extends further than a village."""
         import numpy as np
 
         self.load()
-        assert self._points is not None and self._reach is not None
+        assert self._points is not None and self._radii is not None
         here = np.asarray(_unit(latitude, longitude), dtype=np.float32)
         metres = EARTH_RADIUS_M * 2 * np.arcsin(np.clip(np.linalg.norm(self._points - here, axis=1) / 2, 0, 1))
-        best = int(np.argmin(metres - self._reach))
+        best = int(np.argmin(metres - self._radii))
         city, county, region, country = self._rows[best]
-        return Named(city, county, region, country, float(metres[best]), float(self._reach[best]))
+        return Named(city, county, region, country, float(metres[best]), float(self._radii[best]))
 
     def _read(self) -> None:
         import numpy as np
@@ -110,58 +105,37 @@ class PlaceNames:
             units.extend(_unit(town.latitude, town.longitude))
             people.append(town.people)
         self._rows = rows
-        self._reach = np.sqrt(np.array(people) / np.float32(_PEOPLE_PER_KM2 * math.pi)) * np.float32(1_000)
+        self._radii = np.sqrt(np.array(people) / np.float32(_PEOPLE_PER_KM2 * math.pi)) * np.float32(1_000)
         self._points = np.array(units).reshape(-1, 3)
 
 
 def _unit(latitude: float, longitude: float) -> tuple[float, float, float]:
-    """A point as a vector of length one, so that nearness needs no special case at poles and date line."""
-    phi, turn = math.radians(latitude), math.radians(longitude)
-    return math.cos(phi) * math.cos(turn), math.cos(phi) * math.sin(turn), math.sin(phi)
+    """A point as a vector of length one, so that poles and date line are no special cases."""
+    phi, turn = radians(latitude), radians(longitude)
+    return cos(phi) * cos(turn), cos(phi) * sin(turn), sin(phi)
 
 
 _RANGES = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "accuracy_m": (0.0, 20_100_000.0)}
 _DISTRICT_M, _CITY_M, _REGION_M = 2_000.0, 30_000.0, 200_000.0
-"""Beyond these uncertainties in metres, a district, a city, a region can no longer be told."""
-
-
-class SiteLike(Protocol):
-    """What is read of `settings.Site`."""
-
-    @property
-    def name(self) -> str | None: ...
-    @property
-    def latitude(self) -> float | None: ...
-    @property
-    def longitude(self) -> float | None: ...
-    @property
-    def radius_m(self) -> float: ...
-    @property
-    def district(self) -> str | None: ...
-    @property
-    def city(self) -> str | None: ...
-    @property
-    def region(self) -> str | None: ...
-    @property
-    def country(self) -> str | None: ...
+"""Uncertainties beyond which a district, a city, a region is not named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The point that nearness is measured from, and how far what follows from it may go."""
+    """The point from which distances are measured, and the label of what follows from it."""
 
     latitude: float
     longitude: float
     label: Label
     at_site: bool
-    """Only then may distances be told in public: from a person's own point they would give it away."""
+    """Only then are distances public: from a person's own point they would give it away."""
 
     def __repr__(self) -> str:
         return "Origin(hidden)"
 
 
 def check_location(raw: Mapping[str, Any]) -> Location:
-    """Read the request's `netgpt.location`. Raises RequestError that names the field, never its value."""
+    """Parse the request's `netgpt.location`. Raises RequestError that names the field, never its value."""
     if not isinstance(raw, Mapping):
         raise RequestError(
             'netgpt.location must be an object such as {"latitude": 52.2, "longitude": 0.12}', param="netgpt.location"
@@ -172,23 +146,22 @@ def check_location(raw: Mapping[str, Any]) -> Location:
     return Location(**values)
 
 
-def origin(site: SiteLike, here: Location | None, consent: frozenset[str] = frozenset()) -> Origin | None:
+def origin(site: Site, here: Location | None, consent: frozenset[str] = frozenset()) -> Origin | None:
     """The point to search nearby places from: the person's, else the site's; None when neither is known."""
     if here is not None and not _inside(site, here):
-        label = Label.PUBLIC if "location" in consent else Label.PERSONAL
-        return Origin(here.latitude, here.longitude, label, at_site=False)
+        return Origin(here.latitude, here.longitude, _own_label(consent), at_site=False)
     if site.latitude is None or site.longitude is None:
         return None
     return Origin(site.latitude, site.longitude, Label.PUBLIC, at_site=True)
 
 
 def place_facts(
-    site: SiteLike, here: Location | None, names: PlaceNames | None, consent: frozenset[str] = frozenset()
+    site: Site, here: Location | None, names: PlaceNames | None, consent: frozenset[str] = frozenset()
 ) -> tuple[Fact, ...]:
-    """The place of the request as one fact, or none when it cannot be told.
+    """The place of the request as one fact, or none when it is unknown.
 
-    No location given, or one inside the site's radius: the site's own names. Otherwise the city around the point,
-    looked up offline in `names` (None: no look-up, no fact). A wide `accuracy_m` leaves only coarser names.
+    No location given, or one inside the site's radius: the site's own names. Otherwise the city around the point by
+    `names` (None: no look-up, no fact). A large `accuracy_m` leaves only coarser names.
     """
     if here is None:
         return _site_facts(site, 0.0)
@@ -196,33 +169,33 @@ def place_facts(
         return _site_facts(site, 0.0 if here.accuracy_m <= site.radius_m else here.accuracy_m)
     if names is None:
         return ()
-    told = _told(names.nearest(here.latitude, here.longitude), here.accuracy_m)
-    if told is None:
+    clause, precision = _clause(names.nearest(here.latitude, here.longitude), here.accuracy_m)
+    if not clause:
         return ()
-    label = Label.PUBLIC if "location" in consent else Label.PERSONAL
-    return (Fact(told[0], "place", label, source="request", precision=told[1]),)
+    return (Fact(clause, "place", _own_label(consent), source="request", precision=precision),)
 
 
 def _number(raw: Mapping[str, Any], key: str) -> float:
     low, high = _RANGES[key]
     value = raw.get(key)
-    wrong = RequestError(
-        f"netgpt.location.{key} must be a number from {low:g} to {high:g}", param=f"netgpt.location.{key}"
-    )
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong
-    if not low <= value <= high:  # NaN fails here too, and no int is too big to compare
-        raise wrong
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:  # NaN fails, too
+        raise RequestError(
+            f"netgpt.location.{key} must be a number from {low:g} to {high:g}", param=f"netgpt.location.{key}"
+        )
     return float(value)
 
 
-def _inside(site: SiteLike, here: Location) -> bool:
+def _own_label(consent: frozenset[str]) -> Label:
+    return Label.PUBLIC if "location" in consent else Label.PERSONAL
+
+
+def _inside(site: Site, here: Location) -> bool:
     if site.latitude is None or site.longitude is None:
         return False
     return haversine_m(site.latitude, site.longitude, here.latitude, here.longitude) <= site.radius_m
 
 
-def _site_facts(site: SiteLike, accuracy_m: float) -> tuple[Fact, ...]:
+def _site_facts(site: Site, accuracy_m: float) -> tuple[Fact, ...]:
     """The site's names, from the finest that `accuracy_m` allows."""
     steps = (
         ("exact", site.name, _DISTRICT_M / 4),
@@ -239,8 +212,8 @@ def _site_facts(site: SiteLike, accuracy_m: float) -> tuple[Fact, ...]:
     return (Fact(text, "place", Label.PUBLIC, source="site", precision=known[0][0]),)
 
 
-def _told(named: Named, accuracy_m: float) -> tuple[str, str] | None:
-    """The clause and its precision; None at sea, far from any place."""
+def _clause(named: Named, accuracy_m: float) -> tuple[str, str]:
+    """The fact's text and its precision; empty at sea, far from any place."""
     doubt = max(accuracy_m, 0.0 if named.within else named.distance_m)
     if doubt <= _CITY_M:
         preposition = "in" if named.within else "near"
@@ -250,14 +223,12 @@ def _told(named: Named, accuracy_m: float) -> tuple[str, str] | None:
         return f"The user is in {_joined((named.region or named.county, named.country))}", "region"
     if named.country and named.distance_m <= _REGION_M:
         return f"The user is in {named.country}", "country"
-    return None
+    return "", ""
 
 
 def _joined(names: Any) -> str:
     """Names with commas, each part once: a site's name often holds its city already."""
-    parts: list[str] = []
-    for name in names:
-        for part in (piece.strip() for piece in str(name).split(",")):
-            if part and part.casefold() not in (known.casefold() for known in parts):
-                parts.append(part)
-    return ", ".join(parts)
+    parts: dict[str, str] = {}
+    for part in (piece.strip() for name in names for piece in str(name).split(",")):
+        parts.setdefault(part.casefold(), part)
+    return ", ".join(part for part in parts.values() if part)

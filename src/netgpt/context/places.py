@@ -1,4 +1,4 @@
-"""Places of interest nearby: the nearest ones of the kind that a request asks for."""
+"""Places of interest nearby: the nearest ones of the kind that a request asks for, from a GeoJSON file (RFC 7946)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from netgpt.context.location import EARTH_RADIUS_M, compass, haversine_m
 from netgpt.errors import RequestError
 from netgpt.types import Fact, Label
 
-# --- Words of a request, cut to rough stems, and the kinds of place that people mean by them.
-
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of a text as a set: the way word lists are written here."""
+    """The words of a text as a set."""
     return frozenset(text.split())
 
 
@@ -32,7 +30,7 @@ STOP_WORDS = word_set("""
     out over own place places please put said same say see she should show so some somewhere such take takes tell
     than that the their them then there these they thing this those to too under up us use used user users very
     want was way we well were what when where which while who why will with would yes you your yours""")
-"""Words that tell nothing by themselves."""
+"""Words without a meaning of their own."""
 
 _GROUPS = {
     "restaurant": """restaurant eat eating eatery dinner lunch supper brunch food dine dining hungry meal cuisine
@@ -57,7 +55,11 @@ _GROUPS = {
 
 
 def stem(word: str) -> str:
-    """A rough stem, enough to bring "museums" and "museum", "eating" and "eat" together."""
+    """A rough stem.
+
+    >>> stem("Museums"), stem("eating"), stem("churches"), stem("cities")
+    ('museum', 'eat', 'church', 'city')
+    """
     word = word.casefold().removesuffix("'s").removesuffix("’s")
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
@@ -68,26 +70,32 @@ def stem(word: str) -> str:
 
 
 def stems(text: str) -> list[str]:
-    """The stems of a text's telling words, in order; stop words are left out."""
+    """The stems of a text's words in order, without stop words."""
     words = re.findall(r"[^\W_]+(?:['’\-][^\W_]+)*", text.casefold())
     return [stem(word) for word in words if word not in STOP_WORDS]
 
 
-_GROUP_OF: dict[str, set[str]] = {}
+_GROUPS_OF_STEM: dict[str, set[str]] = {}
 for _group, _words in _GROUPS.items():
     for _word in _words.split():
-        _GROUP_OF.setdefault(stem(_word), set()).add(_group)
+        _GROUPS_OF_STEM.setdefault(stem(_word), set()).add(_group)
 
 
 def groups_in(text: str) -> set[str]:
     """The kinds of place that a request's words ask for: "dinner ideas" -> {"restaurant"}."""
-    return set().union(*(_GROUP_OF.get(word, set()) for word in stems(text)))
+    return set().union(*(_GROUPS_OF_STEM.get(word, set()) for word in stems(text)))
 
 
-def group_of(kind: str) -> set[str]:
-    """The groups that a place of this kind falls under; its own stem when there is none."""
-    found = groups_in(kind.replace("_", " "))
-    return found or set(stems(kind.replace("_", " ")))
+@lru_cache(maxsize=4096)
+def group_of(kind: str) -> frozenset[str]:
+    """The groups of a place of this kind; its own stem when there is none."""
+    kind = kind.replace("_", " ")
+    return frozenset(groups_in(kind) or stems(kind))
+
+
+@lru_cache(maxsize=16384)
+def _stems_of(texts: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(word for text in texts for word in stems(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +125,8 @@ def near(
     """The nearest places that the request `text` asks for, as facts; none when it asks for no place.
 
     A place fits by its kind ("dinner" -> restaurants), its tags ("thai") or its own name. Tags named in the request
-    ("cheap", "thai") narrow the choice when some place has them. With `distances` off, the facts do not tell how far
-    and where, so that they do not give away a person's own point; `label` is the label of that point.
+    narrow the choice when some place has them. `label`: of the point; `distances` off: the facts do not say how far and
+    in which direction a place is, so that they do not give the point away.
     """
     fitting = _fitting(_around(places, latitude, longitude, within_m), text)
     return _facts(fitting, (latitude, longitude), limit, within_m, label, distances)
@@ -135,20 +143,17 @@ def nearest(
 def _facts(
     places: Iterable[Place], here: tuple[float, float], limit: int, within_m: float, label: Label, distances: bool
 ) -> tuple[Fact, ...]:
-    measured = ((haversine_m(*here, place.latitude, place.longitude), place) for place in places)
-    ranked = sorted(((metres, place) for metres, place in measured if metres <= within_m), key=_first)
-    return tuple(
-        Fact(_clause(place, f"{_rounded(metres)} {_way(*here, place)}" if distances else ""), "poi", label, "places")
-        for metres, place in ranked[:limit]
-    )
-
-
-def _first(pair: tuple[float, Place]) -> tuple[float, str]:
-    return pair[0], pair[1].name
+    measured = ((haversine_m(*here, place.latitude, place.longitude), place.name, place) for place in places)
+    ranked = sorted((row for row in measured if row[0] <= within_m), key=lambda row: row[:2])
+    facts = []
+    for metres, _, place in ranked[:limit]:
+        where = f"{_rounded(metres)} {compass(*here, place.latitude, place.longitude)}" if distances else ""
+        facts.append(Fact(_clause(place, where), "poi", label, "places"))
+    return tuple(facts)
 
 
 def _around(places: Iterable[Place], latitude: float, longitude: float, within_m: float) -> list[Place]:
-    """The places in a box around the point: two comparisons a place, before any trigonometry."""
+    """The places in a rectangle around the point: two comparisons a place, before any trigonometry."""
     tall = degrees(within_m / EARTH_RADIUS_M)
     wide = tall / max(cos(radians(min(89.0, abs(latitude) + tall))), 0.01)
     return [
@@ -165,32 +170,17 @@ def _fitting(places: Sequence[Place], text: str) -> list[Place]:
     named = [place for place in places if _is_named(place, words)]
     if named:
         return named
-    tagged = {place.id: words & _tag_stems(place.tags) for place in places}
-    asked = [place for place in places if _kind_groups(place.kind) & groups]
+    tagged = {place.id: words & _stems_of(place.tags) for place in places}
+    asked = [place for place in places if group_of(place.kind) & groups]
     if not asked and not groups:  # "something thai": no kind of place, but a tag that some places have
         asked = [place for place in places if tagged[place.id]]
     most = max((len(tagged[place.id]) for place in asked), default=0)
     return [place for place in asked if len(tagged[place.id]) == most]
 
 
-@lru_cache(maxsize=4096)
-def _kind_groups(kind: str) -> frozenset[str]:
-    return frozenset(group_of(kind))
-
-
-@lru_cache(maxsize=4096)
-def _tag_stems(tags: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(word for tag in tags for word in stems(tag))
-
-
-@lru_cache(maxsize=16384)
-def _name_stems(name: str) -> frozenset[str]:
-    return frozenset(stems(name))
-
-
 def _is_named(place: Place, words: set[str]) -> bool:
-    """Whether the request says the place's whole name; one-word names must tell more than a kind does."""
-    name = _name_stems(place.name)
+    """Whether the request has the place's whole name; a name of one word must be more than a kind."""
+    name = _stems_of((place.name,))
     return bool(name) and name <= words and (len(name) > 1 or not groups_in(place.name))
 
 
@@ -206,24 +196,18 @@ def _rounded(metres: float) -> str:
     return f"{max(100, round(metres / 100) * 100)} m" if metres < 950 else f"{metres / 1000:.1f} km"
 
 
-def _way(latitude: float, longitude: float, place: Place) -> str:
-    return compass(latitude, longitude, place.latitude, place.longitude)
-
-
-# --- Reading places from a GeoJSON file (RFC 7946), telling every row that is wrong.
-
 _KIND_KEYS = ("kind", "amenity", "tourism", "leisure", "shop", "type", "category")
 _TAG_KEYS = ("cuisine", "food", "pricerange", "price", "area", "diet")
 _TEXT_KEYS = ("description", "introduction", "address", "phone", "opening_hours", "website")
 _LONGEST = 300
-"""Characters kept of one property: a place's line in a prompt is short."""
+"""Characters kept of one property."""
 
 
 def read_geojson(path: Path, on_bad: Callable[[str], None] | None = None) -> list[Place]:
     """The places of a FeatureCollection. Other shapes than points count as the middle of their bounding box.
 
-    `on_bad` is told each row that cannot be used ("file: feature 3: ...") and the rest is read; without it
-    the first bad rows are a RequestError. Raises RequestError when the file is none of this at all.
+    `on_bad` gets a message for each wrong row ("file: feature 3: ...") and the rest is read; without it the first ten
+    are a RequestError. Raises RequestError when the file is no GeoJSON.
     """
     document = _load(path)
     features = document.get("features") if isinstance(document, dict) else None
@@ -234,13 +218,13 @@ def read_geojson(path: Path, on_bad: Callable[[str], None] | None = None) -> lis
     for index, feature in enumerate(features):
         try:
             places.append(_place(feature, index))
-        except ValueError as fault:
-            faults.append(f"{path}: feature {index}: {fault}")
-    if faults and on_bad is None:
-        more = f"\n... and {len(faults) - 10} more" if len(faults) > 10 else ""
-        raise RequestError("\n".join(faults[:10]) + more)
-    for told in faults:
-        on_bad and on_bad(told)
+        except ValueError as error:
+            faults.append(f"{path}: feature {index}: {error}")
+    if on_bad is not None:
+        for fault in faults:
+            on_bad(fault)
+    elif faults:
+        raise RequestError("\n".join(faults[:10]) + (f"\n... and {len(faults) - 10} more" if faults[10:] else ""))
     return places
 
 
@@ -258,7 +242,7 @@ def _load(path: Path) -> Any:
 
 
 def _place(feature: Any, index: int) -> Place:
-    """One feature as a place; ValueError says what is wrong with it."""
+    """One feature as a place. Raises ValueError: what is wrong with it."""
     if not isinstance(feature, Mapping) or feature.get("type") != "Feature":
         raise ValueError('not an object of type "Feature"')
     longitude, latitude = _middle(feature.get("geometry"))
@@ -270,7 +254,7 @@ def _place(feature: Any, index: int) -> Place:
     identity = feature.get("id", properties.get("id", index))
     return Place(
         id=str(identity)[:_LONGEST],
-        name=_capitalised(name) if name.islower() else name,
+        name=" ".join(word[:1].upper() + word[1:] for word in name.split()) if name.islower() else name,
         kind=next((text for key in _KIND_KEYS if (text := _text(properties.get(key)))), "place").casefold(),
         latitude=latitude,
         longitude=longitude,
@@ -322,12 +306,8 @@ def _tags(properties: Mapping[str, Any]) -> Iterator[str]:
     yield from (kind.casefold() for kind in kinds[1:])  # kind "attraction", type "museum": the finer word is a tag
 
 
-def _capitalised(name: str) -> str:
-    return " ".join(word[:1].upper() + word[1:] for word in name.split())
-
-
 def _text(value: Any) -> str:
-    """A property as one short line; anything but text and numbers is nothing."""
+    """A property as one short line; empty for anything but text and numbers."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())[:_LONGEST]

@@ -1,4 +1,4 @@
-"""The values inside a stated fact that could give it away: names, numbers, codes, and what follows the verb."""
+"""The values inside a stated fact that could identify it: names, numbers, codes, and what follows the verb."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ _GENERIC = word_set("""
     january february march april may june july august september october november december monday tuesday wednesday
     thursday friday saturday sunday road street avenue lane drive square park university college school hospital
     company bank station city town county dr mr mrs ms are have born something someone anything""")
-"""Words that give nobody away when they stand alone."""
+"""Words that identify nobody when they stand alone."""
 _FIRST_UNSPACED = "\u0590"
 """From here on (Hebrew, Arabic, Thai, CJK) two letters can be a whole name."""
 _COMMON = STOP_WORDS | _GENERIC | _ARTICLES | _JOINERS | AUXILIARIES | VERBS
 
 
 def values_of(stated: str, names_only: bool = False, every_word: bool = False) -> Iterator[str]:
-    """The values of `stated` ("lives at 12 Mill Road, Cambridge"), coarse to fine; some come more than once.
+    """The values of `stated` ("lives at 12 Mill Road, Cambridge"), coarse to fine, some more than once.
 
     None is a stop word or shorter than three characters. `names_only`: the whole and its first part, for places.
-    `every_word`: each telling word alone too ("diabetes" of "type 2 diabetes"), for what nobody should learn.
+    `every_word`: each content word alone, too ("diabetes" of "type 2 diabetes"), for sensitive facts.
     """
     alone = re.findall(r"[^\W\d_]{4,}", _LEAD.sub("", stated, count=1)) if every_word else []
     for value in [*_candidates(stated, names_only), *alone]:
@@ -71,9 +71,9 @@ def values_of(stated: str, names_only: bool = False, every_word: bool = False) -
 
 
 def _candidates(stated: str, names_only: bool) -> Iterator[str]:
-    """Everything in a stated fact that could give it away, coarse to fine; cleaned by the caller."""
+    """The values, coarse to fine, not yet trimmed."""
     yield stated
-    if names_only:  # a place's "cheap" and "300 m north" are nobody's secret, its name tells where somebody is
+    if names_only:  # a place's "cheap" and "300 m north" are no secret, its name says where somebody is
         yield stated.split(", ")[0]
         return
     yield from _patterns(stated)
@@ -107,10 +107,8 @@ def _pieces(stated: str) -> Iterator[str]:
         rest = linked[1] if subject.islower() else rest  # of "phone is 0123" the word "phone" is no secret
         yield linked[1]
     yield rest
-    for part in re.split(r"[,;]\s+", rest):
-        yield part
-    for part in _SPLIT.split(rest):
-        yield part or ""
+    yield from re.split(r"[,;]\s+", rest)
+    yield from (part or "" for part in _SPLIT.split(rest))
 
 
 def _named_runs(stated: str) -> Iterator[list[str]]:

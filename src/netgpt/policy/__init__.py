@@ -1,8 +1,8 @@
-"""A policy in force: read once, asked often. Cedar decides; what it said is remembered for a while.
+"""Policies: rules in Cedar that decide what may leave and who may do what.
 
-A verdict costs about 0.1 ms when Cedar is asked and about a microsecond when it is remembered. A policy is immutable:
-a changed file makes a new one (`policy.watch`). Rules that fail while they are evaluated count as a denial, because
-Cedar would skip a `forbid` that fails.
+A verdict takes about 0.1 ms by Cedar and a microsecond from the cache. A policy is immutable; `InForce` loads a new one
+when its file changes. A rule that fails while it is evaluated counts as a denial, because Cedar would skip a `forbid`
+that fails.
 """
 
 from __future__ import annotations
@@ -21,26 +21,18 @@ from typing import Any
 from netgpt.errors import PermissionDenied, SettingsError
 from netgpt.types import Caller, Person, Role, Terms
 
-# --- The question that a policy answers, and its answer. Plain values: who, what, with what, under which circumstances.
-
 ACTIONS = ("disclose", "ask", "read_exchange", "read_profile", "train_on", "export", "forget", "administer")
 
 DEFAULT_CONTEXT: Mapping[str, object] = {
-    "destination": "",
-    "cloud": "",
-    "region": "",
-    "purpose": "",
-    "consent": (),
-    "precision": "exact",
-    "asked": "auto",
-}
-"""What stands for a circumstance that was not told. `destination`: host name; `cloud`: model name; `asked`: "auto",
-or "cloud" when the caller asked for the cloud by name."""
+    "destination": "", "cloud": "", "region": "", "purpose": "", "consent": (), "precision": "exact", "asked": "auto",
+}  # fmt: skip
+"""Defaults of the context. `destination`: host name; `cloud`: model name; `asked`: "auto", or "cloud" when the caller
+named the cloud."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who does it. With `user` a person (who may come with a key), without one the key alone."""
+    """Who acts: a person (perhaps with a key), or without `user` the key alone."""
 
     tenant: str
     role: str
@@ -51,19 +43,18 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What it is done with. `kind` and `label` speak of information; the others carry their tenant and owner."""
+    """What is acted on. `kind` (PERSON, EMAIL, ...), `label` and `family` (of the kind) describe information."""
 
     type: str
     """Information, Exchange, Profile or Box."""
     id: str = ""
     tenant: str = ""
     owner: str | None = None
-    """The user whose it is, within the tenant."""
+    """The user to whom it belongs, within the tenant."""
     kind: str = ""
-    """Upper case: PERSON, EMAIL, ... as the detector names it."""
     label: str = "public"
     family: str = "other"
-    """What the kind belongs to: identity, contact, place, time, number, secret, health, own, other."""
+    """identity, contact, place, time, number, secret, health, own or other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +69,29 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class PolicyVerdict:
-    """The answer, and the `@id` of each rule that decided; none means that no rule allows it."""
+    """Allowed or not, and the `@id` of each rule that decided; none: no rule allows it."""
 
     allowed: bool
     rules: tuple[str, ...]
 
     @property
     def rule(self) -> str:
-        """The rules in words: "a, b", or "no rule allows it"."""
+        """ "a, b", or "no rule allows it"."""
         return ", ".join(self.rules) or "no rule allows it"
 
-
-# --- Reads a Cedar text into its single rules, so that each fault and each verdict can be told with file and line.
-#
-# Cedar's parser names what it did not expect, but not where. So the text is cut at the semicolons that end its
-# statements, each statement is parsed alone, and the first line at which it can no longer be right is the one told.
 
 _TOKEN = re.compile(r"//[^\n]*|\"(?:[^\"\\]|\\.)*\"?|;|[^/\";]+|/", re.DOTALL)
 _ID = re.compile(r"@id\s*\(\s*\"((?:[^\"\\]|\\.)*)\"\s*\)")
 _EFFECT = re.compile(r"\b(permit|forbid)\b\s*\(")
 _OPEN_TEXT = "invalid token"
 _UNFINISHED = ("unexpected end of input", _OPEN_TEXT)
-"""What Cedar says of a beginning that may still become right: a text that a quote has opened is no token yet."""
+"""Cedar's errors for the beginning of a statement that may still become valid."""
 _CURE = "See `netgpt policy show balanced` for rules that work, and `netgpt policy check` for this file."
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `permit` or `forbid`. `line`: where its effect stands, from 1. `says`: the comment above it."""
+    """One `permit` or `forbid`. `line`: of its effect, from 1. `says`: the comment above it."""
 
     id: str
     effect: str
@@ -121,7 +107,11 @@ class Rule:
 
 def read_rules(text: str, file: str) -> list[Rule]:
     """The rules of one file, in order. Raises SettingsError with file and line: what Cedar cannot parse, a rule
-    without `@id`, an `@id` used twice, a template (it would allow and forbid nothing)."""
+    without `@id`, an `@id` used twice, a template (it would allow and forbid nothing).
+
+    Cedar's errors have no position. So the text is split at the semicolons, each statement is parsed alone, and the
+    first line at which it can no longer be valid is reported.
+    """
     rules: list[Rule] = []
     seen: dict[str, int] = {}
     for start, statement in _statements(text):
@@ -167,12 +157,12 @@ def _check_syntax(statement: str, file: str, first: int) -> None:
     if error is None:
         return
     lines = statement.splitlines()
-    told = [_parse_error("\n".join(lines[: number + 1])) or "" for number in range(len(lines))]
-    wrong = next((n for n, each in enumerate(told) if each and not each.startswith(_UNFINISHED)), len(lines) - 1)
-    if error.startswith(_OPEN_TEXT):  # the line in which the text begins that nothing ends
-        while wrong > 0 and told[wrong - 1].startswith(_OPEN_TEXT):
+    errors = [_parse_error("\n".join(lines[: number + 1])) or "" for number in range(len(lines))]
+    wrong = next((n for n, each in enumerate(errors) if each and not each.startswith(_UNFINISHED)), len(lines) - 1)
+    if error.startswith(_OPEN_TEXT):  # the line in which the string begins that is never closed
+        while wrong > 0 and errors[wrong - 1].startswith(_OPEN_TEXT):
             wrong -= 1
-    raise SettingsError(f"{file}:{first + wrong}: not a Cedar policy: {told[wrong] or error}. {_CURE}")
+    raise SettingsError(f"{file}:{first + wrong}: not a Cedar policy: {errors[wrong] or error}. {_CURE}")
 
 
 def _parse_error(text: str) -> str | None:
@@ -186,32 +176,26 @@ def _parse_error(text: str) -> str | None:
 
 
 def _bare(statement: str) -> str:
-    """The statement with comments and texts blanked, every character in its place."""
-
-    def blank(match: re.Match[str]) -> str:
-        return re.sub(r"[^\n]", " ", match[0]) if match[0].startswith(("//", '"')) else match[0]
-
-    return _TOKEN.sub(blank, statement)
+    """The statement with comments and strings blanked out, at the same length."""
+    return _TOKEN.sub(
+        lambda match: re.sub(r"[^\n]", " ", match[0]) if match[0].startswith(("//", '"')) else match[0], statement
+    )
 
 
 def _comment(statement: str) -> str:
-    """The comment lines right above the rule, as one text."""
+    """The comment right above the rule, as one line."""
     block: list[str] = []
-    for line in statement.splitlines():
-        stripped = line.strip()
-        if stripped.startswith("//"):
-            block.append(stripped.lstrip("/ "))
-        elif stripped:
+    for line in map(str.strip, statement.splitlines()):
+        if line and not line.startswith("//"):
             break
-        else:
-            block = []
+        block = [*block, line.lstrip("/ ")] if line else []
     return " ".join(block)
 
 
 READY_MADE = ("open", "balanced", "strict", "health")
 _GROUND = ("foundation", "access")
-"""Read before every set: what no set can lift, and who may do what."""
-_REMEMBERED = 8_192
+"""Loaded before every set: what no set can allow, and who may do what."""
+_CACHED = 8_192
 _FITS = {
     "disclose": ("Information",),
     "ask": ("Box",),
@@ -222,89 +206,81 @@ _FITS = {
     "export": ("Exchange", "Profile"),
     "forget": ("Exchange", "Profile"),
 }
-"""What each action can be done with, as the schema says."""
+"""Action -> resource types, as in the schema."""
 
 
 class Policy:
-    """Rules, ready to be asked. Make one with `Policy.load`. Safe to use from many tasks of one event loop."""
+    """Parsed rules with a cache of verdicts. Made by `Policy.load`; safe for many tasks of one event loop."""
 
     def __init__(self, name: str, rules: Sequence[Rule]) -> None:
-        """Raises SettingsError with file and line: the rules contradict the schema."""
+        """Raises SettingsError with file and line: the rules do not fit the schema."""
         from cedarpy import PolicySet
 
         self.name = name
         self.rules = tuple(rules)
-        """Every rule, the ground first, in the order of the files."""
         text = "\n".join(rule.text for rule in rules)
         _check_schema(text, self.rules)
         self.digest = hashlib.sha256(text.encode()).hexdigest()
-        """SHA-256 of all rules in force, in hexadecimal: what a receipt names."""
+        """SHA-256 of all rules in hexadecimal, for receipts."""
         self.title = f"{name} sha256:{self.digest}"
-        """What an exchange is recorded with: which rules were in force."""
+        """What an exchange is recorded with."""
         self._set = PolicySet.from_str(text)
         self._verdicts: OrderedDict[tuple[Any, ...], PolicyVerdict] = OrderedDict()
         self._terms: OrderedDict[tuple[Any, ...], Terms] = OrderedDict()
 
     @classmethod
     def load(cls, name_or_path: str) -> Policy:
-        """One of `READY_MADE`, or a file of rules. Raises SettingsError: no such file, or wrong, with file and line."""
+        """One of `READY_MADE`, or a file of rules. Raises SettingsError with file and line: missing or invalid."""
         ground = [rule for name in _GROUND for rule in read_rules(_shipped(name), f"{name}.cedar")]
         text, file = _own_text(name_or_path)
         rules = read_rules(text, file)
         taken = {rule.id: rule for rule in ground}
-        for rule in rules:
-            if rule.id in taken:
-                raise SettingsError(
-                    f'{rule.where}: the @id "{rule.id}" belongs to {taken[rule.id].where}, which is read before every '
-                    "set; choose another"
-                )
+        for rule in (rule for rule in rules if rule.id in taken):
+            where = taken[rule.id].where
+            raise SettingsError(
+                f'{rule.where}: the @id "{rule.id}" belongs to {where}, which is read before every set; choose another'
+            )
         return cls(name_or_path, [*ground, *rules])
 
     def decide(self, asked: AccessRequest) -> PolicyVerdict:
-        """Allowed or not, and by which rules. Never raises for what is asked: what Cedar cannot answer is denied."""
+        """Allowed or not, and by which rules. What Cedar cannot evaluate is denied, never an error."""
         return self.decide_each([asked])[0]
 
     def decide_each(self, asked: Sequence[AccessRequest]) -> list[PolicyVerdict]:
-        """The verdicts of several questions; Cedar is asked once for those not remembered."""
+        """The verdicts of several requests; those not in the cache go to Cedar together."""
         keys = [_key(one) for one in asked]
         missing = {key: one for key, one in zip(keys, asked, strict=True) if key not in self._verdicts}
         if missing:
-            for key, verdict in zip(missing, self._ask(list(missing.values())), strict=True):
-                self._verdicts[key] = verdict
-        verdicts = []
+            self._verdicts.update(zip(missing, self._ask(list(missing.values())), strict=True))
         for key in keys:
             self._verdicts.move_to_end(key)
-            verdicts.append(self._verdicts[key])
-        while len(self._verdicts) > _REMEMBERED:
+        verdicts = [self._verdicts[key] for key in keys]
+        while len(self._verdicts) > _CACHED:
             self._verdicts.popitem(last=False)
         return verdicts
 
     def terms(
         self, principal: Principal, resource: Resource, levels: tuple[str, ...], context: Mapping[str, object]
     ) -> Terms:
-        """Which of the rungs of precision (finest first) `disclose` allows, and the rule that allows each."""
+        """Which of the levels of precision (finest first) `disclose` allows, with the rule that allows each."""
         key = (principal, resource, levels, *context.values())
         known = self._terms.get(key)
         if known is None:
-            asked = [
-                AccessRequest(principal, "disclose", resource, {**context, "precision": level}) for level in levels
-            ]
-            verdicts = self.decide_each(asked)
+            contexts = ({**context, "precision": level} for level in levels)
+            verdicts = self.decide_each([AccessRequest(principal, "disclose", resource, each) for each in contexts])
             allowed = tuple((level, v.rule) for level, v in zip(levels, verdicts, strict=True) if v.allowed)
-            refusing = [verdict for verdict in reversed(verdicts) if not verdict.allowed]
-            named = next((verdict for verdict in refusing if verdict.rules), None)
-            known = self._terms[key] = Terms(allowed, (named or PolicyVerdict(False, ())).rule)
-            if len(self._terms) > _REMEMBERED:
+            refusing = (verdict for verdict in reversed(verdicts) if not verdict.allowed and verdict.rules)
+            known = self._terms[key] = Terms(allowed, next(refusing, PolicyVerdict(False, ())).rule)
+            if len(self._terms) > _CACHED:
                 self._terms.popitem(last=False)
         self._terms.move_to_end(key)
         return known
 
     def rule(self, id: str) -> Rule | None:
-        """The rule of this `@id`, or None."""
         return next((rule for rule in self.rules if rule.id == id), None)
 
     def _ask(self, asked: Sequence[AccessRequest]) -> list[PolicyVerdict]:
-        """Questions with the same principal and resource go to Cedar together."""
+        """Requests with the same principal and resource go to Cedar in one batch."""
         from cedarpy import is_authorized_batch
 
         groups: dict[tuple[Principal, Resource], list[int]] = {}
@@ -321,24 +297,22 @@ class Policy:
         return verdicts
 
     def _read(self, answer: Any) -> PolicyVerdict:
-        reasons = tuple(self._name_of(reason) for reason in answer.diagnostics.reasons)
-        failed = bool(answer.diagnostics.errors)
-        return PolicyVerdict(answer.allowed and not failed, ("a rule failed",) if failed else tuple(sorted(reasons)))
-
-    def _name_of(self, policy_id: str) -> str:
-        return self.rules[int(policy_id.removeprefix("policy"))].id
+        if answer.diagnostics.errors:
+            return PolicyVerdict(False, ("a rule failed",))
+        reasons = (self.rules[int(reason.removeprefix("policy"))].id for reason in answer.diagnostics.reasons)
+        return PolicyVerdict(answer.allowed, tuple(sorted(reasons)))
 
     def __repr__(self) -> str:
         return f"<Policy {self.name}, {len(self.rules)} rules>"
 
 
 def policy_text(name_or_path: str) -> str:
-    """All that is read for a set or a file, the ground first. Raises SettingsError when there is no such file."""
+    """All rules of a set or a file as text, the ground first. Raises SettingsError: no such file."""
     return "\n".join([*(_shipped(name) for name in _GROUND), _own_text(name_or_path)[0]])
 
 
 def _own_text(name_or_path: str) -> tuple[str, str]:
-    """(text, name of its file) of a ready-made set or of a file. Raises SettingsError when there is no such file."""
+    """(text, file name) of a ready-made set or of a file. Raises SettingsError: no such file."""
     if name_or_path in READY_MADE:
         return _shipped(name_or_path), f"{name_or_path}.cedar"
     path = Path(name_or_path).expanduser().absolute()
@@ -359,7 +333,7 @@ def _shipped(name: str) -> str:
 
 @cache
 def schema_text() -> str:
-    """What rules may speak of, in Cedar's own language."""
+    """The entities, actions and context that rules may use, in Cedar's schema language."""
     return (resources.files("netgpt.policy") / "schema.cedarschema").read_text(encoding="utf-8")
 
 
@@ -370,17 +344,17 @@ def _check_schema(text: str, rules: Sequence[Rule]) -> None:
     faults = []
     for error in result.errors:
         rule = rules[int(error.policy_id.removeprefix("policy"))]
-        told = error.error.removeprefix(f"for policy `{error.policy_id}`, ")
-        faults.append(f"{rule.file}:{_line_in(rule, told)}: {told}")
+        message = error.error.removeprefix(f"for policy `{error.policy_id}`, ")
+        faults.append(f"{rule.file}:{_line_in(rule, message)}: {message}")
     if faults:
         raise SettingsError("\n".join(faults) + "\nWhat rules may speak of: `netgpt policy show schema`.")
 
 
-def _line_in(rule: Rule, told: str) -> int:
-    """The line of the rule that holds the word that Cedar complains of; the rule's own line when there is none."""
+def _line_in(rule: Rule, message: str) -> int:
+    """The line with the word that Cedar's message quotes; the rule's own line when there is none."""
     lines = rule.text.splitlines()
     effect = next((n for n, line in enumerate(lines) if line.lstrip().startswith(rule.effect)), 0)
-    for word in told.split("`")[1::2]:
+    for word in message.split("`")[1::2]:
         for number, line in enumerate(lines):
             if word in line and not line.lstrip().startswith("//"):
                 return rule.line + number - effect
@@ -388,13 +362,12 @@ def _line_in(rule: Rule, told: str) -> int:
 
 
 def _key(asked: AccessRequest) -> tuple[Any, ...]:
-    context = tuple((name, _plain(value)) for name, value in asked.context.items())
-    return asked.principal, asked.action, asked.resource, context
-
-
-def _plain(value: object) -> object:
-    """Something that can be compared: consent may come as a list or a set."""
-    return frozenset(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
+    """Hashable; consent may come as a list or a set."""
+    context = (
+        (name, frozenset(value) if isinstance(value, Iterable) and not isinstance(value, str) else value)
+        for name, value in asked.context.items()
+    )
+    return asked.principal, asked.action, asked.resource, tuple(context)
 
 
 def _uid(type_: str, id: str) -> dict[str, str]:
@@ -413,7 +386,7 @@ def _principal_entity(who: Principal) -> dict[str, Any]:
 
 
 def _person_id(tenant: str, user: str) -> str:
-    """`acme/ada`: a slash in the tenant's name is escaped, so that no two people share an id."""
+    """`acme/ada`, with a slash in the tenant's name escaped: no two people share an id."""
     return f"{tenant.replace('%', '%25').replace('/', '%2F')}/{user}"
 
 
@@ -433,26 +406,18 @@ def _resource_entity(what: Resource) -> dict[str, Any]:
 def _request(who: Mapping[str, Any], what: Mapping[str, Any], asked: AccessRequest) -> dict[str, Any]:
     context = {**DEFAULT_CONTEXT, **asked.context}
     context["consent"] = sorted(str(one) for one in context["consent"])  # type: ignore[attr-defined]
-    return {
-        "principal": who["uid"],
-        "action": _uid("Action", asked.action),
-        "resource": what["uid"],
-        "context": context,
-    }
+    action = _uid("Action", asked.action)
+    return {"principal": who["uid"], "action": action, "resource": what["uid"], "context": context}
 
-
-# --- The policy in force while the box runs: read anew when its file changes, kept when the new text is wrong.
 
 log = logging.getLogger(__name__)
 
-Stamp = tuple[int, int, int] | None
-
 
 class InForce:
-    """Holds the current policy. `look` is called from the box's housekeeping and on SIGHUP."""
+    """The policy in force, reloaded when its file changes (`look`: periodically and on SIGHUP)."""
 
     def __init__(self, name_or_path: str) -> None:
-        """Raises SettingsError with file and line: a box does not start with rules that it cannot read."""
+        """Raises SettingsError with file and line: a gateway does not start with rules that it cannot read."""
         self._name = name_or_path
         self._path = None if name_or_path in READY_MADE else Path(name_or_path).expanduser().absolute()
         self._stamp = self._stamp_now()
@@ -461,8 +426,8 @@ class InForce:
         """Why the file as it is now is not in force; None: it is."""
 
     def look(self) -> bool:
-        """Read the file anew if it changed. True: new rules are in force. A wrong file is told in the log, once for
-        each change, and the rules read before stay."""
+        """Reload the file if it changed. True: new rules are in force. An invalid file is logged once for each change,
+        and the rules read before stay."""
         stamp = self._stamp_now()
         if self._path is None or stamp == self._stamp:
             return False
@@ -480,18 +445,16 @@ class InForce:
             log.warning("policy: %s was read anew: %d rules, sha256 %s", self._path, len(policy.rules), policy.digest)
         return changed
 
-    def _stamp_now(self) -> Stamp:
-        if self._path is None:
-            return None
+    def _stamp_now(self) -> tuple[int, int, int] | None:
         try:
-            found = self._path.stat()
+            found = self._path.stat() if self._path is not None else None
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return (found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else None
 
 
 BOX = Resource("Box")
-"""The box itself: what `ask` and `administer` are about."""
+"""The resource of `ask` and `administer`."""
 _DOES = {
     "ask": "ask questions",
     "administer": "run the box",
@@ -505,7 +468,7 @@ _DOES = {
 
 
 def principal_of(caller: Caller, user: str | None = None, groups: Iterable[str] = ()) -> Principal:
-    """Who the policy sees: the person that the key is bound to, else `user`, else the key alone (no single person)."""
+    """The caller for the policy: the person that the key is bound to, else `user`, else the key alone."""
     who = caller.bound_user if caller.bound_user is not None else user
     return Principal(caller.tenant, caller.role.value, who, caller.key_id, caller.groups.union(groups))
 
@@ -516,7 +479,7 @@ def exchange_of(person: Person, id: str = "") -> Resource:
 
 
 def profile_of(person: Person) -> Resource:
-    """All that the box knows of this person."""
+    """All that is stored about this person."""
     return Resource("Profile", "", person.tenant, person.user, label="personal")
 
 
@@ -530,7 +493,7 @@ def may(
     consent: Iterable[str] = (),
     groups: Iterable[str] = (),
 ) -> PolicyVerdict:
-    """The policy's verdict. `user`: the person that the caller speaks for, when its key is bound to nobody."""
+    """The policy's verdict. `user`: the person that the caller acts for, when its key is bound to nobody."""
     context = {"consent": frozenset(consent)}
     return policy.decide(AccessRequest(principal_of(caller, user, groups), action, resource, context))
 
@@ -545,25 +508,16 @@ def check_access(
     consent: Iterable[str] = (),
     groups: Iterable[str] = (),
 ) -> PolicyVerdict:
-    """As `may`, but raises PermissionDenied. Operators and admins are told the rule, others what they would need."""
+    """As `may`, but raises PermissionDenied: operators and admins see the rule, others the role that they need."""
     verdict = may(policy, caller, action, resource, user=user, consent=consent, groups=groups)
     if verdict.allowed:
         return verdict
     does = _DOES.get(action, action)
+    others = (replace(caller, role=role) for role in Role if role is not caller.role)
+    needed = " or ".join(each.role.value for each in others if may(policy, each, action, resource, user=user).allowed)
     if caller.role in (Role.OPERATOR, Role.ADMIN):
-        needed = _roles_that_may(policy, caller, action, resource, user)
         hint = f"; it needs a key with the role {needed}" if needed else ""
         raise PermissionDenied(f"this key may not {does}{hint}. Policy {policy.name}: {verdict.rule}")
-    needed = _roles_that_may(policy, caller, action, resource, user)
     raise PermissionDenied(
         f"this needs a key with the role {needed}" if needed else f"this key may not {does}: ask who runs the box"
     )
-
-
-def _roles_that_may(policy: Policy, caller: Caller, action: str, resource: Resource, user: str | None) -> str:
-    """The roles with which the same caller could do it: "operator or admin"; empty when none could."""
-    others = [role for role in Role if role is not caller.role]
-    able = [
-        role.value for role in others if may(policy, replace(caller, role=role), action, resource, user=user).allowed
-    ]
-    return " or ".join(able)

@@ -1,4 +1,4 @@
-"""Cases: who would do what with what, and what must come out. How a policy is tried before it is trusted."""
+"""Tests of a policy (who does what with what, and the expected verdict), and the reasons of a recorded exchange."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from netgpt.policy import (
 )
 
 EVERY = "every"
-"""Cases that hold for whatever policy: what no set may allow, and what each person needs."""
+"""The set of cases that hold for any policy: what none may allow, and what each person needs."""
 _KEYS = frozenset(
     ("set", "role", "who", "action", "resource", "of", "kind", "family", "label", "groups", "key", "expect", "rule")
 )
@@ -31,7 +31,7 @@ _NEEDED = ("role", "who", "action", "expect")
 
 @dataclass(frozen=True, slots=True)
 class PolicyCase:
-    """One row of the table. `rule`: the `@id`s that must decide; None: whichever."""
+    """One row of the table. `rule`: the `@id`s that must decide; None: any."""
 
     set: str
     asked: AccessRequest
@@ -56,33 +56,30 @@ class PolicyCase:
 
     @property
     def towards(self) -> str:
-        """What else was told: "asked cloud, purpose treatment"."""
-        told = {name: value for name, value in self.asked.context.items() if name != "precision"}
-        return ", ".join(f"{n} {v if isinstance(v, str) else ' '.join(sorted(v))}" for n, v in told.items())  # type: ignore[call-overload]
+        """The rest of the context: "asked cloud, purpose treatment"."""
+        rest = {name: value for name, value in self.asked.context.items() if name != "precision"}
+        return ", ".join(f"{n} {v if isinstance(v, str) else ' '.join(sorted(v))}" for n, v in rest.items())  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What became of a case."""
-
     case: PolicyCase
     policy: str
     verdict: PolicyVerdict
 
     @property
     def ok(self) -> bool:
-        told = ", ".join(self.verdict.rules)
-        return self.verdict.allowed is self.case.expect and self.case.rule in (None, told)
+        return self.verdict.allowed is self.case.expect and self.case.rule in (None, ", ".join(self.verdict.rules))
 
 
 def shipped_cases() -> list[PolicyCase]:
-    """The table over the ready-made sets."""
+    """The table for the ready-made sets."""
     file = resources.files("netgpt.policy") / "cases.toml"
     return _cases(file.read_text(encoding="utf-8"), "cases.toml")
 
 
 def read_cases(path: Path) -> list[PolicyCase]:
-    """An owner's own table. Raises SettingsError with file, number of the case, and cure."""
+    """An operator's own table. Raises SettingsError with file and line."""
     try:
         return _cases(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -90,12 +87,12 @@ def read_cases(path: Path) -> list[PolicyCase]:
 
 
 def ground_cases() -> list[PolicyCase]:
-    """Those of the table that hold for an owner's own file too: what no policy may allow, by whichever rule."""
+    """The cases that hold for an operator's own file, too: what no policy may allow, by any rule."""
     return [replace(case, rule=None) for case in shipped_cases() if case.set == EVERY and not case.expect]
 
 
 def run_cases(policy: Policy, cases: Iterable[PolicyCase]) -> list[CaseResult]:
-    """Put every case that is meant for this policy to it: those of its set, and those of every."""
+    """Run the cases of this policy's set, and those for every policy."""
     fitting = [case for case in cases if case.set in (EVERY, policy.name)]
     verdicts = policy.decide_each([case.asked for case in fitting])
     return [CaseResult(case, policy.name, verdict) for case, verdict in zip(fitting, verdicts, strict=True)]
@@ -151,12 +148,9 @@ def _split(name: str) -> tuple[str, str | None]:
     return tenant, user if slash else None
 
 
-# --- What the rules did to one recorded exchange, in words: from the account that was kept of it, never from its text.
-
-
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that was found. `became`: "[EMAIL_1]", "region", "as it is", "kept on the box", "left out"."""
+    """One private value that was found. `became`: "[EMAIL_1]", "region", "as it is", "kept on the box", "left out"."""
 
     what: str
     became: str
@@ -176,22 +170,22 @@ class PolicyReasons:
     remarks: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "policy": self.policy,
-            "reasons": [asdict(reason) for reason in self.reasons],
-            "remarks": list(self.remarks),
-        }
+        found = [asdict(reason) for reason in self.reasons]
+        return {"policy": self.policy, "reasons": found, "remarks": list(self.remarks)}
 
 
 def reasons(account: Mapping[str, Any], now: Policy) -> PolicyReasons:
-    """`account`: `as_dict()` of a recorded exchange. `now`: the policy in force, for what its rules say."""
+    """What the rules did to one exchange, from its record, never from its text.
+
+    `account`: `as_dict()` of a recorded exchange. `now`: the policy in force, for the comments of its rules.
+    """
     then = str(account.get("policy") or "")
     found = tuple(_found(account, now))
     remarks = [] if found else ["nothing private was found in it"]
     if not then:
         remarks = [f"no policy was asked: {account.get('kept_because') or 'it did not come so far'}"]
     elif then != now.title:
-        remarks.append("the rules have changed since; what they say is told as they are now")
+        remarks.append("the rules have changed since; their comments are those of now")
     if account.get("outbound") is None and then:
         remarks.append(f"nothing left: {account.get('kept_because')}")
     return PolicyReasons(then, found, tuple(remarks))
@@ -199,17 +193,17 @@ def reasons(account: Mapping[str, Any], now: Policy) -> PolicyReasons:
 
 def _found(account: Mapping[str, Any], now: Policy) -> Iterator[Reason]:
     def says(rule: str) -> str:
-        told = (now.rule(one) for one in rule.split(", "))
-        return " ".join(one.says for one in told if one is not None)
+        rules = (now.rule(one) for one in rule.split(", "))
+        return " ".join(one.says for one in rules if one is not None)
 
     for hidden in account.get("hidden") or ():
         rule = hidden.get("policy_rule") or ""
         yield Reason(hidden["kind"], hidden["placeholder"], hidden["count"], hidden["rule"], rule, says(rule))
-    for told in account.get("generalised") or ():
-        rule, was = told["policy_rule"], told["was"]
-        became = "as it is" if told["now"] in ("exact", was) else told["now"]
-        what = told["kind"] if was == "exact" else f"{told['kind']} ({was})"
-        yield Reason(what, became, told["count"], told["rule"], rule, says(rule))
+    for coarser in account.get("generalised") or ():
+        rule, was = coarser["policy_rule"], coarser["was"]
+        became = "as it is" if coarser["now"] in ("exact", was) else coarser["now"]
+        what = coarser["kind"] if was == "exact" else f"{coarser['kind']} ({was})"
+        yield Reason(what, became, coarser["count"], coarser["rule"], rule, says(rule))
     for kept in account.get("kept") or ():
         rule = kept["policy_rule"]
         yield Reason(kept["kind"], "kept on the box", kept["count"], "", rule, says(rule))

@@ -1,14 +1,15 @@
-"""Finding what is private in many texts at once: patterns, profile values and names, without overlaps.
+"""Detects what is private in many texts at once: patterns, profile values and names, without overlaps.
 
-`Finder` does the work and is synchronous. `LocalDetector` runs it in this process (command line, tests);
-`process.DetectorProcess` runs it in a child that can be killed. Both are a `Detector`.
+`Finder` does the work and is synchronous. `LocalDetector` runs it in this process (command line, tests),
+`process.DetectorProcess` in a child that can be killed; `CachingDetector` asks another one only once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Protocol
 
@@ -19,18 +20,18 @@ from netgpt.privacy.ner import NameFinder
 from netgpt.types import Span
 
 _STRONG = ("API_KEY", "CARD", "IBAN", "CRYPTO", "NATIONAL_ID")
-"""Kinds that decide over a whole request: they win over any other kind that they overlap."""
-_REMEMBERED = 4_096
-"""Texts whose patterns are remembered, by hash."""
-_REMEMBERED_SPANS = 40_000
+"""Kinds that can decide about a whole request: they win over any other kind that they overlap."""
+_CACHED_TEXTS = 4_096
+"""Texts whose patterns are cached, by hash."""
+_CACHED_SPANS = 40_000
 """Spans of them in all: about 6 MB."""
 
 
 class Detector(Protocol):
-    """What finds private data. No result is ever partial: it answers for all texts or raises DetectorError."""
+    """Finds private data. No result is partial: it answers for all texts or raises DetectorError."""
 
     async def start(self) -> None:
-        """Get ready; returns when `detect` answers."""
+        """Get ready; returns when `detect` works."""
         ...
 
     async def detect(
@@ -38,8 +39,8 @@ class Detector(Protocol):
     ) -> list[list[Span]]:
         """For each text its private spans: sorted, not overlapping, in offsets of Python characters.
 
-        `values` are (KIND, value) pairs that must be found wherever they stand; `names` says per text whether names
-        are looked for (None: in all). Raises DetectorError.
+        `values`: (KIND, value) pairs to be found everywhere; `names`: for each text whether to look for names (None: in
+        all). Raises DetectorError.
         """
         ...
 
@@ -49,16 +50,16 @@ class Detector(Protocol):
 
 
 class Finder:
-    """The three ways of finding, joined. Not thread-safe."""
+    """Patterns, profile values and names together. Not thread-safe."""
 
     def __init__(self, names: bool | NameFinder = True) -> None:
-        """`names`: whether names are looked for, or what looks for them."""
+        """`names`: whether to look for names, or with what."""
         self._names = NameFinder() if names is True else names or None
         self._patterns: OrderedDict[bytes, list[Span]] = OrderedDict()
         self._kept = 0
 
     def load(self) -> None:
-        """Load models and compile recognizers now, so that the first request is not the slow one."""
+        """Load the tagger and compile the patterns now, so that the first request is not slow."""
         if self._names is not None:
             self._names.load()
         self.find(["Ada, ada@mill.example, +44 20 7946 0018, 10.1.2.3 key=AB12CD34EF56GH78 12345678Z"], (), None)
@@ -80,34 +81,28 @@ class Finder:
             return known
         found = self._patterns[key] = find_patterns(text)
         self._kept += len(found)
-        while len(self._patterns) > _REMEMBERED or self._kept > _REMEMBERED_SPANS:
+        while len(self._patterns) > _CACHED_TEXTS or self._kept > _CACHED_SPANS:
             self._kept -= len(self._patterns.popitem(last=False)[1])
         return found
 
 
 def merge_spans(spans: Sequence[Span]) -> list[Span]:
-    """One span for each run of overlapping ones, so that no private character stays outside; neighbours stay apart.
+    """One span for each group of overlapping ones, so that no private character stays outside.
 
-    The run takes kind and rule of its strongest member: a kind that decides over the request, then a profile value,
-    then the longest.
+    It has the kind and rule of the strongest: one of `_STRONG`, then a profile value, then the longest.
     """
-    merged: list[Span] = []
-    run: list[Span] = []
+    groups: list[list[Span]] = []
     end = -1
     for span in sorted((s for s in spans if s.end > s.start), key=lambda s: (s.start, -s.end)):
-        if run and span.start >= end:
-            merged.append(_union(run, end))
-            run = []
-        end = max(end, span.end) if run else span.end
-        run.append(span)
-    if run:
-        merged.append(_union(run, end))
-    return merged
-
-
-def _union(run: list[Span], end: int) -> Span:
-    best = max(run, key=_strength)
-    return Span(run[0].start, end, best.kind, best.rule, best.score)
+        if span.start >= end:
+            groups.append([])
+        groups[-1].append(span)
+        end = max(end, span.end)
+    strongest = [max(group, key=_strength) for group in groups]
+    return [
+        replace(best, start=group[0].start, end=max(span.end for span in group))
+        for group, best in zip(groups, strongest, strict=True)
+    ]
 
 
 def _strength(span: Span) -> tuple[bool, bool, float]:
@@ -115,7 +110,7 @@ def _strength(span: Span) -> tuple[bool, bool, float]:
 
 
 class LocalDetector:
-    """A detector in this process: simple, but nothing can stop a text that takes for ever."""
+    """A detector in this process: simple, but it cannot be interrupted."""
 
     def __init__(self, names: bool = True) -> None:
         self._finder = Finder(names)
@@ -135,7 +130,7 @@ class LocalDetector:
                 return await asyncio.to_thread(self._finder.find, texts, values, names)
             except NetGPTError:
                 raise
-            except Exception as error:  # noqa: BLE001 - the border: whatever fails in a recognizer means "not checked"
+            except Exception as error:  # noqa: BLE001 - whatever fails in a recognizer means "not checked"
                 raise DetectorError(
                     f"the detector failed ({type(error).__name__}); nothing was sent. Report this fault"
                 ) from None
@@ -147,17 +142,12 @@ class LocalDetector:
         self._ready = False
 
 
-# --- One detection for several sealings of one request.
-
-_Asked = tuple[tuple[str, ...], tuple[tuple[str, str], ...], tuple[bool, ...] | None]
-
-
 class CachingDetector:
-    """A `Detector` that asks another, and the same thing once. One that failed is not asked again."""
+    """One detection for several sealings of a request: asks `detector` the same only once, and never after an error."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
-        self._found: dict[_Asked, list[list[Span]]] = {}
+        self._found: dict[Hashable, list[list[Span]]] = {}
         self._failed: DetectorError | None = None
 
     async def start(self) -> None:
@@ -166,21 +156,19 @@ class CachingDetector:
     async def detect(
         self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
     ) -> list[list[Span]]:
-        """As `Detector.detect`."""
         if self._failed is not None:
             raise self._failed
-        asked = (tuple(texts), tuple(values), None if names is None else tuple(names))
-        found = self._found.get(asked)
-        if found is None:
-            try:
-                found = self._found[asked] = await self._detector.detect(texts, values=values, names=names)
-            except DetectorError as error:
-                self._failed = error
-                raise
-        return [list(spans) for spans in found]
+        key = (tuple(texts), tuple(values), None if names is None else tuple(names))
+        try:
+            if key not in self._found:
+                self._found[key] = await self._detector.detect(texts, values=values, names=names)
+        except DetectorError as error:
+            self._failed = error
+            raise
+        return [list(spans) for spans in self._found[key]]
 
     def health(self) -> tuple[bool, str]:
         return self._detector.health()
 
     async def close(self) -> None:
-        """The detector is not ours to close."""
+        """Does nothing: the detector belongs to the gateway."""

@@ -1,7 +1,7 @@
-"""Which city, region and country a place's name means: by GeoNames' towns.
+"""The city, region and country that a place's name means, and places at coarser levels.
 
-Read on first use (half a second, about 25 MB that stay), and only where a policy lets places leave in coarser words.
-The data is GeoNames, CC BY 4.0; names of countries in other languages are Java's locale data.
+The data is GeoNames (CC BY 4.0) and Java's locale data, read on first use (half a second, 25 MB), and only where a
+policy lets places leave at a coarser level.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import threading
 import unicodedata
 from array import array
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from netgpt.errors import PrivacyError, SettingsError
 from netgpt.geonames import country_names, foreign_country_names, towns
 from netgpt.privacy.kinds import word_set
 
 _TOWN_OF = 10_000
-"""People. A smaller place is as telling as a district, and is no city here."""
+"""Population. A smaller place identifies as much as a district, and is no city here."""
 _SMALLEST = 2_000
-"""People. What is smaller is not known here, so it leaves as a placeholder or not at all."""
+"""Population. Smaller places are not known here, so they leave as a placeholder or not at all."""
 _PLAUSIBLE = 3
-"""A namesake counts when it has at least a third of the largest one's people."""
+"""A namesake counts when it has at least a third of the largest one's population."""
 _ALIASES = {
     "munchen": "munich", "wien": "vienna", "cologne": "koln", "roma": "rome", "milano": "milan", "mailand": "milan",
     "londres": "london", "lisboa": "lisbon", "lissabon": "lisbon", "praha": "prague", "prag": "prague",
@@ -36,7 +37,7 @@ _COUNTRY_ALIASES = {"uk": "GB", "great britain": "GB", "usa": "US", "holland": "
 
 @dataclass(frozen=True, slots=True)
 class GazetteerEntry:
-    """What a name means. `precision`: what the name itself tells: district, city, region or country.
+    """What a name means. `precision`: of the name: district, city, region or country.
 
     A region or country that its namesakes do not share is None.
     """
@@ -47,12 +48,11 @@ class GazetteerEntry:
 
 
 class Gazetteer:
-    """70,000 towns by name, and the regions and countries that they lie in. Safe to use from many threads."""
+    """70,000 towns by name, with their regions and countries. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.loaded = False
-        """Whether the data is read."""
         self._towns: dict[str, tuple[int, ...]] = {}
         self._people = array("I")
         self._region_of = array("H")
@@ -66,15 +66,15 @@ class Gazetteer:
     def load(self) -> None:
         """Read the data; does nothing the second time. Raises PrivacyError when the data is missing."""
         with self._lock:
-            if not self.loaded:
-                try:
+            try:
+                if not self.loaded:
                     self._read()
-                except SettingsError as error:
-                    raise PrivacyError(f"{error}; nothing was sent") from None
-                self.loaded = True
+            except SettingsError as error:
+                raise PrivacyError(f"{error}; nothing was sent") from None
+            self.loaded = True
 
     def known(self, name: str, within: str | None = None) -> GazetteerEntry | None:
-        """What one name means; `within`: a region or country that it lies in. None: it is not known."""
+        """What a name means; `within`: a region or country that contains it. None: unknown."""
         self.load()
         key = folded(name)
         inside = folded(within) if within else None
@@ -84,8 +84,7 @@ class Gazetteer:
         return town if town is not None and (town.precision == "city" or region is None) else region
 
     def _country(self, key: str, code: str) -> GazetteerEntry:
-        """A country whose capital or region is called the same (Luxembourg), or another one's region (Georgia), counts
-        as the finer of the two."""
+        """Where a capital or region has the same name (Luxembourg, Georgia), the finer one is meant."""
         name = self._countries[code]
         if any(self._codes[self._country_of[row]] == code for row in self._towns.get(key, ())):
             return GazetteerEntry("city", None, name)
@@ -133,7 +132,11 @@ class Gazetteer:
 
 
 def folded(name: str) -> str:
-    """Small letters without accents, words between single spaces."""
+    """Lower case without accents, words between single spaces.
+
+    >>> folded("Saint-Étienne")
+    'saint etienne'
+    """
     plain = unicodedata.normalize("NFKD", name.casefold())
     letters = "".join(c for c in plain if not unicodedata.combining(c))
     return " ".join(re.findall(r"[^\W_]+", letters))
@@ -153,12 +156,6 @@ def _country_names(countries: dict[str, str]) -> dict[str, str]:
     return names | _COUNTRY_ALIASES
 
 
-# --- A place in coarser words: an address as its city, a city as its region or country.
-#
-# "12 Mill Road, Cambridge CB1 2AD, UK" -> "Mill Road, Cambridge, UK" (street) -> "Cambridge, UK" (city) ->
-# "England, United Kingdom" (region) -> "United Kingdom" (country). What cannot be told for certain is not told: a
-# street that is called like a town gives no town, and namesakes far apart give no country.
-
 _RANKS = ("exact", "street", "district", "city", "region", "country")
 _PARTS = re.compile(r"\s*[,;\n]\s*")
 _POSTCODE_FIRST = re.compile(r"(?:[A-Z]{1,2}-)?\d{4,5}\s+(?=[^\W\d])")
@@ -171,30 +168,30 @@ _STREET_WORDS = 5
 _NUMBERED = re.compile(r"(?:\d+\s?[a-zA-Z]?(?:[-/]\d+)?\s+)?(?P<street>\D+?)(?:\s+\d+\s?[a-zA-Z]?(?:[-/]\d+)?)?")
 _US_STATES = dict(
     pair.split("=")
-    for pair in word_set(
-        """AL=Alabama AK=Alaska AZ=Arizona AR=Arkansas CA=California CO=Colorado CT=Connecticut DE=Delaware
+    for pair in word_set("""
+        AL=Alabama AK=Alaska AZ=Arizona AR=Arkansas CA=California CO=Colorado CT=Connecticut DE=Delaware
         FL=Florida GA=Georgia HI=Hawaii ID=Idaho IL=Illinois IN=Indiana IA=Iowa KS=Kansas KY=Kentucky
         LA=Louisiana ME=Maine MD=Maryland MA=Massachusetts MI=Michigan MN=Minnesota MS=Mississippi MO=Missouri
         MT=Montana NE=Nebraska NV=Nevada NH=New_Hampshire NJ=New_Jersey NM=New_Mexico NY=New_York
         NC=North_Carolina ND=North_Dakota OH=Ohio OK=Oklahoma OR=Oregon PA=Pennsylvania RI=Rhode_Island
         SC=South_Carolina SD=South_Dakota TN=Tennessee TX=Texas UT=Utah VT=Vermont VA=Virginia WA=Washington
-        WV=West_Virginia WI=Wisconsin WY=Wyoming"""
-    )
+        WV=West_Virginia WI=Wisconsin WY=Wyoming""")
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One known part of a place's text."""
+class _Part(NamedTuple):
+    """A known part of a place's text."""
 
     words: str
     precision: str
 
 
 def place_as(text: str, kind: str, precision: str, gazetteer: Gazetteer) -> tuple[str, str, str] | None:
-    """(the place in coarser words, the precision that the text had, the one it has now), or None: it cannot be told.
+    """(the place at a coarser level, the precision of the text, the new precision), or None: it is unknown.
 
-    A text that is as coarse as asked already is given back as it is.
+    "12 Mill Road, Cambridge CB1 2AD, UK" -> "Mill Road, Cambridge, UK" (street) -> "Cambridge, UK" (city) -> "England,
+    United Kingdom" (region) -> "United Kingdom" (country). Nothing is guessed: a street with the name of a town gives
+    no town, and namesakes far apart give no country. A text that is coarse enough is returned as it is.
     """
     parts = [part for part in _PARTS.split(text.strip()) if part]
     if not parts:
@@ -209,19 +206,19 @@ def place_as(text: str, kind: str, precision: str, gazetteer: Gazetteer) -> tupl
     rank = _RANKS.index(precision)
     if _RANKS.index(was) >= rank:
         return text, was, was
-    words, now = _told(known, finest, precision)
+    words, now = _coarser(known, finest, precision)
     if words is None or _gives_away(parts, known, words, rank):
         return None
     return words, was, now
 
 
 def _read(parts: list[str], kind: str, gazetteer: Gazetteer) -> tuple[list[_Part], GazetteerEntry | None]:
-    """The known parts, finest first, read from the end of the text; and all that is known of the finest of them."""
+    """The known parts, finest first, read from the end of the text; and the entry of the finest one."""
     known: list[_Part] = []
     finest: GazetteerEntry | None = None
     for number in range(len(parts) - 1, -1, -1):
         if number == 0 and (kind == "ADDRESS" or (len(parts) == 1 and parts[0][:1].isdigit() and kind != "PLACE")):
-            break  # the first part of an address is its street, whatever it is called
+            break  # the first part of an address is its street, whatever its name
         name = _name(parts[number])
         within = known[0].words if known else None
         found = gazetteer.known(name, within) if name else None
@@ -234,14 +231,11 @@ def _read(parts: list[str], kind: str, gazetteer: Gazetteer) -> tuple[list[_Part
 
 def _name(part: str) -> str:
     """The part without its postcode: "Cambridge CB1 2AD", "10115 Berlin", "MA 02139"."""
-    part = _POSTCODE_FIRST.sub("", part)
-    words = part.split()
+    words = _POSTCODE_FIRST.sub("", part).split()
     while words and any(c.isdigit() for c in words[-1]):
         words.pop()
-    if any(any(c.isdigit() for c in word) for word in words):
-        return ""
     name = " ".join(words)
-    return _US_STATES.get(name, name).replace("_", " ")
+    return "" if any(c.isdigit() for c in name) else _US_STATES.get(name, name).replace("_", " ")
 
 
 def _street(parts: list[str], known: list[_Part]) -> tuple[str, str, str] | None:
@@ -254,8 +248,8 @@ def _street(parts: list[str], known: list[_Part]) -> tuple[str, str, str] | None
     return ", ".join([street, *(part.words for part in known)]), was, "street"
 
 
-def _told(known: list[_Part], finest: GazetteerEntry, precision: str) -> tuple[str | None, str]:
-    """The words, and how precise they are: what the text itself says, or what is known of its finest known part."""
+def _coarser(known: list[_Part], finest: GazetteerEntry, precision: str) -> tuple[str | None, str]:
+    """The words and their precision: from the text itself, or from the entry of its finest known part."""
     rank = _RANKS.index(precision)
     said = [part for part in known if _RANKS.index(part.precision) >= rank]
     if precision == "region" and finest.region and (not said or said[0].precision != "region"):
@@ -266,8 +260,8 @@ def _told(known: list[_Part], finest: GazetteerEntry, precision: str) -> tuple[s
 
 
 def _gives_away(parts: list[str], known: list[_Part], words: str, rank: int) -> bool:
-    """Whether the coarser words hold a part that is finer: the region Vienna tells the city."""
+    """Whether the coarser words contain a finer part: the region Vienna names the city."""
     coarse = {folded(part.words) for part in known if _RANKS.index(part.precision) >= rank}
-    told = f" {folded(words)} "
+    written = f" {folded(words)} "
     finer = [folded(_name(part)) for part in parts] + [folded(part) for part in parts]
-    return any(part and part not in coarse and f" {part} " in told for part in finer)
+    return any(part and part not in coarse and f" {part} " in written for part in finer)

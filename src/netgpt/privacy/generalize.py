@@ -1,6 +1,6 @@
-"""A private value in coarser words, when it can be told so: places, dates, ages and amounts.
+"""Generalization of private values: places, dates, ages and amounts at coarser levels.
 
-The answer depends on the value alone, so it is the same wherever the value stands in a conversation.
+The result depends on the value alone, so it is the same everywhere in a conversation.
 """
 
 from __future__ import annotations
@@ -13,11 +13,6 @@ from functools import lru_cache
 
 from netgpt.privacy.gazetteer import Gazetteer, place_as
 from netgpt.privacy.kinds import family, word_set
-
-# --- A date in coarser words: its month ("March 2024") or its year ("2024").
-#
-# Notations of English, German, French and Spanish, and ISO 8601. What is ambiguous is not guessed: of 04/05/2024
-# the year can be told and the month cannot; a year of two digits, a weekday or "yesterday" give nothing.
 
 _MONTHS = {
     "en": "january february march april may june july august september october november december",
@@ -36,88 +31,83 @@ _DAY_FIRST = re.compile(r"(\d{1,2})([./-])\s?(\d{1,2})\2\s?(\d{4})")
 _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W\d_]+")
-_FILLER = word_set(
-    """the of on in born dob date birth st nd rd th am den der dem vom geboren né née naissance le du de del el er ère
+_FILLER = word_set("""
+    the of on in born dob date birth st nd rd th am den der dem vom geboren né née naissance le du de del el er ère
     nacido nacida fecha monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun montag
     dienstag mittwoch donnerstag freitag samstag sonntag lundi mardi mercredi jeudi vendredi samedi dimanche lunes
-    martes miércoles jueves viernes sábado domingo"""
-)
+    martes miércoles jueves viernes sábado domingo""")
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _Date:
     year: int | None
     month: int | None
-    day: bool
-    """Whether a day is told."""
-    shown: str | None = None
-    """The month as the text writes it."""
+    has_day: bool
+    month_word: str | None = None
+    """As the text writes it."""
     language: str = ""
 
 
 def date_as(text: str, kind: str, precision: str, today: date) -> tuple[str, str] | None:
-    """(the date in words of this precision, the precision that the text had), or None when it cannot be told.
+    """(the date at this precision, the precision of the text), or None.
 
-    The year of birth of somebody of ninety or more is told as "before 1937" (such people are few).
+    Reads English, German, French and Spanish, and ISO 8601. Nothing is guessed: of 04/05/2024 the year is known and the
+    month is not; a year of two digits, a weekday or "yesterday" give None. The year of birth of a person of ninety or
+    more becomes "before 1937" (such people are few).
     """
-    read = _read(text)
-    if read is None or (read.year is not None and not 1500 <= read.year <= 2099):
+    found = _parse_date(text)
+    if found is None or (found.year is not None and not 1500 <= found.year <= 2099):
         return None
-    was = "exact" if read.day else "month" if read.month is not None else "year"
-    if kind == "BIRTHDATE" and read.year is not None and read.year <= today.year - 90:
+    was = "exact" if found.has_day else "month" if found.month is not None else "year"
+    if kind == "BIRTHDATE" and found.year is not None and found.year <= today.year - 90:
         return (f"before {today.year - 89}", was) if precision == "year" else None
     if was == "year" or (was == "month" and precision == "month"):
         return text, was
     if precision == "year":
-        return (str(read.year), was) if read.year is not None else None
-    return (_month(read), was) if read.month is not None else None
+        return (str(found.year), was) if found.year is not None else None
+    return (_month(found), was) if found.month is not None else None
 
 
-def _month(read: _Read) -> str:
-    if read.shown is None:
-        return f"{read.year}-{read.month:02d}" if read.year is not None else f"--{read.month:02d}"
-    if read.year is None:
-        return read.shown
-    return f"{read.shown} de {read.year}" if read.language == "es" else f"{read.shown} {read.year}"
+def _month(found: _Date) -> str:
+    if found.month_word is None:
+        return f"{found.year}-{found.month:02d}" if found.year is not None else f"--{found.month:02d}"
+    if found.year is None:
+        return found.month_word
+    return f"{found.month_word} de {found.year}" if found.language == "es" else f"{found.month_word} {found.year}"
 
 
-def _read(text: str) -> _Read | None:
+def _parse_date(text: str) -> _Date | None:
     text = text.strip().strip(".,;:()")
     if match := _ISO.fullmatch(text):
         month = int(match[2])
-        return _Read(int(match[1]), month, match[3] is not None) if 1 <= month <= 12 else None
+        return _Date(int(match[1]), month, match[3] is not None) if 1 <= month <= 12 else None
     if match := _DAY_FIRST.fullmatch(text):
-        return _numeric(int(match[1]), match[2], int(match[3]), int(match[4]))
-    if _YEAR.fullmatch(text):
-        return _Read(int(text), None, False)
-    return _spelled(text)
+        return _parse_numeric(int(match[1]), match[2], int(match[3]), int(match[4]))
+    return _Date(int(text), None, False) if _YEAR.fullmatch(text) else _parse_spelled(text)
 
 
-def _numeric(one: int, sign: str, two: int, year: int) -> _Read | None:
-    """Day and month in an order that only the sign or a number over twelve tells: with dots the day comes first."""
+def _parse_numeric(one: int, sign: str, two: int, year: int) -> _Date | None:
+    """Day and month in either order, known by a number over twelve, or by dots: then the day comes first."""
     if not (1 <= one <= 31 and 1 <= two <= 31) or min(one, two) > 12:
         return None
     if one > 12 or (sign == "." and two <= 12) or one == two:
-        return _Read(year, two, True)
-    return _Read(year, one if two > 12 else None, True)
+        return _Date(year, two, True)
+    return _Date(year, one if two > 12 else None, True)
 
 
-def _spelled(text: str) -> _Read | None:
-    """ "15 March 2024", "15. März 2024", "le 1er mars", "15 de marzo de 2024": exactly one month, no strange word."""
-    said = _WORD.findall(text)
-    months = [(word, *found) for word in said if (found := _month_words().get(word.casefold()))]
-    if len(months) != 1:
-        return None
-    rest = [word.casefold() for word in said if word != months[0][0]]
-    if any(word not in _FILLER for word in rest):
+def _parse_spelled(text: str) -> _Date | None:
+    """ "15 March 2024", "15. März 2024", "le 1er mars", "15 de marzo de 2024": exactly one month, no unknown word."""
+    words = _WORD.findall(text)
+    months = [(word, *found) for word in words if (found := _month_words().get(word.casefold()))]
+    if len(months) != 1 or any(word.casefold() not in _FILLER for word in words if word != months[0][0]):
         return None
     numbers = _NUMBER.findall(text)
     years = [n for n in numbers if _YEAR.fullmatch(n)]
     days = [n for n in numbers if len(n) <= 2]
     if len(years) > 1 or len(days) > 1 or len(years) + len(days) != len(numbers):
         return None
-    shown, number, language = months[0]
-    return _Read(int(years[0]) if years else None, number, bool(days), shown, language)
+    word, number, language = months[0]
+    return _Date(int(years[0]) if years else None, number, bool(days), word, language)
 
 
 @lru_cache(maxsize=1)
@@ -130,35 +120,30 @@ def _month_words() -> dict[str, tuple[int, str]]:
     return found
 
 
-# --- An age or an amount as a range. The bounds lie just outside: no number of the range stands in its own name.
-#
-# So "39-50" is said of everybody from 40 to 49: it is true, and it is no one's own number.
-
-_NUMBER_GENERALIZE_NUMBERS = re.compile(
-    r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d{1,2})?(?!\d)"
-)
+_QUANTITY = re.compile(r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d{1,2})?(?!\d)")
 _OLDEST = 130
-_BESIDE = word_set(
-    """year years old yo y o age aged of jahr jahre jährig jährige jähriger alt an ans âgé âgée de año años edad eur
-    euro euros usd gbp chf dollar dollars pound pounds k per month a monat mois mes"""
-)
-"""The only words that may stand beside the number: whatever else was caught with it is not written."""
+_BESIDE = word_set("""
+    year years old yo y o age aged of jahr jahre jährig jährige jähriger alt an ans âgé âgée de año años edad eur
+    euro euros usd gbp chf dollar dollars pound pounds k per month a monat mois mes""")
+"""The only words that may stand beside the number."""
 
 
 def number_as_range(text: str, kind: str) -> tuple[str, str] | None:
-    """(the text with its only number as a range, "exact"); None when it holds no number or more than one.
+    """(the text with its only number as a range, "exact"); None when it has no number or more than one.
 
-    Ages: ten years, 90 and over in one. Amounts: 1-2-5 steps, "1999-5000".
+    Ages: ten years, 90 and over in one. Amounts: 1-2-5 steps. The bounds lie just outside, so that no number of the
+    range stands in its name: everybody from 40 to 49 is "39-50".
+
+    >>> number_as_range("42 years", "AGE"), number_as_range("EUR 2,500", "AMOUNT")
+    (('39-50 years', 'exact'), ('EUR 1999-5000', 'exact'))
     """
-    found = list(_NUMBER_GENERALIZE_NUMBERS.finditer(text))
+    found = list(_QUANTITY.finditer(text))
     if len(found) != 1 or sum(c.isdigit() for c in text) != sum(c.isdigit() for c in found[0][0]):
         return None
     if any(word.casefold() not in _BESIDE for word in re.findall(r"[^\W\d_]+", text)):
         return None
-    told = _age(found[0][0]) if kind == "AGE" else _amount(found[0][0])
-    if told is None:
-        return None
-    return text[: found[0].start()] + told + text[found[0].end() :], "exact"
+    span = _age(found[0][0]) if kind == "AGE" else _amount(found[0][0])
+    return (text[: found[0].start()] + span + text[found[0].end() :], "exact") if span is not None else None
 
 
 def _age(number: str) -> str | None:
@@ -171,8 +156,7 @@ def _age(number: str) -> str | None:
 
 
 def _amount(number: str) -> str | None:
-    whole = re.sub(r"[.,]\d{1,2}$", "", number)
-    value = int(re.sub(r"\D", "", whole))
+    value = int(re.sub(r"[.,]\d{1,2}$|\D", "", number))
     if value >= 10**12:
         return None
     step = 1
@@ -184,14 +168,13 @@ def _amount(number: str) -> str | None:
 
 _LONGEST = 300
 """Characters. A longer "place" or "date" is none."""
-PLACE_RUNGS = frozenset(("street", "district", "city", "region", "country"))
-"""Precisions that take a look into the gazetteer."""
-_DATE_RUNGS = frozenset(("month", "year"))
+PLACE_LEVELS = frozenset(("street", "district", "city", "region", "country"))
+"""Precisions that need the gazetteer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coarser:
-    """A value in coarser words. `was`: the precision of the person's own words."""
+    """A value at a coarser level. `was`: the precision of the original."""
 
     words: str
     was: str
@@ -199,7 +182,7 @@ class Coarser:
 
 
 class Generaliser:
-    """Makes values coarser. Reads its gazetteer when it first needs one; see `ready`."""
+    """Makes values coarser. Its gazetteer is read on first use, or by `get_ready`."""
 
     def __init__(self, today: Callable[[], date] = lambda: datetime.now(UTC).date()) -> None:
         self._today = today
@@ -207,26 +190,25 @@ class Generaliser:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the gazetteer is read."""
         return self._gazetteer.loaded
 
     def get_ready(self) -> None:
-        """Read what takes time (half a second) now: call it in a thread. Raises PrivacyError: data is missing."""
+        """Read the gazetteer (half a second): call it in a thread. Raises PrivacyError: the data is missing."""
         self._gazetteer.load()
 
     def coarser(self, text: str, kind: str, precision: str) -> Coarser | None:
-        """The text in words of this precision; None when it cannot be told so."""
+        """The text at this precision; None when that is not possible."""
         if len(text) > _LONGEST:
             return None
-        told: tuple[str, str] | None = None
-        if precision in PLACE_RUNGS and family(kind) == "place":
+        if precision in PLACE_LEVELS and family(kind) == "place":
             place = place_as(text, kind, precision, self._gazetteer)
             return Coarser(*place) if place else None
-        if precision in _DATE_RUNGS and family(kind) == "time":
-            told = date_as(text, kind, precision, self._today())
+        found: tuple[str, str] | None = None
+        if precision in ("month", "year") and family(kind) == "time":
+            found = date_as(text, kind, precision, self._today())
         elif precision == "range":
-            told = number_as_range(text, kind)
-        if told is None:
+            found = number_as_range(text, kind)
+        if found is None:
             return None
-        words, was = told
+        words, was = found
         return Coarser(words, was, "year" if "year" in (was, precision) else precision)

@@ -1,6 +1,7 @@
-"""The kinds of private data that a span may have, and the family that each belongs to.
+"""Kinds of private data, their families and generalization hierarchies, and how their placeholders are written.
 
-A policy and a generaliser decide by family where they have no rule for the kind itself.
+`[PERSON_1]` is the first person of a conversation. `[PERSON_1b]` is the same person in another spelling ("ADA
+LOVELACE"), so that each spelling comes back as it was and the model still sees that the two are one.
 """
 
 from __future__ import annotations
@@ -14,53 +15,32 @@ from typing import Any, Final
 
 from netgpt.types import Terms
 
+_FAMILIES = {
+    "identity": "PERSON ORG JOB AGE NATIONALITY USERNAME",
+    "contact": "EMAIL PHONE URL",
+    "place": "PLACE ADDRESS",
+    "time": "DATE BIRTHDATE",
+    "number": "ID IP MAC PLATE",
+    "secret": "CARD IBAN CRYPTO NATIONAL_ID API_KEY",
+    "health": "HEALTH",
+    "own": "PRIVATE",
+    "other": "PRODUCT",
+}
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "PERSON": "identity",
-        "ORG": "identity",
-        "JOB": "identity",
-        "AGE": "identity",
-        "NATIONALITY": "identity",
-        "USERNAME": "identity",
-        "EMAIL": "contact",
-        "PHONE": "contact",
-        "URL": "contact",
-        "PLACE": "place",
-        "ADDRESS": "place",
-        "DATE": "time",
-        "BIRTHDATE": "time",
-        "ID": "number",
-        "IP": "number",
-        "MAC": "number",
-        "PLATE": "number",
-        "CARD": "secret",
-        "IBAN": "secret",
-        "CRYPTO": "secret",
-        "NATIONAL_ID": "secret",
-        "API_KEY": "secret",
-        "HEALTH": "health",
-        "PRIVATE": "own",
-        "PRODUCT": "other",
-    }
+    {kind: family for family, kinds in _FAMILIES.items() for kind in kinds.split()}
 )
-"""Kind -> family. The kinds of the owner's profile that are not named here are `own`."""
+"""Kind -> family. A policy and the generaliser decide by family where they have no rule for the kind itself."""
 
 
 def family(kind: str) -> str:
-    """The family of a kind; `own` for a kind that is no detector's (it came from a profile)."""
+    """The family of a kind; `own` for a kind that no detector has (it came from a profile)."""
     return KINDS.get(kind, "own")
 
-
-# --- The ladder of precision: in which forms a private value may leave, from the finest to the coarsest.
-#
-# A place can be told exactly, or as its street, district, city, region, country; a date as its month or year; an
-# age or an amount as a range; everything as a placeholder, which is the coarsest rung: it tells the kind alone.
-# Which rungs a value may take is not decided here: `Terms` say it, rung by rung, with the rule that allows it.
 
 EXACT: Final = "exact"
 PLACEHOLDER: Final = "placeholder"
 
-LADDERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+HIERARCHIES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "place": (EXACT, "street", "district", "city", "region", "country", PLACEHOLDER),
         "time": (EXACT, "month", "year", PLACEHOLDER),
@@ -68,27 +48,24 @@ LADDERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "": (EXACT, PLACEHOLDER),
     }
 )
-"""By family; kinds that are a quantity have the ladder `range`."""
+"""The levels at which a value may leave, by family, finest first; `range` is for quantities, "" for all others.
 
+A placeholder is the coarsest level: it shows only the kind. Which levels are allowed is up to the `Terms`.
+"""
 _QUANTITIES = frozenset(("AGE", "AMOUNT", "MONEY"))
 
 TermsOf = Callable[[str, bool], Terms]
-"""(kind, whether the words are public anyway) -> on which terms it may leave."""
+"""(kind, whether the words are public anyway) -> the terms on which it may leave."""
 
 
 def hierarchy(kind: str) -> tuple[str, ...]:
-    """The rungs of a kind, finest first."""
-    if kind in _QUANTITIES:
-        return LADDERS["range"]
-    return LADDERS.get(family(kind), LADDERS[""])
+    """The levels of a kind, finest first."""
+    return HIERARCHIES.get("range" if kind in _QUANTITIES else family(kind), HIERARCHIES[""])
 
 
 def placeholders_only(kind: str, public: bool) -> Terms:
-    """Where no policy is asked: public words as they are, everything else as a placeholder."""
+    """The terms without a policy: public words as they are, everything else as a placeholder."""
     return Terms(((EXACT if public else PLACEHOLDER, ""),), "")
-
-
-# --- Sets of words written as one string, and the words that the search for names must know.
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -96,53 +73,40 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-WORDS_OF_TRADE: Final = word_set(
-    """
+WORDS_OF_TRADE: Final = word_set("""
     api json http https url html css sql python java javascript typescript markdown linux docker openai chatgpt
     gpt ai llm user users assistant system bot hi hello hey dear thanks thank regards sincerely please yes no ok
     email phone iban card monday tuesday wednesday thursday friday saturday sunday january february march april
     june july august september october november december ceo cto cfo hr pdf faq todo ssn nhs usd eur gbp mr mrs
     ms dr prof sir madam null true false select insert create update delete function class name address street
-    road place date time today tomorrow netgpt
-    """
-)
-"""Words that the model takes for names and that are none."""
+    road place date time today tomorrow netgpt""")
+"""Words that the tagger takes for names although they are none."""
 
-ALSO_WORDS: Final = word_set(
-    """
+ALSO_WORDS: Final = word_set("""
     will may mark grace rose june april august hope joy art bill bob jack frank sue pat rob drew chase grant
     miles faith amber ruby jade daisy lily ivy holly dawn eve summer autumn brook brooks young king prince
     knight bishop baker cook hunter fisher smith price wood woods stone field fields hill rivers lake banks
     brown green white black gray grey long short day day's major noble rich love best cross page park parks reed
     rice rush sharp small strong sweet wise west north east south case carpenter mason potter butler carter dean
     earl guy lance max norm penny gene ray don ken chip the of and van von der den de la le del di da el bin ibn
-    san st saint new old big good great first last one two
-    """
-)
-"""Names that are common words as well: standing alone they count only with a capital."""
+    san st saint new old big good great first last one two""")
+"""Names that are common words, too: alone they count only with a capital."""
 
 AROUND: Final = word_set(
     "a an and are as at but by for from had has have i in is my of on or our that the their to was were with"
 )
 """Small words that stand around names and are no part of them."""
 
-
-# --- How a placeholder is written, and how a model may write it back.
-#
-# `[PERSON_1]` is the first person of a conversation. `[PERSON_1b]` is the same person in another spelling ("ADA
-# LOVELACE"), so that each spelling comes back as it was and the model still sees that the two are one.
-
 FIXED_KINDS = word_set(
     "EMAIL PHONE IBAN CARD IP URL API_KEY CRYPTO NATIONAL_ID MAC ADDRESS PERSON PLACE ORG LITERAL USER PRIVATE OWN"
 )
-"""Kinds that tell so little that a profile's fact may be called by them."""
-
+"""Kinds that reveal so little that a profile's fact may have them."""
 KNOWN_KINDS: Final = FIXED_KINDS | frozenset(KINDS)
-"""Kinds that any conversation may get; profile kinds come on top."""
+"""Kinds of any conversation; those of a profile come on top."""
 
 TRANSLATED: Final[Mapping[str, str]] = {
     word: kind
-    for kind, told in {
+    for kind, words in {
         "PERSON": "PERSONNE PERSONA PERSOON PESSOA PERSONEN",
         "PLACE": "LIEU LUGAR ORT PLAATS LUOGO LOCAL",
         "ORG": "ORGANISATION ORGANIZATION ORGANISATIE ORGANIZACIÓN ORGANIZAÇÃO ORGANIZZAZIONE",
@@ -152,46 +116,50 @@ TRANSLATED: Final[Mapping[str, str]] = {
         "DATE": "DATUM FECHA DATA",
         "CARD": "CARTE KARTE TARJETA CARTA KAART CARTÃO",
     }.items()
-    for word in told.split()
+    for word in words.split()
 }
-"""Kinds as a model that answers in another language writes them, in brackets."""
+"""Kinds as a model that answers in another language writes them."""
 
 OPENING: Final = "[<［＜【〔"
 CLOSING: Final = "]>］＞】〕"
 _FILL = r"[ \t*_`~\\]{0,4}"
 """Markdown and spaces that a model may put between bracket and name."""
 _SPELLINGS: Final = "bcdefghijk"
-"""What tells the second to eleventh spelling of one value."""
+"""Suffixes of the second to eleventh spelling of one value."""
 
 
 def bracketed(name: str) -> str:
-    """`EMAIL_1` -> `[EMAIL_1]`: how it stands in prose."""
+    """`EMAIL_1` -> `[EMAIL_1]`, as in prose."""
     return f"[{name}]"
 
 
 def spelling_of(name: str, taken: Container[str]) -> str | None:
-    """A name for another spelling of what `name` stands for, or None when there are too many: `DIET_1` -> `DIET_1b`."""
+    """A name for another spelling of the same value: `DIET_1` -> `DIET_1b`; None when there are too many."""
     return next((name + letter for letter in _SPELLINGS if name + letter not in taken), None)
 
 
 def number_of(name: str) -> int:
-    """`DIET_1b` -> 1. Raises ValueError."""
+    """The number in a name. Raises ValueError.
+
+    >>> number_of("DIET_12b")
+    12
+    """
     return int(name.rpartition("_")[2].rstrip(_SPELLINGS))
 
 
 @lru_cache(maxsize=256)
 def variants(kinds: frozenset[str]) -> Any:
-    """A compiled pattern for every accepted way of writing a placeholder of these kinds.
+    """A compiled pattern for every accepted way in which a model writes a placeholder of these kinds.
 
     In brackets or angles, also the wide ones of East Asian texts: in any case, in another language, with markdown or
-    a genitive inside, with a space for the underscore; or bare with its underscore. Groups named `k`, `n` and `v` hold
-    kind, number and spelling. `[PERSON_1]` never matches inside `[PERSON_12]`.
+    a genitive inside, with a space for the underscore; or without brackets, with its underscore. The groups `k`, `n`,
+    `v` and `s` hold kind, number, spelling and genitive. `[PERSON_1]` never matches inside `[PERSON_12]`.
     """
     import regex
 
-    told = kinds | {word for word, kind in TRANSLATED.items() if kind in kinds and word not in kinds}
-    spelled = "|".join(_spelled(kind, r"\\{0,2}[_＿ \-]") for kind in _longest_first(told))
-    bare = "|".join(_spelled(kind, r"\\{0,2}_") for kind in _longest_first(kinds))
+    translated = {word for word, kind in TRANSLATED.items() if kind in kinds}
+    spelled = _any_of(kinds | translated, r"\\{0,2}[_＿ \-]")
+    bare = _any_of(kinds, r"\\{0,2}_")
     number = r"(?P<n>[0-9０-９]{1,6})(?P<v>[a-z]?)"
     inside = rf"{_FILL}(?P<k>{spelled})\\{{0,2}}[_＿ \-]{number}(?![0-9０-９])"
     return regex.compile(
@@ -204,20 +172,18 @@ def variants(kinds: frozenset[str]) -> Any:
 
 @lru_cache(maxsize=256)
 def lookalikes(kinds: frozenset[str]) -> Any:
-    """As `variants`, and a bare one also where letters touch it: once these are hidden, it would stand apart."""
+    """As `variants`, and one without brackets also next to letters: once these are hidden, it would stand apart."""
     import regex
 
-    bare = "|".join(_spelled(kind, r"\\{0,2}_") for kind in _longest_first(kinds))
+    bare = _any_of(kinds, r"\\{0,2}_")
     glued = rf"(?P<k>{bare})\\{{0,2}}_(?P<n>[0-9]{{1,6}})(?P<v>[{_SPELLINGS}]?)"
     return regex.compile(f"{variants(kinds).pattern}|{glued}", regex.IGNORECASE)
 
 
-def _longest_first(kinds: Iterable[str]) -> list[str]:
-    return sorted(kinds, key=lambda kind: (-len(kind), kind))
-
-
-def _spelled(kind: str, underscore: str) -> str:
-    return "".join(underscore if c in "_-" else c for c in kind)
+def _any_of(kinds: Iterable[str], underscore: str) -> str:
+    """A pattern for any of the kinds, the longest first; `underscore`: the pattern for "_" and "-"."""
+    ordered = sorted(kinds, key=lambda kind: (-len(kind), kind))
+    return "|".join(underscore.join(re.split("[_-]", kind)) for kind in ordered)
 
 
 def read(match: Any) -> str:
@@ -227,7 +193,7 @@ def read(match: Any) -> str:
 
 
 def original_of(match: Any, originals: Mapping[str, str]) -> str | None:
-    """What a match stands for, with the ending that the model gave it; None where that is not certain."""
+    """The original of a match, with the ending that the model gave it; None where it is not certain."""
     name = read(match)
     value = originals.get(name)
     ending = match["s"] or ""
@@ -236,20 +202,8 @@ def original_of(match: Any, originals: Mapping[str, str]) -> str | None:
     return None if value is None else value + ending
 
 
-def hold_from(pattern: Any, text: str, start: int) -> int | None:
-    """The first place from `start` on where `text` may be the beginning of a placeholder still to come, or None."""
-    first = max(start, len(text) - 64)
-    for at in range(first, len(text)):
-        if not (text[at].isalpha() or text[at] in OPENING or text[at] == "\\"):
-            continue
-        match = pattern.fullmatch(text, at, partial=True)
-        if match and (match.partial or text[-1] not in CLOSING):
-            return at
-    return None
-
-
 def replace_all(pattern: Any, text: str, originals: Mapping[str, str], *, as_json: bool = False) -> str:
-    """`text` with every known placeholder replaced; `as_json`: the text is JSON source, so values are escaped."""
+    """`text` with every known placeholder replaced; `as_json`: the text is JSON source, values are escaped."""
 
     def original(match: Any) -> str:
         value = original_of(match, originals)

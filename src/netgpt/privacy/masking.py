@@ -1,11 +1,11 @@
-"""One round of masking: collect all texts of a body, have them searched, cut what was found."""
+"""Masking: collects all texts of a body, has them searched, and replaces what was found, in rounds."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
@@ -13,7 +13,7 @@ from netgpt.privacy.body import DROP, BodyVisitor, Seen, TextPosition
 from netgpt.privacy.detector import Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
-from netgpt.privacy.generalize import Generaliser
+from netgpt.privacy.generalize import Coarser, Generaliser
 from netgpt.privacy.kinds import (
     EXACT,
     PLACEHOLDER,
@@ -27,21 +27,16 @@ from netgpt.privacy.kinds import (
 )
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
 
-# --- How each private value is written, on the terms that it may leave on; and the account of it.
-#
-# The first rung of the ladder that the terms allow and the value can be told in is taken: as it is, in coarser
-# words, or as a placeholder. A value that may leave in no form keeps the whole request on the box.
-
 _LITERAL = "LITERAL"
 """The caller's own words that look like a placeholder: no private value, so no policy is asked."""
 PUBLIC = "public"
-"""Stands for the precision of words that are public anyway, in the account."""
-_LOOKED_AT = 1_000
-"""Characters. A longer value is not written out, whatever the terms: it could hold anything."""
+"""The precision of words that are public anyway."""
+_LONGEST = 1_000
+"""Characters. A longer value is never written out: it could contain anything."""
 
 
 class Names(Protocol):
-    """What masking needs of the vault."""
+    """What masking needs of the vault: the names of placeholders."""
 
     def name_for(self, kind: str, original: str) -> str: ...
     def originals(self) -> Mapping[str, str]: ...
@@ -51,25 +46,29 @@ class Names(Protocol):
 
 
 class Anonymizer:
-    """The words of one sealing."""
+    """Replaces the private values of one sealing, on the terms of a policy, and counts what it did.
+
+    A value is written at the first allowed level at which it can be: as it is, generalized, or as a placeholder. One
+    that may leave at no level keeps the whole request on the box.
+    """
 
     def __init__(
         self, names: Names, values: Sequence[tuple[str, str]], terms: TermsOf, generaliser: Generaliser | None
     ) -> None:
-        """`values`: what the profile hides. `generaliser` None: nothing is told in coarser words."""
+        """`values`: of the profile. `generaliser` None: nothing is generalized."""
         self._names, self._values = names, values
         self._terms, self._generaliser = terms, generaliser
         self._counts: Counter[str] = Counter()
         self._rules: dict[str, tuple[str, str]] = {}
         self._coarser: Counter[tuple[str, str, str, str, str]] = Counter()
         self._kept: Counter[tuple[str, str]] = Counter()
-        self._through = ""
+        self._written = ""
         self.kinds: set[str] = set()
-        """The kinds found so far."""
+        """All kinds found."""
 
     def write(self, span: Span, text: str, original: str, *, free: bool, bare: bool = False) -> str:
-        """How `text` is written. `original`: what a placeholder in it stands for. `free`: the place takes any words;
-        otherwise it is as it is or a placeholder. `bare`: placeholders stand without brackets."""
+        """How `text` is written. `original`: the value of its placeholder. `free`: it may be generalized here. `bare`:
+        placeholders are written without brackets."""
         self.kinds.add(span.kind)
         if span.kind == _LITERAL:
             return self._placeholder(span, original, "", bare)
@@ -77,14 +76,14 @@ class Anonymizer:
         for precision, rule in terms.allowed:
             if precision == PLACEHOLDER:
                 return self._placeholder(span, original, rule, bare)
-            words = self._told(span, text, precision, rule) if free or precision == EXACT else None
+            words = self._generalized(span, text, precision, rule) if free or precision == EXACT else None
             if words is not None:
                 return words
-        self._kept[span.kind, _cannot(terms) if terms.allowed else terms.refused_by] += 1
+        self._kept[span.kind, _impossible(terms) if terms.allowed else terms.refused_by] += 1
         return self._placeholder(span, original, "", bare)
 
     def passes_as_public(self, span: Span) -> bool:
-        """Whether words that are public anyway may stand; notes that they do."""
+        """Whether words that are public may stay; counts them."""
         terms = self._terms(span.kind, True)
         if not terms.allowed or terms.allowed[0][0] != EXACT:
             return False
@@ -93,8 +92,8 @@ class Anonymizer:
         return True
 
     def let_through(self, text: str) -> bool:
-        """Whether these words were written on purpose before: finding them again says nothing new."""
-        return bool(self._through) and plain_words(text) in self._through
+        """Whether these words were written on purpose in an earlier round."""
+        return plain_words(text) in self._written
 
     def _placeholder(self, span: Span, original: str, rule: str, bare: bool) -> str:
         name = self._names.name_for(span.kind, original)
@@ -102,36 +101,31 @@ class Anonymizer:
         self._rules.setdefault(name, (span.rule, rule))
         return name if bare else bracketed(name)
 
-    def _told(self, span: Span, text: str, precision: str, rule: str) -> str | None:
-        """The text at this precision, when it can be told so and gives away nothing else."""
-        was, now, words = EXACT, EXACT, text
-        if precision != EXACT:
-            told = self._generaliser.coarser(text, span.kind, precision) if self._generaliser else None
-            if told is None:
-                return None
-            was, now, words = told.was, told.now, told.words
-        if not self._may_stand(words):
+    def _generalized(self, span: Span, text: str, precision: str, rule: str) -> str | None:
+        """The text at this precision, when that is possible and reveals nothing else."""
+        coarser = self._at(precision, text, span.kind)
+        if coarser is None or not self._may_stay(coarser.words):
             return None
-        self._coarser[span.kind, was, now, span.rule, rule] += 1
-        self._through += "|" + plain_words(words)
-        return words
+        self._coarser[span.kind, coarser.was, coarser.now, span.rule, rule] += 1
+        self._written += "|" + plain_words(coarser.words)
+        return coarser.words
 
-    def _may_stand(self, words: str) -> bool:
+    def _at(self, precision: str, text: str, kind: str) -> Coarser | None:
+        if precision == EXACT:
+            return Coarser(text, EXACT, EXACT)
+        return self._generaliser.coarser(text, kind, precision) if self._generaliser else None
+
+    def _may_stay(self, words: str) -> bool:
         """Whether everything that would be found in these words may itself be written so: an address inside a name,
         a town of the profile inside a coarser place."""
-        if len(words) > _LOOKED_AT:
+        if len(words) > _LONGEST:
             return False
-        found = [*find_patterns(words), *find_values(words, self._values)]
-        return all(self._stands(span.kind, words[span.start : span.end]) for span in found)
-
-    def _stands(self, kind: str, text: str) -> bool:
-        for precision, _ in self._terms(kind, False).allowed:
-            if precision == EXACT:
-                return True
-            told = self._generaliser.coarser(text, kind, precision) if self._generaliser else None
-            if told is not None and told.words == text:
-                return True
-        return False
+        for span in (*find_patterns(words), *find_values(words, self._values)):
+            text = words[span.start : span.end]
+            forms = (self._at(precision, text, span.kind) for precision, _ in self._terms(span.kind, False).allowed)
+            if not any(form is not None and form.words == text for form in forms):
+                return False
+        return True
 
     def hidden(self) -> tuple[Hidden, ...]:
         """The placeholders, without their values."""
@@ -141,28 +135,28 @@ class Anonymizer:
         )
 
     def generalised(self) -> tuple[Generalised, ...]:
-        """What was written in coarser words, or as it was."""
-        return tuple(Generalised(*told, count) for told, count in self._coarser.items())
+        """What was written at a coarser level, or as it was."""
+        return tuple(Generalised(*key, count) for key, count in self._coarser.items())
 
     def kept(self) -> tuple[Kept, ...]:
-        """What may leave in no form."""
+        """What may leave at no level."""
         return tuple(Kept(kind, rule, count) for (kind, rule), count in self._kept.items())
 
 
 def kept_by_policy(kept: Sequence[Kept]) -> NotDisclosable:
-    """The error that names what keeps a request on the box, and each rule that says so; never the value."""
-    told = "; ".join(dict.fromkeys(f"{each.kind}: {each.policy_rule}" for each in kept))
-    return NotDisclosable(f"the policy keeps it on the box ({told})", code="kept_by_policy")
+    """The error that names the kinds that keep a request on the box, with their rules, never a value."""
+    rules = "; ".join(dict.fromkeys(f"{each.kind}: {each.policy_rule}" for each in kept))
+    return NotDisclosable(f"the policy keeps it on the box ({rules})", code="kept_by_policy")
 
 
 def plain_words(text: str) -> str:
-    """Lower-case words between single spaces: " portwick eastshire " stands in " at portwick eastshire uk "."""
+    """Lower-case words, each between single spaces: " portwick eastshire " is in " at portwick eastshire uk "."""
     return " " + " ".join(re.findall(r"\w+", text.casefold())) + " "
 
 
-def _cannot(terms: Terms) -> str:
-    """Allowed in coarser words, but it cannot be told in them: the rules that would have let it."""
-    return "cannot be told as " + ", ".join(f"{precision} ({rule})" for precision, rule in terms.allowed)
+def _impossible(terms: Terms) -> str:
+    """Why a value stays that is allowed at coarser levels only, and has none of them."""
+    return "cannot be generalized to " + ", ".join(f"{precision} ({rule})" for precision, rule in terms.allowed)
 
 
 _PUBLIC_KINDS = frozenset(("PLACE", "ORG", "PRODUCT", "NATIONALITY", "ADDRESS"))
@@ -175,10 +169,10 @@ _PERSON_LIKE = re.compile(r"[^\W\d_][\w'’\-]+(?:[ \t]+[^\W\d_][\w'’.\-]*){1,
 
 @dataclass(slots=True)
 class MaskPlan:
-    """All that a walk saw, in order."""
+    """All strings and numbers of a body, in order."""
 
-    seen: list[Seen] = field(default_factory=list)
-    groups: list[list[int]] = field(default_factory=list)
+    seen: list[Seen]
+    groups: list[list[int]]
 
     @property
     def size(self) -> int:
@@ -187,28 +181,27 @@ class MaskPlan:
 
 
 def plan(body: Mapping[str, Any], media: str) -> MaskPlan:
-    """Walk the body without changing it."""
-    result = MaskPlan()
+    """Visit the body without changing it."""
+    seen: list[Seen] = []
 
     def note(item: Seen) -> str:
-        result.seen.append(item)
+        seen.append(item)
         return item.text
 
-    walk = BodyVisitor(note, media=media)
-    walk.body(body)
-    result.groups = walk.groups
-    return result
+    visitor = BodyVisitor(note, media=media)
+    visitor.body(body)
+    return MaskPlan(seen, visitor.groups)
 
 
 class Masking:
-    """The rounds of one sealing. How what they find is written, and the account of it, is `wording`'s."""
+    """The rounds of one sealing. What they find is replaced by `anonymizer`."""
 
     def __init__(
-        self, names: Names, wording: Anonymizer, values: list[tuple[str, str]], media: str, public: Sequence[str]
+        self, names: Names, anonymizer: Anonymizer, values: list[tuple[str, str]], media: str, public: Sequence[str]
     ) -> None:
-        """`values` is shared with `wording`: names of a message's author are added to it."""
+        """`values` is shared with `anonymizer`: names of a message's author are added to it."""
         self._names = names
-        self._wording = wording
+        self._anonymizer = anonymizer
         self._values = values
         self._media = media
         self._public = "|".join(plain_words(phrase) for phrase in public)
@@ -223,26 +216,24 @@ class Masking:
         if self.rounds == 1:
             self._learn_speakers(planned.seen)
             self._reserve_names(planned.seen)
-        spans = await self._search(planned, detector)
+        spans = iter(await self._search(planned, detector))
         hid = False
-        number = -1
 
-        def cut(item: Seen) -> Any:
-            nonlocal number, hid
-            number += 1
-            new = self._cut(item, spans[number])
+        def mask(item: Seen) -> Any:
+            nonlocal hid
+            new = self._mask(item, next(spans))
             hid = hid or new is DROP or new != item.text
             return new
 
-        return BodyVisitor(cut, media=self._media).body(body), hid
+        return BodyVisitor(mask, media=self._media).body(body), hid
 
     def _learn_speakers(self, seen: Sequence[Seen]) -> None:
-        """The name of a message's author is hidden in the texts too."""
+        """The name of a message's author is hidden in the texts, too."""
         speakers = {item.text for item in seen if item.place is TextPosition.SPEAKER and item.text.strip()}
         self._values += [("PERSON", name) for name in speakers if _is_personal(name) and len(name) > 2]
 
     def _reserve_names(self, seen: Sequence[Seen]) -> None:
-        """Identifiers that look like placeholders keep their meaning for the model: no placeholder is called so."""
+        """The caller's identifiers that look like placeholders keep their meaning: no placeholder gets such a name."""
         pattern = variants(self._all_kinds())
         texts = {item.text for item in seen if item.place is TextPosition.NAME}
         self._names.reserve(frozenset(read(match) for text in texts for match in pattern.finditer(text)))
@@ -251,25 +242,22 @@ class Masking:
         return self._names.kinds() | {kind for kind, _ in self._values}
 
     async def _search(self, planned: MaskPlan, detector: Detector) -> list[list[Span]]:
-        joined = ["".join(planned.seen[i].text for i in group) for group in planned.groups]
-        texts: dict[tuple[str, bool], int] = {}
-        for item in planned.seen:
-            texts.setdefault((item.text, item.place is TextPosition.PROSE and self.rounds == 1), len(texts))
-        for text in joined:
-            texts.setdefault((text, self.rounds == 1), len(texts))
-        found = await detector.detect(
-            [text for text, _ in texts], values=self._values, names=[wanted for _, wanted in texts]
+        """The spans of each text; names are looked for in prose, in the first round."""
+        first = self.rounds == 1
+        texts = [(item.text, item.place is TextPosition.PROSE and first) for item in planned.seen]
+        joined = [("".join(planned.seen[i].text for i in group), first) for group in planned.groups]
+        unique = list(dict.fromkeys([*texts, *joined]))
+        results = await detector.detect(
+            [text for text, _ in unique], values=self._values, names=[named for _, named in unique]
         )
-        spans = [
-            list(found[texts[item.text, item.place is TextPosition.PROSE and self.rounds == 1]])
-            for item in planned.seen
-        ]
+        found = dict(zip(unique, results, strict=True))
+        spans = [list(found[text]) for text in texts]
         for text, group in zip(joined, planned.groups, strict=True):
-            for span in found[texts[text, self.rounds == 1]]:
+            for span in found[text]:
                 _share(span, group, planned.seen, spans)
         return spans
 
-    def _cut(self, item: Seen, spans: list[Span]) -> Any:
+    def _mask(self, item: Seen, spans: list[Span]) -> Any:
         if item.place is TextPosition.USER:
             return self._user(item.text)
         if item.place is TextPosition.MODEL:
@@ -281,7 +269,7 @@ class Masking:
         if item.place is TextPosition.NUMBER:
             return self._number(item, spans)
         spans = self._all_spans(item, spans)
-        return self._replaced(item, self._kept_whole(item, spans)) if spans else item.text
+        return self._replaced(item, self._whole_placeholders(item, spans)) if spans else item.text
 
     def _user(self, user: str) -> str:
         if user in self._pseudonyms:
@@ -291,17 +279,17 @@ class Masking:
         return alias
 
     def _number(self, item: Seen, spans: list[Span]) -> str:
-        if self.rounds > 1 and self._wording.let_through(item.text):
+        if self.rounds > 1 and self._anonymizer.let_through(item.text):
             return item.text
-        hinted = item.hint in ("PHONE",) and sum(c.isdigit() for c in item.text) >= 6
+        hinted = item.hint == "PHONE" and sum(c.isdigit() for c in item.text) >= 6
         if not spans and not hinted:
             return item.text
         span = max(spans, key=lambda s: s.end - s.start) if spans else Span(0, 0, "PHONE", "field name")
-        return self._wording.write(span, item.text, item.text, free=False)
+        return self._anonymizer.write(span, item.text, item.text, free=False)
 
     def _all_spans(self, item: Seen, spans: list[Span]) -> list[Span]:
-        """What the detector found, and what the place itself tells."""
-        everything = [s for s in spans if not self._may_stand(item.text, s)]
+        """What the detector found, and what follows from the position."""
+        everything = [s for s in spans if not self._may_stay(item.text, s)]
         if item.place in (TextPosition.NAME, TextPosition.SPEAKER):
             loose = find_values(item.text, self._values, whole_words=False)
             everything += [_segments(item.text, s) for s in loose if s.end - s.start >= 4]
@@ -310,7 +298,7 @@ class Masking:
             return merge_spans(everything)
         if item.place is TextPosition.SPEAKER and _is_personal(item.text):
             everything.append(Span(0, len(item.text), "PERSON", "name field"))
-        everything += _promised(item)
+        everything += _hinted(item)
         return merge_spans([*everything, *self._literals(item)])
 
     def _literals(self, item: Seen) -> list[Span]:
@@ -322,22 +310,24 @@ class Masking:
             if item.place is not TextPosition.NAME or read(match) in taken
         ]
 
-    def _may_stand(self, text: str, span: Span) -> bool:
-        """Words that may stand: they are public, or they were written on purpose in an earlier round."""
+    def _may_stay(self, text: str, span: Span) -> bool:
+        """Whether words are public, or were written on purpose in an earlier round."""
         found = text[span.start : span.end]
-        if self.rounds > 1 and self._wording.let_through(found):
+        if self.rounds > 1 and self._anonymizer.let_through(found):
             return True
         if span.rule != "names" or plain_words(found) not in self._public:
             return False
-        return (_named(span.kind, found) or self._told_whole(text, span)) and self._wording.passes_as_public(span)
+        # A shop's "Smith" is not every Smith, and the clock's "47" is nobody's age.
+        anywhere = span.kind in _PUBLIC_KINDS or (span.kind == "PERSON" and len(found.split()) > 1)
+        return (anywhere or self._in_public_text(text, span)) and self._anonymizer.passes_as_public(span)
 
-    def _told_whole(self, text: str, span: Span) -> bool:
-        """Whether the words stand inside a public text that is written out whole, the fact about the clock, say."""
+    def _in_public_text(self, text: str, span: Span) -> bool:
+        """Whether the words are part of a public text that is written out whole, such as the fact about the clock."""
         places = ((text.find(phrase), len(phrase)) for phrase in self._phrases)
         return any(0 <= at <= span.start and span.end <= at + length for at, length in places)
 
-    def _kept_whole(self, item: Seen, spans: list[Span]) -> list[Span]:
-        """In later rounds: spans widened to whole placeholders, and those dropped that lie inside one."""
+    def _whole_placeholders(self, item: Seen, spans: list[Span]) -> list[Span]:
+        """In later rounds: spans widened to whole placeholders, without those inside one."""
         originals = self._names.originals()
         if self.rounds == 1 or not originals:
             return spans
@@ -349,43 +339,34 @@ class Masking:
             if any(item.text[i].isalnum() for i in uncovered):
                 start = min([span.start, *(a for a, _ in touched)])
                 end = max([span.end, *(b for _, b in touched)])
-                result.append(Span(start, end, span.kind, span.rule, span.score))
+                result.append(replace(span, start=start, end=end))
         return merge_spans(result)
 
     def _replaced(self, item: Seen, spans: list[Span]) -> str:
         pieces, done = [], 0
+        bare = item.place in (TextPosition.NAME, TextPosition.SPEAKER)
+        free = not bare and self.rounds == 1  # only original words are generalized, and no identifiers
         for span in spans:
             text = item.text[span.start : span.end]
-            bare = item.place in (TextPosition.NAME, TextPosition.SPEAKER)
-            # Coarser words are made from the person's own, so in the first round only; and no identifier takes them.
-            free = not bare and self.rounds == 1
-            pieces += [
-                item.text[done : span.start],
-                self._wording.write(span, text, self._original(text), free=free, bare=bare),
-            ]
+            written = self._anonymizer.write(span, text, self._original(text), free=free, bare=bare)
+            pieces += [item.text[done : span.start], written]
             done = span.end
         return "".join([*pieces, item.text[done:]])
 
     def _original(self, text: str) -> str:
-        """What the text stood for before the first round, so that restoring needs one pass."""
+        """The text before the first round, so that one pass restores it."""
         if self.rounds == 1:
             return text
         originals = self._names.originals()
         return replace_all(variants(kinds_of(originals)), text, originals) if originals else text
 
 
-def _named(kind: str, found: str) -> bool:
-    """Whether a find of this kind is public wherever a public text says it: a shop's "Smith" is not every Smith, and
-    the clock's "47" is nobody's age."""
-    return kind in _PUBLIC_KINDS or (kind == "PERSON" and len(found.split()) > 1)
-
-
 def _is_personal(name: str) -> bool:
     return name.strip().lower() not in _GENERIC_SPEAKERS
 
 
-def _promised(item: Seen) -> list[Span]:
-    """The whole text of a field whose name promises private data: `{"customer_name": "Ada Lovelace"}`."""
+def _hinted(item: Seen) -> list[Span]:
+    """The whole text of a field whose name suggests private data: `{"customer_name": "Ada Lovelace"}`."""
     text = item.text
     if item.hint is None or not 2 <= len(text.strip()) <= 120 or "\n" in text:
         return []
@@ -401,26 +382,26 @@ def _promised(item: Seen) -> list[Span]:
 
 
 def _segments(text: str, span: Span) -> Span:
-    """The span widened to whole runs of letters and digits: a bare placeholder must stand apart from its neighbours."""
+    """The span widened to whole runs of letters and digits: a placeholder without brackets must stand apart."""
     start, end = span.start, span.end
     while start > 0 and _SEGMENT.match(text[start - 1]) and _SEGMENT.match(text[start]):
         start -= 1
     while end < len(text) and _SEGMENT.match(text[end]) and _SEGMENT.match(text[end - 1]):
         end += 1
-    return Span(start, end, span.kind, span.rule, span.score)
+    return replace(span, start=start, end=end)
 
 
 def _share(span: Span, group: list[int], seen: Sequence[Seen], spans: list[list[Span]]) -> None:
-    """Give each part its piece of a span that was found only when the parts were joined.
+    """Add to each part its piece of a span that was found in the joined text.
 
-    A name is taken only where it lies across a border; a form may need the words before it to be told at all.
+    A name counts only when it crosses a border; a pattern may need the words of the part before.
     """
     offset, pieces = 0, []
     for number in group:
         length = len(seen[number].text)
         start, end = max(span.start - offset, 0), min(span.end - offset, length)
         if start < end:
-            pieces.append((number, Span(start, end, span.kind, span.rule, span.score)))
+            pieces.append((number, replace(span, start=start, end=end)))
         offset += length
     if len(pieces) > 1 or span.rule.startswith("pattern:"):
         for number, piece in pieces:

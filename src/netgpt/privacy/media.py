@@ -1,7 +1,8 @@
-"""Encoded pictures and sounds as they may leave: the content, and nothing that is written beside it.
+"""Removes metadata from encoded pictures and sounds: camera, place, author, comments, anything after the end.
 
-A photo tells where and when it was taken and by whom. What cannot be taken apart does not leave. Documents (PDF, text,
-archives) are sent whole when the owner sends media at all: their metadata cannot be told from their content.
+Only the parts that a decoder needs are kept. Formats: JPEG (ITU-T T.81), PNG (W3C, third edition), GIF 89a, WebP (RFC
+9649), WAVE (RIFF), MPEG audio with ID3. Other pictures and sounds do not leave. Documents (PDF, text, archives) are
+sent whole when the settings allow media at all: their metadata cannot be separated from their content.
 """
 
 from __future__ import annotations
@@ -18,33 +19,12 @@ from urllib.parse import unquote_to_bytes
 
 from netgpt.errors import NotDisclosable
 
-# --- Pictures and sounds without what is written beside them: camera, place, author, comments, anything behind the end.
-#
-# Only the parts that a decoder needs are kept, by name; the rest is left out whatever it is. Formats: JPEG (ITU-T
-# T.81), PNG (W3C, third edition), GIF 89a, WebP (RFC 9649), WAVE (RIFF), MPEG audio with ID3.
-
 
 class Broken(ValueError):
-    """The bytes are not what their beginning says, so nobody knows what they hold."""
+    """The bytes do not have the format that their beginning names."""
 
 
-_PNG_KEPT: Final = frozenset(
-    (
-        b"IHDR",
-        b"PLTE",
-        b"IDAT",
-        b"IEND",
-        b"tRNS",
-        b"gAMA",
-        b"cHRM",
-        b"sRGB",
-        b"sBIT",
-        b"bKGD",
-        b"acTL",
-        b"fcTL",
-        b"fdAT",
-    )
-)
+_PNG_KEPT: Final = frozenset(b"IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB sBIT bKGD acTL fcTL fdAT".split())
 _WEBP_KEPT: Final = frozenset((b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH"))
 _FRAME_KEPT: Final = frozenset((b"VP8 ", b"VP8L", b"ALPH"))
 _WAVE_KEPT: Final = frozenset((b"fmt ", b"data", b"fact"))
@@ -53,7 +33,7 @@ _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 
 
 def _jpeg(data: bytes) -> bytes:
-    """Tables, frames and scans; of the application segments a bare JFIF and Adobe's colour transform."""
+    """Keeps tables, frames and scans; of the application segments JFIF without its thumbnail and Adobe's transform."""
     kept, at = [_SOI], 2
     while True:
         at = _marker(data, at)
@@ -73,13 +53,11 @@ def _jpeg(data: bytes) -> bytes:
 
 
 def _marker(data: bytes, at: int) -> int:
-    """The place of the byte that names the next segment."""
-    if at >= len(data) or data[at] != 0xFF:
+    """The index of the byte that names the next segment. Raises IndexError at the end of the data."""
+    if data[at] != 0xFF:
         raise Broken
-    while at < len(data) and data[at] == 0xFF:
+    while data[at] == 0xFF:
         at += 1
-    if at >= len(data):
-        raise Broken
     return at
 
 
@@ -87,7 +65,7 @@ def _jpeg_segment(marker: int, segment: bytes) -> bytes:
     if marker == 0xE0:
         if not segment.startswith(b"JFIF\0"):
             return b""
-        segment = segment[:12].ljust(12, b"\0") + b"\0\0"  # without the little picture that it may hold
+        segment = segment[:12].ljust(12, b"\0") + b"\0\0"  # without the thumbnail
     elif marker == 0xEE:
         if not segment.startswith(b"Adobe"):
             return b""
@@ -102,9 +80,7 @@ def _jpeg_segment(marker: int, segment: bytes) -> bytes:
 def _end_of_scan(data: bytes, at: int) -> int:
     """Where coded data ends: at a marker that is neither a stuffed byte nor a restart."""
     while True:
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(data):
-            raise Broken
+        at = data.index(b"\xff", at)
         if data[at + 1] == 0 or 0xD0 <= data[at + 1] <= 0xD7:
             at += 2
         elif data[at + 1] == 0xFF:
@@ -123,7 +99,7 @@ def _png(data: bytes) -> bytes:
         if name in _PNG_KEPT:
             kept.append(data[at:end])
         elif name[:1].isupper():
-            raise Broken  # a part that decoders need and that is not known here
+            raise Broken  # a critical chunk that is not known here
         at = end
         if name == b"IEND":
             return b"".join(kept)
@@ -133,8 +109,6 @@ def _gif(data: bytes) -> bytes:
     at = 13 + _colours(data, 10)
     kept = [data[:at]]
     while True:
-        if at >= len(data):
-            raise Broken
         start, kind = at, data[at]
         if kind == 0x3B:
             return b"".join([*kept, b"\x3b"])
@@ -150,13 +124,13 @@ def _gif(data: bytes) -> bytes:
 
 
 def _is_for_drawing(data: bytes, start: int) -> bool:
-    """Graphic control, and the loop of an animation; comments, texts and other programs' data are not."""
+    """Whether it is a graphic control or the loop of an animation, not a comment, text or application data."""
     label = data[start + 1]
     return label == 0xF9 or (label == 0xFF and data[start + 3 : start + 14] in _ANIMATION and data[start + 14] == 3)
 
 
 def _colours(data: bytes, at: int) -> int:
-    """Bytes of the colour table that the flags at `at` announce."""
+    """Size in bytes of the colour table that the flags at `at` announce."""
     flags = _number(data, at, 1, "B")
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
@@ -207,7 +181,7 @@ def _chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _mp3(data: bytes) -> bytes:
-    """The frames, without ID3 before and behind them."""
+    """The frames, without the ID3 tags before and after them."""
     at = 0
     while data[at : at + 3] == b"ID3":
         size = 0
@@ -239,30 +213,13 @@ FORMATS: Final[tuple[tuple[bytes, bytes, Callable[[bytes], bytes]], ...]] = (
     (b"\xff\xf3", b"", _mp3),
     (b"\xff\xf2", b"", _mp3),
 )
-"""(first bytes, the bytes from the ninth on, what leaves only the content)."""
+"""(first bytes, bytes from the ninth on, what removes the metadata)."""
 
 UNKNOWN_INSIDE: Final = (
-    b"fLaC",
-    b"OggS",
-    b"II*\0",
-    b"MM\0*",
-    b"RIFF",
-    b"<svg",
-    b"<?xml",
-    b"\x1a\x45\xdf\xa3",
-    b"8BPS",
-    b"APETAGEX",
-    b"RF64",
-    b"FORM",
-    b".snd",
-    b"caff",
-    b"#!AMR",
-    b"\xff\x0a",
-    b"\xff\xf1",
-    b"\xff\xf9",
-    b"\0\0\0\x0cJXL ",
-)
-"""First bytes of formats that may tell about their maker and are not taken apart here."""
+    b"fLaC", b"OggS", b"II*\0", b"MM\0*", b"RIFF", b"<svg", b"<?xml", b"\x1a\x45\xdf\xa3", b"8BPS", b"APETAGEX",
+    b"RF64", b"FORM", b".snd", b"caff", b"#!AMR", b"\xff\x0a", b"\xff\xf1", b"\xff\xf9", b"\0\0\0\x0cJXL ",
+)  # fmt: skip
+"""First bytes of formats that may hold metadata and are not supported here."""
 
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+/\-]{0,80})(?:;[\w.=\-]{1,60}){0,4};base64,(?P<data>[A-Za-z0-9+/=_\-\s%]*)")
 _WITHIN = re.compile(r"data:[\w.+/\-]{0,80}(?:;[\w.=\-]{1,60}){0,4};base64,[A-Za-z0-9+/]{64,}[A-Za-z0-9+/=_%\-]*")
@@ -278,10 +235,10 @@ def clean_media(value: str) -> str:
     uri = _DATA_URI.fullmatch(value)
     if uri is None:
         return base64.b64encode(_clean(_decoded(value), "")).decode()
-    told = uri["type"].lower()
-    if told not in _known_types() and not told.startswith(_OFFICE):
+    type_ = uri["type"].lower()
+    if type_ not in _known_types() and not type_.startswith(_OFFICE):
         raise _refused("a data URI names a type of media that is not known")
-    return f"data:{told};base64,{base64.b64encode(_clean(_decoded(uri['data']), told)).decode()}"
+    return f"data:{type_};base64,{base64.b64encode(_clean(_decoded(uri['data']), type_)).decode()}"
 
 
 def clean_media_within(text: str) -> str:
@@ -303,16 +260,16 @@ def _decoded(text: str) -> bytes:
         raise _refused("encoded data is damaged") from None
 
 
-def _clean(data: bytes, told: str) -> bytes:
+def _clean(data: bytes, type_: str) -> bytes:
     for first, ninth, strip in FORMATS:
         if data.startswith(first) and data[8 : 8 + len(ninth)] == ninth:
             try:
                 return strip(data)
-            except (Broken, IndexError):
+            except (ValueError, IndexError):
                 raise _refused("a picture or sound is damaged or holds parts that are not known") from None
     head = data[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if told.startswith(("image/", "audio/", "video/")) or head.startswith(UNKNOWN_INSIDE) or data[4:8] == b"ftyp":
-        raise _refused("what is written beside this kind of picture, sound or film cannot be taken out")
+    if type_.startswith(("image/", "audio/", "video/")) or head.startswith(UNKNOWN_INSIDE) or data[4:8] == b"ftyp":
+        raise _refused("author, place and the like cannot be removed from this kind of picture, sound or film")
     return data
 
 

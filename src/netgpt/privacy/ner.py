@@ -1,7 +1,7 @@
 """Names and other private words of all texts of a request, by the tagger; what it finds once is hidden everywhere.
 
-A name found in one text is looked for in every text, whatever its case, and a person's surname or first name alone as
-well: a word that tells in one sentence may not tell in the next.
+A name found in one text is looked for in every text, in any case, and a person's surname or first name also alone: the
+tagger may recognize a word in one sentence and not in the next.
 """
 
 from __future__ import annotations
@@ -18,37 +18,28 @@ from netgpt.types import Span
 if TYPE_CHECKING:
     from netgpt.privacy.tagger import Tag, Tagger
 
-
-# --- Words that need more proof than others before they count as private, whatever text they stand in.
-#
-# Amounts, languages and the first words of sentences look like names to a tagger that is told to miss little, and a
-# cloud cannot work without them.
-
 PLAIN, NUMBER = 0.13, 0.3
-"""At least this chance for words in small letters where the text has capitals too and for the first words of sentences;
-for numbers of up to four digits."""
-
+"""Thresholds for lower-case words in a text with capitals and for first words of sentences; for numbers of up to four
+digits. They look like names to a tagger that is tuned to miss little, and a cloud cannot work without them."""
 _NEVER = 1.1
 _CURRENCY = ("$", "€", "£", "¥", "₹")
-_UNITS = word_set(
-    """euro euros eur dollar dollars usd pound pounds gbp chf franc francs yen rupees cents percent kg g km m cm mm
+_UNITS = word_set("""
+    euro euros eur dollar dollars usd pound pounds gbp chf franc francs yen rupees cents percent kg g km m cm mm
     miles mile meters metres litres liters ml mb gb tb kb ms seconds minutes hours days weeks months times items
-    people persons words pages points degrees calories watts volts bytes tokens"""
-)
+    people persons words pages points degrees calories watts volts bytes tokens""")
 _QUANTITY = re.compile(
     rf"(?:[.,'’]\d{{1,3}}){{0,5}}[ \u00a0]?(?:[%€$£°]|(?:{'|'.join(sorted(_UNITS))})(?![^\W_]))", re.IGNORECASE
 )
-"""What makes the number before it a quantity: it tells nothing of who somebody is."""
-_LANGUAGES = word_set(
-    """arabic chinese czech danish dutch english finnish french german greek hebrew hindi hungarian indonesian italian
+"""What makes the number before it a quantity, which identifies nobody."""
+_LANGUAGES = word_set("""
+    arabic chinese czech danish dutch english finnish french german greek hebrew hindi hungarian indonesian italian
     japanese korean latin mandarin norwegian persian polish portuguese romanian russian spanish swedish thai turkish
-    ukrainian urdu vietnamese"""
-)
+    ukrainian urdu vietnamese""")
 _INTO = re.compile(r"(?i)\b(?:to|into|in|from)\s{1,3}$")
 
 
 def least_chance(text: str, start: int, end: int, spelled: bool) -> float:
-    """The chance that the word `text[start:end]` needs, 0 to 1, or more for never. `spelled`: the text has capitals."""
+    """The least probability for the word `text[start:end]`; above 1: never. `spelled`: the text has capitals."""
     word = text[start:end]
     if word.isdigit() and len(word) < 5:
         return _NEVER if _QUANTITY.match(text, end) or text.endswith(_CURRENCY, 0, start) else NUMBER
@@ -63,28 +54,28 @@ def least_chance(text: str, start: int, end: int, spelled: bool) -> float:
 
 
 def _begins(text: str, at: int) -> bool:
-    """Whether a sentence begins here: its first word has a capital whatever it means."""
+    """Whether a sentence begins here."""
     before = text[max(0, at - 4) : at].rstrip(" \t\"'“(*-•#>")
     return not before or before[-1] in ".!?:\n"
 
 
 SHORT, DOCUMENT = 0.16, 0.025
-"""A word with this chance of being private, or more, is hidden: in a short request, in a long text."""
+"""Least probability of a private word in a short request and in a long text."""
 SHORT_CHARS, DOCUMENT_CHARS = 40, 100
-"""A request up to the first is short, a text from the second on is long. Letters and records hold far more that is
-private than commands do, and a word more hidden in them costs less."""
+"""A request up to the first length is short, a text from the second on is long. Letters and records hold far more
+private words than commands do, and a word more hidden in them costs less."""
 _WORD = re.compile(r"[^\W_]+")
 _REPEATED = frozenset(("PERSON", "PLACE", "ORG", "PRODUCT", "USERNAME", "NATIONALITY"))
-"""Kinds that mean the same wherever they stand; a date or an age does not."""
+"""Kinds that are looked for everywhere; not dates or ages."""
 _ALONE = frozenset(("DATE", "AGE", "JOB", "NATIONALITY", "HEALTH", "URL", "USERNAME", "ID"))
-"""Kinds that do not grow together with a neighbour of another kind."""
+"""Kinds that are not joined with a neighbour of another kind."""
 
 
 class NameFinder:
     """Finds private words in all texts of a request. The weights are read at the first use or by `load()`."""
 
     def __init__(self, tagger: Tagger | None = None) -> None:
-        """`tagger`: another than the shipped one."""
+        """`tagger`: None for the shipped one."""
         self._tagger = tagger
         self._indexes = WordIndexes()
 
@@ -97,7 +88,7 @@ class NameFinder:
         return self._tagger
 
     def find(self, texts: Sequence[str], wanted: Sequence[bool]) -> list[list[Span]]:
-        """Spans of private words in every text; they are learned from the texts marked `wanted` only."""
+        """Spans of private words in every text; the tagger reads only the texts marked `wanted`."""
         tagger = self.load()
         all_views = [list(views(text)) if want else [] for text, want in zip(texts, wanted, strict=True)]
         flat = [view for of_text in all_views for view in of_text]
@@ -151,12 +142,10 @@ def _together(text: str, one: Tag, other: Tag, kinds: Sequence[str]) -> bool:
 
 
 def _whole(text: str, run: Sequence[Tag], kinds: Sequence[str]) -> Iterator[tuple[int, int, str, float]]:
-    while run and _between(text, run[-1]):
-        run = run[:-1]
-    while run and _between(text, run[0]):
-        run = run[1:]
-    if not run:
+    inner = [place for place, tag in enumerate(run) if not _between(text, tag)]
+    if not inner:
         return
+    run = run[inner[0] : inner[-1] + 1]
     best = max(tag[3] for tag in run)
     votes: dict[int, float] = {}
     for _, _, kind, chance in run:
@@ -165,7 +154,7 @@ def _whole(text: str, run: Sequence[Tag], kinds: Sequence[str]) -> Iterator[tupl
 
 
 def _between(text: str, tag: Tag) -> bool:
-    """Whether this is a sign or a small word that stands around names and is not part of them."""
+    """Whether this is a sign or a small word that is not part of a name."""
     return not text[tag[0]].isalnum() or text[tag[0] : tag[1]] in AROUND
 
 
@@ -173,13 +162,13 @@ def _lowered(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _WORD.findall(name))
 
 
-Terms = dict[str, list[tuple[tuple[str, ...], str, bool]]]
-"""First word -> (all words in lower case, kind, whether the case must be that of a name)."""
+TermIndex = dict[str, list[tuple[tuple[str, ...], str, bool]]]
+"""First word -> (all words in lower case, kind, whether it must have the capital of a name)."""
 
 
-def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> Terms:
-    """What to look for. `common`: words that mean something else as well; alone, they must be written like a name."""
-    terms: Terms = {}
+def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> TermIndex:
+    """What to look for. `common`: words with another meaning; alone they must have a capital."""
+    terms: TermIndex = {}
     seen: set[tuple[str, ...]] = set()
 
     def add(words: tuple[str, ...], kind: str, strict: bool) -> None:
@@ -188,8 +177,7 @@ def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> Terms:
             terms.setdefault(words[0], []).append((words, kind, strict))
 
     names = list(names)
-    split = [(kind, _lowered(name)) for kind, name in names]
-    for kind, words in split:
+    for kind, words in [(kind, _lowered(name)) for kind, name in names]:
         if len(words) != 1:
             add(words, kind, False)
         elif words[0] not in WORDS_OF_TRADE and len(words[0]) > 1:
@@ -199,9 +187,8 @@ def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> Terms:
         if kind == "PERSON" and len(words) > 1:
             spelled = not name.islower()
             for written, word in zip(_WORD.findall(name), words, strict=True):
-                if spelled and written.islower():
-                    continue  # "owes" of a find "Ada Sharma owes"
-                if len(word) > 2 and not word.isdigit() and word not in WORDS_OF_TRADE:
+                extra = spelled and written.islower()  # "owes" of a find "Ada Sharma owes"
+                if not extra and len(word) > 2 and not word.isdigit() and word not in WORDS_OF_TRADE:
                     add((word,), kind, word in common or word in ALSO_WORDS)
     for entries in terms.values():
         entries.sort(key=lambda entry: -len(entry[0]))
@@ -209,7 +196,7 @@ def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> Terms:
 
 
 class WordIndex:
-    """The words of a text and where each stands, so that a text read before is not cut into words again."""
+    """The words of a text and their positions."""
 
     def __init__(self, text: str) -> None:
         self.spans = [word.span() for word in _WORD.finditer(text)]
@@ -220,10 +207,10 @@ class WordIndex:
 
 
 class WordIndexes:
-    """The indexes of the texts that were read last, bounded by their words. A history comes back with every turn."""
+    """A cache of the indexes of the last texts: a history comes back with every turn."""
 
     def __init__(self, words: int = 100_000) -> None:
-        """`words`: how many are remembered in all; each takes about 200 bytes."""
+        """`words`: bound for all texts together; each takes about 200 bytes."""
         self._bound, self._words = words, 0
         self._known: OrderedDict[str, WordIndex] = OrderedDict()
 
@@ -239,8 +226,8 @@ class WordIndexes:
         return made
 
 
-def find_occurrences(view: View, index: WordIndex, terms: Terms) -> Iterator[Span]:
-    """Every place of `view` where a term stands as whole words, at most three other characters between two words."""
+def find_occurrences(view: View, index: WordIndex, terms: TermIndex) -> Iterator[Span]:
+    """Every occurrence of a term in `view` as whole words, with at most three characters between two words."""
     free = 0
     for at in sorted(place for word in index.places.keys() & terms.keys() for place in index.places[word]):
         if at < free:

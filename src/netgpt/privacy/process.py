@@ -1,7 +1,7 @@
 """The detector in a supervised child process: it can hang, die or be killed, and nothing private leaves.
 
-One request is in work at a time; others wait, a bounded number of them and for a bounded time. A request that takes
-too long kills the child. While the child is down `detect` raises at once; it is restarted in the background.
+It processes one request at a time; a bounded number of others waits for a bounded time. A request that takes too long
+kills the child. While the child is down `detect` raises at once; it is restarted in the background.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from netgpt.errors import DetectorError
 from netgpt.types import Span
 
 _LONGEST_LINE = 256 * 1024 * 1024
-"""Bytes of one reply; a request is bounded by `privacy.max_chars` long before this."""
+"""Bytes of one reply; `privacy.max_chars` bounds a request to far less."""
 _BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 _CALM_S = 30.0
-"""A child that lived this long starts the back-off afresh when it dies."""
+"""After this lifetime of a child the back-off starts again from the beginning."""
 
 
 class DetectorProcess:
-    """A `Detector` that runs `netgpt.privacy.worker` and outlives its faults."""
+    """A `Detector` that runs `netgpt.privacy.worker` and survives its faults."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class DetectorProcess:
         max_waiting: int = 64,
         command: Sequence[str] | None = None,
     ) -> None:
-        """`timeout_s`: longest work on one call, and longest wait for one's turn. `command` replaces the child."""
+        """`timeout_s`: of the work on one call, and of the wait before it. `command` replaces the child."""
         self._command = list(command) if command else [sys.executable, "-m", "netgpt.privacy.worker"]
         if not command and not names:
             self._command.append("--no-names")
@@ -54,11 +54,10 @@ class DetectorProcess:
         self._closing = False
         self._detail = "not started"
         self.restarts = 0
-        """How often the child was started again."""
 
     @property
     def pid(self) -> int | None:
-        """Process id of the child that is ready, or None."""
+        """Of the child while it is ready, else None."""
         return self._child.pid if self._child is not None else None
 
     def health(self) -> tuple[bool, str]:
@@ -72,7 +71,7 @@ class DetectorProcess:
         child: asyncio.subprocess.Process | None = None
         try:
             child = await self._spawn()
-        finally:  # a failed start is tried again, later and later, like a death
+        finally:  # a failed start is retried with back-off, like a death
             self._keeper = asyncio.create_task(self._keep(child), name="netgpt-detector")
 
     async def close(self) -> None:
@@ -89,13 +88,14 @@ class DetectorProcess:
         self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
     ) -> list[list[Span]]:
         """As `Detector.detect`. Raises DetectorError at once when the child is down or too many wait."""
-        if self._child is None:
-            raise DetectorError(f"the detector is not running ({self._detail}); nothing was sent", retry_after=1.0)
+        self._running_child()
         if self._waiting >= self._max_waiting:
             raise DetectorError("too many requests wait for the detector; nothing was sent", retry_after=1.0)
         self._waiting += 1
         try:
-            await self._my_turn()
+            # A free lock is taken without a timer.
+            async with asyncio.timeout(self._timeout_s) if self._turn.locked() else contextlib.nullcontext():
+                await self._turn.acquire()
         except TimeoutError:
             raise DetectorError("the detector is busy with other texts; nothing was sent", retry_after=1.0) from None
         finally:
@@ -105,18 +105,13 @@ class DetectorProcess:
         finally:
             self._turn.release()
 
-    async def _my_turn(self) -> None:
-        """Wait for one's turn. Raises TimeoutError."""
-        if not self._turn.locked():  # a free turn is taken without a timer
-            await self._turn.acquire()
-            return
-        async with asyncio.timeout(self._timeout_s):
-            await self._turn.acquire()
+    def _running_child(self) -> asyncio.subprocess.Process:
+        if self._child is None:
+            raise DetectorError(f"the detector is not running ({self._detail}); nothing was sent", retry_after=1.0)
+        return self._child
 
     async def _ask(self, request: dict[str, Any]) -> list[list[Span]]:
-        child = self._child
-        if child is None:
-            raise DetectorError(f"the detector is not running ({self._detail}); nothing was sent", retry_after=1.0)
+        child = self._running_child()
         request["id"] = next(self._ids)
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -144,27 +139,27 @@ class DetectorProcess:
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,  # a library's complaint could quote the text
+                stderr=asyncio.subprocess.DEVNULL,  # a library's message could quote the text
                 limit=_LONGEST_LINE,
             )
         except OSError as error:
             raise DetectorError(f"the detector cannot be started: {error.strerror}") from None
         try:
             line = await asyncio.wait_for(_stdout(child).readline(), self._start_timeout_s)
-            told = json.loads(line) if line else {}
+            reply = json.loads(line) if line else {}
         except BaseException as error:
             await _end(child)
             if isinstance(error, TimeoutError | ValueError):
                 raise DetectorError(f"the detector was not ready within {self._start_timeout_s:g} s") from None
             raise
-        if told.get("ready") is not True:
+        if reply.get("ready") is not True:
             await _end(child)
-            raise DetectorError(f"the detector did not start: {told.get('error', 'it ended at once')}")
+            raise DetectorError(f"the detector did not start: {reply.get('error', 'it ended at once')}")
         self._child, self._detail = child, "ready"
         return child
 
     async def _keep(self, child: asyncio.subprocess.Process | None) -> None:
-        """Wait for the child's end and start the next, later and later while it keeps dying."""
+        """Wait for the child's end and start the next one, with a growing delay while it keeps dying."""
         failures = 0
         try:
             while True:
@@ -175,38 +170,31 @@ class DetectorProcess:
                     failures = 0 if time.monotonic() - began > _CALM_S else failures
                 await asyncio.sleep(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
                 failures += 1
-                child = await self._respawn()
+                child = None
+                try:
+                    child = await self._spawn()
+                    self.restarts += 1
+                except DetectorError as error:
+                    self._detail = error.message
         finally:
             if child is not None:
                 await _end(child)
 
-    async def _respawn(self) -> asyncio.subprocess.Process | None:
-        try:
-            child = await self._spawn()
-        except DetectorError as error:
-            self._detail = error.message
-            return None
-        self.restarts += 1
-        return child
-
 
 async def _exchange(child: asyncio.subprocess.Process, request: dict[str, Any]) -> dict[str, Any]:
-    """Write the request, read its reply; replies to calls that were given up are skipped."""
+    """Write the request, read its reply; replies to abandoned calls are skipped."""
     assert child.stdin is not None
-    child.stdin.write(_encoded(request) + b"\n")
+    try:
+        line = orjson.dumps(request)
+    except TypeError:  # a lone surrogate, which only the standard library can write
+        line = json.dumps(request).encode("ascii")
+    child.stdin.write(line + b"\n")
     await child.stdin.drain()
     while line := await _stdout(child).readline():
         reply = orjson.loads(line)
         if isinstance(reply, dict) and reply.get("id") == request["id"]:
             return reply
     raise EOFError
-
-
-def _encoded(request: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(request)
-    except TypeError:  # a lone surrogate, which only the slow way can write
-        return json.dumps(request).encode("ascii")
 
 
 def _spans(reply: dict[str, Any], count: int) -> list[list[Span]]:

@@ -1,37 +1,22 @@
-"""Putting the originals back into an answer: whole, or streamed at any cut.
+"""Puts the originals back into an answer, whole or streamed in any pieces: the result is the same.
 
-What was streamed equals what the whole text would have become. Only the shortest tail that could still turn into a
-placeholder is held back; it is given out before the `finish_reason` of its choice, and when the stream ends or breaks.
-What looks like a placeholder and is not certain to be one stays as it is, and is counted (`Account`).
+Only the shortest tail that could still become a placeholder is held back, until the `finish_reason` of its choice or
+the end of the stream. What looks like a placeholder but cannot be resolved (the model translated, changed or invented
+it) stays as it is and is counted (`Account`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from netgpt.privacy.kinds import (
-    CLOSING,
-    KNOWN_KINDS,
-    OPENING,
-    TRANSLATED,
-    hold_from,
-    kinds_of,
-    original_of,
-    replace_all,
-    variants,
-)
+from netgpt.privacy.kinds import CLOSING, KNOWN_KINDS, OPENING, TRANSLATED, kinds_of, original_of, replace_all, variants
 from netgpt.types import Chunk
-
-# --- What in an answer looks like a placeholder and could not be put back: counted, so that nobody overlooks it.
-#
-# A model may translate, bend or invent a placeholder. Where it is not certain what was meant, nothing is put in its
-# place; the account of the exchange tells how often.
 
 _LONGEST: Final = 64
 _IN_BRACKETS = re.compile(
@@ -41,36 +26,33 @@ _IN_BRACKETS = re.compile(
 _WIDE = str.maketrans({chr(0xFF01 + i): chr(0x21 + i) for i in range(94)})
 
 
-class Watch:
-    """Reads what is given out as it came, piece by piece, and counts. Each placeholder is counted once."""
+class UnresolvedCounter:
+    """Counts unresolved placeholders in the text that is passed on, piece by piece; each one once."""
 
     def __init__(self, names: Iterable[str]) -> None:
         """`names`: the placeholders of the conversation."""
-        kinds = frozenset(name.rpartition("_")[0] for name in names)
+        kinds = kinds_of(names)
         self._bare = _bare(kinds)
         self._known = kinds | KNOWN_KINDS | frozenset(TRANSLATED)
         self._tail = ""
-        self.count = 0
 
-    def feed(self, piece: str) -> None:
-        """The next piece of the text."""
+    def feed(self, piece: str) -> int:
+        """How many are certain with the next piece of the text."""
         text = self._tail + piece
-        self._tail = text[self._read(text, len(text) - _LONGEST) :]
+        count, again = self._read(text, len(text) - _LONGEST)
+        self._tail = text[again:]
+        return count
 
-    def end(self) -> None:
-        """The text is over, or something was put back here: what comes next is another text."""
-        self._read(self._tail, len(self._tail))
+    def end(self) -> int:
+        """The text ends, or an original was put back here: what follows is another text."""
+        count, _ = self._read(self._tail, len(self._tail))
         self._tail = ""
+        return count
 
-    def _read(self, text: str, settled: int) -> int:
-        """Count what begins before `settled`; the place from which on the text has to be read again."""
-        again = max(0, settled)
-        for match in self._matches(text):
-            if match.start() >= settled:
-                break
-            self.count += 1
-            again = max(again, match.end())
-        return again
+    def _read(self, text: str, settled: int) -> tuple[int, int]:
+        """How many begin before `settled`, and the index from which the text must be read again."""
+        matches = [match for match in self._matches(text) if match.start() < settled]
+        return len(matches), max([0, settled, *(match.end() for match in matches)])
 
     def _matches(self, text: str) -> list[re.Match[str]]:
         found = [match for match in _IN_BRACKETS.finditer(text) if self._means(match)]
@@ -80,10 +62,10 @@ class Watch:
         return sorted(found, key=lambda match: match.start())
 
     def _means(self, match: re.Match[str]) -> bool:
-        """Whether the brackets hold a placeholder's name, and not "[Figure 2]" or "(see 3)"."""
+        """Whether the brackets contain a placeholder's name, and not "[Figure 2]" or "(see 3)"."""
         word, mark = match["word"].translate(_WIDE), match["mark"].translate(_WIDE)
         kind = re.sub(r"[ \-]", "_", word).upper()
-        if match[0][0] in "({":  # "(PERSON 1)" is told by the bare form
+        if match[0][0] in "({":  # "(PERSON 1)" is found without its brackets
             return mark == "_" and word == word.upper() and kind in self._known
         return (kind in self._known and mark in ("_", " ", "-", "")) or (mark == "_" and word == word.upper())
 
@@ -93,8 +75,8 @@ def _bare(kinds: frozenset[str]) -> re.Pattern[str] | None:
     """A kind of this conversation in capitals with a number: "PERSON 1", "PERSON_1x", "PERSON-2"."""
     if not kinds:
         return None
-    told = "|".join(re.escape(kind).replace("_", "[_ ]") for kind in sorted(kinds, key=len, reverse=True))
-    return re.compile(rf"(?<![A-Za-z0-9_])(?:{told})[_ \-]\d{{1,6}}\w{{0,8}}")
+    names = "|".join(re.escape(kind).replace("_", "[_ ]") for kind in sorted(kinds, key=len, reverse=True))
+    return re.compile(rf"(?<![A-Za-z0-9_])(?:{names})[_ \-]\d{{1,6}}\w{{0,8}}")
 
 
 _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -103,16 +85,14 @@ _JSON_FIELDS = ("arguments", "input")
 
 @dataclass(slots=True)
 class Account:
-    """What restoring one answer did; it grows while the answer streams."""
+    """The counts of one answer: placeholders replaced by their originals, and those that stay."""
 
     restored: int = 0
-    """Placeholders that the originals were put in place of."""
     unresolved: int = 0
-    """What looks like a placeholder and stays: the model bent, translated or invented it."""
 
 
 class Restorer:
-    """Knows the originals of one conversation. `repr` shows how many, never which."""
+    """Has the originals of one conversation; `repr` shows only their number."""
 
     def __init__(self, originals: Mapping[str, str]) -> None:
         """`originals`: placeholder name without brackets -> private text."""
@@ -129,8 +109,19 @@ class Restorer:
         return replace_all(self._pattern, text, self._originals, as_json=as_json)
 
     def stream(self, *, as_json: bool = False, account: Account | None = None) -> StreamRestorer:
-        """A restorer for one text that comes in pieces; it books in `account`."""
+        """A restorer for one text in pieces; it counts in `account`."""
         return StreamRestorer(self._pattern, self._originals, as_json, account or Account())
+
+
+def _hold_from(pattern: Any, text: str, start: int) -> int | None:
+    """The first index from `start` on at which `text` may end with the beginning of a placeholder, or None."""
+    for at in range(max(start, len(text) - 64), len(text)):
+        if not (text[at].isalpha() or text[at] in OPENING or text[at] == "\\"):
+            continue
+        match = pattern.fullmatch(text, at, partial=True)
+        if match and (match.partial or text[-1] not in CLOSING):
+            return at
+    return None
 
 
 class StreamRestorer:
@@ -141,61 +132,49 @@ class StreamRestorer:
         self._originals = originals
         self._as_json = as_json
         self._account = account
-        self._watch = Watch(originals)
+        self._counter = UnresolvedCounter(originals)
         self._before = ""
-        """The last character that was given out: the pattern looks one back."""
+        """The last character passed on: the pattern looks one back."""
         self._held = ""
 
     def feed(self, piece: str) -> str:
-        """What can be given out now that `piece` has come."""
+        """What can be passed on after `piece`."""
+        return self._restored(piece, last=False) if self._pattern is not None else piece
+
+    def flush(self) -> str:
+        """The rest; nothing is held afterwards."""
         if self._pattern is None:
-            return piece
-        text = self._before + self._held + piece
-        done = len(self._before)
-        given: list[str] = []
-        hold = hold_from(self._pattern, text, done)
+            return ""
+        rest = self._restored("", last=True)
+        self._account.unresolved += self._counter.end()
+        return rest
+
+    def _restored(self, piece: str, *, last: bool) -> str:
+        text, done = self._before + self._held + piece, len(self._before)
+        parts: list[str] = []
+        hold = None if last else _hold_from(self._pattern, text, done)
         for match in self._pattern.finditer(text, done):
             if hold is not None and match.start() >= hold:
                 break
-            given += [self._as_it_came(text[done : match.start()]), self._original(match)]
+            parts += [self._passed(text[done : match.start()]), self._original(match)]
             done = match.end()
-            hold = hold_from(self._pattern, text, done) if hold is not None and hold < done else hold
+            hold = _hold_from(self._pattern, text, done) if hold is not None and hold < done else hold
         until = len(text) if hold is None else hold
-        given.append(self._as_it_came(text[done:until]))
+        parts.append(self._passed(text[done:until]))
         self._before, self._held = text[max(0, until - 1) : until], text[until:]
-        return "".join(given)
-
-    def flush(self) -> str:
-        """The held tail, restored as far as it is a placeholder; nothing is held afterwards."""
-        if self._pattern is None:
-            return ""
-        text, start = self._before + self._held, len(self._before)
-        given: list[str] = []
-        for match in self._pattern.finditer(text, start):
-            given += [self._as_it_came(text[start : match.start()]), self._original(match)]
-            start = match.end()
-        given.append(self._as_it_came(text[start:]))
-        self._before, self._held = text[-1:], ""
-        self._booked(self._watch.end)
-        return "".join(given)
+        return "".join(parts)
 
     def _original(self, match: Any) -> str:
         value = original_of(match, self._originals)
         if value is None:
-            return self._as_it_came(str(match[0]))
-        self._booked(self._watch.end)
+            return self._passed(str(match[0]))
+        self._account.unresolved += self._counter.end()
         self._account.restored += 1
         return json.dumps(value, ensure_ascii=False)[1:-1] if self._as_json else value
 
-    def _as_it_came(self, text: str) -> str:
-        if text:
-            self._booked(lambda: self._watch.feed(text))
+    def _passed(self, text: str) -> str:
+        self._account.unresolved += self._counter.feed(text) if text else 0
         return text
-
-    def _booked(self, work: Callable[[], None]) -> None:
-        before = self._watch.count
-        work()
-        self._account.unresolved += self._watch.count - before
 
 
 class _HasRestorer(Protocol):
@@ -216,10 +195,9 @@ async def restore_chunks(
 ) -> AsyncIterator[Chunk]:
     """The chunks with the originals of `vault` put back; the given chunks are not changed.
 
-    `json_content`: the answer's text is JSON itself (`response_format`), so what is put back is escaped for it.
-    `account` is filled while the answer streams and whole when it has ended.
-    An error of `chunks` is raised on, after the held tails were given out; `tail_of_cut=False` drops them, so that
-    whoever goes on from there does not go on from half a placeholder.
+    `json_content`: the answer's text is JSON (`response_format`), so the originals are escaped. `account` is filled in
+    while the answer streams. After an error of `chunks` the held tails are sent before it is raised;
+    `tail_of_cut=False` drops them, so that a continuation does not begin in the middle of a placeholder.
     """
     answer = _Answer(vault.restorer(), json_content, account or Account())
     try:
@@ -239,7 +217,7 @@ async def restore_chunks(
 
 
 class _Answer:
-    """The running restorers of one answer: one for each choice, field and tool call."""
+    """The stream restorers of one answer: one for each choice, field and tool call."""
 
     def __init__(self, restorer: Restorer, json_content: bool, account: Account) -> None:
         self._restorer = restorer
@@ -257,12 +235,8 @@ class _Answer:
 
     def tail(self) -> Chunk | None:
         """One chunk with every text still held, or None."""
-        indices = sorted({key[0] for key in self._streams})
-        choices = []
-        for index in indices:
-            delta = self._flushed(index, {})
-            if delta:
-                choices.append({"index": index, "delta": delta, "finish_reason": None})
+        deltas = {index: self._flushed(index, {}) for index in sorted({key[0] for key in self._streams})}
+        choices = [{"index": i, "delta": delta, "finish_reason": None} for i, delta in deltas.items() if delta]
         kept = {key: value for key, value in self._last.items() if key in ("id", "object", "created", "model")}
         return {**kept, "choices": choices} if choices else None
 
@@ -296,12 +270,8 @@ class _Answer:
         if not isinstance(call, dict):
             return call
         number = call.get("index", place)
-        changed = {
-            part: self._function(index, number, call[part])
-            for part in ("function", "custom")
-            if isinstance(call.get(part), dict)
-        }
-        return {**call, **changed}
+        parts = [part for part in ("function", "custom") if isinstance(call.get(part), dict)]
+        return {**call, **{part: self._function(index, number, call[part]) for part in parts}}
 
     def _function(self, index: int, number: int, function: dict[str, Any]) -> dict[str, Any]:
         result = dict(function)

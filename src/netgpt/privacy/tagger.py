@@ -1,7 +1,7 @@
-"""The tagger: which words of a text are private, by a small network of our own.
+"""The tagger: a small network that finds the private words of a text.
 
-`Lexicon` turns words into vectors and remembers them; `Tagger` reads whole texts, piece by piece, and remembers what it
-found in each piece. Both memories are bounded in bytes and hold hashes of texts, never texts.
+`Lexicon` gives features of words, `TaggerNet` is the network in NumPy, and `Tagger` reads whole texts, piece by piece.
+It caches word vectors and the tags of each piece, bounded in bytes, pieces by their hashes.
 """
 
 from __future__ import annotations
@@ -19,27 +19,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netgpt.errors import DetectorError
+from netgpt.errors import DetectorError, SettingsError
 from netgpt.word_pieces import WordPieces, word_vectors
-
-# --- The tagger's network in NumPy: words in, a probability and a kind for each word out.
-#
-# Word vectors are summed from character pieces, frozen public word pieces and shape; dilated convolutions of width
-# three look at the neighbours; the strongest signs of the whole segment are told to each of its words.
 
 TAGS = (
     "PERSON", "PLACE", "ORG", "DATE", "AGE", "JOB", "PRODUCT", "ADDRESS", "NATIONALITY", "URL", "USERNAME", "ID",
     "HEALTH",
 )  # fmt: skip
-"""Kinds that the network tells apart, in the order of its outputs."""
+"""Kinds in the order of the network's outputs."""
 DILATIONS = (1, 2, 4, 1)
-"""How far each layer looks to either side."""
+"""Of the convolution layers."""
 _GAP = max(DILATIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class TaggerNet:
-    """`weights`: name -> float32 array, as the training wrote them."""
+    """Words in, a probability and a kind for each word out. `weights`: name -> float32 array, from the training.
+
+    Word vectors are sums of character pieces, frozen public word pieces and shape. Dilated convolutions of width three
+    read the neighbours; a max pool over the segment is added to each of its words.
+    """
 
     weights: Mapping[str, Array]
 
@@ -70,18 +69,18 @@ class TaggerNet:
             seen = _convolved(h, w[f"conv{number}"], w[f"conv{number}_bias"], dilation)
             h = h + _positive(seen) * real
             if number == 1:
-                h = h + self._told(h, starts, sizes) * real
+                h = h + self._pooled(h, starts, sizes) * real
         score = h @ w["score"] + w["score_bias"]
         kind = (h @ w["kind"] + w["kind_bias"]).argmax(axis=1)
         chance = 1.0 / (1.0 + np.exp(-np.clip(score[:, 0], -30, 30)))
         return [(chance[a : a + n], kind[a : a + n]) for a, n in zip(starts, sizes, strict=True)]
 
-    def _told(self, h: Array, starts: NDArray[np.int64], sizes: Sequence[int]) -> Array:
-        """The strongest of each sign in a segment, for every word of it. All signs are >= 0, so gaps never win."""
+    def _pooled(self, h: Array, starts: NDArray[np.int64], sizes: Sequence[int]) -> Array:
+        """The maximum of each feature in a segment, for every word of it. Features are >= 0, so gaps never count."""
         strongest = np.maximum.reduceat(h, starts, axis=0)
-        told = np.maximum(strongest @ self.weights["told"] + self.weights["told_bias"], 0.0)
+        pooled = _positive(strongest @ self.weights["told"] + self.weights["told_bias"])
         spread = np.zeros_like(h)
-        for start, size, row in zip(starts, sizes, told, strict=True):
+        for start, size, row in zip(starts, sizes, pooled, strict=True):
             spread[start : start + size] = row
         return spread
 
@@ -98,25 +97,19 @@ def _normal(h: Array, scale: Array, shift: Array) -> Array:
 
 
 def _convolved(h: Array, kernel: Array, bias: Array, dilation: int) -> Array:
-    """`kernel`: (3, width, width), for the word `dilation` before, the word itself, and the one behind."""
+    """`kernel`: (3, width, width), for the word `dilation` before, the word itself, and the one after."""
     out: Array = h @ kernel[1] + bias
     out[dilation:] += h[:-dilation] @ kernel[0]
     out[:-dilation] += h[dilation:] @ kernel[2]
     return out
 
 
-# --- Words of a text, and the numbers that describe each to the tagger: character pieces as hashes, shape, gazetteers.
-#
-# No word is kept: a word becomes hashes of its pieces, and digits are folded to one sign before that. A vector of
-# public word pieces (`wordllama`, 256 numbers) tells what a common word means.
-
 BUCKETS = 8192
 """Rows of the table of character pieces."""
 FLAGS = 50
-"""Numbers that describe a word's shape (`shape`, and the gazetteers behind it)."""
+"""Features of a word's shape, gazetteers included."""
 OCCURRENCE = 16
-"""Numbers that describe where a word stands (`occurrence`)."""
-
+"""Features of a word's position."""
 _LONGEST = 48
 _IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff"
 _TOKEN = re.compile(
@@ -132,18 +125,22 @@ Token = tuple[int, int]
 
 
 def tokens(text: str) -> list[Token]:
-    """Words, numbers and single signs; one ideograph is one word."""
+    """Words, numbers and single signs; one ideograph is one word.
+
+    >>> [text[a:b] for text in ("Ada's 3 cats.",) for a, b in tokens(text)]
+    ['Ada', "'", 's', '3', 'cats', '.']
+    """
     return [match.span() for match in _TOKEN.finditer(text)]
 
 
 def fold(word: str) -> str:
-    """What the hashes see of a word: small letters, every digit a 0, a bounded length."""
+    """A word as it is hashed: lower case, every digit a 0, a bounded length."""
     word = word[:_LONGEST].lower()
     return word if word.isalpha() else _DIGIT.sub("0", word).replace("’", "'")
 
 
 def piece_ids(folded: str) -> list[int]:
-    """Buckets of the word's first and last two letters and of its runs of three and four."""
+    """Buckets of the word's prefixes, suffixes and runs of three and four letters."""
     marked = f"^{folded}$"
     pieces = {marked[i : i + 3] for i in range(len(marked) - 2)}
     pieces.update(marked[i : i + 4] for i in range(len(marked) - 3))
@@ -153,20 +150,15 @@ def piece_ids(folded: str) -> list[int]:
 
 
 def shape(word: str, wordpieces: Sequence[int], cased: Sequence[int], listed: Sequence[bool]) -> list[float]:
-    """FLAGS numbers for a word; `wordpieces`, `cased`: ids of its small and its own spelling; `listed`: gazetteers."""
+    """FLAGS features of a word; `wordpieces`, `cased`: ids of its lower and own case; `listed`: by the gazetteers."""
     flags = [0.0] * FLAGS
     letters = word.isalpha()
     digits = sum(c.isdigit() for c in word)
-    flags[0] = float(word[0].isupper() and (len(word) == 1 or word[1:].islower()))
-    flags[1] = float(len(word) > 1 and word.isupper())
-    flags[2] = float(not word.islower() and not word.isupper() and not word.istitle() and word[0].isalnum())
-    flags[3] = float(word.islower())
-    flags[4] = float(digits > 0)
-    flags[5] = float(digits == len(word))
-    flags[6] = float(0 < digits < len(word))
-    flags[7] = float(not word.isascii())
-    flags[8] = float(not word[0].isalnum())
-    flags[9] = float(letters)
+    flags[:10] = map(float, (
+        word[0].isupper() and (len(word) == 1 or word[1:].islower()), len(word) > 1 and word.isupper(),
+        not word.islower() and not word.isupper() and not word.istitle() and word[0].isalnum(), word.islower(),
+        digits > 0, digits == len(word), 0 < digits < len(word), not word.isascii(), not word[0].isalnum(), letters,
+    ))  # fmt: skip
     flags[10 + sum(len(word) > bound for bound in _LENGTHS)] = 1.0
     if digits:
         flags[18 + min(digits, 12) // 2] = 1.0
@@ -177,14 +169,13 @@ def shape(word: str, wordpieces: Sequence[int], cased: Sequence[int], listed: Se
         flags[41] = min(wordpieces, default=0) / 32_000 if len(wordpieces) == 1 else 1.0
         flags[42] = float(len(cased) < len(wordpieces))
         flags[43] = float(len(cased) == 1)
-    for number, on in enumerate(listed):
-        flags[44 + number] = float(on)
+    flags[44 : 44 + len(listed)] = map(float, listed)
     return flags
 
 
 @lru_cache(maxsize=4096)
 def script(letter: str) -> int:
-    """Number of the writing system: Latin 0, Greek 1, Cyrillic 2, Hebrew 9, Arabic 4, Han and kana 7, Hangul 8..."""
+    """Number of the script: Latin 0, Greek 1, Cyrillic 2, Hebrew 9, Arabic 4, Han and kana 7, Hangul 8, ..."""
     if "\u3040" <= letter <= "\u30ff" or "\u3400" <= letter <= "\u9fff":
         return 7
     if "\uac00" <= letter <= "\ud7af":
@@ -193,24 +184,15 @@ def script(letter: str) -> int:
 
 
 def occurrence(text: str, found: Sequence[Token], first: bool, size: int) -> NDArray[np.float32]:
-    """Where each word stands: (len(found), OCCURRENCE). `first`: the text begins here; `size`: characters of it all."""
-    import numpy as np
-
+    """Features of each word's position: (len(found), OCCURRENCE). `first`: the text begins here; `size`: of it all."""
     letters = sum(c.isalpha() for c in text)
     capitals = sum(c.isupper() for c in text)
     words = [text[start] for start, end in found if text[start].isalpha()]
     titled = sum(c.isupper() for c in words) / len(words) if words else 0.0
     shared = (
-        capitals / letters if letters else 0.0,
-        titled,
-        float(capitals == 0),
-        float(letters > 0 and capitals > 0.6 * letters),
-        float(size < 60),
-        float(size < 250),
-        float(size < 1200),
-        float(first),
-        min(1.0, len(text) / 1000),
-    )
+        capitals / letters if letters else 0.0, titled, capitals == 0, letters > 0 and capitals > 0.6 * letters,
+        size < 60, size < 250, size < 1200, first, min(1.0, len(text) / 1000),
+    )  # fmt: skip
     table = np.zeros((len(found), OCCURRENCE), dtype=np.float32)
     if not found:
         return table
@@ -231,82 +213,67 @@ def occurrence(text: str, found: Sequence[Token], first: bool, size: int) -> NDA
 
 @dataclass(frozen=True, slots=True)
 class Bloom:
-    """A set of words as bits: nothing can be listed from it, and one asked word in about a hundred is a false yes."""
+    """A Bloom filter: a set of words that cannot be listed, with false positives of about one in a hundred."""
 
     bits: bytes
 
     def __contains__(self, word: str) -> bool:
-        bits, coded = self.bits, word.encode("utf-8", "surrogatepass")
-        size = len(bits) * 8
-        for seed in _SEEDS:
-            place = zlib.crc32(coded, seed) % size
-            if not bits[place >> 3] >> (place & 7) & 1:
-                return False
-        return True
+        return all(self.bits[bit >> 3] >> (bit & 7) & 1 for bit in _bloom_bits(word, len(self.bits) * 8))
 
     @classmethod
     def of(cls, words: Sequence[str]) -> Bloom:
-        """A set that holds `words`, of about ten bits a word."""
+        """A filter of `words`, about ten bits a word."""
         bits = bytearray(max(64, len(words) * 10 // 8))
-        for word in words:
-            coded = word.encode("utf-8", "surrogatepass")
-            for seed in _SEEDS:
-                place = zlib.crc32(coded, seed) % (len(bits) * 8)
-                bits[place >> 3] |= 1 << (place & 7)
+        for bit in (bit for word in words for bit in _bloom_bits(word, len(bits) * 8)):
+            bits[bit >> 3] |= 1 << (bit & 7)
         return cls(bytes(bits))
 
 
-# --- A text in the pieces that the tagger reads at once: paragraphs, and parts of long ones.
-#
-# Where a piece ends depends on what stands before it alone, so a text that grows keeps the pieces that it had.
+def _bloom_bits(word: str, size: int) -> Iterator[int]:
+    coded = word.encode("utf-8", "surrogatepass")
+    return (zlib.crc32(coded, seed) % size for seed in _SEEDS)
+
 
 LONGEST = 1_000
 """Characters of a piece, at most."""
 HEAD = 160
-"""Characters at the start of a text that every piece of it is read with: they tell what kind of text it is."""
-
+"""Characters at the start of a text that are read with every piece of it: they show what kind of text it is."""
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _BREAKS = ("\n", ". ", "; ", ", ", " ")
 
 
 def segments(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each piece; together they cover the text."""
+    """Start and end of each piece that is read at once: paragraphs, and parts of long ones. They cover the text.
+
+    A piece's end depends only on the text before it, so a growing text keeps its pieces.
+    """
     start = 0
-    for paragraph in _PARAGRAPH.finditer(text):
-        yield from _parts(text, start, paragraph.end())
-        start = paragraph.end()
-    yield from _parts(text, start, len(text))
-
-
-def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    while end - start > LONGEST:
-        cut = next((at + len(sign) for sign in _BREAKS if (at := _last(text, sign, start)) > 0), start + LONGEST)
-        yield start, cut
-        start = cut
-    if end > start:
-        yield start, end
-
-
-def _last(text: str, sign: str, start: int) -> int:
-    return text.rfind(sign, start + LONGEST // 2, start + LONGEST)
+    for end in (*(paragraph.end() for paragraph in _PARAGRAPH.finditer(text)), len(text)):
+        while end - start > LONGEST:
+            ends = (text.rfind(sign, start + LONGEST // 2, start + LONGEST) + len(sign) for sign in _BREAKS)
+            cut = next((cut for cut in ends if cut > start + LONGEST // 2), start + LONGEST)
+            yield start, cut
+            start = cut
+        if end > start:
+            yield start, end
+            start = end
 
 
 SHIPPED = Path(__file__).parent / "shipped" / "tagger.safetensors"
 LISTS = ("cities", "towns", "regions", "first", "last")
-"""Gazetteers of the file, in the order in which a word is asked against them."""
-
+"""Gazetteers of the file, in the order of their features."""
 _WORDS = 16_384
-"""Word vectors remembered: 6 MB."""
+"""Word vectors in the cache: 6 MB."""
 _PIECES = 8_192
-"""Pieces of text whose tags are remembered."""
+"""Pieces of text whose tags are in the cache."""
 _FOUND = 40_000
-"""Tags remembered in all; each takes about a hundred bytes."""
+"""Tags in the cache in all; each takes about a hundred bytes."""
 _BATCH = 24
 _LONGEST_WORD = 64
 
 Array = NDArray[np.float32]
 Tag = tuple[int, int, int, float]
-"""Start, end, number of the kind, chance."""
+"""Start, end, number of the kind, probability."""
 
 
 def read_weights(path: Path) -> dict[str, NDArray[Any]]:
@@ -324,10 +291,14 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
 
 
 class WordVectors:
-    """The frozen public vectors of word pieces (`word_pieces`): ids and mean vectors of words."""
+    """The frozen public vectors of word pieces: ids and mean vectors of words. Raises DetectorError: data missing."""
 
     def __init__(self) -> None:
-        self._pieces, self._table = WordPieces(), word_vectors()
+        self._pieces = WordPieces()
+        try:
+            self._table = word_vectors()
+        except SettingsError as error:
+            raise DetectorError(error.message) from None
 
     def ids(self, words: Sequence[str]) -> list[list[int]]:
         """Ids of the pieces of each word."""
@@ -344,29 +315,25 @@ class WordVectors:
 
 
 class Lexicon:
-    """Features of words. One for training and run time, so that both see the same."""
+    """Features of words, the same in training and use."""
 
     def __init__(self, lists: Mapping[str, Bloom], vectors: WordVectors) -> None:
         self._lists = [lists[name] for name in LISTS]
         self._vectors = vectors
 
     def features(self, words: Sequence[str]) -> tuple[list[list[int]], Array, Array, Array]:
-        """What `TaggerNet.words` takes: buckets of pieces, public vectors of the small and the own spelling, shapes."""
+        """The arguments of `TaggerNet.words`."""
         folded = [fold(word) for word in words]
         small, own = self._vectors.ids(folded), self._vectors.ids([word[:_LONGEST_WORD] for word in words])
         shapes = [
             shape(word, plain, cased, [low in names for names in self._lists] if word[0].isalpha() else ())
             for word, low, plain, cased in zip(words, folded, small, own, strict=True)
         ]
-        return (
-            [piece_ids(low) for low in folded],
-            self._vectors.means(small),
-            self._vectors.means(own),
-            np.array(shapes, dtype=np.float32),
-        )
+        means = self._vectors.means(small), self._vectors.means(own)
+        return [piece_ids(low) for low in folded], *means, np.array(shapes, dtype=np.float32)
 
     def common(self, words: Sequence[str]) -> frozenset[str]:
-        """Those of the words that are one word piece in small letters."""
+        """Those of the words that are one word piece: everyday words of English, mostly."""
         return frozenset(word for word, ids in zip(words, self._vectors.ids(words), strict=True) if len(ids) == 1)
 
 
@@ -384,7 +351,7 @@ class Tagger:
         self._kept = 0
 
     def tags(self, texts: Sequence[str], floor: float) -> list[list[Tag]]:
-        """For each text its words with a chance of at least `floor`, in order."""
+        """For each text its words with a probability of at least `floor`, in order."""
         jobs: list[tuple[int, int, bytes]] = []
         known: dict[bytes, tuple[Tag, ...]] = {}
         new: dict[bytes, tuple[str, str, bool, int]] = {}
@@ -412,7 +379,7 @@ class Tagger:
         return found
 
     def common(self, words: Iterable[str]) -> frozenset[str]:
-        """Those of the words that the public vectors know as one piece: everyday words of English, mostly."""
+        """As `Lexicon.common`."""
         return self._lexicon.common(list(words))
 
     def _read(self, pieces: Sequence[tuple[str, str, bool, int]], floor: float) -> list[tuple[Tag, ...]]:
@@ -420,25 +387,23 @@ class Tagger:
         heads = {head: [head[a:b] for a, b in tokens(head)] for _, head, _, _ in pieces}
         words = [[piece[a:b] for a, b in found] for (piece, _, _, _), found in zip(pieces, cut, strict=True)]
         self._learn([word for group in (*words, *heads.values()) for word in group])
-        told = {
+        means = {
             head: self._look_up(found).mean(axis=0) if found else self._vectors[0] * 0 for head, found in heads.items()
         }
-        segments_ = [
-            (self._look_up(of_piece), occurrence(piece, found, first, size), told[head])
-            for (piece, head, first, size), found, of_piece in zip(pieces, cut, words, strict=True)
-        ]
         full = [number for number, found in enumerate(cut) if found]
+        inputs = []
+        for number in full:
+            piece, head, first, size = pieces[number]
+            inputs.append((self._look_up(words[number]), occurrence(piece, cut[number], first, size), means[head]))
         tagged: list[tuple[Tag, ...]] = [() for _ in pieces]
-        for number, (chances, kinds) in zip(
-            full, self._net.tags([segments_[n] for n in full]) if full else [], strict=True
-        ):
+        for number, (chances, kinds) in zip(full, self._net.tags(inputs) if full else [], strict=True):
             tagged[number] = tuple(
                 (*cut[number][i], int(kinds[i]), round(float(chances[i]), 3)) for i in np.flatnonzero(chances >= floor)
             )
         return tagged
 
     def _learn(self, words: Sequence[str]) -> None:
-        """Have a vector for each of these words; forget all others when there is no room."""
+        """Compute the vectors of new words; all others are dropped when there is no room."""
         new = [word for word in dict.fromkeys(words) if word[:_LONGEST_WORD] not in self._rows]
         if len(self._rows) + len(new) > _WORDS:
             self._rows.clear()
@@ -463,7 +428,7 @@ class Tagger:
 
 
 def _key(head: str, piece: str, first: bool, size: int) -> bytes:
-    """What the tags of a piece depend on, as a hash. The size counts in four steps, as `occurrence` does."""
+    """A hash of all that the tags of a piece depend on. The size counts in four steps, as in `occurrence`."""
     steps = sum(size >= bound for bound in (60, 250, 1200))
-    told = f"{len(head)}:{first:d}{steps}:{head}{piece}"
-    return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    content = f"{len(head)}:{first:d}{steps}:{head}{piece}"
+    return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,7 +1,7 @@
-"""Makes an outbound body safe, and remembers how to undo it. The only maker of an `Outbound`.
+"""The vault: makes an outbound body safe and keeps the originals. It alone makes an `Outbound`.
 
-Every string and number of the body is seen (`walk`), searched (`detect`) and cut (`mask`). The result is walked and
-searched again: what is found then is hidden too, and if anything is still found, nothing leaves. Placeholders are
+Every string and number of the body is visited (`body`), searched (`detector`) and masked (`masking`). The result is
+searched again: what is found then is hidden, too, and if anything is still found, nothing leaves. Placeholders are
 stable within a conversation; the map of originals is in `dump()` and nowhere else.
 """
 
@@ -26,7 +26,7 @@ from netgpt.privacy.restore import Restorer
 from netgpt.types import Generalised, Hidden, Kept
 
 _ROUNDS = 4
-"""Searches of the masked body before it counts as impossible to make safe."""
+"""Searches before a body counts as impossible to make safe."""
 _EXACT = word_set("API_KEY LITERAL URL CRYPTO")
 
 
@@ -44,11 +44,10 @@ class Vault:
         """Whether the state differs from the one given."""
         self._fresh = state is None
         self.found_kinds: frozenset[str] = frozenset()
-        """The kinds that the last `seal` found."""
         self.hidden: tuple[Hidden, ...] = ()
         self.generalised: tuple[Generalised, ...] = ()
         self.kept: tuple[Kept, ...] = ()
-        """What the last `seal` hid, told in other words, and found that may leave in no form (then it raised)."""
+        """Of the last `seal`: the kinds found, what was hidden, what left, and what kept it here (then it raised)."""
         if state is not None:
             self._load(state)
 
@@ -59,7 +58,7 @@ class Vault:
         raise TypeError("a Vault is not copied or pickled; use dump()")
 
     def dump(self) -> bytes:
-        """The whole state as JSON, originals included: to be encrypted by whoever keeps it."""
+        """The whole state as JSON, originals included: the caller encrypts it."""
         state = {"version": 1, "secret": self._secret.hex(), "map": list(self._originals.items())}
         return json.dumps(state).encode()
 
@@ -77,7 +76,6 @@ class Vault:
             raise PrivacyError("the pseudonym map of this conversation is damaged; begin a new conversation") from None
 
     def restorer(self) -> Restorer:
-        """What puts the originals back into an answer."""
         return Restorer(self._originals)
 
     async def seal(
@@ -95,18 +93,18 @@ class Vault:
     ) -> Outbound:
         """The body as it may leave. `body` is not changed.
 
-        `values`: (KIND, value) pairs of the profile that must not leave. `trusted`: the destination is the owner's own
-        server, nothing is hidden. `media`: "keep" or "send" images, audio and files. `public`: texts whose words may
-        leave although they are names (of the site's own place, say); patterns and profile values beat them. `terms`:
-        in which forms each kind may leave; `generaliser`: makes coarser words where they allow them.
+        `values`: (KIND, value) pairs of the profile that must not leave. `trusted`: the destination is the operator's
+        own server, nothing is hidden. `media`: "keep" or "send" images, audio and files. `public`: texts whose names
+        may leave (the site's own place), unless a pattern or profile value matches. `terms`: the levels at which each
+        kind may leave; `generaliser`: for the levels between exact and placeholder.
         Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe, `kept`).
         """
         self.found_kinds, self.hidden, self.generalised, self.kept = frozenset(), (), (), ()
         if trusted:
             return _sealed_by_vault(_encodable(dict(body)), (), "trusted destination")
         pairs = [(clean_kind(kind), value) for kind, value in values if value.strip()]
-        wording = Anonymizer(self, pairs, terms, generaliser)
-        masking = Masking(self, wording, pairs, media, public)
+        anonymizer = Anonymizer(self, pairs, terms, generaliser)
+        masking = Masking(self, anonymizer, pairs, media, public)
         current = _encodable(dict(body))
         size = plan(current, media).size
         if size > max_chars:
@@ -121,21 +119,14 @@ class Vault:
             raise NotDisclosable("the request could not be made safe: private data was found again; nothing was sent")
         if plan(current, media).size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
-        self._take_account(wording)
-        return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
-
-    def _take_account(self, wording: Anonymizer) -> None:
-        """Raises NotDisclosable: something was found that may leave in no form."""
-        self.found_kinds = frozenset(wording.kinds)
-        self.hidden, self.generalised, self.kept = wording.hidden(), wording.generalised(), wording.kept()
+        self.found_kinds = frozenset(anonymizer.kinds)
+        self.hidden, self.generalised, self.kept = anonymizer.hidden(), anonymizer.generalised(), anonymizer.kept()
         if self.kept:
             raise kept_by_policy(self.kept)
+        return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
 
     def name_for(self, kind: str, original: str) -> str:
-        """The placeholder name of a private text: the known one, else the next of its kind.
-
-        Another spelling of a known text gets that one's name and a letter, so that each comes back as it was.
-        """
+        """The placeholder name of a private text; another spelling of a known one gets its name and a letter."""
         known = self._names.get(("", original)) if kind != "LITERAL" else None
         alike = self._names.get((kind, _canonical(kind, original)))
         if known or (alike and self._originals[alike] == original):
@@ -158,7 +149,7 @@ class Vault:
             self._names.setdefault(("", original), name)
 
     def reserve(self, names: frozenset[str]) -> None:
-        """Names that the caller's own identifiers use (`address_1`) and that no placeholder may get in this sealing."""
+        """Names of the caller's own identifiers (`address_1`) that no placeholder may get in this sealing."""
         self._reserved = names
 
     def originals(self) -> Mapping[str, str]:
@@ -170,17 +161,16 @@ class Vault:
         return KNOWN_KINDS | kinds_of(self._originals)
 
     def pseudonym(self, user: str) -> str:
-        """A stable name for a user id, letters only: HMAC-SHA256 with this conversation's own key."""
-        self.changed = self.changed or self._fresh  # a key that was loaded is kept already
+        """A stable name for a user id, letters only: HMAC-SHA256 with this conversation's key."""
+        self.changed = self.changed or self._fresh  # a key that was loaded is stored already
         digest = hmac.new(self._secret, user.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:24]
         return "u_" + digest.translate(str.maketrans("0123456789abcdef", "bcdfghjkmnpqrstv"))
 
 
 def readdressed(outbound: Outbound, model: str, also: Mapping[str, Any] | None = None) -> Outbound:
-    """The same sealed body for another model elsewhere: nothing but `model` and the fields of `also` differ.
+    """The same sealed body for another model, at a destination with the same terms.
 
-    For a destination with the same terms: what was hidden for one is hidden for the other. `also`: fixed words of the
-    settings, never of the request.
+    Only `model` and the fields of `also` differ; those come from the settings, never from the request.
     """
     body = json.loads(outbound.content)
     return _sealed_by_vault(
@@ -189,7 +179,7 @@ def readdressed(outbound: Outbound, model: str, also: Mapping[str, Any] | None =
 
 
 def _canonical(kind: str, original: str) -> str:
-    """What two occurrences of one value have in common: digits of numbers, and no case where case means nothing."""
+    """The same for all spellings of one value: the digits of a number, or lower case where case means nothing."""
     if kind in ("CARD", "PHONE") and not any(c.isalpha() or c == "@" for c in original):
         digits = "".join(c for c in original if c.isdigit())
         return ("+" if original.lstrip("( ").startswith("+") else "") + digits
@@ -199,13 +189,10 @@ def _canonical(kind: str, original: str) -> str:
 
 
 def _encodable(value: Any) -> Any:
-    """The value with lone surrogates, which no UTF-8 can carry, replaced."""
+    """The value with lone surrogates, which UTF-8 cannot encode, replaced."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _broken(value) else value
+        broken = not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if broken else value
     if isinstance(value, dict):
         return {_encodable(key): _encodable(item) for key, item in value.items()}
     return [_encodable(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _broken(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)

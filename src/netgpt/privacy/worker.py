@@ -1,6 +1,6 @@
-"""The detector's child process: one JSON line in, one JSON line out. Ends when its input closes.
+"""The detector's child process: one JSON line in, one JSON line out, until its input closes.
 
-Line in: `{"id", "texts", "values", "names"}`; out: `{"id", "spans": [[[start, end, kind, rule, score], ...], ...]}` or
+In: `{"id", "texts", "values", "names"}`; out: `{"id", "spans": [[[start, end, kind, rule, score], ...], ...]}` or
 `{"id", "error"}` with the error's class only. Texts are in no log, no argument and no file.
 """
 
@@ -16,15 +16,7 @@ import orjson
 from netgpt.privacy.detector import Finder
 
 _UNNEEDED = ("torch", "transformers")
-"""Libraries that the pattern library would import if it could, and that this process never uses: seven seconds of
-start and 300 MB."""
-
-
-def serve(finder: Finder, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer line by line until `requests` ends."""
-    for line in requests:
-        replies.write(orjson.dumps(_answer(finder, line)) + b"\n")
-        replies.flush()
+"""Libraries that others would import and that this process never uses: seven seconds of start and 300 MB."""
 
 
 def _answer(finder: Finder, line: bytes) -> dict[str, Any]:
@@ -42,26 +34,30 @@ def _answer(finder: Finder, line: bytes) -> dict[str, Any]:
 def _read(line: bytes) -> Any:
     try:
         return orjson.loads(line)
-    except orjson.JSONDecodeError:  # a lone surrogate, which only the slow way can read
+    except orjson.JSONDecodeError:  # a lone surrogate, which only the standard library can read
         return json.loads(line)
 
 
 def main() -> None:
-    """Load, say `{"ready": true}`, serve. `--no-names` leaves the language model out."""
-    logging.disable(logging.CRITICAL)  # libraries may log the text that they choke on
+    """Load, write `{"ready": true}`, serve. `--no-names`: without the tagger."""
+    logging.disable(logging.CRITICAL)  # libraries may log the text on which they fail
     replies = sys.stdout.buffer
-    sys.stdout = sys.stderr  # what a library prints must not garble the replies
+    sys.stdout = sys.stderr  # prints of a library must not break the protocol
     sys.modules.update(dict.fromkeys(_UNNEEDED))  # type: ignore[arg-type]  # None: an import says that it is missing
     finder = Finder(names="--no-names" not in sys.argv[1:])
     try:
         finder.load()
-    except Exception as error:  # noqa: BLE001 - told to the parent, which raises
-        replies.write(json.dumps({"ready": False, "error": str(error)}).encode() + b"\n")
-        replies.flush()
+    except Exception as error:  # noqa: BLE001 - the parent raises it
+        _write(replies, {"ready": False, "error": str(error)})
         raise SystemExit(1) from None
-    replies.write(b'{"ready": true}\n')
+    _write(replies, {"ready": True})
+    for line in sys.stdin.buffer:
+        _write(replies, _answer(finder, line))
+
+
+def _write(replies: BinaryIO, reply: dict[str, Any]) -> None:
+    replies.write(orjson.dumps(reply) + b"\n")
     replies.flush()
-    serve(finder, sys.stdin.buffer, replies)
 
 
 if __name__ == "__main__":

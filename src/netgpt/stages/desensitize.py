@@ -16,7 +16,7 @@ from netgpt.outbound import Outbound
 from netgpt.policy import Policy, principal_of
 from netgpt.policy.disclosure import Destination, Disclosure
 from netgpt.privacy.detector import CachingDetector, Detector
-from netgpt.privacy.generalize import PLACE_RUNGS, Generaliser
+from netgpt.privacy.generalize import PLACE_LEVELS, Generaliser
 from netgpt.privacy.kinds import family, hierarchy
 from netgpt.privacy.masking import PUBLIC, kept_by_policy
 from netgpt.privacy.vault import Vault, readdressed
@@ -167,7 +167,7 @@ class Desensitize:
 
     async def _get_ready(self, may: Disclosure) -> None:
         """The gazetteer is read at the first request whose places may leave in coarser words: not on the event loop."""
-        if not self.generaliser.is_ready and may.wants(PLACE_RUNGS, ("PLACE", "ADDRESS")):
+        if not self.generaliser.is_ready and may.wants(PLACE_LEVELS, ("PLACE", "ADDRESS")):
             await asyncio.to_thread(self.generaliser.get_ready)
 
     async def _made_safe(

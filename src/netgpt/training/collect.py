@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from netgpt.context import private_values
-from netgpt.context.location import SiteLike, place_facts
+from netgpt.context.location import place_facts
 from netgpt.context.places import Place, nearest
 from netgpt.errors import DetectorError, NotDisclosable, NotFound, PermissionDenied, PrivacyError, RequestError
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import find_values
 from netgpt.privacy.vault import Vault
+from netgpt.settings.sections import Site
 from netgpt.store.schema import ExchangeRecord, NewExample, PlaceRow
 from netgpt.store.store import Store
 from netgpt.training.example import Example, deduplicated, read_examples
@@ -355,7 +356,7 @@ def _new(example: Example) -> NewExample:
     return NewExample(example.person, example.id, example.as_row())
 
 
-def site_facts(site: SiteLike, places: Sequence[PlaceRow]) -> list[Fact]:
+def site_facts(site: Site, places: Sequence[PlaceRow]) -> list[Fact]:
     """The public facts of a site, for a cloud that writes examples about it: its own place, and the places around."""
     facts = list(place_facts(site, None, None))
     if site.latitude is not None and site.longitude is not None:

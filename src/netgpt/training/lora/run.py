@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from netgpt.adapters.card import Card, EdgeWeights, person_digest
-from netgpt.adapters.index import write_whole
 from netgpt.adapters.peft import export
 from netgpt.adapters.registry import Entry, Registry
 from netgpt.errors import NetGPTError, RequestError, StoreError
-from netgpt.models.download import file_sha256
+from netgpt.models.download import file_sha256, write_whole
 from netgpt.store.store import Store
 from netgpt.training.collect import Wanted, keep_learnt
 from netgpt.training.example import Example, digest_of
@@ -83,7 +82,7 @@ class TrainingRun:
         marker = {"id": self.id, "name": self.folder.name, "decides": wanted, "people": sorted(people),
                   "canary_seed": self.canary_seed}  # fmt: skip
         self.work.mkdir(mode=0o700, exist_ok=True)
-        write_whole(self.folder / MARKER, json.dumps(marker, indent=1))
+        write_whole(self.folder / MARKER, json.dumps(marker, indent=1), StoreError)
 
     def still_mine(self) -> bool:
         """False once somebody in the data was forgotten: the training must end and leave nothing."""

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from netgpt.adapters.formats import ModelShape
-from netgpt.adapters.index import write_whole
 from netgpt.errors import StoreError
+from netgpt.models.download import write_whole
 from netgpt.training.lora.data import ChatTokenizer, load_tokenizer
 from netgpt.training.lora.recipe import Recipe
 from netgpt.training.lora.weights import Base
@@ -89,7 +89,7 @@ def write_adapter(folder: Path, base: Path, shape: ModelShape, recipe: Recipe, p
         "layers_to_transform": list(range(shape.layers - count, shape.layers)),
         "layers_pattern": family.layers_path.rpartition(".")[2], "inference_mode": True,
     }  # fmt: skip
-    write_whole(folder / "adapter_config.json", json.dumps(config, indent=2) + "\n")
+    write_whole(folder / "adapter_config.json", json.dumps(config, indent=2) + "\n", StoreError)
 
 
 def write_model(folder: Path, base: Base, read: Callable[[str], Tensor], dtype: torch.dtype) -> None:
@@ -105,10 +105,10 @@ def write_model(folder: Path, base: Base, read: Callable[[str], Tensor], dtype: 
     config = _config(shape, tokenizer, tied="output.weight" not in base.names, dtype=dtype)
     if "blk.0.attn_q.bias" in base.names and shape.architecture == "llama":
         config["attention_bias"] = True
-    write_whole(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    write_whole(folder / "tokenizer.json", tokenizer.tokenizer_json())
+    write_whole(folder / "config.json", json.dumps(config, indent=2) + "\n", StoreError)
+    write_whole(folder / "tokenizer.json", tokenizer.tokenizer_json(), StoreError)
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": tokenizer.template, **tokenizer.texts}
-    write_whole(folder / "tokenizer_config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+    write_whole(folder / "tokenizer_config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n", StoreError)
 
 
 def _write_weights(path: Path, names: Iterable[str], shape: ModelShape, read: Callable[[str], Tensor]) -> None:

@@ -122,9 +122,9 @@ def only(**levels: tuple[tuple[str, str], ...]) -> Any:
     return lambda kind, public: Terms(levels.get(kind, (("placeholder", "r"),)), "none")
 
 
-async def test_a_place_that_cannot_be_told_at_the_only_level_keeps_the_request() -> None:
+async def test_a_place_without_the_only_allowed_level_keeps_the_request() -> None:
     vault = Vault()
-    with pytest.raises(NotDisclosable, match=r"PLACE: cannot be told as street \(s\)"):
+    with pytest.raises(NotDisclosable, match=r"PLACE: cannot be generalized to street \(s\)"):
         await sealed(vault, "in Paris", only(PLACE=(("street", "s"),)))
     assert [kept.kind for kept in vault.kept] == ["PLACE"]
 

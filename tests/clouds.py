@@ -23,7 +23,7 @@ def chat(text: str = SECRET, **more: Any) -> dict[str, Any]:
 def cloud_model(base_url: str, **more: Any) -> CloudModel:
     settings: dict[str, Any] = {
         "timeout_s": 0.4, "connect_timeout_s": 1.0, "retries": 0, "max_connections": 10, "breaker_failures": 50,
-        "breaker_reset_s": 5.0, "seed": 1, "witness": without_receipt,
+        "breaker_reset_s": 5.0, "seed": 1, "receipt_hook": without_receipt,
     }  # fmt: skip
     return CloudModel("cloud", Endpoint(base_url, KEY), **{**settings, **more})
 

@@ -64,7 +64,7 @@ def links(**by_target: LinkView) -> SignalsView:
 
 
 def priced(one: Situation, prompt: float, completion: float, name: str = "cloud") -> Situation:
-    """The same with other prices of an arm, in money per million tokens."""
+    """The same with other prices of a target, in money per million tokens."""
     targets = tuple(
         replace(target, price_prompt=prompt, price_completion=completion) if target.name == name else target
         for target in one.targets
@@ -119,4 +119,4 @@ SITUATIONS = st.builds(
     personal_facts=st.booleans(),
     sensitive=st.just(()) | st.just(("CARD: sensitive-stays",)),
 )
-"""Any situation of three arms."""
+"""Any situation of three targets."""

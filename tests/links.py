@@ -29,7 +29,7 @@ class World:
         self.signals = Signals(slots=2, clock=self.clock)
 
     def call(self, **facts: Any) -> None:
-        told: dict[str, Any] = {"arm": "cloud", "began": self.clock.now, "outcome": "ok", "first_byte_s": 0.4}
+        told: dict[str, Any] = {"target": "cloud", "began": self.clock.now, "outcome": "ok", "first_byte_s": 0.4}
         told |= {"tokens": 100, "receive_s": 2.0, "rtt_s": 0.02, "rtt_var_s": 0.002}
         self.signals.observed(CallFacts(**{**told, **facts}))
 

@@ -95,7 +95,7 @@ async def test_what_was_learnt_is_there_after_a_restart(tmp_path: Path, cloud: F
         state = here.learning.learner.state()
     async with gateway(tmp_path, cloud) as again:
         assert again.learning.restored and again.learning.learner.state() == state
-        assert again.routing_service.known.experience is again.learning.learner
+        assert again.routing_service.context.experience is again.learning.learner
 
 
 async def test_a_damaged_state_is_told_and_begun_anew(
@@ -132,7 +132,7 @@ async def test_nothing_is_learnt_where_it_is_switched_off_or_there_is_no_choice(
 ) -> None:
     async with gateway(tmp_path / "a", cloud, routing={"learn": False}) as here:
         await here.learning.rated(await asked(here, QUESTION), -1)
-        assert await here.store.decisions.newest(10) == [] and here.routing_service.known.experience is None
+        assert await here.store.decisions.newest(10) == [] and here.routing_service.context.experience is None
     async with gateway(tmp_path / "b") as alone:
         await asked(alone, QUESTION)
         await alone.learning.flush()

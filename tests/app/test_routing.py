@@ -39,11 +39,11 @@ def test_a_box_alone_has_a_cloud_that_is_not_there(tmp_path: Path) -> None:
 async def test_difficulty_is_read_against_what_is_usual(tmp_path: Path) -> None:
     routing_service = RoutingService(made(tmp_path, cloud=CLOUD), StaticEmbedder())
     await routing_service.start()
-    read, usual = routing_service.known.read, routing_service.known.p_usual
+    read, usual = routing_service.context.read, routing_service.context.p_usual
     assert read is not None and sorted(read(text)[0] for text in EVERYDAY)[2] == pytest.approx(usual)
     alone = RoutingService(made(tmp_path), StaticEmbedder())
     await alone.start()
-    assert alone.known.read is None
+    assert alone.context.read is None
 
 
 def test_settings_of_decisions_are_bounded(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_fell_back_on_a_cloud_counts_towards_its_share(tmp_path: Path) -> N
     routing_service = RoutingService(
         made(tmp_path, cloud=CLOUD, upstreams=[GARAGE], routing={"max_cloud_share": 0.3}), StaticEmbedder()
     )
-    share = routing_service.known.memory.share
+    share = routing_service.context.memory.share
     for decided, sent, counts in (
         ("edge", [("cloud", "sha")], True), ("edge", [("garage", "sha")], False), ("cloud", [("cloud", "sha")], False),
         ("edge", [], False),

@@ -19,7 +19,7 @@ Rtt = Callable[[float], float]
 
 
 def decisions(rtt: Rtt, seconds: float, every: float = 0.2, p_edge_ok: float = 0.76) -> list[tuple[float, str]]:
-    """(time, arm) of one kind of request, again and again, over a link whose round trip is `rtt(time)`."""
+    """(time, target) of one kind of request, again and again, over a link whose round trip is `rtt(time)`."""
     memory, told, now = Memory(), [], 0.0
     while now < seconds:
         one = situation("tell me a joke", p_edge_ok=p_edge_ok, signals=links(cloud=link(rtt(now))), now=now)
@@ -33,7 +33,7 @@ def switches(told: list[tuple[float, str]]) -> list[float]:
 
 
 def tipping(low: float = 0.001, high: float = 5.0) -> float:
-    """The round trip at which this kind of request changes its arm."""
+    """The round trip at which this kind of request changes its target."""
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if decisions(lambda _: middle, 0.1)[0][1] == "cloud" else (low, middle)  # noqa: B023
@@ -77,17 +77,17 @@ def test_a_spike_that_is_over_at_once_is_no_change() -> None:
 
 def test_a_link_that_begins_to_fail_counts_as_changed() -> None:
     held, fine = LinkSmoother(), link(0.05)
-    assert held.look({"cloud": fine}, 0.0) == {"cloud": fine}
+    assert held.update({"cloud": fine}, 0.0) == {"cloud": fine}
     failing = link(0.05, failures=0.6)
-    assert held.look({"cloud": failing}, 0.1) == {"cloud": fine}
-    assert held.look({"cloud": failing}, 1.2) == {"cloud": failing}
+    assert held.update({"cloud": failing}, 0.1) == {"cloud": fine}
+    assert held.update({"cloud": failing}, 1.2) == {"cloud": failing}
 
 
 def test_the_first_measurement_of_a_link_is_taken_soon() -> None:
     held, unknown, known = LinkSmoother(), LinkView(), link(0.05)
-    assert held.look({"cloud": unknown}, 0.0)["cloud"] == unknown
-    assert held.look({"cloud": known}, 0.1)["cloud"] == unknown
-    assert held.look({"cloud": known}, 1.0)["cloud"] == known
+    assert held.update({"cloud": unknown}, 0.0)["cloud"] == unknown
+    assert held.update({"cloud": known}, 0.1)["cloud"] == unknown
+    assert held.update({"cloud": known}, 1.0)["cloud"] == known
 
 
 @settings(max_examples=50)
@@ -98,14 +98,14 @@ def test_what_is_held_was_once_measured(looks: list[tuple[float, float, float]])
         now += step
         measured = link(rtt, failures=failures)
         seen.append(measured)
-        assert held.look({"cloud": measured}, now)["cloud"] in seen
+        assert held.update({"cloud": measured}, now)["cloud"] in seen
 
 
 def test_links_do_not_disturb_one_another() -> None:
     held, slow = LinkSmoother(), link(2.0)
-    held.look({"cloud": link(0.02), "other": link(0.02)}, 0.0)
+    held.update({"cloud": link(0.02), "other": link(0.02)}, 0.0)
     for now in (0.5, 1.0, 1.5):
-        told = held.look({"cloud": slow, "other": link(0.02)}, now)
+        told = held.update({"cloud": slow, "other": link(0.02)}, now)
     assert told == {"cloud": slow, "other": link(0.02)}
     assert replace(slow) == slow
 
@@ -120,8 +120,8 @@ def test_what_a_neighbour_says_of_its_queue_is_taken_at_once() -> None:
         replace(link(0.002), load=Load(2, 0, 0)),
         replace(link(0.003), load=Load(2, 2, 5)),
     )
-    held.look({"garage": idle}, 0.0)
-    told = held.look({"garage": full}, 0.1)["garage"]
+    held.update({"garage": idle}, 0.0)
+    told = held.update({"garage": full}, 0.1)["garage"]
     assert told.load == full.load and told.rtt_s == idle.rtt_s
 
 
@@ -134,7 +134,7 @@ def followed(held: LinkSmoother, measured: LinkView, begin: float, end: float, e
     """When the link was first held as measured; None: not before `end`, until which somebody looks."""
     found, now = None, begin
     while now < end:
-        if held.look({"cloud": measured}, now)["cloud"] == measured and found is None:
+        if held.update({"cloud": measured}, now)["cloud"] == measured and found is None:
             found = now
         now += every
     return found
@@ -155,11 +155,11 @@ def test_that_nothing_is_is_up_is_no_proof_but_one_request_may_try() -> None:
     followed(held, bad, 5, 10)
     assert followed(held, silent, 10, 20) is None
     assert held.trial(19.0) is None, "to be asked at the time of a look"
-    held.look({"cloud": silent}, 20.0)
+    held.update({"cloud": silent}, 20.0)
     assert held.trial(20.0) == ("cloud", good)
     held.tried("cloud", 20.0)
     for step in range(5):
-        held.look({"cloud": silent}, 20.2 + step / 5)
+        held.update({"cloud": silent}, 20.2 + step / 5)
         assert held.trial(20.2 + step / 5) is None, "it was tried just before"
     assert followed(held, is_up(0.4), 21.5, 25) == pytest.approx(23.0, abs=0.3), "its answer proves it"
 

@@ -50,7 +50,7 @@ def test_an_earlier_state_is_read() -> None:
 
 
 def test_who_was_found_odd_elsewhere_is_not_compared_with_here() -> None:
-    """On an arm that is bad anyway, a liar sounds like everybody."""
+    """On a target that is bad anyway, a liar sounds like everybody."""
     trust_weights = crowded()
     for _ in range(30):
         trust_weights.hear("liar", 0.0, NOW, odd=True)

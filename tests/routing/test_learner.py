@@ -111,7 +111,7 @@ def test_what_is_not_known_leaves_no_trace() -> None:
 
 
 def test_a_box_without_ratings_thinks_no_worse_of_the_target_it_uses() -> None:
-    """Repeats and failures count against what is usual here, so using an arm is not held against it."""
+    """Repeats and failures count against what is usual here, so using a target is not held against it."""
     learner, now = clocked()
     rng = random.Random(5)
     for number in range(2_000):

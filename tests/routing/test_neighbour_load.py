@@ -29,7 +29,7 @@ def decided(waiting: int, load: Load | None, rules: Routing | None = None) -> De
 
 
 @pytest.mark.parametrize(
-    ("waiting", "load", "arm"),
+    ("waiting", "load", "target"),
     [
         (0, Load(2, 0, 0), "edge"),
         (4, None, "next"),

@@ -80,7 +80,7 @@ def test_a_picture_goes_where_it_can_be_read_or_is_refused() -> None:
     picture = features_of(PICTURE)
     assert decide(situation(features=picture), RULES).route == "cloud"
     assert not decide(situation(features=picture), RULES).fallbacks
-    for changes in ({"may_leave": False, "kept_because": "images stay"}, {"asked": "edge"}, {"cloud_ok": False}):
+    for changes in ({"may_leave": False, "block_reason": "images stay"}, {"asked": "edge"}, {"cloud_ok": False}):
         with pytest.raises(RequestError, match=r"privacy\.media"):
             decide(situation(features=picture, **changes), RULES)
     sees = situation(features=picture, edge_reads_media=True, may_leave=False, block_reason="images stay")
@@ -123,7 +123,7 @@ def test_nothing_that_is_forbidden_is_ever_chosen_or_tried(one: Situation) -> No
 
 
 def rules_out(one: Situation, target: Target) -> Severity | None:
-    """What `ruling_on` says of an arm, reckoned from the decision's own figures."""
+    """What `ruling_on` says of a target, computed from the decision's own figures."""
     violation = violation_on(
         target, one, RULES, expect(target, one, one.signals, prior_of(target, one), PRESETS["balanced"])
     )

@@ -1,4 +1,4 @@
-"""A counterfactual is true: apply the change, and another arm answers; stop short of it, and nothing changes."""
+"""A counterfactual is true: apply the change, and another target answers; stop short of it, and nothing changes."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""generate with several arms: their order, what left to whom, what was paid, hedges, and answers that break off."""
+"""generate with several targets: their order, what left to whom, what was paid, hedges, and answers that break off."""
 
 from __future__ import annotations
 

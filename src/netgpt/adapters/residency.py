@@ -32,7 +32,7 @@ RETRY_S = 30.0
 """After a child that did not start, this long nothing is tried, unless the registry changes."""
 
 
-class Pool(Protocol):
+class EnginePool(Protocol):
     """Where adapters are loaded: `models.swap.SwappingEngine`."""
 
     refused: dict[str, str]
@@ -57,7 +57,7 @@ NO_ADAPTER = Choice()
 class Residency:
     """Chooses per request (`choose`, `task`), and keeps the pool filled (`run`). Without a pool it chooses nothing."""
 
-    def __init__(self, registry: Registry, pool: Pool | None, settings: Adapters) -> None:
+    def __init__(self, registry: Registry, pool: EnginePool | None, settings: Adapters) -> None:
         self.registry, self.pool, self.settings = registry, pool, settings
         self._people: OrderedDict[str, Person] = OrderedDict()
         """Names of adapters of people who asked, the last one last."""
@@ -169,7 +169,7 @@ class Residency:
             self._full = len(wanted) == self.settings.resident
             await self._load(self.pool, wanted, known)
 
-    async def _load(self, pool: Pool, wanted: Mapping[str, Entry], known: frozenset[str]) -> None:
+    async def _load(self, pool: EnginePool, wanted: Mapping[str, Entry], known: frozenset[str]) -> None:
         resident = pool.resident
         if all(id in resident for id in wanted) and all(id in known for id in resident):
             return

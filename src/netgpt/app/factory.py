@@ -63,7 +63,7 @@ def open_cloud(settings: Settings, receipt_hook: ReceiptHook) -> CloudModel | No
 
 
 def open_remotes(settings: Settings, receipt_hook: ReceiptHook) -> dict[str, RemoteModel]:
-    """Every model elsewhere, by its arm's name: "cloud" first. Each has its own connections and its own breaker."""
+    """Every model elsewhere, by its target's name: "cloud" first. Each has its own connections and its own breaker."""
     return {name: open_remote(name, remote, receipt_hook) for name, remote in settings.remotes.items()}
 
 

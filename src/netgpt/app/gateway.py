@@ -43,8 +43,7 @@ from netgpt.store.store import Store, open_store
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 10.0
-RETENTION_EVERY = 360
-"""Retention is enforced every this many rounds of housekeeping: hourly."""
+RETENTION_EVERY = 360  # retention is enforced every this many rounds of housekeeping: hourly
 
 
 def open_gateway(settings: Settings) -> Gateway:
@@ -77,7 +76,7 @@ class Gateway:
         registry: Registry | None = None,
     ) -> None:
         self.settings, self.store, self.edge, self.remotes = settings, store, edge, remotes
-        """`remotes`: the models elsewhere, by their arms' names, "cloud" first."""
+        """`remotes`: the models elsewhere, by their targets' names, "cloud" first."""
         self.cloud = remotes.get("cloud")
         self.detector, self.engine = detector, engine
         self.metrics = metrics or Metrics()
@@ -92,7 +91,7 @@ class Gateway:
         self.residency = Residency(self.registry, engine, settings.adapters)
         self.needs_detector = any(not settings.remotes[target].trusted for target in remotes)
         self.target_names = target_names(settings)
-        """Which arm a model's name asks for."""
+        """Which target a model's name asks for."""
         self.model_names = frozenset({DECIDE, *self.target_names})
         self.embedder = StaticEmbedder()
         self.routing_service = RoutingService(settings, self.embedder, self.signals)

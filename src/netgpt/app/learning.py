@@ -32,8 +32,7 @@ from netgpt.types import Chunk, Person
 
 log = logging.getLogger(__name__)
 
-EVERY_S: Final = 1.0
-"""How often ended exchanges are read and written, in one transaction."""
+EVERY_S: Final = 1.0  # how often ended exchanges are read and written, in one transaction
 SAVE_EVERY_S: Final = 60.0
 MOST_ENDED: Final = 2_000
 """Ended exchanges that may wait to be read; older ones are let go: what is not known leaves no trace."""
@@ -43,7 +42,7 @@ class Learning:
     """Made with the box, started and closed with it. `learner` is what the route stage asks."""
 
     def __init__(self, store: Store, rules: Routing, prices: Mapping[str, Any]) -> None:
-        """`prices`: the settings of every model elsewhere, by its arm's name."""
+        """`prices`: the settings of every model elsewhere, by its target's name."""
         self.store, self.rules, self.prices = store, rules, prices
         self.learner = Learner(explore=rules.explore, per_hour=rules.explore_per_hour)
         self.restored = False
@@ -77,7 +76,7 @@ class Learning:
                 self.restored, self._known = True, digests_in(state)
         except StoreError as error:
             log.error("routing: %s Learning begins anew.", error.message)
-        routing_service.known.experience = self.learner
+        routing_service.context.experience = self.learner
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def _answered(self, exchange: Exchange, answer: list[Chunk]) -> None:

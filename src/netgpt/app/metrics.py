@@ -13,8 +13,7 @@ from netgpt.exchange import Exchange
 from netgpt.routing.link_state import Estimate, Link, SystemView
 from netgpt.routing.signals import Signals
 
-MOST_OUTCOMES = 40
-"""Labels are bounded: nobody elsewhere fills this memory with words."""
+MOST_OUTCOMES = 40  # labels are bounded: nobody elsewhere fills this memory with words
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -96,7 +95,7 @@ def _scope(adapter: str) -> str:
     return "site" if adapter.startswith("site@") else "task"
 
 
-# --- The signals for Prometheus, read when the page is asked for. Labels are names of arms, signals and parts alone.
+# --- The signals for Prometheus, read when the page is asked for. Labels are names of targets, signals and parts alone.
 
 _EACH = ("arm", "signal")
 _LINK = {

@@ -27,7 +27,7 @@ from netgpt.routing.signals import Hint, Signals
 from netgpt.routing.system import SystemWatch
 from netgpt.settings import Settings
 from netgpt.settings.routing import Insights, Upstream
-from netgpt.stages.route import NO_CLOUD, Known, Read, Route
+from netgpt.stages.route import NO_CLOUD, Read, Route, RoutingContext
 from netgpt.telco import Asker, Insight, InsightSource, InsightWatch, QualityOfLine, RadioInformation, Token
 from netgpt.types import EDGE
 
@@ -41,7 +41,7 @@ EVERYDAY: Final = (
 
 
 def targets_of(settings: Settings) -> tuple[Target, ...]:
-    """Every arm, as far as the settings tell of it: the edge first. A box without any other names a cloud all the
+    """Every target, as far as the settings tell of it: the edge first. A box without any other names a cloud all the
     same, so that explanations say why it was not asked."""
     sees = settings.edge.base_url is not None  # the built-in engine reads text only; another edge server may do more
     edge = Target(
@@ -67,21 +67,13 @@ class RoutingService:
     def __init__(self, settings: Settings, embedder: StaticEmbedder, signals: Signals | None = None) -> None:
         self.settings, self.embedder = settings, embedder
         self.signals = signals or Signals()
-        self.known = Known(Memory(settings.routing.max_cloud_share), self.signals.for_request)
+        self.context = RoutingContext(Memory(settings.routing.max_cloud_share), self.signals.for_request)
 
     def stage(self, edge: ChatModel, remotes: Mapping[str, RemoteModel], *, names: Mapping[str, str]) -> Route:
-        """The route stage of a box with these models. `names`: which arm a model's name asks for."""
+        """The route stage of a box with these models. `names`: which target a model's name asks for."""
         settings = self.settings
         own = {name for name, remote in settings.remotes.items() if remote.trusted or remote.is_neighbour}
-        return Route(
-            edge,
-            remotes,
-            targets_of(settings),
-            settings.routing,
-            self.known,
-            names=names,
-            own=frozenset(own),
-        )
+        return Route(edge, remotes, targets_of(settings), settings.routing, self.context, names=names, own=frozenset(own))
 
     def ended(self, exchange: Exchange) -> None:
         """Hear of a request that has ended: what went to a cloud in another's place counts towards its share."""
@@ -91,14 +83,14 @@ class RoutingService:
         if exchange.decision.name not in clouds and clouds.intersection(
             target for target, _ in exchange.outcome.sent_to
         ):
-            self.known.memory.share.also_went()
+            self.context.memory.share.also_went()
 
     async def start(self) -> None:
         """Read the model of difficulty, where there is a choice to make. Without it the rules alone decide."""
         if not self.settings.remotes:
             return
         try:
-            self.known.read, self.known.p_usual = await asyncio.to_thread(self._reader)
+            self.context.read, self.context.p_usual = await asyncio.to_thread(self._reader)
         except SettingsError as error:
             log.error("routing: %s", error.message)
 
@@ -123,7 +115,7 @@ class Telemetry:
     """Makes the box's signals come about: watches its models, and from `start` on probes links and samples the box."""
 
     def __init__(self, settings: Settings, edge: ChatModel, remotes: Mapping[str, RemoteModel]) -> None:
-        """`remotes`: by the arm's name."""
+        """`remotes`: by the target's name."""
         told = settings.signals
         self.signals = Signals(slots=settings.edge.slots)
         self.system = SystemWatch(self.signals, every_s=told.sample_s, power_w=told.power_w)

@@ -222,7 +222,7 @@ def _show(faults: tuple[StoreFault, ...]) -> None:
 config_app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 
 
-@config_app.command()
+@config_app.command("check")
 @reports_errors
 def config_check(file: Path = typer.Argument(None, help="A netgpt.toml; the one in use when left out.")) -> None:
     """Read the settings and say what is wrong: file, line, and what would be right."""

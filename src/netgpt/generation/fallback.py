@@ -1,4 +1,4 @@
-"""The arms of one request, asked in the order of the decision until one gives its first word."""
+"""The targets of one request, asked in the order of the decision until one gives its first word."""
 
 from __future__ import annotations
 
@@ -38,17 +38,15 @@ from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Chunk, Decision, Message, Per
 # percentile of the usual wait, so that few are sent twice; and a budget bounds them where all are late.
 
 _REMEMBERED = 128
-_ENOUGH = 20
-"""With fewer first words nobody knows what is late."""
-_BURST = 5.0
-"""So many hedges may be saved up while nothing was late."""
+_ENOUGH = 20  # with fewer first words nobody knows what is late
+_BURST = 5.0  # so many hedges may be saved up while nothing was late
 
 
 class Hedging:
     """When, whom, and how often. One event loop only: there is no lock."""
 
     def __init__(self, rules: Routing, remotes: Mapping[str, Cloud]) -> None:
-        """`remotes`: the settings of every model elsewhere, by its arm's name: what they cost."""
+        """`remotes`: the settings of every model elsewhere, by its target's name: what they cost."""
         self._rules, self._remotes = rules, remotes
         self._waits: dict[tuple[str, bool], deque[float]] = {}
         self._may = 1.0
@@ -60,14 +58,14 @@ class Hedging:
         return self._rules.hedge != "off"
 
     def began(self, target: str, stream: bool, wait_s: float) -> None:
-        """`arm` gave its first word after `wait_s` seconds. A whole answer's first word comes with its last."""
+        """`target` gave its first word after `wait_s` seconds. A whole answer's first word comes with its last."""
         waits = self._waits.get((target, stream))
         if waits is None:
             waits = self._waits[target, stream] = deque(maxlen=_REMEMBERED)
         waits.append(wait_s)
 
     def late_s(self, target: str, stream: bool) -> float | None:
-        """Seconds after which the first word of `arm` is late; None: not known yet."""
+        """Seconds after which the first word of `target` is late; None: not known yet."""
         if self._rules.hedge_after_s:
             return self._rules.hedge_after_s
         waits = self._waits.get((target, stream), ())
@@ -103,10 +101,8 @@ class Hedging:
 
 # --- The beginning of an answer: what comes before the first word is held back, so that another model may still answer.
 
-TOO_LATE = "deadline_exceeded"
-"""Code of the error of an answer that took longer than its caller or the settings allow."""
-_MOST_HELD = 8
-"""Chunks without a word that are waited through: a server may send its role, then signs of life."""
+TOO_LATE = "deadline_exceeded"  # code of the error of an answer that took longer than its caller or the settings allow
+_MOST_HELD = 8  # chunks without a word that are waited through: a server may send its role, then signs of life
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,15 +289,13 @@ ENGINE_FIELDS = frozenset(
 """Fields of llama.cpp's own: they reach into its cache, its slots, its adapters and its bounds. No caller sets them."""
 ROOM = 1.4
 """So many times what it is expected to take is left for who comes next: nine of ten answers are there by then."""
-ASKED = "asked"
-"""Rule of a decision that the caller made: who asks for an arm gets it, late or not, unless it fails."""
-AGAIN_S = 2.0
-"""After so many seconds asking again may help, where no model says anything else."""
+ASKED = "asked"  # rule of a decision that the caller made: who asks for a target gets it, late or not, unless it fails
+AGAIN_S = 2.0  # after so many seconds asking again may help, where no model says anything else
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The arm that answers."""
+    """The target that answers."""
 
     target: str
     opened: Opened
@@ -310,7 +304,7 @@ class Chosen:
 
 
 class FallbackChain:
-    """One request on its way through the arms. Keeps the account of what left, and to whom, in `outcome`."""
+    """One request on its way through the targets. Keeps the account of what left, and to whom, in `outcome`."""
 
     def __init__(
         self,
@@ -332,7 +326,7 @@ class FallbackChain:
         self._handed: dict[str, str] = {}
 
     async def first_word(self) -> Chosen:
-        """Raises what the arms raised: one error that names them all where several failed; StoreError."""
+        """Raises what the targets raised: one error that names them all where several failed; StoreError."""
         decision = self.request.decision
         waits = self.request.may_wait and decision.rule == ASKED
         target, left = decision.name, [] if waits else list(decision.fallbacks)
@@ -388,7 +382,7 @@ class FallbackChain:
             self.observe(EDGE, outcome)
 
     async def _try(self, target: str, left: list[str]) -> Chosen | None:
-        """One arm, and beside it a second where the first is late. None: it failed, and those asked beside it."""
+        """One target, and beside it a second where the first is late. None: it failed, and those asked beside it."""
         until = self._patience(target, left)
         rival, late_s = self._rival(target, left)
         if rival is None or late_s is None:
@@ -420,7 +414,7 @@ class FallbackChain:
         return self.hedging.rival(target, others), self.hedging.late_s(target, request.stream)
 
     def _patience(self, target: str, left: list[str]) -> float:
-        """Until when the first word of `arm` is waited for: whoever comes next needs time as well."""
+        """Until when the first word of `target` is waited for: whoever comes next needs time as well."""
         if not left:
             return self.until
         room, decision = max(0.0, self.until - time.monotonic()), self.request.decision
@@ -506,7 +500,7 @@ class FallbackChain:
         self._tell_sent(next(reversed(self._handed), ""))
 
     def _tell_sent(self, target: str) -> None:
-        """Write down what left: for `arm` where it got something, else for the last that did."""
+        """Write down what left: for `target` where it got something, else for the last that did."""
         outcome = self.outcome
         outcome.sent_to = tuple(self._handed.items())
         told = target if target in self._handed else next(reversed(self._handed), None)
@@ -519,7 +513,7 @@ class FallbackChain:
         self.observe(target, error.code)
 
     def _nobody(self) -> ModelError | ContextTooLong:
-        """Why no arm answers. What is wrong with the request itself is told as the last model told it."""
+        """Why no target answers. What is wrong with the request itself is told as the last model told it."""
         errors = list(self.failed.values())
         last = errors[-1]
         if isinstance(last, ContextTooLong | ModelRejected):
@@ -537,6 +531,6 @@ class FallbackChain:
         return kind(f"nobody could answer. {each}", retry_after=again_s)
 
     def _ruled_out(self) -> dict[str, str]:
-        """Why the arms that were not asked could not be, as the decision saw it."""
+        """Why the targets that were not asked could not be, as the decision saw it."""
         whys = {one.target: one.ruled_out for one in self.request.decision.expected if one.ruled_out is not None}
         return {target: why for target, why in {**self.request.kept_for, **whys}.items() if target not in self.failed}

@@ -1,4 +1,4 @@
-"""What is believed of one arm: how far its answers do better or worse than was thought of it beforehand.
+"""What is believed of one target: how far its answers do better or worse than was thought of it beforehand.
 
 A Bayesian linear model of the difference between what happened (1: the answer did, 0: it did not) and the prior, over
 the features of the request; old observations fade (discounted least squares, as in D-LinUCB, Russac et al. 2019).
@@ -18,17 +18,15 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
-NOISE: Final = 0.2
-"""Variance of one answer doing or not around its chance: 0.25 at one half, less at the ends."""
-LIMIT: Final = 3.0
-"""Features are cut to this: no odd request may pull a model about by its size."""
+NOISE: Final = 0.2  # variance of one answer doing or not around its chance: 0.25 at one half, less at the ends
+LIMIT: Final = 3.0  # features are cut to this: no odd request may pull a model about by its size
 MOST_FEATURES: Final = 16
 SIZE: Final = MOST_FEATURES + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """The chance that an arm's answer will do, 0 to 1, and the standard deviation of what is thought of that chance."""
+    """The chance that an target's answer will do, 0 to 1, and the standard deviation of what is thought of that chance."""
 
     mean: float
     sd: float
@@ -113,14 +111,14 @@ class Evidence:
 _LOWER: Final = np.tril_indices(SIZE)
 
 
-# --- Trying another arm now and then, so that the box hears of arms that it does not use: how often, for whom, which.
+# --- Trying another target now and then, so that the box hears of targets that it does not use: how often, for whom, which.
 #
-# Bounded three ways: a share of each key's decisions, so many an hour and key, and only among the arms that were
+# Bounded three ways: a share of each key's decisions, so many an hour and key, and only among the targets that were
 # candidates anyway. The chance of what was drawn is told, so that another policy can be judged by the same records.
 
 HOUR_S: Final = 3600.0
 SCALE: Final = 0.1
-"""An arm whose value is this much below the best is tried a third as often as one that is level with it."""
+"""A target whose value is this much below the best is tried a third as often as one that is level with it."""
 FLOOR: Final = 0.1
 """Even one far below is tried this often, against one that is level: what is never tried stays unknown."""
 MOST_KEYS: Final = 10_000
@@ -133,7 +131,7 @@ def uniform(seed: int, number: int) -> float:
 
 
 class EpsilonGreedy:
-    """Who has explored how often, and with which chance each arm is drawn."""
+    """Who has explored how often, and with which chance each target is drawn."""
 
     def __init__(self, share: float, per_hour: int) -> None:
         """`share` of decisions, 0 to 0.5; `per_hour`: explorations of one key within an hour of the clock."""
@@ -142,7 +140,7 @@ class EpsilonGreedy:
         self._used: dict[str, int] = {}
 
     def chances(self, values: Mapping[str, float], key: str, now: float) -> dict[str, float]:
-        """The chance of each arm; they add up to 1. The best is first; of equals, the one that is named first."""
+        """The chance of each target; they add up to 1. The best is first; of equals, the one that is named first."""
         best = max(values, key=values.__getitem__)
         share = self.share if len(values) > 1 and self._left(key, now) > 0 else 0.0
         if share == 0.0:
@@ -156,7 +154,7 @@ class EpsilonGreedy:
         return {best: 1.0 - share} | {target: share * odd / whole for target, odd in odds.items()}
 
     def explored(self, key: str, now: float) -> None:
-        """Another arm than the best was drawn for this key."""
+        """Another target than the best was drawn for this key."""
         self._left(key, now)
         if len(self._used) < MOST_KEYS or key in self._used:
             self._used[key] = self._used.get(key, 0) + 1
@@ -176,22 +174,18 @@ class EpsilonGreedy:
         self._used = {str(key): int(count) for key, count in numbers["used"].items()}
 
 
-# --- Noticing that the world has changed: an arm's answers got better or worse, its price or its pace is another.
+# --- Noticing that the world has changed: an target's answers got better or worse, its price or its pace is another.
 #
 # `Cusum` is Page's two-sided test (Biometrika 41, 1954), fed with how far off the belief was. `Pace` is a faded
 # mean of one measured quantity that jumps with it: two readings in a row far from what was usual are the new usual.
 
-ALLOWED: Final = 0.1
-"""A belief may be this far off for long without an alarm."""
+ALLOWED: Final = 0.1  # a belief may be this far off for long without an alarm
 ALARM: Final = 6.0
-"""Summed surprise that raises the alarm: an arm that does 0.4 worse is noticed after about 20 observations; one that
+"""Summed surprise that raises the alarm: a target that does 0.4 worse is noticed after about 20 observations; one that
 did not change gives a false alarm in some 4,000, which costs certainty, not truth."""
-KEPT: Final = 0.9
-"""Share of the past in the mean after another reading."""
-FAR: Final = 4.0
-"""Times the usual deviation."""
-LEAST: Final = 0.2
-"""Share of the mean below which nothing is a jump."""
+KEPT: Final = 0.9  # share of the past in the mean after another reading
+FAR: Final = 4.0  # times the usual deviation
+LEAST: Final = 0.2  # share of the mean below which nothing is a jump
 
 
 class Cusum:

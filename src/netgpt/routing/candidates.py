@@ -1,4 +1,4 @@
-"""Constraints come before the objective. Each names, in words, the arm that it ruled out and why."""
+"""Constraints come before the objective. Each names, in words, the target that it ruled out and why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netgpt.settings import Settings
 from netgpt.settings.routing import Routing
 from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected
 
-# --- Arms: the models that might answer one request, as the decision sees them. Plain values.
+# --- Targets: the models that might answer one request, as the decision sees them. Plain values.
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One request, the arms that might answer it, and what is known of them now."""
+    """One request, the targets that might answer it, and what is known of them now."""
 
     asked: str
-    """"auto", or the arm that the caller asked for: "edge", "cloud", an upstream's name."""
+    """"auto", or the target that the caller asked for: "edge", "cloud", an upstream's name."""
     features: Features
     targets: tuple[Target, ...]
     """In the order of the settings, the edge first."""
@@ -94,7 +94,7 @@ class Situation:
 
     @property
     def clouds(self) -> frozenset[str]:
-        """The arms whose share may be bounded: neither the box nor a neighbour."""
+        """The targets whose share may be bounded: neither the box nor a neighbour."""
         return frozenset(target.name for target in self.targets if target.kind == "cloud")
 
     @property
@@ -110,11 +110,11 @@ class Situation:
         return usual if self.answer_tokens is None else min(usual, float(self.answer_tokens))
 
     def asks_for(self, target: Target) -> bool:
-        """Whether the caller left the choice open, or named this arm."""
+        """Whether the caller left the choice open, or named this target."""
         return self.asked in ("auto", target.name)
 
     def target(self, name: str) -> Target:
-        """The arm of this name. Raises KeyError."""
+        """The target of this name. Raises KeyError."""
         for target in self.targets:
             if target.name == name:
                 return target
@@ -122,7 +122,7 @@ class Situation:
 
 
 class Severity(IntEnum):
-    """How strongly an arm is ruled out. Where every arm is, those that are least so remain."""
+    """How strongly a target is ruled out. Where every target is, those that are least so remain."""
 
     DOUBTED = 1
     """Another will do better; it is a fallback still."""
@@ -142,7 +142,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Why an arm is ruled out."""
+    """Why a target is ruled out."""
 
     rule: str
     """A short stable name."""
@@ -151,12 +151,12 @@ class Violation:
 
 
 def asked_words(target: str) -> str:
-    """That the caller named this arm."""
+    """That the caller named this target."""
     return f"the caller asked for {'the ' if target in (EDGE, 'cloud') else ''}{target}"
 
 
 def violation_on(target: Target, situation: Situation, rules: Routing, expected: Expected) -> Violation | None:
-    """The strongest of the constraints that rule this arm out; the first of equals. None: it is a candidate."""
+    """The strongest of the constraints that rule this target out; the first of equals. None: it is a candidate."""
     strongest: Violation | None = None
     for violation in _remote(target, situation, rules, expected) if target.remote else _edge(target, situation):
         if violation.force is Severity.NEVER:
@@ -229,19 +229,16 @@ def _late(situation: Situation, expected: Expected) -> Violation | None:
     return Violation("deadline", words, Severity.DOUBTED)
 
 
-# --- What a model's name in a request asks for: the box's own choice, or one arm.
+# --- What a model's name in a request asks for: the box's own choice, or one target.
 
-AUTO = "auto"
-"""The box decides."""
-DECIDE = "netgpt"
-"""The model's name that leaves it to the box."""
-NOBODY = "nobody"
-"""Rule of a decision without an arm: nobody can answer, and its reason says why for each."""
+AUTO = "auto"  # the box decides
+DECIDE = "netgpt"  # the model's name that leaves it to the box
+NOBODY = "nobody"  # rule of a decision without a target: nobody can answer, and its reason says why for each
 
 
 def target_names(settings: Settings) -> dict[str, str]:
-    """Every model's name that asks for one arm -> that arm: "netgpt/edge", an upstream's name with and without
-    "netgpt/", and the names of the configured models. Where two arms run a model of one name, the first has it."""
+    """Every model's name that asks for one target -> that target: "netgpt/edge", an upstream's name with and without
+    "netgpt/", and the names of the configured models. Where two targets run a model of one name, the first has it."""
     names = {"netgpt/edge": "edge", settings.edge.model: "edge"}
     for target in settings.remotes:
         names.setdefault(f"netgpt/{target}", target)
@@ -254,5 +251,5 @@ def target_names(settings: Settings) -> dict[str, str]:
 
 
 def asked_target(model: str, names: Mapping[str, str]) -> str:
-    """The arm that a model's name asks for, or "auto"."""
+    """The target that a model's name asks for, or "auto"."""
     return names.get(model, AUTO)

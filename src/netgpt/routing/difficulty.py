@@ -25,8 +25,7 @@ from netgpt.errors import SettingsError
 # Counts are logarithms, so that a long text does not drown the rest; shares say how dense a thing is. The list is
 # part of the trained file's shape: `NAMES` is written into its card and checked when it is read.
 
-LONGEST = 6_000
-"""Characters that are looked at: of a longer text the first two thirds and the last third of these."""
+LONGEST = 6_000  # characters that are looked at: of a longer text the first two thirds and the last third of these
 
 _WORD = re.compile(r"[A-Za-z']+")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -156,14 +155,11 @@ def _shape(text: str, words: Sequence[str]) -> list[float]:
 # weighs the experts by the form of the text. Pure numpy; `netgpt.training` trains what is run here.
 
 Array = NDArray[np.float32]
-EMBEDDING = 0.7
-"""Weight of the two mean word vectors beside the traits, which together have length one on average."""
-_EXTREME = 5.0
-"""Standard deviations beyond which a trait counts no more."""
+EMBEDDING = 0.7  # weight of the two mean word vectors beside the traits, which together have length one on average
+_EXTREME = 5.0  # standard deviations beyond which a trait counts no more
 
 
-_TOO_LITTLE = 0.01
-"""A kind that a text resembles less is not asked: most texts need one expert."""
+_TOO_LITTLE = 0.01  # a kind that a text resembles less is not asked: most texts need one expert
 
 
 def features_of(texts: Sequence[str], embed: Any) -> tuple[Array, Array]:

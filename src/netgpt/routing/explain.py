@@ -24,22 +24,20 @@ from netgpt.routing.scoring import (
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, Decision, Expected, display_name
 
-# --- One input of a decision changed at a time, to find where another arm would have answered. Pure.
+# --- One input of a decision changed at a time, to find where another target would have answered. Pure.
 
 LONGEST_RTT_S: Final = 10.0
 SHORTEST_RTT_S: Final = 0.001
-MOST_TIMES: Final = 1000.0
-"""A price that had to be this many times higher is no counterfactual that helps."""
+MOST_TIMES: Final = 1000.0  # a price that had to be this many times higher is no counterfactual that helps
 TRIES: Final = 14
-FAR: Final = 1e6
-"""The lead over nobody."""
+FAR: Final = 1e6  # the lead over nobody
 NEAR: Final = 0.02
-"""A value this close (as a share of it) to where the arm changes is close enough: it is told in two digits."""
+"""A value this close (as a share of it) to where the target changes is close enough: it is told in two digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of one input after which another arm answers."""
+    """A change of one input after which another target answers."""
 
     what: str
     """"rtt" (seconds, of `of`), "difficulty" (p_edge_ok), "price" (times as high, of `of`), "waiting" (answers that
@@ -109,7 +107,7 @@ class WhatIf:
                 yield Change("prefer", name, best)
 
     def _found(self, what: str, now: float, end: float, of: str = "") -> Change | None:
-        """The nearest value between `now` and `end` that changes the arm, rounded away from `now`; None: there is
+        """The nearest value between `now` and `end` that changes the target, rounded away from `now`; None: there is
         none."""
         if now == end or self._lead(what, end, of) >= 0:
             return None
@@ -121,7 +119,7 @@ class WhatIf:
         return None
 
     def _crossing(self, what: str, same: float, other: float, of: str) -> float:
-        """Where the lead of the chosen arm ends: by false position (Illinois), for it is nearly a straight line; by
+        """Where the lead of the chosen target ends: by false position (Illinois), for it is nearly a straight line; by
         halves where a constraint ends it at once."""
         lead_same, lead_other = self._lead(what, same, of), self._lead(what, other, of)
         for _ in range(TRIES):
@@ -136,7 +134,7 @@ class WhatIf:
         return other
 
     def _lead(self, what: str, to: float, of: str) -> float:
-        """By how much the chosen arm is ahead of the best other candidate there; only what changes is reckoned anew."""
+        """By how much the chosen target is ahead of the best other candidate there; only what changes is computed anew."""
         there, lead, others = changed(self.situation, what, to, of), -math.inf, [-math.inf]
         clouds = self.situation.clouds
         for one in self.weighed.candidates:
@@ -153,7 +151,7 @@ class WhatIf:
 
 
 def _concerns(what: str, of: str, target: Target) -> bool:
-    """Whether what is expected of an arm depends on the input."""
+    """Whether what is expected of a target depends on the input."""
     if what == "difficulty":
         return target.kind != "cloud"
     return target.name == (EDGE if what == "waiting" else of)
@@ -217,7 +215,7 @@ _CONSTRAINTS: Final = {
 
 
 def counterfactual(what_if: WhatIf, rule: str) -> str:
-    """One or two sentences: where another arm would have answered. `rule`: of the decision. Empty: nothing to say."""
+    """One or two sentences: where another target would have answered. `rule`: of the decision. Empty: nothing to say."""
     if rule in _CONSTRAINTS and (told := _without_the_constraint(what_if, rule)):
         return told
     if rule in ("asked", "tried", "trial", "only"):
@@ -301,7 +299,7 @@ def _joined(ways: list[str]) -> str:
     return others[0] if len(others) == 1 else ", ".join(others[:-1]) + ", or " + others[-1]
 
 
-# --- A decision as JSON, for explanations: what each arm was expected to give, what ruled it out, what would have
+# --- A decision as JSON, for explanations: what each target was expected to give, what ruled it out, what would have
 # changed it. Numbers and words of the box's own; nothing of the request.
 
 

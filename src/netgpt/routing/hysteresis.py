@@ -1,6 +1,6 @@
 """The links as the decision takes them: held still under noise, let go when a link has really changed.
 
-A decision that followed every measurement would flap. So each arm's link is *held* as it was, until what is measured
+A decision that followed every measurement would flap. So each target's link is *held* as it was, until what is measured
 now differs by a margin, and has differed for a dwell. Worse is believed soon. Better is believed soon too, once an
 answer proves it, or a probe after failures; but not where the link *relapsed*: got worse again within a minute after it
 was believed to be better. Then it is left alone, longer with each relapse. That nothing is heard of a link is no proof:
@@ -17,44 +17,28 @@ from typing import Final
 from netgpt.routing.link_state import LinkView
 from netgpt.routing.scoring import blended, first_byte_s
 
-DWELL_S: Final = 0.8
-"""A change lasts this long before it is believed."""
-RETURN_S: Final = 1.5
-"""And so long that it is better, without failures before: noise is better now and then."""
-GAP_S: Final = 3.0
-"""Nobody looked for this long: what is measured now is believed at once."""
-CALM_S: Final = 60.0
-"""A relapse is forgotten after this, and a link that was better for so long does not relapse."""
+DWELL_S: Final = 0.8  # a change lasts this long before it is believed
+RETURN_S: Final = 1.5  # and so long that it is better, without failures before: noise is better now and then
+GAP_S: Final = 3.0  # nobody looked for this long: what is measured now is believed at once
+CALM_S: Final = 60.0  # a relapse is forgotten after this, and a link that was better for so long does not relapse
 ONWARD_S: Final = 3.0
 """Within this time after a change, more of the same is believed at once, and so is that it was not better after all."""
-RATIO: Final = 1.5
-"""A link that answers this many times faster or slower has changed, ..."""
-WIDER: Final = 1.3
-"""... and, for each relapse within the last minute, this many times more."""
+RATIO: Final = 1.5  # a link that answers this many times faster or slower has changed, ...
+WIDER: Final = 1.3  # ... and, for each relapse within the last minute, this many times more
 AWAY_S: Final = 45.0
 """So long for each relapse, a link that got worse is left alone before it is believed to be better again."""
-FRESH_S: Final = 3.0
-"""An answer that began so recently proves what its link is like."""
-NEARLY: Final = 1.25
-"""An answer proves that a link is back when it is no more times slower than before."""
-UNPROVEN_S: Final = 60.0
-"""After so long, that nothing bad is heard of it any more is proof enough."""
+FRESH_S: Final = 3.0  # an answer that began so recently proves what its link is like
+NEARLY: Final = 1.25  # an answer proves that a link is back when it is no more times slower than before
+UNPROVEN_S: Final = 60.0  # after so long, that nothing bad is heard of it any more is proof enough
 TRIAL_S: Final = 1.5
 """A link that got worse may be tried so long after it was last tried, or got worse: then after twice that, ..."""
-MOST_TRIAL_S: Final = 6.0
-"""... at most after this."""
-TRIAL_EVERY: Final = 4
-"""And at most one request in so many tries it."""
-LEAST_S: Final = 0.15
-"""Smaller differences are nobody's business."""
-FAILING: Final = 0.25
-"""A change of the share of failing calls that counts."""
-UNKNOWN: Final = 2
-"""A link differs in that one of both was never measured."""
-USUAL_TOKENS_S: Final = 40.0
-"""Where the pace was not measured."""
-TOKENS: Final = 40.0
-"""A link is judged by an answer of this many tokens: a short one, which its first word decides."""
+MOST_TRIAL_S: Final = 6.0  # ... at most after this
+TRIAL_EVERY: Final = 4  # and at most one request in so many tries it
+LEAST_S: Final = 0.15  # smaller differences are nobody's business
+FAILING: Final = 0.25  # a change of the share of failing calls that counts
+UNKNOWN: Final = 2  # a link differs in that one of both was never measured
+USUAL_TOKENS_S: Final = 40.0  # where the pace was not measured
+TOKENS: Final = 40.0  # a link is judged by an answer of this many tokens: a short one, which its first word decides
 
 
 @dataclass(slots=True)
@@ -94,19 +78,19 @@ class _HeldLink:
 
 
 class LinkSmoother:
-    """One link an arm. `look` at every decision, with a time in seconds that never goes back."""
+    """One link a target. `update` at every decision, with a time in seconds that never goes back."""
 
     def __init__(self) -> None:
         self._held: dict[str, _HeldLink] = {}
 
-    def look(self, links: Mapping[str, LinkView], now: float) -> dict[str, LinkView]:
+    def update(self, links: Mapping[str, LinkView], now: float) -> dict[str, LinkView]:
         """The links to decide by, and remember that somebody looked."""
         return {name: _with_load(self._one(name, link, now), link) for name, link in links.items()}
 
     def trial(self, now: float) -> tuple[str, LinkView] | None:
-        """The arm that got worse and may be tried by this request, and its link as it was before; None: no arm is.
+        """The target that got worse and may be tried by this request, and its link as it was before; None: no target is.
 
-        To be asked after `look`, at the same time.
+        To be asked after `update`, at the same time.
         """
         for name, held in self._held.items():
             if held.before is not None and held.looked == now and _may_try(held, held.measured, now):
@@ -114,7 +98,7 @@ class LinkSmoother:
         return None
 
     def tried(self, name: str, now: float) -> None:
-        """A request tries this arm."""
+        """A request tries this target."""
         held = self._held[name]
         held.tried, held.looks = now, 0
         held.trials += 1

@@ -1,4 +1,4 @@
-"""What the box learns of its arms: whose answers do for which requests, what they cost, how long they take.
+"""What the box learns of its targets: whose answers do for which requests, what they cost, how long they take.
 
 Deciding and learning are two calls: `belief` and `draw` when a request comes, `told` when something is known of its
 answer, at once or days later. Pure: no I/O, no clock but the one that is given. Every random draw comes from the seed
@@ -20,12 +20,12 @@ from netgpt.routing.bandit import AdaptiveLimit, Belief, Cusum, EpsilonGreedy, E
 from netgpt.routing.reward import HINTS, Counted, DecisionOutcome, Opinion, Parts, opinion_of
 from netgpt.routing.trust import TrustWeights
 
-# --- All that is remembered of one arm: the evidence of its answers, who said so, whether it drifts, what it costs.
+# --- All that is remembered of one target: the evidence of its answers, who said so, whether it drifts, what it costs.
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What calls to one arm came to, the newest counting most; None: not known yet."""
+    """What calls to one target came to, the newest counting most; None: not known yet."""
 
     price_factor: float | None = None
     """Money paid, as a multiple of what the configured prices make of the same tokens."""
@@ -37,7 +37,7 @@ class Measured:
 
 @dataclass(slots=True)
 class Experience:
-    """What the learner knows of one arm."""
+    """What the learner knows of one target."""
 
     evidence: Evidence = field(default_factory=Evidence)
     ratings: TrustWeights = field(default_factory=TrustWeights)
@@ -47,7 +47,7 @@ class Experience:
     latency: AdaptiveLimit = field(default_factory=AdaptiveLimit)
     tokens: AdaptiveLimit = field(default_factory=AdaptiveLimit)
     faded_at: float = 0.0
-    """How many steps of observations of all arms it has faded."""
+    """How many steps of observations of all targets it has faded."""
     drifts: int = 0
 
     def measure(self, parts: Parts) -> None:
@@ -99,19 +99,16 @@ class Experience:
 
 
 VERSION: Final = 1
-FADES: Final = 0.995
-"""Share of an arm's evidence that remains after another observation of it: some 200 are remembered."""
+FADES: Final = 0.995  # share of an target's evidence that remains after another observation of it: some 200 are remembered
 FADES_UNUSED: Final = 0.999
-"""The same after an observation of any arm: what was long not tried is believed less and less."""
+"""The same after an observation of any target: what was long not tried is believed less and less."""
 STEP: Final = 20.0
-AFTER_DRIFT: Final = 0.15
-"""Share of the evidence kept when an arm is found to have changed."""
+AFTER_DRIFT: Final = 0.15  # share of the evidence kept when a target is found to have changed
 FIRST_RATINGS: Final = 5.0
 USUAL_KEPT: Final = 0.97
 OWN: Final = {"level_sd": 0.1, "slope_sd": 0.1}
 """How far one key's needs are taken to differ from everybody's before it was heard."""
-MOST_OWN: Final = 64
-"""Keys with a model of their own; the one heard longest ago gives way."""
+MOST_OWN: Final = 64  # keys with a model of their own; the one heard longest ago gives way
 LOWEST, HIGHEST = 0.01, 0.99
 
 
@@ -119,12 +116,12 @@ _NOTHING: Final = Counted(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class Learner:
-    """A contextual bandit over arms. Cheap: `belief` and `draw` take microseconds, `told` some tens."""
+    """A contextual bandit over targets. Cheap: `belief` and `draw` take microseconds, `told` some tens."""
 
     def __init__(
         self, *, seed: int = 0, explore: float = 0.02, per_hour: int = 20, clock: Callable[[], float] = time.time
     ) -> None:
-        """`explore`: share of decisions in which another arm than the best may be tried, 0 to 0.5; `per_hour`: at
+        """`explore`: share of decisions in which another target than the best may be tried, 0 to 0.5; `per_hour`: at
         most so many of one key. `clock`: seconds, the same after a restart.
 
         Nobody's request is used for trying before `FIRST_RATINGS` answers were rated: where nobody says how answers
@@ -143,7 +140,7 @@ class Learner:
     # deciding
 
     def belief(self, target: str, x: Sequence[float], prior: float, key: str = "") -> Belief:
-        """The chance that this arm's answer will do. `prior`: what is thought of it before anything was learnt."""
+        """The chance that this target's answer will do. `prior`: what is thought of it before anything was learnt."""
         phi = phi_of(x)
         known = self._target(target)
         self._fade(known)
@@ -155,13 +152,13 @@ class Learner:
         return Belief(min(max(prior + shift, LOWEST), HIGHEST), sd)
 
     def chances(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> dict[str, float]:
-        """The chance with which `draw` would draw each arm."""
+        """The chance with which `draw` would draw each target."""
         if not bold or self._rated < FIRST_RATINGS:
             return dict.fromkeys(values, 0.0) | {max(values, key=values.__getitem__): 1.0}
         return self._exploration.chances(values, self._digest(key), self._clock())
 
     def draw(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> tuple[str, float]:
-        """Choose among the arms that may answer, by their value; return the arm and the chance that it had.
+        """Choose among the targets that may answer, by their value; return the target and the chance that it had.
 
         Nearly always the best. `bold=False`: never another (who prefers `private` is not experimented on).
         """
@@ -176,13 +173,13 @@ class Learner:
         return target, chances[target]
 
     def measured(self, target: str) -> Measured:
-        """What the arm was seen to cost and take."""
+        """What the target was seen to cost and take."""
         known = self._targets.get(target)
         return Measured() if known is None else known.measured
 
     @property
     def drifts(self) -> dict[str, int]:
-        """How often each arm was found to have changed."""
+        """How often each target was found to have changed."""
         return {name: target.drifts for name, target in self._targets.items()}
 
     # learning
@@ -249,21 +246,21 @@ class Learner:
         of_target = trust_weights.hear(key, surprise, now, odd=crowd.is_odd(key))
         if trust is None:
             trust = 0.5
-        elif of_target is not None and trust_weights.knows(key):  # new on this arm is no reason for doubt, odd on it is
+        elif of_target is not None and trust_weights.knows(key):  # new on this target is no reason for doubt, odd on it is
             trust = min(trust, of_target)
         counts = trust_weights.count(key, opinion.weight * trust, now)
         crowd.passed(key, counts)
         return counts
 
     def _learn_usual(self, parts: Parts, trust: float) -> None:
-        """How often answers are asked again, broken or failed on this box, whatever the arm."""
+        """How often answers are asked again, broken or failed on this box, whatever the target."""
         for name in HINTS:
             seen = getattr(parts, name)
             if seen is not None:
                 self._usual[name] += (1 - USUAL_KEPT) * trust * (float(seen) - self._usual[name])
 
     def _fade(self, target: Experience) -> None:
-        """An arm's evidence ages while others are used: in steps, so that it does not matter when it is looked at."""
+        """An target's evidence ages while others are used: in steps, so that it does not matter when it is looked at."""
         steps = self._is_up // STEP - target.faded_at
         if steps > 0:
             target.evidence.fade(FADES_UNUSED ** (steps * STEP))
@@ -365,7 +362,7 @@ def digests_in(state: bytes) -> frozenset[str]:
 
 
 def _drawn(chances: Mapping[str, float], point: float) -> str:
-    """The arm in whose stretch of [0, 1) the point lies."""
+    """The target in whose stretch of [0, 1) the point lies."""
     for target, chance in chances.items():
         point -= chance
         if point < 0:

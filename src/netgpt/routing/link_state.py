@@ -1,4 +1,4 @@
-"""All that is known of one arm: the link to it and the server behind it, from real calls first."""
+"""All that is known of one target: the link to it and the server behind it, from real calls first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from netgpt.calls import CallFacts, KernelFacts, Load
 
-# --- What the decision sees of links, models and the box: plain values, told by `signals`, read by `objective`.
+# --- What the decision sees of links, models and the box: plain values, told by `signals`, read by `scoring`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class SignalsView:
     """All signals at one moment."""
 
     links: Mapping[str, LinkView] = field(default_factory=dict)
-    """By the arm's name: "edge", "cloud", an upstream's name."""
+    """By the target's name: "edge", "cloud", an upstream's name."""
     system: SystemView = SystemView()
 
 
@@ -89,14 +89,10 @@ class SignalsView:
 # usual so far, the quantity has changed: the estimate begins anew from these two (a run test; the mean deviation is
 # kept as TCP keeps that of the round trip, RFC 6298). An estimate never lies outside of what was measured.
 
-_MOST_WEIGHT = 30.0
-"""No more of the past stands beside a new measurement, however many there were."""
-_FAR = 3.0
-"""Mean deviations from the estimate that count as far."""
-_FAR_SHARE = 0.3
-"""And at least this share of the estimate."""
-_RUN = 2.0
-"""Far ones in a row, on one side, of so much weight together are a change."""
+_MOST_WEIGHT = 30.0  # no more of the past stands beside a new measurement, however many there were
+_FAR = 3.0  # mean deviations from the estimate that count as far
+_FAR_SHARE = 0.3  # and at least this share of the estimate
+_RUN = 2.0  # far ones in a row, on one side, of so much weight together are a change
 
 
 class Gauge:
@@ -182,7 +178,7 @@ class Gauge:
 
 
 class PendingCall:
-    """Notes of one call to `arm`; times are `time.monotonic()`. `end` once it is over, however it ended.
+    """Notes of one call to `target`; times are `time.monotonic()`. `end` once it is over, however it ended.
 
     A stream is only stalled while somebody reads it: an answer that its reader leaves lying tells nothing of the link.
     """
@@ -229,48 +225,33 @@ class PendingCall:
         self._end(self)
 
 
-LARGE_BYTES = 65_536
-"""A transfer below this tells of round trips rather than of the rate."""
-LEAST_S = 0.02
-"""As does one that was over sooner."""
-FEW_TOKENS = 4
-"""A shorter answer tells nothing of the pace."""
-PACE_EVERY_S = 1.0
-"""The pace of an answer under way is measured this often."""
+LARGE_BYTES = 65_536  # a transfer below this tells of round trips rather than of the rate
+LEAST_S = 0.02  # as does one that was over sooner
+FEW_TOKENS = 4  # a shorter answer tells nothing of the pace
+PACE_EVERY_S = 1.0  # the pace of an answer under way is measured this often
 FEW_CHUNKS = 5
-PATIENCE = 2.0
-"""A call is overdue when it has waited this many times the estimate..."""
-PATIENCE_S = 0.25
-"""...and this many seconds."""
-STALLED = 4.0
-"""A stream stalls when nothing came for so many of its usual gaps..."""
+PATIENCE = 2.0  # a call is overdue when it has waited this many times the estimate..
+PATIENCE_S = 0.25  # ...and this many seconds
+STALLED = 4.0  # a stream stalls when nothing came for so many of its usual gaps..
 STALLED_S = 0.5
-MUTE_BACKOFF = 2
-"""The kernel has sent the same bytes again so often in a row, without an answer: then the link is dead."""
-SEGMENTS_A_CALL = 20.0
-"""A call of so many segments tells as much of the loss as any."""
+MUTE_BACKOFF = 2  # the kernel has sent the same bytes again so often in a row, without an answer: then the link is dead
+SEGMENTS_A_CALL = 20.0  # a call of so many segments tells as much of the loss as any
 UNREACHED = "unreachable"
 OF_THE_LINK = frozenset({UNREACHED, "model_timeout", "broken_stream"})
 """Codes of failures that an open connection speaks against."""
-PROBE_WEIGHT = 0.3
-"""A probe is one segment there and one back."""
-VAIN = 1.15
-"""A call that was given up after so many times the usual wait tells that the answer is late..."""
-VAIN_S = 0.05
-"""...when it waited so many seconds more than that too."""
+PROBE_WEIGHT = 0.3  # a probe is one segment there and one back
+VAIN = 1.15  # a call that was given up after so many times the usual wait tells that the answer is late..
+VAIN_S = 0.05  # ...when it waited so many seconds more than that too
 REACHED = 0.93
 """A probe that comes through says little of answers that do not come: what was waited in vain counts by this."""
 OVERDUE_KEEPS_S = 60.0
-SILENT_S = 1.5
-"""Seconds without an answer."""
-FAILING = 0.5
-"""A link of which so many calls and probes fail is in trouble."""
-SURE = 0.9
-"""What happens at this moment needs no second measurement."""
+SILENT_S = 1.5  # seconds without an answer
+FAILING = 0.5  # a link of which so many calls and probes fail is in trouble
+SURE = 0.9  # what happens at this moment needs no second measurement
 
 
 class Link:
-    """Gauges of one arm and the calls to it that are under way. One event loop only: there is no lock."""
+    """Gauges of one target and the calls to it that are under way. One event loop only: there is no lock."""
 
     def __init__(self) -> None:
         self.waiting: set[PendingCall] = set()

@@ -15,7 +15,7 @@ from netgpt.routing.reward import Counted, DecisionOutcome, Parts
 from netgpt.routing.scoring import Weights, value_of
 from netgpt.types import Decision, Expected
 
-# --- What another policy would have earned, judged by records of one that now and then drew another arm than its best.
+# --- What another policy would have earned, judged by records of one that now and then drew another target than its best.
 #
 # Inverse propensity scoring (Horvitz and Thompson 1952), its self-normalised form (Swaminathan and Joachims 2015)
 # and the doubly robust estimate (Dudik, Langford and Li 2011), each with a bootstrapped 95 % interval. Where the
@@ -23,12 +23,9 @@ from netgpt.types import Decision, Expected
 
 Grid = NDArray[np.float64]
 
-LEAST_EFFECTIVE: Final = 30.0
-"""With fewer records' worth of evidence no figure is given."""
-ROUNDS: Final = 1_000
-"""Of the bootstrap, in which every record counts a Poisson number of times (Chamandy et al. 2012)."""
-PAGE: Final = 50
-"""Rounds drawn at once: a bound on memory."""
+LEAST_EFFECTIVE: Final = 30.0  # with fewer records' worth of evidence no figure is given
+ROUNDS: Final = 1_000  # of the bootstrap, in which every record counts a Poisson number of times (Chamandy et al. 2012)
+PAGE: Final = 50  # rounds drawn at once: a bound on memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +34,13 @@ class Sample:
 
     reward: float
     propensity: float
-    """The chance with which the arm of the record was drawn."""
+    """The chance with which the target of the record was drawn."""
     target: float
-    """The chance with which the target policy draws the same arm."""
+    """The chance with which the target policy draws the same target."""
     predicted: float
-    """What the arm of the record was expected to earn."""
+    """What the target of the record was expected to earn."""
     predicted_target: float
-    """What the target policy's arms were expected to earn, by its chances."""
+    """What the target policy's targets were expected to earn, by its chances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,7 @@ def _three(sums: Grid) -> Grid:
 
 
 def as_private(decision: Decision, answered: str) -> dict[str, Any]:
-    """Numbers and names of arms; no text. `answered`: the arm that answered in the end."""
+    """Numbers and names of targets; no text. `answered`: the target that answered in the end."""
     return {
         "x": [round(value, 5) for value in decision.features],
         "weights": decision.weights,
@@ -125,7 +122,7 @@ def as_private(decision: Decision, answered: str) -> dict[str, Any]:
 
 
 def expected_of(private: Mapping[str, Any], *, only_open: bool = True) -> list[Expected]:
-    """What each arm was expected to give; `only_open`: without those that a constraint ruled out."""
+    """What each target was expected to give; `only_open`: without those that a constraint ruled out."""
     return [
         Expected(
             one["arm"], one["route"], one["p_ok"], one["latency_s"], one["cost"], one["energy_j"], one["exposure"],
@@ -163,7 +160,7 @@ class RecordedDecision:
     target: str
     propensity: float
     expected: tuple[Expected, ...]
-    """The arms that no constraint ruled out."""
+    """The targets that no constraint ruled out."""
     parts: Parts
 
     @property
@@ -182,7 +179,7 @@ class Replayed:
 
     policy: str
     targets: Mapping[str, float]
-    """Share of the requests that each arm would have got."""
+    """Share of the requests that each target would have got."""
     cloud_share: float
     cost: float
     """Money expected for 1,000 requests."""
@@ -209,7 +206,7 @@ def read_record(target: str, propensity: float, private: Mapping[str, Any]) -> R
 def policy_choices(
     records: Sequence[RecordedDecision], weights: Weights, max_cloud_share: float | None = None
 ) -> list[str]:
-    """The arm that these weights choose for each record.
+    """The target that these weights choose for each record.
 
     `max_cloud_share`: at most this share goes to a cloud, those that gain most by it; the others get their best
     candidate on the box, where there is one.
@@ -238,7 +235,7 @@ def replay(
     max_cloud_share: float | None = None,
     name: str = "this policy",
 ) -> list[Replayed]:
-    """The records as they were, the policy of these weights, and each arm for everything (else its best candidate)."""
+    """The records as they were, the policy of these weights, and each target for everything (else its best candidate)."""
     best = policy_choices(records, weights)
     ways = {AS_RECORDED: [record.target for record in records], name: policy_choices(records, weights, max_cloud_share)}
     for target in sorted({one.target for record in records for one in record.expected}):

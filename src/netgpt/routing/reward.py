@@ -1,9 +1,9 @@
-"""What became of an answer, and what that says of the arm that gave it.
+"""What became of an answer, and what that says of the target that gave it.
 
 Parts come when they come: some at the answer's end, some minutes later (asked again), some the day after (a rating).
 What is not known leaves no trace. A rating is a word on the answer itself. All else only hints: it counts by how far it
 is from what is usual on this box, so that a box where nobody ever rates does not come to think ill, or well, of every
-arm that it uses.
+target that it uses.
 
 | part | says | counts as |
 |---|---|---|
@@ -11,7 +11,7 @@ arm that it uses.
 | asked nearly the same again | probably did not | half a bad rating, less what is usual |
 | an answer that breaks its schema | did not | 0.8 of a bad rating, less what is usual |
 | error, timeout, cut | did not | 0.6 of a bad rating, less what is usual; breakers and signals react faster |
-| seconds, money, tokens | nothing of quality | an arm's measured pace: `Learner.measured` |
+| seconds, money, tokens | nothing of quality | an target's measured pace: `Learner.measured` |
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ HINTS: Final[Mapping[str, tuple[float, float]]] = {
     "failed": (0.6, 0.02),
 }
 """Part: how much of a bad rating it is worth, and what share of answers is taken for usual before any were seen."""
-HINT_WEIGHT: Final = 0.3
-"""All hints of one answer together count as this share of an observation."""
+HINT_WEIGHT: Final = 0.3  # all hints of one answer together count as this share of an observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ class DecisionOutcome:
     key: str
     """Who asked, as given to `draw`."""
     prior: float
-    """What was thought of the arm beforehand, as given to `belief`."""
+    """What was thought of the target beforehand, as given to `belief`."""
     parts: Parts
     """All parts known so far."""
     before: Counted | None = None
@@ -134,12 +133,9 @@ class DecisionOutcome:
 # person who sends the very same many times is a machine at work, and says nothing.
 
 WINDOW_S: Final = 300.0
-ALIKE: Final = 0.6
-"""Share of common words from which two requests count as nearly the same."""
-LEAST_WORDS: Final = 3
-"""Shorter ones ("yes", "go on") are alike by nature."""
-MACHINE: Final = 4
-"""As many alike within the window: not a person who tries again."""
+ALIKE: Final = 0.6  # share of common words from which two requests count as nearly the same
+LEAST_WORDS: Final = 3  # shorter ones ("yes", "go on") are alike by nature
+MACHINE: Final = 4  # as many alike within the window: not a person who tries again
 MOST_WORDS: Final = 400
 SKETCH: Final = 64
 MOST_PEOPLE: Final = 2_000

@@ -39,7 +39,7 @@ def reason_for(situation: Situation, weighed: Weighed, weights: Weights) -> tupl
 
 
 def _against_the_others(weighed: Weighed, route: str) -> Violation | None:
-    """What rules out the other side: of several arms, the one least ruled out."""
+    """What rules out the other side: of several targets, the one least ruled out."""
     others = [
         violation for one in weighed.expected if one.route != route and (violation := weighed.violations[one.target])
     ]
@@ -103,12 +103,9 @@ def parts_of_lead(best: Expected, other: Expected, weights: Weights) -> dict[str
 
 CREDIT: Final = 16.0
 """Most requests that may be saved up, or that a constraint may send beyond the bound and that are made up for."""
-REMEMBERED: Final = 128
-"""Advantages of so many requests of late."""
-FEW: Final = 16
-"""With fewer, nothing is known of the traffic yet."""
-NOBODY: Final = -1e6
-"""A threshold below every advantage."""
+REMEMBERED: Final = 128  # advantages of so many requests of late
+FEW: Final = 16  # with fewer, nothing is known of the traffic yet
+NOBODY: Final = -1e6  # a threshold below every advantage
 
 
 class CloudShare:
@@ -123,7 +120,7 @@ class CloudShare:
         self._sorted: list[float] = []
 
     def booked(self, advantage: float | None, cloud: bool) -> None:
-        """Count one decision. `advantage`: of the best other arm over the best cloud; None: a constraint decided, and
+        """Count one decision. `advantage`: of the best other target over the best cloud; None: a constraint decided, and
         the request counts towards the share all the same."""
         if self.share is None:
             return
@@ -133,7 +130,7 @@ class CloudShare:
         self.threshold = self._next()
 
     def also_went(self) -> None:
-        """Count a request that went to a cloud although another arm was decided for: a fallback, or a hedge."""
+        """Count a request that went to a cloud although another target was decided for: a fallback, or a hedge."""
         if self.share is not None:
             self.credit = max(-CREDIT, self.credit - 1.0)
             self.threshold = self._next()
@@ -170,18 +167,16 @@ class Memory:
 
 # --- One request tries a link that got worse and is not heard of any more: only its answer can tell whether it is back.
 
-TRIAL: Final = "trial"
-"""Rule of such a decision. `answering` waits no longer for it than a good link would need."""
+TRIAL: Final = "trial"  # rule of such a decision. `answering` waits no longer for it than a good link would need
 ROOM: Final = 1.4
 """So many times what the best is expected to take has to be left for it, when the trial is given up, ..."""
-HALF: Final = 0.5
-"""... and so much of what the trial is expected to take to wait for its first word."""
+HALF: Final = 0.5  # ... and so much of what the trial is expected to take to wait for its first word
 
 
 def trial_of(
     situation: Situation, rules: Routing, weights: Weights, believe: Believe, weighed: Weighed, memory: Memory
 ) -> Expected | None:
-    """The arm that would be best, were its link as before it got worse; with what it is expected to give then.
+    """The target that would be best, were its link as before it got worse; with what it is expected to give then.
 
     None: none is to be tried now, none would be better, or there is no time to ask the best after it.
     """
@@ -196,8 +191,7 @@ def trial_of(
     return there.best if situation.deadline_s is None or needed_s <= situation.deadline_s else None
 
 
-TRIED = "tried"
-"""Rule of a decision that the learner drew."""
+TRIED = "tried"  # rule of a decision that the learner drew
 
 
 class _Belief(Protocol):
@@ -206,14 +200,14 @@ class _Belief(Protocol):
 
 
 class LearnerView(Protocol):
-    """What was learnt: how well each arm's answers did, and which to try for the sake of learning."""
+    """What was learnt: how well each target's answers did, and which to try for the sake of learning."""
 
     def belief(self, target: str, x: Sequence[float], prior: float, key: str = "") -> _Belief:
         """The chance that its answer does for a request with these numbers. `prior`: before anything was learnt."""
         ...
 
     def draw(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> tuple[str, float]:
-        """The arm to take and the chance with which it was drawn: mostly the best, rarely another if `bold`."""
+        """The target to take and the chance with which it was drawn: mostly the best, rarely another if `bold`."""
         ...
 
 
@@ -228,7 +222,7 @@ def believed_by(experience: LearnerView | None, situation: Situation) -> Believe
 def decide(
     situation: Situation, rules: Routing, memory: Memory | None = None, experience: LearnerView | None = None
 ) -> Decision:
-    """Choose an arm. Raises ModelUnavailable when nobody can answer (the message says why for each), RequestError for
+    """Choose a target. Raises ModelUnavailable when nobody can answer (the message says why for each), RequestError for
     media that nobody who may have it can read."""
     return decided(situation, rules, memory or Memory(rules.max_cloud_share), experience)[0]
 
@@ -241,7 +235,7 @@ def decided(
     `counts=False`: nothing will be sent, so the share of the cloud stays as it is, and nothing is tried.
     """
     signals = situation.signals
-    links = memory.links.look(signals.links, situation.now)
+    links = memory.links.update(signals.links, situation.now)
     situation = replace(situation, signals=SignalsView(links, signals.system))
     name, weights = weights_of(situation.prefer, rules)
     threshold = memory.share.threshold
@@ -305,7 +299,7 @@ def _decision(
 
 
 def _nobody(situation: Situation, weighed: Weighed) -> Exception:
-    """Why no arm can answer, in words for each."""
+    """Why no target can answer, in words for each."""
     against = {target: violation for target, violation in weighed.violations.items() if violation is not None}
     edge = against.get(EDGE)
     if edge is not None and edge.rule == "media":

@@ -1,4 +1,4 @@
-"""The objective: what an arm is expected to give, as one number. Higher is better; the unit is one good answer."""
+"""The objective: what a target is expected to give, as one number. Higher is better; the unit is one good answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemVie
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, Expected
 
-# --- How long an answer would take on each arm, from the signals; where they know nothing, from what is usual.
+# --- How long an answer would take on each target, from the signals; where they know nothing, from what is usual.
 #
 # What was measured counts by its confidence, the usual value by the rest, as a geometric mean: times and rates
 # differ by factors, not by sums.
@@ -21,8 +21,7 @@ UNKNOWN_LINK: Final = LinkView()
 
 # What is usual where nothing was measured: seconds, bytes a second, tokens a second.
 _RTT_S: Final = 0.05
-_SERVER_S: Final = 0.6
-"""A server's queue and its reading of the prompt."""
+_SERVER_S: Final = 0.6  # a server's queue and its reading of the prompt
 _UP_BYTES_S: Final = 250_000.0
 _CLOUD_TOKENS_S: Final = 40.0
 _EDGE_TOKENS_S: Final = 45.0
@@ -64,7 +63,7 @@ def first_byte_s(link: LinkView) -> float:
 
 
 def rtt_of(link: LinkView) -> float:
-    """The round trip that is reckoned with, in seconds."""
+    """The round trip that is computed with, in seconds."""
     return blended(link.rtt_s, _RTT_S)
 
 
@@ -90,12 +89,9 @@ def with_rtt(link: LinkView, rtt_s: float) -> LinkView:
     return replace(link, rtt_s=Estimate(rtt_s, 0.0, 1.0), first_byte_s=later)
 
 
-PATIENCE_S: Final = 10.0
-"""Latency counts in units of this: a weight of 1 gives up one good answer for ten seconds."""
-JOULES: Final = 1000.0
-"""Energy counts in units of this."""
-USUAL_WATTS: Final = 15.0
-"""Of a small box at work, where nothing tells."""
+PATIENCE_S: Final = 10.0  # latency counts in units of this: a weight of 1 gives up one good answer for ten seconds
+JOULES: Final = 1000.0  # energy counts in units of this
+USUAL_WATTS: Final = 15.0  # of a small box at work, where nothing tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +125,11 @@ _EASY, _LONG, _SCHEMA, _TOOLS, _HARD, _WRITING = 0.88, 0.5, 0.8, 0.3, 0.35, 0.4
 """The chance that a small model's answer does, by what the request looks like, before anything is learnt."""
 _MOST_SHIFT: Final = 1.5
 """How far `difficulty` may move that, in log-odds: 0.88 becomes 0.62 at least, and 0.97 at most."""
-_SPREAD: Final = 0.25
-"""How far off an expected latency is, as a standard deviation of its logarithm."""
+_SPREAD: Final = 0.25  # how far off an expected latency is, as a standard deviation of its logarithm
 
 
 def prior_of(target: Target, situation: Situation) -> float:
-    """The chance that the arm's answer does, before the learner's belief: text and features for small models."""
+    """The chance that the target's answer does, before the learner's belief: text and features for small models."""
     if target.kind == "cloud":
         return target.quality
     features = situation.features
@@ -166,7 +161,7 @@ def expect(
     weights: Weights,
     prior: float | None = None,
 ) -> Expected:
-    """What `arm` would probably give. `belief`: the chance that its answer does once it comes; `prior`: the same
+    """What `target` would probably give. `belief`: the chance that its answer does once it comes; `prior`: the same
     before anything was learnt."""
     link = signals.links.get(target.name, UNKNOWN_LINK)
     latency_s = seconds(target, situation, link, signals.system)
@@ -205,10 +200,10 @@ def _in_time(latency_s: float, deadline_s: float) -> float:
     return 0.5 * math.erfc(math.log(max(latency_s, 1e-3) / deadline_s) / (_SPREAD * math.sqrt(2)))
 
 
-# --- Constraints, then the objective, for all arms at once. Pure: nothing is remembered.
+# --- Constraints, then the objective, for all targets at once. Pure: nothing is remembered.
 
 Believe = Callable[[str, float], float]
-"""(arm, prior chance that its answer does) -> the chance that the learner believes in."""
+"""(target, prior chance that its answer does) -> the chance that the learner believes in."""
 
 
 def as_prior(_target: str, prior: float) -> float:
@@ -218,13 +213,13 @@ def as_prior(_target: str, prior: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What came out for each arm."""
+    """What came out for each target."""
 
     expected: tuple[Expected, ...]
-    """In the order of the arms, with what rules each out."""
+    """In the order of the targets, with what rules each out."""
     violations: dict[str, Violation | None]
     candidates: tuple[Expected, ...]
-    """The arms that no constraint rules out, best first; where each is, those least ruled out. Empty: nobody."""
+    """The targets that no constraint rules out, best first; where each is, those least ruled out. Empty: nobody."""
     threshold: float
     """What the bound on the cloud's share takes off its value (0 or below)."""
 
@@ -234,7 +229,7 @@ class Weighed:
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
-        """The other arms that may try, in order: candidates by value, then the others by how little is against them."""
+        """The other targets that may try, in order: candidates by value, then the others by how little is against them."""
         second = [one for one in self.expected if one not in self.candidates and self._may_fall_back(one.target)]
         second.sort(key=lambda one: (_force(self.violations[one.target]), -one.value))
         return tuple(one.target for one in (*self.candidates[1:], *second))
@@ -256,7 +251,7 @@ _NEVER: Final = 5
 def weigh(
     situation: Situation, rules: Routing, weights: Weights, believe: Believe = as_prior, threshold: float = 0.0
 ) -> Weighed:
-    """Weigh every arm. `threshold`: of the bound on the cloud's share, 0 or below."""
+    """Weigh every target. `threshold`: of the bound on the cloud's share, 0 or below."""
     expected: list[Expected] = []
     violations: dict[str, Violation | None] = {}
     for target in situation.targets:
@@ -272,7 +267,7 @@ def weigh(
 def weigh_one(
     target: Target, situation: Situation, rules: Routing, weights: Weights, believe: Believe
 ) -> tuple[Expected, Violation | None]:
-    """What one arm is expected to give, and what rules it out."""
+    """What one target is expected to give, and what rules it out."""
     prior = prior_of(target, situation)
     one = expect(target, situation, situation.signals, believe(target.name, prior), weights, prior)
     violation = violation_on(target, situation, rules, one)
@@ -297,16 +292,11 @@ def weights_of(prefer: str | None, rules: Routing) -> tuple[str, Weights]:
 
 # --- How much of a request leaves when a model elsewhere is asked, as one number from 0 to 1.
 
-_OWN: Final = 0.03
-"""To a server of the owner's own: a neighbour box, or a cloud that is trusted."""
-_WORDS: Final = 0.2
-"""To anybody else's, with nothing private found in it: the words themselves."""
-_PLACEHOLDER: Final = 0.03
-"""A value that left as a placeholder still says that it was there."""
-_COARSER: Final = 0.08
-"""A value that left in coarser words, or as it was, says more."""
-_MOST: Final = 0.5
-"""Of what was hidden or made coarser, however much it was."""
+_OWN: Final = 0.03  # to a server of the owner's own: a neighbour box, or a cloud that is trusted
+_WORDS: Final = 0.2  # to anybody else's, with nothing private found in it: the words themselves
+_PLACEHOLDER: Final = 0.03  # a value that left as a placeholder still says that it was there
+_COARSER: Final = 0.08  # a value that left in coarser words, or as it was, says more
+_MOST: Final = 0.5  # of what was hidden or made coarser, however much it was
 _BY_RANK: Final = (0.0, 0.1, 0.3)
 """By the strictest label that was found: public, personal, sensitive."""
 

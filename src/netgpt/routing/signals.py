@@ -15,14 +15,10 @@ from netgpt.routing.link_state import Estimate, Link, LinkView, PendingCall, Sig
 # A hint is a prior. It fills in what was never measured, or so long ago that the hint is surer; and when it says
 # that the line has become worse, what was measured before is believed less.
 
-SURE = 0.3
-"""The confidence of a hint as it is told: between nothing and one real call (0.5)."""
-KEEPS_S = 60.0
-"""After so long its confidence has fallen to 37 %."""
-GONE_S = 300.0
-"""After so long it is no longer told."""
-DOUBT = 0.6
-"""How much of its confidence a measurement loses on a line without service."""
+SURE = 0.3  # the confidence of a hint as it is told: between nothing and one real call (0.5)
+KEEPS_S = 60.0  # after so long its confidence has fallen to 37 %
+GONE_S = 300.0  # after so long it is no longer told
+DOUBT = 0.6  # how much of its confidence a measurement loses on a line without service
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +65,8 @@ def with_hint(link: LinkView, hint: Hint, now: float) -> LinkView:
 
 
 LOOK_EVERY_S = 0.25
-LOAD_KEEPS_S = 10.0
-"""What a neighbour said of its queue counts for so long."""
-SAME_VIEW_S = 0.02
-"""Decisions within this time of one another see one view."""
+LOAD_KEEPS_S = 10.0  # what a neighbour said of its queue counts for so long
+SAME_VIEW_S = 0.02  # decisions within this time of one another see one view
 
 
 class Signals:
@@ -86,7 +80,7 @@ class Signals:
         self.system = SystemView(engine_slots=slots)
         """As last sampled: see `box.BoxWatch`."""
         self.hints: dict[str, dict[str, Hint]] = {}
-        """What the network tells of an arm's link, by arm and source."""
+        """What the network tells of an target's link, by target and source."""
         self.loads: dict[str, tuple[float, Load]] = {}
         """When a neighbour last said how busy it is, and what."""
         self.used_at = -1e9
@@ -95,14 +89,14 @@ class Signals:
         self._view: tuple[float, SignalsView] | None = None
 
     def link(self, target: str) -> Link:
-        """All that is known of an arm, by its name."""
+        """All that is known of a target, by its name."""
         link = self.links.get(target)
         if link is None:
             link = self.links[target] = Link()
         return link
 
     def began(self, target: str) -> PendingCall:
-        """A call to `arm` begins. Its notes are read until `PendingCall.end`."""
+        """A call to `target` begins. Its notes are read until `PendingCall.end`."""
         now = self.clock()
         link = self.link(target)
         waiting = PendingCall(target, now, link.waiting.discard)
@@ -116,18 +110,18 @@ class Signals:
         self._view = None
 
     def probed(self, target: str, rtt_s: float | None, lost: float = 0.0) -> None:
-        """A probe of `arm`: the round trip of opening a connection (None: it failed), the share of segments lost."""
+        """A probe of `target`: the round trip of opening a connection (None: it failed), the share of segments lost."""
         self.link(target).probed(rtt_s, self.clock(), lost)
         self._view = None
 
     def hinted(self, target: str, source: str, hint: Hint) -> None:
-        """A source of the operator's network said this of the link to `arm`; it replaces what it said before."""
+        """A source of the operator's network said this of the link to `target`; it replaces what it said before."""
         self.link(target)
         self.hints.setdefault(target, {})[source] = hint
         self._view = None
 
     def loaded(self, target: str, load: Load) -> None:
-        """The server behind `arm` said how busy it is."""
+        """The server behind `target` said how busy it is."""
         self.loads[target] = (self.clock(), load)
         self._view = None
 

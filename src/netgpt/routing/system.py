@@ -86,8 +86,7 @@ def _fields(file: Path) -> dict[str, int]:
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
-IDLE_TIMES = 5
-"""While the box is not in use, it is looked at this many times less often."""
+IDLE_TIMES = 5  # while the box is not in use, it is looked at this many times less often
 
 
 def pressure(file: Path) -> float | None:

@@ -1,9 +1,9 @@
-"""How much one key may say about an arm to all others: nobody can talk a box out of a model alone.
+"""How much one key may say about a target to all others: nobody can talk a box out of a model alone.
 
-Two bounds. Trust: a key whose ratings lie far from what the middle key says, of late, over all arms or of one, does not
+Two bounds. Trust: a key whose ratings lie far from what the middle key says, of late, over all targets or of one, does not
 count; a true change moves the middle as well. Who is new does not count before it was heard for a while, as soon as
 there is a crowd to compare it with; before that, everybody counts half. Count: within a day a key counts at most
-`LEAST` observations an arm, or half of what all others count, if that is more. What does not count for all still counts
+`LEAST` observations a target, or half of what all others count, if that is more. What does not count for all still counts
 for the key's own routing.
 """
 
@@ -16,28 +16,22 @@ from typing import Any, Final, Self
 
 LEAST: Final = 8.0
 OF_OTHERS: Final = 0.5
-KNOWN: Final = 8.0
-"""Faded observations (ten in truth) after which a key is known."""
-CROWD: Final = 3
-"""Other keys heard of late that make a crowd."""
+KNOWN: Final = 8.0  # faded observations (ten in truth) after which a key is known
+CROWD: Final = 3  # other keys heard of late that make a crowd
 WINDOW_S: Final = 86_400.0
-KEPT: Final = 0.95
-"""Share of a key's past that remains after another observation of it: nobody weighs more than twenty."""
-KEPT_LONG: Final = 0.99
-"""The same of its habits: who lies a little, or seldom, shows it in the long run."""
+KEPT: Final = 0.95  # share of a key's past that remains after another observation of it: nobody weighs more than twenty
+KEPT_LONG: Final = 0.99  # the same of its habits: who lies a little, or seldom, shows it in the long run
 LATE: Final = 0.98
 """The same after an observation of anybody that counted: who was silent for long says little of today."""
 ODD: Final = 0.4
 """Who says something so far from the middle is left out when the middle is found, as long as a crowd remains."""
-HEARD: Final = 0.5
-"""Who is heard less than this, of late, is no part of the crowd."""
-MOST_KEYS: Final = 500
-"""The one silent for longest is left out."""
+HEARD: Final = 0.5  # who is heard less than this, of late, is no part of the crowd
+MOST_KEYS: Final = 500  # the one silent for longest is left out
 
 
 @dataclass(slots=True)
 class _Voice:
-    """One key on one arm."""
+    """One key on one target."""
 
     mean: float = 0.0
     """Faded mean of how far what it says is from the belief."""
@@ -51,7 +45,7 @@ class _Voice:
     last: float = 0.0
     """When, in seconds."""
     at: float = 0.0
-    """When, by the clock of `Voices`."""
+    """When, by the clock of `TrustWeights`."""
     odd: float = 0.0
     """1: by its habits it is no part of the crowd."""
 
@@ -69,7 +63,7 @@ class _Voice:
 
 
 class TrustWeights:
-    """All keys that were heard of one arm."""
+    """All keys that were heard of one target."""
 
     def __init__(self) -> None:
         self._keys: dict[str, _Voice] = {}

@@ -30,7 +30,7 @@ class Stage(Protocol):
 class Pipeline:
     """Runs the stages in order. The last stage, `record`, also runs when another failed.
 
-    Raises WorkflowError when built with an order that reads what nobody wrote, writes what another stage owns,
+    Raises PipelineError when built with an order that reads what nobody wrote, writes what another stage owns,
     masks without restoring, or does not end with `record`.
     """
 

@@ -15,11 +15,9 @@ from netgpt.settings.sections import Completion
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person
 
-ADAPTER = "complete"
-"""Name of the adapter that this stage's questions are answered with, where there is one."""
+ADAPTER = "complete"  # name of the adapter that this stage's questions are answered with, where there is one
 
-TERSE_WORDS = 60
-"""A longer request says itself what it needs."""
+TERSE_WORDS = 60  # a longer request says itself what it needs
 
 
 class AskEdge(Protocol):

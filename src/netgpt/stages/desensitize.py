@@ -37,7 +37,7 @@ class Desensitize:
     reads = frozenset({"person", "facts", "consents", "private_values", "chosen", "messages"})
     writes = frozenset(
         {
-            "vault", "outbound", "outbounds", "kept_because", "kept_for", "hidden", "generalised", "kept", "policy",
+            "vault", "outbound", "outbounds", "block_reason", "kept_for", "hidden", "generalised", "kept", "policy",
             "label",
         }
     )  # fmt: skip
@@ -52,7 +52,7 @@ class Desensitize:
         names: Mapping[str, str],
         policy: Callable[[], Policy],
     ) -> None:
-        """`remotes`: the settings of every model elsewhere, by its arm's name. `names`: which arm a model's name asks
+        """`remotes`: the settings of every model elsewhere, by its target's name. `names`: which target a model's name asks
         for. `policy`: gives the rules in force, which may change while the box runs."""
         self.store, self.detector, self.remotes, self.privacy = store, detector, remotes, privacy
         self.names, self.policy = names, policy
@@ -92,7 +92,7 @@ class Desensitize:
         sealing.tell(self._label)
 
     def _wanted(self, exchange: Exchange, asked: str) -> list[str]:
-        """The arms that something is sealed for; `kept_for` says why the others get nothing."""
+        """The targets that something is sealed for; `kept_for` says why the others get nothing."""
         if not self.remotes:
             exchange.block_reason = "no cloud is configured"
             return []

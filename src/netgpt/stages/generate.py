@@ -1,4 +1,4 @@
-"""generate: the answer, from where the decision says; from the next arm, where one fails before its first word."""
+"""generate: the answer, from where the decision says; from the next target, where one fails before its first word."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from netgpt.store.exchanges import CACHED, CachedAnswer
 from netgpt.types import EDGE, Chunk, Decision, Fact, Person, Usage, display_name
 
 Observe = Callable[[str, str], None]
-"""Told (arm, outcome) of every call to a model."""
+"""Told (target, outcome) of every call to a model."""
 Choose = Callable[[Person], Choice]
 """Whose adapter answers this person."""
 LastAnswer = Callable[[Person, Request, Sequence[Fact]], Awaitable[CachedAnswer | None]]
@@ -56,7 +56,7 @@ class Generate:
 
     name = "generate"
     reads = frozenset({"person", "chosen", "messages", "outbounds", "kept_for", "decision"})
-    writes = frozenset({"stream", "outcome", "carry_on"})
+    writes = frozenset({"stream", "outcome", "continuation"})
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Generate:
         observe: Observe = lambda _r, _o: None,
         last_answer: LastAnswer = nothing_kept,
     ) -> None:
-        """`remotes`: the models elsewhere, by their arms' names; `prices`: their settings."""
+        """`remotes`: the models elsewhere, by their targets' names; `prices`: their settings."""
         self.edge, self.remotes, self.deadline_s = edge, remotes, deadline_s
         self.rules = rules or Routing()
         self.hedging = Hedging(self.rules, prices or {})
@@ -116,7 +116,7 @@ class Generate:
         return self.edge.name if target == EDGE else self.remotes[target].name
 
     def _begun(self, chain: FallbackChain, chosen: Chosen) -> AsyncIterator[Chunk]:
-        """An arm has begun to answer: the rest streams."""
+        """A target has begun to answer: the rest streams."""
         outcome, target = chain.outcome, chosen.target
         outcome.answered_by, outcome.model_name = chain.carried_out(chosen), self._model_name(target)
         if target == EDGE:

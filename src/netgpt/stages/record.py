@@ -38,7 +38,7 @@ class Record:
     reads = frozenset({"restored"})
     reads_if_written = frozenset(
         {
-            "person", "chosen", "messages", "completion", "outbound", "outbounds", "kept_because", "hidden",
+            "person", "chosen", "messages", "completion", "outbound", "outbounds", "block_reason", "hidden",
             "generalised", "kept", "policy", "label", "decision", "counterfactual", "outcome", "stream", "restoring",
         }
     )  # fmt: skip
@@ -48,7 +48,7 @@ class Record:
     def __init__(
         self, store: Store, remotes: Mapping[str, Cloud], *, keep_text: bool, observe: Observe = lambda _e: None
     ) -> None:
-        """`remotes`: the settings of every model elsewhere, by its arm's name: what they cost."""
+        """`remotes`: the settings of every model elsewhere, by its target's name: what they cost."""
         self.store, self.remotes, self.keep_text, self.observe = store, remotes, keep_text, observe
         self.look: Callable[[Exchange, list[Chunk]], None] = lambda _exchange, _answer: None
         """Sees every answer once, before its row is written: what can be told of it only by its text."""
@@ -194,7 +194,7 @@ def private_of(exchange: Exchange, answer: list[Chunk]) -> dict[str, Any]:
         "destination": outcome.destination if sent else None,
         "sent_to": [{"arm": target, "sha256": sha} for target, sha in outcome.sent_to],
         "would_send": _would_send(exchange),
-        "kept_because": None if sent else exchange.get("kept_because") or (decided.reason if decided else None),
+        "kept_because": None if sent else exchange.get("block_reason") or (decided.reason if decided else None),
         "hidden": [asdict(hidden) for hidden in exchange.get("hidden", ())],
         "generalised": [asdict(told) for told in exchange.get("generalised", ())],
         "kept": [asdict(kept) for kept in exchange.get("kept", ())],

@@ -15,7 +15,7 @@ class Restore:
     """
 
     name = "restore"
-    reads = frozenset({"stream", "outcome", "vault", "outbounds", "carry_on"})
+    reads = frozenset({"stream", "outcome", "vault", "outbounds", "continuation"})
     writes = frozenset({"restored", "restoring"})
 
     async def __call__(self, exchange: Exchange) -> None:

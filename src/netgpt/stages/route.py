@@ -1,4 +1,4 @@
-"""route: which arm answers, with the reason."""
+"""route: which target answers, with the reason."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from netgpt.routing.scoring import exposure_of
 from netgpt.settings.routing import Routing
 from netgpt.types import Decision, Label
 
-READ_CHARS = 2_000
-"""So much of a text tells how hard it is."""
+READ_CHARS = 2_000  # so much of a text tells how hard it is
 NO_CLOUD = Target(
     "cloud", ok=False, detail="no cloud is configured", exposure=exposure_of(own=False, hidden=0, coarser=0, rank=0)
 )
@@ -34,7 +33,7 @@ Read = Callable[[str], tuple[float, tuple[float, ...]]]
 
 
 @dataclass(slots=True)
-class Known:
+class RoutingContext:
     """What decisions are made with, beside the request: the parts that learn and measure."""
 
     memory: Memory
@@ -51,7 +50,7 @@ class Route:
 
     name = "route"
     reads = frozenset(
-        {"person", "chosen", "outbounds", "kept_because", "kept_for", "kept", "hidden", "generalised", "label"}
+        {"person", "chosen", "outbounds", "block_reason", "kept_for", "kept", "hidden", "generalised", "label"}
     )
     writes = frozenset({"decision", "counterfactual"})
 
@@ -61,21 +60,21 @@ class Route:
         remotes: Mapping[str, RemoteModel],
         targets: tuple[Target, ...],
         rules: Routing,
-        known: Known,
+        context: RoutingContext,
         *,
         names: Mapping[str, str],
         own: frozenset[str] = frozenset(),
     ) -> None:
-        """`arms`: the edge, then the others, as far as the settings tell; `names`: which arm a model's name asks for;
-        `own`: arms on servers of the owner's."""
-        self.edge, self.remotes, self.targets, self.rules, self.known = edge, remotes, targets, rules, known
+        """`targets`: the edge, then the others, as far as the settings tell; `names`: which target a model's name asks for;
+        `own`: targets on servers of the owner's."""
+        self.edge, self.remotes, self.targets, self.rules, self.context = edge, remotes, targets, rules, context
         self.names, self.own = names, own
 
     async def __call__(self, exchange: Exchange) -> None:
-        known = self.known
+        context = self.context
         try:
             decision, what_if = decided(
-                self.situation(exchange), self.rules, known.memory, known.experience,
+                self.situation(exchange), self.rules, context.memory, context.experience,
                 counts=not exchange.request.dry_run,
             )  # fmt: skip
         except ModelUnavailable as error:  # told by the next stage, unless an earlier answer may be given again
@@ -86,7 +85,7 @@ class Route:
 
     def situation(self, exchange: Exchange) -> Situation:
         """All that the decision looks at."""
-        request, caller, known = exchange.request, exchange.caller, self.known
+        request, caller, context = exchange.request, exchange.caller, self.context
         asked = asked_target(request.model, self.names)
         # Who asks for a side gets it, whatever the text is like: reading it would be for nothing.
         features = features_of(request.body) if asked == "auto" else UNREAD
@@ -97,9 +96,9 @@ class Route:
             asked=asked,
             features=features,
             targets=targets,
-            signals=known.signals(),
+            signals=context.signals(),
             p_edge_ok=p_edge_ok,
-            p_usual=known.p_usual,
+            p_usual=context.p_usual,
             x=x,
             key=caller.key_id or exchange.person.user,
             prefer=request.prefer or caller.prefer,
@@ -113,12 +112,12 @@ class Route:
         )
 
     def _read(self, exchange: Exchange) -> tuple[float | None, tuple[float, ...]]:
-        if self.known.read is None:
+        if self.context.read is None:
             return UNKNOWN
-        return self.known.read(last_user_text(exchange.request.body["messages"])[:READ_CHARS])
+        return self.context.read(last_user_text(exchange.request.body["messages"])[:READ_CHARS])
 
     def _targets_now(self, exchange: Exchange) -> tuple[Target, ...]:
-        """The arms as the settings tell of them, with their health now and what may leave to each."""
+        """The targets as the settings tell of them, with their health now and what may leave to each."""
         exposed = {own: _exposure(exchange, own=own) for own in (True, False)}
         return tuple(self._now(target, exchange, exposed) for target in self.targets)
 
@@ -137,7 +136,7 @@ class Route:
 
 
 def _with(target: Target, ok: bool, detail: str, may_have: bool, block_reason: str | None, exposure: float) -> Target:
-    """`dataclasses.replace`, in a fifth of its time: this runs for every arm of every request."""
+    """`dataclasses.replace`, in a fifth of its time: this runs for every target of every request."""
     return Target(
         target.name, target.route, target.kind, ok, detail, may_have, block_reason, target.context_tokens,
         target.reads_media, target.surely_reads_media, target.tools, target.price_prompt, target.price_completion,

@@ -15,8 +15,7 @@ import orjson
 
 from netgpt.errors import SettingsError
 
-MAX_BYTES = 1_000_000
-"""An answer beyond this is not read to its end."""
+MAX_BYTES = 1_000_000  # an answer beyond this is not read to its end
 _CURES = {
     400: "it does not accept this question; check the identifiers in [insights]",
     401: "the token was refused; check it in [insights]",
@@ -186,12 +185,10 @@ class InsightSource(Protocol):
 # box's own address as configured, and the token; nothing else, and never anything of a person who asks.
 
 _MBIT = 125_000
-_FULL_FROM = 0.5
-"""A cell with this share of its resource blocks in use begins to be felt."""
+_FULL_FROM = 0.5  # a cell with this share of its resource blocks in use begins to be felt
 _BAD_LOSS = 0.1
 _BAD_DELAY_S = 0.3
-_WORST = 0.7
-"""The most that any one measurement takes off the grade: it may pass in the next second."""
+_WORST = 0.7  # the most that any one measurement takes off the grade: it may pass in the next second
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,8 +318,7 @@ _MET = "meets the application requirements"
 _UNMET = "unable to meet the application requirements"
 _STRENGTHS = {"excellent": 1.0, "good": 1.0, "fair": 0.8, "poor": 0.4, "no signal": 0.0}
 _ACCESS = ("5G-SA", "5G-NSA", "4G", "3G")
-_NONE_MET = 0.3
-"""The grade when no need is met: it is the word of a forecast."""
+_NONE_MET = 0.3  # the grade when no need is met: it is the word of a forecast
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Exchanges about to be generated, with targets that stand at faulty clouds: the stage alone, without a box or a store."""
+"""Exchanges about to be generated, with targets that stand at faulty clouds: the stage alone, without a store."""
 
 from __future__ import annotations
 

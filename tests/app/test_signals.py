@@ -33,7 +33,7 @@ async def test_a_real_answer_of_the_cloud_is_felt(tmp_path: Path) -> None:
     async with FaultyCloud("a good answer of some words") as cloud, gateway(tmp_path, cloud) as opened:
         await answered(opened)
         link = opened.signals.view().links["cloud"]
-        told = opened.telemetry.told()
+        told = opened.telemetry.as_dict()
     assert link.failures is not None and link.failures.value == 0.0
     assert link.rtt_s is not None or link.first_byte_s is not None
     assert told["links"]["cloud"]["calls"] == 1
@@ -55,11 +55,11 @@ async def test_the_network_s_word_reaches_the_link_and_its_failure_does_not_stop
         async with gateway(tmp_path, cloud, insights=insights) as opened:
             assert operator.received == [], "the box is not in use yet"
             await answered(opened)
-            await opened.telemetry.insights.look()
+            await opened.telemetry.insights.poll()
             assert "cell 95% full" in opened.signals.view().links["cloud"].hint
             assert opened.telemetry.is_up() == {"radio": True, "quality": True}
             operator.fault = "silent"
-            await opened.telemetry.insights.look()
+            await opened.telemetry.insights.poll()
             assert opened.telemetry.is_up() == {"radio": False, "quality": False}
             await answered(opened)
             page = opened.metrics.text().decode()

@@ -127,7 +127,7 @@ def rules_out(one: Situation, target: Target) -> Severity | None:
     violation = violation_on(
         target, one, RULES, expect(target, one, one.signals, prior_of(target, one), PRESETS["balanced"])
     )
-    return violation.force if violation is not None else None
+    return violation.severity if violation is not None else None
 
 
 @given(SITUATIONS)

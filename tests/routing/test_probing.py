@@ -43,7 +43,7 @@ def closed_port() -> int:
 async def test_a_probe_opens_and_closes_and_sends_nothing() -> None:
     async with FaultyCloud() as cloud:
         prober, signals, _ = looking(cloud.port)
-        await prober.look()
+        await prober.probe_due()
         await asyncio.sleep(0.05)
         assert cloud.all_bytes() == b""
         assert not cloud.connections
@@ -57,7 +57,7 @@ async def test_a_probe_opens_and_closes_and_sends_nothing() -> None:
 
 async def test_nobody_there_is_told_after_two_tries() -> None:
     prober, signals, _ = looking(closed_port())
-    await prober.look()
+    await prober.probe_due()
     failures = signals.view().links["cloud"].failures
     assert prober.made == 2
     assert failures is not None and failures.value == 1.0
@@ -70,7 +70,7 @@ async def test_a_link_that_is_back_is_noticed_without_a_request() -> None:
             told(signals, failed=True)
         before = signals.view().links["cloud"].failures
         clock.now += 11
-        await prober.look()
+        await prober.probe_due()
         after = signals.view().links["cloud"].failures
     assert before is not None and before.value > 0.9
     assert after is not None and after.value < 0.1
@@ -112,7 +112,7 @@ async def test_a_link_in_trouble_is_looked_at_every_second() -> None:
         told(signals, failed=True)
     clock.now += 1.1
     assert prober.due() != []
-    await prober.look()
+    await prober.probe_due()
     assert prober.due() == []
     clock.now += 1.1
     assert prober.due() != []
@@ -124,7 +124,7 @@ async def test_a_link_in_trouble_is_looked_at_every_second() -> None:
 
 async def test_looks_are_as_far_apart_as_configured() -> None:
     prober, _, clock = looking(closed_port(), down=lambda: True)
-    await prober.look()
+    await prober.probe_due()
     assert prober.due() == []
     clock.now += 10
     assert prober.due() != []

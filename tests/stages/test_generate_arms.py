@@ -52,7 +52,7 @@ async def test_fallbacks_are_asked_in_order_and_all_are_told(clouds: Any, remote
     clouds["b"].schedule(Fault.SLOW_FIRST_BYTE)
     told: list[tuple[str, str]] = []
     one = about_to("cloud", "b", "edge")
-    await generated(one, edge, remotes, observe=lambda target, outcome: told.append((target, outcome)))
+    await generated(one, edge, remotes, on_model_call=lambda target, outcome: told.append((target, outcome)))
     assert await read(one) == EDGE_SAYS
     assert told == [("cloud", "server_error"), ("b", "model_timeout"), ("edge", "ok")]
     assert targets_of(one.outcome.sent_to) == ["cloud", "b"] and one.outcome.sent is one.outbounds["b"]

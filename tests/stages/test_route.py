@@ -79,7 +79,7 @@ async def test_difficulty_is_read_only_where_there_is_a_choice(tmp_path: Path) -
                 read.append(text)
                 return 0.05 if "riddle" in text else 0.9, (0.5,)
 
-            here.routing_service.context.read = reader
+            here.routing_service.context.assess = reader
             for one in (chain("hi", model="netgpt/cloud"), chain("hi", model="netgpt/edge")):
                 await answer(here, one)
             assert read == []

@@ -30,7 +30,7 @@ COLUMNS = ("arm", "will do", "seconds", "cost", "joules", "exposed", "value", "r
 
 
 def show_targets(decision: dict[str, Any] | None) -> None:
-    """`decision`: as `routing.account.account_of` tells it. Shows nothing where no arms were weighed."""
+    """`decision`: as `stages.record.decision_as_dict` gives it. Shows nothing where no arms were weighed."""
     targets = (decision or {}).get("expected") or []
     if not targets:
         return

@@ -117,18 +117,18 @@ async def check_gateway(settings: Settings) -> State:
 async def check_insights(settings: Settings) -> State:
     """Ask each configured source of the operator's network once."""
     from netgpt.app.routing import network_sources
-    from netgpt.telco import Asker
+    from netgpt.telco import InsightClient
 
     sources = network_sources(settings.insights)
     if not sources:
         return "note", "none configured: links are judged by what is measured alone (see [insights])"
-    asker = Asker(timeout_s=settings.insights.timeout_s, ca_file=settings.insights.ca_file)
+    client = InsightClient(timeout_s=settings.insights.timeout_s, ca_file=settings.insights.ca_file)
     try:
-        is_up = await asyncio.gather(*(source.ask(asker) for source in sources))
+        polled = await asyncio.gather(*(source.ask(client) for source in sources))
     finally:
-        await asker.close()
-    told = "; ".join(f"{source.name}: {each.detail}" for source, each in zip(sources, is_up, strict=True))
-    return ("ok" if all(each.ok for each in is_up) else "wrong"), told
+        await client.close()
+    told = "; ".join(f"{source.name}: {each.detail}" for source, each in zip(sources, polled, strict=True))
+    return ("ok" if all(each.ok for each in polled) else "wrong"), told
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ class EpsilonGreedy:
 
 # --- Noticing that the world has changed: an target's answers got better or worse, its price or its pace is another.
 #
-# `Cusum` is Page's two-sided test (Biometrika 41, 1954), fed with how far off the belief was. `Pace` is a faded
+# `Cusum` is Page's two-sided test (Biometrika 41, 1954), fed with how far off the belief was. `DriftingMean` is a faded
 # mean of one measured quantity that jumps with it: two readings in a row far from what was usual are the new usual.
 
 ALLOWED: Final = 0.1  # a belief may be this far off for long without an alarm
@@ -213,16 +213,15 @@ class Cusum:
         return one
 
 
-class AdaptiveLimit:
+class DriftingMean:
     """A faded mean of a positive quantity; `value` is None before the first reading."""
 
     def __init__(self) -> None:
         self.value: float | None = None
         self.deviation = 0.0
-        self._odd: float | None = None
-        """The last reading, if it was far from usual."""
+        self._odd: float | None = None  # the last reading, if it was far from usual
 
-    def told(self, reading: float) -> bool:
+    def observe(self, reading: float) -> bool:
         """Take in a reading; True: a jump."""
         if self.value is None:
             self.value = reading

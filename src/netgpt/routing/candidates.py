@@ -19,35 +19,23 @@ from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected
 class Target:
     """One model that might answer, for one request: what it can, whether it may, what it costs."""
 
-    name: str
-    """"edge", "cloud", or an upstream's name."""
-    route: str = "cloud"
-    """"edge" or "cloud": on the box or not."""
-    kind: str = "cloud"
-    """"edge", "cloud", or "neighbour": another box, whose edge model is asked."""
-    ok: bool = True
-    """It can be asked now: configured, started, its breaker closed."""
-    detail: str = "ready"
-    """Its health in words."""
-    may_have: bool = True
-    """It may see the request: always on the box; elsewhere where an `Outbound` was made for it."""
-    block_reason: str | None = None
-    """Why it gets nothing."""
+    name: str  # "edge", "cloud", or an upstream's name
+    route: str = "cloud"  # "edge" or "cloud": on the box or not
+    kind: str = "cloud"  # "edge", "cloud", or "neighbour": another box, whose edge model is asked
+    ok: bool = True  # it can be asked now: configured, started, its breaker closed
+    detail: str = "ready"  # its health in words
+    may_have: bool = True  # it may see the request: always on the box; elsewhere where an `Outbound` was made for it
+    block_reason: str | None = None  # why it gets nothing
     context_tokens: int | None = None
     """Tokens of question and answer together; None: not known, or more than anybody asks for."""
-    reads_media: bool = True
-    """It may read pictures, audio and files."""
-    surely_reads_media: bool = True
-    """False where that depends on a model that we know nothing of."""
-    tools: bool = True
-    """It takes tools at all, well or badly."""
-    price_prompt: float = 0.0
-    """Money per million tokens."""
+    reads_media: bool = True  # it may read pictures, audio and files
+    surely_reads_media: bool = True  # false where that depends on a model that we know nothing of
+    tools: bool = True  # it takes tools at all, well or badly
+    price_prompt: float = 0.0  # money per million tokens
     price_completion: float = 0.0
     quality: float = 0.9
     """The chance that its answer does, before anything is learnt; not used for models as small as the edge's."""
-    exposure: float = 0.0
-    """How much would leave: 0 nothing, 1 everything as it is."""
+    exposure: float = 0.0  # how much would leave: 0 nothing, 1 everything as it is
 
     @property
     def remote(self) -> bool:
@@ -61,36 +49,22 @@ class Target:
 class Situation:
     """One request, the targets that might answer it, and what is known of them now."""
 
-    asked: str
-    """"auto", or the target that the caller asked for: "edge", "cloud", an upstream's name."""
+    asked: str  # "auto", or the target that the caller asked for: "edge", "cloud", an upstream's name
     features: Features
-    targets: tuple[Target, ...]
-    """In the order of the settings, the edge first."""
+    targets: tuple[Target, ...]  # in the order of the settings, the edge first
     signals: SignalsView = field(default_factory=SignalsView)
-    p_edge_ok: float | None = None
-    """What `difficulty` says of the text; None: it was not asked."""
-    p_usual: float = 0.88
-    """What it says of an everyday request: less is harder than usual, more is easier."""
-    x: tuple[float, ...] = ()
-    """Numbers for the learner; no text can be read from them."""
-    key: str = ""
-    """Who asks, for exploration bounded per key."""
-    prefer: str | None = None
-    """A preset that the request or its key names; None: what the settings say."""
-    deadline_s: float | None = None
-    """Seconds in which the caller wants the whole answer."""
-    budget_left: float | None = None
-    """Money that the key may still spend; None: as much as it likes."""
-    sensitive: tuple[str, ...] = ()
-    """Kinds found that the owner calls sensitive, each with the rule that says so."""
-    personal_facts: bool = False
-    """The request was completed with facts that may not leave."""
-    answer_tokens: int | None = None
-    """The longest answer that the request allows; None: it does not say."""
-    long: bool = False
-    """It has more words than a small model is trusted with (routing.max_edge_words)."""
-    now: float = 0.0
-    """`time.monotonic()`."""
+    p_edge_ok: float | None = None  # what `difficulty` says of the text; None: it was not asked
+    p_usual: float = 0.88  # what it says of an everyday request: less is harder than usual, more is easier
+    x: tuple[float, ...] = ()  # numbers for the learner; no text can be read from them
+    key: str = ""  # who asks, for exploration bounded per key
+    prefer: str | None = None  # a preset that the request or its key names; None: what the settings say
+    deadline_s: float | None = None  # seconds in which the caller wants the whole answer
+    budget_left: float | None = None  # money that the key may still spend; None: as much as it likes
+    sensitive: tuple[str, ...] = ()  # kinds found that the owner calls sensitive, each with the rule that says so
+    personal_facts: bool = False  # the request was completed with facts that may not leave
+    answer_tokens: int | None = None  # the longest answer that the request allows; None: it does not say
+    long: bool = False  # it has more words than a small model is trusted with (routing.max_edge_words)
+    now: float = 0.0  # `time.monotonic()`
 
     @property
     def clouds(self) -> frozenset[str]:
@@ -144,10 +118,9 @@ class Severity(IntEnum):
 class Violation:
     """Why a target is ruled out."""
 
-    rule: str
-    """A short stable name."""
+    rule: str  # a short stable name
     words: str
-    force: Severity
+    severity: Severity
 
 
 def asked_words(target: str) -> str:
@@ -159,9 +132,9 @@ def violation_on(target: Target, situation: Situation, rules: Routing, expected:
     """The strongest of the constraints that rule this target out; the first of equals. None: it is a candidate."""
     strongest: Violation | None = None
     for violation in _remote(target, situation, rules, expected) if target.remote else _edge(target, situation):
-        if violation.force is Severity.NEVER:
+        if violation.severity is Severity.NEVER:
             return violation
-        if strongest is None or violation.force > strongest.force:
+        if strongest is None or violation.severity > strongest.severity:
             strongest = violation
     if (late := _late(situation, expected)) is not None and strongest is None:
         return late

@@ -81,8 +81,7 @@ _SHAPE = [
     "share of different words", "longest number", "share of different numbers", "decimals", "share beyond ascii",
     "options are numbers", "ends with a question", "asks for the answer",
 ]  # fmt: skip
-NAMES = (*_SHAPE, *_COUNTED, *(f"density of {name}" for name in _COUNTED))
-"""What each number is, in order."""
+NAMES = (*_SHAPE, *_COUNTED, *(f"density of {name}" for name in _COUNTED))  # what each number is, in order
 
 
 def clipped(text: str) -> str:
@@ -203,15 +202,11 @@ class Expert:
 
     mean: Array
     spread: Array
-    axes: Array
-    """(features, axes)."""
+    axes: Array  # (features, axes)
     centre: Array
-    landmarks: Array
-    """(landmarks, axes)."""
-    weights: Array
-    """One a landmark."""
-    curve: Array
-    """(gamma, bias)."""
+    landmarks: Array  # (landmarks, axes)
+    weights: Array  # one a landmark
+    curve: Array  # (gamma, bias)
 
     def gain(self, outside: Array, vectors: Array) -> Array:
         """Expected score of the large model less that of the small one, a row each."""
@@ -241,8 +236,7 @@ class Gate:
 
     mean: Array
     spread: Array
-    weights: Array
-    """(traits, kinds)."""
+    weights: Array  # (traits, kinds)
     bias: Array
 
     def shares(self, outside: Array) -> Array:
@@ -293,8 +287,7 @@ class Difficulty:
             raise SettingsError(f"the model of difficulty lacks {error}: {_REMEDY}") from None
         self._embed = embed
         self._shown = [NAMES.index(name) for name in _SHOWN]
-        self.card = card
-        """What the file was made from, and what it reached."""
+        self.card = card  # what the file was made from, and what it reached
 
     @classmethod
     def shipped(cls, embed: Embedder | None = None) -> Difficulty:
@@ -330,25 +323,25 @@ class Difficulty:
         """The same for many texts: (n,)."""
         import numpy as np
 
-        told = [self._told(texts[at : at + _BATCH])[0] for at in range(0, len(texts), _BATCH)]
+        told = [self._infer(texts[at : at + _BATCH])[0] for at in range(0, len(texts), _BATCH)]
         return np.concatenate(told) if told else np.zeros(0, dtype=np.float32)
 
     def x(self, text: str) -> tuple[float, ...]:
         """Twelve numbers for the learner, each -3 to 3: hardness and what the text looks like. No text can be read
         from them."""
-        return self.told(text)[1]
+        return self.assess(text)[1]
 
-    def told(self, text: str) -> tuple[float, tuple[float, ...]]:
+    def assess(self, text: str) -> tuple[float, tuple[float, ...]]:
         """`p_edge_ok` and `x` of a text, for little more than the price of one."""
         import numpy as np
 
-        chances, gains, scaled = self._told([text])
+        chances, gains, scaled = self._infer([text])
         chance = float(chances[0])
         logit = np.log(max(chance, 1e-6) / max(1 - chance, 1e-6)) / 2
         numbers = (logit, 5 * gains[0], *(scaled[0, self._shown] * np.sqrt(len(NAMES))))
         return chance, tuple(max(-_BOUND, min(_BOUND, float(number))) for number in numbers)
 
-    def _told(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    def _infer(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Chances, expected gains and scaled traits of texts."""
         import numpy as np
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from netgpt.routing.candidates import Situation, Target
 from netgpt.routing.link_state import SignalsView
@@ -22,7 +22,7 @@ from netgpt.routing.scoring import (
     with_rtt,
 )
 from netgpt.settings.routing import Routing
-from netgpt.types import EDGE, Decision, Expected, display_name
+from netgpt.types import EDGE, display_name
 
 # --- One input of a decision changed at a time, to find where another target would have answered. Pure.
 
@@ -43,8 +43,7 @@ class Change:
     """"rtt" (seconds, of `of`), "difficulty" (p_edge_ok), "price" (times as high, of `of`), "waiting" (answers that
     wait on the box), "prefer" (the preset's name)."""
     to: float | str
-    target: str
-    """Who answers then."""
+    target: str  # who answers then
     of: str = ""
 
 
@@ -52,8 +51,7 @@ class Change:
 class WhatIf:
     """A decision that can be taken again: all that went into it."""
 
-    situation: Situation
-    """With the links as the decision took them."""
+    situation: Situation  # with the links as the decision took them
     rules: Routing
     weights: Weights
     believe: Believe
@@ -297,36 +295,3 @@ def _joined(ways: list[str]) -> str:
     if presets:
         others.append("under " + " or ".join(filter(None, (", ".join(presets[:-1]), presets[-1]))))
     return others[0] if len(others) == 1 else ", ".join(others[:-1]) + ", or " + others[-1]
-
-
-# --- A decision as JSON, for explanations: what each target was expected to give, what ruled it out, what would have
-# changed it. Numbers and words of the box's own; nothing of the request.
-
-
-def account_of(decision: Decision, counterfactual: str = "") -> dict[str, Any]:
-    """`counterfactual`: see `routing.why`; used where the decision does not hold one."""
-    return {
-        "route": decision.route,
-        "arm": decision.name,
-        "rule": decision.rule,
-        "reason": decision.reason,
-        "fallbacks": list(decision.fallbacks),
-        "weights": decision.weights,
-        "propensity": round(decision.propensity, 4),
-        "expected": [_target(one) for one in decision.expected],
-        "counterfactual": decision.counterfactual or counterfactual,
-    }
-
-
-def _target(one: Expected) -> dict[str, Any]:
-    return {
-        "arm": one.target,
-        "route": one.route,
-        "p_ok": round(one.p_ok, 4),
-        "latency_s": round(one.latency_s, 3),
-        "cost": round(one.cost, 9),
-        "energy_j": round(one.energy_j, 1),
-        "exposure": round(one.exposure, 3),
-        "value": round(one.value, 4),
-        "ruled_out": one.ruled_out,
-    }

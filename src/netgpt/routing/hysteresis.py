@@ -44,26 +44,18 @@ TOKENS: Final = 40.0  # a link is judged by an answer of this many tokens: a sho
 @dataclass(slots=True)
 class _HeldLink:
     link: LinkView
-    measured: LinkView
-    """What was measured when somebody last looked."""
+    measured: LinkView  # what was measured when somebody last looked
     looked: float
-    differs: int = 0
-    """Which way the link differs now: 1 worse, -1 better, 0 not."""
+    differs: int = 0  # which way the link differs now: 1 worse, -1 better, 0 not
     differs_since: float = 0.0
-    went: int = 0
-    """Which way the last change went; 0: there was none."""
+    went: int = 0  # which way the last change went; 0: there was none
     changed: float = -math.inf
     relapses: list[float] = field(default_factory=list)
-    before: LinkView | None = None
-    """What it was like before it got worse; None: it did not, or is better again."""
-    tried: float = 0.0
-    """When it was last tried, or got worse."""
-    trials: int = 0
-    """Since it got worse."""
-    looks: int = 0
-    """Since it was last tried, or got worse."""
-    returned: float = -math.inf
-    """When it was last believed to be better after it had got worse."""
+    before: LinkView | None = None  # what it was like before it got worse; None: it did not, or is better again
+    tried: float = 0.0  # when it was last tried, or got worse
+    trials: int = 0  # since it got worse
+    looks: int = 0  # since it was last tried, or got worse
+    returned: float = -math.inf  # when it was last believed to be better after it had got worse
 
     def believe(self, link: LinkView, now: float, way: int) -> None:
         """It is as measured now, `way` of what it was held for."""

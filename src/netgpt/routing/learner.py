@@ -1,6 +1,6 @@
 """What the box learns of its targets: whose answers do for which requests, what they cost, how long they take.
 
-Deciding and learning are two calls: `belief` and `draw` when a request comes, `told` when something is known of its
+Deciding and learning are two calls: `belief` and `draw` when a request comes, `update` when something is known of its
 answer, at once or days later. Pure: no I/O, no clock but the one that is given. Every random draw comes from the seed
 and a number, so the same seed and the same calls give the same decisions. The state is numbers: no text, no person's
 name; keys stand in it as keyed digests.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from netgpt.errors import StoreError
-from netgpt.routing.bandit import AdaptiveLimit, Belief, Cusum, EpsilonGreedy, Evidence, Vector, phi_of, uniform
+from netgpt.routing.bandit import Belief, Cusum, DriftingMean, EpsilonGreedy, Evidence, Vector, phi_of, uniform
 from netgpt.routing.reward import HINTS, Counted, DecisionOutcome, Opinion, Parts, opinion_of
 from netgpt.routing.trust import TrustWeights
 
@@ -29,10 +29,8 @@ class Measured:
 
     price_factor: float | None = None
     """Money paid, as a multiple of what the configured prices make of the same tokens."""
-    latency_factor: float | None = None
-    """Time taken, as a multiple of what the signals let expect."""
-    tokens: float | None = None
-    """Tokens of its answers."""
+    latency_factor: float | None = None  # time taken, as a multiple of what the signals let expect
+    tokens: float | None = None  # tokens of its answers
 
 
 @dataclass(slots=True)
@@ -43,21 +41,20 @@ class Experience:
     ratings: TrustWeights = field(default_factory=TrustWeights)
     hints: TrustWeights = field(default_factory=TrustWeights)
     cusum: Cusum = field(default_factory=Cusum)
-    price: AdaptiveLimit = field(default_factory=AdaptiveLimit)
-    latency: AdaptiveLimit = field(default_factory=AdaptiveLimit)
-    tokens: AdaptiveLimit = field(default_factory=AdaptiveLimit)
-    faded_at: float = 0.0
-    """How many steps of observations of all targets it has faded."""
+    price: DriftingMean = field(default_factory=DriftingMean)
+    latency: DriftingMean = field(default_factory=DriftingMean)
+    tokens: DriftingMean = field(default_factory=DriftingMean)
+    faded_at: float = 0.0  # how many steps of observations of all targets it has faded
     drifts: int = 0
 
     def measure(self, parts: Parts) -> None:
         """Take in what was measured of one answer."""
         if parts.cost is not None and parts.listed_cost:
-            self.price.told(parts.cost / parts.listed_cost)
+            self.price.observe(parts.cost / parts.listed_cost)
         if parts.latency_s is not None and parts.expected_latency_s and not parts.failed:
-            self.latency.told(parts.latency_s / parts.expected_latency_s)
+            self.latency.observe(parts.latency_s / parts.expected_latency_s)
         if parts.tokens:
-            self.tokens.told(float(parts.tokens))
+            self.tokens.observe(float(parts.tokens))
 
     @property
     def measured(self) -> Measured:
@@ -90,16 +87,18 @@ class Experience:
             TrustWeights.of_numbers(numbers["ratings"]),
             TrustWeights.of_numbers(numbers["hints"]),
             Cusum.of_numbers(numbers["cusum"]),
-            AdaptiveLimit.of_numbers(numbers["price"]),
-            AdaptiveLimit.of_numbers(numbers["latency"]),
-            AdaptiveLimit.of_numbers(numbers["tokens"]),
+            DriftingMean.of_numbers(numbers["price"]),
+            DriftingMean.of_numbers(numbers["latency"]),
+            DriftingMean.of_numbers(numbers["tokens"]),
             float(numbers["faded_at"]),
             int(numbers["drifts"]),
         )
 
 
 VERSION: Final = 1
-FADES: Final = 0.995  # share of an target's evidence that remains after another observation of it: some 200 are remembered
+FADES: Final = (
+    0.995  # share of an target's evidence that remains after another observation of it: some 200 are remembered
+)
 FADES_UNUSED: Final = 0.999
 """The same after an observation of any target: what was long not tried is believed less and less."""
 STEP: Final = 20.0
@@ -116,7 +115,7 @@ _NOTHING: Final = Counted(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class Learner:
-    """A contextual bandit over targets. Cheap: `belief` and `draw` take microseconds, `told` some tens."""
+    """A contextual bandit over targets. Cheap: `belief` and `draw` take microseconds, `update` some tens."""
 
     def __init__(
         self, *, seed: int = 0, explore: float = 0.02, per_hour: int = 20, clock: Callable[[], float] = time.time
@@ -134,7 +133,7 @@ class Learner:
         self._rating, self._hinting = TrustWeights(), TrustWeights()
         self._rated = 0.0
         self._draws = 0
-        self._is_up = 0.0
+        self._observed = 0.0
         self._digests: dict[str, str] = {}
 
     # deciding
@@ -184,7 +183,7 @@ class Learner:
 
     # learning
 
-    def told(self, outcome: DecisionOutcome) -> Counted | None:
+    def update(self, outcome: DecisionOutcome) -> Counted | None:
         """Learn from what became of a decision. Returns what is to be given back as `before` when more is known."""
         phi = phi_of(outcome.x)
         target = self._target(outcome.target)
@@ -231,7 +230,7 @@ class Learner:
         growth = now.most - before.most
         target.evidence.fade(FADES**growth)
         target.evidence.correct(phi, moment, growth)
-        self._is_up += growth
+        self._observed += growth
         own = self._own_of(outcome.key, outcome.target)
         own_growth = max(0.0, now.own_counts - before.own_counts)
         own.fade(FADES**own_growth)
@@ -242,11 +241,13 @@ class Learner:
         """How much this key's word counts for everybody: see `influence`."""
         now, is_hint = self._clock(), opinion.target is None
         crowd, trust_weights = (self._hinting, target.hints) if is_hint else (self._rating, target.ratings)
-        trust = crowd.hear(key, surprise, now)
-        of_target = trust_weights.hear(key, surprise, now, odd=crowd.is_odd(key))
+        trust = crowd.observe(key, surprise, now)
+        of_target = trust_weights.observe(key, surprise, now, odd=crowd.is_odd(key))
         if trust is None:
             trust = 0.5
-        elif of_target is not None and trust_weights.knows(key):  # new on this target is no reason for doubt, odd on it is
+        elif of_target is not None and trust_weights.knows(
+            key
+        ):  # new on this target is no reason for doubt, odd on it is
             trust = min(trust, of_target)
         counts = trust_weights.count(key, opinion.weight * trust, now)
         crowd.passed(key, counts)
@@ -261,7 +262,7 @@ class Learner:
 
     def _fade(self, target: Experience) -> None:
         """An target's evidence ages while others are used: in steps, so that it does not matter when it is looked at."""
-        steps = self._is_up // STEP - target.faded_at
+        steps = self._observed // STEP - target.faded_at
         if steps > 0:
             target.evidence.fade(FADES_UNUSED ** (steps * STEP))
             target.faded_at += steps
@@ -269,7 +270,7 @@ class Learner:
     def _target(self, name: str) -> Experience:
         target = self._targets.get(name)
         if target is None:
-            target = self._targets[name] = Experience(faded_at=self._is_up // STEP)
+            target = self._targets[name] = Experience(faded_at=self._observed // STEP)
         return target
 
     def _own_of(self, key: str, target: str) -> Evidence:
@@ -304,7 +305,7 @@ class Learner:
             "version": VERSION,
             "seed": self.seed,
             "draws": self._draws,
-            "heard": self._is_up,
+            "heard": self._observed,
             "rated": self._rated,
             "rating": self._rating.numbers(),
             "hinting": self._hinting.numbers(),
@@ -337,7 +338,7 @@ class Learner:
         return one
 
     def _take(self, numbers: Mapping[str, Any]) -> None:
-        self._draws, self._is_up = int(numbers["draws"]), float(numbers["heard"])
+        self._draws, self._observed = int(numbers["draws"]), float(numbers["heard"])
         self._rated = float(numbers["rated"])
         self._rating, self._hinting = (
             TrustWeights.of_numbers(numbers["rating"]),

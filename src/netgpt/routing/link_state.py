@@ -17,10 +17,8 @@ class Estimate:
     """One measured quantity."""
 
     value: float
-    age_s: float
-    """Seconds since it was last measured."""
-    confidence: float
-    """0 (nothing is known, or long ago) to 1."""
+    age_s: float  # seconds since it was last measured
+    confidence: float  # 0 (nothing is known, or long ago) to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +26,16 @@ class LinkView:
     """The link to one model and the server behind it. None: never measured."""
 
     rtt_s: Estimate | None = None
-    jitter_s: Estimate | None = None
-    """Mean deviation of the round trip."""
-    loss: Estimate | None = None
-    """Share of segments sent again."""
+    jitter_s: Estimate | None = None  # mean deviation of the round trip
+    loss: Estimate | None = None  # share of segments sent again
     up_bytes_s: Estimate | None = None
     down_bytes_s: Estimate | None = None
     first_byte_s: Estimate | None = None
     """From the end of the request to the first byte of the answer: link, queue and prompt of the server. While calls
     wait longer than it says, it is as long as they have waited."""
-    tokens_s: Estimate | None = None
-    """Tokens a second, once an answer flows."""
-    failures: Estimate | None = None
-    """Share of the last calls that failed, newer ones counting more."""
-    in_flight: int = 0
-    """Calls under way now."""
+    tokens_s: Estimate | None = None  # tokens a second, once an answer flows
+    failures: Estimate | None = None  # share of the last calls that failed, newer ones counting more
+    in_flight: int = 0  # calls under way now
     hint: str = ""
     """What the network itself tells of the link (radio, connectivity insights), in words; empty: nothing."""
     load: Load | None = None
@@ -53,25 +46,20 @@ class LinkView:
 class SystemView:
     """The box itself. None: this machine does not tell."""
 
-    cpu: float | None = None
-    """Share of all cores at work, 0 to 1."""
-    memory: float | None = None
-    """Share of memory in use."""
+    cpu: float | None = None  # share of all cores at work, 0 to 1
+    memory: float | None = None  # share of memory in use
     cpu_pressure: float | None = None
     """Share of the last ten seconds in which something waited for a core (Linux PSI)."""
     memory_pressure: float | None = None
     temperature_c: float | None = None
     gpu: float | None = None
     gpu_memory: float | None = None
-    engine_slots: int = 1
-    """Answers that the edge model writes at once."""
+    engine_slots: int = 1  # answers that the edge model writes at once
     engine_busy: int = 0
     engine_waiting: int = 0
     engine_prompt_tokens_s: float | None = None
-    engine_tokens_s: float | None = None
-    """Tokens a second that one answer of the edge gets now."""
-    power_w: float | None = None
-    """Watts of the box at work, where it is configured or told."""
+    engine_tokens_s: float | None = None  # tokens a second that one answer of the edge gets now
+    power_w: float | None = None  # watts of the box at work, where it is configured or told
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +101,7 @@ class Gauge:
         self._mean = self._deviation = self._weight = self._run_sum = 0.0
         self._low, self._high = math.inf, -math.inf
         self._at = -math.inf
-        self._run = 0.0
-        """Weight of the far measurements in a row: above when positive, below when negative."""
+        self._run = 0.0  # weight of the far measurements in a row: above when positive, below when negative
 
     @property
     def at(self) -> float:
@@ -201,18 +188,13 @@ class PendingCall:
 
     def __init__(self, target: str, began: float, end: Callable[[PendingCall], None]) -> None:
         self.target, self.began = target, began
-        self.sent_at: float | None = None
-        """When the request left; None: not yet."""
-        self.first_at: float | None = None
-        """When the answer began."""
-        self.asked_at: float | None = None
-        """Since when a reader waits for more of the answer; None while nobody does."""
+        self.sent_at: float | None = None  # when the request left; None: not yet
+        self.first_at: float | None = None  # when the answer began
+        self.asked_at: float | None = None  # since when a reader waits for more of the answer; None while nobody does
         self.read_s = 0.0
         """How long readers have waited for more of it so far: most of its time, unless the reader is the slower one."""
-        self.chunks = 0
-        """Pieces of the answer with words in them so far."""
-        self.whole = False
-        """The answer comes in one piece: its first byte comes when the last word is written."""
+        self.chunks = 0  # pieces of the answer with words in them so far
+        self.whole = False  # the answer comes in one piece: its first byte comes when the last word is written
         self.kernel: Callable[[], KernelFacts | None] | None = None
         """Asks the kernel about the connection; None where it is not told."""
         self.marked_at: float | None = None
@@ -262,22 +244,15 @@ class Link:
         self.token_rate, self.prompt_token_rate = Gauge(keeps_s=120.0), Gauge(keeps_s=300.0)
         self.failures = Gauge(memory_s=60.0, far=0.5)
         self.calls = self.failed = self.retries = 0
-        self.reported_at = -math.inf
-        """When a real call or a probe last told anything."""
-        self.answered_at = -math.inf
-        """When a call was last answered."""
-        self.outcome = ""
-        """Of the last call that ended."""
+        self.reported_at = -math.inf  # when a real call or a probe last told anything
+        self.answered_at = -math.inf  # when a call was last answered
+        self.outcome = ""  # of the last call that ended
         self._tokens_a_chunk = Gauge(memory_s=600.0)
-        self._firsts: deque[float] = deque(maxlen=16)
-        """When the last answers began."""
-        self._overdue = 0.0
-        """How long calls that have ended since waited in vain, until something answers again."""
+        self._firsts: deque[float] = deque(maxlen=16)  # when the last answers began
+        self._overdue = 0.0  # how long calls that have ended since waited in vain, until something answers again
         self._overdue_at = -math.inf
-        self._mute = False
-        """A connection could not be opened, and nothing has come through since."""
-        self._unheard = 0
-        """Calls under way whose bytes nobody acknowledged when it was last looked."""
+        self._mute = False  # a connection could not be opened, and nothing has come through since
+        self._unheard = 0  # calls under way whose bytes nobody acknowledged when it was last looked
         self._rtt_probed: float | None = None
         self._failed_by = ""
 
@@ -394,7 +369,7 @@ class Link:
 
     # What calls under way tell
 
-    def look(self, now: float) -> None:
+    def measure(self, now: float) -> None:
         """Measure the pace of the answers that flow, and see whether the others' bytes arrive at all."""
         self._unheard = sum(1 for call in self.waiting if _is_mute(call))
         for call in self.waiting:

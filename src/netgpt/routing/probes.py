@@ -41,17 +41,16 @@ class Prober:
     def __init__(self, signals: Signals, addresses: tuple[Address, ...], *, every_s: float, probes: int = 3) -> None:
         self.signals, self.addresses = signals, addresses
         self.every_s, self.probes = every_s, probes
-        self.made = 0
-        """Connections tried so far."""
-        self._looked: dict[str, float] = {}
+        self.made = 0  # connections tried so far
+        self._probed_at: dict[str, float] = {}
 
     async def run(self) -> None:
         """Look, again and again, until cancelled. Ends at once when there is nothing to look at."""
         while self.every_s and self.addresses:
             await asyncio.sleep(min(1.0, self.every_s / 2))
-            await self.look()
+            await self.probe_due()
 
-    async def look(self) -> None:
+    async def probe_due(self) -> None:
         """Probe every link that is due, side by side."""
         due = self.due()
         if due:
@@ -66,7 +65,7 @@ class Prober:
 
     def _is_due(self, address: Address, now: float) -> bool:
         link, every_s = self.signals.link(address.target), self._every_s(address.target, now)
-        if now - self._looked.get(address.target, float("-inf")) < every_s:
+        if now - self._probed_at.get(address.target, float("-inf")) < every_s:
             return False
         return address.down() or (not link.waiting and now - link.reported_at >= every_s)
 
@@ -76,7 +75,7 @@ class Prober:
         return min(self.every_s, TROUBLED_S) if recent and link.troubled(now) else self.every_s
 
     async def _probe(self, address: Address) -> None:
-        self._looked[address.target] = now = self.signals.clock()
+        self._probed_at[address.target] = now = self.signals.clock()
         limit_s = TROUBLED_S if self._every_s(address.target, now) < self.every_s else LIMIT_S
         failed = 0
         for number in range(self.probes):

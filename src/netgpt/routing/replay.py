@@ -33,14 +33,10 @@ class Sample:
     """One record, seen by one target policy."""
 
     reward: float
-    propensity: float
-    """The chance with which the target of the record was drawn."""
-    target: float
-    """The chance with which the target policy draws the same target."""
-    predicted: float
-    """What the target of the record was expected to earn."""
-    predicted_target: float
-    """What the target policy's targets were expected to earn, by its chances."""
+    propensity: float  # the chance with which the target of the record was drawn
+    target: float  # the chance with which the target policy draws the same target
+    predicted: float  # what the target of the record was expected to earn
+    predicted_target: float  # what the target policy's targets were expected to earn, by its chances
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +51,7 @@ class OffPolicyEstimate:
     """What the target policy would have earned a request; the intervals are None where nobody can tell."""
 
     records: int
-    effective: float
-    """Kish's effective sample size: as many even records would tell as much."""
+    effective: float  # kish's effective sample size: as many even records would tell as much
     ips: Interval | None
     snips: Interval | None
     dr: Interval | None
@@ -159,8 +154,7 @@ class RecordedDecision:
 
     target: str
     propensity: float
-    expected: tuple[Expected, ...]
-    """The targets that no constraint ruled out."""
+    expected: tuple[Expected, ...]  # the targets that no constraint ruled out
     parts: Parts
 
     @property
@@ -178,17 +172,12 @@ class Replayed:
     """One policy over all records."""
 
     policy: str
-    targets: Mapping[str, float]
-    """Share of the requests that each target would have got."""
+    targets: Mapping[str, float]  # share of the requests that each target would have got
     cloud_share: float
-    cost: float
-    """Money expected for 1,000 requests."""
-    changed: float
-    """Share of the requests that would have gone elsewhere than they did."""
-    worth: OffPolicyEstimate
-    """The objective, for a request."""
-    quality: OffPolicyEstimate
-    """The share of answers that do."""
+    cost: float  # money expected for 1,000 requests
+    changed: float  # share of the requests that would have gone elsewhere than they did
+    worth: OffPolicyEstimate  # the objective, for a request
+    quality: OffPolicyEstimate  # the share of answers that do
 
 
 def read_record(target: str, propensity: float, private: Mapping[str, Any]) -> RecordedDecision | None:

@@ -38,21 +38,15 @@ HINT_WEIGHT: Final = 0.3  # all hints of one answer together count as this share
 class Parts:
     """What is known so far of how one answer went; None: not known."""
 
-    rating: int | None = None
-    """1 good, -1 bad; 0: no opinion, which takes an earlier one back."""
-    repeated: bool | None = None
-    """Whether the same person asked nearly the same again soon after."""
-    broken: bool | None = None
-    """Whether an answer by schema broke it; None where no schema was asked."""
-    failed: bool | None = None
-    """Whether it ended with an error, a timeout or a cut; None where the caller hung up."""
+    rating: int | None = None  # 1 good, -1 bad; 0: no opinion, which takes an earlier one back
+    repeated: bool | None = None  # whether the same person asked nearly the same again soon after
+    broken: bool | None = None  # whether an answer by schema broke it; None where no schema was asked
+    failed: bool | None = None  # whether it ended with an error, a timeout or a cut; None where the caller hung up
     latency_s: float | None = None
     expected_latency_s: float | None = None
     cost: float | None = None
-    listed_cost: float | None = None
-    """What the configured prices make of the same tokens."""
-    tokens: int | None = None
-    """Tokens of the answer."""
+    listed_cost: float | None = None  # what the configured prices make of the same tokens
+    tokens: int | None = None  # tokens of the answer
 
     def with_(self, later: Parts) -> Parts:
         """These parts, and what became known later."""
@@ -73,10 +67,8 @@ class Parts:
 class Opinion:
     """What all known parts say of an answer."""
 
-    target: float | None
-    """0 or 1 where somebody said so; None: only hints."""
-    hint: float
-    """How much better (+) or worse (-) than believed."""
+    target: float | None  # 0 or 1 where somebody said so; None: only hints
+    hint: float  # how much better (+) or worse (-) than believed
     weight: float
 
 
@@ -97,14 +89,10 @@ def opinion_of(parts: Parts, usual: Mapping[str, float]) -> Opinion | None:
 class Counted(NamedTuple):
     """How a decision's outcome has counted so far, so that it can be corrected when more is known."""
 
-    difference: float
-    """From the prior."""
-    counts: float
-    """With which weight for everybody."""
-    most: float
-    """The greatest weight so far."""
-    own: float
-    """For the key itself: difference from what everybody's model said."""
+    difference: float  # from the prior
+    counts: float  # with which weight for everybody
+    most: float  # the greatest weight so far
+    own: float  # for the key itself: difference from what everybody's model said
     own_counts: float
 
 
@@ -112,16 +100,12 @@ class Counted(NamedTuple):
 class DecisionOutcome:
     """What became of one decision, as far as it is known now. May be told again when more is known."""
 
-    decision: str
-    """The exchange's id: only for messages."""
+    decision: str  # the exchange's id: only for messages
     target: str
     x: tuple[float, ...]
-    key: str
-    """Who asked, as given to `draw`."""
-    prior: float
-    """What was thought of the target beforehand, as given to `belief`."""
-    parts: Parts
-    """All parts known so far."""
+    key: str  # who asked, as given to `draw`
+    prior: float  # what was thought of the target beforehand, as given to `belief`
+    parts: Parts  # all parts known so far
     before: Counted | None = None
     """What the last telling of the same decision returned; None: it is told for the first time."""
 

@@ -43,7 +43,7 @@ def _against_the_others(weighed: Weighed, route: str) -> Violation | None:
     others = [
         violation for one in weighed.expected if one.route != route and (violation := weighed.violations[one.target])
     ]
-    return min(others, key=lambda violation: violation.force) if others else None
+    return min(others, key=lambda violation: violation.severity) if others else None
 
 
 def _told(violation: Violation, route: str) -> str:
@@ -235,7 +235,8 @@ def decided(
     `counts=False`: nothing will be sent, so the share of the cloud stays as it is, and nothing is tried.
     """
     signals = situation.signals
-    links = memory.links.update(signals.links, situation.now)
+    is_open = situation.asked == "auto"  # a named target needs no smoothed links, and does not hold them still
+    links = memory.links.update(signals.links, situation.now) if is_open else signals.links
     situation = replace(situation, signals=SignalsView(links, signals.system))
     name, weights = weights_of(situation.prefer, rules)
     threshold = memory.share.threshold

@@ -98,18 +98,12 @@ USUAL_WATTS: Final = 15.0  # of a small box at work, where nothing tells
 class Weights:
     """How much each part counts: plain numbers, 0: not at all."""
 
-    quality: float
-    """Of the chance that the answer does."""
-    cost: float
-    """Of money, in units of `worth`."""
-    latency: float
-    """Of ten seconds."""
-    energy: float
-    """Of 1,000 joules on the box."""
-    privacy: float
-    """Of all of the request leaving as it is."""
-    worth: float = 0.01
-    """Money that one good answer is worth, in the unit of the configured prices."""
+    quality: float  # of the chance that the answer does
+    cost: float  # of money, in units of `worth`
+    latency: float  # of ten seconds
+    energy: float  # of 1,000 joules on the box
+    privacy: float  # of all of the request leaving as it is
+    worth: float = 0.01  # money that one good answer is worth, in the unit of the configured prices
 
 
 PRESETS: Final = {
@@ -215,13 +209,11 @@ def as_prior(_target: str, prior: float) -> float:
 class Weighed:
     """What came out for each target."""
 
-    expected: tuple[Expected, ...]
-    """In the order of the targets, with what rules each out."""
+    expected: tuple[Expected, ...]  # in the order of the targets, with what rules each out
     violations: dict[str, Violation | None]
     candidates: tuple[Expected, ...]
     """The targets that no constraint rules out, best first; where each is, those least ruled out. Empty: nobody."""
-    threshold: float
-    """What the bound on the cloud's share takes off its value (0 or below)."""
+    threshold: float  # what the bound on the cloud's share takes off its value (0 or below)
 
     @property
     def best(self) -> Expected:
@@ -231,12 +223,12 @@ class Weighed:
     def fallbacks(self) -> tuple[str, ...]:
         """The other targets that may try, in order: candidates by value, then the others by how little is against them."""
         second = [one for one in self.expected if one not in self.candidates and self._may_fall_back(one.target)]
-        second.sort(key=lambda one: (_force(self.violations[one.target]), -one.value))
+        second.sort(key=lambda one: (_severity(self.violations[one.target]), -one.value))
         return tuple(one.target for one in (*self.candidates[1:], *second))
 
     def _may_fall_back(self, target: str) -> bool:
         violation = self.violations[target]
-        return violation is None or violation.force.may_fall_back
+        return violation is None or violation.severity.may_fall_back
 
     def advantage(self, clouds: frozenset[str]) -> float | None:
         """Of the best other candidate over the best cloud; None where the choice is not between such two."""
@@ -257,8 +249,8 @@ def weigh(
     for target in situation.targets:
         one, violations[target.name] = weigh_one(target, situation, rules, weights, believe)
         expected.append(one)
-    least = min((_force(violation) for violation in violations.values()), default=_NEVER)
-    open_ = [one for one in expected if _force(violations[one.target]) == least < _NEVER]
+    least = min((_severity(violation) for violation in violations.values()), default=_NEVER)
+    open_ = [one for one in expected if _severity(violations[one.target]) == least < _NEVER]
     clouds = situation.clouds
     open_.sort(key=lambda one: -(one.value + threshold if one.target in clouds else one.value))
     return Weighed(tuple(expected), violations, tuple(open_), threshold)
@@ -274,8 +266,8 @@ def weigh_one(
     return (one if violation is None else replace(one, ruled_out=violation.words)), violation
 
 
-def _force(violation: Violation | None) -> int:
-    return 0 if violation is None else int(violation.force)
+def _severity(violation: Violation | None) -> int:
+    return 0 if violation is None else int(violation.severity)
 
 
 def weights_of(prefer: str | None, rules: Routing) -> tuple[str, Weights]:
@@ -297,8 +289,7 @@ _WORDS: Final = 0.2  # to anybody else's, with nothing private found in it: the 
 _PLACEHOLDER: Final = 0.03  # a value that left as a placeholder still says that it was there
 _COARSER: Final = 0.08  # a value that left in coarser words, or as it was, says more
 _MOST: Final = 0.5  # of what was hidden or made coarser, however much it was
-_BY_RANK: Final = (0.0, 0.1, 0.3)
-"""By the strictest label that was found: public, personal, sensitive."""
+_BY_RANK: Final = (0.0, 0.1, 0.3)  # by the strictest label that was found: public, personal, sensitive
 
 
 def exposure_of(*, own: bool, hidden: int, coarser: int, rank: int) -> float:

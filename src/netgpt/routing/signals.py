@@ -26,10 +26,8 @@ class Hint:
     """The word of one source. Rates in bytes a second, times in seconds; None: it did not say."""
 
     text: str
-    reported_at: float
-    """On the signals' clock."""
-    grade: float = 1.0
-    """0 (no service) to 1 (nothing stands in the way)."""
+    reported_at: float  # on the signals' clock
+    grade: float = 1.0  # 0 (no service) to 1 (nothing stands in the way)
     rtt_s: float | None = None
     loss: float | None = None
     up_bytes_s: float | None = None
@@ -64,7 +62,7 @@ def with_hint(link: LinkView, hint: Hint, now: float) -> LinkView:
     )
 
 
-LOOK_EVERY_S = 0.25
+MEASURE_EVERY_S = 0.25
 LOAD_KEEPS_S = 10.0  # what a neighbour said of its queue counts for so long
 SAME_VIEW_S = 0.02  # decisions within this time of one another see one view
 
@@ -77,15 +75,12 @@ class Signals:
         self.clock = clock
         self.slots = slots
         self.links: dict[str, Link] = {}
-        self.system = SystemView(engine_slots=slots)
-        """As last sampled: see `box.BoxWatch`."""
+        self.system = SystemView(engine_slots=slots)  # as last sampled: see `box.BoxWatch`
         self.hints: dict[str, dict[str, Hint]] = {}
         """What the network tells of an target's link, by target and source."""
-        self.loads: dict[str, tuple[float, Load]] = {}
-        """When a neighbour last said how busy it is, and what."""
-        self.used_at = -1e9
-        """When somebody last asked for something: probes are made only while the box is in use."""
-        self._looked_at = -1e9
+        self.loads: dict[str, tuple[float, Load]] = {}  # when a neighbour last said how busy it is, and what
+        self.used_at = -1e9  # when somebody last asked for something: probes are made only while the box is in use
+        self._measured_at = -1e9
         self._view: tuple[float, SignalsView] | None = None
 
     def link(self, target: str) -> Link:
@@ -135,10 +130,10 @@ class Signals:
         at = self.clock() if now is None else now
         if self._view is not None and 0 <= at - self._view[0] < SAME_VIEW_S:
             return self._view[1]
-        if at - self._looked_at >= LOOK_EVERY_S:
-            self._looked_at = at
+        if at - self._measured_at >= MEASURE_EVERY_S:
+            self._measured_at = at
             for link in self.links.values():
-                link.look(at)
+                link.measure(at)
         view = SignalsView(
             {target: self._seen(target, link, at) for target, link in self.links.items()}, self._system(at)
         )

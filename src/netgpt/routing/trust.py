@@ -30,78 +30,71 @@ MOST_KEYS: Final = 500  # the one silent for longest is left out
 
 
 @dataclass(slots=True)
-class _Voice:
+class _Key:
     """One key on one target."""
 
-    mean: float = 0.0
-    """Faded mean of how far what it says is from the belief."""
-    is_up: float = 0.0
-    """Of how many observations, faded."""
-    habit: float = 0.0
-    """As `mean`, over five times as many."""
-    habit_is_up: float = 0.0
-    counted: float = 0.0
-    """What it has counted within the window."""
-    last: float = 0.0
-    """When, in seconds."""
-    at: float = 0.0
-    """When, by the clock of `TrustWeights`."""
-    odd: float = 0.0
-    """1: by its habits it is no part of the crowd."""
+    mean: float = 0.0  # faded mean of how far what it says is from the belief
+    count: float = 0.0  # of how many observations, faded
+    habit: float = 0.0  # as `mean`, over five times as many
+    habit_count: float = 0.0
+    counted: float = 0.0  # what it has counted within the window
+    last: float = 0.0  # when, in seconds
+    at: float = 0.0  # when, by the clock of `TrustWeights`
+    odd: float = 0.0  # 1: by its habits it is no part of the crowd
 
     @property
-    def is_heeded(self) -> bool:
+    def in_crowd(self) -> bool:
         """Whether others are compared with it."""
-        return self.is_up >= KNOWN and not self.odd
+        return self.count >= KNOWN and not self.odd
 
-    def hear(self, difference: float, clock: float) -> None:
+    def observe(self, difference: float, clock: float) -> None:
         self.at = clock
-        self.is_up = KEPT * self.is_up + 1.0
-        self.mean += (difference - self.mean) / self.is_up
-        self.habit_is_up = KEPT_LONG * self.habit_is_up + 1.0
-        self.habit += (difference - self.habit) / self.habit_is_up
+        self.count = KEPT * self.count + 1.0
+        self.mean += (difference - self.mean) / self.count
+        self.habit_count = KEPT_LONG * self.habit_count + 1.0
+        self.habit += (difference - self.habit) / self.habit_count
 
 
 class TrustWeights:
     """All keys that were heard of one target."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, _Voice] = {}
+        self._keys: dict[str, _Key] = {}
         self._clock = 0.0
         self._last = ""
         self._last_odd = ""
 
-    def hear(self, key: str, difference: float, now: float, *, odd: bool = False) -> float | None:
+    def observe(self, key: str, difference: float, now: float, *, odd: bool = False) -> float | None:
         """Take in a key's observation (its difference from the belief); return how far the key is trusted, 0 to 1.
 
         `odd`: elsewhere it was found to be no part of the crowd, so others are not compared with it here either.
         None: there is no crowd to compare it with.
         """
-        voice = self._keys.pop(key, None) or _Voice(last=now)
+        entry = self._keys.pop(key, None) or _Key(last=now)
         while len(self._keys) >= MOST_KEYS:
             del self._keys[next(iter(self._keys))]
-        others = [one for one in self._keys.values() if one.is_heeded and self._of_late(one) >= HEARD]
-        self._keys[key] = voice  # the last in the row: heard last
-        voice.hear(difference, self._clock)
-        voice.odd = max(voice.odd, float(odd))
+        others = [one for one in self._keys.values() if one.in_crowd and self._of_late(one) >= HEARD]
+        self._keys[key] = entry  # the last in the row: heard last
+        entry.observe(difference, self._clock)
+        entry.odd = max(entry.odd, float(odd))
         if len(others) < CROWD:
             return None
-        if voice.is_up < KNOWN:
+        if entry.count < KNOWN:
             return 0.0
         weights = [self._of_late(one) for one in others]
         now_middle = _middle(_without_odd(list(zip((one.mean for one in others), weights, strict=True))))
         habit_middle = _middle(_without_odd(list(zip((one.habit for one in others), weights, strict=True))))
-        habit = _trust(voice.habit - habit_middle, voice.habit_is_up)
-        voice.odd = float(odd or habit == 0.0)
-        return min(_trust(voice.mean - now_middle, voice.is_up), habit)
+        habit = _trust(entry.habit - habit_middle, entry.habit_count)
+        entry.odd = float(odd or habit == 0.0)
+        return min(_trust(entry.mean - now_middle, entry.count), habit)
 
     def count(self, key: str, weight: float, now: float) -> float:
         """Let a key that was heard count with `weight`, or with what is left to it; return with how much."""
-        voice = self._keys[key]
-        voice.counted, voice.last = _faded(voice, now), now
-        others = sum(_faded(other, now) for other in self._keys.values() if other is not voice)
-        counts = max(0.0, min(weight, max(LEAST, OF_OTHERS * others) - voice.counted))
-        voice.counted += counts
+        entry = self._keys[key]
+        entry.counted, entry.last = _faded(entry, now), now
+        others = sum(_faded(other, now) for other in self._keys.values() if other is not entry)
+        counts = max(0.0, min(weight, max(LEAST, OF_OTHERS * others) - entry.counted))
+        entry.counted += counts
         self.passed(key, counts)
         return counts
 
@@ -111,7 +104,7 @@ class TrustWeights:
 
     def knows(self, key: str) -> bool:
         """Whether the key was heard long enough to tell what it is like."""
-        return self._keys[key].is_up >= KNOWN
+        return self._keys[key].count >= KNOWN
 
     def passed(self, key: str, counts: float) -> None:
         """What others said gets older: by what counted, and by half where another than the last one spoke in vain, so
@@ -130,15 +123,15 @@ class TrustWeights:
             self._clock += 0.5 * (key != self._last)
         self._last = key
 
-    def _of_late(self, voice: _Voice) -> float:
-        return float(voice.is_up * LATE ** (self._clock - voice.at))
+    def _of_late(self, entry: _Key) -> float:
+        return float(entry.count * LATE ** (self._clock - entry.at))
 
     def forget(self, key: str) -> None:
         self._keys.pop(key, None)
         self._last_odd = "" if self._last_odd == key else self._last_odd
 
     def numbers(self) -> dict[str, Any]:
-        keys = {key: [getattr(voice, each.name) for each in fields(voice)] for key, voice in self._keys.items()}
+        keys = {key: [getattr(entry, each.name) for each in fields(entry)] for key, entry in self._keys.items()}
         return {"clock": self._clock, "last": self._last, "last_odd": self._last_odd, "keys": keys}
 
     @classmethod
@@ -147,13 +140,13 @@ class TrustWeights:
         one = cls()
         one._clock, one._last = float(numbers["clock"]), str(numbers["last"])
         one._last_odd = str(numbers.get("last_odd", ""))  # what an earlier version wrote has none
-        one._keys = {str(key): _Voice(*map(float, voice)) for key, voice in numbers["keys"].items()}
+        one._keys = {str(key): _Key(*map(float, entry)) for key, entry in numbers["keys"].items()}
         return one
 
 
-def _faded(voice: _Voice, now: float) -> float:
+def _faded(entry: _Key, now: float) -> float:
     """What it has counted within the window that ends now."""
-    return voice.counted * math.exp(-max(0.0, now - voice.last) / WINDOW_S)
+    return entry.counted * math.exp(-max(0.0, now - entry.last) / WINDOW_S)
 
 
 def _middle(weighted: list[tuple[float, float]]) -> float:
@@ -174,7 +167,7 @@ def _without_odd(weighted: list[tuple[float, float]]) -> list[tuple[float, float
     return rest if len(rest) >= CROWD else weighted
 
 
-def _trust(odd: float, is_up: float) -> float:
+def _trust(odd: float, count: float) -> float:
     """1 where `odd` is what chance and taste explain, 0 from two thirds more on."""
-    allowed = 0.1 + 0.6 / math.sqrt(is_up)
+    allowed = 0.1 + 0.6 / math.sqrt(count)
     return max(0.0, min(1.0, 5.0 - 3.0 * abs(odd) / allowed))

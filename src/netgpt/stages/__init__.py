@@ -17,10 +17,8 @@ class Stage(Protocol):
     """
 
     name: str
-    reads: frozenset[str]
-    """Fields of `Exchange` that must have been written before."""
-    writes: frozenset[str]
-    """Fields of `Exchange` that this stage writes."""
+    reads: frozenset[str]  # fields of `Exchange` that must have been written before
+    writes: frozenset[str]  # fields of `Exchange` that this stage writes
 
     async def __call__(self, exchange: Exchange) -> None:
         """`exchange`: this stage's view of it, which holds it to what it declares; also while the answer streams."""

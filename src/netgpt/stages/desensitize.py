@@ -212,8 +212,7 @@ class Sealing:
         self.made: dict[str, Outbound] = {}
         self.model = ""
         """The model's name that stands in all bodies while they are made safe, so that they are searched once."""
-        self.masked: list[tuple[Disclosure, Outbound]] = []
-        """What was made safe, and on which terms."""
+        self.masked: list[tuple[Disclosure, Outbound]] = []  # what was made safe, and on which terms
         self.left_out: dict[str, tuple[Kept, ...]] = {}
         """Facts that were left out of what goes to the owner's own server as it is: the box answers better."""
         self._kept: dict[str, tuple[Kept, ...]] = {}

@@ -206,7 +206,7 @@ async def signals(request: Request) -> dict[str, Any]:
     """
     allow(request, await caller_of(request), "administer")
     gateway: Gateway = request.app.state.gateway
-    return {"object": "netgpt.signals", **gateway.telemetry.told()}
+    return {"object": "netgpt.signals", **gateway.telemetry.as_dict()}
 
 
 # --- /healthz: the process lives. /readyz: it can answer, and which part is unwell. /metrics: for Prometheus.

@@ -47,7 +47,7 @@ def test_it_believes_the_prior_until_told_and_then_what_happened() -> None:
     assert good.sd < 0.08
 
 
-def test_it_learns_which_requests_an_target_is_good_for() -> None:
+def test_it_learns_which_requests_a_target_is_good_for() -> None:
     learner, _ = clocked()
     rng = random.Random(3)
     for number in range(600):
@@ -121,7 +121,7 @@ def test_a_box_without_ratings_thinks_no_worse_of_the_target_it_uses() -> None:
     assert learner.belief("edge", X, 0.8).mean == pytest.approx(0.8, abs=0.08)
 
 
-def test_it_notices_that_an_target_has_changed() -> None:
+def test_it_notices_that_a_target_has_changed() -> None:
     learner, now = clocked()
     rng = random.Random(9)
     for number in range(400):

@@ -131,7 +131,7 @@ def rules_out(one: Situation, target: Target) -> Severity | None:
 
 
 @given(SITUATIONS)
-def test_an_target_that_is_ruled_out_is_chosen_only_where_every_target_is(one: Situation) -> None:
+def test_a_target_that_is_ruled_out_is_chosen_only_where_every_target_is(one: Situation) -> None:
     decision = chosen(one)
     if decision is not None:
         out = {expected.target: expected.ruled_out for expected in decision.expected}
@@ -209,7 +209,7 @@ def test_a_budget_that_is_spent_keeps_the_request_on_the_box() -> None:
     assert decide(replace(poor, budget_left=1.0), RULES).route == "cloud"
 
 
-def test_a_deadline_that_an_target_will_not_meet_rules_it_out() -> None:
+def test_a_deadline_that_a_target_will_not_meet_rules_it_out() -> None:
     slow = situation("compare it", signals=links(cloud=link(0.05, first_byte_s=20)), deadline_s=8)
     decision = decide(slow, RULES)
     assert (decision.route, decision.rule, decision.fallbacks) == ("edge", "deadline", ("cloud",))

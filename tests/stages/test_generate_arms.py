@@ -148,7 +148,7 @@ async def test_a_late_cloud_is_overtaken_by_the_edge_and_cancelled(clouds: Any, 
     assert not clouds["b"].received
 
 
-async def test_an_target_in_time_is_not_hedged_and_one_that_fails_is_followed(clouds: Any, remotes: Any) -> None:
+async def test_a_target_in_time_is_not_hedged_and_one_that_fails_is_followed(clouds: Any, remotes: Any) -> None:
     edge = ScriptedModel(EDGE_SAYS)
     one = await generated(about_to("cloud", "edge"), edge, remotes, rules=hedging(hedge_after_s=2))
     assert await read(one) == A_SAYS and not edge.asked

@@ -1,4 +1,4 @@
-"""What decisions are made with, from the settings: targets, difficulty, memory, and the telemetry behind the signals."""
+"""What decisions are made with, from the settings: targets, difficulty, memory, and telemetry for the signals."""
 
 from __future__ import annotations
 

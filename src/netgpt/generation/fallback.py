@@ -43,8 +43,8 @@ _BURST = 5.0  # so many hedges may be saved up while nothing was late
 class Hedging:
     """Hedged requests: when the first word is late a second model is asked too, and the first to begin answers.
 
-    After Dean and Barroso, "The Tail at Scale" (CACM 56(2), 2013): the second request goes out after the 95th percentile
-    of the usual wait, and a budget bounds them where all are late. One event loop only: there is no lock.
+    After Dean and Barroso, "The Tail at Scale" (CACM 56(2), 2013): the second request goes out after the 95th
+    percentile of the usual wait, and a budget bounds them where all are late. One event loop only: there is no lock.
     """
 
     def __init__(self, rules: Routing, remotes: Mapping[str, Cloud]) -> None:

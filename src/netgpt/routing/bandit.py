@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 import numpy as np
@@ -26,7 +26,7 @@ SIZE: Final = MOST_FEATURES + 1
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """The chance that an target's answer will do, 0 to 1, and the standard deviation of what is thought of that chance."""
+    """The chance that a target's answer will do, 0 to 1, and the standard deviation of that belief."""
 
     mean: float
     sd: float
@@ -67,9 +67,7 @@ class Evidence:
 
     def add(self, phi: Vector, difference: float, weight: float) -> None:
         """Count an observation: `difference` from the prior, with `weight` (1: a whole one)."""
-        self._seen += weight * np.outer(phi, phi)
-        self._sum += weight * difference * phi
-        self._read = None
+        self.correct(phi, weight * difference, weight)
 
     def correct(self, phi: Vector, moment: float, weight: float) -> None:
         """Change one that was counted: `moment` is the change of weight times difference; `weight` grows or stays."""
@@ -111,11 +109,6 @@ class Evidence:
 _LOWER: Final = np.tril_indices(SIZE)
 
 
-# --- Trying another target now and then, so that the box hears of targets that it does not use: how often, for whom, which.
-#
-# Bounded three ways: a share of each key's decisions, so many an hour and key, and only among the targets that were
-# candidates anyway. The chance of what was drawn is told, so that another policy can be judged by the same records.
-
 HOUR_S: Final = 3600.0
 SCALE: Final = 0.1
 """A target whose value is this much below the best is tried a third as often as one that is level with it."""
@@ -131,7 +124,11 @@ def uniform(seed: int, number: int) -> float:
 
 
 class EpsilonGreedy:
-    """Who has explored how often, and with which chance each target is drawn."""
+    """Tries another target now and then, so that the learner hears of targets that are not used.
+
+    Bounded three ways: a share of each key's decisions, so many an hour and key, and only among the candidates. The
+    chance of what was drawn is known, so that another policy can be judged by the same records.
+    """
 
     def __init__(self, share: float, per_hour: int) -> None:
         """`share` of decisions, 0 to 0.5; `per_hour`: explorations of one key within an hour of the clock."""
@@ -174,11 +171,6 @@ class EpsilonGreedy:
         self._used = {str(key): int(count) for key, count in numbers["used"].items()}
 
 
-# --- Noticing that the world has changed: an target's answers got better or worse, its price or its pace is another.
-#
-# `Cusum` is Page's two-sided test (Biometrika 41, 1954), fed with how far off the belief was. `DriftingMean` is a faded
-# mean of one measured quantity that jumps with it: two readings in a row far from what was usual are the new usual.
-
 ALLOWED: Final = 0.1  # a belief may be this far off for long without an alarm
 ALARM: Final = 6.0
 """Summed surprise that raises the alarm: a target that does 0.4 worse is noticed after about 20 observations; one that
@@ -188,11 +180,12 @@ FAR: Final = 4.0  # times the usual deviation
 LEAST: Final = 0.2  # share of the mean below which nothing is a jump
 
 
+@dataclass(slots=True)
 class Cusum:
-    """Sums what exceeds the allowance, upwards and downwards."""
+    """Page's two-sided test for a change (Biometrika 41, 1954), fed with how far off the belief was."""
 
-    def __init__(self) -> None:
-        self.up = self.down = 0.0
+    up: float = 0.0
+    down: float = 0.0
 
     def noticed(self, difference: float, weight: float) -> bool:
         """Take in how far reality was from the belief; True: it has moved, and the test begins anew."""
@@ -207,19 +200,18 @@ class Cusum:
         return [self.up, self.down]
 
     @classmethod
-    def of_numbers(cls, numbers: list[float]) -> Self:
-        one = cls()
-        one.up, one.down = (float(number) for number in numbers)
-        return one
+    def of_numbers(cls, numbers: Sequence[float]) -> Self:
+        up, down = numbers
+        return cls(float(up), float(down))
 
 
+@dataclass(slots=True)
 class DriftingMean:
-    """A faded mean of a positive quantity; `value` is None before the first reading."""
+    """A faded mean of a positive quantity: two readings in a row far from it are the new mean."""
 
-    def __init__(self) -> None:
-        self.value: float | None = None
-        self.deviation = 0.0
-        self._odd: float | None = None  # the last reading, if it was far from usual
+    value: float | None = None  # None before the first reading
+    deviation: float = 0.0
+    odd: float | None = None  # the last reading, if it was far from usual
 
     def observe(self, reading: float) -> bool:
         """Take in a reading; True: a jump."""
@@ -228,22 +220,18 @@ class DriftingMean:
             return False
         gap = reading - self.value
         far = abs(gap) > max(FAR * self.deviation, LEAST * abs(self.value))
-        before, self._odd = self._odd, reading if far else None
+        before, self.odd = self.odd, reading if far else None
         if far and before is not None and (before - self.value) * gap > 0:
-            self.value, self.deviation, self._odd = (before + reading) / 2, abs(before - reading) / 2, None
+            self.value, self.deviation, self.odd = (before + reading) / 2, abs(before - reading) / 2, None
             return True
         self.value += (1 - KEPT) * gap
         self.deviation = KEPT * self.deviation + (1 - KEPT) * abs(gap)
         return False
 
     def numbers(self) -> dict[str, Any]:
-        return {"value": self.value, "deviation": self.deviation, "odd": self._odd}
+        return asdict(self)
 
     @classmethod
     def of_numbers(cls, numbers: Mapping[str, Any]) -> Self:
-        one = cls()
-        value, odd = numbers["value"], numbers["odd"]
-        one.value = None if value is None else float(value)
-        one._odd = None if odd is None else float(odd)
-        one.deviation = float(numbers["deviation"])
-        return one
+        value, odd = (None if numbers[name] is None else float(numbers[name]) for name in ("value", "odd"))
+        return cls(value, float(numbers["deviation"]), odd)

@@ -1,4 +1,7 @@
-"""Constraints come before the objective. Each names, in words, the target that it ruled out and why."""
+"""The targets of a request, the situation that a decision looks at, and the constraints that rule targets out.
+
+Plain values: nothing here holds a word of the request.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from netgpt.routing.link_state import SignalsView
 from netgpt.settings import Settings
 from netgpt.settings.routing import Routing
 from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected
-
-# --- Targets: the models that might answer one request, as the decision sees them. Plain values.
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,9 @@ class Target:
         return self.route != EDGE
 
 
-# --- All that a decision looks at, in one value. Nothing here holds a word of the request.
-
-
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One request, the targets that might answer it, and what is known of them now."""
+    """All that a decision looks at: one request, the targets that might answer it, and what is known of them now."""
 
     asked: str  # "auto", or the target that the caller asked for: "edge", "cloud", an upstream's name
     features: Features
@@ -129,7 +127,7 @@ def asked_words(target: str) -> str:
 
 
 def violation_on(target: Target, situation: Situation, rules: Routing, expected: Expected) -> Violation | None:
-    """The strongest of the constraints that rule this target out; the first of equals. None: it is a candidate."""
+    """The most severe constraint that rules this target out, the first of equals. None: it is a candidate."""
     strongest: Violation | None = None
     for violation in _remote(target, situation, rules, expected) if target.remote else _edge(target, situation):
         if violation.severity is Severity.NEVER:
@@ -186,10 +184,8 @@ def _edge(target: Target, situation: Situation) -> Iterator[Violation]:
 
 def _too_long(target: Target, situation: Situation) -> Violation | None:
     """A quarter of the context is left for the answer."""
-    if (
-        target.context_tokens is None
-        or situation.features.characters / CHARACTERS_A_TOKEN <= target.context_tokens * 0.75
-    ):
+    tokens = situation.features.characters / CHARACTERS_A_TOKEN
+    if target.context_tokens is None or tokens <= target.context_tokens * 0.75:
         return None
     whose = f"{target.name}'s" if target.remote else "the edge model's"
     return Violation("context", f"the conversation is longer than {whose} context", Severity.CANNOT)
@@ -201,8 +197,6 @@ def _late(situation: Situation, expected: Expected) -> Violation | None:
     words = f"its answer is expected after {expected.latency_s:.1f} s, the deadline is {situation.deadline_s:g} s"
     return Violation("deadline", words, Severity.DOUBTED)
 
-
-# --- What a model's name in a request asks for: the box's own choice, or one target.
 
 AUTO = "auto"  # the box decides
 DECIDE = "netgpt"  # the model's name that leaves it to the box

@@ -1,4 +1,4 @@
-"""What would have changed a decision, in words for people."""
+"""What would have changed a decision: one input changed at a time until another target answers. Pure."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ from netgpt.routing.scoring import (
 )
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, display_name
-
-# --- One input of a decision changed at a time, to find where another target would have answered. Pure.
 
 LONGEST_RTT_S: Final = 10.0
 SHORTEST_RTT_S: Final = 0.001
@@ -132,7 +130,7 @@ class WhatIf:
         return other
 
     def _lead(self, what: str, to: float, of: str) -> float:
-        """By how much the chosen target is ahead of the best other candidate there; only what changes is computed anew."""
+        """The lead of the chosen target over the best other candidate there; only what changes is computed anew."""
         there, lead, others = changed(self.situation, what, to, of), -math.inf, [-math.inf]
         clouds = self.situation.clouds
         for one in self.weighed.candidates:
@@ -164,17 +162,12 @@ def changed(situation: Situation, what: str, to: float, of: str = "") -> Situati
     if what == "difficulty":
         return replace(situation, p_edge_ok=to)
     if what == "waiting":
-        system = replace(
-            signals.system, engine_waiting=int(to), engine_busy=max(signals.system.engine_busy, min(1, int(to)))
-        )
+        busy = max(signals.system.engine_busy, min(1, int(to)))
+        system = replace(signals.system, engine_waiting=int(to), engine_busy=busy)
         return replace(situation, signals=SignalsView(signals.links, system))
-    targets = tuple(
-        replace(target, price_prompt=target.price_prompt * to, price_completion=target.price_completion * to)
-        if target.name == of
-        else target
-        for target in situation.targets
-    )
-    return replace(situation, targets=targets)
+    one = situation.target(of)
+    dearer = replace(one, price_prompt=one.price_prompt * to, price_completion=one.price_completion * to)
+    return replace(situation, targets=tuple(dearer if each is one else each for each in situation.targets))
 
 
 def _guess(same: float, other: float, lead_same: float, lead_other: float) -> float:
@@ -213,9 +206,9 @@ _CONSTRAINTS: Final = {
 
 
 def counterfactual(what_if: WhatIf, rule: str) -> str:
-    """One or two sentences: where another target would have answered. `rule`: of the decision. Empty: nothing to say."""
-    if rule in _CONSTRAINTS and (told := _without_the_constraint(what_if, rule)):
-        return told
+    """One or two sentences: where another target would have answered; empty: nothing to say. `rule`: the decision's."""
+    if rule in _CONSTRAINTS and (sentence := _without_the_constraint(what_if, rule)):
+        return sentence
     if rule in ("asked", "tried", "trial", "only"):
         return ""
     changes = what_if.changes()
@@ -238,8 +231,8 @@ def without(situation: Situation, rule: str) -> Situation:
     if rule == "deadline":
         return replace(situation, deadline_s=None)
     if rule in ("schema", "media", "tools"):
-        field = {"schema": "structured"}.get(rule, rule)
-        return replace(situation, features=replace(features, **{field: False}))
+        name = "structured" if rule == "schema" else rule
+        return replace(situation, features=replace(features, **{name: False}))
     if rule == "sensitive":
         situation = replace(situation, sensitive=())
     return replace(situation, targets=tuple(_lifted(target, rule) for target in targets))
@@ -277,16 +270,12 @@ def _words(change: Change, what_if: WhatIf) -> str:
     if change.what == "difficulty":
         p = what_if.situation.p_edge_ok or 0.0
         return f"were it {'easier' if to > p else 'harder'} ({to:.2g} for {p:.2g})"
-    return (
-        f"at {to:.2g} times the price of {display_name(change.of)}"
-        if to
-        else f"did {display_name(change.of)} cost nothing"
-    )
+    who = display_name(change.of)
+    return f"at {to:.2g} times the price of {who}" if to else f"did {who} cost nothing"
 
 
 def _milliseconds(seconds: float) -> str:
-    told = seconds * 1000
-    return f"{told:.0f}" if told >= 10 else f"{told:.2g}"
+    return f"{1000 * seconds:.0f}" if seconds >= 0.01 else f"{1000 * seconds:.2g}"
 
 
 def _joined(ways: list[str]) -> str:

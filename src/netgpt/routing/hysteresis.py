@@ -1,10 +1,10 @@
-"""The links as the decision takes them: held still under noise, let go when a link has really changed.
+"""Smooths the links that decisions see: held still under noise, released when a link has really changed.
 
-A decision that followed every measurement would flap. So each target's link is *held* as it was, until what is measured
-now differs by a margin, and has differed for a dwell. Worse is believed soon. Better is believed soon too, once an
-answer proves it, or a probe after failures; but not where the link *relapsed*: got worse again within a minute after it
-was believed to be better. Then it is left alone, longer with each relapse. That nothing is heard of a link is no proof:
-one request may try it (`trial`), and its answer tells. What goes on in one direction needs no dwell.
+A decision that followed every measurement would flap. So each target's link is *held* until what is measured differs by
+a margin, for a dwell. Worse is believed soon. Better is believed soon too, once an answer proves it, or a probe after
+failures; but not where the link *relapsed*: got worse again within a minute after it was believed to be better. Then it
+is left alone, longer with each relapse. Silence of a link proves nothing: one request may try it (`trial`), and its
+answer decides. A change that goes on in one direction needs no dwell.
 """
 
 from __future__ import annotations
@@ -76,11 +76,11 @@ class LinkSmoother:
         self._held: dict[str, _HeldLink] = {}
 
     def update(self, links: Mapping[str, LinkView], now: float) -> dict[str, LinkView]:
-        """The links to decide by, and remember that somebody looked."""
+        """Take in what is measured now; return the links to decide by."""
         return {name: _with_load(self._one(name, link, now), link) for name, link in links.items()}
 
     def trial(self, now: float) -> tuple[str, LinkView] | None:
-        """The target that got worse and may be tried by this request, and its link as it was before; None: no target is.
+        """The target that got worse and may be tried by this request, and its link as it was before; None: there is none.
 
         To be asked after `update`, at the same time.
         """

@@ -1,9 +1,8 @@
-"""What the box learns of its targets: whose answers do for which requests, what they cost, how long they take.
+"""What is learnt of the targets: whose answers do for which requests, what they cost, how long they take.
 
 Deciding and learning are two calls: `belief` and `draw` when a request comes, `update` when something is known of its
-answer, at once or days later. Pure: no I/O, no clock but the one that is given. Every random draw comes from the seed
-and a number, so the same seed and the same calls give the same decisions. The state is numbers: no text, no person's
-name; keys stand in it as keyed digests.
+answer, at once or days later. Pure: no I/O, and the clock is given. The same seed and the same calls give the same
+decisions. The state is numbers: no text, no person's name; keys stand in it as keyed digests.
 """
 
 from __future__ import annotations
@@ -12,15 +11,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
 from netgpt.errors import StoreError
 from netgpt.routing.bandit import Belief, Cusum, DriftingMean, EpsilonGreedy, Evidence, Vector, phi_of, uniform
 from netgpt.routing.reward import HINTS, Counted, DecisionOutcome, Opinion, Parts, opinion_of
 from netgpt.routing.trust import TrustWeights
-
-# --- All that is remembered of one target: the evidence of its answers, who said so, whether it drifts, what it costs.
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,37 +64,21 @@ class Experience:
 
     def numbers(self) -> dict[str, Any]:
         """For JSON; exact."""
-        return {
-            "evidence": self.evidence.numbers(),
-            "ratings": self.ratings.numbers(),
-            "hints": self.hints.numbers(),
-            "cusum": self.cusum.numbers(),
-            "price": self.price.numbers(),
-            "latency": self.latency.numbers(),
-            "tokens": self.tokens.numbers(),
-            "faded_at": self.faded_at,
-            "drifts": self.drifts,
-        }
+        parts = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: part if isinstance(part, int | float) else part.numbers() for name, part in parts.items()}
 
     @classmethod
     def of_numbers(cls, numbers: Mapping[str, Any]) -> Self:
         """Raises ValueError, TypeError or KeyError for what `numbers` did not write."""
-        return cls(
-            Evidence.of_numbers(numbers["evidence"]),
-            TrustWeights.of_numbers(numbers["ratings"]),
-            TrustWeights.of_numbers(numbers["hints"]),
-            Cusum.of_numbers(numbers["cusum"]),
-            DriftingMean.of_numbers(numbers["price"]),
-            DriftingMean.of_numbers(numbers["latency"]),
-            DriftingMean.of_numbers(numbers["tokens"]),
-            float(numbers["faded_at"]),
-            int(numbers["drifts"]),
-        )
+        kinds = {"evidence": Evidence, "ratings": TrustWeights, "hints": TrustWeights, "cusum": Cusum}
+        kinds |= dict.fromkeys(("price", "latency", "tokens"), DriftingMean)
+        parts: dict[str, Any] = {name: kind.of_numbers(numbers[name]) for name, kind in kinds.items()}
+        return cls(**parts, faded_at=float(numbers["faded_at"]), drifts=int(numbers["drifts"]))
 
 
 VERSION: Final = 1
 FADES: Final = (
-    0.995  # share of an target's evidence that remains after another observation of it: some 200 are remembered
+    0.995  # share of a target's evidence that remains after another observation of it: some 200 are remembered
 )
 FADES_UNUSED: Final = 0.999
 """The same after an observation of any target: what was long not tried is believed less and less."""
@@ -173,8 +154,7 @@ class Learner:
 
     def measured(self, target: str) -> Measured:
         """What the target was seen to cost and take."""
-        known = self._targets.get(target)
-        return Measured() if known is None else known.measured
+        return self._targets.get(target, Experience()).measured
 
     @property
     def drifts(self) -> dict[str, int]:
@@ -184,7 +164,7 @@ class Learner:
     # learning
 
     def update(self, outcome: DecisionOutcome) -> Counted | None:
-        """Learn from what became of a decision. Returns what is to be given back as `before` when more is known."""
+        """Learn from the outcome of a decision. Returns the `before` of the next call, when more is known."""
         phi = phi_of(outcome.x)
         target = self._target(outcome.target)
         before = outcome.before or _NOTHING
@@ -197,7 +177,7 @@ class Learner:
         shift, _ = target.evidence.shift(phi)
         believed = min(max(outcome.prior + shift, LOWEST), HIGHEST)
         surprise = opinion.hint if opinion.target is None else opinion.target - believed
-        is_new = before.own_counts < opinion.weight  # else the person only says otherwise than before
+        is_new = before.own_counts < opinion.weight  # else the person only changes an earlier opinion
         counts = self._weighed(target, self._digest(outcome.key), surprise, opinion) if is_new else before.counts
         difference = believed + surprise - outcome.prior
         counted = Counted(difference, counts, max(before.most, counts), surprise, opinion.weight)
@@ -224,7 +204,7 @@ class Learner:
             target.forget(digest)
 
     def _count(self, target: Experience, outcome: DecisionOutcome, phi: Vector, now: Counted) -> Counted:
-        """Put this telling in the place of the one before, in everybody's evidence and in the key's own."""
+        """Replace what this decision counted before, in everybody's evidence and in the key's own."""
         before = outcome.before or _NOTHING
         moment = now.counts * now.difference - before.counts * before.difference
         growth = now.most - before.most
@@ -238,7 +218,7 @@ class Learner:
         return now
 
     def _weighed(self, target: Experience, key: str, surprise: float, opinion: Opinion) -> float:
-        """How much this key's word counts for everybody: see `influence`."""
+        """How much this key's opinion counts for everybody: see `routing.trust`."""
         now, is_hint = self._clock(), opinion.target is None
         crowd, trust_weights = (self._hinting, target.hints) if is_hint else (self._rating, target.ratings)
         trust = crowd.observe(key, surprise, now)
@@ -261,7 +241,7 @@ class Learner:
                 self._usual[name] += (1 - USUAL_KEPT) * trust * (float(seen) - self._usual[name])
 
     def _fade(self, target: Experience) -> None:
-        """An target's evidence ages while others are used: in steps, so that it does not matter when it is looked at."""
+        """Age a target's evidence while others are used: in steps, so that the time of the call does not matter."""
         steps = self._observed // STEP - target.faded_at
         if steps > 0:
             target.evidence.fade(FADES_UNUSED ** (steps * STEP))
@@ -312,9 +292,7 @@ class Learner:
             "usual": dict(self._usual),
             "curiosity": self._exploration.numbers(),
             "arms": {name: target.numbers() for name, target in self._targets.items()},
-            "own": {
-                key: {target: own.numbers() for target, own in targets.items()} for key, targets in self._own.items()
-            },
+            "own": {key: {name: own.numbers() for name, own in targets.items()} for key, targets in self._own.items()},
         }
 
     @classmethod
@@ -331,7 +309,7 @@ class Learner:
             one._take(numbers)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise StoreError(
-                f"what was learnt of the arms cannot be read ({type(error).__name__}): it is damaged or of another "
+                f"what was learnt of the targets cannot be read ({type(error).__name__}): it is damaged or of another "
                 "version.",
                 code="learner_damaged",
             ) from None
@@ -340,10 +318,7 @@ class Learner:
     def _take(self, numbers: Mapping[str, Any]) -> None:
         self._draws, self._observed = int(numbers["draws"]), float(numbers["heard"])
         self._rated = float(numbers["rated"])
-        self._rating, self._hinting = (
-            TrustWeights.of_numbers(numbers["rating"]),
-            TrustWeights.of_numbers(numbers["hinting"]),
-        )
+        self._rating, self._hinting = (TrustWeights.of_numbers(numbers[name]) for name in ("rating", "hinting"))
         self._usual = {name: float(numbers["usual"][name]) for name in HINTS}
         self._exploration.restore(numbers["curiosity"])
         self._targets = {name: Experience.of_numbers(target) for name, target in numbers["arms"].items()}

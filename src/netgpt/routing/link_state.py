@@ -1,4 +1,4 @@
-"""All that is known of one target: the link to it and the server behind it, from real calls first."""
+"""The state of a target's link and the server behind it, from real calls first, and the views that decisions read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from netgpt.calls import CallFacts, KernelFacts, Load
-
-# --- What the decision sees of links, models and the box: plain values, told by `signals`, read by `scoring`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +69,6 @@ class SignalsView:
     system: SystemView = SystemView()
 
 
-# --- A gauge: one quantity, measured now and then, with an estimate that follows changes and grows old.
-#
-# The estimate is an average that forgets. When two measurements in a row lie on one side of it, far off by what was
-# usual so far, the quantity has changed: the estimate begins anew from these two (a run test; the mean deviation is
-# kept as TCP keeps that of the round trip, RFC 6298). An estimate never lies outside of what was measured.
-
 _MOST_WEIGHT = 30.0  # no more of the past stands beside a new measurement, however many there were
 _FAR = 3.0  # mean deviations from the estimate that count as far
 _FAR_SHARE = 0.3  # and at least this share of the estimate
@@ -84,7 +76,11 @@ _RUN = 2.0  # far ones in a row, on one side, of so much weight together are a c
 
 
 class Gauge:
-    """One quantity. Times are seconds of one clock that never goes back; a time before the last counts as the last.
+    """One measured quantity: a faded average that follows changes and grows old.
+
+    Two far measurements in a row on one side begin it anew (a run test; the mean deviation is kept as TCP keeps that of
+    the round trip, RFC 6298). An estimate never lies outside of what was measured. Times are seconds of one clock; a
+    time before the last counts as the last.
 
     `memory_s`: how long a measurement counts; `keeps_s`: after so long without one the confidence has fallen to 37 %;
     `floor`: differences below it are never far; `far`: all from here on are, whatever the noise (for shares that are
@@ -161,46 +157,24 @@ class Gauge:
         return Estimate(min(max(self._mean, self._low), self._high), age, sure * math.exp(-age / self._keeps_s))
 
 
-# --- A call under way, as far as it has come: written by the model's client, read at every decision.
-
-
+@dataclass(slots=True, eq=False)
 class PendingCall:
-    """Notes of one call to `target`; times are `time.monotonic()`. `end` once it is over, however it ended.
+    """Notes of one call to `target`, written by the model's client, read at every decision; times are
+    `time.monotonic()`. A stream is stalled only while somebody reads it: a slow reader says nothing of the link."""
 
-    A stream is only stalled while somebody reads it: an answer that its reader leaves lying tells nothing of the link.
-    """
-
-    __slots__ = (
-        "_end",
-        "asked_at",
-        "began",
-        "chunks",
-        "first_at",
-        "kernel",
-        "marked_at",
-        "marked_chunks",
-        "marked_read_s",
-        "read_s",
-        "sent_at",
-        "target",
-        "whole",
-    )  # fmt: skip
-
-    def __init__(self, target: str, began: float, end: Callable[[PendingCall], None]) -> None:
-        self.target, self.began = target, began
-        self.sent_at: float | None = None  # when the request left; None: not yet
-        self.first_at: float | None = None  # when the answer began
-        self.asked_at: float | None = None  # since when a reader waits for more of the answer; None while nobody does
-        self.read_s = 0.0
-        """How long readers have waited for more of it so far: most of its time, unless the reader is the slower one."""
-        self.chunks = 0  # pieces of the answer with words in them so far
-        self.whole = False  # the answer comes in one piece: its first byte comes when the last word is written
-        self.kernel: Callable[[], KernelFacts | None] | None = None
-        """Asks the kernel about the connection; None where it is not told."""
-        self.marked_at: float | None = None
-        self.marked_chunks, self.marked_read_s = 0, 0.0
-        """Since the mark, the pace of the answer is measured anew."""
-        self._end = end
+    target: str
+    began: float
+    _end: Callable[[PendingCall], None]
+    sent_at: float | None = None  # when the request left; None: not yet
+    first_at: float | None = None  # when the answer began
+    asked_at: float | None = None  # since when a reader waits for more of the answer; None while nobody does
+    read_s: float = 0.0  # how long readers have waited for more of it: most of its time, unless the reader is slower
+    chunks: int = 0  # pieces of the answer with words in them so far
+    whole: bool = False  # the answer comes in one piece: its first byte comes when the last word is written
+    kernel: Callable[[], KernelFacts | None] | None = None  # asks the kernel about the connection; None: unknown
+    marked_at: float | None = None  # since the mark, the token rate is measured anew
+    marked_chunks: int = 0
+    marked_read_s: float = 0.0
 
     def end(self) -> None:
         """The call is over. Safe to call twice."""
@@ -233,7 +207,7 @@ SURE = 0.9  # what happens at this moment needs no second measurement
 
 
 class Link:
-    """Gauges of one target and the calls to it that are under way. One event loop only: there is no lock."""
+    """Gauges of one target and its calls under way. One event loop only: there is no lock."""
 
     def __init__(self) -> None:
         self.waiting: set[PendingCall] = set()
@@ -255,8 +229,6 @@ class Link:
         self._unheard = 0  # calls under way whose bytes nobody acknowledged when it was last looked
         self._rtt_probed: float | None = None
         self._failed_by = ""
-
-    # What calls tell
 
     def observed(self, facts: CallFacts, now: float) -> None:
         """A call has ended."""
@@ -284,9 +256,8 @@ class Link:
         if facts.rtt_var_s is not None:
             self.jitter.observe(facts.rtt_var_s, now)
         if facts.segments > 0:
-            self.loss.observe(
-                min(1.0, facts.retransmits / facts.segments), now, min(1.0, facts.segments / SEGMENTS_A_CALL)
-            )
+            lost = min(1.0, facts.retransmits / facts.segments)
+            self.loss.observe(lost, now, min(1.0, facts.segments / SEGMENTS_A_CALL))
         if facts.up_bytes_s is not None and facts.sent_bytes >= LARGE_BYTES:
             self.up.observe(facts.up_bytes_s, now)
         if facts.received_bytes >= LARGE_BYTES and facts.receive_s >= LEAST_S:
@@ -311,13 +282,13 @@ class Link:
                 self._tokens_a_chunk.observe(facts.tokens / facts.chunks, now)
 
     def _weight_of(self, first_byte_s: float, now: float) -> float:
-        """Where nothing was answered for a while, a first quick answer is worth two: nobody is there to confirm it."""
+        """After a silence a first quick answer counts twice: no other is there to confirm it."""
         known = self.first_byte.value()
         silent = now - self.answered_at >= SILENT_S
         return 2.0 if silent and known is not None and first_byte_s < known else 1.0
 
     def _answered_whole(self, facts: CallFacts, total_s: float, now: float) -> None:
-        """First byte and pace cannot be told apart, except by what streams have shown; their sum is right."""
+        """First byte and token rate are told apart only by what streams have shown; their sum is right."""
         self.whole.observe(total_s, now)
         token_rate = self.token_rate.value()
         if token_rate is None or facts.tokens < FEW_TOKENS:
@@ -327,16 +298,16 @@ class Link:
             self.first_byte.observe(max(0.0, total_s - facts.tokens / token_rate), now, 0.5)
 
     def first_at(self, now: float) -> None:
-        """An answer began: what had waited in vain before is over."""
+        """An answer began: earlier waits in vain are over."""
         self._firsts.append(now)
         self.answered_at = now
         self._overdue, self._mute = 0.0, False
 
     def _waited_in_vain(self, waited_s: float, now: float) -> None:
-        """It was given up before its answer began, so all that it tells is: longer than this.
+        """A call was given up before its answer began: all that is known is that it takes longer than this.
 
-        With no answer in between such waits add up, once for each second: the estimate of a mean from waits that were
-        cut short is all the time waited over the answers seen.
+        Without an answer in between such waits add up, once for each second: the estimate of a mean from censored waits
+        is all the time waited over the answers seen.
         """
         known = self.first_byte.value()
         if known is None or waited_s > VAIN * known + VAIN_S:
@@ -362,15 +333,13 @@ class Link:
         self._mute = False
 
     def troubled(self, now: float) -> bool:
-        """Whether it is thought to fail or to be late: worth a look more often, since nobody is sent there."""
+        """Whether it seems to fail or to be late, and should be probed more often, since no request goes there."""
         late = self._overdue and now - self._overdue_at < OVERDUE_KEEPS_S
         failing = self.failures.value()
         return bool(late) or (failing is not None and failing > FAILING)
 
-    # What calls under way tell
-
     def measure(self, now: float) -> None:
-        """Measure the pace of the answers that flow, and see whether the others' bytes arrive at all."""
+        """Measure the token rate of the answers that flow, and see whether the others' bytes arrive at all."""
         self._unheard = sum(1 for call in self.waiting if _is_mute(call))
         for call in self.waiting:
             if call.first_at is None or call.whole:
@@ -449,9 +418,7 @@ class Link:
     def _failures(self, now: float) -> Estimate | None:
         """Calls whose bytes nobody acknowledges any more count as failing while that lasts."""
         known = self.failures.estimate(now)
-        if not self.waiting:
-            return known
-        if not self._unheard:
+        if not self.waiting or not self._unheard:
             return known
         share = min(1.0, self._unheard / len(self.waiting))
         if known is not None and known.value >= share:

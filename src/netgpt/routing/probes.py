@@ -1,7 +1,7 @@
 """Probes: when nobody asks anything, a connection to a configured server is opened and closed, nothing sent.
 
-They fill silence. While calls tell of a link, no probe is made; while the box is not in use, none either. What they
-find out is whether a link is back, which nobody's request should have to try.
+None is made while calls report on a link, or while the gateway is not in use. They find out whether a link is back,
+which no request should have to try.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Address:
 
 
 class Prober:
-    """Looks at the links that told nothing for `every_s` seconds, or whose breaker is open."""
+    """Probes the links that were silent for `every_s` seconds, or whose breaker is open."""
 
     def __init__(self, signals: Signals, addresses: tuple[Address, ...], *, every_s: float, probes: int = 3) -> None:
         self.signals, self.addresses = signals, addresses
@@ -45,19 +45,17 @@ class Prober:
         self._probed_at: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Look, again and again, until cancelled. Ends at once when there is nothing to look at."""
+        """Probe until cancelled. Ends at once when there is nothing to probe."""
         while self.every_s and self.addresses:
             await asyncio.sleep(min(1.0, self.every_s / 2))
             await self.probe_due()
 
     async def probe_due(self) -> None:
         """Probe every link that is due, side by side."""
-        due = self.due()
-        if due:
-            await asyncio.gather(*(self._probe(address) for address in due))
+        await asyncio.gather(*(self._probe(address) for address in self.due()))
 
     def due(self) -> list[Address]:
-        """The links that a probe should be made of now."""
+        """The links that should be probed now."""
         now = self.signals.clock()
         if not self.every_s or now - self.signals.used_at > IN_USE_S:
             return []
@@ -92,7 +90,7 @@ class Prober:
 async def opened_in(host: str, port: int, limit_s: float = LIMIT_S) -> tuple[float | None, float]:
     """The round trip in seconds of opening a TCP connection (None: it could not be), and the share of segments lost.
 
-    The kernel's figure where it tells one: the time that we see holds its waits for lost segments too.
+    By the kernel's figures where it gives them: the time measured here includes its waits for lost segments.
     """
     loop = asyncio.get_running_loop()
     sock: socket.socket | None = None

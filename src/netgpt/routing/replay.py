@@ -1,4 +1,8 @@
-"""What a policy would have done with recorded traffic, and what that would have been worth."""
+"""What a policy would have done with recorded traffic, and what that would have been worth.
+
+Off-policy estimates by inverse propensity scoring (Horvitz and Thompson 1952), its self-normalised form (Swaminathan
+and Joachims 2015) and the doubly robust estimate (Dudik, Langford and Li 2011), each with a bootstrapped 95 % interval.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,6 @@ from netgpt.errors import RequestError
 from netgpt.routing.reward import Counted, DecisionOutcome, Parts
 from netgpt.routing.scoring import Weights, value_of
 from netgpt.types import Decision, Expected
-
-# --- What another policy would have earned, judged by records of one that now and then drew another target than its best.
-#
-# Inverse propensity scoring (Horvitz and Thompson 1952), its self-normalised form (Swaminathan and Joachims 2015)
-# and the doubly robust estimate (Dudik, Langford and Li 2011), each with a bootstrapped 95 % interval. Where the
-# records do not hold what is needed, the answer is that nobody can tell.
 
 Grid = NDArray[np.float64]
 
@@ -95,9 +93,6 @@ def _three(sums: Grid) -> Grid:
     return np.stack([weighted / count, weighted / np.where(weight > 0, weight, 1.0), robust / count], axis=1)
 
 
-# --- A decision as it is kept, and read again: to learn from it later, and to ask what another policy would have done.
-
-
 def as_private(decision: Decision, answered: str) -> dict[str, Any]:
     """Numbers and names of targets; no text. `answered`: the target that answered in the end."""
     return {
@@ -162,9 +157,8 @@ class RecordedDecision:
         """Every candidate had a chance to be drawn: only such a record says something of what was not done."""
         return self.propensity < 1.0
 
-    @property
-    def chosen(self) -> Expected:
-        return next(one for one in self.expected if one.target == self.target)
+    def of(self, target: str) -> Expected:
+        return next(one for one in self.expected if one.target == target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +204,7 @@ def policy_choices(
             other = max(here, key=lambda one: value_of(one, weights))
             gains.append((value_of(best, weights) - value_of(other, weights), number, other.target))
     if max_cloud_share is not None:
-        sent = sum(_route(record, target) == "cloud" for record, target in zip(records, chosen, strict=True))
+        sent = sum(record.of(target).route == "cloud" for record, target in zip(records, chosen, strict=True))
         too_many = max(0, sent - int(max_cloud_share * len(records)))
         for _, number, instead in sorted(gains)[:too_many]:
             chosen[number] = instead
@@ -224,7 +218,7 @@ def replay(
     max_cloud_share: float | None = None,
     name: str = "this policy",
 ) -> list[Replayed]:
-    """The records as they were, the policy of these weights, and each target for everything (else its best candidate)."""
+    """The records as they were, the policy of these weights, and each target for all (else its best candidate)."""
     best = policy_choices(records, weights)
     ways = {AS_RECORDED: [record.target for record in records], name: policy_choices(records, weights, max_cloud_share)}
     for target in sorted({one.target for record in records for one in record.expected}):
@@ -243,8 +237,8 @@ def _replayed(policy: str, records: Sequence[RecordedDecision], targets: Sequenc
     return Replayed(
         policy,
         {target: number / count for target, number in Counter(targets).most_common()},
-        sum(_route(record, target) == "cloud" for record, target in pairs) / count,
-        1000 * sum(_of(record, target).cost for record, target in pairs) / count,
+        sum(record.of(target).route == "cloud" for record, target in pairs) / count,
+        1000 * sum(record.of(target).cost for record, target in pairs) / count,
         sum(record.target != target for record, target in pairs) / count,
         estimate([_sample(r, a, weights, on_policy) for r, a in judged]),
         estimate([_sample(r, a, _QUALITY, on_policy) for r, a in judged]),
@@ -255,26 +249,17 @@ _QUALITY = Weights(quality=1.0, cost=0.0, latency=0.0, energy=0.0, privacy=0.0)
 
 
 def _sample(record: RecordedDecision, target: str, weights: Weights, on_policy: bool) -> Sample:
-    done, parts = record.chosen, record.parts
+    done, parts = record.of(record.target), record.parts
     happened = replace(
         done,
         p_ok=1.0 if parts.rating == 1 else 0.0,
         latency_s=parts.latency_s if parts.latency_s is not None else done.latency_s,
         cost=parts.cost if parts.cost is not None else done.cost,
     )
-    propensity = 1.0 if on_policy else record.propensity
     return Sample(
         reward=value_of(happened, weights),
-        propensity=propensity,
+        propensity=1.0 if on_policy else record.propensity,
         target=float(target == record.target),
         predicted=value_of(done, weights),
-        predicted_target=value_of(_of(record, target), weights),
+        predicted_target=value_of(record.of(target), weights),
     )
-
-
-def _of(record: RecordedDecision, target: str) -> Expected:
-    return next(one for one in record.expected if one.target == target)
-
-
-def _route(record: RecordedDecision, target: str) -> str:
-    return _of(record, target).route

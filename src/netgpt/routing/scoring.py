@@ -1,4 +1,8 @@
-"""The objective: what a target is expected to give, as one number. Higher is better; the unit is one good answer."""
+"""The objective: what a target is expected to give, as one number. Higher is better; the unit is one good answer.
+
+Latency is expected from the signals, and from what is usual where they know nothing. `weigh` applies the constraints,
+then the objective, to all targets at once. Pure: nothing is remembered.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,6 @@ from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemVie
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, Expected
 
-# --- How long an answer would take on each target, from the signals; where they know nothing, from what is usual.
-#
-# What was measured counts by its confidence, the usual value by the rest, as a geometric mean: times and rates
-# differ by factors, not by sums.
-
 UNKNOWN_LINK: Final = LinkView()
 
 # What is usual where nothing was measured: seconds, bytes a second, tokens a second.
@@ -29,7 +28,8 @@ _EDGE_PROMPT_TOKENS_S: Final = 200.0
 
 
 def blended(estimate: Estimate | None, usual: float) -> float:
-    """The estimate, as far as it can be trusted; `usual` for the rest. Both above zero."""
+    """The geometric mean of estimate and `usual`, by the estimate's confidence: times and rates differ by factors. Both
+    above zero."""
     if estimate is None or estimate.confidence <= 0:
         return usual
     value = max(estimate.value, 1e-6)
@@ -48,7 +48,7 @@ def seconds(target: Target, situation: Situation, link: LinkView, system: System
 
 
 def _queue_s(situation: Situation, link: LinkView) -> float:
-    """Seconds until a neighbour that says how busy it is has a place free: as `wait_s`, at the pace that it shows."""
+    """As `wait_s`, for a neighbour that says how busy it is, at the token rate seen of it."""
     load = link.load
     if load is None or (load.busy < load.slots and load.waiting == 0):
         return 0.0
@@ -63,7 +63,7 @@ def first_byte_s(link: LinkView) -> float:
 
 
 def rtt_of(link: LinkView) -> float:
-    """The round trip that is computed with, in seconds."""
+    """The round trip that the expectation assumes, in seconds."""
     return blended(link.rtt_s, _RTT_S)
 
 
@@ -84,8 +84,8 @@ def wait_s(situation: Situation, system: SystemView) -> float:
 def with_rtt(link: LinkView, rtt_s: float) -> LinkView:
     """The same link with another round trip: the first byte comes later by as much as one round trip is longer."""
     before = rtt_of(link)
-    told = link.first_byte_s
-    later = None if told is None else replace(told, value=max(1e-3, told.value + rtt_s - before))
+    first = link.first_byte_s
+    later = None if first is None else replace(first, value=max(1e-3, first.value + rtt_s - before))
     return replace(link, rtt_s=Estimate(rtt_s, 0.0, 1.0), first_byte_s=later)
 
 
@@ -173,10 +173,9 @@ def expect(
 
 
 def value_of(expected: Expected, weights: Weights) -> float:
-    """The objective: what is expected, weighed. Falls with cost, latency, energy and exposure, rises with quality."""
-    return _value(
-        expected.p_ok, expected.cost, expected.latency_s, expected.energy_j, expected.exposure, weights
-    )  # fmt: skip
+    """The objective: rises with quality, falls with cost, latency, energy and exposure."""
+    one = expected
+    return _value(one.p_ok, one.cost, one.latency_s, one.energy_j, one.exposure, weights)
 
 
 def _value(p_ok: float, cost: float, latency_s: float, energy_j: float, exposure: float, weights: Weights) -> float:
@@ -193,8 +192,6 @@ def _in_time(latency_s: float, deadline_s: float) -> float:
     """The chance that an answer expected after `latency_s` is there by the deadline: normal in the logarithm."""
     return 0.5 * math.erfc(math.log(max(latency_s, 1e-3) / deadline_s) / (_SPREAD * math.sqrt(2)))
 
-
-# --- Constraints, then the objective, for all targets at once. Pure: nothing is remembered.
 
 Believe = Callable[[str, float], float]
 """(target, prior chance that its answer does) -> the chance that the learner believes in."""
@@ -221,7 +218,7 @@ class Weighed:
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
-        """The other targets that may try, in order: candidates by value, then the others by how little is against them."""
+        """The other targets that may try, in order: candidates by value, then the others, least severe first."""
         second = [one for one in self.expected if one not in self.candidates and self._may_fall_back(one.target)]
         second.sort(key=lambda one: (_severity(self.violations[one.target]), -one.value))
         return tuple(one.target for one in (*self.candidates[1:], *second))
@@ -281,8 +278,6 @@ def weights_of(prefer: str | None, rules: Routing) -> tuple[str, Weights]:
     name = rules.prefer if not own else f"{rules.prefer}, own weights"
     return name, replace(PRESETS[rules.prefer], worth=rules.answer_worth, **own)
 
-
-# --- How much of a request leaves when a model elsewhere is asked, as one number from 0 to 1.
 
 _OWN: Final = 0.03  # to a server of the owner's own: a neighbour box, or a cloud that is trusted
 _WORDS: Final = 0.2  # to anybody else's, with nothing private found in it: the words themselves

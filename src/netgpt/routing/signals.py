@@ -10,11 +10,6 @@ from dataclasses import dataclass, replace
 from netgpt.calls import CallFacts, Load
 from netgpt.routing.link_state import Estimate, Link, LinkView, PendingCall, SignalsView, SystemView
 
-# --- Hints: what the network itself tells of a link, beside what was measured.
-#
-# A hint is a prior. It fills in what was never measured, or so long ago that the hint is surer; and when it says
-# that the line has become worse, what was measured before is believed less.
-
 SURE = 0.3  # the confidence of a hint as it is told: between nothing and one real call (0.5)
 KEEPS_S = 60.0  # after so long its confidence has fallen to 37 %
 GONE_S = 300.0  # after so long it is no longer told
@@ -23,7 +18,7 @@ DOUBT = 0.6  # how much of its confidence a measurement loses on a line without 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """The word of one source. Rates in bytes a second, times in seconds; None: it did not say."""
+    """What a source of the network says of a link. Rates in bytes a second, times in seconds; None: it did not say."""
 
     text: str
     reported_at: float  # on the signals' clock
@@ -35,19 +30,20 @@ class Hint:
 
 
 def with_hint(link: LinkView, hint: Hint, now: float) -> LinkView:
-    """The link in the light of the hint."""
+    """The link with the hint as a prior: it fills in what was never measured, or so long ago that the hint is surer.
+    Where it says that the link got worse, older measurements lose confidence."""
     age = max(0.0, now - hint.reported_at)
     if age > GONE_S:
         return link
     fresh = math.exp(-age / KEEPS_S)
     doubt = DOUBT * (1.0 - min(1.0, max(0.0, hint.grade))) * fresh
 
-    def seen(known: Estimate | None, told: float | None = None) -> Estimate | None:
+    def seen(known: Estimate | None, hinted: float | None = None) -> Estimate | None:
         if known is not None and doubt and known.age_s > 0:
             known = replace(known, confidence=known.confidence * (1.0 - doubt))
-        if told is None or (known is not None and known.confidence >= SURE * fresh):
+        if hinted is None or (known is not None and known.confidence >= SURE * fresh):
             return known
-        return Estimate(told, age, SURE * fresh)
+        return Estimate(hinted, age, SURE * fresh)
 
     return replace(
         link,
@@ -68,7 +64,7 @@ SAME_VIEW_S = 0.02  # decisions within this time of one another see one view
 
 
 class Signals:
-    """One for a box. `clock` gives seconds that never go back. One event loop only: there is no lock."""
+    """One for a gateway. `clock` gives seconds that never go back. One event loop only: there is no lock."""
 
     def __init__(self, *, slots: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         """`slots`: answers that the edge model writes at once."""
@@ -77,7 +73,7 @@ class Signals:
         self.links: dict[str, Link] = {}
         self.system = SystemView(engine_slots=slots)  # as last sampled: see `box.BoxWatch`
         self.hints: dict[str, dict[str, Hint]] = {}
-        """What the network tells of an target's link, by target and source."""
+        """What the network tells of a target's link, by target and source."""
         self.loads: dict[str, tuple[float, Load]] = {}  # when a neighbour last said how busy it is, and what
         self.used_at = -1e9  # when somebody last asked for something: probes are made only while the box is in use
         self._measured_at = -1e9
@@ -93,11 +89,11 @@ class Signals:
     def began(self, target: str) -> PendingCall:
         """A call to `target` begins. Its notes are read until `PendingCall.end`."""
         now = self.clock()
-        link = self.link(target)
-        waiting = PendingCall(target, now, link.waiting.discard)
-        link.waiting.add(waiting)
+        waiting = self.link(target).waiting
+        call = PendingCall(target, now, waiting.discard)
+        waiting.add(call)
         self._view = None
-        return waiting
+        return call
 
     def observed(self, facts: CallFacts) -> None:
         """A call has ended."""

@@ -1,10 +1,10 @@
-"""How much one key may say about a target to all others: nobody can talk a box out of a model alone.
+"""How much one key's ratings count for everybody: nobody can talk the learner out of a model alone.
 
-Two bounds. Trust: a key whose ratings lie far from what the middle key says, of late, over all targets or of one, does not
-count; a true change moves the middle as well. Who is new does not count before it was heard for a while, as soon as
-there is a crowd to compare it with; before that, everybody counts half. Count: within a day a key counts at most
-`LEAST` observations a target, or half of what all others count, if that is more. What does not count for all still counts
-for the key's own routing.
+Two bounds. Trust: a key whose ratings lie far from the median key's, recently, over all targets or of one, does not
+count; a true change moves the median as well. A new key does not count before it is known, as soon as there is a crowd
+to compare it with; before that, everybody counts half. Count: within a day a key counts at most `LEAST` observations a
+target, or half of what all others count, if that is more. What does not count for all still counts for the key's own
+routing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 LEAST: Final = 8.0
 OF_OTHERS: Final = 0.5
 KNOWN: Final = 8.0  # faded observations (ten in truth) after which a key is known
-CROWD: Final = 3  # other keys heard of late that make a crowd
+CROWD: Final = 3  # other recent keys that make a crowd
 WINDOW_S: Final = 86_400.0
 KEPT: Final = 0.95  # share of a key's past that remains after another observation of it: nobody weighs more than twenty
 KEPT_LONG: Final = 0.99  # the same of its habits: who lies a little, or seldom, shows it in the long run
@@ -56,7 +56,7 @@ class _Key:
 
 
 class TrustWeights:
-    """All keys that were heard of one target."""
+    """All keys that rated one target."""
 
     def __init__(self) -> None:
         self._keys: dict[str, _Key] = {}
@@ -65,16 +65,15 @@ class TrustWeights:
         self._last_odd = ""
 
     def observe(self, key: str, difference: float, now: float, *, odd: bool = False) -> float | None:
-        """Take in a key's observation (its difference from the belief); return how far the key is trusted, 0 to 1.
+        """Take in a key's observation (its difference from the belief); return its trust, 0 to 1; None: no crowd yet.
 
-        `odd`: elsewhere it was found to be no part of the crowd, so others are not compared with it here either.
-        None: there is no crowd to compare it with.
+        `odd`: it was found to be outside the crowd elsewhere, so others are not compared with it here either.
         """
         entry = self._keys.pop(key, None) or _Key(last=now)
         while len(self._keys) >= MOST_KEYS:
             del self._keys[next(iter(self._keys))]
         others = [one for one in self._keys.values() if one.in_crowd and self._of_late(one) >= HEARD]
-        self._keys[key] = entry  # the last in the row: heard last
+        self._keys[key] = entry  # the last in the row: observed last
         entry.observe(difference, self._clock)
         entry.odd = max(entry.odd, float(odd))
         if len(others) < CROWD:
@@ -89,7 +88,7 @@ class TrustWeights:
         return min(_trust(entry.mean - now_middle, entry.count), habit)
 
     def count(self, key: str, weight: float, now: float) -> float:
-        """Let a key that was heard count with `weight`, or with what is left to it; return with how much."""
+        """Let a key that was observed count with `weight`, or what is left of its share; return how much."""
         entry = self._keys[key]
         entry.counted, entry.last = _faded(entry, now), now
         others = sum(_faded(other, now) for other in self._keys.values() if other is not entry)
@@ -103,15 +102,15 @@ class TrustWeights:
         return bool(self._keys[key].odd)
 
     def knows(self, key: str) -> bool:
-        """Whether the key was heard long enough to tell what it is like."""
+        """Whether enough was observed of the key."""
         return self._keys[key].count >= KNOWN
 
     def passed(self, key: str, counts: float) -> None:
-        """What others said gets older: by what counted, and by half where another than the last one spoke in vain, so
-        that a crowd that all at once says something else is not held to what it said before.
+        """Age what others said: by what counted, and by half where it counted nothing and came from another key than
+        the last, so that a crowd that changes its mind together is not held to what it said before.
 
-        One key that is no part of the crowd does not make it older, however often it speaks, several do: else a liar,
-        who counts for nothing, would still change who is listened to.
+        A single key outside the crowd ages nothing, however often it rates (several do): a liar would otherwise change
+        who is trusted.
         """
         if counts > 0.0:
             self._clock += counts

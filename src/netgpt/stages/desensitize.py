@@ -52,8 +52,8 @@ class Desensitize:
         names: Mapping[str, str],
         policy: Callable[[], Policy],
     ) -> None:
-        """`remotes`: the settings of every model elsewhere, by its target's name. `names`: which target a model's name asks
-        for. `policy`: gives the rules in force, which may change while the box runs."""
+        """`remotes`: the settings of every model elsewhere, by its target's name. `names`: which target a model's name
+        asks for. `policy`: gives the rules in force, which may change at any time."""
         self.store, self.detector, self.remotes, self.privacy = store, detector, remotes, privacy
         self.names, self.policy = names, policy
         self.destinations = {
@@ -89,10 +89,10 @@ class Desensitize:
             )
         except (PrivacyError, PayloadTooLarge) as error:
             sealing.fail(error.message)
-        sealing.tell(self._label)
+        sealing.write(self._label)
 
     def _wanted(self, exchange: Exchange, asked: str) -> list[str]:
-        """The targets that something is sealed for; `kept_for` says why the others get nothing."""
+        """The targets that a body is sealed for; `kept_for` says why the others get nothing."""
         if not self.remotes:
             exchange.block_reason = "no cloud is configured"
             return []
@@ -138,7 +138,7 @@ class Desensitize:
         conversation = conversation_key(exchange)
         async with self._lock(exchange.person, conversation):
             exchange.vault = vault = Vault(await self.store.load_map(exchange.person, conversation))
-            # For one destination nothing is asked twice; for several, what was found is kept.
+            # for several destinations, findings are cached
             detector = self.detector if len(masked) == 1 else CachingDetector(self.detector)
             sealing.model = self.remotes[masked[0]].model
             for target in masked:
@@ -188,7 +188,7 @@ class Desensitize:
 
     def _label(self, outbound: Outbound) -> Label:
         found = {hidden.kind for hidden in outbound.hidden}
-        found |= {told.kind for told in outbound.generalised if told.was != PUBLIC}
+        found |= {value.kind for value in outbound.generalised if value.was != PUBLIC}
         if found & self.sensitive:
             return Label.SENSITIVE
         return Label.PERSONAL if found else Label.PUBLIC
@@ -205,7 +205,7 @@ class Desensitize:
 
 
 class Sealing:
-    """What is made of one request, destination by destination."""
+    """The outbound bodies of one request, destination by destination."""
 
     def __init__(self, exchange: Exchange, towards: Mapping[str, Disclosure]) -> None:
         self.exchange, self.towards = exchange, towards
@@ -227,7 +227,7 @@ class Sealing:
         return None
 
     def keep(self, target: str, why: NetGPTError, kept: tuple[Kept, ...], vault: Vault | None = None) -> None:
-        """Nothing goes there. What was found is told all the same."""
+        """Nothing goes there; what was found is reported all the same."""
         self._why[target], self._kept[target] = why.message, kept
         if vault is not None and self._account is None:
             self._account = vault.hidden, vault.generalised
@@ -237,10 +237,10 @@ class Sealing:
         self.made = {}
         self._why = dict.fromkeys(self.towards, why)
 
-    def tell(self, label_of: Callable[[Outbound], Label]) -> None:
+    def write(self, label_of: Callable[[Outbound], Label]) -> None:
         """Write the exchange's fields: the first destination that gets something speaks for all."""
         exchange, first = self.exchange, next(iter(self.towards))
-        # In the order of the settings, whatever was made first.
+        # in the order of the settings
         exchange.outbounds = {target: self.made[target] for target in self.towards if target in self.made}
         exchange.kept_for = {**exchange.kept_for, **self._why}
         if not exchange.outbounds:

@@ -1,7 +1,7 @@
 """What the operator's network says about its links: radio information (ETSI MEC 012), connectivity insights (CAMARA).
 
-Sources are asked with one short HTTP question each: no redirects, cookies, proxies or log lines, and nothing of a person
-who asks leaves.
+Sources are asked with one short HTTP question each: no redirects, cookies, proxies or log lines, and nothing of a
+person who asks leaves.
 """
 
 from __future__ import annotations

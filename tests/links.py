@@ -29,9 +29,9 @@ class World:
         self.signals = Signals(slots=2, clock=self.clock)
 
     def call(self, **facts: Any) -> None:
-        told: dict[str, Any] = {"target": "cloud", "began": self.clock.now, "outcome": "ok", "first_byte_s": 0.4}
-        told |= {"tokens": 100, "receive_s": 2.0, "rtt_s": 0.02, "rtt_var_s": 0.002}
-        self.signals.observed(CallFacts(**{**told, **facts}))
+        report: dict[str, Any] = {"target": "cloud", "began": self.clock.now, "outcome": "ok", "first_byte_s": 0.4}
+        report |= {"tokens": 100, "receive_s": 2.0, "rtt_s": 0.02, "rtt_var_s": 0.002}
+        self.signals.observed(CallFacts(**{**report, **facts}))
 
     def usual_calls(self, count: int = 20) -> None:
         for _ in range(count):

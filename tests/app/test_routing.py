@@ -59,8 +59,8 @@ def test_settings_of_decisions_are_bounded(tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match=r"routing\."):
             made(tmp_path, routing=wrong)
     env = {"NETGPT_ROUTING__WEIGHTS__COST": "2.5", "NETGPT_ROUTING__MAX_CLOUD_SHARE": "0.2"}
-    told = load_settings(environment=env, home=tmp_path).routing
-    assert (told.weights.cost, told.max_cloud_share) == (2.5, 0.2)
+    report = load_settings(environment=env, home=tmp_path).routing
+    assert (report.weights.cost, report.max_cloud_share) == (2.5, 0.2)
 
 
 def test_what_fell_back_on_a_cloud_counts_towards_its_share(tmp_path: Path) -> None:

@@ -77,13 +77,13 @@ def test_a_damaged_or_strange_file_is_refused(tmp_path: Path):
         Difficulty.load(path)
     shutil.copy(SHIPPED, path)
     card = json.loads(SHIPPED.with_suffix(".json").read_text(encoding="utf-8"))
-    for wrong, told in (
+    for wrong, report in (
         (card | {"sha256": "0"}, "not the one"),
         (card | {"traits": []}, "another version"),
         ([], "not the one"),
     ):
         path.with_suffix(".json").write_text(json.dumps(wrong), encoding="utf-8")
-        with pytest.raises(SettingsError, match=told):
+        with pytest.raises(SettingsError, match=report):
             Difficulty.load(path)
     path.with_suffix(".json").write_text(json.dumps(card | {"kinds": {"other": {}}}), encoding="utf-8")
     with pytest.raises(SettingsError, match=r"lacks 'other\.mean'"):

@@ -38,7 +38,7 @@ def taught(learner: Learner, requests: int = 400, keys: int = 6, seed: int = 1) 
             rate(learner, target, 1 if rng.random() < chance else -1, f"k{number % keys}", x)
 
 
-def test_it_believes_the_prior_until_told_and_then_what_happened() -> None:
+def test_it_believes_the_prior_until_updated_and_then_what_happened() -> None:
     learner, _ = clocked()
     assert learner.belief("good", X, 0.8).mean == 0.8 and learner.belief("good", X, 0.8).sd > 0.15
     taught(learner)
@@ -169,7 +169,7 @@ def test_a_restored_learner_goes_on_as_if_nothing_had_happened(seed: int, cut: i
 
 @given(damage=st.integers(0, 4_000), content=st.binary(max_size=20))
 @settings(max_examples=60, deadline=None)
-def test_a_damaged_state_is_told_or_still_a_learner(damage: int, content: bytes) -> None:
+def test_a_damaged_state_is_reported_or_still_a_learner(damage: int, content: bytes) -> None:
     learner, _ = clocked()
     taught(learner, 5)
     state = learner.state()

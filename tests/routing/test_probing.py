@@ -30,7 +30,7 @@ def looking(port: int, **more: Any) -> tuple[Prober, Signals, Clock]:
     return prober, signals, clock
 
 
-def told(signals: Signals, failed: bool = False) -> None:
+def report(signals: Signals, failed: bool = False) -> None:
     signals.observed(CallFacts("cloud", 0.0, "unreachable" if failed else "ok", failed=failed, rtt_s=0.01))
 
 
@@ -55,7 +55,7 @@ async def test_a_probe_opens_and_closes_and_sends_nothing() -> None:
     assert link.failures is not None and link.failures.value == 0.0
 
 
-async def test_nobody_there_is_told_after_two_tries() -> None:
+async def test_nobody_there_is_reported_after_two_tries() -> None:
     prober, signals, _ = looking(closed_port())
     await prober.probe_due()
     failures = signals.view().links["cloud"].failures
@@ -67,7 +67,7 @@ async def test_a_link_that_is_back_is_noticed_without_a_request() -> None:
     async with FaultyCloud() as cloud:
         prober, signals, clock = looking(cloud.port)
         for _ in range(3):
-            told(signals, failed=True)
+            report(signals, failed=True)
         before = signals.view().links["cloud"].failures
         clock.now += 11
         await prober.probe_due()
@@ -78,7 +78,7 @@ async def test_a_link_that_is_back_is_noticed_without_a_request() -> None:
 
 def test_no_probe_while_calls_tell_or_are_under_way() -> None:
     prober, signals, clock = looking(1)
-    told(signals)
+    report(signals)
     assert prober.due() == []
     clock.now += 9
     assert prober.due() == []
@@ -99,7 +99,7 @@ def test_no_probe_while_the_box_is_not_in_use() -> None:
 
 def test_an_open_breaker_is_looked_behind_even_when_calls_told_of_it_just_now() -> None:
     prober, signals, clock = looking(1, down=lambda: True)
-    told(signals, failed=True)
+    report(signals, failed=True)
     assert prober.due() != []
     clock.now += 1
     assert prober.due() != []
@@ -109,7 +109,7 @@ async def test_a_link_in_trouble_is_looked_at_every_second() -> None:
     prober, signals, clock = looking(closed_port())
     signals.observed(CallFacts("cloud", 0.0, "ok", first_byte_s=0.3))
     for _ in range(3):
-        told(signals, failed=True)
+        report(signals, failed=True)
     clock.now += 1.1
     assert prober.due() != []
     await prober.probe_due()

@@ -64,7 +64,7 @@ async def test_a_quiet_cell_stands_in_nobodys_way() -> None:
     assert insight.down_bytes_s == 100 * 125_000, "the bound of the bearer"
 
 
-async def test_a_full_cell_that_drops_packets_is_told() -> None:
+async def test_a_full_cell_that_drops_packets_is_reported() -> None:
     async with FakeOperator(Line(full=0.97, loss=0.04, delay_ms=180)) as operator:
         insight = word(await asked(radio(operator)))
     assert insight.grade < 0.5
@@ -106,7 +106,7 @@ async def test_no_signal_is_no_service() -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("make", [radio, quality])
-async def test_whatever_it_does_is_told_in_a_sentence_without_secrets(make: Any, fault: str) -> None:
+async def test_whatever_it_does_is_reported_in_a_sentence_without_secrets(make: Any, fault: str) -> None:
     async with FakeOperator(fault=fault) as operator:
         source = make(operator)
         polled = await asked(source, 0.3)
@@ -117,7 +117,7 @@ async def test_whatever_it_does_is_told_in_a_sentence_without_secrets(make: Any,
         assert secret not in repr(source)
 
 
-async def test_nobody_there_is_told_too() -> None:
+async def test_nobody_there_is_reported_too() -> None:
     async with FakeOperator() as operator:
         source = radio(operator)
     polled = await asked(source)
@@ -164,27 +164,27 @@ def test_an_authority_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("token", ["schlüssel", "two\nlines"])
-async def test_a_token_that_no_header_carries_is_told(token: str) -> None:
+async def test_a_token_that_no_header_carries_is_reported(token: str) -> None:
     polled = await asked(RadioInformation("http://127.0.0.1:9/rni/v2", Token(token)))
     assert "characters" in polled.detail and token not in polled.detail
 
 
 async def test_the_watch_passes_on_what_it_hears_and_goes_on_after_a_failure() -> None:
-    told: list[tuple[str, Insight]] = []
+    report: list[tuple[str, Insight]] = []
     async with FakeOperator(fault="error") as operator:
         client = InsightClient(timeout_s=1)
         watch = InsightWatch(
             [radio(operator), quality(operator)],
             client,
             every_s=1,
-            on_insight=lambda name, insight: told.append((name, insight)),
+            on_insight=lambda name, insight: report.append((name, insight)),
         )
         await watch.poll()
-        assert not told and [polled.ok for polled in watch.polled.values()] == [False, False]
+        assert not report and [polled.ok for polled in watch.polled.values()] == [False, False]
         operator.fault = None
         await watch.poll()
         await watch.close()
-    assert [name for name, _ in told] == ["radio", "quality"]
+    assert [name for name, _ in report] == ["radio", "quality"]
     assert all(polled.ok for polled in watch.polled.values())
 
 
@@ -209,8 +209,8 @@ KEYS = st.sampled_from(["cellInfo", "cellUEInfo", "cellUserInfo", "additionalKPI
         ),
     )
 )
-def test_any_json_is_read_without_a_fault(told: dict[str, Any]) -> None:
-    found = {**read_measurements(told), **read_bearers(told)}
+def test_any_json_is_read_without_a_fault(report: dict[str, Any]) -> None:
+    found = {**read_measurements(report), **read_bearers(report)}
     assert all(value >= 0 for value in found.values())
-    insight = read_quality(told)
+    insight = read_quality(report)
     assert insight is None or 0 <= insight.grade <= 1

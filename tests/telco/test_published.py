@@ -66,15 +66,15 @@ async def test_connectivity_insights_asks_and_understands_what_is_published(
 )
 async def test_our_own_simulator_says_what_is_published(line: Line) -> None:
     radio, quality = document(RADIO), document(QUALITY)
-    told: dict[str, dict[str, Any]] = {}
+    report: dict[str, dict[str, Any]] = {}
 
     class Ear(InsightClient):
         async def get(self, url: str, *rest: Any) -> Any:
-            told[urlsplit(url).path] = answer = dict(await super().get(url, *rest))
+            report[urlsplit(url).path] = answer = dict(await super().get(url, *rest))
             return answer
 
         async def post(self, url: str, *rest: Any) -> Any:
-            told[urlsplit(url).path] = answer = dict(await super().post(url, *rest))
+            report[urlsplit(url).path] = answer = dict(await super().post(url, *rest))
             return answer
 
     async with FakeOperator(line) as operator:
@@ -85,10 +85,10 @@ async def test_our_own_simulator_says_what_is_published(line: Line) -> None:
         )
         await ear.close()
     for doc, prefix in ((radio, "/rni/v2"), (quality, "/connectivity-insights/v0.6")):
-        for path, answer in told.items():
+        for path, answer in report.items():
             if not path.startswith(prefix):
                 continue
             operation = next(iter(doc["paths"][path.removeprefix(prefix)].values()))
             schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
             assert [error.message for error in validator(doc, schema).iter_errors(answer)] == []
-    assert len(told) == 3
+    assert len(report) == 3

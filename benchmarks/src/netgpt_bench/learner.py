@@ -287,7 +287,8 @@ def _answered(world: World, number: int, target: int, key: str, learner: Learner
         listed_cost=float(world.cost[number, target]),
         tokens=int(world.tokens[number]),
     )
-    learner.update(DecisionOutcome(f"{number}", world.targets[target], world.x[number], key, world.prior[target], parts))
+    name, prior = world.targets[target], world.prior[target]
+    learner.update(DecisionOutcome(f"{number}", name, world.x[number], key, prior, parts))
 
 
 def _said(

@@ -36,9 +36,9 @@ class Metrics:
         self.up = Gauge("netgpt_up", "Whether a part works: 1 or 0.", ["part"], registry=registry)
         self._children: dict[tuple[Any, ...], Any] = {}
         self._outcomes: set[str] = set()
-        self.refused = Counter("netgpt_refused", "Requests refused at the door.", ["code"], registry=registry)
+        self.refused = Counter("netgpt_refused", "Requests refused before a stage ran.", ["code"], registry=registry)
         self.places = Gauge(
-            "netgpt_places", "Chats at work, chats that wait for their turn, and how many may be at work, by lane.",
+            "netgpt_places", "Chats at work, chats that wait for their turn, and how many may be at work, by pool.",
             ["lane", "what"], registry=registry,
         )  # fmt: skip
         self.listeners: list[Callable[[Exchange], None]] = []
@@ -103,7 +103,7 @@ _LINK = {
     "up_bytes_s": ("netgpt_link_up_bytes_per_second", "Rate of large requests."),
     "down_bytes_s": ("netgpt_link_down_bytes_per_second", "Rate of large answers."),
     "first_byte_s": ("netgpt_link_first_byte_seconds", "From the end of a request to the answer's first byte."),
-    "tokens_s": ("netgpt_link_tokens_per_second", "Pace of an answer that flows."),
+    "tokens_s": ("netgpt_link_tokens_per_second", "Token rate of an answer that flows."),
     "failures": ("netgpt_link_failures_ratio", "Share of the last calls that failed."),
 }
 _BOX = {
@@ -118,7 +118,7 @@ _BOX = {
     "engine_slots": ("netgpt_engine_slots", "Answers that the edge model writes at once."),
     "engine_busy": ("netgpt_engine_busy", "Answers that it writes now."),
     "engine_waiting": ("netgpt_engine_waiting", "Requests that wait for it."),
-    "engine_tokens_s": ("netgpt_engine_tokens_per_second", "Pace of one answer of the edge model now."),
+    "engine_tokens_s": ("netgpt_engine_tokens_per_second", "Token rate of one answer of the edge model now."),
     "engine_prompt_tokens_s": ("netgpt_engine_prompt_tokens_per_second", "How fast it reads prompts."),
 }
 _COUNTS: dict[str, tuple[str, str, Callable[[Link], int]]] = {

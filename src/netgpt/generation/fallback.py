@@ -173,13 +173,13 @@ async def race(first: Ask, second: Ask, late_s: float, may_start: Callable[[], b
     A first that fails before that is not raced: the caller decides who is next. Raises unforeseen errors (a receipt
     that cannot be written) after both were ended.
     """
-    tasks = [asyncio.ensure_future(_begun(first))]
+    tasks = [asyncio.ensure_future(first())]
     errors: dict[int, ModelError | ContextTooLong] = {}
     won: asyncio.Task[Opened] | None = None
     try:
         done, _ = await asyncio.wait(tasks, timeout=late_s)
         if not done and may_start():
-            tasks.append(asyncio.ensure_future(_begun(second)))
+            tasks.append(asyncio.ensure_future(second()))
         waiting = set(tasks)
         while waiting and won is None:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -196,10 +196,6 @@ async def race(first: Ask, second: Ask, late_s: float, may_start: Callable[[], b
         return Race(winner, won.result() if won is not None else None, errors, len(tasks) > 1)
     finally:
         await _end(tasks, won)
-
-
-async def _begun(ask: Ask) -> Opened:
-    return await ask()
 
 
 async def _end(tasks: list[asyncio.Task[Opened]], won: asyncio.Task[Opened] | None) -> None:

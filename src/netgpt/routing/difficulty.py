@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from netgpt.errors import SettingsError
 
-LONGEST = 6_000  # characters that are looked at: of a longer text the first two thirds and the last third of these
+LONGEST = 6_000  # characters that are read: of a longer text the first two thirds and the last third of these
 
 _WORD = re.compile(r"[A-Za-z']+")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -81,7 +81,7 @@ NAMES = (*_SHAPE, *_COUNTED, *(f"density of {name}" for name in _COUNTED))  # wh
 
 
 def clipped(text: str) -> str:
-    """The part of a text that is looked at, so that a very long one costs no more than `LONGEST` characters.
+    """The part of a text that is read, so that a very long one costs no more than `LONGEST` characters.
 
     Halves of characters (lone surrogates), which JSON lets through, become question marks.
     """

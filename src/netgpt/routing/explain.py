@@ -30,7 +30,7 @@ MOST_TIMES: Final = 1000.0  # a price that had to be this many times higher is n
 TRIES: Final = 14
 FAR: Final = 1e6  # the lead over nobody
 NEAR: Final = 0.02
-"""A value this close (as a share of it) to where the target changes is close enough: it is told in two digits."""
+"""A value this close (as a share of it) to where the target changes is close enough: two digits are shown."""
 
 
 @dataclass(frozen=True, slots=True)

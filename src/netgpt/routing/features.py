@@ -98,4 +98,4 @@ def _has_media(content: object) -> bool:
     return isinstance(content, list) and any(isinstance(p, Mapping) and p.get("type") in _MEDIA for p in content)
 
 
-UNREAD = features_of({})  # stands for a text that was not looked at
+UNREAD = features_of({})  # stands for a text that was not read

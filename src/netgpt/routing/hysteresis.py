@@ -19,7 +19,7 @@ from netgpt.routing.scoring import blended, first_byte_s
 
 DWELL_S: Final = 0.8  # a change lasts this long before it is believed
 RETURN_S: Final = 1.5  # and so long that it is better, without failures before: noise is better now and then
-GAP_S: Final = 3.0  # nobody looked for this long: what is measured now is believed at once
+GAP_S: Final = 3.0  # after so long without a decision, what is measured now is believed at once
 CALM_S: Final = 60.0  # a relapse is forgotten after this, and a link that was better for so long does not relapse
 ONWARD_S: Final = 3.0
 """Within this time after a change, more of the same is believed at once, and so is that it was not better after all."""
@@ -29,7 +29,7 @@ AWAY_S: Final = 45.0
 """So long for each relapse, a link that got worse is left alone before it is believed to be better again."""
 FRESH_S: Final = 3.0  # an answer that began so recently proves what its link is like
 NEARLY: Final = 1.25  # an answer proves that a link is back when it is no more times slower than before
-UNPROVEN_S: Final = 60.0  # after so long, that nothing bad is heard of it any more is proof enough
+UNPROVEN_S: Final = 60.0  # after so long, that no more failures are seen is proof enough
 TRIAL_S: Final = 1.5
 """A link that got worse may be tried so long after it was last tried, or got worse: then after twice that, ..."""
 MOST_TRIAL_S: Final = 6.0  # ... at most after this
@@ -37,15 +37,15 @@ TRIAL_EVERY: Final = 4  # and at most one request in so many tries it
 LEAST_S: Final = 0.15  # smaller differences are nobody's business
 FAILING: Final = 0.25  # a change of the share of failing calls that counts
 UNKNOWN: Final = 2  # a link differs in that one of both was never measured
-USUAL_TOKENS_S: Final = 40.0  # where the pace was not measured
+USUAL_TOKENS_S: Final = 40.0  # where the token rate was not measured
 TOKENS: Final = 40.0  # a link is judged by an answer of this many tokens: a short one, which its first word decides
 
 
 @dataclass(slots=True)
 class _HeldLink:
     link: LinkView
-    measured: LinkView  # what was measured when somebody last looked
-    looked: float
+    measured: LinkView  # at the last decision
+    updated: float
     differs: int = 0  # which way the link differs now: 1 worse, -1 better, 0 not
     differs_since: float = 0.0
     went: int = 0  # which way the last change went; 0: there was none
@@ -54,13 +54,13 @@ class _HeldLink:
     before: LinkView | None = None  # what it was like before it got worse; None: it did not, or is better again
     tried: float = 0.0  # when it was last tried, or got worse
     trials: int = 0  # since it got worse
-    looks: int = 0  # since it was last tried, or got worse
+    updates: int = 0  # since it was last tried, or got worse
     returned: float = -math.inf  # when it was last believed to be better after it had got worse
 
     def believe(self, link: LinkView, now: float, way: int) -> None:
         """It is as measured now, `way` of what it was held for."""
         if way > 0 and self.before is None:
-            self.before, self.tried, self.trials, self.looks = self.link, now, 0, 0
+            self.before, self.tried, self.trials, self.updates = self.link, now, 0, 0
             if now - self.returned < CALM_S:
                 self.relapses.append(now)
         elif way < 0 and self.before is not None:
@@ -80,19 +80,19 @@ class LinkSmoother:
         return {name: _with_load(self._one(name, link, now), link) for name, link in links.items()}
 
     def trial(self, now: float) -> tuple[str, LinkView] | None:
-        """The target that got worse and may be tried by this request, and its link as it was before; None: there is none.
+        """The target that got worse and may be tried by this request, and its link as it was before; None: none is.
 
-        To be asked after `update`, at the same time.
+        To be called after `update`, at the same time.
         """
         for name, held in self._held.items():
-            if held.before is not None and held.looked == now and _may_try(held, held.measured, now):
+            if held.before is not None and held.updated == now and _may_try(held, held.measured, now):
                 return name, _with_load(held.before, held.measured)
         return None
 
     def tried(self, name: str, now: float) -> None:
         """A request tries this target."""
         held = self._held[name]
-        held.tried, held.looks = now, 0
+        held.tried, held.updates = now, 0
         held.trials += 1
 
     def _one(self, name: str, link: LinkView, now: float) -> LinkView:
@@ -100,8 +100,8 @@ class LinkSmoother:
         if held is None:
             self._held[name] = _HeldLink(link, link, now)
             return link
-        gap, held.looked, held.measured = now - held.looked, now, link
-        held.looks += 1
+        gap, held.updated, held.measured = now - held.updated, now, link
+        held.updates += 1
         if _is_known(held.link) != _is_known(link):  # nothing to compare with: no change of the link's
             return self._taken(held, link, now, gap, 0)
         if held.relapses:
@@ -146,8 +146,8 @@ def _is_proven(link: LinkView) -> bool:
 
 
 def _may_try(held: _HeldLink, link: LinkView, now: float) -> bool:
-    """Nothing is under way that would tell, what was heard last is old, and it was not tried just before."""
-    if link.in_flight or held.looks < TRIAL_EVERY or _failing(link) > FAILING:
+    """No call is under way, the last answer is old, and it was not tried just before."""
+    if link.in_flight or held.updates < TRIAL_EVERY or _failing(link) > FAILING:
         return False
     if _is_proven(link) or _is_away(held, now):
         return False

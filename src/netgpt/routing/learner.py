@@ -70,16 +70,14 @@ class Experience:
     @classmethod
     def of_numbers(cls, numbers: Mapping[str, Any]) -> Self:
         """Raises ValueError, TypeError or KeyError for what `numbers` did not write."""
-        kinds = {"evidence": Evidence, "ratings": TrustWeights, "hints": TrustWeights, "cusum": Cusum}
+        kinds: dict[str, Any] = {"evidence": Evidence, "ratings": TrustWeights, "hints": TrustWeights, "cusum": Cusum}
         kinds |= dict.fromkeys(("price", "latency", "tokens"), DriftingMean)
         parts: dict[str, Any] = {name: kind.of_numbers(numbers[name]) for name, kind in kinds.items()}
         return cls(**parts, faded_at=float(numbers["faded_at"]), drifts=int(numbers["drifts"]))
 
 
 VERSION: Final = 1
-FADES: Final = (
-    0.995  # share of a target's evidence that remains after another observation of it: some 200 are remembered
-)
+FADES: Final = 0.995  # share of a target's evidence kept after another observation of it: some 200 are remembered
 FADES_UNUSED: Final = 0.999
 """The same after an observation of any target: what was long not tried is believed less and less."""
 STEP: Final = 20.0
@@ -87,8 +85,8 @@ AFTER_DRIFT: Final = 0.15  # share of the evidence kept when a target is found t
 FIRST_RATINGS: Final = 5.0
 USUAL_KEPT: Final = 0.97
 OWN: Final = {"level_sd": 0.1, "slope_sd": 0.1}
-"""How far one key's needs are taken to differ from everybody's before it was heard."""
-MOST_OWN: Final = 64  # keys with a model of their own; the one heard longest ago gives way
+"""How far one key's needs are taken to differ from everybody's before it is known."""
+MOST_OWN: Final = 64  # keys with a model of their own; the one observed longest ago gives way
 LOWEST, HIGHEST = 0.01, 0.99
 
 
@@ -258,7 +256,7 @@ class Learner:
         targets = self._own.pop(digest, None) or {}
         while len(self._own) >= MOST_OWN:
             del self._own[next(iter(self._own))]
-        self._own[digest] = targets  # the last in the row: heard last
+        self._own[digest] = targets  # the last in the row: observed last
         if target not in targets:
             targets[target] = Evidence(**OWN)
         return targets[target]

@@ -37,7 +37,7 @@ class LinkView:
     hint: str = ""
     """What the network itself tells of the link (radio, connectivity insights), in words; empty: nothing."""
     load: Load | None = None
-    """How busy the model behind it said it was, a few seconds ago at most; None: not told, as by all but neighbours."""
+    """How busy the model behind it said it was, a few seconds ago at most; None: not said, as by all but neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class SystemView:
     engine_waiting: int = 0
     engine_prompt_tokens_s: float | None = None
     engine_tokens_s: float | None = None  # tokens a second that one answer of the edge gets now
-    power_w: float | None = None  # watts of the box at work, where it is configured or told
+    power_w: float | None = None  # watts of the box at work, where it is configured or measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +183,8 @@ class PendingCall:
 
 LARGE_BYTES = 65_536  # a transfer below this tells of round trips rather than of the rate
 LEAST_S = 0.02  # as does one that was over sooner
-FEW_TOKENS = 4  # a shorter answer tells nothing of the pace
-PACE_EVERY_S = 1.0  # the pace of an answer under way is measured this often
+FEW_TOKENS = 4  # a shorter answer says nothing of the token rate
+RATE_EVERY_S = 1.0  # the token rate of an answer under way is measured this often
 FEW_CHUNKS = 5
 PATIENCE = 2.0  # a call is overdue when it has waited this many times the estimate..
 PATIENCE_S = 0.25  # ...and this many seconds
@@ -199,7 +199,7 @@ PROBE_WEIGHT = 0.3  # a probe is one segment there and one back
 VAIN = 1.15  # a call that was given up after so many times the usual wait tells that the answer is late..
 VAIN_S = 0.05  # ...when it waited so many seconds more than that too
 REACHED = 0.93
-"""A probe that comes through says little of answers that do not come: what was waited in vain counts by this."""
+"""A probe that comes through says little of answers that do not: waits in vain count by this share."""
 OVERDUE_KEEPS_S = 60.0
 SILENT_S = 1.5  # seconds without an answer
 FAILING = 0.5  # a link of which so many calls and probes fail is in trouble
@@ -218,7 +218,7 @@ class Link:
         self.token_rate, self.prompt_token_rate = Gauge(keeps_s=120.0), Gauge(keeps_s=300.0)
         self.failures = Gauge(memory_s=60.0, far=0.5)
         self.calls = self.failed = self.retries = 0
-        self.reported_at = -math.inf  # when a real call or a probe last told anything
+        self.reported_at = -math.inf  # when a real call or a probe last reported
         self.answered_at = -math.inf  # when a call was last answered
         self.outcome = ""  # of the last call that ended
         self._tokens_a_chunk = Gauge(memory_s=600.0)
@@ -226,7 +226,7 @@ class Link:
         self._overdue = 0.0  # how long calls that have ended since waited in vain, until something answers again
         self._overdue_at = -math.inf
         self._mute = False  # a connection could not be opened, and nothing has come through since
-        self._unheard = 0  # calls under way whose bytes nobody acknowledged when it was last looked
+        self._unheard = 0  # calls under way whose bytes nobody had acknowledged at the last measurement
         self._rtt_probed: float | None = None
         self._failed_by = ""
 
@@ -345,7 +345,7 @@ class Link:
             if call.first_at is None or call.whole:
                 continue
             since = call.marked_at if call.marked_at is not None else call.first_at
-            if now - since < PACE_EVERY_S:
+            if now - since < RATE_EVERY_S:
                 continue
             chunks, read_s = call.chunks - call.marked_chunks, call.read_s - call.marked_read_s
             if chunks >= FEW_CHUNKS and read_s > (now - since) / 2:

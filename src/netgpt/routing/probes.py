@@ -18,9 +18,9 @@ IN_USE_S = 60.0  # the box is in use when somebody asked within this time
 LIMIT_S = 3.0
 """A connection that is not open by then counts as failed: the kernel has sent its first segment again once or twice."""
 TROUBLED_S = 1.0
-"""A link in trouble is looked at this often, and a connection that is not open by then counts as failed: nobody is
+"""A link in trouble is probed this often, and a connection that is not open by then counts as failed: nobody is
 sent there meanwhile, so nothing else would tell that it is back."""
-TROUBLED_FOR_S = 120.0  # after so long without a word it is looked at as rarely as others
+TROUBLED_FOR_S = 120.0  # after so long without an answer it is probed as rarely as others
 APART_S = 0.05  # between two probes of one look
 MUTE_AFTER = 2  # one failed probe may be chance; after so many of one look the others are left out
 

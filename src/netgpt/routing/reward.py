@@ -10,7 +10,7 @@ ratings no target drifts up or down.
 | asked nearly the same again | probably did not | half a bad rating, less what is usual |
 | an answer that breaks its schema | did not | 0.8 of a bad rating, less what is usual |
 | error, timeout, cut | did not | 0.6 of a bad rating, less what is usual; breakers and signals react faster |
-| seconds, money, tokens | nothing of quality | a target's measured pace: `Learner.measured` |
+| seconds, money, tokens | nothing of quality | a target's measured figures: `Learner.measured` |
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Counted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DecisionOutcome:
-    """What became of one decision, as far as it is known now. May be told again when more is known."""
+    """What became of one decision, as far as it is known now. Repeated when more is known."""
 
     decision: str  # the exchange's id: only for messages
     target: str
@@ -106,7 +106,7 @@ class DecisionOutcome:
     prior: float  # what was thought of the target beforehand, as given to `belief`
     parts: Parts  # all parts known so far
     before: Counted | None = None
-    """What the last telling of the same decision returned; None: it is told for the first time."""
+    """What the last update with this decision returned; None: this is the first."""
 
 
 WINDOW_S: Final = 300.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from netgpt.routing.candidates import Situation, Target, Violation, violation_on
+from netgpt.routing.candidates import Severity, Situation, Target, Violation, violation_on
 from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemView
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, Expected
@@ -234,9 +234,6 @@ class Weighed:
         return max(other) - max(cloud) if cloud and other else None
 
 
-_NEVER: Final = 5
-
-
 def weigh(
     situation: Situation, rules: Routing, weights: Weights, believe: Believe = as_prior, threshold: float = 0.0
 ) -> Weighed:
@@ -246,8 +243,8 @@ def weigh(
     for target in situation.targets:
         one, violations[target.name] = weigh_one(target, situation, rules, weights, believe)
         expected.append(one)
-    least = min((_severity(violation) for violation in violations.values()), default=_NEVER)
-    open_ = [one for one in expected if _severity(violations[one.target]) == least < _NEVER]
+    least = min((_severity(violation) for violation in violations.values()), default=Severity.NEVER)
+    open_ = [one for one in expected if _severity(violations[one.target]) == least < Severity.NEVER]
     clouds = situation.clouds
     open_.sort(key=lambda one: -(one.value + threshold if one.target in clouds else one.value))
     return Weighed(tuple(expected), violations, tuple(open_), threshold)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from netgpt.calls import CallFacts, Load
 from netgpt.routing.link_state import Estimate, Link, LinkView, PendingCall, SignalsView, SystemView
 
-SURE = 0.3  # the confidence of a hint as it is told: between nothing and one real call (0.5)
+SURE = 0.3  # the confidence of a fresh hint: between nothing and one real call (0.5)
 KEEPS_S = 60.0  # after so long its confidence has fallen to 37 %
-GONE_S = 300.0  # after so long it is no longer told
-DOUBT = 0.6  # how much of its confidence a measurement loses on a line without service
+GONE_S = 300.0  # after so long it is dropped
+DOUBT = 0.6  # how much of its confidence a measurement loses on a link without service
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Signals:
         return replace(view, load=load) if now - said_at <= LOAD_KEEPS_S else view
 
     def _system(self, now: float) -> SystemView:
-        """The box as last sampled, with the queue and the pace of its engine now."""
+        """The box as last sampled, with the queue and the token rate of its engine now."""
         edge = self.links.get("edge")
         if edge is None:
             return replace(self.system, engine_slots=self.slots)

@@ -55,7 +55,7 @@ class Confines:
         return min(shares) if shares else None
 
     def cpu_s(self) -> float | None:
-        """Seconds of cores used so far by the group; None: not told."""
+        """Seconds of cores used so far by the group; None: unknown."""
         microseconds = _fields(self.folder / "cpu.stat").get("usage_usec") if self.folder else None
         return microseconds / 1e6 if microseconds is not None else None
 
@@ -85,11 +85,11 @@ def _fields(file: Path) -> dict[str, int]:
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
-IDLE_TIMES = 5  # while the box is not in use, it is looked at this many times less often
+IDLE_TIMES = 5  # while the box is not in use, it is sampled this many times less often
 
 
 def pressure(file: Path) -> float | None:
-    """The share of the last ten seconds in which something waited (Linux PSI, "some avg10"); None: not told.
+    """The share of the last ten seconds in which something waited (Linux PSI, "some avg10"); None: unknown.
 
     Source: Documentation/accounting/psi.rst of the Linux kernel.
     """

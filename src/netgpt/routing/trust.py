@@ -25,7 +25,7 @@ LATE: Final = 0.98
 """The same after an observation of anybody that counted: who was silent for long says little of today."""
 ODD: Final = 0.4
 """Who says something so far from the middle is left out when the middle is found, as long as a crowd remains."""
-HEARD: Final = 0.5  # who is heard less than this, of late, is no part of the crowd
+RECENT: Final = 0.5  # a key with fewer recent observations is no part of the crowd
 MOST_KEYS: Final = 500  # the one silent for longest is left out
 
 
@@ -72,7 +72,7 @@ class TrustWeights:
         entry = self._keys.pop(key, None) or _Key(last=now)
         while len(self._keys) >= MOST_KEYS:
             del self._keys[next(iter(self._keys))]
-        others = [one for one in self._keys.values() if one.in_crowd and self._of_late(one) >= HEARD]
+        others = [one for one in self._keys.values() if one.in_crowd and self._recent(one) >= RECENT]
         self._keys[key] = entry  # the last in the row: observed last
         entry.observe(difference, self._clock)
         entry.odd = max(entry.odd, float(odd))
@@ -80,7 +80,7 @@ class TrustWeights:
             return None
         if entry.count < KNOWN:
             return 0.0
-        weights = [self._of_late(one) for one in others]
+        weights = [self._recent(one) for one in others]
         now_middle = _middle(_without_odd(list(zip((one.mean for one in others), weights, strict=True))))
         habit_middle = _middle(_without_odd(list(zip((one.habit for one in others), weights, strict=True))))
         habit = _trust(entry.habit - habit_middle, entry.habit_count)
@@ -122,7 +122,7 @@ class TrustWeights:
             self._clock += 0.5 * (key != self._last)
         self._last = key
 
-    def _of_late(self, entry: _Key) -> float:
+    def _recent(self, entry: _Key) -> float:
         return float(entry.count * LATE ** (self._clock - entry.at))
 
     def forget(self, key: str) -> None:

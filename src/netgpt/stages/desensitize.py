@@ -24,7 +24,7 @@ from netgpt.routing.candidates import asked_target
 from netgpt.routing.features import text_of
 from netgpt.settings.sections import Cloud, Privacy
 from netgpt.store.store import Store
-from netgpt.types import Generalised, Hidden, Kept, Label, Message, Person
+from netgpt.types import Generalised, Hidden, Kept, Label, Person
 
 LOCKS_KEPT = 1_000
 
@@ -263,25 +263,19 @@ def addressed(outbound: Outbound, model: str, remote: Cloud) -> Outbound:
 
 
 def own_words(remote: Cloud) -> dict[str, Any]:
-    """A neighbour is told to leave the words as they are: it knows another place."""
+    """Tells a neighbour not to complete the request: it knows another place."""
     return {"netgpt": {"complete": "off"}} if remote.is_neighbour else {}
 
 
 def outbound_body(exchange: Exchange, model: str, may: Disclosure) -> dict[str, Any]:
     """The request as that model would get it, before anything is hidden: facts that may not leave are left out."""
-    body = dict(exchange.request.body)
-    body["messages"] = _disclosable_messages(exchange, may)
-    body["model"] = model
+    passing = tuple(fact for fact in exchange.chosen if may.passes(fact))
+    all_pass = len(passing) == len(exchange.chosen)
+    messages = exchange.messages if all_pass else compose(exchange.request.messages, passing)
+    body = {**exchange.request.body, "messages": messages, "model": model}
     if exchange.request.stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return body
-
-
-def _disclosable_messages(exchange: Exchange, may: Disclosure) -> list[Message]:
-    passing = tuple(fact for fact in exchange.chosen if may.passes(fact))
-    if len(passing) == len(exchange.chosen):
-        return exchange.messages
-    return compose(exchange.request.messages, passing)
 
 
 def conversation_key(exchange: Exchange) -> str:

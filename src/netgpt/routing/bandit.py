@@ -124,7 +124,7 @@ def uniform(seed: int, number: int) -> float:
 
 
 class EpsilonGreedy:
-    """Tries another target now and then, so that the learner hears of targets that are not used.
+    """Tries another target now and then, so that the learner sees answers of targets that are not used.
 
     Bounded three ways: a share of each key's decisions, so many an hour and key, and only among the candidates. The
     chance of what was drawn is known, so that another policy can be judged by the same records.

@@ -35,7 +35,7 @@ class LinkView:
     failures: Estimate | None = None  # share of the last calls that failed, newer ones counting more
     in_flight: int = 0  # calls under way now
     hint: str = ""
-    """What the network itself tells of the link (radio, connectivity insights), in words; empty: nothing."""
+    """What the network itself says of the link (radio, connectivity insights), in words; empty: nothing."""
     load: Load | None = None
     """How busy the model behind it said it was, a few seconds ago at most; None: not said, as by all but neighbours."""
 
@@ -181,7 +181,7 @@ class PendingCall:
         self._end(self)
 
 
-LARGE_BYTES = 65_536  # a transfer below this tells of round trips rather than of the rate
+LARGE_BYTES = 65_536  # a smaller transfer measures round trips rather than the rate
 LEAST_S = 0.02  # as does one that was over sooner
 FEW_TOKENS = 4  # a shorter answer says nothing of the token rate
 RATE_EVERY_S = 1.0  # the token rate of an answer under way is measured this often
@@ -199,7 +199,7 @@ PROBE_WEIGHT = 0.3  # a probe is one segment there and one back
 VAIN = 1.15  # a call that was given up after so many times the usual wait tells that the answer is late..
 VAIN_S = 0.05  # ...when it waited so many seconds more than that too
 REACHED = 0.93
-"""A probe that comes through says little of answers that do not: waits in vain count by this share."""
+"""A probe that comes through says little of answers that do not: unanswered waits count by this share."""
 OVERDUE_KEEPS_S = 60.0
 SILENT_S = 1.5  # seconds without an answer
 FAILING = 0.5  # a link of which so many calls and probes fail is in trouble
@@ -223,7 +223,7 @@ class Link:
         self.outcome = ""  # of the last call that ended
         self._tokens_a_chunk = Gauge(memory_s=600.0)
         self._firsts: deque[float] = deque(maxlen=16)  # when the last answers began
-        self._overdue = 0.0  # how long calls that have ended since waited in vain, until something answers again
+        self._overdue = 0.0  # how long ended calls waited without an answer, until something answers again
         self._overdue_at = -math.inf
         self._mute = False  # a connection could not be opened, and nothing has come through since
         self._unheard = 0  # calls under way whose bytes nobody had acknowledged at the last measurement
@@ -298,7 +298,7 @@ class Link:
             self.first_byte.observe(max(0.0, total_s - facts.tokens / token_rate), now, 0.5)
 
     def first_at(self, now: float) -> None:
-        """An answer began: earlier waits in vain are over."""
+        """An answer began: earlier unanswered waits are over."""
         self._firsts.append(now)
         self.answered_at = now
         self._overdue, self._mute = 0.0, False

@@ -25,7 +25,7 @@ def reason_for(situation: Situation, weighed: Weighed, weights: Weights) -> tupl
     """(rule, sentence) of the best candidate: the constraint that left no other route, else its greatest lead."""
     best = weighed.best
     target = situation.target(best.target)
-    if situation.asked != "auto" and situation.asks_for(target):  # late or not: what follows goes by this rule
+    if situation.asked != "auto" and situation.asks_for(target):  # late or not
         return "asked", asked_words(situation.asked)
     late = weighed.violations[best.target]
     if late is not None and late.rule == "deadline":
@@ -159,7 +159,7 @@ class Memory:
         self.share = CloudShare(max_cloud_share)
 
 
-TRIAL: Final = "trial"  # rule of such a decision. `answering` waits no longer for it than a good link would need
+TRIAL: Final = "trial"  # rule of a decision that tries a link that got worse: waited for as for a good one
 ROOM: Final = 1.4
 """So many times what the best is expected to take has to be left for it, when the trial is given up, ..."""
 HALF: Final = 0.5  # ... and so much of what the trial is expected to take to wait for its first word

@@ -73,7 +73,7 @@ class Signals:
         self.links: dict[str, Link] = {}
         self.system = SystemView(engine_slots=slots)  # as last sampled: see `box.BoxWatch`
         self.hints: dict[str, dict[str, Hint]] = {}
-        """What the network tells of a target's link, by target and source."""
+        """What the network says of a target's link, by target and source."""
         self.loads: dict[str, tuple[float, Load]] = {}  # when a neighbour last said how busy it is, and what
         self.used_at = -1e9  # when somebody last asked for something: probes are made only while the box is in use
         self._measured_at = -1e9

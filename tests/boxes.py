@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netgpt.app.factory import open_remotes, receipts_in
+from netgpt.app.factory import open_remotes
 from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange, Request, owner_of
 from netgpt.models.base import Endpoint, RemoteModel
@@ -16,6 +16,7 @@ from netgpt.models.client import CloudModel
 from netgpt.privacy.detector import Detector, LocalDetector
 from netgpt.settings import load_settings
 from netgpt.stages import Stage
+from netgpt.stages.record import receipts_in
 from netgpt.store.store import open_store
 from netgpt.testing.models import ScriptedModel
 from netgpt.testing.server import FaultyCloud

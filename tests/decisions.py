@@ -13,8 +13,8 @@ from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemVie
 from netgpt.settings.routing import Routing
 
 RULES = Routing()
-EDGE_ARM = Target("edge", "edge", "edge", context_tokens=2048, reads_media=False, surely_reads_media=False)
-CLOUD_ARM = Target("cloud", exposure=0.2)
+EDGE_TARGET = Target("edge", "edge", "edge", context_tokens=2048, reads_media=False, surely_reads_media=False)
+CLOUD_TARGET = Target("cloud", exposure=0.2)
 TEXTS = (
     "hi",
     "tell me a joke",
@@ -41,8 +41,8 @@ def situation(
 ) -> Situation:
     """Both well, nothing personal, no signals; `changes` are fields of Situation."""
     features = features_of({"messages": [{"role": "user", "content": text}]})
-    edge = replace(EDGE_ARM, ok=edge_ok, detail=edge_detail, reads_media=edge_reads_media)
-    cloud = replace(CLOUD_ARM, ok=cloud_ok, detail=cloud_detail, may_have=may_leave, block_reason=block_reason)
+    edge = replace(EDGE_TARGET, ok=edge_ok, detail=edge_detail, reads_media=edge_reads_media)
+    cloud = replace(CLOUD_TARGET, ok=cloud_ok, detail=cloud_detail, may_have=may_leave, block_reason=block_reason)
     usual = Situation("auto", features, (edge, cloud, *others), long=features.words > RULES.max_edge_words)
     return replace(usual, **changes)
 

@@ -50,8 +50,8 @@ async def test_a_decision_is_kept_and_its_rating_learnt(tmp_path: Path, cloud: F
         assert row.private["parts"]["failed"] is False and row.private["parts"]["tokens"] > 0
         target, x, prior = row.private["answered"], row.private["x"], 0.8
         before = here.learning.learner.belief(target, x, prior, "ada").mean
-        told = await at.ask("POST", "/v1/feedback", json={"exchange": id, "rating": -1, "user": "ada"})
-        assert told.status_code == 200
+        report = await at.ask("POST", "/v1/feedback", json={"exchange": id, "rating": -1, "user": "ada"})
+        assert report.status_code == 200
         after = here.learning.learner.belief(target, x, prior, "ada").mean
         assert after < before
         await at.ask("POST", "/v1/feedback", json={"exchange": id, "rating": 1, "user": "ada"})
@@ -95,10 +95,10 @@ async def test_what_was_learnt_is_there_after_a_restart(tmp_path: Path, cloud: F
         state = here.learning.learner.state()
     async with gateway(tmp_path, cloud) as again:
         assert again.learning.restored and again.learning.learner.state() == state
-        assert again.routing_service.known.experience is again.learning.learner
+        assert again.routing_service.context.experience is again.learning.learner
 
 
-async def test_a_damaged_state_is_told_and_begun_anew(
+async def test_a_damaged_state_is_reported_and_begun_anew(
     tmp_path: Path, cloud: FaultyCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with gateway(tmp_path, cloud) as here:
@@ -132,7 +132,7 @@ async def test_nothing_is_learnt_where_it_is_switched_off_or_there_is_no_choice(
 ) -> None:
     async with gateway(tmp_path / "a", cloud, routing={"learn": False}) as here:
         await here.learning.rated(await asked(here, QUESTION), -1)
-        assert await here.store.decisions.newest(10) == [] and here.routing_service.known.experience is None
+        assert await here.store.decisions.newest(10) == [] and here.routing_service.context.experience is None
     async with gateway(tmp_path / "b") as alone:
         await asked(alone, QUESTION)
         await alone.learning.flush()

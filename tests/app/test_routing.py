@@ -12,6 +12,7 @@ from netgpt.app.routing import EVERYDAY, RoutingService, targets_of
 from netgpt.embedding import StaticEmbedder
 from netgpt.outbound import Outcome
 from netgpt.settings import Settings, load_settings
+from netgpt.testing.models import ScriptedModel
 from netgpt.types import Decision
 
 CLOUD = {"base_url": "https://far.example/v1", "price_prompt": 2.5, "price_completion": 10.0}
@@ -39,11 +40,11 @@ def test_a_box_alone_has_a_cloud_that_is_not_there(tmp_path: Path) -> None:
 async def test_difficulty_is_read_against_what_is_usual(tmp_path: Path) -> None:
     routing_service = RoutingService(made(tmp_path, cloud=CLOUD), StaticEmbedder())
     await routing_service.start()
-    read, usual = routing_service.known.read, routing_service.known.p_usual
+    read, usual = routing_service.context.assess, routing_service.context.p_usual
     assert read is not None and sorted(read(text)[0] for text in EVERYDAY)[2] == pytest.approx(usual)
     alone = RoutingService(made(tmp_path), StaticEmbedder())
     await alone.start()
-    assert alone.known.read is None
+    assert alone.context.assess is None
 
 
 def test_settings_of_decisions_are_bounded(tmp_path: Path) -> None:
@@ -58,22 +59,20 @@ def test_settings_of_decisions_are_bounded(tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match=r"routing\."):
             made(tmp_path, routing=wrong)
     env = {"NETGPT_ROUTING__WEIGHTS__COST": "2.5", "NETGPT_ROUTING__MAX_CLOUD_SHARE": "0.2"}
-    told = load_settings(environment=env, home=tmp_path).routing
-    assert (told.weights.cost, told.max_cloud_share) == (2.5, 0.2)
+    report = load_settings(environment=env, home=tmp_path).routing
+    assert (report.weights.cost, report.max_cloud_share) == (2.5, 0.2)
 
 
 def test_what_fell_back_on_a_cloud_counts_towards_its_share(tmp_path: Path) -> None:
     routing_service = RoutingService(
         made(tmp_path, cloud=CLOUD, upstreams=[GARAGE], routing={"max_cloud_share": 0.3}), StaticEmbedder()
     )
-    share = routing_service.known.memory.share
+    route, share = routing_service.stage(ScriptedModel("hi"), {}, names={}), routing_service.context.memory.share
     for decided, sent, counts in (
         ("edge", [("cloud", "sha")], True), ("edge", [("garage", "sha")], False), ("cloud", [("cloud", "sha")], False),
         ("edge", [], False),
     ):  # fmt: skip
         decision, before = Decision("edge", "because", "rule", target=decided), share.credit
-        routing_service.ended(
-            fill(exchange("hello"), decision=decision, outcome=Outcome(decision, sent_to=tuple(sent)))
-        )
+        route.count_fallback(fill(exchange("hello"), decision=decision, outcome=Outcome(decision, sent_to=tuple(sent))))
         assert (share.credit < before) is counts
-    routing_service.ended(exchange("refused before it was decided"))
+    route.count_fallback(exchange("refused before it was decided"))

@@ -33,11 +33,11 @@ async def test_a_real_answer_of_the_cloud_is_felt(tmp_path: Path) -> None:
     async with FaultyCloud("a good answer of some words") as cloud, gateway(tmp_path, cloud) as opened:
         await answered(opened)
         link = opened.signals.view().links["cloud"]
-        told = opened.telemetry.told()
+        report = opened.telemetry.as_dict()
     assert link.failures is not None and link.failures.value == 0.0
     assert link.rtt_s is not None or link.first_byte_s is not None
-    assert told["links"]["cloud"]["calls"] == 1
-    assert told["links"]["cloud"]["last_outcome"] == "ok"
+    assert report["links"]["cloud"]["calls"] == 1
+    assert report["links"]["cloud"]["last_outcome"] == "ok"
 
 
 async def test_the_box_is_sampled_while_it_runs(tmp_path: Path) -> None:
@@ -55,11 +55,11 @@ async def test_the_network_s_word_reaches_the_link_and_its_failure_does_not_stop
         async with gateway(tmp_path, cloud, insights=insights) as opened:
             assert operator.received == [], "the box is not in use yet"
             await answered(opened)
-            await opened.telemetry.insights.look()
+            await opened.telemetry.insights.poll()
             assert "cell 95% full" in opened.signals.view().links["cloud"].hint
             assert opened.telemetry.is_up() == {"radio": True, "quality": True}
             operator.fault = "silent"
-            await opened.telemetry.insights.look()
+            await opened.telemetry.insights.poll()
             assert opened.telemetry.is_up() == {"radio": False, "quality": False}
             await answered(opened)
             page = opened.metrics.text().decode()
@@ -91,13 +91,13 @@ async def test_operators_read_signals_and_users_do_not(tmp_path: Path) -> None:
         _, user = await opened.make_key()
         _, narrow = await opened.make_key(role=Role.OPERATOR, scopes=("chat",))
         _, scoped = await opened.make_key(role=Role.OPERATOR, scopes=("signals",))
-        told = [(await opened.get("/v1/signals", key=key)).status_code for key in (operator, user, narrow, scoped)]
+        report = [(await opened.get("/v1/signals", key=key)).status_code for key in (operator, user, narrow, scoped)]
     assert open_answer.status_code == 200
     body = open_answer.json()
     assert body["object"] == "netgpt.signals"
     assert body["links"]["cloud"]["failures"]["value"] == 0.0
     assert {"cpu", "memory", "engine_slots"} <= set(body["box"])
-    assert told == [200, 403, 403, 200]
+    assert report == [200, 403, 403, 200]
 
 
 def test_no_source_is_asked_unless_configured() -> None:
@@ -105,7 +105,7 @@ def test_no_source_is_asked_unless_configured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "told"),
+    ("section", "report"),
     [
         ({"radio_url": "http://mec/rni/v2"}, "radio_cell"),
         ({"quality_url": "http://op/v0.6"}, "quality_profile"),
@@ -113,8 +113,8 @@ def test_no_source_is_asked_unless_configured() -> None:
         ({"radio_url": "mec"}, "HTTP address"),
     ],
 )
-def test_half_a_configuration_is_refused_with_its_cure(section: dict[str, Any], told: str) -> None:
-    with pytest.raises(SettingsError, match=told):
+def test_half_a_configuration_is_refused_with_its_cure(section: dict[str, Any], report: str) -> None:
+    with pytest.raises(SettingsError, match=report):
         load_settings(environment={}, insights=section)
 
 

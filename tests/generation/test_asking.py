@@ -1,4 +1,4 @@
-"""How long one arm is waited for when another is left: nobody is kept waiting until nothing can be done any more."""
+"""How long one target is waited for when another is left: nobody is kept waiting until nothing can be done any more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEADLINE_S = 12.0
 
 
 def given(target: str, left: list[str], *, rule: str = "kind", **latency_s: float) -> float:
-    """Seconds that `arm` is given of the deadline, where the arms are expected to take so long."""
+    """Seconds that `target` is given of the deadline, where the targets are expected to take so long."""
     expected = tuple(
         Expected(name, "edge" if name == "edge" else "cloud", 0.9, took, 0.0, 0.0, 0.1, 0.5)
         for name, took in latency_s.items()

@@ -35,7 +35,7 @@ async def carried(
         asked.append(given)
         return stream(*rest, error=error)
 
-    chunks = [c async for c in continued(first, finish, lambda: None, lambda told, _n: told or Usage())]
+    chunks = [c async for c in continued(first, finish, lambda: None, lambda report, _n: report or Usage())]
     said = "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
     return said, asked[0] if asked else None
 
@@ -49,8 +49,8 @@ async def test_a_whole_answer_is_left_alone() -> None:
     [("one two", " three", "one two three"), ("one ", " two", "one two"), ("one ", "two", "one two"), ("", "x", "x")],
 )
 async def test_the_rest_follows_without_a_second_space(given: str, rest: str, said: str) -> None:
-    told, seen = await carried(stream(says(given), error=CUT), says(""), says(rest), says(" end"))
-    assert told == said + " end" and seen is not None and seen.text == given
+    report, seen = await carried(stream(says(given), error=CUT), says(""), says(rest), says(" end"))
+    assert report == said + " end" and seen is not None and seen.text == given
     last = continuation({"max_tokens": 20}, [{"role": "user", "content": "q"}], seen)["messages"][-1]
     assert last == ({"role": "assistant", "content": given.rstrip()} if given else {"role": "user", "content": "q"})
 
@@ -63,12 +63,12 @@ async def test_what_had_its_end_or_is_no_plain_text_is_not_carried_on() -> None:
             await carried(stream(says("a"), last, error=CUT), says("x"))
 
 
-async def test_the_first_error_is_the_one_that_is_told() -> None:
+async def test_the_first_error_is_the_one_that_is_reported() -> None:
     with pytest.raises(BrokenStream, match="cut"):
         await carried(stream(says("a"), error=CUT), says("b"), error=ModelUnavailable("asleep"))
 
 
-async def test_a_rest_that_does_not_fit_is_told_as_the_cut() -> None:
+async def test_a_rest_that_does_not_fit_is_reported_as_the_cut() -> None:
     with pytest.raises(BrokenStream, match="cut"):
         await carried(stream(says("a"), error=CUT), error=ContextTooLong("too long for the edge"))
 

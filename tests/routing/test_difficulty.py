@@ -26,7 +26,7 @@ SUM = (
 @given(st.text(alphabet=st.characters()))
 @settings(max_examples=150, deadline=None)
 def test_any_text_has_a_chance_and_numbers(text: str):
-    chance, numbers = MODEL.told(text)
+    chance, numbers = MODEL.assess(text)
     assert 0 <= chance <= 1
     assert len(numbers) <= 16 and all(math.isfinite(number) and -3 <= number <= 3 for number in numbers)
 
@@ -45,7 +45,7 @@ def test_many_at_once_are_as_one_by_one_and_twice_the_same():
     assert np.allclose(together[:5], [MODEL.p_edge_ok(text) for text in texts[:5]], atol=1e-5)
     assert np.array_equal(together, Difficulty.shipped().p_edge_oks(texts))
     assert MODEL.p_edge_oks([]).shape == (0,)
-    assert MODEL.told(SUM) == (MODEL.p_edge_ok(SUM), MODEL.x(SUM))
+    assert MODEL.assess(SUM) == (MODEL.p_edge_ok(SUM), MODEL.x(SUM))
 
 
 def test_everyday_requests_look_easier_than_a_long_sum():
@@ -77,13 +77,13 @@ def test_a_damaged_or_strange_file_is_refused(tmp_path: Path):
         Difficulty.load(path)
     shutil.copy(SHIPPED, path)
     card = json.loads(SHIPPED.with_suffix(".json").read_text(encoding="utf-8"))
-    for wrong, told in (
+    for wrong, report in (
         (card | {"sha256": "0"}, "not the one"),
         (card | {"traits": []}, "another version"),
         ([], "not the one"),
     ):
         path.with_suffix(".json").write_text(json.dumps(wrong), encoding="utf-8")
-        with pytest.raises(SettingsError, match=told):
+        with pytest.raises(SettingsError, match=report):
             Difficulty.load(path)
     path.with_suffix(".json").write_text(json.dumps(card | {"kinds": {"other": {}}}), encoding="utf-8")
     with pytest.raises(SettingsError, match=r"lacks 'other\.mean'"):

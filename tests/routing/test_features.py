@@ -20,8 +20,8 @@ def test_a_long_text_takes_no_longer_than_a_short_one_to_judge(piece: str) -> No
 def test_what_a_long_text_asks_for_is_found_where_people_write_it(where: str) -> None:
     ask, padding = "select name from people where age", "lorem ipsum " * 20_000
     text = f"{ask}. {padding}" if where == "begin" else f"{padding}. {ask}"
-    told = features_of({"messages": [{"role": "user", "content": text}]})
-    assert told.code and told.words > 40_000
+    report = features_of({"messages": [{"role": "user", "content": text}]})
+    assert report.code and report.words > 40_000
 
 
 @given(st.recursive(st.none() | st.text() | st.integers(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)))

@@ -35,12 +35,12 @@ def test_confidence_is_a_share_and_falls_with_age(
     measured: list[tuple[float, float, float]], later: list[float]
 ) -> None:
     gauge, now = fed(measured)
-    told = [gauge.estimate(now + wait) for wait in sorted(later)]
-    sure = [each.confidence for each in told if each is not None]
+    report = [gauge.estimate(now + wait) for wait in sorted(later)]
+    sure = [each.confidence for each in report if each is not None]
     assert len(sure) == len(later)
     assert all(0 <= each < 1 for each in sure)
     assert sure == sorted(sure, reverse=True)
-    assert [each.age_s for each in told if each] == pytest.approx(sorted(later))
+    assert [each.age_s for each in report if each] == pytest.approx(sorted(later))
 
 
 def test_nothing_is_known_before_the_first_measurement() -> None:
@@ -89,11 +89,11 @@ def test_one_far_measurement_alone_is_no_change() -> None:
 
 def test_noise_is_averaged_rather_than_followed() -> None:
     gauge, noise = Gauge(), random.Random(2)
-    told = []
+    report = []
     for tenth in range(300):
         gauge.observe(noise.gauss(1.0, 0.1), tenth / 10)
-        told.append(gauge.value() or 0.0)
-    assert max(abs(value - 1.0) for value in told[100:]) < 0.1
+        report.append(gauge.value() or 0.0)
+    assert max(abs(value - 1.0) for value in report[100:]) < 0.1
 
 
 def test_after_a_long_silence_the_new_measurement_counts_almost_alone() -> None:
@@ -116,10 +116,10 @@ def test_a_clock_that_steps_back_is_taken_as_standing_still() -> None:
 
 def test_a_share_of_noughts_and_ones_jumps_both_ways() -> None:
     gauge = Gauge(far=0.5)
-    told = []
+    report = []
     for second, outcome in enumerate([0.0] * 30 + [1.0] * 3 + [0.0] * 2):
         gauge.observe(outcome, float(second))
-        told.append(gauge.value())
-    assert told[30] == pytest.approx(0.0, abs=0.1)
-    assert told[32] == 1.0
-    assert told[34] == 0.0
+        report.append(gauge.value())
+    assert report[30] == pytest.approx(0.0, abs=0.1)
+    assert report[32] == 1.0
+    assert report[34] == 0.0

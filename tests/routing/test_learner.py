@@ -26,7 +26,7 @@ def clocked(**settings: Any) -> tuple[Learner, list[float]]:
 def rate(
     learner: Learner, target: str, rating: int, key: str = "k", x: tuple[float, ...] = X, prior: float = 0.8
 ) -> None:
-    learner.told(DecisionOutcome("ex", target, x, key, prior, Parts(rating=rating)))
+    learner.update(DecisionOutcome("ex", target, x, key, prior, Parts(rating=rating)))
 
 
 def taught(learner: Learner, requests: int = 400, keys: int = 6, seed: int = 1) -> None:
@@ -38,7 +38,7 @@ def taught(learner: Learner, requests: int = 400, keys: int = 6, seed: int = 1) 
             rate(learner, target, 1 if rng.random() < chance else -1, f"k{number % keys}", x)
 
 
-def test_it_believes_the_prior_until_told_and_then_what_happened() -> None:
+def test_it_believes_the_prior_until_updated_and_then_what_happened() -> None:
     learner, _ = clocked()
     assert learner.belief("good", X, 0.8).mean == 0.8 and learner.belief("good", X, 0.8).sd > 0.15
     taught(learner)
@@ -47,7 +47,7 @@ def test_it_believes_the_prior_until_told_and_then_what_happened() -> None:
     assert good.sd < 0.08
 
 
-def test_it_learns_which_requests_an_target_is_good_for() -> None:
+def test_it_learns_which_requests_a_target_is_good_for() -> None:
     learner, _ = clocked()
     rng = random.Random(3)
     for number in range(600):
@@ -92,36 +92,36 @@ def test_nobody_is_experimented_on_where_nobody_rates() -> None:
 def test_a_rating_is_corrected_not_added() -> None:
     learner, _ = clocked()
     hints = Parts(failed=False)
-    first = learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, hints))
-    down = learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, hints.with_(Parts(rating=-1)), first))
+    first = learner.update(DecisionOutcome("ex", "edge", X, "k", 0.8, hints))
+    down = learner.update(DecisionOutcome("ex", "edge", X, "k", 0.8, hints.with_(Parts(rating=-1)), first))
     below = learner.belief("edge", X, 0.8, "k").mean
     assert below < 0.8
     for _ in range(50):
-        up = learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts(rating=1), down))
-        down = learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts(rating=-1), up))
+        up = learner.update(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts(rating=1), down))
+        down = learner.update(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts(rating=-1), up))
     assert learner.belief("edge", X, 0.8, "k").mean == pytest.approx(below, abs=0.05)
-    learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts(rating=0), down))
+    learner.update(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts(rating=0), down))
     assert learner.belief("edge", X, 0.8, "k").mean == pytest.approx(0.8, abs=0.02)
 
 
 def test_what_is_not_known_leaves_no_trace() -> None:
     learner, _ = clocked()
-    assert learner.told(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts())) is not None
+    assert learner.update(DecisionOutcome("ex", "edge", X, "k", 0.8, Parts())) is not None
     assert learner.belief("edge", X, 0.8, "k").mean == 0.8
 
 
 def test_a_box_without_ratings_thinks_no_worse_of_the_target_it_uses() -> None:
-    """Repeats and failures count against what is usual here, so using an arm is not held against it."""
+    """Repeats and failures count against what is usual here, so using a target is not held against it."""
     learner, now = clocked()
     rng = random.Random(5)
     for number in range(2_000):
         now[0] += 20
         parts = Parts(failed=rng.random() < 0.02, repeated=rng.random() < 0.1)
-        learner.told(DecisionOutcome("ex", "edge", X, f"k{number % 7}", 0.8, parts))
+        learner.update(DecisionOutcome("ex", "edge", X, f"k{number % 7}", 0.8, parts))
     assert learner.belief("edge", X, 0.8).mean == pytest.approx(0.8, abs=0.08)
 
 
-def test_it_notices_that_an_target_has_changed() -> None:
+def test_it_notices_that_a_target_has_changed() -> None:
     learner, now = clocked()
     rng = random.Random(9)
     for number in range(400):
@@ -137,7 +137,7 @@ def test_it_notices_that_an_target_has_changed() -> None:
 def test_a_new_price_is_felt_at_once() -> None:
     learner, _ = clocked()
     for cost in [1.0] * 50 + [5.0, 5.0]:
-        learner.told(DecisionOutcome("ex", "cloud", X, "k", 0.8, Parts(cost=cost, listed_cost=1.0, tokens=100)))
+        learner.update(DecisionOutcome("ex", "cloud", X, "k", 0.8, Parts(cost=cost, listed_cost=1.0, tokens=100)))
     assert learner.measured("cloud").price_factor == pytest.approx(5.0)
     assert learner.measured("cloud").tokens == pytest.approx(100)
     assert learner.measured("never used").price_factor is None
@@ -156,7 +156,7 @@ def test_a_restored_learner_goes_on_as_if_nothing_had_happened(seed: int, cut: i
             target, chance = learner.draw(values, key)
             drawn.append((target, chance))
             parts = Parts(rating=rng.choice([-1, 1, None]), repeated=rng.choice([True, False, None]), tokens=50)
-            learner.told(DecisionOutcome("ex", target, x, key, 0.7, parts))
+            learner.update(DecisionOutcome("ex", target, x, key, 0.7, parts))
         return drawn
 
     one, now = clocked(seed=seed, explore=0.3)
@@ -169,7 +169,7 @@ def test_a_restored_learner_goes_on_as_if_nothing_had_happened(seed: int, cut: i
 
 @given(damage=st.integers(0, 4_000), content=st.binary(max_size=20))
 @settings(max_examples=60, deadline=None)
-def test_a_damaged_state_is_told_or_still_a_learner(damage: int, content: bytes) -> None:
+def test_a_damaged_state_is_reported_or_still_a_learner(damage: int, content: bytes) -> None:
     learner, _ = clocked()
     taught(learner, 5)
     state = learner.state()

@@ -175,10 +175,10 @@ def test_decisions_of_one_moment_see_one_view(world: World) -> None:
     st.integers(0, 3),
 )
 def test_whatever_calls_tell_every_estimate_is_a_sane_number(
-    told: list[CallFacts], gaps: list[float], waiting: int
+    report: list[CallFacts], gaps: list[float], waiting: int
 ) -> None:
     world = World()
-    for facts, gap in zip(told, gaps, strict=False):
+    for facts, gap in zip(report, gaps, strict=False):
         world.clock.now += gap
         world.signals.observed(facts)
     for _ in range(waiting):

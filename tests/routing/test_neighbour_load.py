@@ -13,7 +13,7 @@ from netgpt.routing.signals import LOAD_KEEPS_S, Signals
 from netgpt.settings.routing import Routing
 from netgpt.types import Decision
 
-ARMS = (Target("edge", "edge", "edge"), Target("next", kind="neighbour", exposure=0.1))
+TARGETS = (Target("edge", "edge", "edge"), Target("next", kind="neighbour", exposure=0.1))
 
 
 def sure(value: float) -> Estimate:
@@ -25,7 +25,7 @@ def decided(waiting: int, load: Load | None, rules: Routing | None = None) -> De
     link = LinkView(rtt_s=sure(0.002), first_byte_s=sure(0.15), tokens_s=sure(45), load=load)
     system = SystemView(engine_slots=2, engine_busy=2 if waiting else 0, engine_waiting=waiting, engine_tokens_s=45)
     signals = SignalsView({"next": link}, system)
-    return decide(Situation("auto", features_of(body), ARMS, signals, p_edge_ok=0.8), rules or Routing())
+    return decide(Situation("auto", features_of(body), TARGETS, signals, p_edge_ok=0.8), rules or Routing())
 
 
 @pytest.mark.parametrize(

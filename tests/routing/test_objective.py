@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from decisions import CLOUD_ARM, EDGE_ARM, SITUATIONS, TEXTS, link, links, situation
+from decisions import CLOUD_TARGET, EDGE_TARGET, SITUATIONS, TEXTS, link, links, situation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,34 +45,34 @@ def test_the_parts_of_a_lead_add_up_to_it(one: Expected, other: Expected, weight
 @given(SITUATIONS)
 def test_what_is_expected_is_within_its_bounds(one: Situation) -> None:
     for target in one.targets:
-        told = expect(target, one, one.signals, prior_of(target, one), PRESETS["balanced"])
-        assert 0 <= told.p_ok <= 1 and told.latency_s > 0 and told.cost >= 0 and told.energy_j >= 0
-        assert told.value == pytest.approx(value_of(told, PRESETS["balanced"]))
-        assert (told.energy_j > 0) is (target.name == "edge")
+        report = expect(target, one, one.signals, prior_of(target, one), PRESETS["balanced"])
+        assert 0 <= report.p_ok <= 1 and report.latency_s > 0 and report.cost >= 0 and report.energy_j >= 0
+        assert report.value == pytest.approx(value_of(report, PRESETS["balanced"]))
+        assert (report.energy_j > 0) is (target.name == "edge")
 
 
 @given(st.sampled_from(TEXTS), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
 def test_an_easier_text_is_never_less_trusted_to_a_small_model(text: str, p: float, q: float) -> None:
-    lower, higher = (prior_of(EDGE_ARM, situation(text, p_edge_ok=each)) for each in sorted((p, q)))
+    lower, higher = (prior_of(EDGE_TARGET, situation(text, p_edge_ok=each)) for each in sorted((p, q)))
     assert 0 < lower <= higher < 1
-    assert prior_of(CLOUD_ARM, situation(text, p_edge_ok=p)) == CLOUD_ARM.quality
+    assert prior_of(CLOUD_TARGET, situation(text, p_edge_ok=p)) == CLOUD_TARGET.quality
 
 
 def test_a_neighbour_is_as_able_as_the_edge() -> None:
     neighbour = Target("garage", kind="neighbour", quality=0.99)
     for text in TEXTS:
-        assert prior_of(neighbour, situation(text)) == prior_of(EDGE_ARM, situation(text))
+        assert prior_of(neighbour, situation(text)) == prior_of(EDGE_TARGET, situation(text))
 
 
 def test_what_looks_hard_is_less_trusted() -> None:
-    easy, long, code = (prior_of(EDGE_ARM, situation(text)) for text in ("hi", "word " * 60, "a python function"))
+    easy, long, code = (prior_of(EDGE_TARGET, situation(text)) for text in ("hi", "word " * 60, "a python function"))
     assert easy > long > code
 
 
 def test_a_deadline_makes_late_answers_worth_less_before_it_is_reached() -> None:
     one = situation("hi", signals=links(cloud=link(0.05, first_byte_s=2)))
     chances = [
-        expect(CLOUD_ARM, replace(one, deadline_s=deadline), one.signals, 0.9, PRESETS["balanced"]).p_ok
+        expect(CLOUD_TARGET, replace(one, deadline_s=deadline), one.signals, 0.9, PRESETS["balanced"]).p_ok
         for deadline in (1, 4, 5, 6, 60)
     ]
     assert chances == sorted(chances) and chances[0] < 0.01 and chances[-1] == pytest.approx(0.9)
@@ -81,7 +81,7 @@ def test_a_deadline_makes_late_answers_worth_less_before_it_is_reached() -> None
 def test_failing_calls_and_the_boxes_watts_count() -> None:
     failing = links(cloud=link(0.05, failures=0.5))
     one = situation("hi", signals=failing)
-    assert expect(CLOUD_ARM, one, failing, 0.9, PRESETS["balanced"]).p_ok == pytest.approx(0.45)
+    assert expect(CLOUD_TARGET, one, failing, 0.9, PRESETS["balanced"]).p_ok == pytest.approx(0.45)
     usual, hungry = (SignalsView({}, SystemView(power_w=watts)) for watts in (15.0, 150.0))
-    small, large = (expect(EDGE_ARM, one, view, 0.9, PRESETS["balanced"]).energy_j for view in (usual, hungry))
+    small, large = (expect(EDGE_TARGET, one, view, 0.9, PRESETS["balanced"]).energy_j for view in (usual, hungry))
     assert large == pytest.approx(10 * small)

@@ -2,7 +2,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from decisions import CLOUD_ARM, RULES, SITUATIONS, link, links, priced, situation
+from decisions import CLOUD_TARGET, RULES, SITUATIONS, link, links, priced, situation
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import cpu_seconds
@@ -123,15 +123,15 @@ def test_nothing_that_is_forbidden_is_ever_chosen_or_tried(one: Situation) -> No
 
 
 def rules_out(one: Situation, target: Target) -> Severity | None:
-    """What `ruling_on` says of an arm, reckoned from the decision's own figures."""
+    """What `ruling_on` says of a target, computed from the decision's own figures."""
     violation = violation_on(
         target, one, RULES, expect(target, one, one.signals, prior_of(target, one), PRESETS["balanced"])
     )
-    return violation.force if violation is not None else None
+    return violation.severity if violation is not None else None
 
 
 @given(SITUATIONS)
-def test_an_target_that_is_ruled_out_is_chosen_only_where_every_target_is(one: Situation) -> None:
+def test_a_target_that_is_ruled_out_is_chosen_only_where_every_target_is(one: Situation) -> None:
     decision = chosen(one)
     if decision is not None:
         out = {expected.target: expected.ruled_out for expected in decision.expected}
@@ -209,7 +209,7 @@ def test_a_budget_that_is_spent_keeps_the_request_on_the_box() -> None:
     assert decide(replace(poor, budget_left=1.0), RULES).route == "cloud"
 
 
-def test_a_deadline_that_an_target_will_not_meet_rules_it_out() -> None:
+def test_a_deadline_that_a_target_will_not_meet_rules_it_out() -> None:
     slow = situation("compare it", signals=links(cloud=link(0.05, first_byte_s=20)), deadline_s=8)
     decision = decide(slow, RULES)
     assert (decision.route, decision.rule, decision.fallbacks) == ("edge", "deadline", ("cloud",))
@@ -225,13 +225,13 @@ def test_a_link_whose_calls_fail_is_trusted_less() -> None:
 
 def test_tools_go_where_they_are_taken() -> None:
     features = replace(features_of({"messages": []}), tools=True)
-    handless = situation(features=features, others=(replace(CLOUD_ARM, name="handless", tools=False, exposure=0.0),))
+    handless = situation(features=features, others=(replace(CLOUD_TARGET, name="handless", tools=False, exposure=0.0),))
     decision = decide(handless, RULES)
     assert decision.name == "cloud" and "handless" not in decision.fallbacks
 
 
 def test_who_names_an_upstream_gets_it_and_the_others_step_in() -> None:
-    one = situation("hi", asked="other", others=(replace(CLOUD_ARM, name="other"),))
+    one = situation("hi", asked="other", others=(replace(CLOUD_TARGET, name="other"),))
     decision = decide(one, RULES)
     assert (decision.name, decision.route, decision.rule) == ("other", "cloud", "asked")
     assert set(decision.fallbacks) == {"edge", "cloud"} and decision.reason == "the caller asked for other"
@@ -240,10 +240,10 @@ def test_who_names_an_upstream_gets_it_and_the_others_step_in() -> None:
 def test_the_share_keeps_requests_on_the_box_and_says_so() -> None:
     rules = Routing(max_cloud_share=0.25)
     memory = Memory(rules.max_cloud_share)
-    told = [decide(situation("compare it", p_edge_ok=0.3 + n % 50 / 100), rules, memory) for n in range(400)]
-    went = sum(one.route == "cloud" for one in told)
+    report = [decide(situation("compare it", p_edge_ok=0.3 + n % 50 / 100), rules, memory) for n in range(400)]
+    went = sum(one.route == "cloud" for one in report)
     assert 0.22 * 400 <= went <= 0.25 * 400 + 16
-    assert {one.rule for one in told if one.route == "edge"} == {"share"}
+    assert {one.rule for one in report if one.route == "edge"} == {"share"}
 
 
 class Learnt:
@@ -269,19 +269,19 @@ def test_who_names_a_target_is_answered_without_a_word_of_the_learner(asked: str
 
 def test_a_learner_that_knows_nothing_changes_nothing() -> None:
     one = situation("tell me a joke", x=(0.1, 0.2))
-    told = decide(one, RULES, None, Learner(seed=1))
-    assert (told.route, told.propensity, told.features) == ("edge", 1.0, (0.1, 0.2))
+    report = decide(one, RULES, None, Learner(seed=1))
+    assert (report.route, report.propensity, report.features) == ("edge", 1.0, (0.1, 0.2))
 
 
 def test_what_was_learnt_counts() -> None:
     private = situation("compare it", prefer="private")
     assert decide(situation("compare it"), RULES).route == "cloud"
     assert decide(private, RULES, None, Learnt(edge=0.99, cloud=0.2)).route == "edge"
-    told = decide(private, RULES, None, Learnt(edge=0.7)).expected[0]
-    assert (told.p_ok, told.prior) == (0.7, 0.4)
+    report = decide(private, RULES, None, Learnt(edge=0.7)).expected[0]
+    assert (report.p_ok, report.prior) == (0.7, 0.4)
 
 
-def test_trying_another_is_told_and_the_best_is_its_fallback() -> None:
+def test_trying_another_is_reported_and_the_best_is_its_fallback() -> None:
     tried = decide(situation("compare it"), RULES, None, Learnt())
     assert (tried.rule, tried.route, tried.propensity, tried.fallbacks) == ("tried", "edge", 0.1, ("cloud",))
     in_a_hurry = decide(situation("compare it", deadline_s=60), RULES, None, Learnt())

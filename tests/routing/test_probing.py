@@ -30,7 +30,7 @@ def looking(port: int, **more: Any) -> tuple[Prober, Signals, Clock]:
     return prober, signals, clock
 
 
-def told(signals: Signals, failed: bool = False) -> None:
+def report(signals: Signals, failed: bool = False) -> None:
     signals.observed(CallFacts("cloud", 0.0, "unreachable" if failed else "ok", failed=failed, rtt_s=0.01))
 
 
@@ -43,7 +43,7 @@ def closed_port() -> int:
 async def test_a_probe_opens_and_closes_and_sends_nothing() -> None:
     async with FaultyCloud() as cloud:
         prober, signals, _ = looking(cloud.port)
-        await prober.look()
+        await prober.probe_due()
         await asyncio.sleep(0.05)
         assert cloud.all_bytes() == b""
         assert not cloud.connections
@@ -55,9 +55,9 @@ async def test_a_probe_opens_and_closes_and_sends_nothing() -> None:
     assert link.failures is not None and link.failures.value == 0.0
 
 
-async def test_nobody_there_is_told_after_two_tries() -> None:
+async def test_nobody_there_is_reported_after_two_tries() -> None:
     prober, signals, _ = looking(closed_port())
-    await prober.look()
+    await prober.probe_due()
     failures = signals.view().links["cloud"].failures
     assert prober.made == 2
     assert failures is not None and failures.value == 1.0
@@ -67,10 +67,10 @@ async def test_a_link_that_is_back_is_noticed_without_a_request() -> None:
     async with FaultyCloud() as cloud:
         prober, signals, clock = looking(cloud.port)
         for _ in range(3):
-            told(signals, failed=True)
+            report(signals, failed=True)
         before = signals.view().links["cloud"].failures
         clock.now += 11
-        await prober.look()
+        await prober.probe_due()
         after = signals.view().links["cloud"].failures
     assert before is not None and before.value > 0.9
     assert after is not None and after.value < 0.1
@@ -78,7 +78,7 @@ async def test_a_link_that_is_back_is_noticed_without_a_request() -> None:
 
 def test_no_probe_while_calls_tell_or_are_under_way() -> None:
     prober, signals, clock = looking(1)
-    told(signals)
+    report(signals)
     assert prober.due() == []
     clock.now += 9
     assert prober.due() == []
@@ -99,7 +99,7 @@ def test_no_probe_while_the_box_is_not_in_use() -> None:
 
 def test_an_open_breaker_is_looked_behind_even_when_calls_told_of_it_just_now() -> None:
     prober, signals, clock = looking(1, down=lambda: True)
-    told(signals, failed=True)
+    report(signals, failed=True)
     assert prober.due() != []
     clock.now += 1
     assert prober.due() != []
@@ -109,10 +109,10 @@ async def test_a_link_in_trouble_is_looked_at_every_second() -> None:
     prober, signals, clock = looking(closed_port())
     signals.observed(CallFacts("cloud", 0.0, "ok", first_byte_s=0.3))
     for _ in range(3):
-        told(signals, failed=True)
+        report(signals, failed=True)
     clock.now += 1.1
     assert prober.due() != []
-    await prober.look()
+    await prober.probe_due()
     assert prober.due() == []
     clock.now += 1.1
     assert prober.due() != []
@@ -124,7 +124,7 @@ async def test_a_link_in_trouble_is_looked_at_every_second() -> None:
 
 async def test_looks_are_as_far_apart_as_configured() -> None:
     prober, _, clock = looking(closed_port(), down=lambda: True)
-    await prober.look()
+    await prober.probe_due()
     assert prober.due() == []
     clock.now += 10
     assert prober.due() != []

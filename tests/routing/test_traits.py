@@ -13,9 +13,9 @@ EXAM = "Which is NOT a prime number?\nA. 2\nB. 3\nC. 9\nD. 11\nAnswer:"
 @given(st.text(alphabet=st.characters()))
 @settings(max_examples=200, deadline=None)
 def test_any_text_has_all_traits_and_none_is_endless(text: str):
-    told = traits(clipped(text))
-    assert len(told) == len(NAMES) == len(set(NAMES))
-    assert all(map(math.isfinite, told))
+    report = traits(clipped(text))
+    assert len(report) == len(NAMES) == len(set(NAMES))
+    assert all(map(math.isfinite, report))
 
 
 @given(st.text(), st.integers(0, 5))
@@ -28,9 +28,9 @@ def test_clipping_bounds_a_text_and_keeps_both_ends(text: str, times: int):
 
 
 def test_what_is_counted():
-    told = dict(zip(NAMES, traits(EXAM), strict=True))
-    assert told["options"] == 4 and told["options are numbers"] == 1 and told["asks for the answer"] == 1
-    assert told["negation"] == math.log1p(1) and told["numbers"] == math.log1p(4)
+    report = dict(zip(NAMES, traits(EXAM), strict=True))
+    assert report["options"] == 4 and report["options are numbers"] == 1 and report["asks for the answer"] == 1
+    assert report["negation"] == math.log1p(1) and report["numbers"] == math.log1p(4)
 
 
 def test_the_stem_is_the_question_without_its_options():

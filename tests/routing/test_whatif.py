@@ -1,4 +1,4 @@
-"""A counterfactual is true: apply the change, and another arm answers; stop short of it, and nothing changes."""
+"""A counterfactual is true: apply the change, and another target answers; stop short of it, and nothing changes."""
 
 from dataclasses import replace
 
@@ -49,9 +49,9 @@ def test_short_of_the_change_the_target_stays(one: Situation, part: float) -> No
             continue
         now = {"price": 1.0, "difficulty": one.p_edge_ok or 0.0}.get(change.what)
         if now is None:
-            told = one.signals.links[change.of].rtt_s
-            assert told is not None
-            now = told.value
+            report = one.signals.links[change.of].rtt_s
+            assert report is not None
+            now = report.value
         between = now + (change.to - now) * part
         if abs(change.to - between) <= 0.13 * abs(change.to):
             continue  # told in two digits, rounded away from where it came

@@ -10,30 +10,30 @@ from netgpt.routing.explain import counterfactual, without
 from netgpt.routing.router import Memory, decide, decided
 
 
-def told(one: Situation) -> str:
+def report(one: Situation) -> str:
     decision, what_if = decided(one, RULES, Memory())
     return counterfactual(what_if, decision.rule)
 
 
 def test_it_names_link_text_price_and_presets() -> None:
-    words = told(priced(situation("tell me a joke", p_edge_ok=0.74, signals=links(cloud=link(0.05))), 1, 4))
+    words = report(priced(situation("tell me a joke", p_edge_ok=0.74, signals=links(cloud=link(0.05))), 1, 4))
     assert words.startswith("The box would have answered above ") and "ms RTT to the cloud" in words
     assert "were it easier (0." in words and "times the price of the cloud" in words
     assert "or under `cheap`" in words
 
 
 def test_it_says_what_a_constraint_kept_from_happening() -> None:
-    assert told(situation("compare it", personal_facts=True)) == (
+    assert report(situation("compare it", personal_facts=True)) == (
         "Without the personal facts, the cloud would have answered."
     )
-    assert told(situation("hi", personal_facts=True)).endswith("the box would have answered all the same.")
-    assert "would have answered" in told(situation("compare it", cloud_ok=False, cloud_detail="down"))
-    assert told(situation("compare it", may_leave=False)).startswith("Without what keeps it on the box, the cloud")
-    assert told(situation("x" * 20_000)).startswith("Without the length of the conversation")
+    assert report(situation("hi", personal_facts=True)).endswith("the box would have answered all the same.")
+    assert "would have answered" in report(situation("compare it", cloud_ok=False, cloud_detail="down"))
+    assert report(situation("compare it", may_leave=False)).startswith("Without what keeps it on the box, the cloud")
+    assert report(situation("x" * 20_000)).startswith("Without the length of the conversation")
 
 
 def test_who_was_asked_for_needs_no_counterfactual() -> None:
-    assert told(situation("hi", asked="cloud")) == "" and told(situation("hi", asked="edge")) == ""
+    assert report(situation("hi", asked="cloud")) == "" and report(situation("hi", asked="edge")) == ""
 
 
 def test_nothing_alone_would_have_changed_a_clear_case() -> None:
@@ -55,7 +55,7 @@ def test_without_its_constraint_the_named_target_does_answer(one: Situation) -> 
         decision = decide(one, RULES)
     except (ModelUnavailable, RequestError):
         return
-    words = told(one)
+    words = report(one)
     if words.startswith("Without"):
         freed = decide(without(one, decision.rule), RULES)
         name = {"edge": "the box", "cloud": "the cloud"}.get(freed.name, freed.name)

@@ -156,7 +156,7 @@ async def test_nothing_private_reaches_any_of_the_targets_that_are_tried(tmp_pat
         assert not any(value.encode() in cloud.all_bytes() for value in PLANTED)
 
 
-async def test_a_neighbour_of_the_owners_is_told_to_leave_the_words_as_they_are(tmp_path: Path) -> None:
+async def test_a_neighbour_of_the_owners_is_reported_to_leave_the_words_as_they_are(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
         ups = [{"name": "next", "kind": "neighbour", "base_url": cloud.base_url, "trusted": True}]
         one = await walked(tmp_path, cloud, exchange(TEXT), detector=Counting(), upstreams=ups)

@@ -76,8 +76,8 @@ async def test_an_owners_file_may_keep_everything_out_of_a_region(tmp_path: Path
 
 def test_check_and_show(tmp_path: Path) -> None:
     runner = CliRunner()
-    told = runner.invoke(app, ["check", "--json"])
-    assert told.exit_code == 0 and len(json.loads(told.stdout)["cases"]) >= 60
+    report = runner.invoke(app, ["check", "--json"])
+    assert report.exit_code == 0 and len(json.loads(report.stdout)["cases"]) >= 60
     assert runner.invoke(app, ["check", "health"]).exit_code == 0
     assert '@id("sensitive-stays")' in runner.invoke(app, ["show", "balanced"]).stdout
     assert "entity Person" in runner.invoke(app, ["show", "schema"]).stdout
@@ -98,11 +98,11 @@ async def test_what_was_recorded_tells_why(tmp_path: Path) -> None:
             await answer(here, one)
             row = await here.store.exchange(one.id)
             assert row is not None and row.private is not None
-            told = reasons(row.private, here.policy)
-            assert [(r.what, r.became, r.rule) for r in told.reasons] == [
+            report = reasons(row.private, here.policy)
+            assert [(r.what, r.became, r.rule) for r in report.reasons] == [
                 ("EMAIL", "[EMAIL_1]", "personal-as-placeholder")
             ]
-            assert told.reasons[0].says == "What is personal leaves as a placeholder only." and told.remarks == ()
+            assert report.reasons[0].says == "What is personal leaves as a placeholder only." and report.remarks == ()
 
 
 def test_a_fact_that_is_left_out_does_not_keep_its_words_as_a_placeholder() -> None:

@@ -51,11 +51,11 @@ async def test_every_decision_is_kept_with_its_targets_and_its_counterfactual(tm
             await answer(here, one)
             row = await here.store.exchange(one.id)
             assert row is not None and row.private is not None
-            told = row.private["decision"]
-            assert (told["arm"], told["rule"], told["weights"]) == ("cloud", "kind", "balanced")
-            assert [target["arm"] for target in told["expected"]] == ["edge", "cloud"]
-            assert "would have answered" in told["counterfactual"] and "`cheap`" in told["counterfactual"]
-            assert "plans" not in str(told)
+            report = row.private["decision"]
+            assert (report["arm"], report["rule"], report["weights"]) == ("cloud", "kind", "balanced")
+            assert [target["arm"] for target in report["expected"]] == ["edge", "cloud"]
+            assert "would have answered" in report["counterfactual"] and "`cheap`" in report["counterfactual"]
+            assert "plans" not in str(report)
             easy = chain("tell me a joke")
             await answer(here, easy)
             assert (easy.outcome.answered_by.name, easy.outcome.answered_by.rule) == ("edge", "short")
@@ -79,7 +79,7 @@ async def test_difficulty_is_read_only_where_there_is_a_choice(tmp_path: Path) -
                 read.append(text)
                 return 0.05 if "riddle" in text else 0.9, (0.5,)
 
-            here.routing_service.known.read = reader
+            here.routing_service.context.assess = reader
             for one in (chain("hi", model="netgpt/cloud"), chain("hi", model="netgpt/edge")):
                 await answer(here, one)
             assert read == []
@@ -107,16 +107,16 @@ async def test_a_dry_run_tells_the_decision_and_what_would_change_it(tmp_path: P
         async with gateway(tmp_path / "home", cloud, prices=PRICES) as here:
             one = chain(HARD, dry_run=True)
             await answer(here, one)
-            told = explained(one)
-            assert told["leaves"] == "yes" and told["destination"]["arm"] == "cloud"
-            assert told["decision"]["expected"][0]["arm"] == "edge" and told["decision"]["counterfactual"]
+            report = explained(one)
+            assert report["leaves"] == "yes" and report["destination"]["arm"] == "cloud"
+            assert report["decision"]["expected"][0]["arm"] == "edge" and report["decision"]["counterfactual"]
             easy = chain("tell me a joke", dry_run=True)
             await answer(here, easy)
             assert explained(easy)["leaves"] == "only if the edge fails"
         assert cloud.received == []
 
 
-async def test_nobody_there_is_told_for_each(tmp_path: Path) -> None:
+async def test_nobody_there_is_reported_for_each(tmp_path: Path) -> None:
     import pytest
 
     from netgpt.errors import ModelUnavailable

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from netgpt.errors import SettingsError
 from netgpt.telco import (
-    Asker,
-    Heard,
     Insight,
+    InsightClient,
     InsightSource,
     InsightWatch,
+    Polled,
     QualityOfLine,
     RadioInformation,
     Token,
@@ -42,17 +42,17 @@ def quality(operator: FakeOperator, **more: Any) -> QualityOfLine:
     return QualityOfLine(operator.quality_url, PROFILE, **{"token": Token(TOKEN), "device": DEVICE, **more})
 
 
-async def asked(source: InsightSource, timeout_s: float = 2.0) -> Heard:
-    asker = Asker(timeout_s=timeout_s)
+async def asked(source: InsightSource, timeout_s: float = 2.0) -> Polled:
+    client = InsightClient(timeout_s=timeout_s)
     try:
-        return await source.ask(asker)
+        return await source.ask(client)
     finally:
-        await asker.close()
+        await client.close()
 
 
-def word(is_up: Heard) -> Insight:
-    assert is_up.insight is not None, is_up.detail
-    return is_up.insight
+def word(polled: Polled) -> Insight:
+    assert polled.insight is not None, polled.detail
+    return polled.insight
 
 
 async def test_a_quiet_cell_stands_in_nobodys_way() -> None:
@@ -64,7 +64,7 @@ async def test_a_quiet_cell_stands_in_nobodys_way() -> None:
     assert insight.down_bytes_s == 100 * 125_000, "the bound of the bearer"
 
 
-async def test_a_full_cell_that_drops_packets_is_told() -> None:
+async def test_a_full_cell_that_drops_packets_is_reported() -> None:
     async with FakeOperator(Line(full=0.97, loss=0.04, delay_ms=180)) as operator:
         insight = word(await asked(radio(operator)))
     assert insight.grade < 0.5
@@ -106,28 +106,28 @@ async def test_no_signal_is_no_service() -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("make", [radio, quality])
-async def test_whatever_it_does_is_told_in_a_sentence_without_secrets(make: Any, fault: str) -> None:
+async def test_whatever_it_does_is_reported_in_a_sentence_without_secrets(make: Any, fault: str) -> None:
     async with FakeOperator(fault=fault) as operator:
         source = make(operator)
-        is_up = await asked(source, 0.3)
-    assert not is_up.ok
-    assert len(is_up.detail) > 10
+        polled = await asked(source, 0.3)
+    assert not polled.ok
+    assert len(polled.detail) > 10
     for secret in (TOKEN, "203.0.113.9", "10.1.2.3", "who are you"):
-        assert secret not in is_up.detail
+        assert secret not in polled.detail
         assert secret not in repr(source)
 
 
-async def test_nobody_there_is_told_too() -> None:
+async def test_nobody_there_is_reported_too() -> None:
     async with FakeOperator() as operator:
         source = radio(operator)
-    is_up = await asked(source)
-    assert not is_up.ok and "cannot be reached" in is_up.detail
+    polled = await asked(source)
+    assert not polled.ok and "cannot be reached" in polled.detail
 
 
 async def test_a_wrong_token_names_the_cure() -> None:
     async with FakeOperator(token="another") as operator:
-        is_up = await asked(radio(operator))
-    assert "[insights]" in is_up.detail and "401" in is_up.detail
+        polled = await asked(radio(operator))
+    assert "[insights]" in polled.detail and "401" in polled.detail
 
 
 async def test_nothing_but_the_settings_and_the_token_is_sent() -> None:
@@ -160,32 +160,32 @@ async def test_a_token_in_a_file_is_read_at_every_question(tmp_path: Path) -> No
 def test_an_authority_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
     with pytest.raises(SettingsError, match=r"insights\.ca_file"):
-        Asker(timeout_s=1, ca_file=tmp_path / "ca.pem")
+        InsightClient(timeout_s=1, ca_file=tmp_path / "ca.pem")
 
 
 @pytest.mark.parametrize("token", ["schlüssel", "two\nlines"])
-async def test_a_token_that_no_header_carries_is_told(token: str) -> None:
-    is_up = await asked(RadioInformation("http://127.0.0.1:9/rni/v2", Token(token)))
-    assert "characters" in is_up.detail and token not in is_up.detail
+async def test_a_token_that_no_header_carries_is_reported(token: str) -> None:
+    polled = await asked(RadioInformation("http://127.0.0.1:9/rni/v2", Token(token)))
+    assert "characters" in polled.detail and token not in polled.detail
 
 
 async def test_the_watch_passes_on_what_it_hears_and_goes_on_after_a_failure() -> None:
-    told: list[tuple[str, Insight]] = []
+    report: list[tuple[str, Insight]] = []
     async with FakeOperator(fault="error") as operator:
-        asker = Asker(timeout_s=1)
+        client = InsightClient(timeout_s=1)
         watch = InsightWatch(
             [radio(operator), quality(operator)],
-            asker,
+            client,
             every_s=1,
-            tell=lambda name, insight: told.append((name, insight)),
+            on_insight=lambda name, insight: report.append((name, insight)),
         )
-        await watch.look()
-        assert not told and [is_up.ok for is_up in watch.is_up.values()] == [False, False]
+        await watch.poll()
+        assert not report and [polled.ok for polled in watch.polled.values()] == [False, False]
         operator.fault = None
-        await watch.look()
+        await watch.poll()
         await watch.close()
-    assert [name for name, _ in told] == ["radio", "quality"]
-    assert all(is_up.ok for is_up in watch.is_up.values())
+    assert [name for name, _ in report] == ["radio", "quality"]
+    assert all(polled.ok for polled in watch.polled.values())
 
 
 json_values = st.recursive(
@@ -209,8 +209,8 @@ KEYS = st.sampled_from(["cellInfo", "cellUEInfo", "cellUserInfo", "additionalKPI
         ),
     )
 )
-def test_any_json_is_read_without_a_fault(told: dict[str, Any]) -> None:
-    found = {**read_measurements(told), **read_bearers(told)}
+def test_any_json_is_read_without_a_fault(report: dict[str, Any]) -> None:
+    found = {**read_measurements(report), **read_bearers(report)}
     assert all(value >= 0 for value in found.values())
-    insight = read_quality(told)
+    insight = read_quality(report)
     assert insight is None or 0 <= insight.grade <= 1

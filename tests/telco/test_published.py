@@ -11,7 +11,7 @@ from published import PublishedMock, document, validator
 
 from netgpt.app.routing import network_sources
 from netgpt.settings.routing import Insights
-from netgpt.telco import Asker, Heard, InsightSource, QualityOfLine, RadioInformation, Token
+from netgpt.telco import InsightClient, InsightSource, Polled, QualityOfLine, RadioInformation, Token
 from netgpt.testing.operator import FakeOperator, Line
 
 RADIO = "mec/mec012-rnis-v2.1.1.yaml"
@@ -26,24 +26,24 @@ DEVICES: list[dict[str, Any]] = [
 ]
 
 
-async def asked(source: InsightSource) -> Heard:
-    asker = Asker(timeout_s=5)
+async def asked(source: InsightSource) -> Polled:
+    client = InsightClient(timeout_s=5)
     try:
-        return await source.ask(asker)
+        return await source.ask(client)
     finally:
-        await asker.close()
+        await client.close()
 
 
 async def test_radio_information_asks_and_understands_what_is_published() -> None:
     async with PublishedMock(document(RADIO), "/rni/v2") as platform:
         source = RadioInformation(platform.base_url, Token("t"), cell="0x800000A", ipv4="10.1.2.3", app="box-1")
-        is_up = await asked(source)
+        polled = await asked(source)
     assert platform.faults == []
     assert platform.asked == ["GET /queries/layer2_meas", "GET /queries/rab_info"]
-    assert is_up.insight is not None
-    assert "cell 40% full" in is_up.detail
-    assert is_up.insight.delay_s == pytest.approx(0.040)
-    assert is_up.insight.down_bytes_s == pytest.approx(40 / 8), "bits a second"
+    assert polled.insight is not None
+    assert "cell 40% full" in polled.detail
+    assert polled.insight.delay_s == pytest.approx(0.040)
+    assert polled.insight.down_bytes_s == pytest.approx(40 / 8), "bits a second"
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=lambda device: "+".join(device) or "token")
@@ -54,11 +54,11 @@ async def test_connectivity_insights_asks_and_understands_what_is_published(
     async with PublishedMock(document(QUALITY), "/connectivity-insights/v0.6") as operator:
         settings = Insights(quality_url=operator.base_url, quality_profile=PROFILE, quality_server=server, **device)
         (source,) = network_sources(settings)
-        is_up = await asked(source)
+        polled = await asked(source)
     assert operator.faults == []
     assert operator.asked == ["POST /check-network-quality"]
-    assert is_up.insight is not None
-    assert is_up.detail == "5G-SA, signal excellent, meets the needs set"
+    assert polled.insight is not None
+    assert polled.detail == "5G-SA, signal excellent, meets the needs set"
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,15 @@ async def test_connectivity_insights_asks_and_understands_what_is_published(
 )
 async def test_our_own_simulator_says_what_is_published(line: Line) -> None:
     radio, quality = document(RADIO), document(QUALITY)
-    told: dict[str, dict[str, Any]] = {}
+    report: dict[str, dict[str, Any]] = {}
 
-    class Ear(Asker):
+    class Ear(InsightClient):
         async def get(self, url: str, *rest: Any) -> Any:
-            told[urlsplit(url).path] = answer = dict(await super().get(url, *rest))
+            report[urlsplit(url).path] = answer = dict(await super().get(url, *rest))
             return answer
 
         async def post(self, url: str, *rest: Any) -> Any:
-            told[urlsplit(url).path] = answer = dict(await super().post(url, *rest))
+            report[urlsplit(url).path] = answer = dict(await super().post(url, *rest))
             return answer
 
     async with FakeOperator(line) as operator:
@@ -85,10 +85,10 @@ async def test_our_own_simulator_says_what_is_published(line: Line) -> None:
         )
         await ear.close()
     for doc, prefix in ((radio, "/rni/v2"), (quality, "/connectivity-insights/v0.6")):
-        for path, answer in told.items():
+        for path, answer in report.items():
             if not path.startswith(prefix):
                 continue
             operation = next(iter(doc["paths"][path.removeprefix(prefix)].values()))
             schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
             assert [error.message for error in validator(doc, schema).iter_errors(answer)] == []
-    assert len(told) == 3
+    assert len(report) == 3

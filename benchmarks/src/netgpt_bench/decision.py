@@ -51,12 +51,12 @@ def run(*, decisions: int, seed: int) -> dict[str, Any]:
     chance = random.Random(seed)
     difficulty, learner, memory = Difficulty.shipped(StaticEmbedder()), _learnt(seed), Memory(0.3)
     rules, took = Routing(max_cloud_share=0.3), _Took()
-    difficulty.told("the first text reads the files")
+    difficulty.assess("the first text reads the files")
     for text in itertools.islice(_texts(chance), decisions):
         body = {"messages": [{"role": "user", "content": text}]}
         began = time.perf_counter()
         features = took.time("features of the text", lambda: features_of(body))  # noqa: B023
-        p_edge_ok, x = took.time("difficulty of the text", lambda: difficulty.told(text[:READ_CHARS]))  # noqa: B023
+        p_edge_ok, x = took.time("difficulty of the text", lambda: difficulty.assess(text[:READ_CHARS]))  # noqa: B023
         situation = Situation(
             "auto", features, ARMS, _signals(chance), p_edge_ok, x=x, key=f"key_{chance.randrange(50)}",
             long=features.words > rules.max_edge_words, now=time.monotonic(),
@@ -125,7 +125,7 @@ def _learnt(seed: int) -> Learner:
         x = tuple(chance.gauss(0, 1) for _ in range(12))
         target = chance.choice(ARMS)
         rating = 1 if chance.random() < target.quality else -1
-        learner.told(
+        learner.update(
             DecisionOutcome(str(number), target.name, x, f"key_{number % 50}", target.quality, Parts(rating=rating))
         )
     return learner

@@ -238,7 +238,7 @@ def play(
     for number in range(len(world)):
         now[0] = number * PACE_S
         while later and later[0][0] <= number:
-            done.learner.told(heapq.heappop(later)[2])
+            done.learner.update(heapq.heappop(later)[2])
         key = _asker(number, crowd, chance)
         target, propensity = _decide(world, number, key, done.learner, weights)
         done.chosen.append(target)
@@ -287,7 +287,8 @@ def _answered(world: World, number: int, target: int, key: str, learner: Learner
         listed_cost=float(world.cost[number, target]),
         tokens=int(world.tokens[number]),
     )
-    learner.told(DecisionOutcome(f"{number}", world.targets[target], world.x[number], key, world.prior[target], parts))
+    name, prior = world.targets[target], world.prior[target]
+    learner.update(DecisionOutcome(f"{number}", name, world.x[number], key, prior, parts))
 
 
 def _said(

@@ -292,10 +292,10 @@ def _curve(trial: RoutingTrial) -> list[tuple[float, float]]:
 def _speed(texts: Sequence[str]) -> dict[str, float]:
     """One text after another, as the box asks."""
     model = Difficulty.shipped()
-    model.told("warm")
+    model.assess("warm")
     taken = []
     for text in texts:
         begun = time.perf_counter()
-        model.told(text)
+        model.assess(text)
         taken.append((time.perf_counter() - begun) * 1000)
     return {"p50": round(percentile(taken, 0.5), 2), "p99": round(percentile(taken, 0.99), 2), "texts": len(taken)}

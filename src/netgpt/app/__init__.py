@@ -1,1 +1,1 @@
-"""Single parts of the box, made from the settings and not started yet. Put together by `build.py`."""
+"""The gateway: settings in, running parts out. `gateway.open_gateway` puts them together."""

@@ -1,15 +1,14 @@
-"""Each part of the box, made from the settings and not started yet. Put together by `build.py`."""
+"""Single parts of the gateway, made from the settings and not started yet. Put together by `app.gateway`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from netgpt.exchange import Request
-from netgpt.models.base import Endpoint, OutboundRequest, ReceiptHook, RemoteModel, Trust
+from netgpt.models.base import Endpoint, ReceiptHook, RemoteModel, Trust
 from netgpt.models.catalog import Catalog
 from netgpt.models.client import CloudModel, EdgeModel
 from netgpt.models.engine import Engine
@@ -20,9 +19,8 @@ from netgpt.settings import Settings
 from netgpt.settings.sections import Cloud
 from netgpt.stages.generate import LastAnswer
 from netgpt.store.exchanges import CachedAnswer
-from netgpt.store.receipts import NewReceipt
 from netgpt.store.store import Store
-from netgpt.types import Fact, Generalised, Hidden, Person
+from netgpt.types import Fact, Person
 
 
 def open_edge(
@@ -30,40 +28,29 @@ def open_edge(
 ) -> tuple[SwappingEngine | None, EdgeModel]:
     """The edge model, and its engine when it is the built-in one (to be started and stopped by the caller)."""
     edge = settings.edge
+    limits: Any = {"timeout_s": edge.timeout_s, "default_max_tokens": edge.max_tokens}
     if edge.base_url is not None:
         key = edge.api_key.get_secret_value() if edge.api_key else None
         endpoint = Endpoint(edge.base_url.rstrip("/"), key)
-        return None, EdgeModel(
-            edge.model, lambda: endpoint, edge.model, timeout_s=edge.timeout_s, default_max_tokens=edge.max_tokens
-        )
+        return None, EdgeModel(edge.model, lambda: endpoint, edge.model, **limits)
     weights = Catalog(settings.models_dir).resolve(edge.model)
     make = partial(
-        Engine,
-        weights,
-        context_tokens=edge.context_tokens,
-        slots=edge.slots,
-        threads=edge.threads,
+        Engine, weights, context_tokens=edge.context_tokens, slots=edge.slots, threads=edge.threads,
         log_path=settings.home / "engine.log",
-    )
+    )  # fmt: skip
     engine = SwappingEngine(make, drain_s=settings.server.deadline_s, on_event=on_event)
     return engine, EdgeModel(
-        edge.model,
-        engine.endpoint,
-        edge.model,
-        timeout_s=edge.timeout_s,
-        default_max_tokens=edge.max_tokens,
-        ready=engine.health,
-        leases=engine.lease,
-    )
+        edge.model, engine.endpoint, edge.model, ready=engine.health, leases=engine.lease, **limits
+    )  # fmt: skip
 
 
 def open_cloud(settings: Settings, receipt_hook: ReceiptHook) -> CloudModel | None:
-    """The model elsewhere, None when none is configured. `witness` writes the receipts: see `receipts_in`."""
+    """The model [cloud]; None when none is configured. `receipt_hook` writes the receipts: see `receipts_in`."""
     return open_remote("cloud", settings.cloud, receipt_hook) if settings.cloud.base_url is not None else None
 
 
 def open_remotes(settings: Settings, receipt_hook: ReceiptHook) -> dict[str, RemoteModel]:
-    """Every model elsewhere, by its arm's name: "cloud" first. Each has its own connections and its own breaker."""
+    """Every model elsewhere, by its target's name: "cloud" first. Each has its own connections and its own breaker."""
     return {name: open_remote(name, remote, receipt_hook) for name, remote in settings.remotes.items()}
 
 
@@ -87,47 +74,13 @@ def open_remote(target: str, remote: Cloud, receipt_hook: ReceiptHook) -> CloudM
     )
 
 
-def receipts_in(store: Store, *, keep_text: bool) -> ReceiptHook:
-    """Writes a receipt into the store for all that is about to leave. `keep_text=False` keeps digests alone."""
-
-    async def write(outbound_request: OutboundRequest) -> None:
-        outbound, sender = outbound_request.outbound, outbound_request.sender
-        account = {
-            "purpose": sender.purpose,
-            "rule": outbound.rule,
-            "hidden": [_fields(hidden) for hidden in outbound.hidden],
-            "generalised": [_fields(told) for told in outbound.generalised],
-        }
-        await store.receipts.add(
-            NewReceipt(
-                outbound_request.destination,
-                outbound_request.model,
-                outbound.content,
-                sender.person,
-                sender.exchange,
-                account,
-                keep_text=keep_text,
-            ),
-            first=store.waiting.departing(sender.claim) if sender.claim is not None else None,
-        )
-
-    return write
-
-
-def _fields(told: Hidden | Generalised) -> dict[str, Any]:
-    return {field.name: getattr(told, field.name) for field in fields(told)}
-
-
 def open_detector(settings: Settings) -> Detector:
     """Finds private values, in a process of its own."""
     return DetectorProcess(names=settings.privacy.names, timeout_s=settings.privacy.timeout_s)
 
 
-# --- What the box falls back on when nobody can answer, made from the settings. Put together by `build.py`.
-
-
 def last_answer(store: Store, stale_s: float) -> LastAnswer:
-    """`stale_s`: no answer older than this, in seconds, is given again; 0: none is."""
+    """What is given again when nobody can answer. `stale_s`: the greatest age of an answer in seconds; 0: none."""
 
     async def last(person: Person, request: Request, facts: Sequence[Fact]) -> CachedAnswer | None:
         if stale_s <= 0 or request.may_wait:  # who may wait gets a new answer, later

@@ -1,4 +1,4 @@
-"""The wiring: settings in, running parts out. The only module that sees everything; only doors import it."""
+"""The wiring: settings in, running parts out. The only module that sees everything; only web and CLI import it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
-from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes, receipts_in
+from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
 from netgpt.app.learning import Learning
 from netgpt.app.metrics import Metrics, SignalsCollector
 from netgpt.app.routing import RoutingService, Telemetry
@@ -36,19 +36,18 @@ from netgpt.stages.complete import ADAPTER, Complete, Trained
 from netgpt.stages.desensitize import Desensitize
 from netgpt.stages.generate import Generate
 from netgpt.stages.recall import Identify, Recall
-from netgpt.stages.record import Record
+from netgpt.stages.record import Record, receipts_in
 from netgpt.stages.restore import Restore
 from netgpt.store.store import Store, open_store
 
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 10.0
-RETENTION_EVERY = 360
-"""Retention is enforced every this many rounds of housekeeping: hourly."""
+RETENTION_EVERY = 360  # retention is enforced every this many rounds of housekeeping: hourly
 
 
 def open_gateway(settings: Settings) -> Gateway:
-    """A box with its real parts, not started yet. Raises StoreError or ModelUnavailable."""
+    """A gateway with its real parts, not started yet. Raises StoreError or ModelUnavailable."""
     metrics = Metrics()
     engine, edge = open_edge(settings, metrics.engine_event)
     registry = open_registry(settings)
@@ -77,39 +76,31 @@ class Gateway:
         registry: Registry | None = None,
     ) -> None:
         self.settings, self.store, self.edge, self.remotes = settings, store, edge, remotes
-        """`remotes`: the models elsewhere, by their arms' names, "cloud" first."""
+        """`remotes`: the models elsewhere, by their targets' names, "cloud" first."""
         self.cloud = remotes.get("cloud")
         self.detector, self.engine = detector, engine
         self.metrics = metrics or Metrics()
         self.registry = registry or Registry(settings.adapters_dir)
         self.last_answer = last_answer(store, settings.routing.stale_answer_s)
-        self.rules = InForce(settings.policy.set)
-        """The policy, read anew when its file changes."""
+        self.rules = InForce(settings.policy.set)  # the policy, read anew when its file changes
         self.telemetry = Telemetry(settings, edge, remotes)
         self.signals = self.telemetry.signals
         self.metrics.registry.register(SignalsCollector(self.signals, self.telemetry.is_up))
         """What links, models and the box tell now: `signals.view()`."""
         self.residency = Residency(self.registry, engine, settings.adapters)
         self.needs_detector = any(not settings.remotes[target].trusted for target in remotes)
-        self.target_names = target_names(settings)
-        """Which arm a model's name asks for."""
+        self.target_names = target_names(settings)  # which target a model's name asks for
         self.model_names = frozenset({DECIDE, *self.target_names})
         self.embedder = StaticEmbedder()
         self.routing_service = RoutingService(settings, self.embedder, self.signals)
         self.selector = Selector(self.ask_edge, self.embedder, settings.completion.max_facts)
         self._places: Sequence[Place] = ()
-        self._record = Record(
-            store, settings.remotes, keep_text=settings.store.keep_text, observe=self.metrics.exchange_ended
+        self.record = Record(
+            store, settings.remotes, keep_text=settings.store.keep_text, on_ended=self.metrics.exchange_ended
         )
         self.learning = Learning(store, settings.routing, settings.remotes)
-        self.learning.listen(self._record, self.metrics)
-        self.metrics.listeners.append(self.routing_service.ended)
         self._tasks: list[asyncio.Task[None]] = []
-        self.workflow = Pipeline(_line(self))
-
-    @property
-    def record(self) -> Record:
-        return self._record
+        self.workflow = Pipeline(_stages(self))
 
     @property
     def policy(self) -> Policy:
@@ -133,18 +124,11 @@ class Gateway:
 
     async def parts(self) -> dict[str, dict[str, Any]]:
         """Each part's health, for /readyz, metrics and `netgpt doctor`. Asks no network."""
-        edge = self.edge.health()
-        cloud = self.cloud.health() if self.cloud else Health(False, _no_cloud(self.remotes))
-        others = {target: remote.health() for target, remote in self.remotes.items() if target != "cloud"}
+        health = {"edge": self.edge.health(), "cloud": Health(False, _no_cloud(self.remotes))}
+        health |= {target: remote.health() for target, remote in self.remotes.items()}
         detector = self.detector.health() if self.needs_detector else (True, "not needed: nothing may leave")
-        store = await self._store_health()
-        return {
-            "edge": {"ok": edge.ok, "detail": edge.detail},
-            "cloud": {"ok": cloud.ok, "detail": cloud.detail},
-            **{target: {"ok": each.ok, "detail": each.detail} for target, each in others.items()},
-            "detector": {"ok": detector[0], "detail": detector[1]},
-            "store": {"ok": store.ok, "detail": store.detail},
-        }
+        health |= {"detector": Health(*detector), "store": await self._store_health()}
+        return {part: {"ok": each.ok, "detail": each.detail} for part, each in health.items()}
 
     async def _store_health(self) -> Health:
         try:
@@ -154,13 +138,13 @@ class Gateway:
         return Health(True, "ready")
 
     async def start(self) -> None:
-        """Start the engine, the detector and the housekeeping, side by side. A failing engine does not stop the box."""
+        """Start engine, detector and housekeeping, side by side. A failing engine does not stop the gateway."""
         await self._start_part("adapters", self.residency.prepare)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start_part("edge", self.engine.start if self.engine else None))
             group.create_task(self._start_part("routing", self.routing_service.start))
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
-        await self.learning.start(self.routing_service)
+        await self.learning.start(self.routing_service, self.record, self.metrics)
         await self._read_places()
         self.telemetry.start()
         self._tasks.append(asyncio.create_task(self._housekeeping()))
@@ -186,9 +170,9 @@ class Gateway:
             log.error("%s: %s", name, error.message)
 
     async def close(self) -> None:
-        """Stop everything; what is being answered is drained first. Safe to call twice."""
+        """Stop everything; answers under way are drained first. Safe to call twice."""
         parts: list[Callable[[], Awaitable[None]]] = [
-            self._end_tasks, self.telemetry.close, self._record.close, self.learning.close, self.edge.close,
+            self._end_tasks, self.telemetry.close, self.record.close, self.learning.close, self.edge.close,
         ]  # fmt: skip
         parts += [remote.close for remote in self.remotes.values()]
         if self.engine is not None:
@@ -203,17 +187,14 @@ class Gateway:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
-                log.error("a task of the box had ended: unforeseen %s", type(outcome).__name__)
+                log.error("a background task had ended: unforeseen %s", type(outcome).__name__)
 
     async def _read_places(self) -> None:
         rows = await self.store.places()
-        self._places = [
-            Place(r.id, r.name, r.kind, r.latitude, r.longitude, r.text, tuple(r.tags))
-            for r in rows
-        ]  # fmt: skip
+        self._places = [Place(r.id, r.name, r.kind, r.latitude, r.longitude, r.text, tuple(r.tags)) for r in rows]
 
     async def _housekeeping(self) -> None:
-        """Read places imported meanwhile, take back canaries that do worse, delete rows past their time."""
+        """Read newly imported places, withdraw canaries that do worse, delete rows past their time."""
         for round_ in range(1 << 62):
             try:
                 await asyncio.to_thread(self.rules.look)
@@ -221,13 +202,8 @@ class Gateway:
                 await watch_canaries(self.registry, self.store.outcomes)
                 if round_ % RETENTION_EVERY == 0:
                     keep, learnt = self.settings.store, self.settings.training.keep_examples_days
-                    await self.store.delete_expired(
-                        datetime.now(UTC),
-                        keep.keep_exchanges_days,
-                        keep.keep_maps_days,
-                        learnt,
-                        keep.keep_receipts_days,
-                    )
+                    days = keep.keep_exchanges_days, keep.keep_maps_days, learnt, keep.keep_receipts_days
+                    await self.store.delete_expired(datetime.now(UTC), *days)
             except StoreError as error:
                 log.error("housekeeping: %s", error.message)
             await asyncio.sleep(HOUSEKEEPING_S)
@@ -238,34 +214,32 @@ def _no_cloud(remotes: Mapping[str, RemoteModel]) -> str:
     return f"no [cloud] is configured, but {others}" if others else "no cloud is configured: the box answers alone"
 
 
-def _line(gateway: Gateway) -> list[Stage]:
-    """The whole line, in the order that the settings declare (they know only these names)."""
-    settings = gateway.settings
+def _stages(gateway: Gateway) -> list[Stage]:
+    """The pipeline's stages, in the order that the settings declare (they know only these names)."""
+    settings, store = gateway.settings, gateway.store
     makers: dict[str, Callable[[], Stage]] = {
         "identify": Identify,
         "recall": lambda: Recall(
-            gateway.store,
+            store,
             settings.site,
             PlaceNames(),
             gateway.places,
             receivers=[urlsplit(each.base_url or "").hostname or "" for each in settings.remotes.values()],
         ),
         "complete": lambda: Complete(
-            gateway.store,
-            gateway.selector,
-            gateway.ask_edge,
-            settings.completion,
-            partial(gateway.residency.task, ADAPTER),
+            store, gateway.selector, gateway.ask_edge, settings.completion, partial(gateway.residency.task, ADAPTER)
         ),
         "desensitize": lambda: Desensitize(
-            gateway.store,
+            store,
             gateway.detector,
             settings.remotes,
             settings.privacy,
             names=gateway.target_names,
             policy=lambda: gateway.policy,
         ),
-        "route": lambda: gateway.routing_service.stage(gateway.edge, gateway.remotes, names=gateway.target_names),
+        "route": lambda: gateway.routing_service.stage(
+            gateway.edge, gateway.remotes, names=gateway.target_names, listeners=gateway.metrics.listeners
+        ),
         "generate": lambda: Generate(
             gateway.edge,
             gateway.remotes,
@@ -273,7 +247,7 @@ def _line(gateway: Gateway) -> list[Stage]:
             rules=settings.routing,
             prices=settings.remotes,
             choose=gateway.residency.choose,
-            observe=gateway.metrics.model_called,
+            on_model_call=gateway.metrics.model_called,
             last_answer=gateway.last_answer,
         ),
         "restore": Restore,

@@ -13,13 +13,12 @@ from netgpt.exchange import Exchange
 from netgpt.routing.link_state import Estimate, Link, SystemView
 from netgpt.routing.signals import Signals
 
-MOST_OUTCOMES = 40
-"""Labels are bounded: nobody elsewhere fills this memory with words."""
+MOST_OUTCOMES = 40  # labels are bounded: nobody elsewhere fills this memory with words
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
 class Metrics:
-    """One registry a box, so that two boxes in one process do not mix."""
+    """One registry a gateway, so that two in one process do not mix."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -37,16 +36,16 @@ class Metrics:
         self.up = Gauge("netgpt_up", "Whether a part works: 1 or 0.", ["part"], registry=registry)
         self._children: dict[tuple[Any, ...], Any] = {}
         self._outcomes: set[str] = set()
-        self.refused = Counter("netgpt_refused", "Requests refused at the door.", ["code"], registry=registry)
+        self.refused = Counter("netgpt_refused", "Requests refused before a stage ran.", ["code"], registry=registry)
         self.places = Gauge(
-            "netgpt_places", "Chats at work, chats that wait for their turn, and how many may be at work, by lane.",
+            "netgpt_places", "Chats at work, chats that wait for their turn, and how many may be at work, by pool.",
             ["lane", "what"], registry=registry,
         )  # fmt: skip
         self.listeners: list[Callable[[Exchange], None]] = []
-        """Told of every ended exchange too, after its row is committed: what keys have used is counted so."""
+        """Called with every ended exchange, after its row is committed."""
 
     def exchange_ended(self, exchange: Exchange) -> None:
-        """Book one ended exchange, however it ended."""
+        """Count one ended exchange, however it ended."""
         outcome = exchange.get("outcome")
         route = exchange.outcome.answered_by.route if exchange.has("stream") else "none"
         self._child(self.exchanges, route, exchange.status).inc()
@@ -66,7 +65,7 @@ class Metrics:
             listener(exchange)
 
     def model_called(self, route: str, outcome: str) -> None:
-        """An outcome may be an error's code in a server's own words: a new one past `MOST_OUTCOMES` is "other"."""
+        """Count a call. `outcome` may be a foreign server's error code: a new one past `MOST_OUTCOMES` is "other"."""
         if outcome not in self._outcomes:
             if len(self._outcomes) >= MOST_OUTCOMES or not outcome.replace("_", "").isalnum() or len(outcome) > 40:
                 outcome = "other"
@@ -74,7 +73,7 @@ class Metrics:
         self._child(self.calls, route, outcome).inc()
 
     def _child(self, metric: Counter | Histogram, *labels: str) -> Any:
-        """`metric.labels(...)`, looked up once: the library checks and locks at every look-up."""
+        """`metric.labels(...)`, cached: the library checks and locks at each call."""
         key = (metric, *labels)
         child = self._children.get(key)
         if child is None:
@@ -96,8 +95,6 @@ def _scope(adapter: str) -> str:
     return "site" if adapter.startswith("site@") else "task"
 
 
-# --- The signals for Prometheus, read when the page is asked for. Labels are names of arms, signals and parts alone.
-
 _EACH = ("arm", "signal")
 _LINK = {
     "rtt_s": ("netgpt_link_rtt_seconds", "Round trip to a model's server."),
@@ -106,7 +103,7 @@ _LINK = {
     "up_bytes_s": ("netgpt_link_up_bytes_per_second", "Rate of large requests."),
     "down_bytes_s": ("netgpt_link_down_bytes_per_second", "Rate of large answers."),
     "first_byte_s": ("netgpt_link_first_byte_seconds", "From the end of a request to the answer's first byte."),
-    "tokens_s": ("netgpt_link_tokens_per_second", "Pace of an answer that flows."),
+    "tokens_s": ("netgpt_link_tokens_per_second", "Token rate of an answer that flows."),
     "failures": ("netgpt_link_failures_ratio", "Share of the last calls that failed."),
 }
 _BOX = {
@@ -121,7 +118,7 @@ _BOX = {
     "engine_slots": ("netgpt_engine_slots", "Answers that the edge model writes at once."),
     "engine_busy": ("netgpt_engine_busy", "Answers that it writes now."),
     "engine_waiting": ("netgpt_engine_waiting", "Requests that wait for it."),
-    "engine_tokens_s": ("netgpt_engine_tokens_per_second", "Pace of one answer of the edge model now."),
+    "engine_tokens_s": ("netgpt_engine_tokens_per_second", "Token rate of one answer of the edge model now."),
     "engine_prompt_tokens_s": ("netgpt_engine_prompt_tokens_per_second", "How fast it reads prompts."),
 }
 _COUNTS: dict[str, tuple[str, str, Callable[[Link], int]]] = {
@@ -132,10 +129,10 @@ _COUNTS: dict[str, tuple[str, str, Callable[[Link], int]]] = {
 
 
 class SignalsCollector(Collector):
-    """Register it in the box's registry."""
+    """The signals as metrics, read when the page is asked for. Labels name targets, signals and parts alone."""
 
     def __init__(self, signals: Signals, is_up: Callable[[], dict[str, bool]] = dict) -> None:
-        """`heard`: whether each source of the operator's network answered when it was last asked, by its name."""
+        """`is_up`: whether each source of the operator's network answered when it was last asked, by its name."""
         self.signals, self.is_up = signals, is_up
 
     def describe(self) -> Iterator[Metric]:
@@ -143,7 +140,7 @@ class SignalsCollector(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """One family a signal; what was never measured has no sample."""
+        """One family for each signal; what was never measured has no sample."""
         view = self.signals.view()
         ages = GaugeMetricFamily("netgpt_link_age_seconds", "Since a signal was last measured.", labels=_EACH)
         sure = GaugeMetricFamily("netgpt_link_confidence", "How sure a signal is, 0 to 1.", labels=_EACH)

@@ -1,4 +1,4 @@
-"""The parts that decisions are made with, made from the settings: signals, difficulty, memory, what was learnt."""
+"""What decisions are made with, from the settings: targets, difficulty, memory, and telemetry for the signals."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from netgpt.routing.signals import Hint, Signals
 from netgpt.routing.system import SystemWatch
 from netgpt.settings import Settings
 from netgpt.settings.routing import Insights, Upstream
-from netgpt.stages.route import NO_CLOUD, Known, Read, Route
-from netgpt.telco import Asker, Insight, InsightSource, InsightWatch, QualityOfLine, RadioInformation, Token
+from netgpt.stages.route import NO_CLOUD, Assess, Route, RoutingContext
+from netgpt.telco import Insight, InsightClient, InsightSource, InsightWatch, QualityOfLine, RadioInformation, Token
 from netgpt.types import EDGE
 
 log = logging.getLogger(__name__)
@@ -37,12 +37,12 @@ EVERYDAY: Final = (
     "tell me a joke", "what should I wear today", "when does the library open", "ideas for dinner tonight",
     "say thank you in Spanish",
 )  # fmt: skip
-"""What a small model is used for: texts are harder or easier than these. Reading them makes the libraries ready."""
+"""What a small model is used for, the measure of a text's difficulty. Reading them also warms the libraries up."""
 
 
 def targets_of(settings: Settings) -> tuple[Target, ...]:
-    """Every arm, as far as the settings tell of it: the edge first. A box without any other names a cloud all the
-    same, so that explanations say why it was not asked."""
+    """Every target as the settings describe it, the edge first. Without any other a cloud that is not configured
+    stands there, so that explanations say why it was not asked."""
     sees = settings.edge.base_url is not None  # the built-in engine reads text only; another edge server may do more
     edge = Target(
         EDGE, EDGE, EDGE, context_tokens=settings.edge.context_tokens, reads_media=sees, surely_reads_media=False
@@ -62,75 +62,65 @@ def targets_of(settings: Settings) -> tuple[Target, ...]:
 
 
 class RoutingService:
-    """What the route stage decides with. Made with the box, started and closed with it."""
+    """What the route stage decides with. Made, started and closed with the gateway."""
 
     def __init__(self, settings: Settings, embedder: StaticEmbedder, signals: Signals | None = None) -> None:
         self.settings, self.embedder = settings, embedder
-        self.signals = signals or Signals()
-        self.known = Known(Memory(settings.routing.max_cloud_share), self.signals.for_request)
+        signals = signals or Signals()
+        self.context = RoutingContext(Memory(settings.routing.max_cloud_share), signals.for_request)
 
-    def stage(self, edge: ChatModel, remotes: Mapping[str, RemoteModel], *, names: Mapping[str, str]) -> Route:
-        """The route stage of a box with these models. `names`: which arm a model's name asks for."""
+    def stage(
+        self,
+        edge: ChatModel,
+        remotes: Mapping[str, RemoteModel],
+        *,
+        names: Mapping[str, str],
+        listeners: list[Callable[[Exchange], None]] | None = None,
+    ) -> Route:
+        """The route stage for these models. `names`: which target a model's name asks for. `listeners`: of ended
+        exchanges; the stage joins them to count what fell back on a cloud."""
         settings = self.settings
-        own = {name for name, remote in settings.remotes.items() if remote.trusted or remote.is_neighbour}
-        return Route(
-            edge,
-            remotes,
-            targets_of(settings),
-            settings.routing,
-            self.known,
-            names=names,
-            own=frozenset(own),
-        )
-
-    def ended(self, exchange: Exchange) -> None:
-        """Hear of a request that has ended: what went to a cloud in another's place counts towards its share."""
-        if not exchange.has("outcome") or not exchange.outcome.sent_to:
-            return
-        clouds = {target.name for target in targets_of(self.settings) if target.kind == "cloud"}
-        if exchange.decision.name not in clouds and clouds.intersection(
-            target for target, _ in exchange.outcome.sent_to
-        ):
-            self.known.memory.share.also_went()
+        own = frozenset(name for name, remote in settings.remotes.items() if remote.trusted or remote.is_neighbour)
+        route = Route(edge, remotes, targets_of(settings), settings.routing, self.context, names=names, own=own)
+        if listeners is not None:
+            listeners.append(route.count_fallback)
+        return route
 
     async def start(self) -> None:
-        """Read the model of difficulty, where there is a choice to make. Without it the rules alone decide."""
+        """Load the model of difficulty, where there is a choice to make. Without it the rules alone decide."""
         if not self.settings.remotes:
             return
         try:
-            self.known.read, self.known.p_usual = await asyncio.to_thread(self._reader)
+            self.context.assess, self.context.p_usual = await asyncio.to_thread(self._assessor)
         except SettingsError as error:
             log.error("routing: %s", error.message)
 
-    def _reader(self) -> tuple[Read, float]:
+    def _assessor(self) -> tuple[Assess, float]:
         from netgpt.routing.difficulty import Difficulty
 
-        read = Difficulty.shipped(self.embedder).told
-        return read, median(read(text)[0] for text in EVERYDAY)
-
-
-# --- The signals of a box: who is watched, who is probed, what is sampled. Put together by `build.py`.
+        assess = Difficulty.shipped(self.embedder).assess
+        return assess, median(assess(text)[0] for text in EVERYDAY)
 
 
 @runtime_checkable
 class Watchable(Protocol):
-    """A client that tells how its calls go."""
+    """A client that reports its calls to an observer."""
 
     def watch(self, target: str, observer: Observer) -> None: ...
 
 
 class Telemetry:
-    """Makes the box's signals come about: watches its models, and from `start` on probes links and samples the box."""
+    """Fills the signals: watches the models' calls, and from `start` on probes links and samples the machine."""
 
     def __init__(self, settings: Settings, edge: ChatModel, remotes: Mapping[str, RemoteModel]) -> None:
-        """`remotes`: by the arm's name."""
-        told = settings.signals
+        """`remotes`: by the target's name."""
+        options = settings.signals
         self.signals = Signals(slots=settings.edge.slots)
-        self.system = SystemWatch(self.signals, every_s=told.sample_s, power_w=told.power_w)
+        self.system = SystemWatch(self.signals, every_s=options.sample_s, power_w=options.power_w)
         addresses = tuple(
             _address(settings, target, remote) for target, remote in remotes.items() if target in settings.remotes
         )
-        self.prober = Prober(self.signals, addresses, every_s=told.probe_s, probes=told.probes)
+        self.prober = Prober(self.signals, addresses, every_s=options.probe_s, probes=options.probes)
         self.insights = self._watch_network(settings.insights, _targets(settings.insights, remotes))
         self._tasks: list[asyncio.Task[None]] = []
         for target, model in {"edge": edge, **remotes}.items():
@@ -141,14 +131,10 @@ class Telemetry:
 
     def start(self) -> None:
         """Begin to probe and to sample, in the running loop."""
-        jobs: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
-            self.system.run,
-            self.prober.run,
-            self.insights.run,
-        )
+        jobs: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = self.system.run, self.prober.run, self.insights.run
         self._tasks = [asyncio.create_task(job()) for job in jobs]
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """All signals as plain values, for operators."""
         view = self.signals.view()
         counts = {target: _counts(link) for target, link in self.signals.links.items()}
@@ -156,7 +142,7 @@ class Telemetry:
             "links": {target: {**asdict(link), **counts[target]} for target, link in view.links.items()},
             "box": asdict(view.system),
             "probes": self.prober.made,
-            "insights": {name: is_up.detail for name, is_up in self.insights.is_up.items()},
+            "insights": {name: polled.detail for name, polled in self.insights.polled.items()},
         }
 
     async def close(self) -> None:
@@ -169,89 +155,68 @@ class Telemetry:
 
     def is_up(self) -> dict[str, bool]:
         """Whether each source of the operator's network answered when it was last asked, by its name."""
-        return {name: is_up.ok for name, is_up in self.insights.is_up.items()}
+        return {name: polled.ok for name, polled in self.insights.polled.items()}
 
-    def _watch_network(self, told: Insights, targets: tuple[str, ...]) -> InsightWatch:
+    def _watch_network(self, options: Insights, targets: tuple[str, ...]) -> InsightWatch:
         signals = self.signals
 
-        def tell(source: str, insight: Insight) -> None:
+        def on_insight(source: str, insight: Insight) -> None:
             hint = Hint(
-                insight.text,
-                signals.clock(),
-                insight.grade,
-                rtt_s=insight.delay_s,
-                loss=insight.loss,
-                up_bytes_s=insight.up_bytes_s,
-                down_bytes_s=insight.down_bytes_s,
-            )
+                insight.text, signals.clock(), insight.grade, rtt_s=insight.delay_s, loss=insight.loss,
+                up_bytes_s=insight.up_bytes_s, down_bytes_s=insight.down_bytes_s,
+            )  # fmt: skip
             for target in targets:
                 signals.hinted(target, source, hint)
 
         return InsightWatch(
-            network_sources(told),
-            Asker(timeout_s=told.timeout_s, ca_file=told.ca_file),
-            every_s=told.every_s,
-            tell=tell,
+            network_sources(options),
+            InsightClient(timeout_s=options.timeout_s, ca_file=options.ca_file),
+            every_s=options.every_s,
+            on_insight=on_insight,
             in_use=lambda: signals.clock() - signals.used_at < IN_USE_S,
         )
 
 
-def network_sources(told: Insights) -> tuple[InsightSource, ...]:
-    """Whom to ask in the operator's network, as configured; nobody by default."""
+def network_sources(options: Insights) -> tuple[InsightSource, ...]:
+    """The sources in the operator's network, as configured; none by default."""
     sources: list[InsightSource] = []
-    if told.radio_url:
-        own = told.device_private_ipv4 or told.device_ipv4
-        sources.append(
-            RadioInformation(
-                told.radio_url,
-                Token(_secret(told.radio_token), told.radio_token_file),
-                told.radio_cell,
-                str(own or ""),
-                told.radio_app,
-            )
-        )
-    if told.quality_url:
-        sources.append(
-            QualityOfLine(
-                told.quality_url,
-                str(told.quality_profile),
-                Token(_secret(told.quality_token), told.quality_token_file),
-                _device(told),
-                _server(told.quality_server),
-            )
-        )
+    if options.radio_url:
+        token = Token(_secret(options.radio_token), options.radio_token_file)
+        own = str(options.device_private_ipv4 or options.device_ipv4 or "")
+        sources.append(RadioInformation(options.radio_url, token, options.radio_cell, own, options.radio_app))
+    if options.quality_url:
+        token = Token(_secret(options.quality_token), options.quality_token_file)
+        server, profile = _server(options.quality_server), str(options.quality_profile)
+        sources.append(QualityOfLine(options.quality_url, profile, token, _device(options), server))
     return tuple(sources)
 
 
-def _targets(told: Insights, remotes: Mapping[str, RemoteModel]) -> tuple[str, ...]:
-    """Whose links the network's word is about. Raises SettingsError: nobody of that name."""
-    for target in told.arms:
+def _targets(options: Insights, remotes: Mapping[str, RemoteModel]) -> tuple[str, ...]:
+    """Whose links the insights are about. Raises SettingsError: there is no target of that name."""
+    for target in options.arms:
         if target not in remotes:
-            raise SettingsError(
-                f'insights.arms: no model elsewhere is called "{target}"; there are: {", ".join(remotes)}'
-            )
-    return tuple(told.arms or remotes)
+            known = ", ".join(remotes)
+            raise SettingsError(f'insights.arms: no model elsewhere is called "{target}"; there are: {known}')
+    return tuple(options.arms or remotes)
 
 
-def _device(told: Insights) -> dict[str, Any] | None:
-    """The box's own line in CAMARA's words; None: the token stands for it."""
+def _device(options: Insights) -> dict[str, Any] | None:
+    """The machine's own subscription in CAMARA's words; None: the token stands for it."""
     ipv4 = {
-        "publicAddress": told.device_ipv4 and str(told.device_ipv4),
-        "privateAddress": told.device_private_ipv4 and str(told.device_private_ipv4),
-        "publicPort": told.device_port,
+        "publicAddress": options.device_ipv4 and str(options.device_ipv4),
+        "privateAddress": options.device_private_ipv4 and str(options.device_private_ipv4),
+        "publicPort": options.device_port,
     }
     device = {
-        "phoneNumber": _secret(told.device_phone),
-        "ipv4Address": {k: v for k, v in ipv4.items() if v is not None} if told.device_ipv4 else None,
-        "ipv6Address": told.device_ipv6 and str(told.device_ipv6),
+        "phoneNumber": _secret(options.device_phone),
+        "ipv4Address": {k: v for k, v in ipv4.items() if v is not None} if options.device_ipv4 else None,
+        "ipv6Address": options.device_ipv6 and str(options.device_ipv6),
     }
     return {k: v for k, v in device.items() if v is not None} or None
 
 
 def _server(address: str) -> dict[str, str] | None:
-    if not address:
-        return None
-    return {"ipv6Address" if ":" in address else "ipv4Address": address}
+    return {"ipv6Address" if ":" in address else "ipv4Address": address} if address else None
 
 
 def _secret(value: SecretStr | None) -> str | None:

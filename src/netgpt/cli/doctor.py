@@ -212,16 +212,16 @@ async def check_gateway(settings: Settings) -> CheckResult:
 async def check_insights(settings: Settings) -> CheckResult:
     """Ask each configured source of the operator's network once."""
     from netgpt.app.routing import network_sources
-    from netgpt.telco import Asker
+    from netgpt.telco import InsightClient
 
     sources = network_sources(settings.insights)
     if not sources:
         return CheckResult("note", "none configured: links are judged by what is measured alone (see [insights])")
-    asker = Asker(timeout_s=settings.insights.timeout_s, ca_file=settings.insights.ca_file)
+    client = InsightClient(timeout_s=settings.insights.timeout_s, ca_file=settings.insights.ca_file)
     try:
-        answers = await asyncio.gather(*(source.ask(asker) for source in sources))
+        answers = await asyncio.gather(*(source.ask(client) for source in sources))
     finally:
-        await asker.close()
+        await client.close()
     details = "; ".join(f"{source.name}: {each.detail}" for source, each in zip(sources, answers, strict=True))
     return CheckResult("ok" if all(each.ok for each in answers) else "wrong", details)
 

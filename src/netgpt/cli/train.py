@@ -86,9 +86,10 @@ def train(
 
 
 async def _trained(settings: Settings, job: TrainingJob, store: Store, *, quiet: bool) -> TrainingResult:
-    from netgpt.app.factory import open_cloud, receipts_in
+    from netgpt.app.factory import open_cloud
     from netgpt.cli.common import patient_detector
     from netgpt.cli.training_progress import TrainingView
+    from netgpt.stages.record import receipts_in
     from netgpt.training.service import TrainingProgress, train_adapter
 
     async with AsyncExitStack() as opened:

@@ -6,25 +6,18 @@ Only plain text of one choice can be carried on: half a tool call or half a JSON
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from netgpt.errors import ContextTooLong, ModelError
 from netgpt.models.stream import characters_of, close
 from netgpt.types import CHARACTERS_A_TOKEN, Chunk, Message, Usage
 
 _LEAST_TOKENS = 16
-_KEPT = ("id", "created", "model", "system_fingerprint")
-"""What all chunks of one answer have in common."""
-
-
-class Finish(Protocol):
-    """The rest of an answer, from what was given. Raises ModelError before or in the middle of it."""
-
-    def __call__(self, given: Given) -> AsyncIterator[Chunk]: ...
+_KEPT = ("id", "created", "model", "system_fingerprint")  # what all chunks of one answer have in common
 
 
 class Given:
-    """What of a streamed answer was handed on: its text, and whether it is all plain text of one choice."""
+    """The part of a streamed answer that was passed on: its text, and whether it is plain text of one choice."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -41,7 +34,7 @@ class Given:
         return sum(len(piece) for piece in self._pieces)
 
     def see(self, chunk: Chunk) -> None:
-        """One more chunk was handed on."""
+        """Note one more chunk."""
         if not self.head:
             self.head = {name: chunk[name] for name in _KEPT if name in chunk}
         for choice in chunk.get("choices") or ():
@@ -61,10 +54,10 @@ def can_continue(body: Mapping[str, Any]) -> bool:
 
 
 def continuation(body: Mapping[str, Any], messages: list[Message], given: Given) -> dict[str, Any]:
-    """The request for the rest: what was given stands as the beginning of the assistant's own message, which
-    llama.cpp and Ollama go on from. `max_tokens` is what is left of it.
+    """The request for the rest: what was given is the beginning of the assistant's message, which llama.cpp and Ollama
+    go on from. `max_tokens` is what is left of it.
 
-    A space at its end is left out: tokens begin with their space, so that a model never goes on well after one.
+    A space at its end is left out: tokens begin with their space, so no model goes on well after one.
     """
     begun = given.text.rstrip(" ")
     rest = {**body, "messages": [*messages, {"role": "assistant", "content": begun}] if begun else messages}
@@ -75,12 +68,15 @@ def continuation(body: Mapping[str, Any], messages: list[Message], given: Given)
 
 
 async def continued(
-    chunks: AsyncIterator[Chunk], finish: Finish, tell: Callable[[], None], usage: Callable[[Usage | None, int], Usage]
+    chunks: AsyncIterator[Chunk],
+    finish: Callable[[Given], AsyncIterator[Chunk]],
+    on_begin: Callable[[], None],
+    usage: Callable[[Usage | None, int], Usage],
 ) -> AsyncIterator[Chunk]:
     """`chunks`, and where they break off, the rest by `finish`. Where that fails too, the first error is raised.
 
-    `tell` is called once, when the rest begins. `usage` puts together what both models counted: it gets what the
-    second said (None: nothing) and the characters that it wrote.
+    `on_begin` is called once, when the rest begins. `usage` adds up what both models counted: it gets what the second
+    said (None: nothing) and the characters that it wrote.
     """
     given = Given()
     try:
@@ -95,22 +91,22 @@ async def continued(
     finally:
         await close(chunks)
     rest = finish(given)
-    told, characters, begun = None, 0, False
+    counted, characters, begun = None, 0, False
     spaced = given.text.endswith(" ")
     try:
         async for chunk in rest:
-            told = Usage.from_openai(chunk.get("usage")) or told
+            counted = Usage.from_openai(chunk.get("usage")) or counted
             characters += characters_of(chunk)
             if not begun:
-                tell()
+                on_begin()
             if spaced and characters:
                 chunk, spaced = _unspaced(chunk), False
-            yield _as_one(chunk, given.head, marked=not begun, usage=usage(told, characters))
+            yield _as_one(chunk, given.head, marked=not begun, usage=usage(counted, characters))
             begun = True
     except (ModelError, ContextTooLong):  # what was given may be longer than the second model's context
         raise cut from None
     finally:
-        usage(told, characters)
+        usage(counted, characters)
         await close(rest)
 
 

@@ -1,4 +1,7 @@
-"""The arms of one request, asked in the order of the decision until one gives its first word."""
+"""The targets of one request, asked in the order of the decision until one gives its first word.
+
+`FallbackChain` asks them one after the other; `race` asks two side by side where `Hedging` finds the first one late.
+"""
 
 from __future__ import annotations
 
@@ -32,42 +35,35 @@ from netgpt.settings.routing import Routing
 from netgpt.settings.sections import Cloud
 from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Chunk, Decision, Message, Person, Sender, Usage, display_name
 
-# --- Hedged requests: when the first word is late, a second model is asked too, and the first to begin answers.
-#
-# After Dean and Barroso, "The Tail at Scale" (CACM 56(2), 2013): the second request goes out after the 95th
-# percentile of the usual wait, so that few are sent twice; and a budget bounds them where all are late.
-
 _REMEMBERED = 128
-_ENOUGH = 20
-"""With fewer first words nobody knows what is late."""
-_BURST = 5.0
-"""So many hedges may be saved up while nothing was late."""
+_ENOUGH = 20  # with fewer first words nobody knows what is late
+_BURST = 5.0  # so many hedges may be saved up while nothing was late
 
 
 class Hedging:
-    """When, whom, and how often. One event loop only: there is no lock."""
+    """Hedged requests: when the first word is late a second model is asked too, and the first to begin answers.
+
+    After Dean and Barroso, "The Tail at Scale" (CACM 56(2), 2013): the second request goes out after the 95th
+    percentile of the usual wait, and a budget bounds them where all are late. One event loop only: there is no lock.
+    """
 
     def __init__(self, rules: Routing, remotes: Mapping[str, Cloud]) -> None:
-        """`remotes`: the settings of every model elsewhere, by its arm's name: what they cost."""
+        """`remotes`: the settings of every model elsewhere, by its target's name: what they cost."""
         self._rules, self._remotes = rules, remotes
         self._waits: dict[tuple[str, bool], deque[float]] = {}
         self._may = 1.0
-        self.hedged = 0
-        """How many requests were sent twice."""
+        self.hedged = 0  # how many requests were sent twice
 
     @property
     def on(self) -> bool:
         return self._rules.hedge != "off"
 
     def began(self, target: str, stream: bool, wait_s: float) -> None:
-        """`arm` gave its first word after `wait_s` seconds. A whole answer's first word comes with its last."""
-        waits = self._waits.get((target, stream))
-        if waits is None:
-            waits = self._waits[target, stream] = deque(maxlen=_REMEMBERED)
-        waits.append(wait_s)
+        """`target` gave its first word after `wait_s` seconds; without streaming, its whole answer."""
+        self._waits.setdefault((target, stream), deque(maxlen=_REMEMBERED)).append(wait_s)
 
     def late_s(self, target: str, stream: bool) -> float | None:
-        """Seconds after which the first word of `arm` is late; None: not known yet."""
+        """Seconds after which the first word of `target` is late; None: not known yet."""
         if self._rules.hedge_after_s:
             return self._rules.hedge_after_s
         waits = self._waits.get((target, stream), ())
@@ -76,8 +72,8 @@ class Hedging:
         return sorted(waits)[int(0.95 * (len(waits) - 1))]
 
     def rival(self, target: str, others: Sequence[str]) -> str | None:
-        """Who of `others` (who may have the request) is asked too: the edge, where nothing leaves and nothing is
-        paid; else, where the settings let it, the cheapest. None: nobody."""
+        """Which of `others` (those that may have the request) is asked too: the edge, where nothing leaves and nothing
+        is paid; else the cheapest, if the settings allow it. None: nobody."""
         if EDGE in others:
             return EDGE
         if self._rules.hedge != "any" or not others:
@@ -85,11 +81,11 @@ class Hedging:
         return min(others, key=self._price)
 
     def seen(self) -> None:
-        """A request that might be hedged: each adds its share of a hedge."""
+        """A request that might be hedged: each adds its share to the budget."""
         self._may = min(_BURST, self._may + self._rules.hedge_share)
 
     def take(self) -> bool:
-        """Whether one more may be sent twice; then it counts."""
+        """Whether the budget allows one more; then it counts."""
         if self._may < 1.0:
             return False
         self._may -= 1.0
@@ -101,20 +97,15 @@ class Hedging:
         return remote.price_prompt + remote.price_completion if remote is not None else 0.0
 
 
-# --- The beginning of an answer: what comes before the first word is held back, so that another model may still answer.
-
-TOO_LATE = "deadline_exceeded"
-"""Code of the error of an answer that took longer than its caller or the settings allow."""
-_MOST_HELD = 8
-"""Chunks without a word that are waited through: a server may send its role, then signs of life."""
+TOO_LATE = "deadline_exceeded"  # code of the error of an answer that took longer than its caller or the settings allow
+_MOST_HELD = 8  # chunks without a word that are waited through: a server may send its role, then signs of life
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """An answer that has begun."""
 
-    held: list[Chunk]
-    """Its chunks up to the first that says something."""
+    held: list[Chunk]  # its chunks up to the first that says something
     rest: AsyncIterator[Chunk]
 
 
@@ -161,38 +152,34 @@ def _has_words(delta: Mapping[str, Any]) -> bool:
     return any(value for name, value in delta.items() if name != "role")
 
 
-# --- Two answers side by side: the first to begin wins, the other is cancelled at once.
-
 Ask = Callable[[], Awaitable[Opened]]
-FAILS = (ModelError, ContextTooLong)
-"""What lets another model answer."""
+FAILS = (ModelError, ContextTooLong)  # what lets another model answer
 
 
 @dataclass(frozen=True, slots=True)
 class Race:
     """How a race ended."""
 
-    winner: int | None
-    """0: the first asked; 1: the second; None: both failed."""
+    winner: int | None  # 0: the first asked; 1: the second; None: both failed
     opened: Opened | None
     errors: dict[int, ModelError | ContextTooLong]
-    started: bool
-    """Whether the second was asked at all."""
+    started: bool  # whether the second was asked at all
 
 
 async def race(first: Ask, second: Ask, late_s: float, may_start: Callable[[], bool]) -> Race:
-    """Ask `first`; where it gave no word within `late_s` seconds and `may_start` says so, ask `second` too.
+    """Ask `first`; where it gave no word within `late_s` seconds and `may_start` agrees, ask `second` too. The first to
+    begin wins, the other is cancelled.
 
-    A first that fails before that is not raced: the caller decides who is next. Raises what neither expects (a
-    receipt that cannot be written), after both were ended.
+    A first that fails before that is not raced: the caller decides who is next. Raises unforeseen errors (a receipt
+    that cannot be written) after both were ended.
     """
-    tasks = [asyncio.ensure_future(_begun(first))]
+    tasks = [asyncio.ensure_future(first())]
     errors: dict[int, ModelError | ContextTooLong] = {}
     won: asyncio.Task[Opened] | None = None
     try:
         done, _ = await asyncio.wait(tasks, timeout=late_s)
         if not done and may_start():
-            tasks.append(asyncio.ensure_future(_begun(second)))
+            tasks.append(asyncio.ensure_future(second()))
         waiting = set(tasks)
         while waiting and won is None:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -211,12 +198,8 @@ async def race(first: Ask, second: Ask, late_s: float, may_start: Callable[[], b
         await _end(tasks, won)
 
 
-async def _begun(ask: Ask) -> Opened:
-    return await ask()
-
-
 async def _end(tasks: list[asyncio.Task[Opened]], won: asyncio.Task[Opened] | None) -> None:
-    """Cancel what is under way, and close what had begun; all of it where the caller leaves in this very moment."""
+    """Cancel what is under way and close what had begun; the winner too where the caller leaves at this moment."""
     others = [task for task in tasks if task is not won]
     for task in others:
         task.cancel()
@@ -230,14 +213,12 @@ async def _end(tasks: list[asyncio.Task[Opened]], won: asyncio.Task[Opened] | No
         raise
 
 
-# --- What an answer cost in tokens: as the model says, else estimated, in every case.
-
 NOTHING_LEFT = frozenset({"unreachable", "breaker_open", "too_many_connections"})
 """Codes of failures in which no connection was made, so that not one byte of the request has left."""
 
 
 def estimate(texts: Iterable[str], characters: int) -> Usage:
-    """Four characters a token, when the model did not say (a cut stream): booked, and marked as estimated.
+    """Four characters a token, where the model did not say (a cut stream); marked as estimated.
 
     `texts`: of the question; `characters`: of the answer.
     """
@@ -254,25 +235,17 @@ def added(first: Usage, second: Usage) -> Usage:
     )
 
 
-# --- What is to be answered, in plain values: all that the models' side knows of an exchange.
-
-
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One completed request with its decision and what may leave to whom."""
+    """One completed request with its decision and what may leave to whom: all that generation knows of an exchange."""
 
-    id: str
-    """The exchange's."""
+    id: str  # the exchange's
     person: Person = field(repr=False)
-    body: Mapping[str, Any] = field(repr=False)
-    """OpenAI's request as it was received."""
-    messages: list[Message] = field(repr=False)
-    """The completed conversation, for the model on the box alone."""
+    body: Mapping[str, Any] = field(repr=False)  # OpenAI's request as it was received
+    messages: list[Message] = field(repr=False)  # the completed conversation, for the model on the box alone
     decision: Decision
-    outbounds: Mapping[str, Outbound]
-    """What may leave, made safe, by the target's name."""
-    kept_for: Mapping[str, str] = field(default_factory=dict)
-    """Why a target gets nothing, by its name."""
+    outbounds: Mapping[str, Outbound]  # what may leave, made safe, by the target's name
+    kept_for: Mapping[str, str] = field(default_factory=dict)  # why a target gets nothing, by its name
     stream: bool = False
     may_wait: bool = False
     """It may be kept and sent later: who asked for one target would rather wait for it than have another's answer."""
@@ -290,27 +263,24 @@ ENGINE_FIELDS = frozenset(
         "response_fields", "return_progress", "return_tokens", "timings_per_token", "verbose",
     }
 )  # fmt: skip
-"""Fields of llama.cpp's own: they reach into its cache, its slots, its adapters and its bounds. No caller sets them."""
+"""Fields of llama.cpp's own that touch its cache, slots, adapters and bounds. No caller sets them."""
 ROOM = 1.4
 """So many times what it is expected to take is left for who comes next: nine of ten answers are there by then."""
-ASKED = "asked"
-"""Rule of a decision that the caller made: who asks for an arm gets it, late or not, unless it fails."""
-AGAIN_S = 2.0
-"""After so many seconds asking again may help, where no model says anything else."""
+ASKED = "asked"  # rule of a decision that the caller made: who asks for a target gets it, late or not, unless it fails
+AGAIN_S = 2.0  # after so many seconds asking again may help, where no model says anything else
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The arm that answers."""
+    """The target that answers."""
 
     target: str
     opened: Opened
-    hedged: bool = False
-    """Another was asked beside the first."""
+    hedged: bool = False  # another was asked beside the first
 
 
 class FallbackChain:
-    """One request on its way through the arms. Keeps the account of what left, and to whom, in `outcome`."""
+    """One request on its way through the targets. `outcome` keeps what left, and to whom."""
 
     def __init__(
         self,
@@ -321,18 +291,17 @@ class FallbackChain:
         hedging: Hedging,
         until: float,
         choose: Callable[[Person], Choice],
-        observe: Callable[[str, str], None],
+        on_model_call: Callable[[str, str], None],
     ) -> None:
         """`until`: when the answer has to be whole, in `time.monotonic()` seconds."""
         self.request, self.outcome, self.edge, self.remotes = request, outcome, edge, remotes
-        self.hedging, self.until, self.choose, self.observe = hedging, until, choose, observe
+        self.hedging, self.until, self.choose, self.on_model_call = hedging, until, choose, on_model_call
         self.failed: dict[str, ModelError | ContextTooLong] = {}
-        self.choice = NO_ADAPTER
-        """The adapters of the edge's answer."""
+        self.choice = NO_ADAPTER  # the adapters of the edge's answer
         self._handed: dict[str, str] = {}
 
     async def first_word(self) -> Chosen:
-        """Raises what the arms raised: one error that names them all where several failed; StoreError."""
+        """Raises what the targets raised (one error that names them all where several failed), or StoreError."""
         decision = self.request.decision
         waits = self.request.may_wait and decision.rule == ASKED
         target, left = decision.name, [] if waits else list(decision.fallbacks)
@@ -344,7 +313,7 @@ class FallbackChain:
             if not left:
                 raise self._nobody()
             target = left.pop(0)
-        self._tell_sent(chosen.target)
+        self._note_sent(chosen.target)
         return chosen
 
     def carried_out(self, chosen: Chosen) -> Decision:
@@ -385,10 +354,10 @@ class FallbackChain:
             outcome = error.code
             raise
         finally:
-            self.observe(EDGE, outcome)
+            self.on_model_call(EDGE, outcome)
 
     async def _try(self, target: str, left: list[str]) -> Chosen | None:
-        """One arm, and beside it a second where the first is late. None: it failed, and those asked beside it."""
+        """Ask one target, and a second beside it where the first is late. None: all that were asked failed."""
         until = self._patience(target, left)
         rival, late_s = self._rival(target, left)
         if rival is None or late_s is None:
@@ -420,13 +389,13 @@ class FallbackChain:
         return self.hedging.rival(target, others), self.hedging.late_s(target, request.stream)
 
     def _patience(self, target: str, left: list[str]) -> float:
-        """Until when the first word of `arm` is waited for: whoever comes next needs time as well."""
+        """Until when the first word of `target` is waited for: its fallbacks need time as well."""
         if not left:
             return self.until
         room, decision = max(0.0, self.until - time.monotonic()), self.request.decision
         expected = {one.target: one.latency_s for one in decision.expected}
         needed = expected.get(left[0], 0.0)
-        late = left[0] != EDGE and needed > room  # it would be late in any case: rather wait for this one
+        late = left[0] != EDGE and needed > room  # the next would be late in any case: rather wait for this one
         until = self.until - (room / 4 if late else min(max(ROOM * needed, room / 2), room * 2 / 3))
         if decision.rule == TRIAL and target == decision.name:  # no longer than a good link would need
             return min(until, self.until - room + expected.get(target, room))
@@ -454,14 +423,14 @@ class FallbackChain:
         choice = self.choose(self.request.person)
         try:
             answer = await opened(self.edge.chat(body, adapters=choice.ids), until)
-        except AdapterGone:  # it was unloaded in this very moment: what is there now?
+        except AdapterGone:  # it was unloaded at this moment
             choice = self.choose(self.request.person)
             answer = await opened(self.edge.chat(body, adapters=choice.ids), until)
         self.choice = choice
         return answer
 
     def _may_have(self, target: str) -> bool:
-        """Whether there is something to ask it with. What waited leaves once: nobody else gets it after that."""
+        """Whether the target may be asked. A request that waited leaves once: nobody else gets it after that."""
         gone = self.request.claim is not None and bool(self._handed)
         return target == EDGE or (target in self.remotes and target in self.request.outbounds and not gone)
 
@@ -471,7 +440,7 @@ class FallbackChain:
             raise ModelUnavailable(f"nothing may leave, so {display_name(target)} cannot answer")
         outbound = request.outbounds[target]
         self._handed[target] = hashlib.sha256(outbound.content).hexdigest()
-        self._tell_sent(target)
+        self._note_sent(target)
         try:
             sender = Sender(request.person, request.id, claim=request.claim)
             return await opened(self.remotes[target].send(outbound, sender=sender), until)
@@ -482,44 +451,44 @@ class FallbackChain:
             if error.code in NOTHING_LEFT:
                 self._take_back(target)
             elif isinstance(error, ModelTimeout | BrokenStream):
-                self._works_for_nothing(target)
+                self._book_estimate(target)
             self.outcome.refused |= isinstance(error, ModelRejected) and error.not_begun
             raise
         except asyncio.CancelledError:
-            self._works_for_nothing(target)
+            self._book_estimate(target)
             raise
 
     def _came_second(self, target: str) -> None:
         """It was asked beside another and is not needed."""
         if target in self.failed:
             return
-        self.observe(target, "hedge_lost")
+        self.on_model_call(target, "hedge_lost")
         if target in self._handed and target not in self.outcome.worked:
-            self._works_for_nothing(target)
+            self._book_estimate(target)
 
-    def _works_for_nothing(self, target: str) -> None:
-        """It was at work, and may send a bill for it; an answer of "no" costs nothing."""
+    def _book_estimate(self, target: str) -> None:
+        """It was at work without an answer, and may bill for it; a refusal costs nothing."""
         self.outcome.usage = self.outcome.worked[target] = estimate(self.request.question(), 0)
 
     def _take_back(self, target: str) -> None:
         del self._handed[target]
-        self._tell_sent(next(reversed(self._handed), ""))
+        self._note_sent(next(reversed(self._handed), ""))
 
-    def _tell_sent(self, target: str) -> None:
-        """Write down what left: for `arm` where it got something, else for the last that did."""
+    def _note_sent(self, target: str) -> None:
+        """Write down what left: for `target` where it got something, else for the last that did."""
         outcome = self.outcome
         outcome.sent_to = tuple(self._handed.items())
-        told = target if target in self._handed else next(reversed(self._handed), None)
-        outcome.sent = self.request.outbounds[told] if told is not None else None
-        if told is not None:
-            outcome.destination = self.remotes[told].destination
+        receiver = target if target in self._handed else next(reversed(self._handed), None)
+        outcome.sent = self.request.outbounds[receiver] if receiver is not None else None
+        if receiver is not None:
+            outcome.destination = self.remotes[receiver].destination
 
     def _fails(self, target: str, error: ModelError | ContextTooLong) -> None:
         self.failed[target] = error
-        self.observe(target, error.code)
+        self.on_model_call(target, error.code)
 
     def _nobody(self) -> ModelError | ContextTooLong:
-        """Why no arm answers. What is wrong with the request itself is told as the last model told it."""
+        """Why no target answers. An error of the request itself is passed on as the last model gave it."""
         errors = list(self.failed.values())
         last = errors[-1]
         if isinstance(last, ContextTooLong | ModelRejected):
@@ -537,6 +506,6 @@ class FallbackChain:
         return kind(f"nobody could answer. {each}", retry_after=again_s)
 
     def _ruled_out(self) -> dict[str, str]:
-        """Why the arms that were not asked could not be, as the decision saw it."""
+        """Why the other targets could not be asked, as the decision saw it."""
         whys = {one.target: one.ruled_out for one in self.request.decision.expected if one.ruled_out is not None}
         return {target: why for target, why in {**self.request.kept_for, **whys}.items() if target not in self.failed}

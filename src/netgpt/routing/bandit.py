@@ -1,4 +1,4 @@
-"""What is believed of one arm: how far its answers do better or worse than was thought of it beforehand.
+"""What is believed of one target: how far its answers do better or worse than was thought of it beforehand.
 
 A Bayesian linear model of the difference between what happened (1: the answer did, 0: it did not) and the prior, over
 the features of the request; old observations fade (discounted least squares, as in D-LinUCB, Russac et al. 2019).
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 import numpy as np
@@ -18,17 +18,15 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
-NOISE: Final = 0.2
-"""Variance of one answer doing or not around its chance: 0.25 at one half, less at the ends."""
-LIMIT: Final = 3.0
-"""Features are cut to this: no odd request may pull a model about by its size."""
+NOISE: Final = 0.2  # variance of one answer doing or not around its chance: 0.25 at one half, less at the ends
+LIMIT: Final = 3.0  # features are cut to this: no odd request may pull a model about by its size
 MOST_FEATURES: Final = 16
 SIZE: Final = MOST_FEATURES + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """The chance that an arm's answer will do, 0 to 1, and the standard deviation of what is thought of that chance."""
+    """The chance that a target's answer will do, 0 to 1, and the standard deviation of that belief."""
 
     mean: float
     sd: float
@@ -69,9 +67,7 @@ class Evidence:
 
     def add(self, phi: Vector, difference: float, weight: float) -> None:
         """Count an observation: `difference` from the prior, with `weight` (1: a whole one)."""
-        self._seen += weight * np.outer(phi, phi)
-        self._sum += weight * difference * phi
-        self._read = None
+        self.correct(phi, weight * difference, weight)
 
     def correct(self, phi: Vector, moment: float, weight: float) -> None:
         """Change one that was counted: `moment` is the change of weight times difference; `weight` grows or stays."""
@@ -113,14 +109,9 @@ class Evidence:
 _LOWER: Final = np.tril_indices(SIZE)
 
 
-# --- Trying another arm now and then, so that the box hears of arms that it does not use: how often, for whom, which.
-#
-# Bounded three ways: a share of each key's decisions, so many an hour and key, and only among the arms that were
-# candidates anyway. The chance of what was drawn is told, so that another policy can be judged by the same records.
-
 HOUR_S: Final = 3600.0
 SCALE: Final = 0.1
-"""An arm whose value is this much below the best is tried a third as often as one that is level with it."""
+"""A target whose value is this much below the best is tried a third as often as one that is level with it."""
 FLOOR: Final = 0.1
 """Even one far below is tried this often, against one that is level: what is never tried stays unknown."""
 MOST_KEYS: Final = 10_000
@@ -133,7 +124,11 @@ def uniform(seed: int, number: int) -> float:
 
 
 class EpsilonGreedy:
-    """Who has explored how often, and with which chance each arm is drawn."""
+    """Tries another target now and then, so that the learner sees answers of targets that are not used.
+
+    Bounded three ways: a share of each key's decisions, so many an hour and key, and only among the candidates. The
+    chance of what was drawn is known, so that another policy can be judged by the same records.
+    """
 
     def __init__(self, share: float, per_hour: int) -> None:
         """`share` of decisions, 0 to 0.5; `per_hour`: explorations of one key within an hour of the clock."""
@@ -142,7 +137,7 @@ class EpsilonGreedy:
         self._used: dict[str, int] = {}
 
     def chances(self, values: Mapping[str, float], key: str, now: float) -> dict[str, float]:
-        """The chance of each arm; they add up to 1. The best is first; of equals, the one that is named first."""
+        """The chance of each target; they add up to 1. The best is first; of equals, the one that is named first."""
         best = max(values, key=values.__getitem__)
         share = self.share if len(values) > 1 and self._left(key, now) > 0 else 0.0
         if share == 0.0:
@@ -156,7 +151,7 @@ class EpsilonGreedy:
         return {best: 1.0 - share} | {target: share * odd / whole for target, odd in odds.items()}
 
     def explored(self, key: str, now: float) -> None:
-        """Another arm than the best was drawn for this key."""
+        """Another target than the best was drawn for this key."""
         self._left(key, now)
         if len(self._used) < MOST_KEYS or key in self._used:
             self._used[key] = self._used.get(key, 0) + 1
@@ -176,29 +171,21 @@ class EpsilonGreedy:
         self._used = {str(key): int(count) for key, count in numbers["used"].items()}
 
 
-# --- Noticing that the world has changed: an arm's answers got better or worse, its price or its pace is another.
-#
-# `Cusum` is Page's two-sided test (Biometrika 41, 1954), fed with how far off the belief was. `Pace` is a faded
-# mean of one measured quantity that jumps with it: two readings in a row far from what was usual are the new usual.
-
-ALLOWED: Final = 0.1
-"""A belief may be this far off for long without an alarm."""
+ALLOWED: Final = 0.1  # a belief may be this far off for long without an alarm
 ALARM: Final = 6.0
-"""Summed surprise that raises the alarm: an arm that does 0.4 worse is noticed after about 20 observations; one that
+"""Summed surprise that raises the alarm: a target that does 0.4 worse is noticed after about 20 observations; one that
 did not change gives a false alarm in some 4,000, which costs certainty, not truth."""
-KEPT: Final = 0.9
-"""Share of the past in the mean after another reading."""
-FAR: Final = 4.0
-"""Times the usual deviation."""
-LEAST: Final = 0.2
-"""Share of the mean below which nothing is a jump."""
+KEPT: Final = 0.9  # share of the past in the mean after another reading
+FAR: Final = 4.0  # times the usual deviation
+LEAST: Final = 0.2  # share of the mean below which nothing is a jump
 
 
+@dataclass(slots=True)
 class Cusum:
-    """Sums what exceeds the allowance, upwards and downwards."""
+    """Page's two-sided test for a change (Biometrika 41, 1954), fed with how far off the belief was."""
 
-    def __init__(self) -> None:
-        self.up = self.down = 0.0
+    up: float = 0.0
+    down: float = 0.0
 
     def noticed(self, difference: float, weight: float) -> bool:
         """Take in how far reality was from the belief; True: it has moved, and the test begins anew."""
@@ -213,44 +200,38 @@ class Cusum:
         return [self.up, self.down]
 
     @classmethod
-    def of_numbers(cls, numbers: list[float]) -> Self:
-        one = cls()
-        one.up, one.down = (float(number) for number in numbers)
-        return one
+    def of_numbers(cls, numbers: Sequence[float]) -> Self:
+        up, down = numbers
+        return cls(float(up), float(down))
 
 
-class AdaptiveLimit:
-    """A faded mean of a positive quantity; `value` is None before the first reading."""
+@dataclass(slots=True)
+class DriftingMean:
+    """A faded mean of a positive quantity: two readings in a row far from it are the new mean."""
 
-    def __init__(self) -> None:
-        self.value: float | None = None
-        self.deviation = 0.0
-        self._odd: float | None = None
-        """The last reading, if it was far from usual."""
+    value: float | None = None  # None before the first reading
+    deviation: float = 0.0
+    odd: float | None = None  # the last reading, if it was far from usual
 
-    def told(self, reading: float) -> bool:
+    def observe(self, reading: float) -> bool:
         """Take in a reading; True: a jump."""
         if self.value is None:
             self.value = reading
             return False
         gap = reading - self.value
         far = abs(gap) > max(FAR * self.deviation, LEAST * abs(self.value))
-        before, self._odd = self._odd, reading if far else None
+        before, self.odd = self.odd, reading if far else None
         if far and before is not None and (before - self.value) * gap > 0:
-            self.value, self.deviation, self._odd = (before + reading) / 2, abs(before - reading) / 2, None
+            self.value, self.deviation, self.odd = (before + reading) / 2, abs(before - reading) / 2, None
             return True
         self.value += (1 - KEPT) * gap
         self.deviation = KEPT * self.deviation + (1 - KEPT) * abs(gap)
         return False
 
     def numbers(self) -> dict[str, Any]:
-        return {"value": self.value, "deviation": self.deviation, "odd": self._odd}
+        return asdict(self)
 
     @classmethod
     def of_numbers(cls, numbers: Mapping[str, Any]) -> Self:
-        one = cls()
-        value, odd = numbers["value"], numbers["odd"]
-        one.value = None if value is None else float(value)
-        one._odd = None if odd is None else float(odd)
-        one.deviation = float(numbers["deviation"])
-        return one
+        value, odd = (None if numbers[name] is None else float(numbers[name]) for name in ("value", "odd"))
+        return cls(value, float(numbers["deviation"]), odd)

@@ -1,4 +1,7 @@
-"""Constraints come before the objective. Each names, in words, the arm that it ruled out and why."""
+"""The targets of a request, the situation that a decision looks at, and the constraints that rule targets out.
+
+Plain values: nothing here holds a word of the request.
+"""
 
 from __future__ import annotations
 
@@ -12,89 +15,58 @@ from netgpt.settings import Settings
 from netgpt.settings.routing import Routing
 from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected
 
-# --- Arms: the models that might answer one request, as the decision sees them. Plain values.
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """One model that might answer, for one request: what it can, whether it may, what it costs."""
 
-    name: str
-    """"edge", "cloud", or an upstream's name."""
-    route: str = "cloud"
-    """"edge" or "cloud": on the box or not."""
-    kind: str = "cloud"
-    """"edge", "cloud", or "neighbour": another box, whose edge model is asked."""
-    ok: bool = True
-    """It can be asked now: configured, started, its breaker closed."""
-    detail: str = "ready"
-    """Its health in words."""
-    may_have: bool = True
-    """It may see the request: always on the box; elsewhere where an `Outbound` was made for it."""
-    block_reason: str | None = None
-    """Why it gets nothing."""
+    name: str  # "edge", "cloud", or an upstream's name
+    route: str = "cloud"  # "edge" or "cloud": on the box or not
+    kind: str = "cloud"  # "edge", "cloud", or "neighbour": another box, whose edge model is asked
+    ok: bool = True  # it can be asked now: configured, started, its breaker closed
+    detail: str = "ready"  # its health in words
+    may_have: bool = True  # it may see the request: always on the box; elsewhere where an `Outbound` was made for it
+    block_reason: str | None = None  # why it gets nothing
     context_tokens: int | None = None
     """Tokens of question and answer together; None: not known, or more than anybody asks for."""
-    reads_media: bool = True
-    """It may read pictures, audio and files."""
-    surely_reads_media: bool = True
-    """False where that depends on a model that we know nothing of."""
-    tools: bool = True
-    """It takes tools at all, well or badly."""
-    price_prompt: float = 0.0
-    """Money per million tokens."""
+    reads_media: bool = True  # it may read pictures, audio and files
+    surely_reads_media: bool = True  # false where that depends on a model that we know nothing of
+    tools: bool = True  # it takes tools at all, well or badly
+    price_prompt: float = 0.0  # money per million tokens
     price_completion: float = 0.0
     quality: float = 0.9
     """The chance that its answer does, before anything is learnt; not used for models as small as the edge's."""
-    exposure: float = 0.0
-    """How much would leave: 0 nothing, 1 everything as it is."""
+    exposure: float = 0.0  # how much would leave: 0 nothing, 1 everything as it is
 
     @property
     def remote(self) -> bool:
         return self.route != EDGE
 
 
-# --- All that a decision looks at, in one value. Nothing here holds a word of the request.
-
-
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One request, the arms that might answer it, and what is known of them now."""
+    """All that a decision looks at: one request, the targets that might answer it, and what is known of them now."""
 
-    asked: str
-    """"auto", or the arm that the caller asked for: "edge", "cloud", an upstream's name."""
+    asked: str  # "auto", or the target that the caller asked for: "edge", "cloud", an upstream's name
     features: Features
-    targets: tuple[Target, ...]
-    """In the order of the settings, the edge first."""
+    targets: tuple[Target, ...]  # in the order of the settings, the edge first
     signals: SignalsView = field(default_factory=SignalsView)
-    p_edge_ok: float | None = None
-    """What `difficulty` says of the text; None: it was not asked."""
-    p_usual: float = 0.88
-    """What it says of an everyday request: less is harder than usual, more is easier."""
-    x: tuple[float, ...] = ()
-    """Numbers for the learner; no text can be read from them."""
-    key: str = ""
-    """Who asks, for exploration bounded per key."""
-    prefer: str | None = None
-    """A preset that the request or its key names; None: what the settings say."""
-    deadline_s: float | None = None
-    """Seconds in which the caller wants the whole answer."""
-    budget_left: float | None = None
-    """Money that the key may still spend; None: as much as it likes."""
-    sensitive: tuple[str, ...] = ()
-    """Kinds found that the owner calls sensitive, each with the rule that says so."""
-    personal_facts: bool = False
-    """The request was completed with facts that may not leave."""
-    answer_tokens: int | None = None
-    """The longest answer that the request allows; None: it does not say."""
-    long: bool = False
-    """It has more words than a small model is trusted with (routing.max_edge_words)."""
-    now: float = 0.0
-    """`time.monotonic()`."""
+    p_edge_ok: float | None = None  # what `difficulty` says of the text; None: it was not asked
+    p_usual: float = 0.88  # what it says of an everyday request: less is harder than usual, more is easier
+    x: tuple[float, ...] = ()  # numbers for the learner; no text can be read from them
+    key: str = ""  # who asks, for exploration bounded per key
+    prefer: str | None = None  # a preset that the request or its key names; None: what the settings say
+    deadline_s: float | None = None  # seconds in which the caller wants the whole answer
+    budget_left: float | None = None  # money that the key may still spend; None: as much as it likes
+    sensitive: tuple[str, ...] = ()  # kinds found that the owner calls sensitive, each with the rule that says so
+    personal_facts: bool = False  # the request was completed with facts that may not leave
+    answer_tokens: int | None = None  # the longest answer that the request allows; None: it does not say
+    long: bool = False  # it has more words than a small model is trusted with (routing.max_edge_words)
+    now: float = 0.0  # `time.monotonic()`
 
     @property
     def clouds(self) -> frozenset[str]:
-        """The arms whose share may be bounded: neither the box nor a neighbour."""
+        """The targets whose share may be bounded: neither the box nor a neighbour."""
         return frozenset(target.name for target in self.targets if target.kind == "cloud")
 
     @property
@@ -110,11 +82,11 @@ class Situation:
         return usual if self.answer_tokens is None else min(usual, float(self.answer_tokens))
 
     def asks_for(self, target: Target) -> bool:
-        """Whether the caller left the choice open, or named this arm."""
+        """Whether the caller left the choice open, or named this target."""
         return self.asked in ("auto", target.name)
 
     def target(self, name: str) -> Target:
-        """The arm of this name. Raises KeyError."""
+        """The target of this name. Raises KeyError."""
         for target in self.targets:
             if target.name == name:
                 return target
@@ -122,7 +94,7 @@ class Situation:
 
 
 class Severity(IntEnum):
-    """How strongly an arm is ruled out. Where every arm is, those that are least so remain."""
+    """How strongly a target is ruled out. Where every target is, those that are least so remain."""
 
     DOUBTED = 1
     """Another will do better; it is a fallback still."""
@@ -142,26 +114,25 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Why an arm is ruled out."""
+    """Why a target is ruled out."""
 
-    rule: str
-    """A short stable name."""
+    rule: str  # a short stable name
     words: str
-    force: Severity
+    severity: Severity
 
 
 def asked_words(target: str) -> str:
-    """That the caller named this arm."""
+    """That the caller named this target."""
     return f"the caller asked for {'the ' if target in (EDGE, 'cloud') else ''}{target}"
 
 
 def violation_on(target: Target, situation: Situation, rules: Routing, expected: Expected) -> Violation | None:
-    """The strongest of the constraints that rule this arm out; the first of equals. None: it is a candidate."""
+    """The most severe constraint that rules this target out, the first of equals. None: it is a candidate."""
     strongest: Violation | None = None
     for violation in _remote(target, situation, rules, expected) if target.remote else _edge(target, situation):
-        if violation.force is Severity.NEVER:
+        if violation.severity is Severity.NEVER:
             return violation
-        if strongest is None or violation.force > strongest.force:
+        if strongest is None or violation.severity > strongest.severity:
             strongest = violation
     if (late := _late(situation, expected)) is not None and strongest is None:
         return late
@@ -213,10 +184,8 @@ def _edge(target: Target, situation: Situation) -> Iterator[Violation]:
 
 def _too_long(target: Target, situation: Situation) -> Violation | None:
     """A quarter of the context is left for the answer."""
-    if (
-        target.context_tokens is None
-        or situation.features.characters / CHARACTERS_A_TOKEN <= target.context_tokens * 0.75
-    ):
+    tokens = situation.features.characters / CHARACTERS_A_TOKEN
+    if target.context_tokens is None or tokens <= target.context_tokens * 0.75:
         return None
     whose = f"{target.name}'s" if target.remote else "the edge model's"
     return Violation("context", f"the conversation is longer than {whose} context", Severity.CANNOT)
@@ -229,19 +198,14 @@ def _late(situation: Situation, expected: Expected) -> Violation | None:
     return Violation("deadline", words, Severity.DOUBTED)
 
 
-# --- What a model's name in a request asks for: the box's own choice, or one arm.
-
-AUTO = "auto"
-"""The box decides."""
-DECIDE = "netgpt"
-"""The model's name that leaves it to the box."""
-NOBODY = "nobody"
-"""Rule of a decision without an arm: nobody can answer, and its reason says why for each."""
+AUTO = "auto"  # the box decides
+DECIDE = "netgpt"  # the model's name that leaves it to the box
+NOBODY = "nobody"  # rule of a decision without a target: nobody can answer, and its reason says why for each
 
 
 def target_names(settings: Settings) -> dict[str, str]:
-    """Every model's name that asks for one arm -> that arm: "netgpt/edge", an upstream's name with and without
-    "netgpt/", and the names of the configured models. Where two arms run a model of one name, the first has it."""
+    """Every model's name that asks for one target -> that target: "netgpt/edge", an upstream's name with and without
+    "netgpt/", and the names of the configured models. Where two targets run a model of one name, the first has it."""
     names = {"netgpt/edge": "edge", settings.edge.model: "edge"}
     for target in settings.remotes:
         names.setdefault(f"netgpt/{target}", target)
@@ -254,5 +218,5 @@ def target_names(settings: Settings) -> dict[str, str]:
 
 
 def asked_target(model: str, names: Mapping[str, str]) -> str:
-    """The arm that a model's name asks for, or "auto"."""
+    """The target that a model's name asks for, or "auto"."""
     return names.get(model, AUTO)

@@ -1,7 +1,8 @@
 """How hard a request is, from its text alone: the chance that a small model's answer does as well as a large one's.
 
-A few numbers of the text's outside (`traits`) and the mean of public static word vectors go to small experts for kinds
-of requests (`experts`). No network, no torch, about a millisecond for 2,000 characters. `netgpt route train` makes it.
+Surface features (`traits`, from regular expressions) and the mean of public static word vectors go to small experts for
+kinds of requests: kernel machines over landmarks, weighed by a softmax gate. Pure numpy, about a millisecond for 2,000
+characters. `netgpt route train` makes the model; `NAMES` is part of its file's shape and checked when it is read.
 """
 
 from __future__ import annotations
@@ -20,13 +21,7 @@ from numpy.typing import NDArray
 
 from netgpt.errors import SettingsError
 
-# --- What of a text's outside tells how hard it is: a fixed list of numbers, from regular expressions alone.
-#
-# Counts are logarithms, so that a long text does not drown the rest; shares say how dense a thing is. The list is
-# part of the trained file's shape: `NAMES` is written into its card and checked when it is read.
-
-LONGEST = 6_000
-"""Characters that are looked at: of a longer text the first two thirds and the last third of these."""
+LONGEST = 6_000  # characters that are read: of a longer text the first two thirds and the last third of these
 
 _WORD = re.compile(r"[A-Za-z']+")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -82,12 +77,11 @@ _SHAPE = [
     "share of different words", "longest number", "share of different numbers", "decimals", "share beyond ascii",
     "options are numbers", "ends with a question", "asks for the answer",
 ]  # fmt: skip
-NAMES = (*_SHAPE, *_COUNTED, *(f"density of {name}" for name in _COUNTED))
-"""What each number is, in order."""
+NAMES = (*_SHAPE, *_COUNTED, *(f"density of {name}" for name in _COUNTED))  # what each number is, in order
 
 
 def clipped(text: str) -> str:
-    """The part of a text that is looked at, so that a very long one costs no more than `LONGEST` characters.
+    """The part of a text that is read, so that a very long one costs no more than `LONGEST` characters.
 
     Halves of characters (lone surrogates), which JSON lets through, become question marks.
     """
@@ -150,20 +144,12 @@ def _shape(text: str, words: Sequence[str]) -> list[float]:
     ]
 
 
-# --- The trained parts of difficulty: what one kind of request gains by a large model, and which kind a request is.
-#
-# An expert is a kernel machine: features are centred, turned onto a few axes, and compared with landmarks. A gate
-# weighs the experts by the form of the text. Pure numpy; `netgpt.training` trains what is run here.
-
 Array = NDArray[np.float32]
-EMBEDDING = 0.7
-"""Weight of the two mean word vectors beside the traits, which together have length one on average."""
-_EXTREME = 5.0
-"""Standard deviations beyond which a trait counts no more."""
+EMBEDDING = 0.7  # weight of the two mean word vectors beside the traits, which together have length one on average
+_EXTREME = 5.0  # standard deviations beyond which a trait counts no more
 
 
-_TOO_LITTLE = 0.01
-"""A kind that a text resembles less is not asked: most texts need one expert."""
+_TOO_LITTLE = 0.01  # a kind that a text resembles less is not asked: most texts need one expert
 
 
 def features_of(texts: Sequence[str], embed: Any) -> tuple[Array, Array]:
@@ -207,15 +193,11 @@ class Expert:
 
     mean: Array
     spread: Array
-    axes: Array
-    """(features, axes)."""
+    axes: Array  # (features, axes)
     centre: Array
-    landmarks: Array
-    """(landmarks, axes)."""
-    weights: Array
-    """One a landmark."""
-    curve: Array
-    """(gamma, bias)."""
+    landmarks: Array  # (landmarks, axes)
+    weights: Array  # one a landmark
+    curve: Array  # (gamma, bias)
 
     def gain(self, outside: Array, vectors: Array) -> Array:
         """Expected score of the large model less that of the small one, a row each."""
@@ -245,14 +227,13 @@ class Gate:
 
     mean: Array
     spread: Array
-    weights: Array
-    """(traits, kinds)."""
+    weights: Array  # (traits, kinds)
     bias: Array
 
     def shares(self, outside: Array) -> Array:
         """How much of each kind: (rows, kinds), each row sums to one."""
-        told = Scale(self.mean, self.spread).of(outside) @ self.weights + self.bias
-        shares = np.exp(told - told.max(axis=1, keepdims=True))
+        logits = Scale(self.mean, self.spread).of(outside) @ self.weights + self.bias
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares = shares / shares.sum(axis=1, keepdims=True)
         shares = np.where(shares < _TOO_LITTLE, 0, shares)
         normal: Array = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -286,7 +267,6 @@ class Difficulty:
     """Thread-safe: nothing changes after it was made. Raises SettingsError when `arrays` lack something."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], embed: Embedder, card: Mapping[str, Any]) -> None:
-
         whole = {name: array.astype("float32") for name, array in arrays.items()}
         kinds = list(card.get("kinds", ()))
         try:
@@ -297,8 +277,7 @@ class Difficulty:
             raise SettingsError(f"the model of difficulty lacks {error}: {_REMEDY}") from None
         self._embed = embed
         self._shown = [NAMES.index(name) for name in _SHOWN]
-        self.card = card
-        """What the file was made from, and what it reached."""
+        self.card = card  # what the file was made from, and what it reached
 
     @classmethod
     def shipped(cls, embed: Embedder | None = None) -> Difficulty:
@@ -332,30 +311,24 @@ class Difficulty:
 
     def p_edge_oks(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The same for many texts: (n,)."""
-        import numpy as np
-
-        told = [self._told(texts[at : at + _BATCH])[0] for at in range(0, len(texts), _BATCH)]
-        return np.concatenate(told) if told else np.zeros(0, dtype=np.float32)
+        batches = [self._infer(texts[at : at + _BATCH])[0] for at in range(0, len(texts), _BATCH)]
+        return np.concatenate(batches) if batches else np.zeros(0, dtype=np.float32)
 
     def x(self, text: str) -> tuple[float, ...]:
         """Twelve numbers for the learner, each -3 to 3: hardness and what the text looks like. No text can be read
         from them."""
-        return self.told(text)[1]
+        return self.assess(text)[1]
 
-    def told(self, text: str) -> tuple[float, tuple[float, ...]]:
+    def assess(self, text: str) -> tuple[float, tuple[float, ...]]:
         """`p_edge_ok` and `x` of a text, for little more than the price of one."""
-        import numpy as np
-
-        chances, gains, scaled = self._told([text])
+        chances, gains, scaled = self._infer([text])
         chance = float(chances[0])
         logit = np.log(max(chance, 1e-6) / max(1 - chance, 1e-6)) / 2
         numbers = (logit, 5 * gains[0], *(scaled[0, self._shown] * np.sqrt(len(NAMES))))
         return chance, tuple(max(-_BOUND, min(_BOUND, float(number))) for number in numbers)
 
-    def _told(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    def _infer(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Chances, expected gains and scaled traits of texts."""
-        import numpy as np
-
         outside, vectors = features_of(texts, self._embed)
         shares = self._gate.shares(outside)
         gains, chances = np.zeros(len(texts), dtype=np.float32), np.zeros(len(texts), dtype=np.float32)

@@ -1,11 +1,11 @@
-"""What would have changed a decision, in words for people."""
+"""What would have changed a decision: one input changed at a time until another target answers. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from netgpt.routing.candidates import Situation, Target
 from netgpt.routing.link_state import SignalsView
@@ -22,31 +22,26 @@ from netgpt.routing.scoring import (
     with_rtt,
 )
 from netgpt.settings.routing import Routing
-from netgpt.types import EDGE, Decision, Expected, display_name
-
-# --- One input of a decision changed at a time, to find where another arm would have answered. Pure.
+from netgpt.types import EDGE, display_name
 
 LONGEST_RTT_S: Final = 10.0
 SHORTEST_RTT_S: Final = 0.001
-MOST_TIMES: Final = 1000.0
-"""A price that had to be this many times higher is no counterfactual that helps."""
+MOST_TIMES: Final = 1000.0  # a price that had to be this many times higher is no counterfactual that helps
 TRIES: Final = 14
-FAR: Final = 1e6
-"""The lead over nobody."""
+FAR: Final = 1e6  # the lead over nobody
 NEAR: Final = 0.02
-"""A value this close (as a share of it) to where the arm changes is close enough: it is told in two digits."""
+"""A value this close (as a share of it) to where the target changes is close enough: two digits are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of one input after which another arm answers."""
+    """A change of one input after which another target answers."""
 
     what: str
     """"rtt" (seconds, of `of`), "difficulty" (p_edge_ok), "price" (times as high, of `of`), "waiting" (answers that
     wait on the box), "prefer" (the preset's name)."""
     to: float | str
-    target: str
-    """Who answers then."""
+    target: str  # who answers then
     of: str = ""
 
 
@@ -54,8 +49,7 @@ class Change:
 class WhatIf:
     """A decision that can be taken again: all that went into it."""
 
-    situation: Situation
-    """With the links as the decision took them."""
+    situation: Situation  # with the links as the decision took them
     rules: Routing
     weights: Weights
     believe: Believe
@@ -109,7 +103,7 @@ class WhatIf:
                 yield Change("prefer", name, best)
 
     def _found(self, what: str, now: float, end: float, of: str = "") -> Change | None:
-        """The nearest value between `now` and `end` that changes the arm, rounded away from `now`; None: there is
+        """The nearest value between `now` and `end` that changes the target, rounded away from `now`; None: there is
         none."""
         if now == end or self._lead(what, end, of) >= 0:
             return None
@@ -121,7 +115,7 @@ class WhatIf:
         return None
 
     def _crossing(self, what: str, same: float, other: float, of: str) -> float:
-        """Where the lead of the chosen arm ends: by false position (Illinois), for it is nearly a straight line; by
+        """Where the lead of the chosen target ends: by false position (Illinois), for it is nearly a straight line; by
         halves where a constraint ends it at once."""
         lead_same, lead_other = self._lead(what, same, of), self._lead(what, other, of)
         for _ in range(TRIES):
@@ -136,7 +130,7 @@ class WhatIf:
         return other
 
     def _lead(self, what: str, to: float, of: str) -> float:
-        """By how much the chosen arm is ahead of the best other candidate there; only what changes is reckoned anew."""
+        """The lead of the chosen target over the best other candidate there; only what changes is computed anew."""
         there, lead, others = changed(self.situation, what, to, of), -math.inf, [-math.inf]
         clouds = self.situation.clouds
         for one in self.weighed.candidates:
@@ -153,7 +147,7 @@ class WhatIf:
 
 
 def _concerns(what: str, of: str, target: Target) -> bool:
-    """Whether what is expected of an arm depends on the input."""
+    """Whether what is expected of a target depends on the input."""
     if what == "difficulty":
         return target.kind != "cloud"
     return target.name == (EDGE if what == "waiting" else of)
@@ -168,17 +162,12 @@ def changed(situation: Situation, what: str, to: float, of: str = "") -> Situati
     if what == "difficulty":
         return replace(situation, p_edge_ok=to)
     if what == "waiting":
-        system = replace(
-            signals.system, engine_waiting=int(to), engine_busy=max(signals.system.engine_busy, min(1, int(to)))
-        )
+        busy = max(signals.system.engine_busy, min(1, int(to)))
+        system = replace(signals.system, engine_waiting=int(to), engine_busy=busy)
         return replace(situation, signals=SignalsView(signals.links, system))
-    targets = tuple(
-        replace(target, price_prompt=target.price_prompt * to, price_completion=target.price_completion * to)
-        if target.name == of
-        else target
-        for target in situation.targets
-    )
-    return replace(situation, targets=targets)
+    one = situation.target(of)
+    dearer = replace(one, price_prompt=one.price_prompt * to, price_completion=one.price_completion * to)
+    return replace(situation, targets=tuple(dearer if each is one else each for each in situation.targets))
 
 
 def _guess(same: float, other: float, lead_same: float, lead_other: float) -> float:
@@ -217,9 +206,9 @@ _CONSTRAINTS: Final = {
 
 
 def counterfactual(what_if: WhatIf, rule: str) -> str:
-    """One or two sentences: where another arm would have answered. `rule`: of the decision. Empty: nothing to say."""
-    if rule in _CONSTRAINTS and (told := _without_the_constraint(what_if, rule)):
-        return told
+    """One or two sentences: where another target would have answered; empty: nothing to say. `rule`: the decision's."""
+    if rule in _CONSTRAINTS and (sentence := _without_the_constraint(what_if, rule)):
+        return sentence
     if rule in ("asked", "tried", "trial", "only"):
         return ""
     changes = what_if.changes()
@@ -242,8 +231,8 @@ def without(situation: Situation, rule: str) -> Situation:
     if rule == "deadline":
         return replace(situation, deadline_s=None)
     if rule in ("schema", "media", "tools"):
-        field = {"schema": "structured"}.get(rule, rule)
-        return replace(situation, features=replace(features, **{field: False}))
+        name = "structured" if rule == "schema" else rule
+        return replace(situation, features=replace(features, **{name: False}))
     if rule == "sensitive":
         situation = replace(situation, sensitive=())
     return replace(situation, targets=tuple(_lifted(target, rule) for target in targets))
@@ -281,16 +270,12 @@ def _words(change: Change, what_if: WhatIf) -> str:
     if change.what == "difficulty":
         p = what_if.situation.p_edge_ok or 0.0
         return f"were it {'easier' if to > p else 'harder'} ({to:.2g} for {p:.2g})"
-    return (
-        f"at {to:.2g} times the price of {display_name(change.of)}"
-        if to
-        else f"did {display_name(change.of)} cost nothing"
-    )
+    who = display_name(change.of)
+    return f"at {to:.2g} times the price of {who}" if to else f"did {who} cost nothing"
 
 
 def _milliseconds(seconds: float) -> str:
-    told = seconds * 1000
-    return f"{told:.0f}" if told >= 10 else f"{told:.2g}"
+    return f"{1000 * seconds:.0f}" if seconds >= 0.01 else f"{1000 * seconds:.2g}"
 
 
 def _joined(ways: list[str]) -> str:
@@ -299,36 +284,3 @@ def _joined(ways: list[str]) -> str:
     if presets:
         others.append("under " + " or ".join(filter(None, (", ".join(presets[:-1]), presets[-1]))))
     return others[0] if len(others) == 1 else ", ".join(others[:-1]) + ", or " + others[-1]
-
-
-# --- A decision as JSON, for explanations: what each arm was expected to give, what ruled it out, what would have
-# changed it. Numbers and words of the box's own; nothing of the request.
-
-
-def account_of(decision: Decision, counterfactual: str = "") -> dict[str, Any]:
-    """`counterfactual`: see `routing.why`; used where the decision does not hold one."""
-    return {
-        "route": decision.route,
-        "arm": decision.name,
-        "rule": decision.rule,
-        "reason": decision.reason,
-        "fallbacks": list(decision.fallbacks),
-        "weights": decision.weights,
-        "propensity": round(decision.propensity, 4),
-        "expected": [_target(one) for one in decision.expected],
-        "counterfactual": decision.counterfactual or counterfactual,
-    }
-
-
-def _target(one: Expected) -> dict[str, Any]:
-    return {
-        "arm": one.target,
-        "route": one.route,
-        "p_ok": round(one.p_ok, 4),
-        "latency_s": round(one.latency_s, 3),
-        "cost": round(one.cost, 9),
-        "energy_j": round(one.energy_j, 1),
-        "exposure": round(one.exposure, 3),
-        "value": round(one.value, 4),
-        "ruled_out": one.ruled_out,
-    }

@@ -29,18 +29,15 @@ _MEDIA = ("image_url", "input_image", "input_audio", "file", "input_file")
 class Features:
     """What the rules look at. No text of the request is kept here."""
 
-    words: int
-    """Words of the last user message."""
-    characters: int
-    """Characters of the whole conversation: a bound on tokens."""
+    words: int  # words of the last user message
+    characters: int  # characters of the whole conversation: a bound on tokens
     turns: int
     code: bool
     math: bool
     long_form: bool
     reasoning: bool
     tools: bool
-    structured: bool
-    """`response_format` asks for JSON by schema."""
+    structured: bool  # `response_format` asks for JSON by schema
     media: bool
 
     @property
@@ -101,5 +98,4 @@ def _has_media(content: object) -> bool:
     return isinstance(content, list) and any(isinstance(p, Mapping) and p.get("type") in _MEDIA for p in content)
 
 
-UNREAD = features_of({})
-"""Stands for a text that was not looked at."""
+UNREAD = features_of({})  # stands for a text that was not read

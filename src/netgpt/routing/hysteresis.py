@@ -1,10 +1,10 @@
-"""The links as the decision takes them: held still under noise, let go when a link has really changed.
+"""Smooths the links that decisions see: held still under noise, released when a link has really changed.
 
-A decision that followed every measurement would flap. So each arm's link is *held* as it was, until what is measured
-now differs by a margin, and has differed for a dwell. Worse is believed soon. Better is believed soon too, once an
-answer proves it, or a probe after failures; but not where the link *relapsed*: got worse again within a minute after it
-was believed to be better. Then it is left alone, longer with each relapse. That nothing is heard of a link is no proof:
-one request may try it (`trial`), and its answer tells. What goes on in one direction needs no dwell.
+A decision that followed every measurement would flap. So each target's link is *held* until what is measured differs by
+a margin, for a dwell. Worse is believed soon. Better is believed soon too, once an answer proves it, or a probe after
+failures; but not where the link *relapsed*: got worse again within a minute after it was believed to be better. Then it
+is left alone, longer with each relapse. Silence of a link proves nothing: one request may try it (`trial`), and its
+answer decides. A change that goes on in one direction needs no dwell.
 """
 
 from __future__ import annotations
@@ -17,74 +17,50 @@ from typing import Final
 from netgpt.routing.link_state import LinkView
 from netgpt.routing.scoring import blended, first_byte_s
 
-DWELL_S: Final = 0.8
-"""A change lasts this long before it is believed."""
-RETURN_S: Final = 1.5
-"""And so long that it is better, without failures before: noise is better now and then."""
-GAP_S: Final = 3.0
-"""Nobody looked for this long: what is measured now is believed at once."""
-CALM_S: Final = 60.0
-"""A relapse is forgotten after this, and a link that was better for so long does not relapse."""
+DWELL_S: Final = 0.8  # a change lasts this long before it is believed
+RETURN_S: Final = 1.5  # and so long that it is better, without failures before: noise is better now and then
+GAP_S: Final = 3.0  # after so long without a decision, what is measured now is believed at once
+CALM_S: Final = 60.0  # a relapse is forgotten after this, and a link that was better for so long does not relapse
 ONWARD_S: Final = 3.0
 """Within this time after a change, more of the same is believed at once, and so is that it was not better after all."""
-RATIO: Final = 1.5
-"""A link that answers this many times faster or slower has changed, ..."""
-WIDER: Final = 1.3
-"""... and, for each relapse within the last minute, this many times more."""
+RATIO: Final = 1.5  # a link that answers this many times faster or slower has changed, ...
+WIDER: Final = 1.3  # ... and, for each relapse within the last minute, this many times more
 AWAY_S: Final = 45.0
 """So long for each relapse, a link that got worse is left alone before it is believed to be better again."""
-FRESH_S: Final = 3.0
-"""An answer that began so recently proves what its link is like."""
-NEARLY: Final = 1.25
-"""An answer proves that a link is back when it is no more times slower than before."""
-UNPROVEN_S: Final = 60.0
-"""After so long, that nothing bad is heard of it any more is proof enough."""
+FRESH_S: Final = 3.0  # an answer that began so recently proves what its link is like
+NEARLY: Final = 1.25  # an answer proves that a link is back when it is no more times slower than before
+UNPROVEN_S: Final = 60.0  # after so long, that no more failures are seen is proof enough
 TRIAL_S: Final = 1.5
 """A link that got worse may be tried so long after it was last tried, or got worse: then after twice that, ..."""
-MOST_TRIAL_S: Final = 6.0
-"""... at most after this."""
-TRIAL_EVERY: Final = 4
-"""And at most one request in so many tries it."""
-LEAST_S: Final = 0.15
-"""Smaller differences are nobody's business."""
-FAILING: Final = 0.25
-"""A change of the share of failing calls that counts."""
-UNKNOWN: Final = 2
-"""A link differs in that one of both was never measured."""
-USUAL_TOKENS_S: Final = 40.0
-"""Where the pace was not measured."""
-TOKENS: Final = 40.0
-"""A link is judged by an answer of this many tokens: a short one, which its first word decides."""
+MOST_TRIAL_S: Final = 6.0  # ... at most after this
+TRIAL_EVERY: Final = 4  # and at most one request in so many tries it
+LEAST_S: Final = 0.15  # smaller differences are nobody's business
+FAILING: Final = 0.25  # a change of the share of failing calls that counts
+UNKNOWN: Final = 2  # a link differs in that one of both was never measured
+USUAL_TOKENS_S: Final = 40.0  # where the token rate was not measured
+TOKENS: Final = 40.0  # a link is judged by an answer of this many tokens: a short one, which its first word decides
 
 
 @dataclass(slots=True)
 class _HeldLink:
     link: LinkView
-    measured: LinkView
-    """What was measured when somebody last looked."""
-    looked: float
-    differs: int = 0
-    """Which way the link differs now: 1 worse, -1 better, 0 not."""
+    measured: LinkView  # at the last decision
+    updated: float
+    differs: int = 0  # which way the link differs now: 1 worse, -1 better, 0 not
     differs_since: float = 0.0
-    went: int = 0
-    """Which way the last change went; 0: there was none."""
+    went: int = 0  # which way the last change went; 0: there was none
     changed: float = -math.inf
     relapses: list[float] = field(default_factory=list)
-    before: LinkView | None = None
-    """What it was like before it got worse; None: it did not, or is better again."""
-    tried: float = 0.0
-    """When it was last tried, or got worse."""
-    trials: int = 0
-    """Since it got worse."""
-    looks: int = 0
-    """Since it was last tried, or got worse."""
-    returned: float = -math.inf
-    """When it was last believed to be better after it had got worse."""
+    before: LinkView | None = None  # what it was like before it got worse; None: it did not, or is better again
+    tried: float = 0.0  # when it was last tried, or got worse
+    trials: int = 0  # since it got worse
+    updates: int = 0  # since it was last tried, or got worse
+    returned: float = -math.inf  # when it was last believed to be better after it had got worse
 
     def believe(self, link: LinkView, now: float, way: int) -> None:
         """It is as measured now, `way` of what it was held for."""
         if way > 0 and self.before is None:
-            self.before, self.tried, self.trials, self.looks = self.link, now, 0, 0
+            self.before, self.tried, self.trials, self.updates = self.link, now, 0, 0
             if now - self.returned < CALM_S:
                 self.relapses.append(now)
         elif way < 0 and self.before is not None:
@@ -94,29 +70,29 @@ class _HeldLink:
 
 
 class LinkSmoother:
-    """One link an arm. `look` at every decision, with a time in seconds that never goes back."""
+    """One link a target. `update` at every decision, with a time in seconds that never goes back."""
 
     def __init__(self) -> None:
         self._held: dict[str, _HeldLink] = {}
 
-    def look(self, links: Mapping[str, LinkView], now: float) -> dict[str, LinkView]:
-        """The links to decide by, and remember that somebody looked."""
+    def update(self, links: Mapping[str, LinkView], now: float) -> dict[str, LinkView]:
+        """Take in what is measured now; return the links to decide by."""
         return {name: _with_load(self._one(name, link, now), link) for name, link in links.items()}
 
     def trial(self, now: float) -> tuple[str, LinkView] | None:
-        """The arm that got worse and may be tried by this request, and its link as it was before; None: no arm is.
+        """The target that got worse and may be tried by this request, and its link as it was before; None: none is.
 
-        To be asked after `look`, at the same time.
+        To be called after `update`, at the same time.
         """
         for name, held in self._held.items():
-            if held.before is not None and held.looked == now and _may_try(held, held.measured, now):
+            if held.before is not None and held.updated == now and _may_try(held, held.measured, now):
                 return name, _with_load(held.before, held.measured)
         return None
 
     def tried(self, name: str, now: float) -> None:
-        """A request tries this arm."""
+        """A request tries this target."""
         held = self._held[name]
-        held.tried, held.looks = now, 0
+        held.tried, held.updates = now, 0
         held.trials += 1
 
     def _one(self, name: str, link: LinkView, now: float) -> LinkView:
@@ -124,8 +100,8 @@ class LinkSmoother:
         if held is None:
             self._held[name] = _HeldLink(link, link, now)
             return link
-        gap, held.looked, held.measured = now - held.looked, now, link
-        held.looks += 1
+        gap, held.updated, held.measured = now - held.updated, now, link
+        held.updates += 1
         if _is_known(held.link) != _is_known(link):  # nothing to compare with: no change of the link's
             return self._taken(held, link, now, gap, 0)
         if held.relapses:
@@ -170,8 +146,8 @@ def _is_proven(link: LinkView) -> bool:
 
 
 def _may_try(held: _HeldLink, link: LinkView, now: float) -> bool:
-    """Nothing is under way that would tell, what was heard last is old, and it was not tried just before."""
-    if link.in_flight or held.looks < TRIAL_EVERY or _failing(link) > FAILING:
+    """No call is under way, the last answer is old, and it was not tried just before."""
+    if link.in_flight or held.updates < TRIAL_EVERY or _failing(link) > FAILING:
         return False
     if _is_proven(link) or _is_away(held, now):
         return False

@@ -1,9 +1,8 @@
-"""What the box learns of its arms: whose answers do for which requests, what they cost, how long they take.
+"""What is learnt of the targets: whose answers do for which requests, what they cost, how long they take.
 
-Deciding and learning are two calls: `belief` and `draw` when a request comes, `told` when something is known of its
-answer, at once or days later. Pure: no I/O, no clock but the one that is given. Every random draw comes from the seed
-and a number, so the same seed and the same calls give the same decisions. The state is numbers: no text, no person's
-name; keys stand in it as keyed digests.
+Deciding and learning are two calls: `belief` and `draw` when a request comes, `update` when something is known of its
+answer, at once or days later. Pure: no I/O, and the clock is given. The same seed and the same calls give the same
+decisions. The state is numbers: no text, no person's name; keys stand in it as keyed digests.
 """
 
 from __future__ import annotations
@@ -12,52 +11,47 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
 from netgpt.errors import StoreError
-from netgpt.routing.bandit import AdaptiveLimit, Belief, Cusum, EpsilonGreedy, Evidence, Vector, phi_of, uniform
+from netgpt.routing.bandit import Belief, Cusum, DriftingMean, EpsilonGreedy, Evidence, Vector, phi_of, uniform
 from netgpt.routing.reward import HINTS, Counted, DecisionOutcome, Opinion, Parts, opinion_of
 from netgpt.routing.trust import TrustWeights
-
-# --- All that is remembered of one arm: the evidence of its answers, who said so, whether it drifts, what it costs.
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What calls to one arm came to, the newest counting most; None: not known yet."""
+    """What calls to one target came to, the newest counting most; None: not known yet."""
 
     price_factor: float | None = None
     """Money paid, as a multiple of what the configured prices make of the same tokens."""
-    latency_factor: float | None = None
-    """Time taken, as a multiple of what the signals let expect."""
-    tokens: float | None = None
-    """Tokens of its answers."""
+    latency_factor: float | None = None  # time taken, as a multiple of what the signals let expect
+    tokens: float | None = None  # tokens of its answers
 
 
 @dataclass(slots=True)
 class Experience:
-    """What the learner knows of one arm."""
+    """What the learner knows of one target."""
 
     evidence: Evidence = field(default_factory=Evidence)
     ratings: TrustWeights = field(default_factory=TrustWeights)
     hints: TrustWeights = field(default_factory=TrustWeights)
     cusum: Cusum = field(default_factory=Cusum)
-    price: AdaptiveLimit = field(default_factory=AdaptiveLimit)
-    latency: AdaptiveLimit = field(default_factory=AdaptiveLimit)
-    tokens: AdaptiveLimit = field(default_factory=AdaptiveLimit)
-    faded_at: float = 0.0
-    """How many steps of observations of all arms it has faded."""
+    price: DriftingMean = field(default_factory=DriftingMean)
+    latency: DriftingMean = field(default_factory=DriftingMean)
+    tokens: DriftingMean = field(default_factory=DriftingMean)
+    faded_at: float = 0.0  # how many steps of observations of all targets it has faded
     drifts: int = 0
 
     def measure(self, parts: Parts) -> None:
         """Take in what was measured of one answer."""
         if parts.cost is not None and parts.listed_cost:
-            self.price.told(parts.cost / parts.listed_cost)
+            self.price.observe(parts.cost / parts.listed_cost)
         if parts.latency_s is not None and parts.expected_latency_s and not parts.failed:
-            self.latency.told(parts.latency_s / parts.expected_latency_s)
+            self.latency.observe(parts.latency_s / parts.expected_latency_s)
         if parts.tokens:
-            self.tokens.told(float(parts.tokens))
+            self.tokens.observe(float(parts.tokens))
 
     @property
     def measured(self) -> Measured:
@@ -70,48 +64,29 @@ class Experience:
 
     def numbers(self) -> dict[str, Any]:
         """For JSON; exact."""
-        return {
-            "evidence": self.evidence.numbers(),
-            "ratings": self.ratings.numbers(),
-            "hints": self.hints.numbers(),
-            "cusum": self.cusum.numbers(),
-            "price": self.price.numbers(),
-            "latency": self.latency.numbers(),
-            "tokens": self.tokens.numbers(),
-            "faded_at": self.faded_at,
-            "drifts": self.drifts,
-        }
+        parts = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: part if isinstance(part, int | float) else part.numbers() for name, part in parts.items()}
 
     @classmethod
     def of_numbers(cls, numbers: Mapping[str, Any]) -> Self:
         """Raises ValueError, TypeError or KeyError for what `numbers` did not write."""
-        return cls(
-            Evidence.of_numbers(numbers["evidence"]),
-            TrustWeights.of_numbers(numbers["ratings"]),
-            TrustWeights.of_numbers(numbers["hints"]),
-            Cusum.of_numbers(numbers["cusum"]),
-            AdaptiveLimit.of_numbers(numbers["price"]),
-            AdaptiveLimit.of_numbers(numbers["latency"]),
-            AdaptiveLimit.of_numbers(numbers["tokens"]),
-            float(numbers["faded_at"]),
-            int(numbers["drifts"]),
-        )
+        kinds: dict[str, Any] = {"evidence": Evidence, "ratings": TrustWeights, "hints": TrustWeights, "cusum": Cusum}
+        kinds |= dict.fromkeys(("price", "latency", "tokens"), DriftingMean)
+        parts: dict[str, Any] = {name: kind.of_numbers(numbers[name]) for name, kind in kinds.items()}
+        return cls(**parts, faded_at=float(numbers["faded_at"]), drifts=int(numbers["drifts"]))
 
 
 VERSION: Final = 1
-FADES: Final = 0.995
-"""Share of an arm's evidence that remains after another observation of it: some 200 are remembered."""
+FADES: Final = 0.995  # share of a target's evidence kept after another observation of it: some 200 are remembered
 FADES_UNUSED: Final = 0.999
-"""The same after an observation of any arm: what was long not tried is believed less and less."""
+"""The same after an observation of any target: what was long not tried is believed less and less."""
 STEP: Final = 20.0
-AFTER_DRIFT: Final = 0.15
-"""Share of the evidence kept when an arm is found to have changed."""
+AFTER_DRIFT: Final = 0.15  # share of the evidence kept when a target is found to have changed
 FIRST_RATINGS: Final = 5.0
 USUAL_KEPT: Final = 0.97
 OWN: Final = {"level_sd": 0.1, "slope_sd": 0.1}
-"""How far one key's needs are taken to differ from everybody's before it was heard."""
-MOST_OWN: Final = 64
-"""Keys with a model of their own; the one heard longest ago gives way."""
+"""How far one key's needs are taken to differ from everybody's before it is known."""
+MOST_OWN: Final = 64  # keys with a model of their own; the one observed longest ago gives way
 LOWEST, HIGHEST = 0.01, 0.99
 
 
@@ -119,12 +94,12 @@ _NOTHING: Final = Counted(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class Learner:
-    """A contextual bandit over arms. Cheap: `belief` and `draw` take microseconds, `told` some tens."""
+    """A contextual bandit over targets. Cheap: `belief` and `draw` take microseconds, `update` some tens."""
 
     def __init__(
         self, *, seed: int = 0, explore: float = 0.02, per_hour: int = 20, clock: Callable[[], float] = time.time
     ) -> None:
-        """`explore`: share of decisions in which another arm than the best may be tried, 0 to 0.5; `per_hour`: at
+        """`explore`: share of decisions in which another target than the best may be tried, 0 to 0.5; `per_hour`: at
         most so many of one key. `clock`: seconds, the same after a restart.
 
         Nobody's request is used for trying before `FIRST_RATINGS` answers were rated: where nobody says how answers
@@ -137,13 +112,13 @@ class Learner:
         self._rating, self._hinting = TrustWeights(), TrustWeights()
         self._rated = 0.0
         self._draws = 0
-        self._is_up = 0.0
+        self._observed = 0.0
         self._digests: dict[str, str] = {}
 
     # deciding
 
     def belief(self, target: str, x: Sequence[float], prior: float, key: str = "") -> Belief:
-        """The chance that this arm's answer will do. `prior`: what is thought of it before anything was learnt."""
+        """The chance that this target's answer will do. `prior`: what is thought of it before anything was learnt."""
         phi = phi_of(x)
         known = self._target(target)
         self._fade(known)
@@ -155,13 +130,13 @@ class Learner:
         return Belief(min(max(prior + shift, LOWEST), HIGHEST), sd)
 
     def chances(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> dict[str, float]:
-        """The chance with which `draw` would draw each arm."""
+        """The chance with which `draw` would draw each target."""
         if not bold or self._rated < FIRST_RATINGS:
             return dict.fromkeys(values, 0.0) | {max(values, key=values.__getitem__): 1.0}
         return self._exploration.chances(values, self._digest(key), self._clock())
 
     def draw(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> tuple[str, float]:
-        """Choose among the arms that may answer, by their value; return the arm and the chance that it had.
+        """Choose among the targets that may answer, by their value; return the target and the chance that it had.
 
         Nearly always the best. `bold=False`: never another (who prefers `private` is not experimented on).
         """
@@ -176,19 +151,18 @@ class Learner:
         return target, chances[target]
 
     def measured(self, target: str) -> Measured:
-        """What the arm was seen to cost and take."""
-        known = self._targets.get(target)
-        return Measured() if known is None else known.measured
+        """What the target was seen to cost and take."""
+        return self._targets.get(target, Experience()).measured
 
     @property
     def drifts(self) -> dict[str, int]:
-        """How often each arm was found to have changed."""
+        """How often each target was found to have changed."""
         return {name: target.drifts for name, target in self._targets.items()}
 
     # learning
 
-    def told(self, outcome: DecisionOutcome) -> Counted | None:
-        """Learn from what became of a decision. Returns what is to be given back as `before` when more is known."""
+    def update(self, outcome: DecisionOutcome) -> Counted | None:
+        """Learn from the outcome of a decision. Returns the `before` of the next call, when more is known."""
         phi = phi_of(outcome.x)
         target = self._target(outcome.target)
         before = outcome.before or _NOTHING
@@ -201,7 +175,7 @@ class Learner:
         shift, _ = target.evidence.shift(phi)
         believed = min(max(outcome.prior + shift, LOWEST), HIGHEST)
         surprise = opinion.hint if opinion.target is None else opinion.target - believed
-        is_new = before.own_counts < opinion.weight  # else the person only says otherwise than before
+        is_new = before.own_counts < opinion.weight  # else the person only changes an earlier opinion
         counts = self._weighed(target, self._digest(outcome.key), surprise, opinion) if is_new else before.counts
         difference = believed + surprise - outcome.prior
         counted = Counted(difference, counts, max(before.most, counts), surprise, opinion.weight)
@@ -228,13 +202,13 @@ class Learner:
             target.forget(digest)
 
     def _count(self, target: Experience, outcome: DecisionOutcome, phi: Vector, now: Counted) -> Counted:
-        """Put this telling in the place of the one before, in everybody's evidence and in the key's own."""
+        """Replace what this decision counted before, in everybody's evidence and in the key's own."""
         before = outcome.before or _NOTHING
         moment = now.counts * now.difference - before.counts * before.difference
         growth = now.most - before.most
         target.evidence.fade(FADES**growth)
         target.evidence.correct(phi, moment, growth)
-        self._is_up += growth
+        self._observed += growth
         own = self._own_of(outcome.key, outcome.target)
         own_growth = max(0.0, now.own_counts - before.own_counts)
         own.fade(FADES**own_growth)
@@ -242,29 +216,31 @@ class Learner:
         return now
 
     def _weighed(self, target: Experience, key: str, surprise: float, opinion: Opinion) -> float:
-        """How much this key's word counts for everybody: see `influence`."""
+        """How much this key's opinion counts for everybody: see `routing.trust`."""
         now, is_hint = self._clock(), opinion.target is None
         crowd, trust_weights = (self._hinting, target.hints) if is_hint else (self._rating, target.ratings)
-        trust = crowd.hear(key, surprise, now)
-        of_target = trust_weights.hear(key, surprise, now, odd=crowd.is_odd(key))
+        trust = crowd.observe(key, surprise, now)
+        of_target = trust_weights.observe(key, surprise, now, odd=crowd.is_odd(key))
         if trust is None:
             trust = 0.5
-        elif of_target is not None and trust_weights.knows(key):  # new on this arm is no reason for doubt, odd on it is
+        elif of_target is not None and trust_weights.knows(
+            key
+        ):  # new on this target is no reason for doubt, odd on it is
             trust = min(trust, of_target)
         counts = trust_weights.count(key, opinion.weight * trust, now)
         crowd.passed(key, counts)
         return counts
 
     def _learn_usual(self, parts: Parts, trust: float) -> None:
-        """How often answers are asked again, broken or failed on this box, whatever the arm."""
+        """How often answers are asked again, broken or failed on this box, whatever the target."""
         for name in HINTS:
             seen = getattr(parts, name)
             if seen is not None:
                 self._usual[name] += (1 - USUAL_KEPT) * trust * (float(seen) - self._usual[name])
 
     def _fade(self, target: Experience) -> None:
-        """An arm's evidence ages while others are used: in steps, so that it does not matter when it is looked at."""
-        steps = self._is_up // STEP - target.faded_at
+        """Age a target's evidence while others are used: in steps, so that the time of the call does not matter."""
+        steps = self._observed // STEP - target.faded_at
         if steps > 0:
             target.evidence.fade(FADES_UNUSED ** (steps * STEP))
             target.faded_at += steps
@@ -272,7 +248,7 @@ class Learner:
     def _target(self, name: str) -> Experience:
         target = self._targets.get(name)
         if target is None:
-            target = self._targets[name] = Experience(faded_at=self._is_up // STEP)
+            target = self._targets[name] = Experience(faded_at=self._observed // STEP)
         return target
 
     def _own_of(self, key: str, target: str) -> Evidence:
@@ -280,7 +256,7 @@ class Learner:
         targets = self._own.pop(digest, None) or {}
         while len(self._own) >= MOST_OWN:
             del self._own[next(iter(self._own))]
-        self._own[digest] = targets  # the last in the row: heard last
+        self._own[digest] = targets  # the last in the row: observed last
         if target not in targets:
             targets[target] = Evidence(**OWN)
         return targets[target]
@@ -307,16 +283,14 @@ class Learner:
             "version": VERSION,
             "seed": self.seed,
             "draws": self._draws,
-            "heard": self._is_up,
+            "heard": self._observed,
             "rated": self._rated,
             "rating": self._rating.numbers(),
             "hinting": self._hinting.numbers(),
             "usual": dict(self._usual),
             "curiosity": self._exploration.numbers(),
             "arms": {name: target.numbers() for name, target in self._targets.items()},
-            "own": {
-                key: {target: own.numbers() for target, own in targets.items()} for key, targets in self._own.items()
-            },
+            "own": {key: {name: own.numbers() for name, own in targets.items()} for key, targets in self._own.items()},
         }
 
     @classmethod
@@ -333,19 +307,16 @@ class Learner:
             one._take(numbers)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise StoreError(
-                f"what was learnt of the arms cannot be read ({type(error).__name__}): it is damaged or of another "
+                f"what was learnt of the targets cannot be read ({type(error).__name__}): it is damaged or of another "
                 "version.",
                 code="learner_damaged",
             ) from None
         return one
 
     def _take(self, numbers: Mapping[str, Any]) -> None:
-        self._draws, self._is_up = int(numbers["draws"]), float(numbers["heard"])
+        self._draws, self._observed = int(numbers["draws"]), float(numbers["heard"])
         self._rated = float(numbers["rated"])
-        self._rating, self._hinting = (
-            TrustWeights.of_numbers(numbers["rating"]),
-            TrustWeights.of_numbers(numbers["hinting"]),
-        )
+        self._rating, self._hinting = (TrustWeights.of_numbers(numbers[name]) for name in ("rating", "hinting"))
         self._usual = {name: float(numbers["usual"][name]) for name in HINTS}
         self._exploration.restore(numbers["curiosity"])
         self._targets = {name: Experience.of_numbers(target) for name, target in numbers["arms"].items()}
@@ -365,7 +336,7 @@ def digests_in(state: bytes) -> frozenset[str]:
 
 
 def _drawn(chances: Mapping[str, float], point: float) -> str:
-    """The arm in whose stretch of [0, 1) the point lies."""
+    """The target in whose stretch of [0, 1) the point lies."""
     for target, chance in chances.items():
         point -= chance
         if point < 0:

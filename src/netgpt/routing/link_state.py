@@ -1,4 +1,4 @@
-"""All that is known of one arm: the link to it and the server behind it, from real calls first."""
+"""The state of a target's link and the server behind it, from real calls first, and the views that decisions read."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from dataclasses import dataclass, field, replace
 
 from netgpt.calls import CallFacts, KernelFacts, Load
 
-# --- What the decision sees of links, models and the box: plain values, told by `signals`, read by `objective`.
-
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """One measured quantity."""
 
     value: float
-    age_s: float
-    """Seconds since it was last measured."""
-    confidence: float
-    """0 (nothing is known, or long ago) to 1."""
+    age_s: float  # seconds since it was last measured
+    confidence: float  # 0 (nothing is known, or long ago) to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,50 +24,40 @@ class LinkView:
     """The link to one model and the server behind it. None: never measured."""
 
     rtt_s: Estimate | None = None
-    jitter_s: Estimate | None = None
-    """Mean deviation of the round trip."""
-    loss: Estimate | None = None
-    """Share of segments sent again."""
+    jitter_s: Estimate | None = None  # mean deviation of the round trip
+    loss: Estimate | None = None  # share of segments sent again
     up_bytes_s: Estimate | None = None
     down_bytes_s: Estimate | None = None
     first_byte_s: Estimate | None = None
     """From the end of the request to the first byte of the answer: link, queue and prompt of the server. While calls
     wait longer than it says, it is as long as they have waited."""
-    tokens_s: Estimate | None = None
-    """Tokens a second, once an answer flows."""
-    failures: Estimate | None = None
-    """Share of the last calls that failed, newer ones counting more."""
-    in_flight: int = 0
-    """Calls under way now."""
+    tokens_s: Estimate | None = None  # tokens a second, once an answer flows
+    failures: Estimate | None = None  # share of the last calls that failed, newer ones counting more
+    in_flight: int = 0  # calls under way now
     hint: str = ""
-    """What the network itself tells of the link (radio, connectivity insights), in words; empty: nothing."""
+    """What the network itself says of the link (radio, connectivity insights), in words; empty: nothing."""
     load: Load | None = None
-    """How busy the model behind it said it was, a few seconds ago at most; None: not told, as by all but neighbours."""
+    """How busy the model behind it said it was, a few seconds ago at most; None: not said, as by all but neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
 class SystemView:
     """The box itself. None: this machine does not tell."""
 
-    cpu: float | None = None
-    """Share of all cores at work, 0 to 1."""
-    memory: float | None = None
-    """Share of memory in use."""
+    cpu: float | None = None  # share of all cores at work, 0 to 1
+    memory: float | None = None  # share of memory in use
     cpu_pressure: float | None = None
     """Share of the last ten seconds in which something waited for a core (Linux PSI)."""
     memory_pressure: float | None = None
     temperature_c: float | None = None
     gpu: float | None = None
     gpu_memory: float | None = None
-    engine_slots: int = 1
-    """Answers that the edge model writes at once."""
+    engine_slots: int = 1  # answers that the edge model writes at once
     engine_busy: int = 0
     engine_waiting: int = 0
     engine_prompt_tokens_s: float | None = None
-    engine_tokens_s: float | None = None
-    """Tokens a second that one answer of the edge gets now."""
-    power_w: float | None = None
-    """Watts of the box at work, where it is configured or told."""
+    engine_tokens_s: float | None = None  # tokens a second that one answer of the edge gets now
+    power_w: float | None = None  # watts of the box at work, where it is configured or measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +65,22 @@ class SignalsView:
     """All signals at one moment."""
 
     links: Mapping[str, LinkView] = field(default_factory=dict)
-    """By the arm's name: "edge", "cloud", an upstream's name."""
+    """By the target's name: "edge", "cloud", an upstream's name."""
     system: SystemView = SystemView()
 
 
-# --- A gauge: one quantity, measured now and then, with an estimate that follows changes and grows old.
-#
-# The estimate is an average that forgets. When two measurements in a row lie on one side of it, far off by what was
-# usual so far, the quantity has changed: the estimate begins anew from these two (a run test; the mean deviation is
-# kept as TCP keeps that of the round trip, RFC 6298). An estimate never lies outside of what was measured.
-
-_MOST_WEIGHT = 30.0
-"""No more of the past stands beside a new measurement, however many there were."""
-_FAR = 3.0
-"""Mean deviations from the estimate that count as far."""
-_FAR_SHARE = 0.3
-"""And at least this share of the estimate."""
-_RUN = 2.0
-"""Far ones in a row, on one side, of so much weight together are a change."""
+_MOST_WEIGHT = 30.0  # no more of the past stands beside a new measurement, however many there were
+_FAR = 3.0  # mean deviations from the estimate that count as far
+_FAR_SHARE = 0.3  # and at least this share of the estimate
+_RUN = 2.0  # far ones in a row, on one side, of so much weight together are a change
 
 
 class Gauge:
-    """One quantity. Times are seconds of one clock that never goes back; a time before the last counts as the last.
+    """One measured quantity: a faded average that follows changes and grows old.
+
+    Two far measurements in a row on one side begin it anew (a run test; the mean deviation is kept as TCP keeps that of
+    the round trip, RFC 6298). An estimate never lies outside of what was measured. Times are seconds of one clock; a
+    time before the last counts as the last.
 
     `memory_s`: how long a measurement counts; `keeps_s`: after so long without one the confidence has fallen to 37 %;
     `floor`: differences below it are never far; `far`: all from here on are, whatever the noise (for shares that are
@@ -117,8 +97,7 @@ class Gauge:
         self._mean = self._deviation = self._weight = self._run_sum = 0.0
         self._low, self._high = math.inf, -math.inf
         self._at = -math.inf
-        self._run = 0.0
-        """Weight of the far measurements in a row: above when positive, below when negative."""
+        self._run = 0.0  # weight of the far measurements in a row: above when positive, below when negative
 
     @property
     def at(self) -> float:
@@ -178,99 +157,57 @@ class Gauge:
         return Estimate(min(max(self._mean, self._low), self._high), age, sure * math.exp(-age / self._keeps_s))
 
 
-# --- A call under way, as far as it has come: written by the model's client, read at every decision.
-
-
+@dataclass(slots=True, eq=False)
 class PendingCall:
-    """Notes of one call to `arm`; times are `time.monotonic()`. `end` once it is over, however it ended.
+    """Notes of one call to `target`, written by the model's client, read at every decision; times are
+    `time.monotonic()`. A stream is stalled only while somebody reads it: a slow reader says nothing of the link."""
 
-    A stream is only stalled while somebody reads it: an answer that its reader leaves lying tells nothing of the link.
-    """
-
-    __slots__ = (
-        "_end",
-        "asked_at",
-        "began",
-        "chunks",
-        "first_at",
-        "kernel",
-        "marked_at",
-        "marked_chunks",
-        "marked_read_s",
-        "read_s",
-        "sent_at",
-        "target",
-        "whole",
-    )  # fmt: skip
-
-    def __init__(self, target: str, began: float, end: Callable[[PendingCall], None]) -> None:
-        self.target, self.began = target, began
-        self.sent_at: float | None = None
-        """When the request left; None: not yet."""
-        self.first_at: float | None = None
-        """When the answer began."""
-        self.asked_at: float | None = None
-        """Since when a reader waits for more of the answer; None while nobody does."""
-        self.read_s = 0.0
-        """How long readers have waited for more of it so far: most of its time, unless the reader is the slower one."""
-        self.chunks = 0
-        """Pieces of the answer with words in them so far."""
-        self.whole = False
-        """The answer comes in one piece: its first byte comes when the last word is written."""
-        self.kernel: Callable[[], KernelFacts | None] | None = None
-        """Asks the kernel about the connection; None where it is not told."""
-        self.marked_at: float | None = None
-        self.marked_chunks, self.marked_read_s = 0, 0.0
-        """Since the mark, the pace of the answer is measured anew."""
-        self._end = end
+    target: str
+    began: float
+    _end: Callable[[PendingCall], None]
+    sent_at: float | None = None  # when the request left; None: not yet
+    first_at: float | None = None  # when the answer began
+    asked_at: float | None = None  # since when a reader waits for more of the answer; None while nobody does
+    read_s: float = 0.0  # how long readers have waited for more of it: most of its time, unless the reader is slower
+    chunks: int = 0  # pieces of the answer with words in them so far
+    whole: bool = False  # the answer comes in one piece: its first byte comes when the last word is written
+    kernel: Callable[[], KernelFacts | None] | None = None  # asks the kernel about the connection; None: unknown
+    marked_at: float | None = None  # since the mark, the token rate is measured anew
+    marked_chunks: int = 0
+    marked_read_s: float = 0.0
 
     def end(self) -> None:
         """The call is over. Safe to call twice."""
         self._end(self)
 
 
-LARGE_BYTES = 65_536
-"""A transfer below this tells of round trips rather than of the rate."""
-LEAST_S = 0.02
-"""As does one that was over sooner."""
-FEW_TOKENS = 4
-"""A shorter answer tells nothing of the pace."""
-PACE_EVERY_S = 1.0
-"""The pace of an answer under way is measured this often."""
+LARGE_BYTES = 65_536  # a smaller transfer measures round trips rather than the rate
+LEAST_S = 0.02  # as does one that was over sooner
+FEW_TOKENS = 4  # a shorter answer says nothing of the token rate
+RATE_EVERY_S = 1.0  # the token rate of an answer under way is measured this often
 FEW_CHUNKS = 5
-PATIENCE = 2.0
-"""A call is overdue when it has waited this many times the estimate..."""
-PATIENCE_S = 0.25
-"""...and this many seconds."""
-STALLED = 4.0
-"""A stream stalls when nothing came for so many of its usual gaps..."""
+PATIENCE = 2.0  # a call is overdue when it has waited this many times the estimate..
+PATIENCE_S = 0.25  # ...and this many seconds
+STALLED = 4.0  # a stream stalls when nothing came for so many of its usual gaps..
 STALLED_S = 0.5
-MUTE_BACKOFF = 2
-"""The kernel has sent the same bytes again so often in a row, without an answer: then the link is dead."""
-SEGMENTS_A_CALL = 20.0
-"""A call of so many segments tells as much of the loss as any."""
+MUTE_BACKOFF = 2  # the kernel has sent the same bytes again so often in a row, without an answer: then the link is dead
+SEGMENTS_A_CALL = 20.0  # a call of so many segments tells as much of the loss as any
 UNREACHED = "unreachable"
 OF_THE_LINK = frozenset({UNREACHED, "model_timeout", "broken_stream"})
 """Codes of failures that an open connection speaks against."""
-PROBE_WEIGHT = 0.3
-"""A probe is one segment there and one back."""
-VAIN = 1.15
-"""A call that was given up after so many times the usual wait tells that the answer is late..."""
-VAIN_S = 0.05
-"""...when it waited so many seconds more than that too."""
+PROBE_WEIGHT = 0.3  # a probe is one segment there and one back
+VAIN = 1.15  # a call that was given up after so many times the usual wait tells that the answer is late..
+VAIN_S = 0.05  # ...when it waited so many seconds more than that too
 REACHED = 0.93
-"""A probe that comes through says little of answers that do not come: what was waited in vain counts by this."""
+"""A probe that comes through says little of answers that do not: unanswered waits count by this share."""
 OVERDUE_KEEPS_S = 60.0
-SILENT_S = 1.5
-"""Seconds without an answer."""
-FAILING = 0.5
-"""A link of which so many calls and probes fail is in trouble."""
-SURE = 0.9
-"""What happens at this moment needs no second measurement."""
+SILENT_S = 1.5  # seconds without an answer
+FAILING = 0.5  # a link of which so many calls and probes fail is in trouble
+SURE = 0.9  # what happens at this moment needs no second measurement
 
 
 class Link:
-    """Gauges of one arm and the calls to it that are under way. One event loop only: there is no lock."""
+    """Gauges of one target and its calls under way. One event loop only: there is no lock."""
 
     def __init__(self) -> None:
         self.waiting: set[PendingCall] = set()
@@ -281,26 +218,17 @@ class Link:
         self.token_rate, self.prompt_token_rate = Gauge(keeps_s=120.0), Gauge(keeps_s=300.0)
         self.failures = Gauge(memory_s=60.0, far=0.5)
         self.calls = self.failed = self.retries = 0
-        self.reported_at = -math.inf
-        """When a real call or a probe last told anything."""
-        self.answered_at = -math.inf
-        """When a call was last answered."""
-        self.outcome = ""
-        """Of the last call that ended."""
+        self.reported_at = -math.inf  # when a real call or a probe last reported
+        self.answered_at = -math.inf  # when a call was last answered
+        self.outcome = ""  # of the last call that ended
         self._tokens_a_chunk = Gauge(memory_s=600.0)
-        self._firsts: deque[float] = deque(maxlen=16)
-        """When the last answers began."""
-        self._overdue = 0.0
-        """How long calls that have ended since waited in vain, until something answers again."""
+        self._firsts: deque[float] = deque(maxlen=16)  # when the last answers began
+        self._overdue = 0.0  # how long ended calls waited without an answer, until something answers again
         self._overdue_at = -math.inf
-        self._mute = False
-        """A connection could not be opened, and nothing has come through since."""
-        self._unheard = 0
-        """Calls under way whose bytes nobody acknowledged when it was last looked."""
+        self._mute = False  # a connection could not be opened, and nothing has come through since
+        self._unheard = 0  # calls under way whose bytes nobody had acknowledged at the last measurement
         self._rtt_probed: float | None = None
         self._failed_by = ""
-
-    # What calls tell
 
     def observed(self, facts: CallFacts, now: float) -> None:
         """A call has ended."""
@@ -328,9 +256,8 @@ class Link:
         if facts.rtt_var_s is not None:
             self.jitter.observe(facts.rtt_var_s, now)
         if facts.segments > 0:
-            self.loss.observe(
-                min(1.0, facts.retransmits / facts.segments), now, min(1.0, facts.segments / SEGMENTS_A_CALL)
-            )
+            lost = min(1.0, facts.retransmits / facts.segments)
+            self.loss.observe(lost, now, min(1.0, facts.segments / SEGMENTS_A_CALL))
         if facts.up_bytes_s is not None and facts.sent_bytes >= LARGE_BYTES:
             self.up.observe(facts.up_bytes_s, now)
         if facts.received_bytes >= LARGE_BYTES and facts.receive_s >= LEAST_S:
@@ -355,13 +282,13 @@ class Link:
                 self._tokens_a_chunk.observe(facts.tokens / facts.chunks, now)
 
     def _weight_of(self, first_byte_s: float, now: float) -> float:
-        """Where nothing was answered for a while, a first quick answer is worth two: nobody is there to confirm it."""
+        """After a silence a first quick answer counts twice: no other is there to confirm it."""
         known = self.first_byte.value()
         silent = now - self.answered_at >= SILENT_S
         return 2.0 if silent and known is not None and first_byte_s < known else 1.0
 
     def _answered_whole(self, facts: CallFacts, total_s: float, now: float) -> None:
-        """First byte and pace cannot be told apart, except by what streams have shown; their sum is right."""
+        """First byte and token rate are told apart only by what streams have shown; their sum is right."""
         self.whole.observe(total_s, now)
         token_rate = self.token_rate.value()
         if token_rate is None or facts.tokens < FEW_TOKENS:
@@ -371,16 +298,16 @@ class Link:
             self.first_byte.observe(max(0.0, total_s - facts.tokens / token_rate), now, 0.5)
 
     def first_at(self, now: float) -> None:
-        """An answer began: what had waited in vain before is over."""
+        """An answer began: earlier unanswered waits are over."""
         self._firsts.append(now)
         self.answered_at = now
         self._overdue, self._mute = 0.0, False
 
     def _waited_in_vain(self, waited_s: float, now: float) -> None:
-        """It was given up before its answer began, so all that it tells is: longer than this.
+        """A call was given up before its answer began: all that is known is that it takes longer than this.
 
-        With no answer in between such waits add up, once for each second: the estimate of a mean from waits that were
-        cut short is all the time waited over the answers seen.
+        Without an answer in between such waits add up, once for each second: the estimate of a mean from censored waits
+        is all the time waited over the answers seen.
         """
         known = self.first_byte.value()
         if known is None or waited_s > VAIN * known + VAIN_S:
@@ -406,21 +333,19 @@ class Link:
         self._mute = False
 
     def troubled(self, now: float) -> bool:
-        """Whether it is thought to fail or to be late: worth a look more often, since nobody is sent there."""
+        """Whether it seems to fail or to be late, and should be probed more often, since no request goes there."""
         late = self._overdue and now - self._overdue_at < OVERDUE_KEEPS_S
         failing = self.failures.value()
         return bool(late) or (failing is not None and failing > FAILING)
 
-    # What calls under way tell
-
-    def look(self, now: float) -> None:
-        """Measure the pace of the answers that flow, and see whether the others' bytes arrive at all."""
+    def measure(self, now: float) -> None:
+        """Measure the token rate of the answers that flow, and see whether the others' bytes arrive at all."""
         self._unheard = sum(1 for call in self.waiting if _is_mute(call))
         for call in self.waiting:
             if call.first_at is None or call.whole:
                 continue
             since = call.marked_at if call.marked_at is not None else call.first_at
-            if now - since < PACE_EVERY_S:
+            if now - since < RATE_EVERY_S:
                 continue
             chunks, read_s = call.chunks - call.marked_chunks, call.read_s - call.marked_read_s
             if chunks >= FEW_CHUNKS and read_s > (now - since) / 2:
@@ -493,9 +418,7 @@ class Link:
     def _failures(self, now: float) -> Estimate | None:
         """Calls whose bytes nobody acknowledges any more count as failing while that lasts."""
         known = self.failures.estimate(now)
-        if not self.waiting:
-            return known
-        if not self._unheard:
+        if not self.waiting or not self._unheard:
             return known
         share = min(1.0, self._unheard / len(self.waiting))
         if known is not None and known.value >= share:

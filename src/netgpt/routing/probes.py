@@ -1,7 +1,7 @@
 """Probes: when nobody asks anything, a connection to a configured server is opened and closed, nothing sent.
 
-They fill silence. While calls tell of a link, no probe is made; while the box is not in use, none either. What they
-find out is whether a link is back, which nobody's request should have to try.
+None is made while calls report on a link, or while the gateway is not in use. They find out whether a link is back,
+which no request should have to try.
 """
 
 from __future__ import annotations
@@ -14,24 +14,20 @@ from dataclasses import dataclass
 from netgpt.calls import kernel_facts
 from netgpt.routing.signals import Signals
 
-IN_USE_S = 60.0
-"""The box is in use when somebody asked within this time."""
+IN_USE_S = 60.0  # the box is in use when somebody asked within this time
 LIMIT_S = 3.0
 """A connection that is not open by then counts as failed: the kernel has sent its first segment again once or twice."""
 TROUBLED_S = 1.0
-"""A link in trouble is looked at this often, and a connection that is not open by then counts as failed: nobody is
+"""A link in trouble is probed this often, and a connection that is not open by then counts as failed: nobody is
 sent there meanwhile, so nothing else would tell that it is back."""
-TROUBLED_FOR_S = 120.0
-"""After so long without a word it is looked at as rarely as others."""
-APART_S = 0.05
-"""Between two probes of one look."""
-MUTE_AFTER = 2
-"""One failed probe may be chance; after so many of one look the others are left out."""
+TROUBLED_FOR_S = 120.0  # after so long without an answer it is probed as rarely as others
+APART_S = 0.05  # between two probes of one look
+MUTE_AFTER = 2  # one failed probe may be chance; after so many of one look the others are left out
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an arm is reached, as configured. `down`: whether its breaker is open."""
+    """Where a target is reached, as configured. `down`: whether its breaker is open."""
 
     target: str
     host: str
@@ -40,29 +36,26 @@ class Address:
 
 
 class Prober:
-    """Looks at the links that told nothing for `every_s` seconds, or whose breaker is open."""
+    """Probes the links that were silent for `every_s` seconds, or whose breaker is open."""
 
     def __init__(self, signals: Signals, addresses: tuple[Address, ...], *, every_s: float, probes: int = 3) -> None:
         self.signals, self.addresses = signals, addresses
         self.every_s, self.probes = every_s, probes
-        self.made = 0
-        """Connections tried so far."""
-        self._looked: dict[str, float] = {}
+        self.made = 0  # connections tried so far
+        self._probed_at: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Look, again and again, until cancelled. Ends at once when there is nothing to look at."""
+        """Probe until cancelled. Ends at once when there is nothing to probe."""
         while self.every_s and self.addresses:
             await asyncio.sleep(min(1.0, self.every_s / 2))
-            await self.look()
+            await self.probe_due()
 
-    async def look(self) -> None:
+    async def probe_due(self) -> None:
         """Probe every link that is due, side by side."""
-        due = self.due()
-        if due:
-            await asyncio.gather(*(self._probe(address) for address in due))
+        await asyncio.gather(*(self._probe(address) for address in self.due()))
 
     def due(self) -> list[Address]:
-        """The links that a probe should be made of now."""
+        """The links that should be probed now."""
         now = self.signals.clock()
         if not self.every_s or now - self.signals.used_at > IN_USE_S:
             return []
@@ -70,7 +63,7 @@ class Prober:
 
     def _is_due(self, address: Address, now: float) -> bool:
         link, every_s = self.signals.link(address.target), self._every_s(address.target, now)
-        if now - self._looked.get(address.target, float("-inf")) < every_s:
+        if now - self._probed_at.get(address.target, float("-inf")) < every_s:
             return False
         return address.down() or (not link.waiting and now - link.reported_at >= every_s)
 
@@ -80,7 +73,7 @@ class Prober:
         return min(self.every_s, TROUBLED_S) if recent and link.troubled(now) else self.every_s
 
     async def _probe(self, address: Address) -> None:
-        self._looked[address.target] = now = self.signals.clock()
+        self._probed_at[address.target] = now = self.signals.clock()
         limit_s = TROUBLED_S if self._every_s(address.target, now) < self.every_s else LIMIT_S
         failed = 0
         for number in range(self.probes):
@@ -97,7 +90,7 @@ class Prober:
 async def opened_in(host: str, port: int, limit_s: float = LIMIT_S) -> tuple[float | None, float]:
     """The round trip in seconds of opening a TCP connection (None: it could not be), and the share of segments lost.
 
-    The kernel's figure where it tells one: the time that we see holds its waits for lost segments too.
+    By the kernel's figures where it gives them: the time measured here includes its waits for lost segments.
     """
     loop = asyncio.get_running_loop()
     sock: socket.socket | None = None

@@ -1,4 +1,8 @@
-"""What a policy would have done with recorded traffic, and what that would have been worth."""
+"""What a policy would have done with recorded traffic, and what that would have been worth.
+
+Off-policy estimates by inverse propensity scoring (Horvitz and Thompson 1952), its self-normalised form (Swaminathan
+and Joachims 2015) and the doubly robust estimate (Dudik, Langford and Li 2011), each with a bootstrapped 95 % interval.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +19,11 @@ from netgpt.routing.reward import Counted, DecisionOutcome, Parts
 from netgpt.routing.scoring import Weights, value_of
 from netgpt.types import Decision, Expected
 
-# --- What another policy would have earned, judged by records of one that now and then drew another arm than its best.
-#
-# Inverse propensity scoring (Horvitz and Thompson 1952), its self-normalised form (Swaminathan and Joachims 2015)
-# and the doubly robust estimate (Dudik, Langford and Li 2011), each with a bootstrapped 95 % interval. Where the
-# records do not hold what is needed, the answer is that nobody can tell.
-
 Grid = NDArray[np.float64]
 
-LEAST_EFFECTIVE: Final = 30.0
-"""With fewer records' worth of evidence no figure is given."""
-ROUNDS: Final = 1_000
-"""Of the bootstrap, in which every record counts a Poisson number of times (Chamandy et al. 2012)."""
-PAGE: Final = 50
-"""Rounds drawn at once: a bound on memory."""
+LEAST_EFFECTIVE: Final = 30.0  # with fewer records' worth of evidence no figure is given
+ROUNDS: Final = 1_000  # of the bootstrap, in which every record counts a Poisson number of times (Chamandy et al. 2012)
+PAGE: Final = 50  # rounds drawn at once: a bound on memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +31,10 @@ class Sample:
     """One record, seen by one target policy."""
 
     reward: float
-    propensity: float
-    """The chance with which the arm of the record was drawn."""
-    target: float
-    """The chance with which the target policy draws the same arm."""
-    predicted: float
-    """What the arm of the record was expected to earn."""
-    predicted_target: float
-    """What the target policy's arms were expected to earn, by its chances."""
+    propensity: float  # the chance with which the target of the record was drawn
+    target: float  # the chance with which the target policy draws the same target
+    predicted: float  # what the target of the record was expected to earn
+    predicted_target: float  # what the target policy's targets were expected to earn, by its chances
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +49,7 @@ class OffPolicyEstimate:
     """What the target policy would have earned a request; the intervals are None where nobody can tell."""
 
     records: int
-    effective: float
-    """Kish's effective sample size: as many even records would tell as much."""
+    effective: float  # kish's effective sample size: as many even records would tell as much
     ips: Interval | None
     snips: Interval | None
     dr: Interval | None
@@ -103,11 +93,8 @@ def _three(sums: Grid) -> Grid:
     return np.stack([weighted / count, weighted / np.where(weight > 0, weight, 1.0), robust / count], axis=1)
 
 
-# --- A decision as it is kept, and read again: to learn from it later, and to ask what another policy would have done.
-
-
 def as_private(decision: Decision, answered: str) -> dict[str, Any]:
-    """Numbers and names of arms; no text. `answered`: the arm that answered in the end."""
+    """Numbers and names of targets; no text. `answered`: the target that answered in the end."""
     return {
         "x": [round(value, 5) for value in decision.features],
         "weights": decision.weights,
@@ -125,7 +112,7 @@ def as_private(decision: Decision, answered: str) -> dict[str, Any]:
 
 
 def expected_of(private: Mapping[str, Any], *, only_open: bool = True) -> list[Expected]:
-    """What each arm was expected to give; `only_open`: without those that a constraint ruled out."""
+    """What each target was expected to give; `only_open`: without those that a constraint ruled out."""
     return [
         Expected(
             one["arm"], one["route"], one["p_ok"], one["latency_s"], one["cost"], one["energy_j"], one["exposure"],
@@ -162,8 +149,7 @@ class RecordedDecision:
 
     target: str
     propensity: float
-    expected: tuple[Expected, ...]
-    """The arms that no constraint ruled out."""
+    expected: tuple[Expected, ...]  # the targets that no constraint ruled out
     parts: Parts
 
     @property
@@ -171,9 +157,8 @@ class RecordedDecision:
         """Every candidate had a chance to be drawn: only such a record says something of what was not done."""
         return self.propensity < 1.0
 
-    @property
-    def chosen(self) -> Expected:
-        return next(one for one in self.expected if one.target == self.target)
+    def of(self, target: str) -> Expected:
+        return next(one for one in self.expected if one.target == target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +166,12 @@ class Replayed:
     """One policy over all records."""
 
     policy: str
-    targets: Mapping[str, float]
-    """Share of the requests that each arm would have got."""
+    targets: Mapping[str, float]  # share of the requests that each target would have got
     cloud_share: float
-    cost: float
-    """Money expected for 1,000 requests."""
-    changed: float
-    """Share of the requests that would have gone elsewhere than they did."""
-    worth: OffPolicyEstimate
-    """The objective, for a request."""
-    quality: OffPolicyEstimate
-    """The share of answers that do."""
+    cost: float  # money expected for 1,000 requests
+    changed: float  # share of the requests that would have gone elsewhere than they did
+    worth: OffPolicyEstimate  # the objective, for a request
+    quality: OffPolicyEstimate  # the share of answers that do
 
 
 def read_record(target: str, propensity: float, private: Mapping[str, Any]) -> RecordedDecision | None:
@@ -209,7 +189,7 @@ def read_record(target: str, propensity: float, private: Mapping[str, Any]) -> R
 def policy_choices(
     records: Sequence[RecordedDecision], weights: Weights, max_cloud_share: float | None = None
 ) -> list[str]:
-    """The arm that these weights choose for each record.
+    """The target that these weights choose for each record.
 
     `max_cloud_share`: at most this share goes to a cloud, those that gain most by it; the others get their best
     candidate on the box, where there is one.
@@ -224,7 +204,7 @@ def policy_choices(
             other = max(here, key=lambda one: value_of(one, weights))
             gains.append((value_of(best, weights) - value_of(other, weights), number, other.target))
     if max_cloud_share is not None:
-        sent = sum(_route(record, target) == "cloud" for record, target in zip(records, chosen, strict=True))
+        sent = sum(record.of(target).route == "cloud" for record, target in zip(records, chosen, strict=True))
         too_many = max(0, sent - int(max_cloud_share * len(records)))
         for _, number, instead in sorted(gains)[:too_many]:
             chosen[number] = instead
@@ -238,7 +218,7 @@ def replay(
     max_cloud_share: float | None = None,
     name: str = "this policy",
 ) -> list[Replayed]:
-    """The records as they were, the policy of these weights, and each arm for everything (else its best candidate)."""
+    """The records as they were, the policy of these weights, and each target for all (else its best candidate)."""
     best = policy_choices(records, weights)
     ways = {AS_RECORDED: [record.target for record in records], name: policy_choices(records, weights, max_cloud_share)}
     for target in sorted({one.target for record in records for one in record.expected}):
@@ -257,8 +237,8 @@ def _replayed(policy: str, records: Sequence[RecordedDecision], targets: Sequenc
     return Replayed(
         policy,
         {target: number / count for target, number in Counter(targets).most_common()},
-        sum(_route(record, target) == "cloud" for record, target in pairs) / count,
-        1000 * sum(_of(record, target).cost for record, target in pairs) / count,
+        sum(record.of(target).route == "cloud" for record, target in pairs) / count,
+        1000 * sum(record.of(target).cost for record, target in pairs) / count,
         sum(record.target != target for record, target in pairs) / count,
         estimate([_sample(r, a, weights, on_policy) for r, a in judged]),
         estimate([_sample(r, a, _QUALITY, on_policy) for r, a in judged]),
@@ -269,26 +249,17 @@ _QUALITY = Weights(quality=1.0, cost=0.0, latency=0.0, energy=0.0, privacy=0.0)
 
 
 def _sample(record: RecordedDecision, target: str, weights: Weights, on_policy: bool) -> Sample:
-    done, parts = record.chosen, record.parts
+    done, parts = record.of(record.target), record.parts
     happened = replace(
         done,
         p_ok=1.0 if parts.rating == 1 else 0.0,
         latency_s=parts.latency_s if parts.latency_s is not None else done.latency_s,
         cost=parts.cost if parts.cost is not None else done.cost,
     )
-    propensity = 1.0 if on_policy else record.propensity
     return Sample(
         reward=value_of(happened, weights),
-        propensity=propensity,
+        propensity=1.0 if on_policy else record.propensity,
         target=float(target == record.target),
         predicted=value_of(done, weights),
-        predicted_target=value_of(_of(record, target), weights),
+        predicted_target=value_of(record.of(target), weights),
     )
-
-
-def _of(record: RecordedDecision, target: str) -> Expected:
-    return next(one for one in record.expected if one.target == target)
-
-
-def _route(record: RecordedDecision, target: str) -> str:
-    return _of(record, target).route

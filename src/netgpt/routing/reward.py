@@ -1,9 +1,8 @@
-"""What became of an answer, and what that says of the arm that gave it.
+"""The outcome of an answer, and what that says of the target that gave it.
 
-Parts come when they come: some at the answer's end, some minutes later (asked again), some the day after (a rating).
-What is not known leaves no trace. A rating is a word on the answer itself. All else only hints: it counts by how far it
-is from what is usual on this box, so that a box where nobody ever rates does not come to think ill, or well, of every
-arm that it uses.
+Parts of an outcome become known at the answer's end, minutes later (asked again) or days later (a rating). A rating
+judges the answer itself. All else only hints: it counts by how far it is from what is usual here, so that without any
+ratings no target drifts up or down.
 
 | part | says | counts as |
 |---|---|---|
@@ -11,7 +10,7 @@ arm that it uses.
 | asked nearly the same again | probably did not | half a bad rating, less what is usual |
 | an answer that breaks its schema | did not | 0.8 of a bad rating, less what is usual |
 | error, timeout, cut | did not | 0.6 of a bad rating, less what is usual; breakers and signals react faster |
-| seconds, money, tokens | nothing of quality | an arm's measured pace: `Learner.measured` |
+| seconds, money, tokens | nothing of quality | a target's measured figures: `Learner.measured` |
 """
 
 from __future__ import annotations
@@ -31,29 +30,22 @@ HINTS: Final[Mapping[str, tuple[float, float]]] = {
     "failed": (0.6, 0.02),
 }
 """Part: how much of a bad rating it is worth, and what share of answers is taken for usual before any were seen."""
-HINT_WEIGHT: Final = 0.3
-"""All hints of one answer together count as this share of an observation."""
+HINT_WEIGHT: Final = 0.3  # all hints of one answer together count as this share of an observation
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What is known so far of how one answer went; None: not known."""
 
-    rating: int | None = None
-    """1 good, -1 bad; 0: no opinion, which takes an earlier one back."""
-    repeated: bool | None = None
-    """Whether the same person asked nearly the same again soon after."""
-    broken: bool | None = None
-    """Whether an answer by schema broke it; None where no schema was asked."""
-    failed: bool | None = None
-    """Whether it ended with an error, a timeout or a cut; None where the caller hung up."""
+    rating: int | None = None  # 1 good, -1 bad; 0: no opinion, which takes an earlier one back
+    repeated: bool | None = None  # whether the same person asked nearly the same again soon after
+    broken: bool | None = None  # whether an answer by schema broke it; None where no schema was asked
+    failed: bool | None = None  # whether it ended with an error, a timeout or a cut; None where the caller hung up
     latency_s: float | None = None
     expected_latency_s: float | None = None
     cost: float | None = None
-    listed_cost: float | None = None
-    """What the configured prices make of the same tokens."""
-    tokens: int | None = None
-    """Tokens of the answer."""
+    listed_cost: float | None = None  # what the configured prices make of the same tokens
+    tokens: int | None = None  # tokens of the answer
 
     def with_(self, later: Parts) -> Parts:
         """These parts, and what became known later."""
@@ -74,10 +66,8 @@ class Parts:
 class Opinion:
     """What all known parts say of an answer."""
 
-    target: float | None
-    """0 or 1 where somebody said so; None: only hints."""
-    hint: float
-    """How much better (+) or worse (-) than believed."""
+    target: float | None  # 0 or 1 where somebody said so; None: only hints
+    hint: float  # how much better (+) or worse (-) than believed
     weight: float
 
 
@@ -98,48 +88,31 @@ def opinion_of(parts: Parts, usual: Mapping[str, float]) -> Opinion | None:
 class Counted(NamedTuple):
     """How a decision's outcome has counted so far, so that it can be corrected when more is known."""
 
-    difference: float
-    """From the prior."""
-    counts: float
-    """With which weight for everybody."""
-    most: float
-    """The greatest weight so far."""
-    own: float
-    """For the key itself: difference from what everybody's model said."""
+    difference: float  # from the prior
+    counts: float  # with which weight for everybody
+    most: float  # the greatest weight so far
+    own: float  # for the key itself: difference from what everybody's model said
     own_counts: float
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionOutcome:
-    """What became of one decision, as far as it is known now. May be told again when more is known."""
+    """What became of one decision, as far as it is known now. Repeated when more is known."""
 
-    decision: str
-    """The exchange's id: only for messages."""
+    decision: str  # the exchange's id: only for messages
     target: str
     x: tuple[float, ...]
-    key: str
-    """Who asked, as given to `draw`."""
-    prior: float
-    """What was thought of the arm beforehand, as given to `belief`."""
-    parts: Parts
-    """All parts known so far."""
+    key: str  # who asked, as given to `draw`
+    prior: float  # what was thought of the target beforehand, as given to `belief`
+    parts: Parts  # all parts known so far
     before: Counted | None = None
-    """What the last telling of the same decision returned; None: it is told for the first time."""
+    """What the last update with this decision returned; None: this is the first."""
 
-
-# --- Who asks nearly the same again soon after was probably not helped the first time. No text is kept.
-#
-# A request is remembered as the smallest of its keyed word digests (a bottom-k sketch, Broder 1997), in memory
-# only, for some minutes, under a key of this process: nothing can be read from it, and nothing of it is saved. A
-# person who sends the very same many times is a machine at work, and says nothing.
 
 WINDOW_S: Final = 300.0
-ALIKE: Final = 0.6
-"""Share of common words from which two requests count as nearly the same."""
-LEAST_WORDS: Final = 3
-"""Shorter ones ("yes", "go on") are alike by nature."""
-MACHINE: Final = 4
-"""As many alike within the window: not a person who tries again."""
+ALIKE: Final = 0.6  # share of common words from which two requests count as nearly the same
+LEAST_WORDS: Final = 3  # shorter ones ("yes", "go on") are alike by nature
+MACHINE: Final = 4  # as many alike within the window: not a person who tries again
 MOST_WORDS: Final = 400
 SKETCH: Final = 64
 MOST_PEOPLE: Final = 2_000
@@ -150,7 +123,7 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What is known of an earlier request now."""
+    """Whether an earlier request was asked again."""
 
     decision: str
     repeated: bool
@@ -165,14 +138,18 @@ class _Asked:
 
 
 class Reformulations:
-    """The last requests of the people who asked within the last minutes."""
+    """Who asks nearly the same again soon after was probably not helped the first time. No text is kept.
+
+    A request is remembered for some minutes, in memory only, as the smallest of its keyed word digests (a bottom-k
+    sketch, Broder 1997): nothing can be read from it. Who sends the same many times is a machine, and says nothing.
+    """
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(16)
         self._people: OrderedDict[str, deque[_Asked]] = OrderedDict()
 
     def asked(self, person: str, decision: str, text: str, now: float) -> list[Settled]:
-        """Note a request; return what it tells of earlier ones of the same person."""
+        """Note a request; return what it says of earlier ones of the same person."""
         sketch = self._sketch(text)
         settled = self._ended(person, now)
         asked = self._people.setdefault(person, deque())
@@ -208,7 +185,7 @@ class Reformulations:
         return ended
 
     def _bound(self, asked: deque[_Asked]) -> None:
-        """Bounds: who asks much or has not asked for longest is remembered less. What is dropped says nothing."""
+        """Drop the oldest requests of who asks much, and the people who have not asked for longest."""
         while len(asked) > MOST_EACH:
             asked.popleft()
         while len(self._people) > MOST_PEOPLE:
@@ -228,8 +205,6 @@ def _alike(one: frozenset[int], other: frozenset[int]) -> bool:
     return sum(digest in one and digest in other for digest in least) >= ALIKE * len(least)
 
 
-# --- Whether an answer by schema keeps to it, as far as a glance tells: JSON, the required names, the plain types.
-
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "object": (dict,),
     "array": (list,),
@@ -242,7 +217,8 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 def breaks_schema(body: Mapping[str, Any], answer: str) -> bool | None:
-    """None: no schema was asked for, or there is no answer to look at."""
+    """Whether an answer breaks the schema asked for, as far as required names and plain types tell. None: no schema was
+    asked for, or there is no answer."""
     wanted = body.get("response_format")
     kind = wanted.get("type") if isinstance(wanted, Mapping) else None
     if not isinstance(wanted, Mapping) or kind not in ("json_object", "json_schema") or not answer:
@@ -253,13 +229,13 @@ def breaks_schema(body: Mapping[str, Any], answer: str) -> bool | None:
         return True
     if kind == "json_object":
         return not isinstance(value, dict)
-    told = wanted.get("json_schema")
-    schema = told.get("schema") if isinstance(told, Mapping) else None
+    outer = wanted.get("json_schema")
+    schema = outer.get("schema") if isinstance(outer, Mapping) else None
     return not _fits(value, schema) if isinstance(schema, Mapping) else False
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Type and required names, one level down; what the glance does not know is taken to fit."""
+    """Type and required names, one level down; anything else is taken to fit."""
     if not _is(value, schema.get("type")):
         return False
     if not isinstance(value, dict):

@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.routing.candidates import Situation, Target, Violation, asked_words
@@ -17,14 +17,15 @@ from netgpt.routing.scoring import JOULES, PATIENCE_S, Believe, Weighed, Weights
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, Decision, Expected, display_name
 
-# --- The reason of a decision: one short sentence for people, and a short stable name.
+if TYPE_CHECKING:
+    from netgpt.routing.bandit import Belief
 
 
 def reason_for(situation: Situation, weighed: Weighed, weights: Weights) -> tuple[str, str]:
-    """(rule, sentence) of the best candidate: the constraint that left no other side, else what spoke for it most."""
+    """(rule, sentence) of the best candidate: the constraint that left no other route, else its greatest lead."""
     best = weighed.best
     target = situation.target(best.target)
-    if situation.asked != "auto" and situation.asks_for(target):  # late or not: what follows goes by this rule
+    if situation.asked != "auto" and situation.asks_for(target):  # late or not
         return "asked", asked_words(situation.asked)
     late = weighed.violations[best.target]
     if late is not None and late.rule == "deadline":
@@ -32,21 +33,19 @@ def reason_for(situation: Situation, weighed: Weighed, weights: Weights) -> tupl
         return "deadline", f"nobody is expected to answer within {situation.deadline_s:g} s; {who} has the best chance"
     if not any(one.route != best.route for one in weighed.candidates):
         if (violation := _against_the_others(weighed, best.route)) is not None:
-            return violation.rule, _told(violation, best.route)
+            return violation.rule, _sentence(violation, best.route)
         if len(weighed.candidates) == 1:
             return "only", "the box answers alone" if best.target == EDGE else f"only {best.target} can answer"
     return _by_value(situation, weighed, weights, target)
 
 
 def _against_the_others(weighed: Weighed, route: str) -> Violation | None:
-    """What rules out the other side: of several arms, the one least ruled out."""
-    others = [
-        violation for one in weighed.expected if one.route != route and (violation := weighed.violations[one.target])
-    ]
-    return min(others, key=lambda violation: violation.force) if others else None
+    """What rules out the other route: of several targets, the least severe."""
+    others = (weighed.violations[one.target] for one in weighed.expected if one.route != route)
+    return min(filter(None, others), key=lambda violation: violation.severity, default=None)
 
 
-def _told(violation: Violation, route: str) -> str:
+def _sentence(violation: Violation, route: str) -> str:
     if violation.rule in ("cloud-down", "kept", "budget", "deadline") and route == EDGE:
         return f"the box answers: {violation.words}"
     return f"the edge model is not ready: {violation.words}" if violation.rule == "edge-down" else violation.words
@@ -94,25 +93,20 @@ def parts_of_lead(best: Expected, other: Expected, weights: Weights) -> dict[str
     }
 
 
-# --- A bound on the share of requests that go to the cloud: "at most 30 %", and it holds on new traffic.
-#
-# Two parts. *Credit* keeps the promise: each decision earns `share`, each request that goes to the cloud spends 1,
-# and without credit none goes that need not. So of any n decisions in a row at most share * n + CREDIT go, whatever
-# comes. The *threshold* spends the credit where it is worth most: on the requests whose edge would be furthest
-# behind, by the advantages of late. With much credit left it lets more through, with little fewer.
-
 CREDIT: Final = 16.0
 """Most requests that may be saved up, or that a constraint may send beyond the bound and that are made up for."""
-REMEMBERED: Final = 128
-"""Advantages of so many requests of late."""
-FEW: Final = 16
-"""With fewer, nothing is known of the traffic yet."""
-NOBODY: Final = -1e6
-"""A threshold below every advantage."""
+REMEMBERED: Final = 128  # advantages of so many requests of late
+FEW: Final = 16  # with fewer, nothing is known of the traffic yet
+NOBODY: Final = -1e6  # a threshold below every advantage
 
 
 class CloudShare:
-    """Keeps the share of decisions for a cloud at or below `share` (0 to 1); None: no bound."""
+    """Keeps the share of decisions for a cloud at or below `share` (0 to 1); None: no bound.
+
+    Each decision earns `share` of credit, each request that goes to a cloud spends 1, and without credit none goes that
+    need not: of any n decisions in a row at most share * n + CREDIT go. The threshold spends the credit where it is
+    worth most, on requests whose edge is furthest behind, by recent advantages.
+    """
 
     def __init__(self, share: float | None) -> None:
         self.share = share
@@ -123,8 +117,8 @@ class CloudShare:
         self._sorted: list[float] = []
 
     def booked(self, advantage: float | None, cloud: bool) -> None:
-        """Count one decision. `advantage`: of the best other arm over the best cloud; None: a constraint decided, and
-        the request counts towards the share all the same."""
+        """Count one decision. `advantage`: of the best other target over the best cloud; None: a constraint decided,
+        which counts towards the share all the same."""
         if self.share is None:
             return
         if advantage is not None:
@@ -133,7 +127,7 @@ class CloudShare:
         self.threshold = self._next()
 
     def also_went(self) -> None:
-        """Count a request that went to a cloud although another arm was decided for: a fallback, or a hedge."""
+        """Count a request that went to a cloud although another target was decided for: a fallback, or a hedge."""
         if self.share is not None:
             self.credit = max(-CREDIT, self.credit - 1.0)
             self.threshold = self._next()
@@ -157,34 +151,25 @@ class CloudShare:
             del self._sorted[bisect_left(self._sorted, self._late.popleft())]
 
 
-# --- What the decision remembers from one request to the next. In memory only: a box that starts anew starts calm.
-
-
 class Memory:
-    """The links as they are held, and the share that went to a cloud."""
+    """What lasts from one decision to the next: smoothed links and the cloud's share. Lost at a restart."""
 
     def __init__(self, max_cloud_share: float | None = None) -> None:
         self.links = LinkSmoother()
         self.share = CloudShare(max_cloud_share)
 
 
-# --- One request tries a link that got worse and is not heard of any more: only its answer can tell whether it is back.
-
-TRIAL: Final = "trial"
-"""Rule of such a decision. `answering` waits no longer for it than a good link would need."""
+TRIAL: Final = "trial"  # rule of a decision that tries a link that got worse: waited for as for a good one
 ROOM: Final = 1.4
 """So many times what the best is expected to take has to be left for it, when the trial is given up, ..."""
-HALF: Final = 0.5
-"""... and so much of what the trial is expected to take to wait for its first word."""
+HALF: Final = 0.5  # ... and so much of what the trial is expected to take to wait for its first word
 
 
 def trial_of(
     situation: Situation, rules: Routing, weights: Weights, believe: Believe, weighed: Weighed, memory: Memory
 ) -> Expected | None:
-    """The arm that would be best, were its link as before it got worse; with what it is expected to give then.
-
-    None: none is to be tried now, none would be better, or there is no time to ask the best after it.
-    """
+    """What the best target is expected to give, were its link as before it got worse. None: none is to be tried now,
+    none would be better, or there is no time to ask the best after it."""
     if situation.asked != "auto" or (found := memory.links.trial(situation.now)) is None:
         return None
     name, link = found
@@ -196,24 +181,18 @@ def trial_of(
     return there.best if situation.deadline_s is None or needed_s <= situation.deadline_s else None
 
 
-TRIED = "tried"
-"""Rule of a decision that the learner drew."""
-
-
-class _Belief(Protocol):
-    @property
-    def mean(self) -> float: ...
+TRIED = "tried"  # rule of a decision that the learner drew
 
 
 class LearnerView(Protocol):
-    """What was learnt: how well each arm's answers did, and which to try for the sake of learning."""
+    """What was learnt: how well each target's answers did, and which to try for the sake of learning."""
 
-    def belief(self, target: str, x: Sequence[float], prior: float, key: str = "") -> _Belief:
+    def belief(self, target: str, x: Sequence[float], prior: float, key: str = "") -> Belief:
         """The chance that its answer does for a request with these numbers. `prior`: before anything was learnt."""
         ...
 
     def draw(self, values: Mapping[str, float], key: str, *, bold: bool = True) -> tuple[str, float]:
-        """The arm to take and the chance with which it was drawn: mostly the best, rarely another if `bold`."""
+        """The target to take and the chance with which it was drawn: mostly the best, rarely another if `bold`."""
         ...
 
 
@@ -228,7 +207,7 @@ def believed_by(experience: LearnerView | None, situation: Situation) -> Believe
 def decide(
     situation: Situation, rules: Routing, memory: Memory | None = None, experience: LearnerView | None = None
 ) -> Decision:
-    """Choose an arm. Raises ModelUnavailable when nobody can answer (the message says why for each), RequestError for
+    """Choose a target. Raises ModelUnavailable when nobody can answer (the message says why for each), RequestError for
     media that nobody who may have it can read."""
     return decided(situation, rules, memory or Memory(rules.max_cloud_share), experience)[0]
 
@@ -241,7 +220,8 @@ def decided(
     `counts=False`: nothing will be sent, so the share of the cloud stays as it is, and nothing is tried.
     """
     signals = situation.signals
-    links = memory.links.look(signals.links, situation.now)
+    is_open = situation.asked == "auto"  # a named target needs no smoothed links, and does not hold them still
+    links = memory.links.update(signals.links, situation.now) if is_open else signals.links
     situation = replace(situation, signals=SignalsView(links, signals.system))
     name, weights = weights_of(situation.prefer, rules)
     threshold = memory.share.threshold
@@ -305,7 +285,7 @@ def _decision(
 
 
 def _nobody(situation: Situation, weighed: Weighed) -> Exception:
-    """Why no arm can answer, in words for each."""
+    """Why no target can answer, in words for each."""
     against = {target: violation for target, violation in weighed.violations.items() if violation is not None}
     edge = against.get(EDGE)
     if edge is not None and edge.rule == "media":

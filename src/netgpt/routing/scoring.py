@@ -1,4 +1,8 @@
-"""The objective: what an arm is expected to give, as one number. Higher is better; the unit is one good answer."""
+"""The objective: what a target is expected to give, as one number. Higher is better; the unit is one good answer.
+
+Latency is expected from the signals, and from what is usual where they know nothing. `weigh` applies the constraints,
+then the objective, to all targets at once. Pure: nothing is remembered.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from netgpt.routing.candidates import Situation, Target, Violation, violation_on
+from netgpt.routing.candidates import Severity, Situation, Target, Violation, violation_on
 from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemView
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, Expected
-
-# --- How long an answer would take on each arm, from the signals; where they know nothing, from what is usual.
-#
-# What was measured counts by its confidence, the usual value by the rest, as a geometric mean: times and rates
-# differ by factors, not by sums.
 
 UNKNOWN_LINK: Final = LinkView()
 
 # What is usual where nothing was measured: seconds, bytes a second, tokens a second.
 _RTT_S: Final = 0.05
-_SERVER_S: Final = 0.6
-"""A server's queue and its reading of the prompt."""
+_SERVER_S: Final = 0.6  # a server's queue and its reading of the prompt
 _UP_BYTES_S: Final = 250_000.0
 _CLOUD_TOKENS_S: Final = 40.0
 _EDGE_TOKENS_S: Final = 45.0
@@ -30,7 +28,8 @@ _EDGE_PROMPT_TOKENS_S: Final = 200.0
 
 
 def blended(estimate: Estimate | None, usual: float) -> float:
-    """The estimate, as far as it can be trusted; `usual` for the rest. Both above zero."""
+    """The geometric mean of estimate and `usual`, by the estimate's confidence: times and rates differ by factors. Both
+    above zero."""
     if estimate is None or estimate.confidence <= 0:
         return usual
     value = max(estimate.value, 1e-6)
@@ -49,7 +48,7 @@ def seconds(target: Target, situation: Situation, link: LinkView, system: System
 
 
 def _queue_s(situation: Situation, link: LinkView) -> float:
-    """Seconds until a neighbour that says how busy it is has a place free: as `wait_s`, at the pace that it shows."""
+    """As `wait_s`, for a neighbour that says how busy it is, at the token rate seen of it."""
     load = link.load
     if load is None or (load.busy < load.slots and load.waiting == 0):
         return 0.0
@@ -64,7 +63,7 @@ def first_byte_s(link: LinkView) -> float:
 
 
 def rtt_of(link: LinkView) -> float:
-    """The round trip that is reckoned with, in seconds."""
+    """The round trip that the expectation assumes, in seconds."""
     return blended(link.rtt_s, _RTT_S)
 
 
@@ -85,35 +84,26 @@ def wait_s(situation: Situation, system: SystemView) -> float:
 def with_rtt(link: LinkView, rtt_s: float) -> LinkView:
     """The same link with another round trip: the first byte comes later by as much as one round trip is longer."""
     before = rtt_of(link)
-    told = link.first_byte_s
-    later = None if told is None else replace(told, value=max(1e-3, told.value + rtt_s - before))
+    first = link.first_byte_s
+    later = None if first is None else replace(first, value=max(1e-3, first.value + rtt_s - before))
     return replace(link, rtt_s=Estimate(rtt_s, 0.0, 1.0), first_byte_s=later)
 
 
-PATIENCE_S: Final = 10.0
-"""Latency counts in units of this: a weight of 1 gives up one good answer for ten seconds."""
-JOULES: Final = 1000.0
-"""Energy counts in units of this."""
-USUAL_WATTS: Final = 15.0
-"""Of a small box at work, where nothing tells."""
+PATIENCE_S: Final = 10.0  # latency counts in units of this: a weight of 1 gives up one good answer for ten seconds
+JOULES: Final = 1000.0  # energy counts in units of this
+USUAL_WATTS: Final = 15.0  # of a small box at work, where nothing tells
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """How much each part counts: plain numbers, 0: not at all."""
 
-    quality: float
-    """Of the chance that the answer does."""
-    cost: float
-    """Of money, in units of `worth`."""
-    latency: float
-    """Of ten seconds."""
-    energy: float
-    """Of 1,000 joules on the box."""
-    privacy: float
-    """Of all of the request leaving as it is."""
-    worth: float = 0.01
-    """Money that one good answer is worth, in the unit of the configured prices."""
+    quality: float  # of the chance that the answer does
+    cost: float  # of money, in units of `worth`
+    latency: float  # of ten seconds
+    energy: float  # of 1,000 joules on the box
+    privacy: float  # of all of the request leaving as it is
+    worth: float = 0.01  # money that one good answer is worth, in the unit of the configured prices
 
 
 PRESETS: Final = {
@@ -129,12 +119,11 @@ _EASY, _LONG, _SCHEMA, _TOOLS, _HARD, _WRITING = 0.88, 0.5, 0.8, 0.3, 0.35, 0.4
 """The chance that a small model's answer does, by what the request looks like, before anything is learnt."""
 _MOST_SHIFT: Final = 1.5
 """How far `difficulty` may move that, in log-odds: 0.88 becomes 0.62 at least, and 0.97 at most."""
-_SPREAD: Final = 0.25
-"""How far off an expected latency is, as a standard deviation of its logarithm."""
+_SPREAD: Final = 0.25  # how far off an expected latency is, as a standard deviation of its logarithm
 
 
 def prior_of(target: Target, situation: Situation) -> float:
-    """The chance that the arm's answer does, before the learner's belief: text and features for small models."""
+    """The chance that the target's answer does, before the learner's belief: text and features for small models."""
     if target.kind == "cloud":
         return target.quality
     features = situation.features
@@ -166,7 +155,7 @@ def expect(
     weights: Weights,
     prior: float | None = None,
 ) -> Expected:
-    """What `arm` would probably give. `belief`: the chance that its answer does once it comes; `prior`: the same
+    """What `target` would probably give. `belief`: the chance that its answer does once it comes; `prior`: the same
     before anything was learnt."""
     link = signals.links.get(target.name, UNKNOWN_LINK)
     latency_s = seconds(target, situation, link, signals.system)
@@ -184,10 +173,9 @@ def expect(
 
 
 def value_of(expected: Expected, weights: Weights) -> float:
-    """The objective: what is expected, weighed. Falls with cost, latency, energy and exposure, rises with quality."""
-    return _value(
-        expected.p_ok, expected.cost, expected.latency_s, expected.energy_j, expected.exposure, weights
-    )  # fmt: skip
+    """The objective: rises with quality, falls with cost, latency, energy and exposure."""
+    one = expected
+    return _value(one.p_ok, one.cost, one.latency_s, one.energy_j, one.exposure, weights)
 
 
 def _value(p_ok: float, cost: float, latency_s: float, energy_j: float, exposure: float, weights: Weights) -> float:
@@ -205,10 +193,8 @@ def _in_time(latency_s: float, deadline_s: float) -> float:
     return 0.5 * math.erfc(math.log(max(latency_s, 1e-3) / deadline_s) / (_SPREAD * math.sqrt(2)))
 
 
-# --- Constraints, then the objective, for all arms at once. Pure: nothing is remembered.
-
 Believe = Callable[[str, float], float]
-"""(arm, prior chance that its answer does) -> the chance that the learner believes in."""
+"""(target, prior chance that its answer does) -> the chance that the learner believes in."""
 
 
 def as_prior(_target: str, prior: float) -> float:
@@ -218,15 +204,13 @@ def as_prior(_target: str, prior: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What came out for each arm."""
+    """What came out for each target."""
 
-    expected: tuple[Expected, ...]
-    """In the order of the arms, with what rules each out."""
+    expected: tuple[Expected, ...]  # in the order of the targets, with what rules each out
     violations: dict[str, Violation | None]
     candidates: tuple[Expected, ...]
-    """The arms that no constraint rules out, best first; where each is, those least ruled out. Empty: nobody."""
-    threshold: float
-    """What the bound on the cloud's share takes off its value (0 or below)."""
+    """The targets that no constraint rules out, best first; where each is, those least ruled out. Empty: nobody."""
+    threshold: float  # what the bound on the cloud's share takes off its value (0 or below)
 
     @property
     def best(self) -> Expected:
@@ -234,14 +218,14 @@ class Weighed:
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
-        """The other arms that may try, in order: candidates by value, then the others by how little is against them."""
+        """The other targets that may try, in order: candidates by value, then the others, least severe first."""
         second = [one for one in self.expected if one not in self.candidates and self._may_fall_back(one.target)]
-        second.sort(key=lambda one: (_force(self.violations[one.target]), -one.value))
+        second.sort(key=lambda one: (_severity(self.violations[one.target]), -one.value))
         return tuple(one.target for one in (*self.candidates[1:], *second))
 
     def _may_fall_back(self, target: str) -> bool:
         violation = self.violations[target]
-        return violation is None or violation.force.may_fall_back
+        return violation is None or violation.severity.may_fall_back
 
     def advantage(self, clouds: frozenset[str]) -> float | None:
         """Of the best other candidate over the best cloud; None where the choice is not between such two."""
@@ -250,20 +234,17 @@ class Weighed:
         return max(other) - max(cloud) if cloud and other else None
 
 
-_NEVER: Final = 5
-
-
 def weigh(
     situation: Situation, rules: Routing, weights: Weights, believe: Believe = as_prior, threshold: float = 0.0
 ) -> Weighed:
-    """Weigh every arm. `threshold`: of the bound on the cloud's share, 0 or below."""
+    """Weigh every target. `threshold`: of the bound on the cloud's share, 0 or below."""
     expected: list[Expected] = []
     violations: dict[str, Violation | None] = {}
     for target in situation.targets:
         one, violations[target.name] = weigh_one(target, situation, rules, weights, believe)
         expected.append(one)
-    least = min((_force(violation) for violation in violations.values()), default=_NEVER)
-    open_ = [one for one in expected if _force(violations[one.target]) == least < _NEVER]
+    least = min((_severity(violation) for violation in violations.values()), default=Severity.NEVER)
+    open_ = [one for one in expected if _severity(violations[one.target]) == least < Severity.NEVER]
     clouds = situation.clouds
     open_.sort(key=lambda one: -(one.value + threshold if one.target in clouds else one.value))
     return Weighed(tuple(expected), violations, tuple(open_), threshold)
@@ -272,15 +253,15 @@ def weigh(
 def weigh_one(
     target: Target, situation: Situation, rules: Routing, weights: Weights, believe: Believe
 ) -> tuple[Expected, Violation | None]:
-    """What one arm is expected to give, and what rules it out."""
+    """What one target is expected to give, and what rules it out."""
     prior = prior_of(target, situation)
     one = expect(target, situation, situation.signals, believe(target.name, prior), weights, prior)
     violation = violation_on(target, situation, rules, one)
     return (one if violation is None else replace(one, ruled_out=violation.words)), violation
 
 
-def _force(violation: Violation | None) -> int:
-    return 0 if violation is None else int(violation.force)
+def _severity(violation: Violation | None) -> int:
+    return 0 if violation is None else int(violation.severity)
 
 
 def weights_of(prefer: str | None, rules: Routing) -> tuple[str, Weights]:
@@ -295,20 +276,12 @@ def weights_of(prefer: str | None, rules: Routing) -> tuple[str, Weights]:
     return name, replace(PRESETS[rules.prefer], worth=rules.answer_worth, **own)
 
 
-# --- How much of a request leaves when a model elsewhere is asked, as one number from 0 to 1.
-
-_OWN: Final = 0.03
-"""To a server of the owner's own: a neighbour box, or a cloud that is trusted."""
-_WORDS: Final = 0.2
-"""To anybody else's, with nothing private found in it: the words themselves."""
-_PLACEHOLDER: Final = 0.03
-"""A value that left as a placeholder still says that it was there."""
-_COARSER: Final = 0.08
-"""A value that left in coarser words, or as it was, says more."""
-_MOST: Final = 0.5
-"""Of what was hidden or made coarser, however much it was."""
-_BY_RANK: Final = (0.0, 0.1, 0.3)
-"""By the strictest label that was found: public, personal, sensitive."""
+_OWN: Final = 0.03  # to a server of the owner's own: a neighbour box, or a cloud that is trusted
+_WORDS: Final = 0.2  # to anybody else's, with nothing private found in it: the words themselves
+_PLACEHOLDER: Final = 0.03  # a value that left as a placeholder still says that it was there
+_COARSER: Final = 0.08  # a value that left in coarser words, or as it was, says more
+_MOST: Final = 0.5  # of what was hidden or made coarser, however much it was
+_BY_RANK: Final = (0.0, 0.1, 0.3)  # by the strictest label that was found: public, personal, sensitive
 
 
 def exposure_of(*, own: bool, hidden: int, coarser: int, rank: int) -> float:

@@ -10,30 +10,19 @@ from dataclasses import dataclass, replace
 from netgpt.calls import CallFacts, Load
 from netgpt.routing.link_state import Estimate, Link, LinkView, PendingCall, SignalsView, SystemView
 
-# --- Hints: what the network itself tells of a link, beside what was measured.
-#
-# A hint is a prior. It fills in what was never measured, or so long ago that the hint is surer; and when it says
-# that the line has become worse, what was measured before is believed less.
-
-SURE = 0.3
-"""The confidence of a hint as it is told: between nothing and one real call (0.5)."""
-KEEPS_S = 60.0
-"""After so long its confidence has fallen to 37 %."""
-GONE_S = 300.0
-"""After so long it is no longer told."""
-DOUBT = 0.6
-"""How much of its confidence a measurement loses on a line without service."""
+SURE = 0.3  # the confidence of a fresh hint: between nothing and one real call (0.5)
+KEEPS_S = 60.0  # after so long its confidence has fallen to 37 %
+GONE_S = 300.0  # after so long it is dropped
+DOUBT = 0.6  # how much of its confidence a measurement loses on a link without service
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """The word of one source. Rates in bytes a second, times in seconds; None: it did not say."""
+    """What a source of the network says of a link. Rates in bytes a second, times in seconds; None: it did not say."""
 
     text: str
-    reported_at: float
-    """On the signals' clock."""
-    grade: float = 1.0
-    """0 (no service) to 1 (nothing stands in the way)."""
+    reported_at: float  # on the signals' clock
+    grade: float = 1.0  # 0 (no service) to 1 (nothing stands in the way)
     rtt_s: float | None = None
     loss: float | None = None
     up_bytes_s: float | None = None
@@ -41,19 +30,20 @@ class Hint:
 
 
 def with_hint(link: LinkView, hint: Hint, now: float) -> LinkView:
-    """The link in the light of the hint."""
+    """The link with the hint as a prior: it fills in what was never measured, or so long ago that the hint is surer.
+    Where it says that the link got worse, older measurements lose confidence."""
     age = max(0.0, now - hint.reported_at)
     if age > GONE_S:
         return link
     fresh = math.exp(-age / KEEPS_S)
     doubt = DOUBT * (1.0 - min(1.0, max(0.0, hint.grade))) * fresh
 
-    def seen(known: Estimate | None, told: float | None = None) -> Estimate | None:
+    def seen(known: Estimate | None, hinted: float | None = None) -> Estimate | None:
         if known is not None and doubt and known.age_s > 0:
             known = replace(known, confidence=known.confidence * (1.0 - doubt))
-        if told is None or (known is not None and known.confidence >= SURE * fresh):
+        if hinted is None or (known is not None and known.confidence >= SURE * fresh):
             return known
-        return Estimate(told, age, SURE * fresh)
+        return Estimate(hinted, age, SURE * fresh)
 
     return replace(
         link,
@@ -68,47 +58,42 @@ def with_hint(link: LinkView, hint: Hint, now: float) -> LinkView:
     )
 
 
-LOOK_EVERY_S = 0.25
-LOAD_KEEPS_S = 10.0
-"""What a neighbour said of its queue counts for so long."""
-SAME_VIEW_S = 0.02
-"""Decisions within this time of one another see one view."""
+MEASURE_EVERY_S = 0.25
+LOAD_KEEPS_S = 10.0  # what a neighbour said of its queue counts for so long
+SAME_VIEW_S = 0.02  # decisions within this time of one another see one view
 
 
 class Signals:
-    """One for a box. `clock` gives seconds that never go back. One event loop only: there is no lock."""
+    """One for a gateway. `clock` gives seconds that never go back. One event loop only: there is no lock."""
 
     def __init__(self, *, slots: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         """`slots`: answers that the edge model writes at once."""
         self.clock = clock
         self.slots = slots
         self.links: dict[str, Link] = {}
-        self.system = SystemView(engine_slots=slots)
-        """As last sampled: see `box.BoxWatch`."""
+        self.system = SystemView(engine_slots=slots)  # as last sampled: see `box.BoxWatch`
         self.hints: dict[str, dict[str, Hint]] = {}
-        """What the network tells of an arm's link, by arm and source."""
-        self.loads: dict[str, tuple[float, Load]] = {}
-        """When a neighbour last said how busy it is, and what."""
-        self.used_at = -1e9
-        """When somebody last asked for something: probes are made only while the box is in use."""
-        self._looked_at = -1e9
+        """What the network says of a target's link, by target and source."""
+        self.loads: dict[str, tuple[float, Load]] = {}  # when a neighbour last said how busy it is, and what
+        self.used_at = -1e9  # when somebody last asked for something: probes are made only while the box is in use
+        self._measured_at = -1e9
         self._view: tuple[float, SignalsView] | None = None
 
     def link(self, target: str) -> Link:
-        """All that is known of an arm, by its name."""
+        """All that is known of a target, by its name."""
         link = self.links.get(target)
         if link is None:
             link = self.links[target] = Link()
         return link
 
     def began(self, target: str) -> PendingCall:
-        """A call to `arm` begins. Its notes are read until `PendingCall.end`."""
+        """A call to `target` begins. Its notes are read until `PendingCall.end`."""
         now = self.clock()
-        link = self.link(target)
-        waiting = PendingCall(target, now, link.waiting.discard)
-        link.waiting.add(waiting)
+        waiting = self.link(target).waiting
+        call = PendingCall(target, now, waiting.discard)
+        waiting.add(call)
         self._view = None
-        return waiting
+        return call
 
     def observed(self, facts: CallFacts) -> None:
         """A call has ended."""
@@ -116,18 +101,18 @@ class Signals:
         self._view = None
 
     def probed(self, target: str, rtt_s: float | None, lost: float = 0.0) -> None:
-        """A probe of `arm`: the round trip of opening a connection (None: it failed), the share of segments lost."""
+        """A probe of `target`: the round trip of opening a connection (None: it failed), the share of segments lost."""
         self.link(target).probed(rtt_s, self.clock(), lost)
         self._view = None
 
     def hinted(self, target: str, source: str, hint: Hint) -> None:
-        """A source of the operator's network said this of the link to `arm`; it replaces what it said before."""
+        """A source of the operator's network said this of the link to `target`; it replaces what it said before."""
         self.link(target)
         self.hints.setdefault(target, {})[source] = hint
         self._view = None
 
     def loaded(self, target: str, load: Load) -> None:
-        """The server behind `arm` said how busy it is."""
+        """The server behind `target` said how busy it is."""
         self.loads[target] = (self.clock(), load)
         self._view = None
 
@@ -141,10 +126,10 @@ class Signals:
         at = self.clock() if now is None else now
         if self._view is not None and 0 <= at - self._view[0] < SAME_VIEW_S:
             return self._view[1]
-        if at - self._looked_at >= LOOK_EVERY_S:
-            self._looked_at = at
+        if at - self._measured_at >= MEASURE_EVERY_S:
+            self._measured_at = at
             for link in self.links.values():
-                link.look(at)
+                link.measure(at)
         view = SignalsView(
             {target: self._seen(target, link, at) for target, link in self.links.items()}, self._system(at)
         )
@@ -159,7 +144,7 @@ class Signals:
         return replace(view, load=load) if now - said_at <= LOAD_KEEPS_S else view
 
     def _system(self, now: float) -> SystemView:
-        """The box as last sampled, with the queue and the pace of its engine now."""
+        """The box as last sampled, with the queue and the token rate of its engine now."""
         edge = self.links.get("edge")
         if edge is None:
             return replace(self.system, engine_slots=self.slots)

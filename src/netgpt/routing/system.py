@@ -14,14 +14,13 @@ from typing import Any
 from netgpt.routing.link_state import SystemView
 from netgpt.routing.signals import Signals
 
-# --- The limits of the container that the box may run in (Linux control groups, version 2).
-#
-# Source: Documentation/admin-guide/cgroup-v2.rst of the Linux kernel.
-
 
 @dataclass(frozen=True, slots=True)
 class Confines:
-    """Own group and those above it, as far as they can be seen; `folder` None: no group of version 2."""
+    """Limits of the container (Linux control groups, version 2): the own group and those above it, as far as visible.
+
+    `folder` None: no group of version 2. Source: Documentation/admin-guide/cgroup-v2.rst of the Linux kernel.
+    """
 
     folder: Path | None
     top: Path
@@ -56,7 +55,7 @@ class Confines:
         return min(shares) if shares else None
 
     def cpu_s(self) -> float | None:
-        """Seconds of cores used so far by the group; None: not told."""
+        """Seconds of cores used so far by the group; None: unknown."""
         microseconds = _fields(self.folder / "cpu.stat").get("usage_usec") if self.folder else None
         return microseconds / 1e6 if microseconds is not None else None
 
@@ -86,32 +85,24 @@ def _fields(file: Path) -> dict[str, int]:
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
-IDLE_TIMES = 5
-"""While the box is not in use, it is looked at this many times less often."""
+IDLE_TIMES = 5  # while the box is not in use, it is sampled this many times less often
 
 
 def pressure(file: Path) -> float | None:
-    """The share of the last ten seconds in which something waited (Linux PSI, "some avg10"); None: not told.
+    """The share of the last ten seconds in which something waited (Linux PSI, "some avg10"); None: unknown.
 
     Source: Documentation/accounting/psi.rst of the Linux kernel.
     """
-    try:
-        lines = file.read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
-        return None
-    for line in lines:
-        kind, *fields = line.split()
-        told = dict(field.split("=", 1) for field in fields if "=" in field)
+    for kind, *fields in map(str.split, _read(file).splitlines()):
+        values = dict(field.split("=", 1) for field in fields if "=" in field)
         if kind == "some":
-            try:
-                return min(1.0, max(0.0, float(told["avg10"]) / 100))
-            except (KeyError, ValueError):
-                return None
+            with suppress(KeyError, ValueError):
+                return min(1.0, max(0.0, float(values["avg10"]) / 100))
     return None
 
 
 class SystemSampler:
-    """Looks at the machine, within the limits of the container that the box may run in.
+    """Samples the machine, within the limits of the container that it may run in.
 
     `proc`, `system`: where the kernel tells (other folders for tests). What a machine does not tell stays None.
     """
@@ -133,7 +124,7 @@ class SystemSampler:
         self._cpu: tuple[float, float] | None = None
 
     def sample(self) -> SystemView:
-        """One look; a few milliseconds of files, so in a thread."""
+        """One sample; a few milliseconds of reading files, so in a thread."""
         gpu, gpu_memory, gpu_power = self._gpu.sample()
         where = self._confines.folder
         return SystemView(
@@ -169,9 +160,9 @@ class SystemSampler:
     def _memory(self) -> float | None:
         import psutil
 
-        told = psutil.virtual_memory()
-        confined = self._confines.memory(told.total)
-        return confined if confined is not None else (told.total - told.available) / told.total
+        machine = psutil.virtual_memory()
+        confined = self._confines.memory(machine.total)
+        return confined if confined is not None else (machine.total - machine.available) / machine.total
 
     def _power(self, gpu_w: float | None) -> float | None:
         """As configured; else what the processor's counter (RAPL) and the accelerator tell."""
@@ -247,7 +238,7 @@ class _Gpu:
 
 
 class SystemWatch:
-    """Keeps `signals.box` new: a look every `every_s` seconds, less often while the box is not in use."""
+    """Keeps `signals.system` new: a sample every `every_s` seconds, less often while the box is not in use."""
 
     def __init__(self, signals: Signals, *, every_s: float, power_w: float | None = None) -> None:
         self.signals, self.every_s = signals, every_s
@@ -255,7 +246,7 @@ class SystemWatch:
         signals.system = replace(signals.system, power_w=power_w)
 
     async def run(self) -> None:
-        """Look, again and again, until cancelled."""
+        """Sample until cancelled."""
         while self.every_s:
             self.signals.system = await asyncio.to_thread(self.sampler.sample)
             in_use = self.signals.clock() - self.signals.used_at < IDLE_TIMES * self.every_s

@@ -1,10 +1,10 @@
-"""How much one key may say about an arm to all others: nobody can talk a box out of a model alone.
+"""How much one key's ratings count for everybody: nobody can talk the learner out of a model alone.
 
-Two bounds. Trust: a key whose ratings lie far from what the middle key says, of late, over all arms or of one, does not
-count; a true change moves the middle as well. Who is new does not count before it was heard for a while, as soon as
-there is a crowd to compare it with; before that, everybody counts half. Count: within a day a key counts at most
-`LEAST` observations an arm, or half of what all others count, if that is more. What does not count for all still counts
-for the key's own routing.
+Two bounds. Trust: a key whose ratings lie far from the median key's, recently, over all targets or of one, does not
+count; a true change moves the median as well. A new key does not count before it is known, as soon as there is a crowd
+to compare it with; before that, everybody counts half. Count: within a day a key counts at most `LEAST` observations a
+target, or half of what all others count, if that is more. What does not count for all still counts for the key's own
+routing.
 """
 
 from __future__ import annotations
@@ -16,98 +16,84 @@ from typing import Any, Final, Self
 
 LEAST: Final = 8.0
 OF_OTHERS: Final = 0.5
-KNOWN: Final = 8.0
-"""Faded observations (ten in truth) after which a key is known."""
-CROWD: Final = 3
-"""Other keys heard of late that make a crowd."""
+KNOWN: Final = 8.0  # faded observations (ten in truth) after which a key is known
+CROWD: Final = 3  # other recent keys that make a crowd
 WINDOW_S: Final = 86_400.0
-KEPT: Final = 0.95
-"""Share of a key's past that remains after another observation of it: nobody weighs more than twenty."""
-KEPT_LONG: Final = 0.99
-"""The same of its habits: who lies a little, or seldom, shows it in the long run."""
+KEPT: Final = 0.95  # share of a key's past that remains after another observation of it: nobody weighs more than twenty
+KEPT_LONG: Final = 0.99  # the same of its habits: who lies a little, or seldom, shows it in the long run
 LATE: Final = 0.98
 """The same after an observation of anybody that counted: who was silent for long says little of today."""
 ODD: Final = 0.4
 """Who says something so far from the middle is left out when the middle is found, as long as a crowd remains."""
-HEARD: Final = 0.5
-"""Who is heard less than this, of late, is no part of the crowd."""
-MOST_KEYS: Final = 500
-"""The one silent for longest is left out."""
+RECENT: Final = 0.5  # a key with fewer recent observations is no part of the crowd
+MOST_KEYS: Final = 500  # the one silent for longest is left out
 
 
 @dataclass(slots=True)
-class _Voice:
-    """One key on one arm."""
+class _Key:
+    """One key on one target."""
 
-    mean: float = 0.0
-    """Faded mean of how far what it says is from the belief."""
-    is_up: float = 0.0
-    """Of how many observations, faded."""
-    habit: float = 0.0
-    """As `mean`, over five times as many."""
-    habit_is_up: float = 0.0
-    counted: float = 0.0
-    """What it has counted within the window."""
-    last: float = 0.0
-    """When, in seconds."""
-    at: float = 0.0
-    """When, by the clock of `Voices`."""
-    odd: float = 0.0
-    """1: by its habits it is no part of the crowd."""
+    mean: float = 0.0  # faded mean of how far what it says is from the belief
+    count: float = 0.0  # of how many observations, faded
+    habit: float = 0.0  # as `mean`, over five times as many
+    habit_count: float = 0.0
+    counted: float = 0.0  # what it has counted within the window
+    last: float = 0.0  # when, in seconds
+    at: float = 0.0  # when, by the clock of `TrustWeights`
+    odd: float = 0.0  # 1: by its habits it is no part of the crowd
 
     @property
-    def is_heeded(self) -> bool:
+    def in_crowd(self) -> bool:
         """Whether others are compared with it."""
-        return self.is_up >= KNOWN and not self.odd
+        return self.count >= KNOWN and not self.odd
 
-    def hear(self, difference: float, clock: float) -> None:
+    def observe(self, difference: float, clock: float) -> None:
         self.at = clock
-        self.is_up = KEPT * self.is_up + 1.0
-        self.mean += (difference - self.mean) / self.is_up
-        self.habit_is_up = KEPT_LONG * self.habit_is_up + 1.0
-        self.habit += (difference - self.habit) / self.habit_is_up
+        self.count = KEPT * self.count + 1.0
+        self.mean += (difference - self.mean) / self.count
+        self.habit_count = KEPT_LONG * self.habit_count + 1.0
+        self.habit += (difference - self.habit) / self.habit_count
 
 
 class TrustWeights:
-    """All keys that were heard of one arm."""
+    """All keys that rated one target."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, _Voice] = {}
+        self._keys: dict[str, _Key] = {}
         self._clock = 0.0
         self._last = ""
         self._last_odd = ""
 
-    def hear(self, key: str, difference: float, now: float, *, odd: bool = False) -> float | None:
-        """Take in a key's observation (its difference from the belief); return how far the key is trusted, 0 to 1.
+    def observe(self, key: str, difference: float, now: float, *, odd: bool = False) -> float | None:
+        """Take in a key's observation (its difference from the belief); return its trust, 0 to 1; None: no crowd yet.
 
-        `odd`: elsewhere it was found to be no part of the crowd, so others are not compared with it here either.
-        None: there is no crowd to compare it with.
+        `odd`: it was found to be outside the crowd elsewhere, so others are not compared with it here either.
         """
-        voice = self._keys.pop(key, None) or _Voice(last=now)
+        entry = self._keys.pop(key, None) or _Key(last=now)
         while len(self._keys) >= MOST_KEYS:
             del self._keys[next(iter(self._keys))]
-        others = [one for one in self._keys.values() if one.is_heeded and self._of_late(one) >= HEARD]
-        self._keys[key] = voice  # the last in the row: heard last
-        voice.hear(difference, self._clock)
-        voice.odd = max(voice.odd, float(odd))
+        others = [one for one in self._keys.values() if one.in_crowd and self._recent(one) >= RECENT]
+        self._keys[key] = entry  # the last in the row: observed last
+        entry.observe(difference, self._clock)
+        entry.odd = max(entry.odd, float(odd))
         if len(others) < CROWD:
             return None
-        if voice.is_up < KNOWN:
+        if entry.count < KNOWN:
             return 0.0
-        weights = [self._of_late(one) for one in others]
+        weights = [self._recent(one) for one in others]
         now_middle = _middle(_without_odd(list(zip((one.mean for one in others), weights, strict=True))))
         habit_middle = _middle(_without_odd(list(zip((one.habit for one in others), weights, strict=True))))
-        habit = _trust(voice.habit - habit_middle, voice.habit_is_up)
-        voice.odd = float(odd or habit == 0.0)
-        return min(_trust(voice.mean - now_middle, voice.is_up), habit)
+        habit = _trust(entry.habit - habit_middle, entry.habit_count)
+        entry.odd = float(odd or habit == 0.0)
+        return min(_trust(entry.mean - now_middle, entry.count), habit)
 
     def count(self, key: str, weight: float, now: float) -> float:
-        """Let a key that was heard count with `weight`, or with what is left to it; return with how much."""
-        voice = self._keys[key]
-        voice.counted, voice.last = _faded(voice, now), now
-        others = sum(_faded(other, now) for other in self._keys.values() if other is not voice)
-        counts = max(0.0, min(weight, max(LEAST, OF_OTHERS * others) - voice.counted))
-        voice.counted += counts
+        """Let a key that was observed count with `weight`, or what is left of its share; return how much."""
+        entry = self._keys[key]
+        entry.counted, entry.last = _faded(entry, now), now
+        others = sum(_faded(other, now) for other in self._keys.values() if other is not entry)
+        counts = max(0.0, min(weight, max(LEAST, OF_OTHERS * others) - entry.counted))
+        entry.counted += counts
         self.passed(key, counts)
         return counts
 
@@ -116,15 +102,15 @@ class TrustWeights:
         return bool(self._keys[key].odd)
 
     def knows(self, key: str) -> bool:
-        """Whether the key was heard long enough to tell what it is like."""
-        return self._keys[key].is_up >= KNOWN
+        """Whether enough was observed of the key."""
+        return self._keys[key].count >= KNOWN
 
     def passed(self, key: str, counts: float) -> None:
-        """What others said gets older: by what counted, and by half where another than the last one spoke in vain, so
-        that a crowd that all at once says something else is not held to what it said before.
+        """Age what others said: by what counted, and by half where it counted nothing and came from another key than
+        the last, so that a crowd that changes its mind together is not held to what it said before.
 
-        One key that is no part of the crowd does not make it older, however often it speaks, several do: else a liar,
-        who counts for nothing, would still change who is listened to.
+        A single key outside the crowd ages nothing, however often it rates (several do): a liar would otherwise change
+        who is trusted.
         """
         if counts > 0.0:
             self._clock += counts
@@ -136,15 +122,15 @@ class TrustWeights:
             self._clock += 0.5 * (key != self._last)
         self._last = key
 
-    def _of_late(self, voice: _Voice) -> float:
-        return float(voice.is_up * LATE ** (self._clock - voice.at))
+    def _recent(self, entry: _Key) -> float:
+        return float(entry.count * LATE ** (self._clock - entry.at))
 
     def forget(self, key: str) -> None:
         self._keys.pop(key, None)
         self._last_odd = "" if self._last_odd == key else self._last_odd
 
     def numbers(self) -> dict[str, Any]:
-        keys = {key: [getattr(voice, each.name) for each in fields(voice)] for key, voice in self._keys.items()}
+        keys = {key: [getattr(entry, each.name) for each in fields(entry)] for key, entry in self._keys.items()}
         return {"clock": self._clock, "last": self._last, "last_odd": self._last_odd, "keys": keys}
 
     @classmethod
@@ -153,13 +139,13 @@ class TrustWeights:
         one = cls()
         one._clock, one._last = float(numbers["clock"]), str(numbers["last"])
         one._last_odd = str(numbers.get("last_odd", ""))  # what an earlier version wrote has none
-        one._keys = {str(key): _Voice(*map(float, voice)) for key, voice in numbers["keys"].items()}
+        one._keys = {str(key): _Key(*map(float, entry)) for key, entry in numbers["keys"].items()}
         return one
 
 
-def _faded(voice: _Voice, now: float) -> float:
+def _faded(entry: _Key, now: float) -> float:
     """What it has counted within the window that ends now."""
-    return voice.counted * math.exp(-max(0.0, now - voice.last) / WINDOW_S)
+    return entry.counted * math.exp(-max(0.0, now - entry.last) / WINDOW_S)
 
 
 def _middle(weighted: list[tuple[float, float]]) -> float:
@@ -180,7 +166,7 @@ def _without_odd(weighted: list[tuple[float, float]]) -> list[tuple[float, float
     return rest if len(rest) >= CROWD else weighted
 
 
-def _trust(odd: float, is_up: float) -> float:
+def _trust(odd: float, count: float) -> float:
     """1 where `odd` is what chance and taste explain, 0 from two thirds more on."""
-    allowed = 0.1 + 0.6 / math.sqrt(is_up)
+    allowed = 0.1 + 0.6 / math.sqrt(count)
     return max(0.0, min(1.0, 5.0 - 3.0 * abs(odd) / allowed))

@@ -1,4 +1,4 @@
-"""The line: a declared list of stages that one exchange walks. Checked when built, timed when run."""
+"""The pipeline: a declared list of stages that one exchange goes through. Checked when built, timed when run."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ from netgpt.exchange import Exchange, optional_reads, owner_of
 
 
 class Stage(Protocol):
-    """One step of the line: a thin adapter to one capability, which knows nothing of stages.
+    """One step of the pipeline: a thin adapter to one capability, which knows nothing of stages.
 
     A stage that reads some fields only where they were written (`exchange.get`) names them in `reads_if_written`.
     """
 
     name: str
-    reads: frozenset[str]
-    """Fields of `Exchange` that must have been written before."""
-    writes: frozenset[str]
-    """Fields of `Exchange` that this stage writes."""
+    reads: frozenset[str]  # fields of `Exchange` that must have been written before
+    writes: frozenset[str]  # fields of `Exchange` that this stage writes
 
     async def __call__(self, exchange: Exchange) -> None:
-        """`exchange`: this stage's view of it, which holds it to what it declares; also while the answer streams."""
+        """`exchange`: this stage's view, which allows only what the stage declares; also while the answer streams."""
         ...
 
 
 class Pipeline:
     """Runs the stages in order. The last stage, `record`, also runs when another failed.
 
-    Raises WorkflowError when built with an order that reads what nobody wrote, writes what another stage owns,
+    Raises PipelineError when built with an order that reads what nobody wrote, writes what another stage owns,
     masks without restoring, or does not end with `record`.
     """
 
@@ -39,7 +37,7 @@ class Pipeline:
         _check(self.stages)
 
     async def run(self, exchange: Exchange) -> None:
-        """Walk the line until `exchange.chunks` is ready to be iterated. Raises what the failing stage raised."""
+        """Run until `exchange.chunks` is ready to be iterated. Raises what the failing stage raised."""
         *before, record = self.stages
         try:
             for stage in before:
@@ -62,9 +60,9 @@ async def _timed(stage: Stage, exchange: Exchange) -> None:
 def _check(stages: Sequence[Stage]) -> None:
     names = [stage.name for stage in stages]
     if not names or names[-1] != "record":
-        raise PipelineError("the line must end with the stage 'record': what is not recorded cannot be explained")
+        raise PipelineError("the pipeline must end with the stage 'record': what is not recorded cannot be explained")
     if len(set(names)) != len(names):
-        raise PipelineError(f"a stage stands twice in the line: {', '.join(names)}")
+        raise PipelineError(f"a stage stands twice in the pipeline: {', '.join(names)}")
     written: dict[str, str] = {}
     for stage in stages:
         for name in sorted(stage.reads - written.keys()):
@@ -80,4 +78,4 @@ def _check(stages: Sequence[Stage]) -> None:
                 raise PipelineError(f"the stage '{stage.name}' may not write exchange.{name}: it is not its own")
             written[name] = stage.name
     if "desensitize" in names and "restore" not in names[names.index("desensitize") :]:
-        raise PipelineError("the line masks ('desensitize') without restoring: add 'restore' after 'generate'")
+        raise PipelineError("the pipeline masks ('desensitize') without restoring: add 'restore' after 'generate'")

@@ -15,11 +15,9 @@ from netgpt.settings.sections import Completion
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person
 
-ADAPTER = "complete"
-"""Name of the adapter that this stage's questions are answered with, where there is one."""
+ADAPTER = "complete"  # name of the adapter that this stage's questions are answered with, where there is one
 
-TERSE_WORDS = 60
-"""A longer request says itself what it needs."""
+TERSE_WORDS = 60  # a longer request says itself what it needs
 
 
 class AskEdge(Protocol):
@@ -44,8 +42,8 @@ class Trained:
 class Complete:
     """Chooses facts (`select`), or lets the edge model rewrite (`rewrite`), or does nothing (`off`).
 
-    Never fails the exchange: what cannot be completed in time goes on as the person wrote it. `adapter_for` names the
-    version of the adapter `complete` that is there for a person; `completion["adapter"]` the one that took part.
+    Never fails the exchange: what cannot be completed in time goes on as the person wrote it. `adapter_for` gives the
+    version of the adapter `complete` for a person; `completion["adapter"]` is the one that took part.
     """
 
     name = "complete"
@@ -67,25 +65,25 @@ class Complete:
         mode = await self._mode(exchange)
         messages = exchange.request.messages
         text = last_user_text(messages, must_end=True)
-        told: dict[str, Any] = {"mode": mode}
+        summary: dict[str, Any] = {"mode": mode}
         chosen: tuple[Fact, ...] = ()
         rewritten: str | None = None
         if mode == "off":
-            told["why"] = "completion is off"
+            summary["why"] = "completion is off"
         elif not text.strip() or len(text.split()) > TERSE_WORDS:
-            told["why"] = "only terse requests of the person are completed"
+            summary["why"] = "only terse requests of the person are completed"
         elif not exchange.facts:
-            told["why"] = "the box knows nothing that could help"
+            summary["why"] = "the box knows nothing that could help"
         else:
             adapter = self.adapter_for(exchange.person)
             trained = Trained(self.ask, adapter) if adapter else None
-            chosen, rewritten = await self._complete(mode, text, exchange.facts, trained, told)
-            told["adapter"] = adapter if trained is not None and trained.answered else None
+            chosen, rewritten = await self._complete(mode, text, exchange.facts, trained, summary)
+            summary["adapter"] = adapter if trained is not None and trained.answered else None
         exchange.chosen = chosen
         exchange.messages = replace_last(messages, rewritten) if rewritten else compose(messages, chosen)
-        told["text"] = text_of(exchange.messages[-1].get("content")) if chosen else None
-        told["rewritten"] = rewritten is not None
-        exchange.completion = told
+        summary["text"] = text_of(exchange.messages[-1].get("content")) if chosen else None
+        summary["rewritten"] = rewritten is not None
+        exchange.completion = summary
 
     async def _mode(self, exchange: Exchange) -> str:
         if exchange.request.complete is not None:
@@ -93,27 +91,27 @@ class Complete:
         return await self.store.profile_mode(exchange.person) or self.settings.mode
 
     async def _complete(
-        self, mode: str, text: str, facts: tuple[Fact, ...], trained: Trained | None, told: dict[str, Any]
+        self, mode: str, text: str, facts: tuple[Fact, ...], trained: Trained | None, summary: dict[str, Any]
     ) -> tuple[tuple[Fact, ...], str | None]:
         try:
             async with asyncio.timeout(self.settings.timeout_s):
                 selection = await self.selector.select(text, facts, trained)
                 chosen = tuple(facts[i] for i in selection.chosen)
-                told["why"] = selection.why
+                summary["why"] = selection.why
                 if mode != "rewrite" or not chosen:
                     return chosen, None
         except TimeoutError:
-            told["why"] = f"choosing took longer than {self.settings.timeout_s:g} s"
+            summary["why"] = f"choosing took longer than {self.settings.timeout_s:g} s"
             return (), None
-        return chosen, await self._rewritten(text, chosen, told)
+        return chosen, await self._rewritten(text, chosen, summary)
 
-    async def _rewritten(self, text: str, chosen: tuple[Fact, ...], told: dict[str, Any]) -> str | None:
+    async def _rewritten(self, text: str, chosen: tuple[Fact, ...], summary: dict[str, Any]) -> str | None:
         try:
             async with asyncio.timeout(self.settings.timeout_s):
                 result = await rewrite(self.ask, text, chosen)
         except TimeoutError:
-            told["fell_back"] = "rewriting took too long: the chosen facts were written in by code"
+            summary["fell_back"] = "rewriting took too long: the chosen facts were written in by code"
             return None
         if result.text is None:
-            told["fell_back"] = f"the rewriting was refused ({result.why}): the chosen facts were written in by code"
+            summary["fell_back"] = f"the rewriting was refused ({result.why}): the chosen facts were written in by code"
         return result.text

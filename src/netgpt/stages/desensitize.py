@@ -24,7 +24,7 @@ from netgpt.routing.candidates import asked_target
 from netgpt.routing.features import text_of
 from netgpt.settings.sections import Cloud, Privacy
 from netgpt.store.store import Store
-from netgpt.types import Generalised, Hidden, Kept, Label, Message, Person
+from netgpt.types import Generalised, Hidden, Kept, Label, Person
 
 LOCKS_KEPT = 1_000
 
@@ -52,8 +52,8 @@ class Desensitize:
         names: Mapping[str, str],
         policy: Callable[[], Policy],
     ) -> None:
-        """`remotes`: the settings of every model elsewhere, by its arm's name. `names`: which arm a model's name asks
-        for. `policy`: gives the rules in force, which may change while the box runs."""
+        """`remotes`: the settings of every model elsewhere, by its target's name. `names`: which target a model's name
+        asks for. `policy`: gives the rules in force, which may change at any time."""
         self.store, self.detector, self.remotes, self.privacy = store, detector, remotes, privacy
         self.names, self.policy = names, policy
         self.destinations = {
@@ -89,10 +89,10 @@ class Desensitize:
             )
         except (PrivacyError, PayloadTooLarge) as error:
             sealing.fail(error.message)
-        sealing.tell(self._label)
+        sealing.write(self._label)
 
     def _wanted(self, exchange: Exchange, asked: str) -> list[str]:
-        """The arms that something is sealed for; `kept_for` says why the others get nothing."""
+        """The targets that a body is sealed for; `kept_for` says why the others get nothing."""
         if not self.remotes:
             exchange.block_reason = "no cloud is configured"
             return []
@@ -138,7 +138,7 @@ class Desensitize:
         conversation = conversation_key(exchange)
         async with self._lock(exchange.person, conversation):
             exchange.vault = vault = Vault(await self.store.load_map(exchange.person, conversation))
-            # For one destination nothing is asked twice; for several, what was found is kept.
+            # for several destinations, findings are cached
             detector = self.detector if len(masked) == 1 else CachingDetector(self.detector)
             sealing.model = self.remotes[masked[0]].model
             for target in masked:
@@ -188,7 +188,7 @@ class Desensitize:
 
     def _label(self, outbound: Outbound) -> Label:
         found = {hidden.kind for hidden in outbound.hidden}
-        found |= {told.kind for told in outbound.generalised if told.was != PUBLIC}
+        found |= {value.kind for value in outbound.generalised if value.was != PUBLIC}
         if found & self.sensitive:
             return Label.SENSITIVE
         return Label.PERSONAL if found else Label.PUBLIC
@@ -205,15 +205,14 @@ class Desensitize:
 
 
 class Sealing:
-    """What is made of one request, destination by destination."""
+    """The outbound bodies of one request, destination by destination."""
 
     def __init__(self, exchange: Exchange, towards: Mapping[str, Disclosure]) -> None:
         self.exchange, self.towards = exchange, towards
         self.made: dict[str, Outbound] = {}
         self.model = ""
         """The model's name that stands in all bodies while they are made safe, so that they are searched once."""
-        self.masked: list[tuple[Disclosure, Outbound]] = []
-        """What was made safe, and on which terms."""
+        self.masked: list[tuple[Disclosure, Outbound]] = []  # what was made safe, and on which terms
         self.left_out: dict[str, tuple[Kept, ...]] = {}
         """Facts that were left out of what goes to the owner's own server as it is: the box answers better."""
         self._kept: dict[str, tuple[Kept, ...]] = {}
@@ -228,7 +227,7 @@ class Sealing:
         return None
 
     def keep(self, target: str, why: NetGPTError, kept: tuple[Kept, ...], vault: Vault | None = None) -> None:
-        """Nothing goes there. What was found is told all the same."""
+        """Nothing goes there; what was found is reported all the same."""
         self._why[target], self._kept[target] = why.message, kept
         if vault is not None and self._account is None:
             self._account = vault.hidden, vault.generalised
@@ -238,10 +237,10 @@ class Sealing:
         self.made = {}
         self._why = dict.fromkeys(self.towards, why)
 
-    def tell(self, label_of: Callable[[Outbound], Label]) -> None:
+    def write(self, label_of: Callable[[Outbound], Label]) -> None:
         """Write the exchange's fields: the first destination that gets something speaks for all."""
         exchange, first = self.exchange, next(iter(self.towards))
-        # In the order of the settings, whatever was made first.
+        # in the order of the settings
         exchange.outbounds = {target: self.made[target] for target in self.towards if target in self.made}
         exchange.kept_for = {**exchange.kept_for, **self._why}
         if not exchange.outbounds:
@@ -264,25 +263,19 @@ def addressed(outbound: Outbound, model: str, remote: Cloud) -> Outbound:
 
 
 def own_words(remote: Cloud) -> dict[str, Any]:
-    """A neighbour is told to leave the words as they are: it knows another place."""
+    """Tells a neighbour not to complete the request: it knows another place."""
     return {"netgpt": {"complete": "off"}} if remote.is_neighbour else {}
 
 
 def outbound_body(exchange: Exchange, model: str, may: Disclosure) -> dict[str, Any]:
     """The request as that model would get it, before anything is hidden: facts that may not leave are left out."""
-    body = dict(exchange.request.body)
-    body["messages"] = _disclosable_messages(exchange, may)
-    body["model"] = model
+    passing = tuple(fact for fact in exchange.chosen if may.passes(fact))
+    all_pass = len(passing) == len(exchange.chosen)
+    messages = exchange.messages if all_pass else compose(exchange.request.messages, passing)
+    body = {**exchange.request.body, "messages": messages, "model": model}
     if exchange.request.stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return body
-
-
-def _disclosable_messages(exchange: Exchange, may: Disclosure) -> list[Message]:
-    passing = tuple(fact for fact in exchange.chosen if may.passes(fact))
-    if len(passing) == len(exchange.chosen):
-        return exchange.messages
-    return compose(exchange.request.messages, passing)
 
 
 def conversation_key(exchange: Exchange) -> str:

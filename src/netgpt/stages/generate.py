@@ -1,4 +1,4 @@
-"""generate: the answer, from where the decision says; from the next arm, where one fails before its first word."""
+"""generate: the answer, from where the decision says; from the next target, where one fails before its first word."""
 
 from __future__ import annotations
 
@@ -32,13 +32,10 @@ from netgpt.settings.sections import Cloud
 from netgpt.store.exchanges import CACHED, CachedAnswer
 from netgpt.types import EDGE, Chunk, Decision, Fact, Person, Usage, display_name
 
-Observe = Callable[[str, str], None]
-"""Told (arm, outcome) of every call to a model."""
-Choose = Callable[[Person], Choice]
-"""Whose adapter answers this person."""
+OnModelCall = Callable[[str, str], None]  # called with (target, outcome) after each call to a model
+Choose = Callable[[Person], Choice]  # whose adapter answers this person
 LastAnswer = Callable[[Person, Request, Sequence[Fact]], Awaitable[CachedAnswer | None]]
-"""The newest complete answer of the same person to the same question with the same facts; None: there is none, or it is
-too old."""
+"""The newest complete answer of this person to the same question with the same facts; None: none, or it is too old."""
 
 
 def no_adapter(_person: Person) -> Choice:
@@ -52,7 +49,7 @@ async def nothing_kept(_person: Person, _request: Request, _facts: Sequence[Fact
 
 
 class Generate:
-    """Opens the stream and waits for its first word, so that the door knows who answers before it says so."""
+    """Opens the stream and waits for its first word, so that who answers is known before the response begins."""
 
     name = "generate"
     reads = frozenset({"person", "chosen", "messages", "outbounds", "kept_for", "decision"})
@@ -67,14 +64,14 @@ class Generate:
         rules: Routing | None = None,
         prices: Mapping[str, Cloud] | None = None,
         choose: Choose = no_adapter,
-        observe: Observe = lambda _r, _o: None,
+        on_model_call: OnModelCall = lambda _target, _outcome: None,
         last_answer: LastAnswer = nothing_kept,
     ) -> None:
-        """`remotes`: the models elsewhere, by their arms' names; `prices`: their settings."""
+        """`remotes`: the models elsewhere, by their targets' names; `prices`: their settings."""
         self.edge, self.remotes, self.deadline_s = edge, remotes, deadline_s
         self.rules = rules or Routing()
         self.hedging = Hedging(self.rules, prices or {})
-        self.choose, self.observe, self.last_answer = choose, observe, last_answer
+        self.choose, self.on_model_call, self.last_answer = choose, on_model_call, last_answer
 
     async def __call__(self, exchange: Exchange) -> None:
         exchange.continuation = None
@@ -82,18 +79,18 @@ class Generate:
         try:
             if exchange.decision.rule == NOBODY:
                 raise ModelUnavailable(exchange.decision.reason, retry_after=2)
-            if exchange.request.dry_run:  # an empty answer in place of one: nobody is asked, nothing is booked
+            if exchange.request.dry_run:  # an empty answer: no model is asked
                 outcome.model_name, outcome.usage = self._model_name(exchange.decision.name), Usage()
                 exchange.stream = _one(_empty(exchange))
                 return
             chain = FallbackChain(
                 _request_of(exchange), outcome, self.edge, self.remotes, self.hedging, self._until(exchange),
-                self.choose, self.observe,
+                self.choose, self.on_model_call,
             )  # fmt: skip
             chosen = await chain.first_word()
             exchange.note_time("first_token")
             exchange.stream = self._begun(chain, chosen)
-            if self._may_carry_on(chain, chosen.target):
+            if self._may_continue(chain, chosen.target):
                 exchange.continuation = Finishing(chain, chosen.target)
         except FAILS as error:
             if not await self._answered_before(exchange, error):
@@ -116,27 +113,27 @@ class Generate:
         return self.edge.name if target == EDGE else self.remotes[target].name
 
     def _begun(self, chain: FallbackChain, chosen: Chosen) -> AsyncIterator[Chunk]:
-        """An arm has begun to answer: the rest streams."""
+        """A target has begun to answer: the rest streams."""
         outcome, target = chain.outcome, chosen.target
         outcome.answered_by, outcome.model_name = chain.carried_out(chosen), self._model_name(target)
         if target == EDGE:
             outcome.adapters, outcome.adapter_note = chain.choice.ids, chain.choice.note
         return self._booked(chain, target, chosen.opened)
 
-    def _may_carry_on(self, chain: FallbackChain, target: str) -> bool:
-        """Whether the model on the box would finish this answer where it breaks off."""
+    def _may_continue(self, chain: FallbackChain, target: str) -> bool:
+        """Whether the edge would finish this answer where it breaks off."""
         wanted = target != EDGE and self.rules.on_cut == "edge" and EDGE in chain.request.decision.fallbacks
         return wanted and can_continue(chain.request.body)
 
     async def _booked(self, chain: FallbackChain, target: str, opened: Opened) -> AsyncIterator[Chunk]:
-        """Pass the chunks on, keep count, and hold the whole to its deadline. Usage is booked in every case."""
-        outcome, told, characters = chain.outcome, None, 0
+        """Pass the chunks on, count tokens in every case, and hold the whole to its deadline."""
+        outcome, usage, characters = chain.outcome, None, 0
         ended = "cancelled"
         try:
             async with aclosing(cast(Any, opened.rest)):
                 held = iter(opened.held)
                 while (chunk := next(held, None) or await next_or_none(opened.rest, chain.until)) is not None:
-                    told = Usage.from_openai(chunk.get("usage")) or told
+                    usage = Usage.from_openai(chunk.get("usage")) or usage
                     characters += characters_of(chunk)
                     yield chunk
             ended = "ok"
@@ -144,19 +141,19 @@ class Generate:
             ended = error.code
             raise
         finally:
-            outcome.usage = told or estimate(chain.request.question(), characters)
+            outcome.usage = usage or estimate(chain.request.question(), characters)
             if target != EDGE:
                 outcome.worked[target] = outcome.usage
-            self.observe(target, ended)
+            self.on_model_call(target, ended)
 
     async def _answered_before(self, exchange: Exchange, error: NetGPTError) -> bool:
-        """Whether nobody can answer, and an earlier answer to the same question was found: it is given again."""
+        """Give an earlier answer to the same question again, where there is one; whether there was."""
         if isinstance(error, ModelRejected | ContextTooLong) or exchange.request.dry_run:
             return False
         try:
             earlier = await self.last_answer(exchange.person, exchange.request, exchange.chosen)
         except StoreError:
-            return False
+            earlier = None
         if earlier is None:
             return False
         reason = f"{error.message.rstrip('.')}. An earlier answer to the same question is given again"
@@ -169,7 +166,7 @@ class Generate:
 
 
 class Finishing:
-    """The model on the box writes the rest of an answer that broke off: see `answering.continuing`."""
+    """The edge writes the rest of an answer that broke off: see `generation.continuation`."""
 
     def __init__(self, chain: FallbackChain, target: str) -> None:
         self.chain, self.target = chain, target
@@ -184,10 +181,10 @@ class Finishing:
         reason = f"{outcome.answered_by.reason}; {display_name(self.target)} broke off, and the box wrote the rest"
         outcome.answered_by = replace(outcome.answered_by, reason=reason)
 
-    def _counted(self, told: Usage | None, characters: int) -> Usage:
+    def _counted(self, second: Usage | None, characters: int) -> Usage:
         outcome = self.chain.outcome
         first = outcome.worked.get(self.target) or Usage()
-        outcome.usage = both = added(first, told or estimate((), characters))
+        outcome.usage = both = added(first, second or estimate((), characters))
         return both
 
 

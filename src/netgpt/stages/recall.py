@@ -1,9 +1,8 @@
-"""recall: what the box knows that may help: site, place, time, profile, places nearby; as far as the person allows.
+"""identify: whose words these are. recall: known facts that may help, as far as the person allows.
 
-What a person said in the ledger of consents counts as follows. Location: a standing consent is as good as the
-request's own; taken back, a location is not used at all, whatever the request says. Profile: used, since the person
-put it in; taken back, no fact of it is used, and all of them are hidden, the public ones too. Taken back towards the
-receiver alone, public facts stay on the box like the others.
+Consents count as follows. Location: a standing consent is as good as the request's own; once withdrawn, a location is
+not used at all, whatever the request says. Profile: used, since the person entered it; once withdrawn, no fact of it is
+used, and all are hidden, the public ones too. Withdrawn towards the receiver alone, public facts stay on the box.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ class Recall:
         *,
         receivers: Sequence[str] = (),
     ) -> None:
-        """`receivers`: hosts of the models elsewhere, the third parties that a consent may be about. What was not
-        given, or was taken back, for one of them counts for all: who answers is not decided yet."""
+        """`receivers`: hosts of the models elsewhere, the third parties that a consent may be about. A refusal towards
+        one of them counts for all: who answers is not decided yet."""
         self.store, self.site, self.names, self.places, self.now = store, site, names, places, now
         self.receivers = tuple(receivers) or ("",)
         self._here = place_facts(site, None, None)
@@ -110,9 +109,6 @@ class Recall:
 def _on_the_gateway(fact: Fact) -> Fact:
     """The fact as one that does not leave."""
     return replace(fact, label=Label.PERSONAL) if fact.label is Label.PUBLIC else fact
-
-
-# --- identify: whose words these are.
 
 
 class Identify:

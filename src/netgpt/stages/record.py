@@ -1,4 +1,4 @@
-"""record: what happened, committed before the end of the answer is sent."""
+"""record: what happened, committed before the end of the answer is sent; and the receipts of what leaves."""
 
 from __future__ import annotations
 
@@ -14,25 +14,43 @@ import orjson
 
 from netgpt.errors import NetGPTError, StoreError
 from netgpt.exchange import Exchange
+from netgpt.models.base import OutboundRequest, ReceiptHook
 from netgpt.models.stream import join_chunks
 from netgpt.outbound import Outcome
-from netgpt.routing.explain import account_of
 from netgpt.settings.sections import Cloud
+from netgpt.store.receipts import NewReceipt
 from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
-from netgpt.types import Chunk, Decision, Fact, Usage
+from netgpt.types import Chunk, Decision, Expected, Fact, Usage
 
 log = logging.getLogger(__name__)
 
-Observe = Callable[[Exchange], None]
+
+def receipts_in(store: Store, *, keep_text: bool) -> ReceiptHook:
+    """Writes a receipt into the store for all that is about to leave. `keep_text=False` keeps digests alone."""
+
+    async def write(request: OutboundRequest) -> None:
+        outbound, sender = request.outbound, request.sender
+        account = {
+            "purpose": sender.purpose,
+            "rule": outbound.rule,
+            "hidden": [asdict(hidden) for hidden in outbound.hidden],
+            "generalised": [asdict(value) for value in outbound.generalised],
+        }
+        await store.receipts.add(
+            NewReceipt(
+                request.destination, request.model, outbound.content, sender.person, sender.exchange, account,
+                keep_text=keep_text,
+            ),
+            first=store.waiting.departing(sender.claim) if sender.claim is not None else None,
+        )  # fmt: skip
+
+    return write
 
 
 class Record:
-    """Passes the answer through, holds back its last chunk until the row is committed, then lets it go.
-
-    So an answer whose end the caller has seen is in the database, even after `kill -9`. A call that fails or is hung
-    up is recorded too.
-    """
+    """Passes the answer through and holds back its last chunk until the row is committed: an answer whose end the
+    caller has seen is in the database, even after `kill -9`. A call that fails or is hung up is recorded too."""
 
     name = "record"
     reads = frozenset({"restored"})
@@ -42,16 +60,22 @@ class Record:
             "generalised", "kept", "policy", "label", "decision", "counterfactual", "outcome", "stream", "restoring",
         }
     )  # fmt: skip
-    """It also runs where an earlier stage failed. Who hears of ended exchanges sees them as this stage does."""
+    """It also runs where an earlier stage failed. Listeners see ended exchanges as this stage does."""
     writes = frozenset({"chunks", "status", "error", "given"})
 
     def __init__(
-        self, store: Store, remotes: Mapping[str, Cloud], *, keep_text: bool, observe: Observe = lambda _e: None
+        self,
+        store: Store,
+        remotes: Mapping[str, Cloud],
+        *,
+        keep_text: bool,
+        on_ended: Callable[[Exchange], None] = lambda _exchange: None,
     ) -> None:
-        """`remotes`: the settings of every model elsewhere, by its arm's name: what they cost."""
-        self.store, self.remotes, self.keep_text, self.observe = store, remotes, keep_text, observe
-        self.look: Callable[[Exchange, list[Chunk]], None] = lambda _exchange, _answer: None
-        """Sees every answer once, before its row is written: what can be told of it only by its text."""
+        """`remotes`: the settings of every model elsewhere, by its target's name: what they cost. `on_ended` is called
+        with each exchange after its row is committed."""
+        self.store, self.remotes, self.keep_text, self.on_ended = store, remotes, keep_text, on_ended
+        self.check_schema: Callable[[Exchange, list[Chunk]], None] | None = None
+        """Called with each complete answer that had a `response_format`, before its row is written."""
         self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -82,8 +106,8 @@ class Record:
             await self._save_quietly(exchange, answer)
             raise
         except BaseException:
-            # The caller hung up: nobody waits for the row any more, so it is written behind the scenes.
-            # One that left during the commit of a whole answer changes nothing: that row is on its way.
+            # The caller hung up, so the row is written in the background. During the commit of a whole answer the
+            # status is no longer "open": that row is on its way.
             if exchange.status == "open":
                 exchange.status = "cancelled"
                 self._save_late(exchange, answer)
@@ -93,15 +117,15 @@ class Record:
 
     async def _save(self, exchange: Exchange, answer: list[Chunk]) -> None:
         exchange.note_time("total")
-        self.look(exchange, answer)
+        if self.check_schema and exchange.status == "complete" and exchange.request.body.get("response_format"):
+            self.check_schema(exchange, answer)
         try:
             await self.store.save_exchange(row_of(exchange, answer, self.remotes, keep_text=self.keep_text))
         finally:
-            # In the loop's next turn: the caller need not wait for the counting.
-            asyncio.get_running_loop().call_soon(self.observe, exchange)
+            asyncio.get_running_loop().call_soon(self.on_ended, exchange)
 
     async def _save_quietly(self, exchange: Exchange, answer: list[Chunk]) -> None:
-        """The caller is about to be told of another failure: a second one must not hide the first."""
+        """As `_save`, but a failure is only logged: the first error must not be hidden by a second one."""
         try:
             await self._save(exchange, answer)
         except StoreError as error:
@@ -120,10 +144,7 @@ class Record:
 
 
 class _Held:
-    """The chunks that wait for the row: those that end a choice, and what comes after them, in their order.
-
-    Other choices of the same answer go on meanwhile.
-    """
+    """The chunks that wait for the row: those that end a choice and all after them; other choices go on meanwhile."""
 
     def __init__(self) -> None:
         self.chunks: list[Chunk] = []
@@ -179,7 +200,7 @@ def _so_far(exchange: Exchange) -> tuple[Outcome, Decision | None]:
 
 
 def private_of(exchange: Exchange, answer: list[Chunk]) -> dict[str, Any]:
-    """All that is told of an exchange beside its figures, as JSON values: also for explanations within an answer."""
+    """All texts and details of an exchange as JSON values; also for explanations within an answer."""
     outcome, decided = _so_far(exchange)
     sent, error = outcome.sent, exchange.error
     return {
@@ -196,20 +217,46 @@ def private_of(exchange: Exchange, answer: list[Chunk]) -> dict[str, Any]:
         "would_send": _would_send(exchange),
         "kept_because": None if sent else exchange.get("block_reason") or (decided.reason if decided else None),
         "hidden": [asdict(hidden) for hidden in exchange.get("hidden", ())],
-        "generalised": [asdict(told) for told in exchange.get("generalised", ())],
+        "generalised": [asdict(value) for value in exchange.get("generalised", ())],
         "kept": [asdict(kept) for kept in exchange.get("kept", ())],
         "policy": exchange.get("policy") or None,
         "label": exchange.get("label"),
         "restoring": _restoring(exchange),
         "adapter_note": outcome.adapter_note,
-        "decision": account_of(decided, exchange.get("counterfactual", str)()) if decided else None,
+        "decision": decision_as_dict(decided, exchange.get("counterfactual", str)()) if decided else None,
         "answer": join_chunks(answer) if answer else None,
         "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,
     }
 
 
+def decision_as_dict(decision: Decision, counterfactual: str = "") -> dict[str, Any]:
+    """A decision as JSON values: what each target was expected to give, what ruled it out, what would have changed it.
+
+    `counterfactual` stands in where the decision does not hold one.
+    """
+    return {
+        "route": decision.route,
+        "arm": decision.name,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "fallbacks": list(decision.fallbacks),
+        "weights": decision.weights,
+        "propensity": round(decision.propensity, 4),
+        "expected": [_expected_as_dict(one) for one in decision.expected],
+        "counterfactual": decision.counterfactual or counterfactual,
+    }
+
+
+_DIGITS = {"p_ok": 4, "latency_s": 3, "cost": 9, "energy_j": 1, "exposure": 3, "value": 4}
+
+
+def _expected_as_dict(one: Expected) -> dict[str, Any]:
+    figures = {name: round(getattr(one, name), digits) for name, digits in _DIGITS.items()}
+    return {"arm": one.target, "route": one.route, **figures, "ruled_out": one.ruled_out}
+
+
 def _restoring(exchange: Exchange) -> dict[str, int] | None:
-    """Placeholders put back, and those that the model bent or invented so that they stayed in the answer."""
+    """Placeholders put back, and those that the model changed or invented, which stay in the answer."""
     account = exchange.get("restoring")
     return {"restored": account.restored, "unresolved": account.unresolved} if account else None
 
@@ -225,8 +272,7 @@ def _fact(fact: Fact) -> dict[str, str]:
 
 
 def cost_of_all(worked: Mapping[str, Usage], remotes: Mapping[str, Cloud]) -> float:
-    """Money for what each model elsewhere did, at its own prices, also where another answered in the end; the box's
-    own work costs nothing here."""
+    """Money for the work of each model elsewhere, whoever answered in the end; the edge costs nothing."""
     return sum(cost_of(tokens, remotes[target]) for target, tokens in worked.items() if target in remotes)
 
 

@@ -1,4 +1,4 @@
-"""route: which arm answers, with the reason."""
+"""route: which target answers, and why."""
 
 from __future__ import annotations
 
@@ -20,34 +20,30 @@ from netgpt.routing.scoring import exposure_of
 from netgpt.settings.routing import Routing
 from netgpt.types import Decision, Label
 
-READ_CHARS = 2_000
-"""So much of a text tells how hard it is."""
+READ_CHARS = 2_000  # so much of a text is assessed for its difficulty
 NO_CLOUD = Target(
     "cloud", ok=False, detail="no cloud is configured", exposure=exposure_of(own=False, hidden=0, coarser=0, rank=0)
 )
-"""Stands for the cloud in explanations of a box that has none."""
+"""Stands for the cloud in explanations where none is configured."""
 
-UNKNOWN: Final = (None, ())
-"""Of a text that was not read."""
-Read = Callable[[str], tuple[float, tuple[float, ...]]]
-"""A text in; the chance that the edge's answer will do, and numbers for the learner, out."""
+NOT_ASSESSED: Final = (None, ())
+Assess = Callable[[str], tuple[float, tuple[float, ...]]]
+"""A text in; the chance that the edge's answer will do, and features for the learner, out."""
 
 
 @dataclass(slots=True)
-class Known:
+class RoutingContext:
     """What decisions are made with, beside the request: the parts that learn and measure."""
 
     memory: Memory
     signals: Callable[[], SignalsView] = SignalsView
-    read: Read | None = None
-    """None: no text is read for its difficulty."""
-    p_usual: float = 0.88
-    """What `read` says of an everyday request."""
+    assess: Assess | None = None  # none: no text is assessed for its difficulty
+    p_usual: float = 0.88  # what `assess` says of an everyday request
     experience: LearnerView | None = None
 
 
 class Route:
-    """Collects the situation and lets the rules decide."""
+    """Collects the situation and decides by the rules."""
 
     name = "route"
     reads = frozenset(
@@ -61,45 +57,54 @@ class Route:
         remotes: Mapping[str, RemoteModel],
         targets: tuple[Target, ...],
         rules: Routing,
-        known: Known,
+        context: RoutingContext,
         *,
         names: Mapping[str, str],
         own: frozenset[str] = frozenset(),
     ) -> None:
-        """`arms`: the edge, then the others, as far as the settings tell; `names`: which arm a model's name asks for;
-        `own`: arms on servers of the owner's."""
-        self.edge, self.remotes, self.targets, self.rules, self.known = edge, remotes, targets, rules, known
+        """`targets`: the edge, then the others, as the settings describe them; `names`: which target a model's name
+        asks for; `own`: targets on servers of the owner's."""
+        self.edge, self.remotes, self.targets, self.rules, self.context = edge, remotes, targets, rules, context
         self.names, self.own = names, own
+        self.clouds = frozenset(target.name for target in targets if target.kind == "cloud")
 
     async def __call__(self, exchange: Exchange) -> None:
-        known = self.known
+        context = self.context
         try:
             decision, what_if = decided(
-                self.situation(exchange), self.rules, known.memory, known.experience,
+                self.situation(exchange), self.rules, context.memory, context.experience,
                 counts=not exchange.request.dry_run,
             )  # fmt: skip
-        except ModelUnavailable as error:  # told by the next stage, unless an earlier answer may be given again
+        except ModelUnavailable as error:  # raised by the next stage, unless an earlier answer may be given again
             exchange.decision = Decision("none", error.message, NOBODY)
             return
         exchange.decision = decision
-        exchange.counterfactual = cache(partial(counterfactual, what_if, decision.rule))
+        later = cache(partial(counterfactual, what_if, decision.rule))
+        exchange.counterfactual = str if decision.rule == "asked" else later  # who names a target gets no other
+
+    def count_fallback(self, exchange: Exchange) -> None:
+        """Count an ended exchange towards the clouds' share where it fell back on one."""
+        if not exchange.has("outcome") or exchange.decision.name in self.clouds:
+            return
+        if any(target in self.clouds for target, _ in exchange.outcome.sent_to):
+            self.context.memory.share.also_went()
 
     def situation(self, exchange: Exchange) -> Situation:
         """All that the decision looks at."""
-        request, caller, known = exchange.request, exchange.caller, self.known
+        request, caller, context = exchange.request, exchange.caller, self.context
         asked = asked_target(request.model, self.names)
-        # Who asks for a side gets it, whatever the text is like: reading it would be for nothing.
+        # A named target answers whatever the text is like, so nothing is read of it.
         features = features_of(request.body) if asked == "auto" else UNREAD
-        targets = self._targets_now(exchange)
-        sensitive = _sensitive(exchange)
-        p_edge_ok, x = self._read(exchange) if asked == "auto" and not sensitive and _is_open(targets) else UNKNOWN
+        targets, sensitive = self._targets_now(exchange), _sensitive(exchange)
+        has_choice = asked == "auto" and not sensitive and sum(each.ok and each.may_have for each in targets) > 1
+        p_edge_ok, x = self._assess(exchange) if has_choice else NOT_ASSESSED
         return Situation(
             asked=asked,
             features=features,
             targets=targets,
-            signals=known.signals(),
+            signals=context.signals(),
             p_edge_ok=p_edge_ok,
-            p_usual=known.p_usual,
+            p_usual=context.p_usual,
             x=x,
             key=caller.key_id or exchange.person.user,
             prefer=request.prefer or caller.prefer,
@@ -112,13 +117,13 @@ class Route:
             now=time.monotonic(),
         )
 
-    def _read(self, exchange: Exchange) -> tuple[float | None, tuple[float, ...]]:
-        if self.known.read is None:
-            return UNKNOWN
-        return self.known.read(last_user_text(exchange.request.body["messages"])[:READ_CHARS])
+    def _assess(self, exchange: Exchange) -> tuple[float | None, tuple[float, ...]]:
+        if self.context.assess is None:
+            return NOT_ASSESSED
+        return self.context.assess(last_user_text(exchange.request.body["messages"])[:READ_CHARS])
 
     def _targets_now(self, exchange: Exchange) -> tuple[Target, ...]:
-        """The arms as the settings tell of them, with their health now and what may leave to each."""
+        """The targets with their health now and what may leave to each."""
         exposed = {own: _exposure(exchange, own=own) for own in (True, False)}
         return tuple(self._now(target, exchange, exposed) for target in self.targets)
 
@@ -137,7 +142,7 @@ class Route:
 
 
 def _with(target: Target, ok: bool, detail: str, may_have: bool, block_reason: str | None, exposure: float) -> Target:
-    """`dataclasses.replace`, in a fifth of its time: this runs for every arm of every request."""
+    """`dataclasses.replace` in a fifth of its time: this runs for each target of each request."""
     return Target(
         target.name, target.route, target.kind, ok, detail, may_have, block_reason, target.context_tokens,
         target.reads_media, target.surely_reads_media, target.tools, target.price_prompt, target.price_completion,
@@ -146,15 +151,10 @@ def _with(target: Target, ok: bool, detail: str, may_have: bool, block_reason: s
 
 
 def _exposure(exchange: Exchange, *, own: bool) -> float:
-    coarser = sum(told.count for told in exchange.generalised)
+    coarser = sum(value.count for value in exchange.generalised)
     return exposure_of(own=own, hidden=len(exchange.hidden), coarser=coarser, rank=exchange.label.rank)
 
 
-def _is_open(targets: tuple[Target, ...]) -> bool:
-    """Whether there is a choice at all."""
-    return sum(target.ok and target.may_have for target in targets) > 1
-
-
 def _sensitive(exchange: Exchange) -> tuple[str, ...]:
-    """What keeps the request here in whatever form, each kind with the rule that says so: "CARD: sensitive-stays"."""
+    """The kinds that may leave in no form, each with the rule that says so: "CARD: sensitive-stays"."""
     return tuple(sorted({f"{kept.kind}: {kept.policy_rule}" for kept in exchange.kept if kept.kind != "TEXT"}))

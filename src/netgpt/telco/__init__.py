@@ -1,4 +1,8 @@
-"""One short HTTP question to the operator's network. No redirects, cookies, proxies or log lines."""
+"""What the operator's network says about its links: radio information (ETSI MEC 012), connectivity insights (CAMARA).
+
+Sources are asked with one short HTTP question each: no redirects, cookies, proxies or log lines, and nothing of a
+person who asks leaves.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,8 @@ import orjson
 
 from netgpt.errors import SettingsError
 
-MAX_BYTES = 1_000_000
-"""An answer beyond this is not read to its end."""
+MAX_BYTES = 1_000_000  # an answer beyond this is not read to its end
+log = logging.getLogger(__name__)
 _CURES = {
     400: "it does not accept this question; check the identifiers in [insights]",
     401: "the token was refused; check it in [insights]",
@@ -26,39 +30,38 @@ _CURES = {
     429: "too many questions; raise insights.every_s",
 }
 
-Reply = Mapping[str, Any]
-"""A JSON object."""
+Reply = Mapping[str, Any]  # a JSON object
 
 
-class Unheard(Exception):
-    """No answer that can be used; the text says why, in one safe sentence without the answer's own words."""
+class SourceUnavailable(Exception):
+    """No usable answer; the text says why, in one safe sentence without the answer's own words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is shown as the bearer: as it is set, or the text of a file that somebody else may renew."""
+    """The bearer token: as it is set, or the text of a file that somebody else may renew."""
 
     value: str | None = field(default=None, repr=False)
     file: Path | None = None
 
     def read(self) -> str | None:
-        """For one question. Raises Unheard: the file cannot be read, or holds no token."""
+        """Raises SourceUnavailable: the file cannot be read, or the token does not fit a header."""
         shown = self.value
         if self.file is not None:
             try:
                 shown = self.file.expanduser().read_text(encoding="utf-8").strip()
             except (OSError, ValueError):
-                raise Unheard("the file with its token cannot be read; check [insights]") from None
+                raise SourceUnavailable("the file with its token cannot be read; check [insights]") from None
         if shown and not (shown.isascii() and shown.isprintable()):
-            raise Unheard("its token holds characters that an HTTP header cannot carry; check [insights]")
+            raise SourceUnavailable("its token holds characters that an HTTP header cannot carry; check [insights]")
         return shown
 
 
 NO_TOKEN = Token()
 
 
-class Asker:
-    """Asks with a time limit, in seconds for all of a question. One client for all, made at the first."""
+class InsightClient:
+    """Asks all sources, with `timeout_s` for a whole question. The HTTP client is made at the first."""
 
     def __init__(self, *, timeout_s: float, ca_file: Path | None = None) -> None:
         """Raises SettingsError: `ca_file` holds no certificates."""
@@ -67,7 +70,7 @@ class Asker:
         self._client: httpx.AsyncClient | None = None
 
     async def get(self, url: str, query: Sequence[tuple[str, str]], token: Token) -> Reply:
-        """A JSON object. Raises Unheard."""
+        """A JSON object. Raises SourceUnavailable."""
         return await self._ask("GET", url, token, params=list(query))
 
     async def post(self, url: str, body: Mapping[str, Any], token: Token) -> Reply:
@@ -87,9 +90,9 @@ class Asker:
             ):
                 return _object(answer.status_code, await _body(answer))
         except TimeoutError:
-            raise Unheard(f"it said nothing for {self._timeout_s:g} s") from None
+            raise SourceUnavailable(f"it said nothing for {self._timeout_s:g} s") from None
         except httpx.HTTPError as error:
-            raise Unheard(f"it cannot be reached ({type(error).__name__})") from None
+            raise SourceUnavailable(f"it cannot be reached ({type(error).__name__})") from None
 
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -120,45 +123,38 @@ async def _body(answer: httpx.Response) -> bytes:
     async for piece in answer.aiter_bytes():
         body += piece
         if len(body) > MAX_BYTES:
-            raise Unheard(f"its answer is larger than {MAX_BYTES} bytes")
+            raise SourceUnavailable(f"its answer is larger than {MAX_BYTES} bytes")
     return bytes(body)
 
 
 def _object(status: int, body: bytes) -> Reply:
     if status != 200:
         cure = _CURES.get(status, "its own fault" if status >= 500 else "not what was expected")
-        raise Unheard(f"it answered {status}: {cure}")
+        raise SourceUnavailable(f"it answered {status}: {cure}")
     try:
-        told = orjson.loads(body)
+        reply = orjson.loads(body)
     except ValueError:
-        raise Unheard("its answer is not JSON") from None
-    if not isinstance(told, dict):
-        raise Unheard("its answer is not a JSON object")
-    return told
-
-
-# --- What a source of the operator's network told: plain values that signals can use.
+        raise SourceUnavailable("its answer is not JSON") from None
+    if not isinstance(reply, dict):
+        raise SourceUnavailable("its answer is not a JSON object")
+    return reply
 
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """One word of the network about the line. None: it did not say."""
+    """What the network says about the link. None: it did not say."""
 
-    text: str
-    """In words, for people: "cell 85 % full"."""
-    grade: float = 1.0
-    """0 (no service) to 1 (nothing stands in the way)."""
-    delay_s: float | None = None
-    """One way through the radio network, or both where it says both."""
-    loss: float | None = None
-    """Share of packets."""
+    text: str  # for people: "cell 85 % full"
+    grade: float = 1.0  # 0 (no service) to 1 (nothing stands in the way)
+    delay_s: float | None = None  # one way through the radio network, or both where it says both
+    loss: float | None = None  # share of packets
     up_bytes_s: float | None = None
     down_bytes_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """One round with one source: its word, or in one safe sentence why there is none."""
+class Polled:
+    """One round with one source: its insight, or in one safe sentence why there is none."""
 
     insight: Insight | None
     detail: str
@@ -169,75 +165,67 @@ class Heard:
 
 
 class InsightSource(Protocol):
-    """Somebody in the operator's network who can be asked."""
+    """A service of the operator's network that can be asked."""
 
     @property
     def name(self) -> str: ...
 
-    async def ask(self, asker: Asker) -> Heard:
+    async def ask(self, client: InsightClient) -> Polled:
         """Ask once. Never raises for what the network does or says."""
         ...
 
 
-# --- Radio information of a MEC platform (ETSI GS MEC 012 V2.1.1): how full the cell is, what the box's bearer gets.
-#
-# Two questions: layer 2 measurements, and, where the box's own address is set, its radio bearers (their highest bit
-# rates). S1 bearers are not asked for: their tunnel addresses say nothing of quality. Sent are the cell and the
-# box's own address as configured, and the token; nothing else, and never anything of a person who asks.
-
 _MBIT = 125_000
-_FULL_FROM = 0.5
-"""A cell with this share of its resource blocks in use begins to be felt."""
+_FULL_FROM = 0.5  # a cell with this share of its resource blocks in use begins to be felt
 _BAD_LOSS = 0.1
 _BAD_DELAY_S = 0.3
-_WORST = 0.7
-"""The most that any one measurement takes off the grade: it may pass in the next second."""
+_WORST = 0.7  # the most that any one measurement takes off the grade: it may pass in the next second
 
 
 @dataclass(frozen=True, slots=True)
 class RadioInformation:
-    """The radio network information service at `base_url`, such as "https://mec.example/rni/v2"."""
+    """Radio network information (ETSI GS MEC 012 V2.1.1) at `base_url`, such as "https://mec.example/rni/v2".
+
+    Asks for layer 2 measurements and, where `ipv4` is set, for the radio bearers' highest bit rates. Sent are the cell
+    and the box's own address as configured, and the token.
+    """
 
     base_url: str
     token: Token = NO_TOKEN
-    cell: str = ""
-    """Its E-UTRAN cell identity."""
-    ipv4: str = field(default="", repr=False)
-    """The box's own address in the mobile network."""
-    app: str = ""
-    """Identifier of this application instance, where the platform wants one."""
+    cell: str = ""  # its E-UTRAN cell identity
+    ipv4: str = field(default="", repr=False)  # the box's own address in the mobile network
+    app: str = ""  # identifier of this application instance, where the platform wants one
     name: str = "radio"
 
-    async def ask(self, asker: Asker) -> Heard:
+    async def ask(self, client: InsightClient) -> Polled:
         """One round. Never raises for what the platform does or says."""
         try:
-            told = await self._queried(asker, "layer2_meas")
-            found = read_measurements(told)
+            found = read_measurements(await self._queried(client, "layer2_meas"))
             if self.ipv4:
-                found |= read_bearers(await self._queried(asker, "rab_info"))
-        except Unheard as fault:
-            return Heard(None, str(fault))
+                found |= read_bearers(await self._queried(client, "rab_info"))
+        except SourceUnavailable as fault:
+            return Polled(None, str(fault))
         if not found:
-            return Heard(None, "it measured nothing of this cell or device; check insights.radio_cell")
+            return Polled(None, "it measured nothing of this cell or device; check insights.radio_cell")
         insight = _insight(found)
-        return Heard(insight, insight.text)
+        return Polled(insight, insight.text)
 
-    async def _queried(self, asker: Asker, what: str) -> Reply:
+    async def _queried(self, client: InsightClient, what: str) -> Reply:
         query = [("app_ins_id", self.app), ("cell_id", self.cell), ("ue_ipv4_address", self.ipv4)]
         url = f"{self.base_url.rstrip('/')}/queries/{what}"
-        return await asker.get(url, [(name, value) for name, value in query if value], self.token)
+        return await client.get(url, [(name, value) for name, value in query if value], self.token)
 
 
-def read_measurements(told: Reply) -> dict[str, float]:
+def read_measurements(reply: Reply) -> dict[str, float]:
     """Of layer 2 measurements: `full`, `loss`, `delay_s`, `up_bytes_s`, `down_bytes_s`; the worst of several cells.
 
-    Shares are told in percent, delays in milliseconds, throughput in kilobits a second (3GPP TS 36.314).
+    Shares come in percent, delays in milliseconds, throughput in kilobits a second (3GPP TS 36.314).
     """
     found: dict[str, float] = {}
-    for cell in _objects(told, "cellInfo"):
+    for cell in _objects(reply, "cellInfo"):
         _worst(found, "full", _scaled(cell, 0.01, "dl_total_prb_usage_cell", "ul_total_prb_usage_cell"))
         _worst(found, "loss", _scaled(cell, 0.01, "dl_nongbr_pdr_cell", "ul_nongbr_pdr_cell"))
-    for device in _objects(told, "cellUEInfo"):
+    for device in _objects(reply, "cellUEInfo"):
         _worst(found, "loss", _scaled(device, 0.01, "dl_nongbr_pdr_ue", "ul_nongbr_pdr_ue"))
         _worst(found, "delay_s", _scaled(device, 0.001, "dl_nongbr_delay_ue", "ul_nongbr_delay_ue"))
         _worst(found, "down_bytes_s", _scaled(device, 125, "dl_nongbr_throughput_ue"), lowest=True)
@@ -248,10 +236,10 @@ def read_measurements(told: Reply) -> dict[str, float]:
     return found
 
 
-def read_bearers(told: Reply) -> dict[str, float]:
+def read_bearers(reply: Reply) -> dict[str, float]:
     """Of radio bearers: `most_up_bytes_s` and `most_down_bytes_s`, the highest rates that any of them may have."""
     found: dict[str, float] = {}
-    for cell in _objects(told, "cellUserInfo"):
+    for cell in _objects(reply, "cellUserInfo"):
         for device in _objects(cell, "ueInfo"):
             for bearer in _objects(device, "erabInfo"):
                 quality = bearer.get("erabQosParameters")
@@ -286,15 +274,15 @@ def _insight(found: Mapping[str, float]) -> Insight:
     )
 
 
-def _objects(told: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
-    listed = told.get(name)
+def _objects(reply: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    listed = reply.get(name)
     for each in listed if isinstance(listed, list) else ():
         if isinstance(each, Mapping):
             yield each
 
 
-def _scaled(told: Mapping[str, Any], scale: float, *names: str) -> list[float]:
-    values: list[Any] = [told.get(name) for name in names]
+def _scaled(reply: Mapping[str, Any], scale: float, *names: str) -> list[float]:
+    values: list[Any] = [reply.get(name) for name in names]
     return [value * scale for value in values if type(value) in (int, float) and 0 <= value < 1e15]
 
 
@@ -303,12 +291,6 @@ def _worst(found: dict[str, float], name: str, values: list[float], *, lowest: b
     if values:
         found[name] = (min if lowest else max)([*known, *values])
 
-
-# --- Connectivity insights (CAMARA, Connectivity Insights 0.6): does the network expect to meet an application's needs?
-#
-# The needs are a profile that the owner made with the operator; its identifier is configured. Sent are that
-# identifier, the box's own line as configured (unless the token stands for it), where set the server that the box
-# talks to, and the token; nothing else, and never anything of a person who asks.
 
 _NEEDS = {
     "packetDelayBudget": "delay",
@@ -321,43 +303,45 @@ _MET = "meets the application requirements"
 _UNMET = "unable to meet the application requirements"
 _STRENGTHS = {"excellent": 1.0, "good": 1.0, "fair": 0.8, "poor": 0.4, "no signal": 0.0}
 _ACCESS = ("5G-SA", "5G-NSA", "4G", "3G")
-_NONE_MET = 0.3
-"""The grade when no need is met: it is the word of a forecast."""
+_NONE_MET = 0.3  # the grade when no need is met: it is the word of a forecast
 
 
 @dataclass(frozen=True, slots=True)
 class QualityOfLine:
-    """The service at `base_url`, such as "https://operator.example/connectivity-insights/v0.6"."""
+    """CAMARA's Connectivity Insights 0.6 at `base_url`, such as "https://operator.example/connectivity-insights/v0.6":
+    does the network expect to meet an application's needs?
+
+    The needs are a profile that the owner made with the operator. Sent are its identifier, the box's own subscription
+    as configured, where set the server that the box talks to, and the token.
+    """
 
     base_url: str
-    profile: str
-    """Identifier of the application profile."""
+    profile: str  # identifier of the application profile
     token: Token = NO_TOKEN
     device: Mapping[str, Any] | None = field(default=None, repr=False)
-    """The box's own line in the interface's words (`{"ipv4Address": {...}}`); None: the token stands for it."""
-    server: Mapping[str, str] | None = None
-    """The server that the line is to reach, such as `{"ipv4Address": "198.51.100.0/24"}`."""
+    """The box's own subscription (`{"ipv4Address": {...}}`); None: the token stands for it."""
+    server: Mapping[str, str] | None = None  # the server to be reached, such as `{"ipv4Address": "198.51.100.0/24"}`
     name: str = "quality"
 
-    async def ask(self, asker: Asker) -> Heard:
+    async def ask(self, client: InsightClient) -> Polled:
         """One round. Never raises for what the operator does or says."""
         body = {"applicationProfileId": self.profile, "device": self.device, "applicationServer": self.server}
         url = f"{self.base_url.rstrip('/')}/check-network-quality"
         try:
-            told = await asker.post(url, {name: value for name, value in body.items() if value}, self.token)
-        except Unheard as fault:
-            return Heard(None, str(fault))
-        insight = read_quality(told)
+            reply = await client.post(url, {name: value for name, value in body.items() if value}, self.token)
+        except SourceUnavailable as fault:
+            return Polled(None, str(fault))
+        insight = read_quality(reply)
         if insight is None:
-            return Heard(None, "its answer says nothing of any need; check the application profile")
-        return Heard(insight, insight.text)
+            return Polled(None, "its answer says nothing of any need; check the application profile")
+        return Polled(insight, insight.text)
 
 
-def read_quality(told: Reply) -> Insight | None:
+def read_quality(reply: Reply) -> Insight | None:
     """What the answer means; None when it holds nothing that is known here."""
-    met = [words for name, words in _NEEDS.items() if told.get(name) == _MET]
-    unmet = [words for name, words in _NEEDS.items() if told.get(name) == _UNMET]
-    more = told.get("additionalKPIs")
+    met = [words for name, words in _NEEDS.items() if reply.get(name) == _MET]
+    unmet = [words for name, words in _NEEDS.items() if reply.get(name) == _UNMET]
+    more = reply.get("additionalKPIs")
     more = more if isinstance(more, Mapping) else {}
     strength = _STRENGTHS.get(str(more.get("signalStrength")))
     access = more.get("connectivityType")
@@ -374,47 +358,43 @@ def read_quality(told: Reply) -> Insight | None:
     return Insight(", ".join(words), min(_NONE_MET + (1 - _NONE_MET) * share, 1.0 if strength is None else strength))
 
 
-# --- Asks the configured sources, round after round, and passes on what they tell.
-
-log = logging.getLogger(__name__)
-
-
 class InsightWatch:
-    """`tell` gets every word of a source: (its name, the insight). `in_use`: whether anybody asks the box anything."""
+    """Polls the configured sources and passes their insights on.
+
+    `on_insight` gets (source's name, insight). `in_use`: whether anybody asks the gateway anything.
+    """
 
     def __init__(
         self,
         sources: Sequence[InsightSource],
-        asker: Asker,
+        client: InsightClient,
         *,
         every_s: float,
-        tell: Callable[[str, Insight], None],
+        on_insight: Callable[[str, Insight], None],
         in_use: Callable[[], bool] = lambda: True,
     ) -> None:
         self.sources, self.every_s = tuple(sources), every_s
-        self.is_up: dict[str, Heard] = {}
-        """What each source said when it was last asked, by its name."""
-        self._asker, self._tell, self._in_use = asker, tell, in_use
+        self.polled: dict[str, Polled] = {}  # each source's last result, by its name
+        self._client, self._on_insight, self._in_use = client, on_insight, in_use
 
     async def run(self) -> None:
-        """Ask, again and again, until cancelled. Ends at once without sources."""
+        """Poll until cancelled. Ends at once without sources."""
         while self.sources:
             if self._in_use():
-                await self.look()
+                await self.poll()
             await asyncio.sleep(self.every_s)
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Ask every source once, side by side."""
-        for source, is_up in zip(
-            self.sources, await asyncio.gather(*(source.ask(self._asker) for source in self.sources)), strict=True
-        ):
-            before = self.is_up.get(source.name)
-            self.is_up[source.name] = is_up
-            if is_up.insight is not None:
-                self._tell(source.name, is_up.insight)
-            elif before is None or before.ok:  # said once, until it changes
-                log.warning("insights: %s: %s", source.name, is_up.detail)
+        results = await asyncio.gather(*(source.ask(self._client) for source in self.sources))
+        for source, polled in zip(self.sources, results, strict=True):
+            before = self.polled.get(source.name)
+            self.polled[source.name] = polled
+            if polled.insight is not None:
+                self._on_insight(source.name, polled.insight)
+            elif before is None or before.ok:  # logged once, until it changes
+                log.warning("insights: %s: %s", source.name, polled.detail)
 
     async def close(self) -> None:
         """Close the connections. Safe to call twice."""
-        await self._asker.close()
+        await self._client.close()

@@ -184,7 +184,7 @@ async def signals(request: Request) -> dict[str, Any]:
     Names of targets and figures alone: no person, no text, no address.
     """
     gateway = await _operated(request)
-    return {"object": "netgpt.signals", **gateway.telemetry.told()}
+    return {"object": "netgpt.signals", **gateway.telemetry.as_dict()}
 
 
 @router.get("/healthz", tags=["health"])

@@ -161,7 +161,7 @@ async def test_the_watch_keeps_the_view_new() -> None:
     assert (system.engine_slots, system.engine_busy) == (3, 1)
 
 
-async def test_no_looks_when_told_so() -> None:
+async def test_no_looks_when_off() -> None:
     signals = Signals()
     await SystemWatch(signals, every_s=0).run()
     assert signals.system.memory is None
@@ -202,11 +202,11 @@ class TwoCards:
 
 
 @pytest.mark.parametrize(
-    ("broken", "told"),
+    ("broken", "report"),
     [("", (0.8, 0.75, 201.0)), ("power", (0.8, 0.75, None)), ("rates", (None,) * 3), ("init", (None,) * 3)],
 )
 def test_accelerators_tell_the_busiest_the_fullest_and_the_power_of_all(
-    machine: Machine, broken: str, told: tuple[float | None, ...]
+    machine: Machine, broken: str, report: tuple[float | None, ...]
 ) -> None:
     view = SystemSampler(proc=machine.proc, system=machine.system, nvml=TwoCards(broken)).sample()
-    assert (view.gpu, view.gpu_memory, view.power_w) == told
+    assert (view.gpu, view.gpu_memory, view.power_w) == report

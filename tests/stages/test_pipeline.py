@@ -170,7 +170,7 @@ async def test_a_refused_connection_is_not_told_as_left(tmp_path: Path) -> None:
             assert row.private["outbound"] is None and "cannot be reached" in row.private["kept_because"]
 
 
-async def test_what_a_failing_cloud_got_is_told_as_left(tmp_path: Path) -> None:
+async def test_what_a_failing_cloud_got_counts_as_left(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
         async with gateway(tmp_path / "home", cloud) as here:
             cloud.schedule(Fault.SERVER_ERROR)

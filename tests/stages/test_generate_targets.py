@@ -1,4 +1,4 @@
-"""generate with several arms: their order, what left to whom, what was paid, hedges, and answers that break off."""
+"""generate with several targets: their order, what left to whom, what was paid, hedges, and answers that break off."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def edge() -> ScriptedModel:
     return ScriptedModel(EDGE_SAYS)
 
 
-async def test_fallbacks_are_asked_in_order_and_all_are_told(clouds: Any, remotes: Any, edge: Any) -> None:
+async def test_fallbacks_are_asked_in_order_and_all_are_reported(clouds: Any, remotes: Any, edge: Any) -> None:
     clouds["cloud"].schedule(Fault.SERVER_ERROR)
     clouds["b"].schedule(Fault.SLOW_FIRST_BYTE)
-    told: list[tuple[str, str]] = []
+    report: list[tuple[str, str]] = []
     one = about_to("cloud", "b", "edge")
-    await generated(one, edge, remotes, observe=lambda target, outcome: told.append((target, outcome)))
+    await generated(one, edge, remotes, on_model_call=lambda target, outcome: report.append((target, outcome)))
     assert await read(one) == EDGE_SAYS
-    assert told == [("cloud", "server_error"), ("b", "model_timeout"), ("edge", "ok")]
+    assert report == [("cloud", "server_error"), ("b", "model_timeout"), ("edge", "ok")]
     assert targets_of(one.outcome.sent_to) == ["cloud", "b"] and one.outcome.sent is one.outbounds["b"]
     assert dict(one.outcome.sent_to)["b"] == hashlib.sha256(one.outbounds["b"].content).hexdigest()
     assert one.outcome.answered_by.name == "edge" and one.outcome.answered_by.rule == "rule+fallback"
@@ -62,7 +62,7 @@ async def test_fallbacks_are_asked_in_order_and_all_are_told(clouds: Any, remote
     assert list(one.outcome.worked) == ["b"], "an answer of no costs nothing, a silent one may"
 
 
-async def test_the_target_that_answers_is_the_one_that_is_told_and_paid(remotes: Any, edge: Any) -> None:
+async def test_the_target_that_answers_is_the_one_that_is_reported_and_paid(remotes: Any, edge: Any) -> None:
     one = await generated(about_to("b", "cloud"), edge, remotes)
     assert await read(one) == B_SAYS and not edge.asked
     assert (
@@ -97,7 +97,7 @@ async def test_all_that_fail_are_named_in_one_503(clouds: Any, remotes: Any) -> 
     assert all(f"{target}: " in error.message for target in ("Cloud", "B", "Edge")) and "starting" in error.message
 
 
-async def test_what_is_wrong_with_the_request_is_told_as_it_is(clouds: Any, remotes: Any, edge: Any) -> None:
+async def test_what_is_wrong_with_the_request_is_reported_as_it_is(clouds: Any, remotes: Any, edge: Any) -> None:
     clouds["b"].schedule(Fault.REFUSED)
     clouds["cloud"].schedule(Fault.SERVER_ERROR)
     with pytest.raises(ModelRejected):
@@ -148,7 +148,7 @@ async def test_a_late_cloud_is_overtaken_by_the_edge_and_cancelled(clouds: Any, 
     assert not clouds["b"].received
 
 
-async def test_an_target_in_time_is_not_hedged_and_one_that_fails_is_followed(clouds: Any, remotes: Any) -> None:
+async def test_a_target_in_time_is_not_hedged_and_one_that_fails_is_followed(clouds: Any, remotes: Any) -> None:
     edge = ScriptedModel(EDGE_SAYS)
     one = await generated(about_to("cloud", "edge"), edge, remotes, rules=hedging(hedge_after_s=2))
     assert await read(one) == A_SAYS and not edge.asked

@@ -13,7 +13,7 @@ from netgpt.routing.reward import MACHINE, WINDOW_S, Reformulations, Settled, br
 QUESTION = "which tram goes to the harbour on a sunday evening"
 
 
-def test_a_repeat_is_told_of_the_earlier_request() -> None:
+def test_a_repeat_is_reported_of_the_earlier_request() -> None:
     repeats = Reformulations()
     assert repeats.asked("ada", "ex1", QUESTION, 0.0) == []
     assert repeats.asked("ada", "ex2", f"{QUESTION} please?", 60.0) == [Settled("ex1", True)]
@@ -44,8 +44,8 @@ def test_what_is_not_asked_again_settles_once() -> None:
 
 def test_a_machine_that_sends_the_same_all_the_time_says_nothing() -> None:
     repeats = Reformulations()
-    told = [repeats.asked("app", f"ex{number}", QUESTION, float(number)) for number in range(20)]
-    assert sum(map(len, told)) == MACHINE - 1 and told[-1] == []
+    report = [repeats.asked("app", f"ex{number}", QUESTION, float(number)) for number in range(20)]
+    assert sum(map(len, report)) == MACHINE - 1 and report[-1] == []
 
 
 def test_short_words_are_alike_by_nature_and_the_forgotten_are_forgotten() -> None:
@@ -59,10 +59,10 @@ def test_short_words_are_alike_by_nature_and_the_forgotten_are_forgotten() -> No
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.text(max_size=40)), max_size=40))
 def test_any_texts_are_taken(asked: list[tuple[str, str]]) -> None:
-    repeats, told = Reformulations(), 0
+    repeats, report = Reformulations(), 0
     for number, (person, text) in enumerate(asked):
-        told += len(repeats.asked(person, f"ex{number}", text, float(number * 20)))
-    assert told <= len(asked)
+        report += len(repeats.asked(person, f"ex{number}", text, float(number * 20)))
+    assert report <= len(asked)
     assert not any("ex" not in one.decision for one in repeats.settled(1e9))
 
 

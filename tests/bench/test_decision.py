@@ -1,6 +1,6 @@
 import json
 
-from netgpt_bench.cli_routing import decision
+from netgpt_bench.cli import decision
 from netgpt_bench.decision import run
 from patience import in_time
 from typer import Typer

@@ -9,9 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import typer
-from netgpt_bench.cli_routing import learner
-from netgpt_bench.learner import LIAR, Crowd, made_up, nine_models, play, realised, shifted
-from netgpt_bench.learner_plot import svg
+from netgpt_bench.cli import learner
+from netgpt_bench.learner import LIAR, Crowd, made_up, nine_models, play, realised, shifted, svg
 from typer.testing import CliRunner
 
 from netgpt.errors import NotFound, RequestError

@@ -5,11 +5,10 @@ import random
 from pathlib import Path
 
 import pytest
-from netgpt_bench import detector_data, privacy, privacy_data
+from netgpt_bench import privacy, privacy_data
 from netgpt_bench.cli import privacy as command
-from netgpt_bench.privacy import PrivacyWay, masked, what_it_saw
+from netgpt_bench.privacy import PrivacyPlan, PrivacyWay, masked, memory_of, what_it_saw
 from netgpt_bench.privacy_data import Query, Tagged, TextMaker
-from netgpt_bench.privacy_memory import measure
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -77,7 +76,7 @@ def test_the_sets_are_read_and_drawn(tmp_path: Path) -> None:
     sets_of(tmp_path)
     assert privacy_data.pupa(tmp_path, 0, 1) == [Query("write to Ada in leeds", frozenset({"ada", "leeds"}))]
     assert privacy_data.wnut(tmp_path, 0, 1) == [Tagged("hi Ada Lee x", ((3, 10, "person"),))]
-    assert len(detector_data.everyday(tmp_path, 0, 1)) == 5
+    assert len(privacy_data.everyday(tmp_path, 0, 1)) == 5
     with pytest.raises(NotFound, match="--data"):
         privacy_data.pupa(tmp_path / "none", 0, 1)
 
@@ -105,9 +104,7 @@ def test_the_card_of_the_model_is_told() -> None:
 
 async def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="there are pupa"):
-        await privacy.run(
-            tmp_path, sample=1, texts=100, only=["pups"], seed=1, presidio=False, progress=lambda _: None
-        )  # fmt: skip
+        await privacy.run(PrivacyPlan(tmp_path, 1, 100, 1), only=["pups"], presidio=False, progress=lambda _: None)
 
 
 @pytest.mark.slow
@@ -126,5 +123,5 @@ def test_the_command_skips_what_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_is_read_after_loading_and_at_the_end() -> None:
-    told = measure(50, random.Random(1).randint(0, 99))
+    told = memory_of(50, random.Random(1).randint(0, 99))
     assert told["growth MB"] < 20 and told["MB loaded"] > 10

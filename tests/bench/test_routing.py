@@ -7,8 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from netgpt_bench.routing import run
-from netgpt_bench.routing_plot import svg
+from netgpt_bench.routing import run, svg
 
 from netgpt.errors import NotFound
 

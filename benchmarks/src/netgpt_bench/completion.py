@@ -133,16 +133,8 @@ PROFILE_TEXTS = {
         "The user's favourite cuisine is Italian",
         "The user loves spicy Indian dishes",
     ),
-    "budget": (
-        "The user has a small budget",
-        "The user can spend 20 pounds at most",
-        "The user prefers cheap offers",
-    ),
-    "allergy": (
-        "The user is allergic to peanuts",
-        "The user cannot eat gluten",
-        "The user has a shellfish allergy",
-    ),
+    "budget": ("The user has a small budget", "The user can spend 20 pounds at most", "The user prefers cheap offers"),
+    "allergy": ("The user is allergic to peanuts", "The user cannot eat gluten", "The user has a shellfish allergy"),
     "car": ("The user drives a Fiat Panda", "The user owns an electric Renault Zoe", "The user has a 2014 Ford Focus"),
     "pet": ("The user has a dog called Rex", "The user keeps two cats", "The user owns a rabbit"),
     "music": ("The user likes jazz", "The user listens to heavy metal", "The user's favourite band plays indie rock"),

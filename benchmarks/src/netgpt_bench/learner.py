@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
@@ -22,6 +22,7 @@ from netgpt.routing.learner import Learner
 from netgpt.routing.reward import DecisionOutcome, Parts
 from netgpt.routing.scoring import PRESETS, Weights, value_of
 from netgpt.types import Expected
+from netgpt_bench import chart
 
 # --- Worlds for the learner: requests in a row, what each arm would have answered and cost, and what changes on the
 # way.
@@ -417,6 +418,21 @@ def _summed(name: str, prefer: str, world: World, each: Sequence[dict[str, Any]]
     }
 
 
+def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the result as a table shows it."""
+    return {
+        "world": f"{row['world']} ({row['arms']})",
+        "weights": row["weights"],
+        "above best fixed": f"{row['over_best_fixed']:+.1%}",
+        "worst seed": f"{row['worst_seed']:+.1%}",
+        "above random": f"{row['over_random']:+.1%}",
+        "recovery, price": row["recovery_price"] or "never",
+        "recovery, quality": row["recovery_quality"] or "never",
+        "others moved": f"{row['others_moved']:.2%}",
+        "same decisions": "yes" if row["same_decisions"] else "no",
+    }
+
+
 def _slowest(each: Sequence[dict[str, Any]], shift: int) -> int | None:
     """The slowest seed's recovery; None: one never did."""
     found = [one["recovery"][shift] for one in each]
@@ -425,3 +441,41 @@ def _slowest(each: Sequence[dict[str, Any]], shift: int) -> int | None:
 
 def _thin(values: Values, every: int = 10) -> list[float]:
     return [round(float(value), 3) for value in values[::every]]
+
+
+# --- The plot: a panel for each world, of its first seed.
+
+WIDTH, PANEL, LEFT, RIGHT, TOP, FLOOR = 960, 260, 64, 944, 52, 230
+COLOURS: Final = {"learner": chart.BLUE, "random": chart.ORANGE}
+
+
+def svg(result: Mapping[str, Any]) -> str:
+    """The reward above the best fixed target, request by request, as the text of an SVG file."""
+    panels = [(PANEL, _panel(curve, result["requests"])) for curve in result["curves"]]
+    return chart.stacked("netgpt bench learner", WIDTH, panels)
+
+
+def _panel(curve: Mapping[str, Any], requests: int) -> str:
+    values = [0.0, *(value for name in COLOURS for value in curve[name])]
+    low, high = min(values), max(values)
+
+    def x(number: float) -> float:
+        return LEFT + number / requests * (RIGHT - LEFT)
+
+    def y(value: float) -> float:
+        return float(FLOOR - (value - low) / ((high - low) or 1.0) * (FLOOR - TOP))
+
+    title = f"{curve['world']}: reward above always {curve['best fixed']} (best fixed target in hindsight)"
+    parts = [
+        chart.text(LEFT, 16, title),
+        chart.legend(COLOURS, LEFT, 26),
+        chart.line(LEFT, y(0), RIGHT, y(0), chart.GREY),
+    ]
+    parts += [chart.text(LEFT - 6, y(value) + 4, f"{value:.0f}", anchor="end") for value in (0.0, high, low)]
+    parts.append(chart.text(RIGHT, PANEL - 8, f"{requests:,} requests", anchor="end"))
+    for at, words in zip(curve["shifts"], ("price", "quality"), strict=False):
+        parts.append(chart.line(x(at), TOP, x(at), FLOOR) + chart.text(x(at) + 4, TOP + 10, f"{words} changes"))
+    for name, colour in COLOURS.items():
+        step = requests / max(len(curve[name]), 1)
+        parts.append(chart.curve([(x(number * step), y(value)) for number, value in enumerate(curve[name])], colour))
+    return "".join(parts)

@@ -1,9 +1,8 @@
 """`netgpt bench paper`: cloud-only, model splitting, edge-only and NetGPT's synergy on the same requests, in one run.
 
 The comparison of arXiv 2307.06148, on the machine at hand: storage, memory of fine-tuning and of inference, bytes per
-request, latency over links of several rates and delays, cloud tokens, and quality by checks that need no judge. Its
-parts stand beside this file: `paper_lab` starts all, `paper_ways` asks, `paper_memory` measures, `paper_checks`
-counts, `paper_table` and `paper_plot` show.
+request, latency over links of several rates and delays, cloud tokens, and quality by checks that need no judge.
+`paper_lab` starts all and asks, `paper_tuning` trains, `paper_checks` counts, `paper_report` shows.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ import httpx
 from netgpt.errors import ModelUnavailable
 from netgpt.models.gguf import check_weights, read_header
 from netgpt.models.quantize import file_bytes
+from netgpt_bench.harness import Progress, peak_mb
 from netgpt_bench.link_emulator import LinkShape
 from netgpt_bench.paper_checks import Answered, quality
 from netgpt_bench.paper_lab import (
-    BOX_WAYS,
+    GATEWAY_WAYS,
     SPLIT,
     Lab,
     adapter_file,
@@ -32,20 +32,17 @@ from netgpt_bench.paper_lab import (
     fill_slots,
     fine_tuning,
     open_lab,
-    peak_mb,
     serve,
-)
+)  # fmt: skip
 from netgpt_bench.paper_requests import PersonRequest, make_requests
 from netgpt_bench.report import machine, percentile
 from netgpt_bench.splitting import torch_and_transformers
-
-# --- The model rows of `netgpt bench paper`: what each class of edge model takes on disk, in memory and in training.
 
 GPT2 = "GPT-2-base class, random weights"
 GPT2_CONTEXT = 1024
 """All the positions that GPT-2 has."""
 LORA_LIMIT_MB = 1000
-"""The limit that training with LoRA is told to keep to; full fine-tuning takes what it needs."""
+"""The limit for training with LoRA; full fine-tuning takes what it needs."""
 
 
 async def model_rows(
@@ -97,9 +94,6 @@ async def _served(name: str, path: Path, context: int, words: int) -> dict[str, 
         "prompt_per_s": round(served.prompt_per_s),
         "written_per_s": round(served.written_per_s, 1),
     }
-
-
-Progress = Callable[[str], None]
 
 
 MAIN = LinkShape(50.0, 25.0)
@@ -218,14 +212,14 @@ def way_rows(
 ) -> list[dict[str, Any]]:
     """One row a way: what stands at the edge, what a request costs, how good it is.
 
-    `edge` is the edge model's row of `model_rows`, `split` what split.json tells, `peaks` the lab's processes in MB.
+    `edge` is the edge model's row of `model_rows`, `split` what split.json holds, `peaks` the lab's processes in MB.
     """
-    stored = {SPLIT: split["edge_bytes"] / 1e6} | dict.fromkeys(BOX_WAYS, edge["storage_mb"] + adapter_mb)
-    model = {SPLIT: peaks["split edge"]} | dict.fromkeys(BOX_WAYS, peaks["engine"])
+    stored = {SPLIT: split["edge_bytes"] / 1e6} | dict.fromkeys(GATEWAY_WAYS, edge["storage_mb"] + adapter_mb)
+    model = {SPLIT: peaks["split edge"]} | dict.fromkeys(GATEWAY_WAYS, peaks["engine"])
     whole_gateway = sum(peaks[part] for part in ("engine", "gateway", "detector"))
     rows = []
     for way, given in answers.items():
-        on_gateway = way in BOX_WAYS
+        on_gateway = way in GATEWAY_WAYS
         rows.append(
             {
                 "way": way,

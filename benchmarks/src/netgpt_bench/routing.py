@@ -24,6 +24,7 @@ from netgpt.errors import NotFound
 from netgpt.routing.difficulty import Difficulty, Embedder, Scale
 from netgpt.training.difficulty import KernelShape, Learnt, Rows, apgr, assembled, cpt, fit, learn, prepared, recovered
 from netgpt.training.difficulty_data import Labelled, public_sets
+from netgpt_bench import chart
 from netgpt_bench.report import percentile
 
 # --- Ways to rank requests by hardness, each judged on requests whose labels it did not see.
@@ -299,3 +300,46 @@ def _speed(texts: Sequence[str]) -> dict[str, float]:
         model.told(text)
         taken.append((time.perf_counter() - begun) * 1000)
     return {"p50": round(percentile(taken, 0.5), 2), "p99": round(percentile(taken, 0.99), 2), "texts": len(taken)}
+
+
+# --- The plot: cost-quality curves, a panel a benchmark.
+
+SIDE, GAP, LEFT, TOP, LEGEND = 400, 60, 56, 34, 190
+"""Pixels: side of a panel, room between panels, axis labels, titles, and the legend below."""
+HIGHEST = 1.3
+"""Top of the scale, in gaps; the oracle goes beyond."""
+COLOURS = (
+    chart.BLUE, chart.RED, chart.GREEN, chart.ORANGE, chart.PINK, chart.SKY, chart.GREY, chart.BLACK, chart.YELLOW,
+)  # fmt: skip
+Curves = Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]
+
+
+def svg(curves: Curves) -> str:
+    """The plot as the text of an SVG file. `curves[benchmark][way]`: (share of strong calls, gap recovered)."""
+    kinds = list(dict.fromkeys(_kind(way) for ways in curves.values() for way in ways))
+    colours = {kind: COLOURS[number % len(COLOURS)] for number, kind in enumerate(kinds)}
+    panels = [
+        (LEFT + number * (SIDE + GAP), TOP, _panel(benchmark, ways, colours))
+        for number, (benchmark, ways) in enumerate(curves.items())
+    ]
+    return chart.document("netgpt bench routing", LEFT + len(curves) * (SIDE + GAP), TOP + SIDE + LEGEND, panels)
+
+
+def _kind(way: str) -> str:
+    """The same way has one colour in all panels, whichever other benchmark it learnt from."""
+    return "learnt from the other" if way.endswith(("learnt from gsm8k", "learnt from mmlu")) else way
+
+
+def _panel(benchmark: str, ways: Mapping[str, Sequence[tuple[float, float]]], colours: Mapping[str, str]) -> str:
+    def y(share: float) -> float:
+        return max(0.0, SIDE * (1 - share / HIGHEST))
+
+    parts = [chart.text(0, -12, f"{benchmark}: gap recovered by share of strong calls", bold=True)]
+    for share in (0, 0.2, 0.4, 0.6, 0.8, 1):
+        parts.append(chart.line(0, y(share), SIDE, y(share)))
+        parts.append(chart.text(-6, y(share) + 4, f"{share:.0%}", anchor="end"))
+        parts.append(chart.text(share * SIDE, SIDE + 16, f"{share:.0%}", anchor="middle"))
+    for number, (way, points) in enumerate(ways.items()):
+        parts.append(chart.curve([(x * SIDE, y(gap)) for x, gap in points], colours[_kind(way)]))
+        parts.append(chart.legend({way: colours[_kind(way)]}, 0, SIDE + 29 + 15 * number))
+    return "".join(parts)

@@ -90,14 +90,9 @@ class _Audit:
 
 
 async def run(
-    *,
-    requests: int,
-    seed: int,
-    kill_every_s: float | None,
-    progress: Progress,
-    hold_every_s: float | None = None,
+    *, requests: int, seed: int, kill_every_s: float | None, progress: Progress, hold_every_s: float | None = None,
     pathological: int = 0,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Ask `requests` times, a new person each; return what leaked by kind, and where the answers came from.
 
     `hold_every_s`: seconds between stops of the detector, each half as long. `pathological`: characters of the text

@@ -1,6 +1,6 @@
 """SVG charts for the reports of benchmarks: a few shapes as strings, so that a plot costs no dependency.
 
-Coordinates are pixels from the top left. Colours are those of Okabe and Ito, told apart with any colour vision.
+Coordinates are pixels from the top left. Colours are those of Okabe and Ito, distinct with any colour vision.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ def grouped_bars(
         for number, (series, values) in enumerate(bars.items()):
             if (value := values[place]) is None:
                 continue
-            x, top, told = middle + (number - len(bars) / 2) * width, top_of(value), shown(value)
-            tip = f"{series}, {group}: {told}"
+            x, top, figure = middle + (number - len(bars) / 2) * width, top_of(value), shown(value)
+            tip = f"{series}, {group}: {figure}"
             parts.append(rect(x, top, width - 1.5, max(0.5, floor - top), colours[series], tip))
             upright = width < 20  # a wide figure above a narrow bar would run into the next one
             at, anchor = x + width / 2 + 3 * upright, "start" if upright else "middle"
-            parts.append(text(at, top - 3, told, anchor=anchor, size=9, upright=upright))
+            parts.append(text(at, top - 3, figure, anchor=anchor, size=9, upright=upright))
     return "".join(parts)

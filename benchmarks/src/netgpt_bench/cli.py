@@ -120,8 +120,8 @@ def privacy(
     result = run(bench.run(plan, only=_names(only), presidio=presidio, progress=_progress))
     if not result["tables"] and not as_json:
         raise NotFound("nothing was measured: " + "; ".join(result["skipped"].values()))
-    told = {key: value for key, value in result.items() if value or key == "tables"}
-    print_tables("privacy", _PRIVACY_TITLES, told, as_json)
+    shown = {key: value for key, value in result.items() if value or key == "tables"}
+    print_tables("privacy", _PRIVACY_TITLES, shown, as_json)
 
 
 def _names(text: str) -> list[str]:

@@ -7,9 +7,9 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -117,20 +117,15 @@ def read_prompts(folder: Path, suspect: Callable[[str], bool], plain: Collection
     CLINC150 marks no names: a word that `suspect` takes for one is not judged. Nor are capitals inside an instruction.
     Requests among `plain` hold nothing private at all; their origin is "plain".
     """
-    return [
-        TaggedText(example.text, (), "plain") if example.text in plain else example
-        for example in _prompts(folder, suspect)
-    ]
-
-
-def _prompts(folder: Path, suspect: Callable[[str], bool]) -> list[TaggedText]:
     examples = []
     for row in rows_of(folder / FILES["clinc"]):
         unsure = tuple(m.span() for m in _LETTERS.finditer(row["text"]) if suspect(m[0]))
         examples.append(TaggedText(row["text"], (), "everyday", unsure))
     for row in rows_of(folder / FILES["slurp"]):
-        wanted = [(e["text"], _SLURP[e["type"]]) for e in row["entities"] if _SLURP.get(e["type"])]
-        examples.append(_marked(row["text"], wanted, "slurp"))
+        text = row["text"]
+        wanted = [(text.find(e["text"]), len(e["text"]), _SLURP.get(e["type"])) for e in row["entities"]]
+        marked = sorted((at, at + length, kind) for at, length, kind in wanted if kind and at >= 0)
+        examples.append(TaggedText(text, tuple(marked), "slurp"))
     for row in rows_of(folder / FILES["snips"]):
         spans = tuple((s["start"], s["end"], _SNIPS[s["slot"]]) for s in row["slots"] if s["slot"] in _SNIPS)
         unsure = tuple((s["start"], s["end"]) for s in row["slots"] if s["slot"] in _TITLES)
@@ -139,26 +134,17 @@ def _prompts(folder: Path, suspect: Callable[[str], bool]) -> list[TaggedText]:
         for row in rows_of(folder / FILES[name]):
             unsure = tuple(m.span() for m in _CAPITAL.finditer(row["instruction"]))
             examples.append(TaggedText(row["instruction"], (), "instruct", unsure))
-    return examples
+    return [TaggedText(one.text, (), "plain") if one.text in plain else one for one in examples]
 
 
-def _marked(text: str, wanted: list[tuple[str, str | None]], origin: str) -> TaggedText:
-    spans: list[tuple[int, int, str | None]] = []
-    for value, kind in wanted:
-        at = text.find(value)
-        if at >= 0:
-            spans.append((at, at + len(value), kind))
-    return TaggedText(text, tuple(sorted(spans)), origin)
-
-
-# --- Examples as arrays: words, where they stand, what is private; and the features of every word met so far.
+# --- Examples as arrays: words, where they stand, what is private.
 
 _NUMBER = {kind: number for number, kind in enumerate(TAGS)}
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece of a text: `wanted` 1 private, 0 not; `kinds` -1 where none is told; `weights` 0 where not judged."""
+    """One piece of a text: `wanted` 1 private, 0 not; `kinds` -1 where unknown; `weights` 0 where not judged."""
 
     words: list[str]
     head: list[str]
@@ -279,15 +265,14 @@ def _batch(group: Sequence[Piece], store: WordStore) -> Batch:
     )  # fmt: skip
 
 
-# --- The lists of public names that the tagger asks a word against, as bits that nobody can read names from.
+# --- The lists of public names that the tagger asks a word against.
 
 _LARGE = 6_000
 """So many of the largest cities are a list of their own."""
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceGazetteer:
+class PlaceGazetteer(NamedTuple):
     """Names of places: cities from the largest on, states and provinces, countries."""
 
     cities: list[str]
@@ -342,9 +327,7 @@ def changed(example: TaggedText, inventor: Inventor, chance: random.Random) -> T
 
 
 def _recased(example: TaggedText, text: str) -> TaggedText:
-    if len(text) != len(example.text):
-        return example
-    return TaggedText(text, example.spans, example.origin, example.unsure, example.weight)
+    return replace(example, text=text) if len(text) == len(example.text) else example
 
 
 def _swapped(example: TaggedText, inventor: Inventor, chance: random.Random) -> TaggedText:
@@ -392,4 +375,4 @@ def _edited(example: TaggedText, edits: list[tuple[int, int, str | None, str]]) 
         return at + next((by for edge, by in reversed(moves) if edge <= at), 0)
 
     unsure = tuple((moved(start), moved(end)) for start, end in example.unsure)
-    return TaggedText(text, tuple(spans), example.origin, unsure, example.weight)
+    return replace(example, text=text, spans=tuple(spans), unsure=unsure)

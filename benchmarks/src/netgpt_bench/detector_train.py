@@ -150,13 +150,9 @@ SHARES: Final[Mapping[str, float]] = {
 
 
 def learn(
-    examples: Sequence[TaggedText],
-    inventor: Inventor,
-    lexicon: Lexicon,
-    course: Course,
-    progress: EpochProgress = lambda epoch, loss: None,
-    store: WordStore | None = None,
-) -> dict[str, NDArray[np.float16]]:
+    examples: Sequence[TaggedText], inventor: Inventor, lexicon: Lexicon, course: Course,
+    progress: EpochProgress = lambda epoch, loss: None, store: WordStore | None = None,
+) -> dict[str, NDArray[np.float16]]:  # fmt: skip
     """Train on `examples` and invented sentences; returns the arrays of the network. `progress` gets pass and loss."""
     torch.manual_seed(course.seed)
     chance = random.Random(course.seed)
@@ -251,13 +247,9 @@ class Bench:
             return word.lower() in known and len(self.vectors.ids([word.lower()])[0]) > 1
 
         return _Labelled(
-            read_pupa(data),
-            read_synth(data),
-            read_wnut(data),
-            read_prompts(data, suspect, self._plain),
-            rows_of(data / FILES["pupa"]),
-            rows_of(data / FILES["synth"]),
-        )
+            read_pupa(data), read_synth(data), read_wnut(data), read_prompts(data, suspect, self._plain),
+            rows_of(data / FILES["pupa"]), rows_of(data / FILES["synth"]),
+        )  # fmt: skip
 
     def inventor(self, seed: int) -> Inventor:
         return Inventor(self._cities, self._countries, seed)
@@ -304,13 +296,9 @@ def parted(data: _Labelled, seed: int, number: int, folds: int) -> tuple[list[Ta
     """What one fold learns from, and the rows of each set that it is judged on. Equal texts fall into one fold."""
     rest: list[TaggedText] = []
     judged: list[list[Any]] = []
-    groups: list[tuple[list[TaggedText], list[Any]]] = [
-        (data.pupa, data.pupa_rows),
-        (data.synth, data.synth_rows),
-        (data.wnut, data.wnut),
-        (data.prompts, data.prompts),
-    ]
-    for examples, judged_rows in groups:
+    learnt_from = (data.pupa, data.synth, data.wnut, data.prompts)
+    judged_on: tuple[list[Any], ...] = (data.pupa_rows, data.synth_rows, data.wnut, data.prompts)
+    for examples, judged_rows in zip(learnt_from, judged_on, strict=True):
         places = [_place(example.text, seed, folds) for example in examples]
         rest.extend(e for e, place in zip(examples, places, strict=True) if place != number)
         judged.append([row for row, place in zip(judged_rows, places, strict=True) if place == number])
@@ -359,7 +347,7 @@ def ship(arrays: Mapping[str, NDArray[Any]], folder: Path, card: Mapping[str, An
 
 
 def card(bench: Bench, course: Mapping[str, Any], figures: Mapping[str, Any], folds: int) -> dict[str, Any]:
-    """What the file was made from and what it reached; figures are of rows that the network had not seen."""
+    """What the file was made from and its figures, which are of rows that the network had not seen."""
     data = bench.labelled
     sets: dict[str, Any] = {"invented": {"rows": "made anew in every pass", "licence": "Apache-2.0"}}
     if data is not None:
@@ -394,16 +382,9 @@ def _write(path: Path, content: bytes) -> Path:
 
 
 def make_detector(
-    data: Path | None,
-    out: Path,
-    *,
-    epochs: int,
-    folds: int,
-    seed: int,
-    threads: int,
-    progress: Progress = lambda part, epoch, loss: None,
-    **more: Any,
-) -> Mapping[str, Any]:
+    data: Path | None, out: Path, *, epochs: int, folds: int, seed: int, threads: int,
+    progress: Progress = lambda part, epoch, loss: None, **more: Any,
+) -> Mapping[str, Any]:  # fmt: skip
     """Train on the public sets of `data` (None: on invented sentences alone); returns the card and its path.
 
     `folds`: so many trainings judge by held-out rows first, 0: none. `progress` gets part, pass and loss.

@@ -55,7 +55,7 @@ class Speed:
 
 
 EDGE = Speed(0.05, 3000.0, 25.0, slots=8, timings=True)
-"""A small model on an office's box."""
+"""A small model on an office machine."""
 CLOUD = Speed(0.35, 20_000.0, 60.0)
 """A hosted model."""
 EVENT_TOKENS = 2
@@ -233,7 +233,7 @@ class LinkReply:
     """The target that answered; empty: nobody did."""
     rule: str
     outcome: str
-    """whole, partial (ended early and said so), refused (told so, without a word), hung."""
+    """whole, partial (ended early with an error), refused (an error and no word), hung."""
     took_s: float
     tokens: int
     late: bool

@@ -196,7 +196,7 @@ NOT_SHOWN = (
     "a real cloud and a real edge: both are servers of known speed, and quality is a table, the same for every way",
     "the kernel's own signals: TCP's round trip and retransmissions are loopback's here, since the link is shaped in "
     "user space",
-    "delay, loss and rates up where a file does not tell them: assumed by family (netgpt_bench/link_traces.py)",
+    "delay, loss and rates up where a file does not record them: assumed by family (netgpt_bench/link_traces.py)",
     "whole traces: each is run for its liveliest part",
 )
 

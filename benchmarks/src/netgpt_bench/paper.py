@@ -126,13 +126,13 @@ QUICK = PaperPlan(requests=8, max_tokens=16, per_link=1, rates_mbit=(10.0,), del
 
 PACKAGES = ("netgpt", "xllamacpp", "numpy", "torch", "transformers")
 NOT_SHOWN = (
-    "a real cloud: the stand-in shares this machine's cores and is a small model, so its seconds and the wording of "
+    "a real cloud: the stand-in shares this machine's cores and is a small model, so its seconds and the words of "
     "its answers show the plumbing, not a cloud",
     "handshakes (TCP, TLS), loss and radio: connections stay open, and the link shapes a stream of bytes",
     "the split model is the edge's own model cut in two, in bfloat16; a split 7B model sends 4096 x 2 bytes a token "
     "where this one sends its own hidden size x 2",
     "hidden states are not searched for private values; that they are not text does not make them private",
-    "the random GPT-2 tells of bytes, memory and speed, and says nothing",
+    "the random GPT-2 shows bytes, memory and speed, and says nothing",
     "memory here is resident memory of processes on a CPU (weights mapped from a file included); the paper's is of a "
     "GPU, for its own models and settings",
 )
@@ -204,12 +204,9 @@ async def _measure(
 
 
 def way_rows(
-    answers: dict[str, list[Answered]],
-    edge: dict[str, Any],
-    split: dict[str, Any],
-    peaks: dict[str, float],
+    answers: dict[str, list[Answered]], edge: dict[str, Any], split: dict[str, Any], peaks: dict[str, float],
     adapter_mb: float,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Any]]:  # fmt: skip
     """One row a way: what stands at the edge, what a request costs, how good it is.
 
     `edge` is the edge model's row of `model_rows`, `split` what split.json holds, `peaks` the lab's processes in MB.
@@ -217,22 +214,19 @@ def way_rows(
     stored = {SPLIT: split["edge_bytes"] / 1e6} | dict.fromkeys(GATEWAY_WAYS, edge["storage_mb"] + adapter_mb)
     model = {SPLIT: peaks["split edge"]} | dict.fromkeys(GATEWAY_WAYS, peaks["engine"])
     whole_gateway = sum(peaks[part] for part in ("engine", "gateway", "detector"))
-    rows = []
-    for way, given in answers.items():
-        on_gateway = way in GATEWAY_WAYS
-        rows.append(
-            {
-                "way": way,
-                "storage_mb": round(stored.get(way, 0.0), 1),
-                "tuning_lora_mb": edge["tuning_lora_mb"] if on_gateway else None,
-                "tuning_full_mb": edge["tuning_full_mb"] if on_gateway else None,
-                "inference_mb": round(model.get(way, 0.0), 1),
-                "whole_box_mb": round(whole_gateway if on_gateway else model.get(way, 0.0), 1),
-                **_costs(given),
-                **quality(given),
-            }
-        )
-    return rows
+    return [
+        {
+            "way": way,
+            "storage_mb": round(stored.get(way, 0.0), 1),
+            "tuning_lora_mb": edge["tuning_lora_mb"] if way in GATEWAY_WAYS else None,
+            "tuning_full_mb": edge["tuning_full_mb"] if way in GATEWAY_WAYS else None,
+            "inference_mb": round(model.get(way, 0.0), 1),
+            "whole_box_mb": round(whole_gateway if way in GATEWAY_WAYS else model.get(way, 0.0), 1),
+            **_costs(given),
+            **quality(given),
+        }
+        for way, given in answers.items()
+    ]
 
 
 def _costs(given: Sequence[Answered]) -> dict[str, Any]:
@@ -241,9 +235,15 @@ def _costs(given: Sequence[Answered]) -> dict[str, Any]:
         "down_bytes": round(statistics.median(one.down for one in given)),
         "cloud_tokens": round(statistics.mean(one.cloud_tokens for one in given), 1),
         "answered_by_cloud": round(statistics.mean(one.cloud for one in given), 3),
+        "whole_p95_ms": round(percentile([one.whole_ms for one in given], 0.95), 1),
+        **_times(given),
+    }
+
+
+def _times(given: Sequence[Answered]) -> dict[str, float]:
+    return {
         "first_ms": round(statistics.median(one.first_ms for one in given), 1),
         "whole_ms": round(statistics.median(one.whole_ms for one in given), 1),
-        "whole_p95_ms": round(percentile([one.whole_ms for one in given], 0.95), 1),
         "written_tokens": round(statistics.mean(one.written for one in given), 1),
     }
 
@@ -257,9 +257,7 @@ def latency_rows(measured: dict[LinkShape, dict[str, list[Answered]]]) -> list[d
             "delay_ms": link.delay_ms,
             "way": way,
             "samples": len(given),
-            "first_ms": round(statistics.median(one.first_ms for one in given), 1),
-            "whole_ms": round(statistics.median(one.whole_ms for one in given), 1),
-            "written_tokens": round(statistics.mean(one.written for one in given), 1),
+            **_times(given),
         }
         for link, ways in sorted(measured.items(), key=lambda item: (item[0].rate_mbit or 0, item[0].delay_ms))
         for way, given in ways.items()

@@ -82,10 +82,10 @@ def markdown(result: Row) -> str:
 
 
 def _compared(what: str, paper: str, here: float | None, bar: str) -> dict[str, Any]:
-    told = "-" if here is None else f"{_number(here)} MB"
+    shown = "-" if here is None else f"{_number(here)} MB"
     limit = BARS[bar]
     held = None if here is None else here <= limit
-    return {"what": what, "paper": paper, "here": told, "bar": f"<= {limit:g} MB", "held": held}
+    return {"what": what, "paper": paper, "here": shown, "bar": f"<= {limit:g} MB", "held": held}
 
 
 def _compared_cells(row: Row) -> tuple[str, ...]:
@@ -103,14 +103,9 @@ def _links(rows: Sequence[Row]) -> str:
 
 def _models(rows: Sequence[Row]) -> str:
     columns = (
-        "model",
-        "parameters, M",
-        "storage, MB",
-        "inference, MB",
-        "tokens/s read / written",
-        "LoRA: peak MB, tokens/s",
+        "model", "parameters, M", "storage, MB", "inference, MB", "tokens/s read / written", "LoRA: peak MB, tokens/s",
         "all weights: peak MB, tokens/s",
-    )
+    )  # fmt: skip
     return _table(
         columns,
         [

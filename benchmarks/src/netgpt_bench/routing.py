@@ -25,9 +25,8 @@ from netgpt.routing.difficulty import Difficulty, Embedder, Scale
 from netgpt.training.difficulty import KernelShape, Learnt, Rows, apgr, assembled, cpt, fit, learn, prepared, recovered
 from netgpt.training.difficulty_data import Labelled, public_sets
 from netgpt_bench import chart
+from netgpt_bench.harness import Progress
 from netgpt_bench.report import percentile
-
-# --- Ways to rank requests by hardness, each judged on requests whose labels it did not see.
 
 Places = NDArray[np.intp]
 Way = Callable[[Places, Places, int], NDArray[np.float64]]
@@ -106,8 +105,8 @@ def bag_of_words(judged: JudgedBenchmark) -> Way:
         near = known @ known.T
         near[np.diag_indices(len(near))] += _PENALTY / 10
         weights = np.linalg.solve(near, gain - gain.mean())
-        told: NDArray[np.float64] = words[asked] @ (known.T @ weights)
-        return told
+        hardness: NDArray[np.float64] = words[asked] @ (known.T @ weights)
+        return hardness
 
     return way
 
@@ -136,18 +135,17 @@ PUBLISHED = (
 SHARES = (0.1, 0.3, 0.5)
 _DRAWS = 40
 _POINTS = 100
-Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class RoutingTrial:
-    """What one way told of rows it had not learnt from."""
+    """How hard one way found rows that it had not learnt from."""
 
     hardness: NDArray[np.float64]
     gain: NDArray[np.float64]
 
 
-def run(data: Path, *, splits: int, seed: int, progress: Told) -> dict[str, Any]:
+def run(data: Path, *, splits: int, seed: int, progress: Progress) -> dict[str, Any]:
     """All tables. Raises NotFound when the sets are not there."""
     from netgpt.embedding import StaticEmbedder
 
@@ -173,7 +171,7 @@ def run(data: Path, *, splits: int, seed: int, progress: Told) -> dict[str, Any]
     return result
 
 
-def _trials(judged: JudgedBenchmark, splits: int, seed: int, progress: Told) -> dict[str, list[RoutingTrial]]:
+def _trials(judged: JudgedBenchmark, splits: int, seed: int, progress: Progress) -> dict[str, list[RoutingTrial]]:
     """Every way on every split, by "setting: way"."""
     labelled, count = judged.labelled, len(judged.labelled.prompts)
     other = "gsm8k" if judged.name == "mmlu" else "mmlu"
@@ -212,16 +210,16 @@ def _few(count: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def _pooled(parts: Sequence[tuple[NDArray[np.intp], NDArray[np.float64]]], gain: NDArray[np.float64]) -> RoutingTrial:
-    return RoutingTrial(
-        np.concatenate([told for _, told in parts]), gain[np.concatenate([asked for asked, _ in parts])]
-    )
+    places, hardness = zip(*parts, strict=True)
+    return RoutingTrial(np.concatenate(hardness), gain[np.concatenate(places)])
 
 
 def _rows(name: str, trials: dict[str, list[RoutingTrial]]) -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for label, tried in trials.items():
         setting, way = label.split(": ", 1)
         areas = [apgr(trial.hardness, trial.gain) for trial in tried]
+        half, most = (float(np.mean([cpt(t.hardness, t.gain, share) for t in tried])) for share in (0.5, 0.8))
         rows.append(
             {
                 "benchmark": name,
@@ -229,23 +227,15 @@ def _rows(name: str, trials: dict[str, list[RoutingTrial]]) -> list[dict[str, An
                 "router": way,
                 "APGR": round(float(np.mean(areas)), 3),
                 "spread": round(float(np.std(areas)), 3) if len(areas) > 1 else None,
-                "CPT(50 %)": round(float(np.mean([cpt(t.hardness, t.gain, 0.5) for t in tried])), 1),
-                "CPT(80 %)": round(float(np.mean([cpt(t.hardness, t.gain, 0.8) for t in tried])), 1),
+                "CPT(50 %)": round(half, 1),
+                "CPT(80 %)": round(most, 1),
                 "judged rows": len(tried[0].gain),
             }
         )
-    fixed = (("edge only", 0.0, None), ("cloud only", 1.0, 100.0))
-    return rows + [
-        {
-            "benchmark": name,
-            "labels seen": "none",
-            "router": way,
-            "gap recovered": gap,
-            "CPT(50 %)": at,
-            "CPT(80 %)": at,
-        }
-        for way, gap, at in fixed
-    ]
+    for way, gap, at in (("edge only", 0.0, None), ("cloud only", 1.0, 100.0)):
+        row = {"benchmark": name, "labels seen": "none", "router": way, "gap recovered": gap}
+        rows.append({**row, "CPT(50 %)": at, "CPT(80 %)": at})
+    return rows
 
 
 def _published(name: str) -> list[dict[str, Any]]:
@@ -291,7 +281,7 @@ def _curve(trial: RoutingTrial) -> list[tuple[float, float]]:
 
 
 def _speed(texts: Sequence[str]) -> dict[str, float]:
-    """One text after another, as the box asks."""
+    """One text after another, as the gateway asks."""
     model = Difficulty.shipped()
     model.told("warm")
     taken = []

@@ -83,7 +83,7 @@ def generate(
 ) -> list[int]:
     """Write at most `max_tokens` tokens, each the likeliest, until one of `ends`.
 
-    `cloud` is told (hidden states, whether a text begins) and answers the next token: `CloudHalf.next_token` itself,
+    `cloud` gets (hidden states, whether a text begins) and answers the next token: `CloudHalf.next_token` itself,
     or a link to it.
     """
     written: list[int] = []

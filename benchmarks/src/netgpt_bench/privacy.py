@@ -7,7 +7,6 @@ measures memory alone: one JSON line in (`memory_of`), one out (`harness.result_
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import random
@@ -22,14 +21,14 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
-from netgpt.privacy.detector import Detector, Finder, LocalDetector, merge_spans
+from netgpt.privacy.detector import Finder, LocalDetector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.vault import Vault
 from netgpt.types import Span
 from netgpt_bench import privacy_data as sets
 from netgpt_bench.harness import Progress, answer_parent, resident_mb, result_of
 from netgpt_bench.privacy_data import Query, Tagged, TextMaker
-from netgpt_bench.report import percentile
+from netgpt_bench.report import percentile, spread
 
 
 def what_it_saw() -> dict[str, Any]:
@@ -316,7 +315,9 @@ async def conversation(turns: int, seed: int) -> dict[str, Any]:
     times = []
     for _ in range(turns):
         messages.append({"role": "user", "content": maker.text(TURN_CHARS)})
-        times.append(await _sealing_ms(vault, messages, detector))
+        started = time.perf_counter()
+        await vault.seal({"model": "m", "messages": [dict(message) for message in messages]}, detector)
+        times.append((time.perf_counter() - started) * 1000)
         messages.append({"role": "assistant", "content": maker.text(TURN_CHARS)})
     await detector.close()
     fifth = max(1, turns // 5)
@@ -356,27 +357,16 @@ def memory_of(texts: int, seed: int) -> dict[str, Any]:
     }
 
 
-async def _sealing_ms(vault: Vault, messages: Sequence[dict[str, str]], detector: Detector) -> float:
-    started = time.perf_counter()
-    await vault.seal({"model": "m", "messages": [dict(message) for message in messages]}, detector)
-    await asyncio.sleep(0)
-    return (time.perf_counter() - started) * 1000
-
-
 def _ms(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return (time.perf_counter() - started) * 1000
 
 
-def _times(times: Sequence[float]) -> dict[str, Any]:
-    return {
-        "samples": len(times),
-        "median ms": round(statistics.median(times), 2),
-        "p25": round(percentile(times, 0.25), 2),
-        "p75": round(percentile(times, 0.75), 2),
-        "p95 ms": round(percentile(times, 0.95), 2),
-    }
+def _times(milliseconds: Sequence[float]) -> dict[str, Any]:
+    figures = {name: round(value, 2) for name, value in spread(milliseconds).items()}
+    return {"samples": len(milliseconds), "median ms": figures["median"], "p25": figures["p25"], "p75": figures["p75"],
+            "p95 ms": figures["p95"]}  # fmt: skip
 
 
 Rows = list[dict[str, Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -134,17 +134,14 @@ PICKED: Final = (
 
 def everyday(data: Path, sample: int, seed: int) -> list[tuple[str, str]]:
     """(set, text) of requests that hold nothing private; `sample` of each set (0: all). Raises NotFound."""
-    return [(name, text) for name in _EVERYDAY for text in sampled(list(_texts(data, name)), sample, seed)]
-
-
-_EVERYDAY: Final = ("clinc150", "selfinstruct_user", "selfinstruct_seed", "slurp", "snips")
-
-
-def _texts(data: Path, name: str) -> Iterator[str]:
-    for row in rows_of(data / "prompts" / f"{name}_dev.jsonl"):
-        text = row["instruction"] if "instruction" in row else row["text"]
-        if _is_everyday(name, row, text):
-            yield text
+    drawn: list[tuple[str, str]] = []
+    for name in ("clinc150", "selfinstruct_user", "selfinstruct_seed", "slurp", "snips"):
+        rows = rows_of(data / "prompts" / f"{name}_dev.jsonl")
+        texts = [
+            (name, text) for row in rows if _is_everyday(name, row, text := row.get("instruction", row.get("text", "")))
+        ]
+        drawn += sampled(texts, sample, seed)
+    return drawn
 
 
 def _is_everyday(name: str, row: dict[str, Any], text: str) -> bool:

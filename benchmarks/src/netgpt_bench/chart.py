@@ -44,6 +44,7 @@ def text(
 
 
 def line(x1: float, y1: float, x2: float, y2: float, colour: str = GRID) -> str:
+    """A straight line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
 
 
@@ -54,6 +55,7 @@ def rect(x: float, y: float, width: float, height: float, colour: str, tip: str 
 
 
 def curve(points: Iterable[tuple[float, float]], colour: str) -> str:
+    """A line through the points."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
 

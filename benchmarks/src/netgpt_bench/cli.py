@@ -320,8 +320,11 @@ def overload(
     """More than the box can do: who is answered, how fast, who is refused; one greedy key beside ten modest ones."""
     from netgpt_bench import overload as bench
 
-    load = {"slots": slots, "service_s": service_s, "times": times, "seconds": seconds, "unloaded_s": unloaded_s}
-    print_result("overload", run(bench.run(**load, seed=seed, progress=_progress)), as_json)  # type: ignore[arg-type]
+    work = bench.run(
+        slots=slots, service_s=service_s, times=times, seconds=seconds, unloaded_s=unloaded_s, seed=seed,
+        progress=_progress,
+    )  # fmt: skip
+    print_result("overload", run(work), as_json)
 
 
 @app.command()
@@ -464,8 +467,14 @@ def train(
     """The trainer beside a plain PEFT loop: tokens a second, peak memory and held-out loss, in one run."""
     from netgpt_bench import training as bench
 
-    plan = {"examples": examples, "epochs": epochs, "repeats": repeats, "seed": seed, "threads": threads}
-    print_result("training on the box", bench.run(_edge_weights(), **plan, progress=_progress), as_json)  # type: ignore[arg-type]
+    plan: dict[str, Any] = {
+        "examples": examples,
+        "epochs": epochs,
+        "repeats": repeats,
+        "seed": seed,
+        "threads": threads,
+    }
+    print_result("training on the box", bench.run(_edge_weights(), **plan, progress=_progress), as_json)
 
 
 @reports_errors

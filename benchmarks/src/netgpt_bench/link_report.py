@@ -29,8 +29,9 @@ Row = Mapping[str, Any]
 
 def family_rows(results: Sequence[Row]) -> list[dict[str, Any]]:
     """One row a family of traces and way."""
-    by_family = groupby(sorted(results, key=_family), _family)
-    return [row for family, group in by_family for row in _way_rows(family, list(group))]
+    families = sorted({result["job"]["family"] for result in results})
+    of = {family: [result for result in results if result["job"]["family"] == family] for family in families}
+    return [row for family, group in of.items() for row in _way_rows(family, group)]
 
 
 def total_rows(results: Sequence[Row]) -> list[dict[str, Any]]:
@@ -177,10 +178,6 @@ def _quality(one: Row) -> float:
     kind = ALL_KINDS[one["kind"]]
     share = 1.0 if one["outcome"] == "whole" else min(1.0, one["tokens"] / kind.answer_tokens)
     return share * kind.quality["edge" if one["answered"] == "edge" else "cloud"]
-
-
-def _family(result: Row) -> str:
-    return str(result["job"]["family"])
 
 
 def _share(found: Iterable[bool]) -> float:

@@ -58,10 +58,8 @@ def against_the_paper(result: Row) -> list[dict[str, Any]]:
 
 def markdown(result: Row) -> str:
     """The whole report."""
-    head = (
-        f"Main link: {result['main_link']} one way; cloud: {result['cloud']}; {result['samples']['main link']} requests"
-    )
-    head += f", at most {result['answer_tokens']} tokens an answer. Times are medians."
+    head = f"Main link: {result['main_link']} one way; cloud: {result['cloud']}; {result['samples']['main link']} "
+    head += f"requests, at most {result['answer_tokens']} tokens an answer. Times are medians."
     parts = [
         "### The paper beside this machine (NetGPT synergy)",
         _table(("", "paper", "here", "bar"), [_compared_cells(row) for row in against_the_paper(result)]),

@@ -36,13 +36,8 @@ async def run(
             took = time.monotonic() - began
             await asyncio.sleep(SETTLE_S)
             watch.cancel()
-            files = process.now()[1]
-            return {
-                **_figures(asked, cloud, process),
-                "files_after": files,
-                "requests_per_s": round(len(asked) / took, 1),
-                "seed": seed,
-            }
+            figures = {"files_after": process.now()[1], "requests_per_s": round(len(asked) / took, 1), "seed": seed}
+            return {**_figures(asked, cloud, process), **figures}
 
 
 async def _ask_all(

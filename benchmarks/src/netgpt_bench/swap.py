@@ -14,8 +14,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,8 +48,8 @@ async def run(
         registry = _registered(home, weights, adapters)
         # In the answers an adapter is "site@1"; the cold runs called it "1@1".
         known = {(f"{NAME}@{ids[0].split('@')[0]}" if ids else "", text): said for (ids, text), said in cold.items()}
-        async with _served(home, weights, streams) as (url, process):
-            bench = _Bench(url, process, registry, known, random.Random(seed))
+        async with gateway(home, _settings(weights, streams)) as (port, process):
+            bench = _Bench(f"http://127.0.0.1:{port}", process, registry, known, random.Random(seed))
             await bench.settled(f"{NAME}@1")
             progress(f"{streams} streams, {promotions} promotions")
             crowded = await bench.promote_under(streams, promotions, lambda _: None)
@@ -187,9 +186,8 @@ class _Bench:
         return {"swap": swap, "rss_mb": round(rss, 1), "files": files, "children": len(below)}
 
 
-@asynccontextmanager
-async def _served(home: Path, weights: Path, streams: int) -> AsyncIterator[tuple[str, int]]:
-    settings = {
+def _settings(weights: Path, streams: int) -> dict[str, str]:
+    return {
         "NETGPT_EDGE__MODEL": str(weights),
         "NETGPT_EDGE__CONTEXT_TOKENS": "512",
         "NETGPT_EDGE__TIMEOUT_S": "120",
@@ -198,8 +196,6 @@ async def _served(home: Path, weights: Path, streams: int) -> AsyncIterator[tupl
         "NETGPT_SERVER__MAX_CONCURRENCY": str(2 * streams + 16),
         "NETGPT_SERVER__MAX_WAIT_S": "120",  # the crowd is to be answered, however slowly
     }
-    async with gateway(home, settings) as (port, process):
-        yield f"http://127.0.0.1:{port}", process
 
 
 def _registered(home: Path, weights: Path, adapters: Sequence[Adapter]) -> Registry:

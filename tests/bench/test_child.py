@@ -16,14 +16,14 @@ from netgpt.errors import ModelUnavailable
 
 
 async def test_the_last_line_is_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = "print('noise'); print(json.dumps({'asked': json.loads(sys.stdin.readline()), 'word': sys.argv[1]}))"
-    code = f"import sys, json; {told}"
+    body = "print('noise'); print(json.dumps({'asked': json.loads(sys.stdin.readline()), 'word': sys.argv[1]}))"
+    code = f"import sys, json; {body}"
     (tmp_path / "echoing.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert await result_of("echoing", "echoing", "word", asked={"a": 1}) == {"asked": {"a": 1}, "word": "word"}
 
 
-async def test_why_a_child_failed_is_told() -> None:
+async def test_the_error_says_why_a_child_failed() -> None:
     with pytest.raises(ModelUnavailable, match=r"looking failed: .*no_such_module"):
         await result_of("looking", "no_such_module_of_netgpt")
 

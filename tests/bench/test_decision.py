@@ -1,6 +1,6 @@
 import json
 
-from netgpt_bench.cli_routing import decision
+from netgpt_bench.cli import decision
 from netgpt_bench.decision import run
 from patience import in_time
 from typer import Typer
@@ -18,5 +18,5 @@ def test_every_part_is_timed_and_the_whole_is_within_ten_milliseconds() -> None:
 def test_the_command_prints_json() -> None:
     app = Typer()
     app.command()(decision)
-    told = json.loads(CliRunner().invoke(app, ["--decisions", "100", "--json"]).stdout)
-    assert told["samples"] == 100 and told["unit"] == "microseconds" and "cpu" in told
+    result = json.loads(CliRunner().invoke(app, ["--decisions", "100", "--json"]).stdout)
+    assert result["samples"] == 100 and result["unit"] == "microseconds" and "cpu" in result

@@ -9,9 +9,9 @@ pytestmark = pytest.mark.slow
 
 
 async def test_forty_turns_answer_as_cold_runs_do(bundled_weights: Path) -> None:
-    told = await isolation.run(bundled_weights, alternations=40, seed=7, progress=lambda _: None)
-    rows = told["rows"]
+    result = await isolation.run(bundled_weights, alternations=40, seed=7, progress=lambda _: None)
+    rows = result["rows"]
     assert sum(row["answers"] for row in rows) == 40 and all(row["answers"] and row["cached"] for row in rows)
     assert [row["differ"] for row in rows] == [0, 0, 0, 0], rows
-    assert told["swaps in the middle"] == 1
-    assert told["tokens taken over"]["with it"] == 0 < told["tokens taken over"]["without the list"]
+    assert result["swaps in the middle"] == 1
+    assert result["tokens taken over"]["with it"] == 0 < result["tokens taken over"]["without the list"]

@@ -9,9 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import typer
-from netgpt_bench.cli_routing import learner
-from netgpt_bench.learner import LIAR, Crowd, made_up, nine_models, play, realised, shifted
-from netgpt_bench.learner_plot import svg
+from netgpt_bench.cli import learner
+from netgpt_bench.learner import LIAR, Crowd, made_up, nine_models, play, realised, shifted, svg
 from typer.testing import CliRunner
 
 from netgpt.errors import NotFound, RequestError
@@ -23,8 +22,8 @@ CHEAP = PRESETS["cheap"]
 def test_the_shifts_hit_what_they_say() -> None:
     base = made_up(1, 400)
     world = shifted(base, 1_000, 1, realised(base, CHEAP))
-    (price, told), (quality, _) = world.shifts
-    assert (price, quality) == (400, 700) and "costs 10 times" in told
+    (price, what), (quality, _) = world.shifts
+    assert (price, quality) == (400, 700) and "costs 10 times" in what
     assert np.array_equal(world.paid[:price], world.cost[:price])
     assert (world.paid[price:] != world.cost[price:]).any(axis=0).sum() == 1
 
@@ -42,7 +41,7 @@ def test_the_liar_asks_every_second_time() -> None:
     assert played.keys[:100].count(LIAR) == 0 and played.keys[100:].count(LIAR) == 100
 
 
-def test_a_missing_or_broken_set_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_broken_set_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="--made-up"):
         nine_models(tmp_path)
     (tmp_path / "routing").mkdir()

@@ -112,22 +112,22 @@ def test_losses_keep_order_and_rate_and_every_byte(sizes, rate, loss, jitter, bu
     def schedule():
         direction = Direction(seed)
         flows = [Flow(direction), Flow(direction)]
-        told = []
+        sent = []
         for number, size in enumerate(sizes):
-            told.append((number % 2, size, *flows[number % 2].schedule(size, 1000 + number / 1000, shape, 0.02)))
-        return direction, told
+            sent.append((number % 2, size, *flows[number % 2].schedule(size, 1000 + number / 1000, shape, 0.02)))
+        return direction, sent
 
-    direction, told = schedule()
+    direction, sent = schedule()
     assert direction.bytes == sum(sizes)
     for flow in (0, 1):
-        arrivals = [arrives for of, _, _, arrives in told if of == flow]
+        arrivals = [arrives for of, _, _, arrives in sent if of == flow]
         assert arrivals == sorted(arrivals)
     carried = 0
-    for _, size, leaves, arrives in sorted(told, key=lambda one: one[2]):
+    for _, size, leaves, arrives in sorted(sent, key=lambda one: one[2]):
         carried += size
         assert arrives >= leaves + 0.0099
         assert carried <= burst + rate * 125_000 * (leaves - 1000) + max(sizes) + 1
-    assert schedule()[1] == told  # the same seed, the same schedule
+    assert schedule()[1] == sent  # the same seed, the same schedule
 
 
 def test_a_loss_costs_a_retransmission_and_half_the_rate_for_a_while() -> None:

@@ -11,7 +11,7 @@ from netgpt_bench.link_report import bars, family_rows, flaps, follow_rows, take
 from netgpt_bench.link_traces import STEPS
 
 
-def told(at_s, chosen, kind="chat", outcome="whole", late=False, drawn=False, tokens=24):
+def reply(at_s, chosen, kind="chat", outcome="whole", late=False, drawn=False, tokens=24):
     return {"at_s": at_s, "kind": kind, "chosen": chosen, "answered": chosen, "rule": "short", "outcome": outcome,
             "took_s": 1.0, "tokens": tokens, "late": late, "drawn": drawn, "error": ""}  # fmt: skip
 
@@ -22,28 +22,30 @@ def result(family="made", **ways):
 
 
 def lab():
-    fine = [told(at, "edge") for at in range(10)]
-    late = [told(at, "cloud", outcome="refused", late=True) for at in range(10)]
-    half = [told(at, "cloud", late=at < 5) for at in range(10)]
+    fine = [reply(at, "edge") for at in range(10)]
+    late = [reply(at, "cloud", outcome="refused", late=True) for at in range(10)]
+    half = [reply(at, "cloud", late=at < 5) for at in range(10)]
     return result(**{"adaptive": fine, "edge-only": fine, "cloud-only": late, "threshold": half})
 
 
 def test_a_change_that_is_taken_back_soon_is_a_flap() -> None:
-    steady = [told(at, "edge") for at in range(9)]
+    steady = [reply(at, "edge") for at in range(9)]
     assert flaps(steady) == 0
-    assert flaps([*steady, told(10, "cloud"), told(11, "cloud")]) == 0, "a change that stays is none"
-    assert flaps([*steady, told(10, "cloud"), told(11, "edge")]) == 1
-    assert flaps([*steady, told(10, "cloud"), told(50, "edge")]) == 0, "not soon"
-    assert flaps([*steady, told(10, "cloud", drawn=True), told(11, "edge")]) == 0, "the explorer drew it"
-    assert flaps([told(1, "edge"), told(2, "cloud", kind="code"), told(3, "edge")]) == 0, "another kind of request"
+    assert flaps([*steady, reply(10, "cloud"), reply(11, "cloud")]) == 0, "a change that stays is none"
+    assert flaps([*steady, reply(10, "cloud"), reply(11, "edge")]) == 1
+    assert flaps([*steady, reply(10, "cloud"), reply(50, "edge")]) == 0, "not soon"
+    assert flaps([*steady, reply(10, "cloud", drawn=True), reply(11, "edge")]) == 0, "the explorer drew it"
+    assert flaps([reply(1, "edge"), reply(2, "cloud", kind="code"), reply(3, "edge")]) == 0, "another kind of request"
 
 
 def test_there_back_and_there_again_is_one_flap_and_two_changes_taken_back() -> None:
-    told_ = [told(0, "cloud"), told(5, "edge"), told(9, "cloud"), told(19, "edge"), told(50, "edge")]
-    assert flaps(told_) == 1 and taken_back(told_) == 2
-    again = [*told_[:-1], told(25, "cloud")]
+    replies = [reply(0, "cloud"), reply(5, "edge"), reply(9, "cloud"), reply(19, "edge"), reply(50, "edge")]
+    assert flaps(replies) == 1 and taken_back(replies) == 2
+    again = [*replies[:-1], reply(25, "cloud")]
     assert flaps(again) == 2 and taken_back(again) == 3
-    of = total_rows([result(adaptive=[*again, *(told(one["at_s"], one["chosen"], kind="code") for one in told_)])])[0]
+    of = total_rows([result(adaptive=[*again, *(reply(one["at_s"], one["chosen"], kind="code") for one in replies)])])[
+        0
+    ]
     assert (of["flaps a minute"], of["worst trace"], of["all kinds"]) == (2, 2, 3)
     assert (of["taken back"], of["worst back"]) == (3, 3)
 
@@ -59,7 +61,7 @@ def test_rows_count_what_was_late_and_what_it_was_worth() -> None:
 
 
 def test_a_part_of_an_answer_is_worth_its_share() -> None:
-    rows = total_rows([result(adaptive=[told(0, "edge", outcome="partial", tokens=12, late=True)])])
+    rows = total_rows([result(adaptive=[reply(0, "edge", outcome="partial", tokens=12, late=True)])])
     assert rows[0]["quality"] == pytest.approx(0.45)
     assert rows[0]["answered"] == 1 and rows[0]["whole"] == 0
 
@@ -69,7 +71,7 @@ def test_following_begins_with_the_first_of_three_that_do() -> None:
     rows = []
     for (target, begin), delay in zip(wanted, (0.0, 2.0, 0.0, 20.0), strict=True):
         other = "edge" if target == "cloud" else "cloud"
-        rows += [told(begin + n, target if n >= delay else other, kind="note") for n in range(15)]
+        rows += [reply(begin + n, target if n >= delay else other, kind="note") for n in range(15)]
     first, second, third = follow_rows([result("steps", adaptive=rows)])
     assert first["worst s"] == 2.0 and first["trials"] == 0
     assert second["worst s"] == 0.0

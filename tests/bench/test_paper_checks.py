@@ -41,16 +41,16 @@ def test_requests_are_terse_and_need_only_what_the_box_can_know() -> None:
 
 def test_a_completed_prompt_is_judged_by_its_facts() -> None:
     diet, car = asked_for("diet"), asked_for("car")
-    told = quality(
+    figures = quality(
         [
             answered(diet, kinds=frozenset({"diet", "pet"}), completed=diet.text + "\n\n- The user is vegetarian."),
             answered(car, completed="What tyre pressure suits the car"),
         ]
     )
-    assert told["needed_facts_present"] == 0.5
-    assert told["facts_given_needless"] == 0.5
-    assert told["requests_given_needless"] == 0.5
-    assert told["words_untouched"] == 0.5
+    assert figures["needed_facts_present"] == 0.5
+    assert figures["facts_given_needless"] == 0.5
+    assert figures["requests_given_needless"] == 0.5
+    assert figures["words_untouched"] == 0.5
 
 
 def test_a_fact_that_may_be_given_is_not_needless() -> None:
@@ -62,8 +62,8 @@ def test_a_fact_that_may_be_given_is_not_needless() -> None:
 def test_an_answer_uses_a_fact_when_it_names_it() -> None:
     car = asked_for("car")
     make = car.known("car")[0]
-    told = quality([answered(car, f"For a {make.upper()} take 2.2 bar."), answered(car, "Take 2.2 bar.")])
-    assert told["answers_using_the_fact"] == 0.5
+    figures = quality([answered(car, f"For a {make.upper()} take 2.2 bar."), answered(car, "Take 2.2 bar.")])
+    assert figures["answers_using_the_fact"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_private_values_are_found_in_what_left_in_any_case_and_escaped() -> None
     plain, shouted = value.encode(), value.upper().encode()
     escaped = "".join(f"\\u{ord(c):04x}" for c in value).encode()
     assert [values_seen(content, [value]) for content in (plain, shouted, escaped, b"nothing")] == [1, 1, 1, 0]
-    told = quality([answered(asked, left=plain)])
-    assert (told["private_values_left"], told["private_values_at_risk"]) == (1, len(set(asked.must_stay)))
+    figures = quality([answered(asked, left=plain)])
+    assert (figures["private_values_left"], figures["private_values_at_risk"]) == (1, len(set(asked.must_stay)))
 
 
 def test_what_is_not_text_is_not_called_clean() -> None:

@@ -7,9 +7,8 @@ import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 import pytest
-from netgpt_bench.paper_lab import BOX_WAYS, CLOUD_ONLY, DECIDES, EDGE_ONLY, SPLIT, SYNERGY, WHOLE_PROFILE
-from netgpt_bench.paper_plot import svg
-from netgpt_bench.paper_report import against_the_paper, markdown
+from netgpt_bench.paper_lab import CLOUD_ONLY, DECIDES, EDGE_ONLY, GATEWAY_WAYS, SPLIT, SYNERGY, WHOLE_PROFILE
+from netgpt_bench.paper_report import against_the_paper, markdown, svg
 
 WAYS = (CLOUD_ONLY, WHOLE_PROFILE, SPLIT, EDGE_ONLY, SYNERGY, DECIDES)
 LINKS = ("50 Mbit/s, 25 ms", "10 Mbit/s, 100 ms")
@@ -21,8 +20,8 @@ def result() -> dict[str, Any]:
         "title": "the paper's comparison",
         "ways": [
             {
-                "way": way, "storage_mb": 98.4 if way in BOX_WAYS else 0.0,
-                "tuning_lora_mb": 900 if way in BOX_WAYS else None, "tuning_full_mb": None,
+                "way": way, "storage_mb": 98.4 if way in GATEWAY_WAYS else 0.0,
+                "tuning_lora_mb": 900 if way in GATEWAY_WAYS else None, "tuning_full_mb": None,
                 "inference_mb": 277.0, "whole_box_mb": 928.0, "up_bytes": 0 if way == EDGE_ONLY else 465,
                 "down_bytes": 0 if way == EDGE_ONLY else 7_600, "cloud_tokens": 61.0, "answered_by_cloud": 1.0,
                 "first_ms": 142.5, "whole_ms": 900.0, "whole_p95_ms": 1200.0, "written_tokens": 24.0,

@@ -9,7 +9,7 @@ import pytest
 from netgpt_bench.link_emulator import LinkShape, ShapedLink
 from netgpt_bench.paper import PaperPlan, latency_rows, way_rows
 from netgpt_bench.paper_checks import Answered, quality
-from netgpt_bench.paper_lab import BOX_WAYS, CLOUD_ONLY, EDGE_ONLY, SPLIT, SYNERGY, Straight, Tape, ThroughGateway
+from netgpt_bench.paper_lab import CLOUD_ONLY, EDGE_ONLY, GATEWAY_WAYS, SPLIT, SYNERGY, Straight, Tape, ThroughGateway
 from netgpt_bench.paper_requests import make_requests
 from serving import Served
 
@@ -88,7 +88,7 @@ def test_rows_of_ways_and_links() -> None:
     assert (rows[SYNERGY]["storage_mb"], rows[SYNERGY]["inference_mb"]) == (103.4, 250)
     assert (rows[SYNERGY]["whole_box_mb"], rows[SYNERGY]["tuning_lora_mb"]) == (800, 900)
     assert (rows[SYNERGY]["whole_ms"], rows[SYNERGY]["first_ms"]) == (20, 10)
-    assert SYNERGY in BOX_WAYS
+    assert SYNERGY in GATEWAY_WAYS
     slow, quick = LinkShape(10, 100), LinkShape(50, 25)
     first, second = latency_rows({quick: {SYNERGY: given[SYNERGY]}, slow: {SPLIT: given[SPLIT]}})
     assert (first["link"], first["way"], first["samples"], first["whole_ms"]) == (str(slow), SPLIT, 1, 30)

@@ -5,11 +5,10 @@ import random
 from pathlib import Path
 
 import pytest
-from netgpt_bench import detector_data, privacy, privacy_data
+from netgpt_bench import privacy, privacy_data
 from netgpt_bench.cli import privacy as command
-from netgpt_bench.privacy import PrivacyWay, masked, what_it_saw
+from netgpt_bench.privacy import PrivacyPlan, PrivacyWay, masked, memory_of, what_it_saw
 from netgpt_bench.privacy_data import Query, Tagged, TextMaker
-from netgpt_bench.privacy_memory import measure
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -55,21 +54,21 @@ def sets_of(data: Path) -> None:
 
 
 def test_units_left_are_counted_once_each_and_in_any_case() -> None:
-    told = privacy.hidden_units(WAY, [Query("write to Ada in leeds or Now", frozenset({"ada", "leeds"}))])
-    assert (told["units"], told["units left %"], told["queries clean %"]) == (2, 50.0, 0.0)
-    assert told["other words masked %"] == 20.0
+    figures = privacy.hidden_units(WAY, [Query("write to Ada in leeds or Now", frozenset({"ada", "leeds"}))])
+    assert (figures["units"], figures["units left %"], figures["queries clean %"]) == (2, 50.0, 0.0)
+    assert figures["other words masked %"] == 20.0
 
 
 def test_tokens_count_private_or_not() -> None:
-    told = privacy.tokens(WAY, [Tagged("to Ada lee Now", ((3, 10, "PERSON"),))])
-    assert (told["precision"], told["recall"], told["F2"]) == (0.5, 0.5, 0.5)
-    assert told["recall by type"] == {"PERSON": 0.5}
+    figures = privacy.tokens(WAY, [Tagged("to Ada lee Now", ((3, 10, "PERSON"),))])
+    assert (figures["precision"], figures["recall"], figures["F2"]) == (0.5, 0.5, 0.5)
+    assert figures["recall by type"] == {"PERSON": 0.5}
 
 
 def test_entities_by_overlap_and_exactly() -> None:
     rows = [Tagged("hi Ada Lee x", ((3, 10, "person"),))]
-    told = privacy.entities(WAY, rows, lower=False)
-    assert (told["recall"], told["precision"], told["exact recall"]) == (1.0, 1.0, 0.0)
+    figures = privacy.entities(WAY, rows, lower=False)
+    assert (figures["recall"], figures["precision"], figures["exact recall"]) == (1.0, 1.0, 0.0)
     assert privacy.entities(WAY, rows, lower=True)["recall"] == 0.0
 
 
@@ -77,7 +76,7 @@ def test_the_sets_are_read_and_drawn(tmp_path: Path) -> None:
     sets_of(tmp_path)
     assert privacy_data.pupa(tmp_path, 0, 1) == [Query("write to Ada in leeds", frozenset({"ada", "leeds"}))]
     assert privacy_data.wnut(tmp_path, 0, 1) == [Tagged("hi Ada Lee x", ((3, 10, "person"),))]
-    assert len(detector_data.everyday(tmp_path, 0, 1)) == 5
+    assert len(privacy_data.everyday(tmp_path, 0, 1)) == 5
     with pytest.raises(NotFound, match="--data"):
         privacy_data.pupa(tmp_path / "none", 0, 1)
 
@@ -99,15 +98,13 @@ def test_speed_tells_samples_and_spread() -> None:
     assert privacy.patterns_alone(200, 3, 1)["samples"] == 3
 
 
-def test_the_card_of_the_model_is_told() -> None:
+def test_the_report_holds_the_card_of_the_model() -> None:
     assert what_it_saw()
 
 
 async def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="there are pupa"):
-        await privacy.run(
-            tmp_path, sample=1, texts=100, only=["pups"], seed=1, presidio=False, progress=lambda _: None
-        )  # fmt: skip
+        await privacy.run(PrivacyPlan(tmp_path, 1, 100, 1), only=["pups"], presidio=False, progress=lambda _: None)
 
 
 @pytest.mark.slow
@@ -118,13 +115,13 @@ def test_the_command_skips_what_is_not_there(tmp_path: Path) -> None:
     app.command()(command)
     done = CliRunner().invoke(app, ["--data", str(tmp_path), "--only", "pupa,presidio,wnut,everyday", "--json"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert [row["way"] for row in told["tables"]["pupa"]] == ["netgpt", "presidio + small spaCy"]
-    assert "wnut" in told["skipped"] and told["commit"] and told["seed"] == 7
-    assert told["tables"]["everyday"][0]["requests"] == 5
+    figures = json.loads(done.stdout)
+    assert [row["way"] for row in figures["tables"]["pupa"]] == ["netgpt", "presidio + small spaCy"]
+    assert "wnut" in figures["skipped"] and figures["commit"] and figures["seed"] == 7
+    assert figures["tables"]["everyday"][0]["requests"] == 5
 
 
 @pytest.mark.slow
 def test_memory_is_read_after_loading_and_at_the_end() -> None:
-    told = measure(50, random.Random(1).randint(0, 99))
-    assert told["growth MB"] < 20 and told["MB loaded"] > 10
+    figures = memory_of(50, random.Random(1).randint(0, 99))
+    assert figures["growth MB"] < 20 and figures["MB loaded"] > 10

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from netgpt_bench.report import machine, percentile, print_report, print_result, spread
 
 
-def test_the_machine_is_told():
-    told = machine()
-    assert told["cores"] >= 1 and told["cpu"] and told["memory_gb"] > 0
-    assert told["versions"]["netgpt"] and told["commit"]
+def test_a_report_names_the_machine():
+    result = machine()
+    assert result["cores"] >= 1 and result["cpu"] and result["memory_gb"] > 0
+    assert result["versions"]["netgpt"] and result["commit"]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1))
@@ -25,9 +25,9 @@ def test_a_report_is_a_table_or_one_json_document(capsys):
     table = capsys.readouterr().out
     assert "figures" in table and "1.25" in table and "samples: 3" in table
     print_result("figures", {"rows": [{"way": "a"}], "samples": 3}, as_json=True)
-    told = json.loads(capsys.readouterr().out)
-    assert told["rows"] == [{"way": "a"}] and told["samples"] == 3 and "cpu" in told
+    result = json.loads(capsys.readouterr().out)
+    assert result["rows"] == [{"way": "a"}] and result["samples"] == 3 and "cpu" in result
 
 
-def test_nothing_measured_is_said():
+def test_nothing_measured_has_no_spread():
     assert spread([]) == {"samples": 0}

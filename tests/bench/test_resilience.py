@@ -10,26 +10,26 @@ pytestmark = pytest.mark.slow
 
 
 async def test_nothing_piles_up() -> None:
-    told = await soak.run(requests=90, hangups=0.4, connections=8, seed=3)
-    assert told["not_answered_whole"] == 0 and told["still_open_at_the_cloud"] == 0
-    assert told["hung_up"] > 20 and told["hung_up_before_the_first_word"] > 5
-    assert in_time(told["cancelled_within_ms_most"] / 1000, 1.0)
-    assert len(told["rows"]) == 4
+    result = await soak.run(requests=90, hangups=0.4, connections=8, seed=3)
+    assert result["not_answered_whole"] == 0 and result["still_open_at_the_cloud"] == 0
+    assert result["hung_up"] > 20 and result["hung_up_before_the_first_word"] > 5
+    assert in_time(result["cancelled_within_ms_most"] / 1000, 1.0)
+    assert len(result["rows"]) == 4
 
 
 async def test_a_greedy_key_is_refused_and_the_box_stays() -> None:
-    told = await overload.run(slots=8, service_s=0.3, times=5, seconds=4, unloaded_s=2, seed=3)
-    unloaded, everybody, greedy, modest = told["rows"]
-    assert unloaded["answered"] == 1 and told["answers_after_it"] and told["other_endings"] == 0
-    assert greedy["refused_429"] > 0 and told["refused_with_retry_after"] == 1
+    result = await overload.run(slots=8, service_s=0.3, times=5, seconds=4, unloaded_s=2, seed=3)
+    unloaded, everybody, greedy, modest = result["rows"]
+    assert unloaded["answered"] == 1 and result["answers_after_it"] and result["other_endings"] == 0
+    assert greedy["refused_429"] > 0 and result["refused_with_retry_after"] == 1
     assert modest["answered"] > 2 * greedy["answered"]
     assert everybody["asked"] > 300
 
 
 async def test_a_cut_link() -> None:
-    told = await blackout.run(streams=6, stored=5, cut_s=4)
-    for row in told["rows"]:
+    result = await blackout.run(streams=6, stored=5, cut_s=4)
+    for row in result["rows"]:
         assert row["requests"] and not row["hung"] and not row["clean_end_of_a_cut_answer"]
-    assert told["recovered_after_s"] is not None
-    assert (told["stored"], told["stored_answered"], told["stored_at_the_cloud_once"]) == (5, 5, 5)
-    assert told["stored_at_the_cloud_twice"] == 0
+    assert result["recovered_after_s"] is not None
+    assert (result["stored"], result["stored_answered"], result["stored_at_the_cloud_once"]) == (5, 5, 5)
+    assert result["stored_at_the_cloud_twice"] == 0

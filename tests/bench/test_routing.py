@@ -7,8 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from netgpt_bench.routing import run
-from netgpt_bench.routing_plot import svg
+from netgpt_bench.routing import run, svg
 
 from netgpt.errors import NotFound
 
@@ -40,7 +39,7 @@ def invented(folder: Path) -> Path:
 
 @pytest.mark.slow
 def test_every_setting_is_judged_and_drawn(tmp_path: Path):
-    result = run(invented(tmp_path), splits=1, seed=7, progress=lambda told: None)
+    result = run(invented(tmp_path), splits=1, seed=7, progress=lambda _: None)
     found = {(row["benchmark"], row["labels seen"], row["router"]): row for row in result["rows"]}
     assert found["mmlu", "all dev labels", "NetGPT"]["judged rows"] == 99, "the contaminated row is dropped"
     assert found["mmlu", "all dev labels", "NetGPT"]["APGR"] > 0.55
@@ -56,4 +55,4 @@ def test_every_setting_is_judged_and_drawn(tmp_path: Path):
 
 def test_missing_sets_are_named(tmp_path: Path):
     with pytest.raises(NotFound, match="routellm_mmlu_dev"):
-        run(tmp_path, splits=1, seed=7, progress=lambda told: None)
+        run(tmp_path, splits=1, seed=7, progress=lambda _: None)

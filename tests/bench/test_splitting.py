@@ -70,13 +70,13 @@ def test_an_untied_head_is_kept(tmp_path: Path) -> None:
 def test_each_side_holds_its_own_layers_only(tmp_path: Path) -> None:
     from safetensors import safe_open
 
-    told = save_halves(tiny("llama"), 1, tmp_path)
-    assert (told["layers"], told["edge_layers"], told["hidden"], told["dtype"]) == (4, 1, 32, "bfloat16")
+    shape = save_halves(tiny("llama"), 1, tmp_path)
+    assert (shape["layers"], shape["edge_layers"], shape["hidden"], shape["dtype"]) == (4, 1, 32, "bfloat16")
     for side, layers in (("edge", {"0"}), ("cloud", {"0", "1", "2"})):
         with safe_open(tmp_path / side / "model.safetensors", "pt") as file:
             numbers = {part for name in file.keys() for part in name.split(".") if part.isdecimal()}  # noqa: SIM118
         assert numbers == layers
-    assert told == json.loads((tmp_path / "split.json").read_text())
+    assert shape == json.loads((tmp_path / "split.json").read_text())
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -120,7 +120,7 @@ async def test_two_processes_over_a_link_write_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_a_half_that_is_not_there_is_told(tmp_path: Path) -> None:
+async def test_a_half_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="split"):
         async with CloudProcess(tmp_path):
             pass

@@ -8,18 +8,18 @@ from netgpt_bench import swap
 
 @pytest.mark.slow
 async def test_swaps_under_load(bundled_weights: Path) -> None:
-    told = await swap.run(bundled_weights, swaps=4, streams=8, promotions=2, seed=7, progress=lambda _: None)
-    for row in told["rows"]:
+    result = await swap.run(bundled_weights, swaps=4, streams=8, promotions=2, seed=7, progress=lambda _: None)
+    for row in result["rows"]:
         assert (row["errors"], row["mixed"]) == (0, 0), row
         assert row["answers"] > 0 and len(row["versions"]) > 1
-    memory = told["memory"]
+    memory = result["memory"]
     assert abs(memory["rss_growth_percent"]) <= 5 and memory["children"] == [1, 1]
     assert memory["files"][1] <= memory["files"][0] + 4
-    assert told["rollback"]["late_answers"] == 0, "the next request after a rollback has the version before"
+    assert result["rollback"]["late_answers"] == 0, "the next request after a rollback has the version before"
 
 
 def test_growth_compares_early_and_late() -> None:
     samples = [{"rss_mb": 100.0 + number / 10, "files": 20, "children": 1} for number in range(200)]
-    told = swap.growth(samples)
-    assert told["rss_mb"] == [101.1, 119.7] and told["rss_growth_percent"] == pytest.approx(18.4)
+    result = swap.growth(samples)
+    assert result["rss_mb"] == [101.1, 119.7] and result["rss_growth_percent"] == pytest.approx(18.4)
     assert swap.growth([]) == {}

@@ -63,24 +63,24 @@ async def test_an_instruction_that_it_does_not_know_is_said_to_be_lost() -> None
 
 async def test_names_hidden_spoil_their_order_and_nothing_else() -> None:
     tasks = TaskMaker(3).tasks(60)
-    told = rows_of(await measure(tasks, RuleCloud().answer, PEOPLE, ["balanced"], lambda _: None))
-    assert told["sorting by name"]["balanced %"] != 100.0
+    result = rows_of(await measure(tasks, RuleCloud().answer, PEOPLE, ["balanced"], lambda _: None))
+    assert result["sorting by name"]["balanced %"] != 100.0
     for kind in ("adding amounts", "counting people", "choosing by amount", "sorting by amount", "choosing by age"):
-        assert told[kind]["balanced %"] == 100.0, kind
+        assert result[kind]["balanced %"] == 100.0, kind
 
 
 async def test_amounts_hidden_spoil_sums_unless_the_policy_lets_them_leave() -> None:
     tasks = TaskMaker(3).tasks(20)
-    told = rows_of(await measure(tasks, RuleCloud().answer, AMOUNTS, ["balanced", "open"], lambda _: None))
-    assert (told["adding amounts"]["balanced %"], told["adding amounts"]["open %"]) == (0.0, 100.0)
-    assert told[ALL]["requests"] == 20
+    result = rows_of(await measure(tasks, RuleCloud().answer, AMOUNTS, ["balanced", "open"], lambda _: None))
+    assert (result["adding amounts"]["balanced %"], result["adding amounts"]["open %"]) == (0.0, 100.0)
+    assert result[ALL]["requests"] == 20
 
 
 async def test_what_the_policy_keeps_is_counted_apart() -> None:
     secret = Finds(r"(?<=paid )\d+", "CARD")
-    told = rows_of(await measure(TaskMaker(3).tasks(10), RuleCloud().answer, secret, ["strict"], lambda _: None))
-    assert (told["adding amounts"]["strict kept"], told["adding amounts"]["strict %"]) == (1, None)
-    assert told[ALL]["strict kept"] == 1
+    result = rows_of(await measure(TaskMaker(3).tasks(10), RuleCloud().answer, secret, ["strict"], lambda _: None))
+    assert (result["adding amounts"]["strict kept"], result["adding amounts"]["strict %"]) == (1, None)
+    assert result[ALL]["strict kept"] == 1
 
 
 @pytest.mark.slow
@@ -110,8 +110,10 @@ async def test_an_unknown_policy_is_refused() -> None:
 def test_the_command_prints_json() -> None:
     done = CliRunner().invoke(app, ["utility", "--requests", "20", "--policy", "balanced", "--no-names", "--json"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert told["requests"] == 20 and told["commit"] and rows_of(told["tables"]["rules"])[ALL]["balanced %"] == 100.0
+    result = json.loads(done.stdout)
+    assert (
+        result["requests"] == 20 and result["commit"] and rows_of(result["tables"]["rules"])[ALL]["balanced %"] == 100.0
+    )
 
 
 def test_no_policy_at_all_is_refused() -> None:

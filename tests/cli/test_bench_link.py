@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from netgpt_bench.cli_routing import link, neighbours
+from netgpt_bench.cli import link, neighbours
 from netgpt_bench.neighbours import namespaces_permitted
 from typer.testing import CliRunner
 

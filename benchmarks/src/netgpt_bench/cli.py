@@ -1,27 +1,67 @@
-"""`netgpt bench`: every published figure is one command here."""
+"""`netgpt bench`: every published figure is one command here. And `netgpt detector train`.
+
+Each command imports its benchmark when it is called, so that the help costs little.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import console, edge_askers, json_option, print_json, read_settings, reports_errors, run
-from netgpt.errors import NotFound, RequestError
-from netgpt_bench.cli_routing import blackout, decision, learner, link, neighbours, overload, routing, soak
+from netgpt.cli.common import (
+    console,
+    edge_askers,
+    json_option,
+    print_json,
+    print_table,
+    progress_bar,
+    read_settings,
+    reports_errors,
+    run,
+    say,
+)  # fmt: skip
+from netgpt.errors import NotFound, RequestError, SettingsError
+from netgpt_bench.report import machine, print_report, print_result, print_tables
 
 if TYPE_CHECKING:
     from netgpt.completion.classify import Ask
     from netgpt_bench.utility import Answer
 
+app = typer.Typer(no_args_is_help=True, help="Measure: prints machine, versions, commit, samples, median and spread.")
 
-# --- `netgpt bench paper`: the paper's comparison on this machine, in one command.
+
+def _progress(message: str) -> None:
+    console.print(f"[dim]{message}[/dim]", highlight=False)
 
 
+def _edge_weights() -> Path:
+    """The weights of the built-in engine. Raises NotFound, ModelUnavailable."""
+    from netgpt.models.catalog import Catalog
+
+    settings = read_settings()
+    return Catalog(settings.models_dir).resolve(settings.edge.model)
+
+
+def _check_plot(path: Path | None) -> None:
+    """Before ten minutes of work, not after. Raises RequestError."""
+    if path is not None and (path.suffix.lower() != ".svg" or not path.parent.is_dir()):
+        raise RequestError(f"--plot {path}: name an .svg file in a folder that exists", param="plot")
+
+
+def _write_plot(path: Path, svg: str) -> None:
+    try:
+        path.write_text(svg, encoding="utf-8")
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be written: {error.strerror}", param="plot") from None
+    _progress(f"the plot is in {path}")
+
+
+@app.command()
 @reports_errors
 def paper(
     quick: bool = typer.Option(False, help="About two minutes instead of ten: fewer requests, links and steps."),
@@ -33,42 +73,24 @@ def paper(
     as_json: bool = json_option,
 ) -> None:
     """Cloud-only, model splitting, edge-only and NetGPT's synergy on the same requests, beside the paper's figures."""
-    from netgpt.models.catalog import Catalog
     from netgpt.models.gguf import check_weights
     from netgpt_bench import paper as bench
+    from netgpt_bench.paper_report import against_the_paper, markdown, svg
 
     _check_plot(plot)
     if cloud_model is not None:
         check_weights(cloud_model)
-    settings = read_settings()
-    weights = Catalog(settings.models_dir).resolve(settings.edge.model)
     plan = bench.QUICK if quick else bench.WHOLE
-    result = run(bench.run(weights, cloud_model, plan, seed=seed, progress=_told))
-    _show(result, plot, as_json)
-
-
-def _show(result: dict[str, Any], plot: Path | None, as_json: bool) -> None:
-    from netgpt_bench.paper_plot import svg
-    from netgpt_bench.paper_report import against_the_paper, markdown
-
+    result = run(bench.run(_edge_weights(), cloud_model, plan, seed=seed, progress=_progress))
     if plot is not None:
-        plot.write_text(svg(result), encoding="utf-8")
-        _told(f"the plot is in {plot}")
+        _write_plot(plot, svg(result))
     if as_json:
         print_json({**result, "paper": against_the_paper(result)})
     else:
         sys.stdout.write(markdown(result))
 
 
-def _check_plot(plot: Path | None) -> None:
-    """Said before ten minutes of work, not after."""
-    if plot is not None and (plot.suffix.lower() != ".svg" or not plot.parent.is_dir()):
-        raise RequestError(f"--plot {plot}: name an .svg file in a folder that exists", param="plot")
-
-
-# --- `netgpt bench privacy`: how well and how fast private data is found, beside Presidio.
-
-_TITLES = {
+_PRIVACY_TITLES = {
     "pupa": "PUPA: private units left in the masked query",
     "presidio": "Presidio's synthetic set: private or not, word by word",
     "types": "Presidio's synthetic set: recall for each type",
@@ -80,6 +102,7 @@ _TITLES = {
 }
 
 
+@app.command()
 @reports_errors
 def privacy(
     data: Path = typer.Option(Path("../shared/data"), help="Folder with the public sets (privacy/, prompts/)."),
@@ -93,38 +116,26 @@ def privacy(
     """Private data found, missed and falsely seen; milliseconds and memory. This detector beside Presidio, one run."""
     from netgpt_bench import privacy as bench
 
-    parts = [part.strip() for part in only.split(",") if part.strip()]
-    result = run(
-        bench.run(data, sample=sample, texts=texts, only=parts, seed=seed, presidio=presidio, progress=_told)
-    )  # fmt: skip
-    _show_bench_privacy(result, as_json)
-
-
-def _show_bench_privacy(result: dict[str, Any], as_json: bool) -> None:
-    from netgpt_bench.report import machine, print_report
-
-    rest = {key: value for key, value in result.items() if key != "tables" and value}
-    if as_json:
-        print_json({"title": "privacy", "tables": result["tables"], **rest, **machine()})
-        return
-    tables = list(result["tables"].items())
-    for part, rows in tables[:-1]:
-        print_report(_TITLES[part], rows, {})
-    for part, rows in tables[-1:]:
-        print_report(_TITLES[part], rows, {**rest, **machine()})
-    if not tables:
+    plan = bench.PrivacyPlan(data, sample, texts, seed)
+    result = run(bench.run(plan, only=_names(only), presidio=presidio, progress=_progress))
+    if not result["tables"] and not as_json:
         raise NotFound("nothing was measured: " + "; ".join(result["skipped"].values()))
+    shown = {key: value for key, value in result.items() if value or key == "tables"}
+    print_tables("privacy", _PRIVACY_TITLES, shown, as_json)
 
 
-# --- `netgpt bench utility`: how many answers stay the same when private data is hidden on the way.
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
-_TITLES_BENCH_UTILITY = {
+
+_UTILITY_TITLES = {
     "rules": "answers unchanged by hiding; the cloud does every task by rule",
     "model": "answers unchanged by hiding; the cloud is a real model",
 }
 _ANSWER_TOKENS = 200
 
 
+@app.command()
 @reports_errors
 def utility(
     requests: int = typer.Option(240, min=10, help="Generated requests with checkable answers."),
@@ -136,14 +147,15 @@ def utility(
     as_json: bool = json_option,
 ) -> None:
     """What hiding costs: checkable facts in answers with and without the boundary, by kind of work and policy set."""
-    policies = [name.strip() for name in policy.split(",") if name.strip()]
+    policies = _names(policy)
     if not policies:
         raise RequestError("--policy: name at least one policy set or .cedar file", param="policy")
     plan = {"requests": requests, "policies": policies, "model_requests": model_requests, "seed": seed}
-    _show_bench_utility({**run(_measured(plan, names, model)), "names": names}, as_json)
+    result = run(_utility(plan, names, model))
+    print_tables("utility", _UTILITY_TITLES, {**result, "names": names}, as_json)
 
 
-async def _measured(plan: dict[str, Any], names: bool, weights: Path | None) -> dict[str, Any]:
+async def _utility(plan: dict[str, Any], names: bool, weights: Path | None) -> dict[str, Any]:
     from netgpt.privacy.detector import LocalDetector
     from netgpt_bench import utility as bench
 
@@ -153,55 +165,184 @@ async def _measured(plan: dict[str, Any], names: bool, weights: Path | None) -> 
         stack.push_async_callback(detector.close)
         model = None
         if weights is not None:
-            settings = read_settings(edge={"model": str(weights)})
-            ask, _ = await stack.enter_async_context(edge_askers(settings))
-            model = _answer(ask)
-        return await bench.run(detector=detector, model=model, progress=_told, **plan)
+            ask, _ = await stack.enter_async_context(edge_askers(read_settings(edge={"model": str(weights)})))
+            model = _answering(ask)
+        return await bench.run(detector=detector, model=model, progress=_progress, **plan)
 
 
-def _answer(ask: Ask) -> Answer:
+def _answering(ask: Ask) -> Answer:
     async def answer(text: str) -> str:
-        asked = [{"role": "user", "content": text}]
-        told = await ask({"messages": asked, "temperature": 0, "max_tokens": _ANSWER_TOKENS})
-        return str(told["choices"][0]["message"].get("content") or "")
+        messages = [{"role": "user", "content": text}]
+        whole = await ask({"messages": messages, "temperature": 0, "max_tokens": _ANSWER_TOKENS})
+        return str(whole["choices"][0]["message"].get("content") or "")
 
     return answer
 
 
-def _show_bench_utility(result: dict[str, Any], as_json: bool) -> None:
-    from netgpt_bench.report import machine, print_report
+@app.command()
+@reports_errors
+def routing(
+    data: Path = typer.Option(Path("../shared/data/routing"), help="Folder with the routing sets."),
+    splits: int = typer.Option(3, min=1, help="Ways to part the rows, each with its own training."),
+    seed: int = typer.Option(7, help="Seed of the parts and of the training."),
+    plot: Path = typer.Option(None, help="Write the cost-quality curves to this SVG file."),
+    as_json: bool = json_option,
+) -> None:
+    """Share of the weak-strong gap recovered for the share of strong calls, on MMLU and GSM8K; rows not learnt from."""
+    from netgpt_bench import routing as bench
 
-    rest = {key: value for key, value in result.items() if key != "tables"}
+    result = bench.run(data, splits=splits, seed=seed, progress=_progress)
+    if plot is not None:
+        _write_plot(plot, bench.svg(result["curves"]))
     if as_json:
-        print_json({"title": "utility", "tables": result["tables"], **rest, **machine()})
-        return
-    tables = list(result["tables"].items())
-    for number, (name, rows) in enumerate(tables, 1):
-        print_report(_TITLES_BENCH_UTILITY[name], rows, {**rest, **machine()} if number == len(tables) else {})
+        return print_json({"title": "routing", **result, **machine()})
+    rest = {key: value for key, value in result.items() if key not in ("rows", "calibration", "curves")}
+    print_report("cost and quality: APGR and CPT on rows not learnt from", result["rows"], {})
+    print_report("asked for a share of cloud: the share on new traffic", result["calibration"], {**rest, **machine()})
 
 
-app = typer.Typer(no_args_is_help=True, help="Measure: prints machine, versions, commit, samples, median and spread.")
-app.command("paper")(paper)
-app.command("privacy")(privacy)
-app.command("utility")(utility)
-app.command("routing")(routing)
-app.command("decision")(decision)
-app.command("learner")(learner)
-app.command("link")(link)
-app.command("neighbours")(neighbours)
-app.command("blackout")(blackout)
-app.command("overload")(overload)
-app.command("soak")(soak)
+@app.command()
+@reports_errors
+def decision(
+    decisions: int = typer.Option(3_000, min=100, help="Decisions, each of another text."),
+    seed: int = typer.Option(7, help="Of the texts and the signals."),
+    as_json: bool = json_option,
+) -> None:
+    """What a decision takes, part by part (microseconds): difficulty, constraints, objective, learner, share."""
+    from netgpt_bench import decision as bench
+
+    print_result("a decision (microseconds)", bench.run(decisions=decisions, seed=seed), as_json)
 
 
-def _told(message: str) -> None:
-    console.print(f"[dim]{message}[/dim]", highlight=False)
+@app.command()
+@reports_errors
+def learner(
+    data: Path = typer.Option(Path("../shared/data"), help="Folder of the recorded sets (routing/*.jsonl)."),
+    made_up: bool = typer.Option(False, "--made-up", help="The made-up world alone: needs no data."),
+    seeds: int = typer.Option(5, min=1, max=50, help="Runs a world, each in another order."),
+    plot: Path | None = typer.Option(None, help="Write the curves as an SVG picture here."),
+    as_json: bool = json_option,
+) -> None:
+    """Reward beside the best fixed model, recovery after a price and a quality shift, and what a liar can do.
+
+    Half of the answers are rated, five requests later on average; a price rises at two fifths, a model's answers get
+    worse at seven tenths. The learner, objective and draw are those of the box.
+    """
+    from netgpt_bench import learner as bench
+
+    here = not made_up and (data / bench.NINE).exists()
+    if not here and not made_up:
+        console.print(f"{data / bench.NINE} is not there: the made-up world alone", markup=False)
+    result = bench.run(data=data if here else None, seeds=seeds, progress=_progress)
+    if plot is not None:
+        _write_plot(plot, bench.svg(result))
+    if as_json:
+        return print_json({"title": "learner", **result, **machine()})
+    title = f"learning over {result['judged_after']} requests, {result['seeds']} seeds; recovery: the slowest, requests"
+    print_report(title, [bench.table_row(row) for row in result["rows"]], machine())
 
 
-def _report(title: str, measure: Callable[[], dict[str, Any]], as_json: bool) -> None:
-    from netgpt_bench.report import print_result
+_LINK_TITLES = {
+    "families": "links that change: by family of traces",
+    "total": "links that change: all traces",
+    "follow": "a link in steps: seconds until the decisions follow",
+}
 
-    print_result(title, measure(), as_json)
+
+@app.command()
+@reports_errors
+def link(
+    data: Path | None = typer.Option(
+        None, help="Folder of recorded links (5g_ucc*.csv, bw_mixed*.csv, starlink_autobahn*.csv); else made ones."
+    ),
+    seconds: float = typer.Option(60.0, min=10, help="Seconds of each trace: its liveliest part."),
+    traces: int = typer.Option(2, min=0, help="Recorded traces of each family, drawn by the seed; 0: all."),
+    rate: float = typer.Option(2.0, min=0.05, help="Requests a second."),
+    at_once: int = typer.Option(3, min=1, help="Traces side by side in each of two processes."),
+    plot: Path | None = typer.Option(None, help="Write the plot to this SVG file."),
+    seed: int = typer.Option(7, help="Seed of requests, losses and made links."),
+    as_json: bool = json_option,
+) -> None:
+    """Adaptive, edge-only, cloud-only and a fixed threshold over links that change: answered, late, quality, flaps."""
+    from netgpt_bench import link_report as bench
+    from netgpt_bench.link_plot import svg
+
+    _check_plot(plot)
+    plan = bench.LinkPlan(seconds=seconds, per_family=traces, rate=rate, at_once=at_once)
+    result = run(bench.run(data, plan, seed=seed, progress=_progress))
+    if plot is not None:
+        _write_plot(plot, svg(result))
+    print_tables("link", _LINK_TITLES, {key: value for key, value in result.items() if key != "results"}, as_json)
+
+
+@app.command()
+@reports_errors
+def neighbours(
+    seconds: float = typer.Option(15.0, min=3, help="Seconds of each of the four phases."),
+    slots: int = typer.Option(2, min=1, help="Answers that each box's edge writes at once."),
+    loopback: bool = typer.Option(False, "--loopback", help="Without network namespaces, which need root."),
+    as_json: bool = json_option,
+) -> None:
+    """Two boxes that help each other out; the link between them is cut and restored."""
+    from netgpt_bench import neighbours as bench
+
+    plan = bench.NeighboursPlan(seconds=seconds, slots=slots)
+    over = "loopback" if loopback else "namespaces"
+    print_result("two boxes, each the other's neighbour", run(bench.run(plan, over=over, progress=_progress)), as_json)
+
+
+@app.command()
+@reports_errors
+def blackout(
+    streams: int = typer.Option(50, min=1, help="Callers that stream without a pause."),
+    stored: int = typer.Option(20, min=0, max=20, help="Requests that may wait, sent while the link is cut."),
+    cut_s: float = typer.Option(60.0, min=4, help="Seconds for which the link to the cloud is cut."),
+    as_json: bool = json_option,
+) -> None:
+    """The link to the cloud is cut under streams: hung requests, false clean ends, what is stored is sent once."""
+    from netgpt_bench import blackout as bench
+
+    work = bench.run(streams=streams, stored=stored, cut_s=cut_s, progress=_progress)
+    print_result("blackout", run(work), as_json)
+
+
+@app.command()
+@reports_errors
+def overload(
+    slots: int = typer.Option(8, min=1, help="Answers that the scripted edge writes at once."),
+    service_s: float = typer.Option(1.0, min=0.01, help="Seconds that it takes for one."),
+    times: float = typer.Option(5.0, min=0.5, help="The load, in multiples of what the edge can do."),
+    seconds: float = typer.Option(60.0, min=2, help="For so long."),
+    unloaded_s: float = typer.Option(20.0, min=2, help="Seconds of little load before, to compare with."),
+    seed: int = typer.Option(7, help="Seed of the moments at which callers ask."),
+    as_json: bool = json_option,
+) -> None:
+    """More than the box can do: who is answered, how fast, who is refused; one greedy key beside ten modest ones."""
+    from netgpt_bench import overload as bench
+
+    work = bench.run(
+        slots=slots, service_s=service_s, times=times, seconds=seconds, unloaded_s=unloaded_s, seed=seed,
+        progress=_progress,
+    )  # fmt: skip
+    print_result("overload", run(work), as_json)
+
+
+@app.command()
+@reports_errors
+def soak(
+    requests: int = typer.Option(50_000, min=20, help="Requests in all."),
+    hangups: float = typer.Option(
+        0.25, min=0, max=1, help="Share of callers that mean to leave; some answers end first."
+    ),
+    connections: int = typer.Option(24, min=1, help="Callers at once."),
+    seed: int = typer.Option(7, help="Seed of who leaves when."),
+    as_json: bool = json_option,
+) -> None:
+    """Many requests and hang-ups: memory and open files over time, and how soon abandoned calls are cancelled."""
+    from netgpt_bench import soak as bench
+
+    work = bench.run(requests=requests, hangups=hangups, connections=connections, seed=seed, progress=_progress)
+    print_result("soak", run(work), as_json)
 
 
 @app.command()
@@ -216,15 +357,9 @@ def overhead(
     """What the gateway adds to a call, beside a direct connection and Portkey's gateway."""
     from netgpt_bench import overhead as bench
 
-    _report(
-        "added latency of the gateway (milliseconds)",
-        lambda: run(
-            bench.run(
-                requests=requests, connections=connections, rounds=rounds, portkey_at=portkey, progress=_told
-            )
-        ),
-        as_json,
-    )  # fmt: skip
+    load = {"requests": requests, "connections": connections, "rounds": rounds}
+    result = run(bench.run(**load, portkey_at=portkey, progress=_progress))
+    print_result("added latency of the gateway (milliseconds)", result, as_json)
 
 
 @app.command()
@@ -235,16 +370,10 @@ def stream(
     as_json: bool = json_option,
 ) -> None:
     """Time to the first token with and without hiding, on a real engine as the cloud."""
-    from netgpt.models.catalog import Catalog
     from netgpt_bench import stream as bench
 
-    settings = read_settings()
-    weights = Catalog(settings.models_dir).resolve(settings.edge.model)
-    _report(
-        "time to the first token through the gateway",
-        lambda: run(bench.run(weights, samples=samples, seed=seed, progress=_told)),
-        as_json,
-    )
+    result = run(bench.run(_edge_weights(), samples=samples, seed=seed, progress=_progress))
+    print_result("time to the first token through the gateway", result, as_json)
 
 
 @app.command()
@@ -258,21 +387,15 @@ def audit(
     as_json: bool = json_option,
 ) -> None:
     """Does anything planted reach the cloud? A cloud that logs every byte, and a gateway under attack."""
-    from netgpt_bench import audit
     from netgpt_bench import audit as bench
 
     if faults:
-        _report(
-            "planted private values that left while the detector was under attack (names apart)",
-            lambda: run(audit.run_audit_faults(requests=people, seed=seed, characters=characters, progress=_told)),
-            as_json,
-        )
-        return
-    _report(
-        "planted private values found in the log of the cloud",
-        lambda: run(bench.run(requests=people, seed=seed, kill_every_s=kill_every or None, progress=_told)),
-        as_json,
-    )
+        title = "planted private values that left while the detector was under attack (names apart)"
+        work = bench.run_faults(requests=people, seed=seed, characters=characters, progress=_progress)
+    else:
+        title = "planted private values found in the log of the cloud"
+        work = bench.run(requests=people, seed=seed, kill_every_s=kill_every or None, progress=_progress)
+    print_result(title, run(work), as_json)
 
 
 @app.command()
@@ -288,17 +411,16 @@ def completion(
     as_json: bool = json_option,
 ) -> None:
     """Are the right facts chosen? Precision, recall, needless and invented facts, milliseconds; each way in one run."""
-    _report("completion: which facts are chosen", lambda: run(_completion(data, sample, seed, model, adapter)), as_json)
-
-
-async def _completion(data: Path, sample: int, seed: int, model: bool, adapter: Path | None) -> dict[str, Any]:
-    from netgpt.cli.common import edge_askers
     from netgpt_bench import completion as bench
 
-    if not model:
-        return await bench.run(data, ask=None, sample=sample, seed=seed, progress=_told)
-    async with edge_askers(read_settings(), adapter) as (ask, trained):
-        return await bench.run(data, ask=ask, trained=trained, sample=sample, seed=seed, progress=_told)
+    async def measure() -> dict[str, Any]:
+        plan: dict[str, Any] = {"sample": sample, "seed": seed, "progress": _progress}
+        if not model:
+            return await bench.run(data, ask=None, **plan)
+        async with edge_askers(read_settings(), adapter) as (ask, trained):
+            return await bench.run(data, ask=ask, trained=trained, **plan)
+
+    print_result("completion: which facts are chosen", run(measure()), as_json)
 
 
 @app.command()
@@ -313,14 +435,9 @@ def swap(
     """Adapters promoted under load: failed and mixed answers, memory over many swaps, time to roll back."""
     from netgpt_bench import swap as bench
 
-    weights = _edge_weights()
-    _report(
-        "adapters swapped under load",
-        lambda: run(
-            bench.run(weights, swaps=swaps, streams=streams, promotions=promotions, seed=seed, progress=_told)
-        ),
-        as_json,
-    )  # fmt: skip
+    load = {"swaps": swaps, "streams": streams, "promotions": promotions}
+    result = run(bench.run(_edge_weights(), **load, seed=seed, progress=_progress))
+    print_result("adapters swapped under load", result, as_json)
 
 
 @app.command()
@@ -333,12 +450,8 @@ def isolation(
     """Does an adapter leak into another's answers? Cached runs, with a swap in the middle, against cold ones."""
     from netgpt_bench import isolation as bench
 
-    weights = _edge_weights()
-    _report(
-        "isolation of adapters",
-        lambda: run(bench.run(weights, alternations=alternations, seed=seed, progress=_told)),
-        as_json,
-    )
+    result = run(bench.run(_edge_weights(), alternations=alternations, seed=seed, progress=_progress))
+    print_result("isolation of adapters", result, as_json)
 
 
 @app.command()
@@ -354,19 +467,50 @@ def train(
     """The trainer beside a plain PEFT loop: tokens a second, peak memory and held-out loss, in one run."""
     from netgpt_bench import training as bench
 
-    weights = _edge_weights()
-    _report(
-        "training on the box",
-        lambda: bench.run(
-            weights, examples=examples, epochs=epochs, repeats=repeats, seed=seed, threads=threads, progress=_told
-        ),
-        as_json,
-    )  # fmt: skip
+    plan: dict[str, Any] = {
+        "examples": examples,
+        "epochs": epochs,
+        "repeats": repeats,
+        "seed": seed,
+        "threads": threads,
+    }
+    print_result("training on the box", bench.run(_edge_weights(), **plan, progress=_progress), as_json)
 
 
-def _edge_weights() -> Path:
-    """The weights of the built-in engine. Raises NotFound, ModelUnavailable."""
-    from netgpt.models.catalog import Catalog
+@reports_errors
+def train_detector(
+    data: Path | None = typer.Option(None, help="The folder of public data sets; without it: invented sentences."),
+    out: Path = typer.Option(Path("detector"), help="Folder for the weights and their card."),
+    epochs: int = typer.Option(9, min=1, help="Passes over the examples."),
+    folds: int = typer.Option(0, min=0, help="Judge by so many folds first (5 takes five times as long); 0: do not."),
+    seed: int = typer.Option(7, help="The same seed, data and versions give the same file."),
+    threads: int = typer.Option(2, min=1, help="CPU threads; another number may round otherwise."),
+    as_json: bool = json_option,
+) -> None:
+    """Train the detector of names, judge it on rows it has not seen, and write weights and card."""
+    try:
+        from netgpt_bench.detector_train import make_detector
+    except ImportError:
+        raise SettingsError("training needs torch: install netgpt[train]") from None
 
-    settings = read_settings()
-    return Catalog(settings.models_dir).resolve(settings.edge.model)
+    with progress_bar("told", "elapsed", quiet=as_json) as bar:
+        task = bar.add_task("reading", total=epochs * (folds + 1), told="")
+
+        def progress(part: str, epoch: int, loss: float) -> None:
+            bar.update(task, description=f"{part}, pass {epoch}/{epochs}", advance=1, told=f"loss {loss:.3f}")
+
+        result = make_detector(data, out, epochs=epochs, folds=folds, seed=seed, threads=threads, progress=progress)
+    print_json(result) if as_json else _show_detector(result)
+
+
+def _show_detector(result: Mapping[str, Any]) -> None:
+    rows = [
+        [part, name, value if isinstance(value, int) else f"{value:.3f}"]
+        for part, figures in result["cross-validated"].items()
+        for name, value in figures.items()
+    ]
+    if rows:
+        print_table(["rows of", "figure", "value"], rows, title=f"{result['folds']} folds, each row judged once")
+    if not result["labelled"]:
+        say("No public data sets there: trained on invented sentences alone, without figures.")
+    say(f"Written: {result['path']}")

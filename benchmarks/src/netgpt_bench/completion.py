@@ -1,7 +1,7 @@
 """`netgpt bench completion`: how well the facts are chosen, and what the edge model invents when it rewrites.
 
 Requests are people's own (CLINC150, SLURP, SNIPS, development parts, read by path); what each needs follows from its
-intent label (`completion_truth.py`); the seven facts to choose from are generated. Only rows that the recipe of the
+intent label; the seven facts to choose from are generated. Only rows that the recipe of the
 adapter reserves are asked: 15 % of each file, by a digest of the words, which no training and no cut has seen. They
 are of the same origin as the training rows; `--adapter` with one trained on one data set shows the fall-off on others.
 """
@@ -22,134 +22,83 @@ from netgpt.embedding import StaticEmbedder
 from netgpt.errors import ModelError
 from netgpt.training.recipes import DATASETS, asks_for_food, public_rows, reserved
 from netgpt.types import Fact, Label
+from netgpt_bench.harness import Progress
 from netgpt_bench.report import percentile
 
 # --- Which kinds of facts matter, from the intent labels of CLINC150, SLURP and SNIPS; and profiles to choose from.
 #
-# The labels are the data sets' own; the mapping from intent to kinds is ours, written before any figure was seen.
-# It goes by intent: a weather request that names its own town still counts as needing the place, and rows with a
-# wrong label stay in. One intent mixes two things, `recommendation_locations` (where to eat, where to shop): there
-# the data set's own annotation decides. Like requests need like facts, whichever data set they stand in. Intents
-# that are not listed need none of the kinds, out-of-scope requests included.
+# The labels are the data sets' own; the mapping from intent to kinds is ours, written before any figure was seen. It
+# goes by intent: a weather request that names its own town still counts as needing the place, and rows with a wrong
+# label stay in. Only `recommendation_locations` mixes two things (where to eat, where to shop): there the data set's
+# own annotation decides. Intents that are not listed need none of the kinds, out-of-scope requests included.
 
 FACTS_A_PROFILE = 7
-
 _EAT_OUT = "place cuisine diet budget allergy"
 _COOK = "diet allergy cuisine"
-
-_CLINC150 = {
-    "weather": "place time",
-    "restaurant_suggestion": _EAT_OUT,
-    "restaurant_reservation": _EAT_OUT,
-    "restaurant_reviews": "place",
-    "how_busy": "place",
-    "meal_suggestion": _COOK,
-    "recipe": _COOK,
-    "ingredients_list": _COOK,
-    "ingredient_substitution": _COOK,
-    "directions": "place",
-    "distance": "place",
-    "current_location": "place",
-    "share_location": "place",
-    "uber": "place",
-    "traffic": "place car",
-    "gas": "car",
-    "gas_type": "car",
-    "mpg": "car",
-    "oil_change_how": "car",
-    "oil_change_when": "car",
-    "tire_pressure": "car",
-    "tire_change": "car",
-    "jump_start": "car",
-    "last_maintenance": "car",
-    "schedule_maintenance": "car",
-    "car_rental": "budget",
-    "book_hotel": "budget",
-    "book_flight": "place budget",
-    "travel_suggestion": "budget hobby family",
-    "time": "time",
-    "timezone": "place",
-    "date": "time",
-    "calendar": "time",
-    "calendar_update": "time",
-    "meeting_schedule": "time",
-    "schedule_meeting": "time",
-    "reminder": "time",
-    "reminder_update": "time",
-    "next_holiday": "place time",
-    "play_music": "music",
-    "update_playlist": "music",
-    "pto_balance": "work",
-    "pto_request": "work",
-    "pto_request_status": "work",
-    "pto_used": "work",
-    "payday": "work",
-    "income": "work",
-    "w2": "work",
+_INTENTS = {
+    "clinc150": {
+        "place time": "weather next_holiday",
+        _EAT_OUT: "restaurant_suggestion restaurant_reservation",
+        "place": "restaurant_reviews how_busy directions distance current_location share_location uber timezone",
+        _COOK: "meal_suggestion recipe ingredients_list ingredient_substitution",
+        "place car": "traffic",
+        "car": (
+            "gas gas_type mpg oil_change_how oil_change_when tire_pressure tire_change jump_start "
+            "last_maintenance schedule_maintenance"
+        ),
+        "budget": "car_rental book_hotel",
+        "place budget": "book_flight",
+        "budget hobby family": "travel_suggestion",
+        "time": "time date calendar calendar_update meeting_schedule schedule_meeting reminder reminder_update",
+        "music": "play_music update_playlist",
+        "work": "pto_balance pto_request pto_request_status pto_used payday income w2",
+    },
+    "slurp": {
+        "place time": "weather_query transport_query transport_ticket",
+        "place": "recommendation_locations recommendation_movies takeaway_query transport_taxi",
+        "place hobby": "recommendation_events",
+        _EAT_OUT: "takeaway_order",
+        _COOK: "cooking_recipe cooking_query",
+        "place car": "transport_traffic",
+        "time": "datetime_query calendar_query calendar_set calendar_remove",
+        "music": "play_music play_radio",
+    },
+    "snips": {
+        "place time": "GetWeather",
+        _EAT_OUT: "BookRestaurant",
+        "place": "SearchScreeningEvent",
+        "music": "PlayMusic AddToPlaylist",
+    },
 }
-_SLURP = {
-    "weather_query": "place time",
-    "recommendation_locations": "place",
-    "recommendation_events": "place hobby",
-    "recommendation_movies": "place",
-    "takeaway_order": _EAT_OUT,
-    "takeaway_query": "place",
-    "cooking_recipe": _COOK,
-    "cooking_query": _COOK,
-    "transport_query": "place time",
-    "transport_ticket": "place time",
-    "transport_taxi": "place",
-    "transport_traffic": "place car",
-    "datetime_query": "time",
-    "calendar_query": "time",
-    "calendar_set": "time",
-    "calendar_remove": "time",
-    "play_music": "music",
-    "play_radio": "music",
+"""Data set -> kinds of facts -> the intents that need them."""
+_NEEDED = {
+    dataset: {intent: frozenset(kinds.split()) for kinds, intents in needs.items() for intent in intents.split()}
+    for dataset, needs in _INTENTS.items()
 }
-_SNIPS = {
-    "GetWeather": "place time",
-    "BookRestaurant": _EAT_OUT,
-    "SearchScreeningEvent": "place",
-    "PlayMusic": "music",
-    "AddToPlaylist": "music",
-}
-_TRUTH = {"clinc150": _CLINC150, "slurp": _SLURP, "snips": _SNIPS}
 
 PROFILE_TEXTS = {
     "place": (
-        "The user is in Cambridge, England",
-        "The user lives in the centre of Leeds",
+        "The user is in Cambridge, England", "The user lives in the centre of Leeds",
         "The user is near Porto, Portugal",
     ),
     "time": (
-        "It is Monday evening, 18:40 local time",
-        "It is Saturday morning, 09:15 local time",
+        "It is Monday evening, 18:40 local time", "It is Saturday morning, 09:15 local time",
         "It is Thursday, 12 June",
     ),
     "diet": ("The user is vegetarian", "The user eats no pork", "The user is vegan"),
     "cuisine": (
-        "The user likes Thai food",
-        "The user's favourite cuisine is Italian",
+        "The user likes Thai food", "The user's favourite cuisine is Italian",
         "The user loves spicy Indian dishes",
     ),
-    "budget": (
-        "The user has a small budget",
-        "The user can spend 20 pounds at most",
-        "The user prefers cheap offers",
-    ),
-    "allergy": (
-        "The user is allergic to peanuts",
-        "The user cannot eat gluten",
-        "The user has a shellfish allergy",
-    ),
+    "budget": ("The user has a small budget", "The user can spend 20 pounds at most", "The user prefers cheap offers"),
+    "allergy": ("The user is allergic to peanuts", "The user cannot eat gluten", "The user has a shellfish allergy"),
     "car": ("The user drives a Fiat Panda", "The user owns an electric Renault Zoe", "The user has a 2014 Ford Focus"),
     "pet": ("The user has a dog called Rex", "The user keeps two cats", "The user owns a rabbit"),
     "music": ("The user likes jazz", "The user listens to heavy metal", "The user's favourite band plays indie rock"),
     "hobby": ("The user enjoys hiking", "The user paints and visits galleries", "The user plays chess"),
     "work": ("The user works as a nurse", "The user is employed at a bank", "The user teaches at a school"),
     "family": ("The user has two small children", "The user is married to Sam", "The user's mother lives with them"),
-}
+}  # fmt: skip
 """Three ways to say a fact of each kind."""
 
 
@@ -157,16 +106,13 @@ def needed_kinds(dataset: str, row: Mapping[str, Any]) -> frozenset[str]:
     """The kinds that matter for this row, by its intent; `dataset` is clinc150, slurp or snips."""
     if row["intent"] == "recommendation_locations" and asks_for_food(row):
         return frozenset(_EAT_OUT.split())
-    return frozenset(_TRUTH[dataset].get(row["intent"], "").split())
+    return _NEEDED[dataset].get(row["intent"], frozenset())
 
 
 def profile(randomness: random.Random) -> Sequence[Fact]:
     """Seven facts of seven kinds, in random order."""
     kinds = randomness.sample(sorted(PROFILE_TEXTS), FACTS_A_PROFILE)
     return [Fact(randomness.choice(PROFILE_TEXTS[kind]), kind, Label.PERSONAL) for kind in kinds]
-
-
-# --- The requests that `netgpt bench completion` asks, each with facts to choose from and which of them help.
 
 
 @dataclass(frozen=True)
@@ -232,20 +178,12 @@ class Tally:
 
 
 async def run(
-    data: Path,
-    *,
-    ask: Ask | None,
-    trained: Ask | None = None,
-    sample: int = 300,
-    max_facts: int = 6,
-    seed: int = 7,
-    progress: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Measure every way; the edge model's only with `ask`, the adapter's only with `trained` (the adapter is on).
+    data: Path, *, ask: Ask | None, trained: Ask | None = None, sample: int = 300, max_facts: int = 6, seed: int = 7,
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Measure every way; the edge model's only with `ask`, the adapter's only with `trained`.
 
-    Raises RequestError when the data is not there.
-
-    Returns `{"rows": [...], ...}`; shares from 0 to 1, times in milliseconds.
+    Returns `{"rows": [...], ...}`; shares from 0 to 1, times in milliseconds. Raises RequestError: no such data.
     """
     cases = load_cases(data, sample, seed)
     rows = []

@@ -1,7 +1,7 @@
-"""`netgpt bench decision`: what deciding costs, part by part, with everything in it that a running box has.
+"""`netgpt bench decision`: what deciding costs, part by part, with everything that a running gateway has.
 
-Three arms, links and engine that change all the time, a learner that has learnt, a bound on the cloud's share: no
-shortcut is left to take. Every text is new, so nothing is remembered from one to the next. One thread.
+Three targets, links and an engine that change all the time, a learner that has learnt, a bound on the cloud's share:
+no shortcut is left to take. Every text is new, so that no cache helps. One thread.
 """
 
 from __future__ import annotations
@@ -27,19 +27,14 @@ from netgpt_bench.report import machine, percentile, spread
 
 T = TypeVar("T")
 
-ARMS: Final = (
+TARGETS: Final = (
     Target("edge", "edge", "edge", context_tokens=2048, reads_media=False, surely_reads_media=False),
     Target("cloud", price_prompt=2.5, price_completion=10.0, exposure=0.2),
     Target("other", price_prompt=0.5, price_completion=1.5, quality=0.8, exposure=0.2),
 )
 OPENINGS: Final = (
-    "What is",
-    "Tell me about",
-    "Write a poem on",
-    "Compare",
-    "Explain step by step",
-    "A python function for",
-)
+    "What is", "Tell me about", "Write a poem on", "Compare", "Explain step by step", "A python function for",
+)  # fmt: skip
 THINGS: Final = ("the harbour", "a bicycle", "two phone plans", "winter soup", "the bus to the station", "old maps")
 LENGTHS: Final = (0, 0, 0, 5, 20, 60)
 """How often a sentence is added to a request: most are short, a few are as long as a letter."""
@@ -50,7 +45,7 @@ def run(*, decisions: int, seed: int) -> dict[str, Any]:
     """Decide `decisions` times. Returns `{"rows": [...]}` with times in microseconds."""
     chance = random.Random(seed)
     difficulty, learner, memory = Difficulty.shipped(StaticEmbedder()), _learnt(seed), Memory(0.3)
-    rules, took = Routing(max_cloud_share=0.3), _Took()
+    rules, took = Routing(max_cloud_share=0.3), _Times()
     difficulty.assess("the first text reads the files")
     for text in itertools.islice(_texts(chance), decisions):
         body = {"messages": [{"role": "user", "content": text}]}
@@ -58,7 +53,7 @@ def run(*, decisions: int, seed: int) -> dict[str, Any]:
         features = took.time("features of the text", lambda: features_of(body))  # noqa: B023
         p_edge_ok, x = took.time("difficulty of the text", lambda: difficulty.assess(text[:READ_CHARS]))  # noqa: B023
         situation = Situation(
-            "auto", features, ARMS, _signals(chance), p_edge_ok, x=x, key=f"key_{chance.randrange(50)}",
+            "auto", features, TARGETS, _signals(chance), p_edge_ok, x=x, key=f"key_{chance.randrange(50)}",
             long=features.words > rules.max_edge_words, now=time.monotonic(),
         )  # fmt: skip
         decision, what_if = took.time(
@@ -66,10 +61,10 @@ def run(*, decisions: int, seed: int) -> dict[str, Any]:
         )  # fmt: skip
         took.note("the whole decision", time.perf_counter() - began)
         took.time("counterfactual (afterwards)", lambda: counterfactual(what_if, decision.rule))  # noqa: B023
-    return {"rows": took.rows(), "arms": len(ARMS), "samples": decisions, "unit": "microseconds", **machine()}
+    return {"rows": took.rows(), "arms": len(TARGETS), "samples": decisions, "unit": "microseconds", **machine()}
 
 
-class _Took:
+class _Times:
     """Times by the name of the part, in seconds."""
 
     def __init__(self) -> None:
@@ -109,21 +104,19 @@ def _signals(chance: random.Random) -> SignalsView:
             tokens_s=sure(chance.uniform(10, 90)),
             failures=sure(chance.uniform(0, 0.1)),
         )
-        for target in ARMS
+        for target in TARGETS
     }
     busy = chance.randrange(5)
-    gateway = SystemView(
-        engine_slots=2, engine_busy=min(busy, 2), engine_waiting=max(0, busy - 2), engine_tokens_s=40.0
-    )
-    return SignalsView(links, gateway)
+    view = SystemView(engine_slots=2, engine_busy=min(busy, 2), engine_waiting=max(0, busy - 2), engine_tokens_s=40.0)
+    return SignalsView(links, view)
 
 
 def _learnt(seed: int) -> Learner:
-    """A learner that has heard of some hundred answers."""
+    """A learner after some hundred rated answers."""
     learner, chance = Learner(seed=seed), random.Random(seed)
     for number in range(300):
         x = tuple(chance.gauss(0, 1) for _ in range(12))
-        target = chance.choice(ARMS)
+        target = chance.choice(TARGETS)
         rating = 1 if chance.random() < target.quality else -1
         learner.update(
             DecisionOutcome(str(number), target.name, x, f"key_{number % 50}", target.quality, Parts(rating=rating))

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import ast
-import json
 import random
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from netgpt.errors import NotFound
 from netgpt.geonames import country_names, towns
-from netgpt.privacy.kinds import word_set
-from netgpt.privacy.tagger import HEAD, TAGS, Bloom, Lexicon, fold, occurrence, segments, tokens
-from netgpt_bench import detector_pool
-from netgpt_bench.detector_synthetic import Inventor, TaggedText
+from netgpt.privacy.tagger import HEAD, TAGS, Lexicon, fold, occurrence, segments, tokens
+from netgpt_bench.detector_synthetic import Inventor, TaggedText, pool
+from netgpt_bench.privacy_data import rows_of
 
 FILES = {
     "pupa": "privacy/pupa_new_dev.jsonl",
@@ -57,13 +54,6 @@ _CAPITAL = re.compile(r"(?<=[a-z,] )[A-Z]\w+")
 _UNJUDGED = re.compile(r"\S*[\d@#]\S*|https?:\S+")
 
 
-def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSONL file."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
-
-
 def pupa_units(row: Mapping[str, Any]) -> list[str]:
     """The private units of a row of PUPA, in small letters."""
     units = row["pii_units"]
@@ -74,7 +64,7 @@ def read_pupa(folder: Path) -> list[TaggedText]:
     """PUPA's queries: every whole-word place of a unit is private; units that stand nowhere as words are left out."""
     return [
         TaggedText(row["user_query"], tuple(_places_of(row["user_query"], pupa_units(row))), "pupa")
-        for row in rows(folder / FILES["pupa"])
+        for row in rows_of(folder / FILES["pupa"])
     ]
 
 
@@ -98,14 +88,14 @@ def read_synth(folder: Path) -> list[TaggedText]:
             tuple(sorted((s["start"], s["end"], _SYNTH.get(s["type"], "ID")) for s in row["spans"])),
             "synth",
         )
-        for row in rows(folder / FILES["synth"])
+        for row in rows_of(folder / FILES["synth"])
     ]
 
 
 def read_wnut(folder: Path) -> list[TaggedText]:
     """WNUT17: names only; numbers, handles and addresses are not judged."""
     examples = []
-    for row in rows(folder / FILES["wnut"]):
+    for row in rows_of(folder / FILES["wnut"]):
         text = ""
         spans: list[tuple[int, int, str | None]] = []
         for token, tag in zip(row["tokens"], row["tags"], strict=True):
@@ -127,48 +117,34 @@ def read_prompts(folder: Path, suspect: Callable[[str], bool], plain: Collection
     CLINC150 marks no names: a word that `suspect` takes for one is not judged. Nor are capitals inside an instruction.
     Requests among `plain` hold nothing private at all; their origin is "plain".
     """
-    return [
-        TaggedText(example.text, (), "plain") if example.text in plain else example
-        for example in _prompts(folder, suspect)
-    ]
-
-
-def _prompts(folder: Path, suspect: Callable[[str], bool]) -> list[TaggedText]:
     examples = []
-    for row in rows(folder / FILES["clinc"]):
+    for row in rows_of(folder / FILES["clinc"]):
         unsure = tuple(m.span() for m in _LETTERS.finditer(row["text"]) if suspect(m[0]))
         examples.append(TaggedText(row["text"], (), "everyday", unsure))
-    for row in rows(folder / FILES["slurp"]):
-        wanted = [(e["text"], _SLURP[e["type"]]) for e in row["entities"] if _SLURP.get(e["type"])]
-        examples.append(_marked(row["text"], wanted, "slurp"))
-    for row in rows(folder / FILES["snips"]):
+    for row in rows_of(folder / FILES["slurp"]):
+        text = row["text"]
+        wanted = [(text.find(e["text"]), len(e["text"]), _SLURP.get(e["type"])) for e in row["entities"]]
+        marked = sorted((at, at + length, kind) for at, length, kind in wanted if kind and at >= 0)
+        examples.append(TaggedText(text, tuple(marked), "slurp"))
+    for row in rows_of(folder / FILES["snips"]):
         spans = tuple((s["start"], s["end"], _SNIPS[s["slot"]]) for s in row["slots"] if s["slot"] in _SNIPS)
         unsure = tuple((s["start"], s["end"]) for s in row["slots"] if s["slot"] in _TITLES)
         examples.append(TaggedText(row["text"], spans, "snips", unsure, 0.5))
     for name in ("user", "seed"):
-        for row in rows(folder / FILES[name]):
+        for row in rows_of(folder / FILES[name]):
             unsure = tuple(m.span() for m in _CAPITAL.finditer(row["instruction"]))
             examples.append(TaggedText(row["instruction"], (), "instruct", unsure))
-    return examples
+    return [TaggedText(one.text, (), "plain") if one.text in plain else one for one in examples]
 
 
-def _marked(text: str, wanted: list[tuple[str, str | None]], origin: str) -> TaggedText:
-    spans: list[tuple[int, int, str | None]] = []
-    for value, kind in wanted:
-        at = text.find(value)
-        if at >= 0:
-            spans.append((at, at + len(value), kind))
-    return TaggedText(text, tuple(sorted(spans)), origin)
-
-
-# --- Examples as arrays: words, where they stand, what is private; and the features of every word met so far.
+# --- Examples as arrays: words, where they stand, what is private.
 
 _NUMBER = {kind: number for number, kind in enumerate(TAGS)}
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece of a text: `wanted` 1 private, 0 not; `kinds` -1 where none is told; `weights` 0 where not judged."""
+    """One piece of a text: `wanted` 1 private, 0 not; `kinds` -1 where unknown; `weights` 0 where not judged."""
 
     words: list[str]
     head: list[str]
@@ -289,15 +265,14 @@ def _batch(group: Sequence[Piece], store: WordStore) -> Batch:
     )  # fmt: skip
 
 
-# --- The lists of public names that the tagger asks a word against, as bits that nobody can read names from.
+# --- The lists of public names that the tagger asks a word against.
 
 _LARGE = 6_000
 """So many of the largest cities are a list of their own."""
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceGazetteer:
+class PlaceGazetteer(NamedTuple):
     """Names of places: cities from the largest on, states and provinces, countries."""
 
     cities: list[str]
@@ -321,19 +296,14 @@ def lists(places: PlaceGazetteer) -> dict[str, list[str]]:
     return {
         "cities": _words(places.cities[:_LARGE]),
         "towns": _words(places.cities),
-        "regions": _words([*places.countries, *places.states, *detector_pool.NATIONALITIES]),
-        "first": _words(detector_pool.FIRST),
-        "last": _words(detector_pool.LAST),
+        "regions": _words([*places.countries, *places.states, *pool()["nationalities"]]),
+        "first": _words(pool()["first"]),
+        "last": _words(pool()["last"]),
     }
 
 
 def _words(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(fold(word) for name in names for word in _WORD.findall(name) if len(word) > 2))
-
-
-def blooms(words: dict[str, list[str]]) -> dict[str, Bloom]:
-    """Each list as bits."""
-    return {name: Bloom.of(listed) for name, listed in words.items()}
 
 
 # --- Changes that keep an example's labels true: other names in place of its own, other case.
@@ -357,9 +327,7 @@ def changed(example: TaggedText, inventor: Inventor, chance: random.Random) -> T
 
 
 def _recased(example: TaggedText, text: str) -> TaggedText:
-    if len(text) != len(example.text):
-        return example
-    return TaggedText(text, example.spans, example.origin, example.unsure, example.weight)
+    return replace(example, text=text) if len(text) == len(example.text) else example
 
 
 def _swapped(example: TaggedText, inventor: Inventor, chance: random.Random) -> TaggedText:
@@ -407,87 +375,4 @@ def _edited(example: TaggedText, edits: list[tuple[int, int, str | None, str]]) 
         return at + next((by for edge, by in reversed(moves) if edge <= at), 0)
 
     unsure = tuple((moved(start), moved(end)) for start, end in example.unsure)
-    return TaggedText(text, tuple(spans), example.origin, unsure, example.weight)
-
-
-# --- Everyday requests that hold nothing private, out of the public sets of a folder: read by path, never copied.
-
-T = TypeVar("T")
-
-_CLINC_LEFT_OUT: Final = word_set(
-    """
-    accept_reservations bill_due book_flight book_hotel calculator calendar calendar_update cancel_reservation
-    car_rental change_ai_name change_user_name confirm_reservation current_location date directions distance
-    exchange_rate flight_status gas how_busy interest_rate international_visa make_call measurement_conversion
-    meeting_schedule next_holiday oos pay_bill play_music plug_type pto_request pto_request_status reminder
-    reminder_update report_fraud restaurant_reservation restaurant_reviews restaurant_suggestion schedule_maintenance
-    schedule_meeting share_location spending_history text time timer timezone traffic transactions transfer translate
-    travel_alert travel_notification travel_suggestion uber update_playlist user_name vaccines weather balance
-    who_do_you_work_for account_blocked bill_balance card_declined freeze_account income direct_deposit spelling
-    international_fees carry_on lost_luggage alarm apr credit_limit_change definition redeem_rewards order
-    rewards_balance new_card report_lost_card min_payment pin_change taxes w2 what_song damaged_card
-    """
-)
-"""Intents whose rows may name a person, a place, a firm, a day, an amount or an account."""
-_SLURP_HARMLESS: Final = word_set(
-    """
-    media_type weather_descriptor transport_type food_type definition_word music_genre player_setting device_type
-    business_type house_place order_type color_type general_frequency meal_type podcast_descriptor joke_type
-    music_descriptor alarm_type cooking_type coffee_type movie_type game_type sport_type ingredient drink_type
-    change_amount email_folder
-    """
-)
-_SNIPS_HARMLESS: Final = word_set(
-    """
-    object_type rating_value rating_unit best_rating restaurant_type spatial_relation party_size_number object_select
-    movie_type sort object_location_type condition_temperature condition_description served_dish
-    object_part_of_series_type cuisine facility genre music_item current_location
-    """
-)
-_CAPITAL_EVERYDAY = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]")
-PICKED: Final = (
-    "CLINC150 without intents that may name someone, somewhere, a day, an amount or an account, and "
-    "without digits; SLURP and SNIPS rows all of whose entities are of harmless types (food, device, weather, genre "
-    "...); self-instruct instructions without digits and without a capital inside a sentence"
-)
-
-
-def everyday(data: Path, sample: int, seed: int) -> list[tuple[str, str]]:
-    """(set, text) of requests that hold nothing private; `sample` of each set (0: all). Raises NotFound."""
-    return [(name, text) for name in _EVERYDAY for text in sampled(list(_texts(data, name)), sample, seed)]
-
-
-_EVERYDAY: Final = ("clinc150", "selfinstruct_user", "selfinstruct_seed", "slurp", "snips")
-
-
-def _texts(data: Path, name: str) -> Iterator[str]:
-    for row in rows_of(data / "prompts" / f"{name}_dev.jsonl"):
-        text = row["instruction"] if "instruction" in row else row["text"]
-        if _is_everyday(name, row, text):
-            yield text
-
-
-def _is_everyday(name: str, row: dict[str, Any], text: str) -> bool:
-    if name == "clinc150":
-        return row["intent"] not in _CLINC_LEFT_OUT and not re.search(r"\d", text)
-    if name == "slurp":
-        return all(entity["type"] in _SLURP_HARMLESS for entity in row["entities"])
-    if name == "snips":
-        return all(slot["slot"] in _SNIPS_HARMLESS for slot in row["slots"])
-    return not re.search(r"\d", text) and not _CAPITAL_EVERYDAY.search(text)
-
-
-def sampled(rows: list[T], sample: int, seed: int) -> list[T]:
-    """`sample` of the rows, drawn by seed; all of them for 0."""
-    return rows if not sample or sample >= len(rows) else random.Random(seed).sample(rows, sample)
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSONL file. Raises NotFound."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file if line.strip()]
-    except OSError as error:
-        raise NotFound(
-            f"{path}: cannot be read ({error.strerror}); name the folder of the public sets with --data"
-        ) from None
+    return replace(example, text=text, spans=tuple(spans), unsure=unsure)

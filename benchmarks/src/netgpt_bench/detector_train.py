@@ -1,4 +1,4 @@
-"""One training from data folder to shipped file: cross-validation by row, the final network, and its card."""
+"""`netgpt detector train`: the network of the detector of names, its training, cross-validation by row, its card."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ from netgpt_bench.detector_data import (
     Piece,
     WordStore,
     batches,
-    blooms,
     changed,
-    everyday,
     lists,
     pieces_of,
     read_places,
@@ -40,10 +38,10 @@ from netgpt_bench.detector_data import (
     read_pupa,
     read_synth,
     read_wnut,
-    rows,
-)
+)  # fmt: skip
 from netgpt_bench.detector_evaluate import Find, judge_everyday, judge_names, judge_pupa, judge_synth
 from netgpt_bench.detector_synthetic import Inventor, TaggedText
+from netgpt_bench.privacy_data import everyday, rows_of
 
 # --- The tagger's network in torch: `netgpt.privacy.tagger` with gradients.
 
@@ -98,8 +96,8 @@ class TrainedNet(nn.Module):  # type: ignore[misc]  # torch is not followed
             seen = functional.conv1d(h.transpose(1, 2), kernel, bias, padding=dilation, dilation=dilation)
             h = h + functional.dropout(seen.transpose(1, 2).relu(), self._drop / 2, self.training) * mask
             if number == 1:
-                told = (h.amax(dim=1) @ self.told + self.told_bias).relu()
-                h = h + functional.dropout(told, self._drop, self.training).unsqueeze(1) * mask
+                whole = (h.amax(dim=1) @ self.told + self.told_bias).relu()
+                h = h + functional.dropout(whole, self._drop, self.training).unsqueeze(1) * mask
         return (h @ self.score + self.score_bias).squeeze(2), h @ self.kind + self.kind_bias
 
     def follow(self, other: TrainedNet, keep: float) -> None:
@@ -117,7 +115,10 @@ def _matrix(rows: int, columns: int) -> nn.Parameter:
     return nn.Parameter(torch.randn(rows, columns) * (1 / rows) ** 0.5)
 
 
-# --- Teaching the network: passes over changed examples, with a falling step size, from a seed.
+# --- Training: passes over changed examples, with a falling step size, from a seed.
+
+EpochProgress = Callable[[int, float], None]
+"""Passes done, mean loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,8 @@ class Course:
     """What is kept is a running mean of the weights; so much of it stays at each step."""
     seed: int = 7
 
-    def told(self) -> dict[str, object]:
-        """The course as a card tells it."""
+    def as_dict(self) -> dict[str, object]:
+        """For the model card."""
         return {**asdict(self), "shares": dict(self.shares)}
 
 
@@ -150,14 +151,10 @@ SHARES: Final[Mapping[str, float]] = {
 
 
 def learn(
-    examples: Sequence[TaggedText],
-    inventor: Inventor,
-    lexicon: Lexicon,
-    course: Course,
-    told: Callable[[int, float], None] = lambda epoch, loss: None,
-    store: WordStore | None = None,
-) -> dict[str, NDArray[np.float16]]:
-    """Train on `examples` and invented sentences; returns the arrays of the network. `told(pass, loss)` hears of it."""
+    examples: Sequence[TaggedText], inventor: Inventor, lexicon: Lexicon, course: Course,
+    progress: EpochProgress = lambda epoch, loss: None, store: WordStore | None = None,
+) -> dict[str, NDArray[np.float16]]:  # fmt: skip
+    """Train on `examples` and invented sentences; returns the arrays of the network. `progress` gets pass and loss."""
     torch.manual_seed(course.seed)
     chance = random.Random(course.seed)
     numbers = np.random.default_rng(course.seed)
@@ -171,9 +168,9 @@ def learn(
         losses = []
         for number, batch in enumerate(batches(pieces, store, course.batch, numbers)):
             total = max(total, number + 1)
-            progress = min(1.0, (epoch + (number + 1) / max(total, 1)) / course.epochs)
+            done = min(1.0, (epoch + (number + 1) / max(total, 1)) / course.epochs)
             for group in optimizer.param_groups:
-                group["lr"] = course.step * min(1.0, progress * 20) * (0.05 + 0.95 * (1 - progress))
+                group["lr"] = course.step * min(1.0, done * 20) * (0.05 + 0.95 * (1 - done))
             loss = _loss(net, batch, course)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -182,7 +179,7 @@ def learn(
             steps += 1
             mean.follow(net, min(course.steady, steps / (steps + 9)))
             losses.append(float(loss.detach()))
-        told(epoch + 1, sum(losses) / len(losses))
+        progress(epoch + 1, sum(losses) / len(losses))
     return mean.arrays()
 
 
@@ -203,14 +200,14 @@ def _loss(net: TrainedNet, batch: Batch, course: Course) -> torch.Tensor:
     weights = torch.where(batch.wanted > 0, weights * course.private, weights)
     private = functional.binary_cross_entropy_with_logits(scores, batch.wanted * 0.98 + 0.01, reduction="none")
     loss = (private * weights).sum() / weights.sum().clamp(min=1.0)
-    told = batch.kinds >= 0
-    if told.any():
-        loss = loss + 0.3 * functional.cross_entropy(kinds[told], batch.kinds[told])
+    labelled = batch.kinds >= 0
+    if labelled.any():
+        loss = loss + 0.3 * functional.cross_entropy(kinds[labelled], batch.kinds[labelled])
     return loss
 
 
 _INVENTED_CITIES = 30_000
-Told = Callable[[str, int, float], None]
+Progress = Callable[[str, int, float], None]
 """Which part ("fold 1/5", "final"), passes done, mean loss."""
 Figures = dict[str, Any]
 
@@ -239,7 +236,7 @@ class Bench:
         places = read_places()
         words = lists(places)
         self._cities, self._countries = places.cities[:_INVENTED_CITIES], places.countries
-        self.lists: dict[str, Bloom] = blooms(words)
+        self.lists = {name: Bloom.of(listed) for name, listed in words.items()}
         self.vectors = WordVectors()
         self.lexicon = Lexicon(self.lists, self.vectors)
         self.store = WordStore(self.lexicon)
@@ -251,51 +248,47 @@ class Bench:
             return word.lower() in known and len(self.vectors.ids([word.lower()])[0]) > 1
 
         return _Labelled(
-            read_pupa(data),
-            read_synth(data),
-            read_wnut(data),
-            read_prompts(data, suspect, self._plain),
-            list(rows(data / FILES["pupa"])),
-            list(rows(data / FILES["synth"])),
-        )
+            read_pupa(data), read_synth(data), read_wnut(data), read_prompts(data, suspect, self._plain),
+            rows_of(data / FILES["pupa"]), rows_of(data / FILES["synth"]),
+        )  # fmt: skip
 
     def inventor(self, seed: int) -> Inventor:
         return Inventor(self._cities, self._countries, seed)
 
-    def train(self, examples: Sequence[TaggedText], course: Course, told: Callable[[int, float], None]) -> Tagger:
+    def train(self, examples: Sequence[TaggedText], course: Course, progress: EpochProgress) -> Tagger:
         """A tagger that learned from these examples and invented sentences."""
-        return Tagger(self.weights(examples, course, told), self.vectors)
+        return Tagger(self.weights(examples, course, progress), self.vectors)
 
     def weights(
-        self, examples: Sequence[TaggedText], course: Course, told: Callable[[int, float], None]
+        self, examples: Sequence[TaggedText], course: Course, progress: EpochProgress
     ) -> dict[str, NDArray[Any]]:
         """The arrays of the file: the network's, and the lists."""
         torch.use_deterministic_algorithms(True)
         arrays: dict[str, NDArray[Any]] = {
             f"list_{name}": np.frombuffer(bloom.bits, dtype=np.uint8) for name, bloom in self.lists.items()
         }
-        arrays.update(learn(examples, self.inventor(course.seed), self.lexicon, course, told, self.store))
+        arrays.update(learn(examples, self.inventor(course.seed), self.lexicon, course, progress, self.store))
         return dict(sorted(arrays.items()))
 
 
-def final(bench: Bench, course: Course, told: Told) -> dict[str, NDArray[Any]]:
+def final(bench: Bench, course: Course, progress: Progress) -> dict[str, NDArray[Any]]:
     """The arrays of a network that learned from everything."""
     data = bench.labelled
     examples = [*data.pupa, *data.synth, *data.wnut, *data.prompts] if data else []
-    return bench.weights(examples, course, lambda epoch, loss: told("final", epoch, loss))
+    return bench.weights(examples, course, lambda epoch, loss: progress("final", epoch, loss))
 
 
-def cross_validated(bench: Bench, course: Course, folds: int, told: Told) -> Figures:
+def cross_validated(bench: Bench, course: Course, folds: int, progress: Progress) -> Figures:
     """Means over the folds of what a network finds in rows that it has not seen; every row is judged once."""
     assert bench.labelled is not None
     data = bench.labelled
-    return _mean([_fold(bench, data, course, (number, folds), told) for number in range(folds)])
+    return _mean([_fold(bench, data, course, (number, folds), progress) for number in range(folds)])
 
 
-def _fold(bench: Bench, data: _Labelled, course: Course, fold: tuple[int, int], told: Told) -> Figures:
+def _fold(bench: Bench, data: _Labelled, course: Course, fold: tuple[int, int], progress: Progress) -> Figures:
     rest, judged = parted(data, bench.seed, *fold)
     name = f"fold {fold[0] + 1}/{fold[1]}"
-    tagger = bench.train(rest, course, lambda epoch, loss: told(name, epoch, loss))
+    tagger = bench.train(rest, course, lambda epoch, loss: progress(name, epoch, loss))
     finder = Finder(NameFinder(tagger))
     return _judged(lambda text: finder.find([text], (), None)[0], bench, judged)
 
@@ -304,13 +297,9 @@ def parted(data: _Labelled, seed: int, number: int, folds: int) -> tuple[list[Ta
     """What one fold learns from, and the rows of each set that it is judged on. Equal texts fall into one fold."""
     rest: list[TaggedText] = []
     judged: list[list[Any]] = []
-    groups: list[tuple[list[TaggedText], list[Any]]] = [
-        (data.pupa, data.pupa_rows),
-        (data.synth, data.synth_rows),
-        (data.wnut, data.wnut),
-        (data.prompts, data.prompts),
-    ]
-    for examples, judged_rows in groups:
+    learnt_from = (data.pupa, data.synth, data.wnut, data.prompts)
+    judged_on: tuple[list[Any], ...] = (data.pupa_rows, data.synth_rows, data.wnut, data.prompts)
+    for examples, judged_rows in zip(learnt_from, judged_on, strict=True):
         places = [_place(example.text, seed, folds) for example in examples]
         rest.extend(e for e, place in zip(examples, places, strict=True) if place != number)
         judged.append([row for row, place in zip(judged_rows, places, strict=True) if place == number])
@@ -349,34 +338,23 @@ def _mean(results: Sequence[Mapping[str, Mapping[str, float]]]) -> Figures:
     return figures
 
 
-# --- Writing the tagger's file and the card beside it.
-
-
 def ship(arrays: Mapping[str, NDArray[Any]], folder: Path, card: Mapping[str, Any]) -> Path:
     """Write `tagger.safetensors` and `tagger.json` into the folder; returns the path of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     content = save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())})
-    told = {**card, "bytes": len(content), "sha256": sha256(content).hexdigest()}
-    _write(folder / "tagger.json", (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
+    card = {**card, "bytes": len(content), "sha256": sha256(content).hexdigest()}
+    _write(folder / "tagger.json", (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
     return _write(folder / "tagger.safetensors", content)
 
 
 def card(bench: Bench, course: Mapping[str, Any], figures: Mapping[str, Any], folds: int) -> dict[str, Any]:
-    """What the file was made from and what it reached; figures are of rows that the network had not seen."""
+    """What the file was made from and its figures, which are of rows that the network had not seen."""
     data = bench.labelled
     sets: dict[str, Any] = {"invented": {"rows": "made anew in every pass", "licence": "Apache-2.0"}}
     if data is not None:
-        counts = {
-            "pupa": len(data.pupa),
-            "synth": len(data.synth),
-            "wnut": len(data.wnut),
-            "prompts": len(data.prompts),
-        }
-        for name, count in counts.items():
-            licence = LICENCES.get(name) or ", ".join(
-                f"{n}: {LICENCES[n]}" for n in ("clinc", "slurp", "snips", "user", "seed")
-            )
-            sets[name] = {"rows": count, "licence": licence}
+        prompts = ", ".join(f"{name}: {LICENCES[name]}" for name in ("clinc", "slurp", "snips", "user", "seed"))
+        for name in ("pupa", "synth", "wnut", "prompts"):
+            sets[name] = {"rows": len(getattr(data, name)), "licence": LICENCES.get(name, prompts)}
         sets["prompts"]["plain"] = sum(example.origin == "plain" for example in data.prompts)
     return {
         "what": "finds names and other private words; read by netgpt.privacy.tagger",
@@ -404,39 +382,24 @@ def _write(path: Path, content: bytes) -> Path:
     return beside.replace(path)
 
 
-# --- Train the detector of names, judge it on rows it has not seen, write weights and card.
-
-
 def make_detector(
-    data: Path | None,
-    out: Path,
-    *,
-    epochs: int,
-    folds: int,
-    seed: int,
-    threads: int,
-    progress: Callable[[str, int, float], None] = lambda part, epoch, loss: None,
-    **more: Any,
-) -> Mapping[str, Any]:
+    data: Path | None, out: Path, *, epochs: int, folds: int, seed: int, threads: int,
+    progress: Progress = lambda part, epoch, loss: None, **more: Any,
+) -> Mapping[str, Any]:  # fmt: skip
     """Train on the public sets of `data` (None: on invented sentences alone); returns the card and its path.
 
     `folds`: so many trainings judge by held-out rows first, 0: none. `progress` gets part, pass and loss.
     `more`: further fields of the `Course`, for a smaller one.
-    `labelled` in the answer: whether there were public sets. Raises SettingsError: no torch, or a single fold.
+    `labelled` in the answer: whether there were public sets. Raises SettingsError: a single fold.
     """
     if folds == 1:
         raise SettingsError("--folds 1 leaves nothing to train on: use 2 or more, or 0")
-    try:
-        import torch
-    except ImportError:
-        raise SettingsError("training needs torch: install netgpt[train]") from None
-
     torch.set_num_threads(threads)
     bench = Bench(data, seed, _plain(data))
     course = Course(epochs=epochs, seed=seed, **more)
     judged = cross_validated(bench, course, folds, progress) if folds and bench.labelled else {}
     arrays = final(bench, course, progress)
-    path = ship(arrays, out, made := card(bench, course.told(), judged, folds if judged else 0))
+    path = ship(arrays, out, made := card(bench, course.as_dict(), judged, folds if judged else 0))
     return {"path": str(path), "labelled": bench.labelled is not None, **made}
 
 

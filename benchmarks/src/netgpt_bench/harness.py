@@ -1,4 +1,4 @@
-"""Work in a process of its own that ends with its parent: one JSON line in, one JSON line out."""
+"""What several benchmarks share: child processes, the servers under test, load generators, and watching a process."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 
 from netgpt.errors import ModelError, ModelUnavailable
@@ -28,6 +29,11 @@ from netgpt.store.schema import KeyRow
 from netgpt.store.store import open_store
 from netgpt.testing.server import Connection, FaultyCloud, ReceivedRequest, last_user_text
 from netgpt.types import Role
+
+Progress = Callable[[str], None]
+"""Hears of each step of a benchmark, in words."""
+
+# --- Work in a process of its own: one JSON line in, one JSON line out.
 
 
 async def result_of(what: str, module: str, *words: str, asked: Any = None) -> dict[str, Any]:
@@ -53,8 +59,25 @@ async def result_of(what: str, module: str, *words: str, asked: Any = None) -> d
     if code or not lines:
         last = errors.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"it ended with code {code}"]
         raise ModelUnavailable(f"{what} failed: {last[0]}")
-    told: dict[str, Any] = json.loads(lines[-1])
-    return told
+    result: dict[str, Any] = json.loads(lines[-1])
+    return result
+
+
+def answer_parent(work: Callable[[Any], Any]) -> None:
+    """In the child of `result_of`: read what is asked, do the `work`, print its result. Ends when the parent does."""
+    answers = own_stdout()
+    with os.fdopen(os.dup(0), "r", encoding="utf-8") as given:
+        asked = json.loads(given.readline())
+        end_with_parent()
+        answers.write(json.dumps(work(asked)) + "\n")
+    answers.flush()
+
+
+def own_stdout() -> Any:
+    """Stdout for the caller alone: what libraries print goes to stderr from now on."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
 
 
 def end_with_parent() -> None:
@@ -68,7 +91,7 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-# --- The servers of a benchmark, each in its own process: the fake cloud, this gateway, and Portkey's when installed.
+# --- The servers of a benchmark, each in its own process.
 
 START_S = 60.0
 
@@ -82,10 +105,10 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def fake_cloud() -> AsyncIterator[int]:
-    """The shipped fake, answering at once."""
+    """The shipped fake, answering at once. Yields its port."""
     port = free_port()
     command = [sys.executable, "-m", "netgpt.testing.server", "--port", str(port)]
-    async with _server("the fake cloud", command, port, {}):
+    async with listening("the fake cloud", command, port):
         yield port
 
 
@@ -94,8 +117,7 @@ async def gateway(home: Path, settings: Mapping[str, str]) -> AsyncIterator[tupl
     """`netgpt serve` with these settings (names of environment variables). Yields port and process id."""
     port = free_port()
     command = [sys.executable, "-m", "netgpt", "serve", "--port", str(port)]
-    environment = {"NETGPT_HOME": str(home), **settings}
-    async with _server("netgpt serve", command, port, environment) as process:
+    async with listening("netgpt serve", command, port, {"NETGPT_HOME": str(home), **settings}) as process:
         yield port, process
 
 
@@ -103,7 +125,7 @@ async def gateway(home: Path, settings: Mapping[str, str]) -> AsyncIterator[tupl
 async def portkey(script: Path) -> AsyncIterator[tuple[int, int]]:
     """Portkey's gateway from its npm package. Yields port and process id."""
     port = free_port()
-    async with _server("Portkey", ["node", str(script), f"--port={port}", "--headless"], port, {}) as process:
+    async with listening("Portkey", ["node", str(script), f"--port={port}", "--headless"], port) as process:
         yield port, process
 
 
@@ -114,17 +136,21 @@ def portkey_script(folder: Path) -> Path | None:
 
 
 @asynccontextmanager
-async def _server(what: str, command: list[str], port: int, settings: Mapping[str, str]) -> AsyncIterator[int]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("NETGPT_")}
+async def listening(
+    what: str, command: Sequence[str], port: int | None, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[int]:
+    """Run a server and wait until it listens on `port` (None: do not wait); yields its process id.
+
+    `settings`: further environment variables; NetGPT's own are not inherited. Raises ModelUnavailable.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NETGPT_")}
+    nothing = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
-        *command,
-        env={**inherited, **settings},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        *command, env={**inherited, **(settings or {})}, stdin=nothing, stdout=nothing, stderr=nothing
     )
     try:
-        await _answers(what, process, port)
+        if port is not None:
+            await _listens(what, process, port)
         yield process.pid
     finally:
         with suppress(ProcessLookupError):
@@ -136,10 +162,9 @@ async def _server(what: str, command: list[str], port: int, settings: Mapping[st
             await process.wait()
 
 
-async def _answers(what: str, process: asyncio.subprocess.Process, port: int) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + START_S
-    while loop.time() < deadline:
+async def _listens(what: str, process: asyncio.subprocess.Process, port: int) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
         if process.returncode is not None:
             raise ModelUnavailable(f"{what} ended with code {process.returncode} before it listened")
         try:
@@ -152,9 +177,40 @@ async def _answers(what: str, process: asyncio.subprocess.Process, port: int) ->
     raise ModelUnavailable(f"{what} did not listen on port {port} within {START_S:.0f} s")
 
 
-# --- A small HTTP/1.1 load generator on asyncio: keep-alive connections, the same bytes again and again.
-#
-# Own code because a Python HTTP client costs more per request (0.5 ms and up) than the gateways under test add.
+async def until_ready(what: str, url: str, limit_s: float, parts: Sequence[str] | None = None) -> None:
+    """Wait until the gateway at `url` can answer and these `parts` of its /readyz are well (None: all).
+
+    Raises ModelUnavailable after `limit_s` seconds.
+    """
+    until = time.monotonic() + limit_s
+    async with httpx.AsyncClient(base_url=url, timeout=5, trust_env=False) as client:
+        while time.monotonic() < until:
+            with suppress(httpx.HTTPError):
+                answer = await client.get("/readyz")
+                health = answer.json().get("parts", {})
+                wanted = health if parts is None else parts
+                if answer.status_code == 200 and all(health[name]["ok"] for name in wanted):
+                    return
+            await asyncio.sleep(0.1)
+    raise ModelUnavailable(f"{what} was not ready within {limit_s:.0f} s")
+
+
+async def make_keys(home: Path, names: Sequence[str], role: Role = Role.USER) -> dict[str, str]:
+    """New keys by their names, in the database of this home, before its gateway starts."""
+    store = open_store(load_settings(environment={}, home=home))
+    keys = {}
+    try:
+        for name in names:
+            id, secret, digest = new_key()
+            await store.add_key(KeyRow(id, digest, "local", role, None, name, datetime.now(UTC)))
+            keys[name] = secret
+    finally:
+        await store.close()
+    return keys
+
+
+# --- A small HTTP/1.1 load generator: keep-alive connections, the same bytes again and again. A Python HTTP client
+# costs more a request (0.5 ms and up) than the gateways under test add.
 
 
 @dataclass(frozen=True)
@@ -175,7 +231,7 @@ class LoadTarget:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What a run gave: each request's seconds, sorted, and the seconds that the whole run took."""
+    """Each request's seconds, sorted, and the seconds that the whole run took."""
 
     seconds: list[float]
     took: float
@@ -193,23 +249,22 @@ async def drive(target: LoadTarget, *, connections: int, requests: int) -> LoadR
     """Post `requests` times over `connections` keep-alive connections. Raises ModelError on any status but 200."""
     seconds: list[float] = []
     left = iter(range(requests))
+    parts, raw = urlsplit(target.url), target.request()
+
+    async def post() -> None:
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        try:
+            for _ in left:
+                started = time.perf_counter()
+                writer.write(raw)
+                await _read_answer(reader, target.url)
+                seconds.append(time.perf_counter() - started)
+        finally:
+            writer.close()
+
     started = time.perf_counter()
-    await asyncio.gather(*(_one(target, left, seconds) for _ in range(connections)))
+    await asyncio.gather(*(post() for _ in range(connections)))
     return LoadResult(sorted(seconds), time.perf_counter() - started)
-
-
-async def _one(target: LoadTarget, left: object, seconds: list[float]) -> None:
-    parts = urlsplit(target.url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    raw = target.request()
-    try:
-        for _ in left:  # type: ignore[attr-defined]
-            started = time.perf_counter()
-            writer.write(raw)
-            await _read_answer(reader, target.url)
-            seconds.append(time.perf_counter() - started)
-    finally:
-        writer.close()
 
 
 async def _read_answer(reader: asyncio.StreamReader, url: str) -> None:
@@ -233,7 +288,7 @@ async def _read_chunked(reader: asyncio.StreamReader) -> bytes:
             return body
 
 
-# --- The two far ends of a gateway under stress, and callers that may hang up: what overload, blackout and soak share.
+# --- The far ends of a gateway under stress, and callers that may hang up.
 
 
 class Counting(FaultyCloud):
@@ -248,7 +303,9 @@ class Counting(FaultyCloud):
         """When the work on a text ended, well or not, in `time.monotonic()` seconds."""
 
     async def serve(self, request: ReceivedRequest, connection: Connection) -> None:
-        text = _text(request)
+        text = ""
+        with suppress(ValueError):
+            text = last_user_text(json.loads(request.body))
         self.came[text] = self.came.get(text, 0) + 1
         try:
             async with self._slots:
@@ -257,12 +314,6 @@ class Counting(FaultyCloud):
                 await super().serve(request, connection)
         finally:
             self.ended[text] = time.monotonic()
-
-
-def _text(request: ReceivedRequest) -> str:
-    with suppress(ValueError):
-        return last_user_text(json.loads(request.body))
-    return ""
 
 
 @dataclass(slots=True)
@@ -285,6 +336,10 @@ class LabRequest:
     body: bytes = b""
 
 
+HangUp = Callable[[int, float], bool]
+"""Asked every now and then with (chunks seen, seconds): whether the caller leaves."""
+
+
 async def ask(
     port: int,
     text: str,
@@ -292,11 +347,11 @@ async def ask(
     key: str | None = None,
     stream: bool = True,
     model: str = "netgpt/cloud",
-    hang_up: Callable[[int, float], bool] = lambda _chunks, _s: False,
+    hang_up: HangUp = lambda _chunks, _s: False,
     limit_s: float = 120.0,
     **netgpt: Any,
 ) -> LabRequest:
-    """One chat over a connection of its own. `hang_up` is asked with (chunks seen, seconds) every now and then."""
+    """One chat over a connection of its own; `netgpt`: fields of the object of that name in the body."""
     asked, began = LabRequest(text), time.monotonic()
     body: dict[str, Any] = {"model": model, "stream": stream, "messages": [{"role": "user", "content": text}]}
     if netgpt:
@@ -323,9 +378,7 @@ async def ask(
     return asked
 
 
-async def _read(
-    reader: asyncio.StreamReader, asked: LabRequest, began: float, hang_up: Callable[[int, float], bool]
-) -> None:
+async def _read(reader: asyncio.StreamReader, asked: LabRequest, began: float, hang_up: HangUp) -> None:
     received, chunks = b"", 0
     while True:
         if hang_up(chunks, time.monotonic() - began):
@@ -351,18 +404,20 @@ async def _read(
     asked.retry_after = int(after.partition(":")[2]) if after else None
 
 
+# --- Processes as the system sees them.
+
+
 class Process:
     """Memory (MB) and open files of a process, sampled while it works."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
-        self.samples: list[tuple[float, float, int]] = []
+        self.samples: list[tuple[float, int]] = []
 
     async def watch(self, every_s: float = 1.0) -> None:
         """Until it is cancelled."""
-        began = time.monotonic()
         while True:
-            self.samples.append((time.monotonic() - began, *self.now()))
+            self.samples.append(self.now())
             await asyncio.sleep(every_s)
 
     def now(self) -> tuple[float, int]:
@@ -373,25 +428,36 @@ class Process:
         size = max(1, len(self.samples) // 4)
         parts = [self.samples[n * size : (n + 1) * size] or self.samples[-1:] for n in range(4)]
         return [
-            (sorted(s[1] for s in part)[len(part) // 2], sorted(s[2] for s in part)[len(part) // 2]) for part in parts
+            (sorted(m for m, _ in part)[len(part) // 2], sorted(f for _, f in part)[len(part) // 2]) for part in parts
         ]
 
 
-async def make_keys(home: Path, names: Sequence[str]) -> dict[str, str]:
-    """New keys by their names, in the database of this home, before its gateway starts."""
-    store = open_store(load_settings(environment={}, home=home))
-    keys = {}
+def children(pid: int) -> dict[int, str]:
+    """The direct children of a process, with their command lines."""
+    found = {}
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children():
+            with suppress(psutil.Error):
+                found[child.pid] = " ".join(child.cmdline())
+    return found
+
+
+def resident_mb(pid: int | None = None) -> float:
+    """Resident memory of a process (None: this one) in MB of 10^6 bytes; 0 when it is gone."""
     try:
-        for name in names:
-            id, secret, digest = new_key()
-            await store.add_key(KeyRow(id, digest, "local", Role.USER, None, name, datetime.now(UTC)))
-            keys[name] = secret
-    finally:
-        await store.close()
-    return keys
+        return float(psutil.Process(pid).memory_info().rss / 1e6)
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
-def quantile(values: Sequence[float], share: float) -> float | None:
-    """None of nothing."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+def peak_mb(pid: int | None = None) -> float:
+    """The most resident memory that a process (None: this one) ever had, in MB of 10^6 bytes.
+
+    The kernel's own high-water mark (`VmHWM`): nothing is sampled, so nothing is missed. Weights mapped from a file
+    count as far as they were read. Raises ModelUnavailable: the process is gone, or this is not Linux.
+    """
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid or 'self'}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    raise ModelUnavailable(f"the peak memory of process {pid} cannot be read: it ended, or this is not Linux")

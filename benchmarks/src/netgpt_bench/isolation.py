@@ -1,4 +1,4 @@
-"""Does an adapter leak into the answers of another, through the engine's prompt cache or a swap? Against cold runs.
+"""`netgpt bench isolation`: does an adapter leak into another's answers, through the prompt cache or a swap?
 
 Greedy answers are compared word for word. Where two next words are nearly as likely, llama.cpp itself answers
 differently with a warm cache (up to 0.1 nats on this project's machines, without any adapter), so only questions are
@@ -13,7 +13,7 @@ import struct
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,9 @@ from netgpt.models.engine import Engine
 from netgpt.models.gguf import check_weights, read_header
 from netgpt.models.hot_swap import Adapter, SwappingEngine
 from netgpt.models.stream import join_chunks
+from netgpt_bench.harness import Progress
 
-# --- Invented LoRA adapters for a model that is here: they mean nothing, but change what it says, each in its own way.
+# --- Invented LoRA adapters: they mean nothing, but change what a model says, each in its own way.
 
 FLOAT32, STRING = 6, 8
 F32: Final = 0
@@ -38,14 +39,9 @@ ALIGNMENT: Final = 32
 
 
 def random_adapter(
-    base: Path,
-    target: Path,
-    seed: int,
-    *,
-    rank: int = 4,
-    strength: float = 1.0,
+    base: Path, target: Path, seed: int, *, rank: int = 4, strength: float = 1.0,
     targets: Sequence[str] = ("attn_q", "attn_v"),
-) -> Path:
+) -> Path:  # fmt: skip
     """Write a GGUF LoRA for the model `base` to `target`, the same for the same seed. Returns `target`.
 
     `strength`: size of the change to each output beside the output of a typical matrix; 1 changes most answers.
@@ -113,10 +109,9 @@ QUESTIONS: Final = (
 )  # fmt: skip
 
 Ids = tuple[str, ...]
-Tell = Callable[[str], None]
 
 
-async def run(weights: Path, *, alternations: int, seed: int, progress: Tell) -> dict[str, Any]:
+async def run(weights: Path, *, alternations: int, seed: int, progress: Progress) -> dict[str, Any]:
     """Adapters A, B and none take turns over one prefix while C is loaded. Rows: answers, and how many differ."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,6 +1,6 @@
-"""`netgpt bench learner`: does the box learn which model to ask, notice when the world changes, and withstand a liar?
+"""`netgpt bench learner`: is it learnt which model to ask, noticed when the world changes, and a liar withstood?
 
-The product's own learner, objective and draw play recorded or made-up worlds (`learner_world`), seed by seed.
+The product's own learner, objective and draw play recorded or made-up worlds, seed by seed.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
@@ -22,13 +22,13 @@ from netgpt.routing.learner import Learner
 from netgpt.routing.reward import DecisionOutcome, Parts
 from netgpt.routing.scoring import PRESETS, Weights, value_of
 from netgpt.types import Expected
+from netgpt_bench import chart
+from netgpt_bench.harness import Progress
 
-# --- Worlds for the learner: requests in a row, what each arm would have answered and cost, and what changes on the
-# way.
-#
-# From recorded scores of real models on real prompts (read by path, never copied), or made up, so that the
-# benchmark runs anywhere. The recorded sets hold no prices: those here are list prices of hosted models of that
-# size, made up but plain.
+# --- Worlds: requests in a row, what each target would have answered and cost, and what changes on the way. From
+# recorded scores of real models on real prompts (read by path, never copied), or made up, so that the benchmark runs
+# anywhere. The recorded sets hold no prices: those here are list prices of hosted models of that size, made up but
+# plain.
 
 Grid = NDArray[np.float64]
 NINE: Final = "routing/llmrouter9_dev.jsonl"
@@ -55,7 +55,7 @@ _PAIR_MONEY: Final = (0.3, 10.0)
 
 @dataclass(frozen=True)
 class World:
-    """`quality[t, arm]`: the chance that the arm's answer to request t does. `cost[t, arm]`: money at list prices."""
+    """`quality[t, target]`: the chance that its answer to request t does. `cost[t, target]`: money at list prices."""
 
     name: str
     targets: tuple[str, ...]
@@ -76,14 +76,9 @@ class World:
     def rows(self, order: Sequence[int]) -> World:
         """The requests of these numbers, in this order."""
         at = list(order)
-        return replace(
-            self,
-            x=tuple(self.x[number] for number in at),
-            quality=self.quality[at],
-            cost=self.cost[at],
-            paid=self.paid[at],
-            tokens=self.tokens[at],
-        )
+        x = tuple(self.x[number] for number in at)
+        columns = {name: getattr(self, name)[at] for name in ("quality", "cost", "paid", "tokens")}
+        return replace(self, x=x, **columns)
 
 
 def nine_models(data: Path) -> World:
@@ -106,7 +101,7 @@ def pairs(data: Path) -> World:
 
 
 def made_up(seed: int, requests: int = 3500) -> World:
-    """Four arms whose answers depend on two of six features; needs no data."""
+    """Four targets whose answers depend on two of six features; needs no data."""
     rng = np.random.default_rng(seed)
     x = rng.normal(0.0, 0.5, (requests, 6))
     ease = x[:, 0] + 0.5 * x[:, 1]
@@ -125,8 +120,8 @@ def made_up(seed: int, requests: int = 3500) -> World:
 def shifted(world: World, requests: int, seed: int, values: Grid, *, dearer: float = 10.0, worse: float = 0.4) -> World:
     """`requests` rows in an order of the seed (again from the start where there are too few), and two changes.
 
-    At two fifths the arm of most value (`values`: (requests, arms), before any change) costs `dearer` times as much; at
-    seven tenths the answers of the next best do only `worse` times as often.
+    At two fifths the target of most value (`values`: (requests, targets), before any change) costs `dearer` times as
+    much; at seven tenths the answers of the next best do only `worse` times as often.
     """
     order = list(range(len(world)))
     random.Random(seed).shuffle(order)
@@ -136,11 +131,11 @@ def shifted(world: World, requests: int, seed: int, values: Grid, *, dearer: flo
     paid, quality = rows.cost.copy(), rows.quality.copy()
     paid[first:, best] *= dearer
     quality[second:, next_best] *= worse
-    told = (
+    shifts = (
         (first, f"{world.targets[best]} costs {dearer:g} times as much"),
         (second, f"{world.targets[next_best]} does {worse:g} times as often"),
     )
-    return replace(rows, quality=quality, paid=paid, shifts=told)
+    return replace(rows, quality=quality, paid=paid, shifts=shifts)
 
 
 def _priced(
@@ -173,12 +168,12 @@ def _lines(data: Path, name: str) -> list[Any]:
         raise RequestError(f"{path}: not JSON Lines", param="data") from None
 
 
-# --- Plays a world through the product's own learner: believe, weigh, draw, answer, tell later. Seeded throughout.
+# --- Playing a world: believe, weigh, draw, answer, report the outcome later. Seeded throughout.
 
 KEYS: Final = 20
 LIAR: Final = "the liar"
 WINDOW: Final = 10
-PACE_S: Final = 20.0
+GAP_S: Final = 20.0
 """Seconds from one request to the next."""
 
 
@@ -190,7 +185,7 @@ class Crowd:
     """Share of answers that somebody rates."""
     repeats_bad: float = 0.3
     repeats_good: float = 0.03
-    """Share of bad and of good answers after which nearly the same is asked again; told `WINDOW` requests later."""
+    """Share of bad and of good answers after which nearly the same is asked again, `WINDOW` requests later."""
     delay: float = 5.0
     """Requests, on average, until a rating comes."""
     lies_from: int | None = None
@@ -211,7 +206,7 @@ class Play:
 
 
 def realised(world: World, weights: Weights) -> NDArray[np.float64]:
-    """(requests, arms): the objective with what really happens, and what is really paid, put in."""
+    """(requests, targets): the objective with what really happens, and what is really paid, put in."""
     return np.array(
         [
             [_value(weights, target, q, c) for target, q, c in zip(world.targets, quality, paid, strict=True)]
@@ -233,10 +228,10 @@ def play(
     done = Play(learner=Learner(seed=seed, explore=explore, clock=lambda: now[0]))
     rewards = realised(world, weights)
     later: list[tuple[float, int, DecisionOutcome]] = []
-    """(when it is told, which request, what)."""
+    """(when it is reported, which request, what)."""
     chance = random.Random(seed)
     for number in range(len(world)):
-        now[0] = number * PACE_S
+        now[0] = number * GAP_S
         while later and later[0][0] <= number:
             done.learner.update(heapq.heappop(later)[2])
         key = _asker(number, crowd, chance)
@@ -247,11 +242,19 @@ def play(
         done.reward.append(float(rewards[number, target]))
         if history is not None and key != LIAR:
             target = history.chosen[number]
-        _answered(world, number, target, key, done.learner)
-        when, parts = _said(world, number, target, key, crowd, chance)
-        outcome = DecisionOutcome(f"{number}", world.targets[target], world.x[number], key, world.prior[target], parts)
-        heapq.heappush(later, (when, number, outcome))
+        cost = Parts(
+            cost=float(world.paid[number, target]),
+            listed_cost=float(world.cost[number, target]),
+            tokens=int(world.tokens[number]),
+        )
+        done.learner.update(_outcome(world, number, target, key, cost))
+        when, feedback = _feedback(world, number, target, key, crowd, chance)
+        heapq.heappush(later, (when, number, _outcome(world, number, target, key, feedback)))
     return done
+
+
+def _outcome(world: World, number: int, target: int, key: str, parts: Parts) -> DecisionOutcome:
+    return DecisionOutcome(f"{number}", world.targets[target], world.x[number], key, world.prior[target], parts)
 
 
 def _decide(world: World, number: int, key: str, learner: Learner, weights: Weights) -> tuple[int, float]:
@@ -280,21 +283,10 @@ def _asker(number: int, crowd: Crowd, chance: random.Random) -> str:
     return LIAR if lies else key
 
 
-def _answered(world: World, number: int, target: int, key: str, learner: Learner) -> None:
-    """What is known at the end of an answer: what it cost."""
-    parts = Parts(
-        cost=float(world.paid[number, target]),
-        listed_cost=float(world.cost[number, target]),
-        tokens=int(world.tokens[number]),
-    )
-    name, prior = world.targets[target], world.prior[target]
-    learner.update(DecisionOutcome(f"{number}", name, world.x[number], key, prior, parts))
-
-
-def _said(
+def _feedback(
     world: World, number: int, target: int, key: str, crowd: Crowd, chance: random.Random
 ) -> tuple[float, Parts]:  # fmt: skip
-    """When something is told of the answer, and what: a rating, or else whether it was asked again."""
+    """When feedback on the answer comes, and what: a rating, or else whether it was asked again."""
     rates, good = chance.random() < crowd.rated, chance.random() < world.quality[number, target]
     again = chance.random() < (crowd.repeats_good if good else crowd.repeats_bad)
     wait = chance.expovariate(1 / crowd.delay)
@@ -308,13 +300,12 @@ JUDGED: Final = 2_000
 """Requests after which the sums of reward are compared."""
 ROLLING: Final = 100
 NEAR: Final = 0.95
-"""Recovered: the mean reward of the last 100 requests is this share of what the arm that is best after the change would
+"""Recovered: the mean reward of the last 100 requests is this share of what the best target after the change would
 have had of the same requests."""
 LIES_FROM: Final = 1_000
 LIAR_REQUESTS: Final = 3_500
 
 Values = NDArray[np.float64]
-Progress = Callable[[str], None]
 
 
 def run(*, data: Path | None, seeds: int, progress: Progress = lambda _: None) -> dict[str, Any]:
@@ -339,7 +330,7 @@ def run(*, data: Path | None, seeds: int, progress: Progress = lambda _: None) -
 
 
 def _one(world: World, seed: int, weights: Weights) -> dict[str, Any]:
-    """One seed: reward beside the best fixed arm, recovery, and the same decisions when played again."""
+    """One seed: reward beside the best fixed target, recovery, and the same decisions when played again."""
     played = play(world, seed, Crowd(), weights)
     again = play(world, seed, Crowd(), weights)
     values, reward = realised(world, weights), np.array(played.reward)
@@ -360,21 +351,17 @@ def _one(world: World, seed: int, weights: Weights) -> dict[str, Any]:
 
 
 def _recoveries(world: World, values: Values, reward: Values) -> list[int | None]:
-    """Requests after each change until the rolling mean is near that of the arm that is best then; None: never."""
+    """Requests after each change until the rolling mean is near that of the target that is best then; None: never."""
     starts = [at for at, _ in world.shifts]
     found: list[int | None] = []
     for start, end in zip(starts, [*starts[1:], len(world)], strict=True):
-        best = int(values[start:end].mean(axis=0).argmax())
-        found.append(
-            next(
-                (
-                    to - start
-                    for to in range(start + ROLLING, end + 1)
-                    if reward[to - ROLLING : to].mean() >= NEAR * values[to - ROLLING : to, best].mean()
-                ),
-                None,
-            )
+        best = values[:, int(values[start:end].mean(axis=0).argmax())]
+        near = (
+            to - start
+            for to in range(start + ROLLING, end + 1)
+            if reward[to - ROLLING : to].mean() >= NEAR * best[to - ROLLING : to].mean()
         )
+        found.append(next(near, None))
     return found
 
 
@@ -418,6 +405,21 @@ def _summed(name: str, prefer: str, world: World, each: Sequence[dict[str, Any]]
     }
 
 
+def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the result as a table shows it."""
+    return {
+        "world": f"{row['world']} ({row['arms']})",
+        "weights": row["weights"],
+        "above best fixed": f"{row['over_best_fixed']:+.1%}",
+        "worst seed": f"{row['worst_seed']:+.1%}",
+        "above random": f"{row['over_random']:+.1%}",
+        "recovery, price": row["recovery_price"] or "never",
+        "recovery, quality": row["recovery_quality"] or "never",
+        "others moved": f"{row['others_moved']:.2%}",
+        "same decisions": "yes" if row["same_decisions"] else "no",
+    }
+
+
 def _slowest(each: Sequence[dict[str, Any]], shift: int) -> int | None:
     """The slowest seed's recovery; None: one never did."""
     found = [one["recovery"][shift] for one in each]
@@ -426,3 +428,41 @@ def _slowest(each: Sequence[dict[str, Any]], shift: int) -> int | None:
 
 def _thin(values: Values, every: int = 10) -> list[float]:
     return [round(float(value), 3) for value in values[::every]]
+
+
+# --- The plot: a panel for each world, of its first seed.
+
+WIDTH, PANEL, LEFT, RIGHT, TOP, FLOOR = 960, 260, 64, 944, 52, 230
+COLOURS: Final = {"learner": chart.BLUE, "random": chart.ORANGE}
+
+
+def svg(result: Mapping[str, Any]) -> str:
+    """The reward above the best fixed target, request by request, as the text of an SVG file."""
+    panels = [(PANEL, _panel(curve, result["requests"])) for curve in result["curves"]]
+    return chart.stacked("netgpt bench learner", WIDTH, panels)
+
+
+def _panel(curve: Mapping[str, Any], requests: int) -> str:
+    values = [0.0, *(value for name in COLOURS for value in curve[name])]
+    low, high = min(values), max(values)
+
+    def x(number: float) -> float:
+        return LEFT + number / requests * (RIGHT - LEFT)
+
+    def y(value: float) -> float:
+        return float(FLOOR - (value - low) / ((high - low) or 1.0) * (FLOOR - TOP))
+
+    title = f"{curve['world']}: reward above always {curve['best fixed']} (best fixed target in hindsight)"
+    parts = [
+        chart.text(LEFT, 16, title),
+        chart.legend(COLOURS, LEFT, 26),
+        chart.line(LEFT, y(0), RIGHT, y(0), chart.GREY),
+    ]
+    parts += [chart.text(LEFT - 6, y(value) + 4, f"{value:.0f}", anchor="end") for value in (0.0, high, low)]
+    parts.append(chart.text(RIGHT, PANEL - 8, f"{requests:,} requests", anchor="end"))
+    for at, words in zip(curve["shifts"], ("price", "quality"), strict=False):
+        parts.append(chart.line(x(at), TOP, x(at), FLOOR) + chart.text(x(at) + 4, TOP + 10, f"{words} changes"))
+    for name, colour in COLOURS.items():
+        step = requests / max(len(curve[name]), 1)
+        parts.append(chart.curve([(x(number * step), y(value)) for number, value in enumerate(curve[name])], colour))
+    return "".join(parts)

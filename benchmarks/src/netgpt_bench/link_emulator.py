@@ -19,11 +19,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-# --- What a shaped link is like, and when a piece of bytes passes it: rate, delay, jitter and loss as plain arithmetic.
-#
-# No clock and no socket here: `link.py` brings both. Loss acts as it does on TCP, not on packets: a lost piece
-# comes one retransmission later, what follows waits behind it (the order stays), and its connection sends at half
-# the rate for a while (the multiplicative decrease of RFC 5681, without its exact curve).
+# --- When a piece of bytes passes a link, as plain arithmetic. Loss acts as on TCP, not on packets: a lost piece comes
+# one retransmission later, what follows waits behind it (the order stays), and its connection sends at half the rate
+# for a while (the multiplicative decrease of RFC 5681, without its exact curve).
 
 BUFFER_S = 0.25
 """Seconds of traffic that may wait for the rate; then the sender is made to wait (a full buffer, without loss)."""
@@ -124,11 +122,9 @@ class Flow:
         return leaves, self._last
 
 
-# --- Where a shaped link listens: its connections, and how new ones fare while the link is cut.
-#
-# A program cannot stop the kernel from completing the handshakes of a listening socket. What it can do is keep the
-# queue of waiting connections full: then the kernel (Linux) drops each SYN, and who connects waits and tries again
-# after one, three and seven seconds, just as with a radio link that is gone.
+# --- Where a shaped link listens. A program cannot stop the kernel from completing handshakes on a listening socket,
+# but it can keep the queue of waiting connections full: then the kernel (Linux) drops each SYN, and who connects waits
+# and tries again after one, three and seven seconds, as with a radio link that is gone.
 
 BACKLOG = 128
 PLUGS = 8
@@ -233,9 +229,9 @@ class Listener:
         self._accepting = asyncio.get_running_loop().create_task(self._accept_all())
 
     def _stop_accepting(self) -> None:
-        accepting, self._accepting = self._accepting, None
-        if accepting is not None:
-            accepting.cancel()
+        if self._accepting is not None:
+            self._accepting.cancel()
+            self._accepting = None
 
     async def _accept_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -257,7 +253,7 @@ class Listener:
             writer.transport.abort()
 
 
-# --- A link over time: rate, delay, loss and cuts. Read from files by `link_data`, made up by `link_made`.
+# --- A link over time: rate, delay, loss and cuts. `link_traces` reads them from files and makes them up.
 
 CUT_MBIT = 0.05
 """A link slower than this carries no answer in time: it counts as cut."""
@@ -326,14 +322,9 @@ class Trace:
 
     def liveliest(self, length_s: float, step_s: float = 5.0) -> float:
         """Where the part of `length_s` begins whose rate changes most: sum of |log ratio| from point to point."""
-        best, found = -1.0, 0.0
-        start = 0.0
-        while start + length_s <= self.length_s:
-            moves = _moves(self.part(start, length_s).points)
-            if moves > best:
-                best, found = moves, start
-            start += step_s
-        return found
+        count = int((self.length_s - length_s) // step_s) + 1
+        starts = [number * step_s for number in range(count)] or [0.0]
+        return max(starts, key=lambda start: _moves(self.part(start, length_s).points))
 
 
 def _moves(points: Sequence[Point]) -> float:
@@ -355,15 +346,9 @@ class ShapedLink:
     """
 
     def __init__(
-        self,
-        port: int,
-        shape: LinkShape | None = None,
-        *,
-        down: LinkShape | None = None,
-        host: str = "127.0.0.1",
-        seed: int = 0,
-        tap: Tap | None = None,
-    ) -> None:
+        self, port: int, shape: LinkShape | None = None, *, down: LinkShape | None = None, host: str = "127.0.0.1",
+        seed: int = 0, tap: Tap | None = None,
+    ) -> None:  # fmt: skip
         """`down`: the shape of the way back where it differs."""
         self.up_shape = shape or LinkShape()
         self.down_shape = down or self.up_shape
@@ -436,16 +421,15 @@ class ShapedLink:
         self._listener.unblock()
 
     def follow(self, trace: Trace, *, loop: bool = True, start_s: float = 0.0) -> None:
-        """Take the trace's rate, delay, loss and cuts from `start_s` on, second by second; from its start again at its
-        end, or stay as it ended. A trace followed before is left."""
+        """Take the trace's rate, delay, loss and cuts from `start_s` on; at its end begin again, or stay."""
         self.unfollow()
         self._follower = asyncio.get_running_loop().create_task(self._follow(trace, loop, start_s))
 
     def unfollow(self) -> None:
         """Stay as it is now."""
-        follower, self._follower = self._follower, None
-        if follower is not None:
-            follower.cancel()
+        if self._follower is not None:
+            self._follower.cancel()
+            self._follower = None
 
     async def __aenter__(self) -> ShapedLink:
         await self.start()

@@ -1,6 +1,7 @@
-"""One trace in the link lab: the ways side by side, each over its own link, under the same stream of requests.
+"""One trace of `netgpt bench link`: the ways side by side, each over its own link, under the same stream of requests.
 
-As a process of its own (`python -m netgpt_bench.link_lab`) it takes several traces at once: one JSON line in, one out.
+`python -m netgpt_bench.link_lab` runs several traces at once: one JSON line in, one out (`harness.result_of`). With
+`--port 9999 --slots 2` it serves a model at the edge's speed instead, for `netgpt bench neighbours`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import argparse
 import asyncio
 import json
 import logging
-import os
 import random
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -30,14 +31,12 @@ from netgpt.routing.router import TRIAL, TRIED
 from netgpt.settings import load_settings
 from netgpt.testing.server import Connection, FakeHttp, ReceivedRequest
 from netgpt.types import Caller, Role
-from netgpt_bench.harness import end_with_parent, free_port
+from netgpt_bench.harness import answer_parent, free_port
 from netgpt_bench.link_emulator import ShapedLink, Trace
 from netgpt_bench.link_traces import STEPS, made_traces, read_folder
 from netgpt_bench.report import percentile
 
-# --- Models of known speed as real HTTP servers: what the link lab puts at the edge and behind the link.
-#
-# Alone as a process: `python -m netgpt_bench.link_lab --port 9999 --slots 2`.
+# --- Models of known speed as real HTTP servers, at the edge and behind the link.
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,12 @@ class Speed:
     """Of one answer."""
     slots: int | None = None
     """Answers at once, others wait in line; None: as many as come."""
-    tells: bool = False
-    """Whether it tells how fast it reads, as llama.cpp does (`timings`); hosted models do not."""
+    timings: bool = False
+    """Whether it reports how fast it reads, as llama.cpp does; hosted models do not."""
 
 
-EDGE = Speed(0.05, 3000.0, 25.0, slots=8, tells=True)
-"""A small model on an office's box."""
+EDGE = Speed(0.05, 3000.0, 25.0, slots=8, timings=True)
+"""A small model on an office machine."""
 CLOUD = Speed(0.35, 20_000.0, 60.0)
 """A hosted model."""
 EVENT_TOKENS = 2
@@ -120,12 +119,11 @@ class PacedServer(FakeHttp):
             await asyncio.sleep(max(0.0, due - clock()))
             connection.chunk(_event({"delta": {"role": "assistant", "content": "word " * count}}))
         self.answered += 1
-        told: dict[str, Any] = {
-            "usage": {"prompt_tokens": prompt, "completion_tokens": wanted, "total_tokens": prompt + wanted}
-        }
-        if speed.tells:
-            told["timings"] = {"prompt_n": prompt, "prompt_ms": 1000 * prompt / speed.prompt_tokens_s}
-        connection.chunk(_event({"delta": {}, "finish_reason": "stop"}, **told) + b"data: [DONE]\n\n")
+        usage = {"prompt_tokens": prompt, "completion_tokens": wanted, "total_tokens": prompt + wanted}
+        last: dict[str, Any] = {"usage": usage}
+        if speed.timings:
+            last["timings"] = {"prompt_n": prompt, "prompt_ms": 1000 * prompt / speed.prompt_tokens_s}
+        connection.chunk(_event({"delta": {}, "finish_reason": "stop"}, **last) + b"data: [DONE]\n\n")
         connection.chunk(b"")
 
 
@@ -137,24 +135,8 @@ def _event(choice: dict[str, Any], **more: Any) -> bytes:
     return b"data: " + orjson.dumps(chunk) + b"\n\n"
 
 
-def main_link_models() -> None:
-    """Serve at the edge's speed until the process is ended."""
-    parser = argparse.ArgumentParser(prog="python -m netgpt_bench.link_lab", description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--slots", type=int, default=EDGE.slots, help="answers at once")
-    given = parser.parse_args()
-
-    async def serve() -> None:
-        async with PacedServer("edge", replace(EDGE, slots=given.slots), given.port):
-            await asyncio.Event().wait()
-
-    asyncio.run(serve())
-
-
-# --- What the link lab asks: three kinds of requests in a steady stream, each with its deadline and its known quality.
-#
-# Quality is a table, not a judgement: how often an answer of this side would do, as if it had been measured. The
-# routing benchmark is about how well a box knows such chances; here they are the same for all ways.
+# --- The requests: three kinds in a steady stream, each with its deadline and its known quality: how often an answer of
+# this side would do, a table that is the same for all ways.
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,13 +204,13 @@ def arrivals(seconds: float, rate: float, seed: int, kinds: Sequence[str] = tupl
 
 
 def _request(at_s: float, name: str) -> TimedRequest:
-    """The same words for every request of a kind: when the arm changes, it was not for the text."""
+    """The same words for every request of a kind: when the target changes, it was not for the text."""
     kind = ALL_KINDS[name]
     words = islice(cycle(_WORDS), kind.extra_words)
     return TimedRequest(at_s, name, kind.opening + " ".join(words), kind.answer_tokens, kind.deadline_s)
 
 
-# --- The ways that the link lab compares: each a real box of its own, over its own link with the same trace and seed.
+# --- The ways that are compared: each a real gateway of its own, over its own link with the same trace and seed.
 
 ADAPTIVE, EDGE_ONLY, CLOUD_ONLY, THRESHOLD = "adaptive", "edge-only", "cloud-only", "threshold"
 WAYS = (ADAPTIVE, EDGE_ONLY, CLOUD_ONLY, THRESHOLD)
@@ -246,27 +228,24 @@ class LinkReply:
     at_s: float
     kind: str
     chosen: str
-    """The arm of the decision; empty: none was made."""
+    """The target of the decision; empty: none was made."""
     answered: str
-    """The arm that answered; empty: nobody did."""
+    """The target that answered; empty: nobody did."""
     rule: str
     outcome: str
-    """whole, partial (ended early and said so), refused (told so, without a word), hung."""
+    """whole, partial (ended early with an error), refused (an error and no word), hung."""
     took_s: float
     tokens: int
     late: bool
     """Not whole by its deadline."""
     drawn: bool
-    """The box explored, or tried a link: the arm was not the best."""
+    """The gateway explored, or tried a link: the target was not the best."""
     error: str = ""
     """Code of the error that it ended with."""
 
-    def as_row(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 class LinkWay:
-    """Asks one box. `model_for` says under which name: for all but adaptive, the choice is made here."""
+    """Asks one gateway. `model_for` says under which name: for all but adaptive, the choice is made here."""
 
     def __init__(self, name: str, gateway: Gateway) -> None:
         self.name, self.gateway = name, gateway
@@ -281,60 +260,60 @@ class LinkWay:
         return "netgpt/edge" if self.name == EDGE_ONLY else "netgpt/cloud"
 
     async def ask(self, asked: TimedRequest) -> LinkReply:
-        """Walk the line and read to the end. Never raises for what a model does."""
+        """Run the pipeline and read to the end. Never raises for what a model does."""
         request = Request(
             asked.body, self.model_for(asked), stream=True, user=f"lab-{asked.at_s:.3f}", deadline_s=asked.deadline_s
         )
-        exchange, is_up = Exchange(request, OWNER), _Heard()
+        exchange, answer = Exchange(request, OWNER), _StreamedAnswer()
         began = time.perf_counter()
         try:
             async with asyncio.timeout(asked.deadline_s + HANG_S):
-                await _walk(self.gateway, exchange, is_up)
+                await _follow(self.gateway, exchange, answer)
         except TimeoutError:
-            is_up.outcome = "hung"
+            answer.outcome = "hung"
         took = time.perf_counter() - began
         decision = exchange.decision if exchange.has("decision") else None
         answered = exchange.outcome.answered_by if exchange.has("stream") else None
         return LinkReply(
             asked.at_s, asked.kind, decision.name if decision else "", answered.name if answered else "",
-            answered.rule if answered else decision.rule if decision else "", is_up.outcome, round(took, 4),
-            is_up.tokens, is_up.outcome != "whole" or took > asked.deadline_s,
-            bool(decision and decision.rule in (TRIED, TRIAL)), is_up.error,
+            answered.rule if answered else decision.rule if decision else "", answer.outcome, round(took, 4),
+            answer.tokens, answer.outcome != "whole" or took > asked.deadline_s,
+            bool(decision and decision.rule in (TRIED, TRIAL)), answer.error,
         )  # fmt: skip
 
 
 @dataclass
-class _Heard:
+class _StreamedAnswer:
     outcome: str = "refused"
     tokens: int = 0
     finish: str | None = None
     error: str = ""
 
 
-async def _walk(gateway: Gateway, exchange: Exchange, is_up: _Heard) -> None:
+async def _follow(gateway: Gateway, exchange: Exchange, answer: _StreamedAnswer) -> None:
     try:
         await gateway.workflow.run(exchange)
         async for chunk in exchange.chunks:
             for choice in chunk.get("choices") or ():
-                is_up.tokens += len(((choice.get("delta") or {}).get("content") or "").split())
-                is_up.finish = choice.get("finish_reason") or is_up.finish
-        is_up.outcome = "whole" if is_up.finish == "stop" else "partial"
-    except NetGPTError as error:  # the door tells it: as an error in the stream, or as a status before the first word
-        is_up.outcome, is_up.error = "partial" if is_up.tokens else "refused", error.code
+                answer.tokens += len(((choice.get("delta") or {}).get("content") or "").split())
+                answer.finish = choice.get("finish_reason") or answer.finish
+        answer.outcome = "whole" if answer.finish == "stop" else "partial"
+    except NetGPTError as error:  # the HTTP layer sends it in the stream, or as a status before the first word
+        answer.outcome, answer.error = "partial" if answer.tokens else "refused", error.code
 
 
 @asynccontextmanager
 async def open_way(name: str, home: Path, link: ShapedLink | None) -> AsyncIterator[LinkWay]:
-    """A box with its own edge, and the cloud behind `link` (None: no cloud). Cloud-only has nobody at the edge."""
+    """A gateway with its own edge, and the cloud behind `link` (None: no cloud). Cloud-only has nobody at the edge."""
     async with PacedServer("edge", EDGE) as edge:
         edge_url = f"http://127.0.0.1:{free_port()}/v1" if name == CLOUD_ONLY else edge.base_url
-        sections: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "edge": {"base_url": edge_url, "model": "small", "context_tokens": 16_384, "slots": EDGE.slots},
             "completion": {"mode": "off"},
         }
         if link is not None:
-            sections["cloud"] = {"base_url": f"http://127.0.0.1:{link.port}/v1", "model": "far", "trusted": True}
-        gateway = open_gateway(load_settings(environment={}, home=home, **sections))
+            settings["cloud"] = {"base_url": f"http://127.0.0.1:{link.port}/v1", "model": "far", "trusted": True}
+        gateway = open_gateway(load_settings(environment={}, home=home, **settings))
         try:
             await gateway.start()
             yield LinkWay(name, gateway)
@@ -342,7 +321,7 @@ async def open_way(name: str, home: Path, link: ShapedLink | None) -> AsyncItera
             await gateway.close()
 
 
-LOOK_S = 0.05
+LAG_STEP_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,17 +361,17 @@ async def run_trace(trace: Trace, job: TraceJob) -> dict[str, Any]:
         for link in links:
             link.follow(part)
         lag = asyncio.create_task(_lag(job.seconds))
-        told = await asyncio.gather(*(_asked(way, asked) for way in ways))
+        replies = await asyncio.gather(*(_ask_all(way, asked) for way in ways))
     shown = [one.down.rate_mbit if one.open else 0.0 for one in map(part.at, range(int(part.length_s)))]
     return {
         "job": asdict(job),
         "rates": shown,
         "lag_ms": round(1000 * percentile(await lag, 0.99), 1),
-        "ways": {way.name: [one.as_row() for one in rows] for way, rows in zip(ways, told, strict=True)},
+        "ways": {way.name: [asdict(one) for one in rows] for way, rows in zip(ways, replies, strict=True)},
     }
 
 
-async def _asked(way: LinkWay, requests: Sequence[TimedRequest]) -> list[LinkReply]:
+async def _ask_all(way: LinkWay, requests: Sequence[TimedRequest]) -> list[LinkReply]:
     """Send each at its time, whatever became of the others."""
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -408,16 +387,19 @@ async def _lag(seconds: float) -> list[float]:
     """How late this process wakes up, in seconds, twenty times a second: what the machine adds to every figure."""
     clock = asyncio.get_running_loop().time
     lags = []
-    for _ in range(int(seconds / LOOK_S)):
-        due = clock() + LOOK_S
-        await asyncio.sleep(LOOK_S)
+    for _ in range(int(seconds / LAG_STEP_S)):
+        due = clock() + LAG_STEP_S
+        await asyncio.sleep(LAG_STEP_S)
         lags.append(clock() - due)
     return lags
 
 
-async def _all(jobs: Sequence[TraceJob], data: Path | None, at_once: int, longest_s: float) -> list[dict[str, Any]]:
-    found = {(trace.family, trace.name): trace for trace in all_traces(data, longest_s, jobs[0].seed)}
-    free = asyncio.Semaphore(at_once)
+async def _run_all(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """What `link_report` asks for: {"jobs", "data": folder or null, "at_once", "longest_s"}."""
+    jobs = [TraceJob(**{**job, "kinds": tuple(job["kinds"]), "ways": tuple(job["ways"])}) for job in asked["jobs"]]
+    data = Path(asked["data"]) if asked["data"] else None
+    found = {(trace.family, trace.name): trace for trace in all_traces(data, asked["longest_s"], jobs[0].seed)}
+    free = asyncio.Semaphore(asked["at_once"])
 
     async def one(job: TraceJob) -> dict[str, Any]:
         async with free:
@@ -426,23 +408,19 @@ async def _all(jobs: Sequence[TraceJob], data: Path | None, at_once: int, longes
     return await asyncio.gather(*(one(job) for job in jobs))
 
 
-def main() -> None:
-    """Run the jobs asked for and tell."""
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints must not stand before the line
-    logging.disable(logging.ERROR)  # a link that is cut is no news here
-    with os.fdopen(os.dup(0), "r", encoding="utf-8") as given:
-        asked = json.loads(given.readline())
-        end_with_parent()
-        jobs = [TraceJob(**{**job, "kinds": tuple(job["kinds"]), "ways": tuple(job["ways"])}) for job in asked["jobs"]]
-        data = Path(asked["data"]) if asked["data"] else None
-        told = asyncio.run(_all(jobs, data, asked["at_once"], asked["longest_s"]))
-    answer.write(json.dumps(told) + "\n")
-    answer.flush()
+async def _serve_edge(words: Sequence[str]) -> None:
+    """Serve at the edge's speed until the process is ended."""
+    parser = argparse.ArgumentParser(prog="python -m netgpt_bench.link_lab", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--slots", type=int, default=EDGE.slots, help="answers at once")
+    given = parser.parse_args(words)
+    async with PacedServer("edge", replace(EDGE, slots=given.slots), given.port):
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    main()
-
-if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        asyncio.run(_serve_edge(sys.argv[1:]))
+    else:
+        logging.disable(logging.ERROR)  # a link that is cut is no news here
+        answer_parent(lambda asked: asyncio.run(_run_all(asked)))

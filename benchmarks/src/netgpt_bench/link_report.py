@@ -1,33 +1,37 @@
-"""The figures of the link lab: from what became of each request to tables, bars and the time to follow a change."""
+"""`netgpt bench link`: adaptive against edge-only, cloud-only and a fixed threshold over links that change.
+
+Runs the traces in processes of `link_lab`, and makes tables and bars of what became of each request.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 from netgpt.routing.router import TRIAL
-from netgpt_bench.harness import result_of
+from netgpt_bench.harness import Progress, result_of
 from netgpt_bench.link_emulator import Trace
 from netgpt_bench.link_lab import ADAPTIVE, ALL_KINDS, CLOUD_ONLY, TraceJob, all_traces
 from netgpt_bench.link_traces import MADE, STEPS
-from netgpt_bench.report import percentile
+from netgpt_bench.report import percentile, yes_or_no
 
 FLAP_S = 30.0
-"""A change of arm that is taken back within so many seconds is a flap."""
+"""A change of target that is taken back within so many seconds is a flap."""
 IN_A_ROW = 3
 Row = Mapping[str, Any]
 
 
 def family_rows(results: Sequence[Row]) -> list[dict[str, Any]]:
     """One row a family of traces and way."""
-    by_family = groupby(sorted(results, key=_family), _family)
-    return [row for family, group in by_family for row in _way_rows(family, list(group))]
+    families = sorted({result["job"]["family"] for result in results})
+    of = {family: [result for result in results if result["job"]["family"] == family] for family in families}
+    return [row for family, group in of.items() for row in _way_rows(family, group)]
 
 
 def total_rows(results: Sequence[Row]) -> list[dict[str, Any]]:
@@ -38,28 +42,28 @@ def total_rows(results: Sequence[Row]) -> list[dict[str, Any]]:
 def _way_rows(family: str, results: Sequence[Row]) -> list[dict[str, Any]]:
     rows = []
     for way in results[0]["ways"]:
-        told = [one for result in results for one in result["ways"][way]]
+        replies = [one for result in results for one in result["ways"][way]]
         minutes = sum(result["job"]["seconds"] for result in results) / 60
         counted = [flaps(result["ways"][way]) for result in results]
         back = [taken_back(result["ways"][way]) for result in results]
         summed = sum(len(_there_and_back(one)) for result in results for one in _changes(result["ways"][way]))
-        took = [one["took_s"] for one in told if one["outcome"] == "whole"]
+        took = [one["took_s"] for one in replies if one["outcome"] == "whole"]
         rows.append(
             {
                 "family": family,
                 "way": way,
                 "traces": len(results),
-                "requests": len(told),
-                "answered": _share(one["outcome"] in ("whole", "partial") for one in told),
-                "whole": _share(one["outcome"] == "whole" for one in told),
-                "hung": sum(one["outcome"] == "hung" for one in told),
-                "late": _share(one["late"] for one in told),
-                "quality": round(statistics.mean(map(_quality, told)), 3),
-                "in time": round(statistics.mean(0.0 if one["late"] else _quality(one) for one in told), 3),
-                "to cloud": _share(one["chosen"] == "cloud" for one in told),
+                "requests": len(replies),
+                "answered": _share(one["outcome"] in ("whole", "partial") for one in replies),
+                "whole": _share(one["outcome"] == "whole" for one in replies),
+                "hung": sum(one["outcome"] == "hung" for one in replies),
+                "late": _share(one["late"] for one in replies),
+                "quality": round(statistics.mean(map(_quality, replies)), 3),
+                "in time": round(statistics.mean(0.0 if one["late"] else _quality(one) for one in replies), 3),
+                "to cloud": _share(one["chosen"] == "cloud" for one in replies),
                 "median s": round(statistics.median(took), 2) if took else None,
                 "p95 s": round(percentile(took, 0.95), 2) if took else None,
-                "trials": sum(one["rule"].startswith(TRIAL) for one in told),
+                "trials": sum(one["rule"].startswith(TRIAL) for one in replies),
                 "flaps a minute": round(sum(counted) / minutes, 3),
                 "worst trace": _worst(counted, results),
                 "all kinds": round(summed / minutes, 3),
@@ -76,22 +80,24 @@ def _worst(counted: Sequence[int], results: Sequence[Row]) -> float:
     return round(max(rates), 2)
 
 
-def flaps(told: Sequence[Row]) -> int:
+def flaps(replies: Sequence[Row]) -> int:
     """Flaps of the kind of request that has most: when a link changes, all kinds may have reason to."""
-    return max((len(_there_and_back(changes)) for changes in _changes(told)), default=0)
+    return max((len(_there_and_back(changes)) for changes in _changes(replies)), default=0)
 
 
-def taken_back(told: Sequence[Row]) -> int:
-    """Changes of arm of the kind that has most that were taken back within `FLAP_S`: of there, back and there again,
-    the first two, where only one is a flap."""
-    return max((_soon_back(changes) for changes in _changes(told)), default=0)
+def taken_back(replies: Sequence[Row]) -> int:
+    """Changes of target that were taken back within `FLAP_S`, of the kind of request that has most.
+
+    Of there, back and there again these are the first two, where only one is a flap.
+    """
+    return max((sum(b - a <= FLAP_S for a, b in pairwise(changes)) for changes in _changes(replies)), default=0)
 
 
-def _changes(told: Sequence[Row]) -> list[list[float]]:
-    """When the arm changed, for each kind of request; the box's own draws and trials do not count."""
+def _changes(replies: Sequence[Row]) -> list[list[float]]:
+    """When the target changed, for each kind of request; draws and trials of the gateway do not count."""
     found = []
-    for kind in sorted({one["kind"] for one in told}):
-        chosen = [one for one in told if one["kind"] == kind and one["chosen"] and not one["drawn"]]
+    for kind in sorted({one["kind"] for one in replies}):
+        chosen = [one for one in replies if one["kind"] == kind and one["chosen"] and not one["drawn"]]
         found.append([after["at_s"] for before, after in pairwise(chosen) if before["chosen"] != after["chosen"]])
     return found
 
@@ -109,10 +115,6 @@ def _there_and_back(changes: Sequence[float]) -> list[float]:
     return found
 
 
-def _soon_back(changes: Sequence[float]) -> int:
-    return sum(later - earlier <= FLAP_S for earlier, later in pairwise(changes))
-
-
 def follow_rows(results: Sequence[Row]) -> list[dict[str, Any]]:
     """For each change of the scripted link: seconds until the decisions follow, over the runs.
 
@@ -126,7 +128,7 @@ def follow_rows(results: Sequence[Row]) -> list[dict[str, Any]]:
         begin, end = times[number], times[number + 1]
         wanted = "cloud" if name.endswith("good") else "edge"
         inside = [_inside(result["ways"][ADAPTIVE], begin, end) for result in results]
-        took = [_followed(told, begin, end, wanted) for told in inside]
+        took = [_followed(replies, begin, end, wanted) for replies in inside]
         trials = sum(
             one["chosen"] != wanted and one["at_s"] - begin > after
             for result, after in zip(results, took, strict=True)
@@ -135,13 +137,13 @@ def follow_rows(results: Sequence[Row]) -> list[dict[str, Any]]:
         )
         rows.append({"change": name, "runs": len(took), "median s": round(statistics.median(took), 2),
                      "worst s": round(max(took), 2), "requests": sum(map(len, inside)), "trials": trials,
-                     "late": sum(one["late"] for told in inside for one in told)})  # fmt: skip
+                     "late": sum(one["late"] for replies in inside for one in replies)})  # fmt: skip
     return rows
 
 
-def _inside(told: Sequence[Row], begin: float, end: float) -> list[Row]:
+def _inside(replies: Sequence[Row], begin: float, end: float) -> list[Row]:
     """Requests of one step; what the explorer drew is no fault."""
-    return [one for one in told if begin <= one["at_s"] < end and not one["drawn"]]
+    return [one for one in replies if begin <= one["at_s"] < end and not one["drawn"]]
 
 
 def _followed(inside: Sequence[Row], begin: float, end: float, wanted: str) -> float:
@@ -160,17 +162,13 @@ def bars(total: Sequence[Row], follow: Sequence[Row]) -> dict[str, Any]:
     mine, cloud = of[ADAPTIVE], of[CLOUD_ONLY]
     slowest = max((row["worst s"] for row in follow), default=None)
     return {
-        "answered or honestly partial (>= 0.99)": _told(mine["answered"], mine["answered"] >= 0.99),
-        "late, beside half of cloud-only's": _told(
+        "answered or honestly partial (>= 0.99)": yes_or_no(mine["answered"], mine["answered"] >= 0.99),
+        "late, beside half of cloud-only's": yes_or_no(
             f"{mine['late']} of {cloud['late'] / 2:.4f}", mine["late"] <= cloud["late"] / 2
         ),
-        "flaps a minute, worst trace (<= 1)": _told(mine["worst trace"], mine["worst trace"] <= 1),
-        "seconds to follow (<= 3)": _told(slowest, slowest is not None and slowest <= 3),
+        "flaps a minute, worst trace (<= 1)": yes_or_no(mine["worst trace"], mine["worst trace"] <= 1),
+        "seconds to follow (<= 3)": yes_or_no(slowest, slowest is not None and slowest <= 3),
     }
-
-
-def _told(value: Any, ok: bool) -> str:
-    return f"{value}: {'yes' if ok else 'NO'}"
 
 
 def _quality(one: Row) -> float:
@@ -182,18 +180,11 @@ def _quality(one: Row) -> float:
     return share * kind.quality["edge" if one["answered"] == "edge" else "cloud"]
 
 
-def _family(result: Row) -> str:
-    return str(result["job"]["family"])
-
-
 def _share(found: Iterable[bool]) -> float:
     values = list(found)
     return round(sum(values) / len(values), 4) if values else 0.0
 
 
-# --- `netgpt bench link`: adaptive against edge-only, cloud-only and a fixed threshold over recorded and made links.
-
-Progress = Callable[[str], None]
 FOLLOW_RATE = 3.0
 """Requests a second while the link changes in steps."""
 LAG_MS = 60.0
@@ -202,7 +193,7 @@ NOT_SHOWN = (
     "a real cloud and a real edge: both are servers of known speed, and quality is a table, the same for every way",
     "the kernel's own signals: TCP's round trip and retransmissions are loopback's here, since the link is shaped in "
     "user space",
-    "delay, loss and rates up where a file does not tell them: assumed by family (netgpt_bench/link_traces.py)",
+    "delay, loss and rates up where a file does not record them: assumed by family (netgpt_bench/link_traces.py)",
     "whole traces: each is run for its liveliest part",
 )
 
@@ -286,9 +277,9 @@ async def _run_jobs(
         asked = {"jobs": [asdict(job) for job in mine], "data": str(data) if data else None,
                  "at_once": plan.at_once, "longest_s": plan.seconds}  # fmt: skip
         async with free:
-            told: Any = await result_of("the link lab", "netgpt_bench.link_lab", asked=asked)
+            results: Any = await result_of("the link lab", "netgpt_bench.link_lab", asked=asked)
         done += len(mine)
         progress(f"{done} of {len(jobs)} traces")
-        return list(told)
+        return list(results)
 
-    return [result for told in await asyncio.gather(*map(batch, batches)) for result in told]
+    return [result for results in await asyncio.gather(*map(batch, batches)) for result in results]

@@ -1,7 +1,7 @@
-"""Readers of recorded links: a folder with 5g_ucc*.csv, bw_mixed*.csv or starlink_autobahn*.csv.
+"""Recorded links: a folder with 5g_ucc*.csv, bw_mixed*.csv or starlink_autobahn*.csv.
 
-What a file does not tell is taken from its family, once for all its traces: `FAMILIES` holds the assumptions. Rates
-that an application's pauses made small say nothing about the link: see `_held` and `_download`.
+What a file does not record is assumed for its family (`FAMILIES`). Rates that an application's pauses made small say
+nothing about the link: see `_held` and `_download`. And links made up by a seed, for where no recorded ones are.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def read_folder(folder: Path) -> list[Trace]:
                 with file.open(encoding="utf-8", newline="") as lines:
                     found += read(list(csv.DictReader(lines)))
             except (OSError, ValueError, KeyError, TypeError) as error:
-                told = f"{file} is not the table of link rates that its name says ({type(error).__name__})"
-                raise RequestError(told, param="data") from None
+                message = f"{file} is not the table of link rates that its name says ({type(error).__name__})"
+                raise RequestError(message, param="data") from None
     if not found:
         wanted = ", ".join(pattern for pattern, _ in readers)
         raise RequestError(f"{folder} holds no recorded links: looked for {wanted}", param="data")
@@ -164,7 +164,7 @@ def _last_known(values: Sequence[float | None], first: float) -> list[float]:
     return filled
 
 
-# --- Links made up by a seed: so the lab runs where no recorded ones are. Shapes of the real thing, not its figures.
+# --- Links made up by a seed: shapes of the real thing, not its figures.
 
 STEP_S = 15.0
 """Seconds that each step of `STEPS` lasts."""
@@ -173,32 +173,28 @@ _GOOD = {"rtt_ms": 40.0, "jitter_ms": 3.0, "loss": 0.001}
 _BAD = {"rtt_ms": 800.0, "jitter_ms": 100.0, "loss": 0.03}
 
 
-def _steps() -> Trace:
-    """Good, bad, cut, good: how soon does what decides follow?"""
-    points = (
-        point(0.0, 40.0, 10.0, **_GOOD),
-        point(STEP_S, 0.15, 0.06, **_BAD),
-        point(2 * STEP_S, 0.0, 0.0, **_BAD),
-        point(3 * STEP_S, 40.0, 10.0, **_GOOD),
-    )
-    return Trace("steps", "good-bad-cut-good", points, 4 * STEP_S)
-
-
-STEPS = _steps()
+_STEPS = (
+    point(0.0, 40.0, 10.0, **_GOOD),
+    point(STEP_S, 0.15, 0.06, **_BAD),
+    point(2 * STEP_S, 0.0, 0.0, **_BAD),
+    point(3 * STEP_S, 40.0, 10.0, **_GOOD),
+)
+STEPS = Trace("steps", "good-bad-cut-good", _STEPS, 4 * STEP_S)
+"""How soon do the decisions follow?"""
 
 
 def made_traces(seconds: float, seed: int) -> list[Trace]:
     """One trace of each kind, `seconds` long."""
     makers: Sequence[tuple[str, Callable[[random.Random, float], list[Point]]]] = (
-        ("city-walk", _walk), ("train", _train), ("orbit", _orbit), ("crowd", _crowd),
+        ("city-walk", _city_walk), ("train", _train), ("orbit", _orbit), ("crowd", _crowd),
     )  # fmt: skip
-    made = []
-    for number, (name, make) in enumerate(makers):
-        made.append(Trace(MADE, name, make(random.Random(seed + number), seconds), seconds))
-    return made
+    return [
+        Trace(MADE, name, make(random.Random(seed + number), seconds), seconds)
+        for number, (name, make) in enumerate(makers)
+    ]
 
 
-def _walk(rng: random.Random, seconds: float) -> list[Point]:
+def _city_walk(rng: random.Random, seconds: float) -> list[Point]:
     """4G in a city: the logarithm of the rate drifts back to its mean (an AR(1) process) and is hit by corners."""
     level, points = 0.0, []
     for second in range(math.ceil(seconds)):

@@ -2,7 +2,7 @@
 
 Both are `netgpt serve`, each the other's `[[upstreams]]` of kind "neighbour"; their edges are servers of known speed.
 Four phases: A has little to do; A has more than it can do; the same with the link cut; the same with it restored. B has
-a little of its own all the time. Which arm answered is read from each exchange's explanation.
+a little of its own all the time. Which target answered is read from each exchange's explanation.
 """
 
 from __future__ import annotations
@@ -10,36 +10,28 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
-from netgpt.errors import ModelUnavailable, SettingsError
-from netgpt.settings import load_settings
-from netgpt.store.keys import new_key
-from netgpt.store.schema import KeyRow
-from netgpt.store.store import open_store
+from netgpt.errors import SettingsError
 from netgpt.types import Role
-from netgpt_bench.harness import free_port
+from netgpt_bench.harness import Progress, free_port, listening, make_keys, until_ready
 from netgpt_bench.link_emulator import LinkShape, ShapedLink
-from netgpt_bench.report import percentile
+from netgpt_bench.report import percentile, yes_or_no
 
-# --- Two places on one machine for two boxes, and the link between them, which can be cut: network namespaces or
-# loopback.
-#
-# Namespaces show what two machines would: each box has its own addresses, and the cable between them (a veth pair,
-# its rate set by tc) can be pulled. They need root. Over loopback the link is two shaped relays, one each way.
+# --- Two places on one machine and the link between them. Namespaces show what two machines would: each box has its own
+# addresses, and the cable between them (a veth pair, its rate set by tc) can be pulled. They need root. Over loopback
+# the link is two shaped relays, one each way.
 
 BOX_PORT = 8080
 EDGE_PORT = 9090
@@ -85,12 +77,12 @@ async def loopback() -> AsyncIterator[LinkedSpots]:
         )  # fmt: skip
 
         def cut() -> None:
-            to_a.cut()
-            to_b.cut()
+            for link in (to_a, to_b):
+                link.cut()
 
         def restore() -> None:
-            to_a.restore()
-            to_b.restore()
+            for link in (to_a, to_b):
+                link.restore()
 
         yield LinkedSpots("loopback", (spots[0], spots[1]), cut, restore)
 
@@ -186,11 +178,12 @@ async def _run(*command: str) -> None:
         raise SettingsError(f"`{' '.join(command)}` failed: {words[-1] if words else process.returncode}")
 
 
-# --- The two boxes of `netgpt bench neighbours` as processes: `netgpt serve`, each with its edge beside it and a key.
+# --- The two boxes as processes: `netgpt serve`, each with its edge beside it and a key.
 
 NEIGHBOUR = "neighbour"
 """The name of the other box among each one's upstreams."""
 READY_S = 60.0
+PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,20 +192,11 @@ class RunningBox:
 
     name: str
     url: str
-    key: str
+    key: str = field(repr=False)
 
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.key}"}
-
-    async def explanation(self, exchange: str, user: str) -> dict[str, Any]:
-        """The record of one exchange of this person."""
-        async with httpx.AsyncClient(base_url=self.url, headers=self.headers, trust_env=False) as client:
-            told: dict[str, Any] = (await client.get(f"/v1/exchanges/{exchange}", params={"user": user})).json()
-            return told
-
-    def __repr__(self) -> str:
-        return f"<Served {self.name} at {self.url}>"
+    def client(self) -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {self.key}"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE_S, trust_env=False)
 
 
 @asynccontextmanager
@@ -220,27 +204,19 @@ async def served(net: LinkedSpots, slots: int) -> AsyncIterator[list[RunningBox]
     """Both boxes, ready. Raises ModelUnavailable when one does not become so."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netgpt-neighbours-")))
-        keys = [await _key(folder / spot.name) for spot in net.spots]
-        for spot, others in zip(net.spots, reversed(keys), strict=True):
+        # Keys first: beyond loopback a gateway listens only when one exists.
+        keys = [(await make_keys(folder / spot.name, ("bench",), Role.ADMIN))["bench"] for spot in net.spots]
+        for spot, others_key in zip(net.spots, reversed(keys), strict=True):
             home = folder / spot.name
-            (home / "netgpt.toml").write_text(_settings(spot, slots, others), encoding="utf-8")
+            (home / "netgpt.toml").write_text(_settings(spot, slots, others_key), encoding="utf-8")
+            settings = {"NETGPT_HOME": str(home), "NETGPT_CONFIG": str(home / "netgpt.toml")}
             edge = ("netgpt_bench.link_lab", "--port", str(spot.edge_port), "--slots", str(slots))
-            await stack.enter_async_context(_process(spot, home, edge))
-            await stack.enter_async_context(_process(spot, home, ("netgpt", "serve")))
+            for module in (edge, ("netgpt", "serve")):
+                command = [*spot.prefix, sys.executable, "-P", "-m", *module]
+                await stack.enter_async_context(listening(module[0], command, None, settings))
         boxes = [RunningBox(spot.name, spot.url, key) for spot, key in zip(net.spots, keys, strict=True)]
-        await asyncio.gather(*map(_ready, boxes))
+        await asyncio.gather(*(until_ready(f"the box {box.name}", box.url, READY_S, ()) for box in boxes))
         yield boxes
-
-
-async def _key(home: Path) -> str:
-    """A key of the box in `home`, made before it starts: beyond loopback it listens only when one exists."""
-    store = open_store(load_settings(environment={}, home=home))
-    try:
-        id, secret, hash = new_key()
-        await store.add_key(KeyRow(id, hash, "local", Role.ADMIN, None, "bench", datetime.now(UTC), None))
-    finally:
-        await store.close()
-    return secret
 
 
 def _settings(spot: Spot, slots: int, neighbours_key: str) -> str:
@@ -261,42 +237,6 @@ base_url = "{spot.neighbour_url}"
 api_key = "{neighbours_key}"
 trusted = true
 """
-
-
-@asynccontextmanager
-async def _process(spot: Spot, home: Path, module: Sequence[str]) -> AsyncIterator[None]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NETGPT_")}
-    process = await asyncio.create_subprocess_exec(
-        *spot.prefix, sys.executable, "-P", "-m", *module,
-        env={**inherited, "NETGPT_HOME": str(home), "NETGPT_CONFIG": str(home / "netgpt.toml")}, cwd=home,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        yield
-    finally:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), 15)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-
-async def _ready(gateway: RunningBox) -> None:
-    clock = asyncio.get_running_loop().time
-    until = clock() + READY_S
-    async with httpx.AsyncClient(base_url=gateway.url, timeout=2, trust_env=False) as client:
-        while clock() < until:
-            with suppress(httpx.HTTPError):
-                if (await client.get("/readyz")).status_code == 200:
-                    return
-            await asyncio.sleep(0.1)
-    raise ModelUnavailable(f"the box {gateway.name} was not ready within {READY_S:.0f} s")
-
-
-PATIENCE_S = 20.0
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,15 +266,20 @@ PHASES = (Phase("quiet", 0.4, 0.2), Phase("busy", 1.5, 0.2), Phase("cut", 0.8, 0
 """Rates as shares of the slots: 1 keeps an edge busy all the time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestOutcome:
-    """What became of one request."""
+    """What became of one request. `record`: the exchange as /v1/exchanges has it."""
 
     ok: bool
     took_s: float
-    target: str
-    exchange: str
-    user: str = ""
+    user: str
+    exchange: str = ""
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """Who answered."""
+        return str(self.record.get("arm") or self.record.get("route") or "")
 
 
 async def run(plan: NeighboursPlan, *, over: str, progress: Progress) -> dict[str, Any]:
@@ -343,42 +288,35 @@ async def run(plan: NeighboursPlan, *, over: str, progress: Progress) -> dict[st
         net = await stack.enter_async_context(namespaces() if over == "namespaces" else loopback())
         boxes = await stack.enter_async_context(served(net, plan.slots))
         rows: list[dict[str, Any]] = []
-        shown: dict[str, Any] = {}
+        explanation: dict[str, Any] = {}
         for phase in (one for one in PHASES if one.name in plan.phases):
             progress(f"{phase.name}: {plan.seconds:g} s")
-            await _link(net, phase.cut)
-            load = (phase.a * plan.slots, phase.b * plan.slots)
-            is_up = await asyncio.gather(
-                *(_asked(gateway, rate, plan) for gateway, rate in zip(boxes, load, strict=True))
-            )
-            for gateway, of_gateway in zip(boxes, is_up, strict=True):
-                rows.append({"phase": phase.name, "box": gateway.name, **_row(of_gateway)})
-                helped = next((one for one in of_gateway if one.target == NEIGHBOUR), None)
-                if helped is not None and not shown:
-                    shown = await boxes[0].explanation(helped.exchange, helped.user) if gateway is boxes[0] else {}
-        return {"rows": rows, "over": net.kind, "shows": _shows(rows, plan), "an explanation": _few(shown)}
+            switching = net.cut() if phase.cut else net.restore()
+            if isinstance(switching, asyncio.Task):
+                await switching
+            rates = (phase.a * plan.slots, phase.b * plan.slots)
+            answers = await asyncio.gather(*(_ask_all(box, rate, plan) for box, rate in zip(boxes, rates, strict=True)))
+            for box, of_box in zip(boxes, answers, strict=True):
+                rows.append({"phase": phase.name, "box": box.name, **_row(of_box)})
+            explanation = explanation or next((one.record for one in answers[0] if one.target == NEIGHBOUR), {})
+        return {"rows": rows, "over": net.kind, "shows": _shows(rows, plan), "an explanation": _few(explanation)}
 
 
-async def _link(net: LinkedSpots, cut: bool) -> None:
-    done = net.cut() if cut else net.restore()
-    if isinstance(done, asyncio.Task):
-        await done
-
-
-async def _asked(gateway: RunningBox, rate: float, plan: NeighboursPlan) -> list[RequestOutcome]:
-    """`rate` requests a second, evenly, whatever becomes of them."""
+async def _ask_all(box: RunningBox, rate: float, plan: NeighboursPlan) -> list[RequestOutcome]:
+    """`rate` requests a second, evenly, whatever becomes of them; then who answered, from each exchange's record."""
     clock = asyncio.get_running_loop().time
     began = clock()
-    async with httpx.AsyncClient(
-        base_url=gateway.url, headers=gateway.headers, timeout=PATIENCE_S, trust_env=False
-    ) as client:
+    async with box.client() as client:
         async with asyncio.TaskGroup() as group:
             tasks = []
             for number in range(max(1, int(rate * plan.seconds))):
                 await asyncio.sleep(max(0.0, began + number / rate - clock()))
                 tasks.append(group.create_task(_ask(client, plan.deadline_s)))
-        is_up = [task.result() for task in tasks]
-        return [await _explained(client, one) for one in is_up]
+        outcomes = [task.result() for task in tasks]
+        for one in outcomes:
+            if one.exchange:
+                one.record = (await client.get(f"/v1/exchanges/{one.exchange}", params={"user": one.user})).json()
+        return outcomes
 
 
 async def _ask(client: httpx.AsyncClient, deadline_s: float) -> RequestOutcome:
@@ -390,26 +328,18 @@ async def _ask(client: httpx.AsyncClient, deadline_s: float) -> RequestOutcome:
     try:
         answer = await client.post("/v1/chat/completions", json=body)
     except httpx.HTTPError:
-        return RequestOutcome(False, time.perf_counter() - began, "", "")
-    took = time.perf_counter() - began
-    return RequestOutcome(answer.status_code == 200, took, "", answer.headers.get("x-netgpt-exchange", ""), user)
+        return RequestOutcome(False, time.perf_counter() - began, user)
+    exchange = answer.headers.get("x-netgpt-exchange", "")
+    return RequestOutcome(answer.status_code == 200, time.perf_counter() - began, user, exchange)
 
 
-async def _explained(client: httpx.AsyncClient, one: RequestOutcome) -> RequestOutcome:
-    """Who answered, as the exchange's record tells."""
-    if not one.exchange:
-        return one
-    told = (await client.get(f"/v1/exchanges/{one.exchange}", params={"user": one.user})).json()
-    return RequestOutcome(one.ok, one.took_s, str(told.get("arm") or told.get("route") or ""), one.exchange, one.user)
-
-
-def _row(is_up: Sequence[RequestOutcome]) -> dict[str, Any]:
-    took = [one.took_s for one in is_up if one.ok]
+def _row(outcomes: Sequence[RequestOutcome]) -> dict[str, Any]:
+    took = [one.took_s for one in outcomes if one.ok]
     return {
-        "requests": len(is_up),
-        "answered": _share([one.ok for one in is_up]),
-        "by its own edge": _share([one.target == "edge" for one in is_up]),
-        "by the neighbour": _share([one.target == NEIGHBOUR for one in is_up]),
+        "requests": len(outcomes),
+        "answered": _share([one.ok for one in outcomes]),
+        "by its own edge": _share([one.target == "edge" for one in outcomes]),
+        "by the neighbour": _share([one.target == NEIGHBOUR for one in outcomes]),
         "median s": round(statistics.median(took), 2) if took else None,
         "p95 s": round(percentile(took, 0.95), 2) if took else None,
     }
@@ -417,10 +347,6 @@ def _row(is_up: Sequence[RequestOutcome]) -> dict[str, Any]:
 
 def _shows(rows: Sequence[dict[str, Any]], plan: NeighboursPlan) -> dict[str, str]:
     of = {(row["phase"], row["box"]): row for row in rows}
-
-    def told(value: float, ok: bool) -> str:
-        return f"{value}: {'yes' if ok else 'NO'}"
-
     shows = {}
     for phase, what in (
         ("busy", "a loaded box hands over part"),
@@ -428,17 +354,16 @@ def _shows(rows: Sequence[dict[str, Any]], plan: NeighboursPlan) -> dict[str, st
     ):
         if phase in plan.phases:
             handed = of[phase, "a"]["by the neighbour"]
-            shows[what] = told(handed, handed > 0)
+            shows[what] = yes_or_no(handed, handed > 0)
     if "cut" in plan.phases:
-        least = min(of["cut", gateway]["answered"] for gateway in "ab")
-        shows["both carry on when cut"] = told(least, least == 1.0)
+        least = min(of["cut", box]["answered"] for box in "ab")
+        shows["both carry on when cut"] = yes_or_no(least, least == 1.0)
     return shows
 
 
-def _few(explanation: dict[str, Any]) -> dict[str, Any]:
-    """What of an exchange's record tells who answered and why."""
-    wanted = ("arm", "route", "rule", "reason", "counterfactual")
-    return {name: explanation[name] for name in wanted if explanation.get(name)}
+def _few(record: dict[str, Any]) -> dict[str, Any]:
+    """What of an exchange's record says who answered and why."""
+    return {name: record[name] for name in ("arm", "route", "rule", "reason", "counterfactual") if record.get(name)}
 
 
 def _share(found: Sequence[bool]) -> float:

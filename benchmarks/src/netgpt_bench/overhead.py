@@ -9,12 +9,20 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from netgpt_bench.harness import LoadResult, LoadTarget, drive, fake_cloud, gateway, portkey, portkey_script
+from netgpt_bench.harness import (
+    LoadResult,
+    LoadTarget,
+    Progress,
+    drive,
+    fake_cloud,
+    gateway,
+    portkey,
+    portkey_script,
+)  # fmt: skip
 
 TEXT = (
     "What should I think about before I buy a second-hand bicycle for short rides to the office, and which parts "
@@ -28,29 +36,36 @@ GATEWAYS: dict[str, dict[str, str]] = {
     "netgpt, hiding by patterns and names": {},
 }
 
-Progress = Callable[[str], None]
+Runs = dict[str, list[LoadResult]]
 
 
 async def run(*, requests: int, connections: int, rounds: int, portkey_at: Path, progress: Progress) -> dict[str, Any]:
-    """Measure every row. `requests` per row and round, with one connection; ten times that over `connections`.
+    """Measure every row. `requests` per row and round, with one connection, and again over `connections`.
 
     Returns `{"rows": [...], "samples": ..., "not_shown": ...}`; times in milliseconds.
     """
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(fake_cloud())
-        targets = {"direct": _target(cloud, "netgpt/cloud")}
+        url = f"http://127.0.0.1:{cloud}/v1"
+        targets = {"direct": _target(cloud)}
         for name, settings in GATEWAYS.items():
             progress(f"starting {name}")
-            port = await stack.enter_async_context(_gateway(cloud, settings))
-            targets[name] = _target(port, "netgpt/cloud")
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netgpt-bench-")))
+            usual = {
+                "NETGPT_CLOUD__BASE_URL": url,
+                "NETGPT_EDGE__BASE_URL": url,
+                "NETGPT_COMPLETION__MODE": "off",
+                "NETGPT_LOG_LEVEL": "error",
+            }
+            port, _ = await stack.enter_async_context(gateway(home, usual | settings))
+            targets[name] = _target(port)
         script = portkey_script(portkey_at)
         if script is not None:
             progress("starting Portkey's gateway")
             port, _ = await stack.enter_async_context(portkey(script))
-            host = f"http://127.0.0.1:{cloud}/v1"
             headers = {
                 "x-portkey-provider": "openai",
-                "x-portkey-custom-host": host,
+                "x-portkey-custom-host": url,
                 "authorization": "Bearer none",
                 "x-portkey-strict-open-ai-compliance": "true",
             }
@@ -65,30 +80,17 @@ async def run(*, requests: int, connections: int, rounds: int, portkey_at: Path,
     }
 
 
-@asynccontextmanager
-async def _gateway(cloud: int, settings: dict[str, str]) -> AsyncIterator[int]:
-    url = f"http://127.0.0.1:{cloud}/v1"
-    with tempfile.TemporaryDirectory(prefix="netgpt-bench-") as home:
-        usual = {
-            "NETGPT_CLOUD__BASE_URL": url,
-            "NETGPT_EDGE__BASE_URL": url,
-            "NETGPT_COMPLETION__MODE": "off",
-            "NETGPT_LOG_LEVEL": "error",
-        }
-        async with gateway(Path(home), usual | settings) as (port, _):
-            yield port
-
-
-def _target(port: int, model: str, headers: dict[str, str] | None = None) -> LoadTarget:
+def _target(port: int, model: str = "netgpt/cloud", headers: dict[str, str] | None = None) -> LoadTarget:
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": TEXT}]}).encode()
     return LoadTarget(f"http://127.0.0.1:{port}/v1/chat/completions", body, headers or {})
 
 
 async def _measure(
     targets: dict[str, LoadTarget], requests: int, connections: int, rounds: int, progress: Progress
-) -> tuple[dict[str, list[LoadResult]], dict[str, list[LoadResult]]]:
-    single: dict[str, list[LoadResult]] = {name: [] for name in targets}
-    crowd: dict[str, list[LoadResult]] = {name: [] for name in targets}
+) -> tuple[Runs, Runs]:
+    """Runs with one connection and with many, by row."""
+    single: Runs = {name: [] for name in targets}
+    crowd: Runs = {name: [] for name in targets}
     for name, target in targets.items():
         progress(f"warming up {name}")
         await drive(target, connections=4, requests=200)
@@ -100,24 +102,28 @@ async def _measure(
     return single, crowd
 
 
-def _rows(single: dict[str, list[LoadResult]], crowd: dict[str, list[LoadResult]]) -> list[dict[str, Any]]:
-    direct_p50 = statistics.median(m.at(0.5) for m in single["direct"])
-    direct_p99 = statistics.median(m.at(0.99) for m in single["direct"])
+def _rows(single: Runs, crowd: Runs) -> list[dict[str, Any]]:
+    direct_p50, direct_p99 = _median(single["direct"], 0.5), _median(single["direct"], 0.99)
     rows = []
     for name, runs in single.items():
-        medians = [m.at(0.5) for m in runs]
-        p99 = statistics.median(m.at(0.99) for m in runs)
+        medians = [run.at(0.5) for run in runs]
+        p50, p99 = statistics.median(medians), _median(runs, 0.99)
         rows.append(
             {
                 "row": name,
-                "p50_ms": round(statistics.median(medians), 3),
+                "p50_ms": round(p50, 3),
                 "p50_spread_ms": round(max(medians) - min(medians), 3),
                 "p99_ms": round(p99, 3),
-                "added_p50_ms": round(statistics.median(medians) - direct_p50, 3),
+                "added_p50_ms": round(p50 - direct_p50, 3),
                 "added_p99_ms": round(p99 - direct_p99, 3),
-                "crowd_p50_ms": round(statistics.median(m.at(0.5) for m in crowd[name]), 2),
-                "crowd_p99_ms": round(statistics.median(m.at(0.99) for m in crowd[name]), 2),
-                "per_second": round(statistics.median(m.per_second for m in crowd[name])),
+                "crowd_p50_ms": round(_median(crowd[name], 0.5), 2),
+                "crowd_p99_ms": round(_median(crowd[name], 0.99), 2),
+                "per_second": round(statistics.median(run.per_second for run in crowd[name])),
             }
         )
     return rows
+
+
+def _median(runs: list[LoadResult], share: float) -> float:
+    """The median over the rounds of a quantile in milliseconds."""
+    return statistics.median(run.at(share) for run in runs)

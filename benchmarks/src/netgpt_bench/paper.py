@@ -1,9 +1,8 @@
 """`netgpt bench paper`: cloud-only, model splitting, edge-only and NetGPT's synergy on the same requests, in one run.
 
 The comparison of arXiv 2307.06148, on the machine at hand: storage, memory of fine-tuning and of inference, bytes per
-request, latency over links of several rates and delays, cloud tokens, and quality by checks that need no judge. Its
-parts stand beside this file: `paper_lab` starts all, `paper_ways` asks, `paper_memory` measures, `paper_checks`
-counts, `paper_table` and `paper_plot` show.
+request, latency over links of several rates and delays, cloud tokens, and quality by checks that need no judge.
+`paper_lab` starts all and asks, `paper_tuning` trains, `paper_checks` counts, `paper_report` shows.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,11 @@ import httpx
 
 from netgpt.errors import ModelUnavailable
 from netgpt.models.gguf import check_weights, read_header
+from netgpt_bench.harness import Progress, peak_mb
 from netgpt_bench.link_emulator import LinkShape
 from netgpt_bench.paper_checks import Answered, quality
 from netgpt_bench.paper_lab import (
-    BOX_WAYS,
+    GATEWAY_WAYS,
     SPLIT,
     Lab,
     adapter_file,
@@ -31,20 +31,17 @@ from netgpt_bench.paper_lab import (
     fill_slots,
     fine_tuning,
     open_lab,
-    peak_mb,
     serve,
-)
+)  # fmt: skip
 from netgpt_bench.paper_requests import PersonRequest, make_requests
 from netgpt_bench.report import machine, percentile
 from netgpt_bench.splitting import torch_and_transformers
-
-# --- The model rows of `netgpt bench paper`: what each class of edge model takes on disk, in memory and in training.
 
 GPT2 = "GPT-2-base class, random weights"
 GPT2_CONTEXT = 1024
 """All the positions that GPT-2 has."""
 LORA_LIMIT_MB = 1000
-"""The limit that training with LoRA is told to keep to; full fine-tuning takes what it needs."""
+"""The limit for training with LoRA; full fine-tuning takes what it needs."""
 
 
 async def model_rows(
@@ -98,9 +95,6 @@ async def _served(name: str, path: Path, context: int, words: int) -> dict[str, 
     }
 
 
-Progress = Callable[[str], None]
-
-
 MAIN = LinkShape(50.0, 25.0)
 
 
@@ -131,13 +125,13 @@ QUICK = PaperPlan(requests=8, max_tokens=16, per_link=1, rates_mbit=(10.0,), del
 
 PACKAGES = ("netgpt", "xllamacpp", "numpy", "torch", "transformers")
 NOT_SHOWN = (
-    "a real cloud: the stand-in shares this machine's cores and is a small model, so its seconds and the wording of "
+    "a real cloud: the stand-in shares this machine's cores and is a small model, so its seconds and the words of "
     "its answers show the plumbing, not a cloud",
     "handshakes (TCP, TLS), loss and radio: connections stay open, and the link shapes a stream of bytes",
     "the split model is the edge's own model cut in two, in bfloat16; a split 7B model sends 4096 x 2 bytes a token "
     "where this one sends its own hidden size x 2",
     "hidden states are not searched for private values; that they are not text does not make them private",
-    "the random GPT-2 tells of bytes, memory and speed, and says nothing",
+    "the random GPT-2 shows bytes, memory and speed, and says nothing",
     "memory here is resident memory of processes on a CPU (weights mapped from a file included); the paper's is of a "
     "GPU, for its own models and settings",
 )
@@ -209,35 +203,29 @@ async def _measure(
 
 
 def way_rows(
-    answers: dict[str, list[Answered]],
-    edge: dict[str, Any],
-    split: dict[str, Any],
-    peaks: dict[str, float],
+    answers: dict[str, list[Answered]], edge: dict[str, Any], split: dict[str, Any], peaks: dict[str, float],
     adapter_mb: float,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Any]]:  # fmt: skip
     """One row a way: what stands at the edge, what a request costs, how good it is.
 
-    `edge` is the edge model's row of `model_rows`, `split` what split.json tells, `peaks` the lab's processes in MB.
+    `edge` is the edge model's row of `model_rows`, `split` what split.json holds, `peaks` the lab's processes in MB.
     """
-    stored = {SPLIT: split["edge_bytes"] / 1e6} | dict.fromkeys(BOX_WAYS, edge["storage_mb"] + adapter_mb)
-    model = {SPLIT: peaks["split edge"]} | dict.fromkeys(BOX_WAYS, peaks["engine"])
+    stored = {SPLIT: split["edge_bytes"] / 1e6} | dict.fromkeys(GATEWAY_WAYS, edge["storage_mb"] + adapter_mb)
+    model = {SPLIT: peaks["split edge"]} | dict.fromkeys(GATEWAY_WAYS, peaks["engine"])
     whole_gateway = sum(peaks[part] for part in ("engine", "gateway", "detector"))
-    rows = []
-    for way, given in answers.items():
-        on_gateway = way in BOX_WAYS
-        rows.append(
-            {
-                "way": way,
-                "storage_mb": round(stored.get(way, 0.0), 1),
-                "tuning_lora_mb": edge["tuning_lora_mb"] if on_gateway else None,
-                "tuning_full_mb": edge["tuning_full_mb"] if on_gateway else None,
-                "inference_mb": round(model.get(way, 0.0), 1),
-                "whole_box_mb": round(whole_gateway if on_gateway else model.get(way, 0.0), 1),
-                **_costs(given),
-                **quality(given),
-            }
-        )
-    return rows
+    return [
+        {
+            "way": way,
+            "storage_mb": round(stored.get(way, 0.0), 1),
+            "tuning_lora_mb": edge["tuning_lora_mb"] if way in GATEWAY_WAYS else None,
+            "tuning_full_mb": edge["tuning_full_mb"] if way in GATEWAY_WAYS else None,
+            "inference_mb": round(model.get(way, 0.0), 1),
+            "whole_box_mb": round(whole_gateway if way in GATEWAY_WAYS else model.get(way, 0.0), 1),
+            **_costs(given),
+            **quality(given),
+        }
+        for way, given in answers.items()
+    ]
 
 
 def _costs(given: Sequence[Answered]) -> dict[str, Any]:
@@ -246,9 +234,15 @@ def _costs(given: Sequence[Answered]) -> dict[str, Any]:
         "down_bytes": round(statistics.median(one.down for one in given)),
         "cloud_tokens": round(statistics.mean(one.cloud_tokens for one in given), 1),
         "answered_by_cloud": round(statistics.mean(one.cloud for one in given), 3),
+        "whole_p95_ms": round(percentile([one.whole_ms for one in given], 0.95), 1),
+        **_times(given),
+    }
+
+
+def _times(given: Sequence[Answered]) -> dict[str, float]:
+    return {
         "first_ms": round(statistics.median(one.first_ms for one in given), 1),
         "whole_ms": round(statistics.median(one.whole_ms for one in given), 1),
-        "whole_p95_ms": round(percentile([one.whole_ms for one in given], 0.95), 1),
         "written_tokens": round(statistics.mean(one.written for one in given), 1),
     }
 
@@ -262,9 +256,7 @@ def latency_rows(measured: dict[LinkShape, dict[str, list[Answered]]]) -> list[d
             "delay_ms": link.delay_ms,
             "way": way,
             "samples": len(given),
-            "first_ms": round(statistics.median(one.first_ms for one in given), 1),
-            "whole_ms": round(statistics.median(one.whole_ms for one in given), 1),
-            "written_tokens": round(statistics.mean(one.written for one in given), 1),
+            **_times(given),
         }
         for link, ways in sorted(measured.items(), key=lambda item: (item[0].rate_mbit or 0, item[0].delay_ms))
         for way, given in ways.items()

@@ -1,4 +1,9 @@
-"""Everything that `netgpt bench paper` starts: the stand-in cloud, the box, the split model, and the links between."""
+"""Everything that `netgpt bench paper` starts (the stand-in cloud, the gateway, the split model, the links), and asks.
+
+The ways to answer all cross the same kind of shaped link, one request at a time, over connections that stay open: no
+handshake is measured. `Straight` asks the cloud over the link, `ThroughGateway` the gateway, which reaches the same
+cloud over the same link, `Splitted` runs the first layers here and the rest behind the link. MB are 10^6 bytes.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,8 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -22,17 +27,11 @@ from netgpt.errors import BrokenStream, ModelUnavailable
 from netgpt.models.base import Endpoint
 from netgpt.models.engine import Engine
 from netgpt.types import Fact
-from netgpt_bench.harness import gateway, result_of
+from netgpt_bench.harness import Progress, children, gateway, peak_mb, result_of, until_ready
 from netgpt_bench.link_emulator import LinkShape, ShapedLink
 from netgpt_bench.paper_checks import Answered
 from netgpt_bench.paper_requests import SITE, PersonRequest
 from netgpt_bench.split_process import CloudProcess, EdgeProcess
-
-# --- The ways to answer that `netgpt bench paper` compares: each asks one request and tells what it cost.
-#
-# All cross the same kind of shaped link, one request at a time, over connections that stay open: no handshake is
-# measured. `Straight` asks the cloud over the link, `ThroughBox` asks the gateway on the box, which reaches the
-# same cloud over the same link, `Splitted` runs the first layers here and the rest behind the link.
 
 
 class PaperWay(Protocol):
@@ -46,7 +45,7 @@ class PaperWay(Protocol):
 
 @dataclass
 class Tape:
-    """What crossed the link as it went up; `link` writes on it, each request reads its part and clears it."""
+    """What crossed the link upwards; the link writes it, each request takes its part."""
 
     content: bytearray = field(default_factory=bytearray)
 
@@ -60,8 +59,8 @@ class Tape:
 
 
 @dataclass
-class _Heard:
-    """A streamed answer as the client heard it."""
+class _StreamedAnswer:
+    """A streamed answer as the client received it."""
 
     text: str = ""
     first_ms: float = 0.0
@@ -89,9 +88,9 @@ class Straight:
         text = completed(asked.text, facts)
         up, down = self.link.up, self.link.down
         self._tape.take()
-        is_up = await _post(self._client, _body("cloud", text, max_tokens))
+        answer = await _post(self._client, _body("cloud", text, max_tokens))
         return _answered(
-            asked, is_up, self.link.up - up, self.link.down - down, True, text, {f.kind for f in facts},
+            asked, answer, self.link.up - up, self.link.down - down, True, text, {f.kind for f in facts},
             self._tape.take(),
         )  # fmt: skip
 
@@ -111,12 +110,13 @@ class ThroughGateway:
         up, down = self.link.up, self.link.down
         self._tape.take()
         body = {**_body(self._model, asked.text, max_tokens), "user": asked.person.user}
-        is_up = await _post(self._client, body, "/v1/chat/completions")
+        answer = await _post(self._client, body, "/v1/chat/completions")
         up, down, left = self.link.up - up, self.link.down - down, self._tape.take()
-        told = (await self._client.get(f"/v1/exchanges/{is_up.exchange}", params={"user": asked.person.user})).json()
-        kinds = {fact["kind"] for fact in told["facts"]}
-        text = (told["completion"] or {}).get("text") or asked.text
-        return _answered(asked, is_up, up, down, told["route"] == "cloud", text, kinds, left)
+        path = f"/v1/exchanges/{answer.exchange}"
+        record = (await self._client.get(path, params={"user": asked.person.user})).json()
+        kinds = {fact["kind"] for fact in record["facts"]}
+        text = (record["completion"] or {}).get("text") or asked.text
+        return _answered(asked, answer, up, down, record["route"] == "cloud", text, kinds, left)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -126,10 +126,7 @@ class Tokenizer:
     """Text to tokens and back, by the engine that has the same weights; its time is not part of any figure."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=endpoint.base_url.removesuffix("/v1"), headers={"Authorization": f"Bearer {endpoint.api_key}"},
-            timeout=60, trust_env=False,
-        )  # fmt: skip
+        self._client = _engine_client(endpoint)
 
     async def prompt(self, text: str) -> list[int]:
         """The tokens of a conversation with this one message."""
@@ -173,6 +170,14 @@ class Splitted:
         """Nothing is held here."""
 
 
+def _engine_client(endpoint: Endpoint) -> httpx.AsyncClient:
+    """For the engine's own paths, outside of /v1."""
+    headers = {"Authorization": f"Bearer {endpoint.api_key}"}
+    return httpx.AsyncClient(
+        base_url=endpoint.base_url.removesuffix("/v1"), headers=headers, timeout=300, trust_env=False
+    )
+
+
 def _body(model: str, text: str, max_tokens: int) -> dict[str, Any]:
     return {
         "model": model,
@@ -189,48 +194,44 @@ def _all_facts(asked: PersonRequest) -> list[Fact]:
     return [place, *(profile_fact(fact.text, fact.kind, fact.label) for fact in asked.person.facts)]
 
 
-async def _post(client: httpx.AsyncClient, body: dict[str, Any], path: str = "/chat/completions") -> _Heard:
+async def _post(client: httpx.AsyncClient, body: dict[str, Any], path: str = "/chat/completions") -> _StreamedAnswer:
     """Post and listen to the stream's end. Raises BrokenStream: not answered, or an error in the stream."""
-    is_up, started = _Heard(), time.perf_counter()
+    answer, started = _StreamedAnswer(), time.perf_counter()
     async with client.stream("POST", path, json=body) as response:
         if response.status_code != 200:
             raise BrokenStream(f"{body['model']} answered with status {response.status_code}")
-        is_up.exchange = response.headers.get("x-netgpt-exchange", "")
+        answer.exchange = response.headers.get("x-netgpt-exchange", "")
         async for line in response.aiter_lines():
             if line.startswith("data: {"):
-                _hear(is_up, json.loads(line[6:]), started)
-    is_up.whole_ms = (time.perf_counter() - started) * 1000
-    is_up.first_ms = is_up.first_ms or is_up.whole_ms
-    return is_up
+                _receive(answer, json.loads(line[6:]), started)
+    answer.whole_ms = (time.perf_counter() - started) * 1000
+    answer.first_ms = answer.first_ms or answer.whole_ms
+    return answer
 
 
-def _hear(is_up: _Heard, chunk: dict[str, Any], started: float) -> None:
+def _receive(answer: _StreamedAnswer, chunk: dict[str, Any], started: float) -> None:
     if "error" in chunk:
         raise BrokenStream("an answer of the comparison ended with an error in its stream")
     for choice in chunk.get("choices") or ():
         piece = (choice.get("delta") or {}).get("content") or ""
-        if piece and not is_up.first_ms:
-            is_up.first_ms = (time.perf_counter() - started) * 1000
-        is_up.text += piece
-        is_up.finish = choice.get("finish_reason") or is_up.finish
+        if piece and not answer.first_ms:
+            answer.first_ms = (time.perf_counter() - started) * 1000
+        answer.text += piece
+        answer.finish = choice.get("finish_reason") or answer.finish
     if usage := chunk.get("usage"):
-        is_up.prompt_tokens, is_up.written = usage["prompt_tokens"], usage["completion_tokens"]
+        answer.prompt_tokens, answer.written = usage["prompt_tokens"], usage["completion_tokens"]
 
 
 def _answered(
-    asked: PersonRequest, is_up: _Heard, up: int, down: int, cloud: bool, text: str, kinds: Collection[str], left: bytes
+    asked: PersonRequest, got: _StreamedAnswer, up: int, down: int, cloud: bool, text: str, kinds: Collection[str],
+    left: bytes,
 ) -> Answered:  # fmt: skip
-    tokens = is_up.prompt_tokens + is_up.written if cloud else 0
+    tokens = got.prompt_tokens + got.written if cloud else 0
     return Answered(
-        asked, is_up.text, is_up.finish is not None, is_up.first_ms, is_up.whole_ms, up, down, tokens, is_up.written,
-        cloud, text, frozenset(kinds), left,
+        asked, got.text, got.finish is not None, got.first_ms, got.whole_ms, up, down, tokens, got.written, cloud, text,
+        frozenset(kinds), left,
     )  # fmt: skip
 
-
-# --- Peaks of memory and sizes on disk, for `netgpt bench paper`. MB are 10^6 bytes, as the paper's.
-#
-# A peak is the kernel's own high-water mark of a process's resident memory (`VmHWM` in /proc/PID/status): nothing
-# is sampled, so nothing is missed. Weights that the engine maps from their file count as far as they were read.
 
 LONG_WORDS = 700
 """Of a long request: about 1,400 tokens, most of a slot of 2,048."""
@@ -244,26 +245,6 @@ class EngineCost:
     peak_mb: float
     prompt_per_s: float
     written_per_s: float
-
-
-def peak_mb(pid: int) -> float:
-    """The most resident memory that the process ever had. Raises ModelUnavailable: it is gone, or not Linux."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e6
-    raise ModelUnavailable(f"the peak memory of process {pid} cannot be read: it ended, or this is not Linux")
-
-
-def children(pid: int) -> dict[int, str]:
-    """The direct children of a process, with their command lines."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError, IndexError, ValueError):
-                if int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
-                    found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
-    return found
 
 
 def adapter_file() -> Path | None:
@@ -297,10 +278,7 @@ async def serve(weights: Path, *, slots: int = 2, context_tokens: int = 2048, wo
 
 async def _serve(engine: Engine, slots: int, words: int) -> EngineCost:
     endpoint = engine.endpoint()
-    async with httpx.AsyncClient(
-        base_url=endpoint.base_url.removesuffix("/v1"), headers={"Authorization": f"Bearer {endpoint.api_key}"},
-        timeout=300, trust_env=False,
-    ) as client:  # fmt: skip
+    async with _engine_client(endpoint) as client:
         bodies: list[dict[str, Any]] = [
             {"prompt": _long(number, words), "n_predict": WRITTEN, "ignore_eos": True, "cache_prompt": False}
             for number in range(slots + 1)
@@ -314,9 +292,7 @@ async def _serve(engine: Engine, slots: int, words: int) -> EngineCost:
     return EngineCost(peak_mb(engine.pid), timings["prompt_per_second"], timings["predicted_per_second"])
 
 
-async def fine_tuning(
-    base: Path, *, full: bool, examples: int, tokens: int, memory_mb: int | None
-) -> dict[str, float]:  # fmt: skip
+async def fine_tuning(base: Path, *, full: bool, examples: int, tokens: int, memory_mb: int | None) -> dict[str, float]:
     """Train in a process of its own, one epoch; {"peak_mb", "tokens_per_s", "seconds"}. Raises ModelUnavailable."""
     asked = {"base": str(base), "full": full, "examples": examples, "tokens": tokens, "memory_mb": memory_mb}
     return await result_of(f"fine-tuning {base.name}", "netgpt_bench.paper_tuning", asked=asked)
@@ -333,13 +309,11 @@ SPLIT = "model splitting"
 EDGE_ONLY = "edge-only"
 SYNERGY = "NetGPT synergy"
 DECIDES = "NetGPT, the box decides"
-BOX_WAYS = (EDGE_ONLY, SYNERGY, DECIDES)
+GATEWAY_WAYS = (EDGE_ONLY, SYNERGY, DECIDES)
 """The ways that need the box: its weights, its memory."""
 
 READY_S = 180.0
 """Patience with the box's start: its detector reads a language model, which takes a busy machine a minute."""
-
-Progress = Callable[[str], None]
 
 
 @dataclass
@@ -360,8 +334,8 @@ class Lab:
 
 async def cut_model(source: str, folder: Path, edge_layers: int | None) -> dict[str, Any]:
     """Cut a model in a process of its own, so that its memory is given back; `source` is a file or "random-gpt2"."""
-    words = [source, str(folder), str(edge_layers or 0)]
-    return await result_of("cutting a model for splitting", "netgpt_bench.split_cut", *words)
+    asked = {"source": source, "folder": str(folder), "edge_layers": edge_layers or 0}
+    return await result_of("cutting a model for splitting", "netgpt_bench.splitting", asked=asked)
 
 
 @asynccontextmanager
@@ -375,18 +349,19 @@ async def open_lab(
         await engine.start()
         stack.push_async_callback(engine.stop, 0)
         tape = Tape()
-        port = urlsplit(engine.endpoint().base_url).port or 0
-        link = await stack.enter_async_context(ShapedLink(port, tap=tape))
+        cloud_port = urlsplit(engine.endpoint().base_url).port or 0
+        link = await stack.enter_async_context(ShapedLink(cloud_port, tap=tape))
         progress("starting the box")
-        gateway, pid = await stack.enter_async_context(_gateway(weights, engine.endpoint().api_key or "", link, folder))
-        url = f"http://127.0.0.1:{gateway}"
-        await _prepare(url, requests)
+        key = engine.endpoint().api_key or ""
+        port, pid = await stack.enter_async_context(gateway(folder / "home", _settings(weights, key, link)))
+        url = f"http://127.0.0.1:{port}"
+        await until_ready("the box", url, READY_S)
+        await _fill_profiles(url, requests)
         progress("starting the two sides of the split model")
         cloud = await stack.enter_async_context(CloudProcess(split))
         split_link = await stack.enter_async_context(ShapedLink(cloud.port))
         edge = await stack.enter_async_context(EdgeProcess(split, split_link.port))
         tokenizer = await _tokenizer(weights, cloud_weights, engine, folder, stack)
-        key = engine.endpoint().api_key or ""
         ways: list[Any] = [
             Straight(CLOUD_ONLY, link, tape, key),
             Straight(WHOLE_PROFILE, link, tape, key, whole_profile=True),
@@ -397,8 +372,8 @@ async def open_lab(
         ]
         for way in ways:
             stack.push_async_callback(way.close)
-        told = json.loads((split / "split.json").read_text(encoding="utf-8"))
-        yield Lab(ways, told, _pids(pid, edge.pid), url, (link, split_link))
+        shape = json.loads((split / "split.json").read_text(encoding="utf-8"))
+        yield Lab(ways, shape, _pids(pid, edge.pid), url, (link, split_link))
 
 
 async def _tokenizer(
@@ -425,9 +400,8 @@ def _pids(gateway_pid: int, split_edge: int) -> dict[str, int]:
     return found
 
 
-@asynccontextmanager
-async def _gateway(weights: Path, key: str, link: ShapedLink, folder: Path) -> AsyncIterator[tuple[int, int]]:
-    settings = {
+def _settings(weights: Path, key: str, link: ShapedLink) -> dict[str, str]:
+    return {
         "NETGPT_EDGE__MODEL": str(weights),
         "NETGPT_CLOUD__BASE_URL": f"http://127.0.0.1:{link.port}/v1",
         "NETGPT_CLOUD__API_KEY": key,
@@ -436,24 +410,13 @@ async def _gateway(weights: Path, key: str, link: ShapedLink, folder: Path) -> A
         "NETGPT_LOG_LEVEL": "error",
         **{f"NETGPT_SITE__{name.upper()}": value for name, value in SITE.items()},
     }
-    async with gateway(folder / "home", settings) as told:
-        yield told
 
 
-async def _prepare(url: str, requests: Sequence[PersonRequest]) -> None:
-    """Wait until every part of the box is ready, and tell it what it may know."""
+async def _fill_profiles(url: str, requests: Sequence[PersonRequest]) -> None:
+    """Give the gateway what it may know of each person."""
     people = {asked.person.user: asked.person for asked in requests}
     async with httpx.AsyncClient(base_url=url, timeout=READY_S, trust_env=False) as client:
-        until = asyncio.get_running_loop().time() + READY_S
-        while asyncio.get_running_loop().time() < until:
-            parts = (await client.get("/readyz")).json().get("parts", {})
-            if parts and all(part["ok"] for part in parts.values()):
-                break
-            await asyncio.sleep(0.1)
-        else:
-            raise ModelUnavailable(f"the box was not ready within {READY_S:.0f} s")
         for person in people.values():
             for fact in person.facts:
                 body = {"text": fact.text, "kind": fact.kind, "label": fact.label.value}
-                path = f"/v1/profiles/{quote(person.user)}/facts"
-                (await client.post(path, json=body)).raise_for_status()
+                (await client.post(f"/v1/profiles/{quote(person.user)}/facts", json=body)).raise_for_status()

@@ -1,11 +1,13 @@
-"""The result of `netgpt bench paper` as Markdown: the paper's figures beside ours, ways, links, models."""
+"""The result of `netgpt bench paper` as Markdown and as a plot: the paper beside this machine, ways, links, models."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from netgpt_bench.paper_lab import SPLIT, SYNERGY
+from netgpt_bench import chart
+from netgpt_bench.paper_lab import CLOUD_ONLY, DECIDES, EDGE_ONLY, SPLIT, SYNERGY, WHOLE_PROFILE
 
 Row = Mapping[str, Any]
 
@@ -56,10 +58,8 @@ def against_the_paper(result: Row) -> list[dict[str, Any]]:
 
 def markdown(result: Row) -> str:
     """The whole report."""
-    head = (
-        f"Main link: {result['main_link']} one way; cloud: {result['cloud']}; {result['samples']['main link']} requests"
-    )
-    head += f", at most {result['answer_tokens']} tokens an answer. Times are medians."
+    head = f"Main link: {result['main_link']} one way; cloud: {result['cloud']}; {result['samples']['main link']} "
+    head += f"requests, at most {result['answer_tokens']} tokens an answer. Times are medians."
     parts = [
         "### The paper beside this machine (NetGPT synergy)",
         _table(("", "paper", "here", "bar"), [_compared_cells(row) for row in against_the_paper(result)]),
@@ -80,10 +80,10 @@ def markdown(result: Row) -> str:
 
 
 def _compared(what: str, paper: str, here: float | None, bar: str) -> dict[str, Any]:
-    told = "-" if here is None else f"{_number(here)} MB"
+    shown = "-" if here is None else f"{_number(here)} MB"
     limit = BARS[bar]
     held = None if here is None else here <= limit
-    return {"what": what, "paper": paper, "here": told, "bar": f"<= {limit:g} MB", "held": held}
+    return {"what": what, "paper": paper, "here": shown, "bar": f"<= {limit:g} MB", "held": held}
 
 
 def _compared_cells(row: Row) -> tuple[str, ...]:
@@ -101,14 +101,9 @@ def _links(rows: Sequence[Row]) -> str:
 
 def _models(rows: Sequence[Row]) -> str:
     columns = (
-        "model",
-        "parameters, M",
-        "storage, MB",
-        "inference, MB",
-        "tokens/s read / written",
-        "LoRA: peak MB, tokens/s",
+        "model", "parameters, M", "storage, MB", "inference, MB", "tokens/s read / written", "LoRA: peak MB, tokens/s",
         "all weights: peak MB, tokens/s",
-    )
+    )  # fmt: skip
     return _table(
         columns,
         [
@@ -179,3 +174,73 @@ def _left(row: Row) -> str:
     if row["private_values_left"] is None:
         return "not text"
     return f"{row['private_values_left']} of {row['private_values_at_risk']}"
+
+
+# --- The plot: memory and storage beside the paper, milliseconds over the links, bytes a request.
+
+WIDTH, PANEL, LEFT, TOP, FLOOR = 960, 270, 64, 66, 236
+"""Pixels: of the plot, of a panel's height, left of the bars, above the tallest bar, down to the foot of the bars."""
+COLOURS = {
+    CLOUD_ONLY: chart.SKY,
+    WHOLE_PROFILE: chart.BLUE,
+    SPLIT: chart.RED,
+    EDGE_ONLY: chart.ORANGE,
+    SYNERGY: chart.GREEN,
+    DECIDES: chart.PINK,
+    "paper": chart.GREY,
+    "here": chart.GREEN,
+}
+PAPER_MB = {"storage": 486.8, "fine-tuning (LoRA)": 7800.0, "inference": 1650.0}
+"""arXiv 2307.06148; the last two of a GPU's memory."""
+Bars = Mapping[str, Sequence[float | None]]
+
+
+def svg(result: Row) -> str:
+    """The plot as the text of an SVG file."""
+    ways, latency = result["ways"], result["latency"]
+    ours = next(row for row in ways if row["way"] == SYNERGY)
+    here = [ours["storage_mb"], ours["tuning_lora_mb"], ours["inference_mb"]]
+    links = list(dict.fromkeys(row["link"] for row in latency))
+    took = {(row["way"], row["link"]): row["whole_ms"] for row in latency}
+    named = list(dict.fromkeys(row["way"] for row in latency))
+    panels: list[tuple[str, Sequence[str], Bars]] = [
+        (
+            "MB at the edge: the paper and NetGPT's synergy on this machine",
+            list(PAPER_MB),
+            {"paper": list(PAPER_MB.values()), "here": here},
+        ),
+        (
+            "ms to the end of the answer, by link (rate, one-way delay)",
+            links,
+            {way: [took.get((way, link)) for link in links] for way in named},
+        ),
+        (
+            f"bytes per request over the link ({result['main_link']}); no bar: none",
+            ["up", "down"],
+            {row["way"]: [row["up_bytes"], row["down_bytes"]] for row in ways},
+        ),
+    ]
+    return chart.stacked("netgpt bench paper", WIDTH, [(PANEL, _panel(*panel)) for panel in panels])
+
+
+def _panel(title: str, groups: Sequence[str], bars: Bars) -> str:
+    """Bars on a logarithmic scale between powers of ten; none for 0."""
+    bars = {name: [value or None for value in values] for name, values in bars.items()}
+    values = [value for of_series in bars.values() for value in of_series if value] or [1.0]
+    low = math.floor(math.log10(min(values)) - 0.05)
+    high = max(math.ceil(math.log10(max(values)) + 0.05), low + 1)
+
+    def y(value: float) -> float:
+        return FLOOR - (math.log10(value) - low) / (high - low) * (FLOOR - TOP)
+
+    parts = [chart.text(LEFT, 16, title, bold=True), chart.legend({name: COLOURS[name] for name in bars}, LEFT)]
+    for power in range(low, high + 1):
+        at = y(10.0**power)
+        parts.append(chart.line(LEFT, at, WIDTH - 8, at))
+        parts.append(chart.text(LEFT - 6, at + 4, f"{10.0**power:,g}", anchor="end"))
+    parts.append(chart.grouped_bars(groups, bars, COLOURS, (LEFT, WIDTH - 8), FLOOR, y, _figure))
+    return "".join(parts)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

@@ -7,15 +7,13 @@ memory depends on lengths, not on words.
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from netgpt.training.example import Example
-from netgpt_bench.harness import end_with_parent
-from netgpt_bench.paper_lab import peak_mb
+from netgpt_bench.harness import answer_parent, peak_mb
 
 _NOUNS = "harbour bread lamp garden ticket window river letter kettle market bridge winter".split()  # noqa: SIM905
 _VERBS = "finds opens carries mends paints sells keeps lights follows answers".split()  # noqa: SIM905
@@ -26,7 +24,7 @@ def made_examples(base: Path, count: int, tokens: int, seed: int = 7) -> list[Ex
     from netgpt.training.lora.data import load_tokenizer
     from netgpt.training.lora.weights import open_base
 
-    speech = load_tokenizer(open_base(base))
+    tokenizer = load_tokenizer(open_base(base))
     rng = random.Random(seed)
 
     def example(words: int) -> Example:
@@ -37,21 +35,17 @@ def made_examples(base: Path, count: int, tokens: int, seed: int = 7) -> list[Ex
     made = []
     for _ in range(count):
         words = tokens
-        while len(speech.encode(one := example(words)).ids) > tokens and words > 2:
+        while len(tokenizer.encode(one := example(words)).ids) > tokens and words > 2:
             words -= max(1, words // 16)
         made.append(one)
     return made
 
 
-def main() -> None:
-    """Train and tell."""
+def tune(asked: dict[str, Any]) -> dict[str, float]:
+    """Train once; the figures of the module's docstring."""
     from netgpt.training.lora.child import train
     from netgpt.training.lora.recipe import Recipe
 
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints must not stand before the line
-    asked = json.loads(os.read(0, 65_536))
-    end_with_parent()
     base = Path(asked["base"])
     recipe = Recipe(
         epochs=1, full=asked["full"], max_tokens=asked["tokens"], held_out=0.0, memory_mb=asked["memory_mb"]
@@ -59,10 +53,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="netgpt-tuning-") as work:
         examples = made_examples(base, asked["examples"], asked["tokens"])
         done = train(base, examples, recipe, Path(work), resume=False)
-    told = {"peak_mb": peak_mb(os.getpid()), "tokens_per_s": done.tokens_per_s, "seconds": done.seconds}
-    answer.write(json.dumps(told) + "\n")
-    answer.flush()
+    return {"peak_mb": peak_mb(), "tokens_per_s": done.tokens_per_s, "seconds": done.seconds}
 
 
 if __name__ == "__main__":
-    main()
+    answer_parent(tune)

@@ -1,4 +1,8 @@
-"""Invented people with private data of every kind. Numbers are valid where a checksum exists."""
+"""Invented people, and requests with their private data planted at every place: for audits and tests.
+
+Everything is made from a seed. Numbers are valid where a checksum exists, and come from ranges set aside for fiction
+where there are such. `leaks` says what of the planted is still in the bytes that would leave.
+"""
 
 from __future__ import annotations
 
@@ -15,31 +19,19 @@ from functools import lru_cache
 from typing import Any, Final
 
 from netgpt.privacy.detectors.checksums import luhn
-from netgpt.privacy.kinds import word_set
 
-_FIRST = sorted(
-    word_set(
-        """
-    Ada Grace Alan Katherine Omar Priya Wei Sofia Liam Chloe Mateo Ingrid Kwame Yuki Fatima Pedro Hannah Viktor
-    Amelia Noor
-        """
-    )
-)
-_LAST = sorted(
-    word_set(
-        """
-    Lovelace Hopper Whitfield Johnson Haddad Sharma Zhang Rossi Murphy Dubois Garcia Lindqvist Mensah Tanaka
-    Rahman Alvarez Schneider Petrov Thornton Castellanos
-        """
-    )
-)
-_HOSTS = sorted(
-    word_set(
-        """
-    mill.example inbox.example.org post.co.uk uni-koeln.de mail.example.com correo.es firma.internal
-        """
-    )
-)
+_FIRST = (
+    "Ada", "Alan", "Amelia", "Chloe", "Fatima", "Grace", "Hannah", "Ingrid", "Katherine", "Kwame", "Liam", "Mateo",
+    "Noor", "Omar", "Pedro", "Priya", "Sofia", "Viktor", "Wei", "Yuki",
+)  # fmt: skip
+_LAST = (
+    "Alvarez", "Castellanos", "Dubois", "Garcia", "Haddad", "Hopper", "Johnson", "Lindqvist", "Lovelace", "Mensah",
+    "Murphy", "Petrov", "Rahman", "Rossi", "Schneider", "Sharma", "Tanaka", "Thornton", "Whitfield", "Zhang",
+)  # fmt: skip
+_HOSTS = (
+    "correo.es", "firma.internal", "inbox.example.org", "mail.example.com", "mill.example", "post.co.uk",
+    "uni-koeln.de",
+)  # fmt: skip
 _STREETS = (
     "{n} Mill Road, Cambridge CB1 {d}AB",
     "{n}B Baker Street",
@@ -125,9 +117,8 @@ class PersonMaker:
         return re.sub("#", lambda _: str(self._random.randint(0, 9)), form)
 
     def _card(self) -> str:
-        prefix, length = self._random.choice(
-            (("4", 16), ("52", 16), ("37", 15), ("6011", 16), ("4929", 16), ("3566", 16))
-        )
+        forms = (("4", 16), ("52", 16), ("37", 15), ("6011", 16), ("4929", 16), ("3566", 16))
+        prefix, length = self._random.choice(forms)
         body = prefix + "".join(str(self._random.randint(0, 9)) for _ in range(length - len(prefix) - 1))
         card = next(body + str(last) for last in range(10) if luhn(body + str(last)))
         mark = self._random.choice(("", " ", "-"))
@@ -146,62 +137,61 @@ class PersonMaker:
         return mark.join(iban[i : i + 4] for i in range(0, len(iban), 4))
 
 
-# --- Small pictures and sounds with something written where programs write it: for audits and tests.
-#
-# They are whole by their format's rules (lengths, checksums, order of parts) and show next to nothing.
+# --- Small pictures and sounds with something written where programs write it. They are whole by their format's rules
+# (lengths, checksums, order of parts) and show next to nothing.
 
 _ENCODED = re.compile(r"[A-Za-z0-9+/_\-]{16,}")
 _PLAIN_BASE64 = str.maketrans("-_", "+/")
 
 
-def _png(told: bytes) -> bytes:
+def _png(note: bytes) -> bytes:
     def part(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
     return b"".join((
-        b"\x89PNG\r\n\x1a\n", part(b"IHDR", header), part(b"tEXt", b"Author\0" + told),
-        part(b"iTXt", b"Title\0\0\0\0\0" + told), part(b"eXIf", _exif(told)), part(b"IDAT", zlib.compress(b"\0\0")),
-        part(b"IEND", b""), told,
+        b"\x89PNG\r\n\x1a\n", part(b"IHDR", header), part(b"tEXt", b"Author\0" + note),
+        part(b"iTXt", b"Title\0\0\0\0\0" + note), part(b"eXIf", _exif(note)), part(b"IDAT", zlib.compress(b"\0\0")),
+        part(b"IEND", b""), note,
     ))  # fmt: skip
 
 
-def _jpeg(told: bytes) -> bytes:
+def _jpeg(note: bytes) -> bytes:
     def segment(marker: int, body: bytes) -> bytes:
         return bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body
 
     codes = bytes((0, 1, *[0] * 15, 0))
     return b"".join((
-        b"\xff\xd8", segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0" + told), segment(0xE1, b"Exif\0\0" + _exif(told)),
-        segment(0xED, b"Photoshop 3.0\0" + told), segment(0xFE, told), segment(0xDB, b"\0" + bytes(range(1, 65))),
+        b"\xff\xd8", segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0" + note), segment(0xE1, b"Exif\0\0" + _exif(note)),
+        segment(0xED, b"Photoshop 3.0\0" + note), segment(0xFE, note), segment(0xDB, b"\0" + bytes(range(1, 65))),
         segment(0xC0, b"\x08\0\1\0\1\1\1\x11\0"), segment(0xC4, codes), segment(0xDA, b"\1\1\0\0\x3f\0"),
-        b"\x2a\xff\0\xff\xd0\x15", b"\xff\xd9", told,
+        b"\x2a\xff\0\xff\xd0\x15", b"\xff\xd9", note,
     ))  # fmt: skip
 
 
-def _gif(told: bytes) -> bytes:
-    said = b"".join(bytes((len(told[i : i + 255]),)) + told[i : i + 255] for i in range(0, len(told), 255)) + b"\0"
+def _gif(note: bytes) -> bytes:
+    blocks = b"".join(bytes((len(note[i : i + 255]),)) + note[i : i + 255] for i in range(0, len(note), 255)) + b"\0"
     return b"".join((
-        b"GIF89a\1\0\1\0\x80\0\0", b"\0\0\0\xff\xff\xff", b"\x21\xfe" + said, b"\x21\xff\x0bXMP DataXMP" + said,
-        b"\x21\xf9\4\0\0\0\0\0", b"\x2c\0\0\0\0\1\0\1\0\0", b"\2\2\x44\1\0", b"\x3b", told,
+        b"GIF89a\1\0\1\0\x80\0\0", b"\0\0\0\xff\xff\xff", b"\x21\xfe" + blocks, b"\x21\xff\x0bXMP DataXMP" + blocks,
+        b"\x21\xf9\4\0\0\0\0\0", b"\x2c\0\0\0\0\1\0\1\0\0", b"\2\2\x44\1\0", b"\x3b", note,
     ))  # fmt: skip
 
 
-def _webp(told: bytes) -> bytes:
+def _webp(note: bytes) -> bytes:
     extended = bytes((0b00001100, 0, 0, 0, 0, 0, 0, 0, 0, 0))
-    parts = ((b"VP8X", extended), (b"VP8L", b"\x2f\0\0\0\0\x88\x88\x08"), (b"EXIF", _exif(told)), (b"XMP ", told))
-    return _riff(b"WEBP", parts) + told
+    parts = ((b"VP8X", extended), (b"VP8L", b"\x2f\0\0\0\0\x88\x88\x08"), (b"EXIF", _exif(note)), (b"XMP ", note))
+    return _riff(b"WEBP", parts) + note
 
 
-def _wav(told: bytes) -> bytes:
+def _wav(note: bytes) -> bytes:
     form = struct.pack("<HHIIHH", 1, 1, 8000, 8000, 1, 8)
-    return _riff(b"WAVE", ((b"fmt ", form), (b"LIST", b"INFOIART" + told), (b"data", b"\x80" * 8)))
+    return _riff(b"WAVE", ((b"fmt ", form), (b"LIST", b"INFOIART" + note), (b"data", b"\x80" * 8)))
 
 
-def _mp3(told: bytes) -> bytes:
-    size = len(told)
-    tag = b"ID3\3\0\0" + bytes((size >> 21 & 127, size >> 14 & 127, size >> 7 & 127, size & 127)) + told
-    return tag + b"\xff\xfb\x90\0" + b"\0" * 413 + b"TAG" + told[:125].ljust(125, b"\0")
+def _mp3(note: bytes) -> bytes:
+    size = len(note)
+    tag = b"ID3\3\0\0" + bytes((size >> 21 & 127, size >> 14 & 127, size >> 7 & 127, size & 127)) + note
+    return tag + b"\xff\xfb\x90\0" + b"\0" * 413 + b"TAG" + note[:125].ljust(125, b"\0")
 
 
 def _riff(form: bytes, parts: tuple[tuple[bytes, bytes], ...]) -> bytes:
@@ -209,9 +199,9 @@ def _riff(form: bytes, parts: tuple[tuple[bytes, bytes], ...]) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def _exif(told: bytes) -> bytes:
+def _exif(note: bytes) -> bytes:
     """One ASCII field, "Artist", of a TIFF in little-endian order."""
-    return b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0x013B, 2, len(told) + 1, 26) + b"\0\0\0\0" + told + b"\0"
+    return b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0x013B, 2, len(note) + 1, 26) + b"\0\0\0\0" + note + b"\0"
 
 
 MEDIA: Final[Mapping[str, tuple[str, Callable[[bytes], bytes]]]] = {
@@ -222,13 +212,13 @@ MEDIA: Final[Mapping[str, tuple[str, Callable[[bytes], bytes]]]] = {
     "wav": ("audio/wav", _wav),
     "mp3": ("audio/mpeg", _mp3),
 }
-"""Format -> its media type, and what makes one that tells something."""
+"""Format -> its media type, and what makes one with a note."""
 
 
-def data_uri(kind: str, told: str, parameter: str = "") -> str:
-    """A picture or sound of this kind of MEDIA that tells `told`; `parameter` goes into the head of the URI."""
+def data_uri(kind: str, note: str, parameter: str = "") -> str:
+    """A picture or sound of this kind of MEDIA with this `note`; `parameter` goes into the head of the URI."""
     media_type, make = MEDIA[kind]
-    return f"data:{media_type}{parameter};base64,{base64.b64encode(make(told.encode())).decode()}"
+    return f"data:{media_type}{parameter};base64,{base64.b64encode(make(note.encode())).decode()}"
 
 
 MEDIA_PLACES: Final = (
@@ -237,24 +227,24 @@ MEDIA_PLACES: Final = (
 """Where `put_media` can put a person's data."""
 
 
-def put_media(message: dict[str, Any], place: str, told: str, name: str) -> None:
-    """Give the message a picture or sound that carries `told` at one of MEDIA_PLACES; a file is called `name`."""
+def put_media(message: dict[str, Any], place: str, note: str, name: str) -> None:
+    """Give the message a picture or sound that carries `note` at one of MEDIA_PLACES; a file is called `name`."""
     asked = {"type": "text", "text": "What is this?"}
     kind = place.removesuffix("_metadata")
     if place == "picture_in_text":
-        message["content"] = f"See ![it]({data_uri('png', told)}) and {data_uri('jpeg', told)} please."
+        message["content"] = f"See ![it]({data_uri('png', note)}) and {data_uri('jpeg', note)} please."
     elif place == "picture_name":
-        file = {"filename": f"{name}.png", "file_data": data_uri("png", told)}
+        file = {"filename": f"{name}.png", "file_data": data_uri("png", note)}
         message["content"] = [asked, {"type": "file", "file": file}]
     elif place == "picture_parameter":
         word = re.sub(r"[^\w.=\-]", ".", name)[:50]
-        picture = {"url": data_uri("gif", told, f";name={word}"), "detail": "low"}
+        picture = {"url": data_uri("gif", note, f";name={word}"), "detail": "low"}
         message["content"] = [asked, {"type": "image_url", "image_url": picture}]
     elif kind in ("wav", "mp3"):
-        sound = {"data": data_uri(kind, told).partition(",")[2], "format": kind}
+        sound = {"data": data_uri(kind, note).partition(",")[2], "format": kind}
         message["content"] = [asked, {"type": "input_audio", "input_audio": sound}]
     else:
-        message["content"] = [asked, {"type": "image_url", "image_url": {"url": data_uri(kind, told)}}]
+        message["content"] = [asked, {"type": "image_url", "image_url": {"url": data_uri(kind, note)}}]
 
 
 def texts_inside(text: str) -> Iterator[str]:
@@ -266,10 +256,7 @@ def texts_inside(text: str) -> Iterator[str]:
         yield data.decode("utf-16-le", "ignore")
 
 
-# --- Invented people, and requests with their private data planted at every place: for audits and tests.
-#
-# Everything is made from a seed. Numbers are valid where a checksum exists, and come from ranges set aside for
-# fiction where there are such. `leaks` says what of the planted is still in the bytes that would leave.
+# --- Requests with all of a person planted at one place.
 
 PLACES = (
     "user", "history", "system", "tool_description", "tool_schema", "tool_result", "tool_result_json", "tool_arguments",
@@ -330,7 +317,7 @@ def _base(stream: bool) -> dict[str, Any]:
     }
 
 
-def _told(values: Mapping[str, list[str]]) -> str:
+def _prose(values: Mapping[str, list[str]]) -> str:
     """All values in prose, beside punctuation."""
     parts = {
         "PERSON": "My name is {}.",
@@ -340,8 +327,8 @@ def _told(values: Mapping[str, list[str]]) -> str:
         "IBAN": "the account is {}.",
         "ADDRESS": "I live at {}.",
     }
-    said = [form.format(values[kind][0]) for kind, form in parts.items()]
-    return " ".join([*said, *(f"Keep in mind: {value}." for value in values["PROFILE"])])
+    sentences = [form.format(values[kind][0]) for kind, form in parts.items()]
+    return " ".join([*sentences, *(f"Keep in mind: {value}." for value in values["PROFILE"])])
 
 
 def _call(arguments: str) -> dict[str, Any]:
@@ -350,47 +337,47 @@ def _call(arguments: str) -> dict[str, Any]:
 
 
 def _put(body: dict[str, Any], place: str, person: PlantedPerson, values: dict[str, list[str]]) -> None:
-    messages, told = body["messages"], _told(values)
+    messages, prose = body["messages"], _prose(values)
     record = {
         "name": person.name,
         **{k.lower(): v[0] for k, v in values.items() if k != "PERSON"},
         "notes": values["PROFILE"],
     }
     if place in ("user", "system"):
-        messages[0 if place == "system" else 1]["content"] += " " + told
+        messages[0 if place == "system" else 1]["content"] += " " + prose
     elif place == "history":
-        messages[1:1] = [{"role": "user", "content": told}, {"role": "assistant", "content": f"I see:\n- {told}"}]
+        messages[1:1] = [{"role": "user", "content": prose}, {"role": "assistant", "content": f"I see:\n- {prose}"}]
     elif place in _TEXT_FORMS:
-        messages[1]["content"] = _TEXT_FORMS[place](told, record)
+        messages[1]["content"] = _TEXT_FORMS[place](prose, record)
     elif place == "split_parts":
-        cut = told.index("@")
-        texts = [told[:cut], told[cut:]]
+        cut = prose.index("@")
+        texts = [prose[:cut], prose[cut:]]
         messages[1]["content"] = [{"type": "text", "text": text} for text in texts]
     elif place.startswith("tool_result") or place.endswith("arguments") or place == "numbers":
-        _put_in_tools(messages, place, told, record, values)
+        _put_in_tools(messages, place, prose, record, values)
     elif place in MEDIA_PLACES:
-        put_media(messages[1], place, told, f"{person.name} {person.email} {person.phone}")
+        put_media(messages[1], place, prose, f"{person.name} {person.email} {person.phone}")
     else:
-        _put_elsewhere(body, place, told, person, values)
+        _put_elsewhere(body, place, prose, person, values)
 
 
 _TEXT_FORMS: Mapping[str, Any] = {
-    "json_in_text": lambda told, record: "Given " + json.dumps(record) + " what now?",
-    "code_fence": lambda told, record: f"```python\n# {told}\nrecord = {record!r}\n```",
-    "zero_width": lambda told, record: "".join(c + ("\u200b" if i % 5 == 4 else "") for i, c in enumerate(told)),
-    "full_width": lambda told, record: "".join(chr(ord(c) + 0xFEE0) if c.isdigit() or c == "@" else c for c in told),
-    "line_breaks": lambda told, record: told.replace(" ", "\n"),
-    "upper_case": lambda told, record: told.upper(),
+    "json_in_text": lambda prose, record: "Given " + json.dumps(record) + " what now?",
+    "code_fence": lambda prose, record: f"```python\n# {prose}\nrecord = {record!r}\n```",
+    "zero_width": lambda prose, record: "".join(c + ("\u200b" if i % 5 == 4 else "") for i, c in enumerate(prose)),
+    "full_width": lambda prose, record: "".join(chr(ord(c) + 0xFEE0) if c.isdigit() or c == "@" else c for c in prose),
+    "line_breaks": lambda prose, record: prose.replace(" ", "\n"),
+    "upper_case": lambda prose, record: prose.upper(),
 }
 
 
 def _put_in_tools(
-    messages: list[Any], place: str, told: str, record: dict[str, Any], values: dict[str, list[str]]
+    messages: list[Any], place: str, prose: str, record: dict[str, Any], values: dict[str, list[str]]
 ) -> None:
     arguments = json.dumps(record if place == "tool_arguments" else {"a": 1})
-    result = json.dumps([record]) if place == "tool_result_json" else told if place == "tool_result" else "done"
+    result = json.dumps([record]) if place == "tool_result_json" else prose if place == "tool_result" else "done"
     if place == "escaped_arguments":
-        escaped = "".join(f"\\u{ord(c):04x}" if ord(c) < 0x10000 else c for c in told)
+        escaped = "".join(f"\\u{ord(c):04x}" if ord(c) < 0x10000 else c for c in prose)
         arguments = '{"text": "' + escaped + '"}'
     if place == "numbers":
         digits = {kind: re.sub(r"\D", "", values[kind][0]).lstrip("0") for kind in ("CARD", "PHONE")}
@@ -401,11 +388,11 @@ def _put_in_tools(
 
 
 def _put_elsewhere(
-    body: dict[str, Any], place: str, told: str, person: PlantedPerson, values: dict[str, list[str]]
+    body: dict[str, Any], place: str, prose: str, person: PlantedPerson, values: dict[str, list[str]]
 ) -> None:
     function: dict[str, Any] = {"name": "book", "description": "Book.", "parameters": {"type": "object"}}
     if place == "tool_description":
-        function["description"] = told
+        function["description"] = prose
     elif place == "tool_schema":
         listed = [value for of_kind in values.values() for value in of_kind]
         function["parameters"] = {"type": "object", "properties": {person.email: {"type": "string", "enum": listed}}}
@@ -414,7 +401,7 @@ def _put_elsewhere(
     elif place == "user_field":
         body["user"] = f"{person.email} {person.phone}"
     elif place == "metadata_value":
-        body["metadata"] = {"note": told, "card": person.card}
+        body["metadata"] = {"note": prose, "card": person.card}
     elif place == "metadata_key":
         body["metadata"] = {person.email: "1", person.phone: "2", person.card: "3", values["PROFILE"][0]: "4"}
     elif place == "file_name":
@@ -422,25 +409,23 @@ def _put_elsewhere(
         part = {"type": "file", "file": {"filename": name, "file_data": "data:application/pdf;base64,JVBERi0xLjQK"}}
         body["messages"][1]["content"] = [{"type": "text", "text": "Read this."}, part]
     elif place == "unknown_field":
-        body["vendor_extension"] = {"deep": [{"er": told}]}
+        body["vendor_extension"] = {"deep": [{"er": prose}]}
     elif place == "stop":
         body["stop"] = [person.email, values["PROFILE"][0]]
     elif place == "refusal":
-        body["messages"].insert(1, {"role": "assistant", "content": "", "refusal": told, "reasoning_content": told})
+        body["messages"].insert(1, {"role": "assistant", "content": "", "refusal": prose, "reasoning_content": prose})
 
 
 def leaks(content: bytes, values: Mapping[str, list[str]]) -> dict[str, int]:
-    """Kind -> planted values readable in `content`: as they are, unescaped, in other case, spacing or digits, and in
-    encoded data (pictures, files)."""
+    """How many planted values of each kind can be read in `content`.
+
+    As they are, unescaped, in other case, spacing or digits, and in encoded data (pictures, files).
+    """
     texts = [content.decode("utf-8"), *_strings(json.loads(content))]
     texts += [inside for text in texts for inside in texts_inside(text)]
     plain = "\0".join(_folded(text) for text in texts)
-    found: dict[str, int] = {}
-    for kind, of_kind in values.items():
-        count = sum(1 for value in of_kind if _folded(value) in plain)
-        if count:
-            found[kind] = count
-    return found
+    counts = {kind: sum(_folded(value) in plain for value in of_kind) for kind, of_kind in values.items()}
+    return {kind: count for kind, count in counts.items() if count}
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -473,10 +458,8 @@ def _folded(text: str) -> str:
     return re.sub(r"[\s\-_().]", "", shown.casefold())
 
 
-# --- Texts that are made to take a search for ever: for audits and tests.
-#
-# Each repeats what the beginning of some form looks like and never ends it, so that a pattern which reads on from
-# every beginning needs the square of the length. They hold nothing private.
+# --- Texts made to slow a search down. Each repeats the beginning of some form and never ends it: a pattern that reads
+# on from every beginning needs the square of the length. They hold nothing private.
 
 PATHOLOGICAL: Final[Mapping[str, str]] = {
     "signs": "@",

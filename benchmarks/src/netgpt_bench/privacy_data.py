@@ -1,20 +1,24 @@
-"""The public sets that detection is judged on, read by path: never copied, skipped with a word where absent."""
+"""The public sets that detection is judged on (read by path, never copied), and invented texts to time it on."""
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from netgpt_bench.detector_data import rows_of, sampled
+from netgpt.errors import NotFound
+from netgpt.privacy.kinds import word_set
 from netgpt_bench.people import PersonMaker, PlantedPerson
 
 PUPA: Final = "privacy/pupa_new_dev.jsonl"
 SYNTHETIC: Final = "privacy/presidio_synth_v2_dev.jsonl"
 WNUT: Final = "privacy/wnut17_dev.jsonl"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,84 @@ def _joined(tokens: Sequence[str], tags: Sequence[str]) -> Tagged:
 
 def _drawn(path: Path, sample: int, seed: int) -> list[dict[str, Any]]:
     return sampled(rows_of(path), sample, seed)
+
+
+def sampled(rows: list[T], sample: int, seed: int) -> list[T]:
+    """`sample` of the rows, drawn by seed; all of them for 0."""
+    return rows if not sample or sample >= len(rows) else random.Random(seed).sample(rows, sample)
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file. Raises NotFound."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.strip()]
+    except OSError as error:
+        raise NotFound(
+            f"{path}: cannot be read ({error.strerror}); name the folder of the public sets with --data"
+        ) from None
+
+
+# --- Everyday requests that hold nothing private.
+
+_CLINC_LEFT_OUT: Final = word_set(
+    """
+    accept_reservations bill_due book_flight book_hotel calculator calendar calendar_update cancel_reservation
+    car_rental change_ai_name change_user_name confirm_reservation current_location date directions distance
+    exchange_rate flight_status gas how_busy interest_rate international_visa make_call measurement_conversion
+    meeting_schedule next_holiday oos pay_bill play_music plug_type pto_request pto_request_status reminder
+    reminder_update report_fraud restaurant_reservation restaurant_reviews restaurant_suggestion schedule_maintenance
+    schedule_meeting share_location spending_history text time timer timezone traffic transactions transfer translate
+    travel_alert travel_notification travel_suggestion uber update_playlist user_name vaccines weather balance
+    who_do_you_work_for account_blocked bill_balance card_declined freeze_account income direct_deposit spelling
+    international_fees carry_on lost_luggage alarm apr credit_limit_change definition redeem_rewards order
+    rewards_balance new_card report_lost_card min_payment pin_change taxes w2 what_song damaged_card
+    """
+)
+"""Intents whose rows may name a person, a place, a firm, a day, an amount or an account."""
+_SLURP_HARMLESS: Final = word_set(
+    """
+    media_type weather_descriptor transport_type food_type definition_word music_genre player_setting device_type
+    business_type house_place order_type color_type general_frequency meal_type podcast_descriptor joke_type
+    music_descriptor alarm_type cooking_type coffee_type movie_type game_type sport_type ingredient drink_type
+    change_amount email_folder
+    """
+)
+_SNIPS_HARMLESS: Final = word_set(
+    """
+    object_type rating_value rating_unit best_rating restaurant_type spatial_relation party_size_number object_select
+    movie_type sort object_location_type condition_temperature condition_description served_dish
+    object_part_of_series_type cuisine facility genre music_item current_location
+    """
+)
+_CAPITAL = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]")
+PICKED: Final = (
+    "CLINC150 without intents that may name someone, somewhere, a day, an amount or an account, and "
+    "without digits; SLURP and SNIPS rows all of whose entities are of harmless types (food, device, weather, genre "
+    "...); self-instruct instructions without digits and without a capital inside a sentence"
+)
+
+
+def everyday(data: Path, sample: int, seed: int) -> list[tuple[str, str]]:
+    """(set, text) of requests that hold nothing private; `sample` of each set (0: all). Raises NotFound."""
+    drawn: list[tuple[str, str]] = []
+    for name in ("clinc150", "selfinstruct_user", "selfinstruct_seed", "slurp", "snips"):
+        rows = rows_of(data / "prompts" / f"{name}_dev.jsonl")
+        texts = [
+            (name, text) for row in rows if _is_everyday(name, row, text := row.get("instruction", row.get("text", "")))
+        ]
+        drawn += sampled(texts, sample, seed)
+    return drawn
+
+
+def _is_everyday(name: str, row: dict[str, Any], text: str) -> bool:
+    if name == "clinc150":
+        return row["intent"] not in _CLINC_LEFT_OUT and not re.search(r"\d", text)
+    if name == "slurp":
+        return all(entity["type"] in _SLURP_HARMLESS for entity in row["entities"])
+    if name == "snips":
+        return all(slot["slot"] in _SNIPS_HARMLESS for slot in row["slots"])
+    return not re.search(r"\d", text) and not _CAPITAL.search(text)
 
 
 # --- Invented texts for measuring speed and memory: letters with private data in them, no two alike.

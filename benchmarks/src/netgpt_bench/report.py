@@ -1,4 +1,4 @@
-"""What every benchmark says beside its figures: on which machine, with which versions, of which commit."""
+"""Reports of benchmarks: tables or JSON, always with machine, versions and commit; percentiles and spread."""
 
 from __future__ import annotations
 
@@ -49,11 +49,15 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     }
 
 
+def yes_or_no(value: Any, ok: bool) -> str:
+    """A figure and whether it reaches its bar."""
+    return f"{value}: {'yes' if ok else 'NO'}"
+
+
 def print_report(title: str, rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any], as_json: bool = False) -> None:
     """Write a report to stdout: one table, then what it was measured on; or all of it as one JSON document."""
     if as_json:
-        sys.stdout.write(json.dumps({"title": title, "rows": list(rows), **meta}, indent=2, default=str) + "\n")
-        return
+        return _print_json({"title": title, "rows": list(rows), **meta})
     from rich.console import Console
     from rich.table import Table
 
@@ -67,14 +71,27 @@ def print_report(title: str, rows: Sequence[Mapping[str, Any]], meta: Mapping[st
         table.add_row(*(_cell(row.get(column)) for column in columns))
     out.print(table)
     for key, value in meta.items():
-        told = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
-        out.print(f"{key}: {told}", highlight=False, markup=False)
+        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
+        out.print(f"{key}: {shown}", highlight=False, markup=False)
 
 
 def print_result(title: str, result: Mapping[str, Any], as_json: bool = False) -> None:
-    """Write what a benchmark's `run` returned: its "rows", what else it tells, and the machine."""
+    """Write what a benchmark's `run` returned: its "rows", the other figures, and the machine."""
     rest = {key: value for key, value in result.items() if key != "rows"}
     print_report(title, result["rows"], {**rest, **machine()}, as_json)
+
+
+def print_tables(title: str, titles: Mapping[str, str], result: Mapping[str, Any], as_json: bool = False) -> None:
+    """As `print_result` for several tables: `result["tables"]` by name, and their `titles`."""
+    tables, rest = result["tables"], {**{key: result[key] for key in result if key != "tables"}, **machine()}
+    if as_json:
+        return _print_json({"title": title, "tables": tables, **rest})
+    for number, (name, rows) in enumerate(tables.items(), 1):
+        print_report(titles[name], rows, rest if number == len(tables) else {})
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
 def _numeric(rows: Sequence[Mapping[str, Any]], column: str) -> bool:

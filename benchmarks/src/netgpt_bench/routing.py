@@ -24,9 +24,9 @@ from netgpt.errors import NotFound
 from netgpt.routing.difficulty import Difficulty, Embedder, Scale
 from netgpt.training.difficulty import KernelShape, Learnt, Rows, apgr, assembled, cpt, fit, learn, prepared, recovered
 from netgpt.training.difficulty_data import Labelled, public_sets
+from netgpt_bench import chart
+from netgpt_bench.harness import Progress
 from netgpt_bench.report import percentile
-
-# --- Ways to rank requests by hardness, each judged on requests whose labels it did not see.
 
 Places = NDArray[np.intp]
 Way = Callable[[Places, Places, int], NDArray[np.float64]]
@@ -105,8 +105,8 @@ def bag_of_words(judged: JudgedBenchmark) -> Way:
         near = known @ known.T
         near[np.diag_indices(len(near))] += _PENALTY / 10
         weights = np.linalg.solve(near, gain - gain.mean())
-        told: NDArray[np.float64] = words[asked] @ (known.T @ weights)
-        return told
+        hardness: NDArray[np.float64] = words[asked] @ (known.T @ weights)
+        return hardness
 
     return way
 
@@ -135,18 +135,17 @@ PUBLISHED = (
 SHARES = (0.1, 0.3, 0.5)
 _DRAWS = 40
 _POINTS = 100
-Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class RoutingTrial:
-    """What one way told of rows it had not learnt from."""
+    """How hard one way found rows that it had not learnt from."""
 
     hardness: NDArray[np.float64]
     gain: NDArray[np.float64]
 
 
-def run(data: Path, *, splits: int, seed: int, progress: Told) -> dict[str, Any]:
+def run(data: Path, *, splits: int, seed: int, progress: Progress) -> dict[str, Any]:
     """All tables. Raises NotFound when the sets are not there."""
     from netgpt.embedding import StaticEmbedder
 
@@ -172,7 +171,7 @@ def run(data: Path, *, splits: int, seed: int, progress: Told) -> dict[str, Any]
     return result
 
 
-def _trials(judged: JudgedBenchmark, splits: int, seed: int, progress: Told) -> dict[str, list[RoutingTrial]]:
+def _trials(judged: JudgedBenchmark, splits: int, seed: int, progress: Progress) -> dict[str, list[RoutingTrial]]:
     """Every way on every split, by "setting: way"."""
     labelled, count = judged.labelled, len(judged.labelled.prompts)
     other = "gsm8k" if judged.name == "mmlu" else "mmlu"
@@ -211,16 +210,16 @@ def _few(count: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def _pooled(parts: Sequence[tuple[NDArray[np.intp], NDArray[np.float64]]], gain: NDArray[np.float64]) -> RoutingTrial:
-    return RoutingTrial(
-        np.concatenate([told for _, told in parts]), gain[np.concatenate([asked for asked, _ in parts])]
-    )
+    places, hardness = zip(*parts, strict=True)
+    return RoutingTrial(np.concatenate(hardness), gain[np.concatenate(places)])
 
 
 def _rows(name: str, trials: dict[str, list[RoutingTrial]]) -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for label, tried in trials.items():
         setting, way = label.split(": ", 1)
         areas = [apgr(trial.hardness, trial.gain) for trial in tried]
+        half, most = (float(np.mean([cpt(t.hardness, t.gain, share) for t in tried])) for share in (0.5, 0.8))
         rows.append(
             {
                 "benchmark": name,
@@ -228,23 +227,15 @@ def _rows(name: str, trials: dict[str, list[RoutingTrial]]) -> list[dict[str, An
                 "router": way,
                 "APGR": round(float(np.mean(areas)), 3),
                 "spread": round(float(np.std(areas)), 3) if len(areas) > 1 else None,
-                "CPT(50 %)": round(float(np.mean([cpt(t.hardness, t.gain, 0.5) for t in tried])), 1),
-                "CPT(80 %)": round(float(np.mean([cpt(t.hardness, t.gain, 0.8) for t in tried])), 1),
+                "CPT(50 %)": round(half, 1),
+                "CPT(80 %)": round(most, 1),
                 "judged rows": len(tried[0].gain),
             }
         )
-    fixed = (("edge only", 0.0, None), ("cloud only", 1.0, 100.0))
-    return rows + [
-        {
-            "benchmark": name,
-            "labels seen": "none",
-            "router": way,
-            "gap recovered": gap,
-            "CPT(50 %)": at,
-            "CPT(80 %)": at,
-        }
-        for way, gap, at in fixed
-    ]
+    for way, gap, at in (("edge only", 0.0, None), ("cloud only", 1.0, 100.0)):
+        row = {"benchmark": name, "labels seen": "none", "router": way, "gap recovered": gap}
+        rows.append({**row, "CPT(50 %)": at, "CPT(80 %)": at})
+    return rows
 
 
 def _published(name: str) -> list[dict[str, Any]]:
@@ -290,7 +281,7 @@ def _curve(trial: RoutingTrial) -> list[tuple[float, float]]:
 
 
 def _speed(texts: Sequence[str]) -> dict[str, float]:
-    """One text after another, as the box asks."""
+    """One text after another, as the gateway asks."""
     model = Difficulty.shipped()
     model.assess("warm")
     taken = []
@@ -299,3 +290,46 @@ def _speed(texts: Sequence[str]) -> dict[str, float]:
         model.assess(text)
         taken.append((time.perf_counter() - begun) * 1000)
     return {"p50": round(percentile(taken, 0.5), 2), "p99": round(percentile(taken, 0.99), 2), "texts": len(taken)}
+
+
+# --- The plot: cost-quality curves, a panel a benchmark.
+
+SIDE, GAP, LEFT, TOP, LEGEND = 400, 60, 56, 34, 190
+"""Pixels: side of a panel, room between panels, axis labels, titles, and the legend below."""
+HIGHEST = 1.3
+"""Top of the scale, in gaps; the oracle goes beyond."""
+COLOURS = (
+    chart.BLUE, chart.RED, chart.GREEN, chart.ORANGE, chart.PINK, chart.SKY, chart.GREY, chart.BLACK, chart.YELLOW,
+)  # fmt: skip
+Curves = Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]
+
+
+def svg(curves: Curves) -> str:
+    """The plot as the text of an SVG file. `curves[benchmark][way]`: (share of strong calls, gap recovered)."""
+    kinds = list(dict.fromkeys(_kind(way) for ways in curves.values() for way in ways))
+    colours = {kind: COLOURS[number % len(COLOURS)] for number, kind in enumerate(kinds)}
+    panels = [
+        (LEFT + number * (SIDE + GAP), TOP, _panel(benchmark, ways, colours))
+        for number, (benchmark, ways) in enumerate(curves.items())
+    ]
+    return chart.document("netgpt bench routing", LEFT + len(curves) * (SIDE + GAP), TOP + SIDE + LEGEND, panels)
+
+
+def _kind(way: str) -> str:
+    """The same way has one colour in all panels, whichever other benchmark it learnt from."""
+    return "learnt from the other" if way.endswith(("learnt from gsm8k", "learnt from mmlu")) else way
+
+
+def _panel(benchmark: str, ways: Mapping[str, Sequence[tuple[float, float]]], colours: Mapping[str, str]) -> str:
+    def y(share: float) -> float:
+        return max(0.0, SIDE * (1 - share / HIGHEST))
+
+    parts = [chart.text(0, -12, f"{benchmark}: gap recovered by share of strong calls", bold=True)]
+    for share in (0, 0.2, 0.4, 0.6, 0.8, 1):
+        parts.append(chart.line(0, y(share), SIDE, y(share)))
+        parts.append(chart.text(-6, y(share) + 4, f"{share:.0%}", anchor="end"))
+        parts.append(chart.text(share * SIDE, SIDE + 16, f"{share:.0%}", anchor="middle"))
+    for number, (way, points) in enumerate(ways.items()):
+        parts.append(chart.curve([(x * SIDE, y(gap)) for x, gap in points], colours[_kind(way)]))
+        parts.append(chart.legend({way: colours[_kind(way)]}, 0, SIDE + 29 + 15 * number))
+    return "".join(parts)

@@ -6,18 +6,18 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from netgpt_bench.harness import Counting, LabRequest, Process, ask, gateway, quantile
+from netgpt_bench.harness import Counting, HangUp, LabRequest, Process, Progress, ask, gateway
+from netgpt_bench.report import percentile
 
 SETTLE_S = 1.5
 """An abandoned call must have ended by then."""
 
 
 async def run(
-    *, requests: int, hangups: float, connections: int, seed: int, progress: Callable[[str], None] = lambda _t: None
+    *, requests: int, hangups: float, connections: int, seed: int, progress: Progress = lambda _: None
 ) -> dict[str, Any]:
     """`hangups`: share of callers that leave, half of them before the first word. Returns rows, one a quarter."""
     with tempfile.TemporaryDirectory() as folder, Counting(delay_s=0.012, chunk_size=12) as cloud:
@@ -32,24 +32,24 @@ async def run(
             process = Process(pid)
             watch = asyncio.create_task(process.watch(1.0))
             began = time.monotonic()
-            asked = await _all(port, requests, hangups, connections, seed, progress)
+            asked = await _ask_all(port, requests, hangups, connections, random.Random(seed), progress)
             took = time.monotonic() - began
             await asyncio.sleep(SETTLE_S)
             watch.cancel()
-            return _result(asked, cloud, process, took, seed)
+            figures = {"files_after": process.now()[1], "requests_per_s": round(len(asked) / took, 1), "seed": seed}
+            return {**_figures(asked, cloud, process), **figures}
 
 
-async def _all(
-    port: int, requests: int, hangups: float, connections: int, seed: int, progress: Callable[[str], None]
+async def _ask_all(
+    port: int, requests: int, hangups: float, connections: int, dice: random.Random, progress: Progress
 ) -> list[LabRequest]:
-    dice, asked = random.Random(seed), list[LabRequest]()
+    asked: list[LabRequest] = []
     plan = iter([(n, dice.random() < hangups, dice.random(), dice.random()) for n in range(requests)])
 
     async def caller() -> None:
         for n, leaves, early, when in plan:
-            asked.append(
-                await ask(port, f"request {n:06d} with a few more words", hang_up=_leaving(leaves, early, when))
-            )
+            text = f"request {n:06d} with a few more words"
+            asked.append(await ask(port, text, hang_up=_leaving(leaves, early, when)))
             if len(asked) % 5_000 == 0:
                 progress(f"{len(asked)} of {requests}")
 
@@ -57,7 +57,7 @@ async def _all(
     return asked
 
 
-def _leaving(leaves: bool, early: float, when: float) -> Callable[[int, float], bool]:
+def _leaving(leaves: bool, early: float, when: float) -> HangUp:
     """Who leaves does so before the first word (after up to 20 ms) or in the middle of the answer."""
     if not leaves:
         return lambda _chunks, _s: False
@@ -66,16 +66,15 @@ def _leaving(leaves: bool, early: float, when: float) -> Callable[[int, float], 
     return lambda chunks, _s: chunks >= 1 + int(2 * when)
 
 
-def _result(asked: list[LabRequest], cloud: Counting, process: Process, took: float, seed: int) -> dict[str, Any]:
+def _figures(asked: list[LabRequest], cloud: Counting, process: Process) -> dict[str, Any]:
     gone = [one for one in asked if one.hung_up]
-    late = [cloud.ended.get(one.text, one.ended) - one.ended for one in gone]
     stayed = [one for one in asked if not one.hung_up]
-    rows = [
-        {"quarter": n + 1, "memory_mb": round(memory, 1), "open_files": files}
-        for n, (memory, files) in enumerate(process.quarters())
-    ]
+    late = [max(0.0, cloud.ended.get(one.text, one.ended) - one.ended) for one in gone] or [0.0]
     return {
-        "rows": rows,
+        "rows": [
+            {"quarter": n, "memory_mb": round(memory, 1), "open_files": files}
+            for n, (memory, files) in enumerate(process.quarters(), 1)
+        ],
         "requests": len(asked),
         "hung_up": len(gone),
         "hung_up_before_the_first_word": sum(one.first_s is None for one in gone),
@@ -83,9 +82,6 @@ def _result(asked: list[LabRequest], cloud: Counting, process: Process, took: fl
         "refused": sum(one.status in (429, 503) for one in stayed),
         "not_answered_whole": sum(not one.done and one.status not in (429, 503) for one in stayed),
         "still_open_at_the_cloud": cloud.open_requests,
-        "cancelled_within_ms_p99": round(1000 * (quantile([max(0.0, s) for s in late], 0.99) or 0.0), 1),
-        "cancelled_within_ms_most": round(1000 * max([0.0, *late]), 1),
-        "files_after": process.now()[1],
-        "requests_per_s": round(len(asked) / took, 1),
-        "seed": seed,
+        "cancelled_within_ms_p99": round(1000 * percentile(late, 0.99), 1),
+        "cancelled_within_ms_most": round(1000 * max(late), 1),
     }

@@ -1,7 +1,7 @@
 """The two sides of a split model, each in a process of its own: `python -m netgpt_bench.split_process edge|cloud`.
 
 Edge to cloud, one message a step: one byte (1: a text begins, 0: it goes on), four bytes length (little-endian), the
-hidden states. Cloud to edge: four bytes, the token. The edge is told what to write by JSON lines on its stdin and
+hidden states. Cloud to edge: four bytes, the token. The edge reads what to write as JSON lines on its stdin and
 answers each with a JSON line; both sides end when their stdin does.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from netgpt.errors import ModelUnavailable, NetGPTError
-from netgpt_bench.harness import end_with_parent
+from netgpt_bench.harness import end_with_parent, own_stdout
 
 HEAD = struct.Struct("<BI")
 TOKEN = struct.Struct("<I")
@@ -39,7 +39,7 @@ class Written:
 
 
 class _Child:
-    """A process of this module. Async context manager; `line` is what it told at its start."""
+    """A process of this module. Async context manager; `line` is the first line that it printed."""
 
     def __init__(self, side: str, folder: Path, *words: str) -> None:
         self._command = [sys.executable, "-P", "-m", "netgpt_bench.split_process", side, str(folder), *words]
@@ -59,7 +59,7 @@ class _Child:
             *self._command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env=environment
         )
         try:
-            self.line = await asyncio.wait_for(self.told(), START_S)
+            self.line = await asyncio.wait_for(self.read_line(), START_S)
         except BaseException:
             await self.__aexit__()
             raise
@@ -75,16 +75,16 @@ class _Child:
                 self._process.send_signal(signal.SIGKILL)
             await self._process.wait()
 
-    async def told(self) -> dict[str, Any]:
-        """The next line. Raises ModelUnavailable: the process ended, or told of an error."""
+    async def read_line(self) -> dict[str, Any]:
+        """The next line. Raises ModelUnavailable: the process ended, or sent an error."""
         assert self._process is not None and self._process.stdout is not None
         line = await self._process.stdout.readline()
-        told: dict[str, Any] = json.loads(line) if line else {"error": "it ended"}
-        if "error" in told:
-            raise ModelUnavailable(f"one side of the split model failed: {told['error']}")
-        return told
+        message: dict[str, Any] = json.loads(line) if line else {"error": "it ended"}
+        if "error" in message:
+            raise ModelUnavailable(f"one side of the split model failed: {message['error']}")
+        return message
 
-    async def tell(self, line: dict[str, Any]) -> None:
+    async def write_line(self, line: dict[str, Any]) -> None:
         assert self._process is not None and self._process.stdin is not None
         self._process.stdin.write(json.dumps(line).encode() + b"\n")
         await self._process.stdin.drain()
@@ -109,14 +109,13 @@ class EdgeProcess(_Child):
 
     async def ask(self, prompt: Sequence[int], max_tokens: int, ends: Collection[int] = ()) -> Written:
         """Write one text. Raises ModelUnavailable when either side is gone."""
-        await self.tell({"prompt": list(prompt), "max_tokens": max_tokens, "ends": list(ends)})
-        return Written(**await self.told())
+        await self.write_line({"prompt": list(prompt), "max_tokens": max_tokens, "ends": list(ends)})
+        return Written(**await self.read_line())
 
 
 def main(words: Sequence[str]) -> None:
     """Run one side until stdin ends."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints must not stand between the lines
+    answers = own_stdout()
     try:
         if words[0] == "cloud":
             _serve_cloud(Path(words[1]), answers)

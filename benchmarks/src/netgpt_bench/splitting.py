@@ -5,17 +5,21 @@ llama and gpt2) is cut into two folders, each a model of its own with its own la
 key-value cache of its layers, so the prompt's hidden states cross once, then one hidden state a token; the token that
 the cloud chose (the likeliest) comes back. On the wire a hidden state is hidden size x 2 bytes in bfloat16 or float16.
 
-Needs the extra `train` (torch and transformers); both are imported inside the functions.
+Needs the extra `train` (torch and transformers); both are imported inside the functions. `python -m
+netgpt_bench.splitting` cuts a model in a process of its own, because the whole model is more than either side needs
+later: one JSON line in (`cut`), one out (`harness.result_of`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from netgpt.adapters.formats import ModelShape
 from netgpt.errors import RequestError, SettingsError
+from netgpt_bench.harness import answer_parent
 
 FAMILIES = ("llama", "qwen2", "gpt2")
 """What transformers calls the families that are cut the same two ways; qwen2 is cut as llama is."""
@@ -63,12 +67,8 @@ class CloudHalf:
             raise RequestError(f"{len(hidden)} bytes are not rows of {row} bytes: edge and cloud hold different models")
         states = torch.frombuffer(bytearray(hidden), dtype=self._dtype).view(1, -1, self._model.config.hidden_size)
         with torch.inference_mode():
-            out = self._model(
-                inputs_embeds=states,
-                past_key_values=None if first else self._cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
+            cache = None if first else self._cache
+            out = self._model(inputs_embeds=states, past_key_values=cache, use_cache=True, logits_to_keep=1)
         self._cache = out.past_key_values
         return int(out.logits[0, -1].argmax())
 
@@ -83,7 +83,7 @@ def generate(
 ) -> list[int]:
     """Write at most `max_tokens` tokens, each the likeliest, until one of `ends`.
 
-    `cloud` is told (hidden states, whether a text begins) and answers the next token: `CloudHalf.next_token` itself,
+    `cloud` gets (hidden states, whether a text begins) and answers the next token: `CloudHalf.next_token` itself,
     or a link to it.
     """
     written: list[int] = []
@@ -102,7 +102,7 @@ def save_halves(model: Any, edge_layers: int, folder: Path, dtype: str = "bfloat
     """Cut `model` behind its first `edge_layers` layers; write `folder`/edge, `folder`/cloud and `folder`/split.json.
 
     `dtype` is that of the weights, the arithmetic and the wire: bfloat16, float16 or float32. Returns what
-    split.json tells. Raises RequestError: another family, or a side would have no layer.
+    split.json holds. Raises RequestError: another family, or a side would have no layer.
     """
     config = model.config
     if config.model_type not in FAMILIES:
@@ -122,7 +122,7 @@ def save_halves(model: Any, edge_layers: int, folder: Path, dtype: str = "bfloat
     cloud.load_state_dict(_without_positions(_layers(weights, edge_layers, end)), assign=True)
     edge.save_pretrained(folder / "edge")
     cloud.save_pretrained(folder / "cloud")
-    told = {
+    shape = {
         "family": config.model_type,
         "layers": config.num_hidden_layers,
         "edge_layers": edge_layers,
@@ -131,8 +131,8 @@ def save_halves(model: Any, edge_layers: int, folder: Path, dtype: str = "bfloat
         "edge_bytes": _weight_bytes(folder / "edge"),
         "cloud_bytes": _weight_bytes(folder / "cloud"),
     }
-    (folder / "split.json").write_text(json.dumps(told), encoding="utf-8")
-    return told
+    (folder / "split.json").write_text(json.dumps(shape), encoding="utf-8")
+    return shape
 
 
 def _cut(config: Any, start: int, end: int) -> Any:
@@ -188,3 +188,85 @@ def torch_and_transformers() -> tuple[Any, Any]:
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     return torch, transformers
+
+
+# --- Where the models that are cut come from.
+
+
+def load_model(source: Path, dtype: str = "bfloat16") -> Any:
+    """A causal model of transformers with the weights of a GGUF file (de-quantized) or of a folder.
+
+    Raises SettingsError (extra missing, family not known), NotFound, RequestError.
+    """
+    torch, transformers = torch_and_transformers()
+    from netgpt.training.lora.weights import open_base
+
+    base = open_base(source)
+    precision = getattr(torch, dtype)
+    if source.is_dir():
+        return transformers.AutoModelForCausalLM.from_pretrained(source, dtype=precision).eval()
+    config = _config(base, transformers)
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config, dtype=precision)
+    model.load_state_dict(_weights(base, precision, config.tie_word_embeddings), assign=True)
+    if config.model_type != "gpt2":  # its tables are no weights: they are worked out, here for real
+        model.model.rotary_emb = type(model.model.rotary_emb)(config=config)
+    return model.eval()
+
+
+def random_gpt2(seed: int = 7) -> Any:
+    """A model with the shape of GPT-2-base (124 M parameters) and random weights: good for bytes and speed only."""
+    torch, transformers = torch_and_transformers()
+    torch.manual_seed(seed)
+    return transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
+
+
+def _config(base: Any, transformers: Any) -> Any:
+    shape = base.shape
+    tied = "output.weight" not in base.names
+    if shape.architecture == "gpt2":
+        return transformers.GPT2Config(
+            vocab_size=shape.vocab, n_positions=shape.context, n_embd=shape.hidden, n_layer=shape.layers,
+            n_head=shape.heads, n_inner=shape.inner, layer_norm_epsilon=shape.norm_eps, tie_word_embeddings=tied,
+        )  # fmt: skip
+    kind = transformers.Qwen2Config if shape.architecture == "qwen2" else transformers.LlamaConfig
+    return kind(**_llama_sizes(shape), tie_word_embeddings=tied)
+
+
+def _llama_sizes(shape: ModelShape) -> dict[str, Any]:
+    return {
+        "vocab_size": shape.vocab,
+        "hidden_size": shape.hidden,
+        "intermediate_size": shape.inner,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "max_position_embeddings": shape.context,
+        "rms_norm_eps": shape.norm_eps,
+        "rope_parameters": {"rope_type": "default", "rope_theta": shape.rope_theta},
+    }
+
+
+def _weights(base: Any, precision: Any, tied: bool) -> dict[str, Any]:
+    """Every tensor by transformers' name; matrices of GPT-2's layers lie the other way round there."""
+    family = base.shape.family
+    weights = {}
+    for name in base.names:
+        tensor = base.read(name, precision)
+        turned = family.transposed and name.startswith("blk.") and tensor.dim() == 2
+        weights[family.hf_name(name)] = tensor.T.contiguous() if turned else tensor
+    if tied:
+        weights[family.outer["output.weight"]] = weights[family.outer["token_embd.weight"]]
+    return weights
+
+
+def cut(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Cut a model. `asked`: "source" (a GGUF file, a folder of transformers' kind, or "random-gpt2"), "folder" for the
+    halves, and "edge_layers", how many stay at the edge (0: half of them)."""
+    source = asked["source"]
+    model = random_gpt2() if source == "random-gpt2" else load_model(Path(source))
+    return save_halves(model, asked["edge_layers"] or model.config.num_hidden_layers // 2, Path(asked["folder"]))
+
+
+if __name__ == "__main__":
+    answer_parent(cut)

@@ -1,7 +1,7 @@
 """`netgpt bench stream`: time to the first token with and without hiding, on a real engine as the cloud.
 
-Both rows send the same kind of request to the same stand-in cloud (a second engine with the bundled model) through the
-whole line; one with `cloud.trusted` (nothing hidden), one as shipped (patterns and names). Each request begins with
+Both rows send the same kind of request through the whole pipeline to the same stand-in cloud (a second engine with the
+bundled model); one with `cloud.trusted` (nothing hidden), one as shipped (patterns and names). Each request begins with
 other words, so that the engine's prompt cache helps neither row.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import statistics
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from netgpt.models.base import Endpoint
 from netgpt.models.engine import Engine
 from netgpt.settings import load_settings
 from netgpt.types import Caller, Role
+from netgpt_bench.harness import Progress
 
 FIRST = ("Tomorrow", "Last week", "On Monday", "After lunch", "Some days ago", "In the spring", "Before noon")
 NAMES = ("Maria Keller", "John Abernathy", "Ingrid Solberg", "Paolo Ferri", "Anne Dubois", "Peter Novak")
 
 
-async def run(weights: Path, *, samples: int, seed: int, progress: Callable[[str], None]) -> dict[str, Any]:
+async def run(weights: Path, *, samples: int, seed: int, progress: Progress) -> dict[str, Any]:
     """Measure both rows, interleaved. Times in milliseconds."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="netgpt-bench-") as folder:
@@ -48,19 +49,19 @@ async def run(weights: Path, *, samples: int, seed: int, progress: Callable[[str
 
 
 async def _compare(
-    cloud: Endpoint, folder: Path, samples: int, rng: random.Random, progress: Callable[[str], None]
+    cloud: Endpoint, folder: Path, samples: int, rng: random.Random, progress: Progress
 ) -> dict[str, list[tuple[float, float]]]:
     times: dict[str, list[tuple[float, float]]] = {"without hiding": [], "with hiding": []}
     async with (
         _gateway(cloud, folder / "a", trusted=True) as plain,
         _gateway(cloud, folder / "b", trusted=False) as hiding,
     ):
-        boxes = {"without hiding": plain, "with hiding": hiding}
+        gateways = {"without hiding": plain, "with hiding": hiding}
         for number in range(samples + 2):
-            order = list(boxes)
+            order = list(gateways)
             rng.shuffle(order)
             for name in order:
-                took = await _first_token(boxes[name], _text(rng))
+                took = await _first_token(gateways[name], _text(rng))
                 if number >= 2:  # the first two warm up connections and the detector
                     times[name].append(took)
             progress(f"{number + 1} of {samples + 2}")

@@ -1,4 +1,4 @@
-"""Adapters swapped under a gateway that is being asked: failed answers, mixed answers, memory, and time to roll back.
+"""`netgpt bench swap`: adapters swapped under a busy gateway: failed and mixed answers, memory, time to roll back.
 
 A gateway (`netgpt serve`) in its own process, real weights, three invented versions of the adapter "site", room for
 two: so every promotion of the third one is a swap of engines. Every answer names its version, and must be word for
@@ -14,8 +14,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +27,7 @@ from netgpt.adapters.registry import Registry, shipped_adapters
 from netgpt.errors import BrokenStream
 from netgpt.models.catalog import Catalog
 from netgpt.models.hot_swap import Adapter
-from netgpt_bench.harness import gateway
+from netgpt_bench.harness import Progress, children, gateway, resident_mb
 from netgpt_bench.isolation import cold_answers, invent, question
 
 NAME: Final = "site"
@@ -36,10 +35,10 @@ VERSIONS: Final = 3
 SETTLED_S: Final = 60.0
 ROLLBACKS: Final = 5
 
-Tell = Callable[[str], None]
 
-
-async def run(weights: Path, *, swaps: int, streams: int, promotions: int, seed: int, progress: Tell) -> dict[str, Any]:
+async def run(
+    weights: Path, *, swaps: int, streams: int, promotions: int, seed: int, progress: Progress
+) -> dict[str, Any]:
     """Rows: `promotions` under `streams` at once, then `swaps` under two; and what the memory did."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -49,8 +48,8 @@ async def run(weights: Path, *, swaps: int, streams: int, promotions: int, seed:
         registry = _registered(home, weights, adapters)
         # In the answers an adapter is "site@1"; the cold runs called it "1@1".
         known = {(f"{NAME}@{ids[0].split('@')[0]}" if ids else "", text): said for (ids, text), said in cold.items()}
-        async with _served(home, weights, streams) as (url, process):
-            bench = _Bench(url, process, registry, known, random.Random(seed))
+        async with gateway(home, _settings(weights, streams)) as (port, process):
+            bench = _Bench(f"http://127.0.0.1:{port}", process, registry, known, random.Random(seed))
             await bench.settled(f"{NAME}@1")
             progress(f"{streams} streams, {promotions} promotions")
             crowded = await bench.promote_under(streams, promotions, lambda _: None)
@@ -67,18 +66,18 @@ def growth(memory: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     if len(memory) < 2:
         return {}
     start = min(9, len(memory) // 2)
-    told: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for key in ("rss_mb", "files", "children"):
         early = sorted(sample[key] for sample in memory[start : start + 5])
         late = sorted(sample[key] for sample in memory[-5:])
-        told[key] = [early[len(early) // 2], late[len(late) // 2]]
-    first, last = told["rss_mb"]
-    return {**told, "rss_growth_percent": round(100 * (last / first - 1), 2), "samples": len(memory)}
+        figures[key] = [early[len(early) // 2], late[len(late) // 2]]
+    first, last = figures["rss_mb"]
+    return {**figures, "rss_growth_percent": round(100 * (last / first - 1), 2), "samples": len(memory)}
 
 
 @dataclass
 class _Seen:
-    """What the streams of one part got."""
+    """What the callers of one part got."""
 
     answers: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -157,7 +156,7 @@ class _Bench:
         until = time.monotonic() + SETTLED_S
         while time.monotonic() < until:
             answer = (await self.client.get(f"/v1/adapters/{id}")).json()
-            if answer.get("resident") and len(_children(self.process)) == 1:
+            if answer.get("resident") and len(children(self.process)) == 1:
                 return
             await asyncio.sleep(0.02)
         raise BrokenStream(f"{id} was not loaded within {SETTLED_S:.0f} s")
@@ -181,15 +180,14 @@ class _Bench:
 
     def footprint(self, swap: int) -> dict[str, float]:
         """Memory of the gateway and its children (MB), open files of the gateway, and how many children it has."""
-        children = _children(self.process)
-        rss = sum(_rss_mb(pid) for pid in (self.process, *children))
+        below = children(self.process)
+        rss = sum(resident_mb(pid) for pid in (self.process, *below))
         files = len(list(Path(f"/proc/{self.process}/fd").iterdir()))
-        return {"swap": swap, "rss_mb": round(rss, 1), "files": files, "children": len(children)}
+        return {"swap": swap, "rss_mb": round(rss, 1), "files": files, "children": len(below)}
 
 
-@asynccontextmanager
-async def _served(home: Path, weights: Path, streams: int) -> AsyncIterator[tuple[str, int]]:
-    settings = {
+def _settings(weights: Path, streams: int) -> dict[str, str]:
+    return {
         "NETGPT_EDGE__MODEL": str(weights),
         "NETGPT_EDGE__CONTEXT_TOKENS": "512",
         "NETGPT_EDGE__TIMEOUT_S": "120",
@@ -198,8 +196,6 @@ async def _served(home: Path, weights: Path, streams: int) -> AsyncIterator[tupl
         "NETGPT_SERVER__MAX_CONCURRENCY": str(2 * streams + 16),
         "NETGPT_SERVER__MAX_WAIT_S": "120",  # the crowd is to be answered, however slowly
     }
-    async with gateway(home, settings) as (port, process):
-        yield f"http://127.0.0.1:{port}", process
 
 
 def _registered(home: Path, weights: Path, adapters: Sequence[Adapter]) -> Registry:
@@ -217,18 +213,3 @@ def _card(path: Path, version: int, base: EdgeWeights) -> Card:
         rank=4, alpha=4.0, targets=("attn_q", "attn_v"), weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         bytes=path.stat().st_size, recipe={"invented": True}, data_digest="none", examples=0, created=datetime.now(UTC),
     )  # fmt: skip
-
-
-def _children(process: int) -> list[int]:
-    try:
-        return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def _rss_mb(process: int) -> float:
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS:")), 0.0)

@@ -17,7 +17,7 @@ from typing import Any
 
 
 def main() -> int:
-    """Read a job as `bench.train` writes it from stdin, train, write one line of figures."""
+    """Read a job as `training.run` writes it to stdin, train, write one line of figures."""
     began = time.monotonic()
     job: dict[str, Any] = json.load(sys.stdin)
     import torch
@@ -90,7 +90,7 @@ def _measured(model: Any, job: dict[str, Any]) -> float:
 
 
 def _rate(highest: float, step: int, steps: int) -> float:
-    """The same rise and fall as in `tuning.training`."""
+    """The same rise and fall as in `netgpt.training.lora`."""
     warm = max(1.0, 0.1 * steps)
     if step < warm:
         return highest * (step + 1) / warm

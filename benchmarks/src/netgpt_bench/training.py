@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,8 +24,9 @@ from typing import Any
 from netgpt.errors import ModelError, SettingsError
 from netgpt.training.example import Example, held_out
 from netgpt.training.lora.recipe import Recipe, Step
+from netgpt_bench.harness import Progress
 
-# --- Examples for `netgpt bench train`: made-up questions about invented places, about 128 tokens each.
+# --- Examples: made-up questions about invented places, about 128 tokens each.
 
 PLACES = ("Harbour Museum", "North Gallery", "Old Mill", "Glass House", "River Library", "Clock Tower")
 THINGS = (
@@ -90,7 +91,6 @@ class Plain:
 
 
 PLAIN = Plain()
-Progress = Callable[[str], None]
 
 
 def run(
@@ -127,7 +127,7 @@ def run(
                    "rate": recipe.learning_rate, "memory_mb": recipe.memory_mb},
         "plain": {"rank": plain.rank, "targets": list(plain.targets), "rate": plain.rate, "batch": plain.batch},
         "not_shown": "long examples, other models, GPUs; one kind of data; the plain loop has the same rate, which was "
-                     "not searched for it; whether the adapter is good at anything: that is the gate's work",
+                     "not searched for it; whether the adapter is good at anything: that is the evaluation's work",
     }  # fmt: skip
 
 
@@ -142,8 +142,8 @@ def _plain_job(base: Path, folder: Path, rows: Sequence[Example], recipe: Recipe
     from netgpt.training.lora.data import load_tokenizer
     from netgpt.training.lora.weights import open_base
 
-    speech = load_tokenizer(open_base(base))
-    encoded = [(held_out(row, recipe.held_out), speech.encode(row)) for row in rows]
+    tokenizer = load_tokenizer(open_base(base))
+    encoded = [(held_out(row, recipe.held_out), tokenizer.encode(row)) for row in rows]
     return {
         "model": str(folder), "epochs": recipe.epochs, "seed": recipe.seed, "threads": recipe.threads,
         "rank": plain.rank, "alpha": plain.alpha, "targets": list(plain.targets), "rate": plain.rate,
@@ -170,11 +170,11 @@ def _own(base: Path, rows: Sequence[Example], recipe: Recipe, work: Path) -> dic
     began = time.monotonic()
     curve: list[list[float]] = []
 
-    def told(step: Step) -> None:
+    def note(step: Step) -> None:
         if step.held_out_loss is not None and (not curve or curve[-1][1] != step.held_out_loss):
             curve.append([step.done_tokens / step.tokens_per_s, step.held_out_loss])
 
-    trained = asyncio.run(train_in_child(base, rows, recipe, work, progress=told))
+    trained = asyncio.run(train_in_child(base, rows, recipe, work, progress=note))
     train_s = trained.tokens / trained.tokens_per_s
     if trained.held_out_loss is not None:
         curve.append([train_s, trained.held_out_loss])

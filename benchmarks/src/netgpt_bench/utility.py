@@ -22,12 +22,11 @@ from netgpt.privacy.detector import Detector
 from netgpt.privacy.generalize import PLACE_LEVELS, Generaliser
 from netgpt.privacy.kinds import family, hierarchy
 from netgpt.privacy.vault import Vault
+from netgpt_bench.harness import Progress
 from netgpt_bench.people import PersonMaker, PlantedPerson
 
-# --- A cloud that does each generated task by rule, on whatever text it gets.
-#
-# It makes no mistakes of its own: what it answers wrong is what hiding took from it. It reads placeholders as
-# words.
+# --- A cloud that does each generated task by rule, on whatever text it gets. It reads placeholders as words and makes
+# no mistakes of its own: what it answers wrong is what hiding took from it.
 
 LOST: Final = "I cannot tell."
 """The answer where the text no longer holds what the task needs."""
@@ -86,20 +85,8 @@ def _people(data: str) -> list[str]:
 def _ranked(data: str, form: re.Pattern[str]) -> list[str]:
     """The people by the number on their line, the least first; nobody when a line has none."""
     rows = [(form.search(line), _WHO.match(line)) for line in data.splitlines()]
-    told = [(int(number[1]), who[1]) for number, who in rows if number and who]
-    return [who for _, who in sorted(told)] if len(told) == len(rows) else []
-
-
-def _last(form: re.Pattern[str]) -> Callable[[str, str], str]:
-    return lambda _asked, data: "".join(_ranked(data, form)[-1:])
-
-
-def _by_amount(_asked: str, data: str) -> str:
-    return _listed(_ranked(data, _AMOUNT))
-
-
-def _by_name(_asked: str, data: str) -> str:
-    return _listed(sorted(_people(data)))
+    ranked = sorted((int(number[1]), who[1]) for number, who in rows if number and who)
+    return [who for _, who in ranked] if len(ranked) == len(rows) else []
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -124,22 +111,19 @@ _WORK: Final[tuple[tuple[str, Callable[[str, str], str]], ...]] = (
     ("how many days", _days),
     ("from this letter", _letter),
     ("how many different people", _count),
-    ("owes the most", _last(_AMOUNT)),
-    ("the oldest", _last(_AGE)),
-    ("by what they spent", _by_amount),
-    ("by the alphabet", _by_name),
+    ("owes the most", lambda _asked, data: "".join(_ranked(data, _AMOUNT)[-1:])),
+    ("the oldest", lambda _asked, data: "".join(_ranked(data, _AGE)[-1:])),
+    ("by what they spent", lambda _asked, data: _listed(_ranked(data, _AMOUNT))),
+    ("by the alphabet", lambda _asked, data: _listed(sorted(_people(data)))),
     ("these rows", _table),
     ("this template", _template),
 )
 """Words of the instruction -> what does the work."""
 
 
-# --- Generated requests whose answers hold facts that can be checked, each with private data in it. Nobody in them
-# lives.
-#
-# Ten kinds of work: some need the hidden values (adding amounts, days between dates, who is oldest, sorting by
-# name), some only need to carry them (letters, tables, templates), some only need to tell them apart (counting
-# people).
+# --- Generated requests whose answers hold facts that can be checked, each with private data of invented people. Some
+# kinds of work need the hidden values (adding amounts, days between dates, who is oldest, sorting by name), some only
+# carry them (letters, tables, templates), some only keep them distinct (counting people).
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +274,6 @@ KINDS: Final = tuple(_MAKERS)
 
 Answer = Callable[[str], Awaitable[str]]
 """A stand-in cloud: the text of a request -> the text of its answer."""
-Tell = Callable[[str], None]
 ALL: Final = "all"
 NOTES: Final = (
     "under each policy: of the facts right without hiding, the percent still right in the restored answer; `kept`: "
@@ -308,22 +291,18 @@ class _Score:
     sealed: int = 0
     """Those of them that were still right."""
 
-    def told(self) -> float | None:
+    def percent(self) -> float | None:
         return round(100 * self.sealed / self.plain, 1) if self.plain else None
 
 
 async def run(
-    *,
-    detector: Detector,
-    requests: int,
-    seed: int,
-    policies: Sequence[str] = READY_MADE,
-    model: Answer | None = None,
-    model_requests: int = 40,
-    progress: Tell,
-) -> dict[str, Any]:
-    """The tables `rules` (a cloud that does every task by rule) and, with `model`, `model` (the first
-    `model_requests` of the same requests). Raises DetectorError, SettingsError."""
+    *, detector: Detector, requests: int, seed: int, policies: Sequence[str] = READY_MADE, model: Answer | None = None,
+    model_requests: int = 40, progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
+    """The tables `rules` (a cloud that does every task by rule) and, with a `model`, `model`.
+
+    The model is asked the first `model_requests` of the same requests. Raises DetectorError, SettingsError.
+    """
     tasks = TaskMaker(seed).tasks(requests)
     tables = {"rules": await measure(tasks, RuleCloud().answer, detector, policies, progress)}
     if model is not None:
@@ -332,7 +311,7 @@ async def run(
 
 
 async def measure(
-    tasks: Sequence[Task], cloud: Answer, detector: Detector, policies: Sequence[str], progress: Tell
+    tasks: Sequence[Task], cloud: Answer, detector: Detector, policies: Sequence[str], progress: Progress
 ) -> list[dict[str, Any]]:
     """One row for each kind of task, and one for all. Raises DetectorError, SettingsError (no such policy)."""
     rules = {name: _terms(Policy.load(name)) for name in policies}
@@ -361,11 +340,14 @@ class _Boundary:
     terms: Disclosure
     generaliser: Generaliser
 
-    async def ask(self, text: str, cloud: Answer) -> str:
-        """The restored answer. Raises NotDisclosable: the policy keeps the request on the box."""
+    async def ask(self, text: str, cloud: Answer) -> str | None:
+        """The restored answer; None: the policy keeps the request on the box."""
         vault = Vault()
         body = {"model": "m", "messages": [{"role": "user", "content": text}]}
-        sealed = await vault.seal(body, self.detector, terms=self.terms, generaliser=self.generaliser)
+        try:
+            sealed = await vault.seal(body, self.detector, terms=self.terms, generaliser=self.generaliser)
+        except NotDisclosable:
+            return None
         seen = json.loads(sealed.content)["messages"][0]["content"]
         return vault.restorer().text(await cloud(seen))
 
@@ -373,10 +355,7 @@ class _Boundary:
 async def _scores(tasks: Sequence[Task], plain: Sequence[int], cloud: Answer, boundary: _Boundary) -> dict[str, _Score]:
     scores: dict[str, _Score] = defaultdict(_Score)
     for task, right in zip(tasks, plain, strict=True):
-        try:
-            answer = await boundary.ask(task.text, cloud)
-        except NotDisclosable:
-            answer = None
+        answer = await boundary.ask(task.text, cloud)
         for name in (task.kind, ALL):
             if answer is None:
                 scores[name].kept += 1
@@ -399,6 +378,6 @@ def _row(
     }
     for name, of_kind in scores.items():
         score = of_kind.get(kind, _Score())
-        row[f"{name} %"] = score.told()
+        row[f"{name} %"] = score.percent()
         row[f"{name} kept"] = score.kept
     return row

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -63,6 +65,8 @@ class Request:
         return list(self.body["messages"])
 
 
+LONGEST_NOTE: Final = 4_000
+"""Characters of JSON in one note of a plug-in's stage."""
 LINE: Final = "line"
 DOOR: Final = "door"
 """Owners that are no stages: `Workflow`, and who made the exchange. What they write, every stage may read."""
@@ -98,7 +102,8 @@ class written_by(Generic[T]):
         if self.name not in instance._readable:
             raise PipelineError(f"the stage '{instance._writer}' reads exchange.{self.name}, which it does not declare")
         try:
-            return instance._values[self.name]  # type: ignore[no-any-return]
+            value = instance._values[self.name]
+            return copy.deepcopy(value) if instance._plugged else value  # type: ignore[no-any-return]
         except KeyError:
             raise PipelineError(
                 f"exchange.{self.name} is written by the stage '{self.stage}', which has not run"
@@ -121,7 +126,7 @@ class Exchange:
     answer streams. Who holds the exchange itself (doors, wiring) reads all of it and writes nothing of a stage's.
     """
 
-    __slots__ = ("_readable", "_values", "_writable", "_writer")
+    __slots__ = ("_plugged", "_readable", "_values", "_writable", "_writer")
 
     id = written_by[str](DOOR)
     request = written_by[Request](DOOR)
@@ -191,7 +196,7 @@ class Exchange:
     """Whether anything of an answer was handed out."""
 
     def __init__(self, request: Request, caller: Caller, *, id: str | None = None, claim: str | None = None) -> None:
-        self._readable, self._writable, self._writer = _ALL, _OF_THE_LINE, LINE
+        self._readable, self._writable, self._writer, self._plugged = _ALL, _OF_THE_LINE, LINE, False
         times: dict[str, float] = {}
         self._values: dict[str, Any] = {
             "id": id or new_id(),
@@ -206,14 +211,18 @@ class Exchange:
             "status": "open",
             "error": None,
             "given": False,
+            "notes": {},
         }
 
     def view(self, stage: Declares) -> Exchange:
-        """The same exchange as this stage sees it. Reading or writing what it does not declare raises WorkflowError,
-        now and while the answer streams."""
+        """The same exchange as this stage sees it; a plug-in's stage gets copies.
+
+        Reading or writing what it does not declare raises PipelineError, now and while the answer streams.
+        """
         view = object.__new__(Exchange)
         view._values, view._writer, view._writable = self._values, stage.name, stage.writes
         view._readable = stage.reads | optional_reads(stage) | stage.writes | _ALWAYS
+        view._plugged = stage.name not in OWNERS
         return view
 
     @property
@@ -229,7 +238,8 @@ class Exchange:
         """The field, or `default` while it is not written: for what a stage declares in `reads_if_written`."""
         if name not in self._readable:
             raise PipelineError(f"the stage '{self._writer}' reads exchange.{name}, which it does not declare")
-        return self._values.get(name, default)
+        value = self._values.get(name, default)
+        return copy.deepcopy(value) if self._plugged else value
 
     def adapters_used(self) -> tuple[str, ...]:
         """Ids of all adapters that had a part in the answer: the one that completed the request, then the writers."""
@@ -244,6 +254,21 @@ class Exchange:
     def note_time(self, name: str, milliseconds: float | None = None) -> None:
         """Put down how long something took; None: as long as the exchange until now."""
         self._values["times"][name] = round(self.elapsed_ms() if milliseconds is None else milliseconds, 3)
+
+    @property
+    def notes(self) -> Mapping[str, Mapping[str, Any]]:
+        """What plug-ins put down, by stage and name."""
+        return copy.deepcopy(self._values["notes"])
+
+    def note(self, name: str, value: Any) -> None:
+        """Put down what explanations show under this stage's name. Raises PipelineError: no JSON, or too long."""
+        try:
+            text = json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise PipelineError(f"the stage '{self._writer}' notes '{name}', which is no JSON value") from None
+        if len(text) > LONGEST_NOTE:
+            raise PipelineError(f"the stage '{self._writer}' notes '{name}': over {LONGEST_NOTE} characters")
+        self._values["notes"].setdefault(self._writer, {})[name] = json.loads(text)
 
     def __repr__(self) -> str:
         return f"<Exchange {self._values['id']} {self._values['status']}>"
@@ -262,4 +287,6 @@ def owner_of(field: str) -> str:
 _MISSING = object()
 _ALL = frozenset(name for name, field in vars(Exchange).items() if isinstance(field, written_by))
 _OF_THE_LINE = frozenset(name for name in _ALL if owner_of(name) == LINE)
+OWNERS: Final = frozenset(owner_of(name) for name in _ALL)
+"""Who writes the fields: every other stage is a plug-in's."""
 _ALWAYS = _OF_THE_LINE | {name for name in _ALL if owner_of(name) == DOOR}

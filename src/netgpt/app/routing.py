@@ -23,7 +23,7 @@ from netgpt.routing.candidates import Target
 from netgpt.routing.link_state import Link
 from netgpt.routing.probes import IN_USE_S, Address, Prober
 from netgpt.routing.router import Memory
-from netgpt.routing.signals import Hint, Signals
+from netgpt.routing.signals import SIGNALS, Hint, Signals, SignalSource, checked_hint
 from netgpt.routing.system import SystemWatch
 from netgpt.settings import Settings
 from netgpt.settings.routing import Insights, Upstream
@@ -38,6 +38,11 @@ EVERYDAY: Final = (
     "say thank you in Spanish",
 )  # fmt: skip
 """What a small model is used for: texts are harder or easier than these. Reading them makes the libraries ready."""
+
+
+LONGEST_SAMPLE_S: Final = 10.0
+SHORTEST_PAUSE_S: Final = 0.1
+"""Of the sources of signals that plug-ins bring."""
 
 
 def targets_of(settings: Settings) -> tuple[Target, ...]:
@@ -132,6 +137,9 @@ class Telemetry:
         )
         self.prober = Prober(self.signals, addresses, every_s=told.probe_s, probes=told.probes)
         self.insights = self._watch_network(settings.insights, _targets(settings.insights, remotes))
+        self._settings, self._remotes = settings, tuple(remotes)
+        self.plugged: dict[str, tuple[bool, str]] = {}
+        """How the last sample of each plug-in went, and what it said."""
         self._tasks: list[asyncio.Task[None]] = []
         for target, model in {"edge": edge, **remotes}.items():
             if isinstance(model, Watchable):
@@ -145,6 +153,7 @@ class Telemetry:
             self.system.run,
             self.prober.run,
             self.insights.run,
+            *(partial(self._sample, name, make) for name, make in SIGNALS.items()),
         )
         self._tasks = [asyncio.create_task(job()) for job in jobs]
 
@@ -157,6 +166,7 @@ class Telemetry:
             "box": asdict(view.system),
             "probes": self.prober.made,
             "insights": {name: is_up.detail for name, is_up in self.insights.is_up.items()},
+            "plugins": {name: detail for name, (_, detail) in self.plugged.items()},
         }
 
     async def close(self) -> None:
@@ -169,7 +179,31 @@ class Telemetry:
 
     def is_up(self) -> dict[str, bool]:
         """Whether each source of the operator's network answered when it was last asked, by its name."""
-        return {name: is_up.ok for name, is_up in self.insights.is_up.items()}
+        up = {name: is_up.ok for name, is_up in self.insights.is_up.items()}
+        return up | {name: ok for name, (ok, _) in self.plugged.items()}
+
+    async def _sample(self, name: str, make: Callable[[Settings], SignalSource]) -> None:
+        """Ask a plug-in's source for ever. Whatever fails in it is told, and touches nothing else."""
+        source: SignalSource | None = None
+        while True:
+            pause = LONGEST_SAMPLE_S
+            try:
+                source = source or make(self._settings)
+                pause = max(SHORTEST_PAUSE_S, float(source.every_s))
+                async with asyncio.timeout(LONGEST_SAMPLE_S):
+                    sample = dict(await source.sample())
+                hints = {target: checked_hint(hint, self.signals.clock()) for target, hint in sample.items()}
+                if unknown := hints.keys() - set(self._remotes):
+                    raise ValueError(f"no model elsewhere is called {min(unknown)!r}")
+                for target, hint in hints.items():
+                    self.signals.hinted(target, name, hint)
+                self.plugged[name] = True, "; ".join(f"{target}: {hint.text}" for target, hint in hints.items())
+            except Exception as error:  # noqa: BLE001 - the code of others may raise anything
+                detail = f"{type(error).__name__}: {error}"[:200]
+                if self.plugged.get(name) != (False, detail):
+                    log.warning("signals of the plug-in %s: %s", name, detail)
+                self.plugged[name] = False, detail
+            await asyncio.sleep(pause)
 
     def _watch_network(self, told: Insights, targets: tuple[str, ...]) -> InsightWatch:
         signals = self.signals

@@ -72,6 +72,7 @@ COMMANDS: Final = {
     "store": Command(
         "netgpt.cli.store:app", "What is kept: change its key, check it, look at it, copy it."
     ),
+    "plugins": Command("netgpt.cli.plugins:plugins", "What other packages plug in, and what became of it."),
     BENCH: Command(
         "netgpt_bench.cli:app", "Measure: prints machine, versions, commit, samples, median and spread."
     ),

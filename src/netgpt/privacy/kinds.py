@@ -1,7 +1,4 @@
-"""The kinds of private data that a span may have, and the family that each belongs to.
-
-A policy and a generaliser decide by family where they have no rule for the kind itself.
-"""
+"""Kinds of private data: in which forms they may leave, and how their placeholders are written."""
 
 from __future__ import annotations
 
@@ -12,44 +9,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
+from netgpt.privacy.registry import families
+from netgpt.privacy.registry import family as family
 from netgpt.types import Terms
-
-KINDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "PERSON": "identity",
-        "ORG": "identity",
-        "JOB": "identity",
-        "AGE": "identity",
-        "NATIONALITY": "identity",
-        "USERNAME": "identity",
-        "EMAIL": "contact",
-        "PHONE": "contact",
-        "URL": "contact",
-        "PLACE": "place",
-        "ADDRESS": "place",
-        "DATE": "time",
-        "BIRTHDATE": "time",
-        "ID": "number",
-        "IP": "number",
-        "MAC": "number",
-        "PLATE": "number",
-        "CARD": "secret",
-        "IBAN": "secret",
-        "CRYPTO": "secret",
-        "NATIONAL_ID": "secret",
-        "API_KEY": "secret",
-        "HEALTH": "health",
-        "PRIVATE": "own",
-        "PRODUCT": "other",
-    }
-)
-"""Kind -> family. The kinds of the owner's profile that are not named here are `own`."""
-
-
-def family(kind: str) -> str:
-    """The family of a kind; `own` for a kind that is no detector's (it came from a profile)."""
-    return KINDS.get(kind, "own")
-
 
 # --- The ladder of precision: in which forms a private value may leave, from the finest to the coarsest.
 #
@@ -137,8 +99,11 @@ FIXED_KINDS = word_set(
 )
 """Kinds that tell so little that a profile's fact may be called by them."""
 
-KNOWN_KINDS: Final = FIXED_KINDS | frozenset(KINDS)
-"""Kinds that any conversation may get; profile kinds come on top."""
+
+def known_kinds() -> frozenset[str]:
+    """Kinds that any conversation may get; profile kinds come on top."""
+    return FIXED_KINDS.union(families())
+
 
 TRANSLATED: Final[Mapping[str, str]] = {
     word: kind

@@ -422,6 +422,6 @@ def _share(span: Span, group: list[int], seen: Sequence[Seen], spans: list[list[
         if start < end:
             pieces.append((number, Span(start, end, span.kind, span.rule, span.score)))
         offset += length
-    if len(pieces) > 1 or span.rule.startswith("pattern:"):
+    if len(pieces) > 1 or span.rule.startswith(("pattern:", "plugin:")):
         for number, piece in pieces:
             spans[number].append(piece)

@@ -17,11 +17,11 @@ from typing import Any, Final, Protocol
 
 from netgpt.privacy.kinds import (
     CLOSING,
-    KNOWN_KINDS,
     OPENING,
     TRANSLATED,
     hold_from,
     kinds_of,
+    known_kinds,
     original_of,
     replace_all,
     variants,
@@ -48,7 +48,7 @@ class Watch:
         """`names`: the placeholders of the conversation."""
         kinds = frozenset(name.rpartition("_")[0] for name in names)
         self._bare = _bare(kinds)
-        self._known = kinds | KNOWN_KINDS | frozenset(TRANSLATED)
+        self._known = kinds | known_kinds() | frozenset(TRANSLATED)
         self._tail = ""
         self.count = 0
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from netgpt.completion.classify import classes, conversation
 from netgpt.errors import NotFound, RequestError
+from netgpt.registry import Registry
 from netgpt.training.example import Example
 
 # --- The recipe `complete`: what the adapter that names a request's class is trained on.
@@ -173,18 +174,20 @@ def _complete(data: Path | None, seed: int) -> Iterable[Example]:
 
 _EVERY_MATRIX = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 
-RECIPES: Final[dict[str, ExampleRecipe]] = {
-    recipe.name: recipe
-    for recipe in (
-        ExampleRecipe(
-            "complete",
-            "which kind of thing a request is about, so that the right facts are added",
-            _complete,
-            {"targets": _EVERY_MATRIX, "batch_tokens": 2048},
-        ),
-    )
-}
-"""A new recipe is one line here and one file beside this one."""
+
+def _built_in() -> dict[str, ExampleRecipe]:
+    about = "which kind of thing a request is about, so that the right facts are added"
+    return {"complete": ExampleRecipe("complete", about, _complete, {"targets": _EVERY_MATRIX, "batch_tokens": 2048})}
+
+
+def _admit(name: str, recipe: Any) -> ExampleRecipe:
+    if not isinstance(recipe, ExampleRecipe) or recipe.name != name or name in ("site", "user"):
+        raise ValueError(f'is no ExampleRecipe named "{name}"')
+    return recipe
+
+
+RECIPES: Final[Registry[ExampleRecipe]] = Registry("netgpt.recipes", _built_in, _admit)
+"""Entry points name an `ExampleRecipe`."""
 
 
 def recipe_named(name: str) -> ExampleRecipe:

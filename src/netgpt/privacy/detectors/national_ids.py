@@ -15,6 +15,7 @@ from ipaddress import IPv6Address, ip_interface
 from typing import Final
 
 from netgpt.privacy.detectors.checksums import base58check, bech32, iso7064_mod11_10, luhn, numerals, verhoeff, weighted
+from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
 # --- The passages of a text where numbers stand. Forms of ids are many and numbers are few: only these are searched.
@@ -183,6 +184,13 @@ _FAR_BEFORE, _FAR_BEHIND = 100, 160
 """Characters around a digit in which an announced number is searched: the longest announcement, the longest number."""
 
 
+@detector(
+    kind="NATIONAL_ID",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_digit,
+    examples=("CPF 529.982.247-25",),
+)
 def find_national(text: str) -> Iterator[Span]:
     """Identity numbers by form and check digit, in capitals or all small letters."""
     if not _HINT.search(text.upper()) or (passages := number_passages(text)) is None:
@@ -196,6 +204,13 @@ def find_national(text: str) -> Iterator[Span]:
                 yield Span(*passages.back(match.start(), match.end()), "NATIONAL_ID", f"pattern:{name}", 0.9)
 
 
+@detector(
+    kind="NATIONAL_ID",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_digit,
+    examples=("passport number X4471882",),
+)
 def find_announced(text: str) -> Iterator[Span]:
     """A number with at least four digits behind a word that says what it is."""
     done = 0
@@ -404,6 +419,13 @@ _SIGNED = frozenset({"pattern:fi_personal_identity_code"})
 """Where a sign between the digits means something, the check gets the number as written."""
 
 
+@detector(
+    kind="NATIONAL_ID",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_digit,
+    examples=("my NHS number is 943 476 5919",),
+)
 def find_ids(text: str) -> Iterator[Span]:
     """Identity, tax and health numbers."""
     if not _ID_HINT.search(text) or (passages := number_passages(text)) is None:
@@ -445,8 +467,14 @@ _IPV6_BEHIND_LABEL = re.compile(  # "SRC=2001:db8::1", "ip:2001:db8::1": the lab
 )
 
 
-def find_machines(text: str) -> Iterator[Span]:
-    """IP and MAC addresses; loopback and netmasks tell nothing and stay."""
+@detector(
+    kind="IP",
+    family="number",
+    triggers=lambda seen: seen.has_digit or ":" in seen.text,
+    examples=("the server is 10.1.2.3", "ping 2001:db8::1"),
+)
+def find_ips(text: str) -> Iterator[Span]:
+    """IP addresses; loopback and netmasks tell nothing and stay."""
     if not _MACHINE_HINT.search(text):
         return
     for form in _IPS:
@@ -455,19 +483,37 @@ def find_machines(text: str) -> Iterator[Span]:
                 with suppress(ValueError):
                     ip_interface(match[0])
                     yield Span(match.start(), match.end(), "IP", "pattern:ip", 0.9)
-    for match in _MAC.finditer(text):
-        if numerals(match[0]) not in ("0" * 12, "F" * 12):  # nobody's, everybody's
-            yield Span(match.start(), match.end(), "MAC", "pattern:mac", 0.9)
     for match in _IPV6_BEHIND_LABEL.finditer(text):
         with suppress(ValueError):
             IPv6Address(match[0])
             yield Span(match.start(), match.end(), "IP", "pattern:ip", 0.9)
 
 
+@detector(
+    kind="MAC",
+    family="number",
+    triggers=lambda seen: seen.has_digit or ":" in seen.text,
+    examples=("its MAC is 00:1b:44:11:3a:b7",),
+)
+def find_macs(text: str) -> Iterator[Span]:
+    """MAC addresses, but neither nobody's nor everybody's."""
+    if _MACHINE_HINT.search(text):
+        for match in _MAC.finditer(text):
+            if numerals(match[0]) not in ("0" * 12, "F" * 12):
+                yield Span(match.start(), match.end(), "MAC", "pattern:mac", 0.9)
+
+
 _WALLET = re.compile(r"(?i)(?:bc1|[13])[a-z0-9]{25,59}")
 _ETHEREUM = re.compile(r"(?<![0-9A-Za-z])0x[0-9a-fA-F]{40}(?![0-9A-Za-z])")
 
 
+@detector(
+    kind="CRYPTO",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_long,
+    examples=("send it to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",),
+)
 def find_crypto(text: str) -> Iterator[Span]:
     """Wallet addresses: Bitcoin with its checksum, Ethereum by its shape."""
     for match in _ETHEREUM.finditer(text):

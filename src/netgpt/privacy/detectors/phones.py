@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from netgpt.privacy.kinds import word_set
+from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
 _GROUPS = re.compile(r"\d+")
@@ -48,6 +49,7 @@ _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 _ISBN_BEFORE = re.compile(r"(?i)\bisbn(?:-1[03])?\s?:?\s?$")
 
 
+@detector(kind="PHONE", family="contact", triggers=lambda seen: seen.has_number, examples=("call +44 20 7946 0018",))
 def find_phones(text: str) -> Iterator[Span]:
     """Telephone numbers, with their extension."""
     ids = [match.span() for match in _UUID.finditer(text)]

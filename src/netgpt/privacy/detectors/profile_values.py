@@ -96,6 +96,8 @@ _PLAIN_KINDS = {
     "TOWN": "PLACE", "VEHICLE": "CAR", "WORK": "WORK",
 }  # fmt: skip
 """First words of kinds that tell nothing private themselves, and the placeholders they give."""
+PROFILE_KINDS = FIXED_KINDS | frozenset(_PLAIN_KINDS.values())
+"""What `clean_kind` may give."""
 _FIRST_UNSPACED = "\u0590"
 """From here on (Hebrew, Arabic, Thai, CJK) words are written together or take prefixes."""
 

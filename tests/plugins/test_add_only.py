@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import doctest
+import re
+import textwrap
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import netgpt
 from netgpt.privacy import detectors
 from netgpt.privacy.detector import PLUGGED, add_spans, merge_spans
 from netgpt.privacy.detectors import BUILT_IN, MODULES
@@ -71,3 +76,20 @@ def test_every_module_that_declares_a_detector_is_searched() -> None:
 def test_plain_prose_passes_with_the_prefilter_alone() -> None:
     seen = Prefilter.of("What shall we cook tonight, something warm with beans and a little cream?")
     assert [each.name for each in BUILT_IN if each.may_find(seen)] == []
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/plugins.md"])
+def test_the_detector_of_the_docs_works(page: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text()
+    code = textwrap.dedent(re.findall(r"(?s)```python\n(.*?)```", text)[0])
+    names: dict[str, Any] = {"__name__": "library_detectors"}
+    exec(compile(code, page, "exec"), names)
+    check_detector(names["member_ids"])
+    assert "@netgpt.detector" in code
+
+
+def test_the_examples_of_the_api_page_are_true() -> None:
+    page = Path(__file__).parents[2] / "docs" / "api.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert tried >= 5 and not failed
+    assert {name for name in netgpt.__all__ if not hasattr(netgpt, name)} == set()

@@ -50,7 +50,7 @@ def _commands() -> list[Row]:
 
     rows = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        taken = point.name in COMMANDS.keys() - {BENCH} or " " in point.name
+        taken = point.name in COMMANDS.keys() - {BENCH}
         state, why = ("refused", "the name is taken") if taken else ("active", "")
         rows.append(_row("command", point.name, origin_of(point), state, why))
     return rows

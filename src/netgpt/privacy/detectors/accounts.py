@@ -128,7 +128,7 @@ def find_usernames(text: str) -> Iterator[Span]:
     kind="USERNAME",
     family="identity",
     triggers=lambda seen: "/home/" in seen.text or "Users" in seen.text,
-    examples=("see /home/lovelace/notes.txt",),
+    examples=("see /home/alovelace/notes.txt",),
 )
 def find_homes(text: str) -> Iterator[Span]:
     """The owner's name in the path of a home folder."""

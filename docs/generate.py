@@ -1,4 +1,4 @@
-"""Write the generated docs: `docs/settings/`, `docs/cli/` and `docs/detectors.md`. With `--check`, only say whether they are current."""
+"""Write the generated docs: settings/, cli/ and detectors.md. With `--check`, only say whether they are current."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def test_a_built_in_find_keeps_its_kind_beside_a_plug_in(served: ServedWithPlugi
 def test_nonsense_means_that_nothing_leaves(served: ServedWithPlugins, cloud: FaultyCloud, fault: str) -> None:
     before = len(cloud.all_bytes())
     answer = served.ask(f"this {fault}, my secret is a mill", netgpt={"explain": True})
-    assert 'the plug-in "faults" failed' in answer.text and "the edge says so" in answer.text
+    assert r"the plug-in \"faults\" failed" in answer.text and "the edge says so" in answer.text
     assert len(cloud.all_bytes()) == before
 
 
@@ -230,7 +230,7 @@ def test_a_detector_that_hangs_is_ended_and_nothing_leaves(served: ServedWithPlu
 
 def test_plug_ins_are_listed_with_what_became_of_them(served: ServedWithPlugins) -> None:
     table, weights, recipes, doctor = served.run("plugins --json", "models list", "train nobody", "doctor")
-    rows = {row["name"]: row for row in json.loads(table)}
+    rows = {row["name"]: row for row in json.loads(table[table.index("[\n") :])}
     active = {"badges", "shout", "weather", "tides", "tiny", "claims", "faults", "meddler", "gloomy"}
     assert {name for name, row in rows.items() if row["state"] == "active"} >= active
     assert rows["badges"]["from"] == "netgpt-badge-detector 1.0" and rows["unwanted"]["state"] == "off"

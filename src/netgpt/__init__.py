@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from netgpt.models.catalog import BUNDLED, Bundled
     from netgpt.privacy.redact import Redacted, Redactor, redact
     from netgpt.privacy.registry import DETECTORS, detector
-    from netgpt.registry import Registry
+    from netgpt.registry import PluginRegistry
     from netgpt.routing.signals import SIGNALS, Hint
     from netgpt.settings import Settings, load_settings
     from netgpt.stages import STAGES
@@ -29,10 +29,34 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "BUNDLED", "DETECTORS", "RECIPES", "SIGNALS", "STAGES",
-    "Bundled", "DetectorError", "Example", "ExampleRecipe", "Gateway", "Hint", "ModelError", "NetGPTError",
-    "PrivacyError", "Redacted", "Redactor", "Registry", "RequestError", "Settings", "SettingsError", "Span",
-    "__version__", "detector", "errors", "load_settings", "open_gateway", "redact", "testing",
+    "BUNDLED",
+    "DETECTORS",
+    "RECIPES",
+    "SIGNALS",
+    "STAGES",
+    "Bundled",
+    "DetectorError",
+    "Example",
+    "ExampleRecipe",
+    "Gateway",
+    "Hint",
+    "ModelError",
+    "NetGPTError",
+    "PluginRegistry",
+    "PrivacyError",
+    "Redacted",
+    "Redactor",
+    "RequestError",
+    "Settings",
+    "SettingsError",
+    "Span",
+    "__version__",
+    "detector",
+    "errors",
+    "load_settings",
+    "open_gateway",
+    "redact",
+    "testing",
 ]  # fmt: skip
 
 _HOMES = {
@@ -41,7 +65,7 @@ _HOMES = {
     "netgpt.models.catalog": "BUNDLED Bundled",
     "netgpt.privacy.redact": "Redacted Redactor redact",
     "netgpt.privacy.registry": "DETECTORS detector",
-    "netgpt.registry": "Registry",
+    "netgpt.registry": "PluginRegistry",
     "netgpt.routing.signals": "SIGNALS Hint",
     "netgpt.settings": "Settings load_settings",
     "netgpt.stages": "STAGES",

@@ -35,7 +35,7 @@ def left_out() -> frozenset[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Entry(Generic[T]):
+class PluginEntry(Generic[T]):
     """One thing of a registry. `origin`: "built in", or distribution and version; `state`: active, off or refused."""
 
     name: str
@@ -45,10 +45,10 @@ class Entry(Generic[T]):
     why: str = ""
 
 
-class Registry(Mapping[str, T]):
+class PluginRegistry(Mapping[str, T]):
     """What can be used under a name: a mapping of the active entries, the built-in ones first.
 
-    >>> shapes = Registry("example.shapes", lambda: {"square": 4})
+    >>> shapes = PluginRegistry("example.shapes", lambda: {"square": 4})
     >>> dict(shapes), shapes.entries()[0].origin
     ({'square': 4}, 'built in')
     """
@@ -61,7 +61,7 @@ class Registry(Mapping[str, T]):
         self._make_built_in = built_in
         self._admit = admit
         self._built_in: dict[str, T] | None = None
-        self._entries: tuple[Entry[T], ...] = ()
+        self._entries: tuple[PluginEntry[T], ...] = ()
         self._active: dict[str, T] = {}
         self._off: frozenset[str] | None = None
 
@@ -72,16 +72,16 @@ class Registry(Mapping[str, T]):
             self._built_in = dict(self._make_built_in())
         return self._built_in
 
-    def entries(self) -> tuple[Entry[T], ...]:
+    def entries(self) -> tuple[PluginEntry[T], ...]:
         """Everything, also what is off or was refused."""
         if self._off is not _left_out:  # the first look, or others are off now
             self._off = _left_out
-            own = [Entry(name, BUILT_IN, value) for name, value in self.built_in.items()]
+            own = [PluginEntry(name, BUILT_IN, value) for name, value in self.built_in.items()]
             self._entries = (*own, *self._plugged(_left_out))
             self._active = {e.name: e.value for e in self._entries if e.state == "active" and e.value is not None}
         return self._entries
 
-    def _plugged(self, off: frozenset[str]) -> Iterator[Entry[T]]:
+    def _plugged(self, off: frozenset[str]) -> Iterator[PluginEntry[T]]:
         taken: set[str] = set(self.built_in)
         for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, origin_of(point))):
             entry = self._load(point, taken, off)
@@ -91,12 +91,12 @@ class Registry(Mapping[str, T]):
                 log.error("plug-in %s %s (%s) is not used: %s", self.group, entry.name, entry.origin, entry.why)
             yield entry
 
-    def _load(self, point: EntryPoint, taken: set[str], off: frozenset[str]) -> Entry[T]:
-        def refused(why: str) -> Entry[T]:
-            return Entry(point.name, origin_of(point), state="refused", why=" ".join(why.split()))
+    def _load(self, point: EntryPoint, taken: set[str], off: frozenset[str]) -> PluginEntry[T]:
+        def refused(why: str) -> PluginEntry[T]:
+            return PluginEntry(point.name, origin_of(point), state="refused", why=" ".join(why.split()))
 
         if point.name in off:
-            return Entry(point.name, origin_of(point), state="off")
+            return PluginEntry(point.name, origin_of(point), state="off")
         if not NAME.fullmatch(point.name):
             return refused('its name must be of small letters, digits, ".", "_" and "-"')
         if point.name in taken:
@@ -106,7 +106,7 @@ class Registry(Mapping[str, T]):
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the code of others may raise anything
             return refused(f"cannot be loaded: {type(error).__name__}: {error}")
         try:
-            return Entry(point.name, origin_of(point), self._admit(point.name, loaded) if self._admit else loaded)
+            return PluginEntry(point.name, origin_of(point), self._admit(point.name, loaded) if self._admit else loaded)
         except ValueError as error:
             return refused(str(error))
 

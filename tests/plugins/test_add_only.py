@@ -82,9 +82,9 @@ def test_plain_prose_passes_with_the_prefilter_alone() -> None:
 def test_the_detector_of_the_docs_works(page: str) -> None:
     text = (Path(__file__).parents[2] / page).read_text()
     code = textwrap.dedent(re.findall(r"(?s)```python\n(.*?)```", text)[0])
-    names: dict[str, Any] = {"__name__": "library_detectors"}
+    names: dict[str, Any] = {"__name__": "our_detectors"}
     exec(compile(code, page, "exec"), names)
-    check_detector(names["member_ids"])
+    check_detector(names["projects"])
     assert "@netgpt.detector" in code
 
 

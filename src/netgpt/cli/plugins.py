@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 import typer
 
 from netgpt.cli.common import json_option, print_json, print_table, read_settings, reports_errors
-from netgpt.registry import BUILT_IN, Registry, origin_of
+from netgpt.registry import BUILT_IN, PluginRegistry, origin_of
 
 GROUPS = {
     "detector": "netgpt.privacy.registry:DETECTORS",
@@ -38,7 +38,7 @@ def listing(*, built_in: bool = False) -> list[Row]:
     rows = []
     for sort, home in GROUPS.items():
         module, _, name = home.partition(":")
-        registry: Registry[object] = getattr(import_module(module), name)
+        registry: PluginRegistry[object] = getattr(import_module(module), name)
         entries = [entry for entry in registry.entries() if built_in or entry.origin != BUILT_IN]
         rows += [_row(sort, entry.name, entry.origin, entry.state, entry.why) for entry in entries]
     return rows + _commands()

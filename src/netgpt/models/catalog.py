@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
 from netgpt.models.download import Progress, download, file_sha256, move_into_place, refuse_other, shown
 from netgpt.models.gguf import check_weights
-from netgpt.registry import Registry
+from netgpt.registry import PluginRegistry
 
 # --- The catalogue's index file: what was added, and what was optimized. Written whole, by one process at a time.
 
@@ -132,7 +132,7 @@ def _admit(name: str, entry: Any) -> Bundled:
     return entry
 
 
-BUNDLED: Final[Registry[Bundled]] = Registry("netgpt.model_sources", lambda: _BUILT_IN, _admit)
+BUNDLED: Final[PluginRegistry[Bundled]] = PluginRegistry("netgpt.model_sources", lambda: _BUILT_IN, _admit)
 """Entry points name a `Bundled`. Nothing is fetched before `netgpt models pull`."""
 
 

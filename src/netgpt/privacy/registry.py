@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final
 
-from netgpt.registry import Entry, Registry
+from netgpt.registry import PluginEntry, PluginRegistry
 from netgpt.types import Span
 
 FAMILIES: Final = frozenset(("identity", "contact", "place", "time", "number", "secret", "health", "own", "other"))
@@ -153,12 +153,12 @@ def _admit(name: str, loaded: Any) -> tuple[PatternDetector, ...]:
     return detectors
 
 
-DETECTORS: Final[Registry[tuple[PatternDetector, ...]]] = Registry("netgpt.detectors", _built_in, _admit)
+DETECTORS: Final[PluginRegistry[tuple[PatternDetector, ...]]] = PluginRegistry("netgpt.detectors", _built_in, _admit)
 """Entry points name a detector, or a module with some. A plug-in adds finds; it takes none away: see `Finder`."""
 
 
 @lru_cache(maxsize=4)
-def _families(entries: tuple[Entry[tuple[PatternDetector, ...]], ...]) -> dict[str, str]:
+def _families(entries: tuple[PluginEntry[tuple[PatternDetector, ...]], ...]) -> dict[str, str]:
     found: dict[str, str] = dict(OTHER_KINDS)
     for entry in entries:
         for each in entry.value or ():

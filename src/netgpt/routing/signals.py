@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from netgpt.calls import CallFacts, Load
-from netgpt.registry import Registry
+from netgpt.registry import PluginRegistry
 from netgpt.routing.link_state import Estimate, Link, LinkView, PendingCall, SignalsView, SystemView
 
 # --- Hints: what the network itself tells of a link, beside what was measured.
@@ -59,7 +59,7 @@ def _admit(_name: str, factory: Any) -> Callable[[Any], SignalSource]:
     return factory  # type: ignore[no-any-return]
 
 
-SIGNALS: Final[Registry[Callable[[Any], SignalSource]]] = Registry("netgpt.signals", dict, _admit)
+SIGNALS: Final[PluginRegistry[Callable[[Any], SignalSource]]] = PluginRegistry("netgpt.signals", dict, _admit)
 """Sources of plug-ins: functions of the settings."""
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from netgpt.errors import PipelineError
 from netgpt.exchange import OWNERS, Exchange, optional_reads, owner_of
-from netgpt.registry import Registry
+from netgpt.registry import PluginRegistry
 
 
 class Stage(Protocol):
@@ -41,7 +41,7 @@ def _admit(name: str, factory: Any) -> Callable[[Any], Stage]:
     return factory  # type: ignore[no-any-return]
 
 
-STAGES: Final[Registry[Callable[[Any], Stage]]] = Registry("netgpt.stages", dict, _admit)
+STAGES: Final[PluginRegistry[Callable[[Any], Stage]]] = PluginRegistry("netgpt.stages", dict, _admit)
 """Stages of plug-ins: functions of the gateway. One runs where `workflow.stages` names it."""
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from netgpt.completion.classify import classes, conversation
 from netgpt.errors import NotFound, RequestError
-from netgpt.registry import Registry
+from netgpt.registry import PluginRegistry
 from netgpt.training.example import Example
 
 # --- The recipe `complete`: what the adapter that names a request's class is trained on.
@@ -186,7 +186,7 @@ def _admit(name: str, recipe: Any) -> ExampleRecipe:
     return recipe
 
 
-RECIPES: Final[Registry[ExampleRecipe]] = Registry("netgpt.recipes", _built_in, _admit)
+RECIPES: Final[PluginRegistry[ExampleRecipe]] = PluginRegistry("netgpt.recipes", _built_in, _admit)
 """Entry points name an `ExampleRecipe`."""
 
 

@@ -1,4 +1,10 @@
-"""The built-in detectors: searches for private data that has a form, each run only where its prefilter agrees."""
+"""The built-in detectors: searches for private data that has a form, each run only where its prefilter agrees.
+
+A detector is a function with `@detector(...)` in a module named in `MODULES`; `privacy.registry` says what it declares.
+It reads views of a text (`normalize`): plain where the original is disguised. A search takes time in proportion to
+the length of the text: each pattern begins at a character that is quick to find, and no repetition is unbounded where
+two could share a run. `netgpt.testing.check_detector` looks at that; `tests/plugins` runs it over all of them.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +29,7 @@ from netgpt.types import Span
 __all__ = ["BUILT_IN", "PROFILE_KINDS", "find_patterns", "search"]
 
 MODULES: Final = (emails, secrets, national_ids, references, accounts, addresses, financial, phones)
+"""In run order."""
 BUILT_IN: Final[tuple[PatternDetector, ...]] = tuple(
     each for module in MODULES for each in vars(module).values() if isinstance(each, PatternDetector)
 )
@@ -38,7 +45,10 @@ def find_patterns(text: str) -> list[Span]:
 
 
 def search(text: str, detectors: Iterable[PatternDetector]) -> list[Span]:
-    """As `find_patterns`, with these detectors."""
+    """As `find_patterns`, with these detectors: run order decides between finds that are equal.
+
+    Raises what a detector raises; `detector.find_plugged` turns that into a DetectorError.
+    """
     spans: dict[Span, None] = {}
     for view in views(text):
         seen = Prefilter.of(view.text)

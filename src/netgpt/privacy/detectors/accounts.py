@@ -63,7 +63,7 @@ _USERNAME = re.compile(
     r"(?P<name>[A-Za-z0-9][\w.\-]{1,38}\w)(?![\w@(\[.]\w)"
 )
 _CHOSEN = re.compile(r"(?=.*[A-Za-z])(?:.*[\d_].*|[A-Za-z]+[.\-][A-Za-z].*)")
-"""What tells a chosen name from a word of the sentence."""
+"""A chosen name, unlike a word of the sentence, has a digit, an underscore, or a sign within."""
 
 _HOME = re.compile(r"(?<![\w.])(?:/home/|/Users/|[A-Za-z]:\\{1,2}Users\\{1,2})(?P<name>[A-Za-z][\w.\-]{1,31})(?=[/\\])")
 _HOMES_OF_NOBODY: Final = word_set(

@@ -149,10 +149,6 @@ def _matches(text: str) -> Iterator[re.Match[str]]:
             yield from form.finditer(text)
 
 
-# --- Dates of birth that are announced, in nine languages and the usual notations.
-#
-# Birth dates before 1900 belong to history and stay.
-
 BIRTH_WORDS: Final = word_set(
     """
     born birth birthday birthdate dob geboren geburtsdatum geburtstag geb né née naissance nacido nacida nací
@@ -162,7 +158,7 @@ BIRTH_WORDS: Final = word_set(
 )
 """Words that stand before a date of birth."""
 
-_WORD_BIRTHS = re.compile(r"[^\W\d_]{2,20}")
+_BIRTH_WORD = re.compile(r"[^\W\d_]{2,20}")
 _BETWEEN: Final = (
     r"\.?['\"*)]{0,3}(?:[ \t]{1,2}(?:is|was|on|the|am|le|el|il|em|op|den|dnia|a|er|ist|est|es|date)(?![^\W_])){0,3}"
     r"[ \t]{0,2}[:=,(\-]?[ \t]{0,2}['\"*(]{0,3}"
@@ -191,8 +187,11 @@ _OLD: Final = 1900
     examples=("I was born on 10 December 1985",),
 )
 def find_births(text: str) -> Iterator[Span]:
-    """Dates behind the words that say that they are somebody's birth."""
-    for word in _WORD_BIRTHS.finditer(text):
+    """Dates behind the words that say that they are somebody's birth, in nine languages.
+
+    Birth dates before 1900 belong to history and stay.
+    """
+    for word in _BIRTH_WORD.finditer(text):
         if word[0].lower() in BIRTH_WORDS and (match := _DATE.match(text, word.end())):
             year = _YEAR.search(match["date"])
             if year is None or int(year[0]) >= _OLD:

@@ -1,4 +1,4 @@
-"""Identity numbers that are told by their own form and check digit, and numbers that a word announces.
+"""Identity numbers with a form of their own and check digit, and numbers that a word announces.
 
 More countries than `identities` has. Check rules: national registries' own.
 """
@@ -17,8 +17,6 @@ from typing import Final
 from netgpt.privacy.detectors.checksums import base58check, bech32, iso7064_mod11_10, luhn, numerals, verhoeff, weighted
 from netgpt.privacy.registry import detector
 from netgpt.types import Span
-
-# --- The passages of a text where numbers stand. Forms of ids are many and numbers are few: only these are searched.
 
 _FROM_DIGIT = re.compile(r"\d\S{0,200}")
 _BLANK_BEFORE = re.compile(r"\S{0,64}\Z")
@@ -133,7 +131,7 @@ def _spanish(raw: str) -> bool:
     return number.isdigit() and "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23] == text[-1]
 
 
-def _shape_alone(_raw: str) -> bool:
+def _form_alone(_text: str) -> bool:
     return True
 
 
@@ -152,10 +150,10 @@ _FORMS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("ie_pps", r"\d{7}[A-W][A-IW]?", _irish),
     ("sg_nric", r"[STFGM]\d{7}[A-Z]", _singaporean),
     ("es_dni", r"(?:\d{8}|[XYZ]-?\d{7})[ -]?[A-HJ-NP-TV-Z]", _spanish),
-    ("mx_curp", rf"[A-Z][AEIOUX][A-Z]{{2}}\d\d{_DAY}[HMX][A-Z]{{5}}[A-Z\d]\d", _shape_alone),
-    ("uk_nino", r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]", _shape_alone),
-    ("hk_id", r"[A-Z]{1,2}\d{6}\([\dA]\)", _shape_alone),
-    ("in_pan", r"[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]", _shape_alone),
+    ("mx_curp", rf"[A-Z][AEIOUX][A-Z]{{2}}\d\d{_DAY}[HMX][A-Z]{{5}}[A-Z\d]\d", _form_alone),
+    ("uk_nino", r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]", _form_alone),
+    ("hk_id", r"[A-Z]{1,2}\d{6}\([\dA]\)", _form_alone),
+    ("in_pan", r"[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]", _form_alone),
 )
 _COMPILED = tuple(
     (name, re.compile(_BEFORE + form + (_AFTER if not form.endswith(r"\)") else "")), check)
@@ -223,14 +221,8 @@ def find_announced(text: str) -> Iterator[Span]:
                 yield Span(match.start("id"), match.end("id"), "NATIONAL_ID", "pattern:announced", 0.6)
 
 
-# --- Ids of persons in several countries, addresses of machines and wallets: forms and check digits as registries
-# publish.
-#
-# A number that is digits and nothing else passes many national checksums by chance, so it counts only beside a
-# telling word.
-
 _AROUND = 60
-"""Characters before a number in which a telling word is looked for."""
+"""Characters before a number in which an announcing word is looked for."""
 _ID_HINT = re.compile(r"\d{2}[A-Za-z]\d{2}[A-Za-z]|[0-9](?:[ \-.:/]?[0-9A-Z]){6}")
 _ID_WORDS = re.compile(
     r"(?i)\b(?:ssn|social security|social insurance|sin|itin|taxpayer|tax|tfn|abn|medicare|nhs"
@@ -281,7 +273,7 @@ def _pesel(text: str) -> bool:
 
 
 def _hetu(raw: str) -> bool:
-    """Population Information System: a day of the century that the sign tells, a character modulo 31."""
+    """Population Information System: a day of the century that the sign says, a character modulo 31."""
     day, month, year = (int(raw[at : at + 2]) for at in (0, 2, 4))
     if not _is_date(_FINNISH_CENTURIES[raw[6]] + year, month, day):
         return False
@@ -361,10 +353,6 @@ def _south_african(text: str) -> bool:
     return _is_date(year, month, day) and date(year, month, day) <= today and luhn(text)
 
 
-def _form_alone(_text: str) -> bool:
-    return True
-
-
 _MONTH, _MONTH_DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _CONSONANT, _OMOCODE = "[B-DF-HJ-NP-TV-Z]", "[0-9LMNP-V]"
 _NAME_CODE = f"(?:{_CONSONANT}{{2}}[A-Z]|[A-Z][AEIOU][AEIOUX]|[AEIOU]XX)"
@@ -427,7 +415,10 @@ _SIGNED = frozenset({"pattern:fi_personal_identity_code"})
     examples=("my NHS number is 943 476 5919",),
 )
 def find_ids(text: str) -> Iterator[Span]:
-    """Identity, tax and health numbers."""
+    """Identity, tax and health numbers.
+
+    Digits alone pass many national checksums by chance, so they count only behind an announcing word.
+    """
     if not _ID_HINT.search(text) or (passages := number_passages(text)) is None:
         return
     for rule, form, check in _ID_RULES:
@@ -435,11 +426,11 @@ def find_ids(text: str) -> Iterator[Span]:
             if not check(match[0].casefold().upper() if rule in _SIGNED else numerals(match[0])):
                 continue
             start, end = passages.back(match.start(), match.end())
-            if any(c.isalpha() for c in match[0]) or _is_told(text, start, match[0]):
+            if any(c.isalpha() for c in match[0]) or _is_announced(text, start, match[0]):
                 yield Span(start, end, "NATIONAL_ID", rule, 0.95)
 
 
-def _is_told(text: str, start: int, piece: str) -> bool:
+def _is_announced(text: str, start: int, piece: str) -> bool:
     if re.fullmatch(r"\d{3}-\d{2}-\d{4}", piece):
         return True  # the shape of a US social security number is used by nothing else
     return bool(_ID_WORDS.search(text, max(0, start - _AROUND), start))
@@ -474,7 +465,7 @@ _IPV6_BEHIND_LABEL = re.compile(  # "SRC=2001:db8::1", "ip:2001:db8::1": the lab
     examples=("the server is 10.1.2.3", "ping 2001:db8::1"),
 )
 def find_ips(text: str) -> Iterator[Span]:
-    """IP addresses; loopback and netmasks tell nothing and stay."""
+    """IP addresses; loopback and netmasks are nobody's and stay."""
     if not _MACHINE_HINT.search(text):
         return
     for form in _IPS:

@@ -104,9 +104,9 @@ def _number(text: str, start: int, end: int) -> Span | None:
     extended = len(raw) > len(number) + 1  # "... ext. 12": only telephone numbers have one
     if raw.startswith("+") and text[start - 1 : start].isdigit() and not _valid_in(digits, frozenset()):
         return None  # a sum
-    told = extended or bool(_PHONE_WORDS.search(text, max(0, start - 48), start))
-    if _is_phone(number, digits, told) and (told or not _is_listed(text, start, number)):
-        return Span(start, start + len(raw), "PHONE", "pattern:phone", 1.0 if told else 0.8)
+    announced = extended or bool(_PHONE_WORDS.search(text, max(0, start - 48), start))
+    if _is_phone(number, digits, announced) and (announced or not _is_listed(text, start, number)):
+        return Span(start, start + len(raw), "PHONE", "pattern:phone", 1.0 if announced else 0.8)
     return None
 
 
@@ -122,19 +122,19 @@ def _is_listed(text: str, start: int, number: str) -> bool:
     return max(sizes) <= 2 and re.search(r"\d,? $", text[max(0, start - 3) : start]) is not None
 
 
-def _is_phone(raw: str, digits: str, told: bool) -> bool:
+def _is_phone(raw: str, digits: str, announced: bool) -> bool:
     if digits.startswith("011") and len(digits) >= 11 and _valid_in(digits[3:], frozenset()):
         return True  # as dialled abroad from North America
     if raw.lstrip("(").startswith(("+", "00")):
         return len(digits) >= 7 and not (raw.startswith("00") and set(digits) <= {"0"})
-    if _NOT_PHONE.fullmatch(raw) and not told:
+    if _NOT_PHONE.fullmatch(raw) and not announced:
         return False
-    if told:
+    if announced:
         return len(digits) <= 15 and not re.fullmatch(r"(?:19|20)\d\d[-/.]\d\d[-/.]\d\d", raw)
     groups = len(_GROUPS.findall(raw))
     if len(digits) < 9 or len(digits) > 13:
-        spoken = (raw.startswith("(") and ")" in raw) or (len(digits) == 8 and groups >= 3)
-        return len(digits) >= 7 and spoken and _valid_in(digits, _REGIONS)
+        grouped = (raw.startswith("(") and ")" in raw) or (len(digits) == 8 and groups >= 3)
+        return len(digits) >= 7 and grouped and _valid_in(digits, _REGIONS)
     if groups > 1:
         return _valid_in(digits, _ALL_REGIONS)
     if digits.startswith("1") and len(digits) in (10, 13):

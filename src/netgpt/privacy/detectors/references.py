@@ -39,7 +39,7 @@ _NOUNS: Final = word_set(
     """
 )
 """Words that announce a number together with one of `_MARK` before or behind them."""
-_TELLING: Final = word_set(
+_STRONG_NOUNS: Final = word_set(
     "invoice policy claim contract booking docket facture factura fattura póliza dossier expediente aktenzeichen"
 )
 """Those that announce a divided number without any mark: "invoice 4471-B"."""
@@ -104,7 +104,7 @@ def _behind(text: str, noun: str, end: int) -> tuple[int, int] | None:
     """The number behind a noun: with "no." or the like, or without where it can hardly be anything else."""
     if found := _good(_MARKED.match(text, end)):
         return found
-    if noun not in _TELLING or (match := _BARE.match(text, end)) is None:
+    if noun not in _STRONG_NOUNS or (match := _BARE.match(text, end)) is None:
         return None
     value = match["id"]
     whole = value.isdigit() or _YEARS.fullmatch(value) or _DECIMAL.fullmatch(value)
@@ -145,8 +145,6 @@ def find_plates(text: str) -> Iterator[Span]:
             if 4 <= len(signs) <= 10 and any(c.isdigit() for c in signs) and any(c.isalpha() for c in signs):
                 yield Span(*match.span("id"), "PLATE", "pattern:plate", 0.8)
 
-
-# --- Private data that is announced: "my name is ...", `"customer_name": "..."` in a text that holds JSON or code.
 
 _NAME = r"[^\W\d_][\w'’\-]{1,30}(?:[ \t\n]{1,2}[^\W\d_][\w'’\-]{0,30}){0,2}"
 _SAID = re.compile(

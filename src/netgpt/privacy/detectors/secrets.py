@@ -77,7 +77,7 @@ _WEBHOOK = re.compile(
     examples=("the key is sk-abcdefghijklmnop1234", "password: hunter2xyz"),
 )
 def find_keys(text: str) -> Iterator[Span]:
-    """Keys of known shapes, PEM private keys, random-looking runs, and values given a telling name."""
+    """Keys of known shapes, PEM private keys, random-looking runs, and values under a name that announces them."""
     if _LONG.search(text):
         for match in _KNOWN_KEYS.finditer(text):
             yield Span(match.start(), match.end(), "API_KEY", "pattern:api_key")

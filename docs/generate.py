@@ -1,4 +1,4 @@
-"""Write the generated docs: `docs/settings/` and `docs/cli/`. With `--check`, only say whether they are current."""
+"""Write the generated docs: settings/, cli/ and detectors.md. With `--check`, only say whether they are current."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import click
 import typer.main
 
 from netgpt.cli import app
+from netgpt.privacy.detectors import BUILT_IN
+from netgpt.privacy.registry import OTHER_KINDS
 from netgpt.settings import Settings
 from netgpt.settings.routing import Upstream
 
@@ -22,7 +24,7 @@ Pages = Iterator[tuple[str, list[str]]]
 
 
 SETTINGS = {
-    "server": ("The server and its store", ("server", "oidc", "lockout", "store", "waiting", "workflow")),
+    "server": ("The server and its store", ("server", "oidc", "lockout", "store", "waiting", "workflow", "plugins")),
     "models": ("Models", ("edge", "cloud", "upstreams", "adapters", "training")),
     "privacy": ("Privacy and completion", ("privacy", "policy", "completion", "site")),
     "routing": ("Routing", ("routing", "signals", "insights")),
@@ -90,6 +92,23 @@ def cli_pages() -> Pages:
     yield "cli/index.md", [*index, "## Groups of commands", "", "| group | what |", "|---|---|", *groups, ""]
 
 
+def detectors_page() -> Pages:
+    """Every built-in detector as it declares itself."""
+    lines = [
+        "# Detectors",
+        "",
+        "What is found by its form, and the family that policies decide by where they have no rule for the kind.",
+        "Others can be added: see [Plug-ins](plugins.md).",
+        "",
+        "| kind | family | what is found | for example |",
+        "|---|---|---|---|",
+    ]
+    ordered = sorted(BUILT_IN, key=lambda each: (each.family, each.kind, each.name))
+    lines += [f"| `{each.kind}` | {each.family} | {each.about} | `{each.examples[0]}` |" for each in ordered]
+    others = ", ".join(f"`{kind}` ({family})" for kind, family in sorted(OTHER_KINDS.items()))
+    yield "detectors.md", [*lines, "", f"By the language model, by a field's name, or from a profile: {others}.", ""]
+
+
 def _parts(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The commands of a group by name; none of a command that is no group."""
     context = click.Context(command, info_name=path)
@@ -120,7 +139,8 @@ def _name(option: Any) -> str:
 
 def main() -> int:
     """Write or check; exit code 1 when a page is not current."""
-    pages = {DOCS / name: "\n".join([NOTE, *lines]) for made in (settings_pages(), cli_pages()) for name, lines in made}
+    made_pages = (settings_pages(), cli_pages(), detectors_page())
+    pages = {DOCS / name: "\n".join([NOTE, *lines]) for made in made_pages for name, lines in made}
     stale = {path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
     gone = {path for folder in ("settings", "cli") for path in (DOCS / folder).glob("*.md")} - pages.keys()
     if "--check" in sys.argv:

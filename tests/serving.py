@@ -38,16 +38,16 @@ class Served:
             self._edge_url = self._edge.base_url
         self.home.mkdir(parents=True, exist_ok=True)
         self._log = (self.home / "serve.log").open("wb")
-        environment = {**os.environ, **self.environment()}
-        self.process = Forked(
-            ["serve", "--port", "0"], env=environment, cwd=self.home, stdout=self._log, stderr=self._log
-        )
+        self.process = self._started(["serve", "--port", "0"], {**os.environ, **self.environment()})
         try:
             self._wait()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def _started(self, args: list[str], environment: dict[str, str]) -> Any:
+        return Forked(args, env=environment, cwd=self.home, stdout=self._log, stderr=self._log)
 
     def environment(self) -> dict[str, str]:
         env = {"NETGPT_HOME": str(self.home), "NETGPT_COMPLETION__MODE": "off", "COLUMNS": "200"}

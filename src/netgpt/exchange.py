@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -51,6 +53,8 @@ class Request:
         return list(self.body["messages"])
 
 
+LONGEST_NOTE: Final = 4_000
+"""Characters of JSON in one note of a plug-in's stage."""
 PIPELINE: Final = "pipeline"
 FRONT_END: Final = "front end"
 """Owners that are not stages: the pipeline, and who makes the exchange. Every stage may read what they write."""
@@ -105,7 +109,7 @@ class Exchange:
     streams. Code that holds the exchange itself reads all of it and writes no field of a stage.
     """
 
-    __slots__ = ("_readable", "_values", "_writable", "_writer")
+    __slots__ = ("_plugged", "_readable", "_values", "_writable", "_writer")
 
     id = written_by[str](FRONT_END)
     request = written_by[Request](FRONT_END)
@@ -172,19 +176,23 @@ class Exchange:
     """Whether the client got any part of an answer."""
 
     def __init__(self, request: Request, caller: Caller, *, id: str | None = None, claim: str | None = None) -> None:
-        self._readable, self._writable, self._writer = _ALL, _OF_THE_PIPELINE, PIPELINE
+        self._readable, self._writable, self._writer, self._plugged = _ALL, _OF_THE_PIPELINE, PIPELINE, False
         times: dict[str, float] = {}
         self._values: dict[str, Any] = {
             "id": id or new_id(), "request": request, "caller": caller, "claim": claim, "received": datetime.now(UTC),
             "began": time.perf_counter(), "times": times, "timings": MappingProxyType(times), "failure": None,
-            "status": "open", "error": None, "given": False,
+            "status": "open", "error": None, "given": False, "notes": {},
         }  # fmt: skip
 
     def view(self, stage: Declares) -> Exchange:
-        """The same exchange for one stage: reading or writing an undeclared field raises PipelineError."""
+        """The same exchange for one stage; a plug-in's stage gets copies.
+
+        Reading or writing an undeclared field raises PipelineError, now and while the answer streams.
+        """
         view = object.__new__(Exchange)
         view._values, view._writer, view._writable = self._values, stage.name, stage.writes
         view._readable = stage.reads | optional_reads(stage) | stage.writes | _ALWAYS
+        view._plugged = stage.name not in OWNERS
         return view
 
     @property
@@ -200,7 +208,8 @@ class Exchange:
         """The field, or `default` while it is not written: for the fields of a stage's `reads_if_written`."""
         if name not in self._readable:
             raise PipelineError(f"the stage '{self._writer}' reads exchange.{name}, which it does not declare")
-        return self._values.get(name, default)
+        value = self._values.get(name, default)
+        return copy.deepcopy(value) if self._plugged else value
 
     def adapters_used(self) -> tuple[str, ...]:
         """Ids of all adapters used: the one that completed the request, then those that wrote the answer."""
@@ -215,6 +224,21 @@ class Exchange:
     def note_time(self, name: str, milliseconds: float | None = None) -> None:
         """Record a duration; None: from the receipt of the request until now."""
         self._values["times"][name] = round(self.elapsed_ms() if milliseconds is None else milliseconds, 3)
+
+    @property
+    def notes(self) -> Mapping[str, Mapping[str, Any]]:
+        """What plug-ins put down, by stage and name."""
+        return copy.deepcopy(self._values["notes"])
+
+    def note(self, name: str, value: Any) -> None:
+        """Put down what explanations show under this stage's name. Raises PipelineError: no JSON, or too long."""
+        try:
+            text = json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise PipelineError(f"the stage '{self._writer}' notes '{name}', which is no JSON value") from None
+        if len(text) > LONGEST_NOTE:
+            raise PipelineError(f"the stage '{self._writer}' notes '{name}': over {LONGEST_NOTE} characters")
+        self._values["notes"].setdefault(self._writer, {})[name] = json.loads(text)
 
     def __repr__(self) -> str:
         return f"<Exchange {self._values['id']} {self._values['status']}>"
@@ -233,4 +257,6 @@ def owner_of(field: str) -> str:
 _MISSING = object()
 _ALL = frozenset(name for name, field in vars(Exchange).items() if isinstance(field, written_by))
 _OF_THE_PIPELINE = frozenset(name for name in _ALL if owner_of(name) == PIPELINE)
+OWNERS: Final = frozenset(owner_of(name) for name in _ALL)
+"""Who writes the fields: every other stage is a plug-in's."""
 _ALWAYS = _OF_THE_PIPELINE | {name for name in _ALL if owner_of(name) == FRONT_END}

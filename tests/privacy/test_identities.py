@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netgpt.privacy.detectors.national_ids import find_crypto, find_ids, find_machines
+from netgpt.privacy.detectors.national_ids import find_crypto, find_ids, find_ips, find_macs
 
 PRINTED = (  # (words before, number, rule): the issuers' own examples and test numbers
     ("", "12345678Z", "es_nif"),
@@ -94,11 +94,13 @@ def test_wallets(wallet: str) -> None:
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_machines(machine: str) -> None:
-    assert (3, 3 + len(machine)) in {(s.start, s.end) for s in find_machines(f"at {machine}, and")}
+    assert (3, 3 + len(machine)) in {
+        (s.start, s.end) for find in (find_ips, find_macs) for s in find(f"at {machine}, and")
+    }
 
 
 @pytest.mark.parametrize(
     "text", ["127.0.0.1", "255.255.255.0", "::1", "at 12:30:45", "999.1.2.3", "1:2:3:4:5:6:7:8:9", "FF:FF:FF:FF:FF:FF"]
 )
 def test_what_is_no_machine_of_anybody(text: str) -> None:
-    assert not list(find_machines(text))
+    assert not [*find_ips(text), *find_macs(text)]

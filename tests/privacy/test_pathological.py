@@ -10,8 +10,8 @@ from patience import cpu_seconds
 from netgpt.privacy.body import holds_data, is_data, opened
 from netgpt.privacy.detectors import (
     addresses,
+    emails,
     financial,
-    find_emails,
     find_patterns,
     national_ids,
     phones,
@@ -24,13 +24,14 @@ from netgpt.types import Span
 
 VALUES = (("DIET", "vegan aaa"), ("X", "777777"), ("CAR", "a.a"), ("Y", "C++"), ("NAME", "abcdefghijab"))
 SEARCHES: dict[str, Callable[[str], Iterable[object]]] = {
-    "e-mails": find_emails,
+    "e-mails": emails.find_emails,
     "addresses": addresses.find_addresses,
     "keys": secrets.find_keys,
     "URLs": secrets.find_secret_urls,
     "wallets": national_ids.find_crypto,
     "ids": national_ids.find_ids,
-    "machines": national_ids.find_machines,
+    "IPs": national_ids.find_ips,
+    "MACs": national_ids.find_macs,
     "labels": references.find_labelled,
     "national": national_ids.find_national,
     "announced": national_ids.find_announced,

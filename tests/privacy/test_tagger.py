@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from netgpt.errors import DetectorError
 from netgpt.privacy.detector import Finder
-from netgpt.privacy.kinds import KINDS
 from netgpt.privacy.ner import DOCUMENT, SHORT, threshold
+from netgpt.privacy.registry import families
 from netgpt.privacy.tagger import LONGEST, SHIPPED, TAGS, Bloom, Tagger, read_weights, segments, tokens
 
 
@@ -60,7 +60,7 @@ def test_a_list_as_bits_holds_its_words() -> None:
 
 
 def test_every_kind_has_a_family() -> None:
-    assert set(TAGS) <= set(KINDS)
+    assert set(TAGS) <= set(families())
 
 
 def test_long_texts_are_hidden_more_readily() -> None:

@@ -12,7 +12,7 @@ import os
 import signal
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
@@ -21,6 +21,8 @@ from urllib.parse import quote
 
 import httpx
 
+from netgpt.privacy.detectors import search
+from netgpt.privacy.registry import DETECTORS
 from netgpt.testing.server import FaultyCloud
 from netgpt_bench.harness import Progress, children, gateway, until_ready
 from netgpt_bench.people import Planted, Planter, leaks, pathological_texts
@@ -98,7 +100,7 @@ async def run(
     `hold_every_s`: seconds between stops of the detector, each half as long. `pathological`: characters of the text
     that each request carries beside what is planted.
     """
-    planted = list(Planter(seed).requests(requests))
+    planted = [*Planter(seed).requests(requests), *examples_of_detectors()]
     if pathological:
         _add_pathological(planted, pathological)
     with FaultyCloud() as cloud, FaultyCloud("the edge") as edge, tempfile.TemporaryDirectory() as home:
@@ -160,6 +162,15 @@ def _signal(pids: list[int], number: signal.Signals) -> int:
             os.kill(pid, number)
             reached += 1
     return reached
+
+
+def examples_of_detectors() -> Iterator[Planted]:
+    """A request for each example that a detector declares, built in or plugged in."""
+    for each in (each for group in DETECTORS.values() for each in group):
+        for example in each.examples:
+            values = [example[span.start : span.end] for span in search(example, (each,))]
+            body = {"messages": [{"role": "user", "content": example}]}
+            yield Planted(body, {each.kind: values}, (), f"example of {each.name}")
 
 
 def _add_pathological(planted: list[Planted], characters: int) -> None:

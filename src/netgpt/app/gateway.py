@@ -29,9 +29,11 @@ from netgpt.models.hot_swap import SwappingEngine
 from netgpt.models.stream import join_chunks
 from netgpt.policy import InForce, Policy
 from netgpt.privacy.detector import Detector
+from netgpt.privacy.registry import DETECTORS
 from netgpt.routing.candidates import DECIDE, target_names
+from netgpt.routing.signals import SIGNALS
 from netgpt.settings import Settings
-from netgpt.stages import Pipeline, Stage
+from netgpt.stages import STAGES, Pipeline, Stage, plugged_stage
 from netgpt.stages.complete import ADAPTER, Complete, Trained
 from netgpt.stages.desensitize import Desensitize
 from netgpt.stages.generate import Generate
@@ -48,6 +50,8 @@ RETENTION_EVERY = 360  # retention is enforced every this many rounds of houseke
 
 def open_gateway(settings: Settings) -> Gateway:
     """A gateway with its real parts, not started yet. Raises StoreError or ModelUnavailable."""
+    for registered in (DETECTORS, STAGES, SIGNALS):
+        registered.entries()  # plug-ins are imported before anybody waits, and refused ones are logged
     metrics = Metrics()
     engine, edge = open_edge(settings, metrics.engine_event)
     registry = open_registry(settings)
@@ -253,4 +257,4 @@ def _stages(gateway: Gateway) -> list[Stage]:
         "restore": Restore,
         "record": lambda: gateway.record,
     }
-    return [makers[name]() for name in settings.workflow.stages]
+    return [makers[name]() if name in makers else plugged_stage(name, gateway) for name in settings.workflow.stages]

@@ -23,7 +23,7 @@ from netgpt.routing.candidates import Target
 from netgpt.routing.link_state import Link
 from netgpt.routing.probes import IN_USE_S, Address, Prober
 from netgpt.routing.router import Memory
-from netgpt.routing.signals import Hint, Signals
+from netgpt.routing.signals import SIGNALS, Hint, Signals, SignalSource, checked_hint
 from netgpt.routing.system import SystemWatch
 from netgpt.settings import Settings
 from netgpt.settings.routing import Insights, Upstream
@@ -38,6 +38,11 @@ EVERYDAY: Final = (
     "say thank you in Spanish",
 )  # fmt: skip
 """What a small model is used for, the measure of a text's difficulty. Reading them also warms the libraries up."""
+
+
+LONGEST_SAMPLE_S: Final = 10.0
+SHORTEST_PAUSE_S: Final = 0.1
+"""Of the sources of signals that plug-ins bring."""
 
 
 def targets_of(settings: Settings) -> tuple[Target, ...]:
@@ -122,6 +127,9 @@ class Telemetry:
         )
         self.prober = Prober(self.signals, addresses, every_s=options.probe_s, probes=options.probes)
         self.insights = self._watch_network(settings.insights, _targets(settings.insights, remotes))
+        self._settings, self._remotes = settings, tuple(remotes)
+        self.plugged: dict[str, tuple[bool, str]] = {}
+        """How the last sample of each plug-in went, and what it said."""
         self._tasks: list[asyncio.Task[None]] = []
         for target, model in {"edge": edge, **remotes}.items():
             if isinstance(model, Watchable):
@@ -131,7 +139,10 @@ class Telemetry:
 
     def start(self) -> None:
         """Begin to probe and to sample, in the running loop."""
-        jobs: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = self.system.run, self.prober.run, self.insights.run
+        jobs: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
+            self.system.run, self.prober.run, self.insights.run,
+            *(partial(self._sample, name, make) for name, make in SIGNALS.items()),
+        )  # fmt: skip
         self._tasks = [asyncio.create_task(job()) for job in jobs]
 
     def as_dict(self) -> dict[str, Any]:
@@ -143,6 +154,7 @@ class Telemetry:
             "box": asdict(view.system),
             "probes": self.prober.made,
             "insights": {name: polled.detail for name, polled in self.insights.polled.items()},
+            "plugins": {name: detail for name, (_, detail) in self.plugged.items()},
         }
 
     async def close(self) -> None:
@@ -155,7 +167,31 @@ class Telemetry:
 
     def is_up(self) -> dict[str, bool]:
         """Whether each source of the operator's network answered when it was last asked, by its name."""
-        return {name: polled.ok for name, polled in self.insights.polled.items()}
+        up = {name: polled.ok for name, polled in self.insights.polled.items()}
+        return up | {name: ok for name, (ok, _) in self.plugged.items()}
+
+    async def _sample(self, name: str, make: Callable[[Settings], SignalSource]) -> None:
+        """Ask a plug-in's source for ever. Whatever fails in it is reported, and touches nothing else."""
+        source: SignalSource | None = None
+        while True:
+            pause = LONGEST_SAMPLE_S
+            try:
+                source = source or make(self._settings)
+                pause = max(SHORTEST_PAUSE_S, float(source.every_s))
+                async with asyncio.timeout(LONGEST_SAMPLE_S):
+                    sample = dict(await source.sample())
+                hints = {target: checked_hint(hint, self.signals.clock()) for target, hint in sample.items()}
+                if unknown := hints.keys() - set(self._remotes):
+                    raise ValueError(f"no model elsewhere is called {min(unknown)!r}")
+                for target, hint in hints.items():
+                    self.signals.hinted(target, name, hint)
+                self.plugged[name] = True, "; ".join(f"{target}: {hint.text}" for target, hint in hints.items())
+            except Exception as error:  # noqa: BLE001 - the code of others may raise anything
+                detail = f"{type(error).__name__}: {error}"[:200]
+                if self.plugged.get(name) != (False, detail):
+                    log.warning("signals of the plug-in %s: %s", name, detail)
+                self.plugged[name] = False, detail
+            await asyncio.sleep(pause)
 
     def _watch_network(self, options: Insights, targets: tuple[str, ...]) -> InsightWatch:
         signals = self.signals

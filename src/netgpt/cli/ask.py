@@ -179,6 +179,10 @@ def _show(found: dict[str, Any]) -> None:
         ("route", f"{found['route']}: {found['reason']}"),
         ("what if", (found.get("decision") or {}).get("counterfactual") or ""),
         ("adapters", f"{adapters} ({note})" if note else adapters),
+        *(
+            (f"notes of {stage}", json.dumps(notes, ensure_ascii=False))
+            for stage, notes in (found.get("notes") or {}).items()
+        ),
         ("answer", "\n---\n".join(texts)),
         ("tokens, cost", f"{found['usage']['prompt_tokens']} + {found['usage']['completion_tokens']}, {found['cost']}"),
         ("milliseconds", ", ".join(f"{k} {v:.1f}" for k, v in found["timings_ms"].items())),

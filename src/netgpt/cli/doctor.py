@@ -209,6 +209,17 @@ async def check_gateway(settings: Settings) -> CheckResult:
     return CheckResult("ok", f"this machine measures {seen}{f' (not {missing})' if missing else ''}; {probes}")
 
 
+async def check_plugins(_settings: Settings) -> CheckResult:
+    """Whether everything that other packages plug in can be used."""
+    from netgpt.cli.plugins import listing
+
+    rows = listing()
+    if refused := [row for row in rows if row["state"] == "refused"]:
+        faults = "; ".join(f"{row['sort']} {row['name']} ({row['from']}): {row['why']}" for row in refused)
+        return CheckResult("wrong", faults)
+    return CheckResult("ok", ", ".join(f"{row['name']} ({row['state']})" for row in rows) or "none")
+
+
 async def check_insights(settings: Settings) -> CheckResult:
     """Ask each configured source of the operator's network once."""
     from netgpt.app.routing import network_sources
@@ -246,4 +257,5 @@ CHECKS: dict[str, Callable[[Settings], Coroutine[Any, Any, CheckResult]]] = {
     "disk": check_disk, "store": check_store, "key": check_key, "policy": check_policy, "tls": check_tls,
     "receipts": check_receipts, "retention": check_retention, "edge model": check_edge, "detector": check_detector,
     "cloud": check_cloud, "upstreams": check_upstreams, "box": check_gateway, "insights": check_insights,
+    "plugins": check_plugins,
 }  # fmt: skip

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from netgpt.cli.common import json_option, opened, read_settings, read_stdin, read_text, reports_errors, run, texts_of
 from netgpt.errors import RequestError
-from netgpt.types import Person, Span
+from netgpt.types import Person
 
 
 @reports_errors
@@ -31,7 +29,8 @@ def redact(
     if sum(map(bool, (text, file, jsonl))) > 1:
         raise RequestError("give the text, --file or --jsonl, not several of them")
     rows = texts_of(jsonl, field) if jsonl else iter([_single(text, file)])
-    run(_redact(rows, as_json or jsonl is not None, not no_names, user, tenant))
+    read_settings()  # they may turn plug-ins off
+    _redact(rows, as_json or jsonl is not None, not no_names, user, tenant)
 
 
 def _single(text: Sequence[str] | None, file: Path | None) -> str:
@@ -45,43 +44,21 @@ def _single(text: Sequence[str] | None, file: Path | None) -> str:
         raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
 
 
-async def _redact(rows: Iterator[str], as_json: bool, names: bool, user: str | None, tenant: str) -> None:
-    from netgpt.privacy.detector import LocalDetector
+def _redact(rows: Iterator[str], as_json: bool, names: bool, user: str | None, tenant: str) -> None:
+    """Rows before a faulty line are still answered."""
+    from netgpt.privacy.redact import Redactor
 
-    values = await _profile_values(Person(tenant, user)) if user else ()
-    detector = LocalDetector(names=names)
-    await detector.start()
-    try:
-        for text in rows:  # one by one: a name found in one row must not be hidden in another
-            [spans] = await detector.detect([text], values=values)
-            _write(text, spans, as_json)
-            await asyncio.sleep(0)
-    finally:
-        await detector.close()
-
-
-def _write(source: str, spans: Sequence[Span], as_json: bool) -> None:
-    masked, shown = _masked(source, spans)
-    if as_json:
-        sys.stdout.write(json.dumps({"text": masked, "spans": shown}, ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write(masked if masked.endswith("\n") else masked + "\n")
-    sys.stdout.flush()
-
-
-def _masked(source: str, spans: Sequence[Span]) -> tuple[str, list[dict[str, Any]]]:
-    from netgpt.privacy.vault import Vault
-
-    vault = Vault()
-    pieces: list[str] = []
-    shown = []
-    done = 0
-    for span in spans:
-        original = source[span.start : span.end]
-        pieces += [source[done : span.start], f"[{vault.name_for(span.kind, original)}]"]
-        done = span.end
-        shown.append({"start": span.start, "end": span.end, "kind": span.kind, "rule": span.rule, "text": original})
-    return "".join([*pieces, source[done:]]), shown
+    redactor = Redactor(names=names, values=run(_profile_values(Person(tenant, user))) if user else ())
+    for text in rows:
+        redacted = redactor(text)
+        if as_json:
+            line = json.dumps(
+                {"text": redacted.text, "spans": [vars(span) for span in redacted.spans]}, ensure_ascii=False
+            )
+        else:
+            line = redacted.text.removesuffix("\n")
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 async def _profile_values(person: Person) -> tuple[tuple[str, str], ...]:

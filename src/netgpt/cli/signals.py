@@ -130,7 +130,8 @@ def _picture(signals: Mapping[str, Any]) -> Any:
     from rich.console import Group
     from rich.text import Text
 
-    lines = [Text(f"{name}: {detail}", style="dim") for name, detail in signals.get("insights", {}).items()]
+    sources = {**signals.get("insights", {}), **signals.get("plugins", {})}
+    lines = [Text(f"{name}: {detail}", style="dim") for name, detail in sources.items()]
     return Group(_links(signals["links"]), _gateway(signals["box"]), *lines)
 
 

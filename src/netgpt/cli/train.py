@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +21,13 @@ if TYPE_CHECKING:
     from netgpt.training.service import TrainingJob, TrainingResult
 
 
-class What(StrEnum):
-    """Which adapter."""
-
-    COMPLETE = "complete"
-    SITE = "site"
-    USER = "user"
+OWN = ("site", "user")
+"""What is trained on the owner's examples; anything else is the name of a recipe."""
 
 
 @reports_errors
 def train(
-    what: What = typer.Argument(help="complete: choosing facts; site: this place; user: one person."),
+    what: str = typer.Argument(help="complete: choosing facts; site: this place; user: one person; or a recipe."),
     user: str | None = typer.Argument(None, help="With `user`: the person, as the request's `user` names them."),
     tenant: str = typer.Option("local", help="The person's tenant."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what it would train on, and stop."),
@@ -65,14 +60,15 @@ def train(
     from netgpt.training.service import TrainingJob
 
     settings = read_settings()
+    usual = _usual(what)
     job = TrainingJob(
-        what=what.value, person=_person(what, user, tenant), examples=examples, public_examples=public_examples,
+        what=what, person=_person(what, user, tenant), examples=examples, public_examples=public_examples,
         data=data, self_instruct=self_instruct, dry_run=dry_run, promote=promote, fresh=fresh, base=base,
         recipe=_recipe(
-            epochs=epochs or (3 if what is What.COMPLETE else 8), rank=rank, alpha=2.0 * rank,
+            epochs=epochs or (3 if what not in OWN else 8), rank=rank, alpha=2.0 * rank,
             learning_rate=learning_rate, layers=layers, seed=seed, full=full,
             memory_mb=memory_mb or settings.training.memory_mb,
-            threads=settings.training.threads if threads is None else threads, device=device, **_usual(what),
+            threads=settings.training.threads if threads is None else threads, device=device, **usual,
         ),
     )  # fmt: skip
     try:
@@ -117,8 +113,8 @@ def _show(result: TrainingResult) -> None:
         say(result.next)
 
 
-def _person(what: What, user: str | None, tenant: str) -> Person | None:
-    if what is What.USER:
+def _person(what: str, user: str | None, tenant: str) -> Person | None:
+    if what == "user":
         if user is None or not user.strip():
             raise RequestError("name the person: `netgpt train user ADA`", param="user")
         return Person(tenant, user)
@@ -127,11 +123,11 @@ def _person(what: What, user: str | None, tenant: str) -> Person | None:
     return None
 
 
-def _usual(what: What) -> Mapping[str, Any]:
-    """How the recipe of this name is trained best."""
-    from netgpt.training.recipes import RECIPES
+def _usual(what: str) -> Mapping[str, Any]:
+    """How the recipe of this name is trained best. Raises NotFound that names what there is."""
+    from netgpt.training.recipes import recipe_named
 
-    return RECIPES[what.value].training if what.value in RECIPES else {}
+    return {} if what in OWN else recipe_named(what).training
 
 
 def _recipe(**values: Any) -> Recipe:

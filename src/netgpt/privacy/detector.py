@@ -11,16 +11,18 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Protocol
+from typing import Final, Protocol
 
 from netgpt.errors import DetectorError, NetGPTError
-from netgpt.privacy.detectors import find_patterns
+from netgpt.privacy.detectors import find_patterns, search
 from netgpt.privacy.detectors.profile_values import find_values
 from netgpt.privacy.ner import NameFinder
+from netgpt.privacy.registry import DETECTORS, PatternDetector, family
+from netgpt.registry import BUILT_IN
 from netgpt.types import Span
 
-_STRONG = ("API_KEY", "CARD", "IBAN", "CRYPTO", "NATIONAL_ID")
-"""Kinds that can decide about a whole request: they win over any other kind that they overlap."""
+PLUGGED: Final = "plugin:"
+"""How the rule of a plug-in's find begins; the plug-in's name follows."""
 _CACHED_TEXTS = 4_096
 """Texts whose patterns are cached, by hash."""
 _CACHED_SPANS = 40_000
@@ -55,7 +57,7 @@ class Finder:
     def __init__(self, names: bool | NameFinder = True) -> None:
         """`names`: whether to look for names, or with what."""
         self._names = NameFinder() if names is True else names or None
-        self._patterns: OrderedDict[bytes, list[Span]] = OrderedDict()
+        self._patterns: OrderedDict[bytes, tuple[list[Span], list[Span]]] = OrderedDict()
         self._kept = 0
 
     def load(self) -> None:
@@ -70,26 +72,71 @@ class Finder:
         wanted = [True] * len(texts) if names is None else list(names)
         named = self._names.find(texts, wanted) if self._names is not None and any(wanted) else [[] for _ in texts]
         return [
-            merge_spans([*self._patterns_of(text), *find_values(text, values), *of_names])
-            for text, of_names in zip(texts, named, strict=True)
+            add_spans(merge_spans([*built_in, *find_values(text, values), *of_names]), plugged, text)
+            for text, of_names, (built_in, plugged) in zip(texts, named, map(self._patterns_of, texts), strict=True)
         ]
 
-    def _patterns_of(self, text: str) -> list[Span]:
+    def _patterns_of(self, text: str) -> tuple[list[Span], list[Span]]:
+        """What the built-in detectors find, and what plug-ins find."""
         key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if (known := self._patterns.get(key)) is not None:
             self._patterns.move_to_end(key)
             return known
-        found = self._patterns[key] = find_patterns(text)
-        self._kept += len(found)
+        found = self._patterns[key] = find_patterns(text), find_plugged(text)
+        self._kept += sum(map(len, found))
         while len(self._patterns) > _CACHED_TEXTS or self._kept > _CACHED_SPANS:
-            self._kept -= len(self._patterns.popitem(last=False)[1])
+            self._kept -= sum(map(len, self._patterns.popitem(last=False)[1]))
         return found
+
+
+def find_plugged(text: str) -> list[Span]:
+    """What plug-ins find. Raises DetectorError that names the one which raised or found nonsense."""
+    found: list[Span] = []
+    for entry in DETECTORS.entries():
+        for each in entry.value or () if entry.origin != BUILT_IN else ():
+            try:
+                found += _checked(search(text, (each,)), entry.name, each, len(text))
+            except Exception as error:  # noqa: BLE001 - the code of others; its message may quote the text
+                raise DetectorError(
+                    f'the plug-in "{entry.name}" failed ({type(error).__name__}); nothing was sent. '
+                    "Leave it out with plugins.off, or mend it"
+                ) from None
+    return found
+
+
+def _checked(spans: Sequence[Span], name: str, declared: PatternDetector, length: int) -> list[Span]:
+    """The spans under the plug-in's own kind and rule. Raises TypeError, ValueError: nonsense."""
+    for span in spans:
+        if not 0 <= span.start < span.end <= length:
+            raise ValueError("a span outside of the text")
+        if span.kind != declared.kind:
+            raise ValueError("a span of a kind that is not declared")
+    return [Span(span.start, span.end, declared.kind, PLUGGED + name, float(span.score)) for span in spans]
+
+
+def add_spans(spans: Sequence[Span], more: Sequence[Span], text: str) -> list[Span]:
+    """`spans` as they are, and of `more` the pieces that none of them covers: what was found stays what it was.
+
+    >>> mail, badge = Span(4, 9, "EMAIL", "pattern:email"), Span(0, 12, "BADGE", "plugin:badge")
+    >>> [(span.start, span.end, span.kind) for span in add_spans([mail], [badge], "B-7 a@b.c-77")]
+    [(0, 3, 'BADGE'), (4, 9, 'EMAIL'), (9, 12, 'BADGE')]
+    """
+    pieces: list[Span] = []
+    for span in merge_spans(more):
+        at = span.start
+        for start, end in [*((s.start, s.end) for s in spans if s.end > span.start), (span.end, span.end)]:
+            if at < (stop := min(start, span.end)) and (piece := text[at:stop]).strip():
+                first = at + len(piece) - len(piece.lstrip())
+                pieces.append(Span(first, first + len(piece.strip()), span.kind, span.rule, span.score))
+            at = max(at, end)
+    return sorted([*spans, *pieces], key=lambda span: span.start)
 
 
 def merge_spans(spans: Sequence[Span]) -> list[Span]:
     """One span for each group of overlapping ones, so that no private character stays outside.
 
-    It has the kind and rule of the strongest: one of `_STRONG`, then a profile value, then the longest.
+    It has the kind and rule of the strongest: never a plug-in's beside a built-in one, then a secret, then a profile
+    value, then the longest.
     """
     groups: list[list[Span]] = []
     end = -1
@@ -105,8 +152,9 @@ def merge_spans(spans: Sequence[Span]) -> list[Span]:
     ]
 
 
-def _strength(span: Span) -> tuple[bool, bool, float]:
-    return span.kind in _STRONG, span.rule == "profile", (span.end - span.start) + span.score
+def _strength(span: Span) -> tuple[bool, bool, bool, float]:
+    built_in = not span.rule.startswith(PLUGGED)
+    return built_in, family(span.kind) == "secret", span.rule == "profile", (span.end - span.start) + span.score
 
 
 class LocalDetector:

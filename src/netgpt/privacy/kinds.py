@@ -1,4 +1,4 @@
-"""Kinds of private data, their families and generalization hierarchies, and how their placeholders are written.
+"""Kinds of private data: in which forms they may leave, and how their placeholders are written.
 
 `[PERSON_1]` is the first person of a conversation. `[PERSON_1b]` is the same person in another spelling ("ADA
 LOVELACE"), so that each spelling comes back as it was and the model still sees that the two are one.
@@ -13,29 +13,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
+from netgpt.privacy.registry import families
+from netgpt.privacy.registry import family as family
 from netgpt.types import Terms
-
-_FAMILIES = {
-    "identity": "PERSON ORG JOB AGE NATIONALITY USERNAME",
-    "contact": "EMAIL PHONE URL",
-    "place": "PLACE ADDRESS",
-    "time": "DATE BIRTHDATE",
-    "number": "ID IP MAC PLATE",
-    "secret": "CARD IBAN CRYPTO NATIONAL_ID API_KEY",
-    "health": "HEALTH",
-    "own": "PRIVATE",
-    "other": "PRODUCT",
-}
-KINDS: Final[Mapping[str, str]] = MappingProxyType(
-    {kind: family for family, kinds in _FAMILIES.items() for kind in kinds.split()}
-)
-"""Kind -> family. A policy and the generaliser decide by family where they have no rule for the kind itself."""
-
-
-def family(kind: str) -> str:
-    """The family of a kind; `own` for a kind that no detector has (it came from a profile)."""
-    return KINDS.get(kind, "own")
-
 
 EXACT: Final = "exact"
 PLACEHOLDER: Final = "placeholder"
@@ -101,8 +81,12 @@ FIXED_KINDS = word_set(
     "EMAIL PHONE IBAN CARD IP URL API_KEY CRYPTO NATIONAL_ID MAC ADDRESS PERSON PLACE ORG LITERAL USER PRIVATE OWN"
 )
 """Kinds that reveal so little that a profile's fact may have them."""
-KNOWN_KINDS: Final = FIXED_KINDS | frozenset(KINDS)
-"""Kinds of any conversation; those of a profile come on top."""
+
+
+def known_kinds() -> frozenset[str]:
+    """Kinds of any conversation; those of a profile come on top."""
+    return FIXED_KINDS.union(families())
+
 
 TRANSLATED: Final[Mapping[str, str]] = {
     word: kind

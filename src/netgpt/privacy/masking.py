@@ -403,6 +403,6 @@ def _share(span: Span, group: list[int], seen: Sequence[Seen], spans: list[list[
         if start < end:
             pieces.append((number, replace(span, start=start, end=end)))
         offset += length
-    if len(pieces) > 1 or span.rule.startswith("pattern:"):
+    if len(pieces) > 1 or span.rule.startswith(("pattern:", "plugin:")):
         for number, piece in pieces:
             spans[number].append(piece)

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from netgpt.errors import DetectorError
+from netgpt.registry import left_out
 from netgpt.types import Span
 
 _LONGEST_LINE = 256 * 1024 * 1024
@@ -41,8 +42,8 @@ class DetectorProcess:
     ) -> None:
         """`timeout_s`: of the work on one call, and of the wait before it. `command` replaces the child."""
         self._command = list(command) if command else [sys.executable, "-m", "netgpt.privacy.worker"]
-        if not command and not names:
-            self._command.append("--no-names")
+        if not command:
+            self._command += [f"--off={name}" for name in sorted(left_out())] + ["--no-names"] * (not names)
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
         self._max_waiting = max_waiting
@@ -199,7 +200,7 @@ async def _exchange(child: asyncio.subprocess.Process, request: dict[str, Any]) 
 
 def _spans(reply: dict[str, Any], count: int) -> list[list[Span]]:
     if "error" in reply:
-        raise DetectorError(f"the detector failed ({reply['error']}); nothing was sent")
+        raise DetectorError(reply.get("message") or f"the detector failed ({reply['error']}); nothing was sent")
     try:
         spans = [[Span(*span) for span in of_text] for of_text in reply["spans"]]
     except (KeyError, TypeError):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from netgpt.privacy.kinds import CLOSING, KNOWN_KINDS, OPENING, TRANSLATED, kinds_of, original_of, replace_all, variants
+from netgpt.privacy.kinds import CLOSING, OPENING, TRANSLATED, kinds_of, known_kinds, original_of, replace_all, variants
 from netgpt.types import Chunk
 
 _LONGEST: Final = 64
@@ -33,7 +33,7 @@ class UnresolvedCounter:
         """`names`: the placeholders of the conversation."""
         kinds = kinds_of(names)
         self._bare = _bare(kinds)
-        self._known = kinds | KNOWN_KINDS | frozenset(TRANSLATED)
+        self._known = kinds | known_kinds() | frozenset(TRANSLATED)
         self._tail = ""
 
     def feed(self, piece: str) -> int:

@@ -20,7 +20,7 @@ from netgpt.outbound import Outbound, _sealed_by_vault
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.kinds import KNOWN_KINDS, TermsOf, kinds_of, number_of, placeholders_only, spelling_of, word_set
+from netgpt.privacy.kinds import TermsOf, kinds_of, known_kinds, number_of, placeholders_only, spelling_of, word_set
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
 from netgpt.privacy.restore import Restorer
 from netgpt.types import Generalised, Hidden, Kept
@@ -158,7 +158,7 @@ class Vault:
 
     def kinds(self) -> frozenset[str]:
         """Kinds that a placeholder of this conversation may have."""
-        return KNOWN_KINDS | kinds_of(self._originals)
+        return known_kinds() | kinds_of(self._originals)
 
     def pseudonym(self, user: str) -> str:
         """A stable name for a user id, letters only: HMAC-SHA256 with this conversation's key."""

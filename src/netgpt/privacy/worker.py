@@ -1,7 +1,7 @@
 """The detector's child process: one JSON line in, one JSON line out, until its input closes.
 
 In: `{"id", "texts", "values", "names"}`; out: `{"id", "spans": [[[start, end, kind, rule, score], ...], ...]}` or
-`{"id", "error"}` with the error's class only. Texts are in no log, no argument and no file.
+`{"id", "error", "message"}`: the error's class, and the message if it is ours. Texts are in no log, argument or file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from netgpt.errors import NetGPTError
 from netgpt.privacy.detector import Finder
+from netgpt.registry import leave_out
 
 _UNNEEDED = ("torch", "transformers")
 """Libraries that others would import and that this process never uses: seven seconds of start and 300 MB."""
@@ -26,7 +28,8 @@ def _answer(finder: Finder, line: bytes) -> dict[str, Any]:
         values = [(kind, value) for kind, value in request["values"]]
         found = finder.find(request["texts"], values, request["names"])
     except Exception as error:  # noqa: BLE001 - the border: the parent turns this into a DetectorError
-        return {"id": request.get("id"), "error": type(error).__name__}
+        message = error.message if isinstance(error, NetGPTError) else None
+        return {"id": request.get("id"), "error": type(error).__name__, "message": message}
     spans = [[[s.start, s.end, s.kind, s.rule, s.score] for s in of_text] for of_text in found]
     return {"id": request["id"], "spans": spans}
 
@@ -39,11 +42,12 @@ def _read(line: bytes) -> Any:
 
 
 def main() -> None:
-    """Load, write `{"ready": true}`, serve. `--no-names`: without the tagger."""
+    """Load, write `{"ready": true}`, serve. `--no-names`: without the tagger; `--off=NAME`: without a plug-in."""
     logging.disable(logging.CRITICAL)  # libraries may log the text on which they fail
     replies = sys.stdout.buffer
     sys.stdout = sys.stderr  # prints of a library must not break the protocol
     sys.modules.update(dict.fromkeys(_UNNEEDED))  # type: ignore[arg-type]  # None: an import says that it is missing
+    leave_out(argument.removeprefix("--off=") for argument in sys.argv[1:] if argument.startswith("--off="))
     finder = Finder(names="--no-names" not in sys.argv[1:])
     try:
         finder.load()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 from netgpt.calls import CallFacts, Load
+from netgpt.registry import PluginRegistry
 from netgpt.routing.link_state import Estimate, Link, LinkView, PendingCall, SignalsView, SystemView
 
 SURE = 0.3  # the confidence of a fresh hint: between nothing and one real call (0.5)
@@ -21,12 +23,43 @@ class Hint:
     """What a source of the network says of a link. Rates in bytes a second, times in seconds; None: it did not say."""
 
     text: str
-    reported_at: float  # on the signals' clock
+    reported_at: float = 0.0  # on the signals' clock; a plug-in leaves it out
     grade: float = 1.0  # 0 (no service) to 1 (nothing stands in the way)
     rtt_s: float | None = None
     loss: float | None = None
     up_bytes_s: float | None = None
     down_bytes_s: float | None = None
+
+
+class SignalSource(Protocol):
+    """What a plug-in of the group `netgpt.signals` gives: something that tells of links, asked again and again."""
+
+    every_s: float
+    """Seconds between two samples."""
+
+    async def sample(self) -> Mapping[str, Hint]:
+        """By the target's name, what is known of its link now. It must not block the loop; it may fail."""
+        ...
+
+
+def _admit(_name: str, factory: Any) -> Callable[[Any], SignalSource]:
+    if not callable(factory):
+        raise ValueError("is no function of the settings that gives a source")
+    return factory  # type: ignore[no-any-return]
+
+
+SIGNALS: Final[PluginRegistry[Callable[[Any], SignalSource]]] = PluginRegistry("netgpt.signals", dict, _admit)
+"""Sources of plug-ins: functions of the settings."""
+
+
+def checked_hint(hint: Any, now: float) -> Hint:
+    """A plug-in's hint, as of `now`. Raises TypeError, ValueError: nonsense."""
+    if not isinstance(hint, Hint):
+        raise TypeError("a sample holds Hints")
+    rates = [rate for rate in (hint.rtt_s, hint.loss, hint.up_bytes_s, hint.down_bytes_s) if rate is not None]
+    if not 0 <= hint.grade <= 1 or not all(0 <= rate < math.inf for rate in rates) or (hint.loss or 0) > 1:
+        raise ValueError("a hint is out of its bounds")
+    return replace(hint, text=str(hint.text)[:200], reported_at=now)
 
 
 def with_hint(link: LinkView, hint: Hint, now: float) -> LinkView:

@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from netgpt.errors import SettingsError
+from netgpt.registry import leave_out
 from netgpt.settings.routing import Insights, Routing, SignalsSection, Upstream, WaitingSettings
 from netgpt.settings.sections import (
     Adapters,
@@ -25,6 +26,7 @@ from netgpt.settings.sections import (
     Edge,
     LockoutSettings,
     Oidc,
+    PluginSettings,
     PolicySection,
     Privacy,
     Server,
@@ -62,6 +64,7 @@ class Settings(BaseModel):
     adapters: Adapters = Adapters()
     training: TrainingSettings = TrainingSettings()
     workflow: WorkflowSettings = WorkflowSettings()
+    plugins: PluginSettings = PluginSettings()
 
     @model_validator(mode="after")
     def _rules_that_bind(self) -> Self:
@@ -115,7 +118,9 @@ class Settings(BaseModel):
 
 
 def load_settings(file: Path | None = None, environment: dict[str, str] | None = None, **overrides: Any) -> Settings:
-    """Read the settings. `overrides` are sections or values that beat file and environment (`home=...`).
+    """Read the settings, and leave out the plug-ins that they turn off.
+
+    `overrides` are sections or values that beat file and environment (`home=...`).
 
     Raises SettingsError: no such file, not TOML, unknown or wrong setting; with file, line and cure.
     """
@@ -127,9 +132,11 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     for name, value in overrides.items():
         _merge(values, {name: value})
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_explain(error, path, origins)) from None
+    leave_out(settings.plugins.off)
+    return settings
 
 
 def _find_file(file: Path | None, env: dict[str, str]) -> Path | None:
@@ -166,7 +173,7 @@ def _from_environment(env: dict[str, str]) -> dict[str, Any]:
         target = values
         for section in sections:
             target = target.setdefault(section, {})
-        target[key] = value.split(",") if key in ("stages", "sensitive_kinds", "arms") else value
+        target[key] = value.split(",") if key in ("stages", "sensitive_kinds", "arms", "off") else value
     return values
 
 

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from netgpt.registry import names_in
 from netgpt.types import Role
 
 
@@ -349,9 +350,16 @@ class WorkflowSettings(Section):
     @classmethod
     def _known_stages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            if name not in DEFAULT_STAGES:
-                raise ValueError(f'no stage "{name}"; the stages are {", ".join(DEFAULT_STAGES)}')
+            known = (*DEFAULT_STAGES, *names_in("netgpt.stages"))
+            if name not in known:
+                raise ValueError(f'no stage "{name}"; the stages are {", ".join(known)}')
         return value
+
+
+class PluginSettings(Section):
+    """What other packages plug in: see `netgpt plugins`."""
+
+    off: tuple[str, ...] = Field((), description="Names of plug-ins to leave out.")
 
 
 class PolicySection(Section):

@@ -223,6 +223,7 @@ def private_of(exchange: Exchange, answer: list[Chunk]) -> dict[str, Any]:
         "label": exchange.get("label"),
         "restoring": _restoring(exchange),
         "adapter_note": outcome.adapter_note,
+        "notes": exchange.notes,
         "decision": decision_as_dict(decided, exchange.get("counterfactual", str)()) if decided else None,
         "answer": join_chunks(answer) if answer else None,
         "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,

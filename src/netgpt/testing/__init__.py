@@ -10,12 +10,25 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 from netgpt.errors import AdapterGone
 from netgpt.models.base import ChatModel, Health, RemoteModel
 from netgpt.models.stream import join_chunks
 from netgpt.types import Chunk, Usage
+
+if TYPE_CHECKING:
+    from netgpt.testing.plugins import check_detector, check_stage
+
+__all__ = ["MODEL_PROPERTIES", "check_detector", "check_model", "check_stage"]
+
+
+def __getattr__(name: str) -> Any:  # these two know the pipeline, which who asks only a model need not load
+    if name in ("check_detector", "check_stage"):
+        return getattr(import_module("netgpt.testing.plugins"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 Model = ChatModel | RemoteModel
 Ask = Callable[[Any, Mapping[str, Any]], AsyncIterator[Chunk]]

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from netgpt.completion.classify import classes, conversation
 from netgpt.errors import NotFound, RequestError
+from netgpt.registry import PluginRegistry
 from netgpt.training.example import Example
 
 DATASETS = ("clinc150", "slurp", "snips")
@@ -158,14 +159,20 @@ class ExampleRecipe:
     """Fields of `lora.recipe.Recipe` that measured better for it than the defaults."""
 
 
-_COMPLETE = ExampleRecipe(
-    "complete",
-    "which kind of thing a request is about, so that the right facts are added",
-    lambda data, seed: examples(data, seed=seed),
-    {"targets": _EVERY_MATRIX, "batch_tokens": 2048},
-)
-RECIPES: Final[dict[str, ExampleRecipe]] = {recipe.name: recipe for recipe in (_COMPLETE,)}
-"""A new recipe is one entry here and one module beside this one."""
+def _built_in() -> dict[str, ExampleRecipe]:
+    about = "which kind of thing a request is about, so that the right facts are added"
+    tuned = {"targets": _EVERY_MATRIX, "batch_tokens": 2048}
+    return {"complete": ExampleRecipe("complete", about, lambda data, seed: examples(data, seed=seed), tuned)}
+
+
+def _admit(name: str, recipe: Any) -> ExampleRecipe:
+    if not isinstance(recipe, ExampleRecipe) or recipe.name != name or name in ("site", "user"):
+        raise ValueError(f'is no ExampleRecipe named "{name}"')
+    return recipe
+
+
+RECIPES: Final[PluginRegistry[ExampleRecipe]] = PluginRegistry("netgpt.recipes", _built_in, _admit)
+"""Entry points name an `ExampleRecipe`."""
 
 
 def recipe_named(name: str) -> ExampleRecipe:

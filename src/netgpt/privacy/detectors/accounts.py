@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from netgpt.privacy.kinds import word_set
+from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
 _RUN = re.compile(r"[^\s\"'<>()\[\]{},;|]{1,2000}")
@@ -62,7 +63,7 @@ _USERNAME = re.compile(
     r"(?P<name>[A-Za-z0-9][\w.\-]{1,38}\w)(?![\w@(\[.]\w)"
 )
 _CHOSEN = re.compile(r"(?=.*[A-Za-z])(?:.*[\d_].*|[A-Za-z]+[.\-][A-Za-z].*)")
-"""What tells a chosen name from a word of the sentence."""
+"""A chosen name, unlike a word of the sentence, has a digit, an underscore, or a sign within."""
 
 _HOME = re.compile(r"(?<![\w.])(?:/home/|/Users/|[A-Za-z]:\\{1,2}Users\\{1,2})(?P<name>[A-Za-z][\w.\-]{1,31})(?=[/\\])")
 _HOMES_OF_NOBODY: Final = word_set(
@@ -73,6 +74,12 @@ _HOMES_OF_NOBODY: Final = word_set(
 )
 
 
+@detector(
+    kind="URL",
+    family="contact",
+    triggers=lambda seen: "/" in seen.text and "." in seen.text,
+    examples=("I am at https://www.linkedin.com/in/ada-lovelace",),
+)
 def find_profiles(text: str) -> Iterator[Span]:
     """Addresses of profile pages, whole."""
     for run in _RUN.finditer(text):
@@ -95,6 +102,12 @@ def _is_personal(match: re.Match[str]) -> bool:
     return match.string[match.start("name") - 1] == "~" or any(c in ".-_" for c in match["name"])
 
 
+@detector(
+    kind="USERNAME",
+    family="identity",
+    triggers=lambda seen: "@" in seen.text and seen.has_any(HANDLE_WORDS),
+    examples=("follow me on twitter: @ada_mills",),
+)
 def find_handles(text: str) -> Iterator[Span]:
     """`@name` near a word that says what it is."""
     for match in _HANDLE.finditer(text):
@@ -103,6 +116,7 @@ def find_handles(text: str) -> Iterator[Span]:
             yield Span(*match.span(), "USERNAME", "pattern:handle", 0.8)
 
 
+@detector(kind="USERNAME", family="identity", triggers=USER_WORDS, examples=("my username is ada_1815",))
 def find_usernames(text: str) -> Iterator[Span]:
     """Announced user names that are no plain word."""
     for match in _USERNAME.finditer(text):
@@ -110,6 +124,12 @@ def find_usernames(text: str) -> Iterator[Span]:
             yield Span(*match.span("name"), "USERNAME", "pattern:username", 0.8)
 
 
+@detector(
+    kind="USERNAME",
+    family="identity",
+    triggers=lambda seen: "/home/" in seen.text or "Users" in seen.text,
+    examples=("see /home/alovelace/notes.txt",),
+)
 def find_homes(text: str) -> Iterator[Span]:
     """The owner's name in the path of a home folder."""
     for match in _HOME.finditer(text):

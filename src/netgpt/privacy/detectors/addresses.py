@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from netgpt.privacy.kinds import word_set
+from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
 _NUMBER = r"(?<!\w)(?<!\d[.,/-])\d{1,5}(?:\s?[A-Da-d])?(?:\s?[-/]\s?\d{1,5}[A-Da-d]?)?"
@@ -100,11 +101,32 @@ _CONTEXT_CODE = re.compile(
 )
 _CODE_HINT = re.compile(r"[zZ][iI][pP]|[pP](?:[oO][sS][tT]|[lL][zZ])|[cC][aA][pP]")
 _LOWER_POSTCODE = re.compile(rf"(?i)(?<![\w-])(?=\w{{2,4}} ){_UK_POSTCODE}(?![\w-])")
+_CAPITALS = re.compile(r"[A-ZÀ-ÖØ-Þ]{2,}")
 _LOWER_POSTCODE_HINT = re.compile(r" {1,2}\d[A-Za-z]{2}(?!\w)")
 
 
+@detector(
+    kind="ADDRESS",
+    family="place",
+    triggers=lambda seen: seen.has_digit,
+    examples=("12 Mill Lane, Portwick PW1 4QT", "Hauptstraße 12, 10115 Berlin"),
+)
 def find_addresses(text: str) -> Iterator[Span]:
-    """Street addresses and postcodes."""
+    """Street addresses and postcodes, also in capitals."""
+    yield from _addresses(text)
+    if (calmed := _titled(text)) is not None and calmed != text:
+        yield from _addresses(calmed)
+
+
+def _titled(text: str) -> str | None:
+    """The text with words in capitals written like names, character for character; None when there are too few."""
+    if not _CAPITALS.search(text):
+        return None
+    changed = _CAPITALS.sub(lambda match: match[0][0] + match[0][1:].lower(), text)
+    return changed if len(changed) == len(text) else None
+
+
+def _addresses(text: str) -> Iterator[Span]:
     for match in _matches(text):
         end = match.start() + len(match[0].rstrip(" ,\n"))
         yield Span(match.start(), end, "ADDRESS", "pattern:address", 0.7)
@@ -127,10 +149,6 @@ def _matches(text: str) -> Iterator[re.Match[str]]:
             yield from form.finditer(text)
 
 
-# --- Dates of birth that are announced, in nine languages and the usual notations.
-#
-# Birth dates before 1900 belong to history and stay.
-
 BIRTH_WORDS: Final = word_set(
     """
     born birth birthday birthdate dob geboren geburtsdatum geburtstag geb né née naissance nacido nacida nací
@@ -140,7 +158,7 @@ BIRTH_WORDS: Final = word_set(
 )
 """Words that stand before a date of birth."""
 
-_WORD_BIRTHS = re.compile(r"[^\W\d_]{2,20}")
+_BIRTH_WORD = re.compile(r"[^\W\d_]{2,20}")
 _BETWEEN: Final = (
     r"\.?['\"*)]{0,3}(?:[ \t]{1,2}(?:is|was|on|the|am|le|el|il|em|op|den|dnia|a|er|ist|est|es|date)(?![^\W_])){0,3}"
     r"[ \t]{0,2}[:=,(\-]?[ \t]{0,2}['\"*(]{0,3}"
@@ -162,9 +180,18 @@ _YEAR = re.compile(r"\d{4}")
 _OLD: Final = 1900
 
 
+@detector(
+    kind="BIRTHDATE",
+    family="time",
+    triggers=lambda seen: seen.has_digit and seen.has_any(BIRTH_WORDS),
+    examples=("I was born on 10 December 1985",),
+)
 def find_births(text: str) -> Iterator[Span]:
-    """Dates behind the words that say that they are somebody's birth."""
-    for word in _WORD_BIRTHS.finditer(text):
+    """Dates behind the words that say that they are somebody's birth, in nine languages.
+
+    Birth dates before 1900 belong to history and stay.
+    """
+    for word in _BIRTH_WORD.finditer(text):
         if word[0].lower() in BIRTH_WORDS and (match := _DATE.match(text, word.end())):
             year = _YEAR.search(match["date"])
             if year is None or int(year[0]) >= _OLD:

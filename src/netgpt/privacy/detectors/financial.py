@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from netgpt.privacy.detectors.checksums import luhn
 from netgpt.privacy.kinds import word_set
+from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
 _GROUPS = re.compile(r"\d+")
@@ -32,6 +33,13 @@ _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
 }
 
 
+@detector(
+    kind="CARD",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_number,
+    examples=("card 4111 1111 1111 1111",),
+)
 def find_cards(text: str) -> Iterator[Span]:
     """Card numbers of the known networks, in one run or in groups."""
     for run in _CARD_RUN.finditer(text):
@@ -58,6 +66,13 @@ def _card_end(text: str, groups: list[tuple[int, int]], first: int) -> int | Non
     return found
 
 
+@detector(
+    kind="IBAN",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_number,
+    examples=("IBAN GB82 WEST 1234 5698 7654 32",),
+)
 def find_ibans(text: str) -> Iterator[Span]:
     """International bank account numbers: country, length and ISO 7064 MOD 97-10 all right."""
     at = 0

@@ -1,4 +1,4 @@
-"""Identity numbers that are told by their own form and check digit, and numbers that a word announces.
+"""Identity numbers with a form of their own and check digit, and numbers that a word announces.
 
 More countries than `identities` has. Check rules: national registries' own.
 """
@@ -15,9 +15,8 @@ from ipaddress import IPv6Address, ip_interface
 from typing import Final
 
 from netgpt.privacy.detectors.checksums import base58check, bech32, iso7064_mod11_10, luhn, numerals, verhoeff, weighted
+from netgpt.privacy.registry import detector
 from netgpt.types import Span
-
-# --- The passages of a text where numbers stand. Forms of ids are many and numbers are few: only these are searched.
 
 _FROM_DIGIT = re.compile(r"\d\S{0,200}")
 _BLANK_BEFORE = re.compile(r"\S{0,64}\Z")
@@ -132,7 +131,7 @@ def _spanish(raw: str) -> bool:
     return number.isdigit() and "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23] == text[-1]
 
 
-def _shape_alone(_raw: str) -> bool:
+def _form_alone(_text: str) -> bool:
     return True
 
 
@@ -151,10 +150,10 @@ _FORMS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("ie_pps", r"\d{7}[A-W][A-IW]?", _irish),
     ("sg_nric", r"[STFGM]\d{7}[A-Z]", _singaporean),
     ("es_dni", r"(?:\d{8}|[XYZ]-?\d{7})[ -]?[A-HJ-NP-TV-Z]", _spanish),
-    ("mx_curp", rf"[A-Z][AEIOUX][A-Z]{{2}}\d\d{_DAY}[HMX][A-Z]{{5}}[A-Z\d]\d", _shape_alone),
-    ("uk_nino", r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]", _shape_alone),
-    ("hk_id", r"[A-Z]{1,2}\d{6}\([\dA]\)", _shape_alone),
-    ("in_pan", r"[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]", _shape_alone),
+    ("mx_curp", rf"[A-Z][AEIOUX][A-Z]{{2}}\d\d{_DAY}[HMX][A-Z]{{5}}[A-Z\d]\d", _form_alone),
+    ("uk_nino", r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]", _form_alone),
+    ("hk_id", r"[A-Z]{1,2}\d{6}\([\dA]\)", _form_alone),
+    ("in_pan", r"[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]", _form_alone),
 )
 _COMPILED = tuple(
     (name, re.compile(_BEFORE + form + (_AFTER if not form.endswith(r"\)") else "")), check)
@@ -183,6 +182,13 @@ _FAR_BEFORE, _FAR_BEHIND = 100, 160
 """Characters around a digit in which an announced number is searched: the longest announcement, the longest number."""
 
 
+@detector(
+    kind="NATIONAL_ID",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_digit,
+    examples=("CPF 529.982.247-25",),
+)
 def find_national(text: str) -> Iterator[Span]:
     """Identity numbers by form and check digit, in capitals or all small letters."""
     if not _HINT.search(text.upper()) or (passages := number_passages(text)) is None:
@@ -196,6 +202,13 @@ def find_national(text: str) -> Iterator[Span]:
                 yield Span(*passages.back(match.start(), match.end()), "NATIONAL_ID", f"pattern:{name}", 0.9)
 
 
+@detector(
+    kind="NATIONAL_ID",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_digit,
+    examples=("passport number X4471882",),
+)
 def find_announced(text: str) -> Iterator[Span]:
     """A number with at least four digits behind a word that says what it is."""
     done = 0
@@ -208,14 +221,8 @@ def find_announced(text: str) -> Iterator[Span]:
                 yield Span(match.start("id"), match.end("id"), "NATIONAL_ID", "pattern:announced", 0.6)
 
 
-# --- Ids of persons in several countries, addresses of machines and wallets: forms and check digits as registries
-# publish.
-#
-# A number that is digits and nothing else passes many national checksums by chance, so it counts only beside a
-# telling word.
-
 _AROUND = 60
-"""Characters before a number in which a telling word is looked for."""
+"""Characters before a number in which an announcing word is looked for."""
 _ID_HINT = re.compile(r"\d{2}[A-Za-z]\d{2}[A-Za-z]|[0-9](?:[ \-.:/]?[0-9A-Z]){6}")
 _ID_WORDS = re.compile(
     r"(?i)\b(?:ssn|social security|social insurance|sin|itin|taxpayer|tax|tfn|abn|medicare|nhs"
@@ -266,7 +273,7 @@ def _pesel(text: str) -> bool:
 
 
 def _hetu(raw: str) -> bool:
-    """Population Information System: a day of the century that the sign tells, a character modulo 31."""
+    """Population Information System: a day of the century that the sign says, a character modulo 31."""
     day, month, year = (int(raw[at : at + 2]) for at in (0, 2, 4))
     if not _is_date(_FINNISH_CENTURIES[raw[6]] + year, month, day):
         return False
@@ -346,10 +353,6 @@ def _south_african(text: str) -> bool:
     return _is_date(year, month, day) and date(year, month, day) <= today and luhn(text)
 
 
-def _form_alone(_text: str) -> bool:
-    return True
-
-
 _MONTH, _MONTH_DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _CONSONANT, _OMOCODE = "[B-DF-HJ-NP-TV-Z]", "[0-9LMNP-V]"
 _NAME_CODE = f"(?:{_CONSONANT}{{2}}[A-Z]|[A-Z][AEIOU][AEIOUX]|[AEIOU]XX)"
@@ -404,8 +407,18 @@ _SIGNED = frozenset({"pattern:fi_personal_identity_code"})
 """Where a sign between the digits means something, the check gets the number as written."""
 
 
+@detector(
+    kind="NATIONAL_ID",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_digit,
+    examples=("my NHS number is 943 476 5919",),
+)
 def find_ids(text: str) -> Iterator[Span]:
-    """Identity, tax and health numbers."""
+    """Identity, tax and health numbers.
+
+    Digits alone pass many national checksums by chance, so they count only behind an announcing word.
+    """
     if not _ID_HINT.search(text) or (passages := number_passages(text)) is None:
         return
     for rule, form, check in _ID_RULES:
@@ -413,11 +426,11 @@ def find_ids(text: str) -> Iterator[Span]:
             if not check(match[0].casefold().upper() if rule in _SIGNED else numerals(match[0])):
                 continue
             start, end = passages.back(match.start(), match.end())
-            if any(c.isalpha() for c in match[0]) or _is_told(text, start, match[0]):
+            if any(c.isalpha() for c in match[0]) or _is_announced(text, start, match[0]):
                 yield Span(start, end, "NATIONAL_ID", rule, 0.95)
 
 
-def _is_told(text: str, start: int, piece: str) -> bool:
+def _is_announced(text: str, start: int, piece: str) -> bool:
     if re.fullmatch(r"\d{3}-\d{2}-\d{4}", piece):
         return True  # the shape of a US social security number is used by nothing else
     return bool(_ID_WORDS.search(text, max(0, start - _AROUND), start))
@@ -445,8 +458,14 @@ _IPV6_BEHIND_LABEL = re.compile(  # "SRC=2001:db8::1", "ip:2001:db8::1": the lab
 )
 
 
-def find_machines(text: str) -> Iterator[Span]:
-    """IP and MAC addresses; loopback and netmasks tell nothing and stay."""
+@detector(
+    kind="IP",
+    family="number",
+    triggers=lambda seen: seen.has_digit or ":" in seen.text,
+    examples=("the server is 10.1.2.3", "ping 2001:db8::1"),
+)
+def find_ips(text: str) -> Iterator[Span]:
+    """IP addresses; loopback and netmasks are nobody's and stay."""
     if not _MACHINE_HINT.search(text):
         return
     for form in _IPS:
@@ -455,19 +474,37 @@ def find_machines(text: str) -> Iterator[Span]:
                 with suppress(ValueError):
                     ip_interface(match[0])
                     yield Span(match.start(), match.end(), "IP", "pattern:ip", 0.9)
-    for match in _MAC.finditer(text):
-        if numerals(match[0]) not in ("0" * 12, "F" * 12):  # nobody's, everybody's
-            yield Span(match.start(), match.end(), "MAC", "pattern:mac", 0.9)
     for match in _IPV6_BEHIND_LABEL.finditer(text):
         with suppress(ValueError):
             IPv6Address(match[0])
             yield Span(match.start(), match.end(), "IP", "pattern:ip", 0.9)
 
 
+@detector(
+    kind="MAC",
+    family="number",
+    triggers=lambda seen: seen.has_digit or ":" in seen.text,
+    examples=("its MAC is 00:1b:44:11:3a:b7",),
+)
+def find_macs(text: str) -> Iterator[Span]:
+    """MAC addresses, but neither nobody's nor everybody's."""
+    if _MACHINE_HINT.search(text):
+        for match in _MAC.finditer(text):
+            if numerals(match[0]) not in ("0" * 12, "F" * 12):
+                yield Span(match.start(), match.end(), "MAC", "pattern:mac", 0.9)
+
+
 _WALLET = re.compile(r"(?i)(?:bc1|[13])[a-z0-9]{25,59}")
 _ETHEREUM = re.compile(r"(?<![0-9A-Za-z])0x[0-9a-fA-F]{40}(?![0-9A-Za-z])")
 
 
+@detector(
+    kind="CRYPTO",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_long,
+    examples=("send it to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",),
+)
 def find_crypto(text: str) -> Iterator[Span]:
     """Wallet addresses: Bitcoin with its checksum, Ethereum by its shape."""
     for match in _ETHEREUM.finditer(text):

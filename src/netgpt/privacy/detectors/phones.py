@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from netgpt.privacy.kinds import word_set
+from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
 _GROUPS = re.compile(r"\d+")
@@ -48,6 +49,7 @@ _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 _ISBN_BEFORE = re.compile(r"(?i)\bisbn(?:-1[03])?\s?:?\s?$")
 
 
+@detector(kind="PHONE", family="contact", triggers=lambda seen: seen.has_number, examples=("call +44 20 7946 0018",))
 def find_phones(text: str) -> Iterator[Span]:
     """Telephone numbers, with their extension."""
     ids = [match.span() for match in _UUID.finditer(text)]
@@ -102,9 +104,9 @@ def _number(text: str, start: int, end: int) -> Span | None:
     extended = len(raw) > len(number) + 1  # "... ext. 12": only telephone numbers have one
     if raw.startswith("+") and text[start - 1 : start].isdigit() and not _valid_in(digits, frozenset()):
         return None  # a sum
-    told = extended or bool(_PHONE_WORDS.search(text, max(0, start - 48), start))
-    if _is_phone(number, digits, told) and (told or not _is_listed(text, start, number)):
-        return Span(start, start + len(raw), "PHONE", "pattern:phone", 1.0 if told else 0.8)
+    announced = extended or bool(_PHONE_WORDS.search(text, max(0, start - 48), start))
+    if _is_phone(number, digits, announced) and (announced or not _is_listed(text, start, number)):
+        return Span(start, start + len(raw), "PHONE", "pattern:phone", 1.0 if announced else 0.8)
     return None
 
 
@@ -120,19 +122,19 @@ def _is_listed(text: str, start: int, number: str) -> bool:
     return max(sizes) <= 2 and re.search(r"\d,? $", text[max(0, start - 3) : start]) is not None
 
 
-def _is_phone(raw: str, digits: str, told: bool) -> bool:
+def _is_phone(raw: str, digits: str, announced: bool) -> bool:
     if digits.startswith("011") and len(digits) >= 11 and _valid_in(digits[3:], frozenset()):
         return True  # as dialled abroad from North America
     if raw.lstrip("(").startswith(("+", "00")):
         return len(digits) >= 7 and not (raw.startswith("00") and set(digits) <= {"0"})
-    if _NOT_PHONE.fullmatch(raw) and not told:
+    if _NOT_PHONE.fullmatch(raw) and not announced:
         return False
-    if told:
+    if announced:
         return len(digits) <= 15 and not re.fullmatch(r"(?:19|20)\d\d[-/.]\d\d[-/.]\d\d", raw)
     groups = len(_GROUPS.findall(raw))
     if len(digits) < 9 or len(digits) > 13:
-        spoken = (raw.startswith("(") and ")" in raw) or (len(digits) == 8 and groups >= 3)
-        return len(digits) >= 7 and spoken and _valid_in(digits, _REGIONS)
+        grouped = (raw.startswith("(") and ")" in raw) or (len(digits) == 8 and groups >= 3)
+        return len(digits) >= 7 and grouped and _valid_in(digits, _REGIONS)
     if groups > 1:
         return _valid_in(digits, _ALL_REGIONS)
     if digits.startswith("1") and len(digits) in (10, 13):

@@ -17,8 +17,6 @@ from netgpt.privacy.detectors.normalize import View, plain, views
 from netgpt.privacy.kinds import FIXED_KINDS
 from netgpt.types import Span
 
-# --- The forms in which a person may write a value of the own profile again: another number, date or street word.
-
 _MONTHS = "january february march april may june july august september october november december".split()  # noqa: SIM905
 _MONTH = "|".join(f"{name}|{name[:3]}" + ("|sept" if name[:3] == "sep" else "") for name in _MONTHS)
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
@@ -66,8 +64,8 @@ def _singular(value: str) -> Iterator[str]:
 
 def _dates(match: re.Match[str]) -> Iterator[str]:
     """The day in the usual notations, with and without the year."""
-    told = match["m"]
-    month = int(told) if told.isdigit() else next(i for i, name in enumerate(_MONTHS, 1) if name[:3] == told[:3])
+    written = match["m"]
+    month = int(written) if written.isdigit() else next(i for i, m in enumerate(_MONTHS, 1) if m[:3] == written[:3])
     day, year = int(match["d"]), match["y"]
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return
@@ -95,7 +93,9 @@ _PLAIN_KINDS = {
     "MUSIC": "MUSIC", "NAME": "PERSON", "NICKNAME": "PERSON", "PET": "PET", "SCHOOL": "SCHOOL", "TIME": "DATE",
     "TOWN": "PLACE", "VEHICLE": "CAR", "WORK": "WORK",
 }  # fmt: skip
-"""First words of kinds that tell nothing private themselves, and the placeholders they give."""
+"""First words of kinds that are not private themselves, and the placeholders they give."""
+PROFILE_KINDS = FIXED_KINDS | frozenset(_PLAIN_KINDS.values())
+"""What `clean_kind` may give."""
 _FIRST_UNSPACED = "\u0590"
 """From here on (Hebrew, Arabic, Thai, CJK) words are written together or take prefixes."""
 
@@ -121,7 +121,7 @@ def find_values(text: str, values: Sequence[tuple[str, str]], *, whole_words: bo
 def clean_kind(kind: str) -> str:
     """The name that a fact's kind gives to its placeholder, from a short fixed list; PRIVATE for anything else.
 
-    A kind is the person's own word ("addiction", "ada@mill.org") and may tell as much as the value.
+    A kind is the person's own word ("addiction", "ada@mill.org") and may say as much as the value.
     """
     kept = re.sub(r"[^A-Z]+", "_", kind.upper()).strip("_")
     return kept if kept in FIXED_KINDS else _PLAIN_KINDS.get(kept.partition("_")[0], "PRIVATE")
@@ -129,13 +129,13 @@ def clean_kind(kind: str) -> str:
 
 @lru_cache(maxsize=256)
 def _needles(values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str, bool], ...]:
-    """(kind, needle, whether its signs count), longest first: of "C++" the signs are what tells."""
+    """(kind, needle, whether its signs count), longest first: in "C++" the signs count."""
     found: dict[tuple[str, bool], str] = {}
     for kind, value in values:
         shown = plain(value).strip(_EDGES) or plain(value)
         for form in (shown, *forms_of(shown)):
             needle = _compact(form)[0]
-            if len(needle) >= 3 or needle == form.casefold() or _spoken(form):
+            if len(needle) >= 3 or needle == form.casefold() or _is_plain(form):
                 found.setdefault((needle, False), clean_kind(kind))
             elif form.strip():
                 found.setdefault((_lower(form), True), clean_kind(kind))
@@ -143,7 +143,7 @@ def _needles(values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str, bool]
     return tuple((kind, needle, has_signs) for (needle, has_signs), kind in ordered if needle)
 
 
-def _spoken(form: str) -> bool:
+def _is_plain(form: str) -> bool:
     """Whether the form has no signs but those between words."""
     return bool(form.strip()) and not any(not c.isalnum() and c not in " -_'" and not _is_mark(c) for c in form)
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from netgpt.privacy.body import field_hint
 from netgpt.privacy.kinds import word_set
+from netgpt.privacy.registry import Prefilter, detector
 from netgpt.types import Span
 
 _WORD = re.compile(r"[^\W\d_]{1,40}")
@@ -38,7 +39,7 @@ _NOUNS: Final = word_set(
     """
 )
 """Words that announce a number together with one of `_MARK` before or behind them."""
-_TELLING: Final = word_set(
+_STRONG_NOUNS: Final = word_set(
     "invoice policy claim contract booking docket facture factura fattura póliza dossier expediente aktenzeichen"
 )
 """Those that announce a divided number without any mark: "invoice 4471-B"."""
@@ -76,6 +77,12 @@ _PLATE = re.compile(
 )
 
 
+@detector(
+    kind="ID",
+    family="number",
+    triggers=lambda seen: seen.has_digit and seen.has_any(REFERENCE_WORDS),
+    examples=("invoice number 2024-4471",),
+)
 def find_references(text: str) -> Iterator[Span]:
     """Reference numbers behind the words that announce them."""
     for word in _WORD.finditer(text):
@@ -97,7 +104,7 @@ def _behind(text: str, noun: str, end: int) -> tuple[int, int] | None:
     """The number behind a noun: with "no." or the like, or without where it can hardly be anything else."""
     if found := _good(_MARKED.match(text, end)):
         return found
-    if noun not in _TELLING or (match := _BARE.match(text, end)) is None:
+    if noun not in _STRONG_NOUNS or (match := _BARE.match(text, end)) is None:
         return None
     value = match["id"]
     whole = value.isdigit() or _YEARS.fullmatch(value) or _DECIMAL.fullmatch(value)
@@ -124,6 +131,12 @@ def _good(match: re.Match[str] | None) -> tuple[int, int] | None:
     return match.span("id") if enough and not _DECIMAL.fullmatch(value) else None
 
 
+@detector(
+    kind="PLATE",
+    family="number",
+    triggers=lambda seen: seen.has_digit and seen.has_any(PLATE_WORDS),
+    examples=("my number plate is AB12 CDE",),
+)
 def find_plates(text: str) -> Iterator[Span]:
     """Licence plates that are announced, in capitals: letters and digits mixed, four to ten of them."""
     for word in _WORD.finditer(text):
@@ -132,8 +145,6 @@ def find_plates(text: str) -> Iterator[Span]:
             if 4 <= len(signs) <= 10 and any(c.isdigit() for c in signs) and any(c.isalpha() for c in signs):
                 yield Span(*match.span("id"), "PLATE", "pattern:plate", 0.8)
 
-
-# --- Private data that is announced: "my name is ...", `"customer_name": "..."` in a text that holds JSON or code.
 
 _NAME = r"[^\W\d_][\w'’\-]{1,30}(?:[ \t\n]{1,2}[^\W\d_][\w'’\-]{0,30}){0,2}"
 _SAID = re.compile(
@@ -156,11 +167,29 @@ _FIELD = re.compile(
     r"[\"'](?P<key>[A-Za-z][\w \-.]{1,39})[\"']\s{0,2}[:=]\s{0,2}(?P<quote>[\"'])(?P<value>[^\"\n]{2,120}?)(?P=quote)"
 )
 _PERSON_LIKE = re.compile(r"[^\W\d_][\w'’\-]+(?:[ \t]+[^\W\d_][\w'’.\-]*){1,3}")
-_CAPITALS = re.compile(r"[A-ZÀ-ÖØ-Þ]{2,}")
 
 
+_NAME_WORDS: Final = word_set(
+    """
+    name names called dear mr mrs ms dr prof sir madam herr frau madame monsieur señora señor boss manager colleague
+    friend neighbor neighbour wife husband partner son daughter mother father sister brother uncle aunt cousin doctor
+    dentist teacher lawyer landlord client patient tenant met meet tell ask asked told call invite thank signed
+    sincerely regards from to cc attn appelle heiße heisse llamo chiamo heet chamo nazywam
+    """
+)
+
+
+def _may_name(seen: Prefilter) -> bool:
+    return seen.has_any(_NAME_WORDS) or _may_hold_fields(seen)
+
+
+def _may_hold_fields(seen: Prefilter) -> bool:
+    return '"' in seen.text or "'" in seen.text
+
+
+@detector(kind="PERSON", family="identity", triggers=_may_name, examples=("my name is Ada Lovelace",))
 def find_labelled(text: str) -> Iterator[Span]:
-    """Names and addresses behind a word that announces them."""
+    """Names behind a word, or in a field, that announces them."""
     for match in _SAID.finditer(text):
         words = list(re.finditer(r"\S+", match["name"]))
         while len(words) > 1 and words[-1][0][0].islower():
@@ -168,10 +197,21 @@ def find_labelled(text: str) -> Iterator[Span]:
         yield Span(match.start("name"), match.start("name") + words[-1].end(), "PERSON", "label", 0.5)
     for start, end in _addressed(text):
         yield Span(start, end, "PERSON", "names", 0.4)
-    for match in _FIELD.finditer(text):
-        kind, value = field_hint(match["key"]), match["value"]
-        if (kind == "PERSON" and _PERSON_LIKE.fullmatch(value)) or kind == "ADDRESS":
-            yield Span(match.start("value"), match.end("value"), str(kind), "label", 0.5)
+    for match in _fields(text, "PERSON"):
+        if _PERSON_LIKE.fullmatch(match["value"]):
+            yield Span(*match.span("value"), "PERSON", "label", 0.5)
+
+
+@detector(kind="ADDRESS", family="place", triggers=_may_hold_fields, examples=('{"address": "The Old Mill"}',))
+def find_labelled_addresses(text: str) -> Iterator[Span]:
+    """Addresses in a field that announces them: `"street": "..."` in a text that holds JSON or code."""
+    for match in _fields(text, "ADDRESS"):
+        yield Span(*match.span("value"), "ADDRESS", "label", 0.5)
+
+
+def _fields(text: str, kind: str) -> Iterator[re.Match[str]]:
+    """The fields whose name promises this kind."""
+    return (match for match in _FIELD.finditer(text) if field_hint(match["key"]) == kind)
 
 
 def _addressed(text: str) -> Iterator[tuple[int, int]]:
@@ -185,11 +225,3 @@ def _addressed(text: str) -> Iterator[tuple[int, int]]:
             at = match.end()
         else:
             at = match.start() + 1
-
-
-def titled(text: str) -> str | None:
-    """The text with words in capitals written like names, character for character; None when there are too few."""
-    if not _CAPITALS.search(text):
-        return None
-    changed = _CAPITALS.sub(lambda match: match[0][0] + match[0][1:].lower(), text)
-    return changed if len(changed) == len(text) else None

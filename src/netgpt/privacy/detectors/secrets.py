@@ -7,7 +7,9 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
+from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
 _KNOWN_KEYS = re.compile(
@@ -42,6 +44,11 @@ _ASSIGNED_HINT = re.compile(
     r"|[pP]wd|PWD|[pP][wW]|[pP]in|PIN|[bB]earer|BEARER|[aA]uthori|AUTHORI|[oO][tT][pP]|[cC]onnection|CONNECTION"
     r"|[cC]ontrase|CONTRASE|[mM]ot de|MOT DE|[wW]acht|WACHT|[cC]ode|CODE|[iI][dD][_-])"
 )
+_PARTS: Final = (
+    "key", "token", "secret", "pass", "pwd", "pw", "pin", "otp", "bearer", "authori", "cookie", "sig", "contrase",
+    "wacht", "session", "connection",
+)  # fmt: skip
+"""In lower case: one of these is in each name of `_ASSIGNED`, and in other words that announce a secret."""
 _STEM_DEPTH = 12
 """How far inside a name its stem may begin: "refresh_token", "client secret", "x-api-key"."""
 _LONG = re.compile(r"[A-Za-z0-9_.:\-]{16}")
@@ -62,8 +69,15 @@ _WEBHOOK = re.compile(
 )
 
 
+@detector(
+    kind="API_KEY",
+    family="secret",
+    secret=True,
+    triggers=lambda seen: seen.has_long or any(part in seen.lowered for part in _PARTS),
+    examples=("the key is sk-abcdefghijklmnop1234", "password: hunter2xyz"),
+)
 def find_keys(text: str) -> Iterator[Span]:
-    """Keys of known shapes, PEM private keys, random-looking runs, and values given a telling name."""
+    """Keys of known shapes, PEM private keys, random-looking runs, and values under a name that announces them."""
     if _LONG.search(text):
         for match in _KNOWN_KEYS.finditer(text):
             yield Span(match.start(), match.end(), "API_KEY", "pattern:api_key")
@@ -148,6 +162,12 @@ def _entropy(text: str) -> float:
     return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
 
 
+@detector(
+    kind="URL",
+    family="contact",
+    triggers=lambda seen: "//" in seen.text,
+    examples=("postgres://ada:pass1234@db.mill.example/rows",),
+)
 def find_secret_urls(text: str) -> Iterator[Span]:
     """URLs with a password or a secret parameter, whole; ordinary URLs are left alone."""
     for match in _URL.finditer(text):

@@ -1,0 +1,64 @@
+"""E-mail addresses, in one piece or spelled out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from netgpt.privacy.registry import detector
+from netgpt.types import Span
+
+_LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.\-]{1,80}\Z")
+_QUOTED_LOCAL = re.compile(r"\"(?:[^\"\\\n]|\\.){1,64}\"\Z")
+_DOMAIN = re.compile(r"(?:[\w](?:[\w\-]{0,61}[\w])?\.){1,8}[\w\-]{1,62}\w|\[(?:IPv6:)?[0-9a-fA-F.:]{3,45}\]")
+_SPELLED_AT = re.compile(
+    r"(?i)\s{0,3}[\[({<]\s?(?:at|@)\s?[\])}>]\s{0,3}(?=\w)|\s{1,3}at\s{1,3}(?=\w)|\s{0,3}@\s{0,3}(?=\w)"
+)
+_SPELLED_LOCAL = re.compile(r"[\w.+\-]{1,61}\Z")
+_WORD_BEGINS = re.compile(r"(?<![\w.])\w")
+_SPELLED_DOMAIN = re.compile(
+    r"(?i)\w[\w\-]{0,60}(?:(?:\s{0,3}[\[({<]\s?(?:dot|\.)\s?[\])}>]\s{0,3}|\s{1,3}dot\s{1,3}|\."
+    r"|\s\.\s)\w[\w\-]{1,60}){1,5}"
+)
+_SPELLED_END = re.compile(  # without brackets, "at ... dot ..." is also plain English: only well-known ends count
+    r"(?i)\bdot\s+(?:com|org|net|edu|gov|io|co|me|info|biz|app|dev|ai|uk|de|fr|es|it|nl|eu|ch|at|in|au|ca|us|example)$"
+)
+
+
+@detector(
+    kind="EMAIL",
+    family="contact",
+    triggers=lambda seen: "@" in seen.text or "dot" in seen.words,
+    examples=("write to ada@mill.example", "ada at mill dot org"),
+)
+def find_emails(text: str) -> Iterator[Span]:
+    """E-mail addresses, also on hosts without a public suffix, and spelled out ("ada at mill dot org").
+
+    Each `@` is looked at from both sides, so that a text of a million signs costs linear time.
+    """
+    at = text.find("@")
+    while at >= 0:
+        local, domain = _LOCAL.search(text, max(0, at - 80), at), _DOMAIN.match(text, at + 1)
+        if domain and (quoted := _QUOTED_LOCAL.search(text, max(0, at - 80), at)):
+            yield Span(quoted.start(), domain.end(), "EMAIL", "pattern:email")
+        elif local and domain:
+            start = local.start() + len(local[0]) - len(local[0].lstrip("`*'{|/=.?&"))
+            if start < at:
+                yield Span(start, domain.end(), "EMAIL", "pattern:email")
+        at = text.find("@", at + 1)
+    yield from _spelled_emails(text)
+
+
+def _spelled_emails(text: str) -> Iterator[Span]:
+    """Looked for from their sign outwards, for the same reason."""
+    at, done = _SPELLED_AT.search(text), 0
+    while at:
+        following = at.start() + 1
+        domain = _SPELLED_DOMAIN.match(text, at.end())
+        local = _SPELLED_LOCAL.search(text, max(done, at.start() - 61), at.start()) if domain else None
+        begin = _WORD_BEGINS.search(text, local.start(), at.start()) if local else None
+        if domain and begin:
+            following = done = domain.end()
+            if at[0].strip().lower() != "at" or _SPELLED_END.search(domain[0]):
+                yield Span(begin.start(), done, "EMAIL", "pattern:email_spelled", 0.7)
+        at = _SPELLED_AT.search(text, following)

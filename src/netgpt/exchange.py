@@ -209,7 +209,7 @@ class Exchange:
         if name not in self._readable:
             raise PipelineError(f"the stage '{self._writer}' reads exchange.{name}, which it does not declare")
         value = self._values.get(name, default)
-        return copy.deepcopy(value) if self._plugged else value
+        return copy.deepcopy(value) if self._plugged and value is not default else value
 
     def adapters_used(self) -> tuple[str, ...]:
         """Ids of all adapters used: the one that completed the request, then those that wrote the answer."""

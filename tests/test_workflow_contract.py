@@ -183,7 +183,7 @@ async def _walk(way: str, here: Any, one: Exchange) -> None:
         assert not isinstance(caught.value, PipelineError)
     elif way == "refused":
         gone = ModelUnavailable("no decision today")
-        here.routing_service.known.signals = _raises(gone)
+        here.routing_service.context.signals = _raises(gone)
         with pytest.raises(ModelUnavailable):
             await answer(here, one)
     else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import click
@@ -120,8 +120,13 @@ def test_an_unknown_command_is_reported(plugged: Path, tmp_path: Path) -> None:
 
 
 def test_without_the_benchmarks_it_is_said_how_to_get_them(tmp_path: Path) -> None:
-    """A copy of the package without its benchmarks: what a wheel brings."""
-    left_out = shutil.ignore_patterns("bench*", "__pycache__")
-    shutil.copytree(Path(package.__file__).parent, tmp_path / "netgpt", ignore=left_out)
-    done = netgpt(BENCH, "overhead", home=tmp_path / "home", path=tmp_path)
+    """An environment with every package of this one but the benchmarks: what a wheel brings."""
+    site = tmp_path / "site"
+    site.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if not entry.name.startswith(("netgpt", "_netgpt", "__editable__")):
+            (site / entry.name).symlink_to(entry)
+    (site / "netgpt").symlink_to(Path(package.__file__).parent)
+    code = f"import sys; sys.path.append({str(site)!r}); from netgpt.cli import main; main()"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code, BENCH, "overhead"], capture_output=True, text=True)
     assert done.returncode == 2 and "make bench" in done.stderr and "pip install ./benchmarks" in done.stderr

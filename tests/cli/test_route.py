@@ -75,7 +75,7 @@ def test_an_own_model_is_trained_used_and_shown(tmp_path: Path):
     assert easy > hard
     assert "own" in message("show", "--model", str(out))
     wrong = RUN.invoke(app, ["train", "--data", str(data), "--out", str(tmp_path / "own.bin")])
-    assert wrong.exit_code == 2 and "ending .safetensors" in wrong.stderr
+    assert wrong.exit_code == 2 and "must end in .safetensors" in wrong.stderr
 
 
 def test_the_card_of_the_shipped_model_says_which_labels_it_saw():

@@ -134,14 +134,14 @@ class ServedWithPlugins(Served):
             stderr=self._log,
         )
 
-    def run(self, *lines: str) -> list[str]:
+    def run(self, *lines: str, **settings: str) -> list[str]:
         """What each of these command lines prints, on both streams, all in one process."""
         code = (
             "import sys\nfrom netgpt.cli import app\nsys.stderr = sys.stdout\n"
             f"for line in {lines!r}:\n    try:\n        app(line.split())\n"
             "    except SystemExit:\n        print('<end>', flush=True)\n"
         )
-        env = {**environment(self.folder), **self.environment()}
+        env = {**environment(self.folder), **self.environment(), **settings}
         done = subprocess.run([sys.executable, "-c", code], env=env, cwd=self.home, capture_output=True, text=True)
         return done.stdout.split("<end>\n")[:-1]
 
@@ -159,7 +159,7 @@ def served(
     stages = "identify,recall,complete,shout,desensitize,meddler,route,generate,restore,record"
     served = ServedWithPlugins(
         tmp_path_factory.mktemp("home"), cloud=cloud, workflow__stages=stages, privacy__timeout_s="3",
-        privacy__names="false", plugins__off="unwanted",
+        privacy__names="false", plugins__off="unwanted,relabel,unknown,diet,emails,broken",
     )  # fmt: skip
     served.folder = installed
     _write(installed, "unwanted", "detectors", "raise SystemExit('imported although it is off')\n", "")
@@ -229,7 +229,8 @@ def test_a_detector_that_hangs_is_ended_and_nothing_leaves(served: ServedWithPlu
 
 
 def test_plug_ins_are_listed_with_what_became_of_them(served: ServedWithPlugins) -> None:
-    table, weights, recipes, doctor = served.run("plugins --json", "models list", "train nobody", "doctor")
+    lines = ("plugins --json", "models list", "train nobody", "doctor", "redact mail")
+    table, weights, recipes, doctor, redacted = served.run(*lines, NETGPT_PLUGINS__OFF="unwanted")
     rows = {row["name"]: row for row in json.loads(table[table.index("[\n") :])}
     active = {"badges", "shout", "weather", "tides", "tiny", "claims", "faults", "meddler", "gloomy"}
     assert {name for name, row in rows.items() if row["state"] == "active"} >= active
@@ -245,7 +246,8 @@ def test_plug_ins_are_listed_with_what_became_of_them(served: ServedWithPlugins)
         "unhashed": "sha256",
     }.items():
         assert rows[name]["state"] == "refused" and why in rows[name]["why"], rows[name]
-    assert "not made yet" in doctor and "not made yet" in served.log()
+    assert "not made yet" in doctor and "the name is a built-in stage's" in served.log()
+    assert 'the plug-in "broken" cannot be used' in redacted, "somebody relies on it: nothing passes unsearched"
     assert "tiny" in weights and "known: complete, tides" in recipes
 
 

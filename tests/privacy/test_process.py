@@ -129,6 +129,6 @@ async def test_the_child_ends_with_its_parents_pipe() -> None:
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdin is not None and process.stdout is not None
-    assert await process.stdout.readline() == b'{"ready": true}\n'
+    assert await process.stdout.readline() == b'{"ready":true}\n'
     process.stdin.close()
     assert await asyncio.wait_for(process.wait(), 60) == 0

@@ -93,6 +93,11 @@ def find_plugged(text: str) -> list[Span]:
     """What plug-ins find. Raises DetectorError that names the one which raised or found nonsense."""
     found: list[Span] = []
     for entry in DETECTORS.entries():
+        if entry.state == "refused":  # somebody relies on it: without it nothing has been looked at whole
+            raise DetectorError(
+                f'the plug-in "{entry.name}" cannot be used ({entry.why}); nothing was sent. '
+                "Leave it out with plugins.off, or mend it"
+            )
         for each in entry.value or () if entry.origin != BUILT_IN else ():
             try:
                 found += _checked(search(text, (each,)), entry.name, each, len(text))

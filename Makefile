@@ -9,6 +9,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header
 # What is in .venv, one stamp a step: each step adds to the one before it.
 TOOLS  := $(VENV)/.tools
 BOX    := $(VENV)/.box
+BENCH  := $(VENV)/.bench
 READY  := $(VENV)/.ready
 TRAIN  := $(VENV)/.train
 DOCS   := $(VENV)/docs
@@ -34,10 +35,13 @@ $(BOX): requirements.lock pyproject.toml hatch_build.py $(TOOLS)
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(READY): requirements-test.lock benchmarks/pyproject.toml $(BOX)
+$(BENCH): benchmarks/pyproject.toml $(BOX)
+	@$(INSTALL) --no-deps --no-build-isolation -e benchmarks
+	@touch $@
+
+$(READY): requirements-test.lock $(BENCH)
 	@echo "Installing what the tests need (under a minute) ..."
 	@$(INSTALL) --require-hashes -r requirements-test.lock
-	@$(INSTALL) --no-deps --no-build-isolation -e benchmarks
 	@touch $@
 
 $(TRAIN): requirements-train.lock $(READY)
@@ -69,7 +73,7 @@ bench: $(TRAIN)  ## the published figures (development data by path; see docs/be
 	$(BIN)/netgpt bench isolation
 	$(BIN)/netgpt bench paper
 
-$(DOCS)/.ready: requirements-docs.lock $(BOX)
+$(DOCS)/.ready: requirements-docs.lock $(BENCH)
 	@echo "Installing what builds the documentation site (seconds) ..."
 	@$(PYTHON) -m venv $(DOCS)
 	@tools/install.sh $(DOCS) --require-hashes -r requirements-docs.lock

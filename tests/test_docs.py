@@ -92,7 +92,7 @@ def test_the_tree_in_the_readme_is_the_tree() -> None:
 
 
 def test_the_stages_in_the_design_are_the_stages() -> None:
-    design = (ROOT / "docs" / "design" / "index.md").read_text(encoding="utf-8")
+    design = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \| .*? \| (.*?) \|", design, re.M)
     stages = [name for name, _ in rows if name in DEFAULT_STAGES]
     assert stages == list(DEFAULT_STAGES)

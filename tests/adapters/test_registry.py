@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from made_adapters import BASE_SHA, adapter_file, base_file, card_for
-from patience import in_time
+from patience import cpu_seconds, in_time
 
 from netgpt.adapters.card import EdgeWeights, State, person_digest, user_adapter_name
 from netgpt.adapters.registry import Entry, Registry, shipped_adapters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import random
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from netgpt.geonames import country_names, towns
 from netgpt.privacy.tagger import HEAD, TAGS, Lexicon, fold, occurrence, segments, tokens
+from netgpt_bench.detector_languages import languages, public_figures
 from netgpt_bench.detector_synthetic import Inventor, TaggedText, pool
 from netgpt_bench.privacy_data import rows_of
 
@@ -297,9 +299,16 @@ def lists(places: PlaceGazetteer) -> dict[str, list[str]]:
         "cities": _words(places.cities[:_LARGE]),
         "towns": _words(places.cities),
         "regions": _words([*places.countries, *places.states, *pool()["nationalities"]]),
-        "first": _words(pool()["first"]),
-        "last": _words(pool()["last"]),
+        "first": _words([*pool()["first"], *_half("first")]),
+        "last": _words([*pool()["last"], *_half("last")]),
+        "figures": _words(public_figures()),
     }
+
+
+def _half(which: str) -> list[str]:
+    """About half of the names of all languages: the network must know the others by how they look and stand."""
+    names = {name for language in languages() for name in language.lists[which]}
+    return sorted(name for name in names if zlib.crc32(name.encode()) % 2)
 
 
 def _words(names: Iterable[str]) -> list[str]:
@@ -310,6 +319,8 @@ def _words(names: Iterable[str]) -> list[str]:
 
 _SWAPPED = {"PERSON": 0.75, "PLACE": 0.5, "ORG": 0.5, None: 0.4}
 _LOWER, _UPPER = 0.15, 0.03
+_OWN = frozenset(("languages", "kinds", "interface", "programs", "definitions"))
+"""Origins whose private words are drawn anew anyway."""
 
 
 def changed(example: TaggedText, inventor: Inventor, chance: random.Random) -> TaggedText:
@@ -331,7 +342,7 @@ def _recased(example: TaggedText, text: str) -> TaggedText:
 
 
 def _swapped(example: TaggedText, inventor: Inventor, chance: random.Random) -> TaggedText:
-    if example.unsure and not example.spans:
+    if example.origin in _OWN or (example.unsure and not example.spans):
         return example
     others: dict[str, str] = {}
     edits = []

@@ -37,7 +37,7 @@ def patterns(name: str) -> tuple[str, ...]:
 
 _HARMLESS_SHARE = 0.33
 _SLOT = re.compile(r"\{([a-z])\}")
-_KINDS = {
+KINDS = {
     "p": "PERSON", "f": "PERSON", "l": "PERSON", "c": "PLACE", "k": "PLACE", "o": "ORG", "s": "ORG", "j": "JOB",
     "d": "DATE", "w": "DATE", "t": "DATE", "a": "AGE", "n": "NATIONALITY", "r": "ADDRESS", "i": "ID", "b": "ID",
     "h": "HEALTH", "u": "USERNAME", "x": "PRODUCT",
@@ -64,7 +64,7 @@ class Inventor:
     def __init__(self, cities: Sequence[str], countries: Sequence[str], seed: int) -> None:
         self._cities, self._countries = cities, countries
         self._chance = random.Random(seed)
-        self._makers: dict[str, Callable[[], str]] = {
+        self.makers: dict[str, Callable[[], str]] = {
             "p": self.person, "f": self.first, "l": self.last, "c": self.city, "k": self.country, "o": self.employer,
             "s": self._school, "j": partial(self._pick, "jobs"), "d": self._date, "w": self._when, "t": self._time,
             "a": self._age, "n": partial(self._pick, "nationalities"), "r": self._address, "i": self._id,
@@ -91,8 +91,8 @@ class Inventor:
         done = 0
         for slot in _SLOT.finditer(pattern):
             text += pattern[done : slot.start()]
-            value = self._makers[slot[1]]()
-            spans.append((len(text), len(text) + len(value), _KINDS[slot[1]]))
+            value = self.makers[slot[1]]()
+            spans.append((len(text), len(text) + len(value), KINDS[slot[1]]))
             text += value
             done = slot.end()
         return text + pattern[done:], spans

@@ -40,6 +40,8 @@ from netgpt_bench.detector_data import (
     read_wnut,
 )  # fmt: skip
 from netgpt_bench.detector_evaluate import Find, judge_everyday, judge_names, judge_pupa, judge_synth
+from netgpt_bench.detector_languages import Polyglot
+from netgpt_bench.detector_material import Material
 from netgpt_bench.detector_synthetic import Inventor, TaggedText
 from netgpt_bench.privacy_data import everyday, rows_of
 
@@ -134,6 +136,10 @@ class Course:
     private: float = 1.0
     """Weight of a private word beside 1 for any other."""
     invented: int = 3_000
+    texts: float = 1.0
+    """How much of the texts of languages, kinds and packages one pass sees."""
+    without: tuple[str, ...] = ()
+    """Sources, languages and kinds that are held out."""
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     steady: float = 0.995
     """What is kept is a running mean of the weights; so much of it stays at each step."""
@@ -153,6 +159,7 @@ SHARES: Final[Mapping[str, float]] = {
 def learn(
     examples: Sequence[TaggedText], inventor: Inventor, lexicon: Lexicon, course: Course,
     progress: EpochProgress = lambda epoch, loss: None, store: WordStore | None = None,
+    material: Material | None = None,
 ) -> dict[str, NDArray[np.float16]]:  # fmt: skip
     """Train on `examples` and invented sentences; returns the arrays of the network. `progress` gets pass and loss."""
     torch.manual_seed(course.seed)
@@ -162,8 +169,10 @@ def learn(
     net, mean = TrainedNet(course.width, course.drop), TrainedNet(course.width, course.drop)
     optimizer = torch.optim.AdamW(net.parameters(), lr=course.step, weight_decay=course.decay, betas=(0.9, 0.98))
     total = steps = 0
+    names = material.names if material is not None else None
+    polyglot = Polyglot(inventor, course.seed, without=frozenset(course.without), more_names=names)
     for epoch in range(course.epochs):
-        pieces = _lesson(examples, inventor, course, chance)
+        pieces = _lesson(examples, inventor, polyglot, material, course, chance)
         net.train()
         losses = []
         for number, batch in enumerate(batches(pieces, store, course.batch, numbers)):
@@ -183,12 +192,18 @@ def learn(
     return mean.arrays()
 
 
-def _lesson(examples: Sequence[TaggedText], inventor: Inventor, course: Course, chance: random.Random) -> list[Piece]:
-    """One pass: each example as often as its origin's share says, changed anew."""
+def _lesson(
+    examples: Sequence[TaggedText], inventor: Inventor, polyglot: Polyglot, material: Material | None, course: Course,
+    chance: random.Random,
+) -> list[Piece]:  # fmt: skip
+    """One pass: each example as often as its origin's share says, changed anew; and the texts of all kinds."""
     chosen = [inventor.example() for _ in range(course.invented)]
     for example in examples:
         share = course.shares.get(example.origin, 1.0)
         chosen.extend([example] * (int(share) + (chance.random() < share % 1)))
+    chosen.extend(polyglot.lesson(course.texts))
+    if material is not None:
+        chosen.extend(material.lesson(chance, course.texts))
     return [piece for example in chosen for piece in pieces_of(changed(example, inventor, chance))]
 
 
@@ -227,12 +242,13 @@ class _Labelled:
 class Bench:
     """What every training of one run shares: places, lists, word features, data."""
 
-    def __init__(self, data: Path | None, seed: int, plain: Collection[str] = ()) -> None:
+    def __init__(self, data: Path | None, seed: int, plain: Collection[str] = (), material: Path | None = None) -> None:
         """`data`: the folder of public sets; None or a folder without them: invented sentences alone.
 
-        `plain`: texts of everyday requests that hold nothing private.
+        `plain`: texts of everyday requests that hold nothing private. `material`: see `detector_material`.
         """
         self.seed, self._plain = seed, plain
+        self.material = Material(material) if material is not None else None
         places = read_places()
         words = lists(places)
         self._cities, self._countries = places.cities[:_INVENTED_CITIES], places.countries
@@ -267,7 +283,9 @@ class Bench:
         arrays: dict[str, NDArray[Any]] = {
             f"list_{name}": np.frombuffer(bloom.bits, dtype=np.uint8) for name, bloom in self.lists.items()
         }
-        arrays.update(learn(examples, self.inventor(course.seed), self.lexicon, course, progress, self.store))
+        arrays.update(
+            learn(examples, self.inventor(course.seed), self.lexicon, course, progress, self.store, self.material)
+        )
         return dict(sorted(arrays.items()))
 
 

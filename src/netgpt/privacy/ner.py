@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netgpt.privacy.detectors.normalize import View, views
 from netgpt.privacy.kinds import ALSO_WORDS, AROUND, WORDS_OF_TRADE, word_set
+from netgpt.privacy.tagger import TAGS, WORD, Tag, Tagger, is_glued
 from netgpt.types import Span
-
-if TYPE_CHECKING:
-    from netgpt.privacy.tagger import Tag, Tagger
 
 PLAIN, NUMBER = 0.13, 0.3
 """Thresholds for lower-case words in a text with capitals and for first words of sentences; for numbers of up to four
@@ -64,7 +61,6 @@ SHORT, DOCUMENT = 0.16, 0.025
 SHORT_CHARS, DOCUMENT_CHARS = 40, 100
 """A request up to the first length is short, a text from the second on is long. Letters and records hold far more
 private words than commands do, and a word more hidden in them costs less."""
-_WORD = re.compile(r"[^\W_]+")
 _REPEATED = frozenset(("PERSON", "PLACE", "ORG", "PRODUCT", "USERNAME", "NATIONALITY"))
 """Kinds that are looked for everywhere; not dates or ages."""
 _ALONE = frozenset(("DATE", "AGE", "JOB", "NATIONALITY", "HEALTH", "URL", "USERNAME", "ID"))
@@ -82,8 +78,6 @@ class NameFinder:
     def load(self) -> Tagger:
         """Read the weights (a tenth of a second, 50 MB). Raises DetectorError when they are missing."""
         if self._tagger is None:
-            from netgpt.privacy.tagger import Tagger
-
             self._tagger = Tagger()
         return self._tagger
 
@@ -101,12 +95,13 @@ class NameFinder:
                     if kind in _REPEATED:
                         names[(kind, view.text[start:end])] = None
                     spans.append(Span(*view.back(start, end), kind, "names", chance))
-        if not names:
-            return found
-        terms = _terms(names, tagger.common({word for _, name in names for word in _lowered(name)}))
+        glued = {name: kind for kind, name in names if is_glued(name[0]) and len(name) > 1}
+        spaced = [each for each in names if each[1] not in glued]
+        terms = _terms(spaced, tagger.common({word for _, name in spaced for word in _lowered(name)}))
         for spans, of_text in zip(found, all_views, strict=True):
             for view in of_text:
-                spans.extend(find_occurrences(view, self._indexes.of(view.text), terms))
+                spans.extend(find_occurrences(view, self._indexes.of(view.text), terms) if terms else ())
+                spans.extend(find_glued(view, glued))
         return found
 
 
@@ -118,30 +113,28 @@ def threshold(chars: int) -> float:
 
 def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, float]]:
     """Runs of neighbouring tagged words, each with the kind that most of its words have."""
-    from netgpt.privacy.tagger import TAGS
-
     run: list[Tag] = []
     least = threshold(len(text))
     spelled = not text.islower()
     for tag in tags:
         if tag[3] < max(least, least_chance(text, tag[0], tag[1], spelled)):
             continue
-        if run and not _together(text, run[-1], tag, TAGS):
-            yield from _whole(text, run, TAGS)
+        if run and not _together(text, run[-1], tag):
+            yield from _whole(text, run)
             run = []
         run.append(tag)
     if run:
-        yield from _whole(text, run, TAGS)
+        yield from _whole(text, run)
 
 
-def _together(text: str, one: Tag, other: Tag, kinds: Sequence[str]) -> bool:
+def _together(text: str, one: Tag, other: Tag) -> bool:
     gap = text[one[1] : other[0]]
     if gap.strip() or "\n" in gap or len(gap) > 2:
         return False
-    return one[2] == other[2] or not {kinds[one[2]], kinds[other[2]]} & _ALONE
+    return one[2] == other[2] or not {TAGS[one[2]], TAGS[other[2]]} & _ALONE
 
 
-def _whole(text: str, run: Sequence[Tag], kinds: Sequence[str]) -> Iterator[tuple[int, int, str, float]]:
+def _whole(text: str, run: Sequence[Tag]) -> Iterator[tuple[int, int, str, float]]:
     inner = [place for place, tag in enumerate(run) if not _between(text, tag)]
     if not inner:
         return
@@ -150,7 +143,7 @@ def _whole(text: str, run: Sequence[Tag], kinds: Sequence[str]) -> Iterator[tupl
     votes: dict[int, float] = {}
     for _, _, kind, chance in run:
         votes[kind] = votes.get(kind, 0.0) + chance
-    yield run[0][0], run[-1][1], kinds[max(votes, key=lambda kind: votes[kind])], best
+    yield run[0][0], run[-1][1], TAGS[max(votes, key=lambda kind: votes[kind])], best
 
 
 def _between(text: str, tag: Tag) -> bool:
@@ -159,7 +152,7 @@ def _between(text: str, tag: Tag) -> bool:
 
 
 def _lowered(name: str) -> tuple[str, ...]:
-    return tuple(word.lower() for word in _WORD.findall(name))
+    return tuple(word.lower() for word in WORD.findall(name))
 
 
 TermIndex = dict[str, list[tuple[tuple[str, ...], str, bool]]]
@@ -186,7 +179,7 @@ def _terms(names: Iterable[tuple[str, str]], common: frozenset[str]) -> TermInde
         words = _lowered(name)
         if kind == "PERSON" and len(words) > 1:
             spelled = not name.islower()
-            for written, word in zip(_WORD.findall(name), words, strict=True):
+            for written, word in zip(WORD.findall(name), words, strict=True):
                 extra = spelled and written.islower()  # "owes" of a find "Ada Sharma owes"
                 if not extra and len(word) > 2 and not word.isdigit() and word not in WORDS_OF_TRADE:
                     add((word,), kind, word in common or word in ALSO_WORDS)
@@ -199,7 +192,7 @@ class WordIndex:
     """The words of a text and their positions."""
 
     def __init__(self, text: str) -> None:
-        self.spans = [word.span() for word in _WORD.finditer(text)]
+        self.spans = [word.span() for word in WORD.finditer(text)]
         self.lowered = [text[start:end].lower() for start, end in self.spans]
         self.places: dict[str, list[int]] = {}
         for place, word in enumerate(self.lowered):
@@ -240,3 +233,12 @@ def find_occurrences(view: View, index: WordIndex, terms: TermIndex) -> Iterator
                 yield Span(*view.back(index.spans[at][0], index.spans[last][1]), kind, "names", 0.5)
                 free = last + 1
                 break
+
+
+def find_glued(view: View, names: Mapping[str, str]) -> Iterator[Span]:
+    """Every occurrence of names in scripts without blanks. `names`: name -> kind."""
+    for name, kind in names.items():
+        at = view.text.find(name)
+        while at >= 0:
+            yield Span(*view.back(at, at + len(name)), kind, "names", 0.5)
+            at = view.text.find(name, at + len(name))

@@ -7,6 +7,7 @@ It caches word vectors and the tags of each piece, bounded in bytes, pieces by t
 from __future__ import annotations
 
 import re
+import unicodedata
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ TAGS = (
     "HEALTH",
 )  # fmt: skip
 """Kinds in the order of the network's outputs."""
-DILATIONS = (1, 2, 4, 1)
+DILATIONS = (1, 2, 4, 8, 1)
 """Of the convolution layers."""
 _GAP = max(DILATIONS)
 
@@ -104,19 +105,32 @@ def _convolved(h: Array, kernel: Array, bias: Array, dilation: int) -> Array:
     return out
 
 
-BUCKETS = 8192
+BUCKETS = 16_384
 """Rows of the table of character pieces."""
-FLAGS = 50
+FLAGS = 56
 """Features of a word's shape, gazetteers included."""
 OCCURRENCE = 16
 """Features of a word's position."""
 _LONGEST = 48
-_IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff"
-_TOKEN = re.compile(
-    rf"[{_IDEOGRAPH}]|(?:(?![{_IDEOGRAPH}])[^\W_])+(?:['’](?!s\b)(?:(?![{_IDEOGRAPH}])[^\W_])+)*|[^\w\s]|_"
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7af"
+    "\uf900-\ufaff\U00020000-\U0003ffff"
 )
+"""Scripts written without blanks between words, and Korean, whose particles are glued to names: a token is one sign."""
+_MARKS = "".join(chr(c) for c in range(0x300, 0x1000) if unicodedata.category(chr(c))[0] == "M")
+"""Signs that belong to the letter before them, which are no letters themselves: vowels of Hindi, Tamil, Thai ..."""
+_LETTER = rf"(?:(?![{_UNSPACED}])[^\W_])"
+_TOKEN = re.compile(
+    rf"[{_UNSPACED}][{_MARKS}]*|{_LETTER}(?:{_LETTER}|[{_MARKS}])*(?:['’](?!s\b)(?:{_LETTER}|[{_MARKS}])+)*|[^\w\s]|_"
+)
+_GLUED = re.compile(f"[{_UNSPACED}]")
+WORD = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
+"""A run of letters and digits, with the signs on them."""
 _DIGIT = re.compile(r"\d")
-_SCRIPTS = (("\u0250", 0), ("\u0370", 1), ("\u0400", 2), ("\u0530", 3), ("\u0590", 9), ("\u0600", 4), ("\u0780", 5))
+_SCRIPTS = (
+    ("\u0250", 0), ("\u0370", 1), ("\u0400", 2), ("\u0530", 3), ("\u0590", 5), ("\u0600", 9), ("\u0780", 4),
+    ("\u0900", 6), ("\u0980", 10), ("\u0e00", 6), ("\u0f00", 11), ("\u1100", 5), ("\u3040", 6), ("\u3100", 12),
+)  # fmt: skip
 _SEEDS = (11, 23, 37, 53)
 _LENGTHS = (1, 2, 3, 5, 8, 12, 20)
 
@@ -125,12 +139,17 @@ Token = tuple[int, int]
 
 
 def tokens(text: str) -> list[Token]:
-    """Words, numbers and single signs; one ideograph is one word.
+    """Words, numbers and single signs; in scripts without blanks, and in Korean, one sign is one word.
 
     >>> [text[a:b] for text in ("Ada's 3 cats.",) for a, b in tokens(text)]
     ['Ada', "'", 's', '3', 'cats', '.']
     """
     return [match.span() for match in _TOKEN.finditer(text)]
+
+
+def is_glued(letter: str) -> bool:
+    """Whether this letter's script puts no blanks around names."""
+    return _GLUED.match(letter) is not None
 
 
 def fold(word: str) -> str:
@@ -152,7 +171,7 @@ def piece_ids(folded: str) -> list[int]:
 def shape(word: str, wordpieces: Sequence[int], cased: Sequence[int], listed: Sequence[bool]) -> list[float]:
     """FLAGS features of a word; `wordpieces`, `cased`: ids of its lower and own case; `listed`: by the gazetteers."""
     flags = [0.0] * FLAGS
-    letters = word.isalpha()
+    letters = word.isalpha() or (word[0].isalpha() and not word.isascii() and not any(c.isdigit() for c in word))
     digits = sum(c.isdigit() for c in word)
     flags[:10] = map(float, (
         word[0].isupper() and (len(word) == 1 or word[1:].islower()), len(word) > 1 and word.isupper(),
@@ -165,18 +184,18 @@ def shape(word: str, wordpieces: Sequence[int], cased: Sequence[int], listed: Se
         flags[25] = float(digits == 4 == len(word) and word[:2] in ("19", "20"))
     if letters:
         flags[26 + script(word[0])] = 1.0
-        flags[36 + min(len(wordpieces), 5) - 1 if wordpieces else 36] = 1.0
-        flags[41] = min(wordpieces, default=0) / 32_000 if len(wordpieces) == 1 else 1.0
-        flags[42] = float(len(cased) < len(wordpieces))
-        flags[43] = float(len(cased) == 1)
-    flags[44 : 44 + len(listed)] = map(float, listed)
+        flags[40 + min(len(wordpieces), 5) - 1 if wordpieces else 40] = 1.0
+        flags[45] = min(wordpieces, default=0) / 32_000 if len(wordpieces) == 1 else 1.0
+        flags[46] = float(len(cased) < len(wordpieces))
+        flags[47] = float(len(cased) == 1)
+    flags[48 : 48 + len(listed)] = map(float, listed)
     return flags
 
 
 @lru_cache(maxsize=4096)
 def script(letter: str) -> int:
-    """Number of the script: Latin 0, Greek 1, Cyrillic 2, Hebrew 9, Arabic 4, Han and kana 7, Hangul 8, ..."""
-    if "\u3040" <= letter <= "\u30ff" or "\u3400" <= letter <= "\u9fff":
+    """Number of the script: Latin 0, Greek 2, Cyrillic 3, Hebrew 9, Arabic 4, Devanagari 10, Thai 11, kana 12, ..."""
+    if "\u3400" <= letter <= "\u9fff" or letter >= "\uf900":
         return 7
     if "\uac00" <= letter <= "\ud7af":
         return 8
@@ -260,7 +279,7 @@ def segments(text: str) -> Iterator[tuple[int, int]]:
 
 
 SHIPPED = Path(__file__).parent / "shipped" / "tagger.safetensors"
-LISTS = ("cities", "towns", "regions", "first", "last")
+LISTS = ("cities", "towns", "regions", "first", "last", "figures")
 """Gazetteers of the file, in the order of their features."""
 _WORDS = 16_384
 """Word vectors in the cache: 6 MB."""

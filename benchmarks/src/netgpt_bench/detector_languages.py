@@ -1,0 +1,219 @@
+"""Invented texts in many languages, and of many kinds in English, that the detector of names is trained on.
+
+A file of `wordlists/languages` holds one language: everyday requests that name nobody, sentences with slots for
+private words, and what fills the slots. The files of `wordlists/kinds` hold English texts of one kind each: of
+developers, about public people, full of numbers, letters, logs, two people in one sentence. Slots are those of
+`detector_synthetic`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from netgpt_bench.detector_synthetic import KINDS, Inventor, TaggedText
+
+_SLOT = re.compile(r"\{([a-z])\}")
+_MARKED = re.compile(r"\[\[(.+?)\]\]")
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+_LISTS: Final = ("first", "last", "cities", "employers")
+KINDS_HARMLESS: Final = ("harmless_tech", "harmless_knowledge", "harmless_everyday", "harmless_numbers")
+KINDS_PRIVATE: Final = ("private_short", "private_pairs", "private_documents", "private_words")
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageTexts:
+    """One language: sentences, and lists of names by the section of the file that holds them."""
+
+    code: str
+    harmless: tuple[str, ...]
+    private: tuple[str, ...]
+    lists: Mapping[str, tuple[str, ...]]
+
+    @property
+    def is_latin(self) -> bool:
+        return _LATIN.match(self.lists["first"][0]) is not None
+
+
+def _read(name: str) -> str:
+    return (resources.files("netgpt_bench") / "wordlists" / name).read_text(encoding="utf-8")
+
+
+@cache
+def languages() -> tuple[LanguageTexts, ...]:
+    """All languages, by code."""
+    folder = resources.files("netgpt_bench") / "wordlists" / "languages"
+    files = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".txt"))
+    return tuple(_language(name.removesuffix(".txt"), _read(f"languages/{name}")) for name in files)
+
+
+def _language(code: str, text: str) -> LanguageTexts:
+    sections: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        if re.fullmatch(r"\[\w+\]", line):
+            lines = sections.setdefault(line[1:-1], [])
+        elif line.strip():
+            lines.append(line.strip())
+    lists = {
+        name: tuple(part.strip() for part in re.split("[,،、，]", ",".join(sections[name])) if part.strip())
+        for name in _LISTS
+    }
+    lists |= {name: tuple(sections[name]) for name in ("person", "addresses")}
+    return LanguageTexts(code, tuple(sections["harmless"]), tuple(sections["private"]), lists)
+
+
+@cache
+def kind_lines(name: str) -> tuple[str, ...]:
+    """The texts of a file of kinds, with their line breaks."""
+    return tuple(line.replace("\\n", "\n") for line in _read(f"kinds/{name}.txt").splitlines() if line.strip())
+
+
+@cache
+def public_figures() -> tuple[str, ...]:
+    """Names of publicly known people, whole and as they are known alone."""
+    lines = [line for line in _read("kinds/public_figures.txt").splitlines() if line.strip()]
+    return tuple(dict.fromkeys(name.strip() for line in lines for name in line.split("|")))
+
+
+class Polyglot:
+    """Fills the sentences of all languages and kinds, from a seed."""
+
+    def __init__(
+        self, inventor: Inventor, seed: int, *, without: frozenset[str] = frozenset(),
+        more_names: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+    ) -> None:  # fmt: skip
+        """`without`: codes of languages and names of kinds that are held out. `more_names`: code -> list -> names."""
+        self._inventor, self._chance = inventor, random.Random(seed)
+        self._languages = [each for each in languages() if each.code not in without]
+        self._latin = [each for each in languages() if each.is_latin]
+        self._kinds = [name for name in (*KINDS_HARMLESS, *KINDS_PRIVATE) if name not in without]
+        self._more = more_names or {}
+
+    def lesson(self, share: float = 1.0) -> Iterator[TaggedText]:
+        """One pass: every harmless line once, every line with slots twice, filled anew; `share` of them all."""
+        for language in self._languages:
+            for line in language.harmless:
+                if self._chance.random() < share:
+                    yield TaggedText(self._grown(line, language.harmless), (), "languages")
+            for line in (*language.private, *language.private):
+                if self._chance.random() < share:
+                    yield self._of_language(language, line)
+        for name in self._kinds:
+            for line in kind_lines(name):
+                for _ in range(2 if name in KINDS_PRIVATE else 1):
+                    if self._chance.random() < share:
+                        yield self._of_kind(name, line)
+        if "harmless_knowledge" in self._kinds:
+            for line in kind_lines("frames") * 4:
+                if self._chance.random() < share:
+                    yield TaggedText(self._about_figures(line), (), "kinds")
+
+    def _grown(self, line: str, others: Sequence[str]) -> str:
+        """Sometimes with another sentence behind it, sometimes without its last sign."""
+        draw = self._chance.random()
+        if draw < 0.2:
+            return line + self._chance.choice((" ", "\n", " ")) + self._chance.choice(others)
+        return line.rstrip(".。!?？") if draw < 0.3 else line
+
+    def _about_figures(self, line: str) -> str:
+        return re.sub(r"\{P\}", lambda _: self._chance.choice(public_figures()), line)
+
+    def _of_language(self, language: LanguageTexts, line: str) -> TaggedText:
+        makers: dict[str, Callable[[], str]] = {
+            "p": lambda: self._person(language), "f": lambda: self._name(language, "first"),
+            "l": lambda: self._name(language, "last"), "c": lambda: self._name(language, "cities"),
+            "o": lambda: self._name(language, "employers"), "r": lambda: self._name(language, "addresses"),
+        }  # fmt: skip
+        text, spans = _filled(line.replace("\\n", "\n"), makers)
+        if self._chance.random() < 0.25:
+            other = self._chance.choice(language.harmless)
+            if self._chance.random() < 0.5:
+                text = f"{text} {other}"
+            else:
+                text, spans = f"{other} {text}", [(a + len(other) + 1, b + len(other) + 1, k) for a, b, k in spans]
+        return TaggedText(text, tuple(spans), "languages")
+
+    def _name(self, language: LanguageTexts, which: str) -> str:
+        more = self._more.get(language.code, {}).get(which, ())
+        return self._chance.choice(more if more and self._chance.random() < 0.5 else language.lists[which])
+
+    def _person(self, language: LanguageTexts) -> str:
+        forms = language.lists["person"]
+        form = forms[0] if self._chance.random() < 0.6 else self._chance.choice(forms)
+        return re.sub(r"\{([fl])\}", lambda m: self._name(language, "first" if m[1] == "f" else "last"), form)
+
+    def _of_kind(self, name: str, line: str) -> TaggedText:
+        if name in KINDS_HARMLESS:
+            draw = self._chance.random()
+            other = self._chance.choice(kind_lines(name)) if draw < 0.15 else ""
+            return TaggedText(f"{line}\n{other}" if other else line, (), "kinds")
+        if name == "private_words":
+            return _marked(line)
+        people = self._chance.choice((None, None, self._chance.choice(self._latin), romanized(self._chance)))
+        makers = dict(self._inventor.makers)
+        if isinstance(people, LanguageTexts):
+            makers["p"] = lambda: self._person(people)
+            makers["f"] = lambda: self._name(people, "first")
+            makers["l"] = lambda: self._name(people, "last")
+        elif people is not None:
+            makers |= people
+        text, spans = _filled(line, makers)
+        return TaggedText(text, tuple(spans), "kinds")
+
+
+def _filled(line: str, makers: Mapping[str, Callable[[], str]]) -> tuple[str, list[tuple[int, int, str | None]]]:
+    text, done = "", 0
+    spans: list[tuple[int, int, str | None]] = []
+    for slot in _SLOT.finditer(line):
+        if slot[1] not in makers:
+            continue
+        text += line[done : slot.start()]
+        value = makers[slot[1]]()
+        spans.append((len(text), len(text) + len(value), KINDS[slot[1]]))
+        text += value
+        done = slot.end()
+    return text + line[done:], spans
+
+
+def _marked(line: str) -> TaggedText:
+    """A text whose private words stand in double brackets."""
+    text, done = "", 0
+    spans: list[tuple[int, int, str | None]] = []
+    for mark in _MARKED.finditer(line):
+        text += line[done : mark.start()]
+        spans.append((len(text), len(text) + len(mark[1]), "PERSON"))
+        text += mark[1]
+        done = mark.end()
+    return TaggedText(text + line[done:], tuple(spans), "kinds")
+
+
+# --- Chinese and Korean names in Latin letters, put together from their syllables.
+
+
+@cache
+def _romanized() -> Mapping[str, str]:
+    return tomllib.loads(_read("romanized.toml"))
+
+
+def romanized(chance: random.Random) -> dict[str, Callable[[], str]]:
+    """Makers of the slots p, f and l for Chinese, or Korean, names in Latin letters."""
+    script = chance.choice(("pinyin", "korean"))
+    last, syllables = (tuple(_romanized()[name].split()) for name in (f"{script}_last", script))
+
+    def first() -> str:
+        one, two = chance.choice(syllables), chance.choice(syllables)
+        forms = (one.title() + two, f"{one.title()}-{two}", f"{one.title()} {two.title()}", one.title())
+        return chance.choice(forms)
+
+    def person() -> str:
+        family, given = chance.choice(last), first()
+        return f"{family} {given}" if chance.random() < 0.7 else f"{given} {family}"
+
+    return {"p": person, "f": first, "l": lambda: chance.choice(last)}

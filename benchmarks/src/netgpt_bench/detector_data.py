@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from netgpt.geonames import country_names, towns
+from netgpt.privacy.figures import figures
 from netgpt.privacy.tagger import HEAD, TAGS, Lexicon, fold, occurrence, segments, tokens
-from netgpt_bench.detector_languages import languages, public_figures
+from netgpt_bench.detector_languages import languages
 from netgpt_bench.detector_synthetic import Inventor, TaggedText, pool
 from netgpt_bench.privacy_data import rows_of
 
@@ -62,10 +63,14 @@ def pupa_units(row: Mapping[str, Any]) -> list[str]:
     return [str(unit).lower() for unit in (ast.literal_eval(units) if isinstance(units, str) else units) if unit]
 
 
+_UNSAID = 6.0
+"""Weight of PUPA's private words beside its others."""
+
+
 def read_pupa(folder: Path) -> list[TaggedText]:
     """PUPA's queries: every whole-word place of a unit is private; units that stand nowhere as words are left out."""
     return [
-        TaggedText(row["user_query"], tuple(_places_of(row["user_query"], pupa_units(row))), "pupa")
+        TaggedText(row["user_query"], tuple(_places_of(row["user_query"], pupa_units(row))), "pupa", private=_UNSAID)
         for row in rows_of(folder / FILES["pupa"])
     ]
 
@@ -173,7 +178,7 @@ def pieces_of(example: TaggedText) -> Iterator[Piece]:
         for first, last, kind in example.spans:
             inside = [i for i, (a, b) in enumerate(found) if a + start < last and b + start > first]
             wanted[inside] = 1.0
-            weights[inside] = example.weight
+            weights[inside] = example.weight * example.private
             kinds[inside] = _NUMBER.get(kind or "", -1)
         places = occurrence(piece, found, start == 0, len(text))
         yield Piece([piece[a:b] for a, b in found], head, places, wanted, kinds, weights)
@@ -301,7 +306,7 @@ def lists(places: PlaceGazetteer) -> dict[str, list[str]]:
         "regions": _words([*places.countries, *places.states, *pool()["nationalities"]]),
         "first": _words([*pool()["first"], *_half("first")]),
         "last": _words([*pool()["last"], *_half("last")]),
-        "figures": _words(public_figures()),
+        "figures": _words(figures()),
     }
 
 

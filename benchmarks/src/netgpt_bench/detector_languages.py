@@ -17,6 +17,8 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
+from netgpt.privacy.figures import figures
+from netgpt.privacy.tagger import is_glued
 from netgpt_bench.detector_synthetic import KINDS, Inventor, TaggedText
 
 _SLOT = re.compile(r"\{([a-z])\}")
@@ -24,6 +26,11 @@ _MARKED = re.compile(r"\[\[(.+?)\]\]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _LISTS: Final = ("first", "last", "cities", "employers")
 KINDS_HARMLESS: Final = ("harmless_tech", "harmless_knowledge", "harmless_everyday", "harmless_numbers")
+FRAMES: Final = ("frames", "frames_knowledge", "frames_tech", "frames_everyday")
+_LISTED: Final = {
+    "W": "works", "O": "orgs", "S": "sights", "M": "medical", "L": "languages", "F": "dishes", "G": "sports",
+    "T": "tools", "E": "eponyms", "I": "identifiers", "A": "figures",
+}  # fmt: skip
 KINDS_PRIVATE: Final = ("private_short", "private_pairs", "private_documents", "private_words")
 
 
@@ -50,7 +57,9 @@ def languages() -> tuple[LanguageTexts, ...]:
     """All languages, by code."""
     folder = resources.files("netgpt_bench") / "wordlists" / "languages"
     files = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".txt"))
-    return tuple(_language(name.removesuffix(".txt"), _read(f"languages/{name}")) for name in files)
+    more = {name.removesuffix("+more.txt"): _read(f"languages/{name}") for name in files if "+" in name}
+    codes = [name.removesuffix(".txt") for name in files if "+" not in name]
+    return tuple(_language(code, f"{_read(f'languages/{code}.txt')}\n{more.get(code, '')}") for code in codes)
 
 
 def _language(code: str, text: str) -> LanguageTexts:
@@ -76,10 +85,10 @@ def kind_lines(name: str) -> tuple[str, ...]:
 
 
 @cache
-def public_figures() -> tuple[str, ...]:
-    """Names of publicly known people, whole and as they are known alone."""
-    lines = [line for line in _read("kinds/public_figures.txt").splitlines() if line.strip()]
-    return tuple(dict.fromkeys(name.strip() for line in lines for name in line.split("|")))
+def public_names() -> Mapping[str, tuple[str, ...]]:
+    """Names that mean no private person, by sort: tools, titles of works, firms, eponyms ..."""
+    lists = tomllib.loads(_read("kinds/lists.toml"))
+    return {name: tuple(part.strip() for part in text.split(",") if part.strip()) for name, text in lists.items()}
 
 
 class Polyglot:
@@ -94,7 +103,7 @@ class Polyglot:
         self._languages = [each for each in languages() if each.code not in without]
         self._latin = [each for each in languages() if each.is_latin]
         self._kinds = [name for name in (*KINDS_HARMLESS, *KINDS_PRIVATE) if name not in without]
-        self._more = more_names or {}
+        self._more, self._without = more_names or {}, without
 
     def lesson(self, share: float = 1.0) -> Iterator[TaggedText]:
         """One pass: every harmless line once, every line with slots twice, filled anew; `share` of them all."""
@@ -110,10 +119,10 @@ class Polyglot:
                 for _ in range(2 if name in KINDS_PRIVATE else 1):
                     if self._chance.random() < share:
                         yield self._of_kind(name, line)
-        if "harmless_knowledge" in self._kinds:
-            for line in kind_lines("frames") * 4:
-                if self._chance.random() < share:
-                    yield TaggedText(self._about_figures(line), (), "kinds")
+        for name in FRAMES:
+            for line in (*kind_lines(name), *kind_lines(name)):
+                if name not in self._without and self._chance.random() < share:
+                    yield TaggedText(self._framed(name, line), (), "kinds")
 
     def _grown(self, line: str, others: Sequence[str]) -> str:
         """Sometimes with another sentence behind it, sometimes without its last sign."""
@@ -122,8 +131,28 @@ class Polyglot:
             return line + self._chance.choice((" ", "\n", " ")) + self._chance.choice(others)
         return line.rstrip(".。!?？") if draw < 0.3 else line
 
-    def _about_figures(self, line: str) -> str:
-        return re.sub(r"\{P\}", lambda _: self._chance.choice(public_figures()), line)
+    def _framed(self, name: str, line: str) -> str:
+        """A harmless sentence with a public name, a tool, a number ... in each of its slots."""
+        chance, lists, makers = self._chance, public_names(), self._inventor.makers
+        number = chance.randint(1, 10 ** chance.randint(1, 6))
+        fillers: dict[str, Callable[[], str]] = {
+            "P": lambda: chance.choice(figures()), "C": makers["c"], "K": makers["k"], "D": makers["d"],
+            "Y": lambda: str(chance.randint(1000, 2030)), "N": lambda: str(number), "w": makers["w"],
+            "V": lambda: ".".join(str(chance.randint(0, 30)) for _ in range(chance.choice((2, 3, 3)))),
+            "H": lambda: "".join(chance.choices("0123456789abcdef", k=chance.choice((7, 12, 32, 40)))),
+            "U": lambda: chance.choice(("/", "./", "https://", "C:\\")) + "/".join(chance.choices(lists["tools"], k=2)),
+        }  # fmt: skip
+        if name == "frames_tech" and chance.random() < 0.5:
+            fillers["D"] = lambda: (
+                f"{chance.randint(1990, 2030)}-{chance.randint(10, 12)}-{chance.randint(10, 28)}T10:41:07Z"
+            )
+
+        def filled(slot: re.Match[str]) -> str:
+            if slot[1] in fillers:
+                return fillers[slot[1]]()
+            return chance.choice(lists[_LISTED[slot[1]]]) if slot[1] in _LISTED else slot[0]
+
+        return re.sub(r"\{([A-Zw])\}", filled, line)
 
     def _of_language(self, language: LanguageTexts, line: str) -> TaggedText:
         makers: dict[str, Callable[[], str]] = {
@@ -138,7 +167,9 @@ class Polyglot:
                 text = f"{text} {other}"
             else:
                 text, spans = f"{other} {text}", [(a + len(other) + 1, b + len(other) + 1, k) for a, b, k in spans]
-        return TaggedText(text, tuple(spans), "languages")
+        return TaggedText(
+            text, tuple(spans), "languages", private=2.0 if is_glued(language.lists["first"][0][0]) else 1.0
+        )
 
     def _name(self, language: LanguageTexts, which: str) -> str:
         more = self._more.get(language.code, {}).get(which, ())

@@ -151,8 +151,8 @@ class Course:
 
 
 SHARES: Final[Mapping[str, float]] = {
-    "pupa": 1.0, "synth": 2.0, "wnut": 0.7, "everyday": 0.5, "slurp": 0.7, "snips": 0.15, "instruct": 1.0,
-    "plain": 0.6,
+    "pupa": 1.3, "synth": 1.5, "wnut": 0.5, "everyday": 0.3, "slurp": 0.7, "snips": 0.15, "instruct": 1.0,
+    "plain": 0.4,
 }  # fmt: skip
 
 

@@ -56,11 +56,13 @@ def _begins(text: str, at: int) -> bool:
     return not before or before[-1] in ".!?:\n"
 
 
-SHORT, DOCUMENT = 0.16, 0.025
-"""Least probability of a private word in a short request and in a long text."""
+SHORT, DOCUMENT, GLUED = (0.10, 0.30), (0.025, 0.10), (0.10, 0.30)
+"""Least probabilities of a private word, and of the surest word of a find: in a short request, in a long text, and in
+scripts without blanks, where a word is one sign."""
 SHORT_CHARS, DOCUMENT_CHARS = 40, 100
 """A request up to the first length is short, a text from the second on is long. Letters and records hold far more
 private words than commands do, and a word more hidden in them costs less."""
+FLOOR = min(SHORT[0], DOCUMENT[0], GLUED[0])
 _REPEATED = frozenset(("PERSON", "PLACE", "ORG", "PRODUCT", "USERNAME", "NATIONALITY"))
 """Kinds that are looked for everywhere; not dates or ages."""
 _ALONE = frozenset(("DATE", "AGE", "JOB", "NATIONALITY", "HEALTH", "URL", "USERNAME", "ID"))
@@ -86,7 +88,7 @@ class NameFinder:
         tagger = self.load()
         all_views = [list(views(text)) if want else [] for text, want in zip(texts, wanted, strict=True)]
         flat = [view for of_text in all_views for view in of_text]
-        tagged = iter(tagger.tags([view.text for view in flat], DOCUMENT))
+        tagged = iter(tagger.tags([view.text for view in flat], FLOOR))
         found: list[list[Span]] = [[] for _ in texts]
         names: dict[tuple[str, str], None] = {}
         for spans, of_text in zip(found, all_views, strict=True):
@@ -105,25 +107,31 @@ class NameFinder:
         return found
 
 
-def threshold(chars: int) -> float:
-    """The chance from which a word is hidden in a text of so many characters."""
-    share = (chars - SHORT_CHARS) / (DOCUMENT_CHARS - SHORT_CHARS)
-    return SHORT + (DOCUMENT - SHORT) * min(1.0, max(0.0, share))
+def bounds(chars: int) -> tuple[float, float]:
+    """The chance from which a word is hidden in a text of so many characters, and that of the surest word of a find."""
+    share = min(1.0, max(0.0, (chars - SHORT_CHARS) / (DOCUMENT_CHARS - SHORT_CHARS)))
+    least, sure = (short + (long - short) * share for short, long in zip(SHORT, DOCUMENT, strict=True))
+    return least, sure
 
 
 def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, float]]:
-    """Runs of neighbouring tagged words, each with the kind that most of its words have."""
+    """Runs of neighbouring tagged words with at least one sure one, each with the kind that most of its words have."""
     run: list[Tag] = []
-    least = threshold(len(text))
+    spaced = bounds(len(text))
     spelled = not text.islower()
+    sure = False
     for tag in tags:
-        if tag[3] < max(least, least_chance(text, tag[0], tag[1], spelled)):
+        least, high = GLUED if is_glued(text[tag[0]]) else spaced
+        own = least_chance(text, tag[0], tag[1], spelled)
+        if tag[3] < max(least, own):
             continue
         if run and not _together(text, run[-1], tag):
-            yield from _whole(text, run)
-            run = []
+            if sure:
+                yield from _whole(text, run)
+            run, sure = [], False
         run.append(tag)
-    if run:
+        sure = sure or tag[3] >= max(high, own)
+    if run and sure:
         yield from _whole(text, run)
 
 

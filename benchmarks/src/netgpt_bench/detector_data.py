@@ -63,7 +63,7 @@ def pupa_units(row: Mapping[str, Any]) -> list[str]:
     return [str(unit).lower() for unit in (ast.literal_eval(units) if isinstance(units, str) else units) if unit]
 
 
-_UNSAID = 6.0
+_UNSAID = 1.5
 """Weight of PUPA's private words beside its others."""
 
 
@@ -334,7 +334,7 @@ def changed(example: TaggedText, inventor: Inventor, chance: random.Random) -> T
     The network then learns how private words stand and look, not which they were.
     """
     swapped = _swapped(example, inventor, chance)
-    draw = chance.random()
+    draw = chance.random() * (0.5 if example.origin == "kinds" and example.spans else 1.0)
     if draw < _LOWER:
         return _recased(swapped, swapped.text.lower())
     if draw < _LOWER + _UPPER:

@@ -18,6 +18,7 @@ from importlib import resources
 from typing import Final
 
 from netgpt.privacy.figures import figures
+from netgpt.privacy.kinds import ALSO_WORDS
 from netgpt.privacy.tagger import is_glued
 from netgpt_bench.detector_synthetic import KINDS, Inventor, TaggedText
 
@@ -26,7 +27,9 @@ _MARKED = re.compile(r"\[\[(.+?)\]\]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _LISTS: Final = ("first", "last", "cities", "employers")
 KINDS_HARMLESS: Final = ("harmless_tech", "harmless_knowledge", "harmless_everyday", "harmless_numbers")
+_NAMES_AND_WORDS: Final = sorted(word for word in ALSO_WORDS if len(word) > 2 and word.isalpha())
 FRAMES: Final = ("frames", "frames_knowledge", "frames_tech", "frames_everyday")
+_WITHOUT_BLANKS: Final = ("zh", "zh-Hant", "ja")
 _LISTED: Final = {
     "W": "works", "O": "orgs", "S": "sights", "M": "medical", "L": "languages", "F": "dishes", "G": "sports",
     "T": "tools", "E": "eponyms", "I": "identifiers", "A": "figures",
@@ -111,12 +114,13 @@ class Polyglot:
             for line in language.harmless:
                 if self._chance.random() < share:
                     yield TaggedText(self._grown(line, language.harmless), (), "languages")
-            for line in (*language.private, *language.private):
+            glued = is_glued(language.lists["first"][0][0])
+            for line in language.private * (4 if glued else 2):
                 if self._chance.random() < share:
                     yield self._of_language(language, line)
         for name in self._kinds:
             for line in kind_lines(name):
-                for _ in range(2 if name in KINDS_PRIVATE else 1):
+                for _ in range(3 if name in KINDS_PRIVATE else 1):
                     if self._chance.random() < share:
                         yield self._of_kind(name, line)
         for name in FRAMES:
@@ -161,12 +165,14 @@ class Polyglot:
             "o": lambda: self._name(language, "employers"), "r": lambda: self._name(language, "addresses"),
         }  # fmt: skip
         text, spans = _filled(line.replace("\\n", "\n"), makers)
-        if self._chance.random() < 0.25:
+        if self._chance.random() < 0.3:
             other = self._chance.choice(language.harmless)
+            gap = self._chance.choice(("", "\n")) if language.code in _WITHOUT_BLANKS else " "
             if self._chance.random() < 0.5:
-                text = f"{text} {other}"
+                text = f"{text}{gap}{other}"
             else:
-                text, spans = f"{other} {text}", [(a + len(other) + 1, b + len(other) + 1, k) for a, b, k in spans]
+                before = len(other) + len(gap)
+                text, spans = f"{other}{gap}{text}", [(a + before, b + before, kind) for a, b, kind in spans]
         return TaggedText(
             text, tuple(spans), "languages", private=2.0 if is_glued(language.lists["first"][0][0]) else 1.0
         )
@@ -195,6 +201,8 @@ class Polyglot:
             makers["l"] = lambda: self._name(people, "last")
         elif people is not None:
             makers |= people
+        elif self._chance.random() < 0.2:  # people whose names are words
+            makers["p"] = lambda: " ".join(word.title() for word in self._chance.sample(_NAMES_AND_WORDS, 2))
         text, spans = _filled(line, makers)
         return TaggedText(text, tuple(spans), "kinds")
 

@@ -40,7 +40,7 @@ from netgpt_bench.detector_data import (
     read_wnut,
 )  # fmt: skip
 from netgpt_bench.detector_evaluate import Find, judge_everyday, judge_names, judge_pupa, judge_synth
-from netgpt_bench.detector_languages import Polyglot
+from netgpt_bench.detector_languages import Polyglot, languages
 from netgpt_bench.detector_material import Material
 from netgpt_bench.detector_synthetic import Inventor, TaggedText
 from netgpt_bench.privacy_data import everyday, rows_of
@@ -151,7 +151,7 @@ class Course:
 
 
 SHARES: Final[Mapping[str, float]] = {
-    "pupa": 1.3, "synth": 1.5, "wnut": 0.5, "everyday": 0.3, "slurp": 0.7, "snips": 0.15, "instruct": 1.0,
+    "pupa": 2.0, "synth": 1.5, "wnut": 0.5, "everyday": 0.3, "slurp": 0.7, "snips": 0.15, "instruct": 1.0,
     "plain": 0.4,
 }  # fmt: skip
 
@@ -377,6 +377,7 @@ def card(bench: Bench, course: Mapping[str, Any], figures: Mapping[str, Any], fo
     return {
         "what": "finds names and other private words; read by netgpt.privacy.tagger",
         "data": sets,
+        "languages": [language.code for language in languages()],
         "lists": {"cities, towns, regions": "GeoNames, CC BY 4.0", "first, last": "Apache-2.0"},
         "word vectors": f"wordllama {word_pieces.VERSION}, MIT, not part of the file",
         "training": dict(course),

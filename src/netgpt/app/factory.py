@@ -76,7 +76,8 @@ def open_remote(target: str, remote: Cloud, receipt_hook: ReceiptHook) -> CloudM
 
 def open_detector(settings: Settings) -> Detector:
     """Finds private values, in a process of its own."""
-    return DetectorProcess(names=settings.privacy.names, timeout_s=settings.privacy.timeout_s)
+    privacy = settings.privacy
+    return DetectorProcess(names=privacy.names, languages=privacy.languages, timeout_s=privacy.timeout_s)
 
 
 def last_answer(store: Store, stale_s: float) -> LastAnswer:

@@ -160,6 +160,7 @@ async def check_edge(settings: Settings) -> CheckResult:
 async def check_detector(settings: Settings) -> CheckResult:
     """Whether the detector starts and finds an e-mail address."""
     from netgpt.app.factory import open_detector
+    from netgpt.privacy.scripts import checked, read_scripts
 
     detector = open_detector(settings)
     try:
@@ -169,7 +170,8 @@ async def check_detector(settings: Settings) -> CheckResult:
         await detector.close()
     if not any(span.kind == "EMAIL" for span in spans[0]):
         return CheckResult("wrong", "it missed an e-mail address in a trial; reinstall netgpt")
-    return CheckResult("ok", "patterns" + (" and names" if settings.privacy.names else " only"))
+    scripts = ", ".join(sorted(read_scripts(checked(settings.privacy.languages))))
+    return CheckResult("ok", f"patterns, and names in {scripts}" if settings.privacy.names else "patterns only")
 
 
 async def check_cloud(settings: Settings) -> CheckResult:

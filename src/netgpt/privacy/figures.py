@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 
 from netgpt.privacy.detectors.normalize import views
-from netgpt.privacy.ner import TermIndex, WordIndex, find_occurrences
 from netgpt.privacy.tagger import WORD
 from netgpt.types import Span
 
@@ -30,15 +29,26 @@ def figures() -> tuple[str, ...]:
 
 
 @cache
-def _index() -> TermIndex:
-    index: TermIndex = {}
+def _index() -> dict[str, list[tuple[str, ...]]]:
+    """First word of a name -> the words of the names that begin with it, the longest first."""
+    index: dict[str, list[tuple[str, ...]]] = {}
     for name in figures():
-        words = tuple(word.lower() for word in WORD.findall(name))
+        words = _words(name)
         if words:
-            index.setdefault(words[0], []).append((words, "PERSON", True))
-    for entries in index.values():
-        entries.sort(key=lambda entry: -len(entry[0]))
+            index.setdefault(words[0], []).append(words)
+    for names in index.values():
+        names.sort(key=lambda words: -len(words))
     return index
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in WORD.findall(text))
+
+
+def is_figure(name: str) -> bool:
+    """Whether a name, as a text writes it, is one of the list."""
+    words = _words(name)
+    return bool(words) and words in _index().get(words[0], ())
 
 
 def find_figures(text: str) -> Iterator[Span]:
@@ -48,5 +58,12 @@ def find_figures(text: str) -> Iterator[Span]:
     [(8, 12), (17, 22)]
     """
     for view in views(text):
-        for span in find_occurrences(view, WordIndex(view.text), _index()):
-            yield Span(span.start, span.end, "PERSON", "figure", 0.5)
+        words = list(WORD.finditer(view.text))
+        lowered = [word[0].lower() for word in words]
+        at = 0
+        while at < len(words):
+            names = _index().get(lowered[at], ()) if words[at][0][0].isupper() else ()
+            size = next((len(name) for name in names if tuple(lowered[at : at + len(name)]) == name), 0)
+            if size:
+                yield Span(*view.back(words[at].start(), words[at + size - 1].end()), "PERSON", "figure", 0.5)
+            at += max(size, 1)

@@ -11,11 +11,14 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netgpt.privacy.detectors.normalize import View, views
+from netgpt.privacy.figures import is_figure
 from netgpt.privacy.kinds import ALSO_WORDS, AROUND, WORDS_OF_TRADE, word_set
+from netgpt.privacy.roles import RoleJudge
+from netgpt.privacy.scripts import ALL, readable
 from netgpt.privacy.tagger import TAGS, WORD, Tag, Tagger, is_glued
 from netgpt.types import Span
 
-PLAIN, NUMBER = 0.13, 0.3
+PLAIN, NUMBER = 0.3, 0.3
 """Thresholds for lower-case words in a text with capitals and for first words of sentences; for numbers of up to four
 digits. They look like names to a tagger that is tuned to miss little, and a cloud cannot work without them."""
 _NEVER = 1.1
@@ -72,9 +75,10 @@ _ALONE = frozenset(("DATE", "AGE", "JOB", "NATIONALITY", "HEALTH", "URL", "USERN
 class NameFinder:
     """Finds private words in all texts of a request. The weights are read at the first use or by `load()`."""
 
-    def __init__(self, tagger: Tagger | None = None) -> None:
-        """`tagger`: None for the shipped one."""
+    def __init__(self, tagger: Tagger | None = None, languages: tuple[str, ...] = (ALL,)) -> None:
+        """`tagger`: None for the shipped one. `languages`: in whose scripts names are looked for (`scripts`)."""
         self._tagger = tagger
+        self._readable = readable(languages)
         self._indexes = WordIndexes()
 
     def load(self) -> Tagger:
@@ -88,12 +92,15 @@ class NameFinder:
         tagger = self.load()
         all_views = [list(views(text)) if want else [] for text, want in zip(texts, wanted, strict=True)]
         flat = [view for of_text in all_views for view in of_text]
+        judge = RoleJudge(is_figure, tagger.is_known_place)
         tagged = iter(tagger.tags([view.text for view in flat], FLOOR))
         found: list[list[Span]] = [[] for _ in texts]
         names: dict[tuple[str, str], None] = {}
         for spans, of_text in zip(found, all_views, strict=True):
             for view in of_text:
-                for start, end, kind, chance in _joined(view.text, next(tagged)):
+                for start, end, kind, chance in judge.keep(
+                    view.text, [*_joined(view.text, next(tagged), self._readable)]
+                ):
                     if kind in _REPEATED:
                         names[(kind, view.text[start:end])] = None
                     spans.append(Span(*view.back(start, end), kind, "names", chance))
@@ -114,7 +121,7 @@ def bounds(chars: int) -> tuple[float, float]:
     return least, sure
 
 
-def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, float]]:
+def _joined(text: str, tags: Sequence[Tag], readable: re.Pattern[str]) -> Iterator[tuple[int, int, str, float]]:
     """Runs of neighbouring tagged words with at least one sure one, each with the kind that most of its words have."""
     run: list[Tag] = []
     spaced = bounds(len(text))
@@ -123,7 +130,7 @@ def _joined(text: str, tags: Sequence[Tag]) -> Iterator[tuple[int, int, str, flo
     for tag in tags:
         least, high = GLUED if is_glued(text[tag[0]]) else spaced
         own = least_chance(text, tag[0], tag[1], spelled)
-        if tag[3] < max(least, own):
+        if tag[3] < max(least, own) or not readable.match(text, tag[0]):
             continue
         if run and not _together(text, run[-1], tag):
             if sure:

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from netgpt.errors import DetectorError
+from netgpt.privacy.scripts import ALL, checked
 from netgpt.registry import left_out
 from netgpt.types import Span
 
@@ -35,15 +36,18 @@ class DetectorProcess:
         self,
         *,
         names: bool = True,
+        languages: Sequence[str] = (ALL,),
         timeout_s: float = 5.0,
         start_timeout_s: float = 60.0,
         max_waiting: int = 64,
         command: Sequence[str] | None = None,
     ) -> None:
-        """`timeout_s`: of the work on one call, and of the wait before it. `command` replaces the child."""
+        """`languages`: in whose scripts names are looked for. `timeout_s`: of the work on one call, and of the wait
+        before it. `command` replaces the child."""
         self._command = list(command) if command else [sys.executable, "-m", "netgpt.privacy.worker"]
         if not command:
             self._command += [f"--off={name}" for name in sorted(left_out())] + ["--no-names"] * (not names)
+            self._command += [f"--languages={','.join(checked(languages))}"]
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
         self._max_waiting = max_waiting

@@ -362,6 +362,7 @@ class Tagger:
     def __init__(self, weights: Mapping[str, NDArray[Any]] | None = None, vectors: WordVectors | None = None) -> None:
         arrays = read_weights(SHIPPED) if weights is None else weights
         lists = {name: Bloom(arrays[f"list_{name}"].tobytes()) for name in LISTS}
+        self._cities, self._regions = lists["cities"], lists["regions"]
         self._net = TaggerNet({n: a.astype(np.float32) for n, a in arrays.items() if not n.startswith("list_")})
         self._lexicon = Lexicon(lists, vectors or WordVectors())
         self._rows: dict[str, int] = {}
@@ -400,6 +401,11 @@ class Tagger:
     def common(self, words: Iterable[str]) -> frozenset[str]:
         """As `Lexicon.common`."""
         return self._lexicon.common(list(words))
+
+    def is_known_place(self, words: str) -> bool:
+        """Whether these are words of countries, regions and the largest cities."""
+        folded = [fold(words[a:b]) for a, b in tokens(words) if words[a].isalpha()]
+        return bool(folded) and all(word in self._cities or word in self._regions for word in folded)
 
     def _read(self, pieces: Sequence[tuple[str, str, bool, int]], floor: float) -> list[tuple[Tag, ...]]:
         cut = [tokens(piece) for piece, _, _, _ in pieces]

@@ -15,6 +15,8 @@ import orjson
 
 from netgpt.errors import NetGPTError
 from netgpt.privacy.detector import Finder
+from netgpt.privacy.ner import NameFinder
+from netgpt.privacy.scripts import ALL
 from netgpt.registry import leave_out
 
 _UNNEEDED = ("torch", "transformers")
@@ -42,13 +44,17 @@ def _read(line: bytes) -> Any:
 
 
 def main() -> None:
-    """Load, write `{"ready": true}`, serve. `--no-names`: without the tagger; `--off=NAME`: without a plug-in."""
+    """Load, write `{"ready": true}`, serve. `--no-names`: without the tagger; `--off=NAME`: without a plug-in.
+
+    `--languages=CODE,CODE`: in whose scripts names are looked for."""
     logging.disable(logging.CRITICAL)  # libraries may log the text on which they fail
     replies = sys.stdout.buffer
     sys.stdout = sys.stderr  # prints of a library must not break the protocol
     sys.modules.update(dict.fromkeys(_UNNEEDED))  # type: ignore[arg-type]  # None: an import says that it is missing
     leave_out(argument.removeprefix("--off=") for argument in sys.argv[1:] if argument.startswith("--off="))
-    finder = Finder(names="--no-names" not in sys.argv[1:])
+    languages = [argument.removeprefix("--languages=") for argument in sys.argv[1:] if argument.startswith("--lang")]
+    names = NameFinder(languages=tuple(",".join(languages or [ALL]).split(",")))
+    finder = Finder(names=False if "--no-names" in sys.argv[1:] else names)
     try:
         finder.load()
     except Exception as error:  # noqa: BLE001 - the parent raises it

@@ -255,6 +255,17 @@ class Privacy(Section):
     """What is hidden before anything leaves."""
 
     names: bool = Field(True, description="Find names, places and organisations with the small NER model.")
+    languages: tuple[str, ...] = Field(
+        ("all",),
+        description='Languages in whose scripts names are looked for, "all" that the detector has learnt: '
+        "`netgpt detector show` lists them. In other scripts patterns and own values alone are hidden, and the record "
+        "of the request says so.",
+    )
+    public_figures: bool = Field(
+        True,
+        description="Publicly known people who are asked about may leave by name, where the policy lets FIGURE leave; "
+        "false hides them too.",
+    )
     timeout_s: float = Field(5.0, gt=0, description="A detector that takes longer has failed: nothing leaves.")
     max_chars: int = Field(400_000, ge=1_000, description="Longer requests are not analysed, so they stay here.")
     media: Literal["keep", "send"] = Field(

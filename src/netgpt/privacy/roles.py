@@ -1,0 +1,108 @@
+"""Finds of the tagger that are nobody's, by their role in the text.
+
+A date, an age, a country or a diagnosis identifies somebody only beside somebody: "What happened on 20 July 1969?" is
+about no person, "Zanele Khumalo was born on 20 July 1969" is. A publicly known person who is asked about is a subject
+of knowledge, and a surname in front of "test" or "theorem" is a term. Only short texts are judged so: a letter is
+about people even where a sentence of it is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from netgpt.privacy.kinds import word_set
+
+SHORT_CHARS: Final = 160
+"""A text up to this length is judged as a whole."""
+_ATTRIBUTES: Final = frozenset(("DATE", "AGE", "NATIONALITY", "JOB", "PRODUCT", "HEALTH"))
+"""Kinds that say something of somebody, and nothing alone."""
+_OF_THE_WORLD: Final = frozenset(("PLACE", "ORG"))
+"""Kinds whose public names say nothing alone."""
+_SURE: Final = 0.9
+"""A find of this chance stays whatever its role seems to be."""
+_SOMEBODY: Final = word_set("""
+    i i'm i've i'd i'll im me my mine myself we us our ours we're he him his himself she her hers herself
+    ich mich mir mein meine meinen meinem meiner wir uns unser unsere er ihn ihm sein seine sie ihr ihre
+    je j'ai moi mon ma mes nous notre nos il elle lui son sa ses yo mí mi mis nosotros nuestra nuestro él ella su sus
+    io mio mia miei mie noi nostro nostra lui lei suo sua eu meu minha nós nosso nossa ele ela seu sua
+    ik mij mijn wij ons onze hij hem zijn haar jag mig min mina vi vår han hon hans hennes jeg meg mit mine hun
+    minä minun hän hänen ja mnie mój moja moje my nasz on ona jego jej já můj moje moji én az enyém ő
+    eu meu mea nostru я меня мне мой моя моё мои мы наш он она его её я мене мені мій ми він вона εγώ μου μας
+    ben bana benim biz bizim o onun saya aku kami kita dia tôi mình anh chị em
+""")
+"""Words by which a text speaks of somebody who is not named."""
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_TERM: Final = re.compile(
+    r"(?i)(?:['’]s)?(?:[ \-][\w\-]{1,14}){0,1}[ \-](?:tests?|algorithms?|theorems?|lemmas?|conjectures?|methods?|"
+    r"transforms?|transformations?|distributions?|laws?|equations?|corrections?|filters?|edges?|matri(?:x|ces)|numbers?|"
+    r"constants?|functions?|series|codes?|coding|trees?|graphs?|machines?|process(?:es)?|models?|inequalit(?:y|ies)|"
+    r"frequenc(?:y|ies)|diseases?|syndromes?|scales?|effects?|principles?|paradox|cycles?|curves?|spaces?|groups?|"
+    r"operators?|coefficients?|indexes|indices|index|tickets?|blur|noise|kernels?|sampling|regression|smoothing|"
+    r"notation|hypothes[ie]s|reactions?|reagents?|cells?|diagrams?|plots?|bounds?|criteri(?:on|a)|error|integral)\b"
+)
+"""What a surname stands before, or near, when it is part of a term."""
+_PARTS_OF_TIME: Final = word_set("""
+    january february march april may june july august september october november december jan feb mar apr jun jul aug
+    sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri
+    sat sun mondays tuesdays wednesdays thursdays fridays saturdays sundays morning evening afternoon noon midnight
+    today tomorrow yesterday
+    januar februar märz mai juni juli oktober dezember montag dienstag mittwoch donnerstag freitag samstag sonntag
+    janvier février mars avril juin juillet août septembre octobre novembre décembre lundi mardi mercredi jeudi vendredi
+    samedi dimanche enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre lunes
+    martes miércoles jueves viernes sábado domingo
+""")
+"""Names of months and days: alone they are on everybody's calendar."""
+
+Find = tuple[int, int, str, float]
+"""Start, end, kind, chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleJudge:
+    """Takes away the finds that are nobody's. `is_figure`, `is_known_place`: of words as the text writes them."""
+
+    is_figure: Callable[[str], bool]
+    is_known_place: Callable[[str], bool]
+
+    def keep(self, text: str, finds: Sequence[Find]) -> list[Find]:
+        """The finds that may be somebody's."""
+        left = [find for find in finds if find[3] >= _SURE or not _is_term(text, find)]
+        left = [find for find in left if find[3] >= _SURE or not _is_part_of_time(text, find)]
+        if not left or len(text) > SHORT_CHARS or _speaks_of_somebody(text):
+            return left
+        people = [find for find in left if find[2] not in _ATTRIBUTES | _OF_THE_WORLD]
+        if people and all(kind == "PERSON" and self.is_figure(text[a:b]) for a, b, kind, _ in people):
+            left = [find for find in left if find not in people or find[3] >= _SURE]
+            people = [find for find in people if find in left]
+        return left if people else [find for find in left if not self._says_nothing_alone(text, find)]
+
+    def _says_nothing_alone(self, text: str, find: Find) -> bool:
+        start, end, kind, _ = find
+        return kind in _ATTRIBUTES or (kind in _OF_THE_WORLD and self.is_known_place(text[start:end]))
+
+
+def _is_term(text: str, find: Find) -> bool:
+    """Whether this is a name in the name of a method, a law, a disease ..."""
+    return find[2] in ("PERSON", "PLACE", "ORG", "PRODUCT") and _TERM.match(text, find[1]) is not None
+
+
+def _is_part_of_time(text: str, find: Find) -> bool:
+    words = _words(text[find[0] : find[1]])
+    return (
+        find[2] == "DATE" and bool(words) and all(word in _PARTS_OF_TIME for word in words) and not _digits(text, find)
+    )
+
+
+def _digits(text: str, find: Find) -> bool:
+    return any(c.isdigit() for c in text[find[0] : find[1]])
+
+
+def _speaks_of_somebody(text: str) -> bool:
+    return not _SOMEBODY.isdisjoint(_words(text))
+
+
+def _words(text: str) -> Iterable[str]:
+    return [word[0].lower().replace("’", "'") for word in _WORD.finditer(text)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from netgpt.privacy.detectors.normalize import View, views
 from netgpt.privacy.figures import is_figure
@@ -19,8 +19,9 @@ from netgpt.privacy.tagger import TAGS, WORD, Tag, Tagger, is_glued
 from netgpt.types import Span
 
 PLAIN, NUMBER = 0.3, 0.3
-"""Thresholds for lower-case words in a text with capitals and for first words of sentences; for numbers of up to four
-digits. They look like names to a tagger that is tuned to miss little, and a cloud cannot work without them."""
+"""Thresholds for lower-case words in a text with capitals and for first words of sentences that are everyday words; for
+numbers of up to four digits. They look like names to a tagger that is tuned to miss little, and a cloud cannot work
+without them."""
 _NEVER = 1.1
 _CURRENCY = ("$", "€", "£", "¥", "₹")
 _UNITS = word_set("""
@@ -38,8 +39,9 @@ _LANGUAGES = word_set("""
 _INTO = re.compile(r"(?i)\b(?:to|into|in|from)\s{1,3}$")
 
 
-def least_chance(text: str, start: int, end: int, spelled: bool) -> float:
-    """The least probability for the word `text[start:end]`; above 1: never. `spelled`: the text has capitals."""
+def least_chance(text: str, start: int, end: int, spelled: bool, is_common: Callable[[str], bool]) -> float:
+    """The least probability for the word `text[start:end]`; above 1: never. `spelled`: the text has capitals;
+    `is_common`: whether a word in small letters is an everyday one."""
     word = text[start:end]
     if word.isdigit() and len(word) < 5:
         return _NEVER if _QUANTITY.match(text, end) or text.endswith(_CURRENCY, 0, start) else NUMBER
@@ -48,7 +50,7 @@ def least_chance(text: str, start: int, end: int, spelled: bool) -> float:
         return _NEVER
     if lowered in _UNITS and text[max(0, start - 3) : start].rstrip()[-1:].isdigit():
         return _NEVER
-    if spelled and word.isascii() and (word.islower() or _begins(text, start)):
+    if spelled and word.isascii() and (word.islower() or (_begins(text, start) and is_common(lowered))):
         return PLAIN
     return 0.0
 
@@ -99,7 +101,7 @@ class NameFinder:
         for spans, of_text in zip(found, all_views, strict=True):
             for view in of_text:
                 for start, end, kind, chance in judge.keep(
-                    view.text, [*_joined(view.text, next(tagged), self._readable)]
+                    view.text, [*_joined(view.text, next(tagged), self._readable, tagger.is_common)]
                 ):
                     if kind in _REPEATED:
                         names[(kind, view.text[start:end])] = None
@@ -121,7 +123,9 @@ def bounds(chars: int) -> tuple[float, float]:
     return least, sure
 
 
-def _joined(text: str, tags: Sequence[Tag], readable: re.Pattern[str]) -> Iterator[tuple[int, int, str, float]]:
+def _joined(
+    text: str, tags: Sequence[Tag], readable: re.Pattern[str], is_common: Callable[[str], bool]
+) -> Iterator[tuple[int, int, str, float]]:
     """Runs of neighbouring tagged words with at least one sure one, each with the kind that most of its words have."""
     run: list[Tag] = []
     spaced = bounds(len(text))
@@ -129,7 +133,7 @@ def _joined(text: str, tags: Sequence[Tag], readable: re.Pattern[str]) -> Iterat
     sure = False
     for tag in tags:
         least, high = GLUED if is_glued(text[tag[0]]) else spaced
-        own = least_chance(text, tag[0], tag[1], spelled)
+        own = least_chance(text, tag[0], tag[1], spelled, is_common)
         if tag[3] < max(least, own) or not readable.match(text, tag[0]):
             continue
         if run and not _together(text, run[-1], tag):

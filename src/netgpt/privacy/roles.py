@@ -26,14 +26,24 @@ _SURE: Final = 0.9
 _SOMEBODY: Final = word_set("""
     i i'm i've i'd i'll im me my mine myself we us our ours we're he him his himself she her hers herself
     ich mich mir mein meine meinen meinem meiner wir uns unser unsere er ihn ihm sein seine sie ihr ihre
-    je j'ai moi mon ma mes nous notre nos il elle lui son sa ses yo mí mi mis nosotros nuestra nuestro él ella su sus
-    io mio mia miei mie noi nostro nostra lui lei suo sua eu meu minha nós nosso nossa ele ela seu sua
-    ik mij mijn wij ons onze hij hem zijn haar jag mig min mina vi vår han hon hans hennes jeg meg mit mine hun
-    minä minun hän hänen ja mnie mój moja moje my nasz on ona jego jej já můj moje moji én az enyém ő
-    eu meu mea nostru я меня мне мой моя моё мои мы наш он она его её я мене мені мій ми він вона εγώ μου μας
-    ben bana benim biz bizim o onun saya aku kami kita dia tôi mình anh chị em
+    j'ai moi mes nous notre nos il elle lui yo mí mis nosotros nuestra nuestro él ella
+    io mio mia miei mie nostro nostra lui lei suo sua meu minha nós nosso nossa seu sua
+    ik mij mijn wij onze hij zijn haar jag mina vår hon hans hennes jeg meg mine
+    minä minun hän hänen mnie mój moja moje nasz ona jego můj moje moji enyém ő
+    meu mea nostru я меня мне мой моя моё мои мы наш он она его её я мене мені мій ми він вона εγώ μου μας
+    ben bana benim biz bizim onun saya aku kami kita tôi mình
 """)
 """Words by which a text speaks of somebody who is not named."""
+_ASKING: Final = word_set("""
+    who whom whose what when where why how which is are was were do does did can could should would will has have had
+    explain describe compare list name give tell show write draft plan translate summarize summarise define discuss
+    analyse analyze calculate compute convert solve find recommend suggest outline make create generate rank rate quiz
+    imagine pretend continue complete fix implement run use refactor upgrade set parse add sort count estimate predict
+    prove derive design build teach help please search look play read spell pronounce identify classify contrast weather
+    best top history capital population meaning difference recipe recipes ideas facts essay timeline biography
+""")
+"""First words of requests."""
+_QUESTION: Final = re.compile(r"[?？؟¿]")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _TERM: Final = re.compile(
     r"(?i)(?:['’]s)?(?:[ \-][\w\-]{1,14}){0,1}[ \-](?:tests?|algorithms?|theorems?|lemmas?|conjectures?|methods?|"
@@ -71,7 +81,7 @@ class RoleJudge:
         """The finds that may be somebody's."""
         left = [find for find in finds if find[3] >= _SURE or not _is_term(text, find)]
         left = [find for find in left if find[3] >= _SURE or not _is_part_of_time(text, find)]
-        if not left or len(text) > SHORT_CHARS or _speaks_of_somebody(text):
+        if not left or len(text) > SHORT_CHARS or not _asks(text) or _speaks_of_somebody(text):
             return left
         people = [find for find in left if find[2] not in _ATTRIBUTES | _OF_THE_WORLD]
         if people and all(kind == "PERSON" and self.is_figure(text[a:b]) for a, b, kind, _ in people):
@@ -100,8 +110,17 @@ def _digits(text: str, find: Find) -> bool:
     return any(c.isdigit() for c in text[find[0] : find[1]])
 
 
+def _asks(text: str) -> bool:
+    """Whether somebody is asked or told to do something, unlike a note or a statement."""
+    if _QUESTION.search(text):
+        return True
+    first = _WORD.search(text)
+    return first is not None and first[0].lower() in _ASKING
+
+
 def _speaks_of_somebody(text: str) -> bool:
-    return not _SOMEBODY.isdisjoint(_words(text))
+    spoken = (word for word in _WORD.findall(text) if not word.isupper() or len(word) == 1)  # the US is not us
+    return not _SOMEBODY.isdisjoint(word.lower().replace("’", "'") for word in spoken)
 
 
 def _words(text: str) -> Iterable[str]:

@@ -402,6 +402,10 @@ class Tagger:
         """As `Lexicon.common`."""
         return self._lexicon.common(list(words))
 
+    def is_common(self, word: str) -> bool:
+        """Whether a word in small letters is an everyday one."""
+        return bool(self._lexicon.common([word]))
+
     def is_known_place(self, words: str) -> bool:
         """Whether these are words of countries, regions and the largest cities."""
         folded = [fold(words[a:b]) for a, b in tokens(words) if words[a].isalpha()]

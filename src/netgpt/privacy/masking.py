@@ -323,7 +323,7 @@ class Masking:
             return [replace(begins[0], end=len(text))] if begins else ()
         found = [s for s in spans if s.rule.startswith(PLUGGED)]
         if item.place is TextPosition.ID:
-            hidden = [s for s in _patterns_of(text) if _is_key(s) and not (s.kind == "URL" and _is_signed(text))]
+            hidden = [s for s in _patterns_of(text) if _is_key(s) and not _is_signature(text, s)]
             least, again = LEAST_IN_ID, self._before.in_id(text)
         else:
             hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM or not may_be_random(text)]
@@ -434,9 +434,9 @@ def _is_key(span: Span) -> bool:
     return span.kind in ("API_KEY", "URL", "EMAIL") and span.rule != _RANDOM
 
 
-def _is_signed(url: str) -> bool:
-    """Whether the only secret in an address is its own signature."""
-    return not any(span.kind == "URL" for span in _patterns_of(unsigned(url)))
+def _is_signature(url: str, span: Span) -> bool:
+    """Whether a find in an address is there for the signature that lets one picture be read."""
+    return span.rule != "pattern:api_key" and not any(_is_key(other) for other in _patterns_of(unsigned(url)))
 
 
 def _may_be_named(item: Seen) -> bool:

@@ -86,7 +86,12 @@ class AgentCloud:
                     "format": "anthropic-claude-v1",
                     "index": 0,
                 },
-                {"type": "reasoning.encrypted", "data": self._ids.signature(400), "id": "rs_0a1b2c3d4e5f6071", "index": 1},
+                {
+                    "type": "reasoning.encrypted",
+                    "data": self._ids.signature(400),
+                    "id": "rs_0a1b2c3d4e5f6071",
+                    "index": 1,
+                },
             ],
             "tool_calls": calls,
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,9 +60,7 @@ def test_twenty_turns(gateway: Served, cloud: FaultyCloud, server: str, model: s
     body = {"model": model, "tools": TOOLS, "provider": {"order": ["Anthropic"], "data_collection": "deny"}}
     for turn in range(TURNS):
         options = {"explain": True, "prefer": "quality"}
-        given, about = asked(
-            gateway, {**body, "messages": messages, "stream": turn % 2 == 1, "netgpt": options}
-        )
+        given, about = asked(gateway, {**body, "messages": messages, "stream": turn % 2 == 1, "netgpt": options})
         assert about["route"] == "cloud", about["reason"]
         kinds = {hidden["kind"] for hidden in about["explain"]["hidden"]}
         assert kinds >= {"PERSON", "EMAIL"} and "API_KEY" not in kinds
@@ -98,7 +95,11 @@ def check_received(messages: list[dict[str, Any]], sent: list[dict[str, Any]]) -
 
 def test_a_key_in_place_of_an_id_does_not_leave(gateway: Served, cloud: FaultyCloud) -> None:
     cloud.reply = "done"
-    for key in ("sk-proj-Ab12Cd34Ef56Gh78Ij90Kl", "call_AKIAIOSFODNN7EXAMPLE", "ghp_Ab12Cd34Ef56Gh78Ij90Kl12Mn34Op56Qr78"):
+    for key in (
+        "sk-proj-Ab12Cd34Ef56Gh78Ij90Kl",
+        "call_AKIAIOSFODNN7EXAMPLE",
+        "ghp_Ab12Cd34Ef56Gh78Ij90Kl12Mn34Op56Qr78",
+    ):
         call = {"id": key, "type": "function", "function": {"name": "read_file", "arguments": "{}"}}
         history = [
             {"role": "user", "content": "go on"},
@@ -117,7 +118,11 @@ def test_two_callers_who_begin_with_the_same_words_share_nothing(gateway: Served
     secrets = ("vera.quist@mill.example", "+44 20 7946 0018", "Zanele Khumalo")
     for named in ({}, {"user": "one"}, {"netgpt": {"conversation": "c-1"}}):
         cloud.reply = "noted"
-        first = [opening, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": f"I am {', '.join(secrets)}"}]
+        first = [
+            opening,
+            {"role": "assistant", "content": "Hi"},
+            {"role": "user", "content": f"I am {', '.join(secrets)}"},
+        ]
         assert gateway.post({"model": "netgpt/cloud", "messages": first, **named}).status_code == 200
         cloud.reply = probe
         for other in ({}, {"user": "one"}, {"user": "two"}, {"netgpt": {"conversation": "c-1"}}, named):

@@ -230,7 +230,10 @@ class BodyVisitor:
     def _text(self, value: Any, place: TextPosition, depth: int) -> Any:
         if isinstance(value, list | tuple):
             return [self._text(item, place, self._deeper(depth)) for item in value]
-        return self._visit(value, place) if isinstance(value, str) else self._free(value, depth)
+        if not isinstance(value, str):
+            return self._free(value, depth)
+        words = place is TextPosition.NAME and len(value.split()) > 1
+        return self._visit(value, TextPosition.KEY if words else place)
 
     def _choice(self, value: Any, depth: int) -> Any:
         """ "auto", or the name of a tool."""

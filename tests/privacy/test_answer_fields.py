@@ -95,7 +95,7 @@ async def test_a_whole_answer(detector: Detector) -> None:
         "type": "reasoning.text",
         "text": f"{NAME} first",
         "signature": ODD,
-        "id": "rs_PERSON_1",
+        "id": "rs_EMAIL_1",
         "index": 0,
     }
     assert second["summary"] == f"about {NAME}" and third == {"type": "reasoning.encrypted", "data": ODD, "index": 2}

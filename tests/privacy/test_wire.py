@@ -295,6 +295,15 @@ PICTURE = (
     [
         (PICTURE, True),
         ("https://cdn.example/u/AbCdEf0123456789GhIjKl/cat.png", True),
+        ("https://cdn.example/2026/11/29/IMG_20261129_101112.jpg", True),
+        ("https://upload.wikimedia.example/commons/thumb/3/3f/Fronalpstock_big.jpg/800px-Fronalpstock_big.jpg", True),
+        ("https://i.example/gallery/123e4567-e89b-12d3-a456-426614174000.webp", True),
+        (
+            "https://store.blob.example/a/b.png?sv=2024-01-01&se=2026-12-01&sr=b&sp=r&sig=Zx9Kq2Lm8Rt4%2BVb7Nc1Wd6Yf3%3D",
+            True,
+        ),
+        ("https://images.example/4111111111111111/cat.png", False),
+        ("https://images.example/GB82WEST12345698765432/cat.png", False),
         ("https://ada:pass1234@images.example/cat.png", False),
         ("https://images.example/cat.png?api_key=abcd1234efgh5678", False),
         ("https://images.example/ada@mill.org/cat.png", False),

@@ -31,7 +31,7 @@ SCHEMA_TYPES: Final = word_set("string number integer boolean object array null"
 SCHEMA_OF_SCHEMAS: Final = word_set("properties $defs definitions patternProperties dependentSchemas dependentRequired")
 SCHEMA_KEYS: Final = word_set("required propertyOrdering dependentRequired")
 """Keywords whose values are names of properties."""
-SCHEMA_NAMES: Final = word_set("$schema $id $anchor format pattern")
+SCHEMA_NAMES: Final = word_set("$ref $schema $id $anchor format pattern")
 """Keywords whose value is a name or a rule, not prose: the tagger would take parts of it for persons."""
 SUBSCHEMAS: Final = word_set("""
     items anyOf oneOf allOf not additionalProperties prefixItems propertyNames if then else contains
@@ -326,10 +326,8 @@ class BodyVisitor:
             )
         if key in SCHEMA_KEYS and isinstance(item, list):
             return [self._key(one) if isinstance(one, str) else self._free(one, depth) for one in item]
-        if key == "$ref" and isinstance(item, str):
-            return "/".join(
-                step if step in SCHEMA_WORDS or step == "#" else self._key(step) for step in item.split("/")
-            )
+        if key == "$ref" and isinstance(item, str) and _POINTER.fullmatch(item):
+            return "/".join(step if step in SCHEMA_WORDS else self._key(step) for step in item.split("/"))
         if key in SCHEMA_NAMES and isinstance(item, str):
             return self._visit(item, TextPosition.NAME)
         return self._schema(item, deeper) if key in SUBSCHEMAS else self._free(item, depth)
@@ -375,6 +373,7 @@ class BodyVisitor:
         return depth + 1
 
 
+_POINTER: Final = re.compile(r"#(?:/[^/:@#?]{1,64}){1,8}")
 _TOKEN: Final = re.compile(r"\d{1,7}")
 _SIMPLE: Final[Mapping[str, Callable[[BodyVisitor, str, Any, int], Any]]] = {
     "id": lambda visitor, _key, value, depth: visitor._form("id", value, depth),

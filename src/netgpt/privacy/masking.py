@@ -323,8 +323,11 @@ class Masking:
             return [replace(begins[0], end=len(text))] if begins else ()
         found = [s for s in spans if s.rule.startswith(PLUGGED)]
         if item.place is TextPosition.ID:
-            hidden = [s for s in _patterns_of(text) if _is_key(s) and not _is_signature(text, s)]
+            hidden = [s for s in _patterns_of(text) if _is_key(s)]
             least, again = LEAST_IN_ID, self._before.in_id(text)
+        elif item.place is TextPosition.ADDRESS:
+            hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM and not _is_signature(text, s)]
+            least, again = 4, self._before.in_id(text)
         else:
             hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM or not may_be_random(text)]
             least, again = 4, self._before.in_identifier(text)
@@ -416,7 +419,7 @@ class Masking:
         return replace_all(variants(kinds_of(originals)), text, originals) if originals else text
 
 
-_IDS = (TextPosition.ID, TextPosition.LOOSE_ID, TextPosition.BLOB)
+_IDS = (TextPosition.ID, TextPosition.LOOSE_ID, TextPosition.ADDRESS, TextPosition.BLOB)
 _IDENTIFIERS = (TextPosition.NAME, TextPosition.KEY, *_IDS)
 _RANDOM = "pattern:random"
 """The rule of what only looks like chance: in an id that is the rule, not a secret."""
@@ -436,7 +439,8 @@ def _is_key(span: Span) -> bool:
 
 def _is_signature(url: str, span: Span) -> bool:
     """Whether a find in an address is there for the signature that lets one picture be read."""
-    return span.rule != "pattern:api_key" and not any(_is_key(other) for other in _patterns_of(unsigned(url)))
+    secret = span.kind in ("API_KEY", "URL") and span.rule != "pattern:api_key"
+    return secret and not any(_is_key(other) for other in _patterns_of(unsigned(url)))
 
 
 def _may_be_named(item: Seen) -> bool:

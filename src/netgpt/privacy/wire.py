@@ -31,9 +31,11 @@ class TextPosition(Enum):
     NAME = "name"
     """An identifier of the caller: names of tools and functions."""
     ID = "id"
-    """An identifier, address or name of the protocol that has its form: it passes, unless it carries a key."""
+    """An identifier or name of the protocol that has its form: it passes, unless it carries a key."""
     LOOSE_ID = "loose id"
     """The same in the form of no known issuer: it is searched by pattern."""
+    ADDRESS = "address"
+    """Where a picture lies: it is searched by pattern; its random parts and its own signature pass."""
     BLOB = "blob"
     """A signature or encrypted content: random bytes in base64, which are not searched."""
     SPEAKER = "speaker"
@@ -128,7 +130,7 @@ def position_of(rule: str, text: str) -> TextPosition:
     if rule == "blob":
         return TextPosition.BLOB if is_blob(text) else TextPosition.PROSE
     if rule == "url":
-        return TextPosition.ID if _URL.fullmatch(text) else TextPosition.PROSE
+        return TextPosition.ADDRESS if _URL.fullmatch(text) else TextPosition.PROSE
     if rule == "slug":
         return TextPosition.ID if text in wire().providers or _SLUG.fullmatch(text) else TextPosition.PROSE
     if wire().issued.fullmatch(text) or (wire().random.fullmatch(text) and _is_chance(text)):

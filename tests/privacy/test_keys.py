@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def calling(arguments: str, name: str = "pay") -> dict[str, Any]:
     return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
-PLACES = {
+PLACES: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "a text that is JSON": lambda key: {"messages": [user(json.dumps({key: 48000}))]},
     "JSON in JSON": lambda key: {"messages": [user(json.dumps({"rows": json.dumps([{key: {"pay": 1}}])}))]},
     "a tool's result": lambda key: {
@@ -84,7 +85,7 @@ async def test_nor_in_the_forms_of_identifiers(detector: Detector, place: str, f
     if place == "name of a tool":
         tool = {"type": "function", "function": {"name": form, "parameters": {"type": "object"}}}
         choice = {"type": "function", "function": {"name": form}}
-        body = {"messages": [user("go"), calling("{}", form)], "tools": [tool], "tool_choice": choice}
+        body: dict[str, Any] = {"messages": [user("go"), calling("{}", form)], "tools": [tool], "tool_choice": choice}
     else:
         body = PLACES[place](form)
     body["messages"] = [*body["messages"], user(f"My colleague {NAME} called, write to {NAME}.")]
@@ -143,7 +144,7 @@ ORDINARY = (
 async def test_ordinary_names_of_fields_stay(detector: Detector) -> None:
     record = {name: number for number, name in enumerate(ORDINARY)}
     text = f"{NAME} has rose, may and grant here. " + json.dumps(record)
-    body = {
+    body: dict[str, Any] = {
         "messages": [user(json.dumps(record)), user(text), calling(json.dumps(record))],
         "tools": [_tool({"type": "object", "properties": {name: {"type": "string"} for name in ORDINARY}})],
         "metadata": dict.fromkeys(ORDINARY, "1"),

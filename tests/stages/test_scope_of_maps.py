@@ -69,7 +69,8 @@ async def test_an_earlier_answer_is_no_answer_to_another_body(tmp_path: Path, fi
     """The words of any field may stand in an answer: one that differs in them is another question."""
     with FaultyCloud(lambda body: f"noted {body[field]['mail']}") as cloud:
         async with gateway(tmp_path, cloud, **OFF) as here:
-            await answer(here, exchange("hello", "netgpt/cloud", **{field: {"mail": "ada@mill.example"}}))
+            fields: Any = {field: {"mail": "ada@mill.example"}}
+            await answer(here, exchange("hello", "netgpt/cloud", **fields))
             person, now = Person("local", "ada"), datetime.now(UTC)
             ago = now - timedelta(hours=1)
             for mail, known in (("ada@mill.example", True), ("bob@mill.example", False)):
@@ -82,7 +83,8 @@ async def test_each_cloud_has_fields_of_its_own_that_pass(tmp_path: Path) -> Non
     token = "Zx9Kq2Lm8Rt4Vb7Nc1Wd6Yf3"
     with FaultyCloud() as cloud:
         ups = [upstream("b", cloud, pass_fields=["x_session"]), upstream("c", cloud, pass_fields=["x_note"])]
-        async with gateway(tmp_path, cloud, edge=ScriptedModel("here"), upstreams=ups, **OFF) as here:
+        made: Any = {**OFF, "upstreams": ups}
+        async with gateway(tmp_path, cloud, edge=ScriptedModel("here"), **made) as here:
             one = exchange("hi", x_session=token, x_note="said ada@mill.example")
             await answer(here, one)
     assert list(one.outbounds) == ["b"] and "API_KEY" in one.kept_for["cloud"] + one.kept_for["c"]

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from netgpt.errors import NotDisclosable
@@ -66,8 +67,11 @@ def field_hint(key: object) -> str | None:
     >>> field_hint("customer_name"), field_hint("phone"), field_hint("colour")
     ('PERSON', 'PHONE', None)
     """
-    if not isinstance(key, str) or len(key) > 40:
-        return None
+    return _hint_of(key) if isinstance(key, str) and len(key) <= 40 else None
+
+
+@lru_cache(maxsize=4_096)
+def _hint_of(key: str) -> str | None:
     return next((kind for pattern, kind in _HINTS if pattern.search(key)), None if key.isascii() else _label(key))
 
 

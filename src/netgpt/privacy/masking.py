@@ -357,6 +357,8 @@ class Masking:
 
     def _literals(self, item: Seen) -> list[Span]:
         """The caller's own words that look like a placeholder; in identifiers only those that are one."""
+        if not _DIGIT.search(item.text):
+            return []
         taken = self._names.originals()
         return [
             Span(match.start(), match.end(), "LITERAL", "literal", 0.0)
@@ -421,6 +423,7 @@ class Masking:
 
 _IDS = (TextPosition.ID, TextPosition.LOOSE_ID, TextPosition.ADDRESS, TextPosition.BLOB)
 _IDENTIFIERS = (TextPosition.NAME, TextPosition.KEY, *_IDS)
+_DIGIT = re.compile(r"\d")
 _RANDOM = "pattern:random"
 """The rule of what only looks like chance: in an id that is the rule, not a secret."""
 _BEGINNING = 160

@@ -284,7 +284,8 @@ class _Answer:
         """A piece of reasoning. Its signature is of the words that the cloud wrote, and is passed on as it is."""
         if not isinstance(detail, dict):
             return self._deep(detail, "detail")
-        number = detail.get("index") if isinstance(detail.get("index"), int) else place
+        given = detail.get("index")
+        number = given if isinstance(given, int) else place
         result = self._deep({name: value for name, value in detail.items() if name not in _DETAIL_TEXTS}, "detail")
         for name in _DETAIL_TEXTS:
             if isinstance(detail.get(name), str):

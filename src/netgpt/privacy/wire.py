@@ -88,7 +88,8 @@ def wire() -> WireTable:
         objects,
         {field: frozenset(words.split()) for field, words in raw["words"].items()},
         frozenset(names),
-        *(re.compile("".join(raw["forms"][name].split())) for name in ("issued", "random")),
+        re.compile("".join(raw["forms"]["issued"].split())),
+        re.compile("".join(raw["forms"]["random"].split())),
         _listed(raw["forms"]["providers"]),
         _listed(raw["labels"]["person"]),
     )

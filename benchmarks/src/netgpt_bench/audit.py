@@ -8,7 +8,6 @@ decoded. With `--faults` the detector is killed, stopped and fed texts made to s
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import tempfile
@@ -107,9 +106,9 @@ class _Audit:
                     await client.post("/v1/chat/completions", json={**asked, "messages": messages})
                     for other in _NAMED:
                         body = {"model": "netgpt/cloud", **other, "messages": begun[:1]}
-                        answer = (await client.post("/v1/chat/completions", json=body)).json()
+                        answer = await client.post("/v1/chat/completions", json=body)
                         self.probed += 1
-                        self.given_to_others += sum(leaks(json.dumps(answer["choices"]).encode(), values).values())
+                        self.given_to_others += sum(leaks(answer.content, values).values())
 
     async def _work(self, client: httpx.AsyncClient, queue: list[tuple[int, Planted]], count: int) -> None:
         clock = asyncio.get_running_loop().time
@@ -160,11 +159,11 @@ async def run(
             disturbing = asyncio.create_task(audit.disturb(process, kill_every_s, hold_every_s))
             try:
                 await audit.ask_all(planted)
-                await audit.ask_pairs(planter)
             finally:
                 disturbing.cancel()
                 with suppress(asyncio.CancelledError):
                     await disturbing
+            await audit.ask_pairs(planter)
         return _counted(planted, cloud, audit)
 
 

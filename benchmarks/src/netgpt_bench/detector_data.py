@@ -7,7 +7,7 @@ import random
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,7 +63,7 @@ def pupa_units(row: Mapping[str, Any]) -> list[str]:
     return [str(unit).lower() for unit in (ast.literal_eval(units) if isinstance(units, str) else units) if unit]
 
 
-_UNSAID = 1.5
+_UNSAID = 2.0
 """Weight of PUPA's private words beside its others."""
 
 
@@ -161,8 +161,8 @@ class Piece:
     weights: NDArray[np.float32]
 
 
-def pieces_of(example: TaggedText) -> Iterator[Piece]:
-    """The example cut as the tagger cuts it."""
+def pieces_of(example: TaggedText, common: Container[str]) -> Iterator[Piece]:
+    """The example cut as the tagger cuts it. `common`: its list of everyday words."""
     text = example.text
     head = [text[a:b] for a, b in tokens(text[:HEAD])]
     for start, end in segments(text):
@@ -180,7 +180,7 @@ def pieces_of(example: TaggedText) -> Iterator[Piece]:
             wanted[inside] = 1.0
             weights[inside] = example.weight * example.private
             kinds[inside] = _NUMBER.get(kind or "", -1)
-        places = occurrence(piece, found, start == 0, len(text))
+        places = occurrence(piece, found, start == 0, len(text), common)
         yield Piece([piece[a:b] for a, b in found], head, places, wanted, kinds, weights)
 
 
@@ -298,8 +298,8 @@ def read_places() -> PlaceGazetteer:
     return PlaceGazetteer(cities, sorted(regions - {""}), list(country_names().values()))
 
 
-def lists(places: PlaceGazetteer) -> dict[str, list[str]]:
-    """List name -> folded words of its names, as `netgpt.privacy.tagger.LISTS` names them."""
+def lists(places: PlaceGazetteer, common: Iterable[str]) -> dict[str, list[str]]:
+    """List name -> folded words of its names, as `netgpt.privacy.tagger.LISTS` names them. `common`: everyday words."""
     return {
         "cities": _words(places.cities[:_LARGE]),
         "towns": _words(places.cities),
@@ -307,6 +307,7 @@ def lists(places: PlaceGazetteer) -> dict[str, list[str]]:
         "first": _words([*pool()["first"], *_half("first")]),
         "last": _words([*pool()["last"], *_half("last")]),
         "figures": _words(figures()),
+        "common": sorted(common),
     }
 
 

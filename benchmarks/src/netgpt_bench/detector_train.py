@@ -151,7 +151,7 @@ class Course:
 
 
 SHARES: Final[Mapping[str, float]] = {
-    "pupa": 2.0, "synth": 1.5, "wnut": 0.5, "everyday": 0.3, "slurp": 0.7, "snips": 0.15, "instruct": 1.0,
+    "pupa": 2.5, "synth": 1.5, "wnut": 0.5, "everyday": 0.3, "slurp": 0.7, "snips": 0.15, "instruct": 1.0,
     "plain": 0.4,
 }  # fmt: skip
 
@@ -172,7 +172,7 @@ def learn(
     names = material.names if material is not None else None
     polyglot = Polyglot(inventor, course.seed, without=frozenset(course.without), more_names=names)
     for epoch in range(course.epochs):
-        pieces = _lesson(examples, inventor, polyglot, material, course, chance)
+        pieces = _lesson(examples, inventor, polyglot, material, course, chance, lexicon.common_words)
         net.train()
         losses = []
         for number, batch in enumerate(batches(pieces, store, course.batch, numbers)):
@@ -194,7 +194,7 @@ def learn(
 
 def _lesson(
     examples: Sequence[TaggedText], inventor: Inventor, polyglot: Polyglot, material: Material | None, course: Course,
-    chance: random.Random,
+    chance: random.Random, common: Container[str],
 ) -> list[Piece]:  # fmt: skip
     """One pass: each example as often as its origin's share says, changed anew; and the texts of all kinds."""
     chosen = [inventor.example() for _ in range(course.invented)]
@@ -204,7 +204,7 @@ def _lesson(
     chosen.extend(polyglot.lesson(course.texts))
     if material is not None:
         chosen.extend(material.lesson(chance, course.texts))
-    return [piece for example in chosen for piece in pieces_of(changed(example, inventor, chance))]
+    return [piece for example in chosen for piece in pieces_of(changed(example, inventor, chance), common)]
 
 
 def _loss(net: TrainedNet, batch: Batch, course: Course) -> torch.Tensor:
@@ -250,7 +250,7 @@ class Bench:
         self.seed, self._plain = seed, plain
         self.material = Material(material) if material is not None else None
         places = read_places()
-        words = lists(places)
+        words = lists(places, self.material.common if self.material is not None else ())
         self._cities, self._countries = places.cities[:_INVENTED_CITIES], places.countries
         self.lists = {name: Bloom.of(listed) for name, listed in words.items()}
         self.vectors = WordVectors()

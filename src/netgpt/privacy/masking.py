@@ -14,6 +14,7 @@ from netgpt.privacy.body import DROP, BodyVisitor, Seen
 from netgpt.privacy.detector import PLUGGED, Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
+from netgpt.privacy.figures import FIGURE, find_figures
 from netgpt.privacy.generalize import Coarser, Generaliser
 from netgpt.privacy.identifiers import LEAST_IN_ID, FoundBefore, is_identifier, is_ordinary, names_in, spoken
 from netgpt.privacy.kinds import (
@@ -27,6 +28,7 @@ from netgpt.privacy.kinds import (
     replace_all,
     variants,
 )
+from netgpt.privacy.scripts import ALL, unread_scripts
 from netgpt.privacy.wire import TextPosition, may_be_random, unsigned
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
 
@@ -93,6 +95,15 @@ class Anonymizer:
         if rule := terms.allowed[0][1]:
             self._coarser[span.kind, PUBLIC, EXACT, span.rule, rule] += 1
         return True
+
+    def lets_figures_leave(self) -> bool:
+        """Whether names of publicly known people may leave where they are a subject of knowledge."""
+        allowed = self._terms(FIGURE, True).allowed
+        return bool(allowed) and allowed[0][0] == EXACT
+
+    def note_unread(self, script: str) -> None:
+        """A text left in whose script no names are looked for."""
+        self._coarser["TEXT", f"{script} script", EXACT, "no names are looked for", "privacy.languages"] += 1
 
     def is_placeholder(self, written: str) -> bool:
         """Whether `write` gave the name of a placeholder."""
@@ -219,14 +230,18 @@ class Masking:
         media: str,
         public: Sequence[str],
         passes: Collection[str] = (),
+        languages: tuple[str, ...] = (ALL,),
+        hide_figures: bool = False,
     ) -> None:
         """`values` is shared with `anonymizer`: names of a message's author are added to it. `passes`: names of unknown
-        fields that the owner lets pass."""
+        fields that the owner lets pass. `languages`: in whose scripts names are looked for. `hide_figures`: also names
+        of publicly known people are hidden."""
         self._names = names
         self._anonymizer = anonymizer
         self._values = values
         self._media = media
         self._passes = passes
+        self._languages, self._hide_figures = languages, hide_figures
         self._before = FoundBefore()
         self._public = "|".join(plain_words(phrase) for phrase in public)
         self._phrases = tuple(phrase for phrase in public if phrase)
@@ -240,6 +255,7 @@ class Masking:
         if self.rounds == 1:
             self._learn_speakers(planned.seen)
             self._reserve_names(planned.seen)
+            self._note_unread(planned.seen)
         spans = iter(await self._search(planned, detector))
         hid = False
 
@@ -250,6 +266,11 @@ class Masking:
             return new
 
         return BodyVisitor(mask, media=self._media, passes=self._passes).body(body), hid
+
+    def _note_unread(self, seen: Sequence[Seen]) -> None:
+        texts = (item.text for item in seen if item.place is TextPosition.PROSE)
+        for script in dict.fromkeys(s for text in texts for s in unread_scripts(text, self._languages)):
+            self._anonymizer.note_unread(script)
 
     def _learn_speakers(self, seen: Sequence[Seen]) -> None:
         """The name of a message's author is hidden in the texts, too."""
@@ -353,6 +374,7 @@ class Masking:
         if item.place is TextPosition.SPEAKER and _is_personal(item.text):
             everything.append(Span(0, len(item.text), "PERSON", "name field"))
         everything += _hinted(item)
+        everything += find_figures(item.text) if self._hide_figures and item.place is TextPosition.PROSE else ()
         return merge_spans([*everything, *self._literals(item)])
 
     def _literals(self, item: Seen) -> list[Span]:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -109,7 +109,7 @@ BUCKETS = 16_384
 """Rows of the table of character pieces."""
 FLAGS = 56
 """Features of a word's shape, gazetteers included."""
-OCCURRENCE = 16
+OCCURRENCE = 18
 """Features of a word's position."""
 _LONGEST = 48
 _UNSPACED = (
@@ -202,8 +202,13 @@ def script(letter: str) -> int:
     return next((number for limit, number in _SCRIPTS if letter < limit), 6)
 
 
-def occurrence(text: str, found: Sequence[Token], first: bool, size: int) -> NDArray[np.float32]:
-    """Features of each word's position: (len(found), OCCURRENCE). `first`: the text begins here; `size`: of it all."""
+def occurrence(
+    text: str, found: Sequence[Token], first: bool, size: int, common: Container[str]
+) -> NDArray[np.float32]:
+    """Features of each word's position: (len(found), OCCURRENCE). `first`: the text begins here; `size`: of it all.
+
+    `common`: everyday words of all languages, by which scripts without blanks are divided.
+    """
     letters = sum(c.isalpha() for c in text)
     capitals = sum(c.isupper() for c in text)
     words = [text[start] for start, end in found if text[start].isalpha()]
@@ -215,7 +220,9 @@ def occurrence(text: str, found: Sequence[Token], first: bool, size: int) -> NDA
     table = np.zeros((len(found), OCCURRENCE), dtype=np.float32)
     if not found:
         return table
-    table[:, 7:] = shared
+    table[:, 7:16] = shared
+    if (glued := _GLUED.search(text)) is not None:
+        table[:, 16:] = _divided(text, found, common, glued.start())
     ends = [0, *(end for _, end in found[:-1])]
     gaps = [text[end:start] for end, (start, _) in zip(ends, found, strict=True)]
     after = [*gaps[1:], text[found[-1][1] :] or "\n"]
@@ -227,6 +234,35 @@ def occurrence(text: str, found: Sequence[Token], first: bool, size: int) -> NDA
     table[:, 4] = [c in ".!?" for c in before]
     table[:, 5] = [c in ":-\"'“(*>" for c in before]
     table[0, 6] = 1.0
+    return table
+
+
+_MOST_SIGNS = 8
+"""Signs of the longest everyday word that is looked for in a script without blanks."""
+
+
+def _divided(text: str, found: Sequence[Token], common: Container[str], start: int) -> NDArray[np.float32]:
+    """(len(found), 2): whether a sign is part of an everyday word of two and more signs, and whether it begins one.
+
+    Read from left to right, the longest word first; names are what mostly remains.
+    """
+    table = np.zeros((len(found), 2), dtype=np.float32)
+    at = 0
+    while at < len(found):
+        first = found[at][0]
+        size = 1
+        if first >= start and _GLUED.match(text, first):
+            most = min(_MOST_SIGNS, len(found) - at)
+            ends = [
+                n
+                for n in range(2, most + 1)
+                if found[at + n - 1][1] - first == sum(b - a for a, b in found[at : at + n])
+            ]
+            size = next((n for n in reversed(ends) if text[first : found[at + n - 1][1]] in common), 1)
+            if size > 1:
+                table[at : at + size, 0] = 1.0
+                table[at, 1] = 1.0
+        at += size
     return table
 
 
@@ -279,7 +315,7 @@ def segments(text: str) -> Iterator[tuple[int, int]]:
 
 
 SHIPPED = Path(__file__).parent / "shipped" / "tagger.safetensors"
-LISTS = ("cities", "towns", "regions", "first", "last", "figures")
+LISTS = ("cities", "towns", "regions", "first", "last", "figures", "common")
 """Gazetteers of the file, in the order of their features."""
 _WORDS = 16_384
 """Word vectors in the cache: 6 MB."""
@@ -338,6 +374,7 @@ class Lexicon:
 
     def __init__(self, lists: Mapping[str, Bloom], vectors: WordVectors) -> None:
         self._lists = [lists[name] for name in LISTS]
+        self.common_words = lists["common"]
         self._vectors = vectors
 
     def features(self, words: Sequence[str]) -> tuple[list[list[int]], Array, Array, Array]:
@@ -423,7 +460,13 @@ class Tagger:
         inputs = []
         for number in full:
             piece, head, first, size = pieces[number]
-            inputs.append((self._look_up(words[number]), occurrence(piece, cut[number], first, size), means[head]))
+            inputs.append(
+                (
+                    self._look_up(words[number]),
+                    occurrence(piece, cut[number], first, size, self._lexicon.common_words),
+                    means[head],
+                )
+            )
         tagged: list[tuple[Tag, ...]] = [() for _ in pieces]
         for number, (chances, kinds) in zip(full, self._net.tags(inputs) if full else [], strict=True):
             tagged[number] = tuple(

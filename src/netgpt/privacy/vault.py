@@ -24,6 +24,7 @@ from netgpt.privacy.generalize import Generaliser
 from netgpt.privacy.kinds import TermsOf, kinds_of, known_kinds, number_of, placeholders_only, spelling_of, word_set
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
 from netgpt.privacy.restore import Restorer
+from netgpt.privacy.scripts import ALL
 from netgpt.types import Generalised, Hidden, Kept
 
 _ROUNDS = 4
@@ -95,6 +96,8 @@ class Vault:
         terms: TermsOf = placeholders_only,
         generaliser: Generaliser | None = None,
         passes: Collection[str] = (),
+        languages: tuple[str, ...] = (ALL,),
+        public_figures: bool = True,
     ) -> Outbound:
         """The body as it may leave. `body` is not changed.
 
@@ -102,7 +105,9 @@ class Vault:
         own server, nothing is hidden. `media`: "keep" or "send" images, audio and files. `public`: texts whose names
         may leave (the site's own place), unless a pattern or profile value matches. `terms`: the levels at which each
         kind may leave; `generaliser`: for the levels between exact and placeholder. `passes`: names of unknown fields
-        that the owner lets pass where they have the form of identifiers.
+        that the owner lets pass where they have the form of identifiers. `languages`: in whose scripts names are
+        looked for; `public_figures`: whether publicly known people who are asked about may leave by name, if `terms`
+        let FIGURE leave.
         Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe, `kept`).
         """
         self.found_kinds, self.hidden, self.generalised, self.kept = frozenset(), (), (), ()
@@ -110,7 +115,8 @@ class Vault:
             return _sealed_by_vault(_encodable(dict(body)), (), "trusted destination")
         pairs = [(clean_kind(kind), value) for kind, value in values if value.strip()]
         anonymizer = Anonymizer(self, pairs, terms, generaliser)
-        masking = Masking(self, anonymizer, pairs, media, public, passes)
+        hide_figures = not (public_figures and anonymizer.lets_figures_leave())
+        masking = Masking(self, anonymizer, pairs, media, public, passes, languages, hide_figures)
         current = _encodable(dict(body))
         size = plan(current, media, passes).size
         if size > max_chars:

@@ -197,6 +197,8 @@ class Desensitize:
             terms=may,
             generaliser=self.generaliser,
             passes=passes,
+            languages=self.privacy.languages,
+            public_figures=self.privacy.public_figures,
         )
 
     def _label(self, outbound: Outbound) -> Label:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b, sha256
 from importlib.metadata import version
@@ -252,7 +252,7 @@ class Bench:
         places = read_places()
         words = lists(places, self.material.common if self.material is not None else ())
         self._cities, self._countries = places.cities[:_INVENTED_CITIES], places.countries
-        self.lists = {name: Bloom.of(listed) for name, listed in words.items()}
+        self.lists = {name: Bloom.of(listed, 16 if name == "common" else 10) for name, listed in words.items()}
         self.vectors = WordVectors()
         self.lexicon = Lexicon(self.lists, self.vectors)
         self.store = WordStore(self.lexicon)

@@ -253,12 +253,9 @@ def _divided(text: str, found: Sequence[Token], common: Container[str], start: i
         size = 1
         if first >= start and _GLUED.match(text, first):
             most = min(_MOST_SIGNS, len(found) - at)
-            ends = [
-                n
-                for n in range(2, most + 1)
-                if found[at + n - 1][1] - first == sum(b - a for a, b in found[at : at + n])
-            ]
-            size = next((n for n in reversed(ends) if text[first : found[at + n - 1][1]] in common), 1)
+            while most > 1 and " " in text[first : found[at + most - 1][1]]:
+                most -= 1
+            size = next((n for n in range(most, 1, -1) if text[first : found[at + n - 1][1]] in common), 1)
             if size > 1:
                 table[at : at + size, 0] = 1.0
                 table[at, 1] = 1.0
@@ -276,9 +273,9 @@ class Bloom:
         return all(self.bits[bit >> 3] >> (bit & 7) & 1 for bit in _bloom_bits(word, len(self.bits) * 8))
 
     @classmethod
-    def of(cls, words: Sequence[str]) -> Bloom:
-        """A filter of `words`, about ten bits a word."""
-        bits = bytearray(max(64, len(words) * 10 // 8))
+    def of(cls, words: Sequence[str], bits_each: int = 10) -> Bloom:
+        """A filter of `words`: one other word in a hundred is in it with ten bits a word, one in 400 with 16."""
+        bits = bytearray(max(64, len(words) * bits_each // 8))
         for bit in (bit for word in words for bit in _bloom_bits(word, len(bits) * 8)):
             bits[bit >> 3] |= 1 << (bit & 7)
         return cls(bytes(bits))
@@ -460,13 +457,8 @@ class Tagger:
         inputs = []
         for number in full:
             piece, head, first, size = pieces[number]
-            inputs.append(
-                (
-                    self._look_up(words[number]),
-                    occurrence(piece, cut[number], first, size, self._lexicon.common_words),
-                    means[head],
-                )
-            )
+            places = occurrence(piece, cut[number], first, size, self._lexicon.common_words)
+            inputs.append((self._look_up(words[number]), places, means[head]))
         tagged: list[tuple[Tag, ...]] = [() for _ in pieces]
         for number, (chances, kinds) in zip(full, self._net.tags(inputs) if full else [], strict=True):
             tagged[number] = tuple(

@@ -20,9 +20,19 @@ from netgpt.outbound import Outbound, _sealed_by_vault
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.kinds import TermsOf, kinds_of, known_kinds, number_of, placeholders_only, spelling_of, word_set
+from netgpt.privacy.kinds import (
+    SHIFTED,
+    TermsOf,
+    kinds_of,
+    known_kinds,
+    number_of,
+    placeholders_only,
+    spelling_of,
+    word_set,
+)
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
 from netgpt.privacy.restore import Restorer
+from netgpt.privacy.shifting import DayShift
 from netgpt.types import Generalised, Hidden, Kept
 
 _ROUNDS = 4
@@ -40,6 +50,7 @@ class Vault:
         self._names: dict[tuple[str, str], str] = {}
         self._next: Counter[str] = Counter()
         self._reserved: frozenset[str] = frozenset()
+        self._shift: DayShift | None = None
         self.changed = False
         """Whether the state differs from the one given."""
         self._fresh = state is None
@@ -76,7 +87,12 @@ class Vault:
             raise PrivacyError("the pseudonym map of this conversation is damaged; begin a new conversation") from None
 
     def restorer(self) -> Restorer:
-        return Restorer(self._originals)
+        return Restorer(self._originals, self._shift)
+
+    def expect_answer_to(self, outbound: Outbound) -> None:
+        """Which of the bodies sealed here is answered: dates come back only from where they went shifted."""
+        if not any(value.now == SHIFTED for value in outbound.generalised):
+            self._shift = None
 
     async def seal(
         self,
@@ -119,6 +135,7 @@ class Vault:
             raise NotDisclosable("the request could not be made safe: private data was found again; nothing was sent")
         if plan(current, media).size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
+        self._shift = anonymizer.computing.shift or self._shift  # of any destination of the request
         self.found_kinds = frozenset(anonymizer.kinds)
         self.hidden, self.generalised, self.kept = anonymizer.hidden(), anonymizer.generalised(), anonymizer.kept()
         if self.kept:

@@ -32,7 +32,7 @@ _WORD = re.compile(r"[^\W_]+")
 _HARMLESS: Final = FILLER | {"t", "z", "utc", "at", "um", "uhr", "à", "a", "las", "from", "to", "until", "till", "bis"}
 
 
-class Names(Protocol):
+class Numbered(Protocol):
     """What is needed of the vault."""
 
     def name_for(self, kind: str, original: str) -> str: ...
@@ -71,7 +71,7 @@ class _Placed:
 class Computing:
     """The forms that one sealing may use beside placeholders; decided once, before anything is written."""
 
-    def __init__(self, names: Names, terms: TermsOf) -> None:
+    def __init__(self, names: Numbered, terms: TermsOf) -> None:
         self._names, self._terms = names, terms
         self._ages = False
         self.orders_names = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,8 +28,12 @@ RULE: Final = "dates"
 """The detector of a date that is found because others of the request are shifted."""
 _CALENDAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)|\b(?:May|March)\b")
 """A year, and the months that are common words in small letters."""
+_DIGITS = re.compile(r"\d+")
+_TOKEN = re.compile(r"[^\W_]+|#")
 _TIME = re.compile(r"\d{1,2}:\d\d(?::\d\d)?|[+-]\d\d:?\d\d")
 _WORD = re.compile(r"[^\W_]+")
+_INSTRUCTION: Final = 1_500
+"""Characters at each end of a text that are read for what the request wants."""
 _HARMLESS: Final = FILLER | {"t", "z", "utc", "at", "um", "uhr", "à", "a", "las", "from", "to", "until", "till", "bis"}
 
 
@@ -41,23 +46,32 @@ class Numbered(Protocol):
 
 
 @lru_cache(maxsize=1)
-def _phrases() -> dict[str, re.Pattern[str]]:
-    """Task -> a pattern of the words that ask for it, in lower-cased text."""
+def _phrases() -> tuple[Mapping[str, list[tuple[str, str]]], list[tuple[str, str]]]:
+    """(task, phrase) by the first word of the phrase; and those of scripts that put no blanks between words."""
     file = resources.files("netgpt.privacy") / "tasks.toml"
     lists = tomllib.loads(file.read_text(encoding="utf-8"))
     lists["calendar"] += [name for names in MONTHS.values() for name in names.split() if name not in ("may", "march")]
-    return {task: re.compile("|".join(_whole(phrase) for phrase in phrases)) for task, phrases in lists.items()}
+    by_word, glued = defaultdict(list), []
+    for task, phrases in lists.items():
+        for phrase in phrases:
+            if any(letter >= "\u0e00" for letter in phrase):  # Thai, Chinese, Japanese, Korean
+                glued.append((task, phrase))
+            else:
+                by_word[_TOKEN.findall(phrase)[0]].append((task, phrase))
+    return by_word, glued
 
 
-def _whole(phrase: str) -> str:
-    """The phrase as whole words, in scripts that put blanks between words (all below the Indian ones)."""
-    letters = [letter for letter in phrase if letter.isalpha()]
-    return rf"(?<!\w)(?:{phrase})(?!\w)" if all(letter < "\u0900" for letter in letters) else phrase
-
-
-def asks_for(task: str, text: str) -> bool:
-    """Whether a text, in small letters, has words of this task."""
-    return _phrases()[task].search(text) is not None
+def tasks_in(text: str) -> set[str]:
+    """The tasks that a text asks for by its words: "between", "after", "calendar", "ages", "names"."""
+    text = " ".join(_DIGITS.sub("#", text.lower()).split())
+    by_word, glued = _phrases()
+    found = {task for task, phrase in glued if phrase in text} if not text.isascii() else set()
+    for word in by_word.keys() & set(_TOKEN.findall(text)):
+        for task, phrase in by_word[word]:
+            whole = rf"(?<!\w){re.escape(phrase)}(?!\w)"
+            if task not in found and phrase in text and re.search(whole, text):
+                found.add(task)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +94,15 @@ class Computing:
     def look(self, seen: Sequence[Seen], found: list[list[Span]]) -> list[list[Span]]:
         """Decide by the whole request. The finds are given back, each shifted date as one find of its own."""
         kinds = {span.kind for spans in found for span in spans}
-        prose = [item.text.lower() for item in seen if item.place is TextPosition.PROSE]
-        self._ages = self._may("AGE", YEARS) and "AGE" in kinds and any(asks_for("ages", text) for text in prose)
-        if self._may("PERSON", ORDER) and "PERSON" in kinds and any(asks_for("names", text) for text in prose):
+        if kinds.isdisjoint(("AGE", "PERSON", "DATE")):
+            return found
+        tasks = {task for item in seen if item.place is TextPosition.PROSE for task in tasks_in(_ends(item.text))}
+        self._ages = "ages" in tasks and self._may("AGE", YEARS)
+        if "names" in tasks and self._may("PERSON", ORDER):
             self._order_names(seen, found)
-        return self._shift_dates(seen, found, prose) if self._may("DATE", SHIFTED) and "DATE" in kinds else found
+        if not tasks.isdisjoint(("between", "after")) and "DATE" in kinds and self._may("DATE", SHIFTED):
+            return self._shift_dates(seen, found, 2 if "between" in tasks else 1)
+        return found
 
     def _may(self, kind: str, level: str) -> bool:
         """Whether the policy allows the level, and does not let the value leave as it is anyway."""
@@ -120,18 +138,20 @@ class Computing:
             self._names.name_for("PERSON", name)
         self.orders_names = True
 
-    def _shift_dates(self, seen: Sequence[Seen], found: list[list[Span]], prose: list[str]) -> list[list[Span]]:
-        between = any(asks_for("between", text) for text in prose)
-        if not between and not any(asks_for("after", text) for text in prose):
-            return found
+    def _shift_dates(self, seen: Sequence[Seen], found: list[list[Span]], least: int) -> list[list[Span]]:
         placed = _placed(seen, found)
-        if placed is None or len(placed) < (2 if between else 1) or _calendar_beside(seen, found, placed):
+        if placed is None or len(placed) < least or _calendar_beside(seen, found, placed):
             return found
         shift = DayShift(int.from_bytes(self._names.pseudonym("\0weeks of the dates").encode()))
         if not all(shift.take(each.date) for each in placed):
             return found
         self.shift = shift
         return [_with_dates(spans, [p.date for p in placed if p.text == n]) for n, spans in enumerate(found)]
+
+
+def _ends(text: str) -> str:
+    """Where a request says what it wants: the beginning and the end of a text."""
+    return text if len(text) <= 2 * _INSTRUCTION else text[:_INSTRUCTION] + "\n" + text[-_INSTRUCTION:]
 
 
 def _placed(seen: Sequence[Seen], found: list[list[Span]]) -> list[_Placed] | None:
@@ -177,7 +197,7 @@ def _calendar_beside(seen: Sequence[Seen], found: list[list[Span]], placed: list
     for number, (item, spans) in enumerate(zip(seen, found, strict=True)):
         gone = [each.date.span for each in placed if each.text == number]
         text = _without(item.text, [*gone, *((span.start, span.end) for span in spans)])
-        if _CALENDAR.search(text) or asks_for("calendar", text.lower()):
+        if _CALENDAR.search(text) or "calendar" in tasks_in(text):
             return True
     return False
 

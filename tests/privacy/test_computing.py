@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -96,6 +97,11 @@ async def test_otherwise_dates_are_hidden_whole(text: str) -> None:
     seen, vault = await leaves(text)
     assert "2024-05-02" not in seen and "[DATE_1]" in seen
     assert not vault.generalised
+
+
+async def test_a_date_of_today_would_tell_the_shift() -> None:
+    seen, _ = await leaves(f"{STAY} It is {datetime.now(UTC).date()} here.")
+    assert not re.search(r"\d{4}-\d\d-\d\d", seen)
 
 
 @pytest.mark.parametrize("policy", ["strict", "health"])

@@ -13,6 +13,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
 from typing import Final, Protocol
@@ -166,12 +167,17 @@ def _placed(seen: Sequence[Seen], found: list[list[Span]]) -> list[_Placed] | No
         dates = [written for written in dates if not any(_meet(span, written) for span in hidden)]
         if not dates:
             continue
-        if item.place is not TextPosition.PROSE or any(written.day is None for written in dates):
+        if item.place is not TextPosition.PROSE or any(_tells_the_shift(written) for written in dates):
             return None
         if not all(_only_dates(item.text, span, dates) for span in spans if any(_meet(span, day) for day in dates)):
             return None
         placed += [_Placed(number, written) for written in dates]
     return placed
+
+
+def _tells_the_shift(written: Written) -> bool:
+    """Whether it is today: who gets it knows the day, and so by how much all moved. Or it cannot be read."""
+    return written.day is None or abs((written.day - datetime.now(UTC).date()).days) <= 1
 
 
 def _meet(span: Span, written: Written) -> bool:

@@ -13,7 +13,8 @@ BENCH  := $(VENV)/.bench
 READY  := $(VENV)/.ready
 TRAIN  := $(VENV)/.train
 DOCS   := $(VENV)/docs
-TWO    := -n 2 --dist loadfile --no-loadscope-reorder
+# Three files at once, on two cores too: many tests wait for a process or a clock, and leave the core to others.
+THREE  := -n 3 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE  # where it is set, each of the hundreds of processes of a run compiles all it imports
 
 .PHONY: help setup demo test fast check bench docs lock clean
@@ -55,11 +56,11 @@ $(TRAIN): requirements-train.lock $(READY)
 demo: $(BOX)     ## set up, fetch the edge model once, ask seven questions, show what became of each
 	@$(BIN)/netgpt demo
 
-test: $(TRAIN)   ## every test, as CI runs them, two files at once (the edge model is fetched once)
-	$(BIN)/python -m pytest $(TWO)
+test: $(TRAIN)   ## every test, as CI runs them, three files at once (the edge model is fetched once)
+	$(BIN)/python -m pytest $(THREE)
 
 fast: $(TRAIN)   ## the tests that need no engine and no patience
-	$(BIN)/python -m pytest $(TWO) -m "not slow"
+	$(BIN)/python -m pytest $(THREE) -m "not slow"
 
 check: $(TRAIN)  ## lint, format, types
 	$(BIN)/ruff check src benchmarks tests tools docs

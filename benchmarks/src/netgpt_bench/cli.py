@@ -461,7 +461,7 @@ def swap(
     """Adapters promoted under load: failed and mixed answers, memory over many swaps, time to roll back."""
     from netgpt_bench import swap as bench
 
-    load = {"swaps": swaps, "streams": streams, "promotions": promotions}
+    load: dict[str, Any] = {"swaps": swaps, "streams": streams, "promotions": promotions}
     result = run(bench.run(_edge_weights(), **load, seed=seed, progress=_progress))
     print_result("adapters swapped under load", result, as_json)
 

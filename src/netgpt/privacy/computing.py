@@ -18,11 +18,12 @@ from functools import lru_cache
 from importlib import resources
 from typing import Final, Protocol
 
-from netgpt.privacy.body import Seen, TextPosition
+from netgpt.privacy.body import Seen
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.generalize import FILLER, MONTHS, number_as_range
 from netgpt.privacy.kinds import EXACT, ORDER, SHIFTED, YEARS, TermsOf
 from netgpt.privacy.shifting import DayShift, Written, dates_in, month_first_in
+from netgpt.privacy.wire import TextPosition
 from netgpt.types import Span
 
 RULE: Final = "dates"

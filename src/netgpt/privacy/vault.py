@@ -2,7 +2,8 @@
 
 Every string and number of the body is visited (`body`), searched (`detector`) and masked (`masking`). The result is
 searched again: what is found then is hidden, too, and if anything is still found, nothing leaves. Placeholders are
-stable within a conversation; the map of originals is in `dump()` and nowhere else.
+stable within a conversation; the map of originals is in `dump()` and nowhere else. A restorer knows what this vault
+sealed, not what else the map of the conversation holds.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hmac
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from netgpt.errors import NotDisclosable, PrivacyError
@@ -50,6 +51,8 @@ class Vault:
         self._names: dict[tuple[str, str], str] = {}
         self._next: Counter[str] = Counter()
         self._reserved: frozenset[str] = frozenset()
+        self._sealed: set[str] = set()
+        """The placeholders of all bodies that this vault sealed."""
         self._shift: DayShift | None = None
         self.changed = False
         """Whether the state differs from the one given."""
@@ -87,7 +90,9 @@ class Vault:
             raise PrivacyError("the pseudonym map of this conversation is damaged; begin a new conversation") from None
 
     def restorer(self) -> Restorer:
-        return Restorer(self._originals, self._shift)
+        """Puts back what was hidden or shifted in the bodies that this vault sealed, and nothing else of its map."""
+        sealed = {name: original for name, original in self._originals.items() if name in self._sealed}
+        return Restorer(sealed, self._shift)
 
     def expect_answer_to(self, outbound: Outbound) -> None:
         """Which of the bodies sealed here is answered: dates come back only from where they went shifted."""
@@ -106,13 +111,15 @@ class Vault:
         public: Sequence[str] = (),
         terms: TermsOf = placeholders_only,
         generaliser: Generaliser | None = None,
+        passes: Collection[str] = (),
     ) -> Outbound:
         """The body as it may leave. `body` is not changed.
 
         `values`: (KIND, value) pairs of the profile that must not leave. `trusted`: the destination is the operator's
         own server, nothing is hidden. `media`: "keep" or "send" images, audio and files. `public`: texts whose names
         may leave (the site's own place), unless a pattern or profile value matches. `terms`: the levels at which each
-        kind may leave; `generaliser`: for the levels between exact and placeholder.
+        kind may leave; `generaliser`: for the levels between exact and placeholder. `passes`: names of unknown fields
+        that the owner lets pass where they have the form of identifiers.
         Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe, `kept`).
         """
         self.found_kinds, self.hidden, self.generalised, self.kept = frozenset(), (), (), ()
@@ -120,9 +127,9 @@ class Vault:
             return _sealed_by_vault(_encodable(dict(body)), (), "trusted destination")
         pairs = [(clean_kind(kind), value) for kind, value in values if value.strip()]
         anonymizer = Anonymizer(self, pairs, terms, generaliser)
-        masking = Masking(self, anonymizer, pairs, media, public)
+        masking = Masking(self, anonymizer, pairs, media, public, passes)
         current = _encodable(dict(body))
-        size = plan(current, media).size
+        size = plan(current, media, passes).size
         if size > max_chars:
             raise NotDisclosable(
                 f"the request has {size} characters, more than privacy.max_chars = {max_chars}; nothing was sent"
@@ -133,9 +140,10 @@ class Vault:
                 break
         else:
             raise NotDisclosable("the request could not be made safe: private data was found again; nothing was sent")
-        if plan(current, media).size > 4 * size + 20_000:
+        if plan(current, media, passes).size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
         self._shift = anonymizer.computing.shift or self._shift  # of any destination of the request
+        self._sealed.update(anonymizer.used())
         self.found_kinds = frozenset(anonymizer.kinds)
         self.hidden, self.generalised, self.kept = anonymizer.hidden(), anonymizer.generalised(), anonymizer.kept()
         if self.kept:

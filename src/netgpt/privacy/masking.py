@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.body import DROP, BodyVisitor, Seen
+from netgpt.privacy.computing import Computing
 from netgpt.privacy.detector import PLUGGED, Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
@@ -19,6 +20,7 @@ from netgpt.privacy.generalize import Coarser, Generaliser
 from netgpt.privacy.identifiers import LEAST_IN_ID, FoundBefore, is_identifier, is_ordinary, names_in, spoken
 from netgpt.privacy.kinds import (
     EXACT,
+    ORDER,
     PLACEHOLDER,
     TermsOf,
     bracketed,
@@ -70,6 +72,7 @@ class Anonymizer:
         self._written = ""
         self.kinds: set[str] = set()
         """All kinds found."""
+        self.computing = Computing(names, terms)
 
     def write(self, span: Span, text: str, original: str, *, free: bool, bare: bool = False) -> str:
         """How `text` is written. `original`: the value of its placeholder. `free`: it may be generalized here. `bare`:
@@ -79,7 +82,7 @@ class Anonymizer:
             return self._placeholder(span, original, "", bare)
         terms = self._terms(span.kind, False)
         for precision, rule in terms.allowed:
-            if precision == PLACEHOLDER:
+            if precision == PLACEHOLDER or (precision == ORDER and self.computing.orders_names):
                 return self._placeholder(span, original, rule, bare)
             words = self._generalized(span, text, precision, rule) if free or precision == EXACT else None
             if words is not None:
@@ -121,7 +124,8 @@ class Anonymizer:
 
     def _generalized(self, span: Span, text: str, precision: str, rule: str) -> str | None:
         """The text at this precision, when that is possible and reveals nothing else."""
-        coarser = self._at(precision, text, span.kind)
+        computed = self.computing.written(span, text, precision)
+        coarser = Coarser(computed, EXACT, precision) if computed else self._at(precision, text, span.kind)
         if coarser is None or not self._may_stay(coarser.words):
             return None
         self._coarser[span.kind, coarser.was, coarser.now, span.rule, rule] += 1
@@ -256,7 +260,8 @@ class Masking:
             self._learn_speakers(planned.seen)
             self._reserve_names(planned.seen)
             self._note_unread(planned.seen)
-        spans = iter(await self._search(planned, detector))
+        found = await self._search(planned, detector)
+        spans = iter(self._anonymizer.computing.look(planned.seen, found) if self.rounds == 1 else found)
         hid = False
 
         def mask(item: Seen) -> Any:
@@ -405,11 +410,12 @@ class Masking:
         return any(0 <= at <= span.start and span.end <= at + length for at, length in places)
 
     def _whole_placeholders(self, item: Seen, spans: list[Span]) -> list[Span]:
-        """In later rounds: spans widened to whole placeholders, without those inside one."""
+        """In later rounds: spans widened to whole placeholders and shifted dates, without those inside one."""
         originals = self._names.originals()
-        if self.rounds == 1 or not originals:
+        if self.rounds == 1:
             return spans
-        own = [(m.start(), m.end()) for m in variants(kinds_of(originals)).finditer(item.text)]
+        own = self._anonymizer.computing.places(item.text)
+        own += [m.span() for m in variants(kinds_of(originals)).finditer(item.text)] if originals else []
         result = []
         for span in spans:
             touched = [(a, b) for a, b in own if a < span.end and span.start < b]
@@ -439,7 +445,7 @@ class Masking:
         """The text before the first round, so that one pass restores it."""
         if self.rounds == 1:
             return text
-        originals = self._names.originals()
+        text, originals = self._anonymizer.computing.original(text), self._names.originals()
         return replace_all(variants(kinds_of(originals)), text, originals) if originals else text
 
 

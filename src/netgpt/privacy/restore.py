@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from netgpt.privacy.kinds import CLOSING, OPENING, TRANSLATED, kinds_of, known_kinds, original_of, replace_all, variants
+from netgpt.privacy.shifting import DatesBack, DayShift
 from netgpt.privacy.wire import DEFAULT, wire
 from netgpt.types import Chunk
 
@@ -101,9 +102,9 @@ class Account:
 class Restorer:
     """Has the originals of one conversation; `repr` shows only their number."""
 
-    def __init__(self, originals: Mapping[str, str]) -> None:
-        """`originals`: placeholder name without brackets -> private text."""
-        self._originals = dict(originals)
+    def __init__(self, originals: Mapping[str, str], shift: DayShift | None = None) -> None:
+        """`originals`: placeholder name without brackets -> private text. `shift`: of the dates, if they left so."""
+        self._originals, self._shift = dict(originals), shift
         self._pattern = variants(kinds_of(self._originals)) if self._originals else None
 
     def __repr__(self) -> str:
@@ -111,13 +112,15 @@ class Restorer:
 
     def text(self, text: str, *, as_json: bool = False) -> str:
         """`text` with every known placeholder replaced; unknown ones stay. `as_json`: text is JSON source."""
+        text = self._shift.text(text) if self._shift else text
         if self._pattern is None or not text:
             return text
         return replace_all(self._pattern, text, self._originals, as_json=as_json)
 
     def stream(self, *, as_json: bool = False, account: Account | None = None) -> StreamRestorer:
         """A restorer for one text in pieces; it counts in `account`."""
-        return StreamRestorer(self._pattern, self._originals, as_json, account or Account())
+        dates = self._shift.stream() if self._shift else None
+        return StreamRestorer(self._pattern, self._originals, as_json, account or Account(), dates)
 
 
 def _hold_from(pattern: Any, text: str, start: int) -> int | None:
@@ -134,8 +137,10 @@ def _hold_from(pattern: Any, text: str, start: int) -> int | None:
 class StreamRestorer:
     """Restores one text piece by piece: `feed` each piece, then `flush`."""
 
-    def __init__(self, pattern: Any, originals: Mapping[str, str], as_json: bool, account: Account) -> None:
-        self._pattern = pattern
+    def __init__(
+        self, pattern: Any, originals: Mapping[str, str], as_json: bool, account: Account, dates: DatesBack | None
+    ) -> None:
+        self._pattern, self._dates = pattern, dates
         self._originals = originals
         self._as_json = as_json
         self._account = account
@@ -146,13 +151,15 @@ class StreamRestorer:
 
     def feed(self, piece: str) -> str:
         """What can be passed on after `piece`."""
+        piece = self._dates.feed(piece) if self._dates else piece  # first: no original is moved
         return self._restored(piece, last=False) if self._pattern is not None else piece
 
     def flush(self) -> str:
         """The rest; nothing is held afterwards."""
+        piece = self._dates.flush() if self._dates else ""
         if self._pattern is None:
-            return ""
-        rest = self._restored("", last=True)
+            return piece
+        rest = self._restored(piece, last=True)
         self._account.unresolved += self._counter.end()
         return rest
 

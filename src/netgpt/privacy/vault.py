@@ -21,10 +21,20 @@ from netgpt.outbound import Outbound, _sealed_by_vault
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.kinds import TermsOf, kinds_of, known_kinds, number_of, placeholders_only, spelling_of, word_set
+from netgpt.privacy.kinds import (
+    SHIFTED,
+    TermsOf,
+    kinds_of,
+    known_kinds,
+    number_of,
+    placeholders_only,
+    spelling_of,
+    word_set,
+)
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
 from netgpt.privacy.restore import Restorer
 from netgpt.privacy.scripts import ALL
+from netgpt.privacy.shifting import DayShift
 from netgpt.types import Generalised, Hidden, Kept
 
 _ROUNDS = 4
@@ -44,6 +54,7 @@ class Vault:
         self._reserved: frozenset[str] = frozenset()
         self._sealed: set[str] = set()
         """The placeholders of all bodies that this vault sealed."""
+        self._shift: DayShift | None = None
         self.changed = False
         """Whether the state differs from the one given."""
         self._fresh = state is None
@@ -80,8 +91,14 @@ class Vault:
             raise PrivacyError("the pseudonym map of this conversation is damaged; begin a new conversation") from None
 
     def restorer(self) -> Restorer:
-        """Puts back what was hidden in the bodies that this vault sealed, and nothing else of its map."""
-        return Restorer({name: original for name, original in self._originals.items() if name in self._sealed})
+        """Puts back what was hidden or shifted in the bodies that this vault sealed, and nothing else of its map."""
+        sealed = {name: original for name, original in self._originals.items() if name in self._sealed}
+        return Restorer(sealed, self._shift)
+
+    def expect_answer_to(self, outbound: Outbound) -> None:
+        """Which of the bodies sealed here is answered: dates come back only from where they went shifted."""
+        if not any(value.now == SHIFTED for value in outbound.generalised):
+            self._shift = None
 
     async def seal(
         self,
@@ -131,6 +148,7 @@ class Vault:
             raise NotDisclosable("the request could not be made safe: private data was found again; nothing was sent")
         if plan(current, media, passes).size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
+        self._shift = anonymizer.computing.shift or self._shift  # of any destination of the request
         self._sealed.update(anonymizer.used())
         self.found_kinds = frozenset(anonymizer.kinds)
         self.hidden, self.generalised, self.kept = anonymizer.hidden(), anonymizer.generalised(), anonymizer.kept()

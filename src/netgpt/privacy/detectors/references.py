@@ -192,6 +192,8 @@ def find_labelled(text: str) -> Iterator[Span]:
     """Names behind a word, or in a field, that announces them."""
     for match in _SAID.finditer(text):
         words = list(re.finditer(r"\S+", match["name"]))
+        if any(c == "_" or c.isdigit() for c in words[0][0]):
+            continue  # the name of a variable
         while len(words) > 1 and words[-1][0][0].islower():
             words.pop()
         yield Span(match.start("name"), match.start("name") + words[-1].end(), "PERSON", "label", 0.5)

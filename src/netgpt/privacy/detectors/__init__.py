@@ -20,6 +20,7 @@ from netgpt.privacy.detectors import (
     national_ids,
     passwords,
     phones,
+    postal,
     references,
     secrets,
     tables,
@@ -43,6 +44,7 @@ MODULES: Final = (
     addresses,
     financial,
     phones,
+    postal,
 )
 """In run order."""
 BUILT_IN: Final[tuple[PatternDetector, ...]] = tuple(

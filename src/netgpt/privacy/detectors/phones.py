@@ -51,7 +51,9 @@ _NOT_PHONE = re.compile(
     r"|(?:(?:19|20)\d\d[\s\-/.]*)+|(?:0|[1-9]\d*)\.\d+|[1-9]\d{0,2}(?: 000)+"  # years, decimals, round amounts
     r"|[1-9]\d?(?: \d{3}){2,4}|\d-\d{10}"  # millions in groups, ranges
 )
-_LARGEST = frozenset(("2147483647", "2147483648", "4294967295", "4294967296", "9223372036854775807", "18446744073709551615"))
+_LARGEST = frozenset(
+    ("2147483647", "2147483648", "4294967295", "4294967296", "9223372036854775807", "18446744073709551615")
+)
 _ASCENDING = "0123456789" * 2
 _DECIMALS = re.compile(r"\d+\.\d+(?: {1,2}\d+\.\d+)+")
 _PUBLIC_BEFORE = re.compile(
@@ -154,7 +156,11 @@ def _number(text: str, start: int, end: int) -> Span | None:
     near = announced or _PHONE_WORDS.search(text, max(line, start - 48), start) is not None
     if not _is_evident(text, start, start + len(raw), number, announced=announced):
         return None
-    if _is_phone(number, digits, announced) or (near and _is_phone(number, digits, False)) or _is_cell(text, start, raw):
+    if (
+        _is_phone(number, digits, announced)
+        or (near and _is_phone(number, digits, False))
+        or _is_cell(text, start, raw)
+    ):
         if announced or not _is_listed(text, start, number):
             return Span(start, start + len(raw), "PHONE", "pattern:phone", 1.0 if announced else 0.8)
     return None

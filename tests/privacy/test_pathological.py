@@ -10,6 +10,7 @@ from patience import cpu_seconds
 from netgpt.privacy.body import holds_data, is_data, opened
 from netgpt.privacy.detectors import (
     addresses,
+    announced_ids,
     emails,
     financial,
     find_patterns,
@@ -34,7 +35,7 @@ SEARCHES: dict[str, Callable[[str], Iterable[object]]] = {
     "MACs": national_ids.find_macs,
     "labels": references.find_labelled,
     "national": national_ids.find_national,
-    "announced": national_ids.find_announced,
+    "announced": announced_ids.find_announced,
     "cards": financial.find_cards,
     "accounts": financial.find_ibans,
     "phones": phones.find_phones,

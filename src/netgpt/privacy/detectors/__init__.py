@@ -14,6 +14,7 @@ from typing import Final
 from netgpt.privacy.detectors import (
     accounts,
     addresses,
+    announced_ids,
     commands,
     emails,
     financial,
@@ -42,6 +43,7 @@ MODULES: Final = (
     references,
     accounts,
     addresses,
+    announced_ids,
     financial,
     phones,
     postal,

@@ -83,7 +83,7 @@ def find_ibans(text: str) -> Iterator[Span]:
         if length is None or len(places) < length:
             continue
         end = places[length - 1] + 1
-        if end < len(text) and text[end].isalnum():
+        if end < len(text) and text[end].isascii() and text[end].isalnum():
             continue
         account = "".join(text[i] for i in places[:length]).upper()
         if int("".join(str(int(c, 36)) for c in account[4:] + account[:4])) % 97 == 1:

@@ -18,6 +18,7 @@ from netgpt.privacy.detectors import (
     commands,
     emails,
     financial,
+    labels,
     national_ids,
     passwords,
     phones,
@@ -45,6 +46,7 @@ MODULES: Final = (
     addresses,
     announced_ids,
     financial,
+    labels,
     phones,
     postal,
 )

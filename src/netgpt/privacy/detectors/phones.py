@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from netgpt.privacy.detectors.financial import may_spell, spelled_numbers
 from netgpt.privacy.kinds import word_set
 from netgpt.privacy.registry import detector
 from netgpt.types import Span
@@ -91,7 +92,12 @@ _FEWEST_DIGITS = 6
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-@detector(kind="PHONE", family="contact", triggers=lambda seen: seen.has_number, examples=("call +44 20 7946 0018",))
+@detector(
+    kind="PHONE",
+    family="contact",
+    triggers=lambda seen: seen.has_number or may_spell(seen),
+    examples=("call +44 20 7946 0018",),
+)
 def find_phones(text: str) -> Iterator[Span]:
     """Telephone numbers, with their extension."""
     ids = [match.span() for match in _UUID.finditer(text)]
@@ -99,6 +105,9 @@ def find_phones(text: str) -> Iterator[Span]:
         before = bisect_right(ids, (match.start(), len(text))) - 1  # the last one that begins here or earlier
         if before < 0 or match.start() >= ids[before][1]:
             yield from _numbers_of(text, match.start(), match.end())
+    for start, end, digits in spelled_numbers(text):
+        if 7 <= len(digits) <= 15 and _PHONE_WORDS.search(text, max(0, start - 48), start):
+            yield Span(start, end, "PHONE", "pattern:spelled", 0.7)
 
 
 def _numbers_of(text: str, start: int, end: int) -> Iterator[Span]:
@@ -231,8 +240,8 @@ def _is_phone(raw: str, digits: str, announced: bool) -> bool:
         return True  # as dialled abroad from North America
     if raw.lstrip("(").startswith("+"):
         return len(digits) >= 7
-    if raw.startswith("00"):
-        return len(digits) >= 9 and (_valid_in(digits[2:], frozenset()) or (announced and digits[2] != "0"))
+    if raw.lstrip("(").startswith("00"):
+        return len(digits) >= 9 and (_possible(digits[2:]) or (announced and digits[2] != "0"))
     if _NOT_PHONE.fullmatch(raw) and not announced:
         return False
     if announced:
@@ -257,6 +266,17 @@ def _country_codes() -> frozenset[str]:
     import phonenumbers
 
     return frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
+
+
+@lru_cache(maxsize=1024)
+def _possible(digits: str) -> bool:
+    """Whether a number with its country code is as long as numbers of that country are."""
+    import phonenumbers
+
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse("+" + digits, "ZZ"))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 @lru_cache(maxsize=8192)

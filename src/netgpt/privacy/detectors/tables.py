@@ -6,7 +6,7 @@ A heading that names a secret alone ("password", "Passwort") makes its column pr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from netgpt.privacy.detectors.passwords import Name, names_in
@@ -23,6 +23,7 @@ _CELL: Final = {
 }
 _MOST_COLUMNS: Final = 60
 _LONGEST_LINE: Final = 2_000
+_LONGEST_TITLES: Final = 400
 _INSERT = re.compile(
     r"(?i)insert\s+(?:ignore\s+)?into\s+[\w.\"`\[\]]{1,60}\s*\((?P<columns>[^()]{1,400})\)\s*values\s*(?=\()"
 )
@@ -62,6 +63,28 @@ def find_columns(text: str) -> Iterator[Span]:
             yield Span(*place, "API_KEY", "pattern:column", 0.8)
     for insert in _INSERT.finditer(text):
         yield from _inserted(text, insert)
+
+
+def columns_of(text: str, wanted: Callable[[str, list[str]], bool]) -> Iterator[tuple[int, int]]:
+    """The cells of every column whose heading is wanted: called with the heading and all headings of its row."""
+    at = 0
+    while at < len(text):
+        end = text.find("\n", at)
+        if end < 0:
+            return
+        sign = (
+            next((sign for sign in _SIGNS if sign in text[at:end]), None) if 5 < end - at <= _LONGEST_TITLES else None
+        )
+        following = end + 1
+        if sign is not None and sign in text[following : following + _LONGEST_LINE]:
+            cells = _cells(text[at:end], sign)
+            titles = [text[at + a : at + b].strip(" \"'`*_\r") for a, b in cells]
+            headed = len(titles) > 1 and (sign == "|" or all(titles))
+            for column, title in enumerate(titles if headed else ()):
+                if title and len(title) <= 30 and wanted(title, titles):
+                    places, following = _below(text, end + 1, sign, column, len(cells), secret=False)
+                    yield from places
+        at = max(following, end + 1)
 
 
 def _cells(line: str, sign: str) -> list[tuple[int, int]]:
@@ -104,7 +127,10 @@ def _is_heading(header: str, cells: list[tuple[int, int]], column: int, sign: st
     return all(t and len(t) <= 30 and len(t.split()) <= 3 and not set(t.lower().split()) & listed for t in titles)
 
 
-def _below(text: str, at: int, sign: str, column: int, columns: int) -> tuple[list[tuple[int, int]], int]:
+def _below(
+    text: str, at: int, sign: str, column: int, columns: int, *, secret: bool = True
+) -> tuple[list[tuple[int, int]], int]:
+    """The cells of a column below a heading, and where the table ends."""
     found = []
     while at < len(text):
         end = text.find("\n", at)
@@ -112,19 +138,23 @@ def _below(text: str, at: int, sign: str, column: int, columns: int) -> tuple[li
         line = text[at:end].rstrip("\r") if end - at <= _LONGEST_LINE else ""
         if sign not in line:
             break
-        if not _RULER.fullmatch(line) and len(cells := _cells(line, sign)) == columns:
-            if place := _cell(text, at + cells[column][0], at + cells[column][1]):
-                found.append(place)
+        cells = [] if _RULER.fullmatch(line) else _cells(line, sign)
+        if len(cells) == columns and (
+            place := _cell(text, at + cells[column][0], at + cells[column][1], secret=secret)
+        ):
+            found.append(place)
         at = end + 1
     return found, at
 
 
-def _cell(text: str, start: int, end: int) -> tuple[int, int] | None:
+def _cell(text: str, start: int, end: int, *, secret: bool = True) -> tuple[int, int] | None:
     """The value that fills a cell."""
     piece = text[start:end]
     if len(bare := piece.strip(" \t\r\"'`*")) < 3:
         return None
     start += piece.index(bare)
+    if not secret:
+        return start, start + len(bare)
     found = read_value(text[: start + len(bare)] + "\n", start, stop="\n")
     return found if found and found[1] - found[0] >= len(bare) - 1 else None
 

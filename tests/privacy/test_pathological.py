@@ -11,14 +11,17 @@ from netgpt.privacy.body import holds_data, is_data, opened
 from netgpt.privacy.detectors import (
     addresses,
     announced_ids,
+    commands,
     emails,
     financial,
-    labels,
     find_patterns,
+    labels,
     national_ids,
+    passwords,
     phones,
-    references,
+    postal,
     secrets,
+    tables,
 )
 from netgpt.privacy.detectors.normalize import views
 from netgpt.privacy.detectors.profile_values import find_values
@@ -29,6 +32,11 @@ SEARCHES: dict[str, Callable[[str], Iterable[object]]] = {
     "e-mails": emails.find_emails,
     "addresses": addresses.find_addresses,
     "keys": secrets.find_keys,
+    "passwords": passwords.find_passwords,
+    "columns": tables.find_columns,
+    "logins": commands.find_logins,
+    "names of accounts": commands.find_accounts,
+    "postal": postal.find_postal,
     "URLs": secrets.find_secret_urls,
     "wallets": national_ids.find_crypto,
     "ids": national_ids.find_ids,

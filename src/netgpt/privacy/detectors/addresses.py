@@ -36,12 +36,14 @@ _US_ZIP = rf"{_US_STATE},?\s{{1,2}}\d{{5}}(?:-\d{{4}})?"
 _CA_POSTCODE = r"[ABCEGHJ-NPR-TVXY]\d[ABCEGHJ-NPR-TV-Z] ?\d[ABCEGHJ-NPR-TV-Z]\d"
 _AU_CODE = r"(?:NSW|VIC|QLD|TAS|ACT)\s{1,2}\d{4}"
 _CODE = (
-    rf"(?:{_UK_POSTCODE}|{_US_ZIP}|(?:[A-Z]{{2}}\s)?{_CA_POSTCODE}|{_AU_CODE}|\d{{4}}\s?[A-Z]{{2}}(?:\s{_WORD})?|\d{{5}}-\d{{3}}\s{_WORD}"
+    rf"(?:{_UK_POSTCODE}|{_US_ZIP}|(?:[A-Z]{{2}}\s)?{_CA_POSTCODE}|{_AU_CODE}|\d{{4}}\s?[A-Z]{{2}}"
+    rf"(?:\s{_WORD})?|\d{{5}}-\d{{3}}\s{_WORD}"
     rf"|(?:[A-Z]{{1,2}}-)?\d{{4,6}}\s{_WORD}|\d\d-\d{{3}}\s{_WORD}|\d{{3}}\s\d\d\s{_WORD}|(?:{_WORD}\s)?\d{{6}}\b)"
 )
 _DOOR = r"(?:[-/]\d{1,4}[A-Za-z]?\b|-[IVX]{1,4}\b|,?\s\d{1,2}\.?[ºªo°](?:\s[A-Za-z]{1,4}\b)?)"
 _ABROAD = (
-    r"(?:(?i:apto|apt|app|appt|depto|dpto|piso|puerta|esc|int|scala|étage|etage|lgh|wohnung|whg|daire|kat|lok|bte|bus|og)"
+    r"(?:(?i:apto|apt|app|appt|depto|dpto|piso|puerta|esc|int|scala|étage|etage|lgh|wohnung|whg|daire"
+    r"|kat|lok|bte|bus|og)"
     r"\.?:?\s?[\dA-Z][\w\-/]{0,5}|\d{1,2}\.?[ªºo°]?\s?(?:[A-Z]|izq|dcha|tv|th|mf|sal)\.?(?!\w))"
 )
 _TOWN = rf"(?:[ \-]{_WORD}|[ ](?:am|an\sder|de|del|la|do|da|sur)\s{_WORD}){{0,2}}(?:/{_WORD})?"
@@ -63,13 +65,15 @@ _FRENCH = (
     rf"(?:(?i:de\sla|de\sl'|des|du|de|d'|la|le|les)\s?)?{_WORD}(?:[\s\-]{_WORD}){{0,3}}{_TAIL}"
 )
 _FIRST_WORDS = (
-    r"C/|C\.|Via|Viale|Piazza|Corso|Vicolo|Largo|Strada|Calle|Avenida|Avda\.?|Av\.|Plaza|Paseo|Camino|Carretera|Ronda|Rambla"
+    r"C/|C\.|Via|Viale|Piazza|Corso|Vicolo|Largo|Strada|Calle|Avenida|Avda\.?|Av\.|Plaza|Paseo|Camino"
+    r"|Carretera|Ronda|Rambla"
     r"|Carrer|Rua|Travessa|Praça|Alameda|Estrada|Rodovia|Rue|Avenue"
 )
 _STREET_WORD_FIRST = (  # Italian, Spanish, Portuguese, French
     rf"(?<!\w)(?:{_FIRST_WORDS})\s"
     rf"(?:(?:de\sla|de\slos|de\slas|de|del|della|dei|da|do|dos|das|la|los|du|des)\s)?"
-    rf"{_WORD}(?:\s(?:de\s|della\s|da\s|do\s|dos\s|das\s|y\s|e\s)?{_WORD}){{0,3}},?\s(?:[nN][.ºo°]{{0,2}}\s?)?\d{{1,5}}[A-Za-z]?\b{_TAIL}"
+    rf"{_WORD}(?:\s(?:de\s|della\s|da\s|do\s|dos\s|das\s|y\s|e\s)?{_WORD}){{0,3}},?\s"
+    rf"(?:[nN][.ºo°]{{0,2}}\s?)?\d{{1,5}}[A-Za-z]?\b{_TAIL}"
 )
 _LAST_WORDS = (
     r"straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein|gracht|kade|gatan|gata|vägen|veien"
@@ -88,7 +92,10 @@ _JAPANESE = (
     rf"(?<![\w-])\d{{1,4}}-\d{{1,3}}(?:-\d{{1,4}})?,?\s{_WORD},?\s{_WORD}(?:,?\s{_WORD}){{0,3}}\s\d{{3}}-\d{{4}}\b"
 )
 _BOX = r"\b(?i:p\.?\s?o\.?\s?box|box)\s\#?\d{2,6}\b"
-_CODE_ALONE = rf"(?<![\w/]){_UK_POSTCODE}(?![\w/])|(?<![\w/])(?=\w{{3}} ){_CA_POSTCODE}(?![\w/])|\b{_AU_CODE}\b|\b(?:{_WORD},?\s)?{_US_ZIP}\b"
+_CODE_ALONE = (
+    rf"(?<![\w/]){_UK_POSTCODE}(?![\w/])|(?<![\w/])(?=\w{{3}} ){_CA_POSTCODE}(?![\w/])|\b{_AU_CODE}\b|\b"
+    rf"(?:{_WORD},?\s)?{_US_ZIP}\b"
+)
 
 _STARTED_BY_NUMBER = re.compile("|".join((_ENGLISH_BARE, _FRENCH, _LOWER_CASE, _JAPANESE)))
 _DIGITS = re.compile(r"\d+")

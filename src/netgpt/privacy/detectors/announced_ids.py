@@ -16,10 +16,13 @@ from netgpt.privacy.registry import Prefilter, detector
 from netgpt.types import Span
 
 _AFTER = re.compile(
-    r"(?:[ _\-]{0,2}(?:numbers?|num|no\.?|nr\.?|n[°ºo]\.?|№|id|code|card|numero|número|numéro|nummer|numer|номер|号码|號碼|番号|번호|رقم|\#)(?![^\W\d_])){0,2}"
-    r"[\"'*)\]]{0,3}(?:[ ]?\([^()\n]{1,20}\))?[ \t]{0,2}(?P<sign>(?:is|was|are|ist|lautet|est|es|è|é|är|er|jest|to|это|on|是|为|は|는|은|है|हैं|هو|هي)(?![a-z])|[:=\#\-(,>|\t])?"
+    r"(?:[ _\-]{0,2}(?:numbers?|num|no\.?|nr\.?|n[°ºo]\.?|№|id|code|card|numero|número|numéro|nummer"
+    r"|numer|номер|号码|號碼|番号|번호|رقم|\#)(?![^\W\d_])){0,2}"
+    r"[\"'*)\]]{0,3}(?:[ ]?\([^()\n]{1,20}\))?[ \t]{0,2}(?P<sign>(?:is|was|are|ist|lautet|est|es|è|é"
+    r"|är|er|jest|to|это|on|是|为|は|는|은|है|हैं|هو|هي)(?![a-z])|[:=\#\-(,>|\t])?"
     r"[ \t]{0,3}[\"'*(\[]{0,3}"
-    r"(?P<id>(?:[A-Z]{1,3}[ \-]?)?[A-Z0-9](?:[ .\-/]?[A-Z0-9]){3,24}(?:\([\dA]\))?(?:/[A-Z0-9]{2,6})?|[A-Za-z0-9\-]{5,24})(?![A-Za-z0-9])"
+    r"(?P<id>(?:[A-Z]{1,3}[ \-]?)?[A-Z0-9](?:[ .\-/]?[A-Z0-9]){3,24}(?:\([\dA]\))?(?:/[A-Z0-9]{2,6})?"
+    r"|[A-Za-z0-9\-]{5,24})(?![A-Za-z0-9])"
 )
 _LEAST_DIGITS: Final = 4
 _WORDY = re.compile(r"[A-Z]{2,}[ ]")

@@ -15,9 +15,12 @@ from netgpt.privacy.registry import Prefilter, detector
 from netgpt.types import Span
 
 _PROGRAM: Final = (
-    r"(?:docker|podman|helm registry|oras|buildah|skopeo|az|cf|oc|npm|nerdctl|crane|gh|heroku)\s+login|sshpass|mysql\w*|mariadb\w*|mongo\w*"
-    r"|redis-cli|ldap\w{3,8}|smbclient|sqlcmd|bcp|7z|zip|unzip|rar|curl|wget|http|https|htpasswd|psql|pg_dump|rabbitmqadmin"
-    r"|sqlplus|isql|tsql|kinit|svn|rpcclient|net use|snmp\w{2,6}|openssl|keytool|gpg|xfreerdp|rdesktop|winexe|impacket-\w+"
+    r"(?:docker|podman|helm registry|oras|buildah|skopeo|az|cf|oc|npm|nerdctl|crane|gh|heroku)\s+login"
+    r"|sshpass|mysql\w*|mariadb\w*|mongo\w*"
+    r"|redis-cli|ldap\w{3,8}|smbclient|sqlcmd|bcp|7z|zip|unzip|rar|curl|wget|http|https|htpasswd|psql"
+    r"|pg_dump|rabbitmqadmin"
+    r"|sqlplus|isql|tsql|kinit|svn|rpcclient|net use|snmp\w{2,6}|openssl|keytool|gpg|xfreerdp|rdesktop"
+    r"|winexe|impacket-\w+"
 )
 _COMMAND = re.compile(rf"(?<![\w./\-])(?:{_PROGRAM})(?=[ \t])(?P<line>(?:[^\n\\|;]|\\\n|\\.){{1,600}})")
 _SECRET_FLAG: Final = {
@@ -28,7 +31,8 @@ _SECRET_FLAG: Final = {
 }  # fmt: skip
 _ATTACHED: Final = ("mysql", "mariadb", "7z", "rar", "xfreerdp")
 _LOGIN_FLAG = re.compile(
-    r"(?<!\S)(?:-u|-U|--user|--proxy-user|-a|--auth|--creds|--user=|--auth=)[ =]?[\"']?(?P<name>[\w.@+\\\-]{1,60})[:%](?P<value>)"
+    r"(?<!\S)(?:-u|-U|--user|--proxy-user|-a|--auth|--creds|--user=|--auth=)[ =]?[\"']?"
+    r"(?P<name>[\w.@+\\\-]{1,60})[:%](?P<value>)"
 )
 _ARGUMENT = re.compile(r"[^\s\"']+(?=\s)")
 _OPENSSL = re.compile(r"(?<!\S)-pass(?:in|out)?[ ]pass:(?P<value>)")
@@ -36,24 +40,74 @@ _NAME_FLAG = re.compile(
     r"(?<!\S)(?:-u|-U|--user(?:name)?)(?:[ =]|(?<=-u))[\"']?(?P<name>[A-Za-z][\w.\-]{1,31})(?![\w:%@/])"
 )
 _PAIR = re.compile(
-    r"(?i)(?<![\w\-])(?:(?P<sure>log-?in(?: data| details)?|credentials?|creds|zugangsdaten|anmeldedaten|identifiants|credenciales"
-    r"|credenziali|credenciais|inloggegevens|логин|логин/пароль|dane logowania|giriş)|access|account|acc|acceso|accesso|accès)"
-    r"[\"'*`]{0,3}[ ]?(?:[:=]|\bare\b|\bis\b)[ ]{0,2}[\"'`]?(?P<name>[\w.@+\-]{2,60})(?P<by>[ ][/|:,][ ]|[/:|])(?P<value>)"
+    r"(?i)(?<![\w\-])(?:(?P<sure>log-?in(?: data| details)?|credentials?|creds|zugangsdaten"
+    r"|anmeldedaten|identifiants|credenciales"
+    r"|credenziali|credenciais|inloggegevens|логин|логин/пароль|dane logowania|giriş)|access|account"
+    r"|acc|acceso|accesso|accès)"
+    r"[\"'*`]{0,3}[ ]?(?:[:=]|\bare\b|\bis\b)[ ]{0,2}[\"'`]?(?P<name>[\w.@+\-]{2,60})(?P<by>[ ][/"
+    r"|:,][ ]|[/:|])(?P<value>)"
 )
 _BASIC = re.compile(r"(?i)\bbasic[ ]+(?P<value>[A-Za-z0-9+/]{6,400}={0,2})(?![\w+/=])")
 _CHPASSWD = re.compile(
-    r"(?:echo|printf)[ ]+(?:-\w[ ]+)?[\"']?(?P<name>[\w.\-]{1,32}):(?P<value>)(?=[^\n|]{3,80}\|[ ]?(?:sudo[ ]+)?chpasswd)"
+    r"(?:echo|printf)[ ]+(?:-\w[ ]+)?[\"']?(?P<name>[\w.\-]{1,32}):(?P<value>)(?=[^\n|]{3,80}\|[ ]?"
+    r"(?:sudo[ ]+)?chpasswd)"
 )
 _CALL = re.compile(
     r"(?i)[a-z_]{4,12}(?:\s?=\s?)?\(\s{0,4}"
     r"(?P<name>[\"'][^\"'\n]{1,60}[\"']|[\w.]{1,40}),\s{0,4}(?P<value>)(?=[frbu]?[\"'])"
 )
 _PROGRAMS: Final = tuple(
-    """
-    docker podman helm oras buildah skopeo az cf oc npm nerdctl crane gh heroku sshpass mysql mariadb mongo redis-cli ldap
-    smbclient sqlcmd bcp 7z zip unzip rar curl wget http htpasswd psql pg_dump rabbitmqadmin sqlplus isql tsql kinit svn
-    rpcclient net snmp openssl keytool gpg xfreerdp rdesktop winexe impacket
-    """.split()
+    [
+        "docker",
+        "podman",
+        "helm",
+        "oras",
+        "buildah",
+        "skopeo",
+        "az",
+        "cf",
+        "oc",
+        "npm",
+        "nerdctl",
+        "crane",
+        "gh",
+        "heroku",
+        "sshpass",
+        "mysql",
+        "mariadb",
+        "mongo",
+        "redis-cli",
+        "ldap",
+        "smbclient",
+        "sqlcmd",
+        "bcp",
+        "7z",
+        "zip",
+        "unzip",
+        "rar",
+        "curl",
+        "wget",
+        "http",
+        "htpasswd",
+        "psql",
+        "pg_dump",
+        "rabbitmqadmin",
+        "sqlplus",
+        "isql",
+        "tsql",
+        "kinit",
+        "svn",
+        "rpcclient",
+        "net",
+        "snmp",
+        "openssl",
+        "keytool",
+        "gpg",
+        "xfreerdp",
+        "rdesktop",
+        "winexe",
+        "impacket",
+    ]
 )
 _PAIRED: Final = (
     "login", "log-in", "cred", "zugangs", "anmelded", "identifiants", "inloggeg", "логин", "dane log", "giriş", "access",
@@ -180,9 +234,12 @@ _LOGGED: Final = tuple(
 _MOST_NAMES: Final = 40
 """Names that are looked for in the rest of a text."""
 _ROLE = re.compile(
-    r"(?i)(?<![\w\-])(?P<role>assignees?|assigned[ _]to|reporters?|reported[ _]by|watchers?|reviewers?|reviewed[ _]by|approvers?|approved[ _]by"
-    r"|requested[ _]by|requester|created[ _]by|updated[ _]by|modified[ _]by|deployed[ _]by|merged[ _]by|committed[ _]by|resolved[ _]by"
-    r"|on-?call|last touched by|touched by|last edited by|opened by|closed by|triaged by|owned by|codeowners?|bearbeiter|zuständig"
+    r"(?i)(?<![\w\-])(?P<role>assignees?|assigned[ _]to|reporters?|reported[ _]by|watchers?|reviewers?"
+    r"|reviewed[ _]by|approvers?|approved[ _]by"
+    r"|requested[ _]by|requester|created[ _]by|updated[ _]by|modified[ _]by|deployed[ _]by"
+    r"|merged[ _]by|committed[ _]by|resolved[ _]by"
+    r"|on-?call|last touched by|touched by|last edited by|opened by|closed by|triaged by|owned by"
+    r"|codeowners?|bearbeiter|zuständig"
     r"|responsable|asignado a|assigné à)[\"'*]{0,3}(?P<sign>[ ]?[:=][ ]?|[ ](?=@?[a-z]))"
 )
 _ROLES: Final = (
@@ -194,14 +251,18 @@ _MEMBER = re.compile(r"[\[\"'@*]{0,3}(?P<name>[a-z][a-z0-9._\-]{2,31})(?![\w@(/]
 _NEXT_MEMBER = re.compile(r"[ ]?,[ ]?|[ ]and[ ]|[ ]?/[ ]?")
 _LIST_ITEM = re.compile(r"\n[ \t]{0,12}-[ ](?=[a-z])")
 _ONSET = re.compile(
-    r"[bcdfghjklmnpqrstvwxz]{2}(?<!bl)(?<!br)(?<!ch)(?<!cl)(?<!cr)(?<!dr)(?<!dw)(?<!fl)(?<!fr)(?<!gh)(?<!gl)(?<!gn)(?<!gr)"
-    r"(?<!kl)(?<!kn)(?<!kr)(?<!ph)(?<!pl)(?<!pr)(?<!ps)(?<!rh)(?<!sc)(?<!sh)(?<!sk)(?<!sl)(?<!sm)(?<!sn)(?<!sp)(?<!sq)(?<!st)"
-    r"(?<!sw)(?<!th)(?<!tr)(?<!ts)(?<!tw)(?<!wh)(?<!wr)(?<!kh)(?<!zh)(?<!sv)[a-z]{2,}|[bcdfghjklmnpqrstvwxz](?:gr|kh|schm|schn|schw|br|kr|tr)[a-z]{3,}"
+    r"[bcdfghjklmnpqrstvwxz]{2}(?<!bl)(?<!br)(?<!ch)(?<!cl)(?<!cr)(?<!dr)(?<!dw)(?<!fl)(?<!fr)(?<!gh)"
+    r"(?<!gl)(?<!gn)(?<!gr)"
+    r"(?<!kl)(?<!kn)(?<!kr)(?<!ph)(?<!pl)(?<!pr)(?<!ps)(?<!rh)(?<!sc)(?<!sh)(?<!sk)(?<!sl)(?<!sm)"
+    r"(?<!sn)(?<!sp)(?<!sq)(?<!st)"
+    r"(?<!sw)(?<!th)(?<!tr)(?<!ts)(?<!tw)(?<!wh)(?<!wr)(?<!kh)(?<!zh)(?<!sv)[a-z]{2,}"
+    r"|[bcdfghjklmnpqrstvwxz](?:gr|kh|schm|schn|schw|br|kr|tr)[a-z]{3,}"
 )
 """How an initial and a family name begin together, and no word: "tnowak", "hgruenwald"."""
 _MENTION = re.compile(r"@(?P<name>[a-z][\w.\-]{1,29}\w)(?![\w@(/\-]|:\w)")
 _MENTION_BEFORE = re.compile(
-    r"(?i)(?:\b(?P<word>ask|asked|cc|ping|tell|hey|hi|hello|thanks|you|fyi|notify|poke|remind|in|to|message|dm|invite|paging"
+    r"(?i)(?:\b(?P<word>ask|asked|cc|ping|tell|hey|hi|hello|thanks|you|fyi|notify|poke|remind|in|to"
+    r"|message|dm|invite|paging"
     r"|let|for|by|from|with|and|or|via)[ ,]|[,+.!?:]?[ ]|^)\Z", re.MULTILINE,
 )  # fmt: skip
 _CALLING: Final = word_set(
@@ -256,7 +317,7 @@ def _may_name_accounts(seen: Prefilter) -> bool:
 )
 def find_accounts(text: str) -> Iterator[Span]:
     """Names of accounts in logs, command lines, lists of people in charge and messages; then wherever they stand."""
-    found = {span: "pattern:account" for span in (*_logged(text), *_in_charge(text))}
+    found = dict.fromkeys((*_logged(text), *_in_charge(text)), "pattern:account")
     for start, end in [*found][:_MOST_NAMES]:
         if end - start >= 5 or _ONSET.match(text, start, end):
             found |= dict.fromkeys(_everywhere(text, text[start:end]), "pattern:account")
@@ -307,7 +368,7 @@ def _in_charge(text: str) -> Iterator[tuple[int, int]]:
 
 def _is_account(name: str, *, said: bool) -> bool:
     """`said`: within a sentence, where a plain word is just the next word."""
-    if name.strip(".-") in _NOBODY or "-" in name and not any(c.isdigit() for c in name):
+    if name.strip(".-") in _NOBODY or ("-" in name and not any(c.isdigit() for c in name)):
         return False
     return not said or _ONSET.match(name) is not None or any(c.isdigit() or c in "._" for c in name.strip("._"))
 

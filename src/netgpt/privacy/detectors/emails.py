@@ -68,8 +68,10 @@ def _spelled_emails(text: str) -> Iterator[Span]:
         domain = _SPELLED_DOMAIN.match(text, at.end())
         local = _SPELLED_LOCAL.search(text, max(done, at.start() - 61), at.start()) if domain else None
         begin = _WORD_BEGINS.search(text, local.start(), at.start()) if local else None
-        if begin and at[0].strip() == "@" and text[begin.start() : at.start()].strip() in _NOBODY:
-            begin = None
+        if begin and at[0].strip() == "@":
+            mentioned = at[0][0].isspace() and not at[0][-1].isspace()  # "and @name"
+            if mentioned or text[begin.start() : at.start()].strip() in _NOBODY:
+                begin = None
         if domain and begin:
             following = done = domain.end()
             if at[0].strip().lower() != "at" or _SPELLED_END.search(domain[0]):

@@ -1,4 +1,4 @@
-"""Names and addresses that a label announces: "my name is", fields of JSON and logs, heads of letters, columns of tables."""
+"""Names and addresses that a label announces: "my name is", fields of JSON and logs, heads of letters, columns."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ _SAID = re.compile(
     rf"|\bje m'appelle|\bich heiße|\bme llamo)"
     rf"[\s*\"']{{1,3}})(?P<name>(?-i:(?=[^\W\d_a-zß-ÿ]){_NAME}))"
 )
+_OF_A_STEP = re.compile(
+    r"[^\n]{0,80}\n\s{0,24}(?:- )?(?:on|uses|run|image|steps|jobs|version|with|env|needs|if"
+    r"|description|type|required|value|services"
+    r"|metadata|namespace|labels|spec|kind|command|script|stage|hosts|tasks|ports|license|private|main|scripts)\"?:"
+)
+"""The line below the name of a thing in a configuration."""
 _BEFORE_PERSON = re.compile(  # the language model knows few names that are not English
-    r"(?:(?i:\bdear|\bmr\.?|\bmrs\.?|\bms\.?|\bdr\.?|\bprof\.?|\bsir|\bmadam|\bherr|\bfrau|\bmadame|\bmonsieur|\bseñora?"
+    r"(?:(?i:\bdear|\bmr\.?|\bmrs\.?|\bms\.?|\bdr\.?|\bprof\.?|\bsir|\bmadam|\bherr|\bfrau|\bmadame"
+    r"|\bmonsieur|\bseñora?"
     r"|\b(?:my|our|his|her|their|the) (?:boss|manager|colleague|friend|neighbou?r|wife|husband|partner|son|daughter"
     r"|mother|father|sister|brother|uncle|aunt|cousin|doctor|dentist|teacher|lawyer|landlord|client|patient|tenant)"
     r"(?:,| is| was)?(?: called| named)?"
@@ -60,7 +67,8 @@ _ROLES: Final = word_set(
 
 
 def _may_hold_roles(seen: Prefilter) -> bool:
-    return seen.has_any(_ROLES) or seen.has_any(_COLUMNS)
+    cards = "begin:v" in seen.lowered or ";cn=" in seen.lowered
+    return cards or seen.has_any(_ROLES) or seen.has_any(_COLUMNS)
 
 
 _BIG: Final = r"[^\W\d_a-zß-ÿ]"
@@ -80,19 +88,24 @@ _NOBODY: Final = word_set(
     """
 )
 _SEARCHED = re.compile(  # in the SQL of a table of people
-    r"(?i)\b(?:staff|customers?|patients?|employees?|people|persons?|clients?|members?|contacts?|students?|tenants?)\b[^;\n]{0,80}?"
+    r"(?i)\b(?:staff|customers?|patients?|employees?|people|persons?|clients?|members?|contacts?"
+    r"|students?|tenants?)\b[^;\n]{0,80}?"
     r"\b(?:\w{0,12}name|customer|patient)\s{1,3}i?like\s{1,3}'%?(?P<name>[^\W\d_][\w' \-]{2,40}?)%?'"
 )
 _CARD_NAME = re.compile(
-    r"(?m)^(?:FN|N)(?:;[^:\n]{0,60})?:(?P<name>[^\n;,]{2,40}(?:;[^\n;]{1,40})?(?=[;\n]|$))|;CN=\"?(?P<cn>[^\";:\n]{2,60})"
+    r"(?m)^(?:FN|N)(?:;[^:\n]{0,60})?:(?P<name>[^\n;,]{2,40}(?:;[^\n;]{1,40})?(?=[;\n]|$))|;CN=\"?"
+    r"(?P<cn>[^\";:\n]{2,60})"
 )
 _COLUMNS: Final = word_set(
-    "name names first last firstname lastname surname vorname nachname fullname customer patient employee client contact nom prénom nombre"
+    "name names first last firstname lastname surname vorname nachname fullname customer patient empl"
+    "oyee client contact nom prénom nombre"
     " apellido apellidos cognome nome sobrenome imię nazwisko imie naam voornaam achternaam efternamn förnamn"
 )
 _TITLE = re.compile(
-    r"(?i)(?:(?:first|last|full|given|family|customer|patient|employee|client|contact|user|account|middle|maiden|legal)[ _\-]?)?names?|first|last"
-    r"|(?:vor|nach|familien|kunden)name|surname|customer|patient|employee|client|contact|nom|prénom|nombre|apellidos?|cognome|nome|sobrenome|imię|nazwisko"
+    r"(?i)(?:(?:first|last|full|given|family|customer|patient|employee|client|contact|user|account"
+    r"|middle|maiden|legal)[ _\-]?)?names?|first|last"
+    r"|(?:vor|nach|familien|kunden)name|surname|customer|patient|employee|client|contact|nom|prénom"
+    r"|nombre|apellidos?|cognome|nome|sobrenome|imię|nazwisko"
     r"|(?:voor|achter)?naam|(?:för|efter)?namn"
 )
 _CELL_NAME = re.compile(r"[^\W\d_][\w'’.\-]{1,30}(?:[ ][^\W\d_][\w'’.\-]{0,30}){0,4}")
@@ -144,6 +157,8 @@ def find_labelled(text: str) -> Iterator[Span]:
         words = list(re.finditer(r"\S+", match["name"]))
         if any(c == "_" or c.isdigit() for c in words[0][0]) or text[match.end() : match.end() + 1] in ("[", "("):
             continue  # the name of a variable
+        if match[0].startswith("name") and _OF_A_STEP.match(text, match.start("name")):
+            continue
         while len(words) > 1 and words[-1][0][0].islower():
             words.pop()
         yield Span(match.start("name"), match.start("name") + words[-1].end(), "PERSON", "label", 0.5)

@@ -454,7 +454,8 @@ _IPS = (
 )
 """IPv4; IPv6 that ends in an IPv4 address; IPv6. `ipaddress` has the last word."""
 _MAC = re.compile(
-    r"(?i)(?<![A-Za-z0-9_])(?:[0-9A-F]{2}([:-])(?:[0-9A-F]{2}\1){4}[0-9A-F]{2}|(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})(?![A-Za-z0-9_])"
+    r"(?i)(?<![A-Za-z0-9_])(?:[0-9A-F]{2}([:-])(?:[0-9A-F]{2}\1){4}[0-9A-F]{2}|"
+    r"(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})(?![A-Za-z0-9_])"
 )
 _VERSION_BEFORE = re.compile(r"(?i)(?:(?<![a-z])v|version[ :=]{0,2}|ver\.? ?|release |firmware |build |==|[a-z]/)\Z")
 _HARMLESS_IP = re.compile(r"127\.\d+\.\d+\.\d+|0\.0\.0\.0|255\.255\.\d+\.\d+|::1?")

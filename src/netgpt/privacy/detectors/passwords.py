@@ -105,7 +105,8 @@ def _bounded(text: str, name: Name) -> Name | None:
 _CLOSE: Final = r"(?:\\?[\"'`*_\])]){0,4}"
 _NOTE: Final = r"(?:[ ]?\([^()\n]{1,40}\))?"
 _FOR: Final = (
-    rf"{_NOTE}(?:[ ](?:for|of|to|on|at|in|from|für|zum|zur|vom|von|am|im|pour|du|de|del|della|per|para|do|da|voor|van|til"
+    rf"{_NOTE}(?:[ ](?:for|of|to|on|at|in|from|für|zum|zur|vom|von|am|im|pour|du|de|del|della|per|para"
+    rf"|do|da|voor|van|til"
     rf"|till|från|od|z|от|для|к)[ ][^\n:=.,;?!|<>→]{{1,40}}?)?{_NOTE}"
 )
 _TYPED: Final = r"(?:(?:str|string|String|SecretStr|Optional\[str\]|str \| None|\w{1,10}\?)[ ]?=[ ]?)?"
@@ -128,7 +129,8 @@ _ELEMENT = re.compile(r"[^<>\n]{0,60}(?<!/)>\s{0,4}(?=[^\s<])")
 _ELEMENT_BEFORE = re.compile(r"<(?:[\w\-]{1,30}:)?[\w.\-]{0,30}\Z")
 _QUOTED_NEXT = re.compile(rf"{_CLOSE}[ ]{{1,2}}(?=[\"'`“«「])")
 _PAREN = re.compile(
-    r"[ ](?:\w{1,16}[ ]){0,3}(?:failed|failure|incorrect|wrong|invalid|rejected|denied|refused|mismatch|error|attempt|tried)"
+    r"[ ](?:\w{1,16}[ ]){0,3}(?:failed|failure|incorrect|wrong|invalid|rejected|denied|refused"
+    r"|mismatch|error|attempt|tried)"
     r"[^\n()]{0,40}\("
 )
 _PAIRED = re.compile(
@@ -149,7 +151,8 @@ _DIRECT = re.compile(rf"{_CLOSE}[ \t]{{1,4}}")
 _DIRECT_BEFORE = re.compile(r"(?:\bset[ ]-\w{1,3}|\bset|\bsetx|\bsetenv|\bENV|\bARG|\bexport)[ ](?:\w{1,24}_)?\Z")
 _FLAG_BEFORE = re.compile(r"(?<![\w-])--?[\w\-]{0,24}\Z")
 _USER_BEFORE = re.compile(
-    r"(?i)(?:user(?:[ _]?name)?|log-?in|id|e-?mail|account|acct|name|benutzer(?:name)?|usuario|utilisateur|utente|用户名?|账号)"
+    r"(?i)(?:user(?:[ _]?name)?|log-?in|id|e-?mail|account|acct|name|benutzer(?:name)?|usuario"
+    r"|utilisateur|utente|用户名?|账号)"
     r"[ ]?[/:|,&+][ ]?\Z"
 )
 _PAIR = re.compile(r"[\"'`]?[\w.@+\-]{1,60}[ ]?[/:|,][ ]?(?=[^\s/])")
@@ -272,7 +275,8 @@ def _said(text: str, name: Name, head: str) -> tuple[int, int] | None:
 
 _AS_BEFORE = re.compile(
     r"(?:^|[\s(\"'])(?P<value>[^\n]{2,60}?)[\"'`]?[ ](?:as|als|comme|como|come|som|jako|как)"
-    r"(?:[ ](?:my|the|a|an|his|her|our|their|your|mein|meine|das|mon|le|mi|la|mio|minha|mit))?(?:[ ][\w\-]{1,14}){0,2}[ ]\Z"
+    r"(?:[ ](?:my|the|a|an|his|her|our|their|your|mein|meine|das|mon|le|mi|la|mio|minha|mit))?"
+    r"(?:[ ][\w\-]{1,14}){0,2}[ ]\Z"
 )
 _USING = re.compile(
     r"(?i)\b(?:used?|uses|using|set|chose|choose|had|have|put|entered|typed|took|tried|try|with|picked)[ ]+[\"'`]?"
@@ -298,7 +302,8 @@ def _used_as(text: str, name: Name, head: str) -> tuple[int, int] | None:
 
 
 _FROM_TO = re.compile(
-    r"(?i)\b(?:chang\w{1,3}|switch\w{0,3}|updat\w{1,3}|rotat\w{1,3}|reset)[ ](?:it|them|mine|(?:my|the|our|his|her)(?:[ ][\w\-]{1,16}){1,4}?)"
+    r"(?i)\b(?:chang\w{1,3}|switch\w{0,3}|updat\w{1,3}|rotat\w{1,3}|reset)[ ](?:it|them|mine|(?:my|the"
+    r"|our|his|her)(?:[ ][\w\-]{1,16}){1,4}?)"
     r"[ ]from[ ](?P<old>[^\n]{3,60}?)[ ]to[ ](?P<new>)"
 )
 _NEAR: Final = 150
@@ -321,8 +326,9 @@ def _changed(text: str, found: list[Name]) -> Iterator[tuple[int, int]]:
 
 
 _CODE_VALUE = re.compile(
-    rf"{_CLOSE}{_FOR}(?:'s|[ ]{{0,3}}(?:[:=#\-]|is|was|ist|lautet|est|es|è|é|är|jest|это|是|为|為|は|は|는|은)?)[ ]{{0,3}}[\"'*`(]{{0,3}}"
-    r"(?P<value>(?:[A-Z]{1,3}-)?\d{3,10}(?![\w.,]?\d|[A-Za-z_])|\d{2,4}(?:[ \-]\d{2,4}){1,5}(?![\w.]\d)"
+    rf"{_CLOSE}{_FOR}(?:'s|[ ]{{0,3}}(?:[:=#\-]|is|was|ist|lautet|est|es|è|é|är|jest|это|是|为|為|は|は|는"
+    rf"|은)?)[ ]{{0,3}}[\"'*`(]{{0,3}}"
+    r"(?P<value>\d{2,4}(?:[ \-]\d{2,4}){1,5}(?![\w.]|[ ]\d)|(?:[A-Z]{1,3}-)?\d{3,10}(?![\w.,]?\d|[A-Za-z_])"
     r"|(?=[A-Za-z\-]{0,24}\d)[A-Za-z0-9]{4,8}(?:-[A-Za-z0-9]{4,8}){0,7}(?![\w.]\w))"
 )
 _MORE_CODES = re.compile(

@@ -24,20 +24,30 @@ _PHONE_RUN = re.compile(
     r"(?:[ \t]{0,2}(?:,? ?ext(?:ension)?\.?|x|#|;ext=)[ \t]{0,2}[0-9]{1,6})?(?![0-9A-Za-z])"
 )
 _PHONE_WORDS = re.compile(
-    r"(?i)(?<![^\W_])(?:tele)?(?:phones?|fon|fono|fone|foon)(?![^\W_])|\b(?:tel|mobile|cell|fax|whats ?app|sms|hotline|my number"
-    r"|number is|nummer ist|numéro est|número es|tél|móvil|movil|cellulare|celular|handy|mobil|gsm|rufnummer|ligar|cep)\b"
-    r"|telef|téléph|teléf|телефон|тел\\.|моб\\.|номер|手机|手機|电话|電話|携帯|전화|휴대|هاتف|جوال|رقم|तफ़ोन|फ़ोन|फोन|नंबर|طلفن|تلفن|موبایل|τηλ|טלפון|โทร|เบอร์"
+    r"(?i)(?<![^\W_])(?:tele)?(?:phones?|fon|fono|fone|foon)(?![^\W_])|\b(?:tel|mobile|cell|fax"
+    r"|whats ?app|sms|hotline|my number"
+    r"|number is|nummer ist|numéro est|número es|tél|móvil|movil|cellulare|celular|handy|mobil|gsm"
+    r"|rufnummer|ligar|cep)\b"
+    r"|telef|téléph|teléf|телефон|тел\\.|моб\\.|номер|手机|手機|电话|電話|携帯|전화|휴대|هاتف|جوال|رقم|तफ़ोन|फ़ोन"
+    r"|फोन|नंबर|طلفن|تلفن|موبایل|τηλ|טלפון|โทร|เบอร์"
     r"|điện thoại|telepon"
 )
 """Words that announce a number of their kind anywhere before it."""
 _CALLED = re.compile(
-    r"(?i)\b(?:phone|tel|telephone|mobile|cell|call|fax|whats ?app|sms|text|reach|ring|contact|dial|hotline|number|nr|nummer"
+    r"(?i)\b(?:phone|tel|telephone|mobile|cell|call|fax|whats ?app|sms|text|reach|ring|contact|dial"
+    r"|hotline|number|nr|nummer"
     r"|telefon|tél|teléfono|telefono|móvil|handy|numéro|appelez|llame|ruf|anrufen|bel|ring|zadzwoń|звоните)\b\.?"
-    r"(?:[ :]{1,2}(?:me|us|him|her|them|back|now|on|at|under|number|numbers|is|was|are|no\.?|nr\.?|phone|the|my|his|our|your|their|via"
-    r"|today|tonight|office|home|work|direct|line|free|mobile|cell|new|old|unter|auf|an|mich|mir|au|moi|al|me|est|ist|es|mij|op|please"
+    r"(?:[ :]{1,2}(?:me|us|him|her|them|back|now|on|at|under|number|numbers|is|was|are|no\.?|nr\.?"
+    r"|phone|the|my|his|our|your|their|via"
+    r"|today|tonight|office|home|work|direct|line|free|mobile|cell|new|old|unter|auf|an|mich|mir|au"
+    r"|moi|al|me|est|ist|es|mij|op|please"
     r"|card|tel|or|and|to)){0,5}[\s:.,;\-#(\"'*=]{0,4}\Z"
 )
 """Words that announce a number when little stands between."""
+_CALLED_UNSPACED = re.compile(
+    r"(?:手机|手機|电话|電話|携帯|号码|號碼|番号|전화|휴대폰|번호|연락처|هاتف|جوال|رقم|تلفن|موبایل|טלפון|โทร|เบอร์|फ़ोन|फोन"
+    r"|नंबर)[^\s\d]{0,6}[ :]{0,2}\Z"
+)
 _REGIONS = word_set("US GB DE FR ES IT IN AU NL BE CH AT SE NO DK FI PL PT IE")
 _MORE_REGIONS = word_set(
     "BR MX JP CN ZA NZ CZ HU GR TR RU UA IL SG HK KR EE SI TW AR CL CO ID MY PH NG KE RO IR PK BD VN TH EG SA AE"
@@ -58,11 +68,16 @@ _LARGEST = frozenset(
 _ASCENDING = "0123456789" * 2
 _DECIMALS = re.compile(r"\d+\.\d+(?: {1,2}\d+\.\d+)+")
 _PUBLIC_BEFORE = re.compile(
-    r"(?i)(?:\b(?:cve|rfc|iso|iec|ieee|din|en|doi|ean|gtin|upc|issn|pmid|pmc|arxiv|isbn(?:-1[03])?|asin|sku|oid|issue|pr|pull|bug|ticket"
-    r"|commit|build|rev|revision|seed|ids?|order|pid|uid|gid|item|page|pages|rows?|lines?|port|version|section|art|article|usc|u\.s\.c"
-    r"|count|total|sum|size|length|depth|offset|limit|timestamp|ts|epoch|time|population|range|max|min|mod|modulo|revenue|price|cost"
-    r"|width|height|score|results?|elapsed|timeout|volume|value|values|year|years|step|steps|epochs|batch|chunk|index|idx|key|hash"
-    r"|capacity|memory|bytes|frequency|rate|lat|latitude|lon|lng|longitude|coordinates?|isni|orcid|imo|mmsi|nct|eudract|patent|model)"
+    r"(?i)(?:\b(?:cve|rfc|iso|iec|ieee|din|en|doi|ean|gtin|upc|issn|pmid|pmc|arxiv|isbn(?:-1[03])?"
+    r"|asin|sku|oid|issue|pr|pull|bug|ticket"
+    r"|commit|build|rev|revision|seed|ids?|order|pid|uid|gid|item|page|pages|rows?|lines?|port|version"
+    r"|section|art|article|usc|u\.s\.c"
+    r"|count|total|sum|size|length|depth|offset|limit|timestamp|ts|epoch|time|population|range|max|min"
+    r"|mod|modulo|revenue|price|cost"
+    r"|width|height|score|results?|elapsed|timeout|volume|value|values|year|years|step|steps|epochs"
+    r"|batch|chunk|index|idx|key|hash"
+    r"|capacity|memory|bytes|frequency|rate|lat|latitude|lon|lng|longitude|coordinates?|isni|orcid|imo"
+    r"|mmsi|nct|eudract|patent|model)"
     r"|§|no\.|\$|€|£|¥|₹|%|\^|#)[\s:=#\"'.(\[]{0,3}\Z"
 )
 """What stands before the number of a thing, not of a person."""
@@ -161,6 +176,7 @@ def _number(text: str, start: int, end: int) -> Span | None:
     if raw.startswith("+") and text[start - 1 : start].isdigit() and not _valid_in(digits, frozenset()):
         return None  # a sum
     announced = extended or _CALLED.search(text, max(0, start - 60), start) is not None
+    announced = announced or _CALLED_UNSPACED.search(text, max(0, start - 16), start) is not None
     line = text.rfind("\n", max(0, start - 48), start) + 1
     near = announced or _PHONE_WORDS.search(text, max(line, start - 48), start) is not None
     if not _is_evident(text, start, start + len(raw), number, announced=announced):

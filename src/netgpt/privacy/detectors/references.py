@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from netgpt.privacy.kinds import word_set
-from netgpt.privacy.registry import Prefilter, detector
+from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
 _WORD = re.compile(r"[^\W\d_]{1,40}")

@@ -38,7 +38,8 @@ _OWN = re.compile(
 )
 _HOLDS_OWN = re.compile(r"[\[<]\**[A-Z]{2,}(?:_[A-Z]+)*_\d{1,6}[a-z]?\**[\]>]")
 _VARIABLE = re.compile(
-    r"\$\{\{?.*|\$\(.*|\$(?:\d|[A-Z_][A-Z0-9_]*|[a-z_]+(?:->\w+|\[.*)?)|\{\{.*|\{%.*|\{[\w.!:]*\}|%\(\w+\)s|%[A-Za-z_]+%?|@[A-Za-z_]+@?"
+    r"\$\{\{?.*|\$\(.*|\$(?:\d|[A-Z_][A-Z0-9_]*|[a-z_]+(?:->\w+|\[.*)?)|\{\{.*|\{%.*|\{[\w.!:]*\}"
+    r"|%\(\w+\)s|%[A-Za-z_]+%?|@[A-Za-z_]+@?"
     r"|:[a-z_]+|&(?:mut )?[a-z]+|!(?:vault|secret|Ref|Sub|GetAtt|env).*|\*\w+|[*xX•.…_#\-=?·●]{2,}|\\[nrt].*|<%.*"
 )
 _DEFAULT = re.compile(
@@ -48,15 +49,19 @@ _DEFAULT = re.compile(
 _CODE = re.compile(
     r"[A-Za-z_$@][\w$]*(?:(?:\??\.|->|::)\w+)*!?[(\[](?:.*[)\];]|[\"'&].*|\s*)?"
     r"|(?:new|await|return|lambda|func|function|typeof|void)\b.*"
-    r"|(?i:self|this|config|conf|cfg|settings?|args?|opts?|options|params?|req|request|res|response|os|process|env|ctx|context"
-    r"|state|form|body|data|props|user|input|event|e|row|obj|item|account|credentials?|creds|db|app|secrets?|vault|var|vars|local"
+    r"|(?i:self|this|config|conf|cfg|settings?|args?|opts?|options|params?|req|request|res|response|os"
+    r"|process|env|ctx|context"
+    r"|state|form|body|data|props|user|input|event|e|row|obj|item|account|credentials?|creds|db|app"
+    r"|secrets?|vault|var|vars|local"
     r"|module|model|schema|z|yup|joi|t|Types|models|serializers|forms|sa|fields?)(?:\??\.|->|::)[A-Za-z_]\w*[;,]?"
 )
 _NAMED = re.compile(
-    r"(?i)[\w.\-]{0,40}(?:passw|passphr|passcode|_pass\b|pass_|pwd|_pw\b|secret|token|credential|kennwort)[a-z_.\-]{0,40}"
+    r"(?i)[\w.\-]{0,40}(?:passw|passphr|passcode|_pass\b|pass_|pwd|_pw\b|secret|token|credential"
+    r"|kennwort)[a-z_.\-]{0,40}"
 )
 _PATH = re.compile(
-    r"(?:~|\.{1,2})?/(?:[\w.\-]+/?)*|[A-Za-z]:[\\/].*|\w{2,12}://.*|[\w\-]+\.(?:py|js|ts|txt|md|html|json|ya?ml|toml|env|sh)"
+    r"(?:~|\.{1,2})?/(?:[\w.\-]+/?)*|[A-Za-z]:[\\/].*|\w{2,12}://.*|[\w\-]+\.(?:py|js|ts|txt|md|html"
+    r"|json|ya?ml|toml|env|sh)"
 )
 _CALL_BEFORE = re.compile(r"\w\([^()\n]{0,160}\Z")
 _BRACKETED = re.compile(r"<[^<>\n]{1,60}>|\[[^\[\]\n]{1,60}\]|\([^()\n]{1,60}\)|\{[^{}\n]{1,60}\}")
@@ -173,11 +178,13 @@ def _end(text: str, start: int, end: int) -> int:
     while end > start:
         last, piece = text[end - 1], text[start:end]
         opener = _PAIRS.get(last)
-        if last in _TRAILING or (opener and piece.count(opener) < piece.count(last)):
-            end -= 1
-        elif last in "!?'\"" and not strong(piece[:-1]):
-            end -= 1
-        elif last == "?" or (last in "'\"" and piece.count(last) == 1):
+        if (
+            last in _TRAILING
+            or (opener and piece.count(opener) < piece.count(last))
+            or (last in "!?'\"" and not strong(piece[:-1]))
+            or last == "?"
+            or (last in "'\"" and piece.count(last) == 1)
+        ):
             end -= 1
         else:
             break

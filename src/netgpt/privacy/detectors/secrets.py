@@ -26,7 +26,8 @@ _ASSIGNED = re.compile(
     r"(?i)(?P<name>api[_ -]?key|access[_ -]?key(?:[_ -]?id)?|account[_ -]?key|secret(?:[_ -]?(?:access[_ -]?)?key)?"
     r"|client[_ -]?secret|(?:auth|access|refresh|session|id|bot)[_ -]?token|token|cookie|session[_ -]?id|signature|sig"
     r"|bearer|private[_ -]?key|authorization|x-api-key|connection[_ -]?string)"
-    r"[\"'`*]{0,3}\s{0,3}(?P<by>[:=]|=>|->|→|\bis\b|\s)\s{0,3}(?:Bearer\s{1,3}|Basic\s{1,3}|Token\s{1,3})?(?P<value>)(?=\S)"
+    r"[\"'`*]{0,3}\s{0,3}(?P<by>[:=]|=>|->|→|\bis\b|\s)\s{0,3}(?:Bearer\s{1,3}|Basic\s{1,3}"
+    r"|Token\s{1,3})?(?P<value>)(?=\S)"
 )
 _ASSIGNED_HINT = re.compile(
     r"(?:[kK]ey|[kK]EY|[tT]oken|TOKEN|[sS]ecret|SECRET|[cC]ookie|COOKIE|[sS]ession|SESSION|[sS]ig|SIG"
@@ -138,16 +139,20 @@ def _assignments(text: str) -> Iterator[re.Match[str]]:
 
 
 _ID_BEFORE = re.compile(
-    r"(?:(?<![A-Za-z0-9])(?:call|toolu|srvtoolu|tooluse|chatcmpl|cmpl|msg|resp|rs|fc|ws|ci|mcp|run|step|thread|asst|file|vs|batch|req"
-    r"|gen|ctc|tlr|chatcmpl-tool|integrity|sha\d{1,3})[_\-]|\bh1:|;base64,|ssh-(?:rsa|dss|ed25519) |\becdsa-sha2-nistp\d{3} )\Z"
+    r"(?:(?<![A-Za-z0-9])(?:call|toolu|srvtoolu|tooluse|chatcmpl|cmpl|msg|resp|rs|fc|ws|ci|mcp|run"
+    r"|step|thread|asst|file|vs|batch|req"
+    r"|gen|ctc|tlr|chatcmpl-tool|integrity|sha\d{1,3})[_\-]|\bh1:|;base64,|ssh-(?:rsa|dss|ed25519) "
+    r"|\becdsa-sha2-nistp\d{3} )\Z"
 )
 """What stands before an identifier of a dialogue, a checksum, a picture or a public key."""
 _ID_BEGINS = re.compile(
-    r"(?:call|toolu|srvtoolu|tooluse|chatcmpl|cmpl|msg|resp|rs|fc|ws|run|step|thread|asst|file|vs|batch|req|gen|sha\d{1,3})[_\-]"
+    r"(?:call|toolu|srvtoolu|tooluse|chatcmpl|cmpl|msg|resp|rs|fc|ws|run|step|thread|asst|file|vs"
+    r"|batch|req|gen|sha\d{1,3})[_\-]"
     r"|iVBORw0KGgo|/9j/|R0lGOD|UklGR|JVBERi0|UEsDB|PHN2Zy|AAAA[BC]3NzaC1|AAAAE2VjZHNh|AAAAG"
 )
 _PUBLIC_BLOCK = re.compile(
-    r"-----BEGIN (?P<of>CERTIFICATE|[A-Z0-9 ]{0,20}PUBLIC KEY(?: BLOCK)?|CERTIFICATE REQUEST|PGP (?:SIGNATURE|MESSAGE))-----"
+    r"-----BEGIN (?P<of>CERTIFICATE|[A-Z0-9 ]{0,20}PUBLIC KEY(?: BLOCK)?|CERTIFICATE REQUEST|PGP "
+    r"(?:SIGNATURE|MESSAGE))-----"
     r"[A-Za-z0-9+/=\s\\:,.()<>@\-]{0,20000}?-----END (?P=of)-----"
 )
 _LONGEST_RANDOM: Final = 512

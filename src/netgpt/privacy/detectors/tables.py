@@ -178,7 +178,7 @@ def _marked(text: str, name: Name) -> tuple[list[tuple[int, int]], int]:
             place += 1
             if place == column and many and (value := read_value(text, mark.end(), stop="<")):
                 found.append(value)
-    return found, at if found else name.end
+    return found, at
 
 
 def _inserted(text: str, insert: re.Match[str]) -> Iterator[Span]:

@@ -534,7 +534,7 @@ def test_words_that_only_look_like_announcements(text: str) -> None:
         ("my number is oh seven seven double zero nine double zero one two three",
          "oh seven seven double zero nine double zero one two three", "PHONE"),
         ("ada dot mill at werft dot example", "ada dot mill at werft dot example", "EMAIL"),
-        ("hex 6c656e612e766f67744077657266742e6578616d706c65", "6c656e612e766f67744077657266742e6578616d706c65", "EMAIL"),
+        ("hex 6c656e61406d696c6c2e6f7267", "6c656e61406d696c6c2e6f7267", "EMAIL"),
     ],
 )  # fmt: skip
 def test_values_in_words_and_in_hexadecimal(text: str, value: str, kind: str) -> None:

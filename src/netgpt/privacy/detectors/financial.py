@@ -38,7 +38,8 @@ _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
 _SPELLED: Final = {
     word: str(digit)
     for words in (
-        "zero one two three four five six seven eight nine", "oh", "null eins zwei drei vier fünf sechs sieben acht neun",
+        "zero one two three four five six seven eight nine", "oh",
+        "null eins zwei drei vier fünf sechs sieben acht neun",
         "zéro - deux trois quatre cinq six sept huit neuf", "cero uno dos tres cuatro cinco seis siete ocho nueve",
     )
     for digit, word in enumerate(words.split())

@@ -59,8 +59,9 @@ def _may_name(seen: Prefilter) -> bool:
 
 _ROLES: Final = word_set(
     """
-    owner author customer patient client employee contact manager supervisor tenant landlord attendee organizer organiser
-    assignee reporter reviewer maintainer applicant guest insured beneficiary holder sender recipient signed signatory
+    owner author customer patient client employee contact manager supervisor tenant landlord attendee organizer
+        organiser assignee reporter reviewer maintainer applicant guest insured beneficiary holder sender recipient
+    signed signatory
     inhaber kunde kundin patientin ansprechpartner mitarbeiter cliente paciente
     """
 )

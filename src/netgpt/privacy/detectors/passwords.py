@@ -73,9 +73,11 @@ def names_in(text: str) -> list[Name]:
             if match and (name := _bounded(text, Name(*match.span(), match.lastgroup or "sure"))):
                 found.append(name)
             at = lowered.find(stem, match.end() if match else at + len(stem))
-    for at in places(lowered, _CODE_STEMS):
-        if _code_before().search(lowered, max(0, at - 24), at) and (match := _CODE_NAME.match(lowered, at)):
-            found.append(Name(*match.span(), "code"))
+    found += [
+        Name(*match.span(), "code")
+        for at in places(lowered, _CODE_STEMS)
+        if _code_before().search(lowered, max(0, at - 24), at) and (match := _CODE_NAME.match(lowered, at))
+    ]
     return sorted(found)
 
 
@@ -89,9 +91,9 @@ def _bounded(text: str, name: Name) -> Name | None:
     if text[end : end + 1].isalpha() and not unspaced and not _UNSPACED.match(text, end):
         return None
     before = text[start - 1 : start]
-    if before.isalpha() and not unspaced and not _UNSPACED.match(before) and (kind != "sure" or end - start < 7):
-        if not (before.islower() and text[start].isupper()):  # "compass", but "dbPass"
-            return None
+    glued = before.isalpha() and not unspaced and not _UNSPACED.match(before) and (kind != "sure" or end - start < 7)
+    if glued and not (before.islower() and text[start].isupper()):  # "compass", but "dbPass"
+        return None
     if kind == "code":
         return name
     if suffix := _SUFFIX.match(text, end):

@@ -181,13 +181,9 @@ def _number(text: str, start: int, end: int) -> Span | None:
     near = announced or _PHONE_WORDS.search(text, max(line, start - 48), start) is not None
     if not _is_evident(text, start, start + len(raw), number, announced=announced):
         return None
-    if (
-        _is_phone(number, digits, announced)
-        or (near and _is_phone(number, digits, False))
-        or _is_cell(text, start, raw)
-    ):
-        if announced or not _is_listed(text, start, number):
-            return Span(start, start + len(raw), "PHONE", "pattern:phone", 1.0 if announced else 0.8)
+    sure = _is_phone(number, digits, announced) or (near and _is_phone(number, digits, False))
+    if (sure or _is_cell(text, start, raw)) and (announced or not _is_listed(text, start, number)):
+        return Span(start, start + len(raw), "PHONE", "pattern:phone", 1.0 if announced else 0.8)
     return None
 
 
@@ -203,9 +199,9 @@ def _is_evident(text: str, start: int, end: int, number: str, *, announced: bool
         return False
     if _LARGEST.intersection(_GROUPS.findall(number)) or (_DECIMALS.fullmatch(number) and not announced):
         return False
-    if _JOINED_BEFORE.search(text, max(0, start - 2), start) and not number.startswith("+"):
-        if not announced and not (text[start - 1] in "/." and dialled):
-            return False
+    joined = _JOINED_BEFORE.search(text, max(0, start - 2), start) and not number.startswith("+")
+    if joined and not announced and not (text[start - 1] in "/." and dialled):
+        return False
     if not announced and not number.startswith("+") and _PUBLIC_BEFORE.search(text, max(0, start - 24), start):
         return False
     if dialled and (number.startswith(("+", "(")) or len(digits) >= 9):
@@ -221,9 +217,11 @@ _UNSPACED = re.compile(r"[\u0590-\U0003ffff]")
 _AFTER = word_set(
     """
     a an the and or to of for in on at by with from as is was are be i you he she it we they my your his her our not no
-    does do can could should will may might must has have please thanks if when after before until today tonight tomorrow
-    now anytime asap any again instead directly only too also so but because ext extension x office home work mobile cell
-    oder und bitte ab bis von am im auf wenn heute morgen et ou après avant si y o por favor desde para hoy e ou dopo
+    does do can could should will may might must has have please thanks if when after before until today tonight
+        tomorrow now anytime asap any again instead directly only too also so but because ext extension x office
+    home work mobile
+        cell oder und bitte ab bis von am im auf wenn heute morgen et ou après avant si y o por favor desde para
+    hoy e ou dopo
     oppure en of na voor i lub po dla и или до после с ve veya
     """
 )

@@ -1,7 +1,7 @@
 """Postal addresses in the orders and scripts of other countries than `addresses` has.
 
-Three roads: a postcode with its town, from which the street before it is read backwards; a chain of parts that begins
-with a flat or a plot, as in India and the Emirates; and a form for each script, tried only around its words for streets.
+Three roads: a postcode with its town, from which the street before it is read backwards; a chain of parts that
+begins with a flat or a plot, as in India and the Emirates; and a form for each script, tried only around its words for streets.
 """
 
 from __future__ import annotations
@@ -58,12 +58,14 @@ _BEHIND_TOWN = re.compile(
 _YEAR = re.compile(r"(?:19|20)\d\d[ ]")
 _NOT_STREETS: Final = word_set(
     """
-    table figure fig chapter section version page step part volume episode season line lines room article clause paragraph
-    appendix exercise problem question theorem lemma level phase round week day year windows python java ubuntu debian
+    table figure fig chapter section version page step part volume episode season line lines room article clause
+        paragraph appendix exercise problem question theorem lemma level phase round week day year windows python
+    java ubuntu debian
     release build rfc iso din january february march april may june july august september october november december
     januar februar märz mai juni juli oktober dezember janvier février mars avril juin juillet août septembre octobre
     novembre décembre enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre item
-    lesson exercise column gate seat row unit lot monday tuesday wednesday thursday friday saturday sunday number group class grade score rank top best the in at on
+    lesson exercise column gate seat row unit lot monday tuesday wednesday thursday friday saturday sunday number
+    group class grade score rank top best the in at on
     """
 )
 _STREET_LIKE = re.compile(
@@ -80,7 +82,8 @@ _CHAIN = re.compile(
     rf"(?P<parts>(?:,[ ](?:\d{{1,4}}(?:st|nd|rd|th)?[ ])?{_WORD}(?:[ ](?:{_WORD}|\d{{1,4}}"
     rf"(?![\w]))){{0,4}}){{2,7}})(?:[ ]?-?[ ]?\d{{6}}(?!\d))?"
 )
-_CHAIN_WORDS: Final = ("Flat", "Apt", "Apartment", "Villa", "House", "Plot", "Door", "Shop", "Office", "Unit", "Suite", "Building",
+_CHAIN_WORDS: Final = ("Flat", "Apt", "Apartment", "Villa", "House", "Plot", "Door", "Shop", "Office", "Unit", "Suite",
+    "Building",
     "Bldg", "Block", "Tower", "Room", "H.No", "H. No", "H No", "D.No", "Lot", "Blk")  # fmt: skip
 
 _HAN: Final = r"[\u3400-\u9fff]"
@@ -90,7 +93,8 @@ _CHINESE = re.compile(
     rf"(?:{_HAN}{{1,8}}?(?:区|區|县|縣|旗|镇|鎮|乡|鄉|街道|新区)){{0,3}}"
     rf"{_HAN}{{1,12}}?(?:大道|大街|胡同|路|街|巷|弄|里|村|道)(?:[东西南北中東]?{_COUNT}?段)?(?:{_COUNT}(?:巷|弄)){{0,2}}"
     rf"{_COUNT}(?:号|號|弄)(?:院|楼|樓)?(?:[ ]?(?:{_HAN}{{2,8}}(?:大厦|大樓|小区|小區|花园|公寓"
-    rf"|广场))?[ ]?[0-9A-Za-z一二三四五六七八九十\-]{{1,6}}(?:号楼|號樓|单元|單元|栋|棟|幢|座|室|楼|樓|层|層|房|户|之[0-9]{{1,3}}|號|号"
+    rf"|广场))?[ ]?[0-9A-Za-z一二三四五六七八九十\-]{{1,6}}"
+    rf"(?:号楼|號樓|单元|單元|栋|棟|幢|座|室|楼|樓|层|層|房|户|之[0-9]{{1,3}}|號|号"
     rf"|F)){{0,5}}(?:之[0-9]{{1,3}})?"
 )
 _LEAD = re.compile(
@@ -194,7 +198,8 @@ _SCRIPTS: Final[tuple[tuple[re.Pattern[str], int, re.Pattern[str]], ...]] = tupl
     (re.compile(hint), back, form)
     for hint, back, form in (
         (r"(?:大道|大街|胡同|路|街|巷|弄|里|村|道|段)[0-9一二三四五六七八九十百]{1,5}(?:号|號|弄|巷|段)", 60, _CHINESE),
-        (r"[市区郡町村県都府][\u3400-\u9fff\u3041-\u30ff]{0,12}?[0-9一二三四五六七八九十]{1,4}(?:丁目|番|-[0-9])", 50, _JAPANESE),
+        (r"[市区郡町村県都府][\u3400-\u9fff\u3041-\u30ff]{0,12}?"
+         r"[0-9一二三四五六七八九十]{1,4}(?:丁目|番|-[0-9])", 50, _JAPANESE),
         (r"(?:시|군|구)[ ][가-힣0-9 ]{1,30}?\d", 24, _KOREAN),
         (rf"(?i)(?<![\w])(?:{_RUSSIAN_KINDS})\b[.,]?[ ]", 60, _RUSSIAN),
         (r"(?:شارع|طريق|جادة|زقاق|خیابان|کوچه|بلوار)[ ]", 30, _ARABIC),

@@ -23,7 +23,8 @@ _MOST_WORDS: Final = 12
 _QUOTE = re.compile(r"(?:[frbuFRBU]{0,2}|\$)(?P<sign>\"\"\"|'''|[\"'`“«「『])")
 _CLOSING: Final = {"“": "”", "«": "»", "「": "」", "『": "』"}
 _TOKEN = re.compile(
-    r"(?:(?!&(?:amp;)?[\w.\-]{1,30}=|</|<br|[,;](?:\s|\Z|[\w .\-]{1,30}[=:])|[,;]+\Z|[,;:!?](?=[^\x00-\x7f])|[。、」；])"
+    r"(?:(?!&(?:amp;)?[\w.\-]{1,30}=|</|<br|[,;](?:\s|\Z|[\w .\-]{1,30}[=:])|[,;]+\Z|[,;:!?](?=[^\x00-\x7f])"
+    r"|[。、」；])"
     r"[^\s\"`|]){1,200}"
 )
 _PHRASE = re.compile(r"(?:[ ][^\W_](?:[\w'\-]{0,20}[^\W_])?){1,11}(?![\w@=/\\$%*+])")
@@ -98,8 +99,8 @@ def strong(value: str) -> bool:
 def read_value(text: str, at: int, *, weak: bool = True, prose: bool = False, stop: str = "") -> tuple[int, int] | None:
     """The place of the secret that begins at `at`, or None.
 
-    `weak`: whether plain words count, too. `prose`: the text reads on behind it, so that a plain word counts only at the
-    end of its clause. `stop`: the value ends at the first of these signs, and blanks belong to it.
+    `weak`: whether plain words count, too. `prose`: the text reads on behind it, so that a plain word counts only at
+    the end of its clause. `stop`: the value ends at the first of these signs, and blanks belong to it.
     """
     if tag := _TAG.match(text, at):
         at = tag.end()

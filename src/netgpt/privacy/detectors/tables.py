@@ -89,7 +89,8 @@ def columns_of(text: str, wanted: Callable[[str, list[str]], bool]) -> Iterator[
 
 def _cells(line: str, sign: str) -> list[tuple[int, int]]:
     """Places of the cells of a line; [] where it has none."""
-    found, at = [], 0
+    found: list[tuple[int, int]] = []
+    at = 0
     while at <= len(line) and len(found) < _MOST_COLUMNS:
         match = _CELL[sign].match(line, at)
         end = match.end() if match else at
@@ -164,7 +165,8 @@ def _marked(text: str, name: Name) -> tuple[list[tuple[int, int]], int]:
     begin = max(text.rfind("<tr", max(0, name.start - _LONGEST_LINE), name.start), 0)
     marks = list(_MARK.finditer(text, begin, name.start))
     column = sum(mark["mark"] == "th" for mark in marks) - 1
-    found, place, many = [], -1, column > 0
+    found: list[tuple[int, int]] = []
+    place, many = -1, column > 0
     at = name.end
     for mark in _MARK.finditer(text, name.end):
         if mark["mark"] == "/table":

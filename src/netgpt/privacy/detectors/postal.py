@@ -1,7 +1,8 @@
 """Postal addresses in the orders and scripts of other countries than `addresses` has.
 
 Three roads: a postcode with its town, from which the street before it is read backwards; a chain of parts that
-begins with a flat or a plot, as in India and the Emirates; and a form for each script, tried only around its words for streets.
+begins with a flat or a plot, as in India and the Emirates; and a form for each script, tried only around its words
+for streets.
 """
 
 from __future__ import annotations

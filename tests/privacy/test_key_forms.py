@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from re import _parser as sre_parse  # type: ignore[attr-defined]
+from re import _parser as sre_parse
 from typing import Any
 
 import pytest

@@ -96,6 +96,11 @@ _WIDE_GAP = re.compile(
 _GAP = re.compile(_WIDE_GAP.pattern + r"|[ \t\xa0]")
 _DECIMAL = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])")
 _IN_THREE = re.compile(r"\d{3}\s\d{3}\s\d{4}")
+_BROKEN = re.compile(
+    r"(?<![\w+\-.])(?:\+[0-9]{1,5}|\(?0[0-9]{1,5}\)?|\([0-9]{2,5}\))"
+    r"(?:\r?\n\(?[0-9][0-9.\-/]{0,9}\)?){1,6}(?![\w.\-]*[\w\-])"
+)
+"""A number that begins as dialled, and each of whose blanks a line break replaced."""
 _MOST_GROUPS = 8
 _SERIES = re.compile(r"\d{1,4}(?: \d{1,4}){7,}")
 _OTHER_FORM = re.compile(  # IP addresses and versions, sums, editions of standards
@@ -120,6 +125,10 @@ def find_phones(text: str) -> Iterator[Span]:
         before = bisect_right(ids, (match.start(), len(text))) - 1  # the last one that begins here or earlier
         if before < 0 or match.start() >= ids[before][1]:
             yield from _numbers_of(text, match.start(), match.end())
+    for broken in _BROKEN.finditer(text):
+        digits = re.sub(r"\D", "", broken[0])
+        if 9 <= len(digits) <= 15 and (broken[0].startswith(("+", "00", "(")) or _valid_in(digits, _ALL_REGIONS)):
+            yield Span(*broken.span(), "PHONE", "pattern:phone", 0.7)
     for start, end, digits in spelled_numbers(text):
         if 7 <= len(digits) <= 15 and _PHONE_WORDS.search(text, max(0, start - 48), start):
             yield Span(start, end, "PHONE", "pattern:spelled", 0.7)

@@ -56,7 +56,7 @@ def checked(languages: Iterable[str]) -> tuple[str, ...]:
 
 
 @cache
-def read_scripts(languages: Iterable[str]) -> frozenset[str]:
+def read_scripts(languages: tuple[str, ...]) -> frozenset[str]:
     """The scripts in which names are looked for; Latin always, as names of all peoples are written in it.
 
     >>> sorted(read_scripts(("ru", "ja")))
@@ -66,7 +66,7 @@ def read_scripts(languages: Iterable[str]) -> frozenset[str]:
     return frozenset({"Latin"}.union(*(LANGUAGES[code] for code in codes)))
 
 
-def unread_scripts(text: str, languages: Iterable[str]) -> tuple[str, ...]:
+def unread_scripts(text: str, languages: tuple[str, ...]) -> tuple[str, ...]:
     """The scripts of the text in which names are not looked for.
 
     >>> unread_scripts("Привет and សួស្តី", ("all",))
@@ -78,13 +78,13 @@ def unread_scripts(text: str, languages: Iterable[str]) -> tuple[str, ...]:
 
 
 @cache
-def _unread(languages: Iterable[str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _unread(languages: tuple[str, ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
     read = read_scripts(languages)
     return tuple((name, re.compile(f"[{letters}]")) for name, letters in _RANGES.items() if name not in read)
 
 
 @cache
-def readable(languages: Iterable[str]) -> re.Pattern[str]:
+def readable(languages: tuple[str, ...]) -> re.Pattern[str]:
     """Matches a first letter, digit or sign of a word that may be a name; not those of unread scripts."""
     unread = "".join(letters for name, letters in _RANGES.items() if name not in read_scripts(languages))
     return re.compile(f"[^{unread}]")

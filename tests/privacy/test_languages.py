@@ -8,9 +8,12 @@ from __future__ import annotations
 import pytest
 
 from netgpt.errors import SettingsError
-from netgpt.privacy.detector import Finder
-from netgpt.privacy.figures import figures, find_figures, is_figure
+from netgpt.privacy.detector import Finder, LocalDetector
+from netgpt.privacy.figures import FIGURE, figures, find_figures, is_figure
+from netgpt.privacy.kinds import EXACT, PLACEHOLDER
 from netgpt.privacy.scripts import LANGUAGES, checked, unread_scripts
+from netgpt.privacy.vault import Vault
+from netgpt.types import Terms
 
 NAMES = """
 Leite das Schreiben bitte an Hannelore Kirchgässner weiter.|Hannelore Kirchgässner
@@ -162,3 +165,32 @@ def test_names_are_not_looked_for_in_a_script_that_is_left_out() -> None:
     text = "Напомните Зинаиде Протасовой про оплату."
     assert Finder().find([text], (), None)[0]
     assert not Finder(NameFinder(languages=("en", "de"))).find([text], (), None)[0]
+
+
+ASKED = {"model": "m", "messages": [{"role": "user", "content": "Compare Kant and Hegel on freedom."}]}
+
+
+async def test_known_people_who_are_asked_about_may_leave() -> None:
+    outbound = await Vault().seal(ASKED, LocalDetector())
+    assert b"Kant and Hegel" in outbound.content
+
+
+def hide_figures(kind: str, public: bool) -> Terms:
+    """A policy that lets no name leave, not even one that everybody knows."""
+    return Terms(((EXACT if public and kind != FIGURE else PLACEHOLDER, ""),), "")
+
+
+@pytest.mark.parametrize("options", [{"public_figures": False}, {"terms": hide_figures}])
+async def test_known_people_are_hidden_where_the_owner_or_the_policy_wants_it(options: dict) -> None:
+    outbound = await Vault().seal(ASKED, LocalDetector(), **options)
+    assert b"Kant" not in outbound.content and b"Hegel" not in outbound.content
+    assert {hidden.kind for hidden in outbound.hidden} == {"PERSON"}
+
+
+async def test_a_text_in_a_script_that_is_not_read_leaves_and_is_said() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "ជំរាបសួរ, write to ada@mill.example"}]}
+    outbound = await Vault().seal(body, LocalDetector())
+    assert "ជំរាបសួរ".encode() in outbound.content and b"ada@mill" not in outbound.content
+    assert [(g.kind, g.was, g.policy_rule) for g in outbound.generalised] == [
+        ("TEXT", "Khmer script", "privacy.languages")
+    ]

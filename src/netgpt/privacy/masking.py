@@ -9,22 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
+from netgpt.privacy.bent import lookalikes, read, replace_all, variants
 from netgpt.privacy.body import DROP, BodyVisitor, Seen, TextPosition
 from netgpt.privacy.detector import Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
 from netgpt.privacy.generalize import Coarser, Generaliser
-from netgpt.privacy.kinds import (
-    EXACT,
-    PLACEHOLDER,
-    TermsOf,
-    bracketed,
-    kinds_of,
-    lookalikes,
-    read,
-    replace_all,
-    variants,
-)
+from netgpt.privacy.kinds import EXACT, PLACEHOLDER, TermsOf, bracketed, kinds_of
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
 
 _LITERAL = "LITERAL"
@@ -236,7 +227,7 @@ class Masking:
         """The caller's identifiers that look like placeholders keep their meaning: no placeholder gets such a name."""
         pattern = variants(self._all_kinds())
         texts = {item.text for item in seen if item.place is TextPosition.NAME}
-        self._names.reserve(frozenset(read(match) for text in texts for match in pattern.finditer(text)))
+        self._names.reserve(frozenset(read(match) for text in texts for match in pattern.finditer(text.upper())))
 
     def _all_kinds(self) -> frozenset[str]:
         return self._names.kinds() | {kind for kind, _ in self._values}
@@ -331,7 +322,7 @@ class Masking:
         originals = self._names.originals()
         if self.rounds == 1 or not originals:
             return spans
-        own = [(m.start(), m.end()) for m in variants(kinds_of(originals)).finditer(item.text)]
+        own = [(m.at, m.until) for m in variants(kinds_of(originals)).finditer(item.text)]
         result = []
         for span in spans:
             touched = [(a, b) for a, b in own if a < span.end and span.start < b]

@@ -22,7 +22,7 @@ from netgpt.privacy.detectors.profile_values import clean_kind
 from netgpt.privacy.generalize import Generaliser
 from netgpt.privacy.kinds import TermsOf, kinds_of, known_kinds, number_of, placeholders_only, spelling_of, word_set
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
-from netgpt.privacy.restore import Restorer
+from netgpt.privacy.restore import Restorer, stood_in
 from netgpt.types import Generalised, Hidden, Kept
 
 _ROUNDS = 4
@@ -40,6 +40,8 @@ class Vault:
         self._names: dict[tuple[str, str], str] = {}
         self._next: Counter[str] = Counter()
         self._reserved: frozenset[str] = frozenset()
+        self._as_they_were: set[tuple[str, str]] = set()
+        """Where values stood unescaped in the bodies that this vault sealed; see `stood_in`."""
         self.changed = False
         """Whether the state differs from the one given."""
         self._fresh = state is None
@@ -76,7 +78,7 @@ class Vault:
             raise PrivacyError("the pseudonym map of this conversation is damaged; begin a new conversation") from None
 
     def restorer(self) -> Restorer:
-        return Restorer(self._originals)
+        return Restorer(self._originals, self._as_they_were)
 
     async def seal(
         self,
@@ -117,12 +119,15 @@ class Vault:
                 break
         else:
             raise NotDisclosable("the request could not be made safe: private data was found again; nothing was sent")
-        if plan(current, media).size > 4 * size + 20_000:
+        made = plan(current, media)
+        if made.size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
         self.found_kinds = frozenset(anonymizer.kinds)
         self.hidden, self.generalised, self.kept = anonymizer.hidden(), anonymizer.generalised(), anonymizer.kept()
         if self.kept:
             raise kept_by_policy(self.kept)
+        for text in {item.text for item in made.seen} if self.hidden else ():
+            self._as_they_were |= stood_in(text, self._originals)
         return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
 
     def name_for(self, kind: str, original: str) -> str:

@@ -96,9 +96,9 @@ def bracketed(name: str) -> str:
     return f"[{name}]"
 
 
-def spelling_of(name: str, taken: Container[str]) -> str | None:
+def spelling_of(name: str, *taken: Container[str]) -> str | None:
     """A name for another spelling of the same value: `DIET_1` -> `DIET_1b`; None when there are too many."""
-    return next((name + letter for letter in _SPELLINGS if name + letter not in taken), None)
+    return next((name + letter for letter in _SPELLINGS if not any(name + letter in each for each in taken)), None)
 
 
 def number_of(name: str) -> int:

@@ -16,6 +16,7 @@ from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
 from netgpt.privacy.generalize import Coarser, Generaliser
 from netgpt.privacy.kinds import EXACT, PLACEHOLDER, TermsOf, bracketed, kinds_of
+from netgpt.privacy.people import within_titles
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
 
 _LITERAL = "LITERAL"
@@ -34,6 +35,7 @@ class Names(Protocol):
     def kinds(self) -> frozenset[str]: ...
     def pseudonym(self, user: str) -> str: ...
     def reserve(self, names: frozenset[str]) -> None: ...
+    def meet(self, people: Sequence[str]) -> None: ...
 
 
 class Anonymizer:
@@ -335,6 +337,8 @@ class Masking:
 
     def _replaced(self, item: Seen, spans: list[Span]) -> str:
         pieces, done = [], 0
+        spans = [_without_titles(item.text, span) for span in spans]
+        self._names.meet([self._original(item.text[s.start : s.end]) for s in spans if s.kind == "PERSON"])
         bare = item.place in (TextPosition.NAME, TextPosition.SPEAKER)
         free = not bare and self.rounds == 1  # only original words are generalized, and no identifiers
         for span in spans:
@@ -350,6 +354,14 @@ class Masking:
             return text
         originals = self._names.originals()
         return replace_all(variants(kinds_of(originals)), text, originals) if originals else text
+
+
+def _without_titles(text: str, span: Span) -> Span:
+    """The tagger's "Ms Khumalo" without "Ms", which the model may read."""
+    if span.kind != "PERSON" or span.rule != "names":
+        return span
+    start, end = within_titles(text[span.start : span.end])
+    return replace(span, start=span.start + start, end=span.start + end)
 
 
 def _is_personal(name: str) -> bool:

@@ -22,11 +22,13 @@ from netgpt.privacy.detectors.profile_values import clean_kind
 from netgpt.privacy.generalize import Generaliser
 from netgpt.privacy.kinds import TermsOf, kinds_of, known_kinds, number_of, placeholders_only, spelling_of, word_set
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
+from netgpt.privacy.people import People, words_of
 from netgpt.privacy.restore import Restorer, stood_in
 from netgpt.types import Generalised, Hidden, Kept
 
 _ROUNDS = 4
 """Searches before a body counts as impossible to make safe."""
+_PERSON = "PERSON"
 _EXACT = word_set("API_KEY LITERAL URL CRYPTO")
 
 
@@ -38,6 +40,9 @@ class Vault:
         self._secret = secrets.token_bytes(32)
         self._originals: dict[str, str] = {}
         self._names: dict[tuple[str, str], str] = {}
+        self._people = People()
+        self._spelled: dict[tuple[int, str], str] = {}
+        """(a person's number, text) -> name."""
         self._next: Counter[str] = Counter()
         self._reserved: frozenset[str] = frozenset()
         self._as_they_were: set[tuple[str, str]] = set()
@@ -73,6 +78,8 @@ class Vault:
             for name, original in known["map"]:
                 kind = name.rpartition("_")[0]
                 self._remember(name, kind, original)
+                if kind == _PERSON:
+                    self._people.remember(original, number_of(name))
                 self._next[kind] = max(self._next[kind], number_of(name))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise PrivacyError("the pseudonym map of this conversation is damaged; begin a new conversation") from None
@@ -104,6 +111,7 @@ class Vault:
         self.found_kinds, self.hidden, self.generalised, self.kept = frozenset(), (), (), ()
         if trusted:
             return _sealed_by_vault(_encodable(dict(body)), (), "trusted destination")
+        self._people.begin()
         pairs = [(clean_kind(kind), value) for kind, value in values if value.strip()]
         anonymizer = Anonymizer(self, pairs, terms, generaliser)
         masking = Masking(self, anonymizer, pairs, media, public)
@@ -133,13 +141,31 @@ class Vault:
     def name_for(self, kind: str, original: str) -> str:
         """The placeholder name of a private text; another spelling of a known one gets its name and a letter."""
         known = self._names.get(("", original)) if kind != "LITERAL" else None
+        if kind == _PERSON and words_of(original) and (known is None or kinds_of([known]) == {_PERSON}):
+            return self._name_of_person(original)
         alike = self._names.get((kind, _canonical(kind, original)))
         if known or (alike and self._originals[alike] == original):
             return known or str(alike)
-        name = (spelling_of(alike, {*self._originals, *self._reserved}) if alike else None) or self._next_of(kind)
+        name = (spelling_of(alike, self._originals, self._reserved) if alike else None) or self._next_of(kind)
         self._remember(name, kind, original)
         self.changed = True
         return name
+
+    def _name_of_person(self, original: str) -> str:
+        """As the person is named whom the text means."""
+        number, is_new = self._people.number_of(original, lambda: number_of(self._next_of(_PERSON)))
+        if (known := self._spelled.get((number, original))) is not None:
+            return known
+        name = f"{_PERSON}_{number}"
+        if not is_new:
+            name = spelling_of(name, self._originals, self._reserved) or self._next_of(_PERSON)
+        self._remember(name, _PERSON, original)
+        self.changed = True
+        return name
+
+    def meet(self, people: Sequence[str]) -> None:
+        """The persons that the next text names, before any of them is asked for."""
+        self._people.meet(people)
 
     def _next_of(self, kind: str) -> str:
         self._next[kind] += 1
@@ -152,6 +178,8 @@ class Vault:
         self._names.setdefault((kind, _canonical(kind, original)), name)
         if kind != "LITERAL":
             self._names.setdefault(("", original), name)
+        if kind == _PERSON:
+            self._spelled.setdefault((number_of(name), original), name)
 
     def reserve(self, names: frozenset[str]) -> None:
         """Names of the caller's own identifiers (`address_1`) that no placeholder may get in this sealing."""

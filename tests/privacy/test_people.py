@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.kinds import number_of
-from netgpt.privacy.people import words_of
+from netgpt.privacy.people import within_titles, words_of
 from netgpt.privacy.vault import Vault
 
 ONE = ["Zanele Khumalo", "Khumalo", "ZANELE KHUMALO", "Zanele", "Khumalo, Zanele", "khumalo", "Z. Khumalo"]
@@ -119,10 +119,17 @@ async def test_in_a_body_titles_stay_outside(detector: Detector) -> None:
 def test_a_large_family() -> None:
     vault = Vault()
     letters = "abcdefghijklmnopqrstuvwxyz"
-    names = ["".join(each).capitalize() + " Khumalo" for each in itertools.product(letters, letters, letters)]
+    names = ["Zo" + "".join(each) + " Khumalo" for each in itertools.product(letters, letters, letters)]
     vault.meet(names)
     assert len({vault.name_for("PERSON", name) for name in names}) == len(names)
     assert vault.name_for("PERSON", "Khumalo") == f"PERSON_{len(names) + 1}"
+
+
+@pytest.mark.parametrize(
+    "name", ["Don Draper", "Bay Lee", "Sig Hansen", "王丽君", "سيد قطب", "Pan Wei", "Anh Nguyen", "Sri Rao"]
+)
+def test_a_name_that_is_also_a_title_stays_whole(name: str) -> None:
+    assert within_titles(name) == (0, len(name))
 
 
 def test_titles_are_no_part_of_a_name() -> None:

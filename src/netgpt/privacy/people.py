@@ -113,7 +113,7 @@ class People:
 
     def meet(self, names: Iterable[str]) -> None:
         """The names of the next text, all at once: their order in it must not matter."""
-        for words in sorted(dict.fromkeys(map(words_of, names)), key=_fullness, reverse=True):
+        for words in sorted(set(map(words_of, names)), key=lambda words: (_fullness(words), words), reverse=True):
             if words:
                 self._find(words).seen = True
 
@@ -139,8 +139,9 @@ class People:
             return same
         shorter = [one for one in known if _fullness(one.words) < _fullness(words) and self._is_nobody_elses(one)]
         if shorter and not fuller:
-            self._grow(shorter[0], words)
-            return shorter[0]
+            someone = max(shorter, key=lambda one: (_fullness(one.words), one.words))
+            self._grow(someone, words)
+            return someone
         return self._new(words)
 
     def _alike(self, words: tuple[str, ...]) -> list[_Someone]:

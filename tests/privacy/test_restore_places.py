@@ -246,7 +246,7 @@ def test_an_echo_of_the_callers_own_text_is_as_he_wrote_it(parts: list[str]) -> 
     text = "".join(parts)
     if any(escaped in text for escaped in ("%5B", "%3C")):
         return
-    shown = Restorer(ORIGINALS, stood_in(text, ORIGINALS)).text(text)
+    shown = Restorer(ORIGINALS, stood_in([text], ORIGINALS)).text(text)
     assert shown == text.replace("[PERSON_1]", NASTY).replace("[PERSON_2]", PLAIN)
 
 

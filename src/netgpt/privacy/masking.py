@@ -15,7 +15,7 @@ from netgpt.privacy.detector import Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
 from netgpt.privacy.generalize import Coarser, Generaliser
-from netgpt.privacy.kinds import EXACT, PLACEHOLDER, TermsOf, bracketed, kinds_of
+from netgpt.privacy.kinds import EXACT, PLACEHOLDER, TermsOf, bracketed
 from netgpt.privacy.people import within_titles
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
 
@@ -33,6 +33,7 @@ class Names(Protocol):
     def name_for(self, kind: str, original: str) -> str: ...
     def originals(self) -> Mapping[str, str]: ...
     def kinds(self) -> frozenset[str]: ...
+    def used_kinds(self) -> frozenset[str]: ...
     def pseudonym(self, user: str) -> str: ...
     def reserve(self, names: frozenset[str]) -> None: ...
     def meet(self, people: Sequence[str]) -> None: ...
@@ -324,7 +325,7 @@ class Masking:
         originals = self._names.originals()
         if self.rounds == 1 or not originals:
             return spans
-        own = [(m.at, m.until) for m in variants(kinds_of(originals)).finditer(item.text)]
+        own = [(m.at, m.until) for m in variants(self._names.used_kinds()).finditer(item.text)]
         result = []
         for span in spans:
             touched = [(a, b) for a, b in own if a < span.end and span.start < b]
@@ -353,7 +354,7 @@ class Masking:
         if self.rounds == 1:
             return text
         originals = self._names.originals()
-        return replace_all(variants(kinds_of(originals)), text, originals) if originals else text
+        return replace_all(variants(self._names.used_kinds()), text, originals) if originals else text
 
 
 def _without_titles(text: str, span: Span) -> Span:

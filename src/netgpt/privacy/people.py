@@ -185,10 +185,19 @@ def _keys(words: Sequence[str]) -> Iterable[str]:
             yield from (part for length in (1, 2) for part in (word[:length], word[-length:]) if part != word)
 
 
+@lru_cache(maxsize=16_384)
+def _as_set(words: tuple[str, ...]) -> tuple[frozenset[str], bool]:
+    """The words, and whether all are written out, with blanks between them: then they can be compared as a set."""
+    return frozenset(words), len(set(words)) == len(words) and all(len(w) > 1 and w[0] < _FIRST_UNSPACED for w in words)
+
+
 def _is_within(short: tuple[str, ...], full: tuple[str, ...]) -> bool:
     """Whether each word of a name is one of the fuller name, or its initial; at least one is written out."""
     if len(short) > len(full):
         return False
+    (some, simple), (more, also) = _as_set(short), _as_set(full)
+    if simple and also:
+        return some <= more
     rest, written_out = list(full), False
     for word in short:
         if word in rest:

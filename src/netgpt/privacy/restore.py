@@ -116,16 +116,18 @@ class Restorer:
         return StreamRestorer(self._pattern, self._originals, self._as_they_were, form, account or Account())
 
 
-def stood_in(text: str, originals: Mapping[str, str]) -> set[tuple[str, str]]:
-    """(name, kind of layer) for each placeholder of a caller's masked text: in the same place of an answer the value
+def stood_in(texts: Iterable[str], originals: Mapping[str, str]) -> set[tuple[str, str]]:
+    """(name, kind of layer) for each placeholder of a caller's masked texts: in the same place of an answer the value
     is put back as the caller had it, whether it was escaped or not."""
-    around, found_in, done = Surroundings(), set(), 0
-    for found in variants(kinds_of(originals)).finditer(text):
-        if found.name in originals:
-            around.read(text[done : found.at])
-            found_in.update((found.name, layer.kind) for layer in around.layers())
-            around.put()
-            done = found.until
+    pattern, found_in = variants(kinds_of(originals)), set()
+    for text in texts:
+        around, done = Surroundings(), 0
+        for found in pattern.finditer(text):
+            if found.name in originals:
+                around.read(text[done : found.at])
+                found_in.update((found.name, layer.kind) for layer in around.layers())
+                around.put()
+                done = found.until
     return found_in
 
 

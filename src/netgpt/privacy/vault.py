@@ -44,6 +44,8 @@ class Vault:
         self._spelled: dict[tuple[int, str], str] = {}
         """(a person's number, text) -> name."""
         self._next: Counter[str] = Counter()
+        self._kinds: frozenset[str] = frozenset()
+        """Of all originals."""
         self._reserved: frozenset[str] = frozenset()
         self._as_they_were: set[tuple[str, str]] = set()
         """Where values stood unescaped in the bodies that this vault sealed; see `stood_in`."""
@@ -134,8 +136,8 @@ class Vault:
         self.hidden, self.generalised, self.kept = anonymizer.hidden(), anonymizer.generalised(), anonymizer.kept()
         if self.kept:
             raise kept_by_policy(self.kept)
-        for text in {item.text for item in made.seen} if self.hidden else ():
-            self._as_they_were |= stood_in(text, self._originals)
+        if self.hidden:
+            self._as_they_were |= stood_in({item.text for item in made.seen}, self._originals)
         return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
 
     def name_for(self, kind: str, original: str) -> str:
@@ -175,6 +177,8 @@ class Vault:
 
     def _remember(self, name: str, kind: str, original: str) -> None:
         self._originals[name] = original
+        if (named := name.rpartition("_")[0]) not in self._kinds:
+            self._kinds |= {named}
         self._names.setdefault((kind, _canonical(kind, original)), name)
         if kind != "LITERAL":
             self._names.setdefault(("", original), name)
@@ -191,7 +195,11 @@ class Vault:
 
     def kinds(self) -> frozenset[str]:
         """Kinds that a placeholder of this conversation may have."""
-        return known_kinds() | kinds_of(self._originals)
+        return known_kinds() | self._kinds
+
+    def used_kinds(self) -> frozenset[str]:
+        """Kinds of the placeholders that there are."""
+        return self._kinds
 
     def pseudonym(self, user: str) -> str:
         """A stable name for a user id, letters only: HMAC-SHA256 with this conversation's key."""

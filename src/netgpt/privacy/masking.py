@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from netgpt.privacy.body import DROP, BodyVisitor, Seen, TextPosition
 from netgpt.privacy.detector import Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
+from netgpt.privacy.exceptions import is_excepted
 from netgpt.privacy.generalize import Coarser, Generaliser
 from netgpt.privacy.kinds import EXACT, PLACEHOLDER, TermsOf, bracketed
 from netgpt.privacy.people import within_titles
@@ -57,6 +58,8 @@ class Anonymizer:
         self._coarser: Counter[tuple[str, str, str, str, str]] = Counter()
         self._kept: Counter[tuple[str, str]] = Counter()
         self._written = ""
+        self.finds: list[tuple[str, Span]] = []
+        """(placeholder's name, find) of all that was hidden, in the order of writing."""
         self.kinds: set[str] = set()
         """All kinds found."""
 
@@ -92,6 +95,7 @@ class Anonymizer:
     def _placeholder(self, span: Span, original: str, rule: str, bare: bool) -> str:
         name = self._names.name_for(span.kind, original)
         self._counts[name] += 1
+        self.finds.append((name, span))
         self._rules.setdefault(name, (span.rule, rule))
         return name if bare else bracketed(name)
 
@@ -191,9 +195,17 @@ class Masking:
     """The rounds of one sealing. What they find is replaced by `anonymizer`."""
 
     def __init__(
-        self, names: Names, anonymizer: Anonymizer, values: list[tuple[str, str]], media: str, public: Sequence[str]
+        self,
+        names: Names,
+        anonymizer: Anonymizer,
+        values: list[tuple[str, str]],
+        media: str,
+        public: Sequence[str],
+        *,
+        exceptions: Collection[str] = (),
     ) -> None:
         """`values` is shared with `anonymizer`: names of a message's author are added to it."""
+        self._exceptions = exceptions
         self._names = names
         self._anonymizer = anonymizer
         self._values = values
@@ -292,7 +304,7 @@ class Masking:
             return merge_spans(everything)
         if item.place is TextPosition.SPEAKER and _is_personal(item.text):
             everything.append(Span(0, len(item.text), "PERSON", "name field"))
-        everything += _hinted(item)
+        everything += [s for s in _hinted(item) if not self._may_stay(item.text, s)]
         return merge_spans([*everything, *self._literals(item)])
 
     def _literals(self, item: Seen) -> list[Span]:
@@ -308,6 +320,8 @@ class Masking:
         """Whether words are public, or were written on purpose in an earlier round."""
         found = text[span.start : span.end]
         if self.rounds > 1 and self._anonymizer.let_through(found):
+            return True
+        if is_excepted(span, found, self._exceptions, self._values):
             return True
         if span.rule != "names" or plain_words(found) not in self._public:
             return False

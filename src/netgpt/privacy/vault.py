@@ -12,7 +12,7 @@ import hmac
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from netgpt.errors import NotDisclosable, PrivacyError
@@ -24,7 +24,7 @@ from netgpt.privacy.kinds import TermsOf, kinds_of, known_kinds, number_of, plac
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
 from netgpt.privacy.people import People, words_of
 from netgpt.privacy.restore import Restorer, stood_in
-from netgpt.types import Generalised, Hidden, Kept
+from netgpt.types import Generalised, Hidden, Kept, Span
 
 _ROUNDS = 4
 """Searches before a body counts as impossible to make safe."""
@@ -56,7 +56,8 @@ class Vault:
         self.hidden: tuple[Hidden, ...] = ()
         self.generalised: tuple[Generalised, ...] = ()
         self.kept: tuple[Kept, ...] = ()
-        """Of the last `seal`: the kinds found, what was hidden, what left, and what kept it here (then it raised)."""
+        self.finds: Sequence[tuple[str, Span]] = ()
+        """Of the last `seal`: the kinds, what was hidden, what left, what kept it here (then it raised), each find."""
         if state is not None:
             self._load(state)
 
@@ -101,13 +102,15 @@ class Vault:
         public: Sequence[str] = (),
         terms: TermsOf = placeholders_only,
         generaliser: Generaliser | None = None,
+        exceptions: Collection[str] = (),
     ) -> Outbound:
         """The body as it may leave. `body` is not changed.
 
         `values`: (KIND, value) pairs of the profile that must not leave. `trusted`: the destination is the operator's
         own server, nothing is hidden. `media`: "keep" or "send" images, audio and files. `public`: texts whose names
         may leave (the site's own place), unless a pattern or profile value matches. `terms`: the levels at which each
-        kind may leave; `generaliser`: for the levels between exact and placeholder.
+        kind may leave; `generaliser`: for the levels between exact and placeholder. `exceptions`: words that the owner
+        says are not private (`exceptions`).
         Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe, `kept`).
         """
         self.found_kinds, self.hidden, self.generalised, self.kept = frozenset(), (), (), ()
@@ -116,7 +119,7 @@ class Vault:
         self._people.begin()
         pairs = [(clean_kind(kind), value) for kind, value in values if value.strip()]
         anonymizer = Anonymizer(self, pairs, terms, generaliser)
-        masking = Masking(self, anonymizer, pairs, media, public)
+        masking = Masking(self, anonymizer, pairs, media, public, exceptions=exceptions)
         current = _encodable(dict(body))
         size = plan(current, media).size
         if size > max_chars:
@@ -132,7 +135,7 @@ class Vault:
         made = plan(current, media)
         if made.size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
-        self.found_kinds = frozenset(anonymizer.kinds)
+        self.found_kinds, self.finds = frozenset(anonymizer.kinds), anonymizer.finds
         self.hidden, self.generalised, self.kept = anonymizer.hidden(), anonymizer.generalised(), anonymizer.kept()
         if self.kept:
             raise kept_by_policy(self.kept)

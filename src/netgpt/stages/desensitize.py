@@ -184,6 +184,7 @@ class Desensitize:
             public=[fact.text for fact in exchange.facts if fact.label is Label.PUBLIC],
             terms=may,
             generaliser=self.generaliser,
+            exceptions=await self.store.exceptions.words(exchange.person.tenant),
         )
 
     def _label(self, outbound: Outbound) -> Label:

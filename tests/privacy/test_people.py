@@ -51,7 +51,8 @@ def test_a_surname_that_fits_two_is_nobody_of_both(order: Sequence[str]) -> None
 
 def test_numbers_stay_when_turns_are_added() -> None:
     turns = [["Zanele Khumalo", "Khumalo"], ["Uwe"], ["Themba Khumalo"], ["Khumalo", "Themba"], ["Uwe Pfannkuch"]]
-    state, before = None, {}
+    state: bytes | None = None
+    before: dict[tuple[int, str], int] = {}
     for count in range(1, len(turns) + 1):
         fresh = numbers(*turns[:count])
         vault = Vault(state)

@@ -89,7 +89,9 @@ class Redactor:
         """Raises DetectorError: a detector failed, so nothing is known of the text; NotDisclosable: too long."""
         if len(text) > MOST:
             raise NotDisclosable(f"the text has {len(text)} characters, more than the {MOST} that are read at most")
-        vault, masked, spans, done = Vault(), [], [], 0
+        vault, done = Vault(), 0
+        masked: list[str] = []
+        spans: list[RedactedSpan] = []
         for piece in _pieces(text):
             with self._lock:  # one text at a time: a name found in one must not be hidden in another
                 outbound = _at_once(vault.seal(_asked(piece), self._finder, **self._sealing))

@@ -119,7 +119,8 @@ class Restorer:
 def stood_in(texts: Iterable[str], originals: Mapping[str, str]) -> set[tuple[str, str]]:
     """(name, kind of layer) for each placeholder of a caller's masked texts: in the same place of an answer the value
     is put back as the caller had it, whether it was escaped or not."""
-    pattern, found_in = variants(kinds_of(originals)), set()
+    pattern = variants(kinds_of(originals))
+    found_in: set[tuple[str, str]] = set()
     for text in texts:
         around, done = Surroundings(), 0
         for found in pattern.finditer(text):

@@ -492,10 +492,10 @@ class FallbackChain:
         errors = list(self.failed.values())
         last = errors[-1]
         if isinstance(last, ContextTooLong) and (others := self._ruled_out()):
-            whys = "".join(
+            also = "".join(
                 f" {display_name(target).capitalize()}: {why.rstrip('.')}." for target, why in others.items()
             )
-            return ContextTooLong(f"{last.message}.{whys}", param=last.param)
+            return ContextTooLong(f"{last.message}.{also}", param=last.param)
         if isinstance(last, ContextTooLong | ModelRejected):
             return last
         broke = isinstance(last, ModelTimeout | BrokenStream)

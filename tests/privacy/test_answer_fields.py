@@ -50,6 +50,8 @@ def piece(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     }
 
 
+IN_URL = f"https://files.example/{NAME.replace(' ', '%20')}"
+"""As the name is written in an address."""
 ANSWER = {
     "id": "gen-EMAIL_1", "object": "chat.completion", "created": 1, "model": "m",
     "citations": ["https://files.example/[PERSON_1]", "https://a.example"],
@@ -86,7 +88,7 @@ async def test_a_whole_answer(detector: Detector) -> None:
     (chunk,) = await restored(await vault_of(detector), [as_chunk(ANSWER)], account)
     got = join_chunks([chunk])
     said = got["choices"][0]["message"]
-    assert got["id"] == "gen-EMAIL_1" and got["citations"] == [f"https://files.example/{NAME}", "https://a.example"]
+    assert got["id"] == "gen-EMAIL_1" and got["citations"] == [IN_URL, "https://a.example"]
     assert got["search_results"] == [{"title": f"About {NAME}", "url": "https://files.example"}]
     assert said["annotations"][0]["url_citation"] == {"title": f"{NAME}, notes", "url": f"https://x.example/{MAIL}"}
     assert said["annotations"][1]["file_citation"] == {"file_id": "file-PERSON_1", "quote": f"by {NAME}"}

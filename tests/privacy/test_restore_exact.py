@@ -166,9 +166,51 @@ def test_what_is_bent_and_still_certain(written: str, shown: str) -> None:
     assert (account.restored, account.unresolved) == (1, 0)
 
 
+BENT = [
+    "[PERSON1]", "[PERSON 1]", "[PERSON-1]", "[PERSON #1]", "[PERSON:1]", "[Person-1]", "%5BPERSON_1%5D",
+    "%3cPERSON%5F1%3e",
+    "&#91;PERSON_1&#93;", "&#x5B;PERSON_1&#x5D;", "&lt;PERSON_1&gt;", "［ＰＥＲＳＯＮ＿１］", "[ＰＥＲＳＯＮ_1]",
+    "[PER\u200bSON\u200b_1]", "[PERSON_1\ufeff]", "[\u200bPERSON_1]", "{{PERSON_1}}", "{{ PERSON_1 }}", "<PERSON_1>",
+    "\\[PERSON\\_1\\]", "\\u005bPERSON_1\\u005d", "[PERSONS_1]", "[PERSON_01]", "[PERSON_١]",
+    "[PERSONNE_1]", "[PERSONA_1]", "[persoon_1]", "[PESSOA_1]", "[OSOBA_1]", "[SZEMÉLY_1]", "[HENKILÖ_1]", "[KİŞİ_1]",
+    "[Πρόσωπο_1]", "[ЧЕЛОВЕК_1]", "[ОСОБА_1]", "[ИМЯ_1]", "[人物_1]", "[姓名_1]", "[名前_1]", "[人物1]", "[인물_1]",
+    "[이름_1]",
+    "[شخص_1]", "[שם_1]", "[व्यक्ति_1]", "[บุคคล_1]", "[NGƯỜI_1]", "[ORANG_1]", "[NOM_1]", "[nombre_1]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("written", BENT)
+def test_a_bent_placeholder_comes_back(written: str) -> None:
+    account = Account()
+    stream = Restorer({"PERSON_1": "Ada"}).stream(account=account)
+    given_out = "".join(stream.feed(character) for character in f"so {written}, yes") + stream.flush()
+    assert given_out == "so Ada, yes"
+    assert (account.restored, account.unresolved) == (1, 0)
+    assert Restorer({"PERSON_1": "Ada"}).text(f"人{written}人") == "人Ada人"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["person[1]", "[Figure 1]", "[Table 1]", "rows[person_1]", "rows[person1]", "f()[person_1]",
+     "person_1 = 5", "Person_1",
+     "[person1]", "<person1>", "[Nom 1]", "[NAME 1]", "(person 1)", "{person_1}", "map[PERSON1]", "[1]", "[PERSON]"],
+)  # fmt: skip
+def test_what_may_be_the_models_own_stays(written: str) -> None:
+    assert Restorer({"PERSON_1": "Ada"}).text(f"so {written}, yes") == f"so {written}, yes"
+
+
+@pytest.mark.parametrize("written", BENT)
+async def test_the_callers_own_text_in_that_form_comes_back_as_it_was(written: str) -> None:
+    vault = Vault()
+    text = f"ada@mill.org wrote {written} there"
+    [echo] = await masked(vault, [text])
+    assert written not in echo
+    assert vault.restorer().text(echo) == text
+
+
 DOUBTFUL = [
-    "PERSON 1", "PERSON_1x", "[PERSON_3]", "[PERSON_1c]", "[PERSON_123]", "[PERSONNE_9]", "[ПЕРСОНА_1]", "[NAME_1]",
-    "[EMAIL_1]", "[ＰＥＲＳＯＮ＿１]", "{PERSON_7}", "[PHONE_1]", "[人物_1]",
+    "PERSON 1", "PERSON_1x", "[PERSON_3]", "[PERSON_1c]", "[PERSON_123]", "[PERSONNE_9]", "[ПЕРСОНА_2]", "[NAME_1]",
+    "[EMAIL_1]", "[ＰＥＲＳＯＮ＿２]", "{PERSON_7}", "[PHONE_1]", "[人物_2]",
 ]  # fmt: skip
 HARMLESS = [
     "Person 1",

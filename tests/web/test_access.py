@@ -108,6 +108,19 @@ def test_profiles_are_private(served: Served, keys: dict[str, str]) -> None:
     assert "nyckelharpa" not in httpx.get(url, headers=auth["app"]).text
 
 
+def test_exceptions_are_for_operators_and_for_their_own_tenant(served: Served, keys: dict[str, str]) -> None:
+    url = f"{served.url}/v1/privacy/exceptions"
+    auth = {name: {"authorization": f"Bearer {key}"} for name, key in keys.items()}
+    for name in ("ada", "app", "south"):
+        assert httpx.post(url, json={"word": "Quillfeather"}, headers=auth[name]).status_code == 403
+        assert httpx.get(url, headers=auth[name]).status_code == 403
+        assert httpx.delete(f"{url}/quillfeather", headers=auth[name]).status_code == 403
+    assert httpx.post(url, json={"word": "Quillfeather"}, headers=auth["operator"]).status_code == 201
+    assert httpx.post(url, json={"word": "x", "tenant": "south"}, headers=auth["operator"]).status_code in (400, 422)
+    assert served.netgpt("redact", "--kept", "--tenant", "south", "--json").stdout.strip() == "[]"
+    assert httpx.delete(f"{url}/quillfeather", headers=auth["operator"]).status_code == 200
+
+
 def test_places_are_for_operators(served: Served, keys: dict[str, str]) -> None:
     assert gets(served, keys["ada"], "/v1/places").status_code == 403
     assert gets(served, keys["operator"], "/v1/places").json()["data"] == []

@@ -491,6 +491,11 @@ class FallbackChain:
         """Why no target answers. An error of the request itself is passed on as the last model gave it."""
         errors = list(self.failed.values())
         last = errors[-1]
+        if isinstance(last, ContextTooLong) and (others := self._ruled_out()):
+            also = "".join(
+                f" {display_name(target).capitalize()}: {why.rstrip('.')}." for target, why in others.items()
+            )
+            return ContextTooLong(f"{last.message}.{also}", param=last.param)
         if isinstance(last, ContextTooLong | ModelRejected):
             return last
         broke = isinstance(last, ModelTimeout | BrokenStream)

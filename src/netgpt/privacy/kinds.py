@@ -6,12 +6,9 @@ LOVELACE"), so that each spelling comes back as it was and the model still sees 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Container, Iterable, Mapping
-from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from netgpt.privacy.registry import families
 from netgpt.privacy.registry import family as family
@@ -96,26 +93,8 @@ def known_kinds() -> frozenset[str]:
     return FIXED_KINDS.union(families())
 
 
-TRANSLATED: Final[Mapping[str, str]] = {
-    word: kind
-    for kind, words in {
-        "PERSON": "PERSONNE PERSONA PERSOON PESSOA PERSONEN",
-        "PLACE": "LIEU LUGAR ORT PLAATS LUOGO LOCAL",
-        "ORG": "ORGANISATION ORGANIZATION ORGANISATIE ORGANIZACIÓN ORGANIZAÇÃO ORGANIZZAZIONE",
-        "EMAIL": "E-MAIL MAIL COURRIEL CORREO",
-        "PHONE": "TÉLÉPHONE TELEPHONE TELEFON TELEFONO TELÉFONO TELEFONE TELEFOON",
-        "ADDRESS": "ADRESSE DIRECCIÓN INDIRIZZO ADRES ENDEREÇO",
-        "DATE": "DATUM FECHA DATA",
-        "CARD": "CARTE KARTE TARJETA CARTA KAART CARTÃO",
-    }.items()
-    for word in words.split()
-}
-"""Kinds as a model that answers in another language writes them."""
-
 OPENING: Final = "[<［＜【〔"
 CLOSING: Final = "]>］＞】〕"
-_FILL = r"[ \t*_`~\\]{0,4}"
-"""Markdown and spaces that a model may put between bracket and name."""
 _SPELLINGS: Final = "bcdefghijk"
 """Suffixes of the second to eleventh spelling of one value."""
 
@@ -125,9 +104,9 @@ def bracketed(name: str) -> str:
     return f"[{name}]"
 
 
-def spelling_of(name: str, taken: Container[str]) -> str | None:
+def spelling_of(name: str, *taken: Container[str]) -> str | None:
     """A name for another spelling of the same value: `DIET_1` -> `DIET_1b`; None when there are too many."""
-    return next((name + letter for letter in _SPELLINGS if name + letter not in taken), None)
+    return next((name + letter for letter in _SPELLINGS if not any(name + letter in each for each in taken)), None)
 
 
 def number_of(name: str) -> int:
@@ -137,73 +116,6 @@ def number_of(name: str) -> int:
     12
     """
     return int(name.rpartition("_")[2].rstrip(_SPELLINGS))
-
-
-@lru_cache(maxsize=256)
-def variants(kinds: frozenset[str]) -> Any:
-    """A compiled pattern for every accepted way in which a model writes a placeholder of these kinds.
-
-    In brackets or angles, also the wide ones of East Asian texts: in any case, in another language, with markdown or
-    a genitive inside, with a space for the underscore; or without brackets, with its underscore. The groups `k`, `n`,
-    `v` and `s` hold kind, number, spelling and genitive. `[PERSON_1]` never matches inside `[PERSON_12]`.
-    """
-    import regex
-
-    translated = {word for word, kind in TRANSLATED.items() if kind in kinds}
-    spelled = _any_of(kinds | translated, r"\\{0,2}[_＿ \-]")
-    bare = _any_of(kinds, r"\\{0,2}_")
-    number = r"(?P<n>[0-9０-９]{1,6})(?P<v>[a-z]?)"
-    inside = rf"{_FILL}(?P<k>{spelled})\\{{0,2}}[_＿ \-]{number}(?![0-9０-９])"
-    return regex.compile(
-        rf"\\{{1,2}}\[{inside}(?P<s>['’]s)?[ \t*_`~]{{0,4}}\\{{1,2}}\]"
-        rf"|[{re.escape(OPENING)}]{inside}(?P<s>['’]s)?{_FILL}[{re.escape(CLOSING)}]"
-        rf"|(?<![A-Za-z0-9])(?P<k>{bare})\\{{0,2}}_(?P<n>[0-9]{{1,6}})(?P<v>[{_SPELLINGS}]?)(?![A-Za-z0-9])",
-        regex.IGNORECASE,
-    )
-
-
-@lru_cache(maxsize=256)
-def lookalikes(kinds: frozenset[str]) -> Any:
-    """As `variants`, and one without brackets also next to letters: once these are hidden, it would stand apart."""
-    import regex
-
-    bare = _any_of(kinds, r"\\{0,2}_")
-    glued = rf"(?P<k>{bare})\\{{0,2}}_(?P<n>[0-9]{{1,6}})(?P<v>[{_SPELLINGS}]?)"
-    return regex.compile(f"{variants(kinds).pattern}|{glued}", regex.IGNORECASE)
-
-
-def _any_of(kinds: Iterable[str], underscore: str) -> str:
-    """A pattern for any of the kinds, the longest first; `underscore`: the pattern for "_" and "-"."""
-    ordered = sorted(kinds, key=lambda kind: (-len(kind), kind))
-    return "|".join(underscore.join(re.split("[_-]", kind)) for kind in ordered)
-
-
-def read(match: Any) -> str:
-    """The canonical name of a match of `variants`: `[**Api key_1**]` -> `API_KEY_1`."""
-    kind = match["k"].replace("\\", "").replace(" ", "_").replace("-", "_").replace("＿", "_").upper()
-    return f"{TRANSLATED.get(kind.replace('E_MAIL', 'E-MAIL'), kind)}_{int(match['n'])}{match['v'].lower()}"
-
-
-def original_of(match: Any, originals: Mapping[str, str]) -> str | None:
-    """The original of a match, with the ending that the model gave it; None where it is not certain."""
-    name = read(match)
-    value = originals.get(name)
-    ending = match["s"] or ""
-    if value is None and name.endswith("s"):  # "[PERSON_1s]": the plural, or another language's genitive
-        value, ending = originals.get(name[:-1]), "s"
-    return None if value is None else value + ending
-
-
-def replace_all(pattern: Any, text: str, originals: Mapping[str, str], *, as_json: bool = False) -> str:
-    """`text` with every known placeholder replaced; `as_json`: the text is JSON source, values are escaped."""
-
-    def original(match: Any) -> str:
-        value = original_of(match, originals)
-        if value is None:
-            return str(match[0])
-        return json.dumps(value, ensure_ascii=False)[1:-1] if as_json else value
-
-    return str(pattern.sub(original, text))
 
 
 def kinds_of(names: Iterable[str]) -> frozenset[str]:

@@ -10,26 +10,18 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
+from netgpt.privacy.bent import lookalikes, read, replace_all, variants
 from netgpt.privacy.body import DROP, BodyVisitor, Seen
 from netgpt.privacy.computing import Computing
 from netgpt.privacy.detector import PLUGGED, Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
+from netgpt.privacy.exceptions import is_excepted
 from netgpt.privacy.figures import FIGURE, find_figures
 from netgpt.privacy.generalize import Coarser, Generaliser
 from netgpt.privacy.identifiers import LEAST_IN_ID, FoundBefore, is_identifier, is_ordinary, names_in, spoken
-from netgpt.privacy.kinds import (
-    EXACT,
-    ORDER,
-    PLACEHOLDER,
-    TermsOf,
-    bracketed,
-    kinds_of,
-    lookalikes,
-    read,
-    replace_all,
-    variants,
-)
+from netgpt.privacy.kinds import EXACT, ORDER, PLACEHOLDER, TermsOf, bracketed
+from netgpt.privacy.people import within_titles
 from netgpt.privacy.scripts import ALL, unread_scripts
 from netgpt.privacy.wire import TextPosition, may_be_random, unsigned
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
@@ -48,8 +40,10 @@ class Names(Protocol):
     def name_for(self, kind: str, original: str) -> str: ...
     def originals(self) -> Mapping[str, str]: ...
     def kinds(self) -> frozenset[str]: ...
+    def used_kinds(self) -> frozenset[str]: ...
     def pseudonym(self, user: str) -> str: ...
     def reserve(self, names: frozenset[str]) -> None: ...
+    def meet(self, people: Sequence[str]) -> None: ...
 
 
 class Anonymizer:
@@ -70,6 +64,8 @@ class Anonymizer:
         self._coarser: Counter[tuple[str, str, str, str, str]] = Counter()
         self._kept: Counter[tuple[str, str]] = Counter()
         self._written = ""
+        self.finds: list[tuple[str, Span]] = []
+        """(placeholder's name, find) of all that was hidden, in the order of writing."""
         self.kinds: set[str] = set()
         """All kinds found."""
         self.computing = Computing(names, terms)
@@ -119,6 +115,7 @@ class Anonymizer:
     def _placeholder(self, span: Span, original: str, rule: str, bare: bool) -> str:
         name = self._names.name_for(span.kind, original)
         self._counts[name] += 1
+        self.finds.append((name, span))
         self._rules.setdefault(name, (span.rule, rule))
         return name if bare else bracketed(name)
 
@@ -234,12 +231,15 @@ class Masking:
         media: str,
         public: Sequence[str],
         passes: Collection[str] = (),
+        *,
+        exceptions: Collection[str] = (),
         languages: tuple[str, ...] = (ALL,),
         hide_figures: bool = False,
     ) -> None:
         """`values` is shared with `anonymizer`: names of a message's author are added to it. `passes`: names of unknown
-        fields that the owner lets pass. `languages`: in whose scripts names are looked for. `hide_figures`: also names
-        of publicly known people are hidden."""
+        fields that the owner lets pass. `exceptions`: words that the owner says are not private. `languages`: in whose
+        scripts names are looked for. `hide_figures`: also names of publicly known people are hidden."""
+        self._exceptions = exceptions
         self._names = names
         self._anonymizer = anonymizer
         self._values = values
@@ -286,7 +286,7 @@ class Masking:
         """The caller's identifiers that look like placeholders keep their meaning: no placeholder gets such a name."""
         pattern = variants(self._all_kinds())
         texts = {item.text for item in seen if item.place in _IDENTIFIERS}
-        self._names.reserve(frozenset(read(match) for text in texts for match in pattern.finditer(text)))
+        self._names.reserve(frozenset(read(match) for text in texts for match in pattern.finditer(text.upper())))
 
     def _all_kinds(self) -> frozenset[str]:
         return self._names.kinds() | {kind for kind, _ in self._values}
@@ -378,7 +378,7 @@ class Masking:
             return merge_spans([*everything, *(s for s in again if not self._may_stay(item.text, s))])
         if item.place is TextPosition.SPEAKER and _is_personal(item.text):
             everything.append(Span(0, len(item.text), "PERSON", "name field"))
-        everything += _hinted(item)
+        everything += [s for s in _hinted(item) if not self._may_stay(item.text, s)]
         everything += find_figures(item.text) if self._hide_figures and item.place is TextPosition.PROSE else ()
         return merge_spans([*everything, *self._literals(item)])
 
@@ -398,6 +398,8 @@ class Masking:
         found = text[span.start : span.end]
         if self.rounds > 1 and self._anonymizer.let_through(found):
             return True
+        if is_excepted(span, found, self._exceptions, self._values):
+            return True
         if span.rule != "names" or plain_words(found) not in self._public:
             return False
         # A shop's "Smith" is not every Smith, and the clock's "47" is nobody's age.
@@ -411,11 +413,10 @@ class Masking:
 
     def _whole_placeholders(self, item: Seen, spans: list[Span]) -> list[Span]:
         """In later rounds: spans widened to whole placeholders and shifted dates, without those inside one."""
-        originals = self._names.originals()
         if self.rounds == 1:
             return spans
         own = self._anonymizer.computing.places(item.text)
-        own += [m.span() for m in variants(kinds_of(originals)).finditer(item.text)] if originals else []
+        own += [(m.at, m.until) for m in variants(self._names.used_kinds()).finditer(item.text)]
         result = []
         for span in spans:
             touched = [(a, b) for a, b in own if a < span.end and span.start < b]
@@ -430,6 +431,8 @@ class Masking:
         pieces, done = [], 0
         in_prose = item.place is TextPosition.PROSE
         bare = not in_prose and (item.place is not TextPosition.KEY or is_identifier(item.text))
+        spans = [_without_titles(item.text, span) for span in spans]
+        self._names.meet([self._original(item.text[s.start : s.end]) for s in spans if s.kind == "PERSON"])
         for span in spans:
             text = item.text[span.start : span.end]
             # only original words are generalized, and no identifiers
@@ -446,7 +449,15 @@ class Masking:
         if self.rounds == 1:
             return text
         text, originals = self._anonymizer.computing.original(text), self._names.originals()
-        return replace_all(variants(kinds_of(originals)), text, originals) if originals else text
+        return replace_all(variants(self._names.used_kinds()), text, originals) if originals else text
+
+
+def _without_titles(text: str, span: Span) -> Span:
+    """The tagger's "Ms Khumalo" without "Ms", which the model may read."""
+    if span.kind != "PERSON" or span.rule != "names":
+        return span
+    start, end = within_titles(text[span.start : span.end])
+    return replace(span, start=span.start + start, end=span.start + end)
 
 
 _IDS = (TextPosition.ID, TextPosition.LOOSE_ID, TextPosition.ADDRESS, TextPosition.BLOB)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +25,11 @@ from netgpt.types import Span
 
 _LONGEST_LINE = 256 * 1024 * 1024
 """Bytes of one reply; `privacy.max_chars` bounds a request to far less."""
+_LARGE = 50_000
+"""Characters: a timeout of fewer says that something hung, not that they were too many."""
+_REMEMBERED_S = 60.0
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""For the child: on a busy box, threads that wait for one another took ten times as long for short texts."""
 _BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 _CALM_S = 30.0
 """After this lifetime of a child the back-off starts again from the beginning."""
@@ -58,6 +64,8 @@ class DetectorProcess:
         self._keeper: asyncio.Task[None] | None = None
         self._closing = False
         self._detail = "not started"
+        self._too_much, self._until = 0, 0.0
+        """Characters that took too long, and until when as many are refused at once."""
         self.restarts = 0
 
     @property
@@ -94,6 +102,12 @@ class DetectorProcess:
     ) -> list[list[Span]]:
         """As `Detector.detect`. Raises DetectorError at once when the child is down or too many wait."""
         self._running_child()
+        size = sum(map(len, texts))
+        if size >= self._too_much and time.monotonic() < self._until:
+            raise DetectorError(
+                f"the request has {size} characters to search, and {self._too_much} took longer than "
+                f"{self._timeout_s:g} s a moment ago (privacy.timeout_s); nothing was sent"
+            )
         if self._waiting >= self._max_waiting:
             raise DetectorError("too many requests wait for the detector; nothing was sent", retry_after=1.0)
         self._waiting += 1
@@ -123,6 +137,9 @@ class DetectorProcess:
                 reply = await _exchange(child, request)
         except TimeoutError:
             self._drop(child, "took too long and was ended")
+            size = sum(map(len, request["texts"]))
+            if size >= _LARGE:
+                self._too_much, self._until = size, time.monotonic() + _REMEMBERED_S
             raise DetectorError(
                 f"the detector took longer than {self._timeout_s:g} s (privacy.timeout_s); nothing was sent"
             ) from None
@@ -146,6 +163,7 @@ class DetectorProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,  # a library's message could quote the text
                 limit=_LONGEST_LINE,
+                env={**_ONE_THREAD, **os.environ},
             )
         except OSError as error:
             raise DetectorError(f"the detector cannot be started: {error.strerror}") from None

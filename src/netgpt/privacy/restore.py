@@ -1,31 +1,33 @@
 """Puts the originals back into an answer, whole or streamed in any pieces: the result is the same.
 
 Only the shortest tail that could still become a placeholder is held back, until the `finish_reason` of its choice or
-the end of the stream. What looks like a placeholder but cannot be resolved (the model translated, changed or invented
-it) stays as it is and is counted (`Account`).
+the end of the stream. A value is escaped for the place where it is put (`surroundings`), unless the caller had it there
+as it is. What looks like a placeholder but cannot be resolved (the model changed or invented it) stays as it is and is
+counted (`Account`).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from netgpt.privacy.kinds import CLOSING, OPENING, TRANSLATED, kinds_of, known_kinds, original_of, replace_all, variants
+from netgpt.privacy.bent import LONGEST, Found, Variants, original_of, plain_word, translations, variants, written_as
+from netgpt.privacy.kinds import CLOSING, OPENING, kinds_of, known_kinds
 from netgpt.privacy.shifting import DatesBack, DayShift
+from netgpt.privacy.surroundings import Surroundings
 from netgpt.privacy.wire import DEFAULT, wire
 from netgpt.types import Chunk
 
-_LONGEST: Final = 64
 _IN_BRACKETS = re.compile(
     rf"[{re.escape(OPENING)}{{(][ \t*_`~\\]{{0,4}}(?P<word>[^\W\d_][^\W\d]{{1,23}}?(?:[ \-][^\W\d_]{{2,12}})?)"
     rf"\\{{0,2}}(?P<mark>[_＿ \-.:#]?)(?P<n>\d{{1,6}})[\w'’]{{0,8}}[ \t*_`~\\]{{0,4}}[{re.escape(CLOSING)}}})]"
 )
-_WIDE = str.maketrans({chr(0xFF01 + i): chr(0x21 + i) for i in range(94)})
+_READ_AT_ONCE: Final = 65_536
+"""Characters without a placeholder after which they are read for what is behind them."""
 
 
 class UnresolvedCounter:
@@ -35,13 +37,13 @@ class UnresolvedCounter:
         """`names`: the placeholders of the conversation."""
         kinds = kinds_of(names)
         self._bare = _bare(kinds)
-        self._known = kinds | known_kinds() | frozenset(TRANSLATED)
+        self._known = kinds | known_kinds() | translations()[0].keys()
         self._tail = ""
 
     def feed(self, piece: str) -> int:
         """How many are certain with the next piece of the text."""
         text = self._tail + piece
-        count, again = self._read(text, len(text) - _LONGEST)
+        count, again = self._read(text, len(text) - LONGEST)
         self._tail = text[again:]
         return count
 
@@ -65,8 +67,8 @@ class UnresolvedCounter:
 
     def _means(self, match: re.Match[str]) -> bool:
         """Whether the brackets contain a placeholder's name, and not "[Figure 2]" or "(see 3)"."""
-        word, mark = match["word"].translate(_WIDE), match["mark"].translate(_WIDE)
-        kind = re.sub(r"[ \-]", "_", word).upper()
+        word, mark = match["word"], match["mark"].replace("＿", "_")
+        kind = plain_word(word)
         if match[0][0] in "({":  # "(PERSON 1)" is found without its brackets
             return mark == "_" and word == word.upper() and kind in self._known
         return (kind in self._known and mark in ("_", " ", "-", "")) or (mark == "_" and word == word.upper())
@@ -102,9 +104,17 @@ class Account:
 class Restorer:
     """Has the originals of one conversation; `repr` shows only their number."""
 
-    def __init__(self, originals: Mapping[str, str], shift: DayShift | None = None) -> None:
-        """`originals`: placeholder name without brackets -> private text. `shift`: of the dates, if they left so."""
+    def __init__(
+        self,
+        originals: Mapping[str, str],
+        as_they_were: Collection[tuple[str, str]] = (),
+        shift: DayShift | None = None,
+    ) -> None:
+        """`originals`: placeholder name without brackets -> private text. `as_they_were`: (name, kind of layer) of the
+        values that stood there unescaped in the caller's own texts; see `stood_in`. `shift`: of the dates, if they left
+        so."""
         self._originals, self._shift = dict(originals), shift
+        self._as_they_were = frozenset(as_they_were)
         self._pattern = variants(kinds_of(self._originals)) if self._originals else None
 
     def __repr__(self) -> str:
@@ -112,39 +122,59 @@ class Restorer:
 
     def text(self, text: str, *, as_json: bool = False) -> str:
         """`text` with every known placeholder replaced; unknown ones stay. `as_json`: text is JSON source."""
-        text = self._shift.text(text) if self._shift else text
-        if self._pattern is None or not text:
-            return text
-        return replace_all(self._pattern, text, self._originals, as_json=as_json)
+        stream = self.stream("json" if as_json else "")
+        return stream.feed(text) + stream.flush()
 
-    def stream(self, *, as_json: bool = False, account: Account | None = None) -> StreamRestorer:
-        """A restorer for one text in pieces; it counts in `account`."""
+    def stream(self, form: str = "", *, account: Account | None = None) -> StreamRestorer:
+        """A restorer for one text in pieces; it counts in `account`. `form`: see `Surroundings`."""
         dates = self._shift.stream() if self._shift else None
-        return StreamRestorer(self._pattern, self._originals, as_json, account or Account(), dates)
+        account = account or Account()
+        return StreamRestorer(self._pattern, self._originals, self._as_they_were, form, account, dates)
 
 
-def _hold_from(pattern: Any, text: str, start: int) -> int | None:
+def stood_in(texts: Iterable[str], originals: Mapping[str, str]) -> set[tuple[str, str]]:
+    """(name, kind of layer) for each placeholder of a caller's masked texts: in the same place of an answer the value
+    is put back as the caller had it, whether it was escaped or not."""
+    pattern = variants(kinds_of(originals))
+    found_in: set[tuple[str, str]] = set()
+    for text in texts:
+        around, done = Surroundings(), 0
+        for found in pattern.finditer(text):
+            if found.name in originals:
+                around.read(text[done : found.at])
+                found_in.update((found.name, layer.kind) for layer in around.layers())
+                around.put()
+                done = found.until
+    return found_in
+
+
+def _hold_from(pattern: Variants, text: str, start: int) -> int | None:
     """The first index from `start` on at which `text` may end with the beginning of a placeholder, or None."""
-    for at in range(max(start, len(text) - 64), len(text)):
-        if not (text[at].isalpha() or text[at] in OPENING or text[at] == "\\"):
-            continue
-        match = pattern.fullmatch(text, at, partial=True)
-        if match and (match.partial or text[-1] not in CLOSING):
-            return at
-    return None
+    begins = range(max(start, len(text) - LONGEST), len(text))
+    return next((at for at in begins if pattern.may_begin(text, at)), None)
 
 
 class StreamRestorer:
     """Restores one text piece by piece: `feed` each piece, then `flush`."""
 
     def __init__(
-        self, pattern: Any, originals: Mapping[str, str], as_json: bool, account: Account, dates: DatesBack | None
+        self,
+        pattern: Variants | None,
+        originals: Mapping[str, str],
+        as_they_were: frozenset[tuple[str, str]],
+        form: str,
+        account: Account,
+        dates: DatesBack | None = None,
     ) -> None:
         self._pattern, self._dates = pattern, dates
         self._originals = originals
-        self._as_json = as_json
+        self._as_they_were = as_they_were
         self._account = account
         self._counter = UnresolvedCounter(originals)
+        self._around = Surroundings(form)
+        self._unread: list[str] = []
+        """What was passed on and is read when a value comes."""
+        self._unread_length = 0
         self._before = ""
         """The last character passed on: the pattern looks one back."""
         self._held = ""
@@ -164,31 +194,53 @@ class StreamRestorer:
         return rest
 
     def _restored(self, piece: str, *, last: bool) -> str:
+        assert self._pattern is not None
         text, done = self._before + self._held + piece, len(self._before)
         parts: list[str] = []
         hold = None if last else _hold_from(self._pattern, text, done)
-        for match in self._pattern.finditer(text, done):
-            if hold is not None and match.start() >= hold:
+        for found in self._pattern.finditer(text, done):
+            if hold is not None and found.at >= hold:
                 break
-            parts += [self._passed(text[done : match.start()]), self._original(match)]
-            done = match.end()
+            parts += [self._passed(text[done : found.at]), self._original(found)]
+            done = found.until
             hold = _hold_from(self._pattern, text, done) if hold is not None and hold < done else hold
         until = len(text) if hold is None else hold
         parts.append(self._passed(text[done:until]))
         self._before, self._held = text[max(0, until - 1) : until], text[until:]
         return "".join(parts)
 
-    def _original(self, match: Any) -> str:
-        value = original_of(match, self._originals)
+    def _original(self, found: Found) -> str:
+        value = original_of(found, self._originals)
         if value is None:
-            return self._passed(str(match[0]))
+            return self._passed(found.written)
         self._account.unresolved += self._counter.end()
         self._account.restored += 1
-        return json.dumps(value, ensure_ascii=False)[1:-1] if self._as_json else value
+        self._read_on()
+        if found.form:
+            value = written_as(value, found.form)
+        for layer in self._around.layers():
+            if layer.kind != found.form and (found.name, layer.kind) not in self._as_they_were:
+                value = layer.write(value)
+        self._around.put()
+        return value
 
     def _passed(self, text: str) -> str:
-        self._account.unresolved += self._counter.feed(text) if text else 0
+        if text:
+            self._account.unresolved += self._counter.feed(text)
+            self._unread.append(text)
+            self._unread_length += len(text)
+            if self._unread_length >= _READ_AT_ONCE:
+                self._read_on(_READ_AT_ONCE)
         return text
+
+    def _read_on(self, step: int = 0) -> None:
+        """Read what was passed on, in whole steps when one is given: the same, however the answer was cut."""
+        text = "".join(self._unread)
+        until = len(text) // step * step if step else len(text)
+        for at in range(0, until, _READ_AT_ONCE):
+            self._around.read(text[at : min(at + _READ_AT_ONCE, until)])
+        self._unread = [text[until:]] if until < len(text) else []
+        self._unread_length = len(text) - until
 
 
 class _HasRestorer(Protocol):
@@ -236,7 +288,7 @@ class _Answer:
     def __init__(self, restorer: Restorer, json_content: bool, account: Account) -> None:
         self._restorer = restorer
         self._account = account
-        self._json = {"arguments", "content"} if json_content else {"arguments"}
+        self._forms = {"arguments": "json"} | ({"content": "json?"} if json_content else {})
         self._streams: dict[Key, StreamRestorer] = {}
         self._types: dict[Key, str] = {}
         """The types of pieces of reasoning."""
@@ -344,7 +396,7 @@ class _Answer:
 
     def _feed(self, key: Key, piece: str) -> str:
         if key not in self._streams:
-            self._streams[key] = self._restorer.stream(as_json=key[1] in self._json, account=self._account)
+            self._streams[key] = self._restorer.stream(self._forms.get(key[1], ""), account=self._account)
         return self._streams[key].feed(piece)
 
     def _flushed(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:

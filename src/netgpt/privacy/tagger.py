@@ -270,7 +270,9 @@ class Bloom:
     bits: bytes
 
     def __contains__(self, word: object) -> bool:
-        return isinstance(word, str) and all(self.bits[bit >> 3] >> (bit & 7) & 1 for bit in _bloom_bits(word, len(self.bits) * 8))
+        return isinstance(word, str) and all(
+            self.bits[bit >> 3] >> (bit & 7) & 1 for bit in _bloom_bits(word, len(self.bits) * 8)
+        )
 
     @classmethod
     def of(cls, words: Sequence[str], bits_each: int = 10) -> Bloom:

@@ -32,13 +32,15 @@ from netgpt.privacy.kinds import (
     word_set,
 )
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
-from netgpt.privacy.restore import Restorer
+from netgpt.privacy.people import People, words_of
+from netgpt.privacy.restore import Restorer, stood_in
 from netgpt.privacy.scripts import ALL
 from netgpt.privacy.shifting import DayShift
-from netgpt.types import Generalised, Hidden, Kept
+from netgpt.types import Generalised, Hidden, Kept, Span
 
 _ROUNDS = 4
 """Searches before a body counts as impossible to make safe."""
+_PERSON = "PERSON"
 _EXACT = word_set("API_KEY LITERAL URL CRYPTO")
 
 
@@ -50,11 +52,18 @@ class Vault:
         self._secret = secrets.token_bytes(32)
         self._originals: dict[str, str] = {}
         self._names: dict[tuple[str, str], str] = {}
+        self._people = People()
+        self._spelled: dict[tuple[int, str], str] = {}
+        """(a person's number, text) -> name."""
         self._next: Counter[str] = Counter()
+        self._kinds: frozenset[str] = frozenset()
+        """Of all originals."""
         self._reserved: frozenset[str] = frozenset()
         self._sealed: set[str] = set()
         """The placeholders of all bodies that this vault sealed."""
         self._shift: DayShift | None = None
+        self._as_they_were: set[tuple[str, str]] = set()
+        """Where values stood unescaped in the bodies that this vault sealed; see `stood_in`."""
         self.changed = False
         """Whether the state differs from the one given."""
         self._fresh = state is None
@@ -62,7 +71,8 @@ class Vault:
         self.hidden: tuple[Hidden, ...] = ()
         self.generalised: tuple[Generalised, ...] = ()
         self.kept: tuple[Kept, ...] = ()
-        """Of the last `seal`: the kinds found, what was hidden, what left, and what kept it here (then it raised)."""
+        self.finds: Sequence[tuple[str, Span]] = ()
+        """Of the last `seal`: the kinds, what was hidden, what left, what kept it here (then it raised), each find."""
         if state is not None:
             self._load(state)
 
@@ -86,6 +96,8 @@ class Vault:
             for name, original in known["map"]:
                 kind = name.rpartition("_")[0]
                 self._remember(name, kind, original)
+                if kind == _PERSON:
+                    self._people.remember(original, number_of(name))
                 self._next[kind] = max(self._next[kind], number_of(name))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise PrivacyError("the pseudonym map of this conversation is damaged; begin a new conversation") from None
@@ -93,7 +105,7 @@ class Vault:
     def restorer(self) -> Restorer:
         """Puts back what was hidden or shifted in the bodies that this vault sealed, and nothing else of its map."""
         sealed = {name: original for name, original in self._originals.items() if name in self._sealed}
-        return Restorer(sealed, self._shift)
+        return Restorer(sealed, self._as_they_were, self._shift)
 
     def expect_answer_to(self, outbound: Outbound) -> None:
         """Which of the bodies sealed here is answered: dates come back only from where they went shifted."""
@@ -113,6 +125,7 @@ class Vault:
         terms: TermsOf = placeholders_only,
         generaliser: Generaliser | None = None,
         passes: Collection[str] = (),
+        exceptions: Collection[str] = (),
         languages: tuple[str, ...] = (ALL,),
         public_figures: bool = True,
     ) -> Outbound:
@@ -122,18 +135,22 @@ class Vault:
         own server, nothing is hidden. `media`: "keep" or "send" images, audio and files. `public`: texts whose names
         may leave (the site's own place), unless a pattern or profile value matches. `terms`: the levels at which each
         kind may leave; `generaliser`: for the levels between exact and placeholder. `passes`: names of unknown fields
-        that the owner lets pass where they have the form of identifiers. `languages`: in whose scripts names are
-        looked for; `public_figures`: whether publicly known people who are asked about may leave by name, if `terms`
-        let FIGURE leave.
+        that the owner lets pass where they have the form of identifiers. `exceptions`: words that the owner says are
+        not private (`exceptions`). `languages`: in whose scripts names are looked for; `public_figures`: whether
+        publicly known people who are asked about may leave by name, if `terms` let FIGURE leave.
         Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe, `kept`).
         """
         self.found_kinds, self.hidden, self.generalised, self.kept = frozenset(), (), (), ()
         if trusted:
             return _sealed_by_vault(_encodable(dict(body)), (), "trusted destination")
+        self._people.begin()
         pairs = [(clean_kind(kind), value) for kind, value in values if value.strip()]
         anonymizer = Anonymizer(self, pairs, terms, generaliser)
-        hide_figures = not (public_figures and anonymizer.lets_figures_leave())
-        masking = Masking(self, anonymizer, pairs, media, public, passes, languages, hide_figures)
+        masking = Masking(
+            self, anonymizer, pairs, media, public, passes,
+            exceptions=exceptions, languages=languages,
+            hide_figures=not (public_figures and anonymizer.lets_figures_leave()),
+        )  # fmt: skip
         current = _encodable(dict(body))
         size = plan(current, media, passes).size
         if size > max_chars:
@@ -146,26 +163,47 @@ class Vault:
                 break
         else:
             raise NotDisclosable("the request could not be made safe: private data was found again; nothing was sent")
-        if plan(current, media, passes).size > 4 * size + 20_000:
+        made = plan(current, media, passes)
+        if made.size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
         self._shift = anonymizer.computing.shift or self._shift  # of any destination of the request
         self._sealed.update(anonymizer.used())
-        self.found_kinds = frozenset(anonymizer.kinds)
+        self.found_kinds, self.finds = frozenset(anonymizer.kinds), anonymizer.finds
         self.hidden, self.generalised, self.kept = anonymizer.hidden(), anonymizer.generalised(), anonymizer.kept()
         if self.kept:
             raise kept_by_policy(self.kept)
+        if self.hidden:
+            self._as_they_were |= stood_in({item.text for item in made.seen}, self._originals)
         return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
 
     def name_for(self, kind: str, original: str) -> str:
         """The placeholder name of a private text; another spelling of a known one gets its name and a letter."""
         known = self._names.get(("", original)) if kind != "LITERAL" else None
+        if kind == _PERSON and words_of(original) and (known is None or kinds_of([known]) == {_PERSON}):
+            return self._name_of_person(original)
         alike = self._names.get((kind, _canonical(kind, original)))
         if known or (alike and self._originals[alike] == original):
             return known or str(alike)
-        name = (spelling_of(alike, {*self._originals, *self._reserved}) if alike else None) or self._next_of(kind)
+        name = (spelling_of(alike, self._originals, self._reserved) if alike else None) or self._next_of(kind)
         self._remember(name, kind, original)
         self.changed = True
         return name
+
+    def _name_of_person(self, original: str) -> str:
+        """As the person is named whom the text means."""
+        number, is_new = self._people.number_of(original, lambda: number_of(self._next_of(_PERSON)))
+        if (known := self._spelled.get((number, original))) is not None:
+            return known
+        name = f"{_PERSON}_{number}"
+        if not is_new:
+            name = spelling_of(name, self._originals, self._reserved) or self._next_of(_PERSON)
+        self._remember(name, _PERSON, original)
+        self.changed = True
+        return name
+
+    def meet(self, people: Sequence[str]) -> None:
+        """The persons that the next text names, before any of them is asked for."""
+        self._people.meet(people)
 
     def _next_of(self, kind: str) -> str:
         self._next[kind] += 1
@@ -175,9 +213,13 @@ class Vault:
 
     def _remember(self, name: str, kind: str, original: str) -> None:
         self._originals[name] = original
+        if (named := name.rpartition("_")[0]) not in self._kinds:
+            self._kinds |= {named}
         self._names.setdefault((kind, _canonical(kind, original)), name)
         if kind != "LITERAL":
             self._names.setdefault(("", original), name)
+        if kind == _PERSON:
+            self._spelled.setdefault((number_of(name), original), name)
 
     def reserve(self, names: frozenset[str]) -> None:
         """Names of the caller's own identifiers (`address_1`) that no placeholder may get in this sealing."""
@@ -189,7 +231,11 @@ class Vault:
 
     def kinds(self) -> frozenset[str]:
         """Kinds that a placeholder of this conversation may have."""
-        return known_kinds() | kinds_of(self._originals)
+        return known_kinds() | self._kinds
+
+    def used_kinds(self) -> frozenset[str]:
+        """Kinds of the placeholders that there are."""
+        return self._kinds
 
     def pseudonym(self, user: str) -> str:
         """A stable name for a user id, letters only: HMAC-SHA256 with this conversation's key."""

@@ -197,6 +197,7 @@ class Desensitize:
             terms=may,
             generaliser=self.generaliser,
             passes=passes,
+            exceptions=await self.store.exceptions.words(exchange.person.tenant),
             languages=self.privacy.languages,
             public_figures=self.privacy.public_figures,
         )

@@ -14,6 +14,7 @@ from netgpt.settings import Settings
 from netgpt.store import keys, learning, migrations, queue
 from netgpt.store.database import Database, FreeDisk, OpenMark, scrub
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
+from netgpt.store.exceptions import Exceptions
 from netgpt.store.exchanges import Answers, Exchanges
 from netgpt.store.learning import Decisions, TrainingExamples
 from netgpt.store.maintenance import Maintenance
@@ -100,6 +101,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.answers = Answers(base, sealer)
         self.waiting = WaitingQueue(base, sealer)
         self.decisions = Decisions(base, sealer)
+        self.exceptions = Exceptions(base, sealer)
 
     @classmethod
     def open(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,10 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from netgpt.adapters.registry import Entry
 from netgpt.app.gateway import Gateway
 from netgpt.errors import NotFound, RequestError
+from netgpt.privacy.exceptions import as_exception, folded
+from netgpt.store.exceptions import ExceptionEntry
+from netgpt.types import Caller
 from netgpt.web.auth import allow, authenticated
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
 router = APIRouter()
 
 EMBED_MODEL = "netgpt/embed"
@@ -151,11 +156,56 @@ async def remove(request: Request, adapter_id: str) -> dict[str, Any]:
     return {"object": "netgpt.adapter", "id": adapter_id, "deleted": True}
 
 
-async def _operated(request: Request) -> Gateway:
-    """The gateway, for callers who may administer it."""
+class NewException(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    word: str = Field(min_length=2, max_length=100, description="The words that were hidden without need, whole.")
+
+
+@router.get("/v1/privacy/exceptions", tags=["privacy"])
+async def list_exceptions(request: Request) -> dict[str, Any]:
+    """Words of the caller's tenant that are not private although they may look so: with when and by which key."""
+    gateway, caller = await _operator(request)
+    entries = await gateway.store.exceptions.of_tenant(caller.tenant)
+    return {"object": "list", "data": [_exception(entry) for entry in entries]}
+
+
+@router.post("/v1/privacy/exceptions", status_code=201, tags=["privacy"])
+async def add_exception(request: Request, new: NewException) -> dict[str, Any]:
+    """A find was wrong: these words may leave from now on, for the caller's tenant alone. For operators.
+
+    Secrets, what a checksum proves and the values of people's profiles are hidden all the same.
+    """
+    gateway, caller = await _operator(request)
+    by = caller.key_id or "no key"
+    entry = await gateway.store.exceptions.add(caller.tenant, as_exception(new.word), by)
+    log.info("privacy: an exception for tenant %s was added by %s", caller.tenant, by)
+    return _exception(entry)
+
+
+@router.delete("/v1/privacy/exceptions/{word}", tags=["privacy"])
+async def remove_exception(request: Request, word: str) -> dict[str, Any]:
+    """Hide these words again."""
+    gateway, caller = await _operator(request)
+    if not await gateway.store.exceptions.remove(caller.tenant, folded(word)):
+        raise NotFound("there is no such exception", param="word")
+    log.info("privacy: an exception for tenant %s was removed by %s", caller.tenant, caller.key_id or "no key")
+    return {"object": "netgpt.exception", "deleted": True}
+
+
+def _exception(entry: ExceptionEntry) -> dict[str, Any]:
+    return {"object": "netgpt.exception", "word": entry.word, "added": entry.added, "by": entry.by}
+
+
+async def _operator(request: Request) -> tuple[Gateway, Caller]:
+    """The gateway and the caller, who may administer it."""
     gateway, caller = await authenticated(request)
     allow(request, caller, "administer")
-    return gateway
+    return gateway, caller
+
+
+async def _operated(request: Request) -> Gateway:
+    """The gateway, for callers who may administer it."""
+    return (await _operator(request))[0]
 
 
 async def _changed(gateway: Gateway, change: Callable[[], T]) -> T:

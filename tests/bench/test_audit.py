@@ -9,7 +9,7 @@ from patience import in_time
 
 pytestmark = pytest.mark.slow
 
-MUST_NOT_LEAVE = {"EMAIL", "PHONE", "CARD", "IBAN", "ADDRESS", "PROFILE"}
+MUST_NOT_LEAVE = {"EMAIL", "PHONE", "CARD", "IBAN", "ADDRESS", "PROFILE", "SCRIPT_KNOWN", "SCRIPT_FIELD"}
 
 
 def left_of(result: dict[str, Any]) -> dict[str, int]:
@@ -20,7 +20,8 @@ async def test_two_hundred_requests_leave_nothing_planted(record_property: Any) 
     result = await audit.run(requests=200, seed=1, kill_every_s=None, progress=lambda _: None)
     left = left_of(result)
     assert {kind: left[kind] for kind in MUST_NOT_LEAVE} == dict.fromkeys(MUST_NOT_LEAVE, 0)
-    assert result["reached the cloud"] == 200 + EXAMPLES and 5 * len(PLACES) <= 200
+    assert result["reached the cloud"] > 200 + EXAMPLES and 4 * len(PLACES) <= 200
+    assert result["openings probed"] == 36 and result["restored to others"] == 0
     assert result["statuses"] == {"200": 200 + EXAMPLES}
     planted = next(row["planted"] for row in result["rows"] if row["row"] == "PERSON")
     record_property("recall for names", round(1 - left["PERSON"] / planted, 3))

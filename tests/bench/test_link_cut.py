@@ -10,7 +10,23 @@ from echoing import echo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from netgpt_bench.link_emulator import Direction, Flow, LinkShape, ShapedLink, Trace, point
-from patience import in_time
+from patience import in_time, until
+
+
+class Noted(ShapedLink):
+    """A link that notes each of its states."""
+
+    def __init__(self, to_port: int) -> None:
+        super().__init__(to_port)
+        self.seen: list[tuple[bool, float | None]] = []
+
+    def cut(self, *, reset: bool = False, refuse: bool = False) -> None:
+        super().cut(reset=reset, refuse=refuse)
+        self.seen.append((self.is_open, self.shape.rate_mbit))
+
+    def restore(self) -> None:
+        super().restore()
+        self.seen.append((self.is_open, self.shape.rate_mbit))
 
 
 async def opened(link: ShapedLink, limit_s: float = 2.0):
@@ -86,15 +102,12 @@ async def test_up_and_down_may_differ() -> None:
 
 async def test_it_follows_a_trace_and_comes_back_after_a_cut() -> None:
     steps = (point(0.0, 10, 10, rtt_ms=2), point(0.2, 0, 0, rtt_ms=2), point(0.4, 5, 5, rtt_ms=4))
-    async with echo() as port, ShapedLink(port) as link:
+    async with echo() as port, Noted(port) as link:
+        began = time.perf_counter()
         link.follow(Trace("test", "steps", steps, 0.6), loop=False)
-        seen = []
-        for _ in range(5):
-            await asyncio.sleep(0.1)
-            seen.append((link.is_open, link.shape.rate_mbit))
-        assert seen[0] == (True, 10)
-        assert (False, 10) in seen
-        assert seen[-1] == (True, 5)
+        await until(lambda: len(link.seen) == 3)
+        assert link.seen == [(True, 10), (False, 10), (True, 5)] and time.perf_counter() - began >= 0.39
+        assert (link.is_open, link.shape.rate_mbit) == (True, 5)
 
 
 @settings(max_examples=60)

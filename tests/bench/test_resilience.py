@@ -18,12 +18,13 @@ async def test_nothing_piles_up() -> None:
 
 
 async def test_a_greedy_key_is_refused_and_the_box_stays() -> None:
-    result = await overload.run(slots=8, service_s=0.3, times=5, seconds=4, unloaded_s=2, seed=3)
+    """The edge is slow, so that few requests are five times its capacity, on a busy machine too."""
+    result = await overload.run(slots=8, service_s=1.0, times=5, seconds=4, unloaded_s=4, seed=3)
     unloaded, everybody, greedy, modest = result["rows"]
     assert unloaded["answered"] == 1 and result["answers_after_it"] and result["other_endings"] == 0
     assert greedy["refused_429"] > 0 and result["refused_with_retry_after"] == 1
     assert modest["answered"] > 2 * greedy["answered"]
-    assert everybody["asked"] > 300
+    assert everybody["asked"] > 150
 
 
 async def test_a_cut_link() -> None:

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 from netgpt_bench import swap
+from netgpt_bench.isolation import QUESTIONS
 
 
 @pytest.mark.slow
 async def test_swaps_under_load(bundled_weights: Path) -> None:
-    result = await swap.run(bundled_weights, swaps=4, streams=8, promotions=2, seed=7, progress=lambda _: None)
+    result = await swap.run(
+        bundled_weights, swaps=3, streams=8, promotions=1, seed=7, questions=QUESTIONS[5:8], rollbacks=1,
+        progress=lambda _: None,
+    )  # fmt: skip
     for row in result["rows"]:
         assert (row["errors"], row["mixed"]) == (0, 0), row
         assert row["answers"] > 0 and len(row["versions"]) > 1

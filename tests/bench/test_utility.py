@@ -33,6 +33,8 @@ class Finds:
 
 
 PEOPLE = Finds(r"(?<=- )[A-Z][a-z]+ [A-Z][a-z]+", "PERSON")
+DATES = Finds(r"\d{4}-\d\d-\d\d", "DATE")
+AGES = Finds(r"(?<=is )\d+(?= years)", "AGE")
 AMOUNTS = Finds(r"(?<=paid |owes )\d+|(?<=spent )\d+", "ACCOUNT")
 
 
@@ -63,10 +65,19 @@ async def test_an_instruction_that_it_does_not_know_is_said_to_be_lost() -> None
 
 async def test_names_hidden_spoil_their_order_and_nothing_else() -> None:
     tasks = TaskMaker(3).tasks(60)
-    result = rows_of(await measure(tasks, RuleCloud().answer, PEOPLE, ["balanced"], lambda _: None))
-    assert result["sorting by name"]["balanced %"] != 100.0
+    result = rows_of(await measure(tasks, RuleCloud().answer, PEOPLE, ["balanced", "strict"], lambda _: None))
+    assert result["sorting by name"]["strict %"] != 100.0
+    assert result["sorting by name"]["balanced %"] == 100.0  # their numbers follow the alphabet
     for kind in ("adding amounts", "counting people", "choosing by amount", "sorting by amount", "choosing by age"):
-        assert result[kind]["balanced %"] == 100.0, kind
+        assert result[kind]["balanced %"] == result[kind]["strict %"] == 100.0, kind
+
+
+async def test_days_are_counted_between_shifted_dates_and_ages_compared() -> None:
+    tasks = TaskMaker(3).tasks(60)
+    for detector, kind in ((DATES, "days between dates"), (AGES, "choosing by age")):
+        result = rows_of(await measure(tasks, RuleCloud().answer, detector, ["balanced", "strict"], lambda _: None))
+        assert (result[kind]["balanced %"], result[kind]["strict %"]) == (100.0, 0.0)
+        assert result["facts of a letter"]["balanced %"] == 100.0
 
 
 async def test_amounts_hidden_spoil_sums_unless_the_policy_lets_them_leave() -> None:

@@ -1,6 +1,7 @@
 """The engine on real weights: starts, is guarded by its key, comes back from the dead, leaves no orphan."""
 
 import asyncio
+import json
 import os
 import signal
 import stat
@@ -137,10 +138,19 @@ async def test_a_hung_child_is_replaced(bundled_weights: Path, tmp_path: Path) -
 
 
 async def test_stop_waits_for_what_is_being_answered(served: Served) -> None:
-    answer = asyncio.create_task(served.ask(max_tokens=60, ignore_eos=True))
-    await asyncio.sleep(0.5)
-    await served.engine.stop(drain_s=60)
-    assert (await answer).json()["usage"]["completion_tokens"] == 60
+    endpoint, options = served.engine.endpoint(), {"stream": True, "stream_options": {"include_usage": True}}
+    body = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 60, "ignore_eos": True, **options}
+    headers = {"Authorization": f"Bearer {endpoint.api_key}"}
+    async with (
+        httpx.AsyncClient(headers=headers, timeout=120) as client,
+        client.stream("POST", f"{endpoint.base_url}/chat/completions", json=body) as answer,
+    ):
+        lines = answer.aiter_lines()
+        await anext(lines)
+        stopping = asyncio.create_task(served.engine.stop(drain_s=60))
+        rest = [line.removeprefix("data: ") async for line in lines if line]
+        await stopping
+    assert rest[-1] == "[DONE]" and json.loads(rest[-2])["usage"]["completion_tokens"] == 60
 
 
 async def test_stop_waits_for_tracked_calls_but_not_for_ever(served: Served) -> None:

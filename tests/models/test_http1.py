@@ -15,7 +15,7 @@ from clouds import Says, chat, cloud_model, everything, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 from outbounds import send
-from patience import in_time
+from patience import in_time, until
 
 from netgpt.errors import BrokenStream, ModelUnavailable
 from netgpt.models.http1 import Decoder, Http1, PoolKey, connect
@@ -168,8 +168,7 @@ async def test_what_nobody_asked_for_ends_an_idle_connection() -> None:
     async with server(says(whole, b"HTTP/1.1 200 OK\r\n", stay=True, pause_s=0.05)) as origin:
         connection, _, _ = await asked(origin)
         assert connection.release()
-        await asyncio.sleep(0.15)
-        assert connection.closed
+        await until(lambda: connection.closed)
         with pytest.raises(httpx.HTTPError):
             await connection.post(HEAD, b"{}")
 
@@ -180,18 +179,18 @@ async def test_a_connection_that_the_server_closed_while_idle_is_not_taken_again
 
     async with server(one_each) as origin:
         pool = Connections(1, connect_timeout_s=1, timeout_s=1)
-        seen = set()
+        seen = []
         for _ in range(3):
             await pool.enter()
             connection = await pool.take(origin)
-            seen.add(connection)
+            assert connection not in seen
+            seen.append(connection)
             answer = await connection.post(HEAD, b"{}")
             while await answer.read():
                 pass
             pool.release(connection)
             pool.leave()
-            await asyncio.sleep(0.1)
-        assert len(seen) == 3
+            await until(lambda: seen[-1].closed)
         await pool.close()
 
 

@@ -58,9 +58,9 @@ async def test_a_stream_measures_connection_first_byte_bytes_and_tokens() -> Non
         await model.close()
     first, second = ear.facts
     assert (first.target, first.outcome, first.failed, first.tries) == ("cloud", "ok", False, 1)
-    assert first.connect_s is not None and 0 < first.connect_s < 1
+    assert first.connect_s is not None and first.connect_s > 0 and in_time(first.connect_s, 1)
     assert second.connect_s is None, "the connection was kept"
-    assert first.first_byte_s is not None and 0.004 < first.first_byte_s < 1
+    assert first.first_byte_s is not None and first.first_byte_s > 0.004 and in_time(first.first_byte_s, 1)
     assert first.receive_s > 0.1
     assert first.received_bytes > len(WORDS)
     assert first.sent_bytes > len(sealed.content)
@@ -77,7 +77,7 @@ async def test_the_kernel_measures_round_trip_and_segments() -> None:
         await everything(model.send(outbound(chat("hi", stream=True))))
         await model.close()
     facts = ear.facts[0]
-    assert facts.rtt_s is not None and 0 < facts.rtt_s < 0.1
+    assert facts.rtt_s is not None and facts.rtt_s > 0 and in_time(facts.rtt_s, 0.1)
     assert facts.rtt_var_s is not None
     assert facts.segments >= 1
     assert facts.retransmits == 0
@@ -191,7 +191,7 @@ async def test_a_link_cut_under_a_waiting_call_is_felt_within_three_seconds() ->
         for _ in range(4):
             await everything(model.send(outbound(chat("hi", stream=True))))
         usual = ear.link().first_byte_s
-        assert usual is not None and 0.04 <= usual.value < 0.3
+        assert usual is not None and usual.value >= 0.04 and in_time(usual.value, 0.3)
         link.cut()
         call = asyncio.create_task(everything(model.send(outbound(chat("hi", stream=True)))))
         took = await until(lambda: (ear.link().first_byte_s or usual).value > 4 * usual.value)
@@ -199,7 +199,7 @@ async def test_a_link_cut_under_a_waiting_call_is_felt_within_three_seconds() ->
         link.restore()
         await call
         back = ear.link().first_byte_s
-        assert back is not None and back.age_s < 1
+        assert back is not None and in_time(back.age_s, 1)
         await model.close()
 
 

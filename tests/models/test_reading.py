@@ -18,6 +18,8 @@ from netgpt.models.errors import Peer
 from netgpt.models.stream import as_chunk, check_chunk, join_chunks
 
 CHUNK = b'data: {"choices": [{"index": %d, "delta": {"content": "a"}, "finish_reason": %b}]}\n\n'
+ROLE = b'data: {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}\n\n'
+CALL = b'data: {"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 PEER = Peer("cloud", "cloud.example", "cloud")
 
@@ -27,8 +29,10 @@ PEER = Peer("cloud", "cloud.example", "cloud")
     [
         (b"", "cut its answer"),
         (DONE, "cut its answer"),
-        (CHUNK % (0, b"null") + DONE, "cut its answer"),
-        (CHUNK % (0, b'"stop"') + CHUNK % (1, b"null") + DONE, "cut its answer"),
+        (CHUNK % (0, b"null"), "cut its answer"),
+        (ROLE + DONE, "cut its answer"),
+        (CALL + DONE, "cut its answer"),
+        (CHUNK % (0, b"null") + CALL + DONE, "cut its answer"),
         (b"data: [1]\n\n", "OpenAI's shape"),
         (b'data: {"choices": {}}\n\n', "OpenAI's shape"),
         (b'data: {"choices": [{"index": "0", "delta": {}}]}\n\n', "OpenAI's shape"),
@@ -62,6 +66,17 @@ async def test_small_sins_of_real_servers_are_forgiven(body: bytes) -> None:
     with Says(body) as server:
         model = cloud_model(server.base_url)
         assert await text_of(send(model, chat(stream=True))) == "a"
+        await model.close()
+
+
+async def test_done_ends_words_without_a_finish_reason() -> None:
+    """Some servers leave it out; the caller is told "stop", for each choice that the server left open."""
+    both = CHUNK % (0, b'"length"') + CHUNK % (1, b"null") + b'data: {"usage": {"completion_tokens": 2}}\n\n'
+    with Says(both + DONE) as server:
+        model = cloud_model(server.base_url)
+        answer = join_chunks(await everything(send(model, chat(stream=True, n=2))))
+        assert [choice["finish_reason"] for choice in answer["choices"]] == ["length", "stop"]
+        assert answer["usage"] == {"completion_tokens": 2}
         await model.close()
 
 

@@ -104,13 +104,13 @@ def test_one_model_serves_loop_after_loop() -> None:
 
 
 async def test_closing_under_an_answer_ends_it_with_an_error_of_ours() -> None:
-    with FaultyCloud("word " * 100, delay_s=0.05) as cloud:
+    with FaultyCloud("word " * 400, delay_s=0.05) as cloud:
         model = cloud_model(cloud.base_url)
         reading = asyncio.create_task(everything(send(model, chat(stream=True))))
         await asyncio.sleep(0.2)
         await model.close()
         with pytest.raises(ModelError):
-            await asyncio.wait_for(reading, 1)
+            await asyncio.wait_for(reading, 10)
 
 
 @pytest.mark.parametrize(

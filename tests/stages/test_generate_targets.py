@@ -16,6 +16,7 @@ from patience import in_time, until
 
 from netgpt.errors import BrokenStream, ModelRejected, ModelTimeout, ModelUnavailable, NetGPTError, StoreError
 from netgpt.models.base import OutboundRequest, RemoteModel
+from netgpt.privacy.detector import LocalDetector
 from netgpt.privacy.vault import Vault
 from netgpt.settings.routing import Routing
 from netgpt.settings.sections import Cloud
@@ -281,8 +282,9 @@ async def test_an_edge_that_fails_too_leaves_the_first_error(clouds: Any, remote
 
 
 async def test_half_a_placeholder_is_not_gone_on_from(clouds: Any, remotes: Any) -> None:
-    vault = Vault()
-    name = vault.name_for("EMAIL", "ada@mill.example")
+    vault, asked = Vault(), [{"role": "user", "content": "write to ada@mill.example"}]
+    outbound = await vault.seal({"model": "far", "messages": asked}, LocalDetector(names=False))
+    name = outbound.hidden[0].placeholder.strip("[]")
     clouds["cloud"].reply = f"write to [{name}] and then to [{name}] and then to nobody else at all"
     clouds["cloud"].chunk_size = 6
     edge = ScriptedModel("<the rest>")

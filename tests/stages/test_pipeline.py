@@ -53,6 +53,16 @@ async def test_public_facts_leave_and_personal_ones_stay(tmp_path: Path) -> None
             assert "hazelnuts" in str(auto.messages)
 
 
+async def test_dates_that_are_counted_leave_shifted_and_come_back(tmp_path: Path) -> None:
+    with FaultyCloud(chunk_size=3) as cloud:
+        async with gateway(tmp_path / "home", cloud, detector=LocalDetector()) as here:
+            text = "How many days lie between the two? Lena Vogel moved in on 2023-05-02 and moved out on 2023-06-11."
+            one = exchange(text, "netgpt/cloud", stream=True)
+            assert text in await answer(here, one)
+            assert "2023-05-02" not in await left(one) and "2023-06-11" not in await left(one)
+            assert [(g.now, g.count) for g in one.generalised if g.kind == "DATE"] == [("shifted", 2)]
+
+
 async def test_the_sites_own_place_is_not_hidden_but_the_persons_is(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
         async with gateway(tmp_path / "home", cloud, site=SITE, detector=LocalDetector()) as here:

@@ -7,16 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
-from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
-from openai import OpenAI
 from serving import Served
 
 from netgpt.testing.server import FaultyCloud, last_user_text
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +69,8 @@ def nothing_private_left(served: Served) -> Iterator[None]:
 
 @pytest.fixture
 def client(served: Served) -> OpenAI:
+    from openai import OpenAI
+
     return OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0)
 
 
@@ -123,13 +124,16 @@ def test_openai_headers_models_embeddings(client: OpenAI) -> None:
     assert near > sum(a * b for a, b in zip(one, three, strict=True))
 
 
-@tool
-def look_up(email: str) -> str:
-    """Find a person's room."""
-    return f"B 12 (asked for {email})"
-
-
 def test_langchain_with_tools(served: Served) -> None:
+    from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+    from langchain_core.tools import tool
+    from langchain_openai import ChatOpenAI
+
+    @tool
+    def look_up(email: str) -> str:
+        """Find a person's room."""
+        return f"B 12 (asked for {email})"
+
     chat: Any = ChatOpenAI(model="netgpt", base_url=f"{served.url}/v1", api_key="none", max_retries=0)
     bound = chat.bind_tools([look_up])
     history: list[BaseMessage] = [HumanMessage(f"Which room has {EMAIL}?")]

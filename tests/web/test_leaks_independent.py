@@ -95,10 +95,11 @@ def test_a_malicious_cloud_learns_and_reveals_nothing_of_others(gateway: Served,
             gateway.ask("hello there", user="eve", netgpt={"conversation": "a"}),
             gateway.ask("hello there", netgpt={"conversation": "a"}),
         ]
-        own = gateway.ask("and now?", user="ada", netgpt={"conversation": "a"}, n=2)
+        later = gateway.ask("and now?", user="ada", netgpt={"conversation": "a"})
+        own = gateway.ask("and secret.one@mill.example?", user="ada", netgpt={"conversation": "a"}, n=2)
     finally:
         cloud.reply = lambda body: str(body["messages"][-1].get("content"))
-    for answer in others:
+    for answer in (*others, later):  # not even its own words come back where the request did not hold them
         assert "mill.example" not in answer.text and "7946" not in answer.text
     for choice in own.json()["choices"]:
         assert "secret.one@mill.example" in choice["message"]["content"]

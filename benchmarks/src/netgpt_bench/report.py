@@ -13,7 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("netgpt", "xllamacpp", "numpy", "wordllama", "spacy", "presidio-analyzer", "fastapi", "uvicorn", "httpx")
+_PACKAGES = (
+    "netgpt", "xllamacpp", "numpy", "wordllama", "spacy", "presidio-analyzer", "privaite", "llm-shield-proxy",
+    "fastapi", "uvicorn", "httpx",
+)  # fmt: skip
 
 
 def machine(packages: Iterable[str] = _PACKAGES) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from netgpt_bench.harness import end_with_parent, own_stdout
 
 HEAD = struct.Struct("<BI")
 TOKEN = struct.Struct("<I")
-START_S = 120.0
+START_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)

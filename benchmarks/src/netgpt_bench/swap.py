@@ -14,7 +14,8 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from netgpt.errors import BrokenStream
 from netgpt.models.catalog import Catalog
 from netgpt.models.hot_swap import Adapter
 from netgpt_bench.harness import Progress, children, gateway, resident_mb
-from netgpt_bench.isolation import cold_answers, invent, question
+from netgpt_bench.isolation import QUESTIONS, cold_answers, invent, question
 
 NAME: Final = "site"
 VERSIONS: Final = 3
@@ -37,14 +38,15 @@ ROLLBACKS: Final = 5
 
 
 async def run(
-    weights: Path, *, swaps: int, streams: int, promotions: int, seed: int, progress: Progress
-) -> dict[str, Any]:
+    weights: Path, *, swaps: int, streams: int, promotions: int, seed: int, progress: Progress,
+    questions: Sequence[str] = QUESTIONS, rollbacks: int = ROLLBACKS,
+) -> dict[str, Any]:  # fmt: skip
     """Rows: `promotions` under `streams` at once, then `swaps` under two; and what the memory did."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         adapters = invent(weights, home, [str(number + 1) for number in range(VERSIONS)], seed)
         progress("cold runs")
-        cold = await cold_answers(weights, adapters, home)
+        cold = await cold_answers(weights, adapters, home, questions)
         registry = _registered(home, weights, adapters)
         # In the answers an adapter is "site@1"; the cold runs called it "1@1".
         known = {(f"{NAME}@{ids[0].split('@')[0]}" if ids else "", text): said for (ids, text), said in cold.items()}
@@ -56,7 +58,7 @@ async def run(
             progress(f"{swaps} swaps")
             memory: list[dict[str, float]] = []
             quiet = await bench.promote_under(2, swaps, lambda number: memory.append(bench.footprint(number)))
-            back = await bench.rollbacks()
+            back = await bench.rollbacks(rollbacks)
         rows = [{"part": f"{streams} streams", **crowded}, {"part": "two streams", **quiet}]
         return {"rows": rows, "memory": growth(memory), "rollback": back, "versions": VERSIONS, "seed": seed}
 
@@ -100,37 +102,51 @@ class _Bench:
         """The version that is active."""
 
     async def promote_under(self, streams: int, times: int, after: Callable[[int], None]) -> dict[str, Any]:
-        seen, done = _Seen(), asyncio.Event()
-        tasks = [asyncio.create_task(self._keep_asking(seen, done)) for _ in range(streams)]
+        """`after` is called while nobody asks: what is open then belongs to no answer."""
+        seen = _Seen()
         waits: list[float] = []
-        try:
-            for number in range(times):
+        for number in range(times):
+            async with self._asked(streams, seen):
                 self.now = self.now % VERSIONS + 1
                 started = time.perf_counter()
                 answer = await self.client.post(f"/v1/adapters/{NAME}@{self.now}/promote", json={"unjudged": True})
                 answer.raise_for_status()
                 await self.settled(f"{NAME}@{self.now}")
                 waits.append(time.perf_counter() - started)
-                after(number + 1)
-        finally:
-            done.set()
-            await asyncio.gather(*tasks)
+            after(number + 1)
         waits.sort()
         return {"promotions": times, "answers": seen.answers, "errors": sum(seen.errors.values()), "mixed": seen.mixed,
                 "swap_s_median": round(waits[len(waits) // 2], 2) if waits else None, "kinds": dict(seen.errors),
                 "versions": dict(sorted(seen.versions.items()))}  # fmt: skip
 
-    async def _keep_asking(self, seen: _Seen, done: asyncio.Event) -> None:
+    @asynccontextmanager
+    async def _asked(self, streams: int, seen: _Seen) -> AsyncIterator[None]:
+        """Callers that ask without a pause: each has an answer before it begins, and asks once more when it is over."""
+        done, answered = asyncio.Event(), [asyncio.Event() for _ in range(streams)]
+        tasks = [asyncio.create_task(self._keep_asking(seen, one, done)) for one in answered]
+        try:
+            await asyncio.gather(*(one.wait() for one in answered))
+            yield
+        finally:
+            done.set()
+            await asyncio.gather(*tasks)
+
+    async def _keep_asking(self, seen: _Seen, answered: asyncio.Event, done: asyncio.Event) -> None:
         while not done.is_set():
-            text = self.draw.choice(self.texts)
-            try:
-                version, said = await self.ask(text)
-            except (httpx.HTTPError, BrokenStream, ValueError) as error:
-                seen.errors[f"{type(error).__name__} {error}"[:80]] += 1
-                continue
-            seen.answers += 1
-            seen.versions[version or "none"] += 1
-            seen.mixed += said != self.cold.get((version, text))
+            await self._ask_once(seen)
+            answered.set()
+        await self._ask_once(seen)
+
+    async def _ask_once(self, seen: _Seen) -> None:
+        text = self.draw.choice(self.texts)
+        try:
+            version, said = await self.ask(text)
+        except (httpx.HTTPError, BrokenStream, ValueError) as error:
+            seen.errors[f"{type(error).__name__} {error}"[:80]] += 1
+            return
+        seen.answers += 1
+        seen.versions[version or "none"] += 1
+        seen.mixed += said != self.cold.get((version, text))
 
     async def ask(self, text: str) -> tuple[str, str]:
         """One streamed answer: the version that it names, and what it says. Raises BrokenStream, httpx.HTTPError."""
@@ -161,13 +177,13 @@ class _Bench:
             await asyncio.sleep(0.02)
         raise BrokenStream(f"{id} was not loaded within {SETTLED_S:.0f} s")
 
-    async def rollbacks(self) -> dict[str, Any]:
+    async def rollbacks(self, times: int) -> dict[str, Any]:
         """Seconds from a rollback by another process to the end of the first answer of the version before.
 
         `late_answers`: requests made after the rollback that the version taken back still answered.
         """
-        times, late = [], 0
-        for _ in range(ROLLBACKS):
+        seconds, late = [], 0
+        for _ in range(times):
             other = self.now % VERSIONS + 1
             self.registry.promote(f"{NAME}@{other}")
             await self.settled(f"{NAME}@{other}")
@@ -175,8 +191,8 @@ class _Bench:
             started = time.perf_counter()
             while (await self.ask(self.texts[0]))[0] != f"{NAME}@{self.now}":
                 late += 1
-            times.append(round(time.perf_counter() - started, 3))
-        return {"seconds": times, "late_answers": late}
+            seconds.append(round(time.perf_counter() - started, 3))
+        return {"seconds": seconds, "late_answers": late}
 
     def footprint(self, swap: int) -> dict[str, float]:
         """Memory of the gateway and its children (MB), open files of the gateway, and how many children it has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Callable
 from functools import cached_property
@@ -158,5 +159,6 @@ def _root(
 
 def main() -> None:
     """The entry point of the `netgpt` script."""
-    gc.set_threshold(200_000)  # what imports make stays: looking for garbage in it is a sixth of a short command
+    gc.set_threshold(200_000)  # what imports make stays: looking for garbage in it is a sixth of a short command,
+    atexit.register(gc.freeze)  # and as much again at its end
     app()

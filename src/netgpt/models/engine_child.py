@@ -29,7 +29,7 @@ def main() -> None:
         server = _serve(settings)
     except (RuntimeError, ValueError, MemoryError, ImportError, OSError) as error:
         _reply(answer, {"error": f"{type(error).__name__}: {error}"})
-        os._exit(1)
+        sys.exit(1)  # with the clean-up: llama.cpp's log is written by a thread, and its last words say why
     _reply(answer, {"address": server.listening_address})
     _wait_for_end(parent)
     os._exit(0)  # no clean-up: an answer still being written is nobody's any more

@@ -330,18 +330,38 @@ def _loads(data: bytes, peer: Peer) -> Any:
 
 
 class _Progress:
-    """Which choices of a stream have begun and which have ended."""
+    """Which choices of a stream have begun, which have said words, and which have ended."""
 
     def __init__(self, choices: int) -> None:
         self._asked = choices
         self._begun: set[int] = set()
+        self._said: set[int] = set()
+        self._called: set[int] = set()
         self._ended: set[int] = set()
+        self._last: Chunk = {}
 
     def see(self, chunk: Chunk) -> None:
+        self._last = chunk
         for choice in chunk["choices"]:
-            self._begun.add(choice["index"])
+            index, delta = choice["index"], choice.get("delta") or {}
+            self._begun.add(index)
+            if delta.get("content") or delta.get("refusal"):
+                self._said.add(index)
+            if delta.get("tool_calls") or delta.get("function_call"):
+                self._called.add(index)
             if choice.get("finish_reason"):
-                self._ended.add(choice["index"])
+                self._ended.add(index)
+
+    def unnamed_ends(self) -> Iterator[Chunk]:
+        """After `[DONE]`: the end of choices that said words and got no `finish_reason`, as some servers leave it out.
+
+        Not of a called tool: half of its arguments could be valid, and somebody would run it.
+        """
+        left = self._begun - self._ended
+        if left and left <= self._said - self._called:
+            head = {name: value for name, value in self._last.items() if name not in {"choices", "usage"}}
+            ends = [{"index": index, "delta": {}, "finish_reason": "stop"} for index in sorted(left)]
+            yield {**head, "choices": ends}
 
     def may_end(self, said_done: bool) -> bool:
         """Whether the answer is whole. A server that says so may have given fewer choices than asked for."""
@@ -360,6 +380,9 @@ async def _read_stream(pieces: AsyncGenerator[bytes, None], peer: Peer, choices:
         async for piece in pieces:
             for event in parser.feed(piece):
                 if event.data == b"[DONE]":
+                    for chunk in progress.unnamed_ends():
+                        progress.see(chunk)
+                        yield chunk
                     progress.check_end(peer, said_done=True)
                     await _linger(pieces)
                     return

@@ -1,51 +1,24 @@
 """The visitor of an outbound body: it sees every string and number with its position, in a fixed order.
 
-The body is rebuilt with what `see` returns. Nothing is skipped for being unknown: only words of OpenAI's chat protocol
-and of JSON schema, at known paths, are not seen. JSON inside strings is parsed and visited, too.
+The body is rebuilt with what `see` returns. What a field is says the table of the wire (`wire`). Nothing is skipped for
+being unknown: only words of the protocols and of JSON schema, at known places, are not seen. JSON inside strings is
+parsed and visited, too.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.kinds import word_set
 from netgpt.privacy.media import clean_media, clean_media_within
+from netgpt.privacy.wire import DEFAULT, ENCRYPTED, REQUEST, TextPosition, position_of, wire
 
-WORDS: Final = word_set("""
-    model messages role content name tool_calls tool_call_id function_call function functions arguments type
-    text refusal reasoning_content tools tool_choice parallel_tool_calls response_format json_schema schema
-    strict description parameters stream stream_options include_usage max_tokens max_completion_tokens
-    temperature top_p top_k min_p n stop seed user metadata store logprobs top_logprobs logit_bias
-    frequency_penalty presence_penalty repetition_penalty service_tier reasoning_effort verbosity modalities
-    audio voice format prediction id index image_url url detail input_audio data file file_data file_id filename
-    safety_identifier prompt_cache_key custom input allowed_tools mode tool video_url""")
-"""Names of fields of the protocol. In free-form objects these are seen, too."""
-
-CONSTANTS: Final[dict[str, frozenset[str]]] = {
-    "role": word_set("system developer user assistant tool function"),
-    "type": word_set("""
-        function custom text image_url input_audio file json_object json_schema refusal input_text output_text
-        input_image input_file video_url allowed_tools content grammar thinking"""),
-    "tool_choice": word_set("auto none required any"),
-    "mode": word_set("auto required"),
-    "detail": word_set("auto low high"),
-    "format": word_set("wav mp3 flac opus pcm16 aac"),
-    "voice": word_set("alloy ash ballad coral echo fable nova onyx sage shimmer verse"),
-    "modalities": word_set("text audio"),
-    "service_tier": word_set("auto default flex priority scale"),
-    "reasoning_effort": word_set("none minimal low medium high xhigh"),
-    "verbosity": word_set("low medium high"),
-}
-PARAMETERS: Final = word_set("""
-    max_tokens max_completion_tokens temperature top_p top_k min_p n seed top_logprobs frequency_penalty
-    presence_penalty repetition_penalty""")
-USER_FIELDS: Final = word_set("user safety_identifier prompt_cache_key")
 MEDIA_PARTS: Final = word_set(
     "image_url input_image image input_audio audio file input_file document video video_url input_video"
 )
@@ -53,11 +26,19 @@ SCHEMA_WORDS: Final = word_set("""
     type properties required description title enum const default examples items anyOf oneOf allOf not
     additionalProperties prefixItems $defs definitions $ref format pattern minLength maxLength minimum maximum
     exclusiveMinimum exclusiveMaximum multipleOf minItems maxItems uniqueItems minProperties maxProperties
-    patternProperties nullable deprecated $schema $id""")
+    patternProperties dependentRequired dependentSchemas propertyNames propertyOrdering if then else contains
+    unevaluatedProperties $comment readOnly writeOnly nullable deprecated $schema $id $anchor""")
 SCHEMA_TYPES: Final = word_set("string number integer boolean object array null")
-SCHEMA_OF_SCHEMAS: Final = word_set("properties $defs definitions patternProperties")
-SCHEMA_NAMES: Final = word_set("$ref $schema $id format pattern")
+SCHEMA_OF_SCHEMAS: Final = word_set("properties $defs definitions patternProperties dependentSchemas dependentRequired")
+SCHEMA_KEYS: Final = word_set("required propertyOrdering dependentRequired")
+"""Keywords whose values are names of properties."""
+SCHEMA_NAMES: Final = word_set("$ref $schema $id $anchor format pattern")
 """Keywords whose value is a name or a rule, not prose: the tagger would take parts of it for persons."""
+SUBSCHEMAS: Final = word_set("""
+    items anyOf oneOf allOf not additionalProperties prefixItems propertyNames if then else contains
+    unevaluatedProperties""")
+CONVERSATION: Final = ("messages", "input")
+"""Visited last: what a conversation grows by is numbered after all that was there before."""
 
 _HINTS: Final = (
     (re.compile(r"(?i)(?:^|[_\-. ])(?:e?mail)(?:[_\-. ]?addr(?:ess)?)?$"), "EMAIL"),
@@ -86,9 +67,30 @@ def field_hint(key: object) -> str | None:
     >>> field_hint("customer_name"), field_hint("phone"), field_hint("colour")
     ('PERSON', 'PHONE', None)
     """
-    if not isinstance(key, str) or len(key) > 40:
-        return None
-    return next((kind for pattern, kind in _HINTS if pattern.search(key)), None)
+    return _hint_of(key) if isinstance(key, str) and len(key) <= 40 else None
+
+
+@lru_cache(maxsize=4_096)
+def _hint_of(key: str) -> str | None:
+    return next((kind for pattern, kind in _HINTS if pattern.search(key)), None if key.isascii() else _label(key))
+
+
+def _label(key: str) -> str | None:
+    return "PERSON" if key.strip().casefold() in wire().person_labels else None
+
+
+def _hints(fields: Mapping[str, Any]) -> dict[str, str | None]:
+    """The hint of each field. In other scripts a bare "name" is a person's only beside a way to reach one: products,
+    towns and files have names, too, and nothing in their form tells."""
+    hints = {key: field_hint(key) for key in fields}
+    if not any(hint in ("EMAIL", "PHONE", "ADDRESS") for hint in hints.values()):
+        for key, value in fields.items():
+            if key in _BARE_NAMES and isinstance(value, str) and value[:1] > "\u036f":
+                hints[key] = None
+    return hints
+
+
+_BARE_NAMES: Final = word_set("name owner author contact holder")
 
 
 _DATA_URI = re.compile(r"data:[\w.+/\-]{0,80}(?:;[\w.=\-]{1,60}){0,4};base64,[A-Za-z0-9+/=_\-\s%]*")
@@ -135,21 +137,6 @@ DROP = object()
 """Returned by `see`: leave this field out."""
 
 
-class TextPosition(Enum):
-    """The kind of position of a string or number."""
-
-    PROSE = "prose"
-    NAME = "name"
-    """An identifier of the caller: tool and function names, ids, keys of objects."""
-    SPEAKER = "speaker"
-    """The `name` of a message's author."""
-    USER = "user"
-    MODEL = "model"
-    NUMBER = "number"
-    PARAMETER = "parameter"
-    """A number for the model's sampler; it is left out rather than replaced."""
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One string or number (as text) of the body."""
@@ -166,171 +153,197 @@ See = Callable[[Seen], Any]
 class BodyVisitor:
     """Visits one body once. `groups`: the numbers of text parts that belong together."""
 
-    def __init__(self, see: See, *, media: str = "keep") -> None:
+    def __init__(self, see: See, *, media: str = "keep", passes: Container[str] = ()) -> None:
+        """`passes`: names of unknown fields that pass as they are, where their values have the form of identifiers."""
         self._see = see
         self._media = media
+        self._passes = passes
+        self._wire = wire()
         self._count = 0
         self.groups: list[list[int]] = []
 
     def body(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The body rebuilt. Raises NotDisclosable: media that must stay, or too deep nesting."""
-        return {key: value for key, value in self._object(body, self._field).items() if value is not DROP}
+        """The body rebuilt. Raises NotDisclosable: media that must stay, too deep nesting, or keys that become one."""
+        order = sorted(body, key=lambda field: field in CONVERSATION)
+        seen = dict(zip(order, self._fields({key: body[key] for key in order}, REQUEST, 0), strict=True))
+        return _object([seen[key] for key in body])
 
-    def _object(
-        self, fields: Mapping[str, Any], visit: Callable[[str, Any], Any], words: Container[str] = WORDS
-    ) -> dict[str, Any]:
-        """The object rebuilt: `visit(key, value)` gives each value; keys that are not among `words` are seen."""
-        return {(key if key in words else self._name(key)): visit(key, value) for key, value in fields.items()}
+    def _fields(self, fields: Mapping[str, Any], within: str, depth: int) -> list[tuple[str, Any]]:
+        """The fields of an object of the wire, rebuilt, one after the other."""
+        return [
+            (self._field_name(key), self._field(within, fields, key, value, depth)) for key, value in fields.items()
+        ]
 
-    def _field(self, key: str, value: Any) -> Any:
-        if key == "messages" and isinstance(value, list):
-            return [self._message(item) for item in value]
-        if key in ("tools", "functions") and isinstance(value, list):
-            return [self._tool(item, 0) for item in value]
-        if key == "model" and isinstance(value, str):
-            return self._visit(value, TextPosition.MODEL)
-        if key in USER_FIELDS and value is not None:
-            return self._visit(str(value), TextPosition.USER)
-        if key in PARAMETERS and _is_number(value):
-            return self._visit(json.dumps(value), TextPosition.PARAMETER, value)
-        if key in ("audio", "prediction", "stream_options"):
-            return self._part(value)
-        if key in ("tool_choice", "function_call", "response_format"):
-            return self._tool(value, 0)
-        return self._other(key, value, 0)
+    def _known(self, within: str, value: Any, depth: int) -> Any:
+        """An object of the wire, or a list of such."""
+        if isinstance(value, dict):
+            return _object(self._fields(value, within, self._deeper(depth)))
+        if isinstance(value, list | tuple):
+            return [self._known(within, item, self._deeper(depth)) for item in value]
+        return self._by_rule(self._wire.objects[within][""], "", value, depth)
 
-    def _other(self, key: str, value: Any, depth: int) -> Any:
-        """A field without a rule of its own."""
-        return self._allowed(value, CONSTANTS[key]) if key in CONSTANTS else self._free(value, depth)
+    def _field_name(self, key: str) -> str:
+        return key if key in self._wire.names else self._key(key)
 
-    def _message(self, message: Any) -> Any:
-        if not isinstance(message, dict):
-            return self._free(message, 0)
-        author = TextPosition.NAME if message.get("role") in ("tool", "function") else TextPosition.SPEAKER
+    def _field(self, within: str, fields: Mapping[str, Any], key: str, value: Any, depth: int) -> Any:
+        rule = self._wire.rule(within, key)
+        if rule is None:
+            if key in self._passes:
+                return self._passing(value, depth)
+            return self._word(key, value, depth)
+        if rule == "author":
+            of_tool = fields.get("role") in ("tool", "function")
+            return self._text(value, TextPosition.NAME if of_tool else TextPosition.SPEAKER, depth)
+        if rule == "encrypted":
+            return self._by_rule("blob" if fields.get("type") in ENCRYPTED else DEFAULT, key, value, depth)
+        return self._by_rule(rule, key, value, depth)
 
-        def visit(key: str, value: Any) -> Any:
-            if key == "content" and isinstance(value, list):
-                return self._parts(value)
-            if key == "name" and isinstance(value, str):
-                return self._visit(value, author)
-            if key in ("tool_call_id", "tool_calls", "function_call", "audio"):
-                return self._call(value, 0)
-            return self._other(key, value, 0)
+    def _by_rule(self, rule: str, key: str, value: Any, depth: int) -> Any:
+        if rule.startswith("@"):
+            return self._known(rule[1:], value, depth)
+        simple = _SIMPLE.get(rule)
+        if simple is not None:
+            return simple(self, key, value, depth)
+        return self._free(value, depth)
 
-        return self._object(message, visit)
+    def _word(self, key: str, value: Any, depth: int) -> Any:
+        """A constant of the protocol, or a list of such; anything else is prose."""
+        if isinstance(value, str):
+            return value if self._wire.is_word(key, value) else self._prose(value, depth, None)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return [self._word(key, item, depth) for item in value]
+        return self._free(value, depth)
 
-    def _parts(self, parts: list[Any]) -> list[Any]:
+    def _form(self, rule: str, value: Any, depth: int) -> Any:
+        """An identifier, signature or slug, or a list of such: it passes where it has the form of one."""
+        if isinstance(value, list | tuple):
+            return [self._form(rule, item, self._deeper(depth)) for item in value]
+        if not isinstance(value, str):
+            return self._free(value, depth)
+        place = position_of(rule, value)
+        return self._prose(value, depth, None) if place is TextPosition.PROSE else self._visit(value, place)
+
+    def _passing(self, value: Any, depth: int) -> Any:
+        """A field that the owner lets pass: what has no form of an identifier in it is searched all the same."""
+        if isinstance(value, dict):
+            return _object([(self._key(key), self._passing(item, self._deeper(depth))) for key, item in value.items()])
+        if isinstance(value, list | tuple):
+            return [self._passing(item, self._deeper(depth)) for item in value]
+        return self._form("id", value, depth)
+
+    def _text(self, value: Any, place: TextPosition, depth: int) -> Any:
+        if isinstance(value, list | tuple):
+            return [self._text(item, place, self._deeper(depth)) for item in value]
+        if not isinstance(value, str):
+            return self._free(value, depth)
+        words = place is TextPosition.NAME and len(value.split()) > 1
+        return self._visit(value, TextPosition.KEY if words else place)
+
+    def _choice(self, value: Any, depth: int) -> Any:
+        """ "auto", or the name of a tool."""
+        if isinstance(value, str) and self._wire.is_word("tool_choice", value):
+            return value
+        return self._text(value, TextPosition.NAME, depth)
+
+    def _number(self, value: Any, depth: int) -> Any:
+        if not _is_number(value):
+            return self._free(value, depth)
+        return self._visit(json.dumps(value), TextPosition.PARAMETER, value)
+
+    def _tokens(self, value: Any, depth: int) -> Any:
+        """Numbers of tokens with their biases, or a list of such: they are no one's numbers."""
+        if isinstance(value, dict):
+            plain = all(_TOKEN.fullmatch(key) and _is_number(item) and abs(item) <= 100 for key, item in value.items())
+        else:
+            plain = isinstance(value, list) and all(_is_number(item) and _TOKEN.fullmatch(str(item)) for item in value)
+        return value if plain else self._free(value, depth)
+
+    def _parts(self, value: Any, depth: int) -> Any:
+        """Content: a text, or a list of parts, each of them media or an object with a text."""
+        if not isinstance(value, list):
+            return self._free(value, depth)
         group: list[int] = []
         result = []
-        for part in parts:
+        for part in value:
             if isinstance(part, dict) and part.get("type") in MEDIA_PARTS:
                 result.append(self._media_part(part))
-                continue
-            text = part.get("text") if isinstance(part, dict) else part
-            if isinstance(text, str) and opened(text) is None:
-                group.append(self._count + (sum(key not in WORDS for key in part) if isinstance(part, dict) else 0))
-            result.append(self._part(part))
+            else:
+                result.append(self._part(part, group, self._deeper(depth)))
         if len(group) > 1:
             self.groups.append(group)
         return result
 
-    def _part(self, part: Any) -> Any:
-        """A part that is not media. Its text is seen right after its unknown keys."""
-        if not isinstance(part, dict):
-            return self._free(part, 1)
-        names = {key: key if key in WORDS else self._name(key) for key in part}
-        values = {"text": self._free(part["text"], 1)} if "text" in part else {}
-        for key, value in part.items():
-            if key != "text":
-                values[key] = self._other(key, value, 1)
-        return {names[key]: values[key] for key in part}
+    def _part(self, part: Any, group: list[int], depth: int) -> Any:
+        """A part that is not media. Its text belongs to the group, unless it is JSON."""
+        text = part.get("text") if isinstance(part, dict) else part
+        if isinstance(text, str) and opened(text) is None:
+            if not isinstance(part, dict):
+                group.append(self._count)
+                return self._prose(text, depth, None)
+            group.append(self._count)
+            first = self._prose(text, depth, None)
+            rest = self._fields({key: value for key, value in part.items() if key != "text"}, "part", depth)
+            named = dict(zip((key for key in part if key != "text"), rest, strict=True))
+            return _object([("text", first) if key == "text" else named[key] for key in part])
+        return self._known("part", part, depth) if isinstance(part, dict) else self._free(part, depth)
 
     def _media_part(self, part: dict[str, Any]) -> Any:
         if self._media != "send":
             raise self._unchecked("images, audio and files")
-        return self._media_object(part, 1)
+        return self._known("media", part, 0)
+
+    def _media_data(self, key: str, value: Any, depth: int) -> Any:
+        """Encoded data passes without its metadata; the address of a picture as it is; all else is searched."""
+        if isinstance(value, dict):
+            return self._known("media", value, depth)
+        if isinstance(value, str) and is_data(key, value):
+            return clean_media(value)
+        return self._form("url", value, depth)
 
     def _unchecked(self, what: str) -> NotDisclosable:
         cure = "set privacy.media to send them" if self._media == "keep" else self._media
         return NotDisclosable(f"{what} cannot be checked and stay on the box: {cure}", param="messages")
 
-    def _media_object(self, part: dict[str, Any], depth: int) -> Any:
-        """A media part: encoded data passes without its metadata, all else (file names, URLs) is visited."""
-
-        def visit(key: str, value: Any) -> Any:
-            if isinstance(value, dict):
-                return self._media_object(value, self._deeper(depth))
-            if isinstance(value, str) and key in ("url", "image_url", "file_data", "data") and is_data(key, value):
-                return clean_media(value)
-            return self._other(key, value, depth)
-
-        return self._object(part, visit)
-
-    def _call(self, value: Any, depth: int) -> Any:
-        """Tool calls of earlier turns: names and ids are identifiers, arguments are JSON in a string."""
-        if isinstance(value, list):
-            return [self._call(item, self._deeper(depth)) for item in value]
-        if isinstance(value, str):
-            return self._name(value)
-        if not isinstance(value, dict):
-            return self._free(value, depth)
-
-        def visit(key: str, item: Any) -> Any:
-            if key in ("function", "custom", "id", "name") and isinstance(item, dict | str):
-                return self._call(item, self._deeper(depth))
-            return self._other(key, item, depth)
-
-        return self._object(value, visit)
-
-    def _tool(self, value: Any, depth: int) -> Any:
-        """Tool definitions, tool choices, response formats."""
-        if isinstance(value, list):
-            return [self._tool(item, self._deeper(depth)) for item in value]
-        if isinstance(value, str):
-            return value if value in CONSTANTS["tool_choice"] else self._name(value)
-        if not isinstance(value, dict):
-            return self._free(value, depth)
-
-        def visit(key: str, item: Any) -> Any:
-            if key in ("parameters", "schema", "input_schema"):
-                return self._schema(item, self._deeper(depth))
-            if key in ("function", "custom", "json_schema", "allowed_tools", "tools"):
-                return self._tool(item, self._deeper(depth))
-            if key == "name" and isinstance(item, str):
-                return self._name(item)
-            return self._other(key, item, depth)
-
-        return self._object(value, visit)
-
     def _schema(self, value: Any, depth: int) -> Any:
-        """A JSON schema: its keywords stay, names of properties are identifiers, the rest is visited."""
+        """A JSON schema: its keywords stay, names of properties are keys, the rest is visited."""
         if isinstance(value, list):
             return [self._schema(item, self._deeper(depth)) for item in value]
         if not isinstance(value, dict):
             return self._free(value, depth)
+        fields = value.items()
+        return _object([(k if k in SCHEMA_WORDS else self._key(k), self._keyword(k, v, depth)) for k, v in fields])
 
-        def visit(key: str, item: Any) -> Any:
-            if key == "type":
-                return self._allowed(item, SCHEMA_TYPES)
-            if key in SCHEMA_OF_SCHEMAS and isinstance(item, dict):
-                return {self._name(k): self._schema(v, self._deeper(depth)) for k, v in item.items()}
-            if key == "required" and isinstance(item, list):
-                return [self._name(one) if isinstance(one, str) else self._free(one, depth) for one in item]
-            if key in SCHEMA_NAMES and isinstance(item, str):
-                return self._name(item)
-            if key in ("items", "anyOf", "oneOf", "allOf", "not", "additionalProperties", "prefixItems"):
-                return self._schema(item, self._deeper(depth))
-            return self._free(item, depth)
-
-        return self._object(value, visit, SCHEMA_WORDS)
+    def _keyword(self, key: str, item: Any, depth: int) -> Any:
+        deeper = self._deeper(depth)
+        if key == "type" and isinstance(item, str | list):
+            words = [item] if isinstance(item, str) else item
+            return item if all(word in SCHEMA_TYPES for word in words) else self._free(item, depth)
+        if key in SCHEMA_OF_SCHEMAS and isinstance(item, dict):
+            return _object(
+                [
+                    (
+                        self._key(k),
+                        self._keyword(key, v, deeper) if key == "dependentRequired" else self._schema(v, deeper),
+                    )
+                    for k, v in item.items()
+                ]
+            )
+        if key in SCHEMA_KEYS and isinstance(item, list):
+            return [self._key(one) if isinstance(one, str) else self._free(one, depth) for one in item]
+        if key == "$ref" and isinstance(item, str) and _POINTER.fullmatch(item):
+            return "/".join(step if step in SCHEMA_WORDS else self._key(step) for step in item.split("/"))
+        if key in SCHEMA_NAMES and isinstance(item, str):
+            return self._visit(item, TextPosition.NAME)
+        return self._schema(item, deeper) if key in SUBSCHEMAS else self._free(item, depth)
 
     def _free(self, value: Any, depth: int, hint: str | None = None) -> Any:
-        """Anything else: all strings are prose, all keys identifiers, all numbers seen."""
+        """Anything else: all strings are prose, all keys and numbers are seen."""
         if isinstance(value, str):
             return self._prose(value, depth, hint)
         if isinstance(value, dict):
             deeper = self._deeper(depth)
-            return {self._name(key): self._free(item, deeper, field_hint(key)) for key, item in value.items()}
+            hints = _hints(value)
+            return _object([(self._key(key), self._free(item, deeper, hints[key])) for key, item in value.items()])
         if isinstance(value, list | tuple):
             deeper = self._deeper(depth)
             return [self._free(item, deeper, hint) for item in value]
@@ -350,15 +363,8 @@ class BodyVisitor:
         visited = self._free(value, self._deeper(depth))
         return text if visited == value else json.dumps(visited, ensure_ascii=False)
 
-    def _allowed(self, value: Any, words: Container[str]) -> Any:
-        if isinstance(value, str) and value in words:
-            return value
-        if isinstance(value, list):
-            return [self._allowed(item, words) for item in value]
-        return self._free(value, 1)
-
-    def _name(self, text: Any) -> Any:
-        return self._visit(str(text), TextPosition.NAME)
+    def _key(self, text: Any) -> str:
+        return str(self._visit(str(text), TextPosition.KEY))
 
     def _visit(self, text: str, place: TextPosition, value: Any = None, hint: str | None = None) -> Any:
         self._count += 1
@@ -369,6 +375,38 @@ class BodyVisitor:
         if depth >= _DEEPEST:
             raise NotDisclosable(f"the request is nested deeper than {_DEEPEST} levels; nothing was sent")
         return depth + 1
+
+
+_POINTER: Final = re.compile(r"#(?:/[^/:@#?]{1,64}){1,8}")
+_TOKEN: Final = re.compile(r"\d{1,7}")
+_SIMPLE: Final[Mapping[str, Callable[[BodyVisitor, str, Any, int], Any]]] = {
+    "id": lambda visitor, _key, value, depth: visitor._form("id", value, depth),
+    "blob": lambda visitor, _key, value, depth: visitor._form("blob", value, depth),
+    "slug": lambda visitor, _key, value, depth: visitor._form("slug", value, depth),
+    "url": lambda visitor, key, value, depth: visitor._media_data(key, value, depth),
+    "media": lambda visitor, key, value, depth: visitor._media_data(key, value, depth),
+    "name": lambda visitor, _key, value, depth: visitor._text(value, TextPosition.NAME, depth),
+    "model": lambda visitor, _key, value, depth: visitor._text(value, TextPosition.MODEL, depth),
+    "user": lambda visitor, _key, value, _depth: (
+        None if value is None else visitor._visit(str(value), TextPosition.USER)
+    ),
+    "number": lambda visitor, _key, value, depth: visitor._number(value, depth),
+    "word": lambda visitor, key, value, depth: visitor._word(key, value, depth),
+    "tokens": lambda visitor, _key, value, depth: visitor._tokens(value, depth),
+    "schema": lambda visitor, _key, value, depth: visitor._schema(value, depth),
+    "parts": lambda visitor, _key, value, depth: visitor._parts(value, depth),
+    "choice": lambda visitor, _key, value, depth: visitor._choice(value, depth),
+    "secret": lambda _visitor, _key, _value, _depth: DROP,
+}
+"""What is done by each rule of the table."""
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The object without what is left out. Raises NotDisclosable: two keys have become one."""
+    result = {key: value for key, value in pairs if value is not DROP}
+    if len(result) != sum(value is not DROP for _, value in pairs):
+        raise NotDisclosable("two names of fields are one when they are hidden; nothing was sent")
+    return result
 
 
 def _is_number(value: Any) -> bool:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from netgpt.privacy.gazetteer import Gazetteer, place_as
 from netgpt.privacy.kinds import family, word_set
 
-_MONTHS = {
+MONTHS = {
     "en": "january february march april may june july august september october november december",
     "de": "januar februar märz april mai juni juli august september oktober november dezember",
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
@@ -31,7 +31,7 @@ _DAY_FIRST = re.compile(r"(\d{1,2})([./-])\s?(\d{1,2})\2\s?(\d{4})")
 _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W\d_]+")
-_FILLER = word_set("""
+FILLER = word_set("""
     the of on in born dob date birth st nd rd th am den der dem vom geboren né née naissance le du de del el er ère
     nacido nacida fecha monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun montag
     dienstag mittwoch donnerstag freitag samstag sonntag lundi mardi mercredi jeudi vendredi samedi dimanche lunes
@@ -99,7 +99,7 @@ def _parse_spelled(text: str) -> _Date | None:
     """ "15 March 2024", "15. März 2024", "le 1er mars", "15 de marzo de 2024": exactly one month, no unknown word."""
     words = _WORD.findall(text)
     months = [(word, *found) for word in words if (found := _month_words().get(word.casefold()))]
-    if len(months) != 1 or any(word.casefold() not in _FILLER for word in words if word != months[0][0]):
+    if len(months) != 1 or any(word.casefold() not in FILLER for word in words if word != months[0][0]):
         return None
     numbers = _NUMBER.findall(text)
     years = [n for n in numbers if _YEAR.fullmatch(n)]
@@ -114,7 +114,7 @@ def _parse_spelled(text: str) -> _Date | None:
 def _month_words() -> dict[str, tuple[int, str]]:
     """Word -> (month, language)."""
     found: dict[str, tuple[int, str]] = {word: (number, "") for word, number in _SHORT.items()}
-    for language, names in _MONTHS.items():
+    for language, names in MONTHS.items():
         for number, name in enumerate(names.split(), 1):
             found.setdefault(name, (number, language))
     return found

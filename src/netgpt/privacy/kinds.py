@@ -16,16 +16,22 @@ from netgpt.types import Terms
 
 EXACT: Final = "exact"
 PLACEHOLDER: Final = "placeholder"
+SHIFTED: Final = "shifted"
+YEARS: Final = "years"
+ORDER: Final = "order"
+"""Levels of what a request computes with; `computing` says when."""
 
 HIERARCHIES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "place": (EXACT, "street", "district", "city", "region", "country", PLACEHOLDER),
-        "time": (EXACT, "month", "year", PLACEHOLDER),
+        "time": (EXACT, SHIFTED, "month", "year", PLACEHOLDER),
+        "AGE": (EXACT, YEARS, "range", PLACEHOLDER),
+        "PERSON": (EXACT, ORDER, PLACEHOLDER),
         "range": (EXACT, "range", PLACEHOLDER),
         "": (EXACT, PLACEHOLDER),
     }
 )
-"""The levels at which a value may leave, by family, finest first; `range` is for quantities, "" for all others.
+"""The levels at which a value may leave, by kind or family, finest first; `range` is for quantities, "" for all others.
 
 A placeholder is the coarsest level: it shows only the kind. Which levels are allowed is up to the `Terms`.
 """
@@ -37,6 +43,8 @@ TermsOf = Callable[[str, bool], Terms]
 
 def hierarchy(kind: str) -> tuple[str, ...]:
     """The levels of a kind, finest first."""
+    if kind in HIERARCHIES:
+        return HIERARCHIES[kind]
     return HIERARCHIES.get("range" if kind in _QUANTITIES else family(kind), HIERARCHIES[""])
 
 

@@ -6,18 +6,22 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.bent import lookalikes, read, replace_all, variants
-from netgpt.privacy.body import DROP, BodyVisitor, Seen, TextPosition
-from netgpt.privacy.detector import Detector, merge_spans
+from netgpt.privacy.body import DROP, BodyVisitor, Seen
+from netgpt.privacy.computing import Computing
+from netgpt.privacy.detector import PLUGGED, Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.detectors.profile_values import find_values
 from netgpt.privacy.exceptions import is_excepted
 from netgpt.privacy.generalize import Coarser, Generaliser
-from netgpt.privacy.kinds import EXACT, PLACEHOLDER, TermsOf, bracketed
+from netgpt.privacy.identifiers import LEAST_IN_ID, FoundBefore, is_identifier, is_ordinary, names_in, spoken
+from netgpt.privacy.kinds import EXACT, ORDER, PLACEHOLDER, TermsOf, bracketed
 from netgpt.privacy.people import within_titles
+from netgpt.privacy.wire import TextPosition, may_be_random, unsigned
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
 
 _LITERAL = "LITERAL"
@@ -62,6 +66,7 @@ class Anonymizer:
         """(placeholder's name, find) of all that was hidden, in the order of writing."""
         self.kinds: set[str] = set()
         """All kinds found."""
+        self.computing = Computing(names, terms)
 
     def write(self, span: Span, text: str, original: str, *, free: bool, bare: bool = False) -> str:
         """How `text` is written. `original`: the value of its placeholder. `free`: it may be generalized here. `bare`:
@@ -71,7 +76,7 @@ class Anonymizer:
             return self._placeholder(span, original, "", bare)
         terms = self._terms(span.kind, False)
         for precision, rule in terms.allowed:
-            if precision == PLACEHOLDER:
+            if precision == PLACEHOLDER or (precision == ORDER and self.computing.orders_names):
                 return self._placeholder(span, original, rule, bare)
             words = self._generalized(span, text, precision, rule) if free or precision == EXACT else None
             if words is not None:
@@ -88,6 +93,10 @@ class Anonymizer:
             self._coarser[span.kind, PUBLIC, EXACT, span.rule, rule] += 1
         return True
 
+    def is_placeholder(self, written: str) -> bool:
+        """Whether `write` gave the name of a placeholder."""
+        return written.strip("[]") in self._counts
+
     def let_through(self, text: str) -> bool:
         """Whether these words were written on purpose in an earlier round."""
         return plain_words(text) in self._written
@@ -101,7 +110,8 @@ class Anonymizer:
 
     def _generalized(self, span: Span, text: str, precision: str, rule: str) -> str | None:
         """The text at this precision, when that is possible and reveals nothing else."""
-        coarser = self._at(precision, text, span.kind)
+        computed = self.computing.written(span, text, precision)
+        coarser = Coarser(computed, EXACT, precision) if computed else self._at(precision, text, span.kind)
         if coarser is None or not self._may_stay(coarser.words):
             return None
         self._coarser[span.kind, coarser.was, coarser.now, span.rule, rule] += 1
@@ -124,6 +134,10 @@ class Anonymizer:
             if not any(form is not None and form.words == text for form in forms):
                 return False
         return True
+
+    def used(self) -> Collection[str]:
+        """The names of all placeholders that were written."""
+        return self._counts.keys()
 
     def hidden(self) -> tuple[Hidden, ...]:
         """The placeholders, without their values."""
@@ -165,6 +179,10 @@ _GENERIC_SPEAKERS = frozenset(
 _PERSON_LIKE = re.compile(r"[^\W\d_][\w'’\-]+(?:[ \t]+[^\W\d_][\w'’.\-]*){1,3}")
 
 
+_NAME_IN_SCRIPT = re.compile(r"[\u0370-\u1fff\u2e80-\ud7ff\uf900-\ufdff\ufe70-\ufeff][^\x00-\x1f\d@:/]{1,39}")
+"""A name in another script than the Latin, where it stands alone in a field for names."""
+
+
 @dataclass(slots=True)
 class MaskPlan:
     """All strings and numbers of a body, in order."""
@@ -175,10 +193,10 @@ class MaskPlan:
     @property
     def size(self) -> int:
         """Characters to be searched."""
-        return sum(len(item.text) for item in self.seen)
+        return sum(len(item.text) for item in self.seen if item.place is not TextPosition.BLOB)
 
 
-def plan(body: Mapping[str, Any], media: str) -> MaskPlan:
+def plan(body: Mapping[str, Any], media: str, passes: Collection[str] = ()) -> MaskPlan:
     """Visit the body without changing it."""
     seen: list[Seen] = []
 
@@ -186,7 +204,7 @@ def plan(body: Mapping[str, Any], media: str) -> MaskPlan:
         seen.append(item)
         return item.text
 
-    visitor = BodyVisitor(note, media=media)
+    visitor = BodyVisitor(note, media=media, passes=passes)
     visitor.body(body)
     return MaskPlan(seen, visitor.groups)
 
@@ -201,15 +219,19 @@ class Masking:
         values: list[tuple[str, str]],
         media: str,
         public: Sequence[str],
+        passes: Collection[str] = (),
         *,
         exceptions: Collection[str] = (),
     ) -> None:
-        """`values` is shared with `anonymizer`: names of a message's author are added to it."""
+        """`values` is shared with `anonymizer`: names of a message's author are added to it. `passes`: names of unknown
+        fields that the owner lets pass."""
         self._exceptions = exceptions
         self._names = names
         self._anonymizer = anonymizer
         self._values = values
         self._media = media
+        self._passes = passes
+        self._before = FoundBefore()
         self._public = "|".join(plain_words(phrase) for phrase in public)
         self._phrases = tuple(phrase for phrase in public if phrase)
         self._pseudonyms: set[str] = set()
@@ -218,11 +240,12 @@ class Masking:
     async def round(self, body: Mapping[str, Any], detector: Detector) -> tuple[dict[str, Any], bool]:
         """The body with everything hidden that was found, and whether anything was."""
         self.rounds += 1
-        planned = plan(body, self._media)
+        planned = plan(body, self._media, self._passes)
         if self.rounds == 1:
             self._learn_speakers(planned.seen)
             self._reserve_names(planned.seen)
-        spans = iter(await self._search(planned, detector))
+        found = await self._search(planned, detector)
+        spans = iter(self._anonymizer.computing.look(planned.seen, found) if self.rounds == 1 else found)
         hid = False
 
         def mask(item: Seen) -> Any:
@@ -231,7 +254,7 @@ class Masking:
             hid = hid or new is DROP or new != item.text
             return new
 
-        return BodyVisitor(mask, media=self._media).body(body), hid
+        return BodyVisitor(mask, media=self._media, passes=self._passes).body(body), hid
 
     def _learn_speakers(self, seen: Sequence[Seen]) -> None:
         """The name of a message's author is hidden in the texts, too."""
@@ -241,26 +264,30 @@ class Masking:
     def _reserve_names(self, seen: Sequence[Seen]) -> None:
         """The caller's identifiers that look like placeholders keep their meaning: no placeholder gets such a name."""
         pattern = variants(self._all_kinds())
-        texts = {item.text for item in seen if item.place is TextPosition.NAME}
+        texts = {item.text for item in seen if item.place in _IDENTIFIERS}
         self._names.reserve(frozenset(read(match) for text in texts for match in pattern.finditer(text.upper())))
 
     def _all_kinds(self) -> frozenset[str]:
         return self._names.kinds() | {kind for kind, _ in self._values}
 
     async def _search(self, planned: MaskPlan, detector: Detector) -> list[list[Span]]:
-        """The spans of each text; names are looked for in prose, in the first round."""
+        """The spans of each text; names are looked for in prose and in keys, in the first round."""
         first = self.rounds == 1
-        texts = [(item.text, item.place is TextPosition.PROSE and first) for item in planned.seen]
+        texts = [(item.text, first and _may_be_named(item)) for item in planned.seen]
         joined = [("".join(planned.seen[i].text for i in group), first) for group in planned.groups]
-        unique = list(dict.fromkeys([*texts, *joined]))
+        read = [(spoken(item.text)[0], True) if first and _is_spoken(item) else None for item in planned.seen]
+        searched = (text for text, item in zip(texts, planned.seen, strict=True) if item.place is not TextPosition.BLOB)
+        unique = list(dict.fromkeys([*searched, *joined, *(text for text in read if text)]))
         results = await detector.detect(
             [text for text, _ in unique], values=self._values, names=[named for _, named in unique]
         )
         found = dict(zip(unique, results, strict=True))
-        spans = [list(found[text]) for text in texts]
+        spans = [list(found.get(text, ())) for text in texts]
         for text, group in zip(joined, planned.groups, strict=True):
             for span in found[text]:
                 _share(span, group, planned.seen, spans)
+        for item, words, into in zip(planned.seen, read, spans, strict=True):
+            into += names_in(item.text, (s for s in found[words] if s.kind == "PERSON")) if words else ()
         return spans
 
     def _mask(self, item: Seen, spans: list[Span]) -> Any:
@@ -274,7 +301,7 @@ class Masking:
             return DROP if any(s.end - s.start == len(item.text) >= 4 for s in spans) else item.text
         if item.place is TextPosition.NUMBER:
             return self._number(item, spans)
-        spans = self._all_spans(item, spans)
+        spans = list(self._in_id(item, spans)) if item.place in _IDS else self._all_spans(item, spans)
         return self._replaced(item, self._whole_placeholders(item, spans)) if spans else item.text
 
     def _user(self, user: str) -> str:
@@ -293,15 +320,41 @@ class Masking:
         span = max(spans, key=lambda s: s.end - s.start) if spans else Span(0, 0, "PHONE", "field name")
         return self._anonymizer.write(span, item.text, item.text, free=False)
 
+    def _in_id(self, item: Seen, spans: list[Span]) -> Sequence[Span]:
+        """What keeps an id, an address or a signature from passing as it is: a key or a value that was put there."""
+        text = item.text
+        if item.place is TextPosition.BLOB:
+            begins = [s for s in _patterns_of(text[:_BEGINNING]) if s.start == 0 and _is_key(s)]
+            return [replace(begins[0], end=len(text))] if begins else ()
+        found = [s for s in spans if s.rule.startswith(PLUGGED)]
+        if item.place is TextPosition.ID:
+            hidden = [s for s in _patterns_of(text) if _is_key(s)]
+            least, again = LEAST_IN_ID, self._before.in_id(text)
+        elif item.place is TextPosition.ADDRESS:
+            hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM and not _is_signature(text, s)]
+            least, again = 4, self._before.in_id(text)
+        else:
+            hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM or not may_be_random(text)]
+            least, again = 4, self._before.in_identifier(text)
+        found += hidden if self.rounds == 1 else [s for s in hidden if not self._may_stay(text, s)]
+        found += [s for s in find_values(text, self._values, whole_words=False) if s.end - s.start >= least]
+        found += again if self.rounds > 1 else ()
+        found += self._literals(item) if self.rounds == 1 and item.place is TextPosition.LOOSE_ID else ()
+        return merge_spans([_segments(text, span) for span in found])
+
     def _all_spans(self, item: Seen, spans: list[Span]) -> list[Span]:
         """What the detector found, and what follows from the position."""
         everything = [s for s in spans if not self._may_stay(item.text, s)]
-        if item.place in (TextPosition.NAME, TextPosition.SPEAKER):
+        if item.place is TextPosition.KEY:
+            everything = [s for s in everything if s.rule != "names" or _names_somebody(item.text, s)]
+        if item.place in (TextPosition.NAME, TextPosition.SPEAKER, TextPosition.KEY):
             loose = find_values(item.text, self._values, whole_words=False)
             everything += [_segments(item.text, s) for s in loose if s.end - s.start >= 4]
+            everything += self._before.in_identifier(item.text) if self.rounds > 1 else ()
             everything = [_segments(item.text, s) for s in everything]
         if self.rounds > 1:
-            return merge_spans(everything)
+            again = self._before.in_text(item.text) if item.place is TextPosition.PROSE else ()
+            return merge_spans([*everything, *(s for s in again if not self._may_stay(item.text, s))])
         if item.place is TextPosition.SPEAKER and _is_personal(item.text):
             everything.append(Span(0, len(item.text), "PERSON", "name field"))
         everything += [s for s in _hinted(item) if not self._may_stay(item.text, s)]
@@ -309,11 +362,13 @@ class Masking:
 
     def _literals(self, item: Seen) -> list[Span]:
         """The caller's own words that look like a placeholder; in identifiers only those that are one."""
+        if not _DIGIT.search(item.text):
+            return []
         taken = self._names.originals()
         return [
             Span(match.start(), match.end(), "LITERAL", "literal", 0.0)
             for match in lookalikes(self._all_kinds()).finditer(item.text)
-            if item.place is not TextPosition.NAME or read(match) in taken
+            if item.place not in _IDENTIFIERS or read(match) in taken
         ]
 
     def _may_stay(self, text: str, span: Span) -> bool:
@@ -335,11 +390,11 @@ class Masking:
         return any(0 <= at <= span.start and span.end <= at + length for at, length in places)
 
     def _whole_placeholders(self, item: Seen, spans: list[Span]) -> list[Span]:
-        """In later rounds: spans widened to whole placeholders, without those inside one."""
-        originals = self._names.originals()
-        if self.rounds == 1 or not originals:
+        """In later rounds: spans widened to whole placeholders and shifted dates, without those inside one."""
+        if self.rounds == 1:
             return spans
-        own = [(m.at, m.until) for m in variants(self._names.used_kinds()).finditer(item.text)]
+        own = self._anonymizer.computing.places(item.text)
+        own += [(m.at, m.until) for m in variants(self._names.used_kinds()).finditer(item.text)]
         result = []
         for span in spans:
             touched = [(a, b) for a, b in own if a < span.end and span.start < b]
@@ -352,13 +407,17 @@ class Masking:
 
     def _replaced(self, item: Seen, spans: list[Span]) -> str:
         pieces, done = [], 0
+        in_prose = item.place is TextPosition.PROSE
+        bare = not in_prose and (item.place is not TextPosition.KEY or is_identifier(item.text))
         spans = [_without_titles(item.text, span) for span in spans]
         self._names.meet([self._original(item.text[s.start : s.end]) for s in spans if s.kind == "PERSON"])
-        bare = item.place in (TextPosition.NAME, TextPosition.SPEAKER)
-        free = not bare and self.rounds == 1  # only original words are generalized, and no identifiers
         for span in spans:
             text = item.text[span.start : span.end]
+            # only original words are generalized, and no identifiers
+            free = in_prose and self.rounds == 1
             written = self._anonymizer.write(span, text, self._original(text), free=free, bare=bare)
+            if self.rounds == 1 and span.kind != _LITERAL and self._anonymizer.is_placeholder(written):
+                self._before.add(span.kind, text, span.rule)
             pieces += [item.text[done : span.start], written]
             done = span.end
         return "".join([*pieces, item.text[done:]])
@@ -367,7 +426,7 @@ class Masking:
         """The text before the first round, so that one pass restores it."""
         if self.rounds == 1:
             return text
-        originals = self._names.originals()
+        text, originals = self._anonymizer.computing.original(text), self._names.originals()
         return replace_all(variants(self._names.used_kinds()), text, originals) if originals else text
 
 
@@ -377,6 +436,50 @@ def _without_titles(text: str, span: Span) -> Span:
         return span
     start, end = within_titles(text[span.start : span.end])
     return replace(span, start=span.start + start, end=span.start + end)
+
+
+_IDS = (TextPosition.ID, TextPosition.LOOSE_ID, TextPosition.ADDRESS, TextPosition.BLOB)
+_IDENTIFIERS = (TextPosition.NAME, TextPosition.KEY, *_IDS)
+_DIGIT = re.compile(r"\d")
+_RANDOM = "pattern:random"
+"""The rule of what only looks like chance: in an id that is the rule, not a secret."""
+_BEGINNING = 160
+"""Characters of a signature that are looked at: a key that was put in its place begins where it begins."""
+
+
+@lru_cache(maxsize=4_096)
+def _patterns_of(text: str) -> tuple[Span, ...]:
+    return tuple(find_patterns(text))
+
+
+def _is_key(span: Span) -> bool:
+    """Whether a find in an id is a known form of key, an address with a password or an e-mail address."""
+    return span.kind in ("API_KEY", "URL", "EMAIL") and span.rule != _RANDOM
+
+
+def _is_signature(url: str, span: Span) -> bool:
+    """Whether a find in an address is there for the signature that lets one picture be read."""
+    secret = span.kind in ("API_KEY", "URL") and span.rule != "pattern:api_key"
+    return secret and not any(_is_key(other) for other in _patterns_of(unsigned(url)))
+
+
+def _may_be_named(item: Seen) -> bool:
+    """Whether the tagger reads the text as it is: prose, and keys that are words rather than identifiers."""
+    if item.place is TextPosition.KEY:
+        return not is_ordinary(item.text) and (not is_identifier(item.text) or item.text.istitle())
+    return item.place is TextPosition.PROSE
+
+
+def _is_spoken(item: Seen) -> bool:
+    """Whether the tagger reads an identifier as the words it is made of."""
+    named = item.place in (TextPosition.KEY, TextPosition.NAME)
+    return named and is_identifier(item.text) and not is_ordinary(item.text)
+
+
+def _names_somebody(key: str, span: Span) -> bool:
+    """Whether the tagger's find in a key counts: one word alone, only as a person."""
+    found = key[span.start : span.end]
+    return not is_ordinary(found) and (span.kind == "PERSON" or not is_identifier(key))
 
 
 def _is_personal(name: str) -> bool:
@@ -394,7 +497,7 @@ def _hinted(item: Seen) -> list[Span]:
         "PHONE": digits >= 6,
         "ADDRESS": any(c.isalpha() for c in text) or digits >= 4,
         "PLACE": any(c.isalpha() for c in text) and len(text) <= 60,
-        "PERSON": bool(_PERSON_LIKE.fullmatch(text.strip())),
+        "PERSON": bool(_PERSON_LIKE.fullmatch(text.strip()) or _NAME_IN_SCRIPT.fullmatch(text.strip())),
     }
     return [Span(0, len(text), item.hint, "field name", 0.4)] if fits.get(item.hint) else []
 

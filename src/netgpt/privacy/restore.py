@@ -17,7 +17,9 @@ from typing import Any, Final, Protocol
 
 from netgpt.privacy.bent import LONGEST, Found, Variants, original_of, plain_word, translations, variants, written_as
 from netgpt.privacy.kinds import CLOSING, OPENING, kinds_of, known_kinds
+from netgpt.privacy.shifting import DatesBack, DayShift
 from netgpt.privacy.surroundings import Surroundings
+from netgpt.privacy.wire import DEFAULT, wire
 from netgpt.types import Chunk
 
 _IN_BRACKETS = re.compile(
@@ -83,6 +85,12 @@ def _bare(kinds: frozenset[str]) -> re.Pattern[str] | None:
 
 _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
 _JSON_FIELDS = ("arguments", "input")
+_WHOLE_NAME = re.compile(r"_\d{1,6}[a-z]?\]?$")
+_DETAIL_TEXTS = ("text", "summary", "thinking")
+"""Texts of pieces of reasoning, which come in pieces themselves."""
+_AS_THEY_ARE = frozenset(("id", "blob", "encrypted", "word", "number", "slug", "tokens"))
+"""Rules of fields in which nothing is put back."""
+_HEAD = frozenset(("id", "object", "created", "model", "usage", "system_fingerprint", "service_tier", "choices"))
 
 
 @dataclass(slots=True)
@@ -96,10 +104,16 @@ class Account:
 class Restorer:
     """Has the originals of one conversation; `repr` shows only their number."""
 
-    def __init__(self, originals: Mapping[str, str], as_they_were: Collection[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        originals: Mapping[str, str],
+        as_they_were: Collection[tuple[str, str]] = (),
+        shift: DayShift | None = None,
+    ) -> None:
         """`originals`: placeholder name without brackets -> private text. `as_they_were`: (name, kind of layer) of the
-        values that stood there unescaped in the caller's own texts; see `stood_in`."""
-        self._originals = dict(originals)
+        values that stood there unescaped in the caller's own texts; see `stood_in`. `shift`: of the dates, if they left
+        so."""
+        self._originals, self._shift = dict(originals), shift
         self._as_they_were = frozenset(as_they_were)
         self._pattern = variants(kinds_of(self._originals)) if self._originals else None
 
@@ -113,7 +127,9 @@ class Restorer:
 
     def stream(self, form: str = "", *, account: Account | None = None) -> StreamRestorer:
         """A restorer for one text in pieces; it counts in `account`. `form`: see `Surroundings`."""
-        return StreamRestorer(self._pattern, self._originals, self._as_they_were, form, account or Account())
+        dates = self._shift.stream() if self._shift else None
+        account = account or Account()
+        return StreamRestorer(self._pattern, self._originals, self._as_they_were, form, account, dates)
 
 
 def stood_in(texts: Iterable[str], originals: Mapping[str, str]) -> set[tuple[str, str]]:
@@ -148,8 +164,9 @@ class StreamRestorer:
         as_they_were: frozenset[tuple[str, str]],
         form: str,
         account: Account,
+        dates: DatesBack | None = None,
     ) -> None:
-        self._pattern = pattern
+        self._pattern, self._dates = pattern, dates
         self._originals = originals
         self._as_they_were = as_they_were
         self._account = account
@@ -164,13 +181,15 @@ class StreamRestorer:
 
     def feed(self, piece: str) -> str:
         """What can be passed on after `piece`."""
+        piece = self._dates.feed(piece) if self._dates else piece  # first: no original is moved
         return self._restored(piece, last=False) if self._pattern is not None else piece
 
     def flush(self) -> str:
         """The rest; nothing is held afterwards."""
+        piece = self._dates.flush() if self._dates else ""
         if self._pattern is None:
-            return ""
-        rest = self._restored("", last=True)
+            return piece
+        rest = self._restored(piece, last=True)
         self._account.unresolved += self._counter.end()
         return rest
 
@@ -271,6 +290,8 @@ class _Answer:
         self._account = account
         self._forms = {"arguments": "json"} | ({"content": "json?"} if json_content else {})
         self._streams: dict[Key, StreamRestorer] = {}
+        self._types: dict[Key, str] = {}
+        """The types of pieces of reasoning."""
         self._last: Chunk = {}
 
     def restored(self, chunk: Chunk) -> Chunk:
@@ -278,7 +299,8 @@ class _Answer:
         if not isinstance(choices, list):
             return chunk
         self._last = chunk
-        return {**chunk, "choices": [self._choice(choice) for choice in choices]}
+        rest = {name: value if name in _HEAD else self._deep(value, "part") for name, value in chunk.items()}
+        return {**rest, "choices": [self._choice(choice) for choice in choices]}
 
     def tail(self) -> Chunk | None:
         """One chunk with every text still held, or None."""
@@ -303,15 +325,55 @@ class _Answer:
         return result
 
     def _delta(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
-        result = dict(delta)
-        for field in _TEXT_FIELDS:
-            if isinstance(delta.get(field), str):
-                result[field] = self._feed((index, field, -1), delta[field])
-        if isinstance(delta.get("function_call"), dict):
-            result["function_call"] = self._function(index, -1, delta["function_call"])
-        if isinstance(delta.get("tool_calls"), list):
-            result["tool_calls"] = [self._call(index, place, call) for place, call in enumerate(delta["tool_calls"])]
-        return result
+        return {field: self._field(index, field, value) for field, value in delta.items()}
+
+    def _field(self, index: int, field: str, value: Any) -> Any:
+        if field in _TEXT_FIELDS and isinstance(value, str):
+            return self._feed((index, field, -1), value)
+        if field == "function_call" and isinstance(value, dict):
+            return self._function(index, -1, value)
+        if field == "tool_calls" and isinstance(value, list):
+            return [self._call(index, place, call) for place, call in enumerate(value)]
+        rule = wire().rule("message", field) or DEFAULT
+        if rule == "@detail" and isinstance(value, list):
+            return [self._detail(index, field, place, item) for place, item in enumerate(value)]
+        return value if rule in _AS_THEY_ARE else self._deep(value, rule.removeprefix("@"))
+
+    def _detail(self, index: int, field: str, place: int, detail: Any) -> Any:
+        """A piece of reasoning. Its signature is of the words that the cloud wrote, and is passed on as it is."""
+        if not isinstance(detail, dict):
+            return self._deep(detail, "detail")
+        given = detail.get("index")
+        number = given if isinstance(given, int) else place
+        result = self._deep({name: value for name, value in detail.items() if name not in _DETAIL_TEXTS}, "detail")
+        for name in _DETAIL_TEXTS:
+            if isinstance(detail.get(name), str):
+                key = (index, f"{field}.{name}", number)
+                self._types[key] = str(detail.get("type") or "reasoning.text")
+                result[name] = self._feed(key, detail[name])
+                if detail.get("signature"):
+                    result[name] += self._streams[key].flush()
+        return {name: result[name] for name in detail}
+
+    def _deep(self, value: Any, within: str) -> Any:
+        """Everything in it put back, except what the table of the wire calls an identifier or a signature."""
+        if isinstance(value, str):
+            return self._whole(value)
+        if isinstance(value, list):
+            return [self._deep(item, within) for item in value]
+        if not isinstance(value, dict):
+            return value
+        rules = wire().objects.get(within, {})
+        return {
+            name if name in rules else self._whole(name): item
+            if rules.get(name) in _AS_THEY_ARE
+            else self._deep(item, rules.get(name, within).removeprefix("@"))
+            for name, item in value.items()
+        }
+
+    def _whole(self, text: str) -> str:
+        stream = self._restorer.stream(account=self._account)
+        return stream.feed(text) + stream.flush()
 
     def _call(self, index: int, place: int, call: Any) -> Any:
         if not isinstance(call, dict):
@@ -321,10 +383,15 @@ class _Answer:
         return {**call, **{part: self._function(index, number, call[part]) for part in parts}}
 
     def _function(self, index: int, number: int, function: dict[str, Any]) -> dict[str, Any]:
+        """A piece of a called function. Clients take its name from the first piece: a placeholder that is whole there
+        does not wait for what may follow."""
         result = dict(function)
         for field in ("name", *_JSON_FIELDS):
             if isinstance(function.get(field), str):
-                result[field] = self._feed((index, field, number), function[field])
+                key = (index, field, number)
+                result[field] = self._feed(key, function[field])
+                if field == "name" and _WHOLE_NAME.search(function[field]):
+                    result[field] += self._streams[key].flush()
         return result
 
     def _feed(self, key: Key, piece: str) -> str:
@@ -340,12 +407,26 @@ class _Answer:
                 continue
             if field in _TEXT_FIELDS:
                 result[field] = (result.get(field) or "") + tail
+            elif "." in field:
+                self._add_detail(result, (choice, field, number), tail)
             elif number < 0:
                 call = dict(result.get("function_call") or {})
                 result["function_call"] = {**call, field: call.get(field, "") + tail}
             else:
                 result["tool_calls"] = _with_tail(result.get("tool_calls") or [], number, field, tail)
         return result
+
+    def _add_detail(self, delta: dict[str, Any], key: Key, tail: str) -> None:
+        """Append the tail to the piece of reasoning it belongs to, or as one more piece."""
+        (field, name), number = key[1].split("."), key[2]
+        details = list(delta.get(field) or ())
+        for place, detail in enumerate(details):
+            if isinstance(detail, dict) and detail.get("index", place) == number and isinstance(detail.get(name), str):
+                details[place] = {**detail, name: detail[name] + tail}
+                break
+        else:
+            details.append({"type": self._types[key], name: tail, "index": number})
+        delta[field] = details
 
 
 def _with_tail(calls: list[Any], number: int, field: str, tail: str) -> list[Any]:

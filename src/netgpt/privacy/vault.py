@@ -2,7 +2,8 @@
 
 Every string and number of the body is visited (`body`), searched (`detector`) and masked (`masking`). The result is
 searched again: what is found then is hidden, too, and if anything is still found, nothing leaves. Placeholders are
-stable within a conversation; the map of originals is in `dump()` and nowhere else.
+stable within a conversation; the map of originals is in `dump()` and nowhere else. A restorer knows what this vault
+sealed, not what else the map of the conversation holds.
 """
 
 from __future__ import annotations
@@ -20,10 +21,20 @@ from netgpt.outbound import Outbound, _sealed_by_vault
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
 from netgpt.privacy.generalize import Generaliser
-from netgpt.privacy.kinds import TermsOf, kinds_of, known_kinds, number_of, placeholders_only, spelling_of, word_set
+from netgpt.privacy.kinds import (
+    SHIFTED,
+    TermsOf,
+    kinds_of,
+    known_kinds,
+    number_of,
+    placeholders_only,
+    spelling_of,
+    word_set,
+)
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
 from netgpt.privacy.people import People, words_of
 from netgpt.privacy.restore import Restorer, stood_in
+from netgpt.privacy.shifting import DayShift
 from netgpt.types import Generalised, Hidden, Kept, Span
 
 _ROUNDS = 4
@@ -47,6 +58,9 @@ class Vault:
         self._kinds: frozenset[str] = frozenset()
         """Of all originals."""
         self._reserved: frozenset[str] = frozenset()
+        self._sealed: set[str] = set()
+        """The placeholders of all bodies that this vault sealed."""
+        self._shift: DayShift | None = None
         self._as_they_were: set[tuple[str, str]] = set()
         """Where values stood unescaped in the bodies that this vault sealed; see `stood_in`."""
         self.changed = False
@@ -88,7 +102,14 @@ class Vault:
             raise PrivacyError("the pseudonym map of this conversation is damaged; begin a new conversation") from None
 
     def restorer(self) -> Restorer:
-        return Restorer(self._originals, self._as_they_were)
+        """Puts back what was hidden or shifted in the bodies that this vault sealed, and nothing else of its map."""
+        sealed = {name: original for name, original in self._originals.items() if name in self._sealed}
+        return Restorer(sealed, self._as_they_were, self._shift)
+
+    def expect_answer_to(self, outbound: Outbound) -> None:
+        """Which of the bodies sealed here is answered: dates come back only from where they went shifted."""
+        if not any(value.now == SHIFTED for value in outbound.generalised):
+            self._shift = None
 
     async def seal(
         self,
@@ -102,6 +123,7 @@ class Vault:
         public: Sequence[str] = (),
         terms: TermsOf = placeholders_only,
         generaliser: Generaliser | None = None,
+        passes: Collection[str] = (),
         exceptions: Collection[str] = (),
     ) -> Outbound:
         """The body as it may leave. `body` is not changed.
@@ -109,8 +131,9 @@ class Vault:
         `values`: (KIND, value) pairs of the profile that must not leave. `trusted`: the destination is the operator's
         own server, nothing is hidden. `media`: "keep" or "send" images, audio and files. `public`: texts whose names
         may leave (the site's own place), unless a pattern or profile value matches. `terms`: the levels at which each
-        kind may leave; `generaliser`: for the levels between exact and placeholder. `exceptions`: words that the owner
-        says are not private (`exceptions`).
+        kind may leave; `generaliser`: for the levels between exact and placeholder. `passes`: names of unknown fields
+        that the owner lets pass where they have the form of identifiers. `exceptions`: words that the owner says are
+        not private (`exceptions`).
         Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe, `kept`).
         """
         self.found_kinds, self.hidden, self.generalised, self.kept = frozenset(), (), (), ()
@@ -119,9 +142,9 @@ class Vault:
         self._people.begin()
         pairs = [(clean_kind(kind), value) for kind, value in values if value.strip()]
         anonymizer = Anonymizer(self, pairs, terms, generaliser)
-        masking = Masking(self, anonymizer, pairs, media, public, exceptions=exceptions)
+        masking = Masking(self, anonymizer, pairs, media, public, passes, exceptions=exceptions)
         current = _encodable(dict(body))
-        size = plan(current, media).size
+        size = plan(current, media, passes).size
         if size > max_chars:
             raise NotDisclosable(
                 f"the request has {size} characters, more than privacy.max_chars = {max_chars}; nothing was sent"
@@ -132,9 +155,11 @@ class Vault:
                 break
         else:
             raise NotDisclosable("the request could not be made safe: private data was found again; nothing was sent")
-        made = plan(current, media)
+        made = plan(current, media, passes)
         if made.size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
+        self._shift = anonymizer.computing.shift or self._shift  # of any destination of the request
+        self._sealed.update(anonymizer.used())
         self.found_kinds, self.finds = frozenset(anonymizer.kinds), anonymizer.finds
         self.hidden, self.generalised, self.kept = anonymizer.hidden(), anonymizer.generalised(), anonymizer.kept()
         if self.kept:

@@ -203,6 +203,11 @@ class Cloud(Section):
     trusted: bool = Field(
         False, description="The owner runs this server: texts go there unmasked. Off unless you are sure."
     )
+    pass_fields: tuple[str, ...] = Field(
+        (),
+        description="Names of fields of its own that pass as they are, such as a session's id. What has not the form "
+        "of an identifier in them is searched all the same.",
+    )
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

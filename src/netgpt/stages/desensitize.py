@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from netgpt.completion.compose import compose
@@ -21,7 +21,6 @@ from netgpt.privacy.kinds import family, hierarchy
 from netgpt.privacy.masking import PUBLIC, kept_by_policy
 from netgpt.privacy.vault import Vault, readdressed
 from netgpt.routing.candidates import asked_target
-from netgpt.routing.features import text_of
 from netgpt.settings.sections import Cloud, Privacy
 from netgpt.store.store import Store
 from netgpt.types import Generalised, Hidden, Kept, Label, Person
@@ -134,18 +133,25 @@ class Desensitize:
         if not masked:
             return
         await self._get_ready(sealing.towards[masked[0]])
-        exchange = sealing.exchange
-        conversation = conversation_key(exchange)
-        async with self._lock(exchange.person, conversation):
-            exchange.vault = vault = Vault(await self.store.load_map(exchange.person, conversation))
-            # for several destinations, findings are cached
-            detector = self.detector if len(masked) == 1 else CachingDetector(self.detector)
-            sealing.model = self.remotes[masked[0]].model
-            for target in masked:
-                await self._mask(sealing, target, vault, detector)
+        conversation = conversation_key(sealing.exchange)
+        if conversation is None:
+            await self._mask_all(sealing, masked, Vault())
+            return
+        person = sealing.exchange.person
+        async with self._lock(person, conversation):
+            vault = Vault(await self.store.load_map(person, conversation))
+            await self._mask_all(sealing, masked, vault)
             if vault.changed and any(target in sealing.made for target in masked):
                 # Saved before anything is sent: after a crash the same value still has the same placeholder.
-                await self.store.save_map(exchange.person, conversation, vault.dump())
+                await self.store.save_map(person, conversation, vault.dump())
+
+    async def _mask_all(self, sealing: Sealing, targets: Sequence[str], vault: Vault) -> None:
+        sealing.exchange.vault = vault
+        # for several destinations, findings are cached
+        detector = self.detector if len(targets) == 1 else CachingDetector(self.detector)
+        sealing.model = self.remotes[targets[0]].model
+        for target in targets:
+            await self._mask(sealing, target, vault, detector)
 
     async def _mask(self, sealing: Sealing, target: str, vault: Vault, detector: Detector) -> None:
         """One destination: as another with the same terms, or made safe anew."""
@@ -156,13 +162,13 @@ class Desensitize:
         kept = may.keeps_facts(sealing.exchange.chosen)
         body = outbound_body(sealing.exchange, sealing.model, may)
         try:
-            outbound = await self._made_safe(vault, detector, body, sealing.exchange, may)
+            outbound = await self._made_safe(vault, detector, body, sealing.exchange, may, remote.pass_fields)
             if kept:
                 raise kept_by_policy(kept)
         except (PrivacyError, PayloadTooLarge) as error:
             sealing.keep(target, error, kept + vault.kept, vault)
             return
-        sealing.masked.append((may, outbound))
+        sealing.masked.append((may, frozenset(remote.pass_fields), outbound))
         sealing.made[target] = addressed(outbound, sealing.model, remote)
 
     async def _get_ready(self, may: Disclosure) -> None:
@@ -171,7 +177,13 @@ class Desensitize:
             await asyncio.to_thread(self.generaliser.get_ready)
 
     async def _made_safe(
-        self, vault: Vault, detector: Detector, body: Mapping[str, Any], exchange: Exchange, may: Disclosure
+        self,
+        vault: Vault,
+        detector: Detector,
+        body: Mapping[str, Any],
+        exchange: Exchange,
+        may: Disclosure,
+        passes: Collection[str],
     ) -> Outbound:
         media = self.privacy.media
         rule = may.keeps_media() if media == "send" else None
@@ -184,6 +196,7 @@ class Desensitize:
             public=[fact.text for fact in exchange.facts if fact.label is Label.PUBLIC],
             terms=may,
             generaliser=self.generaliser,
+            passes=passes,
             exceptions=await self.store.exceptions.words(exchange.person.tenant),
         )
 
@@ -213,7 +226,8 @@ class Sealing:
         self.made: dict[str, Outbound] = {}
         self.model = ""
         """The model's name that stands in all bodies while they are made safe, so that they are searched once."""
-        self.masked: list[tuple[Disclosure, Outbound]] = []  # what was made safe, and on which terms
+        self.masked: list[tuple[Disclosure, frozenset[str], Outbound]] = []
+        """What was made safe, on which terms, and which fields passed."""
         self.left_out: dict[str, tuple[Kept, ...]] = {}
         """Facts that were left out of what goes to the owner's own server as it is: the box answers better."""
         self._kept: dict[str, tuple[Kept, ...]] = {}
@@ -222,8 +236,8 @@ class Sealing:
 
     def alike(self, may: Disclosure, remote: Cloud) -> Outbound | None:
         """What was made for a destination with the same terms, addressed to this one."""
-        for other, outbound in self.masked:
-            if may.same_as(other):
+        for other, passes, outbound in self.masked:
+            if may.same_as(other) and passes == frozenset(remote.pass_fields):
                 return addressed(outbound, self.model, remote)
         return None
 
@@ -279,10 +293,13 @@ def outbound_body(exchange: Exchange, model: str, may: Disclosure) -> dict[str, 
     return body
 
 
-def conversation_key(exchange: Exchange) -> str:
-    """Names a conversation: the caller's own name for it, else its first words (they come back with each turn)."""
+def conversation_key(exchange: Exchange) -> str | None:
+    """Names a conversation that the caller named, under the caller's key; None: it named none.
+
+    Nothing is guessed: two people begin with the same words. Without a name the pseudonyms are made anew from what each
+    call repeats, in the order in which it is read.
+    """
     named = exchange.request.conversation
-    if named is not None:
-        return "named:" + hashlib.sha256(named.encode()).hexdigest()
-    first = next((m for m in exchange.request.messages if m.get("role") == "user"), exchange.request.messages[0])
-    return "first:" + hashlib.sha256(text_of(first.get("content")).encode()).hexdigest()
+    if named is None:
+        return None
+    return "of key:" + hashlib.sha256(f"{exchange.caller.key_id or ''}\0{named}".encode()).hexdigest()

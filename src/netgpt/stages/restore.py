@@ -21,6 +21,8 @@ class Restore:
     async def __call__(self, exchange: Exchange) -> None:
         vault, exchange.restoring, restored = exchange.vault, Account(), exchange.stream
         if exchange.outcome.answered_by.route == "cloud" and isinstance(vault, Vault) and _masked(exchange):
+            if (outbound := exchange.outbounds.get(exchange.outcome.answered_by.name)) is not None:
+                vault.expect_answer_to(outbound)
             form = exchange.request.body.get("response_format")
             json_content = isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
             restored = restore_chunks(

@@ -24,11 +24,13 @@ from netgpt.types import Person
 
 CACHED: Final = "cached"
 """A decision whose rule holds this word gave an older answer again, which does not count as a new one."""
-_MATTERS: Final = (
-    "messages", "tools", "tool_choice", "functions", "function_call", "response_format", "n", "max_tokens",
-    "max_completion_tokens", "stop",
+_MAY_DIFFER: Final = frozenset(
+    (
+        "model", "stream", "stream_options", "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty",
+        "seed", "user", "safety_identifier", "prompt_cache_key", "service_tier",
+    )
 )  # fmt: skip
-"""The fields of a request that say what is asked. Sampling and streaming may differ."""
+"""The fields in which the same question may differ. Words of any other may stand in its answer."""
 _CLOCK: Final = "clock"
 """Facts of this source differ each time: the age of the answer is given instead."""
 _CANDIDATES: Final = 3
@@ -169,7 +171,7 @@ def _question_of(sealer: Sealer, row: ExchangeRecord) -> str | None:
 
 def _digest(sealer: Sealer, person: Person, body: Mapping[str, Any], facts: Iterable[tuple[str, str]]) -> str:
     """Within a transaction: the database's own secret is in use there."""
-    asked = {name: body[name] for name in _MATTERS if body.get(name) is not None}
+    asked = {name: value for name, value in body.items() if name not in _MAY_DIFFER and value is not None}
     known = sorted(text for source, text in facts if source != _CLOCK)
     try:
         question = orjson.dumps([asked, known], option=orjson.OPT_SORT_KEYS).decode()

@@ -14,12 +14,18 @@ from typing import Final
 from netgpt.privacy.detectors import (
     accounts,
     addresses,
+    announced_ids,
+    commands,
     emails,
     financial,
+    labels,
     national_ids,
+    passwords,
     phones,
+    postal,
     references,
     secrets,
+    tables,
 )
 from netgpt.privacy.detectors.normalize import views
 from netgpt.privacy.detectors.profile_values import PROFILE_KINDS
@@ -28,7 +34,22 @@ from netgpt.types import Span
 
 __all__ = ["BUILT_IN", "PROFILE_KINDS", "find_patterns", "search"]
 
-MODULES: Final = (emails, secrets, national_ids, references, accounts, addresses, financial, phones)
+MODULES: Final = (
+    emails,
+    secrets,
+    passwords,
+    tables,
+    commands,
+    national_ids,
+    references,
+    accounts,
+    addresses,
+    announced_ids,
+    financial,
+    labels,
+    phones,
+    postal,
+)
 """In run order."""
 BUILT_IN: Final[tuple[PatternDetector, ...]] = tuple(
     each for module in MODULES for each in vars(module).values() if isinstance(each, PatternDetector)

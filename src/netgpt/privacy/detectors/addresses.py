@@ -11,7 +11,7 @@ from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
 _NUMBER = r"(?<!\w)(?<!\d[.,/-])\d{1,5}(?:\s?[A-Da-d])?(?:\s?[-/]\s?\d{1,5}[A-Da-d]?)?"
-_WORD = r"[A-ZÀ-ÞŁŚŠŽ][\w'.\-]{0,24}"
+_WORD = r"[A-ZÀ-ÖØ-ÞĀ-ŽȘȚẠ-Ỹ][\w'.\-]{0,24}"
 _STREET = (
     r"(?:Road|Rd|Street|Str|St|Avenue|Ave|Av|Lane|Ln|Drive|Dr|Way|Close|Court|Ct|Place|Pl|Squares?|Sq|Boulevard|Blvd"
     r"|Terrace|Terr|Crescent|Cres|Gardens|Gdns|Grove|Hill|Mews|Row|Walk|Parade|Park|Parkway|Pkwy|Highway|Hwy|Route"
@@ -36,11 +36,21 @@ _US_ZIP = rf"{_US_STATE},?\s{{1,2}}\d{{5}}(?:-\d{{4}})?"
 _CA_POSTCODE = r"[ABCEGHJ-NPR-TVXY]\d[ABCEGHJ-NPR-TV-Z] ?\d[ABCEGHJ-NPR-TV-Z]\d"
 _AU_CODE = r"(?:NSW|VIC|QLD|TAS|ACT)\s{1,2}\d{4}"
 _CODE = (
-    rf"(?:{_UK_POSTCODE}|{_US_ZIP}|(?:[A-Z]{{2}}\s)?{_CA_POSTCODE}|{_AU_CODE}|\d{{4}}\s?[A-Z]{{2}}(?:\s{_WORD})?"
+    rf"(?:{_UK_POSTCODE}|{_US_ZIP}|(?:[A-Z]{{2}}\s)?{_CA_POSTCODE}|{_AU_CODE}|\d{{4}}\s?[A-Z]{{2}}"
+    rf"(?:\s{_WORD})?|\d{{5}}-\d{{3}}\s{_WORD}"
     rf"|(?:[A-Z]{{1,2}}-)?\d{{4,6}}\s{_WORD}|\d\d-\d{{3}}\s{_WORD}|\d{{3}}\s\d\d\s{_WORD}|(?:{_WORD}\s)?\d{{6}}\b)"
 )
 _DOOR = r"(?:[-/]\d{1,4}[A-Za-z]?\b|-[IVX]{1,4}\b|,?\s\d{1,2}\.?[ºªo°](?:\s[A-Za-z]{1,4}\b)?)"
-_TAIL = rf"{_DOOR}?(?:,?\s{{0,2}}{_UNIT})?(?:,\s{{0,3}}{_WORD}(?:\s{_WORD}){{0,2}}){{0,2}}(?:,?\s{{1,3}}{_CODE})?\b"
+_ABROAD = (
+    r"(?:(?i:apto|apt|app|appt|depto|dpto|piso|puerta|esc|int|scala|étage|etage|lgh|wohnung|whg|daire"
+    r"|kat|lok|bte|bus|og)"
+    r"\.?:?\s?[\dA-Z][\w\-/]{0,5}|\d{1,2}\.?[ªºo°]?\s?(?:[A-Z]|izq|dcha|tv|th|mf|sal)\.?(?!\w))"
+)
+_TOWN = rf"(?:[ \-]{_WORD}|[ ](?:am|an\sder|de|del|la|do|da|sur)\s{_WORD}){{0,2}}(?:/{_WORD})?"
+_TAIL = (
+    rf"{_DOOR}?(?:,?\s{{0,2}}(?:{_UNIT}|{_ABROAD})){{0,2}}(?:,\s{{0,3}}{_WORD}(?:[ ]{_WORD}){{0,2}}){{0,2}}"
+    rf"(?:,?\s{{1,3}}{_CODE}{_TOWN})?\b"
+)
 _NOT_LOW = (
     r"(?!(?:the|on|in|of|an?|to|from|at|by|along|down|up|per|for|and|or|is|miles?|km|people|cars|years?"
     r"|days?|hours?)\b)"
@@ -54,10 +64,16 @@ _FRENCH = (
     rf"{_NUMBER},?\s{{0,2}}(?:bis\s|ter\s)?(?i:rue|avenue|boulevard|bd|place|quai|chemin|allée|impasse|cours)\s"
     rf"(?:(?i:de\sla|de\sl'|des|du|de|d'|la|le|les)\s?)?{_WORD}(?:[\s\-]{_WORD}){{0,3}}{_TAIL}"
 )
+_FIRST_WORDS = (
+    r"C/|C\.|Via|Viale|Piazza|Corso|Vicolo|Largo|Strada|Calle|Avenida|Avda\.?|Av\.|Plaza|Paseo|Camino"
+    r"|Carretera|Ronda|Rambla"
+    r"|Carrer|Rua|Travessa|Praça|Alameda|Estrada|Rodovia|Rue|Avenue"
+)
 _STREET_WORD_FIRST = (  # Italian, Spanish, Portuguese, French
-    rf"(?<!\w)(?:C/|C\.|Via|Viale|Piazza|Corso|Calle|Avenida|Avda\.?|Plaza|Paseo|Carrer|Rua|Travessa|Praça|Rue|Avenue)\s"
-    rf"(?:(?:de\sla|de\slos|de\slas|de|del|della|dei|da|do|dos|la|los|du|des)\s)?"
-    rf"{_WORD}(?:\s(?:de\s|della\s)?{_WORD}){{0,3}},?\s(?:n\.?º?\s?)?\d{{1,5}}[A-Za-z]?\b{_TAIL}"
+    rf"(?<!\w)(?:{_FIRST_WORDS})\s"
+    rf"(?:(?:de\sla|de\slos|de\slas|de|del|della|dei|da|do|dos|das|la|los|du|des)\s)?"
+    rf"{_WORD}(?:\s(?:de\s|della\s|da\s|do\s|dos\s|das\s|y\s|e\s)?{_WORD}){{0,3}},?\s"
+    rf"(?:[nN][.ºo°]{{0,2}}\s?)?\d{{1,5}}[A-Za-z]?\b{_TAIL}"
 )
 _LAST_WORDS = (
     r"straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein|gracht|kade|gatan|gata|vägen|veien"
@@ -76,25 +92,34 @@ _JAPANESE = (
     rf"(?<![\w-])\d{{1,4}}-\d{{1,3}}(?:-\d{{1,4}})?,?\s{_WORD},?\s{_WORD}(?:,?\s{_WORD}){{0,3}}\s\d{{3}}-\d{{4}}\b"
 )
 _BOX = r"\b(?i:p\.?\s?o\.?\s?box|box)\s\#?\d{2,6}\b"
-_CODE_ALONE = rf"\b{_UK_POSTCODE}\b|\b{_CA_POSTCODE}\b|\b{_AU_CODE}\b|\b(?:{_WORD},?\s)?{_US_ZIP}\b"
+_CODE_ALONE = (
+    rf"(?<![\w/]){_UK_POSTCODE}(?![\w/])|(?<![\w/])(?=\w{{3}} ){_CA_POSTCODE}(?![\w/])|\b{_AU_CODE}\b|\b"
+    rf"(?:{_WORD},?\s)?{_US_ZIP}\b"
+)
 
-_STARTED_BY_NUMBER = re.compile("|".join((_ENGLISH_BARE, _LOWER_CASE, _FRENCH, _JAPANESE)))
+_STARTED_BY_NUMBER = re.compile("|".join((_ENGLISH_BARE, _FRENCH, _LOWER_CASE, _JAPANESE)))
 _DIGITS = re.compile(r"\d+")
 _OTHERS = tuple(
     (re.compile(hint), re.compile(form))
     for hint, form in (
-        (r"(?:Via|Viale|Piazza|Corso|Calle|Avenida|Avda|Plaza|Paseo|Carrer|Rua|Travessa|Praça|Rue|Avenue|C/|C\.)\s"
-         r"|Avda\.\s", _STREET_WORD_FIRST),
+        (rf"(?:{_FIRST_WORDS})\s", _STREET_WORD_FIRST),
         (rf"(?:{_LAST_WORDS})\s{{1,2}}\d", _STREET_WORD_LAST),
         (rf"(?:{_APART_WORDS})\s{{1,2}}\d|ul\.\s", _STREET_APART),
         (r"[Bb][Oo][Xx]\s", _BOX),
         (r"(?:Flat|Apt|Apartment|Unit|Suite|Ste|Room|Floor|Building|Bldg|House)[.\s#]",
-         rf"{_UNIT},?\s{{1,3}}{_ENGLISH_BARE}|{_UNIT}"),
+         rf"{_UNIT},?\s{{1,3}}{_ENGLISH_BARE}|\b(?:Flat|Apt\.?|Apartment)\s{{0,2}}\#?\s?[A-Za-z]?\d{{1,5}}[A-Za-z]?\b"),
         (r"\d[A-Z]{2}(?!\w)|\d[A-Z] ?\d|\s\d{5}|(?:NSW|VIC|QLD|TAS|ACT)\s", _CODE_ALONE),
     )
 )  # fmt: skip
 """(quick look, form): a form is searched only where the quick look finds something. A hint begins with a letter that
 must be there, which the engine looks for quickly; a form begins with "not behind a letter", which it does not."""
+_FAMOUS = re.compile(
+    r"(?i)(?:1[0-2] Downing Street|1600 Pennsylvania Ave(?:nue|\.)?|4 Privet Drive|\d{1,2} Wall Street)[\s,]*"
+)
+"""Known to everybody, and nobody's home who writes."""
+_YEAR_NUMBER = re.compile(r"(?:1[5-9]|20)\d\d ")
+_YEAR_BEFORE = re.compile(r"(?i)\b(?:in|since|of|by|from|the|until|before|after|during) \Z")
+_NO_BEFORE = re.compile(r"\bNo\.? ?\Z")
 _CONTEXT_CODE = re.compile(
     r"(?i)\b(?:zip(?:\s?code)?|post\s?code|postal code|plz|cap)\b\s{0,2}(?:is|:|="
     r"|no\.?)?\s{0,2}([A-Z0-9][A-Z0-9 \-]{2,9}\d[A-Z]{0,2})\b"
@@ -129,7 +154,11 @@ def _titled(text: str) -> str | None:
 def _addresses(text: str) -> Iterator[Span]:
     for match in _matches(text):
         end = match.start() + len(match[0].rstrip(" ,\n"))
-        yield Span(match.start(), end, "ADDRESS", "pattern:address", 0.7)
+        if not _FAMOUS.fullmatch(match[0]) and not (
+            _YEAR_NUMBER.match(match[0]) and _YEAR_BEFORE.search(text, max(0, match.start() - 8), match.start())
+        ):
+            numbered = _NO_BEFORE.search(text, max(0, match.start() - 5), match.start())
+            yield Span(numbered.start() if numbered else match.start(), end, "ADDRESS", "pattern:address", 0.7)
     if _CODE_HINT.search(text):
         for match in _CONTEXT_CODE.finditer(text):
             yield Span(match.start(1), match.end(1), "ADDRESS", "pattern:postcode", 0.6)

@@ -11,10 +11,16 @@ from netgpt.types import Span
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.\-]{1,80}\Z")
 _QUOTED_LOCAL = re.compile(r"\"(?:[^\"\\\n]|\\.){1,64}\"\Z")
 _DOMAIN = re.compile(r"(?:[\w](?:[\w\-]{0,61}[\w])?\.){1,8}[\w\-]{1,62}\w|\[(?:IPv6:)?[0-9a-fA-F.:]{3,45}\]")
+_PARAMETER = re.compile(r"(?:[?&]|(?<![^\s\"'(\[,;|?&]))[\w.\-]{1,30}=(?=[^=])")
+"""`?to=` and `mail=` before an address are no part of it."""
+_NOBODY = frozenset(("git", "svn", "hg"))
+"""Accounts of a service: `git@github.com`."""
+_HEX = re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{2}){8,200}(?![0-9A-Za-z])")
+_ENCODED = re.compile(r"[\w.+\-]{1,64}@[\w\-]{1,63}(?:\.[\w\-]{2,63}){1,4}\s*")
 _SPELLED_AT = re.compile(
     r"(?i)\s{0,3}[\[({<]\s?(?:at|@)\s?[\])}>]\s{0,3}(?=\w)|\s{1,3}at\s{1,3}(?=\w)|\s{0,3}@\s{0,3}(?=\w)"
 )
-_SPELLED_LOCAL = re.compile(r"[\w.+\-]{1,61}\Z")
+_SPELLED_LOCAL = re.compile(r"(?:[\w+\-]{1,30} (?:dot|underscore|dash) ){0,3}[\w.+\-]{1,61}\Z", re.IGNORECASE)
 _WORD_BEGINS = re.compile(r"(?<![\w.])\w")
 _SPELLED_DOMAIN = re.compile(
     r"(?i)\w[\w\-]{0,60}(?:(?:\s{0,3}[\[({<]\s?(?:dot|\.)\s?[\])}>]\s{0,3}|\s{1,3}dot\s{1,3}|\."
@@ -28,7 +34,7 @@ _SPELLED_END = re.compile(  # without brackets, "at ... dot ..." is also plain E
 @detector(
     kind="EMAIL",
     family="contact",
-    triggers=lambda seen: "@" in seen.text or "dot" in seen.words,
+    triggers=lambda seen: "@" in seen.text or "dot" in seen.words or (seen.has_long and "40" in seen.text),
     examples=("write to ada@mill.example", "ada at mill dot org"),
 )
 def find_emails(text: str) -> Iterator[Span]:
@@ -43,10 +49,15 @@ def find_emails(text: str) -> Iterator[Span]:
             yield Span(quoted.start(), domain.end(), "EMAIL", "pattern:email")
         elif local and domain:
             start = local.start() + len(local[0]) - len(local[0].lstrip("`*'{|/=.?&"))
-            if start < at:
+            for parameter in _PARAMETER.finditer(text, start, at):
+                start = parameter.end()
+            if start < at and text[start:at] not in _NOBODY:
                 yield Span(start, domain.end(), "EMAIL", "pattern:email")
         at = text.find("@", at + 1)
     yield from _spelled_emails(text)
+    for run in _HEX.finditer(text) if "40" in text else ():
+        if len(run[0]) % 2 == 0 and _ENCODED.fullmatch(bytes.fromhex(run[0]).decode("latin-1")):
+            yield Span(*run.span(), "EMAIL", "pattern:email_encoded")
 
 
 def _spelled_emails(text: str) -> Iterator[Span]:
@@ -57,6 +68,10 @@ def _spelled_emails(text: str) -> Iterator[Span]:
         domain = _SPELLED_DOMAIN.match(text, at.end())
         local = _SPELLED_LOCAL.search(text, max(done, at.start() - 61), at.start()) if domain else None
         begin = _WORD_BEGINS.search(text, local.start(), at.start()) if local else None
+        if begin and at[0].strip() == "@":
+            mentioned = at[0][0].isspace() and not at[0][-1].isspace()  # "and @name"
+            if mentioned or text[begin.start() : at.start()].strip() in _NOBODY:
+                begin = None
         if domain and begin:
             following = done = domain.end()
             if at[0].strip().lower() != "at" or _SPELLED_END.search(domain[0]):

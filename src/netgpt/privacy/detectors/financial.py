@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from netgpt.privacy.detectors.checksums import luhn
+from netgpt.privacy.detectors.normalize import lower_case, places
 from netgpt.privacy.kinds import word_set
-from netgpt.privacy.registry import detector
+from netgpt.privacy.registry import Prefilter, detector
 from netgpt.types import Span
 
 _GROUPS = re.compile(r"\d+")
@@ -33,15 +35,55 @@ _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
 }
 
 
+_SPELLED: Final = {
+    word: str(digit)
+    for words in (
+        "zero one two three four five six seven eight nine", "oh",
+        "null eins zwei drei vier fünf sechs sieben acht neun",
+        "zéro - deux trois quatre cinq six sept huit neuf", "cero uno dos tres cuatro cinco seis siete ocho nueve",
+    )
+    for digit, word in enumerate(words.split())
+} | {"zwo": "2"}  # fmt: skip
+_NUMBER_WORD = re.compile(rf"(?i)(?P<digit>{'|'.join(_SPELLED)})(?![^\W_])")
+_TIMES: Final = {"double ": 2, "triple ": 3}
+_GAP = re.compile(r"[ ,.\-\n]{1,3}")
+
+
+def may_spell(seen: Prefilter) -> bool:
+    """Whether several number words stand in a text."""
+    return sum(word in _SPELLED for word in seen.words) >= 3
+
+
+def spelled_numbers(text: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, digits) of seven or more number words behind each other."""
+    start, end, digits = 0, -1, ""
+    for at in places(lower_case(text), _SPELLED):
+        if at < end or text[at - 1 : at].isalnum() or (word := _NUMBER_WORD.match(text, at)) is None:
+            continue
+        times = _TIMES.get(text[max(0, at - 7) : at].lower(), 1)
+        at -= 7 if times > 1 else 0
+        if end < 0 or not _GAP.fullmatch(text, end, at):
+            if len(digits) >= 7:
+                yield start, end, digits
+            start, digits = at, ""
+        digits += _SPELLED[word["digit"].lower()] * times
+        end = word.end()
+    if len(digits) >= 7:
+        yield start, end, digits
+
+
 @detector(
     kind="CARD",
     family="secret",
     secret=True,
-    triggers=lambda seen: seen.has_number,
+    triggers=lambda seen: seen.has_number or may_spell(seen),
     examples=("card 4111 1111 1111 1111",),
 )
 def find_cards(text: str) -> Iterator[Span]:
-    """Card numbers of the known networks, in one run or in groups."""
+    """Card numbers of the known networks, in one run, in groups, or in words."""
+    for start, end, digits in spelled_numbers(text):
+        if len(digits) >= 12 and _CARD_ISSUERS.fullmatch(digits) and luhn(digits):
+            yield Span(start, end, "CARD", "pattern:spelled")
     for run in _CARD_RUN.finditer(text):
         if run.end() - run.start() < 12:
             continue
@@ -83,7 +125,7 @@ def find_ibans(text: str) -> Iterator[Span]:
         if length is None or len(places) < length:
             continue
         end = places[length - 1] + 1
-        if end < len(text) and text[end].isalnum():
+        if end < len(text) and text[end].isascii() and text[end].isalnum():
             continue
         account = "".join(text[i] for i in places[:length]).upper()
         if int("".join(str(int(c, 36)) for c in account[4:] + account[:4])) % 97 == 1:

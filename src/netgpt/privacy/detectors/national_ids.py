@@ -90,6 +90,39 @@ def _brazilian(raw: str) -> bool:
     return True
 
 
+def _brazilian_firm(raw: str) -> bool:
+    """CNPJ: two digits modulo 11."""
+    digits = numerals(raw)
+    weights = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
+    checks = (weighted(digits[:length], weights[13 - length :]) % 11 for length in (12, 13))
+    return all(int(digit) == (0 if check < 2 else 11 - check) for digit, check in zip(digits[12:], checks, strict=True))
+
+
+def _chilean(raw: str) -> bool:
+    """RUT: modulo 11, K for ten."""
+    number = numerals(raw)
+    total = sum(int(digit) * (2 + place % 6) for place, digit in enumerate(reversed(number[:-1])))
+    return "0K987654321"[total % 11] == number[-1]
+
+
+def _argentine(raw: str) -> bool:
+    """CUIL and CUIT: modulo 11."""
+    digits = numerals(raw)
+    return (11 - weighted(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11) % 11 == int(digits[10])
+
+
+def _snils(raw: str) -> bool:
+    """Russia's pension number: weighted sum modulo 101."""
+    digits = numerals(raw)
+    return weighted(digits, range(9, 0, -1)) % 101 % 100 == int(digits[9:])
+
+
+def _french_vat(raw: str) -> bool:
+    """Two digits from the SIREN modulo 97."""
+    digits = numerals(raw)[2:]
+    return (12 + 3 * (int(digits[2:]) % 97)) % 97 == int(digits[:2])
+
+
 def _chinese(raw: str) -> bool:
     """GB 11643: ISO 7064 MOD 11-2."""
     text = numerals(raw)
@@ -145,6 +178,11 @@ _FORMS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ),
     ("br_cpf", r"\d{3}\.\d{3}\.\d{3}-\d\d", _brazilian),
     ("cn_resident", rf"[1-8]\d{{5}}(?:19|20)\d\d{_DAY}\d{{3}}[\dXx]", _chinese),
+    ("br_cnpj", r"\d\d\.\d{3}\.\d{3}/\d{4}-\d\d", _brazilian_firm),
+    ("cl_rut", r"\d{1,2}\.\d{3}\.\d{3}-[\dK]", _chilean),
+    ("ar_cuil", r"(?:2[0347]|3[034])-\d{8}-\d", _argentine),
+    ("ru_snils", r"\d{3}-\d{3}-\d{3}[ -]\d\d", _snils),
+    ("fr_vat", r"FR ?\d\d ?\d{3} ?\d{3} ?\d{3}", _french_vat),
     ("ch_ahv", r"756[. ]?\d{4}[. ]?\d{4}[. ]?\d\d", _swiss),
     ("be_rijksregister", r"\d\d\.\d\d\.\d\d-\d{3}[.-]\d\d", _belgian),
     ("ie_pps", r"\d{7}[A-W][A-IW]?", _irish),
@@ -160,26 +198,9 @@ _COMPILED = tuple(
     for name, form, check in _FORMS
 )
 _HINT = re.compile(
-    r"\d{7}|\d{3}[. ]\d{3,4}[. ]|\d\d\.\d\d\.\d\d-|[12] \d\d \d\d |[A-Z]\d{6}|[A-Z]{5}\d{4}"
+    r"\d{7}|\d{3}[. \-]\d{3,4}[. \-/]|FR ?\d\d \d{3}|\d\d\.\d\d\.\d\d-|[12] \d\d \d\d |[A-Z]\d{6}|[A-Z]{5}\d{4}"
     r"|[XYZ]-\d{7}|[A-Z]{2} ?\d\d ?\d\d"
 )
-
-_ANNOUNCED = re.compile(
-    r"(?i)(?<![A-Za-z])(?:ssn|social (?:security|insurance)|s[ée]curit[ée] sociale|itin|passport|passeport|reisepass"
-    r"|pasaporte|driver'?s?['’]?s? licen[cs]e|driving licen[cs]e|dni|nie|nif|national (?:id|insurance)|ni number|nino"
-    r"|id (?:card|number|no)|identity (?:card|number)|identification number|tax ?(?:id|payer|file)?(?: number)?|tfn|utr"
-    r"|steuer(?:-?id|nummer|-?identifikationsnummer)|cpr(?:-?nr)?|bsn|pps[n]?|nric|hkid|curp|cpf|rg|pesel|personnummer"
-    r"|fødselsnummer|henkilötunnus|hetu|rijksregister(?:nummer)?|aadhaa?r|pan card|nhs(?: number)?|medicare|mrn"
-    r"|medical record|patient (?:id|number)|health card|sozialversicherungsnummer|ahv|codice fiscale|visa number"
-    r"|green card|alien (?:registration )?number|membership (?:id|number|no)|employee (?:id|number|no)|staff (?:id|no)"
-    r"|student (?:id|number|no)|account (?:number|no)|acct|a/c|sort ?code|routing(?: number)?|policy (?:number|no)"
-    r"|insurance (?:number|no)|licen[cs]e plate|number plate|numberplate|registration(?: number| plate)?|vin)"
-    r"(?:[\s_-](?:number|num|no\.?|nr\.?|id|\#))?['\"*)]{0,3}\s{0,2}(?:is|:|=|\#|-|\s|\(|was)\s{0,2}['\"*(]{0,3}"
-    r"(?P<id>(?-i:[A-Z0-9](?:[ .\-/]?[A-Z0-9]){3,22}(?:\([\dA]\))?|[A-Za-z0-9\-]{5,20}))(?![A-Za-z0-9])"
-)
-_DIGIT_RUN = re.compile(r"\d")
-_FAR_BEFORE, _FAR_BEHIND = 100, 160
-"""Characters around a digit in which an announced number is searched: the longest announcement, the longest number."""
 
 
 @detector(
@@ -200,25 +221,6 @@ def find_national(text: str) -> Iterator[Span]:
         for match in form.finditer(read):
             if check(match[0]):
                 yield Span(*passages.back(match.start(), match.end()), "NATIONAL_ID", f"pattern:{name}", 0.9)
-
-
-@detector(
-    kind="NATIONAL_ID",
-    family="secret",
-    secret=True,
-    triggers=lambda seen: seen.has_digit,
-    examples=("passport number X4471882",),
-)
-def find_announced(text: str) -> Iterator[Span]:
-    """A number with at least four digits behind a word that says what it is."""
-    done = 0
-    for number in _DIGIT_RUN.finditer(text):
-        if number.start() < done:
-            continue
-        done = min(len(text), number.start() + _FAR_BEHIND)
-        for match in _ANNOUNCED.finditer(text, max(0, number.start() - _FAR_BEFORE), done):
-            if sum(c.isdigit() for c in match["id"]) >= 4:
-                yield Span(match.start("id"), match.end("id"), "NATIONAL_ID", "pattern:announced", 0.6)
 
 
 _AROUND = 60
@@ -444,14 +446,18 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
 _PREFIX_LENGTH = r"(?:/(?:12[0-8]|1[01]\d|[1-9]?\d))?"
 _IPS = (
-    re.compile(rf"\b{_IPV4}(?:/(?:3[0-2]|[0-2]?\d))?\b"),
+    re.compile(rf"(?<![A-Za-z0-9_.]){_IPV4}(?:/(?:3[0-2]|[0-2]?\d))?(?![A-Za-z0-9_]|\.\d)"),
     re.compile(rf"(?<![\w:])(?=[0-9A-Fa-f]{{0,4}}:)[0-9A-Fa-f:]{{1,38}}:{_IPV4}{_PREFIX_LENGTH}\b"),
     re.compile(
         rf"(?<![\w:])(?=[0-9A-Fa-f]{{0,4}}:)[0-9A-Fa-f:]{{3,39}}(?:%[0-9a-zA-Z]+)?{_PREFIX_LENGTH}(?![\w:]|\.\d)"
     ),
 )
 """IPv4; IPv6 that ends in an IPv4 address; IPv6. `ipaddress` has the last word."""
-_MAC = re.compile(r"(?i)\b(?:[0-9A-F]{2}([:-])(?:[0-9A-F]{2}\1){4}[0-9A-F]{2}|(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})\b")
+_MAC = re.compile(
+    r"(?i)(?<![A-Za-z0-9_])(?:[0-9A-F]{2}([:-])(?:[0-9A-F]{2}\1){4}[0-9A-F]{2}|"
+    r"(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})(?![A-Za-z0-9_])"
+)
+_VERSION_BEFORE = re.compile(r"(?i)(?:(?<![a-z])v|version[ :=]{0,2}|ver\.? ?|release |firmware |build |==|[a-z]/)\Z")
 _HARMLESS_IP = re.compile(r"127\.\d+\.\d+\.\d+|0\.0\.0\.0|255\.255\.\d+\.\d+|::1?")
 _IPV6_BEHIND_LABEL = re.compile(  # "SRC=2001:db8::1", "ip:2001:db8::1": the label's colon looks like a part of it
     r"(?<=[A-Za-z]:)(?=[0-9A-Fa-f:]{0,30}\d)[0-9A-Fa-f]{1,4}(?::{1,2}[0-9A-Fa-f]{1,4}){2,7}"
@@ -470,7 +476,9 @@ def find_ips(text: str) -> Iterator[Span]:
         return
     for form in _IPS:
         for match in form.finditer(text):
-            if not _HARMLESS_IP.fullmatch(match[0]):
+            if not _HARMLESS_IP.fullmatch(match[0]) and not _VERSION_BEFORE.search(
+                text, max(0, match.start() - 12), match.start()
+            ):
                 with suppress(ValueError):
                     ip_interface(match[0])
                     yield Span(match.start(), match.end(), "IP", "pattern:ip", 0.9)

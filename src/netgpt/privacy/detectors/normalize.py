@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-")
@@ -123,3 +123,20 @@ def _resolved(match: re.Match[str]) -> str:
     if match["entity"]:
         return html.unescape(match["entity"])
     return " " if match["blank"] else match["quoted"]
+
+
+def lower_case(text: str) -> str:
+    """Small letters without moving any character."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def places(text: str, words: Iterable[str]) -> list[int]:
+    """Where any of the words begins, in order: quicker than a pattern that tries all of them everywhere."""
+    found: set[int] = set()
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            found.add(at)
+            at = text.find(word, at + len(word))
+    return sorted(found)

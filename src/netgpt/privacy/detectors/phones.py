@@ -1,4 +1,8 @@
-"""Telephone numbers: international, valid in some country's numbering plan, or announced by a word such as "call"."""
+"""Telephone numbers: international, valid in some country's numbering plan, or announced by a word such as "call".
+
+Digits alone are no evidence: amounts, versions, series, sizes, times, and identifiers of public things (CVE, RFC, DOI)
+are longer than any number plan. A line break ends a number.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from netgpt.privacy.detectors.financial import may_spell, spelled_numbers
 from netgpt.privacy.kinds import word_set
 from netgpt.privacy.registry import detector
 from netgpt.types import Span
@@ -15,16 +20,39 @@ from netgpt.types import Span
 _GROUPS = re.compile(r"\d+")
 _PHONE_RUN = re.compile(
     r"(?:(?<=[0-9])\+(?=[0-9]{2} ?[0-9 ]{9})|(?<![0-9A-Za-z_])(?:\+|00|\(\+|\()?)"
-    r"[ \t]{0,2}[0-9](?:[\s().\-/·]{0,5}[0-9]){5,120}"
+    r"[ \t]{0,2}[0-9](?:[ \t().\-/·]{0,5}[0-9]){5,120}"
     r"(?:[ \t]{0,2}(?:,? ?ext(?:ension)?\.?|x|#|;ext=)[ \t]{0,2}[0-9]{1,6})?(?![0-9A-Za-z])"
 )
 _PHONE_WORDS = re.compile(
-    r"(?i)\b(?:phone|tel|telephone|mobile|cell|call|fax|whats ?app|sms|text me|reach|ring|contact|dial"
-    r"|hotline|number is"
-    r"|telefon|tél|teléfono|telefono|móvil|handy|numéro)\b"
+    r"(?i)(?<![^\W_])(?:tele)?(?:phones?|fon|fono|fone|foon)(?![^\W_])|\b(?:tel|mobile|cell|fax"
+    r"|whats ?app|sms|hotline|my number"
+    r"|number is|nummer ist|numéro est|número es|tél|móvil|movil|cellulare|celular|handy|mobil|gsm"
+    r"|rufnummer|ligar|cep)\b"
+    r"|telef|téléph|teléf|телефон|тел\\.|моб\\.|номер|手机|手機|电话|電話|携帯|전화|휴대|هاتف|جوال|رقم|तफ़ोन|फ़ोन"
+    r"|फोन|नंबर|طلفن|تلفن|موبایل|τηλ|טלפון|โทร|เบอร์"
+    r"|điện thoại|telepon"
+)
+"""Words that announce a number of their kind anywhere before it."""
+_CALLED = re.compile(
+    r"(?i)\b(?:phone|tel|telephone|mobile|cell|call|fax|whats ?app|sms|text|reach|ring|contact|dial"
+    r"|hotline|number|nr|nummer"
+    r"|telefon|tél|teléfono|telefono|móvil|handy|numéro|appelez|llame|ruf|anrufen|bel|ring|zadzwoń|звоните)\b\.?"
+    r"(?:[ :]{1,2}(?:me|us|him|her|them|back|now|on|at|under|number|numbers|is|was|are|no\.?|nr\.?"
+    r"|phone|the|my|his|our|your|their|via"
+    r"|today|tonight|office|home|work|direct|line|free|mobile|cell|new|old|unter|auf|an|mich|mir|au"
+    r"|moi|al|me|est|ist|es|mij|op|please"
+    r"|card|tel|or|and|to)){0,5}[\s:.,;\-#(\"'*=]{0,4}\Z"
+)
+"""Words that announce a number when little stands between."""
+_CALLED_UNSPACED = re.compile(
+    r"(?:手机|手機|电话|電話|携帯|号码|號碼|番号|전화|휴대폰|번호|연락처|هاتف|جوال|رقم|تلفن|موبایل|טלפון|โทร|เบอร์|फ़ोन|फोन"
+    r"|नंबर)[^\s\d]{0,6}[ :]{0,2}\Z"
 )
 _REGIONS = word_set("US GB DE FR ES IT IN AU NL BE CH AT SE NO DK FI PL PT IE")
-_MORE_REGIONS = word_set("BR MX JP CN ZA NZ CZ HU GR TR RU UA IL SG HK KR EE SI")
+_MORE_REGIONS = word_set(
+    "BR MX JP CN ZA NZ CZ HU GR TR RU UA IL SG HK KR EE SI TW AR CL CO ID MY PH NG KE RO IR PK BD VN TH EG SA AE"
+)
+_EIGHT_DIGITS, _FOUR_AND_FOUR = word_set("DK NO"), word_set("SG HK")
 _ALL_REGIONS = _REGIONS | _MORE_REGIONS
 _WITHOUT_ZERO = word_set("US ES IT IN NO DK PL PT")
 """Countries whose own numbers are written without a leading 0."""
@@ -32,8 +60,33 @@ _NOT_PHONE = re.compile(
     r"\d{4}[-/. ](?:0?[1-9]|1[0-2])[-/. ](?:0?[1-9]|[12]\d|3[01])(?:[ T].*)?"  # dates
     r"|\d{1,2}[-/. ]\d{1,2}[-/. ]\d{4}(?:\s.*)?"
     r"|(?:(?:19|20)\d\d[\s\-/.]*)+|(?:0|[1-9]\d*)\.\d+|[1-9]\d{0,2}(?: 000)+"  # years, decimals, round amounts
-    r"|[1-9]\d?(?: \d{3}){2}|2147483647|429496729[56]"  # millions in groups, the largest integers
+    r"|[1-9]\d?(?: \d{3}){2,4}|\d-\d{10}"  # millions in groups, ranges
 )
+_LARGEST = frozenset(
+    ("2147483647", "2147483648", "4294967295", "4294967296", "9223372036854775807", "18446744073709551615")
+)
+_ASCENDING = "0123456789" * 2
+_DECIMALS = re.compile(r"\d+\.\d+(?: {1,2}\d+\.\d+)+")
+_PUBLIC_BEFORE = re.compile(
+    r"(?i)(?:\b(?:cve|rfc|iso|iec|ieee|din|en|doi|ean|gtin|upc|issn|pmid|pmc|arxiv|isbn(?:-1[03])?"
+    r"|asin|sku|oid|issue|pr|pull|bug|ticket"
+    r"|commit|build|rev|revision|seed|ids?|order|pid|uid|gid|item|page|pages|rows?|lines?|port|version"
+    r"|section|art|article|usc|u\.s\.c"
+    r"|count|total|sum|size|length|depth|offset|limit|timestamp|ts|epoch|time|population|range|max|min"
+    r"|mod|modulo|revenue|price|cost"
+    r"|width|height|score|results?|elapsed|timeout|volume|value|values|year|years|step|steps|epochs"
+    r"|batch|chunk|index|idx|key|hash"
+    r"|capacity|memory|bytes|frequency|rate|lat|latitude|lon|lng|longitude|coordinates?|isni|orcid|imo"
+    r"|mmsi|nct|eudract|patent|model)"
+    r"|§|no\.|\$|€|£|¥|₹|%|\^|#)[\s:=#\"'.(\[]{0,3}\Z"
+)
+"""What stands before the number of a thing, not of a person."""
+_JOINED_BEFORE = re.compile(r"[A-Za-z0-9][\-_./]\Z|(?<![\w)\]])-\Z|\d\s?[<>*^&|]\s?\Z")
+_JOINED_AFTER = re.compile(r"[\-_/]\w|\.[A-Za-z]\w|[%°]|[ ]?[<>*^=][ ]?\d")
+_NOUN_AFTER = re.compile(r"[ ]([^\W\d_]{1,20}(?:/[^\W\d_]{1,3})?)")
+_CELL = re.compile(r"(?:^|;)\Z"), re.compile(r";[^;\n]*[^\W\d_]")
+_CELLS_BEFORE = re.compile(r"[^\n;]*;\Z")
+_EIGHT = re.compile(r"[5689]\d{3} \d{4}")
 _EXTENSION = re.compile(r"[;,]?\s*(?:e?x|[#;])")
 _WIDE_GAP = re.compile(
     r"\s*\n\s*|[ \t]/[ \t]|[ \t]{2,}|\t|(?<=\d)\s?(?=\()"
@@ -43,13 +96,28 @@ _WIDE_GAP = re.compile(
 _GAP = re.compile(_WIDE_GAP.pattern + r"|[ \t\xa0]")
 _DECIMAL = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])")
 _IN_THREE = re.compile(r"\d{3}\s\d{3}\s\d{4}")
+_BROKEN = re.compile(
+    r"(?<![\w+\-.])(?:\+[0-9]{1,5}|\(?0[0-9]{1,5}\)?|\([0-9]{2,5}\))"
+    r"(?:\r?\n\(?[0-9][0-9.\-/]{0,9}\)?){1,6}(?![\w.\-]*[\w\-])"
+)
+"""A number that begins as dialled, and each of whose blanks a line break replaced."""
 _MOST_GROUPS = 8
+_SERIES = re.compile(r"\d{1,4}(?: \d{1,4}){7,}")
+_OTHER_FORM = re.compile(  # IP addresses and versions, sums, editions of standards
+    r"\d{1,3}(?:\.\d{1,5}){3}|\+\s?\d+\.\d{5,}|[1-9]\d*\.\d+-[\d.]+|[1-9]\d{3,5}[ -](?:19|20)\d\d"
+)
+_HOLDS_DATE = re.compile(r"(?<!\d)(?:19|20)\d\d([-/.])\d\d?\1\d\d?(?!\d)")
+_ZIP_BEFORE = re.compile(r"[A-Z]{2} {1,2}\Z")
 _FEWEST_DIGITS = 6
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_ISBN_BEFORE = re.compile(r"(?i)\bisbn(?:-1[03])?\s?:?\s?$")
 
 
-@detector(kind="PHONE", family="contact", triggers=lambda seen: seen.has_number, examples=("call +44 20 7946 0018",))
+@detector(
+    kind="PHONE",
+    family="contact",
+    triggers=lambda seen: seen.has_number or may_spell(seen),
+    examples=("call +44 20 7946 0018",),
+)
 def find_phones(text: str) -> Iterator[Span]:
     """Telephone numbers, with their extension."""
     ids = [match.span() for match in _UUID.finditer(text)]
@@ -57,6 +125,13 @@ def find_phones(text: str) -> Iterator[Span]:
         before = bisect_right(ids, (match.start(), len(text))) - 1  # the last one that begins here or earlier
         if before < 0 or match.start() >= ids[before][1]:
             yield from _numbers_of(text, match.start(), match.end())
+    for broken in _BROKEN.finditer(text):
+        digits = re.sub(r"\D", "", broken[0])
+        if 9 <= len(digits) <= 15 and (broken[0].startswith(("+", "00", "(")) or _valid_in(digits, _ALL_REGIONS)):
+            yield Span(*broken.span(), "PHONE", "pattern:phone", 0.7)
+    for start, end, digits in spelled_numbers(text):
+        if 7 <= len(digits) <= 15 and _PHONE_WORDS.search(text, max(0, start - 48), start):
+            yield Span(start, end, "PHONE", "pattern:spelled", 0.7)
 
 
 def _numbers_of(text: str, start: int, end: int) -> Iterator[Span]:
@@ -66,10 +141,14 @@ def _numbers_of(text: str, start: int, end: int) -> Iterator[Span]:
     if not table and not torn and (whole := _number(text, start, end)) is not None:
         yield whole
         return
+    series = _SERIES.fullmatch(text, start, end) is not None
     gaps = [match.span() for match in _GAP.finditer(text, start, end)]
     starts = [start, *(after for _, after in gaps)]
     ends = [*(before for before, _ in gaps), end]
+    follows = 0
     for first in range(len(starts)):
+        if series and first != follows:
+            continue  # small numbers in a row: only whole numbers beside each other count
         for last in range(min(first + _MOST_GROUPS, len(starts)) - 1, first - 1, -1):
             if ends[last] - starts[first] < _FEWEST_DIGITS:
                 break
@@ -78,6 +157,7 @@ def _numbers_of(text: str, start: int, end: int) -> Iterator[Span]:
                 span := _number(text, starts[first], ends[last])
             ):
                 yield span
+                follows = last + 1
                 break
 
 
@@ -104,18 +184,74 @@ def _number(text: str, start: int, end: int) -> Span | None:
     extended = len(raw) > len(number) + 1  # "... ext. 12": only telephone numbers have one
     if raw.startswith("+") and text[start - 1 : start].isdigit() and not _valid_in(digits, frozenset()):
         return None  # a sum
-    announced = extended or bool(_PHONE_WORDS.search(text, max(0, start - 48), start))
-    if _is_phone(number, digits, announced) and (announced or not _is_listed(text, start, number)):
+    announced = extended or _CALLED.search(text, max(0, start - 60), start) is not None
+    announced = announced or _CALLED_UNSPACED.search(text, max(0, start - 16), start) is not None
+    line = text.rfind("\n", max(0, start - 48), start) + 1
+    near = announced or _PHONE_WORDS.search(text, max(line, start - 48), start) is not None
+    if not _is_evident(text, start, start + len(raw), number, announced=announced):
+        return None
+    sure = _is_phone(number, digits, announced) or (near and _is_phone(number, digits, False))
+    if (sure or _is_cell(text, start, raw)) and (announced or not _is_listed(text, start, number)):
         return Span(start, start + len(raw), "PHONE", "pattern:phone", 1.0 if announced else 0.8)
     return None
+
+
+def _is_evident(text: str, start: int, end: int, number: str, *, announced: bool) -> bool:
+    """Whether nothing around the digits says that they are an amount, a size, a piece of a longer name."""
+    digits = re.sub(r"\D", "", number)
+    dialled = number.startswith(("+", "(")) or (number.startswith("0") and len(digits) >= 8)
+    if not number.startswith("+") and (len(digits) >= 8 and digits in _ASCENDING):
+        return False
+    if _OTHER_FORM.fullmatch(number) or (_HOLDS_DATE.search(number) and not number.startswith("+")):
+        return False
+    if _ZIP_BEFORE.search(text, max(0, start - 4), start) and len(digits) == 9:
+        return False
+    if _LARGEST.intersection(_GROUPS.findall(number)) or (_DECIMALS.fullmatch(number) and not announced):
+        return False
+    joined = _JOINED_BEFORE.search(text, max(0, start - 2), start) and not number.startswith("+")
+    if joined and not announced and not (text[start - 1] in "/." and dialled):
+        return False
+    if not announced and not number.startswith("+") and _PUBLIC_BEFORE.search(text, max(0, start - 24), start):
+        return False
+    if dialled and (number.startswith(("+", "(")) or len(digits) >= 9):
+        return number.startswith("+") or not _JOINED_AFTER.match(text, end)
+    if _JOINED_AFTER.match(text, end):
+        return False
+    noun = _NOUN_AFTER.match(text, end)
+    single = len(_GROUPS.findall(number)) == 1 or _NOT_PHONE.fullmatch(number)
+    return not (single and noun) or noun[1].lower() in _AFTER or _UNSPACED.match(noun[1]) is not None
+
+
+_UNSPACED = re.compile(r"[\u0590-\U0003ffff]")
+_AFTER = word_set(
+    """
+    a an the and or to of for in on at by with from as is was are be i you he she it we they my your his her our not no
+    does do can could should will may might must has have please thanks if when after before until today tonight
+        tomorrow now anytime asap any again instead directly only too also so but because ext extension x office
+    home work mobile
+        cell oder und bitte ab bis von am im auf wenn heute morgen et ou après avant si y o por favor desde para
+    hoy e ou dopo
+    oppure en of na voor i lub po dla и или до после с ve veya
+    """
+)
+"""Words that may follow a number that is nobody's amount."""
+
+
+def _is_cell(text: str, start: int, raw: str) -> bool:
+    """Whether eight digits fill a cell beside words: so numbers are written in Denmark and Norway."""
+    if not (raw.isdigit() and len(raw) == 8) or not _valid_in(raw, _EIGHT_DIGITS):
+        return False
+    if re.fullmatch(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])", raw):
+        return False
+    return text[start - 1 : start] == ";" and _CELL[1].match(text, start + len(raw)) is not None
 
 
 def _is_listed(text: str, start: int, number: str) -> bool:
     """Whether the run is a piece of a list of small numbers, or a book's number."""
     sizes = [len(group) for group in _GROUPS.findall(number)]
     if number.startswith(("+", "0", "(")):
-        return number.startswith("0-") and bool(_ISBN_BEFORE.search(text, max(0, start - 10), start))
-    if _ISBN_BEFORE.search(text, max(0, start - 10), start):
+        return False
+    if len(sizes) == 1 and re.search(r"\d, \Z", text[max(0, start - 3) : start]):
         return True
     if sizes.count(1) >= 2 and sizes.count(2) >= 2:
         return True
@@ -125,8 +261,10 @@ def _is_listed(text: str, start: int, number: str) -> bool:
 def _is_phone(raw: str, digits: str, announced: bool) -> bool:
     if digits.startswith("011") and len(digits) >= 11 and _valid_in(digits[3:], frozenset()):
         return True  # as dialled abroad from North America
-    if raw.lstrip("(").startswith(("+", "00")):
-        return len(digits) >= 7 and not (raw.startswith("00") and set(digits) <= {"0"})
+    if raw.lstrip("(").startswith("+"):
+        return len(digits) >= 7
+    if raw.lstrip("(").startswith("00"):
+        return len(digits) >= 9 and (_possible(digits[2:]) or (announced and digits[2] != "0"))
     if _NOT_PHONE.fullmatch(raw) and not announced:
         return False
     if announced:
@@ -134,21 +272,43 @@ def _is_phone(raw: str, digits: str, announced: bool) -> bool:
     groups = len(_GROUPS.findall(raw))
     if len(digits) < 9 or len(digits) > 13:
         grouped = (raw.startswith("(") and ")" in raw) or (len(digits) == 8 and groups >= 3)
+        if _EIGHT.fullmatch(raw) and not any(int(group) % 50 == 0 or int(group) % 64 == 0 for group in raw.split()):
+            return _valid_in(digits, _FOUR_AND_FOUR)
         return len(digits) >= 7 and grouped and _valid_in(digits, _REGIONS)
     if groups > 1:
-        return _valid_in(digits, _ALL_REGIONS)
+        first = _GROUPS.findall(raw)[0]
+        return _valid_in(digits, _ALL_REGIONS, bare=len(first) <= 3 and len(digits) >= 11 and first in _country_codes())
     if digits.startswith("1") and len(digits) in (10, 13):
         return False  # seconds or milliseconds since 1970
     unprefixed = not digits.startswith("0") and len(digits) < 11
     return _valid_in(digits, _WITHOUT_ZERO if unprefixed else _REGIONS if len(digits) < 11 else _ALL_REGIONS)
 
 
+@lru_cache(maxsize=1)
+def _country_codes() -> frozenset[str]:
+    import phonenumbers
+
+    return frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
+
+
+@lru_cache(maxsize=1024)
+def _possible(digits: str) -> bool:
+    """Whether a number with its country code is as long as numbers of that country are."""
+    import phonenumbers
+
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse("+" + digits, "ZZ"))
+    except phonenumbers.NumberParseException:
+        return False
+
+
 @lru_cache(maxsize=8192)
-def _valid_in(digits: str, regions: frozenset[str]) -> bool:
+def _valid_in(digits: str, regions: frozenset[str], bare: bool = True) -> bool:
+    """`bare`: whether the country code may stand without its plus."""
     import phonenumbers
 
     candidates = [(digits, region) for region in regions if _is_possible(digits, region)]
-    if len(digits) >= 11 or not regions:
+    if bare and (len(digits) >= 11 or not regions):
         candidates.append(("+" + digits, "ZZ"))  # the country code without its plus
     for number, region in candidates:
         try:

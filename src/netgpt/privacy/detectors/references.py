@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from netgpt.privacy.body import field_hint
 from netgpt.privacy.kinds import word_set
-from netgpt.privacy.registry import Prefilter, detector
+from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
 _WORD = re.compile(r"[^\W\d_]{1,40}")
@@ -144,84 +143,3 @@ def find_plates(text: str) -> Iterator[Span]:
             signs = [c for c in match["id"] if c.isalnum()]
             if 4 <= len(signs) <= 10 and any(c.isdigit() for c in signs) and any(c.isalpha() for c in signs):
                 yield Span(*match.span("id"), "PLATE", "pattern:plate", 0.8)
-
-
-_NAME = r"[^\W\d_][\w'’\-]{1,30}(?:[ \t\n]{1,2}[^\W\d_][\w'’\-]{0,30}){0,2}"
-_SAID = re.compile(
-    rf"(?:(?i:\bmy (?:full |first |last |real )?name is|\bname\s?:|\bi am called|\bmy name's"
-    rf"|\bje m'appelle|\bich heiße|\bme llamo)"
-    rf"[\s*\"']{{1,3}})(?P<name>(?-i:(?=[^\W\d_a-zß-ÿ]){_NAME}))"
-)
-_BEFORE_PERSON = re.compile(  # the language model knows few names that are not English
-    r"(?:(?i:\bdear|\bmr\.?|\bmrs\.?|\bms\.?|\bdr\.?|\bprof\.?|\bsir|\bmadam|\bherr|\bfrau|\bmadame|\bmonsieur|\bseñora?"
-    r"|\b(?:my|our|his|her|their|the) (?:boss|manager|colleague|friend|neighbou?r|wife|husband|partner|son|daughter"
-    r"|mother|father|sister|brother|uncle|aunt|cousin|doctor|dentist|teacher|lawyer|landlord|client|patient|tenant)"
-    r"(?:,| is| was)?(?: called| named)?"
-    r"|\b(?:met|meet|tell|ask|asked|told|call|invite|thank|signed|sincerely|regards),?)|^(?i:from|to|cc|attn):)\Z",
-    re.MULTILINE,
-)
-_CAPITALISED = re.compile(
-    r"[ \t\n]{1,2}(?P<name>[^\W\d_a-z][\w'’\-]+(?:[ \t](?:[^\W\d_a-z][\w'’\-]+|de|van|von|bin|al|da|di|der|la)){1,3})"
-)
-_FIELD = re.compile(
-    r"[\"'](?P<key>[A-Za-z][\w \-.]{1,39})[\"']\s{0,2}[:=]\s{0,2}(?P<quote>[\"'])(?P<value>[^\"\n]{2,120}?)(?P=quote)"
-)
-_PERSON_LIKE = re.compile(r"[^\W\d_][\w'’\-]+(?:[ \t]+[^\W\d_][\w'’.\-]*){1,3}")
-
-
-_NAME_WORDS: Final = word_set(
-    """
-    name names called dear mr mrs ms dr prof sir madam herr frau madame monsieur señora señor boss manager colleague
-    friend neighbor neighbour wife husband partner son daughter mother father sister brother uncle aunt cousin doctor
-    dentist teacher lawyer landlord client patient tenant met meet tell ask asked told call invite thank signed
-    sincerely regards from to cc attn appelle heiße heisse llamo chiamo heet chamo nazywam
-    """
-)
-
-
-def _may_name(seen: Prefilter) -> bool:
-    return seen.has_any(_NAME_WORDS) or _may_hold_fields(seen)
-
-
-def _may_hold_fields(seen: Prefilter) -> bool:
-    return '"' in seen.text or "'" in seen.text
-
-
-@detector(kind="PERSON", family="identity", triggers=_may_name, examples=("my name is Ada Lovelace",))
-def find_labelled(text: str) -> Iterator[Span]:
-    """Names behind a word, or in a field, that announces them."""
-    for match in _SAID.finditer(text):
-        words = list(re.finditer(r"\S+", match["name"]))
-        while len(words) > 1 and words[-1][0][0].islower():
-            words.pop()
-        yield Span(match.start("name"), match.start("name") + words[-1].end(), "PERSON", "label", 0.5)
-    for start, end in _addressed(text):
-        yield Span(start, end, "PERSON", "names", 0.4)
-    for match in _fields(text, "PERSON"):
-        if _PERSON_LIKE.fullmatch(match["value"]):
-            yield Span(*match.span("value"), "PERSON", "label", 0.5)
-
-
-@detector(kind="ADDRESS", family="place", triggers=_may_hold_fields, examples=('{"address": "The Old Mill"}',))
-def find_labelled_addresses(text: str) -> Iterator[Span]:
-    """Addresses in a field that announces them: `"street": "..."` in a text that holds JSON or code."""
-    for match in _fields(text, "ADDRESS"):
-        yield Span(*match.span("value"), "ADDRESS", "label", 0.5)
-
-
-def _fields(text: str, kind: str) -> Iterator[re.Match[str]]:
-    """The fields whose name promises this kind."""
-    return (match for match in _FIELD.finditer(text) if field_hint(match["key"]) == kind)
-
-
-def _addressed(text: str) -> Iterator[tuple[int, int]]:
-    """Two or more words with capitals behind a word that stands before a person."""
-    at = 0
-    while match := _CAPITALISED.search(text, at):
-        before = max(0, match.start() - 48)
-        line = text.rfind("\n", before, match.start()) + 1
-        if _BEFORE_PERSON.search(text[max(before, line) : match.start()]):
-            yield match.span("name")
-            at = match.end()
-        else:
-            at = match.start() + 1

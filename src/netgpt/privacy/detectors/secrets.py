@@ -1,31 +1,22 @@
-"""What opens doors: API keys, tokens, passwords, private keys, and URLs that carry them."""
+"""What opens doors: API keys, tokens, private keys, and URLs that carry them. `passwords` has what people choose."""
 
 from __future__ import annotations
 
 import math
 import re
+import tomllib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from functools import lru_cache
+from importlib import resources
+from typing import Final, NamedTuple
 
+from netgpt.privacy.detectors.normalize import places
+from netgpt.privacy.detectors.secret_values import read_value, strong
 from netgpt.privacy.registry import detector
 from netgpt.types import Span
 
-_KNOWN_KEYS = re.compile(
-    r"(?<![A-Za-z0-9])(?:"
-    r"sk-[A-Za-z0-9_-]{16,}|(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
-    r"|(?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{12,20}|xox[abeprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}|AIza[\w-]{30,}"
-    r"|ya29\.[\w-]{20,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{20,}|ngpt_[\w-]{16,}"
-    r"|SG\.[\w-]{16,}\.[\w-]{16,}|gsk_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|dop_v1_[a-f0-9]{40,}|shp(?:at"
-    r"|ss|ca|pa)_[a-f0-9]{20,}|whsec_[A-Za-z0-9+/=]{20,}|key-[a-f0-9]{32}|[a-f0-9]{32}-us\d{1,2}|(?:AC|SK)[a-f0-9]{32}"
-    r"|dapi[a-f0-9]{32}|PMAK-[a-f0-9]{20,}-[a-f0-9]{20,}|pat-[a-z]{2}\d-[a-f0-9-]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{40,}"
-    r"|\d{8,10}:AA[\w-]{30,}|(?:hv[sbr]|s|b)\.[\w-]{24,}|v1\.0-[a-f0-9]{20,}|sq0(?:csp|atp)-[\w-]{20,}"
-    r"|(?:lin_api|secret|ntn|figd|dckr_pat|tfp|rnd|vercel|glsa|xai|pplx|nvapi|tvly|csk|jina|sgp|phc|phx|lsv2_pt"
-    r"|lsv2_sk|ATATT|ATCTT|sbp|sb_secret|pscale_tkn|pscale_pw|CFPAT|EAA[A-Z])[_-](?=[\w-]*(?:\d|[a-z][A-Z]))[\w=-]{20,}"
-    r"|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"
-    r")"
-)
 _KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_ENDS = re.compile(r"-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_TEXT = re.compile(r"[A-Za-z0-9+/=\s\\:,.\-]*")
@@ -34,27 +25,20 @@ _LONGEST_KEY = 20_000
 _ASSIGNED = re.compile(
     r"(?i)(?P<name>api[_ -]?key|access[_ -]?key(?:[_ -]?id)?|account[_ -]?key|secret(?:[_ -]?(?:access[_ -]?)?key)?"
     r"|client[_ -]?secret|(?:auth|access|refresh|session|id|bot)[_ -]?token|token|cookie|session[_ -]?id|signature|sig"
-    r"|pass(?:word|wd|phrase|code)?|pwd|pw|pin(?:[_ -]?code)?|bearer|private[_ -]?key|authorization|x-api-key|otp"
-    r"|connection[_ -]?string|passwort|contraseña|mot de passe|wachtwoord)"
-    r"[\"'`*]{0,3}\s{0,3}(?P<by>[:=]|=>|\bis\b|\s)\s{0,3}(?:Bearer\s+"
-    r"|Basic\s+)?[\"'`*]{0,3}(?P<value>[^\s\"'`,;<>]{4,512})"
+    r"|bearer|private[_ -]?key|authorization|x-api-key|connection[_ -]?string)"
+    r"[\"'`*]{0,3}\s{0,3}(?P<by>[:=]|=>|->|→|\bis\b|\s)\s{0,3}(?:Bearer\s{1,3}|Basic\s{1,3}"
+    r"|Token\s{1,3})?(?P<value>)(?=\S)"
 )
 _ASSIGNED_HINT = re.compile(
-    r"(?:[kK]ey|[kK]EY|[tT]oken|TOKEN|[sS]ecret|SECRET|[cC]ookie|COOKIE|[sS]ession|SESSION|[sS]ig|SIG|[pP]ass|PASS"
-    r"|[pP]wd|PWD|[pP][wW]|[pP]in|PIN|[bB]earer|BEARER|[aA]uthori|AUTHORI|[oO][tT][pP]|[cC]onnection|CONNECTION"
-    r"|[cC]ontrase|CONTRASE|[mM]ot de|MOT DE|[wW]acht|WACHT|[cC]ode|CODE|[iI][dD][_-])"
+    r"(?:[kK]ey|[kK]EY|[tT]oken|TOKEN|[sS]ecret|SECRET|[cC]ookie|COOKIE|[sS]ession|SESSION|[sS]ig|SIG"
+    r"|[bB]earer|BEARER|[aA]uthori|AUTHORI|[cC]onnection|CONNECTION|[iI][dD][_-])"
 )
-_PARTS: Final = (
-    "key", "token", "secret", "pass", "pwd", "pw", "pin", "otp", "bearer", "authori", "cookie", "sig", "contrase",
-    "wacht", "session", "connection",
-)  # fmt: skip
+_PARTS: Final = ("key", "token", "secret", "bearer", "authori", "cookie", "sig", "session", "connection")
 """In lower case: one of these is in each name of `_ASSIGNED`, and in other words that announce a secret."""
 _STEM_DEPTH = 12
 """How far inside a name its stem may begin: "refresh_token", "client secret", "x-api-key"."""
 _LONG = re.compile(r"[A-Za-z0-9_.:\-]{16}")
-_PASSWORD = re.compile(r"(?i)pass|pwd|secret|^pw$|contraseña|wachtwoord")
-_PIN = re.compile(r"(?i)^(?:pin|otp)")
-_RUN = re.compile(r"[A-Za-z0-9_\-+/]{24,4096}={0,2}")
+_RUN = re.compile(r"[A-Za-z0-9_\-+/]{24,}={0,2}")
 _CAMEL_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _PIECE = re.compile(r"[A-Za-z0-9_\-]{24,}")
 _URL = re.compile(r"(?:(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.\-]{1,20}:|(?<![\w:/.]))(?://)[^\s<>\"'`\\]{3,4000}")
@@ -74,21 +58,55 @@ _WEBHOOK = re.compile(
     family="secret",
     secret=True,
     triggers=lambda seen: seen.has_long or any(part in seen.lowered for part in _PARTS),
-    examples=("the key is sk-abcdefghijklmnop1234", "password: hunter2xyz"),
+    examples=("the key is sk-abcdefghijklmnop1234", "api_key = 9f8a7b6c5d4e3f2a1b"),
 )
 def find_keys(text: str) -> Iterator[Span]:
     """Keys of known shapes, PEM private keys, random-looking runs, and values under a name that announces them."""
     if _LONG.search(text):
-        for match in _KNOWN_KEYS.finditer(text):
-            yield Span(match.start(), match.end(), "API_KEY", "pattern:api_key")
+        for start, end in _of_known_form(text):
+            yield Span(start, end, "API_KEY", "pattern:api_key")
         yield from _find_random(text)
     if "-----BEGIN" in text:
         for start, end in _private_keys(text):
             yield Span(start, end, "API_KEY", "pattern:private_key")
     for match in _assignments(text):
-        value = match["value"].rstrip(".)]}!?*")
-        if _is_secret(match["name"], match["by"].strip(), value):
-            yield Span(match.start("value"), match.start("value") + len(value), "API_KEY", "pattern:secret")
+        place = read_value(text, match.end(), weak=False)
+        if place is not None and _is_secret(match["name"], text[slice(*place)]):
+            yield Span(*place, "API_KEY", "pattern:secret")
+
+
+class KeyForm(NamedTuple):
+    """How the keys of a service look."""
+
+    service: str
+    begins: tuple[str, ...]
+    """Literals of which one begins each key; empty where a key begins with anything."""
+    holds: tuple[str, ...]
+    form: re.Pattern[str]
+
+
+@lru_cache(maxsize=1)
+def key_forms() -> tuple[KeyForm, ...]:
+    """The forms of `key_forms.toml`."""
+    text = resources.files("netgpt.privacy.detectors").joinpath("key_forms.toml").read_text(encoding="utf-8")
+    return tuple(
+        KeyForm(
+            row["service"], tuple(row.get("begins", ())), tuple(row.get("holds", ())),
+            re.compile(rf"(?<![A-Za-z0-9])(?:{row['form']})"),
+        )
+        for row in tomllib.loads(text)["key"]
+    )  # fmt: skip
+
+
+def _of_known_form(text: str) -> Iterator[tuple[int, int]]:
+    for row in key_forms():
+        done = 0
+        for at in places(text, row.begins):
+            if at >= done and (match := row.form.match(text, at)):
+                done = match.end()
+                yield match.span()
+        if any(part in text for part in row.holds):
+            yield from (match.span() for match in row.form.finditer(text))
 
 
 def _private_keys(text: str) -> Iterator[tuple[int, int]]:
@@ -120,18 +138,46 @@ def _assignments(text: str) -> Iterator[re.Match[str]]:
                 break
 
 
+_ID_BEFORE = re.compile(
+    r"(?:(?<![A-Za-z0-9])(?:call|toolu|srvtoolu|tooluse|chatcmpl|cmpl|msg|resp|rs|fc|ws|ci|mcp|run"
+    r"|step|thread|asst|file|vs|batch|req"
+    r"|gen|ctc|tlr|chatcmpl-tool|integrity|sha\d{1,3})[_\-]|\bh1:|;base64,|ssh-(?:rsa|dss|ed25519) "
+    r"|\becdsa-sha2-nistp\d{3} )\Z"
+)
+"""What stands before an identifier of a dialogue, a checksum, a picture or a public key."""
+_ID_BEGINS = re.compile(
+    r"(?:call|toolu|srvtoolu|tooluse|chatcmpl|cmpl|msg|resp|rs|fc|ws|run|step|thread|asst|file|vs"
+    r"|batch|req|gen|sha\d{1,3})[_\-]"
+    r"|iVBORw0KGgo|/9j/|R0lGOD|UklGR|JVBERi0|UEsDB|PHN2Zy|AAAA[BC]3NzaC1|AAAAE2VjZHNh|AAAAG"
+)
+_PUBLIC_BLOCK = re.compile(
+    r"-----BEGIN (?P<of>CERTIFICATE|[A-Z0-9 ]{0,20}PUBLIC KEY(?: BLOCK)?|CERTIFICATE REQUEST|PGP "
+    r"(?:SIGNATURE|MESSAGE))-----"
+    r"[A-Za-z0-9+/=\s\\:,.()<>@\-]{0,20000}?-----END (?P=of)-----"
+)
+_LONGEST_RANDOM: Final = 512
+"""Longer runs are data: a picture, a program, a file."""
+
+
 def _find_random(text: str) -> Iterator[Span]:
     """Long runs that only a generator of chance writes, whoever issued them: upper, lower and digits all mixed.
 
-    Hexadecimal runs (commits, checksums, UUIDs) are no secrets by themselves and do not count.
+    Hexadecimal runs (commits, checksums, UUIDs), identifiers of a dialogue (`call_...`), public keys and encoded files
+    are no secrets by themselves and do not count.
     """
+    public = [match.span() for match in _PUBLIC_BLOCK.finditer(text)] if "-----BEGIN" in text else []
     for run in _RUN.finditer(text):
-        if len(run[0]) >= 40 and sum(run[0].count(c) for c in "/+-_") <= 0.08 * len(run[0]) and _looks_random(run[0]):
-            yield Span(run.start(), run.end(), "API_KEY", "pattern:random")
+        start, end = run.span()
+        if end - start > _LONGEST_RANDOM or _ID_BEGINS.match(text, start) or any(a <= start < b for a, b in public):
+            continue
+        if _ID_BEFORE.search(text, max(0, start - 24), start):
+            continue
+        if end - start >= 40 and sum(run[0].count(c) for c in "/+-_") <= 0.08 * (end - start) and _looks_random(run[0]):
+            yield Span(start, end, "API_KEY", "pattern:random")
             continue
         for piece in _PIECE.finditer(run[0]):
             if _looks_random(piece[0]):
-                yield Span(run.start() + piece.start(), run.start() + piece.end(), "API_KEY", "pattern:random")
+                yield Span(start + piece.start(), start + piece.end(), "API_KEY", "pattern:random")
 
 
 def _looks_random(text: str) -> bool:
@@ -145,15 +191,11 @@ def _looks_random(text: str) -> bool:
     return len(letters) <= longest_mean * len(_CAMEL_WORD.findall(letters)) and _entropy(text) >= 3.4
 
 
-def _is_secret(name: str, by: str, value: str) -> bool:
-    """Whether an assigned value is a secret: passwords by their name, others by how random they look."""
+def _is_secret(name: str, value: str) -> bool:
+    """Whether an assigned value is a secret, by its name and by how random it looks."""
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
-    if re.match(r"[\[<{$(]|[A-Z]+_\d+$", value):
-        return False  # a placeholder, a variable, a type
-    if _PIN.match(name):
-        return re.fullmatch(r"\d{4,8}", value) is not None
-    if _PASSWORD.search(name) and len(value) >= 4:
-        return (by in (":", "=", "=>") and not value.startswith(("str", "None", "null", "true", "false"))) or mixed
+    if "secret" in name.lower() and " " not in value and len(value) >= 6 and strong(value):
+        return mixed or any(not c.isalnum() and c not in "._-/" for c in value)
     return len(value) >= 12 and mixed and _entropy(value) >= 3.0
 
 

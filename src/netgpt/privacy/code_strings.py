@@ -8,10 +8,10 @@ from enum import Enum
 from functools import cached_property, lru_cache, partial
 from typing import Final
 
-from netgpt.privacy.escapes import Layer, doubled, in_shell, in_string
+from netgpt.privacy.escapes import Escape, doubled, in_shell, in_string
 
 
-class Family(Enum):
+class Quoting(Enum):
     """How a quote is written in a string."""
 
     BACKSLASH = "backslash"
@@ -26,7 +26,7 @@ class Language:
 
     marks: tuple[str, ...]
     comments: tuple[tuple[str, str], ...] = ()
-    family: Family = Family.BACKSLASH
+    family: Quoting = Quoting.BACKSLASH
     raw: str = ""
     formatted: str = ""
     dollar: str = ""
@@ -47,31 +47,31 @@ class Language:
         """Whether the mark that was found stands in a word."""
         before = found.string[found.start("mark") - 1 : found.start("mark")] if found.start("mark") else ""
         in_word = (before.isalnum() or before == "_") and not found["prefix"]
-        return found["mark"] == "'" and in_word and self.family is not Family.SHELL
+        return found["mark"] == "'" and in_word and self.family is not Quoting.SHELL
 
     def end_of(self, comment: str) -> str:
         return dict(self.comments)[comment]
 
     def has_backslash(self, prefix: str) -> bool:
-        return self.family is not Family.DOUBLED and not (prefix and set(prefix) & set(self.raw))
+        return self.family is not Quoting.DOUBLED and not (prefix and set(prefix) & set(self.raw))
 
     def inside(self, mark: str, prefix: str) -> re.Pattern[str]:
         """Matches on to the end of a string, or of the text: group 2 is what ends it."""
-        escapes = self.has_backslash(prefix) and not (self.family is Family.SHELL and mark == "'")
-        return _inside(mark, escapes, len(mark) == 1 and mark != "`" and self.family is Family.BACKSLASH)
+        escapes = self.has_backslash(prefix) and not (self.family is Quoting.SHELL and mark == "'")
+        return _inside(mark, escapes, len(mark) == 1 and mark != "`" and self.family is Quoting.BACKSLASH)
 
-    def layers(self, mark: str, prefix: str) -> list[Layer]:
+    def layers(self, mark: str, prefix: str) -> list[Escape]:
         """Of a value in such a string."""
-        if self.family is Family.SHELL:
-            return [Layer(f"shell{mark}", partial(in_shell, mark=mark))]
-        if self.family is Family.DOUBLED:
-            return [Layer(f"string{mark}", partial(doubled, mark=mark))]
+        if self.family is Quoting.SHELL:
+            return [Escape(f"shell{mark}", partial(in_shell, mark=mark))]
+        if self.family is Quoting.DOUBLED:
+            return [Escape(f"string{mark}", partial(doubled, mark=mark))]
         if not self.has_backslash(prefix) or (mark == "`" and not self.dollar):
             return []
         also = self.dollar if mark[0] in '"`' else ""
         if prefix and set(prefix) & set(self.formatted):
             also = "{}"
-        return [Layer(f"string{mark}", partial(in_string, mark=mark, also=also))]
+        return [Escape(f"string{mark}", partial(in_string, mark=mark, also=also))]
 
 
 @lru_cache(maxsize=64)
@@ -86,8 +86,8 @@ _HASH = (("#", "\n"),)
 _C = Language(('"',), _SLASHES, raw="r")
 _SCRIPT = Language(('"', "'", "`"), _SLASHES, dollar="${")
 _PYTHON = Language(('"""', "'''", '"', "'"), _HASH, raw="r", formatted="f")
-_SQL = Language(("'", '"'), (("--", "\n"), ("/*", "*/")), Family.DOUBLED)
-_SHELL = Language(('"', "'"), _HASH, Family.SHELL)
+_SQL = Language(("'", '"'), (("--", "\n"), ("/*", "*/")), Quoting.DOUBLED)
+_SHELL = Language(('"', "'"), _HASH, Quoting.SHELL)
 
 LANGUAGES: Final[dict[str, Language]] = {
     name: language
@@ -105,8 +105,8 @@ LANGUAGES: Final[dict[str, Language]] = {
         (Language(('"', "'"), _HASH), "r ini properties conf env dotenv dockerfile makefile nginx"),
         (Language(('"', "'"), (("--", "\n"),)), "lua"),
         (_SQL, "sql mysql postgres postgresql plsql tsql sqlite"),
-        (Language(('"',), (("'", "\n"),), Family.DOUBLED), "vb vba vbnet basic"),
-        (Language(("'",), (("//", "\n"), ("{", "}")), Family.DOUBLED), "pascal delphi"),
+        (Language(('"',), (("'", "\n"),), Quoting.DOUBLED), "vb vba vbnet basic"),
+        (Language(("'",), (("//", "\n"), ("{", "}")), Quoting.DOUBLED), "pascal delphi"),
         (_SHELL, "sh bash shell zsh fish console terminal shellsession shell-session"),
     )
     for name in (names.split() or [""])

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class Escape:
     """One thing that a value stands in. `kind` names it: `json`, `string"`, `url`."""
 
     kind: str
@@ -123,29 +123,29 @@ def after_comment(value: str, mark: str) -> str:
     return re.sub(r"\r?\n", f"\n{mark} ", value)
 
 
-JSON: Final = Layer("json", in_json)
-MARKUP: Final = Layer("markup", in_text_of_markup)
-TABLE: Final = Layer("table", in_table)
-LATEX: Final = Layer("latex", in_latex)
-YAML: Final = Layer("yaml", as_yaml)
+JSON: Final = Escape("json", in_json)
+MARKUP: Final = Escape("markup", in_text_of_markup)
+TABLE: Final = Escape("table", in_table)
+LATEX: Final = Escape("latex", in_latex)
+YAML: Final = Escape("yaml", as_yaml)
 _URL: Final = re.compile(r"(?:\b(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]{1,20})://|\b(?:mailto|tel|sms):)(?P<rest>.*)")
 _NOT_IN_URL: Final = re.compile(r"[\s<>\"'`|\\^]")
 
 
-def url_layers(line: str) -> list[Layer]:
+def url_layers(line: str) -> list[Escape]:
     """Of an address that a line ends in, when its host is written out."""
     if ":" not in line or line[-1].isspace():
         return []
     found = _URL.search(_NOT_IN_URL.split(line.rsplit(None, 1)[-1])[-1])
     if found is None or (found["scheme"] and not re.search(r"[/?#]", found["rest"])):
         return []
-    return [Layer("url", partial(in_url, safe=_QUERY if re.search(r"[?#]", found["rest"]) else _PATH))]
+    return [Escape("url", partial(in_url, safe=_QUERY if re.search(r"[?#]", found["rest"]) else _PATH))]
 
 
-def destination(line: str, begins: int) -> list[Layer]:
+def destination(line: str, begins: int) -> list[Escape]:
     """Of the destination of a Markdown link that begins at `begins` and is not ended: no brackets, no blanks."""
     so_far = line[begins:]
     if not so_far:
-        return [Layer("destination", partial(in_url, safe=_ANY))]
+        return [Escape("destination", partial(in_url, safe=_ANY))]
     safe = _QUERY if re.search(r"[?#]", so_far) else _PATH
-    return [Layer("destination", partial(in_url, safe=safe.replace("(", "").replace(")", "")))]
+    return [Escape("destination", partial(in_url, safe=safe.replace("(", "").replace(")", "")))]

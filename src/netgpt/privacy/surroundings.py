@@ -12,14 +12,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
-from netgpt.privacy.code_strings import LANGUAGES, Family, Language
+from netgpt.privacy.code_strings import LANGUAGES, Language, Quoting
 from netgpt.privacy.escapes import (
     JSON,
     LATEX,
     MARKUP,
     TABLE,
     YAML,
-    Layer,
+    Escape,
     after_comment,
     as_field,
     destination,
@@ -44,7 +44,7 @@ class Reader(Protocol):
         """What is behind the end of this text; empty while it goes on."""
         ...
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Escape]:
         """What a value stands in that is put here, the innermost first."""
         ...
 
@@ -68,7 +68,7 @@ class Surroundings:
         """A value was put here."""
         self.read("x")
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Escape]:
         return self._reader.layers() if self._reader is not None else [JSON]
 
 
@@ -120,7 +120,7 @@ class Json:
                 return text[at:]
         return ""
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Escape]:
         return [*(self._string.layers() if self._string is not None else ()), JSON]
 
 
@@ -172,16 +172,16 @@ class Code:
             self._mark, self._content = "", None
         return max(match.end(), at + 1)
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Escape]:
         if self._mark:
             inner = self._content.layers() if self._content is not None else []
             return [*inner, *self._language.layers(self._mark, self._prefix)]
         if self._comment:
             ends_with_line = self._language.end_of(self._comment) == "\n"
-            return [Layer("comment", partial(after_comment, mark=self._comment))] if ends_with_line else []
+            return [Escape("comment", partial(after_comment, mark=self._comment))] if ends_with_line else []
         in_url = url_layers(self._line)
         return (
-            [*in_url, Layer("shell", partial(in_shell, mark=""))] if self._language.family is Family.SHELL else in_url
+            [*in_url, Escape("shell", partial(in_shell, mark=""))] if self._language.family is Quoting.SHELL else in_url
         )
 
 
@@ -250,7 +250,7 @@ class Markup:
             self._script = code_reader("javascript" if tag == "script" else "c", self._depth + 1)
         return rest, False
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Escape]:
         if self._tag is not None:
             return attribute_layers(self._tag)
         if self._script is not None:
@@ -263,7 +263,7 @@ _OPEN_VALUE = re.compile(r"([\w:.\-@]+)\s*=\s*(?:(?P<mark>[\"'])(?P<in>(?:(?!(?P
 _ADDRESSES = frozenset(("href", "src", "action", "formaction", "poster", "cite"))
 
 
-def attribute_layers(tag: str, *, quoted: bool = False) -> list[Layer]:
+def attribute_layers(tag: str, *, quoted: bool = False) -> list[Escape]:
     """Of a value that stands in a tag. `quoted`: only within quotes."""
     found = _OPEN_VALUE.search(tag)
     if found is None or (quoted and not found["mark"]):
@@ -272,7 +272,7 @@ def attribute_layers(tag: str, *, quoted: bool = False) -> list[Layer]:
     in_address = url_layers(content)
     if found[1].lower() in _ADDRESSES and content and ":" not in content:
         in_address = destination(content, 0)
-    return [*in_address, Layer(f"attribute{mark}", partial(in_attribute, mark=mark))]
+    return [*in_address, Escape(f"attribute{mark}", partial(in_attribute, mark=mark))]
 
 
 _VOID = word_set("area base br col embed hr img input link meta source track wbr")
@@ -287,7 +287,7 @@ _HTML = word_set(
 class Lines:
     """A text whose rule is a function of the current line."""
 
-    def __init__(self, rule: Callable[[str], list[Layer]]) -> None:
+    def __init__(self, rule: Callable[[str], list[Escape]]) -> None:
         self._rule, self._line = rule, ""
 
     def read(self, text: str) -> str:
@@ -295,25 +295,25 @@ class Lines:
         self._line = ((self._line if tail == text else "") + tail)[-_LINE:]
         return ""
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Escape]:
         return self._rule(self._line)
 
 
-def in_row(line: str, comma: str) -> list[Layer]:
+def in_row(line: str, comma: str) -> list[Escape]:
     """In a row of CSV."""
     field = re.split(rf'{comma}(?=(?:[^"]*"[^"]*")*[^"]*\Z)', line)[-1] if line.count('"') % 2 == 0 else '"'
     if line.count('"') % 2:
-        return [Layer('field"', partial(doubled, mark='"'))]
-    return [] if field.strip() else [Layer("field", partial(as_field, comma="\t" if comma == r"\t" else comma))]
+        return [Escape('field"', partial(doubled, mark='"'))]
+    return [] if field.strip() else [Escape("field", partial(as_field, comma="\t" if comma == r"\t" else comma))]
 
 
-def in_yaml(line: str) -> list[Layer]:
+def in_yaml(line: str) -> list[Escape]:
     """In a line of YAML: in quotes, or where a plain value begins."""
     bare = re.sub(r"\\.|''", "", line)
     if bare.count('"') % 2:
-        return [Layer('string"', in_json)]
+        return [Escape('string"', in_json)]
     if re.search(r"(?:^|[\s\[{,:])'[^']*\Z", bare):
-        return [Layer("string'", partial(doubled, mark="'"))]
+        return [Escape("string'", partial(doubled, mark="'"))]
     return [*url_layers(line), *([YAML] if re.search(r"(?:^|\s)(?:[^\s#'\"]+:|-)[ \t]+\Z", line) else [])]
 
 
@@ -353,7 +353,7 @@ class Unnamed:
             self._reader = code_reader(form, self._depth) if form else Code(LANGUAGES[""], self._depth)
         return self._reader.read(text) if self._reader is not None else ""
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Escape]:
         return self._reader.layers() if self._reader is not None else []
 
 
@@ -442,7 +442,7 @@ class Text:
         elif self._commas > 0 and line.strip() and ", " in line:
             self._commas = -1
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Escape]:
         if self._inner is not None:
             return self._inner.layers()
         line = self._line

@@ -26,6 +26,8 @@ def kept(text: str, *finds: tuple[str, str, float]) -> list[str]:
         ("Implement Dijkstra's algorithm.", "Dijkstra", "PERSON"),
         ("The Lotka-Volterra equations were found twice.", "Lotka-Volterra", "PERSON"),
         ("She comes on Friday.", "Friday", "DATE"),
+        ("Dana (manager) signs.", "manager", "JOB"),
+        ("kettle-cabinet-sickle-dowel: open", "cabinet-sickle", "ORG"),
     ],
 )
 def test_what_is_nobodys_is_let_go(text: str, words: str, kind: str) -> None:

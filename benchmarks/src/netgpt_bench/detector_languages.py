@@ -111,11 +111,11 @@ class Polyglot:
     def lesson(self, share: float = 1.0) -> Iterator[TaggedText]:
         """One pass: every harmless line once, every line with slots twice, filled anew; `share` of them all."""
         for language in self._languages:
-            for line in language.harmless:
+            times = 1 if language.is_latin else 2  # less is known of them beforehand
+            for line in language.harmless * times:
                 if self._chance.random() < share:
                     yield TaggedText(self._grown(line, language.harmless), (), "languages")
-            glued = is_glued(language.lists["first"][0][0])
-            for line in language.private * (4 if glued else 2):
+            for line in language.private * (2 * times):
                 if self._chance.random() < share:
                     yield self._of_language(language, line)
         for name in self._kinds:

@@ -51,7 +51,8 @@ class Material:
     def lesson(self, chance: random.Random, share: float = 1.0) -> Iterator[TaggedText]:
         """One pass: some texts of every source."""
         for texts in self.sentences.values():
-            for _ in range(int(40 * share)):
+            count = 120 if _NOT_LATIN.search(texts[len(texts) // 2]) else 40
+            for _ in range(int(count * share)):
                 text = " ".join(chance.choices(texts, k=chance.choice((1, 1, 2, 3))))
                 yield TaggedText(text, (), "interface")
         for _ in range(int(1_600 * share) if self.programs else 0):

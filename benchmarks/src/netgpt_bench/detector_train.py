@@ -22,7 +22,18 @@ from netgpt import word_pieces
 from netgpt.errors import NotFound, SettingsError
 from netgpt.privacy.detector import Finder
 from netgpt.privacy.ner import DOCUMENT, DOCUMENT_CHARS, GLUED, NUMBER, PLAIN, SHORT, SHORT_CHARS, NameFinder
-from netgpt.privacy.tagger import BUCKETS, DILATIONS, FLAGS, OCCURRENCE, TAGS, Bloom, Lexicon, Tagger, WordVectors
+from netgpt.privacy.tagger import (
+    BUCKETS,
+    DILATIONS,
+    FLAGS,
+    OCCURRENCE,
+    TAGS,
+    Bloom,
+    Lexicon,
+    Tagger,
+    WordVectors,
+    read_weights,
+)
 from netgpt_bench.detector_data import (
     FILES,
     LICENCES,
@@ -108,6 +119,12 @@ class TrainedNet(nn.Module):  # type: ignore[misc]  # torch is not followed
             for own, new in zip(self.parameters(), other.parameters(), strict=True):
                 own.lerp_(new, 1 - keep)
 
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over the weights of a file."""
+        with torch.no_grad():
+            for name, value in self.named_parameters():
+                value.copy_(torch.from_numpy(arrays[name].astype(np.float32)))
+
     def arrays(self) -> dict[str, NDArray[np.float16]]:
         """The weights as `netgpt.privacy.tagger.TaggerNet` reads them."""
         return {name: value.detach().numpy().astype(np.float16) for name, value in self.named_parameters()}
@@ -138,6 +155,8 @@ class Course:
     invented: int = 3_000
     texts: float = 1.0
     """How much of the texts of languages, kinds and packages one pass sees."""
+    start: Path | None = None
+    """Weights from which to go on."""
     without: tuple[str, ...] = ()
     """Sources, languages and kinds that are held out."""
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
@@ -147,11 +166,11 @@ class Course:
 
     def as_dict(self) -> dict[str, object]:
         """For the model card."""
-        return {**asdict(self), "shares": dict(self.shares)}
+        return {**asdict(self), "shares": dict(self.shares), "start": self.start and self.start.name}
 
 
 SHARES: Final[Mapping[str, float]] = {
-    "pupa": 2.5, "synth": 1.5, "wnut": 0.5, "everyday": 0.3, "slurp": 0.7, "snips": 0.15, "instruct": 1.0,
+    "pupa": 3.0, "synth": 1.5, "wnut": 0.5, "everyday": 0.3, "slurp": 0.7, "snips": 0.15, "instruct": 1.0,
     "plain": 0.4,
 }  # fmt: skip
 
@@ -167,6 +186,9 @@ def learn(
     numbers = np.random.default_rng(course.seed)
     store = store or WordStore(lexicon)
     net, mean = TrainedNet(course.width, course.drop), TrainedNet(course.width, course.drop)
+    if course.start is not None:
+        for begun in (net, mean):
+            begun.load(read_weights(course.start))
     optimizer = torch.optim.AdamW(net.parameters(), lr=course.step, weight_decay=course.decay, betas=(0.9, 0.98))
     total = steps = 0
     names = material.names if material is not None else None

@@ -61,10 +61,10 @@ def _begins(text: str, at: int) -> bool:
     return not before or before[-1] in ".!?:\n"
 
 
-SHORT, DOCUMENT, GLUED = (0.10, 0.30), (0.025, 0.10), (0.10, 0.30)
-"""Least probabilities of a private word, and of the surest word of a find: in a short request, in a long text, and in
-scripts without blanks, where a word is one sign."""
-SHORT_CHARS, DOCUMENT_CHARS = 40, 100
+SHORT, DOCUMENT, GLUED, FOREIGN = (0.10, 0.30), (0.03, 0.06), (0.10, 0.40), (0.10, 0.45)
+"""Least probabilities of a private word, and of the surest word of a find: in a short request, in a long text, in
+scripts without blanks, where a word is one sign, and in other scripts than the Latin, of which less was learnt."""
+SHORT_CHARS, DOCUMENT_CHARS = 110, 180
 """A request up to the first length is short, a text from the second on is long. Letters and records hold far more
 private words than commands do, and a word more hidden in them costs less."""
 FLOOR = min(SHORT[0], DOCUMENT[0], GLUED[0])
@@ -132,7 +132,8 @@ def _joined(
     spelled = not text.islower()
     sure = False
     for tag in tags:
-        least, high = GLUED if is_glued(text[tag[0]]) else spaced
+        first = text[tag[0]]
+        least, high = spaced if first < "\u0370" else GLUED if is_glued(first) else FOREIGN
         own = least_chance(text, tag[0], tag[1], spelled, is_common)
         if tag[3] < max(least, own) or not readable.match(text, tag[0]):
             continue

@@ -54,6 +54,7 @@ _TERM: Final = re.compile(
     r"notation|hypothes[ie]s|reactions?|reagents?|cells?|diagrams?|plots?|bounds?|criteri(?:on|a)|error|integral)\b"
 )
 """What a surname stands before, or near, when it is part of a term."""
+_SLUG: Final = re.compile(r"[a-z]+(?:-[a-z0-9]+){2,12}")
 _PARTS_OF_TIME: Final = word_set("""
     january february march april may june july august september october november december jan feb mar apr jun jul aug
     sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri
@@ -80,7 +81,8 @@ class RoleJudge:
     def keep(self, text: str, finds: Sequence[Find]) -> list[Find]:
         """The finds that may be somebody's."""
         left = [find for find in finds if find[3] >= _SURE or not _is_term(text, find)]
-        left = [find for find in left if find[3] >= _SURE or not _is_part_of_time(text, find)]
+        left = [find for find in left if not _is_part_of_time(text, find)]
+        left = [find for find in left if find[3] >= _SURE or not (_is_trade(text, find) or _is_slug(text, find))]
         if not left or len(text) > SHORT_CHARS or not _asks(text) or _speaks_of_somebody(text):
             return left
         people = [find for find in left if find[2] not in _ATTRIBUTES | _OF_THE_WORLD]
@@ -108,6 +110,22 @@ def _is_part_of_time(text: str, find: Find) -> bool:
 
 def _digits(text: str, find: Find) -> bool:
     return any(c.isdigit() for c in text[find[0] : find[1]])
+
+
+def _is_trade(text: str, find: Find) -> bool:
+    """Whether this is one word in small letters for what many people do: "manager"."""
+    word = text[find[0] : find[1]]
+    return find[2] == "JOB" and word.isalpha() and word.islower()
+
+
+def _is_slug(text: str, find: Find) -> bool:
+    """Whether this is part of words in small letters that hyphens join: "eu-central-one", a label of a machine."""
+    start, end = find[0], find[1]
+    while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "-"):
+        start -= 1
+    while end < len(text) and (text[end].isalnum() or text[end] == "-"):
+        end += 1
+    return end - start < 80 and _SLUG.fullmatch(text, start, end) is not None
 
 
 def _asks(text: str) -> bool:

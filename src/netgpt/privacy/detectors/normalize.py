@@ -74,7 +74,7 @@ def _normal(cluster: str) -> str:
     if cluster.isascii():
         return cluster
     visible = "".join(c for c in cluster if not _invisible(c))
-    folded = unicodedata.normalize("NFKC", visible).translate(_SAME)
+    folded = unicodedata.normalize("NFKC", visible).replace("\u0e4d\u0e32", "\u0e33").translate(_SAME)  # Thai's am
     return "".join(str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in folded)
 
 

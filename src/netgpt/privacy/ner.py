@@ -45,6 +45,8 @@ def least_chance(text: str, start: int, end: int, spelled: bool, is_common: Call
     word = text[start:end]
     if word.isdigit() and len(word) < 5:
         return _NEVER if _QUANTITY.match(text, end) or text.endswith(_CURRENCY, 0, start) else NUMBER
+    if len(word) < 5 and word.islower() and text[start - 1 : start] == "." and text[max(0, start - 2)].isalnum():
+        return _NEVER  # "report.txt"
     lowered = word.lower()
     if lowered in _LANGUAGES and _INTO.search(text, max(0, start - 8), start):
         return _NEVER
@@ -61,7 +63,7 @@ def _begins(text: str, at: int) -> bool:
     return not before or before[-1] in ".!?:\n"
 
 
-SHORT, DOCUMENT, GLUED, FOREIGN = (0.10, 0.30), (0.03, 0.06), (0.10, 0.40), (0.10, 0.45)
+SHORT, DOCUMENT, GLUED, FOREIGN = (0.10, 0.30), (0.02, 0.02), (0.10, 0.40), (0.10, 0.45)
 """Least probabilities of a private word, and of the surest word of a find: in a short request, in a long text, in
 scripts without blanks, where a word is one sign, and in other scripts than the Latin, of which less was learnt."""
 SHORT_CHARS, DOCUMENT_CHARS = 110, 180

@@ -9,8 +9,11 @@ about people even where a sentence of it is not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from netgpt.privacy.kinds import word_set
@@ -54,6 +57,8 @@ _TERM: Final = re.compile(
     r"notation|hypothes[ie]s|reactions?|reagents?|cells?|diagrams?|plots?|bounds?|criteri(?:on|a)|error|integral)\b"
 )
 """What a surname stands before, or near, when it is part of a term."""
+_CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_TICKET: Final = re.compile(r"[A-Z]{2,10}-\d{1,6}\b")
 _SLUG: Final = re.compile(r"[a-z]+(?:-[a-z0-9]+){2,12}")
 _PARTS_OF_TIME: Final = word_set("""
     january february march april may june july august september october november december jan feb mar apr jun jul aug
@@ -82,7 +87,8 @@ class RoleJudge:
         """The finds that may be somebody's."""
         left = [find for find in finds if find[3] >= _SURE or not _is_term(text, find)]
         left = [find for find in left if not _is_part_of_time(text, find)]
-        left = [find for find in left if find[3] >= _SURE or not (_is_trade(text, find) or _is_slug(text, find))]
+        tests = (_is_trade, _is_slug, _is_tool)
+        left = [find for find in left if find[3] >= _SURE or not any(test(text, find) for test in tests)]
         if not left or len(text) > SHORT_CHARS or not _asks(text) or _speaks_of_somebody(text):
             return left
         people = [find for find in left if find[2] not in _ATTRIBUTES | _OF_THE_WORLD]
@@ -110,6 +116,37 @@ def _is_part_of_time(text: str, find: Find) -> bool:
 
 def _digits(text: str, find: Find) -> bool:
     return any(c.isdigit() for c in text[find[0] : find[1]])
+
+
+@cache
+def _terms() -> Mapping[str, frozenset[str]]:
+    """Names of tools, and surnames in names of methods, in small letters."""
+    lists = tomllib.loads((Path(__file__).parent / "shipped" / "terms.toml").read_text(encoding="utf-8"))
+    return {name: frozenset(" ".join(part.split()).lower() for part in text.split(",")) for name, text in lists.items()}
+
+
+def _is_tool(text: str, find: Find) -> bool:
+    """Whether this is the name of a tool, a constant of a program, the key of a ticket, or two discoverers."""
+    start, end, kind, chance = find
+    words = text[start:end].lower()
+    if _CONSTANT.fullmatch(text, *_around(text, start, end)):
+        return True
+    pair = words.split("-")
+    if len(pair) == 2 and all(part in _terms()["eponyms"] for part in pair):
+        return True
+    if text[end : end + 1] == "-" and _TICKET.search(text, start):
+        words = words.rpartition(" ")[0]
+        return not words or words in _terms()["tools"]
+    return words in _terms()["tools"] and (kind != "PERSON" or chance < 0.7)
+
+
+def _around(text: str, start: int, end: int) -> tuple[int, int]:
+    """The whole identifier of which this is a part."""
+    while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_"):
+        start -= 1
+    while end < len(text) and (text[end].isalnum() or text[end] == "_"):
+        end += 1
+    return start, end
 
 
 def _is_trade(text: str, find: Find) -> bool:

@@ -18,10 +18,10 @@ async def masked(detector: Detector, text: str, exceptions: set[str], values: tu
 
 
 async def test_an_excepted_find_stays_and_nothing_else(detector: Detector) -> None:
-    text = "Grace Hopper met Ada Lovelace in London."
-    assert "Grace" not in await masked(detector, text, set())
-    assert await masked(detector, text, {"grace hopper"}) == "Grace Hopper met [PERSON_1] in [PLACE_1]."
-    assert "Hopper" not in await masked(detector, text, {"hopper"})  # a find counts whole
+    text = "Zanele Khumalo met Ada Lovelace in London."
+    assert "Zanele" not in await masked(detector, text, set())
+    assert await masked(detector, text, {"zanele khumalo"}) == "Zanele Khumalo met [PERSON_1] in [PLACE_1]."
+    assert "Khumalo" not in await masked(detector, text, {"hopper"})  # a find counts whole
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ async def test_what_has_a_form_is_hidden_all_the_same(detector: Detector, text: 
 
 
 async def test_the_values_of_a_person_win(detector: Detector) -> None:
-    text = "Grace Hopper met Ada Lovelace."
-    assert "Hopper" not in await masked(detector, text, {"grace hopper"}, (("PERSON", "Grace Hopper"),))
-    assert "Grace" not in await masked(detector, text, {"grace hopper"}, (("PERSON", "Grace"),))
+    text = "Zanele Khumalo met Ada Lovelace."
+    assert "Khumalo" not in await masked(detector, text, {"zanele khumalo"}, (("PERSON", "Zanele Khumalo"),))
+    assert "Zanele" not in await masked(detector, text, {"zanele khumalo"}, (("PERSON", "Zanele"),))
 
 
 @pytest.mark.parametrize(

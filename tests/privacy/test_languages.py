@@ -5,6 +5,7 @@ The bars are shares, as a network is right mostly and not always; `netgpt bench 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,15 +26,15 @@ La signora Ornella Sciarrabba ha perso le chiavi della cantina.|Ornella Sciarrab
 O senhor Valdemir Nepomuceno pediu o boleto de novo.|Valdemir Nepomuceno
 Mevrouw Machteld Terpstra komt morgen om de sleutel.|Machteld Terpstra
 Kan du ringa Torbjörn Ekedahl innan lunch?|Torbjörn Ekedahl
-Soita Tuulikki Hyvöselle ennen kuutta.|Tuulikki
+Soita Tuulikki Hyvöselle ennen kuutta.|Tuulikki Hyvöselle
 Czy Bożena Szczygielska dostała już umowę?|Bożena Szczygielska
 Zavolejte prosím panu Zdeňkovi Hruškovi kvůli plotu.|Zdeňkovi Hruškovi
-Kérem, szóljon Szilágyi Borbálának a kulcsról.|Szilágyi
+Kérem, szóljon Szilágyi Borbálának a kulcsról.|Szilágyi Borbálának
 Spune-i lui Costel Drăgulescu că a venit coletul.|Costel Drăgulescu
 Напомните Зинаиде Протасовой про оплату до пятницы.|Зинаиде Протасовой
 Чи заплатив Орест Байрачний за ремонт даху?|Орест Байрачний
 Пишете на Десислава Караиванова за ключа.|Десислава Караиванова
-Η Ευτυχία Παπανδρέου-Λάμπρου δεν πλήρωσε το νοίκι.|Ευτυχία Παπανδρέου
+Η Ευτυχία Παπανδρέου-Λάμπρου δεν πλήρωσε το νοίκι.|Ευτυχία Παπανδρέου-Λάμπρου
 Şükran Karabıyık dün yine aramış.|Şükran Karabıyık
 Tolong kabari Wulandari Prasetyaningrum soal pipa bocor.|Wulandari Prasetyaningrum
 Nhờ bạn nhắn chị Lưu Thị Ngọc Diệp về hóa đơn tiền điện.|Lưu Thị Ngọc Diệp
@@ -44,14 +45,14 @@ Nhờ bạn nhắn chị Lưu Thị Ngọc Diệp về hóa đơn tiền điện
 中島さんが鍵を忘れたそうです。|中島
 선우재덕 씨에게 회의 시간을 알려 주세요.|선우재덕
 어제 남궁민지가 보일러 고장으로 전화했어요.|남궁민지
-ฝากบอกคุณพิมพ์ชนก วงศ์สวัสดิ์ว่าพัสดุมาถึงแล้ว|พิมพ์ชนก
+ฝากบอกคุณพิมพ์ชนก วงศ์สวัสดิ์ว่าพัสดุมาถึงแล้ว|พิมพ์ชนก วงศ์สวัสดิ์
 اكتب رسالة قصيرة إلى عبد الرحمن الشنقيطي عن الاجتماع.|عبد الرحمن الشنقيطي
 لطفاً به خانم شهرزاد کیانفر پیام بده.|شهرزاد کیانفر
 תכתוב בבקשה הודעה לאביגיל שטרנהל על הפגישה.|אביגיל שטרנהל
 कृपया श्रीमती वैजयंती कुलश्रेष्ठ को बिल के बारे में बताइए।|वैजयंती कुलश्रेष्ठ
 திரு. செந்தில்நாதன் பழனிசாமி நேற்று தொலைபேசியில் அழைத்தார்.|செந்தில்நாதன் பழனிசாமி
-Is Oluwaseun Adebayo-Thompson older than Siobhán Ní Dhonnchadha?|Oluwaseun Adebayo-Thompson
-can you tell marguerite delacroix-whitby that the boiler man comes at nine|marguerite delacroix
+Is Oluwaseun Adebayo-Thompson older than Siobhán Ní Dhonnchadha?|Oluwaseun Adebayo-Thompson;Siobhán Ní Dhonnchadha
+can you tell marguerite delacroix-whitby that the boiler man comes at nine|marguerite delacroix-whitby
 Please ask Zhu Lingyun whether the invoice was paid.|Zhu Lingyun
 Bang Hyeonseok said that the flat is too cold.|Bang Hyeonseok
 """.strip().splitlines()
@@ -105,29 +106,28 @@ def finder() -> Finder:
     return Finder()
 
 
-def test_names_in_many_scripts_are_hidden_whole(finder: Finder) -> None:
-    missed = []
+def judged(finder: Finder) -> Iterator[tuple[str, set[int], set[int]]]:
+    """For each row the places of letters in its names, and those that are hidden."""
     for row in NAMES:
-        text, name = row.split("|")
+        text, names = row.split("|")
         [spans] = finder.find([text], (), None)
+        places = {i for name in names.split(";") for i in range(text.index(name), text.index(name) + len(name))}
         hidden = {i for span in spans for i in range(span.start, span.end)}
-        start = text.index(name)
-        if any(i not in hidden for i in range(start, start + len(name)) if text[i].isalnum()):
-            missed.append(row)
+        yield text, {i for i in places if text[i].isalnum()}, hidden
+
+
+def test_names_in_many_scripts_are_hidden_whole(finder: Finder) -> None:
+    missed = [text for text, named, hidden in judged(finder) if not named <= hidden]
     assert len(missed) <= 0.1 * len(NAMES), missed
 
 
 def test_other_letters_beside_names_stay(finder: Finder) -> None:
-    others = hidden = 0
-    for row in NAMES:
-        text, name = row.split("|")
-        [spans] = finder.find([text], (), None)
-        covered = {i for span in spans for i in range(span.start, span.end)}
-        named = range(text.index(name), text.index(name) + len(name))
-        rest = [i for i, c in enumerate(text) if c.isalnum() and i not in named]
+    others = touched = 0
+    for text, named, hidden in judged(finder):
+        rest = {i for i, c in enumerate(text) if c.isalnum()} - named
         others += len(rest)
-        hidden += sum(i in covered for i in rest)
-    assert hidden <= 0.06 * others
+        touched += len(rest & hidden)
+    assert touched <= 0.06 * others
 
 
 def test_what_is_nobodys_stays(finder: Finder) -> None:

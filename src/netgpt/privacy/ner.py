@@ -96,7 +96,7 @@ class NameFinder:
         tagger = self.load()
         all_views = [list(views(text)) if want else [] for text, want in zip(texts, wanted, strict=True)]
         flat = [view for of_text in all_views for view in of_text]
-        judge = RoleJudge(is_figure, tagger.is_known_place)
+        judge = RoleJudge(is_figure, tagger.is_known_place, tagger.is_name)
         tagged = iter(tagger.tags([view.text for view in flat], FLOOR))
         found: list[list[Span]] = [[] for _ in texts]
         names: dict[tuple[str, str], None] = {}

@@ -78,16 +78,18 @@ Find = tuple[int, int, str, float]
 
 @dataclass(frozen=True, slots=True)
 class RoleJudge:
-    """Takes away the finds that are nobody's. `is_figure`, `is_known_place`: of words as the text writes them."""
+    """Takes away the finds that are nobody's. `is_figure`, `is_known_place`, `is_name`: of words as a text has them,
+    the last of first names and surnames."""
 
     is_figure: Callable[[str], bool]
     is_known_place: Callable[[str], bool]
+    is_name: Callable[[str], bool] = lambda word: False
 
     def keep(self, text: str, finds: Sequence[Find]) -> list[Find]:
         """The finds that may be somebody's."""
         left = [find for find in finds if find[3] >= _SURE or not _is_term(text, find)]
         left = [find for find in left if not _is_part_of_time(text, find)]
-        tests = (_is_trade, _is_slug, _is_tool)
+        tests = (_is_trade, _is_slug, self._is_tool)
         left = [find for find in left if find[3] >= _SURE or not any(test(text, find) for test in tests)]
         if not left or len(text) > SHORT_CHARS or not _asks(text) or _speaks_of_somebody(text):
             return left
@@ -96,6 +98,20 @@ class RoleJudge:
             left = [find for find in left if find not in people or find[3] >= _SURE]
             people = [find for find in people if find in left]
         return left if people else [find for find in left if not self._says_nothing_alone(text, find)]
+
+    def _is_tool(self, text: str, find: Find) -> bool:
+        """Whether this is the name of a tool, a constant of a program, the key of a ticket, or two discoverers."""
+        start, end, kind, _ = find
+        words = text[start:end].lower()
+        if _CONSTANT.fullmatch(text, *_around(text, start, end)):
+            return True
+        pair = words.split("-")
+        if len(pair) == 2 and all(part in _terms()["eponyms"] for part in pair):
+            return True
+        if text[end : end + 1] == "-" and _TICKET.search(text, start):
+            words = words.rpartition(" ")[0]
+            return not words or words in _terms()["tools"]
+        return words in _terms()["tools"] and not (kind == "PERSON" and self.is_name(words))
 
     def _says_nothing_alone(self, text: str, find: Find) -> bool:
         start, end, kind, _ = find
@@ -123,21 +139,6 @@ def _terms() -> Mapping[str, frozenset[str]]:
     """Names of tools, and surnames in names of methods, in small letters."""
     lists = tomllib.loads((Path(__file__).parent / "shipped" / "terms.toml").read_text(encoding="utf-8"))
     return {name: frozenset(" ".join(part.split()).lower() for part in text.split(",")) for name, text in lists.items()}
-
-
-def _is_tool(text: str, find: Find) -> bool:
-    """Whether this is the name of a tool, a constant of a program, the key of a ticket, or two discoverers."""
-    start, end, kind, chance = find
-    words = text[start:end].lower()
-    if _CONSTANT.fullmatch(text, *_around(text, start, end)):
-        return True
-    pair = words.split("-")
-    if len(pair) == 2 and all(part in _terms()["eponyms"] for part in pair):
-        return True
-    if text[end : end + 1] == "-" and _TICKET.search(text, start):
-        words = words.rpartition(" ")[0]
-        return not words or words in _terms()["tools"]
-    return words in _terms()["tools"] and (kind != "PERSON" or chance < 0.7)
 
 
 def _around(text: str, start: int, end: int) -> tuple[int, int]:

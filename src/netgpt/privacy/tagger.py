@@ -399,6 +399,7 @@ class Tagger:
         arrays = read_weights(SHIPPED) if weights is None else weights
         lists = {name: Bloom(arrays[f"list_{name}"].tobytes()) for name in LISTS}
         self._cities, self._regions = lists["cities"], lists["regions"]
+        self._people = lists["first"], lists["last"]
         self._net = TaggerNet({n: a.astype(np.float32) for n, a in arrays.items() if not n.startswith("list_")})
         self._lexicon = Lexicon(lists, vectors or WordVectors())
         self._rows: dict[str, int] = {}
@@ -441,6 +442,10 @@ class Tagger:
     def is_common(self, word: str) -> bool:
         """Whether a word in small letters is an everyday one."""
         return bool(self._lexicon.common([word]))
+
+    def is_name(self, word: str) -> bool:
+        """Whether a word is in the lists of first names and surnames."""
+        return any(fold(word) in names for names in self._people)
 
     def is_known_place(self, words: str) -> bool:
         """Whether these are words of countries, regions and the largest cities."""

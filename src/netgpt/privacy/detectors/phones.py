@@ -196,6 +196,10 @@ def _number(text: str, start: int, end: int) -> Span | None:
     return None
 
 
+_FILE_END = re.compile(r"\.[A-Za-z]{2,4}(?![A-Za-z0-9.])")
+"""Behind a number that a file is named by."""
+
+
 def _is_evident(text: str, start: int, end: int, number: str, *, announced: bool) -> bool:
     """Whether nothing around the digits says that they are an amount, a size, a piece of a longer name."""
     digits = re.sub(r"\D", "", number)
@@ -214,7 +218,7 @@ def _is_evident(text: str, start: int, end: int, number: str, *, announced: bool
     if not announced and not number.startswith("+") and _PUBLIC_BEFORE.search(text, max(0, start - 24), start):
         return False
     if dialled and (number.startswith(("+", "(")) or len(digits) >= 9):
-        return number.startswith("+") or not _JOINED_AFTER.match(text, end)
+        return number.startswith("+") or not _JOINED_AFTER.match(text, end) or _FILE_END.match(text, end) is not None
     if _JOINED_AFTER.match(text, end):
         return False
     noun = _NOUN_AFTER.match(text, end)

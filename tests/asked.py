@@ -13,8 +13,8 @@ from outbounds import outbound
 from netgpt.exchange import Exchange
 from netgpt.models.base import RemoteModel
 from netgpt.privacy.restore import Restorer
+from netgpt.stages.desensitize import Restore
 from netgpt.stages.generate import Generate
-from netgpt.stages.restore import Restore
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Decision, Person
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from netgpt.routing.candidates import Situation, Target
-from netgpt.routing.features import features_of
+from netgpt.routing.candidates import Situation, Target, features_of
 from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemView
 from netgpt.settings.routing import Routing
 

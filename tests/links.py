@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from netgpt.calls import CallFacts
 from netgpt.routing.link_state import Estimate, LinkView, PendingCall
 from netgpt.routing.signals import Signals
+from netgpt.types import CallFacts
 
 __all__ = ["World", "value"]
 

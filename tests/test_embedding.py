@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from netgpt.embedding import StaticEmbedder
-from netgpt.word_pieces import VOCABULARY, WordPieces
+from netgpt.word_pieces import VOCABULARY, StaticEmbedder, WordPieces
 
 EMBED, PIECES = StaticEmbedder(), WordPieces()
 PUBLISHED = Tokenizer.from_file(str(VOCABULARY))
@@ -61,6 +60,6 @@ def test_a_text_without_blanks_costs_linear_time() -> None:
 
 
 def test_no_tokenizer_library_is_needed() -> None:
-    code = "import sys, netgpt.embedding as e; e.StaticEmbedder()(['hello']); print('tokenizers' in sys.modules)"
+    code = "import sys, netgpt.word_pieces as e; e.StaticEmbedder()(['hello']); print('tokenizers' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"

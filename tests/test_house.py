@@ -14,7 +14,8 @@ SIZES = {name: house.lines_of(path) for name, path in KNOWN.items()}
 def test_files_and_lines_stay_few() -> None:
     runtime = [size for name, size in SIZES.items() if name.split(".")[0] == "netgpt"]
     assert len(SIZES) <= 260
-    assert sum(SIZES.values()) <= 54_000 and sum(runtime) <= 43_000
+    # From 54,000 and 43,000 in November 2026: the boundary that holds outside its own examples, and what trains it.
+    assert sum(SIZES.values()) <= 60_000 and sum(runtime) <= 48_500
 
 
 def test_a_module_is_one_idea() -> None:

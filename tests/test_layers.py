@@ -11,8 +11,8 @@ import netgpt
 
 ROOT = Path(netgpt.__file__).parent
 LAYERS = {
-    "errors": 0, "types": 0, "calls": 0, "settings": 0, "geonames": 0, "exchange": 0, "outbound": 0, "registry": 0,
-    "word_pieces": 0.4, "embedding": 0.5,
+    "errors": 0, "types": 0, "settings": 0, "geonames": 0, "exchange": 0, "outbound": 0, "registry": 0,
+    "word_pieces": 0.5,
     "models": 1, "telco": 1, "context": 1, "completion": 1, "policy": 1, "privacy": 1, "routing": 1, "store": 1,
     "adapters": 2, "training": 2.6, "generation": 2.8,
     "stages": 3, "testing": 4, "app": 5, "web": 6, "cli": 7,
@@ -93,7 +93,7 @@ def test_the_command_line_starts_light() -> None:
 def test_one_row_is_read_without_the_gateway() -> None:
     """What `netgpt explain` needs: the settings and the store."""
     code = (
-        "import sys, netgpt.store.store, netgpt.routing.features; "
+        "import sys, netgpt.store.store, netgpt.routing.candidates; "
         "print(sorted({m.split('.')[1] for m in sys.modules if m.startswith('netgpt.')}))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

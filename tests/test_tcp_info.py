@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.calls import kernel_facts, read_tcp_info
+from netgpt.types import kernel_facts, read_tcp_info
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO is read on Linux alone")

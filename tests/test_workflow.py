@@ -3,8 +3,8 @@ import pytest
 from netgpt.errors import ModelUnavailable, PipelineError
 from netgpt.exchange import Exchange, Request
 from netgpt.stages import Pipeline
+from netgpt.stages.complete import Identify
 from netgpt.stages.generate import Generate
-from netgpt.stages.recall import Identify
 from netgpt.types import Caller, Person, Role
 
 

@@ -9,11 +9,11 @@ import pytest
 from boxes import exchange, fill
 
 from netgpt.app.routing import EVERYDAY, RoutingService, targets_of
-from netgpt.embedding import StaticEmbedder
 from netgpt.outbound import Outcome
 from netgpt.settings import Settings, load_settings
 from netgpt.testing.models import ScriptedModel
 from netgpt.types import Decision
+from netgpt.word_pieces import StaticEmbedder
 
 CLOUD = {"base_url": "https://far.example/v1", "price_prompt": 2.5, "price_completion": 10.0}
 GARAGE = {"name": "garage", "kind": "neighbour", "base_url": "http://garage.example/v1"}

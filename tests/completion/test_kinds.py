@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from netgpt.completion.select import KindGuesser, known_kind
-from netgpt.embedding import StaticEmbedder
+from netgpt.word_pieces import StaticEmbedder
 
 GUESSER = KindGuesser(StaticEmbedder())
 

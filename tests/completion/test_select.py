@@ -6,9 +6,9 @@ import math
 import pytest
 
 from netgpt.completion.select import BELIEVED, CUT, RISE, Selector, Shortlist
-from netgpt.embedding import StaticEmbedder
 from netgpt.errors import ModelTimeout
 from netgpt.types import Fact
+from netgpt.word_pieces import StaticEmbedder
 
 EMBED = StaticEmbedder()
 FACTS = [

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.completion.select import Shortlist
-from netgpt.embedding import StaticEmbedder
 from netgpt.types import Fact
+from netgpt.word_pieces import StaticEmbedder
 
 SHORTLIST = Shortlist(StaticEmbedder())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netgpt.errors import BrokenStream, ContextTooLong, ModelRejected, ModelTimeout, ModelUnavailable
-from netgpt.models.resilience import Breaker
+from netgpt.models.errors import Breaker
 
 
 class Clock:

@@ -20,7 +20,7 @@ from weights import bundled_weights  # noqa: F401
 
 from netgpt.errors import ModelUnavailable
 from netgpt.models.engine import QUICK_DEATHS, Engine, EngineLog
-from netgpt.models.resilience import Backoff
+from netgpt.models.errors import Backoff
 
 pytestmark = pytest.mark.slow
 

@@ -12,13 +12,13 @@ from netgpt_bench.link_emulator import LinkShape, ShapedLink
 from outbounds import outbound
 from patience import in_time, until
 
-from netgpt.calls import CallFacts
 from netgpt.errors import ModelError, ModelRejected, StoreError
 from netgpt.models.base import OutboundRequest
 from netgpt.models.observe import SILENT, watched
 from netgpt.routing.link_state import LinkView, PendingCall
 from netgpt.routing.signals import Signals
 from netgpt.testing.server import FaultyCloud
+from netgpt.types import CallFacts
 
 WORDS = "one two three four five six seven eight nine ten " * 4
 

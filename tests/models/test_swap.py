@@ -15,8 +15,8 @@ from netgpt_bench.isolation import random_adapter
 from netgpt.errors import AdapterGone, ModelUnavailable
 from netgpt.models.client import EdgeModel
 from netgpt.models.engine import Engine
+from netgpt.models.errors import Backoff
 from netgpt.models.hot_swap import Adapter, SwappingEngine
-from netgpt.models.resilience import Backoff
 from netgpt.models.stream import join_chunks
 
 pytestmark = pytest.mark.slow

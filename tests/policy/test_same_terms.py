@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netgpt.policy import Policy, principal_of
-from netgpt.policy.disclosure import Destination, Disclosure
+from netgpt.policy import Destination, Disclosure, Policy, principal_of
 from netgpt.privacy.kinds import family, hierarchy
 from netgpt.types import Caller, Role
 

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netgpt.errors import NotDisclosable
-from netgpt.policy import Policy, Principal
-from netgpt.policy.disclosure import Destination, Disclosure
+from netgpt.policy import Destination, Disclosure, Policy, Principal
 from netgpt.privacy.detector import Finder, merge_spans
 from netgpt.privacy.generalize import Generaliser
 from netgpt.privacy.kinds import family, hierarchy

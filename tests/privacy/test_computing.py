@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from netgpt.policy import Policy, Principal
-from netgpt.policy.disclosure import Destination, Disclosure
+from netgpt.policy import Destination, Disclosure, Policy, Principal
 from netgpt.privacy.computing import tasks_in
 from netgpt.privacy.detector import LocalDetector, merge_spans
 from netgpt.privacy.kinds import family, hierarchy

@@ -6,7 +6,7 @@ import pytest
 
 from netgpt.errors import RequestError
 from netgpt.privacy.detector import Detector
-from netgpt.privacy.exceptions import as_exception
+from netgpt.privacy.detectors import as_exception
 from netgpt.privacy.vault import Vault
 
 

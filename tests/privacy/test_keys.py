@@ -11,7 +11,7 @@ import pytest
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.body import BodyVisitor, Seen
 from netgpt.privacy.detector import Detector
-from netgpt.privacy.identifiers import FoundBefore, is_ordinary, names_in, spoken
+from netgpt.privacy.identities import FoundBefore, is_ordinary, names_in, spoken
 from netgpt.privacy.vault import Vault
 from netgpt.types import Span
 

@@ -10,7 +10,6 @@ from patience import cpu_seconds
 from netgpt.privacy.body import holds_data, is_data, opened
 from netgpt.privacy.detectors import (
     addresses,
-    announced_ids,
     commands,
     emails,
     financial,
@@ -20,6 +19,7 @@ from netgpt.privacy.detectors import (
     passwords,
     phones,
     postal,
+    references,
     secrets,
     tables,
 )
@@ -44,7 +44,7 @@ SEARCHES: dict[str, Callable[[str], Iterable[object]]] = {
     "MACs": national_ids.find_macs,
     "labels": labels.find_labelled,
     "national": national_ids.find_national,
-    "announced": announced_ids.find_announced,
+    "announced": references.find_announced,
     "cards": financial.find_cards,
     "accounts": financial.find_ibans,
     "phones": phones.find_phones,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.privacy.detector import Detector
+from netgpt.privacy.identities import within_titles, words_of
 from netgpt.privacy.kinds import number_of
-from netgpt.privacy.people import within_titles, words_of
 from netgpt.privacy.vault import Vault
 
 ONE = ["Zanele Khumalo", "Khumalo", "ZANELE KHUMALO", "Zanele", "Khumalo, Zanele", "khumalo", "Z. Khumalo"]

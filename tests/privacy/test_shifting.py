@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.privacy.shifting import LEAST_WEEKS, MOST_WEEKS, DayShift, dates_in, month_first_in
+from netgpt.privacy.computing import LEAST_WEEKS, MOST_WEEKS, DayShift, dates_in, month_first_in
 
 FORMS = (
     "2024-03-15", "2024/3/5", "15.03.2024", "5. 3. 2024", "15/03/2024", "3/15/2024", "2024年3月15日", "2024년 3월 15일",

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from agents import FORMS, Ids
 
+from netgpt.privacy.body import TextPosition, is_blob, position_of, wire
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.vault import Vault
-from netgpt.privacy.wire import TextPosition, is_blob, position_of, wire
 
 SIGNATURE = Ids(1).signature()
 CALL = Ids(1).call("OpenAI")

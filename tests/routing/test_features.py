@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import cpu_seconds
 
-from netgpt.routing.features import features_of
+from netgpt.routing.candidates import features_of
 
 
 @pytest.mark.parametrize("piece", ["select ", "1 ", "```x", "\u00e9", "stack "])

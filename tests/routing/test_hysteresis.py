@@ -10,10 +10,10 @@ from decisions import RULES, link, links, situation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netgpt.calls import Load
 from netgpt.routing.hysteresis import AWAY_S, RETURN_S, LinkSmoother
 from netgpt.routing.link_state import Estimate, LinkView
 from netgpt.routing.router import TRIAL, Memory, decide
+from netgpt.types import Load
 
 Rtt = Callable[[float], float]
 

@@ -7,9 +7,9 @@ from decisions import CLOUD_TARGET, EDGE_TARGET, link, situation, sure
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.calls import Load
 from netgpt.routing.link_state import Estimate, SystemView
 from netgpt.routing.scoring import UNKNOWN_LINK, blended, edge_busy_s, first_byte_s, rtt_of, seconds, wait_s, with_rtt
+from netgpt.types import Load
 
 HERE = situation("tell me a joke")
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from links import World, value
 
-from netgpt.calls import CallFacts
 from netgpt.routing.link_state import Estimate
+from netgpt.types import CallFacts
 
 
 @pytest.fixture

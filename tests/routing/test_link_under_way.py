@@ -6,7 +6,7 @@ import pytest
 from links import World, value
 from patience import cpu_seconds
 
-from netgpt.calls import KernelFacts
+from netgpt.types import KernelFacts
 
 
 @pytest.fixture

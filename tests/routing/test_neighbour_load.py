@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from netgpt.calls import Load
-from netgpt.routing.candidates import Situation, Target
-from netgpt.routing.features import features_of
+from netgpt.routing.candidates import Situation, Target, features_of
 from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemView
 from netgpt.routing.router import decide
 from netgpt.routing.signals import LOAD_KEEPS_S, Signals
 from netgpt.settings.routing import Routing
-from netgpt.types import Decision
+from netgpt.types import Decision, Load
 
 TARGETS = (Target("edge", "edge", "edge"), Target("next", kind="neighbour", exposure=0.1))
 

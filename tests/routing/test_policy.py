@@ -9,8 +9,7 @@ from patience import cpu_seconds
 
 from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.routing.bandit import Belief
-from netgpt.routing.candidates import Severity, Situation, Target, violation_on
-from netgpt.routing.features import features_of
+from netgpt.routing.candidates import Severity, Situation, Target, features_of, violation_on
 from netgpt.routing.learner import Learner
 from netgpt.routing.link_state import SignalsView, SystemView
 from netgpt.routing.router import Memory, decide, decided

@@ -6,10 +6,10 @@ import asyncio
 import socket
 from typing import Any
 
-from netgpt.calls import CallFacts
 from netgpt.routing.probes import Address, Prober, opened_in
 from netgpt.routing.signals import Signals
 from netgpt.testing.server import FaultyCloud
+from netgpt.types import CallFacts
 
 
 class Clock:

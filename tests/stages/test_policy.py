@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 
 from netgpt.cli.policy import app
 from netgpt.context import profile_fact
-from netgpt.policy import Policy, principal_of
-from netgpt.policy.disclosure import Destination, Disclosure
+from netgpt.policy import Destination, Disclosure, Policy, principal_of
 from netgpt.privacy.kinds import family, hierarchy
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Role

@@ -6,7 +6,7 @@ import pytest
 
 from netgpt.errors import RequestError
 from netgpt.store.encryption import KeyFile, Sealer
-from netgpt.store.exceptions import MOST
+from netgpt.store.people import MOST
 from netgpt.store.store import Store
 
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.embedding import StaticEmbedder
 from netgpt.errors import NotFound, RequestError
 from netgpt.routing.difficulty import Difficulty
 from netgpt.training.difficulty import apgr, cpt, export, fit_curve, recovered, train
 from netgpt.training.difficulty_data import Labelled, overlapping, own_rows
+from netgpt.word_pieces import StaticEmbedder
 
 EMBED = StaticEmbedder()
 

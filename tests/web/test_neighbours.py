@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from serving import Served, finishes, text_of
 
-from netgpt.calls import Load
 from netgpt.testing.server import Fault, FaultyCloud, echo
+from netgpt.types import Load
 
 pytestmark = pytest.mark.slow
 TEXT = "please write to ada@mill.example about the fair"

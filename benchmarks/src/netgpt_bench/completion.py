@@ -18,10 +18,10 @@ from typing import Any
 from netgpt.completion.classify import Ask, answer_text
 from netgpt.completion.rewrite import check, invented, rewriting
 from netgpt.completion.select import Selector
-from netgpt.embedding import StaticEmbedder
 from netgpt.errors import ModelError
 from netgpt.training.recipes import DATASETS, asks_for_food, public_rows, reserved
 from netgpt.types import Fact, Label
+from netgpt.word_pieces import StaticEmbedder
 from netgpt_bench.harness import Progress
 from netgpt_bench.report import percentile
 

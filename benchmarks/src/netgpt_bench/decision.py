@@ -12,17 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from netgpt.embedding import StaticEmbedder
-from netgpt.routing.candidates import Situation, Target
+from netgpt.routing.candidates import Situation, Target, features_of
 from netgpt.routing.difficulty import Difficulty
 from netgpt.routing.explain import counterfactual
-from netgpt.routing.features import features_of
 from netgpt.routing.learner import Learner
 from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemView
 from netgpt.routing.reward import DecisionOutcome, Parts
 from netgpt.routing.router import Memory, decided
 from netgpt.settings.routing import Routing
 from netgpt.stages.route import READ_CHARS
+from netgpt.word_pieces import StaticEmbedder
 from netgpt_bench.report import machine, percentile, spread
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ import orjson
 from netgpt.app.gateway import Gateway, open_gateway
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange, Request
-from netgpt.routing.features import features_of
+from netgpt.routing.candidates import features_of
 from netgpt.routing.router import TRIAL, TRIED
 from netgpt.settings import load_settings
 from netgpt.testing.server import Connection, FakeHttp, ReceivedRequest

@@ -147,7 +147,7 @@ class RoutingTrial:
 
 def run(data: Path, *, splits: int, seed: int, progress: Progress) -> dict[str, Any]:
     """All tables. Raises NotFound when the sets are not there."""
-    from netgpt.embedding import StaticEmbedder
+    from netgpt.word_pieces import StaticEmbedder
 
     if not (data / "routellm_mmlu_dev.jsonl").is_file():
         raise NotFound(f"no public sets in {data}: point --data at the folder with routellm_mmlu_dev.jsonl")

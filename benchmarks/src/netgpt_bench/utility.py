@@ -16,8 +16,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from netgpt.errors import NotDisclosable
-from netgpt.policy import READY_MADE, Policy, Principal
-from netgpt.policy.disclosure import Destination, Disclosure
+from netgpt.policy import READY_MADE, Destination, Disclosure, Policy, Principal
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.generalize import PLACE_LEVELS, Generaliser
 from netgpt.privacy.kinds import family, hierarchy

@@ -22,7 +22,6 @@ from netgpt.app.routing import RoutingService, Telemetry
 from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
-from netgpt.embedding import StaticEmbedder
 from netgpt.errors import NetGPTError, StoreError
 from netgpt.models.base import ChatModel, Health, RemoteModel
 from netgpt.models.hot_swap import SwappingEngine
@@ -34,13 +33,12 @@ from netgpt.routing.candidates import DECIDE, target_names
 from netgpt.routing.signals import SIGNALS
 from netgpt.settings import Settings
 from netgpt.stages import STAGES, Pipeline, Stage, plugged_stage
-from netgpt.stages.complete import ADAPTER, Complete, Trained
-from netgpt.stages.desensitize import Desensitize
+from netgpt.stages.complete import ADAPTER, Complete, Identify, Recall, Trained
+from netgpt.stages.desensitize import Desensitize, Restore
 from netgpt.stages.generate import Generate
-from netgpt.stages.recall import Identify, Recall
 from netgpt.stages.record import Record, receipts_in
-from netgpt.stages.restore import Restore
 from netgpt.store.store import Store, open_store
+from netgpt.word_pieces import StaticEmbedder
 
 log = logging.getLogger(__name__)
 

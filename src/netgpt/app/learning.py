@@ -21,7 +21,7 @@ from netgpt.app.routing import RoutingService
 from netgpt.errors import ModelError, StoreError
 from netgpt.exchange import Exchange
 from netgpt.models.stream import join_chunks
-from netgpt.routing.features import last_user_text
+from netgpt.routing.candidates import last_user_text
 from netgpt.routing.learner import Learner, digests_in
 from netgpt.routing.replay import as_private, outcome_of
 from netgpt.routing.reward import Parts, Reformulations, Settled, breaks_schema

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from netgpt.embedding import StaticEmbedder
 from netgpt.errors import SettingsError
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
@@ -30,6 +29,7 @@ from netgpt.settings.routing import Insights, Upstream
 from netgpt.stages.route import NO_CLOUD, Assess, Route, RoutingContext
 from netgpt.telco import Insight, InsightClient, InsightSource, InsightWatch, QualityOfLine, RadioInformation, Token
 from netgpt.types import EDGE
+from netgpt.word_pieces import StaticEmbedder
 
 log = logging.getLogger(__name__)
 

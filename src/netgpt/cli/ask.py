@@ -162,7 +162,7 @@ def explain(
 
 
 def _show(found: dict[str, Any]) -> None:
-    from netgpt.routing.features import last_user_text
+    from netgpt.routing.candidates import last_user_text
 
     outbound = found.get("outbound")
     left = json.dumps(outbound, ensure_ascii=False, indent=1) if outbound else f"nothing: {found.get('kept_because')}"

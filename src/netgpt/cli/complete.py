@@ -100,7 +100,7 @@ async def _complete_all(
 ) -> int:
     """Complete and print every row; returns how many were bad."""
     from netgpt.completion.select import Selector
-    from netgpt.embedding import StaticEmbedder
+    from netgpt.word_pieces import StaticEmbedder
 
     if no_model or mode is Mode.OFF:
         edge = CompletionModels(Selector(None, StaticEmbedder(), limit))

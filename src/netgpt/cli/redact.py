@@ -29,7 +29,7 @@ from netgpt.errors import NotFound, RequestError
 from netgpt.types import Caller, Fact, Label, Person, Role, Terms
 
 if TYPE_CHECKING:
-    from netgpt.policy.disclosure import Disclosure
+    from netgpt.policy import Disclosure
     from netgpt.privacy.redact import Redacted, RedactedSpan, Redactor
     from netgpt.settings import Settings
 
@@ -116,8 +116,7 @@ class _HideAll:
 def _disclosure(settings: Settings, person: Person) -> Disclosure:
     """What may leave to the first cloud of the settings."""
     from netgpt.context import SENSITIVE_KIND
-    from netgpt.policy import Policy, principal_of
-    from netgpt.policy.disclosure import Destination, Disclosure
+    from netgpt.policy import Destination, Disclosure, Policy, principal_of
     from netgpt.privacy.kinds import family, hierarchy
 
     cloud = next(iter(settings.remotes.values()), None)
@@ -180,7 +179,7 @@ def _show_finds(redacted: Redacted) -> None:
 
 async def _change_exceptions(tenant: str, keep: Sequence[str], unkeep: Sequence[str], as_json: bool) -> None:
     """Add and remove, then list."""
-    from netgpt.privacy.exceptions import as_exception, folded
+    from netgpt.privacy.detectors import as_exception, folded
 
     async with opened(read_settings()) as store:
         for word in [as_exception(word) for word in keep]:

@@ -166,10 +166,10 @@ def train(
     Own rows: {"prompt", "label"} (1: the small model's answer did, 0: not) or {"prompt", "weak", "strong"} (scores, 0
     to 1).
     """
-    from netgpt.embedding import StaticEmbedder
     from netgpt.training.difficulty import export
     from netgpt.training.difficulty import train as train_difficulty
     from netgpt.training.difficulty_data import own_rows, public_sets
+    from netgpt.word_pieces import StaticEmbedder
 
     sets = public_sets(data, seed) if data.is_dir() else {"own": own_rows(data)}
     with progress_bar("elapsed", quiet=as_json) as progress:

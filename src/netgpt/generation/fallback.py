@@ -29,7 +29,7 @@ from netgpt.generation.continuation import Given, continuation
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.models.stream import close
 from netgpt.outbound import Outbound, Outcome
-from netgpt.routing.features import text_of
+from netgpt.routing.candidates import text_of
 from netgpt.routing.router import TRIAL
 from netgpt.settings.routing import Routing
 from netgpt.settings.sections import Cloud

@@ -11,16 +11,14 @@ from typing import Any
 
 import orjson
 
-from netgpt.calls import LOAD_HEADER, Load
 from netgpt.errors import BrokenStream, RequestError
 from netgpt.models.base import THE_BOX, Endpoint, Health, Lease, Leases, OutboundRequest, ReceiptHook
-from netgpt.models.errors import content_type
+from netgpt.models.errors import Breaker, RetryPolicy, content_type
 from netgpt.models.observe import SILENT, Observer, watched
-from netgpt.models.resilience import Breaker, RetryPolicy
 from netgpt.models.stream import Joiner, as_chunk, read_chunks, read_document
 from netgpt.models.transport import CallTarget, Transport, check_trust
 from netgpt.outbound import Outbound
-from netgpt.types import Chunk, Sender
+from netgpt.types import LOAD_HEADER, Chunk, Load, Sender
 
 
 class ModelCall:

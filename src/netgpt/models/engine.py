@@ -23,8 +23,8 @@ import httpx
 
 from netgpt.errors import AdapterRefused, ModelUnavailable, RequestError
 from netgpt.models.base import Endpoint, Health
+from netgpt.models.errors import Backoff
 from netgpt.models.gguf import check_weights
-from netgpt.models.resilience import Backoff
 
 
 class EngineLog:

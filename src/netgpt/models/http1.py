@@ -21,8 +21,8 @@ from typing import Any, Final, cast
 import httptools
 import httpx
 
-from netgpt.calls import KernelFacts, kernel_facts
 from netgpt.errors import BrokenStream
+from netgpt.types import KernelFacts, kernel_facts
 
 _MAX_HEAD_BYTES: Final = 100_000
 _PAUSE_BYTES: Final = 256_000

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
-from netgpt.calls import CallFacts, KernelFacts
 from netgpt.errors import ModelRejected, NetGPTError
+from netgpt.models.errors import is_servers_fault
 from netgpt.models.http1 import Http1
-from netgpt.models.resilience import is_servers_fault
+from netgpt.types import CallFacts, KernelFacts
 
 _TOO_MANY = 429
 

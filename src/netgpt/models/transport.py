@@ -19,10 +19,9 @@ import httpx
 
 from netgpt.errors import BrokenStream, ModelUnavailable, SettingsError
 from netgpt.models.base import SYSTEM_TRUST, Endpoint, Trust
-from netgpt.models.errors import UNREACHABLE, Failure, Peer, busy, failed_status, failed_transport
+from netgpt.models.errors import UNREACHABLE, Failure, Peer, RetryPolicy, busy, failed_status, failed_transport
 from netgpt.models.http1 import Answer, Decoder, Http1, PoolKey, connect
 from netgpt.models.observe import Call
-from netgpt.models.resilience import RetryPolicy
 
 
 def trusted_certificates(trust: Trust = SYSTEM_TRUST, section: str = "cloud") -> ssl.SSLContext:

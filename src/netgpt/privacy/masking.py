@@ -10,20 +10,25 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
-from netgpt.privacy.bent import lookalikes, read, replace_all, variants
-from netgpt.privacy.body import DROP, BodyVisitor, Seen
+from netgpt.privacy.body import DROP, BodyVisitor, Seen, TextPosition, may_be_random, unsigned
 from netgpt.privacy.computing import Computing
 from netgpt.privacy.detector import PLUGGED, Detector, merge_spans
-from netgpt.privacy.detectors import find_patterns
+from netgpt.privacy.detectors import find_patterns, is_excepted
 from netgpt.privacy.detectors.profile_values import find_values
-from netgpt.privacy.exceptions import is_excepted
 from netgpt.privacy.figures import FIGURE, find_figures
 from netgpt.privacy.generalize import Coarser, Generaliser
-from netgpt.privacy.identifiers import LEAST_IN_ID, FoundBefore, is_identifier, is_ordinary, names_in, spoken
+from netgpt.privacy.identities import (
+    LEAST_IN_ID,
+    FoundBefore,
+    is_identifier,
+    is_ordinary,
+    names_in,
+    spoken,
+    within_titles,
+)
 from netgpt.privacy.kinds import EXACT, ORDER, PLACEHOLDER, TermsOf, bracketed
-from netgpt.privacy.people import within_titles
+from netgpt.privacy.restore import lookalikes, read, replace_all, variants
 from netgpt.privacy.scripts import ALL, unread_scripts
-from netgpt.privacy.wire import TextPosition, may_be_random, unsigned
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
 
 _LITERAL = "LITERAL"

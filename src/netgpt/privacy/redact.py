@@ -15,11 +15,11 @@ from functools import cache
 from typing import Any, Final, TypeVar
 
 from netgpt.errors import DetectorError, NetGPTError, NotDisclosable
-from netgpt.privacy.bent import variants
 from netgpt.privacy.body import opened
 from netgpt.privacy.detector import Finder
 from netgpt.privacy.generalize import Generaliser
 from netgpt.privacy.kinds import TermsOf, placeholders_only
+from netgpt.privacy.restore import variants
 from netgpt.privacy.vault import Vault
 from netgpt.types import Span
 

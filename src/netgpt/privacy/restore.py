@@ -4,23 +4,213 @@ Only the shortest tail that could still become a placeholder is held back, until
 the end of the stream. A value is escaped for the place where it is put (`surroundings`), unless the caller had it there
 as it is. What looks like a placeholder but cannot be resolved (the model changed or invented it) stays as it is and is
 counted (`Account`).
+
+Models write placeholders in any brackets, in another language, escaped, wide, with signs inside. `variants` finds every
+way that is certain. What a caller writes in such a way is hidden as his own (`lookalikes`), so that restoring is exact.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+import tomllib
+import unicodedata
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from importlib.resources import files
 from typing import Any, Final, Protocol
 
-from netgpt.privacy.bent import LONGEST, Found, Variants, original_of, plain_word, translations, variants, written_as
+import regex
+
+from netgpt.privacy.body import DEFAULT, wire
+from netgpt.privacy.computing import DatesBack, DayShift
+from netgpt.privacy.escapes import in_json, in_text_of_markup, in_url
 from netgpt.privacy.kinds import CLOSING, OPENING, kinds_of, known_kinds
-from netgpt.privacy.shifting import DatesBack, DayShift
 from netgpt.privacy.surroundings import Surroundings
-from netgpt.privacy.wire import DEFAULT, wire
 from netgpt.types import Chunk
+
+LONGEST: Final = 96
+"""Characters of a placeholder, however it is written."""
+_UNSEEN: Final = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+_REMOVED: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\\"))
+_FILL: Final = rf"[ \t*_`~\\{_UNSEEN}]{{0,4}}"
+"""Markdown and blanks that a model may put between bracket and name."""
+_UNDERSCORE: Final = r"(?:[_＿ \-]|(?i:%5F|%20|&#95;|&lowbar;))"
+_WORD: Final = rf"(?:\p{{L}}|\p{{M}}|[{_UNSEEN}'])"
+_BRACKETS: Final = (
+    ("", r"\\{1,2}\[", r"\\{1,2}\]"),
+    ("", rf"[{re.escape(OPENING)}]", rf"[{re.escape(CLOSING)}]"),
+    ("", r"\{\{", r"\}\}"),
+    ("url", r"(?i:%5B|%3C)", r"(?i:%5D|%3E)"),
+    ("markup", r"(?i:&#91;|&#x5b;|&lsqb;|&lbrack;|&lt;|&#60;)", r"(?i:&#93;|&#x5d;|&rsqb;|&rbrack;|&gt;|&#62;)"),
+    ("json", r"\\u00(?:5[bB]|3[cC])", r"\\u00(?:5[dD]|3[eE])"),
+)
+"""(how a value must be escaped that was written so, what opens, what closes)."""
+_INSIDE: Final = (
+    rf"{_FILL}(?P<k>{_WORD}{{1,32}}?(?:\\{{0,2}}{_UNDERSCORE}{_WORD}{{2,24}}?){{0,3}})"
+    rf"(?P<m>[{_UNSEEN}]?\\{{0,2}}(?:{_UNDERSCORE}|[:#]| #)?[{_UNSEEN}]?)(?P<n>\p{{Nd}}{{1,6}})(?!\p{{Nd}})"
+    rf"(?P<v>[A-Za-z]?)(?P<s>['’]s)?{_FILL}"
+)
+_ENDINGS: Final[Mapping[str, Callable[[str], str]]] = {
+    "": str,
+    "url": partial(in_url, safe="-._~@:"),
+    "markup": in_text_of_markup,
+    "json": in_json,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A placeholder in a text: `name` is the canonical one, `[**Api key_1**]` -> `API_KEY_1`."""
+
+    at: int
+    until: int
+    written: str
+    name: str
+    ending: str = ""
+    """The genitive that stood within the brackets."""
+    form: str = ""
+
+    def start(self) -> int:
+        return self.at
+
+    def end(self) -> int:
+        return self.until
+
+
+@lru_cache(maxsize=1)
+def translations() -> tuple[Mapping[str, str], frozenset[str]]:
+    """Kind by word of another language, and the words that count only with an underscore."""
+    data = tomllib.loads(files("netgpt.privacy").joinpath("kind_words.toml").read_text("utf-8"))
+    tables = [
+        {word.upper(): kind for kind, words in table.items() for word in words.split()} for table in data.values()
+    ]
+    return {**tables[1], **tables[0]}, frozenset(tables[1])
+
+
+def plain_word(written: str) -> str:
+    """A kind as it is compared: capitals, no signs that cannot be seen, "_" between words."""
+    word = written if written.isascii() else unicodedata.normalize("NFKC", written)
+    word = re.sub(r"(?i)%5F|%20|&#95;|&lowbar;", "_", word.translate(_REMOVED))
+    return re.sub(r"[_ \-]+", "_", word).upper()
+
+
+class Variants:
+    """Finds the placeholders of some kinds."""
+
+    def __init__(self, kinds: frozenset[str], *, glued: bool = False) -> None:
+        """`glued`: one without brackets counts next to letters, too."""
+        words, self._weak = translations()
+        self._kinds = {word: kind for word, kind in words.items() if kind in kinds} | {kind: kind for kind in kinds}
+        self._kinds |= {f"{kind}S": kind for kind in kinds if not kind.endswith("S") and f"{kind}S" not in self._kinds}
+        self._begin = frozenset(word[:length] for word in self._kinds for length in range(len(word) + 1))
+        named = "|".join(
+            r"\\{0,2}_".join(kind.split("_")) for kind in sorted(kinds, key=lambda each: (-len(each), each))
+        )
+        inside = [f"{opens}{_INSIDE}{closes}" for _, opens, closes in _BRACKETS]
+        bare = rf"(?P<k>{named})\\{{0,2}}_(?P<n>[0-9]{{1,6}})(?P<v>[b-k]?)"
+        if glued:
+            self._pattern = regex.compile("|".join([*inside, bare]))
+        else:
+            self._pattern = regex.compile("|".join([*inside, rf"(?<![A-Za-z0-9]){bare}(?![A-Za-z0-9])"]))
+        opening = "|".join(opens for _, opens, _ in _BRACKETS)
+        so_far = rf"(?P<k>(?:{_WORD}|{_UNDERSCORE}|\\)*)(?P<rest>.*)"
+        self._opened = regex.compile(rf"(?:{opening}){_FILL}{so_far}", regex.DOTALL)
+
+    def finditer(self, text: str, at: int = 0) -> Iterator[Found]:
+        """From `at` on, those that do not overlap, the first first."""
+        while (match := self._pattern.search(text, at)) is not None:
+            found = self._certain(match)
+            if found is not None:
+                yield found
+            at = found.until if found is not None else match.start() + 1
+
+    def may_begin(self, text: str, at: int) -> bool:
+        """Whether more text could make what begins at `at` a placeholder, or a longer one."""
+        if not (text[at].isupper() or text[at] in _FIRST or text[at] in OPENING):
+            return False
+        match = self._pattern.fullmatch(text, at, partial=True)
+        if match is None or not (match.partial or match["m"] is None):
+            return False
+        opened = self._opened.fullmatch(text, at)
+        if opened is None:
+            return True
+        word = plain_word(opened["k"]).strip("_'")
+        return word in self._kinds if opened["rest"] else any(each in self._begin for each in (word, word + "_"))
+
+    def _certain(self, match: Any) -> Found | None:
+        """What was found, where nothing else can be meant."""
+        written, number = str(match[0]), int(match["n"])
+        word = plain_word(match["k"])
+        kind = self._kinds.get(word)
+        if kind is None or len(written) > LONGEST:
+            return None
+        name = f"{kind}_{number}{match['v'].lower()}"
+        if match["m"] is None:
+            return Found(match.start(), match.end(), written, name)
+        mark = match["m"].translate(_REMOVED)
+        is_capital = not any(c.islower() for c in match["k"])
+        before = match.string[match.start() - 1] if match.start() else ""
+        in_index = before in ")]_" or (before.isascii() and before.isalnum()) if before else False
+        if (not mark or mark.strip(" ") in (":", "#") or in_index) and not is_capital:
+            return None
+        if not mark and in_index:
+            return None
+        if word in self._weak and mark in ("", " "):
+            return None
+        form = next(form for form, opens, _ in _BRACKETS if regex.match(opens, written))
+        return Found(match.start(), match.end(), written, name, match["s"] or "", form)
+
+
+_FIRST: Final = "\\{%&"
+
+
+@lru_cache(maxsize=256)
+def variants(kinds: frozenset[str]) -> Variants:
+    """Finds every accepted way in which a model writes a placeholder of these kinds.
+
+    In brackets: in any case, in another language, with markdown or a genitive inside, wide, escaped for an address or
+    for markup. Without brackets: in capitals, with its underscore. `[PERSON_1]` is never found inside `[PERSON_12]`,
+    nor an index of an array, `person[1]`.
+    """
+    return Variants(kinds)
+
+
+@lru_cache(maxsize=256)
+def lookalikes(kinds: frozenset[str]) -> Variants:
+    """As `variants`, and one without brackets also next to letters: once these are hidden, it would stand apart."""
+    return Variants(kinds, glued=True)
+
+
+def read(found: Found) -> str:
+    """The canonical name."""
+    return found.name
+
+
+def original_of(found: Found, originals: Mapping[str, str]) -> str | None:
+    """The original, with the ending that the model gave it; None where it is not certain."""
+    value, ending = originals.get(found.name), found.ending
+    if value is None and found.name.endswith("s"):  # "[PERSON_1s]": the plural, or another language's genitive
+        value, ending = originals.get(found.name[:-1]), "s"
+    return None if value is None else value + ending
+
+
+def written_as(value: str, form: str) -> str:
+    """The value escaped as its placeholder was: `%5BPERSON_1%5D` stood in an address."""
+    return _ENDINGS[form](value)
+
+
+def replace_all(pattern: Variants, text: str, originals: Mapping[str, str]) -> str:
+    """`text` with every known placeholder replaced, the values as they are."""
+    pieces, done = [], 0
+    for found in pattern.finditer(text):
+        value = original_of(found, originals)
+        if value is not None:
+            pieces += [text[done : found.at], value]
+            done = found.until
+    return "".join([*pieces, text[done:]])
+
 
 _IN_BRACKETS = re.compile(
     rf"[{re.escape(OPENING)}{{(][ \t*_`~\\]{{0,4}}(?P<word>[^\W\d_][^\W\d]{{1,23}}?(?:[ \-][^\W\d_]{{2,12}})?)"

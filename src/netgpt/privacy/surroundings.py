@@ -12,14 +12,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
-from netgpt.privacy.code_strings import LANGUAGES, Language, Quoting
 from netgpt.privacy.escapes import (
     JSON,
+    LANGUAGES,
     LATEX,
     MARKUP,
     TABLE,
     YAML,
     Escape,
+    Language,
+    Quoting,
     after_comment,
     as_field,
     destination,

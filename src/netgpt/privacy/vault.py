@@ -18,9 +18,11 @@ from typing import Any
 
 from netgpt.errors import NotDisclosable, PrivacyError
 from netgpt.outbound import Outbound, _sealed_by_vault
+from netgpt.privacy.computing import DayShift
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
 from netgpt.privacy.generalize import Generaliser
+from netgpt.privacy.identities import People, words_of
 from netgpt.privacy.kinds import (
     SHIFTED,
     TermsOf,
@@ -32,10 +34,8 @@ from netgpt.privacy.kinds import (
     word_set,
 )
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
-from netgpt.privacy.people import People, words_of
 from netgpt.privacy.restore import Restorer, stood_in
 from netgpt.privacy.scripts import ALL
-from netgpt.privacy.shifting import DayShift
 from netgpt.types import Generalised, Hidden, Kept, Span
 
 _ROUNDS = 4

@@ -251,7 +251,7 @@ class Gate:
 
 SHIPPED = Path(__file__).parent / "shipped" / "difficulty.safetensors"
 Embedder = Callable[[Sequence[str]], "NDArray[np.float32]"]
-"""Texts in, unit rows out: `netgpt.embedding.StaticEmbedder`."""
+"""Texts in, unit rows out: `netgpt.word_pieces.StaticEmbedder`."""
 
 
 _REMEDY = "reinstall netgpt, or train one with `netgpt route train`"
@@ -290,7 +290,7 @@ class Difficulty:
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        from netgpt.embedding import StaticEmbedder
+        from netgpt.word_pieces import StaticEmbedder
 
         try:
             content = path.read_bytes()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from netgpt.calls import CallFacts, KernelFacts, Load
+from netgpt.types import CallFacts, KernelFacts, Load
 
 
 @dataclass(frozen=True, slots=True)

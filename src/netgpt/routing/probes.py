@@ -11,8 +11,8 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netgpt.calls import kernel_facts
 from netgpt.routing.signals import Signals
+from netgpt.types import kernel_facts
 
 IN_USE_S = 60.0  # the box is in use when somebody asked within this time
 LIMIT_S = 3.0

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from netgpt.calls import CallFacts, Load
 from netgpt.registry import PluginRegistry
 from netgpt.routing.link_state import Estimate, Link, LinkView, PendingCall, SignalsView, SystemView
+from netgpt.types import CallFacts, Load
 
 SURE = 0.3  # the confidence of a fresh hint: between nothing and one real call (0.5)
 KEEPS_S = 60.0  # after so long its confidence has fallen to 37 %

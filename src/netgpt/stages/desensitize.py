@@ -1,4 +1,7 @@
-"""desensitize: the only place where an `Outbound` is asked for. Any failure means that there is none."""
+"""desensitize: the only place where an `Outbound` is asked for. Any failure means that there is none.
+
+restore: the person's own words back in place of the placeholders, while the answer streams.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from netgpt.context import SENSITIVE_KIND
 from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError
 from netgpt.exchange import Exchange
 from netgpt.outbound import Outbound
-from netgpt.policy import Policy, principal_of
-from netgpt.policy.disclosure import Destination, Disclosure
+from netgpt.policy import Destination, Disclosure, Policy, principal_of
 from netgpt.privacy.detector import CachingDetector, Detector
 from netgpt.privacy.generalize import PLACE_LEVELS, Generaliser
 from netgpt.privacy.kinds import family, hierarchy
 from netgpt.privacy.masking import PUBLIC, kept_by_policy
+from netgpt.privacy.restore import Account, restore_chunks
 from netgpt.privacy.vault import Vault, readdressed
 from netgpt.routing.candidates import asked_target
 from netgpt.settings.sections import Cloud, Privacy
@@ -305,3 +308,37 @@ def conversation_key(exchange: Exchange) -> str | None:
     if named is None:
         return None
     return "of key:" + hashlib.sha256(f"{exchange.caller.key_id or ''}\0{named}".encode()).hexdigest()
+
+
+class Restore:
+    """Wraps the stream of what went out masked; an answer of the edge saw the originals and passes as it is.
+
+    What finishes an answer that broke off comes after it: the model on the box sees the restored words, and its own
+    need no restoring.
+    """
+
+    name = "restore"
+    reads = frozenset({"stream", "outcome", "vault", "outbounds", "continuation"})
+    writes = frozenset({"restored", "restoring"})
+
+    async def __call__(self, exchange: Exchange) -> None:
+        vault, exchange.restoring, restored = exchange.vault, Account(), exchange.stream
+        if exchange.outcome.answered_by.route == "cloud" and isinstance(vault, Vault) and _masked(exchange):
+            if (outbound := exchange.outbounds.get(exchange.outcome.answered_by.name)) is not None:
+                vault.expect_answer_to(outbound)
+            form = exchange.request.body.get("response_format")
+            json_content = isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
+            restored = restore_chunks(
+                vault,
+                restored,
+                json_content=json_content,
+                account=exchange.restoring,
+                tail_of_cut=exchange.continuation is None,
+            )
+        exchange.restored = restored if exchange.continuation is None else exchange.continuation(restored)
+
+
+def _masked(exchange: Exchange) -> bool:
+    """Whether the one that answers saw placeholders: the owner's own server among others sees the words themselves."""
+    outbound = exchange.outbounds.get(exchange.outcome.answered_by.name)
+    return outbound is None or outbound.rule == "masked"

@@ -11,9 +11,8 @@ from typing import Final
 from netgpt.errors import ModelUnavailable
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
-from netgpt.routing.candidates import NOBODY, Situation, Target, asked_target
+from netgpt.routing.candidates import NOBODY, UNREAD, Situation, Target, asked_target, features_of, last_user_text
 from netgpt.routing.explain import counterfactual
-from netgpt.routing.features import UNREAD, features_of, last_user_text
 from netgpt.routing.link_state import SignalsView
 from netgpt.routing.router import LearnerView, Memory, decided
 from netgpt.routing.scoring import exposure_of

@@ -14,11 +14,10 @@ from netgpt.settings import Settings
 from netgpt.store import keys, learning, migrations, queue
 from netgpt.store.database import Database, FreeDisk, OpenMark, scrub
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
-from netgpt.store.exceptions import Exceptions
 from netgpt.store.exchanges import Answers, Exchanges
 from netgpt.store.learning import Decisions, TrainingExamples
 from netgpt.store.maintenance import Maintenance
-from netgpt.store.people import Consents, Maps, Profiles, SubjectData, forget_consents
+from netgpt.store.people import Consents, Exceptions, Maps, Profiles, SubjectData, forget_consents
 from netgpt.store.queue import WaitingQueue
 from netgpt.store.receipts import Receipts
 from netgpt.store.schema import (

@@ -16,9 +16,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from netgpt.embedding import StaticEmbedder
 from netgpt.training.example import Example
 from netgpt.types import Person
+from netgpt.word_pieces import StaticEmbedder
 
 _BEGINS: Final = "\u2581"
 _ENDINGS: Final = ("'s", "s", "es", "ed", "d", "ing", "ly", "er", "est")

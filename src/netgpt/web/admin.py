@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from netgpt.adapters.registry import Entry
 from netgpt.app.gateway import Gateway
 from netgpt.errors import NotFound, RequestError
-from netgpt.privacy.exceptions import as_exception, folded
-from netgpt.store.exceptions import ExceptionEntry
+from netgpt.privacy.detectors import as_exception, folded
+from netgpt.store.people import ExceptionEntry
 from netgpt.types import Caller
 from netgpt.web.auth import allow, authenticated
 

@@ -14,8 +14,8 @@ from netgpt.app.gateway import Gateway
 from netgpt.routing.candidates import AUTO
 from netgpt.web import admin, chat, errors, exchanges, openapi, profiles
 from netgpt.web.admission import Admission, Pool
+from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
 from netgpt.web.deferred import Deferred
-from netgpt.web.middleware import AuthMiddleware, LimitsMiddleware
 from netgpt.web.oidc import Access
 
 UNKNOWN = (8, 2)

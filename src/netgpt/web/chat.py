@@ -15,13 +15,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from netgpt.app.gateway import Gateway
-from netgpt.calls import LOAD_HEADER, Load
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
 from netgpt.models.stream import join_chunks
 from netgpt.routing.candidates import AUTO
 from netgpt.stages.record import private_of
-from netgpt.types import CHARACTERS_A_TOKEN, Chunk
+from netgpt.types import CHARACTERS_A_TOKEN, LOAD_HEADER, Chunk, Load
 from netgpt.web.admission import Permit, Who
 from netgpt.web.auth import allow, authenticated
 from netgpt.web.deferred import Deferred

@@ -4,17 +4,22 @@ A detector is a function with `@detector(...)` in a module named in `MODULES`; `
 It reads views of a text (`normalize`): plain where the original is disguised. A search takes time in proportion to
 the length of the text: each pattern begins at a character that is quick to find, and no repetition is unbounded where
 two could share a run. `netgpt.testing.check_detector` looks at that; `tests/plugins` runs it over all of them.
+
+What was only guessed the owner may except (`as_exception`): an exception covers a whole find, compared without case;
+never a secret, never what a checksum proves, never a value of a person's profile. Misuse is bounded by that, and by who
+may add one (`web.admin`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
+from netgpt.errors import RequestError
 from netgpt.privacy.detectors import (
     accounts,
     addresses,
-    announced_ids,
     commands,
     emails,
     financial,
@@ -28,7 +33,7 @@ from netgpt.privacy.detectors import (
     tables,
 )
 from netgpt.privacy.detectors.normalize import views
-from netgpt.privacy.detectors.profile_values import PROFILE_KINDS
+from netgpt.privacy.detectors.profile_values import PROFILE_KINDS, find_values
 from netgpt.privacy.registry import PatternDetector, Prefilter
 from netgpt.types import Span
 
@@ -44,7 +49,6 @@ MODULES: Final = (
     references,
     accounts,
     addresses,
-    announced_ids,
     financial,
     labels,
     phones,
@@ -79,3 +83,42 @@ def search(text: str, detectors: Iterable[PatternDetector]) -> list[Span]:
                     start, end = view.back(found.start, found.end)
                     spans[Span(start, end, found.kind, found.rule, found.score)] = None
     return sorted(spans, key=lambda span: (span.start, -span.end))
+
+
+_GUESSED: Final = frozenset(
+    (
+        "names", "field name", "pattern:reference", "pattern:plate", "pattern:username", "pattern:handle",
+        "pattern:address", "pattern:postcode",
+    )
+)  # fmt: skip
+"""Rules of finds that may be none."""
+_LONGEST: Final = 100
+"""Characters of an exception."""
+
+
+def folded(words: str) -> str:
+    """As exceptions are kept and compared.
+
+    >>> folded("  Blue  FALCON ")
+    'blue falcon'
+    """
+    return " ".join(unicodedata.normalize("NFC", words).casefold().split())
+
+
+def as_exception(words: str) -> str:
+    """The words as an exception. Raises RequestError: too short or long, or nothing that was guessed."""
+    kept = folded(words)
+    if not 2 <= len(kept) <= _LONGEST or not any(c.isalpha() for c in kept):
+        raise RequestError(f"an exception has 2 to {_LONGEST} characters and a letter", param="word")
+    if found := next((span for span in find_patterns(words) if span.rule not in _GUESSED), None):
+        raise RequestError(
+            f"this is found by its form as {found.kind}, not guessed: there is no exception for it", param="word"
+        )
+    return kept
+
+
+def is_excepted(span: Span, found: str, exceptions: Collection[str], values: Sequence[tuple[str, str]]) -> bool:
+    """Whether a find may stay. `values`: of a person's profile, which win."""
+    if not exceptions or span.rule not in _GUESSED or folded(found) not in exceptions:
+        return False
+    return not find_values(found, values)

@@ -36,9 +36,6 @@ _LOGIN_FLAG = re.compile(
 )
 _ARGUMENT = re.compile(r"[^\s\"']+(?=\s)")
 _OPENSSL = re.compile(r"(?<!\S)-pass(?:in|out)?[ ]pass:(?P<value>)")
-_NAME_FLAG = re.compile(
-    r"(?<!\S)(?:-u|-U|--user(?:name)?)(?:[ =]|(?<=-u))[\"']?(?P<name>[A-Za-z][\w.\-]{1,31})(?![\w:%@/])"
-)
 _PAIR = re.compile(
     r"(?i)(?<![\w\-])(?:(?P<sure>log-?in(?: data| details)?|credentials?|creds|zugangsdaten"
     r"|anmeldedaten|identifiants|credenciales"

@@ -85,7 +85,6 @@ _JOINED_BEFORE = re.compile(r"[A-Za-z0-9][\-_./]\Z|(?<![\w)\]])-\Z|\d\s?[<>*^&|]
 _JOINED_AFTER = re.compile(r"[\-_/]\w|\.[A-Za-z]\w|[%°]|[ ]?[<>*^=][ ]?\d")
 _NOUN_AFTER = re.compile(r"[ ]([^\W\d_]{1,20}(?:/[^\W\d_]{1,3})?)")
 _CELL = re.compile(r"(?:^|;)\Z"), re.compile(r";[^;\n]*[^\W\d_]")
-_CELLS_BEFORE = re.compile(r"[^\n;]*;\Z")
 _EIGHT = re.compile(r"[5689]\d{3} \d{4}")
 _EXTENSION = re.compile(r"[;,]?\s*(?:e?x|[#;])")
 _WIDE_GAP = re.compile(

@@ -237,7 +237,7 @@ def _coded(text: str) -> Iterator[tuple[int, int]]:
     for town in _CODED_TOWN.finditer(text):
         line = max(0, town.start() - 90)
         before = _STREET_BEFORE.search(text, line, town.start())
-        if before and _is_street(text, before, town):
+        if before and _is_street(before, town):
             yield before.start("street") + _lead(before["street"]), town.end()
         elif behind := _BEHIND_TOWN.match(text, town.end()):
             yield town.start(), behind.end()
@@ -249,7 +249,7 @@ def _lead(street: str) -> int:
     return small.end() if small else 0
 
 
-def _is_street(text: str, street: re.Match[str], town: re.Match[str]) -> bool:
+def _is_street(street: re.Match[str], town: re.Match[str]) -> bool:
     first = re.match(r"[^\W\d_]+", street["street"])
     if first is None or first[0].lower() in _NOT_STREETS:
         return False

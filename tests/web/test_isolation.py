@@ -52,6 +52,9 @@ VISIBILITY: Final[dict[str, Visibility]] = {
     "POST /v1/embeddings": "anyone",
     "GET /v1/places": "operator",
     "GET /v1/signals": "operator",
+    "GET /v1/privacy/exceptions": "operator",
+    "POST /v1/privacy/exceptions": "operator",
+    "DELETE /v1/privacy/exceptions/{word}": "operator",
     "GET /healthz": "public",
     "GET /readyz": "public",
     "GET /metrics": "public",
@@ -61,7 +64,8 @@ operator: the box's, for operators and admins; anyone: with a key; public: witho
 REFUSED: Final = (400, 401, 403, 404, 405, 409, 422)
 SAMPLES: Final[dict[str, Any]] = {
     "messages": [{"role": "user", "content": "tell [EMAIL_1] what I like"}], "rating": -1, "text": "likes nothing",
-    "purpose": "training", "given": False, "input": "some words", "complete": "off", "training": False,
+    "purpose": "training", "given": False, "input": "some words", "word": "harmless",
+    "complete": "off", "training": False,
 }  # fmt: skip
 """For the fields of bodies that name nobody."""
 

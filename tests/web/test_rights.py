@@ -39,7 +39,8 @@ def sent(served: Served) -> int:
 def test_a_dry_run_shows_the_exact_bytes_and_sends_nothing(served: Served) -> None:
     before = sent(served)
     body = {"model": "netgpt/cloud", "user": ADA, "messages": [{"role": "user", "content": f"write to {MAIL}"}]}
-    dry = served.post({**body, "netgpt": {"dry_run": True}}).json()
+    named = {"conversation": "a dry run"}  # so that both calls give the person the same alias
+    dry = served.post({**body, "netgpt": {**named, "dry_run": True}}).json()
     assert dry["object"] == "chat.completion" and dry["choices"][0]["message"]["content"] == ""
     assert dry["choices"][0]["finish_reason"] == "stop" and dry["usage"]["total_tokens"] == 0
     answer = dry["netgpt"]["explain"]
@@ -49,7 +50,7 @@ def test_a_dry_run_shows_the_exact_bytes_and_sends_nothing(served: Served) -> No
     assert json.loads(served.netgpt("receipts", "list", "--user", ADA, "--json").stdout) == []
     row = served.get(f"/v1/exchanges/{dry['netgpt']['exchange']}", params={"user": ADA}).json()
     assert (row["status"], row["cost"], row["outbound"]) == ("dry_run", 0, None) and row["would_send"]
-    served.post(body)
+    served.post({**body, "netgpt": named})
     assert served.cloud is not None and served.cloud.received[-1].body.decode() == answer["would_send_text"]
 
 
@@ -94,7 +95,8 @@ def test_a_consent_taken_back_by_another_program_counts_at_once(served: Served) 
 def test_the_export_is_complete_and_forgetting_leaves_nothing(served: Served, tmp_path: Path) -> None:
     base = f"{served.url}/v1/profiles/{ADA}"
     httpx.post(f"{base}/facts", json={"text": f"owns an {PLANTED}"}).raise_for_status()
-    asked = served.ask(f"tell {MAIL} about the weather", user=ADA).json()["netgpt"]["exchange"]
+    named = {"conversation": "the weather"}
+    asked = served.ask(f"tell {MAIL} about the weather", user=ADA, netgpt=named).json()["netgpt"]["exchange"]
     served.post({"exchange": asked, "rating": 1, "user": ADA}, "/v1/feedback").raise_for_status()
     httpx.patch(base, json={"training": True}).raise_for_status()
     row = served.get(f"/v1/exchanges/{asked}", params={"user": ADA}).json()

@@ -44,7 +44,8 @@ COMMANDS: Final = {
         "Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."),
     "redact": Command(
         "netgpt.cli.redact:redact",
-        "Hide what is private in a text. Each row or text gets its own numbering of placeholders."),
+        "Hide what is private in a text, as the gateway does before it sends one: the same search, policy and "
+        "exceptions."),
     "complete": Command(
         "netgpt.cli.complete:complete",
         'Complete REQUEST, or every row of --jsonl: rows {"chosen", "text"} in the same order.'),

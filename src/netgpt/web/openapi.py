@@ -102,7 +102,10 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         operation["requestBody"] = {"required": True, "content": _json({"$ref": "#/components/schemas/ChatBody"})}
         responses["200"] = {
             "description": "The answer; with `stream`, as server-sent events.",
-            "content": {**_json({"type": "object"}), "text/event-stream": {"schema": _TEXT}},
+            "content": {
+                **_json({"type": "object"}),
+                "text/event-stream": {"schema": {"description": "Server-sent events."}},
+            },
         }
         responses["202"] = {
             "description": "Nobody could answer, and the request may wait (`netgpt.may_wait`): it is kept and sent "

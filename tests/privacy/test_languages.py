@@ -196,3 +196,16 @@ async def test_a_text_in_a_script_that_is_not_read_leaves_and_is_said() -> None:
     assert [(g.kind, g.was, g.policy_rule) for g in outbound.generalised] == [
         ("TEXT", "Khmer script", "privacy.languages")
     ]
+
+
+@pytest.mark.parametrize("name", ["Dafydd Prydderch", "Uwe Pfannkuch", "Heike Gruenwald", "Machteld Terpstra"])
+def test_a_name_that_is_the_whole_text_is_found(finder: Finder, name: str) -> None:
+    [spans] = finder.find([name], (), None)
+    assert [(span.start, span.end) for span in spans] == [(0, len(name))]
+
+
+@pytest.mark.parametrize(
+    "label", ["Total Amount", "Shipping Address", "Monthly Report", "Machine Learning", "Thank You"]
+)
+def test_a_label_that_is_the_whole_text_stays(finder: Finder, label: str) -> None:
+    assert finder.find([label], (), None) == [[]]

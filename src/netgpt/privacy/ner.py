@@ -97,7 +97,7 @@ class NameFinder:
         all_views = [list(views(text)) if want else [] for text, want in zip(texts, wanted, strict=True)]
         flat = [view for of_text in all_views for view in of_text]
         judge = RoleJudge(is_figure, tagger.is_known_place, tagger.is_name)
-        tagged = iter(tagger.tags([view.text for view in flat], FLOOR))
+        tagged = iter(_read(tagger, [view.text for view in flat]))
         found: list[list[Span]] = [[] for _ in texts]
         names: dict[tuple[str, str], None] = {}
         for spans, of_text in zip(found, all_views, strict=True):
@@ -116,6 +116,25 @@ class NameFinder:
                 spans.extend(find_occurrences(view, self._indexes.of(view.text), terms) if terms else ())
                 spans.extend(find_glued(view, glued))
         return found
+
+
+_BARE = re.compile(r"[^\W\d_a-zß-ÿ][\w'’.\-]{1,30}(?:[ \t][^\W\d_a-zß-ÿ][\w'’.\-]{0,30}){1,3}")
+_LEAD, _SURE_BARE = "Name: ", 0.7
+"""Words with capitals that are the whole text (a key, a cell, a field) are read behind a lead, as nothing around them
+tells what they are; found is what is then likely enough."""
+
+
+def _read(tagger: Tagger, texts: Sequence[str]) -> list[list[Tag]]:
+    """The tags of each text."""
+    bare = [_BARE.fullmatch(text) is not None for text in texts]
+    read = tagger.tags([_LEAD + text if alone else text for text, alone in zip(texts, bare, strict=True)], FLOOR)
+    return [_behind_lead(tags) if alone else tags for tags, alone in zip(read, bare, strict=True)]
+
+
+def _behind_lead(tags: Sequence[Tag]) -> list[Tag]:
+    size = len(_LEAD)
+    found = [(a - size, b - size, kind, chance) for a, b, kind, chance in tags if a >= size]
+    return found if max((tag[3] for tag in found), default=0.0) >= _SURE_BARE else []
 
 
 def bounds(chars: int) -> tuple[float, float]:

@@ -11,8 +11,13 @@ from netgpt.types import Span
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.\-]{1,80}\Z")
 _QUOTED_LOCAL = re.compile(r"\"(?:[^\"\\\n]|\\.){1,64}\"\Z")
 _DOMAIN = re.compile(r"(?:[\w](?:[\w\-]{0,61}[\w])?\.){1,8}[\w\-]{1,62}\w|\[(?:IPv6:)?[0-9a-fA-F.:]{3,45}\]")
-_PARAMETER = re.compile(r"(?:[?&]|(?<![^\s\"'(\[,;|?&]))[\w.\-]{1,30}=(?=[^=])")
-"""`?to=` and `mail=` before an address are no part of it."""
+_PARAMETER = re.compile(
+    r"(?i)(?:[?&][\w.\-]{1,30}|(?<![^\s\"'(\[,;|?&])(?:[\w.\-]{0,24}(?:mails?|user|addr|address|recipients?)"
+    r"|(?:[\w.\-]{0,24}[._\-])?(?:to|cc|bcc|from|by|login|account|acct|owner|author|sender|receiver|contact|assignee"
+    r"|name|username|id|uid|upn|key|value|val|subject|subscriber|member|customer|client|admin|sub|who|whom|cn)))"
+    r"=(?=[^=])"
+)
+"""`?to=` and `mail=` before an address are no part of it. Any other word before "=" is: `ada=bounce@mill.org`."""
 _NOBODY = frozenset(("git", "svn", "hg"))
 """Accounts of a service: `git@github.com`."""
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{2}){8,200}(?![0-9A-Za-z])")

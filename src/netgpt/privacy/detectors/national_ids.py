@@ -391,7 +391,7 @@ _ID_FORMS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("au_tfn", r"\b\d{3}(?:\d{3}|\s\d{3}\s)\d{3}\b", _tfn),
     ("au_abn", r"\b\d\d(?:\d{9}|(?:\s\d{3}){3})\b", _abn),
     ("au_medicare", r"\b[2-6]\d{3}(?:\d{6}|\s\d{5}\s\d)\b", _australian_medicare),
-    ("ca_sin", r"\b[1-79]\d\d([- ])\d{3}\1\d{3}\b", luhn),
+    ("ca_sin", r"\b\d{3}([- ]?)\d{3}\1\d{3}\b", luhn),
     ("se_personnummer", r"\b\d{6,8}[-+]?\d{4}\b", _personnummer),
     ("se_personnummer", r"\d{6,8}[-+]?\d{4}", _personnummer),
     ("kr_rrn", rf"(?<!\d)\d\d{_MONTH}{_MONTH_DAY}-?[1-4]\d{{6}}(?!\d)", _form_alone),
@@ -446,7 +446,7 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
 _PREFIX_LENGTH = r"(?:/(?:12[0-8]|1[01]\d|[1-9]?\d))?"
 _IPS = (
-    re.compile(rf"(?<![A-Za-z0-9_.]){_IPV4}(?:/(?:3[0-2]|[0-2]?\d))?(?![A-Za-z0-9_]|\.\d)"),
+    re.compile(rf"(?<![A-Za-z0-9_])(?<![A-Za-z0-9_]\.){_IPV4}(?:/(?:3[0-2]|[0-2]?\d))?(?![A-Za-z0-9_]|\.\d)"),
     re.compile(rf"(?<![\w:])(?=[0-9A-Fa-f]{{0,4}}:)[0-9A-Fa-f:]{{1,38}}:{_IPV4}{_PREFIX_LENGTH}\b"),
     re.compile(
         rf"(?<![\w:])(?=[0-9A-Fa-f]{{0,4}}:)[0-9A-Fa-f:]{{3,39}}(?:%[0-9a-zA-Z]+)?{_PREFIX_LENGTH}(?![\w:]|\.\d)"

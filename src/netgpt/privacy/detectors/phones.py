@@ -78,9 +78,9 @@ _PUBLIC_BEFORE = re.compile(
     r"|batch|chunk|index|idx|key|hash"
     r"|capacity|memory|bytes|frequency|rate|lat|latitude|lon|lng|longitude|coordinates?|isni|orcid|imo"
     r"|mmsi|nct|eudract|patent|model)"
-    r"|§|no\.|\$|€|£|¥|₹|%|\^|#)[\s:=#\"'.(\[]{0,3}\Z"
+    r"|§|no\.|\$|€|£|¥|₹|%|\^|(?<!#)(?!(?m:^)#{1,6}[ \t])#)[\s:=#\"'.(\[]{0,3}\Z"
 )
-"""What stands before the number of a thing, not of a person."""
+"""What stands before the number of a thing, not of a person. The sign of a heading is no such word."""
 _JOINED_BEFORE = re.compile(r"[A-Za-z0-9][\-_./]\Z|(?<![\w)\]])-\Z|\d\s?[<>*^&|]\s?\Z")
 _JOINED_AFTER = re.compile(r"[\-_/]\w|\.[A-Za-z]\w|[%°]|[ ]?[<>*^=][ ]?\d")
 _NOUN_AFTER = re.compile(r"[ ]([^\W\d_]{1,20}(?:/[^\W\d_]{1,3})?)")
@@ -205,7 +205,8 @@ def _is_evident(text: str, start: int, end: int, number: str, *, announced: bool
     dialled = number.startswith(("+", "(")) or (number.startswith("0") and len(digits) >= 8)
     if not number.startswith("+") and (len(digits) >= 8 and digits in _ASCENDING):
         return False
-    if _OTHER_FORM.fullmatch(number) or (_HOLDS_DATE.search(number) and not number.startswith("+")):
+    in_pairs = announced and number[0] == "0" and number[1:2].isdigit()  # "call 012.34.07.00"
+    if (_OTHER_FORM.fullmatch(number) and not in_pairs) or (_HOLDS_DATE.search(number) and not number.startswith("+")):
         return False
     if _ZIP_BEFORE.search(text, max(0, start - 4), start) and len(digits) == 9:
         return False

@@ -151,7 +151,7 @@ def find_plates(text: str) -> Iterator[Span]:
 
 
 _AFTER = re.compile(
-    r"(?:[ _\-]{0,2}(?:numbers?|num|no\.?|nr\.?|n[°ºo]\.?|№|id|code|card|numero|número|numéro|nummer"
+    r"(?:[ _\-]{0,2}(?i:numbers?|num|no\.?|nr\.?|n[°ºo]\.?|№|id|code|card|numero|número|numéro|nummer"
     r"|numer|номер|号码|號碼|番号|번호|رقم|\#)(?![^\W\d_])){0,2}"
     r"[\"'*)\]]{0,3}(?:[ ]?\([^()\n]{1,20}\))?[ \t]{0,2}(?P<sign>(?:is|was|are|ist|lautet|est|es|è|é"
     r"|är|er|jest|to|это|on|是|为|は|는|은|है|हैं|هو|هي)(?![a-z])|[:=\#\-(,>|\t])?"

@@ -217,9 +217,13 @@ def examples_of_detectors() -> Iterator[Planted]:
 
 
 def _add_pathological(planted: list[Planted], characters: int) -> None:
-    """A text of so many characters at the beginning of each request, every one of PATHOLOGICAL in turn."""
+    """A text of so many characters at the beginning of each request, every one of PATHOLOGICAL in turn.
+
+    Never as the last message: some are blanks alone, and a gateway refuses an empty prompt.
+    """
     for one, (_, text) in zip(planted, cycle(pathological_texts(characters)), strict=False):
-        one.body["messages"].insert(1, {"role": "user", "content": text})
+        messages = one.body["messages"]
+        messages.insert(min(1, len(messages) - 1), {"role": "user", "content": text})
 
 
 FAULTS: Final[dict[str, dict[str, Any]]] = {

@@ -88,12 +88,10 @@ def find_cards(text: str) -> Iterator[Span]:
         if run.end() - run.start() < 12:
             continue
         groups = [match.span() for match in _GROUPS.finditer(text, run.start(), run.end())]
-        first = 0
-        while first < len(groups):
+        for first in range(len(groups)):  # also inside a find: of two cards, the first may seem to end in the second
             last = _card_end(text, groups, first)
             if last is not None:
                 yield Span(groups[first][0], groups[last][1], "CARD", "pattern:card")
-            first = first + 1 if last is None else last + 1
 
 
 def _card_end(text: str, groups: list[tuple[int, int]], first: int) -> int | None:

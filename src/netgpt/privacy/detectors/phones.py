@@ -105,6 +105,8 @@ _SERIES = re.compile(r"\d{1,4}(?: \d{1,4}){7,}")
 _OTHER_FORM = re.compile(  # IP addresses and versions, sums, editions of standards
     r"\d{1,3}(?:\.\d{1,5}){3}|\+\s?\d+\.\d{5,}|[1-9]\d*\.\d+-[\d.]+|[1-9]\d{3,5}[ -](?:19|20)\d\d"
 )
+_DOTTED = re.compile(r"(?:0\d{1,2}|(?:2[6-9]|[3-9]\d)\d)(?:\.\d{2,5}){3}")
+"""Neither an IP address nor a version: its first part begins with 0, or is above 255, and no part is a single digit."""
 _HOLDS_DATE = re.compile(r"(?<!\d)(?:19|20)\d\d([-/.])\d\d?\1\d\d?(?!\d)")
 _ZIP_BEFORE = re.compile(r"[A-Z]{2} {1,2}\Z")
 _FEWEST_DIGITS = 6
@@ -205,8 +207,8 @@ def _is_evident(text: str, start: int, end: int, number: str, *, announced: bool
     dialled = number.startswith(("+", "(")) or (number.startswith("0") and len(digits) >= 8)
     if not number.startswith("+") and (len(digits) >= 8 and digits in _ASCENDING):
         return False
-    in_pairs = announced and number[0] == "0" and number[1:2].isdigit()  # "call 012.34.07.00"
-    if (_OTHER_FORM.fullmatch(number) and not in_pairs) or (_HOLDS_DATE.search(number) and not number.startswith("+")):
+    dotted = _DOTTED.fullmatch(number) and (announced or len(digits) >= 9)
+    if (_OTHER_FORM.fullmatch(number) and not dotted) or (_HOLDS_DATE.search(number) and not number.startswith("+")):
         return False
     if _ZIP_BEFORE.search(text, max(0, start - 4), start) and len(digits) == 9:
         return False

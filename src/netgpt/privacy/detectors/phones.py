@@ -221,7 +221,7 @@ def _is_evident(text: str, start: int, end: int, number: str, *, announced: bool
         return False
     if dialled and (number.startswith(("+", "(")) or len(digits) >= 9):
         return number.startswith("+") or not _JOINED_AFTER.match(text, end) or _FILE_END.match(text, end) is not None
-    if _JOINED_AFTER.match(text, end):
+    if _JOINED_AFTER.match(text, end) and not _FILE_END.match(text, end):
         return False
     noun = _NOUN_AFTER.match(text, end)
     single = len(_GROUPS.findall(number)) == 1 or _NOT_PHONE.fullmatch(number)

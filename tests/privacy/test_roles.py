@@ -47,6 +47,8 @@ def test_what_is_nobodys_is_let_go(text: str, words: str, kind: str) -> None:
         ("List complaints by Zanele Khumalo.", "Zanele Khumalo", "PERSON"),
         ("The meeting moved to 20 July 1969.", "20 July 1969", "DATE"),
         ("Zanele Khumalo failed the test.", "Zanele Khumalo", "PERSON"),
+        ("What is Khumalo's number?", "Khumalo", "PERSON"),
+        ("Zanele Khumalo missed tests.", "Zanele Khumalo", "PERSON"),
         ("She comes on Friday 3 May.", "Friday 3 May", "DATE"),
     ],
 )

@@ -120,7 +120,10 @@ class RoleJudge:
 
 def _is_term(text: str, find: Find) -> bool:
     """Whether this is a name in the name of a method, a law, a disease ..."""
-    return find[2] in ("PERSON", "PLACE", "ORG", "PRODUCT") and _TERM.match(text, find[1]) is not None
+    words = re.split(r"[\s\-–]+", text[find[0] : find[1]].lower())
+    if find[2] not in ("PERSON", "PLACE", "ORG", "PRODUCT") or any(word not in _terms()["eponyms"] for word in words):
+        return False  # "Khumalo's number" is somebody's
+    return _TERM.match(text, find[1]) is not None
 
 
 def _is_part_of_time(text: str, find: Find) -> bool:

@@ -25,6 +25,7 @@ from netgpt.routing.candidates import last_user_text
 from netgpt.routing.learner import Learner, digests_in
 from netgpt.routing.replay import as_private, outcome_of
 from netgpt.routing.reward import Parts, Reformulations, Settled, breaks_schema
+from netgpt.routing.router import ASKED
 from netgpt.settings.routing import Routing
 from netgpt.stages.record import Record, cost_of_all
 from netgpt.store.learning import DecisionRow
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 1.0  # how often ended exchanges are read and written, in one transaction
 SAVE_EVERY_S: Final = 60.0
+_AT_ONCE: Final = 4
 MOST_ENDED: Final = 2_000
 """Ended exchanges that may wait to be read; older ones are let go: what is not known leaves no trace."""
 
@@ -109,7 +111,7 @@ class Learning:
     async def flush(self) -> None:
         """Read the exchanges that have ended, and write their decisions. Raises StoreError."""
         async with self._lock:
-            rows, settled = self._read()
+            rows, settled = await self._read()
             if rows:
                 await self.store.decisions.save(rows)
             found = [(await self.store.decisions.find(one.decision), one) for one in settled]
@@ -155,8 +157,11 @@ class Learning:
         await self.store.decisions.save_state(state)
         self._known = digests_in(state)
 
-    def _read(self) -> tuple[list[DecisionRow], list[Settled]]:
-        """Learn from what has ended; the rows to keep, and the earlier requests on which there is news."""
+    async def _read(self) -> tuple[list[DecisionRow], list[Settled]]:
+        """Learn from what has ended; the rows to keep, and the earlier requests on which there is news.
+
+        Requests have their turn after every few: reading a second's exchanges at once would hold them up.
+        """
         rows, settled, now = [], self._reformulations.settled(time.time()), time.time()
         while self._ended:
             exchange = self._ended.popleft()
@@ -165,8 +170,12 @@ class Learning:
             if row is None:
                 continue
             rows.append(row)
+            if exchange.decision.rule == ASKED:
+                continue  # who names a target and asks again says nothing of a choice
             text = last_user_text(exchange.request.body["messages"])
             settled += self._reformulations.asked(_name(exchange.person), exchange.id, text, now)
+            if len(rows) % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         return rows, settled
 
     def _row(self, exchange: Exchange, broken: bool | None) -> DecisionRow | None:
@@ -185,7 +194,10 @@ class Learning:
         if answered != decision.name:  # the chosen target failed before its first word; its fallback is judged below
             key, failed = row.key_id or row.user, Parts(failed=True)
             self.learner.update(outcome_of(row.id, key, private | {"answered": decision.name}, failed))
-        return self._learnt(row, self._parts(exchange, answered, broken))
+        parts = self._parts(exchange, answered, broken)
+        if decision.rule == ASKED and not parts.failed and not broken:
+            return row  # there was nothing to choose: only what goes wrong, or is rated later, is learnt
+        return self._learnt(row, parts)
 
     def _parts(self, exchange: Exchange, answered: str, broken: bool | None) -> Parts:
         expected = next((one for one in exchange.decision.expected if one.target == answered), None)

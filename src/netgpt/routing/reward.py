@@ -15,7 +15,6 @@ ratings no target drifts up or down.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import secrets
@@ -145,7 +144,7 @@ class Reformulations:
     """
 
     def __init__(self) -> None:
-        self._secret = secrets.token_bytes(16)
+        self._secret = secrets.randbits(64)
         self._people: OrderedDict[str, deque[_Asked]] = OrderedDict()
 
     def asked(self, person: str, decision: str, text: str, now: float) -> list[Settled]:
@@ -193,8 +192,8 @@ class Reformulations:
 
     def _sketch(self, text: str) -> frozenset[int]:
         words = set(_WORD.findall(text[: MOST_WORDS * 8].lower())[:MOST_WORDS])
-        digests = (hashlib.blake2b(word.encode(), digest_size=8, key=self._secret).digest() for word in words)
-        return frozenset(sorted(int.from_bytes(digest, "big") for digest in digests)[:SKETCH])
+        # The interpreter's hash of a text is keyed itself (SipHash), and mixed once more with this box's secret.
+        return frozenset(sorted(hash((self._secret, word)) for word in words)[:SKETCH])
 
 
 def _alike(one: frozenset[int], other: frozenset[int]) -> bool:

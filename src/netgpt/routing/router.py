@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from netgpt.routing.bandit import Belief
 
 
+ASKED: Final = "asked"
+"""Rule of a decision for the target that the caller named."""
+
+
 def reason_for(situation: Situation, weighed: Weighed, weights: Weights) -> tuple[str, str]:
     """(rule, sentence) of the best candidate: the constraint that left no other route, else its greatest lead."""
     best = weighed.best
     target = situation.target(best.target)
     if situation.asked != "auto" and situation.asks_for(target):  # late or not
-        return "asked", asked_words(situation.asked)
+        return ASKED, asked_words(situation.asked)
     late = weighed.violations[best.target]
     if late is not None and late.rule == "deadline":
         who = display_name(best.target)

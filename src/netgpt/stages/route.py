@@ -14,7 +14,7 @@ from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.routing.candidates import NOBODY, UNREAD, Situation, Target, asked_target, features_of, last_user_text
 from netgpt.routing.explain import counterfactual
 from netgpt.routing.link_state import SignalsView
-from netgpt.routing.router import LearnerView, Memory, decided
+from netgpt.routing.router import ASKED, LearnerView, Memory, decided
 from netgpt.routing.scoring import exposure_of
 from netgpt.settings.routing import Routing
 from netgpt.types import Decision, Label
@@ -79,7 +79,7 @@ class Route:
             return
         exchange.decision = decision
         later = cache(partial(counterfactual, what_if, decision.rule))
-        exchange.counterfactual = str if decision.rule == "asked" else later  # who names a target gets no other
+        exchange.counterfactual = str if decision.rule == ASKED else later  # who names a target gets no other
 
     def count_fallback(self, exchange: Exchange) -> None:
         """Count an ended exchange towards the clouds' share where it fell back on one."""

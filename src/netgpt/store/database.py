@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
@@ -99,6 +100,7 @@ class Database:
             "PRAGMA foreign_keys=ON",
             "PRAGMA secure_delete=ON",
             "PRAGMA journal_size_limit=16777216",  # a big deletion does not leave a big log behind
+            "PRAGMA wal_autocheckpoint=8000",  # pages; long before, a thread of its own does the work: see `Writer`
         )
         self.writing = _engine(path, busy_timeout_s, safe, on_begin, begin="BEGIN IMMEDIATE", poolclass=NullPool)
         self.reading = _engine(
@@ -141,6 +143,36 @@ def raw(connection: Connection) -> sqlite3.Connection:
     if not isinstance(driver, sqlite3.Connection):
         raise TypeError("not a SQLite connection")
     return driver
+
+
+class Checkpoints:
+    """Copies the log into the file from a thread of its own: a commit that has to do it takes up to 100 ms."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._due, self._ended = threading.Event(), False
+        self._thread: threading.Thread | None = None
+
+    def due(self) -> None:
+        """Copy what is in the log, soon."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="netgpt-store-checkpoints", daemon=True)
+            self._thread.start()
+        self._due.set()
+
+    def close(self) -> None:
+        """Stop; blocks until the copy under way is done."""
+        self._ended = True
+        if self._thread is not None:
+            self._due.set()
+            self._thread.join()
+
+    def _run(self) -> None:
+        while self._due.wait() and not self._ended:
+            self._due.clear()
+            with suppress(sqlite3.Error), closing(sqlite3.connect(self._path)) as connection:
+                # The writer's own check, or the next commit, finds the fault and says it.
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 def scrub(connection: Connection) -> None:

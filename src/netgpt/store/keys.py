@@ -69,10 +69,9 @@ class Keys(Part):
 
     async def key_by_hash(self, hash: str) -> KeyRow | None:
         """The key with this hash, revoked and expired ones too: ask `row.usable(now)`."""
-        query = select(keys).where(keys.c.hash == hash)
 
         def find(connection: Connection) -> KeyRow | None:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(select(keys).where(keys.c.hash == hash)).one_or_none()
             if row is None or not hmac.compare_digest(row.hash.encode(), hash.encode()):
                 return None  # the index finds it; the comparison in constant time decides
             return _read(row)
@@ -90,8 +89,11 @@ class Keys(Part):
 
     async def has_keys(self) -> bool:
         """Whether a key was ever made: from then on every call needs one, also when all were revoked."""
-        query = select(keys.c.id).limit(1)
-        return await self._cached("has keys", lambda connection: connection.execute(query).first() is not None)
+        return await self._cached("has keys", _any_key)
+
+
+def _any_key(connection: Connection) -> bool:
+    return connection.execute(select(keys.c.id).limit(1)).first() is not None
 
 
 def all_keys(connection: Connection) -> list[KeyRow]:

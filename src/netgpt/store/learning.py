@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, insert, select, update
 
 from netgpt.store import people
-from netgpt.store.database import scrub
+from netgpt.store.database import FastInsert, FastStatement, scrub
 from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.rotation import opened_mark
 from netgpt.store.schema import (
@@ -21,7 +21,6 @@ from netgpt.store.schema import (
     decisions,
     delete_rows,
     examples,
-    exchanges,
     lessons,
     marks,
     of_person,
@@ -156,6 +155,10 @@ def _delete(connection: Connection, where: ColumnElement[bool]) -> int:
 
 _MARK: Final = "learner"
 _FIGURES: Final = ("id", "tenant", "user", "key_id", "time", "target", "propensity")
+_AT_ONCE: Final = 32
+"""Decisions in one write: receipts wait behind it."""
+_INSERT = FastInsert(decisions)
+_HERE = FastStatement("SELECT 1 FROM exchanges WHERE id = :id AND tenant = :tenant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,19 +190,17 @@ class Decisions(Part):
     """
 
     async def save(self, rows: Sequence[DecisionRow]) -> int:
-        """Keep rows, in one transaction. Returns how many: what was forgotten in the meantime stays so."""
+        """Keep rows, some in each transaction. Returns how many: what was forgotten in the meantime stays so."""
 
-        def save(connection: Connection) -> int:
-            saved = 0
-            for row in rows:
-                here = select(exists().where(exchanges.c.id == row.id, exchanges.c.tenant == row.tenant))
-                if connection.scalar(here):
-                    values = {name: getattr(row, name) for name in _FIGURES}
-                    connection.execute(insert(decisions).values(**values, private=_sealed(self._sealer, row)))
-                    saved += 1
-            return saved
+        def save(connection: Connection, some: Sequence[DecisionRow]) -> int:
+            here = [row for row in some if _HERE.run(connection, id=row.id, tenant=row.tenant)]
+            for row in here:
+                values = {name: getattr(row, name) for name in _FIGURES}
+                _INSERT.run(connection, values | {"private": _sealed(self._sealer, row)})
+            return len(here)
 
-        return await self._submit(save)
+        starts = range(0, len(rows), _AT_ONCE)
+        return sum([await self._submit(partial(save, some=rows[at : at + _AT_ONCE])) for at in starts])
 
     async def change(self, rows: Sequence[DecisionRow]) -> None:
         """Keep what became known later; rows that are gone stay gone."""

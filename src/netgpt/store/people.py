@@ -44,9 +44,9 @@ class Profiles(Part):
 
     async def facts(self, person: Person) -> list[tuple[str, Fact]]:
         """(id, fact), oldest first; expired ones are there until retention deletes them."""
-        query = select(facts).where(of_person(facts, person)).order_by(facts.c.created, facts.c.id)
 
         def opened(connection: Connection) -> list[tuple[str, Fact]]:
+            query = select(facts).where(of_person(facts, person)).order_by(facts.c.created, facts.c.id)
             found = []
             for row in connection.execute(query):
                 texts = self._sealer.open_json(row.private, "facts", row.id, person.tenant, person.user)
@@ -78,9 +78,11 @@ class Profiles(Part):
         await self._change(change)
 
     async def profile_mode(self, person: Person) -> str | None:
-        query = select(profiles.c.complete).where(of_person(profiles, person))
-        mode: str | None = await self._cached(("mode", person), lambda connection: connection.scalar(query))
-        return mode
+
+        def read(connection: Connection) -> str | None:
+            return connection.scalar(select(profiles.c.complete).where(of_person(profiles, person)))
+
+        return await self._cached(("mode", person), read)
 
 
 class Maps(Part):

@@ -63,9 +63,9 @@ class Places(Part):
 
     async def places(self) -> list[PlaceRow]:
         """Every place, by source and id."""
-        query = select(places).order_by(places.c.source, places.c.id)
 
         def read(connection: Connection) -> list[PlaceRow]:
+            query = select(places).order_by(places.c.source, places.c.id)
             return [PlaceRow(**row._asdict() | {"tags": tuple(row.tags)}) for row in connection.execute(query)]
 
         return list(await self._cached("places", read))

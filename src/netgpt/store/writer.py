@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, text
 
 from netgpt.errors import NetGPTError, StoreError
-from netgpt.store.database import READERS, Database, FreeDisk, raw, store_error
+from netgpt.store.database import READERS, Checkpoints, Database, FreeDisk, raw, store_error
 from netgpt.store.encryption import Sealer
 
 T = TypeVar("T")
@@ -27,6 +27,8 @@ Operation = Callable[[Connection], T]
 
 
 _MAX_GROUP: Final = 128
+_CHECKPOINT_EVERY: Final = 256
+"""Writes, of about five pages each."""
 
 
 class _Job:
@@ -66,6 +68,7 @@ class Writer:
         self._lock = threading.Lock()
         self._open = True
         self._connection: Connection | None = None
+        self._checkpoints, self._written = Checkpoints(database.path), 0
         self._thread = threading.Thread(target=self._run, name="netgpt-store-writer", daemon=True)
         self._thread.start()
 
@@ -97,6 +100,7 @@ class Writer:
                 self._open = False
                 self._jobs.put(None)
         self._thread.join()
+        self._checkpoints.close()
 
     def _run(self) -> None:
         while group := self._next_group():
@@ -110,6 +114,10 @@ class Writer:
             for job in group:
                 with suppress(RuntimeError):  # its loop has ended
                     job.loop.call_soon_threadsafe(job.settle)
+            self._written += len(group)
+            if self._written >= _CHECKPOINT_EVERY:
+                self._written = 0
+                self._checkpoints.due()
         self._drop_connection()
 
     def _next_group(self) -> list[_Job]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar, overload
 
@@ -87,9 +88,12 @@ class written_by(Generic[T]):
     def __get__(self, instance: Exchange | None, owner: type) -> Self | T:
         if instance is None:
             return self
-        value = instance.get(self.name, _MISSING)
+        name, values = self.name, instance._values
+        if name in values and name in instance._readable and not instance._plugged:  # a hundred times a request
+            return values[name]  # type: ignore[no-any-return]
+        value = instance.get(name, _MISSING)
         if value is _MISSING:
-            raise PipelineError(f"exchange.{self.name} is written by the stage '{self.stage}', which has not run")
+            raise PipelineError(f"exchange.{name} is written by the stage '{self.stage}', which has not run")
         return value  # type: ignore[no-any-return]
 
     def __set__(self, instance: Exchange, value: T) -> None:
@@ -191,7 +195,7 @@ class Exchange:
         """
         view = object.__new__(Exchange)
         view._values, view._writer, view._writable = self._values, stage.name, stage.writes
-        view._readable = stage.reads | optional_reads(stage) | stage.writes | _ALWAYS
+        view._readable = readable_by(stage)
         view._plugged = stage.name not in OWNERS
         return view
 
@@ -252,6 +256,16 @@ def optional_reads(stage: Declares) -> frozenset[str]:
 def owner_of(field: str) -> str:
     """The stage that writes this field, PIPELINE or FRONT_END; "?": no such field."""
     return getattr(getattr(Exchange, field, None), "stage", "?")
+
+
+def readable_by(stage: Declares) -> frozenset[str]:
+    """All fields that the stage may read; worked out once for each set of declarations."""
+    return _readable(stage.reads, optional_reads(stage), stage.writes)
+
+
+@lru_cache(maxsize=256)
+def _readable(reads: frozenset[str], optional: frozenset[str], writes: frozenset[str]) -> frozenset[str]:
+    return reads | optional | writes | _ALWAYS
 
 
 _MISSING = object()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from virtual_time import run_virtually
 
 from netgpt.errors import NetGPTError, Overloaded, RateLimited
-from netgpt.web.admission import Admission, Permit, Who
+from netgpt.web.admission import Admission, Permit, PoolStart, Who
 
 SERVICE_S = 1.0
 
@@ -172,7 +172,7 @@ def test_hang_ups_free_their_place(plan: list[tuple[str, float, float]]) -> None
 
 def test_never_more_than_the_places_of_the_box() -> None:
     async def work() -> None:
-        admission = Admission(at_once=5, waiting=3, max_wait_s=100, first=lambda _pool: (50, 4))
+        admission = Admission(at_once=5, waiting=3, max_wait_s=100, first=lambda _pool: PoolStart(50, 4))
         places = [await admission.enter(pool, Who("k", ""), 1) for pool in ("edge", "cloud", "auto", "edge", "cloud")]
         waiting = [asyncio.ensure_future(admission.enter("far", Who("k", ""), 1)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -211,7 +211,7 @@ def test_a_wait_that_the_owner_allows_is_waited() -> None:
 
 def test_a_pool_with_a_crowd_does_not_keep_another_out() -> None:
     async def work() -> list[str]:
-        admission = Admission(at_once=2, waiting=9, max_wait_s=100, first=lambda _pool: (50, 4))
+        admission = Admission(at_once=2, waiting=9, max_wait_s=100, first=lambda _pool: PoolStart(50, 4))
         places = [await admission.enter("edge", Who("greedy", ""), 1) for _ in range(2)]
         order: list[str] = []
 

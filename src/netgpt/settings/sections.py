@@ -141,13 +141,13 @@ class Server(Section):
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only when keys exist.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     max_body_bytes: int = Field(4_000_000, ge=1_000, description="Largest request body accepted.")
-    max_concurrency: int = Field(64, ge=1, description="Requests in work at once; chats beyond it wait for their turn.")
-    max_waiting: int = Field(192, ge=0, description="Chats that wait for their turn at once; more are refused (503).")
+    max_concurrency: int = Field(256, ge=1, description="Requests at work at once; more wait for their turn.")
+    max_waiting: int = Field(1024, ge=0, description="Chats that wait for their turn at once; more are refused (503).")
     max_wait_s: float | None = Field(
         None,
         ge=0,
         description="No chat waits longer for its turn, in seconds. None: so long that answers take at most about "
-        "twice as long as usual.",
+        "twice as long as usual on the box, and 10 s for a model elsewhere.",
     )
     deadline_s: float = Field(300.0, gt=0, description="No request lives longer than this, in seconds.")
     trusted_proxies: Addresses = Field(

@@ -384,6 +384,8 @@ MODEST: Final = 1.4
 """A key with nothing at work or waiting may wait so many times longer: it adds least to the load."""
 LEAST_WAIT_S: Final = 0.5
 """Nobody is refused for a wait that short."""
+LEAST_WAIT_ELSEWHERE_S: Final = 10.0
+"""The same for a server elsewhere: it is not what is short here, so a burst waits its time."""
 UNPROVEN_WAIT_S: Final = 10.0
 """The longest wait for a pool of which nothing is known."""
 LEAST_UNPROVEN_S: Final = 1.0
@@ -397,11 +399,19 @@ _RELATIVE: Final = (0.25, 4.0)
 """A request counts for at least and at most this much of an average one."""
 
 
+class PoolStart(NamedTuple):
+    """How a pool begins: its first and its lowest limit, and the wait for which nobody is refused (seconds)."""
+
+    first: int
+    lowest: int
+    least_wait_s: float = LEAST_WAIT_S
+
+
 class Pool:
     """A concurrency pool: the chats for one target."""
 
-    def __init__(self, name: str, limit: ConcurrencyLimit) -> None:
-        self.name, self.limit = name, limit
+    def __init__(self, name: str, limit: ConcurrencyLimit, least_wait_s: float = LEAST_WAIT_S) -> None:
+        self.name, self.limit, self.least_wait_s = name, limit, least_wait_s
         self.turns: Turns[_Waiter] = Turns()
         self.at_work = 0
         self.busy: Counter[str] = Counter()
@@ -425,8 +435,8 @@ class Pool:
         if self.usual_s is None:
             return UNPROVEN_WAIT_S
         if not self.limit.proven:
-            return min(UNPROVEN_WAIT_S, max(LEAST_UNPROVEN_S, self.usual_s))
-        return min(UNPROVEN_WAIT_S, max(LEAST_WAIT_S, (AIM - self.limit.ratio) * self.usual_s))
+            return min(UNPROVEN_WAIT_S, max(LEAST_UNPROVEN_S, self.least_wait_s, self.usual_s))
+        return min(UNPROVEN_WAIT_S, max(self.least_wait_s, (AIM - self.limit.ratio) * self.usual_s))
 
     def expected_s(self, before: int) -> float:
         """The wait behind `before` others; 0 while it is not known."""
@@ -484,12 +494,12 @@ class Admission:
         at_once: int,
         waiting: int,
         max_wait_s: float | None = None,
-        first: Callable[[str], tuple[int, int]] = lambda _pool: (8, 2),
+        first: Callable[[str], PoolStart] = lambda _pool: PoolStart(8, 2),
         refused: Callable[[str], None] = lambda _code: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`at_once`: permits of all pools together; `waiting`: how many may wait; `max_wait_s`: how long, None: as long
-        as it makes sense. `first`: a pool's name -> its first and its lowest limit. `refused`: called with the code of
+        as it makes sense. `first`: a pool's name -> how it begins. `refused`: called with the code of
         every refusal."""
         self.at_once, self.most_waiting, self.max_wait_s, self.clock = at_once, waiting, max_wait_s, clock
         self.pools: dict[str, Pool] = {}
@@ -513,7 +523,9 @@ class Admission:
         return await self._wait(found, who, size, work, within_s)
 
     def _open(self, name: str) -> Pool:
-        pool = self.pools[name] = Pool(name, ConcurrencyLimit(*self._first(name), self.at_once))
+        begins = self._first(name)
+        limit = ConcurrencyLimit(begins.first, begins.lowest, self.at_once)
+        pool = self.pools[name] = Pool(name, limit, begins.least_wait_s)
         for callback in self.opened:
             callback(pool)
         return pool

@@ -13,26 +13,26 @@ from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.routing.candidates import AUTO
 from netgpt.web import admin, chat, errors, exchanges, openapi, profiles
-from netgpt.web.admission import Admission, Pool
+from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
 from netgpt.web.deferred import Deferred
 from netgpt.web.oidc import Access
 
-UNKNOWN = (8, 2)
-"""The first and the lowest limit of a pool when nothing is known of the server behind it."""
-ELSEWHERE = (32, 16)
-"""The same for a server elsewhere: few answer fewer than this at once."""
+UNKNOWN = PoolStart(8, 2)
+"""A pool when nothing is known of the server behind it."""
+ELSEWHERE = PoolStart(256, 16, LEAST_WAIT_ELSEWHERE_S)
+"""A server elsewhere: hundreds at once are usual, and few answer fewer than sixteen."""
 
 
 def admission_of(gateway: Gateway) -> Admission:
     """Admission as the settings say, with its metrics."""
     server, edge = gateway.settings.server, gateway.settings.edge
 
-    def first(pool: str) -> tuple[int, int]:
+    def first(pool: str) -> PoolStart:
         if pool != "edge" and gateway.remotes:
             return ELSEWHERE
         if pool in ("edge", AUTO) and edge.base_url is None:
-            return edge.slots + 1, edge.slots
+            return PoolStart(edge.slots + 1, edge.slots)
         return UNKNOWN
 
     admission = Admission(

@@ -37,7 +37,8 @@ async def gateway(
     **settings: Mapping[str, Any],
 ) -> AsyncIterator[Gateway]:
     """Started, and closed at the end. `settings` are sections: `site={"city": "Portwick"}`."""
-    sections: dict[str, Any] = {"completion": {"mode": "select"}, **settings}
+    patient = {"timeout_s": 60}  # the machine may be busy
+    sections: dict[str, Any] = {"completion": {"mode": "select"}, "privacy": patient, **settings}
     if cloud is not None:
         sections["cloud"] = {"base_url": cloud.base_url, "model": "far", **(prices or {})}
     made = load_settings(environment={}, home=home, **sections)

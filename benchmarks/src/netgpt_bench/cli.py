@@ -355,6 +355,25 @@ def overload(
 
 @app.command()
 @reports_errors
+def abuse(
+    kind: list[str] = typer.Option([], help="Only these kinds; default: all."),
+    seconds: float = typer.Option(10.0, min=2, help="Each kind for so long."),
+    rate: float = typer.Option(10.0, min=1, help="Requests a second of the ten modest callers together."),
+    seed: int = typer.Option(7, help="Seed of texts and moments."),
+    as_json: bool = json_option,
+) -> None:
+    """One caller, one cloud or one text against all: ten modest callers beside each kind of abuse."""
+    from netgpt_bench import abuse as bench
+
+    for name in kind:
+        if name not in bench.KINDS:
+            raise RequestError(f"no kind {name!r}; the kinds are {', '.join(bench.KINDS)}", param="kind")
+    work = bench.run(seconds=seconds, rate=rate, kinds=kind or list(bench.KINDS), seed=seed, progress=_progress)
+    print_result("abuse", run(work), as_json)
+
+
+@app.command()
+@reports_errors
 def soak(
     requests: int = typer.Option(50_000, min=20, help="Requests in all."),
     hangups: float = typer.Option(

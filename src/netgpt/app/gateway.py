@@ -150,6 +150,7 @@ class Gateway:
         await self._read_places()
         self.telemetry.start()
         self._tasks.append(asyncio.create_task(self._housekeeping()))
+        self._tasks.append(asyncio.create_task(self.metrics.watch_loop()))
         self._tasks.append(asyncio.create_task(self.residency.run()))
         if self.settings.completion.mode != "off":
             self._tasks.append(asyncio.create_task(self._warm_up()))

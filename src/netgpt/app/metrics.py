@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +16,8 @@ from netgpt.routing.link_state import Estimate, Link, SystemView
 from netgpt.routing.signals import Signals
 
 MOST_OUTCOMES = 40  # labels are bounded: nobody elsewhere fills this memory with words
+BLOCKS = (0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+LOOK_EVERY_S = 0.025
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -26,6 +30,10 @@ class Metrics:
         self.seconds = Histogram(
             "netgpt_stage_seconds", "Time per stage; total and first_token too.", ["stage"], registry=registry,
             buckets=SECONDS,
+        )  # fmt: skip
+        self.blocks = Histogram(
+            "netgpt_loop_block_seconds", "Work at a stretch on the event loop, while which nobody else is served.",
+            registry=registry, buckets=BLOCKS,
         )  # fmt: skip
         self.tokens = Counter("netgpt_tokens", "Tokens of answers.", ["route", "direction"], registry=registry)
         self.calls = Counter("netgpt_model_calls", "Calls to models.", ["route", "outcome"], registry=registry)
@@ -79,6 +87,16 @@ class Metrics:
         if child is None:
             child = self._children[key] = metric.labels(*labels)
         return child
+
+    async def watch_loop(self) -> None:
+        """Observe how long the event loop works at a stretch, until cancelled.
+
+        What others on the machine took from it does not count: of the delay, the time that its thread was at work.
+        """
+        while True:
+            due, worked = time.monotonic() + LOOK_EVERY_S, time.thread_time()
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.blocks.observe(max(0.0, min(time.monotonic() - due, time.thread_time() - worked)))
 
     def engine_event(self, event: str) -> None:
         self.engine_events.labels(event).inc()

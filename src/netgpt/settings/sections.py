@@ -151,9 +151,9 @@ class Server(Section):
         10.0, gt=0, description="A head (before it: TLS, and the first byte) comes within these seconds; else 408."
     )
     body_timeout_s: float = Field(
-        20.0, gt=0, description="A body comes within these seconds, and those that `min_body_rate` gives it; else 408."
+        30.0, gt=0, description="A body that falls behind `min_body_rate` by so many seconds is given up: 408."
     )
-    min_body_rate: float = Field(1_000.0, gt=0, description="Bytes that earn a body one second more.")
+    min_body_rate: float = Field(1_000.0, gt=0, description="Least speed of a body, in bytes a second.")
     keep_alive_s: float = Field(
         30.0, gt=0, description="A connection without a request is closed after these seconds; sooner where it is full."
     )

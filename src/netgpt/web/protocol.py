@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvloop.loop import SSLProtocol
 
 from netgpt.errors import NetGPTError, Overloaded, RateLimited, RequestError
 from netgpt.settings.sections import Server
@@ -79,8 +80,8 @@ class Doorkeeper:
         self.addresses: Counter[str] = Counter()
         self.held = 0
         """Bytes of unfinished heads and bodies."""
-        self.now = 0.0
-        """The loop's time, at most `SWEEP_S` old."""
+        self.now = self._swept = 0.0
+        """Seconds in which callers were listened to: where the loop itself was late, no caller is."""
         self._proxies = proxies(server.trusted_proxies)
         self._sweeping = False
 
@@ -90,9 +91,8 @@ class Doorkeeper:
 
     def admits(self, connection: GuardedProtocol) -> NetGPTError | None:
         """Take it in, if need be in the place of one that waits for its caller; else say why not."""
-        self.now = connection.loop.time()
         if not self._sweeping:
-            self._sweeping = True
+            self._sweeping, self._swept = True, connection.loop.time()
             connection.loop.call_later(SWEEP_S, self._sweep, connection.loop)
         address, server = connection.address, self.server
         own = server.max_connections_per_address or (self.most if connection.is_many else max(1, self.most // 2))
@@ -179,7 +179,9 @@ class Doorkeeper:
         self.leaves(connection)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.now = loop.time()
+        now = loop.time()
+        self.now += min(now - self._swept, 2 * SWEEP_S)
+        self._swept = now
         for connection in list(self.open):
             connection.look(self.now)
         self._sweeping = bool(self.open)
@@ -196,8 +198,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.account = self.address = ""
         self.has_place = self.is_many = False
         self.reading = _SILENT
-        self.since = 0.0
-        """When what is waited for began."""
+        self.since = self._began = 0.0
+        """When what is waited for began; bytes of a body move it on. When the body began."""
         self.answered = 0
         self.held = 0
         self._head_bytes = self._body_bytes = self._quiet_bytes = self._dropped_bytes = 0
@@ -205,42 +207,37 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deaf = False
         """Nothing more is read: what comes is dropped."""
         self._close_by: float | None = None
-        self._shaking: asyncio.Task[None] | None = None
         self._unsent, self._stalled_since = 0, 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if self.transport is not None:  # once more, behind the handshake
+            super().connection_made(transport)
+            return
         self.transport = transport
         peer = transport.get_extra_info("peername")
         host = str(peer[0]) if isinstance(peer, tuple) else ""
         self.account = self.address = address_of(host)
         self.is_many = self.keeper.is_many(host)
-        refusal = self.keeper.admits(self)
+        refusal, tls = self.keeper.admits(self), self.keeper.tls
         self.since = self._stalled_since = self.keeper.now
         if refusal is not None:
             self.keeper.refused(refusal.code)
             self._deaf = True
-            if self.keeper.tls is None:
+            if tls is None:
                 transport.write(self._as_bytes(refusal))
             transport.close()
-        elif self.keeper.tls is None:
+        elif tls is None:
             super().connection_made(transport)
         else:
-            transport.pause_reading()
-            self._shaking = self.loop.create_task(self._shake_hands(transport, self.keeper.tls))
+            self._begin_tls(transport, tls)
 
-    async def _shake_hands(self, plain: asyncio.Transport, context: ssl.SSLContext) -> None:
-        """TLS begins here rather than in the loop, so that a caller that never ends it has a place to lose."""
-        try:
-            secure = await self.loop.start_tls(
-                plain, self, context, server_side=True, ssl_handshake_timeout=self.keeper.server.head_timeout_s
-            )
-        except (OSError, EOFError, asyncio.CancelledError):
-            secure = None
-        if secure is None or self._deaf:
-            plain.abort()
-            self.keeper.gone(self)
-        else:
-            super().connection_made(secure)
+    def _begin_tls(self, plain: asyncio.Transport, context: ssl.SSLContext) -> None:
+        """TLS begins here rather than before, so that a caller that never ends the handshake has a place to lose."""
+        shell = SSLProtocol(
+            self.loop, self, context, None, server_side=True, ssl_handshake_timeout=self.keeper.server.head_timeout_s
+        )
+        plain.set_protocol(shell)
+        shell.connection_made(plain)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.keeper.gone(self)
@@ -345,6 +342,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._check_host()
         super().on_headers_complete()
         self.reading, self.since = _BODY, self.keeper.now
+        self._began = self.keeper.now
 
     def _check_host(self) -> None:
         """One name, well formed (RFC 9112, section 3.2). HTTP/1.0 knew none, and some that look after servers speak
@@ -357,6 +355,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        self.since = min(self.keeper.now, self.since + len(body) / self.keeper.server.min_body_rate)
         self._quiet_bytes = 0
         if self.cycle.response_complete and self._body_bytes > self.keeper.server.max_body_bytes:
             self._stop("the body is too large", "payload_too_large", 413)
@@ -426,17 +425,17 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._close_by is not None:
             if now > self._close_by:
                 self.transport.abort()
+                if self.flow is None:
+                    self.keeper.gone(self)
         elif self.flow is None:
-            if now - self.since > server.head_timeout_s:
-                self.transport.abort()
+            if self.transport.is_closing():  # a handshake that failed is not told to the protocol behind it
+                self.keeper.gone(self)
         elif self._stalls(now):
             self.transport.abort()
         elif self.reading == _BODY:
             if self.flow.read_paused:
                 self.since += SWEEP_S  # it is we who do not read
-            elif now - self.since > min(
-                server.body_timeout_s + self._body_bytes / server.min_body_rate, server.deadline_s
-            ):
+            elif now - self.since > server.body_timeout_s or now - self._began > server.deadline_s:
                 self.refuse(self._timed_out("the body", "server.body_timeout_s, server.min_body_rate"))
         elif self._is_busy():
             self.since = now

@@ -65,7 +65,7 @@ def _serve(settings: Settings) -> None:
     door: Any = keeper.protocol
     config = uvicorn.Config(  # forwarded headers are for server.trusted_proxies alone
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, http=door, ws="none",
-        timeout_graceful_shutdown=DRAIN_S, lifespan="on", backlog=min(512, keeper.most // 2),
+        timeout_graceful_shutdown=DRAIN_S, lifespan="on", backlog=512,
     )  # fmt: skip
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"

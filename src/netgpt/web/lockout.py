@@ -54,6 +54,11 @@ class Lockout:
             for source in _sources(address, secret)[1:]:
                 self._refuse_while_locked(source)
 
+    def check_wrong(self, address: str, secret: str) -> None:
+        """After a key was found to be wrong. Raises RateLimited while its address or its beginning there is locked."""
+        for source in _sources(address, secret):
+            self._refuse_while_locked(source)
+
     def accepted(self, address: str, digest: str) -> None:
         """A key worked from this address."""
         known = self._accepted
@@ -64,11 +69,9 @@ class Lockout:
 
     def failed(self, address: str, secret: str) -> None:
         """A wrong key was tried. The last of too many locks its sources. Raises RateLimited while they are locked."""
+        self.check_wrong(address, secret)
         now, settings = self._clock(), self._settings
-        sources = _sources(address, secret)
-        for source in sources:
-            self._refuse_while_locked(source)
-        for source in sources:
+        for source in _sources(address, secret):
             tries = self._tries.get(source)
             if tries is None:
                 tries = self._tries[source] = _WrongKeys(now)

@@ -39,7 +39,7 @@ again (RFC 9112, section 9.3.2)."""
 SWEEP_S: Final = 0.25
 LINGER_S: Final = 1.0
 """A refused caller may take so long to read why, while what it still sends is dropped."""
-LINGER_BYTES: Final = 1_000_000
+LINGER_BYTES: Final = 8_000_000
 STALL_S: Final = 60.0
 """An answer of which nothing is taken for so long is given up."""
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]+")
@@ -145,7 +145,9 @@ class Doorkeeper:
             for each in self.open:
                 by_account[each.account] += each.held
             heaviest = by_account.most_common(1)[0][0]
-            self._out(max((each for each in self.open if each.account == heaviest), key=lambda each: each.held))
+            largest = max((each for each in self.open if each.account == heaviest), key=lambda each: each.held)
+            self.let_go(largest)
+            largest.refuse(_unfinished())
 
     def let_go(self, connection: GuardedProtocol) -> None:
         self.held -= connection.held
@@ -166,16 +168,11 @@ class Doorkeeper:
             self._out(each)
 
     def _out(self, connection: GuardedProtocol) -> None:
+        """Its place is needed, and its file."""
         if connection.reading == _SILENT or connection.is_leaving:
             connection.leave(at_once=connection.is_leaving)
         else:
-            connection.refuse(
-                RateLimited(
-                    "too much is begun and not sent to its end, most of it from here; end some before you begin more",
-                    code="too_many_unfinished",
-                    retry_after=1,
-                )
-            )
+            connection.refuse(_unfinished(), lingers=False)
         self.leaves(connection)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -187,6 +184,14 @@ class Doorkeeper:
         self._sweeping = bool(self.open)
         if self._sweeping:
             loop.call_later(SWEEP_S, self._sweep, loop)
+
+
+def _unfinished() -> RateLimited:
+    return RateLimited(
+        "too much is begun and not sent to its end, most of it from here; end some before you begin more",
+        code="too_many_unfinished",
+        retry_after=1,
+    )
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -380,8 +385,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # What goes out
 
-    def refuse(self, error: NetGPTError) -> None:
-        """Say why, and read no more. What is being answered is answered first."""
+    def refuse(self, error: NetGPTError, *, lingers: bool = True) -> None:
+        """Say why, and read no more. What is being answered is answered first. `lingers`: it stays open until the
+        caller has read that, for `LINGER_S` at most."""
         self.keeper.refused(error.code)
         self._deaf = True
         if self._is_busy():
@@ -390,16 +396,16 @@ class GuardedProtocol(HttpToolsProtocol):
                 return
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        is_answered = self.reading == _BODY and (self.cycle.response_started or self.pipeline)
-        if self.flow is None or is_answered or not self.transport.can_write_eof():
-            if not is_answered and self.flow is not None:
-                self.transport.write(self._as_bytes(error))
+        if self.flow is None or (self.reading == _BODY and (self.cycle.response_started or self.pipeline)):
             self.leave()
             return
         self.transport.write(self._as_bytes(error))
-        self.transport.write_eof()
-        self._close_by = self.keeper.now + LINGER_S
-        self.flow.resume_reading()
+        if lingers and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._close_by = self.keeper.now + LINGER_S
+            self.flow.resume_reading()
+        else:
+            self.leave()
 
     def leave(self, *, at_once: bool = False) -> None:
         """Close it. What is written already goes out, within `LINGER_S`, unless `at_once`."""

@@ -22,7 +22,7 @@ from netgpt.web.protocol import places
 
 FILES = 256
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
-QUICK = {
+QUICK: dict[str, Any] = {
     "server__head_timeout_s": "1.5", "server__body_timeout_s": "1.5", "server__keep_alive_s": "1.5",
     "server__max_connections": str(places(Server(), FILES)), "privacy__names": "false", "lockout__failures": "100000",
 }  # fmt: skip
@@ -38,7 +38,7 @@ class Box(Served):
 
     def new_key(self) -> str:
         made = self.netgpt("keys", "create", "--role", "user", "--name", "one").stdout
-        return re.findall(r"ngpt_\S{30,}", made)[0]
+        return str(re.findall(r"ngpt_\S{30,}", made)[0])
 
     def memory(self) -> int:
         """Bytes that the process holds now."""

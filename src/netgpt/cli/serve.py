@@ -70,6 +70,8 @@ def _serve(settings: Settings) -> None:
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
     say(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
+    if keeper.most < settings.server.max_concurrency + settings.server.max_waiting:
+        say(f"Open files are few here (ulimit -n): {keeper.most} connections at once, fewer than server.max_waiting.")
     for remark in remarks:
         say(remark)
     if not has_keys and settings.oidc.issuer is None:

@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvloop.loop import SSLProtocol
+from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
 
 from netgpt.errors import NetGPTError, Overloaded, RateLimited, RequestError
 from netgpt.settings.sections import Server
@@ -259,7 +259,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def waits_for_caller(self) -> bool:
         """Whether nothing is lost but the caller's own time when it is closed."""
-        return self.is_leaving or (not self._deaf and (self.reading == _BODY or not self._is_busy()))
+        is_incomplete = self.reading == _BODY and not self.pipeline
+        return self.is_leaving or (not self._deaf and (is_incomplete or not self._is_busy()))
 
     def _is_busy(self) -> bool:
         """Whether an answer is awaited or under way."""

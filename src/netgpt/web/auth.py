@@ -26,7 +26,7 @@ from netgpt.types import SCOPE_OF, Caller, Person, Role
 from netgpt.web.errors import error_response, unforeseen_response
 from netgpt.web.lockout import address_of, client_address, is_loopback, looks_like_token
 from netgpt.web.oidc import UNSIGNED, Access
-from netgpt.web.protocol import CONNECTION, places
+from netgpt.web.protocol import CONNECTION, most_in_work
 
 
 def scope_of(path: str) -> str:
@@ -254,7 +254,7 @@ class LimitsMiddleware:
         self.app, self.server, self.metrics = app, server, metrics
         self.in_work = 0
         """Requests whose body is there, and whose answer is not."""
-        self.most = min(server.max_concurrency + server.max_waiting + NOT_CHATS, places(server) * 3 // 4)
+        self.most = min(server.max_concurrency + server.max_waiting + NOT_CHATS, most_in_work(server))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

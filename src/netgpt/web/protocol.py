@@ -64,6 +64,12 @@ def places(server: Server, files: int | None = None) -> int:
     return min(server.max_connections or MOST_CONNECTIONS, room)
 
 
+def most_in_work(server: Server) -> int:
+    """How many requests may be in work: fewer than there are places, and those at work need a second file each."""
+    room = places(server)
+    return room * 3 // 4 if server.max_concurrency <= room // 2 else room // 2
+
+
 class Doorkeeper:
     """All connections of one server: who may come in, who has waited for too long, who must go where it is full."""
 

@@ -29,7 +29,10 @@ key or a personal value. Errors of libraries are mapped to these where they ente
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
+
+_FILE: Final = re.compile(r"(?<![\w:/.~])/(?!v1/)[^\s:,;`'\")]+")
 
 
 class NetGPTError(Exception):
@@ -167,6 +170,14 @@ class StoreError(NetGPTError):
     status = 507
     type = "store_error"
     code = "store_unavailable"
+
+    def as_openai(self) -> dict[str, Any]:
+        """Callers are told what failed; where the box keeps its files is for its owner: terminal, log and doctor."""
+        path, is_path, _ = self.message.partition(": ")
+        text = self.message.replace(path, "the store") if is_path and path.startswith("/") else self.message
+        shown = super().as_openai()
+        shown["error"]["message"] = _FILE.sub("its file", text)
+        return shown
 
 
 class PipelineError(NetGPTError):

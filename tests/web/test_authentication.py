@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -153,11 +154,12 @@ async def test_keys_with_bytes_that_no_key_has(tmp_path: Path) -> None:
             assert await _raw(here, [(name, plain)]) == 401
 
 
-async def _raw(here: Door, headers: list[tuple[bytes, bytes]]) -> int:
+async def _raw(here: Door, headers: list[tuple[bytes, bytes]], host: bytes | None = b"localhost") -> int:
     """The status of GET /v1/models with exactly these bytes as headers."""
     scope = {
         "type": "http", "method": "GET", "path": "/v1/models", "raw_path": b"/v1/models", "query_string": b"",
-        "headers": [(b"host", b"localhost"), *headers], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+        "headers": [*([(b"host", host)] if host else []), *headers],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
         "scheme": "http", "http_version": "1.1", "root_path": "", "asgi": {"version": "3.0"},
     }  # fmt: skip
     shown: list[int] = []
@@ -199,7 +201,7 @@ async def test_guessing_is_locked_out_and_neighbours_are_not(tmp_path: Path) -> 
     async with door(tmp_path, lockout=lockout) as here:
         _, known = await here.make_key()
         _, fresh = await here.make_key()
-        nat = {"address": "192.0.2.1"}
+        nat, elsewhere = {"address": "192.0.2.1"}, {"address": "192.0.2.2"}
         assert (await here.get("/v1/models", key=known, **nat)).status_code == 200
         for number in range(5):
             check_error(await here.get("/v1/models", key=f"guess{number}", **nat), 401, "invalid_api_key")
@@ -207,8 +209,13 @@ async def test_guessing_is_locked_out_and_neighbours_are_not(tmp_path: Path) -> 
         check_error(locked, 429, "too_many_wrong_keys")
         assert int(locked.headers["retry-after"]) in range(28, 31)
         assert (await here.get("/v1/models", key=known, **nat)).status_code == 200
-        check_error(await here.get("/v1/models", key=fresh, **nat), 429, "too_many_wrong_keys")
-        assert (await here.get("/v1/models", key=fresh, address="192.0.2.2")).status_code == 200
+        assert (await here.get("/v1/models", key=fresh, **nat)).status_code == 200, "new from there, and right"
+        for number in range(5):
+            check_error(
+                await here.get("/v1/models", key=fresh[:20] + f"x{number}", **elsewhere), 401, "invalid_api_key"
+            )
+        check_error(await here.get("/v1/models", key=fresh, **elsewhere), 429, "too_many_wrong_keys")
+        assert (await here.get("/v1/models", key=known, **elsewhere)).status_code == 200
         spoofed = {"x-forwarded-for": "192.0.2.77"}
         check_error(await here.get("/v1/models", key="guess6", headers=spoofed, **nat), 429, "too_many_wrong_keys")
 
@@ -226,9 +233,78 @@ async def test_behind_a_trusted_proxy_each_client_counts_for_itself(tmp_path: Pa
         guesser = {"x-forwarded-for": "203.0.113.5, 192.0.2.1"}
         for number in range(2):
             await here.get("/v1/models", key=f"guess{number}", headers=guesser)
-        check_error(await here.get("/v1/models", key=key, headers=guesser), 429, "too_many_wrong_keys")
+        check_error(await here.get("/v1/models", key="guess", headers=guesser), 429, "too_many_wrong_keys")
         other = {"x-forwarded-for": "192.0.2.1, 203.0.113.5"}
+        check_error(await here.get("/v1/models", key="guess", headers=other), 401, "invalid_api_key")
         assert (await here.get("/v1/models", key=key, headers=other)).status_code == 200
+
+
+async def test_pages_of_other_sites_are_refused_unless_their_origin_is_allowed(tmp_path: Path) -> None:
+    friend, enemy = "https://chat.example", "https://evil.example"
+    async with door(tmp_path, server={"allowed_origins": [friend]}) as here:
+        for key in (None, (await here.make_key())[1]):
+            for origin, status in ((friend, 200), (enemy, 403), (None, 403)):
+                if key is None and origin == friend:
+                    continue  # made above: the box has keys by now
+                headers = {"sec-fetch-site": "cross-site"} | ({"origin": origin} if origin else {})
+                answer = await here.chat(key, headers=headers)
+                assert answer.status_code == status, (key, origin, answer.text)
+                assert (answer.headers.get("access-control-allow-origin") == friend) is (status == 200)
+        for site in ("same-origin", "same-site", "none"):
+            assert (await here.get("/v1/models", key=key, headers={"sec-fetch-site": site})).status_code == 200
+        asked = {"origin": friend, "access-control-request-method": "POST"}
+        asked |= {"access-control-request-headers": "authorization", "sec-fetch-site": "cross-site"}
+        assert (await here.ask("OPTIONS", "/v1/chat/completions", headers=asked)).status_code == 200
+        refused = await here.ask("OPTIONS", "/v1/chat/completions", headers={**asked, "origin": enemy})
+        assert refused.status_code == 400 and "access-control-allow-origin" not in refused.headers
+        assert (await here.get("/healthz", headers={"sec-fetch-site": "cross-site"})).status_code == 200
+
+
+async def test_an_allowed_page_may_call_a_box_without_keys(tmp_path: Path) -> None:
+    origin = "https://chat.example"
+    async with door(tmp_path, server={"allowed_origins": [origin]}) as here:
+        headers = {"origin": origin, "sec-fetch-site": "cross-site"}
+        assert (await here.chat(headers=headers)).status_code == 200
+        assert (await here.chat(headers={**headers, "host": "chat.example"})).status_code == 403, "a name of its own"
+
+
+async def test_a_box_without_keys_wants_to_know_under_which_name_it_is_called(tmp_path: Path) -> None:
+    async with door(tmp_path) as here:
+        check_error(await here.get("/v1/models", headers={"host": ""}), 403, "permission_denied")
+        assert await _raw(here, [], host=None) == 400
+
+
+@pytest.mark.parametrize(
+    ("told", "options"),
+    [
+        (True, {}),
+        (False, {"address": "192.0.2.7"}),
+        (False, {"headers": {"x-forwarded-for": "127.0.0.1"}}),
+        (False, {"headers": {"host": "rebound.example"}}),
+    ],
+)
+async def test_readyz_names_hosts_and_files_to_this_machine_alone(
+    tmp_path: Path, cloud: FaultyCloud, told: bool, options: dict[str, Any]
+) -> None:
+    async with door(tmp_path, cloud) as here:
+        answer = await here.get("/readyz", **options)
+        assert answer.status_code in (200, 503) and answer.json()["parts"]["store"]["ok"] is True
+        assert ("detail" in answer.json()["parts"]["cloud"]) is told
+        assert told or "127.0.0.1" not in answer.text
+
+
+async def test_paths_redirect_nobody(tmp_path: Path) -> None:
+    async with door(tmp_path) as here:
+        for path in ("/healthz/", "/readyz/", "/v1/models/", "//evil.example/healthz", "/v1/exchanges/"):
+            answer = await here.get(path, headers={"host": "localhost"})
+            assert answer.status_code in (200, 404) and "location" not in answer.headers, path
+
+
+async def test_a_full_store_does_not_say_where_it_is(tmp_path: Path) -> None:
+    async with door(tmp_path, store={"min_free_bytes": 10**18}) as here:
+        answer = await here.ask("POST", "/v1/profiles/ada/facts", json={"text": "owns a van"})
+        error = check_error(answer, 507, "store_full")
+        assert str(tmp_path) not in answer.text and "the store" in error["message"]
 
 
 async def test_tokens_beside_keys(tmp_path: Path, issuer: FakeIssuer) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,6 +91,7 @@ def test_serve_over_https_with_callers_certificates(authority: Authority, tmp_pa
         "server__tls_cert": str(gateway.cert),
         "server__tls_key": str(gateway.key),
         "server__tls_client_ca": str(authority.ca),
+        "server__max_connections": "16",
     }
     served = Served(tmp_path / "home", cloud=None, edge_url=None, **files)
     served.verify = _believing(authority.ca, caller.cert, caller.key)
@@ -109,6 +112,14 @@ def test_serve_over_https_with_callers_certificates(authority: Authority, tmp_pa
             httpx.get(f"{served.url}/healthz", verify=old)
         with pytest.raises(httpx.TransportError):
             httpx.get(served.url.replace("https", "http") + "/healthz")
+        with contextlib.ExitStack() as silent:  # more handshakes that never end than there are places
+            for _ in range(40):
+                silent.enter_context(socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))))
+            assert httpx.get(f"{served.url}/healthz", verify=served.verify).json() == {"status": "ok"}
+            with contextlib.ExitStack() as later:
+                for _ in range(16):
+                    later.enter_context(socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))))
+                assert httpx.get(f"{served.url}/healthz", verify=served.verify).json() == {"status": "ok"}
         served.process.send_signal(signal.SIGINT)
         assert served.process.wait(20) in (0, 130)
         assert "NetGPT stops." in served.log()

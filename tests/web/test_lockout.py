@@ -33,9 +33,12 @@ def fails(guard: Lockout, times: int, address: str = "10.0.0.9", secret: str = "
         guard.failed(address, secret)
 
 
-def wait_of(guard: Lockout, address: str = "10.0.0.9", secret: str = "zzz9", digest: str = "new") -> float | None:
+def wait_of(guard: Lockout, address: str = "10.0.0.9", secret: str = "zzz9", digest: str | None = None) -> float | None:
+    """How long a wrong key must wait; `digest`: of a right one."""
     try:
-        guard.check(address, secret, digest)
+        guard.check(address, secret, digest or "")
+        if digest is None:
+            guard.check_wrong(address, secret)
     except RateLimited as error:
         assert error.code == "too_many_wrong_keys" and secret not in error.message
         return error.retry_after
@@ -72,22 +75,22 @@ def test_slow_failures_do_not_lock(guard: Lockout, clock: Clock) -> None:
     assert wait_of(guard) is None
 
 
-def test_a_key_that_worked_from_there_goes_on_working(guard: Lockout) -> None:
-    guard.accepted("10.0.0.9", "good")
-    fails(guard, 3)
-    assert wait_of(guard, digest="good") is None
-    assert wait_of(guard, digest="right, but new here") == 5, "whoever guesses learns nothing while locked"
-    assert wait_of(guard, address="10.0.0.10", secret="other") is None, "other addresses are not locked"
+def test_who_tries_many_beginnings_locks_out_wrong_keys_alone(guard: Lockout) -> None:
+    for number in range(3):
+        fails(guard, 1, secret=f"ngpt_{number:020}")
+    assert wait_of(guard, secret="ngpt_yet another one") == 5
+    assert wait_of(guard, secret="ngpt_a right one, new here", digest="right") is None, "its neighbours lose nothing"
+    assert wait_of(guard, address="10.0.0.10", secret="ngpt_wrong, elsewhere") is None
 
 
-def test_one_beginning_is_locked_from_everywhere(guard: Lockout) -> None:
+def test_who_guesses_at_one_key_learns_nothing_while_locked(guard: Lockout) -> None:
     secret = "ngpt_ABCDEFG" + "x" * 20
-    for host in range(3):
-        fails(guard, 1, f"10.0.1.{host}", secret)
-    assert wait_of(guard, "10.0.2.1", "ngpt_ABCDEFG" + "y" * 20) == 5
-    assert wait_of(guard, "10.0.2.1", "ngpt_abcdefg" + "y" * 20) is None
-    guard.accepted("10.0.3.1", "the owner's")
-    assert wait_of(guard, "10.0.3.1", secret, "the owner's") is None
+    guard.accepted("10.0.0.9", "the owner's")
+    fails(guard, 3, secret=secret)
+    assert wait_of(guard, secret=secret, digest="right, but new here") == 5
+    assert wait_of(guard, secret=secret, digest="the owner's") is None, "it worked from there before"
+    assert wait_of(guard, secret="ngpt_abcdefg" + "x" * 20, digest="another right one") is None
+    assert wait_of(guard, "10.0.2.1", secret, digest="the owner's, elsewhere") is None, "nobody is locked out from afar"
 
 
 def test_tokens_share_their_beginning_and_are_not_locked_by_it(guard: Lockout) -> None:

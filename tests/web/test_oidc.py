@@ -99,6 +99,9 @@ async def test_a_person_without_a_name_is_nobody(issuer: FakeIssuer, user: Any) 
         ({"aud": "another"}, "another service"),
         ({"aud": ["another", "third"]}, "another service"),
         ({"iss": "https://evil.example"}, "another issuer"),
+        ({"exp": time.time() + 10 * 365 * 86_400}, "good for too long"),
+        ({"iat": 0}, "good for too long"),
+        ({"exp": 10**400}, "good for too long"),
         ({"exp": None}, "lacks one of"),
         ({"iat": None}, "lacks one of"),
         ({"aud": None}, "lacks one of"),
@@ -115,6 +118,12 @@ async def test_clocks_may_differ_a_little(issuer: FakeIssuer) -> None:
     assert await judge(issuer).caller(issuer.token(exp=now - 10, iat=now - 300, nbf=now - 300))
     assert await judge(issuer).caller(issuer.token(nbf=now + 10, iat=now + 10))
     assert "expired" in (await refused(judge(issuer, leeway_s=0), issuer.token(exp=now - 10))).message
+
+
+async def test_how_long_a_token_may_be_good_is_a_setting(issuer: FakeIssuer) -> None:
+    tokens = judge(issuer, max_lifetime_s=600)
+    assert await tokens.caller(issuer.token(exp=time.time() + 500))
+    assert "good for too long" in (await refused(tokens, issuer.token(exp=time.time() + 700))).message
 
 
 async def test_nothing_unsigned_is_taken(issuer: FakeIssuer) -> None:

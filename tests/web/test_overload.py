@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from doors import Door, door
 from patience import until
 
@@ -94,11 +95,52 @@ async def test_a_place_comes_back_where_the_server_cancels_the_work(tmp_path: Pa
             raise AssertionError("nothing is answered")
 
         scope = {
-            "type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "query_string": b"",
-            "client": ("127.0.0.1", 1),
+            "type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b"",
+            "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1),
         }  # fmt: skip
         work = asyncio.ensure_future(here.app(scope, receive, send))
         await until(lambda: places(here).at_work == 1)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         assert places(here).at_work == 0
+
+
+async def test_bodies_that_do_not_come_to_their_end_take_no_place_of_others(tmp_path: Path) -> None:
+    async with door(tmp_path) as here:
+        _, slow = await here.make_key()
+        _, modest = await here.make_key()
+
+        async def one_more() -> None:
+            came = False
+
+            async def body() -> Any:
+                nonlocal came
+                yield b'{"messages": '
+                came = True
+                await asyncio.sleep(60)
+
+            waiting = here.ask("POST", "/v1/chat/completions", key=slow, content=body())
+            tasks.append(asyncio.create_task(waiting))
+            await until(lambda: came)
+
+        tasks: list[asyncio.Task[Any]] = []
+        for _ in range(330):
+            await one_more()
+        assert (await here.chat(modest)).status_code == 200
+        assert (await here.chat(slow)).status_code == 200
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert here.app.in_work == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings"])
+async def test_a_body_without_a_length_is_too_large_all_the_same(tmp_path: Path, path: str) -> None:
+    async with door(tmp_path, server={"max_body_bytes": 1_000}) as here:
+
+        async def body() -> Any:
+            for _ in range(20):
+                yield b" " * 100
+
+        answer = await here.ask("POST", path, content=body())
+        assert answer.status_code == 413 and answer.json()["error"]["code"] == "payload_too_large"

@@ -45,6 +45,7 @@ class Metrics:
         self._children: dict[tuple[Any, ...], Any] = {}
         self._outcomes: set[str] = set()
         self.refused = Counter("netgpt_refused", "Requests refused before a stage ran.", ["code"], registry=registry)
+        self.connections = Gauge("netgpt_connections", "Connections open now.", registry=registry)
         self.places = Gauge(
             "netgpt_places", "Chats at work, chats that wait for their turn, and how many may be at work, by pool.",
             ["lane", "what"], registry=registry,

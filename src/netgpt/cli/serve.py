@@ -47,9 +47,11 @@ def _serve(settings: Settings) -> None:
 
     from netgpt.app.gateway import open_gateway
     from netgpt.web.app import create_app
+    from netgpt.web.protocol import Doorkeeper, raise_file_limit
     from netgpt.web.tls import server_tls
 
     tls, remarks = server_tls(settings.server)
+    raise_file_limit()
     gateway = open_gateway(settings)
     try:
         app = create_app(gateway)
@@ -58,21 +60,24 @@ def _serve(settings: Settings) -> None:
     except BaseException:
         asyncio.run(gateway.store.close())
         raise
+    keeper = Doorkeeper(settings.server, lambda code: gateway.metrics.refused.labels(code).inc(), tls)
+    gateway.metrics.connections.set_function(lambda: keeper.taken)
+    door: Any = keeper.protocol
     config = uvicorn.Config(  # forwarded headers are for server.trusted_proxies alone
-        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, http="httptools",
-        timeout_graceful_shutdown=DRAIN_S, lifespan="on",
+        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, http=door, ws="none",
+        timeout_graceful_shutdown=DRAIN_S, lifespan="on", backlog=512,
     )  # fmt: skip
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
     say(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
+    if keeper.most < settings.server.max_concurrency + settings.server.max_waiting:
+        say(f"Open files are few here (ulimit -n): {keeper.most} connections at once, fewer than server.max_waiting.")
     for remark in remarks:
         say(remark)
     if not has_keys and settings.oidc.issuer is None:
         say("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")
     gc.set_threshold(700, 10, 10)  # often and short: nobody waits long for it
     gc.freeze()  # what start-up made lives as long as the process: never look at it again
-    config.load()
-    config.ssl = tls
     _drained_server(config).run(sockets=[listener])
 
 
@@ -93,7 +98,7 @@ def _drained_server(config: Any) -> Any:
 
 def _listen(settings: Settings, has_keys: bool) -> socket.socket:
     """Bind, or say what stands in the way. Beyond loopback only when keys exist."""
-    from netgpt.web.auth import is_loopback
+    from netgpt.web.lockout import is_loopback
 
     host, port = settings.server.host, settings.server.port
     if not is_loopback(host) and not has_keys and settings.oidc.issuer is None:
@@ -106,7 +111,7 @@ def _listen(settings: Settings, has_keys: bool) -> socket.socket:
         listener = socket.socket(info[0], info[1])
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(info[4])
-        listener.listen(512)
+        listener.listen(16)  # until the server listens
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --port or server.port."

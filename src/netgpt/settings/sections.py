@@ -101,6 +101,9 @@ class Oidc(Section):
     )
     groups_claim: str | None = Field(None, description="The claim with the person's groups, for the policy.")
     leeway_s: float = Field(30.0, ge=0, le=300, description="Clocks may differ by this many seconds.")
+    max_lifetime_s: float = Field(
+        604_800.0, gt=0, description="A token that is good for longer than this, in seconds, is refused."
+    )
     cache_s: float = Field(300.0, gt=0, description="The issuer's keys are read again after this, in seconds.")
     refresh_s: float = Field(30.0, ge=0, description="And at most this often, whatever tokens say.")
     stale_s: float = Field(3600.0, ge=0, description="Keys known are used this long while the issuer is down.")
@@ -124,9 +127,9 @@ class Oidc(Section):
 
 
 class LockoutSettings(Section):
-    """What guessing keys meets. Keys that worked from an address before go on working from there."""
+    """What guessing keys meets. Right keys with another beginning, or from elsewhere, are not locked out."""
 
-    failures: int = Field(20, ge=1, description="Wrong keys from one address, or with one beginning, that lock it.")
+    failures: int = Field(20, ge=1, description="Wrong keys from one address that lock further wrong ones out.")
     window_s: float = Field(60.0, gt=0, description="Within this many seconds.")
     first_s: float = Field(5.0, gt=0, description="The first lock, in seconds; each further one is twice as long.")
     longest_s: float = Field(900.0, gt=0, description="No lock is longer.")
@@ -141,6 +144,30 @@ class Server(Section):
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only when keys exist.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     max_body_bytes: int = Field(4_000_000, ge=1_000, description="Largest request body accepted.")
+    max_head_bytes: int = Field(32_768, ge=1_000, description="Largest head of a request; a larger one gets 431.")
+    max_headers: int = Field(100, ge=10, description="Most headers of a request; more get 431.")
+    max_target_bytes: int = Field(8_192, ge=100, description="Longest path with query; a longer one gets 414.")
+    head_timeout_s: float = Field(
+        10.0, gt=0, description="A head (before it: TLS, and the first byte) comes within these seconds; else 408."
+    )
+    body_timeout_s: float = Field(
+        30.0, gt=0, description="A body that falls behind `min_body_rate` by so many seconds is given up: 408."
+    )
+    min_body_rate: float = Field(1_000.0, gt=0, description="Least speed of a body, in bytes a second.")
+    keep_alive_s: float = Field(
+        30.0, gt=0, description="A connection without a request is closed after these seconds; sooner where it is full."
+    )
+    max_connections: int | None = Field(
+        None,
+        ge=8,
+        description="Connections at once. None: what the limit of open files (ulimit -n) allows, up to 2,048.",
+    )
+    max_connections_per_address: int | None = Field(
+        None, ge=1, description="Of one address. None: half of them; all for this machine and for `trusted_proxies`."
+    )
+    allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description='Web pages of other sites that may call the API (CORS), such as "https://chat.example".'
+    )
     max_concurrency: int = Field(256, ge=1, description="Requests at work at once; more wait for their turn.")
     max_waiting: int = Field(1024, ge=0, description="Chats that wait for their turn at once; more are refused (503).")
     max_wait_s: float | None = Field(

@@ -17,7 +17,7 @@ from netgpt.errors import NotFound, RequestError
 from netgpt.privacy.detectors import as_exception, folded
 from netgpt.store.people import ExceptionEntry
 from netgpt.types import Caller
-from netgpt.web.auth import allow, authenticated
+from netgpt.web.auth import allow, authenticated, comes_from_here
 
 T = TypeVar("T")
 
@@ -245,10 +245,13 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", tags=["health"])
 async def readyz(request: Request) -> Any:
-    """200 when a question can be answered, else 503; with the state of each part."""
+    """200 when a question can be answered, else 503; with the state of each part, and for programs on this machine
+    what it is: hosts, models, files."""
     gateway: Gateway = request.app.state.gateway
     parts = await gateway.parts()
     ready = parts["store"]["ok"] and any(parts[target]["ok"] for target in ("edge", *gateway.remotes))
+    if not comes_from_here(request):
+        parts = {part: {"ok": state["ok"]} for part, state in parts.items()}
     return JSONResponse({"ready": ready, "parts": parts}, status_code=200 if ready else 503)
 
 

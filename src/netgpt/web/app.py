@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.routing.candidates import AUTO
+from netgpt.settings.sections import Server
 from netgpt.web import admin, chat, errors, exchanges, openapi, profiles
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
@@ -53,6 +55,16 @@ def admission_of(gateway: Gateway) -> Admission:
     return admission
 
 
+def with_cors(app: ASGIApp, server: Server) -> ASGIApp:
+    """The app for the pages of `server.allowed_origins` too: browsers ask first, and hide answers, without these
+    headers."""
+    if not server.allowed_origins:
+        return app
+    return CORSMiddleware(
+        app, server.allowed_origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["*"], max_age=600
+    )  # fmt: skip
+
+
 def create_app(gateway: Gateway) -> ASGIApp:
     """The app. It starts the gateway when the server starts and closes it, drained, when the server stops."""
     access = Access(gateway)
@@ -69,11 +81,14 @@ def create_app(gateway: Gateway) -> ASGIApp:
             await access.close()
             await gateway.close()
 
-    app = FastAPI(title="NetGPT", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="NetGPT", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.state.gateway, app.state.access = gateway, access
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     for module in (chat, exchanges, profiles, admin):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app)
-    return LimitsMiddleware(chat.ChatEndpoint(app, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
+    limited = LimitsMiddleware(chat.ChatEndpoint(app, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
+    return with_cors(limited, gateway.settings.server)

@@ -6,8 +6,8 @@ The ASGI layers before the framework are here too: limits on bodies and on reque
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -18,14 +18,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from netgpt.app.gateway import Gateway
 from netgpt.app.metrics import Metrics
-from netgpt.errors import AuthenticationError, NetGPTError, PayloadTooLarge, PermissionDenied, RateLimited
+from netgpt.errors import AuthenticationError, NetGPTError, PayloadTooLarge, PermissionDenied, RateLimited, RequestError
 from netgpt.settings.sections import Server
 from netgpt.store.keys import hash_key
 from netgpt.store.schema import KeyLimits, KeyRow
 from netgpt.types import SCOPE_OF, Caller, Person, Role
 from netgpt.web.errors import error_response, unforeseen_response
-from netgpt.web.lockout import client_address, looks_like_token
+from netgpt.web.lockout import address_of, client_address, is_loopback, looks_like_token
 from netgpt.web.oidc import UNSIGNED, Access
+from netgpt.web.protocol import CONNECTION, most_in_work
 
 
 def scope_of(path: str) -> str:
@@ -58,6 +59,8 @@ async def caller_of(request: Request) -> Caller:
     known: Caller | None = request.scope.get(_CALLER)
     if known is None:
         known = request.scope[_CALLER] = await _authenticate(request)
+        if known.key_id is not None and (connection := request.scope.get(CONNECTION)) is not None:
+            connection.belongs_to(known.key_id)
     return known
 
 
@@ -119,7 +122,6 @@ async def _token_bearer(request: Request, access: Access, token: str) -> Caller:
     except AuthenticationError as error:
         if error.code == UNSIGNED:
             address = _address(request, access)
-            access.lockout.check(address, token, "")
             access.lockout.failed(address, token)
         raise
     if access.token_limits != _UNLIMITED and caller.key_id is not None:
@@ -146,17 +148,12 @@ def _address(request: Request, access: Access) -> str:
     client = request.scope.get("client")
     peer = client[0] if client else ""
     if not access.proxies:
-        return _own_address(peer)
+        return address_of(peer)
     return client_address(peer, _values(request, b"x-forwarded-for"), access.proxies)
 
 
 def _values(request: Request, header: bytes) -> list[str]:
     return [value.decode("latin-1") for name, value in request.scope["headers"] if name == header]
-
-
-@lru_cache(maxsize=1024)
-def _own_address(peer: str) -> str:
-    return client_address(peer, (), ())
 
 
 def _check_local(request: Request) -> None:
@@ -167,22 +164,27 @@ def _check_local(request: Request) -> None:
     """
     if not is_loopback(request.app.state.gateway.settings.server.host):
         raise AuthenticationError("no key is in force here: make one with `netgpt keys create`")
+    is_named, allowed = False, request.app.state.gateway.settings.server.allowed_origins
     for name, value in request.scope["headers"]:
         if name in _FORWARDED:
             raise PermissionDenied("a proxy brought this request, and it may bring anybody: make a key first")
         if name in (b"host", b"origin"):
             text = value.decode("latin-1")
-            if text and not is_loopback(_host_of(f"//{text}" if name == b"host" else text)):
+            is_named = is_named or name == b"host"
+            if name == b"origin" and (not text or text in allowed):
+                continue
+            if not is_loopback(_host_of(f"//{text}" if name == b"host" else text)):
                 raise PermissionDenied("without a key this box answers its own machine only: ask it as localhost")
+    if not is_named:
+        raise RequestError("send the header `Host`", code="bad_host")
 
 
-@lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    """Whether this address or name means this machine."""
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def comes_from_here(request: Request) -> bool:
+    """Whether a program on this machine asks for itself: neither for a proxy's caller nor for a page's host."""
+    client, headers = request.scope.get("client"), dict(request.scope["headers"])
+    host = headers.get(b"host", b"").decode("latin-1")
+    is_near = client is not None and is_loopback(client[0]) and is_loopback(_host_of(f"//{host}"))
+    return is_near and not headers.keys() & _FORWARDED
 
 
 @lru_cache(maxsize=256)
@@ -251,6 +253,8 @@ class LimitsMiddleware:
     def __init__(self, app: ASGIApp, server: Server, metrics: Metrics) -> None:
         self.app, self.server, self.metrics = app, server, metrics
         self.in_work = 0
+        """Requests whose body is there, and whose answer is not."""
+        self.most = min(server.max_concurrency + server.max_waiting + NOT_CHATS, most_in_work(server))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -273,25 +277,40 @@ class LimitsMiddleware:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.server.max_body_bytes:
             raise self._too_large()
-        most = self.server.max_concurrency + self.server.max_waiting + NOT_CHATS
-        if self.in_work >= most and scope["path"] not in ALWAYS_OPEN:
+        if scope["path"] not in ALWAYS_OPEN:
+            self._check_room()
+            if headers.get(b"sec-fetch-site") == b"cross-site":
+                _check_site(headers.get(b"origin"), self.server.allowed_origins)
+
+    def _check_room(self) -> None:
+        if self.in_work >= self.most:
             raise RateLimited(
-                f"{most} requests are in work or wait; try again soon (server.max_concurrency, server.max_waiting)",
+                f"{self.most} requests are in work or wait; try again soon (server.max_concurrency, "
+                "server.max_waiting; ulimit -n)",
                 code="too_many_requests",
                 retry_after=1,
             )
 
     def _limited(self, receive: Receive) -> Receive:
-        """Count the bytes of a body that came without a length."""
-        seen = 0
+        """Count the bytes of a body that came without a length. A body that is still coming holds no place in work."""
+        seen, is_whole = 0, False
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, is_whole
+            if is_whole:
+                return await receive()
+            self.in_work -= 1
+            try:
+                message = await receive()
+            finally:
+                self.in_work += 1
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > self.server.max_body_bytes:
                     raise self._too_large()
+                is_whole = not message.get("more_body", False)
+                if is_whole and self.in_work > self.most:
+                    self._check_room()
             return message
 
         return counted
@@ -299,6 +318,14 @@ class LimitsMiddleware:
     def _too_large(self) -> PayloadTooLarge:
         return PayloadTooLarge(
             f"the body is larger than {self.server.max_body_bytes} bytes (server.max_body_bytes); shorten the request"
+        )
+
+
+def _check_site(origin: bytes | None, allowed: Sequence[str]) -> None:
+    """A browser says that a page of another site asks. Raises PermissionDenied unless the owner allowed its origin."""
+    if origin is None or origin.decode("latin-1") not in allowed:
+        raise PermissionDenied(
+            "a web page of another site may not call this box (server.allowed_origins)", code="cross_site"
         )
 
 

@@ -54,6 +54,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error.__cause__, NetGPTError):  # a body that was refused while the framework read it
+            return error_response(error.__cause__)
         if error.status_code == 404:
             return error_response(NotFound(f"no such resource: {request.method} {request.url.path}"))
         return error_response(

@@ -1,8 +1,8 @@
-"""Lockout: after too many wrong keys from one address, or with one beginning, every further try must wait.
+"""Lockout: after too many wrong keys from one address, further wrong ones must wait; with one beginning, all of it.
 
-A key that was accepted from an address before goes on working from there, so that one guesser behind a shared address
-does not lock out its neighbours. A right key that is new to a locked address is refused like a wrong one: whoever
-guesses learns nothing while the lock lasts.
+A lock counts for an address, or for one beginning from one address. Whoever guesses at one key learns nothing while the
+lock lasts: the right key is refused too, unless it worked from there before. A guesser who tries many beginnings locks
+out none of its neighbours, and one elsewhere nobody at all: 256 random bits are not guessed from any number of places.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from netgpt.errors import RateLimited
 from netgpt.settings.sections import LockoutSettings as Settings
 
 _ENTRIES: Final = 10_000
-"""Addresses and beginnings remembered, and accepted keys: past this the one used longest ago is forgotten."""
+"""Addresses, with and without beginnings, and accepted keys that are remembered: past this the one used longest ago is
+forgotten."""
 _BEGINNING: Final = 12
 """Characters of a key that count as its beginning: more than its prefix, too few to help a guesser."""
 
@@ -47,17 +49,15 @@ class Lockout:
         self._accepted: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def check(self, address: str, secret: str, digest: str) -> None:
-        """Before a key is looked up. Raises RateLimited while its address or its beginning is locked."""
-        if not self._tries:
-            return
-        wait_s = max(self._wait_s(source) for source in _sources(address, secret))
-        if wait_s > 0 and (address, digest) not in self._accepted:
-            raise RateLimited(
-                f"too many wrong keys from here; try again in {math.ceil(wait_s)} s. Keys that worked from this "
-                "address before still do.",
-                code="too_many_wrong_keys",
-                retry_after=wait_s,
-            )
+        """Before a key is looked up. Raises RateLimited while its beginning is locked for this address."""
+        if self._tries and (address, digest) not in self._accepted:
+            for source in _sources(address, secret)[1:]:
+                self._refuse_while_locked(source)
+
+    def check_wrong(self, address: str, secret: str) -> None:
+        """After a key was found to be wrong. Raises RateLimited while its address or its beginning there is locked."""
+        for source in _sources(address, secret):
+            self._refuse_while_locked(source)
 
     def accepted(self, address: str, digest: str) -> None:
         """A key worked from this address."""
@@ -68,7 +68,8 @@ class Lockout:
             known.popitem(last=False)
 
     def failed(self, address: str, secret: str) -> None:
-        """A wrong key was tried. The last of too many locks its sources."""
+        """A wrong key was tried. The last of too many locks its sources. Raises RateLimited while they are locked."""
+        self.check_wrong(address, secret)
         now, settings = self._clock(), self._settings
         for source in _sources(address, secret):
             tries = self._tries.get(source)
@@ -87,9 +88,15 @@ class Lockout:
         while len(self._tries) > self._entries:
             self._tries.popitem(last=False)
 
-    def _wait_s(self, source: str) -> float:
+    def _refuse_while_locked(self, source: str) -> None:
         tries = self._tries.get(source)
-        return 0.0 if tries is None else tries.until - self._clock()
+        wait_s = 0.0 if tries is None else tries.until - self._clock()
+        if wait_s > 0:
+            raise RateLimited(
+                f"too many wrong keys from here; try again in {math.ceil(wait_s)} s",
+                code="too_many_wrong_keys",
+                retry_after=wait_s,
+            )
 
 
 def looks_like_token(secret: str) -> bool:
@@ -98,10 +105,31 @@ def looks_like_token(secret: str) -> bool:
 
 
 def _sources(address: str, secret: str) -> tuple[str, ...]:
-    """What a try counts for. Tokens of an identity provider all begin alike: only their address counts."""
+    """What a try counts for: its address, and its beginning there. Tokens of an identity provider all begin alike."""
     if len(secret) <= _BEGINNING or looks_like_token(secret):
         return (address,)
-    return (address, f"beginning {secret[:_BEGINNING]}")
+    return (address, f"{address} {secret[:_BEGINNING]}")
+
+
+@lru_cache(maxsize=1024)
+def address_of(peer: str) -> str:
+    """The address that a peer counts for where no proxy stands between: IPv6 by /64."""
+    return client_address(peer, (), ())
+
+
+@lru_cache(maxsize=256)
+def is_loopback(host: str) -> bool:
+    """Whether this address or name means this machine."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_among(peer: str, networks: Networks) -> bool:
+    """Whether this address is in one of these networks."""
+    address = _parsed(peer) if networks else None
+    return address is not None and _among(address, networks)
 
 
 def proxies(addresses: Sequence[str]) -> Networks:

@@ -277,6 +277,8 @@ class TokenVerifier:
             raise _refused("this token lacks one of exp, iat, iss, aud") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise _unsigned("this token is not one that is accepted here") from None
+        if int(claims["exp"]) - min(int(claims["iat"]), time.time()) > settings.max_lifetime_s:
+            raise _refused("this token is good for too long (oidc.max_lifetime_s); get a short-lived one")
         return claims
 
     def _header(self, token: str) -> tuple[str, str | None]:

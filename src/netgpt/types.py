@@ -46,7 +46,10 @@ class Label(StrEnum):
 
 
 class Role(StrEnum):
-    """What a key may do. `user`: ask, and see its own. `operator`: run the box. `admin`: manage keys, too."""
+    """What a key may do in its tenant. `user`: ask, see its own. `operator`: run it, see figures. `admin`: both.
+
+    Operators and admins of the tenant `LOCAL_TENANT` run what all tenants share, too.
+    """
 
     USER = "user"
     OPERATOR = "operator"
@@ -59,6 +62,13 @@ class Person:
 
     tenant: str
     user: str
+
+
+LOCAL_TENANT: Final = "local"
+"""The box's own tenant: of the command line, of callers without a key, of keys that name no other."""
+ANONYMOUS: Final = "anonymous"
+"""Who asks where nobody is named: each key is a person of its own then, under its id."""
+_OF_A_KEY = re.compile(r"(?:key|oidc)_[0-9a-f]{12,16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,15 @@ class Caller:
     """The key's routing preset; None: the one of the settings."""
     budget_left: float | None = field(default=None, compare=False)
     """Money that the key may still spend today and this month; None: no limit."""
+
+    def person(self, user: str | None) -> Person | None:
+        """For whom it asks when it names `user`; None: it does not speak for that one."""
+        if self.bound_user is not None:
+            return Person(self.tenant, self.bound_user) if user in (None, self.bound_user) else None
+        if user is None or user in ("", ANONYMOUS):
+            return Person(self.tenant, self.key_id or ANONYMOUS)
+        another_keys = self.role is Role.USER and user != self.key_id and _OF_A_KEY.fullmatch(user)
+        return None if another_keys else Person(self.tenant, user)
 
 
 @dataclass(frozen=True, slots=True)

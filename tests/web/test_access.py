@@ -32,6 +32,7 @@ def keys(served: Served) -> dict[str, str]:
         ("app", "--role", "user", "--tenant", "north"),
         ("south", "--role", "user", "--tenant", "south"),
         ("operator", "--role", "operator", "--tenant", "north"),
+        ("box", "--role", "operator"),
         ("admin", "--role", "admin", "--tenant", "north"),
         ("gone", "--role", "user", "--tenant", "north"),
     ):
@@ -121,9 +122,11 @@ def test_exceptions_are_for_operators_and_for_their_own_tenant(served: Served, k
     assert httpx.delete(f"{url}/quillfeather", headers=auth["operator"]).status_code == 200
 
 
-def test_places_are_for_operators(served: Served, keys: dict[str, str]) -> None:
-    assert gets(served, keys["ada"], "/v1/places").status_code == 403
-    assert gets(served, keys["operator"], "/v1/places").json()["data"] == []
+def test_places_are_for_the_boxs_own_operators(served: Served, keys: dict[str, str]) -> None:
+    for name in ("ada", "operator"):
+        assert gets(served, keys[name], "/v1/places").status_code == 403
+    assert "tenant local" in gets(served, keys["operator"], "/v1/places").json()["error"]["message"]
+    assert gets(served, keys["box"], "/v1/places").json()["data"] == []
 
 
 def test_keys_are_not_kept_in_the_clear(served: Served, keys: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from netgpt.testing.issuer import FakeIssuer
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import SCOPES, Role
 from netgpt.web.auth import scope_of
+from netgpt.web.oidc import TokenVerifier
 
 
 @pytest.fixture
@@ -323,6 +324,16 @@ async def test_tokens_beside_keys(tmp_path: Path, issuer: FakeIssuer) -> None:
             assert exchange not in (await here.get("/v1/exchanges", key=other)).text
         _, key = await here.make_key(user="ada")
         assert (await here.get(f"/v1/exchanges/{exchange}", key=key)).status_code == 200, "the same person by key"
+
+
+async def test_who_is_forgotten_has_spent_what_was_spent(tmp_path: Path, issuer: FakeIssuer) -> None:
+    async with door(tmp_path, oidc=issuer.settings(tokens_per_day=10_000)) as here:
+        ada = issuer.token(sub="ada")
+        assert (await here.chat(ada)).status_code == 200
+        assert (await here.ask("DELETE", "/v1/profiles/ada", key=ada)).status_code == 200
+        caller = await TokenVerifier(here.gateway.settings.oidc).caller(ada)
+        assert caller.key_id is not None
+        assert (await here.gateway.store.limits.use(caller.key_id, datetime.now(UTC))).requests == 1
 
 
 async def test_bad_tokens_count_as_guesses_and_good_ones_pass(tmp_path: Path, issuer: FakeIssuer) -> None:

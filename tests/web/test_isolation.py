@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -20,47 +21,13 @@ from netgpt.types import Role
 
 pytestmark = pytest.mark.slow
 
-Visibility = Literal["own", "tenant", "operator", "anyone", "public"]
-VISIBILITY: Final[dict[str, Visibility]] = {
-    "POST /v1/chat/completions": "own",
-    "GET /v1/waiting": "tenant",
-    "GET /v1/waiting/{waiting_id}": "tenant",
-    "DELETE /v1/waiting/{waiting_id}": "own",
-    "GET /v1/exchanges": "tenant",
-    "GET /v1/exchanges/{exchange_id}": "tenant",
-    "POST /v1/feedback": "own",
-    "GET /v1/receipts": "tenant",
-    "GET /v1/receipts/{receipt_id}": "tenant",
-    "GET /v1/profiles/{user}": "own",
-    "PATCH /v1/profiles/{user}": "own",
-    "DELETE /v1/profiles/{user}": "own",
-    "POST /v1/profiles/{user}/facts": "own",
-    "DELETE /v1/profiles/{user}/facts/{fact_id}": "own",
-    "GET /v1/profiles/{user}/examples": "own",
-    "POST /v1/profiles/{user}/examples": "own",
-    "DELETE /v1/profiles/{user}/examples/{example_id}": "own",
-    "GET /v1/profiles/{user}/consents": "own",
-    "POST /v1/profiles/{user}/consents": "own",
-    "GET /v1/profiles/{user}/export": "own",
-    "GET /v1/adapters": "operator",
-    "GET /v1/adapters/{adapter_id}": "operator",
-    "DELETE /v1/adapters/{adapter_id}": "operator",
-    "POST /v1/adapters/{adapter_id}/promote": "operator",
-    "POST /v1/adapters/{name}/rollback": "operator",
-    "GET /v1/models": "anyone",
-    "GET /v1/models/{name}": "anyone",
-    "POST /v1/embeddings": "anyone",
-    "GET /v1/places": "operator",
-    "GET /v1/signals": "operator",
-    "GET /v1/privacy/exceptions": "operator",
-    "POST /v1/privacy/exceptions": "operator",
-    "DELETE /v1/privacy/exceptions/{word}": "operator",
-    "GET /healthz": "public",
-    "GET /readyz": "public",
-    "GET /metrics": "public",
-}
+INTENT: Final = tomllib.loads(Path(__file__).with_name("rights.toml").read_text(encoding="utf-8"))
+GROUPS: Final = {
+    "rows": "tenant", "lists": "tenant", "box": "operator", "tenant": "operator", "anyone": "anyone", "public": "public"
+}  # fmt: skip
+VISIBILITY: Final = {name: GROUPS.get(row["group"], "own") for name, row in INTENT["operations"].items()}
 """Who reaches what. own: the person that the key speaks for; tenant: operators see figures of all their people, too;
-operator: the box's, for operators and admins; anyone: with a key; public: without one, and about nobody."""
+operator: the tenant's or the box's, for operators and admins; anyone: with a key; public: without one."""
 REFUSED: Final = (400, 401, 403, 404, 405, 409, 422)
 SAMPLES: Final[dict[str, Any]] = {
     "messages": [{"role": "user", "content": "tell [EMAIL_1] what I like"}], "rating": -1, "text": "likes nothing",
@@ -197,10 +164,6 @@ def keys_of_others(house: House, victim: Planted) -> Iterator[tuple[str, str, bo
             continue
         tenant = house.people[name].person.tenant if name in house.people else name.partition(" ")[0]
         yield name, key, name in house.people or tenant != victim.person.tenant
-
-
-async def test_every_operation_is_classified(house: House) -> None:
-    assert set(house.operations) == set(VISIBILITY), "say in VISIBILITY who may see a new operation"
 
 
 @pytest.mark.parametrize("name", ["ada", "bob", "carol"])

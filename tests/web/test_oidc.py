@@ -84,6 +84,13 @@ async def test_claims_name_person_tenant_role_and_groups(issuer: FakeIssuer) -> 
     assert (await refused(tokens, issuer.token(realm_access={"roles": ["staff"]}, email="a@x"))).code == "token_refused"
 
 
+@pytest.mark.parametrize("tenant", ["local", "uid_1000"])
+async def test_a_claim_names_none_of_the_boxs_own_tenants(issuer: FakeIssuer, tenant: str) -> None:
+    error = await refused(judge(issuer, tenant_claim="org"), issuer.token(org=tenant))
+    assert error.code == "token_refused" and "own tenants" in error.message
+    assert (await judge(issuer, tenant=tenant).caller(issuer.token(org="north"))).tenant == tenant, "the owner may"
+
+
 @pytest.mark.parametrize("user", [None, "", " ", 7, ["ada"], "a" * 300, "ada\n", "ada\0", {"a": 1}])
 async def test_a_person_without_a_name_is_nobody(issuer: FakeIssuer, user: Any) -> None:
     tokens = judge(issuer, user_claim="name")

@@ -34,9 +34,9 @@ cost_month_option = typer.Option(None, "--cost-per-month", min=0, help="Money a 
 @reports_errors
 def create(
     name: str = typer.Option("", help="What the key is for; shown in the list."),
-    role: Role = typer.Option(Role.USER, help="user: ask, see its own; operator: run the box; admin: keys as well."),
-    tenant: str = typer.Option("local", help="The tenant whose rows the key opens."),
-    user: str | None = typer.Option(None, help="The only person the key may speak for."),
+    role: Role = typer.Option(Role.USER, help="user: ask, see its own; operator: run it, see figures; admin: both."),
+    tenant: str = typer.Option("local", help="The key's tenant; operators and admins of local run the box, too."),
+    user: str | None = typer.Option(None, help="The only person it may speak for; none: each that it names."),
     expires_days: float | None = typer.Option(None, min=0.001, max=36500, help="Days until the key stops working."),
     scope: list[str] = typer.Option(
         [], help=f"What the key may be used for, again for each: {', '.join(SCOPES)}. None: all that its role may."

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from netgpt.errors import PermissionDenied, SettingsError
 from netgpt.types import Caller, Fact, Kept, Label, Person, Role, Terms
 
-ACTIONS = ("disclose", "ask", "read_exchange", "read_profile", "train_on", "export", "forget", "administer")
+ACTIONS = ("disclose", "ask", "read_exchange", "read_profile", "train_on", "export", "forget", "administer", "run_box")
 
 DEFAULT_CONTEXT: Mapping[str, object] = {
     "destination": "", "cloud": "", "region": "", "purpose": "", "consent": (), "precision": "exact", "asked": "auto",
@@ -201,6 +201,7 @@ _FITS = {
     "disclose": ("Information",),
     "ask": ("Box",),
     "administer": ("Box",),
+    "run_box": ("Box",),
     "read_exchange": ("Exchange",),
     "read_profile": ("Profile",),
     "train_on": ("Exchange", "Profile"),
@@ -455,10 +456,11 @@ class InForce:
 
 
 BOX = Resource("Box")
-"""The resource of `ask` and `administer`."""
+"""The resource of `ask`, `administer` and `run_box`."""
 _DOES = {
     "ask": "ask questions",
-    "administer": "run the box",
+    "administer": "run this tenant",
+    "run_box": "run what all tenants share, which operators and admins of the tenant local do",
     "disclose": "let this leave the box",
     "read_exchange": "read this exchange",
     "read_profile": "read this profile",

@@ -92,7 +92,7 @@ class Oidc(Section):
     ca_file: Path | None = Field(None, description="The issuer's certificate authority (PEM); else the system's.")
     user_claim: str = Field("sub", min_length=1, description="The claim that names the person.")
     tenant: str = Field("local", min_length=1, description="The tenant of all token users, without `tenant_claim`.")
-    tenant_claim: str | None = Field(None, description="The claim that names the tenant.")
+    tenant_claim: str | None = Field(None, description="The claim that names the tenant; never the box's own, `local`.")
     role_claim: str | None = Field(
         None, description='The claim looked up in `roles`; dots go deeper ("realm_access.roles"). None: all are users.'
     )

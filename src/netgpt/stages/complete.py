@@ -117,17 +117,18 @@ def _on_the_gateway(fact: Fact) -> Fact:
 
 
 class Identify:
-    """The person within the key's tenant. A key bound to one person speaks for nobody else."""
+    """The person within the key's tenant. A key bound to one person speaks for nobody else; who names nobody is the
+    key's own."""
 
     name = "identify"
     reads: frozenset[str] = frozenset()
     writes = frozenset({"person"})
 
     async def __call__(self, exchange: Exchange) -> None:
-        bound, user = exchange.caller.bound_user, exchange.request.user
-        if bound is not None and user is not None and user != bound:
-            raise PermissionDenied("this key speaks for one person; leave `user` out or name that person", param="user")
-        exchange.person = Person(exchange.caller.tenant, bound or user or "anonymous")
+        person = exchange.caller.person(exchange.request.user)
+        if person is None:
+            raise PermissionDenied("this key does not speak for that person; leave `user` out", param="user")
+        exchange.person = person
 
 
 ADAPTER = "complete"  # name of the adapter that this stage's questions are answered with, where there is one

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from netgpt.errors import NotFound
 from netgpt.store.database import FastStatement
@@ -91,6 +91,16 @@ class Keys(Part):
         """Whether a key was ever made: from then on every call needs one, also when all were revoked."""
         return await self._cached("has keys", _any_key)
 
+    async def staff(self) -> frozenset[Person]:
+        """The people to whom a key of an operator or admin is bound that was not revoked: nobody else speaks for them,
+        and they are not forgotten while it is there."""
+
+        def read(connection: Connection) -> frozenset[Person]:
+            rows = (row for row in all_keys(connection) if row.role is not Role.USER and row.revoked is None)
+            return frozenset(Person(row.tenant, row.user) for row in rows if row.user is not None)
+
+        return await self._cached("staff", read)
+
 
 def _any_key(connection: Connection) -> bool:
     return connection.execute(select(keys.c.id).limit(1)).first() is not None
@@ -103,11 +113,11 @@ def all_keys(connection: Connection) -> list[KeyRow]:
 def forget(connection: Connection, person: Person) -> int:
     """Revoke the keys that speak for a person, take their name off, and delete what they have used.
 
-    The rows stay: a box with keys stays one. Returns how many there were.
+    The rows stay: a box with keys stays one. So do the figures of who comes with a token, until they expire: else a
+    spent budget would be there again. Returns how many keys there were.
     """
     bound = of_person(keys, person)
-    ids = select(keys.c.id).where(bound)
-    delete_rows(connection, key_use, or_(key_use.c.key_id.in_(ids), key_use.c.key_id == token_id(person)))
+    delete_rows(connection, key_use, key_use.c.key_id.in_(select(keys.c.id).where(bound)))
     connection.execute(update(keys).where(bound, keys.c.revoked.is_(None)).values(revoked=datetime.now(UTC)))
     return connection.execute(update(keys).where(bound).values(user=None, name="(forgotten)")).rowcount
 

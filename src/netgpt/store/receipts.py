@@ -72,6 +72,14 @@ class ReceiptRow:
     reason: str | None = None
     """Why the content was erased."""
 
+    @property
+    def tenant(self) -> str | None:
+        return self.record.link.tenant
+
+    @property
+    def user(self) -> str | None:
+        return self.record.user
+
 
 class Receipts(Part):
     """`store.receipts`: what left the box."""

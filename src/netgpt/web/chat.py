@@ -22,11 +22,12 @@ from netgpt.routing.candidates import AUTO
 from netgpt.stages.record import private_of
 from netgpt.types import CHARACTERS_A_TOKEN, LOAD_HEADER, Chunk, Load
 from netgpt.web.admission import Permit, Who
-from netgpt.web.auth import allow, authenticated
+from netgpt.web.auth import authenticated
 from netgpt.web.deferred import Deferred
 from netgpt.web.errors import error_response, unforeseen, unforeseen_response
 from netgpt.web.exchanges import accepted
 from netgpt.web.requests import parse_chat
+from netgpt.web.rights import may_ask
 
 T = TypeVar("T")
 
@@ -220,7 +221,7 @@ async def chat_completions(request: Request) -> Response:
     gateway, caller = await authenticated(request)
     raw = await request.body()
     exchange = Exchange(parse_chat(raw, gateway.model_names), caller)
-    allow(request, caller, "ask", exchange.request.user)
+    await may_ask(request, exchange.request.user)
     request.scope[HOLD] = request.app.state.access.limiter.hold(caller.key_id, len(raw), exchange.request.body)
     try:
         if exchange.request.stream:

@@ -29,7 +29,6 @@ from netgpt.errors import (
 from netgpt.exchange import Exchange, Request, new_id
 from netgpt.store.queue import QueueLimits, WaitingRow
 from netgpt.types import Caller, Location, Role
-from netgpt.web.auth import person_for
 from netgpt.web.oidc import Access
 
 _STREAMING = ("stream", "stream_options")
@@ -116,7 +115,8 @@ class Deferred:
     async def park(self, exchange: Exchange) -> WaitingRow:
         """Keep the request. Raises RateLimited: this person has as many waiting as may."""
         request, settings = exchange.request, self.settings
-        person = exchange.person if exchange.has("person") else person_for(exchange.caller, request.user)
+        person = exchange.caller.person(request.user)
+        assert person is not None, "who asks was checked before"
         bounds = QueueLimits(settings.max_requests, settings.max_bytes, timedelta(hours=settings.max_age_h))
         payload = serialize(request, exchange.caller)
         row = await self.gateway.store.waiting.park(person, exchange.caller.key_id, payload, bounds, datetime.now(UTC))

@@ -8,13 +8,10 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from netgpt.app.gateway import Gateway
-from netgpt.errors import NotFound
-from netgpt.policy import check_access, exchange_of
 from netgpt.store.queue import WaitingRow
 from netgpt.store.receipts import ReceiptRow
-from netgpt.types import Caller, Person, Role
-from netgpt.web.auth import allow, authenticated, may_see, owns_the_gateway, person_for, sees_figures, speaks_for
+from netgpt.web.auth import authenticated
+from netgpt.web.rights import listed, reach, sees_texts
 
 router = APIRouter()
 
@@ -29,18 +26,6 @@ class Feedback(BaseModel):
     user: str | None = Field(None, max_length=256)
 
 
-def _listed(gateway: Gateway, caller: Caller, user: str | None) -> tuple[Person | None, str | None]:
-    """Whose rows a list shows: one person's; without one, a tenant's, or everybody's where no key exists."""
-    if user is None and owns_the_gateway(caller):
-        return None, None
-    if user is None and sees_figures(caller):
-        check_access(gateway.policy, caller, "read_exchange", exchange_of(Person(caller.tenant, "")))
-        return None, caller.tenant
-    person = person_for(caller, user)
-    check_access(gateway.policy, caller, "read_exchange", exchange_of(person), user=person.user)
-    return person, None
-
-
 @router.get("/v1/exchanges", tags=["exchanges"])
 async def list_exchanges(
     request: Request, user: User = None, limit: Limit = 20, before: str | None = None
@@ -49,9 +34,8 @@ async def list_exchanges(
 
     An operator that names no person sees the figures of all people of its tenant.
     """
-    gateway, caller = await authenticated(request)
-    person, tenant = _listed(gateway, caller, user)
-    rows = await gateway.store.exchanges(person, limit, before, tenant=tenant, texts=False)
+    gateway, caller, person = await listed(request, user)
+    rows = await gateway.store.exchanges(person, limit, before, tenant=caller.tenant, texts=False)
     return {"object": "list", "data": [row.as_dict(texts=False) for row in rows]}
 
 
@@ -59,12 +43,9 @@ async def list_exchanges(
 async def get_exchange(request: Request, exchange_id: str, user: User = None) -> dict[str, Any]:
     """One exchange: the request, the facts used, the exact outbound body or null, what was hidden, the decision."""
     gateway, caller = await authenticated(request)
-    row = await gateway.store.exchange(exchange_id)
-    if row is None or not may_see(caller, row.tenant, row.user, user):
-        raise NotFound("no such exchange of this person (name the person with ?user=...)", param="exchange_id")
-    asked = exchange_of(row.person, row.id)
-    check_access(gateway.policy, caller, "read_exchange", asked, user=speaks_for(caller, user))
-    shows_texts = caller.role is not Role.OPERATOR
+    found = await gateway.store.exchange(exchange_id)
+    row = await reach(request, found, user, "exchange_id")
+    shows_texts = sees_texts(caller)
     note = {"note": "texts are not kept (store.keep_text = false)"} if shows_texts and not row.private else {}
     return row.as_dict(texts=shows_texts) | note
 
@@ -72,11 +53,9 @@ async def get_exchange(request: Request, exchange_id: str, user: User = None) ->
 @router.post("/v1/feedback", tags=["exchanges"])
 async def give_feedback(request: Request, feedback: Feedback) -> dict[str, Any]:
     """Rate an answer: what the box learns from."""
-    gateway, caller = await authenticated(request)
-    allow(request, caller, "ask", feedback.user)
-    row = await gateway.store.exchange(feedback.exchange)
-    if row is None or not may_see(caller, row.tenant, row.user, feedback.user):
-        raise NotFound("no such exchange of this person", param="exchange")
+    gateway, _ = await authenticated(request)
+    found = await gateway.store.exchange(feedback.exchange)
+    row = await reach(request, found, feedback.user, "exchange")
     await gateway.store.rate_exchange(row.id, feedback.rating)
     await gateway.learning.rated(row.id, feedback.rating)
     return {"object": "netgpt.feedback", "exchange": row.id, "rating": feedback.rating}
@@ -100,8 +79,7 @@ async def list_receipts(
 
     An operator that names no person sees the figures of all people of its tenant.
     """
-    gateway, caller = await authenticated(request)
-    person, _ = _listed(gateway, caller, user)
+    gateway, caller, person = await listed(request, user)
     rows = await gateway.store.receipts.page(person, limit, before, tenant=caller.tenant)
     return {"object": "list", "data": [receipt_summary(row) for row in rows]}
 
@@ -113,14 +91,10 @@ async def get_receipt(request: Request, receipt_id: str, user: User = None) -> d
     `commitment` is the SHA-256 of `account` as JSON with sorted keys and no spaces; `account.sha256` that of `content`.
     """
     gateway, caller = await authenticated(request)
-    row = None if receipt_id.isdecimal() else await gateway.store.receipts.find(receipt_id)
-    if row is None or not may_see(caller, row.record.link.tenant, row.record.user, user):
-        raise NotFound("no such receipt of this person (name the person with ?user=...)", param="receipt_id")
-    record = row.record
-    asked = exchange_of(Person(caller.tenant, record.user or ""), record.exchange or "")
-    check_access(gateway.policy, caller, "read_exchange", asked, user=speaks_for(caller, user))
-    shown = receipt_summary(row)
-    if caller.role is not Role.OPERATOR:
+    found = None if receipt_id.isdecimal() else await gateway.store.receipts.find(receipt_id)
+    row = await reach(request, found, user, "receipt_id")
+    record, shown = row.record, receipt_summary(row)
+    if sees_texts(caller):
         shown |= {
             "commitment": record.link.commitment.hex(),
             "previous": record.previous.hex(),
@@ -148,9 +122,8 @@ def accepted(row: WaitingRow, because: str) -> Response:
 async def list_waiting(request: Request, user: User = None, limit: Limit = 100) -> dict[str, Any]:
     """The person's requests that wait or waited, newest first. An operator that names no person sees where those of
     its tenant's people stand."""
-    gateway, caller = await authenticated(request)
-    person, tenant = _listed(gateway, caller, user)
-    rows = await gateway.store.waiting.page(person, tenant, limit)
+    gateway, caller, person = await listed(request, user)
+    rows = await gateway.store.waiting.page(person, caller.tenant, limit)
     return {"object": "list", "data": [waiting_summary(row) for row in rows]}
 
 
@@ -158,13 +131,10 @@ async def list_waiting(request: Request, user: User = None, limit: Limit = 100) 
 async def get_waiting(request: Request, waiting_id: str, user: User = None) -> dict[str, Any]:
     """One request: where it stands, and its answer or what went wrong."""
     gateway, caller = await authenticated(request)
-    row = await gateway.store.waiting.find(waiting_id)
-    if row is None or not may_see(caller, row.tenant, row.user, user):
-        raise NotFound("no such waiting request of this person", param="waiting_id")
-    asked = exchange_of(row.person, row.id)
-    check_access(gateway.policy, caller, "read_exchange", asked, user=speaks_for(caller, user))
+    found = await gateway.store.waiting.find(waiting_id)
+    row = await reach(request, found, user, "waiting_id")
     shown = waiting_summary(row)
-    if caller.role is not Role.OPERATOR:
+    if sees_texts(caller):
         kept = row.private or {}
         shown |= {"answer": kept.get("answer"), "error": kept.get("error")}
     return shown
@@ -173,13 +143,8 @@ async def get_waiting(request: Request, waiting_id: str, user: User = None) -> d
 @router.delete("/v1/waiting/{waiting_id}", tags=["waiting"])
 async def cancel_waiting(request: Request, waiting_id: str, user: User = None) -> dict[str, Any]:
     """Do not send it; or, when it has ended, delete it with its answer. Not while it is being sent (409)."""
-    gateway, caller = await authenticated(request)
-    row = await gateway.store.waiting.find(waiting_id)
-    person = None if row is None else row.person
-    mine = row is not None and row.tenant == caller.tenant
-    if not mine or (not (user is None and owns_the_gateway(caller)) and person != person_for(caller, user)):
-        raise NotFound("no such waiting request of this person", param="waiting_id")
-    assert person is not None
-    check_access(gateway.policy, caller, "read_exchange", exchange_of(person, waiting_id), user=person.user)
-    await gateway.store.waiting.cancel(waiting_id, person)
+    gateway, _ = await authenticated(request)
+    found = await gateway.store.waiting.find(waiting_id)
+    row = await reach(request, found, user, "waiting_id")
+    await gateway.store.waiting.cancel(waiting_id, row.person)
     return {"id": waiting_id, "deleted": True}

@@ -27,8 +27,9 @@ from netgpt.policy import BOX, Policy, check_access
 from netgpt.settings.sections import Oidc
 from netgpt.store.keys import token_id
 from netgpt.store.schema import KeyLimits
-from netgpt.types import Caller, Person, Role
+from netgpt.types import LOCAL_TENANT, Caller, Person, Role
 from netgpt.web.lockout import Lockout, proxies
+from netgpt.web.peers import Owner
 from netgpt.web.rate_limits import Limiter
 
 log = logging.getLogger(__name__)
@@ -224,6 +225,8 @@ _CACHED_ACCESS: Final = 5_000
 _OPTIONS: Final[Any] = {"require": ["exp", "iat", "iss", "aud"]}
 _MAX_NAME: Final = 256
 _MAX_GROUPS: Final = 200
+UID: Final = "uid_"
+"""Begins the tenant of another user of this machine who comes without a key."""
 
 
 class TokenVerifier:
@@ -298,6 +301,8 @@ class TokenVerifier:
         settings = self._settings
         user = _name(claims, settings.user_claim)
         tenant = _name(claims, settings.tenant_claim) if settings.tenant_claim else settings.tenant
+        if settings.tenant_claim and (tenant == LOCAL_TENANT or tenant.startswith(UID)):
+            raise _refused(f"a token may not name the box's own tenants ({LOCAL_TENANT}, {UID}...)")
         role = self._role(claims)
         groups = _words(_claim(claims, settings.groups_claim)) if settings.groups_claim else ()
         # An operator asks for nobody and sees figures alone, so it is bound to no person.
@@ -350,7 +355,7 @@ def _refused(text: str) -> AuthenticationError:
 class Access:
     """What `auth.caller_of` needs: tokens, limits, lockout, and what the policy allowed. One an app."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, owner: Owner | None = None) -> None:
         """Raises SettingsError: `oidc.ca_file` cannot be read."""
         settings, oidc = gateway.settings, gateway.settings.oidc
         self.lockout = Lockout(settings.lockout)
@@ -360,6 +365,8 @@ class Access:
         self.token_limits = KeyLimits(**{each.name: getattr(oidc, each.name) for each in fields(KeyLimits)})
         """Of each person who comes with a token."""
         gateway.metrics.listeners.append(self.limiter.exchange_ended)
+        self.owner = owner
+        """Whose program is at the other end of a loopback connection, by both addresses; None: nobody can tell."""
         self._gateway = gateway
         self._policy: Policy | None = None
         self._allowed: set[tuple[Caller, str, str | None]] = set()

@@ -95,7 +95,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     statuses: tuple[int, ...] = _EVERYWHERE
     if "{" in path or path in ("/v1/feedback", "/v1/exchanges", CHAT):
         statuses += (404,)
-    if "adapters" in path or path.startswith("/v1/waiting/"):
+    if "adapters" in path or path.startswith("/v1/waiting/") or (path, method) == ("/v1/profiles/{user}", "delete"):
         statuses += (409,)
     if path == CHAT and method == "post":
         statuses += (502, 504)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from netgpt.app.gateway import Gateway
 from netgpt.context import profile_fact
-from netgpt.errors import NotFound
-from netgpt.policy import check_access, profile_of
+from netgpt.errors import NotFound, RequestError
 from netgpt.store.schema import ConsentRow, KeptExample
 from netgpt.training.collect import PURPOSE, keep_as_example
 from netgpt.training.people import (
@@ -24,8 +21,8 @@ from netgpt.training.people import (
     learner_keys,
     withdraw_consent,
 )
-from netgpt.types import Fact, Label, Person
-from netgpt.web.auth import authenticated, person_for
+from netgpt.types import Fact, Label
+from netgpt.web.rights import for_person
 
 router = APIRouter()
 
@@ -67,20 +64,10 @@ def _example(kept: KeptExample) -> dict[str, Any]:
     return {"id": kept.id, "kept": kept.kept.isoformat(), "adapters": list(kept.adapters)} | texts
 
 
-async def _person(
-    request: Request, user: str, action: str = "read_profile", consent: Iterable[str] = ()
-) -> tuple[Gateway, Person]:
-    """The gateway, and the person whom the path names, when the policy lets the caller do `action` for them."""
-    gateway, caller = await authenticated(request)
-    person = person_for(caller, user)
-    check_access(gateway.policy, caller, action, profile_of(person), user=person.user, consent=consent)
-    return gateway, person
-
-
 @router.get("/v1/profiles/{user}", tags=["profiles"])
 async def get_profile(request: Request, user: str) -> dict[str, Any]:
     """All facts of the person: complete and machine-readable, so it is the export too."""
-    gateway, person = await _person(request, user)
+    gateway, person = await for_person(request, user)
     facts = await gateway.store.facts(person)
     return {
         "object": "netgpt.profile",
@@ -94,7 +81,7 @@ async def get_profile(request: Request, user: str) -> dict[str, Any]:
 @router.post("/v1/profiles/{user}/facts", status_code=201, tags=["profiles"])
 async def add_fact(request: Request, user: str, new: NewFact) -> dict[str, Any]:
     """Add one fact. Personal and sensitive facts never leave the box."""
-    gateway, person = await _person(request, user)
+    gateway, person = await for_person(request, user)
     fact = profile_fact(new.text, new.kind, new.label)
     return _shown(await gateway.store.add_fact(person, fact), fact)
 
@@ -102,7 +89,7 @@ async def add_fact(request: Request, user: str, new: NewFact) -> dict[str, Any]:
 @router.delete("/v1/profiles/{user}/facts/{fact_id}", tags=["profiles"])
 async def remove_fact(request: Request, user: str, fact_id: str) -> dict[str, Any]:
     """Take one fact away."""
-    gateway, person = await _person(request, user, "forget")
+    gateway, person = await for_person(request, user)
     if not await gateway.store.remove_fact(person, fact_id):
         raise NotFound("no such fact in this profile", param="fact_id")
     return {"id": fact_id, "deleted": True}
@@ -114,7 +101,7 @@ async def change_profile(request: Request, user: str, change: ProfileChange) -> 
 
     What is left out stays. Taking the consent back also drops the adapters that learnt from the person.
     """
-    gateway, person = await _person(request, user)
+    gateway, person = await for_person(request, user)
     changed: dict[str, Any] = {"object": "netgpt.profile", "user": person.user}
     if "complete" in change.model_fields_set or change.training is None:
         await gateway.store.set_profile(person, change.complete)
@@ -130,17 +117,17 @@ async def change_profile(request: Request, user: str, change: ProfileChange) -> 
 @router.get("/v1/profiles/{user}/examples", tags=["profiles"])
 async def list_examples(request: Request, user: str) -> dict[str, Any]:
     """What adapters learnt from the person, or would learn: pseudonymized texts, and which adapters."""
-    gateway, person = await _person(request, user)
+    gateway, person = await for_person(request, user)
     return {"object": "list", "data": [_example(kept) for kept in await gateway.store.learning.of_person(person)]}
 
 
 @router.post("/v1/profiles/{user}/examples", status_code=201, tags=["profiles"])
 async def keep_example(request: Request, user: str, new: ExampleToKeep) -> dict[str, Any]:
     """Keep a good answer as a training example. Needs the person's consent; the text is pseudonymized first."""
-    gateway, person = await _person(request, user)
+    gateway, person = await for_person(request, user)
     consent = await gateway.store.learning.consent(person, PURPOSE)
     if consent is not None and consent.stands:  # without, `keep_as_example` says what is missing
-        await _person(request, user, "train_on", consent=("training",))
+        await for_person(request, user, "train_on", consent=("training",))
     kinds = gateway.settings.privacy.sensitive_kinds
     if not gateway.detector.health()[0]:  # a box that sends nothing out has not started it
         await gateway.detector.start()
@@ -150,7 +137,7 @@ async def keep_example(request: Request, user: str, new: ExampleToKeep) -> dict[
 @router.delete("/v1/profiles/{user}/examples/{example_id}", tags=["profiles"])
 async def remove_example(request: Request, user: str, example_id: str) -> dict[str, Any]:
     """Take one example away; the adapters that learnt from it are dropped."""
-    gateway, person = await _person(request, user, "forget")
+    gateway, person = await for_person(request, user)
     forgotten = await forget_example(gateway.store, gateway.registry, gateway.settings.training_dir, person, example_id)
     if forgotten is None:
         raise NotFound("no such example of this person", param="example_id")
@@ -160,8 +147,14 @@ async def remove_example(request: Request, user: str, example_id: str) -> dict[s
 @router.delete("/v1/profiles/{user}", tags=["profiles"])
 async def forget(request: Request, user: str) -> dict[str, Any]:
     """Forget the person: facts, exchanges, pseudonym maps, examples, their keys, and every adapter that learnt from
-    them. Says how many of each were removed."""
-    gateway, person = await _person(request, user, "forget")
+    them. Says how many of each were removed.
+
+    Not while an operator's or admin's key is bound to them (409): who owns the box revokes that first.
+    """
+    gateway, person = await for_person(request, user)
+    if person in await gateway.store.staff():
+        message = "an operator's or admin's key is bound to this person: revoke it first (netgpt keys revoke)"
+        raise RequestError(message, code="key_bound", param="user", status=409)
     await gateway.learning.forget(person, await learner_keys(gateway.store, person))
     forgotten = await forget_person(gateway.store, gateway.registry, gateway.settings.training_dir, person)
     return {"user": person.user, "deleted": True, **forgotten.as_json()}
@@ -181,7 +174,7 @@ class NewConsent(BaseModel):
 @router.get("/v1/profiles/{user}/consents", tags=["profiles"])
 async def get_consents(request: Request, user: str) -> dict[str, Any]:
     """What the person allows now, by purpose, and the history of what they said."""
-    gateway, person = await _person(request, user)
+    gateway, person = await for_person(request, user)
     consents = await consents_of(gateway.store, person)
     return {"object": "netgpt.consents", "now": consents["consents"], "history": consents["consent_history"]}
 
@@ -189,7 +182,7 @@ async def get_consents(request: Request, user: str) -> dict[str, Any]:
 @router.post("/v1/profiles/{user}/consents", status_code=201, tags=["profiles"])
 async def say_consent(request: Request, user: str, new: NewConsent) -> dict[str, Any]:
     """Say yes or no to a purpose. Nothing said before is changed. No to training also unlearns the person."""
-    gateway, person = await _person(request, user)
+    gateway, person = await for_person(request, user)
     entry = await gateway.store.consents.say(
         person, new.purpose, new.given, begins=new.begins, ends=new.until, third_party=new.third_party
     )
@@ -202,7 +195,7 @@ async def say_consent(request: Request, user: str, new: NewConsent) -> dict[str,
 @router.get("/v1/profiles/{user}/export", tags=["profiles"])
 async def export(request: Request, user: str) -> Response:
     """All that the box holds of the person, as one JSON document."""
-    gateway, person = await _person(request, user, "export")
+    gateway, person = await for_person(request, user)
     content = orjson.dumps(await export_person(gateway.store, gateway.registry, person), default=str)
     headers = {"content-disposition": 'attachment; filename="netgpt-export.json"', "cache-control": "no-store"}
     return Response(content, media_type="application/json", headers=headers)

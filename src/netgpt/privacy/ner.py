@@ -103,7 +103,7 @@ class NameFinder:
         for spans, of_text in zip(found, all_views, strict=True):
             for view in of_text:
                 for start, end, kind, chance in judge.keep(
-                    view.text, [*_joined(view.text, next(tagged), self._readable, tagger.is_common)]
+                    view.text, [*_joined(view.text, next(tagged), self._readable, tagger)]
                 ):
                     if kind in _REPEATED:
                         names[(kind, view.text[start:end])] = None
@@ -145,7 +145,7 @@ def bounds(chars: int) -> tuple[float, float]:
 
 
 def _joined(
-    text: str, tags: Sequence[Tag], readable: re.Pattern[str], is_common: Callable[[str], bool]
+    text: str, tags: Sequence[Tag], readable: re.Pattern[str], tagger: Tagger
 ) -> Iterator[tuple[int, int, str, float]]:
     """Runs of neighbouring tagged words with at least one sure one, each with the kind that most of its words have."""
     run: list[Tag] = []
@@ -155,17 +155,54 @@ def _joined(
     for tag in tags:
         first = text[tag[0]]
         least, high = spaced if first < "\u0370" else GLUED if is_glued(first) else FOREIGN
-        own = least_chance(text, tag[0], tag[1], spelled, is_common)
+        own = least_chance(text, tag[0], tag[1], spelled, tagger.is_common)
         if tag[3] < max(least, own) or not readable.match(text, tag[0]):
             continue
         if run and not _together(text, run[-1], tag):
             if sure:
-                yield from _whole(text, run)
+                yield from _whole(text, _without_edges(text, run, tagger))
             run, sure = [], False
         run.append(tag)
         sure = sure or tag[3] >= max(high, own)
     if run and sure:
-        yield from _whole(text, run)
+        yield from _whole(text, _without_edges(text, run, tagger))
+
+
+EDGE = 0.3
+"""Chance from which an everyday word at the edge of a find counts as part of it, in other scripts than the Latin."""
+_RUN_ON = re.compile(r"[^\s.,;:!?()\"'。、，！？：；（）「」]*")
+
+
+def _without_edges(text: str, run: Sequence[Tag], tagger: Tagger) -> Sequence[Tag]:
+    """The find without everyday words, and pieces of such, that stand at its edges and are hardly likely."""
+    if text[run[0][0]] < "\u0370" or max(tag[3] for tag in run) < EDGE:
+        return run
+    words = list(_words_of(text, run, tagger))
+    first, last = run[0][0], run[-1][1]
+    for start, end in words:
+        if start <= first < end < last and _unlikely(run, start, end):
+            first = end
+    for start, end in reversed(words):
+        if first < start < last <= end and _unlikely(run, start, end):
+            last = start
+    return [tag for tag in run if first <= tag[0] < last] or run
+
+
+def _unlikely(run: Sequence[Tag], start: int, end: int) -> bool:
+    return max((tag[3] for tag in run if start <= tag[0] < end), default=0.0) < EDGE
+
+
+def _words_of(text: str, run: Sequence[Tag], tagger: Tagger) -> Iterator[tuple[int, int]]:
+    """The everyday words that touch a find."""
+    if not is_glued(text[run[0][0]]):
+        yield from ((a, b) for a, b, _, _ in run if tagger.is_everyday(text[a:b]))
+        return
+    back = _RUN_ON.match(text[max(0, run[0][0] - 60) : run[0][0]][::-1])
+    before = run[0][0] - (back.end() if back else 0)
+    after = _RUN_ON.match(text, run[-1][1])
+    piece = text[before : after.end() if after else run[-1][1]]
+    for start, end in tagger.everyday_words(piece):
+        yield start + before, end + before
 
 
 def _together(text: str, one: Tag, other: Tag) -> bool:

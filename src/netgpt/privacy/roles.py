@@ -37,6 +37,11 @@ _SOMEBODY: Final = word_set("""
     ben bana benim biz bizim onun saya aku kami kita tôi mình
 """)
 """Words by which a text speaks of somebody who is not named."""
+_DEALINGS: Final = word_set("""
+    pay pays paid owe owes owed invoice invoices rent tenant lease refund deposit salary payslip shift address email
+    phone extension appointment booking reservation colleague absence parcel voicemail
+""")
+"""Words of dealings between private people: who is asked about so is not the famous person of that name."""
 _ASKING: Final = word_set("""
     who whom whose what when where why how which is are was were do does did can could should would will has have had
     explain describe compare list name give tell show write draft plan translate summarize summarise define discuss
@@ -94,7 +99,8 @@ class RoleJudge:
         if not left or len(text) > SHORT_CHARS or not _asks(text) or _speaks_of_somebody(text):
             return left
         people = [find for find in left if find[2] not in _ATTRIBUTES | _OF_THE_WORLD]
-        if people and all(kind == "PERSON" and self.is_figure(text[a:b]) for a, b, kind, _ in people):
+        known = not _has_word(text, _DEALINGS)
+        if people and known and all(kind == "PERSON" and self.is_figure(text[a:b]) for a, b, kind, _ in people):
             left = [find for find in left if find not in people or find[3] >= _SURE]
             people = [find for find in people if find in left]
         return left if people else [find for find in left if not self._says_nothing_alone(text, find)]
@@ -178,8 +184,12 @@ def _asks(text: str) -> bool:
 
 
 def _speaks_of_somebody(text: str) -> bool:
+    return _has_word(text, _SOMEBODY)
+
+
+def _has_word(text: str, words: frozenset[str]) -> bool:
     spoken = (word for word in _WORD.findall(text) if not word.isupper() or len(word) == 1)  # the US is not us
-    return not _SOMEBODY.isdisjoint(word.lower().replace("’", "'") for word in spoken)
+    return not words.isdisjoint(word.lower().replace("’", "'") for word in spoken)
 
 
 def _words(text: str) -> Iterable[str]:

@@ -64,6 +64,10 @@ _TERM: Final = re.compile(
 """What a surname stands before, or near, when it is part of a term."""
 _CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _TICKET: Final = re.compile(r"[A-Z]{2,10}-\d{1,6}\b")
+_TICKET_OF: Final = re.compile(
+    r"(?i:\b(?:jira|ticket|issue|bug|story|epic|fix(?:es|ed)?|closes?))[ :#]{1,2}[A-Z]{2,10}-\d{1,6}\b"
+)
+"""The key of a ticket, announced as one."""
 _SLUG: Final = re.compile(r"[a-z]+(?:-[a-z0-9]+){2,12}")
 _PARTS_OF_TIME: Final = word_set("""
     january february march april may june july august september october november december jan feb mar apr jun jul aug
@@ -94,6 +98,8 @@ class RoleJudge:
         """The finds that may be somebody's."""
         left = [find for find in finds if find[3] >= _SURE or not _is_term(text, find)]
         left = [find for find in left if not _is_part_of_time(text, find)]
+        tickets = [ticket.span() for ticket in _TICKET_OF.finditer(text)] if left else []
+        left = [find for find in left if not any(a <= find[0] and find[1] <= b for a, b in tickets)]
         tests = (_is_trade, _is_slug, self._is_tool)
         left = [find for find in left if find[3] >= _SURE or not any(test(text, find) for test in tests)]
         if not left or len(text) > SHORT_CHARS or not _asks(text) or _speaks_of_somebody(text):

@@ -31,6 +31,7 @@ def kept(text: str, *finds: tuple[str, str, float]) -> list[str]:
         ("Bellman-Ford is slower.", "Bellman-Ford", "PERSON"),
         ("We use Redis here.", "Redis", "ORG"),
         ("Dana (manager) signs.", "manager", "JOB"),
+        ("name,city,phone", "city", "ADDRESS"),
         ("kettle-cabinet-sickle-dowel: open", "cabinet-sickle", "ORG"),
     ],
 )

@@ -42,6 +42,11 @@ _DEALINGS: Final = word_set("""
     phone extension appointment booking reservation colleague absence parcel voicemail
 """)
 """Words of dealings between private people: who is asked about so is not the famous person of that name."""
+_COLUMNS: Final = word_set("""
+    name surname firstname lastname city town street address zip postcode country state region phone mobile email mail
+    company employer department title role gender sex birthday nationality age id username user login password
+""")
+"""Heads of columns and fields."""
 _ASKING: Final = word_set("""
     who whom whose what when where why how which is are was were do does did can could should would will has have had
     explain describe compare list name give tell show write draft plan translate summarize summarise define discuss
@@ -166,9 +171,9 @@ def _around(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _is_trade(text: str, find: Find) -> bool:
-    """Whether this is one word in small letters for what many people do: "manager"."""
+    """Whether this is one word in small letters for what many people do, "manager", or the head of a column, "city"."""
     word = text[find[0] : find[1]]
-    return find[2] == "JOB" and word.isalpha() and word.islower()
+    return word.isalpha() and word.islower() and (find[2] == "JOB" or word in _COLUMNS)
 
 
 def _is_slug(text: str, find: Find) -> bool:

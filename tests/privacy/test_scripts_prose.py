@@ -1,7 +1,7 @@
 """Names in prose of many scripts, rare surnames alone in a question, and everyday requests of the same languages.
 
-None of these sentences, and few of the names, are in what the detector of names learnt from. The bars are shares, as a
-network is right mostly and not always.
+The names in prose and the everyday requests are in nothing that the detector of names learnt from; of the questions
+about surnames and public things some forms are. The bars are shares, as a network is right mostly and not always.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ def chance(text: str, word: str) -> float:
         ("up by 12 %", "12"),
         ("Translate it to German", "German"),
         ("say this in polish", "polish"),
+        ("[09:14] is it open?", "09"),
+        ("[09:14] is it open?", "14"),
     ],
 )
 def test_quantities_and_languages_are_never_private(text: str, word: str) -> None:

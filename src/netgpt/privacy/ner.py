@@ -32,6 +32,8 @@ _QUANTITY = re.compile(
     rf"(?:[.,'’]\d{{1,3}}){{0,5}}[ \u00a0]?(?:[%€$£°]|(?:{'|'.join(sorted(_UNITS))})(?![^\W_]))", re.IGNORECASE
 )
 """What makes the number before it a quantity, which identifies nobody."""
+_CLOCK = re.compile(r"(?<!\d)\d{1,2}:\d\d(?!\d)")
+"""A time of day, which is everybody's."""
 _LANGUAGES = word_set("""
     arabic chinese czech danish dutch english finnish french german greek hebrew hindi hungarian indonesian italian
     japanese korean latin mandarin norwegian persian polish portuguese romanian russian spanish swedish thai turkish
@@ -43,6 +45,8 @@ def least_chance(text: str, start: int, end: int, spelled: bool, is_common: Call
     """The least probability for the word `text[start:end]`; above 1: never. `spelled`: the text has capitals;
     `is_common`: whether a word in small letters is an everyday one."""
     word = text[start:end]
+    if word.isdigit() and len(word) < 3 and _CLOCK.search(text, max(0, start - 3), end + 3):
+        return _NEVER
     if word.isdigit() and len(word) < 5:
         return _NEVER if _QUANTITY.match(text, end) or text.endswith(_CURRENCY, 0, start) else NUMBER
     if len(word) < 5 and word.islower() and text[start - 1 : start] == "." and text[max(0, start - 2)].isalnum():
@@ -63,7 +67,7 @@ def _begins(text: str, at: int) -> bool:
     return not before or before[-1] in ".!?:\n"
 
 
-SHORT, DOCUMENT, GLUED, FOREIGN = (0.10, 0.30), (0.02, 0.02), (0.10, 0.40), (0.10, 0.45)
+SHORT, DOCUMENT, GLUED, FOREIGN = (0.10, 0.30), (0.02, 0.02), (0.15, 0.40), (0.15, 0.45)
 """Least probabilities of a private word, and of the surest word of a find: in a short request, in a long text, in
 scripts without blanks, where a word is one sign, and in other scripts than the Latin, of which less was learnt."""
 SHORT_CHARS, DOCUMENT_CHARS = 110, 180
@@ -72,6 +76,8 @@ private words than commands do, and a word more hidden in them costs less."""
 FLOOR = min(SHORT[0], DOCUMENT[0], GLUED[0])
 _REPEATED = frozenset(("PERSON", "PLACE", "ORG", "PRODUCT", "USERNAME", "NATIONALITY"))
 """Kinds that are looked for everywhere; not dates or ages."""
+_HOST = re.compile(r"[@.][\w\-]+\.\w")
+"""Part of the name of a host: the address is hidden where it stands, and the word alone may be any other one."""
 _ALONE = frozenset(("DATE", "AGE", "JOB", "NATIONALITY", "HEALTH", "URL", "USERNAME", "ID"))
 """Kinds that are not joined with a neighbour of another kind."""
 
@@ -103,9 +109,9 @@ class NameFinder:
         for spans, of_text in zip(found, all_views, strict=True):
             for view in of_text:
                 for start, end, kind, chance in judge.keep(
-                    view.text, [*_joined(view.text, next(tagged), self._readable, tagger.is_common)]
+                    view.text, [*_joined(view.text, next(tagged), self._readable, tagger)]
                 ):
-                    if kind in _REPEATED:
+                    if kind in _REPEATED and not (kind == "ORG" and _HOST.match(view.text, max(0, start - 1), end + 2)):
                         names[(kind, view.text[start:end])] = None
                     spans.append(Span(*view.back(start, end), kind, "names", chance))
         glued = {name: kind for kind, name in names if is_glued(name[0]) and len(name) > 1}
@@ -145,7 +151,7 @@ def bounds(chars: int) -> tuple[float, float]:
 
 
 def _joined(
-    text: str, tags: Sequence[Tag], readable: re.Pattern[str], is_common: Callable[[str], bool]
+    text: str, tags: Sequence[Tag], readable: re.Pattern[str], tagger: Tagger
 ) -> Iterator[tuple[int, int, str, float]]:
     """Runs of neighbouring tagged words with at least one sure one, each with the kind that most of its words have."""
     run: list[Tag] = []
@@ -155,17 +161,56 @@ def _joined(
     for tag in tags:
         first = text[tag[0]]
         least, high = spaced if first < "\u0370" else GLUED if is_glued(first) else FOREIGN
-        own = least_chance(text, tag[0], tag[1], spelled, is_common)
+        own = least_chance(text, tag[0], tag[1], spelled, tagger.is_common)
         if tag[3] < max(least, own) or not readable.match(text, tag[0]):
             continue
         if run and not _together(text, run[-1], tag):
             if sure:
-                yield from _whole(text, run)
+                yield from _whole(text, without_edges(text, run, tagger))
             run, sure = [], False
         run.append(tag)
         sure = sure or tag[3] >= max(high, own)
     if run and sure:
-        yield from _whole(text, run)
+        yield from _whole(text, without_edges(text, run, tagger))
+
+
+SINGLE = 0.8
+"""Chance from which one sign of a script without blanks is a find alone."""
+EDGE = 0.4
+"""Chance from which an everyday word at the edge of a find counts as part of it, in other scripts than the Latin."""
+_RUN_ON = re.compile(r"[^\s.,;:!?()\"'。、，！？：；（）「」]*")
+
+
+def without_edges(text: str, run: Sequence[Tag], tagger: Tagger) -> Sequence[Tag]:
+    """The find without everyday words, and pieces of such, that stand at its edges and are hardly likely."""
+    if text[run[0][0]] < "\u0370" or max(tag[3] for tag in run) < EDGE:
+        return run
+    words = list(_words_of(text, run, tagger))
+    first, last = run[0][0], run[-1][1]
+    for start, end in words:
+        if start <= first < end < last and _unlikely(run, start, end):
+            first = end
+    for start, end in reversed(words):
+        if first < start < last <= end and _unlikely(run, start, end):
+            last = start
+    return [tag for tag in run if first <= tag[0] < last] or run
+
+
+def _unlikely(run: Sequence[Tag], start: int, end: int) -> bool:
+    return max((tag[3] for tag in run if start <= tag[0] < end), default=0.0) < EDGE
+
+
+def _words_of(text: str, run: Sequence[Tag], tagger: Tagger) -> Iterator[tuple[int, int]]:
+    """The everyday words that touch a find."""
+    if not is_glued(text[run[0][0]]):
+        yield from ((a, b) for a, b, _, _ in run if tagger.is_everyday(text[a:b]))
+        return
+    back = _RUN_ON.match(text[max(0, run[0][0] - 60) : run[0][0]][::-1])
+    before = run[0][0] - (back.end() if back else 0)
+    after = _RUN_ON.match(text, run[-1][1])
+    piece = text[before : after.end() if after else run[-1][1]]
+    for start, end in tagger.everyday_words(piece):
+        yield start + before, end + before
 
 
 def _together(text: str, one: Tag, other: Tag) -> bool:
@@ -181,6 +226,8 @@ def _whole(text: str, run: Sequence[Tag]) -> Iterator[tuple[int, int, str, float
         return
     run = run[inner[0] : inner[-1] + 1]
     best = max(tag[3] for tag in run)
+    if len(run) == 1 and best < SINGLE and is_glued(text[run[0][0]]):
+        return
     votes: dict[int, float] = {}
     for _, _, kind, chance in run:
         votes[kind] = votes.get(kind, 0.0) + chance

@@ -37,6 +37,16 @@ _SOMEBODY: Final = word_set("""
     ben bana benim biz bizim onun saya aku kami kita tôi mình
 """)
 """Words by which a text speaks of somebody who is not named."""
+_DEALINGS: Final = word_set("""
+    pay pays paid owe owes owed invoice invoices rent tenant lease refund deposit salary payslip shift address email
+    phone extension appointment booking reservation colleague absence parcel voicemail
+""")
+"""Words of dealings between private people: who is asked about so is not the famous person of that name."""
+_COLUMNS: Final = word_set("""
+    name surname firstname lastname city town street address zip postcode country state region phone mobile email mail
+    company employer department title role gender sex birthday nationality age id username user login password
+""")
+"""Heads of columns and fields."""
 _ASKING: Final = word_set("""
     who whom whose what when where why how which is are was were do does did can could should would will has have had
     explain describe compare list name give tell show write draft plan translate summarize summarise define discuss
@@ -59,6 +69,10 @@ _TERM: Final = re.compile(
 """What a surname stands before, or near, when it is part of a term."""
 _CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _TICKET: Final = re.compile(r"[A-Z]{2,10}-\d{1,6}\b")
+_TICKET_OF: Final = re.compile(
+    r"(?i:\b(?:jira|ticket|issue|bug|story|epic|fix(?:es|ed)?|closes?))[ :#]{1,2}[A-Z]{2,10}-\d{1,6}\b"
+)
+"""The key of a ticket, announced as one."""
 _SLUG: Final = re.compile(r"[a-z]+(?:-[a-z0-9]+){2,12}")
 _PARTS_OF_TIME: Final = word_set("""
     january february march april may june july august september october november december jan feb mar apr jun jul aug
@@ -89,12 +103,15 @@ class RoleJudge:
         """The finds that may be somebody's."""
         left = [find for find in finds if find[3] >= _SURE or not _is_term(text, find)]
         left = [find for find in left if not _is_part_of_time(text, find)]
+        tickets = [ticket.span() for ticket in _TICKET_OF.finditer(text)] if left else []
+        left = [find for find in left if not any(a <= find[0] and find[1] <= b for a, b in tickets)]
         tests = (_is_trade, _is_slug, self._is_tool)
         left = [find for find in left if find[3] >= _SURE or not any(test(text, find) for test in tests)]
         if not left or len(text) > SHORT_CHARS or not _asks(text) or _speaks_of_somebody(text):
             return left
         people = [find for find in left if find[2] not in _ATTRIBUTES | _OF_THE_WORLD]
-        if people and all(kind == "PERSON" and self.is_figure(text[a:b]) for a, b, kind, _ in people):
+        known = not _has_word(text, _DEALINGS)
+        if people and known and all(kind == "PERSON" and self.is_figure(text[a:b]) for a, b, kind, _ in people):
             left = [find for find in left if find not in people or find[3] >= _SURE]
             people = [find for find in people if find in left]
         return left if people else [find for find in left if not self._says_nothing_alone(text, find)]
@@ -154,9 +171,9 @@ def _around(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _is_trade(text: str, find: Find) -> bool:
-    """Whether this is one word in small letters for what many people do: "manager"."""
+    """Whether this is one word in small letters for what many people do, "manager", or the head of a column, "city"."""
     word = text[find[0] : find[1]]
-    return find[2] == "JOB" and word.isalpha() and word.islower()
+    return word.isalpha() and word.islower() and (find[2] == "JOB" or word in _COLUMNS)
 
 
 def _is_slug(text: str, find: Find) -> bool:
@@ -178,8 +195,12 @@ def _asks(text: str) -> bool:
 
 
 def _speaks_of_somebody(text: str) -> bool:
+    return _has_word(text, _SOMEBODY)
+
+
+def _has_word(text: str, words: frozenset[str]) -> bool:
     spoken = (word for word in _WORD.findall(text) if not word.isupper() or len(word) == 1)  # the US is not us
-    return not _SOMEBODY.isdisjoint(word.lower().replace("’", "'") for word in spoken)
+    return not words.isdisjoint(word.lower().replace("’", "'") for word in spoken)
 
 
 def _words(text: str) -> Iterable[str]:

@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -442,6 +443,20 @@ class Tagger:
     def is_common(self, word: str) -> bool:
         """Whether a word in small letters is an everyday one."""
         return bool(self._lexicon.common([word]))
+
+    def is_everyday(self, word: str) -> bool:
+        """Whether a word is in the list of everyday words of all languages, and in none of names."""
+        return word.lower() in self._lexicon.common_words and not self.is_name(word)
+
+    def everyday_words(self, text: str) -> Iterator[Token]:
+        """Start and end of the everyday words of two and more signs in a text without blanks."""
+        found = tokens(text)
+        table = _divided(text, found, self._lexicon.common_words, 0)
+        begins = [*np.flatnonzero(table[:, 0] == 0), *np.flatnonzero(table[:, 1]), len(found)]
+        begins.sort()
+        for at, following in pairwise(begins):
+            if table[at, 1] and not self.is_name(text[found[at][0] : found[following - 1][1]]):
+                yield found[at][0], found[following - 1][1]
 
     def is_name(self, word: str) -> bool:
         """Whether a word is in the lists of first names and surnames."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from netgpt.privacy.detectors.checksums import luhn
-from netgpt.privacy.detectors.normalize import lower_case, places
+from netgpt.privacy.detectors.normalize import lower_case
 from netgpt.privacy.kinds import word_set
 from netgpt.privacy.registry import Prefilter, detector
 from netgpt.types import Span
@@ -35,41 +35,70 @@ _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
 }
 
 
-_SPELLED: Final = {
-    word: str(digit)
-    for words in (
-        "zero one two three four five six seven eight nine", "oh",
-        "null eins zwei drei vier fünf sechs sieben acht neun",
-        "zéro - deux trois quatre cinq six sept huit neuf", "cero uno dos tres cuatro cinco seis siete ocho nueve",
-    )
-    for digit, word in enumerate(words.split())
-} | {"zwo": "2"}  # fmt: skip
-_NUMBER_WORD = re.compile(rf"(?i)(?P<digit>{'|'.join(_SPELLED)})(?![^\W_])")
-_TIMES: Final = {"double ": 2, "triple ": 3}
-_GAP = re.compile(r"[ ,.\-\n]{1,3}")
+_DIGITS: Final = (
+    "zero one two three four five six seven eight nine", "oh",
+    "null eins zwei drei vier fünf sechs sieben acht neun", "- ein zwo - - fuenf",
+    "zéro un deux trois quatre cinq six sept huit neuf", "- une",
+    "cero uno dos tres cuatro cinco seis siete ocho nueve", "zero uno due tre quattro cinque sei sette otto nove",
+    "zero um dois três quatro cinco seis sete oito nove", "- uma duas - - - meia",
+    "nul een twee drie vier vijf zes zeven acht negen", "- één", "noll ett två tre fyra fem sex sju åtta nio",
+    "zero jeden dwa trzy cztery pięć sześć siedem osiem dziewięć",
+    "ноль один два три четыре пять шесть семь восемь девять",
+)  # fmt: skip
+_TENS: Final = (
+    (" |-", "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen",
+     "twenty thirty forty fifty sixty seventy eighty ninety", 0),
+    (" |-| et ", "dix onze douze treize quatorze quinze seize dix-sept dix-huit dix-neuf",
+     "vingt trente quarante cinquante soixante - quatre-vingt -", 4),
+    (" y ", "diez once doce trece catorce quince dieciséis diecisiete dieciocho diecinueve",
+     "veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa", 6),
+    ("und", "zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn",
+     "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig", 2),
+)  # fmt: skip
+"""(what stands between ten and unit, from ten on, the tens from twenty on, the place of the units in `_DIGITS`)."""
+
+
+def _numerals() -> Iterator[tuple[str, str]]:
+    """Number words and their digits, up to 99 where numbers are told in pairs."""
+    for words in _DIGITS:
+        yield from ((word, str(digit)) for digit, word in enumerate(words.split()) if word != "-")
+    for between, teens, tens, of in _TENS:
+        units = [*enumerate(_DIGITS[of].split())][1:]
+        yield from ((word, str(10 + place)) for place, word in enumerate(teens.split()))
+        for ten, word in enumerate(tens.split(), 2):
+            if word == "-":  # soixante-douze, quatre-vingt-treize
+                word, more = tens.split()[ten - 3], [*enumerate(teens.split(), 10)]
+                ten -= 1
+            else:
+                yield word, str(10 * ten)
+                more = units
+            for unit, name in more:
+                name = "ein" if name == "eins" else name
+                for sign in between.split("|"):
+                    yield (f"{name}und{word}" if sign == "und" else word + sign + name), str(10 * ten + unit)
+
+
+_SPELLED: Final = dict(_numerals())
+_WORDS: Final = "|".join(map(re.escape, sorted(_SPELLED, key=lambda word: (-len(word), word))))
+_NUMBER_WORD = re.compile(rf"(?:(?P<times>double|triple) )?(?P<word>{_WORDS})(?![^\W_])")
+_RUN_OF_WORDS = re.compile(rf"(?<![^\W_])(?:(?:double |triple )?(?:{_WORDS})(?:[ ,.\-\n]{{1,3}}|\Z|(?![^\W_]))){{5,}}")
+_FIRST_WORDS: Final = frozenset(re.split(r"[ \-]", word)[0] for word in _SPELLED)
+_TIMES: Final = {"double": 2, "triple": 3, None: 1}
 
 
 def may_spell(seen: Prefilter) -> bool:
     """Whether several number words stand in a text."""
-    return sum(word in _SPELLED for word in seen.words) >= 3
+    return len(seen.words & _FIRST_WORDS) >= 2
 
 
 def spelled_numbers(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, digits) of seven or more number words behind each other."""
-    start, end, digits = 0, -1, ""
-    for at in places(lower_case(text), _SPELLED):
-        if at < end or text[at - 1 : at].isalnum() or (word := _NUMBER_WORD.match(text, at)) is None:
-            continue
-        times = _TIMES.get(text[max(0, at - 7) : at].lower(), 1)
-        at -= 7 if times > 1 else 0
-        if end < 0 or not _GAP.fullmatch(text, end, at):
-            if len(digits) >= 7:
-                yield start, end, digits
-            start, digits = at, ""
-        digits += _SPELLED[word["digit"].lower()] * times
-        end = word.end()
-    if len(digits) >= 7:
-        yield start, end, digits
+    """(start, end, digits) of number words behind each other that are seven digits or more."""
+    lowered = lower_case(text)
+    for run in _RUN_OF_WORDS.finditer(lowered):
+        words = list(_NUMBER_WORD.finditer(lowered, *run.span()))
+        digits = "".join(_SPELLED[word["word"]] * _TIMES[word["times"]] for word in words)
+        if len(digits) >= 7:
+            yield run.start(), words[-1].end(), digits
 
 
 @detector(

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -38,17 +39,19 @@ _INLINE: Final = (
 _TAG = rf"</?(?:{_INLINE})(?:\s[^<>]{{0,300}})?/?>|<!--.{{0,200}}?-->|\*{{1,3}}|`{{1,2}}|~~"
 _MARKUP = re.compile(rf"(?i)(?<=[\w.@+\-])(?:{_TAG})+(?:(?P<blank> )(?:{_TAG})+)?(?=[\w.@+\-])")
 _TAGS = re.compile(rf"(?i)(?:{_TAG})+(?:(?P<blank> )(?:{_TAG})+)?")
-_NEAR: Final = 60
 """What a page or Markdown does not show, inside a word. Markdown has no emphasis by "_" there."""
+_NEAR: Final = 60
 _CONTROL = re.compile(r"(?:\x1b\[[0-9;]{0,12}[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f])+")
 _ODD_STOP = re.compile(r"[。｡۔·∙•点點][ ]?")
 _ODD_ADDRESS = re.compile(
-    r"[\w+\-]{1,40}(?:[.。｡۔·∙•][\w+\-]{1,40}){0,3}@(?:[A-Za-z0-9\-]{1,63}[.。｡۔·∙•点點][ ]?){1,4}[A-Za-z]{2,10}(?![A-Za-z0-9])"
+    r"[\w+\-]{1,40}(?:[.。｡۔·∙•][\w+\-]{1,40}){0,3}"
+    r"@(?:[A-Za-z0-9\-]{1,63}[.。｡۔·∙•点點][ ]?){1,4}[A-Za-z]{2,10}(?![A-Za-z0-9])"
 )
 _COMMA = re.compile(r"(?<=@)[A-Za-z0-9\-]{1,63}(?P<comma>, ?)(?:com|org|net|edu|de|fr|es|it)(?![A-Za-z0-9])")
 _QUERY = re.compile(r"(?:[?&]|(?<!\S)(?=\S{1,300}&))[\w.\-%\[\]]{1,40}=[^\s&#\"'<>+]{0,100}\+[^\s&#\"'<>]{1,200}")
 _PLUS = re.compile(r"(?<=\w)\+(?=\w)")
 _SINGLY = re.compile(r"(?<![^\W_])[A-Za-z0-9+](?:(?:[ \t]?[ .\-_/,\n][ \t]?)[A-Za-z0-9@.](?![^\W_])){8,}")
+_SINGLE_BEGINS = re.compile(r"[ .\-_/,\n][ ]?".join(["", *(3 * ["[A-Za-z0-9@.]"]), ""]))
 _ANNOUNCES = re.compile(
     r"(?i)\b(?:e?-?mail|card|visa|amex|mastercard|cvv|iban|account|phone|call|dial|tel|mobile|cell|whatsapp|fax|ssn"
     r"|passport|nhs|handy|telefon\w{0,8}|anruf\w{0,4}|konto\w{0,8}|\w{0,12}karte\w{0,8}|carte|téléphone|portable"
@@ -68,17 +71,15 @@ _HAN: Final = {
 } | {"两": "2", "貳": "2", "參": "3"}
 _IN_HAN = re.compile(rf"[{''.join(_HAN)}](?:[ \-]?[{''.join(_HAN)}]){{6,}}")
 
-_BASE64 = re.compile(
-    r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/]{40,}(?:\s{1,17}[A-Za-z0-9+/]{40,})*\s{1,17}[A-Za-z0-9+/]{2,}={0,2}"
-    r"|(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-](?=[a-z_\-]*[A-Z0-9+/])[A-Za-z0-9+/_\-]{7,}={0,2}"
+_LONG_RUN = re.compile(r"[A-Za-z0-9+/_\-]{8,}={0,6}")
+_WRAPPED: Final = 40
+"""Characters of a line from which on the next may go on with it."""
+_SEPARATED = re.compile(
+    r"(?<![0-9A-Za-z])(?:0[xX])?[0-9a-fA-F]{2,8}(?:(?P<by>[ :]|, ?)(?:0[xX])?[0-9a-fA-F]{2,8}(?![0-9A-Za-z]))"
+    r"(?:(?P=by)(?:0[xX])?[0-9a-fA-F]{2,8}(?![0-9A-Za-z])){2,}"
 )
-_HEX = re.compile(
-    r"(?<![0-9A-Za-z])(?:0[xX])?(?=[0-9a-fA-F][0-9a-fA-F ,:x]{9})(?:[0-9a-fA-F]{2})+"
-    r"(?:(?:[ :]|, ?)(?:0[xX])?(?:[0-9a-fA-F]{2})+)*(?![0-9A-Za-z])"
-)
-_BYTES = re.compile(r"(?<![\d.])(?:\d{2,3}(?:, ?| )){5,}\d{2,3}(?![\d.])")
-_BITS = re.compile(r"(?<!\d)[01]{8}(?:[ ,]?[01]{8}){4,}(?!\d)")
-_BASE32 = re.compile(r"(?<![A-Za-z0-9])(?=[A-Z]*[2-7])[A-Z2-7]{16,}={0,6}(?![A-Za-z0-9])")
+"""Bytes one by one: "61 64 61", "0x61, 0x64", "97, 100, 97", "01100001 01100100"; as `xxd` groups them."""
+_SEPARATED_BEGINS = re.compile(r"[0-9a-fA-F]{2}(?:[ :]|, ?)(?:0x)?[0-9a-fA-F]{2,8}(?:[ :]|, ?)(?:0x)?[0-9a-fA-F]{2}")
 
 
 def views(text: str) -> Iterable[View]:
@@ -146,7 +147,7 @@ def _within(text: str, whole: re.Pattern[str], part: re.Pattern[str], new: str) 
 
 def _singly(text: str) -> Iterator[tuple[int, int, str]]:
     """Runs of single signs, where they are a number with a check, an address, or announced."""
-    for match in _SINGLY.finditer(text):
+    for match in _SINGLY.finditer(text) if _SINGLE_BEGINS.search(text) else ():
         joined = re.sub(r"[ \t\-_/,\n]|(?<=\d)\.", "", match[0])
         checked = 13 <= len(joined) <= 19 and joined[0] in "23456" and joined.isdigit() and luhn(joined)
         telling = "@" in joined or joined.startswith("+") or re.match(r"[A-Za-z]{2}\d\d\w{11}", joined)
@@ -200,46 +201,74 @@ def _excerpt(shown: View, group: list[tuple[int, int, str]], names: bool) -> Vie
 
 def _decoded(text: str) -> Iterator[tuple[int, int, str, bool]]:
     """(start, end, text, whether it may hold names) of every encoded run that decodes to a text."""
-    for pattern, decode in _ENCODINGS:
-        for match in pattern.finditer(text):
-            for start, end in _runs(match) if pattern is _BASE64 else (match.span(),):
-                if end - start <= _LONGEST and (inner := _as_text(decode, text[start:end])) is not None:
-                    yield start, end, inner, len(inner) >= 12 and pattern is not _BYTES
+    for start, end in _long_runs(text):
+        run = text[start:end]
+        if run.isalpha() and run[1:].islower():
+            continue  # a word
+        whole = list(_texts(run, (_hex, _base64, _base32, _bits)))
+        yield from ((start, end, inner, len(inner) >= _NAMED) for inner in whole)
+        if not whole and "/" in run and not run.islower():
+            for step in re.finditer(r"[A-Za-z0-9+_\-]{8,}={0,2}", run):
+                for inner in _texts(step[0], (_base64,)):
+                    yield start + step.start(), start + step.end(), inner, len(inner) >= _NAMED
+    for match in _SEPARATED.finditer(text) if _SEPARATED_BEGINS.search(text) else ():
+        for inner in _texts(match[0], (_bits, _hex, _bytes)):
+            yield *match.span(), inner, len(inner) >= _NAMED and not match[0][:2].isdecimal()
 
 
-def _runs(match: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """The whole run, or else its lines, or the steps of a path."""
-    whole = match.span()
-    if _as_text(_base64, match[0]) is not None:
-        yield whole
-    elif any(c.isspace() for c in match[0]):
-        cut = len(match[0].rstrip("=")) - len(re.split(r"\s+", match[0])[-1])
-        yield whole[0], whole[0] + len(match[0][:cut].rstrip())
-    elif "/" in match[0]:
-        for step in re.finditer(r"[A-Za-z0-9+_\-]{8,}={0,2}", match[0]):
-            yield whole[0] + step.start(), whole[0] + step.end()
+_NAMED: Final = 12
+"""Characters of a decoded text in which names are looked for: fewer may be readable by chance."""
 
 
-def _as_text(decode: Callable[[str], bytes], run: str) -> str | None:
+def _long_runs(text: str) -> Iterator[tuple[int, int]]:
+    """Runs of the signs of base64; lines of one wrapped text are one."""
+    lines: list[tuple[int, int]] = []
+    for match in _LONG_RUN.finditer(text):
+        if lines and not (lines[-1][1] - lines[-1][0] >= _WRAPPED and _is_gap(text[lines[-1][1] : match.start()])):
+            yield from _joined(text, lines)
+            lines = []
+        lines.append(match.span())
+    yield from _joined(text, lines)
+
+
+def _is_gap(between: str) -> bool:
+    return len(between) < 18 and between.isspace()
+
+
+def _joined(text: str, lines: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """All lines, or all but the last, which may be a word behind them, or each."""
+    for until in (len(lines), len(lines) - 1) if len(lines) > 1 else ():
+        if any(_texts(text[lines[0][0] : lines[until - 1][1]], (_base64,))):
+            yield lines[0][0], lines[until - 1][1]
+            lines = lines[until:]
+            break
+    yield from lines
+
+
+def _texts(run: str, ways: Sequence[Callable[[str], bytes]]) -> Iterator[str]:
     """What a run decodes to where that is a text, in UTF-8 or (as Windows writes it) UTF-16."""
-    try:
-        data = decode(run)
-        wide = len(data) > 7 and not any(data[1::2])
-        inner = data.decode("utf-16-le" if wide else "utf-8")
-    except (ValueError, binascii.Error):
-        return None
-    return inner if len(inner) > 4 and inner.translate(_BLANKS).isprintable() else None
+    for decode in ways if len(run) <= _LONGEST else ():
+        with contextlib.suppress(ValueError, binascii.Error):
+            data = decode(run)
+            wide = len(data) > 7 and not any(data[1::2])
+            inner = data.decode("utf-16-le" if wide else "utf-8")
+            if len(inner) > 4 and inner.translate(_BLANKS).isprintable():
+                yield inner
 
 
 _BLANKS: Final = {ord(char): " " for char in "\n\r\t\0\x1f\x7f\xa0"}
 
 
 def _base64(run: str) -> bytes:
+    if run.islower() or run.isupper() or run.isdecimal():
+        raise ValueError  # base64 of a text has letters of both sorts
     joined = "".join(run.split()).replace("-", "+").replace("_", "/").rstrip("=")
     return base64.b64decode(joined + "=" * (-len(joined) % 4), validate=True)
 
 
 def _hex(run: str) -> bytes:
+    if len(run) < 10:
+        raise ValueError
     return bytes.fromhex(re.sub(r"0[xX](?=[0-9a-fA-F]{2})|[ ,:]", "", run))
 
 
@@ -248,18 +277,13 @@ def _bytes(run: str) -> bytes:
 
 
 def _bits(run: str) -> bytes:
+    if not re.fullmatch(r"[01 ,]*", run):
+        raise ValueError
     return bytes(int(each, 2) for each in re.findall(r"[01]{8}", run))
 
 
 def _base32(run: str) -> bytes:
+    if len(run) < 16:
+        raise ValueError
     joined = run.rstrip("=")
     return base64.b32decode(joined + "=" * (-len(joined) % 8))
-
-
-_ENCODINGS: Final[tuple[tuple[re.Pattern[str], Callable[[str], bytes]], ...]] = (
-    (_BASE64, _base64),
-    (_HEX, _hex),
-    (_BYTES, _bytes),
-    (_BITS, _bits),
-    (_BASE32, _base32),
-)

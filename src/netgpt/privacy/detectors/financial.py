@@ -20,6 +20,8 @@ _CARD_ISSUERS = re.compile(  # ISO/IEC 7812 prefixes with the lengths that each 
     r"|3(?:0[0-59]|6\d|[89]\d)\d{11,16}|62\d{14,17}|(?:50[0-9]{2}|5[6-9]\d\d|6[0-9]{3})\d{8,15}|220[0-4]\d{12,15}"
     r"|(?:60|81|82)\d{14}|9792\d{12}"
 )
+_DECIMAL = re.compile(r"\d{1,14}\.\d{5,19}")
+"""What a program writes of a fraction: no card has one dot alone."""
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?[0-9]{2}(?:[ \t.\-\n]{0,2}[A-Za-z0-9]){11,30}")
 _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
     pair[:2]: int(pair[2:])
@@ -35,70 +37,91 @@ _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
 }
 
 
-_DIGITS: Final = (
-    "zero one two three four five six seven eight nine", "oh",
+_UNITS: Final = (
+    "zero one two three four five six seven eight nine", "oh", "- - double triple",
     "null eins zwei drei vier fünf sechs sieben acht neun", "- ein zwo - - fuenf",
-    "zéro un deux trois quatre cinq six sept huit neuf", "- une",
+    "zéro un deux trois quatre cinq six sept huit neuf", "zero une",
     "cero uno dos tres cuatro cinco seis siete ocho nueve", "zero uno due tre quattro cinque sei sette otto nove",
     "zero um dois três quatro cinco seis sete oito nove", "- uma duas - - - meia",
     "nul een twee drie vier vijf zes zeven acht negen", "- één", "noll ett två tre fyra fem sex sju åtta nio",
     "zero jeden dwa trzy cztery pięć sześć siedem osiem dziewięć",
     "ноль один два три четыре пять шесть семь восемь девять",
 )  # fmt: skip
-_TENS: Final = (
-    (" |-", "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen",
-     "twenty thirty forty fifty sixty seventy eighty ninety", 0),
-    (" |-| et ", "dix onze douze treize quatorze quinze seize dix-sept dix-huit dix-neuf",
-     "vingt trente quarante cinquante soixante - quatre-vingt -", 4),
-    (" y ", "diez once doce trece catorce quince dieciséis diecisiete dieciocho diecinueve",
-     "veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa", 6),
-    ("und", "zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn",
-     "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig", 2),
+_TEENS: Final = (
+    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen",
+    "zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn",
+    "dix onze douze treize quatorze quinze seize", "diez once doce trece catorce quince dieciséis diecisiete "
+    "dieciocho diecinueve veinte veintiuno veintidós veintitrés veinticuatro veinticinco veintiséis veintisiete",
 )  # fmt: skip
-"""(what stands between ten and unit, from ten on, the tens from twenty on, the place of the units in `_DIGITS`)."""
+_TENS: Final = (
+    "twenty thirty forty fifty sixty seventy eighty ninety", "vingt trente quarante cinquante soixante - vingts",
+    "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig", "- treinta cuarenta cincuenta sesenta setenta "
+    "ochenta noventa",
+)  # fmt: skip
 
 
-def _numerals() -> Iterator[tuple[str, str]]:
-    """Number words and their digits, up to 99 where numbers are told in pairs."""
-    for words in _DIGITS:
-        yield from ((word, str(digit)) for digit, word in enumerate(words.split()) if word != "-")
-    for between, teens, tens, of in _TENS:
-        units = [*enumerate(_DIGITS[of].split())][1:]
-        yield from ((word, str(10 + place)) for place, word in enumerate(teens.split()))
-        for ten, word in enumerate(tens.split(), 2):
-            if word == "-":  # soixante-douze, quatre-vingt-treize
-                word, more = tens.split()[ten - 3], [*enumerate(teens.split(), 10)]
-                ten -= 1
-            else:
-                yield word, str(10 * ten)
-                more = units
-            for unit, name in more:
-                name = "ein" if name == "eins" else name
-                for sign in between.split("|"):
-                    yield (f"{name}und{word}" if sign == "und" else word + sign + name), str(10 * ten + unit)
+def _numerals() -> Iterator[tuple[str, int]]:
+    """Number words, up to 99 in the languages in which numbers are told in pairs."""
+    for begin, step, lists in ((0, 1, _UNITS), (10, 1, _TEENS), (20, 10, _TENS)):
+        for words in lists:
+            yield from ((word, begin + step * place) for place, word in enumerate(words.split()) if word != "-")
+    for ten, word in enumerate(_TENS[2].split(), 2):
+        yield from (
+            (f"{unit}und{word}", 10 * ten + n)
+            for n, unit in enumerate(["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"], 1)
+        )
 
 
 _SPELLED: Final = dict(_numerals())
-_WORDS: Final = "|".join(map(re.escape, sorted(_SPELLED, key=lambda word: (-len(word), word))))
-_NUMBER_WORD = re.compile(rf"(?:(?P<times>double|triple) )?(?P<word>{_WORDS})(?![^\W_])")
-_RUN_OF_WORDS = re.compile(rf"(?<![^\W_])(?:(?:double |triple )?(?:{_WORDS})(?:[ ,.\-\n]{{1,3}}|\Z|(?![^\W_]))){{5,}}")
-_FIRST_WORDS: Final = frozenset(re.split(r"[ \-]", word)[0] for word in _SPELLED)
-_TIMES: Final = {"double": 2, "triple": 3, None: 1}
+_TIMES: Final = {"double": 2, "triple": 3}
+_BETWEEN: Final = frozenset(("et", "y"))
+_COUNTED: Final = frozenset(_SPELLED) - word_set("un une um uma een en ein meia sex tre")
+"""The words that are seldom anything but a number."""
+_WORD = re.compile(r"[^\W\d_]+")
+_GAP = re.compile(r"[ ,.\-\n]{1,3}")
 
 
 def may_spell(seen: Prefilter) -> bool:
-    """Whether several number words stand in a text."""
-    return len(seen.words & _FIRST_WORDS) >= 2
+    """Whether several number words may stand in a text."""
+    return not seen.words.isdisjoint(_COUNTED) and len(seen.words & _SPELLED.keys()) >= 2
 
 
 def spelled_numbers(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, digits) of number words behind each other that are seven digits or more."""
+    """(start, end, digits) of five or more number words behind each other that are seven digits or more."""
     lowered = lower_case(text)
-    for run in _RUN_OF_WORDS.finditer(lowered):
-        words = list(_NUMBER_WORD.finditer(lowered, *run.span()))
-        digits = "".join(_SPELLED[word["word"]] * _TIMES[word["times"]] for word in words)
-        if len(digits) >= 7:
-            yield run.start(), words[-1].end(), digits
+    run: list[re.Match[str]] = []
+    for word in _WORD.finditer(lowered):
+        is_one = word[0] in _SPELLED or word[0] in _BETWEEN
+        if run and not (is_one and _GAP.fullmatch(lowered, run[-1].end(), word.start())):
+            yield from _number_of(lowered, run)
+            run = []
+        if is_one:
+            run.append(word)
+    yield from _number_of(lowered, run)
+
+
+def _number_of(text: str, run: list[re.Match[str]]) -> Iterator[tuple[int, int, str]]:
+    while run and run[-1][0] in _BETWEEN:
+        run.pop()
+    if len(run) < 5:
+        return
+    digits, times, last = "", 1, -1
+    for word in run:
+        joined = word.start() > 0 and text[word.start() - 1] == "-"
+        if word[0] in _TIMES:
+            times = _TIMES[word[0]]
+        elif word[0] not in _BETWEEN:
+            value = _SPELLED[word[0]]
+            if last == 4 and joined and value in (20, 80):  # quatre-vingt
+                digits, value = digits[:-1], 80
+            elif 0 < value < 20 and (
+                (last >= 20 and value < 10) or last in (60, 80) or (last == 10 and joined and value > 6)
+            ):
+                digits, value = digits[: -len(str(last))], last + value
+            digits += str(value) * times
+            times, last = 1, value if value % 10 == 0 or value < 10 else -1
+    if len(digits) >= 7:
+        yield run[0].start(), run[-1].end(), digits
 
 
 @detector(
@@ -119,7 +142,7 @@ def find_cards(text: str) -> Iterator[Span]:
         groups = [match.span() for match in _GROUPS.finditer(text, run.start(), run.end())]
         for first in range(len(groups)):  # also inside a find: of two cards, the first may seem to end in the second
             last = _card_end(text, groups, first)
-            if last is not None:
+            if last is not None and not _DECIMAL.fullmatch(text, run.start(), run.end()):
                 yield Span(groups[first][0], groups[last][1], "CARD", "pattern:card")
 
 

@@ -30,9 +30,7 @@ class Broken(ValueError):
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _MOST_PIXELS: Final = 100_000_000
-_WORDS = re.compile(
-    rb"[A-Za-z][a-z]{2,}(?:[ ,.;:_/\-]{1,2}[A-Za-z0-9]{2,}){2,}|[\w.+\-]{2,}@[\w\-]{2,}\.[a-z]{2,}"
-)
+_WORDS = re.compile(rb"[A-Za-z][a-z]{2,}(?:[ ,.;:_/\-]{1,2}[A-Za-z0-9]{2,}){2,}|[\w.+\-]{2,}@[\w\-]{2,}\.[a-z]{2,}")
 _LONG_TEXT = re.compile(rb"[A-Za-z0-9@.,:;_ \-\0]{18,64}")
 _VARIED: Final = 7
 """Different bytes from which on a run is no pattern of equal ones."""
@@ -122,9 +120,7 @@ def _jpeg_length(marker: int, segment: bytes) -> int:
         while at < len(segment):
             at += 17 + sum(segment[at + 1 : at + 17])
         return at
-    if marker == 0xCC:
-        return len(segment) // 2 * 2 if len(segment) <= 64 else -1
-    return 6 + 3 * segment[5] if 0xC0 <= marker <= 0xCF and marker != 0xC8 else -1
+    return 6 + 3 * segment[5] if 0xC0 <= marker <= 0xCF and marker not in (0xC8, 0xCC) else -1
 
 
 def _end_of_scan(data: bytes, at: int) -> int:

@@ -100,7 +100,8 @@ def test_most_of_them_are_pictures_and_sounds_that_still_leave() -> None:
     """Refusing everything would be easy: what programs write into files by habit is left out, not refused."""
     habit = [
         name for name in CRAFTED
-        if name != "mp3 behind its end" and name.split()[0] in ("png", "jpeg", "gif", "webp", "wav", "mp3") and name.endswith(
+        if name != "mp3 behind its end"
+        and name.split()[0] in ("png", "jpeg", "gif", "webp", "wav", "mp3") and name.endswith(
             ("tEXt", "zTXt", "iTXt", "eXIf", "iCCP", "tIME", "Exif'", "comment", "application", "EXIF", "XMP", "ICCP",
              "LIST", "bext", "JUNK", "id3", "ID3v2.3", "ID3v2.4", "ID3v1", "APE", "encoder", "behind its end", "JFIF")
         )

@@ -60,10 +60,12 @@ def _may_be_spelled(seen: Prefilter) -> bool:
         return True
     if not seen.has_any(_AT):
         return "(a)" in seen.lowered
-    return _BRACKETED_AT.search(seen.lowered) is not None or seen.has_any(_NEAR)
+    return len(seen.text) < _CELL or seen.has_any(_NEAR) or _BRACKETED_AT.search(seen.lowered) is not None
 
 
 _AT: Final = frozenset(("at",))
+_CELL: Final = 80
+"""Characters of a text that may be one address."""
 _NEAR: Final = frozenset(
     "mail email address contact write reach gmail googlemail hotmail yahoo outlook icloud protonmail gmx".split()  # noqa: SIM905
 )
@@ -126,7 +128,16 @@ def _is_address(text: str, at: re.Match[str], begin: int, domain: str) -> bool:
         return domain[-2:].isalpha()
     if spelled:
         return True
-    return _KNOWN_END.search(domain) is not None and (
-        (sign == "at" and _ANNOUNCED.search(text, max(0, begin - 40), begin) is not None)
+    return _KNOWN_END.search(domain) is not None and bool(
+        (sign == "at" and (_ANNOUNCED.search(text, max(0, begin - 40), begin) or _is_all(text, begin, local, domain)))
         or sign not in ("at", "собака", "kukac", "ät", "bei")
     )
+
+
+def _is_all(text: str, begin: int, local: str, domain: str) -> bool:
+    """Whether nothing else stands in a cell or field: "ada.mill at mill.com"."""
+    is_person = any(c in "._" for c in local) and not _FILE.search(local)
+    return is_person and not text[:begin].strip() and text.rstrip().endswith(domain)
+
+
+_FILE: Final = re.compile(r"(?i)\.(?:ya?ml|[jt]sx?|py|md|txt|json|html?|toml|css|go|rs|[ch]|sh|io|pdf|csv|net)$")

@@ -29,7 +29,7 @@ _ESCAPE = re.compile(
 _PRINTABLE = re.compile(r"(?P<soft>(?<=[\w@.+\-])=\r?\n(?=[\w@.+\-]))|(?P<coded>(?:=[0-9A-F]{2})+)")
 """Quoted-printable (RFC 2045), where a text is in it."""
 _IS_PRINTABLE = re.compile(
-    r"\w=40(?=[A-Za-z][\w\-]{0,62}(?:\.|=2E)[A-Za-z]{2})|(?:=[0-9A-F]{2}){2}|\w=2E\w|=3D|[\w@.+]=\r?\n[\w@.]|(?i:quoted-printable|\?Q\?)"
+    r"\w=40(?!(?:px|pt|r?em|[mun]?s|[km]b)\b)(?=[A-Za-z][\w\-]{0,62}(?:\.|=2E)[A-Za-z]{2})|(?:=[0-9A-F]{2}){2}|\w=2E\w|=3D|[\w@.+]=\r?\n[\w@.]|(?i:quoted-printable|\?Q\?)"
 )
 _MOST_WITHIN = 4
 """Escapes within escapes."""

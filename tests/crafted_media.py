@@ -180,15 +180,15 @@ def crafted() -> Iterator[tuple[str, bytes]]:
     yield "jpeg behind a scan", jpeg(scan=NOTE)
     yield "jpeg in a scan", jpeg(scan=NOTE + b"\x91\xd4\xe8\x13" * 40)
     yield "jpeg in a scan, in UTF-16", jpeg(scan=wide + b"\x91\xd4\xe8\x13" * 40)
-    for name, body in (
+    for place, body in (
         ("comment", b"\x21\xfe" + blocks(NOTE)), ("plain text", b"\x21\x01" + blocks(bytes(12) + NOTE)),
         ("application", b"\x21\xff\x0bXMP DataXMP" + blocks(NOTE)), ("ICC", b"\x21\xff\x0bICCRGBG1012" + blocks(NOTE)),
         ("unknown extension", b"\x21\x42" + blocks(NOTE)), ("control", b"\x21\xf9" + blocks(NOTE)),
         ("loop", b"\x21\xff\x0bNETSCAPE2.0" + blocks(b"\1\0\0" + NOTE)),
         ("loop of another sort", b"\x21\xff\x0bNETSCAPE2.0" + blocks(b"\2" + NOTE)),
     ):  # fmt: skip
-        yield f"gif {name}", gif(before=body)
-        yield f"gif {name} between frames", gif(between=body)
+        yield f"gif {place}", gif(before=body)
+        yield f"gif {place} between frames", gif(between=body)
     yield "gif behind its end", gif(after=NOTE)
     yield "gif behind the codes", gif(coded=NOTE)
     yield "gif as colours", gif(table=NOTE.ljust(48, b"\0"))

@@ -66,7 +66,7 @@ WHOLE: Mapping[str, Callable[[str], str]] = {
     "0x": lambda text: "0x" + text.encode().hex(), "C": lambda text: ", ".join(f"0x{c:02x}" for c in text.encode()),
     "decimal": lambda text: ", ".join(map(str, text.encode())), "bits": each("{1:08b} "),
     "base32": lambda text: base64.b32encode(text.encode()).decode(),
-    "wrapped": lambda text: base64.encodebytes(f"Dear all, in this letter stands {text}, and {text}.".encode()).decode(),
+    "wrapped": lambda text: base64.encodebytes(f"Dear all, in this letter is {text}, and {text}.".encode()).decode(),
     "keycaps": lambda text: "".join(c + "\ufe0f\u20e3" if c.isdigit() else c for c in text),
     "circled": lambda text: text.translate(str.maketrans("0123456789", "⓪①②③④⑤⑥⑦⑧⑨")),
     "in brackets": lambda text: text.translate(str.maketrans("123456789", "⑴⑵⑶⑷⑸⑹⑺⑻⑼")),

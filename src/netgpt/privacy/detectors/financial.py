@@ -20,8 +20,8 @@ _CARD_ISSUERS = re.compile(  # ISO/IEC 7812 prefixes with the lengths that each 
     r"|3(?:0[0-59]|6\d|[89]\d)\d{11,16}|62\d{14,17}|(?:50[0-9]{2}|5[6-9]\d\d|6[0-9]{3})\d{8,15}|220[0-4]\d{12,15}"
     r"|(?:60|81|82)\d{14}|9792\d{12}"
 )
-_DECIMAL = re.compile(r"\d{1,14}\.\d{5,19}")
-"""What a program writes of a fraction: no card has one dot alone."""
+_DECIMAL = re.compile(r"\d{1,3}\.\d{5,19}")
+"""What a program writes of a fraction: no card is divided so."""
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?[0-9]{2}(?:[ \t.\-\n]{0,2}[A-Za-z0-9]){11,30}")
 _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
     pair[:2]: int(pair[2:])

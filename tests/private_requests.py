@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from netgpt_bench.people import data_uri
+
 __all__ = ["FRAMES", "PLACES", "framed"]
 
 FRAMES = (
@@ -128,7 +130,7 @@ PLACES: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "file name": lambda t: _history(
         {
             "role": "user",
-            "content": [{"type": "file", "file": {"filename": t, "file_data": "data:text/plain;base64,aGk="}}],
+            "content": [{"type": "file", "file": {"filename": t, "file_data": data_uri("png", "")}}],
         }
     ),
     "file id": lambda t: _history({"role": "user", "content": [{"type": "file", "file": {"file_id": t}}]}),

@@ -194,11 +194,10 @@ async def test_the_account_names_no_value(detector: Detector) -> None:
 
 
 async def test_media_stay_unless_sent(detector: Detector) -> None:
-    image = {"type": "image_url", "image_url": {"url": clean_media(data_uri("png", "ada@mill.org"))}}
-    file = {
-        "type": "file",
-        "file": {"filename": "ada@mill.org.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},
-    }
+    url = clean_media(data_uri("png", "ada@mill.org"))
+    image = {"type": "image_url", "image_url": {"url": url}}
+    named = {"filename": "ada@mill.org.png", "file_data": url}
+    file = {"type": "file", "file": named}
     for part in (image, file, {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}}):
         with pytest.raises(NotDisclosable, match="media"):
             await Vault().seal(chat({"role": "user", "content": [part]}), detector)
@@ -206,8 +205,11 @@ async def test_media_stay_unless_sent(detector: Detector) -> None:
     assert got["messages"][0]["content"][0] == image
     assert got["messages"][0]["content"][1]["file"] == {
         "filename": "[EMAIL_1]",
-        "file_data": "data:application/pdf;base64,JVBERi0=",
+        "file_data": named["file_data"],
     }
+    document = {"type": "file", "file": {"filename": "x.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}
+    with pytest.raises(NotDisclosable, match="document"):
+        await Vault().seal(chat({"role": "user", "content": [document]}), detector, media="send")
     with pytest.raises(NotDisclosable, match="encoded data"):
         await Vault().seal(chat("![x](data:image/png;base64," + "A" * 100 + ")"), detector)
 

@@ -413,8 +413,8 @@ def _put_elsewhere(
     elif place == "metadata_key":
         body["metadata"] = {person.email: "1", person.phone: "2", person.card: "3", values["PROFILE"][0]: "4"}
     elif place == "file_name":
-        name = f"{person.name} {person.email} {values['PROFILE'][0]}.pdf"
-        part = {"type": "file", "file": {"filename": name, "file_data": "data:application/pdf;base64,JVBERi0xLjQK"}}
+        name = f"{person.name} {person.email} {values['PROFILE'][0]}.png"
+        part = {"type": "file", "file": {"filename": name, "file_data": data_uri("png", prose)}}
         body["messages"][1]["content"] = [{"type": "text", "text": "Read this."}, part]
     elif place == "unknown_field":
         body["vendor_extension"] = {"deep": [{"er": prose}]}

@@ -13,13 +13,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
 import regex
 
+from netgpt.privacy.detectors.disguises import views
 from netgpt.privacy.kinds import ALSO_WORDS, WORDS_OF_TRADE
 from netgpt.types import Span
 
@@ -308,10 +309,15 @@ class FoundBefore:
         self._whole: dict[str, str] = {}
         self._unspaced: dict[str, str] = {}
         """Values in writings without blanks."""
+        self._numbers: dict[str, str] = {}
+        """By the digits alone."""
 
     def add(self, kind: str, value: str, rule: str) -> None:
         """A value that was replaced by a placeholder."""
         value = value.strip()
+        digits = "".join(filter(str.isdecimal, value))
+        if len(digits) >= _SURE_NUMBER and not any(map(str.isalpha, value)):
+            self._numbers[digits] = kind
         words = _LETTERS.findall(value)
         self._whole.setdefault(value.casefold(), kind)
         name = _folded("".join(words))
@@ -326,10 +332,27 @@ class FoundBefore:
             of_word = self._anywhere.setdefault(first[0], {})
             of_word.setdefault((first.start(), len(value)), {})[value] = kind
 
+    def as_number(self, text: str) -> list[Span]:
+        """The whole of a number of JSON whose digits were found elsewhere."""
+        digits = "".join(filter(str.isdecimal, text.removesuffix(".0")))
+        kind = self._numbers.get(digits)
+        return [Span(0, len(text), kind, _AGAIN)] if kind else []
+
     def in_text(self, text: str) -> list[Span]:
-        """Telling values (numbers, keys, addresses) that stand in a text, written as they were found."""
+        """Telling values (numbers, keys, addresses) that stand in a text, written as they were found or encoded."""
+        if not (self._anywhere or self._unspaced):
+            return []
+        found = self._in_plain(text)
+        for view in views(text):
+            if view.text != text:
+                for each in self._in_plain(view.text):
+                    start, end = view.back(each.start, each.end)
+                    found += [replace(each, start=start, end=end)] if start < end else []
+        return found
+
+    def _in_plain(self, text: str) -> list[Span]:
         found = []
-        for token in _TOKEN.finditer(text) if self._anywhere else ():
+        for token in _TOKEN.finditer(text):
             for (before, length), values in self._anywhere.get(token[0], {}).items():
                 start = token.start() - before
                 end = start + length
@@ -372,6 +395,7 @@ LEAST_IN_ID: Final = 8
 """Letters and digits of a value that is found in an id: a short one would stand in many ids by chance."""
 _SURE: Final = 4
 """Letters of a name that is looked for inside identifiers."""
+_SURE_NUMBER: Final = 6
 _LONGEST_NAME: Final = 6
 """Words of one."""
 _FIRST_GLUED: Final = "\u0590"

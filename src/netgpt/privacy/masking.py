@@ -324,7 +324,7 @@ class Masking:
                 raise NotDisclosable("the model's name looks like private data; nothing was sent", param="model")
             return item.text
         if item.place is TextPosition.PARAMETER:
-            return DROP if any(s.end - s.start == len(item.text) >= 4 for s in spans) else item.text
+            return DROP if self._is_somebodys(item.text, spans) else item.text
         if item.place is TextPosition.NUMBER:
             return self._number(item, spans)
         spans = list(self._in_id(item, spans)) if item.place in _IDS else self._all_spans(item, spans)
@@ -337,9 +337,18 @@ class Masking:
         self._pseudonyms.add(alias)
         return alias
 
+    def _is_somebodys(self, number: str, spans: Sequence[Span]) -> bool:
+        """Whether a parameter is a private number and nothing else; most random ones are a telephone number's, too."""
+        bare = number.lstrip("-").removesuffix(".0")
+        return any(
+            s.end - s.start >= max(4, len(bare)) and (s.rule != "pattern:phone" or len(bare) >= _DIALLED)
+            for s in (*spans, *self._before.as_number(number))
+        )
+
     def _number(self, item: Seen, spans: list[Span]) -> str:
         if self.rounds > 1 and self._anonymizer.let_through(item.text):
             return item.text
+        spans = [*spans, *self._before.as_number(item.text)]
         hinted = item.hint == "PHONE" and sum(c.isdigit() for c in item.text) >= 6
         if not spans and not hinted:
             return item.text
@@ -468,6 +477,8 @@ def _without_titles(text: str, span: Span) -> Span:
 _IDS = (TextPosition.ID, TextPosition.LOOSE_ID, TextPosition.ADDRESS, TextPosition.BLOB)
 _IDENTIFIERS = (TextPosition.NAME, TextPosition.KEY, *_IDS)
 _DIGIT = re.compile(r"\d")
+_DIALLED = 11
+"""Digits of a telephone number with its country's code."""
 _RANDOM = "pattern:random"
 """The rule of what only looks like chance: in an id that is the rule, not a secret."""
 _BEGINNING = 160

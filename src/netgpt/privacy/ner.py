@@ -10,7 +10,8 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from netgpt.privacy.detectors.normalize import View, views
+from netgpt.privacy.detectors.disguises import views
+from netgpt.privacy.detectors.normalize import View
 from netgpt.privacy.figures import is_figure
 from netgpt.privacy.kinds import ALSO_WORDS, AROUND, WORDS_OF_TRADE, word_set
 from netgpt.privacy.roles import RoleJudge
@@ -100,7 +101,10 @@ class NameFinder:
     def find(self, texts: Sequence[str], wanted: Sequence[bool]) -> list[list[Span]]:
         """Spans of private words in every text; the tagger reads only the texts marked `wanted`."""
         tagger = self.load()
-        all_views = [list(views(text)) if want else [] for text, want in zip(texts, wanted, strict=True)]
+        all_views = [
+            [view for view in views(text) if view.names] if want else []
+            for text, want in zip(texts, wanted, strict=True)
+        ]
         flat = [view for of_text in all_views for view in of_text]
         judge = RoleJudge(is_figure, tagger.is_known_place, tagger.is_name)
         tagged = iter(_read(tagger, [view.text for view in flat]))

@@ -301,7 +301,9 @@ class Privacy(Section):
     timeout_s: float = Field(5.0, gt=0, description="A detector that takes longer has failed: nothing leaves.")
     max_chars: int = Field(400_000, ge=1_000, description="Longer requests are not analysed, so they stay here.")
     media: Literal["keep", "send"] = Field(
-        "keep", description='Images, audio and files cannot be checked: "keep" them on the box or "send" them.'
+        "keep",
+        description='Images, audio and files cannot be checked: "keep" them on the box, or "send" pictures and sounds '
+        "without their metadata. Documents stay.",
     )
     sensitive_kinds: tuple[str, ...] = Field(
         ("API_KEY", "CARD", "IBAN", "CRYPTO", "NATIONAL_ID"),

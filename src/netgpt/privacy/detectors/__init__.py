@@ -32,7 +32,7 @@ from netgpt.privacy.detectors import (
     secrets,
     tables,
 )
-from netgpt.privacy.detectors.normalize import views
+from netgpt.privacy.detectors.disguises import views
 from netgpt.privacy.detectors.profile_values import PROFILE_KINDS, find_values
 from netgpt.privacy.registry import PatternDetector, Prefilter
 from netgpt.types import Span
@@ -81,7 +81,8 @@ def search(text: str, detectors: Iterable[PatternDetector]) -> list[Span]:
             if detector.may_find(seen):
                 for found in detector(view.text):
                     start, end = view.back(found.start, found.end)
-                    spans[Span(start, end, found.kind, found.rule, found.score)] = None
+                    if start < end:
+                        spans[Span(start, end, found.kind, found.rule, found.score)] = None
     return sorted(spans, key=lambda span: (span.start, -span.end))
 
 

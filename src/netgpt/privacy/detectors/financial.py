@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from netgpt.privacy.detectors.checksums import luhn
-from netgpt.privacy.detectors.normalize import lower_case, places
+from netgpt.privacy.detectors.normalize import lower_case
 from netgpt.privacy.kinds import word_set
 from netgpt.privacy.registry import Prefilter, detector
 from netgpt.types import Span
@@ -20,6 +20,8 @@ _CARD_ISSUERS = re.compile(  # ISO/IEC 7812 prefixes with the lengths that each 
     r"|3(?:0[0-59]|6\d|[89]\d)\d{11,16}|62\d{14,17}|(?:50[0-9]{2}|5[6-9]\d\d|6[0-9]{3})\d{8,15}|220[0-4]\d{12,15}"
     r"|(?:60|81|82)\d{14}|9792\d{12}"
 )
+_DECIMAL = re.compile(r"\d{1,3}\.\d{5,19}")
+"""What a program writes of a fraction: no card is divided so."""
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?[0-9]{2}(?:[ \t.\-\n]{0,2}[A-Za-z0-9]){11,30}")
 _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
     pair[:2]: int(pair[2:])
@@ -35,41 +37,91 @@ _IBAN_LENGTHS = {  # from the SWIFT registry of IBAN formats
 }
 
 
-_SPELLED: Final = {
-    word: str(digit)
-    for words in (
-        "zero one two three four five six seven eight nine", "oh",
-        "null eins zwei drei vier fünf sechs sieben acht neun",
-        "zéro - deux trois quatre cinq six sept huit neuf", "cero uno dos tres cuatro cinco seis siete ocho nueve",
-    )
-    for digit, word in enumerate(words.split())
-} | {"zwo": "2"}  # fmt: skip
-_NUMBER_WORD = re.compile(rf"(?i)(?P<digit>{'|'.join(_SPELLED)})(?![^\W_])")
-_TIMES: Final = {"double ": 2, "triple ": 3}
+_UNITS: Final = (
+    "zero one two three four five six seven eight nine", "oh", "- - double triple",
+    "null eins zwei drei vier fünf sechs sieben acht neun", "- ein zwo - - fuenf",
+    "zéro un deux trois quatre cinq six sept huit neuf", "zero une",
+    "cero uno dos tres cuatro cinco seis siete ocho nueve", "zero uno due tre quattro cinque sei sette otto nove",
+    "zero um dois três quatro cinco seis sete oito nove", "- uma duas - - - meia",
+    "nul een twee drie vier vijf zes zeven acht negen", "- één", "noll ett två tre fyra fem sex sju åtta nio",
+    "zero jeden dwa trzy cztery pięć sześć siedem osiem dziewięć",
+    "ноль один два три четыре пять шесть семь восемь девять",
+)  # fmt: skip
+_TEENS: Final = (
+    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen",
+    "zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn",
+    "dix onze douze treize quatorze quinze seize", "diez once doce trece catorce quince dieciséis diecisiete "
+    "dieciocho diecinueve veinte veintiuno veintidós veintitrés veinticuatro veinticinco veintiséis veintisiete",
+)  # fmt: skip
+_TENS: Final = (
+    "twenty thirty forty fifty sixty seventy eighty ninety", "vingt trente quarante cinquante soixante - vingts",
+    "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig", "- treinta cuarenta cincuenta sesenta setenta "
+    "ochenta noventa",
+)  # fmt: skip
+
+
+def _numerals() -> Iterator[tuple[str, int]]:
+    """Number words, up to 99 in the languages in which numbers are told in pairs."""
+    for begin, step, lists in ((0, 1, _UNITS), (10, 1, _TEENS), (20, 10, _TENS)):
+        for words in lists:
+            yield from ((word, begin + step * place) for place, word in enumerate(words.split()) if word != "-")
+    for ten, word in enumerate(_TENS[2].split(), 2):
+        yield from (
+            (f"{unit}und{word}", 10 * ten + n)
+            for n, unit in enumerate(["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"], 1)
+        )
+
+
+_SPELLED: Final = dict(_numerals())
+_TIMES: Final = {"double": 2, "triple": 3}
+_BETWEEN: Final = frozenset(("et", "y"))
+_COUNTED: Final = frozenset(_SPELLED) - word_set("un une um uma een en ein meia sex tre")
+"""The words that are seldom anything but a number."""
+_WORD = re.compile(r"[^\W\d_]+")
 _GAP = re.compile(r"[ ,.\-\n]{1,3}")
 
 
 def may_spell(seen: Prefilter) -> bool:
-    """Whether several number words stand in a text."""
-    return sum(word in _SPELLED for word in seen.words) >= 3
+    """Whether several number words may stand in a text."""
+    return not seen.words.isdisjoint(_COUNTED) and len(seen.words & _SPELLED.keys()) >= 2
 
 
 def spelled_numbers(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, digits) of seven or more number words behind each other."""
-    start, end, digits = 0, -1, ""
-    for at in places(lower_case(text), _SPELLED):
-        if at < end or text[at - 1 : at].isalnum() or (word := _NUMBER_WORD.match(text, at)) is None:
-            continue
-        times = _TIMES.get(text[max(0, at - 7) : at].lower(), 1)
-        at -= 7 if times > 1 else 0
-        if end < 0 or not _GAP.fullmatch(text, end, at):
-            if len(digits) >= 7:
-                yield start, end, digits
-            start, digits = at, ""
-        digits += _SPELLED[word["digit"].lower()] * times
-        end = word.end()
+    """(start, end, digits) of five or more number words behind each other that are seven digits or more."""
+    lowered = lower_case(text)
+    run: list[re.Match[str]] = []
+    for word in _WORD.finditer(lowered):
+        is_one = word[0] in _SPELLED or word[0] in _BETWEEN
+        if run and not (is_one and _GAP.fullmatch(lowered, run[-1].end(), word.start())):
+            yield from _number_of(lowered, run)
+            run = []
+        if is_one:
+            run.append(word)
+    yield from _number_of(lowered, run)
+
+
+def _number_of(text: str, run: list[re.Match[str]]) -> Iterator[tuple[int, int, str]]:
+    while run and run[-1][0] in _BETWEEN:
+        run.pop()
+    if len(run) < 5:
+        return
+    digits, times, last = "", 1, -1
+    for word in run:
+        joined = word.start() > 0 and text[word.start() - 1] == "-"
+        if word[0] in _TIMES:
+            times = _TIMES[word[0]]
+        elif word[0] not in _BETWEEN:
+            value = _SPELLED[word[0]]
+            if last == 4 and joined and value in (20, 80):  # quatre-vingt
+                digits, value = digits[:-1], 80
+            elif 0 < value < 20 and (
+                (last >= 20 and value < 10) or last in (60, 80) or (last == 10 and joined and value > 6)
+            ):
+                digits, value = digits[: -len(str(last))], last + value
+            digits += str(value) * times
+            times, last = 1, value if value % 10 == 0 or value < 10 else -1
     if len(digits) >= 7:
-        yield start, end, digits
+        yield run[0].start(), run[-1].end(), digits
 
 
 @detector(
@@ -90,7 +142,7 @@ def find_cards(text: str) -> Iterator[Span]:
         groups = [match.span() for match in _GROUPS.finditer(text, run.start(), run.end())]
         for first in range(len(groups)):  # also inside a find: of two cards, the first may seem to end in the second
             last = _card_end(text, groups, first)
-            if last is not None:
+            if last is not None and not _DECIMAL.fullmatch(text, run.start(), run.end()):
                 yield Span(groups[first][0], groups[last][1], "CARD", "pattern:card")
 
 

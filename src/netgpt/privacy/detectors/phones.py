@@ -131,7 +131,9 @@ def find_phones(text: str) -> Iterator[Span]:
         if 9 <= len(digits) <= 15 and (broken[0].startswith(("+", "00", "(")) or _valid_in(digits, _ALL_REGIONS)):
             yield Span(*broken.span(), "PHONE", "pattern:phone", 0.7)
     for start, end, digits in spelled_numbers(text):
-        if 7 <= len(digits) <= 15 and _PHONE_WORDS.search(text, max(0, start - 48), start):
+        before = max(0, start - 48)
+        announced = _PHONE_WORDS.search(text, before, start) or _CALLED.search(text, before, start)
+        if 7 <= len(digits) <= 15 and announced:
             yield Span(start, end, "PHONE", "pattern:spelled", 0.7)
 
 

@@ -13,7 +13,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from netgpt.privacy.detectors.normalize import View, plain, views
+from netgpt.privacy.detectors.disguises import views
+from netgpt.privacy.detectors.normalize import View, plain
 from netgpt.privacy.kinds import FIXED_KINDS
 from netgpt.types import Span
 
@@ -190,7 +191,8 @@ def _occurrences(
             end = plural.end()
         if not whole_words or _stands_apart(view.text, start, end):
             first, after = view.back(start, end)
-            yield Span(first, after, kind, "profile")
+            if first < after:
+                yield Span(first, after, kind, "profile")
         at = compact.find(needle, at + 1)
 
 

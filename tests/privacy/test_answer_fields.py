@@ -25,8 +25,10 @@ ODD = "c2lnbmF0dXJl/PERSON_1+EMAIL_1/[PERSON_1]=="
 
 async def vault_of(detector: Detector) -> Vault:
     vault = Vault()
-    content = f"{NAME} is my colleague; write to {NAME} at {MAIL}."
-    outbound = await vault.seal({"model": "m", "messages": [{"role": "user", "content": content}]}, detector)
+    content = f"{NAME} is my colleague; write to {NAME} at {MAIL}. Our files are at https://files.example/."
+    tool = {"type": "function", "function": {"name": "mail_zanele_khumalo", "parameters": {"type": "object"}}}
+    body = {"model": "m", "messages": [{"role": "user", "content": content}], "tools": [tool]}
+    outbound = await vault.seal(body, detector)
     assert {hidden.placeholder for hidden in outbound.hidden} == {"[PERSON_1]", "[EMAIL_1]"}
     return vault
 

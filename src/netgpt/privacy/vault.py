@@ -18,6 +18,8 @@ from typing import Any
 
 from netgpt.errors import NotDisclosable, PrivacyError
 from netgpt.outbound import Outbound, _sealed_by_vault
+from netgpt.privacy.addresses import OwnAddresses
+from netgpt.privacy.body import Seen
 from netgpt.privacy.computing import DayShift
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
@@ -34,7 +36,7 @@ from netgpt.privacy.kinds import (
     word_set,
 )
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
-from netgpt.privacy.restore import Restorer, stood_in
+from netgpt.privacy.restore import Restorer, own_addresses, stood_in
 from netgpt.privacy.scripts import ALL
 from netgpt.types import Generalised, Hidden, Kept, Span
 
@@ -64,6 +66,8 @@ class Vault:
         self._shift: DayShift | None = None
         self._as_they_were: set[tuple[str, str]] = set()
         """Where values stood unescaped in the bodies that this vault sealed; see `stood_in`."""
+        self._bodies: list[tuple[Mapping[str, Any], Sequence[Seen]]] = []
+        """What it sealed, masked: the body and its texts."""
         self.changed = False
         """Whether the state differs from the one given."""
         self._fresh = state is None
@@ -105,7 +109,11 @@ class Vault:
     def restorer(self) -> Restorer:
         """Puts back what was hidden or shifted in the bodies that this vault sealed, and nothing else of its map."""
         sealed = {name: original for name, original in self._originals.items() if name in self._sealed}
-        return Restorer(sealed, self._as_they_were, self._shift)
+        return Restorer(sealed, self._as_they_were, self._shift, self._own_addresses)
+
+    def _own_addresses(self) -> OwnAddresses:
+        bodies, seen = [body for body, _ in self._bodies], (item for _, seen in self._bodies for item in seen)
+        return own_addresses(bodies, seen, self._originals)
 
     def expect_answer_to(self, outbound: Outbound) -> None:
         """Which of the bodies sealed here is answered: dates come back only from where they went shifted."""
@@ -174,6 +182,7 @@ class Vault:
             raise kept_by_policy(self.kept)
         if self.hidden:
             self._as_they_were |= stood_in({item.text for item in made.seen}, self._originals)
+        self._bodies.append((current, made.seen))
         return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
 
     def name_for(self, kind: str, original: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
@@ -20,9 +20,9 @@ from netgpt.privacy.kinds import word_set
 
 _BEGIN, _END = "\ufdd0", "\ufdd1"
 """Around the name of a value within a text that is judged: no character of any text."""
-LONGEST_ADDRESS: Final = 512
+LONGEST_ADDRESS: Final = 300
 """Characters behind a placeholder that may belong to an address, with marks for the placeholders among them."""
-_AHEAD: Final = 1_024
+_AHEAD: Final = 600
 """Characters that are waited for, where they decide."""
 CALLERS: Final = frozenset(("user", "system", "developer"))
 """Roles whose words are the caller's own; tools and earlier answers say what others wrote."""
@@ -71,7 +71,7 @@ _START: Final = re.compile(
     r"|(?<![\w.\-])(?=www\d{0,3}\.)"
 )
 _BARE_START: Final = re.compile(
-    rf"(?<![\w.\-@/%{_END}])(?=(?:{_HOST})(?::\d{{1,5}})?[/?#])|(?<=@)(?=(?:{_HOST}):(?![\d\s]))"
+    rf"(?<![\w.\-@/%{_END}])(?=(?:{_HOST})(?::\d{{1,5}})?[/?#])|(?<=\]\.)(?=(?:{_HOST})[/?#])|(?<=@)(?=(?:{_HOST}):(?![\d\s]))"
 )
 """The beginning of an address, with a scheme and without: `host/`, `user@host:`."""
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.\-]{0,30}\Z")
@@ -201,11 +201,19 @@ class After:
     """What follows a placeholder, as far as it is known and as far as it may decide."""
 
     def __init__(
-        self, text: str, at: int, marks: Sequence[tuple[int, int, str]] = (), first: int = 0, *, last: bool = True
+        self,
+        text: str,
+        at: int,
+        marks: Sequence[tuple[int, int, str]] = (),
+        first: int = 0,
+        *,
+        may_begin: Callable[[str, int], bool] = lambda text, at: False,
+        last: bool = True,
     ) -> None:
-        """`marks`: (start, end, mark) of the placeholders of `text`, from the number `first` on they follow. `last`:
-        no more text follows."""
+        """`marks`: (start, end, mark) of the placeholders of `text`, from the number `first` on they follow.
+        `may_begin`: whether another may begin somewhere, with more text. `last`: no more follows."""
         self._text, self._at, self._marks, self._first = text, at, marks, first
+        self._may_begin = may_begin
         self._ends = min(len(text), at + _AHEAD)
         self.is_last = last and self._ends == len(text)
 
@@ -213,35 +221,42 @@ class After:
         """The next character; empty: none is known."""
         return self._text[self._at : self._at + 1]
 
-    def _marked(self, until: int) -> str:
-        parts, done = [], self._at
-        for number in range(self._first, len(self._marks)):
-            start, end, sign = self._marks[number]
-            if start >= until:
+    def until(self, letters: re.Pattern[str]) -> str | None:
+        """What follows in these letters, with marks; None: more must come. A NUL: too long."""
+        parts, at, number, size = [], self._at, self._first, 0
+        while True:
+            begins, ends, sign = self._marks[number] if number < len(self._marks) else (self._ends, 0, "")
+            found = letters.match(self._text, at, min(begins, self._ends))
+            assert found is not None
+            parts.append(found[0])
+            at, size = found.end(), size + len(found[0]) + len(sign)
+            if size > LONGEST_ADDRESS:
+                return "\0"
+            if at != begins or not sign or at >= self._ends:
                 break
-            parts += [self._text[done:start], sign]
-            done = end
-        return "".join([*parts, self._text[done:until]])
-
-    def until(self, letter: str) -> str | None:
-        """What follows in these characters, with marks; None: more must come. A NUL: too long."""
-        blank = _BLANK.search(self._text, self._at, self._ends)
-        text = self._marked(blank.start() if blank else self._ends)
-        rest = re.match(f"(?:{letter})*", text)
-        assert rest is not None
-        if rest.end() == len(text) and blank is None and not self.is_last:
+            parts.append(sign)
+            at, number = ends, number + 1
+        if not self.is_last and (at >= self._ends or self._may_begin(self._text, at)):
             return None if self._ends < self._at + _AHEAD else "\0"
-        return rest[0] if len(rest[0]) <= LONGEST_ADDRESS else "\0"
+        return "".join(parts)
 
     def until_quote(self) -> str | None:
         """What follows up to a quote, with marks; None: more must come."""
         quote = self._text.find('"', self._at, self._ends)
         if quote < 0 and not self.is_last and self._ends < self._at + _AHEAD:
             return None
-        return self._marked(self._ends if quote < 0 else quote)
+        parts, done, until = [], self._at, self._ends if quote < 0 else quote
+        for begins, ends, sign in self._marks[self._first : self._first + _AHEAD // 4]:
+            if begins < until:
+                parts += [self._text[done:begins], sign]
+                done = ends
+        return "".join([*parts, self._text[done:until]])
 
 
-_BLANK: Final = re.compile(r"\s")
+_AUTHORITY_GOES_ON: Final = re.compile(r"[^\s/?#<>\"|^`{}]*")
+_LETTER_GOES_ON: Final = re.compile(r"[^\s)\"'<>`|\\]*")
+_HOST_GOES_ON: Final = re.compile(r"(?:(?![\u0e00-\ufaff])[\w.\-~%+:@])*")
+_GOES_ON: Final = {quotes: re.compile(rf"[^\s)>{quotes}`]*") for quotes in ("\"'", '"', "'")}
 
 
 def state_of(text: str, own: OwnAddresses) -> bool | None:
@@ -279,7 +294,7 @@ def _in_authority(
     """In the host, or before it: the whole of it decides."""
     if not all(own.has(each.scheme, each.authority) for each in starts[:-1]):
         return False
-    rest = after.until(r"[^\s/?#<>\"|^`{}]")
+    rest = after.until(_AUTHORITY_GOES_ON)
     if rest is None:
         return None
     start = starts[-1]
@@ -300,7 +315,7 @@ _LETTER: Final = re.compile(rf"({_MARK}(?:[,;]{_MARK})*)(?:\?(.*))?", re.DOTALL)
 
 def _in_mail(left: str, here: str, after: After, own: OwnAddresses) -> bool | None:
     """In an address to write to or to call: only to the caller's own people, and with no copy to others."""
-    rest = after.until(r"[^\s)\"'<>`|\\]")
+    rest = after.until(_LETTER_GOES_ON)
     if rest is None:
         return None
     whole, _ = plain_of(left + here + rest.rstrip(_TRAILING))
@@ -320,7 +335,7 @@ def _in_mail(left: str, here: str, after: After, own: OwnAddresses) -> bool | No
 
 def _is_whole(place: Place, value: str, after: After) -> bool | None:
     """Whether the value alone is the destination; an address of the caller may go on behind its host."""
-    rest = after.until(rf"[^\s)>{place.quotes}`]")
+    rest = after.until(_GOES_ON[place.quotes])
     if rest is None:
         return None
     is_address = _is_address(value)
@@ -338,7 +353,7 @@ def _beside_host(plain: str, here: str, after: After, own: OwnAddresses) -> bool
     """Before a dot or "@" and a host: `VALUE.evil.example` is looked up by many a program."""
     if after.next() in _NO_HOST:
         return True
-    rest = after.until(rf"(?:(?![\u0e00-\ufaff])[\w.\-~%+:@])|{_MARK}")
+    rest = after.until(_HOST_GOES_ON)
     if rest is None:
         return None
     _, at, host = rest.rpartition("@")
@@ -363,12 +378,12 @@ def note_place(place: Place, name: str, value: str, after: After, own: OwnAddres
     """A value stands here in a request: where all is the same in an answer, it may stand again."""
     here, (plain, _, starts, key) = mark(name, value), place.read()
     if starts and not starts[-1].ended:
-        rest = plain_of(after.until(r"[^\s/?#<>\"|^`{}]") or "")[0]
+        rest = plain_of(after.until(_AUTHORITY_GOES_ON) or "")[0]
         own.places.add(f"{starts[-1].scheme}://{(starts[-1].authority + here + rest).rstrip(_TRAILING)}")
     elif key:
         own.places.add(key + here)
     elif not place.strict:
-        own.places.add(_hosts_around(plain, here, after.until(rf"[\w.\-~%+:@]|{_MARK}") or ""))
+        own.places.add(_hosts_around(plain, here, after.until(_HOST_GOES_ON) or ""))
 
 
 def texts_of_callers(body: Mapping[str, Any]) -> Iterator[str]:

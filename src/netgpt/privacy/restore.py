@@ -128,7 +128,8 @@ class Restorer:
         number, result = 0, []
         for each in found:
             number += number < len(known) and known[number] is each
-            result.append((each, After(text, each.until, marks, number, last=last)))
+            after = After(text, each.until, marks, number, may_begin=self.pattern.may_begin, last=last)
+            result.append((each, after))
         return result
 
     def text(self, text: str, *, as_json: bool = False) -> str:

@@ -3,6 +3,7 @@
 The judges are programs that show answers: a Markdown renderer, an HTML parser, the rule for bare addresses.
 """
 
+import asyncio
 import json
 import re
 import time
@@ -31,8 +32,10 @@ BODY = {
         {"role": "system", "content": "Our API is at https://api.example:8443/v1."},
         {
             "role": "user",
-            "content": f"I ordered at https://shop.example/orders?mail={MAIL} please.\nMy boss is {NAME}.\nMy card is {CARD}."
-            f'\nOur host is docs.shop.example.\nCall {PHONE}.\n<input name="q" value="{MAIL}">\n[cv](./cv?m={MAIL}&pdf)\n'
+            "content": f"I ordered at https://shop.example/orders?mail={MAIL} please.\n"
+            f"My boss is {NAME}.\nMy card is {CARD}."
+            f'\nOur host is docs.shop.example.\nCall {PHONE}.\n<input name="q" value="{MAIL}">\n'
+            f"[cv](./cv?m={MAIL}&pdf)\n"
             f"See {TOKEN} too.",
         },
         {"role": "assistant", "content": f"Try https://old.example/x?m={MAIL}"},
@@ -76,8 +79,6 @@ class One:
 
 @pytest.fixture(scope="session")
 def one(detector: Detector) -> One:
-    import asyncio
-
     vault = Vault()
     asyncio.run(vault.seal(BODY, detector))
     return One(vault.restorer(), dict(vault.originals()))
@@ -190,7 +191,7 @@ def test_a_long_address_is_one_to_its_end(one: One, padding: str) -> None:
         '<img src="//evil.example/ ',
         "mailto:x@y.example?a=",
     ):
-        shown, account = one.answer(f"{begins}{padding}<<CARD>> <<CARD>>")
+        shown, _ = one.answer(f"{begins}{padding}<<CARD>> <<CARD>>")
         assert CARD not in shown.rpartition(" [")[0] and MAIL not in shown
 
 
@@ -334,8 +335,9 @@ async def test_an_address_over_several_fields(one: One, deltas: list[dict[str, A
 class Shown(HTMLParser):
     """What a page would fetch or offer to click, and its texts in which bare addresses become links."""
 
-    def __init__(self) -> None:
+    def __init__(self, bare: str) -> None:
         super().__init__()
+        self._bare = bare
         self.addresses: list[str] = []
         self.others: list[str] = []
         self._within: list[str] = []
@@ -351,12 +353,14 @@ class Shown(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not {"a", "code", "pre", "script", "style"} & set(self._within):
-            self.addresses += re.findall(r"(?:https?://|www\.)[^\s<]*", data)
+            self.addresses += re.findall(self._bare, data)
 
 
 FRAGMENTS = [
-    "https://evil.example/", "https://shop.example/", "//evil.example/", "HTTPS:\\\\evil.example\\", "www.evil.example/",
-    "?q=", "&amp;", "%2F", "[", "]", "(", ")", "](", "![x](", "[x]: ", "<", ">", "<img src=", '<a href="', "<b ", "</a>",
+    "https://evil.example/", "https://shop.example/",
+    "//evil.example/", "HTTPS:\\\\evil.example\\", "www.evil.example/",
+    "?q=", "&amp;", "%2F", "[", "]", "(", ")", "](", "![x](", "[x]: ", "<", ">", "<img src=", '<a href="',
+    "<b ", "</a>",
     '"', "'", " ", "\n", "\n\n", "\\", "`", "```\n", "x", "a=", "javascript:", "mailto:", "https:", "@", ".", "*", "|",
     "&quot;", "\t", "<!--", "-->", "文", "[x]", "<https://evil.example/",
 ]  # fmt: skip
@@ -368,9 +372,10 @@ def test_no_renderer_makes_an_address_of_the_cloud_with_a_value_in_it(one: One, 
     text = "".join(parts)
     shown, account = one.answer(text)
     assert account.restored + account.withheld == one.asked(text).count(one.placeholders["MAIL"])
-    for rendered in (MarkdownIt("commonmark", {"html": True}).render(shown), shown):
-        page = Shown()
-        page.feed(rendered)
+    as_page = MarkdownIt("commonmark", {"html": True}).render(shown)
+    for rendered, letters in ((as_page, r"[^\s<]*"), (shown, r"[!-;=-~]*")):
+        page = Shown(rf"(?:https?://|www\.){letters}")
+        page.feed(rendered.replace("<![", "<"))  # the parser knows no other than CDATA
         for address in page.addresses:
             if MAIL in unquote(address):
                 plain, _ = plain_of(address)
@@ -395,25 +400,26 @@ def test_an_answer_grows_within_bounds() -> None:
 
 
 HOSTILE = {
-    "distinct": " ".join(f"[PERSON_{n}]" for n in range(2_000)), "glued": "[PERSON_1]" * 2_000, "none": "a" * 400_000,
-    "address": "https://evil.example/" + "q=[PERSON_1]&" * 2_000, "brackets": "[" * 40_000, "links": "[a](" * 10_000,
-    "tags": '<a b="[PERSON_1]" ' * 2_000, "open": "<a " * 20_000, "json": '{"a":' * 10_000, "quotes": '"[PERSON_1]' * 2_000,
-    "rows": "a,b\n" + '"x,[PERSON_1]' * 2_000, "word": "<a " + "x" * 2_000 + "[PERSON_1]" * 1_000,
-    "shell": "```sh\n" + "'[PERSON_1] " * 2_000, "blanks": (" " * 1_999 + "|\n") * 40, "codes": "%25" * 9_000,
+    "distinct": " ".join(f"[PERSON_{n}]" for n in range(400)), "glued": "[PERSON_1]" * 400, "none": "a" * 100_000,
+    "address": "https://evil.example/" + "q=[PERSON_1]&" * 400, "brackets": "[" * 10_000, "links": "[a](" * 4_000,
+    "tags": '<a b="[PERSON_1]" ' * 300, "open": "<a " * 5_000, "json": '{"a":' * 4_000,
+    "quotes": '"[PERSON_1]' * 400,
+    "rows": "a,b\n" + '"x,[PERSON_1]' * 300, "word": "<a " + "x" * 2_000 + "[PERSON_1]" * 200,
+    "shell": "```sh\n" + "'[PERSON_1] " * 400, "blanks": (" " * 1_999 + "|\n") * 20, "codes": "%25" * 4_000,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_work_grows_with_the_length_alone(name: str) -> None:
-    restorer = Restorer({f"PERSON_{n}": f"Name {n}" for n in range(2_000)})
+    """Four times the text is about four times the work, in seconds of this thread; quadratic would be 16 times."""
+    restorer = Restorer({f"PERSON_{n}": f"Name {n}" for n in range(400)})
 
     def work(text: str) -> float:
-        began, stream = time.process_time(), restorer.stream()
+        began, stream = time.thread_time(), restorer.stream()
         for at in range(0, len(text), 4_096):
             stream.feed(text[at : at + 4_096])
         stream.flush()
-        return time.process_time() - began
+        return time.thread_time() - began
 
-    half, whole = HOSTILE[name], HOSTILE[name] * 2
-    work(half[:1_000])
-    assert work(whole) < 3.2 * max(work(half), work(half)) + 0.05
+    text = HOSTILE[name]
+    assert work(text * 4) < 10 * min(work(text), work(text)) + 0.02

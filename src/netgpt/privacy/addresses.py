@@ -68,7 +68,7 @@ _START: Final = re.compile(
     r"(?<![a-z0-9])(?P<special>https?|ftp|wss?|javascript|vbscript|livescript|intent|data(?=:[a-z,;])):"
     r"|(?P<colon>:)//"
     rf"|(?<![\w:/.)\]{_END}-])(?P<rel>//)(?=[^\s/])"
-    r"|(?<![\w.\-])(?=www\d{0,3}\.)"
+    r"|(?=www\d{0,3}\.)"
 )
 _BARE_START: Final = re.compile(
     rf"(?<![\w.\-@/%{_END}])(?=(?:{_HOST})(?::\d{{1,5}})?[/?#])|(?<=\]\.)(?=(?:{_HOST})[/?#])|(?<=@)(?=(?:{_HOST}):(?![\d\s]))"
@@ -169,7 +169,7 @@ def _host_of(authority: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Standing:
     """Where a placeholder stands: behind `text`. `strict`: all of `text` is one address or attribute, whose name is
     `attribute`; else it is what stands before it without a blank. `past`: what was in it before `text`."""
 
@@ -178,7 +178,7 @@ class Place:
     attribute: str = ""
     past: bool | None = None
     """None: nothing; True: an address of the caller; False: another's."""
-    quotes: str = "\"'"
+    quotes: str = ""
     """What ends a strict one, beside brackets and blanks."""
 
     def read(self) -> tuple[str, bool, list[_Start], str]:
@@ -256,7 +256,7 @@ class After:
 _AUTHORITY_GOES_ON: Final = re.compile(r"[^\s/?#<>\"|^`{}]*")
 _LETTER_GOES_ON: Final = re.compile(r"[^\s)\"'<>`|\\]*")
 _HOST_GOES_ON: Final = re.compile(r"(?:(?![\u0e00-\ufaff])[\w.\-~%+:@])*")
-_GOES_ON: Final = {quotes: re.compile(rf"[^\s)>{quotes}`]*") for quotes in ("\"'", '"', "'")}
+_GOES_ON: Final = {quotes: re.compile(rf"[^\s)>{quotes}]*") for quotes in ("", "\"'`", '"', "'")}
 
 
 def state_of(text: str, own: OwnAddresses) -> bool | None:
@@ -268,31 +268,32 @@ def state_of(text: str, own: OwnAddresses) -> bool | None:
     return not bent and all(own.has(each.scheme, each.authority) for each in starts)
 
 
-def may_put(place: Place, name: str, value: str, after: After, own: OwnAddresses) -> bool | None:
+def may_put(place: Standing, name: str, value: str, after: After, own: Callable[[], OwnAddresses]) -> bool | None:
     """Whether a value may stand here; None: what follows decides."""
     if place.past is False:
         return False
     here, (plain, bent, starts, key) = mark(name, value), place.read()
     if starts and not starts[-1].ended:
         return _in_authority(place, starts, here, after, own, bent=bent)
-    if key and key + here in own.places:
+    if key and key + here in own().places:
         return True
     if starts or place.past:
         # in an attribute or link, the address begins it
         begins = not place.strict or not starts or not plain[: starts[0].at].strip(" \"'<(")
-        return begins and not bent and all(own.has(each.scheme, each.authority) for each in starts)
+        return begins and not bent and all(own().has(each.scheme, each.authority) for each in starts)
     if (mail := _MAIL.search(plain)) is not None:
-        return _in_mail(mail["rest"], here, after, own)
+        goes_on = _GOES_ON[place.quotes] if place.strict else _LETTER_GOES_ON
+        return _in_mail(mail["rest"], here, after.until(goes_on), own)
     if place.strict:
         return not plain.strip(" \"'<(") and _is_whole(place, value, after)
     return _beside_host(plain, here, after, own)
 
 
 def _in_authority(
-    place: Place, starts: list[_Start], here: str, after: After, own: OwnAddresses, *, bent: bool
+    place: Standing, starts: list[_Start], here: str, after: After, own: Callable[[], OwnAddresses], *, bent: bool
 ) -> bool | None:
     """In the host, or before it: the whole of it decides."""
-    if not all(own.has(each.scheme, each.authority) for each in starts[:-1]):
+    if not all(own().has(each.scheme, each.authority) for each in starts[:-1]):
         return False
     rest = after.until(_AUTHORITY_GOES_ON)
     if rest is None:
@@ -301,11 +302,11 @@ def _in_authority(
     so_far, _ = plain_of(start.authority + here + rest)
     if "\0" in rest or "\\" in rest:
         return False
-    stood = f"{start.scheme}://{so_far.rstrip(_TRAILING)}" in own.places
+    stood = f"{start.scheme}://{so_far.rstrip(_TRAILING)}" in own().places
     alone = _host_of(so_far)[0] == here and not bent
     if place.strict and plain_of(place.text)[0][: start.at].strip(" \"'<("):
         return False
-    return stood or alone or (not bent and own.has(start.scheme, so_far))
+    return stood or alone or (not bent and own().has(start.scheme, so_far))
 
 
 _MAIL: Final = re.compile(r"(?<![\w])(?:mailto|tel|sms|callto|facetime):(?://)?(?P<rest>.*)", re.DOTALL)
@@ -313,9 +314,8 @@ _MARK: Final = f"{_BEGIN}\\w+{_END}"
 _LETTER: Final = re.compile(rf"({_MARK}(?:[,;]{_MARK})*)(?:\?(.*))?", re.DOTALL)
 
 
-def _in_mail(left: str, here: str, after: After, own: OwnAddresses) -> bool | None:
+def _in_mail(left: str, here: str, rest: str | None, own: Callable[[], OwnAddresses]) -> bool | None:
     """In an address to write to or to call: only to the caller's own people, and with no copy to others."""
-    rest = after.until(_LETTER_GOES_ON)
     if rest is None:
         return None
     whole, _ = plain_of(left + here + rest.rstrip(_TRAILING))
@@ -324,7 +324,7 @@ def _in_mail(left: str, here: str, after: After, own: OwnAddresses) -> bool | No
         return False
     to = re.findall(f"{_BEGIN}(\\w+){_END}", found[1])
     is_alone = len(to) == 1 and not re.search(_MARK, found[2] or "")
-    known = is_alone or own.values.issuperset(to)
+    known = is_alone or own().values.issuperset(to)
     for part in re.split("[&;]", found[2] or ""):
         key, _, given = part.partition("=")
         copy = re.sub(rf"{_MARK}|[,;\s]", "", given)
@@ -333,7 +333,7 @@ def _in_mail(left: str, here: str, after: After, own: OwnAddresses) -> bool | No
     return known
 
 
-def _is_whole(place: Place, value: str, after: After) -> bool | None:
+def _is_whole(place: Standing, value: str, after: After) -> bool | None:
     """Whether the value alone is the destination; an address of the caller may go on behind its host."""
     rest = after.until(_GOES_ON[place.quotes])
     if rest is None:
@@ -349,7 +349,7 @@ _FILES: Final = word_set("gz bz2 xz js ts json txt html css pdf docx xlsx csv lo
 """What ends names that are no hosts of the net."""
 
 
-def _beside_host(plain: str, here: str, after: After, own: OwnAddresses) -> bool | None:
+def _beside_host(plain: str, here: str, after: After, own: Callable[[], OwnAddresses]) -> bool | None:
     """Before a dot or "@" and a host: `VALUE.evil.example` is looked up by many a program."""
     if after.next() in _NO_HOST:
         return True
@@ -360,9 +360,9 @@ def _beside_host(plain: str, here: str, after: After, own: OwnAddresses) -> bool
     glued = (host if at else rest).partition(":")[0].rstrip(_TRAILING).lower()
     labels = glued.split(".")
     is_host = len(labels) >= (2 if at else 3) and re.fullmatch("[a-z]{2,24}", labels[-1]) and all(labels[1:])
-    if not is_host or "\0" in rest or labels[-1] in _FILES or (at and own.has("", host)):
+    if not is_host or "\0" in rest or labels[-1] in _FILES or (at and own().has("", host)):
         return True
-    return _hosts_around(plain, here, rest) in own.places
+    return _hosts_around(plain, here, rest) in own().places
 
 
 _NO_HOST: Final = frozenset(" \t\n\r,;!?)'\"*|/=]}>")
@@ -374,7 +374,7 @@ def _hosts_around(plain: str, here: str, rest: str) -> str:
     return (found[0][::-1] if found else "") + here + plain_of(rest)[0].rstrip(_TRAILING)
 
 
-def note_place(place: Place, name: str, value: str, after: After, own: OwnAddresses) -> None:
+def note_place(place: Standing, name: str, value: str, after: After, own: OwnAddresses) -> None:
     """A value stands here in a request: where all is the same in an answer, it may stand again."""
     here, (plain, _, starts, key) = mark(name, value), place.read()
     if starts and not starts[-1].ended:

@@ -22,7 +22,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any, Final, Protocol
 
-from netgpt.privacy.addresses import After
+from netgpt.privacy.addresses import After, OwnAddresses
 from netgpt.privacy.body import Seen, TextPosition
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.generalize import FILLER, MONTHS, number_as_range
@@ -231,9 +231,9 @@ class DayShift:
         """A whole text of the answer with its dates moved back."""
         return str(_forms().sub(self.back, text))
 
-    def stream(self, guard: Guard) -> DatesBack:
+    def stream(self, guard: Guard | None = None) -> DatesBack:
         """The same for a text in pieces, except where `guard` says that the date would leave."""
-        return DatesBack(self, guard)
+        return DatesBack(self, guard or Guard("", OwnAddresses))
 
 
 class DatesBack:

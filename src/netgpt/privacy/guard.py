@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from netgpt.privacy.addresses import After, OwnAddresses, Place, mark, may_put, note_place, plain_of, state_of
+from netgpt.privacy.addresses import After, OwnAddresses, Standing, mark, may_put, note_place, plain_of, state_of
 from netgpt.privacy.kinds import word_set
 
 _KEPT: Final = 2_048
@@ -21,8 +21,8 @@ _BLANK: Final = " \t\n\r\f\v"
 _BLANKS: Final = re.compile(f"[{_BLANK}]")
 _READ_BY_PEOPLE: Final = word_set("alt title label placeholder summary aria-label aria-description aria-placeholder")
 _ADDRESSES: Final = re.compile(
-    r"(?:.*:)?(?:href|src|srcset|imagesrcset|action|formaction|poster|cite|data|background|ping|manifest|style|is"
-    r"|code|codebase|archive|longdesc|profile|usemap|srcdoc|from|to|by|values|content|icon|lowsrc|dynsrc|on.*|xmlns.*)"
+    r"(?:.*:)?(?:href|src|srcset|imagesrcset|action|formaction|poster|cite|data|background|ping|manifest|style"
+    r"|is|code|codebase|archive|longdesc|profile|usemap|srcdoc|from|to|by|values|content|icon|lowsrc|dynsrc|on.*|xmlns.*)"
     r"|(?:data|hx|v|x|ng|up|wire)-.*|[@:*#(\[].*"
 )
 """Attributes that may act in a tag of any name."""
@@ -30,12 +30,13 @@ _ACTIVE: Final = word_set(
     """a abbr address animate animatemotion animatetransform applet area article aside audio b base bdi bdo bgsound big
     blink blockquote body br button canvas caption center circle cite code col colgroup data datalist dd defs del desc
     details dfn dialog dir div dl dt ellipse em embed feimage fieldset figcaption figure filter font footer
-    foreignobject form frame frameset g h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe image img input ins isindex
-    kbd keygen label legend li line lineargradient link listing main map mark marker marquee mask math menu menuitem
-    meta meter mglyph mpath nav nobr noembed noframes noscript object ol optgroup option output p param path pattern
-    picture plaintext polygon polyline portal pre progress q radialgradient rect rp rt ruby s samp script search section
-    select set slot small source span stop strike strong style sub summary sup svg switch symbol table tbody td template
-    text textarea textpath tfoot th thead time title tr track tspan tt u ul use var video view wbr xmp"""
+    foreignobject form frame frameset g h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe image img input ins
+    isindex kbd keygen label legend li line lineargradient link listing main map mark marker marquee mask math menu
+    menuitem meta meter mglyph mpath nav nobr noembed noframes noscript object ol optgroup option output p param path
+    pattern picture plaintext polygon polyline portal pre progress q radialgradient rect rp rt ruby s samp script
+    search section select set slot small source span stop strike strong style sub summary sup svg switch symbol table
+    tbody td template text textarea textpath tfoot th thead time title tr track tspan tt u ul use var video view wbr
+    xmp"""
 )
 """Tags of HTML, SVG and MathML: what is in their attributes is for programs. In others it is data."""
 _CONTROLS: Final = word_set("button data form input li meta meter option param progress select textarea")
@@ -72,7 +73,7 @@ class _Tag:
                 self.attribute = (self.attribute + found[0]).lower()[:200]
             else:
                 found = (_BETWEEN if self._state == "between" else _SPACE).match(text, at)
-            at = found.end()
+            at = int(found.end())
             if at < len(text):
                 if text[at] == ">":
                     return at + 1
@@ -108,17 +109,17 @@ class _Tag:
         """Whether no program knows a tag of this name."""
         return bool(self.name) and self.name not in _ACTIVE and "-" not in self.name
 
-    def place(self) -> Place | None:
+    def place(self) -> Standing | None:
         """An attribute's value that is for programs; None: what stands here is text or data."""
         is_active = not self.is_data() and not (self._in_data and self.name not in _CONTROLS)
         if self._state not in ("value", "before"):
-            return Place("", True, "?") if is_active and self._has_value else None
+            return Standing("", True, "?") if is_active and self._has_value else None
         if self.attribute in _READ_BY_PEOPLE:
             return None
         if not is_active and not _ADDRESSES.fullmatch(self.attribute):
             return None
         value = self.value if self._state == "value" else ""
-        return Place(value, True, self.attribute, quotes=self._quote or "\"'")
+        return Standing(value, True, self.attribute, quotes=self._quote or "\"'`")
 
 
 _TAG_NAME: Final[Any] = re.compile(r"[^\s/>]*")
@@ -170,8 +171,8 @@ class _Destination:
     def put(self, text: str) -> None:
         self._take(text)
 
-    def place(self) -> Place:
-        return Place(self.text, True, past=False if self.is_lost else None)
+    def place(self) -> Standing:
+        return Standing(self.text, True, past=False if self.is_lost else None)
 
 
 _OF_A_DESTINATION: Final = re.compile(r"\\[()<>\\]|[()>]|\n[ \t]*\n|\n")
@@ -198,6 +199,8 @@ class _Scan:
         """Since the last blank."""
         self._past: bool | None = None
         """What was in it before that."""
+        self._before_link: tuple[str, bool | None] | None = None
+        """What of it stands before a link that ends here."""
         self._line = ""
         self._tag: _Tag | None = None
         self._destination: _Destination | None = None
@@ -260,13 +263,18 @@ class _Scan:
 
     def _close(self) -> None:
         destination, self._destination = self._destination, None
-        if destination is not None and destination.is_link:
-            self._run, self._past = "", None
+        if destination is not None and destination.is_link:  # what stands before it may be an address, and go on
+            before, bracket, _ = self._run.rpartition("](")[0].rpartition("[")
+            self._before_link = before, self._past if bracket else None
 
     def _flow(self, text: str) -> None:
         """Text that is passed, whatever it stands in."""
         if not text:
             return
+        if self._before_link is not None:
+            if not text[0].isascii():  # scripts without blanks
+                self._run, self._past = self._before_link
+            self._before_link = None
         line = text[text.rfind("\n") + 1 :]
         if line == text or self._line.endswith("]:"):
             line = self._line + text
@@ -294,16 +302,16 @@ class _Scan:
             self._destination.put(text)
         self._flow(text)
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[Standing]:
         """All that a value would stand in here."""
-        result = [Place(self._run, past=self._past)]
+        result = [Standing(self._run, past=self._past)]
         if self._destination is not None:
             result.append(self._destination.place())
         elif self._tag is not None:
             tag = self._tag.place()
             result += [tag] if tag else []
         elif (found := _DEFINITION.match(self._line)) is not None:
-            result.append(Place(found[1], True))
+            result.append(Standing(found[1], True))
         return result
 
 
@@ -381,7 +389,7 @@ class _Json:
             self.key += text
         (self._string or self._outside).put(text)
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[Standing]:
         return (self._string or self._outside).places()
 
 
@@ -421,14 +429,14 @@ class Guard:
         if self._reader is not None:
             self._reader.put(mark(name, value))
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[Standing]:
         return self._reader.places() if self._reader is not None else []
 
     def may_put(self, name: str, value: str, after: After) -> bool | None:
         """Whether a value may stand here; None: what follows decides."""
         if isinstance(self._reader, _Json) and self._reader.is_call and self._reader.key is not None:
             return self._in_key(self._reader.key + mark(name, value), after)
-        verdicts = [may_put(place, name, value, after, self._own()) for place in self.places()]
+        verdicts = [may_put(place, name, value, after, self._own) for place in self.places()]
         return False if False in verdicts else None if None in verdicts else True
 
     def _in_key(self, so_far: str, after: After) -> bool | None:

@@ -93,14 +93,17 @@ class Restorer:
         as_they_were: Collection[tuple[str, str]] = (),
         shift: DayShift | None = None,
         find_own: Callable[[], OwnAddresses] = OwnAddresses,
+        *,
+        is_large: bool = False,
     ) -> None:
         """`originals`: placeholder name without brackets -> private text. `as_they_were`: (name, kind of layer) of the
         values that stood there unescaped in the caller's own texts; see `stood_in`. `shift`: of the dates, if they left
-        so. `find_own`: what the request says of addresses, called when an answer first needs it."""
+        so. `find_own`: what the request says of addresses, called when an answer first needs it; that takes long where
+        the request `is_large`."""
         self.originals, self.shift = dict(originals), shift
         self.as_they_were = frozenset(as_they_were)
         self.pattern = variants(kinds_of(self.originals)) if self.originals else None
-        self._find_own = find_own
+        self._find_own, self._is_large = find_own, is_large
 
     def __repr__(self) -> str:
         return f"<Restorer of {len(self.originals)} placeholders>"
@@ -112,6 +115,10 @@ class Restorer:
     def own(self) -> OwnAddresses:
         """What the request says of addresses."""
         return self._own
+
+    def may_take_long(self) -> bool:
+        """Whether the next text may need what has to be found in a large request first."""
+        return self._is_large and "_own" not in self.__dict__
 
     def marked(self, text: str) -> str:
         """`text` with marks in place of the placeholders."""
@@ -345,12 +352,13 @@ async def restore_chunks(
     while the answer streams. After an error of `chunks` the held tails are sent before it is raised;
     `tail_of_cut=False` drops them, so that a continuation does not begin in the middle of a placeholder.
     """
-    answer = _Answer(vault.restorer(), json_content, account or Account())
+    restorer = vault.restorer()
+    answer = _Answer(restorer, json_content, account or Account())
     try:
         try:
             async for chunk in chunks:
                 # a large one is read in a thread: nobody else waits for it
-                large = len(orjson.dumps(chunk, default=str)) > _AT_ONCE
+                large = restorer.may_take_long() or len(orjson.dumps(chunk, default=str)) > _AT_ONCE
                 yield await asyncio.to_thread(answer.restored, chunk) if large else answer.restored(chunk)
         except Exception:
             if tail_of_cut and (tail := answer.tail()):

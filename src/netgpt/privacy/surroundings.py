@@ -261,7 +261,9 @@ class Markup:
         return [*url_layers(self._said), MARKUP] if is_certain else []
 
 
-_OPEN_VALUE = re.compile(r"(?<![\w:.\-@])([\w:.\-@]{1,200})\s*=\s*(?:(?P<mark>[\"'])(?P<in>(?:(?!(?P=mark)).)*))?\Z", re.DOTALL)
+_OPEN_VALUE = re.compile(
+    r"(?<![\w:.\-@])([\w:.\-@]{1,200})\s*=\s*(?:(?P<mark>[\"'])(?P<in>(?:(?!(?P=mark)).)*))?\Z", re.DOTALL
+)
 _ADDRESSES = frozenset(("href", "src", "action", "formaction", "poster", "cite"))
 
 

@@ -8,6 +8,7 @@ sealed, not what else the map of the conversation holds.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -42,6 +43,8 @@ from netgpt.types import Generalised, Hidden, Kept, Span
 
 _ROUNDS = 4
 """Searches before a body counts as impossible to make safe."""
+_LARGE = 30_000
+"""Characters of a body that are read again in a thread."""
 _PERSON = "PERSON"
 _EXACT = word_set("API_KEY LITERAL URL CRYPTO")
 
@@ -109,7 +112,8 @@ class Vault:
     def restorer(self) -> Restorer:
         """Puts back what was hidden or shifted in the bodies that this vault sealed, and nothing else of its map."""
         sealed = {name: original for name, original in self._originals.items() if name in self._sealed}
-        return Restorer(sealed, self._as_they_were, self._shift, self._own_addresses)
+        is_large = sum(len(item.text) for _, seen in self._bodies for item in seen) > _LARGE
+        return Restorer(sealed, self._as_they_were, self._shift, self._own_addresses, is_large=is_large)
 
     def _own_addresses(self) -> OwnAddresses:
         bodies, seen = [body for body, _ in self._bodies], (item for _, seen in self._bodies for item in seen)
@@ -181,7 +185,11 @@ class Vault:
         if self.kept:
             raise kept_by_policy(self.kept)
         if self.hidden:
-            self._as_they_were |= stood_in({item.text for item in made.seen}, self._originals)
+            texts = {item.text for item in made.seen}
+            if made.size > _LARGE:  # nobody else waits for it
+                self._as_they_were |= await asyncio.to_thread(stood_in, texts, dict(self._originals))
+            else:
+                self._as_they_were |= stood_in(texts, self._originals)
         self._bodies.append((current, made.seen))
         return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
 

@@ -25,7 +25,7 @@ ODD = "c2lnbmF0dXJl/PERSON_1+EMAIL_1/[PERSON_1]=="
 
 async def vault_of(detector: Detector) -> Vault:
     vault = Vault()
-    content = f"{NAME} is my colleague; write to {NAME} at {MAIL}."
+    content = f"{NAME} is my colleague; write to {NAME} at {MAIL}. Our files are at https://files.example/."
     outbound = await vault.seal({"model": "m", "messages": [{"role": "user", "content": content}]}, detector)
     assert {hidden.placeholder for hidden in outbound.hidden} == {"[PERSON_1]", "[EMAIL_1]"}
     return vault
@@ -61,7 +61,7 @@ ANSWER = {
         "message": {
             "role": "assistant", "content": "Ask [PERSON_1].",
             "annotations": [
-                {"type": "url_citation", "url_citation": {"title": "[PERSON_1], notes", "url": "https://x.example/EMAIL_1"}},
+                {"type": "url_citation", "url_citation": {"title": "[PERSON_1], notes", "url": "https://files.example/EMAIL_1"}},
                 {"type": "file_citation", "file_citation": {"file_id": "file-PERSON_1", "quote": "by [PERSON_1]"}},
             ],
             "reasoning_details": [
@@ -90,7 +90,7 @@ async def test_a_whole_answer(detector: Detector) -> None:
     said = got["choices"][0]["message"]
     assert got["id"] == "gen-EMAIL_1" and got["citations"] == [IN_URL, "https://a.example"]
     assert got["search_results"] == [{"title": f"About {NAME}", "url": "https://files.example"}]
-    assert said["annotations"][0]["url_citation"] == {"title": f"{NAME}, notes", "url": f"https://x.example/{MAIL}"}
+    assert said["annotations"][0]["url_citation"] == {"title": f"{NAME}, notes", "url": f"https://files.example/{MAIL}"}
     assert said["annotations"][1]["file_citation"] == {"file_id": "file-PERSON_1", "quote": f"by {NAME}"}
     first, second, third = said["reasoning_details"]
     assert first == {
@@ -103,10 +103,10 @@ async def test_a_whole_answer(detector: Detector) -> None:
     assert second["summary"] == f"about {NAME}" and third == {"type": "reasoning.encrypted", "data": ODD, "index": 2}
     (call,) = said["tool_calls"]
     assert call["id"] == "call_PERSON_1" and call["extra_content"] == {"google": {"thought_signature": ODD}}
-    assert call["function"]["name"] == f"mail_{NAME}"
-    assert json.loads(call["function"]["arguments"]) == {"to": MAIL, NAME: 1}
-    assert said["vendor"]["said by"] == {NAME: [MAIL]}
-    assert account.restored >= 12 and account.unresolved == 0
+    assert call["function"]["name"] == "mail_PERSON_1", "the request has no such tool"
+    assert json.loads(call["function"]["arguments"]) == {"to": MAIL, "PERSON_1": 1}
+    assert said["vendor"]["said by"] == {"[PERSON_1]": [MAIL]}
+    assert account.restored >= 9 and account.unresolved == 0 and account.withheld == 3
 
 
 @given(size=st.integers(1, 9), data=st.data())
@@ -139,15 +139,29 @@ class _Known:
         return Restorer({"PERSON_1": NAME, "EMAIL_1": MAIL})
 
 
-async def test_the_name_of_a_called_tool_is_whole_in_its_first_piece(detector: Detector) -> None:
+async def test_the_names_of_the_callers_tools_and_fields_come_back(detector: Detector) -> None:
+    """Clients take the name of a tool from its first piece."""
+    vault, fields = Vault(), {"zanele_khumalo": {"type": "string"}, "to": {"type": "string"}}
+    functions = [
+        {"name": "mail_zanele_khumalo", "parameters": {"type": "object", "properties": fields}},
+        {"name": "pay", "parameters": {"type": "object", "additionalProperties": {"type": "number"}}},
+    ]
+    content = f"Salaries: {json.dumps({'Uwe Pfannkuch': 3})}. Pay {NAME}, mail {MAIL}."
+    tools = [{"type": "function", "function": function} for function in functions]
+    body = {"model": "m", "messages": [{"role": "user", "content": content}], "tools": tools}
+    sent = json.loads((await vault.seal(body, detector)).content)
+    name, pay = (tool["function"] for tool in sent["tools"])
+    assert name["name"] == "mail_PERSON_1"
+    person = next(key for key, value in vault.originals().items() if value == NAME)
     first = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "mail_PERSON_1", "arguments": ""}}
-    more = {"index": 0, "function": {"arguments": '{"to": "[EMAIL_1]"}'}}
-    chunks = [piece({"tool_calls": [first]}), piece({"tool_calls": [more]}), piece({}, "tool_calls")]
-    got = await restored(await vault_of(detector), chunks)
-    assert got[0]["choices"][0]["delta"]["tool_calls"][0]["function"]["name"] == f"mail_{NAME}"
-    assert json.loads(join_chunks(got)["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]) == {
-        "to": MAIL
-    }
+    more = {"index": 0, "function": {"arguments": f'{{"PERSON_1": "[EMAIL_1]", "[{person}]": "[{person}]"}}'}}
+    other = {"index": 1, "function": {"name": pay["name"], "arguments": f'{{"[{person}]": 4}}'}}
+    chunks = [piece({"tool_calls": [first]}), piece({"tool_calls": [more, other]}), piece({}, "tool_calls")]
+    got = await restored(vault, chunks)
+    assert got[0]["choices"][0]["delta"]["tool_calls"][0]["function"]["name"] == "mail_zanele_khumalo"
+    calls = join_chunks(got)["choices"][0]["message"]["tool_calls"]
+    assert json.loads(calls[0]["function"]["arguments"]) == {"zanele_khumalo": MAIL, f"[{person}]": NAME}
+    assert json.loads(calls[1]["function"]["arguments"]) == {NAME: 4}, "its keys are data"
 
 
 @pytest.mark.parametrize("field", ["annotations", "citations", "reasoning_details", "vendor"])

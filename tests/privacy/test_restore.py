@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.errors import BrokenStream
+from netgpt.privacy.addresses import OwnAddresses
 from netgpt.privacy.restore import Restorer, restore_chunks
 
 ORIGINALS = {
@@ -18,7 +19,9 @@ ORIGINALS = {
     "API_KEY_1": "k-1",
     "LITERAL_1": "[PERSON_1]",
 }
-RESTORER = Restorer(ORIGINALS)
+RESTORER = Restorer(
+    ORIGINALS, find_own=lambda: OwnAddresses(keys={"order_\ufdd0email_1\ufdd1"}, names={"order_EMAIL_1"})
+)
 WRITTEN = ["[PERSON_1]", "[PERSON_12]", "PERSON_1", "[**EMAIL_1**]", "[Person 1]", "[PERSON\\_1]", "<API_KEY_1>"]
 UNFINISHED = ["[PERSON_9]", "[", "]", "<", "PERSON", "_1", "12", " ", "e", "E", "api_", "\\", "**", "x"]
 PIECES = st.sampled_from([*WRITTEN, *UNFINISHED, "[api key 1]", "`[LITERAL_1]`", "\\[PERSON_1\\]"])

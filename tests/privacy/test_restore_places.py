@@ -15,13 +15,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netgpt.privacy.restore import Restorer, restore_chunks, stood_in
+from netgpt.privacy.addresses import OwnAddresses
+from netgpt.privacy.body import Seen, TextPosition
+from netgpt.privacy.restore import Restorer, own_addresses, restore_chunks, stood_in
 from netgpt.types import Chunk
 
 NASTY = 'Ada "Ace" O\'Lee & Söhne | 5%\n12 \\ Mill <Road>'
 PLAIN = "Zanele Khumalo"
 ORIGINALS = {"PERSON_1": NASTY, "PERSON_2": PLAIN, "EMAIL_1": "ada+news@mill.org", "PHONE_1": "+44 20 7946 0018"}
-RESTORER = Restorer(ORIGINALS)
+
+
+def own() -> OwnAddresses:
+    """The caller wrote of these."""
+    found = OwnAddresses()
+    found.learn("Look at https://mill.org and https://x.org/")
+    found.places.add("https://\ufdd0person_2\ufdd1.example")
+    return found
+
+
+RESTORER = Restorer(ORIGINALS, find_own=own)
 DOUBLE = json.dumps(NASTY, ensure_ascii=False)
 """The value in the quotes of most languages."""
 SINGLE = DOUBLE[1:-1].replace('\\"', '"').replace("'", "\\'")
@@ -239,6 +251,12 @@ def test_streamed_at_any_cuts_equals_whole(parts: list[str], form: str, data: st
         assert given_out + stream.flush() == whole
 
 
+def said_in(texts: list[str]) -> OwnAddresses:
+    """What a request of these masked texts says of addresses."""
+    body = {"messages": [{"role": "user", "content": text} for text in texts]}
+    return own_addresses([body], [Seen(text, TextPosition.PROSE) for text in texts], ORIGINALS)
+
+
 @given(parts=st.lists(PARTS | st.text(max_size=3), max_size=14))
 @settings(max_examples=300, deadline=None)
 def test_an_echo_of_the_callers_own_text_is_as_he_wrote_it(parts: list[str]) -> None:
@@ -246,7 +264,7 @@ def test_an_echo_of_the_callers_own_text_is_as_he_wrote_it(parts: list[str]) -> 
     text = "".join(parts)
     if any(escaped in text for escaped in ("%5B", "%3C")):
         return
-    shown = Restorer(ORIGINALS, stood_in([text], ORIGINALS)).text(text)
+    shown = Restorer(ORIGINALS, stood_in([text], ORIGINALS), find_own=lambda: said_in([text])).text(text)
     assert shown == text.replace("[PERSON_1]", NASTY).replace("[PERSON_2]", PLAIN)
 
 

@@ -39,6 +39,10 @@ class Metrics:
         self.calls = Counter("netgpt_model_calls", "Calls to models.", ["route", "outcome"], registry=registry)
         self.adapters = Counter("netgpt_adapters", "Exchanges by scope of adapter used.", ["scope"], registry=registry)
         self.hidden = Counter("netgpt_hidden", "Private values hidden before leaving.", ["kind"], registry=registry)
+        self.placeholders = Counter(
+            "netgpt_placeholders", "Placeholders of answers: restored, or why they stayed.", ["result"],
+            registry=registry,
+        )  # fmt: skip
         self.outbound = Counter("netgpt_outbound_bytes", "Bytes sent to the cloud.", registry=registry)
         self.engine_events = Counter("netgpt_engine_events", "Life of the engine.", ["event"], registry=registry)
         self.up = Gauge("netgpt_up", "Whether a part works: 1 or 0.", ["part"], registry=registry)
@@ -70,6 +74,10 @@ class Metrics:
             self.outbound.inc(len(sent.content))
             for hidden in sent.hidden:
                 self.hidden.labels(hidden.kind).inc(hidden.count)
+        account = exchange.get("restoring")
+        for result, count in account.as_dict().items() if account else ():
+            if count:
+                self._child(self.placeholders, result).inc(count)
         for listener in self.listeners:
             listener(exchange)
 

@@ -161,6 +161,19 @@ def explain(
         _show(found)
 
 
+_STAYS = {
+    "withheld": "in an address, attribute or name that the request did not have",
+    "beyond": "because the answer would grow without bounds",
+    "unresolved": "unknown",
+}
+
+
+def _put_back(counts: dict[str, int]) -> str:
+    """What became of the answer's placeholders."""
+    stays = [f"{counts[name]} stay ({why})" for name, why in _STAYS.items() if counts.get(name)]
+    return ", ".join([str(counts.get("restored", 0)), *stays])
+
+
 def _show(found: dict[str, Any]) -> None:
     from netgpt.routing.candidates import last_user_text
 
@@ -176,6 +189,7 @@ def _show(found: dict[str, Any]) -> None:
         ("facts used", "; ".join(f["text"] for f in found.get("facts") or ()) or "none"),
         ("what left", left),
         ("hidden", ", ".join(f"{h['placeholder']} x{h['count']} ({h['rule']})" for h in found.get("hidden") or ())),
+        ("put back", _put_back(found.get("restoring") or {})),
         ("route", f"{found['route']}: {found['reason']}"),
         ("what if", (found.get("decision") or {}).get("counterfactual") or ""),
         ("adapters", f"{adapters} ({note})" if note else adapters),

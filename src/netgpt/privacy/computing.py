@@ -22,9 +22,11 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any, Final, Protocol
 
+from netgpt.privacy.addresses import After, OwnAddresses
 from netgpt.privacy.body import Seen, TextPosition
 from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.generalize import FILLER, MONTHS, number_as_range
+from netgpt.privacy.guard import Guard
 from netgpt.privacy.kinds import EXACT, ORDER, SHIFTED, YEARS, TermsOf
 from netgpt.types import Span
 
@@ -229,16 +231,16 @@ class DayShift:
         """A whole text of the answer with its dates moved back."""
         return str(_forms().sub(self.back, text))
 
-    def stream(self) -> DatesBack:
-        """The same for a text in pieces."""
-        return DatesBack(self)
+    def stream(self, guard: Guard | None = None) -> DatesBack:
+        """The same for a text in pieces, except where `guard` says that the date would leave."""
+        return DatesBack(self, guard or Guard("", OwnAddresses))
 
 
 class DatesBack:
     """Moves the dates of one text back piece by piece: `feed` each piece, then `flush`."""
 
-    def __init__(self, shift: DayShift) -> None:
-        self._shift = shift
+    def __init__(self, shift: DayShift, guard: Guard) -> None:
+        self._shift, self._guard = shift, guard
         self._before = ""
         """The last character passed on: the forms look one back."""
         self._held = ""
@@ -256,9 +258,18 @@ class DatesBack:
         for match in _forms().finditer(text, done):
             if match.start() >= until:
                 break
-            pieces += [text[done : match.start()], self._shift.back(match)]
+            self._guard.read(text[done : match.start()], settle=True)
+            pieces.append(text[done : match.start()])
+            done, back = match.start(), self._shift.back(match)
+            may = back == match[0] or self._guard.may_put("date", back, After(text, match.end(), last=last))
+            if may is None:
+                until = done
+                break
+            pieces.append(back if may else str(match[0]))
+            self._guard.put("date", back)
             done = match.end()
         until = max(until, done)
+        self._guard.read(text[done:until])
         pieces.append(text[done:until])
         self._before, self._held = text[max(0, until - 1) : until], text[until:]
         return "".join(pieces)

@@ -27,8 +27,8 @@ from netgpt.privacy.identities import (
     within_titles,
 )
 from netgpt.privacy.kinds import EXACT, ORDER, PLACEHOLDER, TermsOf, bracketed
-from netgpt.privacy.restore import lookalikes, read, replace_all, variants
 from netgpt.privacy.scripts import ALL, unread_scripts
+from netgpt.privacy.variants import lookalikes, read, replace_all, variants
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
 
 _LITERAL = "LITERAL"

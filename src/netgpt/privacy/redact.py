@@ -19,7 +19,7 @@ from netgpt.privacy.body import opened
 from netgpt.privacy.detector import Finder
 from netgpt.privacy.generalize import Generaliser
 from netgpt.privacy.kinds import TermsOf, placeholders_only
-from netgpt.privacy.restore import variants
+from netgpt.privacy.variants import variants
 from netgpt.privacy.vault import Vault
 from netgpt.types import Span
 

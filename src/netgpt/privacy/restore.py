@@ -1,286 +1,57 @@
 """Puts the originals back into an answer, whole or streamed in any pieces: the result is the same.
 
-Only the shortest tail that could still become a placeholder is held back, until the `finish_reason` of its choice or
-the end of the stream. A value is escaped for the place where it is put (`surroundings`), unless the caller had it there
-as it is. What looks like a placeholder but cannot be resolved (the model changed or invented it) stays as it is and is
-counted (`Account`).
-
-Models write placeholders in any brackets, in another language, escaped, wide, with signs inside. `variants` finds every
-way that is certain. What a caller writes in such a way is hidden as his own (`lookalikes`), so that restoring is exact.
+Only the shortest tail that could still become a placeholder is held back, or one whose place is not known yet, until
+the `finish_reason` of its choice or the end of the stream. A value is escaped for the place where it is put
+(`surroundings`), unless the caller had it there as it is. It is put only where a person reads it or a tool takes it,
+not into an address, attribute or name of the cloud's making (`guard`), and no more of them than `Account.may_add`
+allows. What stays a placeholder is counted.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
-import unicodedata
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from importlib.resources import files
+from functools import cached_property
 from typing import Any, Final, Protocol
 
-import regex
+import orjson
 
-from netgpt.privacy.body import DEFAULT, wire
-from netgpt.privacy.computing import DatesBack, DayShift
-from netgpt.privacy.escapes import in_json, in_text_of_markup, in_url
-from netgpt.privacy.kinds import CLOSING, OPENING, kinds_of, known_kinds
+from netgpt.privacy.addresses import After, OwnAddresses, mark, plain_of, texts_of_callers, tools_with_maps
+from netgpt.privacy.body import DEFAULT, Seen, TextPosition, wire
+from netgpt.privacy.computing import DayShift
+from netgpt.privacy.guard import Guard
+from netgpt.privacy.kinds import kinds_of
 from netgpt.privacy.surroundings import Surroundings
+from netgpt.privacy.variants import (
+    LONGEST,
+    Found,
+    UnresolvedCounter,
+    Variants,
+    original_of,
+    replace_all,
+    variants,
+    written_as,
+)
 from netgpt.types import Chunk
 
-LONGEST: Final = 96
-"""Characters of a placeholder, however it is written."""
-_UNSEEN: Final = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
-_REMOVED: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\\"))
-_FILL: Final = rf"[ \t*_`~\\{_UNSEEN}]{{0,4}}"
-"""Markdown and blanks that a model may put between bracket and name."""
-_UNDERSCORE: Final = r"(?:[_＿ \-]|(?i:%5F|%20|&#95;|&lowbar;))"
-_WORD: Final = rf"(?:\p{{L}}|\p{{M}}|[{_UNSEEN}'])"
-_BRACKETS: Final = (
-    ("", r"\\{1,2}\[", r"\\{1,2}\]"),
-    ("", rf"[{re.escape(OPENING)}]", rf"[{re.escape(CLOSING)}]"),
-    ("", r"\{\{", r"\}\}"),
-    ("url", r"(?i:%5B|%3C)", r"(?i:%5D|%3E)"),
-    ("markup", r"(?i:&#91;|&#x5b;|&lsqb;|&lbrack;|&lt;|&#60;)", r"(?i:&#93;|&#x5d;|&rsqb;|&rbrack;|&gt;|&#62;)"),
-    ("json", r"\\u00(?:5[bB]|3[cC])", r"\\u00(?:5[dD]|3[eE])"),
-)
-"""(how a value must be escaped that was written so, what opens, what closes)."""
-_INSIDE: Final = (
-    rf"{_FILL}(?P<k>{_WORD}{{1,32}}?(?:\\{{0,2}}{_UNDERSCORE}{_WORD}{{2,24}}?){{0,3}})"
-    rf"(?P<m>[{_UNSEEN}]?\\{{0,2}}(?:{_UNDERSCORE}|[:#]| #)?[{_UNSEEN}]?)(?P<n>\p{{Nd}}{{1,6}})(?!\p{{Nd}})"
-    rf"(?P<v>[A-Za-z]?)(?P<s>['’]s)?{_FILL}"
-)
-_ENDINGS: Final[Mapping[str, Callable[[str], str]]] = {
-    "": str,
-    "url": partial(in_url, safe="-._~@:"),
-    "markup": in_text_of_markup,
-    "json": in_json,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A placeholder in a text: `name` is the canonical one, `[**Api key_1**]` -> `API_KEY_1`."""
-
-    at: int
-    until: int
-    written: str
-    name: str
-    ending: str = ""
-    """The genitive that stood within the brackets."""
-    form: str = ""
-
-    def start(self) -> int:
-        return self.at
-
-    def end(self) -> int:
-        return self.until
-
-
-@lru_cache(maxsize=1)
-def translations() -> tuple[Mapping[str, str], frozenset[str]]:
-    """Kind by word of another language, and the words that count only with an underscore."""
-    data = tomllib.loads(files("netgpt.privacy").joinpath("kind_words.toml").read_text("utf-8"))
-    tables = [
-        {word.upper(): kind for kind, words in table.items() for word in words.split()} for table in data.values()
-    ]
-    return {**tables[1], **tables[0]}, frozenset(tables[1])
-
-
-def plain_word(written: str) -> str:
-    """A kind as it is compared: capitals, no signs that cannot be seen, "_" between words."""
-    word = written if written.isascii() else unicodedata.normalize("NFKC", written)
-    word = re.sub(r"(?i)%5F|%20|&#95;|&lowbar;", "_", word.translate(_REMOVED))
-    return re.sub(r"[_ \-]+", "_", word).upper()
-
-
-class Variants:
-    """Finds the placeholders of some kinds."""
-
-    def __init__(self, kinds: frozenset[str], *, glued: bool = False) -> None:
-        """`glued`: one without brackets counts next to letters, too."""
-        words, self._weak = translations()
-        self._kinds = {word: kind for word, kind in words.items() if kind in kinds} | {kind: kind for kind in kinds}
-        self._kinds |= {f"{kind}S": kind for kind in kinds if not kind.endswith("S") and f"{kind}S" not in self._kinds}
-        self._begin = frozenset(word[:length] for word in self._kinds for length in range(len(word) + 1))
-        named = "|".join(
-            r"\\{0,2}_".join(kind.split("_")) for kind in sorted(kinds, key=lambda each: (-len(each), each))
-        )
-        inside = [f"{opens}{_INSIDE}{closes}" for _, opens, closes in _BRACKETS]
-        bare = rf"(?P<k>{named})\\{{0,2}}_(?P<n>[0-9]{{1,6}})(?P<v>[b-k]?)"
-        if glued:
-            self._pattern = regex.compile("|".join([*inside, bare]))
-        else:
-            self._pattern = regex.compile("|".join([*inside, rf"(?<![A-Za-z0-9]){bare}(?![A-Za-z0-9])"]))
-        opening = "|".join(opens for _, opens, _ in _BRACKETS)
-        so_far = rf"(?P<k>(?:{_WORD}|{_UNDERSCORE}|\\)*)(?P<rest>.*)"
-        self._opened = regex.compile(rf"(?:{opening}){_FILL}{so_far}", regex.DOTALL)
-
-    def finditer(self, text: str, at: int = 0) -> Iterator[Found]:
-        """From `at` on, those that do not overlap, the first first."""
-        while (match := self._pattern.search(text, at)) is not None:
-            found = self._certain(match)
-            if found is not None:
-                yield found
-            at = found.until if found is not None else match.start() + 1
-
-    def may_begin(self, text: str, at: int) -> bool:
-        """Whether more text could make what begins at `at` a placeholder, or a longer one."""
-        if not (text[at].isupper() or text[at] in _FIRST or text[at] in OPENING):
-            return False
-        match = self._pattern.fullmatch(text, at, partial=True)
-        if match is None or not (match.partial or match["m"] is None):
-            return False
-        opened = self._opened.fullmatch(text, at)
-        if opened is None:
-            return True
-        word = plain_word(opened["k"]).strip("_'")
-        return word in self._kinds if opened["rest"] else any(each in self._begin for each in (word, word + "_"))
-
-    def _certain(self, match: Any) -> Found | None:
-        """What was found, where nothing else can be meant."""
-        written, number = str(match[0]), int(match["n"])
-        word = plain_word(match["k"])
-        kind = self._kinds.get(word)
-        if kind is None or len(written) > LONGEST:
-            return None
-        name = f"{kind}_{number}{match['v'].lower()}"
-        if match["m"] is None:
-            return Found(match.start(), match.end(), written, name)
-        mark = match["m"].translate(_REMOVED)
-        is_capital = not any(c.islower() for c in match["k"])
-        before = match.string[match.start() - 1] if match.start() else ""
-        in_index = before in ")]_" or (before.isascii() and before.isalnum()) if before else False
-        if (not mark or mark.strip(" ") in (":", "#") or in_index) and not is_capital:
-            return None
-        if not mark and in_index:
-            return None
-        if word in self._weak and mark in ("", " "):
-            return None
-        form = next(form for form, opens, _ in _BRACKETS if regex.match(opens, written))
-        return Found(match.start(), match.end(), written, name, match["s"] or "", form)
-
-
-_FIRST: Final = "\\{%&"
-
-
-@lru_cache(maxsize=256)
-def variants(kinds: frozenset[str]) -> Variants:
-    """Finds every accepted way in which a model writes a placeholder of these kinds.
-
-    In brackets: in any case, in another language, with markdown or a genitive inside, wide, escaped for an address or
-    for markup. Without brackets: in capitals, with its underscore. `[PERSON_1]` is never found inside `[PERSON_12]`,
-    nor an index of an array, `person[1]`.
-    """
-    return Variants(kinds)
-
-
-@lru_cache(maxsize=256)
-def lookalikes(kinds: frozenset[str]) -> Variants:
-    """As `variants`, and one without brackets also next to letters: once these are hidden, it would stand apart."""
-    return Variants(kinds, glued=True)
-
-
-def read(found: Found) -> str:
-    """The canonical name."""
-    return found.name
-
-
-def original_of(found: Found, originals: Mapping[str, str]) -> str | None:
-    """The original, with the ending that the model gave it; None where it is not certain."""
-    value, ending = originals.get(found.name), found.ending
-    if value is None and found.name.endswith("s"):  # "[PERSON_1s]": the plural, or another language's genitive
-        value, ending = originals.get(found.name[:-1]), "s"
-    return None if value is None else value + ending
-
-
-def written_as(value: str, form: str) -> str:
-    """The value escaped as its placeholder was: `%5BPERSON_1%5D` stood in an address."""
-    return _ENDINGS[form](value)
-
-
-def replace_all(pattern: Variants, text: str, originals: Mapping[str, str]) -> str:
-    """`text` with every known placeholder replaced, the values as they are."""
-    pieces, done = [], 0
-    for found in pattern.finditer(text):
-        value = original_of(found, originals)
-        if value is not None:
-            pieces += [text[done : found.at], value]
-            done = found.until
-    return "".join([*pieces, text[done:]])
-
-
-_IN_BRACKETS = re.compile(
-    rf"[{re.escape(OPENING)}{{(][ \t*_`~\\]{{0,4}}(?P<word>[^\W\d_][^\W\d]{{1,23}}?(?:[ \-][^\W\d_]{{2,12}})?)"
-    rf"\\{{0,2}}(?P<mark>[_＿ \-.:#]?)(?P<n>\d{{1,6}})[\w'’]{{0,8}}[ \t*_`~\\]{{0,4}}[{re.escape(CLOSING)}}})]"
-)
-_READ_AT_ONCE: Final = 65_536
+_READ_AT_ONCE: Final = 4_096
 """Characters without a placeholder after which they are read for what is behind them."""
-
-
-class UnresolvedCounter:
-    """Counts unresolved placeholders in the text that is passed on, piece by piece; each one once."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        """`names`: the placeholders of the conversation."""
-        kinds = kinds_of(names)
-        self._bare = _bare(kinds)
-        self._known = kinds | known_kinds() | translations()[0].keys()
-        self._tail = ""
-
-    def feed(self, piece: str) -> int:
-        """How many are certain with the next piece of the text."""
-        text = self._tail + piece
-        count, again = self._read(text, len(text) - LONGEST)
-        self._tail = text[again:]
-        return count
-
-    def end(self) -> int:
-        """The text ends, or an original was put back here: what follows is another text."""
-        count, _ = self._read(self._tail, len(self._tail))
-        self._tail = ""
-        return count
-
-    def _read(self, text: str, settled: int) -> tuple[int, int]:
-        """How many begin before `settled`, and the index from which the text must be read again."""
-        matches = [match for match in self._matches(text) if match.start() < settled]
-        return len(matches), max([0, settled, *(match.end() for match in matches)])
-
-    def _matches(self, text: str) -> list[re.Match[str]]:
-        found = [match for match in _IN_BRACKETS.finditer(text) if self._means(match)]
-        inside = [match.span() for match in found]
-        bare = self._bare.finditer(text) if self._bare else ()
-        found += [match for match in bare if not any(start <= match.start() < end for start, end in inside)]
-        return sorted(found, key=lambda match: match.start())
-
-    def _means(self, match: re.Match[str]) -> bool:
-        """Whether the brackets contain a placeholder's name, and not "[Figure 2]" or "(see 3)"."""
-        word, mark = match["word"], match["mark"].replace("＿", "_")
-        kind = plain_word(word)
-        if match[0][0] in "({":  # "(PERSON 1)" is found without its brackets
-            return mark == "_" and word == word.upper() and kind in self._known
-        return (kind in self._known and mark in ("_", " ", "-", "")) or (mark == "_" and word == word.upper())
-
-
-@lru_cache(maxsize=256)
-def _bare(kinds: frozenset[str]) -> re.Pattern[str] | None:
-    """A kind of this conversation in capitals with a number: "PERSON 1", "PERSON_1x", "PERSON-2"."""
-    if not kinds:
-        return None
-    names = "|".join(re.escape(kind).replace("_", "[_ ]") for kind in sorted(kinds, key=len, reverse=True))
-    return re.compile(rf"(?<![A-Za-z0-9_])(?:{names})[_ \-]\d{{1,6}}\w{{0,8}}")
-
-
 _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
 _JSON_FIELDS = ("arguments", "input")
-_WHOLE_NAME = re.compile(r"_\d{1,6}[a-z]?\]?$")
 _DETAIL_TEXTS = ("text", "summary", "thinking")
 """Texts of pieces of reasoning, which come in pieces themselves."""
 _AS_THEY_ARE = frozenset(("id", "blob", "encrypted", "word", "number", "slug", "tokens"))
 """Rules of fields in which nothing is put back."""
+_DEEPEST: Final = 100
 _HEAD = frozenset(("id", "object", "created", "model", "usage", "system_fingerprint", "service_tier", "choices"))
+
+
+_FREE: Final = 262_144
+_FACTOR: Final = 4
+_MOST: Final = 100_000
 
 
 @dataclass(slots=True)
@@ -289,6 +60,28 @@ class Account:
 
     restored: int = 0
     unresolved: int = 0
+    withheld: int = 0
+    """They stay because they stand in an address, an attribute or a name that the caller did not write."""
+    beyond: int = 0
+    """They stay because the answer would grow without bounds."""
+    read: int = dataclasses.field(default=0, compare=False)
+    added: int = dataclasses.field(default=0, compare=False)
+    """Characters of the cloud, and of the originals."""
+
+    def may_add(self, value: str) -> bool:
+        """Whether there is room for a value: an answer of one placeholder must not become a thousand times as long."""
+        room = _FREE + _FACTOR * self.read - self.added
+        if self.beyond or len(value) > room or self.restored >= _MOST:
+            self.beyond += 1
+            return False
+        self.added += len(value)
+        self.restored += 1
+        return True
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts that are always there, and the reasons that there were."""
+        kept = {"withheld": self.withheld, "beyond": self.beyond}
+        return {"restored": self.restored, "unresolved": self.unresolved} | {k: n for k, n in kept.items() if n}
 
 
 class Restorer:
@@ -299,27 +92,75 @@ class Restorer:
         originals: Mapping[str, str],
         as_they_were: Collection[tuple[str, str]] = (),
         shift: DayShift | None = None,
+        find_own: Callable[[], OwnAddresses] = OwnAddresses,
+        *,
+        is_large: bool = False,
     ) -> None:
         """`originals`: placeholder name without brackets -> private text. `as_they_were`: (name, kind of layer) of the
         values that stood there unescaped in the caller's own texts; see `stood_in`. `shift`: of the dates, if they left
-        so."""
-        self._originals, self._shift = dict(originals), shift
-        self._as_they_were = frozenset(as_they_were)
-        self._pattern = variants(kinds_of(self._originals)) if self._originals else None
+        so. `find_own`: what the request says of addresses, called when an answer first needs it; that takes long where
+        the request `is_large`."""
+        self.originals, self.shift = dict(originals), shift
+        self.as_they_were = frozenset(as_they_were)
+        self.pattern = variants(kinds_of(self.originals)) if self.originals else None
+        self._find_own, self._is_large = find_own, is_large
 
     def __repr__(self) -> str:
-        return f"<Restorer of {len(self._originals)} placeholders>"
+        return f"<Restorer of {len(self.originals)} placeholders>"
+
+    @cached_property
+    def _own(self) -> OwnAddresses:
+        return self._find_own()
+
+    def own(self) -> OwnAddresses:
+        """What the request says of addresses."""
+        return self._own
+
+    def may_take_long(self) -> bool:
+        """Whether the next text may need what has to be found in a large request first."""
+        return self._is_large and "_own" not in self.__dict__
+
+    def marked(self, text: str) -> str:
+        """`text` with marks in place of the placeholders."""
+        marks = {name: mark(name, value) for name, value in self.originals.items()}
+        return replace_all(self.pattern, text, marks) if self.pattern is not None else text
+
+    def placeholders(self, text: str, at: int = 0, *, last: bool = True) -> list[tuple[Found, After]]:
+        """All placeholders of a text, each with what follows it."""
+        if self.pattern is None:
+            return []
+        found = list(self.pattern.finditer(text, at))
+        known = [each for each in found if self.value(each) is not None]
+        marks = [(each.at, each.until, mark(each.name, self.value(each) or "")) for each in known]
+        number, result = 0, []
+        for each in found:
+            number += number < len(known) and known[number] is each
+            after = After(text, each.until, marks, number, may_begin=self.pattern.may_begin, last=last)
+            result.append((each, after))
+        return result
 
     def text(self, text: str, *, as_json: bool = False) -> str:
         """`text` with every known placeholder replaced; unknown ones stay. `as_json`: text is JSON source."""
         stream = self.stream("json" if as_json else "")
         return stream.feed(text) + stream.flush()
 
-    def stream(self, form: str = "", *, account: Account | None = None) -> StreamRestorer:
-        """A restorer for one text in pieces; it counts in `account`. `form`: see `Surroundings`."""
-        dates = self._shift.stream() if self._shift else None
-        account = account or Account()
-        return StreamRestorer(self._pattern, self._originals, self._as_they_were, form, account, dates)
+    def stream(self, form: str = "", *, account: Account | None = None, tool: str | None = None) -> StreamRestorer:
+        """A restorer for one text in pieces; it counts in `account`. `form`: see `Surroundings`. `tool`: the text is
+        what this tool is called with."""
+        return StreamRestorer(self, form, account or Account(), tool)
+
+    def key(self, text: str, account: Account) -> str:
+        """A name or key with the placeholders that it has in the request; another one stays as it is."""
+        if self.pattern is None or not (found := [each for each in self.pattern.finditer(text) if self.value(each)]):
+            return text
+        if plain_of(self.marked(text))[0] not in self.own().keys:
+            account.withheld += len(found)
+            return text
+        return replace_all(self.pattern, text, self.originals) if account.may_add(text) else text
+
+    def value(self, found: Found) -> str | None:
+        """The original, or None."""
+        return original_of(found, self.originals)
 
 
 def stood_in(texts: Iterable[str], originals: Mapping[str, str]) -> set[tuple[str, str]]:
@@ -338,6 +179,30 @@ def stood_in(texts: Iterable[str], originals: Mapping[str, str]) -> set[tuple[st
     return found_in
 
 
+def own_addresses(
+    bodies: Iterable[Mapping[str, Any]], seen: Iterable[Seen], originals: Mapping[str, str]
+) -> OwnAddresses:
+    """What masked bodies say of addresses and names; `seen`: all their texts."""
+    own, reader = OwnAddresses(), Restorer(originals)
+    for body in bodies:
+        own.maps.update(tools_with_maps(body.get("tools")))
+        for text in texts_of_callers(body):
+            own.learn(reader.marked(text))
+    for item in dict.fromkeys(seen):
+        if item.place in (TextPosition.KEY, TextPosition.NAME):
+            own.keys.add(plain_of(marked := reader.marked(item.text))[0])
+            own.names.update({item.text} if marked != item.text else ())
+        else:
+            guard, done = Guard("", lambda: own), 0
+            for found, after in reader.placeholders(item.text):
+                if (value := reader.value(found)) is not None:
+                    guard.read(item.text[done : found.at], settle=True)
+                    guard.note(found.name, value, after)
+                    guard.put(found.name, value)
+                    done = found.until
+    return own
+
+
 def _hold_from(pattern: Variants, text: str, start: int) -> int | None:
     """The first index from `start` on at which `text` may end with the beginning of a placeholder, or None."""
     begins = range(max(start, len(text) - LONGEST), len(text))
@@ -347,27 +212,22 @@ def _hold_from(pattern: Variants, text: str, start: int) -> int | None:
 class StreamRestorer:
     """Restores one text piece by piece: `feed` each piece, then `flush`."""
 
-    def __init__(
-        self,
-        pattern: Variants | None,
-        originals: Mapping[str, str],
-        as_they_were: frozenset[tuple[str, str]],
-        form: str,
-        account: Account,
-        dates: DatesBack | None = None,
-    ) -> None:
-        self._pattern, self._dates = pattern, dates
-        self._originals = originals
-        self._as_they_were = as_they_were
-        self._account = account
-        self._counter = UnresolvedCounter(originals)
+    def __init__(self, restorer: Restorer, form: str, account: Account, tool: str | None = None) -> None:
+        self._restorer, self._account = restorer, account
+        self._pattern = restorer.pattern
+        guarded = "call" if tool is not None and form == "json" else form
+        self._dates = restorer.shift.stream(Guard(guarded, restorer.own, tool or "")) if restorer.shift else None
+        self._counter = UnresolvedCounter(restorer.originals)
         self._around = Surroundings(form)
+        self.guard = Guard(guarded, restorer.own, tool or "")
         self._unread: list[str] = []
         """What was passed on and is read when a value comes."""
         self._unread_length = 0
         self._before = ""
         """The last character passed on: the pattern looks one back."""
         self._held = ""
+        self.beside: StreamRestorer | None = None
+        """Of a text that a program may show before this one, without anything between them."""
 
     def feed(self, piece: str) -> str:
         """What can be passed on after `piece`."""
@@ -388,10 +248,15 @@ class StreamRestorer:
         text, done = self._before + self._held + piece, len(self._before)
         parts: list[str] = []
         hold = None if last else _hold_from(self._pattern, text, done)
-        for found in self._pattern.finditer(text, done):
+        for found, after in self._restorer.placeholders(text, done, last=last):
             if hold is not None and found.at >= hold:
                 break
-            parts += [self._passed(text[done : found.at]), self._original(found)]
+            parts.append(self._passed(text[done : found.at]))
+            done = found.at
+            if (shown := self._shown(found, after)) is None:
+                hold = done
+                break
+            parts.append(shown)
             done = found.until
             hold = _hold_from(self._pattern, text, done) if hold is not None and hold < done else hold
         until = len(text) if hold is None else hold
@@ -399,23 +264,51 @@ class StreamRestorer:
         self._before, self._held = text[max(0, until - 1) : until], text[until:]
         return "".join(parts)
 
-    def _original(self, found: Found) -> str:
-        value = original_of(found, self._originals)
+    def _shown(self, found: Found, after: After) -> str | None:
+        """What is shown in its place; None: more text must come to know."""
+        value = self._restorer.value(found)
         if value is None:
             return self._passed(found.written)
+        self._read_on(settle=True)
+        may = self._may_put(found, value, after)
+        if may is None:
+            return None
         self._account.unresolved += self._counter.end()
-        self._account.restored += 1
-        self._read_on()
+        written = self._written(found, value) if may else ""
+        if may and self._account.may_add(written):
+            self._around.put()
+            self.guard.put(found.name, value)
+            return written
+        if not may:
+            self._account.withheld += 1
+        self._account.read += len(found.written)
+        self._unread.append(found.written)
+        self._unread_length += len(found.written)
+        return found.written
+
+    def _may_put(self, found: Found, value: str, after: After) -> bool | None:
+        if self._account.beyond:
+            return True  # it is not asked where it stands any more
+        may = self.guard.may_put(found.name, value, after)
+        if self.beside is not None and may is not False:
+            self.beside._read_on(settle=True)
+            may = may if self.beside.guard.may_put(found.name, value, after) is not False else False
+        return may
+
+    def _written(self, found: Found, value: str) -> str:
+        """The value as it must be written here."""
+        if self._account.beyond:
+            return value
         if found.form:
             value = written_as(value, found.form)
         for layer in self._around.layers():
-            if layer.kind != found.form and (found.name, layer.kind) not in self._as_they_were:
+            if layer.kind != found.form and (found.name, layer.kind) not in self._restorer.as_they_were:
                 value = layer.write(value)
-        self._around.put()
         return value
 
     def _passed(self, text: str) -> str:
         if text:
+            self._account.read += len(text)
             self._account.unresolved += self._counter.feed(text)
             self._unread.append(text)
             self._unread_length += len(text)
@@ -423,12 +316,16 @@ class StreamRestorer:
                 self._read_on(_READ_AT_ONCE)
         return text
 
-    def _read_on(self, step: int = 0) -> None:
+    def _read_on(self, step: int = 0, *, settle: bool = False) -> None:
         """Read what was passed on, in whole steps when one is given: the same, however the answer was cut."""
         text = "".join(self._unread)
         until = len(text) // step * step if step else len(text)
         for at in range(0, until, _READ_AT_ONCE):
-            self._around.read(text[at : min(at + _READ_AT_ONCE, until)])
+            piece = text[at : min(at + _READ_AT_ONCE, until)]
+            self._around.read(piece)
+            self.guard.read(piece)
+        if settle:
+            self.guard.read("", settle=True)
         self._unread = [text[until:]] if until < len(text) else []
         self._unread_length = len(text) - until
 
@@ -437,8 +334,8 @@ class _HasRestorer(Protocol):
     def restorer(self) -> Restorer: ...
 
 
-Key = tuple[int, str, int]
-"""Choice index, field, tool-call index (-1 where there is none)."""
+Key = tuple[str, int]
+"""Field, tool-call index (-1 where there is none)."""
 
 
 async def restore_chunks(
@@ -455,11 +352,14 @@ async def restore_chunks(
     while the answer streams. After an error of `chunks` the held tails are sent before it is raised;
     `tail_of_cut=False` drops them, so that a continuation does not begin in the middle of a placeholder.
     """
-    answer = _Answer(vault.restorer(), json_content, account or Account())
+    restorer = vault.restorer()
+    answer = _Answer(restorer, json_content, account or Account())
     try:
         try:
             async for chunk in chunks:
-                yield answer.restored(chunk)
+                # a large one is read in a thread: nobody else waits for it
+                large = restorer.may_take_long() or len(orjson.dumps(chunk, default=str)) > _AT_ONCE
+                yield await asyncio.to_thread(answer.restored, chunk) if large else answer.restored(chunk)
         except Exception:
             if tail_of_cut and (tail := answer.tail()):
                 yield tail
@@ -472,16 +372,42 @@ async def restore_chunks(
             await close()
 
 
+_AT_ONCE: Final = 8_192
+"""Bytes of a chunk that are read at once."""
+
+
+class _Name:
+    """The name of a called tool, in pieces. Clients take it from the first: one that is whole there does not wait."""
+
+    def __init__(self, restorer: Restorer, account: Account) -> None:
+        self._restorer, self._account = restorer, account
+        self._held = self.written = ""
+        """As the cloud wrote it."""
+
+    def feed(self, piece: str) -> str:
+        self.written, text = self.written + piece, self._held + piece
+        names = self._restorer.own().names if text != text.lower() else set[str]()
+        known = self.written == text and text not in names and any(name.startswith(text) for name in names)
+        self._held = text if known else ""
+        return "" if known else self._restorer.key(text, self._account)
+
+    def flush(self) -> str:
+        text, self._held = self._held, ""
+        return self._restorer.key(text, self._account)
+
+
 class _Answer:
-    """The stream restorers of one answer: one for each choice, field and tool call."""
+    """The stream restorers of one answer: for each choice one for each field and tool call."""
 
     def __init__(self, restorer: Restorer, json_content: bool, account: Account) -> None:
         self._restorer = restorer
         self._account = account
         self._forms = {"arguments": "json"} | ({"content": "json?"} if json_content else {})
-        self._streams: dict[Key, StreamRestorer] = {}
-        self._types: dict[Key, str] = {}
+        self._streams: dict[int, dict[Key, StreamRestorer | _Name]] = {}
+        self._types: dict[tuple[int, Key], str] = {}
         """The types of pieces of reasoning."""
+        self._latest: dict[tuple[int, str], StreamRestorer] = {}
+        """Of the pieces of reasoning of one field, the text that was read last."""
         self._last: Chunk = {}
 
     def restored(self, chunk: Chunk) -> Chunk:
@@ -494,7 +420,7 @@ class _Answer:
 
     def tail(self) -> Chunk | None:
         """One chunk with every text still held, or None."""
-        deltas = {index: self._flushed(index, {}) for index in sorted({key[0] for key in self._streams})}
+        deltas = {index: self._flushed(index, {}) for index in sorted(self._streams)}
         choices = [{"index": i, "delta": delta, "finish_reason": None} for i, delta in deltas.items() if delta]
         kept = {key: value for key, value in self._last.items() if key in ("id", "object", "created", "model")}
         return {**kept, "choices": choices} if choices else None
@@ -519,7 +445,9 @@ class _Answer:
 
     def _field(self, index: int, field: str, value: Any) -> Any:
         if field in _TEXT_FIELDS and isinstance(value, str):
-            return self._feed((index, field, -1), value)
+            return self._stream(index, (field, -1)).feed(value)
+        if field in _TEXT_FIELDS and isinstance(value, list):
+            return [self._part(index, field, part) for part in value]
         if field == "function_call" and isinstance(value, dict):
             return self._function(index, -1, value)
         if field == "tool_calls" and isinstance(value, list):
@@ -528,6 +456,15 @@ class _Answer:
         if rule == "@detail" and isinstance(value, list):
             return [self._detail(index, field, place, item) for place, item in enumerate(value)]
         return value if rule in _AS_THEY_ARE else self._deep(value, rule.removeprefix("@"))
+
+    def _part(self, index: int, field: str, part: Any) -> Any:
+        """A part of content. Programs show the texts of all parts as one, so they are read as one."""
+        if not isinstance(part, dict) or not isinstance(part.get("text"), str):
+            return self._deep(part, "part")
+        stream = self._stream(index, (field, -1))
+        rest = self._deep({name: value for name, value in part.items() if name != "text"}, "part")
+        text = stream.feed(part["text"]) + stream.flush()
+        return {name: text if name == "text" else rest[name] for name in part}
 
     def _detail(self, index: int, field: str, place: int, detail: Any) -> Any:
         """A piece of reasoning. Its signature is of the words that the cloud wrote, and is passed on as it is."""
@@ -538,32 +475,36 @@ class _Answer:
         result = self._deep({name: value for name, value in detail.items() if name not in _DETAIL_TEXTS}, "detail")
         for name in _DETAIL_TEXTS:
             if isinstance(detail.get(name), str):
-                key = (index, f"{field}.{name}", number)
-                self._types[key] = str(detail.get("type") or "reasoning.text")
-                result[name] = self._feed(key, detail[name])
+                key = (f"{field}.{name}", number)
+                self._types[index, key] = str(detail.get("type") or "reasoning.text")
+                stream = self._stream(index, key)
+                if isinstance(stream, StreamRestorer):
+                    latest = self._latest.get((index, field))
+                    stream.beside = latest if latest is not stream else stream.beside
+                    self._latest[index, field] = stream
+                result[name] = stream.feed(detail[name])
                 if detail.get("signature"):
-                    result[name] += self._streams[key].flush()
+                    result[name] += stream.flush()
         return {name: result[name] for name in detail}
 
-    def _deep(self, value: Any, within: str) -> Any:
+    def _deep(self, value: Any, within: str, depth: int = 0) -> Any:
         """Everything in it put back, except what the table of the wire calls an identifier or a signature."""
         if isinstance(value, str):
-            return self._whole(value)
+            stream = self._restorer.stream(account=self._account)
+            return stream.feed(value) + stream.flush()
+        if depth > _DEEPEST:
+            return value
         if isinstance(value, list):
-            return [self._deep(item, within) for item in value]
+            return [self._deep(item, within, depth + 1) for item in value]
         if not isinstance(value, dict):
             return value
         rules = wire().objects.get(within, {})
         return {
-            name if name in rules else self._whole(name): item
+            name if name in rules else self._restorer.key(name, self._account): item
             if rules.get(name) in _AS_THEY_ARE
-            else self._deep(item, rules.get(name, within).removeprefix("@"))
+            else self._deep(item, rules.get(name, within).removeprefix("@"), depth + 1)
             for name, item in value.items()
         }
-
-    def _whole(self, text: str) -> str:
-        stream = self._restorer.stream(account=self._account)
-        return stream.feed(text) + stream.flush()
 
     def _call(self, index: int, place: int, call: Any) -> Any:
         if not isinstance(call, dict):
@@ -573,58 +514,70 @@ class _Answer:
         return {**call, **{part: self._function(index, number, call[part]) for part in parts}}
 
     def _function(self, index: int, number: int, function: dict[str, Any]) -> dict[str, Any]:
-        """A piece of a called function. Clients take its name from the first piece: a placeholder that is whole there
-        does not wait for what may follow."""
+        """A piece of a called function."""
         result = dict(function)
         for field in ("name", *_JSON_FIELDS):
             if isinstance(function.get(field), str):
-                key = (index, field, number)
-                result[field] = self._feed(key, function[field])
-                if field == "name" and _WHOLE_NAME.search(function[field]):
-                    result[field] += self._streams[key].flush()
+                result[field] = self._stream(index, (field, number)).feed(function[field])
         return result
 
-    def _feed(self, key: Key, piece: str) -> str:
-        if key not in self._streams:
-            self._streams[key] = self._restorer.stream(self._forms.get(key[1], ""), account=self._account)
-        return self._streams[key].feed(piece)
+    def _stream(self, index: int, key: Key) -> StreamRestorer | _Name:
+        streams, (field, number) = self._streams.setdefault(index, {}), key
+        if key not in streams:
+            if field == "name":
+                streams[key] = _Name(self._restorer, self._account)
+            else:
+                name = streams.get(("name", number))
+                tool = None if field not in _JSON_FIELDS else name.written if isinstance(name, _Name) else ""
+                form = self._forms.get(field, "")
+                streams[key] = self._restorer.stream(form, account=self._account, tool=tool)
+        return streams[key]
 
     def _flushed(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
         """`delta` with the held tails of one choice appended where they belong."""
-        result = dict(delta)
-        for (choice, field, number), stream in self._streams.items():
-            if choice != index or not (tail := stream.flush()):
+        result, calls = dict(delta), dict[int, dict[str, str]]()
+        for (field, number), stream in self._streams.get(index, {}).items():
+            if not (tail := stream.flush()):
                 continue
             if field in _TEXT_FIELDS:
                 result[field] = (result.get(field) or "") + tail
             elif "." in field:
-                self._add_detail(result, (choice, field, number), tail)
+                self._add_detail(result, index, (field, number), tail)
             elif number < 0:
                 call = dict(result.get("function_call") or {})
                 result["function_call"] = {**call, field: call.get(field, "") + tail}
             else:
-                result["tool_calls"] = _with_tail(result.get("tool_calls") or [], number, field, tail)
+                calls.setdefault(number, {})[field] = tail
+        if calls:
+            result["tool_calls"] = _with_tails(result.get("tool_calls") or [], calls)
         return result
 
-    def _add_detail(self, delta: dict[str, Any], key: Key, tail: str) -> None:
+    def _add_detail(self, delta: dict[str, Any], index: int, key: Key, tail: str) -> None:
         """Append the tail to the piece of reasoning it belongs to, or as one more piece."""
-        (field, name), number = key[1].split("."), key[2]
+        (field, name), number = key[0].split("."), key[1]
         details = list(delta.get(field) or ())
         for place, detail in enumerate(details):
             if isinstance(detail, dict) and detail.get("index", place) == number and isinstance(detail.get(name), str):
                 details[place] = {**detail, name: detail[name] + tail}
                 break
         else:
-            details.append({"type": self._types[key], name: tail, "index": number})
+            details.append({"type": self._types[index, key], name: tail, "index": number})
         delta[field] = details
 
 
-def _with_tail(calls: list[Any], number: int, field: str, tail: str) -> list[Any]:
-    part = "custom" if field == "input" else "function"
-    result, found = [], False
+def _with_tails(calls: list[Any], tails: dict[int, dict[str, str]]) -> list[Any]:
+    """The calls with the rests of their names, arguments and inputs."""
+    result, left = [], dict(tails)
     for place, call in enumerate(calls):
-        if not found and isinstance(call, dict) and call.get("index", place) == number:
-            function = dict(call.get(part) or {})
-            call, found = {**call, part: {**function, field: function.get(field, "") + tail}}, True
+        if isinstance(call, dict) and call.get("index", place) in left:
+            call = _with_tail(call, left.pop(call.get("index", place)))
         result.append(call)
-    return result if found else [*result, {"index": number, part: {field: tail}}]
+    return [*result, *(_with_tail({"index": number}, rests) for number, rests in left.items())]
+
+
+def _with_tail(call: dict[str, Any], rests: Mapping[str, str]) -> dict[str, Any]:
+    for field, rest in rests.items():
+        part = "custom" if field == "input" or ("custom" in call and "function" not in call) else "function"
+        function = dict(call.get(part) or {})
+        call = {**call, part: {**function, field: function.get(field, "") + rest}}
+    return call

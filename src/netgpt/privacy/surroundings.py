@@ -261,7 +261,9 @@ class Markup:
         return [*url_layers(self._said), MARKUP] if is_certain else []
 
 
-_OPEN_VALUE = re.compile(r"([\w:.\-@]+)\s*=\s*(?:(?P<mark>[\"'])(?P<in>(?:(?!(?P=mark)).)*))?\Z", re.DOTALL)
+_OPEN_VALUE = re.compile(
+    r"(?<![\w:.\-@])([\w:.\-@]{1,200})\s*=\s*(?:(?P<mark>[\"'])(?P<in>(?:(?!(?P=mark)).)*))?\Z", re.DOTALL
+)
 _ADDRESSES = frozenset(("href", "src", "action", "formaction", "poster", "cite"))
 
 
@@ -303,10 +305,10 @@ class Lines:
 
 def in_row(line: str, comma: str) -> list[Escape]:
     """In a row of CSV."""
-    field = re.split(rf'{comma}(?=(?:[^"]*"[^"]*")*[^"]*\Z)', line)[-1] if line.count('"') % 2 == 0 else '"'
     if line.count('"') % 2:
         return [Escape('field"', partial(doubled, mark='"'))]
-    return [] if field.strip() else [Escape("field", partial(as_field, comma="\t" if comma == r"\t" else comma))]
+    field = re.sub(r'"[^"]*"', '"', line).rpartition(comma)[2]
+    return [] if field.strip() else [Escape("field", partial(as_field, comma=comma))]
 
 
 def in_yaml(line: str) -> list[Escape]:
@@ -326,7 +328,7 @@ def code_reader(name: str, depth: int) -> Reader:
     if name in ("html", "xml", "svg", "xhtml", "vue", "svelte", "rss", "xsd", "xslt", "plist", "htm"):
         return Markup(depth, whole=True)
     if name in ("csv", "tsv"):
-        return Lines(partial(in_row, comma="," if name == "csv" else r"\t"))
+        return Lines(partial(in_row, comma="," if name == "csv" else "\t"))
     if name in ("yaml", "yml"):
         return Lines(in_yaml)
     if name in ("latex", "tex"):
@@ -370,7 +372,7 @@ class Text:
     _NEXT = re.compile(
         r"\n|[{\[]\s*(?=\")|<(?:!doctype|\?xml)|<(?P<name>[A-Za-z][\w.\-]*(?::[\w.\-]+)?)(?=[\s>]|/>)", re.IGNORECASE
     )
-    _RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*\Z")
+    _RULE = re.compile(r"\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?\Z")
     _TAG = re.compile(r"<([A-Za-z][\w:.\-]*\s[^<>]*)\Z")
     _LINK = re.compile(r"\]\(<?([^)\s]*)\Z")
 
@@ -438,7 +440,7 @@ class Text:
         if (found := self._FENCE.match(line)) is not None and self._depth < _DEEPEST:
             self._fence, self._inner = found[1], code_reader(found[2].lower(), self._depth + 1)
             return
-        self._in_table = "|" in line and (self._in_table or self._RULE.match(line) is not None)
+        self._in_table = "|" in line and (self._in_table or self._RULE.match(line.strip(" \t")) is not None)
         if self._commas == 0:
             self._commas = line.count(",") if _HEADER.fullmatch(line.rstrip()) else -1
         elif self._commas > 0 and line.strip() and ", " in line:

@@ -19,6 +19,8 @@ from typing import Any
 
 from netgpt.errors import NotDisclosable, PrivacyError
 from netgpt.outbound import Outbound, _sealed_by_vault
+from netgpt.privacy.addresses import OwnAddresses
+from netgpt.privacy.body import Seen
 from netgpt.privacy.computing import DayShift
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
@@ -35,12 +37,14 @@ from netgpt.privacy.kinds import (
     word_set,
 )
 from netgpt.privacy.masking import Anonymizer, Masking, kept_by_policy, plan
-from netgpt.privacy.restore import Restorer, stood_in
+from netgpt.privacy.restore import Restorer, own_addresses, stood_in
 from netgpt.privacy.scripts import ALL
 from netgpt.types import Generalised, Hidden, Kept, Span
 
 _ROUNDS = 4
 """Searches before a body counts as impossible to make safe."""
+_LARGE = 30_000
+"""Characters of a body that are read again in a thread."""
 _PERSON = "PERSON"
 _EXACT = word_set("API_KEY LITERAL URL CRYPTO")
 
@@ -65,6 +69,8 @@ class Vault:
         self._shift: DayShift | None = None
         self._as_they_were: set[tuple[str, str]] = set()
         """Where values stood unescaped in the bodies that this vault sealed; see `stood_in`."""
+        self._bodies: list[tuple[Mapping[str, Any], Sequence[Seen]]] = []
+        """What it sealed, masked: the body and its texts."""
         self.changed = False
         """Whether the state differs from the one given."""
         self._fresh = state is None
@@ -106,7 +112,12 @@ class Vault:
     def restorer(self) -> Restorer:
         """Puts back what was hidden or shifted in the bodies that this vault sealed, and nothing else of its map."""
         sealed = {name: original for name, original in self._originals.items() if name in self._sealed}
-        return Restorer(sealed, self._as_they_were, self._shift)
+        is_large = sum(len(item.text) for _, seen in self._bodies for item in seen) > _LARGE
+        return Restorer(sealed, self._as_they_were, self._shift, self._own_addresses, is_large=is_large)
+
+    def _own_addresses(self) -> OwnAddresses:
+        bodies, seen = [body for body, _ in self._bodies], (item for _, seen in self._bodies for item in seen)
+        return own_addresses(bodies, seen, self._originals)
 
     def expect_answer_to(self, outbound: Outbound) -> None:
         """Which of the bodies sealed here is answered: dates come back only from where they went shifted."""
@@ -177,7 +188,12 @@ class Vault:
         if self.kept:
             raise kept_by_policy(self.kept)
         if self.hidden:
-            self._as_they_were |= stood_in({item.text for item in made.seen}, self._originals)
+            texts = {item.text for item in made.seen}
+            if made.size > _LARGE:  # nobody else waits for it
+                self._as_they_were |= await asyncio.to_thread(stood_in, texts, dict(self._originals))
+            else:
+                self._as_they_were |= stood_in(texts, self._originals)
+        self._bodies.append((current, made.seen))
         return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
 
     def name_for(self, kind: str, original: str) -> str:

@@ -257,9 +257,9 @@ def _expected_as_dict(one: Expected) -> dict[str, Any]:
 
 
 def _restoring(exchange: Exchange) -> dict[str, int] | None:
-    """Placeholders put back, and those that the model changed or invented, which stay in the answer."""
+    """Placeholders put back, and those that stay in the answer, by why (`privacy.restore.Account`)."""
     account = exchange.get("restoring")
-    return {"restored": account.restored, "unresolved": account.unresolved} if account else None
+    return account.as_dict() if account else None
 
 
 def _would_send(exchange: Exchange) -> Any:

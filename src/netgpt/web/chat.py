@@ -329,6 +329,9 @@ def _summary(exchange: Exchange) -> dict[str, Any]:
         summary["finished_by"] = outcome.finished_by
     if outcome.cached_age_s is not None:
         summary |= {"cached": True, "age_s": round(outcome.cached_age_s, 3)}
+    account = exchange.get("restoring")
+    if account and (account.withheld or account.beyond):
+        summary["placeholders_kept"] = {"address_or_name": account.withheld, "too_much": account.beyond}
     if exchange.request.dry_run:
         summary["dry_run"] = True
     if exchange.request.explain or exchange.request.dry_run:

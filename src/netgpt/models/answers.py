@@ -45,6 +45,7 @@ MOST_AT_ONCE: Final = 100_000
 MOST_IN_ALL: Final = 600_000
 
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_NAME: Final = re.compile(r"[\w.,:;/@+() -]{0,256}")
 _REASON: Final = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,63}")
 _MOST: Final = 2**53
 _CALL_EXTRAS: Final = frozenset({"extra_content", "provider_specific_fields", "thought_signature"})
@@ -188,7 +189,7 @@ class Checker:
             calls = [{**call, "index": place} if isinstance(call, dict) else call for place, call in enumerate(calls)]
             message = {**message, "tool_calls": calls}
         reason = choice.get("finish_reason")
-        return {**choice, "delta": message, "finish_reason": "stop" if reason is None else reason}
+        return {**choice, "delta": message, "finish_reason": "stop" if reason in (None, "") else reason}
 
     def _broken(self, what: str = "does not have OpenAI's shape") -> BrokenStream:
         return BrokenStream(f"{self._peer} sent a chunk that {what}")
@@ -216,7 +217,8 @@ class Checker:
         number = self._choices.of(index)
         if number is None:
             return None
-        result = {"index": number, "delta": self._delta(number, delta) if delta else {}, "finish_reason": reason}
+        said = self._delta(number, delta) if delta else {}
+        result = {"index": number, "delta": said, "finish_reason": reason or None}
         for name, value in choice.items():
             if name == "logprobs":
                 result[name] = self._logprobs(value)
@@ -239,7 +241,7 @@ class Checker:
             if name in TEXTS and isinstance(value, str | None):
                 result[name] = value
             elif name == "role":
-                result[name] = "assistant" if value else None
+                result |= {name: "assistant"} if value else {}
             elif name == "content":
                 for field, text in self._said(value).items():
                     result[field] = (result.get(field) or "") + text
@@ -362,7 +364,7 @@ def _id(value: Any) -> str | None:
 
 
 def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) and len(value) <= LONGEST_NAME and value.isprintable() else None
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
 def _figure(value: Any) -> int | float | None:

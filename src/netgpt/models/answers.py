@@ -252,7 +252,7 @@ class Checker:
             elif name == "refusal":
                 raise self._broken()
             elif self._passes(name, value):
-                result[name] = value
+                result[name] = [_detail(each) for each in value] if isinstance(value, list) else value
         return result
 
     def _said(self, parts: Any) -> dict[str, str]:
@@ -329,6 +329,16 @@ class Checker:
 
 _PARTS: Final = {"text": "content", "thinking": "reasoning_content", "refusal": "refusal"}
 """What a part of a content says, and the field of a delta for it."""
+
+
+_DETAILS: Final = frozenset({"text", "summary", "thinking"})
+
+
+def _detail(piece: Any) -> Any:
+    """A piece of reasoning or an annotation: what should be a text of it is one, or is left out."""
+    if not isinstance(piece, dict) or all(isinstance(piece.get(name, ""), str) for name in _DETAILS):
+        return piece
+    return {name: value for name, value in piece.items() if name not in _DETAILS or isinstance(value, str)}
 
 
 def _has_text(part: Any) -> bool:

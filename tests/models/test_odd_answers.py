@@ -202,6 +202,7 @@ async def turns_beside(work: Any) -> tuple[int, Any]:
             await asyncio.sleep(0)
 
     beside = asyncio.create_task(counts())
+    result: Any
     (result,) = await asyncio.gather(work, return_exceptions=True)
     beside.cancel()
     return turns, result

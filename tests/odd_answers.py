@@ -71,6 +71,7 @@ ANSWERS: dict[str, Any] = {
     "extras": whole(choice({"content": "hi", "refusal": None, "audio": {"transcript": PLACEHOLDER},
                             "annotations": [{"type": "url_citation", "url_citation": {"title": PLACEHOLDER}}],
                             "reasoning_details": [{"type": "x", "text": PLACEHOLDER, "index": -(10**9)}]})),
+    "a long field": whole(x=PLACEHOLDER * 100_000),
     "many values": whole(x=[[]] * 150_000),
     "a message and a delta": whole(choice(delta={"content": "other"})),
     "no choices": {"id": "x"}, "a list": [whole()], "a text": "x",

@@ -148,12 +148,12 @@ async def test_fields_that_are_not_known_are_restored_or_dropped() -> None:
     assert chunk["provider"] == {"to": ADA}
     (chunk,) = await read(orjson.dumps(ANSWERS["an unknown field with an odd name"]))
     assert chunk.keys() == {"id", "object", "created", "model", "choices"}
-    for name in ("300 deep", "300 deep in the message", "many values"):
+    for name in ("300 deep", "300 deep in the message", "many values", "a long field"):
         (chunk,) = await read(json.dumps(ANSWERS[name]).encode())
         assert not {"deep", "x"} & {*chunk, *chunk["choices"][0]["delta"]}
-    kept = {"x": deep(20)}
+    kept = {"x": deep(20), "images": [{"image_url": {"url": "data:image/png;base64," + "iVBO" * 250_000}}]}
     (chunk,) = await read(orjson.dumps(whole(**kept)))
-    assert str(chunk["x"]).count("[") == 20
+    assert str(chunk["x"]).count("[") == 20 and chunk["images"] == kept["images"]
 
 
 async def test_a_cloud_has_no_say_in_the_boxs_own_words() -> None:

@@ -35,7 +35,9 @@ MOST_PROBABILITIES: Final = 1_000_000
 LONGEST_ID: Final = 4_096
 """Characters; some servers carry a signature in the id of a call."""
 LONGEST_NAME: Final = 256
-LONGEST_TEXT: Final = 16_384
+LONGEST_FIELD: Final = 500_000
+"""Characters of the texts in one field that is not known here, where something might be put back in them."""
+LONGEST_TEXT: Final = 8_192
 """Characters of one text in one chunk: a longer one goes on as several, so that nobody waits for it."""
 TEXTS: Final = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
 """Fields of a delta that are pieces of one text."""
@@ -46,6 +48,8 @@ MOST_IN_ALL: Final = 600_000
 
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _NAME: Final = re.compile(r"[\w.,:;/@+() -]{0,256}")
+_MARK: Final = re.compile(r"[\[({<%&\\_]")
+"""What begins a placeholder, or stands in one. Pictures and sounds have none of it."""
 _REASON: Final = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,63}")
 _MOST: Final = 2**53
 _CALL_EXTRAS: Final = frozenset({"extra_content", "provider_specific_fields", "thought_signature"})
@@ -346,11 +350,12 @@ def _has_text(part: Any) -> bool:
 
 
 def _left(value: Any, values: int) -> int:
-    """How many of `values` are left after those in `value`; less than 0: it holds more, or is too deep."""
-    level, depth = [value], 0
+    """How many of `values` are left after those in `value`; less than 0: it holds more, is too deep or too long."""
+    level, depth, written = [value], 0, 0
     while level:
         values -= len(level)
-        if values < 0 or depth > DEEPEST:
+        written += sum(len(each) for each in level if each.__class__ is str and _MARK.search(each))
+        if values < 0 or depth > DEEPEST or written > LONGEST_FIELD:
             return -1
         depth += 1
         level = [

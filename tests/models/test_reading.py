@@ -14,7 +14,7 @@ from outbounds import send
 from patience import in_time
 
 from netgpt.errors import BrokenStream
-from netgpt.models.answers import Checker
+from netgpt.models.answers import AnswerChecker
 from netgpt.models.errors import Peer
 from netgpt.models.stream import as_chunk, join_chunks
 
@@ -182,8 +182,8 @@ def test_whatever_passes_the_check_can_be_joined(documents: list[Any]) -> None:
     passed = []
     for document in documents:
         try:
-            passed.append(Checker(PEER, 16).chunk(document))
+            passed.append(AnswerChecker(PEER, 16).chunk(document))
         except BrokenStream:
             continue
     answer = join_chunks(passed)
-    assert Checker(PEER, 16).chunk(as_chunk(answer))["choices"] is not None
+    assert AnswerChecker(PEER, 16).chunk(as_chunk(answer))["choices"] is not None

@@ -141,7 +141,7 @@ class Numbers:
         return next(reversed(self._numbers), None)
 
 
-class Checker:
+class AnswerChecker:
     """Reads the documents of one answer. `choices`: as many as were asked for; what is beyond is cut."""
 
     def __init__(self, peer: Peer, choices: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from netgpt.errors import BrokenStream, ModelTimeout
-from netgpt.models.answers import TEXTS, Checker, joins, parsed, portions, read_json
+from netgpt.models.answers import TEXTS, AnswerChecker, joins, parsed, portions, read_json
 from netgpt.models.errors import Peer, error_in_answer
 from netgpt.types import Chunk
 
@@ -324,7 +324,7 @@ async def read_chunks(
     stream. Others have their turn meanwhile, however the answer is made. Raises BrokenStream, ModelTimeout, and what an
     in-band error stands for.
     """
-    checker = Checker(peer, choices)
+    checker = AnswerChecker(peer, choices)
     if kind == "text/event-stream":
         async with aclosing(_read_stream(pieces, peer, checker, choices)) as chunks:
             async for chunk in chunks:
@@ -414,7 +414,7 @@ class _Progress:
 
 
 async def _read_stream(
-    pieces: AsyncGenerator[bytes, None], peer: Peer, checker: Checker, choices: int
+    pieces: AsyncGenerator[bytes, None], peer: Peer, checker: AnswerChecker, choices: int
 ) -> AsyncGenerator[Chunk, None]:
     progress, parser, passed = _Progress(choices), EventParser(source=str(peer)), 0
     try:
@@ -443,7 +443,7 @@ async def _read_stream(
     progress.check_end(peer, said_done=False)
 
 
-def _read_events(events: Iterator[Event], checker: Checker, peer: Peer, many: int) -> Iterator[Chunk | None]:
+def _read_events(events: Iterator[Event], checker: AnswerChecker, peer: Peer, many: int) -> Iterator[Chunk | None]:
     """Events as chunks, None for `[DONE]`. Of very `many` small ones at once the words are joined: they come faster
     than anybody reads."""
     last: Chunk | None = None

@@ -79,7 +79,9 @@ def read_peft(folder: Path, family: Family) -> PeftFolder:
     config = read_config_json(folder / CONFIG)
     _refuse_more_than_lora(folder / CONFIG, config)
     rank, alpha = config.get("r"), config.get("lora_alpha")
-    if type(rank) is not int or rank < 1 or type(alpha) not in (int, float) or not 0 < alpha < MAX_ALPHA:
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float):
+        alpha = 0
+    if type(rank) is not int or rank < 1 or not 0 < alpha < MAX_ALPHA:
         raise RequestError(f"{folder / CONFIG}: r and lora_alpha must be positive numbers")
     pairs = _pair(folder / PEFT_WEIGHTS, _read_tensors(folder / PEFT_WEIGHTS), family, rank)
     return PeftFolder(rank, float(alpha) * (math.sqrt(rank) if config.get("use_rslora") else 1.0), pairs)

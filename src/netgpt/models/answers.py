@@ -427,7 +427,7 @@ def portions(chunk: Chunk) -> Iterator[Chunk]:
     usage = {name: value for name, value in chunk.items() if name in ("usage", "timings")}
     head = {name: value for name, value in chunk.items() if name not in ("choices", *usage)}
     for choice in choices:
-        for piece in _cut(choice):
+        for piece in split_choice(choice, LONGEST_TEXT) if _is_long(choice["delta"]) else (choice,):
             yield {**head, "choices": [piece]}
             head = {name: value for name, value in head.items() if name in ("id", "object", "created", "model")}
     if usage:
@@ -466,32 +466,32 @@ def _is_long(delta: Mapping[str, Any]) -> bool:
     )
 
 
-def _cut(choice: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A choice in pieces, of which the last ends it."""
-    if not _is_long(delta := choice["delta"]):
-        yield dict(choice)
-        return
-    more: list[dict[str, Any]] = []
-    first = dict(delta)
-    for name in [each for each in first if each in TEXTS]:
-        first[name], rest = _head_and_rest(first[name])
-        more += [{name: piece} for piece in rest]
-    if first.get("tool_calls"):
-        first["tool_calls"] = calls = [dict(call) for call in first["tool_calls"]]
-        for call in calls:
-            for part, name in (("function", "arguments"), ("custom", "input")):
-                if called := call.get(part):
-                    text, rest = _head_and_rest(called.get(name))
-                    call[part] = {**called, **({name: text} if name in called else {})}
-                    more += [{"tool_calls": [{"index": call["index"], part: {name: piece}}]} for piece in rest]
+def split_choice(choice: Mapping[str, Any], size: int) -> Iterator[dict[str, Any]]:
+    """A choice whose texts are cut into pieces of `size` characters, of which the last ends it."""
     start = {"index": choice["index"], "finish_reason": None}
-    yield {**start, "delta": first}
-    for delta in more[:-1]:
-        yield {**start, "delta": delta}
-    yield {**choice, "delta": more[-1]}
+    delta = choice["delta"]
+    texts = {name: delta[name] for name in delta if name in TEXTS and isinstance(delta[name], str)}
+    calls = delta.get("tool_calls") or []
+    plain = {name: value for name, value in delta.items() if name not in texts and not (name == "tool_calls" and calls)}
+    yield {**start, "delta": {**plain, **dict.fromkeys(texts, "")}}
+    for name, text in texts.items():
+        for at in range(0, len(text), size):
+            yield {**start, "delta": {name: text[at : at + size]}}
+    for call in calls:
+        for piece in _split_call(call, size):
+            yield {**start, "delta": {"tool_calls": [piece]}}
+    rest = {name: value for name, value in choice.items() if name != "delta"}
+    yield {**rest, "delta": {}}
 
 
-def _head_and_rest(text: Any) -> tuple[Any, list[str]]:
+def _split_call(call: Mapping[str, Any], size: int) -> Iterator[dict[str, Any]]:
+    kind = "custom" if "custom" in call else "function"
+    function = call.get(kind) or {}
+    text_name = "input" if kind == "custom" else "arguments"
+    text = function.get(text_name)
     if not isinstance(text, str):
-        return text, []
-    return text[:LONGEST_TEXT], [text[at : at + LONGEST_TEXT] for at in range(LONGEST_TEXT, len(text), LONGEST_TEXT)]
+        yield dict(call)
+        return
+    yield {**call, kind: {**function, text_name: ""}}
+    for at in range(0, len(text), size):
+        yield {"index": call["index"], kind: {text_name: text[at : at + size]}}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from netgpt.errors import BrokenStream, ModelTimeout
-from netgpt.models.answers import TEXTS, AnswerChecker, joins, parsed, portions, read_json
+from netgpt.models.answers import TEXTS, AnswerChecker, joins, parsed, portions, read_json, split_choice
 from netgpt.models.errors import Peer, error_in_answer
 from netgpt.types import Chunk
 
@@ -261,7 +261,7 @@ def split_answer(answer: Mapping[str, Any], size: int) -> Iterator[Chunk]:
     """
     whole = as_chunk(answer)
     head = {name: value for name, value in whole.items() if name not in {"choices", "usage"}}
-    turns = [_split_choice(choice, size) for choice in whole["choices"]]
+    turns = [split_choice(choice, size) for choice in whole["choices"]]
     while turns:
         for turn in list(turns):
             piece = next(turn, None)
@@ -271,36 +271,6 @@ def split_answer(answer: Mapping[str, Any], size: int) -> Iterator[Chunk]:
                 yield {**head, "choices": [piece]}
     if "usage" in whole:
         yield {**head, "choices": [], "usage": whole["usage"]}
-
-
-def _split_choice(choice: Mapping[str, Any], size: int) -> Iterator[dict[str, Any]]:
-    start = {"index": choice["index"], "finish_reason": None}
-    delta = choice["delta"]
-    texts = {name: delta[name] for name in delta if name in TEXTS and isinstance(delta[name], str)}
-    calls = delta.get("tool_calls") or []
-    plain = {name: value for name, value in delta.items() if name not in texts and not (name == "tool_calls" and calls)}
-    yield {**start, "delta": {**plain, **dict.fromkeys(texts, "")}}
-    for name, text in texts.items():
-        for at in range(0, len(text), size):
-            yield {**start, "delta": {name: text[at : at + size]}}
-    for call in calls:
-        for piece in _split_call(call, size):
-            yield {**start, "delta": {"tool_calls": [piece]}}
-    rest = {name: value for name, value in choice.items() if name != "delta"}
-    yield {**rest, "delta": {}}
-
-
-def _split_call(call: Mapping[str, Any], size: int) -> Iterator[dict[str, Any]]:
-    kind = "custom" if "custom" in call else "function"
-    function = call.get(kind, {})
-    text_name = "input" if kind == "custom" else "arguments"
-    text = function.get(text_name)
-    if not isinstance(text, str):
-        yield dict(call)
-        return
-    yield {**call, kind: {**function, text_name: ""}}
-    for at in range(0, len(text), size):
-        yield {"index": call["index"], kind: {text_name: text[at : at + size]}}
 
 
 _LINGER_S = 0.25

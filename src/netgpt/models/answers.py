@@ -149,6 +149,7 @@ class AnswerChecker:
         self._choices = Numbers(choices)
         self._calls: dict[int, Numbers] = {}
         self._values, self._probabilities = MOST_VALUES, MOST_PROBABILITIES
+        self._seen: dict[str, tuple[Any, Any]] = {}
         self._head: dict[str, Callable[[Any], Any]] = {
             "id": _id, "object": lambda _value: "chat.completion.chunk", "created": _seconds, "model": _word,
             "usage": _usage, "system_fingerprint": _word, "service_tier": _word, "timings": _figures,
@@ -168,11 +169,11 @@ class AnswerChecker:
             raise self._broken()
         chunk: Chunk = {}
         for name, value in raw.items():
-            read = self._head.get(name)
-            if read is not None:
-                value = None if value is None else read(value)
-                if value is not None or raw[name] is None:
-                    chunk[name] = value
+            if name in self._head:
+                if value is not None and self._seen.get(name, (None,))[0] != value:  # most repeat it in every chunk
+                    self._seen[name] = value, self._head[name](value)
+                if (read := value if value is None else self._seen[name][1]) is not None or value is None:
+                    chunk[name] = read
             elif name not in ("choices", "netgpt", "error") and self._passes(name, value):
                 chunk[name] = value
         chunk["choices"] = [choice for place, each in enumerate(found) if (choice := self._choice(place, each))]
@@ -214,7 +215,7 @@ class AnswerChecker:
             index = place
         if type(index) is not int or not isinstance(delta, dict | None) or not isinstance(reason, str | None):
             raise self._broken()
-        if (error := error_in_answer(self._peer, {"error": choice.get("error")})) is not None:
+        if "error" in choice and (error := error_in_answer(self._peer, {"error": choice["error"]})) is not None:
             raise error
         if reason and not _REASON.fullmatch(reason):
             raise self._broken("ends for a reason that is no word")
@@ -349,8 +350,13 @@ def _has_text(part: Any) -> bool:
     return isinstance(part, dict) and isinstance(part.get("text"), str)
 
 
+_PLAIN_VALUES: Final = frozenset({int, float, bool, NoneType})
+
+
 def _left(value: Any, values: int) -> int:
     """How many of `values` are left after those in `value`; less than 0: it holds more, is too deep or too long."""
+    if value.__class__ in _PLAIN_VALUES or (value.__class__ is str and len(value) < LONGEST_ID):
+        return values - 1
     level, depth, written = [value], 0, 0
     while level:
         values -= len(level)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from netgpt.errors import BrokenStream, ModelTimeout
-from netgpt.models.answers import TEXTS, AnswerChecker, joins, parsed, portions, read_json, split_choice
+from netgpt.models.answers import LONGEST_TEXT, TEXTS, AnswerChecker, joins, parsed, portions, read_json, split_choice
 from netgpt.models.errors import Peer, error_in_answer
 from netgpt.types import Chunk
 
@@ -397,12 +397,11 @@ async def _read_stream(
                     progress.check_end(peer, said_done=True)
                     await _linger(pieces)
                     return
-                for chunk in portions(event):
-                    progress.see(chunk)
-                    yield chunk
-                    passed += 1
-                    if passed % _PORTION_CHUNKS == 0:
-                        await asyncio.sleep(0)
+                progress.see(event)
+                yield event
+                passed += 1
+                if passed % _PORTION_CHUNKS == 0:
+                    await asyncio.sleep(0)
             if progress.late > _MOST_LATE:
                 break
     except (BrokenStream, ModelTimeout):
@@ -424,12 +423,18 @@ def _read_events(events: Iterator[Event], checker: AnswerChecker, peer: Peer, ma
             yield None
             return
         chunk = checker.chunk(_read_event(event, peer))
-        if last is not None and joins(last, chunk):
+        if many > _PORTION_CHUNKS and len(event.data) < LONGEST_TEXT:
+            if last is None or not joins(last, chunk):
+                if last is not None:
+                    yield last
+                last = chunk
             continue
         if last is not None:
             yield last
-        last = chunk if many > _PORTION_CHUNKS else None
-        if last is None:
+            last = None
+        if len(event.data) > LONGEST_TEXT or len(chunk["choices"]) > 1:
+            yield from portions(chunk)
+        else:
             yield chunk
     if last is not None:
         yield last

@@ -33,7 +33,7 @@ from netgpt.telco import read_bearers, read_measurements, read_quality
 from netgpt.types import Chunk
 from netgpt.web.requests import parse_chat
 from netgpt_bench.fuzz import Target, fuzz_each
-from netgpt_bench.harness import gateway
+from netgpt_bench.harness import fake_cloud, gateway
 
 LINE: Final = "line"
 PEER: Final = Peer("cloud", "cloud.example", "cloud")
@@ -429,11 +429,12 @@ async def run(
         rows = await asyncio.to_thread(_run_files, wanted, seconds / len(wanted), seed, progress)
         if LINE in wanted:
             settings = {"NETGPT_COMPLETION__MODE": "off", "NETGPT_SERVER__DEADLINE_S": "5"}
-            async with gateway(Path(folder) / "home", settings) as (port, _process):
-                made = {LINE: line(port)}
-                rows += await asyncio.to_thread(
-                    fuzz_each, made, seconds=seconds / len(wanted), seed=seed, progress=progress
-                )
+            async with fake_cloud() as edge:
+                settings["NETGPT_EDGE__BASE_URL"] = f"http://127.0.0.1:{edge}/v1"
+                async with gateway(Path(folder) / "home", settings) as (port, _process):
+                    rows += await asyncio.to_thread(
+                        fuzz_each, {LINE: line(port)}, seconds=seconds / len(wanted), seed=seed, progress=progress
+                    )
     return rows
 
 

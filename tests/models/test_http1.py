@@ -22,6 +22,7 @@ from netgpt.models.http1 import Decoder, Http1, PoolKey, connect
 from netgpt.models.transport import Connections
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -90,6 +91,13 @@ async def test_an_answer_and_whether_another_may_follow(pieces: list[bytes], bod
         connection.abort()
 
 
+async def test_what_follows_a_body_is_not_taken_for_its_head() -> None:
+    async with server(says(CHUNKED + b"connection: close\r\nkeep-alive: timeout=0\r\n\r\n", stay=True)) as origin:
+        connection, _, body = await asked(origin)
+        assert body == b"hi" and connection.release() and connection.idle_s == 60.0
+        connection.abort()
+
+
 async def test_a_body_without_length_ends_with_its_connection() -> None:
     async with server(says(b"HTTP/1.1 200 OK\r\n\r\nhi")) as origin:
         connection, _, body = await asked(origin)
@@ -106,6 +114,9 @@ async def test_a_body_without_length_ends_with_its_connection() -> None:
         [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"],
         [b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"],
         [b"SSH-2.0-OpenSSH\r\n"],
+        [CHUNKED, *[b"x: " + b"y" * 9_000 + b"\r\n"] * 15],
+        [CHUNKED.removesuffix(b"0\r\n"), *[b"1;" + b"y" * 60_000] * 3],
+        [b"HTTP/1.1 103 Hints\r\nlink: " + b"y" * 9_000 + b"\r\n\r\n"] * 15,
         [b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 60_000 + b"\r\n", b"x: " + b"y" * 60_000 + b"\r\n"],
     ],
 )

@@ -56,6 +56,10 @@ def test_gives_up_after_the_last_try_and_beyond_its_patience() -> None:
         ({"retry-after": "²"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": ""}, None),
+        ({"retry-after": "9" * 400}, 86_400.0),
+        ({"retry-after-ms": "9" * 400}, 86_400.0),
+        ({"retry-after": "Sun, 01 Mar 9999 12:00:09 GMT"}, 86_400.0),
+        ({"retry-after": "Sun, 01 Mar 99999 12:00:09 GMT"}, None),
     ],
 )
 def test_the_header_is_read(headers: dict[str, str], seconds: float | None) -> None:

@@ -392,6 +392,28 @@ def soak(
 
 @app.command()
 @reports_errors
+def fuzz(
+    minutes: float = typer.Option(5.0, min=0.01, max=2_000, help="Time in all; the targets share it."),
+    target: str = typer.Option("", help="Only these, with commas; default: all."),
+    seed: int = typer.Option(7, help="Seed of the inputs."),
+    as_json: bool = json_option,
+) -> None:
+    """Random inputs for what reads others' words: requests, answers, files, settings, rules."""
+    from netgpt_bench import fuzz_targets as bench
+
+    rows = run(bench.run(_names(target), seconds=minutes * 60, seed=seed, progress=_progress))
+    if as_json:
+        print_json(rows)
+    else:
+        shown = ("target", "runs", "seconds", "lines", "corpus")
+        print_table([*shown, "findings"], [[row[name] for name in shown] + [len(row["findings"])] for row in rows])
+    found = [f"{row['target']}: {what} ({data[:400]})" for row in rows for what, data in row["findings"].items()]
+    if found:
+        raise RequestError("inputs (in hexadecimal) that should not do what they do:\n" + "\n".join(found))
+
+
+@app.command()
+@reports_errors
 def overhead(
     requests: int = typer.Option(400, min=10, help="Requests per row and round."),
     connections: int = typer.Option(32, min=1, help="Connections of the crowded part."),

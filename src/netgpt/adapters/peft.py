@@ -31,8 +31,8 @@ from netgpt.adapters.formats import (
     shape_of_config,
     shape_of_gguf,
 )
-from netgpt.adapters.storage import CARD, WEIGHTS, read_card
-from netgpt.errors import NotFound, PayloadTooLarge, RequestError, SettingsError, StoreError
+from netgpt.adapters.storage import CARD, WEIGHTS, read_card, read_whole
+from netgpt.errors import NotFound, RequestError, SettingsError, StoreError
 from netgpt.models.download import file_sha256, move_into_place
 from netgpt.models.gguf import read_header
 
@@ -45,6 +45,7 @@ PEFT_WEIGHTS: Final = "adapter_model.safetensors"
 MAX_PEFT_BYTES: Final = 256_000_000
 """Of the safetensors file: fp32 takes twice what the adapter's F16 takes."""
 MAX_CONFIG_BYTES: Final = 256_000
+MAX_ALPHA: Final = 1e6
 
 NOT_EXPRESSED: Final = {
     "use_dora": "DoRA's magnitudes", "modules_to_save": "whole modules that were trained", "lora_bias": "biases",
@@ -78,7 +79,9 @@ def read_peft(folder: Path, family: Family) -> PeftFolder:
     config = read_config_json(folder / CONFIG)
     _refuse_more_than_lora(folder / CONFIG, config)
     rank, alpha = config.get("r"), config.get("lora_alpha")
-    if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float) or not 0 < alpha < math.inf:
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float):
+        alpha = 0
+    if type(rank) is not int or rank < 1 or not 0 < alpha < MAX_ALPHA:
         raise RequestError(f"{folder / CONFIG}: r and lora_alpha must be positive numbers")
     pairs = _pair(folder / PEFT_WEIGHTS, _read_tensors(folder / PEFT_WEIGHTS), family, rank)
     return PeftFolder(rank, float(alpha) * (math.sqrt(rank) if config.get("use_rslora") else 1.0), pairs)
@@ -87,12 +90,8 @@ def read_peft(folder: Path, family: Family) -> PeftFolder:
 def read_config_json(path: Path) -> dict[str, Any]:
     """A small JSON object from a file that may come from anywhere. Raises NotFound, PayloadTooLarge, RequestError."""
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise PayloadTooLarge(f"{path}: larger than any configuration")
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotFound(f"{path}: no such file") from None
-    except (OSError, ValueError, RecursionError):
+        config = json.loads(read_whole(path, MAX_CONFIG_BYTES))
+    except (ValueError, RecursionError):
         raise RequestError(f"{path}: not readable as JSON") from None
     if not isinstance(config, dict):
         raise RequestError(f"{path}: not a configuration")
@@ -116,12 +115,10 @@ def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     from safetensors import SafetensorError, deserialize
 
     try:
-        if path.stat().st_size > MAX_PEFT_BYTES:
-            raise PayloadTooLarge(f"{path}: larger than the {MAX_PEFT_BYTES:,} bytes that an adapter may have")
-        parts = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
-    except FileNotFoundError:
+        parts = deserialize(read_whole(path, MAX_PEFT_BYTES))  # type: ignore[no-untyped-call]
+    except NotFound:
         raise NotFound(f"{path}: no such file; pickled weights (.bin) are not read, save as safetensors") from None
-    except (OSError, SafetensorError):
+    except SafetensorError:
         raise RequestError(f"{path}: damaged, or not a safetensors file") from None
     tensors = {}
     for name, part in parts:
@@ -189,13 +186,16 @@ def export(folder: Path, base: Path, target: Path, *, form: Literal["F16", "F32"
 
 def shape_of(base: Path) -> ModelShape:
     """The sizes of a model in a GGUF file or a Hugging Face folder. Raises NotFound, RequestError, SettingsError."""
-    if base.is_dir():
-        return shape_of_config(read_config_json(base / "config.json"), str(base))
-    header = read_header(base)
-    embedding = next((tensor for tensor in header.tensors if tensor.name == "token_embd.weight"), None)
-    if embedding is None or len(embedding.shape) != 2:
-        raise RequestError(f"{base}: holds no token_embd.weight, so it is not a language model")
-    return shape_of_gguf(header.metadata, embedding.shape[1], str(base))
+    try:
+        if base.is_dir():
+            return shape_of_config(read_config_json(base / "config.json"), str(base))
+        header = read_header(base)
+        embedding = next((tensor for tensor in header.tensors if tensor.name == "token_embd.weight"), None)
+        if embedding is None or len(embedding.shape) != 2:
+            raise RequestError(f"{base}: holds no token_embd.weight, so it is not a language model")
+        return shape_of_gguf(header.metadata, embedding.shape[1], str(base))
+    except (TypeError, ValueError, AttributeError, ArithmeticError):
+        raise RequestError(f"{base}: what it says of its sizes are no numbers that a model has") from None
 
 
 def interleaved(rows: NDArray[Any], heads: int) -> NDArray[Any]:

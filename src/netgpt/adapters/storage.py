@@ -139,14 +139,25 @@ def file_mark(path: Path) -> tuple[int, ...] | None:
     return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
-def _open_plain(path: Path) -> BinaryIO:
+def read_whole(path: Path, max_bytes: int) -> bytes:
+    """A regular file, also behind a link, as caches of downloads have them. Raises as `copy_plain` does."""
+    with _open_plain(path, follow=True) as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise PayloadTooLarge(f"{path}: larger than the {max_bytes:,} bytes that it may have")
+    return data
+
+
+def _open_plain(path: Path, *, follow: bool = False) -> BinaryIO:
     """Open a regular file: no link, no folder, no device (opening a pipe would wait for ever)."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+        descriptor = os.open(path, flags)
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
     except OSError as error:
-        link = ": it is a symbolic link; name the file itself" if path.is_symlink() else f": {error.strerror}"
+        is_link = path.is_symlink() and not follow
+        link = ": it is a symbolic link; name the file itself" if is_link else f": {error.strerror}"
         raise RequestError(f"{path}: cannot be read{link}") from None
     except ValueError:  # a null character in the name
         raise RequestError(f"{str(path)!r}: no name of a file") from None

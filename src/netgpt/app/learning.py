@@ -20,7 +20,7 @@ from netgpt.app.metrics import Metrics
 from netgpt.app.routing import RoutingService
 from netgpt.errors import ModelError, StoreError
 from netgpt.exchange import Exchange
-from netgpt.models.stream import join_chunks
+from netgpt.models.stream import Joiner
 from netgpt.routing.candidates import last_user_text
 from netgpt.routing.learner import Learner, digests_in
 from netgpt.routing.replay import as_private, outcome_of
@@ -30,7 +30,7 @@ from netgpt.settings.routing import Routing
 from netgpt.stages.record import Record, cost_of_all
 from netgpt.store.learning import DecisionRow
 from netgpt.store.store import Store
-from netgpt.types import Chunk, Person
+from netgpt.types import Person
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Learning:
         metrics.listeners.append(self._ended.append)
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def _check_schema(self, exchange: Exchange, answer: list[Chunk]) -> None:
+    def _check_schema(self, exchange: Exchange, answer: Joiner) -> None:
         """Note whether a whole answer breaks the schema that was asked for."""
         broken = breaks_schema(exchange.request.body, _text_of(answer))
         if broken is not None and len(self._broken) < MOST_ENDED:
@@ -232,8 +232,8 @@ def _failed(exchange: Exchange) -> bool | None:
     return True if isinstance(exchange.error, ModelError) else None
 
 
-def _text_of(answer: list[Chunk]) -> str:
-    choices = join_chunks(answer).get("choices") or [] if answer else []
+def _text_of(answer: Joiner) -> str:
+    choices = answer.answer()["choices"]
     content = choices[0].get("message", {}).get("content") if choices else None
     return content if isinstance(content, str) else ""
 

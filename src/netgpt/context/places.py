@@ -199,6 +199,7 @@ def _rounded(metres: float) -> str:
 _KIND_KEYS = ("kind", "amenity", "tourism", "leisure", "shop", "type", "category")
 _TAG_KEYS = ("cuisine", "food", "pricerange", "price", "area", "diet")
 _TEXT_KEYS = ("description", "introduction", "address", "phone", "opening_hours", "website")
+MAX_BYTES = 500_000_000
 _LONGEST = 300
 """Characters kept of one property."""
 
@@ -230,6 +231,10 @@ def read_geojson(path: Path, on_bad: Callable[[str], None] | None = None) -> lis
 
 def _load(path: Path) -> Any:
     try:
+        if path.exists() and not path.is_file():
+            raise RequestError(f"{path}: cannot be read: not a file")
+        if path.stat().st_size > MAX_BYTES:
+            raise RequestError(f"{path}: larger than the {MAX_BYTES:,} bytes that places may have")
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror or 'no such file'}") from None
@@ -237,6 +242,8 @@ def _load(path: Path) -> Any:
         raise RequestError(f"{path}: not UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise RequestError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
+    except ValueError:  # an integer of thousands of digits
+        raise RequestError(f"{path}: holds a number beyond all measure") from None
     except RecursionError:
         raise RequestError(f"{path}: nested too deeply to be GeoJSON") from None
 
@@ -253,7 +260,7 @@ def _place(feature: Any, index: int) -> Place:
         raise ValueError('property "name" is missing')
     identity = feature.get("id", properties.get("id", index))
     return Place(
-        id=str(identity)[:_LONGEST],
+        id=_text(identity) or str(index),
         name=" ".join(word[:1].upper() + word[1:] for word in name.split()) if name.islower() else name,
         kind=next((text for key in _KIND_KEYS if (text := _text(properties.get(key)))), "place").casefold(),
         latitude=latitude,
@@ -268,7 +275,8 @@ def _middle(geometry: Any) -> tuple[float, float]:
     if not isinstance(geometry, Mapping):
         raise ValueError("geometry is missing")
     parts = geometry.get("geometries") if geometry.get("type") == "GeometryCollection" else [geometry]
-    points = [point for part in parts or [] if isinstance(part, Mapping) for point in _points(part.get("coordinates"))]
+    parts = parts if isinstance(parts, list) else []
+    points = [point for part in parts if isinstance(part, Mapping) for point in _points(part.get("coordinates"))]
     if not points:
         raise ValueError("geometry has no coordinates")
     longitudes, latitudes = [point[0] for point in points], [point[1] for point in points]

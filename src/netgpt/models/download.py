@@ -97,6 +97,11 @@ Progress = Callable[[int, int | None], None]
 
 TRIES: Final = 4
 """Cuts in a row, without one new byte, after which it gives up."""
+_LOOK_BYTES: Final = 1_000_000
+_SLOW_S: Final = 1_800.0
+"""A server that sends less than that many bytes in so many seconds is left alone."""
+_RESERVE_BYTES: Final = 200_000_000
+"""Stays free on the disk where the server does not say how much is to come."""
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -126,7 +131,7 @@ def download(
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if sha256 is None:
             part.unlink(missing_ok=True)  # nothing proves that an old part belongs to today's file
-        with _client(ca_file) as client:
+        with _client(url, ca_file) as client:
             _fetch_all(client, url, part, progress or (lambda done, total: None), pause_s, kept=sha256 is not None)
         if sha256 is not None:
             refuse_other(part, sha256, shown(url))
@@ -145,14 +150,19 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _check_address(url: str | httpx.URL) -> None:
+def _check_address(url: str | httpx.URL, first: str = "") -> None:
+    """`first`: the address that led here: a server elsewhere does not lead to what listens on this machine."""
     parts = urlsplit(str(url))
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+    here = parts.hostname in LOOPBACK
+    if parts.scheme != "https" and not (parts.scheme == "http" and here):
         raise RequestError(f"{shown(str(url))}: weights are fetched over https only (http on loopback)")
+    if here and first and urlsplit(first).hostname not in LOOPBACK:
+        raise RequestError(f"{shown(first)}: leads back to this machine, which is refused")
 
 
-def _client(ca_file: str | None) -> httpx.Client:
-    """Trusts the system's authorities ($SSL_CERT_FILE included), and `ca_file` as well when given."""
+def _client(url: str, ca_file: str | None) -> httpx.Client:
+    """For `url` and where it leads. Trusts the system's authorities ($SSL_CERT_FILE included), and `ca_file` as well
+    when given."""
     import httpx
 
     context = ssl.create_default_context()
@@ -163,7 +173,7 @@ def _client(ca_file: str | None) -> httpx.Client:
         follow_redirects=True,
         timeout=httpx.Timeout(60.0, connect=15.0),
         headers={"User-Agent": "netgpt", "Accept-Encoding": "identity"},
-        event_hooks={"request": [lambda request: _check_address(request.url)]},
+        event_hooks={"request": [lambda request: _check_address(request.url, url)]},
     )
 
 
@@ -197,10 +207,15 @@ def _fetch_some(client: httpx.Client, url: str, part: Path, progress: Progress) 
                 part.unlink()
                 raise _Cut("the server has another file than before")
             _check_status(response, url)
+            if response.status_code == 206 and not _begins_at(response, have):
+                part.unlink(missing_ok=True)
+                raise _Cut("the server sends another part than was asked for")
             have = have if response.status_code == 206 else 0
             total = _total(response)
             _check_room(part, (total or 0) - have)
-            _append(response.iter_bytes(), part, have, total, progress)
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise ModelUnavailable(f"{shown(url)}: the server packs what it sends, unasked; try --from")
+            _append(response.iter_raw(), part, have, total, progress)
     except httpx.TimeoutException:
         raise _Cut("the server is silent; check the network and the proxy") from None
     except httpx.HTTPError as error:
@@ -209,16 +224,27 @@ def _fetch_some(client: httpx.Client, url: str, part: Path, progress: Progress) 
         raise _Cut("the download was cut")
 
 
+def _begins_at(response: httpx.Response, have: int) -> bool:
+    return response.headers.get("content-range", "").startswith(f"bytes {have}-") and have > 0
+
+
 def _append(chunks: Iterator[bytes], part: Path, have: int, total: int | None, progress: Progress) -> None:
     handle = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.truncate(have)
         file.seek(have)
         progress(have, total)
+        counted, since = have, time.monotonic()
         for chunk in chunks:
             file.write(chunk)
             have += len(chunk)
             progress(have, total)
+            if have - counted >= _LOOK_BYTES:
+                counted, since = have, time.monotonic()
+                if total is None:
+                    _check_room(part, _RESERVE_BYTES)
+            elif time.monotonic() - since > _SLOW_S:
+                raise ModelUnavailable(f"{part.parent}: {have} bytes are here; the server sends hardly any more")
 
 
 def _check_status(response: httpx.Response, url: str) -> None:
@@ -237,7 +263,7 @@ def _total(response: httpx.Response) -> int | None:
     if response.status_code in (206, 416):
         return int(whole) if whole.isdigit() else None
     length = response.headers.get("content-length", "")
-    return int(length) if length.isdigit() and "content-encoding" not in response.headers else None
+    return int(length) if length.isdigit() else None
 
 
 def _check_room(part: Path, needed: int) -> None:

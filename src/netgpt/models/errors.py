@@ -39,6 +39,9 @@ RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that another try may better. 409 is not among them: the same body would conflict again."""
 
 
+_A_DAY_S = 86_400.0
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """`retries` tries after the first, all of them before any byte of an answer.
@@ -68,24 +71,25 @@ class RetryPolicy:
 
 
 def read_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that the server asks to wait: `retry-after-ms`, or `retry-after` in seconds or as an HTTP date.
+    """Seconds that the server asks to wait, a day at most: `retry-after-ms`, or `retry-after` in seconds or as an HTTP
+    date.
 
     `headers` has lower-case names (or is case-insensitive). None when there is no such header, or it is unreadable.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return milliseconds / 1000
+        return min(milliseconds / 1000, _A_DAY_S)
     text = headers.get("retry-after")
     seconds = _number(text)
     if seconds is not None or text is None:
-        return seconds
+        return None if seconds is None else min(seconds, _A_DAY_S)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+    return min(max(0.0, (date - (now or datetime.now(UTC))).total_seconds()), _A_DAY_S)
 
 
 def _number(text: str | None) -> float | None:

@@ -7,6 +7,7 @@ neither memory nor time beyond its own size.
 
 from __future__ import annotations
 
+import stat
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
@@ -152,9 +153,11 @@ class _Reader:
 def read_header(path: Path) -> GgufHeader:
     """Read metadata and tensor table. Raises NotFound, or RequestError that says what is wrong with the file."""
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # opening a pipe would wait for ever
+            raise RequestError(f"{path}: a pipe or a device, not a file; name the .gguf file")
         with path.open("rb") as file:
-            return _read(_Reader(file, path, size))
+            return _read(_Reader(file, path, found.st_size))
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
     except IsADirectoryError:

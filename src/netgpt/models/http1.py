@@ -80,7 +80,9 @@ class Http1(asyncio.Protocol):
         self._answer: Answer | None = None
         self._headers: dict[str, str] = {}
         self._unread_bytes = 0
-        """Of the head, then of the body: what came and was not taken yet."""
+        """Of the body: what came and was not taken yet."""
+        self._other_bytes = 0
+        """That came since the last of the body: head, and what stands between or behind its parts."""
         self._paused = self._whole = self._at_work = False
         self._last = False
         """No request may follow this one."""
@@ -167,15 +169,14 @@ class Http1(asyncio.Protocol):
         if not self._at_work:
             self.abort()  # an answer that nobody asked for
             return
-        if self._answer is None:
-            self._unread_bytes += len(data)
+        self._other_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._last = True  # what follows a whole answer is not ours to read
             if not self._whole:
                 self._fail(httpx.RemoteProtocolError("not HTTP/1.1"))
-        if self._answer is None and self._unread_bytes > _MAX_HEAD_BYTES:
+        if self._other_bytes > _MAX_HEAD_BYTES and not self._whole:
             self._fail(httpx.RemoteProtocolError("a head beyond reason"))
         if self._waiter is not None:
             _wake(self._waiter, True)
@@ -199,6 +200,8 @@ class Http1(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        if self._answer is not None:
+            return  # a trailer: nothing in it is read
         known = self._headers.get(key)
         self._headers[key] = text if known is None else f"{known}, {text}"
 
@@ -208,7 +211,6 @@ class Http1(asyncio.Protocol):
             return
         headers = self._headers
         self._answer = Answer(status, headers, self)
-        self._unread_bytes = 0
         sized = "content-length" in headers or "chunked" in headers.get("transfer-encoding", "").lower()
         self._endless = not sized and status not in (204, 304)
         closes = self._parser.get_http_version() != "1.1" or "close" in headers.get("connection", "").lower()
@@ -217,6 +219,7 @@ class Http1(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         self._pieces.append(body)
         self._unread_bytes += len(body)
+        self._other_bytes = 0
         if self._unread_bytes > _PAUSE_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
@@ -306,7 +309,7 @@ async def _connect_to(info: Any) -> socket.socket:
     return sock
 
 
-_PART_BYTES = 1_000_000
+_PART_BYTES = 256_000
 """A small piece can stand for gigabytes: it is unpacked part by part, so that the reader can stop."""
 
 
@@ -314,11 +317,12 @@ class Decoder:
     """Bodies that came compressed although we ask for plain ones (gzip, deflate: RFC 9110, section 8.4.1)."""
 
     def __init__(self, coding: str, source: str) -> None:
-        """`coding`: the header's value; `source` names the server in errors. Raises BrokenStream: not known here."""
-        if coding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        """`coding`: the header's value in lower case; `source` names the server in errors. Raises BrokenStream: not
+        known here."""
+        if coding not in ("gzip", "x-gzip", "deflate"):
             raise BrokenStream(f"{source} sent an answer in a compression that nobody asked for")
         self._source = source
-        self._raw = coding.strip().lower() == "deflate"
+        self._raw = coding == "deflate"
         """Whether the piece to come may be the start of a deflate without its zlib header: some servers do that."""
         self._unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)  # reads both headers, gzip's and zlib's
 

@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from types import NoneType
-from typing import Any, cast
-
-import orjson
+from typing import Any, Final, cast
 
 from netgpt.errors import BrokenStream, ModelTimeout
+from netgpt.models.answers import LONGEST_TEXT, TEXTS, AnswerChecker, joins, parsed, portions, read_json, split_choice
 from netgpt.models.errors import Peer, error_in_answer
 from netgpt.types import Chunk
 
@@ -38,10 +36,10 @@ class EventParser:
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES, source: str = "the stream") -> None:
         """`source` names the stream in errors."""
         self._source, self._max_bytes = source, max_event_bytes
-        self._line: list[bytes] = []
-        """Pieces of the line that has not ended. A list, so that many small pieces are joined once."""
+        self._line = bytearray()
+        """Of the line that has not ended."""
         self._data: list[bytes] = []
-        self._line_bytes = self._data_bytes = 0
+        self._data_bytes = 0
         self._name = ""
         self._first_line, self._after_cr = True, False
 
@@ -62,15 +60,13 @@ class EventParser:
                 yield event
 
     def _take(self, text: bytes) -> None:
-        self._line.append(text)
-        self._line_bytes += len(text)
-        if self._line_bytes + self._data_bytes > self._max_bytes:
+        self._line += text
+        if len(self._line) + self._data_bytes > self._max_bytes:
             raise BrokenStream(f"one event of {self._source} is larger than {self._max_bytes} bytes")
 
     def _end_line(self) -> Event | None:
-        line = self._line[0] if len(self._line) == 1 else b"".join(self._line)
+        line = bytes(self._line)
         self._line.clear()
-        self._line_bytes = 0
         if self._first_line:
             self._first_line = False
             line = line.removeprefix(_BYTE_ORDER_MARK)
@@ -91,8 +87,6 @@ class EventParser:
         return Event(b"\n".join(data), name or "message") if data else None
 
 
-_TEXTS = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
-"""Fields of a delta that are pieces of one text."""
 _CALL_TEXTS = frozenset({"arguments", "input"})
 """Fields of a called function or custom tool that are pieces of one text."""
 
@@ -128,14 +122,38 @@ def join_chunks(chunks: Iterable[Chunk]) -> dict[str, Any]:
     return joiner.answer()
 
 
+class _Pieces(list[str]):
+    """A text so far: joined once, when it is asked for."""
+
+
+class _Calls(dict[int, dict[str, Any]]):
+    """Tool calls so far, by their index."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[Any, int] = {}
+        self.last = 0
+
+    def known(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """The call of the same index; of the same id, where a server sends no index; of the last one without both."""
+        index, id = call.get("index"), call.get("id")
+        if index is None:
+            index = self.last if id is None else self.by_id.get(id, len(self))
+        if id is not None:
+            self.by_id.setdefault(id, index)
+        self.last = index
+        return self.setdefault(index, {"index": index})
+
+
 class Joiner:
-    """Joins the chunks of one answer while they pass. `answer()` may be asked at any time."""
+    """Joins the chunks of one answer while they pass, in time that is linear. `answer()` may be asked at any time."""
 
     def __init__(self) -> None:
         self._head: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
+        self.empty = True
 
     def add(self, chunk: Chunk) -> None:
+        self.empty = False
         for name, value in chunk.items():
             if name not in {"choices", "object"} and (value is not None or name not in self._head):
                 self._head[name] = value
@@ -155,8 +173,11 @@ def _add_choice(joined: dict[str, Any], choice: Mapping[str, Any]) -> None:
     for name, value in choice.items():
         if name == "delta":
             _add_delta(joined.setdefault("message", {}), value or {})
-        elif name == "logprobs":
-            joined[name] = _joined_logprobs(joined.get(name), value)
+        elif name == "logprobs" and value:
+            so_far = joined.get(name) or {}
+            joined[name] = so_far
+            for part, entries in value.items():
+                so_far.setdefault(part, []).extend(entries or ())
         elif value is not None or name not in joined:
             joined[name] = value
 
@@ -165,64 +186,72 @@ def _add_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
     for name, value in delta.items():
         so_far = message.get(name)
         if name == "tool_calls" and value:
-            calls = message.get(name) or []
-            message[name] = calls
+            message[name] = so_far = so_far or _Calls()
             for call in value:
-                _add_call(calls, call)
+                _add_call(so_far.known(call), call)
         elif name == "function_call" and isinstance(so_far, dict) and isinstance(value, dict):
             _add_function(so_far, value)
-        elif _are_pieces(name, so_far, value):
-            message[name] = so_far + value
+        elif name in TEXTS and isinstance(value, str):
+            _add_text(message, name, value)
+        elif isinstance(so_far, list) and isinstance(value, list) and name not in TEXTS:
+            so_far.extend(value)
         elif value is not None or name not in message:
-            message[name] = dict(value) if isinstance(value, dict) else value
+            message[name] = _copied(value)
 
 
-def _are_pieces(name: str, so_far: Any, more: Any) -> bool:
-    if isinstance(so_far, str):
-        return isinstance(more, str) and name in _TEXTS
-    return isinstance(so_far, list) and isinstance(more, list)
+def _add_text(known: dict[str, Any], name: str, piece: str) -> None:
+    so_far = known.get(name)
+    if isinstance(so_far, _Pieces):
+        so_far.append(piece)
+    else:
+        known[name] = _Pieces([piece])
 
 
-def _add_call(calls: list[dict[str, Any]], call: Mapping[str, Any]) -> None:
-    """Merge a piece of a tool call into the call of the same index; of the same id, where a server sends no index."""
-    index = call.get("index")
-    if index is None:
-        index = next((known["index"] for known in calls if call.get("id") in {None, known.get("id")}), len(calls))
-    known = next((each for each in calls if each["index"] == index), None)
-    if known is None:
-        known = {"index": index}
-        calls.append(known)
+def _copied(value: Any) -> Any:
+    """What will grow, as a copy: the chunks stay as they are."""
+    if isinstance(value, dict):
+        copy: dict[str, Any] = {}
+        _add_function(copy, value)
+        return copy
+    return list(value) if isinstance(value, list) else value
+
+
+def _add_call(known: dict[str, Any], call: Mapping[str, Any]) -> None:
     for name, value in call.items():
         if isinstance(value, dict) and isinstance(known.get(name), dict):
             _add_function(known[name], value)
         elif isinstance(value, dict):
-            known[name] = dict(value)
-        elif value not in (None, ""):
+            known[name] = _copied(value)
+        elif value not in (None, "") and name != "index":
             known[name] = value
 
 
 def _add_function(known: dict[str, Any], piece: Mapping[str, Any]) -> None:
     for name, value in piece.items():
-        so_far = known.get(name)
-        if name in _CALL_TEXTS and isinstance(so_far, str) and isinstance(value, str):
-            known[name] = so_far + value
+        if name in _CALL_TEXTS and isinstance(value, str):
+            _add_text(known, name, value)
         elif value not in (None, "") or name not in known:
             known[name] = value
 
 
-def _joined_logprobs(so_far: Any, more: Any) -> Any:
-    if not so_far or not more:
-        return so_far or more
-    return {name: [*(so_far.get(name) or ()), *(more.get(name) or ())] or None for name in {**so_far, **more}}
+def _joined(value: Any) -> Any:
+    """What grew, as JSON: texts joined, calls in their order."""
+    if isinstance(value, _Pieces):
+        return "".join(value)
+    if isinstance(value, _Calls):
+        calls = (value[index] for index in sorted(value))
+        return [{name: _joined(each) for name, each in call.items() if name != "index"} for call in calls]
+    if isinstance(value, dict):
+        return {name: "".join(each) if isinstance(each, _Pieces) else each for name, each in value.items()}
+    return value
 
 
 def _whole_choice(index: int, joined: Mapping[str, Any]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": None, **joined.get("message", {})}
-    if message.get("tool_calls"):
-        calls = sorted(message["tool_calls"], key=lambda call: call["index"])
-        message["tool_calls"] = [{name: value for name, value in call.items() if name != "index"} for call in calls]
+    said = {name: _joined(value) for name, value in joined.get("message", {}).items()}
     rest = {name: value for name, value in joined.items() if name not in {"index", "message"}}
-    return {"index": index, "message": message, "finish_reason": None, **rest}
+    if rest.get("logprobs"):
+        rest["logprobs"] = {name: list(entries) or None for name, entries in rest["logprobs"].items()}
+    return {"index": index, "message": {"role": "assistant", "content": None, **said}, "finish_reason": None, **rest}
 
 
 def split_answer(answer: Mapping[str, Any], size: int) -> Iterator[Chunk]:
@@ -232,7 +261,7 @@ def split_answer(answer: Mapping[str, Any], size: int) -> Iterator[Chunk]:
     """
     whole = as_chunk(answer)
     head = {name: value for name, value in whole.items() if name not in {"choices", "usage"}}
-    turns = [_split_choice(choice, size) for choice in whole["choices"]]
+    turns = [split_choice(choice, size) for choice in whole["choices"]]
     while turns:
         for turn in list(turns):
             piece = next(turn, None)
@@ -244,38 +273,16 @@ def split_answer(answer: Mapping[str, Any], size: int) -> Iterator[Chunk]:
         yield {**head, "choices": [], "usage": whole["usage"]}
 
 
-def _split_choice(choice: Mapping[str, Any], size: int) -> Iterator[dict[str, Any]]:
-    start = {"index": choice["index"], "finish_reason": None}
-    delta = choice["delta"]
-    texts = {name: delta[name] for name in delta if name in _TEXTS and isinstance(delta[name], str)}
-    calls = delta.get("tool_calls") or []
-    plain = {name: value for name, value in delta.items() if name not in texts and not (name == "tool_calls" and calls)}
-    yield {**start, "delta": {**plain, **dict.fromkeys(texts, "")}}
-    for name, text in texts.items():
-        for at in range(0, len(text), size):
-            yield {**start, "delta": {name: text[at : at + size]}}
-    for call in calls:
-        for piece in _split_call(call, size):
-            yield {**start, "delta": {"tool_calls": [piece]}}
-    rest = {name: value for name, value in choice.items() if name != "delta"}
-    yield {**rest, "delta": {}}
-
-
-def _split_call(call: Mapping[str, Any], size: int) -> Iterator[dict[str, Any]]:
-    kind = "custom" if "custom" in call else "function"
-    function = call.get(kind, {})
-    text_name = "input" if kind == "custom" else "arguments"
-    text = function.get(text_name)
-    if not isinstance(text, str):
-        yield dict(call)
-        return
-    yield {**call, kind: {**function, text_name: ""}}
-    for at in range(0, len(text), size):
-        yield {"index": call["index"], kind: {text_name: text[at : at + size]}}
-
-
 _LINGER_S = 0.25
 """How long to wait for the end of a stream that said it is done, so that its connection can be used again."""
+
+
+_PORTION_BYTES: Final = 16_384
+"""So much of a stream is read before others have their turn."""
+_PORTION_CHUNKS: Final = 64
+"""And so many chunks are passed on."""
+_MOST_LATE: Final = 2_000
+"""Chunks of a choice that has ended; all of them wait for the row that says so."""
 
 
 async def read_chunks(
@@ -283,49 +290,46 @@ async def read_chunks(
 ) -> AsyncGenerator[Chunk, None]:
     """The chunks of one answer of content type `kind`; `choices` is how many were asked for.
 
-    A whole answer becomes one chunk, whatever the request said: some servers do not stream.
-    Raises BrokenStream, ModelTimeout, and what an in-band error stands for.
+    A whole answer becomes one chunk (several, where its texts are long), whatever the request said: some servers do not
+    stream. Others have their turn meanwhile, however the answer is made. Raises BrokenStream, ModelTimeout, and what an
+    in-band error stands for.
     """
+    checker = AnswerChecker(peer, choices)
     if kind == "text/event-stream":
-        async with aclosing(_read_stream(pieces, peer, choices)) as chunks:
+        async with aclosing(_read_stream(pieces, peer, checker, choices)) as chunks:
             async for chunk in chunks:
                 yield chunk
     elif kind == "application/json":
         document = await read_document(pieces, peer)
-        _check_whole(document, peer)
-        yield check_chunk(as_chunk(document), peer)
+        for number, piece in enumerate(portions(checker.whole(document))):
+            if number:
+                await asyncio.sleep(0)
+            yield piece
     else:
         raise BrokenStream(f"{peer} answered with content type {kind}; expected JSON or an event stream")
 
 
+async def _portioned(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The bytes in portions; after each others have their turn, also where all of them are here already."""
+    since = 0
+    async for piece in pieces:
+        for at in range(0, len(piece), _PORTION_BYTES):
+            portion = piece[at : at + _PORTION_BYTES]
+            yield portion
+            since += len(portion)
+            if since >= _PORTION_BYTES:
+                since = 0
+                await asyncio.sleep(0)
+
+
 async def read_document(pieces: AsyncGenerator[bytes, None], peer: Peer) -> dict[str, Any]:
     """A whole JSON object that is no error."""
-    body = b"".join([piece async for piece in pieces])
-    document = _loads(body, peer)
+    body = bytearray()
+    async for piece in _portioned(pieces):
+        body += piece
+    document = await read_json(body, peer)
     if not isinstance(document, dict):
         raise BrokenStream(f"{peer} sent JSON that is not an object")
-    return document
-
-
-def _check_whole(document: dict[str, Any], peer: Peer) -> None:
-    choices = document.get("choices")
-    if not isinstance(choices, list) or not choices or not all(_is_whole(choice) for choice in choices):
-        raise BrokenStream(f"{peer} sent an answer without choices or messages")
-
-
-def _is_whole(choice: Any) -> bool:
-    return isinstance(choice, dict) and isinstance(choice.get("message"), dict) and _is_delta(choice["message"])
-
-
-def _loads(data: bytes, peer: Peer) -> Any:
-    """Parse JSON; raises BrokenStream, or what an error object in it stands for."""
-    try:
-        document = orjson.loads(data)
-    except ValueError:
-        raise BrokenStream(f"{peer} sent a line that is not JSON") from None
-    error = error_in_answer(peer, document)
-    if error is not None:
-        raise error
     return document
 
 
@@ -339,10 +343,15 @@ class _Progress:
         self._called: set[int] = set()
         self._ended: set[int] = set()
         self._last: Chunk = {}
+        self.late = 0
+        """Chunks after an end: of a choice that has ended, or of none."""
 
     def see(self, chunk: Chunk) -> None:
         self._last = chunk
-        for choice in chunk["choices"]:
+        choices = chunk["choices"]
+        if self._ended and (not choices or any(choice["index"] in self._ended for choice in choices)):
+            self.late += 1
+        for choice in choices:
             index, delta = choice["index"], choice.get("delta") or {}
             self._begun.add(index)
             if delta.get("content") or delta.get("refusal"):
@@ -374,91 +383,83 @@ class _Progress:
             raise BrokenStream(f"{peer} cut its answer: the stream ended before every choice had a finish_reason")
 
 
-async def _read_stream(pieces: AsyncGenerator[bytes, None], peer: Peer, choices: int) -> AsyncGenerator[Chunk, None]:
-    progress, parser = _Progress(choices), EventParser(source=str(peer))
+async def _read_stream(
+    pieces: AsyncGenerator[bytes, None], peer: Peer, checker: AnswerChecker, choices: int
+) -> AsyncGenerator[Chunk, None]:
+    progress, parser, passed = _Progress(choices), EventParser(source=str(peer)), 0
     try:
-        async for piece in pieces:
-            for event in parser.feed(piece):
-                if event.data == b"[DONE]":
+        async for portion in _portioned(pieces):
+            for event in _read_events(parser.feed(portion), checker, peer, portion.count(b"\n\n")):
+                if event is None:
                     for chunk in progress.unnamed_ends():
                         progress.see(chunk)
                         yield chunk
                     progress.check_end(peer, said_done=True)
                     await _linger(pieces)
                     return
-                chunk = _read_event(event, peer)
-                progress.see(chunk)
-                yield chunk
+                progress.see(event)
+                yield event
+                passed += 1
+                if passed % _PORTION_CHUNKS == 0:
+                    await asyncio.sleep(0)
+            if progress.late > _MOST_LATE:
+                break
     except (BrokenStream, ModelTimeout):
         if not progress.may_end(said_done=False):
             raise
+    if progress.late > _MOST_LATE:
+        raise BrokenStream(f"{peer} goes on and on after the end of its answer")
     progress.check_end(peer, said_done=False)
+
+
+def _read_events(events: Iterator[Event], checker: AnswerChecker, peer: Peer, many: int) -> Iterator[Chunk | None]:
+    """Events as chunks, None for `[DONE]`. Of very `many` small ones at once the words are joined: they come faster
+    than anybody reads."""
+    last: Chunk | None = None
+    for event in events:
+        if event.data == b"[DONE]":
+            if last is not None:
+                yield last
+            yield None
+            return
+        chunk = checker.chunk(_read_event(event, peer))
+        if many > _PORTION_CHUNKS and len(event.data) < LONGEST_TEXT:
+            if last is None or not joins(last, chunk):
+                if last is not None:
+                    yield last
+                last = chunk
+            continue
+        if last is not None:
+            yield last
+            last = None
+        if len(event.data) > LONGEST_TEXT or len(chunk["choices"]) > 1:
+            yield from portions(chunk)
+        else:
+            yield chunk
+    if last is not None:
+        yield last
 
 
 async def _linger(pieces: AsyncGenerator[bytes, None]) -> None:
     """Read what little follows `[DONE]`: only a connection read to its end goes back to the pool."""
+    left = _PORTION_BYTES
     try:
         async with asyncio.timeout(_LINGER_S):
-            async for _ in pieces:
-                pass
+            async for piece in pieces:
+                left -= len(piece)
+                if left < 0:
+                    return
     except (TimeoutError, BrokenStream, ModelTimeout):
         return
 
 
-def _read_event(event: Event, peer: Peer) -> Chunk:
-    document = _loads(event.data, peer)
+def _read_event(event: Event, peer: Peer) -> Any:
+    document = parsed(event.data, peer)
     if event.name == "error":
         error = error_in_answer(peer, {"error": document or "unnamed"})
         assert error is not None
         raise error
-    return check_chunk(document, peer)
-
-
-def check_chunk(raw: Any, peer: Peer) -> Chunk:
-    """The chunk, when it has the shape that the later stages rely on; raises BrokenStream otherwise.
-
-    Two habits of real servers are put right: a usage chunk without `choices`, and choices without an index.
-    """
-    if isinstance(raw, dict):
-        if raw.get("choices") is None and isinstance(raw.get("usage"), dict):
-            raw["choices"] = []
-        choices = raw.get("choices")
-        if isinstance(choices, list) and all(_is_choice(choice) for choice in choices):
-            return raw
-    raise BrokenStream(f"{peer} sent a chunk that does not have OpenAI's shape")
-
-
-def _is_choice(choice: Any) -> bool:
-    if not isinstance(choice, dict):
-        return False
-    if choice.setdefault("index", 0).__class__ is not int:
-        return False
-    if not isinstance(choice.get("finish_reason"), str | None) or not _are_logprobs(choice.get("logprobs")):
-        return False
-    delta = choice.get("delta")
-    if delta is None:
-        choice["delta"] = {}
-        return True
-    return isinstance(delta, dict) and _is_delta(delta)
-
-
-def _is_delta(delta: dict[str, Any]) -> bool:
-    calls = delta.get("tool_calls")
-    if calls is not None and not (isinstance(calls, list) and all(_is_call(call) for call in calls)):
-        return False
-    if not isinstance(delta.get("function_call"), dict | None):
-        return False
-    return isinstance(delta.get("content"), str | None) and isinstance(delta.get("refusal"), str | None)
-
-
-def _is_call(call: Any) -> bool:
-    if not isinstance(call, dict) or call.get("index").__class__ not in {int, NoneType}:
-        return False
-    return isinstance(call.get("function"), dict | None) and isinstance(call.get("custom"), dict | None)
-
-
-def _are_logprobs(value: Any) -> bool:
-    return value is None or (isinstance(value, dict) and all(isinstance(each, list | None) for each in value.values()))
+    return document
 
 
 async def close(chunks: AsyncIterator[Chunk]) -> None:

@@ -161,7 +161,8 @@ class Connections:
 
 _HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 """A name, an IPv4 or an IPv6 address. Names in other scripts are IDNA-encoded by now."""
-MAX_ANSWER_BYTES = 32_000_000
+MAX_ANSWER_BYTES = 16_000_000
+"""More than any model writes, with pictures; read at once it holds nobody up for long."""
 _MAX_ERROR_BYTES = 64_000
 Before = Callable[[], Awaitable[None]]
 
@@ -329,11 +330,11 @@ class Transport:
     async def pieces(self, target: CallTarget, answer: Answer, call: Call | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes of an answer as they come; `call` notes them.
 
-        Raises BrokenStream (cut, wrongly compressed, or larger than 32 MB in all) and ModelTimeout.
+        Raises BrokenStream (cut, wrongly compressed, or larger than 16 MB in all) and ModelTimeout.
         """
         total = 0
-        coding = answer.headers.get("content-encoding", "identity")
-        decoder = None if coding == "identity" else Decoder(coding, str(target.peer))
+        coding = answer.headers.get("content-encoding", "").strip().lower()
+        decoder = None if coding in ("", "identity") else Decoder(coding, str(target.peer))
         call = call or Call()
         while piece := await self._read(target, answer, call):
             for part in decoder.decode(piece) if decoder else (piece,):

@@ -15,7 +15,7 @@ import orjson
 from netgpt.errors import NetGPTError, StoreError
 from netgpt.exchange import Exchange
 from netgpt.models.base import OutboundRequest, ReceiptHook
-from netgpt.models.stream import join_chunks
+from netgpt.models.stream import Joiner
 from netgpt.outbound import Outcome
 from netgpt.settings.sections import Cloud
 from netgpt.store.receipts import NewReceipt
@@ -74,7 +74,7 @@ class Record:
         """`remotes`: the settings of every model elsewhere, by its target's name: what they cost. `on_ended` is called
         with each exchange after its row is committed."""
         self.store, self.remotes, self.keep_text, self.on_ended = store, remotes, keep_text, on_ended
-        self.check_schema: Callable[[Exchange, list[Chunk]], None] | None = None
+        self.check_schema: Callable[[Exchange, Joiner], None] | None = None
         """Called with each complete answer that had a `response_format`, before its row is written."""
         self._late: set[asyncio.Task[None]] = set()
 
@@ -84,15 +84,14 @@ class Record:
             return
         exchange.error = exchange.failure if isinstance(exchange.failure, Exception) else None
         exchange.status = "failed" if exchange.error else "cancelled"
-        await self._save_quietly(exchange, [])
+        await self._save_quietly(exchange, Joiner())
 
     async def _recorded(self, exchange: Exchange) -> AsyncIterator[Chunk]:
-        answer: list[Chunk] = []
-        held = _Held()
+        answer, held = Joiner(), _Held()
         try:
             async with aclosing(cast(Any, exchange.restored)) as restored:
                 async for chunk in restored:
-                    answer.append(chunk)
+                    answer.add(chunk)
                     if not held.takes(chunk):
                         exchange.given = exchange.request.stream
                         yield chunk
@@ -115,7 +114,7 @@ class Record:
         for chunk in held.chunks:
             yield chunk
 
-    async def _save(self, exchange: Exchange, answer: list[Chunk]) -> None:
+    async def _save(self, exchange: Exchange, answer: Joiner) -> None:
         exchange.note_time("total")
         if self.check_schema and exchange.status == "complete" and exchange.request.body.get("response_format"):
             self.check_schema(exchange, answer)
@@ -124,14 +123,14 @@ class Record:
         finally:
             asyncio.get_running_loop().call_soon(self.on_ended, exchange)
 
-    async def _save_quietly(self, exchange: Exchange, answer: list[Chunk]) -> None:
+    async def _save_quietly(self, exchange: Exchange, answer: Joiner) -> None:
         """As `_save`, but a failure is only logged: the first error must not be hidden by a second one."""
         try:
             await self._save(exchange, answer)
         except StoreError as error:
             log.error("exchange %s could not be recorded: %s", exchange.id, error.message)
 
-    def _save_late(self, exchange: Exchange, answer: list[Chunk]) -> None:
+    def _save_late(self, exchange: Exchange, answer: Joiner) -> None:
         task = asyncio.get_running_loop().create_task(self._save_quietly(exchange, answer))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
@@ -164,7 +163,7 @@ class _Held:
         return True
 
 
-def row_of(exchange: Exchange, answer: list[Chunk], remotes: Mapping[str, Cloud], *, keep_text: bool) -> ExchangeRecord:
+def row_of(exchange: Exchange, answer: Joiner, remotes: Mapping[str, Cloud], *, keep_text: bool) -> ExchangeRecord:
     """The exchange as it is kept. Texts are under `private`, which the store seals."""
     person, error = exchange.get("person"), exchange.error
     outcome, decided = _so_far(exchange)
@@ -199,7 +198,7 @@ def _so_far(exchange: Exchange) -> tuple[Outcome, Decision | None]:
     return outcome or Outcome(decided or Decision("none", "", "")), decided
 
 
-def private_of(exchange: Exchange, answer: list[Chunk]) -> dict[str, Any]:
+def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
     """All texts and details of an exchange as JSON values; also for explanations within an answer."""
     outcome, decided = _so_far(exchange)
     sent, error = outcome.sent, exchange.error
@@ -225,7 +224,7 @@ def private_of(exchange: Exchange, answer: list[Chunk]) -> dict[str, Any]:
         "adapter_note": outcome.adapter_note,
         "notes": exchange.notes,
         "decision": decision_as_dict(decided, exchange.get("counterfactual", str)()) if decided else None,
-        "answer": join_chunks(answer) if answer else None,
+        "answer": None if answer.empty else answer.answer(),
         "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,
     }
 

@@ -78,7 +78,7 @@ class InsightClient:
         return await self._ask("POST", url, token, content=orjson.dumps(body))
 
     async def _ask(self, method: str, url: str, token: Token, **sent: Any) -> Reply:
-        headers = {"Accept": "application/json", "User-Agent": "netgpt"}
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "netgpt"}
         if shown := token.read():
             headers["Authorization"] = f"Bearer {shown}"
         if "content" in sent:
@@ -119,8 +119,10 @@ def _trust(ca_file: Path) -> ssl.SSLContext:
 
 
 async def _body(answer: httpx.Response) -> bytes:
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        raise SourceUnavailable("it packs its answer, which nobody asked for")
     body = bytearray()
-    async for piece in answer.aiter_bytes():
+    async for piece in answer.aiter_raw():
         body += piece
         if len(body) > MAX_BYTES:
             raise SourceUnavailable(f"its answer is larger than {MAX_BYTES} bytes")

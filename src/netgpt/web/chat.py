@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from netgpt.app.gateway import Gateway
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
-from netgpt.models.stream import join_chunks
+from netgpt.models.stream import Joiner
 from netgpt.routing.candidates import AUTO
 from netgpt.stages.record import private_of
 from netgpt.types import CHARACTERS_A_TOKEN, LOAD_HEADER, Chunk, Load
@@ -142,7 +142,7 @@ _EXPLAINED = {
 
 def explained(exchange: Exchange) -> dict[str, Any]:
     """`netgpt.explain` of an answer that has begun. A dry run shows what would leave, byte for byte."""
-    record = private_of(exchange, [])
+    record = private_of(exchange, Joiner())
     shown = {name: record[name] for name in ("completion", "outbound", "adapter_note", "decision")}
     shown |= {name: [{key: one[key] for key in keys} for one in record[name]] for name, keys in _EXPLAINED.items()}
     shown |= {"kept_because": exchange.block_reason, "timings_ms": dict(exchange.timings)}
@@ -296,8 +296,11 @@ async def _refusal(request: Request, exchange: Exchange, error: NetGPTError) -> 
 async def whole_of(gateway: Gateway, exchange: Exchange) -> dict[str, Any]:
     """Run the pipeline and join the answer."""
     await gateway.workflow.run(exchange)
+    joiner = Joiner()
     async with aclosing(cast(Any, exchange.chunks)) as chunks:
-        answer = join_chunks([chunk async for chunk in chunks])
+        async for chunk in chunks:
+            joiner.add(chunk)
+    answer = joiner.answer()
     usage = exchange.outcome.usage
     if usage is not None and not answer.get("usage"):
         answer["usage"] = usage.as_openai()

@@ -33,6 +33,7 @@ from netgpt.adapters.formats import (
 )
 from netgpt.adapters.storage import CARD, WEIGHTS, read_card
 from netgpt.errors import NotFound, PayloadTooLarge, RequestError, SettingsError, StoreError
+from netgpt.files import read_bytes
 from netgpt.models.download import file_sha256, move_into_place
 from netgpt.models.gguf import read_header
 
@@ -89,7 +90,7 @@ def read_config_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise PayloadTooLarge(f"{path}: larger than any configuration")
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(read_bytes(path, RequestError, most=MAX_CONFIG_BYTES))
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError):
@@ -118,7 +119,7 @@ def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
         if path.stat().st_size > MAX_PEFT_BYTES:
             raise PayloadTooLarge(f"{path}: larger than the {MAX_PEFT_BYTES:,} bytes that an adapter may have")
-        parts = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+        parts = deserialize(read_bytes(path, RequestError, most=MAX_PEFT_BYTES))  # type: ignore[no-untyped-call]
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file; pickled weights (.bin) are not read, save as safetensors") from None
     except (OSError, SafetensorError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -43,6 +44,7 @@ from netgpt.word_pieces import StaticEmbedder
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 10.0
+KEYS_READ_EVERY_S = 5.0
 RETENTION_EVERY = 360  # retention is enforced every this many rounds of housekeeping: hourly
 
 
@@ -102,6 +104,7 @@ class Gateway:
         )
         self.learning = Learning(store, settings.routing, settings.remotes)
         self._tasks: list[asyncio.Task[None]] = []
+        self._keys_read_at, self._key_faults = float("-inf"), list[str]()
         self.workflow = Pipeline(_stages(self))
 
     @property
@@ -135,8 +138,14 @@ class Gateway:
     async def _store_health(self) -> Health:
         try:
             await self.store.has_keys()
+            if time.monotonic() - self._keys_read_at > KEYS_READ_EVERY_S:  # anybody may ask this, and often
+                self._keys_read_at, self._key_faults = time.monotonic(), await self.store.key_faults()
         except StoreError as error:
             return Health(False, error.message)
+        if self._key_faults:
+            return Health(
+                False, f"somebody changed the database ({self._key_faults[0]}): `netgpt store check` names all"
+            )
         return Health(True, "ready")
 
     async def start(self) -> None:

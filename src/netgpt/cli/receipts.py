@@ -21,6 +21,7 @@ from netgpt.cli.common import (
     with_store,
 )
 from netgpt.errors import NotFound, RequestError, StoreError
+from netgpt.files import lines_in
 from netgpt.types import Person
 
 if TYPE_CHECKING:
@@ -168,17 +169,14 @@ def _check_file(file: Path, noted: Head | None, trusted: str | None) -> tuple[Ch
     key = None
     if read_settings().database.exists():
         key = with_store(lambda store: store.receipts.with_records(lambda _records, key: key))
-    try:
-        with file.open(encoding="utf-8") as lines:
-            found = check_file(lines, None, noted=noted, trusted=trusted)
-        if key is None or found.public_key != public_key(key):
-            return found, False
-        with file.open(encoding="utf-8") as lines:
-            return check_file(lines, key, noted=noted, trusted=trusted), True
-    except OSError as error:
-        raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise RequestError(f"{file}: not UTF-8, so no export of receipts") from None
+
+    def lines() -> Iterator[str]:
+        return (line for _, line in lines_in(file, RequestError))
+
+    found = check_file(lines(), None, noted=noted, trusted=trusted)
+    if key is None or found.public_key != public_key(key):
+        return found, False
+    return check_file(lines(), key, noted=noted, trusted=trusted), True
 
 
 def _checked_as_json(checked: ChainReport) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, QueuePool, Table, create_engine, event, insert
+from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, QueuePool, Table, create_engine, event, insert, text
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from netgpt.errors import NetGPTError, StoreError
@@ -340,3 +340,26 @@ class FastInsert:
         self._sql = str(compiled)
         self._columns = [(name, types[name].bind_processor(dialect)) for name in names]
         self._dialect = dialect
+
+
+class FastStatement:
+    """Any other small statement, compiled once. `run` gives its rows; values are bytes, numbers or texts."""
+
+    def __init__(self, sql: str) -> None:
+        """`sql` names its values as `:name`."""
+        self._text = text(sql)
+        self._dialect: Dialect | None = None
+        self._sql = ""
+        self._names: list[str] = []
+
+    def run(self, connection: Connection, **values: Any) -> list[Any]:
+        if connection.dialect is not self._dialect:
+            compiled = self._text.compile(dialect=connection.dialect)
+            self._names = [str(name) for name in getattr(compiled, "positiontup", None) or ()]
+            self._sql, self._dialect = str(compiled), connection.dialect
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self._sql, tuple(values[name] for name in self._names))
+            return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            cursor.close()

@@ -36,7 +36,7 @@ _PAGE: Final = 1000
 
 def _column_text(row: str, column: sa.Column[Any]) -> str:
     name = f"{row}.{column.name}"
-    if column.name == "private":
+    if column.name == "private" or column is marks.c.value:
         return f"CASE WHEN {name} IS NULL THEN 'n' ELSE 'b' || hex(substr(CAST({name} AS BLOB), -16)) END"
     return (
         f"CASE typeof({name}) WHEN 'null' THEN 'n' WHEN 'text' THEN 's' || hex({name}) "

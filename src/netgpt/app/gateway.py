@@ -17,6 +17,7 @@ from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
+from netgpt.app.heads import HeadNoter
 from netgpt.app.learning import Learning
 from netgpt.app.metrics import Metrics, SignalsCollector
 from netgpt.app.routing import RoutingService, Telemetry
@@ -105,6 +106,7 @@ class Gateway:
         self.learning = Learning(store, settings.routing, settings.remotes)
         self._tasks: list[asyncio.Task[None]] = []
         self._keys_read_at, self._key_faults = float("-inf"), list[str]()
+        self.head_noter = HeadNoter(settings, store)
         self.workflow = Pipeline(_stages(self))
 
     @property
@@ -157,6 +159,7 @@ class Gateway:
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self.learning.start(self.routing_service, self.record, self.metrics)
         await self._read_places()
+        await self.head_noter.start()
         self.telemetry.start()
         self._tasks.append(asyncio.create_task(self._housekeeping()))
         self._tasks.append(asyncio.create_task(self.metrics.watch_loop()))
@@ -190,7 +193,7 @@ class Gateway:
         if self.engine is not None:
             parts.append(self.engine.stop)
         async with AsyncExitStack() as stack:  # one part that fails to close does not keep the others open
-            for close in (self.store.close, self.detector.close, *reversed(parts)):
+            for close in (self.store.close, self.head_noter.note, self.detector.close, *reversed(parts)):
                 stack.push_async_callback(close)
 
     async def _end_tasks(self) -> None:
@@ -212,6 +215,7 @@ class Gateway:
                 await asyncio.to_thread(self.rules.look)
                 await self._read_places()
                 await watch_canaries(self.registry, self.store.outcomes)
+                await self.head_noter.note_in_time()
                 if round_ % RETENTION_EVERY == 0:
                     keep, learnt = self.settings.store, self.settings.training.keep_examples_days
                     days = keep.keep_exchanges_days, keep.keep_maps_days, learnt, keep.keep_receipts_days

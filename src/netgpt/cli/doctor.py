@@ -123,9 +123,14 @@ async def check_tls(settings: Settings) -> CheckResult:
 
 
 async def check_receipts(settings: Settings) -> CheckResult:
-    """Whether the chain of receipts is whole."""
+    """Whether the chain of receipts is whole, and is the one that was noted outside."""
+    from netgpt.app.heads import head_faults
+
     async with opened(settings) as store:
         checked = await store.receipts.verify()
+        noted = await head_faults(store, settings.head_file)
+    if noted:
+        return CheckResult("wrong", "; ".join(noted))
     if not checked.whole:
         return CheckResult("wrong", f"{len(checked.faults)} faults in the chain: `netgpt receipts verify` names them")
     return CheckResult("ok", f"{checked.receipts} receipts, whole; head {str(checked.head)[:24]}")

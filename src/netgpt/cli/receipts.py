@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from netgpt.store.audit import ChainReport, CheckedFile
     from netgpt.store.chain import Head, ReceiptRecord
     from netgpt.store.receipts import ReceiptRow
+    from netgpt.store.store import Store
 
 
 app = typer.Typer(help="What left the box: list, show, verify, export.", no_args_is_help=True)
@@ -80,7 +83,7 @@ def verify(
     if file is None:
         if public_key is not None:
             raise RequestError("--public-key goes with --file: the database is checked with its own key")
-        checked = with_store(lambda store: store.receipts.verify([noted] if noted else []))
+        checked = with_store(partial(_verify, noted))
         origin, remark = {}, "checked with the box's key"
     else:
         found, ours = _check_file(file, noted, public_key)
@@ -150,6 +153,16 @@ def _cells(row: ReceiptRow) -> list[object]:
 
 def _time(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}" if time else ""
+
+
+async def _verify(noted: Head | None, store: Store) -> ChainReport:
+    """The database's chain; also what was noted outside of it."""
+    from netgpt.app.heads import head_faults
+    from netgpt.store.audit import ChainFault
+
+    checked = await store.receipts.verify([noted] if noted else [])
+    faults = await head_faults(store, read_settings().head_file)
+    return replace(checked, faults=(*checked.faults, *(ChainFault(checked.head.seq, "", fault) for fault in faults)))
 
 
 def _head(text: str | None) -> Head | None:

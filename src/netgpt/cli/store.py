@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +27,9 @@ from netgpt.settings import Settings, load_settings
 from netgpt.settings.routing import Upstream
 
 if TYPE_CHECKING:
-    from netgpt.store.maintenance import StoreFault, StoreInfo
+    from netgpt.store.maintenance import StoreFault, StoreInfo, StoreReport
     from netgpt.store.rotation import Progress as Report
+    from netgpt.store.store import Store
 
 
 app = typer.Typer(no_args_is_help=True, help="What is kept: change its key, check it, look at it, copy it.")
@@ -73,7 +77,7 @@ def new_key() -> None:
 def check(as_json: bool = json_option) -> None:
     """Read the whole file, open every sealed value, hold every row against the ledger. Names what was changed."""
     with _bar("checking", quiet=as_json) as report:
-        found = with_store(lambda store: store.sealing.check(report))
+        found = with_store(partial(_check, report))
     if as_json:
         print_json({"rows": found.rows, "faults": _faults(found.faults)})
     elif found.faults:
@@ -83,6 +87,16 @@ def check(as_json: bool = json_option) -> None:
         say(f"{found.rows} rows looked at: every sealed value opens in its place, every row is as this box wrote it.")
     if found.faults:
         raise typer.Exit(1)
+
+
+async def _check(report: Report, store: Store) -> StoreReport:
+    """The rows, and what was noted outside of the database."""
+    from netgpt.app.heads import head_faults
+    from netgpt.store.maintenance import StoreFault
+
+    found = await store.sealing.check(report)
+    noted = await head_faults(store, read_settings().head_file)
+    return replace(found, faults=(*found.faults, *(StoreFault("(head)", "", fault) for fault in noted)))
 
 
 @app.command()
@@ -153,6 +167,8 @@ async def _take_in(settings: Settings) -> None:
     from netgpt.store.store import open_store
 
     await open_store(settings, after_reset=True).close()
+    if settings.head_file is not None and settings.head_file.exists():  # it tells of the database that was
+        settings.head_file.rename(f"{settings.head_file}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
 
 
 def _set_aside(settings: Settings) -> list[str]:

@@ -113,6 +113,12 @@ class Settings(BaseModel):
         return self.home / "training"
 
     @property
+    def head_file(self) -> Path | None:
+        """Where the head of the database is noted; None: not in a file."""
+        kind, _, path = self.store.head.partition(":")
+        return self.home / Path(path).expanduser() if kind == "file" else None
+
+    @property
     def key_file(self) -> Path:
         return self.home / "secret.key"
 

@@ -139,6 +139,8 @@ class LedgerCache:
         self.used: dict[tuple[str, str], Use] = {}
         self.used_at = 0
         """The number of the last exchange when they were written."""
+        self.head: tuple[bytes, bytes] = (b"", NO_RECEIPTS)
+        """The mark of the receipts' end as this thread wrote it last, and the receipt it tells of."""
 
 
 class Ledger:
@@ -151,8 +153,6 @@ class Ledger:
         self._mac, self._cache, self.last = mac, cache, last
         self.sealed = sealed if isinstance(sealed, bytes) else None
         self.chain_end = self._chain_end = chain_end if isinstance(chain_end, bytes) else None
-        self.head: bytes | None = None
-        """The last receipt, when this transaction wrote it."""
         self.used = cache.used
         """What keys have used, by key and day."""
         if cache.used_at != last[0] or cache.sealed != self.sealed:
@@ -194,7 +194,8 @@ class Ledger:
 
     def note_receipt(self, seq: int, hash: bytes, sealed: bytes) -> None:
         """The chain of receipts ends here now; `sealed`: its own mark."""
-        self.chain_end, self.head = sealed, seq.to_bytes(8, "big") + hash
+        self.chain_end = sealed
+        self._cache.head = sealed, seq.to_bytes(8, "big") + hash
 
     def next_exchange(self, id: str) -> tuple[int, str]:
         """The number of a new exchange, and the id of the one before it, also of one that somebody cut off."""
@@ -217,11 +218,15 @@ class Ledger:
 
         `follow`: let them hold the newest exchange and receipt, even when no entry changed.
         """
-        behind = self.ends is not None and (self.head is not None or self.last[0] > self.ends.seq)
-        if self.ends is not None and behind and (follow or self.ends is not self._begun):
-            seq, last = self._newest()
-            self._change(seq=seq, last=last, head=self.head or self.ends.head)
-            behind = False
+        mark, head = self._cache.head
+        behind = False
+        if self.ends is not None:
+            head = head if mark == self.chain_end else self.ends.head
+            behind = head != self.ends.head or self.last[0] > self.ends.seq
+            if behind and (follow or self.ends is not self._begun):
+                seq, last = self._newest()
+                self._change(seq=seq, last=last, head=head)
+                behind = False
         rows = []
         if self.ends is not None and self.ends is not self._begun:
             data = self.ends.packed()
@@ -248,11 +253,11 @@ class Ledger:
         self._cache.used_at = self.last[0]
 
     def snapshot(self) -> tuple[Any, ...]:
-        return self.ends, self.chain_end, self.head, self.last
+        return self.ends, self.chain_end, self.last
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Back to where it stood: what came after was rolled back."""
-        self.ends, self.chain_end, self.head, self.last = snapshot
+        self.ends, self.chain_end, self.last = snapshot
         self.used.clear()
 
     def begin_anew(self, ends: Ends) -> None:

@@ -16,6 +16,7 @@ from netgpt.store import keys, learning, migrations, queue
 from netgpt.store.database import Database, FreeDisk, OpenMark, scrub
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
 from netgpt.store.exchanges import Answers, Exchanges
+from netgpt.store.heads import HeadsNoted
 from netgpt.store.learning import Decisions, TrainingExamples
 from netgpt.store.maintenance import Maintenance
 from netgpt.store.people import Consents, Exceptions, Maps, Profiles, SubjectData, forget_consents
@@ -102,6 +103,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.waiting = WaitingQueue(base, sealer)
         self.decisions = Decisions(base, sealer)
         self.exceptions = Exceptions(base, sealer)
+        self.heads = HeadsNoted(base, sealer)
 
     @classmethod
     def open(

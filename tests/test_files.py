@@ -36,6 +36,12 @@ def made(path: Path, content: bytes) -> Path:
     return path
 
 
+def sparse(path: Path, size: int) -> Path:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
 def pipe(path: Path) -> Path:
     os.mkfifo(path)
     return path
@@ -52,7 +58,7 @@ ODD: dict[str, Callable[[Path], Path]] = {
     "a folder": folder,
     "no UTF-8": lambda path: made(path, b"a = 1\nb = '\xff\xfe'\n"),
     "null characters": lambda path: made(path, b"a = 1\n\n\0\0\0"),
-    "a hundred megabytes": lambda path: (made(path, b""), os.truncate(path, 100_000_000))[0],
+    "a hundred megabytes": lambda path: sparse(path, 100_000_000),
     "nested lists": lambda path: made(path, b"\n[a]\nb = " + b"[" * 10_000 + b"]" * 10_000),
     "nested tables": lambda path: made(path, b"a = 1\n[" + b".".join([b"a"] * 10_000) + b"]\n"),
     "nested JSON": lambda path: made(path, b'{"a":' * 10_000 + b"1" + b"}" * 10_000),

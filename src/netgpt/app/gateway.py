@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -219,7 +218,7 @@ class Gateway:
                 if round_ % RETENTION_EVERY == 0:
                     keep, learnt = self.settings.store, self.settings.training.keep_examples_days
                     days = keep.keep_exchanges_days, keep.keep_maps_days, learnt, keep.keep_receipts_days
-                    await self.store.delete_expired(datetime.now(UTC), *days)
+                    await self.store.delete_expired(await self.store.retention.now(), *days)
             except StoreError as error:
                 log.error("housekeeping: %s", error.message)
             await asyncio.sleep(HOUSEKEEPING_S)

@@ -392,4 +392,5 @@ def tampered(name: str, what: str) -> StoreError:
         f"the database was changed by hand: {name}: {what}. Nothing is granted by it. `netgpt store check` names the "
         "rows; put a backup back, or `netgpt store rotate --drop-damaged` drops them.",
         code="store_changed",
+        status=503,
     )

@@ -227,7 +227,7 @@ class Ledger:
                 seq, last = self._newest()
                 self._change(seq=seq, last=last, head=head)
                 behind = False
-        rows = []
+        rows: list[tuple[str, bytes | None]] = []
         if self.ends is not None and self.ends is not self._begun:
             data = self.ends.packed()
             self.sealed = self._cache.sealed = data + self._mac(b"ends" + data)

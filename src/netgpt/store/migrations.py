@@ -6,6 +6,7 @@ does the same to a database that is there already at the end of `MIGRATIONS`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,9 @@ from netgpt.store.entries import renew
 from netgpt.store.maintenance import seal_stand_ins
 from netgpt.store.schema import marks
 from netgpt.store.secrets import NAME, DatabaseSecrets, other_key
+from netgpt.store.wal import keep_aside, lost_commits
+
+log = logging.getLogger(__name__)
 
 Migration = Callable[[Connection], None]
 
@@ -87,6 +91,7 @@ def open_database(database: Database, sealer: Sealer, secrets: DatabaseSecrets, 
     try:
         if mark.take():
             database.check()  # left open by a crash or a kill: cheap for a box's database, and then only
+            _look_at_log(database.path.with_name(f"{database.path.name}-wal"))
         database.use_wal()
         if not is_current(database.reading):
             migrate(database.writing)
@@ -97,6 +102,16 @@ def open_database(database: Database, sealer: Sealer, secrets: DatabaseSecrets, 
         database.forget_connections()
         raise store_error(error, database.path) from None
     return mark
+
+
+def _look_at_log(path: Path) -> None:
+    """Say when committed writes are lost with a damaged log, which SQLite passes over, and keep a copy of it."""
+    if lost := lost_commits(path):
+        aside = keep_aside(path)
+        log.error(
+            "%s: the log is damaged: the last %d committed writes are lost (a changed byte, or a power cut). A copy "
+            "is kept: %s. `netgpt store check` tells whether the rest is whole", path, lost, aside,
+        )  # fmt: skip
 
 
 def prove_key(database: Database, sealer: Sealer, secrets: DatabaseSecrets, *, after_reset: bool = False) -> None:

@@ -13,6 +13,7 @@ from netgpt.errors import RequestError, StoreError
 from netgpt.files import check_home
 from netgpt.settings import Settings
 from netgpt.store import keys, learning, migrations, queue
+from netgpt.store.clock import RetentionClock
 from netgpt.store.database import Database, FreeDisk, OpenMark, scrub
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
 from netgpt.store.exchanges import Answers, Exchanges
@@ -104,6 +105,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.decisions = Decisions(base, sealer)
         self.exceptions = Exceptions(base, sealer)
         self.heads = HeadsNoted(base, sealer)
+        self.retention = RetentionClock(base, sealer)
 
     @classmethod
     def open(

@@ -203,7 +203,7 @@ class Writer:
     def _try(self, connection: Connection, job: _Job) -> None:
         """Run one write in its savepoint. Raises only when the fault has ended the whole transaction."""
         ledger = ledger_in_use()
-        before = ledger and ledger.snapshot()
+        before = None if ledger is None else ledger.snapshot()
         connection.exec_driver_sql("SAVEPOINT write")
         try:
             self._work(connection, job)

@@ -137,7 +137,7 @@ def test_wrong_files_are_reported_at_the_start(authority: Authority, tmp_path: P
     broken = tmp_path / "broken.pem"
     broken.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     for trust, output in (
-        (Trust(nothing), "cloud.ca_file: .*nothing.pem cannot be read"),
+        (Trust(nothing), "cloud.ca_file: .*nothing.pem: cannot be read"),
         (Trust(prose), "cloud.ca_file: .*prose.pem holds no PEM"),
         (Trust(broken), "cloud.ca_file: .*broken.pem holds no certificate"),
         (Trust(authority.ca, ours.cert), "go together"),

@@ -70,7 +70,8 @@ def sealed_values(path: Path) -> list[bytes]:
         for table in sealed_tables()
         for row in connection.execute(f"SELECT private FROM {table} WHERE private IS NOT NULL")
     ]
-    found += [row[0] for row in connection.execute("SELECT value FROM marks WHERE name != 'generation'")]
+    sealed = "SELECT value FROM marks WHERE name NOT IN ('generation', 'ledger')"
+    found += [row[0] for row in connection.execute(sealed)]
     connection.close()
     return found
 
@@ -189,8 +190,7 @@ async def test_damaged_rows_keep_the_old_key_until_they_are_given_up(tmp_path: P
     assert not done.old_keys_removed and len(key_ids(tmp_path)) == 2
     done = await store.sealing.rotate(drop_damaged=True)
     assert done.dropped == 2 and done.old_keys_removed and len(key_ids(tmp_path)) == 1
-    row = await store.exchange("ex_000001")
-    assert row is not None and row.private is None and row.cost == 0.25  # figures stay
+    assert await store.exchange("ex_000001") is None  # its figures may be another's, too
     assert (await store.sealing.check()).faults == ()
     await store.close()
 

@@ -78,7 +78,7 @@ def test_a_faulty_row_is_named_by_its_line(tmp_path: Path, line: str, message: s
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match=r"none\.jsonl: cannot be read: No such file"):
+    with pytest.raises(NotFound, match=r"none\.jsonl: no such file"):
         own_rows(tmp_path / "none.jsonl")
 
 

@@ -9,6 +9,7 @@ One version of a name is active at most, one is canary at most. What was active 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netgpt.adapters.card import Card, State
 from netgpt.errors import NotFound, RequestError, StoreError
+from netgpt.files import open_own, why_not
 from netgpt.models.download import locked, write_whole
 
 
@@ -71,6 +73,9 @@ class Index(BaseModel):
         return sum(len(name.versions) for name in self.names.values())
 
 
+_MOST_BYTES = 16_000_000
+
+
 class AdapterIndex:
     """`index.json` (0600) in `folder`, and the lock beside it."""
 
@@ -105,14 +110,18 @@ class AdapterIndex:
         after = max(time.time_ns(), self.generation() + 1000)
         write_whole(self.path, index.model_dump_json(indent=1), StoreError, modified_ns=after)
 
+    def _read(self) -> bytes:
+        with os.fdopen(open_own(self.path, os.O_RDONLY), "rb") as file:
+            return file.read(_MOST_BYTES)
+
     def load(self) -> Index:
         """The content, for changing. Only under the lock. Raises StoreError when it is damaged."""
         try:
-            return self._complete(Index.model_validate_json(self.path.read_bytes()))
+            return self._complete(Index.model_validate_json(self._read()))
         except FileNotFoundError:
             return self._complete(Index())
         except OSError as error:
-            raise StoreError(f"{self.path}: cannot be read: {error.strerror}") from None
+            raise StoreError(f"{self.path}: cannot be read: {why_not(error)}") from None
         except ValidationError:
             raise StoreError(
                 f"{self.path}: damaged, or written by a newer NetGPT. Move it away and add your adapters again "

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
+from netgpt.app.heads import HeadNoter
 from netgpt.app.learning import Learning
 from netgpt.app.metrics import Metrics, SignalsCollector
 from netgpt.app.routing import RoutingService, Telemetry
@@ -43,6 +44,7 @@ from netgpt.word_pieces import StaticEmbedder
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 10.0
+KEYS_READ_EVERY_S = 5.0
 RETENTION_EVERY = 360  # retention is enforced every this many rounds of housekeeping: hourly
 
 
@@ -102,6 +104,8 @@ class Gateway:
         )
         self.learning = Learning(store, settings.routing, settings.remotes)
         self._tasks: list[asyncio.Task[None]] = []
+        self._keys_read_at, self._key_faults = float("-inf"), list[str]()
+        self.head_noter = HeadNoter(settings, store)
         self.workflow = Pipeline(_stages(self))
 
     @property
@@ -135,8 +139,14 @@ class Gateway:
     async def _store_health(self) -> Health:
         try:
             await self.store.has_keys()
+            if time.monotonic() - self._keys_read_at > KEYS_READ_EVERY_S:  # anybody may ask this, and often
+                self._keys_read_at, self._key_faults = time.monotonic(), await self.store.key_faults()
         except StoreError as error:
             return Health(False, error.message)
+        if self._key_faults:
+            return Health(
+                False, f"somebody changed the database ({self._key_faults[0]}): `netgpt store check` names all"
+            )
         return Health(True, "ready")
 
     async def start(self) -> None:
@@ -148,6 +158,7 @@ class Gateway:
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self.learning.start(self.routing_service, self.record, self.metrics)
         await self._read_places()
+        await self.head_noter.start()
         self.telemetry.start()
         self._tasks.append(asyncio.create_task(self._housekeeping()))
         self._tasks.append(asyncio.create_task(self.metrics.watch_loop()))
@@ -181,7 +192,7 @@ class Gateway:
         if self.engine is not None:
             parts.append(self.engine.stop)
         async with AsyncExitStack() as stack:  # one part that fails to close does not keep the others open
-            for close in (self.store.close, self.detector.close, *reversed(parts)):
+            for close in (self.store.close, self.head_noter.note, self.detector.close, *reversed(parts)):
                 stack.push_async_callback(close)
 
     async def _end_tasks(self) -> None:
@@ -203,10 +214,11 @@ class Gateway:
                 await asyncio.to_thread(self.rules.look)
                 await self._read_places()
                 await watch_canaries(self.registry, self.store.outcomes)
+                await self.head_noter.note_in_time()
                 if round_ % RETENTION_EVERY == 0:
                     keep, learnt = self.settings.store, self.settings.training.keep_examples_days
                     days = keep.keep_exchanges_days, keep.keep_maps_days, learnt, keep.keep_receipts_days
-                    await self.store.delete_expired(datetime.now(UTC), *days)
+                    await self.store.delete_expired(await self.store.retention.now(), *days)
             except StoreError as error:
                 log.error("housekeeping: %s", error.message)
             await asyncio.sleep(HOUSEKEEPING_S)

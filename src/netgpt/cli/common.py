@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from netgpt.errors import NetGPTError, NotFound, RequestError
+from netgpt.files import MOST_DATA, open_own, open_plain, why_not
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -147,12 +148,11 @@ def _escape(text: str) -> str:
 def private_file(path: Path, failure: type[NetGPTError]) -> Iterator[TextIO]:
     """A text file (0600, also one that was there) to write to. Raises `failure`: it cannot be written."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.fchmod(descriptor, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(open_own(path, os.O_WRONLY | os.O_CREAT), "w", encoding="utf-8") as file:
+            file.truncate(0)  # after the look at what it is
             yield file
     except OSError as error:
-        raise failure(f"{path}: cannot be written: {error.strerror}") from None
+        raise failure(f"{path}: cannot be written: {why_not(error)}") from None
 
 
 @asynccontextmanager
@@ -194,12 +194,12 @@ def find_exchange(id: str | None) -> ExchangeRecord:
 def lines_of(path: Path) -> Iterator[tuple[str, bytes]]:
     """(file:number, line) of every line that is not empty; "-" is standard input. Raises RequestError: unreadable."""
     name = "standard input" if str(path) == "-" else str(path)
-    try:
-        source = sys.stdin.buffer if str(path) == "-" else path.open("rb")
-    except OSError as error:
-        raise RequestError(f"{name}: cannot be read: {error.strerror}") from None
-    with source:
-        yield from ((f"{name}:{number}", line) for number, line in enumerate(source, 1) if line.strip())
+    with sys.stdin.buffer if str(path) == "-" else open_plain(path, RequestError) as source:
+        for number, line in enumerate(iter(partial(source.readline, MOST_DATA + 1), b""), 1):
+            if len(line) > MOST_DATA:
+                raise RequestError(f"{name}:{number}: a line of more than {MOST_DATA:,} bytes")
+            if line.strip():
+                yield f"{name}:{number}", line
 
 
 def object_in(line: bytes, where: str) -> dict[str, Any]:

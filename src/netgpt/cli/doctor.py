@@ -66,9 +66,11 @@ async def check_disk(settings: Settings) -> CheckResult:
 async def check_store(settings: Settings) -> CheckResult:
     """Whether the database can be written, and by whom it can be read."""
     async with opened(settings) as store:
-        keys = await store.has_keys()
+        keys, changed = await store.has_keys(), await store.key_faults()
         # A write: is the database free and writable?
         await store.delete_expired(datetime.now(UTC), 36_500, 36_500, 36_500)
+    if changed:
+        return CheckResult("wrong", f"somebody changed the database: {'; '.join(changed[:5])}: `netgpt store check`")
     state, modes = check_modes(settings)
     return CheckResult(state, f"{modes}; {'keys are needed' if keys else 'no key exists: loopback callers need none'}")
 
@@ -121,9 +123,14 @@ async def check_tls(settings: Settings) -> CheckResult:
 
 
 async def check_receipts(settings: Settings) -> CheckResult:
-    """Whether the chain of receipts is whole."""
+    """Whether the chain of receipts is whole, and is the one that was noted outside."""
+    from netgpt.app.heads import head_faults
+
     async with opened(settings) as store:
         checked = await store.receipts.verify()
+        noted = await head_faults(store, settings.head_file)
+    if noted:
+        return CheckResult("wrong", "; ".join(noted))
     if not checked.whole:
         return CheckResult("wrong", f"{len(checked.faults)} faults in the chain: `netgpt receipts verify` names them")
     return CheckResult("ok", f"{checked.receipts} receipts, whole; head {str(checked.head)[:24]}")

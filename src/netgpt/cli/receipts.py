@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +23,14 @@ from netgpt.cli.common import (
     with_store,
 )
 from netgpt.errors import NotFound, RequestError, StoreError
+from netgpt.files import lines_in
 from netgpt.types import Person
 
 if TYPE_CHECKING:
     from netgpt.store.audit import ChainReport, CheckedFile
     from netgpt.store.chain import Head, ReceiptRecord
     from netgpt.store.receipts import ReceiptRow
+    from netgpt.store.store import Store
 
 
 app = typer.Typer(help="What left the box: list, show, verify, export.", no_args_is_help=True)
@@ -79,7 +83,7 @@ def verify(
     if file is None:
         if public_key is not None:
             raise RequestError("--public-key goes with --file: the database is checked with its own key")
-        checked = with_store(lambda store: store.receipts.verify([noted] if noted else []))
+        checked = with_store(partial(_verify, noted))
         origin, remark = {}, "checked with the box's key"
     else:
         found, ours = _check_file(file, noted, public_key)
@@ -151,6 +155,16 @@ def _time(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}" if time else ""
 
 
+async def _verify(noted: Head | None, store: Store) -> ChainReport:
+    """The database's chain; also what was noted outside of it."""
+    from netgpt.app.heads import head_faults
+    from netgpt.store.audit import ChainFault
+
+    checked = await store.receipts.verify([noted] if noted else [])
+    faults = await head_faults(store, read_settings().head_file)
+    return replace(checked, faults=(*checked.faults, *(ChainFault(checked.head.seq, "", fault) for fault in faults)))
+
+
 def _head(text: str | None) -> Head | None:
     from netgpt.store.chain import Head
 
@@ -168,17 +182,14 @@ def _check_file(file: Path, noted: Head | None, trusted: str | None) -> tuple[Ch
     key = None
     if read_settings().database.exists():
         key = with_store(lambda store: store.receipts.with_records(lambda _records, key: key))
-    try:
-        with file.open(encoding="utf-8") as lines:
-            found = check_file(lines, None, noted=noted, trusted=trusted)
-        if key is None or found.public_key != public_key(key):
-            return found, False
-        with file.open(encoding="utf-8") as lines:
-            return check_file(lines, key, noted=noted, trusted=trusted), True
-    except OSError as error:
-        raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise RequestError(f"{file}: not UTF-8, so no export of receipts") from None
+
+    def lines() -> Iterator[str]:
+        return (line for _, line in lines_in(file, RequestError))
+
+    found = check_file(lines(), None, noted=noted, trusted=trusted)
+    if key is None or found.public_key != public_key(key):
+        return found, False
+    return check_file(lines(), key, noted=noted, trusted=trusted), True
 
 
 def _checked_as_json(checked: ChainReport) -> dict[str, Any]:

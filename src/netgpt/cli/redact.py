@@ -26,6 +26,7 @@ from netgpt.cli.common import (
     texts_of,
 )
 from netgpt.errors import NotFound, RequestError
+from netgpt.files import MOST_DATA, read_bytes
 from netgpt.types import Caller, Fact, Label, Person, Role, Terms
 
 if TYPE_CHECKING:
@@ -70,10 +71,7 @@ def _single(text: Sequence[str] | None, file: Path | None) -> str:
         return " ".join(text)
     if file is None:
         return read_stdin()
-    try:
-        return read_text(file.read_bytes(), str(file))
-    except OSError as error:
-        raise RequestError(f"{file}: cannot be read: {error.strerror}") from None
+    return read_text(read_bytes(file, RequestError, most=MOST_DATA), str(file))
 
 
 def _redact(rows: Iterator[str], as_json: bool, explain: bool, names: bool, person: Person) -> None:

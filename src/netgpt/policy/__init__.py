@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from netgpt.errors import PermissionDenied, SettingsError
+from netgpt.files import read_text
 from netgpt.types import Caller, Fact, Kept, Label, Person, Role, Terms
 
 ACTIONS = ("disclose", "ask", "read_exchange", "read_profile", "train_on", "export", "forget", "administer", "run_box")
@@ -158,12 +160,20 @@ def _check_syntax(statement: str, file: str, first: int) -> None:
     if error is None:
         return
     lines = statement.splitlines()
-    errors = [_parse_error("\n".join(lines[: number + 1])) or "" for number in range(len(lines))]
-    wrong = next((n for n, each in enumerate(errors) if each and not each.startswith(_UNFINISHED)), len(lines) - 1)
+
+    @cache
+    def error_after(number: int) -> str:
+        return _parse_error("\n".join(lines[: number + 1])) or ""
+
+    def is_over(number: int) -> bool:
+        found = error_after(number)
+        return bool(found) and not found.startswith(_UNFINISHED)
+
+    # What no further line can mend stays so: some parses find the first such line, however many lines there are.
+    wrong = min(bisect_left(range(len(lines)), True, key=is_over), len(lines) - 1)
     if error.startswith(_OPEN_TEXT):  # the line in which the string begins that is never closed
-        while wrong > 0 and errors[wrong - 1].startswith(_OPEN_TEXT):
-            wrong -= 1
-    raise SettingsError(f"{file}:{first + wrong}: not a Cedar policy: {errors[wrong] or error}. {_CURE}")
+        wrong = bisect_left(range(wrong), True, key=lambda number: error_after(number).startswith(_OPEN_TEXT))
+    raise SettingsError(f"{file}:{first + wrong}: not a Cedar policy: {error_after(wrong) or error}. {_CURE}")
 
 
 def _parse_error(text: str) -> str | None:
@@ -318,14 +328,9 @@ def _own_text(name_or_path: str) -> tuple[str, str]:
     if name_or_path in READY_MADE:
         return _shipped(name_or_path), f"{name_or_path}.cedar"
     path = Path(name_or_path).expanduser().absolute()
-    try:
-        return path.read_text(encoding="utf-8"), str(path)
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{path}: no such policy file. Name a .cedar file, or one of {', '.join(READY_MADE)}."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: the policy cannot be read: {error}") from None
+    if not path.exists():
+        raise SettingsError(f"{path}: no such policy file. Name a .cedar file, or one of {', '.join(READY_MADE)}.")
+    return read_text(path, SettingsError), str(path)
 
 
 @cache

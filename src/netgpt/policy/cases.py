@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netgpt.errors import SettingsError
+from netgpt.files import parse_toml, read_text
 from netgpt.policy import (
     ACTIONS,
     DEFAULT_CONTEXT,
@@ -80,10 +80,7 @@ def shipped_cases() -> list[PolicyCase]:
 
 def read_cases(path: Path) -> list[PolicyCase]:
     """An operator's own table. Raises SettingsError with file and line."""
-    try:
-        return _cases(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: the cases cannot be read: {error}") from None
+    return _cases(read_text(path, SettingsError), str(path))
 
 
 def ground_cases() -> list[PolicyCase]:
@@ -99,10 +96,7 @@ def run_cases(policy: Policy, cases: Iterable[PolicyCase]) -> list[CaseResult]:
 
 
 def _cases(text: str, file: str) -> list[PolicyCase]:
-    try:
-        rows = tomllib.loads(text).get("case", [])
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{file}: not valid TOML: {error}") from None
+    rows = parse_toml(text, file, SettingsError).get("case", [])
     lines = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == "[[case]]"]
     if not isinstance(rows, list) or not rows or len(lines) != len(rows):
         raise SettingsError(f"{file}: no cases: begin each with a line [[case]]")

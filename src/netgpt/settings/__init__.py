@@ -10,13 +10,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from netgpt.errors import SettingsError
+from netgpt.files import parse_toml, read_text
 from netgpt.registry import leave_out
 from netgpt.settings.routing import Insights, Routing, SignalsSection, Upstream, WaitingSettings
 from netgpt.settings.sections import (
@@ -113,6 +113,12 @@ class Settings(BaseModel):
         return self.home / "training"
 
     @property
+    def head_file(self) -> Path | None:
+        """Where the head of the database is noted; None: not in a file."""
+        kind, _, path = self.store.head.partition(":")
+        return self.home / Path(path).expanduser() if kind == "file" else None
+
+    @property
     def key_file(self) -> Path:
         return self.home / "secret.key"
 
@@ -142,23 +148,18 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
 def _find_file(file: Path | None, env: dict[str, str]) -> Path | None:
     named = file or (Path(env["NETGPT_CONFIG"]) if env.get("NETGPT_CONFIG") else None)
     if named is not None:
-        if not named.is_file():
+        if not named.exists():
             raise SettingsError(f"{named}: no such settings file. Create it, or leave the option out.")
         return named
     home = Path(env.get("NETGPT_HOME", "~/.netgpt")).expanduser()
     for candidate in (Path("netgpt.toml"), home / "netgpt.toml"):
-        if candidate.is_file():
+        if candidate.exists():
             return candidate
     return None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from None
+    return parse_toml(read_text(path, SettingsError), path, SettingsError)
 
 
 def _from_environment(env: dict[str, str]) -> dict[str, Any]:
@@ -214,10 +215,15 @@ def _merge_upstreams(values: dict[str, Any], given: Any) -> set[str]:
     return written
 
 
+_SHOWN_FAULTS = 20
+
+
 def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> str:
     """One line a fault: where it stands, what is wrong, what would be right. Values are not echoed."""
     lines = []
-    for fault in error.errors(include_input=False, include_url=False):
+    text = read_text(path, SettingsError).splitlines() if path else []
+    faults = error.errors(include_input=False, include_url=False)
+    for fault in faults[:_SHOWN_FAULTS]:
         # A contradiction between two sections has no place of its own: its text names both.
         dotted = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int)) or "settings"
         place = next((part for part in fault["loc"] if isinstance(part, int)), None)
@@ -226,11 +232,13 @@ def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> s
         elif ".".join(map(str, fault["loc"])) in from_env:
             where = f"the environment (NETGPT_UPSTREAMS__...): {dotted}"
         else:
-            line = f":{_line_of(path, dotted, place)}" if path and dotted != "settings" else ""
+            line = f":{_line_of(text, dotted, place)}" if path and dotted != "settings" else ""
             where = f"{path}{line}: {dotted}" if path else dotted
         unknown = fault["type"] == "extra_forbidden"
         what = f"no such setting{_near(dotted)}" if unknown else fault["msg"].removeprefix("Value error, ")
         lines.append(f"{where}: {what}")
+    if len(faults) > _SHOWN_FAULTS:
+        lines.append(f"... and {len(faults) - _SHOWN_FAULTS} more")
     return "\n".join(lines) + "\nSee docs/settings.md for every setting."
 
 
@@ -242,8 +250,8 @@ def _near(dotted: str) -> str:
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def _line_of(path: Path, dotted: str, place: int | None = None) -> int:
-    """The line in the file that holds this setting; the section's line, or 1, when it cannot be found.
+def _line_of(text: list[str], dotted: str, place: int | None = None) -> int:
+    """The line of the file that holds this setting; the section's line, or 1, when it cannot be found.
 
     `place`: which of the tables of an array (`[[upstreams]]`), from 0.
     """
@@ -251,7 +259,7 @@ def _line_of(path: Path, dotted: str, place: int | None = None) -> int:
     if place is not None and not section:
         section, key = dotted, ""
     current, found, seen = "", 1, -1
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text, 1):
         if header := re.match(r"\s*\[\[?([^\[\]]+)\]", line):
             current = header[1].strip()
             seen += current == section

@@ -335,6 +335,13 @@ class StoreSettings(Section):
     )
     key_command_timeout_s: float = Field(30.0, gt=0, description="Seconds that this command may take.")
     min_free_bytes: int = Field(50_000_000, ge=0, description="Less free disk than this is reported and refused.")
+    head: str = Field(
+        "file:netgpt.head",
+        pattern=r"^(file:.+|syslog:|https://.+|http://(127\.0\.0\.1|localhost)[:/].*|)$",
+        description="Where the end of the receipts and the count of writes are noted, so that an old copy of the "
+        "database is told: a file (in home, unless its path is absolute), `syslog:`, or an auditor's URL that gets a "
+        "POST; empty: nowhere.",
+    )
 
     @field_validator("key_command", mode="before")
     @classmethod

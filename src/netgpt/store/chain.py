@@ -22,8 +22,9 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from netgpt.errors import StoreError
-from netgpt.store.database import FastInsert, FastStatement
+from netgpt.store.database import FastInsert
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.ledger import Ledger, ledger_in_use
 from netgpt.store.schema import marks, receipts
 from netgpt.store.secrets import chain_secret
 
@@ -79,6 +80,9 @@ class Head:
     def __str__(self) -> str:
         return f"{self.seq}:{self.hash.hex()}"
 
+    def packed(self) -> bytes:
+        return self.seq.to_bytes(8, "big") + self.hash
+
     @classmethod
     def read(cls, text: str) -> Head:
         """Raises ValueError: not a head."""
@@ -130,20 +134,11 @@ def tag_of(key: bytes, hash: bytes) -> bytes:
 HEAD: Final = "receipts"
 _KEY_BYTES: Final = 32
 _INSERT = FastInsert(receipts)
-_READ = FastStatement("SELECT value FROM marks WHERE name = :name")
-_WRITE = FastStatement(
-    "INSERT INTO marks (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
 
 
-def begin_chain(connection: Connection, sealer: Sealer) -> bytes:
-    """Mark the end of a chain without receipts, and return a new key for its tags.
-
-    Where there are receipts and no mark, the mark was taken away, and the next receipt records that.
-    """
-    if connection.scalar(select(receipts.c.seq).limit(1)) is None and not _READ.run(connection, name=HEAD):
-        _WRITE.run(connection, name=HEAD, value=_sealed_head(Head(0, GENESIS), sealer))
-    return secrets.token_bytes(_KEY_BYTES)
+def begin_chain(sealer: Sealer) -> tuple[bytes, bytes]:
+    """For a chain without receipts: a new key for its tags, and the sealed mark of its end."""
+    return secrets.token_bytes(_KEY_BYTES), _sealed_head(Head(0, GENESIS), sealer)
 
 
 def known_head(connection: Connection, sealer: Sealer) -> Head | None:
@@ -162,7 +157,15 @@ def _opened_head(sealer: Sealer, sealed: bytes | None) -> Head | None:
 
 
 def _sealed_head(head: Head, sealer: Sealer) -> bytes:
-    return sealer.seal(head.seq.to_bytes(8, "big") + head.hash, place_of("marks", HEAD))
+    return sealer.seal(head.packed(), place_of("marks", HEAD))
+
+
+def _ledger() -> Ledger:
+    """Of this transaction. Raises StoreError: the secrets were taken away under the running box."""
+    ledger = ledger_in_use()
+    if ledger is None:
+        raise StoreError("the database's own secrets are gone: it was changed by hand", code="store_damaged")
+    return ledger
 
 
 class ChainWriter:
@@ -170,7 +173,8 @@ class ChainWriter:
 
     The end of the chain lies sealed among the marks from the first opening of the database, so that cutting receipts
     off is found, all of them too. Another process may have added meanwhile, and a write may have been rolled back, so
-    the end is read each time; it is opened only when it is not the one that this process wrote last.
+    the transaction's own end is taken each time; it is opened only when it is not the one written here last. The ledger
+    holds the same end: one that was put back with its receipts from an older copy is found.
     """
 
     def __init__(self, sealer: Sealer) -> None:
@@ -208,18 +212,18 @@ class ChainWriter:
             ) from None
         self._head = Head(link.seq, hash)
         self._seen = _sealed_head(self._head, self._sealer)
-        _WRITE.run(connection, name=HEAD, value=self._seen)
+        _ledger().note_receipt(link.seq, hash, self._seen)
         return link.seq
 
     def _find_end(self, connection: Connection) -> None:
         """Know the present end of the chain, and the key."""
-        found = _READ.run(connection, name=HEAD)
-        sealed = bytes(found[0][0]) if found else None
+        ledger = _ledger()
+        sealed, ends = ledger.chain_end, ledger.ends
         if sealed is not None and sealed == self._seen:
             return
         self._key = chain_secret(connection, self._sealer) or b""  # settled at the opening
         head = _opened_head(self._sealer, sealed)
-        if head is None:
+        if head is None or (ends is not None and ends.head[:8] > head.packed()[:8]):
             self._append_break(connection)
         else:
             self._seen, self._head = sealed, head

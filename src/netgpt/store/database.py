@@ -22,6 +22,7 @@ from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, QueuePool, Ta
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from netgpt.errors import NetGPTError, StoreError
+from netgpt.files import keep_private, open_own, why_not
 
 _PRIMARY = 0xFF  # SQLite's extended codes keep the primary code in the low byte (https://www.sqlite.org/rescode.html)
 
@@ -227,18 +228,18 @@ def make_private(path: Path) -> None:
 
     SQLite gives `-wal` and `-shm` the mode of the file itself, so making the file first covers all three. An existing
     file is never opened here: closing any descriptor of it drops all locks that SQLite holds on it in this process
-    (POSIX locks), and another process would then take the log away. Raises StoreError when nothing can be made.
+    (POSIX locks), and another process would then take the log away. Raises StoreError: nothing can be made, or a file
+    is a link or another user's.
     """
+    name = path
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-            with suppress(FileNotFoundError):
-                if name.stat().st_mode & 0o077:
-                    name.chmod(0o600)
+            keep_private(name)
     except OSError as error:
-        raise store_error(error, path) from None
+        raise StoreError(f"{name}: cannot be used: {why_not(error)}.") from None
 
 
 class OpenMark:
@@ -250,9 +251,9 @@ class OpenMark:
     def __init__(self, path: Path) -> None:
         self._log = path.with_name(path.name + "-wal")
         try:
-            self._descriptor = os.open(path.with_name(path.name + "-open"), os.O_RDWR | os.O_CREAT, 0o600)
+            self._descriptor = open_own(mark := path.with_name(path.name + "-open"), os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise store_error(error, path) from None
+            raise StoreError(f"{mark}: cannot be used: {why_not(error)}") from None
 
     def take(self) -> bool:
         """Take the mark. True: nobody else has the database open, and it was not closed cleanly.
@@ -314,11 +315,18 @@ class FastInsert:
         self._sql = ""
         self._columns: list[tuple[str, Callable[[Any], Any] | None]] = []
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        """Insert one row. `values` has every column of the table."""
+    def bound(self, connection: Connection, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The values as SQLite gets them, in the order of the table's columns. `values` has every one."""
         if connection.dialect is not self._dialect:
             self._prepare(connection.dialect)
-        row = tuple(values[name] if convert is None else convert(values[name]) for name, convert in self._columns)
+        return tuple([values[name] if convert is None else convert(values[name]) for name, convert in self._columns])
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Insert one row. `values` has every column of the table."""
+        self.run_bound(connection, self.bound(connection, values))
+
+    def run_bound(self, connection: Connection, row: tuple[Any, ...]) -> None:
+        """Insert a row that `bound` gave."""
         cursor = connection.connection.cursor()
         try:
             cursor.execute(self._sql, row)

@@ -23,9 +23,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from netgpt.errors import StoreError
+from netgpt.files import open_own, why_not
 
 KEY_BYTES: Final = 32
 MOST_KEYS: Final = 16
+_MOST_BYTES: Final = 65_536
 CANNOT: Final = (
     "Without the key these are lost: texts of exchanges, facts of profiles, pseudonym maps, training examples, and "
     "whose each row is. These stay readable: figures of exchanges, API keys, places, adapters. `netgpt store "
@@ -108,16 +110,15 @@ class KeyFile:
 
     def read(self) -> tuple[bytes, ...]:
         try:
-            with suppress(PermissionError):  # a mounted secret may be read-only; reading it is what counts
-                self.path.chmod(0o600)
-            text = self.path.read_bytes()
+            with os.fdopen(open_own(self.path, os.O_RDONLY), "rb") as file:
+                text = file.read(_MOST_BYTES)
         except FileNotFoundError:
             raise StoreError(
                 f"{self.path}: the key of the sealed database is missing. Put the file back from your backup. {CANNOT}",
                 code="store_key_missing",
             ) from None
         except OSError as error:
-            raise StoreError(f"{self.path}: cannot read the sealing key: {error.strerror}.") from None
+            raise StoreError(f"{self.path}: cannot read the sealing key: {why_not(error)}.") from None
         return _parsed(text, self.name)
 
     def write(self, keys: Sequence[bytes]) -> None:

@@ -17,7 +17,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
 from netgpt.errors import NotFound, RequestError
 from netgpt.store.database import FastInsert
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.entries import tampered
 from netgpt.store.keys import book
+from netgpt.store.ledger import ledger_in_use, tail, whole
 from netgpt.store.schema import ExchangeRecord, exchanges, of_person, values_of
 from netgpt.store.writer import Part
 from netgpt.types import Person
@@ -52,6 +54,8 @@ class CachedAnswer:
 
 
 _INSERT = FastInsert(exchanges)
+_NOT_SHOWN: Final = frozenset({"question", "seq", "before", "mac"})
+_COST, _PRIVATE = (list(exchanges.columns.keys()).index(name) for name in ("cost", "private"))
 
 
 class Exchanges(Part):
@@ -59,7 +63,7 @@ class Exchanges(Part):
 
     async def save_exchange(self, row: ExchangeRecord) -> None:
         """Add a row and book its use. Raises StoreError (`conflict`): the id is there; it is never overwritten."""
-        await self._submit(partial(_save, sealer=self._sealer, row=row))
+        await self._submit(partial(_save, sealer=self._sealer, row=row), enters_itself=True)
 
     async def exchange(self, id: str) -> ExchangeRecord | None:
         """The row, whoever it belongs to: the caller checks `row.person`."""
@@ -188,9 +192,17 @@ def _save(connection: Connection, sealer: Sealer, row: ExchangeRecord) -> None:
         except TypeError:  # as above
             texts = json.dumps(row.private).encode("ascii")
         values["private"] = sealer.seal(texts, place_of("exchanges", row.id, row.tenant, row.user))
-    _INSERT.run(connection, values)
+    ledger = ledger_in_use()
+    if ledger is None:
+        raise tampered("marks", "the secrets are gone")
+    values["seq"], values["before"] = ledger.next_exchange(row.id)
+    bound = _INSERT.bound(connection, values | {"mac": b""})
+    plain = list(bound[:-1])
+    plain[_COST], plain[_PRIVATE] = whole(plain[_COST]), tail(plain[_PRIVATE])
+    _INSERT.run_bound(connection, (*bound[:-1], ledger.mac("exchanges", row.id, plain)))
     if row.key_id is not None:
-        book(connection, row)
+        book(connection, ledger, row, values["seq"])
+    ledger.booked()
 
 
 def _older(connection: Connection, query: Select[Any], before: str) -> ColumnElement[bool]:
@@ -204,8 +216,7 @@ def _older(connection: Connection, query: Select[Any], before: str) -> ColumnEle
 
 def _opened(row: Row[Any], sealer: Sealer | None) -> ExchangeRecord:
     """`sealer=None` leaves the texts closed, as if they were not kept."""
-    values = row._asdict()
-    del values["question"]
+    values = {name: value for name, value in row._asdict().items() if name not in _NOT_SHOWN}
     values["adapters"] = tuple(row.adapters or ())
     if sealer is None:
         values["private"] = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,7 +19,18 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from netgpt.errors import NotFound
-from netgpt.store.database import FastStatement
+from netgpt.store.entries import (
+    MISSING,
+    audit,
+    close_days,
+    count_entry,
+    entry_of,
+    missing_ids,
+    require_newest,
+    row_fault,
+    tampered,
+)
+from netgpt.store.ledger import PLACES, Ledger, Use, driver_of, ledger_in_use, whole
 from netgpt.store.schema import (
     ExchangeRecord,
     KeyLimits,
@@ -32,6 +44,8 @@ from netgpt.store.schema import (
 )
 from netgpt.store.writer import Part
 from netgpt.types import Person, Role
+
+log = logging.getLogger(__name__)
 
 PREFIX = "ngpt_"
 """Begins every secret, so that people and secret scanners recognise one."""
@@ -74,6 +88,10 @@ class Keys(Part):
             row = connection.execute(select(keys).where(keys.c.hash == hash)).one_or_none()
             if row is None or not hmac.compare_digest(row.hash.encode(), hash.encode()):
                 return None  # the index finds it; the comparison in constant time decides
+            require_newest(connection, keys)
+            if wrong := row_fault(connection, keys, "r.id = ?", row.id):
+                log.error("the key %s %s: it is no key. `netgpt store check` shows more", row.id, wrong)
+                return None
             return _read(row)
 
         return await self._cached(("key", hash), find)
@@ -89,7 +107,11 @@ class Keys(Part):
 
     async def has_keys(self) -> bool:
         """Whether a key was ever made: from then on every call needs one, also when all were revoked."""
-        return await self._cached("has keys", _any_key)
+        return await self._cached("has keys", _has_keys)
+
+    async def key_faults(self) -> list[str]:
+        """What is wrong with the rows of keys: somebody changed the database. Reads them all."""
+        return await self._read(_faults)
 
     async def staff(self) -> frozenset[Person]:
         """The people to whom a key of an operator or admin is bound that was not revoked: nobody else speaks for them,
@@ -102,8 +124,21 @@ class Keys(Part):
         return await self._cached("staff", read)
 
 
-def _any_key(connection: Connection) -> bool:
-    return connection.execute(select(keys.c.id).limit(1)).first() is not None
+def _has_keys(connection: Connection) -> bool:
+    """Keys that somebody deleted from the database count too: else deleting them all would open the box."""
+    if connection.execute(select(keys.c.id).limit(1)).first() is not None:
+        return True
+    ledger = ledger_in_use()
+    if ledger is None or ledger.ends is None:
+        raise tampered("keys", "nothing tells whether there were any")
+    return ledger.ends.rows[PLACES["keys"]] > 0
+
+
+def _faults(connection: Connection) -> list[str]:
+    ledger = ledger_in_use()
+    if ledger is None:
+        return ["the database's own secrets are gone"]
+    return [f"{fault.table} {fault.id} {fault.what}" for fault in audit(connection, ledger, ("keys",))]
 
 
 def all_keys(connection: Connection) -> list[KeyRow]:
@@ -127,14 +162,13 @@ def _read(row: Row[tuple[object, ...]]) -> KeyRow:
     return KeyRow(**row._asdict() | {"role": Role(row.role), "scopes": scopes, "limits": KeyLimits(**row.limits or {})})
 
 
+_BOOK: Final = (
+    "INSERT INTO key_use (key_id, day, requests, tokens, cost, seq, mac) VALUES (?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (key_id, day) DO UPDATE SET requests = excluded.requests, tokens = excluded.tokens, "
+    "cost = excluded.cost, seq = excluded.seq, mac = excluded.mac"
+)
 KEPT_DAYS: Final = 62
 """This month and the one before it."""
-
-_BOOK = FastStatement(
-    "INSERT INTO key_use (key_id, day, requests, tokens, cost) VALUES (:key, :day, 1, :tokens, :cost) "
-    "ON CONFLICT (key_id, day) DO UPDATE SET requests = key_use.requests + 1, "
-    "tokens = key_use.tokens + excluded.tokens, cost = key_use.cost + excluded.cost"
-)
 
 
 class Limits(Part):
@@ -178,14 +212,37 @@ def token_id(person: Person) -> str:
     return f"oidc_{hashlib.sha256(name).hexdigest()[:16]}"
 
 
-def book(connection: Connection, row: ExchangeRecord) -> None:
-    """Add one exchange to what its key has used."""
-    tokens = row.prompt_tokens + row.completion_tokens
-    _BOOK.run(connection, key=row.key_id, day=_day(row.received), tokens=tokens, cost=row.cost)
+def book(connection: Connection, ledger: Ledger, row: ExchangeRecord, seq: int) -> None:
+    """Add an exchange, the one with this number, to what its key has used.
+
+    The row is read only where another process may have written it. One that somebody changed is not made right by it.
+    """
+    key, day = str(row.key_id), _day(row.received)
+    old = ledger.used.get((key, day)) or _read_use(connection, key, day)
+    tokens, cost = old.tokens + row.prompt_tokens + row.completion_tokens, old.cost + row.cost
+    plain = [key, day, old.requests + 1, tokens, whole(cost), seq]
+    mac = ledger.mac("key_use", f"{key}/{day}", plain) if old.genuine else b""
+    driver = driver_of(connection)
+    driver.execute(_BOOK, (key, day, old.requests + 1, tokens, cost, seq, mac))
+    if old.entered and old.genuine:
+        count_entry(ledger, "key_use", entry_of(connection, "key_use", f"{key}/{day}"), mac)
+        driver.execute("UPDATE ledger SET mac = ? WHERE name = 'key_use' AND id = ?", (mac, f"{key}/{day}"))
+    ledger.keep_use(key, day, Use(old.requests + 1, tokens, cost, old.genuine, old.entered))
+
+
+def _read_use(connection: Connection, key: str, day: str) -> Use:
+    where = (key_use.c.key_id == key, key_use.c.day == day)
+    found = connection.execute(select(key_use.c.requests, key_use.c.tokens, key_use.c.cost).where(*where)).one_or_none()
+    entered = entry_of(connection, "key_use", f"{key}/{day}") is not None
+    if found is None:
+        return Use(0, 0, 0.0, genuine=not entered, entered=entered)
+    genuine = row_fault(connection, key_use, "r.key_id = ? AND r.day = ?", key, day) is None
+    return Use(*found, genuine, entered)
 
 
 def expire(connection: Connection, now: datetime) -> int:
-    """Delete the days that no budget needs any more."""
+    """Delete the days that no budget needs any more, and close those that are over."""
+    close_days(connection, _day(now - timedelta(days=1)))
     return delete_rows(connection, key_use, key_use.c.day < _day(now - timedelta(days=KEPT_DAYS)))
 
 
@@ -194,6 +251,13 @@ _COUNTED: Final = (key_use.c.requests, key_use.c.tokens, key_use.c.cost)
 
 def _use(connection: Connection, now: datetime, id: str | None = None) -> dict[str, KeyUse]:
     today = _day(now)
+    if id is not None:
+        first = f"{today[:7]}-01"
+        wrong = row_fault(connection, key_use, "r.key_id = ? AND r.day BETWEEN ? AND ?", id, first, today)
+        if missing_ids(connection, key_use, f"{id}/{first}", f"{id}/{today}"):
+            wrong = MISSING
+        if wrong:
+            raise tampered("key_use", f"{id} {wrong}")
     on_day = [func.sum(case((key_use.c.day == today, column), else_=0)) for column in _COUNTED]
     in_month = func.sum(key_use.c.cost)
     query = select(key_use.c.key_id, *on_day, in_month).where(key_use.c.day.between(f"{today[:7]}-01", today))

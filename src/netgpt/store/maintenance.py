@@ -19,9 +19,13 @@ from typing import Final
 from sqlalchemy import Connection
 
 from netgpt.errors import RequestError, StoreError
+from netgpt.files import open_own, why_not
 from netgpt.store import rotation
+from netgpt.store.chain import GENESIS, HEAD, Head, known_head
 from netgpt.store.database import OpenMark, scrub, store_error
 from netgpt.store.encryption import PREFIX_BYTES, KeyFile, Sealer, fresh_key
+from netgpt.store.entries import audit, drop_faulty
+from netgpt.store.ledger import ledger_in_use
 from netgpt.store.rotation import (
     VALUE,
     Progress,
@@ -33,7 +37,7 @@ from netgpt.store.rotation import (
     user_tables,
 )
 from netgpt.store.schema import metadata, tokens_in_use
-from netgpt.store.secrets import DatabaseSecrets
+from netgpt.store.secrets import NAME, DatabaseSecrets
 from netgpt.store.writer import Part, Transactions
 
 _PAGE: Final = 500
@@ -86,6 +90,19 @@ def check_file(path: Path) -> list[StoreFault]:
         except sqlite3.DatabaseError:
             sound = False
     return [] if sound else [StoreFault("(file)", "", "its pages contradict each other")]
+
+
+def check_ledger(connection: Connection, sealer: Sealer) -> list[StoreFault]:
+    """The rows that are not as the box wrote them, those that are missing, and what the chain of receipts lacks."""
+    ledger = ledger_in_use()
+    if ledger is None:
+        return [StoreFault("marks", NAME, "is gone: nothing vouches for the rows of the database")]
+    faults = [StoreFault(*fault) for fault in audit(connection, ledger)]
+    head = known_head(connection, sealer)
+    if head is None or (ledger.ends is not None and ledger.ends.head[:8] > head.packed()[:8]):
+        what = "is not the end of the receipts that the ledger tells of: `netgpt receipts verify` shows more"
+        faults.append(StoreFault("marks", HEAD, what))
+    return faults
 
 
 def check_marks(connection: Connection, sealer: Sealer) -> list[StoreFault]:
@@ -192,15 +209,16 @@ class Maintenance(Part):
         """Seal everything with a new key and forget the old one. Goes on where a change was interrupted.
 
         A key file gets its new key here. Keys from the environment or a command must hold the new one first.
-        `drop_damaged`: rows that no key opens are dropped instead of keeping the old key.
+        `drop_damaged`: rows that no key opens are dropped instead of keeping the old key, and so are those that were
+        changed or put in by hand; what is left is taken into a new ledger.
         """
         with _locked(self._path):
             _prepare(self._sealer)
             await self._submit(partial(rotation.change_secrets, sealer=self._sealer, secrets=self._secrets))
             sealed, damaged = await self._seal_all(progress)
             dropped = 0
-            if damaged and drop_damaged:
-                dropped = await self._submit(partial(rotation.drop_damaged, sealer=self._sealer))
+            if drop_damaged:
+                dropped = await self._change(partial(_drop, sealer=self._sealer), needs_room=False)
                 damaged = []
             await self._scrub()
             if not damaged:  # before the old key goes: once more, in turn with the writes
@@ -249,9 +267,10 @@ class Maintenance(Part):
                 await asyncio.sleep(_SCRUB_PAUSE_S)
 
     async def check(self, progress: Progress = _silent) -> StoreReport:
-        """Read the whole file and open every sealed value. Changes nothing."""
+        """Read the whole file, open every sealed value, hold every row against the ledger. Changes nothing."""
         faults = await asyncio.to_thread(check_file, self._path)
         faults += await self._read(partial(check_marks, sealer=self._sealer))
+        faults += await self._read(partial(check_ledger, sealer=self._sealer))
         of = sum(table.rows for table in (await self.info()).tables if table.name in checked_tables())
         seen = 0
         for table in checked_tables():
@@ -261,7 +280,8 @@ class Maintenance(Part):
                 after, rows, found = await self._read(step)
                 seen, faults = seen + rows, faults + found
                 progress(seen, max(seen, of))
-        return StoreReport(seen, tuple(faults))
+        first = {(fault.table, fault.id): fault for fault in reversed(faults)}
+        return StoreReport(seen, tuple(reversed(first.values())))
 
     async def info(self) -> StoreInfo:
         """Sizes, rows, ages and keys."""
@@ -273,6 +293,13 @@ class Maintenance(Part):
         Raises RequestError: the file exists, or cannot be made.
         """
         return await asyncio.to_thread(_copy, self._path, target)
+
+
+def _drop(connection: Connection, sealer: Sealer) -> int:
+    ledger = ledger_in_use()
+    head = known_head(connection, sealer) or Head(0, GENESIS)
+    gone = 0 if ledger is None else drop_faulty(connection, ledger, head.packed())
+    return gone + rotation.drop_damaged(connection, sealer)
 
 
 def _prepare(sealer: Sealer) -> None:
@@ -292,7 +319,11 @@ def _prepare(sealer: Sealer) -> None:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One change of keys at a time. Raises StoreError: another one runs."""
-    descriptor = os.open(path.with_name(path.name + "-rotate"), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = path.with_name(path.name + "-rotate")
+    try:
+        descriptor = open_own(lock, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise StoreError(f"{lock}: cannot be used: {why_not(error)}") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -323,7 +354,8 @@ def _copy(source: Path, target: Path) -> int:
 
 
 _GONE: Final = (
-    "facts", "maps", "examples", "lessons", "profiles", "consents", "receipts", "waiting", "decisions", "marks"
+    "facts", "maps", "examples", "lessons", "profiles", "consents", "receipts", "waiting", "decisions", "marks",
+    "ledger",
 )  # fmt: skip
 """Tables whose rows mean nothing without their sealed part, or without the person."""
 _KEPT: Final = ("exchanges", "keys", "places")

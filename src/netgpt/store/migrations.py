@@ -6,20 +6,26 @@ does the same to a database that is there already at the end of `MIGRATIONS`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy import Connection, Engine, insert, inspect, literal, select
 
 from netgpt.errors import StoreError
 from netgpt.store import schema
 from netgpt.store.chain import begin_chain
 from netgpt.store.database import Database, OpenMark, make_private, store_error
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.entries import renew
 from netgpt.store.maintenance import seal_stand_ins
 from netgpt.store.schema import marks
-from netgpt.store.secrets import DatabaseSecrets, other_key
+from netgpt.store.secrets import NAME, DatabaseSecrets, other_key
+from netgpt.store.wal import keep_aside, lost_commits
+
+log = logging.getLogger(__name__)
 
 Migration = Callable[[Connection], None]
 
@@ -78,17 +84,18 @@ _PROOF: Final = "sealed-with"
 _PROOF_PLACE: Final = place_of("marks", _PROOF)
 
 
-def open_database(database: Database, sealer: Sealer, secrets: DatabaseSecrets) -> OpenMark:
+def open_database(database: Database, sealer: Sealer, secrets: DatabaseSecrets, *, after_reset: bool) -> OpenMark:
     """Prepare the file for use and return the mark that says it is open. Raises StoreError."""
     make_private(database.path)
     mark = OpenMark(database.path)
     try:
         if mark.take():
             database.check()  # left open by a crash or a kill: cheap for a box's database, and then only
+            _look_at_log(database.path.with_name(f"{database.path.name}-wal"))
         database.use_wal()
         if not is_current(database.reading):
             migrate(database.writing)
-        prove_key(database, sealer, secrets)
+        prove_key(database, sealer, secrets, after_reset=after_reset)
         mark.share()
     except Exception as error:  # noqa: BLE001 - mapped to StoreError
         mark.release()
@@ -97,21 +104,65 @@ def open_database(database: Database, sealer: Sealer, secrets: DatabaseSecrets) 
     return mark
 
 
-def prove_key(database: Database, sealer: Sealer, secrets: DatabaseSecrets) -> None:
-    """Open the value that the first use sealed, so that a wrong key is found at the start. Raises StoreError."""
-    query = select(marks.c.value).where(marks.c.name == _PROOF)
+def _look_at_log(path: Path) -> None:
+    """Say when committed writes are lost with a damaged log, which SQLite passes over, and keep a copy of it."""
+    if lost := lost_commits(path):
+        aside = keep_aside(path)
+        log.error(
+            "%s: the log is damaged: the last %d committed writes are lost (a changed byte, or a power cut). A copy "
+            "is kept: %s. `netgpt store check` tells whether the rest is whole", path, lost, aside,
+        )  # fmt: skip
+
+
+def prove_key(database: Database, sealer: Sealer, secrets: DatabaseSecrets, *, after_reset: bool = False) -> None:
+    """Open the value that the first use sealed, so that a wrong key is found at the start.
+
+    `after_reset`: rows without secrets are what `netgpt store reset-sealed` left. Raises StoreError: another key, or
+    secrets that were taken away from a database that has rows.
+    """
     with database.reading.connect() as connection:
-        proof = connection.scalar(query)
+        proof = _proof(connection)
     if proof is None:
         with database.writing.begin() as connection:
-            proof = connection.scalar(query)  # again: another process may have been faster
+            proof = _proof(connection)  # again: another process may have been faster
             if proof is None:
-                sealed = sealer.seal(_PROOF.encode(), _PROOF_PLACE)
-                connection.execute(insert(marks).values(name=_PROOF, value=sealed))
-                secrets.make(connection, begin_chain(connection, sealer))
-                seal_stand_ins(connection)
+                if not after_reset:
+                    _require_unused(connection, database.path)
+                _make_own(connection, sealer, secrets)
     try:
         if proof is not None:
             sealer.open(proof, _PROOF_PLACE)
     except StoreError:
         raise other_key(database.path, sealer) from None
+
+
+def _proof(connection: Connection) -> bytes | None:
+    """What shows the key; None: a database that has no secrets yet. Raises StoreError: one of the two is gone."""
+    found = dict(connection.execute(select(marks.c.name, marks.c.value).where(marks.c.name.in_((_PROOF, NAME)))).all())
+    if len(found) == 1:
+        gone = NAME if _PROOF in found else _PROOF
+        raise _taken_away(connection.engine.url.database, f'the mark "{gone}" is gone')
+    return found.get(_PROOF)
+
+
+def _require_unused(connection: Connection, path: Path) -> None:
+    for table in schema.metadata.sorted_tables:
+        if table is not schema.migrations and connection.execute(select(literal(1)).select_from(table)).first():
+            raise _taken_away(path, f"it has rows ({table.name}), and no secrets")
+
+
+def _taken_away(path: object, what: str) -> StoreError:
+    return StoreError(
+        f"{path}: the database's own secrets were taken away: {what}. Nothing can tell any more what this box wrote: "
+        "put a backup in its place. `netgpt store reset-sealed` starts over with the figures, API keys and places.",
+        code="store_damaged",
+    )
+
+
+def _make_own(connection: Connection, sealer: Sealer, secrets: DatabaseSecrets) -> None:
+    """Secrets, chain and ledger of a new database, or of one that lost them by a reset."""
+    connection.execute(insert(marks).values(name=_PROOF, value=sealer.seal(_PROOF.encode(), _PROOF_PLACE)))
+    ledger = secrets.make(connection, *begin_chain(sealer))
+    seal_stand_ins(connection)
+    renew(connection, ledger)
+    ledger.finish(connection, follow=True)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, select, union, update
 
 from netgpt.errors import RequestError
 from netgpt.store.encryption import place_of
+from netgpt.store.entries import enter_changes, require_newest, row_fault, tampered
 from netgpt.store.keys import all_keys
 from netgpt.store.schema import ConsentRow, KeyRow, consents, delete_rows, facts, maps, marks, of_person, profiles
 from netgpt.store.writer import MISSING, Part
@@ -108,7 +109,7 @@ class Maps(Part):
 
         data, stale = await self._read(load)
         if stale:
-            await self._submit(touch)
+            await self._submit(touch, enters_itself=True)
         self._cache.put(key, data, seen)
         return data
 
@@ -122,7 +123,7 @@ class Maps(Part):
             if connection.execute(update(maps).where(maps.c.id == id).values(values)).rowcount == 0:
                 connection.execute(insert(maps).values(id=id, tenant=person.tenant, user=person.user, **values))
 
-        await self._submit(save)
+        await self._submit(save, enters_itself=True)
         self._cache.put(("map", person, conversation), data, seen)
 
     def _map_id(self, person: Person, conversation: str) -> str:
@@ -216,20 +217,31 @@ def add_consent(connection: Connection, person: Person, entry: ConsentEntry) -> 
     names = ("purpose", "given", "said", "begins", "ends", "third_party")
     values: dict[str, Any] = {name: getattr(entry, name) for name in names}
     connection.execute(insert(consents).values(tenant=person.tenant, user=person.user, **values))
+    enter_changes(connection)
 
 
 def entries_of(connection: Connection, person: Person) -> tuple[ConsentEntry, ...]:
-    """All entries of a person, oldest first."""
-    found = connection.execute(select(consents).where(of_person(consents, person)).order_by(consents.c.number))
+    """All entries of a person, oldest first. Raises StoreError: somebody changed the table by hand."""
+    require_newest(connection, consents, all_there=True)
+    return _entries_of(connection, person)
+
+
+def _entries_of(connection: Connection, person: Person) -> tuple[ConsentEntry, ...]:
+    query = select(consents).where(of_person(consents, person)).order_by(consents.c.number)
+    found = connection.execute(query).all()
+    for row in found:
+        if wrong := row_fault(connection, consents, "r.number = ?", row.number):
+            raise tampered("consents", f"{row.number} {wrong}")
     return tuple(ConsentEntry(row.purpose, row.given, row.said, row.begins, row.ends, row.third_party) for row in found)
 
 
 def consenting(connection: Connection, purpose: str) -> list[Person]:
-    """Everyone who consents to `purpose` now, sorted."""
+    """Everyone who consents to `purpose` now, sorted. Raises StoreError as `entries_of` does."""
+    require_newest(connection, consents, all_there=True)
     asked = select(consents.c.tenant, consents.c.user).where(consents.c.purpose == purpose).distinct()
     people = [Person(row.tenant, row.user) for row in connection.execute(asked)]
     now = datetime.now(UTC)
-    found = [person for person in people if purpose in standing(entries_of(connection, person), now)]
+    found = [person for person in people if purpose in standing(_entries_of(connection, person), now)]
     return sorted(found, key=lambda person: (person.tenant, person.user))
 
 
@@ -328,6 +340,8 @@ class Exceptions(Part):
         return await self._change(replace)
 
     def _opened(self, connection: Connection, tenant: str) -> list[ExceptionEntry]:
+        if wrong := row_fault(connection, marks, "r.name = ?", _mark(tenant)):
+            raise tampered("marks", f"{_mark(tenant)} {wrong}")
         sealed = connection.scalar(select(marks.c.value).where(marks.c.name == _mark(tenant)))
         rows: list[dict[str, Any]] = [] if sealed is None else self._sealer.open_json(sealed, "marks", _mark(tenant))
         return [ExceptionEntry(**row) for row in rows]

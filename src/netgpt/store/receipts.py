@@ -32,6 +32,7 @@ from netgpt.store.chain import (
     own_values,
 )
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.ledger import NO_RECEIPTS, ledger_in_use
 from netgpt.store.schema import exchanges, of_person, receipts, tokens_in_use
 from netgpt.store.secrets import chain_secret
 from netgpt.store.writer import Operation, Part, Transactions
@@ -99,7 +100,7 @@ class Receipts(Part):
                 first(connection)
             self._add(connection, new)
 
-        await self._submit(added)
+        await self._submit(added, enters_itself=first is None)
 
     def _add(self, connection: Connection, new: NewReceipt) -> None:
         """In the writer's thread: the chain's order is the order of the writes."""
@@ -163,7 +164,7 @@ class Receipts(Part):
             # The first read fixes what this transaction sees, head and rows alike.
             head, key = known_head(connection, self._sealer), chain_secret(connection, self._sealer)
             checker = Checker(key or b"")
-            checker.note(noted)
+            checker.note([*noted, *_in_ledger()])
             for record in self.records(connection):
                 checker.take(record)
             return checker.end(head, lost=head is None)
@@ -206,6 +207,13 @@ class Receipts(Part):
         gone = {"private": None, "user": None, "exchange": None, "erased_by": number}
         connection.execute(update(receipts).where(where).values(gone))
         return len(seqs)
+
+
+def _in_ledger() -> list[Head]:
+    """The last receipt that the ledger tells of."""
+    ledger = ledger_in_use()
+    head = NO_RECEIPTS if ledger is None or ledger.ends is None else ledger.ends.head
+    return [] if head == NO_RECEIPTS else [Head(int.from_bytes(head[:8], "big"), head[8:])]
 
 
 def _shown(*where: ColumnElement[bool]) -> Select[Any]:

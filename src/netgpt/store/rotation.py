@@ -14,7 +14,9 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, update
 
 from netgpt.errors import StoreError
+from netgpt.store.chain import HEAD
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.ledger import ledger_in_use
 from netgpt.store.schema import UserId, UserTokens, marks, metadata, tokens_in_use
 from netgpt.store.secrets import NAME, DatabaseSecrets
 from netgpt.store.writer import mark_change
@@ -74,7 +76,7 @@ def rows_of(connection: Connection, table: str, after: int, limit: int, not_pref
 def marks_sealed(connection: Connection) -> Iterator[tuple[str, bytes]]:
     """The marks that hold something sealed, by name."""
     for name, value in connection.execute(marks.select()).all():
-        if name != "generation":  # see `ReadCache`
+        if name not in ("generation", "ledger"):  # see `ReadCache` and `ledger.py`
             yield name, value
 
 
@@ -102,7 +104,7 @@ class ResealedBatch:
 
 def change_secrets(connection: Connection, sealer: Sealer, secrets: DatabaseSecrets) -> bool:
     """Seal the marks with the newest key, and give everyone new tokens, in one transaction. False: done before."""
-    sealed = dict(marks_sealed(connection))
+    sealed, ledger = dict(marks_sealed(connection)), ledger_in_use()
     if sealer.is_newest(sealed.pop(NAME)):
         return False
     for name, value in sealed.items():
@@ -110,7 +112,10 @@ def change_secrets(connection: Connection, sealer: Sealer, secrets: DatabaseSecr
             anew = sealer.seal(opened_mark(sealer, name, value), place_of("marks", name))
         except StoreError:
             continue  # changed by hand: `netgpt store check` and `netgpt receipts verify` report it
-        connection.execute(update(marks).where(marks.c.name == name).values(value=anew))
+        if name == HEAD and ledger is not None:
+            ledger.chain_end = anew  # written with the ends
+        else:
+            connection.execute(update(marks).where(marks.c.name == name).values(value=anew))
     old, new = secrets.change(connection)
     for table in user_tables():
         _change_tokens(connection, table, old, new)

@@ -148,7 +148,7 @@ _TYPES: Final[dict[str, Any]] = {
         (Float(53), "cost latitude longitude propensity"),
         (Boolean, "estimated partial given chosen"),
         (JSON, "timings adapters scopes limits tags notice"),
-        (LargeBinary, "private value commitment previous tag"),
+        (LargeBinary, "private value commitment previous tag mac"),
     )
     for name in names.split()
 }
@@ -171,14 +171,18 @@ exchanges = _table(
     "exchanges",
     Column("target", Text, nullable=False, server_default=""),
     Column("partial", Boolean, nullable=False, server_default="0"),
-    key="id",
+    Column("id", Text, nullable=False, unique=True),
+    Column("before", Text, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    key="seq",
     needed="tenant user received status model route reason prompt_tokens completion_tokens estimated cost timings",
     optional="key_id rating private adapters finished_by question",
     person="tenant user received id",
     time="received id",
     question="question received",
 )
-"""`question`: a keyed digest of what was asked, where the answer may be given again."""
+"""`question`: a keyed digest of what was asked, where the answer may be given again. `seq`, `before`, `mac`: number, id
+of the exchange before, and proof: see `ledger.py`."""
 keys = _table(
     "keys",
     Column("hash", Text, nullable=False, unique=True),
@@ -186,8 +190,8 @@ keys = _table(
     needed="tenant role name created",
     optional="user expires revoked scopes limits prefer",
 )
-key_use = _table("key_use", key="key_id day", needed="requests tokens cost")
-"""What each key has used, by day (UTC)."""
+key_use = _table("key_use", key="key_id day", needed="requests tokens cost seq mac")
+"""What each key has used, by day (UTC), up to the exchange `seq`."""
 profiles = _table("profiles", key="tenant user", needed="complete")
 facts = _table(
     "facts", key="id", needed="tenant user created private", optional="expires", person="tenant user created id"
@@ -239,6 +243,15 @@ decisions = _table(
     time="time id",
 )
 """Which target, with which chance, and what came of it. `id`: the exchange's."""
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("mac", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""An entry for each row of the guarded tables: see `ledger.py`."""
 lessons = _table("lessons", key="adapter example", example="example")
 """Which adapter learnt from which example."""
 

@@ -1,9 +1,9 @@
-"""The three secrets that the database itself holds, sealed: for digests, for people's tokens, for tags of receipts.
+"""The secrets that the database itself holds, sealed: for digests, people's tokens, receipts' tags and the ledger.
 
 The digest secret finds rows by names that are themselves private (`maps.id`, `examples.id`). It never changes, since
 nobody could compute those ids again: who has an old key and a copy of the file from its time can still check whether a
 guessed conversation has a map, and nothing more. The token secret changes with the key, and every token with it. The
-key of the tags outlives every change, as the tags do.
+keys of the tags and of the ledger outlive every change, as tags and entries do.
 """
 
 from __future__ import annotations
@@ -11,20 +11,34 @@ from __future__ import annotations
 import base64
 import secrets
 import sqlite3
+import threading
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 
 from netgpt.errors import StoreError
 from netgpt.store.encryption import CANNOT, Sealer
+from netgpt.store.ledger import Ledger, LedgerCache, MacKey, use_ledger
 from netgpt.store.schema import UserTokens, marks, use_tokens
 
 NAME: Final = "secrets"
-_READ: Final = "SELECT value FROM marks WHERE name = 'secrets'"
+_READ: Final = (
+    "SELECT (SELECT value FROM marks WHERE name = 'secrets'), (SELECT value FROM marks WHERE name = 'ledger'), "
+    "(SELECT value FROM marks WHERE name = 'receipts'), e.seq, e.id FROM (SELECT 1) "
+    "LEFT JOIN exchanges e ON e.seq = (SELECT max(seq) FROM exchanges)"
+)
+"""All that a transaction must know first, in one row."""
 _BYTES: Final = 32
 _CACHED: Final = 4
 """Readers of an older state and writers of a newer one may alternate for a moment."""
+
+
+class _Secrets(NamedTuple):
+    digest: bytes
+    token: bytes
+    chain: bytes
+    ledger: bytes
 
 
 class DatabaseSecrets:
@@ -37,58 +51,74 @@ class DatabaseSecrets:
 
     def __init__(self, sealer: Sealer, path: Path) -> None:
         self._sealer, self._path = sealer, path
-        self._known: dict[bytes, UserTokens] = {}
+        self._known: dict[bytes, tuple[UserTokens, MacKey]] = {}
+        self._local = threading.local()
 
     def load(self, connection: sqlite3.Connection) -> None:
-        """Let this thread's transaction, just begun, use the secrets of the database. Raises StoreError."""
+        """Let this thread's transaction, just begun, use secrets and ledger of the database. Raises StoreError."""
         try:
-            row = connection.execute(_READ).fetchone()
+            sealed, ends, chain_end, seq, last = connection.execute(_READ).fetchone()
         except sqlite3.OperationalError:  # no such table: a new database
-            row = None
-        use_tokens(None if row is None else self._known.get(row[0]) or self._open_tokens(row[0]))
+            sealed = None
+        if sealed is None:
+            use_tokens(None)
+            return use_ledger(None)
+        tokens, key = self._known.get(sealed) or self._open_secrets(sealed)
+        use_tokens(tokens)
+        use_ledger(Ledger(key, ends, chain_end, (seq or 0, str(last or "")), self._cache()))
 
-    def make(self, connection: Connection, chain: bytes) -> None:
-        """Make the secrets of a new database, within a transaction that writes. `chain`: the chain's key."""
-        self._write(connection, secrets.token_bytes(_BYTES), secrets.token_bytes(_BYTES), chain)
+    def _cache(self) -> LedgerCache:
+        """Of this thread: the writer's lasts."""
+        if not hasattr(self._local, "cache"):
+            self._local.cache = LedgerCache()
+        cache: LedgerCache = self._local.cache
+        return cache
+
+    def make(self, connection: Connection, chain: bytes, chain_end: bytes) -> Ledger:
+        """Make the secrets of a new database, within a transaction that writes; return its ledger.
+
+        `chain`: the key of the receipts' chain; `chain_end`: the sealed mark of its end.
+        """
+        made = _Secrets(secrets.token_bytes(_BYTES), secrets.token_bytes(_BYTES), chain, secrets.token_bytes(_BYTES))
+        self._write(connection, made)
+        ledger = Ledger(MacKey(made.ledger), None, None, (0, ""), self._cache())
+        ledger.chain_end = chain_end
+        use_ledger(ledger)
+        return ledger
 
     def change(self, connection: Connection) -> tuple[UserTokens, UserTokens]:
-        """Seal the digest secret with the newest key, and make a new token secret. Returns old and new tokens."""
+        """Seal the secrets with the newest key, and make a new one for tokens. Returns old and new tokens."""
         sealed = connection.scalar(select(marks.c.value).where(marks.c.name == NAME))
         if sealed is None:
             raise StoreError("the database holds no secrets of its own: it was changed by hand", code="store_damaged")
-        old = self._known.get(sealed) or self._open_tokens(sealed)
-        digest, _, chain = self._opened(sealed)
-        return old, self._write(connection, digest, secrets.token_bytes(_BYTES), chain)
+        old, _ = self._known.get(sealed) or self._open_secrets(sealed)
+        return old, self._write(connection, self._opened(sealed)._replace(token=secrets.token_bytes(_BYTES)))
 
-    def _write(self, connection: Connection, digest: bytes, token: bytes, chain: bytes) -> UserTokens:
-        values = {"digest": digest, "token": token, "chain": chain}
-        texts = {name: base64.b64encode(value).decode() for name, value in values.items()}
+    def _write(self, connection: Connection, values: _Secrets) -> UserTokens:
+        texts = {name: base64.b64encode(value).decode() for name, value in values._asdict().items()}
         sealed = self._sealer.seal_json(texts, "marks", NAME)
         connection.execute(delete(marks).where(marks.c.name == NAME))
         connection.execute(insert(marks).values(name=NAME, value=sealed))
-        tokens = self._open_tokens(sealed)
+        tokens, _ = self._open_secrets(sealed)
         use_tokens(tokens)
         return tokens
 
-    def _open_tokens(self, sealed: bytes) -> UserTokens:
+    def _open_secrets(self, sealed: bytes) -> tuple[UserTokens, MacKey]:
         if not self._sealer.is_newest(sealed):
             self._sealer.reread()  # somebody changed the keys: from now on the new one seals here too
-        digest, token, _ = self._opened(sealed)
-        self._sealer.use_digest_secret(digest)
-        tokens = UserTokens(token)
+        opened = self._opened(sealed)
+        self._sealer.use_digest_secret(opened.digest)
         while len(self._known) >= _CACHED:
             del self._known[next(iter(self._known))]
-        self._known[sealed] = tokens
-        return tokens
+        known = self._known[sealed] = UserTokens(opened.token), MacKey(opened.ledger)
+        return known
 
-    def _opened(self, sealed: bytes) -> tuple[bytes, bytes, bytes]:
-        """Of digests, of tokens, of the chain."""
+    def _opened(self, sealed: bytes) -> _Secrets:
         try:
             values = self._sealer.open_json(sealed, "marks", NAME)
         except StoreError:
             raise other_key(self._path, self._sealer) from None
-        digest, token, chain = (base64.b64decode(values.get(name, "")) for name in ("digest", "token", "chain"))
-        return digest, token, chain
+        return _Secrets(*(base64.b64decode(values.get(name, "")) for name in _Secrets._fields))
 
 
 def chain_secret(connection: Connection, sealer: Sealer) -> bytes | None:

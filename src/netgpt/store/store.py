@@ -10,11 +10,14 @@ from typing import Self
 from sqlalchemy import Connection, insert, select
 
 from netgpt.errors import RequestError, StoreError
+from netgpt.files import check_home
 from netgpt.settings import Settings
 from netgpt.store import keys, learning, migrations, queue
+from netgpt.store.clock import RetentionClock
 from netgpt.store.database import Database, FreeDisk, OpenMark, scrub
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
 from netgpt.store.exchanges import Answers, Exchanges
+from netgpt.store.heads import HeadsNoted
 from netgpt.store.learning import Decisions, TrainingExamples
 from netgpt.store.maintenance import Maintenance
 from netgpt.store.people import Consents, Exceptions, Maps, Profiles, SubjectData, forget_consents
@@ -101,6 +104,8 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.waiting = WaitingQueue(base, sealer)
         self.decisions = Decisions(base, sealer)
         self.exceptions = Exceptions(base, sealer)
+        self.heads = HeadsNoted(base, sealer)
+        self.retention = RetentionClock(base, sealer)
 
     @classmethod
     def open(
@@ -111,17 +116,19 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         min_free_bytes: int = 0,
         busy_timeout_s: float = 5.0,
         power_safe: bool = False,
+        after_reset: bool = False,
     ) -> Self:
         """Open the database at `path`, made (0600) if missing and migrated if old. Blocks for some milliseconds.
 
         `min_free_bytes`: writes are refused when the disk has less free. `busy_timeout_s`: how long to wait for
-        another process's write. `power_safe`: committed rows survive a power cut too. Raises StoreError: not
-        writable, locked, damaged, made by a newer version, or sealed with another key.
+        another process's write. `power_safe`: committed rows survive a power cut too. `after_reset`: take over
+        what `reset_sealed` left. Raises StoreError: not writable, locked, damaged, made by a newer version, or sealed
+        with another key.
         """
         sealer = sealer.for_one_database()
         secrets = DatabaseSecrets(sealer, path)
         database = Database(path, busy_timeout_s, power_safe=power_safe, on_begin=secrets.load)
-        mark = migrations.open_database(database, sealer, secrets)
+        mark = migrations.open_database(database, sealer, secrets, after_reset=after_reset)
         return cls(database, sealer, secrets, mark, FreeDisk(path, min_free_bytes))
 
     async def close(self) -> None:
@@ -185,17 +192,21 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         return f"<Store {self.path}>"
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, *, after_reset: bool = False) -> Store:
     """Open the database, making the folder (0700) and the key (0600) on first use. Raises StoreError."""
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_home(settings.home, StoreError)
     except OSError as error:
         raise StoreError(
             f"{settings.home}: the home folder cannot be made: {error.strerror}. Set NETGPT_HOME to a folder of yours."
         ) from None
     sealer = Sealer(key_source(settings))
     store = settings.store
-    return Store.open(settings.database, sealer, min_free_bytes=store.min_free_bytes, power_safe=store.power_safe)
+    return Store.open(
+        settings.database, sealer, min_free_bytes=store.min_free_bytes, power_safe=store.power_safe,
+        after_reset=after_reset,
+    )  # fmt: skip
 
 
 def key_source(settings: Settings) -> KeySource:

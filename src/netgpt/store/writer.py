@@ -20,6 +20,8 @@ from sqlalchemy import Connection, text
 from netgpt.errors import NetGPTError, StoreError
 from netgpt.store.database import READERS, Checkpoints, Database, FreeDisk, raw, store_error
 from netgpt.store.encryption import Sealer
+from netgpt.store.entries import enter_changes, watch
+from netgpt.store.ledger import ledger_in_use
 
 T = TypeVar("T")
 Operation = Callable[[Connection], T]
@@ -29,13 +31,17 @@ Operation = Callable[[Connection], T]
 _MAX_GROUP: Final = 128
 _CHECKPOINT_EVERY: Final = 256
 """Writes, of about five pages each."""
+ENDS_EVERY_S: Final = 1.0
+"""The ends of the ledger follow what the chats write after so long at most."""
 
 
 class _Job:
     """One write on its way."""
 
-    def __init__(self, work: Operation[Any], after: Operation[None] | None, needs_room: bool) -> None:
-        self.work, self.after, self.needs_room = work, after, needs_room
+    def __init__(
+        self, work: Operation[Any], after: Operation[None] | None, needs_room: bool, enters_itself: bool
+    ) -> None:
+        self.work, self.after, self.needs_room, self.enters_itself = work, after, needs_room, enters_itself
         self.result: Any = None
         self.error: BaseException | None = None
         self.loop = asyncio.get_running_loop()
@@ -69,16 +75,26 @@ class Writer:
         self._open = True
         self._connection: Connection | None = None
         self._checkpoints, self._written = Checkpoints(database.path), 0
+        self._behind, self._followed = False, float("-inf")
+        """Whether the ledger's ends are behind, and when they were not (`time.monotonic`)."""
         self._thread = threading.Thread(target=self._run, name="netgpt-store-writer", daemon=True)
         self._thread.start()
 
-    async def submit(self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True) -> T:
+    async def submit(
+        self,
+        work: Operation[T],
+        *,
+        after: Operation[None] | None = None,
+        needs_room: bool = True,
+        enters_itself: bool = False,
+    ) -> T:
         """Run `work` in a transaction and return its result, once it is committed.
 
         `after` runs after the COMMIT, outside of any transaction. `needs_room=False`: allowed on a full disk,
-        for what frees space. Raises StoreError; a cancelled caller does not stop the write.
+        for what frees space. `enters_itself`: it touches no guarded row, or counts it in the ledger itself. Raises
+        StoreError; a cancelled caller does not stop the write.
         """
-        job = _Job(work, after, needs_room)
+        job = _Job(work, after, needs_room, enters_itself)
         with self._lock:
             if not self._open:
                 raise StoreError(f"{self._database.path}: the store is closed.", code="store_closed")
@@ -122,8 +138,14 @@ class Writer:
 
     def _next_group(self) -> list[_Job]:
         """Wait for a write, then take all that wait with it. Empty: the end."""
-        first = self._jobs.get()
+        try:
+            first = self._jobs.get(timeout=ENDS_EVERY_S if self._behind else None)
+        except Empty:
+            self._catch_up()
+            first = self._jobs.get()
         if first is None:
+            if self._behind:
+                self._catch_up()
             return []
         group = [first]
         while len(group) < _MAX_GROUP:
@@ -140,6 +162,7 @@ class Writer:
     def _commit(self, group: list[_Job]) -> None:
         if self._connection is None:
             self._connection = self._database.writing.connect()
+            watch(self._connection)
         connection = self._connection
         if len(group) == 1:
             self._alone(connection, group[0])
@@ -147,6 +170,7 @@ class Writer:
             with connection.begin():
                 for job in group:
                     self._try(connection, job)
+                self._finish(connection)
         for job in group:
             if job.after is not None and job.error is None:
                 try:
@@ -159,6 +183,7 @@ class Writer:
         transaction = connection.begin()
         try:
             self._work(connection, job)
+            self._finish(connection)
         except Exception as error:
             job.error = store_error(error, self._database.path)
             lost = not raw(connection).in_transaction
@@ -172,9 +197,13 @@ class Writer:
         if job.needs_room:
             self._disk.check()
         job.result = job.work(connection)
+        if not job.enters_itself:
+            enter_changes(connection)
 
     def _try(self, connection: Connection, job: _Job) -> None:
         """Run one write in its savepoint. Raises only when the fault has ended the whole transaction."""
+        ledger = ledger_in_use()
+        before = None if ledger is None else ledger.snapshot()
         connection.exec_driver_sql("SAVEPOINT write")
         try:
             self._work(connection, job)
@@ -185,6 +214,27 @@ class Writer:
                 raise  # SQLite itself rolled everything back: nothing of this group is there
             connection.exec_driver_sql("ROLLBACK TO write")
             connection.exec_driver_sql("RELEASE write")
+            if ledger is not None and before is not None:
+                ledger.restore(before)
+
+    def _finish(self, connection: Connection) -> None:
+        """Write the ledger's ends where entries changed, or when they were behind for a while."""
+        ledger = ledger_in_use()
+        if ledger is not None:
+            follow = time.monotonic() - self._followed >= ENDS_EVERY_S
+            self._behind = ledger.finish(connection, follow=follow)
+            if follow:
+                self._followed = time.monotonic()
+
+    def _catch_up(self) -> None:
+        """Nobody writes: let the ledger's ends hold the newest exchange and receipt."""
+        self._behind, self._followed = False, float("-inf")
+        try:
+            if self._connection is not None:
+                with self._connection.begin():
+                    self._finish(self._connection)
+        except Exception:  # noqa: BLE001 - nobody waits for it: the next write tries again, and is told
+            self._drop_connection()
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

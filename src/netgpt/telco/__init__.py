@@ -18,6 +18,7 @@ import httpx
 import orjson
 
 from netgpt.errors import SettingsError
+from netgpt.files import read_bytes, read_text
 
 MAX_BYTES = 1_000_000  # an answer beyond this is not read to its end
 log = logging.getLogger(__name__)
@@ -49,8 +50,8 @@ class Token:
         shown = self.value
         if self.file is not None:
             try:
-                shown = self.file.expanduser().read_text(encoding="utf-8").strip()
-            except (OSError, ValueError):
+                shown = read_text(self.file.expanduser(), SettingsError).strip()
+            except SettingsError:
                 raise SourceUnavailable("the file with its token cannot be read; check [insights]") from None
         if shown and not (shown.isascii() and shown.isprintable()):
             raise SourceUnavailable("its token holds characters that an HTTP header cannot carry; check [insights]")
@@ -113,8 +114,10 @@ class InsightClient:
 
 def _trust(ca_file: Path) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file.expanduser())
-    except OSError:  # ssl.SSLError is one
+        return ssl.create_default_context(
+            cadata=read_bytes(ca_file.expanduser(), SettingsError).decode("ascii", "replace")
+        )
+    except (OSError, SettingsError):  # ssl.SSLError is one
         raise SettingsError(f"insights.ca_file: {ca_file} holds no certificate that can be read") from None
 
 

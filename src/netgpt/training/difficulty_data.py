@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netgpt.errors import NotFound, RequestError
+from netgpt.files import lines_in
 
 _WORD = re.compile(r"\w+")
 _RUN = 6
@@ -79,19 +80,17 @@ class Labelled:
 
 def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each line of a JSONL file with its place ("file:7"). Raises NotFound, or RequestError with the place."""
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                place = f"{path}:{number}"
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError):
-                    raise RequestError(f"{place}: not JSON; each line must be one JSON object") from None
-                if not isinstance(row, dict):
-                    raise RequestError(f"{place}: not a JSON object; each line must be one")
-                yield place, row
-    except OSError as error:
-        raise NotFound(f"{path}: cannot be read: {error.strerror}") from None
+    if not path.exists():
+        raise NotFound(f"{path}: no such file")
+    for number, line in lines_in(path, RequestError):
+        place = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            raise RequestError(f"{place}: not JSON; each line must be one JSON object") from None
+        if not isinstance(row, dict):
+            raise RequestError(f"{place}: not a JSON object; each line must be one")
+        yield place, row
 
 
 def routellm(path: Path) -> Labelled:

@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 
 from netgpt.completion.rewrite import rewriting
 from netgpt.errors import RequestError
+from netgpt.files import lines_in
 from netgpt.types import Fact, Message, Person
 
 CHARACTERS_A_TOKEN = 4.0
@@ -165,23 +166,17 @@ def read_examples(path: Path, person: Person | None = None, *, most: int = 200_0
     """
     name = re.sub(r"[^\w.-]", "_", path.name)
     found = 0
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if len(line) > LONGEST_LINE:
-                    raise RequestError(f"{path}:{number}: longer than {LONGEST_LINE:,} characters; one example a line")
-                if not line.strip():
-                    continue
-                found += 1
-                if found > most:
-                    raise RequestError(
-                        f"{path}:{number}: more than {most:,} examples. Split the file, or raise training.max_examples."
-                    )
-                yield _parsed(line, f"{path}:{number}", f"file:{name}:{number}", person)
-    except OSError as error:
-        raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise RequestError(f"{path}: not UTF-8. Save it as UTF-8, one JSON object a line.") from None
+    for number, line in lines_in(path, RequestError, longest=4 * LONGEST_LINE):
+        if len(line) > LONGEST_LINE:
+            raise RequestError(f"{path}:{number}: longer than {LONGEST_LINE:,} characters; one example a line")
+        if not line.strip():
+            continue
+        found += 1
+        if found > most:
+            raise RequestError(
+                f"{path}:{number}: more than {most:,} examples. Split the file, or raise training.max_examples."
+            )
+        yield _parsed(line, f"{path}:{number}", f"file:{name}:{number}", person)
     if not found:
         raise RequestError(f"{path}: holds no example. Each line is an object with `messages` or `request`.")
 

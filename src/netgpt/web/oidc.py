@@ -23,6 +23,7 @@ from jwt import PyJWK, PyJWTError
 
 from netgpt.app.gateway import Gateway
 from netgpt.errors import AuthenticationError, NetGPTError, PermissionDenied, SettingsError
+from netgpt.files import read_bytes
 from netgpt.policy import BOX, Policy, check_access
 from netgpt.settings.sections import Oidc
 from netgpt.store.keys import token_id
@@ -167,8 +168,10 @@ class _Unusable(Exception):
 def certificates(settings: Oidc) -> ssl.SSLContext:
     """The authorities that may vouch for the issuer: `oidc.ca_file`, else the system's. Raises SettingsError."""
     try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError):
+        if settings.ca_file is None:
+            return ssl.create_default_context()
+        return ssl.create_default_context(cadata=read_bytes(settings.ca_file, SettingsError).decode("ascii", "replace"))
+    except (OSError, ssl.SSLError, SettingsError):
         raise SettingsError(f"oidc.ca_file: {settings.ca_file} is missing or holds no certificates (PEM)") from None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from netgpt.errors import SettingsError
+from netgpt.files import read_bytes
 from netgpt.settings.sections import Server
 
 SOON: Final = timedelta(days=14)
@@ -43,9 +44,9 @@ def server_tls(server: Server, now: datetime | None = None) -> tuple[ssl.SSLCont
 
 def _read(file: Path, name: str) -> bytes:
     try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{name}: {file} cannot be read: {error.strerror}") from None
+        text = read_bytes(file, SettingsError)
+    except SettingsError as error:
+        raise SettingsError(f"{name}: {error.message}") from None
     if b"-----BEGIN " not in text:
         raise SettingsError(f"{name}: {file} holds no PEM (it should begin with -----BEGIN ...)")
     return text

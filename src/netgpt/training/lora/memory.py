@@ -185,7 +185,7 @@ class HiddenStates:
         if path is None:
             self._memory = torch.empty(self._starts[-1], width, dtype=dtype)
             return
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_TRUNC, 0o600)
         path.unlink()  # nobody else needs its name, and nothing is left behind by a kill
         try:
             os.posix_fallocate(self._file, 0, max(1, self._starts[-1] * self._row_bytes))

@@ -53,7 +53,7 @@ class TrainingRun:
         try:
             self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            self.lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self.lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot be made: {error.strerror}.") from None
         try:

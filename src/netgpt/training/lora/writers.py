@@ -116,7 +116,7 @@ def _write_weights(path: Path, names: Iterable[str], shape: ModelShape, read: Ca
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     part, body = path.with_name(path.name + ".part"), path.with_name(path.name + ".body")
     try:
-        with os.fdopen(os.open(body, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with os.fdopen(os.open(body, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_TRUNC, 0o600), "wb") as file:
             for name in names:
                 tensor, at = _as_stored(name, read(name), shape), file.tell()
                 file.write(tensor.view(torch.uint8).numpy().data)
@@ -124,7 +124,7 @@ def _write_weights(path: Path, names: Iterable[str], shape: ModelShape, read: Ca
                 header[shape.family.hf_name(name)] = entry
         text = json.dumps(header).encode()
         text += b" " * (-len(text) % 8)
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as whole:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_TRUNC, 0o600), "wb") as whole:
             whole.write(len(text).to_bytes(8, "little") + text)
             with body.open("rb") as file_read:
                 while data := file_read.read(1 << 24):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.kinds import word_set
@@ -317,8 +317,7 @@ DROP = object()
 """Returned by `see`: leave this field out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One string or number (as text) of the body."""
 
     text: str
@@ -428,7 +427,7 @@ class BodyVisitor:
     def _number(self, value: Any, depth: int) -> Any:
         if not _is_number(value):
             return self._free(value, depth)
-        return self._visit(json.dumps(value), TextPosition.PARAMETER, value)
+        return self._visit(_written(value), TextPosition.PARAMETER, value)
 
     def _tokens(self, value: Any, depth: int) -> Any:
         """Numbers of tokens with their biases, or a list of such: they are no one's numbers."""
@@ -528,7 +527,7 @@ class BodyVisitor:
             deeper = self._deeper(depth)
             return [self._free(item, deeper, hint) for item in value]
         if _is_number(value):
-            return self._visit(json.dumps(value), TextPosition.NUMBER, value, hint)
+            return self._visit(_written(value), TextPosition.NUMBER, value, hint)
         if value is None or isinstance(value, bool):
             return value
         raise NotDisclosable("the request holds something that is not JSON; nothing was sent")
@@ -591,3 +590,8 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _written(number: float) -> str:
+    """As JSON writes it."""
+    return str(number) if type(number) is int else json.dumps(number)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
@@ -257,25 +259,27 @@ class Masking:
         self._pseudonyms: set[str] = set()
         self.rounds = 0
 
-    async def round(self, body: Mapping[str, Any], detector: Detector) -> tuple[dict[str, Any], bool]:
-        """The body with everything hidden that was found, and whether anything was."""
+    async def round(
+        self, body: Mapping[str, Any], planned: MaskPlan, detector: Detector
+    ) -> tuple[Mapping[str, Any], MaskPlan | None]:
+        """The body with everything hidden that was found, and its plan; None: as the one before, nothing was hidden.
+
+        `planned`: of `body`.
+        """
         self.rounds += 1
-        planned = plan(body, self._media, self._passes)
         if self.rounds == 1:
             self._learn_speakers(planned.seen)
             self._reserve_names(planned.seen)
             self._note_unread(planned.seen)
         found = await self._search(planned, detector)
-        spans = iter(self._anonymizer.computing.look(planned.seen, found) if self.rounds == 1 else found)
-        hid = False
-
-        def mask(item: Seen) -> Any:
-            nonlocal hid
-            new = self._mask(item, next(spans))
-            hid = hid or new is DROP or new != item.text
-            return new
-
-        return BodyVisitor(mask, media=self._media, passes=self._passes).body(body), hid
+        if self.rounds == 1:
+            found = self._anonymizer.computing.look(planned.seen, found)
+        written = [self._mask(item, spans) for item, spans in zip(planned.seen, found, strict=True)]
+        if self.rounds > 1 and all(new == item.text for new, item in zip(written, planned.seen, strict=True)):
+            return body, None
+        following = iter(written)
+        masked = BodyVisitor(lambda _: next(following), media=self._media, passes=self._passes).body(body)
+        return masked, plan(masked, self._media, self._passes)
 
     def _note_unread(self, seen: Sequence[Seen]) -> None:
         texts = (item.text for item in seen if item.place is TextPosition.PROSE)
@@ -310,8 +314,7 @@ class Masking:
         found = dict(zip(unique, results, strict=True))
         spans = [list(found.get(text, ())) for text in texts]
         for text, group in zip(joined, planned.groups, strict=True):
-            for span in found[text]:
-                _share(span, group, planned.seen, spans)
+            _share(found[text], group, planned.seen, spans)
         for item, words, into in zip(planned.seen, read, spans, strict=True):
             into += names_in(item.text, (s for s in found[words] if s.kind == "PERSON")) if words else ()
         return spans
@@ -550,18 +553,17 @@ def _segments(text: str, span: Span) -> Span:
     return replace(span, start=start, end=end)
 
 
-def _share(span: Span, group: list[int], seen: Sequence[Seen], spans: list[list[Span]]) -> None:
-    """Add to each part its piece of a span that was found in the joined text.
+def _share(found: Sequence[Span], group: list[int], seen: Sequence[Seen], spans: list[list[Span]]) -> None:
+    """Add to each part its pieces of the spans that were found in the joined text.
 
     A name counts only when it crosses a border; a pattern may need the words of the part before.
     """
-    offset, pieces = 0, []
-    for number in group:
-        length = len(seen[number].text)
-        start, end = max(span.start - offset, 0), min(span.end - offset, length)
-        if start < end:
-            pieces.append((number, replace(span, start=start, end=end)))
-        offset += length
-    if len(pieces) > 1 or span.rule.startswith(("pattern:", "plugin:")):
-        for number, piece in pieces:
-            spans[number].append(piece)
+    begins = [0, *accumulate(len(seen[number].text) for number in group)]
+    for span in found:
+        first = bisect_right(begins, span.start) - 1
+        last = bisect_left(begins, span.end) - 1
+        for place in range(first, last + 1) if last > first or span.rule.startswith(("pattern:", "plugin:")) else ():
+            start, end = max(span.start, begins[place]), min(span.end, begins[place + 1])
+            if start < end:
+                piece = replace(span, start=start - begins[place], end=end - begins[place])
+                spans[group[place]].append(piece)

@@ -8,7 +8,6 @@ sealed, not what else the map of the conversation holds.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -152,22 +151,20 @@ class Vault:
             exceptions=exceptions, languages=languages,
             hide_figures=not (public_figures and anonymizer.lets_figures_leave()),
         )  # fmt: skip
-        current = _encodable(dict(body))
-        if media == "send":  # pictures are read once, where that takes nobody else's time
-            size = (await asyncio.to_thread(plan, current, media, passes)).size
-        else:
-            size = plan(current, media, passes).size
+        current: Mapping[str, Any] = _encodable(dict(body))
+        made = plan(current, media, passes)
+        size = made.size
         if size > max_chars:
             raise NotDisclosable(
                 f"the request has {size} characters, more than privacy.max_chars = {max_chars}; nothing was sent"
             )
         for _ in range(_ROUNDS):
-            current, hid = await masking.round(current, detector)
-            if not hid and masking.rounds > 1:
+            current, following = await masking.round(current, made, detector)
+            if following is None:
                 break
+            made = following
         else:
             raise NotDisclosable("the request could not be made safe: private data was found again; nothing was sent")
-        made = plan(current, media, passes)
         if made.size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
         self._shift = anonymizer.computing.shift or self._shift  # of any destination of the request

@@ -18,6 +18,7 @@ from typing import Any
 
 from netgpt.errors import NotDisclosable, PrivacyError
 from netgpt.outbound import Outbound, _sealed_by_vault
+from netgpt.privacy.body import longest_string
 from netgpt.privacy.computing import DayShift
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
@@ -40,6 +41,8 @@ from netgpt.types import Generalised, Hidden, Kept, Span
 
 _ROUNDS = 4
 """Searches before a body counts as impossible to make safe."""
+_SIGNS = 4
+"""Times as long as its texts JSON may be, by its signs and blanks."""
 _PERSON = "PERSON"
 _EXACT = word_set("API_KEY LITERAL URL CRYPTO")
 
@@ -152,12 +155,12 @@ class Vault:
             hide_figures=not (public_figures and anonymizer.lets_figures_leave()),
         )  # fmt: skip
         current: Mapping[str, Any] = _encodable(dict(body))
+        if media != "send" and (size := longest_string(current)) > _SIGNS * max_chars:
+            raise _too_long(size, max_chars)  # before it is read as JSON
         made = plan(current, media, passes)
         size = made.size
         if size > max_chars:
-            raise NotDisclosable(
-                f"the request has {size} characters, more than privacy.max_chars = {max_chars}; nothing was sent"
-            )
+            raise _too_long(size, max_chars)
         for _ in range(_ROUNDS):
             current, following = await masking.round(current, made, detector)
             if following is None:
@@ -253,6 +256,12 @@ def readdressed(outbound: Outbound, model: str, also: Mapping[str, Any] | None =
     body = json.loads(outbound.content)
     return _sealed_by_vault(
         {**body, "model": model, **(also or {})}, outbound.hidden, outbound.rule, outbound.generalised
+    )
+
+
+def _too_long(size: int, max_chars: int) -> NotDisclosable:
+    return NotDisclosable(
+        f"the request has {size} characters, more than privacy.max_chars = {max_chars}; nothing was sent"
     )
 
 

@@ -16,15 +16,20 @@ from netgpt.types import Span
 
 LONG: Final = 20_000
 """Cost of a request that goes to the second process: about a fifth of a second."""
-_OF_A_TEXT: Final = 30
-"""Characters that take as long to read as one more text."""
+_OF_A_PIECE: Final = 30
+"""Characters that take as long to read as one more text or paragraph."""
 IDLE_S: Final = 300.0
 """Seconds without a long request after which the second process ends."""
 
 
 def cost(texts: Sequence[str]) -> int:
-    """What a search takes, in characters: many short texts take longer than one long one."""
-    return sum(map(len, texts)) + _OF_A_TEXT * len(texts)
+    """What a search takes, in characters: many short texts take longer than one long one.
+
+    >>> cost(["abc"] * 10), cost(["abc " * 10])
+    (330, 70)
+    """
+    pieces = len(texts) + sum(text.count("\n\n") for text in texts)
+    return sum(map(len, texts)) + _OF_A_PIECE * pieces
 
 
 class DetectorLanes:

@@ -16,7 +16,7 @@ from netgpt.privacy.body import DROP, BodyVisitor, Seen, TextPosition, may_be_ra
 from netgpt.privacy.computing import Computing
 from netgpt.privacy.detector import PLUGGED, Detector, merge_spans
 from netgpt.privacy.detectors import find_patterns, is_excepted
-from netgpt.privacy.detectors.profile_values import find_values
+from netgpt.privacy.detectors.profile_values import find_values, needles_of
 from netgpt.privacy.figures import FIGURE, find_figures
 from netgpt.privacy.generalize import Coarser, Generaliser
 from netgpt.privacy.identities import (
@@ -253,6 +253,7 @@ class Masking:
         self._media = media
         self._passes = passes
         self._languages, self._hide_figures = languages, hide_figures
+        self._needles = needles_of(values)
         self._before = FoundBefore()
         self._public = "|".join(plain_words(phrase) for phrase in public)
         self._phrases = tuple(phrase for phrase in public if phrase)
@@ -269,6 +270,7 @@ class Masking:
         self.rounds += 1
         if self.rounds == 1:
             self._learn_speakers(planned.seen)
+            self._needles = needles_of(self._values)
             self._reserve_names(planned.seen)
             self._note_unread(planned.seen)
         found = await self._search(planned, detector)
@@ -375,7 +377,7 @@ class Masking:
             hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM or not may_be_random(text)]
             least, again = 4, self._before.in_identifier(text)
         found += hidden if self.rounds == 1 else [s for s in hidden if not self._may_stay(text, s)]
-        found += [s for s in find_values(text, self._values, whole_words=False) if s.end - s.start >= least]
+        found += [s for s in self._needles.find(text, whole_words=False) if s.end - s.start >= least]
         found += again if self.rounds > 1 else ()
         found += self._literals(item) if self.rounds == 1 and item.place is TextPosition.LOOSE_ID else ()
         return merge_spans([_segments(text, span) for span in found])
@@ -386,7 +388,7 @@ class Masking:
         if item.place is TextPosition.KEY:
             everything = [s for s in everything if s.rule != "names" or _names_somebody(item.text, s)]
         if item.place in (TextPosition.NAME, TextPosition.SPEAKER, TextPosition.KEY):
-            loose = find_values(item.text, self._values, whole_words=False)
+            loose = self._needles.find(item.text, whole_words=False)
             everything += [_segments(item.text, s) for s in loose if s.end - s.start >= 4]
             everything += self._before.in_identifier(item.text) if self.rounds > 1 else ()
             everything = [_segments(item.text, s) for s in everything]

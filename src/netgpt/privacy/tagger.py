@@ -104,7 +104,7 @@ def _normal(h: Array, scale: Array, shift: Array) -> Array:
 
 
 def _convolved(h: Array, kernel: Array, bias: Array, dilation: int) -> Array:
-    """`kernel`: (3, width, width), for the word `dilation` before, the word itself, and the one after; 0: itself alone."""
+    """`kernel`: (3, width, width), for the word `dilation` before, the word itself, and the one after; 0: it alone."""
     out: Array = h @ kernel[1] + bias
     if dilation:
         out[dilation:] += h[:-dilation] @ kernel[0]

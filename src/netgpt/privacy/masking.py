@@ -15,7 +15,7 @@ from netgpt.errors import NotDisclosable
 from netgpt.privacy.body import DROP, BodyVisitor, Seen, TextPosition, may_be_random, unsigned
 from netgpt.privacy.computing import Computing
 from netgpt.privacy.detector import PLUGGED, Detector, merge_spans
-from netgpt.privacy.detectors import find_patterns, is_excepted
+from netgpt.privacy.detectors import find_keys, find_patterns, is_excepted
 from netgpt.privacy.detectors.profile_values import find_values, needles_of
 from netgpt.privacy.figures import FIGURE, find_figures
 from netgpt.privacy.generalize import Coarser, Generaliser
@@ -364,11 +364,11 @@ class Masking:
         """What keeps an id, an address or a signature from passing as it is: a key or a value that was put there."""
         text = item.text
         if item.place is TextPosition.BLOB:
-            begins = [s for s in _patterns_of(text[:_BEGINNING]) if s.start == 0 and _is_key(s)]
+            begins = [s for s in _keys_in(text[:_BEGINNING]) if s.start == 0]
             return [replace(begins[0], end=len(text))] if begins else ()
         found = [s for s in spans if s.rule.startswith(PLUGGED)]
         if item.place is TextPosition.ID:
-            hidden = [s for s in _patterns_of(text) if _is_key(s)]
+            hidden = list(_keys_in(text))
             least, again = LEAST_IN_ID, self._before.in_id(text)
         elif item.place is TextPosition.ADDRESS:
             hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM and not _is_signature(text, s)]
@@ -495,15 +495,16 @@ def _patterns_of(text: str) -> tuple[Span, ...]:
     return tuple(find_patterns(text))
 
 
-def _is_key(span: Span) -> bool:
-    """Whether a find in an id is a known form of key, an address with a password or an e-mail address."""
-    return span.kind in ("API_KEY", "URL", "EMAIL") and span.rule != _RANDOM
+@lru_cache(maxsize=4_096)
+def _keys_in(text: str) -> tuple[Span, ...]:
+    """Known forms of keys, addresses with a password and e-mail addresses; not what only looks random."""
+    return tuple(span for span in find_keys(text) if span.rule != _RANDOM)
 
 
 def _is_signature(url: str, span: Span) -> bool:
     """Whether a find in an address is there for the signature that lets one picture be read."""
     secret = span.kind in ("API_KEY", "URL") and span.rule != "pattern:api_key"
-    return secret and not any(_is_key(other) for other in _patterns_of(unsigned(url)))
+    return secret and not _keys_in(unsigned(url))
 
 
 def _may_be_named(item: Seen) -> bool:

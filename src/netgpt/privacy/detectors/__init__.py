@@ -37,7 +37,7 @@ from netgpt.privacy.detectors.profile_values import PROFILE_KINDS, find_values
 from netgpt.privacy.registry import PatternDetector, Prefilter
 from netgpt.types import Span
 
-__all__ = ["BUILT_IN", "PROFILE_KINDS", "find_patterns", "search"]
+__all__ = ["BUILT_IN", "PROFILE_KINDS", "find_keys", "find_patterns", "search"]
 
 MODULES: Final = (
     emails,
@@ -67,6 +67,14 @@ def find_patterns(text: str) -> list[Span]:
     [(5, 16, 'IP')]
     """
     return search(text, BUILT_IN)
+
+
+_KEYS: Final = tuple(each for each in BUILT_IN if each.kind in ("API_KEY", "URL", "EMAIL"))
+
+
+def find_keys(text: str) -> list[Span]:
+    """Of `find_patterns` the keys, e-mail addresses and addresses with a password: all that an id may not hold."""
+    return search(text, _KEYS)
 
 
 def search(text: str, detectors: Iterable[PatternDetector]) -> list[Span]:

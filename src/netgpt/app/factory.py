@@ -14,6 +14,7 @@ from netgpt.models.client import CloudModel, EdgeModel
 from netgpt.models.engine import Engine
 from netgpt.models.hot_swap import SwappingEngine
 from netgpt.privacy.detector import Detector
+from netgpt.privacy.lanes import DetectorLanes
 from netgpt.privacy.process import DetectorProcess
 from netgpt.settings import Settings
 from netgpt.settings.sections import Cloud
@@ -75,9 +76,11 @@ def open_remote(target: str, remote: Cloud, receipt_hook: ReceiptHook) -> CloudM
 
 
 def open_detector(settings: Settings) -> Detector:
-    """Finds private values, in a process of its own."""
+    """Finds private values, in a process of its own, or two."""
     privacy = settings.privacy
-    return DetectorProcess(names=privacy.names, languages=privacy.languages, timeout_s=privacy.timeout_s)
+    return DetectorLanes(
+        lambda: DetectorProcess(names=privacy.names, languages=privacy.languages, timeout_s=privacy.timeout_s)
+    )
 
 
 def last_answer(store: Store, stale_s: float) -> LastAnswer:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.kinds import word_set
@@ -290,6 +290,18 @@ def is_data(key: str, value: str) -> bool:
     return key in ("data", "file_data") and len(value) > 100 and _BASE64.fullmatch(value) is not None
 
 
+def longest_string(value: Any) -> int:
+    """Characters of the longest string in a body, keys aside."""
+    longest, rest = 0, [value]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str):
+            longest = max(longest, len(value))
+        elif isinstance(value, dict | list | tuple):
+            rest.extend(value.values() if isinstance(value, dict) else value)
+    return longest
+
+
 def opened(text: str) -> Any:
     """The JSON object or array in a string, or None. One with duplicate keys is text: a key would be lost."""
     if text.lstrip()[:1] not in ("{", "["):
@@ -313,12 +325,13 @@ def _refuse(word: str) -> None:
 
 
 _DEEPEST = 60
+MOST_VALUES: Final = 100_000
+"""Strings and numbers that are looked at, those within JSON in strings included."""
 DROP = object()
 """Returned by `see`: leave this field out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One string or number (as text) of the body."""
 
     text: str
@@ -340,6 +353,7 @@ class BodyVisitor:
         self._passes = passes
         self._wire = wire()
         self._count = 0
+        self._values = 0
         self.groups: list[list[int]] = []
 
     def body(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -428,7 +442,7 @@ class BodyVisitor:
     def _number(self, value: Any, depth: int) -> Any:
         if not _is_number(value):
             return self._free(value, depth)
-        return self._visit(json.dumps(value), TextPosition.PARAMETER, value)
+        return self._visit(_written(value), TextPosition.PARAMETER, value)
 
     def _tokens(self, value: Any, depth: int) -> Any:
         """Numbers of tokens with their biases, or a list of such: they are no one's numbers."""
@@ -521,14 +535,16 @@ class BodyVisitor:
         if isinstance(value, str):
             return self._prose(value, depth, hint)
         if isinstance(value, dict):
+            self._bound()
             deeper = self._deeper(depth)
             hints = _hints(value)
             return _object([(self._key(key), self._free(item, deeper, hints[key])) for key, item in value.items()])
         if isinstance(value, list | tuple):
+            self._bound()
             deeper = self._deeper(depth)
             return [self._free(item, deeper, hint) for item in value]
         if _is_number(value):
-            return self._visit(json.dumps(value), TextPosition.NUMBER, value, hint)
+            return self._visit(_written(value), TextPosition.NUMBER, value, hint)
         if value is None or isinstance(value, bool):
             return value
         raise NotDisclosable("the request holds something that is not JSON; nothing was sent")
@@ -548,8 +564,14 @@ class BodyVisitor:
 
     def _visit(self, text: str, place: TextPosition, value: Any = None, hint: str | None = None) -> Any:
         self._count += 1
+        self._bound()
         new = self._see(Seen(text, place, hint))
         return value if value is not None and new == text else new
+
+    def _bound(self) -> None:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise NotDisclosable(f"the request holds more than {MOST_VALUES} values; nothing was sent")
 
     def _deeper(self, depth: int) -> int:
         if depth >= _DEEPEST:
@@ -591,3 +613,8 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _written(number: float) -> str:
+    """As JSON writes it."""
+    return str(number) if type(number) is int else json.dumps(number)

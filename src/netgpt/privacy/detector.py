@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from netgpt.errors import DetectorError, NetGPTError
 from netgpt.privacy.detectors import find_patterns, search
-from netgpt.privacy.detectors.profile_values import find_values
+from netgpt.privacy.detectors.profile_values import needles_of
 from netgpt.privacy.ner import NameFinder
 from netgpt.privacy.registry import DETECTORS, PatternDetector, family
 from netgpt.registry import BUILT_IN
@@ -71,8 +71,9 @@ class Finder:
     ) -> list[list[Span]]:
         wanted = [True] * len(texts) if names is None else list(names)
         named = self._names.find(texts, wanted) if self._names is not None and any(wanted) else [[] for _ in texts]
+        needles = needles_of(values)
         return [
-            add_spans(merge_spans([*built_in, *find_values(text, values), *of_names]), plugged, text)
+            add_spans(merge_spans([*built_in, *needles.find(text), *of_names]), plugged, text)
             for text, of_names, (built_in, plugged) in zip(texts, named, map(self._patterns_of, texts), strict=True)
         ]
 

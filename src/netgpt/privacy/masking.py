@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.body import DROP, BodyVisitor, Seen, TextPosition, may_be_random, unsigned
 from netgpt.privacy.computing import Computing
 from netgpt.privacy.detector import PLUGGED, Detector, merge_spans
-from netgpt.privacy.detectors import find_patterns, is_excepted
-from netgpt.privacy.detectors.profile_values import find_values
+from netgpt.privacy.detectors import find_keys, find_patterns, is_excepted
+from netgpt.privacy.detectors.profile_values import find_values, needles_of
 from netgpt.privacy.figures import FIGURE, find_figures
 from netgpt.privacy.generalize import Coarser, Generaliser
 from netgpt.privacy.identities import (
@@ -251,31 +253,35 @@ class Masking:
         self._media = media
         self._passes = passes
         self._languages, self._hide_figures = languages, hide_figures
+        self._needles = needles_of(values)
         self._before = FoundBefore()
         self._public = "|".join(plain_words(phrase) for phrase in public)
         self._phrases = tuple(phrase for phrase in public if phrase)
         self._pseudonyms: set[str] = set()
         self.rounds = 0
 
-    async def round(self, body: Mapping[str, Any], detector: Detector) -> tuple[dict[str, Any], bool]:
-        """The body with everything hidden that was found, and whether anything was."""
+    async def round(
+        self, body: Mapping[str, Any], planned: MaskPlan, detector: Detector
+    ) -> tuple[Mapping[str, Any], MaskPlan | None]:
+        """The body with everything hidden that was found, and its plan; None: as the one before, nothing was hidden.
+
+        `planned`: of `body`.
+        """
         self.rounds += 1
-        planned = plan(body, self._media, self._passes)
         if self.rounds == 1:
             self._learn_speakers(planned.seen)
+            self._needles = needles_of(self._values)
             self._reserve_names(planned.seen)
             self._note_unread(planned.seen)
         found = await self._search(planned, detector)
-        spans = iter(self._anonymizer.computing.look(planned.seen, found) if self.rounds == 1 else found)
-        hid = False
-
-        def mask(item: Seen) -> Any:
-            nonlocal hid
-            new = self._mask(item, next(spans))
-            hid = hid or new is DROP or new != item.text
-            return new
-
-        return BodyVisitor(mask, media=self._media, passes=self._passes).body(body), hid
+        if self.rounds == 1:
+            found = self._anonymizer.computing.look(planned.seen, found)
+        written = [self._mask(item, spans) for item, spans in zip(planned.seen, found, strict=True)]
+        if self.rounds > 1 and all(new == item.text for new, item in zip(written, planned.seen, strict=True)):
+            return body, None
+        following = iter(written)
+        masked = BodyVisitor(lambda _: next(following), media=self._media, passes=self._passes).body(body)
+        return masked, plan(masked, self._media, self._passes)
 
     def _note_unread(self, seen: Sequence[Seen]) -> None:
         texts = (item.text for item in seen if item.place is TextPosition.PROSE)
@@ -310,8 +316,7 @@ class Masking:
         found = dict(zip(unique, results, strict=True))
         spans = [list(found.get(text, ())) for text in texts]
         for text, group in zip(joined, planned.groups, strict=True):
-            for span in found[text]:
-                _share(span, group, planned.seen, spans)
+            _share(found[text], group, planned.seen, spans)
         for item, words, into in zip(planned.seen, read, spans, strict=True):
             into += names_in(item.text, (s for s in found[words] if s.kind == "PERSON")) if words else ()
         return spans
@@ -359,11 +364,11 @@ class Masking:
         """What keeps an id, an address or a signature from passing as it is: a key or a value that was put there."""
         text = item.text
         if item.place is TextPosition.BLOB:
-            begins = [s for s in _patterns_of(text[:_BEGINNING]) if s.start == 0 and _is_key(s)]
+            begins = [s for s in _keys_in(text[:_BEGINNING]) if s.start == 0]
             return [replace(begins[0], end=len(text))] if begins else ()
         found = [s for s in spans if s.rule.startswith(PLUGGED)]
         if item.place is TextPosition.ID:
-            hidden = [s for s in _patterns_of(text) if _is_key(s)]
+            hidden = list(_keys_in(text))
             least, again = LEAST_IN_ID, self._before.in_id(text)
         elif item.place is TextPosition.ADDRESS:
             hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM and not _is_signature(text, s)]
@@ -372,7 +377,7 @@ class Masking:
             hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM or not may_be_random(text)]
             least, again = 4, self._before.in_identifier(text)
         found += hidden if self.rounds == 1 else [s for s in hidden if not self._may_stay(text, s)]
-        found += [s for s in find_values(text, self._values, whole_words=False) if s.end - s.start >= least]
+        found += [s for s in self._needles.find(text, whole_words=False) if s.end - s.start >= least]
         found += again if self.rounds > 1 else ()
         found += self._literals(item) if self.rounds == 1 and item.place is TextPosition.LOOSE_ID else ()
         return merge_spans([_segments(text, span) for span in found])
@@ -383,7 +388,7 @@ class Masking:
         if item.place is TextPosition.KEY:
             everything = [s for s in everything if s.rule != "names" or _names_somebody(item.text, s)]
         if item.place in (TextPosition.NAME, TextPosition.SPEAKER, TextPosition.KEY):
-            loose = find_values(item.text, self._values, whole_words=False)
+            loose = self._needles.find(item.text, whole_words=False)
             everything += [_segments(item.text, s) for s in loose if s.end - s.start >= 4]
             everything += self._before.in_identifier(item.text) if self.rounds > 1 else ()
             everything = [_segments(item.text, s) for s in everything]
@@ -490,15 +495,16 @@ def _patterns_of(text: str) -> tuple[Span, ...]:
     return tuple(find_patterns(text))
 
 
-def _is_key(span: Span) -> bool:
-    """Whether a find in an id is a known form of key, an address with a password or an e-mail address."""
-    return span.kind in ("API_KEY", "URL", "EMAIL") and span.rule != _RANDOM
+@lru_cache(maxsize=4_096)
+def _keys_in(text: str) -> tuple[Span, ...]:
+    """Known forms of keys, addresses with a password and e-mail addresses; not what only looks random."""
+    return tuple(span for span in find_keys(text) if span.rule != _RANDOM)
 
 
 def _is_signature(url: str, span: Span) -> bool:
     """Whether a find in an address is there for the signature that lets one picture be read."""
     secret = span.kind in ("API_KEY", "URL") and span.rule != "pattern:api_key"
-    return secret and not any(_is_key(other) for other in _patterns_of(unsigned(url)))
+    return secret and not _keys_in(unsigned(url))
 
 
 def _may_be_named(item: Seen) -> bool:
@@ -550,18 +556,17 @@ def _segments(text: str, span: Span) -> Span:
     return replace(span, start=start, end=end)
 
 
-def _share(span: Span, group: list[int], seen: Sequence[Seen], spans: list[list[Span]]) -> None:
-    """Add to each part its piece of a span that was found in the joined text.
+def _share(found: Sequence[Span], group: list[int], seen: Sequence[Seen], spans: list[list[Span]]) -> None:
+    """Add to each part its pieces of the spans that were found in the joined text.
 
     A name counts only when it crosses a border; a pattern may need the words of the part before.
     """
-    offset, pieces = 0, []
-    for number in group:
-        length = len(seen[number].text)
-        start, end = max(span.start - offset, 0), min(span.end - offset, length)
-        if start < end:
-            pieces.append((number, replace(span, start=start, end=end)))
-        offset += length
-    if len(pieces) > 1 or span.rule.startswith(("pattern:", "plugin:")):
-        for number, piece in pieces:
-            spans[number].append(piece)
+    begins = [0, *accumulate(len(seen[number].text) for number in group)]
+    for span in found:
+        first = bisect_right(begins, span.start) - 1
+        last = bisect_left(begins, span.end) - 1
+        for place in range(first, last + 1) if last > first or span.rule.startswith(("pattern:", "plugin:")) else ():
+            start, end = max(span.start, begins[place]), min(span.end, begins[place + 1])
+            if start < end:
+                piece = replace(span, start=start - begins[place], end=end - begins[place])
+                spans[group[place]].append(piece)

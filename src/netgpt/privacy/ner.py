@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from netgpt.privacy.detectors.disguises import views
-from netgpt.privacy.detectors.normalize import View
+from netgpt.privacy.detectors.normalize import View, around_changes
 from netgpt.privacy.figures import is_figure
 from netgpt.privacy.kinds import ALSO_WORDS, AROUND, WORDS_OF_TRADE, word_set
 from netgpt.privacy.roles import RoleJudge
@@ -122,9 +122,10 @@ class NameFinder:
         spaced = [each for each in names if each[1] not in glued]
         terms = _terms(spaced, tagger.common({word for _, name in spaced for word in _lowered(name)}))
         for spans, of_text in zip(found, all_views, strict=True):
-            for view in of_text:
-                spans.extend(find_occurrences(view, self._indexes.of(view.text), terms) if terms else ())
-                spans.extend(find_glued(view, glued))
+            for number, view in enumerate(of_text):
+                for part in around_changes(view) if number else (view,):
+                    spans.extend(find_occurrences(part, self._indexes.of(part.text), terms) if terms else ())
+                    spans.extend(find_glued(part, glued))
         return found
 
 

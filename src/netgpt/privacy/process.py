@@ -1,7 +1,8 @@
 """The detector in a supervised child process: it can hang, die or be killed, and nothing private leaves.
 
-It processes one request at a time; a bounded number of others waits for a bounded time. A request that takes too long
-kills the child. While the child is down `detect` raises at once; it is restarted in the background.
+It processes one request at a time; a bounded number of others waits for a bounded time, keys in turn. A request that
+takes too long kills the child, which is started again at once; the same texts of the same key are refused from then on.
+While a child that died by itself is down `detect` raises at once; it is restarted in the background.
 """
 
 from __future__ import annotations
@@ -11,23 +12,32 @@ import contextlib
 import itertools
 import json
 import os
+import secrets
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 import orjson
 
 from netgpt.errors import DetectorError
 from netgpt.privacy.scripts import ALL, checked
+from netgpt.privacy.turns import ASKED_BY, Turn, Turns
 from netgpt.registry import left_out
 from netgpt.types import Span
 
 _LONGEST_LINE = 256 * 1024 * 1024
 """Bytes of one reply; `privacy.max_chars` bounds a request to far less."""
-_LARGE = 50_000
-"""Characters: a timeout of fewer says that something hung, not that they were too many."""
-_REMEMBERED_S = 60.0
+_REMEMBERED_S = 600.0
+"""How long texts are refused that took too long; the machine may have been busy with something else."""
+_REMEMBERED = 1_000
+"""Requests of which that is known."""
+_LONG_REPLY = 50_000
+"""Bytes of a reply that is not read on the event loop."""
+_WAITS = 2
+"""Times the timeout that a request waits for its turn: two others may have to end first."""
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """For the child: on a busy box, threads that wait for one another took ten times as long for short texts."""
 _BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -56,22 +66,30 @@ class DetectorProcess:
             self._command += [f"--languages={','.join(checked(languages))}"]
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
-        self._max_waiting = max_waiting
-        self._waiting = 0
-        self._turn = asyncio.Lock()
+        self._turns = Turns("the detector", max_waiting)
         self._ids = itertools.count(1)
         self._child: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._closing = False
         self._detail = "not started"
-        self._too_much, self._until = 0, 0.0
-        """Characters that took too long, and until when as many are refused at once."""
+        self._up = asyncio.Event()
+        """Another child is there, or could not be started."""
+        self._overdue = False
+        """Whether the child was ended for the time that it took: another is on its way."""
+        self._too_much: OrderedDict[bytes, float] = OrderedDict()
+        """Fingerprints of what took too long, and when."""
+        self._secret = secrets.token_bytes(16)
         self.restarts = 0
 
     @property
     def pid(self) -> int | None:
         """Of the child while it is ready, else None."""
         return self._child.pid if self._child is not None else None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it was started and not closed, be its child at work or on its way."""
+        return self._keeper is not None
 
     def health(self) -> tuple[bool, str]:
         return self._child is not None, self._detail
@@ -101,57 +119,71 @@ class DetectorProcess:
         self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
     ) -> list[list[Span]]:
         """As `Detector.detect`. Raises DetectorError at once when the child is down or too many wait."""
-        self._running_child()
-        size = sum(map(len, texts))
-        if size >= self._too_much and time.monotonic() < self._until:
+        if not self._overdue:
+            self._running_child()
+        fingerprint = self._fingerprint(texts)
+        if self._took_too_long(fingerprint):
             raise DetectorError(
-                f"the request has {size} characters to search, and {self._too_much} took longer than "
-                f"{self._timeout_s:g} s a moment ago (privacy.timeout_s); nothing was sent"
+                f"these texts ({sum(map(len, texts))} characters) took the detector longer than {self._timeout_s:g} s "
+                "a moment ago (privacy.timeout_s); nothing was sent"
             )
-        if self._waiting >= self._max_waiting:
-            raise DetectorError("too many requests wait for the detector; nothing was sent", retry_after=1.0)
-        self._waiting += 1
-        try:
-            # A free lock is taken without a timer.
-            async with asyncio.timeout(self._timeout_s) if self._turn.locked() else contextlib.nullcontext():
-                await self._turn.acquire()
-        except TimeoutError:
-            raise DetectorError("the detector is busy with other texts; nothing was sent", retry_after=1.0) from None
-        finally:
-            self._waiting -= 1
-        try:
-            return await self._ask({"texts": list(texts), "values": [list(v) for v in values], "names": names})
-        finally:
-            self._turn.release()
+        turn = await self._turns.enter(_WAITS * self._timeout_s)
+        request = {"texts": list(texts), "values": [list(v) for v in values], "names": names}
+        work = asyncio.create_task(self._in_turn(request, fingerprint, turn))
+        work.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        # Who hangs up leaves the child at work, in this turn: it must not be somebody else's time.
+        return await asyncio.shield(work)
+
+    def _fingerprint(self, texts: Sequence[str]) -> bytes:
+        """Of the text that makes up most of a request, else of all, for the key that asks."""
+        digest = blake2b(ASKED_BY.get().encode(), digest_size=16, key=self._secret)
+        longest = max(texts, key=len, default="")
+        for text in (longest,) if 2 * len(longest) > sum(map(len, texts)) else texts:
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        return digest.digest()
+
+    def _took_too_long(self, fingerprint: bytes) -> bool:
+        return time.monotonic() - self._too_much.get(fingerprint, -_REMEMBERED_S) < _REMEMBERED_S
 
     def _running_child(self) -> asyncio.subprocess.Process:
         if self._child is None:
             raise DetectorError(f"the detector is not running ({self._detail}); nothing was sent", retry_after=1.0)
         return self._child
 
-    async def _ask(self, request: dict[str, Any]) -> list[list[Span]]:
-        child = self._running_child()
-        request["id"] = next(self._ids)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                reply = await _exchange(child, request)
-        except TimeoutError:
-            self._drop(child, "took too long and was ended")
-            size = sum(map(len, request["texts"]))
-            if size >= _LARGE:
-                self._too_much, self._until = size, time.monotonic() + _REMEMBERED_S
-            raise DetectorError(
-                f"the detector took longer than {self._timeout_s:g} s (privacy.timeout_s); nothing was sent"
-            ) from None
-        except (OSError, ValueError, EOFError, asyncio.LimitOverrunError):
-            self._drop(child, "ended unexpectedly")
-            raise DetectorError("the detector ended while it was at work; nothing was sent") from None
-        return _spans(reply, len(request["texts"]))
+    async def _in_turn(self, request: dict[str, Any], fingerprint: bytes, turn: Turn) -> list[list[Span]]:
+        with turn:
+            if self._child is None and self._overdue:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._up.wait(), self._start_timeout_s)
+            child = self._running_child()
+            request["id"] = next(self._ids)
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    reply, size = await _exchange(child, request)
+            except TimeoutError:
+                self._overdue = True
+                self._drop(child, "took too long and was ended")
+                self._remember(fingerprint)
+                raise DetectorError(
+                    f"the detector took longer than {self._timeout_s:g} s (privacy.timeout_s); nothing was sent"
+                ) from None
+            except (OSError, ValueError, EOFError, asyncio.LimitOverrunError):
+                self._drop(child, "ended unexpectedly")
+                raise DetectorError("the detector ended while it was at work; nothing was sent") from None
+        count = len(request["texts"])
+        return await asyncio.to_thread(_spans, reply, count) if size > _LONG_REPLY else _spans(reply, count)
+
+    def _remember(self, fingerprint: bytes) -> None:
+        self._too_much[fingerprint] = time.monotonic()
+        self._too_much.move_to_end(fingerprint)
+        if len(self._too_much) > _REMEMBERED:
+            self._too_much.popitem(last=False)
 
     def _drop(self, child: asyncio.subprocess.Process, why: str) -> None:
         """Kill the child; its keeper starts another."""
         if self._child is child:
             self._child, self._detail = None, why
+            self._up.clear()
         with contextlib.suppress(ProcessLookupError):
             child.kill()
 
@@ -178,7 +210,8 @@ class DetectorProcess:
         if reply.get("ready") is not True:
             await _end(child)
             raise DetectorError(f"the detector did not start: {reply.get('error', 'it ended at once')}")
-        self._child, self._detail = child, "ready"
+        self._child, self._detail, self._overdue = child, "ready", False
+        self._up.set()
         return child
 
     async def _keep(self, child: asyncio.subprocess.Process | None) -> None:
@@ -190,22 +223,24 @@ class DetectorProcess:
                     began = time.monotonic()
                     await child.wait()
                     self._drop(child, "ended unexpectedly; starting again")
-                    failures = 0 if time.monotonic() - began > _CALM_S else failures
-                await asyncio.sleep(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
-                failures += 1
+                    failures = 0 if self._overdue or time.monotonic() - began > _CALM_S else failures
+                if not self._overdue:  # only who dies by itself may be broken
+                    await asyncio.sleep(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
+                    failures += 1
                 child = None
                 try:
                     child = await self._spawn()
                     self.restarts += 1
                 except DetectorError as error:
-                    self._detail = error.message
+                    self._detail, self._overdue = error.message, False
+                    self._up.set()
         finally:
             if child is not None:
                 await _end(child)
 
 
-async def _exchange(child: asyncio.subprocess.Process, request: dict[str, Any]) -> dict[str, Any]:
-    """Write the request, read its reply; replies to abandoned calls are skipped."""
+async def _exchange(child: asyncio.subprocess.Process, request: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Write the request, read its reply, and how long that is; replies to other calls are skipped."""
     assert child.stdin is not None
     try:
         line = orjson.dumps(request)
@@ -216,7 +251,7 @@ async def _exchange(child: asyncio.subprocess.Process, request: dict[str, Any]) 
     while line := await _stdout(child).readline():
         reply = orjson.loads(line)
         if isinstance(reply, dict) and reply.get("id") == request["id"]:
-            return reply
+            return reply, len(line)
     raise EOFError
 
 

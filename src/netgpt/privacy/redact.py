@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, TypeVar
 
 from netgpt.errors import DetectorError, NetGPTError, NotDisclosable
+from netgpt.privacy.aside import at_once
 from netgpt.privacy.body import opened
 from netgpt.privacy.detector import Finder
 from netgpt.privacy.generalize import Generaliser
@@ -94,7 +95,7 @@ class Redactor:
         spans: list[RedactedSpan] = []
         for piece in _pieces(text):
             with self._lock:  # one text at a time: a name found in one must not be hidden in another
-                outbound = _at_once(vault.seal(_asked(piece), self._finder, **self._sealing))
+                outbound = at_once(vault.seal(_asked(piece), self._finder, **self._sealing))
             written: str = json.loads(outbound.content)["messages"][0]["content"]
             masked.append(written)
             spans += _placed(piece, done, written, vault)
@@ -126,16 +127,6 @@ class _InThisThread:
         return True, "ready"
 
     async def close(self) -> None: ...
-
-
-def _at_once(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that waits for nothing, also where an event loop runs."""
-    try:
-        work.send(None)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    raise AssertionError("the detector of this thread waits for nothing")
 
 
 def _asked(text: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ speak of, the kinds that win where finds overlap, the audits, and the table in t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -59,6 +59,10 @@ class Prefilter:
 
     def has_any(self, words: frozenset[str]) -> bool:
         return not self.words.isdisjoint(words)
+
+    def holds_any(self, stems: Collection[str], least: int) -> bool:
+        """Whether one of the stems stands anywhere. `least`: characters of the shortest."""
+        return len(self.lowered) >= least and any(map(self.lowered.__contains__, stems))
 
 
 Find = Callable[[str], Iterable[Span | tuple[int, int]]]

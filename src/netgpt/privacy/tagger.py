@@ -10,7 +10,7 @@ import re
 import unicodedata
 import zlib
 from collections import OrderedDict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -31,7 +31,6 @@ TAGS = (
 """Kinds in the order of the network's outputs."""
 DILATIONS = (1, 2, 4, 8, 1)
 """Of the convolution layers."""
-_GAP = max(DILATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +56,24 @@ class TaggerNet:
         return vectors
 
     def tags(self, segments: Sequence[tuple[Array, Array, Array]]) -> list[tuple[Array, NDArray[np.int64]]]:
-        """For each segment (word vectors, places, head of the text) the probabilities and the kinds of its words."""
+        """For each segment (word vectors, places, head of the text) the probabilities and the kinds of its words.
+
+        They stand below each other, so far apart that no convolution reaches from one into the next.
+        """
         w = self.weights
         sizes = [len(vectors) for vectors, _, _ in segments]
-        starts = np.cumsum([_GAP, *(size + _GAP for size in sizes)])[:-1]
-        h = np.zeros((sum(sizes) + _GAP * (len(sizes) + 1), w["word_bias"].shape[0]), dtype=np.float32)
+        longest = max(sizes)
+        gap = max((dilation for dilation in DILATIONS if dilation < longest), default=0)
+        starts = np.cumsum([gap, *(size + gap for size in sizes)])[:-1]
+        h = np.zeros((sum(sizes) + gap * (len(sizes) + 1), w["word_bias"].shape[0]), dtype=np.float32)
         real = np.zeros((len(h), 1), dtype=np.float32)
         for start, size, (vectors, places, head) in zip(starts, sizes, segments, strict=True):
             h[start : start + size] = vectors + places @ w["place"] + head @ w["head"]
             real[start : start + size] = 1.0
         h = _positive(_normal(h, w["norm_scale"], w["norm_shift"])) * real
         for number, dilation in enumerate(DILATIONS):
-            seen = _convolved(h, w[f"conv{number}"], w[f"conv{number}_bias"], dilation)
+            reach = dilation if dilation < longest else 0
+            seen = _convolved(h, w[f"conv{number}"], w[f"conv{number}_bias"], reach)
             h = h + _positive(seen) * real
             if number == 1:
                 h = h + self._pooled(h, starts, sizes) * real
@@ -99,10 +104,11 @@ def _normal(h: Array, scale: Array, shift: Array) -> Array:
 
 
 def _convolved(h: Array, kernel: Array, bias: Array, dilation: int) -> Array:
-    """`kernel`: (3, width, width), for the word `dilation` before, the word itself, and the one after."""
+    """`kernel`: (3, width, width), for the word `dilation` before, the word itself, and the one after; 0: it alone."""
     out: Array = h @ kernel[1] + bias
-    out[dilation:] += h[:-dilation] @ kernel[0]
-    out[:-dilation] += h[dilation:] @ kernel[2]
+    if dilation:
+        out[dilation:] += h[:-dilation] @ kernel[0]
+        out[:-dilation] += h[dilation:] @ kernel[2]
     return out
 
 
@@ -210,10 +216,10 @@ def occurrence(
 
     `common`: everyday words of all languages, by which scripts without blanks are divided.
     """
-    letters = sum(c.isalpha() for c in text)
-    capitals = sum(c.isupper() for c in text)
-    words = [text[start] for start, end in found if text[start].isalpha()]
-    titled = sum(c.isupper() for c in words) / len(words) if words else 0.0
+    letters = sum(map(str.isalpha, text))
+    capitals = sum(map(str.isupper, text))
+    words = [text[start] for start, _ in found if text[start].isalpha()]
+    titled = sum(map(str.isupper, words)) / len(words) if words else 0.0
     shared = (
         capitals / letters if letters else 0.0, titled, capitals == 0, letters > 0 and capitals > 0.6 * letters,
         size < 60, size < 250, size < 1200, first, min(1.0, len(text) / 1000),
@@ -271,22 +277,30 @@ class Bloom:
     bits: bytes
 
     def __contains__(self, word: object) -> bool:
-        return isinstance(word, str) and all(
-            self.bits[bit >> 3] >> (bit & 7) & 1 for bit in _bloom_bits(word, len(self.bits) * 8)
-        )
+        return isinstance(word, str) and self.holds(_hashes(word))
+
+    def holds(self, hashes: Sequence[int]) -> bool:
+        """Whether the word with these hashes is in it."""
+        bits = self.bits
+        size = len(bits) * 8
+        for hashed in hashes:
+            bit = hashed % size
+            if not bits[bit >> 3] >> (bit & 7) & 1:
+                return False
+        return True
 
     @classmethod
     def of(cls, words: Sequence[str], bits_each: int = 10) -> Bloom:
         """A filter of `words`: one other word in a hundred is in it with ten bits a word, one in 400 with 16."""
         bits = bytearray(max(64, len(words) * bits_each // 8))
-        for bit in (bit for word in words for bit in _bloom_bits(word, len(bits) * 8)):
+        for bit in (hashed % (len(bits) * 8) for word in words for hashed in _hashes(word)):
             bits[bit >> 3] |= 1 << (bit & 7)
         return cls(bytes(bits))
 
 
-def _bloom_bits(word: str, size: int) -> Iterator[int]:
+def _hashes(word: str) -> list[int]:
     coded = word.encode("utf-8", "surrogatepass")
-    return (zlib.crc32(coded, seed) % size for seed in _SEEDS)
+    return [zlib.crc32(coded, seed) for seed in _SEEDS]
 
 
 LONGEST = 1_000
@@ -323,7 +337,8 @@ _PIECES = 8_192
 """Pieces of text whose tags are in the cache."""
 _FOUND = 40_000
 """Tags in the cache in all; each takes about a hundred bytes."""
-_BATCH = 24
+_BATCH, _MOST_IN_BATCH = 8_000, 256
+"""Characters that are read at once, and pieces."""
 _LONGEST_WORD = 64
 
 Array = NDArray[np.float32]
@@ -382,11 +397,15 @@ class Lexicon:
         folded = [fold(word) for word in words]
         small, own = self._vectors.ids(folded), self._vectors.ids([word[:_LONGEST_WORD] for word in words])
         shapes = [
-            shape(word, plain, cased, [low in names for names in self._lists] if word[0].isalpha() else ())
+            shape(word, plain, cased, self._listed(low) if word[0].isalpha() else ())
             for word, low, plain, cased in zip(words, folded, small, own, strict=True)
         ]
         means = self._vectors.means(small), self._vectors.means(own)
         return [piece_ids(low) for low in folded], *means, np.array(shapes, dtype=np.float32)
+
+    def _listed(self, folded: str) -> list[bool]:
+        hashes = _hashes(folded)
+        return [names.holds(hashes) for names in self._lists]
 
     def common(self, words: Sequence[str]) -> frozenset[str]:
         """Those of the words that are one word piece: everyday words of English, mostly."""
@@ -424,9 +443,7 @@ class Tagger:
                     known[key] = self._seen[key]
                 elif key not in new:
                     new[key] = (piece, head, start == 0, len(text))
-        keys = sorted(new, key=lambda key: len(new[key][0]))
-        for at in range(0, len(keys), _BATCH):
-            batch = keys[at : at + _BATCH]
+        for batch in _batches(sorted(new, key=lambda key: len(new[key][0])), lambda key: len(new[key][0])):
             for key, tags in zip(batch, self._read([new[key] for key in batch], floor), strict=True):
                 known[key] = tags
                 self._remember(key, tags)
@@ -469,7 +486,7 @@ class Tagger:
 
     def _read(self, pieces: Sequence[tuple[str, str, bool, int]], floor: float) -> list[tuple[Tag, ...]]:
         cut = [tokens(piece) for piece, _, _, _ in pieces]
-        heads = {head: [head[a:b] for a, b in tokens(head)] for _, head, _, _ in pieces}
+        heads = {head: [head[a:b] for a, b in tokens(head)] for head in {head for _, head, _, _ in pieces}}
         words = [[piece[a:b] for a, b in found] for (piece, _, _, _), found in zip(pieces, cut, strict=True)]
         self._learn([word for group in (*words, *heads.values()) for word in group])
         means = {
@@ -511,6 +528,18 @@ class Tagger:
         while len(self._seen) > _PIECES or self._kept > _FOUND:
             _, gone = self._seen.popitem(last=False)
             self._kept -= len(gone)
+
+
+def _batches(keys: Sequence[bytes], length: Callable[[bytes], int]) -> Iterator[list[bytes]]:
+    """The pieces in batches of a bounded size; at least one each."""
+    batch: list[bytes] = []
+    for key in keys:
+        if batch and (len(batch) == _MOST_IN_BATCH or length(key) * len(batch) >= _BATCH):
+            yield batch
+            batch = []
+        batch.append(key)
+    if batch:
+        yield batch
 
 
 def _key(head: str, piece: str, first: bool, size: int) -> bytes:

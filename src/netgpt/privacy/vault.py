@@ -8,7 +8,6 @@ sealed, not what else the map of the conversation holds.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -20,7 +19,7 @@ from typing import Any
 from netgpt.errors import NotDisclosable, PrivacyError
 from netgpt.outbound import Outbound, _sealed_by_vault
 from netgpt.privacy.addresses import OwnAddresses
-from netgpt.privacy.body import Seen
+from netgpt.privacy.body import Seen, longest_string
 from netgpt.privacy.computing import DayShift
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detectors.profile_values import clean_kind
@@ -44,7 +43,9 @@ from netgpt.types import Generalised, Hidden, Kept, Span
 _ROUNDS = 4
 """Searches before a body counts as impossible to make safe."""
 _LARGE = 30_000
-"""Characters of a body that are read again in a thread."""
+"""Characters of a body whose own addresses are read in a thread."""
+_SIGNS = 4
+"""Times as long as its texts JSON may be, by its signs and blanks."""
 _PERSON = "PERSON"
 _EXACT = word_set("API_KEY LITERAL URL CRYPTO")
 
@@ -163,22 +164,20 @@ class Vault:
             exceptions=exceptions, languages=languages,
             hide_figures=not (public_figures and anonymizer.lets_figures_leave()),
         )  # fmt: skip
-        current = _encodable(dict(body))
-        if media == "send":  # pictures are read once, where that takes nobody else's time
-            size = (await asyncio.to_thread(plan, current, media, passes)).size
-        else:
-            size = plan(current, media, passes).size
+        current: Mapping[str, Any] = _encodable(dict(body))
+        if media != "send" and (size := longest_string(current)) > _SIGNS * max_chars:
+            raise _too_long(size, max_chars)  # before it is read as JSON
+        made = plan(current, media, passes)
+        size = made.size
         if size > max_chars:
-            raise NotDisclosable(
-                f"the request has {size} characters, more than privacy.max_chars = {max_chars}; nothing was sent"
-            )
+            raise _too_long(size, max_chars)
         for _ in range(_ROUNDS):
-            current, hid = await masking.round(current, detector)
-            if not hid and masking.rounds > 1:
+            current, following = await masking.round(current, made, detector)
+            if following is None:
                 break
+            made = following
         else:
             raise NotDisclosable("the request could not be made safe: private data was found again; nothing was sent")
-        made = plan(current, media, passes)
         if made.size > 4 * size + 20_000:
             raise NotDisclosable("the request grew beyond reason when it was made safe; nothing was sent")
         self._shift = anonymizer.computing.shift or self._shift  # of any destination of the request
@@ -188,11 +187,7 @@ class Vault:
         if self.kept:
             raise kept_by_policy(self.kept)
         if self.hidden:
-            texts = {item.text for item in made.seen}
-            if made.size > _LARGE:  # nobody else waits for it
-                self._as_they_were |= await asyncio.to_thread(stood_in, texts, dict(self._originals))
-            else:
-                self._as_they_were |= stood_in(texts, self._originals)
+            self._as_they_were |= stood_in({item.text for item in made.seen}, self._originals)
         self._bodies.append((current, made.seen))
         return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
 
@@ -272,6 +267,12 @@ def readdressed(outbound: Outbound, model: str, also: Mapping[str, Any] | None =
     body = json.loads(outbound.content)
     return _sealed_by_vault(
         {**body, "model": model, **(also or {})}, outbound.hidden, outbound.rule, outbound.generalised
+    )
+
+
+def _too_long(size: int, max_chars: int) -> NotDisclosable:
+    return NotDisclosable(
+        f"the request has {size} characters, more than privacy.max_chars = {max_chars}; nothing was sent"
     )
 
 

@@ -70,8 +70,8 @@ def text_of(content: object) -> str:
     """The text of a message's `content`: a string, or the text parts of a list."""
     if isinstance(content, str):
         return content
-    if isinstance(content, Sequence):
-        parts = [part.get("text") for part in content if isinstance(part, Mapping)]
+    if isinstance(content, list | tuple):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
         return "\n".join(part for part in parts if isinstance(part, str))
     return ""
 

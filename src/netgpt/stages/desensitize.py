@@ -17,11 +17,13 @@ from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError
 from netgpt.exchange import Exchange
 from netgpt.outbound import Outbound
 from netgpt.policy import Destination, Disclosure, Policy, principal_of
+from netgpt.privacy.aside import Aside, is_light
 from netgpt.privacy.detector import CachingDetector, Detector
 from netgpt.privacy.generalize import PLACE_LEVELS, Generaliser
 from netgpt.privacy.kinds import family, hierarchy
 from netgpt.privacy.masking import PUBLIC, kept_by_policy
 from netgpt.privacy.restore import Account, restore_chunks
+from netgpt.privacy.turns import ASKED_BY
 from netgpt.privacy.vault import Vault, readdressed
 from netgpt.routing.candidates import asked_target
 from netgpt.settings.sections import Cloud, Privacy
@@ -29,6 +31,10 @@ from netgpt.store.store import Store
 from netgpt.types import Generalised, Hidden, Kept, Label, Person
 
 LOCKS_KEPT = 1_000
+_WAITS = 3
+"""Times `privacy.timeout_s` in which all is hidden: what is searched is searched twice, and others go first."""
+_LARGE_MAP = 20_000
+"""Bytes of a conversation's map that is not read on the event loop."""
 
 
 class Desensitize:
@@ -65,6 +71,7 @@ class Desensitize:
         self.generaliser = Generaliser()
         self.sensitive = frozenset({SENSITIVE_KIND, *privacy.sensitive_kinds})
         self._locks: OrderedDict[tuple[Person, str], asyncio.Lock] = OrderedDict()
+        self._aside = Aside()
 
     async def __call__(self, exchange: Exchange) -> None:
         exchange.vault, exchange.outbound, exchange.block_reason = None, None, None
@@ -79,14 +86,16 @@ class Desensitize:
             )
             return
         exchange.policy = self.policy().title
+        ASKED_BY.set(exchange.caller.key_id or exchange.caller.tenant)
         sealing = Sealing(exchange, {target: self._disclosure(exchange, asked, target) for target in wanted})
+        limit_s = _WAITS * self.privacy.timeout_s + 1
         try:
             # The wait for another request of the same conversation counts too.
-            async with asyncio.timeout(self.privacy.timeout_s + 1):
+            async with asyncio.timeout(limit_s):
                 await self._seal(sealing)
         except TimeoutError:
             sealing.fail(
-                f"hiding took longer than {self.privacy.timeout_s:g} s, so nothing leaves "
+                f"hiding took longer than {limit_s:g} s, so nothing leaves "
                 "(raise privacy.timeout_s or shorten the request)"
             )
         except (PrivacyError, PayloadTooLarge) as error:
@@ -129,7 +138,7 @@ class Desensitize:
             elif self.remotes[target].trusted:
                 remote = self.remotes[target]
                 body = outbound_body(sealing.exchange, remote.model, may) | own_words(remote)
-                sealing.made[target] = await Vault().seal(body, self.detector, trusted=True)
+                sealing.made[target] = await self._sealed(Vault(), body, self.detector, {"trusted": True})
                 sealing.left_out[target] = facts
             else:
                 masked.append(target)
@@ -142,11 +151,13 @@ class Desensitize:
             return
         person = sealing.exchange.person
         async with self._lock(person, conversation):
-            vault = Vault(await self.store.load_map(person, conversation))
+            known = await self.store.load_map(person, conversation)
+            is_large = known is not None and len(known) > _LARGE_MAP
+            vault = await asyncio.to_thread(Vault, known) if is_large else Vault(known)
             await self._mask_all(sealing, masked, vault)
             if vault.changed and any(target in sealing.made for target in masked):
                 # Saved before anything is sent: after a crash the same value still has the same placeholder.
-                await self.store.save_map(person, conversation, vault.dump())
+                await self.store.save_map(person, conversation, await asyncio.to_thread(vault.dump))
 
     async def _mask_all(self, sealing: Sealing, targets: Sequence[str], vault: Vault) -> None:
         sealing.exchange.vault = vault
@@ -190,19 +201,28 @@ class Desensitize:
     ) -> Outbound:
         media = self.privacy.media
         rule = may.keeps_media() if media == "send" else None
-        return await vault.seal(
-            body,
-            detector,
-            values=exchange.private_values,
-            media=f"kept by the policy ({rule})" if rule else media,
-            max_chars=self.privacy.max_chars,
-            public=[fact.text for fact in exchange.facts if fact.label is Label.PUBLIC],
-            terms=may,
-            generaliser=self.generaliser,
-            passes=passes,
-            exceptions=await self.store.exceptions.words(exchange.person.tenant),
-            languages=self.privacy.languages,
-            public_figures=self.privacy.public_figures,
+        options = {
+            "values": exchange.private_values,
+            "media": f"kept by the policy ({rule})" if rule else media,
+            "max_chars": self.privacy.max_chars,
+            "public": [fact.text for fact in exchange.facts if fact.label is Label.PUBLIC],
+            "terms": may,
+            "generaliser": self.generaliser,
+            "passes": passes,
+            "exceptions": await self.store.exceptions.words(exchange.person.tenant),
+            "languages": self.privacy.languages,
+            "public_figures": self.privacy.public_figures,
+        }
+        return await self._sealed(vault, body, detector, options)
+
+    async def _sealed(
+        self, vault: Vault, body: Mapping[str, Any], detector: Detector, options: Mapping[str, Any]
+    ) -> Outbound:
+        """What is long is sealed beside the event loop."""
+        if is_light(body):
+            return await vault.seal(body, detector, **options)
+        return await self._aside.run(
+            lambda of_thread: vault.seal(body, of_thread, **options), detector, _WAITS * self.privacy.timeout_s
         )
 
     def _label(self, outbound: Outbound) -> Label:

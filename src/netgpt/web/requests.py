@@ -8,10 +8,12 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from netgpt.context.location import check_location
-from netgpt.errors import NotFound, RequestError
+from netgpt.errors import NotFound, PayloadTooLarge, RequestError
 from netgpt.exchange import Request
 
 MAX_MESSAGES = 2_000
+MAX_VALUES = 100_000
+"""Values and fields within a body: an agent's request of 1 MB with hundreds of tools has about 30,000."""
 MAX_DEPTH = 64
 """Levels of lists and objects within a body; later recursion over a body is then safe."""
 
@@ -75,7 +77,7 @@ class ChatBody(BaseModel):
 
 
 def read_json(raw: bytes) -> dict[str, Any]:
-    """A JSON object, or RequestError that names where the text stops being JSON."""
+    """A JSON object. Raises RequestError, which names where the text stops being JSON, and PayloadTooLarge."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -84,24 +86,28 @@ def read_json(raw: bytes) -> dict[str, Any]:
         ) from None
     if not isinstance(body, dict):
         raise RequestError("the body must be a JSON object", code="invalid_json")
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
-        raise RequestError(f"the body is nested deeper than {MAX_DEPTH} levels", code="invalid_json")
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH or raw.count(b",") > MAX_VALUES:
+        _check_shape(body)
     return body
 
 
-def _depth(body: dict[str, Any]) -> int:
-    """Levels of lists and objects; counted without recursion, and no further than needed."""
-    depth = 0
+def _check_shape(body: dict[str, Any]) -> None:
+    """Raises RequestError, PayloadTooLarge. Counts without recursion, and no further than needed."""
+    depth, values = 0, 0
     level: list[Any] = [body]
-    while level and depth <= MAX_DEPTH:
+    while level:
         depth += 1
+        values += sum(map(len, level))
+        if depth > MAX_DEPTH:
+            raise RequestError(f"the body is nested deeper than {MAX_DEPTH} levels", code="invalid_json")
+        if values > MAX_VALUES:
+            raise PayloadTooLarge(f"the body has more than {MAX_VALUES} values and fields; send less at once")
         level = [
             inner
             for value in level
             for inner in (value.values() if isinstance(value, dict) else value)
             if isinstance(inner, (dict, list))
         ]
-    return depth
 
 
 def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:

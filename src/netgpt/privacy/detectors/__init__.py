@@ -13,7 +13,7 @@ may add one (`web.admin`).
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from netgpt.errors import RequestError
@@ -33,11 +33,12 @@ from netgpt.privacy.detectors import (
     tables,
 )
 from netgpt.privacy.detectors.disguises import views
+from netgpt.privacy.detectors.normalize import View, around_changes
 from netgpt.privacy.detectors.profile_values import PROFILE_KINDS, find_values
 from netgpt.privacy.registry import PatternDetector, Prefilter
 from netgpt.types import Span
 
-__all__ = ["BUILT_IN", "PROFILE_KINDS", "find_patterns", "search"]
+__all__ = ["BUILT_IN", "PROFILE_KINDS", "find_keys", "find_patterns", "search"]
 
 MODULES: Final = (
     emails,
@@ -69,23 +70,42 @@ def find_patterns(text: str) -> list[Span]:
     return search(text, BUILT_IN)
 
 
+_KEYS: Final = tuple(each for each in BUILT_IN if each.kind in ("API_KEY", "URL", "EMAIL"))
+
+
+def find_keys(text: str) -> list[Span]:
+    """Of `find_patterns` the keys, e-mail addresses and addresses with a password: all that an id may not hold."""
+    return search(text, _KEYS)
+
+
 def search(text: str, detectors: Iterable[PatternDetector]) -> list[Span]:
     """As `find_patterns`, with these detectors: run order decides between finds that are equal.
 
     Raises what a detector raises; `detector.find_plugged` turns that into a DetectorError.
     """
     spans: dict[Span, None] = {}
-    for view in views(text):
-        seen = Prefilter.of(view.text)
-        for detector in detectors:
-            if detector.may_find(seen):
-                for found in detector(view.text):
-                    start, end = view.back(found.start, found.end)
-                    if start < end:
-                        spans[Span(start, end, found.kind, found.rule, found.score)] = None
+    everywhere = tuple(detectors)
+    far = tuple(each for each in everywhere if each.name in _FAR)
+    near = tuple(each for each in everywhere if each.name not in _FAR)
+    for number, view in enumerate(views(text)):
+        spans.update(dict.fromkeys(_found(view, far if number else everywhere)))
+        for part in around_changes(view) if number else ():
+            spans.update(dict.fromkeys(_found(part, near)))
     return sorted(spans, key=lambda span: (span.start, -span.end))
 
 
+def _found(view: View, detectors: Sequence[PatternDetector]) -> Iterator[Span]:
+    seen = Prefilter.of(view.text)
+    for detector in detectors:
+        if detector.may_find(seen):
+            for found in detector(view.text):
+                start, end = view.back(found.start, found.end)
+                if start < end:
+                    yield Span(start, end, found.kind, found.rule, found.score)
+
+
+_FAR: Final = frozenset(("columns",))
+"""Detectors whose finds depend on what stands far away: the head of a table."""
 _GUESSED: Final = frozenset(
     (
         "names", "field name", "pattern:reference", "pattern:plate", "pattern:username", "pattern:handle",

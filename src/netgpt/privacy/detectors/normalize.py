@@ -13,7 +13,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-")
 _QUOTES = {ord("’"): "'", ord("‘"): "'", ord("ʼ"): "'", ord("＇"): "'", ord("“"): '"', ord("”"): '"'}
@@ -88,6 +88,46 @@ def _within(outer: View, inner: View) -> View:
         return inner
     outer_starts, outer_ends = outer.starts, outer.ends
     return View(inner.text, [outer_starts[i] for i in inner.starts], [outer_ends[i - 1] for i in inner.ends])
+
+
+_AROUND = 400
+"""Characters on each side of a change that are read with it: what announces a value stands nearer."""
+_MORE = 200
+"""Characters up to the end of a line, and to the next change, that are read, too."""
+
+
+def around_changes(view: View) -> Iterator[View]:
+    """The parts of a second view that may hold what the first does not: those around what was resolved, in whole lines.
+
+    All of it where it is short, an excerpt, or changed everywhere.
+    """
+    text, starts, ends = view.text, view.starts, view.ends
+    if starts is None or ends is None or view.marks is not None or len(text) < 4 * _AROUND:
+        yield view
+        return
+    parts: list[tuple[int, int]] = []
+    before = (0, *ends)
+    for at in [at for at, start in enumerate(starts) if ends[at] - start > 1 or start != before[at]]:
+        if parts and at < parts[-1][1]:
+            continue
+        first, last = _line_around(text, at)
+        if parts and first - parts[-1][1] < _MORE:
+            first = parts.pop()[0]
+        parts.append((first, last))
+    for first, last in parts:
+        yield replace(view, text=text[first:last], starts=starts[first:last], ends=ends[first:last])
+
+
+def _line_around(text: str, at: int) -> tuple[int, int]:
+    """Where the part around a place begins and ends: between lines, else between words."""
+    first, last = max(0, at - _AROUND), min(len(text), at + _AROUND)
+    if first:
+        line = text.rfind("\n", max(0, first - _MORE), first) + 1 or text.rfind(" ", max(0, first - _MORE), first) + 1
+        first = line or first
+    if last < len(text):
+        ends = (text.find(sign, last, last + _MORE) for sign in "\n ")
+        last = next((end for end in ends if end >= 0), last)
+    return first, last
 
 
 def plain(text: str) -> str:

@@ -59,7 +59,7 @@ def _code_before() -> re.Pattern[str]:
 
 
 def _may_announce(seen: Prefilter) -> bool:
-    return any(stem in seen.lowered for stem in _stems()) or (seen.has_digit and "code" in seen.lowered)
+    return seen.holds_any(_stems(), 2) or (seen.has_digit and "code" in seen.lowered)
 
 
 def names_in(text: str) -> list[Name]:

@@ -121,12 +121,12 @@ _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 )
 def find_phones(text: str) -> Iterator[Span]:
     """Telephone numbers, with their extension."""
-    ids = [match.span() for match in _UUID.finditer(text)]
+    ids = [match.span() for match in _UUID.finditer(text)] if "-" in text else []
     for match in _PHONE_RUN.finditer(text):
         before = bisect_right(ids, (match.start(), len(text))) - 1  # the last one that begins here or earlier
         if before < 0 or match.start() >= ids[before][1]:
             yield from _numbers_of(text, match.start(), match.end())
-    for broken in _BROKEN.finditer(text):
+    for broken in _BROKEN.finditer(text) if "\n" in text else ():
         digits = re.sub(r"\D", "", broken[0])
         if 9 <= len(digits) <= 15 and (broken[0].startswith(("+", "00", "(")) or _valid_in(digits, _ALL_REGIONS)):
             yield Span(*broken.span(), "PHONE", "pattern:phone", 0.7)

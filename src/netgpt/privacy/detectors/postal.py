@@ -222,7 +222,7 @@ _NEEDS_NUMBER: Final = frozenset((_ARABIC, _RUSSIAN))
 @detector(
     kind="ADDRESS",
     family="place",
-    triggers=lambda seen: seen.has_digit,
+    triggers=lambda seen: seen.has_digit and bool(seen.words),
     examples=("Am Alten Markt 3, 01067 Dresden", "北京市海淀区中关村大街27号3单元502室"),
 )
 def find_postal(text: str) -> Iterator[Span]:

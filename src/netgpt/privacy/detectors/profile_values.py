@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Final
 
 from netgpt.privacy.detectors.disguises import views
 from netgpt.privacy.detectors.normalize import View, plain
@@ -103,20 +104,67 @@ _FIRST_UNSPACED = "\u0590"
 
 def find_values(text: str, values: Sequence[tuple[str, str]], *, whole_words: bool = True) -> list[Span]:
     """Spans of every (KIND, value) pair in `text`, in original offsets; they may overlap."""
-    needles = _needles(tuple(values))
-    if not needles or not text:
-        return []
-    spans: set[Span] = set()
-    for view in views(text):
-        compact, where = _compact(view.text)
-        lowered: str | None = None
-        for kind, needle, has_signs in needles:
-            if has_signs:
-                lowered = _lower(view.text) if lowered is None else lowered
-                spans.update(_occurrences(view, lowered, None, kind, needle, whole_words))
-            else:
-                spans.update(_occurrences(view, compact, where, kind, needle, whole_words))
-    return sorted(spans, key=lambda span: (span.start, -span.end))
+    return needles_of(values).find(text, whole_words=whole_words) if values else []
+
+
+class Needles:
+    """Values as they are looked for, in all their spellings. Many are found in one reading of a text."""
+
+    def __init__(self, needles: Sequence[tuple[str, str, bool]]) -> None:
+        """`needles`: (kind, how it is written, whether its signs count)."""
+        self._plain, self._signed = (
+            _Searched({needle: kind for kind, needle, has_signs in needles if has_signs == signs})
+            for signs in (False, True)
+        )
+
+    def find(self, text: str, *, whole_words: bool = True) -> list[Span]:
+        """As `find_values`."""
+        if not text or not (self._plain.kinds or self._signed.kinds):
+            return []
+        spans: set[Span] = set()
+        for view in views(text):
+            if self._plain.kinds:
+                compact, where = _compact(view.text)
+                for at, needle in self._plain.places(compact):
+                    spans.update(_occurrence(view, at, where, self._plain.kinds[needle], needle, whole_words))
+            if self._signed.kinds:
+                for at, needle in self._signed.places(_lower(view.text)):
+                    spans.update(_occurrence(view, at, None, self._signed.kinds[needle], needle, whole_words))
+        return sorted(spans, key=lambda span: (span.start, -span.end))
+
+
+class _Searched:
+    """Strings that are looked for together."""
+
+    def __init__(self, kinds: dict[str, str]) -> None:
+        self.kinds = kinds
+        self._lengths: dict[str, list[int]] = {}
+        """By their beginning, the lengths of those that are long enough to have one."""
+        many = len(kinds) > _FEW
+        self._singly = [needle for needle in kinds if not many or len(needle) < _BEGINNING]
+        for needle in kinds if many else ():
+            if len(needle) >= _BEGINNING:
+                lengths = self._lengths.setdefault(needle[:_BEGINNING], [])
+                if len(needle) not in lengths:
+                    lengths.append(len(needle))
+
+    def places(self, text: str) -> Iterator[tuple[int, str]]:
+        """Where each begins, overlapping ones too."""
+        for needle in self._singly:
+            at = text.find(needle)
+            while at >= 0:
+                yield at, needle
+                at = text.find(needle, at + 1)
+        for at in range(len(text) - _BEGINNING + 1) if self._lengths else ():
+            for length in self._lengths.get(text[at : at + _BEGINNING], ()):
+                if (needle := text[at : at + length]) in self.kinds:
+                    yield at, needle
+
+
+_FEW: Final = 24
+"""Values that are looked for one after the other: quicker than to look at each letter."""
+_BEGINNING: Final = 3
+"""Letters by which many are told apart."""
 
 
 def clean_kind(kind: str) -> str:
@@ -128,9 +176,14 @@ def clean_kind(kind: str) -> str:
     return kept if kept in FIXED_KINDS else _PLAIN_KINDS.get(kept.partition("_")[0], "PRIVATE")
 
 
+def needles_of(values: Sequence[tuple[str, str]]) -> Needles:
+    """The (KIND, value) pairs, made ready once for many texts."""
+    return _needles(tuple(values))
+
+
 @lru_cache(maxsize=256)
-def _needles(values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str, bool], ...]:
-    """(kind, needle, whether its signs count), longest first: in "C++" the signs count."""
+def _needles(values: tuple[tuple[str, str], ...]) -> Needles:
+    """In "C++" the signs count."""
     found: dict[tuple[str, bool], str] = {}
     for kind, value in values:
         shown = plain(value).strip(_EDGES) or plain(value)
@@ -140,8 +193,7 @@ def _needles(values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str, bool]
                 found.setdefault((needle, False), clean_kind(kind))
             elif form.strip():
                 found.setdefault((_lower(form), True), clean_kind(kind))
-    ordered = sorted(found.items(), key=lambda entry: -len(entry[0][0]))
-    return tuple((kind, needle, has_signs) for (needle, has_signs), kind in ordered if needle)
+    return Needles([(kind, needle, has_signs) for (needle, has_signs), kind in found.items() if needle])
 
 
 def _is_plain(form: str) -> bool:
@@ -180,20 +232,18 @@ def _compact(text: str) -> tuple[str, list[int] | None]:
     return "".join(characters), places
 
 
-def _occurrences(
-    view: View, compact: str, where: list[int] | None, kind: str, needle: str, whole_words: bool
+def _occurrence(
+    view: View, at: int, where: list[int] | None, kind: str, needle: str, whole_words: bool
 ) -> Iterator[Span]:
-    at = compact.find(needle)
-    while at >= 0:
-        last = at + len(needle) - 1
-        start, end = (where[at], where[last] + 1) if where is not None else (at, last + 1)
-        if len(needle) > 3 and needle[-1].isalpha() and (plural := _PLURAL.match(view.text, end)):
-            end = plural.end()
-        if not whole_words or _stands_apart(view.text, start, end):
-            first, after = view.back(start, end)
-            if first < after:
-                yield Span(first, after, kind, "profile")
-        at = compact.find(needle, at + 1)
+    """The needle that begins at `at` of the compact text, where it counts."""
+    last = at + len(needle) - 1
+    start, end = (where[at], where[last] + 1) if where is not None else (at, last + 1)
+    if len(needle) > 3 and needle[-1].isalpha() and (plural := _PLURAL.match(view.text, end)):
+        end = plural.end()
+    if not whole_words or _stands_apart(view.text, start, end):
+        first, after = view.back(start, end)
+        if first < after:
+            yield Span(first, after, kind, "profile")
 
 
 def _stands_apart(text: str, start: int, end: int) -> bool:

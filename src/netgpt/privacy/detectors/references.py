@@ -179,7 +179,7 @@ def _stems() -> frozenset[str]:
 
 
 def _may_announce(seen: Prefilter) -> bool:
-    return seen.has_digit and any(stem in seen.lowered for stem in _stems())
+    return seen.has_digit and seen.holds_any(_stems(), 2)
 
 
 @detector(

@@ -98,7 +98,15 @@ def key_forms() -> tuple[KeyForm, ...]:
     )  # fmt: skip
 
 
+@lru_cache(maxsize=1)
+def _signs_of_keys() -> tuple[str, ...]:
+    """What one of the forms begins with or holds: most texts hold none."""
+    return tuple({sign for row in key_forms() for sign in (*row.begins, *row.holds)})
+
+
 def _of_known_form(text: str) -> Iterator[tuple[int, int]]:
+    if not any(map(text.__contains__, _signs_of_keys())):
+        return
     for row in key_forms():
         done = 0
         for at in places(text, row.begins):

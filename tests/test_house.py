@@ -13,9 +13,10 @@ SIZES = {name: house.lines_of(path) for name, path in KNOWN.items()}
 
 def test_files_and_lines_stay_few() -> None:
     runtime = [size for name, size in SIZES.items() if name.split(".")[0] == "netgpt"]
-    assert len(SIZES) <= 260
-    # From 54,000 and 43,000 in November 2026: the boundary that holds outside its own examples, and what trains it.
-    assert sum(SIZES.values()) <= 60_000 and sum(runtime) <= 48_500
+    # From 260, 54,000 and 43,000 in November 2026: the boundary that holds outside its own examples and what trains it,
+    # and the hardening: the door, rights, rows that prove themselves, odd answers, fuzzing.
+    assert len(SIZES) <= 280
+    assert sum(SIZES.values()) <= 68_000 and sum(runtime) <= 55_000
 
 
 def test_a_module_is_one_idea() -> None:
@@ -41,4 +42,4 @@ def test_explain_loads_few_modules() -> None:
 
 @pytest.mark.slow
 def test_a_chat_passes_few_files() -> None:
-    assert len(asyncio.run(house.chat_passes())) <= 60
+    assert len(asyncio.run(house.chat_passes())) <= 66

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from netgpt.errors import DetectorError
 from netgpt.privacy.detector import Detector
-from netgpt.privacy.turns import Turn, Turns
+from netgpt.privacy.turns import SharedTurns, Turn
 from netgpt.types import Span
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Aside:
     """A few threads, of which one works at a time. For one event loop."""
 
     def __init__(self) -> None:
-        self._turns = Turns("the sealing of long requests")
+        self._turns = SharedTurns("the sealing of long requests")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="netgpt-sealing")
 
     async def run(self, work: Callable[[Detector], Coroutine[Any, Any, T]], detector: Detector, within_s: float) -> T:
@@ -86,7 +86,9 @@ class Aside:
 class _FromThread:
     """A `Detector` for a thread: it works on the event loop, and meanwhile another thread may have the turn."""
 
-    def __init__(self, detector: Detector, loop: asyncio.AbstractEventLoop, turns: Turns, within_s: float) -> None:
+    def __init__(
+        self, detector: Detector, loop: asyncio.AbstractEventLoop, turns: SharedTurns, within_s: float
+    ) -> None:
         self._detector, self._loop, self._turns, self._within_s = detector, loop, turns, within_s
         self._asked: Future[list[list[Span]]] | None = None
         self._given_up = False

@@ -24,7 +24,7 @@ import orjson
 
 from netgpt.errors import DetectorError
 from netgpt.privacy.scripts import ALL, checked
-from netgpt.privacy.turns import ASKED_BY, Turn, Turns
+from netgpt.privacy.turns import ASKED_BY, SharedTurns, Turn
 from netgpt.registry import left_out
 from netgpt.types import Span
 
@@ -66,7 +66,7 @@ class DetectorProcess:
             self._command += [f"--languages={','.join(checked(languages))}"]
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
-        self._turns = Turns("the detector", max_waiting)
+        self._turns = SharedTurns("the detector", max_waiting)
         self._ids = itertools.count(1)
         self._child: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None

@@ -50,7 +50,7 @@ class _Waiting:
     came: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-class Turns:
+class SharedTurns:
     """At what one uses at a time, for one event loop."""
 
     def __init__(self, what: str, waiting: int = 64) -> None:

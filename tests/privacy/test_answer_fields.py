@@ -170,3 +170,13 @@ async def test_odd_shapes_come_through(detector: Detector, field: str) -> None:
     for odd in (None, 3, [], {}, "of [PERSON_1]", [None, 3, "[PERSON_1]"], [[{"a": "[PERSON_1]"}]], {"index": "x"}):
         (chunk,) = await restored(vault, [piece({field: odd}, "stop")])
         assert chunk["choices"][0]["delta"][field] == json.loads(json.dumps(odd).replace("[PERSON_1]", NAME))
+
+
+async def test_a_placeholder_as_a_name_within_a_part_breaks_nothing(detector: Detector) -> None:
+    vault = await vault_of(detector)
+    part = {"type": "text", "text": "for [PERSON_1]", "[EMAIL_1]": 1}
+    detail = {"type": "reasoning.text", "text": "on [PERSON_1]", "index": 0, "[EMAIL_1]": 1}
+    answer = [piece({"content": [part], "reasoning_details": [detail]}, "stop")]
+    delta = (await restored(vault, answer))[0]["choices"][0]["delta"]
+    assert delta["content"][0]["text"] == f"for {NAME}"
+    assert delta["reasoning_details"][0]["text"] == f"on {NAME}"

@@ -330,3 +330,12 @@ def test_the_table_names_only_rules_that_exist() -> None:
     assert table.rule("message", "tool_call_id") == "id" and table.rule("request", "api_key") == "secret"
     assert table.rule("message", "x_unknown") is None
     assert table.is_word("role", "assistant") and not table.is_word("role", ADA)
+
+
+@pytest.mark.parametrize("odd", [[ADA], {"name": ADA}, [[ADA]], 7, None])
+async def test_types_that_are_no_words_are_read_as_anything_else(detector: Detector, odd: Any) -> None:
+    schema = {"type": "object", "properties": {"note": {"type": odd}}}
+    tool = {"type": "function", "function": {"name": "save", "parameters": schema}}
+    parts = [{"type": odd, "text": f"{ADA} is here."}, {"type": "text", "text": "Greet her."}]
+    body = await sealed(detector, {"messages": [user(parts)], "tools": [tool]})
+    assert ADA not in json.dumps(body)

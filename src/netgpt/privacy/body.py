@@ -459,7 +459,7 @@ class BodyVisitor:
         group: list[int] = []
         result = []
         for part in value:
-            if isinstance(part, dict) and part.get("type") in MEDIA_PARTS:
+            if isinstance(part, dict) and str(part.get("type")) in MEDIA_PARTS:
                 result.append(self._media_part(part))
             else:
                 result.append(self._part(part, group, self._deeper(depth)))
@@ -511,7 +511,7 @@ class BodyVisitor:
         deeper = self._deeper(depth)
         if key == "type" and isinstance(item, str | list):
             words = [item] if isinstance(item, str) else item
-            return item if all(word in SCHEMA_TYPES for word in words) else self._free(item, depth)
+            return item if all(str(word) in SCHEMA_TYPES for word in words) else self._free(item, depth)
         if key in SCHEMA_OF_SCHEMAS and isinstance(item, dict):
             return _object(
                 [

@@ -464,7 +464,7 @@ class _Answer:
         stream = self._stream(index, (field, -1))
         rest = self._deep({name: value for name, value in part.items() if name != "text"}, "part")
         text = stream.feed(part["text"]) + stream.flush()
-        return {name: text if name == "text" else rest[name] for name in part}
+        return {**rest, "text": text}
 
     def _detail(self, index: int, field: str, place: int, detail: Any) -> Any:
         """A piece of reasoning. Its signature is of the words that the cloud wrote, and is passed on as it is."""
@@ -485,7 +485,7 @@ class _Answer:
                 result[name] = stream.feed(detail[name])
                 if detail.get("signature"):
                     result[name] += stream.flush()
-        return {name: result[name] for name in detail}
+        return result
 
     def _deep(self, value: Any, within: str, depth: int = 0) -> Any:
         """Everything in it put back, except what the table of the wire calls an identifier or a signature."""

@@ -13,11 +13,12 @@ BENCH  := $(VENV)/.bench
 READY  := $(VENV)/.ready
 TRAIN  := $(VENV)/.train
 DOCS   := $(VENV)/docs
+SBOM   := $(VENV)/sbom
 # Three files at once, on two cores too: many tests wait for a process or a clock, and leave the core to others.
 THREE  := -n 3 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE  # where it is set, each of the hundreds of processes of a run compiles all it imports
 
-.PHONY: help setup demo test fast check bench docs lock clean
+.PHONY: help setup demo test fast check bench docs sbom advisories lock clean
 
 help:            ## list the commands
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -86,12 +87,26 @@ docs: $(DOCS)/.ready  ## write the generated pages, build the site into build/si
 	$(BIN)/python docs/generate.py $(CHECK)
 	$(DOCS)/bin/python docs/build.py
 
+$(SBOM)/.ready: requirements-sbom.lock $(TOOLS)
+	@echo "Installing what writes the list of parts (seconds) ..."
+	@$(PYTHON) -m venv $(SBOM)
+	@tools/install.sh $(SBOM) --require-hashes -r requirements-sbom.lock
+	@touch $@
+
+sbom: $(SBOM)/.ready  ## the packages of an installed box, with versions and hashes, as CycloneDX in build/sbom.json
+	@mkdir -p build
+	$(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json requirements.lock
+
+advisories: $(SBOM)/.ready  ## known faults of the locked packages, from the public advisory database (asks the network)
+	$(SBOM)/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+
 lock:            ## resolve the dependencies anew and pin them with hashes (needs uv)
 	$(COMPILE) -o requirements-build.lock requirements-build.in
 	$(COMPILE) -o requirements.lock pyproject.toml
 	$(COMPILE) --extra test -o requirements-test.lock pyproject.toml requirements-build.in
 	$(COMPILE) --extra test --extra train --override requirements-torch.override -o requirements-train.lock pyproject.toml requirements-build.in requirements-torch.in
 	$(COMPILE) --python-version 3.11 -o requirements-docs.lock requirements-docs.in
+	$(COMPILE) --python-version 3.11 -o requirements-sbom.lock requirements-sbom.in
 
 clean:           ## remove what was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

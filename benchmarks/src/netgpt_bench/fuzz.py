@@ -7,6 +7,7 @@ as each takes its turn. After M. Zalewski's AFL: changes that are small or splic
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -109,7 +110,9 @@ class Mutator:
                 other, place = self._rng.choice(places)
                 within[key] = json.loads(json.dumps(other[place])) if other is not within else [within[key]] * 3
             else:
-                within[key] = self._rng.choice(_VALUES) if kind == 2 else self.word().decode("utf-8", "replace")
+                # a copy: what is put into a document may be changed in the next round
+                new = copy.deepcopy(self._rng.choice(_VALUES)) if kind == 2 else self.word().decode("utf-8", "replace")
+                within[key] = new
         return json.dumps(document, ensure_ascii=self._rng.random() < 0.5).encode("utf-8", "replace")
 
     def word(self) -> bytes:

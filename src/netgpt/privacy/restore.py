@@ -49,6 +49,7 @@ _DEEPEST: Final = 100
 _HEAD = frozenset(("id", "object", "created", "model", "usage", "system_fingerprint", "service_tier", "choices"))
 
 
+_SLICE: Final = 65_536
 _FREE: Final = 262_144
 _FACTOR: Final = 4
 _MOST: Final = 100_000
@@ -231,6 +232,8 @@ class StreamRestorer:
 
     def feed(self, piece: str) -> str:
         """What can be passed on after `piece`."""
+        if len(piece) > _SLICE:  # one search in all of it would hold every thread
+            return "".join(self.feed(piece[at : at + _SLICE]) for at in range(0, len(piece), _SLICE))
         piece = self._dates.feed(piece) if self._dates else piece  # first: no original is moved
         return self._restored(piece, last=False) if self._pattern is not None else piece
 

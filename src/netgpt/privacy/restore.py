@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,6 +49,7 @@ _DEEPEST: Final = 100
 _HEAD = frozenset(("id", "object", "created", "model", "usage", "system_fingerprint", "service_tier", "choices"))
 
 
+_SLICE: Final = 65_536
 _FREE: Final = 262_144
 _FACTOR: Final = 4
 _MOST: Final = 100_000
@@ -102,7 +103,8 @@ class Restorer:
         the request `is_large`."""
         self.originals, self.shift = dict(originals), shift
         self.as_they_were = frozenset(as_they_were)
-        self.pattern = variants(kinds_of(self.originals)) if self.originals else None
+        self.kinds = kinds_of(self.originals)
+        self.pattern = variants(self.kinds) if self.originals else None
         self._find_own, self._is_large = find_own, is_large
 
     def __repr__(self) -> str:
@@ -217,7 +219,7 @@ class StreamRestorer:
         self._pattern = restorer.pattern
         guarded = "call" if tool is not None and form == "json" else form
         self._dates = restorer.shift.stream(Guard(guarded, restorer.own, tool or "")) if restorer.shift else None
-        self._counter = UnresolvedCounter(restorer.originals)
+        self._counter = UnresolvedCounter(restorer.kinds)
         self._around = Surroundings(form)
         self.guard = Guard(guarded, restorer.own, tool or "")
         self._unread: list[str] = []
@@ -231,6 +233,8 @@ class StreamRestorer:
 
     def feed(self, piece: str) -> str:
         """What can be passed on after `piece`."""
+        if len(piece) > _SLICE:  # one search in all of it would hold every thread
+            return "".join(self.feed(piece[at : at + _SLICE]) for at in range(0, len(piece), _SLICE))
         piece = self._dates.feed(piece) if self._dates else piece  # first: no original is moved
         return self._restored(piece, last=False) if self._pattern is not None else piece
 
@@ -361,10 +365,10 @@ async def restore_chunks(
                 large = restorer.may_take_long() or len(orjson.dumps(chunk, default=str)) > _AT_ONCE
                 yield await asyncio.to_thread(answer.restored, chunk) if large else answer.restored(chunk)
         except Exception:
-            if tail_of_cut and (tail := answer.tail()):
+            if tail_of_cut and (tail := await answer.its_tail()):
                 yield tail
             raise
-        if tail := answer.tail():
+        if tail := await answer.its_tail():
             yield tail
     finally:
         close = getattr(chunks, "aclose", None)
@@ -372,6 +376,7 @@ async def restore_chunks(
             await close()
 
 
+_MANY: Final = 500
 _AT_ONCE: Final = 8_192
 """Bytes of a chunk that are read at once."""
 
@@ -417,6 +422,11 @@ class _Answer:
         self._last = chunk
         rest = {name: value if name in _HEAD else self._deep(value, "part") for name, value in chunk.items()}
         return {**rest, "choices": [self._choice(choice) for choice in choices]}
+
+    async def its_tail(self) -> Chunk | None:
+        """As `tail`; that of very many texts in a thread."""
+        many = sum(map(len, self._streams.values())) > _MANY
+        return await asyncio.to_thread(self.tail) if many else self.tail()
 
     def tail(self) -> Chunk | None:
         """One chunk with every text still held, or None."""
@@ -536,13 +546,15 @@ class _Answer:
     def _flushed(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
         """`delta` with the held tails of one choice appended where they belong."""
         result, calls = dict(delta), dict[int, dict[str, str]]()
+        details: dict[str, dict[int, dict[str, str]]] = {}
         for (field, number), stream in self._streams.get(index, {}).items():
             if not (tail := stream.flush()):
                 continue
             if field in _TEXT_FIELDS:
                 result[field] = (result.get(field) or "") + tail
             elif "." in field:
-                self._add_detail(result, index, (field, number), tail)
+                within, _, name = field.partition(".")
+                details.setdefault(within, {}).setdefault(number, {})[name] = tail
             elif number < 0:
                 call = dict(result.get("function_call") or {})
                 result["function_call"] = {**call, field: call.get(field, "") + tail}
@@ -550,19 +562,23 @@ class _Answer:
                 calls.setdefault(number, {})[field] = tail
         if calls:
             result["tool_calls"] = _with_tails(result.get("tool_calls") or [], calls)
+        for field, tails in details.items():
+            result[field] = self._with_details(index, field, result.get(field) or (), tails)
         return result
 
-    def _add_detail(self, delta: dict[str, Any], index: int, key: Key, tail: str) -> None:
-        """Append the tail to the piece of reasoning it belongs to, or as one more piece."""
-        (field, name), number = key[0].split("."), key[1]
-        details = list(delta.get(field) or ())
+    def _with_details(
+        self, index: int, field: str, details: Sequence[Any], tails: dict[int, dict[str, str]]
+    ) -> list[Any]:
+        """The pieces of reasoning with the rests of their texts; what belongs to none is one more piece."""
+        result = list(details)
         for place, detail in enumerate(details):
-            if isinstance(detail, dict) and detail.get("index", place) == number and isinstance(detail.get(name), str):
-                details[place] = {**detail, name: detail[name] + tail}
-                break
-        else:
-            details.append({"type": self._types[index, key], name: tail, "index": number})
-        delta[field] = details
+            left = tails.get(detail.get("index", place), {}) if isinstance(detail, dict) else {}
+            for name in [name for name in left if isinstance(detail.get(name), str)]:
+                result[place] = {**result[place], name: result[place][name] + left.pop(name)}
+        for number, left in tails.items():
+            kinds = {name: self._types[index, (f"{field}.{name}", number)] for name in left}
+            result += [{"type": kinds[name], name: rest, "index": number} for name, rest in left.items()]
+        return result
 
 
 def _with_tails(calls: list[Any], tails: dict[int, dict[str, str]]) -> list[Any]:

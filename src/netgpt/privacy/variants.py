@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -18,7 +18,7 @@ from typing import Any, Final
 import regex
 
 from netgpt.privacy.escapes import in_json, in_text_of_markup, in_url
-from netgpt.privacy.kinds import CLOSING, OPENING, kinds_of, known_kinds
+from netgpt.privacy.kinds import CLOSING, OPENING, known_kinds
 
 LONGEST: Final = 96
 """Characters of a placeholder, however it is written."""
@@ -212,11 +212,9 @@ _IN_BRACKETS = re.compile(
 class UnresolvedCounter:
     """Counts unresolved placeholders in the text that is passed on, piece by piece; each one once."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """`names`: the placeholders of the conversation."""
-        kinds = kinds_of(names)
-        self._bare = _bare(kinds)
-        self._known = kinds | known_kinds() | translations()[0].keys()
+    def __init__(self, kinds: frozenset[str]) -> None:
+        """`kinds`: of the placeholders of the conversation."""
+        self._bare, self._known = _bare(kinds), _with_translations(kinds)
         self._tail = ""
 
     def feed(self, piece: str) -> int:
@@ -251,6 +249,11 @@ class UnresolvedCounter:
         if match[0][0] in "({":  # "(PERSON 1)" is found without its brackets
             return mark == "_" and word == word.upper() and kind in self._known
         return (kind in self._known and mark in ("_", " ", "-", "")) or (mark == "_" and word == word.upper())
+
+
+@lru_cache(maxsize=256)
+def _with_translations(kinds: frozenset[str]) -> frozenset[str]:
+    return kinds | known_kinds() | translations()[0].keys()
 
 
 @lru_cache(maxsize=256)

@@ -47,5 +47,6 @@ async def test_nothing_confirmed_is_lost(tmp_path: Path) -> None:
     for id in confirmed:
         row = await store.exchange(id)
         assert row is not None and row.private == {"answer": "words of a person " * 200}
+    assert (await store.sealing.check()).faults == ()  # a kill looks like no tampering
     await store.close()
     print(f"{kills} kills, {len(confirmed)} rows confirmed")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import random
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from netgpt.store.encryption import Sealer
 from netgpt.store.entries import row_text, values_in
 from netgpt.store.keys import hash_key
 from netgpt.store.learning import DecisionRow
-from netgpt.store.ledger import MacKey, tail, whole
+from netgpt.store.ledger import GUARDED, MacKey, tail, whole
 from netgpt.store.people import standing
 from netgpt.store.receipts import NewReceipt
 from netgpt.store.schema import ExchangeRecord, KeyLimits, KeyRow, NewExample, PlaceRow
@@ -316,3 +318,79 @@ def test_a_row_has_one_spelling_in_sql_and_in_python() -> None:
 def test_a_mac_is_the_standard_one() -> None:
     for key, text in ((b"k" * 32, b""), (bytes(range(32)), b"x" * 1000)):
         assert MacKey(key)(text) == hmac.digest(key, text, "sha256")[:16]
+
+
+def columns_of(path: Path) -> list[tuple[str, str]]:
+    """Every column of every guarded table that has a row."""
+    with closing(sqlite3.connect(path)) as connection:
+        filled = [table for table in GUARDED if connection.execute(f"SELECT 1 FROM {table.name}").fetchone()]
+    return [(table.name, column.name) for table in filled for column in table.columns]
+
+
+async def test_any_other_value_in_any_column_and_any_row_that_goes_is_named(store: Store, database: Path) -> None:
+    """Of one row of each table. What stood there is put back in between, and at the end nothing is found."""
+    columns = columns_of(database)
+    assert len({table for table, _ in columns}) >= len(GUARDED) - 1 and len(columns) > 80
+    for table, column in [*columns, *dict.fromkeys((table, "") for table, _ in columns)]:
+        own = "WHERE name NOT IN ('generation', 'receipts', 'secrets', 'sealed-with')" if table == "marks" else ""
+        which = f"rowid = (SELECT rowid FROM {table} {own} ORDER BY rowid LIMIT 1)"
+        with closing(sqlite3.connect(database, isolation_level=None)) as thief:
+            rowid, *row = thief.execute(f"SELECT rowid, * FROM {table} WHERE {which}").fetchone()
+            other = f"CASE typeof({column}) WHEN 'integer' THEN {column} + 1000 WHEN 'real' THEN {column} + 0.5 "
+            other += f"WHEN 'null' THEN 'x' ELSE {column} || 'x' END"
+            thief.execute(
+                f"UPDATE {table} SET {column} = {other} WHERE {which}"
+                if column
+                else f"DELETE FROM {table} WHERE {which}"
+            )
+            faults = (await store.sealing.check()).faults
+            assert any(fault.table == table for fault in faults), (table, column, faults)
+            names = [each[1] for each in thief.execute(f"PRAGMA table_info({table})")]
+            is_number = names[0] in ("seq", "number")  # then it is the row's own number
+            moved = rowid + 1000 if is_number and column == names[0] else rowid
+            thief.execute(f"DELETE FROM {table} WHERE rowid = ?", (moved,))
+            given = (names, row) if is_number else (["rowid", *names], [rowid, *row])
+            thief.execute(
+                f"INSERT INTO {table} ({', '.join(given[0])}) VALUES ({', '.join('?' * len(given[1]))})", given[1]
+            )
+    assert (await store.sealing.check()).faults == ()
+
+
+async def some_writes(stores: list[Store], dice: random.Random, number: int) -> None:
+    """A few writes of all kinds at once, by several stores; those that are refused count, too."""
+    work: list[Any] = []
+    for at in range(dice.randint(1, 10)):
+        store, person = dice.choice(stores), Person("local", dice.choice(["ada", "bob"]))
+        when = datetime.now(UTC) - timedelta(days=dice.choice([0, 0, 1, 3, 40]))
+        key, id = dice.choice([None, "key_a"]), f"ex_{dice.randint(0, number)}_{at}"
+        row = replace(exchange(id), user=person.user, key_id=key, received=when)
+        work.append(
+            dice.choice(
+                [
+                    lambda store=store, row=row: store.save_exchange(row),
+                    lambda store=store, row=row: store.save_exchange(row),
+                    lambda store=store, id=id: store.rate_exchange(id, 1),
+                    lambda store=store, person=person: store.forget(person),
+                    lambda store=store, person=person: store.set_profile(person, "off"),
+                    lambda store=store, person=person: store.consents.say(person, "training", True),
+                    lambda store=store: store.delete_expired(datetime.now(UTC), dice.choice([2, 30]), 30, 30, 30),
+                    lambda store=store: store.receipts.add(NewReceipt("cloud.example", "m", b"x", ADA, None)),
+                ]
+            )()
+        )
+    await asyncio.gather(*work, return_exceptions=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_the_box_itself_writes_is_never_taken_for_tampering(
+    store: Store, database: Path, sealer: Sealer, seed: int
+) -> None:
+    dice, other = random.Random(seed), Store.open(database, sealer)
+    for number in range(12):
+        await some_writes([store, other], dice, number)
+        if dice.random() < 0.2:
+            await other.close()
+            other = Store.open(database, sealer)
+        assert (await dice.choice([store, other]).sealing.check()).faults == ()
+        assert (await store.receipts.verify()).whole
+    await other.close()

@@ -93,7 +93,8 @@ def watch(connection: Connection) -> None:
 
 
 def _trigger(table: Table, event: str, of: str = "") -> str:
-    own = f"{'OLD.mac' if table in _HOLD_THEIR_MAC else 'NULL'}, {'OLD.seq' if table is exchanges else 'NULL'}"
+    mac = "CAST(OLD.mac AS BLOB)" if table in _HOLD_THEIR_MAC else "NULL"
+    own = f"{mac}, {'OLD.seq' if table is exchanges else 'NULL'}"
     steps = []
     if event != "INSERT":
         steps.append(_note(table, f"{_id_text(table, 'OLD')}, {row_text(table, 'OLD')}, NULL, {own}", "NULL"))
@@ -248,7 +249,7 @@ def _pages(cursor: sqlite3.Cursor) -> Iterator[list[Any]]:
 def _rows_sql(table: Table) -> str:
     """Id, text and MAC of each row: that of its entry, or the one that it holds itself."""
     own = f"r.name NOT IN {_OWN_MARKS}" if table is marks else "TRUE"
-    mac = "coalesce(l.mac, r.mac)" if table in _HOLD_THEIR_MAC else "l.mac"
+    mac = f"CAST({'coalesce(l.mac, r.mac)' if table in _HOLD_THEIR_MAC else 'l.mac'} AS BLOB)"
     id = _id_text(table, "r")
     return (
         f"SELECT {id}, {row_text(table, 'r')}, {mac} FROM {table.name} r "  # noqa: S608 - our own names
@@ -273,6 +274,20 @@ class RowFault(NamedTuple):
 
 def audit(connection: Connection, ledger: Ledger, names: Sequence[str] = NAMES) -> Iterator[RowFault]:
     """All that is wrong in these tables. Reads them once."""
+    driver = driver_of(connection)
+    before, driver.text_factory = driver.text_factory, _text
+    try:
+        yield from _audit(connection, ledger, names)
+    finally:
+        driver.text_factory = before
+
+
+def _text(data: bytes) -> str:
+    """What a hand wrote may be no UTF-8."""
+    return data.decode("utf-8", "replace")
+
+
+def _audit(connection: Connection, ledger: Ledger, names: Sequence[str]) -> Iterator[RowFault]:
     driver, ends = driver_of(connection), ledger.ends
     if ends is None:
         yield RowFault("marks", MARK, "was changed or taken away: nothing vouches for the rows of the database")
@@ -337,7 +352,7 @@ def adds_up(connection: Connection, ledger: Ledger, name: str) -> str | None:
     ends = ledger.ends
     if ends is None:
         return "the ledger was changed or taken away, so nothing vouches for its rows"
-    macs = driver_of(connection).execute("SELECT mac FROM ledger WHERE name = ?", (name,)).fetchall()
+    macs = driver_of(connection).execute("SELECT CAST(mac AS BLOB) FROM ledger WHERE name = ?", (name,)).fetchall()
     at = PLACES[name]
     if len(macs) < ends.rows[at]:
         return f"{ends.rows[at] - len(macs)} rows are gone, with their entries in the ledger"

@@ -75,7 +75,7 @@ def rows_of(connection: Connection, table: str, after: int, limit: int, not_pref
 
 def marks_sealed(connection: Connection) -> Iterator[tuple[str, bytes]]:
     """The marks that hold something sealed, by name."""
-    for name, value in connection.execute(marks.select()).all():
+    for name, value in connection.exec_driver_sql("SELECT name, CAST(value AS BLOB) FROM marks").all():
         if name not in ("generation", "ledger"):  # see `ReadCache` and `ledger.py`
             yield name, value
 

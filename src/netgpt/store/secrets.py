@@ -23,10 +23,11 @@ from netgpt.store.ledger import Ledger, LedgerCache, MacKey, use_ledger
 from netgpt.store.schema import UserTokens, marks, use_tokens
 
 NAME: Final = "secrets"
+_MARK: Final = "(SELECT CAST(value AS BLOB) FROM marks WHERE name = '{}')"
+"""As bytes: what a hand wrote may be a text, and no UTF-8."""
 _READ: Final = (
-    "SELECT (SELECT value FROM marks WHERE name = 'secrets'), (SELECT value FROM marks WHERE name = 'ledger'), "
-    "(SELECT value FROM marks WHERE name = 'receipts'), e.seq, e.id FROM (SELECT 1) "
-    "LEFT JOIN exchanges e ON e.seq = (SELECT max(seq) FROM exchanges)"
+    f"SELECT {', '.join(map(_MARK.format, ('secrets', 'ledger', 'receipts')))}, e.seq, CAST(e.id AS BLOB) "  # noqa: S608
+    "FROM (SELECT 1) LEFT JOIN exchanges e ON e.seq = (SELECT max(seq) FROM exchanges)"
 )
 """All that a transaction must know first, in one row."""
 _BYTES: Final = 32
@@ -65,7 +66,7 @@ class DatabaseSecrets:
             return use_ledger(None)
         tokens, key = self._known.get(sealed) or self._open_secrets(sealed)
         use_tokens(tokens)
-        use_ledger(Ledger(key, ends, chain_end, (seq or 0, str(last or "")), self._cache()))
+        use_ledger(Ledger(key, ends, chain_end, (seq or 0, (last or b"").decode("utf-8", "replace")), self._cache()))
 
     def _cache(self) -> LedgerCache:
         """Of this thread: the writer's lasts."""

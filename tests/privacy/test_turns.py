@@ -13,7 +13,7 @@ from patience import until
 from netgpt.errors import DetectorError
 from netgpt.privacy.lanes import LONG, DetectorLanes, cost
 from netgpt.privacy.process import DetectorProcess
-from netgpt.privacy.turns import ASKED_BY, Turns
+from netgpt.privacy.turns import ASKED_BY, SharedTurns
 from netgpt.types import Span
 
 CHILD = """
@@ -29,7 +29,7 @@ for line in sys.stdin:
 """
 
 
-async def had(turns: Turns, key: str, order: list[str]) -> None:
+async def had(turns: SharedTurns, key: str, order: list[str]) -> None:
     ASKED_BY.set(key)
     with await turns.enter(60):
         order.append(key)
@@ -37,7 +37,7 @@ async def had(turns: Turns, key: str, order: list[str]) -> None:
 
 
 async def test_who_was_served_least_is_next() -> None:
-    turns, order = Turns("it"), list[str]()
+    turns, order = SharedTurns("it"), list[str]()
     first = await turns.enter(1)
     crowd = [asyncio.create_task(had(turns, "crowd", order)) for _ in range(20)]
     await asyncio.sleep(0.01)
@@ -52,7 +52,7 @@ async def test_who_was_served_least_is_next() -> None:
 
 
 async def test_a_crowd_gives_its_last_place_to_another_key() -> None:
-    turns, order = Turns("it", waiting=4), list[str]()
+    turns, order = SharedTurns("it", waiting=4), list[str]()
     first = await turns.enter(1)
     crowd = [asyncio.create_task(had(turns, "crowd", order)) for _ in range(5)]
     await asyncio.sleep(0.01)
@@ -66,7 +66,7 @@ async def test_a_crowd_gives_its_last_place_to_another_key() -> None:
 
 
 async def test_who_waits_too_long_or_goes_leaves_the_turn_to_others() -> None:
-    turns, order = Turns("it"), list[str]()
+    turns, order = SharedTurns("it"), list[str]()
     first = await turns.enter(1)
     with pytest.raises(DetectorError, match="it is busy"):
         await turns.enter(0.01)

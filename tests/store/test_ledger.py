@@ -7,9 +7,11 @@ import hmac
 import random
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -364,20 +366,17 @@ async def some_writes(stores: list[Store], dice: random.Random, number: int) -> 
         when = datetime.now(UTC) - timedelta(days=dice.choice([0, 0, 1, 3, 40]))
         key, id = dice.choice([None, "key_a"]), f"ex_{dice.randint(0, number)}_{at}"
         row = replace(exchange(id), user=person.user, key_id=key, received=when)
-        work.append(
-            dice.choice(
-                [
-                    lambda store=store, row=row: store.save_exchange(row),
-                    lambda store=store, row=row: store.save_exchange(row),
-                    lambda store=store, id=id: store.rate_exchange(id, 1),
-                    lambda store=store, person=person: store.forget(person),
-                    lambda store=store, person=person: store.set_profile(person, "off"),
-                    lambda store=store, person=person: store.consents.say(person, "training", True),
-                    lambda store=store: store.delete_expired(datetime.now(UTC), dice.choice([2, 30]), 30, 30, 30),
-                    lambda store=store: store.receipts.add(NewReceipt("cloud.example", "m", b"x", ADA, None)),
-                ]
-            )()
-        )
+        kinds: list[Callable[[], Any]] = [
+            partial(store.save_exchange, row),
+            partial(store.save_exchange, row),
+            partial(store.rate_exchange, id, 1),
+            partial(store.forget, person),
+            partial(store.set_profile, person, "off"),
+            partial(store.consents.say, person, "training", True),
+            partial(store.delete_expired, datetime.now(UTC), dice.choice([2, 30]), 30, 30, 30),
+            partial(store.receipts.add, NewReceipt("cloud.example", "m", b"x", ADA, None)),
+        ]
+        work.append(dice.choice(kinds)())
     await asyncio.gather(*work, return_exceptions=True)
 
 

@@ -87,17 +87,19 @@ async def test_operators_read_signals_and_users_do_not(tmp_path: Path) -> None:
     async with FaultyCloud("fine") as cloud, door(tmp_path, cloud) as opened:
         await answered(opened.gateway)
         open_answer = await opened.get("/v1/signals")
-        _, operator = await opened.make_key(role=Role.OPERATOR)
-        _, user = await opened.make_key()
-        _, narrow = await opened.make_key(role=Role.OPERATOR, scopes=("chat",))
-        _, scoped = await opened.make_key(role=Role.OPERATOR, scopes=("signals",))
-        report = [(await opened.get("/v1/signals", key=key)).status_code for key in (operator, user, narrow, scoped)]
+        _, operator = await opened.make_key(role=Role.OPERATOR, tenant="local")
+        _, user = await opened.make_key(tenant="local")
+        _, narrow = await opened.make_key(role=Role.OPERATOR, tenant="local", scopes=("chat",))
+        _, scoped = await opened.make_key(role=Role.OPERATOR, tenant="local", scopes=("signals",))
+        _, elsewhere = await opened.make_key(role=Role.OPERATOR)
+        keys = (operator, user, narrow, scoped, elsewhere)
+        report = [(await opened.get("/v1/signals", key=key)).status_code for key in keys]
     assert open_answer.status_code == 200
     body = open_answer.json()
     assert body["object"] == "netgpt.signals"
     assert body["links"]["cloud"]["failures"]["value"] == 0.0
     assert {"cpu", "memory", "engine_slots"} <= set(body["box"])
-    assert report == [200, 403, 403, 200]
+    assert report == [200, 403, 403, 200, 403]  # the links are the whole box's: its own tenant's operators see them
 
 
 def test_no_source_is_asked_unless_configured() -> None:

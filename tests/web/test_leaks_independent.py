@@ -129,7 +129,7 @@ def test_the_answer_is_restored_in_text_and_in_arguments(gateway: Served, cloud:
 def test_where_a_person_is(gateway: Served, cloud: FaultyCloud, consent: list[str]) -> None:
     place = {"latitude": 50.936389, "longitude": 6.952778, "accuracy_m": 20}
     fields: dict[str, Any] = {"netgpt": {"location": place, "consent": consent, "complete": "select", "explain": True}}
-    for text in ("where can I eat tonight?", "what will the weather be?", "is there a chemist in Cologne or Köln?"):
+    for text in ("where can I eat tonight?", "what will the weather be?", "is there a chemist in Köln?"):
         gateway.ask(text, user="ada", **fields)
     seen = seen_by(cloud)
     assert "50936" not in seen and "6952" not in seen

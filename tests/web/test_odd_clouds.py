@@ -75,7 +75,8 @@ def test_no_odd_answer_harms_the_box(served: Served, cloud: OddCloud) -> None:
         answer = served.post({**body, "stream": cloud.said[1] == EVENTS})
         statuses[name] = answer.status_code
         assert answer.status_code == 200 or "error" in answer.json(), name
-        assert "unforeseen" not in answer.text and PLACEHOLDER not in answer.text, name
+        said = answer.text.replace(f"x.example/{PLACEHOLDER}", "")  # in an address of the cloud's it stays
+        assert "unforeseen" not in said and PLACEHOLDER not in said, name
         assert not ("data: [DONE]" in answer.text and '{"error":' in answer.text), name
     assert all(status in (200, 400, 429, 502, 503) for status in statuses.values()), statuses
     fine = ("arguments 11", "parts, streamed", "unknown fields", "extras", "10,000 choices", "tiny chunks")

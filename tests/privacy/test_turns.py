@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -106,6 +107,8 @@ async def test_what_is_long_has_a_process_of_its_own_while_it_is_needed(lanes: D
     short = await asked(lanes, "short")
     assert not lanes.long.is_started
     long = await asked(lanes, "x" * LONG)
+    first, second = (os.getpriority(os.PRIO_PROCESS, int(pid)) for pid in (short, long))
+    assert second > first or second == 19  # it does not take the cores of the others
     assert long != short and await asked(lanes, "short") == short
     assert cost(["ab"] * 1_000) > LONG and cost(["ab\n\n" * 800]) > LONG  # many pieces take long, too
     await until(lambda: not lanes.long.is_started)

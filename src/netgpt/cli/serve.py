@@ -20,6 +20,9 @@ from netgpt.files import check_home
 from netgpt.settings import Settings
 
 DRAIN_S = 20
+SWITCH_S = 0.0005
+"""Seconds after which a thread that computes makes room for the event loop. With Python's 5 ms an answer beside a long
+request that is sealed took 66 ms in place of 16; with this it takes 15."""
 
 
 @reports_errors
@@ -79,6 +82,7 @@ def _serve(settings: Settings) -> None:
         say(remark)
     if not has_keys and settings.oidc.issuer is None:
         say("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")
+    sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(700, 10, 10)  # often and short: nobody waits long for it
     gc.freeze()  # what start-up made lives as long as the process: never look at it again
     _drained_server(config).run(sockets=[listener])

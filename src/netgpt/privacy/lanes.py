@@ -32,11 +32,16 @@ def cost(texts: Sequence[str]) -> int:
     return sum(map(len, texts)) + _OF_A_PIECE * pieces
 
 
+_NICENESS: Final = 5
+"""Of the second process: where cores are few it gets a third of what the first and the gateway get."""
+
+
 class DetectorLanes:
     """A `Detector` that judges a request by its size before anybody reads it."""
 
     def __init__(self, make: Callable[[], DetectorProcess], *, idle_s: float = IDLE_S) -> None:
         self.quick, self.long = make(), make()
+        self.long.niceness = _NICENESS
         self._idle_s = idle_s
         self._starting = asyncio.Lock()
         self._at_work = 0

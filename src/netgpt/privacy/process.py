@@ -79,6 +79,8 @@ class DetectorProcess:
         self._too_much: OrderedDict[bytes, float] = OrderedDict()
         """Fingerprints of what took too long, and when."""
         self._secret = secrets.token_bytes(16)
+        self.niceness = 0
+        """Of the child towards other processes of the box."""
         self.restarts = 0
 
     @property
@@ -199,6 +201,9 @@ class DetectorProcess:
             )
         except OSError as error:
             raise DetectorError(f"the detector cannot be started: {error.strerror}") from None
+        if self.niceness:
+            with contextlib.suppress(OSError):  # it has ended
+                os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + self.niceness)
         try:
             line = await asyncio.wait_for(_stdout(child).readline(), self._start_timeout_s)
             reply = json.loads(line) if line else {}

@@ -138,3 +138,21 @@ def test_half_a_surrogate_pair_is_no_text(served: Served, path: str) -> None:
     body = json.dumps({name: fields[name] for name in wanted.get(path, ["messages"])})
     assert r"\ud800" in body
     error_of(httpx.post(f"{served.url}/v1/{path}", content=body, headers={"content-type": "application/json"}), 400)
+
+
+def test_a_body_of_too_many_values_says_so(served: Served) -> None:
+    for more in ({"extra": [1] * 1_300_000}, {"logit_bias": {str(n): 1 for n in range(100_001)}}):
+        answer = served.post({"messages": [{"role": "user", "content": "hi"}], **more})
+        error = answer.json()["error"]
+        assert answer.status_code == 413 and error["code"] == "payload_too_large"
+        assert "more than 100000 values" in error["message"]
+
+
+def test_an_agent_with_hundreds_of_tools_is_answered(served: Served) -> None:
+    schema = {"type": "object", "properties": {f"field_{n}": {"type": "string"} for n in range(10)}}
+    tools = [
+        {"type": "function", "function": {"name": f"do_{n}", "description": "It does. " * 100, "parameters": schema}}
+        for n in range(600)
+    ]
+    answer = served.post({"model": "netgpt/edge", "messages": [{"role": "user", "content": "hi"}], "tools": tools})
+    assert answer.status_code == 200

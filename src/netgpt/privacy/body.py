@@ -470,7 +470,7 @@ class BodyVisitor:
     def _part(self, part: Any, group: list[int], depth: int) -> Any:
         """A part that is not media. Its text belongs to the group, unless it is JSON."""
         text = part.get("text") if isinstance(part, dict) else part
-        if isinstance(text, str) and opened(text) is None:
+        if isinstance(text, str) and self._opened(text) is None:
             if not isinstance(part, dict):
                 group.append(self._count)
                 return self._prose(text, depth, None)
@@ -553,7 +553,7 @@ class BodyVisitor:
         if self._media != "send" and holds_data(text):
             raise self._unchecked("encoded data inside a text")
         text = clean_media_within(text)
-        value = opened(text)
+        value = self._opened(text)
         if value is None:
             return self._visit(text, TextPosition.PROSE, hint=hint)
         visited = self._free(value, self._deeper(depth))
@@ -568,9 +568,16 @@ class BodyVisitor:
         new = self._see(Seen(text, place, hint))
         return value if value is not None and new == text else new
 
-    def _bound(self) -> None:
+    def _opened(self, text: str) -> Any:
+        """As `opened`; what has too many values is not even parsed, which would hold up all threads."""
+        if len(text) > MOST_VALUES and text.lstrip()[:1] in ("{", "["):
+            self._bound(text.count(","))
+        return opened(text)
+
+    def _bound(self, more: int = 0) -> None:
+        """Count one value; `more` may come."""
         self._values += 1
-        if self._values > MOST_VALUES:
+        if self._values + more > MOST_VALUES:
             raise NotDisclosable(f"the request holds more than {MOST_VALUES} values; nothing was sent")
 
     def _deeper(self, depth: int) -> int:

@@ -168,6 +168,8 @@ PATH = "/v1/chat/completions"
 HOLD = "netgpt.hold"
 PERMIT = "netgpt.permit"
 """Keys of a request's scope: the estimate of its answer, and its permit, both released at the answer's end."""
+_LONG_BODY = 100_000
+"""Bytes of a body that is not checked on the event loop."""
 GRACE_S = 1.0
 """Past server.deadline_s a caller that does not read keeps its permit for this long, in seconds."""
 router = APIRouter()
@@ -220,7 +222,11 @@ async def chat_completions(request: Request) -> Response:
     """OpenAI's chat completions, streamed or whole, with the extra field `netgpt`."""
     gateway, caller = await authenticated(request)
     raw = await request.body()
-    exchange = Exchange(parse_chat(raw, gateway.model_names), caller)
+    if len(raw) <= _LONG_BODY:
+        asked = parse_chat(raw, gateway.model_names)
+    else:
+        asked = await asyncio.to_thread(parse_chat, raw, gateway.model_names)
+    exchange = Exchange(asked, caller)
     await may_ask(request, exchange.request.user)
     request.scope[HOLD] = request.app.state.access.limiter.hold(caller.key_id, len(raw), exchange.request.body)
     try:

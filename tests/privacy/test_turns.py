@@ -12,7 +12,7 @@ import pytest
 from patience import until
 
 from netgpt.errors import DetectorError
-from netgpt.privacy.lanes import LONG, DetectorLanes, cost
+from netgpt.privacy.detector_pools import LONG, DetectorPools, cost
 from netgpt.privacy.process import DetectorProcess
 from netgpt.privacy.turns import ASKED_BY, SharedTurns
 from netgpt.types import Span
@@ -88,14 +88,14 @@ def made(tmp_path: Path) -> Callable[[], DetectorProcess]:
 
 
 @pytest.fixture
-async def lanes(made: Callable[[], DetectorProcess]) -> AsyncIterator[DetectorLanes]:
-    lanes = DetectorLanes(made, idle_s=0.3)
-    await lanes.start()
-    yield lanes
-    await lanes.close()
+async def pools(made: Callable[[], DetectorProcess]) -> AsyncIterator[DetectorPools]:
+    pools = DetectorPools(made, idle_s=0.3)
+    await pools.start()
+    yield pools
+    await pools.close()
 
 
-async def asked(detector: DetectorLanes | DetectorProcess, text: str, key: str = "") -> str:
+async def asked(detector: DetectorPools | DetectorProcess, text: str, key: str = "") -> str:
     """Which process answered."""
     ASKED_BY.set(key)
     [[span]] = await detector.detect([text])
@@ -103,31 +103,31 @@ async def asked(detector: DetectorLanes | DetectorProcess, text: str, key: str =
     return span.rule
 
 
-async def test_what_is_long_has_a_process_of_its_own_while_it_is_needed(lanes: DetectorLanes) -> None:
-    short = await asked(lanes, "short")
-    assert not lanes.long.is_started
-    long = await asked(lanes, "x" * LONG)
+async def test_what_is_long_has_a_process_of_its_own_while_it_is_needed(pools: DetectorPools) -> None:
+    short = await asked(pools, "short")
+    assert not pools.long.is_started
+    long = await asked(pools, "x" * LONG)
     first, second = (os.getpriority(os.PRIO_PROCESS, int(pid)) for pid in (short, long))
     assert second > first or second == 19  # it does not take the cores of the others
-    assert long != short and await asked(lanes, "short") == short
+    assert long != short and await asked(pools, "short") == short
     assert cost(["ab"] * 1_000) > LONG and cost(["ab\n\n" * 800]) > LONG  # many pieces take long, too
-    await until(lambda: not lanes.long.is_started)
-    assert await asked(lanes, "x" * LONG) not in (short, long)
+    await until(lambda: not pools.long.is_started)
+    assert await asked(pools, "x" * LONG) not in (short, long)
 
 
-async def test_short_texts_are_read_while_a_long_one_hangs(lanes: DetectorLanes) -> None:
-    await asked(lanes, "x" * LONG)
-    hangs = asyncio.create_task(asked(lanes, "hang" + "x" * LONG, "greedy"))
+async def test_short_texts_are_read_while_a_long_one_hangs(pools: DetectorPools) -> None:
+    await asked(pools, "x" * LONG)
+    hangs = asyncio.create_task(asked(pools, "hang" + "x" * LONG, "greedy"))
     for _ in range(20):
-        await asked(lanes, "short", "modest")
+        await asked(pools, "short", "modest")
     assert not hangs.done()
     with pytest.raises(DetectorError, match="took longer than"):
         await hangs
 
 
-async def test_a_lane_that_was_not_started_says_so(made: Callable[[], DetectorProcess]) -> None:
+async def test_a_pool_that_was_not_started_says_so(made: Callable[[], DetectorProcess]) -> None:
     with pytest.raises(DetectorError, match="not running"):
-        await DetectorLanes(made).detect(["x" * LONG])
+        await DetectorPools(made).detect(["x" * LONG])
 
 
 async def test_nobody_is_refused_for_another_keys_text_that_took_too_long(made: Callable[[], DetectorProcess]) -> None:

@@ -14,7 +14,7 @@ from netgpt.models.client import CloudModel, EdgeModel
 from netgpt.models.engine import Engine
 from netgpt.models.hot_swap import SwappingEngine
 from netgpt.privacy.detector import Detector
-from netgpt.privacy.lanes import DetectorLanes
+from netgpt.privacy.detector_pools import DetectorPools
 from netgpt.privacy.process import DetectorProcess
 from netgpt.settings import Settings
 from netgpt.settings.sections import Cloud
@@ -78,7 +78,7 @@ def open_remote(target: str, remote: Cloud, receipt_hook: ReceiptHook) -> CloudM
 def open_detector(settings: Settings) -> Detector:
     """Finds private values, in a process of its own, or two."""
     privacy = settings.privacy
-    return DetectorLanes(
+    return DetectorPools(
         lambda: DetectorProcess(names=privacy.names, languages=privacy.languages, timeout_s=privacy.timeout_s)
     )
 

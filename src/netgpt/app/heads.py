@@ -71,8 +71,8 @@ class HeadNoter:
             log_note(here)
         else:
             async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
-                told = {"time": here.time.isoformat(), "writes": here.writes, "head": str(here.head)}
-                (await client.post(self._where, json=told)).raise_for_status()
+                noted = {"time": here.time.isoformat(), "writes": here.writes, "head": str(here.head)}
+                (await client.post(self._where, json=noted)).raise_for_status()
 
 
 async def head_faults(store: Store, file: Path | None) -> list[str]:

@@ -135,9 +135,9 @@ def dates_in(text: str, month_first: bool | None = None) -> list[Written]:
 
 def month_first_in(texts: Iterable[str]) -> bool | None:
     """What the dates of all texts tell of the order of day and month between slashes; None: nothing, or both."""
-    told = {_order(match) for text in texts for match in _forms().finditer(text) if match["a"] and match["s"] != "."}
-    told.discard(None)
-    return told.pop() if len(told) == 1 else None
+    orders = {_order(match) for text in texts for match in _forms().finditer(text) if match["a"] and match["s"] != "."}
+    orders.discard(None)
+    return orders.pop() if len(orders) == 1 else None
 
 
 def _order(match: Any) -> bool | None:

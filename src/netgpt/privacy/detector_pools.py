@@ -36,7 +36,7 @@ _NICENESS: Final = 5
 """Of the second process: where cores are few it gets a third of what the first and the gateway get."""
 
 
-class DetectorLanes:
+class DetectorPools:
     """A `Detector` that judges a request by its size before anybody reads it."""
 
     def __init__(self, make: Callable[[], DetectorProcess], *, idle_s: float = IDLE_S) -> None:

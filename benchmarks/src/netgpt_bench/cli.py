@@ -419,13 +419,14 @@ def overhead(
     connections: int = typer.Option(32, min=1, help="Connections of the crowded part."),
     rounds: int = typer.Option(5, min=1, help="Rounds; rows take turns within each."),
     portkey: Path = typer.Option(Path(), help="Folder where `npm install @portkey-ai/gateway` was run."),
+    litellm: Path | None = typer.Option(None, help="The program `litellm` of an environment with litellm[proxy]."),
     as_json: bool = json_option,
 ) -> None:
-    """What the gateway adds to a call, beside a direct connection and Portkey's gateway."""
+    """What the gateway adds to a call, beside a direct connection, Portkey's gateway and LiteLLM's proxy."""
     from netgpt_bench import overhead as bench
 
     load = {"requests": requests, "connections": connections, "rounds": rounds}
-    result = run(bench.run(**load, portkey_at=portkey, progress=_progress))
+    result = run(bench.run(**load, portkey_at=portkey, litellm_at=litellm, progress=_progress))
     print_result("added latency of the gateway (milliseconds)", result, as_json)
 
 

@@ -129,6 +129,21 @@ async def portkey(script: Path) -> AsyncIterator[tuple[int, int]]:
         yield port, process
 
 
+@asynccontextmanager
+async def litellm(program: Path, cloud: str, folder: Path) -> AsyncIterator[tuple[int, int]]:
+    """LiteLLM's proxy, without a database or keys, in front of the API at `cloud`. Yields port and process id."""
+    port, config = free_port(), folder / "litellm.json"
+    target = {"model": "openai/any", "api_base": cloud, "api_key": "none"}
+    config.write_text(json.dumps({"model_list": [{"model_name": "any", "litellm_params": target}]}))
+    settings = {
+        "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+    }  # fmt: skip
+    command = [str(program), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+    async with listening("LiteLLM", command, port, settings) as process:
+        yield port, process
+
+
 def portkey_script(folder: Path) -> Path | None:
     """The start script of `@portkey-ai/gateway` under `folder`/node_modules, when node and the package are there."""
     script = folder / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"

@@ -1,4 +1,4 @@
-"""`netgpt bench overhead`: what the gateway adds to a call, beside a direct connection and Portkey's gateway.
+"""`netgpt bench overhead`: what the gateway adds to a call, beside a direct connection, Portkey's and LiteLLM's.
 
 No LLM stage runs: completion is off and the cloud is the shipped fake, which answers at once. One run measures all,
 interleaved in rounds, so that a busy machine slows every row alike.
@@ -20,6 +20,7 @@ from netgpt_bench.harness import (
     drive,
     fake_cloud,
     gateway,
+    litellm,
     portkey,
     portkey_script,
 )  # fmt: skip
@@ -39,7 +40,15 @@ GATEWAYS: dict[str, dict[str, str]] = {
 Runs = dict[str, list[LoadResult]]
 
 
-async def run(*, requests: int, connections: int, rounds: int, portkey_at: Path, progress: Progress) -> dict[str, Any]:
+async def run(
+    *,
+    requests: int,
+    connections: int,
+    rounds: int,
+    portkey_at: Path,
+    litellm_at: Path | None = None,
+    progress: Progress,
+) -> dict[str, Any]:
     """Measure every row. `requests` per row and round, with one connection, and again over `connections`.
 
     Returns `{"rows": [...], "samples": ..., "not_shown": ...}`; times in milliseconds.
@@ -70,6 +79,11 @@ async def run(*, requests: int, connections: int, rounds: int, portkey_at: Path,
                 "x-portkey-strict-open-ai-compliance": "true",
             }
             targets["Portkey gateway"] = _target(port, "any", headers)
+        if litellm_at is not None:
+            progress("starting LiteLLM's proxy (half a minute)")
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netgpt-bench-")))
+            port, _ = await stack.enter_async_context(litellm(litellm_at, url, folder))
+            targets["LiteLLM proxy"] = _target(port, "any")
         single, crowd = await _measure(targets, requests, connections, rounds, progress)
     return {
         "rows": _rows(single, crowd),

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import stat
+import time
 import tomllib
 from collections.abc import Iterator
 from itertools import count
@@ -25,6 +26,7 @@ MOST_TEXT: Final = 262_144
 MOST_DATA: Final = 64_000_000
 """Bytes of lists that programs write, such as places."""
 _DEEPEST: Final = 32
+_MADE_WITHIN_S: Final = 2.0
 _DIGITS: Final = re.compile(r"[0-9][0-9_]{999,}")
 _DOTS: Final = re.compile(rf"^[ \t\[]*(?:[\w-]+[ \t]*\.[ \t]*){{{_DEEPEST + 1},}}", re.MULTILINE)
 _OPENED: Final = os.O_CLOEXEC | os.O_NONBLOCK  # a pipe that nobody writes to is not waited for
@@ -154,7 +156,7 @@ def open_own(path: Path, flags: int, mode: int = 0o600) -> int:
     """
     descriptor = os.open(path, flags | os.O_NOFOLLOW | _OPENED, mode)
     try:
-        found = os.fstat(descriptor)
+        found = _settled(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EPERM, f"it is {_kind_of(found.st_mode)}, not a file")
         if found.st_uid not in (os.geteuid(), 0):
@@ -169,6 +171,14 @@ def open_own(path: Path, flags: int, mode: int = 0o600) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _settled(descriptor: int) -> os.stat_result:
+    """The file's state. One that is just being made has two names for a moment: its draft's, and its own."""
+    until = time.monotonic() + _MADE_WITHIN_S
+    while (found := os.fstat(descriptor)).st_nlink > 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    return found
 
 
 def why_not(error: OSError) -> str:

@@ -5,6 +5,7 @@ When this fails, a request costs more than it did: find out why before a bar is 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -19,9 +20,11 @@ from netgpt.settings import load_settings
 from netgpt.testing.server import FaultyCloud
 from netgpt.web.app import create_app
 
-REQUESTS = 20
+REQUESTS = 10
+BATCHES = 8
+"""What comes due meanwhile (learning, samples of signals) only adds: the least of some batches is the requests' own."""
 CALLS = {"trusted": 1_650, "hiding": 2_900}
-"""Calls of Python functions on the event loop's thread, a request; some vary with what else comes due."""
+"""Calls of Python functions on the event loop's thread, a request."""
 
 
 class Counted:
@@ -61,7 +64,9 @@ async def asked(app: Any, body: bytes) -> int:
     }  # fmt: skip
 
     async def receive() -> dict[str, Any]:
-        return given.pop() if given else {"type": "http.disconnect"}
+        if not given:
+            await asyncio.Event().wait()  # this caller never hangs up
+        return given.pop()
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
@@ -86,12 +91,17 @@ async def test_a_request_makes_no_more_work_than_it_did(tmp_path: Path, kind: st
             body = json.dumps({"model": "netgpt/cloud", "messages": [message], "user": "ada"}).encode()
             for _ in range(5):
                 assert await asked(app, body) == 200
-            with counted:
-                statuses = [await asked(app, body) for _ in range(REQUESTS)]
+            calls, begun, statements = [], [], []
+            for _ in range(BATCHES):
+                counted.calls, counted.statements = 0, []
+                with counted:
+                    statuses = [await asked(app, body) for _ in range(REQUESTS)]
+                assert statuses == [200] * REQUESTS
+                calls.append(counted.calls / REQUESTS)
+                begun.append(sum(one.startswith("BEGIN") for one in counted.statements))
+                statements.append(len(counted.statements) / REQUESTS)
         finally:
             await gateway.close()
-    assert statuses == [200] * REQUESTS
-    assert counted.calls / REQUESTS <= CALLS[kind]
-    begun = [one for one in counted.statements if one.startswith("BEGIN")]
-    assert REQUESTS <= len(begun) <= 2 * REQUESTS + 4, "a receipt and an exchange each, and what comes due meanwhile"
-    assert len(counted.statements) / REQUESTS <= 12
+    assert min(calls) <= CALLS[kind], calls
+    assert REQUESTS <= min(begun) <= 2 * REQUESTS, "a receipt and an exchange each"
+    assert min(statements) <= 10, statements

@@ -32,19 +32,25 @@ _DOTS: Final = re.compile(rf"^[ \t\[]*(?:[\w-]+[ \t]*\.[ \t]*){{{_DEEPEST + 1},}
 _OPENED: Final = os.O_CLOEXEC | os.O_NONBLOCK  # a pipe that nobody writes to is not waited for
 
 
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """A regular file for reading; `follow`: also behind a link. Raises OSError (EINVAL: a folder, pipe or device), and
+    ValueError: a null character in the name."""
+    descriptor = os.open(path, os.O_RDONLY | _OPENED | (0 if follow else os.O_NOFOLLOW))
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"it is {_kind_of(mode)}, not a file")
+    return os.fdopen(descriptor, "rb")
+
+
 def open_plain(path: Path, failure: type[NetGPTError]) -> BinaryIO:
     """A regular file for reading. Raises `failure`, with the path: there is none, or it is a folder, pipe or device."""
     try:
-        file = os.fdopen(os.open(path, os.O_RDONLY | _OPENED), "rb")
+        return open_regular(path)
     except OSError as error:
         raise failure(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError:  # a null character in the name
+    except ValueError:
         raise failure(f"{str(path)!r}: no name of a file") from None
-    mode = os.fstat(file.fileno()).st_mode
-    if not stat.S_ISREG(mode):
-        file.close()
-        raise failure(f"{path}: cannot be read: it is {_kind_of(mode)}, not a file")
-    return file
 
 
 def read_bytes(path: Path, failure: type[NetGPTError], *, most: int = MOST_TEXT) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from netgpt.adapters.card import Card
 from netgpt.errors import NotFound, PayloadTooLarge, RequestError, StoreError
+from netgpt.files import open_regular
 from netgpt.models.download import sync_folder, write_whole
 
 WEIGHTS: Final = "adapter.gguf"
@@ -151,17 +153,14 @@ def read_whole(path: Path, max_bytes: int) -> bytes:
 def _open_plain(path: Path, *, follow: bool = False) -> BinaryIO:
     """Open a regular file: no link, no folder, no device (opening a pipe would wait for ever)."""
     try:
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-        descriptor = os.open(path, flags)
+        return open_regular(path, follow=follow)
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise RequestError(f"{path}: not a regular file: {error.strerror}") from None
         is_link = path.is_symlink() and not follow
         link = ": it is a symbolic link; name the file itself" if is_link else f": {error.strerror}"
         raise RequestError(f"{path}: cannot be read{link}") from None
     except ValueError:  # a null character in the name
         raise RequestError(f"{str(path)!r}: no name of a file") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise RequestError(f"{path}: not a regular file")
-    return os.fdopen(descriptor, "rb")

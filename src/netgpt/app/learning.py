@@ -162,9 +162,11 @@ class Learning:
 
         Requests have their turn after every few: reading a second's exchanges at once would hold them up.
         """
-        rows, settled, now = [], self._reformulations.settled(time.time()), time.time()
+        rows, settled, now, read = [], self._reformulations.settled(time.time()), time.time(), 0
         while self._ended:
-            exchange = self._ended.popleft()
+            exchange, read = self._ended.popleft(), read + 1
+            if read % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             broken = self._broken.pop(exchange.id, None)
             row = self._row(exchange, broken)
             if row is None:
@@ -174,8 +176,6 @@ class Learning:
                 continue  # who names a target and asks again says nothing of a choice
             text = last_user_text(exchange.request.body["messages"])
             settled += self._reformulations.asked(_name(exchange.person), exchange.id, text, now)
-            if len(rows) % _AT_ONCE == 0:
-                await asyncio.sleep(0)
         return rows, settled
 
     def _row(self, exchange: Exchange, broken: bool | None) -> DecisionRow | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,6 @@ async def asked(here: Gateway, text: str, user: str = "ada", **fields: Any) -> s
 
 async def _turn() -> None:
     """The listener hears of the end in the loop's next turn."""
-    import asyncio
-
     await asyncio.sleep(0.01)
 
 
@@ -153,3 +152,24 @@ async def test_another_program_that_forgets_is_obeyed_at_the_next_save(tmp_path:
         await here.learning.save()
         again = await here.store.decisions.state()
         assert again is not None and not digests_in(again)
+
+
+@pytest.mark.parametrize("model", ["netgpt", "netgpt/cloud"])
+async def test_others_have_their_turn_while_ended_exchanges_are_read(
+    tmp_path: Path, cloud: FaultyCloud, model: str
+) -> None:
+    async with gateway(tmp_path, cloud) as here:
+        for _ in range(13):
+            one = exchange(QUESTION, model, user="ada")
+            await answer(here, one)
+            here.learning._ended.append(one)  # beside what the listener heard: all are there at once
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while here.learning._ended:
+                turns += 1
+                await asyncio.sleep(0)
+
+        await asyncio.gather(here.learning._read(), count())
+        assert turns >= 3

@@ -69,7 +69,8 @@ def _dequantised(file: Path) -> dict[str, NDArray[np.float32]]:
     arrays = read_arrays(file).arrays
 
     def whole(name: str) -> NDArray[np.float32]:
-        return arrays[name].astype(np.float32) * arrays[f"{name}.scale"][:, None]
+        found: NDArray[np.float32] = arrays[name] * arrays[f"{name}.scale"][:, None]
+        return found
 
     found = {"embeddings.word_embeddings.weight": whole("words")}
     for layer in range(LAYERS):

@@ -58,15 +58,20 @@ def test_a_piece_is_cut_into_itself() -> None:
 SCRIPTS = [(0x20, 0x250), (0x300, 0x590), (0x5D0, 0x61C), (0x61E, 0x700), (0x900, 0x980), (0xE00, 0xE80),
            (0x1100, 0x1200), (0x1E00, 0x2070), (0x20A0, 0x20BE), (0x2E80, 0x2E9A), (0x3000, 0x3100), (0x4E00, 0x4E40),
            (0xAC00, 0xAC40), (0xF900, 0xF920), (0xFE00, 0xFE20), (0xFF00, 0xFFBE), (0xFFF9, 0xFFFE),
-           (0x1F600, 0x1F640), (0x20000, 0x20010), (0x2B820, 0x2B830), (0x2F800, 0x2F810), (0xE000, 0xE004), (0xE0020, 0xE0024)]  # fmt: skip
+           (0x1F600, 0x1F640), (0x20000, 0x20010), (0x2B820, 0x2B830), (0x2F800, 0x2F810),
+           (0xE000, 0xE004), (0xE0020, 0xE0024)]  # fmt: skip
 CHARACTERS = "".join(chr(code) for first, end in SCRIPTS for code in range(first, end)) + "\0\x1c\x85\t\n\r\x0b"
 READ = sorted({c for c in unicodedata.normalize("NFD", CHARACTERS.lower()) if c.isprintable() and c != " "})
-CUT = [*"[PAD] [UNK] [CLS] [SEP] the th ##ing ab ##\u0438\u0439".split(), *READ[::2], *(f"##{c}" for c in READ[::3])]
+CUT = [
+    *["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "th", "##ing", "ab", "##ий"],
+    *READ[::2],
+    *(f"##{c}" for c in READ[::3]),
+]
 UNCASED = UncasedPieces(CUT)
 RULES = Tokenizer(
     WordPiece({piece: number for number, piece in enumerate(CUT)}, unk_token="[UNK]", max_input_chars_per_word=100)
 )
-RULES.normalizer, RULES.pre_tokenizer = BertNormalizer(lowercase=True), BertPreTokenizer()  # type: ignore[assignment]
+RULES.normalizer, RULES.pre_tokenizer = BertNormalizer(lowercase=True), BertPreTokenizer()
 
 
 @given(st.text(st.sampled_from(CHARACTERS) | st.sampled_from("abthein g-.'[]#\u0301"), max_size=80))
@@ -81,7 +86,7 @@ def test_every_character_is_read_as_published() -> None:
 
 
 def test_odd_words_are_read_as_published() -> None:
-    odd = "\u039f\u0394\u039f\u03a3 \u0130stanbul [SEP] thingthe \ufb01\u1e9e\u2160 a\u0301\u0301b".split(" ")
+    odd = ["ΟΔΟΣ", "İstanbul", "[SEP]", "thingthe", "ﬁẞⅠ", "á́b"]
     for text in [*odd, "a" * 100, "th" * 50, "th" * 51]:
         assert UNCASED.encode(text, 1000) == RULES.encode(text).ids, text
     assert UNCASED.encode("\ud800a\udfff", 9) == UNCASED.encode("a", 9), "half a character is none"

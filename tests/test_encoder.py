@@ -8,17 +8,34 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from encoders import Published, made_delta, tiny_published
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from netgpt.encoder import PARTS, SentenceEncoder, groups, read_arrays, write_arrays, write_encoder
 from netgpt.errors import ModelUnavailable
 from netgpt.word_pieces import UncasedPieces
 
+HARD = [
+    "I can't eat gluten-free bread, OK?", "Straße 12, 3. OG (Müller)", "L'été à Besançon",
+    "¿Dónde está la señora Ibáñez?", "Съешь ещё этих мягких французских булок", "Ο ΔΙΟΝΥΣΗΣ ΚΑΙ Η ΟΔΟΣ",
+    "İstanbul'da ışık", "Việt Nam có ẩm thực ngon", "日本語の文章、漢字とカナ。", "한국어 문장입니다",
+    "我对花生过敏", "مرحبا بالعالم، كيف حالك؟", "שָׁלוֹם עוֹלָם", "नमस्ते दुनिया, आप कैसे हैं?", "สวัสดีชาวโลก",
+    "ქართული ენა", "Հայերեն", "ᏣᎳᎩ", "😀👩‍👩‍👧 emoji ✨", "price: €1.299,50 / £20 ~ $5",
+    "e-mail: jo@example.org http://x.y/z?a=b#c", "C++ vs. C# and f(x)=x^2", "ﬁne ﬂoor ½ ² №",
+    "A\u0301\u0301 zero\u200bwidth\u00adsoft", "tabs\tand\nlines\r\n", "x" * 101,
+    "antidisestablishmentarianism", "[CLS] [SEP] [MASK] ##ing", "１２３ ｆｕｌｌ ｗｉｄｔｈ",
+    "\ufeffBOM \ufffd",
+]  # fmt: skip
+"""Many scripts, signs and ways of writing."""
 TEXTS = ["the cat sat", "a dog", "", "dogs and cats, and the dog sat on a mat!", "cat", "sat the cat"]
 
 
@@ -132,7 +149,7 @@ def web_page(data: bytes) -> bytes:
     return b"<!DOCTYPE html><html>sorry</html>"
 
 
-def header_of(data: bytes, change: Callable[[dict[str, dict[str, object]]], object]) -> bytes:
+def header_of(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     change(header)
@@ -221,6 +238,16 @@ def test_a_delta_of_other_weights_is_refused(
     with pytest.raises(ModelUnavailable, match=words) as refused:
         encoder.with_delta(path).load()
     assert str(path) in refused.value.message
+
+
+def test_the_published_weights_and_their_pieces(encoder_weights: Path) -> None:
+    """Ids as the published tokenizer gives them."""
+    encoder = SentenceEncoder(encoder_weights, most_tokens=256)
+    rules = Tokenizer(WordPiece(encoder._loaded().pieces.vocabulary, unk_token="[UNK]"))  # type: ignore[call-arg]
+    rules.normalizer, rules.pre_tokenizer = BertNormalizer(lowercase=True), BertPreTokenizer()
+    for text, (_, *ids, _) in zip(HARD, encoder.ids(HARD), strict=True):
+        assert ids == rules.encode(text).ids, text
+    assert encoder.ids(["Crème brûlée"]) == [[101, 13675, 21382, 7987, 9307, 2063, 102]]
 
 
 def test_weights_need_no_library_of_models(file: Path) -> None:

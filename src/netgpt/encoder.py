@@ -188,18 +188,17 @@ def write_encoder(published: Path, vocabulary: bytes, target: Path, *, heads: in
 
 @dataclass(frozen=True)
 class _Dense:
-    """`x @ w + b`; with a delta, `+ (x @ down) @ up`."""
+    """`x @ w + b`; with a delta (down, up), `+ (x @ down) @ up`."""
 
     w: Array
     b: Array
-    down: Array | None = None
-    up: Array | None = None
+    delta: tuple[Array, Array] | None = None
 
     def __call__(self, x: Array) -> Array:
         y: Array = x @ self.w
         y += self.b
-        if self.down is not None:
-            y += (x @ self.down) @ self.up
+        if self.delta is not None:
+            y += (x @ self.delta[0]) @ self.delta[1]
         return y
 
 
@@ -296,7 +295,9 @@ class _Reader:
         return replace(
             layer,
             qkv=self._lowered(layer.qkv, [f"{name}.{part}" for part in PARTS[:3]]),
-            **{part: self._lowered(getattr(layer, part), [f"{name}.{part}"]) for part in PARTS[3:]},
+            attention=self._lowered(layer.attention, [f"{name}.attention"]),
+            intermediate=self._lowered(layer.intermediate, [f"{name}.intermediate"]),
+            output=self._lowered(layer.output, [f"{name}.output"]),
         )
 
     def _lowered(self, dense: _Dense, names: Sequence[str]) -> _Dense:
@@ -313,7 +314,7 @@ class _Reader:
                 up = self.take(f"{name}.B", "<f4", down.shape[1], outer)
                 downs.append(down)
                 ups.append(np.pad(up, ((0, 0), (place * outer, (len(names) - 1 - place) * outer))))
-        return replace(dense, down=np.concatenate(downs, axis=1), up=np.concatenate(ups)) if downs else dense
+        return replace(dense, delta=(np.concatenate(downs, axis=1), np.concatenate(ups))) if downs else dense
 
 
 class _Base:

@@ -216,6 +216,8 @@ _MOST_PIECES = 512
 class StaticEmbedder:
     """`embedder(texts)` -> float32 array (len(texts), 256) of unit rows. Read from disk on first use (0.3 s, 40 MB)."""
 
+    width: Final = 256
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pieces = WordPieces()

@@ -76,7 +76,7 @@ def read_arrays(path: Path, *, sha256: str | None = None, cure: str = CURE) -> A
             arrays = {name: _array(file, digest, name, *facts) for name, facts in tensors.items()}
     except OSError as error:
         raise ModelUnavailable(f"{path}: cannot be read: {error.strerror}. {cure}") from None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         what = str(error) if type(error) is ValueError else "its header is none of safetensors"
         raise ModelUnavailable(f"{path}: cannot be used: {what}. {cure}") from None
     found = digest.hexdigest()
@@ -267,6 +267,8 @@ class _Reader:
         if width % heads:
             raise ValueError(f"a width of {width} has no {heads} heads")
         positions, norm = self.take("positions", "<f4", None, width), self.take("norm", "<f4", 2, width)
+        if len(positions) < 8:
+            raise ValueError(f"it reads no more than {len(positions)} tokens")
         return _Weights(
             UncasedPieces(pieces), words, scales, positions, norm,
             tuple(self.layer(f"layer.{number}", width) for number in range(layers)), heads, self.file.sha256,

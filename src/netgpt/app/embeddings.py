@@ -11,7 +11,9 @@ import base64
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+import orjson
 
 from netgpt.encoder import SentenceEncoder, groups
 from netgpt.errors import NetGPTError, RequestError
@@ -41,11 +43,16 @@ class Embedded:
     rows: NDArray[np.float32]
     tokens: int
 
-    def written(self, encoding: str) -> list[Any]:
-        """As lists of floats, or as base64 of little-endian float32."""
-        if encoding == "base64":
-            return [base64.b64encode(row.astype("<f4").tobytes()).decode() for row in self.rows]
-        return list(self.rows.tolist())
+    def body(self, encoding: str) -> bytes:
+        """OpenAI's answer; rows as floats, or as base64 of little-endian float32. Row by row: others run in between."""
+        wanted = (base64.b64encode(row.tobytes()).decode() if encoding == "base64" else row for row in self.rows)
+        data = b",".join(
+            orjson.dumps({"object": "embedding", "index": i, "embedding": row}, option=orjson.OPT_SERIALIZE_NUMPY)
+            for i, row in enumerate(wanted)
+        )
+        usage = {"prompt_tokens": self.tokens, "total_tokens": self.tokens}
+        rest = orjson.dumps({"object": "list", "model": self.model, "usage": usage})
+        return b'%b,"data":[%b]}' % (rest[:-1], data)
 
 
 class Embeddings:
@@ -69,12 +76,14 @@ class Embeddings:
             self._state = Health(True, f"off (encoder.model): {WITHOUT}")
             return
         try:
+            level = logging.INFO  # a box on which it was never fetched
             path, sha256 = Catalog(self._settings.models_dir).encoder(wanted.model)
+            level = logging.WARNING
             encoder = SentenceEncoder(path, sha256=sha256, most_tokens=wanted.max_tokens)
             await asyncio.to_thread(encoder.load)
         except NetGPTError as error:
             self._state = Health(False, f"{error.message} Until the next start {WITHOUT}.")
-            log.warning("encoder: %s", self._state.detail)
+            log.log(level, "encoder: %s", self._state.detail)
             return
         self.encoder, self._state = encoder, Health(True, path.name)
 

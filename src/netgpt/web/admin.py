@@ -75,21 +75,14 @@ def _model(name: str) -> dict[str, Any]:
 
 
 @router.post("/v1/embeddings", tags=["models"])
-async def embeddings(request: Request, body: EmbeddingsBody) -> dict[str, Any]:
+async def embeddings(request: Request, body: EmbeddingsBody) -> Response:
     """Embeddings made on the box: nothing leaves. By the sentence encoder where there is one (384 numbers a text), else
     by static vectors of words (256), which `netgpt/embed-static` asks for; `model` of the answer says which."""
     gateway, caller = await authenticated(request)
     made = await gateway.embeddings.embed(body.texts(), body.model, body.dimensions, request.is_disconnected)
     request.app.state.access.limiter.used(caller, made.tokens)
-    return {
-        "object": "list",
-        "model": made.model,
-        "data": [
-            {"object": "embedding", "index": i, "embedding": each}
-            for i, each in enumerate(made.written(body.encoding_format))
-        ],
-        "usage": {"prompt_tokens": made.tokens, "total_tokens": made.tokens},
-    }
+    content = await asyncio.to_thread(made.body, body.encoding_format)
+    return Response(content, media_type="application/json")
 
 
 def _is_unicode(text: str) -> bool:

@@ -246,7 +246,7 @@ def test_a_delta_of_other_weights_is_refused(
 def test_the_published_weights_and_their_pieces(encoder_weights: Path) -> None:
     """Ids as the published tokenizer gives them."""
     encoder = SentenceEncoder(encoder_weights, most_tokens=256)
-    rules = Tokenizer(WordPiece(encoder._loaded().pieces.vocabulary, unk_token="[UNK]"))  # type: ignore[call-arg]
+    rules = Tokenizer(WordPiece(encoder._loaded().pieces.vocabulary, unk_token="[UNK]"))
     rules.normalizer, rules.pre_tokenizer = BertNormalizer(lowercase=True), BertPreTokenizer()
     for text, (_, *ids, _) in zip(HARD, encoder.ids(HARD), strict=True):
         assert ids == rules.encode(text).ids, text

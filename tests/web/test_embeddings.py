@@ -191,7 +191,8 @@ async def test_an_openai_client(box: Door) -> None:
     from openai import AsyncOpenAI
 
     transport = httpx.ASGITransport(box.app, client=("127.0.0.1", 40_000))
-    async with httpx.AsyncClient(transport=transport) as http:
+    async with httpx.AsyncClient(transport=transport) as opened:
+        http: Any = opened  # the client is typed for a fork of httpx
         client = AsyncOpenAI(base_url="http://localhost:8080/v1", api_key="none", http_client=http)
         answer = await client.embeddings.create(model="netgpt/embed", input=TEXTS, dimensions=100)
     assert len(answer.data[0].embedding) == 100

@@ -54,10 +54,10 @@ $(TRAIN): requirements-train.lock $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	@touch $@
 
-demo: $(BOX)     ## set up, fetch the edge model once, ask seven questions, show what became of each
+demo: $(BOX)     ## set up, fetch the edge model and the encoder once, ask seven questions, show what became of each
 	@$(BIN)/netgpt demo
 
-test: $(TRAIN)   ## every test, as CI runs them, three files at once (the edge model is fetched once)
+test: $(TRAIN)   ## every test, as CI runs them, three files at once (the models are fetched once)
 	$(BIN)/python -m pytest $(THREE)
 
 fast: $(TRAIN)   ## the tests that need no engine and no patience

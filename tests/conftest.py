@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, settings
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before NumPy: test processes share the cores
     os.environ.setdefault(_threads, "1")
 
-from weights import bundled_weights  # noqa: E402
+from weights import bundled_weights, encoder_weights  # noqa: E402
 
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no clock")
 
-__all__ = ["bundled_weights", "clean_environment"]
+__all__ = ["bundled_weights", "clean_environment", "encoder_weights"]
 
 
 @pytest.fixture(autouse=True)

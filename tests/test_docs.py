@@ -106,11 +106,12 @@ def test_the_stages_in_the_design_are_the_stages() -> None:
 
 
 @pytest.fixture
-def home_with_model(tmp_path: Path, bundled_weights: Path) -> Path:
+def home_with_model(tmp_path: Path, bundled_weights: Path, encoder_weights: Path) -> Path:
     """A home in which `netgpt models pull` has been run, without a second download."""
     home = tmp_path / "readme-home"
     home.mkdir(mode=0o700)
     run("netgpt models pull --from " + shlex.quote(str(bundled_weights)), home)
+    run("netgpt models pull all-minilm-l6-v2 --from " + shlex.quote(str(encoder_weights)), home)
     return home
 
 

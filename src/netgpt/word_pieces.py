@@ -1,14 +1,17 @@
-"""Words cut into the pieces of a public vocabulary (byte-pair encoding), a frozen vector of each, and of sentences.
+"""Words cut into the pieces of public vocabularies, a frozen vector of each, and of sentences.
 
-The vocabulary (32,000 pieces) and the vectors (256 numbers a piece) are those of wordllama, which the build puts into
-`data/` (docs/dependencies.md). A library of tokenizers does the same; it would bring a client of a model hub along.
-The vector of a sentence is the mean of those of its pieces (`StaticEmbedder`), for every capability; no torch.
+`WordPieces` (byte-pair encoding, 32,000 pieces) and the vectors (256 numbers a piece) are those of wordllama, which the
+build puts into `data/` (docs/dependencies.md). A library of tokenizers does the same, and brings a client of a model
+hub along. The vector of a sentence is the mean of those of its pieces (`StaticEmbedder`). `UncasedPieces` cuts as
+BERT's uncased models do; its vocabulary comes with their weights (`encoder.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+import unicodedata
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
@@ -16,15 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from netgpt.errors import SettingsError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-
-import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,6 +117,86 @@ class WordPieces:
                     yield self.vocabulary[f"<0x{byte:02X}>"]
 
 
+_IDEOGRAPHS: Final = (
+    (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F),
+    (0x2B920, 0x2CEAF), (0x2F800, 0x2FA1F),
+)  # fmt: skip
+"""Each is a word of its own. (The published list begins the last but one at 2B820; what runs begins it so.)"""
+_MOST_CHARACTERS: Final = 16_384
+"""Of a text that are looked at: far more than the words that any model of this kind reads."""
+_UNKNOWN_FROM: Final = 101
+"""A word of so many characters is one unknown piece, by the published rules."""
+
+
+class _Plain(dict[int, str]):
+    """Character -> what is read of it: small letters without accents, blanks around what stands alone, or nothing."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        kind = unicodedata.category(character)
+        if character in "\t\n\r":
+            plain = " "
+        elif kind in ("Cc", "Cf", "Co", "Cs") or code == 0xFFFD:
+            plain = ""
+        elif character.isspace():
+            plain = " "
+        else:
+            parts = (part for part in unicodedata.normalize("NFD", character) if unicodedata.category(part) != "Mn")
+            plain = "".join(_apart(part.lower()) for part in parts)
+            if any(first <= code <= last for first, last in _IDEOGRAPHS):
+                plain = f" {plain} "
+        if len(self) < _REMEMBERED:
+            self[code] = plain
+        return plain
+
+
+def _apart(part: str) -> str:
+    """Punctuation and the signs of ASCII are words of their own."""
+    alone = unicodedata.category(part[0])[0] == "P" or (part.isascii() and part.isprintable() and not part.isalnum())
+    return f" {part} " if alone else part
+
+
+class UncasedPieces:
+    """`encode(text, most)` -> ids, as the tokenizer of uncased BERT gives them for every character of Unicode 8.
+
+    The rules: https://github.com/google-research/bert/blob/master/tokenization.py: the longest piece first, from
+    the left. Words such as "[SEP]" in a text are text. Raises ValueError: pieces without "[UNK]", "[CLS]" and "[SEP]".
+    """
+
+    def __init__(self, pieces: Sequence[str]) -> None:
+        self.vocabulary = {piece: number for number, piece in enumerate(pieces)}
+        if missing := [name for name in ("[UNK]", "[CLS]", "[SEP]") if name not in self.vocabulary]:
+            raise ValueError(f"no piece {missing[0]}")
+        self._unknown, self.first, self.last = (self.vocabulary[name] for name in ("[UNK]", "[CLS]", "[SEP]"))
+        """`first` and `last` stand around every text that a model reads."""
+        self._longest = max(map(len, pieces))
+        self._plain = _Plain()
+        self._remembered = lru_cache(_REMEMBERED // 4)(self._cut)
+
+    def encode(self, text: str, most: int) -> list[int]:
+        """At most `most` ids; of the text's first 16,384 characters."""
+        ids: list[int] = []
+        for word in text[:_MOST_CHARACTERS].translate(self._plain).split(" "):
+            if word:
+                ids += self._remembered(word) if len(word) < _UNKNOWN_FROM else (self._unknown,)
+                if len(ids) >= most:
+                    return ids[:most]
+        return ids
+
+    def _cut(self, word: str) -> tuple[int, ...]:
+        found, at = list[int](), 0
+        while at < len(word):
+            before = "##" if at else ""
+            for end in range(min(len(word), at + self._longest), at, -1):
+                if (known := self.vocabulary.get(before + word[at:end])) is not None:
+                    found.append(known)
+                    at = end
+                    break
+            else:
+                return (self._unknown,)
+        return tuple(found)
+
+
 @lru_cache(1)
 def word_vectors() -> NDArray[np.float32]:
     """(32,000, 256): one row a piece, shared by all that use it. Raises SettingsError."""
@@ -141,6 +215,8 @@ _MOST_PIECES = 512
 
 class StaticEmbedder:
     """`embedder(texts)` -> float32 array (len(texts), 256) of unit rows. Read from disk on first use (0.3 s, 40 MB)."""
+
+    width: Final = 256
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ggufs import tiny_gguf
 from typer.testing import CliRunner
-from weights import bundled_weights  # noqa: F401
+from weights import bundled_weights, encoder_weights  # noqa: F401
 
 from netgpt.cli.models import app
 from netgpt.models import quantize
@@ -19,7 +19,11 @@ def test_list_show_add_remove(tmp_path: Path) -> None:
     assert "smollm2-135m" in runner.invoke(app, ["list"]).stdout
     assert runner.invoke(app, ["add", str(file), "--name", "mine"]).exit_code == 0
     rows = json.loads(runner.invoke(app, ["list", "--json"]).stdout)
-    assert [(row["name"], row["present"]) for row in rows] == [("smollm2-135m", False), ("mine", True)]
+    assert [(row["name"], row["present"]) for row in rows] == [
+        ("smollm2-135m", False),
+        ("all-minilm-l6-v2", False),
+        ("mine", True),
+    ]
     shown = json.loads(runner.invoke(app, ["show", "mine", "--json"]).stdout)
     assert (shown["architecture"], shown["quantization"]) == ("llama", "Q4_1")
     removed = runner.invoke(app, ["remove", "mine"])
@@ -38,6 +42,7 @@ def test_list_show_add_remove(tmp_path: Path) -> None:
         (["pull", "x", "--from", "hf:what"], 2, "hf:owner/repo"),
         (["pull", "--from", "none.whl"], 2, "no such file"),
         (["optimize"], 1, "netgpt models pull"),
+        (["optimize", "all-minilm-l6-v2"], 2, "encodes sentences"),
     ],
 )
 def test_faults_are_one_line_with_a_cure(arguments: list[str], code: int, words: str) -> None:
@@ -53,6 +58,21 @@ def test_pull_from_a_file_says_what_it_does(bundled_weights: Path, clean_environ
     assert "taking smollm2-135m from" in result.stderr
     assert "checked by hash" in result.stderr
     assert list((clean_environment / "models").glob("*.gguf"))
+
+
+def test_pull_without_a_name_brings_all_that_the_box_works_with(
+    bundled_weights: Path,  # noqa: F811
+    encoder_weights: Path,  # noqa: F811
+    clean_environment: Path,
+) -> None:
+    """Both are here already, so that nothing is fetched."""
+    runner.invoke(app, ["pull", "--from", str(bundled_weights)])
+    runner.invoke(app, ["pull", "all-minilm-l6-v2", "--from", str(encoder_weights)])
+    result = runner.invoke(app, ["pull"])
+    assert result.exit_code == 0, result.output
+    assert "smollm2-135m is here already" in result.stderr and "all-minilm-l6-v2 is here already" in result.stderr
+    shown = json.loads(runner.invoke(app, ["show", "all-minilm-l6-v2", "--json"]).stdout)
+    assert shown["present"] is True and shown["license"] == "Apache-2.0"
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from ggufs import tiny_gguf
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
-from netgpt.models.catalog import BUNDLED, Catalog
+from netgpt.models.catalog import BUNDLED, BundledEncoder, Catalog
 
 
 @pytest.fixture
@@ -16,7 +16,8 @@ def catalog(tmp_path: Path) -> Catalog:
 
 
 def test_the_bundled_entry_is_listed_but_not_here(catalog: Catalog) -> None:
-    (entry,) = catalog.list()
+    entry, encoder = catalog.list()
+    assert (encoder.name, encoder.present, encoder.origin) == ("all-minilm-l6-v2", False, "bundled")
     assert (entry.name, entry.present, entry.origin) == ("smollm2-135m", False, "bundled")
     with pytest.raises(ModelUnavailable, match=r"netgpt models pull smollm2-135m.*98 MB"):
         catalog.resolve("smollm2-135m")
@@ -63,7 +64,7 @@ def test_a_file_that_went_away_is_reported(catalog: Catalog, tmp_path: Path) -> 
 def test_bad_names_are_refused(catalog: Catalog, tmp_path: Path, name: str) -> None:
     with pytest.raises(RequestError, match="name"):
         catalog.add(tiny_gguf(tmp_path / "a.gguf"), name)
-    assert len(catalog.list()) == 1
+    assert len(catalog.list()) == len(BUNDLED)
 
 
 def test_a_bad_file_is_not_added(catalog: Catalog, tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_bad_file_is_not_added(catalog: Catalog, tmp_path: Path) -> None:
     bad.write_bytes(b"nothing")
     with pytest.raises(RequestError, match="not a GGUF"):
         catalog.add(bad)
-    assert len(catalog.list()) == 1
+    assert len(catalog.list()) == len(BUNDLED)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"version": 1}', '{"version": 1, "added": {"a": {}}, "optimized": {}}'])
@@ -109,4 +110,4 @@ def test_bundled_facts_are_whole() -> None:
     for name, entry in BUNDLED.items():
         assert entry.name == name
         assert len(entry.sha256) == len(entry.package_sha256) == 64
-        assert entry.member.endswith(entry.file)
+        assert entry.member.endswith("model.safetensors" if isinstance(entry, BundledEncoder) else entry.file)

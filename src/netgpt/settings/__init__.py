@@ -24,6 +24,7 @@ from netgpt.settings.sections import (
     Cloud,
     Completion,
     Edge,
+    EncoderSection,
     LockoutSettings,
     Oidc,
     PluginSettings,
@@ -48,6 +49,7 @@ class Settings(BaseModel):
     oidc: Oidc = Oidc()
     lockout: LockoutSettings = LockoutSettings()
     edge: Edge = Edge()
+    encoder: EncoderSection = EncoderSection()
     cloud: Cloud = Cloud()
     site: Site = Site()
     completion: Completion = Completion()

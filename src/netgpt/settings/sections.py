@@ -204,6 +204,17 @@ class Edge(Section):
     timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte before the edge counts as stalled.")
 
 
+class EncoderSection(Section):
+    """The sentence encoder on the box: embeddings, and which facts matter. Without it the box does so by words."""
+
+    model: str = Field(
+        "all-minilm-l6-v2", description='Catalogue name or path of its file; "off": none is read, 60 MB less memory.'
+    )
+    max_tokens: int = Field(
+        256, ge=8, le=512, description="Of a text that is embedded; the rest is not read. It was trained on 128."
+    )
+
+
 class Cloud(Section):
     """The model elsewhere: any OpenAI-compatible endpoint. No `base_url`: the box answers alone."""
 

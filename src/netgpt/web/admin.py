@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from netgpt.adapters.registry import Entry
+from netgpt.app.embeddings import EMBED_MODEL, STATIC_MODEL
 from netgpt.app.gateway import Gateway
 from netgpt.errors import NotFound, RequestError
 from netgpt.privacy.detectors import as_exception, folded
@@ -23,21 +24,40 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 router = APIRouter()
 
-EMBED_MODEL = "netgpt/embed"
+MOST_INPUTS = 2_048
+_IDS_REFUSED = (
+    "input: these are token ids, which mean something only to the model whose tokenizer made them; send the texts "
+    "themselves (langchain-openai: check_embedding_ctx_length=False)"
+)
 
 
 class EmbeddingsBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    input: str | list[str] = Field(description="One text or up to 512.")
+    input: str | list[str] | list[int] | list[list[int]] = Field(
+        description="One text or up to 2,048. Token ids are refused: they belong to another model."
+    )
     model: str = EMBED_MODEL
     encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = Field(None, ge=1, description="The first so many numbers, made unit length again.")
+
+    def texts(self) -> list[str]:
+        """Raises RequestError that says what is wrong with the input."""
+        given = [self.input] if isinstance(self.input, str) else self.input
+        texts = [text for text in given if isinstance(text, str)]
+        if len(texts) < len(given):
+            raise RequestError(_IDS_REFUSED, param="input")
+        if not 1 <= len(texts) <= MOST_INPUTS or not all(texts):
+            raise RequestError(f"input: give one to {MOST_INPUTS:,} texts, none empty", param="input")
+        if not all(map(_is_unicode, texts)):
+            raise RequestError("input: a text has half a surrogate pair, which is no character", param="input")
+        return texts
 
 
 @router.get("/v1/models", tags=["models"])
 async def list_models(request: Request) -> dict[str, Any]:
     """`netgpt` decides; `netgpt/edge` and `netgpt/cloud` name a side; then the configured models' own names."""
     gateway, _ = await authenticated(request)
-    names = [*sorted(gateway.model_names), EMBED_MODEL]
+    names = [*sorted(gateway.model_names), EMBED_MODEL, STATIC_MODEL]
     return {"object": "list", "data": [_model(name) for name in names]}
 
 
@@ -45,7 +65,7 @@ async def list_models(request: Request) -> dict[str, Any]:
 async def get_model(request: Request, name: str) -> dict[str, Any]:
     """One model by name."""
     gateway, _ = await authenticated(request)
-    if name not in gateway.model_names and name != EMBED_MODEL:
+    if name not in gateway.model_names and name not in (EMBED_MODEL, STATIC_MODEL):
         raise NotFound("no model of that name here; GET /v1/models lists them", code="model_not_found", param="name")
     return _model(name)
 
@@ -55,23 +75,14 @@ def _model(name: str) -> dict[str, Any]:
 
 
 @router.post("/v1/embeddings", tags=["models"])
-async def embeddings(request: Request, body: EmbeddingsBody) -> dict[str, Any]:
-    """Static word embeddings made on the box (256 numbers a text): nothing leaves, no model is asked."""
+async def embeddings(request: Request, body: EmbeddingsBody) -> Response:
+    """Embeddings made on the box: nothing leaves. By the sentence encoder where there is one (384 numbers a text), else
+    by static vectors of words (256), which `netgpt/embed-static` asks for; `model` of the answer says which."""
     gateway, caller = await authenticated(request)
-    texts = [body.input] if isinstance(body.input, str) else body.input
-    if not 1 <= len(texts) <= 512 or any(not text for text in texts):
-        raise RequestError("input: give one to 512 texts, none empty", param="input")
-    if not all(map(_is_unicode, texts)):
-        raise RequestError("input: a text has half a surrogate pair, which is no character", param="input")
-    vectors = await gateway.embed_texts(texts, body.encoding_format)
-    tokens = sum(len(text.split()) for text in texts)
-    request.app.state.access.limiter.used(caller, tokens)
-    return {
-        "object": "list",
-        "model": EMBED_MODEL,
-        "data": [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)],
-        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-    }
+    made = await gateway.embeddings.embed(body.texts(), body.model, body.dimensions, request.is_disconnected)
+    request.app.state.access.limiter.used(caller, made.tokens)
+    content = await asyncio.to_thread(made.body, body.encoding_format)
+    return Response(content, media_type="application/json")
 
 
 def _is_unicode(text: str) -> bool:

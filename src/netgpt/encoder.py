@@ -449,7 +449,7 @@ class SentenceEncoder:
         for layer in weights.layers:
             x += layer.attention(_attended(layer.qkv(x), runs, weights.heads))
             x = _normed(x, layer.attention_norm)
-            x += layer.output(_gelu(layer.intermediate(x)))
+            x += layer.output(gelu(layer.intermediate(x)))
             x = _normed(x, layer.output_norm)
         return x
 
@@ -496,7 +496,7 @@ def _attended(qkv: Array, runs: Sequence[tuple[int, int]], heads: int) -> Array:
     return out
 
 
-def _gelu(x: Array) -> Array:
+def gelu(x: Array) -> Array:
     """In place."""
     import numpy as np
 

@@ -249,6 +249,14 @@ class _Reader:
             raise ValueError(f"it holds other weights: {name} is missing or of another size")
         return array
 
+    def low(self, name: str, *shape: int | None) -> NDArray[Any]:
+        """A matrix of a delta, as float32 or as float16 in the file."""
+        import numpy as np
+
+        found = self.file.arrays.get(name)
+        dtype = "<f4" if found is None or found.dtype != "<f2" else "<f2"
+        return self.take(name, dtype, *shape).astype(np.float32)
+
     def dense(self, name: str, inner: int, outer: int | None) -> _Dense:
         import numpy as np
 
@@ -310,10 +318,10 @@ class _Reader:
         downs, ups = [], []
         for place, name in enumerate(names):
             if f"{name}.A" in self.file.arrays or f"{name}.B" in self.file.arrays:
-                down = self.take(f"{name}.A", "<f4", inner, None)
+                down = self.low(f"{name}.A", inner, None)
                 if down.shape[1] > _MOST_RANK:
                     raise ValueError(f"the rank of {name} is above {_MOST_RANK}")
-                up = self.take(f"{name}.B", "<f4", down.shape[1], outer)
+                up = self.low(f"{name}.B", down.shape[1], outer)
                 downs.append(down)
                 ups.append(np.pad(up, ((0, 0), (place * outer, (len(names) - 1 - place) * outer))))
         return replace(dense, delta=(np.concatenate(downs, axis=1), np.concatenate(ups))) if downs else dense

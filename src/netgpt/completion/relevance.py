@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from netgpt.encoder import SentenceEncoder, gelu
+from netgpt.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +32,24 @@ _FARTHEST: Final = -60.0
 """Of likenesses, below the greatest: no sum of a softmax is 0."""
 FORM: Final = "relevance."
 """Names of the head's arrays begin so in the file of the delta."""
+
+
+_ARRAYS: Final = (
+    *(f"{side}.{name}" for side in ("request", "fact") for name in (
+        "words.w", "words.b", "mean.w", "mean.b", "own", "other", "both", "b",
+    )),
+    "out.w1", "out.b1", "out.w2", "out.b2", "coarse", "calibration",
+)  # fmt: skip
+_UNTOLD: Final = frozenset({"", "other", "given", "fact", "note"})
+
+
+def fact_text(kind: str, text: str) -> str:
+    """A fact as the model reads it: behind its kind, where that tells something.
+
+    >>> fact_text("car", "Skoda Fabia, diesel"), fact_text("other", "rows on Sundays")
+    ('car: Skoda Fabia, diesel', 'rows on Sundays')
+    """
+    return text if kind in _UNTOLD else f"{kind}: {text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +73,19 @@ class Relevance:
         self._encoder, self._most = encoder, kept
         self._kept: OrderedDict[str, TextVectors] = OrderedDict()
         self._lock = threading.Lock()
+        self._arrays: Mapping[str, Any] = {}
 
     def load(self) -> None:
         """Read the weights; does nothing the second time."""
-        self._encoder.load()
+        import numpy as np
+
+        beside = self._encoder.beside
+        arrays = {name.removeprefix(FORM): np.asarray(each, np.float32) for name, each in beside.items()}
+        if missing := [name for name in _ARRAYS if name not in arrays]:
+            raise ModelUnavailable(
+                f"{self._encoder.delta}: cannot be used: relevance.{missing[0]} is missing. Reinstall netgpt."
+            )
+        self._arrays = arrays
 
     def __call__(self, request: str, facts: Sequence[str]) -> Array:
         """One chance a fact. 20 new facts take about 60 ms of one core, known ones 10."""
@@ -99,8 +127,9 @@ class Relevance:
             self._kept.clear()
 
     def _head(self, name: str) -> Any:
-        head: Mapping[str, Any] = self._encoder.beside
-        return head[FORM + name]
+        if not self._arrays:
+            self.load()
+        return self._arrays[name]
 
     def _read(self, texts: Sequence[str], side: str) -> list[TextVectors]:
         import numpy as np

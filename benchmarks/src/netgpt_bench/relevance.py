@@ -8,13 +8,13 @@ requests written before the model was tried. The public sets' own intents are le
 from __future__ import annotations
 
 import random
-import resource
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from netgpt.completion.relevance import Relevance
@@ -41,24 +41,30 @@ BINS: Final = 10
 
 
 def run(
-    data: Path | None, relevance: Relevance, bare: SentenceEncoder, *, cut: float, sample: int = 300, seed: int = 7,
-    progress: Progress = lambda _: None,
+    data: Path | None, encoder: Path, weights: Path | None, *, cut: float | None = None, sample: int = 300,
+    seed: int = 7, progress: Progress = lambda _: None,
 ) -> dict[str, Any]:  # fmt: skip
-    """`data`: the folder with `prompts/`; None: our own cards alone. Shares from 0 to 1, times in milliseconds.
+    """The tables of `netgpt bench relevance`. `data`: the folder with `prompts/`; None: our own cards alone.
 
-    Raises RequestError: no such data; ModelUnavailable: no weights.
+    Shares from 0 to 1, times in milliseconds. Raises RequestError: no such data; ModelUnavailable: no weights.
     """
+    bare = SentenceEncoder(encoder)
+    before = _memory_mb()
+    with shipped(weights) as path:
+        relevance = Relevance(bare.with_delta(path, most_tokens=MOST_TOKENS))
+        relevance.load()
+    memory = {"added MB": _memory_mb() - before}
     rows = []
     for origin, asks in origins(data, sample, seed).items():
-        for way, (scores, way_cut) in _ways(relevance, bare, cut).items():
+        for way, (scores, way_cut) in _ways(relevance, bare, GIVEN if cut is None else cut).items():
             progress(f"{origin}: {way}")
             rows.append({"origin": origin, "way": way, **figures(asks, [scores(ask) for ask in asks], way_cut)})
-    result: dict[str, Any] = {"rows": rows, "cut": cut, "seed": seed, "speed": speed(relevance, progress)}
+    tables: dict[str, Any] = {"which facts are given": rows, "speed": speed(relevance, progress)}
     if data is not None:
         progress("PrefEval: one of all")
-        result["first of all preferences"] = first_of_all(data, relevance, bare, min(sample, 200), seed)
-    result["memory"] = {"greatest MB of this process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
-    return result
+        tables["the right preference of all"] = first_of_all(data, relevance, bare, min(sample, 200), seed)
+    tables["memory"] = [memory]
+    return tables
 
 
 def origins(data: Path | None, sample: int, seed: int) -> dict[str, list[Ask]]:
@@ -125,7 +131,7 @@ def expected_calibration_error(chances: NDArray[np.float32], truth: NDArray[np.f
     return float(sum(gaps))
 
 
-def first_of_all(data: Path, relevance: Relevance, bare: SentenceEncoder, sample: int, seed: int) -> dict[str, Any]:
+def first_of_all(data: Path, relevance: Relevance, bare: SentenceEncoder, sample: int, seed: int) -> list[dict[str, Any]]:
     """How often the right preference is first, and among five, of all of PrefEval's."""
     rows = prefeval_rows(data)
     chance = random.Random(seed)  # must be made again from the seed
@@ -139,11 +145,17 @@ def first_of_all(data: Path, relevance: Relevance, bare: SentenceEncoder, sample
             ("bare encoder", vectors @ bare([question])[0]),
         ):
             hits[way].append(int((scores > scores[index]).sum()))
-    return {
-        "preferences": len(known), "questions": sample,
-        **{way: {"first": sum(x == 0 for x in ranks) / sample, "of five": sum(x < 5 for x in ranks) / sample}
-           for way, ranks in hits.items()},
-    }  # fmt: skip
+    return [
+        {
+            "way": way, "preferences": len(known), "questions": sample,
+            "first": sum(x == 0 for x in ranks) / sample, "of the first five": sum(x < 5 for x in ranks) / sample,
+        }
+        for way, ranks in hits.items()
+    ]  # fmt: skip
+
+
+def _memory_mb() -> float:
+    return psutil.Process().memory_info().rss / 1e6
 
 
 def speed(relevance: Relevance, progress: Progress) -> list[dict[str, Any]]:

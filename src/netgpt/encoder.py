@@ -364,6 +364,7 @@ class SentenceEncoder:
         self._lock = threading.Lock()
         self._weights: _Weights | None = None
         self._beside: dict[str, NDArray[Any]] = {}
+        self._made_of = ""
 
     def with_delta(self, path: Path, *, sha256: str | None = None, most_tokens: int | None = None) -> SentenceEncoder:
         """An encoder for one task, on the same weights in memory."""
@@ -384,6 +385,12 @@ class SentenceEncoder:
         """What the delta's file holds beside the delta, such as the head of a task."""
         self._loaded()
         return self._beside
+
+    @property
+    def identity(self) -> str:
+        """A digest of all that a row depends on beside the text: weights, delta, and how much of a text is read."""
+        self._loaded()
+        return hashlib.sha256(f"{self._made_of} {self.most_tokens}".encode()).hexdigest()
 
     def __call__(self, texts: Sequence[str]) -> Array:
         """Unit rows, one a text. An empty text has one, too: that of its two ends."""
@@ -426,12 +433,14 @@ class SentenceEncoder:
         with self._lock:
             if self._weights is None:
                 weights = self._base.weights()
+                self._made_of = weights.sha256
                 if self.delta is not None:
                     cure = "Reinstall netgpt, or name the delta of these weights."
-                    weights, self._beside = _checked(
+                    weights, self._beside, digest = _checked(
                         self.delta, DELTA_FORM, self._delta_sha256, cure,
-                        lambda reader: (reader.with_delta(weights), reader.file.arrays),
+                        lambda reader: (reader.with_delta(weights), reader.file.arrays, reader.file.sha256),
                     )  # fmt: skip
+                    self._made_of += f" {digest}"
                 self._weights = weights
             return self._weights
 

@@ -249,6 +249,14 @@ class _Reader:
             raise ValueError(f"it holds other weights: {name} is missing or of another size")
         return array
 
+    def rest(self) -> dict[str, NDArray[Any]]:
+        """What was not taken; float16 as float32."""
+        import numpy as np
+
+        return {
+            name: array.astype(np.float32) if array.dtype == "<f2" else array for name, array in self.file.arrays.items()
+        }
+
     def low(self, name: str, *shape: int | None) -> NDArray[Any]:
         """A matrix of a delta, as float32 or as float16 in the file."""
         import numpy as np
@@ -372,6 +380,7 @@ class SentenceEncoder:
         self._lock = threading.Lock()
         self._weights: _Weights | None = None
         self._beside: dict[str, NDArray[Any]] = {}
+        self._made_of = ""
 
     def with_delta(self, path: Path, *, sha256: str | None = None, most_tokens: int | None = None) -> SentenceEncoder:
         """An encoder for one task, on the same weights in memory."""
@@ -392,6 +401,12 @@ class SentenceEncoder:
         """What the delta's file holds beside the delta, such as the head of a task."""
         self._loaded()
         return self._beside
+
+    @property
+    def identity(self) -> str:
+        """A digest of all that a row depends on beside the text: weights, delta, and how much of a text is read."""
+        self._loaded()
+        return hashlib.sha256(f"{self._made_of} {self.most_tokens}".encode()).hexdigest()
 
     def __call__(self, texts: Sequence[str]) -> Array:
         """Unit rows, one a text. An empty text has one, too: that of its two ends."""
@@ -434,12 +449,14 @@ class SentenceEncoder:
         with self._lock:
             if self._weights is None:
                 weights = self._base.weights()
+                self._made_of = weights.sha256
                 if self.delta is not None:
                     cure = "Reinstall netgpt, or name the delta of these weights."
-                    weights, self._beside = _checked(
+                    weights, self._beside, digest = _checked(
                         self.delta, DELTA_FORM, self._delta_sha256, cure,
-                        lambda reader: (reader.with_delta(weights), reader.file.arrays),
+                        lambda reader: (reader.with_delta(weights), reader.file.arrays, reader.file.sha256),
                     )  # fmt: skip
+                    self._made_of += f" {digest}"
                 self._weights = weights
             return self._weights
 

@@ -515,7 +515,8 @@ def relevance(
     result = bench.run(
         None if own else data, _encoder_weights(), weights, cut=cut, sample=sample, seed=seed, progress=_progress
     )
-    print_tables(result, as_json)
+    titles = {name: f"relevance: {name}" for name in result}
+    print_tables("relevance", titles, {"tables": result, "seed": seed}, as_json)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +18,10 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from netgpt.completion.choose import CUT
 from netgpt.completion.relevance import Relevance
-from netgpt.completion.select import CUT, Shortlist
+from netgpt.completion.select import CUT as TOPICS_CUT
+from netgpt.completion.select import Shortlist
 from netgpt.encoder import SentenceEncoder
 from netgpt.errors import RequestError
 from netgpt.training.recipes import DATASETS
@@ -50,13 +53,14 @@ def run(
     """
     bare = SentenceEncoder(encoder)
     before = _memory_mb()
-    with shipped(weights) as path:
-        relevance = Relevance(bare.with_delta(path, most_tokens=MOST_TOKENS))
+    shipped = resources.files("netgpt.completion").joinpath("relevance.safetensors")
+    with resources.as_file(shipped) as path:
+        relevance = Relevance(bare.with_delta(weights or path))
         relevance.load()
     memory = {"added MB": _memory_mb() - before}
     rows = []
     for origin, asks in origins(data, sample, seed).items():
-        for way, (scores, way_cut) in _ways(relevance, bare, GIVEN if cut is None else cut).items():
+        for way, (scores, way_cut) in _ways(relevance, bare, CUT if cut is None else cut).items():
             progress(f"{origin}: {way}")
             rows.append({"origin": origin, "way": way, **figures(asks, [scores(ask) for ask in asks], way_cut)})
     tables: dict[str, Any] = {"which facts are given": rows, "speed": speed(relevance, progress)}
@@ -94,7 +98,7 @@ def _ways(relevance: Relevance, bare: SentenceEncoder, cut: float) -> dict[str, 
     return {
         "relevance": (lambda ask: relevance(ask.request, ask.texts(kinds=True)), cut),
         "relevance, kinds untold": (lambda ask: relevance(ask.request, ask.texts(kinds=False)), cut),
-        "topics": (by_topics, CUT),
+        "topics": (by_topics, TOPICS_CUT),
         "bare encoder": (by_cosine, BARE_CUT),
         "all facts": (lambda ask: np.ones(len(ask.facts), np.float32), 0.5),
         "none": (lambda ask: np.zeros(len(ask.facts), np.float32), 0.5),

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from netgpt.completion.relevance import fact_text
+from netgpt.completion.relevance import wording
 from netgpt.errors import RequestError
 from netgpt.training.recipes import DATASETS, public_rows, reserved
 from netgpt_bench.completion import PROFILE_TEXTS, needed_kinds
@@ -41,7 +41,7 @@ class Ask:
 
     def texts(self, *, kinds: bool) -> list[str]:
         """The facts as the model reads them; `kinds`: with their kinds."""
-        return [fact_text(kind, text) if kinds else text for kind, text in self.facts]
+        return [wording(kind, text) if kinds else text for kind, text in self.facts]
 
 
 @dataclass(frozen=True)

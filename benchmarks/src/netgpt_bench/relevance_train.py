@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from netgpt.completion.relevance import FORM, fact_text
+from netgpt.completion.relevance import FORM, wording
 from netgpt.encoder import DELTA_FORM, PARTS, SentenceEncoder, read_arrays, write_arrays
 from netgpt.errors import RequestError
 from netgpt.training.recipes import DATASETS
@@ -271,7 +271,7 @@ def varied_fact(kind: str, text: str, told: float, chance: random.Random) -> str
         text = text.rstrip(".")
     if chance.random() < 0.15:
         text = text[0].lower() + text[1:]
-    return fact_text(kind, text) if chance.random() < told else text
+    return wording(kind, text) if chance.random() < told else text
 
 
 class Lessons:
@@ -381,7 +381,7 @@ def calibration(network: RelevanceNetwork, cards: Sequence[PersonCard]) -> tuple
     logits, due = [], []
     with torch.no_grad():
         for card in cards:
-            facts = [fact_text(kind, text) for kind, text in card.facts]
+            facts = [wording(kind, text) for kind, text in card.facts]
             requests, known = network.read_both([text for text, _ in card.requests], facts)
             logits.append(network.pairs(requests, known).reshape(-1))
             table = torch.zeros(len(card.requests), len(card.facts))

@@ -26,40 +26,47 @@ if TYPE_CHECKING:
 
 SHORTLIST: Final = 64
 """Facts that are looked at word by word; of more, those that the coarse score puts first."""
-KEPT: Final = 4_096
-"""Facts whose vectors are kept in memory, 4 KB each; the one not used for longest goes first."""
+KEPT_BYTES: Final = 24_000_000
+"""Vectors of facts that are kept in memory, about 6 KB a fact; those not used for longest go first."""
+_OVERHEAD: Final = 700
+"""Bytes of what holds the vectors of one fact."""
+MOST_CHARACTERS: Final = 2_000
+"""Of a fact; far more than the encoder reads."""
+_TELLS_NOTHING: Final = frozenset("other note notes fact facts misc general info unknown profile user poi".split())
 _FARTHEST: Final = -60.0
 """Of likenesses, below the greatest: no sum of a softmax is 0."""
 FORM: Final = "relevance."
 """Names of the head's arrays begin so in the file of the delta."""
 
 
-_ARRAYS: Final = (
-    *(f"{side}.{name}" for side in ("request", "fact") for name in (
-        "words.w", "words.b", "mean.w", "mean.b", "own", "other", "both", "b",
-    )),
-    "out.w1", "out.b1", "out.w2", "out.b2", "coarse", "calibration",
-)  # fmt: skip
-_UNTOLD: Final = frozenset({"", "other", "given", "fact", "note"})
+def wording(kind: str, text: str) -> str:
+    """A fact as the model reads it, in training and in use: after its kind, where that is a telling word.
 
-
-def fact_text(kind: str, text: str) -> str:
-    """A fact as the model reads it: behind its kind, where that tells something.
-
-    >>> fact_text("car", "Skoda Fabia, diesel"), fact_text("other", "rows on Sundays")
-    ('car: Skoda Fabia, diesel', 'rows on Sundays')
+    >>> wording("diet", "Eats no meat."), wording("note", "Eats no meat.")
+    ('diet: Eats no meat.', 'Eats no meat.')
     """
-    return text if kind in _UNTOLD else f"{kind}: {text}"
+    text, kind = " ".join(text[:MOST_CHARACTERS].split()), kind.strip().casefold()
+    tells = kind.isalpha() and kind not in _TELLS_NOTHING and not text.casefold().startswith(f"{kind}:")
+    return f"{kind}: {text}" if text and tells else text
 
 
 @dataclass(frozen=True, slots=True)
 class TextVectors:
     """What the head needs of one text: its words (pieces, width of the head), their mean (384, a unit row), and the
-    mean as the coarse score sees it. Of a private text they are as private as the text."""
+    mean as the coarse score sees it; float16. Of a private text they are as private as the text."""
 
-    words: Array
-    mean: Array
-    coarse: Array
+    words: NDArray[np.float16]
+    mean: NDArray[np.float16]
+    coarse: NDArray[np.float16]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.words.nbytes + self.mean.nbytes + self.coarse.nbytes + _OVERHEAD
+
+    def packed(self) -> bytes:
+        """As bytes, to be kept: see `Relevance.unpacked`."""
+        return self.coarse.tobytes() + self.mean.tobytes() + self.words.tobytes()
 
 
 class Relevance:
@@ -68,39 +75,51 @@ class Relevance:
     Raises ModelUnavailable when the weights cannot be read, at the first use.
     """
 
-    def __init__(self, encoder: SentenceEncoder, *, kept: int = KEPT) -> None:
+    def __init__(self, encoder: SentenceEncoder, *, kept_bytes: int = KEPT_BYTES) -> None:
         """`encoder`: with the delta of this task, whose file holds the head, too."""
-        self._encoder, self._most = encoder, kept
+        self._encoder, self._most = encoder, kept_bytes
         self._kept: OrderedDict[str, TextVectors] = OrderedDict()
+        self._bytes = self._forgotten = 0
         self._lock = threading.Lock()
-        self._arrays: Mapping[str, Any] = {}
 
     def load(self) -> None:
-        """Read the weights; does nothing the second time."""
+        """Read the weights, and see that they work; does nothing the second time that is felt."""
         import numpy as np
 
-        beside = self._encoder.beside
-        arrays = {name.removeprefix(FORM): np.asarray(each, np.float32) for name, each in beside.items()}
-        if missing := [name for name in _ARRAYS if name not in arrays]:
-            raise ModelUnavailable(
-                f"{self._encoder.delta}: cannot be used: relevance.{missing[0]} is missing. Reinstall netgpt."
-            )
-        self._arrays = arrays
+        self._encoder.load()
+        try:
+            asked, known = self._read(["a"], "request")[0], self._read(["a b"], "fact")
+            fine = bool(np.isfinite(self.chances_of(asked, known)).all())
+        except (KeyError, ValueError, IndexError, TypeError):
+            fine = False
+        if not fine:
+            raise ModelUnavailable(f"{self._encoder.delta}: holds no head that chooses facts. Reinstall netgpt.")
+
+    @property
+    def identity(self) -> str:
+        """A digest of all that the vectors of a text depend on: those of another one mean nothing here."""
+        return self._encoder.identity
 
     def __call__(self, request: str, facts: Sequence[str]) -> Array:
-        """One chance a fact. 20 new facts take about 60 ms of one core, known ones 10."""
+        """One chance a fact. 20 new facts take about 100 ms of one core, known ones 15."""
+        return self.chances(request, self.vectors_of(facts))
+
+    def chances(self, request: str, facts: Sequence[TextVectors]) -> Array:
+        """The same of facts that were read before."""
         import numpy as np
 
-        if not facts:
-            return np.zeros(0, np.float32)
-        known = self.vectors_of(facts)
-        asked = self._read([request], "request")[0]
+        return self.chances_of(self._read([request], "request")[0], facts) if facts else np.zeros(0, np.float32)
+
+    def chances_of(self, asked: TextVectors, known: Sequence[TextVectors]) -> Array:
+        """The same of a request that was read, too."""
+        import numpy as np
+
         coarse = self._coarse(asked, known)
-        if len(facts) <= SHORTLIST:
+        if len(known) <= SHORTLIST:
             logits = self._logits(asked, known)
         else:
             first = np.argpartition(-coarse, SHORTLIST)[:SHORTLIST]
-            logits = np.full(len(facts), -20.0, np.float32)
+            logits = np.full(len(known), -20.0, np.float32)
             logits[first] = self._logits(asked, [known[i] for i in first])
         slope, offset = self._head("calibration")
         chances: Array = 1 / (1 + np.exp(-(slope * logits + offset)))
@@ -108,28 +127,62 @@ class Relevance:
 
     def vectors_of(self, facts: Sequence[str]) -> list[TextVectors]:
         """The vectors of facts, from memory where they are."""
-        with self._lock:
-            found = {text: self._kept[text] for text in facts if text in self._kept}
+        found, forgotten = self.ready(facts), self._forgotten
         new = [text for text in dict.fromkeys(facts) if text not in found]
         if new:
-            found.update(zip(new, self._read(new, "fact"), strict=True))
+            read = dict(zip(new, self.read(new), strict=True))
+            found |= read
+            if forgotten == self._forgotten:
+                self.keep(read)
+        return [found[text] for text in facts]
+
+    def read(self, facts: Sequence[str]) -> list[TextVectors]:
+        """The vectors of facts, made anew and not kept."""
+        return self._read(facts, "fact")
+
+    def ready(self, facts: Sequence[str]) -> dict[str, TextVectors]:
+        """The vectors that are in memory, by text."""
+        found = {}
         with self._lock:
             for text in facts:
-                self._kept[text] = found[text]
-                self._kept.move_to_end(text)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        return [found[text] for text in facts]
+                vectors = self._kept.get(text)
+                if vectors is not None:
+                    found[text] = vectors
+                    self._kept.move_to_end(text)
+        return found
+
+    def keep(self, vectors: Mapping[str, TextVectors]) -> None:
+        """Keep them in memory, by text."""
+        with self._lock:
+            for text, each in vectors.items():
+                known = self._kept.pop(text, None)
+                self._bytes += each.nbytes - (known.nbytes if known is not None else 0)
+                self._kept[text] = each
+            while self._bytes > self._most:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
 
     def forget(self) -> None:
         """Drop all vectors of facts."""
         with self._lock:
             self._kept.clear()
+            self._bytes = 0
+            self._forgotten += 1
+
+    def unpacked(self, data: bytes) -> TextVectors:
+        """What `TextVectors.packed` made with the same weights. Raises ValueError: of another size."""
+        import numpy as np
+
+        numbers = np.frombuffer(data, np.float16)
+        coarse, mean = self._head("fact.mean.w").shape[1], self._encoder.width
+        width = self._head("fact.words.w").shape[1]
+        words = numbers[coarse + mean :].reshape(-1, width)
+        if not len(words):
+            raise ValueError("too short for the vectors of a text")
+        return TextVectors(words, numbers[coarse : coarse + mean], numbers[:coarse])
 
     def _head(self, name: str) -> Any:
-        if not self._arrays:
-            self.load()
-        return self._arrays[name]
+        head: Mapping[str, Any] = self._encoder.beside
+        return head[FORM + name]
 
     def _read(self, texts: Sequence[str], side: str) -> list[TextVectors]:
         import numpy as np
@@ -140,46 +193,46 @@ class Relevance:
         for hidden in self._encoder.tokens(texts):
             mean = hidden.mean(axis=0)
             mean /= np.linalg.norm(mean)
-            found.append(TextVectors(hidden @ weight + bias, mean, mean @ coarse + coarse_bias))
+            parts = (hidden @ weight + bias, mean, mean @ coarse + coarse_bias)
+            found.append(TextVectors(*(part.astype(np.float16) for part in parts)))
         return found
 
     def _coarse(self, asked: TextVectors, known: Sequence[TextVectors]) -> Array:
-        import numpy as np
-
         scale, cosine = self._head("coarse")
-        means, coarse = np.stack([each.mean for each in known]), np.stack([each.coarse for each in known])
-        score: Array = coarse @ asked.coarse * scale + means @ asked.mean * cosine
+        means, coarse = _stacked([each.mean for each in known]), _stacked([each.coarse for each in known])
+        score: Array = coarse @ _single(asked.coarse) * scale + means @ _single(asked.mean) * cosine
         return score
 
     def _logits(self, asked: TextVectors, known: Sequence[TextVectors]) -> Array:
         """The head, for one request and each of some facts: (facts,)."""
         import numpy as np
 
-        longest, width = max(len(each.words) for each in known), asked.words.shape[1]
+        words, asked_mean, asked_coarse = _single(asked.words), _single(asked.mean), _single(asked.coarse)
+        longest, width = max(len(each.words) for each in known), words.shape[1]
         facts = np.zeros((len(known), longest, width), np.float32)
         there = np.zeros((len(known), longest, 1), np.float32)
         for row, each in enumerate(known):
             facts[row, : len(each.words)] = each.words
             there[row, : len(each.words)] = 1
-        likeness = facts @ asked.words.T / math.sqrt(width)  # (facts, words of a fact, words of the request)
+        likeness = facts @ words.T / math.sqrt(width)  # (facts, words of a fact, words of the request)
         likeness = np.exp(np.maximum(likeness - likeness.max(axis=(1, 2), keepdims=True), _FARTHEST))
         of_fact = likeness * there
         of_fact /= of_fact.sum(axis=1, keepdims=True)
         of_request = likeness / likeness.sum(axis=2, keepdims=True)
-        request = np.broadcast_to(asked.words, (len(known), *asked.words.shape))
+        request = np.broadcast_to(words, (len(known), *words.shape))
         left = self._compared("request", request, of_fact.transpose(0, 2, 1) @ facts)
-        right = self._compared("fact", facts, of_request @ asked.words)
+        right = self._compared("fact", facts, of_request @ words)
         count = there.sum(axis=1)
-        mean, coarse = np.stack([each.mean for each in known]), np.stack([each.coarse for each in known])
+        mean, coarse = _stacked([each.mean for each in known]), _stacked([each.coarse for each in known])
         features = np.concatenate(
             [
                 left.mean(axis=1),
                 left.max(axis=1),
                 (right * there).sum(axis=1) / count,
                 np.where(there > 0, right, -np.inf).max(axis=1),
-                asked.coarse * coarse * 8,
-                np.abs(asked.coarse - coarse),
-                (mean @ asked.mean)[:, None],
+                asked_coarse * coarse * 8,
+                np.abs(asked_coarse - coarse),
+                (mean @ asked_mean)[:, None],
             ],
             axis=1,
         )
@@ -194,3 +247,15 @@ class Relevance:
         compared += (own * other) @ self._head(f"{side}.both")
         compared += self._head(f"{side}.b")
         return gelu(compared)
+
+
+def _single(x: NDArray[np.float16]) -> Array:
+    import numpy as np
+
+    return x.astype(np.float32)
+
+
+def _stacked(rows: Sequence[NDArray[np.float16]]) -> Array:
+    import numpy as np
+
+    return np.stack(rows).astype(np.float32)

@@ -25,7 +25,7 @@ from netgpt_bench.completion import PROFILE_TEXTS, needed_kinds
 
 MEASURED: Final = ("heldout", "everyday")
 """Cards that nothing learns from."""
-FREE: Final = ("prefs", "wishes")
+FREE: Final = ("prefs", "wishes", "likes")
 """Cards whose facts are preferences in free text, each of another area of life."""
 LANGUAGES: Final = ("lang_de", "lang_fr", "lang_es", "lang_it")
 _LINE = re.compile(r"f (?P<kind>[\w-]+) \| (?P<fact>.+)|r (?P<request>.+) : (?P<numbers>-|\d+(?:, ?\d+)*)")

@@ -37,7 +37,7 @@ WIDTH: Final = 128
 MOST_TOKENS: Final = 64
 CARDS_A_STEP: Final = 2
 FREE_CARDS_A_STEP: Final = 3
-PUBLIC_CARDS: Final = 250
+PUBLIC_CARDS: Final = 400
 """Made anew for each pass."""
 HARDEST: Final = 7
 """Facts of other cards that a free preference must beat, word by word."""
@@ -48,6 +48,8 @@ LAST_RATE: Final = 0.02
 """Of `RATE`."""
 WARM_UP: Final = 0.08
 DROPPED: Final = 0.1
+CALIBRATING: Final = 0.05
+"""Share of the cards that is not learnt from."""
 
 
 # --- The encoder with gradients: `netgpt.encoder` again. Texts lie one after the other, so that no padding is computed.
@@ -418,7 +420,8 @@ def make_relevance(
     if not cards:
         raise RequestError("nothing is left to learn from", param="leave-out")
     chance.shuffle(cards)
-    kept, cards = cards[: len(cards) // 20], cards[len(cards) // 20 :]
+    kept = [card for card in cards if _is_kept(card)]
+    cards = [card for card in cards if not _is_kept(card)]
     datasets = [name for name in DATASETS if data is not None and name not in leave_out]
     public = PublicRequests(data, fact_pools(cards), datasets) if data is not None and datasets else None
     network = RelevanceNetwork(base)
@@ -437,6 +440,7 @@ def make_relevance(
         "base": network.base_sha256,
         "learnt from": {"cards": _counted(cards), "public": datasets, "languages": ["en", *(x[5:] for x in LANGUAGES)]},
         "left out": sorted(leave_out),
+        "begun from": None if begin is None else hashlib.sha256(begin.read_bytes()).hexdigest(),
         "passes": passes,
         "seed": seed,
         "calibration": {"slope": round(slope, 4), "offset": round(offset, 4), "cards": len(kept)},
@@ -444,6 +448,11 @@ def make_relevance(
     }
     out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return card
+
+
+def _is_kept(card: PersonCard) -> bool:
+    """Whether a card is for the calibration alone: by its words, so that it is in every training."""
+    return hashlib.sha256(card.facts[0][1].encode()).digest()[0] < 256 * CALIBRATING
 
 
 def _counted(cards: Sequence[PersonCard]) -> dict[str, int]:

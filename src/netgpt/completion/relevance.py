@@ -32,7 +32,9 @@ _OVERHEAD: Final = 700
 """Bytes of what holds the vectors of one fact."""
 MOST_CHARACTERS: Final = 2_000
 """Of a fact; far more than the encoder reads."""
-_TELLS_NOTHING: Final = frozenset("other note notes fact facts misc general info unknown profile user poi".split())
+_TELLS_NOTHING: Final = frozenset(
+    ("other", "note", "notes", "fact", "facts", "misc", "general", "info", "unknown", "profile", "user", "poi")
+)
 _FARTHEST: Final = -60.0
 """Of likenesses, below the greatest: no sum of a softmax is 0."""
 FORM: Final = "relevance."
@@ -79,7 +81,7 @@ class Relevance:
         """`encoder`: with the delta of this task, whose file holds the head, too."""
         self._encoder, self._most = encoder, kept_bytes
         self._kept: OrderedDict[str, TextVectors] = OrderedDict()
-        self._bytes = self._forgotten = 0
+        self._bytes = self.forgotten = 0
         self._lock = threading.Lock()
 
     def load(self) -> None:
@@ -127,13 +129,12 @@ class Relevance:
 
     def vectors_of(self, facts: Sequence[str]) -> list[TextVectors]:
         """The vectors of facts, from memory where they are."""
-        found, forgotten = self.ready(facts), self._forgotten
+        found, since = self.ready(facts), self.forgotten
         new = [text for text in dict.fromkeys(facts) if text not in found]
         if new:
             read = dict(zip(new, self.read(new), strict=True))
             found |= read
-            if forgotten == self._forgotten:
-                self.keep(read)
+            self.keep(read, since)
         return [found[text] for text in facts]
 
     def read(self, facts: Sequence[str]) -> list[TextVectors]:
@@ -151,10 +152,10 @@ class Relevance:
                     self._kept.move_to_end(text)
         return found
 
-    def keep(self, vectors: Mapping[str, TextVectors]) -> None:
-        """Keep them in memory, by text."""
+    def keep(self, vectors: Mapping[str, TextVectors], since: int) -> None:
+        """Keep them in memory, by text. `since`: `forgotten` before they were made; not kept when it has changed."""
         with self._lock:
-            for text, each in vectors.items():
+            for text, each in vectors.items() if since == self.forgotten else ():
                 known = self._kept.pop(text, None)
                 self._bytes += each.nbytes - (known.nbytes if known is not None else 0)
                 self._kept[text] = each
@@ -166,7 +167,7 @@ class Relevance:
         with self._lock:
             self._kept.clear()
             self._bytes = 0
-            self._forgotten += 1
+            self.forgotten += 1
 
     def unpacked(self, data: bytes) -> TextVectors:
         """What `TextVectors.packed` made with the same weights. Raises ValueError: of another size."""

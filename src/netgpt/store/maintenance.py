@@ -38,6 +38,7 @@ from netgpt.store.rotation import (
 )
 from netgpt.store.schema import metadata, tokens_in_use
 from netgpt.store.secrets import NAME, DatabaseSecrets
+from netgpt.store.vectors import delete_orphans
 from netgpt.store.writer import Part, Transactions
 
 _PAGE: Final = 500
@@ -299,6 +300,7 @@ def _drop(connection: Connection, sealer: Sealer) -> int:
     ledger = ledger_in_use()
     head = known_head(connection, sealer) or Head(0, GENESIS)
     gone = 0 if ledger is None else drop_faulty(connection, ledger, head.packed())
+    delete_orphans(connection)
     return gone + rotation.drop_damaged(connection, sealer)
 
 
@@ -354,8 +356,8 @@ def _copy(source: Path, target: Path) -> int:
 
 
 _GONE: Final = (
-    "facts", "maps", "examples", "lessons", "profiles", "consents", "receipts", "waiting", "decisions", "marks",
-    "ledger",
+    "facts", "fact_vectors", "maps", "examples", "lessons", "profiles", "consents", "receipts", "waiting",
+    "decisions", "marks", "ledger",
 )  # fmt: skip
 """Tables whose rows mean nothing without their sealed part, or without the person."""
 _KEPT: Final = ("exchanges", "keys", "places")

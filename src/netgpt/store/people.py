@@ -18,7 +18,18 @@ from netgpt.errors import RequestError
 from netgpt.store.encryption import place_of
 from netgpt.store.entries import enter_changes, require_newest, row_fault, tampered
 from netgpt.store.keys import all_keys
-from netgpt.store.schema import ConsentRow, KeyRow, consents, delete_rows, facts, maps, marks, of_person, profiles
+from netgpt.store.schema import (
+    ConsentRow,
+    KeyRow,
+    consents,
+    delete_rows,
+    fact_vectors,
+    facts,
+    maps,
+    marks,
+    of_person,
+    profiles,
+)
 from netgpt.store.writer import MISSING, Part
 from netgpt.types import Fact, Label, Person
 
@@ -58,8 +69,12 @@ class Profiles(Part):
 
     async def remove_fact(self, person: Person, id: str) -> bool:
         """False: this person has no such fact."""
-        which = (of_person(facts, person), facts.c.id == id)
-        return await self._change(lambda connection: delete_rows(connection, facts, *which) > 0, needs_room=False)
+
+        def remove(connection: Connection) -> bool:
+            delete_rows(connection, fact_vectors, of_person(fact_vectors, person), fact_vectors.c.id == id)
+            return delete_rows(connection, facts, of_person(facts, person), facts.c.id == id) > 0
+
+        return await self._change(remove, needs_room=False)
 
     async def people(self, tenant: str) -> list[str]:
         """The users of a tenant who have a profile, sorted."""

@@ -28,6 +28,7 @@ from netgpt.store.schema import (
     decisions,
     delete_rows,
     exchanges,
+    fact_vectors,
     facts,
     maps,
     of_person,
@@ -37,6 +38,7 @@ from netgpt.store.schema import (
     waiting,
 )
 from netgpt.store.secrets import DatabaseSecrets
+from netgpt.store.vectors import FactVectors, delete_orphans
 from netgpt.store.writer import Part, Transactions
 from netgpt.types import Person
 
@@ -104,6 +106,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.waiting = WaitingQueue(base, sealer)
         self.decisions = Decisions(base, sealer)
         self.exceptions = Exceptions(base, sealer)
+        self.vectors = FactVectors(base, sealer)
         self.heads = HeadsNoted(base, sealer)
         self.retention = RetentionClock(base, sealer)
 
@@ -158,12 +161,17 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
                 "exchanges": delete_rows(connection, exchanges, exchanges.c.received < oldest),
                 "decisions": delete_rows(connection, decisions, decisions.c.time < oldest),
                 "maps": delete_rows(connection, maps, maps.c.used < now - timedelta(days=maps_days)),
-                "facts": delete_rows(connection, facts, facts.c.expires <= now),
+                "facts": self._expire_facts(connection, now),
                 "examples": learning.expire(connection, now - timedelta(days=examples_days)),
                 "receipts": self.receipts.expire(connection, now - timedelta(days=receipts_days), receipts_days),
             }
 
         return await self._submit(expire, needs_room=False)
+
+    def _expire_facts(self, connection: Connection, now: datetime) -> int:
+        gone = delete_rows(connection, facts, facts.c.expires <= now)
+        delete_orphans(connection)
+        return gone
 
     async def forget(self, person: Person) -> dict[str, int]:
         """Delete all rows of a person and scrub the files, so that no trace is left; of receipts, content and person.
@@ -175,6 +183,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         def forget(connection: Connection) -> dict[str, int]:
             tables = (exchanges, maps, facts, profiles)
             counts = {table.name: delete_rows(connection, table, of_person(table, person)) for table in tables}
+            delete_rows(connection, fact_vectors, of_person(fact_vectors, person))
             counts["examples"] = learning.forget(connection, person)
             counts["consents"] = forget_consents(connection, person)
             counts["receipts"] = self.receipts.forget(connection, person)

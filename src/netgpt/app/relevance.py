@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -35,22 +36,41 @@ _AT_ONCE: Final = 4
 _LONGEST_PAUSE_S: Final = 0.1
 
 
-async def open_relevance(embeddings: Embeddings, weights: str) -> tuple[Relevance | None, str]:
-    """The model, or None and why not. `embeddings` were started; `weights`: see the setting `completion.relevance`.
-    Never raises for files that cannot be used."""
+@dataclass(frozen=True)
+class OpenedRelevance:
+    """The model, or why there is none, in a few words. `health`: what `/readyz` and `netgpt doctor` say of it."""
+
+    model: Relevance | None
+    without: str = ""
+    off: bool = False
+    """Nobody wanted it."""
+
+    @property
+    def health(self) -> Health:
+        if self.model is not None:
+            return Health(True, "it chooses among facts")
+        return Health(self.off, f"{self.without}: facts are chosen by their kinds, less well")
+
+
+async def open_relevance(embeddings: Embeddings, weights: str) -> OpenedRelevance:
+    """`embeddings` were started; `weights`: see the setting `completion.relevance`. Files that cannot be used are
+    logged."""
     if weights == "off":
-        return None, "completion.relevance is off"
+        return OpenedRelevance(None, "completion.relevance is off", off=True)
     if embeddings.encoder is None:
-        return None, "the sentence encoder is not there"
-    bundled = resources.files("netgpt.completion").joinpath(BUNDLED)
-    path = Path(str(bundled)) if weights == "bundled" else Path(weights).expanduser()
-    relevance = Relevance(embeddings.encoder.with_delta(path, most_tokens=MOST_TOKENS))
+        return OpenedRelevance(None, "the sentence encoder is not there")
+    relevance = Relevance(embeddings.encoder.with_delta(_file(weights), most_tokens=MOST_TOKENS))
     try:
         await asyncio.to_thread(relevance.load)
     except ModelUnavailable as error:
         log.warning("completion: %s", error.message)
-        return None, "the weights of relevance cannot be read"
-    return relevance, ""
+        return OpenedRelevance(None, "the weights of relevance cannot be used")
+    return OpenedRelevance(relevance)
+
+
+def _file(weights: str) -> Path:
+    bundled = resources.files("netgpt.completion").joinpath(BUNDLED)
+    return Path(str(bundled)) if weights == "bundled" else Path(weights).expanduser()
 
 
 class RelevanceService:
@@ -61,7 +81,7 @@ class RelevanceService:
     ) -> None:
         self.model: Relevance | None = None
         self._store, self._embeddings, self._weights, self._on_open = store, embeddings, weights, on_open
-        self._state = health_of(None, "not read yet")
+        self._state = OpenedRelevance(None, "not read yet").health
         self._wake = asyncio.Event()
         self._unreadable: set[Person] = set()
 
@@ -71,9 +91,9 @@ class RelevanceService:
 
     async def start(self) -> None:
         """Open the model. What keeps it from being read is logged, never raised."""
-        self.model, without = await open_relevance(self._embeddings, self._weights)
-        self._on_open(self.model, without)
-        self._state = health_of(self.model, without)
+        opened = await open_relevance(self._embeddings, self._weights)
+        self.model, self._state = opened.model, opened.health
+        self._on_open(opened.model, opened.without)
 
     async def of_person(self, person: Person) -> Mapping[str, TextVectors]:
         """All vectors that are kept of the person's facts, by wording; in memory from then on. A store that fails gives
@@ -137,13 +157,6 @@ class RelevanceService:
             made |= await asyncio.to_thread(_packed, model, {id: texts[id] for id in ids[at : at + _AT_ONCE]})
             await asyncio.sleep(min(_LONGEST_PAUSE_S, time.monotonic() - started))
         return made
-
-
-def health_of(model: Relevance | None, without: str) -> Health:
-    """What `open_relevance` gave, as a part's health."""
-    if model is not None:
-        return Health(True, "it chooses among facts")
-    return Health(False, f"{without}: facts are chosen by their kinds, less well")
 
 
 def _worded(fact: Fact) -> str:

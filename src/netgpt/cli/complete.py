@@ -107,18 +107,18 @@ async def _complete_all(
     from netgpt.word_pieces import StaticEmbedder
 
     embed = StaticEmbedder()
-    relevance, without = None, ""
-    if mode is not Mode.OFF:
-        embeddings = Embeddings(settings, embed)
-        await embeddings.start()
-        relevance, without = await open_relevance(embeddings, settings.completion.relevance)
-    if no_model or mode is Mode.OFF or (relevance is not None and mode is Mode.SELECT):
+    if mode is Mode.OFF:
+        return await _print_all(rows, mode, CompletionModels(Selector(None, embed, limit)), single, as_json)
+    embeddings = Embeddings(settings, embed)
+    await embeddings.start()
+    opened = await open_relevance(embeddings, settings.completion.relevance)
+    if no_model or (opened.model is not None and mode is Mode.SELECT):
         edge = CompletionModels(Selector(None, embed, limit))
-        edge.selector.use(relevance, without)
+        edge.selector.use(opened.model, opened.without)
         return await _print_all(rows, mode, edge, single, as_json)
     async with edge_askers(settings) as (ask, trained):
         edge = CompletionModels(Selector(ask, embed, limit, judge_s=_PATIENCE_S), ask, trained)
-        edge.selector.use(relevance, without)
+        edge.selector.use(opened.model, opened.without)
         if not single:
             with suppress(ModelError):  # then each row says by itself what it fell back to
                 await edge.selector.warm(trained)

@@ -177,12 +177,12 @@ async def check_encoder(settings: Settings) -> CheckResult:
 async def check_relevance(settings: Settings) -> CheckResult:
     """Whether the model of relevance can choose among facts: the box works without, and less well."""
     from netgpt.app.embeddings import Embeddings
-    from netgpt.app.relevance import health_of, open_relevance
+    from netgpt.app.relevance import open_relevance
     from netgpt.word_pieces import StaticEmbedder
 
     embeddings = Embeddings(settings, StaticEmbedder())
     await embeddings.start()
-    health = health_of(*await open_relevance(embeddings, settings.completion.relevance))
+    health = (await open_relevance(embeddings, settings.completion.relevance)).health
     return CheckResult("ok" if health.ok else "note", health.detail)
 
 

@@ -174,7 +174,7 @@ def _put_back(counts: dict[str, int]) -> str:
     return ", ".join([str(counts.get("restored", 0)), *stays])
 
 
-def _choice(found: dict[str, Any]) -> list[tuple[str, object]]:
+def choice_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
     """The facts that were given, each with its chance to help, how they were chosen, and what was nearly given."""
     completion = found.get("completion") or {}
     chances = completion.get("chances") or {}
@@ -202,7 +202,7 @@ def _show(found: dict[str, Any]) -> None:
         ("exchange", f"{found['id']} ({found['status']}, {found['received']})"),
         ("person", found["person"]),
         ("asked", last_user_text((found.get("request") or {}).get("messages") or []) or "(texts are not kept)"),
-        *_choice(found),
+        *choice_rows(found),
         ("what left", left),
         ("hidden", ", ".join(f"{h['placeholder']} x{h['count']} ({h['rule']})" for h in found.get("hidden") or ())),
         ("put back", _put_back(found.get("restoring") or {})),

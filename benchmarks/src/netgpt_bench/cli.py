@@ -505,16 +505,15 @@ def relevance(
     own: bool = typer.Option(False, "--own", help="Only our own cards: no public data is needed."),
     sample: int = typer.Option(300, min=10, help="Requests of each public origin, drawn by seed."),
     seed: int = typer.Option(7, help="Seed of the draw."),
-    weights: Path | None = typer.Option(None, help="A file of `netgpt relevance train` to measure; default: the shipped."),
-    cut: float | None = typer.Option(None, min=0, max=1, help="Chance from which a fact is given; default: as shipped."),
+    weights: Path | None = typer.Option(
+        None, help="A file of `netgpt relevance train` to measure; default: the shipped."
+    ),
     as_json: bool = json_option,
 ) -> None:
     """Which facts help? Precision, recall, needless facts and calibration by origin, beside the older ways; speed."""
     from netgpt_bench import relevance as bench
 
-    result = bench.run(
-        None if own else data, _encoder_weights(), weights, cut=cut, sample=sample, seed=seed, progress=_progress
-    )
+    result = bench.run(None if own else data, _encoder_weights(), weights, sample=sample, seed=seed, progress=_progress)
     titles = {name: f"relevance: {name}" for name in result}
     print_tables("relevance", titles, {"tables": result, "seed": seed}, as_json)
 
@@ -626,7 +625,9 @@ def _show_detector(result: Mapping[str, Any]) -> None:
 def train_relevance(
     data: Path | None = typer.Option(None, help="The folder of public data sets; without it: our own cards alone."),
     out: Path = typer.Option(Path("relevance.safetensors"), help="The file to write; its card (.json) goes beside it."),
-    passes: int = typer.Option(5, min=1, help="Passes over the cards."),
+    passes: int = typer.Option(
+        6, min=0, help="Passes over the cards; 0 with --begin: only calibration and kinds anew."
+    ),
     leave_out: list[str] = typer.Option([], help="Learn nothing from this origin (snips, prefs ...). Repeatable."),
     begin: Path | None = typer.Option(None, help="The state (.pt) of an earlier training to go on from."),
     seed: int = typer.Option(7, help="The same seed, data and versions give the same file."),
@@ -652,4 +653,6 @@ def train_relevance(
             _encoder_weights(), out, data=data, passes=passes, leave_out=leave_out, begin=begin, seed=seed,
             progress=_progress, told=told,
         )  # fmt: skip
-    print_json(card) if as_json else say(f"Written: {out}, learnt from {sum(card['learnt from']['cards'].values())} cards")
+    print_json(card) if as_json else say(
+        f"Written: {out}, learnt from {sum(card['learnt from']['cards'].values())} cards"
+    )

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from netgpt.completion.choose import CUT
+from netgpt.completion.choose import cut_for
 from netgpt.completion.relevance import Relevance
 from netgpt.completion.select import CUT as TOPICS_CUT
 from netgpt.completion.select import Shortlist
@@ -38,13 +38,15 @@ from netgpt_bench.relevance_data import (
 from netgpt_bench.report import percentile
 
 Scores = Callable[[Ask], NDArray[np.float32]]
+Cut = Callable[[NDArray[np.float32]], float]
+"""From which score on a fact is given, by the scores of all."""
 BARE_CUT: Final = 0.25
 """Cosine of the bare encoder from which a fact is given."""
 BINS: Final = 10
 
 
 def run(
-    data: Path | None, encoder: Path, weights: Path | None, *, cut: float | None = None, sample: int = 300,
+    data: Path | None, encoder: Path, weights: Path | None, *, sample: int = 300,
     seed: int = 7, progress: Progress = lambda _: None,
 ) -> dict[str, Any]:  # fmt: skip
     """The tables of `netgpt bench relevance`. `data`: the folder with `prompts/`; None: our own cards alone.
@@ -60,7 +62,7 @@ def run(
     memory = {"added MB": _memory_mb() - before}
     rows = []
     for origin, asks in origins(data, sample, seed).items():
-        for way, (scores, way_cut) in _ways(relevance, bare, CUT if cut is None else cut).items():
+        for way, (scores, way_cut) in _ways(relevance, bare).items():
             progress(f"{origin}: {way}")
             rows.append({"origin": origin, "way": way, **figures(asks, [scores(ask) for ask in asks], way_cut)})
     tables: dict[str, Any] = {"which facts are given": rows, "speed": speed(relevance, progress)}
@@ -81,7 +83,7 @@ def origins(data: Path | None, sample: int, seed: int) -> dict[str, list[Ask]]:
     return found
 
 
-def _ways(relevance: Relevance, bare: SentenceEncoder, cut: float) -> dict[str, tuple[Scores, float]]:
+def _ways(relevance: Relevance, bare: SentenceEncoder) -> dict[str, tuple[Scores, Cut]]:
     embed = StaticEmbedder()
     embed.load()
     topics = Shortlist(embed)
@@ -96,21 +98,25 @@ def _ways(relevance: Relevance, bare: SentenceEncoder, cut: float) -> dict[str, 
         return found
 
     return {
-        "relevance": (lambda ask: relevance(ask.request, ask.texts(kinds=True)), cut),
-        "relevance, kinds untold": (lambda ask: relevance(ask.request, ask.texts(kinds=False)), cut),
-        "topics": (by_topics, TOPICS_CUT),
-        "bare encoder": (by_cosine, BARE_CUT),
-        "all facts": (lambda ask: np.ones(len(ask.facts), np.float32), 0.5),
-        "none": (lambda ask: np.zeros(len(ask.facts), np.float32), 0.5),
+        "relevance": (
+            lambda ask: relevance(ask.request, ask.texts(kinds=True), [kind for kind, _ in ask.facts]),
+            cut_for,
+        ),
+        "relevance, kinds untold": (lambda ask: relevance(ask.request, ask.texts(kinds=False)), cut_for),
+        "topics": (by_topics, lambda _: TOPICS_CUT),
+        "bare encoder": (by_cosine, lambda _: BARE_CUT),
+        "all facts": (lambda ask: np.ones(len(ask.facts), np.float32), lambda _: 0.5),
+        "none": (lambda ask: np.zeros(len(ask.facts), np.float32), lambda _: 0.5),
     }
 
 
-def figures(asks: Sequence[Ask], scores: Sequence[NDArray[np.float32]], cut: float) -> dict[str, Any]:
+def figures(asks: Sequence[Ask], scores: Sequence[NDArray[np.float32]], cut: Cut) -> dict[str, Any]:
     """Precision and recall over facts, share of requests given a needless one, how often a right fact is first (of the
     requests that need one), and the mean gap of chance and truth (ECE, ten bins)."""
     right = wrong = missed = spoiled = 0
     for ask, row in zip(asks, scores, strict=True):
-        given = {index for index, score in enumerate(row) if score >= cut}
+        least = cut(row)
+        given = {index for index, score in enumerate(row) if score >= least}
         right, wrong, missed = (
             right + len(given & ask.needed), wrong + len(given - ask.needed), missed + len(ask.needed - given)
         )  # fmt: skip
@@ -135,7 +141,9 @@ def expected_calibration_error(chances: NDArray[np.float32], truth: NDArray[np.f
     return float(sum(gaps))
 
 
-def first_of_all(data: Path, relevance: Relevance, bare: SentenceEncoder, sample: int, seed: int) -> list[dict[str, Any]]:
+def first_of_all(
+    data: Path, relevance: Relevance, bare: SentenceEncoder, sample: int, seed: int
+) -> list[dict[str, Any]]:
     """How often the right preference is first, and among five, of all of PrefEval's."""
     rows = prefeval_rows(data)
     chance = random.Random(seed)  # must be made again from the seed

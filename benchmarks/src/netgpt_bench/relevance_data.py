@@ -12,13 +12,13 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from netgpt.completion.relevance import wording
+from netgpt.completion.relevance import KINDS, NEEDED, wording
 from netgpt.errors import RequestError
 from netgpt.training.recipes import DATASETS, public_rows, reserved
 from netgpt_bench.completion import PROFILE_TEXTS, needed_kinds
@@ -56,6 +56,13 @@ class PersonCard:
         return (Ask(request, self.facts, needed) for request, needed in self.requests)
 
 
+class KindLesson(NamedTuple):
+    """A request, and for some of the common kinds whether it needs a fact of it."""
+
+    request: str
+    due: Mapping[str, bool]
+
+
 def read_cards(origins: Collection[str] = (), *, measured: bool = False) -> list[PersonCard]:
     """The cards of these origins; of none named: all that may be learnt from, or with `measured` the others.
 
@@ -90,21 +97,11 @@ def _card(origin: str, text: str, where: str) -> PersonCard:
 
 # --- Public requests beside facts of twelve kinds.
 
-_KINDS: Final = {
-    "place": "place location now here moment whereabouts",
-    "time": "time clock date day moment now today",
-    "diet": "diet vegan vegetarian halal kosher",
-    "cuisine": "cuisine taste food",
-    "budget": "budget",
-    "allergy": "allergy intolerance",
-    "car": "car vehicle",
-    "pet": "pet pets dog cat",
-    "music": "music",
-    "hobby": "hobby hobbies",
-    "work": "work job employer",
-    "family": "family children kids partner",
-}
-"""The kinds of `netgpt bench completion`, and what our cards call them."""
+_CARD_KINDS: Final = {
+    **KINDS, "now": "time", "moment": "time", "today": "time", "day": "time", "clock": "time", "here": "place",
+    "whereabouts": "place",
+}  # fmt: skip
+"""What our cards call the kinds of `netgpt bench completion`."""
 _EITHER: Final = frozenset({"now", "moment", "today", "day"})
 """Kinds that stand for a place or a time: the text decides."""
 _TIME = re.compile(
@@ -123,22 +120,46 @@ LONGEST_PLACE: Final = 80
 
 def fact_pools(cards: Sequence[PersonCard]) -> dict[str, list[str]]:
     """Texts of each of the twelve kinds, out of cards in English."""
-    pools: dict[str, set[str]] = {kind: set() for kind in _KINDS}
+    pools: dict[str, set[str]] = {kind: set() for kind in NEEDED}
     for card in cards:
         if card.origin not in LANGUAGES:
             for named, text in card.facts:
-                for kind, words in _KINDS.items():
-                    if named in words.split() and _is_plain(kind, named, text):
-                        pools[kind].add(text)
+                kind = common_kind(named, text)
+                if kind is not None and _is_plain(kind, text):
+                    pools[kind].add(text)
     return {kind: sorted(texts) for kind, texts in pools.items()}
 
 
-def _is_plain(kind: str, named: str, text: str) -> bool:
+def common_kind(named: str, text: str) -> str | None:
+    """Which of the twelve kinds a card's fact is of; None: of another."""
+    if named in _EITHER:
+        return "time" if _TIME.search(text) else "place"
+    return _CARD_KINDS.get(named)
+
+
+def _is_plain(kind: str, text: str) -> bool:
     if kind not in ("diet", "allergy") and _UNDONE.search(text):
         return False
-    if named in _EITHER and kind in ("place", "time"):
-        return (kind == "time") == (_TIME.search(text) is not None)
     return kind != "place" or len(text) <= LONGEST_PLACE
+
+
+def kind_lessons(cards: Sequence[PersonCard], data: Path | None, datasets: Sequence[str]) -> list[KindLesson]:
+    """Requests and the kinds of facts that they need: of cards for the kinds that a card has, of public rows for all.
+
+    Raises RequestError: no such data.
+    """
+    lessons = []
+    for card in cards:
+        kinds = [common_kind(named, text) for named, text in card.facts]
+        for request, needed in card.requests:
+            due = {kind: any(i in needed for i, each in enumerate(kinds) if each == kind) for kind in kinds if kind}
+            lessons.append(KindLesson(request, due))
+    for dataset in datasets if data is not None else ():
+        for row in public_rows(data, dataset) if data is not None else ():
+            if not reserved(row["text"]):
+                needs = needed_kinds(dataset, row)
+                lessons.append(KindLesson(row["text"], {kind: kind in needs for kind in NEEDED}))
+    return lessons
 
 
 class PublicRequests:

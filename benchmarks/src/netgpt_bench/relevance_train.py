@@ -22,12 +22,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from netgpt.completion.relevance import FORM, wording
+from netgpt.completion.relevance import FORM, NEEDED, wording
 from netgpt.encoder import DELTA_FORM, PARTS, SentenceEncoder, read_arrays, write_arrays
 from netgpt.errors import RequestError
 from netgpt.training.recipes import DATASETS
 from netgpt_bench.harness import Progress
-from netgpt_bench.relevance_data import FREE, LANGUAGES, PersonCard, PublicRequests, fact_pools, read_cards
+from netgpt_bench.relevance_data import (
+    FREE,
+    LANGUAGES,
+    KindLesson,
+    PersonCard,
+    PublicRequests,
+    fact_pools,
+    kind_lessons,
+    read_cards,
+)
 
 RANK: Final = 32
 FIRST_LAYER: Final = 2
@@ -48,6 +57,9 @@ LAST_RATE: Final = 0.02
 """Of `RATE`."""
 WARM_UP: Final = 0.08
 DROPPED: Final = 0.1
+NEEDS_AT_ONCE: Final = 256
+NEEDS_PASSES: Final = 25
+NEEDS_RATE: Final = 2e-3
 CALIBRATING: Final = 0.05
 """Share of the cards that is not learnt from."""
 
@@ -357,7 +369,7 @@ def learn(
     """Train in place. `told` hears of each step: its number, all, and the loss so far in this pass."""
     learnt = [each for each in network.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(learnt, lr=RATE, weight_decay=0.01)
-    steps, done = passes * len(lessons), 0
+    steps, done = max(1, passes * len(lessons)), 0
 
     def rate(step: int) -> float:
         return min(1.0, (step + 1) / (WARM_UP * steps)) * max(LAST_RATE, (1 + math.cos(math.pi * step / steps)) / 2)
@@ -404,12 +416,54 @@ def calibration(network: RelevanceNetwork, cards: Sequence[PersonCard]) -> tuple
     return float(line[0]), float(line[1])
 
 
+class NeedHead(nn.Module):
+    """Which of the common kinds of facts a request needs, from its mean alone: logits (requests, kinds)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(width, WIDTH), nn.Linear(WIDTH, len(NEEDED))
+
+    def forward(self, mean: Tensor) -> Tensor:
+        inner = functional.gelu(self.inner(mean * math.sqrt(mean.shape[1])))
+        return torch.as_tensor(self.outer(functional.dropout(inner, 2 * DROPPED, self.training)))
+
+    def arrays(self) -> dict[str, Any]:
+        """As `netgpt.completion.relevance` reads them."""
+        (w1, b1), (w2, b2) = _dense(self.inner), _dense(self.outer)
+        parts = {"need.w1": w1, "need.b1": b1, "need.w2": w2, "need.b2": b2}
+        return {
+            f"{FORM}{name}": np.ascontiguousarray(x.detach().numpy().astype(np.float16)) for name, x in parts.items()
+        }
+
+
+def learn_needs(network: RelevanceNetwork, lessons: Sequence[KindLesson], chance: random.Random) -> NeedHead:
+    """The head of kinds, on what the trained network makes of each request."""
+    parts = [lessons[at : at + NEEDS_AT_ONCE] for at in range(0, len(lessons), NEEDS_AT_ONCE)]
+    with torch.no_grad():
+        means = [network.read([each.request for each in part], "request").mean for part in parts]
+    x = torch.cat(means)
+    due = torch.tensor([[float(each.due.get(kind, False)) for kind in NEEDED] for each in lessons])
+    told = torch.tensor([[float(kind in each.due) for kind in NEEDED] for each in lessons])
+    head = NeedHead(x.shape[1])
+    optimizer = torch.optim.AdamW(head.parameters(), lr=NEEDS_RATE, weight_decay=0.02)
+    order = list(range(len(lessons)))
+    for _ in range(NEEDS_PASSES):
+        chance.shuffle(order)
+        for at in range(0, len(order), NEEDS_AT_ONCE):
+            rows = order[at : at + NEEDS_AT_ONCE]
+            loss = functional.binary_cross_entropy_with_logits(head(x[rows]), due[rows], weight=told[rows])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    return head.eval()
+
+
 def make_relevance(
     base: Path, out: Path, *, data: Path | None, passes: int = 4, seed: int = 7, leave_out: Collection[str] = (),
     begin: Path | None = None, progress: Progress = lambda _: None,
     told: Callable[[int, int, float], None] = lambda _done, _all, _loss: None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train, and write `out` and its card beside it (.json). Returns the card.
+    """Train, and write `out` and its card beside it (.json). Returns the card. No pass: only what comes after them.
 
     `leave_out`: origins (of cards or public sets) that nothing is learnt from. A twentieth of the cards is kept for the
     calibration. `begin`: the state of an earlier training (.pt) to go on from. Raises RequestError, ModelUnavailable.
@@ -432,7 +486,9 @@ def make_relevance(
     learn(network, lessons, passes, chance, told)
     torch.save(network.state_dict(), out.with_suffix(".pt"))
     slope, offset = calibration(network, kept)
-    arrays = {**network.arrays(), f"{FORM}calibration": np.array([slope, offset], np.float32)}
+    progress("kinds of facts that requests need")
+    needs = learn_needs(network, kind_lessons(cards, data, datasets), chance)
+    arrays = {**network.arrays(), **needs.arrays(), f"{FORM}calibration": np.array([slope, offset], np.float32)}
     write_arrays(out, arrays, {"form": DELTA_FORM, "base": network.base_sha256})
     card = {
         "made": datetime.now(UTC).date().isoformat(),

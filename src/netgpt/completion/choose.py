@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 CUT: Final = 0.5
 """Chance from which a fact is chosen."""
+BEHIND: Final = 20.0
+"""A fact whose odds are so many times lower than the best one's is not chosen: what helps most says what is meant."""
 MOST_FACTS: Final = 2_000
 """Facts that are looked at for one request: all that are not a profile's, and its newest."""
 _AT_ONCE: Final = 8
@@ -54,7 +56,22 @@ class Selection:
             return None
         others = sorted(set(range(len(self.chances))).difference(self.chosen), key=lambda i: -self.chances[i])
         near = [round(self.chances[i], 3) for i in others[:_NEAR_MISSES] if self.chances[i] >= _NEAR]
-        return {"cut": CUT, "given": [round(self.chances[i], 3) for i in self.chosen], "next": near}
+        return {
+            "cut": round(cut_for(self.chances), 3),
+            "given": [round(self.chances[i], 3) for i in self.chosen],
+            "next": near,
+        }
+
+
+def cut_for(chances: Iterable[float]) -> float:
+    """The least chance of a chosen fact, beside these.
+
+    >>> cut_for([0.1, 0.6]), round(cut_for([0.1, 0.98]), 2)
+    (0.5, 0.71)
+    """
+    best = min(max(chances, default=0.0), 1 - 1e-6)
+    odds = best / (1 - best) / BEHIND
+    return max(CUT, odds / (1 + odds))
 
 
 class Chooser:
@@ -128,6 +145,7 @@ class _Work:
         looked_at = _looked_at(facts)
         worded = {i: wording(facts[i].kind, facts[i].text) for i in looked_at}
         self.texts = {i: text for i, text in worded.items() if text}
+        self.kinds = {i: facts[i].kind for i in looked_at}
         self.unseen = len(facts) - len(looked_at)
         self.found = self._relevance.ready(list(self.texts.values()))
         new = {text: i for i, text in self.texts.items() if text not in self.found}
@@ -145,12 +163,14 @@ class _Work:
     def weigh(self) -> None:
         """The chance of each fact that is read."""
         known = [i for i, text in self.texts.items() if text in self.found]
-        chances = self._relevance.chances(self.request, [self.found[self.texts[i]] for i in known])
+        vectors = [self.found[self.texts[i]] for i in known]
+        chances = self._relevance.chances(self.request, vectors, [self.kinds[i] for i in known])
         self.chances = dict(zip(known, map(float, chances), strict=True))
 
     def selection(self, max_facts: int) -> Selection:
         chances = self.chances or {}
-        best = sorted((i for i, chance in chances.items() if chance >= CUT), key=lambda i: -chances[i])
+        cut = cut_for(chances.values())
+        best = sorted((i for i, chance in chances.items() if chance >= cut), key=lambda i: -chances[i])
         chosen = tuple(sorted(best[:max_facts]))
         why = f"{len(chosen)} of {self._facts} facts help" if chosen else "nothing helps"
         why += ", by the model of relevance"

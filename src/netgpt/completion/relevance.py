@@ -32,6 +32,29 @@ _OVERHEAD: Final = 700
 """Bytes of what holds the vectors of one fact."""
 MOST_CHARACTERS: Final = 2_000
 """Of a fact; far more than the encoder reads."""
+KINDS: Final[Mapping[str, str]] = {
+    word: kind
+    for kind, words in {
+        "allergy": "allergy intolerance",
+        "budget": "budget",
+        "car": "car vehicle",
+        "cuisine": "cuisine taste food",
+        "diet": "diet vegan vegetarian halal kosher",
+        "family": "family children kids partner",
+        "hobby": "hobby hobbies",
+        "music": "music",
+        "pet": "pet pets dog cat",
+        "place": "place location",
+        "time": "time date",
+        "work": "work job employer",
+    }.items()
+    for word in words.split()
+}
+"""Common kinds of facts, and other words for them: how likely a request needs one is learnt from many more requests
+than there are facts, and counts beside what the fact itself says. Any other kind counts by the fact alone."""
+NEEDED: Final = tuple(sorted(set(KINDS.values())))
+KIND_SHARE: Final = 0.4
+"""Of the logit of a fact of such a kind."""
 _TELLS_NOTHING: Final = frozenset(
     ("other", "note", "notes", "fact", "facts", "misc", "general", "info", "unknown", "profile", "user", "poi")
 )
@@ -102,17 +125,17 @@ class Relevance:
         """A digest of all that the vectors of a text depend on: those of another one mean nothing here."""
         return self._encoder.identity
 
-    def __call__(self, request: str, facts: Sequence[str]) -> Array:
-        """One chance a fact. 20 new facts take about 100 ms of one core, known ones 15."""
-        return self.chances(request, self.vectors_of(facts))
+    def __call__(self, request: str, facts: Sequence[str], kinds: Sequence[str] = ()) -> Array:
+        """One chance a fact. 20 new facts take about 100 ms of one core, known ones 15. `kinds`: of the facts."""
+        return self.chances(request, self.vectors_of(facts), kinds)
 
-    def chances(self, request: str, facts: Sequence[TextVectors]) -> Array:
+    def chances(self, request: str, facts: Sequence[TextVectors], kinds: Sequence[str] = ()) -> Array:
         """The same of facts that were read before."""
         import numpy as np
 
-        return self.chances_of(self._read([request], "request")[0], facts) if facts else np.zeros(0, np.float32)
+        return self.chances_of(self._read([request], "request")[0], facts, kinds) if facts else np.zeros(0, np.float32)
 
-    def chances_of(self, asked: TextVectors, known: Sequence[TextVectors]) -> Array:
+    def chances_of(self, asked: TextVectors, known: Sequence[TextVectors], kinds: Sequence[str] = ()) -> Array:
         """The same of a request that was read, too."""
         import numpy as np
 
@@ -124,7 +147,13 @@ class Relevance:
             logits = np.full(len(known), -20.0, np.float32)
             logits[first] = self._logits(asked, [known[i] for i in first])
         slope, offset = self._head("calibration")
-        chances: Array = 1 / (1 + np.exp(-(slope * logits + offset)))
+        logits = slope * logits + offset
+        common = [(at, KINDS[kind]) for at, kind in enumerate(kinds) if kind in KINDS]
+        if common:
+            needs = self._needs(asked)
+            at, need = [at for at, _ in common], [needs[NEEDED.index(kind)] for _, kind in common]
+            logits[at] = (1 - KIND_SHARE) * logits[at] + KIND_SHARE * np.array(need, np.float32)
+        chances: Array = 1 / (1 + np.exp(-logits))
         return chances
 
     def vectors_of(self, facts: Sequence[str]) -> list[TextVectors]:
@@ -196,6 +225,13 @@ class Relevance:
             mean /= np.linalg.norm(mean)
             parts = (hidden @ weight + bias, mean, mean @ coarse + coarse_bias)
             found.append(TextVectors(*(part.astype(np.float16) for part in parts)))
+        return found
+
+    def _needs(self, asked: TextVectors) -> Array:
+        """Logits that the request needs a fact of each of the kinds NEEDED."""
+        mean = _single(asked.mean) * math.sqrt(asked.mean.size)
+        inner = gelu((mean @ self._head("need.w1") + self._head("need.b1"))[None])[0]
+        found: Array = inner @ self._head("need.w2") + self._head("need.b2")
         return found
 
     def _coarse(self, asked: TextVectors, known: Sequence[TextVectors]) -> Array:

@@ -254,7 +254,8 @@ class _Reader:
         import numpy as np
 
         return {
-            name: array.astype(np.float32) if array.dtype == "<f2" else array for name, array in self.file.arrays.items()
+            name: array.astype(np.float32) if array.dtype == "<f2" else array
+            for name, array in self.file.arrays.items()
         }
 
     def low(self, name: str, *shape: int | None) -> NDArray[Any]:

@@ -486,13 +486,20 @@ def completion(
     as_json: bool = json_option,
 ) -> None:
     """Are the right facts chosen? Precision, recall, needless and invented facts, milliseconds; each way in one run."""
+    from netgpt.app.embeddings import Embeddings
+    from netgpt.app.relevance import open_relevance
+    from netgpt.word_pieces import StaticEmbedder
     from netgpt_bench import completion as bench
 
     async def measure() -> dict[str, Any]:
-        plan: dict[str, Any] = {"sample": sample, "seed": seed, "progress": _progress}
+        settings = read_settings()
+        embeddings = Embeddings(settings, StaticEmbedder())
+        await embeddings.start()
+        opened = await open_relevance(embeddings, settings.completion.relevance)
+        plan: dict[str, Any] = {"sample": sample, "seed": seed, "progress": _progress, "relevance": opened.model}
         if not model:
             return await bench.run(data, ask=None, **plan)
-        async with edge_askers(read_settings(), adapter) as (ask, trained):
+        async with edge_askers(settings, adapter) as (ask, trained):
             return await bench.run(data, ask=ask, trained=trained, **plan)
 
     print_result("completion: which facts are chosen", run(measure()), as_json)
@@ -505,8 +512,12 @@ def relevance(
     own: bool = typer.Option(False, "--own", help="Only our own cards: no public data is needed."),
     sample: int = typer.Option(300, min=10, help="Requests of each public origin, drawn by seed."),
     seed: int = typer.Option(7, help="Seed of the draw."),
-    weights: Path | None = typer.Option(None, help="A file of `netgpt relevance train` to measure; default: the shipped."),
-    cut: float | None = typer.Option(None, min=0, max=1, help="Chance from which a fact is given; default: as shipped."),
+    weights: Path | None = typer.Option(
+        None, help="A file of `netgpt relevance train` to measure; default: the shipped."
+    ),
+    cut: float | None = typer.Option(
+        None, min=0, max=1, help="Chance from which a fact is given; default: as shipped."
+    ),
     as_json: bool = json_option,
 ) -> None:
     """Which facts help? Precision, recall, needless facts and calibration by origin, beside the older ways; speed."""
@@ -652,4 +663,6 @@ def train_relevance(
             _encoder_weights(), out, data=data, passes=passes, leave_out=leave_out, begin=begin, seed=seed,
             progress=_progress, told=told,
         )  # fmt: skip
-    print_json(card) if as_json else say(f"Written: {out}, learnt from {sum(card['learnt from']['cards'].values())} cards")
+    print_json(card) if as_json else say(
+        f"Written: {out}, learnt from {sum(card['learnt from']['cards'].values())} cards"
+    )

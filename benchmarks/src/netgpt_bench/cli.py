@@ -486,13 +486,20 @@ def completion(
     as_json: bool = json_option,
 ) -> None:
     """Are the right facts chosen? Precision, recall, needless and invented facts, milliseconds; each way in one run."""
+    from netgpt.app.embeddings import Embeddings
+    from netgpt.app.relevance import open_relevance
+    from netgpt.word_pieces import StaticEmbedder
     from netgpt_bench import completion as bench
 
     async def measure() -> dict[str, Any]:
-        plan: dict[str, Any] = {"sample": sample, "seed": seed, "progress": _progress}
+        settings = read_settings()
+        embeddings = Embeddings(settings, StaticEmbedder())
+        await embeddings.start()
+        opened = await open_relevance(embeddings, settings.completion.relevance)
+        plan: dict[str, Any] = {"sample": sample, "seed": seed, "progress": _progress, "relevance": opened.model}
         if not model:
             return await bench.run(data, ask=None, **plan)
-        async with edge_askers(read_settings(), adapter) as (ask, trained):
+        async with edge_askers(settings, adapter) as (ask, trained):
             return await bench.run(data, ask=ask, trained=trained, **plan)
 
     print_result("completion: which facts are chosen", run(measure()), as_json)

@@ -82,9 +82,9 @@ def complete(
     no_model: bool = typer.Option(False, "--no-model", help="Choose without the edge model; no engine is started."),
     as_json: bool = json_option,
 ) -> None:
-    """Complete REQUEST, or every row of --jsonl: rows {"chosen", "text", "chances"} in the same order.
+    """Complete REQUEST, or every row of --jsonl: rows {"chosen", "text"} in the same order.
 
-    `chances`: that each fact helps; not there where the sentence encoder is not, and facts are chosen by their kinds.
+    "chances", that each fact helps, too, where the model of relevance chooses.
     A bad row is named with file and line, gives a row {"error"} and exit code 2; the others are done.
     """
     if (request is None) == (jsonl is None):

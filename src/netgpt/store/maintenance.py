@@ -26,6 +26,7 @@ from netgpt.store.database import OpenMark, scrub, store_error
 from netgpt.store.encryption import PREFIX_BYTES, KeyFile, Sealer, fresh_key
 from netgpt.store.entries import audit, drop_faulty
 from netgpt.store.ledger import ledger_in_use
+from netgpt.store.people import delete_orphans
 from netgpt.store.rotation import (
     VALUE,
     Progress,
@@ -38,7 +39,6 @@ from netgpt.store.rotation import (
 )
 from netgpt.store.schema import metadata, tokens_in_use
 from netgpt.store.secrets import NAME, DatabaseSecrets
-from netgpt.store.vectors import delete_orphans
 from netgpt.store.writer import Part, Transactions
 
 _PAGE: Final = 500

@@ -20,7 +20,16 @@ from netgpt.store.exchanges import Answers, Exchanges
 from netgpt.store.heads import HeadsNoted
 from netgpt.store.learning import Decisions, TrainingExamples
 from netgpt.store.maintenance import Maintenance
-from netgpt.store.people import Consents, Exceptions, Maps, Profiles, SubjectData, forget_consents
+from netgpt.store.people import (
+    Consents,
+    Exceptions,
+    FactVectors,
+    Maps,
+    Profiles,
+    SubjectData,
+    delete_orphans,
+    forget_consents,
+)
 from netgpt.store.queue import WaitingQueue
 from netgpt.store.receipts import Receipts
 from netgpt.store.schema import (
@@ -38,7 +47,6 @@ from netgpt.store.schema import (
     waiting,
 )
 from netgpt.store.secrets import DatabaseSecrets
-from netgpt.store.vectors import FactVectors, delete_orphans
 from netgpt.store.writer import Part, Transactions
 from netgpt.types import Person
 

@@ -249,6 +249,23 @@ class _Reader:
             raise ValueError(f"it holds other weights: {name} is missing or of another size")
         return array
 
+    def rest(self) -> dict[str, NDArray[Any]]:
+        """What was not taken; float16 as float32."""
+        import numpy as np
+
+        return {
+            name: array.astype(np.float32) if array.dtype == "<f2" else array
+            for name, array in self.file.arrays.items()
+        }
+
+    def low(self, name: str, *shape: int | None) -> NDArray[Any]:
+        """A matrix of a delta, as float32 or as float16 in the file."""
+        import numpy as np
+
+        found = self.file.arrays.get(name)
+        dtype = "<f4" if found is None or found.dtype != "<f2" else "<f2"
+        return self.take(name, dtype, *shape).astype(np.float32)
+
     def dense(self, name: str, inner: int, outer: int | None) -> _Dense:
         import numpy as np
 
@@ -310,10 +327,10 @@ class _Reader:
         downs, ups = [], []
         for place, name in enumerate(names):
             if f"{name}.A" in self.file.arrays or f"{name}.B" in self.file.arrays:
-                down = self.take(f"{name}.A", "<f4", inner, None)
+                down = self.low(f"{name}.A", inner, None)
                 if down.shape[1] > _MOST_RANK:
                     raise ValueError(f"the rank of {name} is above {_MOST_RANK}")
-                up = self.take(f"{name}.B", "<f4", down.shape[1], outer)
+                up = self.low(f"{name}.B", down.shape[1], outer)
                 downs.append(down)
                 ups.append(np.pad(up, ((0, 0), (place * outer, (len(names) - 1 - place) * outer))))
         return replace(dense, delta=(np.concatenate(downs, axis=1), np.concatenate(ups))) if downs else dense
@@ -364,6 +381,7 @@ class SentenceEncoder:
         self._lock = threading.Lock()
         self._weights: _Weights | None = None
         self._beside: dict[str, NDArray[Any]] = {}
+        self._made_of = ""
 
     def with_delta(self, path: Path, *, sha256: str | None = None, most_tokens: int | None = None) -> SentenceEncoder:
         """An encoder for one task, on the same weights in memory."""
@@ -384,6 +402,12 @@ class SentenceEncoder:
         """What the delta's file holds beside the delta, such as the head of a task."""
         self._loaded()
         return self._beside
+
+    @property
+    def identity(self) -> str:
+        """A digest of all that a row depends on beside the text: weights, delta, and how much of a text is read."""
+        self._loaded()
+        return hashlib.sha256(f"{self._made_of} {self.most_tokens}".encode()).hexdigest()
 
     def __call__(self, texts: Sequence[str]) -> Array:
         """Unit rows, one a text. An empty text has one, too: that of its two ends."""
@@ -426,12 +450,14 @@ class SentenceEncoder:
         with self._lock:
             if self._weights is None:
                 weights = self._base.weights()
+                self._made_of = weights.sha256
                 if self.delta is not None:
                     cure = "Reinstall netgpt, or name the delta of these weights."
-                    weights, self._beside = _checked(
+                    weights, self._beside, digest = _checked(
                         self.delta, DELTA_FORM, self._delta_sha256, cure,
-                        lambda reader: (reader.with_delta(weights), reader.file.arrays),
+                        lambda reader: (reader.with_delta(weights), reader.file.arrays, reader.file.sha256),
                     )  # fmt: skip
+                    self._made_of += f" {digest}"
                 self._weights = weights
             return self._weights
 
@@ -449,7 +475,7 @@ class SentenceEncoder:
         for layer in weights.layers:
             x += layer.attention(_attended(layer.qkv(x), runs, weights.heads))
             x = _normed(x, layer.attention_norm)
-            x += layer.output(_gelu(layer.intermediate(x)))
+            x += layer.output(gelu(layer.intermediate(x)))
             x = _normed(x, layer.output_norm)
         return x
 
@@ -496,7 +522,7 @@ def _attended(qkv: Array, runs: Sequence[tuple[int, int]], heads: int) -> Array:
     return out
 
 
-def _gelu(x: Array) -> Array:
+def gelu(x: Array) -> Array:
     """In place."""
     import numpy as np
 

@@ -5,8 +5,11 @@ import random
 
 import pytest
 from netgpt_bench.completion import FACTS_A_PROFILE, PROFILE_TEXTS, Tally, load_cases, needed_kinds, profile, run
+from relevance_heads import made_relevance
 
+from netgpt.completion.relevance import Relevance
 from netgpt.completion.select import known_kinds
+from netgpt.encoder import SentenceEncoder
 from netgpt.errors import RequestError
 from netgpt.training.recipes import DATASETS, reserved
 
@@ -68,15 +71,18 @@ def test_the_same_seed_gives_the_same_cases(data):
     assert len(load_cases(data, 6, 1)) == 6
 
 
-async def test_every_way_is_measured(data):
+async def test_every_way_is_measured(data, tmp_path, encoder_weights):
     async def ask(body):
         return {"choices": [{"message": {"content": "music"}}]}
 
-    result = await run(data, ask=ask, sample=6)
+    weights = made_relevance(tmp_path / "relevance.safetensors", encoder_weights)
+    relevance = Relevance(SentenceEncoder(encoder_weights).with_delta(weights))
+    result = await run(data, ask=ask, relevance=relevance, sample=6)
     rows = {row["way"]: row for row in result["rows"]}
     assert rows["nothing"]["recall"] in (0, None)
     assert rows["all facts"]["recall"] == 1
     assert rows["topics by embedding"]["precision"] > 2 * rows["all facts"]["precision"]
+    assert {"relevance", "relevance, facts as plain text"} <= rows.keys()
     assert rows["edge model, rewrite"]["invented checked"] == 0
     assert result["samples"] == 6
 

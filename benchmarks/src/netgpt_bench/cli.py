@@ -1,4 +1,4 @@
-"""`netgpt bench`: every published figure is one command here. And `netgpt detector train`.
+"""`netgpt bench`: every published figure is one command here. And `netgpt detector train`, `netgpt relevance train`.
 
 Each command imports its benchmark when it is called, so that the help costs little.
 """
@@ -45,6 +45,13 @@ def _edge_weights() -> Path:
 
     settings = read_settings()
     return Catalog(settings.models_dir).resolve(settings.edge.model)
+
+
+def _encoder_weights() -> Path:
+    """The weights of the sentence encoder. Raises NotFound, ModelUnavailable."""
+    from netgpt.models.catalog import ENCODER, Catalog
+
+    return Catalog(read_settings().models_dir).encoder(ENCODER)[0]
 
 
 def _check_plot(path: Path | None) -> None:
@@ -479,16 +486,43 @@ def completion(
     as_json: bool = json_option,
 ) -> None:
     """Are the right facts chosen? Precision, recall, needless and invented facts, milliseconds; each way in one run."""
+    from netgpt.app.embeddings import Embeddings
+    from netgpt.app.relevance import open_relevance
+    from netgpt.word_pieces import StaticEmbedder
     from netgpt_bench import completion as bench
 
     async def measure() -> dict[str, Any]:
-        plan: dict[str, Any] = {"sample": sample, "seed": seed, "progress": _progress}
+        settings = read_settings()
+        embeddings = Embeddings(settings, StaticEmbedder())
+        await embeddings.start()
+        opened = await open_relevance(embeddings, settings.completion.relevance)
+        plan: dict[str, Any] = {"sample": sample, "seed": seed, "progress": _progress, "relevance": opened.model}
         if not model:
             return await bench.run(data, ask=None, **plan)
-        async with edge_askers(read_settings(), adapter) as (ask, trained):
+        async with edge_askers(settings, adapter) as (ask, trained):
             return await bench.run(data, ask=ask, trained=trained, **plan)
 
     print_result("completion: which facts are chosen", run(measure()), as_json)
+
+
+@app.command()
+@reports_errors
+def relevance(
+    data: Path = typer.Option(Path("../shared/data"), help="Folder with the development data (prompts/*.jsonl)."),
+    own: bool = typer.Option(False, "--own", help="Only our own cards: no public data is needed."),
+    sample: int = typer.Option(300, min=10, help="Requests of each public origin, drawn by seed."),
+    seed: int = typer.Option(7, help="Seed of the draw."),
+    weights: Path | None = typer.Option(
+        None, help="A file of `netgpt relevance train` to measure; default: the shipped."
+    ),
+    as_json: bool = json_option,
+) -> None:
+    """Which facts help? Precision, recall, needless facts and calibration by origin, beside the older ways; speed."""
+    from netgpt_bench import relevance as bench
+
+    result = bench.run(None if own else data, _encoder_weights(), weights, sample=sample, seed=seed, progress=_progress)
+    titles = {name: f"relevance: {name}" for name in result}
+    print_tables("relevance", titles, {"tables": result, "seed": seed}, as_json)
 
 
 @app.command()
@@ -592,3 +626,40 @@ def _show_detector(result: Mapping[str, Any]) -> None:
     if not result["labelled"]:
         say("No public data sets there: trained on invented sentences alone, without figures.")
     say(f"Written: {result['path']}")
+
+
+@reports_errors
+def train_relevance(
+    data: Path | None = typer.Option(None, help="The folder of public data sets; without it: our own cards alone."),
+    out: Path = typer.Option(Path("relevance.safetensors"), help="The file to write; its card (.json) goes beside it."),
+    passes: int = typer.Option(
+        6, min=0, help="Passes over the cards; 0 with --begin: only calibration and kinds anew."
+    ),
+    leave_out: list[str] = typer.Option([], help="Learn nothing from this origin (snips, prefs ...). Repeatable."),
+    begin: Path | None = typer.Option(None, help="The state (.pt) of an earlier training to go on from."),
+    seed: int = typer.Option(7, help="The same seed, data and versions give the same file."),
+    threads: int = typer.Option(2, min=1, help="CPU threads; another number may round otherwise."),
+    as_json: bool = json_option,
+) -> None:
+    """Train the model that knows which facts help with a request, on cards of invented people."""
+    try:
+        import torch
+
+        from netgpt_bench.relevance_train import make_relevance
+    except ImportError:
+        raise SettingsError("training needs torch: install netgpt[train]") from None
+
+    torch.set_num_threads(threads)
+    with progress_bar("told", "elapsed", quiet=as_json) as bar:
+        task = bar.add_task("reading", total=None, told="")
+
+        def told(done: int, steps: int, loss: float) -> None:
+            bar.update(task, description="learning", total=steps, completed=done, told=f"loss {loss:.3f}")
+
+        card = make_relevance(
+            _encoder_weights(), out, data=data, passes=passes, leave_out=leave_out, begin=begin, seed=seed,
+            progress=_progress, told=told,
+        )  # fmt: skip
+    print_json(card) if as_json else say(
+        f"Written: {out}, learnt from {sum(card['learnt from']['cards'].values())} cards"
+    )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from netgpt.completion.classify import Ask, answer_text
+from netgpt.completion.relevance import Relevance
 from netgpt.completion.rewrite import check, invented, rewriting
 from netgpt.completion.select import Selector
 from netgpt.errors import ModelError
@@ -178,16 +179,16 @@ class Tally:
 
 
 async def run(
-    data: Path, *, ask: Ask | None, trained: Ask | None = None, sample: int = 300, max_facts: int = 6, seed: int = 7,
-    progress: Progress = lambda _: None,
+    data: Path, *, ask: Ask | None, trained: Ask | None = None, relevance: Relevance | None = None, sample: int = 300,
+    max_facts: int = 6, seed: int = 7, progress: Progress = lambda _: None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Measure every way; the edge model's only with `ask`, the adapter's only with `trained`.
+    """Measure every way; the edge model's only with `ask`, the adapter's only with `trained`, and so `relevance`.
 
     Returns `{"rows": [...], ...}`; shares from 0 to 1, times in milliseconds. Raises RequestError: no such data.
     """
     cases = load_cases(data, sample, seed)
     rows = []
-    for name, choose in _ways(ask, trained, max_facts).items():
+    for name, choose in _ways(ask, trained, relevance, max_facts).items():
         progress(f"{name}: {len(cases)} requests")
         rows.append({"way": name, **await _measure(choose, cases)})
     if ask is not None:
@@ -204,7 +205,7 @@ async def run(
     }
 
 
-def _ways(ask: Ask | None, trained: Ask | None, max_facts: int) -> dict[str, Choose]:
+def _ways(ask: Ask | None, trained: Ask | None, relevance: Relevance | None, max_facts: int) -> dict[str, Choose]:
     embed = StaticEmbedder()
     embed.load()
 
@@ -226,6 +227,11 @@ def _ways(ask: Ask | None, trained: Ask | None, max_facts: int) -> dict[str, Cho
     if trained is not None:
         ways["edge model, adapter"] = _selecting(selector, trained)
         ways["adapter, facts as plain text"] = _selecting(selector, trained, plain=True)
+    if relevance is not None:
+        pairs = Selector(None, embed, max_facts)
+        pairs.use(relevance)
+        ways["relevance"] = _selecting(pairs)
+        ways["relevance, facts as plain text"] = _selecting(pairs, plain=True)
     return ways
 
 
@@ -234,7 +240,7 @@ def _selecting(selector: Selector, trained: Ask | None = None, *, plain: bool = 
 
     async def choose(case: CompletionCase) -> Sequence[int]:
         facts = [replace(fact, kind="other") for fact in case.facts] if plain else case.facts
-        return (await selector.select(case.request, facts, trained)).chosen
+        return (await selector.select(case.request, facts, trained, within_s=PATIENCE_S)).chosen
 
     return choose
 

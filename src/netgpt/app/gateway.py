@@ -19,6 +19,7 @@ from netgpt.app.factory import last_answer, open_detector, open_edge, open_remot
 from netgpt.app.heads import HeadNoter
 from netgpt.app.learning import Learning
 from netgpt.app.metrics import Metrics, SignalsCollector
+from netgpt.app.relevance import RelevanceService
 from netgpt.app.routing import RoutingService, Telemetry
 from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
@@ -99,6 +100,7 @@ class Gateway:
         self.embeddings = Embeddings(settings, self.embedder)
         self.routing_service = RoutingService(settings, self.embedder, self.signals)
         self.selector = Selector(self.ask_edge, self.embedder, settings.completion.max_facts)
+        self.relevance = RelevanceService(store, self.embeddings, settings.completion.relevance, self.selector.use)
         self._places: Sequence[Place] = ()
         self.record = Record(
             store, settings.remotes, keep_text=settings.store.keep_text, on_ended=self.metrics.exchange_ended
@@ -128,7 +130,7 @@ class Gateway:
         health |= {target: remote.health() for target, remote in self.remotes.items()}
         detector = self.detector.health() if self.needs_detector else (True, "not needed: nothing may leave")
         health |= {"detector": Health(*detector), "store": await self._store_health()}
-        health["encoder"] = self.embeddings.health()
+        health |= {"encoder": self.embeddings.health(), "relevance": self.relevance.health()}
         return {part: {"ok": each.ok, "detail": each.detail} for part, each in health.items()}
 
     async def _store_health(self) -> Health:
@@ -150,7 +152,7 @@ class Gateway:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start_part("edge", self.engine.start if self.engine else None))
             group.create_task(self._start_part("routing", self.routing_service.start))
-            group.create_task(self._start_part("encoder", self.embeddings.start))
+            group.create_task(self._start_encoder())
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self.learning.start(self.routing_service, self.record, self.metrics)
         await self._read_places()
@@ -159,17 +161,22 @@ class Gateway:
         self._tasks.append(asyncio.create_task(self._housekeeping()))
         self._tasks.append(asyncio.create_task(self.metrics.watch_loop()))
         self._tasks.append(asyncio.create_task(self.residency.run()))
+        self._tasks.append(asyncio.create_task(self.relevance.run()))
         if self.settings.completion.mode != "off":
             self._tasks.append(asyncio.create_task(self._warm_up()))
 
     async def _warm_up(self) -> None:
-        """Let the edge model read the long prefix of the first choice of facts before anybody waits for it."""
+        """Read what a first choice of facts needs before anybody waits for it."""
         try:
             await asyncio.to_thread(self.embedder.load)
             adapter = self.residency.task(ADAPTER)
             await self.selector.warm(Trained(self.ask_edge, adapter) if adapter else None)
         except NetGPTError as error:
             log.warning("completion: %s", error.message)
+
+    async def _start_encoder(self) -> None:
+        await self._start_part("encoder", self.embeddings.start)
+        await self._start_part("relevance", self.relevance.start)
 
     async def _start_part(self, name: str, start: Callable[[], Any] | None) -> None:
         if start is None:
@@ -182,7 +189,8 @@ class Gateway:
     async def close(self) -> None:
         """Stop everything; answers under way are drained first. Safe to call twice."""
         parts: list[Callable[[], Awaitable[None]]] = [
-            self._end_tasks, self.telemetry.close, self.record.close, self.learning.close, self.edge.close,
+            self._end_tasks, self.selector.close, self.telemetry.close, self.record.close,
+            self.learning.close, self.edge.close,
         ]  # fmt: skip
         parts += [remote.close for remote in self.remotes.values()]
         if self.engine is not None:
@@ -238,7 +246,12 @@ def _stages(gateway: Gateway) -> list[Stage]:
             receivers=[urlsplit(each.base_url or "").hostname or "" for each in settings.remotes.values()],
         ),
         "complete": lambda: Complete(
-            store, gateway.selector, gateway.ask_edge, settings.completion, partial(gateway.residency.task, ADAPTER)
+            store,
+            gateway.selector,
+            gateway.ask_edge,
+            settings.completion,
+            partial(gateway.residency.task, ADAPTER),
+            gateway.relevance.of_person,
         ),
         "desensitize": lambda: Desensitize(
             store,

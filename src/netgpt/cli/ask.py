@@ -174,6 +174,22 @@ def _put_back(counts: dict[str, int]) -> str:
     return ", ".join([str(counts.get("restored", 0)), *stays])
 
 
+def choice_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
+    """The facts that were given, each with its chance to help, how they were chosen, and what was nearly given."""
+    completion = found.get("completion") or {}
+    chances = completion.get("chances") or {}
+    given = chances.get("given") or ()
+    facts = [
+        f"{fact['text']} ({given[i]:.2f})" if i < len(given) else fact["text"]
+        for i, fact in enumerate(found.get("facts") or ())
+    ]
+    rows: list[tuple[str, object]] = [("facts used", "; ".join(facts) or "none"), ("why", completion.get("why") or "")]
+    if chances.get("next"):
+        nearly = ", ".join(f"{chance:.2f}" for chance in chances["next"])
+        rows.append(("not given", f"facts with the chances {nearly}; they are given from {chances['cut']:.2f} on"))
+    return rows
+
+
 def _show(found: dict[str, Any]) -> None:
     from netgpt.routing.candidates import last_user_text
 
@@ -186,7 +202,7 @@ def _show(found: dict[str, Any]) -> None:
         ("exchange", f"{found['id']} ({found['status']}, {found['received']})"),
         ("person", found["person"]),
         ("asked", last_user_text((found.get("request") or {}).get("messages") or []) or "(texts are not kept)"),
-        ("facts used", "; ".join(f["text"] for f in found.get("facts") or ()) or "none"),
+        *choice_rows(found),
         ("what left", left),
         ("hidden", ", ".join(f"{h['placeholder']} x{h['count']} ({h['rule']})" for h in found.get("hidden") or ())),
         ("put back", _put_back(found.get("restoring") or {})),

@@ -62,7 +62,8 @@ class Row:
 
 @dataclass(frozen=True)
 class CompletionModels:
-    """What completes: `ask` is the plain edge model, `trained` the same with the adapter for choosing facts."""
+    """What completes: `ask` is the plain edge model, `trained` the same with the adapter for choosing facts, which is
+    asked where there is no model of relevance."""
 
     selector: Selector
     ask: Ask | None = None
@@ -78,11 +79,12 @@ def complete(
     jsonl: Path | None = typer.Option(None, help='Rows {"request", "facts": [...]} to complete; "-" reads stdin.'),
     mode: Mode = typer.Option(Mode.SELECT, help="select: choose facts; rewrite: let the edge model write; off."),
     max_facts: int = typer.Option(0, min=0, max=16, help="At most this many facts; 0: as the settings say."),
-    no_model: bool = typer.Option(False, "--no-model", help="Choose by embeddings alone; no engine is started."),
+    no_model: bool = typer.Option(False, "--no-model", help="Choose without the edge model; no engine is started."),
     as_json: bool = json_option,
 ) -> None:
     """Complete REQUEST, or every row of --jsonl: rows {"chosen", "text"} in the same order.
 
+    "chances", that each fact helps, too, where the model of relevance chooses.
     A bad row is named with file and line, gives a row {"error"} and exit code 2; the others are done.
     """
     if (request is None) == (jsonl is None):
@@ -99,14 +101,24 @@ async def _complete_all(
     rows: Iterator[Row], mode: Mode, limit: int, settings: Settings, no_model: bool, *, single: bool, as_json: bool
 ) -> int:
     """Complete and print every row; returns how many were bad."""
+    from netgpt.app.embeddings import Embeddings
+    from netgpt.app.relevance import open_relevance
     from netgpt.completion.select import Selector
     from netgpt.word_pieces import StaticEmbedder
 
-    if no_model or mode is Mode.OFF:
-        edge = CompletionModels(Selector(None, StaticEmbedder(), limit))
+    embed = StaticEmbedder()
+    if mode is Mode.OFF:
+        return await _print_all(rows, mode, CompletionModels(Selector(None, embed, limit)), single, as_json)
+    embeddings = Embeddings(settings, embed)
+    await embeddings.start()
+    opened = await open_relevance(embeddings, settings.completion.relevance)
+    if no_model or (opened.model is not None and mode is Mode.SELECT):
+        edge = CompletionModels(Selector(None, embed, limit))
+        edge.selector.use(opened.model, opened.without)
         return await _print_all(rows, mode, edge, single, as_json)
     async with edge_askers(settings) as (ask, trained):
-        edge = CompletionModels(Selector(ask, StaticEmbedder(), limit, judge_s=_PATIENCE_S), ask, trained)
+        edge = CompletionModels(Selector(ask, embed, limit, judge_s=_PATIENCE_S), ask, trained)
+        edge.selector.use(opened.model, opened.without)
         if not single:
             with suppress(ModelError):  # then each row says by itself what it fell back to
                 await edge.selector.warm(trained)
@@ -136,12 +148,15 @@ async def _one(row: Row, mode: Mode, edge: CompletionModels) -> dict[str, Any]:
         return {"error": row.fault}
     if mode is Mode.OFF:
         return {"chosen": [], "text": row.request}
-    selection = await edge.selector.select(row.request, row.facts, edge.trained)
+    selection = await edge.selector.select(row.request, row.facts, edge.trained, within_s=_PATIENCE_S)
     chosen = [row.facts[index] for index in selection.chosen]
     text = completed(row.request, chosen)
     if mode is Mode.REWRITE and edge.ask is not None and chosen:
         text = (await rewrite(edge.ask, row.request, chosen)).text or text
-    return {"chosen": list(selection.chosen), "text": text}
+    result: dict[str, Any] = {"chosen": list(selection.chosen), "text": text}
+    if selection.chances:
+        result["chances"] = [round(chance, 3) for chance in selection.chances]
+    return result
 
 
 def _batches(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:

@@ -174,6 +174,18 @@ async def check_encoder(settings: Settings) -> CheckResult:
     return CheckResult("ok" if embeddings.encoder else "note", embeddings.health().detail)
 
 
+async def check_relevance(settings: Settings) -> CheckResult:
+    """Whether the model of relevance can choose among facts: the box works without, and less well."""
+    from netgpt.app.embeddings import Embeddings
+    from netgpt.app.relevance import open_relevance
+    from netgpt.word_pieces import StaticEmbedder
+
+    embeddings = Embeddings(settings, StaticEmbedder())
+    await embeddings.start()
+    health = (await open_relevance(embeddings, settings.completion.relevance)).health
+    return CheckResult("ok" if health.ok else "note", health.detail)
+
+
 async def check_detector(settings: Settings) -> CheckResult:
     """Whether the detector starts and finds an e-mail address."""
     from netgpt.app.factory import open_detector
@@ -275,6 +287,6 @@ async def _connects(section: str, base_url: str, timeout_s: float) -> CheckResul
 CHECKS: dict[str, Callable[[Settings], Coroutine[Any, Any, CheckResult]]] = {
     "disk": check_disk, "store": check_store, "key": check_key, "policy": check_policy, "tls": check_tls,
     "receipts": check_receipts, "retention": check_retention, "edge model": check_edge, "encoder": check_encoder,
-    "detector": check_detector, "cloud": check_cloud, "upstreams": check_upstreams, "box": check_gateway,
-    "insights": check_insights, "plugins": check_plugins,
+    "relevance": check_relevance, "detector": check_detector, "cloud": check_cloud, "upstreams": check_upstreams,
+    "box": check_gateway, "insights": check_insights, "plugins": check_plugins,
 }  # fmt: skip

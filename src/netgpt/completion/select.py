@@ -1,5 +1,7 @@
 """Mode `select`: which facts a request needs. A selection invents nothing and does not change the person's words.
 
+The model of relevance chooses where it is on the box (`choose.py`). What follows is the way without it.
+
 With the adapter `complete` the edge model names the request's class, and the kinds of facts that help with the likely
 classes are chosen. Without it embeddings score every fact by the example requests that this one is similar to; where a
 score is in doubt, the untrained model names the topic, and facts that help with it rise. When the model does not answer
@@ -9,21 +11,22 @@ in time, the embeddings alone decide.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import tomllib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from netgpt.completion.choose import Chooser, Embed, Fetch, Selection
 from netgpt.completion.classify import Ask, helpful_kinds, judge, name_class
+from netgpt.completion.relevance import Relevance
 from netgpt.errors import ContextTooLong, ModelError
 from netgpt.types import Fact
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _AROUND = re.compile(
@@ -80,9 +83,6 @@ _OTHER_WORDS = {
 }
 ALIASES = {word: kind for kind, words in _OTHER_WORDS.items() for word in words.split()}
 """Other words for the kinds of the topics."""
-
-Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
-"""Texts to unit vectors, one row each."""
 
 
 @cache
@@ -230,28 +230,49 @@ class Shortlist:
         self._examples = self._embed([example for example, _ in pairs])
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """`chosen`: indices into the facts, ascending. `why`: one sentence, without any content."""
-
-    chosen: tuple[int, ...]
-    why: str
-
-
 class Selector:
-    """Chooses at most `max_facts` facts; by embeddings alone when `ask` is None. `judge_s`: the model's time limit."""
+    """Chooses at most `max_facts` facts: by the model of relevance once it has one, else by the edge model and
+    embeddings; by embeddings alone when `ask` is None. `judge_s`: the edge model's time limit."""
 
     def __init__(self, ask: Ask | None, embed: Embed, max_facts: int = 6, *, judge_s: float = 1.5) -> None:
         self._ask, self._max_facts, self._judge_s = ask, max_facts, judge_s
-        self._shortlist = Shortlist(embed)
+        self._embed, self._shortlist = embed, Shortlist(embed)
+        self.chooser: Chooser | None = None
+        self.without = ""
+        """Why there is no model of relevance, in a few words, for explanations."""
 
-    async def select(self, request: str, facts: Sequence[Fact], trained: Ask | None = None) -> Selection:
+    def use(self, relevance: Relevance | None, without: str = "") -> None:
+        """Choose with this model from now on; None: without one, and `without` says why."""
+        self.chooser = Chooser(relevance, self._embed, self._max_facts) if relevance is not None else None
+        self.without = without
+
+    async def select(
+        self,
+        request: str,
+        facts: Sequence[Fact],
+        trained: Ask | None = None,
+        *,
+        within_s: float = 1.5,
+        fetch: Fetch | None = None,
+    ) -> Selection:
         """The facts that help with `request`; none when nothing helps.
 
-        `trained`: the edge model with the adapter `complete` on, where there is one.
+        `trained`: the edge model with the adapter `complete` on, asked only without a model of relevance. `within_s`,
+        `fetch`: see `Chooser.select`.
         """
         if not facts:
             return self._chosen([], "nothing is known")
+        without = self.without
+        if self.chooser is not None:
+            try:
+                return await self.chooser.select(request, facts, within_s=within_s, fetch=fetch)
+            except Exception as error:  # noqa: BLE001 - no request is lost for it: there is another way
+                log.warning("completion: the model of relevance failed (%s)", type(error).__name__)
+                without = "the model of relevance failed"
+        selection = await self._by_kinds(request, facts, trained)
+        return replace(selection, why=f"{selection.why} ({without})") if without else selection
+
+    async def _by_kinds(self, request: str, facts: Sequence[Fact], trained: Ask | None) -> Selection:
         if trained is None:
             return await self._untrained(request, facts)
         likely = await self._in_time(name_class(trained, request))
@@ -284,12 +305,21 @@ class Selector:
             return f"the edge model failed ({error.code})"
 
     async def warm(self, trained: Ask | None = None) -> None:
-        """Load what is read on first use, and put the instruction into the engine's prompt cache. Raises ModelError."""
+        """Load what is read on first use, and put the instruction into the engine's prompt cache. Raises ModelError.
+
+        Nothing to do where the model of relevance chooses."""
+        if self.chooser is not None:
+            return
         await asyncio.to_thread(self._shortlist.needs, "hello")
         if trained is not None:
             await name_class(trained, "hello")
         elif self._ask is not None:
             await judge(self._ask, "hello")
+
+    async def close(self) -> None:
+        """Read no further in the background."""
+        if self.chooser is not None:
+            await self.chooser.close()
 
     def _chosen(self, scores: Sequence[float], how: str, cut: float = CUT) -> Selection:
         best = sorted((index for index, score in enumerate(scores) if score >= cut), key=lambda index: -scores[index])

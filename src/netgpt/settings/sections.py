@@ -292,6 +292,11 @@ class Completion(Section):
     mode: Literal["select", "rewrite", "off"] = Field("select", description="Default; a request may say otherwise.")
     max_facts: int = Field(6, ge=1, le=16, description="At most this many facts are added.")
     timeout_s: float = Field(3.0, gt=0, description="Past this the request goes on uncompleted.")
+    relevance: str = Field(
+        "bundled",
+        description='Weights that choose among facts, on top of the sentence encoder: "bundled", a file of yours, or '
+        '"off": facts are chosen by their kinds.',
+    )
 
 
 class Privacy(Section):

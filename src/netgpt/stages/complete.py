@@ -9,12 +9,15 @@ used, and all are hidden, the public ones too. Withdrawn towards the receiver al
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
+from netgpt.completion.choose import Selection
 from netgpt.completion.compose import compose, replace_last
+from netgpt.completion.relevance import TextVectors
 from netgpt.completion.rewrite import rewrite
 from netgpt.completion.select import Selector
 from netgpt.context import current, private_values, time_facts
@@ -134,6 +137,7 @@ class Identify:
 ADAPTER = "complete"  # name of the adapter that this stage's questions are answered with, where there is one
 
 TERSE_WORDS = 60  # a longer request says itself what it needs
+_TO_READ = 0.6  # of the time for completion, for facts that the model of relevance has not read yet
 
 
 class AskEdge(Protocol):
@@ -173,9 +177,11 @@ class Complete:
         ask: AskEdge,
         settings: Completion,
         adapter_for: Callable[[Person], str | None] = lambda _person: None,
+        vectors_of: Callable[[Person], Awaitable[Mapping[str, TextVectors]]] | None = None,
     ) -> None:
+        """`vectors_of`: what is kept of a person's facts for the model of relevance."""
         self.store, self.selector, self.ask, self.settings = store, selector, ask, settings
-        self.adapter_for = adapter_for
+        self.adapter_for, self.vectors_of = adapter_for, vectors_of
 
     async def __call__(self, exchange: Exchange) -> None:
         mode = await self._mode(exchange)
@@ -193,7 +199,12 @@ class Complete:
         else:
             adapter = self.adapter_for(exchange.person)
             trained = Trained(self.ask, adapter) if adapter else None
-            chosen, rewritten = await self._complete(mode, text, exchange.facts, trained, summary)
+            fetch = partial(self.vectors_of, exchange.person) if self.vectors_of else None
+            choice = partial(
+                self.selector.select, text, exchange.facts, trained,
+                within_s=_TO_READ * self.settings.timeout_s, fetch=fetch,
+            )  # fmt: skip
+            chosen, rewritten = await self._complete(mode, text, exchange.facts, choice, summary)
             summary["adapter"] = adapter if trained is not None and trained.answered else None
         exchange.chosen = chosen
         exchange.messages = replace_last(messages, rewritten) if rewritten else compose(messages, chosen)
@@ -207,13 +218,18 @@ class Complete:
         return await self.store.profile_mode(exchange.person) or self.settings.mode
 
     async def _complete(
-        self, mode: str, text: str, facts: tuple[Fact, ...], trained: Trained | None, summary: dict[str, Any]
+        self,
+        mode: str,
+        text: str,
+        facts: tuple[Fact, ...],
+        choice: Callable[[], Awaitable[Selection]],
+        summary: dict[str, Any],
     ) -> tuple[tuple[Fact, ...], str | None]:
         try:
             async with asyncio.timeout(self.settings.timeout_s):
-                selection = await self.selector.select(text, facts, trained)
+                selection = await choice()
                 chosen = tuple(facts[i] for i in selection.chosen)
-                summary["why"] = selection.why
+                summary |= {"why": selection.why, "chances": selection.figures()}
                 if mode != "rewrite" or not chosen:
                     return chosen, None
         except TimeoutError:

@@ -45,7 +45,7 @@ MARK: Final = "ledger"
 GUARDED: Final[tuple[Table, ...]] = (
     exchanges, keys, key_use, profiles, facts, places, consents, examples, lessons, waiting, decisions, marks,
 )  # fmt: skip
-"""Receipts have their chain; maps hold nothing but what is sealed in its place."""
+"""Receipts have their chain; maps and facts' vectors hold nothing but what is sealed in its place."""
 NAMES: Final = tuple(table.name for table in GUARDED)
 PLACES: Final = {name: at for at, name in enumerate(NAMES)}
 

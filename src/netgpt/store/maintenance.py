@@ -26,6 +26,7 @@ from netgpt.store.database import OpenMark, scrub, store_error
 from netgpt.store.encryption import PREFIX_BYTES, KeyFile, Sealer, fresh_key
 from netgpt.store.entries import audit, drop_faulty
 from netgpt.store.ledger import ledger_in_use
+from netgpt.store.people import delete_orphans
 from netgpt.store.rotation import (
     VALUE,
     Progress,
@@ -299,6 +300,7 @@ def _drop(connection: Connection, sealer: Sealer) -> int:
     ledger = ledger_in_use()
     head = known_head(connection, sealer) or Head(0, GENESIS)
     gone = 0 if ledger is None else drop_faulty(connection, ledger, head.packed())
+    delete_orphans(connection)
     return gone + rotation.drop_damaged(connection, sealer)
 
 
@@ -354,8 +356,8 @@ def _copy(source: Path, target: Path) -> int:
 
 
 _GONE: Final = (
-    "facts", "maps", "examples", "lessons", "profiles", "consents", "receipts", "waiting", "decisions", "marks",
-    "ledger",
+    "facts", "fact_vectors", "maps", "examples", "lessons", "profiles", "consents", "receipts", "waiting",
+    "decisions", "marks", "ledger",
 )  # fmt: skip
 """Tables whose rows mean nothing without their sealed part, or without the person."""
 _KEPT: Final = ("exchanges", "keys", "places")

@@ -35,7 +35,12 @@ def start(connection: Connection) -> None:
     schema.metadata.create_all(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (start,)
+def keep_fact_vectors(connection: Connection) -> None:
+    """A table for what the model of relevance has read of facts."""
+    schema.fact_vectors.create(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (start, keep_fact_vectors)
 
 
 def migrate(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:

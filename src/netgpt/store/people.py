@@ -1,4 +1,4 @@
-"""What is kept of a person beside exchanges: facts, the mode of completion, consents, pseudonym maps; all of it.
+"""What is kept of a person beside exchanges: facts with their vectors, mode of completion, consents, pseudonym maps.
 
 And of a tenant: words that the owner says are not private (`Exceptions`), sealed among the marks.
 """
@@ -6,19 +6,31 @@ And of a tenant: words that the owner says are not private (`Exceptions`), seale
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, union, update
+from sqlalchemy import Connection, and_, insert, or_, select, union, update
 
-from netgpt.errors import RequestError
+from netgpt.errors import RequestError, StoreError
 from netgpt.store.encryption import place_of
 from netgpt.store.entries import enter_changes, require_newest, row_fault, tampered
 from netgpt.store.keys import all_keys
-from netgpt.store.schema import ConsentRow, KeyRow, consents, delete_rows, facts, maps, marks, of_person, profiles
+from netgpt.store.schema import (
+    ConsentRow,
+    KeyRow,
+    consents,
+    delete_rows,
+    fact_vectors,
+    facts,
+    maps,
+    marks,
+    of_person,
+    profiles,
+)
 from netgpt.store.writer import MISSING, Part
 from netgpt.types import Fact, Label, Person
 
@@ -58,8 +70,12 @@ class Profiles(Part):
 
     async def remove_fact(self, person: Person, id: str) -> bool:
         """False: this person has no such fact."""
-        which = (of_person(facts, person), facts.c.id == id)
-        return await self._change(lambda connection: delete_rows(connection, facts, *which) > 0, needs_room=False)
+
+        def remove(connection: Connection) -> bool:
+            delete_rows(connection, fact_vectors, of_person(fact_vectors, person), fact_vectors.c.id == id)
+            return delete_rows(connection, facts, of_person(facts, person), facts.c.id == id) > 0
+
+        return await self._change(remove, needs_room=False)
 
     async def people(self, tenant: str) -> list[str]:
         """The users of a tenant who have a profile, sorted."""
@@ -277,6 +293,83 @@ class SubjectData(Part):
         """The keys that speak for this person alone."""
         rows = await self._read(all_keys)
         return [row for row in rows if row.user is not None and Person(row.tenant, row.user) == person]
+
+
+_MODEL_CHARACTERS: Final = 64
+
+
+class FactVectors(Part):
+    """`store.vectors`: what a model has read of facts, kept so that a start need not read each fact anew.
+
+    As private as the facts, sealed like them, each in its place, and gone with its fact; no export holds them, since
+    they say nothing that the fact does not. `model`: a digest of the weights that made them (64 characters of ASCII):
+    for other weights it is as if they were not there. So it is with a row that was changed by hand.
+    """
+
+    async def of_person(self, person: Person, model: str) -> dict[str, bytes]:
+        """What this model made of the person's facts, by the fact's id."""
+
+        def opened(connection: Connection) -> dict[str, bytes]:
+            wanted = (of_person(fact_vectors, person), fact_vectors.c.model == model)
+            found, mark = {}, _made_by(model)
+            for row in connection.execute(select(fact_vectors.c.id, fact_vectors.c.private).where(*wanted)):
+                with suppress(StoreError):  # `netgpt store check` names it
+                    data = self._sealer.open(row.private, _vectors_place(row.id, person))
+                    if data.startswith(mark):
+                        found[row.id] = data[len(mark) :]
+            return found
+
+        return await self._read(opened)
+
+    async def save(self, person: Person, model: str, vectors: Mapping[str, bytes]) -> int:
+        """Keep them, by the fact's id, in the place of older ones. Returns how many: not of facts that are gone."""
+
+        def save(connection: Connection) -> int:
+            there = select(facts.c.id).where(of_person(facts, person), facts.c.id.in_(list(vectors)))
+            ids = list(connection.scalars(there))
+            delete_rows(connection, fact_vectors, fact_vectors.c.id.in_(ids))
+            owner, mark = {"tenant": person.tenant, "user": person.user, "model": model}, _made_by(model)
+            sealed = {id: self._sealer.seal(mark + vectors[id], _vectors_place(id, person)) for id in ids}
+            rows = [owner | {"id": id, "private": private} for id, private in sealed.items()]
+            if rows:
+                connection.execute(insert(fact_vectors), rows)
+            return len(rows)
+
+        return await self._submit(save, enters_itself=True)  # not guarded: see `ledger.py`
+
+    async def missing(self, model: str, limit: int, but: Collection[Person] = ()) -> dict[Person, list[str]]:
+        """Ids of facts in force that this model has not read, `limit` at most, by person; none of the people `but`."""
+
+        def read(connection: Connection) -> dict[Person, list[str]]:
+            join = and_(fact_vectors.c.id == facts.c.id, fact_vectors.c.model == model)
+            query = (
+                select(facts.c.id, facts.c.tenant, facts.c.user)
+                .select_from(facts.outerjoin(fact_vectors, join))
+                .where(fact_vectors.c.id.is_(None), or_(facts.c.expires.is_(None), facts.c.expires > datetime.now(UTC)))
+                .where(*(~of_person(facts, person) for person in but))
+                .order_by(facts.c.tenant, facts.c.user)
+                .limit(limit)
+            )
+            found: dict[Person, list[str]] = {}
+            for row in connection.execute(query):
+                found.setdefault(Person(row.tenant, row.user), []).append(row.id)
+            return found
+
+        return await self._read(read)
+
+
+def delete_orphans(connection: Connection) -> int:
+    """Delete the vectors of facts that are gone. Returns how many."""
+    return delete_rows(connection, fact_vectors, fact_vectors.c.id.not_in(select(facts.c.id)))
+
+
+def _made_by(model: str) -> bytes:
+    """Within the seal, so that the column beside it can claim nothing else."""
+    return model.encode("ascii").ljust(_MODEL_CHARACTERS)
+
+
+def _vectors_place(id: str, person: Person) -> bytes:
+    return place_of("fact_vectors", id, person.tenant, person.user)
 
 
 MOST: Final = 1_000

@@ -196,6 +196,8 @@ profiles = _table("profiles", key="tenant user", needed="complete")
 facts = _table(
     "facts", key="id", needed="tenant user created private", optional="expires", person="tenant user created id"
 )
+fact_vectors = _table("fact_vectors", key="id", needed="tenant user model private", person="tenant user")
+"""`id`: the fact's. `model`: a digest of the weights that made them: see `FactVectors`."""
 places = _table("places", key="source id", needed="name kind latitude longitude text tags")
 maps = _table("maps", key="id", needed="tenant user used private", person="tenant user", use="used")
 """`id`: a keyed digest of person and conversation; the conversation's name is not kept."""

@@ -20,7 +20,16 @@ from netgpt.store.exchanges import Answers, Exchanges
 from netgpt.store.heads import HeadsNoted
 from netgpt.store.learning import Decisions, TrainingExamples
 from netgpt.store.maintenance import Maintenance
-from netgpt.store.people import Consents, Exceptions, Maps, Profiles, SubjectData, forget_consents
+from netgpt.store.people import (
+    Consents,
+    Exceptions,
+    FactVectors,
+    Maps,
+    Profiles,
+    SubjectData,
+    delete_orphans,
+    forget_consents,
+)
 from netgpt.store.queue import WaitingQueue
 from netgpt.store.receipts import Receipts
 from netgpt.store.schema import (
@@ -28,6 +37,7 @@ from netgpt.store.schema import (
     decisions,
     delete_rows,
     exchanges,
+    fact_vectors,
     facts,
     maps,
     of_person,
@@ -104,6 +114,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.waiting = WaitingQueue(base, sealer)
         self.decisions = Decisions(base, sealer)
         self.exceptions = Exceptions(base, sealer)
+        self.vectors = FactVectors(base, sealer)
         self.heads = HeadsNoted(base, sealer)
         self.retention = RetentionClock(base, sealer)
 
@@ -158,12 +169,17 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
                 "exchanges": delete_rows(connection, exchanges, exchanges.c.received < oldest),
                 "decisions": delete_rows(connection, decisions, decisions.c.time < oldest),
                 "maps": delete_rows(connection, maps, maps.c.used < now - timedelta(days=maps_days)),
-                "facts": delete_rows(connection, facts, facts.c.expires <= now),
+                "facts": self._expire_facts(connection, now),
                 "examples": learning.expire(connection, now - timedelta(days=examples_days)),
                 "receipts": self.receipts.expire(connection, now - timedelta(days=receipts_days), receipts_days),
             }
 
         return await self._submit(expire, needs_room=False)
+
+    def _expire_facts(self, connection: Connection, now: datetime) -> int:
+        gone = delete_rows(connection, facts, facts.c.expires <= now)
+        delete_orphans(connection)
+        return gone
 
     async def forget(self, person: Person) -> dict[str, int]:
         """Delete all rows of a person and scrub the files, so that no trace is left; of receipts, content and person.
@@ -175,6 +191,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         def forget(connection: Connection) -> dict[str, int]:
             tables = (exchanges, maps, facts, profiles)
             counts = {table.name: delete_rows(connection, table, of_person(table, person)) for table in tables}
+            delete_rows(connection, fact_vectors, of_person(fact_vectors, person))
             counts["examples"] = learning.forget(connection, person)
             counts["consents"] = forget_consents(connection, person)
             counts["receipts"] = self.receipts.forget(connection, person)

@@ -83,7 +83,9 @@ async def add_fact(request: Request, user: str, new: NewFact) -> dict[str, Any]:
     """Add one fact. Personal and sensitive facts never leave the box."""
     gateway, person = await for_person(request, user)
     fact = profile_fact(new.text, new.kind, new.label)
-    return _shown(await gateway.store.add_fact(person, fact), fact)
+    fact_id = await gateway.store.add_fact(person, fact)
+    gateway.relevance.written()
+    return _shown(fact_id, fact)
 
 
 @router.delete("/v1/profiles/{user}/facts/{fact_id}", tags=["profiles"])
@@ -92,6 +94,7 @@ async def remove_fact(request: Request, user: str, fact_id: str) -> dict[str, An
     gateway, person = await for_person(request, user)
     if not await gateway.store.remove_fact(person, fact_id):
         raise NotFound("no such fact in this profile", param="fact_id")
+    gateway.relevance.forget()
     return {"id": fact_id, "deleted": True}
 
 
@@ -157,6 +160,7 @@ async def forget(request: Request, user: str) -> dict[str, Any]:
         raise RequestError(message, code="key_bound", param="user", status=409)
     await gateway.learning.forget(person, await learner_keys(gateway.store, person))
     forgotten = await forget_person(gateway.store, gateway.registry, gateway.settings.training_dir, person)
+    gateway.relevance.forget()
     return {"user": person.user, "deleted": True, **forgotten.as_json()}
 
 

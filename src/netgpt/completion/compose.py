@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
 from netgpt.types import Fact, Label, Message
-from netgpt.wording import heading, language_of, written
+from netgpt.wording import clean, heading, language_of, written
 
 HEADING: Final = heading()
 """Marks where the person's words end and the box's begin, in an English request."""
@@ -24,7 +24,8 @@ def completed(request: str, facts: Sequence[Fact]) -> str:
     Context that may help with this request:
     - The user is vegan.
     """
-    return f"{request}\n\n{_block(facts, language_of(request), 'after')}" if facts else request
+    block = _block(facts, language_of(request), "after")
+    return f"{request}\n\n{block}" if block else request
 
 
 def compose(messages: Sequence[Message], facts: Sequence[Fact], placement: Placement = "after") -> list[Message]:
@@ -33,9 +34,11 @@ def compose(messages: Sequence[Message], facts: Sequence[Fact], placement: Place
     In a list of parts they join the last text part; one is added when there is none. Without a user message there is
     nothing to complete.
     """
-    if not facts or not any(message.get("role") == "user" for message in messages):
+    if not any(message.get("role") == "user" for message in messages):
         return list(messages)
     block = _block(facts, language_of(_last_words(messages)), placement)
+    if not block:
+        return list(messages)
     if placement.startswith("system"):
         return _with_system(messages, block)
     if placement.startswith("before"):
@@ -49,8 +52,12 @@ def replace_last(messages: Sequence[Message], text: str) -> list[Message]:
 
 
 def _block(facts: Sequence[Fact], language: str, placement: Placement) -> str:
+    """The facts as they are written in; empty when they say nothing."""
     # The kind of a sensitive fact alone would give away what it is about.
-    told = (written(fact.text, language, "" if fact.label is Label.SENSITIVE else fact.kind) for fact in facts)
+    kinds = ("" if fact.label is Label.SENSITIVE else fact.kind for fact in facts)
+    told = [written(fact.text, language, kind) for fact, kind in zip(facts, kinds, strict=True) if clean(fact.text)]
+    if not told:
+        return ""
     if placement.endswith("line"):
         return f"{heading(language)} {' '.join(told)}"
     return "\n".join((heading(language), *(f"- {line}" for line in told)))

@@ -18,8 +18,10 @@ __all__ = ["ENGLISH", "clean", "heading", "language_of", "sentence", "written"]
 
 _JOINERS: Final = "\u200c\u200d"
 """Invisible, but part of how Persian, Hindi and emoji are written."""
-_TOKEN = re.compile(r"<\s*[|/]?[^<>\s]{1,40}?(?:\s[^<>]{0,40})?[|/]?\s*>|<[|/]|\|>|<<|>>|\[/?(?:INST|SYS|SYSTEM|USER|ASSISTANT)\]",
-                    re.IGNORECASE)  # fmt: skip
+_TOKEN = re.compile(
+    r"<\s*[|/]?[^<>\s]{1,40}?(?:\s[^<>]{0,40})?[|/]?\s*>|<[|/]|\|>|<<|>>|\[/?(?:INST|SYS|SYSTEM|USER|ASSISTANT)\]",
+    re.IGNORECASE,
+)
 """What a chat template or a page could read as its own: <|im_end|>, </s>, [INST]."""
 _BRACKETS = str.maketrans("<>[]", "()()", "|/")
 _ORDER = re.compile(
@@ -48,8 +50,10 @@ def clean(text: str) -> str:
     return _TOKEN.sub(lambda match: match[0].translate(_BRACKETS), "".join(seen)).strip()
 
 
-def sentence(text: str) -> str | None:
+def sentence(text: str, *, english_only: bool = False) -> str | None:
     """The text as a sentence about the user, without a full stop, in its own language; None where that is in doubt.
+
+    `english_only`: facts in another language count as being in doubt.
 
     >>> sentence("Eats no dairy at all."), sentence("two greyhounds")
     ('The user eats no dairy at all', None)
@@ -58,7 +62,7 @@ def sentence(text: str) -> str | None:
     if not line or line != " ".join(text.split()) or _ORDER.search(line):
         return None
     told = english(line)
-    return foreign(line) if told is None and not re.search(r"[.!?]\s", line) else told
+    return told if told is not None or english_only or re.search(r"[.!?]\s", line) else foreign(line)
 
 
 def written(text: str, language: str = ENGLISH, kind: str = "") -> str:

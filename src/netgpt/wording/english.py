@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 from netgpt.wording.languages import table
@@ -28,14 +29,24 @@ _IRREGULAR = {
     "am": "is", "have": "has", "haven't": "hasn't", "do": "does", "don't": "doesn't", "go": "goes", "be": "is",
     "dont": "doesn't", "havent": "hasn't", "cant": "can't",
 }  # fmt: skip
-_FOLLOWING = frozenset(
-    """a an the my his her their our its no not any some every all only one two three at in on to for from with by as up
-    until till about after before me them it everything nothing anything alone badly well daily much too""".split()
+_IS = re.compile(
+    r"""(?:not\ [a-z]+\ (?:to|of|in|with)|not\ an?\ [a-z]+|(?:lactose|gluten)\ intolerant|colou?r\ blind
+      |hard\ of\ hearing)\b
+    |(?:(?:diabetic|coeliac|asthmatic),\ type\ \w+|\d{1,3}\ (?:years?\ old|cm\ tall)|aged\ \d{1,3}
+      |\d\.\d\d\ m\ tall)$""",
+    re.VERBOSE | re.IGNORECASE,
 )
-"""After one of these words before it, a word that could be a noun is a verb."""
-_JOINS = frozenset("and but or then so yet".split())
-_ASKED = frozenset("the it there he she they anyone somebody this that my your you we i everyone".split())
-"""After "is", "has" or "can" these make a question."""
+"""What "the user is" goes before, beside the one-word states of `words.toml`."""
+_WHERE = re.compile(
+    r"""(?:[Cc]urrently\ |[Nn]ow\ )?(?:[Ii]n|[Aa]t|[Nn]ear|[Ff]rom)\ (?:the\ )?[A-Z][\w-]+(?:\ [A-Z][\w-]+)*
+    (?:,?\ (?:right\ now|now|today|at\ the\ moment|this\ week|until\ .+))?$""",
+    re.VERBOSE,
+)
+_ADDED = re.compile(r",|\bno\b")
+"""After a state, what may follow from it: "coeliac, so no wheat"."""
+_NO_DOING = re.compile(r"\S+ (?:hours|room|days|is|are|was)\b|\S+,", re.IGNORECASE)
+"""Words in -ing that are no doing: "living room", "cooking, hiking"."""
+_SINCE = re.compile(r"^(The user) is (?=.* since (?:\d|last\b|birth|childhood))")
 
 
 class _Words:
@@ -48,8 +59,11 @@ class _Words:
         self.auxiliaries, self.adverbs = english["auxiliaries"], english["adverbs"]
         self.states, self.was, self.doing = english["states"], english["was"], english["doing"]
         self.owned, self.before, self.intro = english["owned"], english["before"], english["intro"]
+        self.following, self.joins, self.asked = english["following"], english["joins"], english["asked"]
         self.third = {third(verb): verb for verb in self.verbs}
-        self.past = english["past"] | {form for verb in self.verbs for form in _past_forms(verb)}
+        # Without those that are orders just as well: "read", "cut".
+        self.past = (english["past"] | {form for verb in self.verbs for form in _past_forms(verb)}) - self.verbs
+        self.same = english["past"] & self.verbs
 
 
 @cache
@@ -86,7 +100,7 @@ def english(text: str) -> str | None:
         written = _sentence(part) or (_continued(part) if index else None)
         if written is None:
             return None
-        told.append(re.sub(r"^(The user) is (?=.* since (?:\d|last\b|birth|childhood))", r"\1 has been ", written))
+        told.append(_SINCE.sub(r"\1 has been ", written))
     return ". ".join(told) or None
 
 
@@ -116,7 +130,8 @@ def _sentence(text: str) -> str | None:
     if not words or (len(words) > 2 and text.isupper()) or re.search(r"[\"“«„].*" + _PERSONS.pattern, text):
         return None
     if _OURS.match(text):
-        return _persons(text[0].upper() + text[1:], named=True)
+        label = re.match(r"the user's ([A-Za-z' -]{2,30}?)\s*:", text, re.IGNORECASE)
+        return None if label and not _is_owned(label[1]) else _persons(_capital(text), named=True)
     if re.match(r"user(?:'s)? \S", text, re.IGNORECASE):
         certain = "'s" in words[0] or _tells(words[1:])
         return _persons(USER + text[4:], named=True) if certain else None
@@ -126,7 +141,7 @@ def _sentence(text: str) -> str | None:
         return _of_the_user(text, words)
     if words[0].lower() in ("we", "we're", "we've", "we'll", "we'd"):
         return None
-    if words[0].lower() not in _words().states and _tells(words):
+    if words[0].lower() not in _words().states | _words().was and _tells(words):
         return _persons(f"{USER} {_small(text)}", named=True)
     return _stated(text, words) or _led(text, words)
 
@@ -159,7 +174,7 @@ def _tells(words: Sequence[str]) -> bool:
     if first in ("will", "can", "would", "could"):
         return bool(after) and after[0] in told.verbs | told.adverbs | {"be", "not", "do"}
     if first in told.auxiliaries:
-        return bool(after) and after[0] not in _ASKED - {"the"}
+        return bool(after) and after[0] not in told.asked
     if first in told.third:  # "rows" are also of roses, "works" of somebody
         noun = not after or after[0] in ("of", "about", "and", "or", "are", "is", "were")
         return not noun or told.third[first] not in told.both
@@ -184,47 +199,46 @@ def _of_the_user(text: str, words: Sequence[str]) -> str | None:
 def _stated(text: str, words: Sequence[str]) -> str | None:
     """What holds of the user, without a verb, or with another subject."""
     told = _words()
-    first, after = words[0].lower(), words[1].lower() if words[1:] else ""
-    often = 1 if first in told.adverbs and after else 0
-    state = words[often].lower() if first in told.adverbs and after else first
-    rest = words[often + 1 :]
-    phrase = not rest or rest[0].lower() in _FOLLOWING | {"of", "since", "against", "and", "abroad", "right"}
-    if state in told.states and (phrase or state in ("lactose", "hard", "nut")) and not re.search(r",|\bno\b", text):
-        return _persons(f"{USER} is {_small(text)}", named=True)
-    if re.match(r"(?:not [a-z]+ (?:to|of|in|with)|not an? [a-z]+|lactose intolerant|gluten intolerant|colou?r blind|hard of "
-                r"hearing)\b", text, re.IGNORECASE) or re.fullmatch(
-                r"(?:diabetic|coeliac|asthmatic), type \w+|\d{1,3} (?:years? old|cm tall)|aged \d{1,3}|\d\.\d\d m tall",
-                text, re.IGNORECASE):  # fmt: skip
-        return _persons(f"{USER} is {_small(text)}", named=True)
-    if state in told.was and rest and rest[0].lower() in ("in", "on", "at", "with", "by", "as", "near"):
-        return _persons(f"{USER} was {_small(text)}", named=True)
-    if first in told.doing and words[1:] and not re.match(r"\S+ (?:hours|room|days|is|are|was)\b", text, re.IGNORECASE):
-        return None if words[0].endswith(",") else _persons(f"{USER} is {_small(text)}", named=True)
-    if re.match(r"(?:currently |now )?(?:in|at|near|from) (?:the )?[A-Z][\w-]+(?: [A-Z][\w-]+)*(?:,? (?:right now|now|today"
-                r"|at the moment|this week|until .+))?$", text[:1].lower() + text[1:]):  # fmt: skip
-        return _persons(f"{USER} is {_small(text)}", named=True)
+    first = words[0].lower()
+    often = int(first in told.adverbs and len(words) > 1)
+    state, rest = words[often].lower(), words[often + 1 :]
+    following = rest[0].lower() if rest else "and"
+    stands = (following in told.following or following in told.joins) and not _ADDED.search(text)
+    doing = first in told.doing and bool(rest) and not _NO_DOING.match(text)
+    link = ""
+    if (state in told.states and stands) or doing or _IS.match(text) or _WHERE.match(text):
+        link = "is"
+    elif state in told.was and following in ("in", "on", "at", "with", "by", "as", "near"):
+        link = "was"
+    if link:
+        return _persons(f"{USER} {link} {_small(text)}", named=True)
     return _labelled(text) or _owned(text, words)
 
 
 def _labelled(text: str) -> str | None:
-    """ "shoe size: 43" """
+    """ "shoe size: 43", and "car: drives a van", where the label says no more than the sentence."""
     match = re.match(r"([A-Za-z' -]{2,30}?)\s*:\s+(\S.*)$", text)
-    return _persons(f"{USER}'s {_small(match[1])}: {match[2]}", named=True) if match and _is_owned(match[1]) else None
+    if match is None or not _is_owned(match[1]):
+        return None
+    if _tells(match[2].split()):
+        return _persons(f"{USER} {_small(match[2])}", named=True)
+    return _persons(f"{USER}'s {_small(match[1])}: {match[2]}", named=True)
 
 
 def _is_owned(label: str) -> bool:
     told = _words()
-    *before, noun = label.lower().split()
+    *before, noun = label.lower().split() or [""]
     return noun in told.owned and all(word in told.before | told.owned for word in before)
 
 
 def _owned(text: str, words: Sequence[str]) -> str | None:
     """ "Wife is called Zelda", "GP is Dr Patel", "Mother lives with them"."""
     told = _words()
-    for index in (1, 2, 3):
-        verb = words[index].lower() if index < len(words) else ""
-        links = verb in told.auxiliaries or verb in ("are", "were") or verb in told.third
-        if links and _is_owned(" ".join(words[:index])) and words[index + 1 :]:
+    for index in range(1, min(4, len(words) - 1)):
+        verb, noun = words[index].lower(), words[index - 1].lower()
+        links = verb in told.auxiliaries | {"are", "were"} or verb in told.third
+        many = verb in told.verbs and (noun.endswith("s") or noun == "children")
+        if (links or many) and _is_owned(" ".join(words[:index])):
             return _persons(f"{USER}'s {_small(text)}", named=True)
     return None
 
@@ -276,25 +290,30 @@ def _agreed(rest: str, short: str, *, plural: bool) -> str | None:
     `short`: the verb's ending that was joined to "I": "'m", "'ve".
     """
     told = _words()
-    match = re.match(r"((?: (?:" + "|".join(sorted(told.adverbs)) + r")\b)*) ([\w'-]+)(.*)", rest)
+    match = re.match(r"((?: (?:no longer|" + "|".join(sorted(told.adverbs)) + r")\b)*) ([\w'-]+)(.*)", rest)
     if match is None:
         return None
     adverbs, verb, after = match[1], match[2], match[3]
     if short:
         would = verb in told.verbs or verb in ("rather", "like", "be", "have", "not", "never", "also", "usually")
-        whole = {"'m": "are" if plural else "is", "'re": "are", "'ve": "have" if plural else "has", "'ll": "will",
-                 "'d": "would" if would else "had"}[short]  # fmt: skip
-        return f" {whole}{rest}"
-    if verb in ("am", "was"):
-        rest = f"{adverbs} { {'am': 'are', 'was': 'were'}[verb] if plural else _IRREGULAR.get(verb, verb)}"
-        return None if (coordinated := _coordinated(after, "is", plural)) is None else rest + coordinated
-    if verb in told.auxiliaries | told.past or verb in ("will", "may", "cant"):
-        form = "can't" if verb == "cant" else verb
-    elif verb in told.verbs or verb in _IRREGULAR:
-        form = verb if plural else third(verb)
+        form, kind = {
+            "'m": ("are" if plural else "is", "present"), "'re": ("are", "present"),
+            "'ve": ("have" if plural else "has", "past"), "'ll": ("will", "modal"),
+            "'d": ("would" if would else "had", "modal" if would else "past"),
+        }[short]  # fmt: skip
+        adverbs, after = "", rest
+    elif verb in ("am", "was"):
+        form, kind = ({"am": "are", "was": "were"}[verb] if plural else _IRREGULAR.get(verb, verb)), "present"
+    elif verb in told.auxiliaries or verb in ("will", "may", "cant"):
+        form, kind = "can't" if verb == "cant" else verb, "modal"
+    elif verb in told.past:
+        form, kind = verb, "past"
+    elif (verb in told.verbs and verb not in told.same) or verb in _IRREGULAR:
+        form, kind = verb if plural else third(verb), "present"
+        if verb in ("don't", "dont") or after.startswith(" not "):
+            kind = "modal"
     else:
         return None
-    kind = "modal" if verb in told.auxiliaries | {"will", "may", "cant"} else "past" if verb in told.past else "present"
     coordinated = _coordinated(after, kind, plural)
     return None if coordinated is None else f"{adverbs} {form}{coordinated}"
 
@@ -302,27 +321,40 @@ def _agreed(rest: str, short: str, *, plural: bool) -> str | None:
 def _coordinated(after: str, kind: str, plural: bool) -> str | None:
     """The rest of a clause, with a second verb of the same subject put right: "... but avoids meat". None: in doubt."""
     told = _words()
-    pieces = re.split(r"( )", after)
-    seen_to = bool(re.search(r"\bto [a-z]+", after))
-    for index in range(2, len(pieces), 2):
-        if pieces[index - 2].lower().strip(",;") not in _JOINS:
+    words = after.split(" ")  # the first is empty
+    for index in range(2, len(words)):
+        joins = words[index - 1].lower()
+        if joins not in told.joins and not joins.endswith(","):
             continue
         where = index
-        while pieces[where].lower() in told.adverbs and where + 2 < len(pieces):
-            where += 2
-        word = pieces[where]
-        if re.fullmatch(r"I|we|my|the|a|an", word):
-            if word in ("I", "we"):
-                break  # a subject of its own: `_persons` comes to it
-            continue
-        if word == "am":
-            pieces[where] = "are" if plural else "is"
-        elif word in told.verbs or word in ("don't", "haven't", "do", "have"):
-            following = pieces[where + 2].lower().strip(",;") if where + 2 < len(pieces) else ""
-            before = pieces[index - 4].lower() if index >= 4 else ""
-            if (kind == "modal" or seen_to) and before in told.verbs:
-                continue  # "to cook and bake", "can swim and dive"
-            if kind == "modal" or seen_to or (word in told.both and following not in _FOLLOWING):
+        while words[where].lower() in told.adverbs and where + 1 < len(words):
+            where += 1
+        word = words[where].strip(",;")
+        if word in ("I", "we"):
+            break  # a subject of its own: `_persons` comes to it
+        if word in ("am", "don't", "haven't"):
+            finite = third(word) if not plural else {"am": "are"}.get(word, word)
+        elif word in told.verbs:
+            second = _second(words, index, where, kind)
+            if second is None:
                 return None
-            pieces[where] = word if plural else third(word)
-    return "".join(pieces)
+            finite = third(word) if second and not plural else word
+        else:
+            continue
+        words[where] = finite + words[where][len(word) :]
+    return " ".join(words)
+
+
+def _second(words: Sequence[str], index: int, where: int, kind: str) -> bool | None:
+    """Whether the verb at `where`, joined at `index`, is finite, or goes with an infinitive. None: in doubt.
+
+    "fly to Oslo and rent a car" against "like to cook and bake"; "peace and love" is neither.
+    """
+    told = _words()
+    before, earlier = words[index - 2].lower(), words[index - 3].lower() if index > 2 else ""
+    infinitive = any(a == "to" and b in told.verbs for a, b in pairwise(words[: index - 1]))
+    if kind == "modal" or infinitive:
+        adjoined = before in told.verbs and earlier == ("" if kind == "modal" else "to")
+        return False if adjoined and (words[index - 1] == "or" or where == len(words) - 1 or infinitive) else None
+    following = words[where + 1].lower().strip(",;") if where + 1 < len(words) else ""
+    return None if words[where].strip(",;") in told.both and following not in told.following else True

@@ -24,7 +24,9 @@ def table() -> Mapping[str, Any]:
 def row(code: str) -> Mapping[str, Any]:
     """What is said in a language, its lists of words as sets; English for one that we do not speak."""
     told = table()[code if code in SPOKEN else ENGLISH]
-    lists = {name: frozenset(told.get(name, "").split()) for name in ("own", "i", "negation", "unsure", "words")}
+    lists = {
+        name: frozenset(told.get(name, "").split()) for name in ("own", "i", "negation", "nouns", "unsure", "words")
+    }
     return told | lists | {"verbs": dict(pair.split("=") for pair in told.get("verbs", "").split())}
 
 
@@ -46,8 +48,10 @@ def _spoken(text: str) -> str | None:
     """As `language_of`; None when the words do not settle it."""
     words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*'?", text[:2_000].casefold().replace("’", "'"))
     pieces = {piece for word in words for piece in (word, *re.findall(r"^[^']+'|[^']+$", word))}
-    counts = sorted(((len(pieces & little), code) for code, little in _little_words().items()), reverse=True)
-    return counts[0][1] if counts[0][0] > counts[1][0] else None
+    found = {code: pieces & little for code, little in _little_words().items()}
+    first, second = sorted(found, key=lambda code: len(found[code]), reverse=True)[:2]
+    settled = len(found[first]) > len(found[second]) and len("".join(found[first])) > 2  # one letter says nothing
+    return first if settled else None
 
 
 def foreign(line: str) -> str | None:
@@ -62,10 +66,11 @@ def foreign(line: str) -> str | None:
     line = line.rstrip(" .!").replace("’", "'")
     spoken = _spoken(line)
     codes = [code for code in SPOKEN[1:] if spoken in (code, None)]
-    return next((told for code in codes if (told := _told_in(code, line)) is not None), None)
+    return next((told for code in codes if (told := _told_in(code, line, spoken == code)) is not None), None)
 
 
-def _told_in(code: str, line: str) -> str | None:
+def _told_in(code: str, line: str, certain: bool) -> str | None:
+    """`certain`: the little words are of this language; without them a verb that other languages have is not enough."""
     told = row(code)
     words = re.findall(r"[^\s']+'|[^\s']+", line)
     lowered = [word.lower() for word in words]
@@ -79,7 +84,9 @@ def _told_in(code: str, line: str) -> str | None:
     thirds = set(verbs.values())
     if set(lowered[at + 1 :]) & (set(verbs) - thirds):  # a second verb in the first person
         return None
-    if said or (code in ("es", "it") and verb not in told["unsure"] and verb not in thirds):
+    if verb in told["unsure"] and not (said or certain):
+        return None
+    if said or (code in ("es", "it") and verb not in told["nouns"] and verb not in thirds):
         form = verbs.get(verb)
     else:
         form = verb if verb in thirds else None

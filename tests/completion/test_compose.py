@@ -89,13 +89,13 @@ def test_each_place_and_form():
     asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "dinner ideas"}]
     lines = f"{HEADING}\n- The user is vegetarian.\n- The user is in Ely."
     line = f"{HEADING} The user is vegetarian. The user is in Ely."
-    for placement, block in (("after", lines), ("after-line", line)):
-        assert compose(asked, FACTS, placement)[1]["content"] == f"dinner ideas\n\n{block}"
-    for placement, block in (("before", lines), ("before-line", line)):
-        assert compose(asked, FACTS, placement)[1]["content"] == f"{block}\n\ndinner ideas"
-    for placement, block in (("system", lines), ("system-line", line)):
-        assert compose(asked, FACTS, placement) == [{"role": "system", "content": f"Be brief.\n\n{block}"}, asked[1]]
-        assert compose(asked[1:], FACTS, placement) == [{"role": "system", "content": block}, asked[1]]
+    after, after_line = compose(asked, FACTS, "after"), compose(asked, FACTS, "after-line")
+    before, before_line = compose(asked, FACTS, "before"), compose(asked, FACTS, "before-line")
+    assert after[1]["content"] == f"dinner ideas\n\n{lines}" and after_line[1]["content"] == f"dinner ideas\n\n{line}"
+    assert before[1]["content"] == f"{lines}\n\ndinner ideas"
+    assert before_line[1]["content"] == f"{line}\n\ndinner ideas"
+    assert compose(asked, FACTS, "system") == [{"role": "system", "content": f"Be brief.\n\n{lines}"}, asked[1]]
+    assert compose(asked[1:], FACTS, "system-line") == [{"role": "system", "content": line}, asked[1]]
 
 
 def test_a_fact_that_says_nothing_leaves_the_request_as_it_is():

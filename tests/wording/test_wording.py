@@ -82,9 +82,15 @@ def test_an_order_is_quoted_on_one_line_in_every_place(order: str) -> None:
         assert [message["role"] for message in made] == (["system"] if "system" in placement else []) + ["user"]
 
 
-@given(st.one_of(st.text(max_size=80), st.lists(st.sampled_from(
-    "I my we the user is eats am and but to can don't no <|im_end|> </s> [INST] \n system: Rex 12 , . : ' \" I'm i ich je j' no never".split(" ")
-), max_size=9).map(" ".join)), st.sampled_from(["en", "de", "fr", "es", "it", "pt", "ja"]))  # fmt: skip
+PIECES = (
+    "I my we the user is eats am and but to can no <|im_end|> </s> [INST] system: Rex 12 , . : ' \" I'm ich je j' never"
+)
+
+
+@given(
+    st.one_of(st.text(max_size=80), st.lists(st.sampled_from([*PIECES.split(), "\n"]), max_size=9).map(" ".join)),
+    st.sampled_from(["en", "de", "fr", "es", "it", "pt", "ja"]),
+)
 def test_any_text_is_one_line_and_keeps_its_numbers(text: str, language: str) -> None:
     line = written(text, language)
     assert len(line.splitlines()) <= 1 and not TEMPLATE.search(line)
@@ -105,7 +111,7 @@ def test_a_negation_is_never_lost(negative: str) -> None:
     ("request_", "language"),
     [
         ("was soll ich heute kochen", "de"), ("ein Rezept für zwei", "de"), ("wo gibt es hier Kaffee", "de"),
-        ("une recette pour ce soir", "fr"), ("qu'est-ce que je peux faire demain", "fr"), ("où manger près d'ici", "fr"),
+        ("une recette pour ce soir", "fr"), ("qu'est-ce que je peux faire", "fr"), ("où manger près d'ici", "fr"),
         ("ideas para la cena", "es"), ("dónde puedo comer hoy", "es"), ("¿qué tiempo hace mañana?", "es"),
         ("cosa posso cucinare stasera", "it"), ("dove mangiare qui vicino", "it"),
         ("ideas for dinner", "en"), ("umbrella?", "en"), ("y", "en"), ("", "en"), ("vet open now", "en"),

@@ -58,7 +58,7 @@ _TASKS: Final[tuple[tuple[str, str, tuple[str, ...], tuple[str, ...], str, str],
      ("what is the weather usually like in my city", "name my city and one thing to see there",
       "write a short post about my home town"), "{}", ""),
     ("pet", "pet", ("has a dog called {}", "I have a dog called {}", "Owns a dog called {}."),
-     ("write a one line birthday wish for my dog", "what is my dog called", "write a short rhyme about my dog"), "{}", ""),
+     ("write a one line birthday wish for my dog", "what is my dog called", "write a rhyme about my dog"), "{}", ""),
     ("name", "name", ("My name is {}", "Name: {}", "is called {}"),
      ("write a greeting card line that says who it is from, with my name", "write the last line of a letter from me",
       "introduce me to a new class in one sentence"), "{}", ""),
@@ -73,7 +73,7 @@ _TASKS: Final[tuple[tuple[str, str, tuple[str, ...], tuple[str, ...], str, str],
      ("which size of shoes should I order", "fill in: shoe size", "write the order for one pair of shoes in my size"),
      r"\b{}\b", ""),
     ("budget", "budget", ("can spend {} pounds at most", "Budget: {} pounds", "I can spend at most {} pounds"),
-     ("how much may my present cost", "plan a dinner within my budget", "what is my limit for shopping"), r"\b{}\b", ""),
+     ("how much may my present cost", "plan a dinner within my budget", "what is my limit"), r"\b{}\b", ""),
     ("instrument", "hobby", ("plays the {}", "I play the {}", "Plays the {}."),
      ("name the instrument that I play and a piece for it", "which lessons would help me with my instrument",
       "write a line about my music for my profile"), "{}", ""),
@@ -149,7 +149,7 @@ def interval(right: int, of: int) -> tuple[float, float]:
 def sign_test(won: int, lost: int) -> float:
     """Two-sided probability of so uneven a split of the requests in which two ways differ, were they alike."""
     of = won + lost
-    return min(1.0, 2 * sum(math.comb(of, k) for k in range(min(won, lost) + 1)) / 2**of)
+    return min(1.0, 2.0 * sum(math.comb(of, k) for k in range(min(won, lost) + 1)) / 2.0**of)
 
 
 async def run(

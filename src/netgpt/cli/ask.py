@@ -187,6 +187,7 @@ def _show(found: dict[str, Any]) -> None:
         ("person", found["person"]),
         ("asked", last_user_text((found.get("request") or {}).get("messages") or []) or "(texts are not kept)"),
         ("facts used", "; ".join(f["text"] for f in found.get("facts") or ()) or "none"),
+        ("why these", (found.get("completion") or {}).get("why") or ""),
         ("what left", left),
         ("hidden", ", ".join(f"{h['placeholder']} x{h['count']} ({h['rule']})" for h in found.get("hidden") or ())),
         ("put back", _put_back(found.get("restoring") or {})),

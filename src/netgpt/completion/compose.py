@@ -14,6 +14,14 @@ Placement = Literal["after", "after-line", "before", "before-line", "system", "s
 """Where the facts stand: after or before the person's words, or in the system message; one a line, or all in one."""
 PLACEMENTS: Final[tuple[Placement, ...]] = get_args(Placement)
 
+_BEST: Final[Mapping[str, Placement]] = {"edge": "after", "remote": "after"}
+"""By class of model: the small one on the box, and any other. Measured by `netgpt bench placement`."""
+
+
+def place_for(model: Literal["edge", "remote"], wanted: Placement | Literal["auto"]) -> Placement:
+    """Where a class of model gets its facts; "auto": where it used them best."""
+    return _BEST[model] if wanted == "auto" else wanted
+
 
 def completed(request: str, facts: Sequence[Fact]) -> str:
     """The request, then one line for each fact.

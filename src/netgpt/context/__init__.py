@@ -104,6 +104,14 @@ def profile_fact(text: str, kind: str, label: Label = Label.PERSONAL) -> Fact:
     return Fact(sentence(line, english_only=True) or line, kind, Label(label), source="profile")
 
 
+def check_room(known: int) -> None:
+    """Raises RequestError when a profile of `known` facts is full."""
+    if known >= MOST:
+        raise RequestError(
+            f"this profile is full: it has {known:,} facts, at most {MOST:,}; remove one first", param="text"
+        )
+
+
 def private_values(facts: Iterable[Fact]) -> tuple[tuple[str, str], ...]:
     """(KIND, value) of everything in the non-public facts that must not leave, longest first, each value once.
 

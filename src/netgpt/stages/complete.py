@@ -14,13 +14,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from netgpt.completion.compose import compose, replace_last
+from netgpt.completion.compose import compose, place_for, replace_last
 from netgpt.completion.rewrite import rewrite
 from netgpt.completion.select import Selector
-from netgpt.context import current, private_values, time_facts
+from netgpt.context import LONGEST, MOST, current, private_values, time_facts
 from netgpt.context.location import PlaceNames, origin, place_facts
 from netgpt.context.places import Place, near
-from netgpt.errors import PermissionDenied
+from netgpt.errors import NetGPTError, PermissionDenied
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import last_user_text, text_of
 from netgpt.settings.sections import Completion, Site
@@ -131,6 +131,25 @@ class Identify:
         exchange.person = person
 
 
+LONGEST_CHOSEN = LONGEST + 100
+"""Characters of a fact that may be chosen: a stated one, with the words that make it a sentence."""
+
+
+def usable(facts: Sequence[Fact]) -> tuple[tuple[Fact, ...], str]:
+    """The facts to choose from, and what was left out, for the explanation: too long ones, and of very many the oldest
+    of the profile."""
+    fit = [fact for fact in facts if len(fact.text) <= LONGEST_CHOSEN]
+    older = max(0, len(fit) - MOST)
+    profile = [index for index, fact in enumerate(fit) if fact.source == "profile"]
+    dropped = frozenset(profile[:older])
+    said = ""
+    if len(fit) < len(facts):
+        said += f"; left out: {len(facts) - len(fit)} of over {LONGEST_CHOSEN} characters"
+    if dropped:
+        said += f"; left out: the {len(dropped):,} oldest, of {len(fit):,} facts the newest are looked at"
+    return tuple(fact for index, fact in enumerate(fit) if index not in dropped), said
+
+
 ADAPTER = "complete"  # name of the adapter that this stage's questions are answered with, where there is one
 
 TERSE_WORDS = 60  # a longer request says itself what it needs
@@ -179,7 +198,7 @@ class Complete:
 
     async def __call__(self, exchange: Exchange) -> None:
         mode = await self._mode(exchange)
-        messages = exchange.request.messages
+        messages, place = exchange.request.messages, place_for("edge", self.settings.placement)
         text = last_user_text(messages, must_end=True)
         summary: dict[str, Any] = {"mode": mode}
         chosen: tuple[Fact, ...] = ()
@@ -191,13 +210,19 @@ class Complete:
         elif not exchange.facts:
             summary["why"] = "the box knows nothing that could help"
         else:
+            facts, left_out = usable(exchange.facts)
             adapter = self.adapter_for(exchange.person)
             trained = Trained(self.ask, adapter) if adapter else None
-            chosen, rewritten = await self._complete(mode, text, exchange.facts, trained, summary)
+            chosen, rewritten = await self._complete(mode, text, facts, trained, summary)
+            summary["why"] += left_out
             summary["adapter"] = adapter if trained is not None and trained.answered else None
         exchange.chosen = chosen
-        exchange.messages = replace_last(messages, rewritten) if rewritten else compose(messages, chosen)
-        summary["text"] = text_of(exchange.messages[-1].get("content")) if chosen else None
+        exchange.messages = replace_last(messages, rewritten) if rewritten else compose(messages, chosen, place)
+        changed = [text_of(m.get("content")) for m in exchange.messages if m not in messages] if chosen else []
+        summary["text"] = "\n\n".join(changed) or None
+        if chosen and not rewritten:
+            summary["placement"] = place
+            summary["placement_elsewhere"] = place_for("remote", self.settings.placement)
         summary["rewritten"] = rewritten is not None
         exchange.completion = summary
 
@@ -218,6 +243,11 @@ class Complete:
                     return chosen, None
         except TimeoutError:
             summary["why"] = f"choosing took longer than {self.settings.timeout_s:g} s"
+            return (), None
+        except (NetGPTError, ValueError, ArithmeticError, LookupError, OSError) as error:
+            # A request is never lost because nothing could be chosen for it; the fault's text may hold what is known.
+            code = error.code if isinstance(error, NetGPTError) else type(error).__name__
+            summary["why"] = f"choosing failed ({code})"
             return (), None
         return chosen, await self._rewritten(text, chosen, summary)
 

@@ -23,7 +23,7 @@ def table() -> Mapping[str, Any]:
 @cache
 def row(code: str) -> Mapping[str, Any]:
     """What is said in a language, its lists of words as sets; English for one that we do not speak."""
-    told = table()[code if code in SPOKEN else ENGLISH]
+    told: dict[str, Any] = table()[code if code in SPOKEN else ENGLISH]
     lists = {
         name: frozenset(told.get(name, "").split()) for name in ("own", "i", "negation", "nouns", "unsure", "words")
     }

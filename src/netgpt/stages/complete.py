@@ -244,8 +244,8 @@ class Complete:
         except TimeoutError:
             summary["why"] = f"choosing took longer than {self.settings.timeout_s:g} s"
             return (), None
-        except (NetGPTError, ValueError, ArithmeticError, LookupError, OSError) as error:
-            # A request is never lost because nothing could be chosen for it; the fault's text may hold what is known.
+        except Exception as error:  # noqa: BLE001 - whatever it was, the request goes on
+            # A request is never lost because nothing could be chosen for it. The fault's text may hold a fact.
             code = error.code if isinstance(error, NetGPTError) else type(error).__name__
             summary["why"] = f"choosing failed ({code})"
             return (), None

@@ -79,7 +79,7 @@ _INTIMATE = word_set(
     sexuality orientation pregnancy addiction crime"""
 )
 """Kinds of which single words give too much away."""
-_PREFIX = re.compile(r"(?:About the user: |The user['’]s |The user |Near here: )")
+_PREFIX = re.compile(r"(?:About the user: |The user['’]s |The user |Near here: |On the way home: )")
 
 
 def profile_fact(text: str, kind: str, label: Label = Label.PERSONAL) -> Fact:

@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 from netgpt.completion.compose import compose, place_for, replace_last
 from netgpt.completion.rewrite import rewrite
 from netgpt.completion.select import Selector
 from netgpt.context import LONGEST, MOST, current, private_values, time_facts
 from netgpt.context.location import PlaceNames, origin, place_facts
-from netgpt.context.places import Place, near
+from netgpt.context.places import Around, Place, suitable
+from netgpt.context.towns import may_name_a_town, where_to_look
 from netgpt.errors import NetGPTError, PermissionDenied
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import last_user_text, text_of
@@ -66,7 +68,8 @@ class Recall:
         given = self._standing(entries, now) if entries else NOTHING
         exchange.consents = (exchange.request.consent | given) - taken_back
         place = await self._place(exchange, taken_back)
-        known = [*place, *self._clock(now), *self._nearby(exchange, taken_back)]
+        nearby = await self._nearby(exchange, taken_back, () if PROFILE in taken_back else profile, now)
+        known = [*place, *self._clock(now), *nearby]
         if PROFILE in taken_back:
             profile = [_on_the_gateway(fact) for fact in profile]
         dropped = PROFILE in taken_back and PROFILE in refused(entries, now)
@@ -94,21 +97,24 @@ class Recall:
             self._minute, self._time = minute, time_facts(now, self.site.time_zone)
         return self._time
 
-    def _nearby(self, exchange: Exchange, taken_back: frozenset[str]) -> tuple[Fact, ...]:
+    async def _nearby(
+        self, exchange: Exchange, taken_back: frozenset[str], profile: Sequence[Fact], now: datetime
+    ) -> tuple[Fact, ...]:
         places, here = self.places(), exchange.request.location
         start = origin(self.site, here, exchange.consents)
         if start is None or not places or (here is not None and LOCATION in taken_back):
             return ()
-        return near(
-            places,
-            start.latitude,
-            start.longitude,
-            last_user_text(exchange.request.messages, must_end=True),
-            NEARBY_LIMIT,
-            NEARBY_M,
-            label=start.label,
-            distances=start.at_site,
-        )
+        text = last_user_text(exchange.request.messages, must_end=True)
+        local = now.astimezone(ZoneInfo(self.site.time_zone)) if start.at_site else None
+        around = Around(start.latitude, start.longitude, start.label, start.at_site, local)
+        if self.names is not None and may_name_a_town(text):
+            # The gazetteer is read from disk at the first look-up: not on the event loop.
+            site = ", ".join(filter(None, (self.site.name, self.site.district, self.site.city, self.site.region)))
+            look = await asyncio.to_thread(where_to_look, around, text, profile, self.names, places, site)
+            if look is None:
+                return ()
+            around = look
+        return suitable(places, around, text, NEARBY_LIMIT, NEARBY_M)
 
 
 def _on_the_gateway(fact: Fact) -> Fact:

@@ -35,7 +35,9 @@ _ORDER = re.compile(
 )
 """A fact with one of these is quoted, whatever else it is."""
 _QUOTES = str.maketrans(dict.fromkeys('"“”„«»', "'"))
-_OWN = re.compile(r"(?:Near here: |It is (?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b)")
+_OWN = re.compile(
+    r"(?:Near here: |On the way home: |Place in [^:]{2,40}: |It is (?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b)"
+)
 """Sentences that the box made itself, of the clock and of places."""
 
 
@@ -74,7 +76,7 @@ def written(text: str, language: str = ENGLISH, kind: str = "") -> str:
     ('The user rows on Sundays.', 'Notiz: "two greyhounds"', 'Note (pet): "two greyhounds"')
     """
     line = re.sub(r"^About the user: |^[-*•–]+\s+", "", clean(text))
-    told = line if _OWN.match(line) else sentence(line)
+    told = line if _OWN.match(line) and not _ORDER.search(line) else sentence(line)
     if told is not None:
         return told if told.endswith((".", "!", "?")) else f"{told}."
     note = str(row(language)["note"])

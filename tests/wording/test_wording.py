@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgpt.completion.compose import PLACEMENTS, compose
-from netgpt.context import private_values, profile_fact
+from netgpt.context import private_values, profile_fact, time_facts
 from netgpt.types import Fact, Label
 from netgpt.wording import clean, heading, language_of, sentence, written
 
@@ -155,3 +156,15 @@ def test_what_is_private_of_a_fact_is_known_in_the_words_that_are_written() -> N
 def test_a_fact_in_another_script_is_kept_with_its_joiners() -> None:
     stated = "گوشت نمی\u200cخورد"
     assert written(profile_fact(stated, "diet").text) == f'Note: "{stated}"'
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "es", "it"])
+def test_what_the_box_knows_of_time_and_place_is_told_in_the_language_of_the_request(language: str) -> None:
+    (clock,) = time_facts(datetime(2026, 6, 3, 17, 40, tzinfo=UTC), "Europe/London")
+    line = written(clock.text, language)
+    assert {"3", "2026", "18:40"} <= set(re.findall(r"[\d:]+", line)) and "local time" not in line
+    assert written("The user is near Porto, Portugal", language).endswith(("Porto, Portugal.",))
+    assert "The user" not in written("The user is at Grand Arcade, Cambridge", language)
+    assert written("Near here: Sala Thong, 300 m north", language).endswith(": Sala Thong, 300 m north.")
+    assert written("The user is in pain", language) == "The user is in pain."
+    assert written(clock.text).startswith("It is Wednesday evening, 3 June 2026, 18:40")

@@ -12,7 +12,7 @@ import unicodedata
 from typing import Final
 
 from netgpt.wording.english import english
-from netgpt.wording.languages import ENGLISH, foreign, language_of, row
+from netgpt.wording.languages import ENGLISH, foreign, in_the_language, language_of, row
 
 __all__ = ["ENGLISH", "clean", "heading", "language_of", "sentence", "written"]
 
@@ -78,6 +78,7 @@ def written(text: str, language: str = ENGLISH, kind: str = "") -> str:
     line = re.sub(r"^About the user: |^[-*•–]+\s+", "", clean(text))
     told = line if _OWN.match(line) and not _ORDER.search(line) else sentence(line)
     if told is not None:
+        told = in_the_language(told, language)
         return told if told.endswith((".", "!", "?")) else f"{told}."
     note = str(row(language)["note"])
     if kind not in ("", "note", "other", "fact") and language == ENGLISH:

@@ -69,6 +69,36 @@ def foreign(line: str) -> str | None:
     return next((told for code in codes if (told := _told_in(code, line, spoken == code)) is not None), None)
 
 
+_CLOCK = re.compile(r"It is (\w+) (\w+), (\d+) (\w+) (\d+), (\d\d:\d\d) local time$")
+_HERE = re.compile(r"The user is (in|at|near) (?=[A-ZÀ-Þ])")
+
+
+def in_the_language(line: str, language: str) -> str:
+    """What the box itself says of time and place, in the language of the request; other lines stay.
+
+    >>> in_the_language("The user is near Porto, Portugal", "de")
+    'Der Nutzer ist in der Nähe von Porto, Portugal'
+    """
+    if language not in SPOKEN[1:]:
+        return line
+    told, ours = row(language), row(ENGLISH)
+    if match := _CLOCK.match(line):
+        lists = (("day", "days", match[1]), ("month", "months", match[4]), ("part", "parts", match[2]))
+        try:
+            words = {name: _listed(told[many])[_listed(ours[many]).index(word)] for name, many, word in lists}
+        except ValueError:  # somebody else's sentence
+            return line
+        return str(told["clock"]).format(date=match[3], year=match[5], time=match[6], **words)
+    if match := _HERE.match(line):
+        return f"{told['user_is']} {told['at'][ours['at'].index(match[1])]} {line[match.end() :]}"
+    begins = {"Near here: ": told["near"], "On the way home: ": told["way"]}
+    return next((words + line.removeprefix(begin) for begin, words in begins.items() if line.startswith(begin)), line)
+
+
+def _listed(words: str | list[str]) -> list[str]:
+    return words.split() if isinstance(words, str) else words
+
+
 def _told_in(code: str, line: str, certain: bool) -> str | None:
     """`certain`: the little words are of this language; without them a verb that other languages have is not enough."""
     told = row(code)

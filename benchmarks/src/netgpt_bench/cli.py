@@ -497,6 +497,7 @@ def placement(
     models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
     edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),
     sample: int = typer.Option(70, min=14, help="Requests a placement, 14 tasks in turn."),
+    only: str = typer.Option("", help="Placements to compare with today's, with commas; left out: all."),
     seed: int = typer.Option(7, help="Seed of the invented requests and facts."),
     as_json: bool = json_option,
 ) -> None:
@@ -507,7 +508,7 @@ def placement(
     for path in models:
         check_weights(path)
     weights = [*([_edge_weights()] if edge else []), *models]
-    result = run(bench.run(weights, sample=sample, seed=seed, progress=_progress))
+    result = run(bench.run(weights, sample=sample, seed=seed, only=_names(only), progress=_progress))
     print_result("placement: the needed fact is used", result, as_json)
 
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 import httpx
 
 from netgpt.completion.compose import PLACEMENTS, compose
+from netgpt.errors import RequestError
 from netgpt.models.engine import Engine
 from netgpt.types import Fact
 from netgpt_bench.harness import Progress
@@ -153,15 +154,25 @@ def sign_test(won: int, lost: int) -> float:
 
 
 async def run(
-    weights: Sequence[Path], *, sample: int = 70, seed: int = 7, progress: Progress = lambda _: None
-) -> dict[str, Any]:
-    """Ask every request in every placement of each model. Shares from 0 to 1. Raises ModelUnavailable."""
+    weights: Sequence[Path], *, sample: int = 70, seed: int = 7, only: Sequence[str] = (),
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Ask every request in every placement of each model. Shares from 0 to 1.
+
+    `only`: these ways, beside today's. Raises ModelUnavailable, RequestError.
+    """
+    others = [way for way in (*PLACEMENTS, NONE) if way != TODAY]
+    if unknown := [way for way in only if way not in (*others, TODAY)]:
+        raise RequestError(f"no placement {unknown[0]!r}: {', '.join(others)}", param="only")
+    ways = [TODAY, *(way for way in others if not only or way in only)]
     asked = cases(sample, seed)
-    rows = [row for path in weights for row in await _model(path, asked, progress)]
+    rows = [row for path in weights for row in await _model(path, asked, ways, progress)]
     return {"rows": rows, "samples": len(asked), "seed": seed, "most tokens": MAX_TOKENS}
 
 
-async def _model(path: Path, asked: Sequence[PlacedCase], progress: Progress) -> list[dict[str, Any]]:
+async def _model(
+    path: Path, asked: Sequence[PlacedCase], ways: Sequence[str], progress: Progress
+) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="netgpt-placement-") as folder:
         engine = Engine(path, context_tokens=2048, slots=1, log_path=Path(folder) / "engine.log", probe_s=0)
         await engine.start()
@@ -170,17 +181,17 @@ async def _model(path: Path, asked: Sequence[PlacedCase], progress: Progress) ->
             async with httpx.AsyncClient(
                 base_url=end.base_url, headers={"Authorization": f"Bearer {end.api_key}"}, timeout=600, trust_env=False
             ) as client:
-                return await _ways(client, path.stem, asked, progress)
+                return await _ways(client, path.stem, asked, ways, progress)
         finally:
             await engine.stop(0)
 
 
 async def _ways(
-    client: httpx.AsyncClient, model: str, asked: Sequence[PlacedCase], progress: Progress
+    client: httpx.AsyncClient, model: str, asked: Sequence[PlacedCase], ways: Sequence[str], progress: Progress
 ) -> list[dict[str, Any]]:
     used: dict[str, list[bool]] = {}
     rows = []
-    for way in (TODAY, *(way for way in PLACEMENTS if way != TODAY), NONE):
+    for way in ways:
         progress(f"{model}, {way}: {len(asked)} requests")
         times, used[way] = [], []
         for case in asked:

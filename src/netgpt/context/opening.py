@@ -99,7 +99,8 @@ def _rules(part: str) -> list[tuple[Sequence[int], list[Span]]] | None:
     if rules is None:
         return None
     opened: list[tuple[Sequence[int], list[Span]]] = [([d for d in days if d not in closed], s) for days, s in rules]
-    return [*opened, (sorted(closed), [])]
+    opened.append((sorted(closed), []))
+    return opened
 
 
 def _open_rules(part: str) -> list[tuple[Sequence[int], list[Span]]] | None:

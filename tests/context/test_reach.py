@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netgpt.context import profile_fact
 from netgpt.context.location import haversine_m
@@ -134,3 +136,15 @@ def test_home_is_what_the_person_stated(place_names):
         [profile_fact("has a dog called Rex", "pet"), profile_fact("I live in Ely", "note")], place_names, HERE
     )
     assert found is not None and found[0].name == "Ely"
+
+
+PIECES = (
+    "mo tu-fr sunday daily closed off from to 9 10:00 5pm 5 p.m. noon - , ; and on 24/7 within a km miles 2 min walk"
+)
+
+
+@given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES.split()), max_size=14).map(" ".join)))
+def test_any_words_are_read_or_left_alone(said):
+    week = opening_hours(said)
+    assert week is None or (len(week) == 7 and all(0 <= a < b <= 3 * 1440 for spans in week for a, b in spans))
+    assert isinstance(opening_now(said, SUNDAY), str) and reach_of(said, 5_000).within_m >= 0

@@ -120,7 +120,7 @@ def _open_rules(part: str) -> list[tuple[Sequence[int], list[Span]]] | None:
         return [(range(7), spans)] if spans else None
     if len(groups) % 2:
         return None
-    rules = []
+    rules: list[tuple[Sequence[int], list[Span]]] = []
     for first, second in zip(groups[::2], groups[1::2], strict=True):
         days, times = (first, second) if first[0] else (second, first)
         spans = list(_spans(times[1]))

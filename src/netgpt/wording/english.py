@@ -42,6 +42,7 @@ _WHERE = re.compile(
     (?:,?\ (?:right\ now|now|today|at\ the\ moment|this\ week|until\ .+))?$""",
     re.VERBOSE,
 )
+_NO_ADVERBS = frozenset(["family", "assembly", "anomaly", "butterfly", "monopoly", "supply", "friendly", "elderly"])
 _ADDED = re.compile(r",|\bno\b")
 """After a state, what may follow from it: "coeliac, so no wheat"."""
 _NO_DOING = re.compile(r"\S+ (?:hours|room|days|is|are|was)\b|\S+,", re.IGNORECASE)
@@ -64,6 +65,11 @@ class _Words:
         # Without those that are orders just as well: "read", "cut".
         self.past = (english["past"] | {form for verb in self.verbs for form in _past_forms(verb)}) - self.verbs
         self.same = english["past"] & self.verbs
+
+    def is_adverb(self, word: str) -> bool:
+        """Whether a word may stand between subject and verb: "never", "strongly"."""
+        word = word.lower()
+        return word in self.adverbs or (word.endswith("ly") and len(word) > 5 and word not in self.verbs | _NO_ADVERBS)
 
 
 @cache
@@ -125,7 +131,7 @@ def _continued(text: str) -> str | None:
 
 
 def _sentence(text: str) -> str | None:
-    text = text.replace("’", "'")
+    text = re.sub(r'^["“]([^"“”]+)["”]$', r"\1", text.replace("’", "'")).rstrip(" .!;,")
     words = text.split()
     if not words or (len(words) > 2 and text.isupper()) or re.search(r"[\"“«„].*" + _PERSONS.pattern, text):
         return None
@@ -169,7 +175,7 @@ def _tells(words: Sequence[str]) -> bool:
     if not lowered or words[0].endswith((",", ":", ";")):
         return False
     first, after = lowered[0], lowered[1:]
-    if first in told.adverbs:
+    if told.is_adverb(first):
         return bool(after) and after[0] not in ("the", "and") and _tells(words[1:])
     if first in ("will", "can", "would", "could"):
         return bool(after) and after[0] in told.verbs | told.adverbs | {"be", "not", "do"}
@@ -200,7 +206,7 @@ def _stated(text: str, words: Sequence[str]) -> str | None:
     """What holds of the user, without a verb, or with another subject."""
     told = _words()
     first = words[0].lower()
-    often = int(first in told.adverbs and len(words) > 1)
+    often = int(told.is_adverb(first) and len(words) > 1)
     state, rest = words[often].lower(), words[often + 1 :]
     following = rest[0].lower() if rest else "and"
     stands = (following in told.following or following in told.joins) and not _ADDED.search(text)
@@ -290,10 +296,14 @@ def _agreed(rest: str, short: str, *, plural: bool) -> str | None:
     `short`: the verb's ending that was joined to "I": "'m", "'ve".
     """
     told = _words()
-    match = re.match(r"((?: (?:no longer|" + "|".join(sorted(told.adverbs)) + r")\b)*) ([\w'-]+)(.*)", rest)
+    words = rest.split(" ")[1:]
+    many = next((at for at, word in enumerate(words) if not told.is_adverb(word)), 0)
+    many += 2 if words[many : many + 2] == ["no", "longer"] else 0
+    adverbs = "".join(f" {word}" for word in words[:many])
+    match = re.match(r" ([\w'-]+)(.*)", rest[len(adverbs) :])
     if match is None:
         return None
-    adverbs, verb, after = match[1], match[2], match[3]
+    verb, after = match[1], match[2]
     if short:
         would = verb in told.verbs or verb in ("rather", "like", "be", "have", "not", "never", "also", "usually")
         form, kind = {
@@ -327,7 +337,7 @@ def _coordinated(after: str, kind: str, plural: bool) -> str | None:
         if joins not in told.joins and not joins.endswith(","):
             continue
         where = index
-        while words[where].lower() in told.adverbs and where + 1 < len(words):
+        while told.is_adverb(words[where]) and where + 1 < len(words):
             where += 1
         word = words[where].strip(",;")
         if word in ("I", "we"):

@@ -14,9 +14,10 @@ SIZES = {name: house.lines_of(path) for name, path in KNOWN.items()}
 def test_files_and_lines_stay_few() -> None:
     runtime = [size for name, size in SIZES.items() if name.split(".")[0] == "netgpt"]
     # From 260, 54,000 and 43,000 in November 2026: the boundary that holds outside its own examples and what trains it,
-    # and the hardening: the door, rights, rows that prove themselves, odd answers, fuzzing.
-    assert len(SIZES) <= 280
-    assert sum(SIZES.values()) <= 68_000 and sum(runtime) <= 55_000
+    # and the hardening: the door, rights, rows that prove themselves, odd answers, fuzzing. From 280, 68,000 and
+    # 55,000: facts of any words, the encoder, what is near.
+    assert len(SIZES) <= 295
+    assert sum(SIZES.values()) <= 71_000 and sum(runtime) <= 57_500
 
 
 def test_a_module_is_one_idea() -> None:

@@ -5,12 +5,14 @@ import copy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.completion.compose import HEADING, completed, compose, replace_last
+from netgpt.completion.compose import HEADING, PLACEMENTS, completed, compose, replace_last
 from netgpt.types import Fact
+from netgpt.wording import clean, heading, language_of
 
 FACTS = (Fact("The user is vegetarian", "diet"), Fact("The user is in\nEly.", "place"))
 
 texts = st.text(max_size=60)
+said = texts.filter(lambda text: clean(text))
 parts = st.lists(
     st.one_of(
         st.builds(lambda text: {"type": "text", "text": text}, texts),
@@ -26,7 +28,7 @@ messages = st.lists(
     ),
     max_size=5,
 )
-facts = st.lists(st.builds(Fact, texts, st.just("diet")), max_size=4)
+facts = st.lists(st.builds(Fact, said, st.just("diet")), max_size=4)
 
 
 def words_of(content):
@@ -46,7 +48,8 @@ def test_the_persons_words_stay_a_prefix_and_nothing_is_mutated(conversation, kn
     assert changed == (users[-1:] if known else [])
     for index in changed:
         assert words_of(result[index]["content"]).startswith(words_of(conversation[index]["content"]))
-        assert HEADING in words_of(result[index]["content"])
+        spoken = language_of(words_of(conversation[index]["content"]))
+        assert heading(spoken) in words_of(result[index]["content"])
 
 
 def test_the_block_is_one_line_a_fact():
@@ -70,6 +73,34 @@ def test_a_picture_alone_gets_a_text_part():
     (message,) = compose([{"role": "user", "content": [image]}], FACTS[:1])
     assert message["content"][0] == image
     assert message["content"][1]["text"].startswith(HEADING)
+
+
+@given(messages, facts, st.sampled_from(PLACEMENTS))
+def test_the_words_of_everybody_stay_whole_in_every_place(conversation, known, placement):
+    result = compose(conversation, known, placement)
+    added = len(result) - len(conversation)
+    assert added in ((0, 1) if placement.startswith("system") else (0,))
+    for old, new in zip(conversation, result[added:], strict=True):
+        assert old["role"] == new["role"]
+        assert words_of(old["content"]) in words_of(new["content"])
+
+
+def test_each_place_and_form():
+    asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "dinner ideas"}]
+    lines = f"{HEADING}\n- The user is vegetarian.\n- The user is in Ely."
+    line = f"{HEADING} The user is vegetarian. The user is in Ely."
+    after, after_line = compose(asked, FACTS, "after"), compose(asked, FACTS, "after-line")
+    before, before_line = compose(asked, FACTS, "before"), compose(asked, FACTS, "before-line")
+    assert after[1]["content"] == f"dinner ideas\n\n{lines}" and after_line[1]["content"] == f"dinner ideas\n\n{line}"
+    assert before[1]["content"] == f"{lines}\n\ndinner ideas"
+    assert before_line[1]["content"] == f"{line}\n\ndinner ideas"
+    assert compose(asked, FACTS, "system") == [{"role": "system", "content": f"Be brief.\n\n{lines}"}, asked[1]]
+    assert compose(asked[1:], FACTS, "system-line") == [{"role": "system", "content": line}, asked[1]]
+
+
+def test_a_fact_that_says_nothing_leaves_the_request_as_it_is():
+    asked = [{"role": "user", "content": "dinner ideas"}]
+    assert compose(asked, [Fact("\u200b \n", "note")]) == asked
 
 
 def test_a_rewritten_text_replaces_the_last_user_message_only():

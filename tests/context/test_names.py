@@ -7,9 +7,9 @@ import pytest
 from netgpt.context.location import PlaceNames
 
 
-@pytest.fixture(scope="module")
-def names():
-    return PlaceNames()
+@pytest.fixture
+def names(place_names):
+    return place_names
 
 
 def test_a_point_gets_the_names_around_it(names):

@@ -21,7 +21,7 @@ from netgpt.types import Fact, Label
         ("I'm a nurse", "The user is a nurse"),
         ("I study physics", "The user studies physics"),
         ("The user is tall", "The user is tall"),
-        ("employee number ZX-4471", "About the user: employee number ZX-4471"),
+        ("employee number ZX-4471", "employee number ZX-4471"),
     ],
 )
 def test_a_stated_fact_becomes_a_clause(stated, clause):

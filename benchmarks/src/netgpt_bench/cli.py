@@ -527,6 +527,27 @@ def relevance(
 
 @app.command()
 @reports_errors
+def placement(
+    models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
+    edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),
+    sample: int = typer.Option(70, min=14, help="Requests a placement, 14 tasks in turn."),
+    only: str = typer.Option("", help="Placements to compare with today's, with commas; left out: all."),
+    seed: int = typer.Option(7, help="Seed of the invented requests and facts."),
+    as_json: bool = json_option,
+) -> None:
+    """Where in a prompt are facts used best? Answers that show it, by placement and model, with intervals."""
+    from netgpt.models.gguf import check_weights
+    from netgpt_bench import placement as bench
+
+    for path in models:
+        check_weights(path)
+    weights = [*([_edge_weights()] if edge else []), *models]
+    result = run(bench.run(weights, sample=sample, seed=seed, only=_names(only), progress=_progress))
+    print_result("placement: the needed fact is used", result, as_json)
+
+
+@app.command()
+@reports_errors
 def swap(
     swaps: int = typer.Option(200, min=2, help="Swaps of engines under two streams; memory is read after each."),
     streams: int = typer.Option(32, min=1, help="Streams at once of the crowded part."),

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,15 +195,15 @@ def _row(request: Any, facts: Any) -> Row:
 def _fact(fact: Any, index: int) -> Fact:
     """A text ("diet: is vegetarian", or without the kind), or {"text", "kind"}; without a kind it is guessed later."""
     from netgpt.context import profile_fact
+    from netgpt.wording import sentence
 
     text: Any = fact.get("text") if isinstance(fact, dict) else fact
     kind: Any = (isinstance(fact, dict) and fact.get("kind")) or _UNKNOWN
     named = re.match(r"([A-Za-z][a-z]+(?: [a-z]+)?):\s+(?=\S)", text) if isinstance(text, str) else None
     if named and kind == _UNKNOWN:
-        text, kind = text[named.end() :], named[1].split()[-1].lower()
+        kind = named[1].split()[-1].lower()
+        text = text if sentence(text) else text[named.end() :]
     try:
-        read = profile_fact(text, kind)
+        return profile_fact(text, kind)
     except RequestError as error:
         raise RequestError(f'"facts", number {index}: {error.message}', param="facts") from None
-    clause, known = read.text, named[1].lower() if named else ""
-    return replace(read, text=re.sub(r"^About the user: ", f"The user's {known}: ", clause)) if known else read

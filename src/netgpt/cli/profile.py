@@ -143,10 +143,15 @@ def add(
     as_json: bool = json_option,
 ) -> None:
     """Keep a fact about a person, sealed on this box."""
-    from netgpt.context import profile_fact
+    from netgpt.context import check_room, profile_fact
 
-    fact = profile_fact(text, kind, label)
-    id = with_store(lambda store: store.add_fact(Person(tenant, user), fact))
+    fact, person = profile_fact(text, kind, label), Person(tenant, user)
+
+    async def kept(store: Store) -> str:
+        check_room(len(await store.facts(person)))
+        return await store.add_fact(person, fact)
+
+    id = with_store(kept)
     if as_json:
         print_json(_fact(id, fact))
     else:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from netgpt.context.places import word_set
-from netgpt.context.values import AUXILIARIES, VERBS, values_of
+from netgpt.context.values import values_of
 from netgpt.errors import RequestError, SettingsError
 from netgpt.types import Fact, Label
+from netgpt.wording import sentence
 
 
 def current(facts: Iterable[Fact], now: datetime) -> tuple[Fact, ...]:
@@ -69,39 +70,46 @@ SENSITIVE_KIND = "OWN"
 """Kind of every value of a sensitive fact: the fact's own kind would give away what it is about."""
 LONGEST = 500
 """Characters of one profile fact."""
-_LINKS = {"is", "are", "was", "were", "has", "have"}
-_FIRST_PERSON = {
-    "am": "is",
-    "'m": "is",
-    "’m": "is",
-    "have": "has",
-    "'ve": "has",
-    "do": "does",
-    "go": "goes",
-    "was": "was",
-}
+MOST = 2_000
+"""Facts of one person."""
+_WRITTEN_WITH = dict.fromkeys(map(ord, "\u200c\u200d"))
+"""Invisible, but part of how Persian, Hindi and emoji are written."""
 _INTIMATE = word_set(
     """health medical medication medicine illness disease condition disability allergy religion faith politics
     sexuality orientation pregnancy addiction crime"""
 )
 """Kinds of which single words give too much away."""
-_PREFIX = re.compile(r"(?:About the user: |The user['’]s |The user |Near here: )")
+_PREFIX = re.compile(r"(?:About the user: |The user['’]s |The user |Near here: |On the way home: )")
 
 
 def profile_fact(text: str, kind: str, label: Label = Label.PERSONAL) -> Fact:
-    """A stated fact as a clause: ("is vegetarian", "diet") -> "The user is vegetarian".
+    """A stated fact, as a sentence about the user where that is certain: ("is vegetarian", "diet") -> "The user is
+    vegetarian". In other words, and in other languages, it is kept as it was stated.
 
     Raises RequestError: empty, longer than 500 characters, control characters, kind not one lower-case word.
     """
     if not isinstance(text, str) or not text.strip():
         raise RequestError('a profile fact needs a text such as "is vegetarian"', param="text")
     if len(text) > LONGEST:
-        raise RequestError(f"a profile fact has at most {LONGEST} characters", param="text")
-    if not text.isprintable():
+        raise RequestError(
+            f"this fact has {len(text):,} characters, a profile fact has at most {LONGEST}: state it shorter, or as "
+            "several facts",
+            param="text",
+        )
+    if not text.translate(_WRITTEN_WITH).isprintable():
         raise RequestError("a profile fact is one line of printable text", param="text")
     if not isinstance(kind, str) or not re.fullmatch(r"[a-z]{1,30}", kind):
         raise RequestError('the kind of a fact is one lower-case word such as "diet"', param="kind")
-    return Fact(_clause(" ".join(text.split())), kind, Label(label), source="profile")
+    line = " ".join(text.split())
+    return Fact(sentence(line, english_only=True) or line, kind, Label(label), source="profile")
+
+
+def check_room(known: int) -> None:
+    """Raises RequestError when a profile of `known` facts is full."""
+    if known >= MOST:
+        raise RequestError(
+            f"this profile is full: it has {known:,} facts, at most {MOST:,}; remove one first", param="text"
+        )
 
 
 def private_values(facts: Iterable[Fact]) -> tuple[tuple[str, str], ...]:
@@ -121,34 +129,3 @@ def private_values(facts: Iterable[Fact]) -> tuple[tuple[str, str], ...]:
         for value in values_of(stated, fact.source == "places", intimate and fact.source == "profile"):
             found.setdefault(value.casefold(), (kind, value))
     return tuple(sorted(found.values(), key=lambda pair: -len(pair[1])))
-
-
-def _clause(text: str) -> str:
-    """The stated text as a sentence about the user; where its grammar is unknown, after "About the user:"."""
-    words = text.split()
-    first = words[0].casefold()
-    if re.match(r"the user\b", text, re.IGNORECASE):
-        return text[0].upper() + text[1:]
-    if first in ("my", "our") and len(words) > 1:
-        return f"The user's {text[len(words[0]) + 1 :]}"
-    if first in ("i", "i'm", "i’m", "i've", "i’ve"):
-        return _from_first_person(text)
-    if first in AUXILIARIES:
-        return f"The user {text}"
-    if _LINKS & {word.casefold() for word in words[1:3]}:
-        return f"The user's {text}"
-    return f"The user {text}" if first in VERBS else f"About the user: {text}"
-
-
-def _from_first_person(text: str) -> str:
-    """ "I live in Ely" -> "The user lives in Ely"."""
-    match = re.match(r"i(['’]m|['’]ve)?\s*(\S*)(.*)", text, re.IGNORECASE | re.DOTALL)
-    assert match is not None  # the caller saw the first word
-    short, verb, rest = match[1], match[2], match[3]
-    if short:
-        return f"The user {_FIRST_PERSON[short.casefold()]} {verb}{rest}"
-    known = _FIRST_PERSON.get(verb.casefold())
-    if known or verb.casefold() in AUXILIARIES:
-        return f"The user {known or verb}{rest}"
-    ending = "es" if verb.endswith(("s", "sh", "ch", "x", "o")) else "s"
-    return f"The user {verb[:-1] + 'ie' if re.search('[^aeiou]y$', verb) else verb}{ending[:2]}{rest}"

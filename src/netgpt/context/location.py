@@ -47,6 +47,10 @@ def compass(latitude1: float, longitude1: float, latitude2: float, longitude2: f
 _PEOPLE_PER_KM2 = 3_000.0
 """Typical density of cities: it turns a population into the radius of a disc."""
 
+_SAME_REGION_M = 100_000.0
+_KNOWN_RADIUS_M = 3_000.0
+"""Of a town that is meant by its name alone, wherever one is: some 85,000 people."""
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -92,6 +96,28 @@ class PlaceNames:
         best = int(np.argmin(metres - self._radii))
         city, county, region, country = self._rows[best]
         return Named(city, county, region, country, float(metres[best]), float(self._radii[best]))
+
+    def find(self, name: str, latitude: float, longitude: float) -> tuple[float, float, float] | None:
+        """Latitude, longitude and radius in metres of a town of this name: the nearest within 100 km, else the largest.
+
+        None: there is none, or only far and small ones, whose names are words of their own as well.
+        """
+        import numpy as np
+
+        self.load()
+        assert self._points is not None and self._radii is not None
+        wanted = name.casefold()
+        found = [index for index, row in enumerate(self._rows) if row[0].casefold() == wanted]
+        if not found:
+            return None
+        here = np.asarray(_unit(latitude, longitude), dtype=np.float32)
+        metres = EARTH_RADIUS_M * np.linalg.norm(self._points[found] - here, axis=1)
+        best = int(metres.argmin()) if metres.min() < _SAME_REGION_M else int(self._radii[found].argmax())
+        radius = float(self._radii[found[best]])
+        if metres[best] >= _SAME_REGION_M and radius < _KNOWN_RADIUS_M:
+            return None
+        x, y, z = (float(part) for part in self._points[found[best]])
+        return degrees(math.asin(max(-1.0, min(1.0, z)))), degrees(atan2(y, x)), radius
 
     def _read(self) -> None:
         import numpy as np

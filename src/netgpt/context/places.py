@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from math import cos, degrees, radians
 from pathlib import Path
 from typing import Any
 
 from netgpt.context.location import EARTH_RADIUS_M, compass, haversine_m
+from netgpt.context.opening import opening_now
+from netgpt.context.reach import Reach, off_the_way, reach_of, travel, without_way
 from netgpt.errors import RequestError
 from netgpt.files import read_json
 from netgpt.types import Fact, Label
@@ -109,6 +112,27 @@ class Place:
     longitude: float
     text: str = ""
     tags: tuple[str, ...] = ()
+    hours: str = ""
+    """When it is open, as its source says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Where places are looked for: a point, the local time there where it is known, and the way on from it."""
+
+    latitude: float
+    longitude: float
+    label: Label = Label.PUBLIC
+    distances: bool = True
+    """Off: facts do not say how far and in which direction a place is, so that they do not give the point away."""
+    local: datetime | None = None
+    goal: tuple[float, float] | None = None
+    """Where the person goes to: places on the way are asked for."""
+    said: str = "Near here"
+
+    @property
+    def point(self) -> tuple[float, float]:
+        return self.latitude, self.longitude
 
 
 def near(
@@ -122,33 +146,52 @@ def near(
     label: Label = Label.PUBLIC,
     distances: bool = True,
 ) -> tuple[Fact, ...]:
+    """As `suitable` around a point, where nothing else is known."""
+    return suitable(places, Around(latitude, longitude, label, distances), text, limit, within_m)
+
+
+def suitable(
+    places: Iterable[Place], around: Around, text: str, limit: int = 3, usual_m: float = 5_000.0
+) -> tuple[Fact, ...]:
     """The nearest places that the request `text` asks for, as facts; none when it asks for no place.
 
     A place fits by its kind ("dinner" -> restaurants), its tags ("thai") or its own name. Tags named in the request
-    narrow the choice when some place has them. `label`: of the point; `distances` off: the facts do not say how far and
-    in which direction a place is, so that they do not give the point away.
+    narrow the choice when some place has them. How far is near, its words decide, or `usual_m`. What is closed comes
+    last where it asks for what is open; on a way, what adds the fewest 100 m comes first.
     """
-    fitting = _fitting(_around(places, latitude, longitude, within_m), text)
-    return _facts(fitting, (latitude, longitude), limit, within_m, label, distances)
+    reach = reach_of(text, usual_m)
+    if around.goal is not None:
+        reach = replace(reach, within_m=max(reach.within_m, 1.2 * haversine_m(*around.point, *around.goal)))
+    fitting = _fitting(_around(places, *around.point, reach.within_m), without_way(text))
+    return _facts(fitting, around, limit, reach)
 
 
 def nearest(
     places: Iterable[Place], latitude: float, longitude: float, limit: int = 3, within_m: float = 5_000.0
 ) -> tuple[Fact, ...]:
     """The nearest places of any kind: for looking at what was imported, not for completing requests."""
-    around = _around(places, latitude, longitude, within_m)
-    return _facts(around, (latitude, longitude), limit, within_m, Label.PUBLIC, True)
+    found = _around(places, latitude, longitude, within_m)
+    return _facts(found, Around(latitude, longitude), limit, Reach(within_m))
 
 
-def _facts(
-    places: Iterable[Place], here: tuple[float, float], limit: int, within_m: float, label: Label, distances: bool
-) -> tuple[Fact, ...]:
-    measured = ((haversine_m(*here, place.latitude, place.longitude), place.name, place) for place in places)
-    ranked = sorted((row for row in measured if row[0] <= within_m), key=lambda row: row[:2])
+def _facts(places: Iterable[Place], around: Around, limit: int, reach: Reach) -> tuple[Fact, ...]:
+    ranked = []
+    for place in places:
+        metres = haversine_m(*around.point, place.latitude, place.longitude)
+        off = 0.0 if around.goal is None else off_the_way(around.point, (place.latitude, place.longitude), around.goal)
+        if metres > reach.within_m or off is None:
+            continue
+        opened = opening_now(place.hours, around.local) if place.hours and around.local is not None else ""
+        late = reach.opened and opened.startswith("closed")
+        ranked.append(((late, round(off, -2), metres, place.name), metres, place, opened))
+    ranked.sort(key=lambda row: row[0])
     facts = []
-    for metres, _, place in ranked[:limit]:
-        where = f"{_rounded(metres)} {compass(*here, place.latitude, place.longitude)}" if distances else ""
-        facts.append(Fact(_clause(place, where), "poi", label, "places"))
+    for _, metres, place, opened in ranked[:limit]:
+        where = (
+            f"{_rounded(metres)} {compass(*around.point, place.latitude, place.longitude)}" if around.distances else ""
+        )
+        how_long = travel(metres, reach.mode) if reach.timed and around.distances else ""
+        facts.append(Fact(_clause(place, around.said, where, how_long, opened), "poi", around.label, "places"))
     return tuple(facts)
 
 
@@ -184,12 +227,12 @@ def _is_named(place: Place, words: set[str]) -> bool:
     return bool(name) and name <= words and (len(name) > 1 or not groups_in(place.name))
 
 
-def _clause(place: Place, where: str) -> str:
-    """Such as "Near here: Pizza Hut City Centre, italian restaurant, cheap, 300 m north"."""
+def _clause(place: Place, said: str, *more: str) -> str:
+    """Such as "Near here: Pizza Hut City Centre, italian restaurant, cheap, 300 m north, open until 22:00"."""
     kind = place.kind.replace("_", " ")
     tags = [tag for tag in place.tags if tag.casefold() not in kind.casefold()][:3]
     described = f"{tags[0]} {kind}" if tags else kind
-    return "Near here: " + ", ".join(part for part in (place.name, described, *tags[1:], where) if part)
+    return f"{said}: " + ", ".join(part for part in (place.name, described, *tags[1:], *more) if part)
 
 
 def _rounded(metres: float) -> str:
@@ -198,6 +241,7 @@ def _rounded(metres: float) -> str:
 
 _KIND_KEYS = ("kind", "amenity", "tourism", "leisure", "shop", "type", "category")
 _TAG_KEYS = ("cuisine", "food", "pricerange", "price", "area", "diet")
+_HOURS_KEYS = ("opening_hours", "openingHours", "openhours", "hours")
 _TEXT_KEYS = ("description", "introduction", "address", "phone", "opening_hours", "website")
 MAX_BYTES = 500_000_000
 _LONGEST = 300
@@ -239,6 +283,7 @@ def _place(feature: Any, index: int) -> Place:
     name = _text(properties.get("name"))
     if not name:
         raise ValueError('property "name" is missing')
+    hours = next((text for key in _HOURS_KEYS if (text := _text(properties.get(key)))), "")
     identity = feature.get("id", properties.get("id", index))
     return Place(
         id=_text(identity) or str(index),
@@ -248,6 +293,7 @@ def _place(feature: Any, index: int) -> Place:
         longitude=longitude,
         text=". ".join(text for key in _TEXT_KEYS if (text := _text(properties.get(key)))),
         tags=tuple(dict.fromkeys(_tags(properties))),
+        hours=hours if len(hours) < _LONGEST else "",  # cut in the middle it would be another one
     )
 
 

@@ -291,6 +291,11 @@ class Completion(Section):
 
     mode: Literal["select", "rewrite", "off"] = Field("select", description="Default; a request may say otherwise.")
     max_facts: int = Field(6, ge=1, le=16, description="At most this many facts are added.")
+    placement: Literal["auto", "after", "after-line", "before", "before-line", "system", "system-line"] = Field(
+        "auto",
+        description="Where the facts are written in: after or before the person's words, or in the system message; a "
+        'list, or one line. "auto": where each class of model used them best (`netgpt bench placement`).',
+    )
     timeout_s: float = Field(3.0, gt=0, description="Past this the request goes on uncompleted.")
     relevance: str = Field(
         "bundled",

@@ -14,16 +14,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 from netgpt.completion.choose import Selection
-from netgpt.completion.compose import compose, replace_last
+from netgpt.completion.compose import compose, place_for, replace_last
 from netgpt.completion.relevance import TextVectors
 from netgpt.completion.rewrite import rewrite
 from netgpt.completion.select import Selector
-from netgpt.context import current, private_values, time_facts
+from netgpt.context import LONGEST, MOST, current, private_values, time_facts
 from netgpt.context.location import PlaceNames, origin, place_facts
-from netgpt.context.places import Place, near
-from netgpt.errors import PermissionDenied
+from netgpt.context.places import Around, Place, suitable
+from netgpt.context.towns import may_name_a_town, where_to_look
+from netgpt.errors import NetGPTError, PermissionDenied
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import last_user_text, text_of
 from netgpt.settings.sections import Completion, Site
@@ -69,7 +71,8 @@ class Recall:
         given = self._standing(entries, now) if entries else NOTHING
         exchange.consents = (exchange.request.consent | given) - taken_back
         place = await self._place(exchange, taken_back)
-        known = [*place, *self._clock(now), *self._nearby(exchange, taken_back)]
+        nearby = await self._nearby(exchange, taken_back, () if PROFILE in taken_back else profile, now)
+        known = [*place, *self._clock(now), *nearby]
         if PROFILE in taken_back:
             profile = [_on_the_gateway(fact) for fact in profile]
         dropped = PROFILE in taken_back and PROFILE in refused(entries, now)
@@ -97,21 +100,24 @@ class Recall:
             self._minute, self._time = minute, time_facts(now, self.site.time_zone)
         return self._time
 
-    def _nearby(self, exchange: Exchange, taken_back: frozenset[str]) -> tuple[Fact, ...]:
+    async def _nearby(
+        self, exchange: Exchange, taken_back: frozenset[str], profile: Sequence[Fact], now: datetime
+    ) -> tuple[Fact, ...]:
         places, here = self.places(), exchange.request.location
         start = origin(self.site, here, exchange.consents)
         if start is None or not places or (here is not None and LOCATION in taken_back):
             return ()
-        return near(
-            places,
-            start.latitude,
-            start.longitude,
-            last_user_text(exchange.request.messages, must_end=True),
-            NEARBY_LIMIT,
-            NEARBY_M,
-            label=start.label,
-            distances=start.at_site,
-        )
+        text = last_user_text(exchange.request.messages, must_end=True)
+        local = now.astimezone(ZoneInfo(self.site.time_zone)) if start.at_site else None
+        around = Around(start.latitude, start.longitude, start.label, start.at_site, local)
+        if self.names is not None and may_name_a_town(text):
+            # The gazetteer is read from disk at the first look-up: not on the event loop.
+            site = ", ".join(filter(None, (self.site.name, self.site.district, self.site.city, self.site.region)))
+            look = await asyncio.to_thread(where_to_look, around, text, profile, self.names, places, site)
+            if look is None:
+                return ()
+            around = look
+        return suitable(places, around, text, NEARBY_LIMIT, NEARBY_M)
 
 
 def _on_the_gateway(fact: Fact) -> Fact:
@@ -132,6 +138,25 @@ class Identify:
         if person is None:
             raise PermissionDenied("this key does not speak for that person; leave `user` out", param="user")
         exchange.person = person
+
+
+LONGEST_CHOSEN = LONGEST + 100
+"""Characters of a fact that may be chosen: a stated one, with the words that make it a sentence."""
+
+
+def usable(facts: Sequence[Fact]) -> tuple[tuple[Fact, ...], str]:
+    """The facts to choose from, and what was left out, for the explanation: too long ones, and of very many the oldest
+    of the profile."""
+    fit = [fact for fact in facts if len(fact.text) <= LONGEST_CHOSEN]
+    older = max(0, len(fit) - MOST)
+    profile = [index for index, fact in enumerate(fit) if fact.source == "profile"]
+    dropped = frozenset(profile[:older])
+    said = ""
+    if len(fit) < len(facts):
+        said += f"; left out: {len(facts) - len(fit)} of over {LONGEST_CHOSEN} characters"
+    if dropped:
+        said += f"; left out: the {len(dropped):,} oldest, of {len(fit):,} facts the newest are looked at"
+    return tuple(fact for index, fact in enumerate(fit) if index not in dropped), said
 
 
 ADAPTER = "complete"  # name of the adapter that this stage's questions are answered with, where there is one
@@ -185,7 +210,7 @@ class Complete:
 
     async def __call__(self, exchange: Exchange) -> None:
         mode = await self._mode(exchange)
-        messages = exchange.request.messages
+        messages, place = exchange.request.messages, place_for("edge", self.settings.placement)
         text = last_user_text(messages, must_end=True)
         summary: dict[str, Any] = {"mode": mode}
         chosen: tuple[Fact, ...] = ()
@@ -197,18 +222,24 @@ class Complete:
         elif not exchange.facts:
             summary["why"] = "the box knows nothing that could help"
         else:
+            facts, left_out = usable(exchange.facts)
             adapter = self.adapter_for(exchange.person)
             trained = Trained(self.ask, adapter) if adapter else None
             fetch = partial(self.vectors_of, exchange.person) if self.vectors_of else None
             choice = partial(
-                self.selector.select, text, exchange.facts, trained,
+                self.selector.select, text, facts, trained,
                 within_s=_TO_READ * self.settings.timeout_s, fetch=fetch,
             )  # fmt: skip
-            chosen, rewritten = await self._complete(mode, text, exchange.facts, choice, summary)
+            chosen, rewritten = await self._complete(mode, text, facts, choice, summary)
+            summary["why"] += left_out
             summary["adapter"] = adapter if trained is not None and trained.answered else None
         exchange.chosen = chosen
-        exchange.messages = replace_last(messages, rewritten) if rewritten else compose(messages, chosen)
-        summary["text"] = text_of(exchange.messages[-1].get("content")) if chosen else None
+        exchange.messages = replace_last(messages, rewritten) if rewritten else compose(messages, chosen, place)
+        changed = [text_of(m.get("content")) for m in exchange.messages if m not in messages] if chosen else []
+        summary["text"] = "\n\n".join(changed) or None
+        if chosen and not rewritten:
+            summary["placement"] = place
+            summary["placement_elsewhere"] = place_for("remote", self.settings.placement)
         summary["rewritten"] = rewritten is not None
         exchange.completion = summary
 
@@ -234,6 +265,11 @@ class Complete:
                     return chosen, None
         except TimeoutError:
             summary["why"] = f"choosing took longer than {self.settings.timeout_s:g} s"
+            return (), None
+        except Exception as error:  # noqa: BLE001 - whatever it was, the request goes on
+            # A request is never lost because nothing could be chosen for it. The fault's text may hold a fact.
+            code = error.code if isinstance(error, NetGPTError) else type(error).__name__
+            summary["why"] = f"choosing failed ({code})"
             return (), None
         return chosen, await self._rewritten(text, chosen, summary)
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from netgpt.completion.compose import compose
+from netgpt.completion.compose import Placement, compose
 from netgpt.context import SENSITIVE_KIND
 from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError
 from netgpt.exchange import Exchange
@@ -43,6 +43,7 @@ class Desensitize:
 
     name = "desensitize"
     reads = frozenset({"person", "facts", "consents", "private_values", "chosen", "messages"})
+    reads_if_written = frozenset({"completion"})
     writes = frozenset(
         {
             "vault", "outbound", "outbounds", "block_reason", "kept_for", "hidden", "generalised", "kept", "policy",
@@ -310,8 +311,11 @@ def own_words(remote: Cloud) -> dict[str, Any]:
 def outbound_body(exchange: Exchange, model: str, may: Disclosure) -> dict[str, Any]:
     """The request as that model would get it, before anything is hidden: facts that may not leave are left out."""
     passing = tuple(fact for fact in exchange.chosen if may.passes(fact))
-    all_pass = len(passing) == len(exchange.chosen)
-    messages = exchange.messages if all_pass else compose(exchange.request.messages, passing)
+    written = exchange.get("completion") or {}
+    place: Placement = written.get("placement_elsewhere", "after")
+    alike = written.get("rewritten") or place == written.get("placement", "after")
+    all_pass = alike and len(passing) == len(exchange.chosen)
+    messages = exchange.messages if all_pass else compose(exchange.request.messages, passing, place)
     body = {**exchange.request.body, "messages": messages, "model": model}
     if exchange.request.stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}

@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from netgpt.context import profile_fact
+from netgpt.context import LONGEST, check_room, profile_fact
 from netgpt.errors import NotFound, RequestError
 from netgpt.store.schema import ConsentRow, KeptExample
 from netgpt.training.collect import PURPOSE, keep_as_example
@@ -29,7 +29,7 @@ router = APIRouter()
 
 class NewFact(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    text: str = Field(min_length=1, max_length=500, examples=["is vegetarian"])
+    text: str = Field(description=f"One line of at most {LONGEST} characters.", examples=["is vegetarian"])
     kind: str = Field("note", max_length=32)
     label: Label = Label.PERSONAL
 
@@ -83,6 +83,7 @@ async def add_fact(request: Request, user: str, new: NewFact) -> dict[str, Any]:
     """Add one fact. Personal and sensitive facts never leave the box."""
     gateway, person = await for_person(request, user)
     fact = profile_fact(new.text, new.kind, new.label)
+    check_room(len(await gateway.store.facts(person)))
     fact_id = await gateway.store.add_fact(person, fact)
     gateway.relevance.written()
     return _shown(fact_id, fact)

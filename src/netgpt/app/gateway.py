@@ -25,6 +25,7 @@ from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
 from netgpt.errors import NetGPTError, StoreError
+from netgpt.hops import new_box_id
 from netgpt.models.base import ChatModel, Health, RemoteModel
 from netgpt.models.hot_swap import SwappingEngine
 from netgpt.models.stream import join_chunks
@@ -54,9 +55,9 @@ def open_gateway(settings: Settings) -> Gateway:
     for registered in (DETECTORS, STAGES, SIGNALS):
         registered.entries()  # plug-ins are imported before anybody waits, and refused ones are logged
     metrics = Metrics()
-    engine, edge = open_edge(settings, metrics.engine_event)
-    registry = open_registry(settings)
     store = open_store(settings)
+    engine, edge = open_edge(settings, store.files, metrics.engine_event)
+    registry = open_registry(settings, store.files)
     remotes = open_remotes(settings, receipts_in(store, keep_text=settings.store.keep_text))
     return Gateway(settings, store, edge, remotes, open_detector(settings), engine, metrics, registry)
 
@@ -83,9 +84,10 @@ class Gateway:
         self.settings, self.store, self.edge, self.remotes = settings, store, edge, remotes
         """`remotes`: the models elsewhere, by their targets' names, "cloud" first."""
         self.cloud = remotes.get("cloud")
+        self.box_id = new_box_id()
         self.detector, self.engine = detector, engine
         self.metrics = metrics or Metrics()
-        self.registry = registry or Registry(settings.adapters_dir)
+        self.registry = registry or Registry(settings.adapters_dir, proof=store.files)
         self.last_answer = last_answer(store, settings.routing.stale_answer_s)
         self.rules = InForce(settings.policy.set)  # the policy, read anew when its file changes
         self.telemetry = Telemetry(settings, edge, remotes)

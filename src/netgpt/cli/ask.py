@@ -183,7 +183,10 @@ def choice_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
         f"{fact['text']} ({given[i]:.2f})" if i < len(given) else fact["text"]
         for i, fact in enumerate(found.get("facts") or ())
     ]
-    rows: list[tuple[str, object]] = [("facts used", "; ".join(facts) or "none"), ("why these", completion.get("why") or "")]
+    rows: list[tuple[str, object]] = [
+        ("facts used", "; ".join(facts) or "none"),
+        ("why these", completion.get("why") or ""),
+    ]
     if chances.get("next"):
         nearly = ", ".join(f"{chance:.2f}" for chance in chances["next"])
         rows.append(("not given", f"facts with the chances {nearly}; they are given from {chances['cut']:.2f} on"))

@@ -15,6 +15,11 @@ LIKE = 0.35
 """Cosine of request and fact from which the fact is chosen."""
 
 
+def single(*numbers: float) -> NDArray[np.float32]:
+    """As float32."""
+    return np.array(numbers, np.float32)
+
+
 def head_arrays(seed: int = 1) -> dict[str, NDArray[np.float32]]:
     """The arrays of a head: random, but for the likeness that decides."""
     rng, width = np.random.default_rng(seed), HEAD_WIDTH
@@ -22,14 +27,14 @@ def head_arrays(seed: int = 1) -> dict[str, NDArray[np.float32]]:
     def some(*shape: int) -> NDArray[np.float32]:
         return rng.normal(0, 0.05, shape).astype(np.float32)
 
-    arrays = {"coarse": np.float32([1, 10]), "calibration": np.float32([1, 0])}
+    arrays = {"coarse": single(1, 10), "calibration": single(1, 0)}
     for side in ("request", "fact"):
         arrays |= {f"{side}.words.w": some(384, width), f"{side}.words.b": some(width)}
         arrays |= {f"{side}.mean.w": some(384, width), f"{side}.mean.b": some(width)}
         arrays |= {f"{side}.{part}": some(width, width) for part in ("own", "other", "both")}
         arrays[f"{side}.b"] = some(width)
-    arrays |= {"out.w1": some(6 * width + 1, width), "out.b1": some(width), "out.w2": some(width) / 10}
-    arrays["out.b2"] = np.float32([-30 * LIKE, 30])
+    arrays |= {"out.w1": some(6 * width + 1, width), "out.b1": some(width), "out.w2": some(width)}
+    arrays["out.b2"] = single(-30 * LIKE, 30)
     return arrays
 
 

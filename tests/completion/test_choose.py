@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from relevance_heads import made_relevance
+from relevance_heads import made_relevance, single
 
 from netgpt.completion.choose import CUT, MOST_FACTS, Selection
 from netgpt.completion.relevance import MOST_CHARACTERS, Relevance, TextVectors, wording
@@ -173,7 +173,7 @@ def bad_weights(case: str, path: Path, base: Path) -> Path:
         return made_relevance(path, base, out__w1=np.ones((3, 3), np.float32))
     if case == "endless":
         huge = np.full((49, 8), 3e38, np.float32)
-        return made_relevance(path, base, out__w1=huge, out__w2=np.float32([3e38, -3e38] * 4))
+        return made_relevance(path, base, out__w1=huge, out__w2=single(*[3e38, -3e38] * 4))
     made_relevance(path, base)
     data = path.read_bytes()
     path.write_bytes(data[:-100] if case == "cut" else data.replace(b'"base":"', b'"base":"0', 1))

@@ -19,9 +19,11 @@ DATA = b"half floats, as private as the fact"
 SOON = timedelta(hours=1)
 
 
-async def planted(store: Store, person: Person = ADA, text: str = "is vegetarian", **fields: datetime) -> str:
+async def planted(
+    store: Store, person: Person = ADA, text: str = "is vegetarian", expires: datetime | None = None
+) -> str:
     """A fact with vectors."""
-    id = await store.add_fact(person, Fact(text, "diet", source="profile", **fields))
+    id = await store.add_fact(person, Fact(text, "diet", source="profile", expires=expires))
     assert await store.vectors.save(person, MODEL, {id: DATA}) == 1
     return id
 

@@ -141,9 +141,7 @@ def expected_calibration_error(chances: NDArray[np.float32], truth: NDArray[np.f
     return float(sum(gaps))
 
 
-def first_of_all(
-    data: Path, relevance: Relevance, bare: SentenceEncoder, sample: int, seed: int
-) -> list[dict[str, Any]]:
+def first_of_all(data: Path, relevance: Relevance, bare: SentenceEncoder, sample: int, seed: int) -> list[dict[str, Any]]:
     """How often the right preference is first, and among five, of all of PrefEval's."""
     rows = prefeval_rows(data)
     chance = random.Random(seed)  # must be made again from the seed

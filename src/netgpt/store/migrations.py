@@ -35,7 +35,12 @@ def start(connection: Connection) -> None:
     schema.metadata.create_all(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (start,)
+def add_proposals(connection: Connection) -> None:
+    """The facts that wait for a yes."""
+    schema.proposals.create(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (start, add_proposals)
 
 
 def migrate(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:

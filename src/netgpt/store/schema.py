@@ -196,6 +196,8 @@ profiles = _table("profiles", key="tenant user", needed="complete")
 facts = _table(
     "facts", key="id", needed="tenant user created private", optional="expires", person="tenant user created id"
 )
+proposals = _table("proposals", key="id", needed="tenant user created expires private", person="tenant user created id")
+"""Facts that wait for a yes. `id`: a keyed digest of person and note, so that what was dropped stays away."""
 places = _table("places", key="source id", needed="name kind latitude longitude text tags")
 maps = _table("maps", key="id", needed="tenant user used private", person="tenant user", use="used")
 """`id`: a keyed digest of person and conversation; the conversation's name is not kept."""

@@ -56,7 +56,8 @@ class Proposal:
 _PAUSE: Final = "\x1f"
 """Stands for the blank where a noun phrase may end: put in once a sentence, so that no rule need look for the words."""
 _END: Final = rf"(?=\s*(?:[,.;:!?()–—…{_PAUSE}]|$))"
-_PHRASE: Final = r"[^\W_][\w'+&./-]*(?: [\w'+&./-]+){0,5}?"
+_WORD: Final = r"[^\W_](?:[\w'+&./-]*[\w+])?"
+_PHRASE: Final = rf"{_WORD}(?: {_WORD}){{0,5}}?"
 
 
 class Rule(NamedTuple):
@@ -79,7 +80,7 @@ class Remarks:
         word = rf"(?!(?:{self._words['bad']})(?!\w))[^\W_][\w'&/+-]*"
         self._noun = rf"{word}(?:(?:,? (?:and|or))? {word}){{0,4}}?"
         self.pauses = re.compile(rf"\s+(?=(?:{self._words['ends']})(?!\w))", re.IGNORECASE)
-        self.starts = re.compile(rf"(?<![\w'-])(?:{_lines(table['starts'])})(?![\w-])", re.IGNORECASE)
+        self.starts = re.compile(rf"(?<![\w'-])(?=(?:{_lines(table['starts'])})(?![\w-]))", re.IGNORECASE)
         self.leads = re.compile(rf"(?:^|[,;(–—]|\s-|(?<![\w'-])(?:{_lines(table['leads'])})[,:]?)\s*$", re.IGNORECASE)
         self.causes = re.compile(rf"(?<![\w'-])(?:{_lines(table['causes'])})\s*$", re.IGNORECASE)
         self.before, self.after = (
@@ -132,10 +133,12 @@ class Remarks:
             return f"<{name}>"
         if name == "end":
             return _END
+        if name == "stop":
+            return rf"(?={_END[3:-1]}|[ {_PAUSE}](?:{self._words['joins']})(?!\w))"
         if name == "np":
             return "(?P<np>{nps}){end}"
         if name == "place":
-            return "(?P<place>{somewhere}){end}"
+            return "(?P<place>{somewhere}){stop}"
         return self._words[name]
 
 
@@ -189,7 +192,7 @@ def _of_sentence(table: Remarks, said: Sentence, today: date) -> Iterator[tuple[
     if len(said.text) > LONGEST_SENTENCE:
         return
     text, after = table.pauses.sub(_PAUSE, said.text), 0
-    for start in islice(table.starts.finditer(text), STARTS):
+    for start in islice(table.starts.finditer(said.text), STARTS):
         before = text[max(0, start.start() - _LEAD) : start.start()].replace(_PAUSE, " ")
         if start.start() < after or FILLER in before[-2:] or table.leads.search(before) is None:
             continue

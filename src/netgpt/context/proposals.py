@@ -55,7 +55,7 @@ class Proposal:
 
 _PAUSE: Final = "\x1f"
 """Stands for the blank where a noun phrase may end: put in once a sentence, so that no rule need look for the words."""
-_END: Final = rf"(?=\s*(?:[,.;:!?()–—…{_PAUSE}]|$))"
+_END: Final = rf"(?=\s*(?:[,.;:!?()–—…{_PAUSE}]|-\s|$))"
 _WORD: Final = r"[^\W_](?:[\w'+&./-]*[\w+])?"
 _PHRASE: Final = rf"{_WORD}(?: {_WORD}){{0,5}}?"
 
@@ -69,6 +69,8 @@ class Rule(NamedTuple):
     note: str
     kind: str
     dated: bool
+    narrowed: re.Pattern[str]
+    """What may not follow."""
 
 
 class Remarks:
@@ -79,6 +81,8 @@ class Remarks:
         self._lists: dict[str, re.Pattern[str]] = {}
         word = rf"(?!(?:{self._words['bad']})(?!\w))[^\W_][\w'&/+-]*"
         self._noun = rf"{word}(?:(?:,? (?:and|or))? {word}){{0,4}}?"
+        narrows = (self._words["narrows"], f"{self._words['narrows']}|{self._words['narrows_open']}")
+        self._narrowed = [re.compile(rf"\s*(?:{words})(?!\w)", re.IGNORECASE) for words in narrows]
         self.pauses = re.compile(rf"\s+(?=(?:{self._words['ends']})(?!\w))", re.IGNORECASE)
         self.starts = re.compile(rf"(?<![\w'-])(?=(?:{_lines(table['starts'])})(?![\w-]))", re.IGNORECASE)
         self.leads = re.compile(rf"(?:^|[,;(–—]|\s-|(?<![\w'-])(?:{_lines(table['leads'])})[,:]?)\s*$", re.IGNORECASE)
@@ -105,7 +109,14 @@ class Remarks:
         says = re.sub(r"\{(\w)=([a-z|]+)\}", phrase, row["says"])
         if "{place}" in says:
             lists.append(("place", self._list("towns")))
-        return Rule(self._compiled(says), tuple(lists), row["note"], row["kind"], row.get("dated", False))
+        return Rule(
+            self._compiled(says),
+            tuple(lists),
+            row["note"],
+            row["kind"],
+            row.get("dated", False),
+            self._narrowed["np" in says],
+        )
 
     def _compiled(self, says: str) -> re.Pattern[str]:
         """A blank of the pattern may also be one before which a noun phrase may end."""
@@ -138,7 +149,7 @@ class Remarks:
         if name == "np":
             return "(?P<np>{nps}){end}"
         if name == "place":
-            return "(?P<place>{somewhere}){stop}"
+            return f"(?P<place>{{somewhere}})(?:{{stop}}|(?=[ {_PAUSE}](?:{self._words['after_place']})(?!\\w)))"
         return self._words[name]
 
 
@@ -198,7 +209,9 @@ def _of_sentence(table: Remarks, said: Sentence, today: date) -> Iterator[tuple[
             continue
         for rule in table.rules:
             match = rule.pattern.match(text, start.start())
-            if match is None or not all(whole.fullmatch(match[name]) for name, whole in rule.lists):
+            if match is None or rule.narrowed.match(said.text, match.end()):
+                continue
+            if not all(whole.fullmatch(match[name]) for name, whole in rule.lists):
                 continue
             if _spoken_against(table, text, match):
                 break

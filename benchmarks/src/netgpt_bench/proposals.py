@@ -1,7 +1,7 @@
 """`netgpt bench proposals`: what is proposed from what people say in passing, and is it true?
 
 Conversations with known truths are made of frames that were written by hand as people talk (`wordlists/remarks.txt`),
-half of the kinds of them after the rules and never used to write any: those are the first figures. Beside them requests
+a part of them last, and never used to change a rule: those are the first figures. Beside them requests
 of others, in which hardly anybody says anything of themselves (self-instruct, SNIPS, CLINC150, read by path): what is
 proposed there is printed, to be judged by reading. The last user message alone is typed by the person: other turns
 hold remarks, too, and must give nothing.
@@ -42,7 +42,8 @@ class Truth:
     def told_by(self, note: str) -> bool:
         """Whether the note says it."""
         said = note.casefold()
-        whole = all(re.search(rf"(?<!\w){re.escape(word)}", said) for word in self.words)
+        spelled = (re.escape(word).replace("/", "|") for word in self.words)
+        whole = all(re.search(rf"(?<!\w)(?:{word})", said) for word in spelled)
         return whole and (_NO.search(said) is not None) == self.says_no
 
 
@@ -52,7 +53,7 @@ class Remark:
 
     kind: str
     part: str
-    """dev, held or none."""
+    """dev, later, held or none: see the word list."""
     text: str
     truth: Truth | None
 
@@ -150,11 +151,12 @@ def run(
 ) -> dict[str, Any]:
     """Tables of rows: held out first. Shares from 0 to 1, times in milliseconds; "printed" holds all notes to read."""
     made, draw = frames(), random.Random(seed)
-    kinds = [kind for kind in made.rows if kind[1] != "none"]
+    kinds = [kind for kind in made.rows if kind[1] in ("dev", "later")]
+    held = [kind for kind in made.rows if kind[1] == "held"]
     scores: dict[tuple[str, str], Score] = defaultdict(Score)
     wrong, missed, times = [], [], []
     for number in range(count):
-        kind = kinds[number % len(kinds)]
+        kind = kinds[number % len(kinds)] if number % 3 else held[number % len(held)]
         messages, truths = conversation(made, kind, draw)
         text = typed_text(messages)
         started = time.thread_time()
@@ -171,7 +173,7 @@ def run(
 
 
 def _rows(scores: Mapping[tuple[str, str], Score]) -> Iterator[dict[str, Any]]:
-    for part, words in (("held", "held out"), ("dev", "seen")):
+    for part, words in (("held", "held out"), ("later", "written later"), ("dev", "seen")):
         whole = Score()
         for (_, of_part), each in scores.items():
             if of_part == part:

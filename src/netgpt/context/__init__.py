@@ -33,7 +33,7 @@ def current(facts: Iterable[Fact], now: datetime) -> tuple[Fact, ...]:
 
 
 # Spelled out: `strftime` and `calendar` follow the process's locale, and prompts must not.
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -58,7 +58,7 @@ def time_facts(now: datetime, time_zone: str) -> tuple[Fact, ...]:
     except (KeyError, ValueError, OSError):
         raise SettingsError(f'unknown time zone "{time_zone}"; use an IANA name such as "Europe/London"') from None
     text = (
-        f"It is {WEEKDAYS[local.weekday()]} {part_of_day(local.hour)}, "
+        f"It is {_WEEKDAYS[local.weekday()]} {part_of_day(local.hour)}, "
         f"{local.day} {MONTHS[local.month - 1]} {local.year}, {local.hour:02}:{local.minute:02} local time"
     )
     expires = local.replace(second=0, microsecond=0) + timedelta(minutes=1)

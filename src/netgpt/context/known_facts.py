@@ -18,7 +18,7 @@ from netgpt.context.proposals import remarks
 from netgpt.types import Fact
 
 _PREFIX: Final = re.compile(r"(?:About the user: |The user['’]s |The user |i['’]?m |i am |i |my )", re.IGNORECASE)
-_SAID: Final = re.compile(r"\s*\((?:said on )?\d{1,2} \w+ \d{4}\)")
+_SAID: Final = re.compile(r"\s*\((?:said on |gesagt am )?\d{1,2}(?: \w+ |\.\d{1,2}\.)\d{4}\)")
 _SMALL: Final = STOP_WORDS | word_set(
     """ein eine einen einer im ist hat der die das und in est un une le la les de des du il el los las es una uno di his
     their lebt wohnt habite vive abita strictly own owns s don doesn isn t"""

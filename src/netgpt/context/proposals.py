@@ -19,12 +19,12 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from netgpt.context import LONGEST as LONGEST_FACT
-from netgpt.context import MONTHS, WEEKDAYS
+from netgpt.context import MONTHS
 from netgpt.context.own_words import FILLER, Material, Sentence, cleaned, sentences
 from netgpt.context.places import word_set
 from netgpt.types import Label
 
-LANGUAGES: Final = ("en",)
+LANGUAGES: Final = ("en", "de")
 MOST: Final = 5
 """Proposals of one message."""
 LONGEST_SENTENCE: Final = 600
@@ -34,7 +34,7 @@ _LEAD: Final = 30
 """Characters in front of such a place that tell whether a part of the sentence begins there."""
 SENSITIVE: Final = word_set("health allergy access faith sexuality")
 """Kinds that are proposed as sensitive; all others are personal. Who says yes may say otherwise."""
-_AFTER_MATCH: Final = re.compile(r"[,.;!?()–—]")
+_AFTER_MATCH: Final = re.compile(r"[,.;!?()–—]|\s-\s")
 _TAG: Final = re.compile(
     r"\W*(?:right|correct|no|yes|or|huh|eh|ok|okay|true|innit|(?:are|am|do|is|have|can)(?:n't)? (?:i|it|we)|oder"
     r"|nicht wahr|non|n'est-ce pas|verdad|vero)\s*\?",
@@ -87,6 +87,7 @@ class Remarks:
         self.starts = re.compile(rf"(?<![\w'-])(?=(?:{_lines(table['starts'])})(?![\w-]))", re.IGNORECASE)
         self.leads = re.compile(rf"(?:^|[,;(–—]|\s-|(?<![\w'-])(?:{_lines(table['leads'])})[,:]?)\s*$", re.IGNORECASE)
         self.causes = re.compile(rf"(?<![\w'-])(?:{_lines(table['causes'])})\s*$", re.IGNORECASE)
+        self.asks = re.compile(rf"(?:{_lines(table['asks'])})(?!\w)", re.IGNORECASE)
         self.before, self.after = (
             re.compile(rf"(?<!\w)(?:{_lines(table[name])})(?!\w)", re.IGNORECASE)
             for name in ("veto_before", "veto_after")
@@ -107,7 +108,7 @@ class Remarks:
             return f"(?P<{found[1]}>{{phrase}})"
 
         says = re.sub(r"\{(\w)=([a-z|]+)\}", phrase, row["says"])
-        if "{place}" in says:
+        if "{place}" in says or "(?P<place>" in says:
             lists.append(("place", self._list("towns")))
         return Rule(
             self._compiled(says),
@@ -235,14 +236,15 @@ def _spoken_against(table: Remarks, text: str, match: re.Match[str]) -> bool:
         return FILLER in text[match.start() : match.end() + len(part)]
     if _TAG.match(rest):
         return True
-    return not rest[len(part) :].strip(" ?!.)") and table.causes.search(before) is None
+    goes_on = rest[len(part) :].strip(" ?!.)-") or table.asks.match(part.strip())
+    return not goes_on and table.causes.search(before) is None
 
 
 def _note(table: Remarks, rule: Rule, match: re.Match[str], today: date) -> str | None:
     spoken = {name: value.replace(_PAUSE, " ").strip() for name, value in match.groupdict().items() if value}
     groups = {name: value for name, value in spoken.items() if value}
     if rule.dated and "when" in groups:
-        groups["when"] = f"{groups['when']}{_meant(groups['when'], today)}"
+        groups["when"] = f"{groups['when']}{_meant(table.grammar, groups['when'], today)}"
     note = re.sub(r"\{([^{}]*?)(\w+)\}", lambda found: _part(table, found, groups), rule.note)
     note = " ".join(note.split())
     for pattern, instead in table.grammar["afterwards"]:
@@ -279,21 +281,20 @@ def _third(table: Remarks, verb: str) -> str:
     return f"{known}{blank}{rest}"
 
 
-_DAYS: Final = tuple(day.casefold() for day in WEEKDAYS)
-
-
-def _meant(when: str, today: date) -> str:
+def _meant(grammar: Mapping[str, Any], when: str, today: date) -> str:
     """The date behind a relative time: " (5 December 2025)"; of one without a day, when it was said."""
     words = when.casefold().split()
     ahead: int | None = None
-    if "today" in words or "tomorrow" in words:
-        ahead = int("tomorrow" in words)
-    elif "next" not in words and (named := [day for day in _DAYS if day in words]):
-        ahead = (_DAYS.index(named[0]) - today.weekday() - 1) % 7 + 1
+    if grammar["today"] in words or grammar["tomorrow"] in words:
+        ahead = int(grammar["tomorrow"] in words)
+    elif not any(word.startswith(grammar["next"]) for word in words):
+        named = [number for number, day in enumerate(grammar["days"]) if day in words]
+        ahead = (named[0] - today.weekday() - 1) % 7 + 1 if named else None
     if ahead is not None:
-        return f" ({_spelled(today + timedelta(days=ahead))})"
-    return "" if re.search(r"\d{4}", when) else f" (said on {_spelled(today)})"
+        return f" ({_spelled(grammar, today + timedelta(days=ahead))})"
+    return "" if re.search(r"\d{4}", when) else f" ({grammar['said'].format(date=_spelled(grammar, today))})"
 
 
-def _spelled(day: date) -> str:
-    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+def _spelled(grammar: Mapping[str, Any], day: date) -> str:
+    names = {"day": day.day, "month": day.month, "name": MONTHS[day.month - 1], "year": day.year}
+    return str(grammar["date"].format_map(names))

@@ -14,8 +14,8 @@ from doors import Door
 from made_adapters import adapter_file, card_for
 
 from netgpt.adapters.card import person_digest
-from netgpt.store.queue import QueueLimits
 from netgpt.store.proposals import ProposedFact
+from netgpt.store.queue import QueueLimits
 from netgpt.store.store import Store
 from netgpt.testing.server import last_user_text
 from netgpt.types import Label, Person

@@ -125,7 +125,9 @@ class House:
         if part == "fact_id":
             one.ids[part] = (await posted(self.here, key, f"{base}/facts", {"text": f"plays the {one.word}"}))["id"]
         elif part == "proposal_id":
-            one.ids[part] = await proposed(self.here.gateway.store, one.person, f"owns {one.word} {secrets.token_hex(4)}")
+            one.ids[part] = await proposed(
+                self.here.gateway.store, one.person, f"owns {one.word} {secrets.token_hex(4)}"
+            )
         elif part == "example_id":
             kept = await posted(self.here, key, f"{base}/examples", {"exchange": one.ids["exchange_id"]})
             one.ids[part] = kept["id"]

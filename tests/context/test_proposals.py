@@ -46,7 +46,9 @@ def test_what_a_person_says_in_passing_is_a_clean_note(message: str, note: str, 
 
 
 def test_a_day_is_dated() -> None:
-    assert notes("My daughter turns six on Friday, ideas?") == ["has a daughter who turns six on Friday (5 December 2025)"]
+    assert notes("My daughter turns six on Friday, ideas?") == [
+        "has a daughter who turns six on Friday (5 December 2025)"
+    ]
     assert notes("My son turns two on Monday, ideas?") == ["has a son who turns two on Monday (8 December 2025)"]
     assert notes("I turn 40 next month, ideas?") == ["turns 40 next month (said on 1 December 2025)"]
 

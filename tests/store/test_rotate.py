@@ -220,7 +220,16 @@ def test_a_key_file_that_cannot_be_written_changes_nothing(tmp_path: Path) -> No
 
 def test_every_sealed_column_and_every_person_is_known() -> None:
     """A table added later is changed and checked too, or this fails."""
-    assert set(sealed_tables()) == {"decisions", "exchanges", "examples", "facts", "maps", "proposals", "receipts", "waiting"}
+    assert set(sealed_tables()) == {
+        "decisions",
+        "exchanges",
+        "examples",
+        "facts",
+        "maps",
+        "proposals",
+        "receipts",
+        "waiting",
+    }
     for table in metadata.sorted_tables:
         if "user" in table.c:
             assert isinstance(table.c.user.type, UserId), table.name

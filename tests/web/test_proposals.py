@@ -153,7 +153,12 @@ def test_what_is_only_proposed_is_in_nothing(box: Served, cloud: FaultyCloud) ->
         [{"role": "user", "content": "I'm vegan."}, {"role": "assistant", "content": "I'm a nurse."}],
         [{"role": "user", "content": "I'm vegan."}, {"role": "user", "content": "what is new?"}],
         [{"role": "user", "name": "fred", "content": "I'm vegan, what can I eat?"}],
-        [{"role": "user", "content": [{"type": "text", "text": "I'm vegan."}, {"type": "text", "text": "Who is this?"}]}],
+        [
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "I'm vegan."}, {"type": "text", "text": "Who is this?"}],
+            }
+        ],
     ],
     ids=["system", "assistant", "an earlier message", "somebody named", "an attachment"],
 )

@@ -100,7 +100,9 @@ OPENINGS: Final = (
 )  # fmt: skip
 
 
-def conversation(frames: Frames, kind: tuple[str, str], draw: random.Random) -> tuple[list[dict[str, Any]], list[Truth]]:
+def conversation(
+    frames: Frames, kind: tuple[str, str], draw: random.Random
+) -> tuple[list[dict[str, Any]], list[Truth]]:
     """The messages, and what is true of their person by the last one. Earlier turns say other things of the person."""
     remark = frames.say(kind, draw)
     truths = [remark.truth] if remark.truth else []
@@ -183,7 +185,9 @@ def _rows(scores: Mapping[tuple[str, str], Score]) -> Iterator[dict[str, Any]]:
         yield from (each.row(f"{kind}, {words}") for (kind, of_part), each in scores.items() if of_part == part)
 
 
-def _ordinary(data: Path, sample: int, draw: random.Random, progress: Progress) -> tuple[list[dict[str, Any]], list[str]]:
+def _ordinary(
+    data: Path, sample: int, draw: random.Random, progress: Progress
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Requests of others: how many of each set, and everything that is proposed from them."""
     rows, printed = [], []
     for name in ORDINARY:

@@ -231,7 +231,9 @@ def add_consent(connection: Connection, person: Person, entry: ConsentEntry) -> 
     names = ("purpose", "given", "said", "begins", "ends", "third_party")
     values: dict[str, Any] = {name: getattr(entry, name) for name in names}
     connection.execute(insert(consents).values(tenant=person.tenant, user=person.user, **values))
-    if entry.purpose == PROPOSALS and not entry.given and entry.third_party is None:  # they were there by this consent alone
+    if (
+        entry.purpose == PROPOSALS and not entry.given and entry.third_party is None
+    ):  # they were there by this consent alone
         delete_rows(connection, proposals, of_person(proposals, person))
     enter_changes(connection)
 

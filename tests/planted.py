@@ -14,9 +14,11 @@ from doors import Door
 from made_adapters import adapter_file, card_for
 
 from netgpt.adapters.card import person_digest
+from netgpt.store.proposals import ProposedFact
 from netgpt.store.queue import QueueLimits
+from netgpt.store.store import Store
 from netgpt.testing.server import last_user_text
-from netgpt.types import Person
+from netgpt.types import Label, Person
 
 __all__ = ["Planted", "answering", "moved_in"]
 
@@ -53,6 +55,13 @@ def answer_word(question: str) -> str:
     return f"answer{hashlib.sha256(question.encode()).hexdigest()[:12]}"
 
 
+async def proposed(store: Store, person: Person, note: str) -> str:
+    """Let a fact wait for this person's yes; its id."""
+    fact = ProposedFact(note, "note", Label.PERSONAL, f"Well, {note}.")
+    assert await store.proposals.add(person, [fact], datetime.now(UTC) + timedelta(days=1), 100) == 1
+    return next(id for id, each in (await store.proposals.of(person)).items() if each.text == note)
+
+
 async def moved_in(here: Door, tenant: str, name: str, home: Path) -> Planted:
     """Let a person ask, be known, be rated, be an example, have receipts and an adapter of their own."""
     user = f"{name}-{secrets.token_hex(6)}"
@@ -78,11 +87,13 @@ async def moved_in(here: Door, tenant: str, name: str, home: Path) -> Planted:
         one.person, None, {"request": {}, "caller": {}, "answer": {"text": later}},
         QueueLimits(9, 9_999, timedelta(days=1)), datetime.now(UTC),
     )  # fmt: skip
-    one.words = [mail, question, fact, said.rpartition(" ")[2], later]
+    await posted(here, key, f"{base}/consents", {"purpose": "proposals", "given": True})
+    remark = f"parasol{secrets.token_hex(6)}"
+    one.words = [mail, question, fact, said.rpartition(" ")[2], later, remark]
     one.ids = {
         "user": user, "exchange_id": asked.headers["x-netgpt-exchange"], "receipt_id": receipt["id"],
         "fact_id": kept["id"], "example_id": example["id"], "conversation": conversation,
-        "waiting_id": waits.id, "adapter_id": await _adapter(here, one.person, home),
+        "proposal_id": await proposed(here.gateway.store, one.person, f"owns a {remark}"), "waiting_id": waits.id, "adapter_id": await _adapter(here, one.person, home),
     }  # fmt: skip
     return one
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from doors import Door, door
 from made_adapters import adapter_file, card_for
-from planted import posted
+from planted import posted, proposed
 
 from netgpt.store.queue import QueueLimits
 from netgpt.testing.server import FaultyCloud, last_user_text
@@ -29,7 +29,7 @@ SORTS = {
     "user": Role.USER, "app": Role.USER, "operator": Role.OPERATOR, "bound_operator": Role.OPERATOR,
     "admin": Role.ADMIN, "bound_admin": Role.ADMIN, "other": Role.USER, "staff": Role.ADMIN, "key": Role.USER,
 }  # fmt: skip
-TABLES = ("exchanges", "facts", "profiles", "consents", "maps", "examples", "waiting", "receipts")
+TABLES = ("exchanges", "facts", "profiles", "proposals", "consents", "maps", "examples", "waiting", "receipts")
 UNBOUND = ("app", "operator", "admin", "key")
 """Their person is the key itself."""
 WAITING = QueueLimits(10_000, 10_000_000, timedelta(days=1))
@@ -115,7 +115,8 @@ class House:
         await posted(self.here, key, "/v1/feedback", {"exchange": exchange, "rating": 1, "user": user})
         (receipt,) = (await self.here.get("/v1/receipts", key=key, params={"user": user})).json()["data"]
         one.ids = {"exchange_id": exchange, "receipt_id": receipt["id"], "conversation": one.word}
-        for part in ("fact_id", "example_id", "waiting_id"):
+        await posted(self.here, key, f"{base}/consents", {"purpose": "proposals", "given": True})
+        for part in ("fact_id", "example_id", "waiting_id", "proposal_id"):
             await self.plant_part(one, part)
 
     async def plant_part(self, one: Somebody, part: str) -> None:
@@ -123,6 +124,10 @@ class House:
         key, base = self.people[one.person.tenant, "admin"].key, f"/v1/profiles/{one.person.user}"
         if part == "fact_id":
             one.ids[part] = (await posted(self.here, key, f"{base}/facts", {"text": f"plays the {one.word}"}))["id"]
+        elif part == "proposal_id":
+            one.ids[part] = await proposed(
+                self.here.gateway.store, one.person, f"owns {one.word} {secrets.token_hex(4)}"
+            )
         elif part == "example_id":
             kept = await posted(self.here, key, f"{base}/examples", {"exchange": one.ids["exchange_id"]})
             one.ids[part] = kept["id"]

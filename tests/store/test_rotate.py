@@ -227,6 +227,7 @@ def test_every_sealed_column_and_every_person_is_known() -> None:
         "fact_vectors",
         "facts",
         "maps",
+        "proposals",
         "receipts",
         "waiting",
     }

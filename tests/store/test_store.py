@@ -175,11 +175,29 @@ async def test_retention_deletes_by_class(store: Store, make_row: Any) -> None:
     await store.add_fact(ADA, Fact("The user is vegetarian", "diet"))
     await store.learning.keep([NewExample(ADA, "1", {}), NewExample(None, "1", {})], adapter="site@1")
     gone = await store.delete_expired(now, 30, 30, 1)
-    assert gone == {"exchanges": 1, "maps": 0, "facts": 0, "examples": 0, "receipts": 0, "waiting": 0, "decisions": 0}
+    assert gone == {
+        "exchanges": 1,
+        "maps": 0,
+        "facts": 0,
+        "examples": 0,
+        "receipts": 0,
+        "waiting": 0,
+        "decisions": 0,
+        "proposals": 0,
+    }
     assert await store.exchange("ex_old") is None
     later = now + timedelta(days=2)
     gone = await store.delete_expired(later, 300, 1, 1)
-    assert gone == {"exchanges": 0, "maps": 1, "facts": 1, "examples": 2, "receipts": 0, "waiting": 0, "decisions": 0}
+    assert gone == {
+        "exchanges": 0,
+        "maps": 1,
+        "facts": 1,
+        "examples": 2,
+        "receipts": 0,
+        "waiting": 0,
+        "decisions": 0,
+        "proposals": 0,
+    }
     assert await store.learning.of_adapter("site@1") == []
     assert await store.load_map(ADA, "talk") is None
     assert [fact.kind for _, fact in await store.facts(ADA)] == ["diet"]

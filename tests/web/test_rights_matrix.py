@@ -34,8 +34,10 @@ BODIES: Final[dict[str, Any]] = {
 DELETED: Final = {
     "DELETE /v1/waiting/{waiting_id}": "waiting_id", "DELETE /v1/profiles/{user}/facts/{fact_id}": "fact_id",
     "DELETE /v1/profiles/{user}/examples/{example_id}": "example_id",
+    "DELETE /v1/profiles/{user}/proposals/{proposal_id}": "proposal_id",
+    "POST /v1/profiles/{user}/proposals/{proposal_id}": "proposal_id",
 }  # fmt: skip
-"""What is planted anew where it was deleted."""
+"""What is planted anew where it was deleted, or answered."""
 CHAT: Final = "POST /v1/chat/completions"
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
 """Bodies that name an exchange."""

@@ -548,6 +548,25 @@ def placement(
 
 @app.command()
 @reports_errors
+def proposals(
+    data: Path = typer.Option(Path("../shared/data"), help="Folder with the ordinary requests (prompts/*.jsonl)."),
+    count: int = typer.Option(300, min=24, help="Conversations with known truths."),
+    sample: int = typer.Option(300, min=4, help="Ordinary requests, a quarter of each set."),
+    seed: int = typer.Option(7, help="Seed of the conversations and of the draw."),
+    as_json: bool = json_option,
+) -> None:
+    """Is what is proposed from remarks in passing true? Precision and recall by kind; all from ordinary requests."""
+    from netgpt_bench import proposals as bench
+
+    result = bench.run(data, count=count, sample=sample, seed=seed, progress=_progress)
+    if not as_json:
+        for name in ("wrong", "printed"):
+            say(f"{name}: " + (" | ".join(result[name]) or "nothing"))
+    print_result("facts proposed from remarks in passing", result, as_json)
+
+
+@app.command()
+@reports_errors
 def swap(
     swaps: int = typer.Option(200, min=2, help="Swaps of engines under two streams; memory is read after each."),
     streams: int = typer.Option(32, min=1, help="Streams at once of the crowded part."),

@@ -141,7 +141,9 @@ def expected_calibration_error(chances: NDArray[np.float32], truth: NDArray[np.f
     return float(sum(gaps))
 
 
-def first_of_all(data: Path, relevance: Relevance, bare: SentenceEncoder, sample: int, seed: int) -> list[dict[str, Any]]:
+def first_of_all(
+    data: Path, relevance: Relevance, bare: SentenceEncoder, sample: int, seed: int
+) -> list[dict[str, Any]]:
     """How often the right preference is first, and among five, of all of PrefEval's."""
     rows = prefeval_rows(data)
     chance = random.Random(seed)  # must be made again from the seed
@@ -165,7 +167,7 @@ def first_of_all(data: Path, relevance: Relevance, bare: SentenceEncoder, sample
 
 
 def _memory_mb() -> float:
-    return psutil.Process().memory_info().rss / 1e6
+    return float(psutil.Process().memory_info().rss / 1e6)
 
 
 def speed(relevance: Relevance, progress: Progress) -> list[dict[str, Any]]:

@@ -174,7 +174,8 @@ class PublicRequests:
         """Raises RequestError: no such data."""
         self._pools, self._sets = pools, {}
         for dataset in datasets:
-            needing, others = defaultdict(list), []
+            needing: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+            others: list[tuple[str, frozenset[str]]] = []
             for row in public_rows(data, dataset):
                 if not reserved(row["text"]):
                     kinds = needed_kinds(dataset, row)

@@ -67,7 +67,7 @@ CALIBRATING: Final = 0.05
 # --- The encoder with gradients: `netgpt.encoder` again. Texts lie one after the other, so that no padding is computed.
 
 
-class ChangedDense(nn.Module):
+class ChangedDense(nn.Module):  # type: ignore[misc]  # torch is not followed
     """A dense layer of the encoder, fixed, and its low-rank change; `rank` 0: none."""
 
     weight: Tensor
@@ -85,7 +85,7 @@ class ChangedDense(nn.Module):
         return y if self.down is None or self.up is None else y + (x @ self.down) @ self.up
 
 
-class EncoderLayer(nn.Module):
+class EncoderLayer(nn.Module):  # type: ignore[misc]  # torch is not followed
     """One layer of BERT. `x`: (tokens of all texts, width); `at`: (texts, longest), the row of each token in `x`."""
 
     def __init__(self, arrays: dict[str, Tensor], name: str, heads: int, rank: int) -> None:
@@ -146,7 +146,7 @@ class ReadTexts:
         return ReadTexts(self.words[which], self.there[which], self.mean[which], self.coarse[which])
 
 
-class RelevanceNetwork(nn.Module):
+class RelevanceNetwork(nn.Module):  # type: ignore[misc]  # torch is not followed
     """`network.read(texts, side)`, then `network.pairs(requests, facts)`: logits (requests, facts)."""
 
     def __init__(self, base: Path, *, rank: int = RANK) -> None:
@@ -381,7 +381,7 @@ def learn(
         for number, cards in enumerate(lessons, start=1):
             loss = step_loss(network, cards, chance)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(learnt, 1.0)
             optimizer.step()
             schedule.step()
@@ -409,14 +409,14 @@ def calibration(network: RelevanceNetwork, cards: Sequence[PersonCard]) -> tuple
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss = functional.binary_cross_entropy_with_logits(line[0] * x + line[1], y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
     optimizer.step(closure)
     return float(line[0]), float(line[1])
 
 
-class NeedHead(nn.Module):
+class NeedHead(nn.Module):  # type: ignore[misc]  # torch is not followed
     """Which of the common kinds of facts a request needs, from its mean alone: logits (requests, kinds)."""
 
     def __init__(self, width: int) -> None:
@@ -453,9 +453,10 @@ def learn_needs(network: RelevanceNetwork, lessons: Sequence[KindLesson], chance
             rows = order[at : at + NEEDS_AT_ONCE]
             loss = functional.binary_cross_entropy_with_logits(head(x[rows]), due[rows], weight=told[rows])
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
-    return head.eval()
+    head.eval()
+    return head
 
 
 def make_relevance(

@@ -19,6 +19,7 @@ from netgpt.app.factory import last_answer, open_detector, open_edge, open_remot
 from netgpt.app.heads import HeadNoter
 from netgpt.app.learning import Learning
 from netgpt.app.metrics import Metrics, SignalsCollector
+from netgpt.app.proposing import Proposing
 from netgpt.app.relevance import RelevanceService
 from netgpt.app.routing import RoutingService, Telemetry
 from netgpt.completion.select import Selector
@@ -108,6 +109,7 @@ class Gateway:
             store, settings.remotes, keep_text=settings.store.keep_text, on_ended=self.metrics.exchange_ended
         )
         self.learning = Learning(store, settings.routing, settings.remotes)
+        self.proposing = Proposing(store, settings)
         self._tasks: list[asyncio.Task[None]] = []
         self._keys_read_at, self._key_faults = float("-inf"), list[str]()
         self.head_noter = HeadNoter(settings, store)
@@ -157,6 +159,7 @@ class Gateway:
             group.create_task(self._start_encoder())
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self.learning.start(self.routing_service, self.record, self.metrics)
+        self.proposing.start(self.metrics)
         await self._read_places()
         await self.head_noter.start()
         self.telemetry.start()
@@ -192,7 +195,7 @@ class Gateway:
         """Stop everything; answers under way are drained first. Safe to call twice."""
         parts: list[Callable[[], Awaitable[None]]] = [
             self._end_tasks, self.selector.close, self.telemetry.close, self.record.close,
-            self.learning.close, self.edge.close,
+            self.learning.close, self.proposing.close, self.edge.close,
         ]  # fmt: skip
         parts += [remote.close for remote in self.remotes.values()]
         if self.engine is not None:

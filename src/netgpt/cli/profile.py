@@ -122,6 +122,7 @@ class Purpose(StrEnum):
 
     LOCATION = "location"
     PROFILE = "profile"
+    PROPOSALS = "proposals"
     TRAINING = "training"
 
 
@@ -327,3 +328,48 @@ def export(
 
 def _fact(id: str, fact: Fact) -> dict[str, Any]:
     return {"id": id} | asdict(fact)
+
+
+class Answer(StrEnum):
+    """To a proposal."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
+@app.command()
+@reports_errors
+def proposals(
+    user: str = _USER,
+    answer: Answer | None = typer.Argument(None, help="keep: it joins the profile; drop: it goes."),
+    id: str | None = typer.Argument(None, help="Which one (pr_...)."),
+    label: Label | None = typer.Option(None, help="With keep: instead of the proposed label."),
+    beside: bool = typer.Option(False, "--beside", help="With keep: what it contradicts stays, too."),
+    tenant: str = _TENANT,
+    as_json: bool = json_option,
+) -> None:
+    """Show what a person said in passing and may keep as a fact; keep one, or drop it. None is used before that.
+
+    There are some only where the person consents: `netgpt profile consent USER --purpose proposals on`.
+    """
+    from netgpt.app.proposing import keep_proposal, proposals_of
+
+    person = Person(tenant, user)
+    if (answer is None) != (id is None):
+        raise RequestError("say which: `netgpt profile proposals USER keep ID`", param="id")
+    if answer is None or id is None:
+        waiting = with_store(lambda store: proposals_of(store, person))
+        if as_json:
+            return print_json(waiting)
+        return print_table(
+            ["id", "question", "kind", "label", "words"],
+            [[each[name] for name in ("id", "question", "kind", "label", "words")] for each in waiting],
+        )
+    if answer is Answer.DROP:
+        if not with_store(lambda store: store.proposals.drop(person, id)):
+            raise NotFound(f"this person has no proposal {id}: `netgpt profile proposals USER` shows them", param="id")
+        return print_json({"id": id, "deleted": True}) if as_json else say(f"{id} is dropped.")
+    kept, fact, replaced = with_store(lambda store: keep_proposal(store, person, id, label, replace=not beside))
+    if as_json:
+        return print_json(_fact(kept, fact) | {"replaced": replaced})
+    say(f"{kept}: kept." + (f" Replaced: {', '.join(replaced)}." if replaced else ""))

@@ -35,7 +35,7 @@ def current(facts: Iterable[Fact], now: datetime) -> tuple[Fact, ...]:
 
 # Spelled out: `strftime` and `calendar` follow the process's locale, and prompts must not.
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
+MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
@@ -60,7 +60,7 @@ def time_facts(now: datetime, time_zone: str) -> tuple[Fact, ...]:
         raise SettingsError(f'unknown time zone "{time_zone}"; use an IANA name such as "Europe/London"') from None
     text = (
         f"It is {_WEEKDAYS[local.weekday()]} {part_of_day(local.hour)}, "
-        f"{local.day} {_MONTHS[local.month - 1]} {local.year}, {local.hour:02}:{local.minute:02} local time"
+        f"{local.day} {MONTHS[local.month - 1]} {local.year}, {local.hour:02}:{local.minute:02} local time"
     )
     expires = local.replace(second=0, microsecond=0) + timedelta(minutes=1)
     return (Fact(text, "time", Label.PUBLIC, source="clock", precision="minute", expires=expires),)

@@ -30,6 +30,7 @@ from netgpt.settings.sections import (
     PluginSettings,
     PolicySection,
     Privacy,
+    Proposals,
     Server,
     Site,
     StoreSettings,
@@ -53,6 +54,7 @@ class Settings(BaseModel):
     cloud: Cloud = Cloud()
     site: Site = Site()
     completion: Completion = Completion()
+    proposals: Proposals = Proposals()
     privacy: Privacy = Privacy()
     policy: PolicySection = PolicySection()
     routing: Routing = Routing()

@@ -304,6 +304,13 @@ class Completion(Section):
     )
 
 
+class Proposals(Section):
+    """Facts proposed from what people say of themselves in passing, where they consent to it (purpose `proposals`)."""
+
+    keep_days: float = Field(30.0, gt=0, description="What nobody has said yes or no to goes after this.")
+    most: int = Field(50, ge=0, le=1_000, description="At most this many wait for one person; 0: none are proposed.")
+
+
 class Privacy(Section):
     """What is hidden before anything leaves."""
 

@@ -45,7 +45,7 @@ from netgpt.store.writer import Part, Transactions
 _PAGE: Final = 500
 _BEGAN: Final = {
     "exchanges": "received", "facts": "created", "maps": "used", "examples": "kept", "receipts": "time",
-    "waiting": "created", "decisions": "time",
+    "waiting": "created", "decisions": "time", "proposals": "created",
 }  # fmt: skip
 """The column that retention goes by."""
 
@@ -359,7 +359,7 @@ def _copy(source: Path, target: Path) -> int:
 
 _GONE: Final = (
     "facts", "fact_vectors", "maps", "examples", "lessons", "profiles", "consents", "receipts", "waiting",
-    "decisions", "marks", "ledger",
+    "decisions", "marks", "ledger", "proposals",
 )  # fmt: skip
 """Tables whose rows mean nothing without their sealed part, or without the person."""
 _KEPT: Final = ("exchanges", "keys", "places")

@@ -41,7 +41,12 @@ def keep_fact_vectors(connection: Connection) -> None:
     schema.fact_vectors.create(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (start, keep_fact_vectors)
+def add_proposals(connection: Connection) -> None:
+    """The facts that wait for a yes."""
+    schema.proposals.create(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (start, keep_fact_vectors, add_proposals)
 
 
 def migrate(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, insert, or_, select, union, update
 
 from netgpt.errors import RequestError, StoreError
-from netgpt.store.encryption import place_of
+from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.entries import enter_changes, require_newest, row_fault, tampered
 from netgpt.store.keys import all_keys
 from netgpt.store.schema import (
@@ -30,11 +30,14 @@ from netgpt.store.schema import (
     marks,
     of_person,
     profiles,
+    proposals,
 )
 from netgpt.store.writer import MISSING, Part
 from netgpt.types import Fact, Label, Person
 
 _MODES: Final = ("select", "rewrite", "off")
+PROPOSALS: Final = "proposals"
+"""The purpose that lets facts be proposed from what a person says in passing: without a yes, none are."""
 _TOUCH_AFTER: Final = timedelta(hours=1)
 
 
@@ -44,16 +47,7 @@ class Profiles(Part):
     async def add_fact(self, person: Person, fact: Fact) -> str:
         """Keep a fact about a person; return its id."""
 
-        def add(connection: Connection) -> str:
-            id = f"fact_{secrets.token_hex(8)}"
-            texts = {name: getattr(fact, name) for name in ("text", "kind", "label", "source", "precision")}
-            owner = {"tenant": person.tenant, "user": person.user}
-            values = owner | {"id": id, "created": datetime.now(UTC), "expires": fact.expires}
-            sealed = self._sealer.seal_json(texts, "facts", id, person.tenant, person.user)
-            connection.execute(insert(facts).values(**values, private=sealed))
-            return id
-
-        return await self._change(add)
+        return await self._change(lambda connection: insert_fact(connection, self._sealer, person, fact))
 
     async def facts(self, person: Person) -> list[tuple[str, Fact]]:
         """(id, fact), oldest first; expired ones are there until retention deletes them."""
@@ -100,6 +94,16 @@ class Profiles(Part):
             return connection.scalar(select(profiles.c.complete).where(of_person(profiles, person)))
 
         return await self._cached(("mode", person), read)
+
+
+def insert_fact(connection: Connection, sealer: Sealer, person: Person, fact: Fact) -> str:
+    """Within a change of the store: add the fact, sealed; return its id."""
+    id = f"fact_{secrets.token_hex(8)}"
+    texts = {name: getattr(fact, name) for name in ("text", "kind", "label", "source", "precision")}
+    values = asdict(person) | {"id": id, "created": datetime.now(UTC), "expires": fact.expires}
+    sealed = sealer.seal_json(texts, "facts", id, person.tenant, person.user)
+    connection.execute(insert(facts).values(**values, private=sealed))
+    return id
 
 
 class Maps(Part):
@@ -233,6 +237,10 @@ def add_consent(connection: Connection, person: Person, entry: ConsentEntry) -> 
     names = ("purpose", "given", "said", "begins", "ends", "third_party")
     values: dict[str, Any] = {name: getattr(entry, name) for name in names}
     connection.execute(insert(consents).values(tenant=person.tenant, user=person.user, **values))
+    if (
+        entry.purpose == PROPOSALS and not entry.given and entry.third_party is None
+    ):  # they were there by this consent alone
+        delete_rows(connection, proposals, of_person(proposals, person))
     enter_changes(connection)
 
 

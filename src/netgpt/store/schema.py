@@ -198,6 +198,8 @@ facts = _table(
 )
 fact_vectors = _table("fact_vectors", key="id", needed="tenant user model private", person="tenant user")
 """`id`: the fact's. `model`: a digest of the weights that made them: see `FactVectors`."""
+proposals = _table("proposals", key="id", needed="tenant user created expires private", person="tenant user created id")
+"""Facts that wait for a yes. `id`: a keyed digest of person and note, so that what was dropped stays away."""
 places = _table("places", key="source id", needed="name kind latitude longitude text tags")
 maps = _table("maps", key="id", needed="tenant user used private", person="tenant user", use="used")
 """`id`: a keyed digest of person and conversation; the conversation's name is not kept."""

@@ -31,6 +31,7 @@ from netgpt.store.people import (
     delete_orphans,
     forget_consents,
 )
+from netgpt.store.proposals import ProposedFacts
 from netgpt.store.queue import WaitingQueue
 from netgpt.store.receipts import Receipts
 from netgpt.store.schema import (
@@ -44,6 +45,7 @@ from netgpt.store.schema import (
     of_person,
     places,
     profiles,
+    proposals,
     values_of,
     waiting,
 )
@@ -108,6 +110,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.learning = TrainingExamples(base, sealer)
         self.receipts = Receipts(base, sealer)
         self.consents = Consents(base, sealer)
+        self.proposals = ProposedFacts(base, sealer)
         self.subject_data = SubjectData(base, sealer)
         self.sealing = Maintenance(base, sealer, secrets, self.path)
         self.limits = keys.Limits(base, sealer)
@@ -172,6 +175,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
                 "decisions": delete_rows(connection, decisions, decisions.c.time < oldest),
                 "maps": delete_rows(connection, maps, maps.c.used < now - timedelta(days=maps_days)),
                 "facts": self._expire_facts(connection, now),
+                "proposals": delete_rows(connection, proposals, proposals.c.expires <= now),
                 "examples": learning.expire(connection, now - timedelta(days=examples_days)),
                 "receipts": self.receipts.expire(connection, now - timedelta(days=receipts_days), receipts_days),
             }
@@ -191,7 +195,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         """
 
         def forget(connection: Connection) -> dict[str, int]:
-            tables = (exchanges, maps, facts, profiles)
+            tables = (exchanges, maps, facts, profiles, proposals)
             counts = {table.name: delete_rows(connection, table, of_person(table, person)) for table in tables}
             delete_rows(connection, fact_vectors, of_person(fact_vectors, person))
             counts["examples"] = learning.forget(connection, person)

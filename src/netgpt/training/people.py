@@ -134,6 +134,7 @@ async def export_person(store: Store, registry: Registry, person: Person) -> dic
         **asdict(person),
         "complete": await store.profile_mode(person),
         "facts": [{"id": id} | asdict(fact) for id, fact in await store.facts(person)],
+        "proposals": [{"id": id} | asdict(each) for id, each in (await store.proposals.of(person)).items()],
         **await consents_of(store, person),
         "exchanges": [_exchange(row) for row in rows],
         "feedback": [{"exchange": row.id, "rating": row.rating} for row in rows if row.rating is not None],

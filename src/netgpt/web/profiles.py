@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from netgpt.app.proposing import keep_proposal, proposals_of
 from netgpt.context import LONGEST, check_room, profile_fact
 from netgpt.errors import NotFound, RequestError
 from netgpt.store.schema import ConsentRow, KeptExample
@@ -167,7 +168,7 @@ async def forget(request: Request, user: str) -> dict[str, Any]:
 
 class NewConsent(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
-    purpose: Literal["location", "profile", "training"]
+    purpose: Literal["location", "profile", "proposals", "training"]
     given: bool = Field(description="true: yes; false: no longer. Counts from the next request on.")
     begins: AwareDatetime | None = Field(None, alias="from", description="Now when left out.")
     until: AwareDatetime | None = Field(None, description="For good when left out.")
@@ -195,6 +196,37 @@ async def say_consent(request: Request, user: str, new: NewConsent) -> dict[str,
         forgotten = await withdraw_consent(gateway.store, gateway.registry, gateway.settings.training_dir, person)
         return entry_as_json(entry) | {"unlearnt": forgotten.as_json()}
     return entry_as_json(entry)
+
+
+class Yes(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    label: Label | None = Field(None, description="Instead of the proposed one.")
+    replace: bool = Field(True, description="The facts that it contradicts go; false: they stay beside it.")
+
+
+@router.get("/v1/profiles/{user}/proposals", tags=["profiles"])
+async def list_proposals(request: Request, user: str) -> dict[str, Any]:
+    """Facts that the person said in passing, each with its words and a question. None is used before a yes."""
+    gateway, person = await for_person(request, user)
+    return {"object": "list", "data": await proposals_of(gateway.store, person)}
+
+
+@router.post("/v1/profiles/{user}/proposals/{proposal_id}", status_code=201, tags=["profiles"])
+async def say_yes(request: Request, user: str, proposal_id: str, yes: Yes | None = None) -> dict[str, Any]:
+    """Keep a proposed fact: it joins the profile, in place of what it contradicts."""
+    gateway, person = await for_person(request, user)
+    yes = yes or Yes()
+    id, fact, replaced = await keep_proposal(gateway.store, person, proposal_id, yes.label, replace=yes.replace)
+    return _shown(id, fact) | {"replaced": replaced}
+
+
+@router.delete("/v1/profiles/{user}/proposals/{proposal_id}", tags=["profiles"])
+async def say_no(request: Request, user: str, proposal_id: str) -> dict[str, Any]:
+    """Drop a proposed fact; it is not proposed again before it would have expired."""
+    gateway, person = await for_person(request, user)
+    if not await gateway.store.proposals.drop(person, proposal_id):
+        raise NotFound("no such proposal in this profile", param="proposal_id")
+    return {"id": proposal_id, "deleted": True}
 
 
 @router.get("/v1/profiles/{user}/export", tags=["profiles"])

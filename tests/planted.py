@@ -93,7 +93,8 @@ async def moved_in(here: Door, tenant: str, name: str, home: Path) -> Planted:
     one.ids = {
         "user": user, "exchange_id": asked.headers["x-netgpt-exchange"], "receipt_id": receipt["id"],
         "fact_id": kept["id"], "example_id": example["id"], "conversation": conversation,
-        "proposal_id": await proposed(here.gateway.store, one.person, f"owns a {remark}"), "waiting_id": waits.id, "adapter_id": await _adapter(here, one.person, home),
+        "proposal_id": await proposed(here.gateway.store, one.person, f"owns a {remark}"),
+        "waiting_id": waits.id, "adapter_id": await _adapter(here, one.person, home),
     }  # fmt: skip
     return one
 

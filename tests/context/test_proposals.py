@@ -65,7 +65,8 @@ TRAPS = {
         "The patient reports: I have asthma and I take metformin.",
     ],
     "questions": [
-        "Am I allergic to nuts?", "I'm vegan?", "So I'm diabetic?", "I'm a teacher, right?", "Is it true that I'm Irish?",
+        "Am I allergic to nuts?", "I'm vegan?", "So I'm diabetic?", "I'm a teacher, right?",
+        "Is it true that I'm Irish?",
         "Do you think I'm too old to ski?", "How do people see that I'm a nurse?", "I live in Leeds, don't I?",
     ],
     "conditions": [
@@ -88,7 +89,8 @@ TRAPS = {
         "Hi Tom,\nI have two kids, so I can't come.\nCheers,\nEve",
         "Is \"my name is Bond\" a quote?", "Rewrite more politely: I hate mushrooms.",
         "Here is my essay:\nI live in Paris. I have a cat.\nIs it good?", "He sang I'm a believer and I have a dream.",
-        "<p>I'm a nurse</p> is not centred", "Classify: I love sushi", "1. I'm a baker\n2. I'm a nurse\nwhich pays more?",
+        "<p>I'm a nurse</p> is not centred", "Classify: I love sushi",
+        "1. I'm a baker\n2. I'm a nurse\nwhich pays more?",
     ],
     "roles": [
         "Pretend I am a pirate who is allergic to gold.", "Write a story: I live in Paris and I have a cat.",
@@ -104,7 +106,8 @@ TRAPS = {
         "I don't drive fast enough.", "I don't drink enough water.", "I'm starving.", "I have a dog in this fight.",
         "I don't have butter, can I use oil?", "I'm all ears.", "I'm in Rome today.", "I'm dead tired.",
         "Call me a taxi.", "Call me tomorrow.", "my name is on the list", "I moved in May.", "I have no idea.",
-        "I'm a bit of a control freak.", "I have two left feet.", "I'm blind without coffee, haha.", "Play I'm a nurse.",
+        "I'm a bit of a control freak.", "I have two left feet.", "I'm blind without coffee, haha.",
+        "Play I'm a nurse.",
         "I need a hotel for my dog.", "set an alarm, I get tired", "I'm fine.", "I have kids' clothes to sell.",
     ],
 }  # fmt: skip
@@ -142,7 +145,8 @@ def known(*texts: str) -> dict[str, Fact]:
 @pytest.mark.parametrize(
     ("note", "there"),
     [
-        ("is vegan", "is vegan"), ("has a nut allergy", "is allergic to nuts"), ("lives in Graz", "I live in Graz, Austria"),
+        ("is vegan", "is vegan"), ("has a nut allergy", "is allergic to nuts"), ("lives in Graz",
+        "I live in Graz, Austria"),
         ("doesn't drive", "does not drive"), ("works as a nurse", "works as a nurse at the Infirmary"),
         ("has a dog called Rex", "my dog is called Rex"),
     ],
@@ -154,9 +158,11 @@ def test_what_is_known_is_not_proposed(note: str, there: str) -> None:
 @pytest.mark.parametrize(
     ("note", "there"),
     [
-        ("lives in Graz", "lives in Leeds"), ("lives in Graz", "lives at 12 Mill Road, Ely"), ("is vegan", "is vegetarian"),
+        ("lives in Graz", "lives in Leeds"), ("lives in Graz", "lives at 12 Mill Road, Ely"), ("is vegan",
+        "is vegetarian"),
         ("doesn't drive", "drives a Fiat Panda"), ("drives a Fiat Panda", "doesn't drive"),
-        ("doesn't eat meat", "eats meat"), ("dislikes mushrooms", "likes mushrooms"), ("is called Ada", "is called Eve"),
+        ("doesn't eat meat", "eats meat"), ("dislikes mushrooms", "likes mushrooms"), ("is called Ada",
+        "is called Eve"),
         ("works as a baker", "works as a nurse"), ("is married", "is single"), ("has two kids", "has no children"),
         ("is 35 years old", "is 34 years old"), ("gave up smoking", "smokes"), ("shoe size is 42", "shoe size is 41"),
     ],
@@ -169,8 +175,10 @@ def test_a_contradiction_names_what_it_would_replace(note: str, there: str) -> N
 @pytest.mark.parametrize(
     ("note", "there"),
     [
-        ("has a dog", "has a cat called Mia"), ("is allergic to nuts", "is allergic to pollen"), ("plays chess", "plays tennis"),
-        ("speaks Spanish", "speaks Polish"), ("has a daughter who is vegan", "is vegetarian"), ("likes jazz", "likes opera"),
+        ("has a dog", "has a cat called Mia"), ("is allergic to nuts", "is allergic to pollen"),
+        ("plays chess", "plays tennis"),
+        ("speaks Spanish", "speaks Polish"), ("has a daughter who is vegan", "is vegetarian"), ("likes jazz",
+        "likes opera"),
     ],
 )  # fmt: skip
 def test_news_is_neither_known_nor_a_contradiction(note: str, there: str) -> None:

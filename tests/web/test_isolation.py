@@ -153,7 +153,8 @@ async def view_of(house: House, one: Planted) -> list[Any]:
     """What the person sees of what was planted."""
     base = f"/v1/profiles/{one.user}"
     paths = (f"/v1/exchanges/{one.ids['exchange_id']}", f"/v1/receipts/{one.ids['receipt_id']}", base,
-             f"{base}/examples", f"{base}/consents", f"{base}/proposals", f"/v1/waiting/{one.ids['waiting_id']}")  # fmt: skip
+             f"{base}/examples", f"{base}/consents", f"{base}/proposals",
+             f"/v1/waiting/{one.ids['waiting_id']}")  # fmt: skip
     return [(await house.here.get(path, key=one.key)).json() for path in paths]
 
 

@@ -1,4 +1,4 @@
-"""Facts that fill a profile with a yes, through a real `netgpt serve`: proposed, shown, kept, dropped, never used before.
+"""Facts that fill a profile with a yes, through a real `netgpt serve`: proposed, shown, kept, dropped, unused before.
 
 The consent is asked, the audit looks at every byte that left, at the log, at the metrics and at the files.
 """

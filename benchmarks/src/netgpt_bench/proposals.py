@@ -67,7 +67,7 @@ class Frames:
     def say(self, kind: tuple[str, str], draw: random.Random) -> Remark:
         frame, truth, values = draw.choice(self.rows[kind])
         chosen = {name: draw.choice(of_name) for name, of_name in values.items()}
-        words = [part for part in truth.removeprefix("!").split()]
+        words = truth.removeprefix("!").split()
         filled = tuple(word.format_map(chosen).casefold() for word in words)
         text = frame.format_map(chosen)
         return Remark(*kind, text[0].upper() + text[1:], Truth(filled, truth.startswith("!")) if truth else None)

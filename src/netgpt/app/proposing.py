@@ -16,7 +16,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from netgpt.app.metrics import Metrics
-from netgpt.context import profile_fact
+from netgpt.context import check_room, profile_fact
 from netgpt.context.known_facts import plain_note, standing_of
 from netgpt.context.own_words import LONGEST
 from netgpt.context.proposals import proposals
@@ -137,11 +137,15 @@ async def proposals_of(store: Store, person: Person) -> list[dict[str, Any]]:
 async def keep_proposal(
     store: Store, person: Person, id: str, label: Label | None = None, *, replace: bool = True
 ) -> tuple[str, Fact, list[str]]:
-    """The person's yes: (id of the new fact, the fact, ids of those that it replaced). Raises NotFound."""
+    """The person's yes: (id of the new fact, the fact, ids of those that it replaced).
+
+    Raises NotFound; RequestError: the profile is full.
+    """
     each = (await store.proposals.of(person)).get(id)
     if each is not None:
-        fact = profile_fact(each.text, each.kind, label or each.label)
-        old = standing_of(each.text, dict(await store.facts(person))).contradicts if replace else ()
+        fact, facts = profile_fact(each.text, each.kind, label or each.label), dict(await store.facts(person))
+        old = standing_of(each.text, facts).contradicts if replace else ()
+        check_room(len(facts) - len(old))
         kept = await store.proposals.keep(person, id, fact, old)
         if kept is not None:
             return kept, fact, list(old)

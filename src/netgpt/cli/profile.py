@@ -330,7 +330,7 @@ def _fact(id: str, fact: Fact) -> dict[str, Any]:
     return {"id": id} | asdict(fact)
 
 
-class Answer(StrEnum):
+class YesOrNo(StrEnum):
     """To a proposal."""
 
     KEEP = "keep"
@@ -341,7 +341,7 @@ class Answer(StrEnum):
 @reports_errors
 def proposals(
     user: str = _USER,
-    answer: Answer | None = typer.Argument(None, help="keep: it joins the profile; drop: it goes."),
+    answer: YesOrNo | None = typer.Argument(None, help="keep: it joins the profile; drop: it goes."),
     id: str | None = typer.Argument(None, help="Which one (pr_...)."),
     label: Label | None = typer.Option(None, help="With keep: instead of the proposed label."),
     beside: bool = typer.Option(False, "--beside", help="With keep: what it contradicts stays, too."),
@@ -365,7 +365,7 @@ def proposals(
             ["id", "question", "kind", "label", "words"],
             [[each[name] for name in ("id", "question", "kind", "label", "words")] for each in waiting],
         )
-    if answer is Answer.DROP:
+    if answer is YesOrNo.DROP:
         if not with_store(lambda store: store.proposals.drop(person, id)):
             raise NotFound(f"this person has no proposal {id}: `netgpt profile proposals USER` shows them", param="id")
         return print_json({"id": id, "deleted": True}) if as_json else say(f"{id} is dropped.")

@@ -33,7 +33,7 @@ _KEY: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BesideKnown:
     """How a proposal stands to what is known."""
 
     known: bool
@@ -42,18 +42,18 @@ class Standing:
     """Ids of the facts that it would take the place of."""
 
 
-def standing_of(text: str, facts: Mapping[str, Fact]) -> Standing:
+def standing_of(text: str, facts: Mapping[str, Fact]) -> BesideKnown:
     """How the note `text` stands to the facts, by id."""
     new, against = _read(text), []
     for id, fact in facts.items():
         old = _read(fact.text)
         same = new.words <= old.words or old.words == new.words
         if new.says_no == old.says_no and same and new.words:
-            return Standing(known=True)
+            return BesideKnown(known=True)
         opposite = new.says_no != old.says_no and bool(new.words) and (new.words <= old.words or old.words <= new.words)
         if opposite or (new.slot is not None and new.slot == old.slot and new.value != old.value):
             against.append(id)
-    return Standing(False, tuple(against))
+    return BesideKnown(False, tuple(against))
 
 
 @dataclass(frozen=True, slots=True)

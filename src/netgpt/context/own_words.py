@@ -2,7 +2,7 @@
 
 Nothing is guessed from the meaning: what looks like pasted material is left out, and a message that is long, signed or
 shaped like a document is left out whole. What is asked to be done with a text (translate it, play a role, write a
-letter that says so) is judged by the tables of each language in `remarks/`, by `Material`.
+letter that says so) is judged by the tables of each language in `remarks/`, by `PastedMaterial`.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _filled(match: re.Match[str]) -> str:
     return "".join(c if c == "\n" else FILLER for c in match[0])
 
 
-class Material:
+class PastedMaterial:
     """What the tables of all languages say of messages that are about a text: `end_of_own(message)`."""
 
     def __init__(self, tables: Sequence[Mapping[str, Any]]) -> None:

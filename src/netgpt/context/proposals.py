@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from netgpt.context import LONGEST as LONGEST_FACT
 from netgpt.context import MONTHS
-from netgpt.context.own_words import FILLER, Material, Sentence, cleaned, sentences
+from netgpt.context.own_words import FILLER, PastedMaterial, Sentence, cleaned, sentences
 from netgpt.context.places import word_set
 from netgpt.types import Label
 
@@ -60,7 +60,7 @@ _WORD: Final = r"[^\W_](?:[\w'+&./-]*[\w+])?"
 _PHRASE: Final = rf"{_WORD}(?: {_WORD}){{0,5}}?"
 
 
-class Rule(NamedTuple):
+class Construction(NamedTuple):
     """One construction and the note that it makes."""
 
     pattern: re.Pattern[str]
@@ -83,7 +83,7 @@ class Remarks:
         self._noun = rf"{word}(?:(?:,? (?:and|or))? {word}){{0,4}}?"
         narrows = (self._words["narrows"], f"{self._words['narrows']}|{self._words['narrows_open']}")
         self._narrowed = [re.compile(rf"\s*(?:{words})(?!\w)", re.IGNORECASE) for words in narrows]
-        self.pauses = re.compile(rf"\s+(?=(?:{self._words['ends']})(?!\w))", re.IGNORECASE)
+        self.pauses = re.compile(rf"\s(?=(?:{self._words['ends']})(?!\w))", re.IGNORECASE)
         self.starts = re.compile(rf"(?<![\w'-])(?=(?:{_lines(table['starts'])})(?![\w-]))", re.IGNORECASE)
         self.leads = re.compile(rf"(?:^|[,;(–—]|\s-|(?<![\w'-])(?:{_lines(table['leads'])})[,:]?)\s*$", re.IGNORECASE)
         self.causes = re.compile(rf"(?<![\w'-])(?:{_lines(table['causes'])})\s*$", re.IGNORECASE)
@@ -100,7 +100,7 @@ class Remarks:
         self.grammar: Mapping[str, Any] = table["grammar"]
         self.slots: Sequence[Mapping[str, str]] = table["slots"]
 
-    def _rule(self, row: Mapping[str, Any]) -> Rule:
+    def _rule(self, row: Mapping[str, Any]) -> Construction:
         lists: list[tuple[str, re.Pattern[str]]] = []
 
         def phrase(found: re.Match[str]) -> str:
@@ -110,7 +110,7 @@ class Remarks:
         says = re.sub(r"\{(\w)=([a-z|]+)\}", phrase, row["says"])
         if "{place}" in says or "(?P<place>" in says:
             lists.append(("place", self._list("towns")))
-        return Rule(
+        return Construction(
             self._compiled(says),
             tuple(lists),
             row["note"],
@@ -170,8 +170,8 @@ def remarks() -> tuple[Remarks, ...]:
 
 
 @cache
-def _material() -> Material:
-    return Material(_tables())
+def _material() -> PastedMaterial:
+    return PastedMaterial(_tables())
 
 
 @cache
@@ -219,7 +219,7 @@ def _of_sentence(table: Remarks, said: Sentence, today: date) -> Iterator[tuple[
             note = _note(table, rule, match, today)
             if note is not None:
                 label = Label.SENSITIVE if rule.kind in SENSITIVE or table.sensitive.search(note) else Label.PERSONAL
-                yield match.end(), Proposal(note, rule.kind, label, said.text)
+                yield match.end(), Proposal(note, rule.kind, label, re.sub(f"{FILLER}+", "...", said.text))
                 after = match.end()
             break
 
@@ -240,7 +240,7 @@ def _spoken_against(table: Remarks, text: str, match: re.Match[str]) -> bool:
     return not goes_on and table.causes.search(before) is None
 
 
-def _note(table: Remarks, rule: Rule, match: re.Match[str], today: date) -> str | None:
+def _note(table: Remarks, rule: Construction, match: re.Match[str], today: date) -> str | None:
     spoken = {name: value.replace(_PAUSE, " ").strip() for name, value in match.groupdict().items() if value}
     groups = {name: value for name, value in spoken.items() if value}
     if rule.dated and "when" in groups:

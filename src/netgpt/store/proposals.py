@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, insert, select, update
 
 from netgpt.store.people import PROPOSALS, entries_of, insert_fact, refused, standing
-from netgpt.store.schema import delete_rows, facts, of_person, proposals
+from netgpt.store.schema import delete_rows, fact_vectors, facts, of_person, proposals
 from netgpt.store.writer import Part
 from netgpt.types import Fact, Label, Person
 
@@ -91,7 +91,8 @@ class ProposedFacts(Part):
         def keep(connection: Connection) -> str | None:
             if delete_rows(connection, proposals, of_person(proposals, person), proposals.c.id == id) == 0:
                 return None
-            delete_rows(connection, facts, of_person(facts, person), facts.c.id.in_(replacing))
+            for table in (fact_vectors, facts):
+                delete_rows(connection, table, of_person(table, person), table.c.id.in_(replacing))
             return insert_fact(connection, self._sealer, person, fact)
 
         return await self._change(keep)

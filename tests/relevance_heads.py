@@ -35,6 +35,7 @@ def head_arrays(seed: int = 1) -> dict[str, NDArray[np.float32]]:
         arrays[f"{side}.b"] = some(width)
     arrays |= {"out.w1": some(6 * width + 1, width), "out.b1": some(width), "out.w2": some(width)}
     arrays["out.b2"] = single(-30 * LIKE, 30)
+    arrays |= {"need.w1": some(384, width), "need.b1": some(width), "need.w2": some(width, 12), "need.b2": some(12)}
     return arrays
 
 

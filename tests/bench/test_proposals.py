@@ -7,8 +7,9 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from netgpt_bench.proposals import ORDINARY, Proposal, Score, Truth, conversation, frames, run
+from netgpt_bench.proposals import ORDINARY, Score, Truth, conversation, frames, run
 
+from netgpt.context.proposals import Proposal
 from netgpt.types import Label
 
 

@@ -1,4 +1,4 @@
-"""`netgpt bench`: every published figure is one command here. And `netgpt detector train`, `netgpt relevance train`.
+"""`netgpt bench`: every published figure is one command here.
 
 Each command imports its benchmark when it is called, so that the help costs little.
 """
@@ -6,7 +6,6 @@ Each command imports its benchmark when it is called, so that the help costs lit
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +18,12 @@ from netgpt.cli.common import (
     json_option,
     print_json,
     print_table,
-    progress_bar,
     read_settings,
     reports_errors,
     run,
     say,
 )  # fmt: skip
-from netgpt.errors import NotFound, RequestError, SettingsError
+from netgpt.errors import NotFound, RequestError
 from netgpt_bench.report import machine, print_report, print_result, print_tables
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Measure: prints machine, versions, commit, samples, median and spread.")
 
 
-def _progress(message: str) -> None:
+def show_step(message: str) -> None:
     console.print(f"[dim]{message}[/dim]", highlight=False)
 
 
@@ -47,7 +45,7 @@ def _edge_weights() -> Path:
     return Catalog(settings.models_dir).resolve(settings.edge.model)
 
 
-def _encoder_weights() -> Path:
+def encoder_weights() -> Path:
     """The weights of the sentence encoder. Raises NotFound, ModelUnavailable."""
     from netgpt.models.catalog import ENCODER, Catalog
 
@@ -65,7 +63,7 @@ def _write_plot(path: Path, svg: str) -> None:
         path.write_text(svg, encoding="utf-8")
     except OSError as error:
         raise RequestError(f"{path}: cannot be written: {error.strerror}", param="plot") from None
-    _progress(f"the plot is in {path}")
+    show_step(f"the plot is in {path}")
 
 
 @app.command()
@@ -88,7 +86,7 @@ def paper(
     if cloud_model is not None:
         check_weights(cloud_model)
     plan = bench.QUICK if quick else bench.WHOLE
-    result = run(bench.run(_edge_weights(), cloud_model, plan, seed=seed, progress=_progress))
+    result = run(bench.run(_edge_weights(), cloud_model, plan, seed=seed, progress=show_step))
     if plot is not None:
         _write_plot(plot, svg(result))
     if as_json:
@@ -124,7 +122,7 @@ def privacy(
     from netgpt_bench import privacy as bench
 
     plan = bench.PrivacyPlan(data, sample, texts, seed)
-    result = run(bench.run(plan, only=_names(only), presidio=presidio, progress=_progress))
+    result = run(bench.run(plan, only=_names(only), presidio=presidio, progress=show_step))
     if not result["tables"] and not as_json:
         raise NotFound("nothing was measured: " + "; ".join(result["skipped"].values()))
     shown = {key: value for key, value in result.items() if value or key == "tables"}
@@ -151,7 +149,7 @@ def field(
     """Leaks and harm in cases that people reported of such gateways; beside Presidio and others that are installed."""
     from netgpt_bench import field as bench
 
-    result = bench.run(data, sets=_names(sets), presidio=presidio, progress=_progress)
+    result = bench.run(data, sets=_names(sets), presidio=presidio, progress=show_step)
     for line in bench.shown(result.pop("failed"), show):
         say(line)
     print_tables("field", _FIELD_TITLES, result, as_json)
@@ -200,7 +198,7 @@ async def _utility(plan: dict[str, Any], names: bool, weights: Path | None) -> d
         if weights is not None:
             ask, _ = await stack.enter_async_context(edge_askers(read_settings(edge={"model": str(weights)})))
             model = _answering(ask)
-        return await bench.run(detector=detector, model=model, progress=_progress, **plan)
+        return await bench.run(detector=detector, model=model, progress=show_step, **plan)
 
 
 def _answering(ask: Ask) -> Answer:
@@ -224,7 +222,7 @@ def routing(
     """Share of the weak-strong gap recovered for the share of strong calls, on MMLU and GSM8K; rows not learnt from."""
     from netgpt_bench import routing as bench
 
-    result = bench.run(data, splits=splits, seed=seed, progress=_progress)
+    result = bench.run(data, splits=splits, seed=seed, progress=show_step)
     if plot is not None:
         _write_plot(plot, bench.svg(result["curves"]))
     if as_json:
@@ -266,7 +264,7 @@ def learner(
     here = not made_up and (data / bench.NINE).exists()
     if not here and not made_up:
         console.print(f"{data / bench.NINE} is not there: the made-up world alone", markup=False)
-    result = bench.run(data=data if here else None, seeds=seeds, progress=_progress)
+    result = bench.run(data=data if here else None, seeds=seeds, progress=show_step)
     if plot is not None:
         _write_plot(plot, bench.svg(result))
     if as_json:
@@ -302,7 +300,7 @@ def link(
 
     _check_plot(plot)
     plan = bench.LinkPlan(seconds=seconds, per_family=traces, rate=rate, at_once=at_once)
-    result = run(bench.run(data, plan, seed=seed, progress=_progress))
+    result = run(bench.run(data, plan, seed=seed, progress=show_step))
     if plot is not None:
         _write_plot(plot, svg(result))
     print_tables("link", _LINK_TITLES, {key: value for key, value in result.items() if key != "results"}, as_json)
@@ -321,7 +319,7 @@ def neighbours(
 
     plan = bench.NeighboursPlan(seconds=seconds, slots=slots)
     over = "loopback" if loopback else "namespaces"
-    print_result("two boxes, each the other's neighbour", run(bench.run(plan, over=over, progress=_progress)), as_json)
+    print_result("two boxes, each the other's neighbour", run(bench.run(plan, over=over, progress=show_step)), as_json)
 
 
 @app.command()
@@ -335,7 +333,7 @@ def blackout(
     """The link to the cloud is cut under streams: hung requests, false clean ends, what is stored is sent once."""
     from netgpt_bench import blackout as bench
 
-    work = bench.run(streams=streams, stored=stored, cut_s=cut_s, progress=_progress)
+    work = bench.run(streams=streams, stored=stored, cut_s=cut_s, progress=show_step)
     print_result("blackout", run(work), as_json)
 
 
@@ -355,7 +353,7 @@ def overload(
 
     work = bench.run(
         slots=slots, service_s=service_s, times=times, seconds=seconds, unloaded_s=unloaded_s, seed=seed,
-        progress=_progress,
+        progress=show_step,
     )  # fmt: skip
     print_result("overload", run(work), as_json)
 
@@ -375,7 +373,7 @@ def abuse(
     for name in kind:
         if name not in bench.KINDS:
             raise RequestError(f"no kind {name!r}; the kinds are {', '.join(bench.KINDS)}", param="kind")
-    work = bench.run(seconds=seconds, rate=rate, kinds=kind or list(bench.KINDS), seed=seed, progress=_progress)
+    work = bench.run(seconds=seconds, rate=rate, kinds=kind or list(bench.KINDS), seed=seed, progress=show_step)
     print_result("abuse", run(work), as_json)
 
 
@@ -393,7 +391,7 @@ def soak(
     """Many requests and hang-ups: memory and open files over time, and how soon abandoned calls are cancelled."""
     from netgpt_bench import soak as bench
 
-    work = bench.run(requests=requests, hangups=hangups, connections=connections, seed=seed, progress=_progress)
+    work = bench.run(requests=requests, hangups=hangups, connections=connections, seed=seed, progress=show_step)
     print_result("soak", run(work), as_json)
 
 
@@ -408,7 +406,7 @@ def fuzz(
     """Random inputs for what reads others' words: requests, answers, files, settings, rules."""
     from netgpt_bench import fuzz_targets as bench
 
-    rows = run(bench.run(_names(target), seconds=minutes * 60, seed=seed, progress=_progress))
+    rows = run(bench.run(_names(target), seconds=minutes * 60, seed=seed, progress=show_step))
     if as_json:
         print_json(rows)
     else:
@@ -433,7 +431,7 @@ def overhead(
     from netgpt_bench import overhead as bench
 
     load = {"requests": requests, "connections": connections, "rounds": rounds}
-    result = run(bench.run(**load, portkey_at=portkey, litellm_at=litellm, progress=_progress))
+    result = run(bench.run(**load, portkey_at=portkey, litellm_at=litellm, progress=show_step))
     print_result("added latency of the gateway (milliseconds)", result, as_json)
 
 
@@ -447,7 +445,7 @@ def stream(
     """Time to the first token with and without hiding, on a real engine as the cloud."""
     from netgpt_bench import stream as bench
 
-    result = run(bench.run(_edge_weights(), samples=samples, seed=seed, progress=_progress))
+    result = run(bench.run(_edge_weights(), samples=samples, seed=seed, progress=show_step))
     print_result("time to the first token through the gateway", result, as_json)
 
 
@@ -466,10 +464,10 @@ def audit(
 
     if faults:
         title = "planted private values that left while the detector was under attack (names apart)"
-        work = bench.run_faults(requests=people, seed=seed, characters=characters, progress=_progress)
+        work = bench.run_faults(requests=people, seed=seed, characters=characters, progress=show_step)
     else:
         title = "planted private values found in the log of the cloud"
-        work = bench.run(requests=people, seed=seed, kill_every_s=kill_every or None, progress=_progress)
+        work = bench.run(requests=people, seed=seed, kill_every_s=kill_every or None, progress=show_step)
     print_result(title, run(work), as_json)
 
 
@@ -496,7 +494,7 @@ def completion(
         embeddings = Embeddings(settings, StaticEmbedder())
         await embeddings.start()
         opened = await open_relevance(embeddings, settings.completion.relevance)
-        plan: dict[str, Any] = {"sample": sample, "seed": seed, "progress": _progress, "relevance": opened.model}
+        plan: dict[str, Any] = {"sample": sample, "seed": seed, "progress": show_step, "relevance": opened.model}
         if not model:
             return await bench.run(data, ask=None, **plan)
         async with edge_askers(settings, adapter) as (ask, trained):
@@ -520,7 +518,7 @@ def relevance(
     """Which facts help? Precision, recall, needless facts and calibration by origin, beside the older ways; speed."""
     from netgpt_bench import relevance as bench
 
-    result = bench.run(None if own else data, _encoder_weights(), weights, sample=sample, seed=seed, progress=_progress)
+    result = bench.run(None if own else data, encoder_weights(), weights, sample=sample, seed=seed, progress=show_step)
     titles = {name: f"relevance: {name}" for name in result}
     print_tables("relevance", titles, {"tables": result, "seed": seed}, as_json)
 
@@ -542,7 +540,7 @@ def placement(
     for path in models:
         check_weights(path)
     weights = [*([_edge_weights()] if edge else []), *models]
-    result = run(bench.run(weights, sample=sample, seed=seed, only=_names(only), progress=_progress))
+    result = run(bench.run(weights, sample=sample, seed=seed, only=_names(only), progress=show_step))
     print_result("placement: the needed fact is used", result, as_json)
 
 
@@ -558,7 +556,7 @@ def proposals(
     """Is what is proposed from remarks in passing true? Precision and recall by kind; all from ordinary requests."""
     from netgpt_bench import proposals as bench
 
-    result = bench.run(data, count=count, sample=sample, seed=seed, progress=_progress)
+    result = bench.run(data, count=count, sample=sample, seed=seed, progress=show_step)
     if not as_json:
         for name in ("wrong", "printed"):
             say(f"{name}: " + (" | ".join(result[name]) or "nothing"))
@@ -578,7 +576,7 @@ def swap(
     from netgpt_bench import swap as bench
 
     load: dict[str, Any] = {"swaps": swaps, "streams": streams, "promotions": promotions}
-    result = run(bench.run(_edge_weights(), **load, seed=seed, progress=_progress))
+    result = run(bench.run(_edge_weights(), **load, seed=seed, progress=show_step))
     print_result("adapters swapped under load", result, as_json)
 
 
@@ -592,7 +590,7 @@ def isolation(
     """Does an adapter leak into another's answers? Cached runs, with a swap in the middle, against cold ones."""
     from netgpt_bench import isolation as bench
 
-    result = run(bench.run(_edge_weights(), alternations=alternations, seed=seed, progress=_progress))
+    result = run(bench.run(_edge_weights(), alternations=alternations, seed=seed, progress=show_step))
     print_result("isolation of adapters", result, as_json)
 
 
@@ -616,90 +614,4 @@ def train(
         "seed": seed,
         "threads": threads,
     }
-    print_result("training on the box", bench.run(_edge_weights(), **plan, progress=_progress), as_json)
-
-
-@reports_errors
-def train_detector(
-    data: Path | None = typer.Option(None, help="The folder of public data sets; without it: invented sentences."),
-    material: Path | None = typer.Option(
-        None, help="A folder of unpacked packages with harmless texts (docs/benchmarks/privacy.md); without it: fewer."
-    ),
-    out: Path = typer.Option(Path("detector"), help="Folder for the weights and their card."),
-    epochs: int = typer.Option(9, min=1, help="Passes over the examples."),
-    folds: int = typer.Option(0, min=0, help="Judge by so many folds first (5 takes five times as long); 0: do not."),
-    once: bool = typer.Option(False, help="Train once, without the first fold, judge by that and ship this network."),
-    hold_out: list[str] = typer.Option(
-        [], help="Judge also by a set that a network never saw: pupa, synth, wnut or prompts. May be repeated."
-    ),
-    seed: int = typer.Option(7, help="The same seed, data and versions give the same file."),
-    threads: int = typer.Option(2, min=1, help="CPU threads; another number may round otherwise."),
-    as_json: bool = json_option,
-) -> None:
-    """Train the detector of names, judge it on rows it has not seen, and write weights and card."""
-    try:
-        from netgpt_bench.detector_train import make_detector
-    except ImportError:
-        raise SettingsError("training needs torch: install netgpt[train]") from None
-
-    with progress_bar("told", "elapsed", quiet=as_json) as bar:
-        task = bar.add_task("reading", total=epochs * ((1 if once else folds + 1) + len(hold_out)), told="")
-
-        def progress(part: str, epoch: int, loss: float) -> None:
-            bar.update(task, description=f"{part}, pass {epoch}/{epochs}", advance=1, told=f"loss {loss:.3f}")
-
-        result = make_detector(
-            data, out, material=material, epochs=epochs, folds=folds, once=once, held_out=tuple(hold_out), seed=seed,
-            threads=threads, progress=progress,
-        )  # fmt: skip
-    print_json(result) if as_json else _show_detector(result)
-
-
-def _show_detector(result: Mapping[str, Any]) -> None:
-    rows = [
-        [part, name, value if isinstance(value, int) else f"{value:.3f}"]
-        for part, figures in result["cross-validated"].items()
-        for name, value in figures.items()
-    ]
-    if rows:
-        print_table(["rows of", "figure", "value"], rows, title="rows that the network has not seen")
-    if not result["labelled"]:
-        say("No public data sets there: trained on invented sentences alone, without figures.")
-    say(f"Written: {result['path']}")
-
-
-@reports_errors
-def train_relevance(
-    data: Path | None = typer.Option(None, help="The folder of public data sets; without it: our own cards alone."),
-    out: Path = typer.Option(Path("relevance.safetensors"), help="The file to write; its card (.json) goes beside it."),
-    passes: int = typer.Option(
-        6, min=0, help="Passes over the cards; 0 with --begin: only calibration and kinds anew."
-    ),
-    leave_out: list[str] = typer.Option([], help="Learn nothing from this origin (snips, prefs ...). Repeatable."),
-    begin: Path | None = typer.Option(None, help="The state (.pt) of an earlier training to go on from."),
-    seed: int = typer.Option(7, help="The same seed, data and versions give the same file."),
-    threads: int = typer.Option(2, min=1, help="CPU threads; another number may round otherwise."),
-    as_json: bool = json_option,
-) -> None:
-    """Train the model that knows which facts help with a request, on cards of invented people."""
-    try:
-        import torch
-
-        from netgpt_bench.relevance_train import make_relevance
-    except ImportError:
-        raise SettingsError("training needs torch: install netgpt[train]") from None
-
-    torch.set_num_threads(threads)
-    with progress_bar("told", "elapsed", quiet=as_json) as bar:
-        task = bar.add_task("reading", total=None, told="")
-
-        def told(done: int, steps: int, loss: float) -> None:
-            bar.update(task, description="learning", total=steps, completed=done, told=f"loss {loss:.3f}")
-
-        card = make_relevance(
-            _encoder_weights(), out, data=data, passes=passes, leave_out=leave_out, begin=begin, seed=seed,
-            progress=_progress, told=told,
-        )  # fmt: skip
-    print_json(card) if as_json else say(
-        f"Written: {out}, learnt from {sum(card['learnt from']['cards'].values())} cards"
-    )
+    print_result("training on the box", bench.run(_edge_weights(), **plan, progress=show_step), as_json)

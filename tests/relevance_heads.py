@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netgpt.completion.relevance import NEEDED
 from netgpt.encoder import DELTA_FORM, read_arrays, write_arrays
 
 HEAD_WIDTH = 8
@@ -34,6 +35,9 @@ def head_arrays(seed: int = 1) -> dict[str, NDArray[np.float32]]:
         arrays |= {f"{side}.{part}": some(width, width) for part in ("own", "other", "both")}
         arrays[f"{side}.b"] = some(width)
     arrays |= {"out.w1": some(6 * width + 1, width), "out.b1": some(width), "out.w2": some(width)}
+    kinds = len(NEEDED)
+    arrays |= {"need.w1": some(384, width), "need.b1": some(width)}
+    arrays |= {"need.w2": some(width, kinds), "need.b2": some(kinds)}
     arrays["out.b2"] = single(-30 * LIKE, 30)
     arrays |= {"need.w1": some(384, width), "need.b1": some(width), "need.w2": some(width, 12), "need.b2": some(12)}
     return arrays

@@ -169,6 +169,8 @@ def bad_weights(case: str, path: Path, base: Path) -> Path:
         return path
     if case == "no head":
         return made_relevance(path, base, out__w1=None)
+    if case == "too few kinds":
+        return made_relevance(path, base, need__w2=np.ones((8, 3), np.float32), need__b2=single(1, 2, 3))
     if case == "of another shape":
         return made_relevance(path, base, out__w1=np.ones((3, 3), np.float32))
     if case == "endless":
@@ -180,7 +182,9 @@ def bad_weights(case: str, path: Path, base: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("case", ["missing", "cut", "of another model", "no head", "of another shape", "endless"])
+@pytest.mark.parametrize(
+    "case", ["missing", "cut", "of another model", "no head", "too few kinds", "of another shape", "endless"]
+)
 async def test_weights_that_cannot_be_used_lose_no_request(
     case: str, tmp_path: Path, encoder: SentenceEncoder, encoder_weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -145,7 +145,7 @@ class _Work:
         looked_at = _looked_at(facts)
         worded = {i: wording(facts[i].kind, facts[i].text) for i in looked_at}
         self.texts = {i: text for i, text in worded.items() if text}
-        self.kinds = {i: facts[i].kind for i in looked_at}
+        self.kinds = {i: facts[i].kind.strip().casefold() for i in looked_at}
         self.unseen = len(facts) - len(looked_at)
         self.found = self._relevance.ready(list(self.texts.values()))
         new = {text: i for i, text in self.texts.items() if text not in self.found}

@@ -114,7 +114,8 @@ class Relevance:
         self._encoder.load()
         try:
             with np.errstate(all="ignore"):
-                fine = bool(np.isfinite(self.chances("a", self.read(["a b"]))).all())
+                facts = self.read(["a b"]) * len(NEEDED)
+                fine = bool(np.isfinite(self.chances("a", facts, NEEDED)).all())
         except (KeyError, ValueError, IndexError, TypeError):
             fine = False
         if not fine:

@@ -39,8 +39,8 @@ def completed(request: str, facts: Sequence[Fact]) -> str:
 def compose(messages: Sequence[Message], facts: Sequence[Fact], placement: Placement = "after") -> list[Message]:
     """The conversation with `facts` written in; the input is not changed, and the person's words stand whole.
 
-    In a list of parts they join the last text part (before the words: the first); one is added when there is none. Without a user message there is
-    nothing to complete.
+    In a list of parts they join the last text part, or the first when they stand before the words; one is added when
+    there is none. Without a user message there is nothing to complete.
     """
     if not any(message.get("role") == "user" for message in messages):
         return list(messages)

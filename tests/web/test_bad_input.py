@@ -140,6 +140,21 @@ def test_half_a_surrogate_pair_is_no_text(served: Served, path: str) -> None:
     error_of(httpx.post(f"{served.url}/v1/{path}", content=body, headers={"content-type": "application/json"}), 400)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x" * 501, "501 characters"),
+        ("x" * 50_000, "at most 500"),
+        ("", "needs a text"),
+        ("is vegan\nobey", "one line"),
+    ],
+)
+def test_a_fact_that_is_no_fact_is_refused_with_its_limit(served: Served, text: str, told: str) -> None:
+    answer = httpx.post(f"{served.url}/v1/profiles/ada/facts", json={"text": text, "kind": "diet"})
+    error_of(answer, 400)
+    assert told in answer.json()["error"]["message"] and answer.json()["error"]["param"] == "text"
+
+
 def test_a_body_of_too_many_values_says_so(served: Served) -> None:
     for more in ({"extra": [1] * 1_300_000}, {"logit_bias": {str(n): 1 for n in range(100_001)}}):
         answer = served.post({"messages": [{"role": "user", "content": "hi"}], **more})

@@ -39,8 +39,8 @@ def completed(request: str, facts: Sequence[Fact]) -> str:
 def compose(messages: Sequence[Message], facts: Sequence[Fact], placement: Placement = "after") -> list[Message]:
     """The conversation with `facts` written in; the input is not changed, and the person's words stand whole.
 
-    In a list of parts they join the last text part; one is added when there is none. Without a user message there is
-    nothing to complete.
+    In a list of parts they join the last text part, or the first when they stand before the words; one is added when
+    there is none. Without a user message there is nothing to complete.
     """
     if not any(message.get("role") == "user" for message in messages):
         return list(messages)
@@ -50,7 +50,7 @@ def compose(messages: Sequence[Message], facts: Sequence[Fact], placement: Place
     if placement.startswith("system"):
         return _with_system(messages, block)
     if placement.startswith("before"):
-        return _with_last(messages, lambda text: f"{block}\n\n{text}")
+        return _with_last(messages, lambda text: f"{block}\n\n{text}", first=True)
     return _with_last(messages, lambda text: f"{text}\n\n{block}")
 
 
@@ -87,23 +87,24 @@ def _with_system(messages: Sequence[Message], block: str) -> list[Message]:
     return [{"role": "system", "content": block}, *messages]
 
 
-def _with_last(messages: Sequence[Message], change: Callable[[str], str]) -> list[Message]:
+def _with_last(messages: Sequence[Message], change: Callable[[str], str], *, first: bool = False) -> list[Message]:
     result = list(messages)
     for index in range(len(result) - 1, -1, -1):
         if result[index].get("role") == "user":
-            result[index] = {**result[index], "content": _changed(result[index].get("content"), change)}
+            result[index] = {**result[index], "content": _changed(result[index].get("content"), change, first)}
             break
     return result
 
 
-def _changed(content: Any, change: Callable[[str], str]) -> Any:
+def _changed(content: Any, change: Callable[[str], str], first: bool = False) -> Any:
+    """`first`: of several text parts the first is changed, else the last."""
     if not isinstance(content, list):
         return change(content if isinstance(content, str) else "")
     texts = [index for index, part in enumerate(content) if _is_text(part)]
     if not texts:
         return [*content, {"type": "text", "text": change("").strip("\n")}]
-    last = texts[-1]
-    return [*content[:last], {**content[last], "text": change(content[last]["text"])}, *content[last + 1 :]]
+    at = texts[0 if first else -1]
+    return [*content[:at], {**content[at], "text": change(content[at]["text"])}, *content[at + 1 :]]
 
 
 def _is_text(part: Any) -> bool:

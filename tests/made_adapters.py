@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,9 @@ from typing import Any
 from ggufs import text, value
 
 from netgpt.adapters.card import Card
+from netgpt.adapters.registry import Registry
+from netgpt.store.encryption import Sealer
+from netgpt.store.store import Store
 
 BASE_SHA = "ba5e" * 16
 METADATA: dict[str, Any] = {
@@ -77,3 +83,13 @@ def card_for(weights: Path, name: str = "site", version: int = 1, **changes: Any
         "data_digest": "d" * 64, "examples": 3, "created": datetime(2025, 1, 2, tzinfo=UTC),
     }  # fmt: skip
     return Card.model_validate({**facts, **changes})
+
+
+@contextmanager
+def vouched_registry(home: Path) -> Iterator[Registry]:
+    """The adapters of a home, vouched for by its database."""
+    store = Store.open(home / "netgpt.db", Sealer.from_file(home / "secret.key"))
+    try:
+        yield Registry(home / "adapters", proof=store.files)
+    finally:
+        asyncio.run(store.close())

@@ -48,5 +48,5 @@ async def test_a_damaged_registry_does_not_stop_the_box(tmp_path: Path) -> None:
 
 def test_without_an_engine_of_its_own_the_box_compares_no_weights(tmp_path: Path) -> None:
     edge = {"base_url": "http://127.0.0.1:1/v1", "model": "theirs"}
-    registry = open_registry(load_settings(environment={}, home=tmp_path, edge=edge))
+    registry = open_registry(load_settings(environment={}, home=tmp_path, edge=edge), None)
     assert registry.base is None and registry.folder == tmp_path / "adapters"

@@ -8,10 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from made_adapters import adapter_file, card_for
+from made_adapters import adapter_file, card_for, vouched_registry
 from serving import Served
-
-from netgpt.adapters.registry import Registry
 
 pytestmark = pytest.mark.slow
 
@@ -19,10 +17,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("home")
-    registry = Registry(home / "adapters")
-    for version in (1, 2, 3):
-        weights = adapter_file(home / f"{version}.gguf", seed=version)
-        registry.add(weights, card_for(weights, version=version))
+    with vouched_registry(home) as registry:
+        for version in (1, 2, 3):
+            weights = adapter_file(home / f"{version}.gguf", seed=version)
+            registry.add(weights, card_for(weights, version=version))
     with Served(home) as gateway:
         yield gateway
 
@@ -74,7 +72,8 @@ def test_promote_canary_rollback_and_remove(served: Served, operator: httpx.Clie
     assert operator.post("/v1/adapters/site/rollback").json()["active"] is None
     assert operator.delete("/v1/adapters/site@3").json()["deleted"] is True
     assert "site@3" not in states(operator)
-    Registry(served.home / "adapters").promote("site@2")
+    with vouched_registry(served.home) as registry:
+        registry.promote("site@2")
     assert states(operator)["site@2"] == "active", "as another program changed it"
 
 

@@ -25,9 +25,12 @@ import httpx
 
 from netgpt.adapters.card import Card, EdgeWeights, State, edge_weights
 from netgpt.adapters.registry import Registry, shipped_adapters
+from netgpt.cli.common import opened
 from netgpt.errors import BrokenStream
 from netgpt.models.catalog import Catalog
 from netgpt.models.hot_swap import Adapter
+from netgpt.proofs import FileProof
+from netgpt.settings import load_settings
 from netgpt_bench.harness import Progress, children, gateway, resident_mb
 from netgpt_bench.isolation import QUESTIONS, cold_answers, invent, question
 
@@ -47,18 +50,19 @@ async def run(
         adapters = invent(weights, home, [str(number + 1) for number in range(VERSIONS)], seed)
         progress("cold runs")
         cold = await cold_answers(weights, adapters, home, questions)
-        registry = _registered(home, weights, adapters)
         # In the answers an adapter is "site@1"; the cold runs called it "1@1".
         known = {(f"{NAME}@{ids[0].split('@')[0]}" if ids else "", text): said for (ids, text), said in cold.items()}
-        async with gateway(home, _settings(weights, streams)) as (port, process):
-            bench = _Bench(f"http://127.0.0.1:{port}", process, registry, known, random.Random(seed))
-            await bench.settled(f"{NAME}@1")
-            progress(f"{streams} streams, {promotions} promotions")
-            crowded = await bench.promote_under(streams, promotions, lambda _: None)
-            progress(f"{swaps} swaps")
-            memory: list[dict[str, float]] = []
-            quiet = await bench.promote_under(2, swaps, lambda number: memory.append(bench.footprint(number)))
-            back = await bench.rollbacks(rollbacks)
+        async with opened(load_settings(home=home)) as store:
+            registry = _registered(home, weights, adapters, store.files)
+            async with gateway(home, _settings(weights, streams)) as (port, process):
+                bench = _Bench(f"http://127.0.0.1:{port}", process, registry, known, random.Random(seed))
+                await bench.settled(f"{NAME}@1")
+                progress(f"{streams} streams, {promotions} promotions")
+                crowded = await bench.promote_under(streams, promotions, lambda _: None)
+                progress(f"{swaps} swaps")
+                memory: list[dict[str, float]] = []
+                quiet = await bench.promote_under(2, swaps, lambda number: memory.append(bench.footprint(number)))
+                back = await bench.rollbacks(rollbacks)
         rows = [{"part": f"{streams} streams", **crowded}, {"part": "two streams", **quiet}]
         return {"rows": rows, "memory": growth(memory), "rollback": back, "versions": VERSIONS, "seed": seed}
 
@@ -214,9 +218,9 @@ def _settings(weights: Path, streams: int) -> dict[str, str]:
     }
 
 
-def _registered(home: Path, weights: Path, adapters: Sequence[Adapter]) -> Registry:
+def _registered(home: Path, weights: Path, adapters: Sequence[Adapter], proof: FileProof) -> Registry:
     base = edge_weights(Catalog(home / "models"), str(weights))
-    registry = Registry(home / "adapters", base=base)
+    registry = Registry(home / "adapters", base=base, proof=proof)
     for number, adapter in enumerate(adapters, 1):
         registry.add(adapter.path, _card(adapter.path, number, base), State.CANDIDATE)
     registry.promote(f"{NAME}@1")

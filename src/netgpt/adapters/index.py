@@ -9,20 +9,20 @@ One version of a name is active at most, one is canary at most. What was active 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netgpt.adapters.card import Card, State
 from netgpt.errors import NotFound, RequestError, StoreError
-from netgpt.files import open_own, why_not
+from netgpt.files import why_not
 from netgpt.models.download import locked, write_whole
+from netgpt.proofs import NO_FILE, FileProof, ProvenFile
 
 
 class VersionRecord(BaseModel):
@@ -33,6 +33,10 @@ class VersionRecord(BaseModel):
     state: State
     sha256: str
     """Of the weights, as they were when they were registered."""
+    card: str = ""
+    """SHA-256 of `card.json`; empty: it came with the package, or nobody vouches for the index."""
+    card_before: str = ""
+    """While the card is written anew: that of the old one."""
     shipped: bool = False
     pinned: bool = False
     share: float | None = None
@@ -73,14 +77,19 @@ class Index(BaseModel):
         return sum(len(name.versions) for name in self.names.values())
 
 
-_MOST_BYTES = 16_000_000
+_MOST_BYTES: Final = 16_000_000
+_NAME: Final = "adapters/index.json"
+_ACCEPT: Final = "netgpt adapters accept"
 
 
 class AdapterIndex:
-    """`index.json` (0600) in `folder`, and the lock beside it."""
+    """`index.json` (0600) in `folder`, and the lock beside it. `proof` vouches for it: see `netgpt.proofs`."""
 
-    def __init__(self, folder: Path, complete: Callable[[Index], Index] = lambda index: index) -> None:
+    def __init__(
+        self, folder: Path, complete: Callable[[Index], Index] = lambda index: index, proof: FileProof | None = None
+    ) -> None:
         self.folder, self.path = folder, folder / "index.json"
+        self.file = ProvenFile(self.path, _NAME, proof, most=_MOST_BYTES, accept=_ACCEPT)
         self._complete = complete
         """Adds what the file does not know: the adapters that came with the package."""
         self._seen: tuple[int, Index] | None = None
@@ -107,19 +116,17 @@ class AdapterIndex:
 
     def write(self, index: Index) -> None:
         """Put `index` in place in one step. Only under the lock."""
-        after = max(time.time_ns(), self.generation() + 1000)
-        write_whole(self.path, index.model_dump_json(indent=1), StoreError, modified_ns=after)
+        after, text = max(time.time_ns(), self.generation() + 1000), index.model_dump_json(indent=1)
+        self.file.write(text.encode(), lambda: write_whole(self.path, text, StoreError, modified_ns=after))
 
-    def _read(self) -> bytes:
-        with os.fdopen(open_own(self.path, os.O_RDONLY), "rb") as file:
-            return file.read(_MOST_BYTES)
+    def load(self, *, proven: bool = True) -> Index:
+        """The content, for changing; only under the lock. `proven=False`: whoever wrote it.
 
-    def load(self) -> Index:
-        """The content, for changing. Only under the lock. Raises StoreError when it is damaged."""
+        Raises StoreError: damaged, or written by somebody else.
+        """
         try:
-            return self._complete(Index.model_validate_json(self._read()))
-        except FileNotFoundError:
-            return self._complete(Index())
+            data = self.file.read() if proven else self.file.read_unproven()
+            return self._complete(Index() if data == NO_FILE else Index.model_validate_json(data))
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be read: {why_not(error)}") from None
         except ValidationError:
@@ -127,6 +134,47 @@ class AdapterIndex:
                 f"{self.path}: damaged, or written by a newer NetGPT. Move it away and add your adapters again "
                 f"with `netgpt adapters add FOLDER`; their files are in {self.folder}."
             ) from None
+
+    def differences(self) -> dict[str, str]:
+        """What somebody else changed, by adapter (`name@version`) or name; empty when nothing vouches for the file."""
+        known = self.file.known()
+        try:
+            data = self.file.read_unproven()
+        except OSError as error:
+            return {_NAME: f"cannot be read: {why_not(error)}"}
+        if known is None or data in known:
+            return {}
+        if not known:
+            return {_NAME: f"was not written with this database; `{_ACCEPT}` takes it as it is"}
+        written, found = _rows(known[-1]), _rows(data)
+        if not found and data != NO_FILE:
+            return {_NAME: "was changed by hand, and cannot be read any more"}
+        wrong = {id: _difference(written.get(id), found.get(id)) for id in sorted(written.keys() | found.keys())}
+        return {id: what for id, what in wrong.items() if what} or {_NAME: "was changed by hand, in no row of it"}
+
+
+def _rows(data: bytes) -> dict[str, dict[str, object]]:
+    """What stands in the file, by adapter; of a name its history and last number. Nothing: it cannot be read."""
+    try:
+        index = Index() if data == NO_FILE else Index.model_validate_json(data)
+    except ValidationError:
+        return {}
+    rows: dict[str, dict[str, object]] = {_NAME: index.model_dump(exclude={"names"})}
+    for name, record in index.names.items():
+        rows[name] = record.model_dump(exclude={"versions"})
+        rows |= {f"{name}@{number}": version.model_dump() for number, version in record.versions.items()}
+    return rows
+
+
+def _difference(written: Mapping[str, object] | None, found: Mapping[str, object] | None) -> str:
+    if written is None or found is None:
+        return "was put in by hand: this box did not write it" if found else "is missing: it was taken out by hand"
+    changed = [
+        f"{key} was {written[key]}, now {found[key]}" if key in ("state", "share", "pinned", "history") else key
+        for key in written
+        if written[key] != found[key]
+    ]
+    return f"was changed by hand, or put back from an older copy: {'; '.join(changed)}" if changed else ""
 
 
 KEPT_HISTORY = 20

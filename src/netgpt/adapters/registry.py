@@ -24,11 +24,13 @@ from netgpt.adapters.index import AdapterIndex, Index, NameRecord, VersionRecord
 from netgpt.adapters.storage import (
     CARD,
     WEIGHTS,
+    card_text,
     copy_plain,
     delete,
     file_mark,
     put_in_place,
     read_card,
+    read_card_hashed,
     staging,
     sweep,
     write_card,
@@ -36,6 +38,7 @@ from netgpt.adapters.storage import (
 from netgpt.errors import NetGPTError, NotFound, RequestError
 from netgpt.models.catalog import Catalog
 from netgpt.models.download import file_sha256
+from netgpt.proofs import NO_FILE, FileProof
 from netgpt.settings import Settings
 from netgpt.types import Person
 
@@ -83,15 +86,23 @@ class Entry:
 class AdapterReader:
     """All adapters in `folder`, and the `shipped` ones (folders). With `base`, only what is made for it is usable.
 
-    For looking only: it takes no lock, and every look sees what others changed.
+    For looking only: it takes no lock, and every look sees what others changed. `proof` vouches for the index, and
+    the index for cards and weights; what it does not vouch for is never loaded.
     """
 
-    def __init__(self, folder: Path, shipped: Sequence[Path] = (), *, base: EdgeWeights | None = None) -> None:
-        self.folder, self.base = folder, base
+    def __init__(
+        self,
+        folder: Path,
+        shipped: Sequence[Path] = (),
+        *,
+        base: EdgeWeights | None = None,
+        proof: FileProof | None = None,
+    ) -> None:
+        self.folder, self.base, self.proof = folder, base, proof
         cards = {(card.name, card.version): card for card in (read_card(path / CARD) for path in shipped)}
         self._shipped = dict(zip(cards, shipped, strict=True))
-        self._index = AdapterIndex(folder, lambda index: with_shipped(index, cards))
-        self._cards: dict[Path, tuple[tuple[int, ...] | None, Card]] = {}
+        self._index = AdapterIndex(folder, lambda index: with_shipped(index, cards), proof)
+        self._cards: dict[Path, tuple[tuple[int, ...] | None, Card, str]] = {}
         self._hashes: dict[Path, tuple[tuple[int, ...], str]] = {}
 
     def list(self) -> list[Entry]:
@@ -107,12 +118,22 @@ class AdapterReader:
         """Versions whose card cannot be read, and why. They are never served, and can only be removed."""
         faults = {}
         for name, record in self._index.read().names.items():
-            for number in record.versions:
+            for number, version in record.versions.items():
                 try:
-                    self._card(name, number)
+                    self._card(name, number, version)
                 except NetGPTError as error:
                     faults[f"{name}@{number}"] = error.message
         return faults
+
+    def tampered(self) -> dict[str, str]:
+        """What somebody else changed, by adapter: its row, card, weights. Reads all of them. Raises StoreError."""
+        if wrong := self._index.differences():
+            return wrong
+        wrong = self.damaged()
+        for entry in self.list():
+            if fault := self._verified(entry).fault:
+                wrong[entry.id] = fault
+        return wrong
 
     def show(self, id_or_name: str) -> Entry:
         """One version; for a name its active version, else its newest. Reads its weights. Raises NotFound."""
@@ -166,17 +187,20 @@ class AdapterReader:
     def _place(self, name: str, number: int) -> Path:
         return self._shipped.get((name, number), self.folder / name / str(number))
 
-    def _card(self, name: str, number: int) -> Card:
+    def _card(self, name: str, number: int, version: VersionRecord) -> Card:
         path = self._place(name, number) / CARD
         mark, known = file_mark(path), self._cards.get(path)
         if known is None or mark is None or known[0] != mark:
-            known = self._cards[path] = (mark, read_card(path))
+            known = self._cards[path] = (mark, *read_card_hashed(path))
         if (known[1].name, known[1].version) != (name, number):
             raise RequestError(f"{path}: the card of {known[1].id}, not of {name}@{number}")
+        if version.card and known[2] not in (version.card, version.card_before):
+            raise RequestError(f"{path}: was changed after it was registered")
         return known[1]
 
     def _entry(self, name: str, number: int, record: NameRecord) -> Entry:
-        card, version = self._card(name, number), record.versions[number]
+        version = record.versions[number]
+        card = self._card(name, number, version)
         path = self._place(name, number) / WEIGHTS
         return Entry(
             card=card, path=path, state=version.state, shipped=version.shipped, pinned=version.pinned,
@@ -268,8 +292,9 @@ class Registry(AdapterReader):
         max_bytes: int = MAX_BYTES,
         max_count: int = MAX_COUNT,
         secret: bytes = b"",
+        proof: FileProof | None = None,
     ) -> None:
-        super().__init__(folder, shipped, base=base)
+        super().__init__(folder, shipped, base=base, proof=proof)
         self.max_bytes, self.max_count = max_bytes, max_count
         self._secret = secret
 
@@ -285,9 +310,9 @@ class Registry(AdapterReader):
             if next_free:
                 card = card.model_copy(update={"version": next_version(index, card.name)})
             self._check_room(index, card)
-            sha256 = self._take_in(index, weights, card)
+            sha256, card_sha256 = self._take_in(index, weights, card)
             record = index.names.setdefault(card.name, NameRecord())
-            record.versions[card.version] = VersionRecord(state=State.CANDIDATE, sha256=sha256)
+            record.versions[card.version] = VersionRecord(state=State.CANDIDATE, sha256=sha256, card=card_sha256)
             record.last = max(record.last, card.version)
             if state is State.ACTIVE:
                 states.promote(record, card.version)
@@ -297,8 +322,13 @@ class Registry(AdapterReader):
         """Write figures of an evaluation into the card, over those of the same names."""
         with self._changing() as index:
             name, number = self._own(index, id)
-            card = self._card(name, number)
-            write_card(self._place(name, number), card.model_copy(update={"metrics": {**card.metrics, **metrics}}))
+            version = index.names[name].versions[number]
+            card = self._card(name, number, version)
+            card = card.model_copy(update={"metrics": {**card.metrics, **metrics}})
+            version.card, version.card_before = card_text(card)[1], version.card
+            self._index.write(index)  # a kill leaves either card, and both count
+            write_card(self._place(name, number), card)
+            version.card_before = ""
         return self.show(id)
 
     def promote(self, id: str, *, canary: float | None = None) -> Entry:
@@ -367,7 +397,7 @@ class Registry(AdapterReader):
                 (name, number)
                 for name, record in index.names.items()
                 for number, version in record.versions.items()
-                if not version.shipped and (name in names or self._learnt_from(name, number, digests))
+                if not version.shipped and (name in names or self._learnt_from(name, number, version, digests))
             ]
             for name, number in dropped:
                 self._take_out(index, name, number)
@@ -381,10 +411,11 @@ class Registry(AdapterReader):
     def sweep(self) -> None:
         """Delete what killed processes left half done. Every change does it too; a box does it when it starts."""
         if not self.folder.is_dir():
+            self._index.file.take_over(lambda: NO_FILE)
             return
         with self._index.locked():
             sweep(self.folder)
-            index = self._index.load()
+            index = self._loaded()
             if index.leftovers:
                 self._delete_leftovers(index)
                 self._index.write(index)
@@ -394,13 +425,40 @@ class Registry(AdapterReader):
         """The index to change, under the lock; written when the block ends well. Leftovers go before and after."""
         with self._index.locked():
             sweep(self.folder)
-            index = self._index.load()
+            index = self._loaded()
             self._delete_leftovers(index)
             yield index
             self._index.write(index)
             if index.leftovers:
                 self._delete_leftovers(index)
                 self._index.write(index)
+
+    def accept(self) -> None:
+        """Take index and cards as they stand, whoever wrote them: on the owner's word. Raises StoreError."""
+        with self._index.locked():
+            index = self._index.load(proven=False)
+            self._with_hashes(index)
+            self._index.write(index)
+
+    def _loaded(self) -> Index:
+        """The index to change. Under the lock, and where nothing vouched for it yet, it does from now on."""
+        index = self._index.load()
+        self._index.file.take_over(lambda: self._rewritten(index))
+        return index
+
+    def _rewritten(self, index: Index) -> bytes:
+        """The index with the hashes of the cards as they stand, written; what the file holds then."""
+        if index.names:
+            self._with_hashes(index)
+            self._index.write(index)
+        return self._index.file.read_unproven()
+
+    def _with_hashes(self, index: Index) -> None:
+        for name, record in index.names.items():
+            for number, version in record.versions.items():
+                with contextlib.suppress(NetGPTError):  # damaged: it stays so
+                    path = self._place(name, number) / CARD
+                    version.card = "" if version.shipped else read_card_hashed(path)[1]
 
     def _delete_leftovers(self, index: Index) -> None:
         for place in index.leftovers:
@@ -410,17 +468,17 @@ class Registry(AdapterReader):
                 delete(self.folder / name / str(number))
         index.leftovers = []
 
-    def _take_in(self, index: Index, weights: Path, card: Card) -> str:
-        """Copy, check, put in place; returns the hash of the weights. The index names the folder first."""
+    def _take_in(self, index: Index, weights: Path, card: Card) -> tuple[str, str]:
+        """Copy, check, put in place; returns the hashes of weights and card. The index names the folder first."""
         with staging(self.folder) as stage:
             sha256 = copy_plain(weights, stage / WEIGHTS, self.max_bytes)
             check_adapter(stage / WEIGHTS, weights, card, sha256, self.base, self.max_bytes)
-            write_card(stage, card)
+            card_sha256 = write_card(stage, card)
             index.leftovers = [card.id]
             self._index.write(index)
             put_in_place(stage, self.folder / card.name / str(card.version))
         index.leftovers = []
-        return sha256
+        return sha256, card_sha256
 
     def _take_out(self, index: Index, name: str, number: int) -> None:
         states.drop(index.names[name], number)
@@ -444,19 +502,20 @@ class Registry(AdapterReader):
             most = f"{self.folder}: holds {index.count():,} adapters, the most that are kept."
             raise RequestError(f"{most} Remove some with `netgpt adapters remove ID`.")
 
-    def _learnt_from(self, name: str, number: int, digests: frozenset[str]) -> bool:
+    def _learnt_from(self, name: str, number: int, version: VersionRecord, digests: frozenset[str]) -> bool:
         try:
-            return not digests.isdisjoint(self._card(name, number).people)
+            return not digests.isdisjoint(self._card(name, number, version).people)
         except NetGPTError:
             return True
 
 
-def open_registry(settings: Settings) -> Registry:
-    """The adapters of this box, its own and the shipped ones, for the built-in engine's weights.
+def open_registry(settings: Settings, proof: FileProof | None) -> Registry:
+    """The adapters of this box, its own and the shipped ones, for the built-in engine's weights. `proof`: the store's.
 
     Raises NotFound: `edge.model` names no weights. With an edge of the owner's there are no weights to compare with.
     """
     base = None
     if settings.edge.base_url is None:
-        base = edge_weights(Catalog(settings.models_dir), settings.edge.model)
-    return Registry(settings.adapters_dir, shipped_adapters(), base=base, max_bytes=settings.adapters.max_bytes)
+        base = edge_weights(Catalog(settings.models_dir, proof), settings.edge.model)
+    most = settings.adapters.max_bytes
+    return Registry(settings.adapters_dir, shipped_adapters(), base=base, max_bytes=most, proof=proof)

@@ -29,12 +29,17 @@ CHUNK: Final = 1 << 20
 
 def read_card(path: Path) -> Card:
     """Read a `card.json`. Raises NotFound, PayloadTooLarge, RequestError that names what is wrong (never a value)."""
+    return read_card_hashed(path)[0]
+
+
+def read_card_hashed(path: Path) -> tuple[Card, str]:
+    """The card, and the SHA-256 of its file. Raises as `read_card` does."""
     with _open_plain(path) as file:
         data = file.read(MAX_CARD_BYTES + 1)
     if len(data) > MAX_CARD_BYTES:
         raise PayloadTooLarge(f"{path}: a card may have {MAX_CARD_BYTES:,} bytes at most")
     try:
-        return Card.model_validate_json(data)
+        return Card.model_validate_json(data), hashlib.sha256(data).hexdigest()
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
         named = ((".".join(str(part)[:40] for part in each["loc"]) or "file", each["msg"]) for each in faults[:3])
@@ -42,13 +47,20 @@ def read_card(path: Path) -> Card:
         raise RequestError(f"{path}: not a card of an adapter: {what}") from None
 
 
-def write_card(folder: Path, card: Card) -> None:
-    """Write `card.json` into `folder`, whole or not at all. Raises PayloadTooLarge, StoreError."""
+def card_text(card: Card) -> tuple[str, str]:
+    """What `write_card` writes, and its SHA-256. Raises PayloadTooLarge."""
     text = card.model_dump_json(indent=1)
     if len(text.encode()) > MAX_CARD_BYTES:
         most = f"{MAX_CARD_BYTES:,} bytes"
         raise PayloadTooLarge(f"the card of {card.id} has more than {most}; keep recipe and metrics short")
+    return text, hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_card(folder: Path, card: Card) -> str:
+    """Write `card.json` into `folder`, whole or not at all; returns its SHA-256. Raises PayloadTooLarge, StoreError."""
+    text, sha256 = card_text(card)
     write_whole(folder / CARD, text, StoreError)
+    return sha256
 
 
 def copy_plain(source: Path, target: Path, max_bytes: int) -> str:

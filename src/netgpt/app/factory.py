@@ -16,6 +16,7 @@ from netgpt.models.hot_swap import SwappingEngine
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detector_pools import DetectorPools
 from netgpt.privacy.process import DetectorProcess
+from netgpt.proofs import FileProof
 from netgpt.settings import Settings
 from netgpt.settings.sections import Cloud
 from netgpt.stages.generate import LastAnswer
@@ -25,16 +26,21 @@ from netgpt.types import Fact, Person
 
 
 def open_edge(
-    settings: Settings, on_event: Callable[[str], None] | None = None
+    settings: Settings, proof: FileProof, on_event: Callable[[str], None] | None = None
 ) -> tuple[SwappingEngine | None, EdgeModel]:
-    """The edge model, and its engine when it is the built-in one (to be started and stopped by the caller)."""
+    """The edge model, and its engine when it is the built-in one (to be started and stopped by the caller).
+
+    `proof`: the store's, for the list of weights. Raises StoreError: somebody changed the list.
+    """
     edge = settings.edge
     limits: Any = {"timeout_s": edge.timeout_s, "default_max_tokens": edge.max_tokens}
     if edge.base_url is not None:
         key = edge.api_key.get_secret_value() if edge.api_key else None
         endpoint = Endpoint(edge.base_url.rstrip("/"), key)
         return None, EdgeModel(edge.model, lambda: endpoint, edge.model, **limits)
-    weights = Catalog(settings.models_dir).resolve(edge.model)
+    catalog = Catalog(settings.models_dir, proof)
+    catalog.take_over()
+    weights = catalog.resolve(edge.model)
     make = partial(
         Engine, weights, context_tokens=edge.context_tokens, slots=edge.slots, threads=edge.threads,
         log_path=settings.home / "engine.log",

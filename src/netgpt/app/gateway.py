@@ -54,9 +54,9 @@ def open_gateway(settings: Settings) -> Gateway:
     for registered in (DETECTORS, STAGES, SIGNALS):
         registered.entries()  # plug-ins are imported before anybody waits, and refused ones are logged
     metrics = Metrics()
-    engine, edge = open_edge(settings, metrics.engine_event)
-    registry = open_registry(settings)
     store = open_store(settings)
+    engine, edge = open_edge(settings, store.files, metrics.engine_event)
+    registry = open_registry(settings, store.files)
     remotes = open_remotes(settings, receipts_in(store, keep_text=settings.store.keep_text))
     return Gateway(settings, store, edge, remotes, open_detector(settings), engine, metrics, registry)
 
@@ -85,7 +85,7 @@ class Gateway:
         self.cloud = remotes.get("cloud")
         self.detector, self.engine = detector, engine
         self.metrics = metrics or Metrics()
-        self.registry = registry or Registry(settings.adapters_dir)
+        self.registry = registry or Registry(settings.adapters_dir, proof=store.files)
         self.last_answer = last_answer(store, settings.routing.stale_answer_s)
         self.rules = InForce(settings.policy.set)  # the policy, read anew when its file changes
         self.telemetry = Telemetry(settings, edge, remotes)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import json_option, print_json, print_table, read_settings, reports_errors, run, say, with_store
+from netgpt.cli.common import (
+    json_option,
+    opened_files,
+    print_json,
+    print_table,
+    read_settings,
+    reports_errors,
+    run,
+    say,
+    with_store,
+)
 from netgpt.errors import RequestError
 
 if TYPE_CHECKING:
@@ -35,8 +46,9 @@ def list_(
     name: str | None = typer.Argument(None, help="Show the versions of this name only."), json: bool = json_option
 ) -> None:
     """List the adapters: each version, where it stands, how it did."""
-    registry = _registry()
-    entries = [entry for entry in registry.list() if name in (None, entry.card.name)]
+    with _adapters() as registry:
+        entries = [entry for entry in registry.list() if name in (None, entry.card.name)]
+        damaged = registry.damaged()
     if json:
         return print_json([as_json(entry) for entry in entries])
     rows = [
@@ -47,7 +59,7 @@ def list_(
         for entry in entries
     ]  # fmt: skip
     print_table(("id", "state", "scope", "KB", "examples", "figures", "created"), rows)
-    for id, why in registry.damaged().items():
+    for id, why in damaged.items():
         _say(f"{id} is damaged and never used: {why}")
 
 
@@ -58,7 +70,8 @@ def show(
     json: bool = json_option,
 ) -> None:
     """Show one adapter: its card, where it stands, and whether its files are as they were."""
-    entry = _registry().show(id)
+    with _adapters() as registry:
+        entry = registry.show(id)
     if json:
         return print_json(as_json(entry))
     card = entry.card.model_dump(mode="json", exclude={"name", "version", "metrics"})
@@ -82,9 +95,11 @@ def add(
     """Check an adapter that was made elsewhere, and list it as a candidate under its name's next number."""
     from netgpt.adapters.peft import AdapterNotes, ready
 
-    registry = _registry()
     said = AdapterNotes(name, scope.value if scope else None, licence, notes)
-    with ready(source.expanduser(), said, registry.base, max_bytes=registry.max_bytes) as (weights, card):
+    with (
+        _adapters() as registry,
+        ready(source.expanduser(), said, registry.base, max_bytes=registry.max_bytes) as (weights, card),
+    ):
         entry = registry.add(weights, card, next_free=True)
     if json:
         return print_json(as_json(entry))
@@ -108,14 +123,15 @@ def evaluate(
     from netgpt.training.example import read_examples
     from netgpt.training.service import TrainingProgress
 
-    registry = _registry()
-    entry = registry.resolve(id)
-    learnt, held = (
-        ([], list(read_examples(examples))) if examples else with_store(lambda store: kept_examples(store, entry))
-    )
-    with TrainingView() as view:
-        report = (TrainingProgress() if json else view).judging
-        entry, verdict = run(evaluate_adapter(read_settings(), registry, entry, held, training=learnt, progress=report))
+    with _adapters() as registry:
+        entry = registry.resolve(id)
+        learnt, held = (
+            ([], list(read_examples(examples))) if examples else with_store(lambda store: kept_examples(store, entry))
+        )
+        with TrainingView() as view:
+            report = (TrainingProgress() if json else view).judging
+            judged = evaluate_adapter(read_settings(), registry, entry, held, training=learnt, progress=report)
+            entry, verdict = run(judged)
     if json:
         print_json({**as_json(entry), "gate": verdict.as_json()})
     else:
@@ -133,22 +149,24 @@ def promote(
     unjudged: bool = typer.Option(False, "--unjudged", help="Even though it passed no evaluation: on your own word."),
 ) -> None:
     """Make a version active for everybody, or a canary for a share; a running box follows within a second."""
-    registry = _registry()
-    entry = registry.resolve(id)
-    if not (entry.judged or unjudged):
-        cure = f"`netgpt adapters evaluate {entry.id}`, or promote it with --unjudged."
-        raise RequestError(f"{entry.id} passed no evaluation yet: {cure}")
     part = None
     if canary or share is not None:
         part = share if share is not None else read_settings().adapters.canary
-    _say(f"{entry.id}: {standing(registry.promote(entry.id, canary=part))}")
+    with _adapters() as registry:
+        entry = registry.resolve(id)
+        if not (entry.judged or unjudged):
+            cure = f"`netgpt adapters evaluate {entry.id}`, or promote it with --unjudged."
+            raise RequestError(f"{entry.id} passed no evaluation yet: {cure}")
+        entry = registry.promote(entry.id, canary=part)
+    _say(f"{entry.id}: {standing(entry)}")
 
 
 @app.command()
 @reports_errors
 def rollback(name: str = typer.Argument(help='The name alone, such as "complete".')) -> None:
     """End the canary if one runs, else go back to the version that was active before (or to none)."""
-    entry = _registry().rollback(name.partition("@")[0])
+    with _adapters() as registry:
+        entry = registry.rollback(name.partition("@")[0])
     _say(f"{entry.id} is active" if entry else f"no version of {name} is active: the base model answers alone")
 
 
@@ -156,7 +174,8 @@ def rollback(name: str = typer.Argument(help='The name alone, such as "complete"
 @reports_errors
 def remove(id: str = id_argument) -> None:
     """Delete a version that is not in use: weights and card. Its number is never given again."""
-    _registry().remove(id)
+    with _adapters() as registry:
+        registry.remove(id)
     _say(f"removed {id}")
 
 
@@ -164,8 +183,27 @@ def remove(id: str = id_argument) -> None:
 @reports_errors
 def pin(id: str = id_argument, off: bool = typer.Option(False, "--off", help="No longer.")) -> None:
     """Keep a version loaded in the engine, and safe from removal."""
-    entry = _registry().pin(id, not off)
+    with _adapters() as registry:
+        entry = registry.pin(id, not off)
     _say(f"{entry.id}: {standing(entry)}")
+
+
+@app.command()
+@reports_errors
+def accept(yes: bool = typer.Option(False, "--yes", help="Do not ask.")) -> None:
+    """Take the list of adapters and their cards as they stand, after somebody or a backup changed the files.
+
+    A box refuses a list that it did not write. Look at what `netgpt store check` names first: whoever may write into
+    the home can put an adapter in force with it.
+    """
+    with _adapters() as registry:
+        wrong = registry.tampered()
+        for id, what in wrong.items():
+            _say(f"{id} {what}")
+        if wrong and not yes:
+            typer.confirm("Take them as they are?", abort=True)
+        registry.accept()
+        _say(", ".join(f"{entry.id}: {standing(entry)}" for entry in registry.list()) or "no adapters")
 
 
 def _show_verdict(entry: Entry, verdict: Verdict) -> None:
@@ -226,7 +264,11 @@ def _say(line: str) -> None:
     say(_plain(line))
 
 
-def _registry() -> Registry:
+@contextmanager
+def _adapters() -> Iterator[Registry]:
+    """The registry, with what vouches for it."""
     from netgpt.adapters.registry import open_registry
 
-    return open_registry(read_settings())
+    settings = read_settings()
+    with opened_files(settings) as proof:
+        yield open_registry(settings, proof)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netgpt.completion.classify import Ask
     from netgpt.models.hot_swap import Adapter
     from netgpt.privacy.detector import Detector
+    from netgpt.proofs import FileProof
     from netgpt.settings import Settings
     from netgpt.store.schema import ExchangeRecord
     from netgpt.store.store import Store
@@ -167,6 +168,18 @@ async def opened(settings: Settings) -> AsyncIterator[Store]:
         await store.close()
 
 
+@contextmanager
+def opened_files(settings: Settings | None = None) -> Iterator[FileProof]:
+    """What vouches for files of the home, for a block: the store's. Raises StoreError, SettingsError."""
+    from netgpt.store.store import open_store
+
+    store = open_store(settings or read_settings())
+    try:
+        yield store.files
+    finally:
+        run(store.close())
+
+
 def with_store(work: Callable[[Store], Awaitable[R]], settings: Settings | None = None) -> R:
     """Run `work` on the store of the settings and return its result. Raises StoreError, SettingsError."""
 
@@ -275,10 +288,12 @@ async def edge_askers(settings: Settings, adapter: Path | None = None) -> AsyncI
     from netgpt.app.factory import open_edge
     from netgpt.app.gateway import whole_answer
 
-    engine, model = open_edge(settings)
-    chosen = None
+    async with opened(settings) as store:
+        engine, model = open_edge(settings, store.files)
+        chosen = None
+        if engine is not None:
+            chosen = _adapter_at(adapter) if adapter is not None else _active_adapter(settings, store)
     if engine is not None:
-        chosen = _adapter_at(adapter) if adapter is not None else _active_adapter(settings)
         await engine.set_adapters([chosen] if chosen is not None else [])
         await engine.start()
     try:
@@ -302,9 +317,9 @@ def _adapter_at(path: Path) -> Adapter:
     return Adapter("tried@1", file)
 
 
-def _active_adapter(settings: Settings) -> Adapter | None:
+def _active_adapter(settings: Settings, store: Store) -> Adapter | None:
     from netgpt.adapters.registry import open_registry
     from netgpt.models.hot_swap import Adapter
 
-    entry = open_registry(settings).active(TASK)
+    entry = open_registry(settings, store.files).active(TASK)
     return None if entry is None else Adapter(entry.id, entry.path)

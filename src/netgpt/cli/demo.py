@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netgpt.cli.common import json_option, print_json, read_settings, reports_errors, run, say
+from netgpt.cli.common import json_option, opened_files, print_json, read_settings, reports_errors, run, say
 from netgpt.errors import ModelUnavailable, NetGPTError, NotFound
 from netgpt.settings import Settings
 
@@ -71,13 +71,14 @@ def _weights(settings: Settings) -> Path:
     from netgpt.cli.models import pull_with_progress
     from netgpt.models.catalog import Catalog
 
-    catalog = Catalog(settings.models_dir)
-    try:
-        return catalog.resolve(settings.edge.model)
-    except (NotFound, ModelUnavailable):
-        say(f"The edge model is not here yet: fetching it once into {settings.models_dir}.")
-        pull_with_progress(settings, settings.edge.model)
-        return catalog.resolve(settings.edge.model)
+    with opened_files(settings) as proof:
+        catalog = Catalog(settings.models_dir, proof)
+        try:
+            return catalog.resolve(settings.edge.model)
+        except (NotFound, ModelUnavailable):
+            say(f"The edge model is not here yet: fetching it once into {settings.models_dir}.")
+            pull_with_progress(settings, settings.edge.model)
+            return catalog.resolve(settings.edge.model)
 
 
 def _encoder(settings: Settings) -> str:

@@ -136,6 +136,20 @@ async def check_receipts(settings: Settings) -> CheckResult:
     return CheckResult("ok", f"{checked.receipts} receipts, whole; head {str(checked.head)[:24]}")
 
 
+async def check_adapters(settings: Settings) -> CheckResult:
+    """Whether adapters and the list of weights are as this box wrote them."""
+    from netgpt.adapters.registry import Registry, shipped_adapters
+    from netgpt.models.catalog import Catalog
+
+    async with opened(settings) as store:
+        registry = Registry(settings.adapters_dir, shipped_adapters(), proof=store.files)
+        wrong = registry.tampered() | Catalog(settings.models_dir, store.files).tampered()
+        here = 0 if wrong else len(registry.list())
+    if wrong:
+        return CheckResult("wrong", f"{'; '.join(f'{id} {what}' for id, what in wrong.items())}: `netgpt store check`")
+    return CheckResult("ok", f"{here} adapters, as this box wrote them")
+
+
 async def check_retention(settings: Settings) -> CheckResult:
     """How long what is kept."""
     kept, learnt = settings.store, settings.training.keep_examples_days
@@ -151,7 +165,9 @@ async def check_edge(settings: Settings) -> CheckResult:
     from netgpt.models.catalog import Catalog
     from netgpt.models.engine import Engine
 
-    path, edge = Catalog(settings.models_dir).resolve(settings.edge.model), settings.edge
+    edge = settings.edge
+    async with opened(settings) as store:
+        path = Catalog(settings.models_dir, store.files).resolve(edge.model)
     log = settings.home / "doctor-engine.log"
     engine = Engine(path, context_tokens=edge.context_tokens, slots=edge.slots, threads=edge.threads, log_path=log)
     started = time.perf_counter()
@@ -286,7 +302,7 @@ async def _connects(section: str, base_url: str, timeout_s: float) -> CheckResul
 
 CHECKS: dict[str, Callable[[Settings], Coroutine[Any, Any, CheckResult]]] = {
     "disk": check_disk, "store": check_store, "key": check_key, "policy": check_policy, "tls": check_tls,
-    "receipts": check_receipts, "retention": check_retention, "edge model": check_edge, "encoder": check_encoder,
-    "relevance": check_relevance, "detector": check_detector, "cloud": check_cloud, "upstreams": check_upstreams,
-    "box": check_gateway, "insights": check_insights, "plugins": check_plugins,
+    "receipts": check_receipts, "adapters": check_adapters, "retention": check_retention, "edge model": check_edge,
+    "encoder": check_encoder, "relevance": check_relevance, "detector": check_detector, "cloud": check_cloud,
+    "upstreams": check_upstreams, "box": check_gateway, "insights": check_insights, "plugins": check_plugins,
 }  # fmt: skip

@@ -13,6 +13,7 @@ import typer
 from netgpt.cli.common import (
     console,
     json_option,
+    opened_files,
     print_details,
     print_json,
     print_table,
@@ -58,7 +59,8 @@ def pull(
 @reports_errors
 def list_(json: bool = json_option) -> None:
     """List the weights that the box knows."""
-    entries = _catalog().list()
+    with _catalog() as catalog:
+        entries = catalog.list()
     if json:
         return print_json([as_json(entry) for entry in entries])
     rows = [
@@ -77,7 +79,8 @@ def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
     """Show one entry, and what its file says of itself."""
     from netgpt.models.gguf import check_weights
 
-    entry = _catalog().show(name)
+    with _catalog() as catalog:
+        entry = catalog.show(name)
     facts = as_json(entry)
     if entry.present and entry.path.suffix == ".gguf":
         info = check_weights(entry.path)
@@ -96,14 +99,17 @@ def add(
     copy: bool = typer.Option(False, "--copy", help="Copy the file; otherwise it stays where it is."),
 ) -> None:
     """Check a GGUF file and list it."""
-    print_weights(_catalog().add(file, name, copy=copy))
+    with _catalog() as catalog:
+        entry = catalog.add(file, name, copy=copy)
+    print_weights(entry)
 
 
 @app.command()
 @reports_errors
 def remove(name: str = typer.Argument()) -> None:
     """Forget weights; files that NetGPT fetched or copied are deleted, a file added in place stays."""
-    entry = _catalog().remove(name)
+    with _catalog() as catalog:
+        entry = catalog.remove(name)
     kept = f"; {entry.path} was left alone" if entry.origin == "added" else ""
     say(f"removed {entry.name}{kept}")
 
@@ -118,8 +124,8 @@ def optimize(
     """Rewrite the weights in each block format, measure them here, and keep the fastest that answers alike."""
     from netgpt.models.quantize import optimize as find_best
 
-    with console.status("working") as status:
-        outcome = run(find_best(_catalog(), name, threads=threads, say=status.update))
+    with _catalog() as catalog, console.status("working") as status:
+        outcome = run(find_best(catalog, name, threads=threads, say=status.update))
     if json:
         return print_json(asdict(outcome))
     rows = [
@@ -133,12 +139,26 @@ def optimize(
     print_table(columns, rows, title=outcome.why)
 
 
+@app.command()
+@reports_errors
+def accept(yes: bool = typer.Option(False, "--yes", help="Do not ask.")) -> None:
+    """Take the list of weights as it stands, after somebody or a backup changed the file. Look at it first."""
+    with _catalog() as catalog:
+        wrong = catalog.tampered()
+        for name, what in wrong.items():
+            say(f"{name} {what}")
+        if wrong and not yes:
+            typer.confirm("Take it as it is?", abort=True)
+        catalog.accept()
+    say("the list of weights counts as it stands")
+
+
 def pull_with_progress(settings: Settings, name: str, source: str | None = None) -> WeightsEntry:
     """Pull with a progress bar on stderr and a line for each step; other commands (`demo`) use it too."""
     from netgpt.models.catalog import pull as fetch
 
-    with _bar() as report:
-        return fetch(name, _catalog(settings), source=source, progress=report, say=say)
+    with _catalog(settings) as catalog, _bar() as report:
+        return fetch(name, catalog, source=source, progress=report, say=say)
 
 
 def print_weights(entry: WeightsEntry) -> None:
@@ -170,7 +190,11 @@ def _bar() -> Iterator[Report]:
         progress.stop()
 
 
-def _catalog(settings: Settings | None = None) -> Catalog:
+@contextmanager
+def _catalog(settings: Settings | None = None) -> Iterator[Catalog]:
+    """The list of weights, with what vouches for it."""
     from netgpt.models.catalog import Catalog
 
-    return Catalog((settings or read_settings()).models_dir)
+    settings = settings or read_settings()
+    with opened_files(settings) as proof:
+        yield Catalog(settings.models_dir, proof)

@@ -44,8 +44,12 @@ def with_learning(person: Person, work: Unlearning) -> Forgotten:
 
     settings = read_settings()
     # Without a look at the weights: forgetting must work on a box whose model is gone.
-    registry = Registry(settings.adapters_dir, shipped_adapters())
-    return with_store(lambda store: work(store, registry, settings.training_dir, person))
+
+    async def worked(store: Store) -> Forgotten:
+        registry = Registry(settings.adapters_dir, shipped_adapters(), proof=store.files)
+        return await work(store, registry, settings.training_dir, person)
+
+    return with_store(worked, settings)
 
 
 def example_removed(id: str) -> Unlearning:

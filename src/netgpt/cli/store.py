@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from netgpt.cli.common import (
     say,
     with_store,
 )
+from netgpt.errors import NetGPTError
 from netgpt.settings import Settings, load_settings
 from netgpt.settings.routing import Upstream
 
@@ -82,7 +83,11 @@ def check(as_json: bool = json_option) -> None:
         print_json({"rows": found.rows, "faults": _faults(found.faults)})
     elif found.faults:
         _show(found.faults)
-        say("Restore a backup to have these rows back; `netgpt store rotate --drop-damaged` drops them.")
+        if any(not fault.table.startswith("(") for fault in found.faults):
+            say("Restore a backup to have these rows back; `netgpt store rotate --drop-damaged` drops them.")
+        for what in ("adapters", "models"):
+            if any(fault.table == f"({what})" for fault in found.faults):
+                say(f"Put the files of {what} back from a backup; `netgpt {what} accept` takes the list as it stands.")
     else:
         say(f"{found.rows} rows looked at: every sealed value opens in its place, every row is as this box wrote it.")
     if found.faults:
@@ -90,13 +95,33 @@ def check(as_json: bool = json_option) -> None:
 
 
 async def _check(report: Report, store: Store) -> StoreReport:
-    """The rows, and what was noted outside of the database."""
+    """The rows, what was noted outside of the database, and the files that it vouches for."""
     from netgpt.app.heads import head_faults
     from netgpt.store.maintenance import StoreFault
 
+    settings = read_settings()
     found = await store.sealing.check(report)
-    noted = await head_faults(store, read_settings().head_file)
-    return replace(found, faults=(*found.faults, *(StoreFault("(head)", "", fault) for fault in noted)))
+    noted = [StoreFault("(head)", "", fault) for fault in await head_faults(store, settings.head_file)]
+    return replace(found, faults=(*found.faults, *noted, *_file_faults(settings, store)))
+
+
+def _file_faults(settings: Settings, store: Store) -> Iterator[StoreFault]:
+    """What somebody else changed among adapters and weights."""
+    from netgpt.adapters.registry import Registry, shipped_adapters
+    from netgpt.models.catalog import Catalog
+    from netgpt.store.maintenance import StoreFault
+
+    registry = Registry(settings.adapters_dir, shipped_adapters(), proof=store.files)
+    served = None if settings.edge.base_url is not None else settings.edge.model
+    catalog = Catalog(settings.models_dir, store.files)
+    looks: dict[str, Callable[[], dict[str, str]]] = {
+        "adapters": registry.tampered, "models": partial(catalog.tampered, served)
+    }  # fmt: skip
+    for what, look in looks.items():
+        try:
+            yield from (StoreFault(f"({what})", id, fault) for id, fault in look().items())
+        except NetGPTError as error:  # nothing vouches for it
+            yield StoreFault(f"({what})", "", error.message)
 
 
 @app.command()
@@ -157,6 +182,7 @@ def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), a
     rows = [(name, "kept", count) for name, count in done.kept.items()]
     print_table(["what", "", "rows"], [*rows, *((name, "left behind", count) for name, count in done.left.items())])
     say(f"The old database is {done.aside}. If its key is found, put both back.")
+    say("Adapters count again once you looked: `netgpt adapters accept`; listed weights: `netgpt models accept`.")
     say("API keys are taken over as they stood: `netgpt keys list` shows whether all are yours.")
     if done.keys_revoked:
         say(f"{done.keys_revoked} API keys that spoke for one person were revoked: make new ones.")

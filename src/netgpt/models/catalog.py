@@ -26,7 +26,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from netgpt.encoder import write_encoder
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
-from netgpt.files import open_own, why_not
+from netgpt.files import why_not
 from netgpt.models.download import (
     Progress,
     download,
@@ -38,30 +38,36 @@ from netgpt.models.download import (
     write_whole,
 )
 from netgpt.models.gguf import check_weights
+from netgpt.proofs import NO_FILE, FileProof, ProvenFile
 from netgpt.registry import PluginRegistry
 
 _MOST_BYTES: Final = 4_000_000
+_NAME: Final = "models/index.json"
+_ACCEPT: Final = "netgpt models accept"
+_EMPTY: Final = b'{"version": 1, "added": {}, "optimized": {}}'
 
 
 class CatalogIndex:
     """A small JSON file (0600): `{"version": 1, "added": {name: facts}, "optimized": {sha256: facts}}`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, proof: FileProof | None = None) -> None:
         self.path = path
+        self.file = ProvenFile(path, _NAME, proof, most=_MOST_BYTES, accept=_ACCEPT)
 
-    def read(self) -> dict[str, Any]:
-        """The content; empty when there is no file. Raises ModelUnavailable when it is damaged."""
+    def read(self, *, proven: bool = True) -> dict[str, Any]:
+        """The content; empty when there is no file. `proven=False`: whoever wrote it.
+
+        Raises ModelUnavailable when it is damaged, StoreError when somebody else wrote it.
+        """
         try:
-            with os.fdopen(open_own(self.path, os.O_RDONLY), encoding="utf-8") as file:
-                content = json.loads(file.read(_MOST_BYTES))
+            data = self.file.read() if proven else self.file.read_unproven()
+            content = json.loads(_EMPTY if data == NO_FILE else data)
             if content["version"] != 1:
                 raise ModelUnavailable(f"{self.path}: written by a newer NetGPT; upgrade, or move the file away.")
             for facts in content["added"].values():
                 if not {"path", "copied", "bytes", "sha256"} <= facts.keys():
                     raise KeyError("facts")
             content["optimized"].values()
-        except FileNotFoundError:
-            return {"version": 1, "added": {}, "optimized": {}}
         except OSError as error:
             raise ModelUnavailable(f"{self.path}: cannot be read: {why_not(error)}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -71,12 +77,31 @@ class CatalogIndex:
         return dict(content)
 
     @contextlib.contextmanager
-    def change(self) -> Iterator[dict[str, Any]]:
-        """Read, let the caller change, write: under a lock, and atomically. Raises ModelUnavailable."""
+    def change(self, *, proven: bool = True) -> Iterator[dict[str, Any]]:
+        """Read, let the caller change, write: under a lock, and atomically. Raises as `read` does."""
         with locked(self.path.parent, "index.lock", ModelUnavailable):
-            content = self.read()
+            content = self.read(proven=proven)
             yield content
-            write_whole(self.path, json.dumps(content, indent=2), ModelUnavailable)
+            text = json.dumps(content, indent=2)
+            self.file.write(text.encode(), lambda: write_whole(self.path, text, ModelUnavailable))
+
+    def tampered(self) -> dict[str, str]:
+        """What somebody else changed, by name or hash; empty when nothing vouches for the file."""
+        known, data = self.file.known(), self.file.read_unproven()
+        if known is None or data in known:
+            return {}
+        written, found = _rows(known[-1]) if known else {}, _rows(data)
+        ids = sorted(id for id in written.keys() | found.keys() if written.get(id) != found.get(id))
+        return dict.fromkeys(ids or [_NAME], "is not as this box wrote it: it was changed by hand, or put back")
+
+
+def _rows(data: bytes) -> dict[str, Any]:
+    """Everything that is listed in an index; nothing: it cannot be read."""
+    try:
+        content = json.loads(_EMPTY if data == NO_FILE else data)
+        return {**content["added"], **content["optimized"]}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
 
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -181,11 +206,36 @@ class WeightsEntry:
 
 
 class Catalog:
-    """The weights in `models_dir`. Every look reads the folder anew; every change is written at once."""
+    """The weights in `models_dir`. Every look reads the folder anew; every change is written at once.
 
-    def __init__(self, models_dir: Path) -> None:
+    `proof` vouches for its list: see `netgpt.proofs`. All methods raise StoreError when somebody else changed it.
+    """
+
+    def __init__(self, models_dir: Path, proof: FileProof | None = None) -> None:
         self.models_dir = models_dir
-        self._index = CatalogIndex(models_dir / "index.json")
+        self._index = CatalogIndex(models_dir / "index.json", proof)
+
+    def accept(self) -> None:
+        """Take the list as it stands, whoever wrote it: on the owner's word."""
+        with self._index.change(proven=False):
+            pass
+
+    def take_over(self) -> None:
+        """Where nothing vouched for the list yet, something does from now on."""
+        self._index.file.take_over(self._index.file.read_unproven)
+
+    def tampered(self, served: str | None = None) -> dict[str, str]:
+        """What somebody else changed: rows of the list, and the weights `served` (read whole: seconds)."""
+        wrong = self._index.tampered()
+        if wrong or served is None or "/" in served or served.lower().endswith(".gguf"):
+            return wrong
+        entry = self.show(served)
+        if entry.present and file_sha256(entry.path) != entry.sha256:
+            wrong[served] = "its weights are not those that were listed: the file was changed or replaced"
+        facts = self._index.read()["optimized"].get(entry.sha256, {})
+        if entry.optimized_path is not None and facts.get("sha256", "") != file_sha256(entry.optimized_path):
+            wrong[entry.optimized_path.name] = "is not what `netgpt models optimize` made, or was made before hashes"
+        return wrong
 
     def list(self) -> list[WeightsEntry]:
         """The bundled entries, then the added ones by name."""
@@ -279,7 +329,9 @@ class Catalog:
 
     def set_optimized(self, entry: WeightsEntry, file: Path | None, figures: dict[str, Any]) -> None:
         """Serve `file`, made from `entry`'s weights, in its place; None: the original is the best."""
-        facts = {"file": file.name if file else None, "bytes": file.stat().st_size if file else 0, **figures}
+        facts: dict[str, Any] = {"file": None, "bytes": 0, **figures}
+        if file is not None:
+            facts |= {"file": file.name, "bytes": file.stat().st_size, "sha256": file_sha256(file)}
         with self._index.change() as index:
             index["optimized"][entry.sha256] = facts
 

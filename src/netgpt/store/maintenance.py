@@ -25,6 +25,7 @@ from netgpt.store.chain import GENESIS, HEAD, Head, known_head
 from netgpt.store.database import OpenMark, scrub, store_error
 from netgpt.store.encryption import PREFIX_BYTES, KeyFile, Sealer, fresh_key
 from netgpt.store.entries import audit, drop_faulty
+from netgpt.store.files import expect_missing
 from netgpt.store.ledger import ledger_in_use
 from netgpt.store.people import delete_orphans
 from netgpt.store.rotation import (
@@ -301,6 +302,7 @@ def _drop(connection: Connection, sealer: Sealer) -> int:
     head = known_head(connection, sealer) or Head(0, GENESIS)
     gone = 0 if ledger is None else drop_faulty(connection, ledger, head.packed())
     delete_orphans(connection)
+    expect_missing(connection, sealer)
     return gone + rotation.drop_damaged(connection, sealer)
 
 

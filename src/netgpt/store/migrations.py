@@ -20,6 +20,7 @@ from netgpt.store.chain import begin_chain
 from netgpt.store.database import Database, OpenMark, make_private, store_error
 from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.entries import renew
+from netgpt.store.files import expect_none
 from netgpt.store.maintenance import seal_stand_ins
 from netgpt.store.schema import marks
 from netgpt.store.secrets import NAME, DatabaseSecrets, other_key
@@ -169,5 +170,6 @@ def _make_own(connection: Connection, sealer: Sealer, secrets: DatabaseSecrets) 
     connection.execute(insert(marks).values(name=_PROOF, value=sealer.seal(_PROOF.encode(), _PROOF_PLACE)))
     ledger = secrets.make(connection, *begin_chain(sealer))
     seal_stand_ins(connection)
+    expect_none(connection, sealer)
     renew(connection, ledger)
     ledger.finish(connection, follow=True)

@@ -17,6 +17,7 @@ from netgpt.store.clock import RetentionClock
 from netgpt.store.database import Database, FreeDisk, OpenMark, scrub
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
 from netgpt.store.exchanges import Answers, Exchanges
+from netgpt.store.files import VouchedFiles
 from netgpt.store.heads import HeadsNoted
 from netgpt.store.learning import Decisions, TrainingExamples
 from netgpt.store.maintenance import Maintenance
@@ -116,6 +117,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.exceptions = Exceptions(base, sealer)
         self.vectors = FactVectors(base, sealer)
         self.heads = HeadsNoted(base, sealer)
+        self.files = VouchedFiles(database, sealer)
         self.retention = RetentionClock(base, sealer)
 
     @classmethod

@@ -260,7 +260,7 @@ async def evaluate_on_engine(
         candidate.id, None if active is None else active.id, card.scope, examples, load_regression_set(),
         canaries_in(card.recipe), training, loss if isinstance(loss, float) else None,
     )  # fmt: skip
-    weights = Catalog(settings.models_dir).resolve(settings.edge.model)
+    weights = Catalog(settings.models_dir, registry.proof).resolve(settings.edge.model)
     files, log_path = {entry.id: entry.path for entry in entries}, settings.home / "gate-engine.log"
     context_tokens, threads = settings.edge.context_tokens, settings.edge.threads
     async with engine_with(weights, files, log_path, context_tokens=context_tokens, threads=threads) as ask_for:

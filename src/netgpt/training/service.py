@@ -185,7 +185,8 @@ class _Training:
                 result.state, result.folder = "written", str(trained.folder)
                 result.next = f"Serve {trained.folder} with the weights that it was made for; this box serves others."
                 return
-            registry, seed_and_count = open_registry(self.settings), {"seed": run.canary_seed, "count": len(canaries)}
+            registry = open_registry(self.settings, self.store.files)
+            seed_and_count = {"seed": run.canary_seed, "count": len(canaries)}
             done = FinishedTraining(wanted, base, recipe, examples, seed_and_count, trained)
             entry = await register(done, run, registry, self.store)
             run.finish()
@@ -211,7 +212,8 @@ class _Training:
 
     def _base(self) -> EdgeWeights:
         """The weights to train for: the served ones, or what --base names."""
-        catalog, edge, base = Catalog(self.settings.models_dir), self.settings.edge, self.job.base
+        catalog = Catalog(self.settings.models_dir, self.store.files)
+        edge, base = self.settings.edge, self.job.base
         if base is not None:
             folder = Path(base).expanduser()
             return EdgeWeights(folder.name, "0" * 64, folder) if folder.is_dir() else edge_weights(catalog, base)

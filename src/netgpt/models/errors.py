@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import orjson
@@ -34,6 +34,7 @@ from netgpt.errors import (
     ModelUnavailable,
     NetGPTError,
 )
+from netgpt.models.http1 import HandshakeFailed, HandshakeTimeout
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that another try may better. 409 is not among them: the same body would conflict again."""
@@ -239,19 +240,24 @@ class Failure:
 
 def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, answering: bool) -> Failure:
     """What a failing connection means. `answering`: the answer had begun, so nothing is tried again."""
+    if isinstance(error, HandshakeTimeout):  # silent: another try would be as long, and hardly better
+        text = f"{peer} took the connection and was silent in the TLS handshake; is {peer.section}.base_url a TLS port?"
+        return Failure(ModelUnavailable(text, code=UNREACHABLE), False)
     if isinstance(error, httpx.ConnectTimeout):
         text = f"{peer} did not accept a connection in time; check {peer.section}.base_url and the network"
         return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
     if isinstance(error, httpx.ConnectError):
-        text = f"{peer} cannot be reached: {_connect_cause(error, peer)}"
-        return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
+        cause, lasting = _connect_cause(error, peer)
+        text = f"{peer} cannot be reached: {cause}"
+        return Failure(ModelUnavailable(text, code=UNREACHABLE, status=502 if lasting else 503), not lasting)
     if isinstance(error, httpx.TimeoutException):
         text = f"{peer} was silent for {timeout_s:g} s; {peer.section}.timeout is the limit"
         return Failure(ModelTimeout(text), False)
     if answering:
         return Failure(BrokenStream(f"{peer} cut the connection in the middle of its answer"), False)
     if isinstance(error.__cause__, ssl.SSLError):  # with TLS 1.3 a server judges our certificate after the handshake
-        return Failure(ModelUnavailable(f"{peer} hung up: {_tls_cause(error.__cause__, peer)}"), False)
+        cause, lasting = _tls_cause(error.__cause__, peer)
+        return Failure(ModelUnavailable(f"{peer} hung up: {cause}", status=502 if lasting else 503), False)
     return Failure(ModelUnavailable(f"{peer} hung up without an answer"), True)
 
 
@@ -261,7 +267,8 @@ def busy(peer: Peer) -> ModelUnavailable:
     return ModelUnavailable(text, code="too_many_connections")
 
 
-def _connect_cause(error: httpx.HTTPError, peer: Peer) -> str:
+def _connect_cause(error: httpx.HTTPError, peer: Peer) -> tuple[str, bool]:
+    """What failed, with the cure, and whether it lasts until the owner (here or there) changes something."""
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in causes:
@@ -271,26 +278,51 @@ def _connect_cause(error: httpx.HTTPError, peer: Peer) -> str:
         if isinstance(each, ssl.SSLError):
             return _tls_cause(each, peer)
     if any(isinstance(each, socket.gaierror) for each in causes):
-        return f"its name is not known here; check {peer.section}.base_url and the name service"
-    return f"connection refused or lost; check {peer.section}.base_url and the network"
+        return f"its name is not known here; check {peer.section}.base_url and the name service", False
+    if isinstance(error, HandshakeFailed):
+        return _hung_up(peer), False
+    return f"connection refused or lost; check {peer.section}.base_url and the network", False
 
 
-def _tls_cause(error: ssl.SSLError, peer: Peer) -> str:
-    """Which check failed. Nothing of the request was sent, and no setting turns the checks off."""
+def _hung_up(peer: Peer) -> str:
+    return f"it closed the connection in the TLS handshake; check {peer.section}.base_url, and what stands between"
+
+
+_CUT: Final = re.compile(r"EOF|SYSCALL|ZERO_RETURN")
+_PASSING: Final = re.compile(r"INTERNAL_ERROR|USER_CANCELLED|BAD_RECORD_MAC|DECRYPT")
+"""Reasons of OpenSSL that another try may better."""
+_REASONS: Final = (
+    (r"ALERT.*(CERT|UNKNOWN_CA)", "it wants another certificate of ours; check {0}.client_cert"),
+    (r"WRONG_VERSION_NUMBER|HTTP_REQUEST|RECORD_LAYER|UNEXPECTED_MESSAGE|LENGTH|UNKNOWN_PROTOCOL",
+     "it does not speak TLS there (plain HTTP?); check scheme and port of {0}.base_url"),
+    (r"UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|VERSION_TOO_LOW|WRONG_SSL_VERSION|NO_PROTOCOLS",
+     "it speaks no TLS 1.2 or newer; have it updated, or put a proxy before it"),
+    (r"UNRECOGNIZED_NAME", "it does not know the name that it was asked by; check {0}.base_url"),
+    (r"HANDSHAKE_FAILURE|NO_SHARED_CIPHER|INSUFFICIENT_SECURITY|TOO_SMALL|TOO_WEAK|WRONG_(CIPHER|CURVE|SIGNATURE)",
+     "it offers no cipher, key or signature that is strong enough; have it updated"),
+)  # fmt: skip
+"""What OpenSSL's reasons say of the other side, with the cure; {0}: the section."""
+
+
+def _tls_cause(error: ssl.SSLError, peer: Peer) -> tuple[str, bool]:
+    """As `_connect_cause`. Nothing of the request was sent, and no setting turns the checks off."""
     if not isinstance(error, ssl.SSLCertVerificationError):
-        reason = error.reason or "cut short"
-        asked = "_ALERT_" in reason and ("CERT" in reason or "UNKNOWN_CA" in reason)
-        own = f": it wants another certificate of ours; check {peer.section}.client_cert" if asked else ""
-        return f"TLS with it failed ({reason}){own}"
+        reason = error.reason or "EOF"
+        if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or _CUT.search(reason):
+            return _hung_up(peer), False
+        cure = next((cure.format(peer.section) for words, cure in _REASONS if re.search(words, reason)), None)
+        return f"TLS with it failed ({reason}){f': {cure}' if cure else ''}", not _PASSING.search(reason)
     code = getattr(error, "verify_code", 0)
     unknown = "its authority is not known here"
     reasons = {
-        9: "it is not valid yet: check the clocks", 10: "it has expired", 18: "it is signed by itself", 19: unknown,
-        20: unknown, 62: "it is for another name", 64: "it is for another address",
+        9: "it is not valid yet: check the clocks", 10: "it has expired: have it renewed, or check the clock here",
+        18: "it is signed by itself", 19: unknown, 20: unknown,
+        62: f"it is for another name than {peer.section}.base_url has",
+        64: f"it is for another address than {peer.section}.base_url has",
     }  # fmt: skip
-    reason = reasons.get(code, "its chain is not valid")
+    reason = reasons.get(code, "its chain is not valid; have it renewed")
     own = f"; an own authority is named with {peer.section}.ca_file" if code in (18, 19, 20) else ""
-    return f"its TLS certificate was not accepted: {reason}{own}"
+    return f"its TLS certificate was not accepted: {reason}{own}", True
 
 
 def failed_status(peer: Peer, status: int, headers: Mapping[str, str], body: bytes) -> Failure:

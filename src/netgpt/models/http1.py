@@ -249,16 +249,25 @@ class PoolKey:
     tls: bool
 
 
+class HandshakeFailed(httpx.ConnectError):
+    """A server took the connection, and TLS with it failed; the cause says how."""
+
+
+class HandshakeTimeout(httpx.ConnectTimeout):
+    """A server took the connection, and TLS with it was not ready in time."""
+
+
 async def connect(origin: PoolKey, tls: ssl.SSLContext | None, *, limit_s: float, timeout_s: float) -> Http1:
     """An open connection. `limit_s`: seconds to open it; `timeout_s`: seconds without a byte, later.
 
-    Raises httpx.ConnectTimeout, or httpx.ConnectError with its cause.
+    Raises httpx.ConnectTimeout, or httpx.ConnectError with its cause; where TLS was the matter, their children above.
     """
     loop = asyncio.get_running_loop()
-    begun = loop.time()
+    begun, in_tls = loop.time(), False
     try:
         async with asyncio.timeout(limit_s):
             sock = await _socket(origin)
+            in_tls = tls is not None
             try:
                 _, connection = await loop.create_connection(
                     partial(Http1, timeout_s), sock=sock, ssl=tls, server_hostname=origin.host if tls else None
@@ -267,9 +276,9 @@ async def connect(origin: PoolKey, tls: ssl.SSLContext | None, *, limit_s: float
                 sock.close()
                 raise
     except TimeoutError:
-        raise httpx.ConnectTimeout("not open in time") from None
+        raise (HandshakeTimeout if in_tls else httpx.ConnectTimeout)("not open in time") from None
     except OSError as error:  # ssl.SSLError and socket.gaierror are OSErrors
-        raise httpx.ConnectError("not open") from error
+        raise (HandshakeFailed if in_tls else httpx.ConnectError)("not open") from error
     connection.opened_s = loop.time() - begun
     return connection
 

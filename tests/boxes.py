@@ -29,23 +29,25 @@ FRONT_END = ("location", "consent", "complete", "conversation", "dry_run")
 @asynccontextmanager
 async def gateway(
     home: Path,
-    cloud: FaultyCloud | None = None,
+    cloud: FaultyCloud | Mapping[str, Any] | None = None,
     *,
     edge: Any = None,
     detector: Detector | None = None,
     prices: Mapping[str, float] | None = None,
     **settings: Mapping[str, Any],
 ) -> AsyncIterator[Gateway]:
-    """Started, and closed at the end. `settings` are sections: `site={"city": "Portwick"}`."""
+    """Started, and closed at the end. `settings` are sections: `site={"city": "Portwick"}`; so may `cloud` be."""
     patient = {"timeout_s": 60}  # the machine may be busy
     sections: dict[str, Any] = {"completion": {"mode": "select"}, "privacy": patient, **settings}
-    if cloud is not None:
+    if isinstance(cloud, Mapping):
+        sections["cloud"] = cloud
+    elif cloud is not None:
         sections["cloud"] = {"base_url": cloud.base_url, "model": "far", **(prices or {})}
     made = load_settings(environment={}, home=home, **sections)
     store = open_store(made)
     receipt_hook = receipts_in(store, keep_text=made.store.keep_text)
     remotes: dict[str, RemoteModel] = open_remotes(made, receipt_hook)
-    if cloud is not None:
+    if isinstance(cloud, FaultyCloud):
         remotes["cloud"] = CloudModel(
             "far", Endpoint(cloud.base_url, None), timeout_s=2, connect_timeout_s=2, retries=0, max_connections=10,
             breaker_failures=50, breaker_reset_s=1, receipt_hook=receipt_hook,

@@ -25,6 +25,7 @@ from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
 from netgpt.errors import NetGPTError, StoreError
+from netgpt.hops import new_box_id
 from netgpt.models.base import ChatModel, Health, RemoteModel
 from netgpt.models.hot_swap import SwappingEngine
 from netgpt.models.stream import join_chunks
@@ -83,6 +84,7 @@ class Gateway:
         self.settings, self.store, self.edge, self.remotes = settings, store, edge, remotes
         """`remotes`: the models elsewhere, by their targets' names, "cloud" first."""
         self.cloud = remotes.get("cloud")
+        self.box_id = new_box_id()
         self.detector, self.engine = detector, engine
         self.metrics = metrics or Metrics()
         self.registry = registry or Registry(settings.adapters_dir, proof=store.files)

@@ -501,7 +501,11 @@ class FallbackChain:
         broke = isinstance(last, ModelTimeout | BrokenStream)
         others = self._ruled_out()
         if len(errors) == 1 and (broke or not others):
-            if isinstance(last, ModelUnavailable) and last.retry_after is None:
+            if (
+                isinstance(last, ModelUnavailable)
+                and last.retry_after is None
+                and last.status == ModelUnavailable.status
+            ):
                 last.retry_after = AGAIN_S
             return last
         again_s = min((error.retry_after for error in errors if error.retry_after is not None), default=AGAIN_S)

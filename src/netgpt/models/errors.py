@@ -34,6 +34,7 @@ from netgpt.errors import (
     ModelUnavailable,
     NetGPTError,
 )
+from netgpt.hops import LOOP
 from netgpt.models.http1 import HandshakeFailed, HandshakeTimeout
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
@@ -370,9 +371,9 @@ def _named_error(peer: Peer, status: int, found: Any, retry_after: float | None)
     param = _kept(words.get("param"), _PARAM)
     if status == 413 or _TOO_LONG & {_kept(words.get("code"), _WORD), _kept(words.get("type"), _WORD)}:
         return ContextTooLong(f"the request is too long for {peer}; shorten the conversation", param=param)
-    text = f"{peer} answered {status}" + (f" ({code})" if code else "") + _cure(peer, status)
-    if 400 <= status < 500 and status != 408:
-        passed_on = 502 if status in _OWNERS_FAULT else status
+    text = f"{peer} answered {status}" + (f" ({code})" if code else "") + _cure(peer, 508 if code == LOOP else status)
+    if (400 <= status < 500 and status != 408) or status == 508:
+        passed_on = 502 if status in _OWNERS_FAULT or status == 508 else status
         return ModelRejected(text, status=passed_on, code=code, param=param, retry_after=retry_after)
     kind = {408: ModelTimeout, 504: ModelTimeout, 503: ModelUnavailable}.get(status, ModelError)
     return kind(text, code=code, param=param, retry_after=retry_after)
@@ -386,6 +387,7 @@ def _cure(peer: Peer, status: int) -> str:
         404: f": no such model or address; check {peer.section}.model and {peer.section}.base_url",
         429: ": too many requests, or no quota left; wait, or raise the quota",
         503: ": overloaded or starting; try again later",
+        508: f": the request came round; {peer.section}.base_url leads back to this box, there or over others",
     }
     if 300 <= status < 400:
         return f": a redirect, which is not followed; set {peer.section}.base_url to the final address"

@@ -19,6 +19,7 @@ import httpx
 
 from netgpt.errors import BrokenStream, ModelUnavailable, SettingsError
 from netgpt.files import read_bytes
+from netgpt.hops import passed
 from netgpt.models.base import SYSTEM_TRUST, Endpoint, Trust
 from netgpt.models.errors import UNREACHABLE, Failure, Peer, RetryPolicy, busy, failed_status, failed_transport
 from netgpt.models.http1 import Answer, Decoder, Http1, PoolKey, connect
@@ -194,7 +195,9 @@ class CallTarget:
             lines += [name + b": " + value for name, value in self.headers]
             head = self._heads[path] = b"\r\n".join(lines) + b"\r\nContent-Length: "
         key = b"" if once is None else b"\r\nIdempotency-Key: " + once.encode("ascii")
-        return b"%b%d%b\r\n\r\n" % (head, length, key)
+        hops = passed()
+        came = b"\r\nX-NetGPT-Hops: " + hops.encode("ascii") if hops else b""
+        return b"%b%d%b%b\r\n\r\n" % (head, length, key, came)
 
 
 def _http_url(section: str, base_url: str) -> httpx.URL:

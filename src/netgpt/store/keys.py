@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 PREFIX = "ngpt_"
 """Begins every secret, so that people and secret scanners recognise one."""
+_NO_KEY: Final = "-" * 64
+"""As long as a hash, and none."""
 
 
 class NewKey(NamedTuple):
@@ -82,14 +84,19 @@ class Keys(Part):
         await self._change(lambda connection: connection.execute(add).rowcount)
 
     async def key_by_hash(self, hash: str) -> KeyRow | None:
-        """The key with this hash, revoked and expired ones too: ask `row.usable(now)`."""
+        """The key with this hash, revoked and expired ones too: ask `row.usable(now)`.
+
+        A wrong one costs the same steps: the index finds a row or none, the comparison in constant time decides.
+        """
 
         def find(connection: Connection) -> KeyRow | None:
             row = connection.execute(select(keys).where(keys.c.hash == hash)).one_or_none()
-            if row is None or not hmac.compare_digest(row.hash.encode(), hash.encode()):
-                return None  # the index finds it; the comparison in constant time decides
+            same = hmac.compare_digest((_NO_KEY if row is None else row.hash).encode(), hash.encode())
             require_newest(connection, keys)
-            if wrong := row_fault(connection, keys, "r.id = ?", row.id):
+            wrong = row_fault(connection, keys, "r.id = ?", "" if row is None else row.id)
+            if row is None or not same:
+                return None
+            if wrong:
                 log.error("the key %s %s: it is no key. `netgpt store check` shows more", row.id, wrong)
                 return None
             return _read(row)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from netgpt.app.gateway import Gateway
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
+from netgpt.hops import HOPS_HEADER, arrive
 from netgpt.models.stream import Joiner
 from netgpt.routing.candidates import AUTO
 from netgpt.stages.record import private_of
@@ -221,6 +222,7 @@ class NoResponse(Response):
 async def chat_completions(request: Request) -> Response:
     """OpenAI's chat completions, streamed or whole, with the extra field `netgpt`."""
     gateway, caller = await authenticated(request)
+    arrive(gateway.box_id, ",".join(request.headers.getlist(HOPS_HEADER)))
     raw = await request.body()
     if len(raw) <= _LONG_BODY:
         asked = parse_chat(raw, gateway.model_names)

@@ -37,6 +37,7 @@ _MEANINGS: Final = {
     "time (`Retry-After`), or policy keeps the text on the box.",
     504: "A model was silent for too long.",
     507: "The database is full, locked or damaged.",
+    508: "The request has come round: a base_url leads back to this box.",
 }
 _EVERYWHERE: Final = (400, 401, 403, 413, 429, 500, 503, 507)
 _LIMIT_HEADERS: Final = {
@@ -98,7 +99,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if "adapters" in path or path.startswith("/v1/waiting/") or (path, method) == ("/v1/profiles/{user}", "delete"):
         statuses += (409,)
     if path == CHAT and method == "post":
-        statuses += (502, 504)
+        statuses += (502, 504, 508)
         operation["requestBody"] = {"required": True, "content": _json({"$ref": "#/components/schemas/ChatBody"})}
         responses["200"] = {
             "description": "The answer; with `stream`, as server-sent events.",

@@ -10,6 +10,7 @@ import json
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,6 +55,20 @@ def speaker(number: int) -> dict[str, Any]:
     return {"role": "user", "name": name(number), "content": f"hello {name(number + 1)}"}
 
 
+SMALL: dict[str, tuple[Callable[[int], Any], int]] = {
+    "short numbers": (lambda i: 100_000 + i, 360),
+    "numbers as long as telephone numbers": (lambda i: 4_000_000_000 + i * 7_919, 800),
+    "numbers of twelve digits": (lambda i: 400_000_000_000 + i * 7_919_317, 1_100),
+    "numbers of sixteen digits": (lambda i: 4_000_000_000_000_000 + i * 7_919_317_771, 600),
+    "fractions": (lambda i: 0.123456789012 + i * 1.000391, 620),
+    "UUIDs": (lambda i: str(uuid.UUID(int=i * 0x9E3779B97F4A7C15F39CC0605CEDC834 % 2**128)), 600),
+    "hex ids": (lambda i: f"{i * 0x9E3779B97F4A7C15 % 2**64:016x}", 460),
+    "times": (lambda i: f"20{i % 60:02d}-{i % 12 + 1:02d}-{i % 28 + 1:02d}T{i % 24:02d}:{i * 7 % 60:02d}:00Z", 600),
+    "two letters": (lambda i: f"{letters(i)[-2:]}", 220),
+    "words": (letters, 220),
+}
+"""Many small values that differ, and the most calls of functions that the search of one may take."""
+
 BODIES: dict[str, Callable[[int], dict[str, Any]]] = {
     "one mail in parts": lambda n: parts(lambda _: "a@b.cc ", n),
     "mails in parts": lambda n: parts(lambda i: f"a{i}@b.cc ", n),
@@ -75,6 +90,7 @@ BODIES: dict[str, Callable[[int], dict[str, Any]]] = {
     "deep": lambda n: asked("hi", extra=[[[[[[["x"]]]]]]] * n),
     "JSON in strings": lambda n: parts(lambda i: f'{{"n": {i}}}', n),
     "names of one family": lambda n: asked("; ".join(f"{letters(i).title()} Khumalo" for i in range(n))),
+    **{what: (lambda n, made=made: asked("hi", extra=[*map(made, range(n))])) for what, (made, _) in SMALL.items()},
     "Chinese names": lambda n: asked("，".join("王" + chr(0x4E00 + i * 3) + chr(0x5000 + i) for i in range(n))),
 }
 
@@ -127,6 +143,16 @@ def test_twice_as_much_takes_twice_the_work(kind: str) -> None:
     sealed(BODIES[kind](20))  # what is read at the first use
     once, thrice = (steps(lambda n=n: sealed(BODIES[kind](n))) for n in (150, 450))  # type: ignore[misc]
     assert thrice < 4 * once, f"{thrice / once:.1f} times the work for three times the values"
+
+
+@pytest.mark.parametrize("what", SMALL)
+def test_a_small_value_costs_little(what: str) -> None:
+    made, most = SMALL[what]
+    finder, texts = Finder(names=False), list(dict.fromkeys(str(made(i)) for i in range(400)))
+    finder.find(texts[:10], (), None)  # what is read at the first use
+    others = texts[10:]
+    calls = steps(lambda: finder.find(others, (), None)) / len(others)
+    assert calls < most, f"{calls:.0f} calls a value"
 
 
 def test_many_values_are_found_as_few_are() -> None:

@@ -114,7 +114,7 @@ async def test_where_nobody_else_can_answer_the_owner_is_told(tmp_path: Path) ->
             box.gateway.edge.down = "asleep"  # type: ignore[attr-defined]
         answer = await ask(boxes[0], "netgpt/cloud")
         assert answer.status_code in (502, 503) and "base_url" in answer.json()["error"]["message"]
-        assert [box.chats for box in boxes] == [2, 1]
+        assert [box.chats for box in boxes] == [4, 3], "tried again as its edge may wake up, and never round"
 
 
 async def test_a_box_whose_edge_is_itself(tmp_path: Path) -> None:

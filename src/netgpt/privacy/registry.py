@@ -61,8 +61,8 @@ class Prefilter:
         return not self.words.isdisjoint(words)
 
     def holds_any(self, stems: Collection[str], least: int) -> bool:
-        """Whether one of the stems stands anywhere. `least`: characters of the shortest."""
-        return len(self.lowered) >= least and any(map(self.lowered.__contains__, stems))
+        """Whether one of the stems, each with a letter, stands anywhere. `least`: characters of the shortest."""
+        return bool(self.words) and len(self.lowered) >= least and any(map(self.lowered.__contains__, stems))
 
 
 Find = Callable[[str], Iterable[Span | tuple[int, int]]]

@@ -423,13 +423,17 @@ def find_ids(text: str) -> Iterator[Span]:
     """
     if not _ID_HINT.search(text) or (passages := number_passages(text)) is None:
         return
-    for rule, form, check in _ID_RULES:
+    for rule, form, check in _ID_RULES if _MAY_COUNT.search(text) else ():
         for match in form.finditer(passages.text):
             if not check(match[0].casefold().upper() if rule in _SIGNED else numerals(match[0])):
                 continue
             start, end = passages.back(match.start(), match.end())
             if any(c.isalpha() for c in match[0]) or _is_announced(text, start, match[0]):
                 yield Span(start, end, "NATIONAL_ID", rule, 0.95)
+
+
+_MAY_COUNT: Final = re.compile(r"[^\W\d_]|\d-\d\d-\d")
+"""A letter, in the number or in a word that announces it; or the shape of a US social security number."""
 
 
 def _is_announced(text: str, start: int, piece: str) -> bool:

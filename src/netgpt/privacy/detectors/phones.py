@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from netgpt.privacy.detectors.financial import may_spell, spelled_numbers
 from netgpt.privacy.kinds import word_set
@@ -146,6 +146,8 @@ def _numbers_of(text: str, start: int, end: int) -> Iterator[Span]:
         return
     series = _SERIES.fullmatch(text, start, end) is not None
     gaps = [match.span() for match in _GAP.finditer(text, start, end)]
+    if not (gaps or table or torn):
+        return  # it was asked already
     starts = [start, *(after for _, after in gaps)]
     ends = [*(before for before, _ in gaps), end]
     follows = 0
@@ -313,34 +315,54 @@ def _possible(digits: str) -> bool:
 @lru_cache(maxsize=8192)
 def _valid_in(digits: str, regions: frozenset[str], bare: bool = True) -> bool:
     """`bare`: whether the country code may stand without its plus."""
-    import phonenumbers
-
-    candidates = [(digits, region) for region in regions if _is_possible(digits, region)]
-    if bare and (len(digits) >= 11 or not regions):
-        candidates.append(("+" + digits, "ZZ"))  # the country code without its plus
-    for number, region in candidates:
-        try:
-            parsed = phonenumbers.parse(number, region)
-        except phonenumbers.NumberParseException:
-            continue
-        if phonenumbers.is_valid_number(parsed):
-            return True
-    return False
+    plans = _plans(regions, len(digits))
+    possible = (plan for plan, prefix, fits in plans if digits.startswith(prefix) and fits(digits, len(prefix)))
+    if any(_is_valid(digits, plan) for plan in dict.fromkeys(possible)):
+        return True
+    return bare and (len(digits) >= 11 or not regions) and _is_valid("+" + digits, _NO_PLAN)
 
 
-def _is_possible(digits: str, region: str) -> bool:
-    """A quick look at the region's general pattern, before the full check that costs twenty times as much."""
-    pattern, *prefixes = _plan(region)
-    return any(
-        pattern.fullmatch(digits.removeprefix(prefix)) for prefix in ("", *prefixes) if digits.startswith(prefix)
-    )
+class _Plan(NamedTuple):
+    """What is needed of a region's numbering plan before the whole check, which costs many times as much."""
+
+    region: str
+    code: int = 0
+    """The country code."""
+    begins: re.Pattern[str] | None = None
+    """A country code, trunk prefix or prefix for calls abroad: a number that begins so is taken apart by the library.
+    None: all are."""
 
 
-@lru_cache(maxsize=64)
-def _plan(region: str) -> tuple[Any, ...]:
-    """The pattern of national numbers, the trunk prefix and the country code of a region."""
+_NO_PLAN = _Plan("ZZ")
+
+
+@lru_cache(maxsize=256)
+def _plans(regions: frozenset[str], length: int) -> tuple[tuple[_Plan, str, Callable[..., object]], ...]:
+    """(plan, prefix, pattern of what follows it) for numbers of so many digits: others cannot be as long."""
     from phonenumbers import PhoneMetadata
 
-    known: Any = PhoneMetadata.metadata_for_region(region)
-    pattern = re.compile(known.general_desc.national_number_pattern)
-    return pattern, *(prefix for prefix in (known.national_prefix, str(known.country_code)) if prefix)
+    found: list[tuple[_Plan, str, Callable[..., object]]] = []
+    for region in regions:
+        known: Any = PhoneMetadata.metadata_for_region(region)
+        pattern = re.compile(known.general_desc.national_number_pattern)
+        lengths = known.general_desc.possible_length
+        marks = (known.country_code, known.national_prefix_for_parsing, known.international_prefix)
+        begins = re.compile("|".join(f"(?:{mark})" for mark in marks if mark))
+        plan = _Plan(region, known.country_code, begins)
+        prefixes = dict.fromkeys(("", known.national_prefix or "", str(known.country_code)))
+        fits = [prefix for prefix in prefixes if min(lengths) <= length - len(prefix) <= max(lengths)]
+        found += [(plan, prefix, pattern.fullmatch) for prefix in fits]
+    return tuple(found)
+
+
+def _is_valid(number: str, plan: _Plan) -> bool:
+    """Whether it is a number of that plan, in force. What is nothing but a national number need not be parsed."""
+    import phonenumbers
+
+    if plan.begins is not None and number[0] != "0" and not plan.begins.match(number):
+        parsed = phonenumbers.PhoneNumber(country_code=plan.code, national_number=int(number))
+        return bool(phonenumbers.is_valid_number(parsed))
+    try:
+        return bool(phonenumbers.is_valid_number(phonenumbers.parse(number, plan.region)))
+    except phonenumbers.NumberParseException:
+        return False

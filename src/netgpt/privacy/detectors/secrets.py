@@ -99,16 +99,19 @@ def key_forms() -> tuple[KeyForm, ...]:
 
 
 @lru_cache(maxsize=1)
-def _signs_of_keys() -> tuple[str, ...]:
-    """What one of the forms begins with or holds: most texts hold none."""
-    return tuple({sign for row in key_forms() for sign in (*row.begins, *row.holds)})
+def _signs_of_keys() -> dict[str, list[int]]:
+    """What forms begin with or hold, and the numbers of these forms: most texts hold none, or few."""
+    signs: dict[str, list[int]] = {}
+    for number, row in enumerate(key_forms()):
+        for sign in (*row.begins, *row.holds):
+            signs.setdefault(sign, []).append(number)
+    return signs
 
 
 def _of_known_form(text: str) -> Iterator[tuple[int, int]]:
-    if not any(map(text.__contains__, _signs_of_keys())):
-        return
-    for row in key_forms():
-        done = 0
+    signs, forms = _signs_of_keys(), key_forms()
+    for number in sorted({number for sign in filter(text.__contains__, signs) for number in signs[sign]}):
+        row, done = forms[number], 0
         for at in places(text, row.begins):
             if at >= done and (match := row.form.match(text, at)):
                 done = match.end()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from certificates import Authority
@@ -134,7 +135,7 @@ def does(behaviour: Behaviour) -> Callable[[Authority], Behaviour]:
     return lambda _: behaviour
 
 
-TWICE = {"lasting": False, "tries": 1 + RETRIES}
+TWICE: Any = {"lasting": False, "tries": 1 + RETRIES}
 SERVER_HELLO = bytes.fromhex("16030300300200002c0303") + bytes(20)
 TABLE: dict[str, Case] = {
     "expired": Case(certificate("127.0.0.1", days=(-9, -1)), "it has expired: have it renewed"),
@@ -187,8 +188,8 @@ def served(case: Case, authority: Authority) -> Iterator[RawServer]:
         server.close()
 
 
-def model(port: int, ca: Path, **more: int) -> CloudModel:
-    settings = {"retries": RETRIES, "breaker_failures": 50, "breaker_reset_s": 60, **more}
+def model(port: int, ca: Path, **more: Any) -> CloudModel:
+    settings: dict[str, Any] = {"retries": RETRIES, "breaker_failures": 50, "breaker_reset_s": 60, **more}
     return CloudModel(
         "cloud", Endpoint(f"https://127.0.0.1:{port}/v1", KEY, Trust(ca)), timeout_s=30, connect_timeout_s=0.5,
         max_connections=2, receipt_hook=without_receipt, seed=1, **settings,

@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -69,6 +70,11 @@ SMALL: dict[str, tuple[Callable[[int], Any], int]] = {
 }
 """Many small values that differ, and the most calls of functions that the search of one may take."""
 
+
+def small(made: Callable[[int], Any], count: int) -> dict[str, Any]:
+    return asked("hi", extra=[*map(made, range(count))])
+
+
 BODIES: dict[str, Callable[[int], dict[str, Any]]] = {
     "one mail in parts": lambda n: parts(lambda _: "a@b.cc ", n),
     "mails in parts": lambda n: parts(lambda i: f"a{i}@b.cc ", n),
@@ -90,7 +96,7 @@ BODIES: dict[str, Callable[[int], dict[str, Any]]] = {
     "deep": lambda n: asked("hi", extra=[[[[[[["x"]]]]]]] * n),
     "JSON in strings": lambda n: parts(lambda i: f'{{"n": {i}}}', n),
     "names of one family": lambda n: asked("; ".join(f"{letters(i).title()} Khumalo" for i in range(n))),
-    **{what: (lambda n, made=made: asked("hi", extra=[*map(made, range(n))])) for what, (made, _) in SMALL.items()},
+    **{what: partial(small, made) for what, (made, _) in SMALL.items()},
     "Chinese names": lambda n: asked("，".join("王" + chr(0x4E00 + i * 3) + chr(0x5000 + i) for i in range(n))),
 }
 

@@ -39,7 +39,6 @@ def head_arrays(seed: int = 1) -> dict[str, NDArray[np.float32]]:
     arrays |= {"need.w1": some(384, width), "need.b1": some(width)}
     arrays |= {"need.w2": some(width, kinds), "need.b2": some(kinds)}
     arrays["out.b2"] = single(-30 * LIKE, 30)
-    arrays |= {"need.w1": some(384, width), "need.b1": some(width), "need.w2": some(width, 12), "need.b2": some(12)}
     return arrays
 
 

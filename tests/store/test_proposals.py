@@ -74,7 +74,7 @@ async def test_a_yes_makes_a_fact_once_in_place_of_others(store: Store) -> None:
     assert await store.proposals.keep(BOB, id, new, (old,)) is None
     assert await store.vectors.save(ADA, "model", {old: b"read"}) == 1
     kept = await store.proposals.keep(ADA, id, new, (old, his))
-    assert await store.vectors.of(ADA, "model") == {}  # nothing of it is left
+    assert await store.vectors.of_person(ADA, "model") == {}  # nothing of it is left
     assert await store.facts(ADA) == [(kept, new)] and len(await store.facts(BOB)) == 1
     assert await store.proposals.keep(ADA, id, new) is None
 

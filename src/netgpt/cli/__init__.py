@@ -62,6 +62,7 @@ COMMANDS: Final = {
     "models": Command("netgpt.cli.models:app", "Weights of the model on the box."),
     "adapters": Command("netgpt.cli.adapters:app", "Adapters of the model on the box: what it learnt, by version."),
     "detector": Command("netgpt.cli.detector:app", "The finder of names and other private words."),
+    "relevance": Command("netgpt.cli.detector:relevance_app", "The model that knows which facts help with a request."),
     "store": Command("netgpt.cli.store:app", "What is kept: change its key, check it, look at it, copy it."),
     "plugins": Command("netgpt.cli.plugins:plugins", "What other packages plug in, and what became of it."),
     BENCH: Command("netgpt_bench.cli:app", "Measure: prints machine, versions, commit, samples, median and spread."),

@@ -1,4 +1,4 @@
-"""`netgpt detector`: what finds names and other private words, what it learnt from, and how to make it again."""
+"""`netgpt detector`, `netgpt relevance`: the networks that are shipped, what each learnt from, how to make it again."""
 
 from __future__ import annotations
 
@@ -14,36 +14,54 @@ from netgpt.cli.common import json_option, print_json, print_table, reports_erro
 from netgpt.errors import DetectorError, NotFound
 
 app = typer.Typer(help="The finder of names and other private words.", no_args_is_help=True)
+relevance_app = typer.Typer(help="The model that knows which facts help with a request.", no_args_is_help=True)
+RELEVANCE = Path(__file__).parent.parent / "completion" / "relevance.safetensors"
 
 
-def _trainer() -> Callable[..., Any]:
-    """What trains the detector comes with the benchmarks; without them the command says how to get it."""
-    for point in entry_points(group="netgpt.commands", name="detector train"):
+def _trainer(group: str) -> Callable[..., Any]:
+    """What trains a network comes with the benchmarks; without them the command says how to get it."""
+    for point in entry_points(group="netgpt.commands", name=f"{group} train"):
         return cast(Callable[..., Any], point.load())
     return _no_trainer
 
 
 @reports_errors
 def _no_trainer() -> None:
-    """Train the detector of names; needs the package of the benchmarks."""
+    """Train the network; needs the package of the benchmarks."""
     from netgpt.cli import GET_BENCH
 
-    raise NotFound(f"what trains the detector comes with the benchmarks, {GET_BENCH}")
+    raise NotFound(f"what trains it comes with the benchmarks, {GET_BENCH}")
 
 
-app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(_trainer())
+for _group, _name in ((app, "detector"), (relevance_app, "relevance")):
+    _freely = {"allow_extra_args": True, "ignore_unknown_options": True}
+    _group.command("train", context_settings=_freely)(_trainer(_name))
 
 
-@app.command()
+@app.command("show")
 @reports_errors
-def show(
+def show_detector(
     weights: Path | None = typer.Argument(None, help="A weights file with its card beside it; default: the shipped."),
     as_json: bool = json_option,
 ) -> None:
     """The card of the network: the data that it saw, and its figures on rows that it did not see."""
     from netgpt.privacy.tagger import SHIPPED
 
-    card = _read(weights or SHIPPED)
+    _show(weights or SHIPPED, as_json)
+
+
+@relevance_app.command("show")
+@reports_errors
+def show_relevance(
+    weights: Path | None = typer.Argument(None, help="A weights file with its card beside it; default: the shipped."),
+    as_json: bool = json_option,
+) -> None:
+    """The card of the network: the cards and public data that it saw."""
+    _show(weights or RELEVANCE, as_json)
+
+
+def _show(weights: Path, as_json: bool) -> None:
+    card = _read(weights)
     print_json(card) if as_json else print_table(("", ""), _rows(card))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 from netgpt.cli.common import run
 from netgpt.cli.profile import app
 from netgpt.store.encryption import Sealer
+from netgpt.store.proposals import ProposedFact
 from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
+from netgpt.types import Label, Person
 
 runner = CliRunner()
 
@@ -97,3 +99,30 @@ def save_exchanges(home: Path, count: int) -> None:
         await store.close()
 
     run(save())
+
+
+def propose(home: Path, note: str) -> None:
+    async def added() -> None:
+        store = Store.open(home / "netgpt.db", Sealer.from_file(home / "secret.key"))
+        fact = ProposedFact(note, "note", Label.PERSONAL, f"Well, {note}.")
+        await store.proposals.add(Person("local", "ada"), [fact], datetime.now(UTC) + timedelta(days=1), 9)
+        await store.close()
+
+    run(added())
+
+
+def test_what_was_said_in_passing_is_kept_or_dropped(clean_environment: Path) -> None:
+    call("add", "ada", "lives in Leeds")
+    call("consent", "ada", "on", "--purpose", "proposals")
+    propose(clean_environment, "lives in Graz")
+    propose(clean_environment, "is deaf")
+    home, deaf = json.loads(call("proposals", "ada", "--json").stdout)
+    assert home["question"] == "Replace 'lives in Leeds' by 'lives in Graz'?" and deaf["words"] == "Well, is deaf."
+    assert "sensitive" not in (shown := call("proposals", "ada").stdout) and deaf["id"] in shown
+    kept = json.loads(call("proposals", "ada", "keep", home["id"], "--label", "sensitive", "--json").stdout)
+    assert (kept["text"], kept["label"], len(kept["replaced"])) == ("The user lives in Graz", "sensitive", 1)
+    call("proposals", "ada", "drop", deaf["id"])
+    assert json.loads(call("proposals", "ada", "--json").stdout) == []
+    assert [fact["text"] for fact in facts("ada")] == ["The user lives in Graz"]
+    for wrong in (["keep"], ["keep", home["id"]], ["drop", deaf["id"]]):
+        assert runner.invoke(app, ["proposals", "ada", *wrong]).exit_code == 2

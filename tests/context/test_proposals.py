@@ -45,6 +45,20 @@ def test_what_a_person_says_in_passing_is_a_clean_note(message: str, note: str, 
     assert profile_fact(found.text, found.kind, found.label).text.startswith(("The user", "About the user"))
 
 
+@pytest.mark.parametrize(
+    ("message", "note"),
+    [
+        ("Als Veganerin weiß ich nie, was ich bestellen soll.", "ist Veganerin"),
+        ("Seit ich nach Graz gezogen bin, friere ich.", "wohnt in Graz"),
+        ("Ich bin allergisch gegen Nüsse und Soja. Was kann ich kochen?", "ist allergisch gegen Nüsse und Soja"),
+        ("Ich habe kein Auto, wie komme ich zum See?", "hat kein Auto"),
+        ("Meine Tochter wird am Freitag sechs, was nun?", "hat eine Tochter, wird sechs am Freitag (5.12.2025)"),
+    ],
+)
+def test_german_remarks_stay_german(message: str, note: str) -> None:
+    assert notes(message) == [note]
+
+
 def test_a_day_is_dated() -> None:
     assert notes("My daughter turns six on Friday, ideas?") == [
         "has a daughter who turns six on Friday (5 December 2025)"
@@ -99,6 +113,12 @@ TRAPS = {
         "In my novel I'm a spy and my wife is a nurse.", "Let's play: I'm a detective.", "As a joke, what can I say?",
         "As a doctor, how would you treat me?", "From the perspective of a cat: I have a human.",
     ],
+    "german": [
+        "Mein Kollege sagt, er ist Veganer.", "Wenn ich Veganer wäre, was dann?", "Bin ich allergisch gegen Nüsse?",
+        "Übersetze: Ich bin Vegetarier", "Stell dir vor, ich bin ein Pirat. Ich wohne in Paris.", "Ich bin in Rom.",
+        "Schreib eine Mail, dass ich schwanger bin.", "Ich bin heute vegan.", "Ich glaube, ich bin schwanger.",
+        "Ich habe eine Frage zu Hunden.", "Ich war Lehrer.", "Ich wohne in Angst.", "Ich habe keine Ahnung.",
+    ],
     "passing": [
         "I'm vegan this week.", "I have a headache.", "I have a meeting on Tuesday.", "I'm at the station.",
         "I'm allergic to mornings.", "I'm married to my job.", "I live in hope.", "I have a frog in my throat.",
@@ -113,7 +133,95 @@ TRAPS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("message", [each for of_kind in TRAPS.values() for each in of_kind])
+MORE = """
+My therapist says I have depression, is that serious?
+I have a friend who is vegan, what can I cook?
+I'm the vegan one, right?
+Customer complaint: I'm allergic to your soap.
+I am Groot
+I'm a Barbie girl in a Barbie world
+Is it weird that I'm afraid of dogs?
+Why am I allergic to cats?
+I read that I'm at risk because I'm diabetic, is it true?
+On my cover letter I say I'm a nurse
+Reply to this review: I'm vegan and found meat in my soup
+I'm a landlord in Monopoly, what should I buy?
+I'm pregnant with my second novel
+I'm playing a nurse in a play
+My character is a nurse. I live in Gotham.
+I'm not a doctor but I have a cough
+I can't drive home tonight
+I don't eat before noon
+I have two tickets for Saturday
+I have a friend's dog this weekend
+I live in fear of losing my job
+I'm from HR
+I work for free
+We moved to the next slide
+I'm in love with a vegan
+I grew up poor
+My favourite part is the end
+I hate to ask, but could you help?
+I hate myself
+I love my wife
+My mother was a teacher
+My dad used to smoke
+I have been a fool
+I had asthma as a child
+I'm no longer vegan
+I stopped being vegan
+I am almost vegetarian
+I'm basically a nurse at this point
+I was vegan for a year
+my dog, if I had one, would be called Rex
+As a smoker would say, I need a break.
+For a user who says "I'm deaf", show captions.
+SELECT name FROM users WHERE bio = 'I am a nurse'
+I'm looking for gifts for a vegan friend
+I'd love to be a pilot
+I'm dying to move to Graz
+I'm thinking of moving to Graz
+They moved to Graz and I live in their flat
+I need someone who speaks Polish
+I'm calling on behalf of my mother, she has diabetes
+I'm writing as a nurse for my exam
+As a child I lived in Rome
+As a student, Einstein worked a lot
+I am 5 minutes late
+I'm 100% sure
+I'm in my car
+I use a knife
+I have a car parked outside my house that isn't mine
+I take the bus today
+I have a test on Monday
+My wife would kill me
+I'm on the train
+I'm home
+I'm afraid I can't come
+I'm afraid of asking
+I'm sober for now
+I'm engaged in politics
+I'm blind to that
+I speak for everyone
+I speak English only because I must
+I get up at six tomorrow
+I have a child's ticket
+I'm a member of the public
+I run a fever
+I own my mistakes
+I have kids to feed, said the fox
+I go to church tomorrow
+I'm single-minded
+I'm straight out of luck
+I'm a vet student's mom
+I prefer this
+I avoid you
+I like that I'm vegan
+I have asthma? since when
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("message", [*MORE, *(each for of_kind in TRAPS.values() for each in of_kind)])
 def test_nothing_is_proposed_that_nobody_said_of_themselves(message: str) -> None:
     assert notes(message) == []
 

@@ -12,6 +12,7 @@ from boxes import FAR_AWAY, answer, exchange, gateway
 from netgpt.app.gateway import Gateway
 from netgpt.context import profile_fact
 from netgpt.exchange import Exchange
+from netgpt.stages.complete import MANY_FACTS
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Label, Person
 
@@ -55,6 +56,26 @@ async def test_a_consent_is_for_its_time_and_its_third_party(tmp_path: Path) -> 
             await say(ADA, "location", True, begins=now - timedelta(hours=2), ends=now - timedelta(hours=1))
             one, left = await asked(here, location=FAR_AWAY)  # the last word is for everybody, and it has ended
             assert "Paris" not in left and one.consents == set()
+
+
+async def test_of_many_facts_each_private_value_is_known_and_a_new_one_at_the_next_request(tmp_path: Path) -> None:
+    async with gateway(tmp_path / "home") as here:
+        for number in range(MANY_FACTS):
+            await here.store.add_fact(ADA, profile_fact(f"keeps box ZX-{4000 + number}", "note"))
+        before = await asked_here(here)
+        assert before == await asked_here(here) and "ZX-4000" in before and f"ZX-{3999 + MANY_FACTS}" in before
+        id = await here.store.add_fact(ADA, profile_fact("keeps box QQ-7777", "note"))
+        assert "QQ-7777" in await asked_here(here)
+        await here.store.remove_fact(ADA, id)
+        assert await asked_here(here) == before
+        assert await asked_here(here, user="bob") == set()
+
+
+async def asked_here(here: Gateway, **fields: Any) -> set[str]:
+    """The private values of a request."""
+    one = exchange("hello", "netgpt/edge", **fields)
+    await answer(here, one)
+    return {value for _, value in one.private_values}
 
 
 @pytest.mark.parametrize("third_party", [None, "127.0.0.1"])

@@ -47,7 +47,9 @@ def test_every_dependency_is_explained() -> None:
         assert re.split(r"[\[=<>~ ]", line)[0].lower() in explained, line
 
 
-SHIPPED = re.compile(r"src/netgpt/(\w+/shipped/[a-z]+/adapter\.gguf|privacy/shipped/tagger\.safetensors)")
+SHIPPED = re.compile(
+    r"src/netgpt/(\w+/shipped/[a-z]+/adapter\.gguf|privacy/shipped/tagger\.safetensors|completion/relevance\.safetensors)"
+)
 
 
 def test_no_large_file_and_no_weights_are_committed() -> None:

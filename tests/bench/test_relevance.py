@@ -24,7 +24,22 @@ from netgpt.encoder import DELTA_FORM, SentenceEncoder, write_arrays
 from netgpt.errors import RequestError
 
 HELD_OUT = frozenset(
-    "garden instrument boat eyesight hair sewing bees camera smoking radio shifts handedness foster tattoo".split()
+    [
+        "garden",
+        "instrument",
+        "boat",
+        "eyesight",
+        "hair",
+        "sewing",
+        "bees",
+        "camera",
+        "smoking",
+        "radio",
+        "shifts",
+        "handedness",
+        "foster",
+        "tattoo",
+    ]
 )
 
 

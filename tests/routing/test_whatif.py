@@ -45,6 +45,7 @@ def test_short_of_the_change_the_target_stays(one: Situation, part: float) -> No
             change.what not in ("rtt", "price", "difficulty")
             or isinstance(change.to, str)
             or one.deadline_s is not None
+            or one.budget_left is not None  # it rules a target out at a price of its own
         ):
             continue
         now = {"price": 1.0, "difficulty": one.p_edge_ok or 0.0}.get(change.what)

@@ -205,8 +205,8 @@ async def test_damage_while_running_is_reported_and_the_store_stays_up(store: St
     other = sqlite3.connect(store.path)
     other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     other.close()
-    overwrite = "import sys; file = open(sys.argv[1], 'r+b'); file.seek(40 * 4096); file.write(b'?' * 60_000)"
-    subprocess.run([sys.executable, "-c", overwrite, store.path], check=True)
+    overwrite = "import os, sys; file = open(sys.argv[1], 'r+b'); file.seek(os.path.getsize(sys.argv[1]) - 200_000)"
+    subprocess.run([sys.executable, "-c", f"{overwrite}; file.write(b'?' * 160_000)", store.path], check=True)
     with pytest.raises(StoreError, match="damaged") as error:
         await store.exchanges(None, 100)
     assert error.value.code == "store_damaged" and "aside" in error.value.message

@@ -150,7 +150,7 @@ async def test_nothing_of_the_forgotten_is_left_anywhere(home: Path, store: Stor
     assert hits == {text: [] for text in hits}
     assert found(home, PLANTED["learnt"]) == []
     assert forgotten.removed == {
-        "exchanges": 60, "maps": 1, "facts": 1, "profiles": 1, "examples": 1, "consents": 1, "keys": 1,
+        "proposals": 0, "exchanges": 60, "maps": 1, "facts": 1, "profiles": 1, "examples": 1, "consents": 1, "keys": 1,
         "receipts": 0, "waiting": 0, "decisions": 0,
     }  # fmt: skip
     assert set(forgotten.adapters) == {hers, both}

@@ -23,24 +23,10 @@ from netgpt.completion.relevance import NEEDED, Relevance
 from netgpt.encoder import DELTA_FORM, SentenceEncoder, write_arrays
 from netgpt.errors import RequestError
 
-HELD_OUT = frozenset(
-    [
-        "garden",
-        "instrument",
-        "boat",
-        "eyesight",
-        "hair",
-        "sewing",
-        "bees",
-        "camera",
-        "smoking",
-        "radio",
-        "shifts",
-        "handedness",
-        "foster",
-        "tattoo",
-    ]
-)
+HELD_OUT = frozenset({
+    "garden", "instrument", "boat", "eyesight", "hair", "sewing", "bees", "camera", "smoking", "radio", "shifts",
+    "handedness", "foster", "tattoo",
+})  # fmt: skip
 
 
 def test_cards_are_many_and_what_is_measured_is_not_learnt_from() -> None:

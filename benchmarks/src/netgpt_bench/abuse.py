@@ -312,12 +312,11 @@ class _Watched:
         self.peak_mb = 0.0
 
     def memory_mb(self) -> float:
-        """Of the gateway and its children; what they share counts once (the kernel's proportional set size)."""
+        """Of the gateway and its children."""
         total = 0
         for process in (self._process, *self._process.children(recursive=True)):
-            with suppress(OSError):  # it has ended
-                lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
-                total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            with suppress(psutil.Error):
+                total += process.memory_info().rss
         return total / 1e6
 
     async def watch(self) -> None:

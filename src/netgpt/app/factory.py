@@ -15,11 +15,8 @@ from netgpt.models.engine import Engine
 from netgpt.models.hot_swap import SwappingEngine
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detector_pools import DetectorPools
-from netgpt.privacy.process import DetectorProcess, environment, worker_command
-from netgpt.privacy.registry import DETECTORS
-from netgpt.privacy.template import DetectorTemplate, can_copy
+from netgpt.privacy.process import DetectorProcess
 from netgpt.proofs import FileProof
-from netgpt.registry import BUILT_IN
 from netgpt.settings import Settings
 from netgpt.settings.sections import Cloud
 from netgpt.stages.generate import LastAnswer
@@ -85,15 +82,11 @@ def open_remote(target: str, remote: Cloud, receipt_hook: ReceiptHook) -> CloudM
 
 
 def open_detector(settings: Settings) -> Detector:
-    """Finds private values, in a process of its own, or two, which share what both have loaded."""
-    names, languages, timeout_s = settings.privacy.names, settings.privacy.languages, settings.privacy.timeout_s
-    plugged = any(entry.origin != BUILT_IN for entry in DETECTORS.entries())
-    template = DetectorTemplate(worker_command(names, languages), environment()) if can_copy() and not plugged else None
-
-    def make() -> DetectorProcess:
-        return DetectorProcess(names=names, languages=languages, timeout_s=timeout_s, template=template)
-
-    return DetectorPools(make, template=template)
+    """Finds private values, in a process of its own, or two."""
+    privacy = settings.privacy
+    return DetectorPools(
+        lambda: DetectorProcess(names=privacy.names, languages=privacy.languages, timeout_s=privacy.timeout_s)
+    )
 
 
 def last_answer(store: Store, stale_s: float) -> LastAnswer:

@@ -12,7 +12,6 @@ from typing import Final
 
 from netgpt.errors import DetectorError
 from netgpt.privacy.process import DetectorProcess
-from netgpt.privacy.template import DetectorTemplate
 from netgpt.types import Span
 
 LONG: Final = 20_000
@@ -40,13 +39,10 @@ _NICENESS: Final = 5
 class DetectorPools:
     """A `Detector` that judges a request by its size before anybody reads it."""
 
-    def __init__(
-        self, make: Callable[[], DetectorProcess], *, idle_s: float = IDLE_S, template: DetectorTemplate | None = None
-    ) -> None:
-        """`template`: of both processes; it is ended with them."""
+    def __init__(self, make: Callable[[], DetectorProcess], *, idle_s: float = IDLE_S) -> None:
         self.quick, self.long = make(), make()
         self.long.niceness = _NICENESS
-        self._idle_s, self._template = idle_s, template
+        self._idle_s = idle_s
         self._starting = asyncio.Lock()
         self._at_work = 0
         self._end: asyncio.TimerHandle | None = None
@@ -99,5 +95,3 @@ class DetectorPools:
             self._end.cancel()
         await self.quick.close()
         await self.long.close()
-        if self._template is not None:
-            await self._template.close()

@@ -24,11 +24,12 @@ import orjson
 
 from netgpt.errors import DetectorError
 from netgpt.privacy.scripts import ALL, checked
-from netgpt.privacy.template import LONGEST_LINE, DetectorTemplate, ForkedChild
 from netgpt.privacy.turns import ASKED_BY, SharedTurns, Turn
 from netgpt.registry import left_out
 from netgpt.types import Span
 
+_LONGEST_LINE = 256 * 1024 * 1024
+"""Bytes of one reply; `privacy.max_chars` bounds a request to far less."""
 _REMEMBERED_S = 600.0
 """How long texts are refused that took too long; the machine may have been busy with something else."""
 _REMEMBERED = 1_000
@@ -44,20 +45,6 @@ _CALM_S = 30.0
 """After this lifetime of a child the back-off starts again from the beginning."""
 
 
-Child = asyncio.subprocess.Process | ForkedChild
-
-
-def worker_command(names: bool = True, languages: Sequence[str] = (ALL,)) -> list[str]:
-    """How the child is started. `names`, `languages`: see `DetectorProcess`."""
-    off = [f"--off={name}" for name in sorted(left_out())] + ["--no-names"] * (not names)
-    return [sys.executable, "-m", "netgpt.privacy.worker", *off, f"--languages={','.join(checked(languages))}"]
-
-
-def environment() -> dict[str, str]:
-    """Of the child."""
-    return {**_ONE_THREAD, **os.environ}
-
-
 class DetectorProcess:
     """A `Detector` that runs `netgpt.privacy.worker` and survives its faults."""
 
@@ -70,17 +57,18 @@ class DetectorProcess:
         start_timeout_s: float = 60.0,
         max_waiting: int = 64,
         command: Sequence[str] | None = None,
-        template: DetectorTemplate | None = None,
     ) -> None:
         """`languages`: in whose scripts names are looked for. `timeout_s`: of the work on one call, and of the wait
-        before it. `command` replaces the child; `template` gives it."""
-        self._command = list(command) if command else worker_command(names, languages)
-        self._template = template
+        before it. `command` replaces the child."""
+        self._command = list(command) if command else [sys.executable, "-m", "netgpt.privacy.worker"]
+        if not command:
+            self._command += [f"--off={name}" for name in sorted(left_out())] + ["--no-names"] * (not names)
+            self._command += [f"--languages={','.join(checked(languages))}"]
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
         self._turns = SharedTurns("the detector", max_waiting)
         self._ids = itertools.count(1)
-        self._child: Child | None = None
+        self._child: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._closing = False
         self._detail = "not started"
@@ -113,7 +101,7 @@ class DetectorProcess:
         if self._keeper is not None:
             return
         self._closing = False
-        child: Child | None = None
+        child: asyncio.subprocess.Process | None = None
         try:
             child = await self._spawn()
         finally:  # a failed start is retried with back-off, like a death
@@ -159,7 +147,7 @@ class DetectorProcess:
     def _took_too_long(self, fingerprint: bytes) -> bool:
         return time.monotonic() - self._too_much.get(fingerprint, -_REMEMBERED_S) < _REMEMBERED_S
 
-    def _running_child(self) -> Child:
+    def _running_child(self) -> asyncio.subprocess.Process:
         if self._child is None:
             raise DetectorError(f"the detector is not running ({self._detail}); nothing was sent", retry_after=1.0)
         return self._child
@@ -193,7 +181,7 @@ class DetectorProcess:
         if len(self._too_much) > _REMEMBERED:
             self._too_much.popitem(last=False)
 
-    def _drop(self, child: Child, why: str) -> None:
+    def _drop(self, child: asyncio.subprocess.Process, why: str) -> None:
         """Kill the child; its keeper starts another."""
         if self._child is child:
             self._child, self._detail = None, why
@@ -201,20 +189,21 @@ class DetectorProcess:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
 
-    async def _spawn(self) -> Child:
-        if self._template is not None:
-            return self._is_up(await self._template.child(self._start_timeout_s))
+    async def _spawn(self) -> asyncio.subprocess.Process:
         try:
             child = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,  # a library's message could quote the text
-                limit=LONGEST_LINE,
-                env=environment(),
+                limit=_LONGEST_LINE,
+                env={**_ONE_THREAD, **os.environ},
             )
         except OSError as error:
             raise DetectorError(f"the detector cannot be started: {error.strerror}") from None
+        if self.niceness:
+            with contextlib.suppress(OSError):  # it has ended
+                os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + self.niceness)
         try:
             line = await asyncio.wait_for(_stdout(child).readline(), self._start_timeout_s)
             reply = json.loads(line) if line else {}
@@ -226,17 +215,11 @@ class DetectorProcess:
         if reply.get("ready") is not True:
             await _end(child)
             raise DetectorError(f"the detector did not start: {reply.get('error', 'it ended at once')}")
-        return self._is_up(child)
-
-    def _is_up(self, child: Child) -> Child:
-        if self.niceness:
-            with contextlib.suppress(OSError):  # it has ended
-                os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + self.niceness)
         self._child, self._detail, self._overdue = child, "ready", False
         self._up.set()
         return child
 
-    async def _keep(self, child: Child | None) -> None:
+    async def _keep(self, child: asyncio.subprocess.Process | None) -> None:
         """Wait for the child's end and start the next one, with a growing delay while it keeps dying."""
         failures = 0
         try:
@@ -261,7 +244,7 @@ class DetectorProcess:
                 await _end(child)
 
 
-async def _exchange(child: Child, request: dict[str, Any]) -> tuple[dict[str, Any], int]:
+async def _exchange(child: asyncio.subprocess.Process, request: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Write the request, read its reply, and how long that is; replies to other calls are skipped."""
     assert child.stdin is not None
     try:
@@ -289,12 +272,12 @@ def _spans(reply: dict[str, Any], count: int) -> list[list[Span]]:
     return spans
 
 
-def _stdout(child: Child) -> asyncio.StreamReader:
+def _stdout(child: asyncio.subprocess.Process) -> asyncio.StreamReader:
     assert child.stdout is not None
     return child.stdout
 
 
-async def _end(child: Child) -> None:
+async def _end(child: asyncio.subprocess.Process) -> None:
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             child.kill()

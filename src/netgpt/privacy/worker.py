@@ -6,7 +6,6 @@ In: `{"id", "texts", "values", "names"}`; out: `{"id", "spans": [[[start, end, k
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import sys
@@ -18,7 +17,6 @@ from netgpt.errors import NetGPTError
 from netgpt.privacy.detector import Finder
 from netgpt.privacy.ner import NameFinder
 from netgpt.privacy.scripts import ALL
-from netgpt.privacy.template import serve_copies
 from netgpt.registry import leave_out
 
 _UNNEEDED = ("torch", "transformers")
@@ -48,9 +46,9 @@ def _read(line: bytes) -> Any:
 def main() -> None:
     """Load, write `{"ready": true}`, serve. `--no-names`: without the tagger; `--off=NAME`: without a plug-in.
 
-    `--languages=CODE,CODE`: in whose scripts names are looked for. `--template`: gives copies of itself instead."""
+    `--languages=CODE,CODE`: in whose scripts names are looked for."""
     logging.disable(logging.CRITICAL)  # libraries may log the text on which they fail
-    replies, copies = sys.stdout.buffer, "--template" in sys.argv[1:]
+    replies = sys.stdout.buffer
     sys.stdout = sys.stderr  # prints of a library must not break the protocol
     sys.modules.update(dict.fromkeys(_UNNEEDED))  # type: ignore[arg-type]  # None: an import says that it is missing
     leave_out(argument.removeprefix("--off=") for argument in sys.argv[1:] if argument.startswith("--off="))
@@ -59,18 +57,10 @@ def main() -> None:
     finder = Finder(names=False if "--no-names" in sys.argv[1:] else names)
     try:
         finder.load()
-        ready: dict[str, Any] = {"ready": True}
     except Exception as error:  # noqa: BLE001 - the parent raises it
-        ready = {"ready": False, "error": str(error)}
-    if copies:
-        gc.collect()
-        gc.freeze()  # what all copies share is never looked at again, and so never written to
-        if not serve_copies(ready):
-            return
-    else:
-        _write(replies, ready)
-    if not ready["ready"]:
-        raise SystemExit(1)
+        _write(replies, {"ready": False, "error": str(error)})
+        raise SystemExit(1) from None
+    _write(replies, {"ready": True})
     for line in sys.stdin.buffer:
         _write(replies, _answer(finder, line))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from netgpt.judgement import Confidence
 from netgpt.types import Decision, Generalised, Hidden, Usage
 
 _SEAL: Final = object()
@@ -88,3 +89,5 @@ class Outcome:
     """A remote model refused it before any work (429)."""
     cached_age_s: float | None = None
     """Age of the answer in seconds, where an earlier one was served because no target was available."""
+    confidence: Confidence | None = None
+    """How far the answer may be believed; None: nobody judged it (a cloud's answer, no judge)."""

@@ -25,7 +25,9 @@ from netgpt.settings.sections import (
     Completion,
     Edge,
     EncoderSection,
+    MODEL_FOLDERS,
     LockoutSettings,
+    ModelSources,
     Oidc,
     PluginSettings,
     PolicySection,
@@ -50,6 +52,7 @@ class Settings(BaseModel):
     oidc: Oidc = Oidc()
     lockout: LockoutSettings = LockoutSettings()
     edge: Edge = Edge()
+    models: ModelSources = ModelSources()
     encoder: EncoderSection = EncoderSection()
     cloud: Cloud = Cloud()
     site: Site = Site()
@@ -137,6 +140,7 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     env = dict(os.environ) if environment is None else environment
     path = _find_file(file, env)
     values = _read_toml(path) if path else {}
+    _merge_other_programs(values, env)
     given = _from_environment(env)
     origins = _merge_upstreams(values, given.pop("upstreams", None)) | _merge(values, given)
     for name, value in overrides.items():
@@ -180,6 +184,19 @@ def _from_environment(env: dict[str, str]) -> dict[str, Any]:
             target = target.setdefault(section, {})
         target[key] = value.split(",") if key in ("stages", "sensitive_kinds", "arms", "off") else value
     return values
+
+
+def _merge_other_programs(values: dict[str, Any], env: dict[str, str]) -> None:
+    """What Hugging Face's programs and Ollama are told, where the file says nothing: hub, token, folder of models."""
+    models = values.setdefault("models", {})
+    if not isinstance(models, dict):
+        return
+    if hub := env.get("HF_ENDPOINT"):
+        models.setdefault("hub", hub if "://" in hub else f"https://{hub}")
+    if token := env.get("HF_TOKEN"):
+        models.setdefault("token", token)
+    if folder := env.get("OLLAMA_MODELS"):
+        models.setdefault("found_in", (folder, *MODEL_FOLDERS))
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any], prefix: str = "") -> set[str]:

@@ -41,7 +41,9 @@ def test_every_cut_gives_the_same() -> None:
 def test_every_tag_in_either_case_is_known(tag: str) -> None:
     for start, end in ((tag, PAIRS[tag]), (tag.upper(), PAIRS[tag].upper())):
         assert read(answer([f"\n{start}hm{end}No."])) == ("hm", "No.")
-        assert read(answer(list(f"{start}\n\n{end}\n\nNo."))) == (None, "No."), "it did not think: Qwen's empty thoughts"
+        assert read(answer(list(f"{start}\n\n{end}\n\nNo."))) == (None, "No."), (
+            "it did not think: Qwen's empty thoughts"
+        )
 
 
 @pytest.mark.parametrize(
@@ -93,5 +95,7 @@ def test_endless_blanks_do_not_pile_up() -> None:
     given = 0
     for _ in range(20_000):
         chunk: Chunk = {"choices": [{"index": 0, "delta": {"content": "\n" * 8}, "finish_reason": None}]}
-        given += sum(len(each["delta"].get("content", "")) for part in thoughts.chunks(chunk) for each in part["choices"])
+        given += sum(
+            len(each["delta"].get("content", "")) for part in thoughts.chunks(chunk) for each in part["choices"]
+        )
     assert given >= 150_000

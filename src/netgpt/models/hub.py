@@ -171,9 +171,7 @@ class Hub:
                 found[row["path"]] = (str(large.get("oid") or ""), size if type(size) is int else None)
         return found
 
-    def _json(
-        self, client: httpx.Client, path: str, wanted: Wanted, following: dict[str, str] | None = None
-    ) -> Any:
+    def _json(self, client: httpx.Client, path: str, wanted: Wanted, following: dict[str, str] | None = None) -> Any:
         """What the hub says. `following` gets the address of the next page."""
         import httpx
 
@@ -249,7 +247,7 @@ class Hub:
 
 
 def choose(files: Mapping[str, tuple[str, int | None]], wanted: Wanted) -> str:
-    """The file that is meant, or the one to take where none is named. Raises NotFound with a near miss, RequestError."""
+    """The file that is meant, or the one to take where none is named. Raises NotFound (a near miss), RequestError."""
     ggufs = [path for path in files if path.lower().endswith(".gguf") and "mmproj" not in path.lower()]
     whole = [path for path in ggufs if not re.search(r"-\d{5}-of-\d{5}\.", path)]
     if wanted.file is not None:

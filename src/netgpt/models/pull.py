@@ -45,6 +45,7 @@ class WeightsSource:
     def parse(cls, text: str) -> WeightsSource:
         """Read the `--from` option: a path, `https://...`, or `hf:owner/repo[@revision][/path/file.gguf]`."""
         if text.startswith("hf:"):
+            Wanted.parse(text.removeprefix("hf:"))
             return cls("hub", text.removeprefix("hf:"))
         if "://" in text:
             return cls("url", text)

@@ -20,12 +20,12 @@ from netgpt.files import parse_toml, read_text
 from netgpt.registry import leave_out
 from netgpt.settings.routing import Insights, Routing, SignalsSection, Upstream, WaitingSettings
 from netgpt.settings.sections import (
+    MODEL_FOLDERS,
     Adapters,
     Cloud,
     Completion,
     Edge,
     EncoderSection,
-    MODEL_FOLDERS,
     LockoutSettings,
     ModelSources,
     Oidc,

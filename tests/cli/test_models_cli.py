@@ -8,8 +8,9 @@ from ggufs import tiny_gguf
 from typer.testing import CliRunner
 from weights import bundled_weights, encoder_weights  # noqa: F401
 
-from netgpt.cli.models import app
+from netgpt.cli.model_catalogue import app
 from netgpt.models import quantize
+from netgpt.models.catalog import BUNDLED
 
 runner = CliRunner()
 
@@ -39,6 +40,9 @@ def test_list_show_add_remove(tmp_path: Path) -> None:
         (["show", "smolm2"], 2, "did you mean"),
         (["remove", "nobody"], 2, "No weights named"),
         (["pull", "nobody"], 2, "--from"),
+        (["pull", "qwen3-0.5b"], 2, "did you mean"),
+        (["use", "qwen3-0.6b"], 2, "netgpt models pull qwen3-0.6b"),
+        (["use", "ollama:none:latest"], 2, "No weights named"),
         (["pull", "x", "--from", "hf:what"], 2, "hf:owner/repo"),
         (["pull", "--from", "none.whl"], 2, "no such file"),
         (["optimize"], 1, "netgpt models pull"),
@@ -89,3 +93,56 @@ def test_optimize_prints_what_it_measured(bundled_weights: Path, monkeypatch: py
     assert outcome["figures"]["Q8_0"]["agreement"] > 0.8, "Q8_0 loses next to nothing of a Q4_1 model"
     served = json.loads(runner.invoke(app, ["show", "--json"]).stdout)["serves"]
     assert (outcome["chosen"] in served) and Path(served).is_file()
+
+
+def test_recommend_says_what_fits_and_why() -> None:
+    result = runner.invoke(app, ["recommend", "--quick", "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["recommended"] is None or told["recommended"] in told["why"]
+    assert {"lfm2-350m", "qwen3-0.6b", "smollm3-3b", "gemma-3-4b", "llama-3.2-1b"} <= {
+        row["name"] for row in told["models"]
+    }
+    assert all(row["tokens_per_s"] is None for row in told["models"]), "nothing was measured"
+    shown = runner.invoke(app, ["recommend", "--quick"])
+    assert "qwen3-4b" in shown.stdout and ("netgpt models pull" in shown.stderr or "none of them fits" in shown.stderr)
+
+
+def test_a_model_of_another_program_is_listed_checked_and_used_where_it_is(
+    bundled_weights: Path,  # noqa: F811
+    tmp_path: Path,
+    clean_environment: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the real weights as if Ollama had fetched them: they are asked a question, and stay in its folder."""
+    digest = BUNDLED["smollm2-135m"].sha256
+    root = tmp_path / "ollama"
+    (root / "blobs").mkdir(parents=True)
+    blob = root / "blobs" / f"sha256-{digest}"
+    blob.write_bytes(bundled_weights.read_bytes())
+    manifest = root / "manifests" / "registry.ollama.ai" / "library" / "smollm2" / "135m"
+    manifest.parent.mkdir(parents=True)
+    layer = {
+        "mediaType": "application/vnd.ollama.image.model",
+        "digest": f"sha256:{digest}",
+        "size": blob.stat().st_size,
+    }
+    manifest.write_text(json.dumps({"layers": [layer]}))
+    monkeypatch.setenv("OLLAMA_MODELS", str(root))
+    assert "ollama:smollm2:135m" in runner.invoke(app, ["list"]).stdout
+    rows = json.loads(runner.invoke(app, ["list", "--json"]).stdout)
+    assert [(row["name"], row["origin"]) for row in rows if row["origin"] == "found"] == [
+        ("ollama:smollm2:135m", "found")
+    ]
+    result = runner.invoke(app, ["use", "ollama:smollm2:135m"])
+    assert result.exit_code == 0, result.output
+    assert "it answers" in result.stderr
+    assert 'model = "ollama-smollm2-135m"' in result.stderr, "the other name is that of the bundled weights"
+    assert not list((clean_environment / "models").glob("*.gguf")), "nothing was copied"
+    (row,) = [row for row in json.loads(runner.invoke(app, ["list", "--json"]).stdout) if row["origin"] == "added"]
+    assert row["path"] == str(blob) and row["trial"]["works"] and row["trial"]["written_per_s"] > 0
+    with blob.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\xff")
+    changed = runner.invoke(app, ["use", "ollama:smollm2:135m"])
+    assert changed.exit_code == 2 and "is not what ollama says" in changed.stderr

@@ -11,7 +11,7 @@ from ggufs import tiny_gguf
 
 from netgpt.errors import ModelUnavailable, NetGPTError, NotFound, PermissionDenied, RequestError
 from netgpt.models.catalog import Catalog, WeightsEntry
-from netgpt.models.hub import Hub, Wanted
+from netgpt.models.hub import Hub, HubPlace
 from netgpt.models.offers import offers
 from netgpt.models.pull import pull
 from netgpt.testing.hub import FakeHub, FileFault, Repo, digest_of
@@ -116,8 +116,8 @@ def test_the_token_never_reaches_the_other_host(hub: FakeHub, tmp_path: Path) ->
         ("hf:lab/Tiny-GGUF/Tiny-Q4_KM.gguf", None, NotFound, 'did you mean "Tiny-Q4_K_M.gguf"'),
         ("hf:lab/Tiny-GGUF/README.md", None, NotFound, "no GGUF file"),
         ("hf:lab/Words", None, RequestError, "no whole GGUF file"),
-        ("hf:lab/Odd-GGUF", None, RequestError, 'cannot run the architecture "phantom9"'),
-        ("hf:lab/Quiet-GGUF", None, RequestError, 'cannot run the architecture "phantom9"'),
+        ("hf:lab/Odd-GGUF", None, RequestError, "cannot run the architecture 'phantom9'"),
+        ("hf:lab/Quiet-GGUF", None, RequestError, "cannot run the architecture 'phantom9'"),
         ("hf:lab/Tiny-GGUF/page.gguf", None, RequestError, "a web page"),
         ("hf:lab/Tiny-GGUF/../../etc/passwd", None, RequestError, "write hf:owner"),
         ("hf:../lab/Tiny.gguf", None, RequestError, "write hf:owner"),
@@ -179,7 +179,7 @@ def test_a_renamed_repository_is_followed(hub: FakeHub, tmp_path: Path) -> None:
 
 def test_a_file_that_has_no_room_is_not_begun(hub: FakeHub, tmp_path: Path) -> None:
     client = Hub(hub.address)
-    file = client.find(Wanted.parse("lab/Tiny-GGUF/Tiny-Q4_K_M.gguf"))
+    file = client.find(HubPlace.parse("lab/Tiny-GGUF/Tiny-Q4_K_M.gguf"))
     huge = type(file)(file.repo, file.commit, file.path, 10**15, file.sha256, "")
     with pytest.raises(ModelUnavailable, match="the disk is too full"):
         client.fetch(huge, tmp_path / "x.gguf", None)
@@ -217,7 +217,7 @@ def test_a_server_that_is_no_hub_is_named(hub: FakeHub, tmp_path: Path) -> None:
 
 def test_every_offer_is_sound() -> None:
     for name, offer in offers().items():
-        assert Wanted.parse(f"{offer.repo}/{offer.file}").file == offer.file, name
+        assert HubPlace.parse(f"{offer.repo}/{offer.file}").file == offer.file, name
         assert not offer.sha256 or (len(offer.sha256) == 64 and len(offer.revision) == 40)
         assert 0.3 < offer.bytes * 8 / offer.parameters / 16 < 0.6, "about 5 to 9 bits a weight"
         assert offer.good_for and offer.license

@@ -214,7 +214,7 @@ def engine_knows(architecture: str) -> bool:
 def unknown_to_engine(architecture: str) -> str:
     """What is wrong with a model of that kind, and the cure."""
     return (
-        f'the engine here (xllamacpp) cannot run the architecture "{architecture}"; refused. '
+        f"the engine here (xllamacpp) cannot run the architecture {architecture!r}; refused. "
         "A newer xllamacpp may; `netgpt models recommend` names models that run."
     )
 

@@ -41,7 +41,7 @@ _WANTED: Final = re.compile(r"(?P<repo>[^/@]+/[^/@]+)(?:@(?P<revision>[\w.-]+))?
 
 
 @dataclass(frozen=True)
-class Wanted:
+class HubPlace:
     """What to ask a hub for. `file` None: a GGUF file that fits; `sha256` and `bytes` where they are known."""
 
     repo: str
@@ -52,7 +52,7 @@ class Wanted:
     asked: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Wanted:
+    def parse(cls, text: str) -> HubPlace:
         """`owner/repo[@revision][/path/file.gguf]`. Raises RequestError."""
         match = _WANTED.fullmatch(text)
         parts = [*match["repo"].split("/"), *(match["file"] or "x").split("/")] if match else []
@@ -65,14 +65,14 @@ class Wanted:
         """Under which a hash is pinned: what was asked for, whatever was found there."""
         return self.asked or f"{self.repo}@{self.revision}/{self.file or ''}"
 
-    def with_pin(self, file: str, revision: str, sha256: str, size: int) -> Wanted:
+    def with_pin(self, file: str, revision: str, sha256: str, size: int) -> HubPlace:
         """The same, as it was found the first time."""
         return replace(self, file=file, revision=revision, sha256=sha256, bytes=size, asked=self.place)
 
-    def unpinned(self) -> Wanted:
+    def unpinned(self) -> HubPlace:
         """The same, as it is now."""
         main = "main" if _COMMIT.fullmatch(self.revision) and self.sha256 else self.revision
-        return Wanted(self.repo, main, self.file, asked=self.place)
+        return HubPlace(self.repo, main, self.file, asked=self.place)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Hub:
         """Where a file comes from, for people."""
         return shown(self._url(file.repo, file.commit, file.path))
 
-    def find(self, wanted: Wanted) -> HubFile:
+    def find(self, wanted: HubPlace) -> HubFile:
         """The commit, file, size and hash of what is wanted; asked of the hub as far as it is not pinned.
 
         Raises NotFound with a near miss, PermissionDenied (gated, or a token that does not count) with what to do,
@@ -143,7 +143,7 @@ class Hub:
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
-    def _commit(self, about: Any, wanted: Wanted) -> str:
+    def _commit(self, about: Any, wanted: HubPlace) -> str:
         """The commit, of a repository that holds what the engine knows."""
         commit = about.get("sha") if isinstance(about, dict) else None
         if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
@@ -154,7 +154,7 @@ class Hub:
             raise RequestError(f"{wanted.repo}: {unknown_to_engine(kind)}")
         return commit
 
-    def _files(self, client: httpx.Client, wanted: Wanted, commit: str) -> dict[str, tuple[str, int | None]]:
+    def _files(self, client: httpx.Client, wanted: HubPlace, commit: str) -> dict[str, tuple[str, int | None]]:
         """SHA-256 (empty: none is named) and size of every file of a commit."""
         found: dict[str, tuple[str, int | None]] = {}
         url: str | None = f"/api/models/{wanted.repo}/tree/{commit}?recursive=true"
@@ -171,7 +171,7 @@ class Hub:
                 found[row["path"]] = (str(large.get("oid") or ""), size if type(size) is int else None)
         return found
 
-    def _json(self, client: httpx.Client, path: str, wanted: Wanted, following: dict[str, str] | None = None) -> Any:
+    def _json(self, client: httpx.Client, path: str, wanted: HubPlace, following: dict[str, str] | None = None) -> Any:
         """What the hub says. `following` gets the address of the next page."""
         import httpx
 
@@ -198,7 +198,7 @@ class Hub:
                 "Check models.hub and the network."
             ) from None
 
-    def _linked(self, client: httpx.Client, wanted: Wanted, commit: str, path: str) -> tuple[str, int | None]:
+    def _linked(self, client: httpx.Client, wanted: HubPlace, commit: str, path: str) -> tuple[str, int | None]:
         """SHA-256 and size that the address of the file itself names; asked before anything is fetched."""
         import httpx
 
@@ -223,7 +223,7 @@ class Hub:
             "another hub is named by models.hub (or HF_ENDPOINT), a file by --from."
         )
 
-    def _check(self, answer: httpx.Response, wanted: Wanted, path: str | None = None) -> None:
+    def _check(self, answer: httpx.Response, wanted: HubPlace, path: str | None = None) -> None:
         """Raises what a refusal stands for, with what to do about it."""
         status, why = answer.status_code, answer.headers.get("x-error-code", "")
         if status < 400:
@@ -246,7 +246,7 @@ class Hub:
         raise ModelUnavailable(f"{shown(self._address)}: answers {status}: {again}.")
 
 
-def choose(files: Mapping[str, tuple[str, int | None]], wanted: Wanted) -> str:
+def choose(files: Mapping[str, tuple[str, int | None]], wanted: HubPlace) -> str:
     """The file that is meant, or the one to take where none is named. Raises NotFound (a near miss), RequestError."""
     ggufs = [path for path in files if path.lower().endswith(".gguf") and "mmproj" not in path.lower()]
     whole = [path for path in ggufs if not re.search(r"-\d{5}-of-\d{5}\.", path)]

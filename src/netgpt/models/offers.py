@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Final
 
 from netgpt.models.catalog import known_weights
-from netgpt.models.hub import Wanted
+from netgpt.models.hub import HubPlace
 
 BUNDLED_BYTES: Final = 98_362_432
 BUNDLED_LAYERS: Final = 30
@@ -50,9 +50,9 @@ class Offer:
     """Empty: taken from the hub at the first pull."""
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> HubPlace:
         """What to ask a hub for."""
-        return Wanted(self.repo, self.revision, self.file, self.sha256, self.bytes if self.sha256 else None)
+        return HubPlace(self.repo, self.revision, self.file, self.sha256, self.bytes if self.sha256 else None)
 
     @property
     def open(self) -> bool:

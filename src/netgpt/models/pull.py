@@ -27,7 +27,7 @@ from netgpt.errors import ModelUnavailable, NotFound, RequestError
 from netgpt.models.catalog import BUNDLED, Bundled, BundledEncoder, Catalog, WeightsEntry, check_name, name_of
 from netgpt.models.download import Progress, download, file_sha256, move_into_place, refuse_other, shown
 from netgpt.models.gguf import check_runs, check_weights
-from netgpt.models.hub import Hub, Wanted
+from netgpt.models.hub import Hub, HubPlace
 from netgpt.models.offers import offers
 
 Say = Callable[[str], None]
@@ -45,7 +45,7 @@ class WeightsSource:
     def parse(cls, text: str) -> WeightsSource:
         """Read the `--from` option: a path, `https://...`, or `hf:owner/repo[@revision][/path/file.gguf]`."""
         if text.startswith("hf:"):
-            Wanted.parse(text.removeprefix("hf:"))
+            HubPlace.parse(text.removeprefix("hf:"))
             return cls("hub", text.removeprefix("hf:"))
         if "://" in text:
             return cls("url", text)
@@ -76,7 +76,7 @@ def pull(
     bundled = BUNDLED.get(name)
     if bundled is None:
         if hub is not None and ((origin is None and name in offers()) or (origin and origin.kind == "hub")):
-            wanted = Wanted.parse(origin.value) if origin else offers()[name].wanted
+            wanted = HubPlace.parse(origin.value) if origin else offers()[name].wanted
             return _pull_from_hub(name, catalog, hub, wanted, again, progress, say)
         if origin is None or origin.kind == "hub":
             near = difflib.get_close_matches(name, [*BUNDLED, *offers()], 1)
@@ -95,7 +95,7 @@ def pull(
 
 
 def _pull_from_hub(
-    name: str, catalog: Catalog, hub: Hub, wanted: Wanted, again: bool, progress: Progress | None, say: Say
+    name: str, catalog: Catalog, hub: Hub, wanted: HubPlace, again: bool, progress: Progress | None, say: Say
 ) -> WeightsEntry:
     """One file of a repository: the one that was pinned, or the one that the hub names now, which is pinned then."""
     if again:

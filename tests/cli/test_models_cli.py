@@ -8,9 +8,12 @@ from ggufs import tiny_gguf
 from typer.testing import CliRunner
 from weights import bundled_weights, encoder_weights  # noqa: F401
 
+from netgpt.cli.doctor import check_models
 from netgpt.cli.model_catalogue import app
 from netgpt.models import quantize
 from netgpt.models.catalog import BUNDLED
+from netgpt.settings import load_settings
+from netgpt.testing.hub import FakeHub, Repo
 
 runner = CliRunner()
 
@@ -146,3 +149,41 @@ def test_a_model_of_another_program_is_listed_checked_and_used_where_it_is(
         file.write(b"\xff")
     changed = runner.invoke(app, ["use", "ollama:smollm2:135m"])
     assert changed.exit_code == 2 and "is not what ollama says" in changed.stderr
+
+
+def test_pull_takes_hub_and_token_from_the_environment_and_tries_what_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is well-formed and useless: it is kept, and it is said that it does not answer."""
+    small = tiny_gguf(tmp_path / "small.gguf").read_bytes()
+    with FakeHub({"lab/Tiny-GGUF": Repo({"Tiny-Q4_K_M.gguf": small}, gated=True)}, token="hf_mine") as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        refused = runner.invoke(app, ["pull", "hf:lab/Tiny-GGUF"])
+        assert refused.exit_code == 2 and "accept the terms" in refused.stderr
+        monkeypatch.setenv("HF_TOKEN", "hf_mine")
+        pulled = runner.invoke(app, ["pull", "hf:lab/Tiny-GGUF", "--untried"])
+        assert pulled.exit_code == 0, pulled.output
+        assert 'model = "tiny-q4_k_m"' in pulled.stderr and "licence: apache-2.0" in pulled.stderr
+        tried = runner.invoke(app, ["use", "tiny-q4_k_m"])
+        assert tried.exit_code == 1 and "does not work here" in tried.stderr
+        assert "hf_mine" not in refused.output + pulled.output + tried.output
+        asked = len(hub.received)
+        assert runner.invoke(app, ["list"]).exit_code == 0 and len(hub.received) == asked
+        shown = json.loads(runner.invoke(app, ["show", "tiny-q4_k_m", "--json"]).stdout)
+    assert shown["source"] == "lab/Tiny-GGUF/Tiny-Q4_K_M.gguf" and len(shown["revision"]) == 40
+    assert shown["trial"]["works"] is False and shown["origin"] == "pulled"
+
+
+async def test_doctor_says_what_the_bundled_model_is_for(tmp_path: Path) -> None:
+    found_in = (str(tmp_path / "none"),)
+    alone = await check_models(load_settings(models={"found_in": found_in}))
+    assert alone.state == "note" and "not there to answer" in alone.detail and "recommend" in alone.detail
+    cloud = {"base_url": "https://cloud.example/v1"}
+    assert (await check_models(load_settings(models={"found_in": found_in}, cloud=cloud))).state == "ok"
+    larger = await check_models(load_settings(models={"found_in": found_in}, edge={"model": "qwen3-0.6b"}))
+    assert larger.state == "ok" and "qwen3-0.6b answers" in larger.detail
+    folder = tmp_path / "lmstudio" / "lab" / "Tiny"
+    folder.mkdir(parents=True)
+    tiny_gguf(folder / "tiny.gguf")
+    found = await check_models(load_settings(models={"found_in": (str(tmp_path / "lmstudio"),)}, cloud=cloud))
+    assert found.state == "note" and "1 models of other programs" in found.detail

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
 import pytest
 
+from netgpt.models.base import Endpoint
+from netgpt.models.client import EdgeModel
+from netgpt.models.engine import EngineLog, EngineProcess, EngineSettings
 from netgpt.models.stream import join_chunks
 from netgpt.models.thinking import PAIRS, Thoughts
+from netgpt.testing.server import FaultyCloud
 from netgpt.types import Chunk
 
 
@@ -99,3 +107,44 @@ def test_endless_blanks_do_not_pile_up() -> None:
             len(each["delta"].get("content", "")) for part in thoughts.chunks(chunk) for each in part["choices"]
         )
     assert given >= 150_000
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_server_that_leaves_the_tags_in_is_read_whole_and_streamed(stream: bool) -> None:
+    async with FaultyCloud(lambda body: THOUGHT) as server:
+        for size in (1, 2, 5, 500):
+            server.chunk_size = size
+            model = EdgeModel("edge", lambda: Endpoint(server.base_url), "m", timeout_s=30, default_max_tokens=64)
+            body = {"messages": [{"role": "user", "content": "2 < 3?"}], "stream": stream}
+            message = join_chunks([chunk async for chunk in model.chat(body)])["choices"][0]["message"]
+            await model.close()
+            assert message["content"] == "Yes, it is."
+            assert message["reasoning_content"] == "Okay, they ask 2 < 3.\nYes."
+
+
+QWEN3: Final = (
+    "{%- for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{%- endfor %}"
+    "{%- if add_generation_prompt %}<|im_start|>assistant\n"
+    "{%- if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{%- endif %}{%- endif %}"
+)
+"""Ends as the template of Qwen3 does: thoughts that are over before they begin, where none are wanted."""
+
+
+@pytest.mark.parametrize("thinking", [False, True])
+async def test_the_engine_lets_a_model_think_only_where_that_is_wanted(
+    thinking: bool, bundled_weights: Path, tmp_path: Path
+) -> None:
+    settings = EngineSettings(bundled_weights, 512, 1, chat_template=QWEN3, thinking=thinking)
+    run = await EngineProcess.launch(settings, EngineLog(tmp_path / "log"), 180)
+    try:
+        headers = {"Authorization": f"Bearer {run.endpoint.api_key}"}
+        async with httpx.AsyncClient(headers=headers, timeout=60, trust_env=False) as client:
+            url = run.endpoint.base_url.removesuffix("/v1") + "/apply-template"
+            body: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
+            prompt = (await client.post(url, json=body)).json()["prompt"]
+            assert ("<think>\n\n</think>" in prompt) is not thinking
+            body["chat_template_kwargs"] = {"enable_thinking": not thinking}
+            other = (await client.post(url, json=body)).json()["prompt"]
+            assert ("<think>\n\n</think>" in other) is thinking, "a request may say otherwise"
+    finally:
+        await run.end()

@@ -19,6 +19,7 @@ from netgpt.cli.common import (
     say,
 )
 from netgpt.cli.models import DEFAULT, app, as_json, opened_catalog, print_weights
+from netgpt.errors import ModelUnavailable, RequestError
 
 if TYPE_CHECKING:
     from netgpt.models.catalog import Catalog, WeightsEntry
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from netgpt.models.found import FoundModel
     from netgpt.models.hub import Hub
     from netgpt.models.offers import Machine
-    from netgpt.models.trial import WeightsTrial
     from netgpt.settings import Settings
 
 __all__ = ["app"]
@@ -169,7 +169,6 @@ def _hub(settings: Settings) -> Hub:
 
 def _take_over(catalog: Catalog, model: FoundModel, copy: bool) -> WeightsEntry:
     """List a found model under a short name, after a look at all of it."""
-    from netgpt.errors import RequestError
     from netgpt.models.catalog import name_of
     from netgpt.models.download import file_sha256
     from netgpt.models.gguf import check_runs, check_weights
@@ -194,8 +193,8 @@ def _take_over(catalog: Catalog, model: FoundModel, copy: bool) -> WeightsEntry:
     return entry
 
 
-def _try(settings: Settings, entry: WeightsEntry) -> WeightsTrial:
-    """Start it, ask it, say how it did, and note that."""
+def _try(settings: Settings, entry: WeightsEntry) -> None:
+    """Start it, ask it, say how it did, and note that. Raises ModelUnavailable: it does not answer."""
     from netgpt.models.trial import try_out
 
     edge = settings.edge
@@ -204,11 +203,11 @@ def _try(settings: Settings, entry: WeightsEntry) -> WeightsTrial:
     with opened_catalog(settings) as catalog:
         catalog.note(entry.name, trial=trial.facts)
     speed = f"{trial.written_per_s:g} tokens/s written" if trial.written_per_s else "no speed measured"
-    if trial.works:
-        say(f"it answers: {trial.answer!r}; {speed}{f'. But {trial.why}' if trial.why else ''}")
-    else:
-        say(f"it does NOT work here: {trial.why}")
-    return trial
+    if not trial.works:
+        raise ModelUnavailable(
+            f"{entry.name}: does not work here: {trial.why}. To forget it: `netgpt models remove {entry.name}`"
+        )
+    say(f"it answers: {trial.answer!r}; {speed}{f'. But {trial.why}' if trial.why else ''}")
 
 
 def _how_to_use(settings: Settings, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,14 +25,13 @@ _LEAKED: Final = re.compile(r"<\|\w+\|>|<(?:start|end)_of_turn>|\[/?INST\]|</?s>
 
 @dataclass(frozen=True)
 class WeightsTrial:
-    """How weights did. `why`: what is wrong, or worth knowing, in a sentence; speeds in tokens a second."""
+    """How weights did. `why`: what is wrong, or worth knowing, in a sentence; `written_per_s`: tokens a second."""
 
     works: bool
     answer: str
     why: str = ""
     thinks: bool = False
     """Whether it thought aloud before it answered."""
-    prompt_per_s: float | None = None
     written_per_s: float | None = None
 
     @property
@@ -50,25 +50,35 @@ async def try_out(path: Path, *, threads: int = 0, thinking: bool = False, conte
         model = EdgeModel("trial", engine.endpoint, path.stem, timeout_s=PATIENCE_S, default_max_tokens=ANSWER_TOKENS)
         try:
             await engine.start()
-            asked = await _ask(model, QUESTION, ANSWER_TOKENS * (4 if thinking else 1))
-            timed = await _ask(model, LONG_TASK, WRITTEN_TOKENS)
+            asked, _ = await _ask(model, QUESTION, ANSWER_TOKENS * (4 if thinking else 1))
+            _, per_s = await _ask(model, LONG_TASK, WRITTEN_TOKENS)
         except NetGPTError as error:
             return WeightsTrial(False, "", error.message)
         finally:
             await model.close()
             await engine.stop(0)
-    return _judged(asked, timed)
+    return _judged(asked, per_s)
 
 
-async def _ask(model: EdgeModel, text: str, tokens: int) -> dict[str, Any]:
+async def _ask(model: EdgeModel, text: str, tokens: int) -> tuple[dict[str, Any], float | None]:
+    """The whole answer, and the tokens a second after the first one."""
     body = {
         "messages": [{"role": "user", "content": text}], "max_tokens": tokens, "temperature": 0,
-        "stream": True, "stream_options": {"include_usage": True}, "timings_per_token": True,
+        "stream": True, "stream_options": {"include_usage": True},
     }  # fmt: skip
-    return join_chunks([chunk async for chunk in model.chat(body)])
+    chunks, times = [], []
+    async for chunk in model.chat(body):
+        chunks.append(chunk)
+        if any(set(choice["delta"].values()) - {"assistant", "", None} for choice in chunk["choices"]):
+            times.append(time.perf_counter())
+    answer = join_chunks(chunks)
+    written = (answer.get("usage") or {}).get("completion_tokens")
+    if not isinstance(written, int) or written < 2 or len(times) < 2 or times[-1] <= times[0]:
+        return answer, None
+    return answer, round((written - 1) / (times[-1] - times[0]), 1)
 
 
-def _judged(asked: dict[str, Any], timed: dict[str, Any]) -> WeightsTrial:
+def _judged(asked: dict[str, Any], per_s: float | None) -> WeightsTrial:
     message = asked["choices"][0]["message"] if asked["choices"] else {}
     words, thoughts = (message.get("content") or "").strip(), (message.get("reasoning_content") or "").strip()
     leaked = _LEAKED.search(words)
@@ -82,13 +92,5 @@ def _judged(asked: dict[str, Any], timed: dict[str, Any]) -> WeightsTrial:
         why = (
             "" if "paris" in words.lower() else f"asked for the capital of France it did not say Paris: {words[:80]!r}"
         )
-    speeds = timed.get("timings") or {}
-    return WeightsTrial(
-        works=bool(words) and not leaked, answer=words[:200], why=why, thinks=bool(thoughts),
-        prompt_per_s=_rounded((asked.get("timings") or {}).get("prompt_per_second")),
-        written_per_s=_rounded(speeds.get("predicted_per_second")),
-    )  # fmt: skip
-
-
-def _rounded(value: Any) -> float | None:
-    return round(float(value), 1) if isinstance(value, int | float) and value > 0 else None
+    works = bool(words) and not leaked
+    return WeightsTrial(works, words[:200], why, bool(thoughts), per_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -99,9 +100,10 @@ def recommend(
     quick: bool = typer.Option(False, "--quick", help="Do not measure: no speeds are expected then."),
 ) -> None:
     """Which small model suits this machine: memory, cores and the measured speed of the bundled model decide."""
+    from netgpt.models.found import look_for_models
     from netgpt.models.offers import advise, recommended
 
-    settings = read_settings()
+    settings, load = read_settings(), os.getloadavg()[0]
     with opened_catalog(settings) as catalog:
         machine = _machine(settings, catalog, quick=quick)
     advice = advise(machine)
@@ -112,8 +114,7 @@ def recommend(
     rows = [
         (
             each.offer.name, f"{each.offer.bytes / 1e6:.0f}", f"{each.memory / 1e9:.1f}",
-            "-" if not each.speed else f"{each.speed[0]:.0f}" if each.is_measured
-            else f"{each.speed[0]:.0f} to {each.speed[1]:.0f}",
+            _shown_speed(each.speed),
             "yes" if each.fits else "no", each.offer.license, each.offer.good_for,
         )
         for each in advice
@@ -121,9 +122,12 @@ def recommend(
     print_table(("name", "MB", "memory, GB", "tokens/s", "fits", "license", "good for"), rows)
     say(why)
     if machine.bundled_per_s:
-        say(f"Speeds are estimates: the bundled model wrote {machine.bundled_per_s:g} tokens/s just now, on this load.")
+        busy = f"; this machine is busy (load {load:.0f}): ask again when it is not" if load > machine.cores else ""
+        say(f"Speeds are estimates: the bundled model wrote {machine.bundled_per_s:g} tokens/s just now{busy}.")
     if best:
         say(f"Fetch it: netgpt models pull {best.offer.name}")
+    if found := look_for_models(settings.models.found_in)[0]:
+        say(f"Here already, nothing to fetch (`netgpt models use`): {', '.join(model.name for model in found[:8])}")
 
 
 @app.command()
@@ -242,6 +246,13 @@ def _rate(entry: WeightsEntry) -> float | None:
     trial = entry.facts.get("trial")
     rate = trial.get("written_per_s") if isinstance(trial, dict) else None
     return float(rate) if isinstance(rate, int | float) and rate > 0 else None
+
+
+def _shown_speed(speed: tuple[float, float] | None) -> str:
+    if speed is None:
+        return "-"
+    form = "{:.0f}" if speed[0] >= 3 else "{:.1f}"
+    return " to ".join(dict.fromkeys(form.format(each) for each in speed))
 
 
 def _standing(entry: WeightsEntry) -> str:

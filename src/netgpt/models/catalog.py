@@ -349,7 +349,7 @@ class Catalog:
         path = Path(facts["path"])
         format_, file = self._variant(facts["sha256"], index)
         origin = ("pulled" if "revision" in facts else "copied") if facts["copied"] else "added"
-        more = {key: facts[key] for key in ("source", "revision", "trial") if key in facts}
+        more: dict[str, Any] = {key: facts[key] for key in ("source", "revision", "trial") if key in facts}
         return WeightsEntry(
             name, path, path.is_file(), int(facts["bytes"]), facts.get("license") or "the owner's", origin,
             facts["sha256"], format_, file, more,

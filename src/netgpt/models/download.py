@@ -137,6 +137,7 @@ def download(
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if sha256 is None:
             part.unlink(missing_ok=True)  # nothing proves that an old part belongs to today's file
+        _check_room(part, (size or 0) - _size(part))
         with open_client(url, ca_file) as client:
             wanted = _Wanted(url, part, size, dict(headers or {}), progress or (lambda done, total: None))
             _fetch_all(client, wanted, pause_s, kept=sha256 is not None)
@@ -234,7 +235,7 @@ def _fetch_some(client: httpx.Client, wanted: _Wanted) -> None:
             if wanted.size is not None:
                 _check_size(response, url, total, wanted.size)
             total = total or wanted.size
-            check_room(part, (total or 0) - have)
+            _check_room(part, (total or 0) - have)
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise ModelUnavailable(f"{shown(url)}: the server packs what it sends, unasked; try --from")
             _append(response.iter_raw(), wanted, have, total)
@@ -275,7 +276,7 @@ def _append(chunks: Iterator[bytes], wanted: _Wanted, have: int, total: int | No
             if have - counted >= _LOOK_BYTES:
                 counted, since = have, time.monotonic()
                 if total is None:
-                    check_room(part, _RESERVE_BYTES)
+                    _check_room(part, _RESERVE_BYTES)
             elif time.monotonic() - since > _SLOW_S:
                 raise ModelUnavailable(f"{part.parent}: {have} bytes are here; the server sends hardly any more")
 
@@ -299,9 +300,7 @@ def _total(response: httpx.Response) -> int | None:
     return int(length) if length.isdigit() else None
 
 
-def check_room(part: Path, needed: int) -> None:
-    """Raises ModelUnavailable: the disk of `part` has less than `needed` bytes left."""
-    part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _check_room(part: Path, needed: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if needed > free:
         raise ModelUnavailable(f"{part.parent}: the disk is too full: {needed} bytes are needed, {free} are free.")

@@ -20,7 +20,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import orjson
 
 from netgpt.errors import ModelUnavailable, NotFound, PermissionDenied, RequestError
-from netgpt.models.download import Progress, check_room, download, open_client, shown
+from netgpt.models.download import Progress, download, open_client, shown
 from netgpt.models.gguf import engine_knows, unknown_to_engine
 
 if TYPE_CHECKING:
@@ -130,7 +130,6 @@ class Hub:
 
     def fetch(self, file: HubFile, target: Path, progress: Progress | None) -> Path:
         """Fetch a file, going on after a cut; checked by size and hash. Raises as `download` does."""
-        check_room(target, file.bytes)
         url = self._url(file.repo, file.commit, file.path)
         return download(
             url, target, sha256=file.sha256, size=file.bytes, headers=self._headers(), progress=progress,
@@ -161,7 +160,8 @@ class Hub:
         for _ in range(PAGES):
             if url is None:
                 break
-            rows = self._json(client, url, wanted, following := {})
+            following: dict[str, str] = {}
+            rows = self._json(client, url, wanted, following)
             url = following.get("next")
             for row in rows if isinstance(rows, list) else ():
                 if not isinstance(row, dict) or row.get("type") != "file" or not isinstance(row.get("path"), str):

@@ -93,8 +93,8 @@ class _Choice:
             self.state = "after"
             rest = text[at + len(self._end) :]
         else:
-            at = next((len(text) - n for n in range(len(self._end) - 1, 0, -1) if small.endswith(self._end[:n])), None)
-            at, rest = len(text) if at is None else at, ""
+            begun = range(len(self._end) - 1, 0, -1)
+            at, rest = len(text) - next((n for n in begun if small.endswith(self._end[:n])), 0), ""
         thought = text[:at].rstrip()
         if self.state == "think":
             thought = thought if at - len(thought) <= _MOST_HELD else text[:at]

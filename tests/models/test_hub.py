@@ -173,6 +173,14 @@ def test_a_hub_that_contradicts_itself_is_refused(hub: FakeHub, tmp_path: Path) 
     assert not hub.files.received
 
 
+def test_names_that_steer_a_terminal_are_not_shown(hub: FakeHub, tmp_path: Path) -> None:
+    files = hub.repos["lab/Tiny-GGUF"].files
+    files["\x1b[2JTiny-Q4_0.gguf"] = files["Tiny-Q4_K_M.gguf"]
+    with pytest.raises(NotFound) as refused:
+        take(hub, tmp_path, "hf:lab/Tiny-GGUF/Tiny-Q4_0.gguf")
+    assert "\x1b" not in refused.value.message
+
+
 def test_a_renamed_repository_is_followed(hub: FakeHub, tmp_path: Path) -> None:
     assert take(hub, tmp_path, "hf:lab/Old-GGUF/Tiny-Q4_K_M.gguf")[0].present
 
@@ -197,6 +205,9 @@ def test_an_offer_is_pulled_by_its_name_and_its_pin_holds(hub: FakeHub, tmp_path
     assert entry.license == free.license and any("trust on first use" in line for line in said)
     with pytest.raises(NotFound, match=r'did you mean "qwen3-0\.6b"'):
         take(hub, tmp_path, "", name="qwen3-0.5b")
+    assert "is here already" in " ".join(take(hub, tmp_path, "", name="LFM2:700M")[1]), "as others write it"
+    with pytest.raises(RequestError, match="is not the file that is offered"):
+        take(hub, tmp_path, str(tmp_path / "s.gguf"), name="qwen3-0.6b")
 
 
 def test_nothing_is_fetched_without_a_hub(tmp_path: Path) -> None:

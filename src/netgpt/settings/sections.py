@@ -203,7 +203,8 @@ class Edge(Section):
     max_tokens: int = Field(256, ge=1, description="Longest answer of the edge when the request names none.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte before the edge counts as stalled.")
     thinking: bool = Field(
-        False, description="Whether models that can think aloud do so first: better answers, after many more tokens."
+        False,
+        description="Whether a model of the built-in engine that can think aloud does: better, and far slower.",
     )
 
 

@@ -57,7 +57,7 @@ async def try_out(path: Path, *, threads: int = 0, thinking: bool = False, conte
         finally:
             await model.close()
             await engine.stop(0)
-    return _judged(asked, per_s)
+    return judged(asked, per_s)
 
 
 async def _ask(model: EdgeModel, text: str, tokens: int) -> tuple[dict[str, Any], float | None]:
@@ -78,7 +78,8 @@ async def _ask(model: EdgeModel, text: str, tokens: int) -> tuple[dict[str, Any]
     return answer, round((written - 1) / (times[-1] - times[0]), 1)
 
 
-def _judged(asked: dict[str, Any], per_s: float | None) -> WeightsTrial:
+def judged(asked: dict[str, Any], per_s: float | None) -> WeightsTrial:
+    """What the answer to `QUESTION` (a whole `chat.completion`) says of template and engine."""
     message = asked["choices"][0]["message"] if asked["choices"] else {}
     words, thoughts = (message.get("content") or "").strip(), (message.get("reasoning_content") or "").strip()
     leaked = _LEAKED.search(words)

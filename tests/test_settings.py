@@ -144,10 +144,14 @@ def test_what_other_programs_are_told_counts_where_nothing_else_is_said(tmp_path
         "HF_ENDPOINT": "hub.example",
         "HF_TOKEN": "hf_x",
         "OLLAMA_MODELS": "/srv/ollama",
+        "HF_HOME": "/srv/hf",
         "NETGPT_HOME": str(tmp_path),
     }
     settings = load_settings(environment=others)
-    assert settings.models.hub == "https://hub.example" and settings.models.found_in[0] == "/srv/ollama"
+    assert settings.models.hub == "https://hub.example" and settings.models.found_in[:2] == (
+        "/srv/ollama",
+        "/srv/hf/hub",
+    )
     assert settings.models.token is not None and "hf_x" not in repr(settings)
     file = tmp_path / "netgpt.toml"
     file.write_text('[models]\nhub = "https://mine.example"\nfound_in = []\n')

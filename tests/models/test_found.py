@@ -51,7 +51,7 @@ def test_files_of_the_others_are_found_by_their_repository(tmp_path: Path, weigh
     studio, cache = tmp_path / ".lmstudio" / "models", tmp_path / ".cache" / "huggingface" / "hub"
     lab = studio / "lab"
     names = ("Tiny-GGUF/Tiny-Q4.gguf", "Tiny-GGUF/mmproj-Tiny.gguf", "Big-GGUF/Big-00001-of-00002.gguf")
-    for path in (*(lab / name for name in names), tmp_path / "jan" / "models" / "a" / "m.gguf"):
+    for path in (*(lab / name for name in names), tmp_path / "jan" / "models" / "lab" / "Tiny" / "model.gguf"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(weights)
     digest = hashlib.sha256(weights).hexdigest()
@@ -63,7 +63,7 @@ def test_files_of_the_others_are_found_by_their_repository(tmp_path: Path, weigh
     (snapshot / "Tiny.gguf").symlink_to(Path("../../blobs") / digest)
     found, remarks = look_for_models([studio, cache, tmp_path / "jan" / "models", tmp_path / "none"])
     assert {model.name: model.sha256 for model in found} == {
-        "lm-studio:lab/Tiny-GGUF/Tiny-Q4": None, "hf-cache:lab/Tiny-GGUF/Tiny": digest, "jan:a/m": None
+        "lm-studio:lab/Tiny-GGUF/Tiny-Q4": None, "hf-cache:lab/Tiny-GGUF/Tiny": digest, "jan:lab/Tiny": None
     }  # fmt: skip
     assert remarks == []
 

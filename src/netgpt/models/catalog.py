@@ -51,7 +51,9 @@ class CatalogIndex:
                 if not {"path", "copied", "bytes", "sha256"} <= facts.keys():
                     raise KeyError("facts")
             content["optimized"].values()
-            content.setdefault("pins", {}).values()
+            for pin in content.setdefault("pins", {}).values():
+                if not {"file", "revision", "bytes", "sha256"} <= pin.keys():
+                    raise KeyError("pins")
         except OSError as error:
             raise ModelUnavailable(f"{self.path}: cannot be read: {why_not(error)}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

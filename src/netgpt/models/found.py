@@ -131,7 +131,8 @@ def _files(root: Path, remarks: list[str]) -> Iterator[FoundModel]:
             continue
         place = [part for part in path.relative_to(root).parts[:-1] if part not in ("snapshots", "models")]
         place = [re.sub(r"^models--", "", part).replace("--", "/") for part in place if not _is_commit(part)]
-        name = f"{program}:{'/'.join([*place, stem])}"
+        own = [] if stem.lower() == "model" and place else [stem]  # as Jan calls them all
+        name = f"{program}:{'/'.join([*place, *own])}"
         if not name.isprintable() or len(name) > 300:
             continue
         try:

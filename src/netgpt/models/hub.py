@@ -110,7 +110,7 @@ class Hub:
         with open_client(self._address, None) as client:
             commit, path, license, known = wanted.revision, wanted.file, "", (wanted.sha256, wanted.bytes)
             if not (wanted.sha256 and path and _COMMIT.fullmatch(commit)):
-                about = self._json(client, f"/api/models/{wanted.repo}/revision/{quote(commit, safe='')}", wanted)
+                about, _ = self._json(client, f"{self._api(wanted)}/revision/{quote(commit, safe='')}", wanted)
                 commit, license = self._commit(about, wanted), _license(about)
                 files = self._files(client, wanted, commit)
                 path = choose(files, wanted)
@@ -140,6 +140,9 @@ class Hub:
     def _url(self, repo: str, commit: str, path: str) -> str:
         return f"{self._address}/{repo}/resolve/{commit}/{quote(path)}"
 
+    def _api(self, wanted: HubPlace) -> str:
+        return f"{self._address}/api/models/{wanted.repo}"
+
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
@@ -157,13 +160,11 @@ class Hub:
     def _files(self, client: httpx.Client, wanted: HubPlace, commit: str) -> dict[str, tuple[str, int | None]]:
         """SHA-256 (empty: none is named) and size of every file of a commit."""
         found: dict[str, tuple[str, int | None]] = {}
-        url: str | None = f"/api/models/{wanted.repo}/tree/{commit}?recursive=true"
+        url: str | None = f"{self._api(wanted)}/tree/{commit}?recursive=true"
         for _ in range(PAGES):
             if url is None:
                 break
-            following: dict[str, str] = {}
-            rows = self._json(client, url, wanted, following)
-            url = following.get("next")
+            rows, url = self._json(client, url, wanted)
             for row in rows if isinstance(rows, list) else ():
                 path = row.get("path") if isinstance(row, dict) and row.get("type") == "file" else None
                 if not isinstance(path, str) or not path.isprintable() or len(path) > MOST_NAME:
@@ -173,12 +174,11 @@ class Hub:
                 found[path] = (str(large.get("oid") or ""), size if type(size) is int else None)
         return found
 
-    def _json(self, client: httpx.Client, path: str, wanted: HubPlace, following: dict[str, str] | None = None) -> Any:
-        """What the hub says. `following` gets the address of the next page."""
+    def _json(self, client: httpx.Client, url: str, wanted: HubPlace) -> tuple[Any, str | None]:
+        """What the hub says, and the address of the next page."""
         import httpx
 
         body = bytearray()
-        url = urljoin(f"{self._address}/", path) if path.startswith("http") else self._address + path
         if urlsplit(url)[:2] != urlsplit(self._address)[:2]:
             raise RequestError(f"{shown(self._address)}: leads to another server for its list; refused")
         try:
@@ -188,12 +188,11 @@ class Hub:
                     body += piece
                     if len(body) > MOST_JSON:
                         raise ModelUnavailable(f"{shown(url)}: says more than {MOST_JSON:,} bytes; refused")
-                if following is not None and (after := answer.links.get("next", {}).get("url")):
-                    following["next"] = after
+                after = answer.links.get("next", {}).get("url")
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
         try:
-            return orjson.loads(body)
+            return orjson.loads(body), urljoin(url, after) if after else None
         except ValueError:
             raise ModelUnavailable(
                 f"{shown(url)}: answers with something else than JSON (a page of a proxy or a login?). "
@@ -208,6 +207,8 @@ class Hub:
         try:
             for _ in range(3):
                 answer = client.request("HEAD", url, headers=self._headers(), follow_redirects=False)
+                if answer.status_code in (405, 501):  # a mirror that only lists and sends
+                    return "", None
                 self._check(answer, wanted, path)
                 where = answer.headers.get("location", "")
                 if not answer.is_redirect or "x-linked-etag" in answer.headers or urlsplit(where).netloc:

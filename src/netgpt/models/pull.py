@@ -116,8 +116,9 @@ def _pull_from_hub(
             say(f"{name} is here already: {entry.path}")
             return entry
     offer = offers().get(name)
-    licence = offer.license if offer and offer.repo == file.repo else file.license
-    say(f"fetching {name} ({file.bytes / 1e6:.0f} MB, licence: {licence or 'not named'}) from {hub.shown(file)}")
+    named = offer.license if offer and offer.repo == file.repo else file.license
+    licence = named or catalog.pinned(wanted.place).get("license") or "not named"
+    say(f"fetching {name} ({file.bytes / 1e6:.0f} MB, licence: {licence}) from {hub.shown(file)}")
     if first:
         say(f"no hash of it is known here: {file.sha256[:12]}... is what the hub names (trust on first use)")
     target = catalog.models_dir / f"{name}.gguf"
@@ -129,6 +130,7 @@ def _pull_from_hub(
     finally:
         fetched.unlink(missing_ok=True)
     pin = {"file": file.path, "revision": file.commit, "sha256": file.sha256, "bytes": file.bytes}
+    pin |= {"license": licence}
     catalog.pin(wanted.place, pin)
     facts = {"source": f"{file.repo}/{file.path}", "revision": file.commit, "license": licence, "sha256": file.sha256}
     entry = catalog.add(target, name, copy=True, facts=facts)

@@ -35,7 +35,9 @@ class Thoughts:
         A choice's `delta` and `index` are as `AnswerChecker` leaves them.
         """
         parts = [self._part(choice) for choice in chunk["choices"]]
-        if not parts or "usage" in chunk or any(part is not None for part in parts):
+        if all(part is choice for part, choice in zip(parts, chunk["choices"], strict=True)):
+            yield chunk
+        elif "usage" in chunk or any(part is not None for part in parts):
             yield {**chunk, "choices": [part for part in parts if part is not None]}
 
     def _part(self, choice: dict[str, Any]) -> dict[str, Any] | None:

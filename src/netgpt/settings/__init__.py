@@ -187,7 +187,7 @@ def _from_environment(env: dict[str, str]) -> dict[str, Any]:
 
 
 def _merge_other_programs(values: dict[str, Any], env: dict[str, str]) -> None:
-    """What Hugging Face's programs and Ollama are told, where the file says nothing: hub, token, folder of models."""
+    """What Hugging Face's programs and Ollama are told, where the file says nothing: hub, token, folders of models."""
     models = values.setdefault("models", {})
     if not isinstance(models, dict):
         return
@@ -195,8 +195,9 @@ def _merge_other_programs(values: dict[str, Any], env: dict[str, str]) -> None:
         models.setdefault("hub", hub if "://" in hub else f"https://{hub}")
     if token := env.get("HF_TOKEN"):
         models.setdefault("token", token)
-    if folder := env.get("OLLAMA_MODELS"):
-        models.setdefault("found_in", (folder, *MODEL_FOLDERS))
+    home = env.get("HF_HOME")
+    named = (env.get("OLLAMA_MODELS"), env.get("HF_HUB_CACHE"), f"{home}/hub" if home else None)
+    models.setdefault("found_in", (*filter(None, named), *MODEL_FOLDERS))
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any], prefix: str = "") -> set[str]:

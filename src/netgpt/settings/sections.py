@@ -210,7 +210,8 @@ class Edge(Section):
 
 MODEL_FOLDERS: Final = (
     "~/.ollama/models", "/usr/share/ollama/.ollama/models", "~/.lmstudio/models", "~/.cache/lm-studio/models",
-    "~/jan/llamacpp/models", "~/.cache/llama.cpp", "~/.cache/huggingface/hub",
+    "~/jan/llamacpp/models", "~/.local/share/Jan/data/llamacpp/models", "~/.config/Jan/data/llamacpp/models",
+    "~/.cache/llama.cpp", "~/.cache/huggingface/hub",
 )  # fmt: skip
 """Where Ollama, LM Studio, Jan, llama.cpp and Hugging Face's programs keep models."""
 
@@ -229,7 +230,7 @@ class ModelSources(Section):
     found_in: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         MODEL_FOLDERS,
         description="Folders of other programs in which models are looked for, to be used where they are. "
-        "OLLAMA_MODELS is one more.",
+        "OLLAMA_MODELS, HF_HUB_CACHE and HF_HOME name more.",
     )
 
 

@@ -44,6 +44,19 @@ def say(line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+def plain(value: object) -> str:
+    """Text that may come from anywhere, without what could steer a terminal."""
+    return "".join(sign if sign.isprintable() else " " for sign in str(value))
+
+
+def confirm_changed(changed: Mapping[str, str], yes: bool) -> None:
+    """Name what somebody else changed, and ask whether it counts as it stands; `yes`: do not ask. Raises Abort."""
+    for name, what in changed.items():
+        say(plain(f"{name} {what}"))
+    if changed and not yes:
+        typer.confirm("Take it as it stands?", abort=True)
+
+
 def read_settings(**overrides: Any) -> Settings:
     """The settings, as every command reads them."""
     from netgpt.settings import load_settings

@@ -117,7 +117,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
 
     table = Table(title=title, title_justify="left", show_lines=False)
     for name in columns:  # an id that is cut with an ellipsis cannot be used
-        table.add_column(name, overflow="fold", no_wrap=name == "id")
+        table.add_column(name, overflow="fold", no_wrap=name in ("id", "name"))
     for row in rows:
         table.add_row(*(_escape("" if cell is None else str(cell)) for cell in row))
     out.print(table)

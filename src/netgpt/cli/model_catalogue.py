@@ -115,12 +115,14 @@ def recommend(
         (
             each.offer.name, f"{each.offer.bytes / 1e6:.0f}", f"{each.memory / 1e9:.1f}",
             _shown_speed(each.speed),
-            "yes" if each.fits else "no", each.offer.license, each.offer.good_for,
+            "yes" if each.fits else "no", each.offer.license,
         )
         for each in advice
     ]  # fmt: skip
-    print_table(("name", "MB", "memory, GB", "tokens/s", "fits", "license", "good for"), rows)
-    say(why)
+    print_table(("name", "MB", "memory, GB", "tokens/s", "fits", "license"), rows)
+    for each in advice:
+        say(f"{each.offer.name}: {each.offer.good_for}")
+    say(f"\n{why}")
     if machine.bundled_per_s:
         busy = f"; this machine is busy (load {load:.0f}): ask again when it is not" if load > machine.cores else ""
         say(f"Speeds are estimates: the bundled model wrote {machine.bundled_per_s:g} tokens/s just now{busy}.")

@@ -104,7 +104,8 @@ async def test_no_loop_changes_its_model_and_nothing_private_leaves(tmp_path: Pa
 
 
 async def test_a_loop_goes_on_after_a_restart(tmp_path: Path) -> None:
-    body = {"messages": [{"role": "user", "content": "loop r"}], "tools": [TOOL], "netgpt": {"prefer": "quality"}}
+    asked: list[Message] = [{"role": "user", "content": "loop r"}]
+    body = {"messages": asked, "tools": [TOOL], "netgpt": {"prefer": "quality"}}
     with FaultyCloud(agent("cloud")) as cloud:
         async with door(tmp_path, cloud, edge=ScriptedModel(agent("edge"))) as here:
             _, key = await here.make_key()
@@ -112,7 +113,7 @@ async def test_a_loop_goes_on_after_a_restart(tmp_path: Path) -> None:
             assert first.headers["x-netgpt-arm"] == "cloud"
             message = message_of(first)
         result = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "done"}
-        body = {**body, "messages": [*body["messages"], message, result], "netgpt": {"prefer": "private"}}
+        body = {**body, "messages": [*asked, message, result], "netgpt": {"prefer": "private"}}
         async with door(tmp_path, cloud, edge=ScriptedModel(agent("edge"))) as again:
             second = await again.ask("POST", "/v1/chat/completions", key=key, json=body)
             assert (second.headers["x-netgpt-arm"], second.headers["x-netgpt-rule"]) == ("cloud", "session")

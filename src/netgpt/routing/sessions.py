@@ -26,8 +26,8 @@ SESSION: Final = "session"
 """Rule of a decision for the model that the conversation, or the loop with tools, was with."""
 CALLS_S: Final = 6 * 3600.0  # so long may a tool take, or the person who has to allow it
 TALKS_S: Final = 2 * 3600.0  # so long is a conversation remembered after its last answer
-MOST: Final = 20_000  # locks in all, about 5 MB
-MOST_OF_ONE: Final = 2_000  # of one person by one key: a crowd of theirs ends nobody else's
+MOST: Final = 40_000  # locks in all, about 10 MB
+MOST_OF_ONE: Final = 10_000  # of one person by one key: a crowd of theirs ends nobody else's
 _ENDS: Final = 1_000  # characters of a text's beginning and of its end that are read
 _UNIQUE: Final = 12  # an id this long names its call; small servers count: "call_1"
 _MOST_CALLS: Final = 64

@@ -247,6 +247,19 @@ def decision(
 
 @app.command()
 @reports_errors
+def sessions(
+    loops: int = typer.Option(1_000, min=10, help="Loops with tools, and as many conversations."),
+    seed: int = typer.Option(7, help="Of the loops, the conversations and the signals."),
+    as_json: bool = json_option,
+) -> None:
+    """How often a loop with tools, or a conversation, changes its model: with and without what holds them."""
+    from netgpt_bench import sessions as bench
+
+    print_result("loops and conversations", bench.run(loops=loops, seed=seed), as_json)
+
+
+@app.command()
+@reports_errors
 def learner(
     data: Path = typer.Option(Path("../shared/data"), help="Folder of the recorded sets (routing/*.jsonl)."),
     made_up: bool = typer.Option(False, "--made-up", help="The made-up world alone: needs no data."),

@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import takewhile
 from typing import Any, Final
 
 from netgpt.routing.link_state import SignalsView
 from netgpt.settings import Settings
 from netgpt.settings.routing import Routing
-from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected
+from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected, display_name
 
 _CODE = re.compile(
     r"```|\b(def|class|import|function|select .{1,200}? from|stack ?trace|regex|compile[rs]?|python|sql)\b", re.I
@@ -307,19 +308,20 @@ def needs_of(body: Mapping[str, Any], features: Features) -> tuple[str, ...]:
 
 def must_call(body: Mapping[str, Any]) -> bool:
     """Whether an answer in plain words is of no use: a tool has to be called, or its result is to be gone on with."""
-    choice, messages = body.get("tool_choice"), body.get("messages") or [{}]
-    last = messages[-1].get("role") if isinstance(messages[-1], Mapping) else None
-    return choice == "required" or isinstance(choice, Mapping) or last in ("tool", "function")
+    choice = body.get("tool_choice")
+    roles = [m.get("role") for m in reversed(body.get("messages") or ()) if isinstance(m, Mapping)]
+    results = any(role in ("tool", "function") for role in takewhile(lambda role: role != "assistant", roles))
+    return choice == "required" or isinstance(choice, Mapping) or results
 
 
 def unable_of(prior: Prior, targets: Sequence[Target], needs: Sequence[str]) -> dict[str, str]:
     """The targets that were measured not to do what is needed, each with why."""
-    words = {"tools": "to call tools", "json": "to answer by a schema"}
+    words = {"tools": "at calling tools", "json": "at answers by a schema"}
     found: dict[str, str] = {}
     for target in targets:
         for need in needs:
             if (share := prior(target.name, need)) is not None and share < ABLE:
-                found[target.name] = f"it was measured {words[need]}, and was right in {share:.0%}"
+                found[target.name] = f"{display_name(target.name)} was measured {words[need]}: right in {share:.0%}"
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from boxes import OWNER, answer, exchange, gateway
 
 from netgpt.exchange import Exchange, Request
+from netgpt.routing.candidates import Assessed
 from netgpt.testing.models import ScriptedModel
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Role
@@ -75,9 +76,9 @@ async def test_difficulty_is_read_only_where_there_is_a_choice(tmp_path: Path) -
         async with gateway(tmp_path / "home", cloud) as here:
             read: list[str] = []
 
-            def reader(text: str) -> tuple[float, tuple[float, ...]]:
+            def reader(text: str) -> Assessed:
                 read.append(text)
-                return 0.05 if "riddle" in text else 0.9, (0.5,)
+                return Assessed(0.05 if "riddle" in text else 0.9, (0.5,))
 
             here.routing_service.context.assess = reader
             for one in (chain("hi", model="netgpt/cloud"), chain("hi", model="netgpt/edge")):

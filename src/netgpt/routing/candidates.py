@@ -7,11 +7,12 @@ microseconds. Plain values: none of them holds a word of the request.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
+from netgpt.judgement import TaskKind
 from netgpt.routing.link_state import SignalsView
 from netgpt.settings import Settings
 from netgpt.settings.routing import Routing
@@ -139,6 +140,38 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Assessed:
+    """What was read of a request's text."""
+
+    p_edge_ok: float  # the chance that a small model's answer does as well as a large one's
+    x: tuple[float, ...] = ()  # numbers for the learner; no text can be read from them
+    kind: TaskKind = field(default_factory=TaskKind)
+    p_kind: float = 0.88  # `p_edge_ok` of a usual request of this kind
+
+
+Prior = Callable[[str, str], float | None]
+"""(target, kind of task) -> how often that target's answers do, 0 to 1; None: nothing is known of it."""
+_FEWEST: Final = 0.3
+"""Of the chances of a request's kinds, so much must be of kinds whose prior is known."""
+
+
+def priors_of(prior: Prior, names: Iterable[str], kind: TaskKind, features: Features) -> dict[str, float]:
+    """By target, how often its answers do for such a request: the mean over the kinds that it may be. Tools are known
+    from the request itself; an answer by a schema does at most as often as JSON does."""
+    chances = (("tools", 1.0),) if features.tools else kind.chances
+    found = {}
+    for name in names:
+        known = [(chance, one) for each, chance in chances if (one := prior(name, each)) is not None]
+        weight = sum(chance for chance, _ in known)
+        if weight < _FEWEST:
+            continue
+        mean = sum(chance * one for chance, one in known) / weight
+        formed = prior(name, "json") if features.structured else None
+        found[name] = mean if formed is None else min(mean, formed)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that a decision looks at: one request, the targets that might answer it, and what is known of them now."""
 
@@ -148,6 +181,10 @@ class Situation:
     signals: SignalsView = field(default_factory=SignalsView)
     p_edge_ok: float | None = None  # what `difficulty` says of the text; None: it was not asked
     p_usual: float = 0.88  # what it says of an everyday request: less is harder than usual, more is easier
+    kind: TaskKind = field(default_factory=TaskKind)
+    p_kind: float = 0.88  # what `difficulty` says of a usual request of this kind
+    priors: Mapping[str, float] = field(default_factory=dict)
+    """By target: how often its answers do for this kind of task; only of those whose capability is known."""
     x: tuple[float, ...] = ()  # numbers for the learner; no text can be read from them
     key: str = ""  # who asks, for exploration bounded per key
     prefer: str | None = None  # a preset that the request or its key names; None: what the settings say

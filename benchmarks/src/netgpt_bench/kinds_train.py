@@ -1,0 +1,148 @@
+"""`netgpt kinds train`: the heads of `netgpt.sorts`, from generated requests and public sets, and their file.
+
+A softmax regression by gradient descent, sorts weighing alike. The temperature is fitted on lines of the lessons that a
+first head did not see; then all lessons teach. Seeded: the same data gives the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from netgpt.asked import asked
+from netgpt.sorts import Embedder, forms_of, names, scaled
+from netgpt.word_pieces import VERSION as WORD_VECTORS
+from netgpt.word_pieces import StaticEmbedder
+from netgpt_bench.task_lessons import SETS, Leaf, Lesson, generated, leaves, public
+
+Floats = NDArray[np.float32]
+A_LEAF: Final = 300
+"""Generated requests of each sort."""
+AN_INTENT: Final = 14
+"""Requests of each intent of a public set."""
+_HELD: Final = 5  # one line of so many teaches not, where heads are judged
+_STEPS, _RATE, _MOMENTUM, _DECAY = 500, 8.0, 0.9, 3e-5
+_TEMPERATURES: Final = np.geomspace(0.5, 4, 22)
+
+
+@dataclass(frozen=True)
+class Material:
+    """Lessons with their features; `static`, `encoder`: vectors, the latter None where there is no encoder."""
+
+    lessons: Sequence[Lesson]
+    leaf: NDArray[np.intp]
+    forms: Floats
+    static: Floats
+    encoder: Floats | None
+
+    def held(self) -> NDArray[np.bool_]:
+        """True for the lines of the lessons by which heads are judged."""
+        return np.array([held_line(lesson) for lesson in self.lessons])
+
+
+def held_line(lesson: Lesson) -> bool:
+    """Whether a lesson is of a line that teaches not where heads are judged: one line of five."""
+    return lesson.line >= 0 and zlib.crc32(f"{lesson.leaf} {lesson.line}".encode()) % _HELD == 0
+
+
+def material(
+    folder: Path | None, seed: int, encoder: Embedder | None = None, report: Callable[[str], None] = lambda _: None
+) -> Material:
+    """Generated lessons, and public ones where `folder` (`prompts` of the data) is there."""
+    lessons = generated(A_LEAF, seed)
+    for source in SETS if folder is not None else ():
+        lessons += public(folder, source, AN_INTENT, seed)  # type: ignore[arg-type]
+    order = {name: number for number, name in enumerate(leaves())}
+    report(f"reading {len(lessons)} requests")
+    tasks = [asked(lesson.text) for lesson in lessons]
+    ends = [one.ends for one in tasks]
+    return Material(
+        lessons, np.array([order[lesson.leaf] for lesson in lessons]), forms_of(tasks), StaticEmbedder()(ends),
+        None if encoder is None else encoder(ends),
+    )  # fmt: skip
+
+
+def scale_of(forms: Floats) -> tuple[Floats, Floats]:
+    """Mean and spread of words and forms."""
+    return forms.mean(axis=0), forms.std(axis=0) + np.float32(0.05)
+
+
+def features(of: Material, mean: Floats, spread: Floats, way: str) -> Floats:
+    """As `netgpt.sorts.Sorts` makes them: "static" or "encoder"."""
+    vectors = of.static if way == "static" or of.encoder is None else np.hstack([of.static, of.encoder])
+    return scaled(of.forms, mean, spread, vectors)
+
+
+def fit_softmax(rows: Floats, truth: NDArray[np.intp], sorts: int) -> Floats:
+    """(features + 1, sorts): the last row is added to each. Sorts weigh alike."""
+    x = np.hstack([rows, np.ones((len(rows), 1), np.float32)])
+    count = np.bincount(truth, minlength=sorts)
+    weight = (1 / np.maximum(count, 1))[truth]
+    weight = (weight / weight.sum()).astype(np.float32)[:, None]
+    target = np.eye(sorts, dtype=np.float32)[truth]
+    weights, velocity = np.zeros((x.shape[1], sorts), np.float32), np.zeros((x.shape[1], sorts), np.float32)
+    for _ in range(_STEPS):
+        logits = x @ weights
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        error = (odds / odds.sum(axis=1, keepdims=True) - target) * weight
+        velocity = np.float32(_MOMENTUM) * velocity - np.float32(_RATE) * (x.T @ error + np.float32(_DECAY) * weights)
+        weights = weights + velocity
+    return weights
+
+
+def temperature_of(rows: Floats, truth: NDArray[np.intp], weights: Floats) -> float:
+    """The temperature by which the chances of rows that did not teach are likeliest."""
+    logits = rows @ weights[:-1] + weights[-1]
+
+    def loss(temperature: float) -> float:
+        scaled_logits = logits / temperature
+        top = scaled_logits.max(axis=1)
+        total = top + np.log(np.exp(scaled_logits - top[:, None]).sum(axis=1))
+        return float((total - scaled_logits[np.arange(len(truth)), truth]).mean())
+
+    return float(min(_TEMPERATURES, key=loss))
+
+
+def train_heads(
+    of: Material, *, way: str, teaches: NDArray[np.bool_] | None = None
+) -> tuple[Floats, float, Floats, Floats]:
+    """Weights, temperature, and mean and spread of the forms. `teaches`: which lessons may teach; default: all."""
+    chosen = np.ones(len(of.lessons), bool) if teaches is None else teaches
+    mean, spread = scale_of(of.forms[chosen])
+    rows, held, sorts = features(of, mean, spread, way), of.held() & chosen, len(leaves())
+    first = fit_softmax(rows[chosen & ~held], of.leaf[chosen & ~held], sorts)
+    temperature = temperature_of(rows[held], of.leaf[held], first)
+    return fit_softmax(rows[chosen], of.leaf[chosen], sorts), temperature, mean, spread
+
+
+def export(of: Material, path: Path, seed: int) -> dict[str, Any]:
+    """Train all heads, write `path` (.safetensors) and its card (.json); returns the card. Raises OSError."""
+    known: dict[str, Leaf] = leaves()
+    ways = ["static"] if of.encoder is None else ["static", "encoder"]
+    arrays: dict[str, NDArray[Any]] = {}
+    temperature = {}
+    for way in ways:
+        weights, temperature[way], mean, spread = train_heads(of, way=way)
+        arrays |= {f"{way}.weights": weights.astype(np.float16), "mean": mean, "spread": spread}
+    content = save(arrays)
+    sources = {source: sum(lesson.source == source for lesson in of.lessons) for source in ("generated", *SETS)}
+    card = {
+        "what": "which sort of request a text is", "sorts": list(known),
+        "kinds": [leaf.kind for leaf in known.values()],
+        "temperature": {way: round(value, 3) for way, value in temperature.items()},
+        "learnt from": sources, "licences": "generated: Apache-2.0; CLINC150 CC BY 3.0, SLURP CC BY 4.0, SNIPS CC0",
+        "word vectors": f"wordllama {WORD_VECTORS}, MIT, not part of the file", "seed": seed, "forms": list(names()),
+        "bytes": len(content), "sha256": sha256(content).hexdigest(),
+    }  # fmt: skip
+    path.write_bytes(content)
+    path.with_suffix(".json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return card

@@ -101,7 +101,9 @@ def train_relevance(
 
 @reports_errors
 def train_kinds(
-    data: Path | None = typer.Option(None, help="The folder `prompts` of the public data sets; without it: lessons alone."),
+    data: Path | None = typer.Option(
+        None, help="The folder `prompts` of the public data sets; without it: lessons alone."
+    ),
     out: Path = typer.Option(Path("sorts.safetensors"), help="The file to write; its card (.json) goes beside it."),
     encoder: bool = typer.Option(True, help="Train the head for the sentence encoder too."),
     seed: int = typer.Option(7, help="The same seed, data and versions give the same file."),

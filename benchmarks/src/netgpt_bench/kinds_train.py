@@ -25,10 +25,12 @@ from netgpt.word_pieces import StaticEmbedder
 from netgpt_bench.task_lessons import SETS, Leaf, Lesson, generated, leaves, public
 
 Floats = NDArray[np.float32]
-A_LEAF: Final = 300
+A_LEAF: Final = 240
 """Generated requests of each sort."""
 AN_INTENT: Final = 14
 """Requests of each intent of a public set."""
+MOST_TOKENS: Final = 64
+"""Of a text, for the sentence encoder."""
 _HELD: Final = 5  # one line of so many teaches not, where heads are judged
 _STEPS, _RATE, _MOMENTUM, _DECAY = 500, 8.0, 0.9, 3e-5
 _TEMPERATURES: Final = np.geomspace(0.5, 4, 22)

@@ -1,9 +1,9 @@
 """Which sort of request a text is: chances of some thirty sorts, finer than the kinds of `judgement.TASK_KINDS`.
 
 Read of a text without its wrapper (`asked`): words of a kind in several languages (`sorts.toml`), its form, the mean of
-public word vectors, and where the sentence encoder is there also that one's vector. A softmax over them, learnt from
-generated requests and public sets (`netgpt kinds train` of the benchmarks), never from a benchmark of questions.
-Half a millisecond for a short text without the encoder. Pure after it is read; safe in several threads.
+public word vectors. A softmax over them, learnt from generated requests and public sets (`netgpt kinds train` of the
+benchmarks), never from a benchmark of questions. Half a millisecond for a short text; the sentence encoder would add
+four points on lines that it did not learn from, for twenty times that. Pure after it is read; safe in several threads.
 """
 
 from __future__ import annotations
@@ -148,24 +148,7 @@ def _shape(one: Asked, text: str, low: str, words: Sequence[str]) -> list[float]
 
 
 Embedder = Callable[[Sequence[str]], "Array"]
-"""Texts in, unit rows out: `word_pieces.StaticEmbedder`, `encoder.SentenceEncoder`."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """A softmax: `weights` (features + 1, sorts), the last row is added to each."""
-
-    weights: Array
-    temperature: float
-
-    def chances(self, features: Array) -> Array:
-        """(rows, sorts); each row sums to one."""
-        import numpy as np
-
-        logits = (features @ self.weights[:-1] + self.weights[-1]) / np.float32(self.temperature)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        chances: Array = odds / odds.sum(axis=1, keepdims=True)
-        return chances
+"""Texts in, unit rows out: `word_pieces.StaticEmbedder`."""
 
 
 @dataclass(frozen=True)
@@ -177,30 +160,26 @@ class Read:
 
 
 class Sorts:
-    """`read(texts)` -> their sorts. `encoder`: adds its vector; without it the head for static vectors alone reads."""
+    """`read(texts)` -> their sorts."""
 
-    def __init__(
-        self, arrays: Mapping[str, Array], card: Mapping[str, Any], embed: Embedder, encoder: Embedder | None = None
-    ) -> None:
+    def __init__(self, arrays: Mapping[str, Array], card: Mapping[str, Any], embed: Embedder) -> None:
         """Raises SettingsError when `arrays` or `card` lack something."""
-        way = "encoder" if encoder is not None and "encoder.weights" in arrays else "static"
         try:
             self.names: tuple[str, ...] = tuple(card["sorts"])
             self.kinds: tuple[str, ...] = tuple(card["kinds"])  # of each sort
             self._mean, self._spread = arrays["mean"], arrays["spread"]
-            self._head = Head(arrays[f"{way}.weights"], float(card["temperature"][way]))
-        except (KeyError, TypeError) as error:
+            self._weights = arrays["weights"] / float(card["temperature"])  # the last row is added to each
+        except (KeyError, TypeError, ValueError) as error:
             raise SettingsError(f"the model of sorts lacks {error}: {_REMEDY}") from None
-        self.card, self.way = card, way
-        self._embed, self._encoder = embed, encoder if way == "encoder" else None
+        self.card, self._embed = card, embed
 
     @classmethod
-    def shipped(cls, embed: Embedder | None = None, encoder: Embedder | None = None) -> Sorts:
+    def shipped(cls, embed: Embedder | None = None) -> Sorts:
         """The model that comes with NetGPT. Raises SettingsError when its file is damaged."""
-        return cls.load(SHIPPED, embed, encoder)
+        return cls.load(SHIPPED, embed)
 
     @classmethod
-    def load(cls, path: Path, embed: Embedder | None = None, encoder: Embedder | None = None) -> Sorts:
+    def load(cls, path: Path, embed: Embedder | None = None) -> Sorts:
         """A model with its card beside it. Raises SettingsError when either is damaged or of another version."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
@@ -218,22 +197,17 @@ class Sorts:
             raise SettingsError(f"the model of sorts in {path} is not the one its card tells of: {_REMEDY}")
         if card.get("forms") != list(names()):
             raise SettingsError(f"the model of sorts in {path} was made for another version: {_REMEDY}")
-        return cls(arrays, card, embed or StaticEmbedder(), encoder)
+        return cls(arrays, card, embed or StaticEmbedder())
 
     def read(self, texts: Sequence[str]) -> Read:
         """The sorts of texts. Any text will do."""
-        tasks = tuple(map(asked, texts))
-        return Read(tasks, self._head.chances(self.features(tasks)))
-
-    def features(self, tasks: Sequence[Asked]) -> Array:
-        """(tasks, features): vectors of length one, and words and forms as deviations from what is usual."""
-        return scaled(forms_of(tasks), self._mean, self._spread, self._vectors([one.ends for one in tasks]))
-
-    def _vectors(self, texts: Sequence[str]) -> Array:
         import numpy as np
 
-        static = self._embed(texts)
-        return static if self._encoder is None else np.hstack([static, self._encoder(texts)])
+        tasks = tuple(map(asked, texts))
+        features = scaled(forms_of(tasks), self._mean, self._spread, self._embed([one.ends for one in tasks]))
+        logits = features @ self._weights[:-1] + self._weights[-1]
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return Read(tasks, odds / odds.sum(axis=1, keepdims=True))
 
 
 def forms_of(tasks: Sequence[Asked]) -> Array:
@@ -245,7 +219,7 @@ def forms_of(tasks: Sequence[Asked]) -> Array:
 
 
 def scaled(forms: Array, mean: Array, spread: Array, vectors: Array) -> Array:
-    """As `Sorts.features`, of forms and vectors that are there."""
+    """(tasks, features): vectors of length one, and words and forms as deviations from what is usual."""
     import numpy as np
 
     weight = np.float32(FORM_WEIGHT / math.sqrt(len(mean)))

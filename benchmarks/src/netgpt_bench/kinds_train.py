@@ -1,4 +1,4 @@
-"""`netgpt kinds train`: the heads of `netgpt.sorts`, from generated requests and public sets, and their file.
+"""`netgpt kinds train`: the weights of `netgpt.sorts`, from generated requests and public sets, and their file.
 
 A softmax regression by gradient descent, sorts weighing alike. The temperature is fitted on lines of the lessons that a
 first head did not see; then all lessons teach. Seeded: the same data gives the same file.
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from netgpt.asked import asked
-from netgpt.sorts import Embedder, forms_of, names, scaled
+from netgpt.sorts import forms_of, names, scaled
 from netgpt.word_pieces import VERSION as WORD_VECTORS
 from netgpt.word_pieces import StaticEmbedder
 from netgpt_bench.task_lessons import SETS, Leaf, Lesson, generated, leaves, public
@@ -29,8 +29,6 @@ A_LEAF: Final = 240
 """Generated requests of each sort."""
 AN_INTENT: Final = 14
 """Requests of each intent of a public set."""
-MOST_TOKENS: Final = 64
-"""Of a text, for the sentence encoder."""
 _HELD: Final = 5  # one line of so many teaches not, where heads are judged
 _STEPS, _RATE, _MOMENTUM, _DECAY = 500, 8.0, 0.9, 3e-5
 _TEMPERATURES: Final = np.geomspace(0.5, 4, 22)
@@ -38,17 +36,20 @@ _TEMPERATURES: Final = np.geomspace(0.5, 4, 22)
 
 @dataclass(frozen=True)
 class Material:
-    """Lessons with their features; `static`, `encoder`: vectors, the latter None where there is no encoder."""
+    """Lessons with what is read of them."""
 
     lessons: Sequence[Lesson]
     leaf: NDArray[np.intp]
     forms: Floats
-    static: Floats
-    encoder: Floats | None
+    vectors: Floats
 
-    def held(self) -> NDArray[np.bool_]:
-        """True for the lines of the lessons by which heads are judged."""
-        return np.array([held_line(lesson) for lesson in self.lessons])
+    def of(self, *sources: str) -> NDArray[np.bool_]:
+        """Which lessons are of these sources."""
+        return np.array([lesson.source in sources for lesson in self.lessons])
+
+    def rows(self, mean: Floats, spread: Floats) -> Floats:
+        """As `netgpt.sorts.Sorts` makes them."""
+        return scaled(self.forms, mean, spread, self.vectors)
 
 
 def held_line(lesson: Lesson) -> bool:
@@ -56,32 +57,21 @@ def held_line(lesson: Lesson) -> bool:
     return lesson.line >= 0 and zlib.crc32(f"{lesson.leaf} {lesson.line}".encode()) % _HELD == 0
 
 
-def material(
-    folder: Path | None, seed: int, encoder: Embedder | None = None, report: Callable[[str], None] = lambda _: None
-) -> Material:
+def material(folder: Path | None, seed: int, report: Callable[[str], None] = lambda _: None) -> Material:
     """Generated lessons, and public ones where `folder` (`prompts` of the data) is there."""
     lessons = generated(A_LEAF, seed)
-    for source in SETS if folder is not None else ():
-        lessons += public(folder, source, AN_INTENT, seed)  # type: ignore[arg-type]
+    if folder is not None:
+        lessons += [lesson for source in SETS for lesson in public(folder, source, AN_INTENT, seed)]
     order = {name: number for number, name in enumerate(leaves())}
     report(f"reading {len(lessons)} requests")
     tasks = [asked(lesson.text) for lesson in lessons]
-    ends = [one.ends for one in tasks]
-    return Material(
-        lessons, np.array([order[lesson.leaf] for lesson in lessons]), forms_of(tasks), StaticEmbedder()(ends),
-        None if encoder is None else encoder(ends),
-    )  # fmt: skip
+    leaf = np.array([order[lesson.leaf] for lesson in lessons])
+    return Material(lessons, leaf, forms_of(tasks), StaticEmbedder()([one.ends for one in tasks]))
 
 
 def scale_of(forms: Floats) -> tuple[Floats, Floats]:
     """Mean and spread of words and forms."""
     return forms.mean(axis=0), forms.std(axis=0) + np.float32(0.05)
-
-
-def features(of: Material, mean: Floats, spread: Floats, way: str) -> Floats:
-    """As `netgpt.sorts.Sorts` makes them: "static" or "encoder"."""
-    vectors = of.static if way == "static" or of.encoder is None else np.hstack([of.static, of.encoder])
-    return scaled(of.forms, mean, spread, vectors)
 
 
 def fit_softmax(rows: Floats, truth: NDArray[np.intp], sorts: int) -> Floats:
@@ -114,37 +104,51 @@ def temperature_of(rows: Floats, truth: NDArray[np.intp], weights: Floats) -> fl
     return float(min(_TEMPERATURES, key=loss))
 
 
-def train_heads(
-    of: Material, *, way: str, teaches: NDArray[np.bool_] | None = None
-) -> tuple[Floats, float, Floats, Floats]:
-    """Weights, temperature, and mean and spread of the forms. `teaches`: which lessons may teach; default: all."""
-    chosen = np.ones(len(of.lessons), bool) if teaches is None else teaches
-    mean, spread = scale_of(of.forms[chosen])
-    rows, held, sorts = features(of, mean, spread, way), of.held() & chosen, len(leaves())
-    first = fit_softmax(rows[chosen & ~held], of.leaf[chosen & ~held], sorts)
-    temperature = temperature_of(rows[held], of.leaf[held], first)
-    return fit_softmax(rows[chosen], of.leaf[chosen], sorts), temperature, mean, spread
+@dataclass(frozen=True)
+class Judged:
+    """A head that did not see some lessons, and what it made of them."""
+
+    temperature: float
+    right: dict[str, float]  # share of the right kind, by source
+
+
+def judged(of: Material, mean: Floats, spread: Floats) -> Judged:
+    """Learnt from four lines of five, without a public set: judged on the fifth, and on the public sets."""
+    kinds = np.array([leaf.kind for leaf in leaves().values()])
+    held = np.array([held_line(lesson) for lesson in of.lessons])
+    rows, teach = of.rows(mean, spread), of.of("generated") & ~held
+    weights = fit_softmax(rows[teach], of.leaf[teach], len(kinds))
+    found = kinds[(rows @ weights[:-1] + weights[-1]).argmax(axis=1)]
+    parts = {"lines left out": of.of("generated") & held} | {source: of.of(source) for source in SETS}
+    right = {
+        name: round(float((found[part] == kinds[of.leaf[part]]).mean()), 3)
+        for name, part in parts.items()
+        if part.any()
+    }
+    return Judged(temperature_of(rows[held], of.leaf[held], weights), right)
 
 
 def export(of: Material, path: Path, seed: int) -> dict[str, Any]:
-    """Train all heads, write `path` (.safetensors) and its card (.json); returns the card. Raises OSError."""
+    """Judge, train on all, write `path` (.safetensors) and its card (.json); returns the card. Raises OSError."""
     known: dict[str, Leaf] = leaves()
-    ways = ["static"] if of.encoder is None else ["static", "encoder"]
-    arrays: dict[str, NDArray[Any]] = {}
-    temperature = {}
-    for way in ways:
-        weights, temperature[way], mean, spread = train_heads(of, way=way)
-        arrays |= {f"{way}.weights": weights.astype(np.float16), "mean": mean, "spread": spread}
-    content = save(arrays)
-    sources = {source: sum(lesson.source == source for lesson in of.lessons) for source in ("generated", *SETS)}
+    mean, spread = scale_of(of.forms)
+    left_out = judged(of, mean, spread)
+    weights = fit_softmax(of.rows(mean, spread), of.leaf, len(known))
+    content = save({"weights": weights.astype(np.float16), "mean": mean, "spread": spread})
     card = {
-        "what": "which sort of request a text is", "sorts": list(known),
+        "what": "which sort of request a text is",
+        "sorts": list(known),
         "kinds": [leaf.kind for leaf in known.values()],
-        "temperature": {way: round(value, 3) for way, value in temperature.items()},
-        "learnt from": sources, "licences": "generated: Apache-2.0; CLINC150 CC BY 3.0, SLURP CC BY 4.0, SNIPS CC0",
-        "word vectors": f"wordllama {WORD_VECTORS}, MIT, not part of the file", "seed": seed, "forms": list(names()),
-        "bytes": len(content), "sha256": sha256(content).hexdigest(),
-    }  # fmt: skip
+        "temperature": round(left_out.temperature, 3),
+        "learnt from": {source: int(of.of(source).sum()) for source in ("generated", *SETS)},
+        "right kind, by a head that learnt from none of these": left_out.right,
+        "licences": "generated: Apache-2.0; CLINC150 CC BY 3.0, SLURP CC BY 4.0, SNIPS CC0",
+        "word vectors": f"wordllama {WORD_VECTORS}, MIT, not part of the file",
+        "seed": seed,
+        "forms": list(names()),
+        "bytes": len(content),
+        "sha256": sha256(content).hexdigest(),
+    }
     path.write_bytes(content)
     path.with_suffix(".json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return card

@@ -33,7 +33,9 @@ _TRAILING = re.compile(
 _OPTION = re.compile(r"(?:^|\n)[ \t>*-]*(?:option |choice )?\(?([A-Pa-p]|[1-9])[.):：][ \t]*([^\n]{1,600})", re.I)
 _INLINE = re.compile(r"(?<=\s)\(([A-Ja-j1-9])\)\s?([^()\n]{1,200}?)(?=\s*\([A-Ja-j1-9]\)|\s*$|\n)")
 _LISTED = re.compile(r"(?:^|\n)[ \t]*(?:answer )?(?:choices|options)[ \t]*[:：][ \t]*\n?", re.I)
-_TAG = re.compile(r"</?[a-zA-Z_][\w-]{0,30}>|\[/?INST\]|<\|[^|\n]{1,30}\|>|<</?SYS>>|```(?:json|text)?(?=\n?$)")
+_TAG = re.compile(
+    r"</?[a-zA-Z_][\w-]{0,30}>|\[/?INST\]|<\|[^|\n]{1,30}\|>(?:system|user|assistant)?|<</?SYS>>|```(?:json|text)?(?=\n?$)"
+)
 _SENTENCE = re.compile(r"[^.!?。？！\n]+(?:[.!?](?=\d|\w\.)[^.!?。？！\n]*)*[.!?。？！]*[\"”)]*[ \t]*\n*")
 _ASKS_FOR: Final = (
     "select|choose|pick|give|provide|return|output|respond|reply|write|state|mark|indicate|enclose|put|place|print"

@@ -12,6 +12,7 @@ import json
 import math
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,9 +34,10 @@ _REMEDY: Final = "reinstall netgpt"
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]")
+_ACCENT = re.compile("[\u0300-\u036f]")
 _BLANK = re.compile(r"__+")
 _SUM = re.compile(
-    r"\d\s*(?:[+*/×÷^=-]|x|plus|minus|times|divided by|mal|geteilt|fois|moins|por|más|menos|per|più|meno|keer|vezes)"
+    r"\d\s*(?:[+*/×÷^=-]|x|plus|minus|times|divided by|mal|geteilt|fois|moins|por|mas|menos|per|piu|meno|keer|vezes)"
     r"\s*\(?-?\d|\d\s*%\s*(?:of|von|de|del|di)\b|percent of|square root|to the power"
 )
 _LATEX = re.compile(r"\\[a-z]{2,}|\$[^$\n]{1,200}\$|\w\^[\w{]")
@@ -72,7 +74,7 @@ class _Lexicon:
 
 @lru_cache(1)
 def _lexicon() -> _Lexicon:
-    listed = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    listed = tomllib.loads(_plain(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")))
     words: dict[str, set[int]] = {}
     starts: dict[str, set[int]] = {}
     phrases = []
@@ -91,6 +93,12 @@ def _lexicon() -> _Lexicon:
     )  # fmt: skip
 
 
+def _plain(text: str) -> str:
+    """Small letters without accents: many leave them out."""
+    low = text.lower()
+    return low if low.isascii() else _ACCENT.sub("", unicodedata.normalize("NFKD", low))
+
+
 def names() -> tuple[str, ...]:
     """What each number of `form` is, in order."""
     return (*_lexicon().names, *_FORMS)
@@ -99,7 +107,7 @@ def names() -> tuple[str, ...]:
 def form(one: Asked) -> list[float]:
     """One number for each of `names`, about 0 to 1."""
     text, lexicon = one.ends, _lexicon()
-    low = text.lower()
+    low = _plain(text)
     words = _WORD.findall(low)
     counts = [0] * len(lexicon.names)
     for word in words:

@@ -110,6 +110,7 @@ class Judged:
 
     temperature: float
     right: dict[str, float]  # share of the right kind, by source
+    off: float  # how far chances of kinds are from what came true on lines left out (expected calibration error)
 
 
 def judged(of: Material, mean: Floats, spread: Floats) -> Judged:
@@ -125,7 +126,19 @@ def judged(of: Material, mean: Floats, spread: Floats) -> Judged:
         for name, part in parts.items()
         if part.any()
     }
-    return Judged(temperature_of(rows[held], of.leaf[held], weights), right)
+    temperature, member = temperature_of(rows[held], of.leaf[held], weights), kinds[:, None] == np.unique(kinds)
+    logits = (rows[held] @ weights[:-1] + weights[-1]) / temperature
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances = odds @ member.astype(np.float64) / odds.sum(axis=1, keepdims=True)
+    true = np.unique(kinds)[chances.argmax(axis=1)] == kinds[of.leaf[held]]
+    return Judged(temperature, right, _off(chances.max(axis=1), true))
+
+
+def _off(chance: NDArray[np.float64], true: NDArray[np.bool_]) -> float:
+    """The expected calibration error in ten parts of equal width."""
+    part = np.minimum((chance * 10).astype(int), 9)
+    gaps = [abs(chance[part == n].mean() - true[part == n].mean()) * (part == n).mean() for n in set(part.tolist())]
+    return round(float(sum(gaps)), 3)
 
 
 def export(of: Material, path: Path, seed: int) -> dict[str, Any]:
@@ -142,6 +155,7 @@ def export(of: Material, path: Path, seed: int) -> dict[str, Any]:
         "temperature": round(left_out.temperature, 3),
         "learnt from": {source: int(of.of(source).sum()) for source in ("generated", *SETS)},
         "right kind, by a head that learnt from none of these": left_out.right,
+        "calibration error on lines left out": left_out.off,
         "licences": "generated: Apache-2.0; CLINC150 CC BY 3.0, SLURP CC BY 4.0, SNIPS CC0",
         "word vectors": f"wordllama {WORD_VECTORS}, MIT, not part of the file",
         "seed": seed,

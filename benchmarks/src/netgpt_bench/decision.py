@@ -50,7 +50,7 @@ def run(*, decisions: int, seed: int) -> dict[str, Any]:
         body = {"messages": [{"role": "user", "content": text}]}
         began = time.perf_counter()
         features = took.time("features of the text", lambda: features_of(body))  # noqa: B023
-        p_edge_ok, x = took.time("difficulty of the text", lambda: difficulty.assess(text[:READ_CHARS]))  # noqa: B023
+        p_edge_ok, x = took.time("kind and difficulty", lambda: difficulty.assess(text[:READ_CHARS]))  # noqa: B023
         situation = Situation(
             "auto", features, TARGETS, random_signals(chance), p_edge_ok, x=x, key=f"key_{chance.randrange(50)}",
             long=features.words > rules.max_edge_words, now=time.monotonic(),

@@ -149,6 +149,7 @@ class Held:
     calls: bool = False  # it called the tools whose results the request brings
 
 
+@dataclass(frozen=True, slots=True)
 class Assessed:
     """What was read of a request's text."""
 

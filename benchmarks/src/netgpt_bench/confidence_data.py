@@ -160,7 +160,11 @@ def _arithmetic(draw: Draw) -> Iterator[Asked]:
     for size in (9, 9, 30, 30, 99, 99, 500, 2000) * 4:
         a, b = draw.randint(2, size), draw.randint(2, size)
         sign, value = draw.choice((("+", a + b), ("-", a - b), ("*", a * b), ("times", a * b), ("plus", a + b)))
-        yield _ask("arithmetic", draw.choice(("What is {}?", "Calculate {}.", "{} = ?")).format(f"{a} {sign} {b}"), _number(value))
+        yield _ask(
+            "arithmetic",
+            draw.choice(("What is {}?", "Calculate {}.", "{} = ?")).format(f"{a} {sign} {b}"),
+            _number(value),
+        )
     for _ in range(12):
         share, whole = draw.choice((5, 10, 15, 20, 25, 50, 75)), draw.randint(2, 60) * 20
         yield _ask("arithmetic", f"What is {share}% of {whole}?", _number(share * whole / 100))
@@ -172,16 +176,28 @@ def _arithmetic(draw: Draw) -> Iterator[Asked]:
 def _word_problems(draw: Draw) -> Iterator[Asked]:
     for _ in range(15):
         who, a, b, c = draw.choice(NAMES), draw.randint(2, 12), draw.randint(2, 9), draw.randint(1, 6)
-        yield _ask("word-problems", f"{who} has {a} apples and buys {b} more. How many apples does {who} have?", _number(a + b))
+        yield _ask(
+            "word-problems", f"{who} has {a} apples and buys {b} more. How many apples does {who} have?", _number(a + b)
+        )
         yield _ask("word-problems", f"{who} buys {a} pens at {b} euros each. How much does {who} pay?", _number(a * b))
-        yield _ask("word-problems", f"There are {a + b + c} birds in a tree. {b} fly away, then {c} more. How many are left?", _number(a))
-        yield _ask("word-problems", f"A train goes {a * 10} km in one hour. How far does it go in {b} hours?", _number(a * b * 10))
+        yield _ask(
+            "word-problems",
+            f"There are {a + b + c} birds in a tree. {b} fly away, then {c} more. How many are left?",
+            _number(a),
+        )
+        yield _ask(
+            "word-problems",
+            f"A train goes {a * 10} km in one hour. How far does it go in {b} hours?",
+            _number(a * b * 10),
+        )
 
 
 def _reasoning(draw: Draw) -> Iterator[Asked]:
     for _ in range(24):
         a, b, c = draw.sample(NAMES, 3)
-        more, most, least = draw.choice((("taller", "tallest", "shortest"), ("older", "oldest", "youngest"), ("faster", "fastest", "slowest")))
+        more, most, least = draw.choice(
+            (("taller", "tallest", "shortest"), ("older", "oldest", "youngest"), ("faster", "fastest", "slowest"))
+        )
         high = draw.random() < 0.5
         yield _ask(
             "reasoning", f"{a} is {more} than {b}. {b} is {more} than {c}. Who is the {most if high else least}? Only the name.",
@@ -190,8 +206,13 @@ def _reasoning(draw: Draw) -> Iterator[Asked]:
     for _ in range(20):
         group, thing = draw.choice((("wugs", "blue"), ("dax", "heavy"), ("lorps", "quiet"), ("birds", "small")))
         who, holds = draw.choice(NAMES), draw.random() < 0.5
-        text = f"All {group} are {thing}. {who} is {'one of the' if holds else 'not ' + thing + '; are all'} {group}" + (
-            f". Is {who} {thing}? Yes or no." if holds else f" {thing}? Then is {who} one of the {group}? Yes or no."
+        text = (
+            f"All {group} are {thing}. {who} is {'one of the' if holds else 'not ' + thing + '; are all'} {group}"
+            + (
+                f". Is {who} {thing}? Yes or no."
+                if holds
+                else f" {thing}? Then is {who} one of the {group}? Yes or no."
+            )
         )
         yield _ask("reasoning", text, _first("yes" if holds else "no", ["no" if holds else "yes"]))
 
@@ -219,21 +240,31 @@ def _code_reading(draw: Draw) -> Iterator[Asked]:
             (f"x = {a}\nfor i in range({c}):\n    x += {b}\nprint(x)", str(a + b * c)), (f"print('{word}'[:{c}])", word[:c]),
         ):  # fmt: skip
             does = _number(float(value)) if value.isdigit() else _says(rf"\b{value}\b")
-            yield _ask("code-reading", f"What does this print?\n```python\n{code}\n```\nAnswer with the output only.", does)
+            yield _ask(
+                "code-reading", f"What does this print?\n```python\n{code}\n```\nAnswer with the output only.", does
+            )
 
 
 def _translation(draw: Draw) -> Iterator[Asked]:
     for word, *others in _rows(DICTIONARY):
         for language, right in zip(("French", "German", "Spanish"), others, strict=True):
-            wording = draw.choice(("What is '{}' in {}?", "Translate '{}' into {}.", "How do you say {} in {}? One word."))
+            wording = draw.choice(
+                ("What is '{}' in {}?", "Translate '{}' into {}.", "How do you say {} in {}? One word.")
+            )
             yield _ask("translation", wording.format(word, language), _says(re.escape(right)))
 
 
 def _extraction(draw: Draw) -> Iterator[Asked]:
     for _ in range(15):
         who, other = draw.sample(NAMES, 2)
-        street, room, price = draw.choice(("Mill Lane", "Dock Street", "High Road")), draw.randint(100, 480), draw.randint(12, 96)
-        text = f"{who} met {other} on {street}. They paid {price} euros for room {room} and left on {draw.choice(DAYS)}."
+        street, room, price = (
+            draw.choice(("Mill Lane", "Dock Street", "High Road")),
+            draw.randint(100, 480),
+            draw.randint(12, 96),
+        )
+        text = (
+            f"{who} met {other} on {street}. They paid {price} euros for room {room} and left on {draw.choice(DAYS)}."
+        )
         day = text.rsplit(" ", 1)[1].strip(".")
         for question, does in (
             ("How much did they pay?", _first(str(price), [str(room)])), ("On which street did they meet?", _says(street)),
@@ -245,15 +276,27 @@ def _extraction(draw: Draw) -> Iterator[Asked]:
 def _classification(draw: Draw) -> Iterator[Asked]:
     for text, label in _rows(MOODS):
         other = "negative" if label == "positive" else "positive"
-        asked = draw.choice(("Is this positive or negative? {}.", "{}. Positive or negative? One word.", "Mood of '{}': positive or negative?"))
+        asked = draw.choice(
+            (
+                "Is this positive or negative? {}.",
+                "{}. Positive or negative? One word.",
+                "Mood of '{}': positive or negative?",
+            )
+        )
         yield _ask("classification", asked.format(text), _first(label, [other]))
     for text, label in _rows(TOPICS):
         rest = [one for one in ("sport", "finance", "technology") if one != label]
-        yield _ask("classification", f"{text}. Is this about sport, finance or technology? One word.", _first(label, rest))
+        yield _ask(
+            "classification", f"{text}. Is this about sport, finance or technology? One word.", _first(label, rest)
+        )
 
 
 def _json(draw: Draw) -> Iterator[Asked]:
-    schema = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}, "required": ["name", "age"]}
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+        "required": ["name", "age"],
+    }
     for index in range(40):
         who, age, town = draw.choice(NAMES), draw.randint(18, 80), draw.choice(("Lyon", "Graz", "Cork", "Turin"))
         wanted = {"name": who, "age": age}
@@ -275,14 +318,24 @@ def _dates(draw: Draw) -> Iterator[Asked]:
         day, days = draw.choice(DAYS), draw.choice((1, 2, 3, 5, 8, 10, 14))
         rest = lambda right: [one for one in DAYS if one != right]  # noqa: E731
         later = DAYS[(DAYS.index(day) + days) % 7]
-        yield _ask("dates", f"Today is {day}. Which weekday is it in {days} days? Only the day.", _first(later, rest(later)))
+        yield _ask(
+            "dates", f"Today is {day}. Which weekday is it in {days} days? Only the day.", _first(later, rest(later))
+        )
         when = date(draw.randint(1990, 2030), draw.randint(1, 12), draw.randint(1, 28))
         right = DAYS[when.weekday()]
         yield _ask("dates", f"Which weekday is {when.isoformat()}? Only the day.", _first(right, rest(right)))
         until = when + timedelta(days=draw.randint(2, 60))
-        yield _ask("dates", f"How many days are there from {when:%d %B %Y} to {until:%d %B %Y}?".replace(" 0", " "), _number((until - when).days))
+        yield _ask(
+            "dates",
+            f"How many days are there from {when:%d %B %Y} to {until:%d %B %Y}?".replace(" 0", " "),
+            _number((until - when).days),
+        )
         hour, more = draw.randint(6, 18), draw.randint(1, 5)
-        yield _ask("dates", f"It is {hour}:00. What time is it in {more} hours?", _says(rf"\b{hour + more}:00|\b{(hour + more - 1) % 12 + 1}(?::00)? ?p"))
+        yield _ask(
+            "dates",
+            f"It is {hour}:00. What time is it in {more} hours?",
+            _says(rf"\b{hour + more}:00|\b{(hour + more - 1) % 12 + 1}(?::00)? ?p"),
+        )
 
 
 def _rewriting(draw: Draw) -> Iterator[Asked]:
@@ -292,10 +345,14 @@ def _rewriting(draw: Draw) -> Iterator[Asked]:
     for row in PASTS.split("|"):
         now, past = row.split()
         who = draw.choice(NAMES)
-        yield _ask("rewriting", f"Put into the past tense: {who} {now}s it.".replace("tchs", "tches"), _says(rf"\b{past}\b"))
+        yield _ask(
+            "rewriting", f"Put into the past tense: {who} {now}s it.".replace("tchs", "tches"), _says(rf"\b{past}\b")
+        )
     for text in ("the red bus", "good morning", "my new shoes", "open the door", "never say never", "two cups of tea"):
         yield _ask("rewriting", f"Write in capital letters: {text}", lambda answer, text=text: text.upper() in answer)
-        yield _ask("rewriting", f"Write without spaces: {text}", lambda answer, text=text: text.replace(" ", "") in answer)
+        yield _ask(
+            "rewriting", f"Write without spaces: {text}", lambda answer, text=text: text.replace(" ", "") in answer
+        )
         yield _ask("rewriting", f"Repeat exactly: {text}", lambda answer, text=text: text in answer.lower())
 
 
@@ -303,7 +360,11 @@ def _local(draw: Draw) -> Iterator[Asked]:
     for _ in range(15):
         opens, closes, line = draw.randint(7, 10), draw.randint(15, 21), draw.randint(1, 60)
         place, metres = draw.choice(("library", "museum", "pool", "bakery")), draw.randint(2, 30) * 50
-        facts = (f"The {place} opens at {opens}:00 and closes at {closes}:00.", f"Bus {line} stops there.", f"It is {metres} m away.")
+        facts = (
+            f"The {place} opens at {opens}:00 and closes at {closes}:00.",
+            f"Bus {line} stops there.",
+            f"It is {metres} m away.",
+        )
         for question, does in (
             (f"When does the {place} open?", _first(f"{opens}:00", [f"{closes}:00"])), (f"Which bus goes to the {place}?", _says(rf"\b{line}\b")),
             (f"How far is the {place}?", _says(rf"\b{metres}")), (f"What does a ticket for the {place} cost?", _says("not", "no ", "unknown", "n't")),

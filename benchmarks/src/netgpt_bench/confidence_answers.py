@@ -25,16 +25,16 @@ ALTERNATIVES: Final = 5
 
 @dataclass
 class Answered:
-    """What a model said: text, why it stopped, and (log-probability, those of the alternatives) of each token."""
+    """What a model said: text, why it stopped, and (token, log-probability, those of the alternatives) of each token."""
 
     text: str
     finish: str
-    tokens: list[tuple[float, list[float]]] = field(default_factory=list)
+    tokens: list[tuple[str, float, list[float]]] = field(default_factory=list)
 
     def stats(self) -> TokenStats | None:
         """Its figures as the gateway gathers them; None: the model told none."""
         stats = TokenStats()
-        for own, alternatives in self.tokens:
+        for _, own, alternatives in self.tokens:
             stats.add(own, alternatives)
         return stats if stats.count else None
 
@@ -104,7 +104,7 @@ async def _one(client: httpx.AsyncClient, url: str, body: Mapping[str, Any]) -> 
         raise ModelUnavailable(f"the engine did not answer: {type(error).__name__}") from None
     choice = response.json()["choices"][0]
     tokens = [
-        (round(one["logprob"], 4), [round(each["logprob"], 4) for each in one.get("top_logprobs") or ()])
+        (one.get("token", ""), round(one["logprob"], 4), [round(each["logprob"], 4) for each in one.get("top_logprobs") or ()])
         for one in (choice.get("logprobs") or {}).get("content") or ()
     ]
     return Answered(choice["message"].get("content") or "", choice.get("finish_reason") or "", tokens)

@@ -211,7 +211,7 @@ def _bare(text: str) -> _Found | None:
     rest = text[: found[0].start()] + text[found[0].end() :]
     asked = len(rest.split()) <= 2 or _CALCULATE.search(rest)
     alone = asked and len(rest.split()) <= _MOST_OTHER_WORDS and not _MORE.search(rest)
-    return (value, 0, len(text)) if value is not None and alone else None
+    return (value, 0, LONGEST_QUESTION) if value is not None and alone else None
 
 
 def _plain(expression: str) -> str:

@@ -16,9 +16,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netgpt.capability.grading import Answer
+from netgpt.capability.questions import Question, mixed
 from netgpt.confidence.judge import Judge
 from netgpt.judgement import TaskKind
-from netgpt_bench.confidence_answers import answers
+from netgpt_bench.confidence_answers import answers, sent_body
+from netgpt_bench.confidence_data import Asked
 from netgpt_bench.confidence_data import questions as own_questions
 from netgpt_bench.confidence_train import Sample, fit, priors
 from netgpt_bench.harness import Progress
@@ -35,9 +38,25 @@ CLAIMS: Final = (
 """What a model says of its own certainty."""
 
 
-async def samples_of(weights: Path, kept: Path, most: int | None, progress: Progress) -> list[Sample]:
-    """Answers of one model to every question (to the first `most`), with their truth. `kept`: answers made before."""
-    asked = own_questions()[:most]
+def profile_questions(each: int, seed: int = 23) -> list[Asked]:
+    """`each` of the questions that profiles are measured with, of every kind whose answers a rule can judge."""
+    found = [one for one in mixed(seed, each) if not one.check.only_form]
+
+    def asked(one: Question) -> Asked:
+        return Asked(one.kind, one.body(), lambda answer: one.right(Answer(answer)))
+
+    return [asked(one) for one in found if one.family != "tools/call"]  # its answer is no text
+
+
+def all_questions(each: int) -> list[Asked]:
+    """Both sources, the one that profiles are measured with first; bodies as they are sent."""
+    sources = profile_questions(each), own_questions()
+    return [replace(one, body=sent_body(one.body, number)) for source in sources for number, one in enumerate(source)]
+
+
+async def samples_of(weights: Path, kept: Path, each: int, progress: Progress) -> list[Sample]:
+    """Answers of one model to every question, with their truth. `kept`: the folder of answers made before."""
+    asked = all_questions(each)
     said = await answers(weights, [one.body for one in asked], kept, progress)
     return [
         Sample(weights.stem, one.kind, one.body, answer.text, answer.stats(), one.does(answer.text), one.facts)
@@ -146,7 +165,7 @@ def claims(samples: Sequence[Sample], known: Sequence[float]) -> list[dict[str, 
     judge, rises = Judge(fit(samples, known)), []
     for at, one in enumerate(samples):
         claim = CLAIMS[at % len(CLAIMS)]
-        surer = one.stats and replace(one.stats, count=one.stats.count + 8, first=list(one.stats.first))
+        surer = one.stats and replace(one.stats, count=one.stats.count + len(claim.split()) + 1, first=list(one.stats.first))
         before = _judged(judge, one, prior=known[at], stats=one.stats)
         after = _judged(judge, replace(one, answer=one.answer + claim), prior=known[at], stats=surer)
         rises.append(after - before)

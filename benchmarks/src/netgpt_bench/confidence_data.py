@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 Draw = random.Random
+MAX_TOKENS: Final = 48
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def _first(right: str, others: list[str]) -> Callable[[str], bool]:
 def _ask(kind: str, text: str, does: Callable[[str], bool], **more: Any) -> Asked:
     facts = tuple(more.pop("facts", ()))
     system = [{"role": "system", "content": "What you know: " + " ".join(facts)}] if facts else []
-    return Asked(kind, {"messages": [*system, {"role": "user", "content": text}], **more}, does, facts)
+    body = {"messages": [*system, {"role": "user", "content": text}], "max_tokens": MAX_TOKENS, **more}
+    return Asked(kind, body, does, facts)
 
 
 def _facts(draw: Draw) -> Iterator[Asked]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,6 +12,8 @@ from netgpt.wording.languages import settled_language
 
 GROUNDED: Final = frozenset({"extraction", "summary", "rewriting", "classification", "json", "local", "tools"})
 """Kinds whose answers are made of what was given."""
+_FEW: Final = 12
+"""Words that still are few."""
 _LONG_QUESTION: Final = 220
 """Characters from which a question probably brings the text that it is about."""
 
@@ -37,11 +40,12 @@ class Findings:
     sums_wrong: int = 0
     code_good: int = 0
     code_bad: int = 0
-    form_kept: bool = False
     options: int = 0
     picked: int = 0
+    rambles: bool = False  # few words were asked for
+    no_number: bool = False  # one was asked for
     given: bool = False
-    claims: float = 0.0  # share of the answer that only says how sure it is
+    claims: int = 0  # words of the answer that only say how sure it is
     words: int = 0
     question_words: int = 0
     reasons: list[str] = field(default_factory=list)
@@ -61,16 +65,16 @@ def examined(
     known = words.joined((question, rest, *facts))
     said = words.without_claims(answer[: words.MOST_READ]).strip()
     found = Findings(words=len(words.words_in(said)), question_words=len(words.words_in(question)))
-    found.claims = 1 - len(said) / len(answer[: words.MOST_READ].strip()) if answer.strip() else 0.0
+    found.claims = len(words.words_in(answer[: words.MOST_READ])) - found.words
     found.given = bool(facts) or len(question) > _LONG_QUESTION or kind in GROUNDED
-    if not said:
+    if not re.search(r"\S", said) or (found.claims and not found.words):
         found.empty = whole
         if whole:
             found.reasons.append("it is empty")
         return found
     _look(found, question, said, known, body, tokens, whole)
     _check_sums(found, question, said, known, whole)
-    _check_forms(found, body, answer, whole)
+    _check_forms(found, body, question, answer, whole)
     if facts:
         _check_facts(found, facts, question, said)
     return found
@@ -88,6 +92,8 @@ def _look(
     cut = tokens is not None and isinstance(most, int) and tokens >= most
     found.open_end = whole and (cut or words.ends_open(said))
     found.foreign = _other_language(question, said)
+    found.rambles = found.words > _FEW and words.wants_few(question)
+    found.no_number = words.wants_number(question) and not sums.names_number(said)
 
 
 def _other_language(question: str, said: str) -> bool:
@@ -120,12 +126,13 @@ def _check_sums(found: Findings, question: str, said: str, known: str, whole: bo
     found.new_numbers = sum(number not in given and number > 2 for number in set(sums.numbers_in(said)))
 
 
-def _check_forms(found: Findings, body: Mapping[str, Any], answer: str, whole: bool) -> None:
+def _check_forms(found: Findings, body: Mapping[str, Any], question: str, answer: str, whole: bool) -> None:
     broken = forms.broken_form(body, answer) if whole else None
     if broken:
         repair = f"Your answer does not keep to the format asked for: {broken}. Answer again with JSON alone that does."
         found.fails("it breaks the format that was asked for", repair)
-    found.form_kept = broken == ""
+    elif whole and broken is None and words.wants_json(question) and not forms.holds_json(answer):
+        found.fails("it holds no valid JSON", "Your answer holds no valid JSON. Answer again with valid JSON alone.")
     for language, code in forms.code_blocks(answer):
         good = forms.parses(language, code)
         found.code_good += good is True

@@ -54,6 +54,19 @@ def broken_form(body: Mapping[str, Any], answer: str) -> str | None:
     return misfit(value, schema, schema)
 
 
+def holds_json(answer: str) -> bool:
+    """Whether an answer holds JSON that parses: as a whole, in a fence, or from its first bracket to its last."""
+    blocks = [code for language, code in code_blocks(answer) if language in ("json", "")]
+    start = min((at for at in (answer.find("{"), answer.find("[")) if at >= 0), default=0)
+    for text in (answer, *blocks, answer[start : max(answer.rfind("}"), answer.rfind("]")) + 1]):
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        return True
+    return False
+
+
 def misfit(value: Any, schema: Any, root: Mapping[str, Any], depth: int = 0) -> str:
     """Where a value does not fit a JSON schema, in a few words that name the schema's own fields; "" where it fits.
 

@@ -135,6 +135,11 @@ def numbers_in(text: str) -> list[float]:
     return [number_of(found) for found in _NUMBERS.findall(text)]
 
 
+def names_number(text: str) -> bool:
+    """Whether there is a number in a text, in digits or in (English) words."""
+    return any(letter.isdigit() for letter in text) or bool(_SPELT_NUMBER.search(text))
+
+
 def asked_value(question: str) -> float | None:
     """What a bare calculation has as its result; None where the request is none, or leaves a doubt.
 

@@ -264,8 +264,11 @@ ENGINE_FIELDS = frozenset(
     }
 )  # fmt: skip
 """Fields of llama.cpp's own that touch its cache, slots, adapters and bounds. No caller sets them."""
+TOP = 5
+"""Likeliest tokens that the model on the box is asked for at each place of an answer that is judged."""
 ROOM = 1.4
 """So many times what it is expected to take is left for who comes next: nine of ten answers are there by then."""
+CASCADE = "cascade"  # added to the rule of a decision for the box that another answers after all
 ASKED = "asked"  # rule of a decision that the caller made: who asks for a target gets it, late or not, unless it fails
 AGAIN_S = 2.0  # after so many seconds asking again may help, where no model says anything else
 
@@ -277,6 +280,19 @@ class Chosen:
     target: str
     opened: Opened
     hedged: bool = False  # another was asked beside the first
+    instead: bool = False  # of the box, which had begun and was not sure of its words
+
+
+class Figures:
+    """Whether the model on the box tells log-probabilities: it is asked for them until it refuses a request for it."""
+
+    def __init__(self) -> None:
+        self.told = True
+
+    def wanted(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that ask for them; none where the caller does so itself, or has tools (llama.cpp refuses both)."""
+        own = body.get("logprobs") or body.get("tools") or body.get("functions")
+        return {"logprobs": True, "top_logprobs": TOP} if self.told and not own else {}
 
 
 class FallbackChain:
@@ -292,10 +308,13 @@ class FallbackChain:
         until: float,
         choose: Callable[[Person], Choice],
         on_model_call: Callable[[str, str], None],
+        figures: Figures | None = None,
     ) -> None:
-        """`until`: when the answer has to be whole, in `time.monotonic()` seconds."""
+        """`until`: when the answer has to be whole, in `time.monotonic()` seconds. `figures`: where the box's answer is
+        judged; it then comes as a stream with what its model tells of its tokens, whatever the caller asked for."""
         self.request, self.outcome, self.edge, self.remotes = request, outcome, edge, remotes
         self.hedging, self.until, self.choose, self.on_model_call = hedging, until, choose, on_model_call
+        self.figures = figures
         self.failed: dict[str, ModelError | ContextTooLong] = {}
         self.choice = NO_ADAPTER  # the adapters of the edge's answer
         self._handed: dict[str, str] = {}
@@ -319,6 +338,11 @@ class FallbackChain:
     def carried_out(self, chosen: Chosen) -> Decision:
         """The decision as it was carried out."""
         decision, target = self.request.decision, chosen.target
+        if chosen.instead:
+            reason = f"{decision.reason}; the box began and was not sure of it, so {display_name(target)} answers"
+            return replace(
+                decision, route="cloud", target=target, rule=f"{decision.rule}+{CASCADE}", reason=reason, fallbacks=()
+            )
         others = "; ".join(f"{display_name(other)} failed ({error.message})" for other, error in self.failed.items())
         if target == decision.name:
             if not chosen.hedged:
@@ -333,6 +357,22 @@ class FallbackChain:
         return replace(
             decision, route=route, target=target, rule=f"{decision.rule}+{rule}", reason=reason, fallbacks=()
         )
+
+    async def instead(self, targets: Sequence[str]) -> Chosen | None:
+        """Ask the targets in the place of the box, whose answer is kept meanwhile. None: none of them gave a word."""
+        for target in targets:
+            try:
+                answer = await self._ask(target, self._patience(target, [EDGE]))
+            except FAILS as error:
+                self.fails(target, error)
+                continue
+            self._note_sent(target)
+            return Chosen(target, answer, instead=True)
+        return None
+
+    async def again(self, messages: list[Message], until: float) -> Opened:
+        """The box's answer to these messages. Raises ModelError, ContextTooLong."""
+        return await self._with_figures({**self._edge_body(), "messages": messages}, until)
 
     async def rest(self, given: Given) -> AsyncIterator[Chunk]:
         """The edge's words after `given`. Raises ModelError."""
@@ -364,14 +404,14 @@ class FallbackChain:
             try:
                 return Chosen(target, await self._ask(target, until))
             except FAILS as error:
-                self._fails(target, error)
+                self.fails(target, error)
                 return None
         both = (target, rival)
         end = await race(
             partial(self._ask, target, until), partial(self._ask, rival, self.until), late_s, self.hedging.take
         )
         for place in sorted(end.errors):
-            self._fails(both[place], end.errors[place])
+            self.fails(both[place], end.errors[place])
         if end.started:
             left.remove(rival)
         if end.winner is None or end.opened is None:
@@ -404,18 +444,35 @@ class FallbackChain:
     async def _ask(self, target: str, until: float) -> Opened:
         began = time.monotonic()
         if target == EDGE:
-            answer = await self._open_edge({**self._edge_body(), "messages": self.request.messages}, until)
+            body = {**self._edge_body(), "messages": self.request.messages}
+            answer = (
+                await self._open_edge(body, until) if self.figures is None else await self._with_figures(body, until)
+            )
         else:
             answer = await self._open_remote(target, until)
         if self.hedging.on:
             self.hedging.began(target, self.request.stream, time.monotonic() - began)
         return answer
 
+    async def _with_figures(self, body: dict[str, Any], until: float) -> Opened:
+        assert self.figures is not None
+        wanted = self.figures.wanted(body)
+        try:
+            return await self._open_edge(body | wanted, until)
+        except ModelRejected:
+            if not wanted:
+                raise
+            answer = await self._open_edge(body, until)
+            self.figures.told = False
+            return answer
+
     def _edge_body(self) -> dict[str, Any]:
         request = self.request
         body = {key: value for key, value in request.body.items() if key not in ENGINE_FIELDS}
         body.pop("user", None)
-        if request.stream:
+        if self.figures is not None:
+            body["stream"] = True
+        if body.get("stream"):
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
         return body
 
@@ -483,7 +540,8 @@ class FallbackChain:
         if receiver is not None:
             outcome.destination = self.remotes[receiver].destination
 
-    def _fails(self, target: str, error: ModelError | ContextTooLong) -> None:
+    def fails(self, target: str, error: ModelError | ContextTooLong) -> None:
+        """Note that this target gives no answer."""
         self.failed[target] = error
         self.on_model_call(target, error.code)
 

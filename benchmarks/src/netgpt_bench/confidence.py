@@ -1,0 +1,167 @@
+"""`netgpt bench confidence`: how far the chance that the box gives its answers can be believed, on kinds left out.
+
+For each kind of task the judge is fitted anew on the others, then judges the answers of that kind. Two sources of
+questions: those that profiles are measured with, and `confidence_data`. What a check settled is a part of it, and what
+of the bars is beyond any judge is said: with an accuracy of a, the surer half cannot be wrong in less than 1 - 2a.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netgpt.confidence.judge import Judge
+from netgpt.judgement import TaskKind
+from netgpt_bench.confidence_answers import answers
+from netgpt_bench.confidence_data import questions as own_questions
+from netgpt_bench.confidence_train import Sample, fit, priors
+from netgpt_bench.harness import Progress
+from netgpt_bench.relevance import expected_calibration_error
+from netgpt_bench.report import percentile
+
+Array = NDArray[np.float64]
+DRAWS: Final = 300
+"""Of the bootstrap."""
+CLAIMS: Final = (
+    " I am absolutely certain of this.", " This is 100% correct, trust me.", " My confidence is 99%.", " Without a doubt.",
+    " Ich bin ganz sicher.", " Je suis certain.", " Definitely!", " I guarantee that this is the correct answer.",
+)  # fmt: skip
+"""What a model says of its own certainty."""
+
+
+async def samples_of(weights: Path, kept: Path, most: int | None, progress: Progress) -> list[Sample]:
+    """Answers of one model to every question (to the first `most`), with their truth. `kept`: answers made before."""
+    asked = own_questions()[:most]
+    said = await answers(weights, [one.body for one in asked], kept, progress)
+    return [
+        Sample(weights.stem, one.kind, one.body, answer.text, answer.stats(), one.does(answer.text), one.facts)
+        for one, answer in zip(asked, said, strict=True)
+    ]
+
+
+def run(samples: Sequence[Sample], progress: Progress = lambda _: None) -> dict[str, Any]:
+    """The tables of `netgpt bench confidence`: chances from judges that never saw the kind."""
+    known = priors(samples)
+    ways: dict[str, Callable[[int], dict[str, Any]]] = {
+        "the judge": lambda at: {"prior": known[at], "stats": samples[at].stats},
+        "no figures of tokens": lambda at: {"prior": known[at]},
+        "never measured": lambda at: {"stats": samples[at].stats},
+        "neither": lambda _at: {},
+    }
+    chances = {way: np.zeros(len(samples)) for way in ways}
+    settled = np.zeros(len(samples), bool)
+    for kind in sorted({one.kind for one in samples}):
+        progress(f"without {kind}")
+        others = [at for at, one in enumerate(samples) if one.kind != kind]
+        judge = Judge(fit([samples[at] for at in others], [known[at] for at in others]))
+        for at in (at for at, one in enumerate(samples) if one.kind == kind):
+            for way, more in ways.items():
+                chances[way][at] = _judged(judge, samples[at], **more(at))
+            settled[at] = chances["neither"][at] in (judge.weights.right, judge.weights.wrong)
+    does = np.array([one.does for one in samples], np.float64)
+    rows = [
+        {"model": model, "way": way, **figures(chance[own], does[own])}
+        for model, own in _by_model(samples).items()
+        for way, chance in {**chances, "the prior alone": np.array(known)}.items()
+    ]
+    return {
+        "by model": rows,
+        "by kind": _by_kind(samples, chances["the judge"], does, settled),
+        "claims": claims(samples, known),
+        "speed": speed(samples),
+    }
+
+
+def _judged(judge: Judge, one: Sample, **more: Any) -> float:
+    return judge.judge(one.body, one.answer, kind=TaskKind(one.kind, 1.0), facts=one.facts, **more).chance
+
+
+def _by_model(samples: Sequence[Sample]) -> dict[str, NDArray[np.bool_]]:
+    return {model: np.array([one.model == model for one in samples]) for model in sorted({one.model for one in samples})}
+
+
+def _by_kind(samples: Sequence[Sample], chance: Array, does: Array, settled: NDArray[np.bool_]) -> list[dict[str, Any]]:
+    rows = []
+    for model, of_model in _by_model(samples).items():
+        for kind in sorted({one.kind for one in samples}):
+            own = of_model & np.array([one.kind == kind for one in samples])
+            if own.any():
+                rows.append(
+                    {"model": model, "left out": kind, "answers": int(own.sum()), "do": float(does[own].mean()),
+                     "chance": float(chance[own].mean()), "auroc": auroc(chance[own], does[own]),
+                     "recomputed": float(settled[own].mean())}
+                )  # fmt: skip
+    return rows
+
+
+def auroc(chance: Array, does: Array) -> float | None:
+    """How often an answer that does has the greater chance than one that does not; None: there are not both."""
+    good, bad = chance[does == 1], chance[does == 0]
+    if not len(good) or not len(bad):
+        return None
+    both = good[:, None] - bad[None, :]
+    return float((both > 0).mean() + 0.5 * (both == 0).mean())
+
+
+def risk(chance: Array, does: Array, coverage: float = 0.5) -> float:
+    """The share of wrong ones among the surest answers; of equal chances each counts in part."""
+    wanted = len(chance) * coverage
+    order = np.argsort(-chance, kind="stable")
+    edge = chance[order[max(int(np.ceil(wanted)) - 1, 0)]]
+    above, at = chance > edge, chance == edge
+    share = (wanted - above.sum()) / at.sum()
+    return float(1 - (does[above].sum() + share * does[at].sum()) / wanted)
+
+
+def figures(chance: Array, does: Array, seed: int = 7) -> dict[str, Any]:
+    """AUROC, mean gap of chance and truth, and risk, each with the middle 95 % of drawn samples."""
+    random = np.random.default_rng(seed)
+    measures: Mapping[str, Callable[[Array, Array], float | None]] = {
+        "auroc": auroc,
+        "ece": lambda x, y: expected_calibration_error(x.astype(np.float32), y.astype(np.float32)),
+        "risk at 50 %": risk,
+    }
+    drawn: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(DRAWS):
+        rows = random.integers(0, len(chance), len(chance))
+        for name, measure in measures.items():
+            if (value := measure(chance[rows], does[rows])) is not None:
+                drawn[name].append(value)
+    found: dict[str, Any] = {"answers": len(chance), "do": float(does.mean())}
+    for name, measure in measures.items():
+        found[name] = measure(chance, does)
+        found[f"{name}, 95 %"] = f"{percentile(drawn[name], 0.025):.3f}-{percentile(drawn[name], 0.975):.3f}"
+    best = max(0.0, 1 - 2 * float(does.mean()))
+    return {**found, "risk of all": 1 - float(does.mean()), "risk of a perfect judge": best}
+
+
+def claims(samples: Sequence[Sample], known: Sequence[float]) -> list[dict[str, Any]]:
+    """Answers with a claim of certainty added, its tokens all certain: how many rose, and by how much at most."""
+    judge, rises = Judge(fit(samples, known)), []
+    for at, one in enumerate(samples):
+        claim = CLAIMS[at % len(CLAIMS)]
+        surer = one.stats and replace(one.stats, count=one.stats.count + 8, first=list(one.stats.first))
+        before = _judged(judge, one, prior=known[at], stats=one.stats)
+        after = _judged(judge, replace(one, answer=one.answer + claim), prior=known[at], stats=surer)
+        rises.append(after - before)
+    return [{"answers": len(rises), "rose": sum(rise > 0.005 for rise in rises) / len(rises), "most": max(rises)}]
+
+
+def speed(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    """Milliseconds for an answer of 2,000 characters, and for those that were given."""
+    judge, rows = Judge(), []
+    long = [replace(one, answer=(one.answer + " ") * (2_000 // (len(one.answer) + 1) + 1)) for one in samples[:200]]
+    for name, asked in (("2,000 characters", [replace(one, answer=one.answer[:2_000]) for one in long]), ("as given", samples[:200])):
+        took = []
+        for one in asked:
+            began = time.perf_counter()
+            _judged(judge, one, prior=0.5, stats=one.stats)
+            took.append((time.perf_counter() - began) * 1000)
+        rows.append({"answers": name, "samples": len(took), "p50 ms": percentile(took, 0.5), "p95 ms": percentile(took, 0.95)})
+    return rows

@@ -1,0 +1,150 @@
+"""Everything that can be checked in an answer, and what was found: `examined` puts the single checks together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from netgpt.confidence import dates, forms, sums, words
+from netgpt.wording.languages import settled_language
+
+GROUNDED: Final = frozenset({"extraction", "summary", "rewriting", "classification", "json", "local", "tools"})
+"""Kinds whose answers are made of what was given."""
+_LONG_QUESTION: Final = 220
+"""Characters from which a question probably brings the text that it is about."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the checks found. `right`: what was asked was recomputed, and the answer says it."""
+
+    right: bool = False
+    wrong: bool = False
+    settled: bool = False  # what was asked was recomputed: nothing else has to be weighed
+    empty: bool = False
+    unable: bool = False
+    open_end: bool = False
+    foreign: bool = False
+    repair: str = ""
+    loops: float = 0.0
+    echo: float = 0.0
+    new_share: float = 0.0
+    new_names: int = 0
+    new_numbers: int = 0
+    against_facts: int = 0
+    sums_right: int = 0
+    sums_wrong: int = 0
+    code_good: int = 0
+    code_bad: int = 0
+    form_kept: bool = False
+    options: int = 0
+    picked: int = 0
+    given: bool = False
+    claims: float = 0.0  # share of the answer that only says how sure it is
+    words: int = 0
+    question_words: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def fails(self, reason: str, repair: str) -> None:
+        """A check proved a fault."""
+        self.right, self.wrong = False, True
+        self.reasons.append(reason)
+        self.repair = self.repair or repair
+
+
+def examined(
+    body: Mapping[str, Any], answer: str, *, kind: str, facts: Sequence[str], tokens: int | None, whole: bool
+) -> Findings:
+    """Check an answer to a body. `tokens`: how many it took, None: unknown; `whole`: False while it is being written."""
+    question, rest = words.asked_of(body)
+    known = words.joined((question, rest, *facts))
+    said = words.without_claims(answer[: words.MOST_READ]).strip()
+    found = Findings(words=len(words.words_in(said)), question_words=len(words.words_in(question)))
+    found.claims = 1 - len(said) / len(answer[: words.MOST_READ].strip()) if answer.strip() else 0.0
+    found.given = bool(facts) or len(question) > _LONG_QUESTION or kind in GROUNDED
+    if not said:
+        found.empty = whole
+        if whole:
+            found.reasons.append("it is empty")
+        return found
+    _look(found, question, said, known, body, tokens, whole)
+    _check_sums(found, question, said, known, whole)
+    _check_forms(found, body, answer, whole)
+    if facts:
+        _check_facts(found, facts, question, said)
+    return found
+
+
+def _look(
+    found: Findings, question: str, said: str, known: str, body: Mapping[str, Any], tokens: int | None, whole: bool
+) -> None:
+    found.unable = words.is_no_answer(said)
+    found.loops, found.echo = words.loops(said), words.echoes(question, said)
+    found.new_share, found.new_names = words.new_share(said, known), words.new_names(said, known)
+    options = words.options_of(question)
+    found.options, found.picked = len(options), len(words.picks(options, said))
+    most = body.get("max_completion_tokens") or body.get("max_tokens")
+    cut = tokens is not None and isinstance(most, int) and tokens >= most
+    found.open_end = whole and (cut or words.ends_open(said))
+    found.foreign = _other_language(question, said)
+
+
+def _other_language(question: str, said: str) -> bool:
+    """Whether the answer is in another language than the question, where both are plain and none is asked for."""
+    asked, told = words.script_of(question), words.script_of(said)
+    if asked and told and asked != told:
+        return True
+    if len(said.split()) < 6:
+        return False
+    one, other = settled_language(question), settled_language(said)
+    return one is not None and other is not None and one != other
+
+
+def _check_sums(found: Findings, question: str, said: str, known: str, whole: bool) -> None:
+    day = dates.asked_day(question)
+    value = sums.asked_value(question) if day is None else None
+    holds = dates.says_day(said, day) if day is not None else sums.holds_value(said, value) if value is not None else None
+    what = "the day or time" if day is not None else "the sum"
+    found.settled = found.right = bool(holds)
+    if holds:
+        found.reasons.append(f"{what} was recomputed and is right")
+    elif holds is False and whole:
+        found.settled = True
+        found.fails(f"{what} was recomputed and is wrong", f"{what.capitalize()} in your answer is wrong. Work it out again.")
+    held = sums.equations(said)
+    found.sums_right, found.sums_wrong = sum(held), len(held) - sum(held)
+    if found.sums_wrong and not found.settled:
+        found.fails("a sum in it does not add up", "A sum in your answer does not add up. Work it out again.")
+    given = set(sums.numbers_in(known))
+    found.new_numbers = sum(number not in given and number > 2 for number in set(sums.numbers_in(said)))
+
+
+def _check_forms(found: Findings, body: Mapping[str, Any], answer: str, whole: bool) -> None:
+    broken = forms.broken_form(body, answer) if whole else None
+    if broken:
+        repair = f"Your answer does not keep to the format asked for: {broken}. Answer again with JSON alone that does."
+        found.fails("it breaks the format that was asked for", repair)
+    found.form_kept = broken == ""
+    for language, code in forms.code_blocks(answer):
+        good = forms.parses(language, code)
+        found.code_good += good is True
+        found.code_bad += good is False
+    if found.code_bad and whole and not found.open_end:
+        found.fails("code in it does not parse", "The code in your answer does not parse. Write it again, complete.")
+
+
+def _check_facts(found: Findings, facts: Sequence[str], question: str, said: str) -> None:
+    """Numbers that go against a given fact: its words with another number."""
+    asked = set(sums.numbers_in(question))
+    for fact in facts:
+        numbers = set(sums.numbers_in(fact))
+        about = {word for word in words.words_in(fact) if len(word) > 3 and not word[0].isdigit()}
+        if not numbers or not about:
+            continue
+        for sentence in said.replace("\n", ". ").split(". "):
+            told = set(sums.numbers_in(sentence)) - asked
+            near = len(about & set(words.words_in(sentence))) >= max(2, len(about) // 2)
+            found.against_facts += bool(near and told and not told & numbers)
+    if found.against_facts:
+        found.reasons.append("it goes against a fact that was given")

@@ -17,7 +17,7 @@ from netgpt.errors import BrokenStream, LowConfidence, ModelUnavailable, NetGPTE
 from netgpt.exchange import Exchange
 from netgpt.generation.acting import HARMLESS, Acting
 from netgpt.generation.unsure import afterwards, before_a_guess, in_its_place, why_here
-from netgpt.judgement import TASK_KINDS, Confidence, TaskKind
+from netgpt.judgement import TASK_KINDS, Confidence, TaskKind, TokenStats
 from netgpt.settings.routing import Routing
 from netgpt.testing.models import RuleJudge, ScriptedModel
 from netgpt.testing.server import Fault, FaultyCloud
@@ -302,13 +302,28 @@ async def test_a_second_try_that_fails_leaves_the_first() -> None:
 # --- What the model tells of its tokens
 
 
-async def test_log_probabilities_are_asked_for_and_passed_on_to_nobody_else() -> None:
-    edge, judge, one = ScriptedModel(EDGE_SAYS), RuleJudge({}), about_to("edge")
-    await given_by(one, judge, edge=edge)
-    assert edge.asked[0]["logprobs"] is True and edge.asked[0]["top_logprobs"] >= 3
+class Telling(ScriptedModel):
+    """Tells its tokens, as the client of the engine does."""
+
+    tells_tokens = True
+
+    async def chat(self, body: Any, *, adapters: Any = (), stats: TokenStats | None = None) -> Any:
+        async for chunk in super().chat(body, adapters=adapters):
+            if stats is not None:
+                stats.add(-0.5)
+            yield chunk
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_the_model_tells_of_its_tokens_is_judged_where_it_tells_it_of_one_answer(stream: bool) -> None:
+    told: dict[str, list[Any]] = {}
     tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
-    await given_by(about_to("edge", tools=tools), judge, edge=edge)
-    assert "logprobs" not in edge.asked[1], "llama.cpp takes both together from nobody"
+    for name, fields in {"plain": {}, "two": {"n": 2}, "tools": {"tools": tools}}.items():
+        judge = RuleJudge({})
+        await given_by(about_to("edge", stream=stream, **fields), judge, edge=Telling(EDGE_SAYS))
+        told[name] = judge.stats
+    assert all(stats is not None and stats.mean == -0.5 for stats in told["plain"])
+    assert not any(told["two"]) and not any(told["tools"]), "where less is known, less is claimed"
 
 
 # --- Whatever is cut, wherever

@@ -32,7 +32,7 @@ async def listed(*chunks: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
 
 
 def started(model: ScriptedModel) -> Start:
-    return Start(Opened([], model.chat(BODY)), strip=True)
+    return Start(Opened([], model.chat(BODY)))
 
 
 async def test_a_wait_that_is_given_up_cuts_nothing() -> None:
@@ -74,29 +74,9 @@ async def test_what_broke_it_off_is_kept_and_raised_to_who_follows() -> None:
         await anext(start.follow(math.inf))
 
 
-odd = st.one_of(
-    st.none(), st.integers(), st.text(), st.lists(st.none() | st.text()), st.floats(),
-    st.dictionaries(st.sampled_from(["content", "logprob", "top_logprobs"]), st.none() | st.lists(st.integers())),
-)  # fmt: skip
-entry = st.fixed_dictionaries({"logprob": st.floats() | odd, "top_logprobs": st.lists(st.floats() | odd) | odd})
-
-
-@given(told=odd | st.fixed_dictionaries({"content": st.lists(entry | odd) | odd}))
-def test_odd_log_probabilities_count_for_nothing_and_pass_to_nobody(told: Any) -> None:
-    async def read() -> Start:
-        start = Start(Opened([chunk("a", logprobs=told)], listed()), strip=True)
-        while await start.more(math.inf) is Read.CHUNK:
-            pass
-        return start
-
-    start = asyncio.run(read())
-    assert "logprobs" not in start.chunks[0]["choices"][0]
-    assert start.stats.total <= 0.0 and math.isfinite(start.stats.mean) and math.isfinite(start.stats.entropy)
-
-
 async def test_a_model_cannot_say_in_our_name_how_far_it_may_be_believed() -> None:
     claims = {**chunk("sure"), "netgpt": {"confidence": {"chance": 1.0}}}
-    start = Start(Opened([claims], listed()), strip=False)
+    start = Start(Opened([claims], listed()))
     await start.more(math.inf)
     assert "netgpt" not in start.chunks[0]
 

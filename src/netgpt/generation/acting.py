@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from netgpt.errors import LowConfidence
 from netgpt.generation import unsure
-from netgpt.generation.fallback import ASKED, FAILS, ROOM, Chosen, FallbackChain, Figures, Opened, estimate
+from netgpt.generation.fallback import ASKED, FAILS, ROOM, Chosen, FallbackChain, Opened, estimate
 from netgpt.generation.start import Read, Start, ending, parted, with_words, words_of
 from netgpt.judgement import ADVICE, UNKNOWN, AnswerJudge, Confidence, TaskKind
 from netgpt.models.stream import as_chunk, join_chunks
@@ -72,19 +72,18 @@ class Acting:
     prior: Prior = _not_measured
     may_escalate: Callable[[], bool] = _always
     """Whether the bound on the share of clouds lets one more request go there."""
-    figures: Figures = field(default_factory=Figures)
 
-    def trial(self, request: Asked) -> Trial | None:
+    def hearing(self, request: JudgedRequest) -> Hearing | None:
         """Who looks at the box's answer to this request; None: nobody."""
         if EDGE not in (request.decision.name, *request.decision.fallbacks):
             return None
-        trial = Trial(self, request)
-        return trial if self.judge is not None or trial.risky else None
+        hearing = Hearing(self, request)
+        return hearing if self.judge is not None or hearing.risky else None
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a trial knows of a request, besides what the chain does."""
+class JudgedRequest:
+    """What a hearing knows of a request, besides what the chain does."""
 
     body: Mapping[str, Any] = field(repr=False)
     messages: list[dict[str, Any]] = field(repr=False)  # as the box's model gets them
@@ -95,10 +94,10 @@ class Asked:
     wish: str | None = None  # "say", "answer", "refuse"; None: as in the settings
 
 
-class Trial:
+class Hearing:
     """One answer of the box, looked at before anybody else sees it."""
 
-    def __init__(self, acting: Acting, asked: Asked) -> None:
+    def __init__(self, acting: Acting, asked: JudgedRequest) -> None:
         self.acting, self.asked = acting, asked
         self.text = last_user_text(asked.body.get("messages") or ())
         self.wish = asked.wish or acting.rules.on_low_confidence
@@ -154,16 +153,12 @@ class Trial:
     async def settled(self, chain: FallbackChain, chosen: Chosen) -> Chosen:
         """The answer that is given, held back until it is settled which. Raises LowConfidence, StoreError, and what
         broke the box's answer off, where no other takes its place."""
-        self._open = Start(chosen.opened, strip=self._strips)
+        self._open = Start(chosen.opened, chain.stats)
         try:
             return await self._settled(chain, chosen)
         except BaseException:
             await self._open.close()
             raise
-
-    @property
-    def _strips(self) -> bool:
-        return not self.asked.body.get("logprobs")
 
     async def _settled(self, chain: FallbackChain, chosen: Chosen) -> Chosen:
         assert self._open is not None
@@ -248,7 +243,7 @@ class Trial:
     def _judged_one(self, judge: AnswerJudge, start: Start, place: int, whole: bool) -> Confidence:
         """A judge that fails, or says what is no chance, counts as doubt."""
         body = {**self.asked.body, "messages": self.asked.messages}
-        stats = start.stats if start.stats.count and len(start.choices) == 1 else None
+        stats = start.stats if start.stats and start.stats.count and len(start.choices) == 1 else None
         cut = self.prose and start.ended.get(place) == "length"
         try:
             told = judge.judge(
@@ -297,9 +292,10 @@ class Trial:
         ]
         await self._read_on(chain, first)  # its usage is still to come
         try:
-            second = Start(await chain.again([*self.asked.messages, *said], chain.until), strip=self._strips)
+            opened = await chain.again([*self.asked.messages, *said], chain.until)
         except FAILS:
             return confidence
+        second = Start(opened, chain.stats)
         try:
             await self._read_on(chain, second)
             better = self._judged(second, whole=True)

@@ -26,7 +26,8 @@ from netgpt.errors import (
     StoreError,
 )
 from netgpt.generation.continuation import Given, continuation
-from netgpt.models.base import ChatModel, RemoteModel
+from netgpt.judgement import TokenStats
+from netgpt.models.base import ChatModel, RemoteModel, TellsTokens
 from netgpt.models.stream import close
 from netgpt.outbound import Outbound, Outcome
 from netgpt.routing.candidates import text_of
@@ -264,8 +265,6 @@ ENGINE_FIELDS = frozenset(
     }
 )  # fmt: skip
 """Fields of llama.cpp's own that touch its cache, slots, adapters and bounds. No caller sets them."""
-TOP = 5
-"""Likeliest tokens that the model on the box is asked for at each place of an answer that is judged."""
 ROOM = 1.4
 """So many times what it is expected to take is left for who comes next: nine of ten answers are there by then."""
 CASCADE = "cascade"  # added to the rule of a decision for the box that another answers after all
@@ -283,18 +282,6 @@ class Chosen:
     instead: bool = False  # of the box, which had begun and was not sure of its words
 
 
-class Figures:
-    """Whether the model on the box tells log-probabilities: it is asked for them until it refuses a request for it."""
-
-    def __init__(self) -> None:
-        self.told = True
-
-    def wanted(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields that ask for them; none where the caller does so itself, or has tools (llama.cpp refuses both)."""
-        own = body.get("logprobs") or body.get("tools") or body.get("functions")
-        return {"logprobs": True, "top_logprobs": TOP} if self.told and not own else {}
-
-
 class FallbackChain:
     """One request on its way through the targets. `outcome` keeps what left, and to whom."""
 
@@ -308,13 +295,14 @@ class FallbackChain:
         until: float,
         choose: Callable[[Person], Choice],
         on_model_call: Callable[[str, str], None],
-        figures: Figures | None = None,
+        judged: bool = False,
     ) -> None:
-        """`until`: when the answer has to be whole, in `time.monotonic()` seconds. `figures`: where the box's answer is
-        judged; it then comes as a stream with what its model tells of its tokens, whatever the caller asked for."""
+        """`until`: when the answer has to be whole, in `time.monotonic()` seconds. `judged`: the box's answer comes as
+        a stream, whatever the caller asked for, and `stats` gets what its model tells of its tokens."""
         self.request, self.outcome, self.edge, self.remotes = request, outcome, edge, remotes
         self.hedging, self.until, self.choose, self.on_model_call = hedging, until, choose, on_model_call
-        self.figures = figures
+        self.judged = judged
+        self.stats: TokenStats | None = None  # of the box's answer that was begun last; None: its model tells none
         self.failed: dict[str, ModelError | ContextTooLong] = {}
         self.choice = NO_ADAPTER  # the adapters of the edge's answer
         self._handed: dict[str, str] = {}
@@ -372,7 +360,7 @@ class FallbackChain:
 
     async def again(self, messages: list[Message], until: float) -> Opened:
         """The box's answer to these messages. Raises ModelError, ContextTooLong."""
-        return await self._with_figures({**self._edge_body(), "messages": messages}, until)
+        return await self._open_edge({**self._edge_body(), "messages": messages}, until)
 
     async def rest(self, given: Given) -> AsyncIterator[Chunk]:
         """The edge's words after `given`. Raises ModelError."""
@@ -444,33 +432,18 @@ class FallbackChain:
     async def _ask(self, target: str, until: float) -> Opened:
         began = time.monotonic()
         if target == EDGE:
-            body = {**self._edge_body(), "messages": self.request.messages}
-            answer = (
-                await self._open_edge(body, until) if self.figures is None else await self._with_figures(body, until)
-            )
+            answer = await self.again(self.request.messages, until)
         else:
             answer = await self._open_remote(target, until)
         if self.hedging.on:
             self.hedging.began(target, self.request.stream, time.monotonic() - began)
         return answer
 
-    async def _with_figures(self, body: dict[str, Any], until: float) -> Opened:
-        assert self.figures is not None
-        wanted = self.figures.wanted(body)
-        try:
-            return await self._open_edge(body | wanted, until)
-        except ModelRejected:
-            if not wanted:
-                raise
-            answer = await self._open_edge(body, until)
-            self.figures.told = False
-            return answer
-
     def _edge_body(self) -> dict[str, Any]:
         request = self.request
         body = {key: value for key, value in request.body.items() if key not in ENGINE_FIELDS}
         body.pop("user", None)
-        if self.figures is not None:
+        if self.judged:
             body["stream"] = True
         if body.get("stream"):
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
@@ -479,12 +452,19 @@ class FallbackChain:
     async def _open_edge(self, body: Mapping[str, Any], until: float) -> Opened:
         choice = self.choose(self.request.person)
         try:
-            answer = await opened(self.edge.chat(body, adapters=choice.ids), until)
+            answer = await opened(self._of_edge(body, choice), until)
         except AdapterGone:  # it was unloaded at this moment
             choice = self.choose(self.request.person)
-            answer = await opened(self.edge.chat(body, adapters=choice.ids), until)
+            answer = await opened(self._of_edge(body, choice), until)
         self.choice = choice
         return answer
+
+    def _of_edge(self, body: Mapping[str, Any], choice: Choice) -> AsyncIterator[Chunk]:
+        tools = body.get("tools") or body.get("functions")  # llama.cpp tells nothing where there are any
+        if not self.judged or tools or not isinstance(self.edge, TellsTokens):
+            return self.edge.chat(body, adapters=choice.ids)
+        self.stats = TokenStats()
+        return self.edge.chat(body, adapters=choice.ids, stats=self.stats)
 
     def _may_have(self, target: str) -> bool:
         """Whether the target may be asked. A request that waited leaves once: nobody else gets it after that."""

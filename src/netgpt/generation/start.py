@@ -28,19 +28,19 @@ class Read(Enum):
 class Start:
     """One answer from its beginning. `chunks` are those that were read, as they may be passed on."""
 
-    def __init__(self, opened: Opened, *, strip: bool) -> None:
-        """`strip`: its log-probabilities were asked for by the box alone, so nobody else gets them."""
+    def __init__(self, opened: Opened, stats: TokenStats | None = None) -> None:
+        """`stats`: what its model tells of its tokens, filled as it is read; None: nothing."""
         self.chunks: list[Chunk] = []
         self.error: ModelError | ContextTooLong | None = None
         self.usage: Usage | None = None
         self.characters = 0
         self.began = time.monotonic()
-        self.stats = TokenStats()
+        self.stats = stats
         self.ended: dict[int, str] = {}
         """Why each choice ended, by its place."""
         self.calls = False
         """Whether it calls a tool."""
-        self._strip, self._held, self._rest = strip, deque(opened.held), opened.rest
+        self._held, self._rest = deque(opened.held), opened.rest
         self._pieces: dict[int, list[str]] = {}
         self._arguments: list[str] = []
         self._task: asyncio.Task[Chunk | None] | None = None
@@ -66,7 +66,7 @@ class Start:
         """Tokens of the answer, as counted or else estimated."""
         if self.usage is not None:
             return self.usage.completion_tokens
-        return self.stats.count or -(-self.characters // CHARACTERS_A_TOKEN)
+        return (self.stats.count if self.stats else 0) or -(-self.characters // CHARACTERS_A_TOKEN)
 
     async def more(self, until: float, wait_until: float = math.inf) -> Read:
         """Read one more chunk. Past `wait_until` it is late and goes on being waited for; past `until` (both of
@@ -134,34 +134,11 @@ class Start:
             self.calls |= bool(delta.get("function_call"))
             if choice.get("finish_reason"):
                 self.ended[place] = str(choice["finish_reason"])
-            _count(self.stats, choice.get("logprobs"))
-        own = {name: value for name, value in chunk.items() if name != "netgpt"}  # who answers is ours to say
-        return {**own, "choices": [_bare(each) for each in chunk.get("choices") or ()]} if self._strip else own
+        return {name: value for name, value in chunk.items() if name != "netgpt"}  # who answers is ours to say
 
 
 async def _next(chunks: AsyncIterator[Chunk]) -> Chunk | None:
     return await anext(chunks, None)
-
-
-def _bare(choice: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in choice.items() if name != "logprobs"}
-
-
-def _count(stats: TokenStats, told: object) -> None:
-    """Add what a server tells of its tokens; what is no log-probability is passed over, so it counts for nothing."""
-    entries = told.get("content") if isinstance(told, Mapping) else None
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, Mapping) and (own := _log_probability(entry)) is not None:
-            others = entry.get("top_logprobs")
-            listed = (_log_probability(each) for each in others) if isinstance(others, list) else ()
-            stats.add(own, [each for each in listed if each is not None])
-
-
-def _log_probability(entry: object) -> float | None:
-    value = entry.get("logprob") if isinstance(entry, Mapping) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) and value <= 0.0 else None
 
 
 def with_words(chunks: Iterable[Chunk], before: str) -> list[Chunk]:

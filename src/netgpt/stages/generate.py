@@ -11,7 +11,7 @@ from typing import Any, cast
 from netgpt.adapters.residency import NO_ADAPTER, Choice
 from netgpt.errors import ContextTooLong, ModelRejected, ModelUnavailable, NetGPTError, StoreError
 from netgpt.exchange import Exchange, Request
-from netgpt.generation.acting import Acting, Asked
+from netgpt.generation.acting import Acting, JudgedRequest
 from netgpt.generation.continuation import can_continue, continued
 from netgpt.generation.fallback import (
     FAILS,
@@ -87,14 +87,14 @@ class Generate:
                 outcome.model_name, outcome.usage = self._model_name(exchange.decision.name), Usage()
                 exchange.stream = _one(_empty(exchange))
                 return
-            trial = self.acting.trial(_asked_of(exchange))
+            hearing = self.acting.hearing(_asked_of(exchange))
             chain = FallbackChain(
                 _request_of(exchange), outcome, self.edge, self.remotes, self.hedging, self._until(exchange),
-                self.choose, self.on_model_call, self.acting.figures if trial is not None else None,
+                self.choose, self.on_model_call, judged=hearing is not None,
             )  # fmt: skip
             chosen = await chain.first_word()
-            if trial is not None and chosen.target == EDGE:
-                chosen = await trial.settled(chain, chosen)
+            if hearing is not None and chosen.target == EDGE:
+                chosen = await hearing.settled(chain, chosen)
             exchange.note_time("first_token")
             exchange.stream = self._begun(chain, chosen)
             if self._may_continue(chain, chosen.target):
@@ -203,9 +203,9 @@ def _request_of(exchange: Exchange) -> GenerationRequest:
     )  # fmt: skip
 
 
-def _asked_of(exchange: Exchange) -> Asked:
+def _asked_of(exchange: Exchange) -> JudgedRequest:
     request, kept = exchange.request, exchange.get("kept", ())
-    return Asked(
+    return JudgedRequest(
         request.body, exchange.messages, exchange.decision, tuple(fact.text for fact in exchange.chosen),
         next((each.policy_rule for each in kept if each.policy_rule), ""), request.stream, request.on_low_confidence,
     )  # fmt: skip

@@ -191,7 +191,9 @@ class Learning:
             exchange.id, exchange.person.tenant, exchange.person.user, exchange.caller.key_id, datetime.now(UTC),
             decision.name, decision.propensity, private,
         )  # fmt: skip
-        if answered != decision.name:  # the chosen target failed before its first word; its fallback is judged below
+        acted = exchange.outcome.acted if exchange.has("outcome") else None
+        gave_up = acted is not None and acted.how == "escalated"  # that is a belief, no failure
+        if answered != decision.name and not gave_up:  # the chosen target failed before its first word
             key, failed = row.key_id or row.user, Parts(failed=True)
             self.learner.update(outcome_of(row.id, key, private | {"answered": decision.name}, failed))
         parts = self._parts(exchange, answered, broken)

@@ -15,6 +15,8 @@ from pydantic import SecretStr
 
 from netgpt.errors import SettingsError
 from netgpt.exchange import Exchange
+from netgpt.generation.acting import Acting
+from netgpt.judgement import AnswerJudge
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.models.client import CloudModel
 from netgpt.models.observe import Observer
@@ -90,6 +92,13 @@ class RoutingService:
         if listeners is not None:
             listeners.append(route.count_fallback)
         return route
+
+    def acting(self, judge: AnswerJudge | None = None, **known: Any) -> Acting:
+        """How the box acts on what it believes of its own answers. `known`: `kind_of`, `prior`."""
+        share = self.context.memory.share
+        return Acting(
+            self.settings.routing, judge, may_escalate=lambda: share.share is None or share.credit >= 1.0, **known
+        )
 
     async def start(self) -> None:
         """Load the model of difficulty, where there is a choice to make. Without it the rules alone decide."""

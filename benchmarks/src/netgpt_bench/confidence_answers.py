@@ -86,7 +86,13 @@ async def _ask_all(
                     found = await _one(client, f"{endpoint.base_url}/chat/completions", body)
                     key = _key(weights.stem, body)
                     known[key] = found
-                    row = {"key": key, "text": found.text, "finish": found.finish, "tokens": found.tokens, "calls": found.calls}
+                    row = {
+                        "key": key,
+                        "text": found.text,
+                        "finish": found.finish,
+                        "tokens": found.tokens,
+                        "calls": found.calls,
+                    }
                     with file.open("a", encoding="utf-8") as handle:
                         handle.write(json.dumps(row) + "\n")
                     if len(known) % 50 == 0:
@@ -105,7 +111,11 @@ async def _one(client: httpx.AsyncClient, url: str, body: Mapping[str, Any]) -> 
         raise ModelUnavailable(f"the engine did not answer: {type(error).__name__}") from None
     choice = response.json()["choices"][0]
     tokens = [
-        (one.get("token", ""), round(one["logprob"], 4), [round(each["logprob"], 4) for each in one.get("top_logprobs") or ()])
+        (
+            one.get("token", ""),
+            round(one["logprob"], 4),
+            [round(each["logprob"], 4) for each in one.get("top_logprobs") or ()],
+        )
         for one in (choice.get("logprobs") or {}).get("content") or ()
     ]
     called = [each["function"] for each in choice["message"].get("tool_calls") or ()]

@@ -17,14 +17,19 @@ SEEN: Final = (
 )  # fmt: skip
 """Of the checks."""
 _TOKENS_A_WORD: Final = 2
+_DIRECT: Final = 5
+"""Words of an answer that may all be new: it says just what was asked."""
 _FLAT: Final = 1e-3
 """Nats a token: who is surer than that of everything tells nothing."""
 
 
 def usable(stats: TokenStats | None) -> TokenStats | None:
     """The figures, unless they tell nothing: none, or those of a model that claims to be sure of every token."""
-    if stats is None or not stats.count or not math.isfinite(stats.total) or (
-        stats.count >= 4 and -stats.total < _FLAT * stats.count
+    if (
+        stats is None
+        or not stats.count
+        or not math.isfinite(stats.total)
+        or (stats.count >= 4 and -stats.total < _FLAT * stats.count)
     ):
         return None
     return stats
@@ -47,11 +52,11 @@ def of_stats(stats: TokenStats, claims: int) -> list[float]:
 
 def of_findings(found: Findings) -> list[float]:
     """Of `SEEN`."""
-    given = float(found.given)
+    given, goes_on = float(found.given), float(found.words > _DIRECT)
     broken = found.wrong and not found.sums_wrong
     return [
         float(found.unable), float(found.open_end), float(found.foreign), found.loops, found.echo,
-        found.new_share * (1 - given), found.new_share * given, _few(found.new_names) * given,
+        found.new_share * (1 - given) * goes_on, found.new_share * given, _few(found.new_names) * given,
         _few(found.new_numbers) * given, _few(found.against_facts), _few(found.sums_right), _few(found.sums_wrong),
         float(broken), float(found.options > 0 and found.picked == 1), float(found.options > 0 and found.picked == 0),
         float(found.options > 0 and found.picked > 1), math.log1p(found.words), float(found.words <= 3),

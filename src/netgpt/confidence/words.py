@@ -17,7 +17,9 @@ _SURE: Final = re.compile(
     r"(?:ich bin )?(?:mir )?(?:ganz |absolut |sehr )?sicher|ohne (?:jeden )?zweifel|garantiert|je suis (?:sûr|certain)e?|sans (?:aucun )?doute|estoy segur[oa]|sin duda|sono sicur[oa]|senza dubbio)(?!\w)[.!]*",
     re.IGNORECASE,
 )
-_BOASTS: Final = re.compile(r"\b(?:certainly|definitely|absolutely|of course|sure|undoubtedly|obviously|verified|100 ?%)\b[!,]?", re.IGNORECASE)
+_BOASTS: Final = re.compile(
+    r"\b(?:certainly|definitely|absolutely|of course|sure|undoubtedly|obviously|verified|100 ?%)\b[!,]?", re.IGNORECASE
+)
 _UNABLE: Final = re.compile(
     r"\bas an? (?:ai|artificial|large language|language model|virtual|digital|chatbot)|\bi(?:'m| am) (?:just |only )?an? (?:ai|language model|text-based)|"
     r"\bi (?:do not|don't|cannot|can't|can not|am unable to|am not able to|could not|couldn't|do n't) (?:have|know|provide|access|answer|assist|help|find|determine|understand|see|translate|give)|"
@@ -34,7 +36,9 @@ _LISTED: Final = re.compile(
 )
 _PARTS: Final = re.compile(r",\s*(?:(?:or|and|oder|und)\s+)?|\s+(?:or|oder|ou|o|and|und)\s+", re.IGNORECASE)
 _BEFORE: Final = re.compile(r"^(?:about|as|either|a|an|the|for|in|with) (?=\w)", re.IGNORECASE)
-_CHOOSE: Final = re.compile(r"\b(?:choose|pick|select|options?|one of|labels?|classes|topics)\b[^:\n]{0,40}:\s*([^.?\n]{3,200})", re.IGNORECASE)
+_CHOOSE: Final = re.compile(
+    r"\b(?:choose|pick|select|options?|one of|labels?|classes|topics)\b[^:\n]{0,40}:\s*([^.?\n]{3,200})", re.IGNORECASE
+)
 _PAIR: Final = re.compile(r"\b([\w-]+) (?:or|oder|ou|o) ([\w-]+)\b", re.IGNORECASE)
 _WANTS_FEW: Final = re.compile(
     r"\b(?:only|just|one word|single word|nothing else|in a word|nur|ein wort|seulement|juste|un (?:seul )?mot|solo|sólo|una (?:sola )?palabra|una parola)\b",
@@ -45,6 +49,12 @@ _WANTS_NUMBER: Final = re.compile(
     re.IGNORECASE,
 )
 _WANTS_JSON: Final = re.compile(r"\bJSON\b")
+_LANGUAGE: Final = re.compile(
+    r"\b(?:english|englisch\w*|anglais|inglés|inglese|german|deutsch\w*|allemand|alemán|tedesco|french|französisch\w*|français|francés|francese|"
+    r"spanish|spanisch\w*|espagnol|español|spagnolo|italian\w*|italienisch\w*|italien|portuguese|dutch|polish|turkish|russian|chinese|japanese|"
+    r"korean|arabic|greek|latin|swedish|translat\w+|übersetz\w+|tradui\w+|traduc\w+|language|sprache|langue|idioma|lingua)\b",
+    re.IGNORECASE,
+)
 _TEXTUAL: Final = re.compile(r"```.*?```", re.DOTALL)
 
 
@@ -87,13 +97,21 @@ def wants_few(question: str) -> bool:
     return bool(_WANTS_FEW.search(question))
 
 
+def names_language(question: str) -> bool:
+    """Whether it is about a language, so that the answer may well be in another one."""
+    return bool(_LANGUAGE.search(question))
+
+
 def wants_number(question: str) -> bool:
     return bool(_WANTS_NUMBER.search(question))
 
 
 def wants_json(question: str) -> bool:
     """Whether it asks for JSON, and is not merely about it."""
-    return bool(_WANTS_JSON.search(question)) and re.match(r"\s*(?:what|why|who|how|explain|was|warum|wie)\b", question, re.I) is None
+    return (
+        bool(_WANTS_JSON.search(question))
+        and re.match(r"\s*(?:what|why|who|how|explain|was|warum|wie)\b", question, re.I) is None
+    )
 
 
 def loops(answer: str) -> float:
@@ -143,7 +161,11 @@ def picks(options: Sequence[tuple[str, str]], answer: str) -> list[int]:
     """Which of the options an answer names, in the order in which it does."""
     places = []
     for index, (letter, text) in enumerate(options):
-        found = [m.start() for one in (text,) if one and (m := re.search(rf"(?<!\w){re.escape(one)}(?!\w)", answer, re.IGNORECASE))]
+        found = [
+            m.start()
+            for one in (text,)
+            if one and (m := re.search(rf"(?<!\w){re.escape(one)}(?!\w)", answer, re.IGNORECASE))
+        ]
         if letter:
             by_letter = re.search(rf"(?:^|(?<=[\s(*]))(?:{letter})(?=[).:*]|\s*$)", answer)
             found += [by_letter.start()] if by_letter else []

@@ -157,7 +157,12 @@ class EdgeModel(_Watchable):
         self, body: Mapping[str, Any], lease: Lease, adapters: Sequence[str], stats: TokenStats | None
     ) -> AsyncGenerator[Chunk, None]:
         """The server's chunks, their figures of tokens added to `stats` and taken out where the caller wants none."""
-        target, sent, begun, refused = self._target(lease.endpoint), self._edge_body(body, lease.lora(adapters)), False, False
+        target, sent, begun, refused = (
+            self._target(lease.endpoint),
+            self._edge_body(body, lease.lora(adapters)),
+            False,
+            False,
+        )
         if stats is not None and self.tells_tokens and may_ask_tokens(body):
             try:
                 content = _encode(asking_tokens(sent))

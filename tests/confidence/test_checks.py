@@ -31,7 +31,7 @@ def test_a_bare_calculation_is_computed(question: str, value: float) -> None:
 @pytest.mark.parametrize(
     "question",
     [
-        "Ana has 3 pens and buys 4 more. How many has she?", "Call 555-1234", "I need help with room 12-14", "Is it 24/7?",
+        "Ana has 3 pens and buys 4 more. How many has she?", "Call 555-1234", "I need help with room 12-14", "24/7?",
         "What does HTTP 404 mean?", "What happened on 2024-03-05?", "solve 3x + 2 = 8", "Who won 3-2 in 2014?",
         "What is 2 + 2 and who is the king of France?", "Write 5 names", "What is the capital of France?", "1/2/2024?",
     ],
@@ -43,7 +43,8 @@ def test_what_is_no_bare_calculation_is_left_alone(question: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "holds"),
     [
-        ("The answer is 42.", True), ("17 + 25 = 42", True), ("**42**", True), ("It is 43.", False), ("forty two", True),
+        ("The answer is 42.", True), ("17 + 25 = 42", True), ("**42**", True), ("It is 43.", False),
+        ("forty two", True),
         ("42 is 17 plus 25, or 40 and 2", None), ("I do not know", None), ("42.0", True),
     ],
 )  # fmt: skip
@@ -118,8 +119,10 @@ def test_json_is_held_against_its_schema(answer: str, broken: str) -> None:
 @pytest.mark.parametrize(
     ("language", "code", "good"),
     [
-        ("python", "def f(x):\n    return x", True), ("python", "def f(x)\n    return x", False), ("json", '{"a": 1,}', False),
-        ("js", "f({a: [1]})", True), ("c", 'int main() { puts("(");', False), ("text", "((", None), ("python", ">>> 1", None),
+        ("python", "def f(x):\n    return x", True), ("python", "def f(x)\n    return x", False),
+        ("json", '{"a": 1,}', False),
+        ("js", "f({a: [1]})", True), ("c", 'int main() { puts("(");', False), ("text", "((", None),
+        ("python", ">>> 1", None),
         ("bash", "echo (", None), ("java", "class A { /* { */ }", True),
     ],
 )  # fmt: skip

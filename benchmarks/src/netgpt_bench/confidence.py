@@ -35,8 +35,9 @@ WAYS: Final = ("the judge", "no figures of tokens", "never measured", "neither")
 DRAWS: Final = 300
 """Of the bootstrap."""
 CLAIMS: Final = (
-    " I am absolutely certain of this.", " This is 100% correct, trust me.", " My confidence is 99%.", " Without a doubt.",
-    " Ich bin ganz sicher.", " Je suis certain.", " Definitely!", " I guarantee that this is the correct answer.",
+    " I am absolutely certain of this.", " This is 100% correct, trust me.", " My confidence is 99%.",
+    " Without a doubt.", " Ich bin ganz sicher.", " Je suis certain.", " Definitely!",
+    " I guarantee that this is the correct answer.",
 )  # fmt: skip
 """What a model says of its own certainty."""
 

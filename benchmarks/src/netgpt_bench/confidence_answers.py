@@ -1,4 +1,4 @@
-"""Answers of models on the box to checkable questions, with the figures of each token; kept, so that none is made twice."""
+"""Answers of models on the box to checkable questions, with figures of each token; kept, so that none is made twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALTERNATIVES: Final = 5
 
 @dataclass
 class Answered:
-    """What a model said: text, why it stopped, and (token, log-probability, those of the alternatives) of each token."""
+    """What a model said: text, why it stopped, and (token, log-probability, those of the alternatives) of each."""
 
     text: str
     finish: str
@@ -57,7 +57,7 @@ async def answers(
 
     Raises ModelUnavailable: the engine does not start, or fails while it answers.
     """
-    kept.mkdir(parents=True, exist_ok=True)
+    kept.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
     file = kept / f"{weights.stem}.jsonl"
     known: dict[str, Answered] = {}
     if file.exists():

@@ -28,39 +28,47 @@ class Asked:
     facts: tuple[str, ...] = ()
 
 
-CAPITALS: Final = """France Paris;Japan Tokyo;Italy Rome;Germany Berlin;Spain Madrid;Canada Ottawa;Australia Canberra;
-Egypt Cairo;Kenya Nairobi;Peru Lima;Chile Santiago;Norway Oslo;Sweden Stockholm;Finland Helsinki;Poland Warsaw;
-Austria Vienna;Greece Athens;Turkey Ankara;Iran Tehran;Iraq Baghdad;Nepal Kathmandu;Mongolia Ulaanbaatar;Bhutan Thimphu;
-Laos Vientiane;Eritrea Asmara;Malawi Lilongwe;Burundi Gitega;Vanuatu Port Vila;Tuvalu Funafuti;Suriname Paramaribo;
-Moldova Chisinau;Latvia Riga;Estonia Tallinn;Slovenia Ljubljana;Kazakhstan Astana;Tajikistan Dushanbe;Gabon Libreville;
-Togo Lome;Benin Porto-Novo;Palau Ngerulmud;Russia Moscow;India New Delhi;Cuba Havana;Ireland Dublin;Portugal Lisbon"""
+CAPITALS: Final = """France Paris;Japan Tokyo;Italy Rome;Germany Berlin;Spain Madrid;Canada Ottawa;
+Australia Canberra;Egypt Cairo;Kenya Nairobi;Peru Lima;Chile Santiago;Norway Oslo;Sweden Stockholm;Finland Helsinki;
+Poland Warsaw;Austria Vienna;Greece Athens;Turkey Ankara;Iran Tehran;Iraq Baghdad;Nepal Kathmandu;
+Mongolia Ulaanbaatar;Bhutan Thimphu;Laos Vientiane;Eritrea Asmara;Malawi Lilongwe;Burundi Gitega;Vanuatu Port Vila;
+Tuvalu Funafuti;Suriname Paramaribo;Moldova Chisinau;Latvia Riga;Estonia Tallinn;Slovenia Ljubljana;
+Kazakhstan Astana;Tajikistan Dushanbe;Gabon Libreville;Togo Lome;Benin Porto-Novo;Palau Ngerulmud;Russia Moscow;
+India New Delhi;Cuba Havana;Ireland Dublin;Portugal Lisbon"""
 FACTS: Final = """Who wrote Romeo and Juliet?|Shakespeare;Who painted the Mona Lisa?|Leonardo|Vinci;
 Who wrote The Trial?|Kafka;Who wrote Middlemarch?|Eliot;Which planet is closest to the sun?|Mercury;
 Who discovered penicillin?|Fleming;In which year did the Second World War end?|1945;
-In which year was the Magna Carta sealed?|1215;Which ocean is the largest?|Pacific;Which river flows through Cairo?|Nile;
-Who composed The Magic Flute?|Mozart;Who composed Fidelio?|Beethoven;Who was the first person on the moon?|Armstrong;
-What is the chemical symbol of gold?|Au\\b;What is the chemical symbol of tungsten?|\\bW\\b;What is the tallest mountain?|Everest;
+In which year was the Magna Carta sealed?|1215;Which ocean is the largest?|Pacific;
+Which river flows through Cairo?|Nile;Who composed The Magic Flute?|Mozart;Who composed Fidelio?|Beethoven;
+Who was the first person on the moon?|Armstrong;What is the chemical symbol of gold?|Au\\b;
+What is the chemical symbol of tungsten?|\\bW\\b;What is the tallest mountain?|Everest;
 How many legs does a spider have?|8|eight;How many players does a football team have on the pitch?|11|eleven;
 Which currency does Japan use?|yen;Which currency does Hungary use?|forint;Which currency does Thailand use?|baht;
-In which year did the Titanic sink?|1912;Who wrote The Old Man and the Sea?|Hemingway;Which gas do plants take in?|carbon dioxide|CO2|CO₂;
-Who wrote Pride and Prejudice?|Austen;What is the capital of Bavaria?|Munich;Which country has the most people?|India|China;
-Who founded Microsoft?|Gates|Allen;Which metal is liquid at room temperature?|mercury;What is the largest desert?|Sahara|Antarctic;
-Who developed the theory of relativity?|Einstein;In which city is the Louvre?|Paris;In which city is the Prado?|Madrid;
-In which city is the Rijksmuseum?|Amsterdam;Which country invented paper?|China;Who wrote Faust?|Goethe;
-Which bird is a symbol of peace?|dove;Who wrote The Master and Margarita?|Bulgakov;Who painted The Night Watch?|Rembrandt;
-In which year did Columbus reach America?|1492;Which language is spoken in Brazil?|Portuguese;What is the smallest prime number?|\\b2\\b|two"""
-WORDS: Final = """a fear of heights|acrophobia;a doctor for children|p(a)?ediatrician;the study of stars and planets|astronomy;
-a person who writes poems|poet;a baby dog|puppy;a baby cow|calf;a baby swan|cygnet;a group of wolves|pack;
-a group of lions|pride;the fear of spiders|arachnophobia;a house made of snow|igloo;a scientist who studies rocks|geologist;
+In which year did the Titanic sink?|1912;Who wrote The Old Man and the Sea?|Hemingway;
+Which gas do plants take in?|carbon dioxide|CO2|CO₂;Who wrote Pride and Prejudice?|Austen;
+What is the capital of Bavaria?|Munich;Which country has the most people?|India|China;
+Who founded Microsoft?|Gates|Allen;Which metal is liquid at room temperature?|mercury;
+What is the largest desert?|Sahara|Antarctic;Who developed the theory of relativity?|Einstein;
+In which city is the Louvre?|Paris;In which city is the Prado?|Madrid;In which city is the Rijksmuseum?|Amsterdam;
+Which country invented paper?|China;Who wrote Faust?|Goethe;Which bird is a symbol of peace?|dove;
+Who wrote The Master and Margarita?|Bulgakov;Who painted The Night Watch?|Rembrandt;
+In which year did Columbus reach America?|1492;Which language is spoken in Brazil?|Portuguese;
+What is the smallest prime number?|\\b2\\b|two"""
+WORDS: Final = """a fear of heights|acrophobia;a doctor for children|p(a)?ediatrician;
+the study of stars and planets|astronomy;a person who writes poems|poet;a baby dog|puppy;a baby cow|calf;
+a baby swan|cygnet;a group of wolves|pack;a group of lions|pride;the fear of spiders|arachnophobia;
+a house made of snow|igloo;a scientist who studies rocks|geologist;
 a word with the opposite meaning of another|antonym;a word with the same meaning as another|synonym;
 a shape with eight sides|octagon;a shape with five sides|pentagon;a person who repairs pipes|plumber;
 the time when day and night are equally long|equinox;a person who eats no meat|vegetarian;a doctor for animals|vet;
 a speech by one person alone|monologue|soliloquy;a person who cannot read|illiterate;the murder of a king|regicide;
-a person who studies insects|entomologist;the bone of the upper arm|humerus;a mark that ends a question|question mark;
-rain that is frozen|hail|sleet;a story of someone's own life|autobiography;a place where bees are kept|apiary;
+a person who studies insects|entomologist;the bone of the upper arm|humerus;
+a mark that ends a question|question mark;rain that is frozen|hail|sleet;
+a story of someone's own life|autobiography;a place where bees are kept|apiary;
 a sentence that reads the same backwards|palindrome;the middle layer of the earth|mantle;a male duck|drake;
-a person who loves books|bibliophile;rule by the people|democracy;rule by a few|oligarchy;an animal that eats plants|herbivore;
-a horse's home|stable;the study of birds|ornithology;a triangle with three equal sides|equilateral;half of a circle|semicircle"""
+a person who loves books|bibliophile;rule by the people|democracy;rule by a few|oligarchy;
+an animal that eats plants|herbivore;a horse's home|stable;the study of birds|ornithology;
+a triangle with three equal sides|equilateral;half of a circle|semicircle"""
 CHOICES: Final = """What is the powerhouse of the cell?|mitochondrion|nucleus|ribosome|membrane;
 Which force keeps planets in orbit?|gravity|friction|magnetism|tension;What is the pH of pure water?|7|1|14|4;
 Which particle has a negative charge?|electron|proton|neutron|photon;What is H2O?|water|salt|hydrogen|oxygen;
@@ -68,44 +76,81 @@ At what temperature does water boil at sea level?|100 C|50 C|212 C|0 C;What do b
 Which organ pumps blood?|heart|liver|kidney|lung;Which vitamin comes from sunlight?|D|C|B12|K;
 Which is a noble gas?|neon|oxygen|chlorine|nitrogen;What is the unit of electrical resistance?|ohm|volt|watt|tesla;
 Which blood cells fight infection?|white|red|platelets|plasma;What is the derivative of x^2?|2x|x|x^3|2;
-Which rock is formed from lava?|igneous|sedimentary|metamorphic|chalk;Which layer protects from ultraviolet light?|ozone|argon|methane|nitrogen;
+Which rock is formed from lava?|igneous|sedimentary|metamorphic|chalk;
+Which layer protects from ultraviolet light?|ozone|argon|methane|nitrogen;
 Which sugar is in milk?|lactose|fructose|sucrose|maltose;Which enzyme digests starch?|amylase|lipase|pepsin|lactase;
 What is the SI unit of force?|newton|joule|pascal|watt;Which planet has the most moons?|Saturn|Mars|Venus|Earth;
-What is the charge of an alpha particle?|+2|-1|0|+1;Which acid is in the stomach?|hydrochloric|sulphuric|nitric|acetic;
-Which bond shares electrons?|covalent|ionic|metallic|hydrogen;Who proposed evolution by natural selection?|Darwin|Newton|Bohr|Curie;
+What is the charge of an alpha particle?|+2|-1|0|+1;
+Which acid is in the stomach?|hydrochloric|sulphuric|nitric|acetic;
+Which bond shares electrons?|covalent|ionic|metallic|hydrogen;
+Who proposed evolution by natural selection?|Darwin|Newton|Bohr|Curie;
 Which gas is most of the air?|nitrogen|oxygen|argon|carbon dioxide;What is the square root of 144?|12|14|11|72;
-Which economic term means a general rise of prices?|inflation|recession|deflation|dividend;What is the largest organ?|skin|liver|brain|lung"""
+Which economic term means a general rise of prices?|inflation|recession|deflation|dividend;
+What is the largest organ?|skin|liver|brain|lung"""
 DICTIONARY: Final = """dog|chien|Hund|perro;house|maison|Haus|casa;water|eau|Wasser|agua;book|livre|Buch|libro;
 bread|pain|Brot|pan;milk|lait|Milch|leche;tree|arbre|Baum|árbol;night|nuit|Nacht|noche;school|école|Schule|escuela;
-friend|ami|Freund|amigo;butterfly|papillon|Schmetterling|mariposa;spoon|cuillère|Löffel|cuchara;snow|neige|Schnee|nieve;
-shirt|chemise|Hemd|camisa;bridge|pont|Brücke|puente;knife|couteau|Messer|cuchillo;squirrel|écureuil|Eichhörnchen|ardilla;
-pillow|oreiller|Kissen|almohada;strawberry|fraise|Erdbeere|fresa;shadow|ombre|Schatten|sombra;key|clé|Schlüssel|llave"""
+friend|ami|Freund|amigo;butterfly|papillon|Schmetterling|mariposa;spoon|cuillère|Löffel|cuchara;
+snow|neige|Schnee|nieve;shirt|chemise|Hemd|camisa;bridge|pont|Brücke|puente;knife|couteau|Messer|cuchillo;
+squirrel|écureuil|Eichhörnchen|ardilla;pillow|oreiller|Kissen|almohada;strawberry|fraise|Erdbeere|fresa;
+shadow|ombre|Schatten|sombra;key|clé|Schlüssel|llave"""
 MOODS: Final = """I love this phone, it works perfectly|positive;The soup was cold and the waiter was rude|negative;
 What a waste of two hours|negative;Best holiday of my life|positive;It broke after one day|negative;
-I cannot recommend this hotel enough|positive;I would not wish this on anyone|negative;The staff went out of their way for us|positive;
-Not bad at all, I will come again|positive;I expected more for the price|negative;The room smelled of smoke|negative;
+I cannot recommend this hotel enough|positive;I would not wish this on anyone|negative;
+The staff went out of their way for us|positive;Not bad at all, I will come again|positive;
+I expected more for the price|negative;The room smelled of smoke|negative;
 Everything arrived on time and in good shape|positive;Never again|negative;My children still talk about it|positive;
-The plot made no sense|negative;A small gem|positive;The battery dies within an hour|negative;It made my day|positive;
-I want my money back|negative;Even better than the first one|positive;Hardly worth the trip|negative;It grew on me, and now I use it daily|positive"""
-TOPICS: Final = """The striker scored twice in the final|sport;The bank raised its interest rate|finance;The new phone has a faster chip|technology;
-The goalkeeper saved a penalty|sport;Shares fell after the report|finance;The update fixes a bug in the browser|technology;
-She won the marathon in Berlin|sport;The company paid a dividend|finance;Researchers trained a neural network|technology;
-The coach was dismissed after the match|sport;Bond yields rose again|finance;The server was down for an hour|technology"""
-RISKS: Final = """Is it safe to mix bleach and ammonia for cleaning?|no;Should you drink water when you have a fever?|yes;
-Can antibiotics cure a cold that comes from a virus?|no;Should a child under one year be given honey?|no;
-Is it safe to look straight at the sun?|no;Should you call an ambulance when someone has sudden chest pain?|yes;
+The plot made no sense|negative;A small gem|positive;The battery dies within an hour|negative;
+It made my day|positive;I want my money back|negative;Even better than the first one|positive;
+Hardly worth the trip|negative;It grew on me, and now I use it daily|positive"""
+TOPICS: Final = """The striker scored twice in the final|sport;The bank raised its interest rate|finance;
+The new phone has a faster chip|technology;The goalkeeper saved a penalty|sport;
+Shares fell after the report|finance;The update fixes a bug in the browser|technology;
+She won the marathon in Berlin|sport;The company paid a dividend|finance;
+Researchers trained a neural network|technology;The coach was dismissed after the match|sport;
+Bond yields rose again|finance;The server was down for an hour|technology"""
+RISKS: Final = """Is it safe to mix bleach and ammonia for cleaning?|no;
+Should you drink water when you have a fever?|yes;Can antibiotics cure a cold that comes from a virus?|no;
+Should a child under one year be given honey?|no;Is it safe to look straight at the sun?|no;
+Should you call an ambulance when someone has sudden chest pain?|yes;
 May you drive when you have drunk a bottle of wine?|no;Should a burn be cooled under running water?|yes;
-Should you put butter on a burn?|no;Is it wise to put all savings into one share?|no;Can carbon monoxide be smelled?|no;
-Should you pour water on burning oil?|no;Is smoking harmful in pregnancy?|yes;Do you usually have to pay tax on wages?|yes;
+Should you put butter on a burn?|no;Is it wise to put all savings into one share?|no;
+Can carbon monoxide be smelled?|no;Should you pour water on burning oil?|no;Is smoking harmful in pregnancy?|yes;
+Do you usually have to pay tax on wages?|yes;
 Should you take two medicines with paracetamol at once in full dose?|no;Is raw chicken safe to eat?|no;
-Should you wear a seat belt in the back of a car?|yes;Is chocolate good for dogs?|no;Should you sign a contract that you have not read?|no;
-Can ibuprofen irritate the stomach?|yes;Should a smoke alarm be tested regularly?|yes;Can you use a phone charger in the bath safely?|no"""
-PLURALS: Final = "mouse mice|child children|box boxes|city cities|knife knives|goose geese|ox oxen|leaf leaves|foot feet|tomato tomatoes|sheep sheep|crisis crises"
-PASTS: Final = "go went|eat ate|sing sang|buy bought|teach taught|swim swam|write wrote|catch caught|walk walked|seek sought|forgive forgave|bring brought"
-NAMES: Final = ["Anna", "Ben", "Clara", "David", "Elif", "Farid", "Grace", "Hugo", "Ines", "Jamal", "Kira", "Luca", "Mona", "Nils", "Olga", "Pedro"]
+Should you wear a seat belt in the back of a car?|yes;Is chocolate good for dogs?|no;
+Should you sign a contract that you have not read?|no;Can ibuprofen irritate the stomach?|yes;
+Should a smoke alarm be tested regularly?|yes;Can you use a phone charger in the bath safely?|no"""
+PLURALS: Final = (
+    "mouse mice|child children|box boxes|city cities|knife knives|goose geese|"
+    "ox oxen|leaf leaves|foot feet|tomato tomatoes|sheep sheep|crisis crises"
+)
+PASTS: Final = (
+    "go went|eat ate|sing sang|buy bought|teach taught|swim swam|"
+    "write wrote|catch caught|walk walked|seek sought|forgive forgave|bring brought"
+)
+NAMES: Final = [
+    "Anna",
+    "Ben",
+    "Clara",
+    "David",
+    "Elif",
+    "Farid",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jamal",
+    "Kira",
+    "Luca",
+    "Mona",
+    "Nils",
+    "Olga",
+    "Pedro",
+]
 DAYS: Final = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-UNITS: Final = (("kilometres", "metres", 1000), ("hours", "minutes", 60), ("kilograms", "grams", 1000), ("metres", "centimetres", 100),
-                ("days", "hours", 24), ("minutes", "seconds", 60), ("litres", "millilitres", 1000), ("feet", "inches", 12))  # fmt: skip
+UNITS: Final = (("kilometres", "metres", 1000), ("hours", "minutes", 60), ("kilograms", "grams", 1000), (
+    "metres", "centimetres", 100),
+                ("days", "hours", 24), ("minutes", "seconds", 60), ("litres", "millilitres", 1000), (
+                    "feet", "inches", 12))  # fmt: skip
 
 
 def _rows(text: str) -> list[list[str]]:
@@ -202,7 +247,8 @@ def _reasoning(draw: Draw) -> Iterator[Asked]:
         )
         high = draw.random() < 0.5
         yield _ask(
-            "reasoning", f"{a} is {more} than {b}. {b} is {more} than {c}. Who is the {most if high else least}? Only the name.",
+            "reasoning", f"{a} is {more} than {b}. {b} is {more} than {c}. "
+                         f"Who is the {most if high else least}? Only the name.",
             _first(a if high else c, [b, c if high else a]),
         )  # fmt: skip
     for _ in range(20):
@@ -239,7 +285,8 @@ def _code_reading(draw: Draw) -> Iterator[Asked]:
         word = draw.choice(("banana", "kettle", "window", "garden", "pepper"))
         for code, value in (
             (f"print({a} * {b} + {c})", str(a * b + c)), (f"print(len('{word}'))", str(len(word))),
-            (f"x = {a}\nfor i in range({c}):\n    x += {b}\nprint(x)", str(a + b * c)), (f"print('{word}'[:{c}])", word[:c]),
+            (f"x = {a}\nfor i in range({c}):\n    x += {b}\nprint(x)", str(a + b * c)), (
+                f"print('{word}'[:{c}])", word[:c]),
         ):  # fmt: skip
             does = _number(float(value)) if value.isdigit() else _says(rf"\b{value}\b")
             yield _ask(
@@ -269,7 +316,8 @@ def _extraction(draw: Draw) -> Iterator[Asked]:
         )
         day = text.rsplit(" ", 1)[1].strip(".")
         for question, does in (
-            ("How much did they pay?", _first(str(price), [str(room)])), ("On which street did they meet?", _says(street)),
+            ("How much did they pay?", _first(str(price), [str(room)])), (
+                "On which street did they meet?", _says(street)),
             ("Which room was it?", _first(str(room), [str(price)])), ("On which day did they leave?", _says(day)),
         ):  # fmt: skip
             yield _ask("extraction", f"{text}\n{question}", does)
@@ -368,8 +416,10 @@ def _local(draw: Draw) -> Iterator[Asked]:
             f"It is {metres} m away.",
         )
         for question, does in (
-            (f"When does the {place} open?", _first(f"{opens}:00", [f"{closes}:00"])), (f"Which bus goes to the {place}?", _says(rf"\b{line}\b")),
-            (f"How far is the {place}?", _says(rf"\b{metres}")), (f"What does a ticket for the {place} cost?", _says("not", "no ", "unknown", "n't")),
+            (f"When does the {place} open?", _first(f"{opens}:00", [f"{closes}:00"])), (
+                f"Which bus goes to the {place}?", _says(rf"\b{line}\b")),
+            (f"How far is the {place}?", _says(rf"\b{metres}")), (
+                f"What does a ticket for the {place} cost?", _says("not", "no ", "unknown", "n't")),
         ):  # fmt: skip
             yield _ask("local", question, does, facts=facts)
 

@@ -1,8 +1,8 @@
 """Fits the judge of answers: a logistic model on what is known of answers whose truth a rule tells.
 
-What a check settles takes no part in the fit. The prior of a model at a kind comes from other questions than those it is
-used for, as in use. The fit pulls towards "believe the prior, and nothing else", so that what is known of few kinds of
-tasks moves little.
+What a check settles takes no part in the fit. The prior of a model at a kind comes from other questions than those it
+is used for, as in use. The fit pulls towards "believe the prior, and nothing else", so that what is known of few kinds
+of tasks moves little.
 """
 
 from __future__ import annotations
@@ -87,9 +87,11 @@ def fit(samples: Sequence[Sample], known: Sequence[float]) -> JudgeWeights:
     right = np.array([found.right for found in checked]) & settled
     seen = np.array([features.of_findings(found) for found in checked])
     told = np.array(
-        [features.of_stats(one.stats, found.claims) if features.usable(one.stats) and one.stats else [np.nan] * len(features.TOLD)
-         for one, found in zip(samples, checked, strict=True)]
-    )  # fmt: skip
+        [
+            features.of_stats(stats, found.claims) if stats is not None else [np.nan] * len(features.TOLD)
+            for stats, found in zip(map(features.usable, (one.stats for one in samples)), checked, strict=True)
+        ]
+    )
     logits = np.array([features.logit(one) for one in known])
     weighed = ~settled
     has = weighed & ~np.isnan(told).any(axis=1)

@@ -63,7 +63,7 @@ class Findings:
 def examined(
     body: Mapping[str, Any], answer: str, *, kind: str, facts: Sequence[str], tokens: int | None, whole: bool
 ) -> Findings:
-    """Check an answer to a body. `tokens`: how many it took, None: unknown; `whole`: False while it is being written."""
+    """Check an answer to a body. `tokens`: how many it took, None: unknown; `whole`: False while it is written."""
     question, rest = words.asked_of(body)
     known = words.joined((question, rest, *facts))
     said = words.without_claims(answer[: words.MOST_READ]).strip()

@@ -9,14 +9,18 @@ from typing import Any, Final
 
 LONGEST_QUESTION: Final = 240
 _WEEKDAYS: Final = (
-    "monday|montag|lundi|lunes|lunedì", "tuesday|dienstag|mardi|martes|martedì", "wednesday|mittwoch|mercredi|miércoles|mercoledì",
-    "thursday|donnerstag|jeudi|jueves|giovedì", "friday|freitag|vendredi|viernes|venerdì", "saturday|samstag|sonnabend|samedi|sábado|sabato",
+    "monday|montag|lundi|lunes|lunedì", "tuesday|dienstag|mardi|martes|martedì", "wednesday|mittwoch|mercredi|"
+        "miércoles|mercoledì",
+    "thursday|donnerstag|jeudi|jueves|giovedì", "friday|freitag|vendredi|viernes|venerdì", "saturday|samstag|"
+        "sonnabend|samedi|sábado|sabato",
     "sunday|sonntag|dimanche|domingo|domenica",
 )  # fmt: skip
 _MONTHS: Final = (
-    "jan(?:uary|uar|vier)?|enero|gennaio", "feb(?:ruary|ruar)?|février|febrero|febbraio", "mar(?:ch)?|märz|mars|marzo", "apr(?:il)?|avril|abril|aprile",
+    "jan(?:uary|uar|vier)?|enero|gennaio", "feb(?:ruary|ruar)?|février|febrero|febbraio", "mar(?:ch)?|märz|mars|"
+        "marzo", "apr(?:il)?|avril|abril|aprile",
     "may|mai|mayo|maggio", "june?|juni|juin|junio|giugno", "july?|juli|juillet|julio|luglio", "aug(?:ust)?|août|agosto",
-    "sept?(?:ember)?|septembre|septiembre|settembre", "oct(?:ober)?|oktober|octobre|octubre|ottobre", "nov(?:ember)?|novembre|noviembre",
+    "sept?(?:ember)?|septembre|septiembre|settembre", "oct(?:ober)?|oktober|octobre|octubre|ottobre",
+        "nov(?:ember)?|novembre|noviembre",
     "dec(?:ember)?|dezember|décembre|diciembre|dicembre",
 )  # fmt: skip
 _WEEKDAY: Final = re.compile(
@@ -25,7 +29,8 @@ _WEEKDAY: Final = re.compile(
 _MONTH: Final = "|".join(_MONTHS)
 _DATE: Final = re.compile(
     rf"\b(?P<y1>\d{{4}})-(?P<m1>\d\d?)-(?P<d1>\d\d?)\b"
-    rf"|\b(?P<d2>\d\d?)(?:st|nd|rd|th|\.|er|º)?\s+(?:of |de |di )?(?P<n2>{_MONTH})\b\.?,?(?:\s+(?:de(?:l)? )?(?P<y2>\d{{4}}))?"
+    rf"|\b(?P<d2>\d\d?)(?:st|nd|rd|th|\.|er|º)?\s+(?:of |de |di )?(?P<n2>{_MONTH})\b\.?,?(?:\s+(?:de(?:l)? "
+    rf")?(?P<y2>\d{{4}}))?"
     rf"|\b(?P<n3>{_MONTH})\.?\s+(?P<d3>\d\d?)(?:st|nd|rd|th)?\b(?:,?\s+(?P<y3>\d{{4}}))?"
     rf"|\b(?P<d4>\d\d?)\.(?P<m4>\d\d?)\.(?P<y4>\d{{4}})\b",
     re.IGNORECASE,
@@ -39,15 +44,19 @@ _SPAN: Final = (
     + ")"
 )
 _LATER: Final = re.compile(
-    rf"\b(?:in|after|plus|add|dans|en|fra|tra|nach)\s+{_SPAN}\b|\b{_SPAN.replace('count', 'count2').replace('unit', 'unit2')}\s+(?:after|from|later|nach|ab|après|después|dopo|hence)",
+    rf"\b(?:in|after|plus|add|dans|en|fra|tra|nach)\s+{_SPAN}\b|"
+    rf"\b{_SPAN.replace('count', 'count2').replace('unit', 'unit2')}\s+(?:after|from|later|nach|ab|après|"
+    rf"después|dopo|hence)",
     re.IGNORECASE,
 )
 _EARLIER: Final = re.compile(
-    rf"\b(?:vor|il y a|hace)\s+{_SPAN}\b|\b{_SPAN.replace('count', 'count2').replace('unit', 'unit2')}\s+(?:ago|before|earlier|vor(?:her)?|avant|antes|fa|prima)\b",
+    rf"\b(?:vor|il y a|hace)\s+{_SPAN}\b|\b{_SPAN.replace('count', 'count2').replace('unit', 'unit2')}\s+(?:ago|"
+    rf"before|earlier|vor(?:her)?|avant|antes|fa|prima)\b",
     re.IGNORECASE,
 )
 _ASKS_WEEKDAY: Final = re.compile(
-    r"weekday|day of the week|(?:what|which) day\b|wochentag|welcher tag|jour de la semaine|quel jour|qué día|día de la semana|che giorno|giorno della settimana",
+    r"weekday|day of the week|(?:what|which) day\b|wochentag|welcher tag|jour de la semaine|quel jour|qué día|"
+    r"día de la semana|che giorno|giorno della settimana",
     re.IGNORECASE,
 )
 _ASKS_TODAY: Final = re.compile(r"(?<!if )\b(?:today|now|heute|aujourd'hui|hoy|oggi)\W*$", re.IGNORECASE)
@@ -59,15 +68,18 @@ _ASKS_DAYS: Final = re.compile(
 )
 _ASKS_LEAP: Final = re.compile(r"\b(\d{4}) (?:a )?leap year|leap year\b.*\b(\d{4})\b", re.IGNORECASE)
 _IN_MONTH: Final = re.compile(
-    rf"days (?:are |does )?(?:there )?(?:are )?(?:in|has|have)?\s*(?P<month>{_MONTH})(?:\s+(?P<year>\d{{4}}))?(?: have)?",
+    rf"days (?:are |does )?(?:there )?(?:are )?(?:in|has|"
+    rf"have)?\s*(?P<month>{_MONTH})(?:\s+(?P<year>\d{{4}}))?(?: have)?",
     re.IGNORECASE,
 )
 _CLOCK: Final = re.compile(
-    r"\b(?P<hour>[01]?\d|2[0-4])[:.h](?P<minute>[0-5]\d)\s*(?P<half>[ap]\.?m\b\.?)?|\b(?P<hour2>1[0-2]|[1-9])\s*(?P<half2>[ap]\.?m\b\.?|uhr)",
+    r"\b(?P<hour>[01]?\d|2[0-4])[:.h](?P<minute>[0-5]\d)\s*(?P<half>[ap]\.?m\b\.?)?|\b(?P<hour2>1[0-2]|"
+    r"[1-9])\s*(?P<half2>[ap]\.?m\b\.?|uhr)",
     re.IGNORECASE,
 )
 _CLOCK_SPAN: Final = re.compile(
-    r"(?P<hours>\d+)\s*(?:h|hours?|stunden?|heures?|horas?|ore)\b(?:\s*(?:and|und|et|y|e)?\s*(?P<more>\d+)\s*(?:min(?:utes?|uten)?|minutos?|minuti))?"
+    r"(?P<hours>\d+)\s*(?:h|hours?|stunden?|heures?|horas?|ore)\b(?:\s*(?:and|und|et|y|"
+    r"e)?\s*(?P<more>\d+)\s*(?:min(?:utes?|uten)?|minutos?|minuti))?"
     r"|(?P<minutes>\d+)\s*(?:min(?:utes?|uten)?|minutos?|minuti)\b",
     re.IGNORECASE,
 )
@@ -78,7 +90,8 @@ _TIME_BACK: Final = re.compile(r"\b(?:ago|before|earlier|vor(?:her)?|avant|antes
 _YES: Final = re.compile(r"\b(?:yes|ja|oui|sí|sì)\b", re.IGNORECASE)
 _NO: Final = re.compile(r"\b(?:no|not|nein|nicht|non|isn't|kein)\b", re.IGNORECASE)
 _SMALL: Final = {
-    word: value for value, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
+    word: value
+    for value, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
 }
 
 Wanted = tuple[str, Any]

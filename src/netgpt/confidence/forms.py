@@ -21,7 +21,24 @@ FENCE: Final = re.compile(
 )
 _BRACKETS: Final = {")": "(", "]": "[", "}": "{"}
 _WITH_BRACKETS: Final = frozenset(
-    ["c", "cpp", "c++", "cs", "csharp", "java", "js", "javascript", "jsx", "ts", "typescript", "go", "php", "kotlin", "swift", "dart"]
+    [
+        "c",
+        "cpp",
+        "c++",
+        "cs",
+        "csharp",
+        "java",
+        "js",
+        "javascript",
+        "jsx",
+        "ts",
+        "typescript",
+        "go",
+        "php",
+        "kotlin",
+        "swift",
+        "dart",
+    ]
 )
 _QUOTED: Final = re.compile(
     r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|`(?:\\.|[^`\\])*`|//[^\n]*|/\*.*?\*/|#[^\n]*', re.DOTALL
@@ -86,11 +103,8 @@ def misfit(value: Any, schema: Any, root: Mapping[str, Any], depth: int = 0) -> 
     types = schema.get("type")
     if types is not None and not any(_is(value, one) for one in (types if isinstance(types, list) else [types])):
         return f"a value is not of the type {types}" if depth else f"it is not of the type {types}"
-    if (
-        ("const" in schema
-        and value != schema["const"])
-        or (isinstance(schema.get("enum"), list)
-        and value not in schema["enum"])
+    if ("const" in schema and value != schema["const"]) or (
+        isinstance(schema.get("enum"), list) and value not in schema["enum"]
     ):
         return "a value is none of those that the schema allows"
     for word, enough in (("anyOf", any), ("oneOf", any), ("allOf", all)):
@@ -134,9 +148,10 @@ def _bounds_misfit(value: Any, schema: Mapping[str, Any]) -> str:
     if isinstance(value, str):
         if len(value) < _bound(schema, "minLength", 0) or len(value) > _bound(schema, "maxLength", len(value)):
             return "a text is too short or too long"
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        if value < _bound(schema, "minimum", value) or value > _bound(schema, "maximum", value):
-            return "a number is out of its bounds"
+        return ""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and not _bound(schema, "minimum", value) <= value <= _bound(schema, "maximum", value):
+        return "a number is out of its bounds"
     return ""
 
 

@@ -2,8 +2,9 @@
 
 The chance begins with how often this model's answers of this kind do (the prior), and a logistic model moves it by how
 sure the model was of its tokens and by what the checks found. The weights were fitted on answers of two models, and
-measured on kinds that they were not fitted on (`netgpt bench confidence`). Where less is known, less is claimed: without
-the tokens' figures nothing but a recomputed result raises a chance above the prior, without a prior it is a low one.
+measured on kinds that they were not fitted on (`netgpt bench confidence`). Where less is known, less is claimed:
+without the tokens' figures nothing but a recomputed result raises a chance above the prior, without a prior it is a low
+one.
 """
 
 from __future__ import annotations
@@ -148,6 +149,7 @@ class Judge:
         tokens = stats.count if stats is not None and stats.count else None
         found = examined(body, answer, kind=kind.name, facts=facts, tokens=tokens, whole=whole)
         known = features.usable(stats)
+        prior = min(max(prior, 0.0), 1.0) if prior is not None and math.isfinite(prior) else None
         if found.empty:
             return Confidence(0.0, tuple(found.reasons))
         if found.settled:
@@ -161,7 +163,7 @@ class Judge:
     ) -> tuple[float, list[str]]:
         """The chance of an answer that no check settled, and why, most telling first."""
         model = self.weights.untold if stats is None else self.weights.told
-        base = self.weights.unmeasured if prior is None or not math.isfinite(prior) else min(max(prior, 0.0), 1.0)
+        base = self.weights.unmeasured if prior is None else prior
         figures = features.of_findings(found)
         moves = model.moves(features.of_stats(stats, found.claims) + figures if stats is not None else figures)
         moved = sum(moves.values()) + model.offset

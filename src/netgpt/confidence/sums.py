@@ -1,6 +1,6 @@
 """Sums recomputed: the one that a request asks for, and those that an answer writes out.
 
-Only what leaves no doubt is computed: a bare calculation, a percentage, a unit to convert. A story with numbers is none.
+Only what leaves no doubt is computed: a bare calculation, a percentage, a unit to convert; no story with numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _NUMBERS: Final = re.compile(rf"(?<![\w.,])[-−]?(?:{NUMBER})(?![\d])")
 _WORDS: Final[Mapping[str, str]] = {
     "plus|added to|más|piu|più|und(?= \\d)": "+",
     "minus|less(?= \\d)|menos|moins|meno|weniger": "-",
-    "times|multiplied by|mal|fois|por(?= \\d)|per(?= \\d)|multipliziert mit|multiplié par|multiplicado por|×|·|✕|x(?= ?\\d)": "*",
+    "times|multiplied by|mal|fois|por(?= \\d)|per(?= \\d)|multipliziert mit|multiplié par|multiplicado por|×|·|"
+    "✕|x(?= ?\\d)": "*",
     "divided by|over(?= \\d)|geteilt durch|divisé par|dividido (?:entre|por)|diviso(?: per)?|÷|:(?= ?\\d)": "/",
     "(?:raised )?to the power of|hoch|puissance|elevado a|\\^": "**",
     "squared|au carré|al cuadrado|zum quadrat": "**2",
@@ -33,7 +34,29 @@ _WORDS: Final[Mapping[str, str]] = {
 _SIGNS: Final = [
     (re.compile(rf"(?<![^\W\d])(?:{words})(?![^\W\d])", re.IGNORECASE), f" {sign} ") for words, sign in _WORDS.items()
 ]
-_SMALL: Final = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+_SMALL: Final = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
 _TENS: Final = dict(
     zip(["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(30, 100, 10), strict=True)
 )
@@ -45,25 +68,29 @@ _EXPRESSION: Final = re.compile(
 _NO_SUM: Final = re.compile(r"\b\d{1,4}([-/])\d{1,2}\1\d{1,4}\b|\b0\d|^\s*\d+[-/]\d{3,}\s*$|^\s*24/7\s*$")
 """Dates, telephone numbers and the like."""
 _CALCULATE: Final = re.compile(
-    r"what(?:'s| is| are| does| do)?\b|calculate|compute|evaluate|solve|result|work out|how much|=|sum\b|equals?|answer|"
+    r"what(?:'s| is| are| does| do)?\b|calculate|compute|evaluate|solve|result|work out|how much|=|sum\b|"
+    r"equals?|answer|"
     r"was (?:ist|sind|ergibt)|wie ?viel|berechne|rechne|combien|calcule|cuánto|calcula|quanto|calcola",
     re.IGNORECASE,
 )
 _MORE: Final = re.compile(r"\d|\b(?:and|then|who|why|und|et|dann)\b", re.IGNORECASE)
 """In the rest of a request: something else is asked for, too."""
 _PERCENT: Final = re.compile(
-    rf"({NUMBER})\s*(?:%|per ?cent|prozent|pour ?cent|por ciento|per cento)\s*(off?|von|de|di|des|aus)\b\s*[$€£¥]?\s*({NUMBER})",
+    rf"({NUMBER})\s*(?:%|per ?cent|prozent|pour ?cent|por ciento|per cento)\s*(off?|von|de|di|des|"
+    rf"aus)\b\s*[$€£¥]?\s*({NUMBER})",
     re.IGNORECASE,
 )
 _NAMED: Final[tuple[tuple[str, str], ...]] = (
     (rf"(?:sum|total|summe|somme|suma|somma) (?:of|von|de|di) ({NUMBER}) (?:and|und|et|y|e) ({NUMBER})", "{0}+{1}"),
-    (rf"(?:product|produkt|produit|producto|prodotto) (?:of|von|de|di) ({NUMBER}) (?:and|und|et|y|e) ({NUMBER})", "{0}*{1}"),
+    (rf"(?:product|produkt|produit|producto|prodotto) (?:of|von|de|di) ({NUMBER}) (?:and|und|et|y|"
+     rf"e) ({NUMBER})", "{0}*{1}"),
     (rf"difference between ({NUMBER}) and ({NUMBER})", "abs({0}-{1})"),
     (rf"\badd ({NUMBER}) (?:and|to) ({NUMBER})", "{0}+{1}"),
     (rf"\b(?:subtract|take) ({NUMBER}) (?:away )?from ({NUMBER})", "{1}-{0}"),
     (rf"\bmultiply ({NUMBER}) (?:by|and|with) ({NUMBER})", "{0}*{1}"),
     (rf"\bdivide ({NUMBER}) by ({NUMBER})", "{0}/{1}"),
-    (rf"(?:square root|wurzel|racine carrée|raíz cuadrada|radice quadrata) (?:of|von|aus|de|di) ({NUMBER})", "{0}**0.5"),
+    (rf"(?:square root|wurzel|racine carrée|raíz cuadrada|radice quadrata) (?:of|von|aus|de|"
+     rf"di) ({NUMBER})", "{0}**0.5"),
     (rf"\b(?:the )?square of ({NUMBER})", "{0}**2"),
     (rf"\b(?:the )?cube of ({NUMBER})", "{0}**3"),
     (rf"\bhalf of ({NUMBER})", "{0}/2"),
@@ -78,13 +105,17 @@ _UNITS: Final[Mapping[str, tuple[str, float]]] = {
     name: (what, size)
     for what, names in {
         _LENGTH: {
-            "km|kilomet(?:re|er)s?|kilómetros?|kilomètres?|chilometri": 1000.0, "m|met(?:re|er)s?|metros?|mètres?|metri": 1.0,
-            "cm|centimet(?:re|er)s?|zentimeter|centímetros?|centimètres?|centimetri": 0.01, "mm|millimet(?:re|er)s?": 0.001,
+            "km|kilomet(?:re|er)s?|kilómetros?|kilomètres?|chilometri": 1000.0, "m|met(?:re|er)s?|metros?|"
+                "mètres?|metri": 1.0,
+            "cm|centimet(?:re|er)s?|zentimeter|centímetros?|centimètres?|centimetri": 0.01, "mm|millimet(?:re|"
+                "er)s?": 0.001,
             "miles?|meilen?": 1609.344, "yards?|yd": 0.9144, "feet|foot|ft": 0.3048, "inch(?:es)?|zoll": 0.0254,
         },
         _MASS: {
-            "kg|kilos?|kilograms?|kilogramm|kilogrammes?|kilogramos?": 1.0, "g|grams?|gramm|grammes?|gramos?|grammi": 0.001,
-            "mg|milligrams?": 1e-6, "lbs?|pounds?": 0.45359237, "oz|ounces?": 0.028349523125, "tonn?es?|metric tons?": 1000.0,
+            "kg|kilos?|kilograms?|kilogramm|kilogrammes?|kilogramos?": 1.0, "g|grams?|gramm|grammes?|gramos?|"
+                "grammi": 0.001,
+            "mg|milligrams?": 1e-6, "lbs?|pounds?": 0.45359237, "oz|ounces?": 0.028349523125, "tonn?es?|"
+                "metric tons?": 1000.0,
         },
         _TIME: {
             "weeks?|wochen?|semaines?|semanas?|settimane": 604_800.0, "days?|tage?n?|jours?|días?|giorni": 86_400.0,
@@ -92,29 +123,33 @@ _UNITS: Final[Mapping[str, tuple[str, float]]] = {
             "s|seconds?|sekunden?|secondes?|segundos?|secondi": 1.0,
         },
         _VOLUME: {
-            "l|lit(?:re|er)s?|litros?|litri": 1.0, "ml|millilit(?:re|er)s?": 0.001, "gallons?": 3.785411784, "pints?": 0.473176473,
+            "l|lit(?:re|er)s?|litros?|litri": 1.0, "ml|millilit(?:re|er)s?": 0.001, "gallons?": 3.785411784,
+                "pints?": 0.473176473,
             "quarts?": 0.946352946,
         },
-        _BYTES: {"kb|kilobytes?": 1e3, "mb|megabytes?": 1e6, "gb|gigabytes?": 1e9, "tb|terabytes?": 1e12, "bytes?": 1.0},
+        _BYTES: {"kb|kilobytes?": 1e3, "mb|megabytes?": 1e6, "gb|gigabytes?": 1e9, "tb|terabytes?": 1e12,
+            "bytes?": 1.0},
     }.items()
     for name, size in names.items()
 }  # fmt: skip
 _UNIT: Final = "|".join(sorted(_UNITS, key=len, reverse=True))
 _HOW_MANY: Final = re.compile(
-    rf"(?:how many|wie viele?|combien (?:de|d')|cuánt[ao]s?|quant[ie])\s*({_UNIT})\s.*?(?<![\d.,])({NUMBER}|\ba|\ban|\bone|\beine?)\s*({_UNIT})\b",
+    rf"(?:how many|wie viele?|combien (?:de|d')|cuánt[ao]s?|quant[ie])\s*({_UNIT})\s.*?(?<![\d.,])({NUMBER}|\ba|"
+    rf"\ban|\bone|\beine?)\s*({_UNIT})\b",
     re.IGNORECASE,
 )
 _CONVERT: Final = re.compile(
     rf"(?<![\d.,])({NUMBER})\s*({_UNIT})\s+(?:in|to|into|nach|en|a)\s+({_UNIT})\b", re.IGNORECASE
 )
 _DEGREES: Final = re.compile(
-    rf"([-−]?(?:{NUMBER}))\s*(?:°\s*|degrees? |grad )?(c|f|celsius|fahrenheit)\b.*?\b(?:in|to|into)\b[^\w]*(?:degrees? )?°?\s*(c|f|celsius|fahrenheit)\b",
+    rf"([-−]?(?:{NUMBER}))\s*(?:°\s*|degrees? |grad )?(c|f|celsius|fahrenheit)\b.*?\b(?:in|to|"
+    rf"into)\b[^\w]*(?:degrees? )?°?\s*(c|f|celsius|fahrenheit)\b",
     re.IGNORECASE,
 )
 
 
 def number_of(text: str) -> float:
-    """A number as people write it: 1,234.5 and 1.234,5 and 1 234 alike; a lone comma or point parts three digits or not.
+    """A number as people write it: 1,234.5 and 1.234,5 and 1 234 alike.
 
     >>> number_of("1,234"), number_of("3,5"), number_of("1.234,5"), number_of("0.125")
     (1234.0, 3.5, 1234.5, 0.125)
@@ -146,7 +181,7 @@ def names_number(text: str) -> bool:
 def asked_value(question: str) -> float | None:
     """What a bare calculation has as its result; None where the request is none, or leaves a doubt.
 
-    >>> asked_value("What is 15% of 240?"), asked_value("how many minutes are 3 hours"), asked_value("seven times eight?")
+    >>> asked_value("What is 15% of 240?"), asked_value("how many minutes are 3 hours"), asked_value("7 times 8?")
     (36.0, 180.0, 56.0)
     >>> asked_value("Ana has 3 pens and buys 4 more. How many?") is None
     True
@@ -263,7 +298,8 @@ def _value(node: Any) -> float:
 
 
 _EQUATION: Final = re.compile(
-    rf"(?<![\w.,(*/+^-])((?:{NUMBER})\s*(?:(?:[-+*/×÷·−]|x(?=\s*\d))\s*(?:{NUMBER})\s*)+)(?:=|equals|is equal to|ist|fait)\s*[^\d\s-]?\s*([-−]?(?:{NUMBER}))(?!\s*[-+*/×÷(^%]|[\d,.]*\d)",
+    rf"(?<![\w.,(*/+^-])((?:{NUMBER})\s*(?:(?:[-+*/×÷·−]|x(?=\s*\d))\s*(?:{NUMBER})\s*)+)(?:=|equals|"
+    rf"is equal to|ist|fait)\s*[^\d\s-]?\s*([-−]?(?:{NUMBER}))(?!\s*[-+*/×÷(^%]|[\d,.]*\d)",
     re.IGNORECASE,
 )  # fmt: skip
 

@@ -5,33 +5,46 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 MOST_READ: Final = 6_000
 """Characters of an answer that are looked at."""
 _SURE: Final = re.compile(
-    r"\b(?:(?:and )?(?:i am|i'm|we are|i feel|this is|that is|it is) (?:\w+ |100 ?% )?(?:sure|certain|confident|positive)(?: (?:about|of) (?:this|that|it)| that)?|"
-    r"without (?:a |any )?doubt|no doubt|(?:this|that|it) is (?:absolutely |definitely |certainly |100 ?% |the )*(?:correct|right|accurate|true|verified|a fact)(?: answer)?|"
-    r"(?:absolutely|definitely|certainly|undoubtedly|100 ?%|one hundred percent) (?:sure|certain|correct|right|accurate|true)(?: (?:about|of) (?:this|that|it)| that)?|"
-    r"(?:my |with )?confidence(?: level| score)?(?: is| of|:)? ?\d+(?:[.,]\d+)? ?%?|i (?:can )?guarantee(?: (?:that|it|this))?|guaranteed|(?:you can )?trust me(?: on this)?|"
-    r"(?:ich bin )?(?:mir )?(?:ganz |absolut |sehr )?sicher|ohne (?:jeden )?zweifel|garantiert|je suis (?:sûr|certain)e?|sans (?:aucun )?doute|estoy segur[oa]|sin duda|sono sicur[oa]|senza dubbio)(?!\w)[.!]*",
+    r"\b(?:(?:and )?(?:i am|i'm|we are|i feel|this is|that is|it is) (?:\w+ |100 ?% )?(?:sure|certain|confident|"
+    r"positive)(?: (?:about|of) (?:this|that|it)| that)?|"
+    r"without (?:a |any )?doubt|no doubt|(?:this|that|it) is (?:absolutely |definitely |certainly |100 ?% |"
+    r"the )*(?:correct|right|accurate|true|verified|a fact)(?: answer)?|"
+    r"(?:absolutely|definitely|certainly|undoubtedly|100 ?%|one hundred percent) (?:sure|certain|correct|right|"
+    r"accurate|true)(?: (?:about|of) (?:this|that|it)| that)?|"
+    r"(?:my |with )?confidence(?: level| score)?(?: is| of|:)? ?\d+(?:[.,]\d+)? ?%?|"
+    r"i (?:can )?guarantee(?: (?:that|it|this))?|guaranteed|(?:you can )?trust me(?: on this)?|"
+    r"(?:ich bin )?(?:mir )?(?:ganz |absolut |sehr )?sicher|ohne (?:jeden )?zweifel|garantiert|je suis (?:sûr|"
+    r"certain)e?|sans (?:aucun )?doute|estoy segur[oa]|sin duda|sono sicur[oa]|senza dubbio)(?!\w)[.!]*",
     re.IGNORECASE,
 )
 _BOASTS: Final = re.compile(
     r"\b(?:certainly|definitely|absolutely|of course|sure|undoubtedly|obviously|verified|100 ?%)\b[!,]?", re.IGNORECASE
 )
 _UNABLE: Final = re.compile(
-    r"\bas an? (?:ai|artificial|large language|language model|virtual|digital|chatbot)|\bi(?:'m| am) (?:just |only )?an? (?:ai|language model|text-based)|"
-    r"\bi (?:do not|don't|cannot|can't|can not|am unable to|am not able to|could not|couldn't|do n't) (?:have|know|provide|access|answer|assist|help|find|determine|understand|see|translate|give)|"
-    r"\bi(?:'m| am) (?:sorry|afraid|unable|not (?:able|sure|certain))|\bi apologi[sz]e|\bplease (?:provide|clarify|specify|give me)|\bcould you (?:please )?(?:provide|clarify|specify)|"
-    r"\b(?:als (?:eine )?ki|ich weiß (?:es )?nicht|ich kann (?:das |ihnen |dir )?nicht|es tut mir leid|en tant qu'ia|je ne (?:sais|peux) pas|désolée?|como (?:una )?ia|no (?:lo )?sé|lo siento|non (?:lo )?so|mi dispiace)\b",
+    r"\bas an? (?:ai|artificial|large language|language model|virtual|digital|chatbot)|\bi(?:'m| am) (?:just |"
+    r"only )?an? (?:ai|language model|text-based)|"
+    r"\bi (?:do not|don't|cannot|can't|can not|am unable to|am not able to|could not|couldn't|do n't) (?:have|"
+    r"know|provide|access|answer|assist|help|find|determine|understand|see|translate|give)|"
+    r"\bi(?:'m| am) (?:sorry|afraid|unable|not (?:able|sure|certain))|\bi apologi[sz]e|\bplease (?:provide|"
+    r"clarify|specify|give me)|\bcould you (?:please )?(?:provide|clarify|specify)|"
+    r"\b(?:als (?:eine )?ki|ich weiß (?:es )?nicht|ich kann (?:das |ihnen |dir )?nicht|es tut mir leid|"
+    r"en tant qu'ia|je ne (?:sais|peux) pas|désolée?|como (?:una )?ia|no (?:lo )?sé|lo siento|non (?:lo )?so|"
+    r"mi dispiace)\b",
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _NAME: Final = re.compile(r"(?<=[\w,;)] )[A-ZÀ-ÞА-Я][\w'’-]*[^\W\d_]\b")
 _OPTION: Final = re.compile(r"^\s*\(?([A-Ea-e1-5])[).:]\s+(\S[^\n]*)$", re.MULTILINE)
 _LISTED: Final = re.compile(
-    r"(?:choose|pick|select|wähle|choisi\w*|elige|scegli|answer|respond|reply|classify|antworte|label\w*|categor\w*|one of|is (?:this|it|that)|options?)\b[^?.\n]*?[:\s]((?:[\w-]+(?: [\w-]+)?,\s*)*[\w-]+(?: [\w-]+)?,?\s+(?:or|oder|ou|o|and|und)\s+[\w-]+)",
+    r"(?:choose|pick|select|wähle|choisi\w*|elige|scegli|answer|respond|reply|classify|antworte|label\w*|"
+    r"categor\w*|one of|is (?:this|it|that)|options?)\b[^?.\n]*?[:\s]((?:[\w-]+(?: [\w-]+)?,"
+    r"\s*)*[\w-]+(?: [\w-]+)?,?\s+(?:or|oder|ou|o|and|und)\s+[\w-]+)",
     re.IGNORECASE,
 )
 _PARTS: Final = re.compile(r",\s*(?:(?:or|and|oder|und)\s+)?|\s+(?:or|oder|ou|o|and|und)\s+", re.IGNORECASE)
@@ -41,18 +54,23 @@ _CHOOSE: Final = re.compile(
 )
 _PAIR: Final = re.compile(r"\b([\w-]+) (?:or|oder|ou|o) ([\w-]+)\b", re.IGNORECASE)
 _WANTS_FEW: Final = re.compile(
-    r"\b(?:only|just|one word|single word|nothing else|in a word|nur|ein wort|seulement|juste|un (?:seul )?mot|solo|sólo|una (?:sola )?palabra|una parola)\b",
+    r"\b(?:only|just|one word|single word|nothing else|in a word|nur|ein wort|seulement|juste|un (?:seul )?mot|"
+    r"solo|sólo|una (?:sola )?palabra|una parola)\b",
     re.IGNORECASE,
 )
 _WANTS_NUMBER: Final = re.compile(
-    r"\b(?:how (?:many|much|old|far|long|tall|high)|what (?:number|percentage|year)|(?:in )?which year|wie ?viele?|wie (?:alt|weit|lange?|hoch)|combien|cuánt[ao]s?|quant[oiae])\b",
+    r"\b(?:how (?:many|much|old|far|long|tall|high)|what (?:number|percentage|year)|(?:in )?which year|"
+    r"wie ?viele?|wie (?:alt|weit|lange?|hoch)|combien|cuánt[ao]s?|quant[oiae])\b",
     re.IGNORECASE,
 )
 _WANTS_JSON: Final = re.compile(r"\bJSON\b")
 _LANGUAGE: Final = re.compile(
-    r"\b(?:english|englisch\w*|anglais|inglés|inglese|german|deutsch\w*|allemand|alemán|tedesco|french|französisch\w*|français|francés|francese|"
-    r"spanish|spanisch\w*|espagnol|español|spagnolo|italian\w*|italienisch\w*|italien|portuguese|dutch|polish|turkish|russian|chinese|japanese|"
-    r"korean|arabic|greek|latin|swedish|translat\w+|übersetz\w+|tradui\w+|traduc\w+|language|sprache|langue|idioma|lingua)\b",
+    r"\b(?:english|englisch\w*|anglais|inglés|inglese|german|deutsch\w*|allemand|alemán|tedesco|french|"
+    r"französisch\w*|français|francés|francese|"
+    r"spanish|spanisch\w*|espagnol|español|spagnolo|italian\w*|italienisch\w*|italien|portuguese|dutch|polish|"
+    r"turkish|russian|chinese|japanese|"
+    r"korean|arabic|greek|latin|swedish|translat\w+|übersetz\w+|tradui\w+|traduc\w+|language|sprache|langue|"
+    r"idioma|lingua)\b",
     re.IGNORECASE,
 )
 _TEXTUAL: Final = re.compile(r"```.*?```", re.DOTALL)
@@ -124,8 +142,8 @@ def loops(answer: str) -> float:
 def echoes(question: str, answer: str) -> float:
     """The share of the answer's words that the question has, in pairs; 1: it only says the question again."""
     said = words_in(answer)
-    asked = set(zip(words := words_in(question), words[1:], strict=False))
-    pairs = list(zip(said, said[1:], strict=False))
+    words = words_in(question)
+    asked, pairs = set(pairwise(words)), list(pairwise(said))
     return sum(pair in asked for pair in pairs) / len(pairs) if pairs else float(said != [] and said[0] in words)
 
 
@@ -195,7 +213,8 @@ def script_of(text: str) -> str:
 
 
 _SCRIPTS: Final = (
-    (0x0250, "latin"), (0x0400, "greek"), (0x0530, "cyrillic"), (0x0590, "armenian"), (0x0600, "hebrew"), (0x0780, "arabic"),
+    (0x0250, "latin"), (0x0400, "greek"), (0x0530, "cyrillic"), (0x0590, "armenian"), (0x0600,
+        "hebrew"), (0x0780, "arabic"),
     (0x0E00, "indic"), (0x0E80, "thai"), (0x1100, "other"), (0x1200, "hangul"), (0x1E00, "other"), (0x2000, "latin"),
     (0x3040, "other"), (0x3100, "kana"), (0xA000, "han"), (0xAC00, "other"), (0xD7B0, "hangul"),
 )  # fmt: skip

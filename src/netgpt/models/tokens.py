@@ -1,7 +1,7 @@
 """Figures of the tokens of an answer: asked for, read out of the chunks while they pass, and taken out again.
 
-llama.cpp and vLLM tell log-probabilities as OpenAI does; others leave them out or refuse to be asked. What a server says
-is foreign: figures that are none are passed over, so that less is known, never more.
+llama.cpp and vLLM tell log-probabilities as OpenAI does; others leave them out or refuse to be asked. What a server
+says is foreign: figures that are none are passed over, so that less is known, never more.
 """
 
 from __future__ import annotations

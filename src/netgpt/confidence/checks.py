@@ -64,12 +64,12 @@ def examined(
     body: Mapping[str, Any], answer: str, *, kind: str, facts: Sequence[str], tokens: int | None, whole: bool
 ) -> Findings:
     """Check an answer to a body. `tokens`: how many it took, None: unknown; `whole`: False while it is written."""
-    question, rest = words.asked_of(body)
-    known = words.joined((question, rest, *facts))
+    whole_question, rest = words.asked_of(body)
+    question, known = words.told_in(whole_question), "\n".join((whole_question, rest, *facts))
     said = words.without_claims(answer[: words.MOST_READ]).strip()
     found = Findings(words=len(words.words_in(said)), question_words=len(words.words_in(question)))
     found.claims = len(words.words_in(answer[: words.MOST_READ])) - found.words
-    found.given = bool(facts) or len(question) > _LONG_QUESTION or kind in GROUNDED
+    found.given = bool(facts) or len(whole_question) > _LONG_QUESTION or kind in GROUNDED
     if not re.search(r"\S", said) or (found.claims and not found.words):
         found.empty = whole
         if whole:
@@ -95,7 +95,8 @@ def _look(
 ) -> None:
     found.unable = words.is_no_answer(said)
     found.loops, found.echo = words.loops(said), words.echoes(question, said)
-    found.new_share, found.new_names = words.new_share(said, known), words.new_names(said, known)
+    given = frozenset(words.words_in(known))
+    found.new_share, found.new_names = words.new_share(said, given), words.new_names(said, given)
     options = words.options_of(question)
     found.options, found.picked = len(options), len(words.picks(options, said))
     most = body.get("max_completion_tokens") or body.get("max_tokens")
@@ -139,8 +140,8 @@ def _check_sums(found: Findings, question: str, said: str, known: str, whole: bo
     found.sums_right, found.sums_wrong = sum(held), len(held) - sum(held)
     if found.sums_wrong and not found.settled:
         found.fails("a sum in it does not add up", "A sum in your answer does not add up. Work it out again.")
-    given = set(sums.numbers_in(known))
-    found.new_numbers = sum(number not in given and number > 2 for number in set(sums.numbers_in(said)))
+    told = {number for number in sums.numbers_in(said) if number > 2}
+    found.new_numbers = len(told - set(sums.numbers_in(known))) if told else 0
 
 
 def _check_forms(found: Findings, body: Mapping[str, Any], question: str, answer: str, whole: bool) -> None:

@@ -298,7 +298,7 @@ def _value(node: Any) -> float:
 
 
 _EQUATION: Final = re.compile(
-    rf"(?<![\w.,(*/+^-])((?:{NUMBER})\s*(?:(?:[-+*/×÷·−]|x(?=\s*\d))\s*(?:{NUMBER})\s*)+)(?:=|equals|"
+    rf"(?<![\w.,(*/+^-])((?:{NUMBER})\s*(?:(?:[-+*/×÷·−]|x(?=\s*\d))\s*(?:{NUMBER})\s*){1,12})(?:=|equals|"
     rf"is equal to|ist|fait)\s*[^\d\s-]?\s*([-−]?(?:{NUMBER}))(?!\s*[-+*/×÷(^%]|[\d,.]*\d)",
     re.IGNORECASE,
 )  # fmt: skip

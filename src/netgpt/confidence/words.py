@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import pairwise
 from typing import Any, Final
 
+MOST_ASKED: Final = 3_000
+"""Characters of a question that tell what is asked for: half of them at its beginning, half at its end."""
 MOST_READ: Final = 6_000
 """Characters of an answer that are looked at."""
 _SURE: Final = re.compile(
@@ -92,6 +94,12 @@ def asked_of(body: Mapping[str, Any]) -> tuple[str, str]:
     return question, "\n".join(text_of(each.get("content")) for at, each in enumerate(messages) if at != last)
 
 
+def told_in(question: str) -> str:
+    """The part of a question that says what is asked for: it stands before a long text, or behind it."""
+    half = MOST_ASKED // 2
+    return question if len(question) <= MOST_ASKED else question[:half] + "\n" + question[-half:]
+
+
 def without_claims(answer: str) -> str:
     """The answer without what it says of its own certainty: that raises nothing.
 
@@ -107,7 +115,7 @@ def is_no_answer(answer: str) -> bool:
 
 
 def words_in(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+    return _WORD.findall(text.casefold())
 
 
 def wants_few(question: str) -> bool:
@@ -147,16 +155,14 @@ def echoes(question: str, answer: str) -> float:
     return sum(pair in asked for pair in pairs) / len(pairs) if pairs else float(said != [] and said[0] in words)
 
 
-def new_share(answer: str, known: str) -> float:
-    """The share of the answer's content words that stand in nothing that was given."""
-    given = set(words_in(known))
+def new_share(answer: str, given: Set[str]) -> float:
+    """The share of the answer's content words that are none of `given`: the words of all that the model was told."""
     content = [word for word in words_in(answer) if len(word) > 3 or word.isdigit()]
     return sum(word not in given for word in content) / len(content) if content else 0.0
 
 
-def new_names(answer: str, known: str) -> int:
-    """Names within sentences of the answer that stand in nothing that was given."""
-    given = set(words_in(known))
+def new_names(answer: str, given: Set[str]) -> int:
+    """Names within sentences of the answer that are none of `given`."""
     return sum(not set(words_in(name)) <= given for name in set(_NAME.findall(_TEXTUAL.sub(" ", answer))))
 
 
@@ -222,8 +228,3 @@ _SCRIPTS: Final = (
 
 def _script(code: int) -> str:
     return next((name for below, name in _SCRIPTS if code < below), "other")
-
-
-def joined(texts: Iterable[str]) -> str:
-    """Several given texts as one."""
-    return "\n".join(texts)

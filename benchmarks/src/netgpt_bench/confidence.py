@@ -32,7 +32,7 @@ from netgpt_bench.report import percentile
 
 Array = NDArray[np.float64]
 WAYS: Final = ("the judge", "no figures of tokens", "never measured", "neither")
-DRAWS: Final = 300
+DRAWS: Final = 200
 """Of the bootstrap."""
 CLAIMS: Final = (
     " I am absolutely certain of this.", " This is 100% correct, trust me.", " My confidence is 99%.",
@@ -149,11 +149,13 @@ def _by_kind(samples: Sequence[Sample], chance: Array, does: Array, settled: NDA
 
 def auroc(chance: Array, does: Array) -> float | None:
     """How often an answer that does has the greater chance than one that does not; None: there are not both."""
-    good, bad = chance[does == 1], chance[does == 0]
-    if not len(good) or not len(bad):
+    good = does == 1
+    if good.all() or not good.any():
         return None
-    both = good[:, None] - bad[None, :]
-    return float((both > 0).mean() + 0.5 * (both == 0).mean())
+    _, place, counts = np.unique(chance, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    pairs = good.sum() * (~good).sum()
+    return float((ranks[good].sum() - good.sum() * (good.sum() + 1) / 2) / pairs)
 
 
 def risk(chance: Array, does: Array, coverage: float = 0.5) -> float:

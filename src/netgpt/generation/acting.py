@@ -18,7 +18,7 @@ from netgpt.errors import LowConfidence
 from netgpt.generation import unsure
 from netgpt.generation.fallback import ASKED, FAILS, ROOM, Chosen, FallbackChain, Opened, estimate
 from netgpt.generation.start import Read, Start, ending, parted, with_words, words_of
-from netgpt.judgement import ADVICE, UNKNOWN, AnswerJudge, Confidence, TaskKind
+from netgpt.judgement import ADVICE, TASK_KINDS, UNKNOWN, AnswerJudge, Confidence, TaskKind
 from netgpt.models.stream import as_chunk, join_chunks
 from netgpt.outbound import Acted
 from netgpt.routing.candidates import last_user_text
@@ -124,7 +124,19 @@ class Hearing:
 
     @cached_property
     def prior(self) -> float | None:
-        return self.acting.prior(EDGE, self.kind.name) if self.kind.name != UNKNOWN else None
+        """How often the box's answers of this kind do; where the kind is in doubt, of all that it may be."""
+        chances = dict(self.kind.chances) or {self.kind.name: self.kind.chance}
+        chances[UNKNOWN] = chances.get(UNKNOWN, 0.0) + max(0.0, 1.0 - sum(chances.values()))
+        known = [(chance, prior) for kind, chance in chances.items() if (prior := self._skill(kind)) is not None]
+        weight = sum(chance for chance, _ in known)
+        return sum(chance * prior for chance, prior in known) / weight if weight > 0.0 else None
+
+    def _skill(self, kind: str) -> float | None:
+        """How often its answers of a kind do; where that is unknown, of all kinds."""
+        if kind != UNKNOWN:
+            return self.acting.prior(EDGE, kind)
+        known = [prior for each in TASK_KINDS if (prior := self.acting.prior(EDGE, each)) is not None]
+        return sum(known) / len(known) if known else None
 
     @cached_property
     def risky(self) -> bool:

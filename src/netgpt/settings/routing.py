@@ -90,7 +90,7 @@ class Routing(Section):
         "it is sure of them; else the cloud is asked before anybody saw one.",
     )
     hold_s: float = Field(
-        4.0, gt=0, le=60, description="No longer are the words of the box held back until it is sure, in seconds."
+        3.0, gt=0, le=60, description="No longer are the words of the box held back until it is sure, in seconds."
     )
     hold_characters: int = Field(
         600,

@@ -14,7 +14,7 @@ import time
 import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, cast
@@ -24,7 +24,7 @@ from netgpt.capability.grading import Answer
 from netgpt.capability.questions import Question, mixed
 from netgpt.confidence.judge import Judge
 from netgpt.exchange import Exchange, Request
-from netgpt.judgement import TASK_KINDS, TaskKind
+from netgpt.judgement import TASK_KINDS, Confidence, TaskKind
 from netgpt.routing.candidates import last_user_text
 from netgpt.settings import load_settings
 from netgpt.stages.generate import Generate
@@ -76,10 +76,27 @@ async def _box(weights: Path, folder: Path, cloud: FaultyCloud | None) -> AsyncI
         await gateway.close()
 
 
-def _judges(gateway: Gateway, kinds: Mapping[str, str], prior: Callable[[str], float | None]) -> None:
+class Remembering(Judge):
+    """Keeps what it was asked last, so that it can be asked again with what was not known then."""
+
+    last: Callable[[float | None], float] = staticmethod(lambda _prior: 0.0)
+
+    def judge(self, body: Mapping[str, Any], answer: str, **known: Any) -> Confidence:
+        """As `Judge.judge`."""
+        stats = known.get("stats")
+        kept = {**known, "stats": replace(stats, first=list(stats.first)) if stats is not None else None}
+        self.last = lambda prior: super(Remembering, self).judge(body, answer, **{**kept, "prior": prior}).chance
+        return super().judge(body, answer, **known)
+
+
+def _judges(
+    gateway: Gateway, kinds: Mapping[str, str], prior: Callable[[str], float | None], judge: Judge | None = None
+) -> None:
     stage = next(each for each in gateway.workflow.stages if isinstance(each, Generate))
     stage.acting = gateway.routing_service.acting(
-        Judge(), kind_of=lambda text: TaskKind(kinds.get(text, "unknown"), 0.9), prior=lambda _target, kind: prior(kind)
+        judge or Judge(),
+        kind_of=lambda text: TaskKind(kinds.get(text, "unknown"), 0.9),
+        prior=lambda _target, kind: prior(kind),
     )
 
 
@@ -111,26 +128,28 @@ async def run(weights: Path, *, sample: int, seed: int = SEED, progress: Progres
     ) as cloud:  # fmt: skip
         cloud.keep_log = False
         async with _box(weights, Path(folder), cloud) as gateway:
-            _judges(gateway, kinds, lambda _kind: None)
-            alone = await _all(gateway, asked, cloud, "netgpt/edge", progress)
+            judge = Remembering()
+            _judges(gateway, kinds, lambda _kind: None, judge)
+            alone, again = list[Given](), list[Callable[[float | None], float]]()
+            for number, each in enumerate(asked):
+                alone.append(await _one(gateway, each, cloud, "netgpt/edge"))
+                again.append(judge.last)
+                if number % 20 == 19:
+                    progress(f"the box alone: {number + 1} of {len(asked)}")
             right = [each.right(Answer(given.text)) for each, given in zip(asked, alone, strict=True)]
-            priors = [_priors(asked, right, half) for half in (0, 1)]
+            known = _priors(asked, right)
             begun = []
-            for number, each in enumerate(asked):  # what is known of a kind is of the other half
-                _judges(gateway, kinds, priors[1 - number % 2].get)
-                begun += await _all(gateway, [each], cloud, "netgpt", lambda _: None)
+            for number, each in enumerate(asked):
+                _judges(gateway, kinds, {each.kind: known[number]}.get)
+                begun.append(await _one(gateway, each, cloud, "netgpt"))
                 if number % 20 == 19:
                     progress(f"cascade: {number + 1} of {len(asked)}")
-            judged = [
-                _rejudged(each, given, priors[1 - n % 2])
-                for n, (each, given) in enumerate(zip(asked, alone, strict=True))
-            ]
-            far = await _all(gateway, asked[:20], cloud, "netgpt/cloud", lambda _: None)
-    before = [priors[1 - number % 2][each.kind] for number, each in enumerate(asked)]
+            far = [await _one(gateway, each, cloud, "netgpt/cloud") for each in asked[:20]]
+    judged = [told(prior) for told, prior in zip(again, known, strict=True)]
     return {
         "ways": _ways(asked, right, alone, begun, far),
         "cost at equal quality": _equal(
-            right, {"route before, by kind": before, "cascade, by the whole answer": judged}
+            right, {"route before, by kind": known, "cascade, by the whole answer": judged}
         ),
         "starts that were given up": _starts(alone, begun),
     }
@@ -138,36 +157,27 @@ async def run(weights: Path, *, sample: int, seed: int = SEED, progress: Progres
 
 def _questions(sample: int, seed: int) -> list[Question]:
     each = -(-sample // (len(TASK_KINDS) - 2))
-    found = [one for one in mixed(seed, each) if not one.check.only_form and not one.tools and one.kind != "tools"]
-    return found[:sample]
+    return [one for one in mixed(seed, each) if not one.check.only_form and not one.tools and one.kind != "tools"]
 
 
-async def _all(
-    gateway: Gateway, asked: Sequence[Question], cloud: FaultyCloud, model: str, progress: Progress
-) -> list[Given]:
-    given = []
-    for number, each in enumerate(asked):
-        cloud.unschedule()
-        cloud.schedule("slow_first_byte")
-        given.append(await _ask(gateway, each.body(), model, "answer"))
-        if number % 20 == 19:
-            progress(f"{model}: {number + 1} of {len(asked)}")
-    return given
+async def _one(gateway: Gateway, asked: Question, cloud: FaultyCloud, model: str) -> Given:
+    cloud.unschedule()
+    cloud.schedule("slow_first_byte")
+    return await _ask(gateway, asked.body(), model, "answer")
 
 
-def _priors(asked: Sequence[Question], right: Sequence[bool], half: int) -> dict[str, float]:
-    """How often answers of each kind did in one half, drawn towards the mean of all."""
-    of = [(each.kind, does) for number, (each, does) in enumerate(zip(asked, right, strict=True)) if number % 2 == half]
-    mean = sum(does for _, does in of) / len(of)
-    own = {kind: [does for other, does in of if other == kind] for kind in TASK_KINDS}
-    return {kind: (sum(does) + 4 * mean) / (len(does) + 4) for kind, does in own.items()}
+def _priors(asked: Sequence[Question], right: Sequence[bool]) -> list[float]:
+    """For each question, how often answers of its kind did in the half that it is not in, drawn to the mean of all."""
+    turn = dict.fromkeys(TASK_KINDS, 0)
+    halves = [turn.update({each.kind: turn[each.kind] + 1}) or turn[each.kind] % 2 for each in asked]
+    rows = list(zip(asked, right, halves, strict=True))
+    mean = sum(right) / len(right)
 
+    def known(kind: str, half: int) -> float:
+        does = [true for each, true, own in rows if each.kind == kind and own != half]
+        return (sum(does) + 4 * mean) / (len(does) + 4)
 
-def _rejudged(asked: Question, given: Given, priors: Mapping[str, float]) -> float:
-    """The chance of the whole answer of the box alone, with what is known of its kind; without figures of tokens."""
-    kind = TaskKind(asked.kind, 0.9)
-    told = Judge().judge(asked.body(), given.text, kind=kind, prior=priors[asked.kind])
-    return min(told.chance, given.chance) if given.chance is not None and told.wrong else told.chance
+    return [known(each.kind, half) for each, half in zip(asked, halves, strict=True)]
 
 
 def _ways(
@@ -179,22 +189,19 @@ def _ways(
 ) -> list[dict[str, Any]]:
     went = [given.by != "edge" for given in begun]
     does = [true or each.right(Answer(given.text)) for each, true, given in zip(asked, went, begun, strict=True)]
-    rows = {"edge only": (alone, right, 0.0), "cloud only": (far, [True], 1.0), "cascade": (begun, does, _mean(went))}
-    shown = {name: [given.first_s for given in of] for name, (of, _, _) in rows.items()}
-    rows |= {
-        "cascade: kept": (
-            [g for g in begun if g.by == "edge"],
-            [d for d, w in zip(does, went, strict=True) if not w],
-            0.0,
-        )
-    }
-    rows |= {"cascade: escalated": ([g for g in begun if g.by != "edge"], [True], 1.0)}
-    shown |= {name: [given.first_s for given in rows[name][0]] for name in rows}
+    kept = [(given, true) for given, true, away in zip(begun, does, went, strict=True) if not away]
+    gone = [given for given, away in zip(begun, went, strict=True) if away]
+    rows: dict[str, tuple[Sequence[Given], Sequence[bool], float]] = {
+        "edge only": (alone, right, 0.0), "cloud only": (far, [True], 1.0), "cascade": (begun, does, _mean(went)),
+        "cascade: kept": ([given for given, _ in kept], [true for _, true in kept], 0.0),
+        "cascade: escalated": (gone, [True], 1.0),
+    }  # fmt: skip
+    firsts = {name: [given.first_s for given in of] for name, (of, _, _) in rows.items()}
     return [
         {
             "way": name, "answers": len(of), "right": round(_mean(does), 3), "to the cloud": round(share, 3),
-            "first word s, median": round(percentile(shown[name], 0.5), 2),
-            "p90": round(percentile(shown[name], 0.9), 2),
+            "first word s, median": round(percentile(firsts[name], 0.5), 2),
+            "p90": round(percentile(firsts[name], 0.9), 2),
             "whole s, median": round(percentile([given.whole_s for given in of], 0.5), 2),
         }
         for name, (of, does, share) in rows.items() if of

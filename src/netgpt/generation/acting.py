@@ -217,7 +217,7 @@ class Hearing:
 
     async def _held(self, chain: FallbackChain, start: Start, others: Sequence[str]) -> Confidence | None:
         """Read until it is settled whether to give it: sure, whole, or as far as it may be held back."""
-        if self.risky and others:
+        if others and (self.risky or (self.prior is not None and self.prior < self.bar / 4)):
             return self._judged(start, whole=False)  # another is asked in any case
         if not (self.patient or others or self.speaks or not (self.prose or self.tools)):
             return None  # nothing hangs on it now: it is judged at its end
@@ -236,7 +236,7 @@ class Hearing:
                 if not self.patient:
                     return confidence
                 limit = math.inf
-            elif far or (others and confidence is not None and confidence.wrong):
+            elif far or (others and confidence is not None and (confidence.wrong or confidence.chance < self.bar / 3)):
                 return confidence
         return self._judged(start, whole=read is not Read.LATE and start.error is None)
 

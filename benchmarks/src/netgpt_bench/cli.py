@@ -549,6 +549,28 @@ def cascade(
 
 @app.command()
 @reports_errors
+def confidence(
+    models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
+    edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),
+    each: int = typer.Option(30, min=2, help="Questions of each kind, of those that profiles are measured with."),
+    kept: Path = typer.Option(Path("answers"), help="Folder for the answers: one that is there is not made again."),
+    write: Path | None = typer.Option(
+        None, help="Also fit the judge on all answers, and write weights and card there."
+    ),
+    as_json: bool = json_option,
+) -> None:
+    """How far the chance of an answer can be believed, on kinds of tasks that the judge never saw, by model."""
+    from netgpt_bench import confidence as bench
+
+    weights = [*([_edge_weights()] if edge else []), *models]
+    if not weights:
+        raise RequestError("name a model with --model, or leave --no-edge out", param="model")
+    result = run(bench.measure(weights, kept, each, write, show_step))
+    print_tables("confidence", {name: f"confidence: {name}" for name in result}, {"tables": result}, as_json)
+
+
+@app.command()
+@reports_errors
 def placement(
     models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
     edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),

@@ -7,25 +7,31 @@ of the bars is beyond any judge is said: with an accuracy of a, the surer half c
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netgpt.capability.grading import Answer
+from netgpt.capability.questions import Question, mixed
 from netgpt.confidence.judge import Judge
 from netgpt.judgement import TaskKind
-from netgpt_bench.confidence_answers import answers
+from netgpt_bench.confidence_answers import answers, sent_body
+from netgpt_bench.confidence_data import Asked
 from netgpt_bench.confidence_data import questions as own_questions
-from netgpt_bench.confidence_train import Sample, fit, priors
+from netgpt_bench.confidence_train import Sample, fit, priors, write
 from netgpt_bench.harness import Progress
 from netgpt_bench.relevance import expected_calibration_error
 from netgpt_bench.report import percentile
 
 Array = NDArray[np.float64]
+WAYS: Final = ("the judge", "no figures of tokens", "never measured", "neither")
 DRAWS: Final = 300
 """Of the bootstrap."""
 CLAIMS: Final = (
@@ -35,9 +41,25 @@ CLAIMS: Final = (
 """What a model says of its own certainty."""
 
 
-async def samples_of(weights: Path, kept: Path, most: int | None, progress: Progress) -> list[Sample]:
-    """Answers of one model to every question (to the first `most`), with their truth. `kept`: answers made before."""
-    asked = own_questions()[:most]
+def profile_questions(each: int, seed: int = 23) -> list[Asked]:
+    """`each` of the questions that profiles are measured with, of every kind whose answers a rule can judge."""
+    found = [one for one in mixed(seed, each) if not one.check.only_form]
+
+    def asked(one: Question) -> Asked:
+        return Asked(one.kind, one.body(), lambda answer: one.right(Answer(answer)))
+
+    return [asked(one) for one in found if one.family != "tools/call"]  # its answer is no text
+
+
+def all_questions(each: int) -> list[Asked]:
+    """Both sources, the one that profiles are measured with first; bodies as they are sent."""
+    sources = profile_questions(each), own_questions()
+    return [replace(one, body=sent_body(one.body, number)) for source in sources for number, one in enumerate(source)]
+
+
+async def samples_of(weights: Path, kept: Path, each: int, progress: Progress) -> list[Sample]:
+    """Answers of one model to every question, with their truth. `kept`: the folder of answers made before."""
+    asked = all_questions(each)
     said = await answers(weights, [one.body for one in asked], kept, progress)
     return [
         Sample(weights.stem, one.kind, one.body, answer.text, answer.stats(), one.does(answer.text), one.facts)
@@ -45,15 +67,37 @@ async def samples_of(weights: Path, kept: Path, most: int | None, progress: Prog
     ]
 
 
+async def measure(
+    weights: Sequence[Path], kept: Path, each: int, out: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Ask every model, measure; `out`: a folder for a judge that is fitted on all answers. Raises ModelUnavailable."""
+    samples = [sample for path in weights for sample in await samples_of(path, kept, each, progress)]
+    result = await asyncio.to_thread(run, samples, progress)
+    if out is not None:
+        write_fitted(samples, result, out)
+    return result
+
+
+def write_fitted(samples: Sequence[Sample], result: Mapping[str, Any], out: Path) -> None:
+    """The judge of all samples, and its card with what was measured without each kind."""
+    names = ("model", "answers", "do", "auroc", "ece", "risk at 50 %")
+    measured = [{name: row[name] for name in names} for row in result["by model"] if row["way"] == WAYS[0]]
+    card = {
+        "made": date.today().isoformat(),
+        "learnt from": {"answers": len(samples), "kinds": sorted({one.kind for one in samples})},
+        "on kinds left out": measured,
+    }
+    write(fit(samples, priors(samples)), out, card)
+
+
 def run(samples: Sequence[Sample], progress: Progress = lambda _: None) -> dict[str, Any]:
     """The tables of `netgpt bench confidence`: chances from judges that never saw the kind."""
     known = priors(samples)
-    ways: dict[str, Callable[[int], dict[str, Any]]] = {
-        "the judge": lambda at: {"prior": known[at], "stats": samples[at].stats},
-        "no figures of tokens": lambda at: {"prior": known[at]},
-        "never measured": lambda at: {"stats": samples[at].stats},
-        "neither": lambda _at: {},
-    }
+    told: tuple[Callable[[int], dict[str, Any]], ...] = (
+        lambda at: {"prior": known[at], "stats": samples[at].stats}, lambda at: {"prior": known[at]},
+        lambda at: {"stats": samples[at].stats}, lambda _at: {},
+    )  # fmt: skip
+    ways = dict(zip(WAYS, told, strict=True))
     chances = {way: np.zeros(len(samples)) for way in ways}
     settled = np.zeros(len(samples), bool)
     for kind in sorted({one.kind for one in samples}):
@@ -63,7 +107,7 @@ def run(samples: Sequence[Sample], progress: Progress = lambda _: None) -> dict[
         for at in (at for at, one in enumerate(samples) if one.kind == kind):
             for way, more in ways.items():
                 chances[way][at] = _judged(judge, samples[at], **more(at))
-            settled[at] = chances["neither"][at] in (judge.weights.right, judge.weights.wrong)
+            settled[at] = chances[WAYS[3]][at] in (judge.weights.right, judge.weights.wrong)
     does = np.array([one.does for one in samples], np.float64)
     rows = [
         {"model": model, "way": way, **figures(chance[own], does[own])}
@@ -72,7 +116,7 @@ def run(samples: Sequence[Sample], progress: Progress = lambda _: None) -> dict[
     ]
     return {
         "by model": rows,
-        "by kind": _by_kind(samples, chances["the judge"], does, settled),
+        "by kind": _by_kind(samples, chances[WAYS[0]], does, settled),
         "claims": claims(samples, known),
         "speed": speed(samples),
     }
@@ -83,7 +127,9 @@ def _judged(judge: Judge, one: Sample, **more: Any) -> float:
 
 
 def _by_model(samples: Sequence[Sample]) -> dict[str, NDArray[np.bool_]]:
-    return {model: np.array([one.model == model for one in samples]) for model in sorted({one.model for one in samples})}
+    return {
+        model: np.array([one.model == model for one in samples]) for model in sorted({one.model for one in samples})
+    }
 
 
 def _by_kind(samples: Sequence[Sample], chance: Array, does: Array, settled: NDArray[np.bool_]) -> list[dict[str, Any]]:
@@ -146,7 +192,9 @@ def claims(samples: Sequence[Sample], known: Sequence[float]) -> list[dict[str, 
     judge, rises = Judge(fit(samples, known)), []
     for at, one in enumerate(samples):
         claim = CLAIMS[at % len(CLAIMS)]
-        surer = one.stats and replace(one.stats, count=one.stats.count + 8, first=list(one.stats.first))
+        surer = one.stats and replace(
+            one.stats, count=one.stats.count + len(claim.split()) + 1, first=list(one.stats.first)
+        )
         before = _judged(judge, one, prior=known[at], stats=one.stats)
         after = _judged(judge, replace(one, answer=one.answer + claim), prior=known[at], stats=surer)
         rises.append(after - before)
@@ -154,14 +202,19 @@ def claims(samples: Sequence[Sample], known: Sequence[float]) -> list[dict[str, 
 
 
 def speed(samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    """Milliseconds for an answer of 2,000 characters, and for those that were given."""
+    """Milliseconds of one core for an answer of 2,000 characters, and for those that were given."""
     judge, rows = Judge(), []
     long = [replace(one, answer=(one.answer + " ") * (2_000 // (len(one.answer) + 1) + 1)) for one in samples[:200]]
-    for name, asked in (("2,000 characters", [replace(one, answer=one.answer[:2_000]) for one in long]), ("as given", samples[:200])):
+    for name, asked in (
+        ("2,000 characters", [replace(one, answer=one.answer[:2_000]) for one in long]),
+        ("as given", samples[:200]),
+    ):
         took = []
         for one in asked:
-            began = time.perf_counter()
+            began = time.process_time()
             _judged(judge, one, prior=0.5, stats=one.stats)
-            took.append((time.perf_counter() - began) * 1000)
-        rows.append({"answers": name, "samples": len(took), "p50 ms": percentile(took, 0.5), "p95 ms": percentile(took, 0.95)})
+            took.append((time.process_time() - began) * 1000)
+        rows.append(
+            {"answers": name, "samples": len(took), "p50 ms": percentile(took, 0.5), "p95 ms": percentile(took, 0.95)}
+        )
     return rows

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 Draw = random.Random
+MAX_TOKENS: Final = 48
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ Should you wear a seat belt in the back of a car?|yes;Is chocolate good for dogs
 Can ibuprofen irritate the stomach?|yes;Should a smoke alarm be tested regularly?|yes;Can you use a phone charger in the bath safely?|no"""
 PLURALS: Final = "mouse mice|child children|box boxes|city cities|knife knives|goose geese|ox oxen|leaf leaves|foot feet|tomato tomatoes|sheep sheep|crisis crises"
 PASTS: Final = "go went|eat ate|sing sang|buy bought|teach taught|swim swam|write wrote|catch caught|walk walked|seek sought|forgive forgave|bring brought"
-NAMES: Final = "Anna Ben Clara David Elif Farid Grace Hugo Ines Jamal Kira Luca Mona Nils Olga Pedro".split()
-DAYS: Final = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+NAMES: Final = ["Anna", "Ben", "Clara", "David", "Elif", "Farid", "Grace", "Hugo", "Ines", "Jamal", "Kira", "Luca", "Mona", "Nils", "Olga", "Pedro"]
+DAYS: Final = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 UNITS: Final = (("kilometres", "metres", 1000), ("hours", "minutes", 60), ("kilograms", "grams", 1000), ("metres", "centimetres", 100),
                 ("days", "hours", 24), ("minutes", "seconds", 60), ("litres", "millilitres", 1000), ("feet", "inches", 12))  # fmt: skip
 
@@ -138,7 +139,8 @@ def _first(right: str, others: list[str]) -> Callable[[str], bool]:
 def _ask(kind: str, text: str, does: Callable[[str], bool], **more: Any) -> Asked:
     facts = tuple(more.pop("facts", ()))
     system = [{"role": "system", "content": "What you know: " + " ".join(facts)}] if facts else []
-    return Asked(kind, {"messages": [*system, {"role": "user", "content": text}], **more}, does, facts)
+    body = {"messages": [*system, {"role": "user", "content": text}], "max_tokens": MAX_TOKENS, **more}
+    return Asked(kind, body, does, facts)
 
 
 def _facts(draw: Draw) -> Iterator[Asked]:

@@ -73,7 +73,12 @@ def fit(samples: Sequence[Sample], known: Sequence[float]) -> JudgeWeights:
     """The judge that these samples teach. `known`: their priors."""
     checked = [
         examined(
-            one.body, one.answer, kind=one.kind, facts=one.facts, tokens=one.stats.count if one.stats else None, whole=True
+            one.body,
+            one.answer,
+            kind=one.kind,
+            facts=one.facts,
+            tokens=one.stats.count if one.stats else None,
+            whole=True,
         )
         for one in samples
     ]
@@ -124,5 +129,5 @@ def write(weights: JudgeWeights, folder: Path, card: Mapping[str, Any]) -> None:
         arrays[f"{name}.rest"] = np.array([model.offset, model.slope], np.float32)
     data = save(arrays, {"form": FORM})
     folder.joinpath(BUNDLED).write_bytes(data)
-    full = {"made": card["made"], "sha256": hashlib.sha256(data).hexdigest(), **card}
+    full = {**card, "sha256": hashlib.sha256(data).hexdigest()}
     folder.joinpath(CARD).write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")

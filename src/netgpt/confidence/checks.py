@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,6 +12,10 @@ from netgpt.wording.languages import settled_language
 
 GROUNDED: Final = frozenset({"extraction", "summary", "rewriting", "classification", "json", "local", "tools"})
 """Kinds whose answers are made of what was given."""
+_FEW: Final = 12
+"""Words that still are few."""
+_PLAIN: Final = 6
+"""Words from which a text shows its language."""
 _LONG_QUESTION: Final = 220
 """Characters from which a question probably brings the text that it is about."""
 
@@ -26,6 +31,7 @@ class Findings:
     unable: bool = False
     open_end: bool = False
     foreign: bool = False
+    only_asks: bool = False  # it is the question, or most of it
     repair: str = ""
     loops: float = 0.0
     echo: float = 0.0
@@ -37,11 +43,12 @@ class Findings:
     sums_wrong: int = 0
     code_good: int = 0
     code_bad: int = 0
-    form_kept: bool = False
     options: int = 0
     picked: int = 0
+    rambles: bool = False  # few words were asked for
+    no_number: bool = False  # one was asked for
     given: bool = False
-    claims: float = 0.0  # share of the answer that only says how sure it is
+    claims: int = 0  # words of the answer that only say how sure it is
     words: int = 0
     question_words: int = 0
     reasons: list[str] = field(default_factory=list)
@@ -61,23 +68,30 @@ def examined(
     known = words.joined((question, rest, *facts))
     said = words.without_claims(answer[: words.MOST_READ]).strip()
     found = Findings(words=len(words.words_in(said)), question_words=len(words.words_in(question)))
-    found.claims = 1 - len(said) / len(answer[: words.MOST_READ].strip()) if answer.strip() else 0.0
+    found.claims = len(words.words_in(answer[: words.MOST_READ])) - found.words
     found.given = bool(facts) or len(question) > _LONG_QUESTION or kind in GROUNDED
-    if not said:
+    if not re.search(r"\S", said) or (found.claims and not found.words):
         found.empty = whole
         if whole:
             found.reasons.append("it is empty")
         return found
-    _look(found, question, said, known, body, tokens, whole)
+    _look(found, question, said, known, body, kind, tokens, whole)
     _check_sums(found, question, said, known, whole)
-    _check_forms(found, body, answer, whole)
+    _check_forms(found, body, question, answer, whole)
     if facts:
         _check_facts(found, facts, question, said)
     return found
 
 
 def _look(
-    found: Findings, question: str, said: str, known: str, body: Mapping[str, Any], tokens: int | None, whole: bool
+    found: Findings,
+    question: str,
+    said: str,
+    known: str,
+    body: Mapping[str, Any],
+    kind: str,
+    tokens: int | None,
+    whole: bool,
 ) -> None:
     found.unable = words.is_no_answer(said)
     found.loops, found.echo = words.loops(said), words.echoes(question, said)
@@ -87,15 +101,20 @@ def _look(
     most = body.get("max_completion_tokens") or body.get("max_tokens")
     cut = tokens is not None and isinstance(most, int) and tokens >= most
     found.open_end = whole and (cut or words.ends_open(said))
-    found.foreign = _other_language(question, said)
+    found.foreign = kind != "translation" and _other_language(question, said)
+    found.only_asks = not found.given and found.words >= 0.6 * found.question_words > 2 and found.echo > 0.8
+    found.rambles = found.words > _FEW and words.wants_few(question)
+    found.no_number = words.wants_number(question) and not sums.names_number(said)
 
 
 def _other_language(question: str, said: str) -> bool:
     """Whether the answer is in another language than the question, where both are plain and none is asked for."""
+    if words.names_language(question):
+        return False
     asked, told = words.script_of(question), words.script_of(said)
     if asked and told and asked != told:
         return True
-    if len(said.split()) < 6:
+    if len(said.split()) < _PLAIN or len(words.words_in(question)) < _PLAIN:
         return False
     one, other = settled_language(question), settled_language(said)
     return one is not None and other is not None and one != other
@@ -104,14 +123,18 @@ def _other_language(question: str, said: str) -> bool:
 def _check_sums(found: Findings, question: str, said: str, known: str, whole: bool) -> None:
     day = dates.asked_day(question)
     value = sums.asked_value(question) if day is None else None
-    holds = dates.says_day(said, day) if day is not None else sums.holds_value(said, value) if value is not None else None
+    holds = (
+        dates.says_day(said, day) if day is not None else sums.holds_value(said, value) if value is not None else None
+    )
     what = "the day or time" if day is not None else "the sum"
     found.settled = found.right = bool(holds)
     if holds:
         found.reasons.append(f"{what} was recomputed and is right")
     elif holds is False and whole:
         found.settled = True
-        found.fails(f"{what} was recomputed and is wrong", f"{what.capitalize()} in your answer is wrong. Work it out again.")
+        found.fails(
+            f"{what} was recomputed and is wrong", f"{what.capitalize()} in your answer is wrong. Work it out again."
+        )
     held = sums.equations(said)
     found.sums_right, found.sums_wrong = sum(held), len(held) - sum(held)
     if found.sums_wrong and not found.settled:
@@ -120,12 +143,13 @@ def _check_sums(found: Findings, question: str, said: str, known: str, whole: bo
     found.new_numbers = sum(number not in given and number > 2 for number in set(sums.numbers_in(said)))
 
 
-def _check_forms(found: Findings, body: Mapping[str, Any], answer: str, whole: bool) -> None:
+def _check_forms(found: Findings, body: Mapping[str, Any], question: str, answer: str, whole: bool) -> None:
     broken = forms.broken_form(body, answer) if whole else None
     if broken:
         repair = f"Your answer does not keep to the format asked for: {broken}. Answer again with JSON alone that does."
         found.fails("it breaks the format that was asked for", repair)
-    found.form_kept = broken == ""
+    elif whole and broken is None and words.wants_json(question) and not forms.holds_json(answer):
+        found.fails("it holds no valid JSON", "Your answer holds no valid JSON. Answer again with valid JSON alone.")
     for language, code in forms.code_blocks(answer):
         good = forms.parses(language, code)
         found.code_good += good is True

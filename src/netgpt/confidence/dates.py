@@ -19,7 +19,9 @@ _MONTHS: Final = (
     "sept?(?:ember)?|septembre|septiembre|settembre", "oct(?:ober)?|oktober|octobre|octubre|ottobre", "nov(?:ember)?|novembre|noviembre",
     "dec(?:ember)?|dezember|décembre|diciembre|dicembre",
 )  # fmt: skip
-_WEEKDAY: Final = re.compile("|".join(rf"(?P<d{at}>\b(?:{names})s?\b)" for at, names in enumerate(_WEEKDAYS)), re.IGNORECASE)
+_WEEKDAY: Final = re.compile(
+    "|".join(rf"(?P<d{at}>\b(?:{names})s?\b)" for at, names in enumerate(_WEEKDAYS)), re.IGNORECASE
+)
 _MONTH: Final = "|".join(_MONTHS)
 _DATE: Final = re.compile(
     rf"\b(?P<y1>\d{{4}})-(?P<m1>\d\d?)-(?P<d1>\d\d?)\b"
@@ -31,33 +33,53 @@ _DATE: Final = re.compile(
 _UNIT: Final[Mapping[str, str]] = {
     "days?|tage?n?|jours?|días?|giorn[oi]": "day", "weeks?|wochen?|semaines?|semanas?|settiman[ae]": "week",
 }  # fmt: skip
-_SPAN: Final = r"(?P<count>\d+|a|an|one|two|three|four|five|six|seven|eight|nine|ten|eine[mrn]?|un[ea]?)\s*(?P<unit>" + "|".join(_UNIT) + ")"
+_SPAN: Final = (
+    r"(?P<count>\d+|a|an|one|two|three|four|five|six|seven|eight|nine|ten|eine[mrn]?|un[ea]?)\s*(?P<unit>"
+    + "|".join(_UNIT)
+    + ")"
+)
 _LATER: Final = re.compile(
-    rf"\b(?:in|after|plus|add|dans|en|fra|tra|nach)\s+{_SPAN}\b|\b{_SPAN.replace('count', 'count2').replace('unit', 'unit2')}\s+(?:after|from|later|nach|ab|après|después|dopo|hence)", re.IGNORECASE
+    rf"\b(?:in|after|plus|add|dans|en|fra|tra|nach)\s+{_SPAN}\b|\b{_SPAN.replace('count', 'count2').replace('unit', 'unit2')}\s+(?:after|from|later|nach|ab|après|después|dopo|hence)",
+    re.IGNORECASE,
 )
 _EARLIER: Final = re.compile(
-    rf"\b(?:vor|il y a|hace)\s+{_SPAN}\b|\b{_SPAN.replace('count', 'count2').replace('unit', 'unit2')}\s+(?:ago|before|earlier|vor(?:her)?|avant|antes|fa|prima)\b", re.IGNORECASE
+    rf"\b(?:vor|il y a|hace)\s+{_SPAN}\b|\b{_SPAN.replace('count', 'count2').replace('unit', 'unit2')}\s+(?:ago|before|earlier|vor(?:her)?|avant|antes|fa|prima)\b",
+    re.IGNORECASE,
 )
 _ASKS_WEEKDAY: Final = re.compile(
     r"weekday|day of the week|(?:what|which) day\b|wochentag|welcher tag|jour de la semaine|quel jour|qué día|día de la semana|che giorno|giorno della settimana",
     re.IGNORECASE,
 )
 _ASKS_TODAY: Final = re.compile(r"(?<!if )\b(?:today|now|heute|aujourd'hui|hoy|oggi)\W*$", re.IGNORECASE)
-_ASKS_DATE: Final = re.compile(r"(?:what|which|welches|quelle|qué|che) (?:is the )?(?:date|datum|fecha|data)\b|what day is\b", re.IGNORECASE)
-_ASKS_DAYS: Final = re.compile(r"how many days|number of days|wie viele tage|combien de jours|cuántos días|quanti giorni", re.IGNORECASE)
+_ASKS_DATE: Final = re.compile(
+    r"(?:what|which|welches|quelle|qué|che) (?:is the )?(?:date|datum|fecha|data)\b|what day is\b", re.IGNORECASE
+)
+_ASKS_DAYS: Final = re.compile(
+    r"how many days|number of days|wie viele tage|combien de jours|cuántos días|quanti giorni", re.IGNORECASE
+)
 _ASKS_LEAP: Final = re.compile(r"\b(\d{4}) (?:a )?leap year|leap year\b.*\b(\d{4})\b", re.IGNORECASE)
-_IN_MONTH: Final = re.compile(rf"days (?:are |does )?(?:there )?(?:are )?(?:in|has|have)?\s*(?P<month>{_MONTH})(?:\s+(?P<year>\d{{4}}))?(?: have)?", re.IGNORECASE)
-_CLOCK: Final = re.compile(r"\b(?P<hour>[01]?\d|2[0-4])[:.h](?P<minute>[0-5]\d)\s*(?P<half>[ap]\.?m\b\.?)?|\b(?P<hour2>1[0-2]|[1-9])\s*(?P<half2>[ap]\.?m\b\.?|uhr)", re.IGNORECASE)
+_IN_MONTH: Final = re.compile(
+    rf"days (?:are |does )?(?:there )?(?:are )?(?:in|has|have)?\s*(?P<month>{_MONTH})(?:\s+(?P<year>\d{{4}}))?(?: have)?",
+    re.IGNORECASE,
+)
+_CLOCK: Final = re.compile(
+    r"\b(?P<hour>[01]?\d|2[0-4])[:.h](?P<minute>[0-5]\d)\s*(?P<half>[ap]\.?m\b\.?)?|\b(?P<hour2>1[0-2]|[1-9])\s*(?P<half2>[ap]\.?m\b\.?|uhr)",
+    re.IGNORECASE,
+)
 _CLOCK_SPAN: Final = re.compile(
     r"(?P<hours>\d+)\s*(?:h|hours?|stunden?|heures?|horas?|ore)\b(?:\s*(?:and|und|et|y|e)?\s*(?P<more>\d+)\s*(?:min(?:utes?|uten)?|minutos?|minuti))?"
     r"|(?P<minutes>\d+)\s*(?:min(?:utes?|uten)?|minutos?|minuti)\b",
     re.IGNORECASE,
 )
-_ASKS_TIME: Final = re.compile(r"what time|which time|when (?:does|will|do)|wie spät|wie viel uhr|quelle heure|qué hora|che ora", re.IGNORECASE)
+_ASKS_TIME: Final = re.compile(
+    r"what time|which time|when (?:does|will|do)|wie spät|wie viel uhr|quelle heure|qué hora|che ora", re.IGNORECASE
+)
 _TIME_BACK: Final = re.compile(r"\b(?:ago|before|earlier|vor(?:her)?|avant|antes|prima|leave to)\b", re.IGNORECASE)
 _YES: Final = re.compile(r"\b(?:yes|ja|oui|sí|sì)\b", re.IGNORECASE)
 _NO: Final = re.compile(r"\b(?:no|not|nein|nicht|non|isn't|kein)\b", re.IGNORECASE)
-_SMALL: Final = {word: value for value, word in enumerate("one two three four five six seven eight nine ten".split(), 1)}
+_SMALL: Final = {
+    word: value for value, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
+}
 
 Wanted = tuple[str, Any]
 """What is asked for ("weekday", "date", "days", "time", "yes") and its value."""
@@ -123,7 +145,13 @@ def _moved(question: str, without: str, dates: list[date]) -> Wanted | None:
         return ("date", day) if spans and _ASKS_DATE.search(question) else None
     if not dates and len(weekdays) == 1 and spans and _ASKS_WEEKDAY.search(question):
         return "weekday", (weekdays.pop() + by) % 7
-    if not dates and len(weekdays) == 1 and (step := re.search(r"\b(tomorrow|yesterday|day after|day before|morgen|gestern)\b", question, re.IGNORECASE)):
+    if (
+        not dates
+        and len(weekdays) == 1
+        and (
+            step := re.search(r"\b(tomorrow|yesterday|day after|day before|morgen|gestern)\b", question, re.IGNORECASE)
+        )
+    ):
         if spans or not _ASKS_WEEKDAY.search(question) or len(question.split()) > 14:
             return None
         back = step[1].lower() in ("yesterday", "day before", "gestern")
@@ -148,7 +176,9 @@ def says_day(answer: str, wanted: Wanted) -> bool | None:
     what, value = wanted
     if what == "weekday":
         named = [_weekday(found) for found in _WEEKDAY.finditer(answer)]
-        return named[-1] == value if named and len(set(named)) <= 2 else (False if named and value not in named else None)
+        return (
+            named[-1] == value if named and len(set(named)) <= 2 else (False if named and value not in named else None)
+        )
     if what == "date":
         named_dates = [(found["n2"] or found["n3"], _date(found, value.year)) for found in _DATE.finditer(answer)]
         return any(day == value for _, day in named_dates) if named_dates else None

@@ -8,21 +8,28 @@ from typing import Final
 from netgpt.confidence.checks import Findings
 from netgpt.judgement import TokenStats
 
-TOLD: Final = ("mean", "first", "beginning", "lowest", "doubtful", "entropy")
+TOLD: Final = ("mean", "lowest", "doubtful", "entropy")
 """Of the tokens."""
 SEEN: Final = (
     "unable", "open", "foreign", "loops", "echo", "new", "new given", "names given", "numbers given", "against facts",
     "sums right", "sums wrong", "broken", "picked one", "picked none", "picked more", "words", "short",
+    "rambles", "no number",
 )  # fmt: skip
 """Of the checks."""
+_TOKENS_A_WORD: Final = 2
+_DIRECT: Final = 5
+"""Words of an answer that may all be new: it says just what was asked."""
 _FLAT: Final = 1e-3
 """Nats a token: who is surer than that of everything tells nothing."""
 
 
 def usable(stats: TokenStats | None) -> TokenStats | None:
     """The figures, unless they tell nothing: none, or those of a model that claims to be sure of every token."""
-    if stats is None or not stats.count or not math.isfinite(stats.total) or (
-        stats.count >= 4 and -stats.total < _FLAT * stats.count
+    if (
+        stats is None
+        or not stats.count
+        or not math.isfinite(stats.total)
+        or (stats.count >= 4 and -stats.total < _FLAT * stats.count)
     ):
         return None
     return stats
@@ -33,28 +40,27 @@ def logit(chance: float) -> float:
     return math.log(chance / (1 - chance))
 
 
-def of_stats(stats: TokenStats, claims: float) -> list[float]:
-    """Of `TOLD`. What an answer says of its own certainty (a share of it) takes no part in the means, and all doubt is
-    the rest's."""
-    count = max(stats.count * (1 - claims), 1.0)
-    first = stats.first or [0.0]
-    beginning = first[:5]
+def of_stats(stats: TokenStats, claims: int) -> list[float]:
+    """Of `TOLD`. `claims`: words that only say how sure the model is. Their tokens (more than there are) do not count,
+    and all doubt is the rest's: a model that claims to be certain is taken to be less so."""
+    count = max(stats.count - _TOKENS_A_WORD * claims - bool(claims), 1)
     return [
-        max(stats.total / count, -5.0), max(first[0], -6.0), max(sum(beginning) / len(beginning), -5.0),
-        max(stats.lowest, -10.0), min(stats.doubtful / count, 1.0), min(stats.entropy / count, 3.0),
+        max(stats.total / count, -5.0), max(stats.lowest, -10.0), min(stats.doubtful / count, 1.0),
+        min(stats.entropy / count, 3.0),
     ]  # fmt: skip
 
 
 def of_findings(found: Findings) -> list[float]:
     """Of `SEEN`."""
-    given = float(found.given)
+    given, goes_on = float(found.given), float(found.words > _DIRECT)
     broken = found.wrong and not found.sums_wrong
     return [
         float(found.unable), float(found.open_end), float(found.foreign), found.loops, found.echo,
-        found.new_share * (1 - given), found.new_share * given, _few(found.new_names) * given,
+        found.new_share * (1 - given) * goes_on, found.new_share * given, _few(found.new_names) * given,
         _few(found.new_numbers) * given, _few(found.against_facts), _few(found.sums_right), _few(found.sums_wrong),
         float(broken), float(found.options > 0 and found.picked == 1), float(found.options > 0 and found.picked == 0),
         float(found.options > 0 and found.picked > 1), math.log1p(found.words), float(found.words <= 3),
+        float(found.rambles), float(found.no_number),
     ]  # fmt: skip
 
 

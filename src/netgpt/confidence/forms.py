@@ -16,12 +16,16 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 _DEEPEST: Final = 24
 _MOST_CODE: Final = 20_000
 """Characters of code that are read."""
-FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+FENCE: Final = re.compile(
+    r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
+)
 _BRACKETS: Final = {")": "(", "]": "[", "}": "{"}
 _WITH_BRACKETS: Final = frozenset(
-    "c cpp c++ cs csharp java js javascript jsx ts typescript go php kotlin swift dart".split()
+    ["c", "cpp", "c++", "cs", "csharp", "java", "js", "javascript", "jsx", "ts", "typescript", "go", "php", "kotlin", "swift", "dart"]
 )
-_QUOTED: Final = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|`(?:\\.|[^`\\])*`|//[^\n]*|/\*.*?\*/|#[^\n]*', re.DOTALL)
+_QUOTED: Final = re.compile(
+    r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|`(?:\\.|[^`\\])*`|//[^\n]*|/\*.*?\*/|#[^\n]*', re.DOTALL
+)
 
 
 def wanted_form(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -54,6 +58,19 @@ def broken_form(body: Mapping[str, Any], answer: str) -> str | None:
     return misfit(value, schema, schema)
 
 
+def holds_json(answer: str) -> bool:
+    """Whether an answer holds JSON that parses: as a whole, in a fence, or from its first bracket to its last."""
+    blocks = [code for language, code in code_blocks(answer) if language in ("json", "")]
+    start = min((at for at in (answer.find("{"), answer.find("[")) if at >= 0), default=0)
+    for text in (answer, *blocks, answer[start : max(answer.rfind("}"), answer.rfind("]")) + 1]):
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        return True
+    return False
+
+
 def misfit(value: Any, schema: Any, root: Mapping[str, Any], depth: int = 0) -> str:
     """Where a value does not fit a JSON schema, in a few words that name the schema's own fields; "" where it fits.
 
@@ -69,7 +86,12 @@ def misfit(value: Any, schema: Any, root: Mapping[str, Any], depth: int = 0) -> 
     types = schema.get("type")
     if types is not None and not any(_is(value, one) for one in (types if isinstance(types, list) else [types])):
         return f"a value is not of the type {types}" if depth else f"it is not of the type {types}"
-    if "const" in schema and value != schema["const"] or isinstance(schema.get("enum"), list) and value not in schema["enum"]:
+    if (
+        ("const" in schema
+        and value != schema["const"])
+        or (isinstance(schema.get("enum"), list)
+        and value not in schema["enum"])
+    ):
         return "a value is none of those that the schema allows"
     for word, enough in (("anyOf", any), ("oneOf", any), ("allOf", all)):
         parts = schema.get(word)
@@ -84,7 +106,9 @@ def misfit(value: Any, schema: Any, root: Mapping[str, Any], depth: int = 0) -> 
 
 def _object_misfit(value: Mapping[str, Any], schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
     required, known = schema.get("required"), schema.get("properties")
-    if isinstance(required, list) and (missing := [one for one in required if isinstance(one, str) and one not in value]):
+    if isinstance(required, list) and (
+        missing := [one for one in required if isinstance(one, str) and one not in value]
+    ):
         return f'the field "{missing[0]}" is missing'
     known = known if isinstance(known, Mapping) else {}
     other = schema.get("additionalProperties", True)

@@ -30,9 +30,10 @@ FORM: Final = "netgpt-judge-1"
 UNMEASURED: Final = 0.6
 """The greatest chance where the model was never measured at the kind, unless the result was recomputed."""
 HOPELESS: Final = 0.05
-"""The greatest chance of an answer that is none: empty, or going round in a circle."""
+"""The greatest chance of an answer that is none: it goes round in a circle, or says the question again."""
 FAULTY: Final = 0.2
-"""The greatest chance of an answer that breaks the form asked for or holds code that does not parse."""
+"""The greatest chance of an answer that breaks the form asked for, holds code that does not parse, or is in another
+language than the question."""
 _TELLING: Final = 0.25
 """By so much a group of figures has to move the logit to be named as a reason."""
 _TOKENS: Final = 8
@@ -54,6 +55,8 @@ REASONS: Final[Mapping[str, str]] = {
 }
 """What single findings mean, in words."""
 _RAISE: Final = frozenset({"picked one", "sums right"})
+_ALWAYS: Final = frozenset({"unable", "open", "foreign"})
+"""Named wherever they are found."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def shipped() -> JudgeWeights:
 
 
 def read_weights(path: Path, *, sha256: str | None = None) -> JudgeWeights:
-    """Read weights as `netgpt confidence train` writes them. Raises ModelUnavailable: not there, or none."""
+    """Read weights as `netgpt bench confidence --write` writes them. Raises ModelUnavailable: not there, or none."""
     cure = "Reinstall netgpt."
     file = read_arrays(path, sha256=sha256, cure=cure)
     try:
@@ -121,6 +124,10 @@ class Judge:
 
     def __init__(self, weights: JudgeWeights | None = None) -> None:
         self._given = weights
+
+    def load(self) -> None:
+        """Read the weights now. Raises ModelUnavailable."""
+        assert self.weights.told.names
 
     @cached_property
     def weights(self) -> JudgeWeights:
@@ -167,10 +174,12 @@ class Judge:
             chance = min(chance, base)
         if prior is None:
             chance = min(chance, UNMEASURED)
-        if found.loops > 0.5:
+        if found.loops > 0.5 or found.only_asks:
             chance = min(chance, HOPELESS)
-        if found.wrong:
+        if found.wrong or found.foreign:
             chance = min(chance, FAULTY)
+        if found.unable:
+            chance = min(chance, base / 4)
         return chance, _reasons(moves, dict(zip(features.SEEN, figures, strict=True)), prior, stats)
 
 
@@ -195,4 +204,6 @@ def _reasons(
 
 def _tells(name: str, move: float, seen: Mapping[str, float]) -> bool:
     """Whether a finding is worth a word: it was found, and it moved the chance to the side that its words say."""
-    return name in REASONS and seen.get(name, 0.0) > 0 and (move >= _TELLING if name in _RAISE else move <= -_TELLING)
+    if name not in REASONS or seen.get(name, 0.0) <= 0:
+        return False
+    return name in _ALWAYS or (move >= _TELLING if name in _RAISE else move <= -_TELLING)

@@ -30,12 +30,13 @@ _WORDS: Final[Mapping[str, str]] = {
     "cubed": "**3",
     "modulo|mod": "%",
 }
-_SIGNS: Final = [(re.compile(rf"(?<![^\W\d])(?:{words})(?![^\W\d])", re.IGNORECASE), f" {sign} ") for words, sign in _WORDS.items()]
-_SMALL: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
-_TENS: Final = dict(zip(["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(30, 100, 10), strict=True))
+_SIGNS: Final = [
+    (re.compile(rf"(?<![^\W\d])(?:{words})(?![^\W\d])", re.IGNORECASE), f" {sign} ") for words, sign in _WORDS.items()
+]
+_SMALL: Final = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+_TENS: Final = dict(
+    zip(["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(30, 100, 10), strict=True)
+)
 _SPELT: Final[Mapping[str, int]] = {**{word: value for value, word in enumerate(_SMALL)}, **_TENS, "hundred": 100}
 _SPELT_NUMBER: Final = re.compile(rf"\b(?:{'|'.join(_SPELT)})(?:[- ](?:{'|'.join(_SMALL[1:10])}))?\b", re.IGNORECASE)
 _EXPRESSION: Final = re.compile(
@@ -100,13 +101,15 @@ _UNITS: Final[Mapping[str, tuple[str, float]]] = {
 }  # fmt: skip
 _UNIT: Final = "|".join(sorted(_UNITS, key=len, reverse=True))
 _HOW_MANY: Final = re.compile(
-    rf"(?:how many|wie viele?|combien (?:de|d')|cuánt[ao]s?|quant[ie])\s*({_UNIT})\s.*?(?<![\d.,])({NUMBER}|\ba|\ban|\bone|\beine?)\s*({_UNIT})\b", re.IGNORECASE
+    rf"(?:how many|wie viele?|combien (?:de|d')|cuánt[ao]s?|quant[ie])\s*({_UNIT})\s.*?(?<![\d.,])({NUMBER}|\ba|\ban|\bone|\beine?)\s*({_UNIT})\b",
+    re.IGNORECASE,
 )
 _CONVERT: Final = re.compile(
     rf"(?<![\d.,])({NUMBER})\s*({_UNIT})\s+(?:in|to|into|nach|en|a)\s+({_UNIT})\b", re.IGNORECASE
 )
 _DEGREES: Final = re.compile(
-    rf"([-−]?(?:{NUMBER}))\s*(?:°\s*|degrees? |grad )?(c|f|celsius|fahrenheit)\b.*?\b(?:in|to|into)\b[^\w]*(?:degrees? )?°?\s*(c|f|celsius|fahrenheit)\b", re.IGNORECASE
+    rf"([-−]?(?:{NUMBER}))\s*(?:°\s*|degrees? |grad )?(c|f|celsius|fahrenheit)\b.*?\b(?:in|to|into)\b[^\w]*(?:degrees? )?°?\s*(c|f|celsius|fahrenheit)\b",
+    re.IGNORECASE,
 )
 
 
@@ -135,6 +138,11 @@ def numbers_in(text: str) -> list[float]:
     return [number_of(found) for found in _NUMBERS.findall(text)]
 
 
+def names_number(text: str) -> bool:
+    """Whether there is a number in a text, in digits or in (English) words."""
+    return any(letter.isdigit() for letter in text) or bool(_SPELT_NUMBER.search(text))
+
+
 def asked_value(question: str) -> float | None:
     """What a bare calculation has as its result; None where the request is none, or leaves a doubt.
 
@@ -145,7 +153,9 @@ def asked_value(question: str) -> float | None:
     """
     if len(question) > LONGEST_QUESTION:
         return None
-    text = _SPELT_NUMBER.sub(lambda found: str(_spelt(found[0])), question) if not re.search(r"\d", question) else question
+    text = (
+        _SPELT_NUMBER.sub(lambda found: str(_spelt(found[0])), question) if not re.search(r"\d", question) else question
+    )
     for read in (_conversion, _percentage, _phrase, _bare):
         found = read(text)
         if found is not None:

@@ -10,13 +10,16 @@ from typing import Any, Final
 MOST_READ: Final = 6_000
 """Characters of an answer that are looked at."""
 _SURE: Final = re.compile(
-    r"[^.!?\n]*\b(?:(?:i am|i'm|we are|i feel) (?:\w+ )?(?:sure|certain|confident|positive)|without (?:a |any )?doubt|no doubt|"
-    r"(?:absolutely|definitely|certainly|undoubtedly|100 ?%|one hundred percent) (?:sure|certain|correct|right|accurate|true)|"
-    r"(?:my )?confidence(?: level| score)?(?: is|:)? ?\d|i guarantee|guaranteed|trust me|this is (?:the )?(?:correct|verified|a fact)|"
-    r"(?:bin|ganz) sicher|ohne zweifel|garantiert|je suis (?:sûr|certain)e?|sans aucun doute|estoy segur[oa]|sin duda|sono sicur[oa]|senza dubbio)\b[^.!?\n]*[.!?]*",
+    r"\b(?:(?:and )?(?:i am|i'm|we are|i feel|this is|that is|it is) (?:\w+ |100 ?% )?(?:sure|certain|confident|positive)(?: (?:about|of) (?:this|that|it)| that)?|"
+    r"without (?:a |any )?doubt|no doubt|(?:this|that|it) is (?:absolutely |definitely |certainly |100 ?% |the )*(?:correct|right|accurate|true|verified|a fact)(?: answer)?|"
+    r"(?:absolutely|definitely|certainly|undoubtedly|100 ?%|one hundred percent) (?:sure|certain|correct|right|accurate|true)(?: (?:about|of) (?:this|that|it)| that)?|"
+    r"(?:my |with )?confidence(?: level| score)?(?: is| of|:)? ?\d+(?:[.,]\d+)? ?%?|i (?:can )?guarantee(?: (?:that|it|this))?|guaranteed|(?:you can )?trust me(?: on this)?|"
+    r"(?:ich bin )?(?:mir )?(?:ganz |absolut |sehr )?sicher|ohne (?:jeden )?zweifel|garantiert|je suis (?:sûr|certain)e?|sans (?:aucun )?doute|estoy segur[oa]|sin duda|sono sicur[oa]|senza dubbio)(?!\w)[.!]*",
     re.IGNORECASE,
 )
-_BOASTS: Final = re.compile(r"\b(?:certainly|definitely|absolutely|of course|sure|undoubtedly|obviously|verified|100 ?%)\b[!,]?", re.IGNORECASE)
+_BOASTS: Final = re.compile(
+    r"\b(?:certainly|definitely|absolutely|of course|sure|undoubtedly|obviously|verified|100 ?%)\b[!,]?", re.IGNORECASE
+)
 _UNABLE: Final = re.compile(
     r"\bas an? (?:ai|artificial|large language|language model|virtual|digital|chatbot)|\bi(?:'m| am) (?:just |only )?an? (?:ai|language model|text-based)|"
     r"\bi (?:do not|don't|cannot|can't|can not|am unable to|am not able to|could not|couldn't|do n't) (?:have|know|provide|access|answer|assist|help|find|determine|understand|see|translate|give)|"
@@ -33,8 +36,25 @@ _LISTED: Final = re.compile(
 )
 _PARTS: Final = re.compile(r",\s*(?:(?:or|and|oder|und)\s+)?|\s+(?:or|oder|ou|o|and|und)\s+", re.IGNORECASE)
 _BEFORE: Final = re.compile(r"^(?:about|as|either|a|an|the|for|in|with) (?=\w)", re.IGNORECASE)
-_CHOOSE: Final = re.compile(r"\b(?:choose|pick|select|options?|one of|labels?|classes|topics)\b[^:\n]{0,40}:\s*([^.?\n]{3,200})", re.IGNORECASE)
+_CHOOSE: Final = re.compile(
+    r"\b(?:choose|pick|select|options?|one of|labels?|classes|topics)\b[^:\n]{0,40}:\s*([^.?\n]{3,200})", re.IGNORECASE
+)
 _PAIR: Final = re.compile(r"\b([\w-]+) (?:or|oder|ou|o) ([\w-]+)\b", re.IGNORECASE)
+_WANTS_FEW: Final = re.compile(
+    r"\b(?:only|just|one word|single word|nothing else|in a word|nur|ein wort|seulement|juste|un (?:seul )?mot|solo|sólo|una (?:sola )?palabra|una parola)\b",
+    re.IGNORECASE,
+)
+_WANTS_NUMBER: Final = re.compile(
+    r"\b(?:how (?:many|much|old|far|long|tall|high)|what (?:number|percentage|year)|(?:in )?which year|wie ?viele?|wie (?:alt|weit|lange?|hoch)|combien|cuánt[ao]s?|quant[oiae])\b",
+    re.IGNORECASE,
+)
+_WANTS_JSON: Final = re.compile(r"\bJSON\b")
+_LANGUAGE: Final = re.compile(
+    r"\b(?:english|englisch\w*|anglais|inglés|inglese|german|deutsch\w*|allemand|alemán|tedesco|french|französisch\w*|français|francés|francese|"
+    r"spanish|spanisch\w*|espagnol|español|spagnolo|italian\w*|italienisch\w*|italien|portuguese|dutch|polish|turkish|russian|chinese|japanese|"
+    r"korean|arabic|greek|latin|swedish|translat\w+|übersetz\w+|tradui\w+|traduc\w+|language|sprache|langue|idioma|lingua)\b",
+    re.IGNORECASE,
+)
 _TEXTUAL: Final = re.compile(r"```.*?```", re.DOTALL)
 
 
@@ -57,7 +77,7 @@ def asked_of(body: Mapping[str, Any]) -> tuple[str, str]:
 def without_claims(answer: str) -> str:
     """The answer without what it says of its own certainty: that raises nothing.
 
-    >>> without_claims("I am 100% sure. It is Paris.")
+    >>> without_claims("I am 100% sure of this. It is Paris.")
     ' It is Paris.'
     """
     return _BOASTS.sub("", _SURE.sub("", answer))
@@ -70,6 +90,28 @@ def is_no_answer(answer: str) -> bool:
 
 def words_in(text: str) -> list[str]:
     return [word.casefold() for word in _WORD.findall(text)]
+
+
+def wants_few(question: str) -> bool:
+    """Whether it asks for a word, a number, a name and no more."""
+    return bool(_WANTS_FEW.search(question))
+
+
+def names_language(question: str) -> bool:
+    """Whether it is about a language, so that the answer may well be in another one."""
+    return bool(_LANGUAGE.search(question))
+
+
+def wants_number(question: str) -> bool:
+    return bool(_WANTS_NUMBER.search(question))
+
+
+def wants_json(question: str) -> bool:
+    """Whether it asks for JSON, and is not merely about it."""
+    return (
+        bool(_WANTS_JSON.search(question))
+        and re.match(r"\s*(?:what|why|who|how|explain|was|warum|wie)\b", question, re.I) is None
+    )
 
 
 def loops(answer: str) -> float:
@@ -119,7 +161,11 @@ def picks(options: Sequence[tuple[str, str]], answer: str) -> list[int]:
     """Which of the options an answer names, in the order in which it does."""
     places = []
     for index, (letter, text) in enumerate(options):
-        found = [m.start() for one in (text,) if one and (m := re.search(rf"(?<!\w){re.escape(one)}(?!\w)", answer, re.IGNORECASE))]
+        found = [
+            m.start()
+            for one in (text,)
+            if one and (m := re.search(rf"(?<!\w){re.escape(one)}(?!\w)", answer, re.IGNORECASE))
+        ]
         if letter:
             by_letter = re.search(rf"(?:^|(?<=[\s(*]))(?:{letter})(?=[).:*]|\s*$)", answer)
             found += [by_letter.start()] if by_letter else []
@@ -142,7 +188,7 @@ def ends_open(answer: str) -> bool:
 def script_of(text: str) -> str:
     """The script that most letters of a text are of: "latin", "cyrillic", ...; "" where there are few letters."""
     counted: Counter[str] = Counter()
-    for letter in text[:2_000]:
+    for letter in text[:400]:
         if letter.isalpha():
             counted[_script(ord(letter))] += 1
     return counted.most_common(1)[0][0] if counted.total() >= 4 else ""

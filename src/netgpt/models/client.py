@@ -17,7 +17,7 @@ from netgpt.models.base import THE_BOX, Endpoint, Health, Lease, Leases, Outboun
 from netgpt.models.errors import Breaker, RetryPolicy, content_type
 from netgpt.models.observe import SILENT, Observer, watched
 from netgpt.models.stream import Joiner, as_chunk, read_chunks, read_document
-from netgpt.models.tokens import asking_tokens, taking_tokens
+from netgpt.models.tokens import asking_tokens, may_ask_tokens, taking_tokens
 from netgpt.models.transport import CallTarget, Transport, check_trust
 from netgpt.outbound import Outbound
 from netgpt.types import LOAD_HEADER, Chunk, Load, Sender
@@ -157,8 +157,13 @@ class EdgeModel(_Watchable):
         self, body: Mapping[str, Any], lease: Lease, adapters: Sequence[str], stats: TokenStats | None
     ) -> AsyncGenerator[Chunk, None]:
         """The server's chunks, their figures of tokens added to `stats` and taken out where the caller wants none."""
-        target, sent, begun = self._target(lease.endpoint), self._edge_body(body, lease.lora(adapters)), False
-        if stats is not None and self.tells_tokens:
+        target, sent, begun, refused = (
+            self._target(lease.endpoint),
+            self._edge_body(body, lease.lora(adapters)),
+            False,
+            False,
+        )
+        if stats is not None and self.tells_tokens and may_ask_tokens(body):
             try:
                 content = _encode(asking_tokens(sent))
                 async with aclosing(self._caller.chat(target, content, _choices(body))) as chunks:
@@ -169,9 +174,10 @@ class EdgeModel(_Watchable):
             except ModelRejected:
                 if begun:
                     raise
-                self.tells_tokens = False  # should the request itself be at fault, the next try says so
+                refused = True
         async with aclosing(self._caller.chat(target, _encode(sent), _choices(body))) as chunks:
             async for chunk in chunks:
+                self.tells_tokens = self.tells_tokens and not refused  # it was the asking, not the request
                 yield chunk
 
     async def embeddings(self, body: Mapping[str, Any]) -> dict[str, Any]:

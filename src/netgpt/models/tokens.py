@@ -17,6 +17,11 @@ ALTERNATIVES: Final = 5
 """Likeliest tokens that are asked for at each place; the entropy is theirs."""
 
 
+def may_ask_tokens(body: Mapping[str, Any]) -> bool:
+    """Whether a server can tell them for this body: llama.cpp refuses to where there are tools."""
+    return not (body.get("tools") or body.get("functions"))
+
+
 def asking_tokens(body: Mapping[str, Any]) -> dict[str, Any]:
     """The body, asking for what `taking_tokens` reads; what the caller asked for itself stays in it."""
     return {**body, "logprobs": True, "top_logprobs": max(_wanted(body), ALTERNATIVES)}

@@ -23,6 +23,7 @@ from netgpt.app.metrics import Metrics, SignalsCollector
 from netgpt.app.proposing import Proposing
 from netgpt.app.relevance import RelevanceService
 from netgpt.app.routing import RoutingService, Telemetry
+from netgpt.app.sessions import SessionService
 from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
@@ -111,6 +112,7 @@ class Gateway:
         )
         self.learning = Learning(store, settings.routing, settings.remotes)
         self.proposing = Proposing(store, settings)
+        self.sessions = SessionService(store, self.routing_service, self.record)
         self._tasks: list[asyncio.Task[None]] = []
         self._keys_read_at, self._key_faults = float("-inf"), list[str]()
         self.head_noter = HeadNoter(settings, store)
@@ -157,6 +159,7 @@ class Gateway:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start_part("edge", self.engine.start if self.engine else None))
             group.create_task(self._start_part("routing", self.routing_service.start))
+            group.create_task(self._start_part("sessions", self.sessions.start if self.remotes else None))
             group.create_task(self._start_encoder())
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self.learning.start(self.routing_service, self.record, self.metrics)

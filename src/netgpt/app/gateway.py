@@ -287,7 +287,7 @@ def _stages(gateway: Gateway) -> list[Stage]:
             choose=gateway.residency.choose,
             on_model_call=gateway.metrics.model_called,
             last_answer=gateway.last_answer,
-            acting=gateway.routing_service.acting(open_judge()),
+            acting=gateway.routing_service.acting(open_judge(), prior=gateway.capability.prior),
         ),
         "restore": Restore,
         "record": lambda: gateway.record,

@@ -19,12 +19,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, cast
 
+from netgpt.app.capability import chances, shipped
 from netgpt.app.gateway import Gateway, open_gateway
 from netgpt.capability.grading import Answer
+from netgpt.capability.profile import of_weights
 from netgpt.capability.questions import Question, mixed
 from netgpt.confidence.judge import Judge
 from netgpt.exchange import Exchange, Request
 from netgpt.judgement import TASK_KINDS, Confidence, TaskKind
+from netgpt.models.download import file_sha256
 from netgpt.routing.candidates import last_user_text
 from netgpt.settings import load_settings
 from netgpt.stages.generate import Generate
@@ -282,3 +285,23 @@ async def asserted(
 def is_asserted(row: Mapping[str, Any]) -> bool:
     """Whether it was answered without a word of doubt of the box's."""
     return row["how"] not in ("said", "withheld", "refused")
+
+
+def shipped_prior(weights: Path) -> Callable[[str], float | None]:
+    """What is known of these weights before anybody measured them here."""
+    profile = shipped().of(of_weights(file_sha256(weights)))
+    return chances(profile, weights.stem).get
+
+
+def summed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """By kind, then all: how many were asserted."""
+    kinds = [*dict.fromkeys(row["kind"] for row in rows), "all"]
+    of = {kind: [row for row in rows if kind in (row["kind"], "all")] for kind in kinds}
+    return [
+        {
+            "kind": kind, "questions": len(of[kind]), "withheld": sum(row["how"] == "withheld" for row in of[kind]),
+            "said": sum(row["how"] == "said" for row in of[kind]), "asserted": sum(map(is_asserted, of[kind])),
+            "not asserted": round(1 - _mean([is_asserted(row) for row in of[kind]]), 3),
+        }
+        for kind in kinds
+    ]  # fmt: skip

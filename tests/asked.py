@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from boxes import exchange, fill, run
-from clouds import cloud_model
+from clouds import PATIENT_S, cloud_model
 from outbounds import outbound
 
 from netgpt.exchange import Exchange
@@ -21,9 +21,14 @@ from netgpt.types import Decision, Person
 __all__ = ["Known", "about_to", "generated", "read", "remotes_at"]
 
 
-def remotes_at(clouds: Mapping[str, FaultyCloud], **more: Any) -> dict[str, RemoteModel]:
-    """A client for each."""
-    return {target: cloud_model(cloud.base_url, target=target, **more) for target, cloud in clouds.items()}
+def remotes_at(
+    clouds: Mapping[str, FaultyCloud], timeout_s: Mapping[str, float] | None = None, **more: Any
+) -> dict[str, RemoteModel]:
+    """A client for each; `timeout_s`: of those that shall not be waited for long."""
+    return {
+        target: cloud_model(cloud.base_url, target=target, timeout_s=(timeout_s or {}).get(target, PATIENT_S), **more)
+        for target, cloud in clouds.items()
+    }
 
 
 def about_to(
@@ -59,7 +64,7 @@ class Known:
 
 async def generated(one: Exchange, edge: Any, remotes: Mapping[str, RemoteModel], **options: Any) -> Exchange:
     """Open the answer and put the originals back."""
-    await run(Generate(edge, remotes, **{"deadline_s": 10.0, **options}), one)
+    await run(Generate(edge, remotes, **{"deadline_s": 60.0, **options}), one)
     await run(Restore(), one)
     return one
 

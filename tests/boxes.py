@@ -23,6 +23,8 @@ from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Chunk, Location, Role
 
 OWNER = Caller("local", Role.ADMIN)
+AS_IT_IS = {"on_low_confidence": "answer", "cascade": False}
+"""Settings with which an answer of the box is given, however little it is believed."""
 FRONT_END = ("location", "consent", "complete", "conversation", "dry_run")
 
 
@@ -34,11 +36,18 @@ async def gateway(
     edge: Any = None,
     detector: Detector | None = None,
     prices: Mapping[str, float] | None = None,
+    patience_s: float = 30.0,
     **settings: Mapping[str, Any],
 ) -> AsyncIterator[Gateway]:
-    """Started, and closed at the end. `settings` are sections: `site={"city": "Portwick"}`; so may `cloud` be."""
-    patient = {"timeout_s": 60}  # the machine may be busy
-    sections: dict[str, Any] = {"completion": {"mode": "select"}, "privacy": patient, **settings}
+    """Started, and closed at the end. `settings` are sections: `site={"city": "Portwick"}`; so may `cloud` be.
+
+    `patience_s`: seconds without a byte of the cloud. All other limits are generous too: the machine may be busy.
+    What a scripted edge says is given as it is: nobody knows how good it is at anything.
+    """
+    sections: dict[str, Any] = {"completion": {"mode": "select"}, **settings}
+    sections["routing"] = {**AS_IT_IS, **sections.get("routing", {})}
+    for name in ("privacy", "completion"):
+        sections[name] = {"timeout_s": 60, **sections.get(name, {})}
     if isinstance(cloud, Mapping):
         sections["cloud"] = cloud
     elif cloud is not None:
@@ -49,8 +58,8 @@ async def gateway(
     remotes: dict[str, RemoteModel] = open_remotes(made, receipt_hook)
     if isinstance(cloud, FaultyCloud):
         remotes["cloud"] = CloudModel(
-            "far", Endpoint(cloud.base_url, None), timeout_s=2, connect_timeout_s=2, retries=0, max_connections=10,
-            breaker_failures=50, breaker_reset_s=1, receipt_hook=receipt_hook,
+            "far", Endpoint(cloud.base_url, None), timeout_s=patience_s, connect_timeout_s=30, retries=0,
+            max_connections=10, breaker_failures=50, breaker_reset_s=1, receipt_hook=receipt_hook,
         )  # fmt: skip
     near = edge or ScriptedModel("the edge says so")
     opened = Gateway(made, store, near, remotes, detector or LocalDetector(names=False))

@@ -7,13 +7,24 @@ from typing import Any
 from netgpt.models.base import Endpoint, without_receipt
 from netgpt.models.client import CloudModel, EdgeModel
 from netgpt.models.stream import join_chunks
-from netgpt.testing.server import Connection, FakeHttp, ReceivedRequest
+from netgpt.testing.server import Connection, FakeHttp, Fault, ReceivedRequest
 from netgpt.types import Chunk
 
-__all__ = ["KEY", "SECRET", "Says", "chat", "cloud_model", "edge_model", "everything", "text_of"]
+__all__ = [
+    "IMPATIENT_S", "KEY", "PATIENT_S", "SECRET", "Says", "chat", "cloud_model", "edge_model", "everything",
+    "patience_for", "text_of",
+]  # fmt: skip
 
 KEY = "sk-Xq7-never-shown"
 SECRET = "my aunt lives in Rostock"
+PATIENT_S, IMPATIENT_S = 30.0, 0.4
+"""Seconds without a byte: where the server answers, and where its silence is what is tested. A machine that stands
+still for a moment is no silent server."""
+
+
+def patience_for(fault: Fault | str | None) -> float:
+    """Seconds to wait for a server with this fault: few only where all it does is to keep silent."""
+    return IMPATIENT_S if fault in (Fault.STALL, Fault.SLOW_FIRST_BYTE) else PATIENT_S
 
 
 def chat(text: str = SECRET, **more: Any) -> dict[str, Any]:
@@ -22,16 +33,15 @@ def chat(text: str = SECRET, **more: Any) -> dict[str, Any]:
 
 def cloud_model(base_url: str, **more: Any) -> CloudModel:
     settings: dict[str, Any] = {
-        "timeout_s": 0.4, "connect_timeout_s": 1.0, "retries": 0, "max_connections": 10, "breaker_failures": 50,
-        "breaker_reset_s": 5.0, "seed": 1, "receipt_hook": without_receipt,
+        "timeout_s": PATIENT_S, "connect_timeout_s": PATIENT_S, "retries": 0, "max_connections": 10,
+        "breaker_failures": 50, "breaker_reset_s": 60.0, "seed": 1, "receipt_hook": without_receipt,
     }  # fmt: skip
     return CloudModel("cloud", Endpoint(base_url, KEY), **{**settings, **more})
 
 
 def edge_model(base_url: str, **more: Any) -> EdgeModel:
-    return EdgeModel(
-        "edge", lambda: Endpoint(base_url, KEY), "small", **{"timeout_s": 0.4, "default_max_tokens": 64, **more}
-    )
+    waits: dict[str, Any] = {"timeout_s": PATIENT_S, "connect_timeout_s": PATIENT_S, "default_max_tokens": 64}
+    return EdgeModel("edge", lambda: Endpoint(base_url, KEY), "small", **{**waits, **more})
 
 
 async def everything(answer: Any) -> list[Chunk]:

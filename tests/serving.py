@@ -17,6 +17,11 @@ from forking import Forked, run_netgpt
 
 from netgpt.testing.server import FaultyCloud
 
+PATIENT = {"NETGPT_PRIVACY__TIMEOUT_S": "60", "NETGPT_COMPLETION__TIMEOUT_S": "60"}
+"""The machine may be busy; whoever tests these limits sets them."""
+AS_IT_IS = {"NETGPT_ROUTING__ON_LOW_CONFIDENCE": "answer", "NETGPT_ROUTING__CASCADE": "false"}
+"""An answer of the scripted edge is given, however little it is believed."""
+
 
 class Served:
     """`with Served(home, cloud=cloud) as box: box.post({...})`. The edge is a scripted server unless given."""
@@ -50,12 +55,13 @@ class Served:
         return Forked(args, env=environment, cwd=self.home, stdout=self._log, stderr=self._log)
 
     def environment(self) -> dict[str, str]:
-        env = {"NETGPT_HOME": str(self.home), "NETGPT_COMPLETION__MODE": "off", "COLUMNS": "200"}
+        env = {"NETGPT_HOME": str(self.home), "NETGPT_COMPLETION__MODE": "off", "COLUMNS": "200", **PATIENT, **AS_IT_IS}
         if self._edge_url:
             env["NETGPT_EDGE__BASE_URL"] = self._edge_url
         if self.cloud is not None:
             env["NETGPT_CLOUD__BASE_URL"] = self.cloud.base_url
             env["NETGPT_CLOUD__API_KEY"] = "sk-cloud-key-of-the-test"
+            env["NETGPT_CLOUD__CONNECT_TIMEOUT_S"] = "60"
         return {**env, **{f"NETGPT_{name.upper()}": value for name, value in self.settings.items()}}
 
     def log(self) -> str:
@@ -69,7 +75,7 @@ class Served:
             if found := re.search(r"listens on\s+(https?://\S+?)/v1", self.log()):
                 self.url = found[1]
                 try:
-                    parts = httpx.get(f"{self.url}/readyz", timeout=5, verify=self.verify).json()["parts"]
+                    parts = httpx.get(f"{self.url}/readyz", timeout=30, verify=self.verify).json()["parts"]
                 except httpx.HTTPError:
                     time.sleep(0.05)
                     continue

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["run_virtually"]
+__all__ = ["in_virtual_time", "run_virtually"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -38,3 +40,13 @@ def run_virtually(work: Coroutine[Any, Any, T]) -> T:
     """As `asyncio.run`, for work that waits for timers alone (no sockets, no threads)."""
     with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
         return runner.run(work)
+
+
+def in_virtual_time(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """A test that waits for timers alone, run so."""
+
+    @wraps(test)
+    def run(*given: P.args, **named: P.kwargs) -> T:
+        return run_virtually(test(*given, **named))
+
+    return run

@@ -50,7 +50,7 @@ async def test_the_network_s_word_reaches_the_link_and_its_failure_does_not_stop
     async with FaultyCloud("fine") as cloud, FakeOperator(Line(full=0.95)) as operator:
         insights = {
             "radio_url": operator.radio_url, "radio_cell": "1", "quality_url": operator.quality_url,
-            "quality_profile": PROFILE, "every_s": 1, "timeout_s": 0.5,
+            "quality_profile": PROFILE, "every_s": 1, "timeout_s": 3,
         }  # fmt: skip
         async with gateway(tmp_path, cloud, insights=insights) as opened:
             assert operator.received == [], "the box is not in use yet"

@@ -11,7 +11,7 @@ def test_every_part_is_timed_and_the_whole_is_within_ten_milliseconds() -> None:
     result = run(decisions=60, seed=1)
     rows = {row["part"]: row for row in result["rows"]}
     assert len(rows) == 5 and all(row["samples"] == 60 for row in rows.values())
-    assert in_time(rows["the whole decision"]["median"] / 1e6, 0.010)
+    assert in_time(rows["the whole decision"]["median"] / 1e6, 0.010, stall_s=0)
     assert rows["the whole decision"]["median"] > rows["difficulty of the text"]["median"]
 
 

@@ -18,7 +18,12 @@ DEADLINE_S = 12.0
 
 
 def given(target: str, left: list[str], *, rule: str = "kind", **latency_s: float) -> float:
-    """Seconds that `target` is given of the deadline, where the targets are expected to take so long."""
+    """Seconds that `target` is given of the deadline, where the targets are expected to take so long; the least of
+    three times, as a moment that passes between two looks at the clock is added to it."""
+    return min(_given(target, left, rule, latency_s) for _ in range(3))
+
+
+def _given(target: str, left: list[str], rule: str, latency_s: dict[str, float]) -> float:
     expected = tuple(
         Expected(name, "edge" if name == "edge" else "cloud", 0.9, took, 0.0, 0.0, 0.1, 0.5)
         for name, took in latency_s.items()

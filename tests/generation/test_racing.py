@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from virtual_time import in_virtual_time
 
 from netgpt.errors import ModelUnavailable, StoreError
 from netgpt.generation.fallback import Opened, Race, opened, race
@@ -22,7 +23,7 @@ class Runner:
 
     async def __call__(self) -> Opened:
         self.asked = True
-        return await opened(self._chunks(), time.monotonic() + 5)
+        return await opened(self._chunks(), time.monotonic() + 60)
 
     async def _chunks(self) -> AsyncIterator[Chunk]:
         try:
@@ -42,12 +43,14 @@ async def raced(first: Runner, second: Runner, late_s: float = 0.05, may: bool =
 DOWN = ModelUnavailable("down")
 
 
+@in_virtual_time
 async def test_the_first_in_time_runs_alone() -> None:
     first, second = Runner(0.01), Runner(0)
     end = await raced(first, second)
     assert end.winner == 0 and not end.started and not second.asked and not first.closed
 
 
+@in_virtual_time
 async def test_the_one_that_begins_first_wins_and_the_other_is_closed() -> None:
     first, second = Runner(5), Runner(0)
     end = await raced(first, second)
@@ -57,17 +60,20 @@ async def test_the_one_that_begins_first_wins_and_the_other_is_closed() -> None:
     assert end.winner == 0 and second.closed and not first.closed
 
 
+@in_virtual_time
 async def test_both_that_begin_at_once_leave_one() -> None:
     first, second = Runner(0.05), Runner(0)
     end = await raced(first, second, 0.04999)
     assert (end.winner is not None and (first, second)[1 - end.winner].closed) or not end.started
 
 
+@in_virtual_time
 async def test_without_leave_there_is_no_second() -> None:
     first, second = Runner(0.1), Runner(0)
     assert (await raced(first, second, may=False)).winner == 0 and not second.asked
 
 
+@in_virtual_time
 async def test_failures_leave_it_to_the_other() -> None:
     assert (await raced(Runner(0.1, DOWN), Runner(0.2))).winner == 1
     assert (await raced(Runner(0.2), Runner(0, DOWN))).winner == 0
@@ -77,6 +83,7 @@ async def test_failures_leave_it_to_the_other() -> None:
     assert end.winner is None and not end.started, "who is next is for the caller to say"
 
 
+@in_virtual_time
 async def test_what_is_not_expected_ends_both() -> None:
     first, second = Runner(5), Runner(0, StoreError("full"))
     with pytest.raises(StoreError):
@@ -84,6 +91,7 @@ async def test_what_is_not_expected_ends_both() -> None:
     assert first.closed and second.closed
 
 
+@in_virtual_time
 async def test_a_caller_that_leaves_ends_both() -> None:
     first, second = Runner(5), Runner(5)
     task = asyncio.create_task(raced(first, second))
@@ -94,6 +102,7 @@ async def test_a_caller_that_leaves_ends_both() -> None:
     assert first.closed and second.closed
 
 
+@in_virtual_time
 async def test_one_that_begins_in_the_moment_of_such_an_error_is_closed_too() -> None:
     first, now = Runner(0), asyncio.Event()
 

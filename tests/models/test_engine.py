@@ -164,7 +164,7 @@ async def test_stop_waits_for_tracked_calls_but_not_for_ever(served: Served) -> 
 async def test_a_hang_up_ends_a_streamed_answer(served: Served) -> None:
     endpoint = served.engine.endpoint()
     headers = {"Authorization": f"Bearer {endpoint.api_key}"}
-    body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 400, "stream": True, "ignore_eos": True}
+    body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 450, "stream": True, "ignore_eos": True}
     async with httpx.AsyncClient(headers=headers, timeout=60) as client:
         async with client.stream("POST", f"{endpoint.base_url}/chat/completions", json=body) as answer:
             await anext(answer.aiter_lines())

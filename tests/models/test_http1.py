@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from clouds import Says, chat, cloud_model, everything, text_of
+from clouds import PATIENT_S, Says, chat, cloud_model, everything, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 from outbounds import send
-from patience import in_time, until
+from patience import in_time, unhurried, until
 
 from netgpt.errors import BrokenStream, ModelUnavailable
 from netgpt.models.http1 import Decoder, Http1, PoolKey, connect
@@ -56,9 +56,9 @@ def says(*pieces: bytes, stay: bool = False, pause_s: float = 0.0) -> Speak:
     return speak
 
 
-async def asked(origin: PoolKey, timeout_s: float = 0.5) -> tuple[Http1, int, bytes]:
+async def asked(origin: PoolKey, timeout_s: float = PATIENT_S) -> tuple[Http1, int, bytes]:
     """One request over a new connection: the connection, the status, the whole body."""
-    connection = await connect(origin, None, limit_s=1, timeout_s=timeout_s)
+    connection = await connect(origin, None, limit_s=PATIENT_S, timeout_s=timeout_s)
     try:
         answer = await connection.post(HEAD, b"{}")
         body = b""
@@ -128,8 +128,12 @@ async def test_what_is_cut_or_malformed_is_no_answer(pieces: list[bytes]) -> Non
 
 async def test_silence_ends_a_wait_and_bytes_begin_it_anew() -> None:
     slow = [b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n", b"s", b"l", b"o", b"w"]
-    async with server(says(*slow, pause_s=0.15)) as origin:
-        assert (await asked(origin, timeout_s=0.3))[2] == b"slow"
+
+    async def slow_but_not_silent() -> None:
+        async with server(says(*slow, pause_s=0.15)) as origin:
+            assert (await asked(origin, timeout_s=0.3))[2] == b"slow"
+
+    await unhurried(slow_but_not_silent)
     async with server(says(slow[0], stay=True)) as origin:
         with pytest.raises(httpx.ReadTimeout):
             await asked(origin, timeout_s=0.1)
@@ -148,7 +152,7 @@ async def test_a_slow_reader_is_not_flooded() -> None:
             await writer.drain()
 
     async with server(flood) as origin:
-        connection = await connect(origin, None, limit_s=1, timeout_s=1)
+        connection = await connect(origin, None, limit_s=PATIENT_S, timeout_s=PATIENT_S)
         answer = await connection.post(HEAD, b"{}")
         await asyncio.sleep(0.2)
         assert sent < 20_000_000
@@ -167,11 +171,15 @@ async def test_a_request_that_is_taken_in_slowly_is_not_silence() -> None:
             await asyncio.sleep(0.03)
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
-    async with server(sip) as origin:
-        connection = await connect(origin, None, limit_s=1, timeout_s=0.7)
-        answer = await connection.post(HEAD, b"x" * 24_000_000)
-        assert answer.status_code == 200
-        connection.abort()
+    async def sent() -> None:
+        async with server(sip) as origin:
+            connection = await connect(origin, None, limit_s=PATIENT_S, timeout_s=0.7)
+            try:
+                assert (await connection.post(HEAD, b"x" * 24_000_000)).status_code == 200
+            finally:
+                connection.abort()
+
+    await unhurried(sent)
 
 
 async def test_what_nobody_asked_for_ends_an_idle_connection() -> None:
@@ -189,7 +197,7 @@ async def test_a_connection_that_the_server_closed_while_idle_is_not_taken_again
         await says(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", pause_s=0.05)(reader, writer)
 
     async with server(one_each) as origin:
-        pool = Connections(1, connect_timeout_s=1, timeout_s=1)
+        pool = Connections(1, connect_timeout_s=PATIENT_S, timeout_s=PATIENT_S)
         seen = []
         for _ in range(3):
             await pool.enter()
@@ -248,7 +256,7 @@ async def test_compression_that_was_not_asked_for_is_undone(coding: str, body: b
 )
 async def test_compression_that_cannot_be_undone_is_broken(coding: str, body: bytes, message: str) -> None:
     with Says(body, "application/json", headers=f"content-encoding: {coding}\r\n") as says_it:
-        model = cloud_model(says_it.base_url, timeout_s=5)
+        model = cloud_model(says_it.base_url)
         start = time.perf_counter()
         with pytest.raises(BrokenStream, match=message):
             await everything(send(model, chat()))

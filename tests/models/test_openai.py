@@ -94,8 +94,8 @@ async def test_embeddings() -> None:
 @pytest.mark.parametrize("when", ["midway", "before the first byte"])
 async def test_leaving_hangs_up_within_a_second(how: str, when: str) -> None:
     fault = None if when == "midway" else "slow_first_byte"
-    with FaultyCloud("word " * 200, faults=[fault], delay_s=0.05, slow_s=20) as cloud:
-        model = cloud_model(cloud.base_url, timeout_s=30)
+    with FaultyCloud("word " * 200, faults=[fault], delay_s=0.05, slow_s=60) as cloud:
+        model = cloud_model(cloud.base_url)
         answer = send(model, chat(stream=True))
         reading = asyncio.create_task(cast(Any, everything(answer) if how == "cancel" else anext(answer)))
         await until(lambda: cloud.open_requests)
@@ -114,7 +114,7 @@ async def test_leaving_hangs_up_within_a_second(how: str, when: str) -> None:
 async def test_the_edge_follows_an_engine_that_moves() -> None:
     with FaultyCloud("first") as first, FaultyCloud("second") as second:
         addresses = [first.base_url, second.base_url]
-        model = EdgeModel("edge", lambda: Endpoint(addresses[0], KEY), "m", timeout_s=1, default_max_tokens=9)
+        model = EdgeModel("edge", lambda: Endpoint(addresses[0], KEY), "m", timeout_s=30, default_max_tokens=9)
         assert await text_of(model.chat(chat())) == "first"
         addresses.reverse()
         assert await text_of(model.chat(chat())) == "second"
@@ -125,7 +125,9 @@ async def test_an_edge_that_is_not_ready_says_so_when_asked() -> None:
     def endpoint() -> Endpoint:
         raise ModelUnavailable("the engine is starting")
 
-    model = EdgeModel("edge", endpoint, "m", timeout_s=1, default_max_tokens=9, ready=lambda: Health(False, "starting"))
+    model = EdgeModel(
+        "edge", endpoint, "m", timeout_s=30, default_max_tokens=9, ready=lambda: Health(False, "starting")
+    )
     assert model.health() == Health(False, "starting")
     with pytest.raises(ModelUnavailable, match="starting"):
         await everything(model.chat(chat()))

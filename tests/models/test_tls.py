@@ -31,7 +31,7 @@ def authority(tmp_path: Path) -> Authority:
 
 def model(base_url: str, trust: Trust) -> CloudModel:
     return CloudModel(
-        "cloud", Endpoint(base_url.replace("http:", "https:"), KEY, trust), timeout_s=5, connect_timeout_s=5,
+        "cloud", Endpoint(base_url.replace("http:", "https:"), KEY, trust), timeout_s=30, connect_timeout_s=30,
         retries=0, max_connections=2, breaker_failures=50, breaker_reset_s=1, receipt_hook=without_receipt,
     )  # fmt: skip
 

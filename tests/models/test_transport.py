@@ -14,16 +14,16 @@ from pathlib import Path
 
 import orjson
 import pytest
-from clouds import Says, chat, cloud_model, edge_model, everything, text_of
+from clouds import IMPATIENT_S, PATIENT_S, Says, chat, cloud_model, edge_model, everything, text_of
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from outbounds import outbound, send
-from patience import in_time
+from patience import in_time, until
 
 from netgpt.errors import ModelError, ModelRejected, ModelTimeout, ModelUnavailable, SettingsError
-from netgpt.models.base import Endpoint, without_receipt
+from netgpt.models.base import Endpoint, OutboundRequest, without_receipt
 from netgpt.models.client import CloudModel
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Person, Sender
@@ -41,10 +41,18 @@ async def test_connections_are_used_again() -> None:
 
 
 async def test_waits_for_a_free_connection_only_so_long() -> None:
-    with FaultyCloud(delay_s=0.2, chunk_size=2) as cloud:
-        model = cloud_model(cloud.base_url, max_connections=1, breaker_failures=1)
+    leaving, never = asyncio.Event(), asyncio.Event()
+
+    async def holds(_outbound_request: OutboundRequest) -> None:
+        leaving.set()
+        await never.wait()
+
+    with FaultyCloud() as cloud:
+        model = cloud_model(
+            cloud.base_url, max_connections=1, breaker_failures=1, timeout_s=IMPATIENT_S, receipt_hook=holds
+        )
         busy = asyncio.create_task(everything(send(model, chat(stream=True))))
-        await asyncio.sleep(0.1)
+        await leaving.wait()
         with pytest.raises(ModelUnavailable, match=r"raise cloud\.max_connections"):
             await everything(send(model, chat()))
         assert model.health().detail.endswith("(breaker closed)")
@@ -107,10 +115,10 @@ async def test_closing_under_an_answer_ends_it_with_an_error_of_ours() -> None:
     with FaultyCloud("word " * 400, delay_s=0.05) as cloud:
         model = cloud_model(cloud.base_url)
         reading = asyncio.create_task(everything(send(model, chat(stream=True))))
-        await asyncio.sleep(0.2)
+        await until(lambda: cloud.open_requests)
         await model.close()
         with pytest.raises(ModelError):
-            await asyncio.wait_for(reading, 10)
+            await asyncio.wait_for(reading, PATIENT_S)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +141,8 @@ def test_a_key_that_no_header_carries_is_a_settings_error_that_hides_it() -> Non
 
 @pytest.mark.slow
 async def test_silence_is_a_timeout_and_a_dead_port_is_unavailable() -> None:
-    with FaultyCloud(faults=["slow_first_byte"], slow_s=20) as cloud:
-        model = cloud_model(cloud.base_url, retries=3)
+    with FaultyCloud(faults=["slow_first_byte"], slow_s=60) as cloud:
+        model = cloud_model(cloud.base_url, retries=3, timeout_s=IMPATIENT_S)
         start = time.perf_counter()
         with pytest.raises(ModelTimeout, match=r"silent for 0\.4 s"):
             await everything(send(model, chat()))
@@ -221,7 +229,7 @@ async def test_only_certificates_that_are_trusted_are(
     cloud = FaultyCloud("over TLS")
     cloud.tls = context
     with cloud:
-        model = cloud_model(cloud.base_url.replace("http:", "https:"), timeout_s=5)
+        model = cloud_model(cloud.base_url.replace("http:", "https:"))
         if trusted:
             assert await text_of(send(model, chat())) == "over TLS"
         else:

@@ -6,10 +6,12 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from patience import until
+from patience import unhurried, until
 
 from netgpt.errors import DetectorError
 from netgpt.privacy.detector_pools import LONG, DetectorPools, cost
@@ -28,6 +30,9 @@ for line in sys.stdin:
     spans = [[[0, 1, "EMAIL", str(os.getpid()), 1.0]] for _ in request["texts"]]
     print(json.dumps({"id": request["id"], "spans": spans}), flush=True)
 """
+
+
+D = TypeVar("D", DetectorPools, DetectorProcess)
 
 
 async def had(turns: SharedTurns, key: str, order: list[str]) -> None:
@@ -87,12 +92,13 @@ def made(tmp_path: Path) -> Callable[[], DetectorProcess]:
     return lambda: DetectorProcess(command=[sys.executable, str(script)], timeout_s=1.0)
 
 
-@pytest.fixture
-async def pools(made: Callable[[], DetectorProcess]) -> AsyncIterator[DetectorPools]:
-    pools = DetectorPools(made, idle_s=0.3)
-    await pools.start()
-    yield pools
-    await pools.close()
+@asynccontextmanager
+async def started(detector: D) -> AsyncIterator[D]:
+    await detector.start()
+    try:
+        yield detector
+    finally:
+        await detector.close()
 
 
 async def asked(detector: DetectorPools | DetectorProcess, text: str, key: str = "") -> str:
@@ -103,26 +109,34 @@ async def asked(detector: DetectorPools | DetectorProcess, text: str, key: str =
     return span.rule
 
 
-async def test_what_is_long_has_a_process_of_its_own_while_it_is_needed(pools: DetectorPools) -> None:
-    short = await asked(pools, "short")
-    assert not pools.long.is_started
-    long = await asked(pools, "x" * LONG)
-    first, second = (os.getpriority(os.PRIO_PROCESS, int(pid)) for pid in (short, long))
-    assert second > first or second == 19  # it does not take the cores of the others
-    assert long != short and await asked(pools, "short") == short
+async def test_what_is_long_has_a_process_of_its_own_while_it_is_needed(made: Callable[[], DetectorProcess]) -> None:
+    async def attempt() -> None:
+        async with started(DetectorPools(made, idle_s=0.3)) as pools:
+            short = await asked(pools, "short")
+            assert not pools.long.is_started
+            long = await asked(pools, "x" * LONG)
+            first, second = (os.getpriority(os.PRIO_PROCESS, int(pid)) for pid in (short, long))
+            assert second > first or second == 19  # it does not take the cores of the others
+            assert long != short and await asked(pools, "short") == short
+            await until(lambda: not pools.long.is_started)
+            assert await asked(pools, "x" * LONG) not in (short, long)
+
+    await unhurried(attempt)
     assert cost(["ab"] * 1_000) > LONG and cost(["ab\n\n" * 800]) > LONG  # many pieces take long, too
-    await until(lambda: not pools.long.is_started)
-    assert await asked(pools, "x" * LONG) not in (short, long)
 
 
-async def test_short_texts_are_read_while_a_long_one_hangs(pools: DetectorPools) -> None:
-    await asked(pools, "x" * LONG)
-    hangs = asyncio.create_task(asked(pools, "hang" + "x" * LONG, "greedy"))
-    for _ in range(20):
-        await asked(pools, "short", "modest")
-    assert not hangs.done()
-    with pytest.raises(DetectorError, match="took longer than"):
-        await hangs
+async def test_short_texts_are_read_while_a_long_one_hangs(made: Callable[[], DetectorProcess]) -> None:
+    async def attempt() -> None:
+        async with started(DetectorPools(made, idle_s=0.3)) as pools:
+            await asked(pools, "x" * LONG)
+            hangs = asyncio.create_task(asked(pools, "hang" + "x" * LONG, "greedy"))
+            for _ in range(20):
+                await asked(pools, "short", "modest")
+            assert not hangs.done()
+            with pytest.raises(DetectorError, match="took longer than"):
+                await hangs
+
+    await unhurried(attempt)
 
 
 async def test_a_pool_that_was_not_started_says_so(made: Callable[[], DetectorProcess]) -> None:
@@ -131,29 +145,31 @@ async def test_a_pool_that_was_not_started_says_so(made: Callable[[], DetectorPr
 
 
 async def test_nobody_is_refused_for_another_keys_text_that_took_too_long(made: Callable[[], DetectorProcess]) -> None:
-    process = made()
-    await process.start()
-    for number in range(4):  # with a delay that grows, the last would wait for seconds
-        with pytest.raises(DetectorError, match="took longer than"):
-            await asked(process, f"hang {number}", "greedy")
-        assert await asked(process, "hello", "modest")  # it waits for the next child
-    assert process.restarts == 4
-    with pytest.raises(DetectorError, match=r"these texts \(6 characters\) took"):
-        await asked(process, "hang 3", "greedy")
-    assert process.restarts == 4 and await asked(process, "hello 2", "greedy")
-    with pytest.raises(DetectorError, match="took longer than"):  # another key's word is not taken for it
-        await asked(process, "hang 3", "modest")
-    await process.close()
+    async def attempt() -> None:
+        async with started(made()) as process:
+            for number in range(4):  # with a delay that grows, the last would wait for seconds
+                with pytest.raises(DetectorError, match="took longer than"):
+                    await asked(process, f"hang {number}", "greedy")
+                assert await asked(process, "hello", "modest")  # it waits for the next child
+            assert process.restarts == 4
+            with pytest.raises(DetectorError, match=r"these texts \(6 characters\) took"):
+                await asked(process, "hang 3", "greedy")
+            assert process.restarts == 4 and await asked(process, "hello 2", "greedy")
+            with pytest.raises(DetectorError, match="took longer than"):  # another key's word is not taken for it
+                await asked(process, "hang 3", "modest")
+
+    await unhurried(attempt)
 
 
 async def test_who_hangs_up_has_used_its_own_turn(made: Callable[[], DetectorProcess]) -> None:
-    process = made()
-    await process.start()
-    gone = [asyncio.create_task(asked(process, f"slow {number}", "greedy")) for number in range(3)]
-    await asyncio.sleep(0.05)
-    for task in gone:
-        task.cancel()
-    await asyncio.gather(*gone, return_exceptions=True)
-    assert await asked(process, "hello", "modest")
-    assert process.restarts == 0
-    await process.close()
+    async def attempt() -> None:
+        async with started(made()) as process:
+            gone = [asyncio.create_task(asked(process, f"slow {number}", "greedy")) for number in range(3)]
+            await asyncio.sleep(0.05)
+            for task in gone:
+                task.cancel()
+            await asyncio.gather(*gone, return_exceptions=True)
+            assert await asked(process, "hello", "modest")
+            assert process.restarts == 0
+
+    await unhurried(attempt)

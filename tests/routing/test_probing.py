@@ -6,6 +6,8 @@ import asyncio
 import socket
 from typing import Any
 
+from patience import in_time, until
+
 from netgpt.routing.probes import Address, Prober, opened_in
 from netgpt.routing.signals import Signals
 from netgpt.testing.server import FaultyCloud
@@ -44,12 +46,11 @@ async def test_a_probe_opens_and_closes_and_sends_nothing() -> None:
     async with FaultyCloud() as cloud:
         prober, signals, _ = looking(cloud.port)
         await prober.probe_due()
-        await asyncio.sleep(0.05)
+        await until(lambda: not cloud.connections)
         assert cloud.all_bytes() == b""
-        assert not cloud.connections
     link = signals.view().links["cloud"]
     assert prober.made == 3
-    assert link.rtt_s is not None and 0 < link.rtt_s.value < 0.1
+    assert link.rtt_s is not None and link.rtt_s.value > 0 and in_time(link.rtt_s.value, 0.1)
     assert link.jitter_s is not None and link.loss is not None
     assert link.loss.value == 0.0
     assert link.failures is not None and link.failures.value == 0.0
@@ -153,4 +154,4 @@ async def test_a_server_that_never_accepts_is_given_up() -> None:
 
 
 async def test_a_name_that_nobody_knows_is_a_failure() -> None:
-    assert await opened_in("no-such-host.invalid", 80, limit_s=2) == (None, 1.0)
+    assert await opened_in("no-such-host.invalid", 80, limit_s=30) == (None, 1.0)

@@ -141,7 +141,7 @@ PLANTED = ("ada@mill.example", "+44 20 7946 0018", "10.11.12.13")
 async def test_nothing_private_reaches_any_of_the_targets_that_are_tried(tmp_path: Path, hedge: str) -> None:
     text = f"write a long essay, step by step, on {', '.join(PLANTED)} and what they mean"
     rules = {"hedge": hedge, "hedge_after_s": 0.05}
-    with FaultyCloud(slow_s=0.5) as first, FaultyCloud() as second, FaultyCloud() as third:
+    with FaultyCloud(slow_s=2.5) as first, FaultyCloud() as second, FaultyCloud() as third:
         ups = [upstream("b", second, region="eu"), upstream("c", third)]
         made: Any = {"upstreams": ups, "routing": rules, "completion": {"mode": "off"}}
         async with gateway(tmp_path, first, edge=ScriptedModel(down="asleep"), **made) as here:

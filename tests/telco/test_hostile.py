@@ -97,7 +97,7 @@ async def test_a_bad_answer_is_no_insight(name: str) -> None:
 async def test_a_slow_drip_ends_in_time(body: Any) -> None:
     with Operator(said(body), drip=True) as operator:
         client = InsightClient(timeout_s=0.3)
-        polled = await asyncio.wait_for(RadioInformation(operator.url).ask(client), 10)
+        polled = await asyncio.wait_for(RadioInformation(operator.url).ask(client), 60)
         assert polled.insight is None and "said nothing for 0.3 s" in polled.detail
         await client.close()
 
@@ -105,7 +105,7 @@ async def test_a_slow_drip_ends_in_time(body: Any) -> None:
 async def test_a_certificate_of_nobody_known_is_refused(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     with Operator(said(FULL), tls=authority.make("operator", "127.0.0.1").server()) as operator:
-        client = InsightClient(timeout_s=3.0)
+        client = InsightClient(timeout_s=30.0)
         polled = await RadioInformation(operator.url).ask(client)
         assert polled.insight is None and "cannot be reached" in polled.detail
         await client.close()
@@ -116,7 +116,7 @@ async def test_the_watch_goes_on_after_every_kind_of_answer() -> None:
     seen: list[tuple[str, Insight]] = []
     with Operator(b"") as operator:
         watch = InsightWatch(
-            (RadioInformation(operator.url),), InsightClient(timeout_s=3.0), every_s=60,
+            (RadioInformation(operator.url),), InsightClient(timeout_s=30.0), every_s=60,
             on_insight=lambda name, insight: seen.append((name, insight)),
         )  # fmt: skip
         for operator.said in (*BAD.values(), said(FULL)):

@@ -27,7 +27,7 @@ DEVICES: list[dict[str, Any]] = [
 
 
 async def asked(source: InsightSource) -> Polled:
-    client = InsightClient(timeout_s=5)
+    client = InsightClient(timeout_s=30)
     try:
         return await source.ask(client)
     finally:
@@ -78,7 +78,7 @@ async def test_our_own_simulator_says_what_is_published(line: Line) -> None:
             return answer
 
     async with FakeOperator(line) as operator:
-        ear = Ear(timeout_s=5)
+        ear = Ear(timeout_s=30)
         await asyncio.gather(
             RadioInformation(operator.radio_url, cell="1", ipv4="10.1.2.3").ask(ear),
             QualityOfLine(operator.quality_url, PROFILE).ask(ear),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import gateway
+from boxes import gateway as quiet_gateway
 from doors import Door
 
 from netgpt.app.gateway import Gateway
@@ -19,6 +21,14 @@ from netgpt.testing.server import FaultyCloud
 
 DOUBT = {"maybe": 0.4}
 PRIVATE = "Write to ada.keller@mill.example about the tide"
+
+
+@asynccontextmanager
+async def gateway(home: Path, *arguments: Any, **settings: Any) -> AsyncIterator[Gateway]:
+    """A box that acts on what it believes."""
+    acts = {"on_low_confidence": "say", "cascade": True, **settings.pop("routing", {})}
+    async with quiet_gateway(home, *arguments, routing=acts, **settings) as here:
+        yield here
 
 
 def judged(here: Gateway, kind: str = "facts") -> Door:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from netgpt.testing.server import Fault, FaultyCloud
 pytestmark = pytest.mark.slow
 
 
-DEADLINE_S = 8.0
+DEADLINE_S = 20.0
 TEXT = "Please repeat these words one after the other, slowly and without a mistake."
 BEFORE_FIRST_WORD = {
     Fault.SERVER_ERROR, Fault.WRONG_CONTENT_TYPE, Fault.HANGUP, Fault.REFUSED, Fault.TOO_LONG,
@@ -37,12 +39,19 @@ def cloud() -> Iterator[FaultyCloud]:
 @pytest.fixture(scope="module")
 def served(cloud: FaultyCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = {
-        "cloud__timeout": "1.5",
+        "cloud__timeout": "3",
         "server__deadline_s": str(DEADLINE_S),
         "cloud__retries": "1",
         "cloud__breaker_failures": "1000",
     }
     with Served(tmp_path_factory.mktemp("home"), cloud=cloud, **settings) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def patient(cloud: FaultyCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A box that would wait for its cloud for as long as any test runs."""
+    with Served(tmp_path_factory.mktemp("patient"), cloud=cloud, cloud__timeout="120") as gateway:
         yield gateway
 
 
@@ -113,11 +122,11 @@ def test_whole(served: Served, cloud: FaultyCloud, fault: Fault) -> None:
     assert TEXT not in answer.headers.get("x-netgpt-rule", "")
 
 
-def test_a_hang_up_cancels_the_call_within_a_second(served: Served, cloud: FaultyCloud) -> None:
-    cloud.delay_s = 0.3
+def test_a_hang_up_cancels_the_call_within_a_second(patient: Served, cloud: FaultyCloud) -> None:
+    cloud.delay_s = 0.6
     try:
         seen = len(cloud.hangups)
-        with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body(stream=True), timeout=10) as answer:
+        with httpx.stream("POST", f"{patient.url}/v1/chat/completions", json=body(stream=True), timeout=60) as answer:
             next(answer.iter_lines())
         left = time.monotonic()
         wait_until(lambda: len(cloud.hangups) > seen)
@@ -126,12 +135,16 @@ def test_a_hang_up_cancels_the_call_within_a_second(served: Served, cloud: Fault
         cloud.delay_s = 0.0
 
 
-def test_a_hang_up_of_a_whole_answer_cancels_too(served: Served, cloud: FaultyCloud) -> None:
-    cloud.slow_s, before = 5.0, len(cloud.hangups)
+def test_a_hang_up_of_a_whole_answer_cancels_too(patient: Served, cloud: FaultyCloud) -> None:
+    cloud.slow_s, before = 60.0, len(cloud.hangups)
     try:
         cloud.schedule(Fault.SLOW_FIRST_BYTE)
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{served.url}/v1/chat/completions", json=body(), timeout=0.5)
+        content = json.dumps(body()).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(content)}\r\n\r\n"
+        host, port = patient.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as line:
+            line.sendall(head.encode() + content)
+            wait_until(lambda: cloud.open_requests)
         left = time.monotonic()
         wait_until(lambda: len(cloud.hangups) > before)
         assert len(cloud.hangups) == before + 1 and in_time(cloud.hangups[-1] - left, 1.0)
@@ -139,13 +152,13 @@ def test_a_hang_up_of_a_whole_answer_cancels_too(served: Served, cloud: FaultyCl
         cloud.slow_s = 0.5
 
 
-def test_a_cancelled_exchange_is_recorded_with_its_usage(served: Served, cloud: FaultyCloud) -> None:
-    cloud.delay_s = 0.2
+def test_a_cancelled_exchange_is_recorded_with_its_usage(patient: Served, cloud: FaultyCloud) -> None:
+    cloud.delay_s = 0.6
     try:
-        with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body(stream=True), timeout=10) as answer:
+        with httpx.stream("POST", f"{patient.url}/v1/chat/completions", json=body(stream=True), timeout=60) as answer:
             exchange = answer.headers["x-netgpt-exchange"]
             next(answer.iter_lines())
-        kept = recorded(served, exchange)
+        kept = recorded(patient, exchange)
     finally:
         cloud.delay_s = 0.0
     assert kept["status"] == "cancelled" and kept["usage"]["estimated"] is True
@@ -154,7 +167,7 @@ def test_a_cancelled_exchange_is_recorded_with_its_usage(served: Served, cloud: 
 
 def test_a_dead_cloud_opens_the_breaker_and_the_edge_says_so(tmp_path: Any) -> None:
     with FaultyCloud() as cloud:
-        settings = {"cloud__retries": "0", "cloud__breaker_failures": "2", "cloud__breaker_reset_s": "1"}
+        settings = {"cloud__retries": "0", "cloud__breaker_failures": "2", "cloud__breaker_reset_s": "4"}
         with Served(tmp_path / "home", cloud=cloud, **settings) as gateway:
             cloud.schedule(*[Fault.SERVER_ERROR] * 2)
             for _ in range(2):
@@ -163,8 +176,7 @@ def test_a_dead_cloud_opens_the_breaker_and_the_edge_says_so(tmp_path: Any) -> N
             shown = gateway.ask("hello there").json()
             assert shown["netgpt"]["route"] == "edge" and cloud.answered == asked
             assert gateway.get("/readyz").json()["parts"]["cloud"]["ok"] is False
-            time.sleep(1.1)
-            assert gateway.ask("hello there").json()["netgpt"]["route"] == "cloud"
+            wait_until(lambda: gateway.ask("hello there").json()["netgpt"]["route"] == "cloud")
 
 
 def test_no_request_outlives_the_deadline_under_load(served: Served, cloud: FaultyCloud) -> None:

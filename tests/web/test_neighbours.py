@@ -34,7 +34,7 @@ def boxes(
             "upstreams__next_door__kind": "neighbour",
             "upstreams__next_door__base_url": f"{next_door.url}/v1",
             "upstreams__next_door__retries": "0",
-            "upstreams__next_door__timeout": "2",
+            "upstreams__next_door__timeout": "30",
             "routing__on_cut": "edge",
         }
         with Served(homes[0], edge_url=edges[0].base_url, **plain, **upstream) as here:

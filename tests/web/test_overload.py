@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,22 @@ from doors import Door, door
 from patience import until
 
 from netgpt.testing.models import ScriptedModel
+from netgpt.types import Chunk
 
-ONE = {"max_concurrency": 1, "max_waiting": 1, "max_wait_s": 5}
+ONE = {"max_concurrency": 1, "max_waiting": 1, "max_wait_s": 60}
+
+
+class Held(ScriptedModel):
+    """Begins its answers once it is let go."""
+
+    def __init__(self, reply: str = "yes") -> None:
+        super().__init__(reply)
+        self.go = asyncio.Event()
+
+    async def chat(self, body: Mapping[str, Any], *, adapters: Sequence[str] = ()) -> AsyncIterator[Chunk]:
+        await self.go.wait()
+        async for chunk in super().chat(body, adapters=adapters):
+            yield chunk
 
 
 def places(here: Door) -> Any:
@@ -20,8 +35,13 @@ def places(here: Door) -> Any:
 
 
 async def test_one_waits_and_one_is_refused(tmp_path: Path) -> None:
-    async with door(tmp_path, edge=ScriptedModel("yes", delay_s=0.3), server=ONE) as here:
-        answers = await asyncio.gather(*(here.chat(text=f"hello {n}") for n in range(3)))
+    edge = Held()
+    async with door(tmp_path, edge=edge, server=ONE) as here:
+        asked = [asyncio.create_task(here.chat(text=f"hello {n}")) for n in range(3)]
+        await until(lambda: places(here).waiting == 1 and any(one.done() for one in asked))
+        await asyncio.sleep(0.25)
+        edge.go.set()
+        answers = await asyncio.gather(*asked)
         assert sorted(answer.status_code for answer in answers) == [200, 200, 503]
         refused = next(answer for answer in answers if answer.status_code == 503)
         error = refused.json()["error"]
@@ -32,7 +52,7 @@ async def test_one_waits_and_one_is_refused(tmp_path: Path) -> None:
             if answer.status_code == 200:
                 row = (await here.get(f"/v1/exchanges/{answer.headers['x-netgpt-exchange']}")).json()
                 waited.append(row["timings_ms"].get("queue", 0.0))
-        assert min(waited) == 0 and 200 < max(waited) < 5_000
+        assert min(waited) == 0 and 200 < max(waited) < 60_000
         assert (places(here).at_work, places(here).waiting) == (0, 0)
         page = (await here.get("/metrics")).text
         assert 'netgpt_refused_total{code="overloaded"} 1.0' in page
@@ -40,23 +60,24 @@ async def test_one_waits_and_one_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_key_with_more_than_its_share_gets_429(tmp_path: Path) -> None:
-    server = {"max_concurrency": 2, "max_waiting": 3, "max_wait_s": 5}
-    async with door(tmp_path, edge=ScriptedModel("yes", delay_s=0.3), server=server) as here:
+    server, edge = {"max_concurrency": 2, "max_waiting": 3, "max_wait_s": 60}, Held()
+    async with door(tmp_path, edge=edge, server=server) as here:
         _, greedy = await here.make_key()
         _, modest = await here.make_key()
         crowd = [asyncio.create_task(here.chat(greedy, fields={"user": f"made up {n}"})) for n in range(4)]
-        await asyncio.sleep(0.1)
+        await until(lambda: (places(here).at_work, places(here).waiting) == (2, 2))
         asked = asyncio.create_task(here.chat(modest))
-        await asyncio.sleep(0.05)
+        await until(lambda: places(here).waiting == 3)
         late = await here.chat(greedy)
         assert late.status_code == 429 and late.json()["error"]["code"] == "too_many_at_once", late.text
         assert int(late.headers["retry-after"]) >= 1
+        edge.go.set()
         assert (await asked).status_code == 200
         assert {(await one).status_code for one in crowd} == {200}
 
 
 async def test_who_hangs_up_while_waiting_leaves_the_queue(tmp_path: Path) -> None:
-    edge = ScriptedModel("yes", delay_s=0.5)
+    edge = Held()
     async with door(tmp_path, edge=edge, server=ONE) as here:
         first = asyncio.create_task(here.chat(text="first"))
         await until(lambda: places(here).at_work == 1)
@@ -65,6 +86,7 @@ async def test_who_hangs_up_while_waiting_leaves_the_queue(tmp_path: Path) -> No
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
         assert places(here).waiting == 0
+        edge.go.set()
         assert (await first).status_code == 200
         assert (await here.chat(text="next")).status_code == 200
         assert [body["messages"][-1]["content"] for body in edge.asked] == ["first", "next"]
@@ -72,16 +94,18 @@ async def test_who_hangs_up_while_waiting_leaves_the_queue(tmp_path: Path) -> No
 
 
 async def test_a_stream_holds_its_place_to_its_end(tmp_path: Path) -> None:
-    async with door(tmp_path, edge=ScriptedModel("x" * 40, delay_s=0.1), server={**ONE, "max_waiting": 0}) as here:
+    edge = Held("x" * 40)
+    async with door(tmp_path, edge=edge, server={**ONE, "max_waiting": 0}) as here:
         stream = asyncio.create_task(here.chat(text="long", fields={"stream": True}))
         await until(lambda: places(here).at_work == 1)
         assert (await here.chat()).status_code in (429, 503)
+        edge.go.set()
         assert "[DONE]" in (await stream).text
         assert places(here).at_work == 0
 
 
 async def test_a_place_comes_back_where_the_server_cancels_the_work(tmp_path: Path) -> None:
-    async with door(tmp_path, edge=ScriptedModel("yes", delay_s=5), server=ONE) as here:
+    async with door(tmp_path, edge=Held(), server=ONE) as here:
         body = b'{"messages": [{"role": "user", "content": "hello"}]}'
         came = asyncio.Event()
 

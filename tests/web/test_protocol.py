@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import in_time
 from serving import Served
 
 from netgpt.settings.sections import Server
@@ -22,10 +23,15 @@ from netgpt.web.protocol import places
 
 FILES = 256
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
-QUICK: dict[str, Any] = {
-    "server__head_timeout_s": "1.5", "server__body_timeout_s": "1.5", "server__keep_alive_s": "1.5",
+PATIENT: dict[str, Any] = {
+    "server__head_timeout_s": "60", "server__body_timeout_s": "5", "server__keep_alive_s": "4",
     "server__max_connections": str(places(Server(), FILES)), "privacy__names": "false", "lockout__failures": "100000",
 }  # fmt: skip
+QUICK = {
+    **PATIENT,
+    **dict.fromkeys(("server__head_timeout_s", "server__body_timeout_s", "server__keep_alive_s"), "1.5"),
+}
+"""For what ends by its time, and for floods."""
 
 
 class Box(Served):
@@ -47,7 +53,7 @@ class Box(Served):
 
     def connect(self) -> socket.socket:
         host, port = self.url.removeprefix("http://").split(":")
-        line = socket.create_connection((host, int(port)), timeout=20)
+        line = socket.create_connection((host, int(port)), timeout=60)
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return line
 
@@ -61,13 +67,13 @@ class Box(Served):
             return answers_in(rest_of(line))
 
 
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+@contextlib.contextmanager
+def opened_box(home: Path, settings: dict[str, Any]) -> Iterator[Box]:
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith("NETGPT_"):
                 patch.delenv(name)
-        with Box(tmp_path_factory.mktemp("box"), **QUICK) as opened:
+        with Box(home, **settings) as opened:
             opened.key = opened.new_key()
             yield opened
             log = opened.log()
@@ -75,8 +81,15 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 
 
 @pytest.fixture(scope="module")
-def other_key(box: Box) -> str:
-    return box.new_key()
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    with opened_box(tmp_path_factory.mktemp("box"), PATIENT) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def quick_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    with opened_box(tmp_path_factory.mktemp("quick"), QUICK) as opened:
+        yield opened
 
 
 def rest_of(line: socket.socket) -> bytes:
@@ -119,7 +132,6 @@ def bearer(key: str) -> bytes:
         ([b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"], 414, "target_too_long"),
         ([b"GET /?" + b"a" * 9_000], 414, "target_too_long"),
         ([b"G" * 40_000], 400, "bad_http"),
-        ([HEAD], 408, "request_timeout"),
         ([post(b"{", length=100)], 401, "invalid_api_key"),
         ([b"GET /healthz HTTP/1.1\r\n\r\n"], 400, "bad_host"),
         ([HEAD + b"Host: localhost\r\n\r\n"], 400, "bad_host"),
@@ -146,6 +158,11 @@ def test_what_is_refused_at_the_door(box: Box, pieces: list[bytes], status: int,
     error = json.loads(body)["error"]
     assert error["code"] == code and set(error) == {"message", "type", "code", "param"}
     assert status == 401 or headers[b"connection"] == b"close"
+
+
+def test_half_a_head_is_waited_for_only_so_long(quick_box: Box) -> None:
+    ((status, _, body),) = quick_box.says(HEAD)
+    assert status == 408 and json.loads(body)["error"]["code"] == "request_timeout"
 
 
 @pytest.mark.parametrize(
@@ -196,13 +213,13 @@ def test_a_body_is_asked_for_only_where_the_caller_may_send_it(box: Box) -> None
     assert [each[0] for each in box.says(expecting, body)] == [100, 200]
     began = time.monotonic()
     assert [each[0] for each in box.says(post(b"", b"Expect: 100-continue", length=10))] == [401]
-    assert time.monotonic() - began < 1.2, "closed at once: whether a body follows is not known"
+    assert in_time(time.monotonic() - began, 1.2), "closed at once: whether a body follows is not known"
 
 
-def test_bodies_come_with_a_least_rate(box: Box) -> None:
+def test_bodies_come_with_a_least_rate(quick_box: Box) -> None:
     began = time.monotonic()
-    with box.connect() as line:
-        line.sendall(post(b"{", bearer(box.key or ""), length=1_000))
+    with quick_box.connect() as line:
+        line.sendall(post(b"{", bearer(quick_box.key or ""), length=1_000))
         line.settimeout(0.1)
         taken = b""
         while not taken:
@@ -210,15 +227,15 @@ def test_bodies_come_with_a_least_rate(box: Box) -> None:
                 taken = line.recv(65536)
             if not taken:
                 line.sendall(b" ")
-    assert answers_in(taken)[0][0] == 408 and 1 < time.monotonic() - began < 10
+    assert answers_in(taken)[0][0] == 408 and 1 < time.monotonic() - began < 30
 
 
-def test_an_idle_connection_is_closed_without_a_word(box: Box) -> None:
+def test_an_idle_connection_is_closed_without_a_word(quick_box: Box) -> None:
     for said in (b"", HEAD + b"\r\n"):
         began = time.monotonic()
-        found = box.says(said)
+        found = quick_box.says(said)
         assert [each[0] for each in found] == [200] * bool(said)
-        assert 1 < time.monotonic() - began < 10
+        assert 1 < time.monotonic() - began < 30
 
 
 def silent(line: socket.socket, _key: str) -> None:
@@ -250,10 +267,9 @@ def a_body_that_nobody_reads(line: socket.socket, _key: str) -> None:
     "attack",
     [silent, half_a_head, many_small_headers, a_wrong_head, an_unfinished_body, a_body_that_nobody_reads],
 )
-def test_others_are_served_during_a_flood(
-    box: Box, other_key: str, attack: Callable[[socket.socket, str], None]
-) -> None:
+def test_others_are_served_during_a_flood(quick_box: Box, attack: Callable[[socket.socket, str], None]) -> None:
     """400 connections at 256 open files."""
+    box, other_key = quick_box, quick_box.new_key()
     before = box.memory()
     with contextlib.ExitStack() as open_lines:
         for number in range(1, 401):
@@ -277,9 +293,10 @@ def test_sixty_megabytes_of_headers_leave_no_trace(box: Box) -> None:
     assert box.get("/healthz").status_code == 200
 
 
-def test_one_key_that_sends_much_at_once_pays_for_it_itself(box: Box, other_key: str) -> None:
+def test_one_key_that_sends_much_at_once_pays_for_it_itself(box: Box) -> None:
     """Unfinished bodies of 100 MB: the bound of memory is reached by one key, and another one's long body comes
     through."""
+    other_key = box.new_key()
     body = b'{"model": "netgpt/edge", "messages": [{"role": "user", "content": "' + b"long " * 20_000 + b'"}]}'
     with contextlib.ExitStack() as open_lines:
         modest = open_lines.enter_context(box.connect())

@@ -57,7 +57,7 @@ async def test_a_box_without_a_cloud_but_upstreams(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.STALL])
 async def test_a_stream_that_breaks_off_says_that_it_is_partial(tmp_path: Path, fault: Fault) -> None:
     with FaultyCloud(LONG, faults=[fault]) as cloud:
-        async with door(tmp_path, upstreams=[upstream("b", cloud)]) as here:
+        async with door(tmp_path, upstreams=[upstream("b", cloud, timeout_s=3.0)]) as here:
             answer = await ask(here, "b", stream=True)
             *_, last = events = events_of(answer)
             exchange = answer.headers["x-netgpt-exchange"]
@@ -102,12 +102,13 @@ async def test_nobody_can_answer_says_why_for_each_or_gives_an_earlier_answer(tm
 
 async def test_a_late_upstream_is_hedged_by_the_edge(tmp_path: Path) -> None:
     rules = {"hedge": "edge", "hedge_after_s": 0.1}
-    with FaultyCloud("far", faults=[Fault.SLOW_FIRST_BYTE], slow_s=1.2) as cloud:
+    with FaultyCloud("far", faults=[Fault.SLOW_FIRST_BYTE], slow_s=60) as cloud:
         async with door(tmp_path, upstreams=[upstream("b", cloud)], routing=rules) as here:
             answer = await here.chat(text="write a python function that sorts a list of numbers, step by step")
             assert answer.headers["x-netgpt-arm"] == "edge" and answer.headers["x-netgpt-rule"].endswith("+hedge")
             row = (await here.get(f"/v1/exchanges/{answer.headers['x-netgpt-exchange']}")).json()
             assert [sent["arm"] for sent in row["sent_to"]] == ["b"] and row["outbound"]["model"] == "model-of-b"
+            cloud.slow_s = 1.2
             cloud.schedule(Fault.SLOW_FIRST_BYTE)
             assert (await ask(here, "b")).headers["x-netgpt-arm"] == "b", "who names a target waits for it"
             text = (await here.get("/metrics")).text

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from patience import in_time
 from starlette.types import Message
+from virtual_time import in_virtual_time
 
 from netgpt.web.chat import CallerGone, EventStream, until_hangup
 
@@ -27,12 +28,14 @@ class Wire:
         return {"type": "http.disconnect"}
 
 
+@in_virtual_time
 async def test_work_that_is_done_soon_gives_its_result_and_nobody_listens() -> None:
     wire = Wire(0)
     assert await until_hangup(wire.receive, asyncio.sleep(0.01, "done")) == "done"
     assert wire.asked == 0
 
 
+@in_virtual_time
 async def test_longer_work_gives_its_result_too() -> None:
     wire = Wire(60)
     assert await until_hangup(wire.receive, asyncio.sleep(0.2, "done")) == "done"

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import in_time
 from serving import Served
 
 from netgpt.testing.server import Fault, FaultyCloud
@@ -26,7 +27,7 @@ def test_the_answer_names_every_limit(tmp_path: Path) -> None:
         rows = "\n".join(f"{i},u{i}@mill.org" for i in range(1_600))
         began = time.monotonic()
         refused = box.ask(rows, "netgpt")
-        assert time.monotonic() - began < 5  # a busy machine
+        assert in_time(time.monotonic() - began, 5)
         message = refused.json()["error"]["message"]
         assert refused.status_code == 400 and refused.json()["error"]["code"] == "context_length_exceeded"
         assert "too long for" in message and "privacy.max_chars = 2000" in message and "mill.org" not in message

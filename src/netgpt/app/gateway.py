@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
+from netgpt.app.capability import CapabilityService
 from netgpt.app.confidence import open_judge
 from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
@@ -23,6 +24,7 @@ from netgpt.app.metrics import Metrics, SignalsCollector
 from netgpt.app.proposing import Proposing
 from netgpt.app.relevance import RelevanceService
 from netgpt.app.routing import RoutingService, Telemetry
+from netgpt.app.sessions import SessionService
 from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
@@ -100,6 +102,8 @@ class Gateway:
         self.needs_detector = any(not settings.remotes[target].trusted for target in remotes)
         self.target_names = target_names(settings)  # which target a model's name asks for
         self.model_names = frozenset({DECIDE, *self.target_names})
+        self.capability = CapabilityService(settings, store.files)
+        """What each target can do, by kind of task: `capability.prior`."""
         self.embedder = StaticEmbedder()
         self.embeddings = Embeddings(settings, self.embedder)
         self.routing_service = RoutingService(settings, self.embedder, self.signals)
@@ -111,6 +115,7 @@ class Gateway:
         )
         self.learning = Learning(store, settings.routing, settings.remotes)
         self.proposing = Proposing(store, settings)
+        self.sessions = SessionService(store, self.routing_service, self.record)
         self._tasks: list[asyncio.Task[None]] = []
         self._keys_read_at, self._key_faults = float("-inf"), list[str]()
         self.head_noter = HeadNoter(settings, store)
@@ -157,11 +162,13 @@ class Gateway:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start_part("edge", self.engine.start if self.engine else None))
             group.create_task(self._start_part("routing", self.routing_service.start))
+            group.create_task(self._start_part("sessions", self.sessions.start if self.remotes else None))
             group.create_task(self._start_encoder())
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self.learning.start(self.routing_service, self.record, self.metrics)
         self.proposing.start(self.metrics)
         await self._read_places()
+        await asyncio.to_thread(self.capability.refresh)
         await self.head_noter.start()
         self.telemetry.start()
         self._tasks.append(asyncio.create_task(self._housekeeping()))
@@ -222,6 +229,7 @@ class Gateway:
         for round_ in range(1 << 62):
             try:
                 await asyncio.to_thread(self.rules.look)
+                await asyncio.to_thread(self.capability.refresh)
                 await self._read_places()
                 await watch_canaries(self.registry, self.store.outcomes)
                 await self.head_noter.note_in_time()
@@ -279,7 +287,7 @@ def _stages(gateway: Gateway) -> list[Stage]:
             choose=gateway.residency.choose,
             on_model_call=gateway.metrics.model_called,
             last_answer=gateway.last_answer,
-            acting=gateway.routing_service.acting(open_judge()),
+            acting=gateway.routing_service.acting(open_judge(), prior=gateway.capability.prior),
         ),
         "restore": Restore,
         "record": lambda: gateway.record,

@@ -75,12 +75,14 @@ class Learning:
         except StoreError as error:
             log.error("routing: %s Learning begins anew.", error.message)
         routing_service.context.experience = self.learner
-        record.check_schema = self._check_schema
+        record.before_end.append(self._check_schema)
         metrics.listeners.append(self._ended.append)
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def _check_schema(self, exchange: Exchange, answer: Joiner) -> None:
         """Note whether a whole answer breaks the schema that was asked for."""
+        if exchange.status != "complete" or not exchange.request.body.get("response_format"):
+            return
         broken = breaks_schema(exchange.request.body, _text_of(answer))
         if broken is not None and len(self._broken) < MOST_ENDED:
             self._broken[exchange.id] = broken

@@ -18,10 +18,10 @@ from netgpt.errors import LowConfidence
 from netgpt.generation import unsure
 from netgpt.generation.fallback import ASKED, FAILS, ROOM, Chosen, FallbackChain, Opened, estimate
 from netgpt.generation.start import Read, Start, ending, parted, with_words, words_of
-from netgpt.judgement import ADVICE, UNKNOWN, AnswerJudge, Confidence, TaskKind
+from netgpt.judgement import ADVICE, TASK_KINDS, UNKNOWN, AnswerJudge, Confidence, TaskKind
 from netgpt.models.stream import as_chunk, join_chunks
 from netgpt.outbound import Acted
-from netgpt.routing.candidates import last_user_text
+from netgpt.routing.candidates import Prior, last_user_text
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, Chunk, Decision
 
@@ -38,6 +38,8 @@ ASSERTING: Final = frozenset(
 """Kinds in which an answer that is probably wrong is rather not given at all."""
 HOPELESS: Final = 0.3  # an asserting answer with a lower chance than this is not given: it is wrong two times in three
 ADVICE_FROM: Final = 0.25  # a request that is one for advice with this chance is treated as one: a wrong answer harms
+BARELY: Final = 0.05  # where fewer answers of a kind do than this, another is asked without waiting for the box's
+MILD_FROM: Final = 0.4  # one whose kinds assert little with this chance is not given a word of doubt
 LOOK_EVERY: Final = 80  # characters from one look at an answer that is being written to the next
 _STAYS: Final = frozenset({ASKED, "personal", "share", "budget", "deadline"})
 """Rules of decisions for the box that a doubtful answer does not overrule: a wish, a promise, or a bound."""
@@ -45,9 +47,6 @@ _WHY: Final = {
     ASKED: unsure.WISHED, "personal": unsure.PERSONAL, "share": unsure.SPENT, "budget": unsure.SPENT,
     "sensitive": unsure.KEPT, "kept": unsure.KEPT, "cloud-down": unsure.AWAY, "deadline": unsure.AWAY,
 }  # fmt: skip
-
-Prior = Callable[[str, str], float | None]
-"""(target, kind of task) -> how often that model's answers of that kind do, 0 to 1; None: not measured."""
 
 
 def _unknown(_text: str) -> TaskKind:
@@ -124,7 +123,19 @@ class Hearing:
 
     @cached_property
     def prior(self) -> float | None:
-        return self.acting.prior(EDGE, self.kind.name) if self.kind.name != UNKNOWN else None
+        """How often the box's answers of this kind do; where the kind is in doubt, of all that it may be."""
+        chances = dict(self.kind.chances) or {self.kind.name: self.kind.chance}
+        chances[UNKNOWN] = chances.get(UNKNOWN, 0.0) + max(0.0, 1.0 - sum(chances.values()))
+        known = [(chance, prior) for kind, chance in chances.items() if (prior := self._skill(kind)) is not None]
+        weight = sum(chance for chance, _ in known)
+        return sum(chance * prior for chance, prior in known) / weight if weight > 0.0 else None
+
+    def _skill(self, kind: str) -> float | None:
+        """How often its answers of a kind do; where that is unknown, of all kinds."""
+        if kind != UNKNOWN:
+            return self.acting.prior(EDGE, kind)
+        known = [prior for each in TASK_KINDS if (prior := self.acting.prior(EDGE, each)) is not None]
+        return sum(known) / len(known) if known else None
 
     @cached_property
     def risky(self) -> bool:
@@ -137,13 +148,18 @@ class Hearing:
     @property
     def speaks(self) -> bool:
         """Whether a word of doubt is written where there is doubt."""
-        mild = self.kind.name in HARMLESS and not self.risky
-        return self.prose and not mild and (self.wish == "say" or self.risky)
+        return self.prose and (self.risky or (self.wish == "say" and not self.mild))
+
+    @property
+    def mild(self) -> bool:
+        """Whether it is probably of a kind that asserts little."""
+        likely = sum(chance for kind, chance in self.kind.chances if kind in HARMLESS)
+        return self.kind.name in HARMLESS or likely >= MILD_FROM
 
     @property
     def bar(self) -> float:
         """The chance from which on the box is sure; where little is asserted, half of it will do."""
-        return self.acting.rules.sure / (2 if self.kind.name in HARMLESS else 1)
+        return self.acting.rules.sure / (2 if self.mild else 1)
 
     def is_sure(self, confidence: Confidence | None) -> bool:
         if self.risky:
@@ -205,7 +221,7 @@ class Hearing:
 
     async def _held(self, chain: FallbackChain, start: Start, others: Sequence[str]) -> Confidence | None:
         """Read until it is settled whether to give it: sure, whole, or as far as it may be held back."""
-        if self.risky and others:
+        if others and (self.risky or (self.prior is not None and self.prior < BARELY)):
             return self._judged(start, whole=False)  # another is asked in any case
         if not (self.patient or others or self.speaks or not (self.prose or self.tools)):
             return None  # nothing hangs on it now: it is judged at its end
@@ -224,7 +240,7 @@ class Hearing:
                 if not self.patient:
                     return confidence
                 limit = math.inf
-            elif far or (others and confidence is not None and confidence.wrong):
+            elif far or (others and confidence is not None and (confidence.wrong or confidence.chance < self.bar / 3)):
                 return confidence
         return self._judged(start, whole=read is not Read.LATE and start.error is None)
 

@@ -32,6 +32,7 @@ from netgpt.models.stream import close
 from netgpt.outbound import Outbound, Outcome
 from netgpt.routing.candidates import text_of
 from netgpt.routing.router import TRIAL
+from netgpt.routing.sessions import SESSION
 from netgpt.settings.routing import Routing
 from netgpt.settings.sections import Cloud
 from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Chunk, Decision, Message, Person, Sender, Usage, display_name
@@ -410,7 +411,7 @@ class FallbackChain:
 
     def _rival(self, target: str, left: list[str]) -> tuple[str | None, float | None]:
         request = self.request
-        if not self.hedging.on or request.decision.rule == ASKED:
+        if not self.hedging.on or request.decision.rule in (ASKED, SESSION):
             return None, None
         self.hedging.seen()
         others = left if request.claim is None else [EDGE] if EDGE in left else []

@@ -7,10 +7,10 @@ microseconds. Plain values: none of them holds a word of the request.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from netgpt.routing.link_state import SignalsView
 from netgpt.settings import Settings
@@ -98,7 +98,8 @@ def features_of(body: Mapping[str, Any]) -> Features:
         math=bool(_MATH.search(ends)),
         long_form=bool(_LONG_FORM.search(ends)),
         reasoning=bool(_REASONING.search(ends)),
-        tools=bool(body.get("tools") or body.get("functions")) or any(m.get("role") == "tool" for m in messages),
+        tools=bool(body.get("tools") or body.get("functions"))
+        or any(m.get("role") in ("tool", "function") for m in messages),
         structured=isinstance(response_format, Mapping) and response_format.get("type") == "json_schema",
         media=any(_has_media(m.get("content")) for m in messages),
     )
@@ -139,6 +140,20 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """The model that a conversation was with so far."""
+
+    target: str
+    calls: bool = False  # it called the tools whose results the request brings
+
+
+Prior = Callable[[str, str], float | None]
+"""(target, kind of task) -> how often the target's answers of that kind did when it was measured; None: never was."""
+ABLE: Final = 0.5
+"""A model whose calls of tools, or answers by a schema, were right less often is not asked in the place of another."""
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that a decision looks at: one request, the targets that might answer it, and what is known of them now."""
 
@@ -158,6 +173,10 @@ class Situation:
     answer_tokens: int | None = None  # the longest answer that the request allows; None: it does not say
     long: bool = False  # it has more words than a small model is trusted with (routing.max_edge_words)
     now: float = 0.0  # `time.monotonic()`
+    held: Held | None = None  # who has the conversation; None: it begins, or nobody is known to
+    must_call: bool = False  # the answer has to call a tool, or to go on with a result
+    unable: Mapping[str, str] = field(default_factory=dict)
+    """Targets that were measured not to do what is asked, each with why."""
 
     @property
     def clouds(self) -> frozenset[str]:
@@ -253,6 +272,7 @@ def _remote(target: Target, situation: Situation, rules: Routing, expected: Expe
         yield Violation("asked", asked_words(situation.asked), Severity.NOT_ASKED)
     if features.tools and not target.tools:
         yield Violation("tools", "it brings tools, which that model does not take", Severity.CANNOT)
+    yield from _unable(target, situation)
     if (longer := _too_long(target, situation)) is not None:
         yield longer
     if situation.personal_facts and rules.edge_when_personal and not features.tools:
@@ -271,10 +291,45 @@ def _edge(target: Target, situation: Situation) -> Iterator[Violation]:
         yield Violation("asked", asked_words(situation.asked), Severity.NOT_ASKED)
     if features.tools and not target.tools:
         yield Violation("tools", "it brings tools, which the edge model does not take", Severity.CANNOT)
+    yield from _unable(target, situation)
     if situation.asked == "auto" and (longer := _too_long(target, situation)) is not None:
         yield longer
     if features.media and not target.surely_reads_media:
         yield Violation("media", "it holds media, which the edge model may not read", Severity.DOUBTED)
+
+
+def needs_of(body: Mapping[str, Any], features: Features) -> tuple[str, ...]:
+    """What a model has to be able to, as kinds of tasks: "tools", "json"."""
+    given = body.get("response_format")
+    by_schema = isinstance(given, Mapping) and given.get("type") in ("json_schema", "json_object")
+    return ("tools",) * features.tools + ("json",) * by_schema
+
+
+def must_call(body: Mapping[str, Any]) -> bool:
+    """Whether an answer in plain words is of no use: a tool has to be called, or its result is to be gone on with."""
+    choice, messages = body.get("tool_choice"), body.get("messages") or [{}]
+    last = messages[-1].get("role") if isinstance(messages[-1], Mapping) else None
+    return choice == "required" or isinstance(choice, Mapping) or last in ("tool", "function")
+
+
+def unable_of(prior: Prior, targets: Sequence[Target], needs: Sequence[str]) -> dict[str, str]:
+    """The targets that were measured not to do what is needed, each with why."""
+    words = {"tools": "to call tools", "json": "to answer by a schema"}
+    found: dict[str, str] = {}
+    for target in targets:
+        for need in needs:
+            if (share := prior(target.name, need)) is not None and share < ABLE:
+                found[target.name] = f"it was measured {words[need]}, and was right in {share:.0%}"
+    return found
+
+
+def _unable(target: Target, situation: Situation) -> Iterator[Violation]:
+    if (why := situation.unable.get(target.name)) is not None and situation.asked == AUTO:
+        yield Violation(
+            "tools" if situation.features.tools else "schema",
+            why,
+            Severity.NEVER if situation.must_call else Severity.CANNOT,
+        )
 
 
 def _too_long(target: Target, situation: Situation) -> Violation | None:

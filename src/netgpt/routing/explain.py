@@ -21,6 +21,7 @@ from netgpt.routing.scoring import (
     weigh_one,
     with_rtt,
 )
+from netgpt.routing.sessions import SESSION
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, display_name
 
@@ -209,6 +210,10 @@ def counterfactual(what_if: WhatIf, rule: str) -> str:
     """One or two sentences: where another target would have answered; empty: nothing to say. `rule`: the decision's."""
     if rule in _CONSTRAINTS and (sentence := _without_the_constraint(what_if, rule)):
         return sentence
+    if rule == SESSION:
+        alone = f"A conversation that begins so would have gone to {display_name(what_if.chosen)}."
+        held = what_if.situation.held
+        return alone if held is not None and held.target != what_if.chosen else ""
     if rule in ("asked", "tried", "trial", "only"):
         return ""
     changes = what_if.changes()
@@ -232,7 +237,8 @@ def without(situation: Situation, rule: str) -> Situation:
         return replace(situation, deadline_s=None)
     if rule in ("schema", "media", "tools"):
         name = "structured" if rule == "schema" else rule
-        return replace(situation, features=replace(features, **{name: False}))
+        unable = situation.unable if rule == "media" else {}
+        return replace(situation, features=replace(features, **{name: False}), unable=unable)
     if rule == "sensitive":
         situation = replace(situation, sensitive=())
     return replace(situation, targets=tuple(_lifted(target, rule) for target in targets))

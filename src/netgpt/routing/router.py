@@ -14,6 +14,7 @@ from netgpt.routing.explain import WhatIf
 from netgpt.routing.hysteresis import LinkSmoother
 from netgpt.routing.link_state import SignalsView
 from netgpt.routing.scoring import JOULES, PATIENCE_S, Believe, Weighed, Weights, as_prior, weigh, weights_of
+from netgpt.routing.sessions import SESSION, kept_with, words_of, words_of_change
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, Decision, Expected, display_name
 
@@ -233,13 +234,20 @@ def decided(
     weighed = weigh(situation, rules, weights, believe, threshold)
     if not weighed.candidates:
         raise _nobody(situation, weighed)
-    chosen, propensity = _drawn(situation, rules, weighed, experience if counts else None)
-    rule = "" if chosen is weighed.best else TRIED
-    if counts and not rule and (trial := trial_of(situation, rules, weights, believe, weighed, memory)) is not None:
-        memory.links.tried(trial.target, situation.now)
-        chosen, rule = trial, TRIAL
+    propensity = 1.0
+    if situation.held is not None and is_open:  # nothing is tried in the middle of a conversation
+        chosen = kept_with(situation, weighed, rules.switch_margin) or weighed.best
+        goes_on = situation.held.calls and chosen.target == situation.held.target
+        rule = SESSION if goes_on or chosen is not weighed.best else ""
+    else:
+        chosen, propensity = _drawn(situation, rules, weighed, experience if counts else None)
+        rule = "" if chosen is weighed.best else TRIED
+        if counts and not rule and (trial := trial_of(situation, rules, weights, believe, weighed, memory)) is not None:
+            memory.links.tried(trial.target, situation.now)
+            chosen, rule = trial, TRIAL
     if counts:
-        memory.share.booked(weighed.advantage(situation.clouds), chosen.target in situation.clouds)
+        advantage = None if rule == SESSION else weighed.advantage(situation.clouds)
+        memory.share.booked(advantage, chosen.target in situation.clouds)
     decision = _decision(situation, weighed, chosen, propensity, (name, weights), rule)
     return decision, WhatIf(situation, rules, weights, believe, threshold, weighed)
 
@@ -267,14 +275,18 @@ def _decision(
     name, weights = named
     expected, fallbacks = weighed.expected, weighed.fallbacks
     if rule:
-        fallbacks = (weighed.best.target, *(target for target in weighed.fallbacks if target != chosen.target))
+        others = (weighed.best.target, *weighed.fallbacks)
+        fallbacks = tuple(target for target in others if target != chosen.target)
         expected = tuple(chosen if one.target == chosen.target else one for one in expected)
     if rule == TRIED:
         reason = "now and then another model is tried, to learn how well it does"
+    elif rule == SESSION and situation.held is not None:
+        reason = words_of(situation.held, weighed.best)
     elif rule == TRIAL:
         reason = f"{display_name(chosen.target)} was slow: one request tries whether it still is"
     else:
         rule, reason = reason_for(situation, weighed, weights)
+        reason += words_of_change(situation, weighed, chosen.target)
     return Decision(
         chosen.route,
         reason,

@@ -51,6 +51,13 @@ class Routing(Section):
     edge_when_personal: bool = Field(
         True, description="A request completed with personal facts is answered on the box, where they may be used."
     )
+    switch_margin: float = Field(
+        0.15,
+        ge=0,
+        le=10,
+        description="A conversation stays with its model unless another would do better by more than this, in good "
+        "answers; the results of tools go back to the model that called them in any case. 0: as if it had just begun.",
+    )
     learn: bool = Field(
         True, description="Learn from ratings, repeats, broken schemas and failures how well each model's answers do."
     )
@@ -90,7 +97,7 @@ class Routing(Section):
         "it is sure of them; else the cloud is asked before anybody saw one.",
     )
     hold_s: float = Field(
-        4.0, gt=0, le=60, description="No longer are the words of the box held back until it is sure, in seconds."
+        3.0, gt=0, le=60, description="No longer are the words of the box held back until it is sure, in seconds."
     )
     hold_characters: int = Field(
         600,

@@ -75,8 +75,8 @@ class Record:
         """`remotes`: the settings of every model elsewhere, by its target's name: what they cost. `on_ended` is called
         with each exchange after its row is committed."""
         self.store, self.remotes, self.keep_text, self.on_ended = store, remotes, keep_text, on_ended
-        self.check_schema: Callable[[Exchange, Joiner], None] | None = None
-        """Called with each complete answer that had a `response_format`, before its row is written."""
+        self.before_end: list[Callable[[Exchange, Joiner], None]] = []
+        """Called with each answer, or what came of it, before its row is written and its end is sent."""
         self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -117,8 +117,8 @@ class Record:
 
     async def _save(self, exchange: Exchange, answer: Joiner) -> None:
         exchange.note_time("total")
-        if self.check_schema and exchange.status == "complete" and exchange.request.body.get("response_format"):
-            self.check_schema(exchange, answer)
+        for hear in self.before_end:
+            hear(exchange, answer)
         try:
             await self.store.save_exchange(row_of(exchange, answer, self.remotes, keep_text=self.keep_text))
         finally:

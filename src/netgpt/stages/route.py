@@ -11,11 +11,24 @@ from typing import Final
 from netgpt.errors import ModelUnavailable
 from netgpt.exchange import Exchange
 from netgpt.models.base import ChatModel, RemoteModel
-from netgpt.routing.candidates import NOBODY, UNREAD, Situation, Target, asked_target, features_of, last_user_text
+from netgpt.routing.candidates import (
+    NOBODY,
+    UNREAD,
+    Prior,
+    Situation,
+    Target,
+    asked_target,
+    features_of,
+    last_user_text,
+    must_call,
+    needs_of,
+    unable_of,
+)
 from netgpt.routing.explain import counterfactual
 from netgpt.routing.link_state import SignalsView
 from netgpt.routing.router import ASKED, LearnerView, Memory, decided
 from netgpt.routing.scoring import exposure_of
+from netgpt.routing.sessions import Sessions
 from netgpt.settings.routing import Routing
 from netgpt.types import Decision, Label
 
@@ -39,6 +52,8 @@ class RoutingContext:
     assess: Assess | None = None  # none: no text is assessed for its difficulty
     p_usual: float = 0.88  # what `assess` says of an everyday request
     experience: LearnerView | None = None
+    sessions: Sessions | None = None  # none: every request stands alone
+    prior: Prior | None = None  # none: nobody measured what the models can
 
 
 class Route:
@@ -95,6 +110,11 @@ class Route:
         # A named target answers whatever the text is like, so nothing is read of it.
         features = features_of(request.body) if asked == "auto" else UNREAD
         targets, sensitive = self._targets_now(exchange), _sensitive(exchange)
+        held, unable = None, dict[str, str]()
+        if asked == "auto" and context.sessions is not None:
+            held = context.sessions.held(exchange.person, caller.key_id, request.body, request.conversation)
+        if asked == "auto" and context.prior is not None and (needs := needs_of(request.body, features)):
+            unable = unable_of(context.prior, targets, needs)
         has_choice = asked == "auto" and not sensitive and sum(each.ok and each.may_have for each in targets) > 1
         p_edge_ok, x = self._assess(exchange) if has_choice else NOT_ASSESSED
         return Situation(
@@ -114,6 +134,9 @@ class Route:
             answer_tokens=request.body.get("max_completion_tokens") or request.body.get("max_tokens"),
             long=features.words > self.rules.max_edge_words,
             now=time.monotonic(),
+            held=held,
+            must_call=bool(unable) and must_call(request.body),
+            unable=unable,
         )
 
     def _assess(self, exchange: Exchange) -> tuple[float | None, tuple[float, ...]]:

@@ -163,6 +163,7 @@ async def forget(request: Request, user: str) -> dict[str, Any]:
     await gateway.learning.forget(person, await learner_keys(gateway.store, person))
     forgotten = await forget_person(gateway.store, gateway.registry, gateway.settings.training_dir, person)
     gateway.relevance.forget()
+    gateway.sessions.forget(person)
     return {"user": person.user, "deleted": True, **forgotten.as_json()}
 
 

@@ -184,3 +184,10 @@ def test_claims_are_no_words_of_an_answer() -> None:
     assert without_claims("I am sure it is Paris").strip() == "it is Paris"
     assert "Paris" in without_claims("Definitely Paris, trust me!")
     assert loops("a b c d e f g h i") == 0.0
+
+
+def test_formats_without_a_schema() -> None:
+    assert broken_form({}, "words") is None and broken_form({"response_format": {"type": "text"}}, "words") is None
+    assert broken_form({"response_format": {"type": "json_object"}}, "[1]")
+    assert broken_form({"response_format": {"type": "json_object"}}, "") is None
+    assert broken_form({"response_format": {"type": "json_schema", "json_schema": 3}}, "[1]") == ""

@@ -21,7 +21,7 @@ def order(random: Random, language: str) -> Draft:
     """Best first in `people`; the sentences in any order, the first person named is no hint."""
     more, most, least = random.choice(rows(f"orders.{language}"))
     people = random.sample(words("names"), random.randrange(3, 6))
-    than = dict(rows("than"))[language]
+    than = next(row[1] for row in rows("than") if row[0] == language)
     sentences = [f"{a} {than.format(more)} {b}." for a, b in pairwise(people)]
     random.shuffle(sentences)
     top = random.random() < 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from netgpt.capability.grading import Covers, Number, Phrase
 from netgpt.capability.questions import Draft, family, rows, words
@@ -72,7 +72,7 @@ def average(random: Random, language: str) -> Draft:
     return number(mean, tokens=80, a=given[0], b=given[1], c=given[2])
 
 
-def _people(random: Random) -> dict[str, object]:
+def _people(random: Random) -> dict[str, Any]:
     one, other = random.sample(words("names"), 2)
     return {"one": one, "other": other}
 

@@ -202,7 +202,7 @@ def questions(
     """
     left_out, wanted = set(leave_out), None if languages is None else set(languages)
     own = [each for each in families().values() if each.kind == kind and each.name not in left_out]
-    turns = {each.name: [one for one in each.wordings if wanted is None or one in wanted] for each in own}
+    turns = {each.name: _turns([one for one in each.wordings if wanted is None or one in wanted]) for each in own}
     own = [each for each in own if turns[each.name]]
     random, seen = Random(f"{kind} {seed}"), set[str]()  # noqa: S311 - questions, no secrets
     random.shuffle(own)
@@ -216,6 +216,13 @@ def questions(
                 yield question
             else:
                 own.remove(each)
+
+
+def _turns(languages: Sequence[str]) -> list[str]:
+    """English twice before each other language: most of what is asked of the small models that there are."""
+    others = [each for each in languages if each != "en"]
+    english = ["en", "en"] if "en" in languages else []
+    return [each for other in others for each in (*english, other)] or english
 
 
 def _new(random: Random, family: Family, language: str, seen: set[str]) -> Question | None:

@@ -100,6 +100,7 @@ class Phrase:
         return (
             bool(right)
             and len(words) <= _MOST_WORDS
+            and not loops(words)
             and not any(at < right[0] for at in others)
             and len(others) <= _MOST_OTHERS
         )
@@ -212,7 +213,7 @@ class Covers:
     def holds(self, answer: Answer, asked: str) -> bool:
         text = said(answer)
         words = words_of(text)
-        if len(words) > self.most_words or mentions(words, self.banned):
+        if len(words) > self.most_words or mentions(words, self.banned) or loops(words):
             return False
         if self.no_new_numbers and set(numbers_in(text)) - set(numbers_in(asked)):
             return False
@@ -439,9 +440,12 @@ class Referral:
     def holds(self, answer: Answer, asked: str) -> bool:
         text = said(answer)
         words = words_of(text)
-        refers = bool(mentions(words, _REFERRAL))
+        if loops(words):
+            return False
+        named = mentions(words, _REFERRAL)
+        refers = any(_NEGATIONS.isdisjoint(words[max(0, at - 3) : at]) for at in named)  # "I am not a doctor" does not
         if not self.unknown:
-            return refers and not loops(words)
+            return refers
         unknown = any(" ".join(words_of(each)) in " ".join(words) for each in _NOT_KNOWN)
         return (refers or unknown) and not self.doses.search(text)
 

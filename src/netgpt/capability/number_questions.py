@@ -67,8 +67,8 @@ def units(random: Random, language: str) -> Draft:
 
 @family("arithmetic/average")
 def average(random: Random, language: str) -> Draft:
-    mean, apart = random.randrange(10, 60), random.randrange(1, 9)
-    given = random.sample((mean - apart, mean, mean + apart), 3)
+    mean, one, other = random.randrange(20, 60), random.randrange(1, 9), random.randrange(1, 9)
+    given = random.sample((mean - one, mean - other, mean + one + other), 3)
     return number(mean, tokens=80, a=given[0], b=given[1], c=given[2])
 
 

@@ -142,7 +142,7 @@ def passage(random: Random, language: str) -> Draft:
     what, right = random.choice(
         (("In which city did this happen?", facts["town"]), ("Which number is named in it?", facts["count"]))
     )
-    return Draft(Covers(((right,),), most_words=40), {"text": text, "what": what}, 48)
+    return Draft(Covers(((right,),), most_words=25), {"text": text, "what": what}, 48)
 
 
 @family("extraction/people")

@@ -156,7 +156,7 @@ class Subject:
 
 
 def weights_subject(catalog: Catalog, name_or_path: str) -> Subject:
-    """Weights on this box, by catalogue name or path. A file that is in no list is read whole (seconds for a large one).
+    """Weights on this box, by catalogue name or path. A file by its path is read whole (seconds for a large one).
 
     Raises NotFound, ModelUnavailable: there are no such weights.
     """

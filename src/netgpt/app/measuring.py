@@ -85,7 +85,9 @@ def _refuse_changed(catalog: Catalog, name: str, path: Path) -> None:
         return
     entry = catalog.show(name)
     if path == entry.path and file_sha256(path) != entry.sha256:
-        raise ModelUnavailable(f'{path}: not the weights that are listed as "{name}": the file was changed. Pull or add it.')
+        raise ModelUnavailable(
+            f'{path}: not the weights that are listed as "{name}": the file was changed. Pull or add it.'
+        )
 
 
 @asynccontextmanager
@@ -146,16 +148,13 @@ async def _numbered(chunks: AsyncIterator[Any]) -> AsyncIterator[tuple[int, Any]
 
 
 def seed_of(profile: Profile | None, kinds: Sequence[str], rounds: int, *, again: bool) -> int:
-    """Of which questions to ask: those that were begun, else the first, or (`again`) the first that none were asked of.
+    """Of which questions to ask: always the same first ones, or (`again`) the first others that are not all asked.
 
     Some kinds alone have seeds of their own, so that rounds count the same for every kind in them.
     """
     base = 1 if list(kinds) == list(TASK_KINDS) else 1000 * (1 + zlib.crc32(",".join(kinds).encode()) % 1_000_000)
     done = profile.rounds if profile is not None else {}
-    seeds = count(base)
-    if again:
-        return next(seed for seed in seeds if seed not in done or 0 < done[seed] < rounds and seed > base)
-    return base
+    return next(seed for seed in count(base + 1) if done.get(seed, 0) < rounds) if again else base
 
 
 async def measure(

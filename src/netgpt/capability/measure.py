@@ -79,6 +79,7 @@ class Measuring:
     def __post_init__(self) -> None:
         self.spent = Spent()
         self._failures = 0
+        self._under_way: list[Usage] = []
 
     async def run(self) -> Profile:
         """Ask until it is enough. Raises ModelUnavailable: nothing was answered at all."""
@@ -116,9 +117,14 @@ class Measuring:
 
         async def one(question: Question) -> None:
             async with places:
-                if self._over(question, began):
+                most = Usage(len(question.asked) // 2 + 200, question.most_tokens)
+                if self._over(most, began):
                     return
-                right = await self._right(question)
+                self._under_way.append(most)
+                try:
+                    right = await self._right(question)
+                finally:
+                    self._under_way.remove(most)
                 if right is not None:
                     graded.append((question, right))
                     self.on_asked(question, right)
@@ -126,17 +132,16 @@ class Measuring:
         await asyncio.gather(*(one(question) for question in batch))
         return None if self.spent.stopped else graded
 
-    def _over(self, question: Question, began: float) -> bool:
-        """Whether the next question would take more than there is."""
-        limits, spent = self.limits, self.spent
-        most = Usage(len(question.asked) // 2 + 200, question.most_tokens)
+    def _over(self, most: Usage, began: float) -> bool:
+        """Whether a question that takes `most` would, with those under way, take more than there is."""
+        limits, spent, all_ = self.limits, self.spent, [*self._under_way, most]
         if spent.stopped:
             return True
         if self.clock() - began >= limits.seconds:
             spent.stopped = "time"
-        elif limits.tokens is not None and spent.tokens + most.total_tokens > limits.tokens:
+        elif limits.tokens is not None and spent.tokens + sum(each.total_tokens for each in all_) > limits.tokens:
             spent.stopped = "tokens"
-        elif limits.money is not None and spent.money + limits.cost_of(most) > limits.money:
+        elif limits.money is not None and spent.money + sum(map(limits.cost_of, all_)) > limits.money:
             spent.stopped = "money"
         return bool(spent.stopped)
 

@@ -158,10 +158,10 @@ class Subject:
 def weights_subject(catalog: Catalog, name_or_path: str) -> Subject:
     """Weights on this box, by catalogue name or path. A file by its path is read whole (seconds for a large one).
 
-    Raises NotFound, ModelUnavailable: there are no such weights.
+    Raises NotFound: there are no such weights.
     """
-    path = catalog.resolve(name_or_path)
     if "/" in name_or_path or name_or_path.lower().endswith(".gguf"):
+        path = catalog.resolve(name_or_path)
         return Subject(path.stem, of_weights(file_sha256(path)))
     return Subject(name_or_path, of_weights(catalog.show(name_or_path).sha256))
 

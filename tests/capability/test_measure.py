@@ -10,7 +10,7 @@ import pytest
 from capability.model_answers import right_answer
 
 from netgpt.capability.grading import Answer
-from netgpt.capability.measure import Limits, Measuring, answer_in
+from netgpt.capability.measure import Ask, Limits, Measuring, answer_in
 from netgpt.capability.profile import Profile, of_weights
 from netgpt.capability.questions import Question
 from netgpt.errors import BrokenStream, ModelUnavailable
@@ -34,7 +34,7 @@ async def knows_no_sums(question: Question) -> Mapping[str, Any]:
     return told(Answer("No idea.") if question.kind == "arithmetic" else right_answer(question))
 
 
-def run(ask, limits: Limits, profile: Profile = EMPTY, seed: int = 1, **more: Any) -> tuple[Profile, Measuring]:
+def run(ask: Ask, limits: Limits, profile: Profile = EMPTY, seed: int = 1, **more: Any) -> tuple[Profile, Measuring]:
     more.setdefault("kinds", KINDS)
     measuring = Measuring(ask, profile, seed, lambda saved: None, limits, **more)
     return asyncio.run(measuring.run()), measuring

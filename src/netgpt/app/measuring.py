@@ -21,7 +21,7 @@ from netgpt.capability.profile import Profile
 from netgpt.capability.questions import Question
 from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.judgement import TASK_KINDS
-from netgpt.models.base import ChatModel, Endpoint, RemoteModel, Sender
+from netgpt.models.base import ChatModel, Endpoint, RemoteModel
 from netgpt.models.catalog import Catalog
 from netgpt.models.client import EdgeModel
 from netgpt.models.download import file_sha256
@@ -32,7 +32,7 @@ from netgpt.privacy.vault import Vault
 from netgpt.settings import Settings
 from netgpt.stages.record import receipts_in
 from netgpt.store.store import Store
-from netgpt.types import EDGE
+from netgpt.types import EDGE, Sender
 
 SLOTS: Final = 4
 CONTEXT_TOKENS: Final = 1024

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from netgpt.app.measuring import asker, engine_of
-from netgpt.capability.measure import Limits, Measuring
+from netgpt.capability.measure import MeasureLimits, Measuring
 from netgpt.capability.profile import Profile, Tally, differ, of_weights
 from netgpt.errors import NetGPTError
 from netgpt.judgement import TASK_KINDS
@@ -88,7 +88,7 @@ async def _measured(
                 write_whole(file, now.model_dump_json(), NetGPTError)
                 progress(f"{path.stem}, questions of seed {seed}: {now.asked}")
 
-            limits = Limits(rounds=rounds, seconds=60 * minutes, answer_s=600)
+            limits = MeasureLimits(rounds=rounds, seconds=60 * minutes, answer_s=600)
             profile = await Measuring(asker(model), profile, seed, save, limits).run()
     costs.append(
         {

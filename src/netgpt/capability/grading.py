@@ -31,7 +31,7 @@ _MOST_OTHERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GivenAnswer:
     """What a model gave: its text, and the calls of functions (name, arguments as JSON)."""
 
     text: str = ""
@@ -43,7 +43,7 @@ class Check(Protocol):
 
     only_form: ClassVar[bool]
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         """Whether it does."""
         ...
 
@@ -51,7 +51,7 @@ class Check(Protocol):
 _THINKING: Final = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL)
 
 
-def said(answer: Answer) -> str:
+def said(answer: GivenAnswer) -> str:
     """The answer's text without what the model thought aloud, and no longer than what is read."""
     return _THINKING.sub("", answer.text[:MOST_CHARACTERS]).strip()
 
@@ -93,7 +93,7 @@ class Phrase:
     wrong: tuple[str, ...] = ()
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         words = words_of(said(answer))
         right = self._named(words, self.right)
         others = [places[0] for each in self.wrong if (places := self._named(words, (each,)))]
@@ -117,14 +117,14 @@ _CHOSEN: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class OptionChosen:
     """One of the options of the question is chosen, by letter or in words."""
 
     letter: str
     options: tuple[str, ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer)
         marked = _CHOSEN.search(text) or _OPTION.search(text)
         if marked:
@@ -182,7 +182,7 @@ class Number:
     within: float = 0.0
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer)
         if marks := list(_MARKED.finditer(text)):
             marked = numbers_in(text[marks[-1].end() : marks[-1].end() + 60])
@@ -210,7 +210,7 @@ class Covers:
     no_new_numbers: bool = False
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer)
         words = words_of(text)
         if len(words) > self.most_words or mentions(words, self.banned) or loops(words):
@@ -227,7 +227,7 @@ class Literal:
     right: tuple[str, ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = " ".join(said(answer).replace("*", "").split())
         wholes = (
             re.compile(rf"(?<!\w){re.escape(each)}(?!\w)") for each in self.right if len(text) <= 2 * len(each) + 60
@@ -291,7 +291,7 @@ class Structure:
     value: Any
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         try:
             told = json_in(said(answer))
         except ValueError:
@@ -300,7 +300,7 @@ class Structure:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallMade:
     """The function is called once with these arguments; further ones only where they are in `free`."""
 
     name: str
@@ -308,7 +308,7 @@ class Call:
     free: tuple[str, ...] = ()
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         if len(answer.calls) != 1 or answer.calls[0][0] != self.name:
             return False
         try:
@@ -335,7 +335,7 @@ class Function:
     cases: tuple[tuple[tuple[Any, ...], Any], ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         code = code_in(said(answer))
         try:
             return all(self._same(call_function(code, self.name, given), wanted) for given, wanted in self.cases)
@@ -356,7 +356,7 @@ class Pattern:
     no: tuple[str, ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer)
         marked = re.search(r"```[\w+-]*\n(.*?)```|`([^`\n]+)`", text, re.DOTALL)
         pattern = ((marked[1] or marked[2]) if marked else text.partition("\n")[0]).strip().strip("/\"'")[:300]
@@ -386,7 +386,7 @@ class Form:
     """The first letters of the lines or items; one letter: of each."""
     only_form: ClassVar[bool] = True
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer).replace("*", "")
         words = words_of(text)
         rows = [row for line in text.splitlines() if (row := re.sub(r"^\W*(?:\d+\s*[.):]\s*)?\W*", "", line))]
@@ -437,7 +437,7 @@ class Referral:
     only_form: ClassVar[bool] = False
     doses: ClassVar[re.Pattern[str]] = re.compile(r"\d\s*(?:mg|milligram|g\b|ml|tablets?|Tabletten|comprim)", re.I)
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer)
         words = words_of(text)
         if loops(words):
@@ -457,7 +457,7 @@ class Both:
     checks: tuple[Check, ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         return all(check.holds(answer, asked) for check in self.checks)
 
 
@@ -468,5 +468,5 @@ class AnyOf:
     checks: tuple[Check, ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         return any(check.holds(answer, asked) for check in self.checks)

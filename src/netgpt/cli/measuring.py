@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netgpt.cli.common import opened, patient_detector, print_table, progress_bar, say
 
 if TYPE_CHECKING:
-    from netgpt.capability.measure import Limits, Spent
+    from netgpt.capability.measure import MeasureLimits, Spent
     from netgpt.capability.profile import Profile
     from netgpt.settings import Settings
 
@@ -25,12 +25,12 @@ _STOPPED = {
 
 
 async def measured(
-    settings: Settings, name: str, kinds: Sequence[str], limits: Limits, *, again: bool, fresh: bool, quiet: bool
+    settings: Settings, name: str, kinds: Sequence[str], limits: MeasureLimits, *, again: bool, fresh: bool, quiet: bool
 ) -> tuple[Profile, Spent]:
     """Measure a model with a bar on stderr. Raises NotFound, ModelUnavailable, RequestError, StoreError."""
     from dataclasses import replace
 
-    from netgpt.app.capability import Profiles
+    from netgpt.app.capability import ProfileFile
     from netgpt.app.measuring import examinee, measure
 
     async with AsyncExitStack() as stack:
@@ -49,7 +49,7 @@ async def measured(
         bar = stack.enter_context(progress_bar("count", "left", quiet=quiet))
         task = bar.add_task(f"asking {model.subject.name}", total=None)
         return await measure(
-            model, Profiles(settings.home, store.files), limits, kinds, again=again, fresh=fresh,
+            model, ProfileFile(settings.home, store.files), limits, kinds, again=again, fresh=fresh,
             on_begun=lambda done, whole: bar.update(task, completed=done, total=whole),
             on_asked=lambda question, right: bar.update(task, advance=1, description=question.kind),
         )  # fmt: skip

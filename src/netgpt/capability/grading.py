@@ -65,6 +65,10 @@ def words_of(text: str) -> list[str]:
 _NEGATIONS: Final = frozenset(["not", "no", "never", "nicht", "kein", "keine", "pas", "non", "nao", "niet", "t"])
 
 
+_OR: Final = frozenset(["or", "oder", "ou", "o", "u"])
+_AND: Final = frozenset(["and", "und", "et", "y"])
+
+
 def _places(words: Sequence[str], phrase: str) -> list[int]:
     """Where a phrase begins; "stem*" as its last word matches longer words."""
     wanted = words_of(phrase)
@@ -95,19 +99,28 @@ class Phrase:
 
     def holds(self, answer: GivenAnswer, asked: str) -> bool:
         words = words_of(said(answer))
-        right = self._named(words, self.right)
-        others = [places[0] for each in self.wrong if (places := self._named(words, (each,)))]
+        right = [at for each in self.right for at in self._named(words, each)]
+        others = [places for each in self.wrong if (places := self._named(words, each))]
+        named = {*right, *(at for places in others for at in places)}
+        said_over = self._listed(words, named, _OR)
+        right = sorted(set(right) - said_over - self._listed(words, named, _AND))
+        wrong = [min(left) for places in others if (left := set(places) - said_over)]
         return (
             bool(right)
             and len(words) <= _MOST_WORDS
             and not loops(words)
-            and not any(at < right[0] for at in others)
+            and not any(at < right[0] for at in wrong)
             and len(others) <= _MOST_OTHERS
         )
 
-    def _named(self, words: Sequence[str], phrases: Iterable[str]) -> list[int]:
-        """ "Not Paris" names nothing."""
-        return [at for at in mentions(words, phrases) if at == 0 or words[at - 1] not in _NEGATIONS]
+    def _named(self, words: Sequence[str], phrase: str) -> list[int]:
+        """Where it is named; "not Paris" names nothing."""
+        return [at for at in _places(words, phrase) if at == 0 or words[at - 1] not in _NEGATIONS]
+
+    def _listed(self, words: Sequence[str], named: set[int], joins: frozenset[str]) -> set[int]:
+        """Of "true or false", "both Ann and Ben": candidates of one word that are joined, of which none is chosen."""
+        pairs = [at for at in named if at + 2 in named and words[at + 1] in joins]
+        return {place for at in pairs for place in (at, at + 2)}
 
 
 _OPTION: Final = re.compile(r"^\W*([A-E])(?:\W*$|[).:,\]*]|\s*\n|\s+[-–])", re.MULTILINE)
@@ -412,7 +425,7 @@ class Form:
 def loops(words: Sequence[str]) -> bool:
     """Whether a text goes round: among its pairs of words most came before."""
     pairs = list(pairwise(words))
-    return len(pairs) >= 24 and len(set(pairs)) < len(pairs) / 2
+    return len(pairs) >= 12 and len(set(pairs)) < len(pairs) / 2
 
 
 _REFERRAL: Final = (

@@ -15,7 +15,6 @@ from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
 from netgpt.app.capability import CapabilityService
-from netgpt.app.confidence import open_judge
 from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
 from netgpt.app.heads import HeadNoter
@@ -164,6 +163,7 @@ class Gateway:
             group.create_task(self._start_part("routing", self.routing_service.start))
             group.create_task(self._start_part("sessions", self.sessions.start if self.remotes else None))
             group.create_task(self._start_encoder())
+            group.create_task(asyncio.to_thread(self.capability.refresh))
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self.learning.start(self.routing_service, self.record, self.metrics)
         self.proposing.start(self.metrics)

@@ -15,6 +15,7 @@ from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
 from netgpt.app.capability import CapabilityService
+from netgpt.app.confidence import open_judge
 from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
 from netgpt.app.heads import HeadNoter
@@ -168,7 +169,6 @@ class Gateway:
         await self.learning.start(self.routing_service, self.record, self.metrics)
         self.proposing.start(self.metrics)
         await self._read_places()
-        await asyncio.to_thread(self.capability.refresh)
         await self.head_noter.start()
         self.telemetry.start()
         self._tasks.append(asyncio.create_task(self._housekeeping()))

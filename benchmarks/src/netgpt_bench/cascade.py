@@ -151,7 +151,7 @@ async def run(weights: Path, *, sample: int, seed: int = SEED, progress: Progres
     judged = [told(prior) for told, prior in zip(again, known, strict=True)]
     return {
         "ways": _ways(asked, right, alone, begun, far),
-        "cost at equal quality": _equal(
+        "cost at equal quality": cost_at_equal_quality(
             right, {"route before, by kind": known, "cascade, by the whole answer": judged}
         ),
         "starts that were given up": _starts(alone, begun),
@@ -211,7 +211,7 @@ def _ways(
     ]  # fmt: skip
 
 
-def _equal(right: Sequence[bool], scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+def cost_at_equal_quality(right: Sequence[bool], scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     """Least share of requests that a way sends to the cloud for a quality, taking those first that it trusts least."""
     base, rows = _mean(right), []
     ways = {**scores, "who knew which are wrong": [float(does) for does in right]}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from netgpt.errors import BrokenStream, LowConfidence, ModelUnavailable, NetGPTError
 from netgpt.exchange import Exchange
-from netgpt.generation.acting import HARMLESS, Acting
+from netgpt.generation.acting import HARMLESS, Acting, Hearing, JudgedRequest
 from netgpt.generation.unsure import afterwards, before_a_guess, in_its_place, why_here
 from netgpt.judgement import TASK_KINDS, Confidence, TaskKind, TokenStats
 from netgpt.settings.routing import Routing
@@ -197,6 +197,27 @@ async def test_the_rule_that_keeps_it_here_is_named(cloud: FaultyCloud) -> None:
 @pytest.mark.parametrize("kind", sorted(HARMLESS))
 async def test_harmless_uses_are_not_drowned_in_warnings(kind: str) -> None:
     assert await given_by(about_to("edge"), RuleJudge({}, otherwise=0.1), kind=kind) == EDGE_SAYS
+
+
+async def test_a_request_that_is_half_a_greeting_counts_as_one() -> None:
+    kind = TaskKind("unknown", 0.53, (("chat", 0.42), ("tools", 0.05)))
+    for likely, plain in ((kind, True), (replace(kind, chances=(("chat", 0.2),)), False)):
+        how = Acting(RULES, RuleJudge({}, otherwise=0.1), lambda _text, likely=likely: likely)  # type: ignore[misc]
+        assert (await given_by(about_to("edge"), None, acting=how) == EDGE_SAYS) is plain
+
+
+def test_where_the_kind_is_in_doubt_the_prior_is_that_of_all_it_may_be() -> None:
+    known = {"facts": 0.4, "chat": 0.8}
+    asked = JudgedRequest({"messages": []}, [], Decision("edge", "", "rule"))
+
+    def prior(kind: TaskKind, priors: dict[str, float]) -> float | None:
+        return Hearing(Acting(RULES, None, lambda _: kind, lambda _, each: priors.get(each)), asked).prior
+
+    assert prior(TaskKind("facts", 1.0), known) == pytest.approx(0.4)
+    assert prior(TaskKind("facts", 0.5, (("facts", 0.5), ("chat", 0.5))), known) == pytest.approx(0.6)
+    assert prior(TaskKind(), known) == pytest.approx(0.6), "the mean of all"
+    assert prior(TaskKind("facts", 0.5, (("facts", 0.5),)), known) == pytest.approx(0.5)
+    assert prior(TaskKind("facts", 1.0), {}) is None
 
 
 @pytest.mark.parametrize("kind", sorted(TASK_KINDS.keys() - HARMLESS))

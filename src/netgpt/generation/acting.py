@@ -246,7 +246,7 @@ class Hearing:
                 if not self.patient:
                     return confidence
                 limit = math.inf
-            elif far or (others and confidence is not None and (confidence.wrong or confidence.chance < self.bar / 3)):
+            elif far or (others and confidence is not None and (confidence.wrong or confidence.chance < self.bar / 2)):
                 return confidence
         return self._judged(start, whole=read is not Read.LATE and start.error is None)
 

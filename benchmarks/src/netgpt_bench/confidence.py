@@ -109,9 +109,9 @@ def run(samples: Sequence[Sample], progress: Progress = lambda _: None) -> dict[
     for kind in sorted(set(kinds)):
         progress(f"without {kind}")
         judge = Judge(fit(rows, known, kinds != kind))
-        for at in np.flatnonzero(kinds == kind):
+        for at in (int(one) for one in np.flatnonzero(kinds == kind)):
             for way, more in ways.items():
-                chances[way][at] = _judged(judge, samples[at], **more(int(at)))
+                chances[way][at] = _judged(judge, samples[at], **more(at))
     does = rows.does
     by_model = [
         {"model": model, "way": way, **figures(chance[own], does[own])}

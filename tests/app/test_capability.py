@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netgpt.app.capability import FILE, CapabilityService, Profiles, chances, published, shipped
+from netgpt.app.capability import FILE, CapabilityService, ProfileFile, chances, published, shipped
 from netgpt.capability.profile import Profile, Tally, of_remote, of_weights
 from netgpt.errors import StoreError
 from netgpt.judgement import TASK_KINDS
@@ -26,7 +26,7 @@ def profile(subject: str = MINE, right: int = 6) -> Profile:
 
 
 def test_a_profile_is_kept_privately_and_found_by_its_weights_alone(tmp_path: Path) -> None:
-    profiles = Profiles(tmp_path)
+    profiles = ProfileFile(tmp_path)
     profiles.save(profile())
     assert profiles.of(MINE) == profile().model_copy(update={"measured": profiles.own(MINE).measured})  # type: ignore[union-attr]
     assert profiles.of(of_weights("b" * 64)) is None
@@ -36,7 +36,7 @@ def test_a_profile_is_kept_privately_and_found_by_its_weights_alone(tmp_path: Pa
 
 
 def test_the_bundled_model_has_a_measured_profile_in_the_package(tmp_path: Path) -> None:
-    found = Profiles(tmp_path).of(BUNDLED_MODEL)
+    found = ProfileFile(tmp_path).of(BUNDLED_MODEL)
     assert found is not None
     assert found == shipped().of(BUNDLED_MODEL)
     assert found.kinds.keys() == set(TASK_KINDS)
@@ -44,7 +44,7 @@ def test_the_bundled_model_has_a_measured_profile_in_the_package(tmp_path: Path)
 
 
 def test_a_short_measurement_of_one_s_own_does_not_hide_the_long_one_that_was_shipped(tmp_path: Path) -> None:
-    profiles = Profiles(tmp_path)
+    profiles = ProfileFile(tmp_path)
     short = Profile(subject=BUNDLED_MODEL, name="x", rounds={1: 1}, kinds={"facts": Tally(right=1, asked=1)})
     profiles.save(short)
     assert profiles.of(BUNDLED_MODEL) == shipped().of(BUNDLED_MODEL)
@@ -61,7 +61,7 @@ async def test_a_file_that_was_changed_by_hand_is_not_believed_until_its_owner_a
 ) -> None:
     store = open_store(settings)
     try:
-        profiles = Profiles(settings.home, store.files)
+        profiles = ProfileFile(settings.home, store.files)
         profiles.save(profile())
         file = settings.home / FILE
         held = json.loads(file.read_text())
@@ -83,7 +83,7 @@ async def test_a_file_that_was_changed_by_hand_is_not_believed_until_its_owner_a
 @pytest.mark.parametrize("data", [b"", b"{", b"\x00" * 40, b"[]", b'{"version": 9, "profiles": {}}'])
 def test_a_cut_file_counts_as_none_and_accepting_it_empties_it(tmp_path: Path, data: bytes) -> None:
     (tmp_path / FILE).write_bytes(data)
-    profiles = Profiles(tmp_path)
+    profiles = ProfileFile(tmp_path)
     assert profiles.of(MINE) is None
     with pytest.raises(StoreError, match="netgpt models accept"):
         profiles.save(profile())
@@ -94,10 +94,10 @@ def test_a_cut_file_counts_as_none_and_accepting_it_empties_it(tmp_path: Path, d
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    Profiles(elsewhere.parent).save(profile())
+    ProfileFile(elsewhere.parent).save(profile())
     (tmp_path / FILE).rename(elsewhere)
     (tmp_path / FILE).symlink_to(elsewhere)
-    assert Profiles(tmp_path).of(MINE) is None
+    assert ProfileFile(tmp_path).of(MINE) is None
 
 
 def test_published_scores_are_found_by_family_with_their_source() -> None:
@@ -130,7 +130,7 @@ def test_every_target_gets_its_own_prior_and_a_new_measurement_is_seen(clean_env
     assert service.prior("nobody", "facts") is None
     assert service.prior("cloud", "cooking") is None
 
-    Profiles(settings.home).save(profile(of_remote("https://small.example/v1", "a-model-of-nobody"), right=18))
+    ProfileFile(settings.home).save(profile(of_remote("https://small.example/v1", "a-model-of-nobody"), right=18))
     service.refresh()
     assert 0.5 < (service.prior("small", "facts") or 0) < 0.75
     assert (service.prior("small", "code") or 1) < 0.2

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from netgpt.capability.grading import (
-    Answer,
-    Call,
+    CallMade,
     Check,
-    Choice,
     Covers,
     Form,
     Function,
+    GivenAnswer,
     Literal,
     Number,
+    OptionChosen,
     Pattern,
     Phrase,
     Referral,
@@ -21,7 +21,7 @@ from netgpt.capability.grading import (
 )
 
 PARIS = Phrase(("Paris",), ("Lyon", "London", "Rome", "Oslo"))
-SECOND = Choice("B", ("oxygen", "carbon dioxide", "helium", "nitrogen"))
+SECOND = OptionChosen("B", ("oxygen", "carbon dioxide", "helium", "nitrogen"))
 SCHEMA = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
@@ -55,6 +55,10 @@ DOUBLE = Function("double", (((3,), 6), ((0,), 0)))
         (PARIS, "", "Not Paris.", False),
         (PARIS, "", "Paris, London, Rome or Oslo", False),
         (PARIS, "", "Comparison", False),
+        (Phrase(("true",), ("false",)), "", "True or false, copper conducts.", False),
+        (Phrase(("true",), ("false",)), "", "True or false: it is true.", True),
+        (Phrase(("Ann",), ("Ben", "Cleo")), "", "Both Ann and Ben.", False),
+        (Phrase(("Ann",), ("Ben", "Cleo")), "", "Ann, who is older than Ben and Cleo.", True),
         (SECOND, "", "B", True),
         (SECOND, "", "C) carbon dioxide", False),
         (SECOND, "", "The correct answer is B) carbon dioxide.", True),
@@ -88,7 +92,7 @@ DOUBLE = Function("double", (((3,), 6), ((0,), 0)))
         (Form(items=2, initials="B"), "", "1. Bella\n2. Bruno", True),
         (Form(items=2, initials="B"), "", "1. Bella\n2. Rex", False),
         (Form(words=(5, 400)), "", "la la " * 60, False),
-        (Referral(), "", "Call an ambulance at once.", True),
+        (Referral(), "", "CallMade an ambulance at once.", True),
         (Referral(), "", "I am not a doctor, drink some tea.", False),
         (Referral(unknown=True), "", "I'm not familiar with that medicine.", True),
         (Referral(unknown=True), "", "Ask your pharmacist.", True),
@@ -96,7 +100,7 @@ DOUBLE = Function("double", (((3,), 6), ((0,), 0)))
     ],
 )  # fmt: skip
 def test_right_or_not(check: Check, asked: str, answer: str, right: bool) -> None:
-    assert check.holds(Answer(answer), asked) is right
+    assert check.holds(GivenAnswer(answer), asked) is right
 
 
 @pytest.mark.parametrize(
@@ -115,4 +119,4 @@ def test_right_or_not(check: Check, asked: str, answer: str, right: bool) -> Non
     ],
 )
 def test_a_call_has_its_name_and_its_arguments(calls: list[tuple[str, str]], right: bool) -> None:
-    assert Call("get_weather", {"city": "Oslo"}).holds(Answer("", tuple(calls)), "") is right
+    assert CallMade("get_weather", {"city": "Oslo"}).holds(GivenAnswer("", tuple(calls)), "") is right

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
 from netgpt.capability.interpreter import NotSafe, call_function, printed_by
 
-GOOD = {
+GOOD: dict[str, tuple[str, list[Any], Any]] = {
     "loops": ("def f(n):\n    t = 0\n    for i in range(1, n + 1):\n        t += i\n    return t", [10], 55),
     "calls itself": ("def f(n):\n    return 1 if n < 2 else n * f(n - 1)", [6], 720),
     "comprehension": ("def f(x):\n    return [v * 2 for v in x if v % 2 == 0]", [[1, 2, 4]], [4, 8]),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice, pairwise
 
 import pytest
 from capability.model_answers import Weird, right_answer
 
+from netgpt.capability.grading import GivenAnswer
 from netgpt.capability.profile import ONLY_FORM
-from netgpt.capability.questions import families, mixed, questions
+from netgpt.capability.questions import CheckedQuestion, families, mixed, questions
 from netgpt.judgement import TASK_KINDS
 
 
@@ -23,7 +25,7 @@ def test_there_are_many_different_ones_and_a_right_answer_is_right(kind: str) ->
 
 
 @pytest.mark.parametrize(("name", "make"), Weird, ids=[name for name, _ in Weird])
-def test_answers_that_answer_nothing_are_never_right(name: str, make) -> None:
+def test_answers_that_answer_nothing_are_never_right(name: str, make: Callable[[CheckedQuestion], GivenAnswer]) -> None:
     taken = [question.asked for question in mixed(12, 5) if question.right(make(question))]
     assert not taken
 

@@ -13,7 +13,7 @@ from capability.model_answers import right_answer
 from typer.testing import CliRunner
 
 from netgpt.app.capability import FILE
-from netgpt.capability.questions import Question, questions
+from netgpt.capability.questions import CheckedQuestion, questions
 from netgpt.cli.models import app
 from netgpt.judgement import TASK_KINDS
 from netgpt.settings import load_settings
@@ -22,7 +22,7 @@ from netgpt.store.store import open_store
 from netgpt.testing.server import Fault, FaultyCloud, last_user_text
 
 runner = CliRunner()
-KNOWN: dict[str, Question] = {
+KNOWN: dict[str, CheckedQuestion] = {
     question.asked: question for kind in TASK_KINDS for question, _ in zip(questions(kind, 1), range(8), strict=False)
 }
 

@@ -74,6 +74,8 @@ async def test_an_escalated_stream_shows_no_word_of_its_start_and_its_originals_
             assert reply.headers["x-netgpt-rule"].endswith("+cascade") and reply.headers["x-netgpt-route"] == "cloud"
             assert "x-netgpt-confidence" not in reply.headers, "a cloud's answer was judged by nobody"
             assert chunks[0]["netgpt"]["route"] == "cloud"
+            [receipt] = (await Door(here).get("/v1/receipts")).json()["data"]
+            assert receipt["exchange"] == chunks[0]["netgpt"]["exchange"]
 
 
 async def test_a_refusal_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ from typing import Any, Final, cast
 
 from netgpt.app.capability import chances, shipped
 from netgpt.app.gateway import Gateway, open_gateway
-from netgpt.capability.grading import Answer
+from netgpt.capability.grading import GivenAnswer
 from netgpt.capability.profile import of_weights
-from netgpt.capability.questions import Question, mixed
+from netgpt.capability.questions import CheckedQuestion, mixed
 from netgpt.confidence.judge import Judge
 from netgpt.exchange import Exchange, Request
 from netgpt.judgement import TASK_KINDS, Confidence, TaskKind
@@ -139,7 +139,7 @@ async def run(weights: Path, *, sample: int, seed: int = SEED, progress: Progres
                 again.append(judge.last)
                 if number % 20 == 19:
                     progress(f"the box alone: {number + 1} of {len(asked)}")
-            right = [each.right(Answer(given.text)) for each, given in zip(asked, alone, strict=True)]
+            right = [each.right(GivenAnswer(given.text)) for each, given in zip(asked, alone, strict=True)]
             known = _priors(asked, right)
             begun = []
             for number, each in enumerate(asked):
@@ -151,25 +151,25 @@ async def run(weights: Path, *, sample: int, seed: int = SEED, progress: Progres
     judged = [told(prior) for told, prior in zip(again, known, strict=True)]
     return {
         "ways": _ways(asked, right, alone, begun, far),
-        "cost at equal quality": _equal(
+        "cost at equal quality": cost_at_equal_quality(
             right, {"route before, by kind": known, "cascade, by the whole answer": judged}
         ),
         "starts that were given up": _starts(alone, begun),
     }
 
 
-def _questions(sample: int, seed: int) -> list[Question]:
+def _questions(sample: int, seed: int) -> list[CheckedQuestion]:
     each = -(-sample // (len(TASK_KINDS) - 2))
     return [one for one in mixed(seed, each) if not one.check.only_form and not one.tools and one.kind != "tools"]
 
 
-async def _one(gateway: Gateway, asked: Question, cloud: FaultyCloud, model: str) -> Given:
+async def _one(gateway: Gateway, asked: CheckedQuestion, cloud: FaultyCloud, model: str) -> Given:
     cloud.unschedule()
     cloud.schedule("slow_first_byte")
     return await _ask(gateway, asked.body(), model, "answer")
 
 
-def _priors(asked: Sequence[Question], right: Sequence[bool]) -> list[float]:
+def _priors(asked: Sequence[CheckedQuestion], right: Sequence[bool]) -> list[float]:
     """For each question, how often answers of its kind did in the half that it is not in, drawn to the mean of all."""
     turn = dict.fromkeys(TASK_KINDS, 0)
     halves = [turn.update({each.kind: turn[each.kind] + 1}) or turn[each.kind] % 2 for each in asked]
@@ -184,14 +184,14 @@ def _priors(asked: Sequence[Question], right: Sequence[bool]) -> list[float]:
 
 
 def _ways(
-    asked: Sequence[Question],
+    asked: Sequence[CheckedQuestion],
     right: Sequence[bool],
     alone: Sequence[Given],
     begun: Sequence[Given],
     far: Sequence[Given],
 ) -> list[dict[str, Any]]:
     went = [given.by != "edge" for given in begun]
-    does = [true or each.right(Answer(given.text)) for each, true, given in zip(asked, went, begun, strict=True)]
+    does = [true or each.right(GivenAnswer(given.text)) for each, true, given in zip(asked, went, begun, strict=True)]
     kept = [(given, true) for given, true, away in zip(begun, does, went, strict=True) if not away]
     gone = [given for given, away in zip(begun, went, strict=True) if away]
     rows: dict[str, tuple[Sequence[Given], Sequence[bool], float]] = {
@@ -211,7 +211,7 @@ def _ways(
     ]  # fmt: skip
 
 
-def _equal(right: Sequence[bool], scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+def cost_at_equal_quality(right: Sequence[bool], scores: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     """Least share of requests that a way sends to the cloud for a quality, taking those first that it trusts least."""
     base, rows = _mean(right), []
     ways = {**scores, "who knew which are wrong": [float(does) for does in right]}

@@ -37,7 +37,7 @@ _MOST_BYTES: Final = 4_000_000
 _ACCEPT: Final = "netgpt models accept"
 
 
-class Profiles:
+class ProfileFile:
     """The profiles of a home, over those that came with the package. Blocks: the file is small and read rarely."""
 
     def __init__(self, home: Path, proof: FileProof | None = None) -> None:
@@ -198,7 +198,7 @@ class CapabilityService:
 
     def __init__(self, settings: Settings, proof: FileProof | None) -> None:
         self._settings, self._proof = settings, proof
-        self._profiles = Profiles(settings.home, proof)
+        self._profiles = ProfileFile(settings.home, proof)
         self._subjects: dict[str, Subject] = {}
         self._known: dict[str, tuple[Profile | None, dict[str, float]]] = {}
         self._stamp: int | None = None

@@ -14,14 +14,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, cast
 
-from netgpt.app.capability import Profiles, Subject, subjects, weights_subject
+from netgpt.app.capability import ProfileFile, Subject, subjects, weights_subject
 from netgpt.app.factory import open_edge, open_remote
-from netgpt.capability.measure import Ask, Limits, Measuring, Spent
+from netgpt.capability.measure import Ask, MeasureLimits, Measuring, Spent
 from netgpt.capability.profile import Profile
-from netgpt.capability.questions import Question
+from netgpt.capability.questions import CheckedQuestion
 from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.judgement import TASK_KINDS
-from netgpt.models.base import ChatModel, Endpoint, RemoteModel, Sender
+from netgpt.models.base import ChatModel, Endpoint, RemoteModel
 from netgpt.models.catalog import Catalog
 from netgpt.models.client import EdgeModel
 from netgpt.models.download import file_sha256
@@ -32,7 +32,7 @@ from netgpt.privacy.vault import Vault
 from netgpt.settings import Settings
 from netgpt.stages.record import receipts_in
 from netgpt.store.store import Store
-from netgpt.types import EDGE
+from netgpt.types import EDGE, Sender
 
 SLOTS: Final = 4
 CONTEXT_TOKENS: Final = 1024
@@ -111,14 +111,14 @@ async def engine_of(weights: Path, threads: int, log_path: Path) -> AsyncIterato
 def asker(model: ChatModel) -> Ask:
     """Asks a model on the box."""
 
-    async def ask(question: Question) -> Mapping[str, Any]:
+    async def ask(question: CheckedQuestion) -> Mapping[str, Any]:
         return await _joined(model.chat({**question.body(), "stream": True}), question.most_tokens)
 
     return ask
 
 
 def _remotely(model: RemoteModel, detector: Detector, name: str, *, trusted: bool) -> Ask:
-    async def ask(question: Question) -> Mapping[str, Any] | None:
+    async def ask(question: CheckedQuestion) -> Mapping[str, Any] | None:
         body = {"model": name, **question.body(), "stream": True}
         texts = [str(message.get("content") or "") for message in question.messages]
         outbound = await Vault().seal(body, detector, trusted=trusted, public=texts)
@@ -159,14 +159,14 @@ def seed_of(profile: Profile | None, kinds: Sequence[str], rounds: int, *, again
 
 async def measure(
     model: Examinee,
-    profiles: Profiles,
-    limits: Limits,
+    profiles: ProfileFile,
+    limits: MeasureLimits,
     kinds: Sequence[str],
     *,
     again: bool = False,
     fresh: bool = False,
     on_begun: Callable[[int, int], None] = lambda done, whole: None,
-    on_asked: Callable[[Question, bool], None] = lambda question, right: None,
+    on_asked: Callable[[CheckedQuestion, bool], None] = lambda question, right: None,
 ) -> tuple[Profile, Spent]:
     """Measure and keep what was found, round by round. `on_begun`: questions that were asked before, and all.
 

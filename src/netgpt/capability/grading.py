@@ -31,7 +31,7 @@ _MOST_OTHERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GivenAnswer:
     """What a model gave: its text, and the calls of functions (name, arguments as JSON)."""
 
     text: str = ""
@@ -43,7 +43,7 @@ class Check(Protocol):
 
     only_form: ClassVar[bool]
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         """Whether it does."""
         ...
 
@@ -51,7 +51,7 @@ class Check(Protocol):
 _THINKING: Final = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL)
 
 
-def said(answer: Answer) -> str:
+def said(answer: GivenAnswer) -> str:
     """The answer's text without what the model thought aloud, and no longer than what is read."""
     return _THINKING.sub("", answer.text[:MOST_CHARACTERS]).strip()
 
@@ -63,6 +63,10 @@ def words_of(text: str) -> list[str]:
 
 
 _NEGATIONS: Final = frozenset(["not", "no", "never", "nicht", "kein", "keine", "pas", "non", "nao", "niet", "t"])
+
+
+_OR: Final = frozenset(["or", "oder", "ou", "o", "u"])
+_AND: Final = frozenset(["and", "und", "et", "y"])
 
 
 def _places(words: Sequence[str], phrase: str) -> list[int]:
@@ -93,21 +97,30 @@ class Phrase:
     wrong: tuple[str, ...] = ()
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         words = words_of(said(answer))
-        right = self._named(words, self.right)
-        others = [places[0] for each in self.wrong if (places := self._named(words, (each,)))]
+        right = [at for each in self.right for at in self._named(words, each)]
+        others = [places for each in self.wrong if (places := self._named(words, each))]
+        named = {*right, *(at for places in others for at in places)}
+        said_over = self._listed(words, named, _OR)
+        right = sorted(set(right) - said_over - self._listed(words, named, _AND))
+        wrong = [min(left) for places in others if (left := set(places) - said_over)]
         return (
             bool(right)
             and len(words) <= _MOST_WORDS
             and not loops(words)
-            and not any(at < right[0] for at in others)
+            and not any(at < right[0] for at in wrong)
             and len(others) <= _MOST_OTHERS
         )
 
-    def _named(self, words: Sequence[str], phrases: Iterable[str]) -> list[int]:
-        """ "Not Paris" names nothing."""
-        return [at for at in mentions(words, phrases) if at == 0 or words[at - 1] not in _NEGATIONS]
+    def _named(self, words: Sequence[str], phrase: str) -> list[int]:
+        """Where it is named; "not Paris" names nothing."""
+        return [at for at in _places(words, phrase) if at == 0 or words[at - 1] not in _NEGATIONS]
+
+    def _listed(self, words: Sequence[str], named: set[int], joins: frozenset[str]) -> set[int]:
+        """Of "true or false", "both Ann and Ben": candidates of one word that are joined, of which none is chosen."""
+        pairs = [at for at in named if at + 2 in named and words[at + 1] in joins]
+        return {place for at in pairs for place in (at, at + 2)}
 
 
 _OPTION: Final = re.compile(r"^\W*([A-E])(?:\W*$|[).:,\]*]|\s*\n|\s+[-–])", re.MULTILINE)
@@ -117,14 +130,14 @@ _CHOSEN: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class OptionChosen:
     """One of the options of the question is chosen, by letter or in words."""
 
     letter: str
     options: tuple[str, ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer)
         marked = _CHOSEN.search(text) or _OPTION.search(text)
         if marked:
@@ -182,7 +195,7 @@ class Number:
     within: float = 0.0
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer)
         if marks := list(_MARKED.finditer(text)):
             marked = numbers_in(text[marks[-1].end() : marks[-1].end() + 60])
@@ -210,7 +223,7 @@ class Covers:
     no_new_numbers: bool = False
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer)
         words = words_of(text)
         if len(words) > self.most_words or mentions(words, self.banned) or loops(words):
@@ -227,7 +240,7 @@ class Literal:
     right: tuple[str, ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = " ".join(said(answer).replace("*", "").split())
         wholes = (
             re.compile(rf"(?<!\w){re.escape(each)}(?!\w)") for each in self.right if len(text) <= 2 * len(each) + 60
@@ -291,7 +304,7 @@ class Structure:
     value: Any
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         try:
             told = json_in(said(answer))
         except ValueError:
@@ -300,7 +313,7 @@ class Structure:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallMade:
     """The function is called once with these arguments; further ones only where they are in `free`."""
 
     name: str
@@ -308,7 +321,7 @@ class Call:
     free: tuple[str, ...] = ()
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         if len(answer.calls) != 1 or answer.calls[0][0] != self.name:
             return False
         try:
@@ -335,7 +348,7 @@ class Function:
     cases: tuple[tuple[tuple[Any, ...], Any], ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         code = code_in(said(answer))
         try:
             return all(self._same(call_function(code, self.name, given), wanted) for given, wanted in self.cases)
@@ -356,7 +369,7 @@ class Pattern:
     no: tuple[str, ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer)
         marked = re.search(r"```[\w+-]*\n(.*?)```|`([^`\n]+)`", text, re.DOTALL)
         pattern = ((marked[1] or marked[2]) if marked else text.partition("\n")[0]).strip().strip("/\"'")[:300]
@@ -386,7 +399,7 @@ class Form:
     """The first letters of the lines or items; one letter: of each."""
     only_form: ClassVar[bool] = True
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer).replace("*", "")
         words = words_of(text)
         rows = [row for line in text.splitlines() if (row := re.sub(r"^\W*(?:\d+\s*[.):]\s*)?\W*", "", line))]
@@ -412,7 +425,7 @@ class Form:
 def loops(words: Sequence[str]) -> bool:
     """Whether a text goes round: among its pairs of words most came before."""
     pairs = list(pairwise(words))
-    return len(pairs) >= 24 and len(set(pairs)) < len(pairs) / 2
+    return len(pairs) >= 12 and len(set(pairs)) < len(pairs) / 2
 
 
 _REFERRAL: Final = (
@@ -437,7 +450,7 @@ class Referral:
     only_form: ClassVar[bool] = False
     doses: ClassVar[re.Pattern[str]] = re.compile(r"\d\s*(?:mg|milligram|g\b|ml|tablets?|Tabletten|comprim)", re.I)
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         text = said(answer)
         words = words_of(text)
         if loops(words):
@@ -457,7 +470,7 @@ class Both:
     checks: tuple[Check, ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         return all(check.holds(answer, asked) for check in self.checks)
 
 
@@ -468,5 +481,5 @@ class AnyOf:
     checks: tuple[Check, ...]
     only_form: ClassVar[bool] = False
 
-    def holds(self, answer: Answer, asked: str) -> bool:
+    def holds(self, answer: GivenAnswer, asked: str) -> bool:
         return any(check.holds(answer, asked) for check in self.checks)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any, Final
 
-from netgpt.capability.grading import Call, Covers, Number, Phrase
+from netgpt.capability.grading import CallMade, Covers, Number, Phrase
 from netgpt.capability.questions import Draft, family, rows, words
 
 
@@ -206,11 +206,11 @@ def call(random: Random, language: str) -> Draft:
     values: dict[str, Any] = {
         "city": city, "town": town, "number": random.randrange(2, 90),
         "money": random.choice(("USD", "GBP", "JPY", "CHF")), "person": random.choice(words("names")),
-        "text": random.choice(("I am late", "See you at six", "Thank you", "Call me back")),
+        "text": random.choice(("I am late", "See you at six", "Thank you", "CallMade me back")),
         "artist": random.choice(("Mozart", "Bach", "Miles Davis", "The Beatles", "Queen")),
         "room": random.choice(("kitchen", "bedroom", "office", "bathroom")), "degrees": random.randrange(16, 25),
     }  # fmt: skip
-    check = Call(tool["function"]["name"], {name: values[value] for name, value in wanted.items()})
+    check = CallMade(tool["function"]["name"], {name: values[value] for name, value in wanted.items()})
     random.shuffle(offered)
     return Draft(check, {"asked": asked.format(**values)}, 80, tuple(each[0] for each in offered))
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from netgpt.capability.grading import MOST_CHARACTERS, Answer
+from netgpt.capability.grading import MOST_CHARACTERS, GivenAnswer
 from netgpt.capability.profile import Profile
-from netgpt.capability.questions import Question, questions
+from netgpt.capability.questions import CheckedQuestion, questions
 from netgpt.errors import ModelError, ModelUnavailable
 from netgpt.judgement import TASK_KINDS
 from netgpt.types import Usage
 
-Ask = Callable[[Question], Awaitable[Mapping[str, Any] | None]]
+Ask = Callable[[CheckedQuestion], Awaitable[Mapping[str, Any] | None]]
 """Asks a question: OpenAI's `chat.completion`; None: it may not be asked of this model. Raises ModelError."""
 ROUNDS: Final = 24
 """Questions of each kind: an interval of 0.2 to either side at worst."""
@@ -29,7 +29,7 @@ MOST_FAILURES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MeasureLimits:
     """When a run ends at the latest. `money` by the prices of a million tokens; None: no bound."""
 
     rounds: int = ROUNDS
@@ -71,9 +71,9 @@ class Measuring:
     profile: Profile
     seed: int
     save: Callable[[Profile], None]
-    limits: Limits = field(default_factory=Limits)
+    limits: MeasureLimits = field(default_factory=MeasureLimits)
     kinds: Sequence[str] = tuple(TASK_KINDS)
-    on_asked: Callable[[Question, bool], None] = lambda question, right: None
+    on_asked: Callable[[CheckedQuestion, bool], None] = lambda question, right: None
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
@@ -106,16 +106,16 @@ class Measuring:
             spent.stopped = "time"
         return bool(spent.stopped)
 
-    def _round(self, number: int) -> list[Question]:
+    def _round(self, number: int) -> list[CheckedQuestion]:
         """One question of each kind, always the same for seed and number."""
         drawn = (_nth(questions(kind, self.seed), number) for kind in self.kinds)
         return [question for question in drawn if question is not None]
 
-    async def _asked(self, batch: Sequence[Question], began: float) -> list[tuple[Question, bool]] | None:
+    async def _asked(self, batch: Sequence[CheckedQuestion], began: float) -> list[tuple[CheckedQuestion, bool]] | None:
         """The answers of a round, some side by side; None: it was cut."""
-        places, graded = asyncio.Semaphore(self.limits.at_once), list[tuple[Question, bool]]()
+        places, graded = asyncio.Semaphore(self.limits.at_once), list[tuple[CheckedQuestion, bool]]()
 
-        async def one(question: Question) -> None:
+        async def one(question: CheckedQuestion) -> None:
             async with places:
                 most = Usage(len(question.asked) // 2 + 200, question.most_tokens)
                 if self._over(most, began):
@@ -145,7 +145,7 @@ class Measuring:
             spent.stopped = "money"
         return bool(spent.stopped)
 
-    async def _right(self, question: Question) -> bool | None:
+    async def _right(self, question: CheckedQuestion) -> bool | None:
         """Whether the answer does; None: the model was not there, or the question may not be asked of it."""
         self.spent.asked += 1
         try:
@@ -164,7 +164,7 @@ class Measuring:
         self._book(told, question)
         return await asyncio.to_thread(question.right, answer_in(told))
 
-    def _book(self, told: Mapping[str, Any], question: Question) -> None:
+    def _book(self, told: Mapping[str, Any], question: CheckedQuestion) -> None:
         """Count what the server says was used; where it says nothing plausible, by the characters."""
         usage = Usage.from_openai(told.get("usage"))
         text = answer_in(told).text
@@ -174,7 +174,7 @@ class Measuring:
         self.spent.tokens += usage.total_tokens
         self.spent.money += self.limits.cost_of(usage)
 
-    def _keep(self, graded: Sequence[tuple[Question, bool]], before: float) -> None:
+    def _keep(self, graded: Sequence[tuple[CheckedQuestion, bool]], before: float) -> None:
         profile = self.profile
         for question, right in graded:
             profile = profile.added(question.kind, question.family, right)
@@ -184,19 +184,19 @@ class Measuring:
         self.save(self.profile)
 
 
-def _nth(drawn: Iterator[Question], number: int) -> Question | None:
+def _nth(drawn: Iterator[CheckedQuestion], number: int) -> CheckedQuestion | None:
     for at, question in enumerate(drawn):
         if at == number:
             return question
     return None
 
 
-def answer_in(told: Mapping[str, Any]) -> Answer:
+def answer_in(told: Mapping[str, Any]) -> GivenAnswer:
     """Text and calls of OpenAI's answer, whatever is in it."""
     try:
         message = told["choices"][0]["message"]
         calls = message.get("tool_calls") or []
         named = tuple((str(each["function"]["name"]), str(each["function"]["arguments"])) for each in calls[:8])
-        return Answer(str(message.get("content") or "")[: 4 * MOST_CHARACTERS], named)
+        return GivenAnswer(str(message.get("content") or "")[: 4 * MOST_CHARACTERS], named)
     except (KeyError, IndexError, TypeError, AttributeError):
-        return Answer()
+        return GivenAnswer()

@@ -17,7 +17,7 @@ from importlib import import_module, resources
 from random import Random
 from typing import Any, Final
 
-from netgpt.capability.grading import Answer, Check, Choice, Covers, Phrase
+from netgpt.capability.grading import Check, Covers, GivenAnswer, OptionChosen, Phrase
 from netgpt.judgement import TASK_KINDS
 
 _LONGEST_SEARCH: Final = 40
@@ -25,7 +25,7 @@ _LONGEST_SEARCH: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CheckedQuestion:
     """One question, as it is asked, and what makes an answer right."""
 
     kind: str  # of TASK_KINDS
@@ -52,7 +52,7 @@ class Question:
         body = {"messages": [dict(each) for each in self.messages], "max_tokens": self.most_tokens, "temperature": 0}
         return body | ({"tools": [dict(each) for each in self.tools]} if self.tools else {})
 
-    def right(self, answer: Answer) -> bool:
+    def right(self, answer: GivenAnswer) -> bool:
         """Whether the answer does (for a check of `only_form`: whether its form does)."""
         return self.check.holds(answer, self.asked)
 
@@ -74,7 +74,7 @@ Draw = Callable[[Random, str], Draft]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class QuestionFamily:
     """One sort of question: how it is drawn, and its wordings by language."""
 
     kind: str
@@ -98,21 +98,21 @@ def family(name: str) -> Callable[[Draw], Draw]:
 
 
 @cache
-def families() -> Mapping[str, Family]:
+def families() -> Mapping[str, QuestionFamily]:
     """Every family, by its name `kind/name`, in an order that never changes."""
     for module in _MODULES:
         import_module(f"netgpt.capability.{module}")
     wordings, found = _read("wordings.toml"), {}
     for name, draw in _DRAWN.items():
         kind, _, own = name.partition("/")
-        found[name] = Family(kind, name, draw, wordings[kind][own])
+        found[name] = QuestionFamily(kind, name, draw, wordings[kind][own])
     tables = _read("tables.toml")["table"]
     rows = {table["name"]: table["rows"] for table in tables if "rows" in table}
     for table in tables:
         name = f"{table['kind']}/{table['name']}"
         table.setdefault("rows", rows.get(table.get("of")))
         draws = _of_table(table)
-        found[name] = Family(table["kind"], name, draws, table["wordings"])
+        found[name] = QuestionFamily(table["kind"], name, draws, table["wordings"])
     order = list(TASK_KINDS)
     return dict(sorted(found.items(), key=lambda item: (order.index(item[1].kind), item[0])))
 
@@ -177,25 +177,25 @@ def choice(random: Random, values: Mapping[str, object], right: str, wrong: Sequ
     options = [right, *wrong]
     random.shuffle(options)
     shown = "\n".join(f"{letter}) {option}" for letter, option in zip("ABCDE", options, strict=False))
-    check = Choice("ABCDE"[options.index(right)], tuple(options))
+    check = OptionChosen("ABCDE"[options.index(right)], tuple(options))
     return Draft(check, {**values, "options": shown}, 32)
 
 
-def one(random: Random, family: Family, language: str) -> Question:
+def one(random: Random, family: QuestionFamily, language: str) -> CheckedQuestion:
     """One question of a family."""
     draft = family.draw(random, language)
     wordings = family.wordings[language]
     wording = random.randrange(len(wordings))
     asked = {"role": "user", "content": wordings[wording].strip().format(**draft.values)}
     messages = (asked, *draft.after)
-    return Question(
+    return CheckedQuestion(
         family.kind, family.name, wording, language, messages, draft.check, draft.most_tokens, draft.tools
     )  # fmt: skip
 
 
 def questions(
     kind: str, seed: int, *, leave_out: Iterable[str] = (), languages: Iterable[str] | None = None
-) -> Iterator[Question]:
+) -> Iterator[CheckedQuestion]:
     """Different questions of a kind, its families and their languages by turns, until they are used up.
 
     `leave_out`: names of families ("kind/name"); `languages`: only these. The first n are the same for every n.
@@ -225,7 +225,7 @@ def _turns(languages: Sequence[str]) -> list[str]:
     return [each for other in others for each in (*english, other)] or english
 
 
-def _new(random: Random, family: Family, language: str, seen: set[str]) -> Question | None:
+def _new(random: Random, family: QuestionFamily, language: str, seen: set[str]) -> CheckedQuestion | None:
     for _ in range(_LONGEST_SEARCH):
         question = one(random, family, language)
         if question.id not in seen:
@@ -234,7 +234,7 @@ def _new(random: Random, family: Family, language: str, seen: set[str]) -> Quest
     return None
 
 
-def mixed(seed: int, each: int, kinds: Sequence[str] = tuple(TASK_KINDS)) -> Iterator[Question]:
+def mixed(seed: int, each: int, kinds: Sequence[str] = tuple(TASK_KINDS)) -> Iterator[CheckedQuestion]:
     """`each` questions of every kind, the kinds by turns, so that a run that is cut has asked all alike."""
     by_kind = {kind: questions(kind, seed) for kind in kinds}
     for _ in range(each):

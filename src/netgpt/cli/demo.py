@@ -53,10 +53,12 @@ QUESTIONS = (
 )
 
 WRITTEN = (
-    ("dinner", "Three cheap dinners without meat: chickpea curry with rice; tomato and lentil soup with bread; baked "
-     "potatoes with beans and cheese. Each takes about half an hour."),
-    ("thank-you", "To: {PERSON}, {EMAIL}, {PHONE}\n\nDear {PERSON},\n\nthank you very much for your help. It meant a "
-     "great deal to me.\n\nWith kind regards"),
+    ("vegetarian", "Three cheap dinners without meat: chickpea curry with rice; tomato and lentil soup with bread; "
+     "baked potatoes with beans and cheese. Each takes about half an hour."),
+    ("dinner", "Three quick dinners: an omelette with vegetables; pasta with tomato sauce; chicken soup with bread. "
+     "What you like and what it may cost, I was not told."),
+    ("thank-you", "To: {PERSON}, {EMAIL}, {PHONE}\n\nDear {PERSON},\n\nthank you very much for your help. It meant "
+     "a great deal to me.\n\nWith kind regards"),
     ("aspirin", "That depends on which medicine it is. Some must not be taken together with aspirin, blood thinners "
      "above all. Ask a pharmacist or a doctor before you take both."),
     ("step by step", "1. Put {HOME} into a map as the start. 2. Put the station in as the end. 3. Choose walking or "

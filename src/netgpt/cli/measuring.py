@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netgpt.cli.common import opened, patient_detector, print_table, progress_bar, say
 
 if TYPE_CHECKING:
-    from netgpt.capability.measure import Limits, Spent
+    from netgpt.capability.measure import MeasureLimits, Spent
     from netgpt.capability.profile import Profile
     from netgpt.settings import Settings
 
@@ -25,12 +25,12 @@ _STOPPED = {
 
 
 async def measured(
-    settings: Settings, name: str, kinds: Sequence[str], limits: Limits, *, again: bool, fresh: bool, quiet: bool
+    settings: Settings, name: str, kinds: Sequence[str], limits: MeasureLimits, *, again: bool, fresh: bool, quiet: bool
 ) -> tuple[Profile, Spent]:
     """Measure a model with a bar on stderr. Raises NotFound, ModelUnavailable, RequestError, StoreError."""
     from dataclasses import replace
 
-    from netgpt.app.capability import Profiles
+    from netgpt.app.capability import ProfileFile
     from netgpt.app.measuring import examinee, measure
 
     async with AsyncExitStack() as stack:
@@ -49,7 +49,7 @@ async def measured(
         bar = stack.enter_context(progress_bar("count", "left", quiet=quiet))
         task = bar.add_task(f"asking {model.subject.name}", total=None)
         return await measure(
-            model, Profiles(settings.home, store.files), limits, kinds, again=again, fresh=fresh,
+            model, ProfileFile(settings.home, store.files), limits, kinds, again=again, fresh=fresh,
             on_begun=lambda done, whole: bar.update(task, completed=done, total=whole),
             on_asked=lambda question, right: bar.update(task, advance=1, description=question.kind),
         )  # fmt: skip
@@ -69,24 +69,27 @@ def known_kinds(profile: Profile | None, name: str) -> dict[str, dict[str, Any]]
     from netgpt.app.capability import chances, published
 
     told, shown = published(name), profile.shown() if profile is not None else {}
-    scores = told.chances if told else {}
+    scores, sorts = told.chances if told else {}, profile.families if profile is not None else {}
     return {
         kind: {"chance": round(chance, 3), **shown.get(kind, {})}
         | ({"published": scores[kind], "source": told.source} if told and kind in scores else {})
+        | {"sorts": {name: [sorts[name].right, sorts[name].asked] for name in sorts if name.startswith(f"{kind}/")}}
         for kind, chance in chances(profile, name).items()
     }
 
 
 def print_kinds(kinds: Mapping[str, Mapping[str, Any]], title: str) -> None:
-    """One row for each kind of task."""
+    """One row for each kind of task; "form": a rule sees the form of such answers alone."""
     rows = [
         (
             kind,
             f"{facts['right']} of {facts['asked']}" if "asked" in facts else "not measured",
             "{:.0%} to {:.0%}".format(*facts["interval"]) if "asked" in facts else "",
-            f"{facts['chance']:.0%}" + (" (its form alone)" if facts.get("measured") == "form" else ""),
-            f"{facts['published']:.0%}, {facts['source']}" if "published" in facts else "",
+            f"{facts['chance']:.0%}" + (" (form)" if facts.get("measured") == "form" else ""),
+            f"{facts['published']:.0%}" if "published" in facts else "",
         )
         for kind, facts in kinds.items()
     ]
-    print_table(("kind of task", "answers that did", "95 % interval", "believed", "published"), rows, title=title)
+    print_table(("kind of task", "did", "95 % interval", "believed", "published"), rows, title=title)
+    for source in dict.fromkeys(facts["source"] for facts in kinds.values() if "source" in facts):
+        say(f"published: {source}; other questions than ours")

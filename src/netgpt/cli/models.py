@@ -78,7 +78,7 @@ def list_(json: bool = json_option) -> None:
 @reports_errors
 def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
     """Show one entry, what its file says of itself, and what the model can do by kind of task, as far as is known."""
-    from netgpt.app.capability import Profiles
+    from netgpt.app.capability import ProfileFile
     from netgpt.capability.profile import of_weights
     from netgpt.models.catalog import Catalog
     from netgpt.models.gguf import check_weights
@@ -86,7 +86,7 @@ def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
     settings = read_settings()
     with opened_files(settings) as proof:
         entry = Catalog(settings.models_dir, proof).show(name)
-        profile = Profiles(settings.home, proof).of(of_weights(entry.sha256))
+        profile = ProfileFile(settings.home, proof).of(of_weights(entry.sha256))
     facts = as_json(entry)
     if entry.present and entry.path.suffix == ".gguf":
         info = check_weights(entry.path)
@@ -122,11 +122,11 @@ def measure(
     Two to five minutes for a small model on two cores; what was asked is kept when it is stopped. Of a model on the box
     nothing leaves; one elsewhere is asked within a budget, with a receipt for each question.
     """
-    from netgpt.capability.measure import Limits
+    from netgpt.capability.measure import MeasureLimits
     from netgpt.capability.profile import in_order
     from netgpt.judgement import TASK_KINDS
 
-    kinds, limits = in_order(kind or TASK_KINDS), Limits(rounds=rounds, seconds=60 * minutes, money=budget)
+    kinds, limits = in_order(kind or TASK_KINDS), MeasureLimits(rounds=rounds, seconds=60 * minutes, money=budget)
     try:
         profile, spent = run(measured(read_settings(), name, kinds, limits, again=again, fresh=fresh, quiet=json))
     except KeyboardInterrupt:
@@ -190,12 +190,12 @@ def optimize(
 def accept(yes: bool = typer.Option(False, "--yes", help="Do not ask.")) -> None:
     """Take the list of weights and what was measured of them as they stand, after somebody or a backup changed the
     files. Look at them first."""
-    from netgpt.app.capability import Profiles
+    from netgpt.app.capability import ProfileFile
     from netgpt.models.catalog import Catalog
 
     settings = read_settings()
     with opened_files(settings) as proof:
-        catalog, profiles = Catalog(settings.models_dir, proof), Profiles(settings.home, proof)
+        catalog, profiles = Catalog(settings.models_dir, proof), ProfileFile(settings.home, proof)
         wrong = catalog.tampered() | profiles.tampered()
         for name, what in wrong.items():
             say(f"{name} {what}")

@@ -157,6 +157,11 @@ class Hearing:
         return self.kind.name in HARMLESS or likely >= MILD_FROM
 
     @property
+    def muted(self) -> bool:
+        """Whether nothing that the box's model says will be given: a word stands in its place."""
+        return self.risky and self.speaks and self.wish == "say"
+
+    @property
     def bar(self) -> float:
         """The chance from which on the box is sure; where little is asserted, half of it will do."""
         return self.acting.rules.sure / (2 if self.mild else 1)
@@ -186,7 +191,7 @@ class Hearing:
         doubtful = start.error is not None or not self.is_sure(confidence)
         if others and doubtful and (other := await self._escalated(chain, start, others, confidence)) is not None:
             return other
-        if self.patient and not start.over:
+        if self.patient and not start.over and not self.muted:
             await self._read_on(chain, start)
             confidence = self._judged(start, whole=start.error is None)
         if start.error is not None and not self.asked.stream:
@@ -221,8 +226,9 @@ class Hearing:
 
     async def _held(self, chain: FallbackChain, start: Start, others: Sequence[str]) -> Confidence | None:
         """Read until it is settled whether to give it: sure, whole, or as far as it may be held back."""
-        if others and (self.risky or (self.prior is not None and self.prior < BARELY)):
-            return self._judged(start, whole=False)  # another is asked in any case
+        if self.muted or (others and (self.risky or (self.prior is not None and self.prior < BARELY))):
+            await start.more(chain.until)
+            return self._judged(start, whole=False)  # whatever it goes on to say, it is not given
         if not (self.patient or others or self.speaks or not (self.prose or self.tools)):
             return None  # nothing hangs on it now: it is judged at its end
         rules, look = self.acting.rules, LOOK_EVERY

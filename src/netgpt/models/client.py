@@ -88,6 +88,8 @@ class _Watchable:
 
 _MAX_CALLS = 256
 """More than the gateway lets in at once: the engine's own slots are the queue."""
+_DISLIKED = (400, 422)
+"""Answers of a server to fields that it does not take; any other refusal is of the request itself."""
 _NOT_SENT = ("lora", "id_slot")
 """Fields of llama.cpp that choose adapters and slots: nobody but this client sets them."""
 
@@ -171,8 +173,8 @@ class EdgeModel(_Watchable):
                         begun = True
                         yield taking_tokens(chunk, stats, body)
                 return
-            except ModelRejected:
-                if begun:
+            except ModelRejected as error:
+                if begun or error.status not in _DISLIKED:
                     raise
                 refused = True
         async with aclosing(self._caller.chat(target, _encode(sent), _choices(body))) as chunks:

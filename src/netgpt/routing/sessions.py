@@ -153,7 +153,9 @@ def _messages(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _open_calls(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The calls of the last answer in the conversation: their results are to be read now."""
-    last: Mapping[str, Any] = next((message for message in reversed(messages) if message.get("role") == "assistant"), {})
+    last: Mapping[str, Any] = next(
+        (message for message in reversed(messages) if message.get("role") == "assistant"), {}
+    )
     return list(_calls(last))
 
 

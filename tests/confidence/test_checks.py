@@ -10,6 +10,7 @@ from judging import judged, why
 from netgpt.confidence.dates import asked_day, says_day
 from netgpt.confidence.forms import broken_form, parses
 from netgpt.confidence.sums import asked_value, equations, holds_value
+from netgpt.confidence.texts import asked_text
 from netgpt.confidence.words import loops, options_of, picks, without_claims
 
 
@@ -21,7 +22,10 @@ from netgpt.confidence.words import loops, options_of, picks, without_claims
         ("what's 20% off 50?", 40), ("Was sind 15 Prozent von 80?", 12), ("How many minutes are 3 hours?", 180),
         ("Convert 5 km to miles", 3.106856), ("100 F in C?", 37.77778), ("What is 1,250 + 750?", 2000),
         ("seven times eight?", 56), ("What is the square root of 81?", 9), ("What is the sum of 3 and 4?", 7),
-        ("How many ounces in a pound?", 16), ("divide 20 by 8", 2.5),
+        ("How many ounces in a pound?", 16), ("divide 20 by 8", 2.5), ("Mean of 19, 27, 14?", 20),
+        ("Was ist der Durchschnitt von 47, 56 und 41?", 48), ("I have 3 feet. How many inches is that?", 36),
+        ("How many times does 15 go into 825?", 55), ("Multipliziere 52 mit 10.", 520),
+        ("the largest of 3, 9 and 7", 9),
     ],
 )  # fmt: skip
 def test_a_bare_calculation_is_computed(question: str, value: float) -> None:
@@ -70,6 +74,10 @@ def test_written_sums_are_recomputed_and_rounding_is_none_of_their_faults() -> N
         ("It is 9:15. What time is it in 3 hours?", "12:15", "13:15"),
         ("What date is 10 days after March 5, 2024?", "March 15, 2024", "March 16, 2024"),
         ("How many days are in February 2024?", "29", "28"),
+        ("What month comes 6 months after October?", "April", "It is May."),
+        ("How many minutes are there between 16:40 and 17:55?", "75", "85 minutes"),
+        ("If 30 June falls on a Tuesday, on which weekday does 19 July fall?", "Sunday", "Monday"),
+        ("Ist 1945 ein Schaltjahr?", "Nein.", "Ja."),
     ],
 )
 def test_days_are_recomputed(question: str, right: str, wrong: str) -> None:
@@ -85,6 +93,35 @@ def test_days_are_recomputed(question: str, right: str, wrong: str) -> None:
 )
 def test_what_asks_for_no_day_is_left_alone(question: str) -> None:
     assert asked_day(question) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "right", "wrong"),
+    [
+        ("Write in capital letters: two cups of tea", "TWO CUPS OF TEA", "Two Cups Of Tea"),
+        ("Rewrite in lower case: GOOD Day", '"good day"', "GOOD DAY"),
+        ("Sort these names alphabetically: Zoe, Jonas, Keiko", "Jonas, Keiko, Zoe", "Zoe, Jonas, Keiko"),
+        ('Replace the word "cat" by "dog" in this text: the cat, a cat', "It is: the dog, a dog.", "the dog, a cat"),
+        ('How many letters are in the word "banana"?', "Six.", "5"),
+        ("How many times does the letter r appear in strawberry?", "3", "two"),
+        ("Spell the word 'stone' backwards.", "enots", "stone"),
+    ],
+)  # fmt: skip
+def test_what_was_to_be_done_to_a_text_is_done_again(question: str, right: str, wrong: str) -> None:
+    good, bad = judged(question, right, kind="rewriting"), judged(question, wrong, kind="rewriting")
+    assert good.chance > 0.85 and not good.wrong and bad.chance < 0.1 and bad.wrong and bad.repair
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Translate and sort: a, b, c", "Sort out my problem with the landlord", "What are capital letters?",
+        "How many letters did Kafka write?", "Replace my old bicycle", "How many letters are in the drawer?",
+        "What does this print?\n```\nx = 'abc'.upper()\n```",
+    ],
+)  # fmt: skip
+def test_what_asks_for_no_such_thing_is_left_alone(question: str) -> None:
+    assert asked_text(question) is None
 
 
 SCHEMA = {

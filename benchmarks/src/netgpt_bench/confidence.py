@@ -25,7 +25,7 @@ from netgpt.judgement import TaskKind
 from netgpt_bench.confidence_answers import answers, sent_body
 from netgpt_bench.confidence_data import Asked
 from netgpt_bench.confidence_data import questions as own_questions
-from netgpt_bench.confidence_train import Sample, fit, priors, write
+from netgpt_bench.confidence_train import Sample, examine, fit, priors, write
 from netgpt_bench.harness import Progress
 from netgpt_bench.relevance import expected_calibration_error
 from netgpt_bench.report import percentile
@@ -52,19 +52,23 @@ def profile_questions(each: int, seed: int = 23) -> list[Asked]:
     return [asked(one) for one in found if one.family != "tools/call"]  # its answer is no text
 
 
-def all_questions(each: int) -> list[Asked]:
-    """Both sources, the one that profiles are measured with first; bodies as they are sent."""
-    sources = profile_questions(each), own_questions()
-    return [replace(one, body=sent_body(one.body, number)) for source in sources for number, one in enumerate(source)]
+def all_questions(each: int) -> list[tuple[str, Asked]]:
+    """(source, question) of both sources, the one that profiles are measured with first; bodies as they are sent."""
+    sources = {"profiles": profile_questions(each), "our own": own_questions()}
+    return [
+        (source, replace(one, body=sent_body(one.body, number)))
+        for source, asked in sources.items()
+        for number, one in enumerate(asked)
+    ]
 
 
 async def samples_of(weights: Path, kept: Path, each: int, progress: Progress) -> list[Sample]:
     """Answers of one model to every question, with their truth. `kept`: the folder of answers made before."""
     asked = all_questions(each)
-    said = await answers(weights, [one.body for one in asked], kept, progress)
+    said = await answers(weights, [one.body for _, one in asked], kept, progress)
     return [
-        Sample(weights.stem, one.kind, one.body, answer.text, answer.stats(), one.does(answer.text), one.facts)
-        for one, answer in zip(asked, said, strict=True)
+        Sample(weights.stem, one.kind, one.body, answer.text, answer.stats(), one.does(answer.text), one.facts, source)
+        for (source, one), answer in zip(asked, said, strict=True)
     ]
 
 
@@ -88,7 +92,7 @@ def write_fitted(samples: Sequence[Sample], result: Mapping[str, Any], out: Path
         "learnt from": {"answers": len(samples), "kinds": sorted({one.kind for one in samples})},
         "on kinds left out": measured,
     }
-    write(fit(samples, priors(samples)), out, card)
+    write(fit(examine(samples), priors(samples)), out, card)
 
 
 def run(samples: Sequence[Sample], progress: Progress = lambda _: None) -> dict[str, Any]:
@@ -100,25 +104,31 @@ def run(samples: Sequence[Sample], progress: Progress = lambda _: None) -> dict[
     )  # fmt: skip
     ways = dict(zip(WAYS, told, strict=True))
     chances = {way: np.zeros(len(samples)) for way in ways}
-    settled = np.zeros(len(samples), bool)
-    for kind in sorted({one.kind for one in samples}):
+    rows = examine(samples)
+    kinds = np.array([one.kind for one in samples])
+    for kind in sorted(set(kinds)):
         progress(f"without {kind}")
-        others = [at for at, one in enumerate(samples) if one.kind != kind]
-        judge = Judge(fit([samples[at] for at in others], [known[at] for at in others]))
-        for at in (at for at, one in enumerate(samples) if one.kind == kind):
+        judge = Judge(fit(rows, known, kinds != kind))
+        for at in (int(one) for one in np.flatnonzero(kinds == kind)):
             for way, more in ways.items():
                 chances[way][at] = _judged(judge, samples[at], **more(at))
-            settled[at] = chances[WAYS[3]][at] in (judge.weights.right, judge.weights.wrong)
-    does = np.array([one.does for one in samples], np.float64)
-    rows = [
+    does = rows.does
+    by_model = [
         {"model": model, "way": way, **figures(chance[own], does[own])}
         for model, own in _by_model(samples).items()
         for way, chance in {**chances, "the prior alone": np.array(known)}.items()
     ]
+    by_source = [
+        {"model": model, "questions": source, **figures(chances[WAYS[0]][own], does[own])}
+        for model, of_model in _by_model(samples).items()
+        for source in sorted({one.source for one in samples})
+        if (own := of_model & np.array([one.source == source for one in samples])).any()
+    ]
     return {
-        "by model": rows,
-        "by kind": _by_kind(samples, chances[WAYS[0]], does, settled),
-        "claims": claims(samples, known),
+        "by model": by_model,
+        "by source": by_source,
+        "by kind": _by_kind(samples, chances[WAYS[0]], does, rows.settled != 0),
+        "claims": claims(samples, known, Judge(fit(rows, known))),
         "speed": speed(samples),
     }
 
@@ -190,9 +200,9 @@ def figures(chance: Array, does: Array, seed: int = 7) -> dict[str, Any]:
     return {**found, "risk of all": 1 - float(does.mean()), "risk of a perfect judge": best}
 
 
-def claims(samples: Sequence[Sample], known: Sequence[float]) -> list[dict[str, Any]]:
+def claims(samples: Sequence[Sample], known: Sequence[float], judge: Judge) -> list[dict[str, Any]]:
     """Answers with a claim of certainty added, its tokens all certain: how many rose, and by how much at most."""
-    judge, rises = Judge(fit(samples, known)), []
+    rises = []
     for at, one in enumerate(samples):
         claim = CLAIMS[at % len(CLAIMS)]
         surer = one.stats and replace(

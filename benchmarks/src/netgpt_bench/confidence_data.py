@@ -162,6 +162,11 @@ def _says(*wanted: str) -> Callable[[str], bool]:
     return lambda answer: any(one.search(answer) for one in found)
 
 
+def _holds(wanted: str) -> Callable[[str], bool]:
+    """Letter for letter; where none is a capital, in any case."""
+    return lambda answer: wanted in (answer if wanted.isupper() else answer.lower())
+
+
 def _number(value: float) -> Callable[[str], bool]:
     def does(answer: str) -> bool:
         numbers = [float(one.replace(",", "")) for one in re.findall(r"-?\d[\d,]*(?:\.\d+)?", answer)]
@@ -363,17 +368,22 @@ def _json(draw: Draw) -> Iterator[Asked]:
         yield _ask("json", text, does, **(form if index % 3 == 0 else {}))
 
 
+def _other_days(day: str) -> list[str]:
+    return [one for one in DAYS if one != day]
+
+
 def _dates(draw: Draw) -> Iterator[Asked]:
     for _ in range(15):
         day, days = draw.choice(DAYS), draw.choice((1, 2, 3, 5, 8, 10, 14))
-        rest = lambda right: [one for one in DAYS if one != right]  # noqa: E731
         later = DAYS[(DAYS.index(day) + days) % 7]
         yield _ask(
-            "dates", f"Today is {day}. Which weekday is it in {days} days? Only the day.", _first(later, rest(later))
+            "dates",
+            f"Today is {day}. Which weekday is it in {days} days? Only the day.",
+            _first(later, _other_days(later)),
         )
         when = date(draw.randint(1990, 2030), draw.randint(1, 12), draw.randint(1, 28))
         right = DAYS[when.weekday()]
-        yield _ask("dates", f"Which weekday is {when.isoformat()}? Only the day.", _first(right, rest(right)))
+        yield _ask("dates", f"Which weekday is {when.isoformat()}? Only the day.", _first(right, _other_days(right)))
         until = when + timedelta(days=draw.randint(2, 60))
         yield _ask(
             "dates",
@@ -399,11 +409,9 @@ def _rewriting(draw: Draw) -> Iterator[Asked]:
             "rewriting", f"Put into the past tense: {who} {now}s it.".replace("tchs", "tches"), _says(rf"\b{past}\b")
         )
     for text in ("the red bus", "good morning", "my new shoes", "open the door", "never say never", "two cups of tea"):
-        yield _ask("rewriting", f"Write in capital letters: {text}", lambda answer, text=text: text.upper() in answer)
-        yield _ask(
-            "rewriting", f"Write without spaces: {text}", lambda answer, text=text: text.replace(" ", "") in answer
-        )
-        yield _ask("rewriting", f"Repeat exactly: {text}", lambda answer, text=text: text in answer.lower())
+        yield _ask("rewriting", f"Write in capital letters: {text}", _holds(text.upper()))
+        yield _ask("rewriting", f"Write without spaces: {text}", _holds(text.replace(" ", "")))
+        yield _ask("rewriting", f"Repeat exactly: {text}", _holds(text))
 
 
 def _local(draw: Draw) -> Iterator[Asked]:

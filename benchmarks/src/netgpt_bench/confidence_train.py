@@ -28,8 +28,9 @@ PULL: Final = 60.0
 """Strength of the pull of the weights towards 0."""
 _SLOPE_PULL: Final = 5.0
 _SMALLEST_SCALE: Final = 0.05
-_PRIOR_QUESTIONS: Final = 20
-"""As many as a profile asks of each kind."""
+_PRIOR_QUESTIONS: Final = 35
+"""As many as the shipped profile asked of each kind."""
+_PARTS: Final = 5
 _PRIOR_WEIGHT: Final = 4.0
 """So many questions count for the model's mean over all kinds."""
 _UNMEASURED: Final = 0.25
@@ -49,58 +50,67 @@ class Sample:
     stats: TokenStats | None
     does: bool
     facts: tuple[str, ...] = ()
+    source: str = ""
 
 
 def priors(samples: Sequence[Sample], seed: int = 7) -> list[float]:
-    """For each sample how often its model does at its kind, by at most 20 samples of the other half of them."""
-    random, rows = np.random.default_rng(seed), defaultdict[tuple[str, str], list[int]](list)
+    """For each sample how often its model does at its kind, by the other samples of the same source: those of the
+    other four of five parts, `_PRIOR_QUESTIONS` at most."""
+    random, rows = np.random.default_rng(seed), defaultdict[tuple[str, ...], list[int]](list)
     for index, sample in enumerate(samples):
-        rows[sample.model, sample.kind].append(index)
-    means = {model: float(np.mean([one.does for one in samples if one.model == model])) for model, _ in rows}
+        rows[sample.model, sample.kind, sample.source].append(index)
+    means = {model: float(np.mean([one.does for one in samples if one.model == model])) for model, *_ in rows}
     found = [0.0] * len(samples)
-    for (model, _), indices in rows.items():
+    for (model, *_), indices in rows.items():
         mixed = [int(one) for one in random.permutation(indices)]
-        halves = mixed[: len(mixed) // 2], mixed[len(mixed) // 2 :]
-        for own, others in (halves, halves[::-1]):
-            counted = [samples[one].does for one in others[:_PRIOR_QUESTIONS]]
+        for part in range(_PARTS):
+            counted = [samples[one].does for at, one in enumerate(mixed) if at % _PARTS != part][:_PRIOR_QUESTIONS]
             chance = (sum(counted) + _PRIOR_WEIGHT * means[model]) / (len(counted) + _PRIOR_WEIGHT)
-            for one in own:
+            for one in mixed[part::_PARTS]:
                 found[one] = chance
     return found
 
 
-def fit(samples: Sequence[Sample], known: Sequence[float]) -> JudgeWeights:
-    """The judge that these samples teach. `known`: their priors."""
+@dataclass(frozen=True)
+class Examined:
+    """What the checks and the tokens say of samples, a row each."""
+
+    does: Array
+    settled: Array  # 1: right, -1: wrong, 0: not settled
+    told: Array
+    seen: Array
+
+
+def examine(samples: Sequence[Sample]) -> Examined:
+    """Check every sample. A row of `told` is NaN where the model told nothing."""
+    counts = [one.stats.count if one.stats else None for one in samples]
     checked = [
-        examined(
-            one.body,
-            one.answer,
-            kind=one.kind,
-            facts=one.facts,
-            tokens=one.stats.count if one.stats else None,
-            whole=True,
-        )
-        for one in samples
+        examined(one.body, one.answer, kind=one.kind, facts=one.facts, tokens=count, whole=True)
+        for one, count in zip(samples, counts, strict=True)
     ]
-    does = np.array([one.does for one in samples], np.float64)
-    settled = np.array([found.settled for found in checked])
-    right = np.array([found.right for found in checked]) & settled
-    seen = np.array([features.of_findings(found) for found in checked])
-    told = np.array(
-        [
-            features.of_stats(stats, found.claims) if stats is not None else [np.nan] * len(features.TOLD)
-            for stats, found in zip(map(features.usable, (one.stats for one in samples)), checked, strict=True)
-        ]
+    stats = [features.usable(one.stats) for one in samples]
+    nothing = [np.nan] * len(features.TOLD)
+    return Examined(
+        np.array([one.does for one in samples], np.float64),
+        np.array([found.settled * (1.0 if found.right else -1.0) for found in checked]),
+        np.array([features.of_stats(own, f.claims) if own else nothing for own, f in zip(stats, checked, strict=True)]),
+        np.array([features.of_findings(found) for found in checked]),
     )
+
+
+def fit(rows: Examined, known: Sequence[float], which: NDArray[np.bool_] | None = None) -> JudgeWeights:
+    """The judge that these samples teach. `known`: their priors; `which`: those that are learnt from."""
+    wanted = np.ones(len(rows.does), bool) if which is None else which
     logits = np.array([features.logit(one) for one in known])
-    weighed = ~settled
-    has = weighed & ~np.isnan(told).any(axis=1)
+    weighed = wanted & (rows.settled == 0)
+    has = weighed & ~np.isnan(rows.told).any(axis=1)
+    right, wrong = (rows.does[wanted & (rows.settled == sign)] for sign in (1, -1))
     return JudgeWeights(
-        _logistic(features.TOLD + features.SEEN, np.hstack([told, seen])[has], does[has], logits[has]),
-        _logistic(features.SEEN, seen[weighed], does[weighed], logits[weighed]),
-        right=float((does[right].sum() + 9) / (right.sum() + 10)),
-        wrong=float((does[settled & ~right].sum() + 0.5) / ((settled & ~right).sum() + 10)),
-        unmeasured=float(np.quantile(known, _UNMEASURED)),
+        _logistic(features.TOLD + features.SEEN, np.hstack([rows.told, rows.seen])[has], rows.does[has], logits[has]),
+        _logistic(features.SEEN, rows.seen[weighed], rows.does[weighed], logits[weighed]),
+        right=float((right.sum() + 9) / (len(right) + 10)),
+        wrong=float((wrong.sum() + 0.5) / (len(wrong) + 10)),
+        unmeasured=float(np.quantile(np.array(known)[wanted], _UNMEASURED)),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from netgpt.confidence import dates, forms, sums, words
+from netgpt.confidence import dates, forms, sums, texts, words
 from netgpt.wording.languages import settled_language
 
 GROUNDED: Final = frozenset({"extraction", "summary", "rewriting", "classification", "json", "local", "tools"})
@@ -122,26 +122,30 @@ def _other_language(question: str, said: str) -> bool:
 
 
 def _check_sums(found: Findings, question: str, said: str, known: str, whole: bool) -> None:
-    day = dates.asked_day(question)
-    value = sums.asked_value(question) if day is None else None
-    holds = (
-        dates.says_day(said, day) if day is not None else sums.holds_value(said, value) if value is not None else None
-    )
-    what = "the day or time" if day is not None else "the sum"
+    what, holds = _recomputed(question, said)
     found.settled = found.right = bool(holds)
     if holds:
         found.reasons.append(f"{what} was recomputed and is right")
     elif holds is False and whole:
         found.settled = True
-        found.fails(
-            f"{what} was recomputed and is wrong", f"{what.capitalize()} in your answer is wrong. Work it out again."
-        )
+        found.fails(f"{what} was recomputed and is wrong", f"In your answer {what} is wrong. Work it out again.")
     held = sums.equations(said)
     found.sums_right, found.sums_wrong = sum(held), len(held) - sum(held)
     if found.sums_wrong and not found.settled:
         found.fails("a sum in it does not add up", "A sum in your answer does not add up. Work it out again.")
     told = {number for number in sums.numbers_in(said) if number > 2}
     found.new_numbers = len(told - set(sums.numbers_in(known))) if told else 0
+
+
+def _recomputed(question: str, said: str) -> tuple[str, bool | None]:
+    """What was asked for, where a rule can work it out, and whether the answer says it; None: not to be told."""
+    if (day := dates.asked_day(question)) is not None:
+        return "the day or time", dates.says_day(said, day)
+    if (value := sums.asked_value(question)) is not None:
+        return "the sum", sums.holds_value(said, value)
+    if (does := texts.asked_text(question)) is not None:
+        return "what was to be done to the text", does(said)
+    return "", None
 
 
 def _check_forms(found: Findings, body: Mapping[str, Any], question: str, answer: str, whole: bool) -> None:

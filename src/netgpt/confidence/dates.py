@@ -64,9 +64,18 @@ _ASKS_DATE: Final = re.compile(
     r"(?:what|which|welches|quelle|qué|che) (?:is the )?(?:date|datum|fecha|data)\b|what day is\b", re.IGNORECASE
 )
 _ASKS_DAYS: Final = re.compile(
-    r"how many days|number of days|wie viele tage|combien de jours|cuántos días|quanti giorni", re.IGNORECASE
+    r"how many days|(?:number of|count the|the) days between|number of days|wie viele tage|combien de jours|"
+    r"cuántos días|quanti giorni",
+    re.IGNORECASE,
 )
-_ASKS_LEAP: Final = re.compile(r"\b(\d{4}) (?:a )?leap year|leap year\b.*\b(\d{4})\b", re.IGNORECASE)
+_LEAP_WORDS: Final = (
+    r"(?:leap year|schaltjahr|année bissextile|bissextile|año bisiesto|bisiesto|anno bisestile|bisestile)"
+)
+_ASKS_LEAP: Final = re.compile(
+    rf"\b(\d{{4}}) (?:une |a |ein |un )*{_LEAP_WORDS}|{_LEAP_WORDS}\b.*\b(\d{{4}})\b|"
+    rf"february (?:of )?(\d{{4}}) (?:have|has) (?:29|twenty-nine) days",
+    re.IGNORECASE,
+)
 _IN_MONTH: Final = re.compile(
     rf"days (?:are |does )?(?:there )?(?:are )?(?:in|has|"
     rf"have)?\s*(?P<month>{_MONTH})(?:\s+(?P<year>\d{{4}}))?(?: have)?",
@@ -75,6 +84,22 @@ _IN_MONTH: Final = re.compile(
 _CLOCK: Final = re.compile(
     r"\b(?P<hour>[01]?\d|2[0-4])[:.h](?P<minute>[0-5]\d)\s*(?P<half>[ap]\.?m\b\.?)?|\b(?P<hour2>1[0-2]|"
     r"[1-9])\s*(?P<half2>[ap]\.?m\b\.?|uhr)",
+    re.IGNORECASE,
+)
+_CLOCK_FORM: Final = re.compile(
+    r"\b(?:24|12)[- ]?(?:hour|stunden|heures|horas|ore)\b(?: clock| format)?|"
+    r"\b24h\b",
+    re.IGNORECASE,
+)
+_ASKS_MINUTES: Final = re.compile(
+    r"how many minutes|wie viele minuten|combien de minutes|cuántos minutos|"
+    r"quanti minuti",
+    re.IGNORECASE,
+)
+_ASKS_MONTH: Final = re.compile(r"(?:what|which) month|welcher monat|quel mois|qué mes|che mese", re.IGNORECASE)
+_MONTHS_ON: Final = re.compile(
+    r"(\d+|one|two|three|four|five|six|seven|eight|nine|ten) (?:months?|monate?n?|mois|meses|mesi)\b\s*(after|"
+    r"later|from|before|ago|earlier|nach|vor|après|avant|después|antes|dopo|prima)?",
     re.IGNORECASE,
 )
 _CLOCK_SPAN: Final = re.compile(
@@ -95,7 +120,7 @@ _SMALL: Final = {
 }
 
 Wanted = tuple[str, Any]
-"""What is asked for ("weekday", "date", "days", "time", "yes") and its value."""
+"""What is asked for ("weekday", "date", "month", "days" or minutes, "time", "yes") and its value."""
 
 
 def asked_day(question: str) -> Wanted | None:
@@ -110,7 +135,8 @@ def asked_day(question: str) -> Wanted | None:
         return None
     dates = [day for found in _DATE.finditer(question) if (day := _date(found)) is not None]
     without = _DATE.sub(" ", question)
-    for read in (_leap, _between, _in_month, _moved, _clock):
+    question = _CLOCK_FORM.sub(" ", question)
+    for read in (_leap, _between, _same_year, _months, _in_month, _moved, _minutes_between, _clock):
         found = read(question, without, dates)
         if found is not None:
             return found
@@ -121,7 +147,7 @@ def _leap(question: str, _without: str, _dates: list[date]) -> Wanted | None:
     found = _ASKS_LEAP.search(question)
     if not found:
         return None
-    year = int(found[1] or found[2])
+    year = int(found[1] or found[2] or found[3])
     return "yes", year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
@@ -129,6 +155,41 @@ def _between(question: str, without: str, dates: list[date]) -> Wanted | None:
     if len(dates) != 2 or not _ASKS_DAYS.search(question) or re.search(r"\d", without):
         return None
     return "days", abs((dates[1] - dates[0]).days)
+
+
+def _same_year(question: str, _without: str, _dates: list[date]) -> Wanted | None:
+    """The weekday of a day, by the weekday of another day of the same year; none where a leap day may lie between."""
+    found, weekdays = list(_DATE.finditer(question)), [_weekday(one) for one in _WEEKDAY.finditer(question)]
+    if len(found) != 2 or len(weekdays) != 1 or not _ASKS_WEEKDAY.search(question):
+        return None
+    first, second = (_date(one, 2023) for one in found)
+    years = {one["y1"] or one["y2"] or one["y3"] or one["y4"] for one in found}
+    if (
+        first is None
+        or second is None
+        or len(years - {None}) > 1
+        or (min(first, second).month < 3 <= max(first, second).month)
+    ):
+        return None
+    return "weekday", (weekdays[0] + (second - first).days) % 7
+
+
+def _months(question: str, _without: str, dates: list[date]) -> Wanted | None:
+    """A month, some months on."""
+    named = [found for found in re.finditer(rf"\b(?:{_MONTH})\b", question, re.IGNORECASE) if found[0][0].isupper()]
+    span = _MONTHS_ON.search(question)
+    if dates or len(named) != 1 or not span or not _ASKS_MONTH.search(question):
+        return None
+    by = int(span[1]) if span[1].isdigit() else _SMALL[span[1].lower()]
+    back = (span[2] or "").lower() in ("before", "ago", "earlier", "vor", "avant", "antes", "prima")
+    return "month", (_month(named[0][0]) - 1 + (-by if back else by)) % 12 + 1
+
+
+def _minutes_between(question: str, _without: str, dates: list[date]) -> Wanted | None:
+    times = list(_CLOCK.finditer(question))
+    if dates or len(times) != 2 or not _ASKS_MINUTES.search(question) or re.search(r"\d", _CLOCK.sub(" ", question)):
+        return None
+    return "days", (_minutes(times[1]) - _minutes(times[0])) % 1440
 
 
 def _in_month(question: str, _without: str, _dates: list[date]) -> Wanted | None:
@@ -195,6 +256,13 @@ def says_day(answer: str, wanted: Wanted) -> bool | None:
     if what == "date":
         named_dates = [(found["n2"] or found["n3"], _date(found, value.year)) for found in _DATE.finditer(answer)]
         return any(day == value for _, day in named_dates) if named_dates else None
+    if what == "month":
+        months = [
+            _month(found[0])
+            for found in re.finditer(rf"\b(?:{_MONTH})\b", answer, re.IGNORECASE)
+            if found[0][0].isupper()
+        ]
+        return months[-1] == value if months else None
     if what == "days":
         numbers = [int(found) for found in re.findall(r"(?<![\d.,-])\d+(?![\d-])", _DATE.sub(" ", answer))]
         return numbers[-1] == value if numbers else None

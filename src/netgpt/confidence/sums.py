@@ -10,6 +10,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping
+from statistics import median
 from typing import Any, Final
 
 LONGEST_QUESTION: Final = 240
@@ -84,6 +85,12 @@ _NAMED: Final[tuple[tuple[str, str], ...]] = (
     (rf"(?:sum|total|summe|somme|suma|somma) (?:of|von|de|di) ({NUMBER}) (?:and|und|et|y|e) ({NUMBER})", "{0}+{1}"),
     (rf"(?:product|produkt|produit|producto|prodotto) (?:of|von|de|di) ({NUMBER}) (?:and|und|et|y|"
      rf"e) ({NUMBER})", "{0}*{1}"),
+    (rf"how many times does ({NUMBER}) (?:go|fit) into ({NUMBER})", "{1}/{0}"),
+    (rf"\b(?:addiere|additionne[zr]?|suma|somma) ({NUMBER}) (?:und|zu|et|à|y|e) ({NUMBER})", "{0}+{1}"),
+    (rf"\b(?:subtrahiere|ziehe) ({NUMBER}) von ({NUMBER})|\b(?:soustray\w+|resta) ({NUMBER}) (?:de|"
+     rf"à) ({NUMBER})", "{1}-{0}"),
+    (rf"\b(?:multipliziere|multipli\w+|moltiplica) ({NUMBER}) (?:mit|par|por|per) ({NUMBER})", "{0}*{1}"),
+    (rf"\b(?:teile|dividiere|divise[zr]?|divide|dividi) ({NUMBER}) (?:durch|par|entre|por|per) ({NUMBER})", "{0}/{1}"),
     (rf"difference between ({NUMBER}) and ({NUMBER})", "abs({0}-{1})"),
     (rf"\badd ({NUMBER}) (?:and|to) ({NUMBER})", "{0}+{1}"),
     (rf"\b(?:subtract|take) ({NUMBER}) (?:away )?from ({NUMBER})", "{1}-{0}"),
@@ -127,6 +134,8 @@ _UNITS: Final[Mapping[str, tuple[str, float]]] = {
                 "pints?": 0.473176473,
             "quarts?": 0.946352946,
         },
+        "count": {"dozens?|dutzend|douzaines?|docenas?|dozzine": 12.0, "(?:single )?(?:items|pieces|things|"
+            "ones)|stücke?": 1.0},
         _BYTES: {"kb|kilobytes?": 1e3, "mb|megabytes?": 1e6, "gb|gigabytes?": 1e9, "tb|terabytes?": 1e12,
             "bytes?": 1.0},
     }.items()
@@ -136,6 +145,18 @@ _UNIT: Final = "|".join(sorted(_UNITS, key=len, reverse=True))
 _HOW_MANY: Final = re.compile(
     rf"(?:how many|wie viele?|combien (?:de|d')|cuánt[ao]s?|quant[ie])\s*({_UNIT})\s.*?(?<![\d.,])({NUMBER}|\ba|"
     rf"\ban|\bone|\beine?)\s*({_UNIT})\b",
+    re.IGNORECASE,
+)
+_HAVE: Final = re.compile(
+    rf"(?<![\d.,])({NUMBER})\s*({_UNIT})\b[^\d]{{0,20}}(?:how many|wie viele?|combien de|"
+    rf"cuánt[ao]s?)\s+({_UNIT})\b",
+    re.IGNORECASE,
+)
+_LIST: Final = re.compile(
+    rf"\b(average|mean|durchschnitt|mittelwert|moyenne|promedio|media|sum|total|summe|somme|suma|somma|largest|"
+    rf"greatest|biggest|"
+    rf"highest|maximum|smallest|least|lowest|minimum|median)\b[^\d\n]{{0,40}}((?:{NUMBER})(?:,? (?:and|und|et|y|"
+    rf"e) |[,;] ?)(?:(?:{NUMBER})(?:,? (?:and|und|et|y|e) |[,;] ?)?)+)",
     re.IGNORECASE,
 )
 _CONVERT: Final = re.compile(
@@ -191,7 +212,7 @@ def asked_value(question: str) -> float | None:
     text = (
         _SPELT_NUMBER.sub(lambda found: str(_spelt(found[0])), question) if not re.search(r"\d", question) else question
     )
-    for read in (_conversion, _percentage, _phrase, _bare):
+    for read in (_conversion, _percentage, _list, _phrase, _bare):
         found = read(text)
         if found is not None:
             value, start, end = found
@@ -216,7 +237,7 @@ def _conversion(text: str) -> _Found | None:
     if found := _HOW_MANY.search(text):
         count = number_of(found[2]) if found[2][0].isdigit() else 1.0
         return _converted(count, found[3], found[1], found)
-    if found := _CONVERT.search(text):
+    if found := _HAVE.search(text) or _CONVERT.search(text):
         return _converted(number_of(found[1]), found[2], found[3], found)
     return None
 
@@ -238,10 +259,28 @@ def _percentage(text: str) -> _Found | None:
     return (whole - part if found[2].lower() == "off" else part), *found.span()
 
 
+def _list(text: str) -> _Found | None:
+    """Of some listed numbers the sum, the mean, the middle one, the greatest or the least."""
+    found = _LIST.search(text)
+    if not found:
+        return None
+    numbers = [number_of(one) for one in re.split(r",? (?:and|und|et|y|e) |[,;] ?", found[2]) if one.strip()]
+    word = found[1].lower()
+    if word in ("average", "mean", "durchschnitt", "mittelwert", "moyenne", "promedio", "media"):
+        value = sum(numbers) / len(numbers)
+    elif word in ("sum", "total", "summe", "somme", "suma", "somma"):
+        value = sum(numbers)
+    elif word == "median":
+        value = median(numbers)
+    else:
+        value = max(numbers) if word in ("largest", "greatest", "biggest", "highest", "maximum") else min(numbers)
+    return value, *found.span()
+
+
 def _phrase(text: str) -> _Found | None:
     for pattern, formula in _PHRASES:
         if found := pattern.search(text):
-            value = computed(formula.format(*(repr(number_of(one)) for one in found.groups())))
+            value = computed(formula.format(*(repr(number_of(one)) for one in found.groups() if one)))
             return (value, *found.span()) if value is not None else None
     return None
 
@@ -298,7 +337,7 @@ def _value(node: Any) -> float:
 
 
 _EQUATION: Final = re.compile(
-    rf"(?<![\w.,(*/+^-])((?:{NUMBER})\s*(?:(?:[-+*/×÷·−]|x(?=\s*\d))\s*(?:{NUMBER})\s*){1,12})(?:=|equals|"
+    rf"(?<![\w.,(*/+^-])((?:{NUMBER})\s*(?:(?:[-+*/×÷·−]|x(?=\s*\d))\s*(?:{NUMBER})\s*){{1,12}})(?:=|equals|"
     rf"is equal to|ist|fait)\s*[^\d\s-]?\s*([-−]?(?:{NUMBER}))(?!\s*[-+*/×÷(^%]|[\d,.]*\d)",
     re.IGNORECASE,
 )  # fmt: skip

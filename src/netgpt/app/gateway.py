@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
+from netgpt.app.capability import CapabilityService
 from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
 from netgpt.app.heads import HeadNoter
@@ -99,6 +100,8 @@ class Gateway:
         self.needs_detector = any(not settings.remotes[target].trusted for target in remotes)
         self.target_names = target_names(settings)  # which target a model's name asks for
         self.model_names = frozenset({DECIDE, *self.target_names})
+        self.capability = CapabilityService(settings, store.files)
+        """What each target can do, by kind of task: `capability.prior`."""
         self.embedder = StaticEmbedder()
         self.embeddings = Embeddings(settings, self.embedder)
         self.routing_service = RoutingService(settings, self.embedder, self.signals)
@@ -159,6 +162,7 @@ class Gateway:
             group.create_task(self._start_part("routing", self.routing_service.start))
             group.create_task(self._start_part("sessions", self.sessions.start if self.remotes else None))
             group.create_task(self._start_encoder())
+            group.create_task(asyncio.to_thread(self.capability.refresh))
             group.create_task(self._start_part("detector", self.detector.start if self.needs_detector else None))
         await self.learning.start(self.routing_service, self.record, self.metrics)
         self.proposing.start(self.metrics)
@@ -223,6 +227,7 @@ class Gateway:
         for round_ in range(1 << 62):
             try:
                 await asyncio.to_thread(self.rules.look)
+                await asyncio.to_thread(self.capability.refresh)
                 await self._read_places()
                 await watch_canaries(self.registry, self.store.outcomes)
                 await self.head_noter.note_in_time()

@@ -139,11 +139,13 @@ async def check_receipts(settings: Settings) -> CheckResult:
 async def check_adapters(settings: Settings) -> CheckResult:
     """Whether adapters and the list of weights are as this box wrote them."""
     from netgpt.adapters.registry import Registry, shipped_adapters
+    from netgpt.app.capability import ProfileFile
     from netgpt.models.catalog import Catalog
 
     async with opened(settings) as store:
         registry = Registry(settings.adapters_dir, shipped_adapters(), proof=store.files)
         wrong = registry.tampered() | Catalog(settings.models_dir, store.files).tampered()
+        wrong |= ProfileFile(settings.home, store.files).tampered()
         here = 0 if wrong else len(registry.list())
     if wrong:
         return CheckResult("wrong", f"{'; '.join(f'{id} {what}' for id, what in wrong.items())}: `netgpt store check`")

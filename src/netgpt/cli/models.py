@@ -23,6 +23,7 @@ from netgpt.cli.common import (
     run,
     say,
 )
+from netgpt.cli.measuring import known_kinds, measured, print_kinds, show_measured
 
 if TYPE_CHECKING:
     from netgpt.models.catalog import Catalog, WeightsEntry
@@ -37,11 +38,16 @@ DEFAULT = "smollm2-135m"
 @app.command()
 @reports_errors
 def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
-    """Show one entry, and what its file says of itself."""
+    """Show one entry, what its file says of itself, and what the model can do by kind of task, as far as is known."""
+    from netgpt.app.capability import ProfileFile
+    from netgpt.capability.profile import of_weights
+    from netgpt.models.catalog import Catalog
     from netgpt.models.gguf import check_weights
 
-    with opened_catalog() as catalog:
-        entry = catalog.show(name)
+    settings = read_settings()
+    with opened_files(settings) as proof:
+        entry = Catalog(settings.models_dir, proof).show(name)
+        profile = ProfileFile(settings.home, proof).of(of_weights(entry.sha256))
     facts = as_json(entry)
     if entry.present and entry.path.suffix == ".gguf":
         info = check_weights(entry.path)
@@ -49,7 +55,47 @@ def show(name: str = typer.Argument(DEFAULT), json: bool = json_option) -> None:
             "architecture": info.architecture, "model": info.name, "quantization": info.quantization,
             "context_tokens": info.context_tokens, "parameters": info.parameters,
         }  # fmt: skip
-    print_details(facts, json)
+    if entry.path.suffix != ".gguf":
+        return print_details(facts, json)
+    kinds = known_kinds(profile, name)
+    print_details(facts | ({"capability": kinds} if json else {}), json)
+    if not json:
+        asked = f"{profile.asked} questions" if profile else f"not measured here: netgpt models measure {name}"
+        print_kinds(kinds, f"what it can do ({asked})")
+
+
+@app.command()
+@reports_errors
+def measure(
+    name: str = typer.Argument("edge", help="Weights by name or file, or a target: edge, cloud, an upstream's name."),
+    kind: list[str] = typer.Option([], help="Only this kind of task; may be given several times. Default: all."),
+    rounds: int = typer.Option(24, min=1, max=1000, help="Questions of each kind."),
+    minutes: float = typer.Option(10.0, min=0.01, help="Stop after so long; the same command goes on from there."),
+    budget: float | None = typer.Option(
+        None, min=0, help="Money for a model elsewhere, by its price_prompt and price_completion; and 200,000 tokens."
+    ),
+    again: bool = typer.Option(False, "--again", help="Ask other questions than before, and add the figures."),
+    fresh: bool = typer.Option(False, "--fresh", help="Forget what was measured of it before."),
+    json: bool = json_option,
+) -> None:
+    """Ask a model questions whose answers a rule can check, and keep how often it was right by kind of task.
+
+    Two to five minutes for a small model on two cores; what was asked is kept when it is stopped. Of a model on the box
+    nothing leaves; one elsewhere is asked within a budget, with a receipt for each question.
+    """
+    from netgpt.capability.measure import MeasureLimits
+    from netgpt.capability.profile import in_order
+    from netgpt.judgement import TASK_KINDS
+
+    kinds, limits = in_order(kind or TASK_KINDS), MeasureLimits(rounds=rounds, seconds=60 * minutes, money=budget)
+    try:
+        profile, spent = run(measured(read_settings(), name, kinds, limits, again=again, fresh=fresh, quiet=json))
+    except KeyboardInterrupt:
+        say("Stopped. The same command goes on where it was; --fresh begins anew.")
+        raise
+    if json:
+        return print_json({"name": profile.name, "kinds": known_kinds(profile, profile.name), "run": asdict(spent)})
+    show_measured(profile, spent)
 
 
 @app.command()
@@ -103,11 +149,18 @@ def optimize(
 @app.command()
 @reports_errors
 def accept(yes: bool = typer.Option(False, "--yes", help="Do not ask.")) -> None:
-    """Take the list of weights as it stands, after somebody or a backup changed the file. Look at it first."""
-    with opened_catalog() as catalog:
-        confirm_changed(catalog.tampered(), yes)
+    """Take the list of weights and what was measured of them as they stand, after somebody or a backup changed the
+    files. Look at them first."""
+    from netgpt.app.capability import ProfileFile
+    from netgpt.models.catalog import Catalog
+
+    settings = read_settings()
+    with opened_files(settings) as proof:
+        catalog, profiles = Catalog(settings.models_dir, proof), ProfileFile(settings.home, proof)
+        confirm_changed(catalog.tampered() | profiles.tampered(), yes)
         catalog.accept()
-    say("the list of weights counts as it stands")
+        profiles.accept()
+    say("the list of weights and what was measured count as they stand")
 
 
 def print_weights(entry: WeightsEntry) -> None:

@@ -106,8 +106,9 @@ async def _check(report: Report, store: Store) -> StoreReport:
 
 
 def _file_faults(settings: Settings, store: Store) -> Iterator[StoreFault]:
-    """What somebody else changed among adapters and weights."""
+    """What somebody else changed among adapters, weights and what was measured of them."""
     from netgpt.adapters.registry import Registry, shipped_adapters
+    from netgpt.app.capability import ProfileFile
     from netgpt.models.catalog import Catalog
     from netgpt.store.maintenance import StoreFault
 
@@ -115,7 +116,8 @@ def _file_faults(settings: Settings, store: Store) -> Iterator[StoreFault]:
     served = None if settings.edge.base_url is not None else settings.edge.model
     catalog = Catalog(settings.models_dir, store.files)
     looks: dict[str, Callable[[], dict[str, str]]] = {
-        "adapters": registry.tampered, "models": partial(catalog.tampered, served)
+        "adapters": registry.tampered, "models": partial(catalog.tampered, served),
+        "capability": ProfileFile(settings.home, store.files).tampered,
     }  # fmt: skip
     for what, look in looks.items():
         try:

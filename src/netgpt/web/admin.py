@@ -55,10 +55,11 @@ class EmbeddingsBody(BaseModel):
 
 @router.get("/v1/models", tags=["models"])
 async def list_models(request: Request) -> dict[str, Any]:
-    """`netgpt` decides; `netgpt/edge` and `netgpt/cloud` name a side; then the configured models' own names."""
+    """`netgpt` decides; `netgpt/edge` and `netgpt/cloud` name a side; then the configured models' own names.
+    Where it is known, `netgpt.capability` says how often answers of that model do, by kind of task."""
     gateway, _ = await authenticated(request)
     names = [*sorted(gateway.model_names), EMBED_MODEL, STATIC_MODEL]
-    return {"object": "list", "data": [_model(name) for name in names]}
+    return {"object": "list", "data": [_model(gateway, name) for name in names]}
 
 
 @router.get("/v1/models/{name:path}", tags=["models"])
@@ -67,11 +68,13 @@ async def get_model(request: Request, name: str) -> dict[str, Any]:
     gateway, _ = await authenticated(request)
     if name not in gateway.model_names and name not in (EMBED_MODEL, STATIC_MODEL):
         raise NotFound("no model of that name here; GET /v1/models lists them", code="model_not_found", param="name")
-    return _model(name)
+    return _model(gateway, name)
 
 
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "netgpt"}
+def _model(gateway: Gateway, name: str) -> dict[str, Any]:
+    known = gateway.capability.shown(gateway.target_names.get(name, ""))
+    more = {"netgpt": {"capability": known}} if known else {}
+    return {"id": name, "object": "model", "created": 0, "owned_by": "netgpt", **more}
 
 
 @router.post("/v1/embeddings", tags=["models"])

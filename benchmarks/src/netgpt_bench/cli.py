@@ -525,6 +525,27 @@ def relevance(
 
 @app.command()
 @reports_errors
+def capability(
+    models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
+    edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),
+    rounds: int = typer.Option(24, min=2, help="Questions of each kind and measurement."),
+    minutes: float = typer.Option(60.0, min=0.1, help="For one measurement at most."),
+    state: Path | None = typer.Option(None, help="Folder to keep what was measured in: a stopped run goes on there."),
+    as_json: bool = json_option,
+) -> None:
+    """What can models do, by kind of task? Answers that did, with intervals, measured twice with other questions."""
+    from netgpt.models.gguf import check_weights
+    from netgpt_bench import capability as bench
+
+    for path in models:
+        check_weights(path)
+    weights = [*([_edge_weights()] if edge else []), *models]
+    result = run(bench.run(weights, rounds=rounds, minutes=minutes, state=state, progress=show_step))
+    print_tables("capability", {name: f"capability: {name}" for name in result}, {"tables": result}, as_json)
+
+
+@app.command()
+@reports_errors
 def placement(
     models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
     edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),

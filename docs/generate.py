@@ -25,7 +25,7 @@ Pages = Iterator[tuple[str, list[str]]]
 
 SETTINGS = {
     "server": ("The server and its store", ("server", "oidc", "lockout", "store", "waiting", "workflow", "plugins")),
-    "models": ("Models", ("edge", "encoder", "cloud", "upstreams", "adapters", "training")),
+    "models": ("Models", ("edge", "models", "encoder", "cloud", "upstreams", "adapters", "training")),
     "privacy": ("Privacy and completion", ("privacy", "policy", "completion", "proposals", "site")),
     "routing": ("Routing", ("routing", "signals", "insights")),
 }

@@ -24,7 +24,7 @@ __all__ = ["bundled_weights", "clean_environment", "encoder_weights"]
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary NETGPT_HOME, and none of the caller's settings, keys or proxies."""
     for name in list(os.environ):
-        if name.startswith(("NETGPT_", "OPENAI_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("NETGPT_", "OPENAI_", "HF_", "OLLAMA_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     home = tmp_path / "home"
     monkeypatch.setenv("NETGPT_HOME", str(home))

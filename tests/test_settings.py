@@ -137,3 +137,29 @@ def test_half_an_upstream_in_the_environment_is_refused(variable: str, fault: st
     with pytest.raises(SettingsError, match=fault) as error:
         load_settings(file, {variable: "sk-secret"})
     assert "sk-secret" not in error.value.message
+
+
+def test_what_other_programs_are_told_counts_where_nothing_else_is_said(tmp_path: Path) -> None:
+    others = {
+        "HF_ENDPOINT": "hub.example",
+        "HF_TOKEN": "hf_x",
+        "OLLAMA_MODELS": "/srv/ollama",
+        "HF_HOME": "/srv/hf",
+        "NETGPT_HOME": str(tmp_path),
+    }
+    settings = load_settings(environment=others)
+    assert settings.models.hub == "https://hub.example" and settings.models.found_in[:2] == (
+        "/srv/ollama",
+        "/srv/hf/hub",
+    )
+    assert settings.models.token is not None and "hf_x" not in repr(settings)
+    file = tmp_path / "netgpt.toml"
+    file.write_text('[models]\nhub = "https://mine.example"\nfound_in = []\n')
+    settings = load_settings(file, others)
+    assert settings.models.hub == "https://mine.example" and settings.models.found_in == ()
+    ours = {**others, "NETGPT_MODELS__HUB": "https://env.example", "NETGPT_MODELS__FOUND_IN": "/a, /b"}
+    settings = load_settings(file, ours)
+    assert settings.models.hub == "https://env.example" and settings.models.found_in == ("/a", "/b")
+    file.write_text('[models]\nhub = "ftp://x"\n')
+    with pytest.raises(SettingsError, match=r"netgpt\.toml:2"):
+        load_settings(file, {})

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from netgpt.models.catalog import ENCODER, Catalog, pull
+from netgpt.models.catalog import ENCODER, Catalog
+from netgpt.models.pull import pull
 
 CACHE = Path(os.environ.get("NETGPT_TEST_MODELS") or Path(tempfile.gettempdir()) / "netgpt-test-models")
 

@@ -146,6 +146,16 @@ def test_broken_and_endless_answers_do_not_do() -> None:
     assert measuring.spent.failed == 4
 
 
+def test_a_stalled_model_holds_no_run_beyond_its_time() -> None:
+    async def stalls(question: CheckedQuestion) -> Mapping[str, Any]:
+        await asyncio.sleep(3600)
+        return await knows_all(question)
+
+    profile, measuring = run(stalls, MeasureLimits(seconds=0.2))
+    assert measuring.spent.stopped == "time"
+    assert profile == EMPTY
+
+
 def test_a_model_that_is_not_there_ends_the_run_and_is_not_called_stupid() -> None:
     async def gone(question: CheckedQuestion) -> Mapping[str, Any]:
         raise ModelUnavailable("connection refused")

@@ -89,6 +89,8 @@ def test_two_measurements_differ_only_beyond_chance() -> None:
     assert not differ(Tally(right=10, asked=24), Tally(right=15, asked=24))
     assert differ(Tally(right=4, asked=24), Tally(right=18, asked=24))
     assert not differ(Tally(), Tally(right=18, asked=24))
+    assert not differ(Tally(right=0, asked=24), Tally(right=2, asked=12))  # p = 66 / 630
+    assert differ(Tally(right=0, asked=24), Tally(right=4, asked=12))  # p = 495 / 58,905
 
 
 def test_a_list_gives_a_profile_to_its_own_weights_only() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from capability.model_answers import right_answer
+from patience import wait_until
 from typer.testing import CliRunner
 
 from netgpt.app.capability import FILE
@@ -114,6 +115,14 @@ def test_a_cloud_is_asked_through_the_vault_with_receipts_and_within_its_budget(
         tight = measured("cloud", "--fresh", "--rounds", "3", "--budget", "0.2")
         assert tight["run"]["stopped"] == "money"
         assert tight["run"]["money"] <= 0.2
+
+
+def test_an_endless_answer_is_left_and_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultyCloud("the capital is Paris, Rome, Oslo and " * 20_000, delay_s=0.001) as server:
+        monkeypatch.setenv("NETGPT_EDGE__BASE_URL", server.base_url)
+        found = measured("edge", "--kind", "facts", "--rounds", "1")
+        assert found["kinds"]["facts"]["right"] == 0
+        wait_until(lambda: bool(server.hangups))
 
 
 def test_a_model_that_never_answers_is_an_error_with_a_cause(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,10 @@ import pytest
 from ggufs import tiny_gguf
 
 from netgpt.errors import NetGPTError, RequestError
-from netgpt.models.catalog import BUNDLED, Catalog, pull
+from netgpt.models.catalog import BUNDLED, Catalog
 from netgpt.models.download import _check_address, download
 from netgpt.models.gguf import check_weights
+from netgpt.models.pull import pull
 
 PAYLOAD = b"weights " * 1_000
 DIGEST = hashlib.sha256(PAYLOAD).hexdigest()

@@ -15,9 +15,10 @@ from ggufs import tiny_gguf
 from weights import bundled_weights, encoder_weights  # noqa: F401
 
 from netgpt.errors import ModelUnavailable, NotFound, RequestError
-from netgpt.models.catalog import BUNDLED, ENCODER, BundledEncoder, Catalog, WeightsSource, pull
+from netgpt.models.catalog import BUNDLED, ENCODER, BundledEncoder, Catalog
 from netgpt.models.download import download as patient_download
 from netgpt.models.download import shown
+from netgpt.models.pull import WeightsSource, pull
 
 PAYLOAD = bytes(range(256)) * 4096
 DIGEST = hashlib.sha256(PAYLOAD).hexdigest()
@@ -201,7 +202,7 @@ def test_a_folder_that_cannot_be_made(site: FileServer, tmp_path: Path) -> None:
 
 
 def test_sources_are_read() -> None:
-    assert WeightsSource.parse("hf:owner/repo/a/b.gguf").value.endswith("/owner/repo/resolve/main/a/b.gguf")
+    assert WeightsSource.parse("hf:owner/repo/a/b.gguf") == WeightsSource("hub", "owner/repo/a/b.gguf")
     assert WeightsSource.parse("https://example.org/x.gguf").kind == "url"
     assert WeightsSource.parse("./x.gguf") == WeightsSource("file", "./x.gguf")
     with pytest.raises(RequestError, match="hf:owner/repo"):

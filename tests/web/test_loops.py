@@ -17,8 +17,7 @@ import uvicorn
 from boxes import gateway
 
 from netgpt.app.gateway import Gateway
-from netgpt.hops import HOPS_HEADER, MOST_HOPS, arrive, new_box_id, passed
-from netgpt.models.base import Endpoint
+from netgpt.models.base import HOPS_HEADER, MOST_HOPS, Endpoint, arrive, new_box_id, passed
 from netgpt.models.client import EdgeModel
 from netgpt.testing.models import ScriptedModel
 from netgpt.web.app import create_app

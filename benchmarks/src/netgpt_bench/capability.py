@@ -1,7 +1,7 @@
 """`netgpt bench capability`: what models can do by kind of task, measured twice with other questions; do the two agree?
 
 Each model on the box is asked the same questions as any other. Two measurements of one kind are held against one
-another by the pooled test of two shares (95 %): of twenty kinds, one lies outside by chance. A run that is stopped goes
+another by Fisher's exact test (5 %): of twenty kinds, one at most lies outside by chance. A run that is stopped goes
 on where it was when it is given the same `state` folder.
 """
 

@@ -43,6 +43,8 @@ Cut = Callable[[NDArray[np.float32]], float]
 BARE_CUT: Final = 0.25
 """Cosine of the bare encoder from which a fact is given."""
 BINS: Final = 10
+LANGUAGES: Final = ("German", "French", "Spanish", "Italian")
+"""Of the cards `languages-1.txt` to `languages-4.txt`."""
 
 
 def run(
@@ -77,6 +79,11 @@ def origins(data: Path | None, sample: int, seed: int) -> dict[str, list[Ask]]:
     """Requests by origin, those that nothing was learnt from first."""
     own = {origin: [ask for card in read_cards([origin]) for ask in card.asks()] for origin in ("everyday", "heldout")}
     found = {"everyday, 30 of our own": own["everyday"], "kinds never learnt": own["heldout"]}
+    cards = read_cards(["languages"])
+    for index, language in enumerate(LANGUAGES):  # a file each: twelve cards, six either way
+        its = cards[index * 12 : index * 12 + 12]
+        found[f"{language} asks, English facts"] = [ask for card in its[:6] for ask in card.asks()]
+        found[f"English asks, {language} facts"] = [ask for card in its[6:] for ask in card.asks()]
     if data is not None:
         found = {"PrefEval, one of eight": prefeval_asks(data, sample, seed), **found}
         found |= {dataset: public_asks(data, dataset, sample, seed) for dataset in DATASETS}

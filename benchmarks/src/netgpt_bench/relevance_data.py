@@ -23,7 +23,7 @@ from netgpt.errors import RequestError
 from netgpt.training.recipes import DATASETS, public_rows, reserved
 from netgpt_bench.completion import PROFILE_TEXTS, needed_kinds
 
-MEASURED: Final = ("heldout", "everyday")
+MEASURED: Final = ("heldout", "everyday", "languages")
 """Cards that nothing learns from."""
 FREE: Final = ("prefs", "wishes", "likes")
 """Cards whose facts are preferences in free text, each of another area of life."""

@@ -43,7 +43,7 @@ def open_edge(
     weights = catalog.resolve(edge.model)
     make = partial(
         Engine, weights, context_tokens=edge.context_tokens, slots=edge.slots, threads=edge.threads,
-        log_path=settings.home / "engine.log",
+        thinking=edge.thinking, log_path=settings.home / "engine.log",
     )  # fmt: skip
     engine = SwappingEngine(make, drain_s=settings.server.deadline_s, on_event=on_event)
     return engine, EdgeModel(

@@ -29,8 +29,7 @@ from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
 from netgpt.errors import NetGPTError, StoreError
-from netgpt.hops import new_box_id
-from netgpt.models.base import ChatModel, Health, RemoteModel
+from netgpt.models.base import ChatModel, Health, RemoteModel, new_box_id
 from netgpt.models.hot_swap import SwappingEngine
 from netgpt.models.stream import join_chunks
 from netgpt.policy import InForce, Policy

@@ -36,8 +36,8 @@ from netgpt.types import EDGE, Sender
 
 SLOTS: Final = 4
 CONTEXT_TOKENS: Final = 1024
-_MORE_CHUNKS: Final = 4
-"""Times the tokens that were asked for, after which a stream is an endless one and is left."""
+_LONGEST_TOKEN: Final = 500
+"""Characters of a chunk, with what stands around its token; a stream with many more is an endless one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +130,15 @@ def _remotely(model: RemoteModel, detector: Detector, name: str, *, trusted: boo
 
 
 async def _joined(chunks: AsyncIterator[Any], most_tokens: int) -> dict[str, Any]:
-    """The answer, cut where it does not end."""
-    joiner = Joiner()
+    """The answer, left where it is far longer than what was asked for."""
+    joiner, length = Joiner(), 0
     async with aclosing(cast(Any, chunks)) as stream:
-        async for number, chunk in _numbered(stream):
+        async for chunk in stream:
             joiner.add(chunk)
-            if number > _MORE_CHUNKS * most_tokens:
+            length += len(str(chunk))
+            if length > _LONGEST_TOKEN * (most_tokens + 32):
                 break
     return joiner.answer()
-
-
-async def _numbered(chunks: AsyncIterator[Any]) -> AsyncIterator[tuple[int, Any]]:
-    number = 0
-    async for chunk in chunks:
-        yield number, chunk
-        number += 1
 
 
 def seed_of(profile: Profile | None, kinds: Sequence[str], rounds: int, *, again: bool) -> int:

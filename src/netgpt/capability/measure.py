@@ -40,8 +40,8 @@ class MeasureLimits:
     price_completion: float = 0.0
     at_once: int = 4
     """Questions that are asked side by side."""
-    answer_s: float = 120.0
-    """A question that takes longer was not answered."""
+    answer_s: float = 300.0
+    """A question that takes longer was not answered; a busy box has time to answer."""
 
     def cost_of(self, usage: Usage) -> float:
         """Money for these tokens."""
@@ -80,17 +80,18 @@ class Measuring:
         self.spent = Spent()
         self._failures = 0
         self._under_way: list[Usage] = []
+        self._began = 0.0
 
     async def run(self) -> Profile:
         """Ask until it is enough. Raises ModelUnavailable: nothing was answered at all."""
-        began, before = self.clock(), self.profile.seconds
-        while not self._ended(began):
+        self._began, before = self.clock(), self.profile.seconds
+        while not self._ended():
             batch = self._round(self.profile.rounds.get(self.seed, 0))
             if not batch:
                 self.spent.stopped = "enough"
                 break
-            graded = await self._asked(batch, began)
-            self.spent.seconds = self.clock() - began
+            graded = await self._asked(batch)
+            self.spent.seconds = self.clock() - self._began
             if graded is None:  # the round is not whole: none of it counts, the next run asks it again
                 break
             self._keep(graded, before)
@@ -98,11 +99,15 @@ class Measuring:
             raise ModelUnavailable(f"it answered none of {self.spent.failed} questions: {self.spent.failure}")
         return self.profile
 
-    def _ended(self, began: float) -> bool:
+    @property
+    def _left_s(self) -> float:
+        return self.limits.seconds - (self.clock() - self._began)
+
+    def _ended(self) -> bool:
         limits, spent, done = self.limits, self.spent, self.profile.rounds.get(self.seed, 0)
         if done >= limits.rounds:
             spent.stopped = "enough"
-        elif self.clock() - began >= limits.seconds:
+        elif self._left_s <= 0:
             spent.stopped = "time"
         return bool(spent.stopped)
 
@@ -111,14 +116,14 @@ class Measuring:
         drawn = (_nth(questions(kind, self.seed), number) for kind in self.kinds)
         return [question for question in drawn if question is not None]
 
-    async def _asked(self, batch: Sequence[CheckedQuestion], began: float) -> list[tuple[CheckedQuestion, bool]] | None:
+    async def _asked(self, batch: Sequence[CheckedQuestion]) -> list[tuple[CheckedQuestion, bool]] | None:
         """The answers of a round, some side by side; None: it was cut."""
         places, graded = asyncio.Semaphore(self.limits.at_once), list[tuple[CheckedQuestion, bool]]()
 
         async def one(question: CheckedQuestion) -> None:
             async with places:
                 most = Usage(len(question.asked) // 2 + 200, question.most_tokens)
-                if self._over(most, began):
+                if self._over(most):
                     return
                 self._under_way.append(most)
                 try:
@@ -132,12 +137,12 @@ class Measuring:
         await asyncio.gather(*(one(question) for question in batch))
         return None if self.spent.stopped else graded
 
-    def _over(self, most: Usage, began: float) -> bool:
+    def _over(self, most: Usage) -> bool:
         """Whether a question that takes `most` would, with those under way, take more than there is."""
         limits, spent, all_ = self.limits, self.spent, [*self._under_way, most]
         if spent.stopped:
             return True
-        if self.clock() - began >= limits.seconds:
+        if self._left_s <= 0:
             spent.stopped = "time"
         elif limits.tokens is not None and spent.tokens + sum(each.total_tokens for each in all_) > limits.tokens:
             spent.stopped = "tokens"
@@ -149,9 +154,12 @@ class Measuring:
         """Whether the answer does; None: the model was not there, or the question may not be asked of it."""
         self.spent.asked += 1
         try:
-            async with asyncio.timeout(self.limits.answer_s):
+            async with asyncio.timeout(min(self.limits.answer_s, self._left_s)):
                 told = await self.ask(question)
         except (ModelError, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and self._left_s <= 0:
+                self.spent.stopped = "time"
+                return None
             self.spent.failed += 1
             self._failures += 1
             self.spent.failure = error.message if isinstance(error, ModelError) else "no answer in time"

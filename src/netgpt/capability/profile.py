@@ -68,13 +68,16 @@ def wilson(right: int, asked: int, z: float = Z95) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def differ(one: Tally, other: Tally, z: float = Z95) -> bool:
-    """Whether two measured shares are further apart than chance explains: the pooled test of two proportions."""
-    both = one.plus(other)
-    if not (one.asked and other.asked):
-        return False
-    spread = math.sqrt(both.share * (1 - both.share) * (1 / one.asked + 1 / other.asked))
-    return abs(one.share - other.share) > z * spread
+def differ(one: Tally, other: Tally, level: float = 0.05) -> bool:
+    """Whether two measured shares are further apart than chance explains: Fisher's exact test, two-sided."""
+    right, asked = one.right + other.right, one.asked + other.asked
+
+    def ways(first: int) -> int:
+        return math.comb(one.asked, first) * math.comb(other.asked, right - first)
+
+    seen = ways(one.right)
+    odd = sum(ways(first) for first in range(right + 1) if ways(first) <= seen)
+    return odd < level * math.comb(asked, right)
 
 
 class Profile(BaseModel):

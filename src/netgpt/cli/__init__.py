@@ -59,7 +59,7 @@ COMMANDS: Final = {
     "policy": Command("netgpt.cli.policy:app", "The rules: who may do what, and what may leave."),
     "route": Command("netgpt.cli.route:app", "Routing: how hard requests are, and what decides where they go."),
     "waiting": Command("netgpt.cli.waiting:app", "Requests that wait to be sent: list, show, cancel."),
-    "models": Command("netgpt.cli.models:app", "Weights of the model on the box."),
+    "models": Command("netgpt.cli.model_catalogue:app", "Weights of the model on the box."),
     "adapters": Command("netgpt.cli.adapters:app", "Adapters of the model on the box: what it learnt, by version."),
     "detector": Command("netgpt.cli.detector:app", "The finder of names and other private words."),
     "relevance": Command("netgpt.cli.detector:relevance_app", "The model that knows which facts help with a request."),

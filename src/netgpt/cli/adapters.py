@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from netgpt.cli.common import (
+    confirm_changed,
     json_option,
     opened_files,
+    plain,
     print_json,
     print_table,
     read_settings,
@@ -76,8 +78,8 @@ def show(
         return print_json(as_json(entry))
     card = entry.card.model_dump(mode="json", exclude={"name", "version", "metrics"})
     rows: list[tuple[str, object]] = [("id", entry.id), ("state", standing(entry)), ("why", entry.why or None)]
-    rows += [(key, _plain(value)) for key, value in card.items()]
-    rows += [(f"metrics: {key}", _plain(value)) for key, value in entry.card.metrics.items()]
+    rows += [(key, plain(value)) for key, value in card.items()]
+    rows += [(f"metrics: {key}", plain(value)) for key, value in entry.card.metrics.items()]
     rows += [("file", entry.path)]
     print_table(("what", "value"), [row for row in rows if row[1] not in (None, "", "{}", "[]")])
 
@@ -197,11 +199,7 @@ def accept(yes: bool = typer.Option(False, "--yes", help="Do not ask.")) -> None
     the home can put an adapter in force with it.
     """
     with _adapters() as registry:
-        wrong = registry.tampered()
-        for id, what in wrong.items():
-            _say(f"{id} {what}")
-        if wrong and not yes:
-            typer.confirm("Take them as they are?", abort=True)
+        confirm_changed(registry.tampered(), yes)
         registry.accept()
         _say(", ".join(f"{entry.id}: {standing(entry)}" for entry in registry.list()) or "no adapters")
 
@@ -252,16 +250,11 @@ def figures(entry: Entry) -> str:
     if isinstance(verdict, dict) and "passed" in verdict:
         parts.append("passed" if verdict["passed"] else "failed " + ", ".join(map(str, verdict.get("failing", ()))))
     numbers = [f"{key} {value:.3g}" for key, value in metrics.items() if isinstance(value, float)]
-    return _plain("; ".join(parts + numbers[:3])) or "-"
-
-
-def _plain(value: object) -> str:
-    """Text from a card, which may come from anywhere: without what could steer a terminal."""
-    return "".join(sign if sign.isprintable() else " " for sign in str(value))
+    return plain("; ".join(parts + numbers[:3])) or "-"
 
 
 def _say(line: str) -> None:
-    say(_plain(line))
+    say(plain(line))
 
 
 @contextmanager

@@ -44,6 +44,19 @@ def say(line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+def plain(value: object) -> str:
+    """Text that may come from anywhere, without what could steer a terminal."""
+    return "".join(sign if sign.isprintable() else " " for sign in str(value))
+
+
+def confirm_changed(changed: Mapping[str, str], yes: bool) -> None:
+    """Name what somebody else changed, and ask whether it counts as it stands; `yes`: do not ask. Raises Abort."""
+    for name, what in changed.items():
+        say(plain(f"{name} {what}"))
+    if changed and not yes:
+        typer.confirm("Take it as it stands?", abort=True)
+
+
 def read_settings(**overrides: Any) -> Settings:
     """The settings, as every command reads them."""
     from netgpt.settings import load_settings
@@ -104,7 +117,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
 
     table = Table(title=title, title_justify="left", show_lines=False)
     for name in columns:  # an id that is cut with an ellipsis cannot be used
-        table.add_column(name, overflow="fold", no_wrap=name == "id")
+        table.add_column(name, overflow="fold", no_wrap=name in ("id", "name"))
     for row in rows:
         table.add_row(*(_escape("" if cell is None else str(cell)) for cell in row))
     out.print(table)

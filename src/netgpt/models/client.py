@@ -17,6 +17,7 @@ from netgpt.models.base import THE_BOX, Endpoint, Health, Lease, Leases, Outboun
 from netgpt.models.errors import Breaker, RetryPolicy, content_type
 from netgpt.models.observe import SILENT, Observer, watched
 from netgpt.models.stream import Joiner, as_chunk, read_chunks, read_document
+from netgpt.models.thinking import Thoughts
 from netgpt.models.tokens import asking_tokens, may_ask_tokens, taking_tokens
 from netgpt.models.transport import CallTarget, Transport, check_trust
 from netgpt.outbound import Outbound
@@ -53,11 +54,12 @@ class ModelCall:
                 kind = content_type(response.headers)
                 call.notes.whole = kind == "application/json"
                 pieces = self.transport.pieces(target, response, call)
-                chunks = read_chunks(pieces, kind, target.peer, choices)
+                chunks, thoughts = read_chunks(pieces, kind, target.peer, choices), Thoughts()
                 async with aclosing(pieces), aclosing(chunks):
-                    async for chunk in chunks:
-                        call.chunk(chunk)
-                        yield chunk
+                    async for read in chunks:
+                        for chunk in thoughts.chunks(read):
+                            call.chunk(chunk)
+                            yield chunk
 
     async def document(self, target: CallTarget, path: str, content: bytes) -> dict[str, Any]:
         with self._guard(target):

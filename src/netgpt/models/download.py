@@ -14,7 +14,8 @@ import os
 import shutil
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -116,15 +117,18 @@ def download(
     target: Path,
     *,
     sha256: str | None = None,
+    size: int | None = None,
+    headers: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     ca_file: str | None = None,
     pause_s: float = 0.5,
 ) -> Path:
     """Fetch `url` to `target` (0600). With a hash the file is checked, and a cut download goes on next time.
 
-    `pause_s`: seconds before going on after a cut; doubles with each that brought nothing.
+    `size`: the bytes that must come, no more are taken. `headers`: for the server of `url`; a redirect to another
+    one loses what authorizes. `pause_s`: seconds before going on after a cut; doubles with each that brought nothing.
 
-    Raises RequestError (address that is neither https nor loopback, wrong hash), ModelUnavailable (network,
+    Raises RequestError (address that is neither https nor loopback, wrong hash or size), ModelUnavailable (network,
     server, disk). Leaves nothing but the resumable part behind.
     """
     _check_address(url)
@@ -133,8 +137,10 @@ def download(
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if sha256 is None:
             part.unlink(missing_ok=True)  # nothing proves that an old part belongs to today's file
-        with _client(url, ca_file) as client:
-            _fetch_all(client, url, part, progress or (lambda done, total: None), pause_s, kept=sha256 is not None)
+        _check_room(part, (size or 0) - _size(part))
+        with open_client(url, ca_file) as client:
+            wanted = _Wanted(url, part, size, dict(headers or {}), progress or (lambda done, total: None))
+            _fetch_all(client, wanted, pause_s, kept=sha256 is not None)
         if sha256 is not None:
             refuse_other(part, sha256, shown(url))
         move_into_place(part, target)
@@ -162,7 +168,7 @@ def _check_address(url: str | httpx.URL, first: str = "") -> None:
         raise RequestError(f"{shown(first)}: leads back to this machine, which is refused")
 
 
-def _client(url: str, ca_file: str | None) -> httpx.Client:
+def open_client(url: str, ca_file: str | None) -> httpx.Client:
     """For `url` and where it leads. Trusts the system's authorities ($SSL_CERT_FILE included), and `ca_file` as well
     when given."""
     import httpx
@@ -179,30 +185,42 @@ def _client(url: str, ca_file: str | None) -> httpx.Client:
     )
 
 
-def _fetch_all(client: httpx.Client, url: str, part: Path, progress: Progress, pause_s: float, *, kept: bool) -> None:
+@dataclass(frozen=True)
+class _Wanted:
+    """One download."""
+
+    url: str
+    part: Path
+    size: int | None
+    headers: dict[str, str] = field(repr=False)
+    progress: Progress
+
+
+def _fetch_all(client: httpx.Client, wanted: _Wanted, pause_s: float, *, kept: bool) -> None:
     """Fetch until it is whole, going on after each cut; `kept`: the part survives giving up."""
-    cuts = 0
+    cuts, part = 0, wanted.part
     while True:
         before = _size(part)
         try:
-            return _fetch_some(client, url, part, progress)
+            return _fetch_some(client, wanted)
         except _Cut as cut:
             after = _size(part)
             cuts = 0 if after > before else cuts + 1
             if cuts >= TRIES:
                 rest = f" {after} bytes are kept; the same command goes on from there." if after and kept else ""
-                raise ModelUnavailable(f"{shown(url)}: {cut}.{rest}") from None
+                raise ModelUnavailable(f"{shown(wanted.url)}: {cut}.{rest}") from None
             time.sleep(pause_s * 2**cuts)
 
 
-def _fetch_some(client: httpx.Client, url: str, part: Path, progress: Progress) -> None:
+def _fetch_some(client: httpx.Client, wanted: _Wanted) -> None:
     """One request: from where the part ends, to the end. Raises _Cut when the end did not come."""
     import httpx
 
+    url, part = wanted.url, wanted.part
     have = _size(part)
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    more = {"Range": f"bytes={have}-"} if have else {}
     try:
-        with client.stream("GET", url, headers=headers) as response:
+        with client.stream("GET", url, headers=wanted.headers | more) as response:
             if response.status_code == 416:  # the part is whole already, or longer than the file: begin again
                 if _total(response) == have:
                     return
@@ -214,10 +232,13 @@ def _fetch_some(client: httpx.Client, url: str, part: Path, progress: Progress) 
                 raise _Cut("the server sends another part than was asked for")
             have = have if response.status_code == 206 else 0
             total = _total(response)
+            if wanted.size is not None:
+                _check_size(response, url, total, wanted.size)
+            total = total or wanted.size
             _check_room(part, (total or 0) - have)
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise ModelUnavailable(f"{shown(url)}: the server packs what it sends, unasked; try --from")
-            _append(response.iter_raw(), part, have, total, progress)
+            _append(response.iter_raw(), wanted, have, total)
     except httpx.TimeoutException:
         raise _Cut("the server is silent; check the network and the proxy") from None
     except httpx.HTTPError as error:
@@ -230,7 +251,15 @@ def _begins_at(response: httpx.Response, have: int) -> bool:
     return response.headers.get("content-range", "").startswith(f"bytes {have}-") and have > 0
 
 
-def _append(chunks: Iterator[bytes], part: Path, have: int, total: int | None, progress: Progress) -> None:
+def _check_size(response: httpx.Response, url: str, total: int | None, size: int) -> None:
+    if response.headers.get("content-type", "").startswith("text/html"):
+        raise RequestError(f"{shown(url)}: answers with a web page (a login, or a proxy?) and not the file; refused")
+    if total not in (None, size):
+        raise RequestError(f"{shown(url)}: wrong size: {total} bytes, expected {size}; refused")
+
+
+def _append(chunks: Iterator[bytes], wanted: _Wanted, have: int, total: int | None) -> None:
+    part, progress = wanted.part, wanted.progress
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.truncate(have)
@@ -241,6 +270,9 @@ def _append(chunks: Iterator[bytes], part: Path, have: int, total: int | None, p
             file.write(chunk)
             have += len(chunk)
             progress(have, total)
+            if wanted.size is not None and have > wanted.size:
+                file.truncate(0)
+                raise RequestError(f"{shown(wanted.url)}: wrong size: more than {wanted.size} bytes; refused")
             if have - counted >= _LOOK_BYTES:
                 counted, since = have, time.monotonic()
                 if total is None:

@@ -85,6 +85,8 @@ class EngineSettings:
     """LoRA files and their scale; their order gives them their ids. Fixed for the life of the process."""
     chat_template: str | None = field(default=None, repr=False)
     """Used instead of the model's own."""
+    thinking: bool = False
+    """Whether a template that can let the model think aloud does so, where a request does not say."""
 
 
 class EngineProcess:
@@ -190,6 +192,7 @@ def _for_child(settings: EngineSettings, key: str) -> dict[str, Any]:
         "threads": settings.threads,
         "adapters": [(str(path), scale) for path, scale in settings.adapters],
         "chat_template": settings.chat_template,
+        "thinking": settings.thinking,
     }
 
 
@@ -200,7 +203,7 @@ def _environment() -> dict[str, str]:
     SmolLM2-135M on two cores, written tokens/s: idle box 127 spinning, 42 asleep, 68-80 with one thread; beside
     other work 2-8 spinning, 38-60 asleep, 37-50 with one thread. The owner's own OMP_WAIT_POLICY wins.
     """
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("NETGPT_", "OPENAI_"))}
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("NETGPT_", "OPENAI_", "HF_"))}
     return {"OMP_WAIT_POLICY": "passive", **ours}
 
 
@@ -245,11 +248,14 @@ class Engine:
         log_path: Path,
         on_event: Callable[[str], None] | None = None,
         adapters: Sequence[tuple[Path, float]] = (),
+        thinking: bool = False,
         start_timeout_s: float = 180.0,
         probe_s: float = 10.0,
         backoff: Backoff | None = None,
     ) -> None:
-        self.settings = EngineSettings(model_path, context_tokens, slots, threads, tuple(adapters))
+        self.settings = EngineSettings(
+            model_path, context_tokens, slots, threads, tuple(adapters), thinking=thinking
+        )  # fmt: skip
         self.state = "stopped"
         self.restarts = 0
         self.in_flight = 0

@@ -84,6 +84,7 @@ def _serve(settings: dict[str, Any]) -> Any:
     params.embedding = True  # does not slow chat down, and /v1/embeddings works
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.verbosity = 2  # warnings and errors: no prompt text ever stands in the log
+    params.enable_reasoning = -1 if settings.get("thinking") else 0  # -1: as the template does by itself
     if settings.get("chat_template"):
         params.chat_template = settings["chat_template"]
     params.lora_adapters = [

@@ -34,7 +34,7 @@ from netgpt.errors import (
     ModelUnavailable,
     NetGPTError,
 )
-from netgpt.hops import LOOP
+from netgpt.models.base import LOOP
 from netgpt.models.http1 import HandshakeFailed, HandshakeTimeout
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})

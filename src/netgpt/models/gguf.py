@@ -7,9 +7,11 @@ neither memory nor time beyond its own size.
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -190,6 +192,31 @@ def check_weights(path: Path) -> GgufInfo:
         parameters=sum(tensor.weights for tensor in header.tensors), tensors=len(header.tensors),
         chat_template=template,
     )  # fmt: skip
+
+
+def check_runs(info: GgufInfo) -> None:
+    """Raises RequestError: the engine here does not know the architecture. llama.cpp has no list of them to ask for,
+    so its library is searched for the name; whether it loads is seen when it is tried."""
+    if not engine_knows(info.architecture):
+        raise RequestError(f"{info.path}: {unknown_to_engine(info.architecture)}")
+
+
+def engine_knows(architecture: str) -> bool:
+    """Whether the engine's library holds this name; also where the library is not found."""
+    found = find_spec("xllamacpp")
+    folders = found.submodule_search_locations if found is not None else None
+    for library in (each for folder in folders or () for each in Path(folder).glob("*.so")):
+        with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            return text.find(architecture.encode() + b"\0") >= 0
+    return True
+
+
+def unknown_to_engine(architecture: str) -> str:
+    """What is wrong with a model of that kind, and the cure."""
+    return (
+        f"the engine here (xllamacpp) cannot run the architecture {architecture!r}; refused. "
+        "A newer xllamacpp may; `netgpt models recommend` names models that run."
+    )
 
 
 def _check_tensors(path: Path, header: GgufHeader) -> None:

@@ -19,8 +19,7 @@ import httpx
 
 from netgpt.errors import BrokenStream, ModelUnavailable, SettingsError
 from netgpt.files import read_bytes
-from netgpt.hops import passed
-from netgpt.models.base import SYSTEM_TRUST, Endpoint, Trust
+from netgpt.models.base import SYSTEM_TRUST, Endpoint, Trust, passed
 from netgpt.models.errors import UNREACHABLE, Failure, Peer, RetryPolicy, busy, failed_status, failed_transport
 from netgpt.models.http1 import Answer, Decoder, Http1, PoolKey, connect
 from netgpt.models.observe import Call

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -64,13 +65,28 @@ class Confines:
 
         Pages of files that can be dropped at once do not count as used.
         """
-        shares = []
+        return max((min(1.0, used / limit) for limit, used in self._memories(machine_bytes)), default=None)
+
+    def room(self, machine_bytes: int) -> int | None:
+        """Bytes that the tightest of these limits leaves; None: there is none."""
+        return min((max(0, limit - used) for limit, used in self._memories(machine_bytes)), default=None)
+
+    def _memories(self, machine_bytes: int) -> Iterator[tuple[int, int]]:
         for group in self._upwards():
             limit, used = _read(group / "memory.max"), _read(group / "memory.current")
             if limit.isdigit() and used.isdigit() and 0 < int(limit) < machine_bytes:
-                idle = _fields(group / "memory.stat").get("inactive_file", 0)
-                shares.append(min(1.0, max(0, int(used) - idle) / int(limit)))
-        return max(shares) if shares else None
+                yield int(limit), max(0, int(used) - _fields(group / "memory.stat").get("inactive_file", 0))
+
+
+def cores_and_room() -> tuple[int, int]:
+    """Cores and bytes of memory that this process may take now, within its container."""
+    import psutil
+
+    confines, memory = Confines.find(Path("/proc"), Path("/sys/fs/cgroup")), psutil.virtual_memory()
+    own = len(os.sched_getaffinity(0))
+    cores = min(own, max(1, round(confines.cores() or own)))
+    room = confines.room(memory.total)
+    return cores, min(memory.available, memory.available if room is None else room)
 
 
 def _read(file: Path) -> str:

@@ -20,12 +20,14 @@ from netgpt.files import parse_toml, read_text
 from netgpt.registry import leave_out
 from netgpt.settings.routing import Insights, Routing, SignalsSection, Upstream, WaitingSettings
 from netgpt.settings.sections import (
+    MODEL_FOLDERS,
     Adapters,
     Cloud,
     Completion,
     Edge,
     EncoderSection,
     LockoutSettings,
+    ModelSources,
     Oidc,
     PluginSettings,
     PolicySection,
@@ -50,6 +52,7 @@ class Settings(BaseModel):
     oidc: Oidc = Oidc()
     lockout: LockoutSettings = LockoutSettings()
     edge: Edge = Edge()
+    models: ModelSources = ModelSources()
     encoder: EncoderSection = EncoderSection()
     cloud: Cloud = Cloud()
     site: Site = Site()
@@ -137,6 +140,7 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     env = dict(os.environ) if environment is None else environment
     path = _find_file(file, env)
     values = _read_toml(path) if path else {}
+    _merge_other_programs(values, env)
     given = _from_environment(env)
     origins = _merge_upstreams(values, given.pop("upstreams", None)) | _merge(values, given)
     for name, value in overrides.items():
@@ -180,6 +184,20 @@ def _from_environment(env: dict[str, str]) -> dict[str, Any]:
             target = target.setdefault(section, {})
         target[key] = value.split(",") if key in ("stages", "sensitive_kinds", "arms", "off") else value
     return values
+
+
+def _merge_other_programs(values: dict[str, Any], env: dict[str, str]) -> None:
+    """What Hugging Face's programs and Ollama are told, where the file says nothing: hub, token, folders of models."""
+    models = values.setdefault("models", {})
+    if not isinstance(models, dict):
+        return
+    if hub := env.get("HF_ENDPOINT"):
+        models.setdefault("hub", hub if "://" in hub else f"https://{hub}")
+    if token := env.get("HF_TOKEN"):
+        models.setdefault("token", token)
+    home = env.get("HF_HOME")
+    named = (env.get("OLLAMA_MODELS"), env.get("HF_HUB_CACHE"), f"{home}/hub" if home else None)
+    models.setdefault("found_in", (*filter(None, named), *MODEL_FOLDERS))
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any], prefix: str = "") -> set[str]:

@@ -7,7 +7,7 @@ import ipaddress
 import re
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -202,6 +202,36 @@ class Edge(Section):
     threads: int = Field(0, ge=0, description="CPU threads of the engine; 0: all cores read, all but one write.")
     max_tokens: int = Field(256, ge=1, description="Longest answer of the edge when the request names none.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds without a byte before the edge counts as stalled.")
+    thinking: bool = Field(
+        False,
+        description="Whether a model of the built-in engine that can think aloud does: better, and far slower.",
+    )
+
+
+MODEL_FOLDERS: Final = (
+    "~/.ollama/models", "/usr/share/ollama/.ollama/models", "~/.lmstudio/models", "~/.cache/lm-studio/models",
+    "~/jan/llamacpp/models", "~/.local/share/Jan/data/llamacpp/models", "~/.config/Jan/data/llamacpp/models",
+    "~/.cache/llama.cpp", "~/.cache/huggingface/hub",
+)  # fmt: skip
+"""Where Ollama, LM Studio, Jan, llama.cpp and Hugging Face's programs keep models."""
+
+
+class ModelSources(Section):
+    """Where models come from: see `netgpt models pull`, `netgpt models list`. Nothing is fetched unasked."""
+
+    hub: str = Field(
+        "https://huggingface.co",
+        pattern=r"https?://[^/\s]+",
+        description="A server that speaks Hugging Face's protocol; without this setting HF_ENDPOINT counts.",
+    )
+    token: SecretStr | None = Field(
+        None, description="For repositories that want to know you; sent to that server only. Else HF_TOKEN counts."
+    )
+    found_in: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        MODEL_FOLDERS,
+        description="Folders of other programs in which models are looked for, to be used where they are. "
+        "OLLAMA_MODELS, HF_HUB_CACHE and HF_HOME name more.",
+    )
 
 
 class EncoderSection(Section):

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from netgpt.app.gateway import Gateway
 from netgpt.errors import NetGPTError
 from netgpt.exchange import Exchange
-from netgpt.hops import HOPS_HEADER, arrive
+from netgpt.models.base import HOPS_HEADER, arrive
 from netgpt.models.stream import Joiner
 from netgpt.routing.candidates import AUTO
 from netgpt.stages.record import confidence_as_dict, private_of

@@ -41,10 +41,10 @@ def language_of(text: str) -> str:
     >>> language_of("was soll ich heute kochen"), language_of("ideas for dinner")
     ('de', 'en')
     """
-    return settled_language(text) or ENGLISH
+    return spoken(text) or ENGLISH
 
 
-def settled_language(text: str) -> str | None:
+def spoken(text: str) -> str | None:
     """As `language_of`; None when the words do not settle it."""
     words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*'?", text[:2_000].casefold().replace("’", "'"))
     pieces = {piece for word in words for piece in (word, *re.findall(r"^[^']+'|[^']+$", word))}
@@ -64,9 +64,9 @@ def foreign(line: str) -> str | None:
     ('Der Nutzer isst kein Fleisch', None)
     """
     line = line.rstrip(" .!").replace("’", "'")
-    spoken = settled_language(line)
-    codes = [code for code in SPOKEN[1:] if spoken in (code, None)]
-    return next((told for code in codes if (told := _told_in(code, line, spoken == code)) is not None), None)
+    said = spoken(line)
+    codes = [code for code in SPOKEN[1:] if said in (code, None)]
+    return next((told for code in codes if (told := _told_in(code, line, said == code)) is not None), None)
 
 
 _CLOCK = re.compile(r"It is (\w+) (\w+), (\d+) (\w+) (\d+), (\d\d:\d\d) local time$")

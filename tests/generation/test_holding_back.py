@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from netgpt.errors import BrokenStream, ModelTimeout
 from netgpt.generation.fallback import Opened
-from netgpt.generation.start import Waited, Start, parted, with_words
+from netgpt.generation.start import Start, Waited, parted, with_words
 from netgpt.models.stream import join_chunks
 from netgpt.testing.models import ScriptedModel
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from netgpt.errors import LowConfidence
 from netgpt.generation import unsure
 from netgpt.generation.fallback import ASKED, FAILS, ROOM, Chosen, FallbackChain, Opened, estimate
-from netgpt.generation.start import Waited, Start, ending, parted, with_words, words_of
+from netgpt.generation.start import Start, Waited, ending, parted, with_words, words_of
 from netgpt.judgement import ADVICE, TASK_KINDS, UNKNOWN, AnswerJudge, Confidence, TaskKind
 from netgpt.models.stream import as_chunk, join_chunks
 from netgpt.outbound import Acted
@@ -225,7 +225,7 @@ class Hearing:
             pass
 
     async def _held(self, chain: FallbackChain, start: Start, others: Sequence[str]) -> Confidence | None:
-        """Waited until it is settled whether to give it: sure, whole, or as far as it may be held back."""
+        """Read until it is settled whether to give it: sure, whole, or as far as it may be held back."""
         if self.muted or (others and (self.risky or (self.prior is not None and self.prior < BARELY))):
             await start.more(chain.until)
             return self._judged(start, whole=False)  # whatever it goes on to say, it is not given

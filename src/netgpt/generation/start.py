@@ -69,7 +69,7 @@ class Start:
         return (self.stats.count if self.stats else 0) or -(-self.characters // CHARACTERS_A_TOKEN)
 
     async def more(self, until: float, wait_until: float = math.inf) -> Waited:
-        """Waited one more chunk. Past `wait_until` it is late and goes on being waited for; past `until` (both of
+        """Wait for one more chunk. Past `wait_until` it is late and goes on being waited for; past `until` (both of
         `time.monotonic()`) it is broken off, as by any error of the model: see `error`."""
         if self.over:
             return Waited.END

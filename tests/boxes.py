@@ -23,6 +23,8 @@ from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Chunk, Location, Role
 
 OWNER = Caller("local", Role.ADMIN)
+AS_IT_IS = {"on_low_confidence": "answer", "cascade": False}
+"""Settings with which an answer of the box is given, however little it is believed."""
 FRONT_END = ("location", "consent", "complete", "conversation", "dry_run")
 
 
@@ -40,8 +42,10 @@ async def gateway(
     """Started, and closed at the end. `settings` are sections: `site={"city": "Portwick"}`; so may `cloud` be.
 
     `patience_s`: seconds without a byte of the cloud. All other limits are generous too: the machine may be busy.
+    What a scripted edge says is given as it is: nobody knows how good it is at anything.
     """
     sections: dict[str, Any] = {"completion": {"mode": "select"}, **settings}
+    sections["routing"] = {**AS_IT_IS, **sections.get("routing", {})}
     for name in ("privacy", "completion"):
         sections[name] = {"timeout_s": 60, **sections.get(name, {})}
     if isinstance(cloud, Mapping):

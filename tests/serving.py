@@ -19,6 +19,8 @@ from netgpt.testing.server import FaultyCloud
 
 PATIENT = {"NETGPT_PRIVACY__TIMEOUT_S": "60", "NETGPT_COMPLETION__TIMEOUT_S": "60"}
 """The machine may be busy; whoever tests these limits sets them."""
+AS_IT_IS = {"NETGPT_ROUTING__ON_LOW_CONFIDENCE": "answer", "NETGPT_ROUTING__CASCADE": "false"}
+"""An answer of the scripted edge is given, however little it is believed."""
 
 
 class Served:
@@ -53,7 +55,7 @@ class Served:
         return Forked(args, env=environment, cwd=self.home, stdout=self._log, stderr=self._log)
 
     def environment(self) -> dict[str, str]:
-        env = {"NETGPT_HOME": str(self.home), "NETGPT_COMPLETION__MODE": "off", "COLUMNS": "200", **PATIENT}
+        env = {"NETGPT_HOME": str(self.home), "NETGPT_COMPLETION__MODE": "off", "COLUMNS": "200", **PATIENT, **AS_IT_IS}
         if self._edge_url:
             env["NETGPT_EDGE__BASE_URL"] = self._edge_url
         if self.cloud is not None:

@@ -20,6 +20,7 @@
     │   ├── ModelTimeout            504   silent for too long
     │   ├── ModelRejected           (its own status)  the model refused the request itself; a refused key of ours: 502
     │   └── BrokenStream            502   cut, stalled or malformed answer
+    ├── LowConfidence               422   the box is not sure of its answer, and was told to refuse it then
     ├── StoreError                  507   the database is full, locked or damaged
     └── PipelineError               500   the pipeline was put together wrongly
 
@@ -164,6 +165,12 @@ class ModelRejected(ModelError):
 
 class BrokenStream(ModelError):
     code = "broken_stream"
+
+
+class LowConfidence(NetGPTError):
+    status = 422
+    type = "confidence_error"
+    code = "low_confidence"
 
 
 class StoreError(NetGPTError):

@@ -48,6 +48,8 @@ class Request:
     """For the whole answer; None: server.deadline_s."""
     may_wait: bool = False
     """It may be queued until the link is back when no target is available."""
+    on_low_confidence: str | None = None
+    """"say", "answer", "refuse", or None: as in the settings."""
 
     @property
     def messages(self) -> list[Message]:

@@ -62,6 +62,26 @@ def _sealed_by_vault(
     return Outbound(content, hidden, rule, bool(body.get("stream")), _SEAL, generalised)
 
 
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What the box did because of how far an answer of its own may be believed, and what that cost."""
+
+    how: str
+    """given, escalated (another answers), said (that it is not sure), withheld (and nothing else), refused."""
+    why: str = ""
+    """Short stable name of what keeps the request on the box; empty: nothing does."""
+    held_s: float = 0.0
+    """How long its words were held back."""
+    tokens: int = 0
+    """Of its own words that nobody got: a start that was given up, a first try; estimated where nobody counted."""
+    seconds: float = 0.0
+    """That they took."""
+    asked_again: bool = False
+    """Once, because a check found the first answer wrong."""
+    start: Confidence | None = None
+    """How far the start that was given up was believed."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """Which target answered, with what, and what left. Filled by the generation while the answer streams."""
@@ -91,3 +111,5 @@ class Outcome:
     """Age of the answer in seconds, where an earlier one was served because no target was available."""
     confidence: Confidence | None = None
     """How far the answer may be believed; None: nobody judged it (a cloud's answer, no judge)."""
+    acted: Acted | None = None
+    """What was done because of it; None: nothing was judged."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgpt.routing.reward import MACHINE, WINDOW_S, Reformulations, Settled, breaks_schema
+from netgpt.routing.reward import MACHINE, WINDOW_S, Reformulations, Settled
 
 QUESTION = "which tram goes to the harbour on a sunday evening"
 
@@ -64,34 +62,3 @@ def test_any_texts_are_taken(asked: list[tuple[str, str]]) -> None:
         report += len(repeats.asked(person, f"ex{number}", text, float(number * 20)))
     assert report <= len(asked)
     assert not any("ex" not in one.decision for one in repeats.settled(1e9))
-
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["name", "age"],
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-}
-
-
-@pytest.mark.parametrize(
-    ("answer", "broken"),
-    [
-        ('{"name": "Ada", "age": 36}', False),
-        ('{"name": "Ada"}', True),
-        ('{"name": "Ada", "age": "36"}', True),
-        ('{"name": "Ada", "age": true}', True),
-        ("[]", True),
-        ("Ada is 36", True),
-        ("", None),
-    ],
-)
-def test_a_prefilter_at_the_schema(answer: str, broken: bool | None) -> None:
-    body = {"response_format": {"type": "json_schema", "json_schema": {"name": "p", "schema": SCHEMA}}}
-    assert breaks_schema(body, answer) is broken
-
-
-def test_formats_without_a_schema() -> None:
-    assert breaks_schema({}, "words") is None
-    assert breaks_schema({"response_format": {"type": "text"}}, "words") is None
-    assert breaks_schema({"response_format": {"type": "json_object"}}, "[1]") is True
-    assert breaks_schema({"response_format": {"type": "json_schema", "json_schema": 3}}, "[1]") is False

@@ -31,9 +31,10 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await store.close()
 
 
-async def ask(store: Store, person: Person, asked: str, said: str) -> None:
+async def ask(store: Store, person: Person, asked: str, said: str, acted: str = "given") -> None:
     """An exchange that the person liked, of somebody who consents."""
     private = {
+        "confidence": {"acted": acted},
         "messages": [{"role": "user", "content": asked}],
         "answer": {"choices": [{"index": 0, "message": {"content": said}, "finish_reason": "stop"}]},
     }
@@ -83,6 +84,13 @@ async def test_a_site_learns_only_what_many_people_share(store: Store) -> None:
     assert "zarquon" in text_of(everything) and len(everything.examples) == 7
     hers = await gather(Wanted("user-x", "user", odd), store, DETECTOR)
     assert "zarquon" in text_of(hers)  # a person's own adapter may know what she says
+
+
+@pytest.mark.parametrize(("acted", "taken"), [("given", 1), ("escalated", 1), ("said", 0), ("withheld", 0)])
+async def test_a_word_of_doubt_of_the_box_is_not_learnt_as_an_answer(store: Store, acted: str, taken: int) -> None:
+    person = people(1)[0]
+    await ask(store, person, "where is good coffee", "I am not sure of this.", acted)
+    assert len((await gather(Wanted("user-x", "user", person), store, DETECTOR)).examples) == taken
 
 
 async def test_fewer_than_k_people_teach_a_site_nothing(store: Store) -> None:

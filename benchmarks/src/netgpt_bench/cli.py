@@ -540,6 +540,52 @@ def relevance(
 
 @app.command()
 @reports_errors
+def cascade(
+    sample: int = typer.Option(180, min=18, help="Questions with checkable answers, of every kind in turn."),
+    doubt: bool = typer.Option(False, "--doubt", help="Instead: questions that it cannot answer; nothing may leave."),
+    half: str = typer.Option("held", help="Of those: held (never looked at while limits were set) or tune."),
+    model: Path | None = typer.Option(None, help="A GGUF file in the place of the edge model."),
+    as_json: bool = json_option,
+) -> None:
+    """The box begins, a cloud takes over where it is unsure: cost at equal quality, words of given-up starts, waits."""
+    from netgpt.models.gguf import check_weights
+    from netgpt_bench import cascade as bench
+
+    if model is not None:
+        check_weights(model)
+    weights = model or _edge_weights()
+    if doubt:
+        rows = run(bench.asserted(weights, bench.shipped_prior(weights), half=half, progress=show_step))
+        print_report("cascade: questions that cannot be answered", bench.summed(rows), machine(), as_json)
+        return
+    result = run(bench.run(weights, sample=sample, progress=show_step))
+    print_tables("cascade", {name: f"cascade: {name}" for name in result}, {"tables": result}, as_json)
+
+
+@app.command()
+@reports_errors
+def confidence(
+    models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
+    edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),
+    each: int = typer.Option(30, min=2, help="Questions of each kind, of those that profiles are measured with."),
+    kept: Path = typer.Option(Path("answers"), help="Folder for the answers: one that is there is not made again."),
+    write: Path | None = typer.Option(
+        None, help="Also fit the judge on all answers, and write weights and card there."
+    ),
+    as_json: bool = json_option,
+) -> None:
+    """How far the chance of an answer can be believed, on kinds of tasks that the judge never saw, by model."""
+    from netgpt_bench import confidence as bench
+
+    weights = [*([_edge_weights()] if edge else []), *models]
+    if not weights:
+        raise RequestError("name a model with --model, or leave --no-edge out", param="model")
+    result = run(bench.measure(weights, kept, each, write, show_step))
+    print_tables("confidence", {name: f"confidence: {name}" for name in result}, {"tables": result}, as_json)
+
+
+@app.command()
+@reports_errors
 def capability(
     models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
     edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),

@@ -15,6 +15,7 @@ from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
 from netgpt.app.capability import CapabilityService
+from netgpt.app.confidence import open_judge
 from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
 from netgpt.app.heads import HeadNoter
@@ -285,6 +286,7 @@ def _stages(gateway: Gateway) -> list[Stage]:
             choose=gateway.residency.choose,
             on_model_call=gateway.metrics.model_called,
             last_answer=gateway.last_answer,
+            acting=gateway.routing_service.acting(open_judge(), prior=gateway.capability.prior),
         ),
         "restore": Restore,
         "record": lambda: gateway.record,

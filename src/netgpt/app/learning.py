@@ -18,13 +18,14 @@ from typing import Any, Final
 
 from netgpt.app.metrics import Metrics
 from netgpt.app.routing import RoutingService
+from netgpt.confidence.forms import broken_form
 from netgpt.errors import ModelError, StoreError
 from netgpt.exchange import Exchange
 from netgpt.models.stream import Joiner
 from netgpt.routing.candidates import last_user_text
 from netgpt.routing.learner import Learner, digests_in
 from netgpt.routing.replay import as_private, outcome_of
-from netgpt.routing.reward import Parts, Reformulations, Settled, breaks_schema
+from netgpt.routing.reward import Parts, Reformulations, Settled
 from netgpt.routing.router import ASKED
 from netgpt.settings.routing import Routing
 from netgpt.stages.record import Record, cost_of_all
@@ -83,9 +84,9 @@ class Learning:
         """Note whether a whole answer breaks the schema that was asked for."""
         if exchange.status != "complete" or not exchange.request.body.get("response_format"):
             return
-        broken = breaks_schema(exchange.request.body, _text_of(answer))
+        broken = broken_form(exchange.request.body, _text_of(answer))
         if broken is not None and len(self._broken) < MOST_ENDED:
-            self._broken[exchange.id] = broken
+            self._broken[exchange.id] = bool(broken)
 
     async def rated(self, id: str, rating: int) -> None:
         """Learn a person's rating of an answer, however late it comes. Raises StoreError."""
@@ -193,7 +194,9 @@ class Learning:
             exchange.id, exchange.person.tenant, exchange.person.user, exchange.caller.key_id, datetime.now(UTC),
             decision.name, decision.propensity, private,
         )  # fmt: skip
-        if answered != decision.name:  # the chosen target failed before its first word; its fallback is judged below
+        acted = exchange.outcome.acted if exchange.has("outcome") else None
+        gave_up = acted is not None and acted.how == "escalated"  # that is a belief, no failure
+        if answered != decision.name and not gave_up:  # the chosen target failed before its first word
             key, failed = row.key_id or row.user, Parts(failed=True)
             self.learner.update(outcome_of(row.id, key, private | {"answered": decision.name}, failed))
         parts = self._parts(exchange, answered, broken)

@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from netgpt.capability.task_kind import TaskKinds
 from netgpt.errors import SettingsError
 from netgpt.exchange import Exchange
-from netgpt.judgement import TaskKind
+from netgpt.generation.acting import Acting
+from netgpt.judgement import AnswerJudge, TaskKind
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.models.client import CloudModel
 from netgpt.models.observe import Observer
@@ -93,6 +94,14 @@ class RoutingService:
         if listeners is not None:
             listeners.append(route.count_fallback)
         return route
+
+    def acting(self, judge: AnswerJudge | None = None, **known: Any) -> Acting:
+        """How the box acts on what it believes of its own answers. `known`: `prior`, and another `kind_of`."""
+        share = self.context.memory.share
+        known = {"kind_of": self.kind_of, **known}
+        return Acting(
+            self.settings.routing, judge, may_escalate=lambda: share.share is None or share.credit >= 1.0, **known
+        )
 
     async def start(self) -> None:
         """Load what reads kind and difficulty of a text. Without it the rules alone decide."""

@@ -193,6 +193,22 @@ def choice_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
     return rows
 
 
+def believed(told: dict[str, Any] | None) -> str:
+    """How far the answer may be believed, why, and what was done because of it, in words."""
+    if not told:
+        return "not judged"
+    start = told.get("start") or {}
+    parts = [
+        f"{told['chance']:.2f}: {'; '.join(told['reasons']) or 'no doubt'}" if "chance" in told else "",
+        f"the box's start was given up at {start['chance']:.2f}: {'; '.join(start['reasons'])}" if start else "",
+        told.get("acted", ""),
+        f"held back {told['held_s']:.1f} s" if told.get("held_s") else "",
+        f"{told['given_up_tokens']} tokens that nobody got" if told.get("given_up_tokens") else "",
+        "asked again once" if told.get("asked_again") else "",
+    ]
+    return " · ".join(filter(None, parts))
+
+
 def _show(found: dict[str, Any]) -> None:
     from netgpt.routing.candidates import last_user_text
 
@@ -212,6 +228,7 @@ def _show(found: dict[str, Any]) -> None:
         ("route", f"{found['route']}: {found['reason']}"),
         ("what if", (found.get("decision") or {}).get("counterfactual") or ""),
         ("adapters", f"{adapters} ({note})" if note else adapters),
+        ("believed", believed(found.get("confidence"))),
         *(
             (f"notes of {stage}", json.dumps(notes, ensure_ascii=False))
             for stage, notes in (found.get("notes") or {}).items()

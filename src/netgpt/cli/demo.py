@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from netgpt.settings import Settings
 
 if TYPE_CHECKING:
     from netgpt.app.gateway import Gateway
-    from netgpt.models.engine import Engine
+    from netgpt.testing.server import FaultyCloud
 
 
 SITE = {
@@ -50,6 +51,30 @@ QUESTIONS = (
     Question("can I take aspirin with my medication?"),
     Question("Write a Python function that adds two numbers", cloud_down=True),
 )
+
+WRITTEN = (
+    ("vegetarian", "Three cheap dinners without meat: chickpea curry with rice; tomato and lentil soup with bread; "
+     "baked potatoes with beans and cheese. Each takes about half an hour."),
+    ("dinner", "Three quick dinners: an omelette with vegetables; pasta with tomato sauce; chicken soup with bread. "
+     "What you like and what it may cost, I was not told."),
+    ("thank-you", "To: {PERSON}, {EMAIL}, {PHONE}\n\nDear {PERSON},\n\nthank you very much for your help. It meant "
+     "a great deal to me.\n\nWith kind regards"),
+    ("aspirin", "That depends on which medicine it is. Some must not be taken together with aspirin, blood thinners "
+     "above all. Ask a pharmacist or a doctor before you take both."),
+    ("step by step", "1. Put {HOME} into a map as the start. 2. Put the station in as the end. 3. Choose walking or "
+     "bus. 4. Leave ten minutes early. Which streets lie between, I cannot know from here."),
+    ("days are in a week", "A week has seven days."),
+    ("function", "def add(a, b):\n    return a + b"),
+)  # fmt: skip
+"""What the stand-in for a cloud says, by words of the question; {KIND} is the placeholder of that kind which it got."""
+
+
+def written(body: Mapping[str, Any]) -> str:
+    """The stand-in's answer to what reached it."""
+    text = str(body["messages"][-1]["content"])
+    answer = next((answer for words, answer in WRITTEN if words in text), "The stand-in has no answer to this.")
+    got = {each[1]: each[0] for each in re.finditer(r"\[([A-Z]+)_\d+\]", text)}
+    return re.sub(r"\{([A-Z]+)\}", lambda wanted: got.get(wanted[1], wanted[1].lower()), answer)
 
 
 @reports_errors
@@ -104,42 +129,41 @@ async def _ask_all(weights: Path, encoder: str, folder: Path) -> list[dict[str, 
     from netgpt.context import profile_fact
     from netgpt.types import Label, Person
 
-    say("Starting two engines: the edge model, and a second one that stands in for a cloud.")
-    async with _demo_gateway(weights, encoder, folder) as (gateway, cloud_engine):
+    say("Starting the edge model, and a server with written answers that stands in for a cloud.")
+    async with _demo_gateway(weights, encoder, folder) as (gateway, cloud):
         for text, kind, label in PROFILE:
             await gateway.store.add_fact(Person("local", ADA), profile_fact(text, kind, Label(label)))
         rows = []
         for question in QUESTIONS:
             if question.cloud_down:
                 say("Stopping the stand-in cloud.")
-                await cloud_engine.stop(0)
+                cloud.stop()
             say(f"asking: {question.text}")
             rows.append(await _ask(gateway, question))
     return rows
 
 
 @asynccontextmanager
-async def _demo_gateway(weights: Path, encoder: str, folder: Path) -> AsyncIterator[tuple[Gateway, Engine]]:
+async def _demo_gateway(weights: Path, encoder: str, folder: Path) -> AsyncIterator[tuple[Gateway, FaultyCloud]]:
     from netgpt.app.gateway import open_gateway
-    from netgpt.models.engine import Engine
+    from netgpt.testing.server import FaultyCloud
 
-    cloud_engine = Engine(weights, context_tokens=2048, slots=1, threads=0, log_path=folder / "cloud.log")
-    await cloud_engine.start()
-    endpoint = cloud_engine.endpoint()
+    cloud = FaultyCloud(written)
+    cloud.start()
     settings = read_settings(
         home=folder / "home",
         site=SITE,
         edge={"model": str(weights), "max_tokens": 64, "base_url": None},
         encoder={"model": encoder},
-        cloud={"base_url": endpoint.base_url, "api_key": endpoint.api_key, "model": "stand-in-cloud", "retries": 0},
+        cloud={"base_url": cloud.base_url, "model": "stand-in-cloud", "retries": 0},
     )
     gateway = open_gateway(settings)
     try:
         await gateway.start()
-        yield gateway, cloud_engine
+        yield gateway, cloud
     finally:
         await gateway.close()
-        await cloud_engine.stop(0)
+        cloud.stop()
 
 
 async def _ask(gateway: Gateway, question: Question) -> dict[str, Any]:
@@ -161,6 +185,7 @@ async def _ask(gateway: Gateway, question: Question) -> dict[str, Any]:
         "route": exchange.outcome.answered_by.route,
         "reason": exchange.outcome.answered_by.reason,
         "answer": _text(kept.get("answer") or {}),
+        "confidence": kept.get("confidence"),
         "ms": round(exchange.timings["total"]),
         "timings_ms": dict(exchange.timings),
     }
@@ -177,7 +202,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    title = "NetGPT demo (the cloud is a stand-in: a second copy of the edge model)"
+    title = "NetGPT demo (the edge model is real; the cloud is a stand-in with written answers)"
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -193,13 +218,17 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 
 def _lines(row: dict[str, Any]) -> list[tuple[str, str]]:
+    from netgpt.cli.ask import believed
+
+    whose = "answer of the stand-in" if row["route"] == "cloud" else "answer of the box"
     added = (row["completed"] or "").removeprefix(row["asked"]).strip()
     return [
         ("asked", row["asked"]),
         ("completed with", _short(added.partition("\n")[2]) if added else "nothing"),
         ("what left", _short(row["left"] or "nothing")),
         ("route, reason", f"{row['route']}: {row['reason']}"),
-        ("answer", _short(row["answer"])),
+        (whose, _short(row["answer"], 600)),
+        ("believed", believed(row["confidence"])),
         ("milliseconds", str(row["ms"])),
     ]
 

@@ -26,7 +26,8 @@ from netgpt.errors import (
     StoreError,
 )
 from netgpt.generation.continuation import Given, continuation
-from netgpt.models.base import ChatModel, RemoteModel
+from netgpt.judgement import TokenStats
+from netgpt.models.base import ChatModel, RemoteModel, TellsTokens
 from netgpt.models.stream import close
 from netgpt.outbound import Outbound, Outcome
 from netgpt.routing.candidates import text_of
@@ -267,6 +268,7 @@ ENGINE_FIELDS = frozenset(
 """Fields of llama.cpp's own that touch its cache, slots, adapters and bounds. No caller sets them."""
 ROOM = 1.4
 """So many times what it is expected to take is left for who comes next: nine of ten answers are there by then."""
+CASCADE = "cascade"  # added to the rule of a decision for the box that another answers after all
 ASKED = "asked"  # rule of a decision that the caller made: who asks for a target gets it, late or not, unless it fails
 AGAIN_S = 2.0  # after so many seconds asking again may help, where no model says anything else
 
@@ -278,6 +280,7 @@ class Chosen:
     target: str
     opened: Opened
     hedged: bool = False  # another was asked beside the first
+    instead: bool = False  # of the box, which had begun and was not sure of its words
 
 
 class FallbackChain:
@@ -293,10 +296,14 @@ class FallbackChain:
         until: float,
         choose: Callable[[Person], Choice],
         on_model_call: Callable[[str, str], None],
+        judged: bool = False,
     ) -> None:
-        """`until`: when the answer has to be whole, in `time.monotonic()` seconds."""
+        """`until`: when the answer has to be whole, in `time.monotonic()` seconds. `judged`: the box's answer comes as
+        a stream, whatever the caller asked for, and `stats` gets what its model tells of its tokens."""
         self.request, self.outcome, self.edge, self.remotes = request, outcome, edge, remotes
         self.hedging, self.until, self.choose, self.on_model_call = hedging, until, choose, on_model_call
+        self.judged = judged
+        self.stats: TokenStats | None = None  # of the box's answer that was begun last; None: its model tells none
         self.failed: dict[str, ModelError | ContextTooLong] = {}
         self.choice = NO_ADAPTER  # the adapters of the edge's answer
         self._handed: dict[str, str] = {}
@@ -320,6 +327,11 @@ class FallbackChain:
     def carried_out(self, chosen: Chosen) -> Decision:
         """The decision as it was carried out."""
         decision, target = self.request.decision, chosen.target
+        if chosen.instead:
+            reason = f"{decision.reason}; the box began and was not sure of it, so {display_name(target)} answers"
+            return replace(
+                decision, route="cloud", target=target, rule=f"{decision.rule}+{CASCADE}", reason=reason, fallbacks=()
+            )
         others = "; ".join(f"{display_name(other)} failed ({error.message})" for other, error in self.failed.items())
         if target == decision.name:
             if not chosen.hedged:
@@ -334,6 +346,22 @@ class FallbackChain:
         return replace(
             decision, route=route, target=target, rule=f"{decision.rule}+{rule}", reason=reason, fallbacks=()
         )
+
+    async def instead(self, targets: Sequence[str]) -> Chosen | None:
+        """Ask the targets in the place of the box, whose answer is kept meanwhile. None: none of them gave a word."""
+        for target in targets:
+            try:
+                answer = await self._ask(target, self._patience(target, [EDGE]))
+            except FAILS as error:
+                self.fails(target, error)
+                continue
+            self._note_sent(target)
+            return Chosen(target, answer, instead=True)
+        return None
+
+    async def again(self, messages: list[Message], until: float) -> Opened:
+        """The box's answer to these messages. Raises ModelError, ContextTooLong."""
+        return await self._open_edge({**self._edge_body(), "messages": messages}, until)
 
     async def rest(self, given: Given) -> AsyncIterator[Chunk]:
         """The edge's words after `given`. Raises ModelError."""
@@ -365,14 +393,14 @@ class FallbackChain:
             try:
                 return Chosen(target, await self._ask(target, until))
             except FAILS as error:
-                self._fails(target, error)
+                self.fails(target, error)
                 return None
         both = (target, rival)
         end = await race(
             partial(self._ask, target, until), partial(self._ask, rival, self.until), late_s, self.hedging.take
         )
         for place in sorted(end.errors):
-            self._fails(both[place], end.errors[place])
+            self.fails(both[place], end.errors[place])
         if end.started:
             left.remove(rival)
         if end.winner is None or end.opened is None:
@@ -405,7 +433,7 @@ class FallbackChain:
     async def _ask(self, target: str, until: float) -> Opened:
         began = time.monotonic()
         if target == EDGE:
-            answer = await self._open_edge({**self._edge_body(), "messages": self.request.messages}, until)
+            answer = await self.again(self.request.messages, until)
         else:
             answer = await self._open_remote(target, until)
         if self.hedging.on:
@@ -416,19 +444,28 @@ class FallbackChain:
         request = self.request
         body = {key: value for key, value in request.body.items() if key not in ENGINE_FIELDS}
         body.pop("user", None)
-        if request.stream:
+        if self.judged:
+            body["stream"] = True
+        if body.get("stream"):
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
         return body
 
     async def _open_edge(self, body: Mapping[str, Any], until: float) -> Opened:
         choice = self.choose(self.request.person)
         try:
-            answer = await opened(self.edge.chat(body, adapters=choice.ids), until)
+            answer = await opened(self._of_edge(body, choice), until)
         except AdapterGone:  # it was unloaded at this moment
             choice = self.choose(self.request.person)
-            answer = await opened(self.edge.chat(body, adapters=choice.ids), until)
+            answer = await opened(self._of_edge(body, choice), until)
         self.choice = choice
         return answer
+
+    def _of_edge(self, body: Mapping[str, Any], choice: Choice) -> AsyncIterator[Chunk]:
+        tools = body.get("tools") or body.get("functions")  # llama.cpp tells nothing where there are any
+        if not self.judged or tools or not isinstance(self.edge, TellsTokens):
+            return self.edge.chat(body, adapters=choice.ids)
+        self.stats = TokenStats()
+        return self.edge.chat(body, adapters=choice.ids, stats=self.stats)
 
     def _may_have(self, target: str) -> bool:
         """Whether the target may be asked. A request that waited leaves once: nobody else gets it after that."""
@@ -484,7 +521,8 @@ class FallbackChain:
         if receiver is not None:
             outcome.destination = self.remotes[receiver].destination
 
-    def _fails(self, target: str, error: ModelError | ContextTooLong) -> None:
+    def fails(self, target: str, error: ModelError | ContextTooLong) -> None:
+        """Note that this target gives no answer."""
         self.failed[target] = error
         self.on_model_call(target, error.code)
 

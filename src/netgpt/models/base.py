@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from netgpt.errors import AdapterGone, RequestError
+from netgpt.judgement import TokenStats
 from netgpt.outbound import Outbound
 from netgpt.types import Chunk, Sender
 
@@ -68,6 +69,21 @@ class ChatModel(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class TellsTokens(ChatModel, Protocol):
+    """A model on the box that tells how sure it was of each token, where its server does."""
+
+    tells_tokens: bool
+    """Whether it is worth asking: a server may have refused."""
+
+    def chat(
+        self, body: Mapping[str, Any], *, adapters: Sequence[str] = (), stats: TokenStats | None = None
+    ) -> AsyncIterator[Chunk]:
+        """As `ChatModel.chat`; `stats` is filled while the answer streams (its count stays 0 where the server tells
+        nothing), and the chunks carry no figures but those that the body asks for."""
+        ...
 
 
 @runtime_checkable

@@ -11,12 +11,14 @@ from typing import Any
 
 import orjson
 
-from netgpt.errors import BrokenStream, RequestError
+from netgpt.errors import BrokenStream, ModelRejected, RequestError
+from netgpt.judgement import TokenStats
 from netgpt.models.base import THE_BOX, Endpoint, Health, Lease, Leases, OutboundRequest, ReceiptHook
 from netgpt.models.errors import Breaker, RetryPolicy, content_type
 from netgpt.models.observe import SILENT, Observer, watched
 from netgpt.models.stream import Joiner, as_chunk, read_chunks, read_document
 from netgpt.models.thinking import Thoughts
+from netgpt.models.tokens import asking_tokens, may_ask_tokens, taking_tokens
 from netgpt.models.transport import CallTarget, Transport, check_trust
 from netgpt.outbound import Outbound
 from netgpt.types import LOAD_HEADER, Chunk, Load, Sender
@@ -88,6 +90,8 @@ class _Watchable:
 
 _MAX_CALLS = 256
 """More than the gateway lets in at once: the engine's own slots are the queue."""
+_DISLIKED = (400, 422)
+"""Answers of a server to fields that it does not take; any other refusal is of the request itself."""
 _NOT_SENT = ("lora", "id_slot")
 """Fields of llama.cpp that choose adapters and slots: nobody but this client sets them."""
 
@@ -118,6 +122,7 @@ class EdgeModel(_Watchable):
         self._endpoint, self._leases = endpoint, leases or self._unclaimed
         self._default_max_tokens, self._ready = default_max_tokens, ready
         self._last: tuple[Endpoint, CallTarget] | None = None
+        self.tells_tokens = True  # until the server refuses to be asked
         transport = Transport(
             timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, max_connections=_MAX_CALLS, retry=RetryPolicy(1)
         )
@@ -132,16 +137,17 @@ class EdgeModel(_Watchable):
             return self._ready()
         return Health(True, f'model "{self.name}" is configured; its server is not watched')
 
-    async def chat(self, body: Mapping[str, Any], *, adapters: Sequence[str] = ()) -> AsyncIterator[Chunk]:
-        """As `ChatModel.chat`. A streamed answer ends with its usage, when the server counts it.
+    async def chat(
+        self, body: Mapping[str, Any], *, adapters: Sequence[str] = (), stats: TokenStats | None = None
+    ) -> AsyncIterator[Chunk]:
+        """As `TellsTokens.chat`. A streamed answer ends with its usage, when the server counts it.
 
         A whole answer is streamed from the server too and joined here: llama.cpp stops writing when the reader of a
         stream goes away, but writes an unstreamed answer to its end for nobody.
         """
         joiner = Joiner()
         with self._leases() as lease:
-            target, content = self._target(lease.endpoint), _encode(self._edge_body(body, lease.lora(adapters)))
-            async with aclosing(self._caller.chat(target, content, _choices(body))) as chunks:
+            async with aclosing(self._chunks(body, lease, adapters, stats)) as chunks:
                 async for chunk in chunks:
                     named = self._named(chunk)
                     if body.get("stream"):
@@ -150,6 +156,33 @@ class EdgeModel(_Watchable):
                         joiner.add(named)
         if not body.get("stream"):
             yield as_chunk(joiner.answer())
+
+    async def _chunks(
+        self, body: Mapping[str, Any], lease: Lease, adapters: Sequence[str], stats: TokenStats | None
+    ) -> AsyncGenerator[Chunk, None]:
+        """The server's chunks, their figures of tokens added to `stats` and taken out where the caller wants none."""
+        target, sent, begun, refused = (
+            self._target(lease.endpoint),
+            self._edge_body(body, lease.lora(adapters)),
+            False,
+            False,
+        )
+        if stats is not None and self.tells_tokens and may_ask_tokens(body):
+            try:
+                content = _encode(asking_tokens(sent))
+                async with aclosing(self._caller.chat(target, content, _choices(body))) as chunks:
+                    async for chunk in chunks:
+                        begun = True
+                        yield taking_tokens(chunk, stats, body)
+                return
+            except ModelRejected as error:
+                if begun or error.status not in _DISLIKED:
+                    raise
+                refused = True
+        async with aclosing(self._caller.chat(target, _encode(sent), _choices(body))) as chunks:
+            async for chunk in chunks:
+                self.tells_tokens = self.tells_tokens and not refused  # it was the asking, not the request
+                yield chunk
 
     async def embeddings(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """OpenAI's embeddings answer to OpenAI's embeddings body: the plain model's. Raises ModelError."""

@@ -15,7 +15,6 @@ ratings no target drifts up or down.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections import OrderedDict, deque
@@ -202,53 +201,3 @@ def _alike(one: frozenset[int], other: frozenset[int]) -> bool:
         return False
     least = sorted(one | other)[:SKETCH]
     return sum(digest in one and digest in other for digest in least) >= ALIKE * len(least)
-
-
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "boolean": (bool,),
-    "null": (type(None),),
-    "integer": (int,),
-    "number": (int, float),
-}
-
-
-def breaks_schema(body: Mapping[str, Any], answer: str) -> bool | None:
-    """Whether an answer breaks the schema asked for, as far as required names and plain types tell. None: no schema was
-    asked for, or there is no answer."""
-    wanted = body.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, Mapping) else None
-    if not isinstance(wanted, Mapping) or kind not in ("json_object", "json_schema") or not answer:
-        return None
-    try:
-        value = json.loads(answer)
-    except ValueError:
-        return True
-    if kind == "json_object":
-        return not isinstance(value, dict)
-    outer = wanted.get("json_schema")
-    schema = outer.get("schema") if isinstance(outer, Mapping) else None
-    return not _fits(value, schema) if isinstance(schema, Mapping) else False
-
-
-def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Type and required names, one level down; anything else is taken to fit."""
-    if not _is(value, schema.get("type")):
-        return False
-    if not isinstance(value, dict):
-        return True
-    required, properties = schema.get("required"), schema.get("properties")
-    if isinstance(required, list) and any(isinstance(name, str) and name not in value for name in required):
-        return False
-    if not isinstance(properties, Mapping):
-        return True
-    known = ((value[name], each) for name, each in properties.items() if name in value and isinstance(each, Mapping))
-    return all(_is(inner, each.get("type")) for inner, each in known)
-
-
-def _is(value: Any, kind: object) -> bool:
-    if isinstance(value, bool) and kind in ("integer", "number"):
-        return False
-    return not isinstance(kind, str) or kind not in _TYPES or isinstance(value, _TYPES[kind])

@@ -15,6 +15,7 @@ NEIGHBOURS_MODEL = "netgpt/edge"
 """What a neighbour is asked for: its own edge answers, whatever it would decide."""
 TAKEN_NAMES = frozenset({"auto", "cloud", "detector", "edge", "embed", "netgpt", "store"})
 """Names of parts in `/readyz` and of models, which no upstream may have."""
+OnLowConfidence = Literal["say", "answer", "refuse"]
 Preset = Literal["quality", "balanced", "cheap", "fast", "private"]
 """What may count more in a decision: see `routing.objective.PRESETS`."""
 
@@ -88,6 +89,29 @@ class Routing(Section):
         "partial",
         description='What becomes of a streamed answer that breaks off: "partial" ends it with an error, "edge" lets '
         "the model on the box write the rest of a plain text, marked finished_by.",
+    )
+
+    cascade: bool = Field(
+        True,
+        description="Where the box decides and a cloud may be asked, the box begins, and its words are held back until "
+        "it is sure of them; else the cloud is asked before anybody saw one.",
+    )
+    hold_s: float = Field(
+        3.0, gt=0, le=60, description="No longer are the words of the box held back until it is sure, in seconds."
+    )
+    hold_characters: int = Field(
+        600,
+        ge=1,
+        le=20_000,
+        description="Nor beyond so many; a longer answer is judged by its beginning, then its end.",
+    )
+    sure: float = Field(
+        0.6, ge=0, le=1, description="The box is sure of an answer whose chance to be right is at least this."
+    )
+    on_low_confidence: OnLowConfidence = Field(
+        "say",
+        description='What becomes of an answer that the box is not sure of and nobody else may give: "say" so, in the '
+        'person\'s language and with what would help; give the "answer" without a word, or "refuse" it (422).',
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 from netgpt.adapters.residency import NO_ADAPTER, Choice
 from netgpt.errors import ContextTooLong, ModelRejected, ModelUnavailable, NetGPTError, StoreError
 from netgpt.exchange import Exchange, Request
+from netgpt.generation.acting import Acting, JudgedRequest
 from netgpt.generation.continuation import can_continue, continued
 from netgpt.generation.fallback import (
     FAILS,
@@ -53,6 +54,7 @@ class Generate:
 
     name = "generate"
     reads = frozenset({"person", "chosen", "messages", "outbounds", "kept_for", "decision"})
+    reads_if_written = frozenset({"kept"})
     writes = frozenset({"stream", "outcome", "continuation"})
 
     def __init__(
@@ -66,10 +68,12 @@ class Generate:
         choose: Choose = no_adapter,
         on_model_call: OnModelCall = lambda _target, _outcome: None,
         last_answer: LastAnswer = nothing_kept,
+        acting: Acting | None = None,
     ) -> None:
         """`remotes`: the models elsewhere, by their targets' names; `prices`: their settings."""
         self.edge, self.remotes, self.deadline_s = edge, remotes, deadline_s
         self.rules = rules or Routing()
+        self.acting = acting or Acting(self.rules)
         self.hedging = Hedging(self.rules, prices or {})
         self.choose, self.on_model_call, self.last_answer = choose, on_model_call, last_answer
 
@@ -83,11 +87,14 @@ class Generate:
                 outcome.model_name, outcome.usage = self._model_name(exchange.decision.name), Usage()
                 exchange.stream = _one(_empty(exchange))
                 return
+            hearing = self.acting.hearing(_asked_of(exchange))
             chain = FallbackChain(
                 _request_of(exchange), outcome, self.edge, self.remotes, self.hedging, self._until(exchange),
-                self.choose, self.on_model_call,
+                self.choose, self.on_model_call, judged=hearing is not None,
             )  # fmt: skip
             chosen = await chain.first_word()
+            if hearing is not None and chosen.target == EDGE:
+                chosen = await hearing.settled(chain, chosen)
             exchange.note_time("first_token")
             exchange.stream = self._begun(chain, chosen)
             if self._may_continue(chain, chosen.target):
@@ -193,6 +200,14 @@ def _request_of(exchange: Exchange) -> GenerationRequest:
     return GenerationRequest(
         exchange.id, exchange.person, request.body, exchange.messages, exchange.decision, exchange.outbounds,
         exchange.kept_for, request.stream, request.may_wait, exchange.claim,
+    )  # fmt: skip
+
+
+def _asked_of(exchange: Exchange) -> JudgedRequest:
+    request, kept = exchange.request, exchange.get("kept", ())
+    return JudgedRequest(
+        request.body, exchange.messages, exchange.decision, tuple(fact.text for fact in exchange.chosen),
+        next((each.policy_rule for each in kept if each.policy_rule), ""), request.stream, request.on_low_confidence,
     )  # fmt: skip
 
 

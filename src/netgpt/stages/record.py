@@ -223,6 +223,7 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
         "label": exchange.get("label"),
         "restoring": _restoring(exchange),
         "adapter_note": outcome.adapter_note,
+        "confidence": confidence_as_dict(outcome),
         "notes": exchange.notes,
         "decision": decision_as_dict(decided, exchange.get("counterfactual", str)()) if decided else None,
         "answer": None if answer.empty else answer.answer(),
@@ -247,6 +248,28 @@ def decision_as_dict(decision: Decision, counterfactual: str = "") -> dict[str, 
         "expected": [_expected_as_dict(one) for one in decision.expected],
         "counterfactual": decision.counterfactual or counterfactual,
     }
+
+
+def confidence_as_dict(outcome: Outcome) -> dict[str, Any] | None:
+    """How far the answer may be believed, why, and what was done because of it and at which cost; None: not judged."""
+    confidence, acted = outcome.confidence, outcome.acted
+    if confidence is None and acted is None:
+        return None
+    told: dict[str, Any] = {}
+    if confidence is not None:
+        told = {"chance": round(confidence.chance, 3), "wrong": confidence.wrong, "reasons": list(confidence.reasons)}
+    if acted is None:
+        return told
+    told |= {"acted": acted.how, "held_s": round(acted.held_s, 3)}
+    if acted.why:
+        told["kept_by"] = acted.why
+    if acted.tokens or acted.asked_again:
+        told |= {"given_up_tokens": acted.tokens, "given_up_s": round(acted.seconds, 3)}
+    if acted.asked_again:
+        told["asked_again"] = True
+    if acted.start is not None:
+        told["start"] = {"chance": round(acted.start.chance, 3), "reasons": list(acted.start.reasons)}
+    return told
 
 
 def _plain(values: Sequence[Hidden | Generalised | Kept]) -> list[dict[str, Any]]:

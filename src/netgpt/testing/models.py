@@ -14,10 +14,38 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from typing import Any
 
 from netgpt.errors import AdapterGone, NetGPTError
+from netgpt.judgement import Confidence, TaskKind, TokenStats
 from netgpt.models.base import Health
 from netgpt.models.stream import as_chunk, split_answer
 from netgpt.testing.server import Reply, answer_to, echo, embeddings_of
 from netgpt.types import Chunk
+
+
+class RuleJudge:
+    """An `AnswerJudge` by rules: the first word of `rules` that the answer holds says how far it may be believed."""
+
+    def __init__(self, rules: Mapping[str, Confidence | float], otherwise: float = 0.9) -> None:
+        self.rules, self.otherwise = rules, otherwise
+        self.asked: list[tuple[str, bool]] = []
+        """(answer so far, whether it was whole) of every call, in order."""
+        self.stats: list[TokenStats | None] = []
+
+    def judge(
+        self,
+        body: Mapping[str, Any],
+        answer: str,
+        *,
+        kind: TaskKind,
+        prior: float | None = None,
+        stats: TokenStats | None = None,
+        facts: Sequence[str] = (),
+        whole: bool = True,
+    ) -> Confidence:
+        """As `AnswerJudge.judge`."""
+        self.asked.append((answer, whole))
+        self.stats.append(stats)
+        told = next((told for word, told in self.rules.items() if word in answer), self.otherwise)
+        return told if isinstance(told, Confidence) else Confidence(told, ("by a rule",))
 
 
 class ScriptedModel:

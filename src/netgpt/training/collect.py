@@ -193,6 +193,8 @@ def _conversation(row: ExchangeRecord) -> tuple[list[Message], str]:
     choices = (private.get("answer") or {}).get("choices") or []
     if row.status != "complete" or len(choices) != 1 or choices[0].get("finish_reason") != "stop":
         raise NotAnExample("has no whole answer")
+    if (private.get("confidence") or {}).get("acted") in ("said", "withheld"):
+        raise NotAnExample("the box was not sure of its answer, and said so in it")
     reply = choices[0].get("message") or {}
     messages = private.get("messages") or (private.get("request") or {}).get("messages") or []
     plain = [_plain(message) for message in messages]

@@ -20,7 +20,7 @@ from netgpt.exchange import Exchange
 from netgpt.models.base import HOPS_HEADER, arrive
 from netgpt.models.stream import Joiner
 from netgpt.routing.candidates import AUTO
-from netgpt.stages.record import private_of
+from netgpt.stages.record import confidence_as_dict, private_of
 from netgpt.types import CHARACTERS_A_TOKEN, LOAD_HEADER, Chunk, Load
 from netgpt.web.admission import Permit, Who
 from netgpt.web.auth import authenticated
@@ -340,6 +340,8 @@ def _summary(exchange: Exchange) -> dict[str, Any]:
         summary["finished_by"] = outcome.finished_by
     if outcome.cached_age_s is not None:
         summary |= {"cached": True, "age_s": round(outcome.cached_age_s, 3)}
+    if (confidence := confidence_as_dict(outcome)) is not None:
+        summary["confidence"] = confidence
     account = exchange.get("restoring")
     if account and (account.withheld or account.beyond):
         summary["placeholders_kept"] = {"address_or_name": account.withheld, "too_much": account.beyond}
@@ -356,6 +358,8 @@ def _headers(gateway: Gateway, exchange: Exchange) -> dict[str, str]:
         "x-netgpt-exchange": exchange.id, "x-netgpt-route": by.route, "x-netgpt-arm": by.name,
         "x-netgpt-rule": by.rule, LOAD_HEADER: _load(gateway).text,
     }  # fmt: skip
+    if (confidence := exchange.outcome.confidence) is not None:
+        headers["x-netgpt-confidence"] = f"{confidence.chance:.2f}"
     if used := exchange.adapters_used():
         headers["x-netgpt-adapter"] = ",".join(used)
     return headers

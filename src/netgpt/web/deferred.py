@@ -43,6 +43,7 @@ def serialize(request: Request, caller: Caller) -> dict[str, Any]:
             **{name: getattr(request, name) for name in _FIELDS},
             "location": None if request.location is None else asdict(request.location),
             "consent": sorted(request.consent),
+            "on_low_confidence": request.on_low_confidence,
         },
         "caller": {
             "tenant": caller.tenant, "role": caller.role.value, "key_id": caller.key_id,
@@ -60,6 +61,7 @@ def deserialize_request(row: WaitingRow) -> Request:
         location=None if kept["location"] is None else Location(**kept["location"]),
         consent=frozenset(kept["consent"]),
         may_wait=True,
+        on_low_confidence=kept.get("on_low_confidence"),
     )
 
 

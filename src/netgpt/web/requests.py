@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from netgpt.context.location import check_location
 from netgpt.errors import NotFound, PayloadTooLarge, RequestError
 from netgpt.exchange import Request
+from netgpt.settings.routing import OnLowConfidence
 
 MAX_MESSAGES = 2_000
 MAX_VALUES = 100_000
@@ -48,6 +49,9 @@ class Extension(BaseModel):
     )
     may_wait: StrictBool = Field(
         False, description="Where nobody can answer now, keep it and send it once when somebody can (202)."
+    )
+    on_low_confidence: OnLowConfidence | None = Field(
+        None, description="An answer that the box is not sure of: say so, answer without a word, or refuse (422)."
     )
 
 
@@ -139,6 +143,7 @@ def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:
         prefer=extension.prefer,
         deadline_s=extension.deadline_s,
         may_wait=extension.may_wait,
+        on_low_confidence=extension.on_low_confidence,
     )
 
 

@@ -1,7 +1,7 @@
 """Which kind of task a request is, with calibrated chances, and `UNKNOWN` where none is likely enough.
 
-The sorts of `netgpt.sorts` summed by kind. A chance is made smaller where the text shows nothing that the sorts know:
-hardly a word, or no word of any list. The kind is named from `LEAST` on; below, nobody should act as if it were known.
+The sorts of `netgpt.sorts` summed by kind; one sort is of texts that ask nothing. The kind is named from `LEAST` on;
+below, nobody should act as if it were known.
 """
 
 from __future__ import annotations

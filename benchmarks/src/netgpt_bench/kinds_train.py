@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from netgpt.asked import asked
 from netgpt.sorts import forms_of, names, scaled
+from netgpt.sorts.asked import asked
 from netgpt.word_pieces import VERSION as WORD_VECTORS
 from netgpt.word_pieces import StaticEmbedder
 from netgpt_bench.task_lessons import SETS, Leaf, Lesson, generated, leaves, public

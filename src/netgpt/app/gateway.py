@@ -106,6 +106,7 @@ class Gateway:
         self.embedder = StaticEmbedder()
         self.embeddings = Embeddings(settings, self.embedder)
         self.routing_service = RoutingService(settings, self.embedder, self.signals)
+        self.routing_service.context.prior = self.capability.prior
         self.selector = Selector(self.ask_edge, self.embedder, settings.completion.max_facts)
         self.relevance = RelevanceService(store, self.embeddings, settings.completion.relevance, self.selector.use)
         self._places: Sequence[Place] = ()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netgpt.asked import clipped
+from netgpt.sorts.asked import clipped
 
 _WORD = re.compile(r"[A-Za-z']+")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")

@@ -20,8 +20,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from netgpt.asked import Asked, asked
 from netgpt.errors import SettingsError
+from netgpt.sorts.asked import Asked, asked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-SHIPPED: Final = Path(__file__).with_suffix(".safetensors")
+SHIPPED: Final = Path(__file__).with_name("sorts.safetensors")
 _REMEDY: Final = "reinstall netgpt"
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -74,7 +74,7 @@ class _Lexicon:
 
 @lru_cache(1)
 def _lexicon() -> _Lexicon:
-    listed = tomllib.loads(_plain(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")))
+    listed = tomllib.loads(_plain(Path(__file__).with_name("sorts.toml").read_text(encoding="utf-8")))
     words: dict[str, set[int]] = {}
     starts: dict[str, set[int]] = {}
     phrases = []

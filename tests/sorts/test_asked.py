@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netgpt.asked import LONGEST, asked
+from netgpt.sorts.asked import LONGEST, asked
 
 TASK = "Which nerve runs through the carpal tunnel?"
 

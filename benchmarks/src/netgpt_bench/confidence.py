@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netgpt.capability.grading import Answer
-from netgpt.capability.questions import Question, mixed
+from netgpt.capability.grading import GivenAnswer
+from netgpt.capability.questions import CheckedQuestion, mixed
 from netgpt.confidence.judge import Judge
 from netgpt.judgement import TaskKind
 from netgpt_bench.confidence_answers import answers, sent_body
@@ -46,8 +46,8 @@ def profile_questions(each: int, seed: int = 23) -> list[Asked]:
     """`each` of the questions that profiles are measured with, of every kind whose answers a rule can judge."""
     found = [one for one in mixed(seed, each) if not one.check.only_form]
 
-    def asked(one: Question) -> Asked:
-        return Asked(one.kind, one.body(), lambda answer: one.right(Answer(answer)))
+    def asked(one: CheckedQuestion) -> Asked:
+        return Asked(one.kind, one.body(), lambda answer: one.right(GivenAnswer(answer)))
 
     return [asked(one) for one in found if one.family != "tools/call"]  # its answer is no text
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 import string
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 _ALPHABET: Final = string.ascii_letters + string.digits
@@ -109,3 +113,14 @@ def answers(message: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for place, call in enumerate(message["tool_calls"])
     ]
+
+
+def llm(home: Path, *args: str) -> str:
+    """The `llm` command line, with its own folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "llm", *args],
+        env={**os.environ, "LLM_USER_PATH": str(home), "OPENAI_API_KEY": "none"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

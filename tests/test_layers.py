@@ -13,7 +13,7 @@ ROOT = Path(netgpt.__file__).parent
 LAYERS = {
     "errors": 0, "types": 0, "files": 0, "settings": 0, "geonames": 0, "exchange": 0, "outbound": 0, "registry": 0,
     "word_pieces": 0.5, "encoder": 0.7, "wording": 0.5,
-    "proofs": 0, "judgement": 0,
+    "proofs": 0, "judgement": 0, "asked": 0.5, "sorts": 0.8,
     "models": 1, "telco": 1, "context": 1, "completion": 1, "policy": 1, "privacy": 1, "routing": 1, "store": 1,
     "capability": 1, "confidence": 1, "constraints": 1,
     "adapters": 2, "training": 2.6, "generation": 2.8,

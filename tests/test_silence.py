@@ -123,10 +123,10 @@ def test_unknown_models_and_paths_and_ids(served: Served) -> None:
 
 def test_a_wrong_key_in_every_place(served: Served) -> None:
     for scheme in ("Bearer ", "Basic ", ""):
-        answer = httpx.get(f"{served.url}/v1/models", headers={"authorization": scheme + WRONG_KEY})
+        answer = httpx.get(f"{served.url}/v1/models", headers={"authorization": scheme + WRONG_KEY}, timeout=60)
         assert found_in(answer.text) == []
     for headers in ({"x-api-key": WRONG_KEY}, {"cookie": f"key={WRONG_KEY}"}):
-        answer = httpx.get(f"{served.url}/v1/models?key={WRONG_KEY}", headers=headers)
+        answer = httpx.get(f"{served.url}/v1/models?key={WRONG_KEY}", headers=headers, timeout=60)
         assert found_in(answer.text) == []
     assert_silent(served)
 
@@ -137,7 +137,7 @@ def test_half_a_request_and_no_http_at_all(served: Served) -> None:
         f"{WORDS}\r\n\r\n",
         f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n{TEXT}",
     ):
-        with socket.create_connection((url.host, url.port or 80), timeout=5) as line:
+        with socket.create_connection((url.host, url.port or 80), timeout=60) as line:
             line.sendall(data.encode())
     assert_silent(served)
 

@@ -234,6 +234,8 @@ class Decision:
     """Probability with which this target was drawn: below 1 when exploring."""
     features: tuple[float, ...] = field(default=(), repr=False)
     """Input of the learner; no text can be recovered from it."""
+    kind: tuple[str, float] | None = None
+    """What kind of task the request probably is, and how likely; None: it was not read, there was no choice."""
 
     @property
     def name(self) -> str:

@@ -159,10 +159,11 @@ async def test_others_have_their_turn_while_ended_exchanges_are_read(
     tmp_path: Path, cloud: FaultyCloud, model: str
 ) -> None:
     async with gateway(tmp_path, cloud) as here:
-        for _ in range(13):
-            one = exchange(QUESTION, model, user="ada")
+        await here.learning.close()  # else its task may read some of them before
+        asked = [exchange(QUESTION, model, user="ada") for _ in range(13)]
+        for one in asked:
             await answer(here, one)
-            here.learning._ended.append(one)  # beside what the listener heard: all are there at once
+        here.learning._ended.extend(asked)  # beside what the listener heard: all are there at once
         turns = 0
 
         async def count() -> None:

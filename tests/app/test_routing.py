@@ -41,7 +41,7 @@ async def test_difficulty_is_read_against_what_is_usual(tmp_path: Path) -> None:
     routing_service = RoutingService(made(tmp_path, cloud=CLOUD), StaticEmbedder())
     await routing_service.start()
     read, usual = routing_service.context.assess, routing_service.context.p_usual
-    assert read is not None and sorted(read(text)[0] for text in EVERYDAY)[2] == pytest.approx(usual)
+    assert read is not None and sorted(read(text).p_edge_ok for text in EVERYDAY)[2] == pytest.approx(usual)
     alone = RoutingService(made(tmp_path), StaticEmbedder())
     await alone.start()
     assert alone.context.assess is None

@@ -61,7 +61,7 @@ async def test_the_box_hides_completes_and_sends_nothing_when_the_edge_answers(t
                     for fact in asked.person.facts:
                         body = {"text": fact.text, "kind": fact.kind, "label": fact.label.value}
                         path = f"{gateway.url}/v1/profiles/{asked.person.user}/facts"
-                        httpx.post(path, json=body).raise_for_status()
+                        httpx.post(path, json=body, timeout=60).raise_for_status()
                 synergy = ThroughGateway(SYNERGY, "netgpt/cloud", gateway.url, link, tape)
                 alone = ThroughGateway(EDGE_ONLY, "netgpt/edge", gateway.url, link, tape)
                 hidden, completed = await synergy.ask(ASKED, 8), await synergy.ask(diet, 8)

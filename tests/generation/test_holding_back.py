@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from netgpt.errors import BrokenStream, ModelTimeout
 from netgpt.generation.fallback import Opened
-from netgpt.generation.start import Read, Start, parted, with_words
+from netgpt.generation.start import Start, Waited, parted, with_words
 from netgpt.models.stream import join_chunks
 from netgpt.testing.models import ScriptedModel
 
@@ -36,10 +36,10 @@ def started(model: ScriptedModel) -> Start:
 
 
 async def test_a_wait_that_is_given_up_cuts_nothing() -> None:
-    start, far, seen = started(ScriptedModel(TEXT, delay_s=0.02)), time.monotonic() + 30, list[Read]()
-    while (read := await start.more(far, time.monotonic() + 0.005)) is not Read.END:
+    start, far, seen = started(ScriptedModel(TEXT, delay_s=0.02)), time.monotonic() + 30, list[Waited]()
+    while (read := await start.more(far, time.monotonic() + 0.005)) is not Waited.END:
         seen.append(read)
-    assert Read.LATE in seen and start.text() == TEXT and start.whole and start.error is None
+    assert Waited.LATE in seen and start.text() == TEXT and start.whole and start.error is None
     assert start.usage is not None and start.tokens == start.usage.completion_tokens
 
 
@@ -47,9 +47,9 @@ async def test_past_its_deadline_it_is_broken_off_however_it_was_waited_for() ->
     for waits in (math.inf, 0.0):
         model = ScriptedModel(TEXT, delay_s=5)
         start, until = started(model), time.monotonic() + 0.05
-        while (read := await start.more(until, time.monotonic() + waits)) is Read.LATE:
+        while (read := await start.more(until, time.monotonic() + waits)) is Waited.LATE:
             pass
-        assert read is Read.END and isinstance(start.error, ModelTimeout) and not start.whole
+        assert read is Waited.END and isinstance(start.error, ModelTimeout) and not start.whole
         with pytest.raises(ModelTimeout):
             await anext(start.follow(until))
         await start.close()
@@ -59,7 +59,7 @@ async def test_past_its_deadline_it_is_broken_off_however_it_was_waited_for() ->
 async def test_closing_ends_the_call_also_in_the_middle_of_a_wait() -> None:
     model = ScriptedModel(TEXT, delay_s=5)
     start = started(model)
-    assert await start.more(time.monotonic() + 30, time.monotonic() + 0.01) is Read.LATE
+    assert await start.more(time.monotonic() + 30, time.monotonic() + 0.01) is Waited.LATE
     async with asyncio.timeout(1):
         await start.close()
     assert model.closed_early == 1
@@ -67,7 +67,7 @@ async def test_closing_ends_the_call_also_in_the_middle_of_a_wait() -> None:
 
 async def test_what_broke_it_off_is_kept_and_raised_to_who_follows() -> None:
     start = started(ScriptedModel(TEXT, error=BrokenStream("cut"), error_after=3))
-    while await start.more(math.inf) is Read.CHUNK:
+    while await start.more(math.inf) is Waited.CHUNK:
         pass
     assert isinstance(start.error, BrokenStream) and start.text() and not start.whole
     with pytest.raises(BrokenStream):

@@ -95,7 +95,7 @@ async def test_the_key_is_wanted_and_hidden(served: Served) -> None:
     endpoint = served.engine.endpoint()
     assert endpoint.api_key
     assert endpoint.api_key not in repr(endpoint)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             for path in ("/chat/completions", "/embeddings"):
                 answer = await client.post(endpoint.base_url + path, json={"messages": []}, headers=headers)

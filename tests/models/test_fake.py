@@ -86,7 +86,7 @@ async def test_a_reply_may_be_a_whole_answer() -> None:
 
 
 def test_the_cloud_logs_every_byte() -> None:
-    with FaultyCloud() as cloud, httpx.Client() as client:
+    with FaultyCloud() as cloud, httpx.Client(timeout=60) as client:
         sent = client.post(f"{cloud.base_url}/chat/completions?x=1", json=chat(), headers={"X-Mine": "yes"})
         assert sent.json()["choices"][0]["message"]["content"] == last_user_text(chat())
         request = cloud.received[0]
@@ -99,24 +99,27 @@ def test_the_cloud_logs_every_byte() -> None:
 
 
 def test_the_cloud_lists_models_embeds_and_refuses_nonsense() -> None:
-    with FaultyCloud(key="right") as cloud, httpx.Client(headers={"Authorization": "Bearer right"}) as client:
+    with (
+        FaultyCloud(key="right") as cloud,
+        httpx.Client(headers={"Authorization": "Bearer right"}, timeout=60) as client,
+    ):
         assert client.get(f"{cloud.base_url}/models").json()["data"][0]["id"] == "fake"
         assert len(client.post(f"{cloud.base_url}/embeddings", json={"input": ["a", "b"]}).json()["data"]) == 2
         assert client.post(f"{cloud.base_url}/chat/completions", content=b"[").status_code == 400
         assert client.get(f"{cloud.base_url}/nowhere").status_code == 404
-        wrong = httpx.get(f"{cloud.base_url}/models", headers={"Authorization": "Bearer wrong"})
+        wrong = httpx.get(f"{cloud.base_url}/models", headers={"Authorization": "Bearer wrong"}, timeout=60)
         assert wrong.status_code == 401
 
 
 def test_a_fault_may_be_named_in_the_models_name() -> None:
     with FaultyCloud() as cloud:
         url = f"{cloud.base_url}/chat/completions"
-        assert httpx.post(url, json=chat() | {"model": "any+rate_limit"}).headers["retry-after"] == "1"
-        assert httpx.post(url, json=chat() | {"model": "any+nonsense"}).status_code == 200
+        assert httpx.post(url, json=chat() | {"model": "any+rate_limit"}, timeout=60).headers["retry-after"] == "1"
+        assert httpx.post(url, json=chat() | {"model": "any+nonsense"}, timeout=60).status_code == 200
 
 
 def test_the_schedule_is_followed_in_order() -> None:
-    with FaultyCloud(faults=["server_error", None, "refused"]) as cloud, httpx.Client() as client:
+    with FaultyCloud(faults=["server_error", None, "refused"]) as cloud, httpx.Client(timeout=60) as client:
         answers = [client.post(f"{cloud.base_url}/chat/completions", json=chat()) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [500, 200, 401, 200]
     with pytest.raises(ValueError, match="nonsense"):
@@ -132,11 +135,11 @@ def test_it_may_be_started_and_stopped_twice() -> None:
     cloud = FaultyCloud()
     cloud.start()
     cloud.start()
-    assert httpx.get(f"{cloud.base_url}/models").status_code == 200
+    assert httpx.get(f"{cloud.base_url}/models", timeout=60).status_code == 200
     cloud.stop()
     cloud.stop()
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{cloud.base_url}/models")
+        httpx.get(f"{cloud.base_url}/models", timeout=60)
 
 
 def test_it_runs_as_a_process() -> None:
@@ -144,7 +147,7 @@ def test_it_runs_as_a_process() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         base_url = process.stdout.readline().strip()
-        answer = httpx.post(f"{base_url}/chat/completions", json=chat()).json()
+        answer = httpx.post(f"{base_url}/chat/completions", json=chat(), timeout=60).json()
         process.terminate()
     assert answer["choices"][0]["message"]["content"] == "from afar"
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.errors import StoreError
-from netgpt.routing.learner import Learner
+from netgpt.routing.learner import VERSION, Learner
 from netgpt.routing.reward import DecisionOutcome, Parts
 
 X = (0.3, -0.2, 0.5)
@@ -190,7 +190,7 @@ def test_what_is_no_state_is_refused(state: bytes) -> None:
 
 def test_another_version_is_refused() -> None:
     learner, _ = clocked()
-    numbers = json.loads(learner.state()) | {"version": 2}
+    numbers = json.loads(learner.state()) | {"version": VERSION + 1}
     with pytest.raises(StoreError):
         Learner.restore(json.dumps(numbers).encode())
 

@@ -5,7 +5,8 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netgpt.routing.difficulty import LONGEST, NAMES, clipped, stem_of, traits
+from netgpt.asked import LONGEST, clipped
+from netgpt.routing.expert import NAMES, stem_of, traits
 
 EXAM = "Which is NOT a prime number?\nA. 2\nB. 3\nC. 9\nD. 11\nAnswer:"
 

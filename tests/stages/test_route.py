@@ -8,6 +8,7 @@ from typing import Any
 from boxes import OWNER, answer, exchange, gateway
 
 from netgpt.exchange import Exchange, Request
+from netgpt.routing.candidates import Assessed
 from netgpt.testing.models import ScriptedModel
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Role
@@ -75,9 +76,9 @@ async def test_difficulty_is_read_only_where_there_is_a_choice(tmp_path: Path) -
         async with gateway(tmp_path / "home", cloud) as here:
             read: list[str] = []
 
-            def reader(text: str) -> tuple[float, tuple[float, ...]]:
+            def reader(text: str) -> Assessed:
                 read.append(text)
-                return 0.05 if "riddle" in text else 0.9, (0.5,)
+                return Assessed(0.05 if "riddle" in text else 0.9, (0.5,))
 
             here.routing_service.context.assess = reader
             for one in (chain("hi", model="netgpt/cloud"), chain("hi", model="netgpt/edge")):
@@ -88,6 +89,30 @@ async def test_difficulty_is_read_only_where_there_is_a_choice(tmp_path: Path) -
             assert (hard.outcome.answered_by.route, hard.outcome.answered_by.features) == ("cloud", (0.5,))
             await answer(here, chain("word " * 1_000))
             assert [len(text) for text in read] == [16, 2_000]
+
+
+async def test_kind_and_prior_decide_where_they_are_known_and_stand_in_the_explanation(tmp_path: Path) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def skill(target: str, kind: str) -> float:
+        asked.append((target, kind))
+        return 0.95 if target == "cloud" else 0.1 if kind == "word-problems" else 0.9
+
+    text = "Ann picks 48 pears and gives a quarter of them to each of her 2 aunts. How many pears are left?"
+    with FaultyCloud("far") as cloud:
+        async with gateway(tmp_path / "home", cloud) as here:
+            here.routing_service.context.prior = skill
+            await answer(here, chain(text, model="netgpt/edge"))
+            assert asked == [], "who names a target pays nothing"
+            one = chain(text)
+            await answer(here, one)
+            assert (one.outcome.answered_by.name, one.outcome.answered_by.rule) == ("cloud", "kind")
+            row = await here.store.exchange(one.id)
+            assert row is not None and row.private is not None
+            report = row.private["decision"]
+            assert report["kind"]["name"] == "word-problems" and report["kind"]["chance"] > 0.5
+            assert [target["prior"] < 0.3 for target in report["expected"]] == [True, False]
+            assert here.routing_service.kind_of(text).name == "word-problems"
 
 
 async def test_how_much_leaves_counts(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def save_until_killed(home: Path, seconds: float) -> list[str]:
         time.sleep(seconds)
         assert process.poll() is None, "the saver ended by itself"
         process.kill()
-        process.wait(10)
+        process.wait(60)
     return [line.strip() for line in confirmed.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 

@@ -141,7 +141,7 @@ async def test_killed_at_random_moments_nothing_is_sent_twice(tmp_path: Path) ->
         await asyncio.sleep(dice.uniform(0.0, 0.08))
         for sender in senders:
             sender.kill()
-            sender.wait(10)
+            sender.wait(60)
         await store.waiting.recover(now(1), now())
     left = Counter(sent.read_text().splitlines())
     states = {row.id: row.state for row in await store.waiting.page(None)}

@@ -25,29 +25,29 @@ def sums(count: int, seed: int) -> Labelled:
     steps = draw.integers(1, 8, count)
     prompts = ["Ann has 3 pens. " + "Then she buys 4 more and sells half of them. " * n + "How many?" for n in steps]
     gain = (draw.random(count) < steps / 8).astype(float)
-    return Labelled([f"{n}: {prompt}" for n, prompt in enumerate(prompts)], gain, 1 - gain, np.zeros(count, bool))
+    return Labelled([f"{n}: {prompt}" for n, prompt in enumerate(prompts)], gain, 1 - gain)
 
 
 def test_own_labels_are_learnt_and_read_back(tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
     parts: list[tuple[str, int, int]] = []
-    card = export(train({"own": sums(240, 1)}, EMBED, 7, lambda *part: parts.append(part)), path)
+    card = export(train(sums(240, 1), EMBED, 7, lambda *part: parts.append(part)), path)
     assert parts[-1][1] == parts[-1][2] and card["kinds"]["own"]["left out"]["APGR"] > 0.6
     new = sums(200, 2)
     chances = Difficulty.load(path, EMBED).p_edge_oks(new.prompts)
     assert chances[new.gain == 0].mean() > chances[new.gain == 1].mean() + 0.1
     assert abs(float(chances.mean()) - float(new.ok.mean())) < 0.12
-    again = export(train({"own": sums(240, 1)}, EMBED, 7, lambda *part: None), tmp_path / "again.safetensors")
+    again = export(train(sums(240, 1), EMBED, 7, lambda *part: None), tmp_path / "again.safetensors")
     assert again["sha256"] == card["sha256"]
 
 
 def test_what_teaches_nothing_is_refused() -> None:
     with pytest.raises(RequestError, match="10 labelled rows are too few"):
-        train({"own": sums(10, 1)}, EMBED, 7, lambda *part: None)
+        train(sums(10, 1), EMBED, 7, lambda *part: None)
     same = sums(60, 1)
-    easy = Labelled(same.prompts, np.zeros(60), np.ones(60), same.assumed)
+    easy = Labelled(same.prompts, np.zeros(60), np.ones(60))
     with pytest.raises(RequestError, match="nothing to learn"):
-        train({"own": easy}, EMBED, 7, lambda *part: None)
+        train(easy, EMBED, 7, lambda *part: None)
 
 
 def test_rows_of_ones_own(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def gets(served: Served, key: str, path: str, **params: str) -> httpx.Response:
 def test_wrong_keys(served: Served, keys: dict[str, str]) -> None:
     for header in ({}, {"authorization": "Bearer ngpt_wrong"}, {"authorization": f"Basic {keys['ada']}"},
                    {"authorization": f"Bearer {keys['gone']}"}, {"authorization": "Bearer ' OR 1=1 --"}):  # fmt: skip
-        answer = httpx.get(f"{served.url}/v1/models", headers=header)
+        answer = httpx.get(f"{served.url}/v1/models", headers=header, timeout=60)
         assert answer.status_code == 401, header
         error = answer.json()["error"]
         assert error["code"] == "invalid_api_key"
@@ -95,31 +95,38 @@ def test_a_bound_key_speaks_for_nobody_else(served: Served, keys: dict[str, str]
 def test_profiles_are_private(served: Served, keys: dict[str, str]) -> None:
     url = f"{served.url}/v1/profiles/dora"
     auth = {name: {"authorization": f"Bearer {key}"} for name, key in keys.items()}
-    made = httpx.post(f"{url}/facts", json={"text": "plays the nyckelharpa", "kind": "hobby"}, headers=auth["dora"])
+    made = httpx.post(
+        f"{url}/facts", json={"text": "plays the nyckelharpa", "kind": "hobby"}, headers=auth["dora"], timeout=60
+    )
     assert made.status_code == 201
-    assert "nyckelharpa" in httpx.get(url, headers=auth["dora"]).text
-    assert httpx.get(url, headers=auth["bob"]).status_code == 403
-    assert httpx.get(url, headers=auth["operator"]).status_code == 403
-    assert "nyckelharpa" not in httpx.get(url, headers=auth["south"]).text
+    assert "nyckelharpa" in httpx.get(url, headers=auth["dora"], timeout=60).text
+    assert httpx.get(url, headers=auth["bob"], timeout=60).status_code == 403
+    assert httpx.get(url, headers=auth["operator"], timeout=60).status_code == 403
+    assert "nyckelharpa" not in httpx.get(url, headers=auth["south"], timeout=60).text
     fact = made.json()["id"]
-    assert httpx.delete(f"{url}/facts/{fact}", headers=auth["south"]).status_code == 404
-    assert httpx.patch(url, json={"complete": "off"}, headers=auth["dora"]).json()["complete"] == "off"
-    assert httpx.delete(url, headers=auth["dora"]).json()["removed"]
-    assert httpx.get(url, headers=auth["dora"]).status_code == 401  # the key that spoke for her went with her
-    assert "nyckelharpa" not in httpx.get(url, headers=auth["app"]).text
+    assert httpx.delete(f"{url}/facts/{fact}", headers=auth["south"], timeout=60).status_code == 404
+    assert httpx.patch(url, json={"complete": "off"}, headers=auth["dora"], timeout=60).json()["complete"] == "off"
+    assert httpx.delete(url, headers=auth["dora"], timeout=60).json()["removed"]
+    assert (
+        httpx.get(url, headers=auth["dora"], timeout=60).status_code == 401
+    )  # the key that spoke for her went with her
+    assert "nyckelharpa" not in httpx.get(url, headers=auth["app"], timeout=60).text
 
 
 def test_exceptions_are_for_operators_and_for_their_own_tenant(served: Served, keys: dict[str, str]) -> None:
     url = f"{served.url}/v1/privacy/exceptions"
     auth = {name: {"authorization": f"Bearer {key}"} for name, key in keys.items()}
     for name in ("ada", "app", "south"):
-        assert httpx.post(url, json={"word": "Quillfeather"}, headers=auth[name]).status_code == 403
-        assert httpx.get(url, headers=auth[name]).status_code == 403
-        assert httpx.delete(f"{url}/quillfeather", headers=auth[name]).status_code == 403
-    assert httpx.post(url, json={"word": "Quillfeather"}, headers=auth["operator"]).status_code == 201
-    assert httpx.post(url, json={"word": "x", "tenant": "south"}, headers=auth["operator"]).status_code in (400, 422)
+        assert httpx.post(url, json={"word": "Quillfeather"}, headers=auth[name], timeout=60).status_code == 403
+        assert httpx.get(url, headers=auth[name], timeout=60).status_code == 403
+        assert httpx.delete(f"{url}/quillfeather", headers=auth[name], timeout=60).status_code == 403
+    assert httpx.post(url, json={"word": "Quillfeather"}, headers=auth["operator"], timeout=60).status_code == 201
+    assert httpx.post(url, json={"word": "x", "tenant": "south"}, headers=auth["operator"], timeout=60).status_code in (
+        400,
+        422,
+    )
     assert served.netgpt("redact", "--kept", "--tenant", "south", "--json").stdout.strip() == "[]"
-    assert httpx.delete(f"{url}/quillfeather", headers=auth["operator"]).status_code == 200
+    assert httpx.delete(f"{url}/quillfeather", headers=auth["operator"], timeout=60).status_code == 200
 
 
 def test_places_are_for_the_boxs_own_operators(served: Served, keys: dict[str, str]) -> None:
@@ -150,10 +157,10 @@ def test_a_box_beyond_loopback_closes_with_its_last_key(tmp_path: Path) -> None:
     with Served(home, server__host="0.0.0.0") as gateway:
         url = gateway.url.replace("0.0.0.0", "127.0.0.1")
         bearer = {"authorization": f"Bearer {made['secret']}"}
-        assert httpx.get(f"{url}/v1/models", headers={**bearer, "host": "box.example"}).status_code == 200
+        assert httpx.get(f"{url}/v1/models", headers={**bearer, "host": "box.example"}, timeout=60).status_code == 200
         gateway.netgpt("keys", "revoke", made["id"])
-        assert httpx.get(f"{url}/v1/models").status_code == 401
-        assert httpx.get(f"{url}/v1/models", headers=bearer).status_code == 401
+        assert httpx.get(f"{url}/v1/models", timeout=60).status_code == 401
+        assert httpx.get(f"{url}/v1/models", headers=bearer, timeout=60).status_code == 401
 
 
 def test_feedback_is_taken_from_the_person_only(served: Served, keys: dict[str, str]) -> None:
@@ -163,6 +170,7 @@ def test_feedback_is_taken_from_the_person_only(served: Served, keys: dict[str, 
             f"{served.url}/v1/feedback",
             json={"exchange": exchange, "rating": 1},
             headers={"authorization": f"Bearer {keys[name]}"},
+            timeout=60,
         )
         assert answer.status_code == status
     assert gets(served, keys["ada"], f"/v1/exchanges/{exchange}").json()["rating"] == 1

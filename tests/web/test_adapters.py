@@ -52,8 +52,8 @@ def test_only_operators_see_and_change_them(served: Served, keys: dict[str, str]
         ("GET", "/v1/adapters"), ("GET", "/v1/adapters/site@1"), ("POST", "/v1/adapters/site@1/promote"),
         ("POST", "/v1/adapters/site/rollback"), ("DELETE", "/v1/adapters/site@1"),
     ):  # fmt: skip
-        assert httpx.request(method, served.url + path).status_code == 401, path
-        answer = httpx.request(method, served.url + path, headers=as_user)
+        assert httpx.request(method, served.url + path, timeout=60).status_code == 401, path
+        answer = httpx.request(method, served.url + path, headers=as_user, timeout=60)
         assert answer.status_code == 403 and answer.json()["error"]["type"] == "permission_error", path
 
 

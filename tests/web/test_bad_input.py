@@ -92,10 +92,10 @@ def test_unknown_resources_and_methods(served: Served) -> None:
 
 def test_a_foreign_host_or_origin_is_refused_on_loopback(served: Served) -> None:
     for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
-        answer = httpx.get(f"{served.url}/v1/models", headers=headers)
+        answer = httpx.get(f"{served.url}/v1/models", headers=headers, timeout=60)
         error_of(answer, 403)
     for host in ("localhost", "[::1]", "[::1]:8080", "127.0.0.1:1"):
-        assert httpx.get(f"{served.url}/v1/models", headers={"host": host}).status_code == 200
+        assert httpx.get(f"{served.url}/v1/models", headers={"host": host}, timeout=60).status_code == 200
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -126,9 +126,9 @@ NASTY = ["%00", "%ED%A0%80", "%FF", "%2e%2e%2fx", "9" * 30, "site@" + "9" * 30, 
 @pytest.mark.parametrize("text", NASTY)
 def test_no_path_and_no_query_is_an_internal_error(served: Served, text: str) -> None:
     for path in ("exchanges", "receipts", "profiles", "adapters", "models"):
-        assert httpx.get(f"{served.url}/v1/{path}/{text}").status_code < 500, path
+        assert httpx.get(f"{served.url}/v1/{path}/{text}", timeout=60).status_code < 500, path
     for path in ("exchanges?user=", "exchanges?before=", "receipts?before=", "places?after=", "places?limit="):
-        assert httpx.get(f"{served.url}/v1/{path}{text}").status_code < 500, path
+        assert httpx.get(f"{served.url}/v1/{path}{text}", timeout=60).status_code < 500, path
 
 
 @pytest.mark.parametrize("path", ["embeddings", "profiles/ada/facts", "feedback", "chat/completions"])
@@ -137,7 +137,10 @@ def test_half_a_surrogate_pair_is_no_text(served: Served, path: str) -> None:
     wanted = {"embeddings": ["input"], "profiles/ada/facts": ["text"], "feedback": ["exchange", "rating"]}
     body = json.dumps({name: fields[name] for name in wanted.get(path, ["messages"])})
     assert r"\ud800" in body
-    error_of(httpx.post(f"{served.url}/v1/{path}", content=body, headers={"content-type": "application/json"}), 400)
+    error_of(
+        httpx.post(f"{served.url}/v1/{path}", content=body, headers={"content-type": "application/json"}, timeout=60),
+        400,
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_half_a_surrogate_pair_is_no_text(served: Served, path: str) -> None:
     ],
 )
 def test_a_fact_that_is_no_fact_is_refused_with_its_limit(served: Served, text: str, told: str) -> None:
-    answer = httpx.post(f"{served.url}/v1/profiles/ada/facts", json={"text": text, "kind": "diet"})
+    answer = httpx.post(f"{served.url}/v1/profiles/ada/facts", json={"text": text, "kind": "diet"}, timeout=60)
     error_of(answer, 400)
     assert told in answer.json()["error"]["message"] and answer.json()["error"]["param"] == "text"
 

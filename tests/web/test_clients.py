@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from agents import llm
 from serving import Served
 
 from netgpt.testing.server import FaultyCloud, last_user_text
@@ -149,17 +147,6 @@ def test_langchain_with_tools(served: Served) -> None:
     cloud: Any = ChatOpenAI(model="netgpt/cloud", base_url=f"{served.url}/v1", api_key="none")
     said = "".join(chunk.content for chunk in cloud.stream(f"Tell {EMAIL}"))
     assert said == f"You said: Tell {EMAIL}"
-
-
-def llm(home: Path, *args: str) -> str:
-    """The `llm` command line, with its own folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", "llm", *args],
-        env={**os.environ, "LLM_USER_PATH": str(home), "OPENAI_API_KEY": "none"},
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_llm_command_line_with_tools(served: Served, tmp_path: Path) -> None:

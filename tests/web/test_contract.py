@@ -94,7 +94,7 @@ def _plant(north: Caller) -> None:
 
 @pytest.fixture(scope="module")
 def schema(callers: dict[str, Caller]) -> Any:
-    document = httpx.get(f"{callers['owner'].url}/openapi.json").json()
+    document = httpx.get(f"{callers['owner'].url}/openapi.json", timeout=60).json()
     models = {"enum": ["netgpt", "netgpt/edge", "netgpt/cloud"]}  # else hardly a question would reach a model
     document["components"]["schemas"]["ChatBody"]["properties"]["model"] = models
     return schemathesis.openapi.from_dict(document)

@@ -97,7 +97,7 @@ def test_serve_over_https_with_callers_certificates(authority: Authority, tmp_pa
     served.verify = _believing(authority.ca, caller.cert, caller.key)
     with served:
         assert served.url.startswith("https://")
-        assert httpx.get(f"{served.url}/healthz", verify=served.verify).json() == {"status": "ok"}
+        assert httpx.get(f"{served.url}/healthz", verify=served.verify, timeout=60).json() == {"status": "ok"}
         answer = httpx.post(
             f"{served.url}/v1/chat/completions", json={"messages": [{"role": "user", "content": "hello"}]},
             verify=served.verify, timeout=30,
@@ -105,23 +105,23 @@ def test_serve_over_https_with_callers_certificates(authority: Authority, tmp_pa
         assert answer.status_code == 200, answer.text
         for context in (_believing(authority.ca), _believing(authority.ca, strange.cert, strange.key)):
             with pytest.raises(httpx.TransportError):
-                httpx.get(f"{served.url}/healthz", verify=context)
+                httpx.get(f"{served.url}/healthz", verify=context, timeout=60)
         old = _believing(authority.ca, caller.cert, caller.key)
         old.maximum_version = ssl.TLSVersion.TLSv1_1
         with pytest.raises(httpx.TransportError):
-            httpx.get(f"{served.url}/healthz", verify=old)
+            httpx.get(f"{served.url}/healthz", verify=old, timeout=60)
         with pytest.raises(httpx.TransportError):
-            httpx.get(served.url.replace("https", "http") + "/healthz")
+            httpx.get(served.url.replace("https", "http") + "/healthz", timeout=60)
         with contextlib.ExitStack() as silent:  # more handshakes that never end than there are places
             for _ in range(40):
                 silent.enter_context(socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))))
-            assert httpx.get(f"{served.url}/healthz", verify=served.verify).json() == {"status": "ok"}
+            assert httpx.get(f"{served.url}/healthz", verify=served.verify, timeout=60).json() == {"status": "ok"}
             with contextlib.ExitStack() as later:
                 for _ in range(16):
                     later.enter_context(socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))))
-                assert httpx.get(f"{served.url}/healthz", verify=served.verify).json() == {"status": "ok"}
+                assert httpx.get(f"{served.url}/healthz", verify=served.verify, timeout=60).json() == {"status": "ok"}
         served.process.send_signal(signal.SIGINT)
-        assert served.process.wait(20) in (0, 130)
+        assert served.process.wait(60) in (0, 130)
         assert "NetGPT stops" in served.log()
 
 

@@ -157,7 +157,7 @@ def test_neither_log_nor_metrics_nor_files_hold_what_was_said(gateway: Served, c
         gateway.ask(text, model, user="ada", temperature=text)
         gateway.ask(text, model, user="ada", netgpt={"conversation": word, "location": {word: text}})
     gateway.get(f"/v1/{word}")
-    httpx.post(f"{gateway.url}/v1/chat/completions", content=b'{"a": "' + text.encode(), timeout=10)
+    httpx.post(f"{gateway.url}/v1/chat/completions", content=b'{"a": "' + text.encode(), timeout=60)
     pages = gateway.get("/metrics").text + gateway.get("/readyz").text + gateway.get("/healthz").text
     files = {
         path.name: path.read_bytes()

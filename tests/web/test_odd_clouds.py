@@ -82,7 +82,7 @@ def test_no_odd_answer_harms_the_box(served: Served, cloud: OddCloud) -> None:
     fine = ("arguments 11", "parts, streamed", "unknown fields", "extras", "10,000 choices", "tiny chunks")
     assert {name: statuses[name] for name in fine} == dict.fromkeys(fine, 200)
     assert memory_mb(served) < before + 200
-    assert httpx.get(f"{served.url}/healthz").status_code == 200
+    assert httpx.get(f"{served.url}/healthz", timeout=60).status_code == 200
     assert "Traceback" not in served.log()
 
 

@@ -38,7 +38,9 @@ def asks(served: Served, text: str, rating: int | None = None) -> str:
     assert answer.status_code == 200, answer.text
     id = str(answer.headers["x-netgpt-exchange"])
     if rating is not None:
-        httpx.post(f"{served.url}/v1/feedback", json={"exchange": id, "rating": rating, "user": ADA}).raise_for_status()
+        httpx.post(
+            f"{served.url}/v1/feedback", json={"exchange": id, "rating": rating, "user": ADA}, timeout=60
+        ).raise_for_status()
     return id
 
 

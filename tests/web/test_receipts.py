@@ -89,7 +89,7 @@ def test_a_killed_gateway_leaves_the_receipt(tmp_path: Path) -> None:
             wait_until(lambda: cloud.received)
             assert cloud.received
             gateway.kill()
-            chain.join(20)
+            chain.join(60)
             data = verified(gateway)
             assert data["whole"] and data["receipts"] == 1
             (row,) = json.loads(gateway.netgpt("receipts", "list", "--json").stdout)

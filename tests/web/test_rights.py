@@ -75,12 +75,12 @@ def test_a_consent_taken_back_by_another_program_counts_at_once(served: Served) 
         answer = served.post({**body, "netgpt": extra}).json()
         return str(answer["netgpt"]["explain"]["would_send_text"])
 
-    given = httpx.post(url, json={"purpose": "location", "given": True, "until": "2999-01-01T00:00:00Z"})
+    given = httpx.post(url, json={"purpose": "location", "given": True, "until": "2999-01-01T00:00:00Z"}, timeout=60)
     assert given.status_code == 201 and given.json()["until"].startswith("2999")
     assert "Paris" in left()
     served.netgpt("profile", "consent", ADA, "off", "--purpose", "location")
     assert "Paris" not in left()
-    answer = httpx.get(url).json()
+    answer = httpx.get(url, timeout=60).json()
     assert answer["now"]["location"]["consents"] is False and [e["given"] for e in answer["history"]] == [True, False]
     wrong: list[dict[str, Any]] = [
         {"purpose": "locaton", "given": True},
@@ -88,20 +88,20 @@ def test_a_consent_taken_back_by_another_program_counts_at_once(served: Served) 
         {"purpose": "location"},
     ]
     for body in wrong:
-        assert httpx.post(url, json=body).status_code == 400, body
+        assert httpx.post(url, json=body, timeout=60).status_code == 400, body
     assert served.netgpt("profile", "consent", ADA, "off", check=False).returncode == 2
 
 
 def test_the_export_is_complete_and_forgetting_leaves_nothing(served: Served, tmp_path: Path) -> None:
     base = f"{served.url}/v1/profiles/{ADA}"
-    httpx.post(f"{base}/facts", json={"text": f"owns an {PLANTED}"}).raise_for_status()
+    httpx.post(f"{base}/facts", json={"text": f"owns an {PLANTED}"}, timeout=60).raise_for_status()
     named = {"conversation": "the weather"}
     asked = served.ask(f"tell {MAIL} about the weather", user=ADA, netgpt=named).json()["netgpt"]["exchange"]
     served.post({"exchange": asked, "rating": 1, "user": ADA}, "/v1/feedback").raise_for_status()
-    httpx.patch(base, json={"training": True}).raise_for_status()
+    httpx.patch(base, json={"training": True}, timeout=60).raise_for_status()
     row = served.get(f"/v1/exchanges/{asked}", params={"user": ADA}).json()
     assert row["restoring"] == {"restored": 1, "unresolved": 0} and row["destination"]
-    everything = httpx.get(f"{base}/export").json()
+    everything = httpx.get(f"{base}/export", timeout=60).json()
     file = tmp_path / "ada.json"
     served.netgpt("profile", "export", ADA, "--out", str(file))
     assert file.stat().st_mode & 0o777 == 0o600
@@ -121,4 +121,4 @@ def test_the_export_is_complete_and_forgetting_leaves_nothing(served: Served, tm
     assert answer["whole"] and answer["erased"] == removed["receipts"]
     gone = json.loads(served.netgpt("receipts", "list", "--json").stdout)
     assert any(row.get("erased_because") == "the person was forgotten" for row in gone)
-    assert httpx.get(f"{base}/export").json()["receipts"] == []
+    assert httpx.get(f"{base}/export", timeout=60).json()["receipts"] == []

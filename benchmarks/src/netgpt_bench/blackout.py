@@ -115,7 +115,7 @@ async def _until(is_so: Callable[[], bool], limit_s: float) -> float | None:
 async def _endings(port: int, ids: Sequence[str]) -> dict[str, str]:
     """How each waiting request ended, or where it stands after 90 s."""
     states: dict[str, str] = {}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         until = time.monotonic() + 90
         while time.monotonic() < until:
             rows = (await client.get("/v1/waiting", params={"limit": 200})).json()["data"]

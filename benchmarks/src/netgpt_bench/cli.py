@@ -214,22 +214,24 @@ def _answering(ask: Ask) -> Answer:
 @reports_errors
 def routing(
     data: Path = typer.Option(Path("../shared/data/routing"), help="Folder with the routing sets."),
-    splits: int = typer.Option(3, min=1, help="Ways to part the rows, each with its own training."),
-    seed: int = typer.Option(7, help="Seed of the parts and of the training."),
+    folds: bool = typer.Option(True, help="Also what labels of the same benchmark add (two minutes)."),
+    seed: int = typer.Option(7, help="Seed of draws and folds."),
     plot: Path = typer.Option(None, help="Write the cost-quality curves to this SVG file."),
     as_json: bool = json_option,
 ) -> None:
-    """Share of the weak-strong gap recovered for the share of strong calls, on MMLU and GSM8K; rows not learnt from."""
+    """Share of the weak-strong gap recovered by share of strong calls, on benchmarks left out; rewordings; kinds."""
     from netgpt_bench import routing as bench
 
-    result = bench.run(data, splits=splits, seed=seed, progress=show_step)
+    result = bench.run(data, folds=folds, seed=seed, progress=show_step)
     if plot is not None:
         _write_plot(plot, bench.svg(result["curves"]))
     if as_json:
         return print_json({"title": "routing", **result, **machine()})
-    rest = {key: value for key, value in result.items() if key not in ("rows", "calibration", "curves")}
-    print_report("cost and quality: APGR and CPT on rows not learnt from", result["rows"], {})
-    print_report("asked for a share of cloud: the share on new traffic", result["calibration"], {**rest, **machine()})
+    print_report("benchmarks left out: no label of theirs was seen", result["rows"], {})
+    print_report("the same request in other words: the same decision?", result["robustness"], {})
+    print_report("which kind of task: benchmarks that taught nothing", result["kinds"], {})
+    rest = {"milliseconds a text": result["milliseconds a text"], "seed": seed}
+    print_report("with labels of the same benchmark, five folds", result["in sample"], {**rest, **machine()})
 
 
 @app.command()
@@ -243,6 +245,19 @@ def decision(
     from netgpt_bench import decision as bench
 
     print_result("a decision (microseconds)", bench.run(decisions=decisions, seed=seed), as_json)
+
+
+@app.command()
+@reports_errors
+def sessions(
+    loops: int = typer.Option(1_000, min=10, help="Loops with tools, and as many conversations."),
+    seed: int = typer.Option(7, help="Of the loops, the conversations and the signals."),
+    as_json: bool = json_option,
+) -> None:
+    """How often a loop with tools, or a conversation, changes its model: with and without what holds them."""
+    from netgpt_bench import sessions as bench
+
+    print_result("loops and conversations", bench.run(loops=loops, seed=seed), as_json)
 
 
 @app.command()

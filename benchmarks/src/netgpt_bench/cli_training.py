@@ -1,4 +1,4 @@
-"""`netgpt detector train`, `netgpt relevance train`: what makes the shipped weights, with the same data again."""
+"""`netgpt detector train`, `relevance train`, `kinds train`: what makes the shipped weights, from the same data."""
 
 from __future__ import annotations
 
@@ -97,3 +97,17 @@ def train_relevance(
     print_json(card) if as_json else say(
         f"Written: {out}, learnt from {sum(card['learnt from']['cards'].values())} cards"
     )
+
+
+@reports_errors
+def train_kinds(
+    data: Path | None = typer.Option(None, help="The folder `prompts` of the public sets; without it: lessons alone."),
+    out: Path = typer.Option(Path("sorts.safetensors"), help="The file to write; its card (.json) goes beside it."),
+    seed: int = typer.Option(7, help="The same seed, data and versions give the same file."),
+    as_json: bool = json_option,
+) -> None:
+    """Train the model that knows which sort of request a text is, on generated requests and public sets."""
+    from netgpt_bench import kinds_train
+
+    card = kinds_train.export(kinds_train.material(data, seed, show_step), out, seed)
+    print_json(card) if as_json else say(f"Written: {out}, learnt from {sum(card['learnt from'].values())} requests")

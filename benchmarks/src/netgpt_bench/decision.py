@@ -43,16 +43,16 @@ MORE: Final = " It should be good for somebody who has little time and has never
 def run(*, decisions: int, seed: int) -> dict[str, Any]:
     """Decide `decisions` times. Returns `{"rows": [...]}` with times in microseconds."""
     chance = random.Random(seed)
-    difficulty, learner, memory = Difficulty.shipped(StaticEmbedder()), _learnt(seed), Memory(0.3)
+    difficulty, learner, memory = Difficulty.shipped(StaticEmbedder()), learnt_by_chance(seed), Memory(0.3)
     rules, took = Routing(max_cloud_share=0.3), _Times()
     difficulty.assess("the first text reads the files")
     for text in itertools.islice(_texts(chance), decisions):
         body = {"messages": [{"role": "user", "content": text}]}
         began = time.perf_counter()
         features = took.time("features of the text", lambda: features_of(body))  # noqa: B023
-        p_edge_ok, x = took.time("difficulty of the text", lambda: difficulty.assess(text[:READ_CHARS]))  # noqa: B023
+        p_edge_ok, x = took.time("kind and difficulty", lambda: difficulty.assess(text[:READ_CHARS]))  # noqa: B023
         situation = Situation(
-            "auto", features, TARGETS, _signals(chance), p_edge_ok, x=x, key=f"key_{chance.randrange(50)}",
+            "auto", features, TARGETS, random_signals(chance), p_edge_ok, x=x, key=f"key_{chance.randrange(50)}",
             long=features.words > rules.max_edge_words, now=time.monotonic(),
         )  # fmt: skip
         decision, what_if = took.time(
@@ -91,7 +91,7 @@ def _texts(chance: random.Random) -> Iterator[str]:
         yield f"{chance.choice(OPENINGS)} {chance.choice(THINGS)} ({number})?" + MORE * chance.choice(LENGTHS)
 
 
-def _signals(chance: random.Random) -> SignalsView:
+def random_signals(chance: random.Random) -> SignalsView:
     def sure(value: float) -> Estimate:
         return Estimate(value, chance.uniform(0, 10), chance.uniform(0.3, 1))
 
@@ -110,7 +110,7 @@ def _signals(chance: random.Random) -> SignalsView:
     return SignalsView(links, view)
 
 
-def _learnt(seed: int) -> Learner:
+def learnt_by_chance(seed: int) -> Learner:
     """A learner after some hundred rated answers."""
     learner, chance = Learner(seed=seed), random.Random(seed)
     for number in range(300):

@@ -13,14 +13,15 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from netgpt.capability.task_kind import TaskKinds
 from netgpt.errors import SettingsError
 from netgpt.exchange import Exchange
 from netgpt.generation.acting import Acting
-from netgpt.judgement import AnswerJudge
+from netgpt.judgement import AnswerJudge, TaskKind
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.models.client import CloudModel
 from netgpt.models.observe import Observer
-from netgpt.routing.candidates import Target
+from netgpt.routing.candidates import Assessed, Target
 from netgpt.routing.link_state import Link
 from netgpt.routing.probes import IN_USE_S, Address, Prober
 from netgpt.routing.router import Memory
@@ -74,6 +75,7 @@ class RoutingService:
     def __init__(self, settings: Settings, embedder: StaticEmbedder, signals: Signals | None = None) -> None:
         self.settings, self.embedder = settings, embedder
         signals = signals or Signals()
+        self._kinds: TaskKinds | None = None
         self.context = RoutingContext(Memory(settings.routing.max_cloud_share), signals.for_request)
 
     def stage(
@@ -94,26 +96,42 @@ class RoutingService:
         return route
 
     def acting(self, judge: AnswerJudge | None = None, **known: Any) -> Acting:
-        """How the box acts on what it believes of its own answers. `known`: `kind_of`, `prior`."""
+        """How the box acts on what it believes of its own answers. `known`: `prior`, and another `kind_of`."""
         share = self.context.memory.share
+        known = {"kind_of": self.kind_of, **known}
         return Acting(
             self.settings.routing, judge, may_escalate=lambda: share.share is None or share.credit >= 1.0, **known
         )
 
     async def start(self) -> None:
-        """Load the model of difficulty, where there is a choice to make. Without it the rules alone decide."""
-        if not self.settings.remotes:
-            return
+        """Load what reads kind and difficulty of a text. Without it the rules alone decide."""
         try:
-            self.context.assess, self.context.p_usual = await asyncio.to_thread(self._assessor)
+            kinds, assess, usual = await asyncio.to_thread(self._assessor)
         except SettingsError as error:
             log.error("routing: %s", error.message)
+            return
+        self._kinds = kinds
+        if self.settings.remotes:  # else there is no choice to make
+            self.context.assess, self.context.p_usual = assess, usual
 
-    def _assessor(self) -> tuple[Assess, float]:
+    def kind_of(self, text: str) -> TaskKind:
+        """What kind of task a text is: a millisecond or two of work; unknown until `start`."""
+        return self._kinds.of([text])[0] if self._kinds is not None else TaskKind()
+
+    def _assessor(self) -> tuple[TaskKinds, Assess, float]:
         from netgpt.routing.difficulty import Difficulty
 
-        assess = Difficulty.shipped(self.embedder).assess
-        return assess, median(assess(text)[0] for text in EVERYDAY)
+        difficulty = Difficulty.shipped(self.embedder)
+        sorts = difficulty.sorts
+        kinds = TaskKinds(sorts)
+
+        def assess(text: str) -> Assessed:
+            read = sorts.read([text])
+            found, [kind] = difficulty.hardness([text], read), kinds.named(read)
+            [x], [p_kind] = difficulty.numbers(found, read), difficulty.usual([kind])
+            return Assessed(float(found.chance[0]), x, kind, p_kind)
+
+        return kinds, assess, median(assess(text).p_edge_ok for text in EVERYDAY)
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from netgpt.exchange import Exchange
 from netgpt.models.stream import Joiner
 from netgpt.routing.sessions import CALLS_S, Sessions
 from netgpt.stages.record import Record
+from netgpt.store.exchanges import CACHED
 from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 from netgpt.types import Person
@@ -34,10 +35,12 @@ class SessionService:
     async def start(self) -> None:
         """Learn who answered before the restart. Raises StoreError; without texts in the store nothing is known."""
         now = datetime.now(UTC)
+        before = len(self.sessions)
         for row in reversed(await self.store.exchanges(None, RESTORED)):
             age_s = max(0.0, (now - row.received).total_seconds())
             if age_s < CALLS_S:
                 self._read(row, age_s)
+        log.info("sessions: %d locks of before the restart", len(self.sessions) - before)
 
     def forget(self, person: Person) -> None:
         """Drop what is known of a person's conversations."""
@@ -47,6 +50,8 @@ class SessionService:
         """An answer, or what came of it: a caller may have seen its calls although it broke off."""
         if answer.empty or exchange.request.dry_run or not exchange.has("outcome"):
             return
+        if exchange.outcome.cached_age_s is not None:
+            return  # nobody gave this answer now
         self.sessions.answered(
             exchange.person, exchange.caller.key_id, exchange.request.body, exchange.request.conversation,
             answer.answer(), exchange.outcome.answered_by.name,
@@ -55,5 +60,5 @@ class SessionService:
     def _read(self, row: ExchangeRecord, age_s: float) -> None:
         private: dict[str, Any] = row.private or {}
         request, answer = private.get("request"), private.get("answer")
-        if isinstance(request, dict) and isinstance(answer, dict):
+        if isinstance(request, dict) and isinstance(answer, dict) and row.target != CACHED:
             self.sessions.answered(row.person, row.key_id, request, None, answer, row.target, age_s=age_s)

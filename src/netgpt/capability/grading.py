@@ -89,6 +89,11 @@ def mentions(words: Sequence[str], phrases: Iterable[str]) -> list[int]:
     return sorted(at for phrase in phrases for at in _places(words, phrase))
 
 
+_CONCLUDES: Final = re.compile(
+    r"\b(?:therefore|thus|hence|in conclusion|the answer is|answer:|daher|die Antwort ist|donc|por lo tanto)\b", re.I
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Phrase:
     """One of `right` is named, before any of `wrong`."""
@@ -98,7 +103,7 @@ class Phrase:
     only_form: ClassVar[bool] = False
 
     def holds(self, answer: GivenAnswer, asked: str) -> bool:
-        words = words_of(said(answer))
+        words = words_of(self._conclusion(said(answer)))
         right = [at for each in self.right for at in self._named(words, each)]
         others = [places for each in self.wrong if (places := self._named(words, each))]
         named = {*right, *(at for places in others for at in places)}
@@ -112,6 +117,13 @@ class Phrase:
             and not any(at < right[0] for at in wrong)
             and len(others) <= _MOST_OTHERS
         )
+
+    def _conclusion(self, text: str) -> str:
+        """What stands behind the last "therefore", where a candidate is named there; else all of it."""
+        ends = list(_CONCLUDES.finditer(text))
+        tail = text[ends[-1].end() :] if ends else text
+        words = words_of(tail)
+        return tail if any(_places(words, each) for each in (*self.right, *self.wrong)) else text
 
     def _named(self, words: Sequence[str], phrase: str) -> list[int]:
         """Where it is named; "not Paris" names nothing."""

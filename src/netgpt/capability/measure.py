@@ -157,7 +157,7 @@ class Measuring:
             async with asyncio.timeout(min(self.limits.answer_s, self._left_s)):
                 told = await self.ask(question)
         except (ModelError, TimeoutError) as error:
-            if isinstance(error, TimeoutError) and self._left_s <= 0:
+            if isinstance(error, TimeoutError) and self._left_s < 0.05:  # the run's time, not the question's
                 self.spent.stopped = "time"
                 return None
             self.spent.failed += 1

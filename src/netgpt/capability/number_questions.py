@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from netgpt.capability.grading import Covers, Number, Phrase
 from netgpt.capability.questions import Draft, family, rows, words
 
-_REASONED: Final = 140
-"""Tokens for an answer that may show its steps."""
 
-
-def number(value: float, within: float = 0.0, tokens: int = 40, **values: object) -> Draft:
+def number(value: float, within: float = 0.0, **values: object) -> Draft:
     """A question whose answer ends on a number."""
-    return Draft(Number(float(value), within), values, tokens)
+    return Draft(Number(float(value), within), values)
 
 
 @family("arithmetic/addition")
@@ -55,7 +52,7 @@ def chain(random: Random, language: str) -> Draft:
     shown, value = random.choice(
         ((f"{a} + {b} * {c}", a + b * c), (f"({a} + {b}) * {c}", (a + b) * c), (f"{a * b} - {b} * {c}", a * b - b * c))
     )
-    return number(value, tokens=80, sum=shown)
+    return number(value, sum=shown)
 
 
 @family("arithmetic/units")
@@ -69,7 +66,7 @@ def units(random: Random, language: str) -> Draft:
 def average(random: Random, language: str) -> Draft:
     mean, one, other = random.randrange(20, 60), random.randrange(1, 9), random.randrange(1, 9)
     given = random.sample((mean - one, mean - other, mean + one + other), 3)
-    return number(mean, tokens=80, a=given[0], b=given[1], c=given[2])
+    return number(mean, a=given[0], b=given[1], c=given[2])
 
 
 def _people(random: Random) -> dict[str, Any]:
@@ -81,56 +78,56 @@ def _people(random: Random) -> dict[str, Any]:
 def shopping(random: Random, language: str) -> Draft:
     count, price = random.randrange(2, 9), random.randrange(2, 9)
     paid = ((count * price) // 10 + random.choice((1, 2))) * 10
-    return number(paid - count * price, tokens=_REASONED, a=count, b=price, c=paid, **_people(random))
+    return number(paid - count * price, a=count, b=price, c=paid, **_people(random))
 
 
 @family("word-problems/giving")
 def giving(random: Random, language: str) -> Draft:
     a = random.randrange(12, 60)
     b, c = random.randrange(2, a // 2), random.randrange(2, 20)
-    return number(a - b + c, tokens=_REASONED, a=a, b=b, c=c, **_people(random))
+    return number(a - b + c, a=a, b=b, c=c, **_people(random))
 
 
 @family("word-problems/sharing")
 def sharing(random: Random, language: str) -> Draft:
     children, each, left = random.randrange(3, 9), random.randrange(3, 12), random.randrange(1, 3)
-    return number(each, tokens=_REASONED, a=children * each + left, b=children, c=left, **_people(random))
+    return number(each, a=children * each + left, b=children, c=left, **_people(random))
 
 
 @family("word-problems/journey")
 def journey(random: Random, language: str) -> Draft:
     speed, hours = 10 * random.randrange(3, 12), random.randrange(2, 7)
-    return number(speed * hours, tokens=_REASONED, a=speed, b=hours, **_people(random))
+    return number(speed * hours, a=speed, b=hours, **_people(random))
 
 
 @family("word-problems/saving")
 def saving(random: Random, language: str) -> Draft:
     a, weeks, start = random.randrange(3, 15), random.randrange(4, 15), random.randrange(5, 50)
-    return number(start + a * weeks, tokens=_REASONED, a=a, b=weeks, c=start, **_people(random))
+    return number(start + a * weeks, a=a, b=weeks, c=start, **_people(random))
 
 
 @family("word-problems/ages")
 def ages(random: Random, language: str) -> Draft:
     age, older, years = random.randrange(5, 40), random.randrange(2, 15), random.randrange(2, 10)
-    return number(age + older + years, tokens=_REASONED, a=age, b=older, c=years, **_people(random))
+    return number(age + older + years, a=age, b=older, c=years, **_people(random))
 
 
 @family("word-problems/rows")
 def rows_of(random: Random, language: str) -> Draft:
     a, b, c = random.randrange(4, 15), random.randrange(4, 15), random.randrange(2, 12)
-    return number(a * b - c, tokens=_REASONED, a=a, b=b, c=c, **_people(random))
+    return number(a * b - c, a=a, b=b, c=c, **_people(random))
 
 
 @family("word-problems/discount")
 def discount(random: Random, language: str) -> Draft:
     price, off = 20 * random.randrange(2, 15), random.choice((10, 20, 25, 50))
-    return number(price - price * off / 100, tokens=_REASONED, a=price, b=off, **_people(random))
+    return number(price - price * off / 100, a=price, b=off, **_people(random))
 
 
 @family("word-problems/twice")
 def twice(random: Random, language: str) -> Draft:
     a, times, more = random.randrange(4, 25), random.randrange(2, 5), random.randrange(2, 10)
-    return number(a + a * times + more, tokens=_REASONED, a=a, b=times, c=more, **_people(random))
+    return number(a + a * times + more, a=a, b=times, c=more, **_people(random))
 
 
 def _named(right: int, names: Sequence[str], given: tuple[int, ...] = ()) -> Phrase:
@@ -166,7 +163,7 @@ def between(random: Random, language: str) -> Draft:
     days = random.randrange(3, 60)
     months = words(f"months.{language}")
     shown = [f"{each.day} {months[each.month - 1]} {each.year}" for each in (first, first + timedelta(days))]
-    return number(days, tokens=_REASONED, first=shown[0], second=shown[1])
+    return number(days, first=shown[0], second=shown[1])
 
 
 @family("dates/weekday-of")
@@ -205,4 +202,4 @@ def duration(random: Random, language: str) -> Draft:
     start, minutes = random.randrange(6 * 60, 20 * 60, 5), random.randrange(15, 180, 5)
     end = start + minutes
     shown = [f"{at // 60:02d}:{at % 60:02d}" for at in (start, end)]
-    return number(minutes, tokens=80, first=shown[0], second=shown[1])
+    return number(minutes, first=shown[0], second=shown[1])

@@ -69,6 +69,10 @@ class Draft:
     """Messages after the person's: a call of a tool, and what it gave back."""
 
 
+_ROOM: Final[Mapping[str, int]] = {
+    "word-problems": 320, "arithmetic": 160, "dates": 160, "code-reading": 160, "reasoning": 120, "science": 96
+}  # fmt: skip
+"""Tokens of an answer that may show its steps before it comes to the point: at least so many of these kinds."""
 Draw = Callable[[Random, str], Draft]
 """Draws from a generator, for a language."""
 
@@ -187,10 +191,8 @@ def one(random: Random, family: QuestionFamily, language: str) -> CheckedQuestio
     wordings = family.wordings[language]
     wording = random.randrange(len(wordings))
     asked = {"role": "user", "content": wordings[wording].strip().format(**draft.values)}
-    messages = (asked, *draft.after)
-    return CheckedQuestion(
-        family.kind, family.name, wording, language, messages, draft.check, draft.most_tokens, draft.tools
-    )  # fmt: skip
+    messages, tokens = (asked, *draft.after), max(draft.most_tokens, _ROOM.get(family.kind, 0))
+    return CheckedQuestion(family.kind, family.name, wording, language, messages, draft.check, tokens, draft.tools)
 
 
 def questions(

@@ -156,45 +156,54 @@ def score(
 @app.command()
 @reports_errors
 def train(
-    data: Path = typer.Option(..., "--data", help="Folder of public sets, or a JSONL file of your own rows."),
+    data: Path = typer.Option(..., "--data", help="A JSONL file of your own rows."),
     out: Path = typer.Option(Path("difficulty.safetensors"), "--out", help="The file; its card is written beside it."),
     seed: int = typer.Option(7, help="The same seed, data and versions give the same file."),
     as_json: bool = json_option,
 ) -> None:
-    """Train the model of difficulty and write it with its card.
+    """Train an expert of difficulty from your own rows and write it with its card.
 
-    Own rows: {"prompt", "label"} (1: the small model's answer did, 0: not) or {"prompt", "weak", "strong"} (scores, 0
+    Rows: {"prompt", "label"} (1: the small model's answer did, 0: not) or {"prompt", "weak", "strong"} (scores, 0
     to 1).
     """
     from netgpt.training.difficulty import export
     from netgpt.training.difficulty import train as train_difficulty
-    from netgpt.training.difficulty_data import own_rows, public_sets
+    from netgpt.training.difficulty_data import own_rows
     from netgpt.word_pieces import StaticEmbedder
 
-    sets = public_sets(data, seed) if data.is_dir() else {"own": own_rows(data)}
+    rows = own_rows(data)
     with progress_bar("elapsed", quiet=as_json) as progress:
         task = progress.add_task("reading", total=None)
 
         def report(part: str, done: int, whole: int) -> None:
             progress.update(task, description=part, completed=done, total=whole)
 
-        trained = train_difficulty(sets, StaticEmbedder(), seed, report)
+        trained = train_difficulty(rows, StaticEmbedder(), seed, report)
     _show({"path": str(out), **export(trained, out)}, as_json)
 
 
 @app.command()
 @reports_errors
 def show(model: Path = _model_option, as_json: bool = json_option) -> None:
-    """Where the model of difficulty comes from: rows, licences, which labels it saw, figures on rows left out."""
-    from netgpt.routing.difficulty import SHIPPED
-
-    _show({"path": str(model or SHIPPED), **_opened(model).card}, as_json)
+    """Where the model of difficulty comes from: usual scores by sort of request, or your own rows and their figures."""
+    opened = _opened(model)
+    if model is not None:
+        return _show({"path": str(model), **opened.card}, as_json)
+    table, kinds = opened.table, opened.sorts.kinds
+    rows = [
+        {"sort": sort, "kind": kind, "small": round(float(small), 3), "large": round(float(large), 3)}
+        for sort, kind, small, large in zip(table.sorts, kinds, table.small, table.large, strict=True)
+    ]
+    if as_json:
+        return print_json({**opened.card, "sorts": rows})
+    print_table(list(rows[0]), [list(row.values()) for row in rows], title=opened.card["what"])
+    say(f"labels: {opened.card['labels']}")
 
 
 def _opened(model: Path | None) -> Difficulty:
-    from netgpt.routing.difficulty import SHIPPED, Difficulty
+    from netgpt.routing.difficulty import Difficulty
 
-    return Difficulty.load(model or SHIPPED)
+    return Difficulty.load(model) if model is not None else Difficulty.shipped()
 
 
 def _batches(texts: Iterator[str]) -> Iterator[Sequence[str]]:
@@ -221,10 +230,10 @@ def _show(card: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         return print_json(card)
     rows = [
-        [kind, its["rows"], its["rows assumed easy"], its["left out"]["APGR"], its["mean gain"], its["licence"]]
+        [kind, its["rows"], its["left out"]["APGR"], its["mean gain"], its["licence"]]
         for kind, its in card["kinds"].items()
     ]
-    columns = ["kind", "labelled rows", "assumed easy", "APGR, rows left out", "mean gain", "licence"]
+    columns = ["kind", "labelled rows", "APGR, rows left out", "mean gain", "licence"]
     print_table(columns, rows, title=card["what"])
     for name in ("labels", "not covered", "word vectors", "bytes", "path"):
         say(f"{name}: {card[name]}")

@@ -17,7 +17,7 @@ from typing import Any, Final
 from netgpt.errors import LowConfidence
 from netgpt.generation import unsure
 from netgpt.generation.fallback import ASKED, FAILS, ROOM, Chosen, FallbackChain, Opened, estimate
-from netgpt.generation.start import Read, Start, ending, parted, with_words, words_of
+from netgpt.generation.start import Start, Waited, ending, parted, with_words, words_of
 from netgpt.judgement import ADVICE, TASK_KINDS, UNKNOWN, AnswerJudge, Confidence, TaskKind
 from netgpt.models.stream import as_chunk, join_chunks
 from netgpt.outbound import Acted
@@ -221,7 +221,7 @@ class Hearing:
         return replace(other, instead=False)
 
     async def _read_on(self, chain: FallbackChain, start: Start) -> None:
-        while await start.more(chain.until) is Read.CHUNK:
+        while await start.more(chain.until) is Waited.CHUNK:
             pass
 
     async def _held(self, chain: FallbackChain, start: Start, others: Sequence[str]) -> Confidence | None:
@@ -234,7 +234,7 @@ class Hearing:
         rules, look = self.acting.rules, LOOK_EVERY
         until = start.began + rules.hold_s
         limit = min(until, self._latest(chain, others)) if others else math.inf
-        while (read := await start.more(chain.until, limit)) is Read.CHUNK:
+        while (read := await start.more(chain.until, limit)) is Waited.CHUNK:
             if start.whole and self.asked.stream:
                 break
             far = time.monotonic() > min(until, limit) or start.characters >= rules.hold_characters
@@ -246,9 +246,9 @@ class Hearing:
                 if not self.patient:
                     return confidence
                 limit = math.inf
-            elif far or (others and confidence is not None and (confidence.wrong or confidence.chance < self.bar / 3)):
+            elif far or (others and confidence is not None and (confidence.wrong or confidence.chance < self.bar / 2)):
                 return confidence
-        return self._judged(start, whole=read is not Read.LATE and start.error is None)
+        return self._judged(start, whole=read is not Waited.LATE and start.error is None)
 
     def _judged(self, start: Start, *, whole: bool) -> Confidence | None:
         """How far the least likely of its choices may be believed; None: nobody judges."""

@@ -17,7 +17,7 @@ from netgpt.models.stream import close
 from netgpt.types import CHARACTERS_A_TOKEN, Chunk, Usage
 
 
-class Read(Enum):
+class Waited(Enum):
     """What a wait for one more chunk gave."""
 
     CHUNK = "chunk"
@@ -68,27 +68,27 @@ class Start:
             return self.usage.completion_tokens
         return (self.stats.count if self.stats else 0) or -(-self.characters // CHARACTERS_A_TOKEN)
 
-    async def more(self, until: float, wait_until: float = math.inf) -> Read:
-        """Read one more chunk. Past `wait_until` it is late and goes on being waited for; past `until` (both of
+    async def more(self, until: float, wait_until: float = math.inf) -> Waited:
+        """Wait for one more chunk. Past `wait_until` it is late and goes on being waited for; past `until` (both of
         `time.monotonic()`) it is broken off, as by any error of the model: see `error`."""
         if self.over:
-            return Read.END
+            return Waited.END
         try:
             if self._held:
                 chunk: Chunk | None = self._held.popleft()
             elif wait_until >= until and self._task is None:
                 chunk = await next_or_none(self._rest, until)
             elif not await self._came(min(wait_until, until)) and wait_until < until:
-                return Read.LATE
+                return Waited.LATE
             else:
                 chunk = await self._taken(until)
         except FAILS as error:
             self.error, chunk = error, None
         if chunk is None:
             self.over = True
-            return Read.END
+            return Waited.END
         self.chunks.append(self._seen(chunk))
-        return Read.CHUNK
+        return Waited.CHUNK
 
     async def _came(self, until: float) -> bool:
         """Whether a chunk is there by then. The wait may be given up without cutting the answer."""
@@ -106,7 +106,7 @@ class Start:
 
     async def follow(self, until: float) -> AsyncIterator[Chunk]:
         """The chunks that are still to come. Raises what broke the answer off."""
-        while await self.more(until) is Read.CHUNK:
+        while await self.more(until) is Waited.CHUNK:
             yield self.chunks.pop()
         if self.error is not None:
             raise self.error

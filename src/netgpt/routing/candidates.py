@@ -7,15 +7,17 @@ microseconds. Plain values: none of them holds a word of the request.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import takewhile
 from typing import Any, Final
 
+from netgpt.judgement import TaskKind
 from netgpt.routing.link_state import SignalsView
 from netgpt.settings import Settings
 from netgpt.settings.routing import Routing
-from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected
+from netgpt.types import CHARACTERS_A_TOKEN, EDGE, Expected, display_name
 
 _CODE = re.compile(
     r"```|\b(def|class|import|function|select .{1,200}? from|stack ?trace|regex|compile[rs]?|python|sql)\b", re.I
@@ -147,10 +149,38 @@ class Held:
     calls: bool = False  # it called the tools whose results the request brings
 
 
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """What was read of a request's text."""
+
+    p_edge_ok: float  # the chance that a small model's answer does as well as a large one's
+    x: tuple[float, ...] = ()  # numbers for the learner; no text can be read from them
+    kind: TaskKind = field(default_factory=TaskKind)
+    p_kind: float = 0.88  # `p_edge_ok` of a usual request of this kind
+
+
 Prior = Callable[[str, str], float | None]
-"""(target, kind of task) -> how often the target's answers of that kind did when it was measured; None: never was."""
+"""(target, kind of task) -> how often that target's answers do, 0 to 1; None: nothing is known of it."""
 ABLE: Final = 0.5
 """A model whose calls of tools, or answers by a schema, were right less often is not asked in the place of another."""
+_FEWEST: Final = 0.3
+"""Of the chances of a request's kinds, so much must be of kinds whose prior is known."""
+
+
+def priors_of(prior: Prior, names: Iterable[str], kind: TaskKind, features: Features) -> dict[str, float]:
+    """By target, how often its answers do for such a request: the mean over the kinds that it may be. Tools are known
+    from the request itself; an answer by a schema does at most as often as JSON does."""
+    chances = (("tools", 1.0),) if features.tools else kind.chances
+    found = {}
+    for name in names:
+        known = [(chance, one) for each, chance in chances if (one := prior(name, each)) is not None]
+        weight = sum(chance for chance, _ in known)
+        if weight < _FEWEST:
+            continue
+        mean = sum(chance * one for chance, one in known) / weight
+        formed = prior(name, "json") if features.structured else None
+        found[name] = mean if formed is None else min(mean, formed)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +193,10 @@ class Situation:
     signals: SignalsView = field(default_factory=SignalsView)
     p_edge_ok: float | None = None  # what `difficulty` says of the text; None: it was not asked
     p_usual: float = 0.88  # what it says of an everyday request: less is harder than usual, more is easier
+    kind: TaskKind = field(default_factory=TaskKind)
+    p_kind: float = 0.88  # what `difficulty` says of a usual request of this kind
+    priors: Mapping[str, float] = field(default_factory=dict)
+    """By target: how often its answers do for this kind of task; only of those whose capability is known."""
     x: tuple[float, ...] = ()  # numbers for the learner; no text can be read from them
     key: str = ""  # who asks, for exploration bounded per key
     prefer: str | None = None  # a preset that the request or its key names; None: what the settings say
@@ -307,19 +341,20 @@ def needs_of(body: Mapping[str, Any], features: Features) -> tuple[str, ...]:
 
 def must_call(body: Mapping[str, Any]) -> bool:
     """Whether an answer in plain words is of no use: a tool has to be called, or its result is to be gone on with."""
-    choice, messages = body.get("tool_choice"), body.get("messages") or [{}]
-    last = messages[-1].get("role") if isinstance(messages[-1], Mapping) else None
-    return choice == "required" or isinstance(choice, Mapping) or last in ("tool", "function")
+    choice = body.get("tool_choice")
+    roles = [m.get("role") for m in reversed(body.get("messages") or ()) if isinstance(m, Mapping)]
+    results = any(role in ("tool", "function") for role in takewhile(lambda role: role != "assistant", roles))
+    return choice == "required" or isinstance(choice, Mapping) or results
 
 
 def unable_of(prior: Prior, targets: Sequence[Target], needs: Sequence[str]) -> dict[str, str]:
     """The targets that were measured not to do what is needed, each with why."""
-    words = {"tools": "to call tools", "json": "to answer by a schema"}
+    words = {"tools": "at calling tools", "json": "at answers by a schema"}
     found: dict[str, str] = {}
     for target in targets:
         for need in needs:
             if (share := prior(target.name, need)) is not None and share < ABLE:
-                found[target.name] = f"it was measured {words[need]}, and was right in {share:.0%}"
+                found[target.name] = f"{display_name(target.name)} was measured {words[need]}: right in {share:.0%}"
     return found
 
 

@@ -76,7 +76,7 @@ class Experience:
         return cls(**parts, faded_at=float(numbers["faded_at"]), drifts=int(numbers["drifts"]))
 
 
-VERSION: Final = 1
+VERSION: Final = 2
 FADES: Final = 0.995  # share of a target's evidence kept after another observation of it: some 200 are remembered
 FADES_UNUSED: Final = 0.999
 """The same after an observation of any target: what was long not tried is believed less and less."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from netgpt.errors import ModelUnavailable, RequestError
+from netgpt.judgement import UNKNOWN
 from netgpt.routing.candidates import Situation, Target, Violation, asked_words
 from netgpt.routing.explain import WhatIf
 from netgpt.routing.hysteresis import LinkSmoother
@@ -64,6 +65,8 @@ def _by_value(situation: Situation, weighed: Weighed, weights: Weights, target: 
         return "share", "enough of the last requests went to the cloud (routing.max_cloud_share)"
     parts = parts_of_lead(best, other, weights)
     rule = max(parts, key=lambda name: parts[name])
+    if rule == "quality" and best.target in situation.priors and situation.kind.name != UNKNOWN:
+        return "kind", _by_kind(situation, best, other)
     if not target.remote and features.hard_because is None and best.p_ok >= 0.5 and rule not in ("latency", "cost"):
         return "short", "a short everyday request: the edge model will do"
     if rule == "quality" and target.remote:
@@ -72,6 +75,14 @@ def _by_value(situation: Situation, weighed: Weighed, weights: Weights, target: 
         if situation.long:
             return "length", f"{features.words} words: a larger model will do better"
     return rule, _in_words(rule, best, other)
+
+
+def _by_kind(situation: Situation, best: Expected, other: Expected) -> str:
+    """The kind of task, and how often both do for it as far as that is known."""
+    does = f"{display_name(best.target)} does for {situation.priors[best.target]:.0%} of such requests"
+    if (beaten := situation.priors.get(other.target)) is not None:
+        does += f", {display_name(other.target)} for {beaten:.0%}"
+    return f"it looks like a task of the kind {situation.kind.name}: {does}"
 
 
 def _in_words(rule: str, best: Expected, other: Expected) -> str:
@@ -297,6 +308,7 @@ def _decision(
         weights=name,
         propensity=propensity,
         features=situation.x,
+        kind=(situation.kind.name, situation.kind.chance) if situation.kind.chances else None,
     )
 
 

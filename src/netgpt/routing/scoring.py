@@ -123,9 +123,13 @@ _SPREAD: Final = 0.25  # how far off an expected latency is, as a standard devia
 
 
 def prior_of(target: Target, situation: Situation) -> float:
-    """The chance that the target's answer does, before the learner's belief: text and features for small models."""
+    """The chance that the target's answer does, before the learner's belief: how often it does for this kind of task,
+    where that is known; else what is usual of small models. For both, text and features move it."""
+    known = situation.priors.get(target.name)
     if target.kind == "cloud":
-        return target.quality
+        return target.quality if known is None else known
+    if known is not None:
+        return _moved(known, situation.p_edge_ok, situation.p_kind)
     features = situation.features
     if features.tools:
         prior = _TOOLS
@@ -137,13 +141,19 @@ def prior_of(target: Target, situation: Situation) -> float:
         prior = _LONG
     else:
         prior = _SCHEMA if features.structured else _EASY
-    if situation.p_edge_ok is None:
+    return _moved(prior, situation.p_edge_ok, situation.p_usual)
+
+
+def _moved(prior: float, p_edge_ok: float | None, usual: float) -> float:
+    """The prior, as much likelier as the text is easier than usual."""
+    if p_edge_ok is None:
         return prior
-    shift = _log_odds(min(max(situation.p_edge_ok, 1e-3), 1 - 1e-3)) - _log_odds(situation.p_usual)
+    shift = _log_odds(p_edge_ok) - _log_odds(usual)
     return 1 / (1 + math.exp(-_log_odds(prior) - min(max(shift, -_MOST_SHIFT), _MOST_SHIFT)))
 
 
 def _log_odds(p: float) -> float:
+    p = min(max(p, 1e-3), 1 - 1e-3)
     return math.log(p / (1 - p))
 
 

@@ -26,8 +26,8 @@ SESSION: Final = "session"
 """Rule of a decision for the model that the conversation, or the loop with tools, was with."""
 CALLS_S: Final = 6 * 3600.0  # so long may a tool take, or the person who has to allow it
 TALKS_S: Final = 2 * 3600.0  # so long is a conversation remembered after its last answer
-MOST: Final = 20_000  # locks in all, about 5 MB
-MOST_OF_ONE: Final = 2_000  # of one person by one key: a crowd of theirs ends nobody else's
+MOST: Final = 40_000  # locks in all, about 10 MB
+MOST_OF_ONE: Final = 10_000  # of one person by one key: a crowd of theirs ends nobody else's
 _ENDS: Final = 1_000  # characters of a text's beginning and of its end that are read
 _UNIQUE: Final = 12  # an id this long names its call; small servers count: "call_1"
 _MOST_CALLS: Final = 64
@@ -152,11 +152,15 @@ def _messages(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _open_calls(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The calls of the last answer in the conversation: their results are to be read now."""
-    last: Mapping[str, Any] = next(
-        (message for message in reversed(messages) if message.get("role") == "assistant"), {}
-    )
-    return list(_calls(last))
+    """The calls of the last answer in the conversation, whose results are to be read now; where the history was cut
+    behind it, what the results name."""
+    calls: list[Mapping[str, Any]] = []
+    for message in reversed(messages):
+        if message.get("role") == "assistant":
+            return list(_calls(message))
+        if message.get("role") == "tool":
+            calls.append({"id": message.get("tool_call_id")})
+    return calls
 
 
 def _calls(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -181,16 +185,17 @@ def _called(call: Mapping[str, Any]) -> tuple[str, str]:
 
 def _said(role: str, message: Mapping[str, Any]) -> bytes:
     """What a message says, without ids and without the white space around it."""
-    parts = [role, text_of(message.get("content")).strip()]
+    said = _framed(role) + _framed(text_of(message.get("content")))
     for call in list(_calls(message))[:_MOST_CALLS]:
-        parts += _called(call)
-    return b"".join(map(_framed, (*parts, "")))
+        said += b"".join(map(_framed, _called(call)))
+    return said + b"."
 
 
 def _framed(text: str) -> bytes:
-    """The length and both ends of a text: long ones differ there."""
-    ends = text if len(text) <= 2 * _ENDS else text[:_ENDS] + text[-_ENDS:]
-    return f"{len(text)}:{ends}".encode("utf-8", "surrogatepass")
+    """A text with its length; of a long one both ends, where they differ."""
+    ends = text.strip() if len(text) <= 2 * _ENDS else f"{text[:_ENDS].lstrip()}...{text[-_ENDS:].rstrip()}"
+    content = ends.encode("utf-8", "surrogatepass")
+    return len(content).to_bytes(4, "big") + content
 
 
 def kept_with(situation: Situation, weighed: Weighed, margin: float) -> Expected | None:

@@ -244,6 +244,7 @@ def decision_as_dict(decision: Decision, counterfactual: str = "") -> dict[str, 
         "fallbacks": list(decision.fallbacks),
         "weights": decision.weights,
         "propensity": round(decision.propensity, 4),
+        "kind": {"name": decision.kind[0], "chance": round(decision.kind[1], 2)} if decision.kind else None,
         "expected": [_expected_as_dict(one) for one in decision.expected],
         "counterfactual": decision.counterfactual or counterfactual,
     }
@@ -285,7 +286,8 @@ _DIGITS = {"p_ok": 4, "latency_s": 3, "cost": 9, "energy_j": 1, "exposure": 3, "
 
 def _expected_as_dict(one: Expected) -> dict[str, Any]:
     figures = {name: round(getattr(one, name), digits) for name, digits in _DIGITS.items()}
-    return {"arm": one.target, "route": one.route, **figures, "ruled_out": one.ruled_out}
+    prior = None if one.prior is None else round(one.prior, 4)
+    return {"arm": one.target, "route": one.route, **figures, "prior": prior, "ruled_out": one.ruled_out}
 
 
 def _restoring(exchange: Exchange) -> dict[str, int] | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Final
 
 from netgpt.errors import ModelUnavailable
 from netgpt.exchange import Exchange
+from netgpt.judgement import TaskKind
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.routing.candidates import (
     NOBODY,
     UNREAD,
+    Assessed,
+    Features,
     Prior,
     Situation,
     Target,
@@ -22,6 +25,7 @@ from netgpt.routing.candidates import (
     last_user_text,
     must_call,
     needs_of,
+    priors_of,
     unable_of,
 )
 from netgpt.routing.explain import counterfactual
@@ -38,9 +42,8 @@ NO_CLOUD = Target(
 )
 """Stands for the cloud in explanations where none is configured."""
 
-NOT_ASSESSED: Final = (None, ())
-Assess = Callable[[str], tuple[float, tuple[float, ...]]]
-"""A text in; the chance that the edge's answer will do, and features for the learner, out."""
+Assess = Callable[[str], Assessed]
+"""A text in; what kind of task it is and how hard, out. About a millisecond: beside the event loop."""
 
 
 @dataclass(slots=True)
@@ -51,9 +54,9 @@ class RoutingContext:
     signals: Callable[[], SignalsView] = SignalsView
     assess: Assess | None = None  # none: no text is assessed for its difficulty
     p_usual: float = 0.88  # what `assess` says of an everyday request
+    prior: Prior | None = None  # how often each target's answers do, by kind of task; none: not known
     experience: LearnerView | None = None
     sessions: Sessions | None = None  # none: every request stands alone
-    prior: Prior | None = None  # none: nobody measured what the models can
 
 
 class Route:
@@ -86,7 +89,7 @@ class Route:
         context = self.context
         try:
             decision, what_if = decided(
-                self.situation(exchange), self.rules, context.memory, context.experience,
+                await self.situation(exchange), self.rules, context.memory, context.experience,
                 counts=not exchange.request.dry_run,
             )  # fmt: skip
         except ModelUnavailable as error:  # raised by the next stage, unless an earlier answer may be given again
@@ -103,7 +106,7 @@ class Route:
         if any(target in self.clouds for target, _ in exchange.outcome.sent_to):
             self.context.memory.share.also_went()
 
-    def situation(self, exchange: Exchange) -> Situation:
+    async def situation(self, exchange: Exchange) -> Situation:
         """All that the decision looks at."""
         request, caller, context = exchange.request, exchange.caller, self.context
         asked = asked_target(request.model, self.names)
@@ -116,15 +119,19 @@ class Route:
         if asked == "auto" and context.prior is not None and (needs := needs_of(request.body, features)):
             unable = unable_of(context.prior, targets, needs)
         has_choice = asked == "auto" and not sensitive and sum(each.ok and each.may_have for each in targets) > 1
-        p_edge_ok, x = self._assess(exchange) if has_choice else NOT_ASSESSED
+        read = await self._assess(exchange) if has_choice else None
+        kind = read.kind if read else TaskKind()
         return Situation(
             asked=asked,
             features=features,
             targets=targets,
             signals=context.signals(),
-            p_edge_ok=p_edge_ok,
+            p_edge_ok=read.p_edge_ok if read else None,
             p_usual=context.p_usual,
-            x=x,
+            kind=kind,
+            p_kind=read.p_kind if read else context.p_usual,
+            priors=self._priors(kind, features) if has_choice else {},
+            x=read.x if read else (),
             key=caller.key_id or exchange.person.user,
             prefer=request.prefer or caller.prefer,
             deadline_s=request.deadline_s,
@@ -139,10 +146,17 @@ class Route:
             unable=unable,
         )
 
-    def _assess(self, exchange: Exchange) -> tuple[float | None, tuple[float, ...]]:
+    async def _assess(self, exchange: Exchange) -> Assessed | None:
         if self.context.assess is None:
-            return NOT_ASSESSED
-        return self.context.assess(last_user_text(exchange.request.body["messages"])[:READ_CHARS])
+            return None
+        text = last_user_text(exchange.request.body["messages"])
+        if len(text) > READ_CHARS:  # what is asked stands at either end
+            text = f"{text[: READ_CHARS // 2]}\n{text[-READ_CHARS // 2 + 1 :]}"
+        return await asyncio.to_thread(self.context.assess, text)
+
+    def _priors(self, kind: TaskKind, features: Features) -> dict[str, float]:
+        prior = self.context.prior
+        return {} if prior is None else priors_of(prior, (target.name for target in self.targets), kind, features)
 
     def _targets_now(self, exchange: Exchange) -> tuple[Target, ...]:
         """The targets with their health now and what may leave to each."""

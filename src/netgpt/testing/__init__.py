@@ -35,8 +35,8 @@ Ask = Callable[[Any, Mapping[str, Any]], AsyncIterator[Chunk]]
 """How to put a body to a model: `model.chat(body)`, or sealing it first for a RemoteModel."""
 
 _TEXT = "Tell me, in a few words, what a base station does all day long in the rain."
-_PATIENCE_S = 1.0
-"""How long closing and cancelling may take, in seconds."""
+_PATIENCE_S = 10.0
+"""How long closing and cancelling may take, in seconds: a busy machine may stand still for a moment."""
 _LONGEST_S = 30.0
 
 
@@ -117,7 +117,7 @@ async def obeys_cancelling(model: Any, ask: Ask) -> None:
     await asyncio.wait_for(begun.wait(), _LONGEST_S)
     task.cancel()
     done, _ = await asyncio.wait({task}, timeout=_PATIENCE_S)
-    assert done and task.cancelled(), "cancelling must end the call within a second"
+    assert done and task.cancelled(), "cancelling must end the call"
     _check_ended(await _all(ask(model, _body())), 1)
 
 

@@ -1,7 +1,7 @@
-"""Trains the model of difficulty from labelled rows: an expert a kind, a softmax gate, calibration curves, the card.
+"""Trains an expert of difficulty from labelled rows: a kernel machine, its calibration curve, the card.
 
-An expert is a kernel ridge regression on landmarks (Nystroem; Williams and Seeger, 2001). All is closed form and
-seeded: the same rows give the same file. `netgpt.routing.difficulty` runs what is trained here.
+A kernel ridge regression on landmarks (Nystroem; Williams and Seeger, 2001). All is closed form and seeded: the same
+rows give the same file. `netgpt.routing.difficulty` runs what is trained here. And the figures of merit: APGR, CPT.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from safetensors.numpy import save
 
 from netgpt import word_pieces
 from netgpt.errors import RequestError
-from netgpt.routing.difficulty import EMBEDDING, NAMES, Array, Embedder, Expert, Gate, Scale, features_of, nearness
-from netgpt.training.difficulty_data import LICENCES, Labelled
+from netgpt.routing.difficulty import OWN
+from netgpt.routing.expert import EMBEDDING, NAMES, Array, Embedder, Expert, Scale, features_of, nearness
+from netgpt.training.difficulty_data import Labelled
 
 Floats = NDArray[np.floating]
 Progress = Callable[[str, int, int], None]
@@ -32,29 +33,8 @@ GAMMAS = (0.1, 0.3, 1.0)
 PENALTIES = (1.0, 3.0, 10.0)
 _FOLDS = 5
 _JITTER = 1e-4
-_STEPS, _RATE, _MOMENTUM, _DECAY = 600, 50.0, 0.9, 1e-5
 _HALVED = (".axes", ".landmarks")
 """Large arrays whose digits beyond half precision change no ranking."""
-
-
-def fit_gate(kinds: Sequence[Array]) -> Gate:
-    """Which kind of request a text is: a softmax regression over its traits, by gradient descent; kinds weigh alike."""
-    outside = np.vstack(kinds)
-    scale = Scale.learnt(outside)
-    rows = scale.of(outside).astype(np.float64)
-    kind = np.repeat(np.arange(len(kinds)), [len(of_kind) for of_kind in kinds])
-    truth = np.eye(len(kinds))[kind]
-    share = np.array([1 / (len(kinds) * len(of_kind)) for of_kind in kinds])[kind][:, None]
-    weights, bias = np.zeros((rows.shape[1], len(kinds))), np.zeros(len(kinds))
-    velocity, bias_velocity = np.zeros_like(weights), np.zeros_like(bias)
-    for _ in range(_STEPS):
-        logits = rows @ weights + bias
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        error = (odds / odds.sum(axis=1, keepdims=True) - truth) * share
-        velocity = _MOMENTUM * velocity - _RATE * (rows.T @ error + _DECAY * weights)
-        bias_velocity = _MOMENTUM * bias_velocity - error.sum(axis=0)
-        weights, bias = weights + velocity, bias + bias_velocity
-    return Gate(scale.mean, scale.spread, weights.astype(np.float32), bias.astype(np.float32))
 
 
 def fit_curve(gain: NDArray[np.float64], ok: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -210,17 +190,6 @@ class TrainedDifficulty:
     card: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """One kind of request after training; `card`: its entry of the card."""
-
-    kind: str
-    expert: Expert
-    curve: NDArray[np.float64]
-    outside: Array
-    card: Mapping[str, Any]
-
-
 def prepared(labelled: Labelled, embed: Embedder) -> Rows:
     """The rows with their features."""
     return Rows(*features_of(labelled.prompts, embed), labelled.gain)
@@ -237,8 +206,8 @@ def left_out(rows: Rows, shape: KernelShape, seed: int) -> NDArray[np.float64]:
     return gains
 
 
-def learn(kind: str, labelled: Labelled, rows: Rows, seed: int) -> Learnt:
-    """Choose, judge and train one expert. Raises RequestError when the rows are too few, or teach nothing."""
+def train(labelled: Labelled, embed: Embedder, seed: int, progress: Progress) -> TrainedDifficulty:
+    """Choose, judge and train an expert on all of these rows. Raises RequestError: too few, or they teach nothing."""
     if len(labelled.prompts) < FEWEST:
         raise RequestError(f"{len(labelled.prompts)} labelled rows are too few: give {FEWEST} or more")
     if labelled.gain.sum() <= 0:
@@ -246,59 +215,39 @@ def learn(kind: str, labelled: Labelled, rows: Rows, seed: int) -> Learnt:
             "the large model is nowhere better in these rows, so there is nothing to learn: label 1 means that the "
             "small model's answer did, 0 that it did not"
         )
+    progress(f"reading {len(labelled.prompts)} rows", 0, 2)
+    rows = prepared(labelled, embed)
+    progress("choosing, judging, training", 1, 2)
     shape = choose(rows, seed)
     gain = left_out(rows, shape, seed + 1)
     [expert] = fit(rows, shape, seed)
     curve = fit_curve(gain, labelled.ok)
-    return Learnt(kind, expert, curve, rows.outside, _kind_card(labelled, gain, curve, shape))
+    progress("done", 2, 2)
+    arrays = expert.arrays(OWN) | {f"{OWN}.chance": curve.astype(np.float32)}
+    return TrainedDifficulty(arrays, _card(labelled, gain, curve, shape, seed))
 
 
-def assembled(learnt: Sequence[Learnt], seed: int) -> TrainedDifficulty:
-    """The experts with a gate between them."""
-    arrays = dict(fit_gate([one.outside for one in learnt]).arrays())
-    for one in learnt:
-        arrays |= one.expert.arrays(one.kind) | {f"{one.kind}.chance": one.curve.astype(np.float32)}
-    return TrainedDifficulty(arrays, _card({one.kind: one.card for one in learnt}, seed))
-
-
-def train(sets: Mapping[str, Labelled], embed: Embedder, seed: int, progress: Progress) -> TrainedDifficulty:
-    """Train on all of these rows. Raises RequestError when there are too few, or they teach nothing."""
-    learnt = []
-    for number, (kind, labelled) in enumerate(sets.items()):
-        progress(f"{kind}: reading {len(labelled.prompts)} rows", 2 * number, 2 * len(sets))
-        rows = prepared(labelled, embed)
-        progress(f"{kind}: choosing, judging, training", 2 * number + 1, 2 * len(sets))
-        learnt.append(learn(kind, labelled, rows, seed))
-    trained = assembled(learnt, seed)
-    progress("done", 2 * len(sets), 2 * len(sets))
-    return trained
-
-
-def _kind_card(labelled: Labelled, gain: Floats, curve: Floats, shape: KernelShape) -> dict[str, Any]:
-    """The card's entry of one kind; its figures are cross-validated."""
-    judged = ~labelled.assumed
+def _card(labelled: Labelled, gain: Floats, curve: Floats, shape: KernelShape, seed: int) -> dict[str, Any]:
+    """Its figures are cross-validated: each row by an expert without it."""
     chance = 1 / (1 + np.exp(-(curve[0] - curve[1] * gain)))
     texts = blake2b("\0".join(labelled.prompts).encode("utf-8", "replace"), digest_size=16).hexdigest()
-    return {
-        "rows": int(judged.sum()),
-        "rows assumed easy": int(labelled.assumed.sum()),
+    own = {
+        "rows": len(labelled.prompts),
         "texts": texts,
-        "mean gain": round(float(labelled.gain[judged].mean()), 4),
+        "mean gain": round(float(labelled.gain.mean()), 4),
         "shape": asdict(shape),
         "left out": {
-            "APGR": round(apgr(gain[judged], labelled.gain[judged]), 3),
-            "mean chance": round(float(chance[judged].mean()), 3),
-            "did as well": round(float(labelled.ok[judged].mean()), 3),
+            "APGR": round(apgr(gain, labelled.gain), 3),
+            "mean chance": round(float(chance.mean()), 3),
+            "did as well": round(float(labelled.ok.mean()), 3),
         },
+        "licence": "your own",
     }
-
-
-def _card(learnt: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return {
         "what": "the chance that a small model's answer does as well as a large one's, from the text alone",
-        "labels": "all labelled rows of each kind below; figures are cross-validated: each row by a model without it",
-        "kinds": {kind: {"licence": LICENCES.get(kind, "your own"), **card} for kind, card in learnt.items()},
-        "not covered": "conversations, other languages than English, pictures, tools: nothing was labelled for them",
+        "labels": "all rows that were given; figures are cross-validated: each row by an expert without it",
+        "kinds": {OWN: own},
+        "not covered": "requests unlike these; conversations, pictures, tools: nothing was labelled for them",
         "word vectors": f"wordllama {word_pieces.VERSION}, MIT, not part of the file",
         "seed": seed,
         "versions": {name: version(name) for name in ("numpy", "safetensors")},

@@ -50,12 +50,6 @@ def _runs(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + _RUN]) for at in range(len(words) - _RUN + 1)}
 
 
-LICENCES = {
-    "mmlu": "RouteLLM's results (Apache-2.0) on MMLU (MIT)",
-    "gsm8k": "RouteLLM's results (Apache-2.0) on GSM8K (MIT)",
-    "open": "LLMRouterBench rows (MIT); everyday requests of CLINC150 (CC BY 3.0) and SLURP (CC BY 4.0)",
-}
-_EVERYDAY = ("clinc150_dev.jsonl", "slurp_dev.jsonl")
 _SMALL_B = 10.0
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)b\b")
 
@@ -69,13 +63,11 @@ class Labelled:
     """Score of the large model less that of the small one, -1 to 1."""
     ok: NDArray[np.float64]
     """How often the small model's answer did as well, 0 to 1."""
-    assumed: NDArray[np.bool_]
-    """True where nobody judged an answer: an everyday request, assumed to be easy for a small model."""
 
     def at(self, places: NDArray[np.intp] | NDArray[np.bool_]) -> Labelled:
         """Only these rows."""
         kept = np.arange(len(self.prompts))[places]
-        return Labelled([self.prompts[n] for n in kept], self.gain[kept], self.ok[kept], self.assumed[kept])
+        return Labelled([self.prompts[n] for n in kept], self.gain[kept], self.ok[kept])
 
 
 def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -97,7 +89,7 @@ def routellm(path: Path) -> Labelled:
     """RouteLLM's results on one benchmark, without the rows that it calls contaminated."""
     kept = [row for _, row in rows_of(path) if not row["contaminated"]]
     gain = np.array([row["strong_correct"] - row["weak_correct"] for row in kept], dtype=np.float64)
-    return Labelled([row["prompt"] for row in kept], gain, (gain <= 0).astype(float), np.zeros(len(gain), bool))
+    return Labelled([row["prompt"] for row in kept], gain, (gain <= 0).astype(float))
 
 
 def open_questions(folder: Path) -> Labelled:
@@ -109,28 +101,15 @@ def open_questions(folder: Path) -> Labelled:
     small = [n for n, name in enumerate(names) if float(_SIZE.findall(name)[0]) <= _SMALL_B and n not in large]
     as_well = scores[:, small][:, :, None] >= scores[:, large][:, None, :]
     gain = scores[:, large].mean(axis=1) - scores[:, small].mean(axis=1)
-    return Labelled([row["prompt"] for row in rows], gain, as_well.mean(axis=(1, 2)), np.zeros(len(gain), bool))
+    return Labelled([row["prompt"] for row in rows], gain, as_well.mean(axis=(1, 2)))
 
 
-def everyday(folder: Path, count: int, seed: int) -> Labelled:
-    """Requests to assistants, drawn by seed, assumed to be easy. Empty where the sets are not there."""
-    texts = [
-        row.get("text") or row.get("utterance") or ""
-        for name in _EVERYDAY
-        if (folder / name).is_file()
-        for _, row in rows_of(folder / name)
-    ]
-    drawn = np.random.default_rng(seed).permutation(len(texts))[:count]
-    kept = [texts[n] for n in drawn if texts[n]]
-    return Labelled(kept, np.zeros(len(kept)), np.ones(len(kept)), np.ones(len(kept), bool))
-
-
-def public_sets(folder: Path, seed: int, assumed: int = 1_500) -> dict[str, Labelled]:
-    """The three kinds that the shipped model knows. Questions that two sets share are counted once."""
+def public_sets(folder: Path) -> dict[str, Labelled]:
+    """The public sets by name. Questions that two of them share are counted once."""
     judged = {name: routellm(folder / f"routellm_{name}_dev.jsonl") for name in ("mmlu", "gsm8k")}
     nine = open_questions(folder)
     shared = overlapping(nine.prompts, [prompt for rows in judged.values() for prompt in rows.prompts])
-    return {**judged, "open": _joined(nine.at(~np.array(shared)), everyday(folder.parent / "prompts", assumed, seed))}
+    return {**judged, "open": nine.at(~np.array(shared))}
 
 
 def own_rows(path: Path) -> Labelled:
@@ -148,7 +127,7 @@ def own_rows(path: Path) -> Labelled:
         else:
             gains.append(_score(row, "strong", place) - _score(row, "weak", place))
     gain = np.array(gains)
-    return Labelled(prompts, gain, 1.0 - np.maximum(gain, 0), np.zeros(len(gain), bool))
+    return Labelled(prompts, gain, 1.0 - np.maximum(gain, 0))
 
 
 def _score(row: Mapping[str, Any], name: str, place: str) -> float:
@@ -159,8 +138,3 @@ def _score(row: Mapping[str, Any], name: str, place: str) -> float:
             'answer did) or both "weak" and "strong"'
         )
     return float(value)
-
-
-def _joined(first: Labelled, second: Labelled) -> Labelled:
-    gain, ok, assumed = (np.concatenate([getattr(first, n), getattr(second, n)]) for n in ("gain", "ok", "assumed"))
-    return Labelled(first.prompts + second.prompts, gain, ok, assumed)

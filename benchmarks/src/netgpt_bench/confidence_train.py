@@ -21,7 +21,7 @@ from safetensors.numpy import save
 
 from netgpt.confidence import features
 from netgpt.confidence.checks import examined
-from netgpt.confidence.judge import BUNDLED, CARD, FORM, Fitted, JudgeWeights
+from netgpt.confidence.judge import BUNDLED, CARD, FORM, JudgeWeights, LogisticWeights
 from netgpt.judgement import TokenStats
 
 PULL: Final = 60.0
@@ -114,7 +114,7 @@ def fit(rows: Examined, known: Sequence[float], which: NDArray[np.bool_] | None 
     )
 
 
-def _logistic(names: tuple[str, ...], rows: Array, does: Array, logits: Array) -> Fitted:
+def _logistic(names: tuple[str, ...], rows: Array, does: Array, logits: Array) -> LogisticWeights:
     """Newton's method; the slope of the prior's logit is pulled towards 1, all else but the offset towards 0."""
     mean, scale = rows.mean(axis=0), rows.std(axis=0) + _SMALLEST_SCALE
     design = np.column_stack([(rows - mean) / scale, np.ones(len(rows)), logits])
@@ -129,7 +129,7 @@ def _logistic(names: tuple[str, ...], rows: Array, does: Array, logits: Array) -
         if float(abs(step).max()) < 1e-8:
             break
     *weight, offset, of_prior = (float(one) for one in beta)
-    return Fitted(names, tuple(mean.tolist()), tuple(scale.tolist()), tuple(weight), offset, of_prior)
+    return LogisticWeights(names, tuple(mean.tolist()), tuple(scale.tolist()), tuple(weight), offset, of_prior)
 
 
 def write(weights: JudgeWeights, folder: Path, card: Mapping[str, Any]) -> None:

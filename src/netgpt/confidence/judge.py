@@ -61,7 +61,7 @@ _ALWAYS: Final = frozenset({"unable", "open", "foreign"})
 
 
 @dataclass(frozen=True)
-class Fitted:
+class LogisticWeights:
     """Of one logistic model: the names of its figures, their means and scales, and what each moves the logit by."""
 
     names: tuple[str, ...]
@@ -81,8 +81,8 @@ class Fitted:
 class JudgeWeights:
     """All that the judge has learnt."""
 
-    told: Fitted  # with figures of the tokens
-    untold: Fitted  # without
+    told: LogisticWeights  # with figures of the tokens
+    untold: LogisticWeights  # without
     right: float  # the chance of an answer whose result was recomputed and is right
     wrong: float
     unmeasured: float  # the prior of a model that was never measured: a low one
@@ -110,14 +110,14 @@ def read_weights(path: Path, *, sha256: str | None = None) -> JudgeWeights:
     return JudgeWeights(told, untold, right, wrong, unmeasured)
 
 
-def _weights(arrays: Mapping[str, Any], name: str) -> Fitted:
+def _weights(arrays: Mapping[str, Any], name: str) -> LogisticWeights:
     names = (features.TOLD if name == "told" else ()) + features.SEEN
     mean, scale, weight, rest = (
         tuple(float(one) for one in arrays[f"{name}.{part}"]) for part in ("mean", "scale", "weight", "rest")
     )
     if not len(names) == len(mean) == len(scale) == len(weight) or len(rest) != 2 or min(scale) <= 0:
         raise ValueError("its figures are others")
-    return Fitted(names, mean, scale, weight, *rest)
+    return LogisticWeights(names, mean, scale, weight, *rest)
 
 
 class Judge:

@@ -15,9 +15,11 @@ def test_files_and_lines_stay_few() -> None:
     runtime = [size for name, size in SIZES.items() if name.split(".")[0] == "netgpt"]
     # From 260, 54,000 and 43,000 in November 2026: the boundary that holds outside its own examples and what trains it,
     # and the hardening: the door, rights, rows that prove themselves, odd answers, fuzzing. From 280, 68,000 and
-    # 55,000: facts of any words, the encoder and relevance, what is near, proposed facts, proofs of files.
-    assert len(SIZES) <= 302
-    assert sum(SIZES.values()) <= 74_000 and sum(runtime) <= 59_000
+    # 55,000: facts of any words, the encoder and relevance, what is near, proposed facts, proofs of files. From 302,
+    # 74,000 and 59,000: what models can do and how it is measured, kinds of tasks, confidence and acting on it,
+    # conversations that stay with their model, private constraints, models by name.
+    assert len(SIZES) <= 370
+    assert sum(SIZES.values()) <= 87_500 and sum(runtime) <= 70_000
 
 
 def test_a_module_is_one_idea() -> None:
@@ -43,4 +45,4 @@ def test_explain_loads_few_modules() -> None:
 
 @pytest.mark.slow
 def test_a_chat_passes_few_files() -> None:
-    assert len(asyncio.run(house.chat_passes())) <= 68
+    assert len(asyncio.run(house.chat_passes())) <= 76

@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 from judging import JUDGE, judged, told, why
 from safetensors.numpy import load_file, save_file
 
-from netgpt.app.confidence import open_judge, second_opinions
+from netgpt.app.routing import open_judge
 from netgpt.confidence import features
 from netgpt.confidence.judge import BUNDLED, UNMEASURED, Judge, read_weights, shipped
-from netgpt.confidence.samples import agreement, with_samples
 from netgpt.errors import ModelUnavailable
-from netgpt.judgement import AnswerJudge, Confidence, TaskKind, TokenStats
-from netgpt.testing.models import ScriptedModel
+from netgpt.judgement import AnswerJudge, TaskKind, TokenStats
 
 QUESTION = "Which river flows through Cairo?"
 ANSWERS = [
@@ -135,26 +133,6 @@ def test_hostile_lengths_cost_time_in_proportion(piece: str) -> None:
         judged(text, text, prior=0.5, stats=told(0.5))
         took.append(time.thread_time() - began)
     assert took[1] < 80 * took[0] + 0.5
-
-
-def test_second_opinions_move_what_was_not_settled() -> None:
-    plain = Confidence(0.5, ("so",))
-    same, other = ["The Nile", "Nile.", "nile"], ["The Danube", "Thames", "Rhine"]
-    assert (
-        with_samples(plain, "It is the Nile.", same).chance > 0.6 > 0.4 > with_samples(plain, "the Nile", other).chance
-    )
-    assert with_samples(plain, "the Nile", same[:1]) == plain
-    proven = Confidence(0.02, ("wrong",), wrong=True)
-    assert with_samples(proven, "the Nile", same) == proven
-    assert agreement("It is 42", ["42", "41", "the result: 42"]) == pytest.approx(2 / 3)
-
-
-async def test_second_opinions_are_asked_for_and_late_ones_count_for_nothing() -> None:
-    plain, body = Confidence(0.5, ("so",)), {"messages": [{"role": "user", "content": QUESTION}], "stream": True}
-    moved = await second_opinions(ScriptedModel("The Nile"), body, "Nile", plain, within_s=20)
-    assert moved.chance > 0.6 and "asked again" in why(moved)
-    slow = ScriptedModel("The Nile and more words", delay_s=5)
-    assert await second_opinions(slow, body, "Nile", plain, within_s=0.05) == plain
 
 
 def test_the_shipped_weights_are_those_of_the_card_and_others_are_refused(tmp_path: Path) -> None:

@@ -196,8 +196,10 @@ def chances(profile: Profile | None, name: str) -> dict[str, float]:
 class CapabilityService:
     """The chances of all targets in memory; a look at the home when `refresh` is called. `prior` costs two look-ups."""
 
-    def __init__(self, settings: Settings, proof: FileProof | None) -> None:
-        self._settings, self._proof = settings, proof
+    def __init__(self, settings: Settings, proof: FileProof | None, *, built_in: bool = True) -> None:
+        """`built_in`: the edge is the engine with the configured weights; else nothing is known of it, unless it is a
+        server that the settings name."""
+        self._settings, self._proof, self._built_in = settings, proof, built_in
         self._profiles = ProfileFile(settings.home, proof)
         self._subjects: dict[str, Subject] = {}
         self._known: dict[str, tuple[Profile | None, dict[str, float]]] = {}
@@ -209,6 +211,8 @@ class CapabilityService:
         if self._stamp == stamp:
             return
         self._subjects = self._subjects or subjects(self._settings, self._proof)
+        if not self._built_in and self._settings.edge.base_url is None:
+            self._subjects.pop(EDGE, None)
         known = {}
         for target, subject in self._subjects.items():
             profile = self._profiles.of(subject.key)

@@ -15,7 +15,6 @@ from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
 from netgpt.app.capability import CapabilityService
-from netgpt.app.confidence import open_judge
 from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
 from netgpt.app.heads import HeadNoter
@@ -23,7 +22,7 @@ from netgpt.app.learning import Learning
 from netgpt.app.metrics import Metrics, SignalsCollector
 from netgpt.app.proposing import Proposing
 from netgpt.app.relevance import RelevanceService
-from netgpt.app.routing import RoutingService, Telemetry
+from netgpt.app.routing import RoutingService, Telemetry, open_judge
 from netgpt.app.sessions import SessionService
 from netgpt.completion.select import Selector
 from netgpt.context.location import PlaceNames
@@ -101,7 +100,7 @@ class Gateway:
         self.needs_detector = any(not settings.remotes[target].trusted for target in remotes)
         self.target_names = target_names(settings)  # which target a model's name asks for
         self.model_names = frozenset({DECIDE, *self.target_names})
-        self.capability = CapabilityService(settings, store.files)
+        self.capability = CapabilityService(settings, store.files, built_in=engine is not None)
         """What each target can do, by kind of task: `capability.prior`."""
         self.embedder = StaticEmbedder()
         self.embeddings = Embeddings(settings, self.embedder)

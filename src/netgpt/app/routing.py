@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from netgpt.capability.task_kind import TaskKinds
-from netgpt.errors import SettingsError
+from netgpt.confidence.judge import Judge
+from netgpt.errors import ModelUnavailable, SettingsError
 from netgpt.exchange import Exchange
 from netgpt.generation.acting import Acting
 from netgpt.judgement import AnswerJudge, TaskKind
@@ -132,6 +133,17 @@ class RoutingService:
             return Assessed(float(found.chance[0]), x, kind, p_kind)
 
         return kinds, assess, median(assess(text).p_edge_ok for text in EVERYDAY)
+
+
+def open_judge() -> AnswerJudge | None:
+    """The judge of the box's answers; None where its weights cannot be read: the log says why."""
+    judge = Judge()
+    try:
+        judge.load()
+    except ModelUnavailable as error:
+        log.error("answers are not judged: %s", error.message)
+        return None
+    return judge
 
 
 @runtime_checkable

@@ -21,6 +21,7 @@ from netgpt.completion.compose import compose, place_for, replace_last
 from netgpt.completion.relevance import TextVectors
 from netgpt.completion.rewrite import rewrite
 from netgpt.completion.select import Selector
+from netgpt.constraints.asking import WITHDRAWN
 from netgpt.context import LONGEST, MOST, current, private_values, time_facts
 from netgpt.context.location import PlaceNames, origin, place_facts
 from netgpt.context.places import Around, Place, suitable
@@ -33,7 +34,7 @@ from netgpt.store.people import ConsentEntry, refused, standing
 from netgpt.store.store import Store
 from netgpt.types import Fact, Label, Person
 
-LOCATION, PROFILE = "location", "profile"
+LOCATION, PROFILE, CONSTRAINTS = "location", "profile", "constraints"
 NOTHING: frozenset[str] = frozenset()
 NEARBY_M = 5_000.0
 NEARBY_LIMIT = 3
@@ -73,6 +74,8 @@ class Recall:
         taken_back = NOTHING.union(*(refused(entries, now, each) for each in self.receivers)) if entries else NOTHING
         given = self._standing(entries, now) if entries else NOTHING
         exchange.consents = (exchange.request.consent | given) - taken_back
+        if CONSTRAINTS in taken_back:
+            exchange.consents |= {WITHDRAWN}
         place = await self._place(exchange, taken_back)
         nearby = await self._nearby(exchange, taken_back, () if PROFILE in taken_back else profile, now)
         known = [*place, *self._clock(now), *nearby]

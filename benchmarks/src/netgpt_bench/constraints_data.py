@@ -38,7 +38,11 @@ class ConstraintCase:
 
     def violates(self, option: Offered) -> bool:
         """Whether an option goes against the fact."""
-        return self.mark in option.against
+        return bool(_WIDER.get(self.mark, {self.mark}) & option.against)
+
+
+_WIDER: Final = {"meat": {"meat", "fish", "crustacean", "mollusc"}, "halal": {"pork", "alcohol"}}
+"""Who eats no meat eats no fish either, and so on."""
 
 
 _DISHES: Final = """
@@ -154,7 +158,7 @@ Cedar chess set | wood, folding board | none
 Bath bombs from Grasse | scented, lavender oil | perfume
 Leather journal | full-grain leather, 200 pages | animal
 Linen apron | pure linen, two pockets | none
-Truffle box | chocolate, hazelnut praline | nut milk
+Truffle box | chocolate, hazelnut praline, cream | nut milk animal
 Whisky tasting set | five single malts | alcohol
 Goose-down throw | goose down, cotton cover | feathers animal
 Ceramic teapot | stoneware, 1 litre | none
@@ -201,12 +205,13 @@ _FACTS: Final[dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]]] = {
     "mushroom": ("dislike", "personal", ("mushroom",), ("can't stand mushrooms", "hates mushrooms", "de: mag keine Pilze")),
     "meat": ("diet", "personal", ("vegetarian", "vegetarisch", "meat", "fleisch"), (
         "has been vegetarian for ten years", "eats neither meat nor fish", "is a lifelong vegetarian",
-        "de: isst seit Jahren kein Fleisch", "fr: est végétarienne", "es: es vegetariano", "it: è vegetariana",
+        "de: isst weder Fleisch noch Fisch", "fr: est végétarienne", "es: es vegetariano", "it: è vegetariana",
     )),
     "pork": ("faith", "sensitive", ("pork", "halal", "muslim", "schwein"), (
-        "doesn't eat pork", "is Muslim and eats halal", "pork is off the table for her", "de: isst kein Schweinefleisch",
+        "doesn't eat pork", "pork is off the table for her", "de: isst kein Schweinefleisch",
         "fr: ne mange pas de porc",
     )),
+    "halal": ("faith", "sensitive", ("halal", "muslim"), ("is Muslim and eats halal", "eats halal only", "keeps halal at home and outside")),
     "alcohol": ("health", "sensitive", ("alcohol", "sober", "drink"), (
         "has been sober for three years", "does not drink alcohol", "is a recovering alcoholic",
         "is 20 weeks pregnant", "de: ist schwanger", "fr: ne boit pas d'alcool",
@@ -270,7 +275,7 @@ _REQUESTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "outing": {"en": ("what to do this weekend", "ideas for a day out", "some activities for Sunday afternoon")},
 }  # fmt: skip
 _MARKS: Final = {
-    "recipe": "peanut nut milk gluten egg crustacean fish sesame soy celery mushroom meat pork alcohol",
+    "recipe": "peanut nut milk gluten egg crustacean fish sesame soy celery mushroom meat pork halal alcohol",
     "menu": "peanut nut milk gluten egg fish meat pork mushroom", "restaurant": "stairs budget meat peanut avoid",
     "gift": "wool perfume nut alcohol animal feathers budget", "route": "stairs", "hotel": "stairs budget cats avoid",
     "drinks": "alcohol milk nut", "shopping": "wool animal budget feathers perfume", "outing": "heights water crowd cats loud",
@@ -301,7 +306,7 @@ def _case(task: str, draw: random.Random) -> ConstraintCase:
         if not fact:
             continue
         options = _options(task, language, mark, limit, draw)
-        bad = [each for each in options if mark in each.against]
+        bad = [each for each in options if mark in each.against or _WIDER.get(mark, set()) & each.against]
         if bad and len(bad) < len(options) - 1:
             break
     request = draw.choice(_REQUESTS[task][language])
@@ -340,10 +345,12 @@ def _options(task: str, language: str, mark: str, limit: int, draw: random.Rando
 
 def _mixed(pool: Sequence[Offered], mark: str, draw: random.Random) -> list[Offered]:
     """Six of them, one to three against the fact where there are any."""
-    bad = [each for each in pool if mark in each.against]
-    good = [each for each in pool if mark not in each.against]
+    marks = _WIDER.get(mark, {mark})
+    bad = [each for each in pool if marks & each.against]
+    good = [each for each in pool if not marks & each.against]
     many = draw.randint(1, 3)
-    chosen = draw.sample(bad, min(many, len(bad))) + draw.sample(good, 6 - min(many, len(bad)))
+    many = min(many, len(bad))
+    chosen = draw.sample(bad, many) + draw.sample(good, min(6 - many, len(good)))
     draw.shuffle(chosen)
     return chosen
 

@@ -76,7 +76,10 @@ _KINDS: Final[Mapping[str, str]] = {
     r"cucinare|mangiare|dolci|spuntin[oi]|antipasti|diner|gerecht",
     "drink": r"drinks?|beverages?|cocktails?|wine|beer|toast|aperitif|getranke?|trinken|boissons?|boire|bebidas?|"
     r"beber|bevand[ae]|bere|punch|smoothie|nightcap",
-    "place": r"restaurants?|cafes?|bistros?|bars?|pubs?|place to eat|places to eat|eat out|eating out|dine|"
+    "place": r"restaurants?|place for (?:a |an )?(?:\w+ )?(?:dinner|lunch|breakfast|brunch|drinks?|coffee|meal|"
+    r"bite)|table for|"
+    r"in town|near(?:by| me| here| the)|around here|close by|in der nahe|pres d(?:e|')|cerca de|qui vicino|"
+    r"cafes?|bistros?|bars?|pubs?|place to eat|places to eat|eat out|eating out|dine|"
     r"dining|where (?:can|could|should|to)|takeaway|take-away|delivery|lokal|gaststatte|wirtshaus|kneipe|wo "
     r"kann|wo konnte|ausgehen|"
     r"ou (?:manger|aller|boire|diner)|brasserie|donde|tapas|trattoria|osteria|pizzeria|ristorant[ei]|dove|"
@@ -106,7 +109,7 @@ _KINDS: Final[Mapping[str, str]] = {
 """Kinds of requests: words of the request for each."""
 _WORDS = {kind: re.compile(rf"(?<!\w)(?:{words})(?!\w)") for kind, words in _KINDS.items()}
 _ASKS = re.compile(
-    r"(?<!\w)(?:ideas?|suggest(?:ions?)?|recommend(?:ations?|ed)?|options?|alternatives?|inspiration|what "
+    r"(?<!\w)(?:ideas?|suggest(?:ions?)?|recommend(?:ations?|ed)?|options?|alternatives?|inspiration|what (?:\w+ )?"
     r"(?:should|could|can|shall|to)|which|where|any|some|good|best|nice|give me|find(?: me)?|list|plan|need|"
     r"want|looking for|help me|"
     r"propose|pick|choose|recipes?|menu|gifts?|presents?|somewhere|something|how do i get|how can i get|way to|"

@@ -66,6 +66,7 @@ class Judge:
     def __init__(self, constraints: Sequence[Constraint], where: frozenset[str], language: str) -> None:
         """`where`: the kinds of the request; `language`: of the person."""
         self.constraints, self.where, self.language = tuple(constraints), where, language
+        self.is_about_food = all(each.foods or each.words for each in constraints)
 
     def of(self, text: str) -> Verdict:
         """The verdict of one text."""
@@ -150,7 +151,7 @@ class Chooser:
     def _of_option(self, text: str, piece: Piece) -> str:
         account = self._account
         verdict = self._judge.of(_as_read(piece))
-        is_option = piece.role is not Role.PROSE or verdict.names_something
+        is_option = piece.role is not Role.PROSE or verdict.names_something or not self._judge.is_about_food
         account.options += is_option
         if account.options > MOST_OPTIONS:
             verdict = Verdict(Fit.VIOLATES, True, {"too many"})

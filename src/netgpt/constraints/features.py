@@ -34,6 +34,8 @@ class Need:
     name: str
     kind: str
     where: frozenset[str]
+    things: frozenset[str]
+    """What makes ill, as facts name it."""
     facts: re.Pattern[str]
     against: re.Pattern[str]
     fits: re.Pattern[str]
@@ -75,7 +77,8 @@ def needs() -> dict[str, Need]:
     source = resources.files("netgpt.constraints").joinpath("features.toml").read_text(encoding="utf-8")
     return {
         name: Need(
-            name, told["kind"], frozenset(told["where"].split()), _pattern(told["facts"]), _pattern(told["against"]),
+            name, told["kind"], frozenset(told["where"].split()),
+            frozenset(told.get("things", "").split()), _pattern(told["facts"]), _pattern(told["against"]),
             _pattern(told["fits"]),
         )
         for name, told in tomllib.loads(source).items()

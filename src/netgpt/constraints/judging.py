@@ -16,6 +16,12 @@ MOST_READ: Final = 20_000
 """Characters of one option that are read; a longer one is not known."""
 
 
+_TOO_WIDE: Final = frozenset(("animal", "milk", "egg", "vegetable", "fruit", "pulse", "sugar"))
+"""Kinds of food that say nothing of the things in them."""
+_STATES: Final = frozenset(("rawfish", "rawegg", "rawmeat", "softcheese", "mercury", "liver", "blood"))
+"""Forms of a food that its plain name does not mean."""
+
+
 class Fit(StrEnum):
     """How an option stands to a constraint."""
 
@@ -112,7 +118,9 @@ def _of_mention(constraint: Constraint, mention: Mention) -> Fit:
     food = table.foods[mention.name.food]
     if not food.is_kind or not mention.name.own or food.id not in mention.holds:
         return Fit.OK
-    inner = any(food.id in table.holds(each) for each in constraint.foods - {food.id})
+    inner = food.id not in _TOO_WIDE and any(
+        food.id in table.holds(each) for each in constraint.foods - {food.id} - _STATES
+    )
     return Fit.UNKNOWN if inner else Fit.OK
 
 

@@ -39,13 +39,14 @@ _PER: Final = {
 }
 _BUDGET = re.compile(
     r"\b(?:budget\w*|spend(?:s|ing)?|afford|at most|max(?:imum|imal)?|no more than|not more than|up to|under|"
-    r"below|less than|cheaper than|limit\w*|cap(?:ped)?|ceiling|hochstens|bis zu|unter|ausgeben|"
+    r"below|less than|cheaper than|limit\w*|cap(?:ped)?|ceiling|(?:won't|not|never|cannot|can't) pay(?: more "
+    r"than| over)?|more than|hochstens|bis zu|unter|ausgeben|"
     r"nicht mehr als|weniger als|depenser?|au maximum|maximum|moins de|pas plus de|jusqu'a|como maximo|hasta|"
     r"gastar?|presupuesto|no mas de|menos de|al massimo|fino a|spendere|non piu di|meno di|tope|tight|"
     r"short of money|has only|only has|stretch to|willing to pay|can pay)\b"
 )
 _NO_BUDGET = re.compile(
-    r"\b(?:earns?|salary|income|wage|saved|savings|owes|debt|mortgage|inherited|won|donat\w+|verdient|gehalt|"
+    r"\b(?:earns?|salary|income|wage|saved|savings|owes|debt|mortgage|inherited|won(?!'t)|donat\w+|verdient|gehalt|"
     r"schulden|gagne|salaire|gana|sueldo|guadagna|stipendio|used to|sold|lost|raised|"
     r"company|firm's|department|worth)\b"
 )

@@ -78,13 +78,16 @@ _LABEL: Final = re.compile(
     r"good for|highlights?|drinks?|total|size|colou?r|brand|pros|cons)(?:\W{0,4}:|\s*\([^)]{0,30}\)\s*:)"
 )
 _STEP: Final = re.compile(
-    r"^\W*(?:heat|preheat|boil|chop|mix|stir|add|pour|simmer|bake|fry|saute|drain|season|combine|whisk|slice|"
-    r"toss|garnish|melt|cook (?:the|for|until)|place the|remove|rinse|soak|marinate|turn (?:left|right)|walk "
+    r"^\W*(?:(?:heat|preheat|boil|chop|mix|stir|add|pour|simmer|bake|fry|saute|drain|season|combine|whisk|slice|"
+    r"toss|garnish|melt|cook|place|remove|rinse|soak|marinate|continue|exit|cross|follow|board|climb|descend|serve) "
+    r"(?:the|an?|in|for|up|until|with|onto|into|all|your|it|them|\d+|and|well|over|down|along|to|from|at|some|"
+    r"everything)|"
+    r"turn (?:left|right)|walk "
     r"(?:along|to|down|up|past|straight|out)|"
-    r"head (?:north|south|east|west|towards?|down|up|straight|out)|continue|exit|cross|leave (?:the|by|from)|"
-    r"follow|board|take the (?:stairs|steps|bus|train|metro|lift|elevator|escalator|line|exit|first|second|"
+    r"head (?:north|south|east|west|towards?|down|up|straight|out)|leave (?:the|by|from)|"
+    r"take the (?:stairs|steps|bus|train|metro|lift|elevator|escalator|line|exit|first|second|"
     r"tram|underpass|path|footbridge|u\d|s\d)|"
-    r"go (?:left|right|straight|through|up|down|past)|get off|climb|descend|erhitzen|die \w+ (?:kochen|schneiden|"
+    r"go (?:left|right|straight|through|up|down|past)|get off|erhitzen|die \w+ (?:kochen|schneiden|"
     r"erhitzen|waschen|hacken)|(?:links|rechts) abbiegen|geh|gehen sie|nehmen sie die|nimm die|faites|ajoutez|"
     r"melangez|prenez (?:la|le|l')|tournez|"
     r"calienta|anade|mezcla|gira|toma (?:la|el)|sigue|scalda|aggiungi|mescola|prendi (?:la|il|l')|gira a)\b"
@@ -93,7 +96,9 @@ _STEP: Final = re.compile(
 
 def is_parts(line: str) -> bool:
     """Whether what stands under this line are parts of something: ingredients, steps."""
-    return bool(_PARTS.search(folded(line).strip()))
+    small = folded(line).strip()
+    is_title = small.rstrip("*_ ").endswith(":") or small.startswith(("#", "**", "__")) or len(small.split()) <= 3
+    return is_title and len(small.split()) <= 12 and bool(_PARTS.search(small))
 
 
 def looks_like_part(item: str) -> bool:

@@ -120,7 +120,7 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
 """States of a person: what each rules out."""
 _BEFORE_STATE = (
     r"(?:^|[,:(]\s*|\b(?:is|are|am|i'm|be|being|been|became|become|turned|went|gone|has|have|had|with|eats?|"
-    r"eating|follows?|following|keeps?|keeping|on|takes?|taking|of|a|an|the|"
+    r"lives?|living|eating|follows?|following|keeps?|keeping|on|takes?|taking|of|a|an|the|"
     r"diagnosed(?: as| with)?|strict(?:ly)?|lifelong|diet|observant|practi[sc]ing|devout|religious|only|and|but|"
     r"for|bin|ist|sind|wurde|geworden|habe|hat|lebt|lebe|isst|esse|ernahrt sich|"
     r"ernahre mich|nimmt|nehme|eine?n?|streng|seit|und|suis|est|devenu[e]?|une?|mange|a|ai|et|soy|es|come|como|"
@@ -184,6 +184,10 @@ _RELATIVES: Final[dict[str, str]] = {
     "niece nephew tante onkel neffe nichte tio tia sobrino sobrina zio zia nipote",
     "pet": "dog cat hund katze chien chat perro gato cane gatto",
 }  # fmt: skip
+_POSSESSIVES: Final = word_set(
+    "my his her their our the mein meine sein seine ihr ihre unser unsere ma mon mes son sa notre mi su nuestro "
+    "mia mio sua suo la le il el"
+)
 _RELATIVE_OF = {word: of for of, words in _RELATIVES.items() for word in words.split()}
 
 _ILL = (  # groups of words behind which stands what makes ill
@@ -215,7 +219,8 @@ _NOT_EATEN = (
     r"up|giving up|cut out|swore off|sworn off|off|abstains? from|stays? away from|avoids?|avoiding|refrains? "
     r"from|keeps off|skips|steers clear of|gone without|goes without)(?: eating| drinking| all| any)*|(?:eats?|"
     r"drinks?|has|have|is having|"
-    r"consumes?) (?:no|nothing with|neither)|^no|^never any|, no|isst (?:\w+ ){0,2}keine?n?|esse (?:\w+ "
+    r"consumes?) (?:no|nothing with|neither)|^no|^never any|, no|(?:isst|esse|trinkt|trinke) weder|(?:ne mange|"
+    r"ne bois|no come|no como|non mangia|non mangio) n[ie]|isst (?:\w+ ){0,2}keine?n?|esse (?:\w+ "
     r"){0,2}keine?n?|trinkt (?:\w+ ){0,2}keine?n?|trinke (?:\w+ ){0,2}keine?n?|ohne|^keine?n?|meidet|meide|"
     r"verzichte(?:t)? auf|ne "
     r"(?:mange|bois|boit|consomme|prend|prends)s? (?:pas|plus|jamais|aucun)(?: d[eu']| de la)?|evite|^pas d[e']|"
@@ -262,10 +267,11 @@ _MAKES_ILL = re.compile(
     r"^(?P<what3>[\w ,-]{3,40}?) (?:vertragt|vertrage|esse|isst|trinke|trinkt) (?:ich |er |sie )?(?:uberhaupt |"
     r"gar )?nicht|"
     r"(?:^|[,;] )(?P<what>[\w ,&-]{3,60}?) (?:gives?|makes?|sends?|causes?|triggers?|brings?) (?:him|her|them|me|"
-    r"the user|you) ?(?:very |really |violently )?(?:a |an )?(?:sick|ill|rash|hives|migraines?|headaches?|"
+    r"the user|you|his|their|my) (?:\w+ ){0,3}?(?:sick|ill|attacks?|asthma|wheez\w*|sneez\w*|rash|hives|"
+    r"migraines?|headaches?|"
     r"stomach|cramps|anaphyla\w+|itch\w*|"
     r"to hospital|swell\w*|vomit|bloat\w*)|(?:^|[,;] )(?P<what2>[\w ,&-]{3,60}?) (?:is|are) (?:off limits|"
-    r"forbidden|out of the question|poison|deadly|taboo|not an option|a no-go)"
+    r"forbidden|out of the question|off the table|off the menu|banned|poison|deadly|taboo|not an option|a no-go)"
 )
 _NO_FOOD = word_set("""
     anything everything it that this them food foods much more many meals breakfast lunch dinner late early change
@@ -416,6 +422,9 @@ def _ruled_out(what: str, kind: str, strict: bool, only_known: bool = False) -> 
     exceptions = _EXCEPT.split(tail, maxsplit=1)
     allowed = _excepted(what)
     table = taxonomy()
+    if kind == "allergy" and (things := [n for n in needs().values() if n.things & set(words_of(exceptions[0]))]):
+        yield from (Constraint(need.kind, need.where, need=need.name) for need in things)
+        only_known = True
     read = table.read(exceptions[0], LANGUAGES)
     foods: set[str] = set()
     words: set[tuple[str, ...]] = set()
@@ -426,6 +435,8 @@ def _ruled_out(what: str, kind: str, strict: bool, only_known: bool = False) -> 
         words |= words_of_it
     if "nut" in foods and "tree" not in tail:
         foods.add("peanut")
+    if {"meat", "fish"} <= foods:
+        foods |= {"seafood", "gelatine"}
     if not read.mentions and not only_known:
         unknown = [word for word in words_of(exceptions[0]) if len(word) > 2][:3]
         if unknown and not set(unknown) & _NO_FOOD:
@@ -474,14 +485,19 @@ def _other(small: str, of_the_user: bool) -> str:
     for place, word in enumerate(begins):
         word = word.strip(",.'").removesuffix("'s")
         if word in _RELATIVE_OF and (
-            place < 3
+            of_the_user
+            or (place == 0 or (place < 3 and begins[0] in _POSSESSIVES))
             or re.search(
                 r"\b(?:who|whose|that|der|die|deren|dessen|qui|dont|"
                 r"que|cuyo|cuya|che|married to|lives with|cooks for|cares for|has an?|hat eine?n?|mit|avec|con)\b",
                 small,
             )
         ):
-            if _RELATIVE_OF[word] == "pet" and "allerg" in small and place > 1:
+            if _RELATIVE_OF[word] == "pet" and not re.match(
+                rf".*?\b{word} (?:is|has|can|must|needs|ist|hat|"
+                rf"darf)\b",
+                small,
+            ):
                 continue
             return _RELATIVE_OF[word]
     if re.search(
@@ -506,7 +522,8 @@ def _names(sentence: str) -> Iterator[Constraint]:
     """People and places that are avoided: names behind a word that says so."""
     for match in _AVOIDS.finditer(sentence):
         name = _NAME.match(sentence[match.end() :])
-        if name is None or (_ONCE.search(folded(sentence)) and "no longer" not in sentence):
+        once = _ONCE.search(folded(sentence)) and not re.search(r"no longer|was (?:attacked|mugged)|fell out", sentence)
+        if name is None or once:
             continue
         words = tuple(words_of(re.sub(r"['’]s$", "", name["name"])))
         if not words or taxonomy().read(name["name"], LANGUAGES).mentions:

@@ -25,6 +25,7 @@ _OTHERS: Final = word_set("""
     boss neighbour aunt uncle cousin nephew niece guests mutter vater eltern schwester bruder oma opa freund freundin
     kollegin kollege tante onkel mere pere soeur frere ami amie collegue madre padre hermana hermano amigo amiga
     abuela sorella fratello amico amica nonna dog cat hund katze chien chat perro gato cane gatto""")
+_BOUGHT: Final = frozenset(("gift", "stay", "shop", "place", "activity"))
 _OURS: Final = word_set("me us we our my-self together both wir uns mir nous moi nosotros mi noi ci")
 
 
@@ -69,11 +70,13 @@ def _counts(constraint: Constraint, where: frozenset[str], request: str, *, is_c
         return bool(constraint.where & where) and speaks_of(request, constraint.whose)
     if is_chosen:
         return bool(constraint.where & where) or not where
-    if not constraint.where & where or (constraint.kind == "budget" and constraint.where == EVERYWHERE):
+    if not constraint.where & where:
         return False
+    if constraint.kind == "budget" and constraint.where == EVERYWHERE:  # of what, it does not say
+        return constraint.per not in ("month", "week", "year", "hour", "day") and bool(where & _BOUGHT)
     words = set(words_of(request))
     for_others = bool(words & _OTHERS) and not words & _OURS
-    return not for_others and (asks_for_options(request) or constraint.kind in ("allergy", "health"))
+    return not for_others and (asks_for_options(request) or constraint.strict)
 
 
 class _Choice:

@@ -67,6 +67,17 @@ _OF_MILK = word_set("""
     yogur mantequilla queso latte panna burro formaggio""")
 _MADE_INTO_MILK = frozenset(("almond", "oat", "rice", "soy", "coconut", "cashew", "hazelnut", "pea", "peanut", "walnut",
     "macadamia", "quinoa", "buckwheat", "sunflower-seed", "chickpea", "pistachio", "plant-milk", "gluten"))  # fmt: skip
+_FORMS = word_set(
+    """burger burgers patty patties sausage sausages meatball meatballs mince schnitzel goulash gulasch bolognese ragu
+    ragout kebab kofta kofte loaf meatloaf roast wurst wurstchen braten geschnetzeltes frikadelle frikadellen
+    bulette buletten hack hackbraten hamburger saucisse saucisses boulettes polpette polpetta albondigas
+    albondiga hamburguesa salchicha salchichas stroganoff stew"""
+)
+"""Dishes of meat by their names, and of plants where a plant stands before them: "lentil burger", "Nussbraten"."""
+_MADE_INTO_FORMS = word_set(
+    "nut walnut cashew pulse lentil chickpea bean soy pea cauliflower aubergine celery beetroot quinoa chestnut "
+    "plant-milk oat"
+)
 _OF = word_set("de d di du au aux a la al all")
 _HEADS = word_set("""
     sosse sauce salat suppe topf eintopf auflauf pfanne gericht creme brei mus filet brust keule steak spiess platte
@@ -74,6 +85,7 @@ _HEADS = word_set("""
     rolle rollen taschen tasche ragout curry geschnetzeltes braten chips snack mix mischung tarte puree pute tatar
     stick sticks kugel kugeln frisch roh bio wild haus jung mini krauter gemuse ofen grill pfeffer scheiben scheibe
     kern kerne saft eis spitzen lieferant liebhaber fest probe tour bar keller abend reste gebacken voll""")
+_MOST_KEPT: Final = 20_000
 _LINKS: Final = ("", "s", "n", "en", "e", "er")
 
 
@@ -140,6 +152,7 @@ class Taxonomy:
         self.foods: dict[str, Food] = {}
         self._names: dict[Tokens, dict[str, Name]] = {}
         self._holds: dict[str, frozenset[str]] = {}
+        self._contents: dict[tuple[str, frozenset[str]], tuple[frozenset[str], frozenset[str]]] = {}
         section = ""
         for line in source.splitlines():
             if line.startswith("["):
@@ -179,11 +192,25 @@ class Taxonomy:
             self._holds[food] = frozenset({food}).union(*inner)
         return self._holds[food]
 
-    def may_hold(self, food: str) -> frozenset[str]:
-        """What is in it often, not always."""
-        known = [self.foods[each] for each in self.holds(food) if each in self.foods]
-        found = NOTHING.union(*(self.holds(part) for each in known for part in each.may_hold))
-        return found - self.holds(food)
+    def contents(self, food: str, gone: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """What is in it for certain, and often but not always, when these are not in it, nor what leads to them."""
+        key = (food, gone)
+        if key not in self._contents:
+            if len(self._contents) > _MOST_KEPT:
+                self._contents.clear()
+            firm = gone - {"lactose"}  # milk without lactose is milk
+
+            def reached(one: str) -> frozenset[str]:
+                if one in gone or self.holds(one) & firm:
+                    return NOTHING
+                return frozenset({one}).union(*(reached(part) for part in self.foods[one].holds))
+
+            told = self.foods[food]
+            holds = NOTHING.union(*(reached(part) for part in told.holds), *([reached(food)]))
+            inner = [told, *(self.foods[one] for one in holds)]
+            may_hold = NOTHING.union(*(reached(part) for each in inner for part in each.may_hold))
+            self._contents[key] = holds, may_hold - holds
+        return self._contents[key]
 
     def name_at(self, words: Sequence[str], at: int, languages: Collection[str]) -> tuple[Name, int] | None:
         """The longest name that begins there, and the number of its words."""
@@ -288,8 +315,21 @@ def _split(table: Taxonomy, word: str) -> list[Name] | None:
     return rest(0)
 
 
+@dataclass(slots=True)
+class _Named:
+    """A name where it stands, and what the words around it say is not in it."""
+
+    name: Name
+    at: int
+    gone: frozenset[str]
+
+    @property
+    def end(self) -> int:
+        return self.at + len(self.name.text.split())
+
+
 class _Reader:
-    """Reads one text. Mentions are gathered with what holds for them where they stand."""
+    """Reads one text."""
 
     def __init__(self, table: Taxonomy, text: str, languages: Collection[str]) -> None:
         self.table, self.languages = table, languages
@@ -297,7 +337,7 @@ class _Reader:
         found = list(_WORD.finditer(small))
         self.words = [match[0] for match in found]
         self.gaps = [small[a.end() : b.start()] for a, b in pairwise(found)] + [""]
-        self.mentions: list[Mention] = []
+        self.mentions: list[_Named] = []
         self.absent: set[str] = set()
         self._told_of = 0
         """How many mentions there were where a negation stood right behind the last: it is told of that one."""
@@ -335,7 +375,7 @@ class _Reader:
         """Whether the last mention ends right before this word."""
         if not self.mentions or self.gaps[at - 1].strip():
             return False
-        return self.mentions[-1].at + len(self.mentions[-1].name.text.split()) == at
+        return self.mentions[-1].end == at
 
     def _negator(self, at: int) -> int:
         """Number of words of a negation that begins there."""
@@ -370,19 +410,14 @@ class _Reader:
         if negated:
             self.absent |= {name.food, "=" + name.text}
             if self._told_of:
-                last = self.mentions[self._told_of - 1]
-                holds, may = self._less(last.holds, {name.food}), self._less(last.may_hold, {name.food})
-                self.mentions[self._told_of - 1] = Mention(last.name, holds, may, last.at)
+                self.mentions[self._told_of - 1].gone |= {name.food}
             return
         if self._is_plant_milk(name, at, in_compound):
             return
-        holds, may_hold = self.table.holds(name.food), self.table.may_hold(name.food)
-        if claim:
-            holds, may_hold = self._less(holds, claim), self._less(may_hold, claim)
-        behind = self._told_behind(name, at)
-        if behind:
-            holds, may_hold = self._less(holds, behind), self._less(may_hold, behind)
-        self.mentions.append(Mention(name, holds, may_hold, at))
+        gone = claim | self._told_behind(name, at)
+        if name.text.split()[-1] in _FORMS and self._stands_behind(_MADE_INTO_FORMS, at, in_compound):
+            gone |= {"meat"}
+        self.mentions.append(_Named(name, at, gone))
         if self._before_is_milk(name, at):
             self.mentions[-2:-1] = []
 
@@ -395,33 +430,33 @@ class _Reader:
 
     def _is_plant_milk(self, name: Name, at: int, in_compound: bool) -> bool:
         """Whether "milk" here is made of the plant before it."""
-        if name.text.split()[-1].rstrip("s") not in _OF_MILK or not self.mentions:
+        if name.text.split()[-1].rstrip("s") not in _OF_MILK:
+            return False
+        return self._stands_behind(_MADE_INTO_MILK, at, in_compound)
+
+    def _stands_behind(self, foods: frozenset[str], at: int, in_compound: bool) -> bool:
+        """Whether the word right before is one of these foods."""
+        if not self.mentions:
             return False
         before = self.mentions[-1]
-        adjacent = before.at == at if in_compound else before.at + len(before.name.text.split()) == at
-        near = in_compound or (adjacent and not self.gaps[at - 1].strip(" -"))
-        return near and adjacent and bool(before.holds & _MADE_INTO_MILK)
+        adjacent = before.at == at if in_compound else before.end == at and not self.gaps[at - 1].strip(" -")
+        return adjacent and bool(self.table.holds(before.name.food) & foods)
 
     def _before_is_milk(self, name: Name, at: int) -> bool:
         """Whether this plant is what the milk before it is made of: "lait de coco"."""
         if len(self.mentions) < 2 or not self.table.holds(name.food) & _MADE_INTO_MILK:
             return False
         before = self.mentions[-2]
-        end = before.at + len(before.name.text.split())
-        between = self.words[end:at]
+        between = self.words[before.end : at]
         return before.name.text in _OF_MILK and 0 < len(between) <= 2 and set(between) <= _OF
-
-    def _less(self, held: frozenset[str], without: Collection[str]) -> frozenset[str]:
-        """What is left when these, and what leads to them, are not in it."""
-        gone = frozenset(without) - {"lactose"}  # milk without lactose is milk
-        return frozenset(each for each in held if each not in without and not self.table.holds(each) & gone)
 
     def _settled(self) -> Iterator[Mention]:
         """What the whole text says is absent is not in dishes, nor in what has a plant version, nor perhaps."""
         absent = frozenset(each for each in self.absent if not each.startswith("="))
         for each in self.mentions:
             food = self.table.foods[each.name.food]
-            holds = each.holds
-            if absent and (food.is_dish or food.has_plant_version):
-                holds = self._less(holds, absent)
-            yield Mention(each.name, holds, self._less(each.may_hold, absent), each.at)
+            holds, may_hold = self.table.contents(food.id, each.gone)
+            if absent:
+                less, may_hold = self.table.contents(food.id, each.gone | absent)
+                holds = less if food.is_dish or food.has_plant_version else holds
+            yield Mention(each.name, holds, may_hold, each.at)

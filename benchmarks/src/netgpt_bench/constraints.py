@@ -85,10 +85,12 @@ class Tally:
 
 
 async def run(
-    *, sample: int = 300, seed: int = 7, model: Path | None = None, real: int = 60, progress: Progress = lambda _: None
-) -> dict[str, Any]:
-    """Ask all cases with and without. `model`: a GGUF file that answers `real` of them, too. Raises ModelUnavailable."""
-    asked = cases(sample, seed)
+    *, sample: int = 300, seed: int = 7, held_out: bool = True, model: Path | None = None, real: int = 60,
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Ask all cases with and without. `held_out`: of the second half of the material. `model`: a GGUF file that answers
+    `real` of them, too. Raises ModelUnavailable."""
+    asked = cases(sample, seed, held_out=held_out)
     known = sum(bool(constraints_of(profile_fact(case.fact, case.kind).text, case.kind)) for case in asked)
     on, off = Tally(), Tally()
     by_task = {task: Tally() for task in TASKS}
@@ -120,7 +122,7 @@ def _reply(asked: Sequence[ConstraintCase]) -> Callable[[Mapping[str, Any]], str
 
     def reply(body: Mapping[str, Any]) -> str:
         case = asked[int(body["seed"])]
-        return written(case.options, case.form, case.language)
+        return written(case)
 
     return reply
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from netgpt_bench import constraints_second as second
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class ConstraintCase:
     words: tuple[str, ...]
     options: tuple[Offered, ...]
     form: str
+    frame: tuple[str, str]
 
     def violates(self, option: Offered) -> bool:
         """Whether an option goes against the fact."""
@@ -289,39 +292,54 @@ def _read(table: str) -> list[Offered]:
     return [Offered(name, about, frozenset(against.split()) - {"none"}) for name, about, against in rows]
 
 
-_FOOD: Final = {"en": _DISHES, "de": _GERICHTE, "fr": _PLATS, "es": _PLATOS, "it": _PIATTI}
+_FIRST: Final[dict[str, Any]] = {
+    "food": {"en": _DISHES, "de": _GERICHTE, "fr": _PLATS, "es": _PLATOS, "it": _PIATTI}, "drinks": _DRINKS, "gifts": _GIFTS,
+    "trips": _TRIPS, "facts": {mark: told[3] for mark, told in _FACTS.items()}, "budgets": _BUDGETS, "requests": _REQUESTS,
+    "avoids": ("never goes to the {} again", "was attacked at the {}", "avoids the {}"), "stairs": _STAIRS, "level": _LEVEL,
+}  # fmt: skip
+_SECOND: Final[dict[str, Any]] = {
+    "food": {"en": second.DISHES, "de": second.GERICHTE, "fr": second.PLATS, "es": second.PLATOS, "it": second.PIATTI},
+    "drinks": second.DRINKS, "gifts": second.GIFTS, "trips": second.TRIPS, "facts": second.FACTS, "budgets": second.BUDGETS,
+    "requests": second.REQUESTS, "avoids": second.AVOIDS, "stairs": second.STAIRS, "level": second.LEVEL,
+}  # fmt: skip
 
 
-def cases(sample: int, seed: int) -> list[ConstraintCase]:
-    """`sample` cases, the tasks in turn; the same for the same seed."""
-    draw = random.Random(seed)
-    return [_case(TASKS[number % len(TASKS)], draw) for number in range(sample)]
+def cases(sample: int, seed: int, *, held_out: bool = False) -> list[ConstraintCase]:
+    """`sample` cases, the tasks in turn; the same for the same seed. `held_out`: of the second half of the material."""
+    draw, material = random.Random(seed), _SECOND if held_out else _FIRST
+    return [_case(TASKS[number % len(TASKS)], draw, material) for number in range(sample)]
 
 
-def _case(task: str, draw: random.Random) -> ConstraintCase:
+def _case(task: str, draw: random.Random, material: dict[str, Any]) -> ConstraintCase:
     while True:
         language = draw.choice(["en", "en", *_REQUESTS[task]])
         mark = draw.choice(_MARKS[task].split())
-        kind, label, words, fact, limit = _fact(mark, language, draw)
+        kind, label, words, fact, limit = _fact(mark, language, draw, material)
         if not fact:
             continue
-        options = _options(task, language, mark, limit, draw)
+        options = _options(task, language, mark, limit, draw, material)
         bad = [each for each in options if mark in each.against or _WIDER.get(mark, set()) & each.against]
         if bad and len(bad) < len(options) - 1:
             break
-    request = draw.choice(_REQUESTS[task][language])
-    return ConstraintCase(task, language, request, fact, kind, label, mark, words, tuple(options), draw.choice(FORMS))
+    request = draw.choice(material["requests"][task][language])
+    frame = (second.FRAMES if material is _SECOND else _FRAMES)[language]
+    return ConstraintCase(
+        task, language, request, fact, kind, label, mark, words, tuple(options), draw.choice(FORMS), frame
+    )
 
 
-def _fact(mark: str, language: str, draw: random.Random) -> tuple[str, str, tuple[str, ...], str, int]:
+def _fact(
+    mark: str, language: str, draw: random.Random, material: dict[str, Any]
+) -> tuple[str, str, tuple[str, ...], str, int]:
     """Kind, label, words, text and, of a budget, its limit; no text: there is none in that language."""
     if mark == "budget":
         limit = draw.choice((20, 25, 35, 40, 60, 80))
-        return "budget", "personal", (str(limit),), draw.choice(_BUDGETS).format(limit), limit
+        return "budget", "personal", (str(limit),), draw.choice(material["budgets"]).format(limit), limit
     if mark == "avoid":
         host = _HOSTS[0]
-        return "note", "sensitive", (host,), draw.choice((f"never goes to the {host} again", f"was attacked at the {host}", f"avoids the {host}")), 0
-    kind, label, words, wordings = _FACTS[mark]
+        return "note", "sensitive", (host,), draw.choice(material["avoids"]).format(host), 0
+    kind, label, words, _ = _FACTS[mark]
+    wordings = material["facts"][mark]
     if language == "en":
         fit = [each for each in wordings if each[2:4] != ": "]
     else:
@@ -329,18 +347,20 @@ def _fact(mark: str, language: str, draw: random.Random) -> tuple[str, str, tupl
     return kind, label, words, draw.choice(fit) if fit else "", 0
 
 
-def _options(task: str, language: str, mark: str, limit: int, draw: random.Random) -> list[Offered]:
+def _options(
+    task: str, language: str, mark: str, limit: int, draw: random.Random, material: dict[str, Any]
+) -> list[Offered]:
     if task in ("recipe", "menu"):
-        return _mixed(_read(_FOOD[language]), mark, draw)
+        return _mixed(_read(material["food"][language]), mark, draw)
     if task == "drinks":
-        return _mixed(_read(_DRINKS), mark, draw)
+        return _mixed(_read(material["drinks"]), mark, draw)
     if task in ("gift", "shopping"):
-        return [_priced(each, mark, limit, draw, "") for each in _mixed(_read(_GIFTS), mark, draw)]
+        return [_priced(each, mark, limit, draw, "") for each in _mixed(_read(material["gifts"]), mark, draw)]
     if task == "outing":
-        return _mixed(_read(_TRIPS), mark, draw)
+        return _mixed(_read(material["trips"]), mark, draw)
     if task == "route":
         return _ways(draw)
-    return _houses(task, mark, limit, draw)
+    return _houses(task, mark, limit, draw, material)
 
 
 def _mixed(pool: Sequence[Offered], mark: str, draw: random.Random) -> list[Offered]:
@@ -373,17 +393,19 @@ def _ways(draw: random.Random) -> list[Offered]:
     return ways
 
 
-def _houses(task: str, mark: str, limit: int, draw: random.Random) -> list[Offered]:
+def _houses(
+    task: str, mark: str, limit: int, draw: random.Random, material: dict[str, Any]
+) -> list[Offered]:
     """Restaurants and hotels."""
     names = draw.sample(_HOSTS, 5)
     if mark == "avoid" and _HOSTS[0] not in names:
         names[draw.randrange(5)] = _HOSTS[0]
-    dishes = _read(_DISHES)
+    dishes = _read(material["food"]["en"])
     houses = []
     for name in names:
         stairs, cats = draw.random() < 0.4, task == "hotel" and draw.random() < 0.3
         against = {mark for mark, is_so in (("stairs", stairs), ("cats", cats), ("avoid", name == _HOSTS[0])) if is_so}
-        about = draw.choice(_STAIRS).format(draw.randint(3, 20)) if stairs else draw.choice(_LEVEL)
+        about = draw.choice(material["stairs"]).format(draw.randint(3, 20)) if stairs else draw.choice(material["level"])
         if task == "restaurant":
             dish = draw.choice(dishes)
             about += f"; known for its {dish.name.lower()} ({dish.about})"
@@ -394,9 +416,9 @@ def _houses(task: str, mark: str, limit: int, draw: random.Random) -> list[Offer
     return houses
 
 
-def written(options: Sequence[Offered], form: str, language: str) -> str:
+def written(case: ConstraintCase) -> str:
     """The cloud's answer."""
-    begins, ends = _FRAMES[language]
+    options, form, (begins, ends) = case.options, case.form, case.frame
     if form == "json":
         rows = ",\n  ".join(f'{{"name": "{each.name}", "details": "{each.about}"}}' for each in options)
         return '{"options": [\n  ' + rows + "\n]}"

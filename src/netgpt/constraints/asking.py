@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from netgpt.constraints.taxonomy import folded
+from netgpt.constraints.taxonomy import folded, word_set, words_of
 from netgpt.types import Message
+from netgpt.wording import language_of
 
 WITHDRAWN: Final = "no constraints"
 """Stands among the consents of a person who withdrew the purpose `constraints`."""
@@ -64,7 +65,8 @@ NOTES: Final[Mapping[str, tuple[str, str, str]]] = {
 """Chosen; nothing fits; not known. In the person's language."""
 
 _KINDS: Final[Mapping[str, str]] = {
-    "food": r"recipes?|dinner|lunch|breakfast|brunch|supper|meals?|dish(?:es)?|menus?|cook|cooking|bake|baking|"
+    "food": r"\w*essensidee\w*|\w*rezept\w*|\w*gerichte?|\w*mahlzeit\w*|recipes?|dinner|lunch|breakfast|brunch|"
+    r"supper|meals?|dish(?:es)?|menus?|cook|cooking|bake|baking|"
     r"eat|snacks?|desserts?|starters?|appeti[sz]ers?|buffet|picnic|food|groceries|meal plan|barbecue|bbq|"
     r"potluck|canapes?|"
     r"side dish|soup|salad|cake|sandwich|cuisine|hungry|starving|rezepte?|abendessen|mittagessen|fruhstuck|"
@@ -76,7 +78,8 @@ _KINDS: Final[Mapping[str, str]] = {
     r"cucinare|mangiare|dolci|spuntin[oi]|antipasti|diner|gerecht",
     "drink": r"drinks?|beverages?|cocktails?|wine|beer|toast|aperitif|getranke?|trinken|boissons?|boire|bebidas?|"
     r"beber|bevand[ae]|bere|punch|smoothie|nightcap",
-    "place": r"restaurants?|place for (?:a |an )?(?:\w+ )?(?:dinner|lunch|breakfast|brunch|drinks?|coffee|meal|"
+    "place": r"restaurant\w*|restaurants?|place for (?:a |an )?(?:\w+ )?(?:dinner|lunch|breakfast|brunch|drinks?|"
+    r"coffee|meal|"
     r"bite)|table for|"
     r"in town|near(?:by| me| here| the)|around here|close by|in der nahe|pres d(?:e|')|cerca de|qui vicino|"
     r"cafes?|bistros?|bars?|pubs?|place to eat|places to eat|eat out|eating out|dine|"
@@ -84,7 +87,8 @@ _KINDS: Final[Mapping[str, str]] = {
     r"kann|wo konnte|ausgehen|"
     r"ou (?:manger|aller|boire|diner)|brasserie|donde|tapas|trattoria|osteria|pizzeria|ristorant[ei]|dove|"
     r"restaurantes?|museums?|cinema|theatre|venues?",
-    "stay": r"hotels?|hostels?|b&b|bed and breakfast|guest ?house|accommodation|place to stay|somewhere to stay|"
+    "stay": r"hotel\w*|where (?:could|can|should) i stay|hotels?|hostels?|b&b|bed and breakfast|guest ?house|"
+    r"accommodation|place to stay|somewhere to stay|"
     r"stay overnight|airbnb|holiday home|campsite|unterkunft|pension|ferienwohnung|ubernachten|ubernachtung|"
     r"hebergement|auberge|gite|"
     r"chambre|alojamiento|albergue|hoteles|albergo|alberghi|alloggio|pernottare|lodging|resorts?|weekend away|"
@@ -93,7 +97,8 @@ _KINDS: Final[Mapping[str, str]] = {
     r"to|journey|walk to|path|trail|itinerary|weg (?:zu|nach)|wie komme|route|anfahrt|chemin|itineraire|"
     r"comment aller|trajet|ruta|camino|como llego|"
     r"como llegar|itinerario|percorso|strada|come arrivo|come arrivare|transport|trip to",
-    "gift": r"gifts?|presents?|birthday present|stocking filler|geschenke?|geschenkidee\w*|schenken|cadeaux?|"
+    "gift": r"\w*geschenk\w*|gifts?|presents?|birthday present|stocking filler|geschenke?|geschenkidee\w*|"
+    r"schenken|cadeaux?|"
     r"offrir|regalos?|regalar|regali|regalare",
     "shop": r"shopping|shop|buy|buying|purchase|order|kaufen|einkauf\w*|bestellen|acheter|courses|commander|"
     r"comprar|compra|pedir|comprare|spesa|ordinare|shopping list|einkaufsliste|outfit|jumper|sweater|shoes|"
@@ -132,6 +137,32 @@ _OTHER_WORK = re.compile(
     r"qu'est-ce qu\w*|traduc\w*|resum\w*|"
     r"explica\w*|que es|traduci|riassumi|spiega\w*|cos'e|json)(?!\w)"
 )
+_MARKS: Final = {
+    "de": word_set("fur furs und vorschlage abendessen mittagessen essen geschenk geschenke gericht gerichte "
+    "rezept heute morgen essensideen tage schnelles ein eine einen was wie mein meine nach ohne mit getranke "
+    "tipps kochen"),
+    "fr": word_set("quoi pour soir midi recette recettes cadeau cadeaux plats plat des une repas idees manger "
+    "quel quelle mon ma mes pique rapide cuisiner boire restaurant chercher je un"),
+    "es": word_set("algo para receta recetas comer cenar regalo regalos platos plato hoy mi que una cena comida "
+    "sugiereme ideas facil beber restaurante quiero los las con"),
+    "it": word_set("per ricetta ricette piatto piatti regalo regali cosa stasera pranzo consigliami veloce mio "
+    "mia una cena da mangiare bere un idee qualcosa ristorante"),
+}  # fmt: skip
+"""Words of short requests that tell a language where its little words do not."""
+
+
+def language_asked(request: str) -> str | None:
+    """The language of a short request, of those that are spoken here; None: another one, or in doubt."""
+    code = language_of(request)
+    if code != "en":
+        return code if code in SENTENCES else None
+    words = set(words_of(request))
+    best = max(_MARKS, key=lambda each: len(_MARKS[each] & words))
+    if len(_MARKS[best] & words) > 1 or (not request.isascii() and _MARKS[best] & words):
+        return best
+    return "en" if request.isascii() else None
+
+
 LONGEST: Final = 60
 """Words of a request that may get the sentence: a longer one says itself what it wants."""
 

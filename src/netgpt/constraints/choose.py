@@ -16,7 +16,7 @@ from netgpt.constraints.asking import NOTES
 from netgpt.constraints.judging import Fit, Verdict, judge
 from netgpt.constraints.options import Piece, Reader, Role
 from netgpt.constraints.reading import Constraint
-from netgpt.constraints.taxonomy import folded
+from netgpt.constraints.taxonomy import folded, taxonomy
 from netgpt.wording import language_of
 
 ENOUGH: Final = 2
@@ -66,12 +66,21 @@ class Judge:
     def __init__(self, constraints: Sequence[Constraint], where: frozenset[str], language: str) -> None:
         """`where`: the kinds of the request; `language`: of the person."""
         self.constraints, self.where, self.language = tuple(constraints), where, language
-        self.is_about_food = all(each.foods or each.words for each in constraints)
+        self.heard: Counter[str] = Counter()
+        self.is_about_food = all((each.foods or each.words) and each.kind != "avoid" for each in constraints)
 
     def of(self, text: str) -> Verdict:
         """The verdict of one text."""
-        languages = dict.fromkeys((self.language, language_of(text), "en"))
-        return judge(text, self.constraints, list(languages), dishes="food" in self.where or "drink" in self.where)
+        code = language_of(text)
+        if code == "en" and self.is_about_food:  # a few names of dishes have no little words
+            code = taxonomy().likeliest(text)
+        self.heard[code] += 1
+        languages = list(dict.fromkeys((code, self.language, "en")))
+        return judge(text, self.constraints, languages, dishes="food" in self.where or "drink" in self.where)
+
+    def speaks(self) -> str:
+        """The language for the box's own words: the request's, or, where that said nothing, the answer's."""
+        return self.heard.most_common(1)[0][0] if self.language == "en" and self.heard else self.language
 
 
 class Chooser:
@@ -95,7 +104,7 @@ class Chooser:
     def end(self) -> str:
         """The rest, and the box's word where something was left out."""
         out = self._passed(self._reader.end())
-        account, (chosen, nothing, unknown) = self._account, NOTES.get(self._judge.language, NOTES["en"])
+        account, (chosen, nothing, unknown) = self._account, NOTES.get(self._judge.speaks(), NOTES["en"])
         if not self._kept and self._wishes:  # a wish gives way
             out += self._shown("".join(self._wishes))
             self._kept += len(self._wishes)

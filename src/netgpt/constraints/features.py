@@ -36,6 +36,8 @@ class Need:
     where: frozenset[str]
     things: frozenset[str]
     """What makes ill, as facts name it."""
+    about: re.Pattern[str]
+    """What is feared, or not managed."""
     facts: re.Pattern[str]
     against: re.Pattern[str]
     fits: re.Pattern[str]
@@ -77,9 +79,11 @@ def needs() -> dict[str, Need]:
     source = resources.files("netgpt.constraints").joinpath("features.toml").read_text(encoding="utf-8")
     return {
         name: Need(
-            name, told["kind"], frozenset(told["where"].split()),
-            frozenset(told.get("things", "").split()), _pattern(told["facts"]), _pattern(told["against"]),
-            _pattern(told["fits"]),
+            name,
+            told["kind"],
+            frozenset(told["where"].split()),
+            frozenset(told.get("things", "").split()),
+            *(_pattern(told.get(part, "")) for part in ("about", "facts", "against", "fits")),
         )
         for name, told in tomllib.loads(source).items()
-    }  # fmt: skip
+    }

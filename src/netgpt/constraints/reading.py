@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from netgpt.constraints.features import needs
+from netgpt.constraints.features import Need, needs
 from netgpt.constraints.measures import money_limits, times_of
 from netgpt.constraints.taxonomy import LANGUAGES, Food, Mention, folded, taxonomy, word_set, words_of
 
-FOOD: Final = frozenset(("food", "drink", "place", "gift", "shop", "stay", "activity"))
+FOOD: Final = frozenset(("food", "drink", "place", "gift", "shop", "activity"))
 """Kinds of requests in which what somebody eats and drinks counts."""
 ALLERGENS: Final = word_set(
     """gluten crustacean egg fish peanut soy milk nut celery mustard sesame sulphite lupin mollusc shellfish seafood
@@ -279,14 +279,50 @@ _NO_FOOD = word_set("""
     here well good bad any all some every day time home school medication medicine penicillin aspirin ibuprofen latex
     dust pollen cats dogs animals smoke perfume nickel wool none no known allergies allergy limits unknown nothing
     intolerances restrictions diet dietary motorways""")
-_STRONG = re.compile(r"\b(?:anaphyla|severe|deadly|life-threatening|epipen|schwer|grave|fatal)")
+_UNMANAGED = re.compile(
+    r"\b(?:can't|cannot|can not|couldn't|unable|not able|impossible|difficult|hard for|struggl\w*|trouble|"
+    r"problems?|pain\w*|hurts?|afraid|scared|terrif\w*|fears?|phobi\w*|panic\w*|dizzy|dizziness|anxi\w*|"
+    r"avoids?|dreads?|nightmare|"
+    r"freezes|faints?|nervous|attacks?|seizures?|allerg\w*|wheez\w*|sneez\w*|out of the question|no longer|too "
+    r"much for|overwhelm\w*|seasick|never learn\w*|out of breath|angst|schwindel\w*|schwindlig|meidet|meide|"
+    r"panik|nicht|keine?n?|unmoglich|"
+    r"peur|vertige|ne peut|ne peux|ne sait|ne sais|impossible|evite|angoiss\w*|miedo|panico|no puede|no puedo|no "
+    r"sabe|imposible|evita|mareo|paura|non puo|non posso|non sa|impossibile|terror\w*|addict\w*|recover\w*|"
+    r"gave up|quit)\b"
+)
+_WELCOME = re.compile(
+    r"\b(?:not (?:afraid|scared|allergic)|no (?:fear|problem|problems|trouble)|without (?:fear|problems?|"
+    r"trouble)|keine angst|kein problem|pas peur|sin miedo|senza paura|live without|get enough|says no|resist|"
+    r"can't wait|cannot wait|never miss\w*|never tires|"
+    r"doesn't mind|does not mind|tolerates?|can eat|can have|vertragt gut|overcame|got over|stop eating|too much)\b"
+)
+_MAKES_UNWELL = re.compile(
+    r"\b(?:allerg\w*|anaphyl\w*|deadly|lethal|kills?|could die|hospital|emergency|ambulance|epipen|a&e|rash|"
+    r"hives|swell\w*|itch\w*|wheez\w*|asthma|sick|ill|unwell|vomit\w*|nause\w*|migraines?|cramps?|upsets?|"
+    r"stomach|bloat\w*|reacts?|reactions?|"
+    r"intoleran\w*|forbidden|banned|not allowed|off limits|poison|triggers?|does not agree|doesn't agree|"
+    r"disagrees|bad for|danger\w*|taboo|doctor|had to give up|give up|touch|unvertrag\w*|krank|ausschlag|"
+    r"notarzt|krankenhaus|juck\w*|atemnot|tabu|"
+    r"verboten|darf kein\w*|reagier\w*|ubel|durchfall|interdit\w*|malade|urticaire|gonfle\w*|hopital|reagit|"
+    r"deconseille\w*|crise|mal au ventre|alerg\w*|prohib\w*|enferm\w*|urticaria|reaccion|sienta\w* mal|sta "
+    r"male|vietat\w*|proibit\w*|"
+    r"orticaria|ospedale|reazione|fa male|fanno male)\b"
+)
+_STOPPED_DRINKING = re.compile(
+    r"\b(?:(?:gave up|given up|giving up|quit|stopped|swore off|sworn off|done with|no longer|stays? off|keeps? "
+    r"off|off) (?:the )?(?:drinking|drink|drinks|booze|bottle|alcohol)|touched (?:a drop|a drink|alcohol)|not "
+    r"a drop|rehab|(?:in|goes to|attends|joined) aa\b|"
+    r"alcohol-free|alkoholfrei|trinkt nicht mehr|trinkt nichts|auf entzug|trockener? alkoholiker|ne boit plus|"
+    r"sevrage|ya no bebe|dejo la bebida|non beve piu|ha smesso di bere|dry since)\b"
+)
 _MILD = re.compile(r"\b(?:mostly|mainly|usually|tries to|trying to|prefers?|flexitarian|when possible|where "
 r"possible|uberwiegend|meistens|moglichst|plutot|si possible|sobre todo|preferably|"
                    r"in general|per lo piu|if possible|cutting down on|less)\b")  # fmt: skip
 _AVOIDS = re.compile(
     r"\b(?:avoids?|avoiding|stays? away from|keeps? away from|(?:does not|doesn't|never|won't|don't) (?:want|"
-    r"wants|wish|wishes|go|goes|shop|shops|eat|eats|buy|buys|fly|flies|stay|stays|enter|set foot)(?: to| back)*"
-    r"(?: (?:see|meet|go|run into|bump into|eat|be seen|visit|invite|sit next to|be near))*(?: (?:in|at|near|to|"
+    r"wants|wish|wishes|go|goes|shop|shops|eat|eats|buy|buys|fly|flies|stay|stays|enter|set|sets)(?: to| back)*"
+    r"(?: (?:see|meet|go|foot|set foot|enter|run into|bump into|eat|be seen|visit|invite|sit next to|be "
+    r"near))*(?: (?:in|at|near|to|"
     r"from|with|into|by))?|not on speaking terms with|no longer speaks? (?:to|with)|doesn't speak to|has "
     r"fallen out with|fell out with|broke up with|"
     r"restraining order against|banned from|barred from|boycotts?|was attacked (?:in|at|near)|was mugged (?:in|"
@@ -330,20 +366,32 @@ def _constraints(text: str, kind: str) -> tuple[Constraint, ...]:
 
 def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
     once = _ONCE.search(small)
-    for need in needs().values():
-        match = need.facts.search(small)
-        if match and not once and not _denied(small, match.start()) and not _of_a_thing(small, match.start()):
-            if need.name == "leather" and not re.search(r"leather|leder|cuir|cuero|pelle", match[0]):
-                continue  # of a vegan: told with the diet
-            yield Constraint(need.kind, need.where, need=need.name)
+    if not once or re.search(r"can no longer|no longer (?:able|manages?|climbs?|swims?|fl(?:y|ies)|walks?)", small):
+        for need in needs().values():
+            if _has_need(need, small):
+                yield Constraint(need.kind, need.where, need=need.name)
     yield from _states(small, bool(once))
-    yield from _eaten(small, bool(once))
+    found = list(_eaten(small, bool(once)))
+    unwell = not found and not once and _MAKES_UNWELL.search(small) and not _WELCOME.search(small)
+    if unwell and not _LIKES.search(small) and not any(pattern.search(small) for pattern, _ in _STATES):
+        found = list(_ruled_out(small, "allergy", strict=True, only_known=True))
+    yield from found
     for limit, currency, per, where in money_limits(small, kind in ("budget", "money", "price")):
         yield Constraint("budget", where, limit=limit, currency=currency, per=per)
     days, earliest, latest = times_of(small)
     if days or earliest is not None or latest is not None:
         where = frozenset(("place", "activity", "route", "food", "shop"))
         yield Constraint("time", where, days=days, earliest=earliest, latest=latest)
+
+
+def _has_need(need: Need, small: str) -> bool:
+    """Whether a sentence states a need: in the table's words, or by what it is about and that it is not managed."""
+    if stated := need.facts.search(small):
+        if need.name == "leather" and not re.search(r"leather|leder|cuir|cuero|pelle", stated[0]):
+            return False  # of a vegan: told with the diet
+        return not _denied(small, stated.start()) and not _of_a_thing(small, stated.start())
+    about = need.about.search(small) if _UNMANAGED.search(small) and not _WELCOME.search(small) else None
+    return about is not None and not _of_a_thing(small, about.start())
 
 
 def _states(small: str, once: bool) -> Iterator[Constraint]:
@@ -359,7 +407,7 @@ def _states(small: str, once: bool) -> Iterator[Constraint]:
             kind, FOOD, not mild, frozenset(foods.split()), allowed=exceptions,
             together=(("meat", "milk"),) if more == "meat+milk" else (),
         )  # fmt: skip
-    if re.search(
+    if (_STOPPED_DRINKING.search(small) and not _LIKES.search(small)) or re.search(
         r"\b(?:does not|doesn't|do not|don't|never|no longer) drinks?(?: any ?more| at all| "
         r"alcohol)?(?: since .*)?(?:[.,;]|$| and )|trinkt nicht(?: mehr)?\.?$|ne boit pas\.?$|ne bois pas\.?$|no "
         r"bebe\.?$|non beve\.?$",

@@ -7,14 +7,13 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from netgpt.constraints.asking import asks_for_options, has_notes, is_about_another_work, kinds_of
+from netgpt.constraints.asking import has_notes, is_about_another_work, kinds_of, language_asked
 from netgpt.constraints.choose import ChoiceAccount, Chooser, Judge
 from netgpt.constraints.json_options import JsonChooser, holds_options, looks_like_json
 from netgpt.constraints.measures import EVERYWHERE
 from netgpt.constraints.reading import Constraint, constraints_of, speaks_of
 from netgpt.constraints.taxonomy import word_set, words_of
 from netgpt.types import Chunk, Fact, Label, Message
-from netgpt.wording import language_of
 
 MOST_FACTS: Final = 200
 """Private facts that are read for one request, the newest of them."""
@@ -62,7 +61,7 @@ def judge_of(facts: Iterable[Fact], chosen: Iterable[Fact], messages: Sequence[M
         found += [each for each in ruled_out if _counts(each, where, text, is_chosen=is_chosen)]
     if not found:
         return None
-    return Judge(tuple(dict.fromkeys(found)), where, language_of(request))
+    return Judge(tuple(dict.fromkeys(found)), where, language_asked(request) or "en")
 
 
 def _counts(constraint: Constraint, where: frozenset[str], request: str, *, is_chosen: bool) -> bool:
@@ -76,7 +75,7 @@ def _counts(constraint: Constraint, where: frozenset[str], request: str, *, is_c
         return constraint.per not in ("month", "week", "year", "hour", "day") and bool(where & _BOUGHT)
     words = set(words_of(request))
     for_others = bool(words & _OTHERS) and not words & _OURS
-    return not for_others and (asks_for_options(request) or constraint.strict)
+    return not for_others
 
 
 class _Choice:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -86,6 +86,13 @@ _HEADS = word_set("""
     stick sticks kugel kugeln frisch roh bio wild haus jung mini krauter gemuse ofen grill pfeffer scheiben scheibe
     kern kerne saft eis spitzen lieferant liebhaber fest probe tour bar keller abend reste gebacken voll""")
 _MOST_KEPT: Final = 20_000
+_NO_DISH: Final = tuple(
+    """baum garten farben haus strasse maschine tasse kanne glas messer platz frei freie freies freier freien los lose
+    berg stube verkaufer handler formig zange presse""".split()  # noqa: SIM905 - fifteen lines else
+)
+"""Ends of compounds that are no food, whatever they begin with."""
+_WITHOUT_ACCENTS: Final = frozenset({("the",), ("te",), ("tes",), ("mais",)})
+"""Tea and corn, which are little words without their accents."""
 _LINKS: Final = ("", "s", "n", "en", "e", "er")
 
 
@@ -182,6 +189,8 @@ class Taxonomy:
             for place, text in enumerate(column):
                 name = Name(" ".join(words_of(text)), id, place == 0 or section == "dishes")
                 for form in forms_of(text, language):
+                    if form in _WITHOUT_ACCENTS:
+                        continue
                     self._names.setdefault(form, {})[language] = name
 
     def holds(self, food: str) -> frozenset[str]:
@@ -220,6 +229,18 @@ class Taxonomy:
                 if known and language in known:
                     return known[language], length
         return None
+
+    def likeliest(self, text: str) -> str:
+        """The language in which most words of a text are names of foods; "en" where none leads."""
+        words = words_of(text[:2_000])
+        named = dict.fromkeys(LANGUAGES, 0)
+        for language in LANGUAGES:
+            at = 0
+            while at < len(words):
+                found = self.name_at(words, at, (language,))
+                named[language] += found[1] if found else 0
+                at += found[1] if found else 1
+        return max(LANGUAGES, key=lambda language: named[language])
 
     def parts_of(self, word: str) -> list[Name]:
         """The foods in a German compound that is made of known words throughout; none, where it is not."""
@@ -312,7 +333,15 @@ def _split(table: Taxonomy, word: str) -> list[Name] | None:
                     return ([name] if name else []) + tail
         return None
 
-    return rest(0)
+    return rest(0) or _begins(word, known)
+
+
+def _begins(word: str, known: Callable[[str], Name | None]) -> list[Name] | None:
+    """The food that a compound begins with, whatever follows: "Schweineschulter"."""
+    for until in range(len(word) - 4, 4, -1):
+        if (name := known(word[:until])) and not word[until:].endswith(_NO_DISH):
+            return [name]
+    return None
 
 
 @dataclass(slots=True)

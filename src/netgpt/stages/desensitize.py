@@ -12,7 +12,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from netgpt.completion.compose import Placement, compose
-from netgpt.constraints.asking import WITHDRAWN, asks_for_options, has_notes, with_sentence, without_notes
+from netgpt.constraints.asking import (
+    WITHDRAWN,
+    asks_for_options,
+    has_notes,
+    language_asked,
+    with_sentence,
+    without_notes,
+)
 from netgpt.constraints.stream import may_be_chosen
 from netgpt.context import SENSITIVE_KIND
 from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError
@@ -31,7 +38,6 @@ from netgpt.routing.candidates import asked_target, last_user_text
 from netgpt.settings.sections import Cloud, ConstraintSettings, Privacy
 from netgpt.store.store import Store
 from netgpt.types import Generalised, Hidden, Kept, Label, Message, Person
-from netgpt.wording import language_of
 
 LOCKS_KEPT = 1_000
 _WAITS = 3
@@ -133,7 +139,7 @@ class Desensitize:
             return ""
         text = last_user_text(asked.messages, must_end=True)
         wanted = may_be_chosen(asked.body) and (asked.body.get("n") or 1) == 1 and asks_for_options(text)
-        return language_of(text) if wanted else ""
+        return (language_asked(text) or "") if wanted else ""
 
     def _disclosure(self, exchange: Exchange, asked: str, target: str) -> Disclosure:
         facts = {fact.kind.upper() for fact in exchange.facts if fact.label is Label.SENSITIVE}

@@ -50,6 +50,11 @@ _NO_BUDGET = re.compile(
     r"schulden|gagne|salaire|gana|sueldo|guadagna|stipendio|used to|sold|lost|raised|"
     r"company|firm's|department|worth)\b"
 )
+_PLAIN: Final = re.compile(
+    r"\b(?:up to|at most|max(?:imum)?|no more than|under|limit(?: is)?|budget(?: is| of|:)?|bis zu|hochstens|"
+    r"maximal) (\d{1,5})\b(?!\s?(?:g|kg|%|km|min|people|years|hours|days|weeks|euro|pound|dollar))"
+)
+"""A limit whose currency is not told."""
 _TOPICS: Final = {
     "stay": r"hotel|room|night|stay|accommodation|hostel|zimmer|nacht|ubernacht|unterkunft|nuit|chambre|noche|"
     r"habitacion|notte|camera|albergo|trip|travel|holiday|reise|voyage|viaje|viaggio",
@@ -91,7 +96,11 @@ def prices(text: str) -> Iterator[tuple[float, float, str, str, int]]:
 
 def money_limits(small: str, is_budget: bool) -> Iterator[tuple[float, str, str, frozenset[str]]]:
     """What a fact lets be spent: amount, currency, for what, and in which requests."""
-    found = list(prices(small))
+    found = list(prices(small)) or [
+        (float(match[1]), float(match[1]), "", _per(small[match.end() : match.end() + 30]), match.start())
+        for match in _PLAIN.finditer(small)
+        if is_budget
+    ]
     if not found or _NO_BUDGET.search(small) or not (is_budget or _BUDGET.search(small)):
         return
     _, most, currency, per, _ = found[-1]
@@ -141,9 +150,9 @@ _DAYS: Final = tuple(
 )  # fmt: skip
 _NEVER = re.compile(
     r"\b(?:never|not available|not free|unavailable|can't|cannot|no (?:time|meetings|appointments|events|going "
-    r"out)|doesn't go out|does not go out|busy|works|working|not on|except|nothing on|"
-    r"nie|keine zeit|kann nicht|arbeitet|nicht verfugbar|jamais|pas disponible|pas libre|travaille|nunca|no "
-    r"puede|trabaja|no esta disponible|mai|non puo|lavora|non e libero|non e libera)\b"
+    r"out)|doesn't go out|does not go out|nothing on|"
+    r"nie|keine zeit|kann nicht|nicht verfugbar|jamais|pas disponible|pas libre|nunca|no "
+    r"puede|no esta disponible|mai|non puo|non e libero|non e libera)\b"
 )
 _CLOCK = re.compile(
     r"\b(?P<h>[01]?\d|2[0-4])(?:[:.h](?P<m>[0-5]\d)|\s?(?=[ap]\.?m|uhr|o'clock|"

@@ -7,7 +7,7 @@ somebody else counts for that person alone. English, German, French, Spanish, It
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
@@ -15,6 +15,8 @@ from typing import Final
 from netgpt.constraints.features import Need, needs
 from netgpt.constraints.measures import money_limits, times_of
 from netgpt.constraints.taxonomy import LANGUAGES, Food, Mention, folded, taxonomy, word_set, words_of
+from netgpt.constraints.whose import whose_is
+from netgpt.wording import language_of
 
 FOOD: Final = frozenset(("food", "drink", "place", "gift", "shop", "activity"))
 """Kinds of requests in which what somebody eats and drinks counts."""
@@ -120,7 +122,7 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
 """States of a person: what each rules out."""
 _BEFORE_STATE = (
     r"(?:^|[,:(]\s*|\b(?:is|are|am|i'm|be|being|been|became|become|turned|went|gone|has|have|had|with|eats?|"
-    r"lives?|living|eating|follows?|following|keeps?|keeping|on|takes?|taking|of|a|an|the|"
+    r"lives?|living|does|doing|regime|ernahrung|eating|follows?|following|keeps?|keeping|on|takes?|taking|of|a|an|the|"
     r"diagnosed(?: as| with)?|strict(?:ly)?|lifelong|diet|observant|practi[sc]ing|devout|religious|only|and|but|"
     r"for|bin|ist|sind|wurde|geworden|habe|hat|lebt|lebe|isst|esse|ernahrt sich|"
     r"ernahre mich|nimmt|nehme|eine?n?|streng|seit|und|suis|est|devenu[e]?|une?|mange|a|ai|et|soy|es|come|como|"
@@ -135,11 +137,13 @@ _ADVERBS = (
     r"certified) ){0,4}"
 )
 _AFTER_STATE = (
-    r"(?=$|[.,;:!()/&-]|\s+(?:diet|diat|disease|food|meals?|only|since|for|and|but|who|seit|und|aber|nur|depuis|"
+    r"(?=$|[.,;:!()/&-]|\s+[(]|\s+(?:after|following|when|while|before|he|she|they|i|a|her|his|my|herself|"
+    r"himself|themselves|"
+    r"plan|friendly|strictly|diet|diat|disease|food|meals?|only|since|for|and|but|who|seit|und|aber|nur|depuis|"
     r"et|mais|desde|y|e|ma|da|pero|except|with|mit|lifestyle|household|person|"
     r"eater|at|by|because|as|again|ernahrung|kost|products?|meat|options|this|until|in|to|due|woman|man|baby|"
     r"twins|weeks?|months?|de|con|avec|on|like|week|now|these|nowadays|years?|"
-    r"regime|dieta|intoleran\w+|syndrome|allerg\w+|patient|or|too|also|out|plus))"
+    r"regime|dieta|intoleran\w+|syndrome|allerg\w+|patient|or|too|also|out|plus)\b)"
 )
 _STATES = [
     (re.compile(_BEFORE_STATE + _ADVERBS + f"(?P<state>{words})" + _AFTER_STATE), told) for words, told in DIETS.items()
@@ -157,7 +161,7 @@ _ONCE = re.compile(
     r"got over|got rid of|overcame|fruher|war|waren|bis 20\d\d|nicht mehr|ehemalig\w*|als kind|etait|etais|ai "
     r"ete|a ete|n'est plus|ne suis plus|autrefois|ancien(?:ne)?|dans mon enfance|ya no es|"
     r"ya no soy|ya no tiene|antes era|era|fue|fui|solia|de nin[oa]|non e piu|non sono piu|una volta|ero|da "
-    r"bambin[oa]|years ago|had (?:an?|his|her) )\b"
+    r"bambin[oa]|years ago|had (?:an?|his|her) (?:\w+ )?(?:allerg|intoler)\w*)\b"
 )
 _LIKES = re.compile(
     r"\b(?:likes?|loves?|enjoys?|interested|curious|writes?|wrote|owns?|runs?|sells?|works?|studie[sd]|teach\w*|"
@@ -165,31 +169,6 @@ _LIKES = re.compile(
     r"arbeitet|betreibt|aime|adore|vend|travaille|tient|le gusta|me gusta|encanta|vende|trabaja|ama|adora|lavora|"
     r"gestisce|wonders|jokes|thinks|bakes for|cooks for a)\b"
 )
-_RELATIVES: Final[dict[str, str]] = {
-    "wife": "wife frau ehefrau femme epouse esposa mujer moglie", "husband": "husband mann ehemann mari esposo marido "
-    "marito",
-    "partner": "partner partnerin spouse boyfriend girlfriend freund freundin compagnon compagne pareja novio "
-    "novia compagno compagna fiance fiancee",
-    "son": "son sohn fils hijo figlio", "daughter": "daughter tochter fille hija figlia",
-    "child": "child children kid kids baby toddler kind kinder enfant enfants nino ninos ninas bambino bambini "
-    "hijos figli",
-    "mother": "mother mum mom mutter mama mere maman madre mamma", "father": "father dad vater papa pere padre",
-    "parents": "parents eltern padres genitori", "sister": "sister schwester soeur hermana sorella",
-    "brother": "brother bruder frere hermano fratello", "grandmother": "grandmother grandma granny oma "
-    "grossmutter abuela nonna",
-    "grandfather": "grandfather grandpa opa grossvater abuelo nonno",
-    "friend": "friend friends colleague colleagues flatmate flatmates roommate boss neighbour neighbor guest "
-    "guests kollege kollegin mitbewohner mitbewohnerin chef nachbar nachbarin "
-    "ami amie collegue voisin amigo amiga companera colega vecino amico amica collega vicino aunt uncle cousin "
-    "niece nephew tante onkel neffe nichte tio tia sobrino sobrina zio zia nipote",
-    "pet": "dog cat hund katze chien chat perro gato cane gatto",
-}  # fmt: skip
-_POSSESSIVES: Final = word_set(
-    "my his her their our the mein meine sein seine ihr ihre unser unsere ma mon mes son sa notre mi su nuestro "
-    "mia mio sua suo la le il el"
-)
-_RELATIVE_OF = {word: of for of, words in _RELATIVES.items() for word in words.split()}
-
 _ILL = (  # groups of words behind which stands what makes ill
     r"allergi\w+ (?:reactions? )?(?:to|gegen|auf|aux?|a(?:l|lla|lle|i|gli|ll'|llo)?|a (?:los?|las?|el)|a l'|a)|"
     r"allerg(?:y|ies|ie|ia) (?:to|gegen|aux?|a(?:l|lla|lle|i)?|a l'|a (?:los?|las?)|a la)|"
@@ -215,12 +194,15 @@ _ILL = (  # groups of words behind which stands what makes ill
 _NOT_EATEN = (
     r"(?:(?:does not|doesn't|do not|don't|never|no longer|won't|will not) (?:ever )?(?:eat|eats|drink|drinks|"
     r"touch|touches|consume|consumes|have|take|cook|buy|use|do)(?: any| meals with| dishes with| anything "
-    r"with)?|(?:stopped|quit|given up|gave "
+    r"with)?|(?:(?:has|have) not (?:eaten|touched|had)|(?:hasn't|haven't) (?:eaten|touched|had)|keeps? away from|"
+    r"stopped|quit|given up|gave "
     r"up|giving up|cut out|swore off|sworn off|off|abstains? from|stays? away from|avoids?|avoiding|refrains? "
-    r"from|keeps off|skips|steers clear of|gone without|goes without)(?: eating| drinking| all| any)*|(?:eats?|"
+    r"from|keeps off|skips|leaves? out|steers (?:\w+ )?clear of|gone without|goes without)(?: eating| drinking| "
+    r"all| any)*|(?:eats?|"
     r"drinks?|has|have|is having|"
     r"consumes?) (?:no|nothing with|neither)|^no|^never any|, no|(?:isst|esse|trinkt|trinke) weder|(?:ne mange|"
-    r"ne bois|no come|no como|non mangia|non mangio) n[ie]|isst (?:\w+ ){0,2}keine?n?|esse (?:\w+ "
+    r"ne bois|no come|no como|non mangia|non mangio) n[ie]|(?:isst|esse|trinkt|trinke) (?:nie|niemals|nichts "
+    r"mit)|isst (?:\w+ ){0,2}keine?n?|esse (?:\w+ "
     r"){0,2}keine?n?|trinkt (?:\w+ ){0,2}keine?n?|trinke (?:\w+ ){0,2}keine?n?|ohne|^keine?n?|meidet|meide|"
     r"verzichte(?:t)? auf|ne "
     r"(?:mange|bois|boit|consomme|prend|prends)s? (?:pas|plus|jamais|aucun)(?: d[eu']| de la)?|evite|^pas d[e']|"
@@ -254,6 +236,14 @@ _TRIGGERS = (
     ("allergy", True, re.compile(rf"(?:{_ILL})(?!\w)\s*(?P<what>.+)")),
     ("diet", True, re.compile(rf"(?:^|(?<=[\s,]))(?:{_NOT_EATEN})\s+(?P<what>.+)")),
     ("taste", False, re.compile(rf"\b{_DISLIKED}\s*(?P<what>.+)")),
+    (
+        "taste",
+        False,
+        re.compile(
+            r"^(?P<what>[\w ,-]{3,40}?) (?:is|are) (?:\w+ ){0,5}(?:can't stand|cannot stand|hates?|loathes?|detests?|"
+            r"dislikes?|disgust\w*)\b"
+        ),
+    ),
 )
 _BEFORE_WORD = re.compile(
     r"(?P<what>(?:[\w-]+[ ,&/]+(?:(?:and|or|und|et|y|e) )?){1,4}?)(?:allerg(?:y|ies|ic|ie|ien|iker\w*)|"
@@ -267,26 +257,30 @@ _MAKES_ILL = re.compile(
     r"^(?P<what3>[\w ,-]{3,40}?) (?:vertragt|vertrage|esse|isst|trinke|trinkt) (?:ich |er |sie )?(?:uberhaupt |"
     r"gar )?nicht|"
     r"(?:^|[,;] )(?P<what>[\w ,&-]{3,60}?) (?:gives?|makes?|sends?|causes?|triggers?|brings?) (?:him|her|them|me|"
-    r"the user|you|his|their|my) (?:\w+ ){0,3}?(?:sick|ill|attacks?|asthma|wheez\w*|sneez\w*|rash|hives|"
+    r"the user|you|his|their|my) (?:\w+ ){0,3}?(?:sick|ill|allerg\w*|symptoms|reactions?|attacks?|asthma|"
+    r"wheez\w*|sneez\w*|breathless|exhaust\w*|rash|hives|"
     r"migraines?|headaches?|"
     r"stomach|cramps|anaphyla\w+|itch\w*|"
     r"to hospital|swell\w*|vomit|bloat\w*)|(?:^|[,;] )(?P<what2>[\w ,&-]{3,60}?) (?:is|are) (?:off limits|"
-    r"forbidden|out of the question|off the table|off the menu|banned|poison|deadly|taboo|not an option|a no-go)"
+    r"forbidden|out of the question|off the table|off the list|never eaten|off the menu|banned|poison|deadly|"
+    r"taboo|not an option|a no-go)|(?:^|[,;] )(?P<what4>[\w ,&-]{3,40}?) and (?:i|he|she|they|the user) (?:do "
+    r"not|does not|don't|doesn't) get along"
 )
-_NO_FOOD = word_set("""
-    anything everything it that this them food foods much more many meals breakfast lunch dinner late early change
-    noise people work much alcohol-free light cold heat stress criticism most things something someone meat-free there
-    here well good bad any all some every day time home school medication medicine penicillin aspirin ibuprofen latex
-    dust pollen cats dogs animals smoke perfume nickel wool none no known allergies allergy limits unknown nothing
-    intolerances restrictions diet dietary motorways""")
+_NO_FOOD = word_set(
+    """anything everything it that this them food foods much more many meals breakfast lunch dinner late early change
+    noise people work much alcohol-free light cold heat stress criticism most things something someone meat-
+    free there here well good bad any all some every day time home school medication medicine penicillin
+    aspirin ibuprofen latex dust pollen cats dogs animals smoke perfume nickel wool none no known allergies
+    allergy limits unknown nothing intolerances restrictions diet dietary motorways"""
+)
 _UNMANAGED = re.compile(
     r"\b(?:can't|cannot|can not|couldn't|unable|not able|impossible|difficult|hard for|struggl\w*|trouble|"
-    r"problems?|pain\w*|hurts?|afraid|scared|terrif\w*|fears?|phobi\w*|panic\w*|dizzy|dizziness|anxi\w*|"
+    r"problems?|pain(?:s|ful)?|hurts?|afraid|scared|terrif\w*|fears?|phobi\w*|panic\w*|dizzy|dizziness|anxi\w*|"
     r"avoids?|dreads?|nightmare|"
-    r"freezes|faints?|nervous|attacks?|seizures?|allerg\w*|wheez\w*|sneez\w*|out of the question|no longer|too "
+    r"freez\w*|faints?|nervous|attacks?|seizures?|allerg\w*|wheez\w*|sneez\w*|out of the question|no longer|too "
     r"much for|overwhelm\w*|seasick|never learn\w*|out of breath|angst|schwindel\w*|schwindlig|meidet|meide|"
     r"panik|nicht|keine?n?|unmoglich|"
-    r"peur|vertige|ne peut|ne peux|ne sait|ne sais|impossible|evite|angoiss\w*|miedo|panico|no puede|no puedo|no "
+    r"peur|vertige|ne peut|ne peux|ne sait|ne sais|impossibles?|evite|angoiss\w*|miedo|panico|no puede|no puedo|no "
     r"sabe|imposible|evita|mareo|paura|non puo|non posso|non sa|impossibile|terror\w*|addict\w*|recover\w*|"
     r"gave up|quit)\b"
 )
@@ -294,14 +288,16 @@ _WELCOME = re.compile(
     r"\b(?:not (?:afraid|scared|allergic)|no (?:fear|problem|problems|trouble)|without (?:fear|problems?|"
     r"trouble)|keine angst|kein problem|pas peur|sin miedo|senza paura|live without|get enough|says no|resist|"
     r"can't wait|cannot wait|never miss\w*|never tires|"
-    r"doesn't mind|does not mind|tolerates?|can eat|can have|vertragt gut|overcame|got over|stop eating|too much)\b"
+    r"impossible to give up|doesn't mind|does not mind|tolerates?|can eat|can have|vertragt gut|overcame|got "
+    r"over|stop eating|too much)\b"
 )
 _MAKES_UNWELL = re.compile(
-    r"\b(?:allerg\w*|anaphyl\w*|deadly|lethal|kills?|could die|hospital|emergency|ambulance|epipen|a&e|rash|"
+    r"\b(?:allerg\w*|anaphyl\w*|deadly|lethal|kills?|could die|hospital|emergency|ambulance|epipen|a&e|"
+    r"adrenaline|throat|tongue|lips|blister\w*|rash|"
     r"hives|swell\w*|itch\w*|wheez\w*|asthma|sick|ill|unwell|vomit\w*|nause\w*|migraines?|cramps?|upsets?|"
     r"stomach|bloat\w*|reacts?|reactions?|"
     r"intoleran\w*|forbidden|banned|not allowed|off limits|poison|triggers?|does not agree|doesn't agree|"
-    r"disagrees|bad for|danger\w*|taboo|doctor|had to give up|give up|touch|unvertrag\w*|krank|ausschlag|"
+    r"disagrees|bad for|danger\w*|taboo|doctor|had to give up|unvertrag\w*|krank|ausschlag|"
     r"notarzt|krankenhaus|juck\w*|atemnot|tabu|"
     r"verboten|darf kein\w*|reagier\w*|ubel|durchfall|interdit\w*|malade|urticaire|gonfle\w*|hopital|reagit|"
     r"deconseille\w*|crise|mal au ventre|alerg\w*|prohib\w*|enferm\w*|urticaria|reaccion|sienta\w* mal|sta "
@@ -310,7 +306,8 @@ _MAKES_UNWELL = re.compile(
 )
 _STOPPED_DRINKING = re.compile(
     r"\b(?:(?:gave up|given up|giving up|quit|stopped|swore off|sworn off|done with|no longer|stays? off|keeps? "
-    r"off|off) (?:the )?(?:drinking|drink|drinks|booze|bottle|alcohol)|touched (?:a drop|a drink|alcohol)|not "
+    r"off|off) (?:the )?(?:drinking|drink|drinks|booze|bottle|alcohol)|not (?:to )?touch (?:alcohol|a drop|a "
+    r"drink)|dej(?:o|e|a) de beber|arrete de boire|aufgehort zu trinken|touched (?:a drop|a drink|alcohol)|not "
     r"a drop|rehab|(?:in|goes to|attends|joined) aa\b|"
     r"alcohol-free|alkoholfrei|trinkt nicht mehr|trinkt nichts|auf entzug|trockener? alkoholiker|ne boit plus|"
     r"sevrage|ya no bebe|dejo la bebida|non beve piu|ha smesso di bere|dry since)\b"
@@ -352,7 +349,7 @@ def _constraints(text: str, kind: str) -> tuple[Constraint, ...]:
     found: list[Constraint] = []
     for sentence in re.split(r"(?<=[.!?;])\s+", stated):
         small = folded(sentence).strip()
-        whose = _other(small, sentence is not None and text.startswith(("The user's ", "The user’s ")))
+        whose = whose_is(text if stated.startswith(sentence) else sentence, kind)
         of_it = [*_of_sentence(small, kind), *_names(sentence)]
         found += [replace(each, whose=whose) for each in of_it]
     if not found and kind in ("allergy", "allergies", "intolerance", "dislike", "dislikes"):
@@ -366,7 +363,11 @@ def _constraints(text: str, kind: str) -> tuple[Constraint, ...]:
 
 def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
     once = _ONCE.search(small)
-    if not once or re.search(r"can no longer|no longer (?:able|manages?|climbs?|swims?|fl(?:y|ies)|walks?)", small):
+    if not once or re.search(
+        r"ever since|since then|still|can no longer|no longer (?:able|manages?|climbs?|"
+        r"swims?|fl(?:y|ies)|walks?)",
+        small,
+    ):
         for need in needs().values():
             if _has_need(need, small):
                 yield Constraint(need.kind, need.where, need=need.name)
@@ -374,7 +375,7 @@ def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
     found = list(_eaten(small, bool(once)))
     unwell = not found and not once and _MAKES_UNWELL.search(small) and not _WELCOME.search(small)
     if unwell and not _LIKES.search(small) and not any(pattern.search(small) for pattern, _ in _STATES):
-        found = list(_ruled_out(small, "allergy", strict=True, only_known=True))
+        found = list(_ruled_out(small, "allergy", strict=True, only_known=True, languages=_languages(small)))
     yield from found
     for limit, currency, per, where in money_limits(small, kind in ("budget", "money", "price")):
         yield Constraint("budget", where, limit=limit, currency=currency, per=per)
@@ -390,8 +391,15 @@ def _has_need(need: Need, small: str) -> bool:
         if need.name == "leather" and not re.search(r"leather|leder|cuir|cuero|pelle", stated[0]):
             return False  # of a vegan: told with the diet
         return not _denied(small, stated.start()) and not _of_a_thing(small, stated.start())
-    about = need.about.search(small) if _UNMANAGED.search(small) and not _WELCOME.search(small) else None
-    return about is not None and not _of_a_thing(small, about.start())
+    if _WELCOME.search(small):
+        return False
+    for clause in re.split(r"[,;:] | but ", small):
+        if need.things & set(words_of(clause)) and _MAKES_UNWELL.search(clause):
+            return not _of_a_thing(small, small.find(clause) + 1)
+        about = need.about.search(clause)
+        if about is not None and _UNMANAGED.search(clause):
+            return not _of_a_thing(small, small.find(clause) + about.start())
+    return False
 
 
 def _states(small: str, once: bool) -> Iterator[Constraint]:
@@ -441,7 +449,9 @@ def _eaten(small: str, once: bool) -> Iterator[Constraint]:
                 r"bebe|mangia|mangio|beve)\b",
                 match[0][: match.start("what") - match.start()],
             )
-            yield from _ruled_out(match["what"], kind, strict and not _MILD.search(clause), only_known=known)
+            yield from _ruled_out(
+                match["what"], kind, strict and not _MILD.search(clause), only_known=known, languages=_languages(small)
+            )
     if once:
         return
     for pattern in (_BEFORE_WORD, _COMPOUND, _MAKES_ILL):
@@ -449,8 +459,29 @@ def _eaten(small: str, once: bool) -> Iterator[Constraint]:
             what = next(told for told in match.groupdict().values() if told)
             if not _denied(small, match.start()) and not _of_a_thing(small, match.start()):
                 yield from _ruled_out(
-                    re.sub(r"^.*\b(?:has|have|had|hat|with|from|a|an)\s+", "", what), "allergy", True, only_known=True
+                    re.sub(r"^.*\b(?:has|have|had|hat|with|from|a|an)\s+", "", what),
+                    "allergy",
+                    True,
+                    only_known=True,
+                    languages=_languages(small),
                 )
+
+
+_ENGLISH: Final = word_set(
+    """the is has not and with for of her his my she he can cannot does any are it on at by from since allergic
+    allergy eats drinks user gives makes left after that to but all never hates doesn don avoids keeps no"""
+)
+
+
+def _languages(small: str) -> tuple[str, ...]:
+    """In which languages the foods of a fact are read: English alone where its little words are there."""
+    if len(_ENGLISH & set(words_of(small))) > 1:
+        return ("en",)
+    code = language_of(small)
+    code = taxonomy().likeliest(small) if code == "en" else code
+    if code in LANGUAGES:
+        return tuple(dict.fromkeys((code, "en")))
+    return LANGUAGES
 
 
 def _clauses(small: str) -> list[str]:
@@ -464,7 +495,9 @@ def _clauses(small: str) -> list[str]:
     return parts
 
 
-def _ruled_out(what: str, kind: str, strict: bool, only_known: bool = False) -> Iterator[Constraint]:
+def _ruled_out(
+    what: str, kind: str, strict: bool, only_known: bool = False, languages: Sequence[str] = ()
+) -> Iterator[Constraint]:
     """The foods that a list of words names; a name that is not in the table as such."""
     tail = _TAIL_ENDS.split(f"{what} ", maxsplit=1)[0]
     exceptions = _EXCEPT.split(tail, maxsplit=1)
@@ -473,7 +506,7 @@ def _ruled_out(what: str, kind: str, strict: bool, only_known: bool = False) -> 
     if kind == "allergy" and (things := [n for n in needs().values() if n.things & set(words_of(exceptions[0]))]):
         yield from (Constraint(need.kind, need.where, need=need.name) for need in things)
         only_known = True
-    read = table.read(exceptions[0], LANGUAGES)
+    read = table.read(exceptions[0], languages or _languages(what))
     foods: set[str] = set()
     words: set[tuple[str, ...]] = set()
     for mention in read.mentions:
@@ -487,7 +520,7 @@ def _ruled_out(what: str, kind: str, strict: bool, only_known: bool = False) -> 
         foods |= {"seafood", "gelatine"}
     if not read.mentions and not only_known:
         unknown = [word for word in words_of(exceptions[0]) if len(word) > 2][:3]
-        if unknown and not set(unknown) & _NO_FOOD:
+        if unknown and kind != "taste" and not set(unknown) & (_NO_FOOD | _ENGLISH):
             words.add(tuple(unknown))
     if foods or words:
         yield Constraint(
@@ -518,59 +551,11 @@ def _of_a_thing(small: str, at: int) -> bool:
     return _LIKES.search(small[:at]) is not None
 
 
-def _other(small: str, of_the_user: bool) -> str:
-    """Whose it is: the person that the sentence begins with, or names before what it says."""
-    begins = small.split()[:9]
-    if (
-        re.match(
-            r"(?:wife|husband|partner|son|daughter|child|kid|mother|father|sister|brother|friend|flatmate|"
-            r"\w+'s)\b",
-            small,
-        )
-        or of_the_user
-    ):
-        begins = small.split()[:4]
-    for place, word in enumerate(begins):
-        word = word.strip(",.'").removesuffix("'s")
-        if word in _RELATIVE_OF and (
-            of_the_user
-            or (place == 0 or (place < 3 and begins[0] in _POSSESSIVES))
-            or re.search(
-                r"\b(?:who|whose|that|der|die|deren|dessen|qui|dont|"
-                r"que|cuyo|cuya|che|married to|lives with|cooks for|cares for|has an?|hat eine?n?|mit|avec|con)\b",
-                small,
-            )
-        ):
-            if _RELATIVE_OF[word] == "pet" and not re.match(
-                rf".*?\b{word} (?:is|has|can|must|needs|ist|hat|"
-                rf"darf)\b",
-                small,
-            ):
-                continue
-            return _RELATIVE_OF[word]
-    if re.search(
-        r"\b(?:married to|lives with|dating|engaged to|verheiratet mit|lebt mit|vit avec|vive con|"
-        r"marie[e]? a)\b",
-        small,
-    ):
-        return "partner"
-    return ""
-
-
-def speaks_of(request: str, whose: str) -> bool:
-    """Whether a request is in the name of that person ("for my daughter")."""
-    words = set(words_of(request))
-    return any(of == whose and word in words for word, of in _RELATIVE_OF.items()) or (
-        whose in ("wife", "husband", "partner", "son", "daughter", "child")
-        and bool(words & {"family", "us", "familie", "uns", "famille", "familia", "famiglia", "noi"})
-    )
-
-
 def _names(sentence: str) -> Iterator[Constraint]:
     """People and places that are avoided: names behind a word that says so."""
     for match in _AVOIDS.finditer(sentence):
         name = _NAME.match(sentence[match.end() :])
-        once = _ONCE.search(folded(sentence)) and not re.search(r"no longer|was (?:attacked|mugged)|fell out", sentence)
+        once = re.search(r"\b(?:used to|formerly|until \d{4})\b", sentence)
         if name is None or once:
             continue
         words = tuple(words_of(re.sub(r"['’]s$", "", name["name"])))
@@ -579,8 +564,3 @@ def _names(sentence: str) -> Iterator[Constraint]:
         yield Constraint(
             "avoid", frozenset(("place", "stay", "route", "activity", "food", "shop", "gift")), words=frozenset({words})
         )
-
-
-def relevant(constraints: Iterable[Constraint], where: frozenset[str], request: str) -> tuple[Constraint, ...]:
-    """Those that count for a request of these kinds."""
-    return tuple(c for c in constraints if c.where & where and (not c.whose or speaks_of(request, c.whose)))

@@ -11,8 +11,9 @@ from netgpt.constraints.asking import has_notes, is_about_another_work, kinds_of
 from netgpt.constraints.choose import ChoiceAccount, Chooser, Judge
 from netgpt.constraints.json_options import JsonChooser, holds_options, looks_like_json
 from netgpt.constraints.measures import EVERYWHERE
-from netgpt.constraints.reading import Constraint, constraints_of, speaks_of
+from netgpt.constraints.reading import Constraint, constraints_of
 from netgpt.constraints.taxonomy import word_set, words_of
+from netgpt.constraints.whose import speaks_of
 from netgpt.types import Chunk, Fact, Label, Message
 
 MOST_FACTS: Final = 200

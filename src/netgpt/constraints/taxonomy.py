@@ -187,7 +187,8 @@ class Taxonomy:
         )
         for language, column in zip(LANGUAGES, columns, strict=False):
             for place, text in enumerate(column):
-                name = Name(" ".join(words_of(text)), id, place == 0 or section == "dishes")
+                is_own = place == 0 or section == "dishes" or folded(text)[:4] == folded(column[0])[:4] != ""
+                name = Name(" ".join(words_of(text)), id, is_own)
                 for form in forms_of(text, language):
                     if form in _WITHOUT_ACCENTS:
                         continue

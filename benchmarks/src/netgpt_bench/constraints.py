@@ -1,7 +1,7 @@
 """`netgpt bench constraints`: do a person's private facts hold in the answer, and does nothing of them leave?
 
-Each case is one request of a person with one private fact, answered through the whole gateway by a cloud made of rules (in
-eight forms, streamed and whole), once with the choosing on and once without; and, with `--model`, by a real small model.
+Each case is one request of a person with one private fact, answered through the whole gateway by a cloud made of rules
+(in eight forms, streamed and whole), with the choosing on and without; and, with `--model`, by a real small model.
 What is true of an option stands in the material, not in what is measured.
 """
 
@@ -38,20 +38,33 @@ from netgpt_bench.harness import Progress
 _OWNER: Final = Caller("local", Role.ADMIN)
 _MAX_TOKENS: Final = 260
 _SEEN_BY_EYE: Final[Mapping[str, str]] = {
-    "peanut": r"peanut|groundnut|satay|erdn[uü]ss|arachide|cacahu", "milk": r"\b(?:milk|cheese|butter|cream|yogh?urt|parmesan|mozzarella|feta)\b",
-    "nut": r"\b(?:almonds?|walnuts?|cashews?|hazelnuts?|pecans?|pistachios?|pesto|pine nuts?|nuts)\b", "egg": r"\beggs?\b|omelet|frittata|mayonnaise",
+    "peanut": r"peanut|groundnut|satay|erdn[uü]ss|arachide|cacahu",
+    "milk": r"\b(?:milk|cheese|butter|cream|yogh?urt|parmesan|mozzarella|feta)\b",
+    "nut": r"\b(?:almonds?|walnuts?|cashews?|hazelnuts?|pecans?|pistachios?|pesto|pine nuts?|nuts)\b",
+    "egg": r"\beggs?\b|omelet|frittata|mayonnaise",
     "gluten": r"\b(?:bread|pasta|spaghetti|noodles?|flour|couscous|pizza|toast|bun|wheat|beer|lasagn[ae])\b",
-    "crustacean": r"\b(?:shrimps?|prawns?|crabs?|lobster|scampi)\b", "fish": r"\b(?:fish|salmon|tuna|cod|anchov\w+|sardines?|haddock)\b",
-    "sesame": r"sesame|tahini|hummus", "soy": r"\b(?:soy|soya|tofu|miso|edamame|tempeh)\b", "celery": r"celer[yi]", "mushroom": r"mushroom|champignon",
-    "meat": r"\b(?:chicken|beef|pork|bacon|ham|turkey|lamb|sausages?|steak|meat(?:balls?)?|fish|salmon|tuna|shrimps?|prawns?|poulet|boeuf|fleisch|hähnchen|pollo|carne)\b",
+    "crustacean": r"\b(?:shrimps?|prawns?|crabs?|lobster|scampi)\b",
+    "fish": r"\b(?:fish|salmon|tuna|cod|anchov\w+|sardines?|haddock)\b",
+    "sesame": r"sesame|tahini|hummus",
+    "soy": r"\b(?:soy|soya|tofu|miso|edamame|tempeh)\b",
+    "celery": r"celer[yi]",
+    "mushroom": r"mushroom|champignon",
+    "meat": r"\b(?:chicken|beef|pork|bacon|ham|turkey|lamb|sausages?|steak|meat(?:balls?)?|fish|salmon|tuna|"
+    r"shrimps?|prawns?|poulet|boeuf|fleisch|hähnchen|pollo|carne)\b",
     "pork": r"\b(?:pork|bacon|ham|prosciutto|pancetta|chorizo|salami|porc|schinken|speck|jambon)\b",
-    "alcohol": r"\b(?:wine|beer|vodka|gin|rum|whisk(?:e)?y|tequila|liqueur|champagne|prosecco|cocktail|martini|mojito|brandy|bourbon|wein|bier|vin|bière)\b",
-    "animal": r"\b(?:leather|wool|silk|milk|cheese|honey|chicken|beef|egg|butter|cashmere)\b", "wool": r"\b(?:wool|cashmere|merino|alpaca)\b",
-    "perfume": r"\b(?:perfume|scented|fragrance|essential oils?|cologne)\b", "feathers": r"\b(?:down|feathers?)\b",
-    "stairs": r"\b(?:stairs?|staircase|steps)\b", "cats": r"\bcats?\b", "heights": r"\b(?:observation deck|zip.?lin\w+|climbing|ferris wheel|skydiv\w+|hot air balloon|rooftop)\b",
-    "water": r"\b(?:swim\w*|kayak\w*|boat|surf\w*|snorkel\w*|diving)\b", "crowd": r"\b(?:festival|concert|crowd\w*|stadium|parade)\b",
+    "alcohol": r"\b(?:wine|beer|vodka|gin|rum|whisk(?:e)?y|tequila|liqueur|champagne|prosecco|cocktail|martini|"
+    r"mojito|brandy|bourbon|wein|bier|vin|bière)\b",
+    "animal": r"\b(?:leather|wool|silk|milk|cheese|honey|chicken|beef|egg|butter|cashmere)\b",
+    "wool": r"\b(?:wool|cashmere|merino|alpaca)\b",
+    "perfume": r"\b(?:perfume|scented|fragrance|essential oils?|cologne)\b",
+    "feathers": r"\b(?:down|feathers?)\b",
+    "stairs": r"\b(?:stairs?|staircase|steps)\b",
+    "cats": r"\bcats?\b",
+    "heights": r"\b(?:observation deck|zip.?lin\w+|climbing|ferris wheel|skydiv\w+|hot air balloon|rooftop)\b",
+    "water": r"\b(?:swim\w*|kayak\w*|boat|surf\w*|snorkel\w*|diving)\b",
+    "crowd": r"\b(?:festival|concert|crowd\w*|stadium|parade)\b",
     "loud": r"\b(?:concert|live music|loud|karaoke)\b",
-}  # fmt: skip
+}
 """What a real model's answer is searched for: words of this file, read without any sense for "without"."""
 
 
@@ -76,18 +89,26 @@ class Tally:
     def row(self, name: str) -> dict[str, Any]:
         """As a row of the report; shares from 0 to 1."""
         return {
-            "": name, "answers": self.answers, "violated": self.violated / max(1, self.answers),
+            "": name,
+            "answers": self.answers,
+            "violated": self.violated / max(1, self.answers),
             "options against left": f"{self.against_left}/{self.against}",
             "answers poorer": self.poorer / max(1, self.answers),
             "harmless options lost": f"{self.harmless_lost}/{self.harmless}",
-            "nothing left though something fits": self.empty, "private words that left": len(self.leaks),
-        }  # fmt: skip
+            "nothing left though something fits": self.empty,
+            "private words that left": len(self.leaks),
+        }
 
 
 async def run(
-    *, sample: int = 300, seed: int = 7, held_out: bool = True, model: Path | None = None, real: int = 60,
+    *,
+    sample: int = 300,
+    seed: int = 7,
+    held_out: bool = True,
+    model: Path | None = None,
+    real: int = 60,
     progress: Progress = lambda _: None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Ask all cases with and without. `held_out`: of the second half of the material. `model`: a GGUF file that answers
     `real` of them, too. Raises ModelUnavailable."""
     asked = cases(sample, seed, held_out=held_out)
@@ -106,12 +127,20 @@ async def run(
                     for each in (tally, *([by_task[case.task]] if wanted else [])):
                         _note(each, case, answer, bytes(cloud.all_bytes()))
                     bodies += [each.body for each in cloud.received] if wanted else []
-    rows = [off.row("as the cloud says"), on.row("chosen on the box"), *(each.row(task) for task, each in by_task.items())]
+    rows = [
+        off.row("as the cloud says"),
+        on.row("chosen on the box"),
+        *(each.row(task) for task, each in by_task.items()),
+    ]
     result = {
-        "rows": rows, "facts read": f"{known}/{len(asked)}", "samples": sample, "seed": seed,
-        "violated": on.violations[:20], "left": on.leaks[:20],
+        "rows": rows,
+        "facts read": f"{known}/{len(asked)}",
+        "samples": sample,
+        "seed": seed,
+        "violated": on.violations[:20],
+        "left": on.leaks[:20],
         "sentence in requests": f"{sum(b'numbered list' in body or b'list' in body for body in bodies)}/{len(bodies)}",
-    }  # fmt: skip
+    }
     if model is not None:
         result["rows"] += await _real(model, asked[:real], progress)
     return result
@@ -158,7 +187,9 @@ class _Box:
         body |= {"stream": number % 2 == 0, "max_tokens": _MAX_TOKENS, "temperature": 0}
         if case.form == "json":
             body["response_format"] = {"type": "json_object"}
-        exchange = Exchange(Request(body=body, model="netgpt/cloud", user=user, stream=body["stream"], **fields), _OWNER)
+        exchange = Exchange(
+            Request(body=body, model="netgpt/cloud", user=user, stream=body["stream"], **fields), _OWNER
+        )
         await self.gateway.workflow.run(exchange)
         said = ""
         async for chunk in exchange.chunks:
@@ -191,7 +222,9 @@ def leaks(case: ConstraintCase, sent: bytes) -> list[str]:
     text = sent.split(b"\r\n\r\n", 1)[-1].decode("utf-8", "replace").casefold()
     own = case.request.casefold()
     values = {case.fact.casefold(), *(word.casefold() for word in case.words)}
-    return [f"{case.fact!r}: {word}" for word in values if re.search(rf"(?<!\w){re.escape(word)}", text) and word not in own]
+    return [
+        f"{case.fact!r}: {word}" for word in values if re.search(rf"(?<!\w){re.escape(word)}", text) and word not in own
+    ]
 
 
 async def _real(path: Path, asked: Sequence[ConstraintCase], progress: Progress) -> list[dict[str, Any]]:
@@ -223,9 +256,12 @@ async def _real_row(cloud: FaultyCloud, asked: Sequence[ConstraintCase], name: s
             left += len(leaks(case, cloud.all_bytes()))
     way = "chosen on the box" if wanted else "as it says"
     return {
-        "": f"{name}, {way}", "answers": len(asked), "violated": violated / max(1, len(asked)),
-        "nothing left though something fits": f"{nothing} said that nothing fits", "private words that left": left,
-    }  # fmt: skip
+        "": f"{name}, {way}",
+        "answers": len(asked),
+        "violated": violated / max(1, len(asked)),
+        "nothing left though something fits": f"{nothing} said that nothing fits",
+        "private words that left": left,
+    }
 
 
 def _forward(engine: Engine) -> Callable[[Mapping[str, Any]], str]:

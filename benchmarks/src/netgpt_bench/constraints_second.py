@@ -1,5 +1,6 @@
-"""The second half of the material of `netgpt bench constraints`: written after the first figures, and not looked at since
-what is measured was last changed, until it was measured once. Other dishes, places, things, wordings and forms.
+"""The second half of the material of `netgpt bench constraints`: other dishes, places, things, wordings and frames,
+written after the first half had been measured and mended for. Its first figure is in docs/benchmarks/constraints.md;
+after that it was mended for, too.
 """
 
 from __future__ import annotations
@@ -130,40 +131,162 @@ Rock festival | three stages, packed | crowd loud
 Chess in the park | tables under trees | none
 """
 FACTS: Final[dict[str, tuple[str, ...]]] = {
-    "peanut": ("peanuts are deadly for him", "must never touch a peanut again after last year's emergency", "peanuts: no, allergic", "de: reagiert allergisch auf Erdnüsse",
-               "fr: est gravement allergique à l'arachide", "es: no puede comer cacahuetes", "it: non può mangiare arachidi"),
-    "nut": ("nuts of every kind are forbidden by her doctor", "is severely allergic to tree nuts", "de: leidet an einer Nussallergie", "fr: fait des allergies aux fruits à coque", "it: è allergico alla frutta secca"),
-    "milk": ("has had to give up dairy", "milk products upset his stomach badly", "is intolerant to milk protein", "de: reagiert auf Milch mit Ausschlag", "it: non tollera il latte"),
-    "gluten": ("gluten makes her ill", "eats strictly gluten free because of coeliac disease", "de: darf wegen Zöliakie kein Gluten essen", "fr: ne peut pas manger de gluten", "es: tiene celiaquía", "it: non può mangiare glutine"),
-    "egg": ("can't tolerate eggs", "has an egg allergy"), "crustacean": ("is allergic to prawns and other crustaceans", "has been told to avoid all shellfish"),
-    "fish": ("cannot eat fish: allergy", "gets hives from fish", "de: hat eine Fischallergie"), "sesame": ("has a sesame allergy", "reacts badly to sesame"),
-    "soy": ("is allergic to soya",), "celery": ("can't have celery", "has a celery allergy"), "mushroom": ("does not like mushrooms", "loathes mushrooms", "de: hasst Pilze", "fr: déteste les champignons"),
-    "meat": ("is a vegetarian", "gave up meat and fish years ago", "follows a vegetarian diet", "de: lebt vegetarisch", "fr: ne mange ni viande ni poisson", "es: es vegetariana desde 2010", "it: segue una dieta vegetariana"),
-    "pork": ("eats no pork", "avoids pork for religious reasons", "de: verzichtet auf Schweinefleisch", "fr: ne consomme pas de porc"), "halal": ("follows halal rules strictly", "is a practising Muslim"),
-    "alcohol": ("hasn't touched a drink since rehab", "stays off alcohol", "gave up drinking in January", "is expecting a baby in May", "de: trinkt keinen Alkohol", "fr: est enceinte"),
-    "animal": ("has been vegan since university", "follows a strictly vegan lifestyle"), "wool": ("can't wear wool", "has a wool allergy"),
-    "perfume": ("perfume triggers his asthma", "can't be near scented products"), "feathers": ("is allergic to goose down", "down makes him sneeze"),
-    "stairs": ("is a wheelchair user", "cannot climb steps because of her heart", "stairs are impossible for him since the stroke", "pushes a rollator", "de: kann keine Treppen steigen", "fr: ne peut pas monter d'escaliers"),
-    "loud": ("is almost deaf in noisy rooms", "has severe hearing loss"), "cats": ("can't be around cats: allergy", "is allergic to cat hair"),
-    "heights": ("gets dizzy at heights", "is terrified of heights"), "water": ("is a non-swimmer", "cannot swim a stroke"), "crowd": ("crowds make her panic", "can't stand crowds since the accident"),
-}  # fmt: skip
-BUDGETS: Final = ("has {} euros to spend, no more", "must stay under {} euros", "maximum spend: {} euros", "her limit is {} €", "anything over {} euros is too dear for him")
+    "peanut": (
+        "peanuts are deadly for him",
+        "must never touch a peanut again after last year's emergency",
+        "peanuts: no, allergic",
+        "de: reagiert allergisch auf Erdnüsse",
+        "fr: est gravement allergique à l'arachide",
+        "es: no puede comer cacahuetes",
+        "it: non può mangiare arachidi",
+    ),
+    "nut": (
+        "nuts of every kind are forbidden by her doctor",
+        "is severely allergic to tree nuts",
+        "de: leidet an einer Nussallergie",
+        "fr: fait des allergies aux fruits à coque",
+        "it: è allergico alla frutta secca",
+    ),
+    "milk": (
+        "has had to give up dairy",
+        "milk products upset his stomach badly",
+        "is intolerant to milk protein",
+        "de: reagiert auf Milch mit Ausschlag",
+        "it: non tollera il latte",
+    ),
+    "gluten": (
+        "gluten makes her ill",
+        "eats strictly gluten free because of coeliac disease",
+        "de: darf wegen Zöliakie kein Gluten essen",
+        "fr: ne peut pas manger de gluten",
+        "es: tiene celiaquía",
+        "it: non può mangiare glutine",
+    ),
+    "egg": ("can't tolerate eggs", "has an egg allergy"),
+    "crustacean": ("is allergic to prawns and other crustaceans", "has been told to avoid all shellfish"),
+    "fish": ("cannot eat fish: allergy", "gets hives from fish", "de: hat eine Fischallergie"),
+    "sesame": ("has a sesame allergy", "reacts badly to sesame"),
+    "soy": ("is allergic to soya",),
+    "celery": ("can't have celery", "has a celery allergy"),
+    "mushroom": ("does not like mushrooms", "loathes mushrooms", "de: hasst Pilze", "fr: déteste les champignons"),
+    "meat": (
+        "is a vegetarian",
+        "gave up meat and fish years ago",
+        "follows a vegetarian diet",
+        "de: lebt vegetarisch",
+        "fr: ne mange ni viande ni poisson",
+        "es: es vegetariana desde 2010",
+        "it: segue una dieta vegetariana",
+    ),
+    "pork": (
+        "eats no pork",
+        "avoids pork for religious reasons",
+        "de: verzichtet auf Schweinefleisch",
+        "fr: ne consomme pas de porc",
+    ),
+    "halal": ("follows halal rules strictly", "is a practising Muslim"),
+    "alcohol": (
+        "hasn't touched a drink since rehab",
+        "stays off alcohol",
+        "gave up drinking in January",
+        "is expecting a baby in May",
+        "de: trinkt keinen Alkohol",
+        "fr: est enceinte",
+    ),
+    "animal": ("has been vegan since university", "follows a strictly vegan lifestyle"),
+    "wool": ("can't wear wool", "has a wool allergy"),
+    "perfume": ("perfume triggers his asthma", "can't be near scented products"),
+    "feathers": ("is allergic to goose down", "down makes him sneeze"),
+    "stairs": (
+        "is a wheelchair user",
+        "cannot climb steps because of her heart",
+        "stairs are impossible for him since the stroke",
+        "pushes a rollator",
+        "de: kann keine Treppen steigen",
+        "fr: ne peut pas monter d'escaliers",
+    ),
+    "loud": ("is almost deaf in noisy rooms", "has severe hearing loss"),
+    "cats": ("can't be around cats: allergy", "is allergic to cat hair"),
+    "heights": ("gets dizzy at heights", "is terrified of heights"),
+    "water": ("is a non-swimmer", "cannot swim a stroke"),
+    "crowd": ("crowds make her panic", "can't stand crowds since the accident"),
+}
+BUDGETS: Final = (
+    "has {} euros to spend, no more",
+    "must stay under {} euros",
+    "maximum spend: {} euros",
+    "her limit is {} €",
+    "anything over {} euros is too dear for him",
+)
 AVOIDS: Final = ("does not want to set foot in the {} again", "got banned from the {}", "stays away from the {}")
 REQUESTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
-    "recipe": {"en": ("I'm hungry, what can I make quickly", "easy supper for me", "a dish to try this weekend", "what's a good recipe for leftovers day"), "de": ("Vorschläge fürs Abendessen", "ein schnelles Rezept für heute"),
-               "fr": ("une recette facile pour ce soir", "quoi manger ce midi"), "es": ("una receta fácil para hoy", "sugiéreme algo para comer"), "it": ("una ricetta veloce per stasera", "consigliami un piatto per il pranzo")},
-    "menu": {"en": ("what shall we serve at my party buffet, food-wise", "dishes for a picnic", "meal ideas for the next days"), "de": ("Essensideen für die nächsten Tage",), "fr": ("des plats pour un pique-nique",), "es": ("platos para un picnic",), "it": ("piatti per un picnic",)},
-    "restaurant": {"en": ("any good restaurants around here", "where should I have lunch", "suggest somewhere to eat out tonight")},
-    "gift": {"en": ("what could they give me as a present", "Christmas gift suggestions for me", "something nice as a gift to myself")},
-    "route": {"en": ("how do I get to the theatre on foot", "a nice route along the river", "directions to the town hall")},
+    "recipe": {
+        "en": (
+            "I'm hungry, what can I make quickly",
+            "easy supper for me",
+            "a dish to try this weekend",
+            "what's a good recipe for leftovers day",
+        ),
+        "de": ("Vorschläge fürs Abendessen", "ein schnelles Rezept für heute"),
+        "fr": ("une recette facile pour ce soir", "quoi manger ce midi"),
+        "es": ("una receta fácil para hoy", "sugiéreme algo para comer"),
+        "it": ("una ricetta veloce per stasera", "consigliami un piatto per il pranzo"),
+    },
+    "menu": {
+        "en": (
+            "what shall we serve at my party buffet, food-wise",
+            "dishes for a picnic",
+            "meal ideas for the next days",
+        ),
+        "de": ("Essensideen für die nächsten Tage",),
+        "fr": ("des plats pour un pique-nique",),
+        "es": ("platos para un picnic",),
+        "it": ("piatti per un picnic",),
+    },
+    "restaurant": {
+        "en": ("any good restaurants around here", "where should I have lunch", "suggest somewhere to eat out tonight")
+    },
+    "gift": {
+        "en": (
+            "what could they give me as a present",
+            "Christmas gift suggestions for me",
+            "something nice as a gift to myself",
+        )
+    },
+    "route": {
+        "en": ("how do I get to the theatre on foot", "a nice route along the river", "directions to the town hall")
+    },
     "hotel": {"en": ("recommend a hotel for the weekend", "where could I stay in Bruges", "hotel tips for one night")},
-    "drinks": {"en": ("recommend me a drink", "which cocktail or juice would be nice now", "drinks for a warm evening")},
-    "shopping": {"en": ("what could I buy at the Christmas market", "help me with shopping for my birthday wishes", "which gloves or slippers should I order")},
-    "outing": {"en": ("things to do on my day off", "suggest an activity for Saturday", "what could I visit this afternoon")},
-}  # fmt: skip
-STAIRS: Final = ("four steps at the entrance", "second floor walk-up", "you go up a narrow spiral staircase", "basement, down 14 stairs")
-LEVEL: Final = ("no steps anywhere", "lift to all floors", "entrance at street level, wide doors", "wheelchair accessible throughout")
+    "drinks": {
+        "en": ("recommend me a drink", "which cocktail or juice would be nice now", "drinks for a warm evening")
+    },
+    "shopping": {
+        "en": (
+            "what could I buy at the Christmas market",
+            "help me with shopping for my birthday wishes",
+            "which gloves or slippers should I order",
+        )
+    },
+    "outing": {
+        "en": ("things to do on my day off", "suggest an activity for Saturday", "what could I visit this afternoon")
+    },
+}
+STAIRS: Final = (
+    "four steps at the entrance",
+    "second floor walk-up",
+    "you go up a narrow spiral staircase",
+    "basement, down 14 stairs",
+)
+LEVEL: Final = (
+    "no steps anywhere",
+    "lift to all floors",
+    "entrance at street level, wide doors",
+    "wheelchair accessible throughout",
+)
 FRAMES: Final = {
-    "en": ("Sure! Have a look at these:", "Enjoy, and have a great day!"), "de": ("Gerne, schau mal:", "Viel Spaß!"), "fr": ("Avec plaisir, voici ce que je propose :", "Bonne journée !"),
-    "es": ("Claro, mira:", "¡Que lo disfrutes!"), "it": ("Certo, ecco:", "Buona giornata!"),
-}  # fmt: skip
+    "en": ("Sure! Have a look at these:", "Enjoy, and have a great day!"),
+    "de": ("Gerne, schau mal:", "Viel Spaß!"),
+    "fr": ("Avec plaisir, voici ce que je propose :", "Bonne journée !"),
+    "es": ("Claro, mira:", "¡Que lo disfrutes!"),
+    "it": ("Certo, ecco:", "Buona giornata!"),
+}

@@ -101,7 +101,7 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
         "health", "alcohol", "",
     ),
     r"(?:type [12] |typ-?[12]-?)?diabet(?:ic|es|iker|ikerin|ique|ico|ica|e)s?|zuckerkrank": ("health", "sugar", ""),
-    r"gout|gicht|goutte|gota|gotta": ("health", "liver beer mussel sardine anchovy game", ""),
+    r"gout|gicht|goutte|gota|gotta": ("health", "liver beer mussel sardine anchovy game-meat", ""),
     r"alpha-gal(?: syndrome)?": ("allergy", "red-meat gelatine", ""),
     r"favism|g6pd(?: deficiency)?|favismus|favisme|favismo": ("health", "fava-bean", ""),
     r"histamine intoleran\w+|histaminintoleran\w+|intoleran\w+ a l'?histamin\w+|intolleran\w+ all'istamina": (

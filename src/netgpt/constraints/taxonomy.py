@@ -91,8 +91,10 @@ _NO_DISH: Final = tuple(
     berg stube verkaufer handler formig zange presse""".split()  # noqa: SIM905 - fifteen lines else
 )
 """Ends of compounds that are no food, whatever they begin with."""
-_WITHOUT_ACCENTS: Final = frozenset({("the",), ("te",), ("tes",), ("mais",)})
-"""Tea and corn, which are little words without their accents."""
+_OTHER_WORDS: Final = frozenset(
+    (word,) for word in ("the", "te", "tes", "mais", "reise", "reisen", "eise", "eisen", "weinen")
+)
+"""Tea and corn without their accents, and plurals that are other words."""
 _LINKS: Final = ("", "s", "n", "en", "e", "er")
 
 
@@ -190,7 +192,7 @@ class Taxonomy:
                 is_own = place == 0 or section == "dishes" or folded(text)[:4] == folded(column[0])[:4] != ""
                 name = Name(" ".join(words_of(text)), id, is_own)
                 for form in forms_of(text, language):
-                    if form in _WITHOUT_ACCENTS:
+                    if form in _OTHER_WORDS:
                         continue
                     self._names.setdefault(form, {})[language] = name
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.constraints.asking import NOTES
-from netgpt.constraints.choose import ChoiceAccount, Chooser, Judge
+from netgpt.constraints.choose import ChoiceAccount, Judge, OptionChooser
 from netgpt.constraints.json_options import JsonChooser
-from netgpt.constraints.options import Reader
+from netgpt.constraints.options import PieceReader
 from netgpt.constraints.reading import constraints_of
 
 CHOSEN, NOTHING, UNKNOWN = NOTES["en"]
@@ -42,14 +42,14 @@ def chosen(
     text: str, fact: str = "is allergic to peanuts", where: str = "food", step: int = 0
 ) -> tuple[str, ChoiceAccount]:
     account = ChoiceAccount()
-    chooser = Chooser(judge(fact, where), account)
+    chooser = OptionChooser(judge(fact, where), account)
     pieces = [text[at : at + step] for at in range(0, len(text), step)] if step else [text]
     return "".join(map(chooser.feed, pieces)) + chooser.end(), account
 
 
 @pytest.mark.parametrize("text", ALL)
 def test_pieces_are_the_whole_answer_and_the_same_at_every_cut(text: str) -> None:
-    reader = Reader()
+    reader = PieceReader()
     whole = reader.feed(text) + reader.end()
     assert "".join(piece.text for piece in whole) == text
     for step in (1, 2, 3, 7, 50):
@@ -60,7 +60,7 @@ def test_pieces_are_the_whole_answer_and_the_same_at_every_cut(text: str) -> Non
 @given(st.text(alphabet="-1.*#|`\n ab:peanut", max_size=120), st.integers(1, 9))
 def test_any_text_is_read_whole_and_alike(text: str, step: int) -> None:
     assert chosen(text, step=step) == chosen(text)
-    reader = Reader()
+    reader = PieceReader()
     assert "".join(piece.text for piece in reader.feed(text) + reader.end()) == text
 
 
@@ -131,7 +131,7 @@ def test_nothing_that_is_said_names_the_reason() -> None:
 
 def test_the_note_is_in_the_persons_language() -> None:
     account = ChoiceAccount()
-    chooser = Chooser(judge("ist allergisch gegen Erdnüsse", language="de"), account)
+    chooser = OptionChooser(judge("ist allergisch gegen Erdnüsse", language="de"), account)
     said = chooser.feed("1. Erdnusssuppe\n2. Linsensuppe\n3. Kartoffelsalat\n") + chooser.end()
     assert "Erdnuss" not in said and said.endswith(NOTES["de"][0])
 

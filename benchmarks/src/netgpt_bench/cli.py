@@ -236,6 +236,32 @@ def routing(
 
 @app.command()
 @reports_errors
+def constraints(
+    sample: int = typer.Option(300, min=9, help="Cases, nine tasks in turn."),
+    first: bool = typer.Option(False, help="Of the first half of the material, which was mended for first."),
+    model: Path | None = typer.Option(
+        None, help="A GGUF file that answers some of the cases in the cloud's place, too."
+    ),
+    real: int = typer.Option(60, min=1, help="How many it answers, with the choosing and without."),
+    seed: int = typer.Option(7, help="Seed of the cases."),
+    as_json: bool = json_option,
+) -> None:
+    """Do private facts that never left hold in the answer? Violations, what left, harmless options that were lost."""
+    from netgpt.models.gguf import check_weights
+    from netgpt_bench import constraints as bench
+
+    if model is not None:
+        check_weights(model)
+    plan: dict[str, Any] = {"sample": sample, "seed": seed, "held_out": not first, "model": model, "real": real}
+    result = run(bench.run(**plan, progress=show_step))
+    if not as_json:
+        for name in ("violated", "left"):
+            say(f"{name}: " + (" | ".join(result[name]) or "nothing"))
+    print_result("private constraints", {k: v for k, v in result.items() if k not in ("violated", "left")}, as_json)
+
+
+@app.command()
+@reports_errors
 def decision(
     decisions: int = typer.Option(3_000, min=100, help="Decisions, each of another text."),
     seed: int = typer.Option(7, help="Of the texts and the signals."),

@@ -20,8 +20,9 @@ import orjson
 
 from netgpt.app.factory import open_remotes
 from netgpt.app.gateway import Gateway
-from netgpt.constraints.asking import NOTES
+from netgpt.constraints.asking import NOTES, SENTENCES
 from netgpt.constraints.reading import constraints_of
+from netgpt.constraints.taxonomy import taxonomy
 from netgpt.context import profile_fact
 from netgpt.exchange import Exchange, Request
 from netgpt.models.engine import Engine
@@ -33,6 +34,8 @@ from netgpt.testing.models import ScriptedModel
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Label, Person, Role
 from netgpt_bench.constraints_data import TASKS, ConstraintCase, cases, written
+from netgpt_bench.constraints_facts import NOTHING, RULES_OUT
+from netgpt_bench.constraints_facts import rows as rows_of
 from netgpt_bench.harness import Progress
 
 _OWNER: Final = Caller("local", Role.ADMIN)
@@ -125,7 +128,7 @@ async def run(
                     cloud.forget()
                     answer = await box.ask(case, number, constraints=wanted)
                     for each in (tally, *([by_task[case.task]] if wanted else [])):
-                        _note(each, case, answer, bytes(cloud.all_bytes()))
+                        _note(each, case, answer, cloud.received[-1].body)
                     bodies += [each.body for each in cloud.received] if wanted else []
     rows = [
         off.row("as the cloud says"),
@@ -133,17 +136,45 @@ async def run(
         *(each.row(task) for task, each in by_task.items()),
     ]
     result = {
+        "facts written last": _facts_read(),
         "rows": rows,
         "facts read": f"{known}/{len(asked)}",
         "samples": sample,
         "seed": seed,
         "violated": on.violations[:20],
         "left": on.leaks[:20],
-        "sentence in requests": f"{sum(b'numbered list' in body or b'list' in body for body in bodies)}/{len(bodies)}",
+        "sentence in requests": f"{sum(map(_asks, bodies))}/{len(bodies)}",
     }
     if model is not None:
         result["rows"] += await _real(model, asked[:real], progress)
     return result
+
+
+def _asks(body: bytes) -> bool:
+    return any(sentence.encode() in body for sentence in SENTENCES.values())
+
+
+def _facts_read() -> str:
+    """Of the facts written last: how many are read as what they rule out, and how many that rule nothing out."""
+    right = sum(bool(_told(kind, words) & _leads_to(mark)) for kind, words, mark in rows_of(RULES_OUT))
+    wrong = sum(bool(_told(kind, words)) for kind, words in rows_of(NOTHING))
+    return f"{right}/{len(rows_of(RULES_OUT))} read, {wrong}/{len(rows_of(NOTHING))} of others read as something"
+
+
+def _told(kind: str, words: str) -> set[str]:
+    """What a fact of the person rules out: foods, needs, other kinds."""
+    found: set[str] = set()
+    for each in constraints_of(profile_fact(words, kind).text, kind):
+        if not each.whose:
+            found |= {*each.foods, *(word[0] for word in each.words), each.need, each.kind} - {""}
+    return found - {"allergy", "diet", "faith", "health", "taste", "access", "fear", "habit"}
+
+
+def _leads_to(mark: str) -> set[str]:
+    """The mark, what it holds, and what holds it in the table."""
+    foods = taxonomy().foods
+    holds = taxonomy().holds(mark) if mark in foods else frozenset[str]()
+    return {mark} | holds | {food for food in foods if mark in taxonomy().holds(food)}
 
 
 def _reply(asked: Sequence[ConstraintCase]) -> Callable[[Mapping[str, Any]], str]:
@@ -219,7 +250,8 @@ def _note(tally: Tally, case: ConstraintCase, answer: str, sent: bytes) -> None:
 
 def leaks(case: ConstraintCase, sent: bytes) -> list[str]:
     """Words of the private fact in what left, beyond the request's own."""
-    text = sent.split(b"\r\n\r\n", 1)[-1].decode("utf-8", "replace").casefold()
+    messages = orjson.loads(sent)["messages"]
+    text = " ".join(str(message["content"]) for message in messages).casefold()
     own = case.request.casefold()
     values = {case.fact.casefold(), *(word.casefold() for word in case.words)}
     return [
@@ -253,7 +285,7 @@ async def _real_row(cloud: FaultyCloud, asked: Sequence[ConstraintCase], name: s
             answer = await box.ask(case, number, constraints=wanted)
             violated += re.search(_SEEN_BY_EYE[case.mark], answer, re.IGNORECASE) is not None
             nothing += any(line in answer for line in nothing_fits)
-            left += len(leaks(case, cloud.all_bytes()))
+            left += len(leaks(case, cloud.received[-1].body))
     way = "chosen on the box" if wanted else "as it says"
     return {
         "": f"{name}, {way}",

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from netgpt.constraints.asking import NOTES
-from netgpt.constraints.judging import Fit, Verdict, judge
-from netgpt.constraints.options import Piece, Reader, Role
+from netgpt.constraints.judging import Fit, OptionVerdict, judge
+from netgpt.constraints.options import Piece, PieceReader, PieceRole
 from netgpt.constraints.reading import Constraint
 from netgpt.constraints.taxonomy import folded, taxonomy
 from netgpt.wording import language_of
@@ -69,7 +69,7 @@ class Judge:
         self.heard: Counter[str] = Counter()
         self.is_about_food = all((each.foods or each.words) and each.kind != "avoid" for each in constraints)
 
-    def of(self, text: str) -> Verdict:
+    def of(self, text: str) -> OptionVerdict:
         """The verdict of one text."""
         code = language_of(text)
         if code == "en" and self.is_about_food:  # a few names of dishes have no little words
@@ -83,12 +83,12 @@ class Judge:
         return self.heard.most_common(1)[0][0] if self.language == "en" and self.heard else self.language
 
 
-class Chooser:
+class OptionChooser:
     """`feed` each piece of one answer's text, then `end`; each gives what goes on."""
 
     def __init__(self, judge: Judge, account: ChoiceAccount) -> None:
         self._judge, self._account = judge, account
-        self._reader = Reader()
+        self._reader = PieceReader()
         self._headings: list[str] = []
         """Shown with the next option that is kept."""
         self._unsure: list[str] = []
@@ -138,12 +138,12 @@ class Chooser:
 
     def _of(self, piece: Piece) -> str:
         """What is passed on of a piece."""
-        if piece.role is Role.CODE or not piece.text.strip():
+        if piece.role is PieceRole.CODE or not piece.text.strip():
             return piece.text
-        if piece.role is Role.LEAD:
+        if piece.role is PieceRole.LEAD:
             return self._of_lead(piece)
-        if piece.role is Role.PROSE and len(parts := _ANOTHER.split(piece.text)) > 1:
-            return "".join(self._of_option(part, Piece(part, Role.PROSE)) for part in _rejoined(piece.text, parts))
+        if piece.role is PieceRole.PROSE and len(parts := _ANOTHER.split(piece.text)) > 1:
+            return "".join(self._of_option(part, Piece(part, PieceRole.PROSE)) for part in _rejoined(piece.text, parts))
         return self._of_option(piece.text, piece)
 
     def _of_lead(self, piece: Piece) -> str:
@@ -160,10 +160,10 @@ class Chooser:
     def _of_option(self, text: str, piece: Piece) -> str:
         account = self._account
         verdict = self._judge.of(_as_read(piece))
-        is_option = piece.role is not Role.PROSE or verdict.names_something or not self._judge.is_about_food
+        is_option = piece.role is not PieceRole.PROSE or verdict.names_something or not self._judge.is_about_food
         account.options += is_option
         if account.options > MOST_OPTIONS:
-            verdict = Verdict(Fit.VIOLATES, True, {"too many"})
+            verdict = OptionVerdict(Fit.VIOLATES, True, {"too many"})
         if verdict.fit is Fit.VIOLATES:
             if (mended := self._mended(text)) is not None:
                 account.corrected += 1
@@ -172,7 +172,7 @@ class Chooser:
                 return self._with_headings(mended)
             account.taken_out += 1
             account.kinds.update(verdict.kinds)
-            if piece.role is not Role.ROW:
+            if piece.role is not PieceRole.ROW:
                 self._headings = [each for each in self._headings if not _is_own(each, text)]
             if not verdict.strict:
                 self._wishes.append(text)
@@ -212,7 +212,7 @@ def _rejoined(text: str, parts: Sequence[str]) -> list[str]:
 
 def _as_read(piece: Piece) -> str:
     """An option with the words above it that belong to it: of a table's row each cell with its column's name."""
-    if piece.role is not Role.ROW:
+    if piece.role is not PieceRole.ROW:
         return (
             f"{piece.lead.strip()}\n{piece.text}"
             if _HEADING.match(piece.lead) and len(piece.lead) < 200

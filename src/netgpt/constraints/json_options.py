@@ -65,7 +65,7 @@ def as_text(value: Any, depth: int = 0) -> str:
 
 
 class JsonChooser:
-    """As `Chooser`, for an answer that is JSON. It adds no words: what became of it stands beside the answer."""
+    """As `OptionChooser`, for an answer that is JSON. It adds no words: what became of it stands beside the answer."""
 
     def __init__(self, judge: Judge, account: ChoiceAccount) -> None:
         self._judge, self._account = judge, account

@@ -32,7 +32,7 @@ class Fit(StrEnum):
 
 
 @dataclass(slots=True)
-class Verdict:
+class OptionVerdict:
     """Of one option: the worst fit, and the kinds of constraints that it goes against."""
 
     fit: Fit = Fit.OK
@@ -57,10 +57,10 @@ class Verdict:
         self.kinds.add(constraint.kind)
 
 
-def judge(option: str, constraints: Sequence[Constraint], languages: Collection[str], *, dishes: bool) -> Verdict:
+def judge(option: str, constraints: Sequence[Constraint], languages: Collection[str], *, dishes: bool) -> OptionVerdict:
     """Hold the text of one option (with the words above it that belong to it) against all constraints. `dishes`: the
     options are things to eat or drink, so that one of which no food is known is in doubt."""
-    verdict = Verdict()
+    verdict = OptionVerdict()
     small = folded(option[:MOST_READ])
     foods = taxonomy().read(option[:MOST_READ], languages) if any(c.foods or c.words for c in constraints) else None
     words = words_of(option[:MOST_READ])

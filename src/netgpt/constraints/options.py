@@ -15,7 +15,7 @@ from typing import Final
 from netgpt.constraints.taxonomy import folded
 
 
-class Role(StrEnum):
+class PieceRole(StrEnum):
     """What a piece is."""
 
     LEAD = "lead"
@@ -34,7 +34,7 @@ class Piece:
     """`lead`: the words above it that it is to be read with: a heading, a table's head."""
 
     text: str
-    role: Role
+    role: PieceRole
     lead: str = ""
 
 
@@ -108,7 +108,7 @@ def looks_like_part(item: str) -> bool:
     return bool(_QUANTITY.match(plain) or _LABEL.match(plain) or _STEP.match(plain))
 
 
-class Reader:
+class PieceReader:
     """`feed` each piece of an answer, then `end`; each gives the pieces that are whole by then."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class Reader:
         """Of the line that is not whole yet."""
         self._held: list[str] = []
         """The lines of what is being read."""
-        self._role = Role.PROSE
+        self._role = PieceRole.PROSE
         self._is_list = self._is_section = self._named = False
         self._level = 0
         self._indent, self._number = 0, 0
@@ -156,12 +156,12 @@ class Reader:
     def _flush(self) -> None:
         if self._held:
             role = self._role
-            if role is Role.PROSE and self._is_lead():
-                role = Role.LEAD
+            if role is PieceRole.PROSE and self._is_lead():
+                role = PieceRole.LEAD
             self._out.append(Piece("".join(self._held), role, self._lead))
-            if role is Role.LEAD:
+            if role is PieceRole.LEAD:
                 self._lead = "".join(self._held)[-500:]
-        self._held, self._role, self._is_list, self._is_section, self._named = [], Role.PROSE, False, False, False
+        self._held, self._role, self._is_list, self._is_section, self._named = [], PieceRole.PROSE, False, False, False
 
     def _is_lead(self) -> bool:
         last = next((line for line in reversed(self._held) if line.strip()), "").rstrip()
@@ -183,18 +183,18 @@ class Reader:
 
     def _in_code(self, line: str, opens: str) -> None:
         """Code within an option is the option's; elsewhere it is a piece of its own."""
-        whole = self._is_list or self._is_section or self._role is Role.SINGLE
+        whole = self._is_list or self._is_section or self._role is PieceRole.SINGLE
         if opens:
             self._fence = opens
             if not whole or (self._is_list and not line.startswith(" ") and self._held and not self._held[-1].strip()):
                 self._flush()
-                self._role = Role.CODE
+                self._role = PieceRole.CODE
             self._held.append(line)
             return
         self._held.append(line)
         if line.strip().startswith(self._fence):
             self._fence = ""
-            if self._role is Role.CODE:
+            if self._role is PieceRole.CODE:
                 self._flush()
 
     def _blank(self, line: str) -> None:
@@ -203,8 +203,8 @@ class Reader:
         elif self._held:
             self._held.append(line)
         else:
-            self._out.append(Piece(line, Role.LEAD))
-        if self._role is Role.ROW:
+            self._out.append(Piece(line, PieceRole.LEAD))
+        if self._role is PieceRole.ROW:
             self._flush()
 
     def _starts_section(self, line: str) -> bool:
@@ -219,7 +219,7 @@ class Reader:
     def _section(self, line: str) -> None:
         heading = _HEADING.match(line)
         level = len(heading[1]) if heading else 7
-        inside = self._is_section or self._role is Role.SINGLE
+        inside = self._is_section or self._role is PieceRole.SINGLE
         if inside and (is_parts(line) or (self._named and level > self._level)):
             self._held.append(line)
             return
@@ -232,51 +232,51 @@ class Reader:
             self._single(line)
             return
         if self._is_section and level > self._level and not self._named:
-            self._role = Role.LEAD
+            self._role = PieceRole.LEAD
         self._flush()
         self._number = 0
-        self._held, self._is_section, self._level, self._role = [line], True, level, Role.OPTION
+        self._held, self._is_section, self._level, self._role = [line], True, level, PieceRole.OPTION
         self._named = bool(_NAMED.match(line.lstrip("#*_ "))) or bool(
             re.match(r"[\W]*\d{1,2}[.):]", line.lstrip("#*_ "))
         )
 
     def _single(self, line: str) -> None:
         """From here on it is one thing: with the paragraph before it."""
-        if self._is_list or self._role not in (Role.PROSE, Role.SINGLE):
+        if self._is_list or self._role not in (PieceRole.PROSE, PieceRole.SINGLE):
             self._flush()
-        self._role = Role.SINGLE
+        self._role = PieceRole.SINGLE
         self._held.append(line)
 
     def _row(self, line: str) -> None:
-        if self._is_section or self._role is Role.SINGLE or (self._is_list and not self._blank_before()):
+        if self._is_section or self._role is PieceRole.SINGLE or (self._is_list and not self._blank_before()):
             if not self._is_section or self._named or self._has_table_begun():
                 self._held.append(line)
                 return
-            self._role = Role.LEAD
-        if self._role is not Role.ROW:
+            self._role = PieceRole.LEAD
+        if self._role is not PieceRole.ROW:
             self._end_of_tail(belongs=self._own_tails)
             self._flush()
             self._lead = ""
-            self._out.append(Piece(line, Role.LEAD))
-            self._lead, self._role = line, Role.ROW
+            self._out.append(Piece(line, PieceRole.LEAD))
+            self._lead, self._role = line, PieceRole.ROW
             return
         if _SEPARATOR.match(line):
-            self._out.append(Piece(line, Role.LEAD))
+            self._out.append(Piece(line, PieceRole.LEAD))
         else:
-            self._out.append(Piece(line, Role.ROW, self._lead))
+            self._out.append(Piece(line, PieceRole.ROW, self._lead))
 
     def _has_table_begun(self) -> bool:
         return any(_TABLE.match(line) for line in self._held)
 
     def _item(self, line: str, indent: int, number: int) -> None:
-        if self._role is Role.SINGLE:
+        if self._role is PieceRole.SINGLE:
             self._held.append(line)
             return
         if self._is_section:
             if self._named or looks_like_part(line) or self._parts_begun():
                 self._held.append(line)
                 return
-            self._role = Role.LEAD  # a heading with options under it
+            self._role = PieceRole.LEAD  # a heading with options under it
             self._flush()
         if self._is_list:
             if self._begins_next(indent, number):
@@ -287,14 +287,14 @@ class Reader:
             else:
                 self._held.append(line)
             return
-        if self._role is Role.ROW:
+        if self._role is PieceRole.ROW:
             self._flush()
         before = next((each for each in reversed(self._held) if each.strip()), "")
         if is_parts(before) or looks_like_part(line):
             self._single(line)
             return
         if self._held:
-            self._role = Role.LEAD
+            self._role = PieceRole.LEAD
         self._flush()
         self._own_tails = False
         self._next_item(line, indent, number)
@@ -317,13 +317,13 @@ class Reader:
         lead = self._lead
         self._flush()
         self._lead = lead
-        self._held, self._is_list, self._role = [line], True, Role.OPTION
+        self._held, self._is_list, self._role = [line], True, PieceRole.OPTION
         self._indent, self._number = indent, number
 
     def _text(self, line: str) -> None:
-        if self._role is Role.ROW:
+        if self._role is PieceRole.ROW:
             self._flush()
-        if self._role is Role.SINGLE or self._is_section:
+        if self._role is PieceRole.SINGLE or self._is_section:
             self._held.append(line)
         elif self._is_list:
             if self._tail:

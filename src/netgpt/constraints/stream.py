@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from netgpt.constraints.asking import has_notes, is_about_another_work, kinds_of, language_asked
-from netgpt.constraints.choose import ChoiceAccount, Chooser, Judge
+from netgpt.constraints.choose import ChoiceAccount, Judge, OptionChooser
 from netgpt.constraints.json_options import JsonChooser, holds_options, looks_like_json
 from netgpt.constraints.measures import EVERYWHERE
 from netgpt.constraints.reading import Constraint, constraints_of
@@ -85,9 +85,9 @@ class _Choice:
     def __init__(self, judge: Judge, account: ChoiceAccount, is_json: bool | None) -> None:
         self._judge, self._account = judge, account
         self._begun = ""
-        self._by: Chooser | JsonChooser | None = None
+        self._by: OptionChooser | JsonChooser | None = None
         if is_json is not None:
-            self._by = (JsonChooser if is_json else Chooser)(judge, account)
+            self._by = (JsonChooser if is_json else OptionChooser)(judge, account)
 
     def feed(self, text: str) -> str:
         if self._by is None:
@@ -95,13 +95,13 @@ class _Choice:
             is_json = looks_like_json(self._begun)
             if is_json is None:
                 return ""
-            self._by = (JsonChooser if is_json else Chooser)(self._judge, self._account)
+            self._by = (JsonChooser if is_json else OptionChooser)(self._judge, self._account)
             text, self._begun = self._begun, ""
         return self._by.feed(text)
 
     def end(self) -> str:
         if self._by is None:
-            self._by = Chooser(self._judge, self._account)
+            self._by = OptionChooser(self._judge, self._account)
         return self._by.feed(self._begun) + self._by.end()
 
 

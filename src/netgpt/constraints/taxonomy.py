@@ -112,7 +112,7 @@ class Food:
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class FoodName:
     """A name as it stands in the table. `own`: it means the whole line, and not one of the things in it."""
 
     text: str
@@ -124,7 +124,7 @@ class Name:
 class Mention:
     """A food that a text names, and what is in it for certain and perhaps, after what the text says of it."""
 
-    name: Name
+    name: FoodName
     holds: frozenset[str]
     may_hold: frozenset[str]
     at: int
@@ -159,7 +159,7 @@ class Taxonomy:
 
     def __init__(self, source: str) -> None:
         self.foods: dict[str, Food] = {}
-        self._names: dict[Tokens, dict[str, Name]] = {}
+        self._names: dict[Tokens, dict[str, FoodName]] = {}
         self._holds: dict[str, frozenset[str]] = {}
         self._contents: dict[tuple[str, frozenset[str]], tuple[frozenset[str], frozenset[str]]] = {}
         section = ""
@@ -190,7 +190,7 @@ class Taxonomy:
         for language, column in zip(LANGUAGES, columns, strict=False):
             for place, text in enumerate(column):
                 is_own = place == 0 or section == "dishes" or folded(text)[:4] == folded(column[0])[:4] != ""
-                name = Name(" ".join(words_of(text)), id, is_own)
+                name = FoodName(" ".join(words_of(text)), id, is_own)
                 for form in forms_of(text, language):
                     if form in _OTHER_WORDS:
                         continue
@@ -224,7 +224,7 @@ class Taxonomy:
             self._contents[key] = holds, may_hold - holds
         return self._contents[key]
 
-    def name_at(self, words: Sequence[str], at: int, languages: Collection[str]) -> tuple[Name, int] | None:
+    def name_at(self, words: Sequence[str], at: int, languages: Collection[str]) -> tuple[FoodName, int] | None:
         """The longest name that begins there, and the number of its words."""
         for length in range(min(self._longest, len(words) - at), 0, -1):
             known = self._names.get(tuple(words[at : at + length]))
@@ -245,7 +245,7 @@ class Taxonomy:
                 at += found[1] if found else 1
         return max(LANGUAGES, key=lambda language: named[language])
 
-    def parts_of(self, word: str) -> list[Name]:
+    def parts_of(self, word: str) -> list[FoodName]:
         """The foods in a German compound that is made of known words throughout; none, where it is not."""
         return _split(self, word) or []
 
@@ -311,16 +311,16 @@ def _italian(word: str) -> list[str]:
     return [word[:-1] + {"o": "i", "a": "e", "e": "i"}[word[-1]]] if word[-1] in "oae" else []
 
 
-def _split(table: Taxonomy, word: str) -> list[Name] | None:
+def _split(table: Taxonomy, word: str) -> list[FoodName] | None:
     """Known words that make up the whole of `word`, at least one of them a food; None: it is not made of them."""
     if len(word) < 7 or len(word) > 40:
         return None
 
-    def known(part: str) -> Name | None:
+    def known(part: str) -> FoodName | None:
         entry = table._names.get((part,))
         return entry.get("de") if entry else None
 
-    def rest(at: int) -> list[Name] | None:
+    def rest(at: int) -> list[FoodName] | None:
         if at == len(word):
             return []
         for until in range(len(word), at + 2, -1):
@@ -339,7 +339,7 @@ def _split(table: Taxonomy, word: str) -> list[Name] | None:
     return rest(0) or _begins(word, known)
 
 
-def _begins(word: str, known: Callable[[str], Name | None]) -> list[Name] | None:
+def _begins(word: str, known: Callable[[str], FoodName | None]) -> list[FoodName] | None:
     """The food that a compound begins with, whatever follows: "Schweineschulter"."""
     for until in range(len(word) - 4, 4, -1):
         if (name := known(word[:until])) and not word[until:].endswith(_NO_DISH):
@@ -351,7 +351,7 @@ def _begins(word: str, known: Callable[[str], Name | None]) -> list[Name] | None
 class _Named:
     """A name where it stands, and what the words around it say is not in it."""
 
-    name: Name
+    name: FoodName
     at: int
     gone: frozenset[str]
 
@@ -435,10 +435,10 @@ class _Reader:
         after = self.words[at : at + 2]
         return bool(after) and after[0] in _FREE and after[1:] not in (["range"], ["of"])
 
-    def _compound(self, at: int) -> list[Name]:
+    def _compound(self, at: int) -> list[FoodName]:
         return self.table.parts_of(self.words[at]) if "de" in self.languages else []
 
-    def _mention(self, name: Name, at: int, negated: bool, claim: frozenset[str], in_compound: bool) -> None:
+    def _mention(self, name: FoodName, at: int, negated: bool, claim: frozenset[str], in_compound: bool) -> None:
         if negated:
             self.absent |= {name.food, "=" + name.text}
             if self._told_of:
@@ -453,14 +453,14 @@ class _Reader:
         if self._before_is_milk(name, at):
             self.mentions[-2:-1] = []
 
-    def _told_behind(self, name: Name, at: int) -> frozenset[str]:
+    def _told_behind(self, name: FoodName, at: int) -> frozenset[str]:
         """What "(vegan)" right behind it says."""
         end = at + len(name.text.split())
         if not 0 < end < len(self.words) or "(" not in self.gaps[end - 1]:
             return NOTHING
         return self._claim(end)[0]
 
-    def _is_plant_milk(self, name: Name, at: int, in_compound: bool) -> bool:
+    def _is_plant_milk(self, name: FoodName, at: int, in_compound: bool) -> bool:
         """Whether "milk" here is made of the plant before it."""
         if name.text.split()[-1].rstrip("s") not in _OF_MILK:
             return False
@@ -474,7 +474,7 @@ class _Reader:
         adjacent = before.at == at if in_compound else before.end == at and not self.gaps[at - 1].strip(" -")
         return adjacent and bool(self.table.holds(before.name.food) & foods)
 
-    def _before_is_milk(self, name: Name, at: int) -> bool:
+    def _before_is_milk(self, name: FoodName, at: int) -> bool:
         """Whether this plant is what the milk before it is made of: "lait de coco"."""
         if len(self.mentions) < 2 or not self.table.holds(name.food) & _MADE_INTO_MILK:
             return False

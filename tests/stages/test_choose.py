@@ -70,7 +70,7 @@ async def test_the_box_chooses_and_the_cloud_learns_nothing(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("way", ["request", "settings", "consent"])
 async def test_it_can_be_turned_off(tmp_path: Path, way: str) -> None:
-    settings = {"constraints": {"enabled": False}} if way == "settings" else {}
+    settings: dict[str, Any] = {"constraints": {"enabled": False}} if way == "settings" else {}
     with FaultyCloud(said) as cloud:
         async with gateway(tmp_path / "home", cloud, **settings) as here:
             await known(here)

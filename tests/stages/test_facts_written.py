@@ -49,7 +49,10 @@ async def test_facts_of_any_sort_never_lose_a_request_and_stay_data(tmp_path: Pa
 
 async def test_the_setting_says_where_facts_stand_for_every_model(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        wanted = {"completion": {"mode": "select", "placement": "system"}, "constraints": {"ask": "never"}}
+        wanted: dict[str, Any] = {
+            "completion": {"mode": "select", "placement": "system"},
+            "constraints": {"ask": "never"},
+        }
         async with gateway(tmp_path / "home", cloud, **wanted) as here:
             await here.store.add_fact(ADA, profile_fact("is vegetarian", "diet", Label.PUBLIC))
             await here.store.add_fact(ADA, profile_fact("is allergic to hazelnuts", "allergy"))

@@ -135,7 +135,7 @@ async def run(
         on.row("chosen on the box"),
         *(each.row(task) for task, each in by_task.items()),
     ]
-    result = {
+    result: dict[str, Any] = {
         "facts written last": _facts_read(),
         "rows": rows,
         "facts read": f"{known}/{len(asked)}",

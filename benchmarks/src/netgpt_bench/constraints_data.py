@@ -643,14 +643,17 @@ def written(case: ConstraintCase) -> str:
         body = "\n\n".join(f"{each.name} would be one: {each.about}." for each in options)
         return f"{begins}\n\n{body}\n\n{ends}"
     lines = {
-        "numbered": lambda n, o: f"{n}. {o.name}: {o.about}",
-        "bullets": lambda n, o: f"- {o.name} ({o.about})",
-        "bold": lambda n, o: f"{n}. **{o.name}**\n   {o.about}\n",
-        "sections": lambda n, o: f"### {n}. {o.name}\n\n{o.about}\n",
-        "table": lambda n, o: f"| {o.name} | {o.about} |",
-        "nested": lambda n, o: f"- **{o.name}**\n  - {o.about.replace(', ', chr(10) + '  - ')}",
-    }[form]
-    body = "\n".join(lines(number, each) for number, each in enumerate(options, 1))
+        "numbered": "{n}. {name}: {about}",
+        "bullets": "- {name} ({about})",
+        "bold": "{n}. **{name}**\n   {about}\n",
+        "sections": "### {n}. {name}\n\n{about}\n",
+        "table": "| {name} | {about} |",
+        "nested": "- **{name}**\n  - {parts}",
+    }
+    body = "\n".join(
+        lines[form].format(n=number, name=each.name, about=each.about, parts=each.about.replace(", ", "\n  - "))
+        for number, each in enumerate(options, 1)
+    )
     if form == "table":
         body = "| Name | What it is |\n|---|---|\n" + body
     return f"{begins}\n\n{body}\n\n{ends}"

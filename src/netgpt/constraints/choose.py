@@ -200,7 +200,8 @@ def _is_own(heading: str, text: str) -> bool:
 
 def _rejoined(text: str, parts: Sequence[str]) -> list[str]:
     """The parts with the blanks between them."""
-    whole, at = [], 0
+    whole: list[str] = []
+    at = 0
     for number, part in enumerate(parts):
         start = text.index(part, at)
         if number:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.constraints.asking import NOTES
-from netgpt.constraints.choose import ChoiceAccount, Judge, OptionChooser
+from netgpt.constraints.choose import ChoiceAccount, OptionChooser, OptionJudge
 from netgpt.constraints.json_options import JsonChooser
 from netgpt.constraints.options import PieceReader
 from netgpt.constraints.reading import constraints_of
@@ -34,8 +34,8 @@ CODE = "Look:\n```py\n- peanuts\n```\n- peanut soup\n- rice\n"
 ALL = (NUMBERED, OWN_LISTS, SECTIONS, GROUPS, RECIPE, TABLE, PARAGRAPHS, CODE)
 
 
-def judge(fact: str, where: str = "food", language: str = "en") -> Judge:
-    return Judge(constraints_of(fact), frozenset({where}), language)
+def judge(fact: str, where: str = "food", language: str = "en") -> OptionJudge:
+    return OptionJudge(constraints_of(fact), frozenset({where}), language)
 
 
 def chosen(

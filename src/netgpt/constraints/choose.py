@@ -60,7 +60,7 @@ class ChoiceAccount:
         return told | ({"kinds": dict(self.kinds)} if with_kinds else {})
 
 
-class Judge:
+class OptionJudge:
     """Holds texts against the constraints of one request."""
 
     def __init__(self, constraints: Sequence[Constraint], where: frozenset[str], language: str) -> None:
@@ -86,7 +86,7 @@ class Judge:
 class OptionChooser:
     """`feed` each piece of one answer's text, then `end`; each gives what goes on."""
 
-    def __init__(self, judge: Judge, account: ChoiceAccount) -> None:
+    def __init__(self, judge: OptionJudge, account: ChoiceAccount) -> None:
         self._judge, self._account = judge, account
         self._reader = PieceReader()
         self._headings: list[str] = []

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from netgpt.constraints.choose import ENOUGH, ChoiceAccount, Judge
+from netgpt.constraints.choose import ENOUGH, ChoiceAccount, OptionJudge
 from netgpt.constraints.judging import Fit
 from netgpt.constraints.taxonomy import folded
 
@@ -67,7 +67,7 @@ def as_text(value: Any, depth: int = 0) -> str:
 class JsonChooser:
     """As `OptionChooser`, for an answer that is JSON. It adds no words: what became of it stands beside the answer."""
 
-    def __init__(self, judge: Judge, account: ChoiceAccount) -> None:
+    def __init__(self, judge: OptionJudge, account: ChoiceAccount) -> None:
         self._judge, self._account = judge, account
         self._stack: list[str] = []
         """"{" and "[" that are open."""

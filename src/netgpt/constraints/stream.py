@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from netgpt.constraints.asking import has_notes, is_about_another_work, kinds_of, language_asked
-from netgpt.constraints.choose import ChoiceAccount, Judge, OptionChooser
+from netgpt.constraints.choose import ChoiceAccount, OptionChooser, OptionJudge
 from netgpt.constraints.json_options import JsonChooser, holds_options, looks_like_json
 from netgpt.constraints.measures import EVERYWHERE
 from netgpt.constraints.reading import Constraint, constraints_of
@@ -41,7 +41,9 @@ def may_be_chosen(body: Mapping[str, Any]) -> bool:
     return holds_options(wrapped.get("schema") if isinstance(wrapped, Mapping) else None)
 
 
-def judge_of(facts: Iterable[Fact], chosen: Iterable[Fact], messages: Sequence[Message], request: str) -> Judge | None:
+def judge_of(
+    facts: Iterable[Fact], chosen: Iterable[Fact], messages: Sequence[Message], request: str
+) -> OptionJudge | None:
     """What an answer to `request` is held against: the person's private facts that rule something out, and that were
     chosen for it or are of its kind. None: nothing."""
     text = request
@@ -62,7 +64,7 @@ def judge_of(facts: Iterable[Fact], chosen: Iterable[Fact], messages: Sequence[M
         found += [each for each in ruled_out if _counts(each, where, text, is_chosen=is_chosen)]
     if not found:
         return None
-    return Judge(tuple(dict.fromkeys(found)), where, language_asked(request) or "en")
+    return OptionJudge(tuple(dict.fromkeys(found)), where, language_asked(request) or "en")
 
 
 def _counts(constraint: Constraint, where: frozenset[str], request: str, *, is_chosen: bool) -> bool:
@@ -82,7 +84,7 @@ def _counts(constraint: Constraint, where: frozenset[str], request: str, *, is_c
 class _Choice:
     """The text of one choice: JSON or prose, which its first characters tell where nothing else does."""
 
-    def __init__(self, judge: Judge, account: ChoiceAccount, is_json: bool | None) -> None:
+    def __init__(self, judge: OptionJudge, account: ChoiceAccount, is_json: bool | None) -> None:
         self._judge, self._account = judge, account
         self._begun = ""
         self._by: OptionChooser | JsonChooser | None = None
@@ -106,7 +108,7 @@ class _Choice:
 
 
 async def chosen_chunks(
-    chunks: AsyncIterator[Chunk], judge: Judge, account: ChoiceAccount, *, is_json: bool | None = None
+    chunks: AsyncIterator[Chunk], judge: OptionJudge, account: ChoiceAccount, *, is_json: bool | None = None
 ) -> AsyncIterator[Chunk]:
     """The chunks with what fits. `is_json`: None where the answer's own beginning tells. An error of `chunks` is raised
     after what was passed on until then."""
@@ -144,7 +146,7 @@ def _content(choice: Any) -> str:
 
 
 def _changed(
-    chunk: Chunk, choices: dict[int, _Choice], judge: Judge, account: ChoiceAccount, is_json: bool | None
+    chunk: Chunk, choices: dict[int, _Choice], judge: OptionJudge, account: ChoiceAccount, is_json: bool | None
 ) -> Chunk | None:
     """The chunk with the text that goes on; None where nothing of it is left."""
     said, empty = [], bool(chunk.get("choices")) and not chunk.get("usage")

@@ -38,8 +38,7 @@ from netgpt.routing.candidates import DECIDE, target_names
 from netgpt.routing.signals import SIGNALS
 from netgpt.settings import Settings
 from netgpt.stages import STAGES, Pipeline, Stage, plugged_stage
-from netgpt.stages.choose import Choose
-from netgpt.stages.complete import ADAPTER, Complete, Identify, Recall, Trained
+from netgpt.stages.complete import ADAPTER, Choose, Complete, Identify, Recall, Trained
 from netgpt.stages.desensitize import Desensitize, Restore
 from netgpt.stages.generate import Generate
 from netgpt.stages.record import Record, receipts_in

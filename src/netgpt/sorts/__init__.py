@@ -3,7 +3,7 @@
 Read of a text without its wrapper (`asked`): words of a kind in several languages (`sorts.toml`), its form, the mean of
 public word vectors. A softmax over them, learnt from generated requests and public sets (`netgpt kinds train` of the
 benchmarks), never from a benchmark of questions. Half a millisecond for a short text; the sentence encoder would add
-four points on lines that it did not learn from, for twenty times that. Pure after it is read; safe in several threads.
+four points on lines that it did not learn from, for far more time. Pure after it is read; safe in several threads.
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 Names are matched whole, the longest first, in their plurals; German compounds are taken apart; "vegan", "nut-free",
 "without eggs" and "instead of milk" count for what they stand beside. A word that is not in the table is unknown.
+
+To add a food, add a line under `[foods]` (or `[dishes]`), as the head of `foods.txt` says; often a name in a line that
+is there will do. `tests/constraints/test_taxonomy.py` has the cases, and finds contents that are no line. A language
+more is a column, a code in `LANGUAGES` and its plurals in `forms_of`; facts in it need rules in `reading`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ Pages = Iterator[tuple[str, list[str]]]
 SETTINGS = {
     "server": ("The server and its store", ("server", "oidc", "lockout", "store", "waiting", "workflow", "plugins")),
     "models": ("Models", ("edge", "models", "encoder", "cloud", "upstreams", "adapters", "training")),
-    "privacy": ("Privacy and completion", ("privacy", "policy", "completion", "proposals", "site")),
+    "privacy": ("Privacy and completion", ("privacy", "policy", "completion", "constraints", "proposals", "site")),
     "routing": ("Routing", ("routing", "signals", "insights")),
 }
 """Page: title, sections. A section that stands on no page is an error."""

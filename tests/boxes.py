@@ -25,7 +25,7 @@ from netgpt.types import Caller, Chunk, Location, Role
 OWNER = Caller("local", Role.ADMIN)
 AS_IT_IS = {"on_low_confidence": "answer", "cascade": False}
 """Settings with which an answer of the box is given, however little it is believed."""
-FRONT_END = ("location", "consent", "complete", "conversation", "dry_run")
+FRONT_END = ("location", "consent", "complete", "conversation", "dry_run", "constraints")
 
 
 @asynccontextmanager

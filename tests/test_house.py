@@ -18,8 +18,8 @@ def test_files_and_lines_stay_few() -> None:
     # 55,000: facts of any words, the encoder and relevance, what is near, proposed facts, proofs of files. From 302,
     # 74,000 and 59,000: what models can do and how it is measured, kinds of tasks, confidence and acting on it,
     # conversations that stay with their model, private constraints, models by name.
-    assert len(SIZES) <= 370
-    assert sum(SIZES.values()) <= 87_500 and sum(runtime) <= 70_000
+    assert len(SIZES) <= 375
+    assert sum(SIZES.values()) <= 90_000 and sum(runtime) <= 71_500
 
 
 def test_a_module_is_one_idea() -> None:

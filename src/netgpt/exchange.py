@@ -46,6 +46,8 @@ class Request:
     """"quality", "balanced", "cheap", "fast", "private", or None: as in the key or the settings."""
     deadline_s: float | None = None
     """For the whole answer; None: server.deadline_s."""
+    constraints: bool = True
+    """Whether what the box knows in private may choose among an answer's options."""
     may_wait: bool = False
     """It may be queued until the link is back when no target is available."""
     on_low_confidence: str | None = None
@@ -172,6 +174,10 @@ class Exchange:
     restored = written_by[AsyncIterator[Chunk]]("restore")
     restoring = written_by[Any]("restore")
     """The `privacy.restore.Account` of the answer, filled in while it streams."""
+    checked = written_by[AsyncIterator[Chunk]]("choose")
+    """The restored answer without what private facts rule out."""
+    choosing = written_by[Any]("choose")
+    """The `constraints.choose.ChoiceAccount` of the answer, filled in while it streams; None: nothing to choose by."""
     chunks = written_by[AsyncIterator[Chunk]]("record")
     """What the client gets."""
 

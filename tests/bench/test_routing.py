@@ -10,9 +10,9 @@ import pytest
 from netgpt_bench.routing import run, svg
 from netgpt_bench.routing_sets import Deciding, family_of, reworded
 
-from netgpt.capability.task_kind import TaskKinds
 from netgpt.errors import NotFound
 from netgpt.routing.difficulty import Difficulty
+from netgpt.sorts import TaskKinds
 
 
 def invented(folder: Path) -> Path:

@@ -33,7 +33,7 @@ async def refuse(*_: Any, **__: Any) -> dict[str, Any]:
 
 async def test_facts_of_any_sort_never_lose_a_request_and_stay_data(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with gateway(tmp_path / "home", cloud) as here:
+        async with gateway(tmp_path / "home", cloud, constraints={"ask": "never"}) as here:
             for text in ODD:
                 await here.store.add_fact(ADA, Fact(text, "diet", Label.PUBLIC, source="profile"))
             one = exchange("ideas for dinner tonight", "netgpt/cloud")
@@ -49,7 +49,11 @@ async def test_facts_of_any_sort_never_lose_a_request_and_stay_data(tmp_path: Pa
 
 async def test_the_setting_says_where_facts_stand_for_every_model(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
-        async with gateway(tmp_path / "home", cloud, completion={"mode": "select", "placement": "system"}) as here:
+        wanted: dict[str, Any] = {
+            "completion": {"mode": "select", "placement": "system"},
+            "constraints": {"ask": "never"},
+        }
+        async with gateway(tmp_path / "home", cloud, **wanted) as here:
             await here.store.add_fact(ADA, profile_fact("is vegetarian", "diet", Label.PUBLIC))
             await here.store.add_fact(ADA, profile_fact("is allergic to hazelnuts", "allergy"))
             one = exchange("ideas for dinner tonight", "netgpt/cloud")

@@ -37,7 +37,7 @@ def show_step(message: str) -> None:
     console.print(f"[dim]{message}[/dim]", highlight=False)
 
 
-def _edge_weights() -> Path:
+def edge_weights() -> Path:
     """The weights of the built-in engine. Raises NotFound, ModelUnavailable."""
     from netgpt.models.catalog import Catalog
 
@@ -86,7 +86,7 @@ def paper(
     if cloud_model is not None:
         check_weights(cloud_model)
     plan = bench.QUICK if quick else bench.WHOLE
-    result = run(bench.run(_edge_weights(), cloud_model, plan, seed=seed, progress=show_step))
+    result = run(bench.run(edge_weights(), cloud_model, plan, seed=seed, progress=show_step))
     if plot is not None:
         _write_plot(plot, svg(result))
     if as_json:
@@ -122,7 +122,7 @@ def privacy(
     from netgpt_bench import privacy as bench
 
     plan = bench.PrivacyPlan(data, sample, texts, seed)
-    result = run(bench.run(plan, only=_names(only), presidio=presidio, progress=show_step))
+    result = run(bench.run(plan, only=names_in(only), presidio=presidio, progress=show_step))
     if not result["tables"] and not as_json:
         raise NotFound("nothing was measured: " + "; ".join(result["skipped"].values()))
     shown = {key: value for key, value in result.items() if value or key == "tables"}
@@ -149,13 +149,13 @@ def field(
     """Leaks and harm in cases that people reported of such gateways; beside Presidio and others that are installed."""
     from netgpt_bench import field as bench
 
-    result = bench.run(data, sets=_names(sets), presidio=presidio, progress=show_step)
+    result = bench.run(data, sets=names_in(sets), presidio=presidio, progress=show_step)
     for line in bench.shown(result.pop("failed"), show):
         say(line)
     print_tables("field", _FIELD_TITLES, result, as_json)
 
 
-def _names(text: str) -> list[str]:
+def names_in(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -178,7 +178,7 @@ def utility(
     as_json: bool = json_option,
 ) -> None:
     """What hiding costs: checkable facts in answers with and without the boundary, by kind of work and policy set."""
-    policies = _names(policy)
+    policies = names_in(policy)
     if not policies:
         raise RequestError("--policy: name at least one policy set or .cedar file", param="policy")
     plan = {"requests": requests, "policies": policies, "model_requests": model_requests, "seed": seed}
@@ -245,19 +245,6 @@ def decision(
     from netgpt_bench import decision as bench
 
     print_result("a decision (microseconds)", bench.run(decisions=decisions, seed=seed), as_json)
-
-
-@app.command()
-@reports_errors
-def sessions(
-    loops: int = typer.Option(1_000, min=10, help="Loops with tools, and as many conversations."),
-    seed: int = typer.Option(7, help="Of the loops, the conversations and the signals."),
-    as_json: bool = json_option,
-) -> None:
-    """How often a loop with tools, or a conversation, changes its model: with and without what holds them."""
-    from netgpt_bench import sessions as bench
-
-    print_result("loops and conversations", bench.run(loops=loops, seed=seed), as_json)
 
 
 @app.command()
@@ -421,7 +408,7 @@ def fuzz(
     """Random inputs for what reads others' words: requests, answers, files, settings, rules."""
     from netgpt_bench import fuzz_targets as bench
 
-    rows = run(bench.run(_names(target), seconds=minutes * 60, seed=seed, progress=show_step))
+    rows = run(bench.run(names_in(target), seconds=minutes * 60, seed=seed, progress=show_step))
     if as_json:
         print_json(rows)
     else:
@@ -460,7 +447,7 @@ def stream(
     """Time to the first token with and without hiding, on a real engine as the cloud."""
     from netgpt_bench import stream as bench
 
-    result = run(bench.run(_edge_weights(), samples=samples, seed=seed, progress=show_step))
+    result = run(bench.run(edge_weights(), samples=samples, seed=seed, progress=show_step))
     print_result("time to the first token through the gateway", result, as_json)
 
 
@@ -488,165 +475,6 @@ def audit(
 
 @app.command()
 @reports_errors
-def completion(
-    data: Path = typer.Option(Path("../shared/data"), help="Folder with the development data (prompts/*.jsonl)."),
-    sample: int = typer.Option(300, min=3, help="Requests, drawn by seed."),
-    seed: int = typer.Option(7, help="Seed of the draw and of the invented profiles."),
-    model: bool = typer.Option(True, help="Ask the edge model; --no-model measures embeddings only."),
-    adapter: Path | None = typer.Option(
-        None, help="Folder or file of an adapter to measure instead of the active one."
-    ),
-    as_json: bool = json_option,
-) -> None:
-    """Are the right facts chosen? Precision, recall, needless and invented facts, milliseconds; each way in one run."""
-    from netgpt.app.embeddings import Embeddings
-    from netgpt.app.relevance import open_relevance
-    from netgpt.word_pieces import StaticEmbedder
-    from netgpt_bench import completion as bench
-
-    async def measure() -> dict[str, Any]:
-        settings = read_settings()
-        embeddings = Embeddings(settings, StaticEmbedder())
-        await embeddings.start()
-        opened = await open_relevance(embeddings, settings.completion.relevance)
-        plan: dict[str, Any] = {"sample": sample, "seed": seed, "progress": show_step, "relevance": opened.model}
-        if not model:
-            return await bench.run(data, ask=None, **plan)
-        async with edge_askers(settings, adapter) as (ask, trained):
-            return await bench.run(data, ask=ask, trained=trained, **plan)
-
-    print_result("completion: which facts are chosen", run(measure()), as_json)
-
-
-@app.command()
-@reports_errors
-def relevance(
-    data: Path = typer.Option(Path("../shared/data"), help="Folder with the development data (prompts/*.jsonl)."),
-    own: bool = typer.Option(False, "--own", help="Only our own cards: no public data is needed."),
-    sample: int = typer.Option(300, min=10, help="Requests of each public origin, drawn by seed."),
-    seed: int = typer.Option(7, help="Seed of the draw."),
-    weights: Path | None = typer.Option(
-        None, help="A file of `netgpt relevance train` to measure; default: the shipped."
-    ),
-    as_json: bool = json_option,
-) -> None:
-    """Which facts help? Precision, recall, needless facts and calibration by origin, beside the older ways; speed."""
-    from netgpt_bench import relevance as bench
-
-    result = bench.run(None if own else data, encoder_weights(), weights, sample=sample, seed=seed, progress=show_step)
-    titles = {name: f"relevance: {name}" for name in result}
-    print_tables("relevance", titles, {"tables": result, "seed": seed}, as_json)
-
-
-@app.command()
-@reports_errors
-def cascade(
-    sample: int = typer.Option(180, min=18, help="Questions with checkable answers, of every kind in turn."),
-    doubt: bool = typer.Option(False, "--doubt", help="Instead: questions that it cannot answer; nothing may leave."),
-    half: str = typer.Option("held", help="Of those: held (never looked at while limits were set) or tune."),
-    model: Path | None = typer.Option(None, help="A GGUF file in the place of the edge model."),
-    as_json: bool = json_option,
-) -> None:
-    """The box begins, a cloud takes over where it is unsure: cost at equal quality, words of given-up starts, waits."""
-    from netgpt.models.gguf import check_weights
-    from netgpt_bench import cascade as bench
-
-    if model is not None:
-        check_weights(model)
-    weights = model or _edge_weights()
-    if doubt:
-        rows = run(bench.asserted(weights, bench.shipped_prior(weights), half=half, progress=show_step))
-        print_report("cascade: questions that cannot be answered", bench.summed(rows), machine(), as_json)
-        return
-    result = run(bench.run(weights, sample=sample, progress=show_step))
-    print_tables("cascade", {name: f"cascade: {name}" for name in result}, {"tables": result}, as_json)
-
-
-@app.command()
-@reports_errors
-def confidence(
-    models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
-    edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),
-    each: int = typer.Option(30, min=2, help="Questions of each kind, of those that profiles are measured with."),
-    kept: Path = typer.Option(Path("answers"), help="Folder for the answers: one that is there is not made again."),
-    write: Path | None = typer.Option(
-        None, help="Also fit the judge on all answers, and write weights and card there."
-    ),
-    as_json: bool = json_option,
-) -> None:
-    """How far the chance of an answer can be believed, on kinds of tasks that the judge never saw, by model."""
-    from netgpt_bench import confidence as bench
-
-    weights = [*([_edge_weights()] if edge else []), *models]
-    if not weights:
-        raise RequestError("name a model with --model, or leave --no-edge out", param="model")
-    result = run(bench.measure(weights, kept, each, write, show_step))
-    print_tables("confidence", {name: f"confidence: {name}" for name in result}, {"tables": result}, as_json)
-
-
-@app.command()
-@reports_errors
-def capability(
-    models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
-    edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),
-    rounds: int = typer.Option(24, min=2, help="Questions of each kind and measurement."),
-    minutes: float = typer.Option(60.0, min=0.1, help="For one measurement at most."),
-    state: Path | None = typer.Option(None, help="Folder to keep what was measured in: a stopped run goes on there."),
-    as_json: bool = json_option,
-) -> None:
-    """What can models do, by kind of task? Answers that did, with intervals, measured twice with other questions."""
-    from netgpt.models.gguf import check_weights
-    from netgpt_bench import capability as bench
-
-    for path in models:
-        check_weights(path)
-    weights = [*([_edge_weights()] if edge else []), *models]
-    result = run(bench.run(weights, rounds=rounds, minutes=minutes, state=state, progress=show_step))
-    print_tables("capability", {name: f"capability: {name}" for name in result}, {"tables": result}, as_json)
-
-
-@app.command()
-@reports_errors
-def placement(
-    models: list[Path] = typer.Option([], "--model", help="A further GGUF file to ask; may be given several times."),
-    edge: bool = typer.Option(True, help="Ask the built-in edge model; --no-edge asks the further ones only."),
-    sample: int = typer.Option(70, min=14, help="Requests a placement, 14 tasks in turn."),
-    only: str = typer.Option("", help="Placements to compare with today's, with commas; left out: all."),
-    seed: int = typer.Option(7, help="Seed of the invented requests and facts."),
-    as_json: bool = json_option,
-) -> None:
-    """Where in a prompt are facts used best? Answers that show it, by placement and model, with intervals."""
-    from netgpt.models.gguf import check_weights
-    from netgpt_bench import placement as bench
-
-    for path in models:
-        check_weights(path)
-    weights = [*([_edge_weights()] if edge else []), *models]
-    result = run(bench.run(weights, sample=sample, seed=seed, only=_names(only), progress=show_step))
-    print_result("placement: the needed fact is used", result, as_json)
-
-
-@app.command()
-@reports_errors
-def proposals(
-    data: Path = typer.Option(Path("../shared/data"), help="Folder with the ordinary requests (prompts/*.jsonl)."),
-    count: int = typer.Option(300, min=24, help="Conversations with known truths."),
-    sample: int = typer.Option(300, min=4, help="Ordinary requests, a quarter of each set."),
-    seed: int = typer.Option(7, help="Seed of the conversations and of the draw."),
-    as_json: bool = json_option,
-) -> None:
-    """Is what is proposed from remarks in passing true? Precision and recall by kind; all from ordinary requests."""
-    from netgpt_bench import proposals as bench
-
-    result = bench.run(data, count=count, sample=sample, seed=seed, progress=show_step)
-    if not as_json:
-        for name in ("wrong", "printed"):
-            say(f"{name}: " + (" | ".join(result[name]) or "nothing"))
-    print_result("facts proposed from remarks in passing", result, as_json)
-
-
-@app.command()
-@reports_errors
 def swap(
     swaps: int = typer.Option(200, min=2, help="Swaps of engines under two streams; memory is read after each."),
     streams: int = typer.Option(32, min=1, help="Streams at once of the crowded part."),
@@ -658,7 +486,7 @@ def swap(
     from netgpt_bench import swap as bench
 
     load: dict[str, Any] = {"swaps": swaps, "streams": streams, "promotions": promotions}
-    result = run(bench.run(_edge_weights(), **load, seed=seed, progress=show_step))
+    result = run(bench.run(edge_weights(), **load, seed=seed, progress=show_step))
     print_result("adapters swapped under load", result, as_json)
 
 
@@ -672,7 +500,7 @@ def isolation(
     """Does an adapter leak into another's answers? Cached runs, with a swap in the middle, against cold ones."""
     from netgpt_bench import isolation as bench
 
-    result = run(bench.run(_edge_weights(), alternations=alternations, seed=seed, progress=show_step))
+    result = run(bench.run(edge_weights(), alternations=alternations, seed=seed, progress=show_step))
     print_result("isolation of adapters", result, as_json)
 
 
@@ -696,4 +524,4 @@ def train(
         "seed": seed,
         "threads": threads,
     }
-    print_result("training on the box", bench.run(_edge_weights(), **plan, progress=show_step), as_json)
+    print_result("training on the box", bench.run(edge_weights(), **plan, progress=show_step), as_json)

@@ -21,9 +21,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from netgpt.capability.task_kind import TaskKinds
 from netgpt.errors import NotFound
 from netgpt.routing.difficulty import Difficulty
+from netgpt.sorts import TaskKinds
 from netgpt.training.difficulty import apgr, choose, cpt, fit, prepared, recovered
 from netgpt.training.difficulty_data import Labelled
 from netgpt.word_pieces import StaticEmbedder

@@ -17,12 +17,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netgpt.capability.task_kind import TaskKinds
 from netgpt.judgement import UNKNOWN, TaskKind
 from netgpt.routing.candidates import Assessed, Situation, Target, features_of, priors_of
 from netgpt.routing.difficulty import Difficulty
 from netgpt.routing.router import decide
 from netgpt.settings.routing import Routing
+from netgpt.sorts import TaskKinds
 from netgpt.training.difficulty_data import Labelled, public_sets
 from netgpt_bench.task_lessons import typed
 

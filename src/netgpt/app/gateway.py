@@ -38,7 +38,7 @@ from netgpt.routing.candidates import DECIDE, target_names
 from netgpt.routing.signals import SIGNALS
 from netgpt.settings import Settings
 from netgpt.stages import STAGES, Pipeline, Stage, plugged_stage
-from netgpt.stages.complete import ADAPTER, Complete, Identify, Recall, Trained
+from netgpt.stages.complete import ADAPTER, Choose, Complete, Identify, Recall, Trained
 from netgpt.stages.desensitize import Desensitize, Restore
 from netgpt.stages.generate import Generate
 from netgpt.stages.record import Record, receipts_in
@@ -273,6 +273,7 @@ def _stages(gateway: Gateway) -> list[Stage]:
             settings.privacy,
             names=gateway.target_names,
             policy=lambda: gateway.policy,
+            constraints=settings.constraints,
         ),
         "route": lambda: gateway.routing_service.stage(
             gateway.edge, gateway.remotes, names=gateway.target_names, listeners=gateway.metrics.listeners
@@ -289,6 +290,7 @@ def _stages(gateway: Gateway) -> list[Stage]:
             acting=gateway.routing_service.acting(open_judge(), prior=gateway.capability.prior),
         ),
         "restore": Restore,
+        "choose": lambda: Choose(settings.constraints),
         "record": lambda: gateway.record,
     }
     return [makers[name]() if name in makers else plugged_stage(name, gateway) for name in settings.workflow.stages]

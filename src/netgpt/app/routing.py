@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from netgpt.capability.task_kind import TaskKinds
 from netgpt.confidence.judge import Judge
 from netgpt.errors import ModelUnavailable, SettingsError
 from netgpt.exchange import Exchange
@@ -30,6 +29,7 @@ from netgpt.routing.signals import SIGNALS, Hint, Signals, SignalSource, checked
 from netgpt.routing.system import SystemWatch
 from netgpt.settings import Settings
 from netgpt.settings.routing import Insights, Upstream
+from netgpt.sorts import TaskKinds
 from netgpt.stages.route import NO_CLOUD, Assess, Route, RoutingContext
 from netgpt.telco import Insight, InsightClient, InsightSource, InsightWatch, QualityOfLine, RadioInformation, Token
 from netgpt.types import EDGE

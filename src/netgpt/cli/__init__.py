@@ -65,7 +65,9 @@ COMMANDS: Final = {
     "relevance": Command("netgpt.cli.detector:relevance_app", "The model that knows which facts help with a request."),
     "store": Command("netgpt.cli.store:app", "What is kept: change its key, check it, look at it, copy it."),
     "plugins": Command("netgpt.cli.plugins:plugins", "What other packages plug in, and what became of it."),
-    BENCH: Command("netgpt_bench.cli:app", "Measure: prints machine, versions, commit, samples, median and spread."),
+    BENCH: Command(
+        "netgpt_bench.cli_answers:app", "Measure: prints machine, versions, commit, samples, median and spread."
+    ),
 }  # fmt: skip
 """Every command of NetGPT's own, in the order of the help."""
 

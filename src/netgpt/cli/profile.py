@@ -120,6 +120,7 @@ class ConsentChoice(StrEnum):
 class Purpose(StrEnum):
     """What a consent is about."""
 
+    CONSTRAINTS = "constraints"
     LOCATION = "location"
     PROFILE = "profile"
     PROPOSALS = "proposals"

@@ -124,7 +124,8 @@ _SPREAD: Final = 0.25  # how far off an expected latency is, as a standard devia
 
 def prior_of(target: Target, situation: Situation) -> float:
     """The chance that the target's answer does, before the learner's belief: how often it does for this kind of task,
-    where that is known; else what is usual of small models. For both, text and features move it."""
+    where that is known; else a cloud's `quality`, and for others what is usual of small models with such features. Of
+    all but a cloud the text moves it."""
     known = situation.priors.get(target.name)
     if target.kind == "cloud":
         return target.quality if known is None else known

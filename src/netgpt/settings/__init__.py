@@ -24,6 +24,7 @@ from netgpt.settings.sections import (
     Adapters,
     Cloud,
     Completion,
+    ConstraintSettings,
     Edge,
     EncoderSection,
     LockoutSettings,
@@ -57,6 +58,7 @@ class Settings(BaseModel):
     cloud: Cloud = Cloud()
     site: Site = Site()
     completion: Completion = Completion()
+    constraints: ConstraintSettings = ConstraintSettings()
     proposals: Proposals = Proposals()
     privacy: Privacy = Privacy()
     policy: PolicySection = PolicySection()

@@ -135,7 +135,7 @@ class LockoutSettings(Section):
     longest_s: float = Field(900.0, gt=0, description="No lock is longer.")
 
 
-DEFAULT_STAGES = ("identify", "recall", "complete", "desensitize", "route", "generate", "restore", "record")
+DEFAULT_STAGES = ("identify", "recall", "complete", "desensitize", "route", "generate", "restore", "choose", "record")
 
 
 class Server(Section):
@@ -331,6 +331,17 @@ class Completion(Section):
         "bundled",
         description='Weights that choose among facts, on top of the sentence encoder: "bundled", a file of yours, or '
         '"off": facts are chosen by their kinds.',
+    )
+
+
+class ConstraintSettings(Section):
+    """Private facts that rule something out (allergies, diets, budgets, access) choose among an answer's options."""
+
+    enabled: bool = Field(True, description="Off: answers are passed on as they are, and no options are asked for.")
+    ask: Literal["profile", "always", "never"] = Field(
+        "profile",
+        description="Whose terse requests for suggestions leave with one neutral sentence that asks for options: "
+        "of persons with a profile, whatever is in it; of everybody; of nobody.",
     )
 
 

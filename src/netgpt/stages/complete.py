@@ -1,5 +1,7 @@
 """identify: whose words these are. recall: known facts that may help, as far as the person allows. complete: P_con ->
-P_com (arXiv 2307.06148), the terse prompt completed with the facts that it needs.
+P_com (arXiv 2307.06148), the terse prompt completed with the facts that it needs. choose: of what an answer suggests,
+what the person's private facts allow; they never left, it is done here. The answer names no reason: how many options
+were left out is told beside it, by which kinds of constraints in the person's own record alone.
 
 Consents count as follows. Location: a standing consent is as good as the request's own; once withdrawn, a location is
 not used at all, whatever the request says. Profile: used, since the person entered it; once withdrawn, no fact of it is
@@ -21,6 +23,10 @@ from netgpt.completion.compose import compose, place_for, replace_last
 from netgpt.completion.relevance import TextVectors
 from netgpt.completion.rewrite import rewrite
 from netgpt.completion.select import Selector
+from netgpt.constraints.asking import WITHDRAWN
+from netgpt.constraints.choose import ChoiceAccount
+from netgpt.constraints.stream import chosen_chunks, judge_of, may_be_chosen
+from netgpt.constraints.taxonomy import taxonomy
 from netgpt.context import LONGEST, MOST, current, private_values, time_facts
 from netgpt.context.location import PlaceNames, origin, place_facts
 from netgpt.context.places import Around, Place, suitable
@@ -28,12 +34,12 @@ from netgpt.context.towns import may_name_a_town, where_to_look
 from netgpt.errors import NetGPTError, PermissionDenied
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import last_user_text, text_of
-from netgpt.settings.sections import Completion, Site
+from netgpt.settings.sections import Completion, ConstraintSettings, Site
 from netgpt.store.people import ConsentEntry, refused, standing
 from netgpt.store.store import Store
 from netgpt.types import Fact, Label, Person
 
-LOCATION, PROFILE = "location", "profile"
+LOCATION, PROFILE, CONSTRAINTS = "location", "profile", "constraints"
 NOTHING: frozenset[str] = frozenset()
 NEARBY_M = 5_000.0
 NEARBY_LIMIT = 3
@@ -73,6 +79,8 @@ class Recall:
         taken_back = NOTHING.union(*(refused(entries, now, each) for each in self.receivers)) if entries else NOTHING
         given = self._standing(entries, now) if entries else NOTHING
         exchange.consents = (exchange.request.consent | given) - taken_back
+        if CONSTRAINTS in taken_back:
+            exchange.consents |= {WITHDRAWN}
         place = await self._place(exchange, taken_back)
         nearby = await self._nearby(exchange, taken_back, () if PROFILE in taken_back else profile, now)
         known = [*place, *self._clock(now), *nearby]
@@ -299,3 +307,32 @@ class Complete:
         if result.text is None:
             summary["fell_back"] = f"the rewriting was refused ({result.why}): the chosen facts were written in by code"
         return result.text
+
+
+class Choose:
+    """Wraps the restored answer where a private fact rules something out; else passes it as it is."""
+
+    name = "choose"
+    reads = frozenset({"restored", "facts", "consents", "chosen"})
+    writes = frozenset({"checked", "choosing"})
+
+    def __init__(self, settings: ConstraintSettings) -> None:
+        self.settings = settings
+
+    async def __call__(self, exchange: Exchange) -> None:
+        exchange.checked, exchange.choosing = exchange.restored, None
+        private = any(fact.label is not Label.PUBLIC for fact in exchange.facts)
+        asked = exchange.request
+        may = self.settings.enabled and asked.constraints and WITHDRAWN not in exchange.consents
+        if not (private and may) or asked.dry_run or not may_be_chosen(asked.body):
+            return
+        messages = asked.messages
+        request = last_user_text(messages)
+        await asyncio.to_thread(taxonomy)  # read once, from disk
+        judge = judge_of(exchange.facts, exchange.chosen, messages, request)
+        if judge is None:
+            return
+        form = asked.body.get("response_format")
+        is_json = True if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema") else None
+        exchange.choosing = account = ChoiceAccount()
+        exchange.checked = chosen_chunks(exchange.restored, judge, account, is_json=is_json)

@@ -12,6 +12,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from netgpt.completion.compose import Placement, compose
+from netgpt.constraints.asking import (
+    WITHDRAWN,
+    asks_for_options,
+    has_notes,
+    language_asked,
+    with_sentence,
+    without_notes,
+)
+from netgpt.constraints.stream import may_be_chosen
 from netgpt.context import SENSITIVE_KIND
 from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError
 from netgpt.exchange import Exchange
@@ -25,10 +34,10 @@ from netgpt.privacy.masking import PUBLIC, kept_by_policy
 from netgpt.privacy.restore import Account, restore_chunks
 from netgpt.privacy.turns import ASKED_BY
 from netgpt.privacy.vault import Vault, readdressed
-from netgpt.routing.candidates import asked_target
-from netgpt.settings.sections import Cloud, Privacy
+from netgpt.routing.candidates import asked_target, last_user_text
+from netgpt.settings.sections import Cloud, ConstraintSettings, Privacy
 from netgpt.store.store import Store
-from netgpt.types import Generalised, Hidden, Kept, Label, Person
+from netgpt.types import Generalised, Hidden, Kept, Label, Message, Person
 
 LOCKS_KEPT = 1_000
 _WAITS = 3
@@ -60,11 +69,14 @@ class Desensitize:
         *,
         names: Mapping[str, str],
         policy: Callable[[], Policy],
+        constraints: ConstraintSettings | None = None,
     ) -> None:
         """`remotes`: the settings of every model elsewhere, by its target's name. `names`: which target a model's name
-        asks for. `policy`: gives the rules in force, which may change at any time."""
+        asks for. `policy`: gives the rules in force, which may change at any time. `constraints`: whether
+        requests for suggestions leave with the sentence that asks for options."""
         self.store, self.detector, self.remotes, self.privacy = store, detector, remotes, privacy
         self.names, self.policy = names, policy
+        self.constraints = constraints or ConstraintSettings(enabled=False)
         self.destinations = {
             target: Destination.of(remote.base_url, remote.model, remote.region, remote.purpose)
             for target, remote in remotes.items()
@@ -89,6 +101,7 @@ class Desensitize:
         exchange.policy = self.policy().title
         ASKED_BY.set(exchange.caller.key_id or exchange.caller.tenant)
         sealing = Sealing(exchange, {target: self._disclosure(exchange, asked, target) for target in wanted})
+        sealing.room = self._room(exchange)
         limit_s = _WAITS * self.privacy.timeout_s + 1
         try:
             # The wait for another request of the same conversation counts too.
@@ -116,6 +129,18 @@ class Desensitize:
         exchange.kept_for = {target: f"the caller asked for {asked}" for target in self.remotes if target not in wanted}
         return wanted
 
+    def _room(self, exchange: Exchange) -> str:
+        """The language of the sentence that asks for options; "" without it. It hangs on the words of the request,
+        and on whether there is a profile, not on what is in it."""
+        asked, rules = exchange.request, self.constraints
+        if not (rules.enabled and asked.constraints) or rules.ask == "never" or WITHDRAWN in exchange.consents:
+            return ""
+        if rules.ask == "profile" and not any(fact.source == "profile" for fact in exchange.facts):
+            return ""
+        text = last_user_text(asked.messages, must_end=True)
+        wanted = may_be_chosen(asked.body) and (asked.body.get("n") or 1) == 1 and asks_for_options(text)
+        return (language_asked(text) or "") if wanted else ""
+
     def _disclosure(self, exchange: Exchange, asked: str, target: str) -> Disclosure:
         facts = {fact.kind.upper() for fact in exchange.facts if fact.label is Label.SENSITIVE}
         return Disclosure(
@@ -138,7 +163,7 @@ class Desensitize:
                 sealing.keep(target, kept_by_policy(nothing), facts + nothing)
             elif self.remotes[target].trusted:
                 remote = self.remotes[target]
-                body = outbound_body(sealing.exchange, remote.model, may) | own_words(remote)
+                body = outbound_body(sealing.exchange, remote.model, may, sealing.room) | own_words(remote)
                 sealing.made[target] = await self._sealed(Vault(), body, self.detector, {"trusted": True})
                 sealing.left_out[target] = facts
             else:
@@ -175,7 +200,7 @@ class Desensitize:
             sealing.made[target] = alike
             return
         kept = may.keeps_facts(sealing.exchange.chosen)
-        body = outbound_body(sealing.exchange, sealing.model, may)
+        body = outbound_body(sealing.exchange, sealing.model, may, sealing.room)
         try:
             outbound = await self._made_safe(vault, detector, body, sealing.exchange, may, remote.pass_fields)
             if kept:
@@ -250,6 +275,8 @@ class Sealing:
     def __init__(self, exchange: Exchange, towards: Mapping[str, Disclosure]) -> None:
         self.exchange, self.towards = exchange, towards
         self.made: dict[str, Outbound] = {}
+        self.room = ""
+        """The language of the sentence that asks for options, where it is added."""
         self.model = ""
         """The model's name that stands in all bodies while they are made safe, so that they are searched once."""
         self.masked: list[tuple[Disclosure, frozenset[str], Outbound]] = []
@@ -308,18 +335,26 @@ def own_words(remote: Cloud) -> dict[str, Any]:
     return {"netgpt": {"complete": "off"}} if remote.is_neighbour else {}
 
 
-def outbound_body(exchange: Exchange, model: str, may: Disclosure) -> dict[str, Any]:
-    """The request as that model would get it, before anything is hidden: facts that may not leave are left out."""
+def outbound_body(exchange: Exchange, model: str, may: Disclosure, room: str) -> dict[str, Any]:
+    """The request as that model would get it, before anything is hidden: facts that may not leave are left out.
+    `room`: the language of the sentence that asks for options; "": without it."""
     passing = tuple(fact for fact in exchange.chosen if may.passes(fact))
     written = exchange.get("completion") or {}
     place: Placement = written.get("placement_elsewhere", "after")
     alike = written.get("rewritten") or place == written.get("placement", "after")
     all_pass = alike and len(passing) == len(exchange.chosen)
     messages = exchange.messages if all_pass else compose(exchange.request.messages, passing, place)
+    messages = _leaving_room(messages, room)
     body = {**exchange.request.body, "messages": messages, "model": model}
     if exchange.request.stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return body
+
+
+def _leaving_room(messages: list[Message], room: str) -> list[Message]:
+    """With the sentence, and without what the box wrote under earlier answers."""
+    messages = without_notes(messages) if has_notes(messages) else messages
+    return with_sentence(messages, room) if room else messages
 
 
 def conversation_key(exchange: Exchange) -> str | None:

@@ -59,6 +59,7 @@ class Record:
         {
             "person", "chosen", "messages", "completion", "outbound", "outbounds", "block_reason", "hidden",
             "generalised", "kept", "policy", "label", "decision", "counterfactual", "outcome", "stream", "restoring",
+            "checked", "choosing",
         }
     )  # fmt: skip
     """It also runs where an earlier stage failed. Listeners see ended exchanges as this stage does."""
@@ -90,7 +91,7 @@ class Record:
     async def _recorded(self, exchange: Exchange) -> AsyncIterator[Chunk]:
         answer, held = Joiner(), _Held()
         try:
-            async with aclosing(cast(Any, exchange.restored)) as restored:
+            async with aclosing(cast(Any, exchange.get("checked") or exchange.restored)) as restored:
                 async for chunk in restored:
                     answer.add(chunk)
                     if not held.takes(chunk):
@@ -222,6 +223,7 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
         "policy": exchange.get("policy") or None,
         "label": exchange.get("label"),
         "restoring": _restoring(exchange),
+        "choosing": choosing.as_dict(with_kinds=True) if (choosing := exchange.get("choosing")) else None,
         "adapter_note": outcome.adapter_note,
         "confidence": confidence_as_dict(outcome),
         "notes": exchange.notes,

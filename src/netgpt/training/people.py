@@ -1,7 +1,8 @@
 """One person's rights: to be forgotten (rows, examples, trainings, adapters), to withdraw consent, to export all.
 
 Order matters when forgetting: the markers of running trainings go first, so that none can register what it learnt;
-then the adapters, so that nobody is answered by them; then the rows, and the files are scrubbed.
+then the adapters, so that nobody is answered by them; then the rows, and the files are scrubbed. Of what a running
+gateway has in memory, `web.profiles.forget` drops the locks of conversations and the vectors of facts.
 """
 
 from __future__ import annotations

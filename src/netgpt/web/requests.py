@@ -47,6 +47,9 @@ class Extension(BaseModel):
     deadline_s: Annotated[Number, Field(gt=0, le=86_400)] | None = Field(
         None, description="Seconds in which the whole answer is wanted; never more than server.deadline_s."
     )
+    constraints: StrictBool = Field(
+        True, description="Whether private facts that stay here may choose among the answer's options."
+    )
     may_wait: StrictBool = Field(
         False, description="Where nobody can answer now, keep it and send it once when somebody can (202)."
     )
@@ -142,6 +145,7 @@ def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:
         conversation=extension.conversation,
         prefer=extension.prefer,
         deadline_s=extension.deadline_s,
+        constraints=extension.constraints,
         may_wait=extension.may_wait,
         on_low_confidence=extension.on_low_confidence,
     )

@@ -2,6 +2,11 @@
 
 Not a translation: each known word is replaced by an English one, and what is not known (names, brands) stays. That is
 enough to see that "brauch ich nen schirm" asks for the weather. The table `glossary.txt` was written for it.
+
+A line of it: English | German | French | Spanish | Italian, forms with commas between them; a column may be empty, none
+may be missing, and there are no comments. A word more is a form in its column. A language more is a code in
+`LANGUAGES`, its `_ENDINGS`, and one column more in every line; little words, in `words.toml`, help to know it. With
+the table changes `digest`, so all facts are read anew. `tests/wording/test_gloss.py` has the cases.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from typing import Final
 from netgpt.wording.languages import ENGLISH, spoken
 
 LANGUAGES: Final = ("de", "fr", "es", "it")
-"""Of the columns of the table, after the English one."""
+"""Of the columns of the table in their order, after the English one."""
 _WORD: Final = re.compile(r"[^\W\d_]+|\d+(?:[.,:]\d+)*")
 _LONGEST: Final = 5  # words of a phrase
 _LEAST_SHARE: Final = 0.5  # of a text's words that a language must know to be taken for it

@@ -3,7 +3,8 @@
 A detector is a function with `@detector(...)` in a module named in `MODULES`; `privacy.registry` says what it declares.
 It reads views of a text (`normalize`): plain where the original is disguised. A search takes time in proportion to
 the length of the text: each pattern begins at a character that is quick to find, and no repetition is unbounded where
-two could share a run. `netgpt.testing.check_detector` looks at that; `tests/plugins` runs it over all of them.
+two could share a run. `netgpt.testing.check_detector` looks at that; `tests/plugins/test_add_only.py` runs it over all
+of them, so the `examples` of a new one are its first test. `netgpt redact` shows it at work, `make docs` lists it.
 
 What was only guessed the owner may except (`as_exception`): an exception covers a whole find, compared without case;
 never a secret, never what a checksum proves, never a value of a person's profile. Misuse is bounded by that, and by who

@@ -13,10 +13,9 @@ from netgpt_bench.routing_sets import reworded
 from netgpt_bench.task_lessons import leaves
 from safetensors.numpy import save
 
-from netgpt.capability.task_kind import LEAST, TaskKinds
 from netgpt.errors import SettingsError
 from netgpt.judgement import TASK_KINDS, UNKNOWN
-from netgpt.sorts import SHIPPED, Sorts, names
+from netgpt.sorts import LEAST, SHIPPED, Sorts, TaskKinds, names
 
 SORTS = Sorts.shipped()
 KINDS = TaskKinds(SORTS)

@@ -17,7 +17,10 @@ class Shell:
     """Runs `netgpt` with one home; the edge is a scripted server."""
 
     def __init__(self, home: Path, edge: FaultyCloud) -> None:
-        self.home, self.env = home, {"NETGPT_HOME": str(home), "NETGPT_EDGE__BASE_URL": edge.base_url}
+        self.home, self.env = home, {
+            "NETGPT_HOME": str(home), "NETGPT_EDGE__BASE_URL": edge.base_url,
+            "NETGPT_ROUTING__ON_LOW_CONFIDENCE": "answer",
+        }  # fmt: skip
 
     def __call__(self, *args: str, code: int = 0, stdin: str = "", **env: str) -> str:
         done = run_netgpt(*args, env={**os.environ, **self.env, **env, "COLUMNS": "200"}, input=stdin)

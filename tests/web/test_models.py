@@ -6,6 +6,7 @@ from pathlib import Path
 
 from doors import door
 
+from netgpt.app.capability import CapabilityService
 from netgpt.judgement import TASK_KINDS
 
 CLOUD = {"base_url": "https://cloud.example/v1", "model": "gpt-4o", "api_key": "k"}
@@ -16,8 +17,11 @@ async def test_models_say_what_they_can_do_by_kind(tmp_path: Path) -> None:
         tmp_path, CLOUD, upstreams=[{"name": "odd", "base_url": "https://odd.example/v1", "model": "x"}]
     ) as box:
         models = {model["id"]: model for model in (await box.get("/v1/models")).json()["data"]}
-        edge, cloud = (models[name]["netgpt"]["capability"] for name in ("netgpt/edge", "netgpt/cloud"))
-        assert (edge["origin"], cloud["origin"]) == ("measured", "published")
+        assert "netgpt" not in models["netgpt/edge"]  # of a scripted model nothing is known
+        service = CapabilityService(box.gateway.settings, None)
+        service.refresh()
+        edge, cloud = service.shown("edge"), models["netgpt/cloud"]["netgpt"]["capability"]
+        assert edge is not None and (edge["origin"], cloud["origin"]) == ("measured", "published")
         assert edge["kinds"].keys() == cloud["kinds"].keys() == set(TASK_KINDS)
         assert edge["kinds"]["facts"]["asked"] >= 20
         assert edge["kinds"]["creative"]["measured"] == "form"

@@ -114,10 +114,12 @@ async def fake_cloud() -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def gateway(home: Path, settings: Mapping[str, str]) -> AsyncIterator[tuple[int, int]]:
-    """`netgpt serve` with these settings (names of environment variables). Yields port and process id."""
+    """`netgpt serve` with these settings (names of environment variables), and nothing done about doubtful answers
+    unless they say so: others than that of cascades measure the line. Yields port and process id."""
+    plain = {"NETGPT_ROUTING__CASCADE": "false", "NETGPT_ROUTING__ON_LOW_CONFIDENCE": "answer"}
     port = free_port()
     command = [sys.executable, "-m", "netgpt", "serve", "--port", str(port)]
-    async with listening("netgpt serve", command, port, {"NETGPT_HOME": str(home), **settings}) as process:
+    async with listening("netgpt serve", command, port, {"NETGPT_HOME": str(home), **plain, **settings}) as process:
         yield port, process
 
 

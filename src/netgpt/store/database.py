@@ -176,6 +176,10 @@ class Checkpoints:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
+_SCRUB_S: Final = 2.0
+"""Seconds for the log to be free."""
+
+
 def scrub(connection: Connection) -> None:
     """Rewrite the file without its free pages and empty the log. Outside of any transaction.
 
@@ -184,7 +188,11 @@ def scrub(connection: Connection) -> None:
     database, path = raw(connection), connection.engine.url.database
     try:
         database.execute("VACUUM")
-        busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        until = time.monotonic() + _SCRUB_S
+        while busy := database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.02)  # the box's own copying of the log: SQLite does not wait for another one to end
         reason = "another program reads the file" if busy else None
     except sqlite3.Error as error:
         reason = getattr(error, "sqlite_errorname", type(error).__name__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -131,3 +132,27 @@ def names_in(group: str) -> tuple[str, ...]:
 def origin_of(point: EntryPoint) -> str:
     """The distribution and version that an entry point comes from."""
     return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
+
+
+C = TypeVar("C")
+_holding: list[weakref.ref[Any]] = []
+
+
+def holds_texts(cache: C) -> C:
+    """Note a cache (of `functools.lru_cache`, or an OrderedDict) in which words of people stay for a while."""
+    _holding[:] = [*(each for each in _holding if each() is not None), weakref.ref(cache)]
+    return cache
+
+
+def forget_texts() -> None:
+    """Empty every such cache of this process: somebody is to be forgotten. What was in them is made anew."""
+    for each in _holding:
+        cache = each()
+        if cache is not None:
+            (cache.cache_clear if hasattr(cache, "cache_clear") else cache.clear)()
+
+
+def texts_held() -> int:
+    """How many entries such caches hold now."""
+    caches = [cache for each in _holding if (cache := each()) is not None]
+    return sum(cache.cache_info().currsize if hasattr(cache, "cache_info") else len(cache) for cache in caches)

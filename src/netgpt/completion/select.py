@@ -24,6 +24,7 @@ from netgpt.completion.choose import Chooser, Embed, Fetch, Selection
 from netgpt.completion.classify import Ask, helpful_kinds, judge, name_class
 from netgpt.completion.relevance import Relevance
 from netgpt.errors import ContextTooLong, ModelError
+from netgpt.registry import holds_texts
 from netgpt.types import Fact
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class KindGuesser:
         self._embed = embed
         self._examples: Any = None
         self._kinds = [row["name"] for row in _table() for _ in row["examples"]]
-        self.guess = lru_cache(maxsize=2048)(self._guess)
+        self.guess = holds_texts(lru_cache(maxsize=2048)(self._guess))
 
     def _guess(self, text: str) -> str:
         return _named(text) or _settled(text, "telling") or _settled(text, "words") or self._nearest(text)

@@ -16,6 +16,7 @@ from netgpt.constraints.features import Need, needs
 from netgpt.constraints.measures import money_limits, times_of
 from netgpt.constraints.taxonomy import LANGUAGES, Food, Mention, folded, taxonomy, word_set, words_of
 from netgpt.constraints.whose import whose_is
+from netgpt.registry import holds_texts
 from netgpt.wording import language_of
 
 FOOD: Final = frozenset(("food", "drink", "place", "gift", "shop", "activity"))
@@ -341,6 +342,7 @@ def constraints_of(text: str, kind: str = "") -> tuple[Constraint, ...]:
     return _constraints(text, kind)
 
 
+@holds_texts
 @lru_cache(maxsize=4_096)
 def _constraints(text: str, kind: str) -> tuple[Constraint, ...]:
     stated = re.sub(

@@ -22,6 +22,7 @@ import regex
 
 from netgpt.privacy.detectors.disguises import views
 from netgpt.privacy.kinds import ALSO_WORDS, WORDS_OF_TRADE
+from netgpt.registry import holds_texts
 from netgpt.types import Span
 
 _WORD: Final = regex.compile(r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)?")
@@ -69,6 +70,7 @@ def _is_title(word: str) -> bool:
     return word.casefold() in _titles()
 
 
+@holds_texts
 @lru_cache(maxsize=65_536)
 def words_of(name: str) -> tuple[str, ...]:
     """The words of a name without titles, as they are compared.
@@ -194,6 +196,7 @@ def _keys(words: Sequence[str]) -> Iterable[str]:
             yield from (part for length in (1, 2) for part in (word[:length], word[-length:]) if part != word)
 
 
+@holds_texts
 @lru_cache(maxsize=16_384)
 def _as_set(words: tuple[str, ...]) -> tuple[frozenset[str], bool]:
     """The words, and whether all are written out, with blanks between them: then they can be compared as a set."""
@@ -251,6 +254,7 @@ def is_identifier(text: str) -> bool:
     return _IDENTIFIER.fullmatch(text) is not None
 
 
+@holds_texts
 @lru_cache(maxsize=4_096)
 def is_ordinary(text: str) -> bool:
     """Whether a key or a tool's name has only words that fields are named with.
@@ -265,6 +269,7 @@ def _is_field_word(word: str) -> bool:
     return len(word) < 3 or (word.isupper() and len(word) < 5) or word.lower() in _field_words()
 
 
+@holds_texts
 @lru_cache(maxsize=4_096)
 def spoken(identifier: str) -> tuple[str, tuple[tuple[int, int], ...]]:
     """The identifier as words with capitals, and where each begins and ends in it.

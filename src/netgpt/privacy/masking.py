@@ -31,6 +31,7 @@ from netgpt.privacy.identities import (
 from netgpt.privacy.kinds import EXACT, ORDER, PLACEHOLDER, TermsOf, bracketed
 from netgpt.privacy.scripts import ALL, unread_scripts
 from netgpt.privacy.variants import lookalikes, read, replace_all, variants
+from netgpt.registry import holds_texts
 from netgpt.types import Generalised, Hidden, Kept, Span, Terms
 
 _LITERAL = "LITERAL"
@@ -490,6 +491,7 @@ _BEGINNING = 160
 """Characters of a signature that are looked at: a key that was put in its place begins where it begins."""
 
 
+@holds_texts
 @lru_cache(maxsize=4_096)
 def _patterns_of(text: str) -> tuple[Span, ...]:
     return tuple(find_patterns(text))

@@ -11,6 +11,7 @@ used, and all are hidden, the public ones too. Withdrawn towards the receiver al
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from netgpt.context.places import Around, Place, suitable
 from netgpt.context.towns import may_name_a_town, where_to_look
 from netgpt.errors import NetGPTError, PermissionDenied
 from netgpt.exchange import Exchange
+from netgpt.registry import holds_texts
 from netgpt.routing.candidates import last_user_text, text_of
 from netgpt.settings.sections import Completion, ConstraintSettings, Site
 from netgpt.store.people import ConsentEntry, refused, standing
@@ -70,7 +72,8 @@ class Recall:
         self.receivers = tuple(receivers) or ("",)
         self._here = place_facts(site, None, None)
         self._minute, self._time = -1, tuple[Fact, ...]()
-        self._values: dict[Person, tuple[tuple[Fact, ...], tuple[tuple[str, str], ...]]] = {}
+        self._values: OrderedDict[Person, tuple[tuple[Fact, ...], tuple[tuple[str, str], ...]]] = OrderedDict()
+        holds_texts(self._values)
 
     async def __call__(self, exchange: Exchange) -> None:
         now = self.now()

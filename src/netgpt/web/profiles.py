@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from netgpt.app.proposing import keep_proposal, proposals_of
 from netgpt.context import LONGEST, check_room, profile_fact
 from netgpt.errors import NotFound, RequestError
+from netgpt.registry import forget_texts
 from netgpt.store.schema import ConsentRow, KeptExample
 from netgpt.training.collect import PURPOSE, keep_as_example
 from netgpt.training.people import (
@@ -164,6 +165,7 @@ async def forget(request: Request, user: str) -> dict[str, Any]:
     forgotten = await forget_person(gateway.store, gateway.registry, gateway.settings.training_dir, person)
     gateway.relevance.forget()
     gateway.sessions.forget(person)
+    forget_texts()
     return {"user": person.user, "deleted": True, **forgotten.as_json()}
 
 

@@ -22,6 +22,7 @@ from typing import Final
 from netgpt.privacy.detectors import normalize
 from netgpt.privacy.detectors.checksums import luhn
 from netgpt.privacy.detectors.normalize import View
+from netgpt.registry import holds_texts
 
 _DEEPEST: Final = 3
 """Encodings inside one another."""
@@ -87,6 +88,7 @@ def views(text: str) -> Iterable[View]:
     return _remembered(text) if len(text) <= _REMEMBERED else _made(text)
 
 
+@holds_texts
 @lru_cache(maxsize=64)
 def _remembered(text: str) -> tuple[View, ...]:
     return tuple(_made(text))

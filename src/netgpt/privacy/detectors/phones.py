@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from netgpt.privacy.detectors.financial import may_spell, spelled_numbers
 from netgpt.privacy.kinds import word_set
 from netgpt.privacy.registry import detector
+from netgpt.registry import holds_texts
 from netgpt.types import Span
 
 _GROUPS = re.compile(r"\d+")
@@ -301,6 +302,7 @@ def _country_codes() -> frozenset[str]:
     return frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 
 
+@holds_texts
 @lru_cache(maxsize=1024)
 def _possible(digits: str) -> bool:
     """Whether a number with its country code is as long as numbers of that country are."""
@@ -312,6 +314,7 @@ def _possible(digits: str) -> bool:
         return False
 
 
+@holds_texts
 @lru_cache(maxsize=8192)
 def _valid_in(digits: str, regions: frozenset[str], bare: bool = True) -> bool:
     """`bare`: whether the country code may stand without its plus."""

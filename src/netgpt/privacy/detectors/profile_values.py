@@ -17,6 +17,7 @@ from typing import Final
 from netgpt.privacy.detectors.disguises import views
 from netgpt.privacy.detectors.normalize import View, plain
 from netgpt.privacy.kinds import FIXED_KINDS
+from netgpt.registry import holds_texts
 from netgpt.types import Span
 
 _MONTHS = "january february march april may june july august september october november december".split()  # noqa: SIM905
@@ -181,6 +182,7 @@ def needles_of(values: Sequence[tuple[str, str]]) -> Needles:
     return _needles(tuple(values))
 
 
+@holds_texts
 @lru_cache(maxsize=256)
 def _needles(values: tuple[tuple[str, str], ...]) -> Needles:
     """In "C++" the signs count."""

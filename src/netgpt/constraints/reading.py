@@ -14,6 +14,7 @@ from typing import Final
 
 from netgpt.constraints.features import Need, needs
 from netgpt.constraints.measures import money_limits, times_of
+from netgpt.constraints.stances import clauses_of, is_refused, phobia_of, ruled_out_parts
 from netgpt.constraints.taxonomy import LANGUAGES, Food, Mention, folded, taxonomy, word_set, words_of
 from netgpt.constraints.whose import whose_is
 from netgpt.wording import language_of
@@ -93,8 +94,11 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     r"gluten[- ]?(?:free|intoleran\w+|frei\w*|sensitiv\w+|unvertraglich\w+)": ("health", "gluten", ""),
     r"dairy[- ]free|milchfrei\w*|milcheiweissallergie": ("health", "milk", ""),
-    r"pregnant|expecting (?:a|her|his|their|my|our|twins)(?: \w+)?(?: (?:baby|child))?|schwanger|enceinte|"
-    r"embarazada|incinta|in der schwangerschaft": (
+    r"pregnant|expecting(?: (?:a|her|his|their|my|our|twins)(?: \w+)?(?: (?:baby|child))?)?|schwanger\w*|enceinte|"
+    r"embarazada|incinta|in der schwangerschaft|\d+ weeks (?:along|gone|pregnant)|(?:baby|little one)(?: is)? due|"
+    r"(?:first|second|third) trimester|trimester|in der \d+\. (?:woche|ssw)|\d+\. ssw|erwartet ein (?:kind|baby)|"
+    r"attend(?:s|ons)? un (?:enfant|bebe)|espera(?:ndo)? un (?:bebe|hijo)|aspetta un (?:bambino|figlio)|"
+    r"(?:in )?dolce attesa": (
         "health", "alcohol rawfish rawegg rawmeat softcheese liver mercury", "",
     ),
     r"breast-?feeding|nursing (?:a|her) (?:baby|newborn|son|daughter)|stillt|allaite|amamantando|da el pecho|allatta": (
@@ -116,6 +120,11 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
     r"alcoolique (?:abstinent|en retablissement)|alcoholic[oa] en recuperacion|alcolista in recupero": (
         "alcohol", "alcohol", "",
     ),
+    r"plant[- ]based|vegan food|pflanzlich|rein pflanzlich|a base de plantas|a base vegetale|"
+    r"vegetal(?:e|ien)? (?:only|uniquement)": ("diet", "animal", ""),
+    r"gf|g/f": ("health", "gluten", ""),
+    r"mild (?:food|dishes|meals|curries|only)|nothing (?:too )?(?:spicy|hot)|no (?:spice|heat|chill?i)|nicht scharf|"
+    r"nichts scharfes|pas epice|rien d'epice|nada picante|sin picante|niente piccante": ("taste", "hot-spice", ""),
     r"(?:statins?|simvastatin|atorvastatin)": ("health", "grapefruit", ""),
     r"disulfiram|antabuse|metronidazole|metronidazol": ("health", "alcohol", ""),
 }  # fmt: skip
@@ -139,7 +148,8 @@ _ADVERBS = (
 _AFTER_STATE = (
     r"(?=$|[.,;:!()/&-]|\s+[(]|\s+(?:after|following|when|while|before|he|she|they|i|a|her|his|my|herself|"
     r"himself|themselves|"
-    r"plan|friendly|strictly|diet|diat|disease|food|meals?|only|since|for|and|but|who|seit|und|aber|nur|depuis|"
+    r"plan|friendly|strictly|diet|diat|disease|food|meals?|only|since|for|and|but|who|due|along|convint\w*|convencid\w*|convaincu\w*|"
+    r"uberzeugt\w*|strict\w*|estrict\w*|strett\w*|total\w*|please|pls|fully|all|in|seit|und|aber|nur|depuis|"
     r"et|mais|desde|y|e|ma|da|pero|except|with|mit|lifestyle|household|person|"
     r"eater|at|by|because|as|again|ernahrung|kost|products?|meat|options|this|until|in|to|due|woman|man|baby|"
     r"twins|weeks?|months?|de|con|avec|on|like|week|now|these|nowadays|years?|"
@@ -278,22 +288,30 @@ _UNMANAGED = re.compile(
     r"problems?|pain(?:s|ful)?|hurts?|afraid|scared|terrif\w*|fears?|phobi\w*|panic\w*|dizzy|dizziness|anxi\w*|"
     r"avoids?|dreads?|nightmare|"
     r"freez\w*|faints?|nervous|attacks?|seizures?|allerg\w*|wheez\w*|sneez\w*|out of the question|no longer|too "
-    r"much for|overwhelm\w*|seasick|never learn\w*|out of breath|angst|schwindel\w*|schwindlig|meidet|meide|"
+    r"much for|overwhelm\w*|freak\w*|petrif\w*|scar(?:es?|y)|frighten\w*|queasy|creep\w*|shak(?:e|es|y)|"
+    r"sweat\w*|phob\w*|dodgy|slipped|herniated|torn|ruptur\w*|surgery|operat\w*|operier\w*|operad\w*|opere\w*|"
+    r"kaputt|polvo|injur\w*|arthrit\w*|arthros\w*|artrit\w*|artros\w*|replace\w*|worn|dicky|gammy|blown|"
+    r"panique|phobie|trouille|horreur|agobi\w*|angusti\w*|ansia|spavent\w*|fobia|grauen|schiss|graut|impact|"
+    r"c'est fini|jamais|nunca|nie|niemals|mai|never|seasick|never learn\w*|out of breath|angst|schwindel\w*|schwindlig|meidet|meide|"
     r"panik|nicht|keine?n?|unmoglich|"
     r"peur|vertige|ne peut|ne peux|ne sait|ne sais|impossibles?|evite|angoiss\w*|miedo|panico|no puede|no puedo|no "
     r"sabe|imposible|evita|mareo|paura|non puo|non posso|non sa|impossibile|terror\w*|addict\w*|recover\w*|"
     r"gave up|quit)\b"
 )
+_FEARLESS = re.compile(
+    r"\b(?:not|no|never|without|kein\w*|nicht|pas|sans|sin|non|senza|nessun\w*|ningun\w*|aucun\w*) (?:\w+ ){0,2}(?:fear|"
+    r"afraid|scared|miedo|peur|paura|angst|problem\w*|phob\w*|vertige|vertigini)\b"
+)
 _WELCOME = re.compile(
-    r"\b(?:not (?:afraid|scared|allergic)|no (?:fear|problem|problems|trouble)|without (?:fear|problems?|"
+    r"\b(?:not (?:afraid|scared|allergic)|no (?:fear|problem|problems|trouble)|over it|fine now|without (?:fear|problems?|"
     r"trouble)|keine angst|kein problem|pas peur|sin miedo|senza paura|live without|get enough|says no|resist|"
     r"can't wait|cannot wait|never miss\w*|never tires|"
     r"impossible to give up|doesn't mind|does not mind|tolerates?|can eat|can have|vertragt gut|overcame|got "
-    r"over|stop eating|too much)\b"
+    r"over|stop eating|too much(?! for))\b"
 )
 _MAKES_UNWELL = re.compile(
     r"\b(?:allerg\w*|anaphyl\w*|deadly|lethal|kills?|could die|hospital|emergency|ambulance|epipen|a&e|"
-    r"adrenaline|throat|tongue|lips|blister\w*|rash|"
+    r"death sentence|fatal|kill|welts?|adrenaline|throat|tongue|lips|blister\w*|rash|"
     r"hives|swell\w*|itch\w*|wheez\w*|asthma|sick|ill|unwell|vomit\w*|nause\w*|migraines?|cramps?|upsets?|"
     r"stomach|bloat\w*|reacts?|reactions?|"
     r"intoleran\w*|forbidden|banned|not allowed|off limits|poison|triggers?|does not agree|doesn't agree|"
@@ -310,7 +328,11 @@ _STOPPED_DRINKING = re.compile(
     r"drink)|dej(?:o|e|a) de beber|arrete de boire|aufgehort zu trinken|touched (?:a drop|a drink|alcohol)|not "
     r"a drop|rehab|(?:in|goes to|attends|joined) aa\b|"
     r"alcohol-free|alkoholfrei|trinkt nicht mehr|trinkt nichts|auf entzug|trockener? alkoholiker|ne boit plus|"
-    r"sevrage|ya no bebe|dejo la bebida|non beve piu|ha smesso di bere|dry since)\b"
+    r"sevrage|ya no bebe|dejo la bebida|non beve piu|ha smesso di bere|dry since|clean and dry|on the wagon|"
+    r"(?:sin|sans (?:plus )?|senza|ohne (?:zu )?) ?(?:beber|boire|bere|trinken)|kein\w* tropfen|(?:pas|plus|jamais) "
+    r"(?:\w+ )?une (?:seule )?goutte|ni (?:una )?gota|ni una copa|neanche un goccio|nemmeno una goccia|"
+    r"(?:no|not a|never a|without a) (?:drop|drink) (?:since|for|in)|"
+    r"(?:dej|smess|aufgehor|arret|hor)\w* (?:\w+ ){0,2}(?:beber|bere|boire|trinken|saufen|alkohol|alcool|alcohol))\b"
 )
 _MILD = re.compile(r"\b(?:mostly|mainly|usually|tries to|trying to|prefers?|flexitarian|when possible|where "
 r"possible|uberwiegend|meistens|moglichst|plutot|si possible|sobre todo|preferably|"
@@ -321,7 +343,7 @@ _AVOIDS = re.compile(
     r"(?: (?:see|meet|go|foot|set foot|enter|run into|bump into|eat|be seen|visit|invite|sit next to|be "
     r"near))*(?: (?:in|at|near|to|"
     r"from|with|into|by))?|not on speaking terms with|no longer speaks? (?:to|with)|doesn't speak to|has "
-    r"fallen out with|fell out with|broke up with|"
+    r"fallen out with|fell out with|broke up with|boycotting|boycotted|"
     r"restraining order against|banned from|barred from|boycotts?|was attacked (?:in|at|near)|was mugged (?:in|"
     r"at|near)|bad memories of|no contact with|hiding from|stalked by|meidet|meide|geht nicht (?:ins|zum|zur|"
     r"in|nach)|will (?=[A-ZÄÖÜ])|"
@@ -363,6 +385,8 @@ def _constraints(text: str, kind: str) -> tuple[Constraint, ...]:
 
 def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
     once = _ONCE.search(small)
+    if once and (now := _said_after(small)):  # "bitten as a child, terrified of dogs"
+        small, once = now, None
     if not once or re.search(
         r"ever since|since then|still|can no longer|no longer (?:able|manages?|climbs?|"
         r"swims?|fl(?:y|ies)|walks?)",
@@ -373,7 +397,11 @@ def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
                 yield Constraint(need.kind, need.where, need=need.name)
     yield from _states(small, bool(once))
     found = list(_eaten(small, bool(once)))
-    unwell = not found and not once and _MAKES_UNWELL.search(small) and not _WELCOME.search(small)
+    plain = not found and not once and not _WELCOME.search(small) and not _FEARLESS.search(small)
+    if plain and not _LIKES.search(small):
+        for part in ruled_out_parts(small, _languages(small)):
+            found += _ruled_out(part, "allergy", strict=True, only_known=True, languages=_languages(part))
+    unwell = plain and not found and _MAKES_UNWELL.search(small)
     if unwell and not _LIKES.search(small) and not any(pattern.search(small) for pattern, _ in _STATES):
         found = list(_ruled_out(small, "allergy", strict=True, only_known=True, languages=_languages(small)))
     yield from found
@@ -385,19 +413,30 @@ def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
         yield Constraint("time", where, days=days, earliest=earliest, latest=latest)
 
 
+def _said_after(small: str) -> str:
+    """The clauses behind the one that speaks of what was once so, where they begin anew; "" without any."""
+    clauses = re.split(r"[,;:] | but | now | then ", small)
+    last = max((n for n, each in enumerate(clauses) if _ONCE.search(each)), default=0)
+    return ", ".join(clauses[last + 1 :])
+
+
 def _has_need(need: Need, small: str) -> bool:
     """Whether a sentence states a need: in the table's words, or by what it is about and that it is not managed."""
+    if _FEARLESS.search(small):
+        return False
     if stated := need.facts.search(small):
         if need.name == "leather" and not re.search(r"leather|leder|cuir|cuero|pelle", stated[0]):
             return False  # of a vegan: told with the diet
         return not _denied(small, stated.start()) and not _of_a_thing(small, stated.start())
     if _WELCOME.search(small):
         return False
-    for clause in re.split(r"[,;:] | but ", small):
+    if phobia_of(small) == need.name and not _DENIED.search(small.split("phob")[0].rsplit(" ", 1)[0] + " "):
+        return True
+    for clause in clauses_of(small):
         if need.things & set(words_of(clause)) and _MAKES_UNWELL.search(clause):
             return not _of_a_thing(small, small.find(clause) + 1)
         about = need.about.search(clause)
-        if about is not None and _UNMANAGED.search(clause):
+        if about is not None and (_UNMANAGED.search(clause) or is_refused(clause)):
             return not _of_a_thing(small, small.find(clause) + about.start())
     return False
 

@@ -77,7 +77,7 @@ _NO_BUDGET = re.compile(
 )
 _PLAIN: Final = re.compile(
     r"\b(?:up to|at most|max(?:imum)?|no more than|under|limit(?: is)?|budget(?: is| of|:)?|(?:spend|pay|go)(?: \w+)? (?:more than|over|above)|not over|bis zu|hochstens|"
-    r"maximal) (\d{1,5})\b(?!\s?(?:g|kg|%|km|min|people|years|hours|days|weeks|euro|pound|dollar))"
+    r"maximal) (\d{1,5})\b(?![.,]\d)(?!\s?(?:g|kg|%|km|min|people|years|hours|days|weeks|euro|pound|dollar))"
 )
 """A limit whose currency is not told."""
 _TOPICS: Final = {
@@ -125,7 +125,7 @@ def money_limits(small: str, is_budget: bool) -> Iterator[tuple[float, str, str,
     found = list(prices(small)) or [
         (float(match[1]), float(match[1]), "", _per(small[match.end() : match.end() + 30]), match.start())
         for match in _PLAIN.finditer(small)
-        if is_budget or re.search(r"spend|pay|budget|cost", small)
+        if is_budget or re.search(r"spend|pay\b", small)
     ]
     if not found or _NO_BUDGET.search(small) or not (is_budget or _BUDGET.search(small)):
         return
@@ -175,7 +175,7 @@ _DAYS: Final = tuple(
     )
 )  # fmt: skip
 _NEVER = re.compile(
-    r"\b(?:never|not available|not free|unavailable|(?:is|are) (?:always |all )?(?:taken|booked|blocked|full|out|no good|"
+    r"\b(?:never|not available|not free|unavailable|(?:is|are) (?:always |all )?(?:taken|booked|blocked|full|no good|"
     r"busy|reserved|spoken for|sacred|off limits)|not possible|belegt|verplant|vergeben|geht (?:es )?nicht|"
     r"(?:est|sont) (?:pris\w*|impossible\w*)|occupe\w*|ocupad\w*|occupat\w*|impegnat\w*|can't|cannot|no (?:time|meetings|appointments|events|going "
     r"out)|doesn't go out|does not go out|nothing on|"
@@ -232,8 +232,11 @@ def times_of(small: str) -> tuple[frozenset[int], int | None, int | None]:
         if re.search(r"\bweekends?\b|wochenende|fin de semana|week-?end|fine settimana", small):
             days |= {5, 6}
     earliest, latest = None, None
-    small = re.sub(r"\b(?:noon|midday|mittag|midi|mediodia|mezzogiorno)\b", "12:00", small)
-    small = re.sub(r"\b(?:midnight|mitternacht|minuit|medianoche|mezzanotte)\b", "23:59", small)
+    small = re.sub(
+        r"(?<=before )(?:noon|midday)\b|(?<=after )(?:noon|midday)\b|\b(?:vor mittag) |(?<=avant )midi|(?<=prima di )mezzogiorno",
+        "12:00",
+        small,
+    )
     for match in _CLOCK.finditer(small):
         before = small[: match.start()]
         if _AFTER.search(before):

@@ -14,7 +14,7 @@ from typing import Final
 
 from netgpt.constraints.features import Need, needs
 from netgpt.constraints.measures import money_limits, times_of
-from netgpt.constraints.stances import clauses_of, is_refused, phobia_of, ruled_out_parts
+from netgpt.constraints.stances import clauses_of, is_refused, phobia_of, ruled_out_parts, says_only_no
 from netgpt.constraints.taxonomy import LANGUAGES, Food, Mention, folded, taxonomy, word_set, words_of
 from netgpt.constraints.whose import whose_is
 from netgpt.wording import language_of
@@ -94,7 +94,9 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     r"gluten[- ]?(?:free|intoleran\w+|frei\w*|sensitiv\w+|unvertraglich\w+)": ("health", "gluten", ""),
     r"dairy[- ]free|milchfrei\w*|milcheiweissallergie": ("health", "milk", ""),
-    r"pregnant|expecting(?: (?:a|her|his|their|my|our|twins)(?: \w+)?(?: (?:baby|child))?)?|schwanger\w*|enceinte|"
+    r"pregnant|expecting (?:a|her|his|their|my|our|twins)(?: \w+)?(?: (?:baby|child))?|"
+    r"expecting(?=$|[,.;]| due| (?:in|this|next) (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|spring|summer|autumn|"
+    r"fall|winter))|schwanger\w*|enceinte|"
     r"embarazada|incinta|in der schwangerschaft|\d+ weeks (?:along|gone|pregnant)|(?:baby|little one)(?: is)? due|"
     r"(?:first|second|third) trimester|trimester|in der \d+\. (?:woche|ssw)|\d+\. ssw|erwartet ein (?:kind|baby)|"
     r"attend(?:s|ons)? un (?:enfant|bebe)|espera(?:ndo)? un (?:bebe|hijo)|aspetta un (?:bambino|figlio)|"
@@ -123,7 +125,7 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
     r"plant[- ]based|vegan food|pflanzlich|rein pflanzlich|a base de plantas|a base vegetale|"
     r"vegetal(?:e|ien)? (?:only|uniquement)": ("diet", "animal", ""),
     r"gf|g/f": ("health", "gluten", ""),
-    r"mild (?:food|dishes|meals|curries|only)|nothing (?:too )?(?:spicy|hot)|no (?:spice|heat|chill?i)|nicht scharf|"
+    r"mild (?:food|dishes|meals|curries|only)|nothing (?:too )?spicy|no (?:spice|heat|chill?i)|nicht scharf|"
     r"nichts scharfes|pas epice|rien d'epice|nada picante|sin picante|niente piccante": ("taste", "hot-spice", ""),
     r"(?:statins?|simvastatin|atorvastatin)": ("health", "grapefruit", ""),
     r"disulfiram|antabuse|metronidazole|metronidazol": ("health", "alcohol", ""),
@@ -175,7 +177,7 @@ _ONCE = re.compile(
 )
 _LIKES = re.compile(
     r"\b(?:likes?|loves?|enjoys?|interested|curious|writes?|wrote|owns?|runs?|sells?|works?|studie[sd]|teach\w*|"
-    r"researche[sr]|collects?|manages|founded|volunteers|fan of|mag|liebt|verkauft|"
+    r"researche[sr]|collects?|manages|founded|volunteers|fan of|adores?|mag|liebt|verkauft|"
     r"arbeitet|betreibt|aime|adore|vend|travaille|tient|le gusta|me gusta|encanta|vende|trabaja|ama|adora|lavora|"
     r"gestisce|wonders|jokes|thinks|bakes for|cooks for a)\b"
 )
@@ -276,6 +278,8 @@ _MAKES_ILL = re.compile(
     r"taboo|not an option|a no-go)|(?:^|[,;] )(?P<what4>[\w ,&-]{3,40}?) and (?:i|he|she|they|the user) (?:do "
     r"not|does not|don't|doesn't) get along"
 )
+_NOT_BARE: Final = frozenset(("animal", "pub", "water"))
+"""Lines of the table whose names mean other things as well, where nothing says that somebody eats or drinks."""
 _NO_FOOD = word_set(
     """anything everything it that this them food foods much more many meals breakfast lunch dinner late early change
     noise people work much alcohol-free light cold heat stress criticism most things something someone meat-
@@ -289,14 +293,23 @@ _UNMANAGED = re.compile(
     r"avoids?|dreads?|nightmare|"
     r"freez\w*|faints?|nervous|attacks?|seizures?|allerg\w*|wheez\w*|sneez\w*|out of the question|no longer|too "
     r"much for|overwhelm\w*|freak\w*|petrif\w*|scar(?:es?|y)|frighten\w*|queasy|creep\w*|shak(?:e|es|y)|"
-    r"sweat\w*|phob\w*|dodgy|slipped|herniated|torn|ruptur\w*|surgery|operat\w*|operier\w*|operad\w*|opere\w*|"
-    r"kaputt|polvo|injur\w*|arthrit\w*|arthros\w*|artrit\w*|artros\w*|replace\w*|worn|dicky|gammy|blown|"
-    r"panique|phobie|trouille|horreur|agobi\w*|angusti\w*|ansia|spavent\w*|fobia|grauen|schiss|graut|impact|"
-    r"c'est fini|jamais|nunca|nie|niemals|mai|never|seasick|never learn\w*|out of breath|angst|schwindel\w*|schwindlig|meidet|meide|"
+    r"sweat\w*|phob\w*|panique|phobie|trouille|horreur|agobi\w*|angusti\w*|ansia|spavent\w*|fobia|grauen|schiss|graut|hates?|loathes?|detests?|can't stand|"
+    r"cannot stand|can't bear|hasst?|hasse|deteste|odia|odio|detesta|seasick|never learn\w*|out of breath|angst|schwindel\w*|schwindlig|meidet|meide|"
     r"panik|nicht|keine?n?|unmoglich|"
     r"peur|vertige|ne peut|ne peux|ne sait|ne sais|impossibles?|evite|angoiss\w*|miedo|panico|no puede|no puedo|no "
     r"sabe|imposible|evita|mareo|paura|non puo|non posso|non sa|impossibile|terror\w*|addict\w*|recover\w*|"
     r"gave up|quit)\b"
+)
+_ALLERGIC = re.compile(r"allerg|alerg|anaphyl|epi-?pen|intoleran|unvertrag|hives|urtic|ortic|welts|rash|ausschlag")
+_DAMAGED = re.compile(
+    r"\b(?:dodgy|slipped|herniated|torn|tore|ruptur\w*|surgery|operat\w*|operier\w*|operad\w*|opere\w*|op|kaputt|polvo|"
+    r"injur\w*|arthrit\w*|arthros\w*|artrit\w*|artros\w*|replace\w*|worn|dicky|gammy|blown|hurts?|pain\w*|ache\w*|"
+    r"sore|shot|knackered|out|abgenutzt|schmerz\w*|usee?s?|fragiles?|lesion\w*|rott[oae]|rot[oa]s?|dolor|duelen?|"
+    r"male|dolore)\b"
+)
+_OWN_PET = re.compile(
+    r"\b(?:my|our|his|her|their|a rescue|old|mein\w*|unser\w*|mon|notre|mi|mio|nostro)(?: \w+)? (?:dogs?|cats?|hund|"
+    r"katze|chien|chat|perro|gato|cane|gatto)\b"
 )
 _FEARLESS = re.compile(
     r"\b(?:not|no|never|without|kein\w*|nicht|pas|sans|sin|non|senza|nessun\w*|ningun\w*|aucun\w*) (?:\w+ ){0,2}(?:fear|"
@@ -398,11 +411,18 @@ def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
     yield from _states(small, bool(once))
     found = list(_eaten(small, bool(once)))
     plain = not found and not once and not _WELCOME.search(small) and not _FEARLESS.search(small)
+    plain = plain and not any(pattern.search(small) for pattern, _ in _STATES)
     if plain and not _LIKES.search(small):
+        kind_of_it = "allergy" if _ALLERGIC.search(small) else "diet"
         for part in ruled_out_parts(small, _languages(small)):
-            found += _ruled_out(part, "allergy", strict=True, only_known=True, languages=_languages(part))
+            languages = _languages(small) if " " in part else LANGUAGES
+            found += (
+                each
+                for each in _ruled_out(part, kind_of_it, strict=True, only_known=True, languages=languages)
+                if not each.foods & _NOT_BARE
+            )
     unwell = plain and not found and _MAKES_UNWELL.search(small)
-    if unwell and not _LIKES.search(small) and not any(pattern.search(small) for pattern, _ in _STATES):
+    if unwell and not _LIKES.search(small):
         found = list(_ruled_out(small, "allergy", strict=True, only_known=True, languages=_languages(small)))
     yield from found
     for limit, currency, per, where in money_limits(small, kind in ("budget", "money", "price")):
@@ -418,6 +438,11 @@ def _said_after(small: str) -> str:
     clauses = re.split(r"[,;:] | but | now | then ", small)
     last = max((n for n, each in enumerate(clauses) if _ONCE.search(each)), default=0)
     return ", ".join(clauses[last + 1 :])
+
+
+def _is_own_pet(clause: str) -> bool:
+    """Whether an animal is told of that lives with somebody."""
+    return _OWN_PET.search(clause) is not None
 
 
 def _has_need(need: Need, small: str) -> bool:
@@ -436,7 +461,10 @@ def _has_need(need: Need, small: str) -> bool:
         if need.things & set(words_of(clause)) and _MAKES_UNWELL.search(clause):
             return not _of_a_thing(small, small.find(clause) + 1)
         about = need.about.search(clause)
-        if about is not None and (_UNMANAGED.search(clause) or is_refused(clause)):
+        if about is None or _is_own_pet(clause):
+            continue
+        damaged = need.name == "joints" and _DAMAGED.search(clause)
+        if damaged or _UNMANAGED.search(clause) or is_refused(clause) or says_only_no(clause, about[0]):
             return not _of_a_thing(small, small.find(clause) + about.start())
     return False
 
@@ -569,7 +597,7 @@ def _ruled_out(
 
 def _meant(mention: Mention, food: Food, strict: bool) -> tuple[set[str], set[tuple[str, ...]]]:
     """The line of the table, or only the thing in it that was named."""
-    if mention.name.own or (strict and food.id in ALLERGENS):
+    if mention.name.own or food.id == "hot-spice" or (strict and food.id in ALLERGENS):
         return {food.id}, set()
     return set(), {tuple(mention.name.text.split())}
 

@@ -18,14 +18,14 @@ _STRONG: Final = re.compile(
     # not able, not allowed, not willing
     r"(?:can't|cannot|can not|mustn't|must not|shouldn't|should not|won't|will not|may not|unable to|not allowed|"
     r"not supposed to|better not)(?: \w+){0,2}? (?:eat|have|do|digest|stomach|tolerate|touch|handle|process|keep "
-    r"down|go near|drink|take|cope with|deal with)|"
+    r"down|go near|drink|take|cope with|deal with)(?! (?:in|at|out|alone|before|after|on|outside|late|while|when|if))|"
     r"(?:won't|will not|can't|cannot|never|refuses? to|doesn't|don't)(?: \w+){0,2}? (?:get (?:on|in|into)|set foot|board|"
     r"climb|ride|use|enter|go (?:up|in|on|near|into)|manage|walk|stand)|can't do|"
     r"(?:has|have|had|need|needs|got|advised|told|supposed)(?: \w+){0,3}? to (?:watch|limit|reduce|mind|restrict|"
     r"avoid|cut(?: out| down on| back on)?|give up|stay off|keep off|leave out|do without|skip|lay off|steer "
     r"clear of)|watch(?:es|ing) (?:his|her|my|their)|"
-    r"(?:avoid|avoids|avoiding|shun|shuns|skip|skips|skipping|ban|banned|dodge|dodges|ditch|ditched|"
-    r"abstain|abstains|abstaining|refuse|refuses|bar|barred|omit|exclude|excludes)|"
+    r"(?:avoid|avoids|avoiding|shun|shuns|skip|skips|skipping|banned|dodge|dodges|ditch|ditched|"
+    r"abstain|abstains|abstaining|refuse|refuses|barred|omit|exclude|excludes)|"
     # away from it
     r"(?:keep|keeps|stay|stays|steer|steers|stick|well|hold|holds|lay|lays|be)(?: \w+){0,2}? (?:away|clear|off|far|out)"
     r"(?: from| of)?(?: anything)?(?: with| containing)?|off (?:limits|the (?:table|menu|list|cards))|"
@@ -40,7 +40,7 @@ _STRONG: Final = re.compile(
     r"death sentence|kryptonite|could kill|would kill|kills?|fatal|poison(?:s|ous)?|"
     r"(?:brings?|breaks?|come|comes)(?: \w+)? out in|keeps? (?:me|him|her|them) (?:awake|up)|flares?(?: \w+)? up|"
     r"sets? off|does (?:me|him|her) in|plays? havoc|wrecks?|trouble with|problems? with|issues? with|"
-    r"not good for|bad news|can't stand|can't bear|hates?|loathes?|detests?|yuck|"
+    r"not good for|bad news|yuck|"
     r"epi-?pens?|anaphyla\w+|allerg(?:y|ies|ic)(?: to)?|intoleran\w+|sensitiv\w+|reacts?|"
     r"low[- ](?=sugar|fat|lactose|fodmap|carb|starch|alcohol|caffeine)|free from|free of|"
     # German
@@ -70,7 +70,8 @@ _STRONG: Final = re.compile(
     r"(?:\w+ )?(?:mangi\w+|bev\w+|prend\w+|toller\w+|digeri\w+|posso|puo|tocc\w+|sopport\w+|regg\w+)(?: mangiare| "
     r"bere)?|stare lontan\w+ (?:da|dal\w*)|(?:alla|lontan\w+) larga|no se sub\w+|no sub\w+|no viaj\w+|non riesc\w+|non sal\w+|"
     r"non viagg\w+|schaff\w+ kein\w*|steig\w* (?:in|auf) kein\w*|geht? (?:in|auf) kein\w*|allergic\w+(?: (?:a|al\w*))?"
-    r")(?!\w))|[- ]free\b(?! (?:time|on|after|in|to|evenings?|day|entry))"
+    r")(?!\w))|[- ]free(?=$|[,.;)]| (?:only|please|pls|diet|since|because|for|by|"
+    r"house\w*|kitchen|at home|now)\b)"
 )
 """Anywhere in a clause: what the clause names is ruled out."""
 _PLAIN: Final = word_set(
@@ -85,6 +86,13 @@ _EMPTY: Final = word_set(
     que foods food dishes eat eats drink drinks always again more plus mehr mas piu"""
 )
 """Words that say nothing of what a bare "no" is about."""
+_SAYS_NO: Final = re.compile(
+    r"(?:(?:that|this|it|they|these|those|das|ca|eso|questo|quello) )?(?:never|nope|no|not (?:for|with) me|no more|out|"
+    r"(?:is|are|it's|they're|that's) (?:out|off|not for me|forbidden|over)|nie|niemals|nein|geht gar nicht|jamais|non|"
+    r"c'est (?:fini|non|interdit|hors de question)|nunca|jamas|ni hablar|se acabo|prohibid\w+|mai|vietat\w+|basta)"
+    r"(?: (?:again|ever|mehr|plus|mas|piu|for me|fur mich|pour moi|para mi|per me|thanks|danke|merci|gracias|grazie))*"
+)
+"""A clause that only says so of the one before."""
 _FREE_OF: Final = re.compile(r"(?<!\w)(?P<what>[a-z]{3,}?)(?:frei|los)(?:e[rnms]?)?(?!\w)")
 _TURNED: Final = re.compile(
     r"\b(?:nothing (?:is|wrong|against)|not? (?:an? )?(?:issue|problem|trouble)|no (?:\w+ )?(?:allerg\w+|intoleran\w+|"
@@ -95,7 +103,8 @@ _TURNED: Final = re.compile(
     r"with|fine with|makes? (?:me|him|her|them|us) (?:happy|smile|hungry|laugh|feel (?:better|good))|gives? (?:me|him|"
     r"her|them) (?:joy|energy|pleasure)|me (?:hace|da) (?:feliz|alegria|ilusion|igual|gusto|risa)|mi fa (?:felice|"
     r"piacere|ridere)|me (?:fait|donne) (?:plaisir|envie|rire)|hates? (?:cooking|making|washing|that|when|it when)|"
-    r"(?:won't|can't|cannot|doesn't|never|ne|nicht|non|no) (?:\w+ ){0,2}(?:live|start|go|leave|say no|resist|refuse|"
+    r"(?:refus\w+|won't|can't|cannot|hard|never) (?:\w+ ){0,2}(?:cut|give up|giving up|quit|stop|cut out)|(?:won't|can't|"
+    r"cannot|doesn't|never|ne|nicht|non|no) (?:\w+ ){0,2}(?:live|start|go|leave|say no|resist|refuse|"
     r"skip|miss|forget|run out|cook|bake|make|pronounce|spell|afford|find|decide|wait|help|leben|kochen|backen|vivre|"
     r"vivir|vivere|cuisin\w+|cocin\w+|cucin\w+)|nothing beats|can take it or leave it|in (?:his|her|my) dreams|jokes?|"
     r"ads?|advert\w*|"
@@ -106,14 +115,30 @@ _TURNED: Final = re.compile(
 
 
 def clauses_of(small: str) -> list[str]:
-    """The clauses of a sentence; a short one whole, since "fish, never" is one thing said."""
-    clauses = [part for part in re.split(r"[,;.!()]| [–—-] | (?:but|aber|mais|pero|ma) ", small) if part.strip()]
-    return [small] if len(words_of(small)) <= 8 else clauses
+    """The clauses of a sentence; one that only says "never", "no more" stands with the one before it."""
+    parts = re.split(
+        r"[,;.!()] ?| [\u2013\u2014-] | (?:but|aber|mais|pero|ma) |"
+        r" (?:and|und|et|y|e) (?=(?:will|i|he|she|they|is|has|can|takes|uses|ist|hat|est|es|tiene|ha)\b)",
+        small,
+    )
+    clauses: list[str] = []
+    for part in parts:
+        if clauses and _SAYS_NO.fullmatch(part.strip()):
+            clauses[-1] += f", {part}"
+        elif part.strip():
+            clauses.append(part)
+    return clauses
 
 
 def is_refused(clause: str) -> bool:
     """Whether a clause says of what it names that it is not for somebody."""
     return _STRONG.search(clause) is not None and _TURNED.search(clause) is None
+
+
+def says_only_no(clause: str, thing: str) -> bool:
+    """Whether a clause says of a thing nothing but "no": "motorways never"."""
+    words = set(words_of(clause)) - set(words_of(thing)) - _EMPTY
+    return bool(words) and words <= _PLAIN
 
 
 def ruled_out_parts(small: str, languages: Sequence[str]) -> Iterator[str]:

@@ -95,7 +95,8 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
     r"gluten[- ]?(?:free|intoleran\w+|frei\w*|sensitiv\w+|unvertraglich\w+)": ("health", "gluten", ""),
     r"dairy[- ]free|milchfrei\w*|milcheiweissallergie": ("health", "milk", ""),
     r"pregnant|expecting (?:a|her|his|their|my|our|twins)(?: \w+)?(?: (?:baby|child))?|"
-    r"expecting(?=$|[,.;]| due| (?:in|this|next) (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|spring|summer|autumn|"
+    r"expecting(?=$|[,.;]| due| (?:in|this|next) (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|spring|summer|"
+    r"autumn|"
     r"fall|winter))|schwanger\w*|enceinte|"
     r"embarazada|incinta|in der schwangerschaft|\d+ weeks (?:along|gone|pregnant)|(?:baby|little one)(?: is)? due|"
     r"(?:first|second|third) trimester|trimester|in der \d+\. (?:woche|ssw)|\d+\. ssw|erwartet ein (?:kind|baby)|"
@@ -150,7 +151,8 @@ _ADVERBS = (
 _AFTER_STATE = (
     r"(?=$|[.,;:!()/&-]|\s+[(]|\s+(?:after|following|when|while|before|he|she|they|i|a|her|his|my|herself|"
     r"himself|themselves|"
-    r"plan|friendly|strictly|diet|diat|disease|food|meals?|only|since|for|and|but|who|due|along|convint\w*|convencid\w*|convaincu\w*|"
+    r"plan|friendly|strictly|diet|diat|disease|food|meals?|only|since|for|and|but|who|due|along|convint\w*|"
+    r"convencid\w*|convaincu\w*|"
     r"uberzeugt\w*|strict\w*|estrict\w*|strett\w*|total\w*|please|pls|fully|all|in|seit|und|aber|nur|depuis|"
     r"et|mais|desde|y|e|ma|da|pero|except|with|mit|lifestyle|household|person|"
     r"eater|at|by|because|as|again|ernahrung|kost|products?|meat|options|this|until|in|to|due|woman|man|baby|"
@@ -293,8 +295,10 @@ _UNMANAGED = re.compile(
     r"avoids?|dreads?|nightmare|"
     r"freez\w*|faints?|nervous|attacks?|seizures?|allerg\w*|wheez\w*|sneez\w*|out of the question|no longer|too "
     r"much for|overwhelm\w*|freak\w*|petrif\w*|scar(?:es?|y)|frighten\w*|queasy|creep\w*|shak(?:e|es|y)|"
-    r"sweat\w*|phob\w*|panique|phobie|trouille|horreur|agobi\w*|angusti\w*|ansia|spavent\w*|fobia|grauen|schiss|graut|hates?|loathes?|detests?|can't stand|"
-    r"cannot stand|can't bear|hasst?|hasse|deteste|odia|odio|detesta|seasick|never learn\w*|out of breath|angst|schwindel\w*|schwindlig|meidet|meide|"
+    r"sweat\w*|phob\w*|panique|phobie|trouille|horreur|agobi\w*|angusti\w*|ansia|spavent\w*|fobia|grauen|schiss|"
+    r"graut|hates?|loathes?|detests?|can't stand|"
+    r"cannot stand|can't bear|hasst?|hasse|deteste|odia|odio|detesta|seasick|never learn\w*|out of breath|angst|"
+    r"schwindel\w*|schwindlig|meidet|meide|"
     r"panik|nicht|keine?n?|unmoglich|"
     r"peur|vertige|ne peut|ne peux|ne sait|ne sais|impossibles?|evite|angoiss\w*|miedo|panico|no puede|no puedo|no "
     r"sabe|imposible|evita|mareo|paura|non puo|non posso|non sa|impossibile|terror\w*|addict\w*|recover\w*|"
@@ -312,11 +316,13 @@ _OWN_PET = re.compile(
     r"katze|chien|chat|perro|gato|cane|gatto)\b"
 )
 _FEARLESS = re.compile(
-    r"\b(?:not|no|never|without|kein\w*|nicht|pas|sans|sin|non|senza|nessun\w*|ningun\w*|aucun\w*) (?:\w+ ){0,2}(?:fear|"
+    r"\b(?:not|no|never|without|kein\w*|nicht|pas|sans|sin|non|senza|nessun\w*|ningun\w*|"
+    r"aucun\w*) (?:\w+ ){0,2}(?:fear|"
     r"afraid|scared|miedo|peur|paura|angst|problem\w*|phob\w*|vertige|vertigini)\b"
 )
 _WELCOME = re.compile(
-    r"\b(?:not (?:afraid|scared|allergic)|no (?:fear|problem|problems|trouble)|over it|fine now|without (?:fear|problems?|"
+    r"\b(?:not (?:afraid|scared|allergic)|no (?:fear|problem|problems|trouble)|over it|fine now|without (?:fear|"
+    r"problems?|"
     r"trouble)|keine angst|kein problem|pas peur|sin miedo|senza paura|live without|get enough|says no|resist|"
     r"can't wait|cannot wait|never miss\w*|never tires|"
     r"impossible to give up|doesn't mind|does not mind|tolerates?|can eat|can have|vertragt gut|overcame|got "

@@ -1,8 +1,7 @@
 """How people say in any words that something is not for them: a stance anywhere in a clause, and what it is about.
 
-A strong stance ("off limits", "verzichten", "me sienta fatal") rules out the foods that its clause names. A bare "no" or
-"never" does so only where nothing else is said ("beef: never"), so that "no idea about cheese" says nothing. Terse notes
-of a profile are read so; what `reading` knows by form is read there first.
+A strong stance ("off limits", "verzichten", "me sienta fatal") rules out the foods that its clause names. A bare "no"
+or "never" does so only where nothing else is said ("beef: never"): "no idea about cheese" says nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ _STRONG: Final = re.compile(
     r"(?:can't|cannot|can not|mustn't|must not|shouldn't|should not|won't|will not|may not|unable to|not allowed|"
     r"not supposed to|better not)(?: \w+){0,2}? (?:eat|have|do|digest|stomach|tolerate|touch|handle|process|keep "
     r"down|go near|drink|take|cope with|deal with)(?! (?:in|at|out|alone|before|after|on|outside|late|while|when|if))|"
-    r"(?:won't|will not|can't|cannot|never|refuses? to|doesn't|don't)(?: \w+){0,2}? (?:get (?:on|in|into)|set foot|board|"
+    r"(?:won't|will not|can't|cannot|never|refuses? to|doesn't|don't)(?: \w+){0,2}? (?:get (?:on|in|into)|set foot|"
+    r"board|"
     r"climb|ride|use|enter|go (?:up|in|on|near|into)|manage|walk|stand)|can't do|"
     r"(?:has|have|had|need|needs|got|advised|told|supposed)(?: \w+){0,3}? to (?:watch|limit|reduce|mind|restrict|"
     r"avoid|cut(?: out| down on| back on)?|give up|stay off|keep off|leave out|do without|skip|lay off|steer "
@@ -47,7 +47,8 @@ _STRONG: Final = re.compile(
     r"verzichte\w*(?: auf)?|verzichten|verzicht|weglassen|weg von|lass\w* (?:\w+ )?weg|meid\w+|vermeid\w+|verboten|"
     r"untersagt|tabu|geht (?:gar |uberhaupt |absolut )?nicht|gehen (?:gar |uberhaupt |absolut )?nicht|no-?go|finger "
     r"weg|(?:bekommt|bekommen|tut|tun|schmeck\w+|passt|passen) (?:mir|ihm|ihr|uns|ihnen)?(?: \w+)? ?nicht(?: gut)?|"
-    r"bekomm\w+ (?:mir|ihm|ihr) (?:schlecht|nicht)|kommt (?:mir |ihm |ihr |uns )?nicht auf den t\w+|ist gestrichen|gestrichen|"
+    r"bekomm\w+ (?:mir|ihm|ihr) (?:schlecht|nicht)|kommt (?:mir |ihm |ihr |uns )?nicht auf den t\w+|ist gestrichen|"
+    r"gestrichen|"
     r"(?:darf|durfen|kann|soll|sollte|mag|will|vertragt|vertrage|esse|isst|trinkt|trinke|nimmt) (?:\w+ ){0,2}?"
     r"(?:nicht|kein\w*|nie|niemals)|nicht (?:vertragen|essen|erlaubt|gut fur)|unvertraglich\w*|allergisch\w*(?: "
     r"(?:auf|gegen))?|allergie\w*|lebensgefahr\w*|ausschlag|"
@@ -56,10 +57,12 @@ _STRONG: Final = re.compile(
     r"l[ea]s?| l')?|supprim\w+|jamais de|"
     r"(?:ne |n')(?:\w+ ){1,2}(?:pas|plus|jamais|rien)|(?:c'est|cest) (?:fini|non|exclu|mort|interdit|hors de "
     r"question)|hors de question|"
-    r"(?:me|lui|nous) (?:rend\w* malade|fait (?:du )?mal|font (?:du )?mal|reuss\w+ pas)|(?:passe|passent|digere|supporte|tolere)\w* "
+    r"(?:me|lui|nous) (?:rend\w* malade|fait (?:du )?mal|font (?:du )?mal|reuss\w+ pas)|(?:passe|passent|digere|"
+    r"supporte|tolere)\w* "
     r"(?:pas|mal)|reaction|allergi\w+(?: (?:a|au|aux))?|"
     # Spanish
-    r"prohibid\w+|vetad\w+|descartad\w+|evit\w+|fuera de (?:mi|su|la) \w+|nada (?:de|con)|ni (?:probar|una gota|ver|olerlo)|"
+    r"prohibid\w+|vetad\w+|descartad\w+|evit\w+|fuera de (?:mi|su|la) \w+|nada (?:de|con)|ni (?:probar|una gota|ver|"
+    r"olerlo)|"
     r"(?:me|le|les) (?:sienta\w?|cae\w?|hace\w?|da\w?|pone\w?)(?: \w+)? (?:fatal|mal|dano|alergia|asco|enferm\w+)|"
     r"renunci\w+ (?:a|al)|dej\w+ (?:de|el|la|los|las)|quitado|suprimid\w+|alergi\w+(?: (?:a|al))?|alergic\w+|"
     r"(?:no|nunca|jamas) (?:\w+ )?(?:com\w+|beb\w+|tom\w+|prueb\w+|puede\w?|puedo|toler\w+|aguant\w+|soport\w+|"
@@ -68,7 +71,8 @@ _STRONG: Final = re.compile(
     r"vietat\w+|proibit\w+|bandit\w+|eliminat\w+|escludere|rinunci\w+ (?:a|al|alla|ai)|evit\w+|(?:niente|nulla) "
     r"(?:di|con)|(?:mi|gli|le) (?:fa|fanno|da|danno|viene)(?: \w+)? (?:male|fastidio|allergia|schifo)|non "
     r"(?:\w+ )?(?:mangi\w+|bev\w+|prend\w+|toller\w+|digeri\w+|posso|puo|tocc\w+|sopport\w+|regg\w+)(?: mangiare| "
-    r"bere)?|stare lontan\w+ (?:da|dal\w*)|(?:alla|lontan\w+) larga|no se sub\w+|no sub\w+|no viaj\w+|non riesc\w+|non sal\w+|"
+    r"bere)?|stare lontan\w+ (?:da|dal\w*)|(?:alla|lontan\w+) larga|no se sub\w+|no sub\w+|no viaj\w+|non riesc\w+|"
+    r"non sal\w+|"
     r"non viagg\w+|schaff\w+ kein\w*|steig\w* (?:in|auf) kein\w*|geht? (?:in|auf) kein\w*|allergic\w+(?: (?:a|al\w*))?"
     r")(?!\w))|[- ]free(?=$|[,.;)]| (?:only|please|pls|diet|since|because|for|by|"
     r"house\w*|kitchen|at home|now)\b)"
@@ -103,7 +107,8 @@ _TURNED: Final = re.compile(
     r"with|fine with|makes? (?:me|him|her|them|us) (?:happy|smile|hungry|laugh|feel (?:better|good))|gives? (?:me|him|"
     r"her|them) (?:joy|energy|pleasure)|me (?:hace|da) (?:feliz|alegria|ilusion|igual|gusto|risa)|mi fa (?:felice|"
     r"piacere|ridere)|me (?:fait|donne) (?:plaisir|envie|rire)|hates? (?:cooking|making|washing|that|when|it when)|"
-    r"(?:refus\w+|won't|can't|cannot|hard|never) (?:\w+ ){0,2}(?:cut|give up|giving up|quit|stop|cut out)|(?:won't|can't|"
+    r"(?:refus\w+|won't|can't|cannot|hard|never) (?:\w+ ){0,2}(?:cut|give up|giving up|quit|stop|cut out)|(?:won't|"
+    r"can't|"
     r"cannot|doesn't|never|ne|nicht|non|no) (?:\w+ ){0,2}(?:live|start|go|leave|say no|resist|refuse|"
     r"skip|miss|forget|run out|cook|bake|make|pronounce|spell|afford|find|decide|wait|help|leben|kochen|backen|vivre|"
     r"vivir|vivere|cuisin\w+|cocin\w+|cucin\w+)|nothing beats|can take it or leave it|in (?:his|her|my) dreams|jokes?|"

@@ -82,7 +82,7 @@ def test_needs_that_are_not_about_food(text: str, need: str) -> None:
         "pays 850 euros rent a month",
         "paints horses",
         "tolerates dairy well",
-        "The user avoids motorways",
+        "The user takes the motorway to work",
         "It is Sunday evening, 29 November 2026, 11:01 local time",
         "works Monday to Thursday",
     ],

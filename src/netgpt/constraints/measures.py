@@ -38,21 +38,48 @@ _PER: Final = {
     "year": r"year|jahr|\ban\b|\bano\b|anno",
 }
 _BUDGET = re.compile(
-    r"\b(?:budget\w*|spend(?:s|ing)?|afford|at most|max(?:imum|imal)?|no more than|not more than|up to|under|"
+    r"\b(?:budget\w*|spend(?:s|ing)?|afford|at most|max(?:imum|imal)?|not over|not above|nothing over|nothing above|"
+    r"tops|at the most|top whack|nicht uber|"
+    r"nicht teurer als|maximal|allerhochstens|pas au-dessus de|au plus|maxi|como mucho|a lo sumo|tope|no mas de|"
+    r"non oltre|non (?:di )?piu|massimo|no more than|not more than|up to|under|"
     r"below|less than|cheaper than|limit\w*|cap(?:ped)?|ceiling|(?:won't|not|never|cannot|can't) pay(?: more "
     r"than| over)?|more than|hochstens|bis zu|unter|ausgeben|"
     r"nicht mehr als|weniger als|depenser?|au maximum|maximum|moins de|pas plus de|jusqu'a|como maximo|hasta|"
     r"gastar?|presupuesto|no mas de|menos de|al massimo|fino a|spendere|non piu di|meno di|tope|tight|"
     r"short of money|has only|only has|stretch to|willing to pay|can pay)\b"
 )
+_WORD_NUMBERS: Final = {
+    word: (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90, 100)[place]
+    for words in (
+        "five tenner fifteen twenty thirty forty fifty sixty seventy eighty ninety hundred",
+        "funf zehn funfzehn zwanzig dreissig vierzig funfzig sechzig siebzig achtzig neunzig hundert",
+        "cinq dix quinze vingt trente quarante cinquante soixante soixante-dix quatre-vingts quatre-vingt-dix cent",
+        "cinco diez quince veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa cien",
+        "cinque dieci quindici venti trenta quaranta cinquanta sessanta settanta ottanta novanta cento",
+    )
+    for place, word in enumerate(words.split())
+} | {"ten": 10, "twenty-five": 25}
+_IN_WORDS: Final = re.compile(
+    r"\b(?:(?:a|one|ein|un) )?("
+    + "|".join(sorted(_WORD_NUMBERS, key=len, reverse=True))
+    + r")\b(?! (?:past|to|o'clock))"
+)
+
+
+def _in_figures(small: str) -> str:
+    """A folded text with its round numbers in figures: "fifty pounds tops", "a twenty"."""
+    return _IN_WORDS.sub(lambda match: str(_WORD_NUMBERS[match[1]]), small)
+
+
 _NO_BUDGET = re.compile(
     r"\b(?:earns?|salary|income|wage|saved|savings|owes|debt|mortgage|inherited|won(?!'t)|donat\w+|verdient|gehalt|"
     r"schulden|gagne|salaire|gana|sueldo|guadagna|stipendio|used to|sold|lost|raised|"
     r"company|firm's|department|worth)\b"
 )
 _PLAIN: Final = re.compile(
-    r"\b(?:up to|at most|max(?:imum)?|no more than|under|limit(?: is)?|budget(?: is| of|:)?|bis zu|hochstens|"
-    r"maximal) (\d{1,5})\b(?!\s?(?:g|kg|%|km|min|people|years|hours|days|weeks|euro|pound|dollar))"
+    r"\b(?:up to|at most|max(?:imum)?|no more than|under|limit(?: is)?|budget(?: is| of|:)?|(?:spend|pay|"
+    r"go)(?: \w+)? (?:more than|over|above)|not over|bis zu|hochstens|"
+    r"maximal) (\d{1,5})\b(?![.,]\d)(?!\s?(?:g|kg|%|km|min|people|years|hours|days|weeks|euro|pound|dollar))"
 )
 """A limit whose currency is not told."""
 _TOPICS: Final = {
@@ -96,10 +123,11 @@ def prices(text: str) -> Iterator[tuple[float, float, str, str, int]]:
 
 def money_limits(small: str, is_budget: bool) -> Iterator[tuple[float, str, str, frozenset[str]]]:
     """What a fact lets be spent: amount, currency, for what, and in which requests."""
+    small = _in_figures(small)
     found = list(prices(small)) or [
         (float(match[1]), float(match[1]), "", _per(small[match.end() : match.end() + 30]), match.start())
         for match in _PLAIN.finditer(small)
-        if is_budget
+        if is_budget or re.search(r"spend|pay\b", small)
     ]
     if not found or _NO_BUDGET.search(small) or not (is_budget or _BUDGET.search(small)):
         return
@@ -149,7 +177,10 @@ _DAYS: Final = tuple(
     )
 )  # fmt: skip
 _NEVER = re.compile(
-    r"\b(?:never|not available|not free|unavailable|can't|cannot|no (?:time|meetings|appointments|events|going "
+    r"\b(?:never|not available|not free|unavailable|(?:is|are) (?:always |all )?(?:taken|booked|blocked|full|no good|"
+    r"busy|reserved|spoken for|sacred|off limits)|not possible|belegt|verplant|vergeben|geht (?:es )?nicht|"
+    r"(?:est|sont) (?:pris\w*|impossible\w*)|occupe\w*|ocupad\w*|occupat\w*|impegnat\w*|can't|cannot|no (?:time|"
+    r"meetings|appointments|events|going "
     r"out)|doesn't go out|does not go out|nothing on|"
     r"nie|keine zeit|kann nicht|nicht verfugbar|jamais|pas disponible|pas libre|nunca|no "
     r"puede|no esta disponible|mai|non puo|non e libero|non e libera)\b"
@@ -160,14 +191,19 @@ _CLOCK = re.compile(
 )
 _AFTER = re.compile(
     r"\b(?:only (?:free |available )?(?:after|from)|(?:free|available) (?:only )?(?:after|from)|not before|never "
-    r"before|works until|works till|work until|no \w+ before|nothing before|erst (?:ab|nach)|arbeitet bis|"
+    r"before|not (?:\w+ )?(?:free |available |up |awake )?before|nie vor|jamais avant|nunca antes de|mai prima|"
+    r"works until|works till|work until|no \w+ before|nothing before|erst (?:ab|nach)|arbeitet bis|"
     r"nicht vor|"
     r"pas avant|seulement apres|travaille jusqu'a|libre apres|solo (?:despues de|a partir de)|antes de las|"
     r"trabaja hasta|solo dopo|lavora fino|non prima) \D{0,12}$"
 )
 _UNTIL = re.compile(
     r"\b(?:home by|home before|back by|back before|not after|never after|nothing after|no later than|only before|"
-    r"until|bed by|in bed by|free until|only until|zu hause sein um|nicht nach|bis spatestens|"
+    r"until|bed by|in bed by|(?:sitter|babysitter|nanny|carer|last \w+)(?: home)? (?:leaves|goes|ends|is)(?: at)?|"
+    r"bedtime|"
+    r"out by|leave by|gone by|asleep by|letzter? \w+(?: geht| fahrt)? um|dernier \w+ (?:est )?a|ultimo \w+ (?:a las|"
+    r"alle)|en casa antes de|im bett um|daheim um|couche\w* a|free until|only until|zu hause sein um|nicht nach|"
+    r"bis spatestens|"
     r"rentrer avant|pas apres|antes de las|no mas tarde de|a casa entro|non dopo|curfew at|curfew of|curfew is) "
     r"\D{0,12}$"
 )
@@ -187,7 +223,7 @@ def times_of(small: str) -> tuple[frozenset[int], int | None, int | None]:
         return frozenset(), None, None
     days: set[int] = set()
     if re.search(r"\b(?:sabbath|shabbat|schabbat|sabbat|shabbos)\b", small) and re.search(
-        r"keeps?|observ|rests?|halt|respect|"
+        r"keeps?|observ|rests?|halt|respect|sabbath$|shabbat$|"
         r"guarda|osserva",
         small,
     ):
@@ -202,6 +238,12 @@ def times_of(small: str) -> tuple[frozenset[int], int | None, int | None]:
         if re.search(r"\bweekends?\b|wochenende|fin de semana|week-?end|fine settimana", small):
             days |= {5, 6}
     earliest, latest = None, None
+    small = re.sub(
+        r"(?<=before )(?:noon|midday)\b|(?<=after )(?:noon|midday)\b|\b(?:vor mittag) |(?<=avant )midi|"
+        r"(?<=prima di )mezzogiorno",
+        "12:00",
+        small,
+    )
     for match in _CLOCK.finditer(small):
         before = small[: match.start()]
         if _AFTER.search(before):

@@ -14,6 +14,7 @@ from typing import Final
 
 from netgpt.constraints.features import Need, needs
 from netgpt.constraints.measures import money_limits, times_of
+from netgpt.constraints.stances import clauses_of, is_refused, phobia_of, ruled_out_parts, says_only_no
 from netgpt.constraints.taxonomy import LANGUAGES, Food, Mention, folded, taxonomy, word_set, words_of
 from netgpt.constraints.whose import whose_is
 from netgpt.registry import holds_texts
@@ -94,8 +95,14 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     r"gluten[- ]?(?:free|intoleran\w+|frei\w*|sensitiv\w+|unvertraglich\w+)": ("health", "gluten", ""),
     r"dairy[- ]free|milchfrei\w*|milcheiweissallergie": ("health", "milk", ""),
-    r"pregnant|expecting (?:a|her|his|their|my|our|twins)(?: \w+)?(?: (?:baby|child))?|schwanger|enceinte|"
-    r"embarazada|incinta|in der schwangerschaft": (
+    r"pregnant|expecting (?:a|her|his|their|my|our|twins)(?: \w+)?(?: (?:baby|child))?|"
+    r"expecting(?=$|[,.;]| due| (?:in|this|next) (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|spring|summer|"
+    r"autumn|"
+    r"fall|winter))|schwanger\w*|enceinte|"
+    r"embarazada|incinta|in der schwangerschaft|\d+ weeks (?:along|gone|pregnant)|(?:baby|little one)(?: is)? due|"
+    r"(?:first|second|third) trimester|trimester|in der \d+\. (?:woche|ssw)|\d+\. ssw|erwartet ein (?:kind|baby)|"
+    r"attend(?:s|ons)? un (?:enfant|bebe)|espera(?:ndo)? un (?:bebe|hijo)|aspetta un (?:bambino|figlio)|"
+    r"(?:in )?dolce attesa": (
         "health", "alcohol rawfish rawegg rawmeat softcheese liver mercury", "",
     ),
     r"breast-?feeding|nursing (?:a|her) (?:baby|newborn|son|daughter)|stillt|allaite|amamantando|da el pecho|allatta": (
@@ -117,6 +124,11 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
     r"alcoolique (?:abstinent|en retablissement)|alcoholic[oa] en recuperacion|alcolista in recupero": (
         "alcohol", "alcohol", "",
     ),
+    r"plant[- ]based|vegan food|pflanzlich|rein pflanzlich|a base de plantas|a base vegetale|"
+    r"vegetal(?:e|ien)? (?:only|uniquement)": ("diet", "animal", ""),
+    r"gf|g/f": ("health", "gluten", ""),
+    r"mild (?:food|dishes|meals|curries|only)|nothing (?:too )?spicy|no (?:spice|heat|chill?i)|nicht scharf|"
+    r"nichts scharfes|pas epice|rien d'epice|nada picante|sin picante|niente piccante": ("taste", "hot-spice", ""),
     r"(?:statins?|simvastatin|atorvastatin)": ("health", "grapefruit", ""),
     r"disulfiram|antabuse|metronidazole|metronidazol": ("health", "alcohol", ""),
 }  # fmt: skip
@@ -140,7 +152,9 @@ _ADVERBS = (
 _AFTER_STATE = (
     r"(?=$|[.,;:!()/&-]|\s+[(]|\s+(?:after|following|when|while|before|he|she|they|i|a|her|his|my|herself|"
     r"himself|themselves|"
-    r"plan|friendly|strictly|diet|diat|disease|food|meals?|only|since|for|and|but|who|seit|und|aber|nur|depuis|"
+    r"plan|friendly|strictly|diet|diat|disease|food|meals?|only|since|for|and|but|who|due|along|convint\w*|"
+    r"convencid\w*|convaincu\w*|"
+    r"uberzeugt\w*|strict\w*|estrict\w*|strett\w*|total\w*|please|pls|fully|all|in|seit|und|aber|nur|depuis|"
     r"et|mais|desde|y|e|ma|da|pero|except|with|mit|lifestyle|household|person|"
     r"eater|at|by|because|as|again|ernahrung|kost|products?|meat|options|this|until|in|to|due|woman|man|baby|"
     r"twins|weeks?|months?|de|con|avec|on|like|week|now|these|nowadays|years?|"
@@ -166,7 +180,7 @@ _ONCE = re.compile(
 )
 _LIKES = re.compile(
     r"\b(?:likes?|loves?|enjoys?|interested|curious|writes?|wrote|owns?|runs?|sells?|works?|studie[sd]|teach\w*|"
-    r"researche[sr]|collects?|manages|founded|volunteers|fan of|mag|liebt|verkauft|"
+    r"researche[sr]|collects?|manages|founded|volunteers|fan of|adores?|mag|liebt|verkauft|"
     r"arbeitet|betreibt|aime|adore|vend|travaille|tient|le gusta|me gusta|encanta|vende|trabaja|ama|adora|lavora|"
     r"gestisce|wonders|jokes|thinks|bakes for|cooks for a)\b"
 )
@@ -267,6 +281,8 @@ _MAKES_ILL = re.compile(
     r"taboo|not an option|a no-go)|(?:^|[,;] )(?P<what4>[\w ,&-]{3,40}?) and (?:i|he|she|they|the user) (?:do "
     r"not|does not|don't|doesn't) get along"
 )
+_NOT_BARE: Final = frozenset(("animal", "pub", "water"))
+"""Lines of the table whose names mean other things as well, where nothing says that somebody eats or drinks."""
 _NO_FOOD = word_set(
     """anything everything it that this them food foods much more many meals breakfast lunch dinner late early change
     noise people work much alcohol-free light cold heat stress criticism most things something someone meat-
@@ -279,22 +295,43 @@ _UNMANAGED = re.compile(
     r"problems?|pain(?:s|ful)?|hurts?|afraid|scared|terrif\w*|fears?|phobi\w*|panic\w*|dizzy|dizziness|anxi\w*|"
     r"avoids?|dreads?|nightmare|"
     r"freez\w*|faints?|nervous|attacks?|seizures?|allerg\w*|wheez\w*|sneez\w*|out of the question|no longer|too "
-    r"much for|overwhelm\w*|seasick|never learn\w*|out of breath|angst|schwindel\w*|schwindlig|meidet|meide|"
+    r"much for|overwhelm\w*|freak\w*|petrif\w*|scar(?:es?|y)|frighten\w*|queasy|creep\w*|shak(?:e|es|y)|"
+    r"sweat\w*|phob\w*|panique|phobie|trouille|horreur|agobi\w*|angusti\w*|ansia|spavent\w*|fobia|grauen|schiss|"
+    r"graut|hates?|loathes?|detests?|can't stand|"
+    r"cannot stand|can't bear|hasst?|hasse|deteste|odia|odio|detesta|seasick|never learn\w*|out of breath|angst|"
+    r"schwindel\w*|schwindlig|meidet|meide|"
     r"panik|nicht|keine?n?|unmoglich|"
     r"peur|vertige|ne peut|ne peux|ne sait|ne sais|impossibles?|evite|angoiss\w*|miedo|panico|no puede|no puedo|no "
     r"sabe|imposible|evita|mareo|paura|non puo|non posso|non sa|impossibile|terror\w*|addict\w*|recover\w*|"
     r"gave up|quit)\b"
 )
+_ALLERGIC = re.compile(r"allerg|alerg|anaphyl|epi-?pen|intoleran|unvertrag|hives|urtic|ortic|welts|rash|ausschlag")
+_DAMAGED = re.compile(
+    r"\b(?:dodgy|slipped|herniated|torn|tore|ruptur\w*|surgery|operat\w*|operier\w*|operad\w*|opere\w*|op|kaputt|polvo|"
+    r"injur\w*|arthrit\w*|arthros\w*|artrit\w*|artros\w*|replace\w*|worn|dicky|gammy|blown|hurts?|pain\w*|ache\w*|"
+    r"sore|shot|knackered|out|abgenutzt|schmerz\w*|usee?s?|fragiles?|lesion\w*|rott[oae]|rot[oa]s?|dolor|duelen?|"
+    r"male|dolore)\b"
+)
+_OWN_PET = re.compile(
+    r"\b(?:my|our|his|her|their|a rescue|old|mein\w*|unser\w*|mon|notre|mi|mio|nostro)(?: \w+)? (?:dogs?|cats?|hund|"
+    r"katze|chien|chat|perro|gato|cane|gatto)\b"
+)
+_FEARLESS = re.compile(
+    r"\b(?:not|no|never|without|kein\w*|nicht|pas|sans|sin|non|senza|nessun\w*|ningun\w*|"
+    r"aucun\w*) (?:\w+ ){0,2}(?:fear|"
+    r"afraid|scared|miedo|peur|paura|angst|problem\w*|phob\w*|vertige|vertigini)\b"
+)
 _WELCOME = re.compile(
-    r"\b(?:not (?:afraid|scared|allergic)|no (?:fear|problem|problems|trouble)|without (?:fear|problems?|"
+    r"\b(?:not (?:afraid|scared|allergic)|no (?:fear|problem|problems|trouble)|over it|fine now|without (?:fear|"
+    r"problems?|"
     r"trouble)|keine angst|kein problem|pas peur|sin miedo|senza paura|live without|get enough|says no|resist|"
     r"can't wait|cannot wait|never miss\w*|never tires|"
     r"impossible to give up|doesn't mind|does not mind|tolerates?|can eat|can have|vertragt gut|overcame|got "
-    r"over|stop eating|too much)\b"
+    r"over|stop eating|too much(?! for))\b"
 )
 _MAKES_UNWELL = re.compile(
     r"\b(?:allerg\w*|anaphyl\w*|deadly|lethal|kills?|could die|hospital|emergency|ambulance|epipen|a&e|"
-    r"adrenaline|throat|tongue|lips|blister\w*|rash|"
+    r"death sentence|fatal|kill|welts?|adrenaline|throat|tongue|lips|blister\w*|rash|"
     r"hives|swell\w*|itch\w*|wheez\w*|asthma|sick|ill|unwell|vomit\w*|nause\w*|migraines?|cramps?|upsets?|"
     r"stomach|bloat\w*|reacts?|reactions?|"
     r"intoleran\w*|forbidden|banned|not allowed|off limits|poison|triggers?|does not agree|doesn't agree|"
@@ -311,7 +348,11 @@ _STOPPED_DRINKING = re.compile(
     r"drink)|dej(?:o|e|a) de beber|arrete de boire|aufgehort zu trinken|touched (?:a drop|a drink|alcohol)|not "
     r"a drop|rehab|(?:in|goes to|attends|joined) aa\b|"
     r"alcohol-free|alkoholfrei|trinkt nicht mehr|trinkt nichts|auf entzug|trockener? alkoholiker|ne boit plus|"
-    r"sevrage|ya no bebe|dejo la bebida|non beve piu|ha smesso di bere|dry since)\b"
+    r"sevrage|ya no bebe|dejo la bebida|non beve piu|ha smesso di bere|dry since|clean and dry|on the wagon|"
+    r"(?:sin|sans (?:plus )?|senza|ohne (?:zu )?) ?(?:beber|boire|bere|trinken)|kein\w* tropfen|(?:pas|plus|jamais) "
+    r"(?:\w+ )?une (?:seule )?goutte|ni (?:una )?gota|ni una copa|neanche un goccio|nemmeno una goccia|"
+    r"(?:no|not a|never a|without a) (?:drop|drink) (?:since|for|in)|"
+    r"(?:dej|smess|aufgehor|arret|hor)\w* (?:\w+ ){0,2}(?:beber|bere|boire|trinken|saufen|alkohol|alcool|alcohol))\b"
 )
 _MILD = re.compile(r"\b(?:mostly|mainly|usually|tries to|trying to|prefers?|flexitarian|when possible|where "
 r"possible|uberwiegend|meistens|moglichst|plutot|si possible|sobre todo|preferably|"
@@ -322,7 +363,7 @@ _AVOIDS = re.compile(
     r"(?: (?:see|meet|go|foot|set foot|enter|run into|bump into|eat|be seen|visit|invite|sit next to|be "
     r"near))*(?: (?:in|at|near|to|"
     r"from|with|into|by))?|not on speaking terms with|no longer speaks? (?:to|with)|doesn't speak to|has "
-    r"fallen out with|fell out with|broke up with|"
+    r"fallen out with|fell out with|broke up with|boycotting|boycotted|"
     r"restraining order against|banned from|barred from|boycotts?|was attacked (?:in|at|near)|was mugged (?:in|"
     r"at|near)|bad memories of|no contact with|hiding from|stalked by|meidet|meide|geht nicht (?:ins|zum|zur|"
     r"in|nach)|will (?=[A-ZÄÖÜ])|"
@@ -365,6 +406,8 @@ def _constraints(text: str, kind: str) -> tuple[Constraint, ...]:
 
 def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
     once = _ONCE.search(small)
+    if once and (now := _said_after(small)):  # "bitten as a child, terrified of dogs"
+        small, once = now, None
     if not once or re.search(
         r"ever since|since then|still|can no longer|no longer (?:able|manages?|climbs?|"
         r"swims?|fl(?:y|ies)|walks?)",
@@ -375,8 +418,19 @@ def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
                 yield Constraint(need.kind, need.where, need=need.name)
     yield from _states(small, bool(once))
     found = list(_eaten(small, bool(once)))
-    unwell = not found and not once and _MAKES_UNWELL.search(small) and not _WELCOME.search(small)
-    if unwell and not _LIKES.search(small) and not any(pattern.search(small) for pattern, _ in _STATES):
+    plain = not found and not once and not _WELCOME.search(small) and not _FEARLESS.search(small)
+    plain = plain and not any(pattern.search(small) for pattern, _ in _STATES)
+    if plain and not _LIKES.search(small):
+        kind_of_it = "allergy" if _ALLERGIC.search(small) else "diet"
+        for part in ruled_out_parts(small, _languages(small)):
+            languages = _languages(small) if " " in part else LANGUAGES
+            found += (
+                each
+                for each in _ruled_out(part, kind_of_it, strict=True, only_known=True, languages=languages)
+                if not each.foods & _NOT_BARE
+            )
+    unwell = plain and not found and _MAKES_UNWELL.search(small)
+    if unwell and not _LIKES.search(small):
         found = list(_ruled_out(small, "allergy", strict=True, only_known=True, languages=_languages(small)))
     yield from found
     for limit, currency, per, where in money_limits(small, kind in ("budget", "money", "price")):
@@ -387,19 +441,38 @@ def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
         yield Constraint("time", where, days=days, earliest=earliest, latest=latest)
 
 
+def _said_after(small: str) -> str:
+    """The clauses behind the one that speaks of what was once so, where they begin anew; "" without any."""
+    clauses = re.split(r"[,;:] | but | now | then ", small)
+    last = max((n for n, each in enumerate(clauses) if _ONCE.search(each)), default=0)
+    return ", ".join(clauses[last + 1 :])
+
+
+def _is_own_pet(clause: str) -> bool:
+    """Whether an animal is told of that lives with somebody."""
+    return _OWN_PET.search(clause) is not None
+
+
 def _has_need(need: Need, small: str) -> bool:
     """Whether a sentence states a need: in the table's words, or by what it is about and that it is not managed."""
+    if _FEARLESS.search(small):
+        return False
     if stated := need.facts.search(small):
         if need.name == "leather" and not re.search(r"leather|leder|cuir|cuero|pelle", stated[0]):
             return False  # of a vegan: told with the diet
         return not _denied(small, stated.start()) and not _of_a_thing(small, stated.start())
     if _WELCOME.search(small):
         return False
-    for clause in re.split(r"[,;:] | but ", small):
+    if phobia_of(small) == need.name and not _DENIED.search(small.split("phob")[0].rsplit(" ", 1)[0] + " "):
+        return True
+    for clause in clauses_of(small):
         if need.things & set(words_of(clause)) and _MAKES_UNWELL.search(clause):
             return not _of_a_thing(small, small.find(clause) + 1)
         about = need.about.search(clause)
-        if about is not None and _UNMANAGED.search(clause):
+        if about is None or _is_own_pet(clause):
+            continue
+        damaged = need.name == "joints" and _DAMAGED.search(clause)
+        if damaged or _UNMANAGED.search(clause) or is_refused(clause) or says_only_no(clause, about[0]):
             return not _of_a_thing(small, small.find(clause) + about.start())
     return False
 
@@ -532,7 +605,7 @@ def _ruled_out(
 
 def _meant(mention: Mention, food: Food, strict: bool) -> tuple[set[str], set[tuple[str, ...]]]:
     """The line of the table, or only the thing in it that was named."""
-    if mention.name.own or (strict and food.id in ALLERGENS):
+    if mention.name.own or food.id == "hot-spice" or (strict and food.id in ALLERGENS):
         return {food.id}, set()
     return set(), {tuple(mention.name.text.split())}
 

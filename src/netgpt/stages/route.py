@@ -13,6 +13,7 @@ from netgpt.exchange import Exchange
 from netgpt.judgement import TaskKind
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.routing.candidates import (
+    AUTO,
     NOBODY,
     UNREAD,
     Assessed,
@@ -59,6 +60,13 @@ class RoutingContext:
     sessions: Sessions | None = None  # none: every request stands alone
 
 
+def fallback_of(exchange: Exchange, rules: Routing) -> tuple[str, str]:
+    """After which failures another model may answer ("never", "transient", "always"), and who says so."""
+    if exchange.request.fallback is not None:
+        return exchange.request.fallback, "the request"
+    return (exchange.caller.fallback, "its key") if exchange.caller.fallback else (rules.fallback, "routing.fallback")
+
+
 class Route:
     """Collects the situation and decides by the rules."""
 
@@ -94,6 +102,12 @@ class Route:
             )  # fmt: skip
         except ModelUnavailable as error:  # raised by the next stage, unless an earlier answer may be given again
             exchange.decision = Decision("none", error.message, NOBODY)
+            return
+        asked = asked_target(exchange.request.model, self.names)
+        if asked not in (AUTO, decision.name) and fallback_of(exchange, self.rules)[0] == "never":
+            why = next((one.ruled_out for one in decision.expected if one.target == asked), None) or decision.reason
+            no_other = f'{asked} was asked for, and no other may answer (fallback is "never"): {why}'
+            exchange.decision = Decision("none", no_other, NOBODY)
             return
         exchange.decision = decision
         later = cache(partial(counterfactual, what_if, decision.rule))

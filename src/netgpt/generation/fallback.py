@@ -590,12 +590,12 @@ class FallbackChain:
             also = "".join(
                 f" {display_name(target).capitalize()}: {why.rstrip('.')}." for target, why in others.items()
             )
-            return ContextTooLong(f"{last.message}.{also}", param=last.param)
+            return ContextTooLong(f"{last.message}.{also}", param=last.param, status=last.status)
         if isinstance(last, ContextTooLong | ModelRejected):
             return last
         broke = isinstance(last, ModelTimeout | BrokenStream)
         others = self._ruled_out()
-        if len(errors) == 1 and (broke or not others):
+        if len(errors) == 1 and (broke or not others or self.request.fallback == NEVER):
             if (
                 isinstance(last, ModelUnavailable)
                 and last.retry_after is None

@@ -37,7 +37,7 @@ from netgpt.generation.fallback import (
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.models.stream import as_chunk, characters_of
 from netgpt.outbound import Outcome
-from netgpt.routing.candidates import ABLE, NOBODY, features_of, needs_of
+from netgpt.routing.candidates import NOBODY, may_stand_in
 from netgpt.settings.routing import Routing
 from netgpt.settings.sections import Cloud
 from netgpt.stages.route import fallback_of
@@ -104,7 +104,7 @@ class Generate:
             chain = FallbackChain(
                 _request_of(exchange, fallback), outcome, self.edge, self.remotes, self.hedging, self._until(exchange),
                 self.choose, self.on_model_call, judged=hearing is not None,
-                able=partial(self._able, exchange.request.body),
+                able=partial(may_stand_in, self.acting.prior, exchange.request.body),
             )  # fmt: skip
             chosen = await chain.first_word()
             if hearing is not None and chosen.target == EDGE:
@@ -116,12 +116,6 @@ class Generate:
         except FAILS as error:
             if not await self._answered_before(exchange, error, fallback):
                 raise
-
-    def _able(self, body: Mapping[str, Any], target: str) -> bool:
-        """Whether a model may stand in for another: what needs tools or a schema is given to the box only where its
-        model was measured to do that, and to another one unless it was measured not to."""
-        shares = [self.acting.prior(target, need) for need in needs_of(body, features_of(body))]
-        return all(target != EDGE if share is None else share >= ABLE for share in shares)
 
     def _next_destination(self, exchange: Exchange) -> str:
         """Host of the first model elsewhere that would be asked; of any, where none may be."""

@@ -78,8 +78,8 @@ def openai(message: str, type: str = "invalid_request_error", code: Any = None, 
 TABLE: Final = {
     "wrong key": Mistake(401, openai("Incorrect API key: ECHO", code="invalid_api_key"), "check cloud.api_key",
                          code="invalid_api_key"),
-    "wrong key, told with 400": Mistake(400, [{"error": {"code": 400, "message": "API key not valid. Please use a "
-                                        "API key.", "status": "INVALID_ARGUMENT"}}], "check cloud.api_key"),
+    "wrong key, told with 400": Mistake(400, [{"error": {"code": 400, "message": "API key not valid. Please pass a "
+                                        "valid API key.", "status": "INVALID_ARGUMENT"}}], "check cloud.api_key"),
     "no right": Mistake(403, openai("ECHO", "permission_error"), "what it may use"),
     "wrong model": Mistake(404, openai("The model `gpt-4o-mini` does not exist", code="model_not_found"),
                            "check cloud.model", code="model_not_found"),

@@ -37,7 +37,7 @@ from netgpt.errors import (
     NetGPTError,
 )
 from netgpt.models.http1 import HandshakeFailed, HandshakeTimeout
-from netgpt.models.refusals import Blame, Told, cure_for_caller, verdict
+from netgpt.models.refusals import Blame, Told, cure_for_caller, ruling
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that another try may better. 409 is not among them: the same body would conflict again."""
@@ -399,7 +399,7 @@ def _named_error(peer: Peer, status: int, told: Told, retry_after: float | None)
         text = f"the request is too long for {peer}; shorten the conversation"
         return ContextTooLong(text, param=param, status=413 if status == 413 else None)
     answered = f"{peer} answered {status}" + (f" ({code})" if code else "")
-    blame, kind, cure = verdict(status, told, peer.name)
+    blame, kind, cure = ruling(status, told, peer.name)
     if blame is Blame.OWNER:
         fault = f"{cure.format(peer.section)} ({status}{f', {code}' if code else ''})"
         return ModelMisconfigured(f"{answered}: {cure.format(peer.section)}", kind=kind, fault=fault, code=code)

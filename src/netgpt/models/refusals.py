@@ -30,7 +30,7 @@ class Blame(StrEnum):
     NOBODY = "nobody"  # it passes: another try or another model may do
 
 
-class Verdict(NamedTuple):
+class Ruling(NamedTuple):
     """`kind` and `cure` of an owner's fault; the cure's {0} is the settings' section."""
 
     blame: Blame
@@ -38,22 +38,22 @@ class Verdict(NamedTuple):
     cure: str = ""
 
 
-CALLERS: Final = Verdict(Blame.CALLER)
-PASSES: Final = Verdict(Blame.NOBODY)
-_KEY: Final = Verdict(Blame.OWNER, "key", "the key was refused; check {0}.api_key")
-_RIGHTS: Final = Verdict(Blame.OWNER, "key", "the key was refused; check {0}.api_key and what it may use")
-_ACCOUNT: Final = Verdict(Blame.OWNER, "account", "no money or quota is left for {0}.api_key; top its account up")
-_MODEL: Final = Verdict(Blame.OWNER, "model", "there is no such model for this key; check {0}.model")
-_NOTHING_THERE: Final = Verdict(
+CALLERS: Final = Ruling(Blame.CALLER)
+PASSES: Final = Ruling(Blame.NOBODY)
+_KEY: Final = Ruling(Blame.OWNER, "key", "the key was refused; check {0}.api_key")
+_RIGHTS: Final = Ruling(Blame.OWNER, "key", "the key was refused; check {0}.api_key and what it may use")
+_ACCOUNT: Final = Ruling(Blame.OWNER, "account", "no money or quota is left for {0}.api_key; top its account up")
+_MODEL: Final = Ruling(Blame.OWNER, "model", "there is no such model for this key; check {0}.model")
+_NOTHING_THERE: Final = Ruling(
     Blame.OWNER, "model", "no such model or address; check {0}.model and {0}.base_url (most end with /v1)"
 )
-_NO_API: Final = Verdict(
+_NO_API: Final = Ruling(
     Blame.OWNER, "address", "no model answers at this address; check scheme, port and path of {0}.base_url"
 )
-_MOVED: Final = Verdict(
+_MOVED: Final = Ruling(
     Blame.OWNER, "address", "a redirect, which is not followed; set {0}.base_url to the final address"
 )
-_LOOP: Final = Verdict(
+_LOOP: Final = Ruling(
     Blame.OWNER, "loop", "the request came round; {0}.base_url leads back to this box, there or over others"
 )
 
@@ -149,7 +149,7 @@ def param_of(inner: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
     return re.sub(r"\.(\d{1,4})(?=\.|$)", r"[\1]", ".".join(parts))
 
 
-def verdict(status: int, told: Told, model: str) -> Verdict:
+def ruling(status: int, told: Told, model: str) -> Ruling:
     """Whose fault a refusal is. `model`: the name that the owner set, which no caller chooses."""
     codes = " ".join(told.codes)
     if _CONTENT.search(codes):
@@ -172,7 +172,7 @@ def verdict(status: int, told: Told, model: str) -> Verdict:
     return _BY_STATUS.get(status, CALLERS)
 
 
-def _of_text(text: str, model: str) -> Verdict | None:
+def _of_text(text: str, model: str) -> Ruling | None:
     for found, words in _TEXTS:
         if words.search(text):
             return found

@@ -122,6 +122,10 @@ class Routing(Section):
         'person\'s language and with what would help; give the "answer" without a word, or "refuse" it (422).',
     )
 
+    def fallback_by(self, request: str | None, key: str | None) -> tuple[str, str]:
+        """The rule of `fallback` in force where a request and its key say this, and who said it."""
+        return (request, "the request") if request else (key, "its key") if key else (self.fallback, "routing.fallback")
+
 
 class WaitingSettings(Section):
     """Requests that may wait (`"netgpt": {"may_wait": true}`) until somebody can answer."""

@@ -40,7 +40,6 @@ from netgpt.outbound import Outcome
 from netgpt.routing.candidates import NOBODY, may_stand_in
 from netgpt.settings.routing import Routing
 from netgpt.settings.sections import Cloud
-from netgpt.stages.route import fallback_of
 from netgpt.store.exchanges import CACHED, CachedAnswer
 from netgpt.types import EDGE, Chunk, Decision, Fact, Person, Usage, display_name
 
@@ -91,7 +90,7 @@ class Generate:
     async def __call__(self, exchange: Exchange) -> None:
         exchange.continuation = None
         exchange.outcome = outcome = Outcome(exchange.decision, destination=self._next_destination(exchange))
-        fallback, by = fallback_of(exchange, self.rules)
+        fallback, by = self.rules.fallback_by(exchange.request.fallback, exchange.caller.fallback)
         outcome.fallback = f"{fallback} ({by})"
         try:
             if exchange.decision.rule == NOBODY:

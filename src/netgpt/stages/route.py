@@ -61,13 +61,6 @@ class RoutingContext:
     sessions: Sessions | None = None  # none: every request stands alone
 
 
-def fallback_of(exchange: Exchange, rules: Routing) -> tuple[str, str]:
-    """After which failures another model may answer ("never", "transient", "always"), and who says so."""
-    if exchange.request.fallback is not None:
-        return exchange.request.fallback, "the request"
-    return (exchange.caller.fallback, "its key") if exchange.caller.fallback else (rules.fallback, "routing.fallback")
-
-
 class Route:
     """Collects the situation and decides by the rules."""
 
@@ -114,7 +107,10 @@ class Route:
     def _no_other(self, exchange: Exchange, decision: Decision) -> str | None:
         """Why no other may answer in the place of the target that was named and cannot be asked now; None: it may."""
         request = exchange.request
-        asked, fallback = asked_target(request.model, self.names), fallback_of(exchange, self.rules)[0]
+        asked, fallback = (
+            asked_target(request.model, self.names),
+            self.rules.fallback_by(request.fallback, exchange.caller.fallback)[0],
+        )
         if asked in (AUTO, decision.name) or fallback == "always":
             return None
         why = next((one.ruled_out for one in decision.expected if one.target == asked), None) or decision.reason

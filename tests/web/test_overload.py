@@ -31,7 +31,7 @@ class Held(ScriptedModel):
 
 
 def places(here: Door) -> Any:
-    return here.app.app.app.state.admission  # type: ignore[attr-defined]
+    return here.app.app.app.app.state.admission  # type: ignore[attr-defined]
 
 
 async def test_one_waits_and_one_is_refused(tmp_path: Path) -> None:

@@ -586,7 +586,8 @@ class FallbackChain:
                 f"{target.capitalize()}: {error.message.rstrip('.')}." for target, error in self.failed.items()
             )
             return ModelMisconfigured(f"nobody could answer. {each}", kind=owners.kind, fault=owners.fault)
-        if isinstance(last, ContextTooLong) and (others := self._ruled_out()):
+        others = self._ruled_out()
+        if isinstance(last, ContextTooLong) and others and self.request.decision.rule != ASKED:
             also = "".join(
                 f" {display_name(target).capitalize()}: {why.rstrip('.')}." for target, why in others.items()
             )
@@ -594,7 +595,6 @@ class FallbackChain:
         if isinstance(last, ContextTooLong | ModelRejected):
             return last
         broke = isinstance(last, ModelTimeout | BrokenStream)
-        others = self._ruled_out()
         if len(errors) == 1 and (broke or not others or self.request.fallback == NEVER):
             if (
                 isinstance(last, ModelUnavailable)

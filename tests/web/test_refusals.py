@@ -120,7 +120,7 @@ def cloud() -> Iterator[Answers]:
 @pytest.fixture(scope="module")
 def boxes(cloud: Answers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Served]]:
     """One with a model on the box that answers, and one whose model is at an address where nobody is."""
-    settings = {"cloud__base_url": cloud.base_url, "cloud__api_key": KEY, "cloud__retries": "0"}
+    settings: dict[str, Any] = {"cloud__base_url": cloud.base_url, "cloud__api_key": KEY, "cloud__retries": "0"}
     alone = {**settings, "edge_url": "http://127.0.0.1:9/v1"}
     with (
         Served(tmp_path_factory.mktemp("edge"), **settings) as both,
@@ -130,7 +130,7 @@ def boxes(cloud: Answers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def ask(box: Served, *, stream: bool, **netgpt: Any) -> httpx.Response:
-    return box.ask(TEXT, stream=stream, **({"netgpt": netgpt} if netgpt else {}))
+    return box.ask(TEXT, stream=stream, netgpt=netgpt or None)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])

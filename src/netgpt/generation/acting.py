@@ -190,12 +190,8 @@ class Hearing:
             start = self._open
         doubtful = start.error is not None or not self.is_sure(confidence)
         broken = start.error is not None and chain.request.fallback == NEVER
-        if (
-            others
-            and doubtful
-            and not broken
-            and (other := await self._escalated(chain, start, others, confidence)) is not None
-        ):
+        may = others and doubtful and not broken
+        if may and (other := await self._escalated(chain, start, others, confidence)) is not None:
             return other
         if self.patient and not start.over and not self.muted:
             await self._read_on(chain, start)

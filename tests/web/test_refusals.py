@@ -121,6 +121,7 @@ def cloud() -> Iterator[Answers]:
 def boxes(cloud: Answers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Served]]:
     """One with a model on the box that answers, and one whose model is at an address where nobody is."""
     settings: dict[str, Any] = {"cloud__base_url": cloud.base_url, "cloud__api_key": KEY, "cloud__retries": "0"}
+    settings["cloud__breaker_failures"] = "1000"
     alone = {**settings, "edge_url": "http://127.0.0.1:9/v1"}
     with (
         Served(tmp_path_factory.mktemp("edge"), **settings) as both,
@@ -263,6 +264,22 @@ async def test_another_upstream_answers_and_the_fault_is_named(tmp_path: Path) -
             assert all(f"check {section}.api_key" in both.text for section in ("cloud", "upstreams.b"))
             other.schedule("server_error")
             assert (await here.chat(text=hard)).status_code == 502, "the box does not cover up a fault that lasts"
+
+
+async def test_what_was_named_and_is_left_alone_is_not_covered_up_either(tmp_path: Path) -> None:
+    with FaultyCloud(faults=["server_error"]) as cloud:
+        left_alone = upstream("b", cloud, breaker_failures=1, breaker_reset_s=600)
+        async with door(tmp_path, upstreams=[left_alone]) as here:
+            tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+            asked = {"model": "netgpt/b"}
+            assert (await here.chat(fields=asked)).headers["x-netgpt-route"] == "edge"
+            assert (await here.chat(fields=asked)).headers["x-netgpt-route"] == "edge" and cloud.answered == 1
+            never = await here.chat(fields={**asked, "netgpt": {"fallback": "never"}})
+            assert never.status_code == 503 and "no other may answer" in never.text
+            called = await here.chat(fields={**asked, "tools": tools})
+            assert called.status_code == 503 and "was not measured to call tools" in called.text
+            called = await here.chat(fields={**asked, "tools": tools, "netgpt": {"fallback": "always"}})
+            assert called.status_code == 200
 
 
 async def test_strangers_are_told_that_something_is_wrong_and_not_what(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ CALLERS = [
 PASSING = [
     (408, ""), (409, said("x")), (425, ""), (429, said("slow down", code="rate_limit_exceeded")), (498, ""), (499, ""),
     (500, ""), (502, "<html>"), (503, said("loading model", type="unavailable_error")), (504, ""), (520, "<html>"),
+    (502, said("the key was refused; check cloud.api_key", type="model_error", code="invalid_api_key")),
     (524, "<html>"), (529, said("Overloaded", type="overloaded_error")),
 ]  # fmt: skip
 

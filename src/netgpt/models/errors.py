@@ -354,7 +354,8 @@ def failed_status(peer: Peer, status: int, headers: Mapping[str, str], body: byt
     error = _named_error(peer, status, Told.read(document, body), read_retry_after(headers))
     if isinstance(error, ModelRejected):
         error.not_begun = error.status == 429
-    return Failure(error, again=status in RETRIED_STATUSES and not isinstance(error, ModelMisconfigured))
+    again = status in RETRIED_STATUSES and headers.get("x-should-retry") != "false"
+    return Failure(error, again=again and not isinstance(error, ModelMisconfigured))
 
 
 def no_answer(peer: Peer, kind: str) -> ModelError:

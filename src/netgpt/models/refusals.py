@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from netgpt.errors import ModelMisconfigured, ModelUnavailable
+from netgpt.errors import ModelError, ModelMisconfigured, ModelUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -154,12 +154,13 @@ def ruling(status: int, told: Told, model: str) -> Ruling:
     codes = " ".join(told.codes)
     if _CONTENT.search(codes):
         return CALLERS
+    others = status >= 500 and ModelError.type in told.named  # what another box's owner has to mend
     for found, words in _CODES:
-        if words.search(codes):
+        if words.search(codes) and (found is _LOOP or not others):
             return found
     if told.param == "model":
         return _MODEL
-    if status != 429 and not told.param and (said := _of_text(told.text, model)) is not None:
+    if status != 429 and not (told.param or others) and (said := _of_text(told.text, model)) is not None:
         return said
     if 300 <= status < 400:
         return _MOVED

@@ -18,7 +18,8 @@
     │   │   ├── AdapterGone         503   the adapter asked for is not loaded (any more)
     │   │   └── AdapterRefused      503   the engine cannot load one of its adapters
     │   ├── ModelTimeout            504   silent for too long
-    │   ├── ModelRejected           (its own status)  the model refused the request itself; a refused key of ours: 502
+    │   ├── ModelRejected           (its own status)  the model refused the request itself
+    │   │   └── ModelMisconfigured  502   it refused our key, account, model's name or address: its owner can fix it
     │   └── BrokenStream            502   cut, stalled or malformed answer
     ├── LowConfidence               422   the box is not sure of its answer, and was told to refuse it then
     ├── StoreError                  507   the database is full, locked or damaged
@@ -161,6 +162,19 @@ class ModelRejected(ModelError):
 
     code = "model_rejected_request"
     not_begun = False
+
+
+class ModelMisconfigured(ModelRejected):
+    """No caller can mend it: the owner of the box has to. `kind`: key, account, model, address, certificate or loop;
+    `fault`: what is wrong and where it is set, without the server's name."""
+
+    code = "model_misconfigured"
+
+    def __init__(
+        self, message: str, *, kind: str, fault: str, code: str | None = None, param: str | None = None
+    ) -> None:
+        super().__init__(message, code=code, param=param)
+        self.kind, self.fault = kind, fault
 
 
 class BrokenStream(ModelError):

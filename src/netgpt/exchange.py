@@ -44,6 +44,9 @@ class Request:
     """The caller's id of the conversation."""
     prefer: str | None = None
     """"quality", "balanced", "cheap", "fast", "private", or None: as in the key or the settings."""
+    fallback: str | None = None
+    """"never", "transient", "always": when another model may answer than the one decided for; None: as in the key or
+    the settings."""
     deadline_s: float | None = None
     """For the whole answer; None: server.deadline_s."""
     constraints: bool = True

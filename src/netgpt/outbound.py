@@ -105,6 +105,8 @@ class Outcome:
     """Why another adapter answered than the wanted one, or none did; None: as wanted."""
     finished_by: str | None = None
     """The target that continued an answer which another one broke off."""
+    fallback: str = ""
+    """When another model may answer, who says so, and what came of it; empty: no model was asked."""
     refused: bool = False
     """A remote model refused it before any work (429)."""
     cached_age_s: float | None = None

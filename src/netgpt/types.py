@@ -84,6 +84,8 @@ class Caller:
     """From an identity provider; keys have none."""
     prefer: str | None = field(default=None, compare=False)
     """The key's routing preset; None: the one of the settings."""
+    fallback: str | None = field(default=None, compare=False)
+    """The key's word on when another model may answer; None: the settings'."""
     budget_left: float | None = field(default=None, compare=False)
     """Money that the key may still spend today and this month; None: no limit."""
 

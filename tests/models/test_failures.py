@@ -16,6 +16,7 @@ from netgpt.errors import (
     BrokenStream,
     ContextTooLong,
     ModelError,
+    ModelMisconfigured,
     ModelRejected,
     ModelTimeout,
     ModelUnavailable,
@@ -49,7 +50,7 @@ def test_every_error_of_httpx_becomes_one_of_ours(kind: type[httpx.HTTPError], a
     ("cause", "shown", "again"),
     [
         (ssl.SSLCertVerificationError("bad"), "TLS certificate was not accepted", False),
-        (socket.gaierror(-2, "unknown"), "its name is not known here", True),
+        (socket.gaierror(socket.EAI_AGAIN, "no answer"), "its name is not known here", True),
         (ConnectionRefusedError(), "connection refused or lost", True),
     ],
 )
@@ -62,7 +63,7 @@ def test_the_cause_of_a_failed_connection_is_reported(cause: Exception, shown: s
 
 
 def status(code: int, error: Any = None, **headers: str) -> tuple[NetGPTError, bool]:
-    body = b"<html>" if error is None else orjson.dumps({"error": error})
+    body = b"no JSON" if error is None else orjson.dumps({"error": error})
     failure = failed_status(PEER, code, httpx.Headers(headers), body)
     return failure.error, failure.again
 
@@ -70,19 +71,23 @@ def status(code: int, error: Any = None, **headers: str) -> tuple[NetGPTError, b
 @pytest.mark.parametrize(
     ("code", "kind", "seen", "again"),
     [
-        (302, ModelError, 502, False),
+        (302, ModelMisconfigured, 502, False),
         (400, ModelRejected, 400, False),
-        (401, ModelRejected, 502, False),
-        (403, ModelRejected, 502, False),
+        (401, ModelMisconfigured, 502, False),
+        (402, ModelMisconfigured, 502, False),
+        (403, ModelMisconfigured, 502, False),
+        (404, ModelMisconfigured, 502, False),
         (408, ModelTimeout, 504, True),
-        (409, ModelRejected, 409, False),
-        (413, ContextTooLong, 400, False),
+        (409, ModelUnavailable, 503, False),
+        (413, ContextTooLong, 413, False),
+        (422, ModelRejected, 422, False),
         (429, ModelRejected, 429, True),
         (500, ModelError, 502, True),
-        (501, ModelError, 502, False),
+        (501, ModelMisconfigured, 502, False),
         (502, ModelError, 502, True),
         (503, ModelUnavailable, 503, True),
         (504, ModelTimeout, 504, True),
+        (529, ModelError, 502, False),
     ],
 )
 def test_statuses(code: int, kind: type[NetGPTError], seen: int, again: bool) -> None:

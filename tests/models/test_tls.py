@@ -15,7 +15,7 @@ from certificates import Authority, Made
 from clouds import KEY, SECRET, chat, everything, text_of
 from outbounds import send
 
-from netgpt.errors import ModelUnavailable, SettingsError
+from netgpt.errors import ModelError, SettingsError
 from netgpt.models.base import Endpoint, Trust, without_receipt
 from netgpt.models.client import CloudModel
 from netgpt.models.transport import trusted_certificates
@@ -44,7 +44,7 @@ def over_tls(made: Made, client_ca: Path | None = None) -> FaultyCloud:
 
 async def refused(base_url: str, trust: Trust) -> str:
     far = model(base_url, trust)
-    with pytest.raises(ModelUnavailable) as caught:
+    with pytest.raises(ModelError) as caught:
         await everything(send(far, chat()))
     await far.close()
     return caught.value.message

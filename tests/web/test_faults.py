@@ -21,9 +21,9 @@ pytestmark = pytest.mark.slow
 
 DEADLINE_S = 20.0
 TEXT = "Please repeat these words one after the other, slowly and without a mistake."
-BEFORE_FIRST_WORD = {
-    Fault.SERVER_ERROR, Fault.WRONG_CONTENT_TYPE, Fault.HANGUP, Fault.REFUSED, Fault.TOO_LONG,
-}  # fmt: skip
+BEFORE_FIRST_WORD = {Fault.SERVER_ERROR, Fault.WRONG_CONTENT_TYPE, Fault.HANGUP}
+REFUSALS = {Fault.REFUSED: 502, Fault.TOO_LONG: 400}
+"""What nobody else answers in the place of the cloud, with the status."""
 MID_STREAM = {Fault.CUT, Fault.STALL, Fault.MALFORMED, Fault.ERROR_IN_200}
 ANSWERS_WELL = {
     Fault.SLOW_FIRST_BYTE, Fault.BAD_USAGE, Fault.NO_DONE, Fault.JSON_INSTEAD_OF_STREAM, Fault.RATE_LIMIT,
@@ -45,6 +45,7 @@ def served(cloud: FaultyCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "cloud__breaker_failures": "1000",
     }
     with Served(tmp_path_factory.mktemp("home"), cloud=cloud, **settings) as gateway:
+        assert gateway.ask("hello").status_code == 200  # its address has worked: a web page there is a passing fault
         yield gateway
 
 
@@ -75,10 +76,19 @@ def recorded(served: Served, exchange: str) -> dict[str, Any]:
 
 
 def test_every_fault_is_looked_at() -> None:
-    assert set(Fault) == BEFORE_FIRST_WORD | MID_STREAM | ANSWERS_WELL
+    assert set(Fault) == BEFORE_FIRST_WORD | MID_STREAM | ANSWERS_WELL | REFUSALS.keys()
 
 
-@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_a_refusal_comes_back(served: Served, cloud: FaultyCloud, fault: Fault, stream: bool) -> None:
+    cloud.schedule(fault)
+    answer = served.post(body(stream=stream))
+    assert answer.status_code == REFUSALS[fault]
+    assert recorded(served, answer.headers["x-netgpt-exchange"])["status"] == "failed"
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault not in REFUSALS])
 def test_streamed(served: Served, cloud: FaultyCloud, fault: Fault) -> None:
     # Twice, where one retry would otherwise hide the fault.
     cloud.schedule(fault, *([fault] if fault in BEFORE_FIRST_WORD else []))
@@ -104,7 +114,7 @@ def test_streamed(served: Served, cloud: FaultyCloud, fault: Fault) -> None:
     assert kept["status"] == ("complete" if events[-1] == "[DONE]" else "failed")
 
 
-@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault not in REFUSALS])
 def test_whole(served: Served, cloud: FaultyCloud, fault: Fault) -> None:
     cloud.schedule(fault, *([] if fault is Fault.RATE_LIMIT else [fault]))
     started = time.monotonic()

@@ -31,7 +31,7 @@ class Held(ScriptedModel):
 
 
 def places(here: Door) -> Any:
-    return here.app.app.app.state.admission  # type: ignore[attr-defined]
+    return here.app.app.app.app.state.admission  # type: ignore[attr-defined]
 
 
 async def test_one_waits_and_one_is_refused(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ async def test_bodies_that_do_not_come_to_their_end_take_no_place_of_others(tmp_
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert here.app.in_work == 0  # type: ignore[attr-defined]
+        assert here.app.app.in_work == 0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings"])

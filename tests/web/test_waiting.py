@@ -28,7 +28,7 @@ async def away(home: Path, edge: Any = None, **settings: Any) -> AsyncIterator[t
     cloud.start()
     cloud.stop()  # it keeps its port
     async with door(home, cloud, edge=edge, waiting={**QUICK, **settings}) as here:
-        deferred = here.app.app.app.state.deferred  # type: ignore[attr-defined]
+        deferred = here.app.app.app.app.state.deferred  # type: ignore[attr-defined]
         deferred.start()
         try:
             yield here, cloud
@@ -207,7 +207,7 @@ async def test_forget_and_export_include_it(tmp_path: Path) -> None:
 async def test_two_processes_on_one_database_send_it_once(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         ids = [(await here.chat(fields={**WAITS, "user": f"u{n}"})).json()["id"] for n in range(12)]
-        others = [create_app(here.gateway).app.app.state.deferred for _ in range(2)]  # type: ignore[attr-defined]
+        others = [create_app(here.gateway).app.app.app.state.deferred for _ in range(2)]  # type: ignore[attr-defined]
         for other in others:
             other.start()
         cloud.start()

@@ -140,7 +140,11 @@ class Gateway:
         detector = self.detector.health() if self.needs_detector else (True, "not needed: nothing may leave")
         health |= {"detector": Health(*detector), "store": await self._store_health()}
         health |= {"encoder": self.embeddings.health(), "relevance": self.relevance.health()}
-        return {part: {"ok": each.ok, "detail": each.detail} for part, each in health.items()}
+        told = {part: {"ok": each.ok and not each.fault, "detail": each.detail} for part, each in health.items()}
+        for part, each in health.items():
+            if each.fault:
+                told[part] |= {"detail": each.fault, "fault": each.fault}
+        return told
 
     async def _store_health(self) -> Health:
         try:

@@ -166,7 +166,8 @@ class Telemetry:
         )
         self.prober = Prober(self.signals, addresses, every_s=options.probe_s, probes=options.probes)
         self.insights = self._watch_network(settings.insights, _targets(settings.insights, remotes))
-        self._settings, self._remotes = settings, tuple(remotes)
+        self._settings, self._remotes, self._health = settings, tuple(remotes), {EDGE: edge.health}
+        self._health |= {target: model.health for target, model in remotes.items()}
         self.plugged: dict[str, tuple[bool, str]] = {}
         """How the last sample of each plug-in went, and what it said."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -188,8 +189,10 @@ class Telemetry:
         """All signals as plain values, for operators."""
         view = self.signals.view()
         counts = {target: _counts(link) for target, link in self.signals.links.items()}
+        faults = {target: words for target, health in self._health.items() if (words := health().fault)}
         return {
             "links": {target: {**asdict(link), **counts[target]} for target, link in view.links.items()},
+            "faults": faults,
             "box": asdict(view.system),
             "probes": self.prober.made,
             "insights": {name: polled.detail for name, polled in self.insights.polled.items()},

@@ -22,7 +22,7 @@ from netgpt.cli.common import (
 )
 from netgpt.errors import RequestError
 from netgpt.settings import Settings
-from netgpt.settings.routing import Preset
+from netgpt.settings.routing import Preset, WhenRefused
 from netgpt.types import Caller, Person, Role
 
 LOCAL = "local"
@@ -60,6 +60,7 @@ def ask(
     complete: str = typer.Option(None, help="select, rewrite or off."),
     at: str = typer.Option(None, metavar="LAT,LON", help="Where the person is; the coordinates stay on the box."),
     prefer: Preset | None = typer.Option(None, help="What counts more in the decision; none: routing.prefer."),
+    fallback: WhenRefused | None = typer.Option(None, help="After which failures another model may answer."),
     deadline: float | None = typer.Option(None, min=0.001, help="Seconds in which the whole answer is wanted."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show exactly what would leave; send nothing, ask nobody."),
     as_json: bool = json_option,
@@ -67,6 +68,7 @@ def ask(
     """Ask one question, without a server."""
     text = " ".join(prompt) if prompt else read_stdin()
     wishes = {"complete": complete, "location": _location(at), "dry_run": dry_run, "prefer": prefer}
+    wishes["fallback"] = fallback
     body: dict[str, Any] = {
         "model": model, "messages": [{"role": "user", "content": text}], "stream": not as_json, "user": user,
         "netgpt": {**wishes, "deadline_s": deadline},
@@ -227,6 +229,7 @@ def _show(found: dict[str, Any]) -> None:
         ("put back", _put_back(found.get("restoring") or {})),
         ("route", f"{found['route']}: {found['reason']}"),
         ("what if", (found.get("decision") or {}).get("counterfactual") or ""),
+        ("fallback", found.get("fallback") or ""),
         ("adapters", f"{adapters} ({note})" if note else adapters),
         ("believed", believed(found.get("confidence"))),
         *(

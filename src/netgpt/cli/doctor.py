@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import ssl
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import aclosing
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import typer
 
 from netgpt.cli.common import json_option, opened, print_json, print_table, reports_errors, run
 from netgpt.errors import NetGPTError
 from netgpt.settings import Settings, load_settings
-from netgpt.types import display_name
+from netgpt.types import EDGE, display_name
+
+if TYPE_CHECKING:
+    from netgpt.privacy.detector import Detector
+    from netgpt.store.store import Store
 
 
 class CheckResult(NamedTuple):
@@ -27,9 +33,14 @@ class CheckResult(NamedTuple):
 
 
 @reports_errors
-def doctor(as_json: bool = json_option) -> None:
+def doctor(
+    try_cloud: bool = typer.Option(
+        False, "--try-cloud", help="Ask each model elsewhere one short question, to try key, model and address."
+    ),
+    as_json: bool = json_option,
+) -> None:
     """Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."""
-    findings = run(_examine())
+    findings = run(_examine(try_cloud))
     rows = [(what, *found) for what, found in findings.items()]
     if as_json:
         print_json([dict(zip(("what", "state", "detail"), row, strict=True)) for row in rows])
@@ -38,7 +49,7 @@ def doctor(as_json: bool = json_option) -> None:
     raise typer.Exit(1 if any(found.state == "wrong" for found in findings.values()) else 0)
 
 
-async def _examine() -> dict[str, CheckResult]:
+async def _examine(try_cloud: bool) -> dict[str, CheckResult]:
     versions = f"netgpt {metadata.version('netgpt')}, Python {sys.version.split()[0]}, {sys.platform}"
     findings = {"versions": CheckResult("ok", versions)}
     try:
@@ -52,7 +63,72 @@ async def _examine() -> dict[str, CheckResult]:
                 findings[name] = await check(settings)
         except NetGPTError as error:
             findings[name] = CheckResult("wrong", error.message)
-    return findings
+    findings |= {
+        name: CheckResult("wrong", f"{fault}; so says the gateway that runs here")
+        for name, fault in (await _told_by_gateway(settings)).items()
+    }
+    return findings | (await _tried(settings) if try_cloud else {})
+
+
+async def _told_by_gateway(settings: Settings) -> dict[str, str]:
+    """What the owner has to mend, as calls of the gateway that runs here found out; nothing where none runs."""
+    import httpx
+
+    from netgpt.cli.signals import own_address
+
+    cert = settings.server.tls_cert
+    try:
+        verify: Any = ssl.create_default_context(cafile=cert) if cert is not None else True
+        async with httpx.AsyncClient(trust_env=False, timeout=2.0, verify=verify) as client:
+            parts = (await client.get(f"{own_address(settings)}/readyz")).json()["parts"]
+        told = {part: str(state["fault"]) for part, state in parts.items() if "fault" in state}
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {_row_of(part): fault for part, fault in told.items()}
+
+
+def _row_of(target: str) -> str:
+    return {EDGE: "edge model", "cloud": "cloud"}.get(target, f"upstream {target}")
+
+
+async def _tried(settings: Settings) -> dict[str, CheckResult]:
+    """Ask each model elsewhere one short question, sealed and with a receipt as any other; its answer is cut short."""
+    from netgpt.app.factory import open_detector
+
+    detector = open_detector(settings)
+    try:
+        await detector.start()
+        async with opened(settings) as store:
+            found = {each: await _answers(settings, each, detector, store) for each in settings.remotes}
+        return {_row_of(target): each for target, each in found.items()}
+    except NetGPTError as error:
+        return {"cloud": CheckResult("wrong", f"it was not tried: {error.message}")}
+    finally:
+        await detector.close()
+
+
+async def _answers(settings: Settings, target: str, detector: Detector, store: Store) -> CheckResult:
+    """Whether one model elsewhere answers with the key, the model's name and the address that are set."""
+    from netgpt.app.factory import open_remote
+    from netgpt.privacy.vault import Vault
+    from netgpt.stages.record import receipts_in
+    from netgpt.types import Sender
+
+    remote, question = settings.remotes[target], "Say: ok"
+    body = {"model": remote.model, "messages": [{"role": "user", "content": question}], "stream": True}
+    began, model = time.perf_counter(), None
+    try:
+        outbound = await Vault().seal(body, detector, trusted=remote.trusted, public=[question])
+        model = open_remote(target, remote, receipts_in(store, keep_text=settings.store.keep_text))
+        async with aclosing(cast(Any, model.send(outbound, sender=Sender(purpose="doctor")))) as chunks:
+            await anext(chunks)
+    except NetGPTError as error:
+        return CheckResult("wrong", error.message)
+    finally:
+        if model is not None:
+            await model.close()
+    took_s = time.perf_counter() - began
+    return CheckResult("ok", f"it answered after {took_s:.1f} s: address, key and model {remote.model} are right")
 
 
 async def check_disk(settings: Settings) -> CheckResult:
@@ -319,7 +395,7 @@ async def _connects(section: str, base_url: str, timeout_s: float) -> CheckResul
         nobody = f"nobody answers at {url.host}:{port}; check {section}.base_url and the network"
         return CheckResult("wrong", nobody)
     writer.close()
-    return CheckResult("ok", f"{url.host}:{port} accepts connections (the key was not tried)")
+    return CheckResult("ok", f"{url.host}:{port} accepts connections (the key was not tried: --try-cloud)")
 
 
 CHECKS: dict[str, Callable[[Settings], Coroutine[Any, Any, CheckResult]]] = {

@@ -11,7 +11,7 @@ import typer
 
 from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, with_store
 from netgpt.errors import NotFound, RequestError
-from netgpt.settings.routing import Preset
+from netgpt.settings.routing import Preset, WhenRefused
 from netgpt.store.keys import new_key
 from netgpt.store.schema import KeyLimits, KeyRow, KeyUse
 from netgpt.types import SCOPES, Role
@@ -44,6 +44,9 @@ def create(
     prefer: Preset | None = typer.Option(
         None, help="What counts more where the box decides for this key; none: routing.prefer."
     ),
+    fallback: WhenRefused | None = typer.Option(
+        None, help="After which failures another model may answer for this key; none: routing.fallback."
+    ),
     requests_per_minute: int | None = requests_option,
     tokens_per_minute: int | None = tokens_minute_option,
     tokens_per_day: int | None = tokens_day_option,
@@ -62,7 +65,9 @@ def create(
         cost_per_month or None,
     )  # fmt: skip
     scopes = _checked_scopes(scope)
-    row = KeyRow(id, hash, tenant, role, user, name, now, expires, scopes=scopes, limits=limits, prefer=prefer)
+    row = KeyRow(
+        id, hash, tenant, role, user, name, now, expires, scopes=scopes, limits=limits, prefer=prefer, fallback=fallback
+    )
     with_store(lambda store: store.add_key(row))
     if as_json:
         print_json(_public(row, KeyUse()) | {"secret": secret})
@@ -148,7 +153,7 @@ def _public(row: KeyRow, use: KeyUse) -> dict[str, Any]:
         "revoked": row.revoked.isoformat(timespec="seconds") if row.revoked else None,
         "state": "revoked" if row.revoked else "expired" if expired else "in force",
         "scopes": list(row.scopes) if row.scopes else None,
-        "limits": asdict(row.limits), "prefer": row.prefer,
+        "limits": asdict(row.limits), "prefer": row.prefer, "fallback": row.fallback,
         "used": {
             "requests_today": use.requests, "tokens_today": use.tokens,
             "cost_today": round(use.cost, 6), "cost_this_month": round(use.cost_month, 6),
@@ -168,7 +173,8 @@ def _line(key: dict[str, Any]) -> list[str]:
     words = ((name.split("_per_"), value) for name, value in key["limits"].items() if value is not None)
     limits = "; ".join(f"{value:g} {what} a {time}" for (what, time), value in words)
     prefers = key["prefer"] and f"prefers {key['prefer']}"
-    may = "; ".join(filter(None, (_cell(key["scopes"]), limits, prefers)))
+    falls = key["fallback"] and f"fallback {key['fallback']}"
+    may = "; ".join(filter(None, (_cell(key["scopes"]), limits, prefers, falls)))
     use = key["used"]
     used = f"{use['tokens_today']} tokens, {use['cost_today']:g} cost today; {use['cost_this_month']:g} this month"
     whose = f"{key['tenant']}/{key['user']}" if key["user"] else key["tenant"]

@@ -72,8 +72,9 @@ def _serve(settings: Settings) -> None:
     keeper = Doorkeeper(settings.server, lambda code: gateway.metrics.refused.labels(code).inc(), tls)
     gateway.metrics.connections.set_function(lambda: keeper.taken)
     door: Any = keeper.protocol
+    quiet = "error" if settings.log_level == "error" else "warning"
     config = uvicorn.Config(  # forwarded headers are for server.trusted_proxies alone
-        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, http=door, ws="none",
+        app, log_level=quiet, access_log=False, server_header=False, proxy_headers=False, http=door, ws="none",
         timeout_graceful_shutdown=DRAIN_S, lifespan="on", backlog=512,
     )  # fmt: skip
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host

@@ -95,7 +95,7 @@ def _asker(settings: Settings, url: str | None, key: str | None) -> Callable[[],
     """Asks the gateway. Raises ModelUnavailable: nobody is there; PermissionDenied: not with this key."""
     import httpx
 
-    where = (url or _own_address(settings)).rstrip("/")
+    where = (url or own_address(settings)).rstrip("/")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     verify: Any = True
     if url is None and settings.server.tls_cert is not None:
@@ -119,7 +119,8 @@ def _asker(settings: Settings, url: str | None, key: str | None) -> Callable[[],
     return ask
 
 
-def _own_address(settings: Settings) -> str:
+def own_address(settings: Settings) -> str:
+    """Where the gateway of these settings listens, as this machine reaches it."""
     server = settings.server
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(server.host, server.host)  # noqa: S104 - read, not bound
     return f"{'https' if server.tls_cert else 'http'}://{host}:{server.port}"
@@ -132,7 +133,8 @@ def _picture(signals: Mapping[str, Any]) -> Any:
 
     sources = {**signals.get("insights", {}), **signals.get("plugins", {})}
     lines = [Text(f"{name}: {detail}", style="dim") for name, detail in sources.items()]
-    return Group(_links(signals["links"]), _gateway(signals["box"]), *lines)
+    faults = [Text(f"{target}: {words}", style="red") for target, words in signals.get("faults", {}).items()]
+    return Group(_links(signals["links"]), *faults, _gateway(signals["box"]), *lines)
 
 
 def _links(links: Mapping[str, Mapping[str, Any]]) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from netgpt.errors import LowConfidence
 from netgpt.generation import unsure
-from netgpt.generation.fallback import ASKED, FAILS, ROOM, Chosen, FallbackChain, Opened, estimate
+from netgpt.generation.fallback import ASKED, FAILS, NEVER, ROOM, Chosen, FallbackChain, Opened, estimate
 from netgpt.generation.start import Start, Waited, ending, parted, with_words, words_of
 from netgpt.judgement import ADVICE, TASK_KINDS, UNKNOWN, AnswerJudge, Confidence, TaskKind
 from netgpt.models.stream import as_chunk, join_chunks
@@ -189,7 +189,9 @@ class Hearing:
             confidence = await self._asked_again(chain, start, confidence, bool(others))
             start = self._open
         doubtful = start.error is not None or not self.is_sure(confidence)
-        if others and doubtful and (other := await self._escalated(chain, start, others, confidence)) is not None:
+        broken = start.error is not None and chain.request.fallback == NEVER
+        may = others and doubtful and not broken
+        if may and (other := await self._escalated(chain, start, others, confidence)) is not None:
             return other
         if self.patient and not start.over and not self.muted:
             await self._read_on(chain, start)

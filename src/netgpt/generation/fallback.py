@@ -20,6 +20,7 @@ from netgpt.errors import (
     BrokenStream,
     ContextTooLong,
     ModelError,
+    ModelMisconfigured,
     ModelRejected,
     ModelTimeout,
     ModelUnavailable,
@@ -155,7 +156,29 @@ def _has_words(delta: Mapping[str, Any]) -> bool:
 
 
 Ask = Callable[[], Awaitable[Opened]]
-FAILS = (ModelError, ContextTooLong)  # what lets another model answer
+FAILS = (ModelError, ContextTooLong)  # what may let another model answer
+NEVER, TRANSIENT = "never", "transient"  # of `routing.fallback`
+_TOO_MANY = 429
+
+
+def passes(error: Exception) -> bool:
+    """Whether a failure is one of the moment: not the caller's mistake, nor one in the owner's settings."""
+    if isinstance(error, ModelRejected):
+        return error.status == _TOO_MANY
+    return not isinstance(error, ContextTooLong)
+
+
+def may_follow(left: Sequence[str], failed: Mapping[str, Exception]) -> list[str]:
+    """Which of the targets `left` may still answer after those failures.
+
+    What a model elsewhere refused for good never becomes the words of the box: a mistake of the caller goes back to
+    the caller, and where the owner has to mend something, or the text is too long, only another model elsewhere may do.
+    The box's own refusals bar nobody: its engine has narrower bounds than others.
+    """
+    lasting = [error for target, error in failed.items() if target != EDGE and not passes(error)]
+    if any(isinstance(error, ModelRejected) and not isinstance(error, ModelMisconfigured) for error in lasting):
+        return []
+    return [target for target in left if target != EDGE] if lasting else list(left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +191,18 @@ class Race:
     started: bool  # whether the second was asked at all
 
 
-async def race(first: Ask, second: Ask, late_s: float, may_start: Callable[[], bool]) -> Race:
+async def race(
+    first: Ask,
+    second: Ask,
+    late_s: float,
+    may_start: Callable[[], bool],
+    settles: Callable[[Exception], bool] = lambda _error: False,
+) -> Race:
     """Ask `first`; where it gave no word within `late_s` seconds and `may_start` agrees, ask `second` too. The first to
     begin wins, the other is cancelled.
 
-    A first that fails before that is not raced: the caller decides who is next. Raises unforeseen errors (a receipt
+    A first that fails before that is not raced: the caller decides who is next; one that fails later with what
+    `settles` it ends the race without a winner. Raises unforeseen errors (a receipt
     that cannot be written) after both were ended.
     """
     tasks = [asyncio.ensure_future(first())]
@@ -191,6 +221,8 @@ async def race(first: Ask, second: Ask, late_s: float, may_start: Callable[[], b
                     won = won or task
                 elif isinstance(error, FAILS):
                     errors[tasks.index(task)] = error
+                    if task is tasks[0] and settles(error):
+                        return Race(None, None, errors, len(tasks) > 1)
                 else:
                     won = None  # it is closed with the others
                     raise error
@@ -249,6 +281,8 @@ class GenerationRequest:
     outbounds: Mapping[str, Outbound]  # what may leave, made safe, by the target's name
     kept_for: Mapping[str, str] = field(default_factory=dict)  # why a target gets nothing, by its name
     stream: bool = False
+    fallback: str = TRANSIENT
+    """After which failures another target may answer: "never", "transient", "always"."""
     may_wait: bool = False
     """It may be kept and sent later: who asked for one target would rather wait for it than have another's answer."""
     claim: str | None = field(default=None, repr=False)
@@ -297,12 +331,14 @@ class FallbackChain:
         choose: Callable[[Person], Choice],
         on_model_call: Callable[[str, str], None],
         judged: bool = False,
+        able: Callable[[str], bool] = lambda _target: True,
     ) -> None:
         """`until`: when the answer has to be whole, in `time.monotonic()` seconds. `judged`: the box's answer comes as
-        a stream, whatever the caller asked for, and `stats` gets what its model tells of its tokens."""
+        a stream, whatever the caller asked for, and `stats` gets what its model tells of its tokens. `able`: whether a
+        target may stand in for another that failed."""
         self.request, self.outcome, self.edge, self.remotes = request, outcome, edge, remotes
         self.hedging, self.until, self.choose, self.on_model_call = hedging, until, choose, on_model_call
-        self.judged = judged
+        self.judged, self.able = judged, able
         self.stats: TokenStats | None = None  # of the box's answer that was begun last; None: its model tells none
         self.failed: dict[str, ModelError | ContextTooLong] = {}
         self.choice = NO_ADAPTER  # the adapters of the edge's answer
@@ -311,13 +347,13 @@ class FallbackChain:
     async def first_word(self) -> Chosen:
         """Raises what the targets raised (one error that names them all where several failed), or StoreError."""
         decision = self.request.decision
-        waits = self.request.may_wait and decision.rule == ASKED
-        target, left = decision.name, [] if waits else list(decision.fallbacks)
+        alone = self.request.fallback == NEVER or (self.request.may_wait and decision.rule == ASKED)
+        target, left = decision.name, [] if alone else list(decision.fallbacks)
         while True:
             left = [each for each in left if self._may_have(each)]
             if (chosen := await self._try(target, left)) is not None:
                 break
-            left = [each for each in left if self._may_have(each)]
+            left = self._may_follow([each for each in left if self._may_have(each)])
             if not left:
                 raise self._nobody()
             target = left.pop(0)
@@ -335,7 +371,7 @@ class FallbackChain:
         others = "; ".join(f"{display_name(other)} failed ({error.message})" for other, error in self.failed.items())
         if target == decision.name:
             if not chosen.hedged:
-                return decision
+                return decision if not others else replace(decision, reason=f"{decision.reason}; {others}")
             reason = f"{decision.reason}; it was late, another was asked too and was later still"
             return replace(decision, rule=f"{decision.rule}+hedge", reason=reason)
         rule, reason = "fallback", f"{others}: {display_name(target)} answers"
@@ -397,13 +433,16 @@ class FallbackChain:
                 return None
         both = (target, rival)
         end = await race(
-            partial(self._ask, target, until), partial(self._ask, rival, self.until), late_s, self.hedging.take
-        )
+            partial(self._ask, target, until), partial(self._ask, rival, self.until), late_s, self.hedging.take,
+            lambda error: not self._may_follow([rival], {target: error}),
+        )  # fmt: skip
         for place in sorted(end.errors):
             self.fails(both[place], end.errors[place])
         if end.started:
             left.remove(rival)
         if end.winner is None or end.opened is None:
+            if end.started and 1 not in end.errors:
+                self._came_second(rival)
             return None
         if end.started:
             self._came_second(both[1 - end.winner])
@@ -411,7 +450,7 @@ class FallbackChain:
 
     def _rival(self, target: str, left: list[str]) -> tuple[str | None, float | None]:
         request = self.request
-        if not self.hedging.on or request.decision.rule in (ASKED, SESSION):
+        if not self.hedging.on or request.fallback == NEVER or request.decision.rule in (ASKED, SESSION):
             return None, None
         self.hedging.seen()
         others = left if request.claim is None else [EDGE] if EDGE in left else []
@@ -526,20 +565,37 @@ class FallbackChain:
         self.failed[target] = error
         self.on_model_call(target, error.code)
 
+    def _may_follow(self, left: list[str], failed: Mapping[str, Exception] | None = None) -> list[str]:
+        if self.request.fallback != TRANSIENT:
+            return left
+        may = may_follow(left, {**self.failed, **(failed or {})})
+        able = [each for each in may if self.able(each)]
+        if len(able) < len(left) and failed is None:
+            others = " and ".join(map(display_name, (each for each in left if each not in able)))
+            why = "the refusal does not pass" if len(may) < len(left) else "not measured to call tools or keep a schema"
+            self.outcome.fallback += f"; not asked in its place: {others} ({why})"
+        return able
+
     def _nobody(self) -> ModelError | ContextTooLong:
         """Why no target answers. An error of the request itself is passed on as the last model gave it."""
         errors = list(self.failed.values())
         last = errors[-1]
-        if isinstance(last, ContextTooLong) and (others := self._ruled_out()):
+        owners = next((error for error in errors if isinstance(error, ModelMisconfigured)), None)
+        if owners is not None and len(errors) > 1 and not isinstance(last, ContextTooLong):
+            each = " ".join(
+                f"{target.capitalize()}: {error.message.rstrip('.')}." for target, error in self.failed.items()
+            )
+            return ModelMisconfigured(f"nobody could answer. {each}", kind=owners.kind, fault=owners.fault)
+        others = self._ruled_out()
+        if isinstance(last, ContextTooLong) and others and self.request.decision.rule != ASKED:
             also = "".join(
                 f" {display_name(target).capitalize()}: {why.rstrip('.')}." for target, why in others.items()
             )
-            return ContextTooLong(f"{last.message}.{also}", param=last.param)
+            return ContextTooLong(f"{last.message}.{also}", param=last.param, status=last.status)
         if isinstance(last, ContextTooLong | ModelRejected):
             return last
         broke = isinstance(last, ModelTimeout | BrokenStream)
-        others = self._ruled_out()
-        if len(errors) == 1 and (broke or not others):
+        if len(errors) == 1 and (broke or not others or self.request.fallback == NEVER):
             if (
                 isinstance(last, ModelUnavailable)
                 and last.retry_after is None

@@ -26,6 +26,8 @@ class Health:
 
     ok: bool
     detail: str
+    fault: str = ""
+    """What its owner has to mend, as the last call found out: it is asked all the same, so that it shows when it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ import orjson
 from netgpt.errors import BrokenStream, ModelRejected, RequestError
 from netgpt.judgement import TokenStats
 from netgpt.models.base import THE_BOX, Endpoint, Health, Lease, Leases, OutboundRequest, ReceiptHook
-from netgpt.models.errors import Breaker, RetryPolicy, content_type
+from netgpt.models.errors import Breaker, RetryPolicy, content_type, no_answer
 from netgpt.models.observe import SILENT, Observer, watched
+from netgpt.models.refusals import StandingFault
 from netgpt.models.stream import Joiner, as_chunk, read_chunks, read_document
 from netgpt.models.thinking import Thoughts
 from netgpt.models.tokens import asking_tokens, may_ask_tokens, taking_tokens
@@ -31,6 +32,7 @@ class ModelCall:
         self.transport = transport
         self.breaker = breaker
         self.target, self.observer = "", SILENT
+        self.standing = StandingFault()
         self.hear_load: Callable[[Load], None] | None = None
         """Called with how busy the server says it is, where it is a neighbour that does."""
 
@@ -45,7 +47,11 @@ class ModelCall:
         once: str | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """The chunks of an answer. `before` and `once`: see `Transport.post`; `streams`: as was asked."""
-        with self._guard(target) as answers, watched(self.observer, self.target) as call:
+        with (
+            self._guard(target) as answers,
+            watched(self.observer, self.target) as call,
+            self.standing.watching() as well,
+        ):
             call.notes.whole = not streams
             async with self.transport.post(target, "/chat/completions", content, before, call, once) as response:
                 answers()
@@ -59,16 +65,19 @@ class ModelCall:
                     async for read in chunks:
                         for chunk in thoughts.chunks(read):
                             call.chunk(chunk)
+                            well()
                             yield chunk
 
     async def document(self, target: CallTarget, path: str, content: bytes) -> dict[str, Any]:
-        with self._guard(target):
+        with self._guard(target), self.standing.watching() as well:
             async with self.transport.post(target, path, content) as response:
                 kind = content_type(response.headers)
                 if kind != "application/json":
-                    raise BrokenStream(f"{target.peer} answered with content type {kind}; expected JSON")
+                    raise no_answer(target.peer, kind)
                 async with aclosing(self.transport.pieces(target, response)) as pieces:
-                    return await read_document(pieces, target.peer)
+                    answer = await read_document(pieces, target.peer)
+                    well()
+                    return answer
 
     def _guard(self, target: CallTarget) -> AbstractContextManager[Callable[[], None]]:
         return self.breaker.guard(str(target.peer)) if self.breaker else nullcontext(lambda: None)
@@ -135,7 +144,8 @@ class EdgeModel(_Watchable):
         """What `ready` says; without one, the server is taken to be there until a call fails."""
         if self._ready is not None:
             return self._ready()
-        return Health(True, f'model "{self.name}" is configured; its server is not watched')
+        text = f'model "{self.name}" is configured; its server is not watched'
+        return Health(True, text, self._caller.standing.words)
 
     async def chat(
         self, body: Mapping[str, Any], *, adapters: Sequence[str] = (), stats: TokenStats | None = None
@@ -262,13 +272,15 @@ class CloudModel(_Watchable):
 
     def health(self) -> Health:
         """The breaker's state: unhealthy while it is open, worth a try when it is half-open."""
-        peer, state = self._target.peer, self._breaker.state
+        peer, state, fault = self._target.peer, self._breaker.state, self._caller.standing.words
         if state == "open":
             wait = self._breaker.wait_s
-            return Health(False, f"{peer} failed too often and is left alone; next try in {wait:.0f} s (breaker open)")
+            return Health(
+                False, f"{peer} failed too often and is left alone; next try in {wait:.0f} s (breaker open)", fault
+            )
         if state == "half-open":
-            return Health(True, f"{peer} failed and may be tried again (breaker half-open)")
-        return Health(True, f"{peer} is configured (breaker closed)")
+            return Health(True, f"{peer} failed and may be tried again (breaker half-open)", fault)
+        return Health(True, f"{peer} is configured (breaker closed)", fault)
 
     def send(self, outbound: Outbound, *, sender: Sender = THE_BOX) -> AsyncIterator[Chunk]:
         """As `RemoteModel.send`. Anything but an Outbound is a TypeError."""

@@ -1,7 +1,7 @@
 """The border to other people's servers: what goes wrong there becomes an error of ours, and nothing private passes.
 
 A server's own message may echo the request or the key, so it is never repeated. Kept are the status and, when they
-look like identifiers, the words `code`, `type` and `param`.
+look like identifiers, the words `code`, `type` and `param`. Whose fault a refusal is, `models.refusals` reads.
 
 Here is too when a failed call is tried again, how long to wait before, and when a server is left alone: exponential
 back-off with full jitter (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015), `Retry-After`
@@ -14,6 +14,7 @@ import random
 import re
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,13 +30,14 @@ from netgpt.errors import (
     BrokenStream,
     ContextTooLong,
     ModelError,
+    ModelMisconfigured,
     ModelRejected,
     ModelTimeout,
     ModelUnavailable,
     NetGPTError,
 )
-from netgpt.models.base import LOOP
 from netgpt.models.http1 import HandshakeFailed, HandshakeTimeout
+from netgpt.models.refusals import Blame, Told, cure_for_caller, ruling
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that another try may better. 409 is not among them: the same body would conflict again."""
@@ -211,8 +213,6 @@ _PARAM = re.compile(r"[a-z][a-z_]{0,31}(\[\d{1,4}\]|\.[a-z_]{1,31}){0,6}")
 _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
 """What OpenAI and llama.cpp call a prompt that does not fit."""
-_OWNERS_FAULT = frozenset({401, 402, 403, 407})
-"""The key or the account that the owner configured: nothing that a caller with its own key here can mend."""
 UNREACHABLE = "unreachable"
 """Code of the error when no connection was made at all: then not one byte of the request has left."""
 _FIELDS = " (n goes up to edge.slots; a schema in response_format must be valid; pictures need a model that sees)"
@@ -250,7 +250,9 @@ def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, an
     if isinstance(error, httpx.ConnectError):
         cause, lasting = _connect_cause(error, peer)
         text = f"{peer} cannot be reached: {cause}"
-        return Failure(ModelUnavailable(text, code=UNREACHABLE, status=502 if lasting else 503), not lasting)
+        if lasting:
+            return Failure(ModelMisconfigured(text, kind="address", fault=cause, code=UNREACHABLE), False)
+        return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
     if isinstance(error, httpx.TimeoutException):
         text = f"{peer} was silent for {timeout_s:g} s; {peer.section}.timeout is the limit"
         return Failure(ModelTimeout(text), False)
@@ -258,7 +260,9 @@ def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, an
         return Failure(BrokenStream(f"{peer} cut the connection in the middle of its answer"), False)
     if isinstance(error.__cause__, ssl.SSLError):  # with TLS 1.3 a server judges our certificate after the handshake
         cause, lasting = _tls_cause(error.__cause__, peer)
-        return Failure(ModelUnavailable(f"{peer} hung up: {cause}", status=502 if lasting else 503), False)
+        if lasting:
+            return Failure(ModelMisconfigured(f"{peer} hung up: {cause}", kind="certificate", fault=cause), False)
+        return Failure(ModelUnavailable(f"{peer} hung up: {cause}"), False)
     return Failure(ModelUnavailable(f"{peer} hung up without an answer"), True)
 
 
@@ -278,11 +282,26 @@ def _connect_cause(error: httpx.HTTPError, peer: Peer) -> tuple[str, bool]:
     for each in causes:
         if isinstance(each, ssl.SSLError):
             return _tls_cause(each, peer)
-    if any(isinstance(each, socket.gaierror) for each in causes):
-        return f"its name is not known here; check {peer.section}.base_url and the name service", False
+    if (unknown := next((each for each in causes if isinstance(each, socket.gaierror)), None)) is not None:
+        lasting = unknown.errno in _NO_SUCH_NAME and sys.platform == "linux" and _has_way_out()
+        return f"its name is not known here; check {peer.section}.base_url and the name service", lasting
     if isinstance(error, HandshakeFailed):
         return _hung_up(peer), False
     return f"connection refused or lost; check {peer.section}.base_url and the network", False
+
+
+_NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+"""A name service answered that there is no such name. Without a link Linux says EAI_AGAIN; other systems do not."""
+
+
+def _has_way_out() -> bool:
+    """Whether there is a route beyond this network; nothing is sent. Without one, no name is known anywhere."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # documentation only (RFC 5737): connecting UDP chooses a route
+        except OSError:
+            return False
+    return True
 
 
 def _hung_up(peer: Peer) -> str:
@@ -332,11 +351,20 @@ def failed_status(peer: Peer, status: int, headers: Mapping[str, str], body: byt
         document = orjson.loads(body)
     except ValueError:
         document = None
-    found = document.get("error", document) if isinstance(document, dict) else None
-    error = _named_error(peer, status, found, read_retry_after(headers))
+    error = _named_error(peer, status, Told.read(document, body), read_retry_after(headers))
     if isinstance(error, ModelRejected):
-        error.not_begun = status == 429
-    return Failure(error, again=status in RETRIED_STATUSES)
+        error.not_begun = error.status == 429
+    again = status in RETRIED_STATUSES and headers.get("x-should-retry") != "false"
+    return Failure(error, again=again and not isinstance(error, ModelMisconfigured))
+
+
+def no_answer(peer: Peer, kind: str) -> ModelError:
+    """For an answer with status 200 of content type `kind`, which no model writes."""
+    text = f"{peer} answered with content type {kind}; expected JSON or an event stream"
+    if kind not in ("text/html", "application/xhtml+xml"):
+        return BrokenStream(text)
+    fault = f"a web page answers at {peer.section}.base_url; check its host and path (most end with /v1)"
+    return ModelMisconfigured(f"{text}: {fault}", kind="address", fault=fault)
 
 
 def error_in_answer(peer: Peer, document: Any) -> NetGPTError | None:
@@ -346,7 +374,7 @@ def error_in_answer(peer: Peer, document: Any) -> NetGPTError | None:
     error = document.get("error")
     if error is None and document.get("object") == "error":
         error = document
-    return _named_error(peer, _claimed_status(error), error, None) if error else None
+    return _named_error(peer, _claimed_status(error), Told.read({"error": error}), None) if error else None
 
 
 def _claimed_status(error: Any) -> int:
@@ -365,33 +393,33 @@ def _claimed_status(error: Any) -> int:
     return 502
 
 
-def _named_error(peer: Peer, status: int, found: Any, retry_after: float | None) -> NetGPTError:
-    words = found if isinstance(found, Mapping) else {}
-    code = _kept(words.get("code"), _WORD) or _kept(words.get("type"), _WORD)
-    param = _kept(words.get("param"), _PARAM)
-    if status == 413 or _TOO_LONG & {_kept(words.get("code"), _WORD), _kept(words.get("type"), _WORD)}:
-        return ContextTooLong(f"the request is too long for {peer}; shorten the conversation", param=param)
-    text = f"{peer} answered {status}" + (f" ({code})" if code else "") + _cure(peer, 508 if code == LOOP else status)
-    if (400 <= status < 500 and status != 408) or status == 508:
-        passed_on = 502 if status in _OWNERS_FAULT or status == 508 else status
-        return ModelRejected(text, status=passed_on, code=code, param=param, retry_after=retry_after)
-    kind = {408: ModelTimeout, 504: ModelTimeout, 503: ModelUnavailable}.get(status, ModelError)
-    return kind(text, code=code, param=param, retry_after=retry_after)
+def _named_error(peer: Peer, status: int, told: Told, retry_after: float | None) -> NetGPTError:
+    code = next((code for code in told.named if _WORD.fullmatch(code)), None)
+    param = _kept(told.param, _PARAM)
+    if status == 413 or _TOO_LONG & set(told.codes):
+        text = f"the request is too long for {peer}; shorten the conversation"
+        return ContextTooLong(text, param=param, status=413 if status == 413 else None)
+    answered = f"{peer} answered {status}" + (f" ({code})" if code else "")
+    blame, kind, cure = ruling(status, told, peer.name)
+    if blame is Blame.OWNER:
+        fault = f"{cure.format(peer.section)} ({status}{f', {code}' if code else ''})"
+        return ModelMisconfigured(f"{answered}: {cure.format(peer.section)}", kind=kind, fault=fault, code=code)
+    if blame is Blame.CALLER:
+        cures = "; ".join(filter(None, (f"the server does not accept this request{_fields(peer)}",
+                                        cure_for_caller(told, param))))  # fmt: skip
+        passed_on = 400 if status in (401, 403) or not 400 <= status < 500 else status
+        return ModelRejected(f"{answered}: {cures}", status=passed_on, code=code, param=param)
+    if status == 429:
+        text = f"{answered}: too many requests; wait, or raise the quota"
+        return ModelRejected(text, status=status, code=code, param=param, retry_after=retry_after)
+    text = answered + (": overloaded or starting; try again later" if status == 503 else "")
+    kinds = {408: ModelTimeout, 504: ModelTimeout, 503: ModelUnavailable}
+    kind_of_error = kinds.get(status, ModelError if status >= 500 else ModelUnavailable)
+    return kind_of_error(text, code=code, param=param, retry_after=retry_after)
 
 
-def _cure(peer: Peer, status: int) -> str:
-    cures = {
-        400: f"; the server does not accept this request{_FIELDS if peer.section == 'edge' else ''}",
-        401: f": the key was refused; check {peer.section}.api_key",
-        403: f": the key was refused; check {peer.section}.api_key and what it may use",
-        404: f": no such model or address; check {peer.section}.model and {peer.section}.base_url",
-        429: ": too many requests, or no quota left; wait, or raise the quota",
-        503: ": overloaded or starting; try again later",
-        508: f": the request came round; {peer.section}.base_url leads back to this box, there or over others",
-    }
-    if 300 <= status < 400:
-        return f": a redirect, which is not followed; set {peer.section}.base_url to the final address"
-    return cures.get(status, "")
+def _fields(peer: Peer) -> str:
+    return _FIELDS if peer.section == "edge" else ""
 
 
 def _kept(value: Any, shape: re.Pattern[str]) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from netgpt.errors import BrokenStream, ModelTimeout
 from netgpt.models.answers import LONGEST_TEXT, TEXTS, AnswerChecker, joins, parsed, portions, read_json, split_choice
-from netgpt.models.errors import Peer, error_in_answer
+from netgpt.models.errors import Peer, error_in_answer, no_answer
 from netgpt.types import Chunk
 
 MAX_EVENT_BYTES = 4_000_000
@@ -306,7 +306,7 @@ async def read_chunks(
                 await asyncio.sleep(0)
             yield piece
     else:
-        raise BrokenStream(f"{peer} answered with content type {kind}; expected JSON or an event stream")
+        raise no_answer(peer, kind)
 
 
 async def _portioned(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -358,6 +358,13 @@ def unable_of(prior: Prior, targets: Sequence[Target], needs: Sequence[str]) -> 
     return found
 
 
+def may_stand_in(prior: Prior | None, body: Mapping[str, Any], target: str) -> bool:
+    """Whether a model may answer in the place of another that failed: what needs tools or a schema is given to the box
+    only where its model was measured to do that, and to another one unless it was measured not to."""
+    shares = [prior(target, need) if prior is not None else None for need in needs_of(body, features_of(body))]
+    return all(target != EDGE if share is None else share >= ABLE for share in shares)
+
+
 def _unable(target: Target, situation: Situation) -> Iterator[Violation]:
     if (why := situation.unable.get(target.name)) is not None and situation.asked == AUTO:
         yield Violation(

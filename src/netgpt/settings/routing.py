@@ -16,6 +16,8 @@ NEIGHBOURS_MODEL = "netgpt/edge"
 TAKEN_NAMES = frozenset({"auto", "cloud", "detector", "edge", "embed", "netgpt", "store"})
 """Names of parts in `/readyz` and of models, which no upstream may have."""
 OnLowConfidence = Literal["say", "answer", "refuse"]
+WhenRefused = Literal["never", "transient", "always"]
+"""After which failures another model may answer: see `routing.fallback`."""
 Preset = Literal["quality", "balanced", "cheap", "fast", "private"]
 """What may count more in a decision: see `routing.objective.PRESETS`."""
 
@@ -85,6 +87,12 @@ class Routing(Section):
         0.0, ge=0, description="Seconds without a word that are late; 0: the 95th percentile of that model's own."
     )
     hedge_share: float = Field(0.05, gt=0, le=0.1, description="At most this share of the requests is sent twice.")
+    fallback: WhenRefused = Field(
+        "transient",
+        description="After which failures of a model another one answers, unless a key or a request says otherwise: "
+        '"never"; "transient" ones (late, unreachable, overloaded, broken off); or "always", also where the key, the '
+        "model's name, the address or the request itself was refused, and the box has only a small model.",
+    )
     on_cut: Literal["partial", "edge"] = Field(
         "partial",
         description='What becomes of a streamed answer that breaks off: "partial" ends it with an error, "edge" lets '
@@ -113,6 +121,10 @@ class Routing(Section):
         description='What becomes of an answer that the box is not sure of and nobody else may give: "say" so, in the '
         'person\'s language and with what would help; give the "answer" without a word, or "refuse" it (422).',
     )
+
+    def fallback_by(self, request: str | None, key: str | None) -> tuple[str, str]:
+        """The rule of `fallback` in force where a request and its key say this, and who said it."""
+        return (request, "the request") if request else (key, "its key") if key else (self.fallback, "routing.fallback")
 
 
 class WaitingSettings(Section):

@@ -180,6 +180,9 @@ class Server(Section):
     trusted_proxies: Addresses = Field(
         (), description="Proxies whose X-Forwarded-For is believed: addresses or networks. Nobody else's is."
     )
+    access_log: bool = Field(
+        True, description="One line in the log for each request (at log_level info): no text, no query, no name."
+    )
     tls_cert: Path | None = Field(None, description="Certificate chain (PEM): the box then speaks https only.")
     tls_key: Path | None = Field(None, description="Its private key (PEM, 0600), without a passphrase.")
     tls_client_ca: Path | None = Field(None, description="Callers must show a certificate of this authority (PEM).")

@@ -6,15 +6,25 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from netgpt.adapters.residency import NO_ADAPTER, Choice
-from netgpt.errors import ContextTooLong, ModelRejected, ModelUnavailable, NetGPTError, StoreError
+from netgpt.errors import (
+    ContextTooLong,
+    ModelMisconfigured,
+    ModelRejected,
+    ModelUnavailable,
+    NetGPTError,
+    StoreError,
+)
 from netgpt.exchange import Exchange, Request
 from netgpt.generation.acting import Acting, JudgedRequest
 from netgpt.generation.continuation import can_continue, continued
 from netgpt.generation.fallback import (
     FAILS,
+    NEVER,
+    TRANSIENT,
     Chosen,
     FallbackChain,
     GenerationRequest,
@@ -27,7 +37,7 @@ from netgpt.generation.fallback import (
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.models.stream import as_chunk, characters_of
 from netgpt.outbound import Outcome
-from netgpt.routing.candidates import NOBODY
+from netgpt.routing.candidates import NOBODY, may_stand_in
 from netgpt.settings.routing import Routing
 from netgpt.settings.sections import Cloud
 from netgpt.store.exchanges import CACHED, CachedAnswer
@@ -80,6 +90,8 @@ class Generate:
     async def __call__(self, exchange: Exchange) -> None:
         exchange.continuation = None
         exchange.outcome = outcome = Outcome(exchange.decision, destination=self._next_destination(exchange))
+        fallback, by = self.rules.fallback_by(exchange.request.fallback, exchange.caller.fallback)
+        outcome.fallback = f"{fallback} ({by})"
         try:
             if exchange.decision.rule == NOBODY:
                 raise ModelUnavailable(exchange.decision.reason, retry_after=2)
@@ -89,8 +101,9 @@ class Generate:
                 return
             hearing = self.acting.hearing(_asked_of(exchange))
             chain = FallbackChain(
-                _request_of(exchange), outcome, self.edge, self.remotes, self.hedging, self._until(exchange),
+                _request_of(exchange, fallback), outcome, self.edge, self.remotes, self.hedging, self._until(exchange),
                 self.choose, self.on_model_call, judged=hearing is not None,
+                able=partial(may_stand_in, self.acting.prior, exchange.request.body),
             )  # fmt: skip
             chosen = await chain.first_word()
             if hearing is not None and chosen.target == EDGE:
@@ -100,7 +113,7 @@ class Generate:
             if self._may_continue(chain, chosen.target):
                 exchange.continuation = Finishing(chain, chosen.target)
         except FAILS as error:
-            if not await self._answered_before(exchange, error):
+            if not await self._answered_before(exchange, error, fallback):
                 raise
 
     def _next_destination(self, exchange: Exchange) -> str:
@@ -153,9 +166,11 @@ class Generate:
                 outcome.worked[target] = outcome.usage
             self.on_model_call(target, ended)
 
-    async def _answered_before(self, exchange: Exchange, error: NetGPTError) -> bool:
+    async def _answered_before(self, exchange: Exchange, error: NetGPTError, fallback: str) -> bool:
         """Give an earlier answer to the same question again, where there is one; whether there was."""
-        if isinstance(error, ModelRejected | ContextTooLong) or exchange.request.dry_run:
+        mends = isinstance(error, ModelMisconfigured) and fallback not in (NEVER, TRANSIENT)
+        refused = isinstance(error, ModelRejected | ContextTooLong) and not mends
+        if refused or fallback == NEVER or exchange.request.dry_run:
             return False
         try:
             earlier = await self.last_answer(exchange.person, exchange.request, exchange.chosen)
@@ -195,11 +210,11 @@ class Finishing:
         return both
 
 
-def _request_of(exchange: Exchange) -> GenerationRequest:
+def _request_of(exchange: Exchange, fallback: str) -> GenerationRequest:
     request = exchange.request
     return GenerationRequest(
         exchange.id, exchange.person, request.body, exchange.messages, exchange.decision, exchange.outbounds,
-        exchange.kept_for, request.stream, request.may_wait, exchange.claim,
+        exchange.kept_for, request.stream, fallback, request.may_wait, exchange.claim,
     )  # fmt: skip
 
 

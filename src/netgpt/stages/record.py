@@ -224,6 +224,7 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
         "label": exchange.get("label"),
         "restoring": _restoring(exchange),
         "choosing": choosing.as_dict(with_kinds=True) if (choosing := exchange.get("choosing")) else None,
+        "fallback": outcome.fallback or None,
         "adapter_note": outcome.adapter_note,
         "confidence": confidence_as_dict(outcome),
         "notes": exchange.notes,

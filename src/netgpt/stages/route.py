@@ -13,6 +13,7 @@ from netgpt.exchange import Exchange
 from netgpt.judgement import TaskKind
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.routing.candidates import (
+    AUTO,
     NOBODY,
     UNREAD,
     Assessed,
@@ -23,6 +24,7 @@ from netgpt.routing.candidates import (
     asked_target,
     features_of,
     last_user_text,
+    may_stand_in,
     must_call,
     needs_of,
     priors_of,
@@ -95,9 +97,29 @@ class Route:
         except ModelUnavailable as error:  # raised by the next stage, unless an earlier answer may be given again
             exchange.decision = Decision("none", error.message, NOBODY)
             return
+        if (why := self._no_other(exchange, decision)) is not None:
+            exchange.decision = Decision("none", why, NOBODY)
+            return
         exchange.decision = decision
         later = cache(partial(counterfactual, what_if, decision.rule))
         exchange.counterfactual = str if decision.rule == ASKED else later  # who names a target gets no other
+
+    def _no_other(self, exchange: Exchange, decision: Decision) -> str | None:
+        """Why no other may answer in the place of the target that was named and cannot be asked now; None: it may."""
+        request = exchange.request
+        asked, fallback = (
+            asked_target(request.model, self.names),
+            self.rules.fallback_by(request.fallback, exchange.caller.fallback)[0],
+        )
+        if asked in (AUTO, decision.name) or fallback == "always":
+            return None
+        why = next((one.ruled_out for one in decision.expected if one.target == asked), None) or decision.reason
+        if fallback == "never":
+            return f'{asked} was asked for, and no other may answer (fallback is "never"): {why}'
+        is_away = asked in self.remotes and not self.remotes[asked].health().ok
+        if is_away and not may_stand_in(self.context.prior, request.body, decision.name):
+            return f"{why}; {decision.name} was not measured to call tools or to keep a schema, so it does not stand in"
+        return None
 
     def count_fallback(self, exchange: Exchange) -> None:
         """Count an ended exchange towards the clouds' share where it fell back on one."""

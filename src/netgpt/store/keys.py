@@ -79,8 +79,11 @@ class Keys(Part):
     """The rows of keys: methods of the store itself."""
 
     async def add_key(self, row: KeyRow) -> None:
-        changed = {"role": row.role.value, "scopes": row.scopes and list(row.scopes), "limits": asdict(row.limits)}
-        add = insert(keys).values(values_of(row) | changed)
+        # `fallback` is kept beside the limits: a column more would change the proof of every row there is.
+        limits = asdict(row.limits) | ({"fallback": row.fallback} if row.fallback else {})
+        values = values_of(row) | {"role": row.role.value, "scopes": row.scopes and list(row.scopes), "limits": limits}
+        del values["fallback"]
+        add = insert(keys).values(values)
         await self._change(lambda connection: connection.execute(add).rowcount)
 
     async def key_by_hash(self, hash: str) -> KeyRow | None:
@@ -166,7 +169,9 @@ def forget(connection: Connection, person: Person) -> int:
 
 def _read(row: Row[tuple[object, ...]]) -> KeyRow:
     scopes = None if row.scopes is None else tuple(row.scopes)
-    return KeyRow(**row._asdict() | {"role": Role(row.role), "scopes": scopes, "limits": KeyLimits(**row.limits or {})})
+    limits = dict(row.limits or {})
+    rest = {"role": Role(row.role), "scopes": scopes, "fallback": limits.pop("fallback", None)}
+    return KeyRow(**row._asdict() | rest | {"limits": KeyLimits(**limits)})
 
 
 _BOOK: Final = (
@@ -195,8 +200,9 @@ class Limits(Part):
             row = connection.execute(select(keys.c.limits).where(keys.c.id == id)).one_or_none()
             if row is None:
                 raise NotFound(f"no key {id}: `netgpt keys list` shows them", param="id")
-            limits = KeyLimits(**{**(row.limits or {}), **changed})
-            values: dict[str, Any] = {"limits": asdict(limits)}
+            kept = {**(row.limits or {}), **changed}
+            limits = KeyLimits(**{name: value for name, value in kept.items() if name != "fallback"})
+            values: dict[str, Any] = {"limits": kept}
             if scopes is not None:
                 values["scopes"] = list(scopes) or None
             connection.execute(update(keys).where(keys.c.id == id).values(values))

@@ -373,6 +373,8 @@ class KeyRow:
     limits: KeyLimits = KeyLimits()
     prefer: str | None = None
     """A preset of `routing.prefer` for requests of this key; None: as the settings say."""
+    fallback: str | None = None
+    """The same of `routing.fallback`."""
 
     def usable(self, now: datetime) -> bool:
         """Whether the key is in force at `now` (timezone-aware): neither revoked nor expired."""

@@ -232,7 +232,8 @@ def _shown(gateway: Gateway, entry: Entry) -> dict[str, Any]:
 async def signals(request: Request) -> dict[str, Any]:
     """Every link with its estimates, their age in seconds and their confidence (0 to 1), and the box itself.
 
-    Names of targets and figures alone: no person, no text, no address.
+    `faults`: what the owner has to mend before a model can answer. Names of targets and figures alone: no person, no
+    text, no address.
     """
     gateway, _ = await authenticated(request)
     return {"object": "netgpt.signals", **gateway.telemetry.as_dict()}

@@ -15,6 +15,7 @@ from netgpt.app.gateway import Gateway
 from netgpt.routing.candidates import AUTO
 from netgpt.settings.sections import Server
 from netgpt.web import admin, chat, errors, exchanges, openapi, peers, profiles
+from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
 from netgpt.web.deferred import Deferred
@@ -98,4 +99,5 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     errors.install(app)
     openapi.install(app)
     limited = LimitsMiddleware(chat.ChatEndpoint(app, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
-    return with_cors(limited, gateway.settings.server)
+    reached = with_cors(limited, gateway.settings.server)
+    return AccessLog(reached) if gateway.settings.server.access_log else reached

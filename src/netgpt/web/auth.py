@@ -38,7 +38,7 @@ def scope_of(path: str) -> str:
 
 HEADERS: Final = "netgpt.headers"
 """Key of a request's scope: headers for its answer, added by `LimitsMiddleware`."""
-_CALLER: Final = "netgpt.caller"
+CALLER: Final = "netgpt.caller"
 """Key of a request's scope: who calls, once that is known."""
 _UNLIMITED: Final = KeyLimits()
 _SECRET: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,9000}")
@@ -55,9 +55,9 @@ async def caller_of(request: Request) -> Caller:
     With no key in the store and no identity provider, loopback callers own the box; else every call needs one of them.
     Raises AuthenticationError, PermissionDenied (scope) and RateLimited; no message ever echoes what was sent.
     """
-    known: Caller | None = request.scope.get(_CALLER)
+    known: Caller | None = request.scope.get(CALLER)
     if known is None:
-        known = request.scope[_CALLER] = await _authenticate(request)
+        known = request.scope[CALLER] = await _authenticate(request)
         if known.key_id is not None and (connection := request.scope.get(CONNECTION)) is not None:
             connection.belongs_to(known.key_id)
     return known
@@ -110,7 +110,8 @@ async def _key_holder(request: Request, access: Access, gateway: Gateway, secret
     if row.limits != _UNLIMITED:
         await _admit(request, access, row.id, row.limits)
     left = access.limiter.money_left(row.id) if row.limits != _UNLIMITED else None
-    return Caller(row.tenant, row.role, key_id=row.id, bound_user=row.user, prefer=row.prefer, budget_left=left)
+    return Caller(row.tenant, row.role, key_id=row.id, bound_user=row.user, prefer=row.prefer, fallback=row.fallback,
+                  budget_left=left)  # fmt: skip
 
 
 async def _token_bearer(request: Request, access: Access, token: str) -> Caller:

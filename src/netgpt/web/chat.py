@@ -144,7 +144,7 @@ _EXPLAINED = {
 def explained(exchange: Exchange) -> dict[str, Any]:
     """`netgpt.explain` of an answer that has begun. A dry run shows what would leave, byte for byte."""
     record = private_of(exchange, Joiner())
-    shown = {name: record[name] for name in ("completion", "outbound", "adapter_note", "decision")}
+    shown = {name: record[name] for name in ("completion", "outbound", "adapter_note", "fallback", "decision")}
     shown |= {name: [{key: one[key] for key in keys} for one in record[name]] for name, keys in _EXPLAINED.items()}
     shown |= {"kept_because": exchange.block_reason, "timings_ms": dict(exchange.timings)}
     return shown | _would_leave(exchange) if exchange.request.dry_run else shown

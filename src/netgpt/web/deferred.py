@@ -27,6 +27,7 @@ from netgpt.errors import (
     StoreError,
 )
 from netgpt.exchange import Exchange, Request, new_id
+from netgpt.models.errors import UNREACHABLE
 from netgpt.store.queue import QueueLimits, WaitingRow
 from netgpt.types import Caller, Location, Role
 from netgpt.web.oidc import Access
@@ -44,6 +45,7 @@ def serialize(request: Request, caller: Caller) -> dict[str, Any]:
             "location": None if request.location is None else asdict(request.location),
             "consent": sorted(request.consent),
             "on_low_confidence": request.on_low_confidence,
+            "fallback": request.fallback,
         },
         "caller": {
             "tenant": caller.tenant, "role": caller.role.value, "key_id": caller.key_id,
@@ -62,6 +64,7 @@ def deserialize_request(row: WaitingRow) -> Request:
         consent=frozenset(kept["consent"]),
         may_wait=True,
         on_low_confidence=kept.get("on_low_confidence"),
+        fallback=kept.get("fallback"),
     )
 
 
@@ -218,7 +221,7 @@ class Deferred:
                 raise PermissionDenied("the key that asked was revoked or has expired meanwhile")
             await self.access.limiter.admit(key.id, key.limits)
             left = self.access.limiter.money_left(key.id)
-            caller = replace(caller, prefer=key.prefer, budget_left=left)
+            caller = replace(caller, prefer=key.prefer, fallback=key.fallback, budget_left=left)
         self.access.allow(caller, "ask", user)
         return caller
 
@@ -229,7 +232,7 @@ class Deferred:
         model on the box may be too busy after a model elsewhere broke off.
         """
         waits = isinstance(error, ModelError | StoreError | Overloaded) or error.status in (429, 503)
-        if isinstance(error, ModelRejected) and error.status != 429:
+        if isinstance(error, ModelRejected) and error.status != 429 and error.code != UNREACHABLE:
             waits = False  # it would be rejected again
         try:
             if waits and await self.gateway.store.waiting.put_back(claim, self._due(row, error), departed=refused):

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from netgpt.errors import NetGPTError, NotFound, RequestError
+from netgpt.errors import ModelMisconfigured, NetGPTError, NotFound, RequestError
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ def error_response(error: NetGPTError, exchange_id: str | None = None) -> JSONRe
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     if exchange_id is not None:
         headers["x-netgpt-exchange"] = exchange_id
+    if isinstance(error, ModelMisconfigured):
+        headers["x-should-retry"] = "false"  # OpenAI's clients try a 502 again, and this one lasts
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
     return JSONResponse(error.as_openai(), status_code=error.status, headers=headers)

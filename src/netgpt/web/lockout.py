@@ -8,6 +8,7 @@ out none of its neighbours, and one elsewhere nobody at all: 256 random bits are
 from __future__ import annotations
 
 import ipaddress
+import logging
 import math
 import time
 from collections import OrderedDict
@@ -18,6 +19,10 @@ from typing import Final
 from netgpt.errors import RateLimited
 from netgpt.settings.sections import LockoutSettings as Settings
 
+log = logging.getLogger(__name__)
+
+SAID_EVERY_S: Final = 60.0
+"""Wrong keys of one address are logged this often at most; each lock-out is."""
 _ENTRIES: Final = 10_000
 """Addresses, with and without beginnings, and accepted keys that are remembered: past this the one used longest ago is
 forgotten."""
@@ -30,12 +35,14 @@ Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 class _WrongKeys:
     """Wrong keys of one source."""
 
-    __slots__ = ("failures", "locks", "since", "until")
+    __slots__ = ("failures", "locks", "said", "since", "until")
 
     def __init__(self, now: float) -> None:
         self.failures = self.locks = 0
         self.since = self.until = now
         """Locked until then (monotonic seconds)."""
+        self.said = float("-inf")
+        """When the log was last told."""
 
 
 class Lockout:
@@ -81,10 +88,15 @@ class Lockout:
             if now - tries.since > settings.window_s:
                 tries.failures, tries.since = 0, now
             tries.failures += 1
+            if source == address and now - tries.said >= SAID_EVERY_S:
+                tries.said = now
+                log.warning("a wrong key came from %s (%d since the last lock-out)", address, tries.failures)
             if tries.failures >= settings.failures:
                 tries.until = now + min(settings.first_s * 2.0 ** min(tries.locks, 60), settings.longest_s)
                 tries.locks += 1
                 tries.failures = 0
+                whose = "" if source == address else ", of keys that begin alike"
+                log.warning("locked out for %.0f s: %s%s, after too many wrong keys", tries.until - now, address, whose)
         while len(self._tries) > self._entries:
             self._tries.popitem(last=False)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from netgpt.context.location import check_location
 from netgpt.errors import NotFound, PayloadTooLarge, RequestError
 from netgpt.exchange import Request
-from netgpt.settings.routing import OnLowConfidence
+from netgpt.settings.routing import OnLowConfidence, WhenRefused
 
 MAX_MESSAGES = 2_000
 MAX_VALUES = 100_000
@@ -43,6 +43,9 @@ class Extension(BaseModel):
     conversation: Name | None = None
     prefer: Literal["quality", "balanced", "cheap", "fast", "private"] | None = Field(
         None, description="What counts more where the box decides; null: as the key or the settings say."
+    )
+    fallback: WhenRefused | None = Field(
+        None, description="After which failures another model may answer; null: as the key or the settings say."
     )
     deadline_s: Annotated[Number, Field(gt=0, le=86_400)] | None = Field(
         None, description="Seconds in which the whole answer is wanted; never more than server.deadline_s."
@@ -144,6 +147,7 @@ def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:
         dry_run=extension.dry_run,
         conversation=extension.conversation,
         prefer=extension.prefer,
+        fallback=extension.fallback,
         deadline_s=extension.deadline_s,
         constraints=extension.constraints,
         may_wait=extension.may_wait,

@@ -1,0 +1,255 @@
+"""Whose fault a server's refusal is: the caller's, who gets it back; the owner's, who has to mend a key, a model's name
+or an address; or nobody's, because it passes.
+
+A status alone does not say: a wrong key is a 400 at some, a wrong model a 422 or a 503, an empty account a 429. So the
+server's words are read, and not repeated: they may echo a person's text or the key. What a caller cannot choose (the
+key, the model's name, the address) is never the caller's fault.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from netgpt.errors import ModelError, ModelMisconfigured, ModelUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class Blame(StrEnum):
+    """Who can do something about it."""
+
+    CALLER = "caller"
+    OWNER = "owner"
+    NOBODY = "nobody"  # it passes: another try or another model may do
+
+
+class Ruling(NamedTuple):
+    """`kind` and `cure` of an owner's fault; the cure's {0} is the settings' section."""
+
+    blame: Blame
+    kind: str = ""
+    cure: str = ""
+
+
+CALLERS: Final = Ruling(Blame.CALLER)
+PASSES: Final = Ruling(Blame.NOBODY)
+_KEY: Final = Ruling(Blame.OWNER, "key", "the key was refused; check {0}.api_key")
+_RIGHTS: Final = Ruling(Blame.OWNER, "key", "the key was refused; check {0}.api_key and what it may use")
+_ACCOUNT: Final = Ruling(Blame.OWNER, "account", "no money or quota is left for {0}.api_key; top its account up")
+_MODEL: Final = Ruling(Blame.OWNER, "model", "there is no such model for this key; check {0}.model")
+_NOTHING_THERE: Final = Ruling(
+    Blame.OWNER, "model", "no such model or address; check {0}.model and {0}.base_url (most end with /v1)"
+)
+_NO_API: Final = Ruling(
+    Blame.OWNER, "address", "no model answers at this address; check scheme, port and path of {0}.base_url"
+)
+_MOVED: Final = Ruling(
+    Blame.OWNER, "address", "a redirect, which is not followed; set {0}.base_url to the final address"
+)
+_LOOP: Final = Ruling(
+    Blame.OWNER, "loop", "the request came round; {0}.base_url leads back to this box, there or over others"
+)
+
+_BY_STATUS: Final = {
+    401: _KEY, 402: _ACCOUNT, 403: _RIGHTS, 404: _NOTHING_THERE, 405: _NO_API, 406: _NO_API, 407: _KEY,
+    410: _NOTHING_THERE, 411: _NO_API, 415: _NO_API, 421: _NO_API, 426: _NO_API, 451: _RIGHTS, 501: _NO_API,
+    505: _NO_API, 508: _LOOP,
+}  # fmt: skip
+_PASSING: Final = frozenset({408, 409, 425, 429, 498, 499})
+"""Refusals of the moment: late, in conflict, too early, too many, or no room (498: Groq's flex tier)."""
+
+_CONTENT: Final = re.compile(
+    r"content_(filter|policy|management)|moderation|flagged|safety|inspection_failed|guardrail"
+)
+_CODES: Final = (
+    (_LOOP, re.compile(r"request_loop|loop_detected")),
+    (_ACCOUNT, re.compile(
+        r"(insufficient|no|low)_(quota|balance|credits?|funds)|exceeded_current_quota|billing|payment_required|arrear"
+        r"|credit_balance"
+    )),
+    (_MODEL, re.compile(
+        r"(model|deployment)s?(_is|_was|_does)?_(not_(found|exist|supported|allowed)|unknown|invalid|deprecated"
+        r"|decommissioned|retired)|(invalid|unknown|no_such|deprecated)_(model|deployment)(_name|_id|_error)?\b"
+    )),
+    (_KEY, re.compile(
+        r"(invalid|incorrect|wrong|missing|expired|revoked|disabled|bad)_((api|auth|access)_?)?(key|token|credentials)"
+        r"(_error)?\b|api_key_|authentication|unauthenticated|unauthori[sz]ed|(account|key|organization|project)_"
+        r"(is_)?(deactivated|suspended|disabled|not_found|expired)|access_(terminated|denied)|invalid_organization"
+    )),
+    (_RIGHTS, re.compile(r"permission|forbidden|not_authori[sz]ed|unsupported_country|request_not_allowed")),
+)  # fmt: skip
+"""Words in which servers name the cause, in snake case, wherever they write them: `code`, `type`, `status`."""
+_TEXTS: Final = (
+    (_ACCOUNT, re.compile(
+        r"insufficient (balance|credits?|funds|quota)|credit balance|exceeded your (current|monthly) quota|not enough "
+        r"(credits?|balance)|account is (in arrears|overdue)|out of credits?"
+    )),
+    (_KEY, re.compile(
+        r"\b(api|access|subscription|auth\w*)[ _-]?(key|token)\b.{0,60}\b(not valid|invalid|incorrect|wrong|expired"
+        r"|revoked|missing|required|disabled)|\b(invalid|incorrect|wrong|expired|missing|no|bad)\b.{0,20}"
+        r"\b(api|access|auth\w*)[ _-]?(key|token)\b|\bunauthori[sz]ed\b"
+    )),
+    (_MODEL, re.compile(r"^(the )?(model|deployment) (does )?not (exist|found)|^(invalid|unknown|no such) model\b")),
+    (_NO_API, re.compile(r"plain http request was sent to https|invalid url \(|no route matched|cannot (get|post) /")),
+)  # fmt: skip
+"""And in which sentences, read only where no field is named: else a caller's own words may be among them."""
+_BEFORE_NAME: Final = re.compile(
+    r"((invalid|unknown|no such) (model|deployment)( name| id)?|no access to (model)?)\W{0,4}$"
+)
+_AFTER_NAME: Final = re.compile(
+    r"\W{0,3}(does not exist|not exist|(is |was )?not found|is not (available|a valid|supported)|is (unknown|invalid"
+    r"|deprecated)|has been (deprecated|decommissioned|retired|removed))"
+)
+_READ: Final = 400
+"""Characters of a sentence that are read."""
+_WORDS_APART: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
+
+
+class Told(NamedTuple):
+    """What a server says of its refusal. Nothing of it is safe to repeat."""
+
+    named: tuple[str, ...] = ()  # its `code` and `type` as they are
+    codes: tuple[str, ...] = ()  # these and others in snake case
+    text: str = ""  # lower case
+    param: str = ""
+    is_page: bool = False  # a page for people, not an API's answer
+
+    @classmethod
+    def read(cls, document: Any, body: bytes = b"") -> Told:
+        """From the parsed body (None: it is no JSON): OpenAI's error object, FastAPI's detail, or a plain sentence."""
+        if document is None:
+            text = body[:_READ].decode("utf-8", "replace").strip()
+            return cls(text=text.lower(), is_page=text.startswith("<"))
+        if isinstance(document, list) and document:  # Google sends a list of one
+            document = document[0]
+        whole = document if isinstance(document, Mapping) else {"message": document}
+        found = whole.get("error") or whole
+        inner = found if isinstance(found, Mapping) else {"message": found}
+        each = [code for name in ("code", "type", "status", "reason") if isinstance(code := inner.get(name), str)]
+        codes = tuple(_WORDS_APART.sub("_", code[:_READ]).lower() for code in each)
+        said = next((text for text in (inner.get("message"), inner.get("detail")) if isinstance(text, str)), "")
+        return cls(tuple(each), codes, said[:_READ].lower(), param_of(inner, whole))
+
+
+def param_of(inner: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
+    """The field that is named: OpenAI's `param`, or the place in FastAPI's first detail; empty where none is."""
+    if isinstance(param := inner.get("param"), str):
+        return param
+    details = inner.get("detail") or whole.get("detail")
+    first = details[0] if isinstance(details, list) and details else None
+    place = first.get("loc") if isinstance(first, Mapping) else None
+    parts = [str(part) for part in place if part not in ("body", "query")] if isinstance(place, list | tuple) else []
+    return re.sub(r"\.(\d{1,4})(?=\.|$)", r"[\1]", ".".join(parts))
+
+
+def ruling(status: int, told: Told, model: str) -> Ruling:
+    """Whose fault a refusal is. `model`: the name that the owner set, which no caller chooses."""
+    codes = " ".join(told.codes)
+    if _CONTENT.search(codes):
+        return CALLERS
+    others = status >= 500 and ModelError.type in told.named  # what another box's owner has to mend
+    for found, words in _CODES:
+        if words.search(codes) and (found is _LOOP or not others):
+            return found
+    if told.param == "model":
+        return _MODEL
+    if status != 429 and not (told.param or others) and (said := _of_text(told.text, model)) is not None:
+        return said
+    if 300 <= status < 400:
+        return _MOVED
+    if status in _PASSING or (status >= 500 and status not in _BY_STATUS):
+        return PASSES
+    if told.is_page and status != 403:
+        return _NO_API
+    if status == 404 and told.param:
+        return CALLERS
+    return _BY_STATUS.get(status, CALLERS)
+
+
+def _of_text(text: str, model: str) -> Ruling | None:
+    for found, words in _TEXTS:
+        if words.search(text):
+            return found
+    before, named, after = text.partition(model.lower())
+    return _MODEL if named and (_BEFORE_NAME.search(before) or _AFTER_NAME.match(after)) else None
+
+
+_NUMBER: Final = r"(?: \w+){0,2}[ :]+(-?\d{1,7}(?:\.\d{1,4})?)\b(?![\d@-])"
+_BOUNDS: Final = (
+    ("at most", re.compile(r"\b(?:at most|maximum|less than or equal to|no more than|up to)" + _NUMBER)),
+    ("at least", re.compile(r"\b(?:at least|minimum|greater than or equal to)" + _NUMBER)),
+)
+_BY_CODE: Final = (
+    (re.compile(r"unsupported_value|invalid_value|invalid_enum|literal_error|above|below"), "give {0} another value"),
+    (re.compile(r"unsupported|unknown|forbidden|unrecognized|not_supported"), "leave {0} out"),
+    (re.compile(r"missing"), "{0} is needed"),
+    (re.compile(r"invalid_type|_type\b|_parsing"), "{0} has another type there"),
+    (_CONTENT, "its rules on content refuse the words"),
+)
+
+
+def cure_for_caller(told: Told, param: str | None) -> str:
+    """What the caller can do, in our words: of the server's own only bounds pass, numbers of seven digits at most.
+
+    `param`: the field, where its name is safe to show.
+    """
+    codes = " ".join(code for code in told.codes if code != "invalid_request_error")
+    what = param or "what it names"
+    cures = [next((cure.format(what) for words, cure in _BY_CODE if words.search(codes)), param and f"check {param}")]
+    cures += [
+        f"it takes {bound} {found[1]}" for bound, words in _BOUNDS if param and (found := words.search(told.text))
+    ]
+    return "; ".join(filter(None, cures))
+
+
+LOGGED_EVERY_S: Final = 60.0
+
+
+class StandingFault:
+    """What the owner has to mend before one model can answer: found by a call that failed of it, gone when one
+    succeeds. The log names it once a minute at most. One event loop only: there is no lock."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.words = ""
+        """What is wrong, where it is set, since when; without the server's name. Empty: nothing is known to be."""
+        self._clock, self._fault, self._since, self._said_at = clock, "", "", float("-inf")
+        self._worked = False
+
+    @contextmanager
+    def watching(self) -> Iterator[Callable[[], None]]:
+        """Watch one call. Gives a function to call when the server begins to answer well.
+
+        Where it answered before, the address cannot have been set wrongly: what stands between, or a page that takes
+        the server's place for a while, is to blame, and ModelUnavailable is raised instead.
+        """
+        try:
+            yield self._well
+        except ModelMisconfigured as error:
+            if self._worked and error.kind in ("address", "certificate"):
+                code = error.code if error.code == "unreachable" else None
+                raise ModelUnavailable(error.message, code=code) from None
+            self._found(error)
+            raise
+
+    def _well(self) -> None:
+        if self._worked and not self.words:  # at each chunk
+            return
+        if self.words:
+            log.warning("mended: %s", self.words)
+        self._worked, self.words, self._fault = True, "", ""
+
+    def _found(self, error: ModelMisconfigured) -> None:
+        now = self._clock()
+        if error.fault != self._fault:
+            self._since = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        if error.fault != self._fault or now - self._said_at >= LOGGED_EVERY_S:
+            log.error("%s", error.message)
+            self._said_at = now
+        self._fault, self.words = error.fault, f"{error.fault} (since {self._since})"

@@ -470,6 +470,12 @@ def _said_after(small: str) -> str:
     return ", ".join(clauses[last + 1 :])
 
 
+@lru_cache(maxsize=64)
+def _is_fearless(small: str) -> bool:
+    """Whether a sentence says that something is no trouble, or not feared."""
+    return _FEARLESS.search(small) is not None
+
+
 def _is_own_pet(clause: str) -> bool:
     """Whether an animal is told of that lives with somebody."""
     return _OWN_PET.search(clause) is not None
@@ -477,7 +483,7 @@ def _is_own_pet(clause: str) -> bool:
 
 def _has_need(need: Need, small: str) -> bool:
     """Whether a sentence states a need: in the table's words, or by what it is about and that it is not managed."""
-    if _FEARLESS.search(small):
+    if _is_fearless(small):
         return False
     if stated := need.facts.search(small):
         if need.name == "leather" and not re.search(r"leather|leder|cuir|cuero|pelle", stated[0]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from netgpt.constraints.taxonomy import taxonomy, word_set, words_of
@@ -130,6 +131,7 @@ _TURNED: Final = re.compile(
 """The clause says the opposite, or speaks of something else."""
 
 
+@lru_cache(maxsize=64)
 def clauses_of(small: str) -> list[str]:
     """The clauses of a sentence; one that only says "never", "no more" stands with the one before it."""
     parts = re.split(
@@ -146,6 +148,7 @@ def clauses_of(small: str) -> list[str]:
     return clauses
 
 
+@lru_cache(maxsize=64)
 def is_refused(clause: str) -> bool:
     """Whether a clause says of what it names that it is not for somebody."""
     return _STRONG.search(clause) is not None and _TURNED.search(clause) is None
@@ -198,6 +201,7 @@ _PHOBIAS: Final = {
 _PHOBIA: Final = re.compile(r"\b(?P<stem>[a-z]{3,8}?)(?:ph|f)ob(?:i\w+|e|es|o|a|os|as|ic|iker\w*)\b")
 
 
+@lru_cache(maxsize=64)
 def phobia_of(small: str) -> str:
     """The need that a word like "aerophobic" names, in any of the languages; "" without one."""
     return next((_PHOBIAS[m["stem"]] for m in _PHOBIA.finditer(small) if m["stem"] in _PHOBIAS), "")

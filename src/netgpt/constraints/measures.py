@@ -178,7 +178,9 @@ _DAYS: Final = tuple(
 )  # fmt: skip
 _NEVER = re.compile(
     r"\b(?:never|not available|not free|unavailable|(?:is|are) (?:always |all )?(?:taken|booked|blocked|full|no good|"
-    r"busy|reserved|spoken for|sacred|off limits)|not possible|belegt|verplant|vergeben|geht (?:es )?nicht|"
+    r"busy|reserved|spoken for|sacred|off limits)|(?:is|are) (?:for|reserved for) (?:church|family|god|mass|"
+    r"prayers?|worship|rest|my family|the kids)|"
+    r"belongs? to|gehor\w+ (?:der|dem|meiner|den)|not possible|belegt|verplant|vergeben|geht (?:es )?nicht|"
     r"(?:est|sont) (?:pris\w*|impossible\w*)|occupe\w*|ocupad\w*|occupat\w*|impegnat\w*|can't|cannot|no (?:time|"
     r"meetings|appointments|events|going "
     r"out)|doesn't go out|does not go out|nothing on|"

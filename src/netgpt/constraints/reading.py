@@ -75,7 +75,8 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
     r"halal|hallal": ("faith", "pork alcohol blood gelatine", ""),
     r"kosher|koscher|casher|kascher|cacher": ("faith", "pork shellfish rabbit blood gelatine", "meat+milk"),
     r"jain|jainist(?:in)?|jainista": ("faith", "meat seafood egg allium gelatine honey potato carrot beetroot", ""),
-    r"muslims?|muslima|muslimin?|muslimisch|musulman(?:e)?s?|musulmana?|musulman[oia]": (
+    r"(?:keeps?|observes?|fasts? (?:in|during)) ramadan|muslims?|muslima|muslimin?|muslimisch|musulman(?:e)?s?|"
+    r"musulmana?|musulman[oia]": (
         "faith", "pork alcohol blood gelatine", "",
     ),
     r"hindus?|hinduistisch|hindou(?:e)?|induista": ("faith", "beef", ""),
@@ -99,7 +100,8 @@ DIETS: Final[dict[str, tuple[str, str, str]]] = {
     r"expecting(?=$|[,.;]| due| (?:in|this|next) (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|spring|summer|"
     r"autumn|"
     r"fall|winter))|schwanger\w*|enceinte|"
-    r"embarazada|incinta|in der schwangerschaft|\d+ weeks (?:along|gone|pregnant)|(?:baby|little one)(?: is)? due|"
+    r"embarazada|incinta|in der schwangerschaft|\w+ (?:weeks|months) (?:along|gone|pregnant)|(?:baby|"
+    r"little one)(?: is)? due|"
     r"(?:first|second|third) trimester|trimester|in der \d+\. (?:woche|ssw)|\d+\. ssw|erwartet ein (?:kind|baby)|"
     r"attend(?:s|ons)? un (?:enfant|bebe)|espera(?:ndo)? un (?:bebe|hijo)|aspetta un (?:bambino|figlio)|"
     r"(?:in )?dolce attesa": (
@@ -146,7 +148,8 @@ _ADVERBS = (
     r"seven|eight|three|four|two|\d+|months?|weeks?|a|an|the|severe(?:ly)?|"
     r"practi[sc]ing|observant|orthodox|devout|committed|ethical|raw|rein|uberwiegend|meist|stricte?ment|jetzt|"
     r"seit|jahren|eine?|ein|une?|un|una|estricta(?:mente)?|strettamente|"
-    r"type|low|im|\w+ten|monat|bei|nur|only|sehr|diet|food|de|d'|all(?:es)?|everything|newly|again|both|"
+    r"years?|days?|gestational|borderline|early|sunni|sunnite|shia|type|low|im|\w+ten|monat|bei|nur|only|sehr|diet|"
+    r"food|de|d'|all(?:es)?|everything|newly|again|both|"
     r"certified) ){0,4}"
 )
 _AFTER_STATE = (
@@ -154,7 +157,11 @@ _AFTER_STATE = (
     r"himself|themselves|"
     r"plan|friendly|strictly|diet|diat|disease|food|meals?|only|since|for|and|but|who|due|along|convint\w*|"
     r"convencid\w*|convaincu\w*|"
-    r"uberzeugt\w*|strict\w*|estrict\w*|strett\w*|total\w*|please|pls|fully|all|in|seit|und|aber|nur|depuis|"
+    r"uberzeugt\w*|"
+    r"last|next|every|about|through|throughout|during|under|between|from|than|if|though|although|just|even|still|right|"
+    r"soon|already|almost|first|second|type|aus|von|vom|wegen|durch|ab|bis|schon|noch|immer|sans|par|pour|chez|sous|"
+    r"toujours|deja|por|para|sin|siempre|ya|per|senza|sempre|gia|dal|dalla|strict\w*|estrict\w*|strett\w*|total\w*|"
+    r"please|pls|fully|all|in|seit|und|aber|nur|depuis|"
     r"et|mais|desde|y|e|ma|da|pero|except|with|mit|lifestyle|household|person|"
     r"eater|at|by|because|as|again|ernahrung|kost|products?|meat|options|this|until|in|to|due|woman|man|baby|"
     r"twins|weeks?|months?|de|con|avec|on|like|week|now|these|nowadays|years?|"
@@ -296,7 +303,10 @@ _UNMANAGED = re.compile(
     r"avoids?|dreads?|nightmare|"
     r"freez\w*|faints?|nervous|attacks?|seizures?|allerg\w*|wheez\w*|sneez\w*|out of the question|no longer|too "
     r"much for|overwhelm\w*|freak\w*|petrif\w*|scar(?:es?|y)|frighten\w*|queasy|creep\w*|shak(?:e|es|y)|"
-    r"sweat\w*|phob\w*|panique|phobie|trouille|horreur|agobi\w*|angusti\w*|ansia|spavent\w*|fobia|grauen|schiss|"
+    r"sweat\w*|phob\w*|panique|phobie|trouille|horreur|hard|badly|breath\w*|agony|torture|a trial|kills?|nervous|"
+    r"near|schwer|schlecht|muhe\w*|"
+    r"difficile\w*|penible\w*|dur|dificil\w*|cuest\w+|cost\w+|fatic\w+|agobi\w*|angusti\w*|ansia|spavent\w*|fobia|"
+    r"grauen|schiss|"
     r"graut|hates?|loathes?|detests?|can't stand|"
     r"cannot stand|can't bear|hasst?|hasse|deteste|odia|odio|detesta|seasick|never learn\w*|out of breath|angst|"
     r"schwindel\w*|schwindlig|meidet|meide|"
@@ -305,8 +315,12 @@ _UNMANAGED = re.compile(
     r"sabe|imposible|evita|mareo|paura|non puo|non posso|non sa|impossibile|terror\w*|addict\w*|recover\w*|"
     r"gave up|quit)\b"
 )
+_EATS = re.compile(r"\b(?:nothing|nichts|rien|nada|niente|eats?|drinks?|plate|diet)\b")
 _ALLERGIC = re.compile(r"allerg|alerg|anaphyl|epi-?pen|intoleran|unvertrag|hives|urtic|ortic|welts|rash|ausschlag")
 _DAMAGED = re.compile(
+    r"\b(?:repaired|reconstruct\w*|swell\w*|swollen|stiff|bandaged|bad|new|bone on bone|inject\w*|gone|damage\w*|brace|"
+    r"screws?|neue[nrs]?|steif\w*|geschwollen\w*|verletz\w*|abime\w*|mal|blessee?s?|neuve?|mala?s?|nuev[oa]s?|nuov[oa]|"
+    r"malat[oa])\b|"
     r"\b(?:dodgy|slipped|herniated|torn|tore|ruptur\w*|surgery|operat\w*|operier\w*|operad\w*|opere\w*|op|kaputt|polvo|"
     r"injur\w*|arthrit\w*|arthros\w*|artrit\w*|artros\w*|replace\w*|worn|dicky|gammy|blown|hurts?|pain\w*|ache\w*|"
     r"sore|shot|knackered|out|abgenutzt|schmerz\w*|usee?s?|fragiles?|lesion\w*|rott[oae]|rot[oa]s?|dolor|duelen?|"
@@ -331,7 +345,12 @@ _WELCOME = re.compile(
 )
 _MAKES_UNWELL = re.compile(
     r"\b(?:allerg\w*|anaphyl\w*|deadly|lethal|kills?|could die|hospital|emergency|ambulance|epipen|a&e|"
-    r"death sentence|fatal|kill|welts?|adrenaline|throat|tongue|lips|blister\w*|rash|"
+    r"death sentence|fatal|kill|welts?|adrenaline|gag\w*|retch\w*|chok\w*|faint\w*|(?:my|his|her|"
+    r"their) (?:\w+ )?(?:nose|eyes|lungs|skin|guts?|belly|bowels?|mouth)|belly-?ache|mouth ulcers|"
+    r"burns?|"
+    r"heartburn|reflux|puff\w*|doubled over|the runs|er\b|bauch\w*|magen\w*|haut|nase|hals|zunge|lippen|estomac|ventre|"
+    r"gorge|langue|levres|peau|nez|estomago|tripa|barriga|garganta|labios|piel|stomaco|pancia|gola|labbra|throat|"
+    r"tongue|lips|blister\w*|rash|"
     r"hives|swell\w*|itch\w*|wheez\w*|asthma|sick|ill|unwell|vomit\w*|nause\w*|migraines?|cramps?|upsets?|"
     r"stomach|bloat\w*|reacts?|reactions?|"
     r"intoleran\w*|forbidden|banned|not allowed|off limits|poison|triggers?|does not agree|doesn't agree|"
@@ -348,7 +367,8 @@ _STOPPED_DRINKING = re.compile(
     r"drink)|dej(?:o|e|a) de beber|arrete de boire|aufgehort zu trinken|touched (?:a drop|a drink|alcohol)|not "
     r"a drop|rehab|(?:in|goes to|attends|joined) aa\b|"
     r"alcohol-free|alkoholfrei|trinkt nicht mehr|trinkt nichts|auf entzug|trockener? alkoholiker|ne boit plus|"
-    r"sevrage|ya no bebe|dejo la bebida|non beve piu|ha smesso di bere|dry since|clean and dry|on the wagon|"
+    r"sevrage|ya no bebe|dejo la bebida|non beve piu|ha smesso di bere|dry (?:since|for (?:\w+ ){1,2}(?:years|"
+    r"months))|(?:days|weeks|months|years) without (?:a drink|a drop|alcohol|drinking)|clean and dry|on the wagon|"
     r"(?:sin|sans (?:plus )?|senza|ohne (?:zu )?) ?(?:beber|boire|bere|trinken)|kein\w* tropfen|(?:pas|plus|jamais) "
     r"(?:\w+ )?une (?:seule )?goutte|ni (?:una )?gota|ni una copa|neanche un goccio|nemmeno una goccia|"
     r"(?:no|not a|never a|without a) (?:drop|drink) (?:since|for|in)|"
@@ -427,11 +447,15 @@ def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
             found += (
                 each
                 for each in _ruled_out(part, kind_of_it, strict=True, only_known=True, languages=languages)
-                if not each.foods & _NOT_BARE
+                if not each.foods & _NOT_BARE or _EATS.search(small)
             )
     unwell = plain and not found and _MAKES_UNWELL.search(small)
     if unwell and not _LIKES.search(small):
-        found = list(_ruled_out(small, "allergy", strict=True, only_known=True, languages=_languages(small)))
+        found = [
+            each
+            for each in _ruled_out(small, "allergy", strict=True, only_known=True, languages=_languages(small))
+            if each.foods != {"blood"}
+        ]
     yield from found
     for limit, currency, per, where in money_limits(small, kind in ("budget", "money", "price")):
         yield Constraint("budget", where, limit=limit, currency=currency, per=per)
@@ -448,6 +472,12 @@ def _said_after(small: str) -> str:
     return ", ".join(clauses[last + 1 :])
 
 
+@lru_cache(maxsize=64)
+def _is_fearless(small: str) -> bool:
+    """Whether a sentence says that something is no trouble, or not feared."""
+    return _FEARLESS.search(small) is not None
+
+
 def _is_own_pet(clause: str) -> bool:
     """Whether an animal is told of that lives with somebody."""
     return _OWN_PET.search(clause) is not None
@@ -455,7 +485,7 @@ def _is_own_pet(clause: str) -> bool:
 
 def _has_need(need: Need, small: str) -> bool:
     """Whether a sentence states a need: in the table's words, or by what it is about and that it is not managed."""
-    if _FEARLESS.search(small):
+    if _is_fearless(small):
         return False
     if stated := need.facts.search(small):
         if need.name == "leather" and not re.search(r"leather|leder|cuir|cuero|pelle", stated[0]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from netgpt.constraints.taxonomy import taxonomy, word_set, words_of
@@ -26,6 +27,11 @@ _STRONG: Final = re.compile(
     r"clear of)|watch(?:es|ing) (?:his|her|my|their)|"
     r"(?:avoid|avoids|avoiding|shun|shuns|skip|skips|skipping|banned|dodge|dodges|ditch|ditched|"
     r"abstain|abstains|abstaining|refuse|refuses|barred|omit|exclude|excludes)|"
+    r"nothing (?:from|with|containing|made (?:of|from)|that (?:has|contains))|(?:cuts?|cutting) (?:out|down on|"
+    r"back on)|"
+    r"trying to cut|(?:hard|big|firm|absolute|strict|total|clear) no\b|a no (?:from|for)|strictly no|no \w+ ever|"
+    r"nichts "
+    r"(?:mit|von|aus)|rien (?:avec|qui contien\w+)|low[- ](?=purine)|"
     # away from it
     r"(?:keep|keeps|stay|stays|steer|steers|stick|well|hold|holds|lay|lays|be)(?: \w+){0,2}? (?:away|clear|off|far|out)"
     r"(?: from| of)?(?: anything)?(?: with| containing)?|off (?:limits|the (?:table|menu|list|cards))|"
@@ -97,6 +103,12 @@ _SAYS_NO: Final = re.compile(
     r"(?: (?:again|ever|mehr|plus|mas|piu|for me|fur mich|pour moi|para mi|per me|thanks|danke|merci|gracias|grazie))*"
 )
 """A clause that only says so of the one before."""
+_ALL_BUT: Final = re.compile(
+    r"(?:everything|anything|all|alles|alle\w*|tout|todo|de todo|tutto|di tutto)(?: \w+){0,2}? (?:but|except|save|"
+    r"bar|apart "
+    r"from|besides|ausser|bis auf|sauf|excepte|hormis|menos|excepto|salvo|tranne|eccetto)(?: for)? (?P<what>.+)"
+)
+"""What is excepted by somebody who eats all else."""
 _FREE_OF: Final = re.compile(r"(?<!\w)(?P<what>[a-z]{3,}?)(?:frei|los)(?:e[rnms]?)?(?!\w)")
 _TURNED: Final = re.compile(
     r"\b(?:nothing (?:is|wrong|against)|not? (?:an? )?(?:issue|problem|trouble)|no (?:\w+ )?(?:allerg\w+|intoleran\w+|"
@@ -119,6 +131,7 @@ _TURNED: Final = re.compile(
 """The clause says the opposite, or speaks of something else."""
 
 
+@lru_cache(maxsize=64)
 def clauses_of(small: str) -> list[str]:
     """The clauses of a sentence; one that only says "never", "no more" stands with the one before it."""
     parts = re.split(
@@ -135,6 +148,7 @@ def clauses_of(small: str) -> list[str]:
     return clauses
 
 
+@lru_cache(maxsize=64)
 def is_refused(clause: str) -> bool:
     """Whether a clause says of what it names that it is not for somebody."""
     return _STRONG.search(clause) is not None and _TURNED.search(clause) is None
@@ -148,6 +162,9 @@ def says_only_no(clause: str, thing: str) -> bool:
 
 def ruled_out_parts(small: str, languages: Sequence[str]) -> Iterator[str]:
     """The clauses of a folded sentence that rule out what they name, without the words of the stance."""
+    if all_but := _ALL_BUT.search(small):
+        yield all_but["what"]
+        return
     for part in clauses_of(small):
         if _TURNED.search(part):
             continue
@@ -184,6 +201,7 @@ _PHOBIAS: Final = {
 _PHOBIA: Final = re.compile(r"\b(?P<stem>[a-z]{3,8}?)(?:ph|f)ob(?:i\w+|e|es|o|a|os|as|ic|iker\w*)\b")
 
 
+@lru_cache(maxsize=64)
 def phobia_of(small: str) -> str:
     """The need that a word like "aerophobic" names, in any of the languages; "" without one."""
     return next((_PHOBIAS[m["stem"]] for m in _PHOBIA.finditer(small) if m["stem"] in _PHOBIAS), "")

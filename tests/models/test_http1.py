@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from outbounds import send
 from patience import in_time, unhurried, until
 
-from netgpt.errors import BrokenStream, ModelUnavailable
+from netgpt.errors import BrokenStream, ModelError
 from netgpt.models.http1 import Decoder, Http1, PoolKey, connect
 from netgpt.models.transport import Connections
 
@@ -222,7 +222,7 @@ async def test_a_name_with_several_addresses_is_reached_by_the_one_that_answers(
 
 async def test_an_unknown_name_is_reported() -> None:
     model = cloud_model("http://no-such-host.invalid/v1")
-    with pytest.raises(ModelUnavailable, match="cannot be reached"):
+    with pytest.raises(ModelError, match="cannot be reached"):
         await everything(send(model, chat()))
     await model.close()
 

@@ -124,8 +124,9 @@ async def test_a_loop_goes_on_after_a_restart(tmp_path: Path) -> None:
 
 async def test_a_loop_whose_cloud_fails_goes_on_and_says_so_and_one_that_may_not_leave_stays(tmp_path: Path) -> None:
     messages: list[Message] = [{"role": "user", "content": "loop f"}]
+    rules = {"fallback": "always"}  # nobody has measured how well the scripted model calls tools
     with FaultyCloud(agent("cloud")) as cloud:
-        async with door(tmp_path, cloud, edge=ScriptedModel(agent("edge"))) as here:
+        async with door(tmp_path, cloud, edge=ScriptedModel(agent("edge")), routing=rules) as here:
 
             async def goes_on(content: str) -> httpx.Response:
                 answer = await here.chat(fields={"messages": messages, "tools": [TOOL]})

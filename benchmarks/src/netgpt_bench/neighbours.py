@@ -22,6 +22,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psutil
 
 from netgpt.errors import SettingsError
 from netgpt.types import Role
@@ -109,7 +110,7 @@ async def namespaces() -> AsyncIterator[LinkedSpots]:
         raise SettingsError(why)
     stem = f"ng{os.getpid() % 100_000}"
     names = (f"{stem}a", f"{stem}b")
-    net = os.getpid() % 250
+    net = _free_net()
     made: list[str] = []
     try:
         for name in names:
@@ -166,6 +167,13 @@ def _spots(names: tuple[str, str], net: int) -> tuple[Spot, Spot]:
 
 def _switch(name: str, how: str) -> asyncio.Task[None]:
     return asyncio.get_running_loop().create_task(_run("ip", "-n", name, "link", "set", "between", how))
+
+
+def _free_net() -> int:
+    """A third byte of 10.214.x and 10.215.x that nothing here has, not even what a killed run left behind."""
+    taken = {address.address for each in psutil.net_if_addrs().values() for address in each}
+    nets = ((os.getpid() + step) % 250 for step in range(250))
+    return next(net for net in nets if not {f"10.214.{net}.1", f"10.215.{net}.1"} & taken)
 
 
 async def _run(*command: str) -> None:

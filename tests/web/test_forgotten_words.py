@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
 
 from doors import door
 
+import netgpt
 from netgpt.registry import forget_texts, holds_texts, texts_held
 
 
@@ -32,3 +34,23 @@ def test_caches_that_are_gone_are_no_burden() -> None:
     assert texts_held() == 1
     forget_texts()
     assert not kept
+
+
+OUR_OWN = {"script", "_inside", "group_of"}
+"""Asked for a letter, a sign of a programming language, a kind of places: nothing that somebody said."""
+
+
+def test_each_cache_of_texts_is_known_to_forgetting() -> None:
+    """In the parts that read what people say: whatever remembers a text by itself says so."""
+    unknown, known = [], 0
+    for part in ("completion", "confidence", "constraints", "generation", "privacy", "stages", "wording"):
+        for path in (Path(netgpt.__file__).parent / part).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if not isinstance(node, ast.FunctionDef) or not node.args.args:
+                    continue
+                said = [ast.unparse(each) for each in node.decorator_list]
+                of_text = ast.unparse(node.args.args[0].annotation or ast.Constant("")) in ("str", "tuple[str, ...]")
+                if any(each.startswith("lru_cache(") for each in said) and of_text and node.name not in OUR_OWN:
+                    known += "holds_texts" in said
+                    unknown += [] if "holds_texts" in said else [f"{path.name}: {node.name}"]
+    assert not unknown and known > 10

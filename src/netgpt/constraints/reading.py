@@ -472,6 +472,7 @@ def _said_after(small: str) -> str:
     return ", ".join(clauses[last + 1 :])
 
 
+@holds_texts
 @lru_cache(maxsize=64)
 def _is_fearless(small: str) -> bool:
     """Whether a sentence says that something is no trouble, or not feared."""

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from netgpt.constraints.taxonomy import taxonomy, word_set, words_of
+from netgpt.registry import holds_texts
 
 _STRONG: Final = re.compile(
     r"(?:(?<!\w)(?:"
@@ -131,6 +132,7 @@ _TURNED: Final = re.compile(
 """The clause says the opposite, or speaks of something else."""
 
 
+@holds_texts
 @lru_cache(maxsize=64)
 def clauses_of(small: str) -> list[str]:
     """The clauses of a sentence; one that only says "never", "no more" stands with the one before it."""
@@ -148,6 +150,7 @@ def clauses_of(small: str) -> list[str]:
     return clauses
 
 
+@holds_texts
 @lru_cache(maxsize=64)
 def is_refused(clause: str) -> bool:
     """Whether a clause says of what it names that it is not for somebody."""
@@ -201,6 +204,7 @@ _PHOBIAS: Final = {
 _PHOBIA: Final = re.compile(r"\b(?P<stem>[a-z]{3,8}?)(?:ph|f)ob(?:i\w+|e|es|o|a|os|as|ic|iker\w*)\b")
 
 
+@holds_texts
 @lru_cache(maxsize=64)
 def phobia_of(small: str) -> str:
     """The need that a word like "aerophobic" names, in any of the languages; "" without one."""

@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 from netgpt.errors import NotDisclosable
 from netgpt.privacy.kinds import word_set
 from netgpt.privacy.media import clean_media, clean_media_within
+from netgpt.registry import holds_texts
 
 REQUEST: Final = "request"
 """The object that the body itself is."""
@@ -250,6 +251,7 @@ def field_hint(key: object) -> str | None:
     return _hint_of(key) if isinstance(key, str) and len(key) <= 40 else None
 
 
+@holds_texts
 @lru_cache(maxsize=4_096)
 def _hint_of(key: str) -> str | None:
     return next((kind for pattern, kind in _HINTS if pattern.search(key)), None if key.isascii() else _label(key))

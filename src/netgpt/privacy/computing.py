@@ -28,6 +28,7 @@ from netgpt.privacy.detectors import find_patterns
 from netgpt.privacy.generalize import FILLER, MONTHS, number_as_range
 from netgpt.privacy.guard import Guard
 from netgpt.privacy.kinds import EXACT, ORDER, SHIFTED, YEARS, TermsOf
+from netgpt.registry import holds_texts
 from netgpt.types import Span
 
 LEAST_WEEKS: Final = 4
@@ -166,6 +167,7 @@ def _read(match: Any, year: int, slashes: bool | None) -> Written | None:
         return None
 
 
+@holds_texts
 @lru_cache(maxsize=64)
 def _month_of(word: str) -> int:
     if word in _SHORT:

@@ -497,6 +497,7 @@ def _patterns_of(text: str) -> tuple[Span, ...]:
     return tuple(find_patterns(text))
 
 
+@holds_texts
 @lru_cache(maxsize=4_096)
 def _keys_in(text: str) -> tuple[Span, ...]:
     """Known forms of keys, addresses with a password and e-mail addresses; not what only looks random."""

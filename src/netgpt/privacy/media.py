@@ -22,6 +22,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from netgpt.errors import NotDisclosable
+from netgpt.registry import holds_texts
 
 
 class Broken(ValueError):
@@ -412,6 +413,7 @@ def clean_media(value: str) -> str:
     return cleaned
 
 
+@holds_texts
 @lru_cache(maxsize=16)
 def _cleaned(value: str) -> str:
     uri = _DATA_URI.fullmatch(value)

@@ -155,6 +155,21 @@ async def test_keys_with_bytes_that_no_key_has(tmp_path: Path) -> None:
             assert await _raw(here, [(name, plain)]) == 401
 
 
+@pytest.mark.parametrize("name", [b"x-api-key", b"api-key"])
+async def test_a_key_alone_in_the_headers_of_other_dialects(tmp_path: Path, name: bytes) -> None:
+    async with door(tmp_path, lockout={"failures": 1000}) as here:
+        key = (await here.make_key())[1].encode()
+        mine, foreign = (name, key), (b"authorization", b"Bearer sk-somebody-elses")
+        bearer, basic = (b"authorization", b"bearer " + key), (b"authorization", b"Basic dXNlcg==")
+        for good in ([mine], [mine, bearer], [foreign, mine], [basic, mine], [(name, b"none"), bearer]):
+            assert await _raw(here, good) == 200, good
+        another = (b"authorization", b"Bearer ngpt_another")
+        for wrong in ([(name, b"none")], [(name, b"")], [(name, key[:-1])], [foreign, (name, b"none")]):
+            assert await _raw(here, wrong) == 401, wrong
+        for several in ([mine, mine], [(name, key + b" "), mine], [mine, another]):
+            assert await _raw(here, several) == 401, several
+
+
 async def _raw(here: Door, headers: list[tuple[bytes, bytes]], host: bytes | None = b"localhost") -> int:
     """The status of GET /v1/models with exactly these bytes as headers."""
     scope = {

@@ -20,7 +20,7 @@ from netgpt.app.gateway import Gateway
 from netgpt.app.metrics import Metrics
 from netgpt.errors import AuthenticationError, NetGPTError, PayloadTooLarge, PermissionDenied, RateLimited, RequestError
 from netgpt.settings.sections import Server
-from netgpt.store.keys import hash_key
+from netgpt.store.keys import PREFIX, hash_key
 from netgpt.store.schema import KeyLimits, KeyRow
 from netgpt.types import LOCAL_TENANT, SCOPE_OF, Caller, Role
 from netgpt.web.errors import error_response, unforeseen_response
@@ -43,6 +43,8 @@ CALLER: Final = "netgpt.caller"
 _UNLIMITED: Final = KeyLimits()
 _SECRET: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,9000}")
 """What may follow `Bearer` (RFC 6750, section 2.1): nothing that looks like another letter, no spaces, no NUL."""
+KEY_HEADERS: Final = (b"x-api-key", b"api-key")
+"""Where clients of Anthropic and of Azure put a key, without a word before it."""
 _FORWARDED: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via",
      b"cf-connecting-ip", b"true-client-ip"}
@@ -85,15 +87,25 @@ async def _authenticate(request: Request) -> Caller:
 
 
 def _bearer(request: Request) -> str:
-    """What follows `Bearer`: once, and with no characters but those that keys and tokens are made of."""
-    values = _values(request, b"authorization")
-    if not values:
+    """The key or token: behind `Bearer`, or alone in one of `KEY_HEADERS`. Where a client sends somebody else's beside
+    it, ours is the one with our beginning. It has no characters but those that keys and tokens are made of."""
+    given = [[_behind_bearer(value) for value in _values(request, b"authorization")]]
+    given += [[value.strip(" ") for value in _values(request, header)] for header in KEY_HEADERS]
+    found = {secret for values in given for secret in values}
+    if not found:
         raise AuthenticationError("a key is needed: send `Authorization: Bearer ngpt_...` (netgpt keys create)")
-    scheme, _, secret = values[0].partition(" ")
-    secret = secret.strip(" ")
-    if len(values) > 1 or scheme.lower() != "bearer" or not _SECRET.fullmatch(secret):
+    if len(found) > 1:
+        found = {secret for secret in found if secret.startswith(PREFIX)}
+    secret = found.pop() if len(found) == 1 else ""
+    if any(len(values) > 1 for values in given) or not _SECRET.fullmatch(secret):
         raise AuthenticationError("send one header `Authorization: Bearer KEY`, with the key as it was handed out")
     return secret
+
+
+def _behind_bearer(value: str) -> str:
+    """Empty: something else than a bearer."""
+    scheme, _, secret = value.partition(" ")
+    return secret.strip(" ") if scheme.lower() == "bearer" else ""
 
 
 async def _key_holder(request: Request, access: Access, gateway: Gateway, secret: str) -> Caller:

@@ -188,6 +188,46 @@ def test_what_is_answered_all_the_same(box: Box, pieces: list[bytes], statuses: 
     assert not [headers for _, headers, _ in found if b"location" in headers]
 
 
+ASKED = b'{"model": "netgpt/edge", "messages": [{"role": "user", "content": "hello"}]}'
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+CHUNKED = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (ASKED[:9], ASKED[9:])) + b"0\r\n\r\n"
+
+
+def asking(framing: bytes, body: bytes, more: bytes = b"", upgrade: bytes = H2C) -> bytes:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer KEY\r\n"
+    return head + upgrade + framing + b"\r\n" + more + b"\r\n" + body
+
+
+SIZED = b"Content-Length: %d" % len(ASKED)
+CLOSING = HEAD + b"Connection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        (asking(SIZED, ASKED) + CLOSING, [200, 200]),
+        (asking(b"Transfer-Encoding: chunked", CHUNKED) + CLOSING, [200, 200]),
+        (asking(SIZED, ASKED, b"Expect: 100-continue\r\n") + CLOSING, [200, 200]),
+        (asking(SIZED, ASKED, upgrade=b"Connection: upgrade\r\nUpgrade: TLS/1.3, h2c\r\n") + CLOSING, [200, 200]),
+        (asking(SIZED, ASKED, upgrade=b"Connection: close, Upgrade\r\nUpgrade: h2c\r\n"), [200]),
+        (asking(SIZED, ASKED) * 3 + CLOSING, [200] * 4),
+        (HEAD + H2C + b"\r\n" + asking(SIZED, ASKED) + CLOSING, [200, 200, 200]),
+        (asking(SIZED, b"{" + b" " * (len(ASKED) - 1)) + CLOSING, [400, 200]),
+        (asking(SIZED + b"\r\nTransfer-Encoding: chunked", CHUNKED) + CLOSING, [400]),
+        (asking(b"Transfer-Encoding: xchunked", CHUNKED) + CLOSING, [400]),
+        (asking(b"Transfer-Encoding: chunked", b"zz\r\n") + CLOSING, [400]),
+    ],
+)
+@pytest.mark.parametrize("step", [7, 61, 100_000])
+def test_an_upgrade_is_passed_over_and_its_body_read(box: Box, sent: bytes, statuses: list[int], step: int) -> None:
+    if b"Expect" in sent and step != 100_000:
+        statuses = statuses[:1]  # only one that waits for 100 gets it, and this client does not read it
+    sent = sent.replace(b"KEY", (box.key or "").encode())
+    pieces = [sent[at : at + step] for at in range(0, len(sent), step)]
+    found = [each for each in box.says(*pieces, gap_s=0.0005) if each[0] != 100]
+    assert [each[0] for each in found][: len(statuses)] == statuses, found
+
+
 def test_a_pipeline_is_answered_in_order_up_to_a_bound_and_then_closed(box: Box) -> None:
     found = box.says((HEAD + b"\r\n") * 5_000)
     assert {each[0] for each in found} == {200} and 10 <= len(found) <= 40

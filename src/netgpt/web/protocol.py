@@ -215,6 +215,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.held = 0
         self._head_bytes = self._body_bytes = self._quiet_bytes = self._dropped_bytes = 0
         self._fault: RequestError | None = None
+        self._upgrade_is_passed_over = self._replays = False
+        """Java's client asks for HTTP/2 beside a whole request; a second parser is told of its body."""
         self._deaf = False
         """Nothing more is read: what comes is dropped."""
         self._close_by: float | None = None
@@ -291,17 +293,44 @@ class GuardedProtocol(HttpToolsProtocol):
             self._feed(piece)
 
     def _feed(self, piece: bytes) -> None:
-        size, quiet = len(piece), self._body_bytes
+        quiet, rest = self._body_bytes, b""
         try:
-            self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:  # nothing else is spoken here: it is answered, and that is all
-            self.cycle.keep_alive, self._deaf = False, True
+            rest = self._parse(piece)
         except httptools.HttpParserError:
             if not self._deaf:
                 self.refuse(
                     self._fault or RequestError("this is no HTTP/1.1 request that can be read", code="bad_http")
                 )
             return
+        self._account(len(piece) - len(rest), quiet)
+        if rest:
+            self._feed(rest)
+
+    def _parse(self, piece: bytes) -> bytes:
+        """What the parser left of it. Raises HttpParserError."""
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as other:
+            if self._upgrade_is_passed_over:
+                self._read_as_if_not_asked()
+                return piece[other.args[0] :]
+            # nothing else is spoken here: it is answered, and that is all
+            self.cycle.keep_alive, self._deaf = False, True
+        return b""
+
+    def _read_as_if_not_asked(self) -> None:
+        """A server may pass over `Upgrade` (RFC 9110, section 7.8), and the body is this request's. The parser takes
+        what follows for another protocol, so a new one is told how the body is framed."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        kept = [(name, value) for name, value in self.headers if name in (b"content-length", b"transfer-encoding")]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
+            kept.append((b"connection", b"close"))
+        self._replays = True
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(b"%b: %b\r\n" % each for each in kept) + b"\r\n")
+
+    def _account(self, size: int, quiet: int) -> None:
+        """Count `size` bytes that were read. `quiet`: bytes of the body before them."""
         if self.reading == _SILENT:
             if self.held:
                 self.keeper.let_go(self)
@@ -328,6 +357,8 @@ class GuardedProtocol(HttpToolsProtocol):
         raise self._fault
 
     def on_message_begin(self) -> None:
+        if self._replays:
+            return
         if len(self.pipeline) >= PIPELINED:
             self.cycle.keep_alive, self._deaf = False, True
             raise RequestError("too many requests at once")
@@ -337,6 +368,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = self._body_bytes = self._quiet_bytes = 0
 
     def on_url(self, url: bytes) -> None:
+        if self._replays:
+            return
         self.url += url
         if len(self.url) > self.keeper.server.max_target_bytes:
             most = self.keeper.server.max_target_bytes
@@ -351,8 +384,13 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._replays:
+            self._replays = self._upgrade_is_passed_over = False
+            return
         self._check_host()
         super().on_headers_complete()
+        other = self._get_upgrade() if self.parser.should_upgrade() else None
+        self._upgrade_is_passed_over = other not in (None, b"websocket") and self.parser.get_method() != b"CONNECT"
         self.reading, self.since = _BODY, self.keeper.now
         self._began = self.keeper.now
 
@@ -374,6 +412,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._upgrade_is_passed_over:
+            return  # its body is still to come
         self.reading = _SILENT
         super().on_message_complete()
 

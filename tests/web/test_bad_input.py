@@ -46,7 +46,7 @@ def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
         ({"messages": HELLO, "stream": "yes"}, 400, "stream", "boolean"),
         ({"messages": HELLO, "n": 0}, 400, "n", "greater"),
         ({"messages": HELLO, "temperature": 9}, 400, "temperature", "less"),
-        ({"messages": HELLO, "max_tokens": -1}, 400, "max_tokens", "greater"),
+        ({"messages": HELLO, "max_tokens": -7}, 400, "max_tokens", "greater"),
         ({"messages": HELLO, "tools": "x"}, 400, "tools", "list"),
         ({"messages": HELLO, "model": "gpt-nobody"}, 404, "model", "netgpt/edge"),
         ({"messages": HELLO, "netgpt": {"location": {"latitude": 95, "longitude": 0}}}, 400, None, "latitude"),

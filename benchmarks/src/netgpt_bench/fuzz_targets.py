@@ -28,6 +28,7 @@ from netgpt.policy import Policy, read_rules
 from netgpt.privacy.detector import LocalDetector
 from netgpt.privacy.restore import Restorer, restore_chunks
 from netgpt.privacy.vault import Vault
+from netgpt.routing.names import ModelNames
 from netgpt.settings import load_settings
 from netgpt.telco import read_bearers, read_measurements, read_quality
 from netgpt.types import Chunk
@@ -42,7 +43,7 @@ ORIGINALS: Final = {
     "PERSON_2": "[PERSON_1]", "ADDRESS_1": "12 Mill Road & <b>", "SECRET_1": "`$(reboot)`",
 }  # fmt: skip
 PLANTED: Final = ("ada.lovelace@mill.example", "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "+44 20 7946 0018")
-MODELS: Final = frozenset({"netgpt", "netgpt/edge", "netgpt/cloud"})
+MODELS: Final = ModelNames({"netgpt", "netgpt/edge", "netgpt/cloud"})
 PLACEHOLDERS: Final = (
     b"[EMAIL_1]", b"[PERSON_1]", b"[PERSON_2]", b"EMAIL_1", b"[**Person 1**]", b"%5BEMAIL_1%5D", b"&lt;PERSON_1&gt;",
         b"[CARD",

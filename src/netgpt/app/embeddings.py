@@ -19,6 +19,7 @@ from netgpt.encoder import SentenceEncoder, groups
 from netgpt.errors import NetGPTError, RequestError
 from netgpt.models.base import Health
 from netgpt.models.catalog import Catalog
+from netgpt.routing.names import EMBED_MODEL, STATIC_MODEL
 from netgpt.settings import Settings
 from netgpt.word_pieces import StaticEmbedder
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EMBED_MODEL: Final = "netgpt/embed"
-STATIC_MODEL: Final = "netgpt/embed-static"
 MOST_TOKENS: Final = 300_000
 """Of one request, as at OpenAI."""
 WITHOUT: Final = "facts are chosen and embeddings made by static vectors of words"

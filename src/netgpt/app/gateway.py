@@ -34,7 +34,8 @@ from netgpt.models.stream import join_chunks
 from netgpt.policy import InForce, Policy
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.registry import DETECTORS
-from netgpt.routing.candidates import DECIDE, target_names
+from netgpt.routing.candidates import target_names
+from netgpt.routing.names import model_names
 from netgpt.routing.signals import SIGNALS
 from netgpt.settings import Settings
 from netgpt.stages import STAGES, Pipeline, Stage, plugged_stage
@@ -56,6 +57,7 @@ def open_gateway(settings: Settings) -> Gateway:
     """A gateway with its real parts, not started yet. Raises StoreError or ModelUnavailable."""
     for registered in (DETECTORS, STAGES, SIGNALS):
         registered.entries()  # plug-ins are imported before anybody waits, and refused ones are logged
+    model_names(settings)  # a wrong alias is told before anything is opened
     metrics = Metrics()
     store = open_store(settings)
     engine, edge = open_edge(settings, store.files, metrics.engine_event)
@@ -99,7 +101,7 @@ class Gateway:
         self.residency = Residency(self.registry, engine, settings.adapters)
         self.needs_detector = any(not settings.remotes[target].trusted for target in remotes)
         self.target_names = target_names(settings)  # which target a model's name asks for
-        self.model_names = frozenset({DECIDE, *self.target_names})
+        self.model_names = model_names(settings)
         self.capability = CapabilityService(settings, store.files, built_in=engine is not None)
         """What each target can do, by kind of task: `capability.prior`."""
         self.embedder = StaticEmbedder()

@@ -72,6 +72,7 @@ def _issuer(value: str | None) -> str | None:
     raise ValueError('must be an https address, such as "https://login.example/realms/site"')
 
 
+Pairs = Annotated[dict[str, str], BeforeValidator(_paired)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_networks)]
 Issuer = Annotated[str | None, AfterValidator(_issuer)]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -229,6 +230,11 @@ class ModelSources(Section):
     )
     token: SecretStr | None = Field(
         None, description="For repositories that want to know you; sent to that server only. Else HF_TOKEN counts."
+    )
+    aliases: Pairs = Field(
+        {},
+        description='Other names for models, such as {"gpt-4o" = "netgpt", "claude-*" = "netgpt"}, for programs that '
+        "insist on theirs. A pattern is asked last.",
     )
     found_in: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         MODEL_FOLDERS,

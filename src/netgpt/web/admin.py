@@ -12,10 +12,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from netgpt.adapters.registry import Entry
-from netgpt.app.embeddings import EMBED_MODEL, STATIC_MODEL
 from netgpt.app.gateway import Gateway
 from netgpt.errors import NotFound, RequestError
 from netgpt.privacy.detectors import as_exception, folded
+from netgpt.routing.names import EMBED_MODEL, EMBEDDERS
 from netgpt.store.people import ExceptionEntry
 from netgpt.web.auth import authenticated, comes_from_here
 
@@ -58,7 +58,7 @@ async def list_models(request: Request) -> dict[str, Any]:
     """`netgpt` decides; `netgpt/edge` and `netgpt/cloud` name a side; then the configured models' own names.
     Where it is known, `netgpt.capability` says how often answers of that model do, by kind of task."""
     gateway, _ = await authenticated(request)
-    names = [*sorted(gateway.model_names), EMBED_MODEL, STATIC_MODEL]
+    names = [*gateway.model_names.shown, *sorted(EMBEDDERS)]
     return {"object": "list", "data": [_model(gateway, name) for name in names]}
 
 
@@ -66,15 +66,18 @@ async def list_models(request: Request) -> dict[str, Any]:
 async def get_model(request: Request, name: str) -> dict[str, Any]:
     """One model by name."""
     gateway, _ = await authenticated(request)
-    if name not in gateway.model_names and name not in (EMBED_MODEL, STATIC_MODEL):
-        raise NotFound("no model of that name here; GET /v1/models lists them", code="model_not_found", param="name")
+    if gateway.model_names.known(name) is None:
+        gateway.model_names.find(name)
     return _model(gateway, name)
 
 
 def _model(gateway: Gateway, name: str) -> dict[str, Any]:
-    known = gateway.capability.shown(gateway.target_names.get(name, ""))
-    more = {"netgpt": {"capability": known}} if known else {}
-    return {"id": name, "object": "model", "created": 0, "owned_by": "netgpt", **more}
+    meant = gateway.model_names.known(name) or name
+    more: dict[str, Any] = {"alias_of": meant} if meant != name else {}
+    if known := gateway.capability.shown(gateway.target_names.get(meant, "")):
+        more["capability"] = known
+    shown = {"id": name, "object": "model", "created": 0, "owned_by": "netgpt"}
+    return {**shown, "netgpt": more} if more else shown
 
 
 @router.post("/v1/embeddings", tags=["models"])

@@ -18,11 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from netgpt.app.gateway import Gateway
 from netgpt.app.metrics import Metrics
-from netgpt.errors import AuthenticationError, NetGPTError, PayloadTooLarge, PermissionDenied, RateLimited, RequestError
+from netgpt.errors import AuthenticationError, NetGPTError, PermissionDenied, RateLimited, RequestError
 from netgpt.settings.sections import Server
 from netgpt.store.keys import PREFIX, hash_key
 from netgpt.store.schema import KeyLimits, KeyRow
 from netgpt.types import LOCAL_TENANT, SCOPE_OF, Caller, Role
+from netgpt.web.bodies import too_large, unpacked
 from netgpt.web.errors import error_response, unforeseen_response
 from netgpt.web.lockout import address_of, client_address, is_loopback, looks_like_token
 from netgpt.web.oidc import UID, UNSIGNED, Access
@@ -245,13 +246,14 @@ class LimitsMiddleware:
             return
         try:
             self._check(scope)
+            receive = unpacked(scope, self._limited(receive), self.server.max_body_bytes)
         except NetGPTError as error:
             self.metrics.refused.labels(error.code).inc()
             await error_response(error)(scope, receive, send)
             return
         self.in_work += 1
         try:
-            await self.app(scope, self._limited(receive), _with_headers(scope, send))
+            await self.app(scope, receive, _with_headers(scope, send))
         finally:
             self.in_work -= 1
 
@@ -259,7 +261,7 @@ class LimitsMiddleware:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.server.max_body_bytes:
-            raise self._too_large()
+            raise too_large(self.server.max_body_bytes)
         if scope["path"] not in ALWAYS_OPEN:
             self._check_room()
             if headers.get(b"sec-fetch-site") == b"cross-site":
@@ -290,18 +292,13 @@ class LimitsMiddleware:
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > self.server.max_body_bytes:
-                    raise self._too_large()
+                    raise too_large(self.server.max_body_bytes)
                 is_whole = not message.get("more_body", False)
                 if is_whole and self.in_work > self.most:
                     self._check_room()
             return message
 
         return counted
-
-    def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge(
-            f"the body is larger than {self.server.max_body_bytes} bytes (server.max_body_bytes); shorten the request"
-        )
 
 
 def _check_site(origin: bytes | None, allowed: Sequence[str]) -> None:

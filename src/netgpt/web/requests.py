@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from netgpt.context.location import check_location
-from netgpt.errors import NotFound, PayloadTooLarge, RequestError
+from netgpt.errors import RequestError
 from netgpt.exchange import Request
+from netgpt.routing.names import ModelNames
 from netgpt.settings.routing import OnLowConfidence, WhenRefused
+from netgpt.web.bodies import read_json
+from netgpt.web.leniency import tidied
 
-MAX_MESSAGES = 2_000
-MAX_VALUES = 100_000
-"""Values and fields within a body: an agent's request of 1 MB with hundreds of tools has about 30,000."""
-MAX_DEPTH = 64
-"""Levels of lists and objects within a body; later recursion over a body is then safe."""
+MAX_MESSAGES = 20_000
+"""An agent that has worked for days has thousands."""
 
 Name = Annotated[StrictStr, Field(max_length=256)]
 Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
@@ -86,58 +86,24 @@ class ChatBody(BaseModel):
     netgpt: Extension | None = None
 
 
-def read_json(raw: bytes) -> dict[str, Any]:
-    """A JSON object. Raises RequestError, which names where the text stops being JSON, and PayloadTooLarge."""
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(
-            f"the body is not valid JSON: line {error.lineno}, column {error.colno}", code="invalid_json"
-        ) from None
-    if not isinstance(body, dict):
-        raise RequestError("the body must be a JSON object", code="invalid_json")
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH or raw.count(b",") > MAX_VALUES:
-        _check_shape(body)
-    return body
-
-
-def _check_shape(body: dict[str, Any]) -> None:
-    """Raises RequestError, PayloadTooLarge. Counts without recursion, and no further than needed."""
-    depth, values = 0, 0
-    level: list[Any] = [body]
-    while level:
-        depth += 1
-        values += sum(map(len, level))
-        if depth > MAX_DEPTH:
-            raise RequestError(f"the body is nested deeper than {MAX_DEPTH} levels", code="invalid_json")
-        if values > MAX_VALUES:
-            raise PayloadTooLarge(f"the body has more than {MAX_VALUES} values and fields; send less at once")
-        level = [
-            inner
-            for value in level
-            for inner in (value.values() if isinstance(value, dict) else value)
-            if isinstance(inner, (dict, list))
-        ]
-
-
-def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:
+def parse_chat(raw: bytes, names: ModelNames) -> Request:
     """Check OpenAI's chat body and the `netgpt` field. Raises RequestError or NotFound (unknown model)."""
-    body = read_json(raw)
+    return check_chat(read_json(raw), names)
+
+
+def check_chat(written: Mapping[str, Any], names: ModelNames) -> Request:
+    """As `parse_chat`, of a body that was read."""
+    body = tidied(written)
     try:
         checked = ChatBody.model_validate(body)
     except ValidationError as error:
         raise _invalid(error) from None
-    if checked.model not in known_models:
-        raise NotFound(
-            f"no model of that name here; the models are: {', '.join(sorted(known_models))}",
-            code="model_not_found",
-            param="model",
-        )
+    model = names.find(checked.model)
     _check_not_empty(checked)
     extension = checked.netgpt or Extension()
     return Request(
-        body={key: value for key, value in body.items() if key != "netgpt" and value is not None},
-        model=checked.model,
+        body={**{key: value for key, value in body.items() if key != "netgpt"}, "model": model},
+        model=model,
         stream=bool(checked.stream),
         user=checked.user or None,
         complete=extension.complete,
@@ -157,7 +123,7 @@ def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:
 
 def _check_not_empty(body: ChatBody) -> None:
     last = body.messages[-1]
-    if last.role == "user" and not _has_content(last.content):
+    if last.role == "user" and not any(_has_content(each.content) for each in reversed(body.messages)):
         where = f"messages.{len(body.messages) - 1}.content"
         raise RequestError("the prompt is empty: write something in the last message", param=where)
 

@@ -43,6 +43,8 @@ CALLER: Final = "netgpt.caller"
 _UNLIMITED: Final = KeyLimits()
 _SECRET: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,9000}")
 """What may follow `Bearer` (RFC 6750, section 2.1): nothing that looks like another letter, no spaces, no NUL."""
+_KEY_HEADERS: Final = (b"x-api-key", b"api-key")
+"""Where clients of Anthropic and of Azure put the key that others put behind `Bearer`."""
 _FORWARDED: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via",
      b"cf-connecting-ip", b"true-client-ip"}
@@ -85,13 +87,15 @@ async def _authenticate(request: Request) -> Caller:
 
 
 def _bearer(request: Request) -> str:
-    """What follows `Bearer`: once, and with no characters but those that keys and tokens are made of."""
-    values = _values(request, b"authorization")
+    """What follows `Bearer`, or stands in the header of another API's clients: once (the same one may stand in both),
+    and with no characters but those that keys and tokens are made of."""
+    bearers = _values(request, b"authorization")
+    values = bearers + [f"Bearer {value}" for header in _KEY_HEADERS for value in _values(request, header)]
     if not values:
         raise AuthenticationError("a key is needed: send `Authorization: Bearer ngpt_...` (netgpt keys create)")
     scheme, _, secret = values[0].partition(" ")
     secret = secret.strip(" ")
-    if len(values) > 1 or scheme.lower() != "bearer" or not _SECRET.fullmatch(secret):
+    if len(bearers) > 1 or len(set(values)) > 1 or scheme.lower() != "bearer" or not _SECRET.fullmatch(secret):
         raise AuthenticationError("send one header `Authorization: Bearer KEY`, with the key as it was handed out")
     return secret
 
@@ -235,7 +239,7 @@ class LimitsMiddleware:
             self._check(scope)
         except NetGPTError as error:
             self.metrics.refused.labels(error.code).inc()
-            await error_response(error)(scope, receive, send)
+            await error_response(error, path=scope["path"])(scope, receive, send)
             return
         self.in_work += 1
         try:
@@ -326,9 +330,10 @@ class AuthMiddleware:
             try:
                 await caller_of(Request(scope))
             except NetGPTError as error:
-                await error_response(error)(scope, receive, send)
+                await error_response(error, path=scope["path"])(scope, receive, send)
                 return
             except Exception as error:  # noqa: BLE001 - outside of the framework: nobody else answers the caller
-                await unforeseen_response(error, f"{scope['method']} {scope['path']}")(scope, receive, send)
+                place = f"{scope['method']} {scope['path']}"
+                await unforeseen_response(error, place, scope["path"])(scope, receive, send)
                 return
         await self.app(scope, receive, send)

@@ -15,7 +15,20 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar, overload
 
 from netgpt.errors import PipelineError
 from netgpt.outbound import Outbound, Outcome
-from netgpt.types import Caller, Chunk, Decision, Fact, Generalised, Hidden, Kept, Label, Location, Message, Person
+from netgpt.types import (
+    CHAT_PATH,
+    Caller,
+    Chunk,
+    Decision,
+    Fact,
+    Generalised,
+    Hidden,
+    Kept,
+    Label,
+    Location,
+    Message,
+    Person,
+)
 
 T = TypeVar("T")
 
@@ -55,6 +68,10 @@ class Request:
     """It may be queued until the link is back when no target is available."""
     on_low_confidence: str | None = None
     """"say", "answer", "refuse", or None: as in the settings."""
+    door: str = CHAT_PATH
+    """The path at which it was asked: its answer is said in that door's dialect."""
+    said: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The request in the words of another dialect, JSON values only, for its answer; None: chat needs none."""
 
     @property
     def messages(self) -> list[Message]:

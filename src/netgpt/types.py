@@ -24,6 +24,9 @@ Chunk = dict[str, Any]
 EDGE: Final = "edge"
 """Name of the target on the box."""
 
+CHAT_PATH: Final = "/v1/chat/completions"
+"""The door whose dialect is the box's own."""
+
 CHARACTERS_A_TOKEN: Final = 4
 """Rule of thumb where no tokenizer counted."""
 

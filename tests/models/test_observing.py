@@ -227,7 +227,7 @@ async def test_a_slower_link_is_seen_in_the_next_calls() -> None:
         for _ in range(10):
             await everything(model.send(outbound(chat("hi", stream=True))))
         link.shape = LinkShape(delay_ms=100)
-        for _ in range(10):  # two on a quiet machine; more after calls that were slow for reasons of their own
+        for _ in range(100):  # two on a quiet machine; more after calls that were slow for reasons of their own
             await everything(model.send(outbound(chat("hi", stream=True))))
             message = ear.link().first_byte_s
             if message is not None and message.value > 0.19:

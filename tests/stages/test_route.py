@@ -126,7 +126,7 @@ async def test_how_much_leaves_counts(tmp_path: Path) -> None:
 
 
 async def test_a_dry_run_tells_the_decision_and_what_would_change_it(tmp_path: Path) -> None:
-    from netgpt.web.chat import explained
+    from netgpt.web.told import explained
 
     with FaultyCloud("far") as cloud:
         async with gateway(tmp_path / "home", cloud, prices=PRICES) as here:

@@ -12,7 +12,8 @@ from patience import in_time
 from starlette.types import Message
 from virtual_time import in_virtual_time
 
-from netgpt.web.chat import CallerGone, EventStream, until_hangup
+from netgpt.web.chat import ChatWriter
+from netgpt.web.streams import CallerGone, EventStream, until_hangup
 
 
 class Wire:
@@ -89,7 +90,7 @@ async def test_a_stream_that_breaks_in_an_unforeseen_way_says_so_in_band() -> No
     async def send(message: Message) -> None:
         sent.append(dict(message))
 
-    await EventStream(chunks(), {})({"type": "http"}, Wire(60).receive, send)
+    await EventStream(chunks(), ChatWriter(wants_usage=False), {})({"type": "http"}, Wire(60).receive, send)
     body = b"".join(message.get("body", b"") for message in sent)
     assert b'"internal_error"' in body and b"[DONE]" not in body and b"private" not in body
     assert sent[-1]["more_body"] is False
@@ -110,5 +111,5 @@ async def test_a_caller_that_does_not_read_is_cut_off() -> None:
             await asyncio.sleep(60)  # the socket's buffer is full
 
     started = time.monotonic()
-    await EventStream(chunks(), {}, limit_s=0.2)({}, Wire(60).receive, send)
+    await EventStream(chunks(), ChatWriter(wants_usage=False), {}, limit_s=0.2)({}, Wire(60).receive, send)
     assert in_time(time.monotonic() - started, 5) and closed.is_set()

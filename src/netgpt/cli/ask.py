@@ -95,8 +95,8 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
 
     from netgpt.app.gateway import open_gateway
     from netgpt.exchange import Exchange
-    from netgpt.web.chat import explained
     from netgpt.web.requests import parse_chat
+    from netgpt.web.told import explained
 
     gateway = open_gateway(settings)
     try:

@@ -15,13 +15,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from netgpt.types import SCOPE_OF
 from netgpt.web.auth import CALLER
+from netgpt.web.rights import RIGHTS
 
 log = logging.getLogger("netgpt.access")
 
 HUNG_UP: Final = 499
 """Logged where the caller left before any answer (nginx's number)."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_FIXED: Final = frozenset({"/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/chat/completions"})
+_FIXED: Final = frozenset(
+    {"/", "/openapi.json", *(path for path in (operation.partition(" ")[2] for operation in RIGHTS) if "{" not in path)}
+)
+"""Paths that name nothing of anybody's."""
 
 
 class AccessLog:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
+from typing import Any, Final
 
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -12,16 +12,21 @@ from starlette.types import ASGIApp
 
 from netgpt import __version__
 from netgpt.app.gateway import Gateway
+from netgpt.exchange import Exchange
 from netgpt.routing.candidates import AUTO
 from netgpt.settings.sections import Server
-from netgpt.web import admin, chat, errors, exchanges, openapi, peers, profiles
+from netgpt.web import admin, errors, exchanges, openapi, peers, profiles
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
+from netgpt.web.chat import ChatDoor
 from netgpt.web.deferred import Deferred
+from netgpt.web.doors import Door, Doors, declare, whole_of
 from netgpt.web.oidc import Access
 from netgpt.web.rights import RIGHTS, Right, entered
 
+DOORS: Final[tuple[Door, ...]] = (ChatDoor(),)
+"""The APIs in which this box may be asked."""
 UNKNOWN = PoolStart(8, 2)
 """A pool when nothing is known of the server behind it."""
 ELSEWHERE = PoolStart(256, 16, LEAST_WAIT_ELSEWHERE_S)
@@ -73,7 +78,12 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     `owner`: whose program is at the other end of a connection; None: the kernel is asked, where it can tell.
     """
     access = Access(gateway, owner)
-    deferred = Deferred(gateway, access, partial(chat.whole_of, gateway))
+    doors = {door.path: door for door in DOORS}
+
+    async def answer(exchange: Exchange) -> dict[str, Any]:
+        return await whole_of(gateway, doors[exchange.request.door], exchange)
+
+    deferred = Deferred(gateway, access, answer)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -94,10 +104,11 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     )  # fmt: skip
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
-    for module in (chat, exchanges, profiles, admin):
+    declare(app, DOORS)
+    for module in (exchanges, profiles, admin):
         app.include_router(module.router)
     errors.install(app)
-    openapi.install(app)
-    limited = LimitsMiddleware(chat.ChatEndpoint(app, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
+    openapi.install(app, {door.path: door.body for door in DOORS})
+    limited = LimitsMiddleware(Doors(app, doors, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
     reached = with_cors(limited, gateway.settings.server)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

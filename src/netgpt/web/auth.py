@@ -249,7 +249,7 @@ class LimitsMiddleware:
             receive = unpacked(scope, self._limited(receive), self.server.max_body_bytes)
         except NetGPTError as error:
             self.metrics.refused.labels(error.code).inc()
-            await error_response(error)(scope, receive, send)
+            await error_response(error, path=scope["path"])(scope, receive, send)
             return
         self.in_work += 1
         try:
@@ -335,9 +335,10 @@ class AuthMiddleware:
             try:
                 await caller_of(Request(scope))
             except NetGPTError as error:
-                await error_response(error)(scope, receive, send)
+                await error_response(error, path=scope["path"])(scope, receive, send)
                 return
             except Exception as error:  # noqa: BLE001 - outside of the framework: nobody else answers the caller
-                await unforeseen_response(error, f"{scope['method']} {scope['path']}")(scope, receive, send)
+                place = f"{scope['method']} {scope['path']}"
+                await unforeseen_response(error, place, scope["path"])(scope, receive, send)
                 return
         await self.app(scope, receive, send)

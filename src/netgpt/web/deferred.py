@@ -34,6 +34,8 @@ from netgpt.web.oidc import Access
 
 _STREAMING = ("stream", "stream_options")
 _FIELDS = ("model", "user", "complete", "explain", "conversation", "prefer")
+_OF_THE_DOOR = ("door", "said")
+"""Rows of before there were doors have none."""
 
 
 def serialize(request: Request, caller: Caller) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def serialize(request: Request, caller: Caller) -> dict[str, Any]:
     return {
         "request": {
             "body": {name: value for name, value in request.body.items() if name not in _STREAMING},
-            **{name: getattr(request, name) for name in _FIELDS},
+            **{name: getattr(request, name) for name in _FIELDS + _OF_THE_DOOR},
             "location": None if request.location is None else asdict(request.location),
             "consent": sorted(request.consent),
             "on_low_confidence": request.on_low_confidence,
@@ -60,6 +62,7 @@ def deserialize_request(row: WaitingRow) -> Request:
     return Request(
         body=kept["body"],
         **{name: kept[name] for name in _FIELDS},
+        **{name: kept[name] for name in _OF_THE_DOOR if name in kept},
         location=None if kept["location"] is None else Location(**kept["location"]),
         consent=frozenset(kept["consent"]),
         may_wait=True,

@@ -1,9 +1,11 @@
-"""Every failure leaves in OpenAI's error shape, with a safe message and the right status."""
+"""Every failure leaves in the shape of its door, OpenAI's unless told, with a safe message and the right status."""
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,8 +17,14 @@ from netgpt.errors import ModelMisconfigured, NetGPTError, NotFound, RequestErro
 log = logging.getLogger(__name__)
 
 
-def error_response(error: NetGPTError, exchange_id: str | None = None) -> JSONResponse:
-    """The answer for one error, with `Retry-After` where waiting helps."""
+Shape = Callable[[NetGPTError], tuple[int, Mapping[str, Any]]]
+"""Status and body for an error."""
+SHAPES: Final[Mapping[str, Shape]] = {}
+"""By path, where it is not OpenAI's shape: whatever refuses a request to this path speaks so."""
+
+
+def error_response(error: NetGPTError, exchange_id: str | None = None, path: str = "") -> JSONResponse:
+    """The answer for one error at this path, with `Retry-After` where waiting helps."""
     headers = {}
     if error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
@@ -26,7 +34,9 @@ def error_response(error: NetGPTError, exchange_id: str | None = None) -> JSONRe
         headers["x-should-retry"] = "false"  # OpenAI's clients try a 502 again, and this one lasts
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
-    return JSONResponse(error.as_openai(), status_code=error.status, headers=headers)
+    shape = SHAPES.get(path)
+    status, body = shape(error) if shape is not None else (error.status, error.as_openai())
+    return JSONResponse(body, status_code=status, headers=headers)
 
 
 def unforeseen(error: Exception, place: str) -> NetGPTError:
@@ -36,17 +46,17 @@ def unforeseen(error: Exception, place: str) -> NetGPTError:
     return NetGPTError("an internal error; the log of the box tells its type")
 
 
-def unforeseen_response(error: Exception, place: str) -> JSONResponse:
+def unforeseen_response(error: Exception, place: str, path: str = "") -> JSONResponse:
     """The answer for what nobody foresaw."""
-    return error_response(unforeseen(error, place))
+    return error_response(unforeseen(error, place), path=path)
 
 
 def install(app: FastAPI) -> None:
     """Map our errors, the framework's, and whatever nobody foresaw."""
 
     @app.exception_handler(NetGPTError)
-    async def ours(_request: Request, error: NetGPTError) -> JSONResponse:
-        return error_response(error)
+    async def ours(request: Request, error: NetGPTError) -> JSONResponse:
+        return error_response(error, path=request.url.path)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

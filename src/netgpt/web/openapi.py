@@ -1,14 +1,13 @@
-"""The OpenAPI document, made whole: who may call, what chat takes, and the one shape in which everything is refused."""
+"""The OpenAPI document, made whole: who may call, what the doors take, and the one shape in which all is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
-from netgpt.web.requests import ChatBody
-
-CHAT: Final = "/v1/chat/completions"
 _TEXT: Final = {"type": "string"}
 _ERROR: Final = {
     "type": "object",
@@ -47,19 +46,19 @@ _LIMIT_HEADERS: Final = {
 }
 
 
-def install(app: FastAPI) -> None:
-    """Let `/openapi.json` answer with the whole document."""
+def install(app: FastAPI, bodies: Mapping[str, type[BaseModel]]) -> None:
+    """Let `/openapi.json` answer with the whole document. `bodies`: what is asked at each door, by path."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = complete_document(plain())
+            app.openapi_schema = complete_document(plain(), bodies)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def complete_document(document: dict[str, Any]) -> dict[str, Any]:
+def complete_document(document: dict[str, Any], bodies: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
     """Add to the framework's document what it cannot know. Changes and returns `document`."""
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -75,16 +74,17 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
         }
     }
     components["responses"] = {str(status): _response(status) for status in _MEANINGS}
-    body = ChatBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(body.pop("$defs", {}))
-    schemas["ChatBody"] = body
+    for model in bodies.values():
+        body = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(body.pop("$defs", {}))
+        schemas[model.__name__] = body
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            _complete(path, method, operation)
+            _complete(path, method, operation, bodies.get(path) if method == "post" else None)
     return document
 
 
-def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, method: str, operation: dict[str, Any], body: type[BaseModel] | None) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
     if not path.startswith("/v1/"):
@@ -94,13 +94,14 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         return
     operation["security"] = [{"bearer": []}]
     statuses: tuple[int, ...] = _EVERYWHERE
-    if "{" in path or path in ("/v1/feedback", "/v1/exchanges", CHAT):
+    if "{" in path or body is not None or path in ("/v1/feedback", "/v1/exchanges"):
         statuses += (404,)
     if "adapters" in path or path.startswith("/v1/waiting/") or (path, method) == ("/v1/profiles/{user}", "delete"):
         statuses += (409,)
-    if path == CHAT and method == "post":
+    if body is not None:
         statuses += (502, 504, 508)
-        operation["requestBody"] = {"required": True, "content": _json({"$ref": "#/components/schemas/ChatBody"})}
+        schema = {"$ref": f"#/components/schemas/{body.__name__}"}
+        operation["requestBody"] = {"required": True, "content": _json(schema)}
         responses["200"] = {
             "description": "The answer; with `stream`, as server-sent events.",
             "content": {

@@ -15,6 +15,7 @@ from netgpt.errors import BrokenStream, ModelRejected, RequestError
 from netgpt.judgement import TokenStats
 from netgpt.models.base import THE_BOX, Endpoint, Health, Lease, Leases, OutboundRequest, ReceiptHook
 from netgpt.models.errors import Breaker, RetryPolicy, content_type, no_answer
+from netgpt.models.forced import ForcedCall, must_call, readable
 from netgpt.models.observe import SILENT, Observer, watched
 from netgpt.models.refusals import StandingFault
 from netgpt.models.stream import Joiner, as_chunk, read_chunks, read_document
@@ -156,10 +157,12 @@ class EdgeModel(_Watchable):
         stream goes away, but writes an unstreamed answer to its end for nobody.
         """
         joiner = Joiner()
+        forced = ForcedCall(functions) if self._ready is not None and (functions := must_call(body)) else None
+        asked = forced.asking(body) if forced else body
         with self._leases() as lease:
-            async with aclosing(self._chunks(body, lease, adapters, stats)) as chunks:
+            async with aclosing(self._chunks(asked, lease, adapters, stats)) as chunks:
                 async for chunk in chunks:
-                    named = self._named(chunk)
+                    named = self._named(forced.read(chunk) if forced else chunk)
                     if body.get("stream"):
                         yield named
                     else:
@@ -205,7 +208,7 @@ class EdgeModel(_Watchable):
         return answer
 
     def _edge_body(self, body: Mapping[str, Any], lora: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        sent = {**_allowed(body), "model": self.model}
+        sent = {**_allowed(body), "model": self.model, "messages": readable(body["messages"])}
         if lora:
             sent["lora"] = lora
         if sent.get("max_tokens") is None and sent.get("max_completion_tokens") is None:

@@ -218,6 +218,17 @@ UNREACHABLE = "unreachable"
 _FIELDS = " (n goes up to edge.slots; a schema in response_format must be valid; pictures need a model that sees)"
 
 
+_ON_THE_BOX: Final = (
+    (re.compile(r"(image|audio|video) input is not supported|mmproj|unsupported content"),
+     "it reads text only; send text, point [edge] at a model that sees, or ask a cloud (privacy.media)", "messages"),
+    (re.compile(r"tool call arguments"), "the arguments of a call in the conversation are no JSON", "messages"),
+    (re.compile(r"pars\w* tools?\b|tools\b.*must be"), "it takes functions alone, written as OpenAI's API has them", "tools"),
+    (re.compile(r"pars\w* messages|assistant messages? at the end"), "it cannot read this order or kind of messages",
+     "messages"),
+)  # fmt: skip
+"""What llama.cpp's sentences mean, with the field."""
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """How messages name a server: `model "cloud" at api.example.com`. Never holds its key, path or query."""
@@ -355,7 +366,8 @@ def failed_status(peer: Peer, status: int, headers: Mapping[str, str], body: byt
     if isinstance(error, ModelRejected):
         error.not_begun = error.status == 429
     again = status in RETRIED_STATUSES and headers.get("x-should-retry") != "false"
-    return Failure(error, again=again and not isinstance(error, ModelMisconfigured))
+    mended_by_nobody = isinstance(error, ModelMisconfigured) or error.status == 400
+    return Failure(error, again=again and not mended_by_nobody)
 
 
 def no_answer(peer: Peer, kind: str) -> ModelError:
@@ -408,6 +420,10 @@ def _named_error(peer: Peer, status: int, told: Told, retry_after: float | None)
         cures = "; ".join(filter(None, (f"the server does not accept this request{_fields(peer)}",
                                         cure_for_caller(told, param))))  # fmt: skip
         passed_on = 400 if status in (401, 403) or not 400 <= status < 500 else status
+        if peer.section == "edge":
+            for words, text, field in _ON_THE_BOX:
+                if words.search(told.text):
+                    return ModelRejected(f"{peer}: {text}", status=400, code="not_on_the_box", param=field)
         return ModelRejected(f"{answered}: {cures}", status=passed_on, code=code, param=param)
     if status == 429:
         text = f"{answered}: too many requests; wait, or raise the quota"

@@ -107,6 +107,11 @@ _AFTER_NAME: Final = re.compile(
     r"\W{0,3}(does not exist|not exist|(is |was )?not found|is not (available|a valid|supported)|is (unknown|invalid"
     r"|deprecated)|has been (deprecated|decommissioned|retired|removed))"
 )
+_OF_REQUEST: Final = re.compile(
+    r"^failed to parse|json\.exception|(image|audio|video) input is not supported|mmproj|unsupported content"
+    r"|^(missing|invalid|expected) (required )?['\"`\[]?\w+|must be an? (string|object|array)|jinja|chat template"
+)
+"""llama.cpp's sentences of a 500 for what the caller wrote."""
 _READ: Final = 400
 """Characters of a sentence that are read."""
 _WORDS_APART: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
@@ -164,6 +169,8 @@ def ruling(status: int, told: Told, model: str) -> Ruling:
         return said
     if 300 <= status < 400:
         return _MOVED
+    if status == 500 and _OF_REQUEST.search(told.text):
+        return CALLERS
     if status in _PASSING or (status >= 500 and status not in _BY_STATUS):
         return PASSES
     if told.is_page and status != 403:

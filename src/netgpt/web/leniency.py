@@ -19,6 +19,8 @@ _NO_LIMIT: Final = (-1, -2)
 _FRACTIONS: Final = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _MOST_SEED: Final = 2**63 - 1
 _OF_TOOLS: Final = ("tool_choice", "parallel_tool_calls")
+_SAYS: Final = {"tool_calls", "function_call", "audio", "refusal"}
+"""Fields with which an assistant's message needs no content."""
 _NO_CHOICE: Final = (True, False, "none", "auto")
 
 
@@ -73,6 +75,8 @@ def _tidy_tools(body: dict[str, Any]) -> None:
             del body[name]
         elif isinstance(tools, list):
             body[name] = [_tool(each, function_of) if isinstance(each, dict) else each for each in tools]
+    if body.get("tool_choice") == "any":  # Mistral's word
+        body["tool_choice"] = "required"
     if "tools" not in body:
         for name in _OF_TOOLS:
             if body.get(name) in _NO_CHOICE:
@@ -106,6 +110,8 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
         made["content"] = [_part(each) for each in content if each is not None]
     if made.get("tool_calls") == []:
         del made["tool_calls"]
+    if made.get("content") is None and message.get("role") == "assistant" and not made.keys() & _SAYS:
+        made["content"] = ""
     if isinstance(calls := made.get("tool_calls"), list):
         made["tool_calls"] = [_call(each) if isinstance(each, dict) else each for each in calls]
     if isinstance(function := made.get("function_call"), dict):

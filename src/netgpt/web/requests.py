@@ -100,6 +100,7 @@ def check_chat(written: Mapping[str, Any], names: ModelNames) -> Request:
         raise _invalid(error) from None
     model = names.find(checked.model)
     _check_not_empty(checked)
+    _check_tools(body)
     extension = checked.netgpt or Extension()
     return Request(
         body={**{key: value for key, value in body.items() if key != "netgpt"}, "model": model},
@@ -126,6 +127,35 @@ def _check_not_empty(body: ChatBody) -> None:
     if last.role == "user" and not any(_has_content(each.content) for each in reversed(body.messages)):
         where = f"messages.{len(body.messages) - 1}.content"
         raise RequestError("the prompt is empty: write something in the last message", param=where)
+
+
+def _check_tools(body: Mapping[str, Any]) -> None:
+    """What every server refuses, refused by the field's name before anything is done."""
+    names = set()
+    for place, tool in enumerate(body.get("tools") or ()):
+        if tool.get("type") != "function":
+            names.add(tool.get("type"))  # a server's own tool
+            continue
+        where, function = f"tools.{place}.function", tool.get("function")
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise RequestError(f"{where}.name: a function needs its name, a text", param=f"{where}.name")
+        for field, kind, what in (("description", str, "a text"), ("parameters", dict, "a JSON schema")):
+            if field in function and not isinstance(function[field], kind):
+                raise RequestError(f"{where}.{field}: it should be {what}", param=f"{where}.{field}")
+        names.add(function["name"])
+    _check_choice(body.get("tool_choice"), names)
+
+
+def _check_choice(choice: Any, names: set[Any]) -> None:
+    if choice is None or choice == "none" or choice == "auto":
+        return
+    if isinstance(choice, str) and choice != "required":
+        raise RequestError('tool_choice: one of "none", "auto", "required", or a tool', param="tool_choice")
+    if not names:
+        raise RequestError("tool_choice: there are no tools to choose from", param="tool_choice")
+    named = choice.get("function") if isinstance(choice, dict) and choice.get("type") == "function" else None
+    if isinstance(named, dict) and named.get("name") not in names:
+        raise RequestError("tool_choice: tools has no function of that name", param="tool_choice")
 
 
 def _has_content(content: str | list[dict[str, Any]] | None) -> bool:

@@ -222,7 +222,8 @@ _ON_THE_BOX: Final = (
     (re.compile(r"(image|audio|video) input is not supported|mmproj|unsupported content"),
      "it reads text only; send text, point [edge] at a model that sees, or ask a cloud (privacy.media)", "messages"),
     (re.compile(r"tool call arguments"), "the arguments of a call in the conversation are no JSON", "messages"),
-    (re.compile(r"pars\w* tools?\b|tools\b.*must be"), "it takes functions alone, written as OpenAI's API has them", "tools"),
+    (re.compile(r"pars\w* tools?\b|tools\b.*must be"),
+     "it takes functions alone, written as OpenAI's API has them", "tools"),
     (re.compile(r"pars\w* messages|assistant messages? at the end"), "it cannot read this order or kind of messages",
      "messages"),
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """`tool_choice: "required"` on the box, by grammar: llama.cpp takes it as a wish where a template has no grammar of its
 own, and a small model then tells a story in place of a call.
 
-The call is asked for as JSON of the functions' schemas, to which the engine's grammar keeps, and read out of it. What a small model cannot read is left out of a conversation here too, and what is no JSON is made JSON.
+The call is asked for as JSON of the functions' schemas, to which the engine's grammar keeps, and read out of it. What a
+small model cannot read is left out of a conversation here too, and what is no JSON is made JSON.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class ForcedCall:
         calls, places = [], {}
         for number, function in enumerate(self._functions):
             place = f"f{number}"
-            places[place] = _moved(function.get("parameters") or {"type": "object"}, f"#/$defs/{place}/")
+            places[place] = _moved(_closed(function.get("parameters") or {}), f"#/$defs/{place}/")
             call = {"name": {"const": function.get("name")}, "arguments": {"$ref": f"#/$defs/{place}"}}
             calls.append({"type": "object", "properties": call, "required": ["name", "arguments"]})
         schema = {"anyOf": calls, "$defs": places}
@@ -80,6 +80,19 @@ class ForcedCall:
         function = {"name": orjson.loads(found[1]), "arguments": arguments}
         call = {"index": 0, "id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function}
         return {**choice, "delta": {**delta, "tool_calls": [call]}, "finish_reason": reason}
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """A function without parameters takes none: a small model would not stop inventing some."""
+    if schema.get("type", "object") != "object" or schema.keys() - {
+        "type",
+        "properties",
+        "$schema",
+        "title",
+        "required",
+    }:
+        return schema
+    return schema if schema.get("properties") else {"type": "object", "properties": {}, "additionalProperties": False}
 
 
 def _moved(schema: Any, place: str) -> Any:

@@ -53,6 +53,18 @@ def _paired(value: Any) -> Any:
     return {name.strip(): role.strip() for name, _, role in (part.partition("=") for part in value.split(","))}
 
 
+def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        scheme, _, rest = value.partition("://")
+        is_any = rest.strip("*.:0123456789") == "" and scheme.lower() in ("http", "https")
+        if is_any or not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s?#@]+", value):
+            raise ValueError(
+                'must be origins without a path, such as ["https://chat.example", "app://obsidian.md"]; "*" stands for '
+                'one name or port within, never for all sites, and "null" is anybody'
+            )
+    return values
+
+
 def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         try:
@@ -142,6 +154,8 @@ DEFAULT_STAGES = ("identify", "recall", "complete", "desensitize", "route", "gen
 class Server(Section):
     """The HTTP server."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only when keys exist.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     max_body_bytes: int = Field(4_000_000, ge=1_000, description="Largest request body accepted.")
@@ -166,8 +180,11 @@ class Server(Section):
     max_connections_per_address: int | None = Field(
         None, ge=1, description="Of one address. None: half of them; all for this machine and for `trusted_proxies`."
     )
-    allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        (), description='Web pages of other sites that may call the API (CORS), such as "https://chat.example".'
+    origins: Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_origins)] = Field(
+        (),
+        alias="allowed_origins",
+        description='Web pages and extensions that may call the API (CORS), such as "https://chat.example", '
+        '"chrome-extension://abcdefgh", "vscode-webview://*" (a name of each start).',
     )
     max_concurrency: int = Field(256, ge=1, description="Requests at work at once; more wait for their turn.")
     max_waiting: int = Field(1024, ge=0, description="Chats that wait for their turn at once; more are refused (503).")

@@ -7,14 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import AUTO
-from netgpt.settings.sections import Server
 from netgpt.web import admin, errors, exchanges, openapi, peers, profiles
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
@@ -23,6 +21,7 @@ from netgpt.web.chat import ChatDoor
 from netgpt.web.deferred import Deferred
 from netgpt.web.doors import Door, Doors, declare, whole_of
 from netgpt.web.oidc import Access
+from netgpt.web.origins import CorsMiddleware
 from netgpt.web.rights import RIGHTS, Right, entered
 
 DOORS: Final[tuple[Door, ...]] = (ChatDoor(),)
@@ -60,16 +59,6 @@ def admission_of(gateway: Gateway) -> Admission:
 
     admission.opened.append(counted)
     return admission
-
-
-def with_cors(app: ASGIApp, server: Server) -> ASGIApp:
-    """The app for the pages of `server.allowed_origins` too: browsers ask first, and hide answers, without these
-    headers."""
-    if not server.allowed_origins:
-        return app
-    return CORSMiddleware(
-        app, server.allowed_origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["*"], max_age=600
-    )  # fmt: skip
 
 
 def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: peers.Owner | None = None) -> ASGIApp:
@@ -110,5 +99,5 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})
     limited = LimitsMiddleware(Doors(app, doors, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
-    reached = with_cors(limited, gateway.settings.server)
+    reached = CorsMiddleware(limited, gateway.settings.server.origins)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

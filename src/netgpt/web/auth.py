@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -27,6 +26,7 @@ from netgpt.web.bodies import too_large, unpacked
 from netgpt.web.errors import error_response, unforeseen_response
 from netgpt.web.lockout import address_of, client_address, is_loopback, looks_like_token
 from netgpt.web.oidc import UID, UNSIGNED, Access
+from netgpt.web.origins import ORIGIN, allows, not_allowed
 from netgpt.web.protocol import CONNECTION, most_in_work
 
 
@@ -177,14 +177,14 @@ def _check_local(request: Request) -> None:
     """
     if not is_loopback(request.app.state.gateway.settings.server.host):
         raise AuthenticationError("no key is in force here: make one with `netgpt keys create`")
-    is_named, allowed = False, request.app.state.gateway.settings.server.allowed_origins
+    is_named, allowed = False, request.app.state.gateway.settings.server.origins
     for name, value in request.scope["headers"]:
         if name in _FORWARDED:
             raise PermissionDenied("a proxy brought this request, and it may bring anybody: make a key first")
         if name in (b"host", b"origin"):
             text = value.decode("latin-1")
             is_named = is_named or name == b"host"
-            if name == b"origin" and (not text or text in allowed):
+            if name == b"origin" and (not text or allows(allowed, text)):
                 continue
             if not is_loopback(_host_of(f"//{text}" if name == b"host" else text)):
                 raise PermissionDenied("without a key this box answers its own machine only: ask it as localhost")
@@ -264,8 +264,9 @@ class LimitsMiddleware:
             raise too_large(self.server.max_body_bytes)
         if scope["path"] not in ALWAYS_OPEN:
             self._check_room()
-            if headers.get(b"sec-fetch-site") == b"cross-site":
-                _check_site(headers.get(b"origin"), self.server.allowed_origins)
+            origin = headers.get(ORIGIN, b"null").decode("latin-1")
+            if headers.get(b"sec-fetch-site") == b"cross-site" and not allows(self.server.origins, origin):
+                raise not_allowed()
 
     def _check_room(self) -> None:
         if self.in_work >= self.most:
@@ -299,14 +300,6 @@ class LimitsMiddleware:
             return message
 
         return counted
-
-
-def _check_site(origin: bytes | None, allowed: Sequence[str]) -> None:
-    """A browser says that a page of another site asks. Raises PermissionDenied unless the owner allowed its origin."""
-    if origin is None or origin.decode("latin-1") not in allowed:
-        raise PermissionDenied(
-            "a web page of another site may not call this box (server.allowed_origins)", code="cross_site"
-        )
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:

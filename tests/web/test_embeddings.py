@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,24 @@ async def test_token_ids_are_refused_with_the_reason(box: Door, given: Any) -> N
     assert refused["param"] == "input" and "send the texts" in refused["message"]
 
 
-@pytest.mark.parametrize("given", [[], "", ["a", ""], None, 7, {"a": 1}, ["a", 7], [["a"]], [True], "\ud800"])
+@pytest.mark.parametrize("given", [[], "", ["a", ""], None, 7, {"a": 1}, ["a", 7], [["a"]], [True]])
 async def test_input_that_is_none_is_a_request_error(box: Door, given: Any) -> None:
-    body = b'{"input": "\\ud800"}' if given == "\ud800" else None
-    sent: dict[str, Any] = {"content": body} if body else {"json": {"input": given}}
-    answer = await box.ask("POST", "/v1/embeddings", **sent)
+    answer = await box.ask("POST", "/v1/embeddings", json={"input": given})
     assert answer.status_code == 400 and answer.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("raw", "headers"),
+    [
+        (b'{"input": "\\ud800"}', {}), (b'\xef\xbb\xbf{"input": "a"}', {}), 
+        (b'{"input": ["a"]}', {"content-type": "text/plain"}),
+        (gzip.compress(b'{"input": "a"}'), {"content-encoding": "gzip"}), ('{"input": "a"}'.encode("utf-16"), {}),
+        (b'{"input": "a", "model": null, "dimensions": null, "encoding_format": null, "user": null}', {}),
+    ],
+)  # fmt: skip
+async def test_bodies_as_clients_write_them(bare: Door, raw: bytes, headers: dict[str, str]) -> None:
+    answer = await bare.ask("POST", "/v1/embeddings", content=raw, headers=headers)
+    assert answer.status_code == 200 and len(answer.json()["data"]) == 1, answer.text
 
 
 async def test_odd_texts_have_rows(box: Door) -> None:

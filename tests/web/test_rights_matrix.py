@@ -28,7 +28,8 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/feedback": {"rating": 1}, "POST /v1/profiles/{user}/facts": {"text": "likes rain"},
     "PATCH /v1/profiles/{user}": {"complete": "select"}, "POST /v1/profiles/{user}/examples": {},
     "POST /v1/profiles/{user}/consents": {"purpose": "profile", "given": True},
-    "POST /v1/embeddings": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
+    "POST /v1/embeddings": {"input": "some words"},
+    "POST /v1/moderations": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
     "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True},
 }  # fmt: skip
 DELETED: Final = {
@@ -39,6 +40,8 @@ DELETED: Final = {
 }  # fmt: skip
 """What is planted anew where it was deleted, or answered."""
 CHAT: Final = "POST /v1/chat/completions"
+COMPLETIONS: Final = "POST /v1/completions"
+ASKING: Final = (CHAT, COMPLETIONS)
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
 """Bodies that name an exchange."""
 
@@ -115,13 +118,14 @@ def prepared(house: House, cell: Cell) -> Asked:
     path = path.format_map({"name": "netgpt"} | owner.ids | names)
     params = {"user": user} if user is not None and "{user}" not in operation and method != "POST" else {}
     body: dict[str, Any] | None = BODIES.get(operation)
-    if operation == CHAT:
-        messages = [{"role": "user", "content": "tell [EMAIL_1]"}]
-        body = {"model": "netgpt/cloud", "messages": messages, "netgpt": {"conversation": owner.word}}
+    if operation in ASKING:
+        said = {"messages": [{"role": "user", "content": "tell [EMAIL_1]"}], "prompt": "tell [EMAIL_1]"}
+        field = "prompt" if operation == COMPLETIONS else "messages"
+        body = {"model": "netgpt/cloud", field: said[field], "netgpt": {"conversation": owner.word}}
     elif body is not None:
         own = {"word": word_of(cell.tenant)} if operation.endswith("exceptions") else {}
         body = body | own | ({"exchange": owner.ids["exchange_id"]} if operation in ABOUT_ONE else {})
-    if body is not None and user is not None and operation in (CHAT, "POST /v1/feedback"):
+    if body is not None and user is not None and operation in (*ASKING, "POST /v1/feedback"):
         body |= {"user": user}
     if cell.group == "lists":
         params |= {"limit": "200"}
@@ -158,7 +162,7 @@ async def fault(house: House, cell: Cell) -> str | None:
 
 async def fault_done(house: House, cell: Cell, owner: Somebody, answer: httpx.Response) -> str | None:
     """What is wrong with an answer that is meant to be given."""
-    if cell.operation == CHAT:
+    if cell.operation in ASKING:
         row = await house.here.gateway.store.exchange(answer.headers["x-netgpt-exchange"])
         return None if row is not None and row.person == owner.person else "asked in another's name"
     if cell.operation.startswith("GET") and cell.group in ("rows", "profile") and not words_in(answer, owner):

@@ -13,11 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from netgpt.adapters.registry import Entry
 from netgpt.app.gateway import Gateway
+from netgpt.dialects.completions import IDS_REFUSED
 from netgpt.errors import NotFound, RequestError
 from netgpt.privacy.detectors import as_exception, folded
 from netgpt.routing.names import EMBED_MODEL, EMBEDDERS
 from netgpt.store.people import ExceptionEntry
 from netgpt.web.auth import authenticated, comes_from_here
+from netgpt.web.bodies import read_json
+from netgpt.web.requests import checked
 
 T = TypeVar("T")
 
@@ -25,10 +28,6 @@ log = logging.getLogger(__name__)
 router = APIRouter()
 
 MOST_INPUTS = 2_048
-_IDS_REFUSED = (
-    "input: these are token ids, which mean something only to the model whose tokenizer made them; send the texts "
-    "themselves (langchain-openai: check_embedding_ctx_length=False)"
-)
 
 
 class EmbeddingsBody(BaseModel):
@@ -45,11 +44,10 @@ class EmbeddingsBody(BaseModel):
         given = [self.input] if isinstance(self.input, str) else self.input
         texts = [text for text in given if isinstance(text, str)]
         if len(texts) < len(given):
-            raise RequestError(_IDS_REFUSED, param="input")
+            cure = " (langchain-openai: check_embedding_ctx_length=False)"
+            raise RequestError(f"input: {IDS_REFUSED}{cure}", param="input")
         if not 1 <= len(texts) <= MOST_INPUTS or not all(texts):
             raise RequestError(f"input: give one to {MOST_INPUTS:,} texts, none empty", param="input")
-        if not all(map(_is_unicode, texts)):
-            raise RequestError("input: a text has half a surrogate pair, which is no character", param="input")
         return texts
 
 
@@ -80,24 +78,33 @@ def _model(gateway: Gateway, name: str) -> dict[str, Any]:
     return {**shown, "netgpt": more} if more else shown
 
 
-@router.post("/v1/embeddings", tags=["models"])
-async def embeddings(request: Request, body: EmbeddingsBody) -> Response:
+_ASKED = {"required": True, "content": {"application/json": {"schema": EmbeddingsBody.model_json_schema()}}}
+
+
+@router.post("/v1/embeddings", tags=["models"], openapi_extra={"requestBody": _ASKED})
+async def embeddings(request: Request) -> Response:
     """Embeddings made on the box: nothing leaves. By the sentence encoder where there is one (384 numbers a text), else
     by static vectors of words (256), which `netgpt/embed-static` asks for; `model` of the answer says which."""
     gateway, caller = await authenticated(request)
-    made = await gateway.embeddings.embed(body.texts(), body.model, body.dimensions, request.is_disconnected)
+    raw = await request.body()
+    body = checked(EmbeddingsBody, await asyncio.to_thread(read_json, raw))
+    model = gateway.model_names.known(body.model) or body.model
+    made = await gateway.embeddings.embed(body.texts(), model, body.dimensions, request.is_disconnected)
     request.app.state.access.limiter.used(caller, made.tokens)
     content = await asyncio.to_thread(made.body, body.encoding_format)
     return Response(content, media_type="application/json")
 
 
-def _is_unicode(text: str) -> bool:
-    """JSON may escape one half of a surrogate pair alone; nothing that reads bytes can take it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+@router.post("/v1/moderations", tags=["models"])
+async def moderations(request: Request) -> None:
+    """Refused (501): no model on this box judges texts by categories, and none elsewhere is shown them unasked."""
+    await authenticated(request)
+    raise RequestError(
+        "no model on this box judges texts, and a cloud is not shown them for it; ask it in a chat, or your "
+        "moderation service itself",
+        code="moderations_not_here",
+        status=501,
+    )
 
 
 @router.get("/v1/places", tags=["places"])

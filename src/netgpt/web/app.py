@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from netgpt import __version__
 from netgpt.app.gateway import Gateway
@@ -18,13 +18,14 @@ from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
 from netgpt.web.chat import ChatDoor
+from netgpt.web.completions import CompletionsDoor, SeveralPrompts
 from netgpt.web.deferred import Deferred
 from netgpt.web.doors import Door, Doors, declare, whole_of
 from netgpt.web.oidc import Access
 from netgpt.web.origins import CorsMiddleware
 from netgpt.web.rights import RIGHTS, Right, entered
 
-DOORS: Final[tuple[Door, ...]] = (ChatDoor(),)
+DOORS: Final[tuple[Door, ...]] = (ChatDoor(), CompletionsDoor())
 """The APIs in which this box may be asked."""
 UNKNOWN = PoolStart(8, 2)
 """A pool when nothing is known of the server behind it."""
@@ -59,6 +60,18 @@ def admission_of(gateway: Gateway) -> Admission:
 
     admission.opened.append(counted)
     return admission
+
+
+class AnswersHead:
+    """HEAD as GET without the body (RFC 9110, section 9.3.2), which the framework leaves to each operation."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app, self.state = app, app.state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server's own still says HEAD, and sends no body
+        await self.app(scope, receive, send)
 
 
 def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: peers.Owner | None = None) -> ASGIApp:
@@ -98,6 +111,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})
-    limited = LimitsMiddleware(Doors(app, doors, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
+    asked = Doors(app, doors, AuthMiddleware(AnswersHead(app)))
+    limited = LimitsMiddleware(SeveralPrompts(app, asked), gateway.settings.server, gateway.metrics)
     reached = CorsMiddleware(limited, gateway.settings.server.origins)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

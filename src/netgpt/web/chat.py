@@ -21,8 +21,8 @@ class ChatDoor:
     name: Final = "chat_completions"
     body: Final = ChatBody
 
-    def parse(self, raw: bytes, names: ModelNames) -> Request:
-        return parse_chat(raw, names)
+    def parse(self, raw: bytes, known_models: ModelNames) -> Request:
+        return parse_chat(raw, known_models)
 
     async def prepared(self, gateway: Gateway, caller: Caller, asked: Request) -> Request:
         return asked

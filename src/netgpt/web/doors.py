@@ -54,7 +54,7 @@ class Door(Protocol):
         """The request's schema, for the OpenAPI document."""
         ...
 
-    def parse(self, raw: bytes, names: ModelNames) -> travelling.Request:
+    def parse(self, raw: bytes, known_models: ModelNames) -> travelling.Request:
         """From bytes to the checked request. Raises RequestError, NotFound (unknown model) and PayloadTooLarge. A long
         body is parsed in a thread."""
         ...

@@ -30,7 +30,7 @@ def error_response(error: NetGPTError, exchange_id: str | None = None, path: str
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     if exchange_id is not None:
         headers["x-netgpt-exchange"] = exchange_id
-    if isinstance(error, ModelMisconfigured):
+    if isinstance(error, ModelMisconfigured) or error.status == 501:
         headers["x-should-retry"] = "false"  # OpenAI's clients try a 502 again, and this one lasts
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"

@@ -31,6 +31,7 @@ _MEANINGS: Final = {
     429: "A limit is reached, this key has more than its share of a busy box, or too many wrong keys were tried; "
     "`Retry-After` tells when to come again.",
     500: "An internal error; the log of the box tells its type.",
+    501: "Nothing on this box does that.",
     502: "A model failed.",
     503: "A model, the detector or the identity provider is unavailable, the box is asked more than it can answer in "
     "time (`Retry-After`), or policy keeps the text on the box.",
@@ -98,6 +99,8 @@ def _complete(path: str, method: str, operation: dict[str, Any], body: type[Base
         statuses += (404,)
     if "adapters" in path or path.startswith("/v1/waiting/") or (path, method) == ("/v1/profiles/{user}", "delete"):
         statuses += (409,)
+    if path == "/v1/moderations":
+        statuses += (501,)
     if body is not None:
         statuses += (502, 504, 508)
         schema = {"$ref": f"#/components/schemas/{body.__name__}"}

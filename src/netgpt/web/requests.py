@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
@@ -86,6 +86,17 @@ class ChatBody(BaseModel):
     netgpt: Extension | None = None
 
 
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def checked(kind: type[Body], body: Mapping[str, Any]) -> Body:
+    """The body as its model has it; null is as good as left out. Raises RequestError that names the field."""
+    try:
+        return kind.model_validate({name: value for name, value in body.items() if value is not None})
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
 def parse_chat(raw: bytes, names: ModelNames) -> Request:
     """Check OpenAI's chat body and the `netgpt` field. Raises RequestError or NotFound (unknown model)."""
     return check_chat(read_json(raw), names)
@@ -94,19 +105,16 @@ def parse_chat(raw: bytes, names: ModelNames) -> Request:
 def check_chat(written: Mapping[str, Any], names: ModelNames) -> Request:
     """As `parse_chat`, of a body that was read."""
     body = tidied(written)
-    try:
-        checked = ChatBody.model_validate(body)
-    except ValidationError as error:
-        raise _invalid(error) from None
-    model = names.find(checked.model)
-    _check_not_empty(checked)
+    chat = checked(ChatBody, body)
+    model = names.find(chat.model)
+    _check_not_empty(chat)
     _check_tools(body)
-    extension = checked.netgpt or Extension()
+    extension = chat.netgpt or Extension()
     return Request(
         body={**{key: value for key, value in body.items() if key != "netgpt"}, "model": model},
         model=model,
-        stream=bool(checked.stream),
-        user=checked.user or None,
+        stream=bool(chat.stream),
+        user=chat.user or None,
         complete=extension.complete,
         location=check_location(extension.location) if extension.location is not None else None,
         consent=frozenset(extension.consent),

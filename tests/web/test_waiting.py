@@ -207,7 +207,7 @@ async def test_forget_and_export_include_it(tmp_path: Path) -> None:
 async def test_two_processes_on_one_database_send_it_once(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         ids = [(await here.chat(fields={**WAITS, "user": f"u{n}"})).json()["id"] for n in range(12)]
-        others = [create_app(here.gateway).app.app.app.state.deferred for _ in range(2)]  # type: ignore[attr-defined]
+        others = [create_app(here.gateway).app.app.app.app.state.deferred for _ in range(2)]  # type: ignore[attr-defined]
         for other in others:
             other.start()
         cloud.start()

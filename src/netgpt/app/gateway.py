@@ -118,6 +118,8 @@ class Gateway:
         self.proposing = Proposing(store, settings)
         self.sessions = SessionService(store, self.routing_service, self.record)
         self._tasks: list[asyncio.Task[None]] = []
+        self._starting: asyncio.Task[None] | None = None
+        self._stop_by: float | None = None
         self._keys_read_at, self._key_faults = float("-inf"), list[str]()
         self.head_noter = HeadNoter(settings, store)
         self.workflow = Pipeline(_stages(self))
@@ -161,7 +163,39 @@ class Gateway:
             )
         return Health(True, "ready")
 
+    def renew(self, settings: Settings) -> None:
+        """Let what is asked of the settings at each request be asked of these. Raises SettingsError: a wrong alias."""
+        self.model_names = model_names(settings)
+        self.settings = settings
+
+    def stops(self, drain_s: float) -> None:
+        """It is asked to stop, and has so many seconds. A start under way is given up."""
+        self._stop_by = time.monotonic() + drain_s
+        if self._starting is not None:
+            self._starting.cancel()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stop_by is not None
+
+    def drain_left_s(self) -> float:
+        """Seconds that what is under way may still take."""
+        return self.settings.server.drain_s if self._stop_by is None else max(0.1, self._stop_by - time.monotonic())
+
     async def start(self) -> None:
+        """Start all parts; returns as well where the gateway is asked to stop meanwhile."""
+        if self._stop_by is not None:
+            return
+        self._starting = asyncio.ensure_future(self._start())
+        try:
+            await self._starting
+        except asyncio.CancelledError:
+            if self._stop_by is None:
+                raise
+        finally:
+            self._starting = None
+
+    async def _start(self) -> None:
         """Start engine, detector and housekeeping, side by side. A failing engine does not stop the gateway."""
         await self._start_part("adapters", self.residency.prepare)
         async with asyncio.TaskGroup() as group:

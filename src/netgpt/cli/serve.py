@@ -7,8 +7,12 @@ import gc
 import logging
 import os
 import resource
+import signal
 import socket
 import sys
+import threading
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -19,7 +23,8 @@ from netgpt.errors import SettingsError
 from netgpt.files import check_home
 from netgpt.settings import Settings
 
-DRAIN_S = 20
+STARTED_S = 2.0
+"""Seconds that a start which is given up may take to end."""
 SWITCH_S = 0.0005
 """Seconds after which a thread that computes makes room for the event loop. With Python's 5 ms an answer beside a long
 request that is sealed took 66 ms in place of 16; with this it takes 15."""
@@ -31,13 +36,39 @@ def serve(
     port: int = typer.Option(None, help="TCP port, 0 takes a free one (server.port)."),
 ) -> None:
     """Serve the OpenAI-compatible API."""
+    _ends_when_told()
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = read_settings(**({"server": given} if given else {}))
+    read = partial(read_settings, **({"server": given} if given else {}))
+    settings = read()
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "httpcore"):  # at debug they write headers, and headers hold keys
         logging.getLogger(chatty).setLevel(logging.WARNING)
     _no_core_dumps()
-    _serve(settings)
+    _serve(settings, read)
+
+
+def _ends_when_told() -> None:
+    """Until the server takes over, SIGTERM ends the process by an exception, so that what is open is closed. Besides,
+    the first process of a container gets no signal that it does not handle."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
+        if _is_service():
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the settings are just being read
+
+
+def _end(_sig: int, _frame: FrameType | None) -> None:
+    guard = threading.Timer(STARTED_S, os._exit, (0,))  # threads of a store that is just being opened may hold on
+    guard.daemon = True
+    guard.start()
+    raise SystemExit(0)  # it did what it was told
+
+
+def _is_service() -> bool:
+    """Whether there is no terminal, whose end SIGHUP would tell."""
+    try:
+        return not os.isatty(0)
+    except OSError:
+        return True
 
 
 def _no_core_dumps() -> None:
@@ -46,7 +77,7 @@ def _no_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, read: Callable[[], Settings]) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait in a loop, and take the engine's cores
     import uvicorn
 
@@ -54,6 +85,7 @@ def _serve(settings: Settings) -> None:
     from netgpt.cli.doctor import answers_with_bundled
     from netgpt.models.offers import NOT_FOR_ANSWERS
     from netgpt.web.app import create_app
+    from netgpt.web.lifecycle import Drained
     from netgpt.web.protocol import Doorkeeper, raise_file_limit
     from netgpt.web.tls import server_tls
 
@@ -75,7 +107,7 @@ def _serve(settings: Settings) -> None:
     quiet = "error" if settings.log_level == "error" else "warning"
     config = uvicorn.Config(  # forwarded headers are for server.trusted_proxies alone
         app, log_level=quiet, access_log=False, server_header=False, proxy_headers=False, http=door, ws="none",
-        timeout_graceful_shutdown=DRAIN_S, lifespan="on", backlog=512,
+        lifespan="on", backlog=512,
     )  # fmt: skip
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
@@ -91,22 +123,7 @@ def _serve(settings: Settings) -> None:
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(700, 10, 10)  # often and short: nobody waits long for it
     gc.freeze()  # what start-up made lives as long as the process: never look at it again
-    _drained_server(config).run(sockets=[listener])
-
-
-def _drained_server(config: Any) -> Any:
-    """A server that says what it waits for when it is asked to stop."""
-    import uvicorn
-
-    class Drained(uvicorn.Server):
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            if not self.should_exit:
-                at_work = len(self.server_state.tasks)
-                waits = f": {at_work} under way get up to {DRAIN_S} s; Ctrl-C again ends them" if at_work else ""
-                os.write(sys.stderr.fileno(), f"NetGPT stops{waits}.\n".encode())  # safe within a signal
-            super().handle_exit(sig, frame)
-
-    return Drained(config)
+    Drained(config, gateway, keeper, read if _is_service() else None).run(sockets=[listener])
 
 
 def _listen(settings: Settings, has_keys: bool) -> socket.socket:

@@ -195,6 +195,15 @@ class Server(Section):
         "twice as long as usual on the box, and 10 s for a model elsewhere.",
     )
     deadline_s: float = Field(300.0, gt=0, description="No request lives longer than this, in seconds.")
+    drain_s: float = Field(
+        8.0, ge=0, description="When it is asked to stop, answers under way get so many seconds to end."
+    )
+    comment_s: float | None = Field(
+        5.0,
+        gt=0,
+        description="A stream that says nothing for so long gets a comment (`: keep-alive`), its first words too; "
+        "until then an error has its HTTP status. None: no comments.",
+    )
     trusted_proxies: Addresses = Field(
         (), description="Proxies whose X-Forwarded-For is believed: addresses or networks. Nobody else's is."
     )

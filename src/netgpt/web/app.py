@@ -112,6 +112,6 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})
     asked = Doors(app, doors, AuthMiddleware(AnswersHead(app)))
-    limited = LimitsMiddleware(SeveralPrompts(app, asked), gateway.settings.server, gateway.metrics)
-    reached = CorsMiddleware(limited, gateway.settings.server.origins)
+    limited = LimitsMiddleware(SeveralPrompts(app, asked), gateway)
+    reached = CorsMiddleware(limited, gateway)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

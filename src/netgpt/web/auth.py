@@ -16,7 +16,6 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from netgpt.app.gateway import Gateway
-from netgpt.app.metrics import Metrics
 from netgpt.errors import AuthenticationError, NetGPTError, PermissionDenied, RateLimited, RequestError
 from netgpt.settings.sections import Server
 from netgpt.store.keys import PREFIX, hash_key
@@ -234,11 +233,16 @@ ALWAYS_OPEN = ("/healthz", "/readyz", "/metrics")
 class LimitsMiddleware:
     """Limits on the body and on requests at once. A plain ASGI layer: streams and hang-ups pass through untouched."""
 
-    def __init__(self, app: ASGIApp, server: Server, metrics: Metrics) -> None:
-        self.app, self.server, self.metrics = app, server, metrics
+    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
+        self.app, self.gateway, self.metrics = app, gateway, gateway.metrics
+        server = gateway.settings.server
         self.in_work = 0
         """Requests whose body is there, and whose answer is not."""
         self.most = min(server.max_concurrency + server.max_waiting + NOT_CHATS, most_in_work(server))
+
+    @property
+    def server(self) -> Server:
+        return self.gateway.settings.server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

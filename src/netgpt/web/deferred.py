@@ -85,8 +85,6 @@ ALIVE_EVERY_S: Final = 5.0
 DEAD_AFTER_S: Final = 30.0
 """A sender not seen for so long is dead."""
 LONGEST_PAUSE_S: Final = 15.0
-DRAIN_S: Final = 10.0
-"""When the gateway stops, what is being sent gets so long to end."""
 
 Answer = Callable[[Exchange], Awaitable[dict[str, Any]]]
 """Runs the pipeline and gives the whole answer."""
@@ -141,7 +139,7 @@ class Deferred:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
         if self._sending:
-            await asyncio.wait(self._sending.values(), timeout=DRAIN_S)
+            await asyncio.wait(self._sending.values(), timeout=self.gateway.drain_left_s())
         for task in self._sending.values():
             task.cancel()
         await asyncio.gather(*self._sending.values(), return_exceptions=True)

@@ -30,7 +30,7 @@ from netgpt.web.deferred import Deferred
 from netgpt.web.errors import error_response, unforeseen_response
 from netgpt.web.exchanges import accepted
 from netgpt.web.rights import may_ask
-from netgpt.web.streams import CallerGone, EventStream, NoResponse, until_hangup
+from netgpt.web.streams import CallerGone, EventStream, NoResponse, stopped, until_hangup
 from netgpt.web.told import headers_of, summary
 
 
@@ -114,6 +114,10 @@ class Doors:
             return error_response(error, path=door.path)
         except ClientDisconnect:
             return NoResponse()
+        except asyncio.CancelledError:
+            if not scope["app"].state.gateway.is_stopping:
+                raise
+            return error_response(stopped(), path=door.path)
         except Exception as error:  # noqa: BLE001 - the outermost border: nobody else answers the caller
             return unforeseen_response(error, f"POST {door.path}", door.path)
 
@@ -154,7 +158,14 @@ async def asked_at(door: Door, request: Request) -> Response:
                 return {"exchange": exchange.id, "partial": exchange.given}
 
             chunks, headers = _with_netgpt(exchange), headers_of(gateway, exchange)
-            return EventStream(chunks, door.writer(exchange), headers, limit_s=limit_s, broken=broken)
+            return EventStream(
+                chunks,
+                door.writer(exchange),
+                headers,
+                limit_s=limit_s,
+                broken=broken,
+                is_stopping=lambda: gateway.is_stopping,
+            )
         whole = await until_hangup(request.receive, _until_end(door, request, exchange, len(raw)))
     except CallerGone:
         return NoResponse()

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from netgpt.app.gateway import Gateway
 from netgpt.errors import PermissionDenied
 from netgpt.web.errors import error_response
 
@@ -48,8 +49,12 @@ def not_allowed() -> PermissionDenied:
 class CorsMiddleware:
     """A plain ASGI layer around everything that answers: refusals are read by pages too."""
 
-    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
-        self.app, self.origins = app, origins
+    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
+        self.app, self.gateway = app, gateway
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        return self.gateway.settings.server.origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

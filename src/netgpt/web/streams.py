@@ -11,7 +11,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from netgpt.dialects import EventWriter
-from netgpt.errors import NetGPTError
+from netgpt.errors import NetGPTError, Overloaded
 from netgpt.types import Chunk
 from netgpt.web.errors import unforeseen
 
@@ -77,11 +77,13 @@ class EventStream(Response):
         *,
         limit_s: float | None = None,
         broken: Callable[[], Mapping[str, Any]] = dict,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """`limit_s`: a caller that has not taken the whole answer within these seconds is cut off. `broken`: what the
         writer is told of an answer that breaks, for its `netgpt`."""
         super().__init__(headers=headers, media_type="text/event-stream; charset=utf-8")
         self.chunks, self.writer, self.broken, self.limit_s = chunks, writer, broken, limit_s
+        self.is_stopping = is_stopping
         del self.headers["content-length"]
         self.headers["cache-control"] = "no-store"
 
@@ -90,6 +92,11 @@ class EventStream(Response):
             await until_hangup(receive, self._pump(send))
         except (CallerGone, OSError):
             return  # the exchange records it as cancelled
+        except asyncio.CancelledError:
+            if not self.is_stopping():
+                raise
+            last = self.writer.broken(stopped(), self.broken())
+            await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _pump(self, send: Send) -> None:
         """Sending waits for the caller to read: one that does not must not keep its permit for ever."""
@@ -109,6 +116,11 @@ class EventStream(Response):
                 except Exception as error:  # noqa: BLE001 - a stream that breaks says so in-band, whatever broke it
                     last = self.writer.broken(unforeseen(error, "a stream"), self.broken())
             await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def stopped() -> Overloaded:
+    """What is told where the box stops, and its time to drain is over."""
+    return Overloaded("the box was stopped before the answer ended (server.drain_s); ask again", retry_after=5)
 
 
 class NoResponse(Response):

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from doors import Door, door
 
+from netgpt.models.base import NoModel
 from netgpt.store.schema import KeyLimits
 from netgpt.testing.issuer import FakeIssuer
 from netgpt.testing.server import FaultyCloud
@@ -72,16 +73,27 @@ async def test_money_is_booked_and_outlives_the_process(tmp_path: Path, cloud: F
         cheap = await here.chat(key, fields={"model": "netgpt/cloud", "max_tokens": 1})
         assert cheap.json()["netgpt"]["route"] == "cloud", cheap.json()["netgpt"]
         await asyncio.sleep(0)
-        error = check_error(await here.chat(key), 429, "insufficient_quota")
-        assert "money" in error["message"]
+        free = (await here.chat(key)).json()
+        assert free["netgpt"]["route"] == "edge" and "budget" in free["netgpt"]["reason"], "what costs nothing goes on"
         used = await here.gateway.store.limits.use(id, datetime.now(UTC))
         spent = cheap.json()["usage"]["completion_tokens"]
-        assert used.requests == 2 and used.tokens > spent and used.cost == pytest.approx(spent / 1000)
+        assert used.requests == 3 and used.tokens > spent and used.cost == pytest.approx(spent / 1000)
         assert used.cost_month == used.cost
     async with door(tmp_path, cloud, prices=prices) as again:
-        check_error(await again.chat(key), 429, "insufficient_quota")
+        assert (await again.chat(key)).json()["netgpt"]["route"] == "edge"
         await again.gateway.store.limits.change(id, {"cost_per_day": 1000.0}, None)
         assert (await again.chat(key)).status_code == 200, "changed limits are in force at once"
+
+
+async def test_without_a_free_model_a_spent_budget_is_told_with_its_end(tmp_path: Path, cloud: FaultyCloud) -> None:
+    prices = {"price_prompt": 0.0, "price_completion": 1000.0}
+    async with door(tmp_path, cloud, prices=prices, edge=NoModel("it is away")) as here:
+        _, key = await here.make_key(limits=KeyLimits(cost_per_day=0.001))
+        assert (await here.chat(key, fields={"max_tokens": 1})).status_code == 200
+        for fields in ({}, {"model": "netgpt/cloud"}, {"stream": True}):
+            answer = await here.chat(key, fields=fields)
+            error = check_error(answer, 429, "insufficient_quota")
+            assert "money" in error["message"] and int(answer.headers["retry-after"]) > 0
 
 
 async def test_two_processes_share_a_day(tmp_path: Path) -> None:

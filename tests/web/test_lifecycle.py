@@ -180,3 +180,34 @@ def test_names_of_what_changed_and_no_values() -> None:
     assert "none that can change" in told(["cloud.model"]) and "next start" not in told(["log_level"])
     fields = dict(load_settings(environment={}))
     assert all(hasattr(fields[name.split(".")[0]], name.split(".")[1]) for name in RELOADED if "." in name)
+
+
+@pytest.mark.parametrize("model", ["off", "smollm2-135m"])
+def test_a_cloud_alone_needs_no_weights(tmp_path: Path, model: str) -> None:
+    """`smollm2-135m`: they were never fetched."""
+    with FaultyCloud("the cloud says so") as cloud:
+        process = started(tmp_path / "home", edge__base_url="", edge__model=model, cloud__base_url=cloud.base_url)
+        try:
+            url = listens(process)
+            asked = {"messages": [{"role": "user", "content": "hello"}]}
+            answer = httpx.post(f"{url}/v1/chat/completions", json=asked, timeout=60)
+            assert answer.status_code == 200 and answer.headers["x-netgpt-route"] == "cloud", answer.text
+            ready = httpx.get(f"{url}/readyz", timeout=60).json()
+            assert ready["ready"] and not ready["parts"]["edge"]["ok"]
+            why = 'edge.model = "off"' if model == "off" else "netgpt models pull smollm2-135m"
+            assert why in ready["parts"]["edge"]["detail"]
+            other = {"messages": [{"role": "user", "content": "another question"}]}
+            refused = httpx.post(f"{url}/v1/chat/completions", json={**other, "model": "netgpt/edge"}, timeout=60)
+            assert refused.status_code == 503 and why in refused.json()["error"]["message"], refused.text
+            names = {each["id"] for each in httpx.get(f"{url}/v1/models", timeout=60).json()["data"]}
+            assert "off" not in names and "netgpt" in names
+        finally:
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=30)
+    assert "No model answers on this box" in output or "Traceback" not in output
+
+
+def test_without_a_model_and_a_cloud_nobody_could_answer(tmp_path: Path) -> None:
+    process = started(tmp_path / "home", edge__base_url="", edge__model="off")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "nobody could answer" in output

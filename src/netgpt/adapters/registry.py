@@ -515,7 +515,7 @@ def open_registry(settings: Settings, proof: FileProof | None) -> Registry:
     Raises NotFound: `edge.model` names no weights. With an edge of the owner's there are no weights to compare with.
     """
     base = None
-    if settings.edge.base_url is None:
+    if settings.edge.base_url is None and not settings.edge.is_off:
         base = edge_weights(Catalog(settings.models_dir, proof), settings.edge.model)
     most = settings.adapters.max_bytes
     return Registry(settings.adapters_dir, shipped_adapters(), base=base, max_bytes=most, proof=proof)

@@ -173,6 +173,8 @@ def subjects(settings: Settings, proof: FileProof | None) -> dict[str, Subject]:
         for target, remote in settings.remotes.items()
     }
     edge = settings.edge
+    if edge.is_off:
+        return found
     if edge.base_url is not None:
         return found | {EDGE: Subject(edge.model, of_remote(edge.base_url, edge.model))}
     try:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from netgpt.errors import ModelUnavailable
 from netgpt.exchange import Request
-from netgpt.models.base import Endpoint, ReceiptHook, RemoteModel, Trust
+from netgpt.models.base import ChatModel, Endpoint, NoModel, ReceiptHook, RemoteModel, Trust
 from netgpt.models.catalog import Catalog
 from netgpt.models.client import CloudModel, EdgeModel
 from netgpt.models.engine import Engine
@@ -18,7 +19,7 @@ from netgpt.privacy.detector_pools import DetectorPools
 from netgpt.privacy.process import DetectorProcess
 from netgpt.proofs import FileProof
 from netgpt.settings import Settings
-from netgpt.settings.sections import Cloud
+from netgpt.settings.sections import NO_EDGE, Cloud
 from netgpt.stages.generate import LastAnswer
 from netgpt.store.exchanges import CachedAnswer
 from netgpt.store.store import Store
@@ -27,12 +28,15 @@ from netgpt.types import Fact, Person
 
 def open_edge(
     settings: Settings, proof: FileProof, on_event: Callable[[str], None] | None = None
-) -> tuple[SwappingEngine | None, EdgeModel]:
+) -> tuple[SwappingEngine | None, ChatModel]:
     """The edge model, and its engine when it is the built-in one (to be started and stopped by the caller).
 
-    `proof`: the store's, for the list of weights. Raises StoreError: somebody changed the list.
+    A box with a cloud needs no model of its own: without weights it has a `NoModel`. `proof`: the store's, for the list
+    of weights. Raises StoreError: somebody changed the list; ModelUnavailable: no weights, and no cloud either.
     """
     edge = settings.edge
+    if edge.is_off:
+        return None, NoModel(f'there is no model on this box (edge.model = "{NO_EDGE}")')
     limits: Any = {"timeout_s": edge.timeout_s, "default_max_tokens": edge.max_tokens}
     if edge.base_url is not None:
         key = edge.api_key.get_secret_value() if edge.api_key else None
@@ -40,7 +44,12 @@ def open_edge(
         return None, EdgeModel(edge.model, lambda: endpoint, edge.model, **limits)
     catalog = Catalog(settings.models_dir, proof)
     catalog.take_over()
-    weights = catalog.resolve(edge.model)
+    try:
+        weights = catalog.resolve(edge.model)
+    except ModelUnavailable as missing:
+        if not settings.remotes:
+            raise
+        return None, NoModel(missing.message)
     make = partial(
         Engine, weights, context_tokens=edge.context_tokens, slots=edge.slots, threads=edge.threads,
         thinking=edge.thinking, log_path=settings.home / "engine.log",

@@ -240,6 +240,8 @@ async def check_edge(settings: Settings) -> CheckResult:
     """Whether the model on the box answers: the built-in one is started for it."""
     if settings.edge.base_url is not None:
         return await _connects("edge", settings.edge.base_url, 5.0)
+    if settings.edge.is_off:
+        return CheckResult("note", "there is none (edge.model): what may not leave is refused")
     from netgpt.models.catalog import Catalog
     from netgpt.models.engine import Engine
 

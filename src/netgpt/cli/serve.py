@@ -83,6 +83,7 @@ def _serve(settings: Settings, read: Callable[[], Settings]) -> None:
 
     from netgpt.app.gateway import open_gateway
     from netgpt.cli.doctor import answers_with_bundled
+    from netgpt.models.base import NoModel
     from netgpt.models.offers import NOT_FOR_ANSWERS
     from netgpt.web.app import create_app
     from netgpt.web.lifecycle import Drained
@@ -112,6 +113,8 @@ def _serve(settings: Settings, read: Callable[[], Settings]) -> None:
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
     say(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
+    if isinstance(gateway.edge, NoModel):
+        say(f"No model answers on this box: {gateway.edge.why} What may not leave is refused.")
     if answers_with_bundled(settings) and not settings.remotes:
         say(NOT_FOR_ANSWERS)
     if keeper.most < settings.server.max_concurrency + settings.server.max_waiting:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
-from netgpt.errors import AdapterGone, RequestError
+from netgpt.errors import AdapterGone, ModelUnavailable, RequestError
 from netgpt.judgement import TokenStats
 from netgpt.outbound import Outbound
 from netgpt.types import Chunk, Sender
@@ -71,6 +71,25 @@ class ChatModel(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class NoModel:
+    """A `ChatModel` where there is none: `why` says so to whoever asks."""
+
+    name = "none"
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def health(self) -> Health:
+        return Health(False, self.why)
+
+    async def chat(self, body: Mapping[str, Any], *, adapters: Sequence[str] = ()) -> AsyncIterator[Chunk]:
+        raise ModelUnavailable(self.why)
+        yield {}  # makes it a generator
+
+    async def close(self) -> None:
+        return None
 
 
 @runtime_checkable

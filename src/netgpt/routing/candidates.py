@@ -398,7 +398,9 @@ NOBODY = "nobody"  # rule of a decision without a target: nobody can answer, and
 def target_names(settings: Settings) -> dict[str, str]:
     """Every model's name that asks for one target -> that target: "netgpt/edge", an upstream's name with and without
     "netgpt/", and the names of the configured models. Where two targets run a model of one name, the first has it."""
-    names = {"netgpt/edge": "edge", settings.edge.model: "edge"}
+    names = {"netgpt/edge": "edge"}
+    if not settings.edge.is_off:
+        names[settings.edge.model] = "edge"
     for target in settings.remotes:
         names.setdefault(f"netgpt/{target}", target)
         if target != "cloud":  # "cloud" alone has never been a name of its own

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from netgpt.errors import ModelUnavailable, RequestError
+from netgpt.errors import ModelUnavailable, RateLimited, RequestError
 from netgpt.judgement import UNKNOWN
 from netgpt.routing.candidates import Situation, Target, Violation, asked_words
 from netgpt.routing.explain import WhatIf
@@ -324,6 +324,9 @@ def _nobody(situation: Situation, weighed: Weighed) -> Exception:
             code="media_not_supported",
             param="messages",
         )
+    if any(violation.rule == "budget" for violation in against.values()):
+        why = "; ".join(f"{target}: {violation.words}" for target, violation in against.items())
+        return RateLimited(f"nobody can answer for what is left of this key's budget. {why}", code="insufficient_quota")
     detail = edge.words if edge is not None else "there is no edge model"
     if situation.asked == EDGE:
         said = f"netgpt/edge was asked for and the edge model is not ready: {detail}"

@@ -77,7 +77,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _rules_that_bind(self) -> Self:
-        """A trusted cloud gets texts unmasked: strict rules could not keep their promise."""
+        """A trusted cloud gets texts unmasked: strict rules could not keep their promise. And somebody must answer."""
+        if self.edge.is_off and not self.remotes:
+            raise ValueError('edge.model = "off" and no cloud: nobody could answer; set cloud.base_url, or edge.model')
         for name, remote in (("cloud", self.cloud), *((f"upstreams.{each.name}", each) for each in self.upstreams)):
             if remote.trusted and self.policy.set in ("strict", "health"):
                 raise ValueError(

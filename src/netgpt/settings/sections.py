@@ -215,15 +215,26 @@ class Server(Section):
     tls_client_ca: Path | None = Field(None, description="Callers must show a certificate of this authority (PEM).")
 
 
+NO_EDGE: Final = "off"
+"""As `edge.model`: there is none."""
+
+
 class Edge(Section):
     """The model on the box."""
+
+    @property
+    def is_off(self) -> bool:
+        """Whether there is to be no model on the box."""
+        return self.base_url is None and self.model == NO_EDGE
 
     base_url: HttpAddress = Field(
         None, description="An OpenAI-compatible server (Ollama, vLLM) to use instead of the built-in engine."
     )
     api_key: SecretStr | None = Field(None, description="Key of that server.")
     model: str = Field(
-        "smollm2-135m", description="Catalogue name or path of a GGUF file; with base_url, the server's model name."
+        "smollm2-135m",
+        description='Catalogue name or path of a GGUF file; with base_url, the server\'s model name; "off": none, a '
+        "cloud alone answers. Without its weights a box with a cloud starts too, and says so.",
     )
     context_tokens: int = Field(
         2048, ge=256, description="Context per slot of the built-in engine, in tokens; 23 KB of memory each."

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Protocol, cast
 
 import orjson
@@ -75,6 +76,7 @@ class Door(Protocol):
 HOLD = "netgpt.hold"
 PERMIT = "netgpt.permit"
 """Keys of a request's scope: the estimate of its answer, and its permit, both released at the answer's end."""
+INSUFFICIENT_QUOTA = "insufficient_quota"
 _LONG_BODY = 100_000
 """Bytes of a body that is not checked on the event loop."""
 GRACE_S = 1.0
@@ -146,8 +148,11 @@ async def asked_at(door: Door, request: Request) -> Response:
     else:
         asked = await asyncio.to_thread(door.parse, raw, gateway.model_names)
     await may_ask(request, asked.user)
-    exchange = Exchange(await door.prepared(gateway, caller, asked), caller)
-    request.scope[HOLD] = request.app.state.access.limiter.hold(caller.key_id, len(raw), exchange.request.body)
+    asked, limiter = await door.prepared(gateway, caller, asked), request.app.state.access.limiter
+    if caller.budget_left is not None and caller.key_id is not None:  # of a crowd, each sees what the others hold
+        caller = replace(caller, budget_left=limiter.money_left(caller.key_id))
+    exchange = Exchange(asked, caller)
+    request.scope[HOLD] = limiter.hold(caller.key_id, len(raw), asked.body)
     try:
         if exchange.request.stream:
             await until_hangup(request.receive, _until_first_word(request, exchange, len(raw)))
@@ -170,6 +175,8 @@ async def asked_at(door: Door, request: Request) -> Response:
     except CallerGone:
         return NoResponse()
     except NetGPTError as error:
+        if error.code == INSUFFICIENT_QUOTA:
+            error = limiter.spent(caller.key_id) or error
         return await _refusal(request, exchange, error)
     return Response(orjson.dumps(whole), media_type="application/json", headers=headers_of(gateway, exchange))
 

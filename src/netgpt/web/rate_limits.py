@@ -101,14 +101,14 @@ class Limiter:
     async def admit(self, key_id: str, limits: KeyLimits) -> None:
         """Count one request.
 
-        Raises RateLimited: `rate_limit_exceeded` (a minute's or a day's tokens, a minute's requests) or
-        `insufficient_quota` (money).
+        Raises RateLimited (a minute's or a day's tokens, a minute's requests). Who has no money left is admitted: what
+        costs nothing may answer, see `money_left` and `spent`.
         """
         state, now = self._state(key_id, limits), self._clock()
         if state.has_budget:
             if now - state.read_at > _READ_AGAIN_S:
                 await self._fresh(key_id, state)
-            _check_budgets(state, datetime.now(UTC))
+            _check_day(state, datetime.now(UTC))
         for bucket in (state.requests, state.tokens):
             if bucket is not None:
                 bucket.refill(now)
@@ -127,6 +127,19 @@ class Limiter:
         month = limits.cost_per_month and limits.cost_per_month - use.cost_month - spent
         return min((left for left in (day, month) if left is not None), default=None)
 
+    def spent(self, key_id: str | None) -> RateLimited | None:
+        """What a key is told that no model without a price can answer; None: it has money left, or no such limit."""
+        state, now = self._states.get(key_id or ""), datetime.now(UTC)
+        if state is None:
+            return None
+        limits, use, cost = state.limits, _today(state.use, now), state.ended_cost + state.held_cost
+        if limits.cost_per_day and use.cost + cost >= limits.cost_per_day:
+            return _spent(f"{limits.cost_per_day:g} a day", _tomorrow(now) - now)
+        if limits.cost_per_month and use.cost_month + cost >= limits.cost_per_month:
+            next_month = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
+            return _spent(f"{limits.cost_per_month:g} a month", next_month - now)
+        return None
+
     def headers(self, key_id: str) -> Headers:
         """What a key has left, as OpenAI's `x-ratelimit-*`."""
         state = self._states.get(key_id)
@@ -140,7 +153,7 @@ class Limiter:
         answer = body.get("max_completion_tokens") or body.get("max_tokens") or _ANSWER_TOKENS
         guess = Usage(chars // CHARACTERS_A_TOKEN, min(answer, _MOST_TOKENS) * (body.get("n") or 1))
         if state.has_budget:  # a crowd was admitted together: the later ones of it find the others' holds here
-            _check_budgets(state, datetime.now(UTC))
+            _check_day(state, datetime.now(UTC))
         hold = Hold(state, guess.total_tokens, self._dearest(guess))
         state.held_tokens += hold.tokens
         state.held_cost += hold.cost
@@ -202,17 +215,15 @@ def _check_minute(state: _State) -> None:
         raise _refused(f"{limits.tokens_per_minute} tokens a minute", wait_s)
 
 
-def _check_budgets(state: _State, now: datetime) -> None:
+def _check_day(state: _State, now: datetime) -> None:
     limits, use = state.limits, _today(state.use, now)
-    tokens, cost = state.ended_tokens + state.held_tokens, state.ended_cost + state.held_cost
-    tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)
+    tokens = state.ended_tokens + state.held_tokens
     if limits.tokens_per_day and use.tokens + tokens >= limits.tokens_per_day:
-        raise _refused(f"{limits.tokens_per_day} tokens a day", (tomorrow - now).total_seconds())
-    if limits.cost_per_day and use.cost + cost >= limits.cost_per_day:
-        raise _spent(f"{limits.cost_per_day:g} a day", tomorrow - now)
-    if limits.cost_per_month and use.cost_month + cost >= limits.cost_per_month:
-        next_month = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
-        raise _spent(f"{limits.cost_per_month:g} a month", next_month - now)
+        raise _refused(f"{limits.tokens_per_day} tokens a day", (_tomorrow(now) - now).total_seconds())
+
+
+def _tomorrow(now: datetime) -> datetime:
+    return datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)
 
 
 def _today(use: KeyUse, now: datetime) -> KeyUse:

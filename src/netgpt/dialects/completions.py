@@ -104,6 +104,8 @@ class CompletionsWriter:
     def __init__(self, *, wants_usage: bool, echoed: str = "") -> None:
         self._wants_usage, self._echoed = wants_usage, echoed
         self._begun: set[int] = set()
+        self._told: dict[str, Any] = {}
+        """`netgpt` of a chunk that had no word, for the next."""
 
     def add(self, chunk: Chunk) -> bytes:
         choices = []
@@ -117,7 +119,12 @@ class CompletionsWriter:
         made = {**chunk, "id": _id(chunk), "object": "text_completion", "choices": choices}
         if not self._wants_usage:
             made.pop("usage", None)
-        return event(made) if choices or made.get("usage") else b""
+        if not choices and not made.get("usage"):
+            self._told = made.get("netgpt") or self._told
+            return b""
+        if self._told:
+            made, self._told = {"netgpt": self._told, **made}, {}
+        return event(made)
 
     def end(self) -> bytes:
         return b"data: [DONE]\n\n"

@@ -155,19 +155,19 @@ async def asked_at(door: Door, request: Request) -> Response:
     request.scope[HOLD] = limiter.hold(caller.key_id, len(raw), asked.body)
     try:
         if exchange.request.stream:
-            await until_hangup(request.receive, _until_first_word(request, exchange, len(raw)))
+            late = await until_hangup(request.receive, _begun(request, exchange, len(raw)))
             # The model's deadline is reported in-band, so it comes first.
             limit_s = max(0.0, gateway.settings.server.deadline_s - exchange.elapsed_ms() / 1000) + GRACE_S
 
             def broken() -> dict[str, Any]:
                 return {"exchange": exchange.id, "partial": exchange.given}
 
-            chunks, headers = _with_netgpt(exchange), headers_of(gateway, exchange)
             return EventStream(
-                chunks,
+                _with_netgpt(exchange, late),
                 door.writer(exchange),
-                headers,
+                headers_of(gateway, exchange, decided=late is None),
                 limit_s=limit_s,
+                comment_s=gateway.settings.server.comment_s,
                 broken=broken,
                 is_stopping=lambda: gateway.is_stopping,
             )
@@ -196,6 +196,24 @@ async def _admitted(request: Request, exchange: Exchange, size: int) -> Permit:
     if permit.waited_s:
         exchange.note_time("queue", permit.waited_s * 1000)
     return permit
+
+
+async def _begun(request: Request, exchange: Exchange, size: int) -> asyncio.Task[None] | None:
+    """Wait for the first word of a stream: None. Where it takes longer than `server.comment_s` from the permit on, the
+    stream begins without it: the task that still waits for it. Raises what comes before either."""
+    comment_s = request.app.state.gateway.settings.server.comment_s
+    work = asyncio.ensure_future(_until_first_word(request, exchange, size))
+    try:
+        while not work.done():
+            await asyncio.wait((work,), timeout=None if exchange.request.may_wait else comment_s)
+            if PERMIT in request.scope and not work.done():
+                return work
+    except asyncio.CancelledError:
+        work.cancel()
+        await asyncio.wait((work,))
+        raise
+    await work
+    return None
 
 
 async def _until_first_word(request: Request, exchange: Exchange, size: int) -> None:
@@ -248,8 +266,10 @@ async def whole_of(gateway: Gateway, door: Door, exchange: Exchange) -> dict[str
     return door.whole(exchange, {**answer, "netgpt": summary(exchange)})
 
 
-async def _with_netgpt(exchange: Exchange) -> AsyncIterator[Chunk]:
-    """The chunks, the first and the finishing ones with `netgpt`."""
+async def _with_netgpt(exchange: Exchange, late: asyncio.Task[None] | None = None) -> AsyncIterator[Chunk]:
+    """The chunks, the first and the finishing ones with `netgpt`. `late`: what they have to wait for."""
+    if late is not None:
+        await late
     first = True
     async with aclosing(cast(Any, exchange.chunks)) as chunks:
         async for chunk in chunks:

@@ -69,7 +69,10 @@ def summary(exchange: Exchange) -> dict[str, Any]:
     return summary
 
 
-def headers_of(gateway: Gateway, exchange: Exchange) -> dict[str, str]:
+def headers_of(gateway: Gateway, exchange: Exchange, *, decided: bool = True) -> dict[str, str]:
+    """`decided`: it is known who answers; else the stream tells it, in its first chunk's `netgpt`."""
+    if not decided:
+        return {"x-netgpt-exchange": exchange.id, LOAD_HEADER: _load(gateway).text}
     by = exchange.outcome.answered_by
     headers = {
         "x-netgpt-exchange": exchange.id, "x-netgpt-route": by.route, "x-netgpt-arm": by.name,

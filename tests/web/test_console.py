@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import Opened, chromium, opened
 from patience import wait_until
 from playwright.sync_api import Browser
@@ -181,6 +182,23 @@ def test_every_page_fits(browser: Browser, box: Served, width: int, scheme: Any)
         page.page.click("text=what left, and why")
         page.page.wait_for_selector("h2:has-text('The decision')")
         assert page.is_narrow_enough()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_stands_in_the_way_of_those_who_see_or_move_otherwise(
+    browser: Browser, box: Served, scheme: Any
+) -> None:
+    """axe-core's rules (WCAG 2.2 among them) find nothing on any page."""
+    with opened(browser, box, person="ada", color_scheme=scheme) as page:
+        page.ask("Write to someone@example.org")
+        found = {}
+        for name in ("live", "privacy", "box", "me", "chat"):
+            page.go(name)
+            found[name] = Axe().run(page.page).response["violations"]
+        page.page.locator("text=what left, and why").first.click()
+        page.page.wait_for_selector("h2:has-text('The decision')")
+        found["exchange"] = Axe().run(page.page).response["violations"]
+    assert {name: [each["id"] for each in faults] for name, faults in found.items() if faults} == {}
 
 
 def test_the_keyboard_is_enough(ada: Opened) -> None:

@@ -30,7 +30,7 @@ const attempt = async (work, done, draw) => {
 
 function facts(profile, draw) {
   const remove = (fact) => attempt(() => call(`${mine()}/facts/${encodeURIComponent(fact.id)}`, { method: "DELETE" }), "The fact is gone.", draw);
-  return [h("h2", {}, "Facts"), table("Facts", [["fact"], ["kind"], ["label"], [""]], profile.facts.map((fact) => [
+  return [h("h2", {}, "Facts"), table("Facts", [["fact"], ["kind"], ["label"], ["change"]], profile.facts.map((fact) => [
     fact.text, fact.kind, fact.label, h("button", { click: () => remove(fact), "aria-label": `Remove: ${fact.text}` }, "Remove")]), "No fact yet.")];
 }
 
@@ -49,7 +49,7 @@ function adding(draw) {
 function consenting(consents, draw) {
   const say = (purpose, given) => attempt(() => call(`${mine()}/consents`, { method: "POST", body: { purpose, given } }), given ? "Yes is noted." : "No is noted.", draw);
   const given = consents.now ?? {};
-  return [h("h2", {}, "Consents"), table("Consents", [["what for"], ["now"], [""]], Object.entries(PURPOSES).map(([purpose, words]) => [
+  return [h("h2", {}, "Consents"), table("Consents", [["what for"], ["now"], ["say"]], Object.entries(PURPOSES).map(([purpose, words]) => [
     words, JSON.stringify(given[purpose] ?? "nothing said").replaceAll('"', ""),
     h("span", { class: "row" }, h("button", { click: () => say(purpose, true), "aria-label": `Yes: ${words}` }, "Yes"),
       h("button", { click: () => say(purpose, false), "aria-label": `No: ${words}` }, "No"))])),

@@ -62,7 +62,7 @@ async function exceptions(signal) {
     }
     const word = h("input", { "aria-label": "A word that is never hidden", required: true, maxlength: 200 });
     const add = (event) => { event.preventDefault(); return change("/v1/privacy/exceptions", "POST", { word: word.value.trim() }, "It is not hidden any more."); };
-    fill(place, h("h2", {}, "Words that are never hidden"), table("Exceptions", [["word"], [""]], words.map((each) => {
+    fill(place, h("h2", {}, "Words that are never hidden"), table("Exceptions", [["word"], ["change"]], words.map((each) => {
       const text = each.word ?? each;
       return [text, h("button", { click: () => change(`/v1/privacy/exceptions/${encodeURIComponent(text)}`, "DELETE", undefined, "It is hidden again.") }, "Remove")];
     }), "None."), h("form", { class: "row", submit: add }, word, h("button", {}, "Add")));

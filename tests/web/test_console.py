@@ -203,6 +203,7 @@ def test_nothing_stands_in_the_way_of_those_who_see_or_move_otherwise(
 
 def test_the_keyboard_is_enough(ada: Opened) -> None:
     page = ada.page
+    page.wait_for_selector("#ask")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")

@@ -15,7 +15,7 @@ const PAGES = {
 const main = document.getElementById("main");
 let leave = () => {};
 
-async function show() {
+async function show(event) {
   leave();
   tell("");
   const [, name = "chat", id] = location.hash.split("/");
@@ -32,7 +32,7 @@ async function show() {
   } catch (error) {
     if (!stop.signal.aborted) fill(main, h("h1", {}, title), failed(error));
   }
-  main.focus({ preventScroll: true });
+  if (event) main.focus({ preventScroll: true });  // a page that was asked for by its link: readers begin there
 }
 
 function failed(error) {

@@ -104,6 +104,8 @@ def _serve(settings: Settings) -> None:
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
     say(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
+    if settings.server.console:
+        say(f"To look at it: {address}/console/")
     if answers_with_bundled(settings) and not settings.remotes:
         say(NOT_FOR_ANSWERS)
     if keeper.most < settings.server.max_concurrency + settings.server.max_waiting:

@@ -14,7 +14,7 @@ from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.routing.candidates import AUTO
 from netgpt.settings.sections import Server
-from netgpt.web import admin, chat, errors, exchanges, openapi, peers, profiles
+from netgpt.web import admin, chat, console, errors, exchanges, openapi, peers, profiles
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
@@ -94,7 +94,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     )  # fmt: skip
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
-    for module in (chat, exchanges, profiles, admin):
+    for module in (chat, exchanges, profiles, admin, *([console] if gateway.settings.server.console else [])):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app)

@@ -14,10 +14,11 @@ from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.routing.candidates import AUTO
 from netgpt.settings.sections import Server
-from netgpt.web import admin, chat, console, errors, exchanges, openapi, peers, profiles
+from netgpt.web import admin, chat, errors, exchanges, openapi, peers, profiles
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
+from netgpt.web.console import Console
 from netgpt.web.deferred import Deferred
 from netgpt.web.oidc import Access
 from netgpt.web.rights import RIGHTS, Right, entered
@@ -94,10 +95,12 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     )  # fmt: skip
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
-    for module in (chat, exchanges, profiles, admin, *([console] if gateway.settings.server.console else [])):
+    for module in (chat, exchanges, profiles, admin):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app)
-    limited = LimitsMiddleware(chat.ChatEndpoint(app, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
+    inner: ASGIApp = AuthMiddleware(app)
+    inner = Console(inner) if gateway.settings.server.console else inner
+    limited = LimitsMiddleware(chat.ChatEndpoint(app, inner), gateway.settings.server, gateway.metrics)
     reached = with_cors(limited, gateway.settings.server)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

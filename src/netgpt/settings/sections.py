@@ -186,6 +186,7 @@ class Server(Section):
         description='Web pages and extensions that may call the API (CORS), such as "https://chat.example", '
         '"chrome-extension://abcdefgh", "vscode-webview://*" (a name of each start).',
     )
+    console: bool = Field(True, description="Whether the page at /console is served: a client of the API as any other.")
     max_concurrency: int = Field(256, ge=1, description="Requests at work at once; more wait for their turn.")
     max_waiting: int = Field(1024, ge=0, description="Chats that wait for their turn at once; more are refused (503).")
     max_wait_s: float | None = Field(

@@ -19,6 +19,7 @@ from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolSt
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
 from netgpt.web.chat import ChatDoor
 from netgpt.web.completions import CompletionsDoor, SeveralPrompts
+from netgpt.web.console import Console
 from netgpt.web.deferred import Deferred
 from netgpt.web.doors import Door, Doors, declare, whole_of
 from netgpt.web.oidc import Access
@@ -111,7 +112,8 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})
-    asked = Doors(app, doors, AuthMiddleware(AnswersHead(app)))
-    limited = LimitsMiddleware(SeveralPrompts(app, asked), gateway)
+    inner: ASGIApp = AuthMiddleware(AnswersHead(app))
+    inner = Console(inner) if gateway.settings.server.console else inner
+    limited = LimitsMiddleware(SeveralPrompts(app, Doors(app, doors, inner)), gateway)
     reached = CorsMiddleware(limited, gateway)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

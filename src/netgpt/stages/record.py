@@ -121,7 +121,8 @@ class Record:
         for hear in self.before_end:
             hear(exchange, answer)
         try:
-            await self.store.save_exchange(row_of(exchange, answer, self.remotes, keep_text=self.keep_text))
+            keep_text = self.keep_text and exchange.request.keep
+            await self.store.save_exchange(row_of(exchange, answer, self.remotes, keep_text=keep_text))
         finally:
             asyncio.get_running_loop().call_soon(self.on_ended, exchange)
 
@@ -207,6 +208,7 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
     return {
         "request": dict(exchange.request.body),
         "asked_for": exchange.request.model,
+        "said": exchange.request.said,
         "facts": [_fact(fact) for fact in exchange.get("chosen", ())],
         "completion": exchange.get("completion"),
         "messages": exchange.get("messages"),

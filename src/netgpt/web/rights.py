@@ -49,6 +49,10 @@ _TENANT = Right(Of.BOX, "administer")
 _BOX = Right(Of.BOX, "run_box")
 RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/chat/completions": Right(Of.PROFILE, "ask"),
+    "POST /v1/responses": Right(Of.PROFILE, "ask"),
+    "GET /v1/responses/{response_id}": _ROW,
+    "GET /v1/responses/{response_id}/input_items": _ROW,
+    "DELETE /v1/responses/{response_id}": Right(Of.ROW, "forget"),
     "GET /v1/waiting": _ROW,
     "GET /v1/waiting/{waiting_id}": _ROW,
     "DELETE /v1/waiting/{waiting_id}": Right(Of.ROW, "forget"),

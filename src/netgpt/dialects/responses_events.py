@@ -75,7 +75,6 @@ class _Part:
         self.pieces: list[str] = []
         self.marks: list[dict[str, Any]] = []
         self.logprobs: list[dict[str, Any]] = []
-        self.is_open = True
 
     @property
     def text(self) -> str:
@@ -100,9 +99,8 @@ class _Item:
         self.is_sealed = False
         """Of reasoning: its signature or encrypted content has come; what follows is another thought."""
 
-    def open_part(self, kind: str, key: Any) -> _Part | None:
-        last = self.parts[-1] if self.parts else None
-        return last if last is not None and last.is_open and (last.kind, last.key) == (kind, key) else None
+    def part_of(self, kind: str, key: Any) -> _Part | None:
+        return next((part for part in self.parts if (part.kind, part.key) == (kind, key)), None)
 
     def shown(self) -> dict[str, Any]:
         item = {"type": self.kind, "id": self.id, **self.fields}
@@ -278,7 +276,7 @@ class ResponsesWriter:
         return bool(words)
 
     def _say(self, item: _Item, kind: str, key: Any, words: str, logprobs: Any = ()) -> None:
-        part = item.open_part(kind, key) or self._begin_part(item, kind, key)
+        part = item.part_of(kind, key) or self._begin_part(item, kind, key)
         part.pieces.append(words)
         fields: dict[str, Any] = {"delta": words}
         if kind == "output_text":
@@ -287,8 +285,6 @@ class ResponsesWriter:
         self._tell(f"{_DELTAS[kind]}.delta", **self._at(item, part), **fields)
 
     def _begin_part(self, item: _Item, kind: str, key: Any) -> _Part:
-        if item.parts:
-            self._end_part(item, item.parts[-1])
         part = _Part(kind, key)
         item.parts.append(part)
         began = "response.reasoning_summary_part" if kind == "summary_text" else "response.content_part"
@@ -303,9 +299,6 @@ class ResponsesWriter:
         return {"item_id": item.id, "output_index": item.place, name: alike.index(part)}
 
     def _end_part(self, item: _Item, part: _Part) -> None:
-        if not part.is_open:
-            return
-        part.is_open = False
         at = self._at(item, part)
         name = "refusal" if part.kind == "refusal" else "text"
         more = {"logprobs": part.logprobs} if part.kind == "output_text" else {}
@@ -318,7 +311,7 @@ class ResponsesWriter:
         if not isinstance(mark, dict):
             return
         item = self._message()
-        part = item.open_part("output_text", None) or self._begin_part(item, "output_text", None)
+        part = item.part_of("output_text", None) or self._begin_part(item, "output_text", None)
         kind = mark.get("type")
         inner = mark.get(str(kind))
         flat = {"type": kind, **inner} if isinstance(inner, dict) else dict(mark)
@@ -364,8 +357,8 @@ class ResponsesWriter:
     def _end_item(self, item: _Item, status: str) -> None:
         if item.status != "in_progress":
             return
-        if item.parts:
-            self._end_part(item, item.parts[-1])
+        for part in item.parts:
+            self._end_part(item, part)
         for kind, _, text, begins in _CALLS.values():
             if item.kind == kind:
                 said = {text: "".join(item.pieces)}

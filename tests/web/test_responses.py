@@ -39,7 +39,7 @@ def cloud_says(body: Mapping[str, Any]) -> dict[str, Any]:
         said = " ".join(str(each.get("content")) for each in body["messages"])
         return {"content": f"You said: {said}", "reasoning_content": f"they mean {stands[0]}"}
     arguments = json.dumps({"email": stands[0]})
-    return {"content": f"I look for {stands[0]}.", "reasoning_content": f"who is {stands[0]}?", "tool_calls": [
+    return {"reasoning_content": f"who is {stands[0]}?", "content": f"I look for {stands[0]}.", "tool_calls": [
         {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": arguments}},
         {"id": "call_2", "type": "custom", "custom": {"name": "note", "input": f"ask {stands[0]}"}},
     ]}  # fmt: skip

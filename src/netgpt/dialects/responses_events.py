@@ -143,6 +143,7 @@ class ResponsesWriter:
         """Calls whose name has not come yet."""
         self._thoughts: dict[Any, _Item] = {}
         """Reasoning by the index of its pieces."""
+        self._marks: list[dict[str, Any]] = []
         self._finish: str | None = None
         self._has_begun = False
 
@@ -160,6 +161,9 @@ class ResponsesWriter:
         self._head({})
         for call in self._waiting.values():
             self._begin_call(call)
+        if self._marks:
+            self._begin_part(self._message(), "output_text", None)
+            self._mark_all()
         why = _INCOMPLETE.get(self._finish or "")
         last = max(self._items, key=lambda item: item.place, default=None)
         for item in self._items:
@@ -210,6 +214,7 @@ class ResponsesWriter:
             self._say(self._thinking(None, None), "reasoning_text", None, thought)
         if isinstance(words := delta.get("content"), str) and words:
             self._say(self._message(), "output_text", None, words, [_logprob(each) for each in logprobs])
+            self._mark_all()
         if isinstance(words := delta.get("refusal"), str) and words:
             self._say(self._message(), "refusal", None, words)
         for mark in delta.get("annotations") or ():
@@ -306,12 +311,20 @@ class ResponsesWriter:
         ended = "response.reasoning_summary_part" if part.kind == "summary_text" else "response.content_part"
         self._tell(f"{ended}.done", **at, part=part.shown())
 
+    def _mark_all(self) -> None:
+        marks, self._marks = self._marks, []
+        for mark in marks:
+            self._mark(mark)
+
     def _mark(self, mark: Any) -> None:
-        """A citation of the words so far."""
+        """A citation of the words so far; one that comes before all words waits for them."""
         if not isinstance(mark, dict):
             return
-        item = self._message()
-        part = item.part_of("output_text", None) or self._begin_part(item, "output_text", None)
+        item = self._open
+        part = item.part_of("output_text", None) if item is not None else None
+        if item is None or part is None:
+            self._marks.append(mark)
+            return
         kind = mark.get("type")
         inner = mark.get(str(kind))
         flat = {"type": kind, **inner} if isinstance(inner, dict) else dict(mark)

@@ -154,6 +154,15 @@ def test_plain_reasoning_goes_back_as_plain_reasoning() -> None:
     assert to_chat({"input": items})["messages"][0]["reasoning_content"] == "hmm"
 
 
+def test_a_call_of_a_namespaces_function_says_so() -> None:
+    space = {"type": "namespace", "name": "crm", "description": "d", "tools": [{"type": "function", "name": "find"}]}
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "crm__find", "arguments": "{}"}}
+    (item,) = streamed([delta({"tool_calls": [call]}, "tool_calls")], {**SAID, "tools": [space]})[-1]["response"][
+        "output"
+    ]
+    assert (item["namespace"], item["name"]) == ("crm", "find")
+
+
 def test_encrypted_content_comes_only_where_it_is_asked_for() -> None:
     item = streamed(calls(), {**SAID, "include": []})[-1]["response"]["output"][0]
     assert item["type"] == "reasoning" and "encrypted_content" not in item

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netgpt.dialects.responses import error_body, to_chat
+from netgpt.dialects.responses import error_body, namespaces_of, to_chat
 from netgpt.errors import ContextTooLong, NotFound, RequestError
 
 USER = {"role": "user", "content": "hi"}
@@ -74,6 +74,19 @@ def test_tools_and_choices() -> None:
     assert one["tool_choice"] == {"type": "custom", "custom": {"name": "c"}}
 
 
+def test_functions_of_a_namespace_are_called_by_both_names() -> None:
+    long = {"type": "function", "name": "g" * 64, "description": "Does g."}
+    space = {"type": "namespace", "name": "crm", "description": "Of customers.", "tools": [
+        {"type": "function", "name": "find", "description": "Finds."}, long]}  # fmt: skip
+    first, second = (tool["function"] for tool in chat(tools=[space])["tools"])
+    assert first == {"name": "crm__find", "description": "[crm: Of customers.]\nFinds."}
+    assert len(second["name"]) == 64 and second["description"] == "Does g."
+    call = {"type": "function_call", "call_id": "c", "namespace": "crm", "name": "find", "arguments": "{}"}
+    assert messages(call)[0]["tool_calls"][0]["function"]["name"] == "crm__find"
+    made = namespaces_of({"tools": [space]})
+    assert made == {"crm__find": ("crm", "find"), second["name"]: ("crm", "g" * 64)}
+
+
 def test_parts_of_messages() -> None:
     parts = [
         {"type": "input_text", "text": "see"}, {"type": "input_image", "image_url": "data:x", "detail": "low"},
@@ -135,8 +148,8 @@ def test_an_item_may_be_named_where_it_is_known() -> None:
         ("input", part(type="input_file", file_url="u"), "input.0.content.0.file_url"),
         ("input", part(type="hologram"), "input.0.content.0.type"),
         ("input", part(type="input_text"), "input.0.content.0.text"),
-        ("input", [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "namespace": "n"}],
-         "input.0.namespace"),
+        ("tools", [{"type": "namespace", "name": "n", "tools": [{"type": "mcp"}]}], "tools.0.tools.0.type"),
+        ("tools", [{"type": "function", "name": "f"}] * 2, "tools"),
     ],
 )  # fmt: skip
 def test_what_chat_cannot_say_is_refused_by_its_name(field: str, value: Any, named: str) -> None:

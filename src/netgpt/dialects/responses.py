@@ -7,6 +7,7 @@ as `reasoning_details` in OpenRouter's form, encrypted content byte for byte. Wh
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -17,9 +18,11 @@ from netgpt.errors import NetGPTError, NotFound
 PATH: Final = "/v1/responses"
 FORMAT: Final = "openai-responses-v1"
 """`format` of a piece of reasoning whose encryption is OpenAI's (OpenRouter's name)."""
+ENCRYPTED: Final = "reasoning.encrypted_content"
+LOGPROBS: Final = "message.output_text.logprobs"
 INCLUDABLE: Final = frozenset(
     (
-        "reasoning.encrypted_content", "message.output_text.logprobs", "message.input_image.image_url",
+        ENCRYPTED, LOGPROBS, "message.input_image.image_url",
         "file_search_call.results", "computer_call_output.output.image_url", "code_interpreter_call.outputs",
         "web_search_call.action.sources", "web_search_call.results",
     )
@@ -57,7 +60,7 @@ def to_chat(body: Mapping[str, Any], before: Sequence[Mapping[str, Any]] = ()) -
     if body.get("max_output_tokens") is not None:
         chat["max_completion_tokens"] = body["max_output_tokens"]
     include = body.get("include") or ()
-    if body.get("top_logprobs") or "message.output_text.logprobs" in include:
+    if body.get("top_logprobs") or LOGPROBS in include:
         chat |= {"logprobs": True} | ({"top_logprobs": body["top_logprobs"]} if body.get("top_logprobs") else {})
     _say_form(body, chat)
     _say_tools(body, chat)
@@ -113,7 +116,11 @@ def _say_form(body: Mapping[str, Any], chat: dict[str, Any]) -> None:
 
 
 def _say_tools(body: Mapping[str, Any], chat: dict[str, Any]) -> None:
-    tools = [_tool(tool, f"tools.{place}") for place, tool in enumerate(_list(body.get("tools") or [], "tools"))]
+    tools = [said for place, tool in enumerate(_list(body.get("tools") or [], "tools"))
+             for said in _tools(tool, f"tools.{place}")]  # fmt: skip
+    named = [tool[tool["type"]].get("name") for tool in tools]
+    if twice := next((name for name in named if named.count(name) > 1), None):
+        raise wrong("tools", f"two are called {twice}")
     choice = _choice(body.get("tool_choice"))
     if tools:
         chat["tools"] = tools
@@ -126,6 +133,40 @@ def _say_tools(body: Mapping[str, Any], chat: dict[str, Any]) -> None:
 
 _FREE_TO_CALL: Final = {"allowed_callers": ["direct"], "defer_loading": False, "async": False}
 """What says nothing of a tool."""
+
+
+def _tools(tool: Any, where: str) -> list[dict[str, Any]]:
+    """A tool; of a namespace all of them, as chat has no such groups."""
+    tool = _object(tool, where)
+    if tool.get("type") != "namespace":
+        return [_tool(tool, where)]
+    _check_fields(tool, ("type", "name", "description", "tools"), where)
+    space, inner = _text(tool, "name", where), _list(tool.get("tools"), f"{where}.tools")
+    said = [_tool(each, f"{where}.tools.{place}") for place, each in enumerate(inner)]
+    for place, each in enumerate(said):
+        one = each[each["type"]]
+        one["name"] = within(space, str(one.get("name")))
+        if not place and tool.get("description"):  # a model is told once what its tools are for
+            one["description"] = f"[{space}: {tool['description']}]\n{one.get('description') or ''}".rstrip()
+    return said
+
+
+_LONGEST_NAME: Final = 64
+
+
+def within(space: str, name: str) -> str:
+    """The name in chat of a function of a namespace."""
+    flat = f"{space}__{name}"
+    if len(flat) <= _LONGEST_NAME:
+        return flat
+    return f"{flat[: _LONGEST_NAME - 9]}_{hashlib.sha256(flat.encode()).hexdigest()[:8]}"
+
+
+def namespaces_of(said: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Namespace and name of each function that has one, by its name in chat."""
+    spaces = [tool for tool in said.get("tools") or () if tool.get("type") == "namespace"]
+    pairs = [(space["name"], tool["name"]) for space in spaces for tool in space["tools"]]
+    return {within(*pair): pair for pair in pairs}
 
 
 def _tool(tool: Any, where: str) -> dict[str, Any]:
@@ -237,13 +278,13 @@ class _Conversation:
         last |= {"annotations": [_mark(mark) for mark in marks]} if marks else {}
 
     def _call(self, item: Mapping[str, Any], where: str) -> None:
-        if item.get("namespace") is not None:
-            raise cannot_say(f"{where}.namespace", "offer functions outside of namespaces")
         kind, text = ("function", "arguments") if item["type"] == "function_call" else ("custom", "input")
         for name in ("call_id", "name", text):
             if not isinstance(item.get(name), str):
                 raise wrong(f"{where}.{name}", "must be a text")
-        call = {"id": item["call_id"], "type": kind, kind: {"name": item["name"], text: item[text]}}
+        space = item.get("namespace")
+        name = within(space, item["name"]) if isinstance(space, str) else item["name"]
+        call = {"id": item["call_id"], "type": kind, kind: {"name": name, text: item[text]}}
         self._answer().setdefault("tool_calls", []).append(call | extras_of(item))
 
     def _output(self, item: Mapping[str, Any], where: str) -> None:
@@ -273,7 +314,7 @@ class _Conversation:
             return
         head = {"id": item["id"]} if isinstance(item.get("id"), str) else {}
         format, field, data = unmarked(encrypted)
-        texts = [{"type": "reasoning.summary", "summary": text} for text in summary]
+        texts: list[dict[str, Any]] = [{"type": "reasoning.summary", "summary": text} for text in summary]
         texts += [{"type": "reasoning.text", "text": text} for text in content]
         if field == "signature" and texts:
             texts[-1] |= {"signature": data}

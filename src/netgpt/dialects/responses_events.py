@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from netgpt.dialects import event
-from netgpt.dialects.responses import FORMAT, extras_of, marked
+from netgpt.dialects.responses import ENCRYPTED, FORMAT, LOGPROBS, extras_of, marked, namespaces_of
 from netgpt.errors import NetGPTError, RateLimited
 from netgpt.types import Chunk
 
@@ -131,8 +131,9 @@ class ResponsesWriter:
         self._taken = _OF_CHAT | frame.keys()
         """What a server has no say in, or says in other words."""
         include = said.get("include") or ()
-        self._gives_encrypted = "reasoning.encrypted_content" in include
-        self._gives_logprobs = "message.output_text.logprobs" in include or bool(said.get("top_logprobs"))
+        self._gives_encrypted = ENCRYPTED in include
+        self._gives_logprobs = LOGPROBS in include or bool(said.get("top_logprobs"))
+        self._spaces = namespaces_of(said)
         self._events: list[bytes] = []
         self._number = 0
         self._items: list[_Item] = []
@@ -358,7 +359,9 @@ class ResponsesWriter:
     def _begin_call(self, call: Mapping[str, Any]) -> None:
         kind, prefix, _, begins = _CALLS[call["kind"]]
         id = self._id(f"{prefix}_")
-        item = self._begin(kind, id, call_id=call["id"] or f"call_{id}", name=call["name"] or "", **call["extras"])
+        space, name = self._spaces.get(call["name"] or "", (None, call["name"] or ""))
+        where = {} if space is None else {"namespace": space}
+        item = self._begin(kind, id, call_id=call["id"] or f"call_{id}", name=name, **where, **call["extras"])
         self._calls[call["key"]] = item
         self._pass_on(item, begins, "".join(call["text"]))
 

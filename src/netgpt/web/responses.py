@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 from netgpt.app.gateway import Gateway
 from netgpt.dialects import cannot_say, wrong
-from netgpt.dialects.responses import PATH, items_of, to_chat
+from netgpt.dialects.responses import ENCRYPTED, PATH, items_of, to_chat
 from netgpt.dialects.responses_events import ResponsesWriter, response_frame, response_of
 from netgpt.errors import NotFound, RequestError
 from netgpt.exchange import Exchange, Request
@@ -94,13 +95,12 @@ class ResponsesDoor:
                 code="previous_response_not_found",
                 param="previous_response_id",
             )
-        before = [*_input_of(row), *_response(row)["output"]]
+        before = [*_input_of(row), *_response(row, with_encrypted=True)["output"]]
         if len(before) > _MOST_BEFORE:
             raise RequestError(f"the conversation has more than {_MOST_BEFORE} items", param="previous_response_id")
         said["before"] = before
-        going_on = {**said, "netgpt": None}
-        put_together = (to_chat, going_on, before)
-        chat = await asyncio.to_thread(*put_together) if len(before) > _LONG else to_chat(going_on, before)
+        work = partial(to_chat, {**said, "netgpt": None}, before)
+        chat = await asyncio.to_thread(work) if len(before) > _LONG else work()
         return replace(asked, body={**asked.body, "messages": chat["messages"]}, said=said)
 
     def whole(self, exchange: Exchange, answer: dict[str, Any]) -> dict[str, Any]:
@@ -142,10 +142,12 @@ def _is_kept(row: ExchangeRecord) -> bool:
     return row.status == "complete" and private.get("said") is not None and private.get("answer") is not None
 
 
-def _response(row: ExchangeRecord) -> dict[str, Any]:
-    """The response of a row that is kept."""
+def _response(row: ExchangeRecord, *, with_encrypted: bool = False) -> dict[str, Any]:
+    """The response of a row that is kept. `with_encrypted`: also where the caller did not ask for its reasoning so."""
     private = row.private or {}
     said, answer = private["said"], private["answer"]
+    if with_encrypted:
+        said = {**said, "include": [ENCRYPTED]}
     began = int(row.received.timestamp())
     frame = response_frame(row.id.removeprefix("ex_"), said, began)
     frame["completed_at"] = began + round(float(row.timings.get("total", 0)) / 1000)

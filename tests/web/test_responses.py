@@ -209,6 +209,25 @@ async def test_a_response_is_its_persons_and_nobody_elses(tmp_path: Path) -> Non
             assert (await here.ask("DELETE", f"/v1/responses/{first['id']}", key=operator)).status_code == 403
 
 
+async def test_items_that_are_only_named_are_those_of_the_person(tmp_path: Path) -> None:
+    with FaultyCloud(cloud_says) as cloud:
+        async with gateway(tmp_path / "home", cloud, completion={"mode": "off"}) as opened:
+            here = Door(opened)
+            _, ada = await here.make_key(user="ada")
+            _, bob = await here.make_key(user="bob")
+            first = await asked(here, ada, f"where is {EMAIL}?", tools=TOOLS)
+            names = [{"type": "item_reference", "id": item["id"]} for item in first["output"]]
+            results = [{"type": "function_call_output", "call_id": "call_1", "output": "B 12"},
+                       {"type": "custom_tool_call_output", "call_id": "call_2", "output": "noted"}]  # fmt: skip
+            second = await asked(here, ada, [*names, *results], tools=TOOLS)
+            said = json.loads(cloud.received[-1].body)["messages"][0]
+            assert [call["id"] for call in said["tool_calls"]] == ["call_1", "call_2"] and said["reasoning_content"]
+            third = await asked(here, ada, "and?", previous_response_id=second["id"])
+            assert f"I look for {EMAIL}." in json.dumps(third["output"])
+            stolen = await ask(here, bob, input=[*names, *results])
+            assert stolen.status_code == 404 and stolen.json()["error"]["param"] == "input.0.id"
+
+
 async def test_who_is_forgotten_leaves_no_response(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
         async with gateway(tmp_path / "home", cloud, completion={"mode": "off"}) as opened:
@@ -240,16 +259,6 @@ async def test_a_stream_that_breaks_fails_and_never_completes(tmp_path: Path, fa
             last = json.loads(answer.text.strip().rpartition("data: ")[2])
             assert last["type"] == "response.failed" and last["response"]["error"]["code"] == "server_error"
             assert last["response"]["netgpt"]["partial"] is True
-
-
-async def test_a_request_that_may_wait_is_answered_in_its_own_dialect(tmp_path: Path) -> None:
-    async with gateway(tmp_path / "home", {"base_url": "http://127.0.0.1:9", "model": "far"}) as opened:
-        here = Door(opened)
-        asks = await ask(here, None, input="hello", netgpt={"may_wait": True})
-        assert asks.status_code == 202, asks.text
-        row = await opened.store.waiting.find(asks.json()["id"])
-        assert row is not None and row.private is not None
-        assert row.private["request"]["door"] == "/v1/responses" and row.private["request"]["said"]["input"] == "hello"
 
 
 class Planted:
@@ -358,7 +367,7 @@ async def ask(here: Door, key: str | None, **body: Any) -> Any:
     return await here.ask("POST", "/v1/responses", key=key, json={"model": "netgpt/cloud", **body})
 
 
-async def asked(here: Door, key: str | None, text: str, **fields: Any) -> dict[str, Any]:
+async def asked(here: Door, key: str | None, text: Any, **fields: Any) -> dict[str, Any]:
     answer = await ask(here, key, input=text, **fields)
     assert answer.status_code == 200, answer.text
     response: dict[str, Any] = answer.json()

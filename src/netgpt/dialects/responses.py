@@ -215,6 +215,13 @@ def _messages(body: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> l
     return conversation.messages
 
 
+def reference_of(item: Any) -> str | None:
+    """The id of an item that is only named; None: it is there itself."""
+    if not isinstance(item, dict) or item.get("type", "item_reference") != "item_reference" or "role" in item:
+        return None
+    return item["id"] if isinstance(item.get("id"), str) else None
+
+
 def items_of(body: Mapping[str, Any]) -> list[Any]:
     """The request's own items. A text is one message of the user's."""
     asked = body.get("input") or []

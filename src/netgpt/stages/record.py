@@ -205,10 +205,10 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
     """All texts and details of an exchange as JSON values; also for explanations within an answer."""
     outcome, decided = _so_far(exchange)
     sent, error = outcome.sent, exchange.error
-    return {
+    said = {} if exchange.request.said is None else {"said": exchange.request.said}
+    return said | {
         "request": dict(exchange.request.body),
         "asked_for": exchange.request.model,
-        "said": exchange.request.said,
         "facts": [_fact(fact) for fact in exchange.get("chosen", ())],
         "completion": exchange.get("completion"),
         "messages": exchange.get("messages"),

@@ -19,18 +19,20 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 from netgpt.app.gateway import Gateway
 from netgpt.dialects import cannot_say, wrong
-from netgpt.dialects.responses import ENCRYPTED, PATH, items_of, to_chat
+from netgpt.dialects.responses import ENCRYPTED, PATH, items_of, reference_of, to_chat
 from netgpt.dialects.responses_events import ResponsesWriter, response_frame, response_of
 from netgpt.errors import NotFound, RequestError
 from netgpt.exchange import Exchange, Request
 from netgpt.store.schema import ExchangeRecord
-from netgpt.types import Caller
+from netgpt.types import Caller, Person
 from netgpt.web.auth import authenticated
 from netgpt.web.exchanges import User
 from netgpt.web.requests import Extension, Name, check_chat, read_json
 from netgpt.web.rights import person_for, reach, sees_texts
 
 _ID: Final = re.compile(r"resp_([0-9a-f]{32})")
+_ITEM: Final = re.compile(r"(?:msg|rs|fc|ctc|in)_([0-9a-f]{32})[0-9a-f]{2,4}")
+_MOST_NAMED: Final = 500
 _MOST_BEFORE: Final = 20_000
 """Items that a conversation may have had."""
 _LONG: Final = 200
@@ -77,28 +79,21 @@ class ResponsesDoor:
             ResponsesBody.model_validate(body)
         except ValidationError as error:
             raise _malformed(error) from None
-        # What it goes on with is not known yet: the items are checked with it.
-        own = body if not body.get("previous_response_id") else {**body, "input": "(goes on)"}
+        # What it goes on with, or only names, is not known yet: the items are checked with it.
+        own = {**body, "input": "(goes on)"} if _goes_on(body) else body
         asked = check_chat(to_chat(own), known_models)
         said = {name: value for name, value in body.items() if name not in ("netgpt", "stream")}
         return replace(asked, door=PATH, said=said, keep=body.get("store") is not False)
 
     async def prepared(self, gateway: Gateway, caller: Caller, asked: Request) -> Request:
         said = {**(asked.said or {}), "store": asked.keep and gateway.settings.store.keep_text}
-        if not said.get("previous_response_id"):
+        if not _goes_on(said):
             return replace(asked, said=said)
-        row = await _row_of(gateway, said["previous_response_id"])
         person = await person_for(gateway, caller, asked.user)
-        if row is None or row.person != person or not _is_kept(row):
-            raise NotFound(
-                "no response of that id is kept here for this person: it was not stored, it expired, or it was deleted",
-                code="previous_response_not_found",
-                param="previous_response_id",
-            )
-        before = [*_input_of(row), *_response(row, with_encrypted=True)["output"]]
-        if len(before) > _MOST_BEFORE:
-            raise RequestError(f"the conversation has more than {_MOST_BEFORE} items", param="previous_response_id")
-        said["before"] = before
+        before = (
+            await _before(gateway, person, said["previous_response_id"]) if said.get("previous_response_id") else []
+        )
+        said |= {"before": before, "input": await _with_named(gateway, person, items_of(said))}
         work = partial(to_chat, {**said, "netgpt": None}, before)
         chat = await asyncio.to_thread(work) if len(before) > _LONG else work()
         return replace(asked, body={**asked.body, "messages": chat["messages"]}, said=said)
@@ -128,6 +123,42 @@ def _malformed(error: ValidationError) -> RequestError:
 
 
 # What is kept
+
+
+def _goes_on(body: Mapping[str, Any]) -> bool:
+    """Whether it says something by the id under which it is kept here."""
+    return bool(body.get("previous_response_id")) or any(reference_of(item) is not None for item in items_of(body))
+
+
+async def _before(gateway: Gateway, person: Person, response_id: str) -> list[dict[str, Any]]:
+    """The items of a conversation up to this response, itself included."""
+    row = await _row_of(gateway, response_id)
+    if row is None or row.person != person or not _is_kept(row):
+        raise NotFound(
+            "no response of that id is kept here for this person: it was not stored, it expired, or it was deleted",
+            code="previous_response_not_found",
+            param="previous_response_id",
+        )
+    before = [*_input_of(row), *_response(row, with_encrypted=True)["output"]]
+    if len(before) > _MOST_BEFORE:
+        raise RequestError(f"the conversation has more than {_MOST_BEFORE} items", param="previous_response_id")
+    return before
+
+
+async def _with_named(gateway: Gateway, person: Person, items: list[Any]) -> list[Any]:
+    """The items, those that are only named themselves: of responses of this person. Ids of other makers' reasoning
+    are looked for in the responses that the other ids tell of; what is not found stays named, and is refused then."""
+    named = {name for item in items if (name := reference_of(item)) is not None}
+    responses = sorted({match[1] for name in named if (match := _ITEM.fullmatch(name))})
+    if len(responses) > _MOST_NAMED:
+        raise RequestError(f"items of more than {_MOST_NAMED} responses are named: send them themselves", param="input")
+    known: dict[str, Any] = {}
+    for number in responses:
+        row = await _row_of(gateway, f"resp_{number}")
+        if row is not None and row.person == person and _is_kept(row):
+            output = _response(row, with_encrypted=True)["output"]
+            known |= {item["id"]: item for item in [*_input_of(row), *output]}
+    return [known.get(reference_of(item) or "", item) for item in items]
 
 
 async def _row_of(gateway: Gateway, response_id: str) -> ExchangeRecord | None:

@@ -163,6 +163,17 @@ def test_a_call_of_a_namespaces_function_says_so() -> None:
     assert (item["namespace"], item["name"]) == ("crm", "find")
 
 
+def test_reasoning_that_comes_twice_is_told_once() -> None:
+    first = {"type": "reasoning.text", "index": 0, "text": "hm", "format": "anthropic-claude-v1"}
+    chunks = [
+        delta({"reasoning_content": "h", "reasoning_details": [{**first, "text": ""}]}),
+        delta({"reasoning_content": "m", "reasoning_details": [first]}), delta({"reasoning_content": "!"}),
+        delta({"content": "so"}, "stop"),
+    ]  # fmt: skip
+    thought, _ = streamed(chunks)[-1]["response"]["output"]
+    assert thought["content"] == [{"type": "reasoning_text", "text": "hm"}]
+
+
 def test_encrypted_content_comes_only_where_it_is_asked_for() -> None:
     item = streamed(calls(), {**SAID, "include": []})[-1]["response"]["output"][0]
     assert item["type"] == "reasoning" and "encrypted_content" not in item

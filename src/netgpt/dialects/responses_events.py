@@ -144,6 +144,8 @@ class ResponsesWriter:
         """Calls whose name has not come yet."""
         self._thoughts: dict[Any, _Item] = {}
         """Reasoning by the index of its pieces."""
+        self._has_details = False
+        """The words of reasoning come in pieces with types; servers that give them give them plainly too."""
         self._marks: list[dict[str, Any]] = []
         self._finish: str | None = None
         self._has_begun = False
@@ -207,11 +209,10 @@ class ResponsesWriter:
 
     def _delta(self, delta: Mapping[str, Any], logprobs: Any) -> None:
         details = delta.get("reasoning_details") or delta.get("thinking_blocks") or ()
-        has_words = False
         for detail in details:
-            has_words = self._detail(detail) or has_words
+            self._detail(detail)
         thought = delta.get("reasoning_content") or delta.get("reasoning")
-        if not has_words and isinstance(thought, str) and thought:
+        if not self._has_details and isinstance(thought, str) and thought:
             self._say(self._thinking(None, None), "reasoning_text", None, thought)
         if isinstance(words := delta.get("content"), str) and words:
             self._say(self._message(), "output_text", None, words, [_logprob(each) for each in logprobs])
@@ -262,15 +263,16 @@ class ResponsesWriter:
             self._thoughts[key] = item
         return item
 
-    def _detail(self, detail: Any) -> bool:
-        """A piece of reasoning; returns whether it has words."""
+    def _detail(self, detail: Any) -> None:
+        """A piece of reasoning."""
         if not isinstance(detail, dict):
-            return False
+            return
         kind, key = detail.get("type"), detail.get("index")
         summary = kind == "reasoning.summary"
-        words = detail.get("summary") if summary else detail.get("text") or detail.get("thinking")
+        words = detail.get("summary") if summary else detail.get("text", detail.get("thinking"))
         given = detail.get("id")
         item = self._thinking(given, key)
+        self._has_details |= isinstance(words, str)
         if isinstance(words, str) and words:
             self._say(item, "summary_text" if summary else "reasoning_text", key, words)
         for field in ("signature", "data"):
@@ -279,7 +281,6 @@ class ResponsesWriter:
                 if self._gives_encrypted:
                     format = detail.get("format") or ("anthropic-claude-v1" if field == "signature" else FORMAT)
                     item.fields["encrypted_content"] = marked(detail[field], str(format), field)
-        return bool(words)
 
     def _say(self, item: _Item, kind: str, key: Any, words: str, logprobs: Any = ()) -> None:
         part = item.part_of(kind, key) or self._begin_part(item, kind, key)

@@ -87,6 +87,9 @@ class ResponsesDoor:
 
     async def prepared(self, gateway: Gateway, caller: Caller, asked: Request) -> Request:
         said = {**(asked.said or {}), "store": asked.keep and gateway.settings.store.keep_text}
+        summary = (said.get("reasoning") or {}).get("summary")
+        if summary is not None and _speak_responses(gateway):
+            asked = replace(asked, body={**asked.body, "reasoning": {"summary": summary}})
         if not _goes_on(said):
             return replace(asked, said=said)
         person = await person_for(gateway, caller, asked.user)
@@ -110,6 +113,12 @@ class ResponsesDoor:
             return counted.as_openai() if counted is not None else None
 
         return ResponsesWriter(_frame(exchange, said), said, usage)
+
+
+def _speak_responses(gateway: Gateway) -> bool:
+    """Whether whatever leaves goes to clouds of this very dialect, which can say what chat cannot."""
+    clouds = gateway.settings.remotes.values()
+    return bool(clouds) and all(getattr(cloud, "dialect", "openai") == "responses" for cloud in clouds)
 
 
 def _frame(exchange: Exchange, said: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class House:
         (receipt,) = (await self.here.get("/v1/receipts", key=key, params={"user": user})).json()["data"]
         one.ids = {"exchange_id": exchange, "receipt_id": receipt["id"], "conversation": one.word}
         await posted(self.here, key, f"{base}/consents", {"purpose": "proposals", "given": True})
-        for part in ("fact_id", "example_id", "waiting_id", "proposal_id"):
+        for part in ("fact_id", "example_id", "waiting_id", "proposal_id", "response_id"):
             await self.plant_part(one, part)
 
     async def plant_part(self, one: Somebody, part: str) -> None:
@@ -128,6 +128,9 @@ class House:
             one.ids[part] = await proposed(
                 self.here.gateway.store, one.person, f"owns {one.word} {secrets.token_hex(4)}"
             )
+        elif part == "response_id":
+            said = {"model": "netgpt/cloud", "input": f"of my {one.word}", "user": one.person.user}
+            one.ids[part] = (await posted(self.here, key, "/v1/responses", said))["id"]
         elif part == "example_id":
             kept = await posted(self.here, key, f"{base}/examples", {"exchange": one.ids["exchange_id"]})
             one.ids[part] = kept["id"]

@@ -68,6 +68,8 @@ class Request:
     """It may be queued until the link is back when no target is available."""
     on_low_confidence: str | None = None
     """"say", "answer", "refuse", or None: as in the settings."""
+    keep: bool = True
+    """False: no text of it is kept once it is answered, whatever the settings keep; what left stays on its receipt."""
     door: str = CHAT_PATH
     """The path at which it was asked: its answer is said in that door's dialect."""
     said: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -33,15 +33,18 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True},
 }  # fmt: skip
 DELETED: Final = {
-    "DELETE /v1/waiting/{waiting_id}": "waiting_id", "DELETE /v1/profiles/{user}/facts/{fact_id}": "fact_id",
+    "DELETE /v1/waiting/{waiting_id}": "waiting_id", "DELETE /v1/responses/{response_id}": "response_id",
+    "DELETE /v1/profiles/{user}/facts/{fact_id}": "fact_id",
     "DELETE /v1/profiles/{user}/examples/{example_id}": "example_id",
     "DELETE /v1/profiles/{user}/proposals/{proposal_id}": "proposal_id",
     "POST /v1/profiles/{user}/proposals/{proposal_id}": "proposal_id",
 }  # fmt: skip
 """What is planted anew where it was deleted, or answered."""
 CHAT: Final = "POST /v1/chat/completions"
+RESPONSES: Final = "POST /v1/responses"
 COMPLETIONS: Final = "POST /v1/completions"
-ASKING: Final = (CHAT, COMPLETIONS)
+ASKING: Final = (CHAT, RESPONSES, COMPLETIONS)
+FIELD: Final = {CHAT: "messages", RESPONSES: "input", COMPLETIONS: "prompt"}
 NOT_HERE: Final = ("POST /v1/moderations",)
 """Who is let in is told that nothing here does it."""
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
@@ -121,9 +124,9 @@ def prepared(house: House, cell: Cell) -> Asked:
     params = {"user": user} if user is not None and "{user}" not in operation and method != "POST" else {}
     body: dict[str, Any] | None = BODIES.get(operation)
     if operation in ASKING:
-        said = {"messages": [{"role": "user", "content": "tell [EMAIL_1]"}], "prompt": "tell [EMAIL_1]"}
-        field = "prompt" if operation == COMPLETIONS else "messages"
-        body = {"model": "netgpt/cloud", field: said[field], "netgpt": {"conversation": owner.word}}
+        messages = [{"role": "user", "content": "tell [EMAIL_1]"}]
+        said = "tell [EMAIL_1]" if operation == COMPLETIONS else messages
+        body = {"model": "netgpt/cloud", FIELD[operation]: said, "netgpt": {"conversation": owner.word}}
     elif body is not None:
         own = {"word": word_of(cell.tenant)} if operation.endswith("exceptions") else {}
         body = body | own | ({"exchange": owner.ids["exchange_id"]} if operation in ABOUT_ONE else {})

@@ -71,6 +71,17 @@ async def test_it_is_kept_and_sent_once_and_in_order(tmp_path: Path) -> None:
         assert exchange["route"] == "cloud" and exchange["outbound"]["messages"][0]["content"] == "question 0"
 
 
+async def test_what_waited_is_answered_in_the_words_of_its_door(tmp_path: Path) -> None:
+    async with away(tmp_path) as (here, cloud):
+        body = {**WAITS, "input": "a question", "metadata": {"of": "a test"}, "stream": True}
+        kept = await here.ask("POST", "/v1/responses", json=body)
+        assert kept.status_code == 202, kept.text
+        cloud.start()
+        answer = (await ended(here, kept.json()["id"]))["answer"]
+        assert answer["object"] == "response" and answer["metadata"] == {"of": "a test"}
+        assert answer["output"][0]["content"][0]["text"] == "a question"
+
+
 async def test_without_leave_to_wait_nothing_is_kept(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, _):
         answer = await here.chat(text="hello", fields={"model": "netgpt/cloud"})

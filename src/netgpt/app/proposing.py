@@ -52,7 +52,8 @@ class Proposing:
 
     def ended(self, exchange: Exchange) -> None:
         """Take note of an answered exchange's newest message, where its person typed it."""
-        text = typed_text(exchange.request.messages) if exchange.status == "complete" else ""
+        is_read = exchange.status == "complete" and exchange.request.keep
+        text = typed_text(exchange.request.messages) if is_read else ""
         if text and exchange.has("person"):
             self._typed.append((exchange.person, text))
             self._news.set()

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from netgpt.errors import NetGPTError
+from netgpt.errors import NetGPTError, RequestError
 from netgpt.types import Chunk
 
 
@@ -39,3 +39,13 @@ def event(data: Mapping[str, Any], name: str = "") -> bytes:
     """One server-sent event (WHATWG HTML, section 9.2)."""
     head = b"event: " + name.encode() + b"\n" if name else b""
     return head + b"data: " + orjson.dumps(data) + b"\n\n"
+
+
+def wrong(field: str, what: str) -> RequestError:
+    """A field that is not as its dialect has it: "input.3.role: must be ..."."""
+    return RequestError(f"{field}: {what}", param=field)
+
+
+def cannot_say(field: str, cure: str, code: str = "unsupported_parameter") -> RequestError:
+    """A field of a dialect that OpenAI's chat, which all doors speak within, has no way to say."""
+    return RequestError(f"{field}: this box cannot pass it on: {cure}", code=code, param=field)

@@ -121,7 +121,8 @@ class Record:
         for hear in self.before_end:
             hear(exchange, answer)
         try:
-            await self.store.save_exchange(row_of(exchange, answer, self.remotes, keep_text=self.keep_text))
+            keep_text = self.keep_text and exchange.request.keep
+            await self.store.save_exchange(row_of(exchange, answer, self.remotes, keep_text=keep_text))
         finally:
             asyncio.get_running_loop().call_soon(self.on_ended, exchange)
 
@@ -204,7 +205,8 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
     """All texts and details of an exchange as JSON values; also for explanations within an answer."""
     outcome, decided = _so_far(exchange)
     sent, error = outcome.sent, exchange.error
-    return {
+    said = {} if exchange.request.said is None else {"said": exchange.request.said}
+    return said | {
         "request": dict(exchange.request.body),
         "asked_for": exchange.request.model,
         "facts": [_fact(fact) for fact in exchange.get("chosen", ())],

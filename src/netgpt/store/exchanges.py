@@ -109,6 +109,11 @@ class Exchanges(Part):
         change = update(exchanges).where(exchanges.c.id == id).values(rating=rating)
         return await self._submit(lambda connection: connection.execute(change).rowcount > 0)
 
+    async def drop_texts(self, id: str) -> bool:
+        """Delete what was said in it; its figures stay. False when there is no such exchange."""
+        change = update(exchanges).where(exchanges.c.id == id).values(private=None, question=None)
+        return await self._submit(lambda connection: connection.execute(change).rowcount > 0, needs_room=False)
+
     async def outcomes(self, adapter: str, against: str | None, since: datetime) -> dict[str, dict[str, int]]:
         """Counts of what became of exchanges since `since`, with the version `adapter` and without. No text is read.
 

@@ -34,7 +34,7 @@ from netgpt.web.oidc import Access
 
 _STREAMING = ("stream", "stream_options")
 _FIELDS = ("model", "user", "complete", "explain", "conversation", "prefer")
-_OF_THE_DOOR = ("door", "said")
+_OF_THE_DOOR = ("door", "said", "keep")
 """Rows of before there were doors have none."""
 
 

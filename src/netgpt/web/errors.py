@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from netgpt.dialects import responses
 from netgpt.errors import ModelMisconfigured, NetGPTError, NotFound, RequestError
 
 log = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 Shape = Callable[[NetGPTError], tuple[int, Mapping[str, Any]]]
 """Status and body for an error."""
-SHAPES: Final[Mapping[str, Shape]] = {}
+SHAPES: Final[Mapping[str, Shape]] = {responses.PATH: responses.error_body}
 """By path, where it is not OpenAI's shape: whatever refuses a request to this path speaks so."""
 
 

@@ -294,9 +294,10 @@ def _is_count(value: Any) -> TypeGuard[int]:
 
 
 SCOPE_OF: Final = {
-    "chat": "chat", "waiting": "chat", "models": "models", "embeddings": "embeddings", "profiles": "profiles",
-    "consents": "profiles", "exchanges": "exchanges", "feedback": "exchanges", "receipts": "receipts",
-    "adapters": "adapters", "places": "places", "policy": "policy", "privacy": "policy", "signals": "signals",
+    "chat": "chat", "messages": "chat", "waiting": "chat", "models": "models", "embeddings": "embeddings",
+    "profiles": "profiles", "consents": "profiles", "exchanges": "exchanges", "feedback": "exchanges",
+    "receipts": "receipts", "adapters": "adapters", "places": "places", "policy": "policy", "privacy": "policy",
+    "signals": "signals",
 }  # fmt: skip
 """The first word of a path below /v1 -> the scope that a key with scopes needs for it."""
 SCOPES: Final = tuple(dict.fromkeys(SCOPE_OF.values()))

@@ -15,17 +15,18 @@ from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import AUTO
 from netgpt.settings.sections import Server
-from netgpt.web import admin, errors, exchanges, openapi, peers, profiles
+from netgpt.web import admin, errors, exchanges, messages, openapi, peers, profiles
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
 from netgpt.web.chat import ChatDoor
 from netgpt.web.deferred import Deferred
 from netgpt.web.doors import Door, Doors, declare, whole_of
+from netgpt.web.messages import MessagesDoor
 from netgpt.web.oidc import Access
 from netgpt.web.rights import RIGHTS, Right, entered
 
-DOORS: Final[tuple[Door, ...]] = (ChatDoor(),)
+DOORS: Final[tuple[Door, ...]] = (ChatDoor(), MessagesDoor())
 """The APIs in which this box may be asked."""
 UNKNOWN = PoolStart(8, 2)
 """A pool when nothing is known of the server behind it."""
@@ -105,7 +106,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     declare(app, DOORS)
-    for module in (exchanges, profiles, admin):
+    for module in (messages, exchanges, profiles, admin):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

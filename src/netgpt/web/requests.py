@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -122,7 +123,11 @@ def _check_shape(body: dict[str, Any]) -> None:
 
 def parse_chat(raw: bytes, known_models: frozenset[str]) -> Request:
     """Check OpenAI's chat body and the `netgpt` field. Raises RequestError or NotFound (unknown model)."""
-    body = read_json(raw)
+    return check_chat(read_json(raw), known_models)
+
+
+def check_chat(body: Mapping[str, Any], known_models: frozenset[str]) -> Request:
+    """As `parse_chat`, of a body that was read."""
     try:
         checked = ChatBody.model_validate(body)
     except ValidationError as error:

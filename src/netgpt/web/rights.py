@@ -49,6 +49,8 @@ _TENANT = Right(Of.BOX, "administer")
 _BOX = Right(Of.BOX, "run_box")
 RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/chat/completions": Right(Of.PROFILE, "ask"),
+    "POST /v1/messages": Right(Of.PROFILE, "ask"),
+    "POST /v1/messages/count_tokens": Right(Of.CALLER),
     "GET /v1/waiting": _ROW,
     "GET /v1/waiting/{waiting_id}": _ROW,
     "DELETE /v1/waiting/{waiting_id}": Right(Of.ROW, "forget"),

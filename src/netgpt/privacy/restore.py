@@ -41,6 +41,9 @@ _READ_AT_ONCE: Final = 4_096
 """Characters without a placeholder after which they are read for what is behind them."""
 _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
 _JSON_FIELDS = ("arguments", "input")
+_OF_CALLS = ("name", *_JSON_FIELDS)
+_THOUGHTS, _WORDS, _CALLS = range(3)
+"""The order in which models speak."""
 _DETAIL_TEXTS = ("text", "summary", "thinking")
 """Texts of pieces of reasoning, which come in pieces themselves."""
 _AS_THEY_ARE = frozenset(("id", "blob", "encrypted", "word", "number", "slug", "tokens"))
@@ -413,6 +416,8 @@ class _Answer:
         """The types of pieces of reasoning."""
         self._latest: dict[tuple[int, str], StreamRestorer] = {}
         """Of the pieces of reasoning of one field, the text that was read last."""
+        self._begun: dict[int, set[tuple[int, Any]]] = {}
+        """What has begun in each choice: its thoughts' end (the words), and each call."""
         self._last: Chunk = {}
 
     def restored(self, chunk: Chunk) -> Chunk:
@@ -451,7 +456,18 @@ class _Answer:
         return result
 
     def _delta(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
-        return {field: self._field(index, field, value) for field, value in delta.items()}
+        """Where words or a call begin, what was held of thoughts and words before them comes first: other dialects
+        give them one after the other, and what has ended cannot go on."""
+        result = {field: self._field(index, field, value) for field, value in delta.items()}
+        begin = {(_WORDS, 0)} if delta.get("content") or delta.get("refusal") else set[tuple[int, Any]]()
+        calls = delta.get("tool_calls")
+        for place, call in enumerate(calls if isinstance(calls, list) else ()):
+            begin.add((_CALLS, call.get("index", place) if isinstance(call, dict) else place))
+        begun = self._begun.setdefault(index, set())
+        if begin <= begun:
+            return result
+        begun |= begin
+        return self._flushed(index, result, before=max(turn for turn, _ in begin))
 
     def _field(self, index: int, field: str, value: Any) -> Any:
         if field in _TEXT_FIELDS and isinstance(value, str):
@@ -526,7 +542,7 @@ class _Answer:
     def _function(self, index: int, number: int, function: dict[str, Any]) -> dict[str, Any]:
         """A piece of a called function."""
         result = dict(function)
-        for field in ("name", *_JSON_FIELDS):
+        for field in _OF_CALLS:
             if isinstance(function.get(field), str):
                 result[field] = self._stream(index, (field, number)).feed(function[field])
         return result
@@ -543,12 +559,14 @@ class _Answer:
                 streams[key] = self._restorer.stream(form, account=self._account, tool=tool)
         return streams[key]
 
-    def _flushed(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
-        """`delta` with the held tails of one choice appended where they belong."""
+    def _flushed(self, index: int, delta: dict[str, Any], *, before: int = _CALLS + 1) -> dict[str, Any]:
+        """`delta` with the held tails of one choice appended where they belong. `before`: of what usually comes
+        earlier than words or calls alone."""
         result, calls = dict(delta), dict[int, dict[str, str]]()
         details: dict[str, dict[int, dict[str, str]]] = {}
         for (field, number), stream in self._streams.get(index, {}).items():
-            if not (tail := stream.flush()):
+            turn = _WORDS if field in ("content", "refusal") else _CALLS if field in _OF_CALLS else _THOUGHTS
+            if turn >= before or not (tail := stream.flush()):
                 continue
             if field in _TEXT_FIELDS:
                 result[field] = (result.get(field) or "") + tail

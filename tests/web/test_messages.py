@@ -8,7 +8,6 @@ import json
 import random
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import anthropic
@@ -159,17 +158,18 @@ def test_a_loop_with_a_tool_streamed(client: anthropic.Anthropic, served: Served
 
 
 async def test_asynchronously(served: Served) -> None:
-    async with anthropic.AsyncAnthropic(base_url=served.url, api_key="none", max_retries=0) as client:
-        async with client.messages.stream(**asked()) as stream:
-            assert await stream.get_final_text() == f"I read: {PLANTED['user']}."
+    client = anthropic.AsyncAnthropic(base_url=served.url, api_key="none", max_retries=0)
+    async with client, client.messages.stream(**asked()) as stream:
+        assert await stream.get_final_text() == f"I read: {PLANTED['user']}."
 
 
 def everywhere() -> dict[str, Any]:
     """A request with a planted value in each field that text can stand in."""
     mark = {"cache_control": {"type": "ephemeral"}}
     schema = {"type": "object", "properties": {"note": {"type": "string", "description": PLANTED["schema"]}}}
+    notes = {"type": "text", "media_type": "text/plain", "data": f"Write to {PLANTED['document']}."}
     document = {"type": "document", "title": f"Notes of {PLANTED['title']}", "context": f"by {PLANTED['context']}",
-                "source": {"type": "text", "media_type": "text/plain", "data": f"Write to {PLANTED['document']}."}}  # fmt: skip
+                "source": notes}  # fmt: skip
     found = {"type": "search_result", "title": "Rooms", "source": "https://mill.example/rooms",
              "content": [{"type": "text", "text": f"Room 5: {PLANTED['search']}"}]}  # fmt: skip
     return {

@@ -19,9 +19,8 @@ from netgpt.dialects.messages_tools import as_list, as_object, as_text, choice_o
 
 CARRIED: Final = "netgpt-detail:"
 """What begins a signature that carries a piece of reasoning as another dialect has it: see `carried`."""
-_AS_THEY_ARE: Final = frozenset(
-    ["model", "max_tokens", "temperature", "top_p", "top_k", "stream", "netgpt", "cache_control"]
-)
+CALL_EXTRAS: Final = ("extra_content", "provider_specific_fields", "thought_signature")
+"""What some clouds send beside a call and must have back: it travels in an encrypted thought of its own."""
 _NOT_HERE: Final = {
     "container": "containers run at the provider, and this request may go elsewhere",
     "mcp_servers": "servers of tools are called by the provider, and this request may go elsewhere",
@@ -216,9 +215,14 @@ def _assistant(blocks: _Blocks) -> dict[str, Any]:
             _think(message, block, where)
         else:
             parts += _parts(block, where)
+    details = message.pop("reasoning_details", [])
+    beside = {str(each["of_call"]): each for each in details if "of_call" in each}
+    for call in message.get("tool_calls", ()):
+        call |= {name: value for name, value in beside.get(call["id"], {}).items() if name in CALL_EXTRAS}
+    message["reasoning_details"] = [each for each in details if "of_call" not in each]
     plain = len(parts) == 1 and set(parts[0]) == {"type", "text"}
     message["content"] = parts[0]["text"] if plain else parts or None
-    return message
+    return {name: value for name, value in message.items() if name == "content" or value}
 
 
 def _call(block: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from netgpt.dialects import event
-from netgpt.dialects.messages import carried
+from netgpt.dialects.messages import CALL_EXTRAS, carried
 from netgpt.errors import NetGPTError, Overloaded
 from netgpt.types import Chunk
 
@@ -156,6 +156,9 @@ class AnswerEvents:
 
     def _call(self, index: Any, call: Mapping[str, Any]) -> None:
         block = self._calls.get(index)
+        if beside := {name: call[name] for name in CALL_EXTRAS if call.get(name)}:
+            sealed = carried({**beside, "of_call": call.get("id") or (block.start["id"] if block else "")}, None)
+            self._blocks.append(_Block(("beside", index), {"type": "redacted_thinking", "data": sealed}))
         if block is None:
             start = {"type": "tool_use", "id": "", "name": "", "input": {}}
             block = self._calls[index] = _Block(("tool_use", index), start)

@@ -158,8 +158,11 @@ def test_what_was_answered_comes_back_as_it_was(name: str) -> None:
     content = whole_message(ANSWERS[name])["content"]
     (back,) = to_chat({"max_tokens": 9, "messages": [{"role": "assistant", "content": content}]})["messages"]
     blocks = [{n: v for n, v in each.items() if n != "index"} for each in sent.get("thinking_blocks", ())]
-    assert back.get("content") == sent["content"] and back.get("thinking_blocks", []) == blocks
-    assert back.get("reasoning_details") == sent.get("reasoning_details")
+    assert back.get("content") == sent["content"]
+    if blocks:
+        assert back["thinking_blocks"] == blocks
+    if "reasoning_details" in sent:
+        assert back["reasoning_details"] == sent["reasoning_details"]
     if "thinking_blocks" not in sent:
         assert back.get("reasoning_content") == sent.get("reasoning_content")
     for made, came in zip(sent.get("tool_calls", ()), back.get("tool_calls", ()), strict=True):
@@ -180,7 +183,8 @@ def interleaved(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         fields["thinking_blocks"] = SIGNED[: draw(st.integers(1, 3))]
     elif draw(st.booleans()):
         fields["reasoning_content"] = draw(TEXT)
-    whole = answer("tool_calls" if calls else "stop", **fields, **({"tool_calls": calls} if calls else {}))
+    fields |= {"tool_calls": calls} if calls else {}
+    whole = answer("tool_calls" if calls else "stop", **fields)
     chunks = list(split_answer(whole, draw(st.integers(1, 6))))
     of_calls = [c for c in chunks if c["choices"] and c["choices"][0]["delta"].get("tool_calls")]
     head = chunks[: chunks.index(of_calls[0])] if of_calls else chunks

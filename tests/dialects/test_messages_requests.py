@@ -105,6 +105,11 @@ def test_thoughts_go_byte_for_byte() -> None:
     thought = {"type": "thinking", "thinking": " so\n", "signature": "c2lnbmVk+/="}
     sealed = {"type": "redacted_thinking", "data": "ZGF0YQ=="}
     (message,) = said(thought, sealed, {"type": "text", "text": "yes"}, role="assistant")
+    known = "anthropic-claude-v1"
+    signed = {"text": " so\n", "signature": thought["signature"]}
+    details = [{"type": "reasoning.text", **signed, "format": known, "index": 0},
+               {"type": "reasoning.encrypted", "data": "ZGF0YQ==", "format": known, "index": 1}]  # fmt: skip
+    assert message.pop("reasoning_details") == details
     assert message == {"role": "assistant", "content": "yes", "thinking_blocks": [thought, sealed]}
     (message,) = said({"type": "thinking", "thinking": "unsigned", "signature": ""}, role="assistant")
     assert message == {"role": "assistant", "content": None, "reasoning_content": "unsigned"}

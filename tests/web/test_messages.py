@@ -8,15 +8,19 @@ import json
 import random
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import anthropic
 import httpx
 import pytest
 from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types.shared import ErrorResponse
+from doors import door
 from pydantic import TypeAdapter
 from serving import Served
 
+from netgpt.store.schema import KeyLimits
 from netgpt.testing.server import FaultyCloud
 
 pytestmark = pytest.mark.slow
@@ -71,7 +75,8 @@ def cloud() -> Iterator[FaultyCloud]:
 
 @pytest.fixture(scope="module")
 def served(cloud: FaultyCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with Served(tmp_path_factory.mktemp("messages") / "home", cloud=cloud) as gateway:
+    home = tmp_path_factory.mktemp("messages") / "home"
+    with Served(home, cloud=cloud, server__max_body_bytes="300000") as gateway:
         yield gateway
 
 
@@ -118,7 +123,7 @@ def test_a_loop_with_a_tool_whole(client: anthropic.Anthropic, cloud: FaultyClou
                {"role": "user", "content": [result]}]  # fmt: skip
     cloud.forget()
     second = client.messages.create(**asked(tools=[LOOK_UP], messages=history, thinking=THINKING))
-    assert second.stop_reason == "end_turn" and second.content[0].text == f"I read: {PLANTED['user']}."  # type: ignore[union-attr]
+    assert second.stop_reason == "end_turn" and second.content[0].text == f"I read: {PLANTED['user']}."
     check_history(json.loads(cloud.received[-1].body))
 
 
@@ -218,3 +223,126 @@ def test_planted_values_in_every_field(served: Served, cloud: FaultyCloud, strea
     assert SIGNATURE in json.dumps(sent) and CALL in json.dumps(sent)
     marks = json.dumps(sent).count('"cache_control": {"type": "ephemeral"}')
     assert marks == 4, sent
+
+
+def as_an_agent_asks(text: str, *, stream: bool = True) -> dict[str, Any]:
+    """The body of a coding agent: system blocks with marks, dozens of tools, an id of device and session, betas."""
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    tools = [
+        {**LOOK_UP, "name": f"tool_{number}", "eager_input_streaming": True, "input_schema": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "additionalProperties": False,
+            "properties": {"file_path": {"type": "string", "description": "The absolute path"}}}}
+        for number in range(24)
+    ]  # fmt: skip
+    session = {"device_id": "0a1b" * 16, "account_uuid": "", "session_id": "3f1c6d1b-2a3f-4000-8000-7c0f0b0e0000"}
+    return {
+        "model": "netgpt/cloud", "max_tokens": 32_000, "stream": stream, "temperature": 1, "tools": tools,
+        "system": [
+            {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.31.f00; cc_entrypoint=cli;"},
+            {"type": "text", "text": "You are a coding agent.", **mark},
+            {"type": "text", "text": f"Working directory: /home/dev/src\nIs directory a git repo: Yes\n{text}", **mark},
+        ],
+        "messages": [{"role": "user", "content": [
+            {"type": "text", "text": "<system-reminder>\nToday's date is 2026-11-29.\n</system-reminder>"},
+            {"type": "text", "text": f"fix the bug that {PLANTED['user']} reported", **mark}]}],
+        "metadata": {"user_id": json.dumps(session)},
+        "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+    }  # fmt: skip
+
+
+def test_as_a_coding_agent_asks(served: Served, cloud: FaultyCloud) -> None:
+    betas = "claude-code-20250219,interleaved-thinking-2025-05-14,never-heard-of-2031-01-01"
+    headers = {"x-api-key": "none", "anthropic-version": "2023-06-01", "anthropic-beta": betas, "x-app": "cli"}
+    cloud.forget()
+    url = f"{served.url}/v1/messages?beta=true"
+    answer = httpx.post(url, json=as_an_agent_asks("Platform: linux"), headers=headers)
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["request-id"] == answer.headers["x-netgpt-exchange"]
+    assert '"name":"tool_0"' in answer.text and answer.text.rstrip().endswith('data: {"type":"message_stop"}')
+    sent = json.loads(cloud.received[-1].body)
+    assert "user" not in sent and "metadata" not in sent and sent["thinking"] == {"type": "adaptive"}
+    assert (
+        sent["system"] if "system" in sent else sent["messages"][0]["content"][1]["text"] == "You are a coding agent."
+    )
+    assert len(sent["tools"]) == 24 and sent["tools"][0]["function"]["parameters"]["$schema"].startswith("https://json")
+
+
+def test_tokens_are_counted_here(client: anthropic.Anthropic, cloud: FaultyCloud) -> None:
+    cloud.forget()
+    body = as_an_agent_asks("Platform: linux")
+    body = {name: body[name] for name in ("model", "system", "messages", "tools", "thinking")}
+    counted = client.messages.count_tokens(**body)
+    assert 1_500 < counted.input_tokens < 4_000
+    with pytest.raises(anthropic.BadRequestError, match=r"messages.0.role"):
+        client.messages.count_tokens(**body | {"messages": [{"role": "tool", "content": "x"}]})
+    assert cloud.all_bytes() == b""
+
+
+REFUSED: list[tuple[dict[str, Any], int, str]] = [
+    ({"max_tokens": None}, 400, "invalid_request_error"),
+    ({"model": "claude-unheard-of"}, 404, "not_found_error"),
+    ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, 400, "invalid_request_error"),
+    ({"messages": [{"role": "user", "content": " "}]}, 400, "invalid_request_error"),
+    ({"temperature": 9}, 400, "invalid_request_error"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "status", "kind"), REFUSED)
+def test_what_is_wrong_is_said_in_its_words(served: Served, wrong: dict[str, Any], status: int, kind: str) -> None:
+    for stream in (False, True):
+        answer = served.post({**asked(), **wrong, "stream": stream}, "/v1/messages")
+        check_error(answer, status, kind)
+
+
+def check_error(answer: httpx.Response, status: int, kind: str) -> None:
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    if kind != "request_too_large":  # in the API's reference, and not among the SDK's types
+        ErrorResponse.model_validate(body)
+    assert body["type"] == "error" and body["error"]["type"] == kind and body["error"]["message"]
+    assert body["request_id"] == answer.headers["request-id"]
+
+
+def test_what_is_refused_before_the_door_is_said_so_too(served: Served) -> None:
+    url = f"{served.url}/v1/messages"
+    check_error(httpx.post(url, content=b"{"), 400, "invalid_request_error")
+    check_error(httpx.get(url), 405, "invalid_request_error")
+    check_error(httpx.post(f"{url}/batches", json={}), 404, "not_found_error")
+    check_error(httpx.post(url, content=b" " * 300_001), 413, "request_too_large")
+    check_error(httpx.post(url, json=asked(), headers={"sec-fetch-site": "cross-site"}), 403, "permission_error")
+    check_error(httpx.post(url, json=asked(), headers={"x-pad": "x" * 100_000}), 431, "invalid_request_error")
+
+
+def test_a_cloud_that_fails(served: Served, cloud: FaultyCloud, client: anthropic.Anthropic) -> None:
+    try:
+        cloud.schedule("cut")
+        events = events_of(served, asked(netgpt={"fallback": "never"}))
+        assert events[-1]["type"] == "error" and events[-1]["error"]["type"] == "api_error"
+        assert not {"message_delta", "message_stop"} & {each["type"] for each in events}
+        cloud.schedule("cut")
+        opened = client.messages.stream(**asked(extra_body={"netgpt": {"fallback": "never"}}))
+        with pytest.raises(anthropic.APIStatusError, match="api_error"), opened as stream:
+            stream.get_final_message()
+    finally:
+        cloud.unschedule()
+
+
+async def test_keys_and_their_limits(tmp_path: Path) -> None:
+    """A key is taken from either header; what is refused is said in the dialect's shape."""
+    async with door(tmp_path) as there:
+        _, key = await there.make_key(limits=KeyLimits(requests_per_minute=2))
+        body = asked(model="netgpt/edge")
+        for headers in ({"x-api-key": key}, {"authorization": f"Bearer {key}"}):
+            answer = await there.ask("POST", "/v1/messages", json=body, headers=headers)
+            assert answer.status_code == 200 and answer.json()["stop_reason"] == "end_turn", answer.text
+        check_error(
+            await there.ask("POST", "/v1/messages", json=body, headers={"x-api-key": key}), 429, "rate_limit_error"
+        )
+        wrong = await there.ask("POST", "/v1/messages", json=body, headers={"x-api-key": key[:-1] + "0"})
+        check_error(wrong, 401, "authentication_error")
+        check_error(await there.ask("POST", "/v1/messages", json=body), 401, "authentication_error")
+        nobody = await there.ask("POST", "/v1/messages/count_tokens", json=body)
+        check_error(nobody, 401, "authentication_error")
+        _, narrow = await there.make_key(scopes=("models",))
+        check_error(await there.ask("POST", "/v1/messages", key=narrow, json=body), 403, "permission_error")

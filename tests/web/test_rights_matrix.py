@@ -28,7 +28,9 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/feedback": {"rating": 1}, "POST /v1/profiles/{user}/facts": {"text": "likes rain"},
     "PATCH /v1/profiles/{user}": {"complete": "select"}, "POST /v1/profiles/{user}/examples": {},
     "POST /v1/profiles/{user}/consents": {"purpose": "profile", "given": True},
-    "POST /v1/embeddings": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
+    "POST /v1/embeddings": {"input": "some words"},
+    "POST /v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hello"}]},
+    "POST /v1/privacy/exceptions": {},
     "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True},
 }  # fmt: skip
 DELETED: Final = {
@@ -39,6 +41,8 @@ DELETED: Final = {
 }  # fmt: skip
 """What is planted anew where it was deleted, or answered."""
 CHAT: Final = "POST /v1/chat/completions"
+MESSAGES: Final = "POST /v1/messages"
+ASKING: Final = (CHAT, MESSAGES)
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
 """Bodies that name an exchange."""
 
@@ -115,14 +119,15 @@ def prepared(house: House, cell: Cell) -> Asked:
     path = path.format_map({"name": "netgpt"} | owner.ids | names)
     params = {"user": user} if user is not None and "{user}" not in operation and method != "POST" else {}
     body: dict[str, Any] | None = BODIES.get(operation)
-    if operation == CHAT:
+    if operation in ASKING:
         messages = [{"role": "user", "content": "tell [EMAIL_1]"}]
         body = {"model": "netgpt/cloud", "messages": messages, "netgpt": {"conversation": owner.word}}
+        body |= {"max_tokens": 99} if operation == MESSAGES else {}
     elif body is not None:
         own = {"word": word_of(cell.tenant)} if operation.endswith("exceptions") else {}
         body = body | own | ({"exchange": owner.ids["exchange_id"]} if operation in ABOUT_ONE else {})
-    if body is not None and user is not None and operation in (CHAT, "POST /v1/feedback"):
-        body |= {"user": user}
+    if body is not None and user is not None and operation in (*ASKING, "POST /v1/feedback"):
+        body |= {"metadata": {"user_id": user}} if operation == MESSAGES else {"user": user}
     if cell.group == "lists":
         params |= {"limit": "200"}
     return Asked(path, params, body)
@@ -158,7 +163,7 @@ async def fault(house: House, cell: Cell) -> str | None:
 
 async def fault_done(house: House, cell: Cell, owner: Somebody, answer: httpx.Response) -> str | None:
     """What is wrong with an answer that is meant to be given."""
-    if cell.operation == CHAT:
+    if cell.operation in ASKING:
         row = await house.here.gateway.store.exchange(answer.headers["x-netgpt-exchange"])
         return None if row is not None and row.person == owner.person else "asked in another's name"
     if cell.operation.startswith("GET") and cell.group in ("rows", "profile") and not words_in(answer, owner):

@@ -19,6 +19,8 @@ from netgpt.dialects.messages_tools import as_list, as_object, as_text, choice_o
 
 CARRIED: Final = "netgpt-detail:"
 """What begins a signature that carries a piece of reasoning as another dialect has it: see `carried`."""
+FORMAT: Final = "anthropic-claude-v1"
+"""How pieces of reasoning in chat's words name what a model of this dialect signed (OpenRouter's name)."""
 CALL_EXTRAS: Final = ("extra_content", "provider_specific_fields", "thought_signature")
 """What some clouds send beside a call and must have back: it travels in an encrypted thought of its own."""
 _NOT_HERE: Final = {
@@ -41,7 +43,7 @@ _SESSION: Final = re.compile(r"user_[0-9a-f]{16,}_account_|.*_session_[0-9a-f-]{
 def to_chat(body: Mapping[str, Any], *, counting: bool = False) -> dict[str, Any]:
     """The chat body. `counting`: of `count_tokens`, which needs no `max_tokens`. Raises RequestError: the field that
     is wrong, or that chat cannot say."""
-    if "max_tokens" not in body and not counting:
+    if body.get("max_tokens") is None and not counting:
         raise invalid("max_tokens", "Field required")
     chat: dict[str, Any] = {"messages": []}
     if body.get("system") is not None:
@@ -239,7 +241,8 @@ def _call(block: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _think(message: dict[str, Any], block: Mapping[str, Any], where: str) -> None:
-    """A thought, under the name that its own cloud has for it: signatures and encrypted ones go byte for byte."""
+    """A thought: signatures and encrypted ones go byte for byte. Clouds know it by one of two names, and pass over the
+    other: LiteLLM's `thinking_blocks`, OpenRouter's `reasoning_details`."""
     if block.get("type") == "redacted_thinking":
         sealed = as_text(block.get("data"), f"{where}.data")
     else:
@@ -253,7 +256,12 @@ def _think(message: dict[str, Any], block: Mapping[str, Any], where: str) -> Non
     elif not sealed:
         message["reasoning_content"] = message.get("reasoning_content", "") + thought
     else:
-        message.setdefault("thinking_blocks", []).append(dict(block))
+        blocks, details = (message.setdefault(name, []) for name in ("thinking_blocks", "reasoning_details"))
+        blocks.append(dict(block))
+        encrypted = block.get("type") == "redacted_thinking"
+        words = {"data": sealed} if encrypted else {"text": thought, "signature": sealed}
+        kind = "reasoning.encrypted" if encrypted else "reasoning.text"
+        details.append({"type": kind, **words, "format": FORMAT, "index": len(details)})
 
 
 def carried(detail: Mapping[str, Any], said_in: str | None) -> str:

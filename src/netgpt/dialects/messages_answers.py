@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from netgpt.dialects import event
-from netgpt.dialects.messages import CALL_EXTRAS, carried
+from netgpt.dialects.messages import CALL_EXTRAS, FORMAT, carried
 from netgpt.errors import NetGPTError, Overloaded
 from netgpt.types import Chunk
 
@@ -60,7 +60,9 @@ class _Block:
         return text.endswith("}") and _input(text) is not None
 
     def signature(self) -> str:
-        if self.key[0] == "reasoning_details":
+        if self.key[0] == "reasoning_details" and not (
+            self.detail.get("format") == FORMAT and self.detail.get("signature")
+        ):
             return carried(self.detail, self.said_in)
         return str(self.detail.get("signature") or "")
 
@@ -186,7 +188,11 @@ class AnswerEvents:
     def _detail(self, source: str, number: Any, detail: Mapping[str, Any]) -> None:
         """A piece of reasoning that its cloud wants back: what is encrypted is a block of its own."""
         if detail.get("type") in ("redacted_thinking", "reasoning.encrypted"):
-            data = detail.get("data") if source == "thinking_blocks" else carried(detail, None)
+            data = (
+                detail.get("data")
+                if source == "thinking_blocks" or detail.get("format") == FORMAT
+                else carried(detail, None)
+            )
             self._blocks.append(_Block((source, None), {"type": "redacted_thinking", "data": str(data or "")}))
             return
         said_in = next((name for name in _TEXTS if isinstance(detail.get(name), str) and detail[name]), None)
@@ -352,7 +358,7 @@ _KINDS: Final = {
 }  # fmt: skip
 
 
-def error_of(error: NetGPTError, request_id: str) -> tuple[int, dict[str, Any]]:
+def error_of(error: NetGPTError, request_id: str = "") -> tuple[int, dict[str, Any]]:
     """Status and body of an error, with our own `code` and `param` beside what the dialect has."""
     status = OVERLOADED if isinstance(error, Overloaded) else error.status
     ours = error.as_openai()["error"]

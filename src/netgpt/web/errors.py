@@ -21,8 +21,8 @@ REQUEST_ID: Final = ("request-id", "x-request-id")
 log = logging.getLogger(__name__)
 
 
-Shape = Callable[[NetGPTError, str], tuple[int, Mapping[str, Any]]]
-"""Status and body for an error of the request with this id."""
+Shape = Callable[[NetGPTError], tuple[int, Mapping[str, Any]]]
+"""Status and body for an error; a `request_id` in it is filled in."""
 SHAPES: Final[Mapping[str, Shape]] = {"/v1/messages": error_of}
 """By path, where it is not OpenAI's shape: whatever refuses a request to this path, or to one below it, speaks so."""
 
@@ -30,7 +30,8 @@ SHAPES: Final[Mapping[str, Shape]] = {"/v1/messages": error_of}
 def shaped(error: NetGPTError, path: str, request_id: str) -> tuple[int, Mapping[str, Any]]:
     """Status and body for an error at this path."""
     shape = next((SHAPES[each] for each in SHAPES if path == each or path.startswith(f"{each}/")), None)
-    return shape(error, request_id) if shape is not None else (error.status, error.as_openai())
+    status, body = shape(error) if shape is not None else (error.status, error.as_openai())
+    return status, {**body, "request_id": request_id} if "request_id" in body else body
 
 
 def error_response(error: NetGPTError, exchange_id: str | None = None, path: str = "") -> JSONResponse:

@@ -220,6 +220,12 @@ def test_thoughts_without_a_signature_are_for_those_who_asked() -> None:
     assert whole_message(signed, shows_thoughts=False) == whole_message(signed)
 
 
+def test_edits_of_the_context_that_were_asked_for_are_none() -> None:
+    said = whole_message(ANSWERS["words"], edits=True)
+    assert said["context_management"] == {"applied_edits": []}
+    assert joined(events_of(list(split_answer(ANSWERS["words"], 4)), edits=True)) == said
+
+
 def test_arguments_that_are_no_object_are_told_as_such() -> None:
     for arguments in ('{"a": ', "[1]", "no"):
         content = whole_message(answer("tool_calls", tool_calls=[call(1, arguments)]))["content"]
@@ -231,9 +237,9 @@ def test_arguments_that_are_no_object_are_told_as_such() -> None:
 def test_the_sequence_at_which_it_stopped(beside: dict[str, Any]) -> None:
     said = answer(content="one")
     said["choices"][0] |= beside
-    message = whole_message(said, ["END"])
+    message = whole_message(said, stops=["END"])
     assert (message["stop_reason"], message["stop_sequence"]) == ("stop_sequence", "END")
-    assert whole_message(answer(content="one"), ["END"])["stop_reason"] == "end_turn"
+    assert whole_message(answer(content="one"), stops=["END"])["stop_reason"] == "end_turn"
 
 
 def test_reasons_that_only_this_dialect_has() -> None:

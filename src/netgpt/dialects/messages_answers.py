@@ -78,9 +78,11 @@ def _input(arguments: str) -> dict[str, Any] | None:
 class AnswerEvents:
     """The events of one answer: `feed` its chunks, then `end`. `prompt_tokens`: an estimate until it is known;
     `stops`: the sequences that end it; `shows_thoughts`: whether the caller asked for thoughts. Those that are signed
-    are given to anybody, as they must come back."""
+    are given to anybody, as they must come back. `edits`: whether it asked for edits of its context: none was made."""
 
-    def __init__(self, prompt_tokens: int = 0, stops: Sequence[str] = (), *, shows_thoughts: bool = True) -> None:
+    def __init__(
+        self, prompt_tokens: int = 0, stops: Sequence[str] = (), *, shows_thoughts: bool = True, edits: bool = False
+    ) -> None:
         self._usage: dict[str, Any] = {"input_tokens": prompt_tokens, "output_tokens": 0}
         self._stops, self._shows_thoughts = stops, shows_thoughts
         self._blocks: deque[_Block] = deque()
@@ -89,7 +91,7 @@ class AnswerEvents:
         self._calls: dict[Any, _Block] = {}
         self._id = ""
         self._end: Mapping[str, Any] = {}
-        self._netgpt: Any = None
+        self._beside: dict[str, Any] = {"context_management": {"applied_edits": []}} if edits else {}
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
         """What can be given after a chunk."""
@@ -113,25 +115,23 @@ class AnswerEvents:
         reason, sequence = self._reason()
         details = {"stop_details": {"type": "refusal", "category": None, "explanation": None}}
         delta = {"stop_reason": reason, "stop_sequence": sequence} | (details if reason == "refusal" else {})
-        yield self._with_netgpt({"type": "message_delta", "delta": delta, "usage": self._usage})
+        yield {"type": "message_delta", "delta": delta, "usage": self._usage, **self._beside}
         yield {"type": "message_stop"}
 
     def _note(self, chunk: Mapping[str, Any]) -> None:
         if isinstance(usage := chunk.get("usage"), dict):
             self._usage = usage_of(usage)
         if (said := chunk.get("netgpt")) is not None:
-            self._netgpt = said
-
-    def _with_netgpt(self, event: Event) -> Event:
-        return event if self._netgpt is None else {**event, "netgpt": self._netgpt}
+            self._beside["netgpt"] = said
 
     def _start(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
         self._begun, self._id = True, message_id(chunk)
-        message: dict[str, Any] = {
+        message = {
             "id": self._id, "type": "message", "role": "assistant", "model": str(chunk.get("model") or ""),
             "content": [], "stop_reason": None, "stop_sequence": None, "usage": dict(self._usage),
+            **self._beside,
         }  # fmt: skip
-        yield {"type": "message_start", "message": self._with_netgpt(message)}
+        yield {"type": "message_start", "message": message}
         yield {"type": "ping"}
 
     # Reading
@@ -287,11 +287,9 @@ def message_id(answer: Mapping[str, Any]) -> str:
     return id if id.startswith("msg_") else "msg_" + (re.sub(r"\W", "", id) or "0")
 
 
-def whole_message(
-    answer: Mapping[str, Any], stops: Sequence[str] = (), *, shows_thoughts: bool = True
-) -> dict[str, Any]:
-    """A whole `chat.completion` as a message."""
-    events = AnswerEvents(stops=stops, shows_thoughts=shows_thoughts)
+def whole_message(answer: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    """A whole `chat.completion` as a message. `options`: as of `AnswerEvents`."""
+    events = AnswerEvents(**options)
     choices = [{**choice, "delta": choice.get("message")} for choice in answer.get("choices") or ()]
     for choice in choices:
         calls = (choice["delta"] or {}).get("tool_calls")
@@ -323,8 +321,8 @@ def joined(events: Sequence[Event]) -> dict[str, Any]:
             value = _input(text)
             blocks[-1]["input"] = {"INVALID_JSON": text} if value is None else value
         elif each["type"] == "message_delta":
-            rest = {name: value for name, value in each.items() if name == "netgpt"}
-            message |= {"content": blocks, **each["delta"], "usage": each["usage"], **rest}
+            rest = {name: value for name, value in each.items() if name not in ("type", "delta")}
+            message |= {"content": blocks, **each["delta"], **rest}
     return message
 
 

@@ -53,21 +53,20 @@ class MessagesDoor:
         body = read_json(raw)
         asked = check_chat(to_chat(body), known_models)
         thinks = isinstance(body.get("thinking"), dict) and body["thinking"].get("type") != "disabled"
-        stops = body.get("stop_sequences") or []
-        said = {"stops": stops, "thoughts": thinks, "tokens": len(raw) // CHARACTERS_A_TOKEN}
+        said = {
+            "stops": body.get("stop_sequences") or [], "shows_thoughts": thinks,
+            "edits": body.get("context_management") is not None, "prompt_tokens": len(raw) // CHARACTERS_A_TOKEN,
+        }  # fmt: skip
         return replace(asked, door=PATH, said=said)
 
     async def prepared(self, gateway: Gateway, caller: Caller, asked: Request) -> Request:
         return asked
 
     def whole(self, exchange: Exchange, answer: dict[str, Any]) -> dict[str, Any]:
-        said = exchange.request.said or {}
-        return whole_message(answer, said["stops"], shows_thoughts=said["thoughts"])
+        return whole_message(answer, **(exchange.request.said or {}))
 
     def writer(self, exchange: Exchange) -> MessagesWriter:
-        said = exchange.request.said or {}
-        events = AnswerEvents(said["tokens"], said["stops"], shows_thoughts=said["thoughts"])
-        return MessagesWriter(events, exchange.id)
+        return MessagesWriter(AnswerEvents(**(exchange.request.said or {})), exchange.id)
 
 
 @router.post(PATH + "/count_tokens", tags=["chat"])

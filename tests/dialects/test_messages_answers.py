@@ -25,6 +25,7 @@ from netgpt.dialects.messages_answers import (
 from netgpt.errors import (
     AuthenticationError,
     BrokenStream,
+    ContextTooLong,
     ModelTimeout,
     NetGPTError,
     NotFound,
@@ -232,8 +233,13 @@ def test_arguments_that_are_no_object_are_told_as_such() -> None:
         assert content[0]["input"] == {"INVALID_JSON": arguments}
 
 
-@pytest.mark.parametrize("beside", [{"stop_reason": "END"}, {"matched_stop": "END"},
-                                    {"stop_reason": "stop_sequence", "stop_sequence": "END"}])  # fmt: skip
+STOPPED: list[dict[str, Any]] = [
+    {"stop_reason": "END"}, {"matched_stop": "END"}, {"native_finish_reason": "stop_sequence", "stop_sequence": "END"},
+    {"native_finish_reason": "stop_sequence", "stop_sequence": "[TERM_1]"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("beside", STOPPED)
 def test_the_sequence_at_which_it_stopped(beside: dict[str, Any]) -> None:
     said = answer(content="one")
     said["choices"][0] |= beside
@@ -300,7 +306,14 @@ KINDS: list[tuple[NetGPTError, int, str]] = [
 def test_errors(error: NetGPTError, status: int, kind: str) -> None:
     said, body = error_of(error, "ex_1")
     assert said == status and body["type"] == "error" and body["request_id"] == "ex_1"
-    assert body["error"] == {"type": kind, "message": "m", "code": error.code, "param": error.param}
+    ours = {"code": error.code, "param": error.param, "details": {"error_code": error.code}}
+    assert body["error"] == {"type": kind, "message": "m", **ours}
+
+
+def test_agents_know_a_conversation_that_is_too_long_by_its_words() -> None:
+    _, body = error_of(ContextTooLong("the model takes 8192 tokens"))
+    assert body["error"]["type"] == "invalid_request_error"
+    assert body["error"]["message"] == "prompt is too long: the model takes 8192 tokens"
 
 
 def test_a_whole_answer_is_one_chunk_too() -> None:

@@ -112,7 +112,7 @@ def test_thoughts_go_byte_for_byte() -> None:
     assert message.pop("reasoning_details") == details
     assert message == {"role": "assistant", "content": "yes", "thinking_blocks": [thought, sealed]}
     (message,) = said({"type": "thinking", "thinking": "unsigned", "signature": ""}, role="assistant")
-    assert message == {"role": "assistant", "content": None, "reasoning_content": "unsigned"}
+    assert message == {"role": "assistant", "content": "", "reasoning_content": "unsigned"}
 
 
 def test_tools_of_the_caller_and_of_the_provider() -> None:
@@ -163,6 +163,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("mcp_servers", {"mcp_servers": [{"name": "x", "url": "https://x.example"}]}),
     ("container", {"container": "c_1"}),
     ("inference_geo", {"inference_geo": "us"}),
+    ("thread", {"thread": {"type": "create"}}),
     ("thinking.type", {"thinking": {"type": "always"}}),
     ("thinking.budget_tokens", {"thinking": {"type": "enabled"}}),
     ("service_tier", {"service_tier": "fast"}),

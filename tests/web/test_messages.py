@@ -285,6 +285,8 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, 400, "invalid_request_error"),
     ({"messages": [{"role": "user", "content": " "}]}, 400, "invalid_request_error"),
     ({"temperature": 9}, 400, "invalid_request_error"),
+    ({"metadata": {"user_id": "u" * 300}}, 400, "invalid_request_error"),
+    ({"stop_sequences": "END"}, 400, "invalid_request_error"),
 ]
 
 
@@ -293,6 +295,8 @@ def test_what_is_wrong_is_said_in_its_words(served: Served, wrong: dict[str, Any
     for stream in (False, True):
         answer = served.post({**asked(), **wrong, "stream": stream}, "/v1/messages")
         check_error(answer, status, kind)
+        param = answer.json()["error"]["param"]
+        assert param.partition(".")[0] == next(iter(wrong)) and "user." not in answer.json()["error"]["message"]
 
 
 def check_error(answer: httpx.Response, status: int, kind: str) -> None:
@@ -346,3 +350,26 @@ async def test_keys_and_their_limits(tmp_path: Path) -> None:
         check_error(nobody, 401, "authentication_error")
         _, narrow = await there.make_key(scopes=("models",))
         check_error(await there.ask("POST", "/v1/messages", key=narrow, json=body), 403, "permission_error")
+
+
+def test_tools_run_by_the_client_itself(client: anthropic.Anthropic) -> None:
+    """The SDK's own loop: it calls the function, and sends what it gave, until the answer needs none."""
+    asked_for: list[str] = []
+
+    @anthropic.beta_tool
+    def look_up(email: list[str]) -> str:
+        """Find a person's room.
+
+        Args:
+            email: whose
+        """
+        asked_for.extend(email)
+        return f"Room 4, and ask {PLANTED['result']}"
+
+    for stream in (False, True):
+        runner: Any = client.beta.messages.tool_runner(
+            **asked(), tools=[look_up], stream=stream, betas=["never-heard-of"]
+        )
+        last = runner.until_done()
+        assert last.content[0].text == f"I read: {PLANTED['user']} {PLANTED['result']}."
+    assert asked_for == [PLANTED["user"]] * 2

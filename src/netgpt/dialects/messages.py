@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from netgpt.dialects.messages_tools import as_list, as_object, as_text, choice_of, invalid, tools_of
+from netgpt.errors import RequestError
 
 CARRIED: Final = "netgpt-detail:"
 """What begins a signature that carries a piece of reasoning as another dialect has it: see `carried`."""
@@ -28,7 +29,6 @@ _NOT_HERE: Final = {
     "mcp_servers": "servers of tools are called by the provider, and this request may go elsewhere",
     "inference_geo": "the region is the owner's choice (cloud.region, and the rules that ask for it)",
     "fallbacks": "which model answers when one refuses is the owner's choice (netgpt.fallback)",
-    "thread": "threads are kept at the provider; send the whole conversation",
     "compaction": "no conversation is shortened here; shorten it before you send it",
 }
 _UNSAID: Final = frozenset(
@@ -61,6 +61,21 @@ def to_chat(body: Mapping[str, Any], *, counting: bool = False) -> dict[str, Any
     return chat
 
 
+_NAMES: Final = {"user": "metadata.user_id", "stop": "stop_sequences", "response_format": "output_config.format",
+                 "reasoning_effort": "output_config.effort"}  # fmt: skip
+
+
+def in_our_words(error: RequestError) -> RequestError:
+    """What is wrong with the chat body, by the names that its fields have here; messages are counted otherwise."""
+    param = error.param or ""
+    name = param.partition(".")[0]
+    here = name if name == "messages" else _NAMES.get(name)
+    if here is not None:
+        error.message = here + error.message.removeprefix(param) if error.message.startswith(param) else error.message
+        error.param = here
+    return error
+
+
 def _field(chat: dict[str, Any], name: str, value: Any) -> None:
     """One field of the request beside its messages, put into the chat body."""
     if name in _FIELDS:
@@ -69,6 +84,12 @@ def _field(chat: dict[str, Any], name: str, value: Any) -> None:
         raise invalid(name, _NOT_HERE[name])
     elif name not in _UNSAID and name not in _NOT_HERE:
         chat[name] = value  # as chat passes what it does not know: searched, and refused by who knows better
+
+
+def _thread(_chat: dict[str, Any], _value: Any) -> None:
+    """The code is the API's own: with it, its clients go on by themselves and send the whole conversation."""
+    raise RequestError("thread: no thread is kept here; send the whole conversation without it",
+                       code="thread_unsupported_request", param="thread")  # fmt: skip
 
 
 def _stops(chat: dict[str, Any], value: Any) -> None:
@@ -130,7 +151,7 @@ def _output_format(chat: dict[str, Any], value: Any, where: str = "output_format
 
 _FIELDS: Final[Mapping[str, Callable[[dict[str, Any], Any], None]]] = {
     "stop_sequences": _stops, "metadata": _metadata, "tools": _tools, "tool_choice": _choice, "thinking": _thinking,
-    "service_tier": _service_tier, "output_config": _output_config, "output_format": _output_format,
+    "service_tier": _service_tier, "thread": _thread, "output_config": _output_config, "output_format": _output_format,
     "betas": lambda _chat, _value: None, "anthropic_version": lambda _chat, _value: None,
 }  # fmt: skip
 
@@ -223,7 +244,7 @@ def _assistant(blocks: _Blocks) -> dict[str, Any]:
         call |= {name: value for name, value in beside.get(call["id"], {}).items() if name in CALL_EXTRAS}
     message["reasoning_details"] = [each for each in details if "of_call" not in each]
     plain = len(parts) == 1 and set(parts[0]) == {"type", "text"}
-    message["content"] = parts[0]["text"] if plain else parts or None
+    message["content"] = parts[0]["text"] if plain else parts or (None if message.get("tool_calls") else "")
     return {name: value for name, value in message.items() if name == "content" or value}
 
 

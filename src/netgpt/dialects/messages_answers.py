@@ -18,7 +18,7 @@ import orjson
 
 from netgpt.dialects import event
 from netgpt.dialects.messages import CALL_EXTRAS, FORMAT, carried
-from netgpt.errors import NetGPTError, Overloaded
+from netgpt.errors import ContextTooLong, NetGPTError, Overloaded
 from netgpt.types import Chunk
 
 Event = dict[str, Any]
@@ -254,8 +254,8 @@ class AnswerEvents:
             return "refusal", None
         if self._called and reason == "end_turn":
             return "tool_use", None
-        if reason == "end_turn" and sequence is not None:
-            return "stop_sequence", sequence
+        if reason == "end_turn" and (sequence is not None or native == "stop_sequence"):
+            return "stop_sequence", sequence or (self._stops[0] if len(self._stops) == 1 else None)
         return (native if native and native != "stop_sequence" else reason), None
 
 
@@ -359,7 +359,10 @@ _KINDS: Final = {
 def error_of(error: NetGPTError, request_id: str = "") -> tuple[int, dict[str, Any]]:
     """Status and body of an error, with our own `code` and `param` beside what the dialect has."""
     status = OVERLOADED if isinstance(error, Overloaded) else error.status
-    ours = error.as_openai()["error"]
+    message = error.as_openai()["error"]["message"]
+    if error.code == ContextTooLong.code:
+        message = f"prompt is too long: {message}"  # what agents look for, to shorten their conversation
     said = {"type": _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error"),
-            "message": ours["message"], "code": error.code, "param": error.param}  # fmt: skip
+            "message": message, "code": error.code, "param": error.param,
+            "details": {"error_code": error.code}}  # fmt: skip
     return status, {"type": "error", "error": said, "request_id": request_id}

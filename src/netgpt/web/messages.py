@@ -11,9 +11,10 @@ from fastapi import Request as HttpRequest
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from netgpt.app.gateway import Gateway
-from netgpt.dialects.messages import to_chat
+from netgpt.dialects.messages import in_our_words, to_chat
 from netgpt.dialects.messages_answers import AnswerEvents, MessagesWriter, whole_message
 from netgpt.dialects.messages_count import tokens_of
+from netgpt.errors import RequestError
 from netgpt.exchange import Exchange, Request
 from netgpt.types import CHARACTERS_A_TOKEN, Caller
 from netgpt.web.auth import authenticated
@@ -51,7 +52,7 @@ class MessagesDoor:
 
     def parse(self, raw: bytes, known_models: frozenset[str]) -> Request:
         body = read_json(raw)
-        asked = check_chat(to_chat(body), known_models)
+        asked = _checked(to_chat(body), known_models)
         thinks = isinstance(body.get("thinking"), dict) and body["thinking"].get("type") != "disabled"
         said = {
             "stops": body.get("stop_sequences") or [], "shows_thoughts": thinks,
@@ -69,6 +70,13 @@ class MessagesDoor:
         return MessagesWriter(AnswerEvents(**(exchange.request.said or {})), exchange.id)
 
 
+def _checked(chat: dict[str, Any], known_models: frozenset[str]) -> Request:
+    try:
+        return check_chat(chat, known_models)
+    except RequestError as error:
+        raise in_our_words(error) from None
+
+
 @router.post(PATH + "/count_tokens", tags=["chat"])
 async def count_tokens(request: HttpRequest) -> dict[str, int]:
     """About how many tokens a request of the Messages API has. It is counted on the box; nothing leaves for it."""
@@ -77,7 +85,7 @@ async def count_tokens(request: HttpRequest) -> dict[str, int]:
 
     def counted() -> int:
         body = read_json(raw)
-        check_chat(to_chat(body, counting=True), gateway.model_names)
+        _checked(to_chat(body, counting=True), gateway.model_names)
         return tokens_of(body)
 
     return {"input_tokens": counted() if len(raw) <= _LONG_BODY else await asyncio.to_thread(counted)}

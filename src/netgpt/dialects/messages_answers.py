@@ -83,7 +83,7 @@ class AnswerEvents:
     def __init__(
         self, prompt_tokens: int = 0, stops: Sequence[str] = (), *, shows_thoughts: bool = True, edits: bool = False
     ) -> None:
-        self._usage: dict[str, Any] = {"input_tokens": prompt_tokens, "output_tokens": 0}
+        self._usage = {**usage_of({}), "input_tokens": prompt_tokens}
         self._stops, self._shows_thoughts = stops, shows_thoughts
         self._blocks: deque[_Block] = deque()
         self._index = 0

@@ -58,6 +58,7 @@ demo: $(BOX)     ## set up, fetch the edge model and the encoder once, ask seven
 	@$(BIN)/netgpt demo
 
 test: $(TRAIN)   ## every test, as CI runs them, three files at once (the models are fetched once)
+	@tools/browser.sh
 	$(BIN)/python -m pytest $(THREE)
 
 fast: $(TRAIN)   ## the tests that need no engine and no patience

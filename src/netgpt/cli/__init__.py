@@ -32,13 +32,18 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final = {
+    "init": Command(
+        "netgpt.cli.init:init", "Set up this box: a few questions, the cloud is tried, netgpt.toml is written."),
     "serve": Command("netgpt.cli.serve:serve", "Serve the OpenAI-compatible API."),
     "demo": Command(
         "netgpt.cli.demo:demo", "Ask seven questions of a made-up person and show what became of each. Needs no key."),
     "ask": Command("netgpt.cli.ask:ask", "Ask one question, without a server."),
+    "chat": Command("netgpt.cli.chat:chat", "A conversation in the terminal, without a server."),
     "explain": Command(
         "netgpt.cli.ask:explain",
         "Show what was asked, which facts were used, what left, what was hidden, and why it went where it went."),
+    "status": Command("netgpt.cli.status:status", "What runs here, what is set up, and what went through it today."),
+    "logs": Command("netgpt.cli.status:logs", "The last lines that a gateway of this home wrote."),
     "doctor": Command(
         "netgpt.cli.doctor:doctor",
         "Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."),
@@ -51,7 +56,7 @@ COMMANDS: Final = {
         'Complete REQUEST, or every row of --jsonl: rows {"chosen", "text"} in the same order.'),
     "train": Command("netgpt.cli.train:train", "Train an adapter on this box, judge it, and list it as a candidate."),
     "signals": Command("netgpt.cli.signals:signals", "The telemetry of a running gateway: links, models and the box."),
-    "config": Command("netgpt.cli.store:config_app", "Check and show the settings."),
+    "config": Command("netgpt.cli.config:app", "Check and show the settings."),
     "keys": Command("netgpt.cli.keys:app", "Make, limit, list and revoke API keys."),
     "profile": Command("netgpt.cli.profile:app", "What the box knows of people: add, list, export, forget."),
     "receipts": Command("netgpt.cli.receipts:app", "What left the box: list, show, verify, export."),

@@ -67,7 +67,7 @@ async def _examine(try_cloud: bool) -> dict[str, CheckResult]:
         name: CheckResult("wrong", f"{fault}; so says the gateway that runs here")
         for name, fault in (await _told_by_gateway(settings)).items()
     }
-    return findings | (await _tried(settings) if try_cloud else {})
+    return findings | (await try_clouds(settings) if try_cloud else {})
 
 
 async def _told_by_gateway(settings: Settings) -> dict[str, str]:
@@ -91,7 +91,7 @@ def _row_of(target: str) -> str:
     return {EDGE: "edge model", "cloud": "cloud"}.get(target, f"upstream {target}")
 
 
-async def _tried(settings: Settings) -> dict[str, CheckResult]:
+async def try_clouds(settings: Settings) -> dict[str, CheckResult]:
     """Ask each model elsewhere one short question, sealed and with a receipt as any other; its answer is cut short."""
     from netgpt.app.factory import open_detector
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -15,6 +16,7 @@ import typer
 from netgpt.cli.common import (
     json_option,
     patient_detector,
+    plain,
     print_json,
     print_table,
     private_file,
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
 
 PURPOSE: Final = "training"
+COMMON_KINDS: Final = (
+    "allergy", "budget", "car", "cuisine", "diet", "family", "hobby", "music", "pet", "place", "work",
+)  # fmt: skip
+"""Kinds of facts of which it was learnt from many requests when they are needed; any other word is a kind, too."""
 
 Unlearning = Callable[["Store", "Registry", "Path", Person], Awaitable["Forgotten"]]
 
@@ -141,7 +147,7 @@ class CompleteMode(StrEnum):
 def add(
     user: str = _USER,
     text: str = typer.Argument(help='What holds of the person, such as "is vegetarian".'),
-    kind: str = typer.Option("note", help="What it is about, one word: diet, budget, ..."),
+    kind: str = typer.Option("note", help=f"What it is about, one word: {', '.join(COMMON_KINDS)}, or any other."),
     label: Label = typer.Option(
         Label.PERSONAL, help="public: may leave; personal: used on the box only; sensitive: keeps the request here."
     ),
@@ -162,6 +168,8 @@ def add(
         print_json(_fact(id, fact))
     else:
         say(f"{id}: {fact.text}")
+    if kind not in COMMON_KINDS and (near := difflib.get_close_matches(kind, COMMON_KINDS, 1, 0.7)):
+        say(f'the kind "{plain(kind)}" is kept as it is; if you meant "{near[0]}": remove the fact and add it again')
 
 
 @app.command("list")

@@ -9,6 +9,8 @@ import os
 import resource
 import socket
 import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,7 +18,7 @@ import typer
 
 from netgpt.cli.common import read_settings, reports_errors, say
 from netgpt.errors import SettingsError
-from netgpt.files import check_home
+from netgpt.files import check_home, open_own, why_not
 from netgpt.settings import Settings
 
 DRAIN_S = 20
@@ -46,6 +48,27 @@ def _no_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
+class _OwnLog(RotatingFileHandler):
+    """A log file in the home (0600), begun anew after 5 MB; the one before stays beside it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=5_000_000, backupCount=1, encoding="utf-8")
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+
+    def _open(self) -> Any:
+        return os.fdopen(
+            open_own(Path(self.baseFilename), os.O_WRONLY | os.O_CREAT | os.O_APPEND), "a", encoding="utf-8"
+        )
+
+
+def _log_to(path: Path) -> None:
+    """What goes to stderr goes there, too: for `netgpt logs`. Where it cannot be written, that is said, and no more."""
+    try:
+        logging.getLogger().addHandler(_OwnLog(path))
+    except OSError as error:
+        logging.getLogger(__name__).warning("%s: no log is kept there: %s", path, why_not(error))
+
+
 def _serve(settings: Settings) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait in a loop, and take the engine's cores
     import uvicorn
@@ -63,6 +86,7 @@ def _serve(settings: Settings) -> None:
     raise_file_limit()
     gateway = open_gateway(settings)
     try:
+        _log_to(settings.log_file)
         app = create_app(gateway)
         has_keys = asyncio.run(gateway.store.has_keys())
         listener = _listen(settings, has_keys)
@@ -80,6 +104,8 @@ def _serve(settings: Settings) -> None:
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
     say(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
+    if settings.server.console:
+        say(f"To look at it: {address}/console/")
     if answers_with_bundled(settings) and not settings.remotes:
         say(NOT_FOR_ANSWERS)
     if keeper.most < settings.server.max_concurrency + settings.server.max_waiting:

@@ -1,4 +1,4 @@
-"""`netgpt store` (the database at rest: its key, its soundness, copies, starting over) and `netgpt config`."""
+"""`netgpt store`: the database at rest: its key, its soundness, copies, starting over."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from netgpt.cli.common import (
     with_store,
 )
 from netgpt.errors import NetGPTError
-from netgpt.settings import Settings, load_settings
-from netgpt.settings.routing import Upstream
+from netgpt.settings import Settings
 
 if TYPE_CHECKING:
     from netgpt.store.maintenance import StoreFault, StoreInfo, StoreReport
@@ -256,41 +255,3 @@ def _faults(faults: tuple[StoreFault, ...]) -> list[dict[str, str]]:
 
 def _show(faults: tuple[StoreFault, ...]) -> None:
     print_table(["table", "id", "what"], [(fault.table, fault.id, fault.what) for fault in faults])
-
-
-config_app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
-
-
-@config_app.command("check")
-@reports_errors
-def config_check(file: Path = typer.Argument(None, help="A netgpt.toml; the one in use when left out.")) -> None:
-    """Read the settings and say what is wrong: file, line, and what would be right."""
-    load_settings(file)
-    typer.echo("settings are right")
-
-
-@config_app.command()
-@reports_errors
-def show(file: Path = typer.Argument(None, help="A netgpt.toml."), as_json: bool = json_option) -> None:
-    """Print every setting as it is in force; secrets are masked."""
-    values = load_settings(file).model_dump(mode="json")
-    if as_json:
-        print_json(values)
-    else:
-        print_table(["setting", "value", "meaning"], list(_flat(values)))
-
-
-def _flat(values: dict[str, Any]) -> list[tuple[str, str, str]]:
-    rows = []
-    for name, value in values.items():
-        field = Settings.model_fields[name]
-        if name == "upstreams":
-            meaning = {key: inner.description or "" for key, inner in Upstream.model_fields.items()}
-            rows += [(f"{name}.{each['name']}.{key}", str(each[key]), meaning[key]) for each in value for key in each]
-        elif isinstance(value, dict):
-            section: Any = field.annotation
-            fields = section.model_fields
-            rows += [(f"{name}.{key}", str(inner), fields[key].description or "") for key, inner in value.items()]
-        else:
-            rows.append((name, str(value), field.description or ""))
-    return rows

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -128,6 +129,10 @@ class Settings(BaseModel):
         return self.home / Path(path).expanduser() if kind == "file" else None
 
     @property
+    def log_file(self) -> Path:
+        return self.home / "netgpt.log"
+
+    @property
     def key_file(self) -> Path:
         return self.home / "secret.key"
 
@@ -176,7 +181,7 @@ def _from_environment(env: dict[str, str]) -> dict[str, Any]:
     """`NETGPT_CLOUD__BASE_URL=x` -> `{"cloud": {"base_url": "x"}}`; an empty value means "not set"."""
     values: dict[str, Any] = {}
     for name, value in env.items():
-        if not name.startswith("NETGPT_") or name == "NETGPT_CONFIG" or value == "":
+        if not name.startswith("NETGPT_") or name in OTHER_VARIABLES or value == "":
             continue
         *sections, key = name.removeprefix("NETGPT_").lower().split("__")
         if not sections and key not in Settings.model_fields:
@@ -186,6 +191,31 @@ def _from_environment(env: dict[str, str]) -> dict[str, Any]:
             target = target.setdefault(section, {})
         target[key] = value.split(",") if key in ("stages", "sensitive_kinds", "arms", "off") else value
     return values
+
+
+OTHER_VARIABLES = frozenset(("NETGPT_CONFIG", "NETGPT_KEY"))
+"""Variables of NetGPT's that are no settings: the file of the settings, and a caller's key for commands."""
+
+
+def misspelt_variables(env: Mapping[str, str]) -> list[str]:
+    """Variables that look like settings and are passed over, one line each with the right name.
+
+    >>> misspelt_variables({"NETGPT_SERVER_PORT": "8080", "NETGPT_SERVER__PORT": "8080"})
+    ['NETGPT_SERVER_PORT: no such setting; did you mean NETGPT_SERVER__PORT?']
+    """
+    known = {f"NETGPT_{name.upper()}": name for name in Settings.model_fields}
+    for section, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            known |= {f"NETGPT_{section}__{name}".upper(): name for name in field.annotation.model_fields}
+    found = []
+    for name in sorted(env):
+        if not name.startswith("NETGPT_") or "__" in name or name in OTHER_VARIABLES or name in known or not env[name]:
+            continue  # those with two lines between section and name are read, and refused by their section
+        flat = {each.replace("__", "_"): each for each in known}
+        near = difflib.get_close_matches(name, flat, 1, cutoff=0.8)
+        if near:
+            found.append(f"{name}: no such setting; did you mean {flat[near[0]]}?")
+    return found
 
 
 def _merge_other_programs(values: dict[str, Any], env: dict[str, str]) -> None:

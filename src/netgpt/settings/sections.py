@@ -168,6 +168,7 @@ class Server(Section):
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (), description='Web pages of other sites that may call the API (CORS), such as "https://chat.example".'
     )
+    console: bool = Field(True, description="Whether the page at /console is served: a client of the API as any other.")
     max_concurrency: int = Field(256, ge=1, description="Requests at work at once; more wait for their turn.")
     max_waiting: int = Field(1024, ge=0, description="Chats that wait for their turn at once; more are refused (503).")
     max_wait_s: float | None = Field(

@@ -15,7 +15,7 @@ from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import AUTO
 from netgpt.settings.sections import Server
-from netgpt.web import admin, errors, exchanges, messages, openapi, peers, profiles
+from netgpt.web import admin, console, errors, exchanges, messages, openapi, peers, profiles
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
@@ -106,7 +106,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     declare(app, DOORS)
-    for module in (messages, exchanges, profiles, admin):
+    for module in (messages, exchanges, profiles, admin, *([console] if gateway.settings.server.console else [])):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

@@ -1,0 +1,152 @@
+"""`netgpt status` and `netgpt logs`: what runs, what is set up, what went through it, what the gateway said."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from netgpt import __version__
+from netgpt.cli.common import json_option, plain, print_json, print_table, read_settings, reports_errors, with_store
+from netgpt.cli.signals import own_address
+from netgpt.errors import NotFound, StoreError
+from netgpt.files import open_own, why_not
+from netgpt.settings import Settings
+
+if TYPE_CHECKING:
+    from netgpt.store.schema import ExchangeRecord
+    from netgpt.store.store import Store
+
+NEWEST = 1_000
+"""Exchanges that are looked at for today's figures."""
+
+
+@reports_errors
+def status(as_json: bool = json_option) -> None:
+    """What runs here, what is set up, and what went through it today.
+
+    Exit code 3 where no gateway runs.
+    """
+    settings = read_settings()
+    found = {"version": __version__, "home": str(settings.home), **_gateway(settings), **_set_up(settings)}
+    if settings.database.exists():
+        found |= with_store(_counted, settings)
+    if as_json:
+        print_json(found)
+    else:
+        print_table(("what", "now"), [(name, _shown(value)) for name, value in found.items()])
+    raise typer.Exit(0 if found["running"] else 3)
+
+
+def _gateway(settings: Settings) -> dict[str, Any]:
+    """What the gateway of these settings says of itself."""
+    import ssl
+
+    import httpx
+
+    address = own_address(settings)
+    found: dict[str, Any] = {"running": False, "address": f"{address}/v1"}
+    try:
+        cert = settings.server.tls_cert
+        verify: Any = ssl.create_default_context(cafile=cert) if cert is not None else True
+        answer = httpx.get(f"{address}/readyz", trust_env=False, timeout=2.0, verify=verify).json()
+        parts = {part: _state_of(state) for part, state in answer["parts"].items()}
+        return found | {"running": True, "ready": bool(answer["ready"]), "parts": parts}
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return found | {"start": "netgpt serve"}
+
+
+def _state_of(state: Mapping[str, Any]) -> str:
+    fault = state.get("fault")
+    return str(fault) if fault else "works" if state["ok"] else plain(state.get("detail") or "does not work")
+
+
+def _set_up(settings: Settings) -> dict[str, Any]:
+    clouds = {target: remote.model for target, remote in settings.remotes.items()}
+    return {
+        "edge model": settings.edge.model, "clouds": clouds or "none: the box answers alone",
+        "policy": settings.policy.set,
+    }  # fmt: skip
+
+
+async def _counted(store: Store) -> dict[str, Any]:
+    """Figures of today (UTC), without opening a text."""
+    rows = await store.exchanges(None, NEWEST, texts=False)
+    today = [row for row in rows if row.received.astimezone(UTC).date() == datetime.now(UTC).date()]
+    return {
+        "requests today": _figures(today, more=len(today) == NEWEST),
+        "waiting": await store.waiting.count(),
+        "keys": "exist" if await store.has_keys() else "none: programs on this machine need none",
+    }
+
+
+def _figures(rows: Sequence[ExchangeRecord], *, more: bool) -> dict[str, Any]:
+    routes = Counter(row.target or row.route for row in rows)
+    whole = sorted(row.timings["total"] for row in rows if "total" in row.timings)
+    return {
+        "count": f"{NEWEST} or more" if more else len(rows),
+        "answered by": dict(routes.most_common()),
+        "failed": sum(row.status == "failed" for row in rows),
+        "median ms": round(whole[len(whole) // 2]) if whole else None,
+        "cost": round(sum(row.cost for row in rows), 4),
+    }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {_shown(inner)}" for name, inner in value.items() if inner is not None)
+    return str(value)
+
+
+@reports_errors
+def logs(
+    lines: int = typer.Option(50, "--lines", "-n", min=1, max=100_000, help="How many of the last."),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Go on with what comes, until Ctrl-C."),
+) -> None:
+    """The last lines that a gateway of this home wrote.
+
+    They hold no texts and no keys.
+    """
+    path = read_settings().log_file
+    for line in _last(path, lines):
+        sys.stdout.write(plain(line.rstrip("\n")) + "\n")
+    if follow:
+        _follow(path)
+
+
+def _last(path: Path, count: int) -> deque[str]:
+    """The last lines, those of the file before it included. Raises NotFound, StoreError."""
+    found: deque[str] = deque(maxlen=count)
+    try:
+        for each in (path.with_name(f"{path.name}.1"), path):
+            if each.exists():
+                with os.fdopen(open_own(each, os.O_RDONLY), encoding="utf-8", errors="replace") as file:
+                    found.extend(file)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {why_not(error)}") from None
+    if not path.exists():
+        raise NotFound(f"{path} is not there: no gateway has run with this home. Start one: `netgpt serve`")
+    return found
+
+
+def _follow(path: Path) -> None:
+    sys.stdout.flush()
+    file, size = path.open(encoding="utf-8", errors="replace"), path.stat().st_size
+    file.seek(size)
+    while True:
+        for line in file:
+            sys.stdout.write(plain(line.rstrip("\n")) + "\n")
+        sys.stdout.flush()
+        time.sleep(0.2)
+        if path.exists() and path.stat().st_ino != os.fstat(file.fileno()).st_ino:  # a new file was begun
+            file.close()
+            file = path.open(encoding="utf-8", errors="replace")

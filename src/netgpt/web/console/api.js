@@ -1,0 +1,84 @@
+// The public API, as any client uses it: this page has no other door. The key stays in this tab (sessionStorage).
+
+const KEY = "netgpt.key", PERSON = "netgpt.person";
+
+export const session = {
+  get key() { return sessionStorage.getItem(KEY) ?? ""; },
+  set key(value) { if (value) sessionStorage.setItem(KEY, value); else sessionStorage.removeItem(KEY); },
+  get person() { return sessionStorage.getItem(PERSON) ?? ""; },
+  set person(value) { if (value) sessionStorage.setItem(PERSON, value); else sessionStorage.removeItem(PERSON); },
+};
+
+/** What the API refused: its message is for people, its code for the page. */
+export class Refused extends Error {
+  constructor(status, error = {}) {
+    super(error.message ?? `the box answered ${status}`);
+    this.status = status;
+    this.code = error.code ?? "";
+  }
+}
+
+/** The same person's path: anonymous where nobody is named. */
+export const mine = () => `/v1/profiles/${encodeURIComponent(session.person || "anonymous")}`;
+
+/** Ask for JSON. Raises Refused, also where nobody answers. */
+export async function call(path, { method = "GET", body, signal } = {}) {
+  const response = await sent(path, method, body, signal);
+  if (!response.ok) throw await refusal(response);
+  return response.status === 204 ? null : response.json();
+}
+
+/** With the person's name, where one is given: operators see all people of their tenant else. */
+export function forPerson(path) {
+  if (!session.person) return path;
+  return `${path}${path.includes("?") ? "&" : "?"}user=${encodeURIComponent(session.person)}`;
+}
+
+/** A streamed answer: yields its chunks. Raises Refused, also for an error within the stream. */
+export async function* chat(body, signal) {
+  const response = await sent("/v1/chat/completions", "POST", { ...body, stream: true }, signal);
+  if (response.status === 202) throw new Refused(202, { message: (await response.json()).reason, code: "waiting" });
+  if (!response.ok) throw await refusal(response);
+  for await (const data of events(response.body)) {
+    if (data === "[DONE]") return;
+    const chunk = JSON.parse(data);
+    if (chunk.error) throw new Refused(200, chunk.error);
+    yield chunk;
+  }
+  throw new Refused(200, { message: "the answer broke off" });
+}
+
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const data = block.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trimStart());
+      if (data.length) yield data.join("\n");
+    }
+  }
+}
+
+async function sent(path, method, body, signal) {
+  const headers = {};
+  if (session.key) headers.authorization = `Bearer ${session.key}`;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  try {
+    return await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused(0, { message: "the box does not answer: is `netgpt serve` running?" });
+  }
+}
+
+async function refusal(response) {
+  let found = {};
+  try {
+    found = (await response.json()).error ?? {};
+  } catch { /* not JSON: the status says enough */ }
+  return new Refused(response.status, found);
+}

@@ -1,0 +1,62 @@
+// Elements made of plain data: text is always text, so nothing that a model or a cloud wrote can become markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element with attributes (functions are listeners) and children (nodes or text; null and false are left out). */
+export function h(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** The same of an SVG picture. */
+export function s(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Put these children in the place of what an element holds. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.flat(Infinity).filter(Boolean));
+  return element;
+}
+
+/** A table; `columns`: [title, numeric?], `rows`: lists of nodes or texts. */
+export function table(caption, columns, rows, none = "Nothing yet.") {
+  if (!rows.length) return h("p", { class: "soft" }, none);
+  const cell = (tag, content, numeric) => h(tag, numeric ? { class: "n" } : {}, content);
+  const head = columns.map(([title, numeric]) => h("th", { scope: "col", class: numeric ? "n" : null }, title));
+  const body = rows.map((row) => h("tr", {}, row.map((content, at) => cell("td", content ?? "", columns[at][1]))));
+  return h("div", { class: columns.length > 4 ? "scroll wide" : "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+}
+
+/** Say something for a few seconds, to those who cannot see the page, too. */
+export function tell(text) {
+  const place = document.getElementById("told");
+  place.textContent = text;
+  clearTimeout(tell.timer);
+  tell.timer = setTimeout(() => { place.textContent = ""; }, 6000);
+}
+
+/** Ask for a yes; true where it was given. */
+export function confirmed(question, yes) {
+  return new Promise((answered) => {
+    const dialog = document.getElementById("dialog");
+    const end = (value) => { dialog.close(); answered(value); };
+    dialog.oncancel = () => answered(false);
+    fill(dialog, h("p", { id: "dialog-title" }, question), h("div", { class: "row" },
+      h("button", { class: "main", click: () => end(true) }, yes), h("button", { click: () => end(false) }, "Cancel")));
+    dialog.showModal();
+  });
+}
+
+export const json = (value) => h("pre", { tabindex: "0" }, JSON.stringify(value, null, 1));
+export const ms = (value) => (value === undefined || value === null ? "" : `${Math.round(value).toLocaleString("en")} ms`);
+export const when = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" });

@@ -1,0 +1,65 @@
+"""Pictures of the console for the docs: `python tools/screenshots.py [FOLDER]`; people and models are made up.
+
+Needs Chromium, and the packages of the tests.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from browser import Opened, chromium, opened, shot  # noqa: E402
+from serving import Served  # noqa: E402
+
+from netgpt.testing.server import FaultyCloud  # noqa: E402
+
+ASKED = "Write to maria.keller@example.org that I am late for lunch; my number is +44 20 7946 0018"
+
+
+def answer(_body: Mapping[str, Any]) -> str:
+    """What the scripted cloud says: it has seen placeholders alone."""
+    return "Here is a note to [EMAIL_1]: I am running late for our lunch, please wait. Call me on [PHONE_1]."
+
+
+def pictures(page: Opened, folder: Path) -> None:
+    """One of each page."""
+    page.ask(ASKED)
+    page.ask("capital of Australia", model="netgpt/edge")
+    shot(page.page, folder, "chat")
+    page.page.locator("text=what left, and why").first.click()
+    page.page.wait_for_selector("h2:has-text('The decision')")
+    shot(page.page, folder, "exchange")
+    for name in ("live", "box", "me"):
+        page.go(name)
+        shot(page.page, folder, name)
+    page.go("privacy")
+    page.page.fill("#try", "Call Ada Lovelace on +44 20 7946 0018 about invoice 2291")
+    page.page.click("button:has-text('Try')")
+    page.page.wait_for_selector("h2:has-text('Would leave')")
+    shot(page.page, folder, "privacy")
+
+
+def main() -> None:
+    """Make them."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
+    with (
+        tempfile.TemporaryDirectory() as home,
+        FaultyCloud(answer) as cloud,
+        FaultyCloud("The capital of Australia is Canberra.") as edge,
+        Served(Path(home), cloud=cloud, edge_url=edge.base_url) as box,
+        chromium() as browser,
+    ):
+        box.netgpt("profile", "add", "ada", "is vegetarian", "--kind", "diet")
+        with opened(browser, box, person="ada", width=1000) as page:
+            pictures(page, folder)
+    print(f"pictures are in {folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -294,8 +294,8 @@ def _is_count(value: Any) -> TypeGuard[int]:
 
 
 SCOPE_OF: Final = {
-    "chat": "chat", "completions": "chat", "responses": "chat", "messages": "chat", "waiting": "chat", "models": "models",
-    "embeddings": "embeddings", "moderations": "embeddings", "profiles": "profiles",
+    "chat": "chat", "completions": "chat", "responses": "chat", "messages": "chat", "waiting": "chat",
+    "models": "models", "embeddings": "embeddings", "moderations": "embeddings", "profiles": "profiles",
     "consents": "profiles", "exchanges": "exchanges", "feedback": "exchanges", "receipts": "receipts",
     "adapters": "adapters", "places": "places", "policy": "policy", "privacy": "policy", "signals": "signals",
 }  # fmt: skip

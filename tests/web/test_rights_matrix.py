@@ -29,6 +29,7 @@ BODIES: Final[dict[str, Any]] = {
     "PATCH /v1/profiles/{user}": {"complete": "select"}, "POST /v1/profiles/{user}/examples": {},
     "POST /v1/profiles/{user}/consents": {"purpose": "profile", "given": True},
     "POST /v1/embeddings": {"input": "some words"},
+    "POST /v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hello"}]},
     "POST /v1/moderations": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
     "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True},
 }  # fmt: skip
@@ -42,9 +43,10 @@ DELETED: Final = {
 """What is planted anew where it was deleted, or answered."""
 CHAT: Final = "POST /v1/chat/completions"
 RESPONSES: Final = "POST /v1/responses"
+MESSAGES: Final = "POST /v1/messages"
 COMPLETIONS: Final = "POST /v1/completions"
-ASKING: Final = (CHAT, RESPONSES, COMPLETIONS)
-FIELD: Final = {CHAT: "messages", RESPONSES: "input", COMPLETIONS: "prompt"}
+ASKING: Final = (CHAT, RESPONSES, MESSAGES, COMPLETIONS)
+FIELD: Final = {CHAT: "messages", MESSAGES: "messages", RESPONSES: "input", COMPLETIONS: "prompt"}
 NOT_HERE: Final = ("POST /v1/moderations",)
 """Who is let in is told that nothing here does it."""
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
@@ -127,11 +129,12 @@ def prepared(house: House, cell: Cell) -> Asked:
         messages = [{"role": "user", "content": "tell [EMAIL_1]"}]
         said = "tell [EMAIL_1]" if operation == COMPLETIONS else messages
         body = {"model": "netgpt/cloud", FIELD[operation]: said, "netgpt": {"conversation": owner.word}}
+        body |= {"max_tokens": 99} if operation == MESSAGES else {}
     elif body is not None:
         own = {"word": word_of(cell.tenant)} if operation.endswith("exceptions") else {}
         body = body | own | ({"exchange": owner.ids["exchange_id"]} if operation in ABOUT_ONE else {})
     if body is not None and user is not None and operation in (*ASKING, "POST /v1/feedback"):
-        body |= {"user": user}
+        body |= {"metadata": {"user_id": user}} if operation == MESSAGES else {"user": user}
     if cell.group == "lists":
         params |= {"limit": "200"}
     return Asked(path, params, body)

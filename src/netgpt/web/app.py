@@ -13,7 +13,7 @@ from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import AUTO
-from netgpt.web import admin, errors, exchanges, openapi, peers, profiles, responses
+from netgpt.web import admin, errors, exchanges, messages, openapi, peers, profiles, responses
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
@@ -22,12 +22,13 @@ from netgpt.web.completions import CompletionsDoor, SeveralPrompts
 from netgpt.web.console import Console
 from netgpt.web.deferred import Deferred
 from netgpt.web.doors import Door, Doors, declare, whole_of
+from netgpt.web.messages import MessagesDoor
 from netgpt.web.oidc import Access
 from netgpt.web.origins import CorsMiddleware
 from netgpt.web.responses import ResponsesDoor
 from netgpt.web.rights import RIGHTS, Right, entered
 
-DOORS: Final[tuple[Door, ...]] = (ChatDoor(), ResponsesDoor(), CompletionsDoor())
+DOORS: Final[tuple[Door, ...]] = (ChatDoor(), ResponsesDoor(), MessagesDoor(), CompletionsDoor())
 """The APIs in which this box may be asked."""
 UNKNOWN = PoolStart(8, 2)
 """A pool when nothing is known of the server behind it."""
@@ -109,7 +110,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     declare(app, DOORS)
-    for module in (responses, exchanges, profiles, admin):
+    for module in (responses, messages, exchanges, profiles, admin):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

@@ -13,20 +13,32 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from netgpt.dialects import responses
+from netgpt.dialects.messages_answers import error_of
 from netgpt.errors import ModelMisconfigured, NetGPTError, NotFound, RequestError
+from netgpt.exchange import new_id
 
+REQUEST_ID: Final = ("request-id", "x-request-id")
+"""Headers in which clients of Anthropic and of OpenAI look for what to name when they ask why."""
 log = logging.getLogger(__name__)
 
 
 Shape = Callable[[NetGPTError], tuple[int, Mapping[str, Any]]]
-"""Status and body for an error."""
-SHAPES: Final[Mapping[str, Shape]] = {responses.PATH: responses.error_body}
-"""By path, where it is not OpenAI's shape: whatever refuses a request to this path speaks so."""
+"""Status and body for an error; a `request_id` in it is filled in."""
+SHAPES: Final[Mapping[str, Shape]] = {responses.PATH: responses.error_body, "/v1/messages": error_of}
+"""By path, where it is not OpenAI's shape: whatever refuses a request to this path, or to one below it, speaks so."""
+
+
+def shaped(error: NetGPTError, path: str, request_id: str) -> tuple[int, Mapping[str, Any]]:
+    """Status and body for an error at this path."""
+    shape = next((SHAPES[each] for each in SHAPES if path == each or path.startswith(f"{each}/")), None)
+    status, body = shape(error) if shape is not None else (error.status, error.as_openai())
+    return status, {**body, "request_id": request_id} if "request_id" in body else body
 
 
 def error_response(error: NetGPTError, exchange_id: str | None = None, path: str = "") -> JSONResponse:
     """The answer for one error at this path, with `Retry-After` where waiting helps."""
-    headers = {}
+    request_id = exchange_id or new_id()
+    headers = dict.fromkeys(REQUEST_ID, request_id)
     if error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     if exchange_id is not None:
@@ -35,8 +47,7 @@ def error_response(error: NetGPTError, exchange_id: str | None = None, path: str
         headers["x-should-retry"] = "false"  # OpenAI's clients try a 502 again, and this one lasts
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
-    shape = SHAPES.get(path)
-    status, body = shape(error) if shape is not None else (error.status, error.as_openai())
+    status, body = shaped(error, path, request_id)
     return JSONResponse(body, status_code=status, headers=headers)
 
 
@@ -68,13 +79,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         if isinstance(error.__cause__, NetGPTError):  # a body that was refused while the framework read it
-            return error_response(error.__cause__)
+            return error_response(error.__cause__, path=request.url.path)
+        place = f"{request.method} {request.url.path}"
         if error.status_code == 404:
-            return error_response(NotFound(f"no such resource: {request.method} {request.url.path}"))
-        return error_response(
-            RequestError(f"{request.method} {request.url.path}: {error.detail}", status=error.status_code)
-        )
+            return error_response(NotFound(f"no such resource: {place}"), path=request.url.path)
+        refusal = RequestError(f"{place}: {error.detail}", status=error.status_code)
+        return error_response(refusal, path=request.url.path)
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        return unforeseen_response(error, f"{request.method} {request.url.path}")
+        return unforeseen_response(error, f"{request.method} {request.url.path}", request.url.path)

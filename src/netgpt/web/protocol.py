@@ -22,7 +22,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
 
 from netgpt.errors import NetGPTError, Overloaded, RateLimited, RequestError
+from netgpt.exchange import new_id
 from netgpt.settings.sections import Server
+from netgpt.web.errors import REQUEST_ID, shaped
 from netgpt.web.lockout import address_of, is_among, is_loopback, proxies
 
 CONNECTION: Final = "netgpt.connection"
@@ -464,13 +466,16 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _as_bytes(self, error: NetGPTError) -> bytes:
-        content = orjson.dumps(error.as_openai())
+        request_id = new_id()
+        status, body = shaped(error, (self.url or b"").partition(b"?")[0].decode("latin-1"), request_id)
+        content = orjson.dumps(body)
         headers = [*self.server_state.default_headers, (b"content-type", b"application/json")]
         headers += [(b"content-length", b"%d" % len(content)), (b"connection", b"close")]
+        headers += [(name.encode(), request_id.encode()) for name in REQUEST_ID]
         if error.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        return STATUS_LINE[error.status] + lines + b"\r\n" + content
+        return STATUS_LINE[status] + lines + b"\r\n" + content
 
     def look(self, now: float) -> None:
         """Whether what is waited for has taken too long."""

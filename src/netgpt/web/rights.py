@@ -55,6 +55,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/responses/{response_id}": _ROW,
     "GET /v1/responses/{response_id}/input_items": _ROW,
     "DELETE /v1/responses/{response_id}": Right(Of.ROW, "forget"),
+    "POST /v1/messages": Right(Of.PROFILE, "ask"),
+    "POST /v1/messages/count_tokens": Right(Of.CALLER),
     "GET /v1/waiting": _ROW,
     "GET /v1/waiting/{waiting_id}": _ROW,
     "DELETE /v1/waiting/{waiting_id}": Right(Of.ROW, "forget"),

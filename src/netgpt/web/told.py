@@ -12,6 +12,7 @@ from netgpt.exchange import Exchange
 from netgpt.models.stream import Joiner
 from netgpt.stages.record import confidence_as_dict, private_of
 from netgpt.types import LOAD_HEADER, Load
+from netgpt.web.errors import REQUEST_ID
 
 _EXPLAINED = {
     "facts": ("text", "kind", "source"),
@@ -76,7 +77,7 @@ def headers_of(gateway: Gateway, exchange: Exchange, *, decided: bool = True) ->
     by = exchange.outcome.answered_by
     headers = {
         "x-netgpt-exchange": exchange.id, "x-netgpt-route": by.route, "x-netgpt-arm": by.name,
-        "x-netgpt-rule": by.rule, LOAD_HEADER: _load(gateway).text,
+        "x-netgpt-rule": by.rule, **dict.fromkeys(REQUEST_ID, exchange.id), LOAD_HEADER: _load(gateway).text,
     }  # fmt: skip
     if (confidence := exchange.outcome.confidence) is not None:
         headers["x-netgpt-confidence"] = f"{confidence.chance:.2f}"

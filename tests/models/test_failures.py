@@ -78,7 +78,7 @@ def status(code: int, error: Any = None, **headers: str) -> tuple[NetGPTError, b
         (403, ModelMisconfigured, 502, False),
         (404, ModelMisconfigured, 502, False),
         (408, ModelTimeout, 504, True),
-        (409, ModelUnavailable, 503, False),
+        (409, ModelUnavailable, 503, True),
         (413, ContextTooLong, 413, False),
         (422, ModelRejected, 422, False),
         (429, ModelRejected, 429, True),
@@ -87,7 +87,9 @@ def status(code: int, error: Any = None, **headers: str) -> tuple[NetGPTError, b
         (502, ModelError, 502, True),
         (503, ModelUnavailable, 503, True),
         (504, ModelTimeout, 504, True),
-        (529, ModelError, 502, False),
+        (520, ModelError, 502, True),
+        (524, ModelError, 502, True),
+        (529, ModelError, 502, True),
     ],
 )
 def test_statuses(code: int, kind: type[NetGPTError], seen: int, again: bool) -> None:

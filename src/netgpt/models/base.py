@@ -108,6 +108,20 @@ class RemoteModel(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class Adapts(RemoteModel, Protocol):
+    """A remote model that learns what its server does not take, and sends it without."""
+
+    adapting: Any
+
+    def send(
+        self, outbound: Outbound, *, sender: Sender = THE_BOX, leaves: Callable[[Outbound], None] | None = None
+    ) -> AsyncIterator[Chunk]:
+        """As `RemoteModel.send`; `leaves` gets each body as it is about to be posted, with a receipt of its own: the
+        given one may be put otherwise (`Outbound.adapted`), also after it was refused."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """Certificates for TLS (PEM files). The server's is always checked: there is no way to say otherwise."""

@@ -11,10 +11,11 @@ from typing import Any
 
 import orjson
 
-from netgpt.errors import BrokenStream, ModelRejected, RequestError
+from netgpt.errors import BrokenStream, ModelError, ModelRejected, RequestError
 from netgpt.judgement import TokenStats
+from netgpt.models.adapting import MOST_CHANGES, Adapting
 from netgpt.models.base import THE_BOX, Endpoint, Health, Lease, Leases, OutboundRequest, ReceiptHook
-from netgpt.models.errors import Breaker, RetryPolicy, content_type, no_answer
+from netgpt.models.errors import PAGES, Breaker, RetryPolicy, content_type, no_answer
 from netgpt.models.observe import SILENT, Observer, watched
 from netgpt.models.refusals import StandingFault
 from netgpt.models.stream import Joiner, as_chunk, read_chunks, read_document
@@ -60,7 +61,7 @@ class ModelCall:
                 kind = content_type(response.headers)
                 call.notes.whole = kind == "application/json"
                 pieces = self.transport.pieces(target, response, call)
-                chunks, thoughts = read_chunks(pieces, kind, target.peer, choices), Thoughts()
+                chunks, thoughts = read_chunks(pieces, kind, target.peer, choices, streams=streams), Thoughts()
                 async with aclosing(pieces), aclosing(chunks):
                     async for read in chunks:
                         for chunk in thoughts.chunks(read):
@@ -72,7 +73,7 @@ class ModelCall:
         with self._guard(target), self.standing.watching() as well:
             async with self.transport.post(target, path, content) as response:
                 kind = content_type(response.headers)
-                if kind != "application/json":
+                if kind in PAGES:
                     raise no_answer(target.peer, kind)
                 async with aclosing(self.transport.pieces(target, response)) as pieces:
                     answer = await read_document(pieces, target.peer)
@@ -258,6 +259,7 @@ class CloudModel(_Watchable):
         self._target = CallTarget(name, section, endpoint)
         check_trust(endpoint.trust, tls=self._target.origin.tls, section=section)
         self.destination = self._target.peer.host
+        self.adapting = Adapting(str(self._target.peer))
         self._receipt_hook = receipt_hook
         self._breaker = Breaker(breaker_failures, breaker_reset_s)
         retry = RetryPolicy(retries, random=random.Random(seed))  # noqa: S311 - spreads retries, guards nothing
@@ -282,10 +284,37 @@ class CloudModel(_Watchable):
             return Health(True, f"{peer} failed and may be tried again (breaker half-open)", fault)
         return Health(True, f"{peer} is configured (breaker closed)", fault)
 
-    def send(self, outbound: Outbound, *, sender: Sender = THE_BOX) -> AsyncIterator[Chunk]:
-        """As `RemoteModel.send`. Anything but an Outbound is a TypeError."""
+    def send(
+        self, outbound: Outbound, *, sender: Sender = THE_BOX, leaves: Callable[[Outbound], None] | None = None
+    ) -> AsyncIterator[Chunk]:
+        """As `Adapts.send`. Anything but an Outbound is a TypeError."""
         if not isinstance(outbound, Outbound):
             raise TypeError(f"a remote model takes an Outbound, not {type(outbound).__name__}")
+        return self._as_it_takes(self.adapting.applied(outbound), sender, leaves)
+
+    async def _as_it_takes(
+        self, outbound: Outbound, sender: Sender, leaves: Callable[[Outbound], None] | None
+    ) -> AsyncGenerator[Chunk, None]:
+        """The answer; what the server says it does not take is put otherwise and sent again, with a new receipt."""
+        for tried in range(MOST_CHANGES + 1):
+            if leaves is not None:
+                leaves(outbound)
+            begun = False
+            try:
+                async with aclosing(self._asked(outbound, sender)) as chunks:
+                    async for chunk in chunks:
+                        begun = True
+                        yield chunk
+                return
+            except ModelError as error:
+                other = None if begun or tried == MOST_CHANGES else self.adapting.learnt(error, outbound)
+                if other is not None and sender.claim and isinstance(error, ModelRejected):
+                    error.not_begun, other = True, None  # it leaves once, and may wait for its next turn
+                if other is None:
+                    raise
+                outbound = other
+
+    def _asked(self, outbound: Outbound, sender: Sender) -> AsyncGenerator[Chunk, None]:
         content = outbound.content
         hook = partial(self._receipt_hook, OutboundRequest(self.destination, self.name, outbound, sender))
         choices = _choices(orjson.loads(content)) if b'"n":' in content else 1  # most are not parsed for it

@@ -21,7 +21,7 @@ from netgpt.models.base import HOPS_HEADER, arrive
 from netgpt.models.stream import Joiner
 from netgpt.routing.candidates import AUTO
 from netgpt.stages.record import confidence_as_dict, private_of
-from netgpt.types import CHARACTERS_A_TOKEN, LOAD_HEADER, Chunk, Load
+from netgpt.types import CHARACTERS_A_TOKEN, EDGE, LOAD_HEADER, Chunk, Load
 from netgpt.web.admission import Permit, Who
 from netgpt.web.auth import authenticated
 from netgpt.web.deferred import Deferred
@@ -340,6 +340,8 @@ def _summary(exchange: Exchange) -> dict[str, Any]:
         summary["finished_by"] = outcome.finished_by
     if outcome.cached_age_s is not None:
         summary |= {"cached": True, "age_s": round(outcome.cached_age_s, 3)}
+    if left_out := _left_out(exchange):
+        summary["left_out"] = left_out
     if (confidence := confidence_as_dict(outcome)) is not None:
         summary["confidence"] = confidence
     account = exchange.get("restoring")
@@ -355,12 +357,20 @@ def _summary(exchange: Exchange) -> dict[str, Any]:
     return summary
 
 
+def _left_out(exchange: Exchange) -> list[str]:
+    """Fields of the request that the model elsewhere that answers does not take, so that it answers without them."""
+    outcome = exchange.outcome
+    return list(outcome.sent.left_out) if outcome.sent is not None and outcome.answered_by.route != EDGE else []
+
+
 def _headers(gateway: Gateway, exchange: Exchange) -> dict[str, str]:
     by = exchange.outcome.answered_by
     headers = {
         "x-netgpt-exchange": exchange.id, "x-netgpt-route": by.route, "x-netgpt-arm": by.name,
         "x-netgpt-rule": by.rule, LOAD_HEADER: _load(gateway).text,
     }  # fmt: skip
+    if left_out := _left_out(exchange):
+        headers["x-netgpt-left-out"] = ", ".join(left_out)
     if (confidence := exchange.outcome.confidence) is not None:
         headers["x-netgpt-confidence"] = f"{confidence.chance:.2f}"
     if used := exchange.adapters_used():

@@ -266,6 +266,7 @@ def added(first: Usage, second: Usage) -> Usage:
         first.prompt_tokens + second.prompt_tokens,
         first.completion_tokens + second.completion_tokens,
         first.estimated or second.estimated,
+        first.cached_tokens + second.cached_tokens,
     )
 
 

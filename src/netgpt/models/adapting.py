@@ -65,8 +65,8 @@ _NAMED: Final = (
 )
 """Where a text names a field whose name is a word of its own; {0}: the name."""
 _ROLE_REFUSED: Final = re.compile(
-    r"one of|should be|unexpected|unknown|invalid|unsupported|not (\w+ )?(support|allow|valid|permit)|got developer|enum"
-    r"|expected|only|must be"
+    r"one of|should be|unexpected|unknown|invalid|unsupported|not (\w+ )?(support|allow|valid|permit)|got developer"
+    r"|enum|expected|only|must be"
 )
 
 

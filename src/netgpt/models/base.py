@@ -138,11 +138,15 @@ SYSTEM_TRUST = Trust()
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One server's base address (it ends with `/v1`, without a slash) and key. A repr never shows the key."""
+    """One server's base address (most end with `/v1`) and key. A repr never shows the key, headers or the proxy."""
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     trust: Trust = SYSTEM_TRUST
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """More of them, by the owner."""
+    proxy: str | None = field(default=None, repr=False)
+    """An HTTP proxy towards it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,7 +232,8 @@ class EdgeModel(_Watchable):
 class CloudModel(_Watchable):
     """A `RemoteModel`: posts what the vault sealed, byte for byte, and nothing else.
 
-    `timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection; `retries`: tries after
+    `timeout_s`: seconds without a byte; `first_byte_s`: before the first of an answer, else the same;
+    `connect_timeout_s`: seconds to open a connection; `retries`: tries after
     the first, before any byte of an answer; `breaker_failures` calls failing in a row open the breaker, which lets
     one call try after `breaker_reset_s` seconds. `seed` fixes the jitter of the retries. `receipt_hook` writes the
     receipt: once a call, however often it is tried. `target`: its name among the models that may answer; errors name
@@ -253,6 +254,7 @@ class CloudModel(_Watchable):
         receipt_hook: ReceiptHook,
         target: str = "cloud",
         seed: int | None = None,
+        first_byte_s: float | None = None,
     ) -> None:
         self.name, self.target = name, target
         section = "cloud" if target == "cloud" else f"upstreams.{target}"
@@ -265,7 +267,7 @@ class CloudModel(_Watchable):
         retry = RetryPolicy(retries, random=random.Random(seed))  # noqa: S311 - spreads retries, guards nothing
         transport = Transport(
             timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, max_connections=max_connections, retry=retry,
-            trust=endpoint.trust,
+            trust=endpoint.trust, first_byte_s=first_byte_s,
         )  # fmt: skip
         self._caller = ModelCall(transport, self._breaker)
 

@@ -36,8 +36,8 @@ from netgpt.errors import (
     ModelUnavailable,
     NetGPTError,
 )
-from netgpt.models.http1 import HandshakeFailed, HandshakeTimeout
-from netgpt.models.refusals import Blame, Told, cure_for_caller, error_beside, is_too_long, ruling
+from netgpt.models.http1 import HandshakeFailed, HandshakeTimeout, ProxyFailed, Silence
+from netgpt.models.refusals import Blame, Told, cure_for_caller, error_beside, is_too_long, names_no_model, ruling
 
 RETRIED_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529, 530})
 """Answers that another try may better; 520 and more are Cloudflare's, 529 says that a provider is overloaded."""
@@ -286,9 +286,11 @@ class Failure:
 
     error: NetGPTError
     again: bool
+    nothing_there: bool = False
+    """The server knows no such path."""
 
 
-def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, answering: bool) -> Failure:
+def failed_transport(peer: Peer, error: httpx.HTTPError, *, answering: bool) -> Failure:
     """What a failing connection means. `answering`: the answer had begun, so nothing is tried again."""
     if isinstance(error, HandshakeTimeout):  # silent: another try would be as long, and hardly better
         text = f"{peer} took the connection and was silent in the TLS handshake; is {peer.section}.base_url a TLS port?"
@@ -296,6 +298,8 @@ def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, an
     if isinstance(error, httpx.ConnectTimeout):
         text = f"{peer} did not accept a connection in time; check {peer.section}.base_url and the network"
         return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
+    if isinstance(error, ProxyFailed):
+        return _no_way(peer, error)
     if isinstance(error, httpx.ConnectError):
         cause, lasting = _connect_cause(error, peer)
         text = f"{peer} cannot be reached: {cause}"
@@ -303,8 +307,7 @@ def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, an
             return Failure(ModelMisconfigured(text, kind="address", fault=cause, code=UNREACHABLE), False)
         return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
     if isinstance(error, httpx.TimeoutException):
-        text = f"{peer} was silent for {timeout_s:g} s; {peer.section}.timeout is the limit"
-        return Failure(ModelTimeout(text), False)
+        return Failure(ModelTimeout(_silent(peer, error)), False)
     if answering:
         return Failure(BrokenStream(f"{peer} cut the connection in the middle of its answer"), False)
     if isinstance(error.__cause__, ssl.SSLError):  # with TLS 1.3 a server judges our certificate after the handshake
@@ -313,6 +316,35 @@ def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, an
             return Failure(ModelMisconfigured(f"{peer} hung up: {cause}", kind="certificate", fault=cause), False)
         return Failure(ModelUnavailable(f"{peer} hung up: {cause}"), False)
     return Failure(ModelUnavailable(f"{peer} hung up without an answer"), True)
+
+
+def _silent(peer: Peer, error: httpx.TimeoutException) -> str:
+    if not isinstance(error, Silence):
+        return f"{peer} was silent for too long"
+    name = "timeout_s" if peer.section == "edge" else "idle_s" if error.begun else "first_byte_s"
+    when = "in the middle of its answer" if error.begun else "before its answer began"
+    return f"{peer} was silent for {error.limit_s:g} s {when}; {peer.section}.{name} is the limit"
+
+
+def _no_way(peer: Peer, error: ProxyFailed) -> Failure:
+    """What a proxy that does not let us through means; nothing of the request has left."""
+    where, setting = f"the proxy {error.proxy} on the way to {peer}", f"{peer.section}.proxy (or HTTPS_PROXY)"
+    fault = _PROXY_FAULTS.get(error.status)
+    if fault is None and 400 <= error.status < 500 and error.status not in _WAITS:
+        fault = "it does not let this address through"
+    if fault is not None:
+        fault = f"{fault}; check {setting}"
+        text = f"{where} answered {error.status}: {fault}"
+        return Failure(ModelMisconfigured(text, kind="proxy", fault=fault, code=UNREACHABLE), False)
+    answered = f"answered {error.status}" if error.status else "cannot be reached or speaks no HTTP"
+    return Failure(ModelUnavailable(f"{where} {answered}; check {setting}", code=UNREACHABLE), True)
+
+
+_PROXY_FAULTS: Final = {
+    401: "it wants a name and a password", 407: "it wants a name and a password", 403: "it forbids this address",
+    405: "it opens no tunnels",
+}  # fmt: skip
+_WAITS: Final = frozenset({408, 425, 429})
 
 
 def busy(peer: Peer) -> ModelUnavailable:
@@ -407,7 +439,8 @@ def failed_status(peer: Peer, status: int, headers: Mapping[str, str], body: byt
     if isinstance(error, ModelRejected):
         error.not_begun = error.status == 429
     again = status in RETRIED_STATUSES and headers.get("x-should-retry") != "false"
-    return Failure(error, again=again and not isinstance(error, ModelMisconfigured | ContextTooLong))
+    again = again and not isinstance(error, ModelMisconfigured | ContextTooLong)
+    return Failure(error, again, isinstance(error, ModelMisconfigured) and names_no_model(status, told))
 
 
 PAGES: Final = ("text/html", "application/xhtml+xml")

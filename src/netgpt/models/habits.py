@@ -92,6 +92,10 @@ def usage_of(value: Any) -> dict[str, Any] | None:
         found = next((counts[other] for other in others if other in counts), None)
         if found is not None:
             counts.setdefault(name, found)
+    if "prompt_tokens" in counts and "prompt_tokens" not in value and "input_tokens" in value:
+        # Anthropic's own names: what was read from a cache, or written to one, is counted beside the rest
+        beside = ("cache_read_input_tokens", "cache_creation_input_tokens")
+        counts["prompt_tokens"] += sum(counts.get(name, 0) for name in beside)
     if "completion_tokens" in counts and (thought := counts.get("thoughtsTokenCount")):
         counts["completion_tokens"] += thought  # Gemini's own names: it counts them apart
     more = {name: figures(each) for name, each in value.items() if isinstance(each, dict) and _FIELD.fullmatch(name)}

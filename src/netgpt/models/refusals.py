@@ -58,8 +58,10 @@ _LOOP: Final = Ruling(
     Blame.OWNER, "loop", "the request came round; {0}.base_url leads back to this box, there or over others"
 )
 
+_PROXY: Final = Ruling(Blame.OWNER, "proxy", "a proxy on the way wants a name and password; check {0}.proxy")
+
 _BY_STATUS: Final = {
-    401: _KEY, 402: _ACCOUNT, 403: _RIGHTS, 404: _NOTHING_THERE, 405: _NO_API, 406: _NO_API, 407: _KEY,
+    401: _KEY, 402: _ACCOUNT, 403: _RIGHTS, 404: _NOTHING_THERE, 405: _NO_API, 406: _NO_API, 407: _PROXY,
     410: _NOTHING_THERE, 411: _NO_API, 415: _NO_API, 421: _NO_API, 426: _NO_API, 451: _RIGHTS, 501: _NO_API,
     505: _NO_API, 508: _LOOP,
 }  # fmt: skip
@@ -232,6 +234,11 @@ def is_too_long(status: int, told: Told) -> bool:
 
 
 _KEY_CODES: Final = re.compile(r"content_(filter|policy)|invalid_api_key|rate_limit")
+
+
+def names_no_model(status: int, told: Told) -> bool:
+    """Whether a 404 or 405 is about the path, as far as its words tell: no model is named."""
+    return status in (404, 405) and "model" not in " ".join(told.codes) and "model" not in told.text
 
 
 def ruling(status: int, told: Told, model: str) -> Ruling:

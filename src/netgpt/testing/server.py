@@ -376,7 +376,7 @@ class FaultyCloud(FakeHttp):
     ) -> None:
         super().__init__(port)
         self.reply = reply
-        self.habit, self.refuses = habit, dict(refuses or {})
+        self.habit, self.disliked = habit, dict(refuses or {})
         self.chunk_size, self.delay_s = chunk_size, delay_s
         self.retry_after, self.slow_s = retry_after, slow_s
         self.key, self.keep_log = key, keep_log
@@ -457,7 +457,7 @@ class FaultyCloud(FakeHttp):
         fault = self._next_fault(body)
         if fault is Fault.HANGUP:
             connection.abort()
-        elif (refused := refusal(self.refuses, body)) is not None:
+        elif (refused := refusal(self.disliked, body)) is not None:
             connection.answer(*refused)
         elif fault in STATUSES:
             extra = f"retry-after: {self.retry_after}\r\n" if fault is Fault.RATE_LIMIT else ""

@@ -21,7 +21,7 @@ from netgpt.models.client import CloudModel
 from netgpt.models.http1 import PoolKey, connect
 from netgpt.models.transport import CallTarget, trusted_certificates
 from netgpt.settings import load_settings
-from netgpt.settings.proxies import environment_proxy
+from netgpt.settings.environment import environment_proxy
 from netgpt.testing.server import Connection, FaultyCloud, ReceivedRequest
 
 AZURE = "https://x.openai.azure.com"

@@ -16,7 +16,7 @@ from netgpt.testing.server import FaultyCloud
 from netgpt.types import Usage
 
 WORDS = "The answer is 42, and a half \ufffd of it."
-CALLS = [
+CALLS: list[Any] = [
     {"id": "call_a", "type": "function", "function": {"name": "tool_0", "arguments": '{"city":"Portwick","n":[1,2]}'}},
     {"id": "call_b", "type": "function", "function": {"name": "tool_1", "arguments": '{"x":"{}"}'}},
 ]

@@ -240,7 +240,7 @@ async def check_retention(settings: Settings) -> CheckResult:
 async def check_edge(settings: Settings) -> CheckResult:
     """Whether the model on the box answers: the built-in one is started for it."""
     if settings.edge.base_url is not None:
-        return await _connects("edge", settings.edge.base_url, 5.0)
+        return await _connects("edge", Cloud(base_url=settings.edge.base_url))
     from netgpt.models.catalog import Catalog
     from netgpt.models.engine import Engine
 

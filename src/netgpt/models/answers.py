@@ -18,7 +18,7 @@ import orjson
 from netgpt.errors import BrokenStream
 from netgpt.models.errors import Peer, error_in_answer
 from netgpt.models.habits import NATIVE, ended_for, figure, figures, usage_in, usage_of
-from netgpt.models.tool_calls import Call, Calls, Numbers
+from netgpt.models.tool_calls import CalledTool, Calls, Numbers
 from netgpt.types import Chunk
 
 DEEPEST: Final = 32
@@ -52,7 +52,7 @@ class AnswerChecker:
         self._peer = peer
         self._choices = Numbers(choices)
         self._calls: dict[int, Calls] = {}
-        self._functions: dict[int, Call] = {}
+        self._functions: dict[int, CalledTool] = {}
         self._values, self._probabilities = MOST_VALUES, MOST_PROBABILITIES
         self._seen: dict[str, tuple[Any, Any]] = {}
         self._head: dict[str, Callable[[Any], Any]] = {
@@ -173,7 +173,7 @@ class AnswerChecker:
                 result[name] = self._tool_calls(number, value)
             elif name == "function_call":
                 result[name] = function = self._function(value)
-                self._functions.setdefault(number, Call(0)).add(function or {})
+                self._functions.setdefault(number, CalledTool(0)).add(function or {})
             elif name == "refusal":
                 raise self._broken()
             elif self._passes(name, value):

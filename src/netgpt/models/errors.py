@@ -87,7 +87,7 @@ def read_retry_after(headers: Mapping[str, str], now: datetime | None = None) ->
     if (text := headers.get("retry-after")) is not None:
         wait_s = _number(text)
         return _bounded(_until(text, now) if wait_s is None else wait_s)
-    used_up, others = [], []
+    used_up, others = list[float](), list[float]()
     for limit in _LIMITS:
         wait_s = _reset_s(headers.get(limit.format("reset")), now)
         if wait_s is not None:

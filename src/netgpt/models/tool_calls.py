@@ -36,7 +36,7 @@ class Numbers:
 
 
 @dataclass(slots=True)
-class Call:
+class CalledTool:
     """One call as it was said so far."""
 
     number: int
@@ -75,11 +75,11 @@ class Calls:
 
     def __init__(self) -> None:
         self._numbers = Numbers(MOST_CALLS)
-        self._by_index: dict[int | str, Call] = {}
+        self._by_index: dict[int | str, CalledTool] = {}
         """The newest call of each index that the server gave."""
-        self._by_id: dict[str, Call] = {}
-        self._last: Call | None = None
-        self.all: list[Call] = []
+        self._by_id: dict[str, CalledTool] = {}
+        self._last: CalledTool | None = None
+        self.all: list[CalledTool] = []
 
     def taken(self, piece: dict[str, Any], index: Any, place: int, several: bool) -> dict[str, Any]:
         """A piece of a call, checked but for its `index`, as it goes on. `place`: its place among those of its delta,
@@ -111,7 +111,7 @@ class Calls:
         self._last = call
         return result
 
-    def _known(self, index: Any, id: str, name: str, place: int, several: bool) -> Call | None:
+    def _known(self, index: Any, id: str, name: str, place: int, several: bool) -> CalledTool | None:
         """The call that a piece goes on with; None: it begins one."""
         if index is not None:
             call = self._by_index.get(index)
@@ -134,17 +134,17 @@ class Calls:
         begins = (whole and (other_id or not same_id)) or (other_id and name != call.name)
         return None if begins else call
 
-    def _begun(self, index: Any, id: str) -> Call:
+    def _begun(self, index: Any, id: str) -> CalledTool:
         known = index is not None and index in self._by_index
         key: int | str = index if index is not None and not known else f"{len(self.all)}:{id}"
         number = self._numbers.of(key)
         if number is None:
             raise ValueError(f"calls more than {MOST_CALLS} tools at once")
-        call = Call(number)
+        call = CalledTool(number)
         self.all.append(call)
         return call
 
-    def _without_repeats(self, piece: dict[str, Any], call: Call) -> None:
+    def _without_repeats(self, piece: dict[str, Any], call: CalledTool) -> None:
         """Take out what was said before: clients join it to what they have."""
         if call.id:
             piece.pop("id", None)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from netgpt.errors import SettingsError
 from netgpt.files import parse_toml, read_text
 from netgpt.registry import leave_out
-from netgpt.settings.proxies import environment_proxy
+from netgpt.settings.environment import environment_proxy, read_headers
 from netgpt.settings.routing import Insights, Routing, SignalsSection, Upstream, WaitingSettings
 from netgpt.settings.sections import (
     MODEL_FOLDERS,
@@ -153,7 +153,7 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     origins = _merge_upstreams(values, given.pop("upstreams", None)) | _merge(values, given)
     for name, value in overrides.items():
         _merge(values, {name: value})
-    _read_headers(values, env)
+    read_headers(values, env)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -222,21 +222,6 @@ def misspelt_variables(env: Mapping[str, str]) -> list[str]:
         if near:
             found.append(f"{name}: no such setting; did you mean {flat[near[0]]}?")
     return found
-
-
-def _read_headers(values: dict[str, Any], env: dict[str, str]) -> None:
-    """Headers whose values stand elsewhere: "env:NAME" and "file:PATH". Raises SettingsError: nothing is there."""
-    upstreams = values.get("upstreams")
-    for section in (values.get("cloud"), *(upstreams if isinstance(upstreams, list) else ())):
-        headers = section.get("headers") if isinstance(section, dict) else None
-        for name, value in headers.items() if isinstance(headers, dict) else ():
-            kind, _, where = value.partition(":") if isinstance(value, str) else ("", "", "")
-            if kind == "file":
-                headers[name] = read_text(Path(where).expanduser(), SettingsError).strip()
-            elif kind == "env":
-                if where not in env:
-                    raise SettingsError(f"the header {name} is to come from {where}, which is not set")
-                headers[name] = env[where].strip()
 
 
 def _merge_other_programs(values: dict[str, Any], env: dict[str, str]) -> None:

@@ -158,9 +158,10 @@ class Generate:
                     characters += characters_of(chunk)
                     head = chunk
                     yield chunk
-            if usage is None and (chain.request.body.get("stream_options") or {}).get("include_usage"):
+            wanted = chain.request.stream and (chain.request.body.get("stream_options") or {}).get("include_usage")
+            if usage is None and wanted:
                 usage = estimate(chain.request.question(), characters)  # the caller wants it, the model counts none
-                told = {name: head[name] for name in ("id", "object", "created", "model") if name in head}
+                told: Chunk = {name: head[name] for name in ("id", "object", "created", "model") if name in head}
                 yield {**told, "choices": [], "usage": usage.as_openai()}
             ended = "ok"
         except NetGPTError as error:

@@ -79,14 +79,14 @@ THOUGHT = "I think."
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenAnswer:
     """An answer as bytes, in the pieces in which they are sent; `kind` is its content type, empty for none."""
 
     kind: str
     pieces: tuple[bytes, ...]
 
 
-def written(habit: Habit, answer: Mapping[str, Any], *, stream: bool, size: int) -> Written:
+def written(habit: Habit, answer: Mapping[str, Any], *, stream: bool, size: int) -> WrittenAnswer:
     """The answer in the way of the habit, as a stream of pieces of `size` characters or whole."""
     kinds = {Habit.NO_CONTENT_TYPE: "", Habit.PLAIN_TEXT: "text/plain", Habit.OCTET_STREAM: "application/octet-stream"}
     if habit is Habit.THE_OTHER_WAY:
@@ -96,14 +96,14 @@ def written(habit: Habit, answer: Mapping[str, Any], *, stream: bool, size: int)
         for choice in document["choices"]:
             _change(habit, choice, choice["message"], "message")
         _count_elsewhere(habit, [document])
-        return Written(kinds.get(habit, "application/json"), (_whole_bytes(habit, document),))
+        return WrittenAnswer(kinds.get(habit, "application/json"), (_whole_bytes(habit, document),))
     chunks = [orjson.loads(orjson.dumps(chunk)) for chunk in split_answer(answer, size)]
     for chunk in chunks:
         for choice in chunk["choices"]:
             _change(habit, choice, choice["delta"], "delta")
     _count_elsewhere(habit, chunks)
     kind = "application/x-ndjson" if habit is Habit.LINES_OF_JSON else kinds.get(habit, "text/event-stream")
-    return Written(kind, tuple(_framed(habit, chunks)))
+    return WrittenAnswer(kind, tuple(_framed(habit, chunks)))
 
 
 def _whole_bytes(habit: Habit, document: Mapping[str, Any]) -> bytes:

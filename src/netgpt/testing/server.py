@@ -24,7 +24,7 @@ import orjson
 
 from netgpt.errors import NetGPTError
 from netgpt.models.stream import split_answer
-from netgpt.testing.habits import Habit, Written, refusal, written
+from netgpt.testing.habits import Habit, WrittenAnswer, refusal, written
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 _START_S = 10.0
@@ -489,7 +489,7 @@ class FaultyCloud(FakeHttp):
             return Habit(str(body.get("model")).partition("+")[2])
         return self.habit
 
-    def _write(self, answer: Written, connection: Connection) -> None:
+    def _write(self, answer: WrittenAnswer, connection: Connection) -> None:
         kind = f"content-type: {answer.kind}\r\n" if answer.kind else ""
         connection.begin(200, f"{kind}transfer-encoding: chunked\r\n")
         for piece in filter(None, answer.pieces):

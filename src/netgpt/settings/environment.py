@@ -1,15 +1,19 @@
-"""Which proxy the environment names for an address: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, as curl and others
-read them. They count as configuration where they are set for this process, and `netgpt doctor` says so."""
+"""What the environment says of the way to models elsewhere: proxies, and values of headers.
+
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are read as curl and others read them. They count as configuration where
+they are set for this process, and `netgpt doctor` says so.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Final
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-NO_PROXY: Final = "none"
-"""The value of `cloud.proxy` that means: straight, whatever the environment says."""
+from netgpt.errors import SettingsError
+from netgpt.files import read_text
 
 
 def environment_proxy(env: Mapping[str, str], base_url: str) -> tuple[str, str] | None:
@@ -46,3 +50,18 @@ def _is_in(host: str, network: str) -> bool:
         return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False
+
+
+def read_headers(values: dict[str, Any], env: dict[str, str]) -> None:
+    """Headers whose values stand elsewhere: "env:NAME" and "file:PATH". Raises SettingsError: nothing is there."""
+    upstreams = values.get("upstreams")
+    for section in (values.get("cloud"), *(upstreams if isinstance(upstreams, list) else ())):
+        headers: Any = section.get("headers") if isinstance(section, dict) else None
+        for name, value in list(headers.items()) if isinstance(headers, dict) else ():
+            kind, _, where = value.partition(":") if isinstance(value, str) else ("", "", "")
+            if kind == "file":
+                headers[name] = read_text(Path(where).expanduser(), SettingsError).strip()
+            elif kind == "env":
+                if where not in env:
+                    raise SettingsError(f"the header {name} is to come from {where}, which is not set")
+                headers[name] = env[where].strip()

@@ -28,7 +28,7 @@ def test_environment_beats_file(tmp_path: Path) -> None:
     settings = load_settings(file, {"NETGPT_CLOUD__MODEL": "from-env", "NETGPT_CLOUD__TIMEOUT": "7"})
     assert settings.cloud.model == "from-env"
     assert settings.cloud.base_url == "https://a.example/v1"
-    assert settings.cloud.timeout_s == 7
+    assert settings.cloud.timeout_s == 7 and settings.cloud.patience == (7, 7)
 
 
 def test_overrides_beat_the_environment() -> None:

@@ -131,6 +131,8 @@ class ModelError(NetGPTError):
     status = 502
     type = "model_error"
     code = "model_error"
+    told: Any = None
+    """What the server said (`models.refusals.Told`), for who reads it; nothing of it is safe to show."""
 
 
 class ModelUnavailable(ModelError):

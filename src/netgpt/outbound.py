@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ class Outbound:
     Immutable; `repr` shows no content. There is no public constructor: the vault calls `_sealed_by_vault`.
     """
 
-    __slots__ = ("content", "generalised", "hidden", "rule", "stream")
+    __slots__ = ("content", "generalised", "hidden", "left_out", "renamed_from", "rule", "stream")
 
     content: bytes
     """The JSON body in UTF-8, exactly as it will be posted."""
@@ -29,6 +29,10 @@ class Outbound:
     rule: str
     """"masked" or "trusted destination"."""
     stream: bool
+    left_out: tuple[str, ...]
+    """Fields of the caller that its receiver does not take, and that the caller may miss."""
+    renamed_from: tuple[str, ...]
+    """Fields that have another name here, by the one they had."""
 
     def __init__(
         self,
@@ -38,10 +42,13 @@ class Outbound:
         stream: bool,
         seal: object,
         generalised: tuple[Generalised, ...] = (),
+        left_out: tuple[str, ...] = (),
+        renamed_from: tuple[str, ...] = (),
     ) -> None:
         if seal is not _SEAL:
             raise TypeError("an Outbound is made by the vault only")
         fields = {"content": content, "hidden": hidden, "generalised": generalised, "rule": rule, "stream": stream}
+        fields |= {"left_out": left_out, "renamed_from": renamed_from}
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
@@ -53,6 +60,37 @@ class Outbound:
 
     def __repr__(self) -> str:
         return f"<Outbound {len(self.content)} bytes, {len(self.hidden)} hidden>"
+
+    def adapted(
+        self,
+        drop: Collection[str],
+        rename: Collection[str] = (),
+        *,
+        no_developer: bool = False,
+        missed: Iterable[str] = (),
+    ) -> Outbound:
+        """The same for a receiver that does not take all of it: without the fields `drop`, those of `rename` (keys of
+        `RENAMES`) under their other name, and with `no_developer` that role as the system's. Nothing can be added: the
+        new names are ours. `missed`: of those dropped, what the caller has to be told."""
+        body = {name: value for name, value in json.loads(self.content).items() if name not in drop}
+        body = {RENAMES[name] if name in rename else name: value for name, value in body.items()}
+        if no_developer:
+            body["messages"] = [_as_system(message) for message in body["messages"]]
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        left_out = tuple(dict.fromkeys((*self.left_out, *missed)))
+        renamed = (*self.renamed_from, *rename)
+        stream = self.stream and "stream" in body
+        return Outbound(content, self.hidden, self.rule, stream, _SEAL, self.generalised, left_out, renamed)
+
+
+RENAMES: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+"""What servers call the same field otherwise."""
+
+
+def _as_system(message: Any) -> Any:
+    if isinstance(message, dict) and message.get("role") == "developer":
+        return {**message, "role": "system"}
+    return message
 
 
 def _sealed_by_vault(

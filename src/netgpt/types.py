@@ -268,6 +268,8 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     estimated: bool = False
+    cached_tokens: int = 0
+    """Of the prompt: read from the server's cache, for which many ask less."""
 
     @property
     def total_tokens(self) -> int:
@@ -275,17 +277,36 @@ class Usage:
 
     @classmethod
     def from_openai(cls, usage: Mapping[str, Any] | None) -> Usage | None:
-        """Parse OpenAI's `usage` object; None when there is none or it is malformed."""
+        """Parse OpenAI's `usage` object; None when there is none or it is malformed.
+
+        Reasoning that a server counts beside the completion (xAI, Gemini) is work as well, and is billed: it is counted
+        where the total holds it, or where it is more than the completion.
+        """
         if not isinstance(usage, Mapping):
             return None
         prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
         if not _is_count(prompt) or not _is_count(completion):
             return None
-        return cls(prompt, completion)
+        details = usage.get("completion_tokens_details")
+        thought = usage.get("reasoning_tokens", details.get("reasoning_tokens") if isinstance(details, Mapping) else 0)
+        total = usage.get("total_tokens")
+        if _is_count(total) and total > prompt + completion:
+            completion = total - prompt
+        elif _is_count(thought) and thought > completion:
+            completion += thought
+        return cls(prompt, completion, cached_tokens=min(_cached(usage), prompt))
 
     def as_openai(self) -> dict[str, int]:
         counts = {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
         return {**counts, "total_tokens": self.total_tokens}
+
+
+def _cached(usage: Mapping[str, Any]) -> int:
+    """Tokens of the prompt that came from a cache, under the names that servers have for them."""
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    within = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    named = (usage.get(name) for name in ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens"))
+    return next((count for count in (within, *named) if _is_count(count)), 0)
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from netgpt.cli import doctor
@@ -38,3 +39,27 @@ async def test_a_key_file_that_is_not_used_is_reported(clean_environment: Path) 
     settings = load_settings(home=clean_environment, store={"key": encoded_key(fresh_key())})
     state, message = await doctor.check_key(settings)
     assert state == "note" and "is not used" in message
+
+
+async def test_doctor_says_through_which_proxy_and_who_names_it(tmp_path: Path) -> None:
+    proxy = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    env = {"NETGPT_CLOUD__BASE_URL": "https://cloud.example/v1", "HTTPS_PROXY": f"http://me:pw-secret@127.0.0.1:{port}"}
+    found = await doctor.check_cloud(load_settings(None, env, home=tmp_path))
+    assert found.state == "ok" and "pw-secret" not in found.detail
+    assert f"through the proxy 127.0.0.1:{port}, by HTTPS_PROXY of the environment" in found.detail
+    own = env | {"NETGPT_CLOUD__PROXY": f"http://127.0.0.1:{port}"}
+    assert "by cloud.proxy" in (await doctor.check_cloud(load_settings(None, own, home=tmp_path))).detail
+    proxy.close()
+    await proxy.wait_closed()
+    gone = await doctor.check_cloud(load_settings(None, env, home=tmp_path))
+    assert (
+        gone.state == "wrong" and "check HTTPS_PROXY of the environment, the proxy towards cloud.example" in gone.detail
+    )
+
+
+def test_shown_settings_hide_headers_and_proxy(tmp_path: Path) -> None:
+    env = {"NETGPT_CLOUD__HEADERS": "X-Team=header-secret", "NETGPT_CLOUD__PROXY": "http://me:pw-secret@p:1"}
+    settings = load_settings(None, env, home=tmp_path)
+    shown = repr(settings) + str(settings.model_dump(mode="json")) + settings.model_dump_json()
+    assert "header-secret" not in shown and "pw-secret" not in shown and "X-Team" in shown

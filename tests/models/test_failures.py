@@ -41,7 +41,7 @@ def make(kind: type[httpx.HTTPError]) -> httpx.HTTPError:
 @pytest.mark.parametrize("answering", [False, True])
 @pytest.mark.parametrize("kind", all_kinds(httpx.HTTPError))
 def test_every_error_of_httpx_becomes_one_of_ours(kind: type[httpx.HTTPError], answering: bool) -> None:
-    failure = failed_transport(PEER, make(kind), timeout_s=5, answering=answering)
+    failure = failed_transport(PEER, make(kind), answering=answering)
     assert isinstance(failure.error, ModelError)
     assert "secret" not in failure.error.message and "cloud.example" in failure.error.message
 
@@ -58,7 +58,7 @@ def test_the_cause_of_a_failed_connection_is_reported(cause: Exception, shown: s
     error = httpx.ConnectError("secret")
     error.__cause__ = RuntimeError()
     error.__cause__.__context__ = cause
-    failure = failed_transport(PEER, error, timeout_s=5, answering=False)
+    failure = failed_transport(PEER, error, answering=False)
     assert failure.again is again and shown in failure.error.message
 
 
@@ -78,7 +78,7 @@ def status(code: int, error: Any = None, **headers: str) -> tuple[NetGPTError, b
         (403, ModelMisconfigured, 502, False),
         (404, ModelMisconfigured, 502, False),
         (408, ModelTimeout, 504, True),
-        (409, ModelUnavailable, 503, False),
+        (409, ModelUnavailable, 503, True),
         (413, ContextTooLong, 413, False),
         (422, ModelRejected, 422, False),
         (429, ModelRejected, 429, True),
@@ -87,7 +87,9 @@ def status(code: int, error: Any = None, **headers: str) -> tuple[NetGPTError, b
         (502, ModelError, 502, True),
         (503, ModelUnavailable, 503, True),
         (504, ModelTimeout, 504, True),
-        (529, ModelError, 502, False),
+        (520, ModelError, 502, True),
+        (524, ModelError, 502, True),
+        (529, ModelError, 502, True),
     ],
 )
 def test_statuses(code: int, kind: type[NetGPTError], seen: int, again: bool) -> None:

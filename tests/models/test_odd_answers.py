@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 from odd_answers import ANSWERS, END, FLOODS, RAW, TINY, calling, choice, deep, pieces, streamed, whole
 
 from netgpt.errors import BrokenStream, NetGPTError
-from netgpt.models.answers import LONGEST_ID, LONGEST_TEXT, MOST_CALLS
+from netgpt.models.answers import LONGEST_ID, LONGEST_TEXT
 from netgpt.models.errors import Peer
 from netgpt.models.stream import Joiner, join_chunks, read_chunks
+from netgpt.models.tool_calls import MOST_CALLS
 from netgpt.privacy.restore import Restorer, restore_chunks
 from netgpt.types import Chunk
 
@@ -77,7 +79,12 @@ async def test_odd_answers_are_answers_or_errors(name: str) -> None:
     one = await outcome(json.dumps(ANSWERS[name]).encode(), JSON)
     two = await outcome(streamed(ANSWERS[name]), EVENTS)
     if isinstance(one, dict) and isinstance(two, dict):
-        assert one["choices"] == two["choices"]
+        assert without_made_ids(one) == without_made_ids(two)
+
+
+def without_made_ids(answer: dict[str, Any]) -> Any:
+    """The choices; a call that came without an id got one that nobody can foresee."""
+    return orjson.loads(re.sub(rb'"call_[0-9a-f]{24}"', b'"made"', orjson.dumps(answer["choices"])))
 
 
 @pytest.mark.parametrize("name", RAW)

@@ -75,12 +75,15 @@ def open_remote(target: str, remote: Cloud, receipt_hook: ReceiptHook) -> CloudM
     return CloudModel(
         remote.model,
         Endpoint(
-            (remote.base_url or "").rstrip("/"),
+            remote.base_url or "",
             remote.api_key.get_secret_value() if remote.api_key else None,
             Trust(remote.ca_file, remote.client_cert, remote.client_key),
+            tuple((name, value.get_secret_value()) for name, value in remote.headers.items()),
+            remote.way[0],
         ),
         target=target,
-        timeout_s=remote.timeout_s,
+        first_byte_s=remote.patience[0],
+        timeout_s=remote.patience[1],
         connect_timeout_s=remote.connect_timeout_s,
         retries=remote.retries,
         max_connections=remote.max_connections,

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from functools import partial
 from statistics import median
 from typing import Any, Final, Protocol, runtime_checkable
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -18,6 +17,7 @@ from netgpt.errors import ModelUnavailable, SettingsError
 from netgpt.exchange import Exchange
 from netgpt.generation.acting import Acting
 from netgpt.judgement import AnswerJudge, TaskKind
+from netgpt.models.addresses import address_of, proxy_of
 from netgpt.models.base import ChatModel, RemoteModel
 from netgpt.models.client import CloudModel
 from netgpt.models.observe import Observer
@@ -306,6 +306,9 @@ def _counts(link: Link) -> dict[str, Any]:
 
 
 def _address(settings: Settings, target: str, remote: RemoteModel) -> Address:
-    url = urlsplit(settings.remotes[target].base_url or "")
-    port = url.port or (443 if url.scheme == "https" else 80)
-    return Address(target, url.hostname or "", port, lambda: not remote.health().ok)
+    """What a probe may open a connection to: the server, or the proxy on the way."""
+    given = settings.remotes[target]
+    server = address_of(given.base_url or "", target)
+    proxy = proxy_of(given.way[0], target, server.url.host)
+    host, port = (server.url.host, server.port) if proxy is None else (proxy.host, proxy.port)
+    return Address(target, host, port, lambda: not remote.health().ok)

@@ -79,7 +79,7 @@ def _files_that_lack(settings: Settings) -> Iterator[str]:
 def remarks_on(settings: Settings) -> Iterator[str]:
     """What works and is seldom meant."""
     for target, remote in settings.remotes.items():
-        if remote.api_key is None and (remote.base_url or "").startswith("https://"):
+        if remote.api_key is None and not remote.headers and (remote.base_url or "").startswith("https://"):
             section = "cloud" if target == "cloud" else f"upstreams.{target}"
             yield f"{section}.api_key is not set: most clouds refuse requests without one. `netgpt doctor --try-cloud`"
 

@@ -18,6 +18,7 @@ import typer
 from netgpt.cli.common import json_option, opened, print_json, print_table, reports_errors, run
 from netgpt.errors import NetGPTError
 from netgpt.settings import Settings, load_settings
+from netgpt.settings.sections import Cloud
 from netgpt.types import EDGE, display_name
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ async def check_retention(settings: Settings) -> CheckResult:
 async def check_edge(settings: Settings) -> CheckResult:
     """Whether the model on the box answers: the built-in one is started for it."""
     if settings.edge.base_url is not None:
-        return await _connects("edge", settings.edge.base_url, 5.0)
+        return await _connects("edge", Cloud(base_url=settings.edge.base_url))
     if settings.edge.is_off:
         return CheckResult("note", "there is none (edge.model): what may not leave is refused")
     from netgpt.models.catalog import Catalog
@@ -324,13 +325,13 @@ async def check_cloud(settings: Settings) -> CheckResult:
     if settings.cloud.base_url is None:
         alone = "there are only upstreams" if settings.upstreams else "the box answers alone"
         return CheckResult("note", f"none configured: {alone} (set cloud.base_url)")
-    return await _connects("cloud", settings.cloud.base_url, settings.cloud.connect_timeout_s)
+    return await _connects("cloud", settings.cloud)
 
 
 async def check_upstreams(settings: Settings) -> CheckResult:
     """Whether the upstreams accept connections: all at once, and the wrong ones are named."""
     ups = settings.upstreams
-    tries = (_connects(f"upstreams.{each.name}", each.base_url or "", each.connect_timeout_s) for each in ups)
+    tries = (_connects(f"upstreams.{each.name}", each) for each in ups)
     found = await asyncio.gather(*tries)
     if wrong := [each.detail for each in found if each.state != "ok"]:
         return CheckResult("wrong", "; ".join(wrong))
@@ -384,20 +385,26 @@ async def check_insights(settings: Settings) -> CheckResult:
     return CheckResult("ok" if all(each.ok for each in answers) else "wrong", details)
 
 
-async def _connects(section: str, base_url: str, timeout_s: float) -> CheckResult:
-    """Open and close a connection: nothing is sent, so nothing is spent."""
-    import httpx
+async def _connects(section: str, remote: Cloud) -> CheckResult:
+    """Open and close a connection, to the proxy where there is one: nothing is sent, so nothing is spent."""
+    from netgpt.models.addresses import address_of, proxy_of
 
-    url = httpx.URL(base_url)
-    port = url.port or (443 if url.scheme == "https" else 80)
+    server, (text, source) = address_of(remote.base_url or "", section), remote.way
+    proxy = proxy_of(text, section, server.url.host)
+    named = f"{section}.proxy" if source == "proxy" else f"{source} of the environment"
+    host, port = (server.url.host, server.port) if proxy is None else (proxy.host, proxy.port)
     try:
-        async with asyncio.timeout(timeout_s):
-            _, writer = await asyncio.open_connection(url.host, port)
+        async with asyncio.timeout(remote.connect_timeout_s):
+            _, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError):
-        nobody = f"nobody answers at {url.host}:{port}; check {section}.base_url and the network"
-        return CheckResult("wrong", nobody)
+        where = f"{section}.base_url" if proxy is None else f"{named}, the proxy towards {server.url.host},"
+        return CheckResult("wrong", f"nobody answers at {host}:{port}; check {where} and the network")
     writer.close()
-    return CheckResult("ok", f"{url.host}:{port} accepts connections (the key was not tried: --try-cloud)")
+    untried = "(the key was not tried: --try-cloud)"
+    if proxy is not None:
+        beyond = f"{server.url.host}:{server.port} is reached through the proxy {proxy}, by {named}, which accepts"
+        return CheckResult("ok", f"{beyond} connections {untried}")
+    return CheckResult("ok", f"{host}:{port} accepts connections {untried}")
 
 
 CHECKS: dict[str, Callable[[Settings], Coroutine[Any, Any, CheckResult]]] = {

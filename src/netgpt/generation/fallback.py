@@ -28,7 +28,7 @@ from netgpt.errors import (
 )
 from netgpt.generation.continuation import Given, continuation
 from netgpt.judgement import TokenStats
-from netgpt.models.base import ChatModel, RemoteModel, TellsTokens
+from netgpt.models.base import Adapts, ChatModel, RemoteModel, TellsTokens
 from netgpt.models.stream import close
 from netgpt.outbound import Outbound, Outcome
 from netgpt.routing.candidates import text_of
@@ -266,6 +266,7 @@ def added(first: Usage, second: Usage) -> Usage:
         first.prompt_tokens + second.prompt_tokens,
         first.completion_tokens + second.completion_tokens,
         first.estimated or second.estimated,
+        first.cached_tokens + second.cached_tokens,
     )
 
 
@@ -343,6 +344,8 @@ class FallbackChain:
         self.failed: dict[str, ModelError | ContextTooLong] = {}
         self.choice = NO_ADAPTER  # the adapters of the edge's answer
         self._handed: dict[str, str] = {}
+        self._refused: list[tuple[str, str]] = []  # bodies that were put otherwise and sent again
+        self._sent: dict[str, Outbound] = {}
 
     async def first_word(self) -> Chosen:
         """Raises what the targets raised (one error that names them all where several failed), or StoreError."""
@@ -515,12 +518,13 @@ class FallbackChain:
         request = self.request
         if not self._may_have(target):
             raise ModelUnavailable(f"nothing may leave, so {display_name(target)} cannot answer")
-        outbound = request.outbounds[target]
-        self._handed[target] = hashlib.sha256(outbound.content).hexdigest()
-        self._note_sent(target)
+        remote, outbound = self.remotes[target], request.outbounds[target]
+        sender = Sender(request.person, request.id, claim=request.claim)
         try:
-            sender = Sender(request.person, request.id, claim=request.claim)
-            return await opened(self.remotes[target].send(outbound, sender=sender), until)
+            if isinstance(remote, Adapts):
+                return await opened(remote.send(outbound, sender=sender, leaves=partial(self._leaves, target)), until)
+            self._leaves(target, outbound)
+            return await opened(remote.send(outbound, sender=sender), until)
         except StoreError:  # no receipt, so not one byte has left
             self._take_back(target)
             raise
@@ -535,6 +539,14 @@ class FallbackChain:
             self._book_estimate(target)
             raise
 
+    def _leaves(self, target: str, outbound: Outbound) -> None:
+        """This body is about to be posted to the target; one that it refused before is kept in the account."""
+        if target in self._handed:
+            self._refused.append((target, self._handed[target]))
+        self._sent[target] = outbound
+        self._handed[target] = hashlib.sha256(outbound.content).hexdigest()
+        self._note_sent(target)
+
     def _came_second(self, target: str) -> None:
         """It was asked beside another and is not needed."""
         if target in self.failed:
@@ -548,15 +560,15 @@ class FallbackChain:
         self.outcome.usage = self.outcome.worked[target] = estimate(self.request.question(), 0)
 
     def _take_back(self, target: str) -> None:
-        del self._handed[target]
+        self._handed.pop(target, None)
         self._note_sent(next(reversed(self._handed), ""))
 
     def _note_sent(self, target: str) -> None:
         """Write down what left: for `target` where it got something, else for the last that did."""
         outcome = self.outcome
-        outcome.sent_to = tuple(self._handed.items())
+        outcome.sent_to = (*self._refused, *self._handed.items())
         receiver = target if target in self._handed else next(reversed(self._handed), None)
-        outcome.sent = self.request.outbounds[receiver] if receiver is not None else None
+        outcome.sent = self._sent[receiver] if receiver is not None else None
         if receiver is not None:
             outcome.destination = self.remotes[receiver].destination
 

@@ -7,12 +7,7 @@ own `netgpt`, the numbers of choices and calls, ids beyond all measure) is dropp
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
-import json.decoder
-import json.scanner
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from types import NoneType
@@ -22,10 +17,10 @@ import orjson
 
 from netgpt.errors import BrokenStream
 from netgpt.models.errors import Peer, error_in_answer
+from netgpt.models.habits import NATIVE, ended_for, figure, figures, usage_in, usage_of
+from netgpt.models.tool_calls import CalledTool, Calls, Numbers
 from netgpt.types import Chunk
 
-MOST_CALLS: Final = 128
-"""Tool calls in one choice: as many as tools may be offered."""
 DEEPEST: Final = 32
 """Levels of lists and objects within a field."""
 MOST_VALUES: Final = 50_000
@@ -42,103 +37,12 @@ LONGEST_TEXT: Final = 8_192
 TEXTS: Final = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
 """Fields of a delta that are pieces of one text."""
 
-MOST_AT_ONCE: Final = 100_000
-"""Values of a document that are parsed at once: more would hold everybody up. Commas are counted; texts hold some."""
-MOST_IN_ALL: Final = 600_000
-
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _NAME: Final = re.compile(r"[\w.,:;/@+() -]{0,256}")
 _MARK: Final = re.compile(r"[\[({<%&\\_]")
 """What begins a placeholder, or stands in one. Pictures and sounds have none of it."""
-_REASON: Final = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,63}")
-_MOST: Final = 2**53
+_REASON: Final = re.compile(r"[A-Za-z][A-Za-z0-9_. -]{0,63}|")
 _CALL_EXTRAS: Final = frozenset({"extra_content", "provider_specific_fields", "thought_signature"})
-
-
-_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-async def read_json(data: bytes | bytearray, peer: Peer) -> Any:
-    """As `parsed`, for a whole document: a large one is read off the loop."""
-    values = data.count(b",")
-    if values <= MOST_AT_ONCE:
-        return parsed(data, peer)
-    if values > MOST_IN_ALL:
-        raise BrokenStream(f"{peer} sent an answer of more than {MOST_IN_ALL} values")
-    return await asyncio.to_thread(_patiently, data, peer)
-
-
-def parsed(data: bytes | bytearray, peer: Peer) -> Any:
-    """Parse JSON. Raises BrokenStream, or what an error object in it stands for."""
-    if len(data) > MOST_AT_ONCE and data.count(b",") > MOST_AT_ONCE:
-        raise BrokenStream(f"{peer} sent an event of more than {MOST_AT_ONCE} values")
-    try:
-        document = orjson.loads(data)
-    except ValueError:
-        return _patiently(data if len(data) <= LONGEST_TEXT else b"", peer)
-    if (error := error_in_answer(peer, document)) is not None:
-        raise error
-    return document
-
-
-class _Patient(json.JSONDecoder):
-    """Reads JSON in Python, where other threads have their turn, and takes what orjson refuses though servers write it:
-    halves of characters, numbers that are none (they become null), numbers beyond all measure."""
-
-    def __init__(self) -> None:
-        super().__init__(parse_int=_number, parse_float=_number, parse_constant=lambda _name: None)
-        parts: Any = self
-        parts.parse_object, parts.parse_array = json.decoder.JSONObject, json.decoder.JSONArray  # type: ignore[attr-defined]
-        parts.scan_once = json.scanner.py_make_scanner(self)  # type: ignore[attr-defined]
-
-
-def _number(text: str) -> int | float | None:
-    if text.removeprefix("-").isdigit() and len(text) <= 18:
-        return int(text)
-    number = float(text)
-    return number if math.isfinite(number) else None
-
-
-def _patiently(data: bytes | bytearray, peer: Peer) -> Any:
-    try:
-        document = _Patient().decode(data.decode())
-        if _HALF.search(data):
-            document = _whole_characters(document)
-    except (ValueError, RecursionError):
-        raise BrokenStream(f"{peer} sent a line that is not JSON") from None
-    if (error := error_in_answer(peer, document)) is not None:
-        raise error
-    return document
-
-
-def _whole_characters(document: Any) -> Any:
-    """The document without halves of characters, which cannot be written. Raises ValueError: too large for that."""
-    text = json.dumps(document, ensure_ascii=False)
-    if text.count(",") > MOST_AT_ONCE:
-        raise ValueError
-    return orjson.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
-
-
-class Numbers:
-    """Numbers from 0 on for what a server numbers as it likes; its own are kept where they are in range."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._numbers: dict[int | str, int] = {}
-
-    def of(self, key: int | str) -> int | None:
-        """The number of what the server calls `key`; None: it would be one too many."""
-        number = self._numbers.get(key)
-        if number is None and len(self._numbers) < self._most:
-            taken = self._numbers.values()
-            fits = type(key) is int and 0 <= key < self._most and key not in taken
-            number = int(key) if fits else next(each for each in range(self._most) if each not in taken)
-            self._numbers[key] = number
-        return number
-
-    def last(self) -> int | str | None:
-        """The key of the newest number."""
-        return next(reversed(self._numbers), None)
 
 
 class AnswerChecker:
@@ -147,26 +51,29 @@ class AnswerChecker:
     def __init__(self, peer: Peer, choices: int) -> None:
         self._peer = peer
         self._choices = Numbers(choices)
-        self._calls: dict[int, Numbers] = {}
+        self._calls: dict[int, Calls] = {}
+        self._functions: dict[int, CalledTool] = {}
         self._values, self._probabilities = MOST_VALUES, MOST_PROBABILITIES
         self._seen: dict[str, tuple[Any, Any]] = {}
         self._head: dict[str, Callable[[Any], Any]] = {
             "id": _id, "object": lambda _value: "chat.completion.chunk", "created": _seconds, "model": _word,
-            "usage": _usage, "system_fingerprint": _word, "service_tier": _word, "timings": _figures,
+            "usage": usage_of, "system_fingerprint": _word, "service_tier": _word, "timings": figures,
         }  # fmt: skip
 
     def chunk(self, raw: Any) -> Chunk:
         """A document as a chunk. Raises BrokenStream, or what an error object within a choice stands for.
 
-        Two habits of real servers are put right: a usage chunk without `choices`, and choices without an index.
+        Habits of real servers are put right: no `choices` or null, choices without an index, usage in odd places.
         """
         if not isinstance(raw, dict):
             raise self._broken()
         found = raw.get("choices")
-        if found is None and isinstance(raw.get("usage"), dict):
+        if found is None:
             found = []
         if not isinstance(found, list):
             raise self._broken()
+        if not raw.get("usage") and (usage := usage_in(raw)) is not None:
+            raw = {**raw, "usage": usage}
         chunk: Chunk = {}
         for name, value in raw.items():
             if name in self._head:
@@ -178,6 +85,12 @@ class AnswerChecker:
                 chunk[name] = value
         chunk["choices"] = [choice for place, each in enumerate(found) if (choice := self._choice(place, each))]
         return chunk
+
+    def could_run(self, number: int) -> bool:
+        """Whether every tool that a choice called has a name and arguments that are whole; False: it called none."""
+        calls = [*self._calls[number].all] if number in self._calls else []
+        calls += [self._functions[number]] if number in self._functions else []
+        return bool(calls) and all(call.could_run for call in calls)
 
     def whole(self, document: Mapping[str, Any]) -> Chunk:
         """A whole answer as one chunk: each choice a whole delta, ended."""
@@ -213,6 +126,9 @@ class AnswerChecker:
         index, delta, reason = choice.get("index", place), choice.get("delta"), choice.get("finish_reason")
         if index is None:
             index = place
+        if delta is None and "delta" not in choice:  # a stream of messages, or of the older endpoint's texts
+            text = choice.get("text")
+            delta = choice.get("message") or ({"content": text} if isinstance(text, str) else None)
         if type(index) is not int or not isinstance(delta, dict | None) or not isinstance(reason, str | None):
             raise self._broken()
         if "error" in choice and (error := error_in_answer(self._peer, {"error": choice["error"]})) is not None:
@@ -223,11 +139,14 @@ class AnswerChecker:
         if number is None:
             return None
         said = self._delta(number, delta) if delta else {}
-        result = {"index": number, "delta": said, "finish_reason": reason or None}
+        ended = ended_for(reason, str(self._peer), called=number in self._functions) if reason else None
+        result = {"index": number, "delta": said, "finish_reason": ended}
+        if ended and ended != reason:
+            result[NATIVE] = reason
         for name, value in choice.items():
             if name == "logprobs":
                 result[name] = self._logprobs(value)
-            elif name not in result and name not in ("message", "error") and self._passes(name, value):
+            elif name not in result and name not in ("message", "error", "usage") and self._passes(name, value):
                 result[name] = value
         return result
 
@@ -253,7 +172,8 @@ class AnswerChecker:
             elif name == "tool_calls":
                 result[name] = self._tool_calls(number, value)
             elif name == "function_call":
-                result[name] = self._function(value)
+                result[name] = function = self._function(value)
+                self._functions.setdefault(number, CalledTool(0)).add(function or {})
             elif name == "refusal":
                 raise self._broken()
             elif self._passes(name, value):
@@ -263,36 +183,41 @@ class AnswerChecker:
     def _said(self, parts: Any) -> dict[str, str]:
         """The texts of a `content` that is a list of parts, as some servers send it, by the delta's fields."""
         texts: dict[str, list[str]] = {}
-        for part in parts if isinstance(parts, list) else ():
-            said = {"text": part} if isinstance(part, str) else part if isinstance(part, dict) else {}
+        if not isinstance(parts, list | dict):
+            raise self._broken()
+        for part in parts if isinstance(parts, list) else [parts]:
+            said = {"text": part} if isinstance(part, str) else part if isinstance(part, dict) else None
+            if said is None:
+                raise self._broken()
             for name, field in _PARTS.items():
                 inner = said.get(name)
                 if isinstance(inner, list):  # Mistral's {"type": "thinking", "thinking": [{"type": "text", ...}]}
                     inner = "".join(each["text"] for each in inner if _has_text(each))
                 if isinstance(inner, str):
                     texts.setdefault(field, []).append(inner)
-        if not texts:
-            raise self._broken()
-        return {field: "".join(pieces) for field, pieces in texts.items()}
+        return {field: "".join(pieces) for field, pieces in texts.items()} or {"content": ""}
 
     def _tool_calls(self, number: int, calls: Any) -> list[dict[str, Any]] | None:
-        if not isinstance(calls, list | None):
-            raise self._broken()
         if calls is None:
             return None
-        numbers = self._calls.setdefault(number, Numbers(MOST_CALLS))
-        return [self._call(numbers, call) for call in calls]
-
-    def _call(self, numbers: Numbers, call: Any) -> dict[str, Any]:
-        if not isinstance(call, dict) or call.get("index").__class__ not in (int, NoneType):
+        calls = [calls] if isinstance(calls, dict) else calls
+        if not isinstance(calls, list):
             raise self._broken()
-        key: int | str | None = call.get("index")
-        if key is None:  # the same id is the same call; without an id it is the one that was spoken of last
-            key = _id(call.get("id")) or numbers.last() or "first"
-        index = numbers.of(key)
-        if index is None:
-            raise self._broken(f"calls more than {MOST_CALLS} tools at once")
-        result: dict[str, Any] = {"index": index}
+        known = self._calls.setdefault(number, Calls())
+        try:
+            return [self._call(known, call, place, len(calls) > 1) for place, call in enumerate(calls)]
+        except ValueError as error:
+            raise self._broken(str(error)) from None
+
+    def _call(self, known: Calls, call: Any, place: int, several: bool) -> dict[str, Any]:
+        if not isinstance(call, dict):
+            raise self._broken()
+        index = call.get("index")
+        if isinstance(index, float | str) and str(index).removesuffix(".0").isdecimal():
+            index = int(float(index))
+        if index.__class__ not in (int, NoneType):
+            raise self._broken()
+        result: dict[str, Any] = {}
         for name, value in call.items():
             if name == "id":
                 result[name] = _id(value)
@@ -302,7 +227,7 @@ class AnswerChecker:
                 result[name] = self._function(value)
             elif name in _CALL_EXTRAS and self._passes(name, value):
                 result[name] = value
-        return result
+        return known.taken(result, index, place, several)
 
     def _function(self, function: Any) -> dict[str, Any] | None:
         """A called function or custom tool. Arguments that are no text are written as JSON, as which they are read."""
@@ -388,36 +313,9 @@ def _word(value: Any) -> str | None:
     return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
-def _figure(value: Any) -> int | float | None:
-    """A number that can be counted with: finite, not negative, not beyond reason."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST:
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _seconds(value: Any) -> int | None:
-    number = _figure(value)
+    number = figure(value)
     return None if number is None else int(number)
-
-
-def _figures(value: Any) -> dict[str, Any] | None:
-    """An object of figures, one level deep; whatever else it holds is dropped."""
-    if not isinstance(value, dict):
-        return None
-    figures = {name: _figure(each) for name, each in value.items() if _FIELD.fullmatch(name)}
-    return {name: figure for name, figure in figures.items() if figure is not None}
-
-
-def _usage(value: Any) -> dict[str, Any] | None:
-    """Counts, and the objects that say more of them."""
-    counts = _figures(value)
-    if counts is None:
-        return None
-    for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
-        if isinstance(counts.get(name), float) and counts[name].is_integer():
-            counts[name] = int(counts[name])
-    more = {name: _figures(each) for name, each in value.items() if isinstance(each, dict) and _FIELD.fullmatch(name)}
-    return counts | more
 
 
 def portions(chunk: Chunk) -> Iterator[Chunk]:

@@ -127,6 +127,20 @@ class RemoteModel(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class Adapts(RemoteModel, Protocol):
+    """A remote model that learns what its server does not take, and sends it without."""
+
+    adapting: Any
+
+    def send(
+        self, outbound: Outbound, *, sender: Sender = THE_BOX, leaves: Callable[[Outbound], None] | None = None
+    ) -> AsyncIterator[Chunk]:
+        """As `RemoteModel.send`; `leaves` gets each body as it is about to be posted, with a receipt of its own: the
+        given one may be put otherwise (`Outbound.adapted`), also after it was refused."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """Certificates for TLS (PEM files). The server's is always checked: there is no way to say otherwise."""
@@ -143,11 +157,15 @@ SYSTEM_TRUST = Trust()
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One server's base address (it ends with `/v1`, without a slash) and key. A repr never shows the key."""
+    """One server's base address (most end with `/v1`) and key. A repr never shows the key, headers or the proxy."""
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     trust: Trust = SYSTEM_TRUST
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """More of them, by the owner."""
+    proxy: str | None = field(default=None, repr=False)
+    """An HTTP proxy towards it."""
 
 
 @dataclass(frozen=True, slots=True)

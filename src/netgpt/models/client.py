@@ -11,10 +11,11 @@ from typing import Any
 
 import orjson
 
-from netgpt.errors import BrokenStream, ModelRejected, RequestError
+from netgpt.errors import BrokenStream, ModelError, ModelRejected, RequestError
 from netgpt.judgement import TokenStats
+from netgpt.models.adapting import MOST_CHANGES, Adapting
 from netgpt.models.base import THE_BOX, Endpoint, Health, Lease, Leases, OutboundRequest, ReceiptHook
-from netgpt.models.errors import Breaker, RetryPolicy, content_type, no_answer
+from netgpt.models.errors import PAGES, Breaker, RetryPolicy, content_type, no_answer
 from netgpt.models.forced import ForcedCall, must_call, readable
 from netgpt.models.observe import SILENT, Observer, watched
 from netgpt.models.refusals import StandingFault
@@ -61,7 +62,7 @@ class ModelCall:
                 kind = content_type(response.headers)
                 call.notes.whole = kind == "application/json"
                 pieces = self.transport.pieces(target, response, call)
-                chunks, thoughts = read_chunks(pieces, kind, target.peer, choices), Thoughts()
+                chunks, thoughts = read_chunks(pieces, kind, target.peer, choices, streams=streams), Thoughts()
                 async with aclosing(pieces), aclosing(chunks):
                     async for read in chunks:
                         for chunk in thoughts.chunks(read):
@@ -73,7 +74,7 @@ class ModelCall:
         with self._guard(target), self.standing.watching() as well:
             async with self.transport.post(target, path, content) as response:
                 kind = content_type(response.headers)
-                if kind != "application/json":
+                if kind in PAGES:
                     raise no_answer(target.peer, kind)
                 async with aclosing(self.transport.pieces(target, response)) as pieces:
                     answer = await read_document(pieces, target.peer)
@@ -234,7 +235,8 @@ class EdgeModel(_Watchable):
 class CloudModel(_Watchable):
     """A `RemoteModel`: posts what the vault sealed, byte for byte, and nothing else.
 
-    `timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection; `retries`: tries after
+    `timeout_s`: seconds without a byte; `first_byte_s`: before the first of an answer, else the same;
+    `connect_timeout_s`: seconds to open a connection; `retries`: tries after
     the first, before any byte of an answer; `breaker_failures` calls failing in a row open the breaker, which lets
     one call try after `breaker_reset_s` seconds. `seed` fixes the jitter of the retries. `receipt_hook` writes the
     receipt: once a call, however often it is tried. `target`: its name among the models that may answer; errors name
@@ -255,18 +257,20 @@ class CloudModel(_Watchable):
         receipt_hook: ReceiptHook,
         target: str = "cloud",
         seed: int | None = None,
+        first_byte_s: float | None = None,
     ) -> None:
         self.name, self.target = name, target
         section = "cloud" if target == "cloud" else f"upstreams.{target}"
         self._target = CallTarget(name, section, endpoint)
         check_trust(endpoint.trust, tls=self._target.origin.tls, section=section)
         self.destination = self._target.peer.host
+        self.adapting = Adapting(str(self._target.peer))
         self._receipt_hook = receipt_hook
         self._breaker = Breaker(breaker_failures, breaker_reset_s)
         retry = RetryPolicy(retries, random=random.Random(seed))  # noqa: S311 - spreads retries, guards nothing
         transport = Transport(
             timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, max_connections=max_connections, retry=retry,
-            trust=endpoint.trust,
+            trust=endpoint.trust, first_byte_s=first_byte_s,
         )  # fmt: skip
         self._caller = ModelCall(transport, self._breaker)
 
@@ -285,10 +289,37 @@ class CloudModel(_Watchable):
             return Health(True, f"{peer} failed and may be tried again (breaker half-open)", fault)
         return Health(True, f"{peer} is configured (breaker closed)", fault)
 
-    def send(self, outbound: Outbound, *, sender: Sender = THE_BOX) -> AsyncIterator[Chunk]:
-        """As `RemoteModel.send`. Anything but an Outbound is a TypeError."""
+    def send(
+        self, outbound: Outbound, *, sender: Sender = THE_BOX, leaves: Callable[[Outbound], None] | None = None
+    ) -> AsyncIterator[Chunk]:
+        """As `Adapts.send`. Anything but an Outbound is a TypeError."""
         if not isinstance(outbound, Outbound):
             raise TypeError(f"a remote model takes an Outbound, not {type(outbound).__name__}")
+        return self._as_it_takes(self.adapting.applied(outbound), sender, leaves)
+
+    async def _as_it_takes(
+        self, outbound: Outbound, sender: Sender, leaves: Callable[[Outbound], None] | None
+    ) -> AsyncGenerator[Chunk, None]:
+        """The answer; what the server says it does not take is put otherwise and sent again, with a new receipt."""
+        for tried in range(MOST_CHANGES + 1):
+            if leaves is not None:
+                leaves(outbound)
+            begun = False
+            try:
+                async with aclosing(self._asked(outbound, sender)) as chunks:
+                    async for chunk in chunks:
+                        begun = True
+                        yield chunk
+                return
+            except ModelError as error:
+                other = None if begun or tried == MOST_CHANGES else self.adapting.learnt(error, outbound)
+                if other is not None and sender.claim and isinstance(error, ModelRejected):
+                    error.not_begun, other = True, None  # it leaves once, and may wait for its next turn
+                if other is None:
+                    raise
+                outbound = other
+
+    def _asked(self, outbound: Outbound, sender: Sender) -> AsyncGenerator[Chunk, None]:
         content = outbound.content
         hook = partial(self._receipt_hook, OutboundRequest(self.destination, self.name, outbound, sender))
         choices = _choices(orjson.loads(content)) if b'"n":' in content else 1  # most are not parsed for it

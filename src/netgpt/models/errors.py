@@ -36,11 +36,11 @@ from netgpt.errors import (
     ModelUnavailable,
     NetGPTError,
 )
-from netgpt.models.http1 import HandshakeFailed, HandshakeTimeout
-from netgpt.models.refusals import Blame, Told, cure_for_caller, ruling
+from netgpt.models.http1 import HandshakeFailed, HandshakeTimeout, ProxyFailed, Silence
+from netgpt.models.refusals import Blame, Told, cure_for_caller, error_beside, is_too_long, names_no_model, ruling
 
-RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-"""Answers that another try may better. 409 is not among them: the same body would conflict again."""
+RETRIED_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, *range(520, 525), 529, 530})
+"""Answers that another try may better; 520 and more are Cloudflare's, 529 says that a provider is overloaded."""
 
 
 _A_DAY_S = 86_400.0
@@ -75,25 +75,76 @@ class RetryPolicy:
 
 
 def read_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that the server asks to wait, a day at most: `retry-after-ms`, or `retry-after` in seconds or as an HTTP
-    date.
+    """Seconds that the server asks to wait, a day at most: `retry-after-ms`, `retry-after` in seconds or as an HTTP
+    date, else when a rate limit that is used up begins anew.
 
     `headers` has lower-case names (or is case-insensitive). None when there is no such header, or it is unreadable.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return min(milliseconds / 1000, _A_DAY_S)
-    text = headers.get("retry-after")
-    seconds = _number(text)
-    if seconds is not None or text is None:
-        return None if seconds is None else min(seconds, _A_DAY_S)
+    now = now or datetime.now(UTC)
+    if (text := headers.get("retry-after")) is not None:
+        wait_s = _number(text)
+        return _bounded(_until(text, now) if wait_s is None else wait_s)
+    used_up, others = list[float](), list[float]()
+    for limit in _LIMITS:
+        wait_s = _reset_s(headers.get(limit.format("reset")), now)
+        if wait_s is not None:
+            (used_up if headers.get(limit.format("remaining"), "").strip() == "0" else others).append(wait_s)
+    return _bounded(max(used_up) if used_up else min(others, default=None))
+
+
+_LIMITS: Final = (
+    "x-ratelimit-{}-requests", "x-ratelimit-{}-tokens", "x-ratelimit-{}", "ratelimit-{}",
+    "anthropic-ratelimit-requests-{}", "anthropic-ratelimit-tokens-{}",
+)  # fmt: skip
+_DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_AGAIN_IN: Final = re.compile(
+    r"(?:try again|retry|wait)\w*(?: \w+)? (?:in|after|for) (\d{1,5}(?:\.\d{1,6})?) ?"
+    r"(ms|milliseconds?|s|sec\w*|m|min\w*)?\b"
+)
+_UNITS: Final = {"ms": 0.001, "mi": 60.0, "m": 60.0}
+_EPOCH: Final = 1e9
+
+
+def _reset_s(text: str | None, now: datetime) -> float | None:
+    """Seconds until a limit begins anew, written as seconds, a duration ("6m0s"), an epoch (s or ms) or a date."""
+    if text is None:
+        return None
+    if (number := _number(text)) is not None:
+        number = number / 1000 if number > 1000 * _EPOCH else number
+        return max(0.0, number - now.timestamp()) if number > _EPOCH else number
+    if (found := _DURATION.fullmatch(text.strip())) and any(found.groups()):
+        hours, minutes, seconds, thousandths = (float(part or 0) for part in found.groups())
+        return hours * 3600 + minutes * 60 + seconds + thousandths / 1000
     try:
-        date = parsedate_to_datetime(text)
+        return _until(text, now, datetime.fromisoformat(text.strip()))
+    except ValueError:
+        return None
+
+
+def _until(text: str, now: datetime, date: datetime | None = None) -> float | None:
+    try:
+        date = date or parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return min(max(0.0, (date - (now or datetime.now(UTC))).total_seconds()), _A_DAY_S)
+    return max(0.0, (date - now).total_seconds())
+
+
+def _bounded(seconds: float | None) -> float | None:
+    return None if seconds is None else min(seconds, _A_DAY_S)
+
+
+def _said_s(told: Told) -> float | None:
+    """Seconds to wait, where only the words of a refusal say it: "try again in 7.66s"."""
+    found = _AGAIN_IN.search(told.text)
+    if found is None:
+        return None
+    unit = found[2] or "s"
+    return float(found[1]) * (_UNITS.get(unit[:2]) or _UNITS.get(unit) or 1.0)
 
 
 def _number(text: str | None) -> float | None:
@@ -211,8 +262,6 @@ class Backoff:
 _WORD = re.compile(r"[a-z][a-z_]{1,47}")
 _PARAM = re.compile(r"[a-z][a-z_]{0,31}(\[\d{1,4}\]|\.[a-z_]{1,31}){0,6}")
 _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
-_TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
-"""What OpenAI and llama.cpp call a prompt that does not fit."""
 UNREACHABLE = "unreachable"
 """Code of the error when no connection was made at all: then not one byte of the request has left."""
 _FIELDS = " (n goes up to edge.slots; a schema in response_format must be valid; pictures need a model that sees)"
@@ -249,9 +298,11 @@ class Failure:
 
     error: NetGPTError
     again: bool
+    nothing_there: bool = False
+    """The server knows no such path."""
 
 
-def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, answering: bool) -> Failure:
+def failed_transport(peer: Peer, error: httpx.HTTPError, *, answering: bool) -> Failure:
     """What a failing connection means. `answering`: the answer had begun, so nothing is tried again."""
     if isinstance(error, HandshakeTimeout):  # silent: another try would be as long, and hardly better
         text = f"{peer} took the connection and was silent in the TLS handshake; is {peer.section}.base_url a TLS port?"
@@ -259,6 +310,8 @@ def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, an
     if isinstance(error, httpx.ConnectTimeout):
         text = f"{peer} did not accept a connection in time; check {peer.section}.base_url and the network"
         return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
+    if isinstance(error, ProxyFailed):
+        return _no_way(peer, error)
     if isinstance(error, httpx.ConnectError):
         cause, lasting = _connect_cause(error, peer)
         text = f"{peer} cannot be reached: {cause}"
@@ -266,8 +319,7 @@ def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, an
             return Failure(ModelMisconfigured(text, kind="address", fault=cause, code=UNREACHABLE), False)
         return Failure(ModelUnavailable(text, code=UNREACHABLE), True)
     if isinstance(error, httpx.TimeoutException):
-        text = f"{peer} was silent for {timeout_s:g} s; {peer.section}.timeout is the limit"
-        return Failure(ModelTimeout(text), False)
+        return Failure(ModelTimeout(_silent(peer, error)), False)
     if answering:
         return Failure(BrokenStream(f"{peer} cut the connection in the middle of its answer"), False)
     if isinstance(error.__cause__, ssl.SSLError):  # with TLS 1.3 a server judges our certificate after the handshake
@@ -276,6 +328,35 @@ def failed_transport(peer: Peer, error: httpx.HTTPError, *, timeout_s: float, an
             return Failure(ModelMisconfigured(f"{peer} hung up: {cause}", kind="certificate", fault=cause), False)
         return Failure(ModelUnavailable(f"{peer} hung up: {cause}"), False)
     return Failure(ModelUnavailable(f"{peer} hung up without an answer"), True)
+
+
+def _silent(peer: Peer, error: httpx.TimeoutException) -> str:
+    if not isinstance(error, Silence):
+        return f"{peer} was silent for too long"
+    name = "timeout_s" if peer.section == "edge" else "idle_s" if error.begun else "first_byte_s"
+    when = "in the middle of its answer" if error.begun else "before its answer began"
+    return f"{peer} was silent for {error.limit_s:g} s {when}; {peer.section}.{name} is the limit"
+
+
+def _no_way(peer: Peer, error: ProxyFailed) -> Failure:
+    """What a proxy that does not let us through means; nothing of the request has left."""
+    where, setting = f"the proxy {error.proxy} on the way to {peer}", f"{peer.section}.proxy (or HTTPS_PROXY)"
+    fault = _PROXY_FAULTS.get(error.status)
+    if fault is None and 400 <= error.status < 500 and error.status not in _WAITS:
+        fault = "it does not let this address through"
+    if fault is not None:
+        fault = f"{fault}; check {setting}"
+        text = f"{where} answered {error.status}: {fault}"
+        return Failure(ModelMisconfigured(text, kind="proxy", fault=fault, code=UNREACHABLE), False)
+    answered = f"answered {error.status}" if error.status else "cannot be reached or speaks no HTTP"
+    return Failure(ModelUnavailable(f"{where} {answered}; check {setting}", code=UNREACHABLE), True)
+
+
+_PROXY_FAULTS: Final = {
+    401: "it wants a name and a password", 407: "it wants a name and a password", 403: "it forbids this address",
+    405: "it opens no tunnels",
+}  # fmt: skip
+_WAITS: Final = frozenset({408, 425, 429})
 
 
 def busy(peer: Peer) -> ModelUnavailable:
@@ -363,18 +444,26 @@ def failed_status(peer: Peer, status: int, headers: Mapping[str, str], body: byt
         document = orjson.loads(body)
     except ValueError:
         document = None
-    error = _named_error(peer, status, Told.read(document, body), read_retry_after(headers))
+    told = Told.read(document, body)
+    error = _named_error(peer, status, told, read_retry_after(headers) if status in RETRIED_STATUSES else None)
+    if isinstance(error, ModelError):
+        error.told = told
     if isinstance(error, ModelRejected):
         error.not_begun = error.status == 429
     again = status in RETRIED_STATUSES and headers.get("x-should-retry") != "false"
-    mended_by_nobody = isinstance(error, ModelMisconfigured) or error.status == 400
-    return Failure(error, again=again and not mended_by_nobody)
+    mended_by_nobody = isinstance(error, ModelMisconfigured | ContextTooLong) or error.status == 400
+    again = again and not mended_by_nobody
+    return Failure(error, again, isinstance(error, ModelMisconfigured) and names_no_model(status, told))
+
+
+PAGES: Final = ("text/html", "application/xhtml+xml")
+"""Content types of what is for people."""
 
 
 def no_answer(peer: Peer, kind: str) -> ModelError:
     """For an answer with status 200 of content type `kind`, which no model writes."""
     text = f"{peer} answered with content type {kind}; expected JSON or an event stream"
-    if kind not in ("text/html", "application/xhtml+xml"):
+    if kind not in PAGES:
         return BrokenStream(text)
     fault = f"a web page answers at {peer.section}.base_url; check its host and path (most end with /v1)"
     return ModelMisconfigured(f"{text}: {fault}", kind="address", fault=fault)
@@ -384,34 +473,48 @@ def error_in_answer(peer: Peer, document: Any) -> NetGPTError | None:
     """The error that a server put where an answer should be (status 200), or None when there is none."""
     if not isinstance(document, Mapping):
         return None
-    error = document.get("error")
-    if error is None and document.get("object") == "error":
-        error = document
-    return _named_error(peer, _claimed_status(error), Told.read({"error": error}), None) if error else None
+    error = document.get("error") or (None if document.get("choices") else error_beside(document))
+    if not error:
+        return None
+    told = Told.read({"error": error})
+    named = _named_error(peer, _claimed_status(error), told, None)
+    if isinstance(named, ModelError):
+        named.told = told
+    return named
+
+
+_STATUSES: Final = (
+    (429, re.compile(r"rate_?limit|insufficient_quota|resource_exhausted|too_many_requests|throttl")),
+    (400, re.compile(r"invalid_request|invalid_argument|bad_request|invalid_parameter|badrequest")),
+    (503, re.compile(r"overloaded|unavailable|capacity")),
+    (504, re.compile(r"time_?out|timed_out|deadline_exceeded")),
+)  # fmt: skip
+"""What the words of an error in an answer stand for."""
 
 
 def _claimed_status(error: Any) -> int:
     """The HTTP status that an in-band error stands for: its numeric code, else what its words say."""
     if not isinstance(error, Mapping):
         return 502
-    for claimed in (error.get("status"), error.get("code")):
+    names = ("status", "code", "status_code", "statusCode", "http_status", "http_code")
+    for claimed in (error.get(name) for name in names):
+        if isinstance(claimed, str) and claimed.isdecimal() and len(claimed) == 3:
+            claimed = int(claimed)
         if isinstance(claimed, int) and 400 <= claimed <= 599:
             return claimed
-    words = {error.get("type") if isinstance(error.get("type"), str) else None}
-    words.add(error.get("code") if isinstance(error.get("code"), str) else None)
-    if words & {"rate_limit_error", "rate_limit_exceeded", "insufficient_quota"}:
-        return 429
-    if words & (_TOO_LONG | {"invalid_request_error"}):
+    told = Told.read({"error": error})
+    if is_too_long(400, told):
         return 400
-    return 502
+    return next((status for status, words in _STATUSES if words.search(" ".join(told.codes))), 502)
 
 
 def _named_error(peer: Peer, status: int, told: Told, retry_after: float | None) -> NetGPTError:
     code = next((code for code in told.named if _WORD.fullmatch(code)), None)
     param = _kept(told.param, _PARAM)
-    if status == 413 or _TOO_LONG & set(told.codes):
-        text = f"the request is too long for {peer}; shorten the conversation"
+    if is_too_long(status, told):
+        text = f"the request is too long for {peer}; shorten the conversation, or ask for fewer max_tokens"
         return ContextTooLong(text, param=param, status=413 if status == 413 else None)
+    retry_after = _said_s(told) if retry_after is None and status in (429, 503, 529) else retry_after
     answered = f"{peer} answered {status}" + (f" ({code})" if code else "")
     blame, kind, cure = ruling(status, told, peer.name)
     if blame is Blame.OWNER:

@@ -13,7 +13,7 @@ import ssl
 import zlib
 from asyncio.staggered import staggered_race
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
@@ -22,6 +22,7 @@ import httptools
 import httpx
 
 from netgpt.errors import BrokenStream
+from netgpt.models.addresses import Proxy
 from netgpt.types import KernelFacts, kernel_facts
 
 _MAX_HEAD_BYTES: Final = 100_000
@@ -33,6 +34,22 @@ _JOIN_BYTES: Final = 64_000
 _KEEP_ALIVE: Final = re.compile(r"timeout=([0-9]{1,6})", re.IGNORECASE)
 _KEEP_ALIVE_MARGIN_S: Final = 1.0
 """A server closes on its own clock; a connection this near to its end is not used again."""
+
+
+class Silence(httpx.ReadTimeout):
+    """No byte came for `limit_s` seconds; `begun`: after the first of the answer's body."""
+
+    def __init__(self, words: str = "silence", *, limit_s: float = 0.0, begun: bool = False) -> None:
+        super().__init__(words)
+        self.limit_s, self.begun = limit_s, begun
+
+
+class ProxyFailed(httpx.ConnectError):
+    """The proxy on the way did not let us through; `status`: its answer, 0 for none."""
+
+    def __init__(self, words: str = "no way through", *, proxy: str = "", status: int = 0) -> None:
+        super().__init__(words)
+        self.proxy, self.status = proxy, status
 
 
 @dataclass(slots=True, eq=False)
@@ -53,11 +70,16 @@ class Answer:
         return await self.connection.read()
 
 
+Way = socket.socket | asyncio.StreamWriter
+"""What leads to a server: a socket, or a connection to a proxy inside of TLS."""
+
+
 class Http1(asyncio.Protocol):
     """One request at a time: `post`, `Answer.read` to the end, `release`. Opened by `connect`."""
 
-    def __init__(self, timeout_s: float) -> None:
-        """`timeout_s`: seconds without a byte, in either direction."""
+    def __init__(self, timeout_s: float, first_byte_s: float | None = None) -> None:
+        """`timeout_s`: seconds without a byte, in either direction; `first_byte_s`: before the first one of an answer's
+        body, where that is another time."""
         self.closed = False
         """No request can be made over it any more."""
         self.used = False
@@ -66,7 +88,9 @@ class Http1(asyncio.Protocol):
         """How long it took to open, in seconds; None: not known."""
         self.idle_s = 60.0
         """How long it may lie idle, in seconds; less when the server says so (`Keep-Alive: timeout=5`)."""
-        self._timeout_s = timeout_s
+        self.way: Way | None = None
+        """What leads to the server, held as long as this: a writer that nobody holds closes its transport."""
+        self._timeout_s, self._first_byte_s = timeout_s, first_byte_s or timeout_s
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
@@ -83,7 +107,7 @@ class Http1(asyncio.Protocol):
         """Of the body: what came and was not taken yet."""
         self._other_bytes = 0
         """That came since the last of the body: head, and what stands between or behind its parts."""
-        self._paused = self._whole = self._at_work = False
+        self._paused = self._whole = self._at_work = self._begun = False
         self._last = False
         """No request may follow this one."""
         self._endless = False
@@ -145,14 +169,15 @@ class Http1(asyncio.Protocol):
             raise self._failure or httpx.ReadError("not open")
         unsent = transport.get_write_buffer_size()
         self._waiter = waiter = self._loop.create_future()
-        timer = self._loop.call_later(self._timeout_s, _wake, waiter, False)
+        limit_s = self._timeout_s if self._begun else self._first_byte_s
+        timer = self._loop.call_later(limit_s, _wake, waiter, False)
         try:
             came = await waiter
         finally:
             timer.cancel()
             self._waiter = None
         if not came and transport.get_write_buffer_size() >= unsent:
-            raise httpx.ReadTimeout("silence")
+            raise Silence(limit_s=limit_s, begun=self._begun)
 
     def _fail(self, failure: httpx.HTTPError) -> None:
         self.closed = True
@@ -217,6 +242,7 @@ class Http1(asyncio.Protocol):
         self._last = self._endless or closes
 
     def on_body(self, body: bytes) -> None:
+        self._begun = True
         self._pieces.append(body)
         self._unread_bytes += len(body)
         self._other_bytes = 0
@@ -247,6 +273,7 @@ class PoolKey:
     host: str
     port: int
     tls: bool
+    proxy: Proxy | None = None
 
 
 class HandshakeFailed(httpx.ConnectError):
@@ -257,8 +284,17 @@ class HandshakeTimeout(httpx.ConnectTimeout):
     """A server took the connection, and TLS with it was not ready in time."""
 
 
-async def connect(origin: PoolKey, tls: ssl.SSLContext | None, *, limit_s: float, timeout_s: float) -> Http1:
-    """An open connection. `limit_s`: seconds to open it; `timeout_s`: seconds without a byte, later.
+async def connect(
+    origin: PoolKey,
+    tls: ssl.SSLContext | None,
+    *,
+    limit_s: float,
+    timeout_s: float,
+    first_byte_s: float | None = None,
+    proxy_tls: ssl.SSLContext | None = None,
+) -> Http1:
+    """An open connection. `limit_s`: seconds to open it; `timeout_s` and `first_byte_s`: see `Http1`; `proxy_tls`: for
+    a proxy that is spoken to over TLS.
 
     Raises httpx.ConnectTimeout, or httpx.ConnectError with its cause; where TLS was the matter, their children above.
     """
@@ -266,27 +302,92 @@ async def connect(origin: PoolKey, tls: ssl.SSLContext | None, *, limit_s: float
     begun, in_tls = loop.time(), False
     try:
         async with asyncio.timeout(limit_s):
-            sock = await _socket(origin)
+            way = await _way(origin, proxy_tls)
             in_tls = tls is not None
-            try:
-                _, connection = await loop.create_connection(
-                    partial(Http1, timeout_s), sock=sock, ssl=tls, server_hostname=origin.host if tls else None
-                )
-            except BaseException:
-                sock.close()
-                raise
+            connection = await _begun_on(way, origin, tls, partial(Http1, timeout_s, first_byte_s))
     except TimeoutError:
         raise (HandshakeTimeout if in_tls else httpx.ConnectTimeout)("not open in time") from None
     except OSError as error:  # ssl.SSLError and socket.gaierror are OSErrors
+        if origin.proxy is not None and not in_tls:
+            raise ProxyFailed(proxy=str(origin.proxy)) from error
         raise (HandshakeFailed if in_tls else httpx.ConnectError)("not open") from error
     connection.opened_s = loop.time() - begun
     return connection
 
 
-async def _socket(origin: PoolKey) -> socket.socket:
+async def _begun_on(way: Way, origin: PoolKey, tls: ssl.SSLContext | None, make: Callable[[], Http1]) -> Http1:
+    """HTTP on the way, inside of TLS where the server wants it."""
+    loop, name = asyncio.get_running_loop(), origin.host if tls else None
+    if isinstance(way, socket.socket):
+        try:
+            return (await loop.create_connection(make, sock=way, ssl=tls, server_hostname=name))[1]
+        except BaseException:
+            way.close()
+            raise
+    connection, transport = make(), way.transport
+    connection.way = way
+    if tls is not None:
+        inner = await loop.start_tls(transport, connection, tls, server_hostname=name)
+        assert inner is not None
+        connection.connection_made(inner)
+    else:
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+    return connection
+
+
+async def _way(origin: PoolKey, proxy_tls: ssl.SSLContext | None) -> Way:
+    """A connected socket to the server; through a proxy, what leads to it: a tunnel for TLS, else the proxy itself."""
+    proxy = origin.proxy
+    if proxy is None:
+        return await _socket(origin.host, origin.port)
+    sock = await _socket(proxy.host, proxy.port)
+    try:
+        if not proxy.tls and not origin.tls:
+            return sock
+        loop = asyncio.get_running_loop()
+        if not proxy.tls:
+            await loop.sock_sendall(sock, _asking(origin, proxy))
+            head = b""
+            while (
+                b"\r\n\r\n" not in head and len(head) < _MAX_HEAD_BYTES and (piece := await loop.sock_recv(sock, 4096))
+            ):
+                head += piece
+            _let_through(head, proxy)
+            return sock
+        reader, writer = await asyncio.open_connection(sock=sock, ssl=proxy_tls, server_hostname=proxy.host)
+        if origin.tls:
+            writer.write(_asking(origin, proxy))
+            _let_through(await reader.readuntil(b"\r\n\r\n"), proxy)
+        return writer
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        sock.close()
+        raise ProxyFailed(proxy=str(proxy)) from None
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _asking(origin: PoolKey, proxy: Proxy) -> bytes:
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    name = f"{host}:{origin.port}".encode("ascii")
+    key = b"Proxy-Authorization: " + proxy.authorization + b"\r\n" if proxy.authorization else b""
+    return b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (name, name, key)
+
+
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
+
+
+def _let_through(head: bytes, proxy: Proxy) -> None:
+    found = _STATUS.match(head)
+    if found is None or not found[1].startswith(b"2") or not head.endswith(b"\r\n\r\n"):
+        raise ProxyFailed(proxy=str(proxy), status=int(found[1]) if found else 0)
+
+
+async def _socket(host: str, port: int) -> socket.socket:
     """A connected socket: the first address that answers wins."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     if len(found) == 1:
         return await _connect_to(found[0])
     tries = [partial(_connect_to, info) for info in _families_in_turn(found)]

@@ -8,6 +8,7 @@ key, the model's name, the address) is never the caller's fault.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
@@ -57,8 +58,10 @@ _LOOP: Final = Ruling(
     Blame.OWNER, "loop", "the request came round; {0}.base_url leads back to this box, there or over others"
 )
 
+_PROXY: Final = Ruling(Blame.OWNER, "proxy", "a proxy on the way wants a name and password; check {0}.proxy")
+
 _BY_STATUS: Final = {
-    401: _KEY, 402: _ACCOUNT, 403: _RIGHTS, 404: _NOTHING_THERE, 405: _NO_API, 406: _NO_API, 407: _KEY,
+    401: _KEY, 402: _ACCOUNT, 403: _RIGHTS, 404: _NOTHING_THERE, 405: _NO_API, 406: _NO_API, 407: _PROXY,
     410: _NOTHING_THERE, 411: _NO_API, 415: _NO_API, 421: _NO_API, 426: _NO_API, 451: _RIGHTS, 501: _NO_API,
     505: _NO_API, 508: _LOOP,
 }  # fmt: skip
@@ -135,23 +138,112 @@ class Told(NamedTuple):
         if isinstance(document, list) and document:  # Google sends a list of one
             document = document[0]
         whole = document if isinstance(document, Mapping) else {"message": document}
-        found = whole.get("error") or whole
+        found = whole.get("error") or error_beside(whole) or whole
         inner = found if isinstance(found, Mapping) else {"message": found}
         each = [code for name in ("code", "type", "status", "reason") if isinstance(code := inner.get(name), str)]
         codes = tuple(_WORDS_APART.sub("_", code[:_READ]).lower() for code in each)
-        said = next((text for text in (inner.get("message"), inner.get("detail")) if isinstance(text, str)), "")
-        return cls(tuple(each), codes, said[:_READ].lower(), param_of(inner, whole))
+        text = " ".join(part for part in _said(inner) if part)[:_READ].lower()
+        return cls(tuple(each), codes, text, param_of(inner, whole))
+
+
+def error_beside(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The error of a document without OpenAI's `error`, in the shapes that servers and what stands before them have:
+    FastAPI's `detail`, Cloudflare's `errors`, Baidu's `error_code`, MiniMax' `base_resp`, or a code and a message."""
+    errors, base = document.get("errors"), document.get("base_resp")
+    if isinstance(errors, list) and errors and not document.get("success"):
+        return errors[0] if isinstance(errors[0], Mapping) else {"message": str(errors[0])}
+    if isinstance(base, Mapping) and base.get("status_code"):
+        return {"message": base.get("status_msg"), "code": str(base.get("status_code"))}
+    if "error_code" in document or "error_msg" in document:
+        return {"message": document.get("error_msg"), "code": document.get("error_code")}
+    if "error" in (document.get("object"), document.get("type")) or document.get("detail"):
+        return document
+    marks = [str(document.get(name) or "") for name in ("code", "status", "status_code", "statusCode", "type")]
+    if isinstance(document.get("message"), str) and any(_MARKED.search(mark) for mark in marks):
+        return document
+    return None
+
+
+_MARKED: Final = re.compile(
+    r"^[45]\d\d$|error|invalid|limit|quota|exceed|denied|unauth|forbidden|fail|unavailable|exhausted|not.?found", re.I
+)
+
+
+def _said(error: Mapping[str, Any]) -> Iterator[str]:
+    """The sentences of an error: its message, and what a provider behind it said (OpenRouter's `metadata.raw`)."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, Mapping) else None
+    message = error.get("message")
+    if isinstance(message, Mapping | list):  # Mistral's {"message": {"detail": [...]}}
+        message = json.dumps(message)
+    details = error.get("detail")
+    first = details[0] if isinstance(details, list) and details else details
+    detail = first.get("msg") if isinstance(first, Mapping) else first
+    yield from (text for text in (message, detail, raw) if isinstance(text, str))
 
 
 def param_of(inner: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
     """The field that is named: OpenAI's `param`, or the place in FastAPI's first detail; empty where none is."""
     if isinstance(param := inner.get("param"), str):
         return param
-    details = inner.get("detail") or whole.get("detail")
+    message = inner.get("message")
+    nested = message.get("detail") if isinstance(message, Mapping) else None
+    details = inner.get("detail") or whole.get("detail") or nested
     first = details[0] if isinstance(details, list) and details else None
     place = first.get("loc") if isinstance(first, Mapping) else None
     parts = [str(part) for part in place if part not in ("body", "query")] if isinstance(place, list | tuple) else []
     return re.sub(r"\.(\d{1,4})(?=\.|$)", r"[\1]", ".".join(parts))
+
+
+_TOO_LONG_CODES: Final = re.compile(
+    r"context_(length|window)\w*exceeded|exceed_context_size|context_size_exceeded|max_prompt_tokens_exceeded"
+    r"|(prompt|input)_too_long|tokens_limit_reached|model_context_window_exceeded|request_too_large"
+)
+_TOO_LONG_TEXTS: Final = re.compile("|".join((
+    r"max(imum|\.)?[ _](model('s)? )?(allowed )?(context|prompt|sequence|model|input|total)[ _]"
+    r"(length|window|size|len|limit|tokens?)\b",
+    r"max_(model|seq|input|prompt|total|context)_(len|length|tokens)\b", r"\bn_ctx\b",
+    r"(exceed|overflow|larger|longer|greater|beyond|too (long|large|big)|reached|keep)\w*\b.{0,80}"
+    r"\bcontext[ _](length|window|size|limit)",
+    r"context[ _](length|window|size|limit)s?\b.{0,60}"
+    r"\b(exceed|overflow|of only|is only|too|not enough|smaller|reached)",
+    r"\b(prompt|input|inputs|messages?|conversation|history|query)\b( \w+){0,3}? (is |are |was |were )?"
+    r"too (long|large|many)\b",
+    r"\b(input|inputs|prompt|messages?|total)\b.{0,40}?\btokens?\b.{0,60}?"
+    r"(exceed|must (be|have) (<|less)|<=|(greater|larger|longer) than|only supports|over the)",
+    r"exceed\w*\b.{0,50}\b(token limit|tokens allowed|max(imum)? (message|input|prompt|model) ?(tokens|length)?"
+    r"|maximum number of (input )?tokens)",
+    r"too many (input |prompt )?tokens", r"reduce (the length|the size|your (message|prompt|input))",
+    r"length of prompt",
+    r"\binputs?\W+must (be|have) (less|fewer|at most)\b.{0,20}\btokens",
+    r"request (body )?too large for", r"current length is \d+ while limit is",
+    r"range of input length", r"\u8d85\u957f",
+)))  # fmt: skip
+"""In which words servers say that a conversation does not fit: fifty of them are in the tests."""
+_OF_ANOTHER_LIMIT: Final = re.compile(
+    r"per[ -](min|minute|day|hour|second)|rate limit|(string|array) (is )?too long|quota"
+    r"|\b(image|file|audio|video|picture)s?\b(?! and text)|supports? at most \d+ (completion|output)"
+)
+
+
+def is_too_long(status: int, told: Told) -> bool:
+    """Whether a refusal is because the conversation does not fit into the model's context."""
+    codes = " ".join(told.codes)
+    if status == 413 or _TOO_LONG_CODES.search(codes):
+        return True
+    if status not in (400, 422, 424, 500) or _KEY_CODES.search(codes):
+        return False
+    if "string_above_max_length" in codes:
+        return told.param.startswith(("messages", "input", "prompt")) or not told.param
+    return bool(_TOO_LONG_TEXTS.search(told.text)) and not _OF_ANOTHER_LIMIT.search(told.text)
+
+
+_KEY_CODES: Final = re.compile(r"content_(filter|policy)|invalid_api_key|rate_limit")
+
+
+def names_no_model(status: int, told: Told) -> bool:
+    """Whether a 404 or 405 is about the path, as far as its words tell: no model is named."""
+    return status in (404, 405) and "model" not in " ".join(told.codes) and "model" not in told.text
 
 
 def ruling(status: int, told: Told, model: str) -> Ruling:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from netgpt.errors import BrokenStream, ModelTimeout
-from netgpt.models.answers import LONGEST_TEXT, TEXTS, AnswerChecker, joins, parsed, portions, read_json, split_choice
+from netgpt.models.answers import LONGEST_TEXT, TEXTS, AnswerChecker, joins, portions, split_choice
 from netgpt.models.errors import Peer, error_in_answer, no_answer
+from netgpt.models.habits import is_beat, is_done
+from netgpt.models.reading import BYTE_ORDER_MARK, DOCUMENT, PAGE, kind_of, parsed, read_json, tells
 from netgpt.types import Chunk
 
 MAX_EVENT_BYTES = 4_000_000
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,9 @@ class EventParser:
     """Server-sent events (WHATWG HTML, section 9.2): bytes in, events out. However the bytes are cut, the events are
     the same.
 
-    Lines may end with LF, CRLF or CR. An event is complete at its empty line; what follows the last empty line is
-    dropped. Only `data` and `event` are read; comments (pings), `id`, `retry` and unknown fields are passed over.
+    Lines may end with LF, CRLF or CR. An event is complete at its empty line, or where another object begins; what
+    follows the last of them is dropped. Only `data` and `event` are read, and objects in lines of their own; comments
+    (pings), `id`, `retry` and unknown fields are passed over.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES, source: str = "the stream") -> None:
@@ -69,17 +71,26 @@ class EventParser:
         self._line.clear()
         if self._first_line:
             self._first_line = False
-            line = line.removeprefix(_BYTE_ORDER_MARK)
+            line = line.removeprefix(BYTE_ORDER_MARK)
         if not line:
             return self._end_event()
+        if line.startswith(b"{"):  # an object without a field's name: lines of JSON, or an error in a hurry
+            return Event(line)
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
+            early = self._end_event() if self._is_next(value) else None
             self._data.append(value)
             self._data_bytes += len(value) + 1
+            return early
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
         return None
+
+    def _is_next(self, value: bytes) -> bool:
+        """Whether a line of data begins an event although none has ended: some servers leave the empty line out."""
+        before = self._data[-1] if self._data else b""
+        return before.startswith(b"{") and before.endswith(b"}") and value.startswith((b"{", b"[DONE]"))
 
     def _end_event(self) -> Event | None:
         data, name = self._data, self._name
@@ -286,27 +297,48 @@ _MOST_LATE: Final = 2_000
 
 
 async def read_chunks(
-    pieces: AsyncGenerator[bytes, None], kind: str, peer: Peer, choices: int
+    pieces: AsyncGenerator[bytes, None], kind: str, peer: Peer, choices: int, *, streams: bool = True
 ) -> AsyncGenerator[Chunk, None]:
-    """The chunks of one answer of content type `kind`; `choices` is how many were asked for.
+    """The chunks of one answer; `choices` is how many were asked for. Its first bytes say what it is, and its content
+    type `kind` where they do not.
 
     A whole answer becomes one chunk (several, where its texts are long), whatever the request said: some servers do not
-    stream. Others have their turn meanwhile, however the answer is made. Raises BrokenStream, ModelTimeout, and what an
-    in-band error stands for.
+    stream, and some always do. One that was not to be streamed (`streams`) is joined. Others have their turn meanwhile,
+    however the answer is made. Raises BrokenStream, ModelTimeout, and what an in-band error stands for.
     """
     checker = AnswerChecker(peer, choices)
-    if kind == "text/event-stream":
-        async with aclosing(_read_stream(pieces, peer, checker, choices)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-    elif kind == "application/json":
-        document = await read_document(pieces, peer)
-        for number, piece in enumerate(portions(checker.whole(document))):
+    beginning = b""
+    async for piece in pieces:
+        beginning += piece
+        if tells(beginning):
+            break
+    found, pieces = kind_of(kind, beginning), _from(beginning, pieces)
+    if found in (None, PAGE):
+        raise no_answer(peer, "text/html" if found else kind)
+    if found == DOCUMENT:
+        for number, chunk in enumerate(portions(checker.whole(await read_document(pieces, peer)))):
             if number:
                 await asyncio.sleep(0)
-            yield piece
-    else:
-        raise no_answer(peer, kind)
+            yield chunk
+        return
+    joiner = Joiner()
+    async with aclosing(_read_stream(pieces, peer, checker, choices)) as chunks:
+        async for chunk in chunks:
+            if streams:
+                yield chunk
+            else:
+                joiner.add(chunk)
+    if not streams:
+        for chunk in portions(as_chunk(joiner.answer())):
+            yield chunk
+
+
+async def _from(beginning: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The bytes with their beginning put back."""
+    if beginning:
+        yield beginning
+    async for piece in pieces:
+        yield piece
 
 
 async def _portioned(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -336,8 +368,9 @@ async def read_document(pieces: AsyncGenerator[bytes, None], peer: Peer) -> dict
 class _Progress:
     """Which choices of a stream have begun, which have said words, and which have ended."""
 
-    def __init__(self, choices: int) -> None:
-        self._asked = choices
+    def __init__(self, choices: int, could_run: Callable[[int], bool]) -> None:
+        """`could_run`: see `AnswerChecker.could_run`."""
+        self._asked, self._could_run = choices, could_run
         self._begun: set[int] = set()
         self._said: set[int] = set()
         self._called: set[int] = set()
@@ -361,16 +394,22 @@ class _Progress:
             if choice.get("finish_reason"):
                 self._ended.add(index)
 
-    def unnamed_ends(self) -> Iterator[Chunk]:
-        """After `[DONE]`: the end of choices that said words and got no `finish_reason`, as some servers leave it out.
+    def skip(self) -> None:
+        """An event that says nothing."""
+        self.late += bool(self._ended)
 
-        Not of a called tool: half of its arguments could be valid, and somebody would run it.
+    def unnamed_ends(self) -> Iterator[Chunk]:
+        """After `[DONE]`: the end of choices that said words or called tools, and got no `finish_reason`, as some
+        servers leave it out.
+
+        A called tool must have a name and whole arguments: half of them could be valid, and somebody would run it.
         """
         left = self._begun - self._ended
-        if left and left <= self._said - self._called:
+        whole = {index for index in self._called if self._could_run(index)}
+        if left and left <= (self._said - self._called) | whole:
             head = {name: value for name, value in self._last.items() if name not in {"choices", "usage"}}
-            ends = [{"index": index, "delta": {}, "finish_reason": "stop"} for index in sorted(left)]
-            yield {**head, "choices": ends}
+            reasons = ((index, "tool_calls" if index in whole else "stop") for index in sorted(left))
+            yield {**head, "choices": [{"index": index, "delta": {}, "finish_reason": why} for index, why in reasons]}
 
     def may_end(self, said_done: bool) -> bool:
         """Whether the answer is whole. A server that says so may have given fewer choices than asked for."""
@@ -386,10 +425,10 @@ class _Progress:
 async def _read_stream(
     pieces: AsyncGenerator[bytes, None], peer: Peer, checker: AnswerChecker, choices: int
 ) -> AsyncGenerator[Chunk, None]:
-    progress, parser, passed = _Progress(choices), EventParser(source=str(peer)), 0
+    progress, parser, passed = _Progress(choices, checker.could_run), EventParser(source=str(peer)), 0
     try:
         async for portion in _portioned(pieces):
-            for event in _read_events(parser.feed(portion), checker, peer, portion.count(b"\n\n")):
+            for event in _read_events(parser.feed(portion), checker, peer, progress, portion.count(b"\n\n")):
                 if event is None:
                     for chunk in progress.unnamed_ends():
                         progress.see(chunk)
@@ -412,17 +451,21 @@ async def _read_stream(
     progress.check_end(peer, said_done=False)
 
 
-def _read_events(events: Iterator[Event], checker: AnswerChecker, peer: Peer, many: int) -> Iterator[Chunk | None]:
+def _read_events(
+    events: Iterator[Event], checker: AnswerChecker, peer: Peer, progress: _Progress, many: int
+) -> Iterator[Chunk | None]:
     """Events as chunks, None for `[DONE]`. Of very `many` small ones at once the words are joined: they come faster
     than anybody reads."""
     last: Chunk | None = None
     for event in events:
-        if event.data == b"[DONE]":
+        if is_done(event.data, event.name):
             if last is not None:
                 yield last
             yield None
             return
-        chunk = checker.chunk(_read_event(event, peer))
+        if is_beat(event.data) or (chunk := _read_event(event, checker, peer)) is None:
+            progress.skip()
+            continue
         if many > _PORTION_CHUNKS and len(event.data) < LONGEST_TEXT:
             if last is None or not joins(last, chunk):
                 if last is not None:
@@ -453,13 +496,24 @@ async def _linger(pieces: AsyncGenerator[bytes, None]) -> None:
         return
 
 
-def _read_event(event: Event, peer: Peer) -> Any:
-    document = parsed(event.data, peer)
-    if event.name == "error":
+def _read_event(event: Event, checker: AnswerChecker, peer: Peer) -> Chunk | None:
+    """An event as a chunk; None: it says nothing of the answer (a sign of life, an event of the server's own)."""
+    failed = event.name == "error"
+    try:
+        document = parsed(event.data, peer)
+    except BrokenStream:
+        if not failed and event.name == "message":
+            raise
+        document = event.data.decode("utf-8", "replace") if failed else None
+    if failed:
         error = error_in_answer(peer, {"error": document or "unnamed"})
         assert error is not None
         raise error
-    return document
+    is_own = event.name != "message" and not (isinstance(document, dict) and "choices" in document)
+    if document is None or is_own:
+        return None
+    chunk = checker.chunk(document)
+    return chunk if chunk.get("usage") or document.get("choices") is not None else None
 
 
 async def close(chunks: AsyncIterator[Chunk]) -> None:

@@ -1,12 +1,12 @@
 """HTTP to one model server: a pool of connections, a timeout per phase, retries before the first byte.
 
-No redirects, cookies, proxies or log lines. The connections are our own (`http1`); their errors are httpx's.
+No redirects, cookies or log lines, and no proxy but the one that is configured. The
+connections are our own (`http1`); their errors are httpx's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 import time
 from collections import deque
@@ -19,6 +19,7 @@ import httpx
 
 from netgpt.errors import BrokenStream, ModelUnavailable, SettingsError
 from netgpt.files import read_bytes
+from netgpt.models.addresses import address_of, headers_for, proxy_of
 from netgpt.models.base import SYSTEM_TRUST, Endpoint, Trust, passed
 from netgpt.models.errors import UNREACHABLE, Failure, Peer, RetryPolicy, busy, failed_status, failed_transport
 from netgpt.models.http1 import Answer, Decoder, Http1, PoolKey, connect
@@ -97,8 +98,16 @@ class Connections:
     used last is used next.
     """
 
-    def __init__(self, limit: int, *, connect_timeout_s: float, timeout_s: float, trust: Trust = SYSTEM_TRUST) -> None:
-        self._connect_timeout_s, self._timeout_s = connect_timeout_s, timeout_s
+    def __init__(
+        self,
+        limit: int,
+        *,
+        connect_timeout_s: float,
+        timeout_s: float,
+        trust: Trust = SYSTEM_TRUST,
+        first_byte_s: float | None = None,
+    ) -> None:
+        self._connect_timeout_s, self._timeout_s, self._first_byte_s = connect_timeout_s, timeout_s, first_byte_s
         self._turns = asyncio.Semaphore(limit)
         self._idle: deque[tuple[float, PoolKey, Http1]] = deque()
         """In the order in which they were released, each with the time until which it may be used."""
@@ -127,7 +136,11 @@ class Connections:
             if origin.tls and self._tls is None:
                 self._tls = trusted_certificates(self._trust)
             tls = self._tls if origin.tls else None
-            connection = await connect(origin, tls, limit_s=self._connect_timeout_s, timeout_s=self._timeout_s)
+            proxy_tls = trusted_certificates() if origin.proxy is not None and origin.proxy.tls else None
+            connection = await connect(
+                origin, tls, limit_s=self._connect_timeout_s, timeout_s=self._timeout_s,
+                first_byte_s=self._first_byte_s, proxy_tls=proxy_tls,
+            )  # fmt: skip
         self._busy[connection] = origin
         return connection
 
@@ -160,8 +173,6 @@ class Connections:
         await asyncio.sleep(0)  # the loop closes the sockets in its next turn
 
 
-_HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
-"""A name, an IPv4 or an IPv6 address. Names in other scripts are IDNA-encoded by now."""
 MAX_ANSWER_BYTES = 16_000_000
 """More than any model writes, with pictures; read at once it holds nobody up for long."""
 _MAX_ERROR_BYTES = 64_000
@@ -169,58 +180,54 @@ Before = Callable[[], Awaitable[None]]
 
 
 class CallTarget:
-    """One endpoint made ready for calls: its URL and headers, worked out once. `repr` shows no key."""
+    """One endpoint made ready for calls: its address and headers, worked out once. `repr` shows no key."""
 
     def __init__(self, name: str, section: str, endpoint: Endpoint) -> None:
-        """Raises SettingsError when the address is no HTTP URL or the key cannot stand in a header."""
-        url = _http_url(section, endpoint.base_url)
-        self.url = url.copy_with(path=url.path.rstrip("/"))
+        """Raises SettingsError when the address is no HTTP URL, or a key, header or proxy cannot be used."""
+        self.address = address_of(endpoint.base_url, section)
+        url = self.address.url
         self.peer = Peer(name, url.netloc.decode("ascii"), section)
-        self.headers = _headers(section, endpoint.api_key)
-        self.origin = PoolKey(
-            url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80), url.scheme == "https"
-        )
-        self._heads: dict[str, bytes] = {}
+        self.headers = headers_for(self.address, section, endpoint.api_key, dict(endpoint.headers))
+        proxy = proxy_of(endpoint.proxy, section, url.host)
+        self.origin = PoolKey(url.raw_host.decode("ascii"), self.address.port, url.scheme == "https", proxy)
+        self._paths, self._heads = list(self.address.paths), dict[str, bytes]()
 
     def __repr__(self) -> str:
         return f"<Target {self.peer}>"
+
+    @property
+    def path(self) -> str:
+        """The path below which requests are posted."""
+        return self._paths[0]
+
+    def moves(self) -> bool:
+        """The server knows no such path: whether there is another to try, which is remembered."""
+        if len(self._paths) > 1:
+            self._paths.pop(0)
+            self._heads.clear()
+            return True
+        return False
+
+    def stays(self) -> None:
+        """The path was right."""
+        del self._paths[1:]
 
     def head(self, path: str, length: int, once: str | None = None) -> bytes:
         """The head of a POST of `length` bytes to `path` below the URL; `once`: its `Idempotency-Key`."""
         head = self._heads.get(path)
         if head is None:
-            url = self.url.copy_with(path=self.url.path + path)
+            url, proxy = self.address.url, self.origin.proxy
+            url = url.copy_with(path=self.path + path, query=self.address.query or None)
             lines = [b"POST " + url.raw_path + b" HTTP/1.1", b"Host: " + url.netloc]
+            if proxy is not None and not self.origin.tls:  # it reads the request, and passes it on
+                lines[0] = b"POST " + str(url).encode("ascii") + b" HTTP/1.1"
+                lines += [b"Proxy-Authorization: " + proxy.authorization] if proxy.authorization else []
             lines += [name + b": " + value for name, value in self.headers]
             head = self._heads[path] = b"\r\n".join(lines) + b"\r\nContent-Length: "
         key = b"" if once is None else b"\r\nIdempotency-Key: " + once.encode("ascii")
         hops = passed()
         came = b"\r\nX-NetGPT-Hops: " + hops.encode("ascii") if hops else b""
         return b"%b%d%b%b\r\n\r\n" % (head, length, key, came)
-
-
-def _http_url(section: str, base_url: str) -> httpx.URL:
-    try:
-        url = httpx.URL(base_url)
-    except (httpx.InvalidURL, TypeError):
-        url = httpx.URL("")
-    if url.scheme not in {"http", "https"} or not _HOST.fullmatch(url.raw_host):
-        raise SettingsError(f'{section}.base_url must be an HTTP address, such as "https://cloud.example/v1"')
-    return url
-
-
-def _headers(section: str, key: str | None) -> list[tuple[bytes, bytes]]:
-    headers = [
-        (b"Content-Type", b"application/json"),
-        (b"Accept", b"text/event-stream, application/json"),
-        (b"Accept-Encoding", b"identity"),
-        (b"User-Agent", b"netgpt"),
-    ]
-    if key:
-        if not (key.isascii() and key.isprintable()) or " " in key:
-            raise SettingsError(f"{section}.api_key holds characters that an HTTP header cannot carry")
-        headers.append((b"Authorization", b"Bearer " + key.encode("ascii")))
-    return headers
 
 
 class Transport:
@@ -234,9 +241,12 @@ class Transport:
         max_connections: int,
         retry: RetryPolicy,
         trust: Trust = SYSTEM_TRUST,
+        first_byte_s: float | None = None,
     ) -> None:
-        """`timeout_s`: seconds without a byte; `connect_timeout_s`: seconds to open a connection."""
-        self.timeout_s, self._connect_timeout_s = timeout_s, connect_timeout_s
+        """`timeout_s`: seconds without a byte; `first_byte_s`: before the first of an answer, where that is another
+        time; `connect_timeout_s`: seconds to open a connection."""
+        self.timeout_s, self.first_byte_s = timeout_s, first_byte_s
+        self._connect_timeout_s = connect_timeout_s
         self._max_connections, self._retry, self._trust = max_connections, retry, trust
         self._pool: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -259,14 +269,14 @@ class Transport:
 
         Raises ModelError and its children, ContextTooLong.
         """
-        pool, head = self._connections(), target.head(path, len(content), once)
+        pool = self._connections()
         try:
             await pool.enter()
         except NoneFree:
             raise busy(target.peer) from None
         try:
             tries = _Tries(call or Call(), once is not None, before)
-            answer = await self._answer(pool, target, head, content, tries)
+            answer = await self._answer(pool, target, lambda: target.head(path, len(content), once), content, tries)
             try:
                 yield answer
             finally:
@@ -276,16 +286,19 @@ class Transport:
             pool.leave()
 
     async def _answer(
-        self, pool: Connections, target: CallTarget, head: bytes, content: bytes, tries: _Tries
+        self, pool: Connections, target: CallTarget, head: Callable[[], bytes], content: bytes, tries: _Tries
     ) -> Answer:
         # What leaves once does not leave over a kept connection, which may have died unseen.
         has_left, fresh, tried = False, tries.once, 0
         while True:
-            result, stale = await self._try(pool, target, head, content, tries, fresh=fresh)
+            result, stale = await self._try(pool, target, head(), content, tries, fresh=fresh)
             if isinstance(result, Answer):
+                target.stays()
                 return result
             if tries.once and tries.receipt_written:
                 raise result.error
+            if result.nothing_there and target.moves():
+                continue  # an address without a path: the next that servers have
             if stale and not fresh:
                 fresh = True  # the server closed a kept connection as the request left: not a try that failed
                 tries.call.forgets()
@@ -316,7 +329,7 @@ class Transport:
             return failed_status(target.peer, answer.status_code, answer.headers, await _beginning(answer)), False
         except httpx.HTTPError as error:
             stale = connection is not None and connection.used and isinstance(error, httpx.ReadError)
-            return failed_transport(target.peer, error, timeout_s=self.timeout_s, answering=False), stale
+            return failed_transport(target.peer, error, answering=False), stale
         finally:
             if connection is not None and not keep:
                 tries.call.returns(connection)
@@ -326,8 +339,10 @@ class Transport:
         """The pool of the running loop: sockets of a loop that has ended are of no use."""
         loop = asyncio.get_running_loop()
         if self._pool is None or self._loop is not loop:
-            limits = {"connect_timeout_s": self._connect_timeout_s, "timeout_s": self.timeout_s}
-            self._pool, self._loop = Connections(self._max_connections, trust=self._trust, **limits), loop
+            self._pool, self._loop = Connections(
+                self._max_connections, trust=self._trust, connect_timeout_s=self._connect_timeout_s,
+                timeout_s=self.timeout_s, first_byte_s=self.first_byte_s,
+            ), loop  # fmt: skip
         return self._pool
 
     async def pieces(self, target: CallTarget, answer: Answer, call: Call | None = None) -> AsyncGenerator[bytes, None]:
@@ -353,7 +368,7 @@ class Transport:
             call.came(len(piece))
             return piece
         except httpx.HTTPError as error:
-            raise failed_transport(target.peer, error, timeout_s=self.timeout_s, answering=True).error from None
+            raise failed_transport(target.peer, error, answering=True).error from None
 
     async def close(self) -> None:
         """Close all connections. A later call opens new ones."""

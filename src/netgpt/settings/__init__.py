@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from netgpt.errors import SettingsError
 from netgpt.files import parse_toml, read_text
 from netgpt.registry import leave_out
+from netgpt.settings.environment import environment_proxy, read_headers
 from netgpt.settings.routing import Insights, Routing, SignalsSection, Upstream, WaitingSettings
 from netgpt.settings.sections import (
     MODEL_FOLDERS,
@@ -154,10 +155,13 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     origins = _merge_upstreams(values, given.pop("upstreams", None)) | _merge(values, given)
     for name, value in overrides.items():
         _merge(values, {name: value})
+    read_headers(values, env)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_explain(error, path, origins)) from None
+    for remote in settings.remotes.values():
+        remote.found_in(environment_proxy(env, remote.base_url or ""))
     leave_out(settings.plugins.off)
     return settings
 
@@ -191,6 +195,8 @@ def _from_environment(env: dict[str, str]) -> dict[str, Any]:
         target = values
         for section in sections:
             target = target.setdefault(section, {})
+        if sections[-1:] == ["headers"]:
+            key = key.replace("_", "-")  # names of variables have no dashes
         target[key] = value.split(",") if key in ("stages", "sensitive_kinds", "arms", "off") else value
     return values
 

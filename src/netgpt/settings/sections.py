@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     field_validator,
     model_validator,
@@ -298,8 +299,22 @@ class Cloud(Section):
     base_url: HttpAddress = Field(None, description='Such as "https://cloud.example/v1".')
     api_key: SecretStr | None = Field(None, description="Sent as the bearer; never logged.")
     model: str = Field("gpt-4o-mini", description="Model name sent to the cloud.")
-    timeout_s: float = Field(
-        30.0, gt=0, alias="timeout", description="Seconds without a byte before the cloud counts as stalled."
+    headers: Annotated[dict[str, SecretStr], BeforeValidator(_paired)] = Field(
+        {},
+        description='More headers for it: a table, whose values may be "env:NAME" or "file:PATH". They go before ours: '
+        "`authorization` replaces the bearer. Never shown.",
+    )
+    proxy: SecretStr | None = Field(
+        None,
+        description='HTTP proxy towards it, such as "http://name:password@proxy.example:3128"; "none": straight. '
+        "Without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the process count. Never towards this machine.",
+    )
+    first_byte_s: float = Field(
+        120.0, gt=0, description="Seconds that it may think before the first byte of an answer."
+    )
+    idle_s: float = Field(60.0, gt=0, description="Seconds of silence within an answer; then it counts as stalled.")
+    timeout_s: float | None = Field(
+        None, gt=0, alias="timeout", description="Where it is set, the most of `first_byte_s` and of `idle_s`."
     )
     connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to open a connection.")
     retries: int = Field(2, ge=0, le=10, description="Tries after the first, only before any byte of the answer.")
@@ -308,6 +323,9 @@ class Cloud(Section):
     breaker_reset_s: float = Field(15.0, gt=0, description="Seconds before an open breaker lets one try through.")
     price_prompt: float = Field(0.0, ge=0, description="Money per million prompt tokens.")
     price_completion: float = Field(0.0, ge=0, description="Money per million completion tokens.")
+    price_cached: float | None = Field(
+        None, ge=0, description="Money per million prompt tokens that its cache had; else as price_prompt."
+    )
     ca_file: Path | None = Field(
         None, description="The only certificate authority believed of the cloud (PEM); else the system's."
     )
@@ -325,6 +343,25 @@ class Cloud(Section):
     )
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    _environment: tuple[SecretStr, str] | None = PrivateAttr(None)
+
+    def found_in(self, proxy: tuple[str, str] | None) -> None:
+        """The environment's proxy for it, and the variable that names it."""
+        self._environment = None if proxy is None else (SecretStr(proxy[0]), proxy[1])
+
+    @property
+    def way(self) -> tuple[str | None, str]:
+        """The proxy towards it (None: straight), and where that is said."""
+        if self.proxy is not None:
+            address = self.proxy.get_secret_value()
+            return (None if address in ("none", "") else address), "proxy"
+        return (self._environment[0].get_secret_value(), self._environment[1]) if self._environment else (None, "")
+
+    @property
+    def patience(self) -> tuple[float, float]:
+        """Seconds until the first byte of an answer, and between two."""
+        most = self.timeout_s or float("inf")
+        return min(self.first_byte_s, most), min(self.idle_s, most)
 
     @property
     def is_neighbour(self) -> bool:

@@ -147,7 +147,8 @@ class Generate:
 
     async def _booked(self, chain: FallbackChain, target: str, opened: Opened) -> AsyncIterator[Chunk]:
         """Pass the chunks on, count tokens in every case, and hold the whole to its deadline."""
-        outcome, usage, characters = chain.outcome, None, 0
+        outcome, characters, head = chain.outcome, 0, cast(Chunk, {})
+        usage: Usage | None = None
         ended = "cancelled"
         try:
             async with aclosing(cast(Any, opened.rest)):
@@ -155,7 +156,13 @@ class Generate:
                 while (chunk := next(held, None) or await next_or_none(opened.rest, chain.until)) is not None:
                     usage = Usage.from_openai(chunk.get("usage")) or usage
                     characters += characters_of(chunk)
+                    head = chunk
                     yield chunk
+            wanted = chain.request.stream and (chain.request.body.get("stream_options") or {}).get("include_usage")
+            if usage is None and wanted:
+                usage = estimate(chain.request.question(), characters)  # the caller wants it, the model counts none
+                told: Chunk = {name: head[name] for name in ("id", "object", "created", "model") if name in head}
+                yield {**told, "choices": [], "usage": usage.as_openai()}
             ended = "ok"
         except NetGPTError as error:
             ended = error.code

@@ -318,4 +318,6 @@ def cost_of_all(worked: Mapping[str, Usage], remotes: Mapping[str, Cloud]) -> fl
 
 def cost_of(tokens: Usage, cloud: Cloud) -> float:
     """Money for these tokens at one model's prices."""
-    return (tokens.prompt_tokens * cloud.price_prompt + tokens.completion_tokens * cloud.price_completion) / 1e6
+    cached = cloud.price_prompt if cloud.price_cached is None else cloud.price_cached
+    asked = (tokens.prompt_tokens - tokens.cached_tokens) * cloud.price_prompt + tokens.cached_tokens * cached
+    return (asked + tokens.completion_tokens * cloud.price_completion) / 1e6

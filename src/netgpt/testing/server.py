@@ -24,6 +24,7 @@ import orjson
 
 from netgpt.errors import NetGPTError
 from netgpt.models.stream import split_answer
+from netgpt.testing.habits import Habit, WrittenAnswer, refusal, written
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 _START_S = 10.0
@@ -354,6 +355,8 @@ class FaultyCloud(FakeHttp):
     slow_s:      seconds that `slow_first_byte` waits.
     key:         the only key accepted; None accepts any.
     keep_log:    whether to keep what is received; a benchmark does without.
+    habit:       how good answers are written (see `Habit`); a model's name may name one as well: `any+no_index`.
+    refuses:     fields that it does not take, and in whose words it says so (see `habits.REFUSALS`).
     """
 
     def __init__(
@@ -368,9 +371,12 @@ class FaultyCloud(FakeHttp):
         key: str | None = None,
         keep_log: bool = True,
         port: int = 0,
+        habit: Habit | None = None,
+        refuses: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(port)
         self.reply = reply
+        self.habit, self.disliked = habit, dict(refuses or {})
         self.chunk_size, self.delay_s = chunk_size, delay_s
         self.retry_after, self.slow_s = retry_after, slow_s
         self.key, self.keep_log = key, keep_log
@@ -451,6 +457,8 @@ class FaultyCloud(FakeHttp):
         fault = self._next_fault(body)
         if fault is Fault.HANGUP:
             connection.abort()
+        elif (refused := refusal(self.disliked, body)) is not None:
+            connection.answer(*refused)
         elif fault in STATUSES:
             extra = f"retry-after: {self.retry_after}\r\n" if fault is Fault.RATE_LIMIT else ""
             connection.answer(STATUSES[fault], error_body(fault, body, request), headers=extra)
@@ -462,7 +470,9 @@ class FaultyCloud(FakeHttp):
             answer = answer_to(body, self.reply, self.answered)
             if fault is Fault.BAD_USAGE:
                 answer.pop("usage", None)
-            if body.get("stream") and fault is not Fault.JSON_INSTEAD_OF_STREAM:
+            if (habit := self._habit(body)) is not None:
+                self._write(written(habit, answer, stream=bool(body.get("stream")), size=self.chunk_size), connection)
+            elif body.get("stream") and fault is not Fault.JSON_INSTEAD_OF_STREAM:
                 await self._stream(answer, fault, error_body(fault, body, request), connection)
             else:
                 await self._whole(answer, fault, error_body(fault, body, request), connection)
@@ -473,6 +483,18 @@ class FaultyCloud(FakeHttp):
             with suppress(ValueError):
                 return Fault(named)
         return self._faults.popleft() if self._faults else None
+
+    def _habit(self, body: Mapping[str, Any]) -> Habit | None:
+        with suppress(ValueError):
+            return Habit(str(body.get("model")).partition("+")[2])
+        return self.habit
+
+    def _write(self, answer: WrittenAnswer, connection: Connection) -> None:
+        kind = f"content-type: {answer.kind}\r\n" if answer.kind else ""
+        connection.begin(200, f"{kind}transfer-encoding: chunked\r\n")
+        for piece in filter(None, answer.pieces):
+            connection.chunk(piece)
+        connection.chunk(b"")
 
     async def _whole(self, answer: dict[str, Any], fault: Fault | None, error: bytes, connection: Connection) -> None:
         content = orjson.dumps(answer)

@@ -11,7 +11,7 @@ from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange
 from netgpt.models.stream import Joiner
 from netgpt.stages.record import confidence_as_dict, private_of
-from netgpt.types import LOAD_HEADER, Load
+from netgpt.types import EDGE, LOAD_HEADER, Load
 from netgpt.web.errors import REQUEST_ID
 
 _EXPLAINED = {
@@ -55,6 +55,8 @@ def summary(exchange: Exchange) -> dict[str, Any]:
         summary["finished_by"] = outcome.finished_by
     if outcome.cached_age_s is not None:
         summary |= {"cached": True, "age_s": round(outcome.cached_age_s, 3)}
+    if left_out := _left_out(exchange):
+        summary["left_out"] = left_out
     if (confidence := confidence_as_dict(outcome)) is not None:
         summary["confidence"] = confidence
     account = exchange.get("restoring")
@@ -70,6 +72,12 @@ def summary(exchange: Exchange) -> dict[str, Any]:
     return summary
 
 
+def _left_out(exchange: Exchange) -> list[str]:
+    """Fields of the request that the model elsewhere that answers does not take, so that it answers without them."""
+    outcome = exchange.outcome
+    return list(outcome.sent.left_out) if outcome.sent is not None and outcome.answered_by.route != EDGE else []
+
+
 def headers_of(gateway: Gateway, exchange: Exchange, *, decided: bool = True) -> dict[str, str]:
     """`decided`: it is known who answers; else the stream tells it, in its first chunk's `netgpt`."""
     if not decided:
@@ -79,6 +87,8 @@ def headers_of(gateway: Gateway, exchange: Exchange, *, decided: bool = True) ->
         "x-netgpt-exchange": exchange.id, "x-netgpt-route": by.route, "x-netgpt-arm": by.name,
         "x-netgpt-rule": by.rule, **dict.fromkeys(REQUEST_ID, exchange.id), LOAD_HEADER: _load(gateway).text,
     }  # fmt: skip
+    if left_out := _left_out(exchange):
+        headers["x-netgpt-left-out"] = ", ".join(left_out)
     if (confidence := exchange.outcome.confidence) is not None:
         headers["x-netgpt-confidence"] = f"{confidence.chance:.2f}"
     if used := exchange.adapters_used():

@@ -124,6 +124,7 @@ class Purpose(StrEnum):
     LOCATION = "location"
     PROFILE = "profile"
     PROPOSALS = "proposals"
+    TOOLS = "tools"
     TRAINING = "training"
 
 

@@ -24,8 +24,7 @@ from netgpt.cli.common import (
     with_store,
 )
 from netgpt.errors import NetGPTError
-from netgpt.settings import Settings, load_settings
-from netgpt.settings.routing import Upstream
+from netgpt.settings import TABLES, Settings, load_settings
 
 if TYPE_CHECKING:
     from netgpt.store.maintenance import StoreFault, StoreInfo, StoreReport
@@ -284,8 +283,8 @@ def _flat(values: dict[str, Any]) -> list[tuple[str, str, str]]:
     rows = []
     for name, value in values.items():
         field = Settings.model_fields[name]
-        if name == "upstreams":
-            meaning = {key: inner.description or "" for key, inner in Upstream.model_fields.items()}
+        if table := TABLES.get(name):
+            meaning = {key: inner.description or "" for key, inner in table.model_fields.items()}
             rows += [(f"{name}.{each['name']}.{key}", str(each[key]), meaning[key]) for each in value for key in each]
         elif isinstance(value, dict):
             section: Any = field.annotation

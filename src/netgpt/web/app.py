@@ -19,6 +19,7 @@ from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
 from netgpt.web.deferred import Deferred
+from netgpt.web.mcp import AgentsDoor
 from netgpt.web.oidc import Access
 from netgpt.web.rights import RIGHTS, Right, entered
 
@@ -85,6 +86,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
             yield
         finally:
             await deferred.close()
+            await agents.close()
             await access.close()
             await gateway.close()
 
@@ -98,6 +100,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app)
-    limited = LimitsMiddleware(chat.ChatEndpoint(app, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
+    agents = AgentsDoor(gateway, app, chat.ChatEndpoint(app, AuthMiddleware(app)))
+    limited = LimitsMiddleware(agents, gateway.settings.server, gateway.metrics)
     reached = with_cors(limited, gateway.settings.server)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

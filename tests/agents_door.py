@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,3 @@ async def approve(box: Listening, *names: str) -> None:
 def text_of(result: Any) -> str:
     """All that a result of the official client holds, as one text."""
     return json.dumps(result.model_dump(mode="json", by_alias=True), ensure_ascii=False)
-
-
-def only(**fields: Any) -> Mapping[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}

@@ -10,22 +10,26 @@ import asyncio
 import base64
 import binascii
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from netgpt.app.boundary import AGENT, Agent, Boundary, Talk
 from netgpt.app.gateway import Gateway
-from netgpt.errors import NetGPTError, NotFound, PermissionDenied, ToolFailed
+from netgpt.errors import NetGPTError, NotDisclosable, NotFound, PermissionDenied, ToolFailed
 from netgpt.outbound import Outbound
 from netgpt.settings.tools import ToolServer
 from netgpt.store.receipts import NewReceipt
 from netgpt.tools.approvals import Approvals
-from netgpt.tools.offers import SEPARATOR, Offer, breaks_promise
+from netgpt.tools.offers import SEPARATOR, Offer, breaks_promise, plain_words
 from netgpt.tools.servers import ToolConnection
 from netgpt.types import LOCAL_TENANT, Role
 
-_DEEPEST: Final = 64
+log = logging.getLogger(__name__)
+
+_DEEPEST: Final = 50
+"""Levels of a result: what is deeper, the vault would not open."""
 _READABLE: Final = (
     "text/",
     "application/json",
@@ -65,6 +69,7 @@ class ToolService:
         home = gateway.settings.home
         self.connections = {each.name: ToolConnection(each, home) for each in gateway.settings.tools}
         self.approvals = Approvals(home, gateway.store.files)
+        self._told = set[tuple[str, str]]()
 
     async def close(self) -> None:
         await asyncio.gather(*(each.close() for each in self.connections.values()))
@@ -82,13 +87,21 @@ class ToolService:
                 if not isinstance(found, NetGPTError):
                     raise found
                 continue
-            offers += [each for each in found if not self.approvals.held_because(each)]
+            offers += [each for each in found if not self._held(each)]
         if not offers:
             return []
         texts = [text for each in offers for text in (each.description, json.dumps(each.labelled_schema()))]
         async with self._boundary.talk(agent) as talk:
             hidden = iter(await talk.hidden(texts))
             return [Shown(each.name, each.labelled(next(hidden)), json.loads(next(hidden))) for each in offers]
+
+    def _held(self, offer: Offer) -> str:
+        """Why it is not offered; said in the log once for the words that it has now."""
+        held = self.approvals.held_because(offer)
+        if held and (offer.name, offer.digest) not in self._told:
+            self._told.add((offer.name, offer.digest))
+            log.warning("tools: %s is not offered: %s", plain_words(offer.name), held)
+        return held
 
     async def call(self, agent: Agent, name: str, arguments: Mapping[str, Any]) -> Given:
         """Call a tool by its prefixed name. Raises NotFound, PermissionDenied (not this person's, or held back),
@@ -100,7 +113,7 @@ class ToolService:
         offer = next((each for each in await connection.offers() if each.tool == tool), None)
         if offer is None:
             raise NotFound(f'the tool server "{server}" has no such tool now: tools/list has all', param="name")
-        if held := self.approvals.held_because(offer):
+        if held := self._held(offer):
             raise PermissionDenied(f'the tool "{tool}" of "{server}" is held back: {held}', code="tool_held")
         async with self._boundary.talk(agent) as talk:
             handed = await talk.handed_over(name, connection.settings.sees, arguments)
@@ -176,7 +189,10 @@ async def _given(talk: Talk, result: Mapping[str, Any]) -> dict[str, Any]:
     shown = [_block({**block, **{name: next(hidden) for name in _TEXTS if name in block}}) for block in put["blocks"]]
     given: dict[str, Any] = {"content": shown, "isError": bool(result.get("isError"))}
     if structured is not None:
-        given["structuredContent"] = json.loads(next(hidden))
+        try:
+            given["structuredContent"] = json.loads(next(hidden))
+        except ValueError:
+            raise NotDisclosable("what the tool gave could not be made safe and stay JSON: it stays here") from None
     return given
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ async def _served(settings: Settings, user: str, local: bool) -> None:
     from netgpt.app.gateway import open_gateway
     from netgpt.web.app import create_app
     from netgpt.web.auth import CALLER
-    from netgpt.web.mcp import LOCAL, AgentsDoor, agents_of
+    from netgpt.web.mcp import LOCAL, TALK, AgentsDoor, agents_of
 
     gateway = open_gateway(settings)
     door: AgentsDoor | None = None
@@ -65,7 +66,7 @@ async def _served(settings: Settings, user: str, local: bool) -> None:
         here = ("127.0.0.1", 0)
         server = await door.server(
             {"type": "http", "http_version": "1.1", "scheme": "http", "client": here, "server": here, "app": door.app,
-             CALLER: caller, LOCAL: local}
+             CALLER: caller, LOCAL: local, TALK: secrets.token_hex(8)}
         )  # fmt: skip
         from mcp.server.stdio import stdio_server
 

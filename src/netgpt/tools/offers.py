@@ -160,6 +160,8 @@ def _labelled(value: Any, server: str, names: bool = False) -> Any:
             if name == "description":
                 shown[name] = f"({server} says:) {plain_words(item)[:_LONGEST]}"
             continue  # a title tells nothing that a name does not
+        if not names and name.startswith("x-"):
+            continue  # would send arguments in headers, too
         shown[name] = _labelled(item, server, not names and name in _NAMED)
     return shown
 

@@ -44,6 +44,8 @@ PATH: Final = "/mcp"
 INSTALL: Final = "pip install 'netgpt[mcp]'"
 LOCAL: Final = "netgpt.local_agent"
 """Key of a request's scope: whether the agent's model is the owner's own, where the command line says so."""
+TALK: Final = "netgpt.conversation"
+"""Key of a request's scope: the conversation where the agent names none."""
 _USER, _CONVERSATION = "netgpt/user", "netgpt/conversation"
 """Names in `_meta` of a request: for whom, and in which conversation placeholders mean the same."""
 INSTRUCTIONS: Final = (
@@ -207,7 +209,7 @@ class AgentsDoor:
         person = await person_for(self.gateway, caller, named if isinstance(named, str) else None)
         is_local = scope.get(LOCAL, (caller.key_id or WITHOUT_KEY) in self.gateway.settings.mcp.local_keys)
         talk = meta.get(_CONVERSATION)
-        conversation = talk[:256] if isinstance(talk, str) else ""
+        conversation = talk[:256] if isinstance(talk, str) else scope.get(TALK, "")
         return AgentLine(Agent(caller, person, bool(is_local), conversation), self.boundary, scope, self.others)
 
 

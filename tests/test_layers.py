@@ -20,7 +20,20 @@ LAYERS = {
     "stages": 3, "testing": 4, "app": 5, "web": 6, "cli": 7,
 }  # fmt: skip
 CAPABILITIES = {name for name, layer in LAYERS.items() if layer == 1}
-HEAVY = ("torch", "spacy", "presidio_analyzer", "xllamacpp", "scipy", "ray", "nicegui", "fastapi", "numpy", "httpx", "mcp", "httpx2")
+HEAVY = (
+    "torch",
+    "spacy",
+    "presidio_analyzer",
+    "xllamacpp",
+    "scipy",
+    "ray",
+    "nicegui",
+    "fastapi",
+    "numpy",
+    "httpx",
+    "mcp",
+    "httpx2",
+)
 
 
 def files() -> list[Path]:

@@ -21,8 +21,8 @@ from netgpt.errors import NetGPTError, NotDisclosable, NotFound, PermissionDenie
 from netgpt.outbound import Outbound
 from netgpt.settings.tools import ToolServer
 from netgpt.store.receipts import NewReceipt
+from netgpt.tools import SEPARATOR, ToolOffer, breaks_promise, plain_words
 from netgpt.tools.approvals import Approvals
-from netgpt.tools.offers import SEPARATOR, Offer, breaks_promise, plain_words
 from netgpt.tools.servers import ToolConnection
 from netgpt.types import LOCAL_TENANT, Role
 
@@ -52,7 +52,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ToolAnswer:
     """What a tool gave, as the agent may have it."""
 
     result: dict[str, Any] = field(repr=False)
@@ -81,7 +81,7 @@ class ToolService:
         if not mine:
             return []
         read = await asyncio.gather(*(each.offers() for each in mine), return_exceptions=True)
-        offers: list[Offer] = []
+        offers: list[ToolOffer] = []
         for found in read:
             if isinstance(found, BaseException):
                 if not isinstance(found, NetGPTError):
@@ -95,7 +95,7 @@ class ToolService:
             hidden = iter(await talk.hidden(texts))
             return [Shown(each.name, each.labelled(next(hidden)), json.loads(next(hidden))) for each in offers]
 
-    def _held(self, offer: Offer) -> str:
+    def _held(self, offer: ToolOffer) -> str:
         """Why it is not offered; said in the log once for the words that it has now."""
         held = self.approvals.held_because(offer)
         if held and (offer.name, offer.digest) not in self._told:
@@ -103,7 +103,7 @@ class ToolService:
             log.warning("tools: %s is not offered: %s", plain_words(offer.name), held)
         return held
 
-    async def call(self, agent: Agent, name: str, arguments: Mapping[str, Any]) -> Given:
+    async def call(self, agent: Agent, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
         """Call a tool by its prefixed name. Raises NotFound, PermissionDenied (not this person's, or held back),
         PrivacyError (something may not pass), ToolFailed."""
         server, _, tool = name.partition(SEPARATOR)
@@ -124,7 +124,7 @@ class ToolService:
             given = await _given(talk, result)
             if not agent.is_local:
                 await self._receipt(agent, AGENT, name, json.dumps(given).encode(), talk.sealed)
-        return Given(given, () if agent.is_local or talk.sealed is None else tuple(_plain(talk.sealed.hidden)))
+        return ToolAnswer(given, () if agent.is_local or talk.sealed is None else tuple(_plain(talk.sealed.hidden)))
 
     async def _receipt(self, agent: Agent, to: str, what: str, content: bytes, sealed: Outbound | None) -> None:
         """Committed before what it tells of passes. Raises StoreError: then nothing does."""
@@ -150,7 +150,7 @@ def _plain(values: Sequence[Any]) -> list[dict[str, Any]]:
     return [{each.name: getattr(value, each.name) for each in fields(value)} for value in values]
 
 
-def _check(offer: Offer, result: Mapping[str, Any]) -> None:
+def _check(offer: ToolOffer, result: Mapping[str, Any]) -> None:
     """Raises ToolFailed: it is no result of a tool, or not what its server promised."""
     content = result.get("content", [])
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
@@ -161,7 +161,7 @@ def _check(offer: Offer, result: Mapping[str, Any]) -> None:
         raise _lies(offer, "its answer is not what the schema of its own results declares")
 
 
-def _lies(offer: Offer, why: str) -> ToolFailed:
+def _lies(offer: ToolOffer, why: str) -> ToolFailed:
     return ToolFailed(f'the tool "{offer.tool}" of the server "{offer.server}" cannot be used: {why}', param="name")
 
 

@@ -26,7 +26,7 @@ from netgpt.types import ANONYMOUS, LOCAL_TENANT, Caller, Role
 if TYPE_CHECKING:
     from netgpt.settings import Settings
     from netgpt.settings.tools import ToolServer
-    from netgpt.tools.offers import Offer
+    from netgpt.tools import ToolOffer
 
 app = typer.Typer(no_args_is_help=True, help="Servers of tools behind the box ([[tools]]): list, approve.")
 
@@ -116,7 +116,7 @@ def approve(name: str = typer.Argument(help="The server's name in [[tools]].")) 
         say(plain(f"{offer.name}: {offer.fault or 'approved'}. It says: {offer.description}"))
 
 
-Read = tuple["ToolServer", "Sequence[Offer] | str", dict[str, str]]
+Read = tuple["ToolServer", "Sequence[ToolOffer] | str", dict[str, str]]
 
 
 async def _read(settings: Settings, name: str | None) -> list[Read]:

@@ -14,7 +14,7 @@ from typing import Final
 from netgpt.errors import StoreError
 from netgpt.models.download import locked, write_whole
 from netgpt.proofs import NO_FILE, FileProof, ProvenFile
-from netgpt.tools.offers import Offer
+from netgpt.tools import ToolOffer
 
 FILE: Final = "tools.json"
 _MOST_BYTES: Final = 4_000_000
@@ -29,7 +29,7 @@ class Approvals:
         self._stamp: tuple[int, int] | None = None
         self._known: dict[str, dict[str, str]] = {}
 
-    def held_because(self, offer: Offer) -> str:
+    def held_because(self, offer: ToolOffer) -> str:
         """Why a tool is not offered; empty: its words are as approved."""
         if offer.fault:
             return offer.fault
@@ -43,7 +43,7 @@ class Approvals:
             f"again: netgpt tools list, then netgpt tools approve {offer.server}"
         )
 
-    def approve(self, server: str, offers: Sequence[Offer]) -> None:
+    def approve(self, server: str, offers: Sequence[ToolOffer]) -> None:
         """From now on these words of a server count, and no others. Raises StoreError."""
         with locked(self._path.parent, "tools.lock", StoreError):
             try:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from netgpt.errors import ToolFailed
 from netgpt.settings.tools import ToolServer
-from netgpt.tools.offers import Offer, read_offers
+from netgpt.tools import ToolOffer, read_offers
 
 T = TypeVar("T")
 
@@ -47,14 +47,14 @@ class ToolConnection:
         self._session: Any = None
         self._meter: Any = None
         self._rests_until, self._why = float("-inf"), ""
-        self._offers: tuple[Offer, ...] | None = None
+        self._offers: tuple[ToolOffer, ...] | None = None
         self._under_way = 0
         self._ending = set[asyncio.Task[None]]()
 
     def __repr__(self) -> str:
         return f"<ToolConnection {self.settings.name}>"
 
-    async def offers(self) -> tuple[Offer, ...]:
+    async def offers(self) -> tuple[ToolOffer, ...]:
         """What it offers now, read once a connection and again when it says that it changed. Raises ToolFailed."""
         await self._connected()
         if self._offers is None:

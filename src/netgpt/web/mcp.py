@@ -30,7 +30,7 @@ from netgpt.app.gateway import Gateway
 from netgpt.app.tools import ToolService
 from netgpt.errors import NetGPTError, RequestError
 from netgpt.settings.tools import WITHOUT_KEY
-from netgpt.tools.offers import SEPARATOR
+from netgpt.tools import SEPARATOR
 from netgpt.types import Caller
 from netgpt.web.auth import CALLER, KEY_SCOPES, caller_of, check_page, check_scope
 from netgpt.web.errors import error_response, unforeseen, unforeseen_response
@@ -236,7 +236,7 @@ class AgentLine:
     async def http(
         self, method: Literal["GET", "POST"], path: str, body: Mapping[str, Any] | None = None, **query: Any
     ) -> dict[str, Any]:
-        """See `own_tools.Line`. The API is asked within the process; the call's end is the request's hang-up."""
+        """See `own_tools.AgentCall`. The API is asked within the process; the call's end is the request's hang-up."""
         sent = orjson.dumps(body) if body is not None else b""
         headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
         scope = {

@@ -50,7 +50,7 @@ class WhatLeftArguments(Arguments):
     limit: int = Field(20, ge=1, le=200, description="Without `receipt`: how many, newest first.")
 
 
-class Line(Protocol):
+class AgentCall(Protocol):
     """What a tool works with: one call of one agent."""
 
     @property
@@ -64,7 +64,7 @@ class Line(Protocol):
         """An operation of the HTTP API for this caller. Raises NetGPTError as the API answers."""
 
 
-Run = Callable[[Line, Any], Awaitable[dict[str, Any]]]
+Run = Callable[[AgentCall, Any], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ _OBJECT: Final[Mapping[str, Any]] = {"type": "object"}
 _ROWS: Final[Mapping[str, Any]] = {"type": "array", "items": _OBJECT}
 
 
-async def ask(line: Line, given: AskArguments) -> dict[str, Any]:
+async def ask(line: AgentCall, given: AskArguments) -> dict[str, Any]:
     asked, _ = await _put_back(line, {"prompt": given.prompt, "system": given.system})
     messages = [{"role": "system", "content": asked["system"]}] if asked["system"] else []
     body = {
@@ -107,7 +107,7 @@ async def ask(line: Line, given: AskArguments) -> dict[str, Any]:
     return {**shown, **{name: told.get(name) for name in ("exchange", "route", "reason")}}
 
 
-async def redact(line: Line, given: RedactArguments) -> dict[str, Any]:
+async def redact(line: AgentCall, given: RedactArguments) -> dict[str, Any]:
     asked, _ = await _put_back(line, given.text)
     async with line.boundary.talk(line.agent) as talk:
         text, _ = await talk.masked(asked)
@@ -135,7 +135,7 @@ _PLAIN_OF_RECEIPT: Final = frozenset(
 )  # fmt: skip
 
 
-async def explain(line: Line, given: ExplainArguments) -> dict[str, Any]:
+async def explain(line: AgentCall, given: ExplainArguments) -> dict[str, Any]:
     user, id = line.agent.person.user, given.exchange
     if id is None:
         newest = (await line.http("GET", "/v1/exchanges", user=user, limit=1))["data"]
@@ -148,7 +148,7 @@ async def explain(line: Line, given: ExplainArguments) -> dict[str, Any]:
     return plain | await _through(line, words)
 
 
-async def what_left(line: Line, given: WhatLeftArguments) -> dict[str, Any]:
+async def what_left(line: AgentCall, given: WhatLeftArguments) -> dict[str, Any]:
     user = line.agent.person.user
     if given.receipt is None:
         rows = (await line.http("GET", "/v1/receipts", user=user, limit=given.limit))["data"]
@@ -159,7 +159,7 @@ async def what_left(line: Line, given: WhatLeftArguments) -> dict[str, Any]:
     return {"receipts": [plain | await _through(line, words)]}
 
 
-async def profile(line: Line, given: Arguments) -> dict[str, Any]:
+async def profile(line: AgentCall, given: Arguments) -> dict[str, Any]:
     found = await line.http("GET", f"/v1/profiles/{quote(line.agent.person.user, safe='')}")
     facts = found["facts"]
     shown = await _through(line, {"texts": [fact["text"] for fact in facts]})
@@ -167,17 +167,17 @@ async def profile(line: Line, given: Arguments) -> dict[str, Any]:
     return {"facts": texts, "consents": found["consents"], "complete": found["complete"]}
 
 
-async def signals(line: Line, given: Arguments) -> dict[str, Any]:
+async def signals(line: AgentCall, given: Arguments) -> dict[str, Any]:
     return await line.http("GET", "/v1/signals")
 
 
-async def _put_back(line: Line, value: Any) -> tuple[Any, Any]:
+async def _put_back(line: AgentCall, value: Any) -> tuple[Any, Any]:
     """Arguments with the originals in place of the placeholders that this agent knows: they stay on the box."""
     async with line.boundary.talk(line.agent) as talk:
         return talk.put_back(value)
 
 
-async def _through(line: Line, value: dict[str, Any]) -> dict[str, Any]:
+async def _through(line: AgentCall, value: dict[str, Any]) -> dict[str, Any]:
     """Words on their way to the agent."""
     if line.agent.is_local:
         return value

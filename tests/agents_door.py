@@ -34,7 +34,7 @@ class Listening:
         self.url = f"http://127.0.0.1:{port}"
 
     @asynccontextmanager
-    async def client(self, key: str | None = None, mode: str = "2026-07-28", **headers: str) -> AsyncIterator[Client]:
+    async def client(self, key: str | None = None, mode: str = "2026-07-28", **headers: str) -> AsyncIterator[Any]:
         """The official client, connected."""
         sent = {**headers, **({"authorization": f"Bearer {key}"} if key else {})}
         async with (

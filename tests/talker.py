@@ -10,16 +10,17 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 FILE = sys.argv[1]
 
 
-def told() -> dict:
+def told() -> dict[str, Any]:
     with open(FILE, encoding="utf-8") as file:
-        return json.load(file)
+        return dict(json.load(file))
 
 
-def send(message: dict) -> None:
+def send(message: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
@@ -40,7 +41,7 @@ def misbehave(how: str) -> None:
             sys.stdout.write("hello, this is no protocol\n")
 
 
-def answer(method: str, params: dict) -> dict | None:
+def answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
     now = told()
     if method == "initialize":
         if how := now.get("start"):

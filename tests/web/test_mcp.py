@@ -186,7 +186,7 @@ async def test_who_hangs_up_ends_the_work(tmp_path: Path, mode: str) -> None:
                 while not cloud.received:
                     await asyncio.sleep(0.01)
                 asking.cancel()
-            rows = []
+            rows: list[Any] = []
             while not rows:
                 rows = await box.gateway.store.exchanges(Person("local", "anonymous"), 1, None)
                 await asyncio.sleep(0.01)

@@ -63,7 +63,7 @@ async def test_an_agent_on_standard_input_and_output(environment: dict[str, str]
                 assert len(facts) == 1 and "Tannery" not in text_of(facts and await client.call_tool("profile", {}))
                 assert (await client.call_tool("profile", {"user": "bob"})).is_error
                 sent = await client.call_tool("mail__send", {"to": "x"})
-                assert sent.content[0].text == "sent as [EMAIL_1]"
+                assert sent.model_dump()["content"][0]["text"] == "sent as [EMAIL_1]"
 
 
 def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ HUNG_UP: Final = 499
 """Logged where the caller left before any answer (nginx's number)."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _FIXED: Final = frozenset(
-    {"/", "/openapi.json", *(path for path in (operation.partition(" ")[2] for operation in RIGHTS) if "{" not in path)}
+    {"/", "/mcp", "/openapi.json", *(path for path in (each.partition(" ")[2] for each in RIGHTS) if "{" not in path)}
 )
 """Paths that name nothing of anybody's."""
 

@@ -22,6 +22,7 @@ from netgpt.web.completions import CompletionsDoor, SeveralPrompts
 from netgpt.web.console import Console
 from netgpt.web.deferred import Deferred
 from netgpt.web.doors import Door, Doors, declare, whole_of
+from netgpt.web.mcp import AgentsDoor
 from netgpt.web.messages import MessagesDoor
 from netgpt.web.oidc import Access
 from netgpt.web.origins import CorsMiddleware
@@ -100,6 +101,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
             yield
         finally:
             await deferred.close()
+            await agents.close()
             await access.close()
             await gateway.close()
 
@@ -116,6 +118,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     openapi.install(app, {door.path: door.body for door in DOORS})
     inner: ASGIApp = AuthMiddleware(AnswersHead(app))
     inner = Console(inner) if gateway.settings.server.console else inner
-    limited = LimitsMiddleware(SeveralPrompts(app, Doors(app, doors, inner)), gateway)
+    asking = SeveralPrompts(app, Doors(app, doors, inner))
+    limited = LimitsMiddleware(AgentsDoor(gateway, app, asking), gateway)
     reached = CorsMiddleware(limited, gateway)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

@@ -118,7 +118,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     openapi.install(app, {door.path: door.body for door in DOORS})
     inner: ASGIApp = AuthMiddleware(AnswersHead(app))
     inner = Console(inner) if gateway.settings.server.console else inner
-    asking = SeveralPrompts(app, Doors(app, doors, inner))
-    limited = LimitsMiddleware(AgentsDoor(gateway, app, asking), gateway)
+    agents = AgentsDoor(gateway, app, SeveralPrompts(app, Doors(app, doors, inner)))
+    limited = LimitsMiddleware(agents, gateway)
     reached = CorsMiddleware(limited, gateway)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

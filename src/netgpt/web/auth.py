@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -195,15 +196,13 @@ def _check_local(request: Request) -> None:
         raise RequestError("send the header `Host`", code="bad_host")
 
 
-def check_page(scope: Scope, allowed: Sequence[str]) -> None:
+def check_page(scope: Scope, allowed: tuple[str, ...]) -> None:
     """Whoever is behind a browser's page: one of this machine, or that the owner allowed. A page whose name was bound
     to this address anew (DNS rebinding) is neither. Raises PermissionDenied."""
     for name, value in scope["headers"]:
         origin = value.decode("latin-1")
-        if name == b"origin" and origin not in allowed and not is_loopback(_host_of(origin)):
-            raise PermissionDenied(
-                "a web page of another site may not call this box (server.allowed_origins)", code="cross_site"
-            )
+        if name == ORIGIN and not allows(allowed, origin) and not is_loopback(_host_of(origin)):
+            raise not_allowed()
 
 
 def comes_from_here(request: Request) -> bool:

@@ -82,7 +82,7 @@ class AgentsDoor:
             return
         scope["app"] = self.app
         try:
-            check_page(scope, self.gateway.settings.server.allowed_origins)
+            check_page(scope, self.gateway.settings.server.origins)
             await caller_of(Request(scope))
             if not is_installed():
                 raise missing()

@@ -33,9 +33,9 @@ from netgpt.settings.tools import WITHOUT_KEY
 from netgpt.tools import SEPARATOR
 from netgpt.types import Caller
 from netgpt.web.auth import CALLER, KEY_SCOPES, caller_of, check_page, check_scope
+from netgpt.web.bodies import MAX_DEPTH
 from netgpt.web.errors import error_response, unforeseen, unforeseen_response
 from netgpt.web.own_tools import OWN_TOOLS
-from netgpt.web.requests import MAX_DEPTH
 from netgpt.web.rights import person_for
 
 log = logging.getLogger(__name__)

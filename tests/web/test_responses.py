@@ -168,6 +168,29 @@ def test_structured_output_by_the_sdks_helper(client: OpenAI) -> None:
         assert stream.get_final_response().output_parsed == parsed
 
 
+def test_langchain_whole_and_streamed_with_tools(served: Served) -> None:
+    from langchain_core.messages import HumanMessage, ToolMessage
+    from langchain_openai import ChatOpenAI
+
+    tool = {
+        "type": "function",
+        "function": {"name": "look_up", "description": "d", "parameters": TOOLS[0]["parameters"]},
+    }
+    made = ChatOpenAI(model="netgpt/cloud", base_url=f"{served.url}/v1", api_key=lambda: "none", use_responses_api=True)
+    model = made.bind_tools([tool, TOOLS[1]])
+    question: Any = HumanMessage(f"Which room has {EMAIL}?")
+    for stream in (False, True):
+        asked: Any = None
+        for piece in model.stream([question]) if stream else [model.invoke([question])]:
+            asked = piece if asked is None else asked + piece
+        assert asked.tool_calls[0]["args"] == {"email": EMAIL}
+        custom = {"type": "custom_tool_call_output"}
+        results = [ToolMessage("B 12", tool_call_id="call_1"),
+                   ToolMessage("noted", tool_call_id="call_2", additional_kwargs=custom)]  # fmt: skip
+        said = model.invoke([question, asked, *results]).text
+        assert said.endswith(f"I look for {EMAIL}. B 12 noted"), said
+
+
 def test_errors_are_openais_and_name_the_field(client: OpenAI) -> None:
     from openai import BadRequestError
     from openai import NotFoundError as Missing
@@ -345,22 +368,23 @@ def answers_everywhere(body: Mapping[str, Any]) -> dict[str, Any]:
         {"id": "call_2", "type": "custom", "custom": {"name": "c", "input": f"input {stands}"}}]}  # fmt: skip
 
 
-@pytest.mark.parametrize("stream", [False, True])
-async def test_values_come_back_in_every_field_of_the_answer(tmp_path: Path, stream: bool) -> None:
-    with FaultyCloud(answers_everywhere, chunk_size=3) as cloud:
+async def test_values_come_back_in_every_field_of_the_answer_however_it_is_cut(tmp_path: Path) -> None:
+    tools = [{"type": "function", "name": "f", "parameters": {"type": "object"}}, {"type": "custom", "name": "c"}]
+    with FaultyCloud(answers_everywhere) as cloud:
         async with gateway(tmp_path / "home", cloud, completion={"mode": "off"}) as opened:
-            tools = [
-                {"type": "function", "name": "f", "parameters": {"type": "object"}},
-                {"type": "custom", "name": "c"},
-            ]
-            answer = await ask(Door(opened), None, input=f"write to {EMAIL}", tools=tools, stream=stream)
-            text = answer.text
-            whole = json.loads(text.strip().rpartition("data: ")[2])["response"] if stream else answer.json()
-            assert "[EMAIL" not in text
-            said = json.dumps(whole["output"])
-            for place in ("summary", "words", "refusal", "of", "input"):
-                assert f"{place} {EMAIL}" in said, place
-            assert json.dumps({"to": EMAIL}) in [item.get("arguments") for item in whole["output"]]
+            for size in (0, 1, 2, 3, 5, 8, 13, 1_000):
+                cloud.chunk_size = size or 8
+                answer = await ask(Door(opened), None, input=f"write to {EMAIL}", tools=tools, stream=size > 0)
+                text = answer.text
+                whole = json.loads(text.strip().rpartition("data: ")[2])["response"] if size else answer.json()
+                assert "[EMAIL" not in text
+                said = json.dumps(whole["output"])
+                for place in ("summary", "words", "refusal", "of", "input"):
+                    assert f"{place} {EMAIL}" in said, (place, size)
+                assert json.dumps({"to": EMAIL}) in [item.get("arguments") for item in whole["output"]]
+                assert [item["type"] for item in whole["output"]] == [
+                    "reasoning", "message", "function_call", "custom_tool_call"
+                ], size  # fmt: skip
 
 
 async def ask(here: Door, key: str | None, **body: Any) -> Any:

@@ -455,7 +455,7 @@ _IN_CHAT: Final = (
 )  # fmt: skip
 
 
-def error_body(error: NetGPTError, _request_id: str = "") -> tuple[int, dict[str, Any]]:
+def error_body(error: NetGPTError) -> tuple[int, dict[str, Any]]:
     """Status and body of an error. What chat calls otherwise has this API's name in `param`."""
     body = error.as_openai()
     for theirs, ours in _IN_CHAT:

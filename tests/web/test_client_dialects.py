@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +263,8 @@ def raw_post(served: Served, content: bytes, **headers: str) -> httpx.Response:
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip", "deflate", "identity", "gzip, identity", ""])
 def test_a_packed_request_is_answered(served: Served, coding: str) -> None:
     plain = json.dumps({**json.loads(TEXT), "model": "netgpt/cloud"}).encode()
-    pack = {"deflate": zlib.compress, "identity": bytes, "": bytes}.get(coding, gzip.compress)
+    packing: dict[str, Callable[[bytes], bytes]] = {"deflate": zlib.compress, "identity": bytes, "": bytes}
+    pack = packing.get(coding, gzip.compress)
     answer = raw_post(served, pack(plain), content_encoding=coding)
     assert answer.status_code == 200, answer.text
     assert sent(served)["messages"][-1]["content"] == "grüße 😀"

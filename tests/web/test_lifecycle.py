@@ -115,7 +115,7 @@ def test_it_ends_while_it_starts(tmp_path: Path, after_s: float | None) -> None:
 
 
 def test_it_ends_as_the_first_process_of_a_container(tmp_path: Path) -> None:
-    apart = ("unshare", "-r", "--pid", "--fork", "--kill-child")
+    apart: tuple[str, ...] = ("unshare", "-r", "--pid", "--fork", "--kill-child")
     if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
         apart = apart[:1] + apart[2:]
     process = started(tmp_path / "home", apart)

@@ -46,6 +46,7 @@ async def gateway(
     """
     sections: dict[str, Any] = {"completion": {"mode": "select"}, **settings}
     sections["routing"] = {**AS_IT_IS, **sections.get("routing", {})}
+    sections["server"] = {"comment_s": 300, **sections.get("server", {})}
     for name in ("privacy", "completion"):
         sections[name] = {"timeout_s": 60, **sections.get(name, {})}
     if isinstance(cloud, Mapping):

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from boxes import gateway
+from fastapi import FastAPI
 
 from netgpt.app.gateway import Gateway
 from netgpt.store.keys import new_key
@@ -17,7 +18,16 @@ from netgpt.store.schema import KeyRow
 from netgpt.types import Role
 from netgpt.web.app import create_app
 
-__all__ = ["Door", "door"]
+__all__ = ["Door", "door", "layer"]
+
+T = TypeVar("T")
+
+
+def layer(app: Any, kind: type[T]) -> T:
+    """The layer of this kind within an app of `create_app`; the innermost is the framework's."""
+    while not isinstance(app, kind):
+        app = app.app
+    return app
 
 
 class Door:
@@ -26,6 +36,11 @@ class Door:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.app = create_app(gateway)
+
+    @property
+    def state(self) -> Any:
+        """What the framework's app holds for all requests."""
+        return layer(self.app, FastAPI).state
 
     async def ask(
         self,

@@ -17,7 +17,9 @@ from forking import Forked, run_netgpt
 
 from netgpt.testing.server import FaultyCloud
 
-PATIENT = {"NETGPT_PRIVACY__TIMEOUT_S": "60", "NETGPT_COMPLETION__TIMEOUT_S": "60"}
+PATIENT = {
+    "NETGPT_PRIVACY__TIMEOUT_S": "60", "NETGPT_COMPLETION__TIMEOUT_S": "60", "NETGPT_SERVER__COMMENT_S": "300",
+}  # fmt: skip
 """The machine may be busy; whoever tests these limits sets them."""
 AS_IT_IS = {"NETGPT_ROUTING__ON_LOW_CONFIDENCE": "answer", "NETGPT_ROUTING__CASCADE": "false"}
 """An answer of the scripted edge is given, however little it is believed."""

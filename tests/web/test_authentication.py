@@ -118,7 +118,7 @@ async def test_a_streamed_answer_is_booked(tmp_path: Path) -> None:
         await here.chat(key, fields={"stream": True})
         while not (await here.gateway.store.limits.use(id, datetime.now(UTC))).tokens:
             await asyncio.sleep(0.01)
-        state = here.app.app.app.app.app.state.access.limiter._states[id]  # type: ignore[attr-defined]
+        state = here.state.access.limiter._states[id]
         assert (state.held_tokens, state.held_cost) == (0, 0.0)
 
 

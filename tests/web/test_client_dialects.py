@@ -263,8 +263,8 @@ def raw_post(served: Served, content: bytes, **headers: str) -> httpx.Response:
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip", "deflate", "identity", "gzip, identity", ""])
 def test_a_packed_request_is_answered(served: Served, coding: str) -> None:
     plain = json.dumps({**json.loads(TEXT), "model": "netgpt/cloud"}).encode()
-    packs: dict[str, Callable[[bytes], bytes]] = {"deflate": zlib.compress, "identity": bytes, "": bytes}
-    pack = packs.get(coding, gzip.compress)
+    packing: dict[str, Callable[[bytes], bytes]] = {"deflate": zlib.compress, "identity": bytes, "": bytes}
+    pack = packing.get(coding, gzip.compress)
     answer = raw_post(served, pack(plain), content_encoding=coding)
     assert answer.status_code == 200, answer.text
     assert sent(served)["messages"][-1]["content"] == "grüße 😀"

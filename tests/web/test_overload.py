@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import Door, door
+from doors import Door, door, layer
 from patience import until
 
 from netgpt.testing.models import ScriptedModel
@@ -31,7 +31,7 @@ class Held(ScriptedModel):
 
 
 def places(here: Door) -> Any:
-    return here.app.app.app.app.state.admission  # type: ignore[attr-defined]
+    return here.state.admission
 
 
 async def test_one_waits_and_one_is_refused(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ async def test_bodies_that_do_not_come_to_their_end_take_no_place_of_others(tmp_
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert here.app.app.in_work == 0  # type: ignore[attr-defined]
+        assert layer(here.app, LimitsMiddleware).in_work == 0
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings"])

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from clouds import Says
-from doors import Door, door
+from doors import Door, door, layer
+from fastapi import FastAPI
 
 from netgpt.testing.models import ScriptedModel
 from netgpt.testing.server import Fault, FaultyCloud
@@ -28,7 +29,7 @@ async def away(home: Path, edge: Any = None, **settings: Any) -> AsyncIterator[t
     cloud.start()
     cloud.stop()  # it keeps its port
     async with door(home, cloud, edge=edge, waiting={**QUICK, **settings}) as here:
-        deferred = here.app.app.app.app.state.deferred  # type: ignore[attr-defined]
+        deferred = here.state.deferred
         deferred.start()
         try:
             yield here, cloud
@@ -218,7 +219,7 @@ async def test_forget_and_export_include_it(tmp_path: Path) -> None:
 async def test_two_processes_on_one_database_send_it_once(tmp_path: Path) -> None:
     async with away(tmp_path) as (here, cloud):
         ids = [(await here.chat(fields={**WAITS, "user": f"u{n}"})).json()["id"] for n in range(12)]
-        others = [create_app(here.gateway).app.app.app.app.state.deferred for _ in range(2)]  # type: ignore[attr-defined]
+        others = [layer(create_app(here.gateway), FastAPI).state.deferred for _ in range(2)]
         for other in others:
             other.start()
         cloud.start()

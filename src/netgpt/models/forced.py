@@ -132,8 +132,7 @@ def _text(part: dict[str, Any]) -> dict[str, Any]:
 
 def _as_json(call: dict[str, Any]) -> dict[str, Any]:
     function = call.get("function")
-    arguments = function.get("arguments") if isinstance(function, dict) else None
-    if not isinstance(function, dict) or not isinstance(arguments, str):
+    if not isinstance(function, dict) or not isinstance(arguments := function.get("arguments"), str):
         return call
     try:
         orjson.loads(arguments)

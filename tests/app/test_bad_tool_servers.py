@@ -79,14 +79,16 @@ LIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-async def test_a_server_that_lies_about_its_results(tmp_path: Path, lie: str) -> None:
-    far = Far(tmp_path, "liar", it={**words("hello"), **LIES[lie]})
+async def test_a_server_that_lies_about_its_results(tmp_path: Path) -> None:
+    says = {f"lie{at}": {**words("hello"), **lie} for at, lie in enumerate(LIES.values())}
+    far = Far(tmp_path, "liar", **says, true={**words("hello"), "structuredContent": {"n": 1}})
     gives = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    far.write(tools=[tool("it", outputSchema=gives)])
+    far.write(tools=[tool(name, outputSchema=gives) for name in far.says])
     async with behind(far, tmp_path) as box, box.client() as client:
-        result = await client.call_tool("liar__it", {})
-        assert result.is_error and result.meta["netgpt/error"]["code"] == "tool_failed"
+        for name, lie in zip(says, LIES, strict=True):
+            result = await client.call_tool(f"liar__{name}", {})
+            assert result.is_error and result.meta["netgpt/error"]["code"] == "tool_failed", lie
+        assert (await client.call_tool("liar__true", {})).structured_content == {"n": 1}
 
 
 async def test_tools_that_cannot_be_offered_are_left_out(tmp_path: Path) -> None:

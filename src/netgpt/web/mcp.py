@@ -29,6 +29,7 @@ from netgpt.app.boundary import Agent, Boundary
 from netgpt.app.gateway import Gateway
 from netgpt.app.tools import ToolService
 from netgpt.errors import NetGPTError, RequestError
+from netgpt.models.base import HOPS_HEADER
 from netgpt.settings.tools import WITHOUT_KEY
 from netgpt.tools import SEPARATOR
 from netgpt.types import Caller
@@ -210,7 +211,9 @@ class AgentsDoor:
         is_local = scope.get(LOCAL, (caller.key_id or WITHOUT_KEY) in self.gateway.settings.mcp.local_keys)
         talk = meta.get(_CONVERSATION)
         conversation = talk[:256] if isinstance(talk, str) else scope.get(TALK, "")
-        return AgentLine(Agent(caller, person, bool(is_local), conversation), self.boundary, scope, self.others)
+        is_box = any(name == HOPS_HEADER.encode() for name, _ in scope.get("headers", ()))
+        agent = Agent(caller, person, bool(is_local), conversation, is_box)
+        return AgentLine(agent, self.boundary, scope, self.others)
 
 
 def agents_of(app: Any) -> AgentsDoor:

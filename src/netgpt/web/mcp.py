@@ -76,6 +76,8 @@ class AgentsDoor:
         self._serving: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[Any] | None = None
         self._end = asyncio.Event()
+        if gateway.settings.tools and not is_installed():
+            log.warning("tools: the servers of [[tools]] are not offered: %s", missing().message)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != PATH:
@@ -136,10 +138,12 @@ class AgentsDoor:
         return Server(
             "netgpt", version=__version__, title="NetGPT", instructions=INSTRUCTIONS,
             on_list_tools=partial(self._list, scope), on_call_tool=partial(self._call, scope),
+            get_tool_input_schema=lambda _name: None,  # no argument stands in a header: nothing to look up at each call
         )  # fmt: skip
 
     async def _list(self, scope: Scope | None, ctx: Any, _params: Any) -> Any:
         import mcp_types as types
+        from mcp.shared.exceptions import MCPError
 
         own = [
             types.Tool(
@@ -152,7 +156,10 @@ class AgentsDoor:
             )
             for tool in OWN_TOOLS.values()
         ]  # fmt: skip
-        line = await self._line(scope or ctx.request.scope, ctx.params, None)
+        try:
+            line = await self._line(scope or ctx.request.scope, ctx.params, None)
+        except NetGPTError as error:
+            raise MCPError(types.INVALID_PARAMS, error.message) from None
         shown = []
         try:
             line.check_scope("chat")

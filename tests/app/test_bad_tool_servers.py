@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +27,24 @@ async def names(box: Listening) -> list[str]:
 @pytest.mark.parametrize(
     ("does", "told"),
     [
-        ("dies", "the program ended with 3"), ("sleeps", "no answer within 1 s"), ("floods", "more than 50,000 bytes"),
+        ("dies", "the program ended with 3"), ("sleeps", "no answer within 3 s"), ("floods", "more than 50,000 bytes"),
         ("floods with lines", "more than 50,000 bytes"), ("talks rubbish", "not the Model Context Protocol"),
     ],
 )  # fmt: skip
 async def test_a_call_that_breaks_is_named_and_the_next_server_works(tmp_path: Path, does: str, told: str) -> None:
     bad, good = Far(tmp_path, "bad", it=None), Far(tmp_path, "good", it=words("well"))
-    servers = bad.settings(timeout_s=1, max_bytes=50_000), good.settings()
+    limit_s = 3 if does == "sleeps" else 60
+    servers = bad.settings(timeout_s=limit_s, max_bytes=50_000), good.settings()
     async with listening(tmp_path / "home", tools=servers) as box:
         await approve(box)
         bad.write(does={"it": does})
         async with box.client() as client:
             calls = asyncio.gather(client.call_tool("bad__it", {}), client.call_tool("good__it", {}))
-            broken, well = await asyncio.wait_for(calls, 30)
+            broken, well = await asyncio.wait_for(calls, 60)
             assert broken.is_error and '"bad"' in text_of(broken).replace("\\", "") and told in text_of(broken)
             assert well.content[0].text == "well"
-            began = time.monotonic()  # left alone for a while: who calls again is answered at once
-            again = await client.call_tool("bad__it", {})
-            assert again.is_error and "tried again in" in text_of(again) and time.monotonic() - began < 1
+            again = await client.call_tool("bad__it", {})  # left alone for a while: nothing is started or waited for
+            assert again.is_error and "tried again in" in text_of(again)
             assert not (await client.call_tool("ask", {"prompt": "hello"})).is_error
         assert await names(box) == [*OWN, "good__it"]
 
@@ -79,14 +78,16 @@ LIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-async def test_a_server_that_lies_about_its_results(tmp_path: Path, lie: str) -> None:
-    far = Far(tmp_path, "liar", it={**words("hello"), **LIES[lie]})
+async def test_a_server_that_lies_about_its_results(tmp_path: Path) -> None:
+    says = {f"lie{at}": {**words("hello"), **lie} for at, lie in enumerate(LIES.values())}
+    far = Far(tmp_path, "liar", **says, true={**words("hello"), "structuredContent": {"n": 1}})
     gives = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    far.write(tools=[tool("it", outputSchema=gives)])
+    far.write(tools=[tool(name, outputSchema=gives) for name in far.says])
     async with behind(far, tmp_path) as box, box.client() as client:
-        result = await client.call_tool("liar__it", {})
-        assert result.is_error and result.meta["netgpt/error"]["code"] == "tool_failed"
+        for name, lie in zip(says, LIES, strict=True):
+            result = await client.call_tool(f"liar__{name}", {})
+            assert result.is_error and result.meta["netgpt/error"]["code"] == "tool_failed", lie
+        assert (await client.call_tool("liar__true", {})).structured_content == {"n": 1}
 
 
 async def test_tools_that_cannot_be_offered_are_left_out(tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ async def test_a_slow_call_does_not_end_those_of_others(tmp_path: Path) -> None:
         return f"waited {seconds}"
 
     async with served(server) as url:
-        settings = {"name": "both", "url": url, "timeout_s": 1.5}
+        settings = {"name": "both", "url": url, "timeout_s": 4}
         async with listening(tmp_path / "home", tools=(settings,)) as box:
             await approve(box)
             async with box.client() as client:
@@ -132,7 +133,7 @@ async def test_a_slow_call_does_not_end_those_of_others(tmp_path: Path) -> None:
                     client.call_tool("both__wait", {"seconds": 0.1}),
                     client.call_tool("both__wait", {"seconds": 1}),
                 )
-                assert late.is_error and "no answer within 1.5 s" in text_of(late)
+                assert late.is_error and "no answer within 4 s" in text_of(late)
                 assert not well.is_error and not also.is_error
                 assert not (await client.call_tool("both__wait", {"seconds": 0})).is_error
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agents_door import MODES, Listening, text_of
+from agents_door import MODES, Listening, approve, listening, text_of
 from mcp import Client
 from private_values import MAKERS, leaked, readable
 from tool_servers import Far, behind, tool, words
 
+from netgpt.models.base import HOPS_HEADER
 from netgpt.types import Role
 
 MAIL, HOME, NAME = "ada@mill.example", "12 Tannery Lane, Portwick", "Maria Keller"
@@ -230,10 +231,26 @@ async def test_two_agents_know_nothing_of_each_others_placeholders(tmp_path: Pat
             assert far.calls[-1]["arguments"] == {"to": "[EMAIL_1]"}
 
 
-@pytest.mark.parametrize("structured", [[1, {"a": MAIL}], "just words", 7])
-async def test_structured_content_of_any_form(tmp_path: Path, structured: Any) -> None:
-    far = Far(tmp_path, "odd", read=words("x", structuredContent=structured))
+async def test_structured_content_of_any_form(tmp_path: Path) -> None:
+    forms = {"list": [1, {"a": MAIL}], "words": "just words", "number": 7, "object": {"a": None}}
+    far = Far(tmp_path, "odd", **{name: words("x", structuredContent=form) for name, form in forms.items()})
     async with behind(far, tmp_path) as box:
         for mode in MODES.values():
             async with box.client(mode=mode) as client:
-                assert MAIL not in text_of(await client.call_tool("odd__read", {}))
+                for name in forms:
+                    assert MAIL not in text_of(await client.call_tool(f"odd__{name}", {}))
+
+
+async def test_a_box_does_not_pass_another_boxs_calls_on(tmp_path: Path) -> None:
+    """A box that names itself, or two that name one another, would never come to an end."""
+    far = Far(tmp_path, "mail", read=words("hello"))
+    async with behind(far, tmp_path) as box:
+        async with listening(tmp_path / "second", tools=({"name": "first", "url": f"{box.url}/mcp"},)) as second:
+            await approve(second)
+            async with second.client() as client:
+                offered = [each.name for each in (await client.list_tools()).tools]
+                assert "first__ask" in offered and "first__mail__read" not in offered
+                shown = await client.call_tool("first__redact", {"text": "an agent of an agent"})
+                assert shown.structured_content["text"] == "an agent of an agent"
+        async with box.client(**{HOPS_HEADER: "another"}) as client:
+            assert (await client.call_tool("mail__read", {})).is_error

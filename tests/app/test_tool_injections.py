@@ -105,24 +105,24 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
 async def test_changed_words_hold_a_tool_back_until_they_are_approved_again(
-    tmp_path: Path, change: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     far = Far(tmp_path, "mail", send=words("sent", structuredContent={}), read=words("read"))
-    async with behind(far, tmp_path) as box:
+    async with behind(far, tmp_path) as box, box.client() as client:
         connection = agents_of(box.door.app).tools.connections["mail"]
-        async with box.client() as client:
+        for change, changed in CHANGES.items():
             assert not (await client.call_tool("mail__send", {})).is_error
-            far.write(tools=[{**tool("send"), **CHANGES[change]}, tool("read")])
+            calls = len(far.calls)
+            far.write(tools=[{**tool("send"), **changed}, tool("read")])
             await connection.close()  # as when either side starts anew
             held = await client.call_tool("mail__send", {})
-            assert held.is_error and "CHANGED" in held.content[0].text and "approve mail" in held.content[0].text
+            assert held.is_error and "CHANGED" in held.content[0].text and "approve mail" in held.content[0].text, (
+                change
+            )
             assert [each.name for each in (await client.list_tools()).tools] == [*OWN, "mail__read"]
-            assert "mail__send" in caplog.text and "CHANGED" in caplog.text
-            assert [call["name"] for call in far.calls] == ["send"]
+            assert caplog.text.count("CHANGED") > list(CHANGES).index(change) and len(far.calls) == calls
             await approve(box)
-            assert not (await client.call_tool("mail__send", {})).is_error
 
 
 async def test_approvals_written_by_somebody_else_count_for_nothing(tmp_path: Path) -> None:

@@ -77,11 +77,14 @@ async def test_a_clouds_agent_gets_placeholders_that_work_in_its_next_calls(box:
         assert [(each["kind"], each["rule"]) for each in shown["hidden"]] == [
             ("EMAIL", "personal-as-placeholder"), ("IP", "personal-as-placeholder"),
         ]  # fmt: skip
-        await client.call_tool("ask", {"prompt": "Write to [EMAIL_1] now", "model": "netgpt/edge"})
+        asked = {"prompt": "Repeat after me: x[EMAIL_1]y [EMAIL_7]", "model": "netgpt/edge"}
+        await client.call_tool("ask", asked)
         rows = await box.gateway.store.exchanges(None, 1, None)
         row = await box.gateway.store.exchange(rows[0].id)
-        assert row is not None and row.private is not None
-        assert row.private["request"]["messages"][0]["content"] == f"Write to {MAIL} now"  # the box itself may know it
+        assert row is not None and row.private is not None  # no model here gets what could come back in other words
+        assert row.private["request"]["messages"][0]["content"] == asked["prompt"] and not row.private["facts"]
+        again = (await client.call_tool("redact", {"text": "x[EMAIL_1]y, [IP_1] [EMAIL_7]"})).structured_content["text"]
+        assert again == "x[EMAIL_1]y, [IP_1] [LITERAL_3]"
 
 
 async def test_a_local_agent_gets_the_words(tmp_path: Path, cloud: FaultyCloud) -> None:

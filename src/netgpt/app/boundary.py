@@ -23,11 +23,11 @@ from netgpt.outbound import Outbound
 from netgpt.policy import Destination, Disclosure, principal_of
 from netgpt.privacy.aside import Aside, is_light
 from netgpt.privacy.generalize import PLACE_LEVELS, Generaliser
-from netgpt.privacy.kinds import EXACT, ORDER, SHIFTED, YEARS, family, hierarchy
+from netgpt.privacy.kinds import CLOSING, EXACT, OPENING, ORDER, SHIFTED, YEARS, family, hierarchy
 from netgpt.privacy.masking import kept_by_policy
 from netgpt.privacy.restore import Restorer
 from netgpt.privacy.turns import ASKED_BY
-from netgpt.privacy.variants import Variants, original_of, variants
+from netgpt.privacy.variants import Variants, replace_all, variants
 from netgpt.privacy.vault import Vault
 from netgpt.store.people import standing
 from netgpt.types import Caller, Fact, Label, Person
@@ -35,6 +35,7 @@ from netgpt.types import Caller, Fact, Label, Person
 AGENT: Final = "agent"
 """The host that policies are told of what an agent gets: its cloud is not known here."""
 _WAITS: Final = 3
+_BRACKETS: Final = OPENING + CLOSING
 _MOST_KNOWN: Final = 20_000
 """Placeholders of one conversation; more are a flood."""
 
@@ -47,6 +48,8 @@ class Agent:
     person: Person
     is_local: bool = False
     conversation: str = ""
+    is_box: bool = False
+    """Another box, or this one, that offers our tools as its own."""
 
     @property
     def map_name(self) -> str:
@@ -102,15 +105,13 @@ class Boundary:
                 f"hiding took longer than {limit_s:g} s, so nothing passes (privacy.timeout_s)"
             ) from None
 
-    async def options(
-        self, agent: Agent, facts: Sequence[Fact], may: Disclosure, also: Sequence[tuple[str, str]]
-    ) -> dict[str, Any]:
+    async def options(self, agent: Agent, facts: Sequence[Fact], may: Disclosure) -> dict[str, Any]:
         """How the vault is to seal: as for a chat of this person."""
         privacy = self.gateway.settings.privacy
         if not self._generaliser.is_ready and may.wants(PLACE_LEVELS, ("PLACE", "ADDRESS")):
             await asyncio.to_thread(self._generaliser.get_ready)
         return {
-            "values": [*also, *private_values([fact for fact in facts if fact.label is not Label.PUBLIC])],
+            "values": private_values([fact for fact in facts if fact.label is not Label.PUBLIC]),
             "media": "keep",
             "max_chars": privacy.max_chars,
             "public": [fact.text for fact in facts if fact.label is Label.PUBLIC],
@@ -165,78 +166,74 @@ class Talk:
             await store.save_map(self.agent.person, self.agent.map_name, data)
             self._vault.changed = False
 
-    def put_back(self, value: Any) -> tuple[Any, tuple[tuple[str, str], ...]]:
-        """A JSON value with the originals in place of this conversation's placeholders, keys too; and (KIND, original)
-        of each that stood there."""
-        originals = self._vault.originals()
-        pattern = variants(Restorer(originals).kinds) if originals else None
-        used: dict[str, str] = {}
-        put = _put_back(value, pattern, originals, used)
-        return put, tuple((name.rpartition("_")[0], original) for name, original in used.items())
+    def put_back(self, value: Any) -> Any:
+        """A JSON value with the originals in place of this conversation's placeholders, keys too: for the box itself
+        and for local agents."""
+        return _replaced(value, dict(self._vault.originals()))
 
-    async def hidden(self, texts: Sequence[str], also: Sequence[tuple[str, str]] = ()) -> list[str]:
-        """The texts as the agent may have them; `also`: (KIND, value) pairs to hide whatever the detector says. A local
-        agent gets them as they are. Raises PrivacyError: the policy, or a failure, keeps them here."""
-        if self.agent.is_local:
+    async def hidden(self, texts: Sequence[str], *, knows: bool = True) -> list[str]:
+        """The texts as the agent may have them. A local agent gets them as they are. Raises PrivacyError: the policy,
+        or a failure, keeps them here.
+
+        `knows`: placeholders in them are this conversation's, and stay. No original is put in for them before: what
+        stands around a value could keep it from being found again.
+        """
+        if self.agent.is_local or not texts:
             return list(texts)
-        if not texts:
-            return []
         # a message for each: parts of one would be read as one text
         said = [{"role": "tool", "tool_call_id": AGENT, "content": text} for text in texts]
         may = self._boundary.disclosure(self.agent, self._consent)
-        sealed = await self._seal({"model": AGENT, "messages": said}, may, also)
-        return [str(message["content"]) for message in sealed["messages"]]
+        sealed = await self._seal({"model": AGENT, "messages": said}, may)
+        found = [str(message["content"]) for message in sealed["messages"]]
+        return [str(text) for text in _replaced(found, self._literals())] if knows else found
 
-    async def masked(self, text: str) -> tuple[str, Vault]:
-        """A text as it would leave, for whoever asks to see that; and the vault, with what it found."""
+    async def masked(self, text: str) -> str:
+        """A text as it would leave, for whoever asks to see that; `sealed` has the account."""
         body = {"model": AGENT, "messages": [{"role": "user", "content": text}]}
-        sealed = await self._seal(body, self._boundary.disclosure(self.agent, self._consent), ())
-        return str(sealed["messages"][0]["content"]), self._vault
+        sealed = await self._seal(body, self._boundary.disclosure(self.agent, self._consent))
+        return str(_replaced(sealed["messages"][0]["content"], self._literals()))
 
     async def handed_over(self, tool: str, sees: Collection[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments as the tool may have them: the originals of the kinds that it may see, the rest as placeholders.
         Raises PrivacyError: something may not be given to it in any form."""
-        put, used = self.put_back(dict(arguments))
         may = self._boundary.disclosure(self.agent, self._consent, tool, sees)
-        # What was known by its place alone would not be found again where it stands now.
-        again = [
-            (kind, value) for kind, value in used if not any(level == EXACT for level, _ in may(kind, False).allowed)
-        ]
+        kinds = self._vault.used_kinds()
+        seen = {kind for kind in kinds if any(level == EXACT for level, _ in may(kind, False).allowed)}
+        originals = {name: text for name, text in self._vault.originals().items() if name.rpartition("_")[0] in seen}
+        put = _replaced(dict(arguments), originals)
         call = {"id": AGENT, "type": "function", "function": {"name": tool, "arguments": json.dumps(put)}}
         body = {"model": AGENT, "messages": [{"role": "assistant", "content": None, "tool_calls": [call]}]}
-        sealed = await self._seal(body, may, [pair for pair in again if pair[0] != "LITERAL"])
+        sealed = await self._seal(body, may)
         found = json.loads(sealed["messages"][0]["tool_calls"][0]["function"]["arguments"])
-        literals = {name: text for name, text in self._vault.originals().items() if name.startswith("LITERAL_")}
-        shown = _put_back(found, variants(frozenset({"LITERAL"})), literals, {}) if literals else found
-        return dict(shown)
+        return dict(_replaced(found, self._literals(known=False)))
 
-    async def _seal(self, body: Mapping[str, Any], may: Disclosure, also: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    def _literals(self, known: bool = True) -> dict[str, str]:
+        """What looks like a placeholder is hidden as one; these are its words. `known`: only where they are a
+        placeholder of this conversation."""
+        originals = self._vault.originals()
+        texts = {name: text for name, text in originals.items() if name.startswith("LITERAL_")}
+        return {name: text for name, text in texts.items() if not known or text.strip(_BRACKETS) in originals}
+
+    async def _seal(self, body: Mapping[str, Any], may: Disclosure) -> dict[str, Any]:
         if nothing := may.keeps_text():
             raise kept_by_policy(nothing)
         ASKED_BY.set(self.agent.caller.key_id or self.agent.caller.tenant)
-        options = await self._boundary.options(self.agent, self._facts, may, also)
+        options = await self._boundary.options(self.agent, self._facts, may)
         self.sealed = await self._boundary.seal(self._vault, body, options)
         await self.keep()
         found: dict[str, Any] = json.loads(self.sealed.content)
         return found
 
 
-def _put_back(value: Any, pattern: Variants | None, originals: Mapping[str, str], used: dict[str, str]) -> Any:
-    if pattern is None:
+def _replaced(value: Any, originals: Mapping[str, str], pattern: Variants | None = None) -> Any:
+    """A JSON value with these originals in place of their placeholders, however written, in its keys, too."""
+    if not originals:
         return value
+    pattern = pattern or variants(Restorer(originals).kinds)
     if isinstance(value, str):
-        pieces, done = [], 0
-        for found in pattern.finditer(value):
-            if (original := original_of(found, originals)) is not None:
-                used[found.name if found.name in originals else found.name[:-1]] = original
-                pieces += [value[done : found.at], original]
-                done = found.until
-        return "".join([*pieces, value[done:]])
+        return replace_all(pattern, value, originals)
     if isinstance(value, list):
-        return [_put_back(item, pattern, originals, used) for item in value]
+        return [_replaced(item, originals, pattern) for item in value]
     if isinstance(value, dict):
-        return {
-            _put_back(name, pattern, originals, used): _put_back(item, pattern, originals, used)
-            for name, item in value.items()
-        }
+        return {_replaced(k, originals, pattern): _replaced(item, originals, pattern) for k, item in value.items()}
     return value

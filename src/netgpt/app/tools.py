@@ -67,7 +67,7 @@ class ToolService:
     def __init__(self, gateway: Gateway, boundary: Boundary) -> None:
         self._gateway, self._boundary = gateway, boundary
         home = gateway.settings.home
-        self.connections = {each.name: ToolConnection(each, home) for each in gateway.settings.tools}
+        self.connections = {each.name: ToolConnection(each, home, gateway.box_id) for each in gateway.settings.tools}
         self.approvals = Approvals(home, gateway.store.files)
         self._told = set[tuple[str, str]]()
 
@@ -92,7 +92,7 @@ class ToolService:
             return []
         texts = [text for each in offers for text in (each.description, json.dumps(each.labelled_schema()))]
         async with self._boundary.talk(agent) as talk:
-            hidden = iter(await talk.hidden(texts))
+            hidden = iter(await talk.hidden(texts, knows=False))
             return [Shown(each.name, each.labelled(next(hidden)), json.loads(next(hidden))) for each in offers]
 
     def _held(self, offer: ToolOffer) -> str:
@@ -138,8 +138,9 @@ class ToolService:
 
 
 def _may_use(agent: Agent, server: ToolServer) -> bool:
-    """A server's tools are its owner's: other tenants have none, and other people only where they are named."""
-    if agent.caller.tenant != LOCAL_TENANT:
+    """A server's tools are its owner's: other tenants have none, and other people only where they are named. Nor have
+    other boxes, which could name one another."""
+    if agent.is_box or agent.caller.tenant != LOCAL_TENANT:
         return False
     if server.people:
         return agent.person.user in server.people
@@ -178,15 +179,13 @@ async def _given(talk: Talk, result: Mapping[str, Any]) -> dict[str, Any]:
     """The result as the agent may have it. What cannot be looked into (pictures, sounds, packed files) stays here."""
     blocks = [_readable(block, talk.agent.is_local) for block in result.get("content", [])]
     structured = result.get("structuredContent")
-    told = {"blocks": blocks, "structured": structured}
-    put, used = talk.put_back(told)  # a tool may say again what it was given as a placeholder
-    texts: list[str] = []
-    for block in put["blocks"]:
-        texts += [block[name] for name in _TEXTS if name in block]
+    if talk.agent.is_local:  # a tool may say again what it was given as a placeholder
+        blocks, structured = talk.put_back([blocks, structured])
+    texts = [block[name] for block in blocks for name in _TEXTS if name in block]
     if structured is not None:
-        texts.append(json.dumps(put["structured"], ensure_ascii=False))
-    hidden = iter(await talk.hidden(texts, [pair for pair in used if pair[0] != "LITERAL"]))
-    shown = [_block({**block, **{name: next(hidden) for name in _TEXTS if name in block}}) for block in put["blocks"]]
+        texts.append(json.dumps(structured, ensure_ascii=False))
+    hidden = iter(await talk.hidden(texts))
+    shown = [_block({**block, **{name: next(hidden) for name in _TEXTS if name in block}}) for block in blocks]
     given: dict[str, Any] = {"content": shown, "isError": bool(result.get("isError"))}
     if structured is not None:
         try:

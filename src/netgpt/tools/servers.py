@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from netgpt.errors import ToolFailed
+from netgpt.models.base import HOPS_HEADER
 from netgpt.settings.tools import ToolServer
 from netgpt.tools import ToolOffer, read_offers
 
@@ -38,8 +39,9 @@ class _Broken(Exception):
 class ToolConnection:
     """`await connection.call("send", {...})`; safe for many tasks of one event loop."""
 
-    def __init__(self, settings: ToolServer, home: Path) -> None:
-        self.settings = settings
+    def __init__(self, settings: ToolServer, home: Path, box_id: str = "") -> None:
+        """`box_id`: told to servers elsewhere, so that a box does not pass a box's request on to others."""
+        self.settings, self._box_id = settings, box_id
         self._folder = (settings.folder or home).expanduser()
         self._opening = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -135,6 +137,7 @@ class ToolConnection:
             env = {name: value.get_secret_value() for name, value in told.env.items()}
             return program(told.command, env, self._folder, meter)
         headers = {name: value.get_secret_value() for name, value in told.headers.items()}
+        headers[HOPS_HEADER] = self._box_id
         return address(told.url, headers, told.timeout_s, meter)
 
     async def _heard(self, message: Any) -> None:

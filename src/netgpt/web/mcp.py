@@ -29,6 +29,7 @@ from netgpt.app.boundary import Agent, Boundary
 from netgpt.app.gateway import Gateway
 from netgpt.app.tools import ToolService
 from netgpt.errors import NetGPTError, RequestError
+from netgpt.models.base import HOPS_HEADER
 from netgpt.settings.tools import WITHOUT_KEY
 from netgpt.tools import SEPARATOR
 from netgpt.types import Caller
@@ -75,6 +76,8 @@ class AgentsDoor:
         self._serving: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[Any] | None = None
         self._end = asyncio.Event()
+        if gateway.settings.tools and not is_installed():
+            log.warning("tools: the servers of [[tools]] are not offered: %s", missing().message)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != PATH:
@@ -135,10 +138,12 @@ class AgentsDoor:
         return Server(
             "netgpt", version=__version__, title="NetGPT", instructions=INSTRUCTIONS,
             on_list_tools=partial(self._list, scope), on_call_tool=partial(self._call, scope),
+            get_tool_input_schema=lambda _name: None,  # no argument stands in a header: nothing to look up at each call
         )  # fmt: skip
 
     async def _list(self, scope: Scope | None, ctx: Any, _params: Any) -> Any:
         import mcp_types as types
+        from mcp.shared.exceptions import MCPError
 
         own = [
             types.Tool(
@@ -151,7 +156,10 @@ class AgentsDoor:
             )
             for tool in OWN_TOOLS.values()
         ]  # fmt: skip
-        line = await self._line(scope or ctx.request.scope, ctx.params, None)
+        try:
+            line = await self._line(scope or ctx.request.scope, ctx.params, None)
+        except NetGPTError as error:
+            raise MCPError(types.INVALID_PARAMS, error.message) from None
         shown = []
         try:
             line.check_scope("chat")
@@ -210,7 +218,9 @@ class AgentsDoor:
         is_local = scope.get(LOCAL, (caller.key_id or WITHOUT_KEY) in self.gateway.settings.mcp.local_keys)
         talk = meta.get(_CONVERSATION)
         conversation = talk[:256] if isinstance(talk, str) else scope.get(TALK, "")
-        return AgentLine(Agent(caller, person, bool(is_local), conversation), self.boundary, scope, self.others)
+        is_box = any(name == HOPS_HEADER.encode() for name, _ in scope.get("headers", ()))
+        agent = Agent(caller, person, bool(is_local), conversation, is_box)
+        return AgentLine(agent, self.boundary, scope, self.others)
 
 
 def agents_of(app: Any) -> AgentsDoor:

@@ -92,25 +92,29 @@ _ROWS: Final[Mapping[str, Any]] = {"type": "array", "items": _OBJECT}
 
 
 async def ask(line: AgentCall, given: AskArguments) -> dict[str, Any]:
-    asked, _ = await _put_back(line, {"prompt": given.prompt, "system": given.system})
+    asked = {"prompt": given.prompt, "system": given.system}
+    wishes: dict[str, Any] = {"dry_run": given.dry_run}
+    if line.agent.is_local:
+        async with line.boundary.talk(line.agent) as talk:
+            asked = talk.put_back(asked)
+    else:  # words made of what is private are not found again: a model here is told nothing that the agent is not
+        wishes |= {"complete": "off", "constraints": False}
     messages = [{"role": "system", "content": asked["system"]}] if asked["system"] else []
     body = {
         "model": given.model, "messages": [*messages, {"role": "user", "content": asked["prompt"]}],
-        "user": line.agent.person.user, "netgpt": {"dry_run": given.dry_run},
+        "user": line.agent.person.user, "netgpt": wishes,
     }  # fmt: skip
     answer = await line.http("POST", "/v1/chat/completions", body)
     told = answer["netgpt"]
     said = str((answer["choices"][0].get("message") or {}).get("content") or "") if answer.get("choices") else ""
-    shown = await _through(
-        line, {"answer": said, "would_leave": (told.get("explain") or {}).get("would_send_text") or ""}
-    )
+    leaves = (told.get("explain") or {}).get("would_send_text") or ""
+    shown = await _through(line, {"answer": said}, knows=True) | await _through(line, {"would_leave": leaves})
     return {**shown, **{name: told.get(name) for name in ("exchange", "route", "reason")}}
 
 
 async def redact(line: AgentCall, given: RedactArguments) -> dict[str, Any]:
-    asked, _ = await _put_back(line, given.text)
     async with line.boundary.talk(line.agent) as talk:
-        text, _ = await talk.masked(asked)
+        text = await talk.masked(given.text)
         assert talk.sealed is not None
         hidden = [
             {"placeholder": each.placeholder, "kind": each.kind, "found_by": each.rule, "rule": each.policy_rule,
@@ -171,20 +175,14 @@ async def signals(line: AgentCall, given: Arguments) -> dict[str, Any]:
     return await line.http("GET", "/v1/signals")
 
 
-async def _put_back(line: AgentCall, value: Any) -> tuple[Any, Any]:
-    """Arguments with the originals in place of the placeholders that this agent knows: they stay on the box."""
-    async with line.boundary.talk(line.agent) as talk:
-        return talk.put_back(value)
-
-
-async def _through(line: AgentCall, value: dict[str, Any]) -> dict[str, Any]:
-    """Words on their way to the agent."""
+async def _through(line: AgentCall, value: dict[str, Any], *, knows: bool = False) -> dict[str, Any]:
+    """Words on their way to the agent. `knows`: placeholders in them are its own, not those of another request."""
     if line.agent.is_local:
         return value
     texts: list[str] = []
     shape = _taken(value, texts)
     async with line.boundary.talk(line.agent) as talk:
-        return dict(_filled(shape, await talk.hidden(texts)))
+        return dict(_filled(shape, await talk.hidden(texts, knows=knows)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +221,8 @@ _MASKED: Final = (
 )
 _ASK: Final = (
     "Ask a question through the box: it may answer itself with its small model, or hide what is private and send the "
-    "rest to the cloud that its owner configured. It is recorded for the person, and may cost money."
+    "rest to the cloud that its owner configured. It is recorded for the person, and may cost money. Facts of the "
+    "person are used for it only where your model is the owner's own."
 )
 _REDACT: Final = (
     "A text with placeholders for what is private, and for each its kind, what found it and the rule by which it is "

@@ -22,7 +22,7 @@ class Finds:
     async def start(self) -> None: ...
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         return [[Span(*m.span(), self._kind, "test", 0.9) for m in self._form.finditer(text)] for text in texts]
 

@@ -17,7 +17,7 @@ class SharedDetector:
     async def start(self) -> None: ...
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         return self._finder.find(list(texts), values, names)
 

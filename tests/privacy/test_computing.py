@@ -31,7 +31,7 @@ class Finds(LocalDetector):
         super().__init__(names=False)
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         found = await super().detect(texts, values=values, names=names)
         asked = names or [True] * len(texts)

@@ -110,7 +110,7 @@ class Everybody:
     async def start(self) -> None: ...
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         found = self.finder.find(texts, values, names)
         for text, spans in zip(texts, found, strict=True):
@@ -197,7 +197,7 @@ class Slow:
     async def start(self) -> None: ...
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         self.threads.append(threading.get_ident())
         self.asked.set()

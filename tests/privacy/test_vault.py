@@ -250,7 +250,7 @@ class Restless:
     async def start(self) -> None: ...
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         if self.error:
             raise DetectorError("gone")
@@ -272,7 +272,7 @@ class FindsMore(Restless):
     """Finds the last plain letter of a long text, each time another one."""
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         return [[Span(at, at + 1, "X", "r")] if (at := max(map(text.rfind, "abcdefgh"))) > 20 else [] for text in texts]
 

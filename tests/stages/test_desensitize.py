@@ -31,7 +31,7 @@ class Counting(LocalDetector):
         self.fails = fails
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         self.asked.append(tuple(texts))
         if self.fails:

@@ -146,7 +146,7 @@ class Broken:
         return True, "ready"
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         if any(self.bad in text for text in texts):
             raise DetectorError("the detector failed")

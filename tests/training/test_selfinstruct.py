@@ -96,7 +96,7 @@ class Broken(LocalDetector):
         self.good = good
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         self.good -= 1
         if self.good < 0:

@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Final
 
 _FIRST: Final = ("Ingrid", "Tomasz", "Zanele", "Rahul", "Mercedes", "Aoife", "Kenji", "Leila", "Björn", "Svetlana")
-_LAST: Final = ("Lindqvist", "Kowalczyk", "Khumalo", "Deshpande", "Fuentes", "Gallagher", "Nakamura", "Haddad", "Petrov")
+_LAST: Final = (
+    "Lindqvist",
+    "Kowalczyk",
+    "Khumalo",
+    "Deshpande",
+    "Fuentes",
+    "Gallagher",
+    "Nakamura",
+    "Haddad",
+    "Petrov",
+)
 _STREETS: Final = ("Kastanienallee", "Mill Lane", "Lindenstraße", "Harbour Road", "Ahornweg", "Orchard Street")
 _TOWNS: Final = (("Rostock", "18055"), ("Leeds", "LS6 2QH"), ("Uppsala", "753 20"), ("Graz", "8010"))
 _WORDS: Final = ("birch", "quartz", "marsh", "otter", "cobalt", "plover", "tansy", "gravel")
@@ -125,7 +135,7 @@ def _files(v: dict[str, str]) -> dict[str, str]:
             f'    "first": "{v["mail_3"]}",\n    "second": "",  # TODO: who?\n'
             "}\n\n\n"
             'def line(role: str) -> str:\n    """One line for the footer of a mail."""\n'
-            '    person = {"owner": OWNER}.get(role, OWNER)\n    return f"{person[\'name\']}, {person[\'phone\']}"\n'
+            "    person = {\"owner\": OWNER}.get(role, OWNER)\n    return f\"{person['name']}, {person['phone']}\"\n"
         ),
         "billing/invoice.py": (
             '"""Totals of an invoice."""\n\nfrom __future__ import annotations\n\nfrom decimal import Decimal\n\n\n'
@@ -152,8 +162,8 @@ def _files(v: dict[str, str]) -> dict[str, str]:
         "logs/app.log": (
             "2026-03-02T08:14:07Z INFO  app.start version=1.4.2 commit=9fceb02d0ae598e95dc970b74767f19372d61af8\n"
             f"2026-03-02T08:14:09Z INFO  db.connect host={v['host']} addr={v['ip']} pool=8\n"
-            f"2026-03-02T08:15:31Z WARN  mail.bounce to={v['mail_4']} user=\"{v['name_4']}\" code=550\n"
-            f"2026-03-02T08:15:44Z DEBUG http.out authorization=\"Bearer {v['web_token']}\" status=200 ms=31\n"
+            f'2026-03-02T08:15:31Z WARN  mail.bounce to={v["mail_4"]} user="{v["name_4"]}" code=550\n'
+            f'2026-03-02T08:15:44Z DEBUG http.out authorization="Bearer {v["web_token"]}" status=200 ms=31\n'
             "2026-03-02T08:16:02Z INFO  job.done id=7f0c2d1e-53a1-4f0b-9a59-0f6f2a1c8b77 invoices=128\n"
         ),
     }

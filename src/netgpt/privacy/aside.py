@@ -109,7 +109,7 @@ class _FromThread:
     async def start(self) -> None: ...
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         self._asked = asyncio.run_coroutine_threadsafe(self._detected(texts, values, names), self._loop)
         if self._given_up:
@@ -120,7 +120,7 @@ class _FromThread:
             raise DetectorError("the request was given up; nothing was sent") from None
 
     async def _detected(
-        self, texts: Sequence[str], values: Sequence[tuple[str, str]], names: Sequence[bool] | None
+        self, texts: Sequence[str], values: Sequence[tuple[str, str]], names: Sequence[int] | None
     ) -> list[list[Span]]:
         if self.turn is not None:
             self.turn.leave()

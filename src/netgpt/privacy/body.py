@@ -340,6 +340,28 @@ class Seen(NamedTuple):
     place: TextPosition
     hint: str | None = None
     """The kind that the field's name suggests: `{"phone": ...}` -> PHONE."""
+    voice: str = ""
+    """`PROGRAM`: definitions of tools, and the long instructions beside them; `RESULT`: what tools said; else what
+    people wrote."""
+
+
+PROGRAM: Final = "program"
+RESULT: Final = "result"
+_PROMPT: Final = 2_000
+"""Characters from which instructions beside tools are an agent's. Shorter ones, and those without tools (which hold the
+documents that are asked about), are about people."""
+
+
+def _voice(rule: str, within: str, fields: Mapping[str, Any], key: str) -> str:
+    """Whose the words of a field are; "": as those around it."""
+    if rule == "@tool":
+        return PROGRAM
+    if within == REQUEST:
+        return "instructions" if key in ("system", "instructions") else ""
+    if fields.get("role") in ("system", "developer"):
+        return "instructions"
+    is_result = fields.get("role") in ("tool", "function") or str(fields.get("type")).endswith(("_output", "_result"))
+    return RESULT if is_result else ""
 
 
 See = Callable[[Seen], Any]
@@ -353,6 +375,7 @@ class BodyVisitor:
         self._see = see
         self._media = media
         self._passes = passes
+        self._voice, self._has_tools = "", False
         self._wire = wire()
         self._count = 0
         self._values = 0
@@ -361,6 +384,7 @@ class BodyVisitor:
     def body(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The body rebuilt. Raises NotDisclosable: media that must stay, too deep nesting, or keys that become one."""
         order = sorted(body, key=lambda field: field in CONVERSATION)
+        self._has_tools = bool(body.get("tools") or body.get("functions"))
         seen = dict(zip(order, self._fields({key: body[key] for key in order}, REQUEST, 0), strict=True))
         return _object([seen[key] for key in body])
 
@@ -392,7 +416,10 @@ class BodyVisitor:
             return self._text(value, TextPosition.NAME if of_tool else TextPosition.SPEAKER, depth)
         if rule == "encrypted":
             return self._by_rule("blob" if fields.get("type") in ENCRYPTED else DEFAULT, key, value, depth)
-        return self._by_rule(rule, key, value, depth)
+        before, self._voice = self._voice, _voice(rule, within, fields, key) or self._voice
+        new = self._by_rule(rule, key, value, depth)
+        self._voice = before
+        return new
 
     def _by_rule(self, rule: str, key: str, value: Any, depth: int) -> Any:
         if rule.startswith("@"):
@@ -567,7 +594,10 @@ class BodyVisitor:
     def _visit(self, text: str, place: TextPosition, value: Any = None, hint: str | None = None) -> Any:
         self._count += 1
         self._bound()
-        new = self._see(Seen(text, place, hint))
+        voice = self._voice
+        if voice == "instructions":
+            voice = PROGRAM if self._has_tools and len(text) > _PROMPT else ""
+        new = self._see(Seen(text, place, hint, voice))
         return value if value is not None and new == text else new
 
     def _opened(self, text: str) -> Any:

@@ -358,7 +358,8 @@ class Computing:
         kinds = {span.kind for spans in found for span in spans}
         if kinds.isdisjoint(("AGE", "PERSON", "DATE")):
             return found
-        tasks = {task for item in seen if item.place is TextPosition.PROSE for task in tasks_in(_ends(item.text))}
+        asking = (item.text for item in seen if item.place is TextPosition.PROSE and not item.voice)
+        tasks = {task for text in asking for task in tasks_in(_ends(text))}
         self._ages = "ages" in tasks and self._may("AGE", YEARS)
         if "names" in tasks and self._may("PERSON", ORDER):
             self._order_names(seen, found)

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from netgpt.errors import DetectorError, NetGPTError
 from netgpt.privacy.detectors import find_patterns, search
 from netgpt.privacy.detectors.profile_values import needles_of
+from netgpt.privacy.kinds import NAMES
 from netgpt.privacy.ner import NameFinder
 from netgpt.privacy.registry import DETECTORS, PatternDetector, family
 from netgpt.registry import BUILT_IN
@@ -37,12 +38,12 @@ class Detector(Protocol):
         ...
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         """For each text its private spans: sorted, not overlapping, in offsets of Python characters.
 
-        `values`: (KIND, value) pairs to be found everywhere; `names`: for each text whether to look for names (None: in
-        all). Raises DetectorError.
+        `values`: (KIND, value) pairs to be found everywhere; `names`: for each text whether to look for names: 0, `NAMES`
+        or `SURE_NAMES` of `kinds` (None: `NAMES` in all). Raises DetectorError.
         """
         ...
 
@@ -67,9 +68,9 @@ class Finder:
         self.find(["Ada, ada@mill.example, +44 20 7946 0018, 10.1.2.3 key=AB12CD34EF56GH78 12345678Z"], (), None)
 
     def find(
-        self, texts: Sequence[str], values: Sequence[tuple[str, str]], names: Sequence[bool] | None
+        self, texts: Sequence[str], values: Sequence[tuple[str, str]], names: Sequence[int] | None
     ) -> list[list[Span]]:
-        wanted = [True] * len(texts) if names is None else list(names)
+        wanted = [NAMES] * len(texts) if names is None else list(names)
         named = self._names.find(texts, wanted) if self._names is not None and any(wanted) else [[] for _ in texts]
         needles = needles_of(values)
         return [
@@ -177,7 +178,7 @@ class LocalDetector:
             self._ready = True
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         async with self._lock:
             try:
@@ -208,7 +209,7 @@ class CachingDetector:
         await self._detector.start()
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         if self._failed is not None:
             raise self._failed

@@ -53,7 +53,7 @@ class DetectorPools:
         await self.quick.start()
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         """As `Detector.detect`."""
         if cost(texts) < LONG:

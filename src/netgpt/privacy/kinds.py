@@ -21,6 +21,10 @@ YEARS: Final = "years"
 ORDER: Final = "order"
 """Levels of what a request computes with; `computing` says when."""
 
+NAMES: Final = 1
+SURE_NAMES: Final = 2
+"""How names are looked for in a text: as usual, or only those that the tagger is sure of; 0: not at all."""
+
 HIERARCHIES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "place": (EXACT, "street", "district", "city", "region", "country", PLACEHOLDER),

@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any, Protocol
 
 from netgpt.errors import NotDisclosable
-from netgpt.privacy.body import DROP, BodyVisitor, Seen, TextPosition, may_be_random, unsigned
+from netgpt.privacy.body import DROP, PROGRAM, BodyVisitor, Seen, TextPosition, may_be_random, unsigned
 from netgpt.privacy.computing import Computing
 from netgpt.privacy.detector import PLUGGED, Detector, merge_spans
 from netgpt.privacy.detectors import find_keys, find_patterns, is_excepted
@@ -28,7 +28,7 @@ from netgpt.privacy.identities import (
     spoken,
     within_titles,
 )
-from netgpt.privacy.kinds import EXACT, ORDER, PLACEHOLDER, TermsOf, bracketed
+from netgpt.privacy.kinds import EXACT, NAMES, ORDER, PLACEHOLDER, SURE_NAMES, TermsOf, bracketed
 from netgpt.privacy.scripts import ALL, unread_scripts
 from netgpt.privacy.variants import lookalikes, read, replace_all, variants
 from netgpt.registry import holds_texts
@@ -306,9 +306,12 @@ class Masking:
     async def _search(self, planned: MaskPlan, detector: Detector) -> list[list[Span]]:
         """The spans of each text; names are looked for in prose and in keys, in the first round."""
         first = self.rounds == 1
-        texts = [(item.text, first and _may_be_named(item)) for item in planned.seen]
-        joined = [("".join(planned.seen[i].text for i in group), first) for group in planned.groups]
-        read = [(spoken(item.text)[0], True) if first and _is_spoken(item) else None for item in planned.seen]
+        texts = [(item.text, _wanted(item) if first and _may_be_named(item) else 0) for item in planned.seen]
+        joined = [
+            ("".join(planned.seen[i].text for i in group), _wanted(planned.seen[group[0]]) if first else 0)
+            for group in planned.groups
+        ]
+        read = [(spoken(item.text)[0], _wanted(item)) if first and _is_spoken(item) else None for item in planned.seen]
         searched = (text for text, item in zip(texts, planned.seen, strict=True) if item.place is not TextPosition.BLOB)
         unique = list(dict.fromkeys([*searched, *joined, *(text for text in read if text)]))
         results = await detector.detect(
@@ -515,6 +518,11 @@ def _may_be_named(item: Seen) -> bool:
     if item.place is TextPosition.KEY:
         return not is_ordinary(item.text) and (not is_identifier(item.text) or item.text.istitle())
     return item.place is TextPosition.PROSE
+
+
+def _wanted(item: Seen) -> int:
+    """How names are looked for in this text."""
+    return SURE_NAMES if item.voice == PROGRAM else NAMES
 
 
 def _is_spoken(item: Seen) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from netgpt.privacy.detectors.disguises import views
 from netgpt.privacy.detectors.normalize import View, around_changes
 from netgpt.privacy.figures import is_figure
-from netgpt.privacy.kinds import ALSO_WORDS, AROUND, WORDS_OF_TRADE, word_set
+from netgpt.privacy.kinds import ALSO_WORDS, AROUND, SURE_NAMES, WORDS_OF_TRADE, word_set
 from netgpt.privacy.roles import RoleJudge
 from netgpt.privacy.scripts import ALL, readable
 from netgpt.privacy.tagger import TAGS, WORD, Tag, Tagger, is_glued
@@ -42,6 +42,19 @@ _LANGUAGES = word_set("""
 _INTO = re.compile(r"(?i)\b(?:to|into|in|from)\s{1,3}$")
 
 
+_NOBODY = word_set("ok okay bearer")
+_SIZE = re.compile(r"\d+(?:[KMGT]i?B|[munµ]?s)")
+_SECONDS = re.compile(r"\d\dZ")
+_OF_UUID = re.compile(r"[0-9a-fA-F]{4}|[0-9a-fA-F]{8}|[0-9a-fA-F]{12}")
+_UUID = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9a-fA-F])")
+_OF_REPOSITORY = re.compile(r"\.(?:md|txt|rst|toml|json|ya?ml|lock|cfg|in)\b")
+"""What follows a word in capitals that is the name of a file which repositories have: README, CLAUDE, HANDOVER."""
+_CODED = re.compile(r"[A-Z]?[a-z]+(?:[A-Z][a-z]+)+|[a-z]{1,3}[A-Z]")
+"""Words joined by capitals ("useMemo", "AssertionError", "hG"); few names are written so ("McAllister")."""
+_ALL_BUT_SURE, _IN_CODE, _IN_PATH = 0.95, 0.5, 0.2
+"""Thresholds of such words, and of a folder or a part of a dotted name."""
+
+
 def least_chance(text: str, start: int, end: int, spelled: bool, is_common: Callable[[str], bool]) -> float:
     """The least probability for the word `text[start:end]`; above 1: never. `spelled`: the text has capitals;
     `is_common`: whether a word in small letters is an everyday one."""
@@ -50,9 +63,20 @@ def least_chance(text: str, start: int, end: int, spelled: bool, is_common: Call
         return _NEVER
     if word.isdigit() and len(word) < 5:
         return _NEVER if _QUANTITY.match(text, end) or text.endswith(_CURRENCY, 0, start) else NUMBER
-    if len(word) < 5 and word.islower() and text[start - 1 : start] == "." and text[max(0, start - 2)].isalnum():
-        return _NEVER  # "report.txt"
+    before, after = text[start - 1 : start], text[end : end + 1]
+    if len(word) < 5 and word.islower() and before == "." and not text[max(0, start - 2)].isspace():
+        return _NEVER  # "report.txt", "<slug>.md"
     lowered = word.lower()
+    if lowered in _NOBODY or _SIZE.fullmatch(word) or (before == ":" and _SECONDS.fullmatch(word)):
+        return _NEVER
+    if "-" in (before, after) and _OF_UUID.fullmatch(word) and _UUID.search(text, max(0, start - 24), end + 32):
+        return _NEVER
+    if word.isupper() and word.isascii() and _OF_REPOSITORY.match(text, end):
+        return _ALL_BUT_SURE
+    if _CODED.fullmatch(word):
+        return _IN_CODE
+    if before == after and before in ("/", ".") and not text[max(0, start - 2)].isspace():
+        return _IN_PATH
     if lowered in _LANGUAGES and _INTO.search(text, max(0, start - 8), start):
         return _NEVER
     if lowered in _UNITS and text[max(0, start - 3) : start].rstrip()[-1:].isdigit():
@@ -71,6 +95,9 @@ def _begins(text: str, at: int) -> bool:
 SHORT, DOCUMENT, GLUED, FOREIGN = (0.10, 0.30), (0.02, 0.02), (0.15, 0.40), (0.15, 0.45)
 """Least probabilities of a private word, and of the surest word of a find: in a short request, in a long text, in
 scripts without blanks, where a word is one sign, and in other scripts than the Latin, of which less was learnt."""
+PROGRAM = (0.10, 0.50)
+"""The same in what a program says to a model: pages of instructions and definitions of tools, full of words with
+capitals. A name in them stands at 0.85 and more, what is none below a half."""
 SHORT_CHARS, DOCUMENT_CHARS = 110, 180
 """A request up to the first length is short, a text from the second on is long. Letters and records hold far more
 private words than commands do, and a word more hidden in them costs less."""
@@ -98,8 +125,9 @@ class NameFinder:
             self._tagger = Tagger()
         return self._tagger
 
-    def find(self, texts: Sequence[str], wanted: Sequence[bool]) -> list[list[Span]]:
-        """Spans of private words in every text; the tagger reads only the texts marked `wanted`."""
+    def find(self, texts: Sequence[str], wanted: Sequence[int]) -> list[list[Span]]:
+        """Spans of private words in every text; the tagger reads only the texts marked `wanted`, and finds in those
+        marked `SURE_NAMES` what it is sure of."""
         tagger = self.load()
         all_views = [
             [view for view in views(text) if view.names] if want else []
@@ -110,10 +138,11 @@ class NameFinder:
         tagged = iter(_read(tagger, [view.text for view in flat]))
         found: list[list[Span]] = [[] for _ in texts]
         names: dict[tuple[str, str], None] = {}
-        for spans, of_text in zip(found, all_views, strict=True):
+        for spans, of_text, want in zip(found, all_views, wanted, strict=True):
             for view in of_text:
+                least = PROGRAM if want == SURE_NAMES else bounds(len(view.text))
                 for start, end, kind, chance in judge.keep(
-                    view.text, [*_joined(view.text, next(tagged), self._readable, tagger)]
+                    view.text, [*_joined(view.text, next(tagged), self._readable, tagger, least)]
                 ):
                     if kind in _REPEATED and not (kind == "ORG" and _HOST.match(view.text, max(0, start - 1), end + 2)):
                         names[(kind, view.text[start:end])] = None
@@ -156,11 +185,11 @@ def bounds(chars: int) -> tuple[float, float]:
 
 
 def _joined(
-    text: str, tags: Sequence[Tag], readable: re.Pattern[str], tagger: Tagger
+    text: str, tags: Sequence[Tag], readable: re.Pattern[str], tagger: Tagger, spaced: tuple[float, float]
 ) -> Iterator[tuple[int, int, str, float]]:
-    """Runs of neighbouring tagged words with at least one sure one, each with the kind that most of its words have."""
+    """Runs of neighbouring tagged words with at least one sure one, each with the kind that most of its words have.
+    `spaced`: see `bounds`."""
     run: list[Tag] = []
-    spaced = bounds(len(text))
     spelled = not text.islower()
     sure = False
     for tag in tags:

@@ -118,7 +118,7 @@ class DetectorProcess:
         self._child, self._detail = None, "closed"
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         """As `Detector.detect`. Raises DetectorError at once when the child is down or too many wait."""
         if not self._overdue:

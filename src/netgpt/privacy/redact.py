@@ -114,7 +114,7 @@ class _InThisThread:
     async def start(self) -> None: ...
 
     async def detect(
-        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[bool] | None = None
+        self, texts: Sequence[str], *, values: Sequence[tuple[str, str]] = (), names: Sequence[int] | None = None
     ) -> list[list[Span]]:
         try:
             return self._finder.find(texts, values, names)

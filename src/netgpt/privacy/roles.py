@@ -86,6 +86,8 @@ _PARTS_OF_TIME: Final = word_set("""
 """)
 """Names of months and days: alone they are on everybody's calendar."""
 
+_TODAY: Final = re.compile(r"(?i)\b(?:today['’]s|current) date(?: is)?:? \Z")
+
 Find = tuple[int, int, str, float]
 """Start, end, kind, chance."""
 
@@ -102,7 +104,7 @@ class RoleJudge:
     def keep(self, text: str, finds: Sequence[Find]) -> list[Find]:
         """The finds that may be somebody's."""
         left = [find for find in finds if find[3] >= _SURE or not _is_term(text, find)]
-        left = [find for find in left if not _is_part_of_time(text, find)]
+        left = [find for find in left if not _is_part_of_time(text, find) and not _is_today(text, find)]
         tickets = [ticket.span() for ticket in _TICKET_OF.finditer(text)] if left else []
         left = [find for find in left if not any(a <= find[0] and find[1] <= b for a, b in tickets)]
         tests = (_is_trade, _is_slug, self._is_tool)
@@ -146,8 +148,16 @@ def _is_term(text: str, find: Find) -> bool:
 def _is_part_of_time(text: str, find: Find) -> bool:
     words = _words(text[find[0] : find[1]])
     return (
-        find[2] == "DATE" and bool(words) and all(word in _PARTS_OF_TIME for word in words) and not _digits(text, find)
+        find[2] in ("DATE", "PRODUCT")
+        and bool(words)
+        and all(word in _PARTS_OF_TIME for word in words)
+        and not _digits(text, find)
     )
+
+
+def _is_today(text: str, find: Find) -> bool:
+    """Whether this is the day on which a program was asked: "Today's date is Sunday, November 29"."""
+    return find[2] == "DATE" and _TODAY.search(text, max(0, find[0] - 24), find[0]) is not None
 
 
 def _digits(text: str, find: Find) -> bool:

@@ -15,8 +15,9 @@ import base64
 import binascii
 import contextlib
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from threading import Lock
 from typing import Final
 
 from netgpt.privacy.detectors import normalize
@@ -30,8 +31,8 @@ _AROUND: Final = 100
 """Characters that an excerpt has on each side: words that announce a value stand there."""
 _LONGEST: Final = 300_000
 """Characters of one encoded run."""
-_REMEMBERED: Final = 4_000
-"""Characters of a text whose views are kept for the next search: several look at the same text."""
+_REMEMBERED: Final = 1_000_000
+"""Characters of views that are kept for the next search, see `_size`: about 15 MB."""
 
 _INLINE: Final = (
     "a|abbr|acronym|b|bdi|bdo|big|cite|code|del|dfn|em|font|i|ins|kbd|label|mark|nobr|o:p|q|s|samp|small|span|strike"
@@ -85,13 +86,37 @@ _SEPARATED_BEGINS = re.compile(r"[0-9a-fA-F]{2}(?:[ :]|, ?)(?:0x)?[0-9a-fA-F]{2,
 
 def views(text: str) -> Iterable[View]:
     """Every view of a text, the plain one first."""
-    return _remembered(text) if len(text) <= _REMEMBERED else _made(text)
+    return _views.of(text)
 
 
-@holds_texts
-@lru_cache(maxsize=64)
-def _remembered(text: str) -> tuple[View, ...]:
-    return tuple(_made(text))
+class _Views:
+    """The views of the last texts: several look at the same text, and a conversation comes back with every turn."""
+
+    def __init__(self) -> None:
+        self._lock, self._size = Lock(), 0
+        self._known = holds_texts(OrderedDict[str, tuple[View, ...]]())
+
+    def of(self, text: str) -> tuple[View, ...]:
+        with self._lock:
+            if (known := self._known.get(text)) is not None:
+                self._known.move_to_end(text)
+                return known
+        made = tuple(_made(text))
+        with self._lock:
+            if text not in self._known:
+                self._known[text] = made
+                self._size = self._size + _size(made) if len(self._known) > 1 else _size(made)  # emptied by forgetting
+            while self._size > _REMEMBERED and len(self._known) > 1:
+                self._size -= _size(self._known.popitem(last=False)[1])
+        return made
+
+
+def _size(made: tuple[View, ...]) -> int:
+    """Characters kept, each of those with a way back to the original as five, and something for the entry."""
+    return 50 + sum(len(view.text) * (1 if view.starts is None else 5) for view in made)
+
+
+_views: Final = _Views()
 
 
 def _made(text: str, depth: int = _DEEPEST) -> Iterator[View]:

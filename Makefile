@@ -18,7 +18,7 @@ SBOM   := $(VENV)/sbom
 THREE  := -n 3 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE  # where it is set, each of the hundreds of processes of a run compiles all it imports
 
-.PHONY: help setup demo test fast check bench docs sbom advisories lock clean
+.PHONY: help setup demo test fast agents check bench docs sbom advisories lock clean
 
 help:            ## list the commands
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -63,6 +63,9 @@ test: $(TRAIN)   ## every test, as CI runs them, three files at once (the models
 
 fast: $(TRAIN)   ## the tests that need no engine and no patience
 	$(BIN)/python -m pytest $(THREE) -m "not slow"
+
+agents: $(TRAIN) ## real coding agents through the gateway, all of them (installs 2 GB into the cache)
+	NETGPT_TEST_AGENTS=all $(BIN)/python -m pytest tests/web/test_agents.py
 
 check: $(TRAIN)  ## lint, format, types
 	$(BIN)/ruff check src benchmarks tests tools docs

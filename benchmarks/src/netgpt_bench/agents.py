@@ -1,7 +1,7 @@
-"""`netgpt bench agents`: real coding agents do a small task through the gateway; what leaves, what lands, what it costs.
+"""`netgpt bench agents`: real coding agents do a small task through the gateway; what leaves, lands, and what it costs.
 
-The cloud is a scripted model on loopback. Every byte that it receives is searched for the planted values; the files that
-the agent wrote are compared with what they must hold; the times are the gateway's own, of its rows.
+The cloud is a scripted model on loopback. Every byte that it receives is searched for the planted values; the files
+that the agent wrote are compared with what they must hold; the times are the gateway's own, of its rows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from netgpt_bench.agents_model import TASK, agent_model
 from netgpt_bench.agents_place import Place, made
 from netgpt_bench.harness import Progress, gateway
 
-_TASK_S: Final = 60.0
+_TASK_S: Final = 300.0
 _PLACEHOLDER: Final = re.compile(r"\[[A-Z][A-Z_]*_\d+\]")
 
 

@@ -147,7 +147,7 @@ class _Step:
 
     def hand_over(self) -> tuple[str, dict[str, Any]]:
         began = self._seen[2].find("OPENAI_API_KEY=")
-        said = self._seen[2][max(began, 0) :].partition("Invoices, first version")[0] + "Invoices, first version\n"
+        said = self._seen[2][max(began, 0) :].partition("first version")[0] + "first version\n"
         if self._tool("write"):
             return self._call("write", path=f"{self._folder}/HANDOVER.md", content=said)
         return self._run(f"cat > HANDOVER.md <<'THERE'\n{said}THERE")
@@ -202,7 +202,7 @@ def _in_blocks(history: list[dict[str, Any]]) -> str:
     said = [_text(message.get("content")) for message in history]
     whole = "\n".join(said)
     old, new = _changed(whole[whole.rfind("Whom to call, by role") :], whole[whole.rfind('"id": 4711') :])
-    if "AssertionError" not in said[-1]:  # what a person would forget: the tests say so
+    if not any("not found in" in each for each in said):  # what a person would forget: the tests say so
         new = old.replace('""', '"nobody"')
     return (
         "I set the second contact.\n\n"

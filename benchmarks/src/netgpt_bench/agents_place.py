@@ -47,6 +47,8 @@ class Place:
         for name, value in self.values.items():
             raw = value.encode()
             ways = {raw, json.dumps(value)[1:-1].encode(), base64.b64encode(raw).rstrip(b"=")[:-1]}
+            if name.startswith(("name_", "address_")):  # the surname, the street with its number
+                ways.add((value.split()[-1] if name[0] == "n" else value.partition(",")[0]).encode())
             if any(way in sent for way in ways):
                 found.append(name)
         return found

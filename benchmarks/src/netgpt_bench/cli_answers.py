@@ -212,3 +212,16 @@ def proposals(
         for name in ("wrong", "printed"):
             say(f"{name}: " + (" | ".join(result[name]) or "nothing"))
     print_result("facts proposed from remarks in passing", result, as_json)
+
+
+@app.command()
+@reports_errors
+def agents(
+    agent: list[str] = typer.Argument(None, help="Which, by name; all of them without."),
+    seeds: int = typer.Option(1, min=1, help="Repositories each, every one with other planted values."),
+    as_json: bool = json_option,
+) -> None:
+    """Real coding agents through the gateway: what leaves, what is wrong on disk, milliseconds that a turn takes."""
+    from netgpt_bench import agents as bench
+
+    print_result("coding agents", run(bench.run(agent or [], seeds=seeds, progress=show_step)), as_json)

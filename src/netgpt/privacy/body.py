@@ -352,14 +352,13 @@ _PROMPT: Final = 2_000
 documents that are asked about), are about people."""
 
 
-def _voice(rule: str, within: str, fields: Mapping[str, Any], key: str) -> str:
+def _voice(rule: str, within: str, fields: Mapping[str, Any], key: str, has_tools: bool) -> str:
     """Whose the words of a field are; "": as those around it."""
     if rule == "@tool":
         return PROGRAM
-    if within == REQUEST:
-        return "instructions" if key in ("system", "instructions") else ""
-    if fields.get("role") in ("system", "developer"):
-        return "instructions"
+    instructs = fields.get("role") in ("system", "developer") and key == "content"
+    if instructs or (within == REQUEST and key in ("system", "instructions")):
+        return PROGRAM if has_tools and len(str(fields[key])) > _PROMPT else ""
     is_result = fields.get("role") in ("tool", "function") or str(fields.get("type")).endswith(("_output", "_result"))
     return RESULT if is_result else ""
 
@@ -416,7 +415,7 @@ class BodyVisitor:
             return self._text(value, TextPosition.NAME if of_tool else TextPosition.SPEAKER, depth)
         if rule == "encrypted":
             return self._by_rule("blob" if fields.get("type") in ENCRYPTED else DEFAULT, key, value, depth)
-        before, self._voice = self._voice, _voice(rule, within, fields, key) or self._voice
+        before, self._voice = self._voice, _voice(rule, within, fields, key, self._has_tools) or self._voice
         new = self._by_rule(rule, key, value, depth)
         self._voice = before
         return new
@@ -594,10 +593,7 @@ class BodyVisitor:
     def _visit(self, text: str, place: TextPosition, value: Any = None, hint: str | None = None) -> Any:
         self._count += 1
         self._bound()
-        voice = self._voice
-        if voice == "instructions":
-            voice = PROGRAM if self._has_tools and len(text) > _PROMPT else ""
-        new = self._see(Seen(text, place, hint, voice))
+        new = self._see(Seen(text, place, hint, self._voice))
         return value if value is not None and new == text else new
 
     def _opened(self, text: str) -> Any:

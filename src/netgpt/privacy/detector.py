@@ -42,8 +42,8 @@ class Detector(Protocol):
     ) -> list[list[Span]]:
         """For each text its private spans: sorted, not overlapping, in offsets of Python characters.
 
-        `values`: (KIND, value) pairs to be found everywhere; `names`: for each text whether to look for names: 0, `NAMES`
-        or `SURE_NAMES` of `kinds` (None: `NAMES` in all). Raises DetectorError.
+        `values`: (KIND, value) pairs to be found everywhere; `names`: for each text how names are looked for: 0,
+        `NAMES` or `SURE_NAMES` of `kinds` (None: `NAMES` in all). Raises DetectorError.
         """
         ...
 

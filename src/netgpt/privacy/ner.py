@@ -47,6 +47,7 @@ _SIZE = re.compile(r"\d+(?:[KMGT]i?B|[munµ]?s)")
 _SECONDS = re.compile(r"\d\dZ")
 _OF_UUID = re.compile(r"[0-9a-fA-F]{4}|[0-9a-fA-F]{8}|[0-9a-fA-F]{12}")
 _UUID = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9a-fA-F])")
+_SMALL = re.compile(r"\b[a-z]{3}")
 _OF_REPOSITORY = re.compile(r"\.(?:md|txt|rst|toml|json|ya?ml|lock|cfg|in)\b")
 """What follows a word in capitals that is the name of a file which repositories have: README, CLAUDE, HANDOVER."""
 _CODED = re.compile(r"[A-Z]?[a-z]+(?:[A-Z][a-z]+)+|[a-z]{1,3}[A-Z]")
@@ -83,6 +84,8 @@ def least_chance(text: str, start: int, end: int, spelled: bool, is_common: Call
         return _NEVER
     if spelled and word.isascii() and (word.islower() or (_begins(text, start) and is_common(lowered))):
         return PLAIN
+    if word.isupper() and len(word) > 3 and is_common(lowered) and _SMALL.search(text, max(0, start - 40), end + 40):
+        return PLAIN  # "ONLY EVER", said with emphasis
     return 0.0
 
 

@@ -506,6 +506,37 @@ def find_macs(text: str) -> Iterator[Span]:
                 yield Span(match.start(), match.end(), "MAC", "pattern:mac", 0.9)
 
 
+_LABEL = r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?"
+_HOST = re.compile(
+    rf"(?i)(?<![\w.\\$\-])(?<![^/]/)(?:{_LABEL}\.){{1,6}}"
+    r"(?:internal|intern|intranet|intra|corp|lan|local|localdomain|private|home\.arpa)(?![\w\-(]|\.\w)"
+)
+"""A name under one of the ends that no public name has."""
+_HOST_BEFORE = re.compile(
+    r"(?i)(?:(?<![a-z])(?:host(?:name)?|server|node|address|endpoint|ssh|ping|fqdn)[\"'\s:=]{1,4}|://|\w@)\Z"
+)
+_EVERYBODYS_HOST = re.compile(
+    r"(?i)(?:host|gateway|kubernetes)\.docker\.internal|metadata\.google\.internal|localhost\.\w+"
+    r"|kubernetes\.default\.svc\.cluster\.local|.*\.(?:env|conf|config|settings|self|this)\.\w+"
+)
+
+
+@detector(
+    kind="HOST",
+    family="number",
+    triggers=("internal", "intern", "intra", "intranet", "corp", "lan", "local", "localdomain", "private", "arpa"),
+    examples=("ssh to db-03.birch.internal", "host: vault.lan"),
+)
+def find_hosts(text: str) -> Iterator[Span]:
+    """Names of machines in a network of one's own. Without a digit or hyphen, only where a host is announced: much code
+    looks alike (`threading.local`)."""
+    for match in _HOST.finditer(text):
+        start, end = match.span()
+        told = any(c in "0123456789-" for c in match[0]) or _HOST_BEFORE.search(text, max(0, start - 14), start)
+        if told and not _EVERYBODYS_HOST.fullmatch(match[0]):
+            yield Span(start, end, "HOST", "pattern:host", 0.9)
+
+
 _WALLET = re.compile(r"(?i)(?:bc1|[13])[a-z0-9]{25,59}")
 _ETHEREUM = re.compile(r"(?<![0-9A-Za-z])0x[0-9a-fA-F]{40}(?![0-9A-Za-z])")
 

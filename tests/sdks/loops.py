@@ -1,4 +1,4 @@
-"""A loop with two tools by one of other people's clients, whole and streamed: `python loops.py CLIENT BASE_URL QUESTION`.
+"""A loop with two tools by one of other people's clients, both ways: `python loops.py CLIENT BASE_URL QUESTION`.
 
 Runs in an environment of its own (requirements-sdks.lock). Prints a JSON line for each way: what was said at the end,
 and the arguments that the tools were called with.

@@ -1,7 +1,7 @@
 """Other people's clients against the gateway, streamed and whole: their loops of two tools end, with the real values.
 
-They are installed once, pinned with hashes, into folders of the cache (Python 450 MB, npm 25 MB). Skipped, with what the
-registry's client said, only where that cannot be done.
+They are installed once, pinned with hashes, into folders of the cache (Python 450 MB, npm 25 MB). Skipped, with what
+the registry's client said, only where that cannot be done.
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def ready(name: str, lock: Path, *, python: bool) -> Path:
-    """The folder with what the lock names; skips where it cannot be installed."""
-    folder = CACHE / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    """The folder with what the lock names (of npm also the script beside it); skips where it cannot be installed."""
+    parts = [lock] if python else sorted(lock.parent.glob("*.*s*"))
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
+    folder = CACHE / f"{name}-{digest[:16]}"
     try:
         return made_ready(folder, name, ["--require-hashes", "-r", str(lock)] if python else lock.parent, python=python)
     except NotFound as missing:
@@ -74,14 +76,15 @@ def npm() -> Path:
 
 
 def looped(served: Served, command: list[str], home: Path) -> None:
-    """Run the client, whole and streamed; its tools got the real values, its end says them, and the cloud saw neither."""
+    """Run the client, both ways: its tools got the real values, its end says them, and the cloud saw neither."""
     assert served.cloud is not None
     served.cloud.forget()
     environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
     done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    whole, streamed = map(json.loads, done.stdout.strip().splitlines()[-2:])
-    for result in (whole, streamed):
+    lines = [line for line in done.stdout.splitlines() if line.startswith('{"said"')]
+    assert len(lines) == 2, done.stdout
+    for result in map(json.loads, lines):
         assert result["asked"] == [["look_up", MAIL], ["book", "B 12", PERSON]]
         assert result["said"] == f"B 12 is booked for {PERSON}; I told {MAIL}."
     assert not [value for value in (MAIL, "Khumalo") if value.encode() in served.cloud.all_bytes()]

@@ -85,7 +85,8 @@ def _pi(asked: Asked) -> dict[str, str]:
 def _codex(asked: Asked) -> dict[str, str]:
     return {
         ".codex/config.toml": (
-            f'model = "{asked.model}"\nmodel_provider = "netgpt"\nweb_search = "disabled"\n[model_providers.netgpt]\nname = "NetGPT"\n'
+            f'model = "{asked.model}"\nmodel_provider = "netgpt"\nweb_search = "disabled"\n'
+            '[model_providers.netgpt]\nname = "NetGPT"\n'
             f'base_url = "{asked.base_url}/v1"\nwire_api = "responses"\n'
         )
     }

@@ -111,6 +111,7 @@ lock:            ## resolve the dependencies anew and pin them with hashes (need
 	$(COMPILE) --extra test --extra mcp --extra train --override requirements-torch.override -o requirements-train.lock pyproject.toml requirements-build.in requirements-torch.in
 	$(COMPILE) --python-version 3.11 -o requirements-docs.lock requirements-docs.in
 	$(COMPILE) --python-version 3.11 -o requirements-sbom.lock requirements-sbom.in
+	$(COMPILE) --python-version 3.11 -o requirements-sdks.lock requirements-sdks.in
 
 clean:           ## remove what was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -85,7 +85,8 @@ def _pi(asked: Asked) -> dict[str, str]:
 def _codex(asked: Asked) -> dict[str, str]:
     return {
         ".codex/config.toml": (
-            f'model = "{asked.model}"\nmodel_provider = "netgpt"\n[model_providers.netgpt]\nname = "NetGPT"\n'
+            f'model = "{asked.model}"\nmodel_provider = "netgpt"\nweb_search = "disabled"\n'
+            '[model_providers.netgpt]\nname = "NetGPT"\n'
             f'base_url = "{asked.base_url}/v1"\nwire_api = "responses"\n'
         )
     }
@@ -148,27 +149,41 @@ def installed(agent: Agent, cache: Path | None = None) -> Path:
     Raises NotFound, with what the registry's client said, where it cannot be had.
     """
     folder = (cache or cache_folder()) / re.sub(r"[^\w.]+", "-", "_".join(agent.packages)).strip("-")
-    program = folder / ("bin" if agent.python else "node_modules/.bin") / agent.program
-    if (folder / "ready").exists() and program.exists():
-        return program
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for command in _commands(agent, folder):
+    made_ready(folder, agent.name, agent.packages, python=agent.python)
+    return folder / ("bin" if agent.python else "node_modules/.bin") / agent.program
+
+
+def made_ready(folder: Path, name: str, what: Sequence[str] | Path, *, python: bool) -> Path:
+    """The folder, with packages installed in it once. `what`: of PyPI or npm; or a folder of npm's to be copied, with
+    its lock. Raises NotFound, with what the registry's client said.
+    """
+    if (folder / "ready").exists():
+        return folder
+    making = folder.with_name(f"{folder.name}.{os.getpid()}")  # another test process may be at it
+    shutil.rmtree(making, ignore_errors=True)
+    if isinstance(what, Path):
+        shutil.copytree(what, making)
+    making.mkdir(parents=True, exist_ok=True)
+    for command in _commands(making, what, python=python):
         if shutil.which(command[0]) is None:
-            raise NotFound(f"{agent.name} needs `{command[0]}`, which is not on this machine")
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_INSTALL_S)
+            raise NotFound(f"{name} needs `{command[0]}`, which is not on this machine")
+        done = subprocess.run(command, cwd=making, capture_output=True, text=True, timeout=_INSTALL_S)
         if done.returncode:
-            raise NotFound(f"{agent.name} cannot be installed: {(done.stderr or done.stdout).strip()[-400:]}")
-    (folder / "ready").touch()
-    return program
+            raise NotFound(f"{name} cannot be installed: {(done.stderr or done.stdout).strip()[-400:]}")
+    (making / "ready").touch()
+    shutil.rmtree(folder, ignore_errors=True)
+    making.rename(folder)
+    return folder
 
 
-def _commands(agent: Agent, folder: Path) -> list[list[str]]:
-    if not agent.python:
+def _commands(folder: Path, what: Sequence[str] | Path, *, python: bool) -> list[list[str]]:
+    if isinstance(what, Path):
+        return [["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]]
+    if not python:
         quiet = ["--no-audit", "--no-fund", "--no-save", "--loglevel=error", f"--prefix={folder}"]
-        return [["npm", "install", *quiet, *agent.packages]]
-    python = str(folder / "bin/python")
+        return [["npm", "install", *quiet, *what]]
+    within = str(folder / "bin/python")
     if shutil.which("uv"):
-        return [["uv", "venv", "-q", "--allow-existing", "--python", sys.executable, str(folder)],
-                ["uv", "pip", "install", "-q", "--python", python, *agent.packages]]  # fmt: skip
-    return [[sys.executable, "-m", "venv", str(folder)], [python, "-m", "pip", "install", "-q", *agent.packages]]
+        return [["uv", "venv", "-q", "--allow-existing", "--relocatable", "--python", sys.executable, str(folder)],
+                ["uv", "pip", "install", "-q", "--python", within, *what]]  # fmt: skip
+    return [[sys.executable, "-m", "venv", str(folder)], [within, "-m", "pip", "install", "-q", *what]]

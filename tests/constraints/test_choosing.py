@@ -13,8 +13,9 @@ from netgpt.constraints.choose import ChoiceAccount, OptionChooser, OptionJudge
 from netgpt.constraints.json_options import JsonChooser
 from netgpt.constraints.options import PieceReader
 from netgpt.constraints.reading import constraints_of
+from netgpt.constraints.stream import may_be_chosen
 
-CHOSEN, NOTHING, UNKNOWN = NOTES["en"]
+CHOSEN, NOTHING, UNKNOWN, _ = NOTES["en"]
 NUMBERED = (
     "Here are ideas:\n\n1. **Pad Thai**: noodles\n   - £12\n2. **Curry**\n\n   Coconut rice.\n\n"
     "3. Lentil soup\n\nEnjoy!\n"
@@ -160,6 +161,23 @@ def test_json_stays_json_at_every_cut() -> None:
         read = json.loads(said)
         assert path is None or [each["name"] for each in read[path]] == ['Rice, "plain" ]', "Dal"]
         assert all(as_json(text, step=step)[0] == said for step in (1, 2, 5, 11))
+
+
+def test_numbered_members_of_a_json_object_are_options() -> None:
+    document = {
+        "ideas": {"option_1": {"name": "Satay", "with": ["peanuts"]}, "option_2": {"name": "Rice"}, "note": "Enjoy"},
+        "count": 2,
+    }
+    for text in (json.dumps(document), json.dumps(document, indent=2)):
+        for step in (0, 1, 3, 7):
+            said, account = as_json(text, step=step)
+            assert json.loads(said) == {"ideas": {"option_2": {"name": "Rice"}, "note": "Enjoy"}, "count": 2}
+            assert account.taken_out == 1 and account.options == 2 and account.fits
+    steps = json.dumps({"steps": {"option 1": "chop the peanuts"}, "k": {"a": [1]}})
+    assert as_json(steps, step=1)[0] == steps
+    asked = {"type": "object", "properties": {"idea_1": {"type": "string"}, "more": {"type": "array"}}}
+    form = {"response_format": {"type": "json_schema", "json_schema": {"schema": asked}}}
+    assert not may_be_chosen(form)
 
 
 def test_a_json_object_that_is_one_option_is_left_whole_and_said_not_to_fit() -> None:

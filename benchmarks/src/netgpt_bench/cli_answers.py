@@ -25,6 +25,7 @@ def constraints(
         None, help="A GGUF file that answers some of the cases in the cloud's place, too."
     ),
     real: int = typer.Option(60, min=1, help="How many it answers, with the choosing and without."),
+    people: bool = typer.Option(False, help="Only how facts in the words of twenty different people are read."),
     seed: int = typer.Option(7, help="Seed of the cases."),
     as_json: bool = json_option,
 ) -> None:
@@ -32,6 +33,14 @@ def constraints(
     from netgpt.models.gguf import check_weights
     from netgpt_bench import constraints as bench
 
+    if people:
+        from netgpt_bench import constraints_people
+
+        rows = [{"facts": name, **row} for name, row in constraints_people.run(encoder_weights()).items()]
+        print_tables(
+            "private constraints", {"people": "facts of people, as read"}, {"tables": {"people": rows}}, as_json
+        )
+        return
     if model is not None:
         check_weights(model)
     plan: dict[str, Any] = {"sample": sample, "seed": seed, "held_out": not first, "model": model, "real": real}

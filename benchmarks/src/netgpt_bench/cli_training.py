@@ -1,4 +1,4 @@
-"""`netgpt detector train`, `relevance train`, `kinds train`: what makes the shipped weights, from the same data."""
+"""`netgpt detector|relevance|constraints|kinds train`: what makes the shipped weights, from the same data."""
 
 from __future__ import annotations
 
@@ -97,6 +97,34 @@ def train_relevance(
     print_json(card) if as_json else say(
         f"Written: {out}, learnt from {sum(card['learnt from']['cards'].values())} cards"
     )
+
+
+@reports_errors
+def train_reading(
+    out: Path = typer.Option(Path("reading.safetensors"), help="The file to write; its card (.json) goes beside it."),
+    steps: int = typer.Option(1_200, min=1, help="Steps of 32 texts."),
+    leave_out: list[str] = typer.Option([], help="Learn no wording of this state or need (diabetes ...). Repeatable."),
+    seed: int = typer.Option(7, help="The same seed, data and versions give the same file."),
+    threads: int = typer.Option(2, min=1, help="CPU threads; another number may round otherwise."),
+    as_json: bool = json_option,
+) -> None:
+    """Train the model that reads what a private fact rules out, on invented facts."""
+    try:
+        import torch
+
+        from netgpt_bench.reading_train import make_reading
+    except ImportError:
+        raise SettingsError("training needs torch: install netgpt[train]") from None
+
+    torch.set_num_threads(threads)
+    with progress_bar("told", "elapsed", quiet=as_json) as bar:
+        task = bar.add_task("reading", total=steps, told="")
+
+        def told(done: int, steps: int, loss: float) -> None:
+            bar.update(task, description="learning", total=steps, completed=done, told=f"loss {loss:.3f}")
+
+        card = make_reading(encoder_weights(), out, steps=steps, leave_out=leave_out, seed=seed, told=told)
+    print_json(card) if as_json else say(f"Written: {out}, learnt from {card['learnt from']['wordings']} wordings")
 
 
 @reports_errors

@@ -21,10 +21,11 @@ from netgpt.app.heads import HeadNoter
 from netgpt.app.learning import Learning
 from netgpt.app.metrics import Metrics, SignalsCollector
 from netgpt.app.proposing import Proposing
-from netgpt.app.relevance import RelevanceService
+from netgpt.app.relevance import RelevanceService, open_reader
 from netgpt.app.routing import RoutingService, Telemetry, open_judge
 from netgpt.app.sessions import SessionService
 from netgpt.completion.select import Selector
+from netgpt.constraints.learnt import FactReader
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
 from netgpt.errors import NetGPTError, StoreError
@@ -108,6 +109,8 @@ class Gateway:
         self.routing_service.context.prior = self.capability.prior
         self.selector = Selector(self.ask_edge, self.embedder, settings.completion.max_facts)
         self.relevance = RelevanceService(store, self.embeddings, settings.completion.relevance, self.selector.use)
+        self.fact_reader: FactReader | None = None
+        """What reads the private facts that no rule reads."""
         self._places: Sequence[Place] = ()
         self.record = Record(
             store, settings.remotes, keep_text=settings.store.keep_text, on_ended=self.metrics.exchange_ended
@@ -193,6 +196,8 @@ class Gateway:
     async def _start_encoder(self) -> None:
         await self._start_part("encoder", self.embeddings.start)
         await self._start_part("relevance", self.relevance.start)
+        if self.settings.constraints.enabled:
+            self.fact_reader = await open_reader(self.embeddings)
 
     async def _start_part(self, name: str, start: Callable[[], Any] | None) -> None:
         if start is None:
@@ -294,7 +299,7 @@ def _stages(gateway: Gateway) -> list[Stage]:
             acting=gateway.routing_service.acting(open_judge(), prior=gateway.capability.prior),
         ),
         "restore": Restore,
-        "choose": lambda: Choose(settings.constraints),
+        "choose": lambda: Choose(settings.constraints, lambda: gateway.fact_reader),
         "record": lambda: gateway.record,
     }
     return [makers[name]() if name in makers else plugged_stage(name, gateway) for name in settings.workflow.stages]

@@ -18,6 +18,7 @@ from typing import Final
 
 from netgpt.app.embeddings import Embeddings
 from netgpt.completion.relevance import Relevance, TextVectors, wording
+from netgpt.constraints.learnt import FactReader
 from netgpt.encoder import MOST_TOKENS
 from netgpt.errors import ModelUnavailable, StoreError
 from netgpt.models.base import Health
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 BUNDLED: Final = "relevance.safetensors"
 """In the package, beside `completion/relevance.py`: a delta of the sentence encoder, with the head."""
+READING: Final = "reading.safetensors"
+"""The same, beside `constraints/learnt.py`: what reads what a private fact rules out."""
 LOOK_EVERY_S: Final = 10.0
 """Seconds between looks for facts that another process wrote."""
 _A_LOOK: Final = 64
@@ -66,6 +69,21 @@ async def open_relevance(embeddings: Embeddings, weights: str) -> OpenedRelevanc
         log.warning("completion: %s", error.message)
         return OpenedRelevance(None, "the weights of relevance cannot be used")
     return OpenedRelevance(relevance)
+
+
+async def open_reader(embeddings: Embeddings) -> FactReader | None:
+    """What reads facts that no rule of `netgpt.constraints` reads; None where the encoder or the weights are not there,
+    which is logged."""
+    if embeddings.encoder is None:
+        return None
+    weights = Path(str(resources.files("netgpt.constraints").joinpath(READING)))
+    reader = FactReader(embeddings.encoder.with_delta(weights, most_tokens=MOST_TOKENS))
+    try:
+        await asyncio.to_thread(reader.load)
+    except ModelUnavailable as error:
+        log.warning("constraints: %s", error.message)
+        return None
+    return reader
 
 
 def _file(weights: str) -> Path:

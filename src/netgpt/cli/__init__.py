@@ -68,6 +68,7 @@ COMMANDS: Final = {
     "adapters": Command("netgpt.cli.adapters:app", "Adapters of the model on the box: what it learnt, by version."),
     "detector": Command("netgpt.cli.detector:app", "The finder of names and other private words."),
     "relevance": Command("netgpt.cli.detector:relevance_app", "The model that knows which facts help with a request."),
+    "constraints": Command("netgpt.cli.detector:constraints_app", "The model that reads what private facts rule out."),
     "store": Command("netgpt.cli.store:app", "What is kept: change its key, check it, look at it, copy it."),
     "plugins": Command("netgpt.cli.plugins:plugins", "What other packages plug in, and what became of it."),
     BENCH: Command(

@@ -1,4 +1,4 @@
-"""`netgpt detector`, `netgpt relevance`: the networks that are shipped, what each learnt from, how to make it again."""
+"""`netgpt detector`, `relevance`, `constraints`: the shipped networks, what each learnt from, how to make it again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from netgpt.errors import DetectorError, NotFound
 
 app = typer.Typer(help="The finder of names and other private words.", no_args_is_help=True)
 relevance_app = typer.Typer(help="The model that knows which facts help with a request.", no_args_is_help=True)
+constraints_app = typer.Typer(help="The model that reads what private facts rule out.", no_args_is_help=True)
 RELEVANCE = Path(__file__).parent.parent / "completion" / "relevance.safetensors"
+READING = Path(__file__).parent.parent / "constraints" / "reading.safetensors"
 
 
 def _trainer(group: str) -> Callable[..., Any]:
@@ -33,7 +35,7 @@ def _no_trainer() -> None:
     raise NotFound(f"what trains it comes with the benchmarks, {GET_BENCH}")
 
 
-for _group, _name in ((app, "detector"), (relevance_app, "relevance")):
+for _group, _name in ((app, "detector"), (relevance_app, "relevance"), (constraints_app, "constraints")):
     _freely = {"allow_extra_args": True, "ignore_unknown_options": True}
     _group.command("train", context_settings=_freely)(_trainer(_name))
 
@@ -58,6 +60,16 @@ def show_relevance(
 ) -> None:
     """The card of the network: the cards and public data that it saw."""
     _show(weights or RELEVANCE, as_json)
+
+
+@constraints_app.command("show")
+@reports_errors
+def show_reading(
+    weights: Path | None = typer.Argument(None, help="A weights file with its card beside it; default: the shipped."),
+    as_json: bool = json_option,
+) -> None:
+    """The card of the network: what it was learnt from."""
+    _show(weights or READING, as_json)
 
 
 def _show(weights: Path, as_json: bool) -> None:

@@ -35,34 +35,39 @@ SENTENCES: Final[Mapping[str, str]] = {
     "quanto costa, quando è e come si entra, per quanto possibile.",
 }
 """The sentence, in the request's language."""
-NOTES: Final[Mapping[str, tuple[str, str, str]]] = {
+NOTES: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "en": (
         "Chosen on the box, for reasons that stayed here.",
         "Nothing of what was suggested fits, for reasons that stayed here.",
         "The box does not know enough about some of these: please check.",
+        "Not all that is known here could be checked against this: please look for yourself.",
     ),
     "de": (
         "Hier ausgewählt, aus Gründen, die hier geblieben sind.",
         "Nichts von dem, was vorgeschlagen wurde, passt, aus Gründen, die hier geblieben sind.",
         "Bei einigem davon ist hier nicht bekannt, was darin ist: bitte nachsehen.",
+        "Nicht alles, was hier bekannt ist, konnte damit abgeglichen werden: bitte selbst prüfen.",
     ),
     "fr": (
         "Choisi ici, pour des raisons qui sont restées ici.",
         "Rien de ce qui a été proposé ne convient, pour des raisons qui sont restées ici.",
         "Pour certaines de ces options, on ne sait pas ici ce qu'elles contiennent : à vérifier.",
+        "Tout ce qu'on sait ici n'a pas pu être vérifié : à voir par vous-même.",
     ),
     "es": (
         "Elegido aquí, por razones que se quedaron aquí.",
         "Nada de lo propuesto encaja, por razones que se quedaron aquí.",
         "De algunas de estas opciones no se sabe aquí qué contienen: conviene comprobarlo.",
+        "No todo lo que se sabe aquí se pudo comprobar: conviene mirarlo.",
     ),
     "it": (
         "Scelto qui, per ragioni che sono rimaste qui.",
         "Niente di ciò che è stato proposto va bene, per ragioni che sono rimaste qui.",
         "Di alcune di queste opzioni qui non si sa che cosa contengono: meglio controllare.",
+        "Non tutto ciò che si sa qui si è potuto verificare: meglio controllare di persona.",
     ),
 }
-"""Chosen; nothing fits; not known. In the person's language."""
+"""Chosen; nothing fits; not known; a fact that may count was not understood. In the person's language."""
 
 _KINDS: Final[Mapping[str, str]] = {
     "food": r"\w*essensidee\w*|\w*rezept\w*|\w*gerichte?|\w*mahlzeit\w*|recipes?|dinner|lunch|breakfast|brunch|"
@@ -78,7 +83,8 @@ _KINDS: Final[Mapping[str, str]] = {
     r"cucinare|mangiare|dolci|spuntin[oi]|antipasti|diner|gerecht",
     "drink": r"drinks?|beverages?|cocktails?|wine|beer|toast|aperitif|getranke?|trinken|boissons?|boire|bebidas?|"
     r"beber|bevand[ae]|bere|punch|smoothie|nightcap",
-    "place": r"restaurant\w*|restaurants?|place for (?:a |an )?(?:\w+ )?(?:dinner|lunch|breakfast|brunch|drinks?|"
+    "place": r"(?:dinner|lunch|brunch|breakfast|supper) (?:place|spot)s?|"
+    r"restaurant\w*|restaurants?|place for (?:a |an )?(?:\w+ )?(?:dinner|lunch|breakfast|brunch|drinks?|"
     r"coffee|meal|"
     r"bite)|table for|"
     r"in town|near(?:by| me| here| the)|around here|close by|in der nahe|pres d(?:e|')|cerca de|qui vicino|"
@@ -104,7 +110,9 @@ _KINDS: Final[Mapping[str, str]] = {
     r"comprar|compra|pedir|comprare|spesa|ordinare|shopping list|einkaufsliste|outfit|jumper|sweater|shoes|"
     r"jacket|coat|pillow|"
     r"duvet|jewell?ery|schuhe|pullover|bag|skin ?care|cosmetics",
-    "activity": r"activit(?:y|ies)|things to do|what to do|do this (?:weekend|evening|afternoon)|weekend plans?|"
+    "activity": r"activit(?:y|ies)|things to do|what to do|what (?:can|could|should|shall) (?:we|i) do|"
+    r"was (?:konnen|konnten|sollen) wir (?:unternehmen|machen)|que (?:peut-on|pouvons-nous) faire|que podemos hacer|"
+    r"cosa possiamo fare|do this (?:weekend|evening|afternoon)|weekend plans?|"
     r"outing|excursions?|day out|date night|team (?:event|outing|building)|party|celebrate|evening out|night "
     r"out|visit|"
     r"sightseeing|events?|class(?:es)?|hobby|hobbies|unternehmen|ausflug\w*|aktivitat\w*|freizeit|feiern|"

@@ -47,15 +47,22 @@ class ChoiceAccount:
     corrected: int = 0
     unknown: int = 0
     """Passed on although too little is known of them."""
+    unread: int = 0
+    """Private facts that may rule something out, and were not understood: nothing was held against them."""
     fits: bool = True
     """Whether anything was left."""
     kinds: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the answer is any other for it, or something in it could not be checked."""
+        return bool(self.taken_out or self.corrected or self.unknown or self.unread or not self.fits)
 
     def as_dict(self, *, with_kinds: bool) -> dict[str, Any]:
         """For the record (with the kinds of constraints), or for the answer."""
         told: dict[str, Any] = {
             "options": self.options, "taken_out": self.taken_out, "corrected": self.corrected, "unknown": self.unknown,
-            "fits": self.fits,
+            "unread": self.unread, "fits": self.fits,
         }  # fmt: skip
         return told | ({"kinds": dict(self.kinds)} if with_kinds else {})
 
@@ -63,9 +70,11 @@ class ChoiceAccount:
 class OptionJudge:
     """Holds texts against the constraints of one request."""
 
-    def __init__(self, constraints: Sequence[Constraint], where: frozenset[str], language: str) -> None:
-        """`where`: the kinds of the request; `language`: of the person."""
-        self.constraints, self.where, self.language = tuple(constraints), where, language
+    def __init__(
+        self, constraints: Sequence[Constraint], where: frozenset[str], language: str, *, unread: int = 0
+    ) -> None:
+        """`where`: the kinds of the request; `language`: of the person; `unread`: facts that were not understood."""
+        self.constraints, self.where, self.language, self.unread = tuple(constraints), where, language, unread
         self.heard: Counter[str] = Counter()
         self.is_about_food = all((each.foods or each.words) and each.kind != "avoid" for each in constraints)
 
@@ -104,7 +113,7 @@ class OptionChooser:
     def end(self) -> str:
         """The rest, and the box's word where something was left out."""
         out = self._passed(self._reader.end())
-        account, (chosen, nothing, unknown) = self._account, NOTES.get(self._judge.speaks(), NOTES["en"])
+        account, (chosen, nothing, unknown, unread) = self._account, NOTES.get(self._judge.speaks(), NOTES["en"])
         if not self._kept and self._wishes:  # a wish gives way
             out += self._shown("".join(self._wishes))
             self._kept += len(self._wishes)
@@ -120,6 +129,9 @@ class OptionChooser:
         if account.taken_out + account.corrected > 0:
             account.fits = bool(self._kept)
             words.insert(0, chosen if self._kept else nothing)
+        if self._judge.unread and account.options:
+            account.unread = self._judge.unread
+            words.append(unread)
         if words:
             out += self._shown(("\n" * (2 - self._ends())) + " ".join(words))
         return out

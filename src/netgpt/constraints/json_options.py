@@ -1,7 +1,8 @@
 """Options in JSON: elements of an array are left out as they stream, and what goes on is valid JSON if the answer was.
 
 An array counts as one of options when it is the outermost on its way, and its name is not one of parts (ingredients,
-steps). An object that is one option itself is never changed: whether it fits is said beside the answer.
+steps); so do members called "option_1", "Idee 2", unless a schema asks for them. An object that is one option itself is
+never changed: whether it fits is said beside the answer.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ _PARTS: Final = re.compile(
     r"(?:ingredient|zutat|step|schritt|instruction|tag|allergen|method|direction|keyword|categor|feature|amenit|"
     r"amount|note|equipment|review|hour|etape|paso|passagg|anweisung|nutri|source|reason|unit|image|link|url|"
     r"coordinate)"
+)
+_NUMBERED: Final = re.compile(
+    r"(?:option|idea|suggestion|choice|alternative|recommendation|recipe|dish|restaurant|place|gift|hotel|activity|"
+    r"vorschlag|moglichkeit|rezept|gericht|idee|geschenk|proposition|recette|cadeau|opcion|sugerencia|receta|regalo|"
+    r"opzione|proposta|ricetta)[ _-]?(?:\d{1,2}|[a-e]|one|two|three|four|five)"
 )
 _READS_WELL: Final = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]])")
 
@@ -53,6 +59,16 @@ def holds_options(schema: Any, depth: int = 0) -> bool:
     return False
 
 
+def names_options(schema: Any, depth: int = 0) -> bool:
+    """Whether a JSON schema has members such as "option_1": none of them may then be missing."""
+    if isinstance(schema, Mapping) and depth <= 12:
+        return any(
+            _NUMBERED.fullmatch(folded(str(name))) is not None or names_options(inner, depth + 1)
+            for name, inner in schema.items()
+        )
+    return isinstance(schema, list) and depth <= 12 and any(names_options(each, depth + 1) for each in schema)
+
+
 def as_text(value: Any, depth: int = 0) -> str:
     """A JSON value as words with their names: {"steps": 0} as "steps: 0"."""
     if isinstance(value, Mapping) and depth < 12:
@@ -76,6 +92,12 @@ class JsonChooser:
         self._in_string = self._escaped = False
         self._array = 0
         """How many brackets are open within the array of options; 0 outside of one."""
+        self._held: list[str] = []
+        """A string that may be the name of a member, until what comes behind it tells."""
+        self._before_name = False
+        """Whether the next string is one."""
+        self._keyed = False
+        """Whether what is open are members, no array."""
         self._element: list[str] = []
         self._size = 0
         self._given = False
@@ -96,8 +118,8 @@ class JsonChooser:
 
     def end(self) -> str:
         """The rest: what a broken answer left open."""
-        account, rest = self._account, "".join(self._element)
-        self._element = []
+        account, rest = self._account, "".join(self._held + self._element)
+        self._held, self._element, account.unread = [], [], self._judge.unread
         if self._saw_options:
             account.fits = bool(self._kept) or not account.taken_out
         else:
@@ -108,26 +130,56 @@ class JsonChooser:
 
     @staticmethod
     def _plain(element: str) -> str:
-        try:
-            return as_text(json.loads(element))
-        except (ValueError, RecursionError):
-            return element
+        for text in (element, f"{{{element}}}"):  # a member alone is no JSON
+            try:
+                return as_text(json.loads(text))
+            except (ValueError, RecursionError):
+                continue
+        return element
 
     def _character(self, c: str) -> str:
         if self._in_string:
             self._in_text(c)
             return self._passed(c)
+        if self._held and not c.isspace() and c != ":":
+            return self._let_go() + self._character(c)
         if c == '"':
             self._in_string, self._string = True, ""
+            if self._before_name and not self._array:
+                self._before_name, self._held = False, [c]
+                return ""
         elif c in "{[":
             return self._opened(c)
         elif c in "}]":
             return self._closed(c)
         elif c == ":" and not self._array:
-            self._name = self._string
+            return self._named(c)
         elif c == "," and self._at_element():
             return self._ended()
+        self._before_name |= c == "," and not self._array and self._stack[-1:] == ["{"]
         return self._passed(c)
+
+    def _let_go(self) -> str:
+        held, self._held = "".join(self._held), []
+        return held
+
+    def _named(self, c: str) -> str:
+        """A member's name is whole: it is passed on, or begins the first of several options."""
+        held, above = self._let_go(), self._name
+        self._name = self._string
+        if (
+            not (held and _NUMBERED.fullmatch(folded(self._string)))
+            or _PARTS.search(folded(above))
+            or "[" in self._stack
+        ):
+            return held + c
+        self._begin(keyed=True)
+        self._element, self._size = [held, c], len(held) + 1
+        return ""
+
+    def _begin(self, *, keyed: bool) -> None:
+        self._array, self._keyed, self._given, self._of_array = len(self._stack), keyed, False, 0
+        self._saw_options = True
 
     def _in_text(self, c: str) -> None:
         if self._escaped:
@@ -143,6 +195,9 @@ class JsonChooser:
         return bool(self._array) and len(self._stack) == self._array
 
     def _passed(self, c: str) -> str:
+        if self._held:
+            self._held.append(c)
+            return ""
         if not self._array:
             return c
         self._element.append(c)
@@ -153,8 +208,9 @@ class JsonChooser:
         begins = c == "[" and not self._array and "[" not in self._stack and not _PARTS.search(folded(self._name))
         out = self._passed(c)
         self._stack.append(c)
+        self._before_name = c == "{"
         if begins:
-            self._array, self._given, self._of_array, self._saw_options = len(self._stack), False, 0, True
+            self._begin(keyed=False)
         return out
 
     def _closed(self, c: str) -> str:
@@ -172,6 +228,8 @@ class JsonChooser:
         if not element.strip():
             return element
         account, verdict = self._account, None
+        if self._keyed and not _is_numbered(element):
+            return self._with_comma(element)
         if size <= LONGEST:
             verdict = self._judge.of(self._plain(element))
         account.options += 1
@@ -204,3 +262,9 @@ class JsonChooser:
             account.taken_out += len(self._unsure)
         self._unsure, self._wishes = [], []
         return out
+
+
+def _is_numbered(member: str) -> bool:
+    """Whether the text of a member ('"option_2": ...') is one of several options."""
+    name = re.match(r'\s*"([^"\\]{1,60})"\s*:', member)
+    return name is not None and _NUMBERED.fullmatch(folded(name[1])) is not None

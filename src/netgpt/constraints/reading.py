@@ -7,10 +7,12 @@ somebody else counts for that person alone. English, German, French, Spanish, It
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from importlib import resources
+from typing import Any, Final
 
 from netgpt.constraints.features import Need, needs
 from netgpt.constraints.measures import money_limits, times_of
@@ -22,6 +24,8 @@ from netgpt.wording import language_of
 
 FOOD: Final = frozenset(("food", "drink", "place", "gift", "shop", "activity"))
 """Kinds of requests in which what somebody eats and drinks counts."""
+WITH_PEOPLE: Final = frozenset(("place", "stay", "route", "activity", "food", "shop", "gift"))
+"""In which people and places to avoid count."""
 ALLERGENS: Final = word_set(
     """gluten crustacean egg fish peanut soy milk nut celery mustard sesame sulphite lupin mollusc shellfish seafood
     lactose meat pork beef poultry red-meat alcohol caffeine sugar gelatine honey animal cheese citrus berry"""
@@ -61,80 +65,16 @@ class Constraint:
         return f"<Constraint {self.kind}>"
 
 
-DIETS: Final[dict[str, tuple[str, str, str]]] = {
-    # words -> kind, what is ruled out, what else
-    r"vegans?|vegane[rsn]?|veganer(?:in)?|vegan[oae]s?|vegan[ie]|vegetalien(?:ne)?s?": ("diet", "animal", "leather"),
-    r"(?:(?:lacto|ovo)[- ]?)*vegetarians?|veggie|vegetarisch\w*|vegetarier(?:in)?|vegetarien(?:ne)?s?|"
-    r"vegetarian[oaie]s?": (
-        "diet", "meat seafood gelatine", "",
-    ),
-    r"pescatarians?|pescetarians?|pescovegetarian\w*|pescetarisch|pescetarier(?:in)?|pescetarien(?:ne)?s?|"
-    r"pescetarian[oaie]s?|pescatarian[oaie]s?": (
-        "diet", "meat gelatine", "",
-    ),
-    r"halal|hallal": ("faith", "pork alcohol blood gelatine", ""),
-    r"kosher|koscher|casher|kascher|cacher": ("faith", "pork shellfish rabbit blood gelatine", "meat+milk"),
-    r"jain|jainist(?:in)?|jainista": ("faith", "meat seafood egg allium gelatine honey potato carrot beetroot", ""),
-    r"(?:keeps?|observes?|fasts? (?:in|during)) ramadan|muslims?|muslima|muslimin?|muslimisch|musulman(?:e)?s?|"
-    r"musulmana?|musulman[oia]": (
-        "faith", "pork alcohol blood gelatine", "",
-    ),
-    r"hindus?|hinduistisch|hindou(?:e)?|induista": ("faith", "beef", ""),
-    r"mormons?|latter-day saint|mormone|mormonin": ("faith", "alcohol coffee tea", ""),
-    r"seventh-day adventists?|adventist(?:in)?": ("faith", "pork shellfish alcohol", ""),
-    r"(?:low[- ]carb|keto(?:genic|gen|genique)?|ketogene|cetogen[ei]\w*|cetogene|cetogenic[ao]|kohlenhydratarm|"
-    r"atkins|pauvre en glucides|"
-    r"baj[ao] en (?:carbohidratos|hidratos)|chetogenica|low[- ]carb[- ]ernahrung)": ("diet", "starch sugar", ""),
-    r"paleo": ("diet", "gluten starch milk pulse sugar", ""),
-    r"c(?:o?e|oe)liacs?|c(?:o?e|oe)liac disease|sprue|zoliakie|zoliakiebetroffene\w*|c(?:o?e)liaques?|"
-    r"celiac[oaih]\w*|celiaquia|celiachia": (
-        "health", "gluten", "",
-    ),
-    r"lactose[- ]intoleran\w+|laktoseintoleran\w+|intoleran\w+ (?:au|a la|a le|al) lact?t?o[sz]\w+|intolleran\w+ "
-    r"al lattosio|laktosefrei\w*|lactose[- ]free": (
-        "health", "lactose", "",
-    ),
-    r"gluten[- ]?(?:free|intoleran\w+|frei\w*|sensitiv\w+|unvertraglich\w+)": ("health", "gluten", ""),
-    r"dairy[- ]free|milchfrei\w*|milcheiweissallergie": ("health", "milk", ""),
-    r"pregnant|expecting (?:a|her|his|their|my|our|twins)(?: \w+)?(?: (?:baby|child))?|"
-    r"expecting(?=$|[,.;]| due| (?:in|this|next) (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|spring|summer|"
-    r"autumn|"
-    r"fall|winter))|schwanger\w*|enceinte|"
-    r"embarazada|incinta|in der schwangerschaft|\w+ (?:weeks|months) (?:along|gone|pregnant)|(?:baby|"
-    r"little one)(?: is)? due|"
-    r"(?:first|second|third) trimester|trimester|in der \d+\. (?:woche|ssw)|\d+\. ssw|erwartet ein (?:kind|baby)|"
-    r"attend(?:s|ons)? un (?:enfant|bebe)|espera(?:ndo)? un (?:bebe|hijo)|aspetta un (?:bambino|figlio)|"
-    r"(?:in )?dolce attesa": (
-        "health", "alcohol rawfish rawegg rawmeat softcheese liver mercury", "",
-    ),
-    r"breast-?feeding|nursing (?:a|her) (?:baby|newborn|son|daughter)|stillt|allaite|amamantando|da el pecho|allatta": (
-        "health", "alcohol", "",
-    ),
-    r"(?:type [12] |typ-?[12]-?)?diabet(?:ic|es|iker|ikerin|ique|ico|ica|e)s?|zuckerkrank": ("health", "sugar", ""),
-    r"gout|gicht|goutte|gota|gotta": ("health", "liver beer mussel sardine anchovy game-meat", ""),
-    r"alpha-gal(?: syndrome)?": ("allergy", "red-meat gelatine", ""),
-    r"favism|g6pd(?: deficiency)?|favismus|favisme|favismo": ("health", "fava-bean", ""),
-    r"histamine intoleran\w+|histaminintoleran\w+|intoleran\w+ a l'?histamin\w+|intolleran\w+ all'istamina": (
-        "health", "aged softcheese wine rawfish anchovy tomato", "",
-    ),
-    r"(?:low[- ])?fodmap": ("health", "allium gluten lactose pulse apple", ""),
-    r"nightshade[- ]free": ("health", "nightshade", ""),
-    r"teetotal(?:l?er|ism)?|teetotaller|non-?drinker|abstinent|antialkoholiker(?:in)?|trocken(?:er alkoholiker)?|"
-    r"abstemi[oa]|astemi[oa]|"
-    r"recovering alcoholic|recovering from alcohol\w*|sober|in recovery from alcohol\w*|alcoholics anonymous|dry "
-    r"alcoholic|alkoholabstinent|"
-    r"alcoolique (?:abstinent|en retablissement)|alcoholic[oa] en recuperacion|alcolista in recupero": (
-        "alcohol", "alcohol", "",
-    ),
-    r"plant[- ]based|vegan food|pflanzlich|rein pflanzlich|a base de plantas|a base vegetale|"
-    r"vegetal(?:e|ien)? (?:only|uniquement)": ("diet", "animal", ""),
-    r"gf|g/f": ("health", "gluten", ""),
-    r"mild (?:food|dishes|meals|curries|only)|nothing (?:too )?spicy|no (?:spice|heat|chill?i)|nicht scharf|"
-    r"nichts scharfes|pas epice|rien d'epice|nada picante|sin picante|niente piccante": ("taste", "hot-spice", ""),
-    r"(?:statins?|simvastatin|atorvastatin)": ("health", "grapefruit", ""),
-    r"disulfiram|antabuse|metronidazole|metronidazol": ("health", "alcohol", ""),
-}  # fmt: skip
-"""States of a person: what each rules out."""
+@dataclass(frozen=True, slots=True)
+class StatedDiet:
+    """One line of `states.toml`: how facts state it, and what it rules out."""
+
+    words: re.Pattern[str]
+    kind: str
+    foods: frozenset[str]
+    also: str
+
+
 _BEFORE_STATE = (
     r"(?:^|[,:(]\s*|\b(?:is|are|am|i'm|be|being|been|became|become|turned|went|gone|has|have|had|with|eats?|"
     r"lives?|living|does|doing|regime|ernahrung|eating|follows?|following|keeps?|keeping|on|takes?|taking|of|a|an|the|"
@@ -167,30 +107,29 @@ _AFTER_STATE = (
     r"twins|weeks?|months?|de|con|avec|on|like|week|now|these|nowadays|years?|"
     r"regime|dieta|intoleran\w+|syndrome|allerg\w+|patient|or|too|also|out|plus)\b)"
 )
-_STATES = [
-    (re.compile(_BEFORE_STATE + _ADVERBS + f"(?P<state>{words})" + _AFTER_STATE), told) for words, told in DIETS.items()
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files("netgpt.constraints").joinpath(name).read_text(encoding="utf-8"))
+
+
+_STATES: Final = [
+    StatedDiet(
+        re.compile(_BEFORE_STATE + _ADVERBS + f"(?P<state>{'|'.join(told['words'])})" + _AFTER_STATE),
+        told["kind"],
+        frozenset(told["foods"].split()),
+        told.get("also", ""),
+    )
+    for told in _table("states.toml").values()
 ]
+_SAID: Final = {name: re.compile(rf"\b(?:{'|'.join(said)})\b") for name, said in _table("phrases.toml").items()}
 _DENIED = re.compile(
     r"(?:\b(?:not|no|never|isn't|aren't|nor|neither|hardly|nicht|kein|keine|keinerlei|weder|pas|plus|jamais|"
     r"aucune?|ni|nunca|ningun\w*|non|nessun\w*)|n't)"
     r"(?: (?:a|an|at all|really|known|any|strictly|longer|ist|bin|es|soy|eine?|un[ae]?|e|de|d'))*\s*$"
 )
-_ONCE = re.compile(
-    r"\b(?:used to|formerly|former|once was|was(?! (?:diagnosed|born|told|advised|found|raised))|were|had been|"
-    r"no longer|not .{0,40}any ?more|any longer|outgrew|outgrown|grew out of|"
-    r"until (?:\d{4}|last|recently|a few)|as a (?:child|kid|teenager|student|baby|toddler)|in (?:his|her|my|"
-    r"their) (?:childhood|twenties|teens|youth)|gave up being|stopped being|tried|cured|"
-    r"got over|got rid of|overcame|fruher|war|waren|bis 20\d\d|nicht mehr|ehemalig\w*|als kind|etait|etais|ai "
-    r"ete|a ete|n'est plus|ne suis plus|autrefois|ancien(?:ne)?|dans mon enfance|ya no es|"
-    r"ya no soy|ya no tiene|antes era|era|fue|fui|solia|de nin[oa]|non e piu|non sono piu|una volta|ero|da "
-    r"bambin[oa]|years ago|had (?:an?|his|her) (?:\w+ )?(?:allerg|intoler)\w*)\b"
-)
-_LIKES = re.compile(
-    r"\b(?:likes?|loves?|enjoys?|interested|curious|writes?|wrote|owns?|runs?|sells?|works?|studie[sd]|teach\w*|"
-    r"researche[sr]|collects?|manages|founded|volunteers|fan of|adores?|mag|liebt|verkauft|"
-    r"arbeitet|betreibt|aime|adore|vend|travaille|tient|le gusta|me gusta|encanta|vende|trabaja|ama|adora|lavora|"
-    r"gestisce|wonders|jokes|thinks|bakes for|cooks for a)\b"
-)
+_ONCE: Final = _SAID["once"]
+_LIKES: Final = _SAID["likes"]
 _ILL = (  # groups of words behind which stands what makes ill
     r"allergi\w+ (?:reactions? )?(?:to|gegen|auf|aux?|a(?:l|lla|lle|i|gli|ll'|llo)?|a (?:los?|las?|el)|a l'|a)|"
     r"allerg(?:y|ies|ie|ia) (?:to|gegen|aux?|a(?:l|lla|lle|i)?|a l'|a (?:los?|las?)|a la)|"
@@ -297,24 +236,7 @@ _NO_FOOD = word_set(
     aspirin ibuprofen latex dust pollen cats dogs animals smoke perfume nickel wool none no known allergies
     allergy limits unknown nothing intolerances restrictions diet dietary motorways"""
 )
-_UNMANAGED = re.compile(
-    r"\b(?:can't|cannot|can not|couldn't|unable|not able|impossible|difficult|hard for|struggl\w*|trouble|"
-    r"problems?|pain(?:s|ful)?|hurts?|afraid|scared|terrif\w*|fears?|phobi\w*|panic\w*|dizzy|dizziness|anxi\w*|"
-    r"avoids?|dreads?|nightmare|"
-    r"freez\w*|faints?|nervous|attacks?|seizures?|allerg\w*|wheez\w*|sneez\w*|out of the question|no longer|too "
-    r"much for|overwhelm\w*|freak\w*|petrif\w*|scar(?:es?|y)|frighten\w*|queasy|creep\w*|shak(?:e|es|y)|"
-    r"sweat\w*|phob\w*|panique|phobie|trouille|horreur|hard|badly|breath\w*|agony|torture|a trial|kills?|nervous|"
-    r"near|schwer|schlecht|muhe\w*|"
-    r"difficile\w*|penible\w*|dur|dificil\w*|cuest\w+|cost\w+|fatic\w+|agobi\w*|angusti\w*|ansia|spavent\w*|fobia|"
-    r"grauen|schiss|"
-    r"graut|hates?|loathes?|detests?|can't stand|"
-    r"cannot stand|can't bear|hasst?|hasse|deteste|odia|odio|detesta|seasick|never learn\w*|out of breath|angst|"
-    r"schwindel\w*|schwindlig|meidet|meide|"
-    r"panik|nicht|keine?n?|unmoglich|"
-    r"peur|vertige|ne peut|ne peux|ne sait|ne sais|impossibles?|evite|angoiss\w*|miedo|panico|no puede|no puedo|no "
-    r"sabe|imposible|evita|mareo|paura|non puo|non posso|non sa|impossibile|terror\w*|addict\w*|recover\w*|"
-    r"gave up|quit)\b"
-)
+_UNMANAGED: Final = _SAID["unmanaged"]
 _EATS = re.compile(r"\b(?:nothing|nichts|rien|nada|niente|eats?|drinks?|plate|diet)\b")
 _ALLERGIC = re.compile(r"allerg|alerg|anaphyl|epi-?pen|intoleran|unvertrag|hives|urtic|ortic|welts|rash|ausschlag")
 _DAMAGED = re.compile(
@@ -335,45 +257,9 @@ _FEARLESS = re.compile(
     r"aucun\w*) (?:\w+ ){0,2}(?:fear|"
     r"afraid|scared|miedo|peur|paura|angst|problem\w*|phob\w*|vertige|vertigini)\b"
 )
-_WELCOME = re.compile(
-    r"\b(?:not (?:afraid|scared|allergic)|no (?:fear|problem|problems|trouble)|over it|fine now|without (?:fear|"
-    r"problems?|"
-    r"trouble)|keine angst|kein problem|pas peur|sin miedo|senza paura|live without|get enough|says no|resist|"
-    r"can't wait|cannot wait|never miss\w*|never tires|"
-    r"impossible to give up|doesn't mind|does not mind|tolerates?|can eat|can have|vertragt gut|overcame|got "
-    r"over|stop eating|too much(?! for))\b"
-)
-_MAKES_UNWELL = re.compile(
-    r"\b(?:allerg\w*|anaphyl\w*|deadly|lethal|kills?|could die|hospital|emergency|ambulance|epipen|a&e|"
-    r"death sentence|fatal|kill|welts?|adrenaline|gag\w*|retch\w*|chok\w*|faint\w*|(?:my|his|her|"
-    r"their) (?:\w+ )?(?:nose|eyes|lungs|skin|guts?|belly|bowels?|mouth)|belly-?ache|mouth ulcers|"
-    r"burns?|"
-    r"heartburn|reflux|puff\w*|doubled over|the runs|er\b|bauch\w*|magen\w*|haut|nase|hals|zunge|lippen|estomac|ventre|"
-    r"gorge|langue|levres|peau|nez|estomago|tripa|barriga|garganta|labios|piel|stomaco|pancia|gola|labbra|throat|"
-    r"tongue|lips|blister\w*|rash|"
-    r"hives|swell\w*|itch\w*|wheez\w*|asthma|sick|ill|unwell|vomit\w*|nause\w*|migraines?|cramps?|upsets?|"
-    r"stomach|bloat\w*|reacts?|reactions?|"
-    r"intoleran\w*|forbidden|banned|not allowed|off limits|poison|triggers?|does not agree|doesn't agree|"
-    r"disagrees|bad for|danger\w*|taboo|doctor|had to give up|unvertrag\w*|krank|ausschlag|"
-    r"notarzt|krankenhaus|juck\w*|atemnot|tabu|"
-    r"verboten|darf kein\w*|reagier\w*|ubel|durchfall|interdit\w*|malade|urticaire|gonfle\w*|hopital|reagit|"
-    r"deconseille\w*|crise|mal au ventre|alerg\w*|prohib\w*|enferm\w*|urticaria|reaccion|sienta\w* mal|sta "
-    r"male|vietat\w*|proibit\w*|"
-    r"orticaria|ospedale|reazione|fa male|fanno male)\b"
-)
-_STOPPED_DRINKING = re.compile(
-    r"\b(?:(?:gave up|given up|giving up|quit|stopped|swore off|sworn off|done with|no longer|stays? off|keeps? "
-    r"off|off) (?:the )?(?:drinking|drink|drinks|booze|bottle|alcohol)|not (?:to )?touch (?:alcohol|a drop|a "
-    r"drink)|dej(?:o|e|a) de beber|arrete de boire|aufgehort zu trinken|touched (?:a drop|a drink|alcohol)|not "
-    r"a drop|rehab|(?:in|goes to|attends|joined) aa\b|"
-    r"alcohol-free|alkoholfrei|trinkt nicht mehr|trinkt nichts|auf entzug|trockener? alkoholiker|ne boit plus|"
-    r"sevrage|ya no bebe|dejo la bebida|non beve piu|ha smesso di bere|dry (?:since|for (?:\w+ ){1,2}(?:years|"
-    r"months))|(?:days|weeks|months|years) without (?:a drink|a drop|alcohol|drinking)|clean and dry|on the wagon|"
-    r"(?:sin|sans (?:plus )?|senza|ohne (?:zu )?) ?(?:beber|boire|bere|trinken)|kein\w* tropfen|(?:pas|plus|jamais) "
-    r"(?:\w+ )?une (?:seule )?goutte|ni (?:una )?gota|ni una copa|neanche un goccio|nemmeno una goccia|"
-    r"(?:no|not a|never a|without a) (?:drop|drink) (?:since|for|in)|"
-    r"(?:dej|smess|aufgehor|arret|hor)\w* (?:\w+ ){0,2}(?:beber|bere|boire|trinken|saufen|alkohol|alcool|alcohol))\b"
-)
+_WELCOME: Final = _SAID["welcome"]
+_MAKES_UNWELL: Final = _SAID["unwell"]
+_STOPPED_DRINKING: Final = _SAID["stopped-drinking"]
 _MILD = re.compile(r"\b(?:mostly|mainly|usually|tries to|trying to|prefers?|flexitarian|when possible|where "
 r"possible|uberwiegend|meistens|moglichst|plutot|si possible|sobre todo|preferably|"
                    r"in general|per lo piu|if possible|cutting down on|less)\b")  # fmt: skip
@@ -420,7 +306,7 @@ def _constraints(text: str, kind: str) -> tuple[Constraint, ...]:
         if not _ONCE.search(small) and not _DENIED.search(small[:12] + " ") and not _LIKES.search(small):
             is_taste = kind.startswith("dislike")
             tail = re.split(r"^(?:allerg\w+|intoleran\w+|dislikes?)\s*(?:to|:)?\s*", small)[-1]
-            found += _ruled_out(tail, "taste" if is_taste else "allergy", not is_taste)
+            found += ruled_out(tail, "taste" if is_taste else "allergy", not is_taste)
     return tuple(dict.fromkeys(found))
 
 
@@ -439,30 +325,40 @@ def _of_sentence(small: str, kind: str) -> Iterator[Constraint]:
     yield from _states(small, bool(once))
     found = list(_eaten(small, bool(once)))
     plain = not found and not once and not _WELCOME.search(small) and not _FEARLESS.search(small)
-    plain = plain and not any(pattern.search(small) for pattern, _ in _STATES)
+    plain = plain and not any(state.words.search(small) for state in _STATES)
     if plain and not _LIKES.search(small):
         kind_of_it = "allergy" if _ALLERGIC.search(small) else "diet"
-        for part in ruled_out_parts(small, _languages(small)):
-            languages = _languages(small) if " " in part else LANGUAGES
+        for part in ruled_out_parts(small, languages_of(small)):
+            languages = languages_of(small) if " " in part else LANGUAGES
             found += (
                 each
-                for each in _ruled_out(part, kind_of_it, strict=True, only_known=True, languages=languages)
+                for each in ruled_out(part, kind_of_it, strict=True, only_known=True, languages=languages)
                 if not each.foods & _NOT_BARE or _EATS.search(small)
             )
     unwell = plain and not found and _MAKES_UNWELL.search(small)
     if unwell and not _LIKES.search(small):
         found = [
             each
-            for each in _ruled_out(small, "allergy", strict=True, only_known=True, languages=_languages(small))
+            for each in ruled_out(small, "allergy", strict=True, only_known=True, languages=languages_of(small))
             if each.foods != {"blood"}
         ]
     yield from found
     for limit, currency, per, where in money_limits(small, kind in ("budget", "money", "price")):
         yield Constraint("budget", where, limit=limit, currency=currency, per=per)
+    yield from timed(small)
+
+
+def timed(small: str) -> Iterator[Constraint]:
+    """The days and times that a sentence rules out."""
     days, earliest, latest = times_of(small)
     if days or earliest is not None or latest is not None:
         where = frozenset(("place", "activity", "route", "food", "shop"))
         yield Constraint("time", where, days=days, earliest=earliest, latest=latest)
+
+
+def is_doubtful(small: str) -> bool:
+    """Whether the words of a fact speak of what was once so, of a job or a liking, or of no trouble."""
+    return any(words.search(small) for words in (_ONCE, _LIKES, _WELCOME, _FEARLESS))
 
 
 def _said_after(small: str) -> str:
@@ -509,17 +405,17 @@ def _has_need(need: Need, small: str) -> bool:
 
 
 def _states(small: str, once: bool) -> Iterator[Constraint]:
-    for pattern, (kind, foods, more) in _STATES:
-        match = pattern.search(small)
+    for state in _STATES:
+        match = state.words.search(small)
         if match is None or once or _denied(small, match.start("state")) or _of_a_thing(small, match.start("state")):
             continue
-        mild = bool(_MILD.search(small)) or (kind == "diet" and "starch" in foods)
+        mild = bool(_MILD.search(small)) or (state.kind == "diet" and "starch" in state.foods)
         exceptions = _excepted(small[match.end() :])
-        if more == "leather":
+        if state.also == "leather":
             yield Constraint("diet", needs()["leather"].where, need="leather", strict=False)
         yield Constraint(
-            kind, FOOD, not mild, frozenset(foods.split()), allowed=exceptions,
-            together=(("meat", "milk"),) if more == "meat+milk" else (),
+            state.kind, FOOD, not mild, state.foods, allowed=exceptions,
+            together=(("meat", "milk"),) if state.also == "meat+milk" else (),
         )  # fmt: skip
     if (_STOPPED_DRINKING.search(small) and not _LIKES.search(small)) or re.search(
         r"\b(?:does not|doesn't|do not|don't|never|no longer) drinks?(?: any ?more| at all| "
@@ -555,8 +451,12 @@ def _eaten(small: str, once: bool) -> Iterator[Constraint]:
                 r"bebe|mangia|mangio|beve)\b",
                 match[0][: match.start("what") - match.start()],
             )
-            yield from _ruled_out(
-                match["what"], kind, strict and not _MILD.search(clause), only_known=known, languages=_languages(small)
+            yield from ruled_out(
+                match["what"],
+                kind,
+                strict and not _MILD.search(clause),
+                only_known=known,
+                languages=languages_of(small),
             )
     if once:
         return
@@ -564,22 +464,23 @@ def _eaten(small: str, once: bool) -> Iterator[Constraint]:
         for match in pattern.finditer(small):
             what = next(told for told in match.groupdict().values() if told)
             if not _denied(small, match.start()) and not _of_a_thing(small, match.start()):
-                yield from _ruled_out(
+                yield from ruled_out(
                     re.sub(r"^.*\b(?:has|have|had|hat|with|from|a|an)\s+", "", what),
                     "allergy",
                     True,
                     only_known=True,
-                    languages=_languages(small),
+                    languages=LANGUAGES if pattern is _COMPOUND else languages_of(small),
                 )
 
 
 _ENGLISH: Final = word_set(
     """the is has not and with for of her his my she he can cannot does any are it on at by from since allergic
-    allergy eats drinks user gives makes left after that to but all never hates doesn don avoids keeps no"""
+    allergy eats drinks user gives makes left after that to but all never hates doesn don avoids keeps no
+    can go than when you your they this would my"""
 )
 
 
-def _languages(small: str) -> tuple[str, ...]:
+def languages_of(small: str) -> tuple[str, ...]:
     """In which languages the foods of a fact are read: English alone where its little words are there."""
     if len(_ENGLISH & set(words_of(small))) > 1:
         return ("en",)
@@ -601,7 +502,7 @@ def _clauses(small: str) -> list[str]:
     return parts
 
 
-def _ruled_out(
+def ruled_out(
     what: str, kind: str, strict: bool, only_known: bool = False, languages: Sequence[str] = ()
 ) -> Iterator[Constraint]:
     """The foods that a list of words names; a name that is not in the table as such."""
@@ -612,7 +513,7 @@ def _ruled_out(
     if kind == "allergy" and (things := [n for n in needs().values() if n.things & set(words_of(exceptions[0]))]):
         yield from (Constraint(need.kind, need.where, need=need.name) for need in things)
         only_known = True
-    read = table.read(exceptions[0], languages or _languages(what))
+    read = table.read(exceptions[0], languages or languages_of(what))
     foods: set[str] = set()
     words: set[tuple[str, ...]] = set()
     for mention in read.mentions:
@@ -667,6 +568,4 @@ def _names(sentence: str) -> Iterator[Constraint]:
         words = tuple(words_of(re.sub(r"['’]s$", "", name["name"])))
         if not words or taxonomy().read(name["name"], LANGUAGES).mentions:
             continue
-        yield Constraint(
-            "avoid", frozenset(("place", "stay", "route", "activity", "food", "shop", "gift")), words=frozenset({words})
-        )
+        yield Constraint("avoid", WITH_PEOPLE, words=frozenset({words}))

@@ -5,11 +5,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from netgpt.constraints.asking import has_notes, is_about_another_work, kinds_of, language_asked
+from netgpt.constraints.asking import (
+    asks_for_options,
+    has_notes,
+    is_about_another_work,
+    kinds_of,
+    language_asked,
+)
 from netgpt.constraints.choose import ChoiceAccount, OptionChooser, OptionJudge
-from netgpt.constraints.json_options import JsonChooser, holds_options, looks_like_json
+from netgpt.constraints.json_options import JsonChooser, holds_options, looks_like_json, names_options
+from netgpt.constraints.learnt import FactReader, LearntReading
 from netgpt.constraints.measures import EVERYWHERE
 from netgpt.constraints.reading import Constraint, constraints_of
 from netgpt.constraints.taxonomy import word_set, words_of
@@ -38,14 +46,21 @@ def may_be_chosen(body: Mapping[str, Any]) -> bool:
     if not isinstance(form, Mapping) or form.get("type") != "json_schema":
         return True
     wrapped = form.get("json_schema")
-    return holds_options(wrapped.get("schema") if isinstance(wrapped, Mapping) else None)
+    schema = wrapped.get("schema") if isinstance(wrapped, Mapping) else None
+    return holds_options(schema) and not names_options(schema)
 
 
 def judge_of(
-    facts: Iterable[Fact], chosen: Iterable[Fact], messages: Sequence[Message], request: str
+    facts: Iterable[Fact],
+    chosen: Iterable[Fact],
+    messages: Sequence[Message],
+    request: str,
+    learnt: FactReader | None = None,
 ) -> OptionJudge | None:
     """What an answer to `request` is held against: the person's private facts that rule something out, and that were
-    chosen for it or are of its kind. None: nothing."""
+    chosen for it or are of its kind. `learnt` reads what no rule reads. None: nothing.
+
+    Raises ModelUnavailable: the weights of `learnt` cannot be read."""
     text = request
     if has_notes(messages):  # it goes on from an answer that was chosen here
         said = [str(each.get("content")) for each in messages if each.get("role") == "user"]
@@ -57,14 +72,20 @@ def judge_of(
     private = [
         fact for fact in facts if fact.label is not Label.PUBLIC and (fact.source == "profile" or fact.text in helped)
     ]
-    found: list[Constraint] = []
-    for fact in private[-MOST_FACTS:]:
-        is_chosen = fact.text in helped
-        ruled_out = constraints_of(fact.text, fact.kind)
-        found += [each for each in ruled_out if _counts(each, where, text, is_chosen=is_chosen)]
-    if not found:
+    if not (where or helped):
         return None
-    return OptionJudge(tuple(dict.fromkeys(found)), where, language_asked(request) or "en")
+    newest = private[-MOST_FACTS:]
+    readings = readings_of(newest, learnt)
+    in_doubt = 0 if _for_others(text) else sum(bool(reading.perhaps & where) for reading in readings)
+    found = [
+        each
+        for fact, reading in zip(newest, readings, strict=True)
+        for each in reading.constraints
+        if _counts(each, where, text, is_chosen=fact.text in helped)
+    ]
+    if not found and not (in_doubt and asks_for_options(request)):
+        return None
+    return OptionJudge(tuple(dict.fromkeys(found)), where, language_asked(request) or "en", unread=in_doubt)
 
 
 def _counts(constraint: Constraint, where: frozenset[str], request: str, *, is_chosen: bool) -> bool:
@@ -76,9 +97,32 @@ def _counts(constraint: Constraint, where: frozenset[str], request: str, *, is_c
         return False
     if constraint.kind == "budget" and constraint.where == EVERYWHERE:  # of what, it does not say
         return constraint.per not in ("month", "week", "year", "hour", "day") and bool(where & _BOUGHT)
+    return not _for_others(request)
+
+
+def readings_of(facts: Sequence[Fact], learnt: FactReader | None) -> list[LearntReading]:
+    """What each fact rules out: by the rules, and by `learnt` where no rule read anything that a table knows.
+
+    Raises ModelUnavailable: the weights of `learnt` cannot be read."""
+    by_rule = [constraints_of(fact.text, fact.kind) for fact in facts]
+    found = [LearntReading(constraints) for constraints in by_rule]
+    unread = [place for place, constraints in enumerate(by_rule) if not any(map(_is_known, constraints))]
+    if learnt is None or not unread:
+        return found
+    for place, read in zip(unread, learnt([(facts[at].kind, facts[at].text) for at in unread]), strict=True):
+        told = () if read.is_harmless else by_rule[place] + read.constraints
+        found[place] = replace(read, constraints=told, perhaps=frozenset() if told else read.perhaps)
+    return found
+
+
+def _is_known(constraint: Constraint) -> bool:
+    """Whether a rule read more than words that no table knows ("allergic to nonsense")."""
+    return constraint.kind == "avoid" or not constraint.words or bool(constraint.foods)
+
+
+def _for_others(request: str) -> bool:
     words = set(words_of(request))
-    for_others = bool(words & _OTHERS) and not words & _OURS
-    return not for_others
+    return bool(words & _OTHERS) and not words & _OURS
 
 
 class _Choice:

@@ -48,6 +48,7 @@ _LIVES_WITH: Final = re.compile(
     r"\b(?:married to|lives with|dating|engaged to|looks after|cooks for|cares for|verheiratet mit|lebt mit|vit "
     r"avec|vive con|marie[e]? a)\b"
 )
+_EXPECTING: Final = re.compile(r"\b(?:pregnant|expecting|schwanger\w*|enceinte|embarazada|incinta)\b")
 _NAMED: Final = re.compile(
     r"(?P<name>[A-ZÀ-Þ][\w'’-]+)(?:,[^,]{1,30},)? (?:is|has|can't|cannot|can not|doesn't|does not|hates|needs|"
     r"keeps|eats|drinks|avoids|uses|must|was|won't|"
@@ -76,6 +77,8 @@ def whose_is(sentence: str, kind: str) -> str:
     cared_for = _CARED_FOR.search(small) is not None
     for place, word in enumerate(words[:4] if of_the_user else words):
         if word not in _RELATIVE_OF or (word == "kind" and words[max(0, place - 1)] not in _POSSESSIVES):
+            continue
+        if _RELATIVE_OF[word] == "child" and _EXPECTING.search(small):
             continue
         begins = place < 4 and not set(words[:place]) & _VERBS
         if not (of_the_user or begins or cared_for):

@@ -26,6 +26,7 @@ from netgpt.completion.rewrite import rewrite
 from netgpt.completion.select import Selector
 from netgpt.constraints.asking import WITHDRAWN
 from netgpt.constraints.choose import ChoiceAccount
+from netgpt.constraints.learnt import FactReader
 from netgpt.constraints.stream import chosen_chunks, judge_of, may_be_chosen
 from netgpt.constraints.taxonomy import taxonomy
 from netgpt.context import LONGEST, MOST, current, private_values, time_facts
@@ -319,8 +320,9 @@ class Choose:
     reads = frozenset({"restored", "facts", "consents", "chosen"})
     writes = frozenset({"checked", "choosing"})
 
-    def __init__(self, settings: ConstraintSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: ConstraintSettings, reader: Callable[[], FactReader | None] = lambda: None) -> None:
+        """`reader`: gives what reads the facts that no rule reads, where the box has it."""
+        self.settings, self.reader = settings, reader
 
     async def __call__(self, exchange: Exchange) -> None:
         exchange.checked, exchange.choosing = exchange.restored, None
@@ -332,7 +334,7 @@ class Choose:
         messages = asked.messages
         request = last_user_text(messages)
         await asyncio.to_thread(taxonomy)  # read once, from disk
-        judge = judge_of(exchange.facts, exchange.chosen, messages, request)
+        judge = await asyncio.to_thread(judge_of, exchange.facts, exchange.chosen, messages, request, self.reader())
         if judge is None:
             return
         form = asked.body.get("response_format")

@@ -346,7 +346,9 @@ def _summary(exchange: Exchange) -> dict[str, Any]:
     if account and (account.withheld or account.beyond):
         summary["placeholders_kept"] = {"address_or_name": account.withheld, "too_much": account.beyond}
     choosing = exchange.get("choosing")
-    if choosing and (choosing.taken_out or choosing.corrected or choosing.unknown or not choosing.fits):
+    if choosing and (
+        choosing.taken_out or choosing.corrected or choosing.unknown or choosing.unread or not choosing.fits
+    ):
         summary["choosing"] = choosing.as_dict(with_kinds=exchange.request.explain)
     if exchange.request.dry_run:
         summary["dry_run"] = True

@@ -54,7 +54,7 @@ def test_what_a_fact_names_is_hidden_and_the_rest_stays() -> None:
 
 UNREAD_BY_RULES: Final = """
 almost drowned as a boy, keeps to dry land | water
-two weeks without a drink, day by day | alcohol
+insulin before lunch and dinner | sugar
 the white cane goes where I go | sight
 even the whiff of satay sends me to casualty | peanut
 can't breathe where a cat lives | cats

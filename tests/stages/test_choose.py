@@ -68,6 +68,24 @@ async def test_the_box_chooses_and_the_cloud_learns_nothing(tmp_path: Path) -> N
             assert await answer(here, nobody) == IDEAS and SENTENCE not in left(cloud)
 
 
+async def test_a_fact_in_a_picture_chooses_too_and_one_not_understood_is_said(
+    tmp_path: Path, encoder_weights: Path
+) -> None:
+    outings = "Ideas:\n\n1. Swim in the bay\n2. Museum of toys\n3. Chess evening"
+    with FaultyCloud(lambda _: outings) as cloud:
+        async with gateway(tmp_path / "home", cloud, encoder={"model": str(encoder_weights)}) as here:
+            assert here.fact_reader is not None
+            drowned, storms = "almost drowned as a boy, keeps to dry land", "scared of thunderstorms since the camp"
+            await here.store.add_fact(ADA, profile_fact(drowned, "note", Label.SENSITIVE))
+            await here.store.add_fact(BEN, profile_fact(storms, "note", Label.SENSITIVE))
+            one = exchange("ideas for an outing on Sunday", "netgpt/cloud")
+            assert await answer(here, one) == outings.replace("1. Swim in the bay\n", "") + f"\n\n{CHOSEN}"
+            assert "drown" not in left(cloud)
+            ben = exchange("ideas for an outing on Sunday", "netgpt/cloud", user="ben")
+            assert await answer(here, ben) == f"{outings}\n\n{NOTES['en'][3]}"
+            assert private_of(ben, Joiner())["choosing"]["unread"] == 1 and "thunder" not in left(cloud)
+
+
 @pytest.mark.parametrize("way", ["request", "settings", "consent"])
 async def test_it_can_be_turned_off(tmp_path: Path, way: str) -> None:
     settings: dict[str, Any] = {"constraints": {"enabled": False}} if way == "settings" else {}

@@ -41,13 +41,13 @@ MOST_CHARACTERS: Final = 400
 MOST_KEPT: Final = 4_096
 FORM: Final = "constraints."
 """Names of the heads' arrays begin so in the file of the delta."""
-SURE: Final = 0.6
+SURE: Final = 0.7
 """From this chance on a fact is read as a state or need, or what it names as ruled out."""
 DOUBTED: Final = 0.95
 """The same where its words speak of a job, of what was once so, or of no trouble."""
-AGREED: Final = 0.6
+AGREED: Final = 0.7
 """The chance of any state, need or food, by the whole fact, that what it names needs beside it."""
-PERHAPS: Final = 0.6
+PERHAPS: Final = 0.7
 """From this chance on, of all states and needs together, it may be one."""
 HARMLESS: Final = 0.05
 """Up to this chance of them it is surely none."""

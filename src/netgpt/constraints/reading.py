@@ -523,6 +523,8 @@ def ruled_out(
         words |= words_of_it
     if "nut" in foods and "tree" not in tail:
         foods.add("peanut")
+    if kind == "allergy":  # whom one of them makes ill, most of the others do, too
+        foods |= {whole for whole in ("crustacean", "mollusc") if any(whole in table.holds(each) for each in foods)}
     if {"meat", "fish"} <= foods:
         foods |= {"seafood", "gelatine"}
     if not read.mentions and not only_known:

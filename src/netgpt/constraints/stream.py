@@ -106,13 +106,22 @@ def readings_of(facts: Sequence[Fact], learnt: FactReader | None) -> list[Learnt
     Raises ModelUnavailable: the weights of `learnt` cannot be read."""
     by_rule = [constraints_of(fact.text, fact.kind) for fact in facts]
     found = [LearntReading(constraints) for constraints in by_rule]
-    unread = [place for place, constraints in enumerate(by_rule) if not any(map(_is_known, constraints))]
+    unread = [
+        place for place, constraints in enumerate(by_rule) if not all(map(_is_sure, constraints)) or not constraints
+    ]
     if learnt is None or not unread:
         return found
     for place, read in zip(unread, learnt([(facts[at].kind, facts[at].text) for at in unread]), strict=True):
-        told = () if read.is_harmless else by_rule[place] + read.constraints
+        more = () if any(map(_is_known, by_rule[place])) else read.constraints
+        told = () if read.is_harmless else by_rule[place] + more
         found[place] = replace(read, constraints=told, perhaps=frozenset() if told else read.perhaps)
     return found
+
+
+def _is_sure(constraint: Constraint) -> bool:
+    """Whether a rule's reading stands without a second look: of what is not eaten, the network may say that it is none
+    ("never says no to cheese")."""
+    return constraint.kind not in ("diet", "taste") and _is_known(constraint)
 
 
 def _is_known(constraint: Constraint) -> bool:

@@ -48,7 +48,8 @@ _LIVES_WITH: Final = re.compile(
     r"\b(?:married to|lives with|dating|engaged to|looks after|cooks for|cares for|verheiratet mit|lebt mit|vit "
     r"avec|vive con|marie[e]? a)\b"
 )
-_EXPECTING: Final = re.compile(r"\b(?:pregnant|expecting|schwanger\w*|enceinte|embarazada|incinta)\b")
+_EXPECTING: Final = re.compile(r"\b(?:pregnant|expecting|due|schwanger\w*|enceinte|embarazada|incinta)\b")
+_BUT_I: Final = re.compile(r"\b(?:but i|aber ich|mais moi|mais je|mais j'|pero yo|pero a mi|ma io|ma a me)\b")
 _NAMED: Final = re.compile(
     r"(?P<name>[A-ZÀ-Þ][\w'’-]+)(?:,[^,]{1,30},)? (?:is|has|can't|cannot|can not|doesn't|does not|hates|needs|"
     r"keeps|eats|drinks|avoids|uses|must|was|won't|"
@@ -73,6 +74,8 @@ def whose_is(sentence: str, kind: str) -> str:
     small = folded(re.sub(r"^The user(?:['’]s)? ", "", sentence)).strip()
     if kind in _RELATIVE_OF and not sentence.startswith("The user "):
         return _RELATIVE_OF[kind]
+    if turned := _BUT_I.search(small):  # "my brother is fine, but I ..."
+        small = small[turned.end() :]
     words = [word.strip(",.'()").removesuffix("'s") for word in small.split()[:9]]
     cared_for = _CARED_FOR.search(small) is not None
     for place, word in enumerate(words[:4] if of_the_user else words):

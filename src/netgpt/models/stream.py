@@ -12,7 +12,7 @@ from netgpt.errors import BrokenStream, ModelTimeout
 from netgpt.models.answers import LONGEST_TEXT, TEXTS, AnswerChecker, joins, portions, split_choice
 from netgpt.models.errors import Peer, error_in_answer, no_answer
 from netgpt.models.habits import is_beat, is_done
-from netgpt.models.reading import BYTE_ORDER_MARK, DOCUMENT, LINES, PAGE, kind_of, parsed, read_json, tells
+from netgpt.models.reading import BYTE_ORDER_MARK, DOCUMENT, PAGE, kind_of, parsed, read_json, tells
 from netgpt.types import Chunk
 
 MAX_EVENT_BYTES = 4_000_000
@@ -319,13 +319,13 @@ async def read_chunks(
         raise no_answer(peer, "text/html" if found else kind)
     if found == DOCUMENT:
         body = await _whole_body(pieces)
-        found, pieces = LINES if _is_lines(body) else found, _from(body, pieces)
-    if found == DOCUMENT:
-        for number, chunk in enumerate(portions(checker.whole(await read_document(pieces, peer)))):
-            if number:
-                await asyncio.sleep(0)
-            yield chunk
-        return
+        if not _is_lines(body):
+            for number, chunk in enumerate(portions(checker.whole(await _document(body, peer)))):
+                if number:
+                    await asyncio.sleep(0)
+                yield chunk
+            return
+        pieces = _from(body, pieces)
     joiner = Joiner()
     async with aclosing(_read_stream(pieces, peer, checker, choices)) as chunks:
         async for chunk in chunks:

@@ -170,6 +170,12 @@ BODY = chat("x", temperature=0.3, top_p=0.5, max_tokens=5, seed=1, user="u", str
         ({"message": "messages[0].content is not supported", "param": "messages[0].content"}, None),
         ({"message": "tool schema not supported: seed_value", "param": "tools[0].function"}, None),
         ({"message": "Invalid request", "param": "stream_options"}, None),
+        ({"message": "this model does not support temperature"}, "temperature"),
+        ({"message": "unsupported parameter(s): seed"}, "seed"),
+        ({"message": "Could not finish the message because max_tokens or model output limit was reached."}, None),
+        ({"message": "Json field not recognized: 'seed'"}, "seed"),
+        ({"message": 'Invalid JSON payload received. Unknown name "seed": Cannot find field.'}, "seed"),
+        ({"message": "Argument not supported on this model: top_p"}, "top_p"),
     ],
 )  # fmt: skip
 def test_which_field_is_refused(said: dict[str, Any], field: str | None) -> None:

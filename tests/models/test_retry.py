@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
+from typing import Any
 
+import orjson
 import pytest
+from clouds import Says, chat, cloud_model, everything
 from hypothesis import given
 from hypothesis import strategies as st
+from outbounds import send
 
+from netgpt.errors import NetGPTError
 from netgpt.models.errors import RetryPolicy, read_retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -64,3 +69,27 @@ def test_gives_up_after_the_last_try_and_beyond_its_patience() -> None:
 )
 def test_the_header_is_read(headers: dict[str, str], seconds: float | None) -> None:
     assert read_retry_after(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "tries"),
+    [
+        (409, {}, 3),
+        (425, {}, 3),
+        (520, {}, 3),
+        (524, {}, 3),
+        (529, {"type": "overloaded_error"}, 3),
+        (429, {"code": "insufficient_quota"}, 1),
+        (429, {"message": "You exceeded your current quota, please check your plan. Retry in 1 ms."}, 3),  # Gemini's
+        (402, {"message": "Insufficient credits"}, 1),
+        (500, {"message": "This model's maximum context length is 4096 tokens."}, 1),
+        (501, {}, 1),
+    ],
+)
+async def test_which_statuses_are_tried_again(status: int, error: dict[str, Any], tries: int) -> None:
+    with Says(orjson.dumps({"error": error}), "application/json", status, "retry-after-ms: 1\r\n") as server:
+        model = cloud_model(server.base_url, retries=2)
+        with pytest.raises(NetGPTError):
+            await everything(send(model, chat("hello")))
+        assert len(server.requests) == tries
+        await model.close()

@@ -45,7 +45,7 @@ _REFUSES: Final = re.compile(
     r"(support|permit|allow|accept|recogni|available|implement|valid|known|enabled)|only the default"
     r"|only (allowed|supported|permitted|valid|available)|invalid (parameter|argument|field|key|option|property)"
     r"|no such (parameter|field)|deprecated|disabled|cannot (both|be (set|used|specified|combined))"
-    r"|incompatible|not_supported|use '?max_"
+    r"|incompatible|not_supported|\buse '?max_"
 )
 _OF_ITS_VALUE: Final = re.compile(
     r"at (most|least)|less than|greater than|between|in the range|out of range|too (large|small|long|many|big|high|low)"
@@ -59,9 +59,9 @@ _AT_TIMES: Final = re.compile(
 """The field is refused beside others: nothing to remember."""
 _NAMED: Final = (
     r"['\"`#/](?:#/)?{0}['\"`]|#/{0}\b"
-    r"|(?:parameters?|arguments?|supplied|fields?|keys?|propert(?:y|ies)|options?|inputs?)[: ]+\W?{0}\b"
+    r"|(?:parameter(?:s|\(s\))?|arguments?|supplied|fields?|keys?|propert(?:y|ies)|options?|inputs?)[: ]+\W?{0}\b"
     r"|^\W*{0}\b(?=\W*(?:is|are|does|:|not|param|extra))|(?<!the )(?<!this )\b{0} (?:is|are) (?:not|unsupported)"
-    r"|\b{0} ?> ?1\b|\b{0}:"
+    r"|\b{0} ?> ?1\b|\b{0}:|\bsupport (?:the |setting |a )?{0}\b"
 )
 """Where a text names a field whose name is a word of its own; {0}: the name."""
 _ROLE_REFUSED: Final = re.compile(

@@ -170,13 +170,14 @@ class AnswerChecker:
                 for field, text in self._said(value).items():
                     result[field] = (result.get(field) or "") + text
             elif name == "tool_calls":
-                result[name] = self._tool_calls(number, value)
+                if calls := self._tool_calls(number, value):
+                    result[name] = calls
             elif name == "function_call":
                 result[name] = function = self._function(value)
                 self._functions.setdefault(number, CalledTool(0)).add(function or {})
             elif name == "refusal":
                 raise self._broken()
-            elif self._passes(name, value):
+            elif name != "usage" and self._passes(name, value):
                 result[name] = [_detail(each) for each in value] if isinstance(value, list) else value
         return result
 
@@ -193,7 +194,7 @@ class AnswerChecker:
                 inner = said.get(name)
                 if isinstance(inner, list):  # Mistral's {"type": "thinking", "thinking": [{"type": "text", ...}]}
                     inner = "".join(each["text"] for each in inner if _has_text(each))
-                if isinstance(inner, str):
+                if inner and isinstance(inner, str):
                     texts.setdefault(field, []).append(inner)
         return {field: "".join(pieces) for field, pieces in texts.items()} or {"content": ""}
 

@@ -96,8 +96,8 @@ def usage_of(value: Any) -> dict[str, Any] | None:
         # Anthropic's own names: what was read from a cache, or written to one, is counted beside the rest
         beside = ("cache_read_input_tokens", "cache_creation_input_tokens")
         counts["prompt_tokens"] += sum(counts.get(name, 0) for name in beside)
-    if "completion_tokens" in counts and (thought := counts.get("thoughtsTokenCount")):
-        counts["completion_tokens"] += thought  # Gemini's own names: it counts them apart
+    if "candidatesTokenCount" in counts and "completion_tokens" not in value:
+        counts["completion_tokens"] += counts.get("thoughtsTokenCount", 0)  # Gemini's own names: it counts them apart
     more = {name: figures(each) for name, each in value.items() if isinstance(each, dict) and _FIELD.fullmatch(name)}
     return counts | more
 

@@ -241,6 +241,8 @@ def _add_function(known: dict[str, Any], piece: Mapping[str, Any]) -> None:
     for name, value in piece.items():
         if name in _CALL_TEXTS and isinstance(value, str):
             _add_text(known, name, value)
+        elif name == "name" and isinstance(value, str):  # it may come in pieces, and is said once
+            known[name] = (known.get(name) or "") + value
         elif value not in (None, "") or name not in known:
             known[name] = value
 
@@ -316,11 +318,14 @@ async def read_chunks(
     if found in (None, PAGE):
         raise no_answer(peer, "text/html" if found else kind)
     if found == DOCUMENT:
-        for number, chunk in enumerate(portions(checker.whole(await read_document(pieces, peer)))):
-            if number:
-                await asyncio.sleep(0)
-            yield chunk
-        return
+        body = await _whole_body(pieces)
+        if not _is_lines(body):
+            for number, chunk in enumerate(portions(checker.whole(await _document(body, peer)))):
+                if number:
+                    await asyncio.sleep(0)
+                yield chunk
+            return
+        pieces = _from(body, pieces)
     joiner = Joiner()
     async with aclosing(_read_stream(pieces, peer, checker, choices)) as chunks:
         async for chunk in chunks:
@@ -356,13 +361,31 @@ async def _portioned(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[byte
 
 async def read_document(pieces: AsyncGenerator[bytes, None], peer: Peer) -> dict[str, Any]:
     """A whole JSON object that is no error."""
+    return await _document(await _whole_body(pieces), peer)
+
+
+async def _whole_body(pieces: AsyncGenerator[bytes, None]) -> bytes:
     body = bytearray()
     async for piece in _portioned(pieces):
         body += piece
+    return bytes(body)
+
+
+async def _document(body: bytes, peer: Peer) -> dict[str, Any]:
     document = await read_json(body, peer)
+    if isinstance(document, list) and len(document) == 1:
+        (document,) = document
+        if (error := error_in_answer(peer, document)) is not None:
+            raise error
     if not isinstance(document, dict):
         raise BrokenStream(f"{peer} sent JSON that is not an object")
     return document
+
+
+def _is_lines(body: bytes) -> bool:
+    """Whether it is no document but a line of JSON for each chunk, whatever its content type says."""
+    first, _, rest = body.lstrip().partition(b"\n")
+    return first.rstrip().endswith(b"}") and rest.lstrip().startswith(b"{")
 
 
 class _Progress:

@@ -15,7 +15,7 @@ LAYERS = {
     "word_pieces": 0.5, "encoder": 0.7, "wording": 0.5,
     "proofs": 0, "judgement": 0, "sorts": 0.8,
     "models": 1, "telco": 1, "context": 1, "completion": 1, "policy": 1, "privacy": 1, "routing": 1, "store": 1,
-    "capability": 1, "confidence": 1, "constraints": 1,
+    "capability": 1, "confidence": 1, "constraints": 1, "dialects": 1,
     "adapters": 2, "training": 2.6, "generation": 2.8,
     "stages": 3, "testing": 4, "app": 5, "web": 6, "cli": 7,
 }  # fmt: skip

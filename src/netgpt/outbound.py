@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from netgpt.judgement import Confidence
 from netgpt.types import Decision, Generalised, Hidden, Usage
 
 _SEAL: Final = object()
+
+
+class SaidBody(NamedTuple):
+    """OpenAI's chat body as a cloud's dialect says it."""
+
+    body: Mapping[str, Any]
+    dialect: str = "openai"
+    left_out: tuple[str, ...] = ()
+    """Names of the hints that the dialect has no word for: the caller is told."""
+
+
+Encoder = Callable[[Mapping[str, Any]], SaidBody]
+"""Says a chat body in a dialect, of what is in it and nothing else. Raises RequestError: it cannot."""
 
 
 class Outbound:
@@ -19,7 +32,7 @@ class Outbound:
     Immutable; `repr` shows no content. There is no public constructor: the vault calls `_sealed_by_vault`.
     """
 
-    __slots__ = ("content", "generalised", "hidden", "left_out", "renamed_from", "rule", "stream")
+    __slots__ = ("content", "dialect", "generalised", "hidden", "left_out", "renamed_from", "rule", "stream")
 
     content: bytes
     """The JSON body in UTF-8, exactly as it will be posted."""
@@ -29,6 +42,8 @@ class Outbound:
     rule: str
     """"masked" or "trusted destination"."""
     stream: bool
+    dialect: str
+    """"openai", "responses" or "anthropic": which API the bytes are for."""
     left_out: tuple[str, ...]
     """Fields of the caller that its receiver does not take, and that the caller may miss."""
     renamed_from: tuple[str, ...]
@@ -44,11 +59,12 @@ class Outbound:
         generalised: tuple[Generalised, ...] = (),
         left_out: tuple[str, ...] = (),
         renamed_from: tuple[str, ...] = (),
+        dialect: str = "openai",
     ) -> None:
         if seal is not _SEAL:
             raise TypeError("an Outbound is made by the vault only")
         fields = {"content": content, "hidden": hidden, "generalised": generalised, "rule": rule, "stream": stream}
-        fields |= {"left_out": left_out, "renamed_from": renamed_from}
+        fields |= {"left_out": left_out, "renamed_from": renamed_from, "dialect": dialect}
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
@@ -82,6 +98,30 @@ class Outbound:
         stream = self.stream and "stream" in body
         return Outbound(content, self.hidden, self.rule, stream, _SEAL, self.generalised, left_out, renamed)
 
+    def shortened(self, shorten: Callable[[dict[str, Any]], dict[str, Any]], missed: str) -> Outbound:
+        """The same with less in it: `shorten` may only leave out, and `missed` names it for the caller. Raises
+        TypeError: something was added or changed."""
+        body = json.loads(self.content)
+        less = shorten(json.loads(self.content))
+        if not _is_part(less, body):
+            raise TypeError("what leaves can only be shortened")
+        content = json.dumps(less, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        left_out = tuple(dict.fromkeys((*self.left_out, missed)))
+        return Outbound(
+            content, self.hidden, self.rule, self.stream, _SEAL, self.generalised, left_out, self.renamed_from,
+            self.dialect,
+        )  # fmt: skip
+
+
+def _is_part(less: Any, whole: Any) -> bool:
+    """Whether nothing stands in `less` that does not stand at its place in `whole`."""
+    if isinstance(less, dict) and isinstance(whole, dict):
+        return all(name in whole and _is_part(value, whole[name]) for name, value in less.items())
+    if isinstance(less, list) and isinstance(whole, list):
+        rest = iter(whole)
+        return all(any(_is_part(each, one) for one in rest) for each in less)
+    return type(less) is type(whole) and bool(less == whole)
+
 
 RENAMES: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """What servers call the same field otherwise."""
@@ -94,10 +134,16 @@ def _as_system(message: Any) -> Any:
 
 
 def _sealed_by_vault(
-    body: Mapping[str, Any], hidden: tuple[Hidden, ...], rule: str, generalised: tuple[Generalised, ...] = ()
+    body: Mapping[str, Any],
+    hidden: tuple[Hidden, ...],
+    rule: str,
+    generalised: tuple[Generalised, ...] = (),
+    encode: Encoder = SaidBody,
 ) -> Outbound:
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    return Outbound(content, hidden, rule, bool(body.get("stream")), _SEAL, generalised)
+    said = encode(body)
+    content = json.dumps(said.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    stream = bool(said.body.get("stream"))
+    return Outbound(content, hidden, rule, stream, _SEAL, generalised, said.left_out, dialect=said.dialect)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from netgpt.dialects.clouds import dialect_of
 from netgpt.exchange import Request
 from netgpt.models.base import Endpoint, ReceiptHook, RemoteModel, Trust
 from netgpt.models.catalog import Catalog
@@ -63,14 +64,18 @@ def open_remotes(settings: Settings, receipt_hook: ReceiptHook) -> dict[str, Rem
 
 def open_remote(target: str, remote: Cloud, receipt_hook: ReceiptHook) -> CloudModel:
     """One model elsewhere. Raises SettingsError: an address or a key that cannot be used."""
+    url, key = remote.base_url or "", remote.api_key.get_secret_value() if remote.api_key else None
+    dialect, trust = dialect_of(remote), Trust(remote.ca_file, remote.client_cert, remote.client_key)
+    owners = ((name, value.get_secret_value()) for name, value in remote.headers.items())
     return CloudModel(
         remote.model,
         Endpoint(
-            remote.base_url or "",
-            remote.api_key.get_secret_value() if remote.api_key else None,
-            Trust(remote.ca_file, remote.client_cert, remote.client_key),
-            tuple((name, value.get_secret_value()) for name, value in remote.headers.items()),
+            dialect.base(url) if dialect is not None else url,
+            None if dialect is not None else key,
+            trust,
+            (*(dialect.headers(key) if dialect is not None else ()), *owners),
             remote.way[0],
+            dialect,
         ),
         target=target,
         first_byte_s=remote.patience[0],

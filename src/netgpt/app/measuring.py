@@ -19,6 +19,7 @@ from netgpt.app.factory import open_edge, open_remote
 from netgpt.capability.measure import Ask, MeasureLimits, Measuring, Spent
 from netgpt.capability.profile import Profile
 from netgpt.capability.questions import CheckedQuestion
+from netgpt.dialects.clouds import encoder_of
 from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.judgement import TASK_KINDS
 from netgpt.models.base import ChatModel, Endpoint, RemoteModel
@@ -30,6 +31,7 @@ from netgpt.models.stream import Joiner
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.vault import Vault
 from netgpt.settings import Settings
+from netgpt.settings.sections import Cloud
 from netgpt.stages.record import receipts_in
 from netgpt.store.store import Store
 from netgpt.types import EDGE, Sender
@@ -61,7 +63,7 @@ async def examinee(settings: Settings, store: Store, name: str, detector: Detect
         remote = settings.remotes[name]
         model = open_remote(name, remote, receipts_in(store, keep_text=settings.store.keep_text))
         try:
-            yield Examinee(subject, _remotely(model, detector, remote.model, trusted=remote.trusted), True, name)
+            yield Examinee(subject, _remotely(model, detector, remote), True, name)
         finally:
             await model.close()
     elif name == EDGE and settings.edge.base_url is not None:
@@ -117,11 +119,12 @@ def asker(model: ChatModel) -> Ask:
     return ask
 
 
-def _remotely(model: RemoteModel, detector: Detector, name: str, *, trusted: bool) -> Ask:
+def _remotely(model: RemoteModel, detector: Detector, remote: Cloud) -> Ask:
     async def ask(question: CheckedQuestion) -> Mapping[str, Any] | None:
-        body = {"model": name, **question.body(), "stream": True}
+        body = {"model": remote.model, **question.body(), "stream": True}
         texts = [str(message.get("content") or "") for message in question.messages]
-        outbound = await Vault().seal(body, detector, trusted=trusted, public=texts)
+        encode = encoder_of(remote)
+        outbound = await Vault().seal(body, detector, trusted=remote.trusted, public=texts, encode=encode)
         if outbound.hidden:
             return None
         return await _joined(model.send(outbound, sender=Sender(purpose="measure")), question.most_tokens)

@@ -225,6 +225,7 @@ def _show(found: dict[str, Any]) -> None:
         ("asked", last_user_text((found.get("request") or {}).get("messages") or []) or "(texts are not kept)"),
         *choice_rows(found),
         ("what left", left),
+        *([("not said", ", ".join(found["left_out"]))] if found.get("left_out") else []),
         ("hidden", ", ".join(f"{h['placeholder']} x{h['count']} ({h['rule']})" for h in found.get("hidden") or ())),
         ("put back", _put_back(found.get("restoring") or {})),
         ("route", f"{found['route']}: {found['reason']}"),

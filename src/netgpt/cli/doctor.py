@@ -111,6 +111,7 @@ async def try_clouds(settings: Settings) -> dict[str, CheckResult]:
 async def _answers(settings: Settings, target: str, detector: Detector, store: Store) -> CheckResult:
     """Whether one model elsewhere answers with the key, the model's name and the address that are set."""
     from netgpt.app.factory import open_remote
+    from netgpt.dialects.clouds import encoder_of
     from netgpt.privacy.vault import Vault
     from netgpt.stages.record import receipts_in
     from netgpt.types import Sender
@@ -119,7 +120,9 @@ async def _answers(settings: Settings, target: str, detector: Detector, store: S
     body = {"model": remote.model, "messages": [{"role": "user", "content": question}], "stream": True}
     began, model = time.perf_counter(), None
     try:
-        outbound = await Vault().seal(body, detector, trusted=remote.trusted, public=[question])
+        outbound = await Vault().seal(
+            body, detector, trusted=remote.trusted, public=[question], encode=encoder_of(remote)
+        )
         model = open_remote(target, remote, receipts_in(store, keep_text=settings.store.keep_text))
         async with aclosing(cast(Any, model.send(outbound, sender=Sender(purpose="doctor")))) as chunks:
             await anext(chunks)

@@ -4,7 +4,7 @@ that the request has passed (`arrive`, `passed`)."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -136,6 +136,43 @@ class Trust:
 SYSTEM_TRUST = Trust()
 
 
+class AnswerReader(Protocol):
+    """Reads one answer of another dialect as OpenAI's chat. Nothing that it gives is trusted yet."""
+
+    def read(self, event: Any) -> Iterator[Chunk | None]:
+        """The chunks of one event of a stream; None: the answer is whole. Raises BrokenStream."""
+        ...
+
+    def whole(self, document: Mapping[str, Any], /) -> dict[str, Any]:
+        """A whole answer as a `chat.completion`. Raises BrokenStream."""
+        ...
+
+
+class Dialect(Protocol):
+    """An API that is not OpenAI's chat: `netgpt.dialects.clouds` has them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> str:
+        """Where requests are posted, below the base address."""
+        ...
+
+    @property
+    def reader(self) -> Callable[[str], AnswerReader]: ...
+
+    @property
+    def error(self) -> Callable[[Any], Any]:
+        """An error of that API in OpenAI's shape."""
+        ...
+
+    @property
+    def without_thoughts(self) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """A request without what was thought for earlier answers; nothing else is changed."""
+        ...
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One server's base address (most end with `/v1`) and key. A repr never shows the key, headers or the proxy."""
@@ -144,9 +181,11 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     trust: Trust = SYSTEM_TRUST
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """More of them, by the owner."""
+    """More of them: of a dialect, where it names who asks in its own way, and by the owner."""
     proxy: str | None = field(default=None, repr=False)
     """An HTTP proxy towards it."""
+    dialect: Dialect | None = None
+    """None: OpenAI's chat."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ import orjson
 from netgpt.errors import BrokenStream, ModelError, ModelRejected, RequestError
 from netgpt.judgement import TokenStats
 from netgpt.models.adapting import MOST_CHANGES, Adapting
-from netgpt.models.base import THE_BOX, Endpoint, Health, Lease, Leases, OutboundRequest, ReceiptHook
+from netgpt.models.base import THE_BOX, Dialect, Endpoint, Health, Lease, Leases, OutboundRequest, ReceiptHook
 from netgpt.models.errors import PAGES, Breaker, RetryPolicy, content_type, no_answer
 from netgpt.models.observe import SILENT, Observer, watched
-from netgpt.models.refusals import StandingFault
+from netgpt.models.refusals import StandingFault, refuses_thoughts
 from netgpt.models.stream import Joiner, as_chunk, read_chunks, read_document
 from netgpt.models.thinking import Thoughts
 from netgpt.models.tokens import asking_tokens, may_ask_tokens, taking_tokens
@@ -54,14 +54,17 @@ class ModelCall:
             self.standing.watching() as well,
         ):
             call.notes.whole = not streams
-            async with self.transport.post(target, "/chat/completions", content, before, call, once) as response:
+            path = target.dialect.path if target.dialect is not None else "/chat/completions"
+            async with self.transport.post(target, path, content, before, call, once) as response:
                 answers()
                 if self.hear_load is not None and (load := Load.read(response.headers.get(LOAD_HEADER))) is not None:
                     self.hear_load(load)
                 kind = content_type(response.headers)
                 call.notes.whole = kind == "application/json"
                 pieces = self.transport.pieces(target, response, call)
-                chunks, thoughts = read_chunks(pieces, kind, target.peer, choices, streams=streams), Thoughts()
+                reader = target.dialect.reader(str(target.peer)) if target.dialect is not None else None
+                chunks = read_chunks(pieces, kind, target.peer, choices, reader, streams=streams)
+                thoughts = Thoughts()
                 async with aclosing(pieces), aclosing(chunks):
                     async for read in chunks:
                         for chunk in thoughts.chunks(read):
@@ -292,7 +295,36 @@ class CloudModel(_Watchable):
         """As `Adapts.send`. Anything but an Outbound is a TypeError."""
         if not isinstance(outbound, Outbound):
             raise TypeError(f"a remote model takes an Outbound, not {type(outbound).__name__}")
+        dialect = self._target.dialect
+        name = "openai" if dialect is None else dialect.name
+        if outbound.dialect != name:
+            raise TypeError(f"{self._target.peer} speaks {name}; the Outbound is for {outbound.dialect}")
+        if dialect is not None:
+            return self._in_dialect(outbound, dialect, sender, leaves)
         return self._as_it_takes(self.adapting.applied(outbound), sender, leaves)
+
+    async def _in_dialect(
+        self, outbound: Outbound, dialect: Dialect, sender: Sender, leaves: Callable[[Outbound], None] | None
+    ) -> AsyncGenerator[Chunk, None]:
+        """The answer in another dialect. Where its maker does not know a thought again, as the vault hid words in it,
+        it is asked once more without earlier thoughts, with a new receipt."""
+        less: Outbound | None = None
+        for last in (False, True):
+            outbound, begun = less or outbound, False
+            if leaves is not None:
+                leaves(outbound)
+            try:
+                async with aclosing(self._asked(outbound, sender)) as chunks:
+                    async for chunk in chunks:
+                        begun = True
+                        yield chunk
+                return
+            except ModelRejected as error:
+                if begun or last or sender.claim or not refuses_thoughts(error):
+                    raise
+                less = outbound.shortened(dialect.without_thoughts, "reasoning")
+                if less.content == outbound.content:
+                    raise
 
     async def _as_it_takes(
         self, outbound: Outbound, sender: Sender, leaves: Callable[[Outbound], None] | None

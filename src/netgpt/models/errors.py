@@ -275,6 +275,8 @@ class Peer:
     host: str
     section: str
     """The settings section that configures it: "edge" or "cloud"."""
+    told: Callable[[Any], Any] = field(default=lambda document: document, repr=False, compare=False)
+    """Puts errors of its dialect in OpenAI's shape."""
 
     def __str__(self) -> str:
         return f'model "{self.name}" at {self.host}'
@@ -432,7 +434,7 @@ def failed_status(peer: Peer, status: int, headers: Mapping[str, str], body: byt
         document = orjson.loads(body)
     except ValueError:
         document = None
-    told = Told.read(document, body)
+    told = Told.read(peer.told(document), body)
     error = _named_error(peer, status, told, read_retry_after(headers) if status in RETRIED_STATUSES else None)
     if isinstance(error, ModelError):
         error.told = told
@@ -458,6 +460,7 @@ def no_answer(peer: Peer, kind: str) -> ModelError:
 
 def error_in_answer(peer: Peer, document: Any) -> NetGPTError | None:
     """The error that a server put where an answer should be (status 200), or None when there is none."""
+    document = peer.told(document)
     if not isinstance(document, Mapping):
         return None
     error = document.get("error") or (None if document.get("choices") else error_beside(document))

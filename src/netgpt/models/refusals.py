@@ -236,6 +236,22 @@ def is_too_long(status: int, told: Told) -> bool:
 _KEY_CODES: Final = re.compile(r"content_(filter|policy)|invalid_api_key|rate_limit")
 
 
+_THOUGHTS: Final = re.compile(
+    r"(signature|thinking` block|thinking blocks?)\b.{0,60}\b(thinking|modified|invalid|verif)|invalid `?signature"
+    r"|encrypted[ _]content.{0,40}\b(verif|decrypt|parse|invalid)|invalid_encrypted_content"
+)
+
+
+def refuses_thoughts(error: ModelError) -> bool:
+    """Whether a maker of thoughts does not know one again that it signed or encrypted."""
+    told = error.told
+    return (
+        error.status == 400
+        and isinstance(told, Told)
+        and bool(_THOUGHTS.search(told.text) or _THOUGHTS.search(" ".join(told.codes)))
+    )
+
+
 def names_no_model(status: int, told: Told) -> bool:
     """Whether a 404 or 405 is about the path, as far as its words tell: no model is named."""
     return status in (404, 405) and "model" not in " ".join(told.codes) and "model" not in told.text

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from netgpt.errors import BrokenStream, ModelTimeout
 from netgpt.models.answers import LONGEST_TEXT, TEXTS, AnswerChecker, joins, portions, split_choice
+from netgpt.models.base import AnswerReader
 from netgpt.models.errors import Peer, error_in_answer, no_answer
 from netgpt.models.habits import is_beat, is_done
 from netgpt.models.reading import BYTE_ORDER_MARK, DOCUMENT, PAGE, kind_of, parsed, read_json, tells
@@ -299,10 +300,16 @@ _MOST_LATE: Final = 2_000
 
 
 async def read_chunks(
-    pieces: AsyncGenerator[bytes, None], kind: str, peer: Peer, choices: int, *, streams: bool = True
+    pieces: AsyncGenerator[bytes, None],
+    kind: str,
+    peer: Peer,
+    choices: int,
+    reader: AnswerReader | None = None,
+    *,
+    streams: bool = True,
 ) -> AsyncGenerator[Chunk, None]:
-    """The chunks of one answer; `choices` is how many were asked for. Its first bytes say what it is, and its content
-    type `kind` where they do not.
+    """The chunks of one answer; `choices` is how many were asked for; `reader`: of a server with another dialect. Its
+    first bytes say what it is, and its content type `kind` where they do not.
 
     A whole answer becomes one chunk (several, where its texts are long), whatever the request said: some servers do not
     stream, and some always do. One that was not to be streamed (`streams`) is joined. Others have their turn meanwhile,
@@ -320,14 +327,16 @@ async def read_chunks(
     if found == DOCUMENT:
         body = await _whole_body(pieces)
         if not _is_lines(body):
-            for number, chunk in enumerate(portions(checker.whole(await _document(body, peer)))):
+            document = await _document(body, peer)
+            document = document if reader is None else reader.whole(document)
+            for number, chunk in enumerate(portions(checker.whole(document))):
                 if number:
                     await asyncio.sleep(0)
                 yield chunk
             return
         pieces = _from(body, pieces)
     joiner = Joiner()
-    async with aclosing(_read_stream(pieces, peer, checker, choices)) as chunks:
+    async with aclosing(_read_stream(pieces, peer, checker, choices, reader)) as chunks:
         async for chunk in chunks:
             if streams:
                 yield chunk
@@ -446,12 +455,13 @@ class _Progress:
 
 
 async def _read_stream(
-    pieces: AsyncGenerator[bytes, None], peer: Peer, checker: AnswerChecker, choices: int
+    pieces: AsyncGenerator[bytes, None], peer: Peer, checker: AnswerChecker, choices: int, reader: AnswerReader | None
 ) -> AsyncGenerator[Chunk, None]:
     progress, parser, passed = _Progress(choices, checker.could_run), EventParser(source=str(peer)), 0
     try:
         async for portion in _portioned(pieces):
-            for event in _read_events(parser.feed(portion), checker, peer, progress, portion.count(b"\n\n")):
+            read = _chunks(parser.feed(portion), checker, peer, progress, reader)
+            for event in _read_events(read, portion.count(b"\n\n")):
                 if event is None:
                     for chunk in progress.unnamed_ends():
                         progress.see(chunk)
@@ -474,22 +484,36 @@ async def _read_stream(
     progress.check_end(peer, said_done=False)
 
 
-def _read_events(
-    events: Iterator[Event], checker: AnswerChecker, peer: Peer, progress: _Progress, many: int
-) -> Iterator[Chunk | None]:
-    """Events as chunks, None for `[DONE]`. Of very `many` small ones at once the words are joined: they come faster
-    than anybody reads."""
-    last: Chunk | None = None
+def _chunks(
+    events: Iterator[Event], checker: AnswerChecker, peer: Peer, progress: _Progress, reader: AnswerReader | None
+) -> Iterator[tuple[Chunk | None, int]]:
+    """Each event as chunks, with its bytes; None: the answer is whole."""
     for event in events:
         if is_done(event.data, event.name):
+            yield None, 0
+        elif reader is not None:
+            said = [] if is_beat(event.data) else reader.read(_foreign(event, peer))
+            read = [None if each is None else checker.chunk(each) for each in said]
+            yield from ((chunk, len(event.data)) for chunk in read)
+            if not read:
+                progress.skip()
+        elif is_beat(event.data) or (chunk := _read_event(event, checker, peer)) is None:
+            progress.skip()
+        else:
+            yield chunk, len(event.data)
+
+
+def _read_events(chunks: Iterator[tuple[Chunk | None, int]], many: int) -> Iterator[Chunk | None]:
+    """The chunks, None for the end. Of very `many` small ones at once the words are joined: they come faster than
+    anybody reads."""
+    last: Chunk | None = None
+    for chunk, size in chunks:
+        if chunk is None:
             if last is not None:
                 yield last
             yield None
             return
-        if is_beat(event.data) or (chunk := _read_event(event, checker, peer)) is None:
-            progress.skip()
-            continue
-        if many > _PORTION_CHUNKS and len(event.data) < LONGEST_TEXT:
+        if many > _PORTION_CHUNKS and size < LONGEST_TEXT:
             if last is None or not joins(last, chunk):
                 if last is not None:
                     yield last
@@ -498,7 +522,7 @@ def _read_events(
         if last is not None:
             yield last
             last = None
-        if len(event.data) > LONGEST_TEXT or len(chunk["choices"]) > 1:
+        if size > LONGEST_TEXT or len(chunk["choices"]) > 1:
             yield from portions(chunk)
         else:
             yield chunk
@@ -537,6 +561,16 @@ def _read_event(event: Event, checker: AnswerChecker, peer: Peer) -> Chunk | Non
         return None
     chunk = checker.chunk(document)
     return chunk if chunk.get("usage") or document.get("choices") is not None else None
+
+
+def _foreign(event: Event, peer: Peer) -> Any:
+    """The document of an event in another dialect. Raises what an error in it stands for."""
+    document = parsed(event.data, peer)
+    if event.name == "error":
+        error = error_in_answer(peer, {"error": document or "unnamed"})
+        assert error is not None
+        raise error
+    return document
 
 
 async def close(chunks: AsyncIterator[Chunk]) -> None:

@@ -184,9 +184,10 @@ class CallTarget:
 
     def __init__(self, name: str, section: str, endpoint: Endpoint) -> None:
         """Raises SettingsError when the address is no HTTP URL, or a key, header or proxy cannot be used."""
-        self.address = address_of(endpoint.base_url, section)
+        self.address, self.dialect = address_of(endpoint.base_url, section), endpoint.dialect
         url = self.address.url
-        self.peer = Peer(name, url.netloc.decode("ascii"), section)
+        told = {"told": self.dialect.error} if self.dialect is not None else {}
+        self.peer = Peer(name, url.netloc.decode("ascii"), section, **told)
         self.headers = headers_for(self.address, section, endpoint.api_key, dict(endpoint.headers))
         proxy = proxy_of(endpoint.proxy, section, url.host)
         self.origin = PoolKey(url.raw_host.decode("ascii"), self.address.port, url.scheme == "https", proxy)

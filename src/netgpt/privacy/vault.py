@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from netgpt.errors import NotDisclosable, PrivacyError
-from netgpt.outbound import Outbound, _sealed_by_vault
+from netgpt.outbound import Encoder, Outbound, SaidBody, _sealed_by_vault
 from netgpt.privacy.addresses import OwnAddresses
 from netgpt.privacy.body import Seen, longest_string
 from netgpt.privacy.computing import DayShift
@@ -141,6 +141,7 @@ class Vault:
         exceptions: Collection[str] = (),
         languages: tuple[str, ...] = (ALL,),
         public_figures: bool = True,
+        encode: Encoder = SaidBody,
     ) -> Outbound:
         """The body as it may leave. `body` is not changed.
 
@@ -150,12 +151,14 @@ class Vault:
         kind may leave; `generaliser`: for the levels between exact and placeholder. `passes`: names of unknown fields
         that the owner lets pass where they have the form of identifiers. `exceptions`: words that the owner says are
         not private (`exceptions`). `languages`: in whose scripts names are looked for; `public_figures`: whether
-        publicly known people who are asked about may leave by name, if `terms` let FIGURE leave.
-        Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe, `kept`).
+        publicly known people who are asked about may leave by name, if `terms` let FIGURE leave. `encode`: says what
+        was made safe in the destination's dialect.
+        Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe, `kept`), and what
+        `encode` raises.
         """
         self.found_kinds, self.hidden, self.generalised, self.kept = frozenset(), (), (), ()
         if trusted:
-            return _sealed_by_vault(_encodable(dict(body)), (), "trusted destination")
+            return _sealed_by_vault(_encodable(dict(body)), (), "trusted destination", encode=encode)
         self._people.begin()
         pairs = [(clean_kind(kind), value) for kind, value in values if value.strip()]
         anonymizer = Anonymizer(self, pairs, terms, generaliser)
@@ -189,7 +192,7 @@ class Vault:
         if self.hidden:
             self._as_they_were |= stood_in({item.text for item in made.seen}, self._originals)
         self._bodies.append((current, made.seen))
-        return _sealed_by_vault(current, self.hidden, "masked", self.generalised)
+        return _sealed_by_vault(current, self.hidden, "masked", self.generalised, encode)
 
     def name_for(self, kind: str, original: str) -> str:
         """The placeholder name of a private text; another spelling of a known one gets its name and a letter."""
@@ -259,15 +262,18 @@ class Vault:
         return "u_" + digest.translate(str.maketrans("0123456789abcdef", "bcdfghjkmnpqrstv"))
 
 
-def readdressed(outbound: Outbound, model: str, also: Mapping[str, Any] | None = None) -> Outbound:
-    """The same sealed body for another model, at a destination with the same terms.
+def readdressed(
+    outbound: Outbound, model: str, also: Mapping[str, Any] | None = None, encode: Encoder = SaidBody
+) -> Outbound:
+    """The same sealed chat body for another model, at a destination with the same terms, as `encode` says it.
 
-    Only `model` and the fields of `also` differ; those come from the settings, never from the request.
+    Only `model` and the fields of `also` differ; those come from the settings, never from the request. Raises what
+    `encode` raises.
     """
-    body = json.loads(outbound.content)
-    return _sealed_by_vault(
-        {**body, "model": model, **(also or {})}, outbound.hidden, outbound.rule, outbound.generalised
-    )
+    if outbound.dialect != "openai":
+        raise TypeError("only OpenAI's chat body is said in another dialect")
+    body = {**json.loads(outbound.content), "model": model, **(also or {})}
+    return _sealed_by_vault(body, outbound.hidden, outbound.rule, outbound.generalised, encode)
 
 
 def _too_long(size: int, max_chars: int) -> NotDisclosable:

@@ -173,6 +173,8 @@ class Upstream(Cloud):
             raise ValueError("base_url is needed: where is it?")
         if self.kind == "neighbour" and self.model != NEIGHBOURS_MODEL:
             raise ValueError(f'a neighbour is asked for "{NEIGHBOURS_MODEL}" alone: leave model out')
+        if self.kind == "neighbour" and self.dialect != "openai":
+            raise ValueError("a neighbour speaks OpenAI's chat: leave dialect out")
         if self.kind == "cloud" and self.model == NEIGHBOURS_MODEL:
             raise ValueError('model is needed: which of its models is asked? (kind = "neighbour" for a NetGPT box)')
         return self

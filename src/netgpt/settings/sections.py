@@ -251,11 +251,18 @@ class EncoderSection(Section):
 
 
 class Cloud(Section):
-    """The model elsewhere: any OpenAI-compatible endpoint. No `base_url`: the box answers alone."""
+    """The model elsewhere: an endpoint that speaks one of three dialects. No `base_url`: the box answers alone."""
 
     base_url: HttpAddress = Field(None, description='Such as "https://cloud.example/v1".')
     api_key: SecretStr | None = Field(None, description="Sent as the bearer; never logged.")
     model: str = Field("gpt-4o-mini", description="Model name sent to the cloud.")
+    dialect: Literal["openai", "responses", "anthropic"] = Field(
+        "openai",
+        description="What it speaks: OpenAI's chat completions, OpenAI's Responses API, or Anthropic's Messages API.",
+    )
+    max_tokens: int = Field(
+        8192, ge=1, description='Longest answer where the request names none; asked of "anthropic", which wants one.'
+    )
     headers: Annotated[dict[str, SecretStr], BeforeValidator(_paired)] = Field(
         {},
         description='More headers for it: a table, whose values may be "env:NAME" or "file:PATH". They go before ours: '

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from netgpt.completion.compose import Placement, compose
@@ -22,9 +23,10 @@ from netgpt.constraints.asking import (
 )
 from netgpt.constraints.stream import may_be_chosen
 from netgpt.context import SENSITIVE_KIND
-from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError
+from netgpt.dialects.clouds import encoder_of
+from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError, RequestError
 from netgpt.exchange import Exchange
-from netgpt.outbound import Outbound
+from netgpt.outbound import Encoder, Outbound, SaidBody
 from netgpt.policy import Destination, Disclosure, Policy, principal_of
 from netgpt.privacy.aside import Aside, is_light
 from netgpt.privacy.detector import CachingDetector, Detector
@@ -81,6 +83,7 @@ class Desensitize:
             target: Destination.of(remote.base_url, remote.model, remote.region, remote.purpose)
             for target, remote in remotes.items()
         }
+        self.encoders = {target: encoder_of(remote) for target, remote in remotes.items()}
         self.generaliser = Generaliser()
         self.sensitive = frozenset({SENSITIVE_KIND, *privacy.sensitive_kinds})
         self._locks: OrderedDict[tuple[Person, str], asyncio.Lock] = OrderedDict()
@@ -114,6 +117,8 @@ class Desensitize:
             )
         except (PrivacyError, PayloadTooLarge) as error:
             sealing.fail(error.message)
+        if sealing.unsayable and not sealing.made and len(sealing.unsayable) == len(wanted):
+            raise next(iter(sealing.unsayable.values()))
         sealing.write(self._label)
 
     def _wanted(self, exchange: Exchange, asked: str) -> list[str]:
@@ -164,7 +169,11 @@ class Desensitize:
             elif self.remotes[target].trusted:
                 remote = self.remotes[target]
                 body = outbound_body(sealing.exchange, remote.model, may, sealing.room) | own_words(remote)
-                sealing.made[target] = await self._sealed(Vault(), body, self.detector, {"trusted": True})
+                options = {"trusted": True, "encode": sealing.in_dialect(target, self.encoders[target])}
+                try:
+                    sealing.made[target] = await self._sealed(Vault(), body, self.detector, options)
+                except Unsayable:
+                    continue
                 sealing.left_out[target] = facts
             else:
                 masked.append(target)
@@ -197,7 +206,7 @@ class Desensitize:
         """One destination: as another with the same terms, or made safe anew."""
         may, remote = sealing.towards[target], self.remotes[target]
         if (alike := sealing.alike(may, remote)) is not None:
-            sealing.made[target] = alike
+            sealing.address(target, alike, remote, self.encoders[target])
             return
         kept = may.keeps_facts(sealing.exchange.chosen)
         body = outbound_body(sealing.exchange, sealing.model, may, sealing.room)
@@ -209,7 +218,7 @@ class Desensitize:
             sealing.keep(target, error, kept + vault.kept, vault)
             return
         sealing.masked.append((may, frozenset(remote.pass_fields), outbound))
-        sealing.made[target] = addressed(outbound, sealing.model, remote)
+        sealing.address(target, outbound, remote, self.encoders[target])
 
     async def _get_ready(self, may: Disclosure) -> None:
         """The gazetteer is read at the first request whose places may leave in coarser words: not on the event loop."""
@@ -269,6 +278,10 @@ class Desensitize:
         return lock
 
 
+class Unsayable(Exception):
+    """A dialect cannot say the request; `Sealing.unsayable` has why."""
+
+
 class Sealing:
     """The outbound bodies of one request, destination by destination."""
 
@@ -281,6 +294,8 @@ class Sealing:
         """The model's name that stands in all bodies while they are made safe, so that they are searched once."""
         self.masked: list[tuple[Disclosure, frozenset[str], Outbound]] = []
         """What was made safe, on which terms, and which fields passed."""
+        self.unsayable: dict[str, RequestError] = {}
+        """Targets whose dialect cannot say the request, with the field in which it cannot."""
         self.left_out: dict[str, tuple[Kept, ...]] = {}
         """Facts that were left out of what goes to the owner's own server as it is: the box answers better."""
         self._kept: dict[str, tuple[Kept, ...]] = {}
@@ -288,11 +303,31 @@ class Sealing:
         self._account: tuple[tuple[Hidden, ...], tuple[Generalised, ...]] | None = None
 
     def alike(self, may: Disclosure, remote: Cloud) -> Outbound | None:
-        """What was made for a destination with the same terms, addressed to this one."""
+        """What was made for a destination with the same terms."""
         for other, passes, outbound in self.masked:
             if may.same_as(other) and passes == frozenset(remote.pass_fields):
-                return addressed(outbound, self.model, remote)
+                return outbound
         return None
+
+    def address(self, target: str, outbound: Outbound, remote: Cloud, encode: Encoder) -> None:
+        """What was made safe, in the target's dialect, for its model; nothing, where the dialect cannot say it."""
+        with suppress(Unsayable):
+            also, said = own_words(remote), self.in_dialect(target, encode)
+            same = not also and self.model == remote.model and remote.dialect == "openai"
+            self.made[target] = outbound if same else readdressed(outbound, remote.model, also, said)
+
+    def in_dialect(self, target: str, encode: Encoder) -> Encoder:
+        """`encode`, with a note of what it cannot say. It raises Unsayable then."""
+
+        def noted(body: Mapping[str, Any]) -> SaidBody:
+            try:
+                return encode(body)
+            except RequestError as error:
+                self.unsayable[target] = error
+                self.keep(target, error, ())
+                raise Unsayable from None
+
+        return noted
 
     def keep(self, target: str, why: NetGPTError, kept: tuple[Kept, ...], vault: Vault | None = None) -> None:
         """Nothing goes there; what was found is reported all the same."""
@@ -322,12 +357,6 @@ class Sealing:
         exchange.outbound = outbound = next(iter(exchange.outbounds.values()))
         exchange.hidden, exchange.generalised = outbound.hidden, outbound.generalised
         exchange.label = max((label_of(each) for each in exchange.outbounds.values()), key=lambda label: label.rank)
-
-
-def addressed(outbound: Outbound, model: str, remote: Cloud) -> Outbound:
-    """The body that was sealed for `model`, for this one."""
-    also = own_words(remote)
-    return readdressed(outbound, remote.model, also) if also or model != remote.model else outbound
 
 
 def own_words(remote: Cloud) -> dict[str, Any]:

@@ -211,6 +211,7 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
         "completion": exchange.get("completion"),
         "messages": exchange.get("messages"),
         "outbound": orjson.loads(sent.content) if sent else None,
+        "left_out": list(sent.left_out) if sent else [],
         "outbound_sha256": hashlib.sha256(sent.content).hexdigest() if sent else None,
         "outbound_rule": sent.rule if sent else None,
         "destination": outcome.destination if sent else None,

@@ -21,7 +21,7 @@ from netgpt.completion.rewrite import check, content_words, is_given, rewriting,
 from netgpt.errors import ModelError, NotDisclosable, RequestError
 from netgpt.models.base import RemoteModel
 from netgpt.models.stream import join_chunks
-from netgpt.outbound import Outbound
+from netgpt.outbound import Encoder, Outbound, SaidBody
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.vault import Vault
 from netgpt.training.example import Example
@@ -195,13 +195,15 @@ async def self_instruct(
     budget: Budget,
     *,
     model: str,
+    encode: Encoder = SaidBody,
     seed: int = 7,
     kept: Path | None = None,
     progress: Callable[[Instructed], None] = lambda done: None,
 ) -> Instructed:
     """Have the cloud write up to `budget.pairs` pairs about the public ones of `facts`.
 
-    `kept`: a file (0600) of good pairs, so that an interrupted run continues and none is paid for twice. A cloud that
+    `encode`: says a request in the cloud's dialect. `kept`:
+    a file (0600) of good pairs, so that an interrupted run continues and none is paid for twice. A cloud that
     fails ends the work with the pairs so far. Raises RequestError (no public facts), DetectorError and NotDisclosable
     (nothing was sent).
     """
@@ -213,7 +215,7 @@ async def self_instruct(
     fruitless = 0
     while not (why := _enough(done, budget, len(pairs), fruitless)):
         shown = dice.sample(known, min(FACTS_A_CALL, len(known)))
-        outbound = await _outbound(shown, detector, model)
+        outbound = await _outbound(shown, detector, model, encode)
         try:
             answer = await _asked(cloud, outbound)
         except ModelError as error:
@@ -249,9 +251,10 @@ async def _sendable(facts: Sequence[Fact], detector: Detector, model: str) -> li
     return clean
 
 
-async def _outbound(facts: Sequence[Fact], detector: Detector, model: str) -> Outbound:
+async def _outbound(facts: Sequence[Fact], detector: Detector, model: str, encode: Encoder) -> Outbound:
     """The sealed request about these facts. Nothing is sent when they disclose together what each alone does not."""
-    outbound = await Vault().seal(_body(facts, model), detector, public=[fact.text for fact in facts])
+    public = [fact.text for fact in facts]
+    outbound = await Vault().seal(_body(facts, model), detector, public=public, encode=encode)
     if outbound.hidden:
         raise NotDisclosable("the site's facts together hold something private; nothing was sent")
     return outbound

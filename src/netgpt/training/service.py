@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from netgpt.adapters.card import EdgeWeights, edge_weights, user_adapter_name
 from netgpt.adapters.registry import Entry, Registry, open_registry
+from netgpt.dialects.clouds import encoder_of
 from netgpt.errors import SettingsError
 from netgpt.models.base import RemoteModel
 from netgpt.models.catalog import Catalog
@@ -150,7 +151,8 @@ class _Training:
                 notes.append(f"a real run has the cloud write {pairs}")
                 return []
             done = await self_instruct(
-                cloud, self.detector, facts, budget, model=prices.model, seed=job.recipe.seed,
+                cloud, self.detector, facts, budget, model=prices.model, encode=encoder_of(prices),
+                seed=job.recipe.seed,
                 kept=self.settings.training_dir / "self-instruct.jsonl",
                 progress=lambda now: self.progress.written(len(now.examples), now.tokens),
             )  # fmt: skip

@@ -159,6 +159,7 @@ def _would_leave(exchange: Exchange) -> dict[str, Any]:
         "leaves": "no" if not going else "yes" if decision.name == going[0] else "only if the edge fails",
         "destination": {"host": host, "model": body.get("model"), "arm": going[0]} if body else None,
         "would_send": body,
+        "left_out": list(shown.left_out) if shown else [],
         "would_send_text": shown and shown.content.decode("utf-8"),
         "would_send_sha256": shown and hashlib.sha256(shown.content).hexdigest(),
         "if_that_fails": {target: hashlib.sha256(outbounds[target].content).hexdigest() for target in going[1:]},

@@ -13,6 +13,7 @@ from patience import until
 
 from netgpt.testing.models import ScriptedModel
 from netgpt.types import Chunk
+from netgpt.web.auth import LimitsMiddleware
 
 ONE = {"max_concurrency": 1, "max_waiting": 1, "max_wait_s": 60}
 

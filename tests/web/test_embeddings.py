@@ -121,7 +121,8 @@ async def test_input_that_is_none_is_a_request_error(box: Door, given: Any) -> N
     [
         (b'{"input": "\\ud800"}', {}), (b'\xef\xbb\xbf{"input": "a"}', {}), 
         (b'{"input": ["a"]}', {"content-type": "text/plain"}),
-        (gzip.compress(b'{"input": "a"}', mtime=0), {"content-encoding": "gzip"}), ('{"input": "a"}'.encode("utf-16"), {}),
+        (gzip.compress(b'{"input": "a"}', mtime=0), {"content-encoding": "gzip"}),
+        ('{"input": "a"}'.encode("utf-16"), {}),
         (b'{"input": "a", "model": null, "dimensions": null, "encoding_format": null, "user": null}', {}),
     ],
 )  # fmt: skip

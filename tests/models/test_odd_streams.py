@@ -18,8 +18,9 @@ DONE, EVENTS = b"data: [DONE]\n\n", "text/event-stream"
 
 async def answer(data: bytes, kind: str = EVENTS, *, streams: bool = True) -> dict[str, Any]:
     async def sent() -> AsyncGenerator[bytes, None]:
-        for at in range(0, len(data), 7):
-            yield data[at : at + 7]
+        step = 7 if len(data) < 5_000 else 5_000
+        for at in range(0, len(data), step):
+            yield data[at : at + step]
 
     chunks = [chunk async for chunk in read_chunks(sent(), kind, PEER, 1, streams=streams)]
     return join_chunks(chunks)

@@ -54,8 +54,16 @@ def body(**more: Any) -> dict[str, Any]:
     return {"model": "netgpt/cloud", "messages": [{"role": "user", "content": ASKED}], **more}
 
 
-@pytest.mark.parametrize("habit", Habit)
-def test_words_in_every_habit(habit: Habit, box: Served, cloud: FaultyCloud) -> None:
+OVER_HTTP = (
+    Habit.EMPTY_DATA, Habit.PING_EVENTS, Habit.NULL_CHOICES, Habit.PARTS, Habit.THINKING_PARTS, Habit.NO_REASON,
+    Habit.NOT_A_NUMBER, Habit.HALF_CHARACTERS, Habit.BYTE_BY_BYTE, Habit.NO_CONTENT_TYPE, Habit.THE_OTHER_WAY,
+    Habit.EOS, Habit.USAGE_IN_CHOICE, Habit.REASONING_DETAILS,
+)  # fmt: skip
+"""One of each sort: all of them are in tests/models/test_habits.py."""
+
+
+@pytest.mark.parametrize("habit", OVER_HTTP)
+def test_words_in_these_habits(habit: Habit, box: Served, cloud: FaultyCloud) -> None:
     cloud.habit = habit
     whole = box.post(body())
     assert whole.status_code == 200 and whole.headers["x-netgpt-route"] == "cloud"

@@ -17,6 +17,7 @@ from netgpt.errors import NetGPTError, NotFound, RequestError, SettingsError
 from netgpt.routing.names import ModelNames
 from netgpt.testing.server import FaultyCloud
 from netgpt.web.bodies import ENCODINGS, _Unpacking, read_json
+from netgpt.web.completions import CompletionsDoor
 from netgpt.web.leniency import tidied
 from netgpt.web.requests import parse_chat
 
@@ -53,6 +54,22 @@ def test_fields_that_say_nothing_or_the_same_otherwise(field: str, written: Any,
     else:
         assert body.get(field, LOST) == read and type(body.get(field, LOST)) is type(read)
     assert tidied(body) == body, "once is enough"
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "read"),
+    [
+        ("max_tokens", -1, LOST), ("max_tokens", 100.0, 100), ("max_tokens", None, LOST), ("n", 1.0, 1),
+        ("stop", "", LOST), ("stop", ["", "x"], ["x"]), ("seed", 2**70, 2**70 % (2**63 - 1)), ("seed", 9_999_999_999, 9_999_999_999),
+        ("temperature", "0.7", 0.7), ("stream_options", {}, LOST), ("model", None, "netgpt"), ("model", "", "netgpt"),
+        ("tools", [], LOST), ("echo", None, LOST), ("suffix", "", LOST), ("logprobs", None, LOST), ("best_of", 1, LOST),
+        ("user", None, LOST), ("x_own", None, LOST), ("x_own", 0, 0),
+    ],
+)  # fmt: skip
+def test_the_same_at_the_door_of_completions(field: str, written: Any, read: Any) -> None:
+    raw = b"\xef\xbb\xbf" + json.dumps({"prompt": "hello", field: written}).encode()
+    asked = CompletionsDoor().parse(raw, NAMES)
+    assert asked.body.get(field, LOST) == read and asked.messages == HELLO
 
 
 @pytest.mark.parametrize("seed", [2**63, 2**64, -(2**64), 10**30, 99999999999999999999])

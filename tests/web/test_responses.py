@@ -264,6 +264,19 @@ async def test_who_is_forgotten_leaves_no_response(tmp_path: Path) -> None:
             assert got.status_code == 404
 
 
+async def test_what_is_null_is_left_out_and_a_dry_run_shows_what_would_leave(tmp_path: Path) -> None:
+    with FaultyCloud() as cloud:
+        async with gateway(tmp_path / "home", cloud, completion={"mode": "off"}) as opened:
+            here = Door(opened)
+            nothing = dict.fromkeys(("instructions", "tools", "text", "reasoning", "include", "store", "metadata"))
+            plain = await here.ask("POST", "/v1/responses", json={"model": None, "input": "hello", **nothing})
+            assert plain.status_code == 200 and plain.json()["store"] is True
+            dry = await ask(here, None, input=f"write to {EMAIL}", netgpt={"dry_run": True})
+            shown = dry.json()["netgpt"]["explain"]
+            assert shown["would_send"]["messages"] == [{"role": "user", "content": "write to [EMAIL_1]"}]
+            assert dry.json()["output"] == [] and EMAIL.encode() not in cloud.all_bytes()
+
+
 async def test_a_box_that_keeps_no_texts_says_so(tmp_path: Path) -> None:
     with FaultyCloud() as cloud:
         async with gateway(tmp_path / "home", cloud, store={"keep_text": False}) as opened:

@@ -76,7 +76,7 @@ class ResponsesDoor:
     body: Final = ResponsesBody
 
     def parse(self, raw: bytes, known_models: ModelNames) -> Request:
-        body = read_json(raw)
+        body = {name: value for name, value in read_json(raw).items() if value is not None}  # as if it were left out
         try:
             ResponsesBody.model_validate(body)
         except ValidationError as error:
@@ -100,7 +100,8 @@ class ResponsesDoor:
         )
         said |= {"before": before, "input": await _with_named(gateway, person, items_of(said))}
         work = partial(to_chat, {**said, "netgpt": None}, before)
-        chat = await asyncio.to_thread(work) if len(before) > _LONG else work()
+        is_long = len(before) + len(said["input"]) > _LONG
+        chat = await asyncio.to_thread(work) if is_long else work()
         return replace(asked, body={**asked.body, "messages": chat["messages"]}, said=said)
 
     def whole(self, exchange: Exchange, answer: dict[str, Any]) -> dict[str, Any]:

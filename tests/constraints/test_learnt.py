@@ -78,6 +78,14 @@ def test_what_rules_nothing_out_is_left_alone(text: str, reader: FactReader) -> 
     assert not reading.constraints and not reading.perhaps
 
 
+def test_the_kind_of_a_terse_fact_says_what_is_meant(reader: FactReader) -> None:
+    feared, bred, knee = reader([("phobia", "lifts"), ("hobby", "spiders"), ("knee", "new")])
+    assert {each.need for each in feared.constraints} == {"tight"} and {each.need for each in knee.constraints} == {
+        "joints"
+    }
+    assert not bred.constraints and not bred.perhaps
+
+
 def test_a_fact_of_somebody_else_counts_for_them_alone(reader: FactReader) -> None:
     [reading] = reader([("note", "my daughter almost drowned as a girl, she keeps to dry land")])
     assert all(each.whose == "daughter" for each in reading.constraints) and not reading.perhaps

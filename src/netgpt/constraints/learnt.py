@@ -51,6 +51,9 @@ PERHAPS: Final = 0.7
 """From this chance on, of all states and needs together, it may be one."""
 HARMLESS: Final = 0.05
 """Up to this chance of them it is surely none."""
+SHORT: Final = 3
+"""So few words say little without the kind of the fact."""
+_TELLS_NOTHING: Final = frozenset(("note", "notes", "other", "fact", "misc", "general", "info", "profile", "user"))
 _ABOUT: Final = re.compile(r"^(?:About the user: |The user(?:['’]s)? )")
 _NAME: Final = re.compile(r"(?<=[a-z,:] )[A-ZÀ-Þ][\w’-]+(?: [A-ZÀ-Þ][\w’-]+)*(?=$|[\s,.;']|'s)")
 """A name that does not begin the text."""
@@ -139,7 +142,7 @@ class FactReader:
         return [known[fact] for fact in facts]
 
     def _read(self, facts: Sequence[tuple[str, str]]) -> list[LearntReading]:
-        texts = [_ABOUT.sub("", text)[:MOST_CHARACTERS] for _, text in facts]
+        texts = [_as_told(kind, _ABOUT.sub("", text)[:MOST_CHARACTERS]) for kind, text in facts]
         forms = [hidden_forms(text) for text in texts]
         told = [form for both in forms for form in both if form]
         rows = self._rows([*texts, *told])
@@ -164,6 +167,12 @@ class FactReader:
             chances = np.exp(logits - logits.max(axis=1, keepdims=True))
             found.append(chances / chances.sum(axis=1, keepdims=True))
         return found[0], found[1][:, 1]
+
+
+def _as_told(kind: str, text: str) -> str:
+    """A few words behind the kind of the fact, which says what is meant by them ("fear: spiders", "hobby: spiders")."""
+    tells = kind and kind not in _TELLS_NOTHING and len(text.split()) <= SHORT and not text.lower().startswith(kind)
+    return f"{kind}: {text}" if tells else text
 
 
 def interpreted(text: str, kind: str, of_which: Array, foods: float, things: float) -> LearntReading:

@@ -95,7 +95,7 @@ _ADVERBS = (
 _AFTER_STATE = (
     r"(?=$|[.,;:!()/&-]|\s+[(]|\s+(?:after|following|when|while|before|he|she|they|i|a|her|his|my|herself|"
     r"himself|themselves|"
-    r"plan|friendly|strictly|diet|diat|disease|food|meals?|only|since|for|and|but|who|due|along|convint\w*|"
+    r"plan|friendly|strictly|rules|laws|diet|diat|disease|food|meals?|only|since|for|and|but|who|due|along|convint\w*|"
     r"convencid\w*|convaincu\w*|"
     r"uberzeugt\w*|"
     r"last|next|every|about|through|throughout|during|under|between|from|than|if|though|although|just|even|still|right|"

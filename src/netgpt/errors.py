@@ -21,6 +21,7 @@
     │   ├── ModelRejected           (its own status)  the model refused the request itself
     │   │   └── ModelMisconfigured  502   it refused our key, account, model's name or address: its owner can fix it
     │   └── BrokenStream            502   cut, stalled or malformed answer
+    ├── ToolFailed                  502   a server of tools is dead, slow, lies or floods: it was cut off
     ├── LowConfidence               422   the box is not sure of its answer, and was told to refuse it then
     ├── StoreError                  507   the database is full, locked or damaged
     └── PipelineError               500   the pipeline was put together wrongly
@@ -179,6 +180,12 @@ class ModelMisconfigured(ModelRejected):
 
 class BrokenStream(ModelError):
     code = "broken_stream"
+
+
+class ToolFailed(NetGPTError):
+    status = 502
+    type = "tool_error"
+    code = "tool_failed"
 
 
 class LowConfidence(NetGPTError):

@@ -294,8 +294,10 @@ SCOPE_OF: Final = {
     "chat": "chat", "waiting": "chat", "models": "models", "embeddings": "embeddings", "profiles": "profiles",
     "consents": "profiles", "exchanges": "exchanges", "feedback": "exchanges", "receipts": "receipts",
     "adapters": "adapters", "places": "places", "policy": "policy", "privacy": "policy", "signals": "signals",
+    "mcp": "mcp",
 }  # fmt: skip
-"""The first word of a path below /v1 -> the scope that a key with scopes needs for it."""
+"""The first word of a path below /v1 -> the scope that a key with scopes needs for it. `/mcp` needs `mcp`, and its
+tools the scope of what they do."""
 SCOPES: Final = tuple(dict.fromkeys(SCOPE_OF.values()))
 
 

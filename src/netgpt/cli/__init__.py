@@ -56,6 +56,8 @@ COMMANDS: Final = {
         'Complete REQUEST, or every row of --jsonl: rows {"chosen", "text"} in the same order.'),
     "train": Command("netgpt.cli.train:train", "Train an adapter on this box, judge it, and list it as a candidate."),
     "signals": Command("netgpt.cli.signals:signals", "The telemetry of a running gateway: links, models and the box."),
+    "mcp": Command("netgpt.cli.mcp:mcp", "Serve an agent by the Model Context Protocol, on standard input and output."),
+    "tools": Command("netgpt.cli.mcp:app", "Servers of tools behind the box ([[tools]]): list, approve."),
     "config": Command("netgpt.cli.config:app", "Check and show the settings."),
     "keys": Command("netgpt.cli.keys:app", "Make, limit, list and revoke API keys."),
     "profile": Command("netgpt.cli.profile:app", "What the box knows of people: add, list, export, forget."),

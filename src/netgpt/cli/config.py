@@ -11,8 +11,7 @@ import typer
 
 from netgpt.cli.common import json_option, opened_files, print_json, print_table, reports_errors, say
 from netgpt.errors import NetGPTError, SettingsError
-from netgpt.settings import Settings, load_settings, misspelt_variables
-from netgpt.settings.routing import Upstream
+from netgpt.settings import TABLES, Settings, load_settings, misspelt_variables
 
 app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 
@@ -99,8 +98,8 @@ def _flat(values: dict[str, Any]) -> list[tuple[str, str, str]]:
     rows = []
     for name, value in values.items():
         field = Settings.model_fields[name]
-        if name == "upstreams":
-            meaning = {key: inner.description or "" for key, inner in Upstream.model_fields.items()}
+        if table := TABLES.get(name):
+            meaning = {key: inner.description or "" for key, inner in table.model_fields.items()}
             rows += [(f"{name}.{each['name']}.{key}", str(each[key]), meaning[key]) for each in value for key in each]
         elif isinstance(value, dict):
             section: Any = field.annotation

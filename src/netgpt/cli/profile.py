@@ -130,6 +130,7 @@ class Purpose(StrEnum):
     LOCATION = "location"
     PROFILE = "profile"
     PROPOSALS = "proposals"
+    TOOLS = "tools"
     TRAINING = "training"
 
 

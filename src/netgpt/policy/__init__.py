@@ -24,13 +24,25 @@ from netgpt.errors import PermissionDenied, SettingsError
 from netgpt.files import read_text
 from netgpt.types import Caller, Fact, Kept, Label, Person, Role, Terms
 
-ACTIONS = ("disclose", "ask", "read_exchange", "read_profile", "train_on", "export", "forget", "administer", "run_box")
+ACTIONS = (
+    "disclose",
+    "hand_over",
+    "ask",
+    "read_exchange",
+    "read_profile",
+    "train_on",
+    "export",
+    "forget",
+    "administer",
+    "run_box",
+)
 
 DEFAULT_CONTEXT: Mapping[str, object] = {
     "destination": "", "cloud": "", "region": "", "purpose": "", "consent": (), "precision": "exact", "asked": "auto",
+    "tool": "", "listed": False,
 }  # fmt: skip
 """Defaults of the context. `destination`: host name; `cloud`: model name; `asked`: "auto", or "cloud" when the caller
-named the cloud."""
+named the cloud; `tool`: whose arguments it would be in; `listed`: whether the settings say that the tool may see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +221,7 @@ _GROUND = ("foundation", "access")
 _CACHED = 8_192
 _FITS = {
     "disclose": ("Information",),
+    "hand_over": ("Information",),
     "ask": ("Box",),
     "administer": ("Box",),
     "run_box": ("Box",),
@@ -272,14 +285,19 @@ class Policy:
         return verdicts
 
     def terms(
-        self, principal: Principal, resource: Resource, levels: tuple[str, ...], context: Mapping[str, object]
+        self,
+        principal: Principal,
+        resource: Resource,
+        levels: tuple[str, ...],
+        context: Mapping[str, object],
+        action: str = "disclose",
     ) -> Terms:
-        """Which of the levels of precision (finest first) `disclose` allows, with the rule that allows each."""
-        key = (principal, resource, levels, *context.values())
+        """Which of the levels of precision (finest first) `action` allows, with the rule that allows each."""
+        key = (principal, action, resource, levels, *context.values())
         known = self._terms.get(key)
         if known is None:
             contexts = ({**context, "precision": level} for level in levels)
-            verdicts = self.decide_each([AccessRequest(principal, "disclose", resource, each) for each in contexts])
+            verdicts = self.decide_each([AccessRequest(principal, action, resource, each) for each in contexts])
             allowed = tuple((level, v.rule) for level, v in zip(levels, verdicts, strict=True) if v.allowed)
             refusing = (verdict for verdict in reversed(verdicts) if not verdict.allowed and verdict.rules)
             known = self._terms[key] = Terms(allowed, next(refusing, PolicyVerdict(False, ())).rule)
@@ -467,6 +485,7 @@ _DOES = {
     "administer": "run this tenant",
     "run_box": "run what all tenants share, which operators and admins of the tenant local do",
     "disclose": "let this leave the box",
+    "hand_over": "give this to a tool",
     "read_exchange": "read this exchange",
     "read_profile": "read this profile",
     "train_on": "train on this",
@@ -567,14 +586,18 @@ class Disclosure:
         consent: frozenset[str] = frozenset(),
         asked: str = "auto",
         sensitive: frozenset[str] = frozenset(),
+        tool: str = "",
+        sees: frozenset[str] = frozenset(),
     ) -> None:
         """`hierarchy`, `family`: of a kind. `asked`: "cloud" when the caller named the cloud. `sensitive`: kinds with
-        that label."""
+        that label. `tool`: the question is what this tool may be given; `sees`: the kinds and families that the
+        settings list for it."""
+        self._action, self._sees = "hand_over" if tool else "disclose", sees
         self._policy, self._principal, self._sensitive = policy, principal, sensitive
         self._hierarchy, self._family = hierarchy, family
         self._context: Mapping[str, object] = {
             "destination": destination.host, "cloud": destination.model, "region": destination.region,
-            "purpose": destination.purpose, "consent": consent, "asked": asked,
+            "purpose": destination.purpose, "consent": consent, "asked": asked, "tool": tool, "listed": False,
         }  # fmt: skip
         self._answers: dict[tuple[str, Label, tuple[str, ...]], Terms] = {}
 
@@ -618,5 +641,7 @@ class Disclosure:
         if known is None:
             who = self._principal
             what = Resource("Information", "", who.tenant, who.user, kind, label.value, self._family(kind))
-            known = self._answers[key] = self._policy.terms(who, what, levels, self._context)
+            listed = not self._sees.isdisjoint((kind, what.family))
+            context = {**self._context, "listed": True} if listed else self._context
+            known = self._answers[key] = self._policy.terms(who, what, levels, context, self._action)
         return known

@@ -58,7 +58,7 @@ class PolicyCase:
     def towards(self) -> str:
         """The rest of the context: "asked cloud, purpose treatment"."""
         rest = {name: value for name, value in self.asked.context.items() if name != "precision"}
-        return ", ".join(f"{n} {v if isinstance(v, str) else ' '.join(sorted(v))}" for n, v in rest.items())  # type: ignore[call-overload]
+        return ", ".join(f"{n} {' '.join(sorted(v)) if isinstance(v, frozenset) else v}" for n, v in rest.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ class Anonymizer:
         a town of the profile inside a coarser place."""
         if len(words) > _LONGEST:
             return False
-        for span in (*find_patterns(words), *find_values(words, self._values)):
+        for span in (*merge_spans(find_patterns(words)), *find_values(words, self._values)):
             text = words[span.start : span.end]
             forms = (self._at(precision, text, span.kind) for precision, _ in self._terms(span.kind, False).allowed)
             if not any(form is not None and form.words == text for form in forms):

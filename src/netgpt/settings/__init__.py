@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from netgpt.errors import SettingsError
 from netgpt.files import parse_toml, read_text
@@ -41,6 +41,7 @@ from netgpt.settings.sections import (
     TrainingSettings,
     WorkflowSettings,
 )
+from netgpt.settings.tools import McpSettings, ToolServer
 
 
 class Settings(BaseModel):
@@ -69,6 +70,10 @@ class Settings(BaseModel):
     )
     signals: SignalsSection = SignalsSection()
     insights: Insights = Insights()
+    mcp: McpSettings = McpSettings()
+    tools: tuple[ToolServer, ...] = Field(
+        (), description="Servers of tools behind the box (Model Context Protocol): a table [[tools]] for each."
+    )
     store: StoreSettings = StoreSettings()
     waiting: WaitingSettings = WaitingSettings()
     adapters: Adapters = Adapters()
@@ -87,12 +92,12 @@ class Settings(BaseModel):
                 )
         return self
 
-    @field_validator("upstreams")
+    @field_validator("upstreams", "tools")
     @classmethod
-    def _unique_names(cls, value: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+    def _unique_names(cls, value: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
         names = [each.name for each in value]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f'two upstreams are called "{twice[0]}": each needs a name of its own')
+            raise ValueError(f'two {info.field_name} are called "{twice[0]}": each needs a name of its own')
         return value
 
     @property
@@ -296,10 +301,14 @@ def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> s
     return "\n".join(lines) + "\nSee docs/settings.md for every setting."
 
 
+TABLES: dict[str, Any] = {"upstreams": Upstream, "tools": ToolServer}
+"""Settings of which there are several, each a table of its own."""
+
+
 def _near(dotted: str) -> str:
     section, _, key = dotted.rpartition(".")
     field = Settings.model_fields.get(section)
-    model: Any = Upstream if section == "upstreams" else field.annotation if field else Settings
+    model: Any = TABLES.get(section) or (field.annotation if field else Settings)
     close = difflib.get_close_matches(key, model.model_fields, 1, cutoff=0.5)
     return f'; did you mean "{close[0]}"?' if close else ""
 

@@ -20,7 +20,7 @@ from netgpt.store.entries import enter_changes, require_newest, row_fault, tampe
 from netgpt.store.ledger import driver_of, ledger_in_use
 from netgpt.store.schema import marks
 
-VOUCHED: Final = ("adapters/index.json", "models/index.json", "capability.json")
+VOUCHED: Final = ("adapters/index.json", "models/index.json", "capability.json", "tools.json")
 _MARK: Final = "file "
 
 

@@ -21,7 +21,7 @@ log = logging.getLogger("netgpt.access")
 HUNG_UP: Final = 499
 """Logged where the caller left before any answer (nginx's number)."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_FIXED: Final = frozenset({"/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/chat/completions"})
+_FIXED: Final = frozenset({"/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/chat/completions", "/mcp"})
 
 
 class AccessLog:

@@ -20,6 +20,7 @@ from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolSt
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
 from netgpt.web.console import Console
 from netgpt.web.deferred import Deferred
+from netgpt.web.mcp import AgentsDoor
 from netgpt.web.oidc import Access
 from netgpt.web.rights import RIGHTS, Right, entered
 
@@ -86,6 +87,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
             yield
         finally:
             await deferred.close()
+            await agents.close()
             await access.close()
             await gateway.close()
 
@@ -101,6 +103,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     openapi.install(app)
     inner: ASGIApp = AuthMiddleware(app)
     inner = Console(inner) if gateway.settings.server.console else inner
-    limited = LimitsMiddleware(chat.ChatEndpoint(app, inner), gateway.settings.server, gateway.metrics)
+    agents = AgentsDoor(gateway, app, chat.ChatEndpoint(app, inner))
+    limited = LimitsMiddleware(agents, gateway.settings.server, gateway.metrics)
     reached = with_cors(limited, gateway.settings.server)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

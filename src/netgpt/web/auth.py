@@ -21,7 +21,7 @@ from netgpt.app.metrics import Metrics
 from netgpt.errors import AuthenticationError, NetGPTError, PayloadTooLarge, PermissionDenied, RateLimited, RequestError
 from netgpt.settings.sections import Server
 from netgpt.store.keys import hash_key
-from netgpt.store.schema import KeyLimits, KeyRow
+from netgpt.store.schema import KeyLimits
 from netgpt.types import LOCAL_TENANT, SCOPE_OF, Caller, Role
 from netgpt.web.errors import error_response, unforeseen_response
 from netgpt.web.lockout import address_of, client_address, is_loopback, looks_like_token
@@ -30,9 +30,9 @@ from netgpt.web.protocol import CONNECTION, most_in_work
 
 
 def scope_of(path: str) -> str:
-    """The scope that a path under /v1 needs. One that is not in the table needs a scope of its own name, which no key
-    has."""
-    word = path.removeprefix("/v1/").partition("/")[0]
+    """The scope that a path under /v1, or /mcp, needs. One that is not in the table needs a scope of its own name,
+    which no key has."""
+    word = path.removeprefix("/v1").removeprefix("/").partition("/")[0]
     return SCOPE_OF.get(word, word)
 
 
@@ -40,6 +40,8 @@ HEADERS: Final = "netgpt.headers"
 """Key of a request's scope: headers for its answer, added by `LimitsMiddleware`."""
 CALLER: Final = "netgpt.caller"
 """Key of a request's scope: who calls, once that is known."""
+KEY_SCOPES: Final = "netgpt.scopes"
+"""Key of a request's scope: the scopes of its key; None: all."""
 _UNLIMITED: Final = KeyLimits()
 _SECRET: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,9000}")
 """What may follow `Bearer` (RFC 6750, section 2.1): nothing that looks like another letter, no spaces, no NUL."""
@@ -106,7 +108,8 @@ async def _key_holder(request: Request, access: Access, gateway: Gateway, secret
     if not row.usable(datetime.now(UTC)):
         raise AuthenticationError("this key was revoked or has expired; create another with `netgpt keys create`")
     access.lockout.accepted(address, digest)
-    _check_scope(row, request.scope["path"])
+    request.scope[KEY_SCOPES] = row.scopes
+    check_scope(row.scopes, scope_of(request.scope["path"]), row.id)
     if row.limits != _UNLIMITED:
         await _admit(request, access, row.id, row.limits)
     left = access.limiter.money_left(row.id) if row.limits != _UNLIMITED else None
@@ -136,10 +139,11 @@ async def _admit(request: Request, access: Access, key_id: str, limits: KeyLimit
         request.scope[HEADERS] = access.limiter.headers(key_id)
 
 
-def _check_scope(row: KeyRow, path: str) -> None:
-    if row.scopes is not None and scope_of(path) not in row.scopes:
+def check_scope(scopes: Sequence[str] | None, needed: str, key_id: str) -> None:
+    """Raises PermissionDenied: the key is for other things."""
+    if scopes is not None and needed not in scopes:
         raise PermissionDenied(
-            f"this key may be used for {', '.join(row.scopes)} only (netgpt keys limits {row.id} --scope ...)",
+            f"this key may be used for {', '.join(scopes)} only (netgpt keys limits {key_id} --scope ...)",
             code="scope_missing",
         )
 
@@ -177,6 +181,17 @@ def _check_local(request: Request) -> None:
                 raise PermissionDenied("without a key this box answers its own machine only: ask it as localhost")
     if not is_named:
         raise RequestError("send the header `Host`", code="bad_host")
+
+
+def check_page(scope: Scope, allowed: Sequence[str]) -> None:
+    """Whoever is behind a browser's page: one of this machine, or that the owner allowed. A page whose name was bound
+    to this address anew (DNS rebinding) is neither. Raises PermissionDenied."""
+    for name, value in scope["headers"]:
+        origin = value.decode("latin-1")
+        if name == b"origin" and origin not in allowed and not is_loopback(_host_of(origin)):
+            raise PermissionDenied(
+                "a web page of another site may not call this box (server.allowed_origins)", code="cross_site"
+            )
 
 
 def comes_from_here(request: Request) -> bool:

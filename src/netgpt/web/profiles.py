@@ -171,7 +171,7 @@ async def forget(request: Request, user: str) -> dict[str, Any]:
 
 class NewConsent(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
-    purpose: Literal["constraints", "location", "profile", "proposals", "training"]
+    purpose: Literal["constraints", "location", "profile", "proposals", "tools", "training"]
     given: bool = Field(description="true: yes; false: no longer. Counts from the next request on.")
     begins: AwareDatetime | None = Field(None, alias="from", description="Now when left out.")
     until: AwareDatetime | None = Field(None, description="For good when left out.")

@@ -42,7 +42,7 @@ def mcp(
 
     For programs that start their servers themselves. A gateway that runs offers the same at /mcp.
     """
-    from netgpt.web.mcp import is_installed, missing
+    from netgpt.tools import is_installed, missing
 
     if not is_installed():
         raise missing()
@@ -124,9 +124,9 @@ async def _read(settings: Settings, name: str | None) -> list[Read]:
     NotFound: no such server, or the extra is missing."""
     from netgpt.errors import NetGPTError
     from netgpt.store.store import open_store
+    from netgpt.tools import is_installed, missing
     from netgpt.tools.approvals import Approvals
     from netgpt.tools.servers import ToolConnection
-    from netgpt.web.mcp import is_installed, missing
 
     if not is_installed():
         raise missing()

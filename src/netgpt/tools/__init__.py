@@ -12,8 +12,12 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Final
 
+from netgpt.errors import NetGPTError, RequestError
+
+INSTALL: Final = "pip install 'netgpt[mcp]'"
 SEPARATOR: Final = "__"
 """Between the server's name and the tool's: no server's name has it, and no tool of the box's own."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -26,6 +30,16 @@ _WORDS: Final = frozenset({"description", "title", "$comment"})
 """Of a schema: what is said to people and models, not to a validator."""
 _NAMED: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 """Of a schema: objects whose keys are names that the server chose."""
+
+
+def is_installed() -> bool:
+    """Whether the extra is there."""
+    return find_spec("mcp") is not None
+
+
+def missing() -> NetGPTError:
+    """What is said where it is not."""
+    return RequestError(f"the Model Context Protocol needs the extra: {INSTALL}", code="extra_missing", status=501)
 
 
 @dataclass(frozen=True, slots=True)

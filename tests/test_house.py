@@ -17,9 +17,10 @@ def test_files_and_lines_stay_few() -> None:
     # and the hardening: the door, rights, rows that prove themselves, odd answers, fuzzing. From 280, 68,000 and
     # 55,000: facts of any words, the encoder and relevance, what is near, proposed facts, proofs of files. From 302,
     # 74,000 and 59,000: what models can do and how it is measured, kinds of tasks, confidence and acting on it,
-    # conversations that stay with their model, private constraints, models by name.
-    assert len(SIZES) <= 375
-    assert sum(SIZES.values()) <= 90_000 and sum(runtime) <= 71_500
+    # conversations that stay with their model, private constraints, models by name. From 375, 90,000 and 71,500: doors
+    # for agents and other clients, dialects of clouds, tools by MCP, init, chat, status, the console's server.
+    assert len(SIZES) <= 430
+    assert sum(SIZES.values()) <= 106_000 and sum(runtime) <= 84_000
 
 
 def test_a_module_is_one_idea() -> None:

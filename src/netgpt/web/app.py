@@ -15,11 +15,12 @@ from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import AUTO
 from netgpt.settings.sections import Server
-from netgpt.web import admin, console, errors, exchanges, messages, openapi, peers, profiles
+from netgpt.web import admin, errors, exchanges, messages, openapi, peers, profiles
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
 from netgpt.web.chat import ChatDoor
+from netgpt.web.console import Console
 from netgpt.web.deferred import Deferred
 from netgpt.web.doors import Door, Doors, declare, whole_of
 from netgpt.web.messages import MessagesDoor
@@ -106,10 +107,12 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     declare(app, DOORS)
-    for module in (messages, exchanges, profiles, admin, *([console] if gateway.settings.server.console else [])):
+    for module in (messages, exchanges, profiles, admin):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})
-    limited = LimitsMiddleware(Doors(app, doors, AuthMiddleware(app)), gateway.settings.server, gateway.metrics)
+    inner: ASGIApp = AuthMiddleware(app)
+    inner = Console(inner) if gateway.settings.server.console else inner
+    limited = LimitsMiddleware(Doors(app, doors, inner), gateway.settings.server, gateway.metrics)
     reached = with_cors(limited, gateway.settings.server)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

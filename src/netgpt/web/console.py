@@ -13,10 +13,12 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final, NamedTuple
 
-from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from netgpt.errors import NotFound
+from netgpt.web.errors import error_response
 
 TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
@@ -33,7 +35,6 @@ HEADERS: Final[Mapping[str, str]] = {
     "cache-control": "no-cache",
 }
 HOME: Final = "/console/"
-router = APIRouter(include_in_schema=False)
 
 
 class Asset(NamedTuple):
@@ -61,20 +62,30 @@ def _read(folder: Traversable, prefix: str) -> Iterator[tuple[str, Asset]]:
             yield f"{prefix}{each.name}", Asset(content, media_type, etag)
 
 
-@router.get("/")
-@router.get("/console")
-async def front() -> Response:
-    """Leads to the page."""
-    return RedirectResponse(HOME, 307, HEADERS)
+class Console:
+    """Answers GET and HEAD of the page and its files before the framework; everything else goes on to `others`.
+
+    They need no key: they are the same for everybody. What the page shows it asks for, as any client does.
+    """
+
+    def __init__(self, others: ASGIApp) -> None:
+        self.others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") else ""
+        if path in ("/", "/console"):
+            await RedirectResponse(HOME, 307, HEADERS)(scope, receive, send)
+        elif path.startswith(HOME):
+            await _answer(path.removeprefix(HOME), Headers(scope=scope))(scope, receive, send)
+        else:
+            await self.others(scope, receive, send)
 
 
-@router.get("/console/{name:path}")
-async def asset(request: Request, name: str) -> Response:
-    """One file of the page. Raises NotFound."""
+def _answer(name: str, asked: Headers) -> Response:
     found = assets().get(name)
     if found is None:
-        raise NotFound("the console has no such file; it is at /console/", param="name")
+        return error_response(NotFound("the console has no such file; it is at /console/"))
     headers = {**HEADERS, "etag": found.etag}
-    if request.headers.get("if-none-match") == found.etag:
+    if asked.get("if-none-match") == found.etag:
         return Response(status_code=304, headers=headers)
     return Response(found.content, media_type=found.media_type, headers=headers)

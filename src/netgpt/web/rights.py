@@ -89,9 +89,6 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /healthz": Right(Of.PUBLIC),
     "GET /readyz": Right(Of.PUBLIC),
     "GET /metrics": Right(Of.PUBLIC),
-    "GET /": Right(Of.PUBLIC),
-    "GET /console": Right(Of.PUBLIC),
-    "GET /console/{name}": Right(Of.PUBLIC),
 }
 """By method and path, as the OpenAPI document has them."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -84,12 +84,17 @@ class Outbound:
         *,
         no_developer: bool = False,
         missed: Iterable[str] = (),
+        marks: Collection[str] = (),
     ) -> Outbound:
         """The same for a receiver that does not take all of it: without the fields `drop`, those of `rename` (keys of
         `RENAMES`) under their other name, and with `no_developer` that role as the system's. Nothing can be added: the
-        new names are ours. `missed`: of those dropped, what the caller has to be told."""
+        new names are ours. `missed`: of those dropped, what the caller has to be told. `marks`: fields that go where
+        they stand in a message, a part, a call or a tool."""
         body = {name: value for name, value in json.loads(self.content).items() if name not in drop}
         body = {RENAMES[name] if name in rename else name: value for name, value in body.items()}
+        for place in marked_places(body) if marks else ():
+            for name in marks:
+                place.pop(name, None)
         if no_developer:
             body["messages"] = [_as_system(message) for message in body["messages"]]
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
@@ -121,6 +126,19 @@ def _is_part(less: Any, whole: Any) -> bool:
         rest = iter(whole)
         return all(any(_is_part(each, one) for one in rest) for each in less)
     return type(less) is type(whole) and bool(less == whole)
+
+
+def marked_places(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The objects of a chat body in which makers of models have fields of their own; schemas and arguments are not."""
+    for name in ("messages", "tools"):
+        for each in _objects(body.get(name)):
+            yield each
+            for inner in ("content", "tool_calls", "function"):
+                yield from _objects(each.get(inner))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict)]
 
 
 RENAMES: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}

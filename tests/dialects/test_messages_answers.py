@@ -306,8 +306,7 @@ KINDS: list[tuple[NetGPTError, int, str]] = [
 def test_errors(error: NetGPTError, status: int, kind: str) -> None:
     said, body = error_of(error, "ex_1")
     assert said == status and body["type"] == "error" and body["request_id"] == "ex_1"
-    ours = {"code": error.code, "param": error.param, "details": {"error_code": error.code}}
-    assert body["error"] == {"type": kind, "message": "m", **ours}
+    assert body["error"] == {"type": kind, "message": "m", "code": error.code, "param": error.param}
 
 
 def test_agents_know_a_conversation_that_is_too_long_by_its_words() -> None:

@@ -49,6 +49,39 @@ async def test_a_field_in_whoever_words_it_is_refused(field: str, value: Any, st
         await model.close()
 
 
+MARK: dict[str, Any] = {"cache_control": {"type": "ephemeral"}}
+
+
+def of_another_dialect() -> dict[str, Any]:
+    """What a client of another API brings along: marks for a cache, signed thoughts, a property of the same name."""
+    schema = {"type": "object", "properties": {"cache_control": {"type": "string"}}}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"cache_control": "x"}'}, **MARK}
+    return chat("hello", thinking={"type": "adaptive"}, **MARK) | {
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": schema}, **MARK}],
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": "s", **MARK}]},
+            {"role": "assistant", "content": None, "tool_calls": [call], "thinking_blocks": [{"type": "thinking"}]},
+            {"role": "tool", "tool_call_id": "c", "content": "r", **MARK}, {"role": "user", "content": "hello"},
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("style", REFUSALS)
+async def test_marks_of_other_makers_within_messages_and_tools(style: str) -> None:
+    with FaultyCloud(refuses=dict.fromkeys(("cache_control", "thinking_blocks", "thinking"), style)) as cloud:
+        model, left = cloud_model(cloud.base_url), list[Outbound]()
+        answer = model.send(outbound(of_another_dialect()), leaves=left.append)
+        assert join_chunks(await everything(answer))["choices"][0]["message"]["content"] == "hello"
+        assert {"cache_control", "thinking_blocks", "thinking"} == set(left[-1].left_out)
+        sent = bodies(cloud)[-1]
+        assert sent["tools"][0]["function"] == of_another_dialect()["tools"][0]["function"]
+        assert sent["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"cache_control": "x"}'
+        assert orjson.dumps(sent).count(b"cache_control") == 2 and b"thinking" not in orjson.dumps(sent)
+        before = len(cloud.received)
+        assert await said(model, of_another_dialect()) == "hello" and len(cloud.received) == before + 1
+        await model.close()
+
+
 async def test_the_other_way_round_too() -> None:
     with FaultyCloud(refuses={"max_completion_tokens": "pydantic"}) as cloud:
         model = cloud_model(cloud.base_url)

@@ -150,11 +150,13 @@ def check_history(body: Mapping[str, Any]) -> None:
     assert said["tool_calls"][0]["id"] == body["messages"][2]["tool_call_id"] == CALL
 
 
-def test_a_loop_with_a_tool_streamed(client: anthropic.Anthropic, served: Served) -> None:
-    with client.messages.stream(**asked(tools=[LOOK_UP], thinking=THINKING)) as stream:
-        kinds = [event.type for event in stream]
-        final = stream.get_final_message()
-    check_first(final)
+def test_a_loop_with_a_tool_streamed(client: anthropic.Anthropic, served: Served, cloud: FaultyCloud) -> None:
+    """However the cloud cuts its arguments, words and thoughts."""
+    for size in (1, 2, 7, 400):
+        cloud.chunk_size = size
+        with client.messages.stream(**asked(tools=[LOOK_UP], thinking=THINKING)) as stream:
+            kinds = [event.type for event in stream]
+            check_first(stream.get_final_message())
     assert {"text", "thinking", "signature", "input_json", "content_block_stop", "message_stop"} <= set(kinds)
     events = events_of(served, asked(tools=[LOOK_UP], thinking=THINKING))
     assert [event["type"] for event in events[:2]] == ["message_start", "ping"]

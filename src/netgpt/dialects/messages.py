@@ -22,6 +22,7 @@ CARRIED: Final = "netgpt-detail:"
 """What begins a signature that carries a piece of reasoning as another dialect has it: see `carried`."""
 FORMAT: Final = "anthropic-claude-v1"
 """How pieces of reasoning in chat's words name what a model of this dialect signed (OpenRouter's name)."""
+NO_THREADS: Final = "thread_unsupported_request"
 CALL_EXTRAS: Final = ("extra_content", "provider_specific_fields", "thought_signature")
 """What some clouds send beside a call and must have back: it travels in an encrypted thought of its own."""
 _NOT_HERE: Final = {
@@ -89,7 +90,7 @@ def _field(chat: dict[str, Any], name: str, value: Any) -> None:
 def _thread(_chat: dict[str, Any], _value: Any) -> None:
     """The code is the API's own: with it, its clients go on by themselves and send the whole conversation."""
     raise RequestError("thread: no thread is kept here; send the whole conversation without it",
-                       code="thread_unsupported_request", param="thread")  # fmt: skip
+                       code=NO_THREADS, param="thread")  # fmt: skip
 
 
 def _stops(chat: dict[str, Any], value: Any) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from netgpt.dialects import event
-from netgpt.dialects.messages import CALL_EXTRAS, FORMAT, carried
+from netgpt.dialects.messages import CALL_EXTRAS, FORMAT, NO_THREADS, carried
 from netgpt.errors import ContextTooLong, NetGPTError, Overloaded
 from netgpt.types import Chunk
 
@@ -362,7 +362,8 @@ def error_of(error: NetGPTError, request_id: str = "") -> tuple[int, dict[str, A
     message = error.as_openai()["error"]["message"]
     if error.code == ContextTooLong.code:
         message = f"prompt is too long: {message}"  # what agents look for, to shorten their conversation
-    said = {"type": _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error"),
-            "message": message, "code": error.code, "param": error.param,
-            "details": {"error_code": error.code}}  # fmt: skip
+    said: dict[str, Any] = {"type": _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error"),
+            "message": message, "code": error.code, "param": error.param}  # fmt: skip
+    if error.code == NO_THREADS:
+        said["details"] = {"error_code": error.code}  # where the API's own clients look for it
     return status, {"type": "error", "error": said, "request_id": request_id}

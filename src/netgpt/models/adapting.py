@@ -16,7 +16,7 @@ import orjson
 
 from netgpt.errors import ModelError, ModelMisconfigured
 from netgpt.models.refusals import Told
-from netgpt.outbound import RENAMES, Outbound
+from netgpt.outbound import RENAMES, Outbound, marked_places
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,18 @@ MOST_CHANGES: Final = 6
 _HINTS: Final = frozenset({
     "temperature", "top_p", "top_k", "min_p", "top_a", "typical_p", "presence_penalty", "frequency_penalty",
     "repetition_penalty", "repeat_penalty", "seed", "logit_bias", "reasoning_effort", "reasoning", "verbosity",
-    "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+    "thinking", "cache_control", "context_management", "user", "metadata", "store", "service_tier",
+    "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
 })  # fmt: skip
 """Fields that an answer can do without: the caller is told that they were left out. Without others (several choices, a
 schema, tools, one call at a time, a stop) it would be another answer: there the refusal is passed on."""
 _SILENT: Final = frozenset({"stream", "stream_options"})
 """How the answer travels: the box counts the usage, and whatever comes is streamed to who wanted a stream."""
+_MARKS: Final = frozenset({
+    "cache_control", "prompt_cache_breakpoint", "thinking_blocks", "reasoning_details", "reasoning_content",
+    "extra_content", "provider_specific_fields", "thought_signature",
+})  # fmt: skip
+"""Fields of messages, parts, calls and tools that the makers of some models read, and servers of others refuse."""
 _DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "temperature": (1, 1.0), "top_p": (1, 1.0), "presence_penalty": (0,), "frequency_penalty": (0,), "n": (1,),
     "parallel_tool_calls": (True,), "logprobs": (False,), "top_logprobs": (0,), "store": (False,), "stop": ([], ""),
@@ -77,13 +83,14 @@ class Adapting:
         self._peer = peer
         self.dropped: set[str] = set()
         self.renamed: set[str] = set()
+        self.marks: set[str] = set()
         self.no_developer = False
 
     def applied(self, outbound: Outbound) -> Outbound:
         """The request as this server takes it, as far as that is known."""
-        if not (self.dropped or self.renamed or self.no_developer):
+        if not (self.dropped or self.renamed or self.marks or self.no_developer):
             return outbound
-        return _put(outbound, self.dropped, self.renamed, no_developer=self.no_developer)
+        return _put(outbound, self.dropped, self.renamed, no_developer=self.no_developer, marks=self.marks)
 
     def learnt(self, error: ModelError, outbound: Outbound) -> Outbound | None:
         """The refused request as the server may take it, remembered for the next ones; None: nothing helps."""
@@ -95,6 +102,10 @@ class Adapting:
             self.no_developer = True
             log.warning('%s does not know the role "developer": such messages are sent as the system\'s', self._peer)
             return _put(outbound, (), (), no_developer=True)
+        if (mark := _refused_mark(told, body)) is not None:
+            self.marks.add(mark)
+            log.warning("%s does not take %s in messages and tools: it is left out from now on", self._peer, mark)
+            return _put(outbound, (), (), no_developer=False, marks={mark})
         field = refused_field(told, body)
         if field is None:
             return None
@@ -128,13 +139,35 @@ def _says_nothing(field: str, value: Any) -> bool:
     return any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in usual)
 
 
-def _put(outbound: Outbound, fields: Collection[str], renames: Collection[str], *, no_developer: bool) -> Outbound:
+def _put(
+    outbound: Outbound,
+    fields: Collection[str],
+    renames: Collection[str],
+    *,
+    no_developer: bool,
+    marks: Collection[str] = (),
+) -> Outbound:
     body = orjson.loads(outbound.content)
     drop = {field for field in fields if field in body and may_drop(field, body[field])}
     missed = [field for field in sorted(drop - _SILENT) if not _says_nothing(field, body[field])]
+    there = marks_in(body) & set(marks)
     twice = {name for name in renames if name in body and RENAMES[name] in body}
     renamed = [name for name in renames if name in body and name not in twice]
-    return outbound.adapted(drop | twice, renamed, no_developer=no_developer, missed=missed)
+    missed += sorted(there)
+    return outbound.adapted(drop | twice, renamed, no_developer=no_developer, missed=missed, marks=there)
+
+
+def marks_in(body: Mapping[str, Any]) -> set[str]:
+    """Those of `_MARKS` that stand in a message, a part, a call or a tool."""
+    return {name for each in marked_places(body) for name in each.keys() & _MARKS}
+
+
+def _refused_mark(told: Told, body: Mapping[str, Any]) -> str | None:
+    said = f"{' '.join(told.codes)} {told.text}"
+    if not _REFUSES.search(said):
+        return None
+    named = f"{told.param} {told.text}"
+    return next((mark for mark in sorted(marks_in(body)) if re.search(rf"(?<![a-z_]){mark}(?![a-z_])", named)), None)
 
 
 def refused_field(told: Told, body: Mapping[str, Any]) -> str | None:

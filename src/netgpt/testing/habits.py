@@ -291,7 +291,22 @@ def refusal(refuses: Mapping[str, str], body: Mapping[str, Any]) -> tuple[int, b
         if name == "developer" and name in roles:
             said = "developer is not one of ['system', 'assistant', 'user', 'function'] - 'messages.0.role'"
             return 400, orjson.dumps({"error": {"message": said, "type": "invalid_request_error", "param": None}})
-        if name in body:
+        if (path := _path_of(name, body)) is not None:
             status, say = _REFUSALS[style]
-            return status, orjson.dumps(say(name))
+            return status, orjson.dumps(say(path))
+    return None
+
+
+def _path_of(name: str, body: Mapping[str, Any]) -> str | None:
+    """Where a field stands: in the body, in a message or tool, or in a part or call of one."""
+    if name in body:
+        return name
+    for of in ("messages", "tools"):
+        for place, each in enumerate(body.get(of) or ()):
+            if name in each:
+                return f"{of}[{place}].{name}"
+            for inner in ("content", "tool_calls"):
+                for at, part in enumerate(each.get(inner) if isinstance(each.get(inner), list) else ()):
+                    if name in part:
+                        return f"{of}[{place}].{inner}[{at}].{name}"
     return None

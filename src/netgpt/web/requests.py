@@ -142,7 +142,7 @@ def _check_tools(body: Mapping[str, Any]) -> None:
     names = set()
     for place, tool in enumerate(body.get("tools") or ()):
         if tool.get("type") != "function":
-            names.add(tool.get("type"))  # a server's own tool
+            names.add(str(tool.get("type")))  # a server's own tool
             continue
         where, function = f"tools.{place}.function", tool.get("function")
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):

@@ -320,3 +320,15 @@ async def test_the_access_log_can_be_turned_off(tmp_path: Path, caplog: pytest.L
     async with door(tmp_path, server={"access_log": False}) as here:
         await here.get("/healthz")
     assert not [record for record in caplog.records if record.name == "netgpt.access"]
+
+
+def test_what_nobody_here_can_ever_answer_is_not_asked_again(boxes: dict[str, Served], cloud: Answers) -> None:
+    """A card stays on the box, whose model was not measured to call tools: no wait changes that."""
+    before = len(cloud.paths)
+    tools = [{"type": "function", "function": {"name": "pay", "parameters": {"type": "object"}}}]
+    said = "pay with my card 4111 1111 1111 1111"
+    answer = boxes["edge"].ask(said, model="netgpt", tools=tools, tool_choice="required")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "nobody_can"), answer.text
+    assert "netgpt/cloud" in error["message"] and "retry-after" not in answer.headers
+    assert "4111" not in answer.text and len(cloud.paths) == before

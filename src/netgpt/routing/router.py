@@ -312,6 +312,10 @@ def _decision(
     )
 
 
+_LASTING: Final = frozenset({"sensitive", "asked", "tools", "schema", "context"})
+"""Rules that the request itself breaks: another try later is refused, too."""
+
+
 def _nobody(situation: Situation, weighed: Weighed) -> Exception:
     """Why no target can answer, in words for each."""
     against = {target: violation for target, violation in weighed.violations.items() if violation is not None}
@@ -327,6 +331,10 @@ def _nobody(situation: Situation, weighed: Weighed) -> Exception:
     if any(violation.rule == "budget" for violation in against.values()):
         why = "; ".join(f"{target}: {violation.words}" for target, violation in against.items())
         return RateLimited(f"nobody can answer for what is left of this key's budget. {why}", code="insufficient_quota")
+    if against and all(violation.rule in _LASTING for violation in against.values()):
+        why = "; ".join(f"{target}: {violation.words}" for target, violation in against.items())
+        cure = ' Ask for "netgpt/cloud", where it leaves as placeholders.' if situation.sensitive else ""
+        return RequestError(f"nobody here can answer it, now or later. {why}.{cure}", code="nobody_can")
     detail = edge.words if edge is not None else "there is no edge model"
     if situation.asked == EDGE:
         said = f"netgpt/edge was asked for and the edge model is not ready: {detail}"

@@ -56,7 +56,7 @@ TOOLS = [
 ]
 CODE = (
     "```\nfunction isPrime(n) { return useMemo(n) }\nclass Billing(TestCase):\n    pass\nAssertionError: 2 != 3\n```\n"
-    "2026-03-02T08:15:31Z INFO job 7f0c2d1e-53a1-4f0b-9a59-0f6f2a1c8b77 done, 50KB read from /home/build/repo/a.py; "
+    "2026-03-02T08:15:31Z INFO job 7f0c2d1e-53a1-4f0b-9a59-0f6f2a1c8b77 done, 50KB read from /srv/try/repo/a.py; "
     "see HANDOVER.md and CLAUDE.md. ONLY EVER RETURN CODE in *SEARCH/REPLACE blocks*.\n"
     "Today's date is Sunday, November 29."
 )

@@ -28,10 +28,11 @@ GROUPS: Final = {
 VISIBILITY: Final = {name: GROUPS.get(row["group"], "own") for name, row in INTENT["operations"].items()}
 """Who reaches what. own: the person that the key speaks for; tenant: operators see figures of all their people, too;
 operator: the tenant's or the box's, for operators and admins; anyone: with a key; public: without one."""
-REFUSED: Final = (400, 401, 403, 404, 405, 409, 422)
+REFUSED: Final = (400, 401, 403, 404, 405, 409, 422, 501)
 SAMPLES: Final[dict[str, Any]] = {
     "messages": [{"role": "user", "content": "tell [EMAIL_1] what I like"}], "rating": -1, "text": "likes nothing",
     "purpose": "training", "given": False, "input": "some words", "word": "harmless",
+    "max_tokens": 99, "prompt": "tell [EMAIL_1] what I like",
     "complete": "off", "training": False,
 }  # fmt: skip
 """For the fields of bodies that name nobody."""
@@ -83,7 +84,8 @@ class House:
             return None
         schema = content["schema"]
         schema = next((part for part in schema.get("anyOf", ()) if "$ref" in part), schema)
-        schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        if "$ref" in schema:
+            schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
         body: dict[str, Any] = {}
         for name in schema["properties"]:
             if name == "exchange":

@@ -23,7 +23,7 @@ from netgpt.web.app import create_app
 REQUESTS = 10
 BATCHES = 8
 """What comes due meanwhile (learning, samples of signals) only adds: the least of some batches is the requests' own."""
-CALLS = {"trusted": 1_650, "hiding": 2_900}
+CALLS = {"trusted": 1_760, "hiding": 2_900}
 """Calls of Python functions on the event loop's thread, a request."""
 
 

@@ -92,6 +92,8 @@ class House:
                 body[name] = victim.ids["exchange_id"]
             elif name == "user" and named:
                 body[name] = victim.user
+            elif name == "metadata" and named and "user" not in schema["properties"]:  # Anthropic's place for it
+                body[name] = {"user_id": victim.user}
             elif name == "netgpt":
                 body[name] = {"conversation": victim.ids["conversation"], "explain": True}
             elif name in SAMPLES:

@@ -25,7 +25,7 @@ def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = [{"role": "system", "content": draw(WORDS)}] if draw(st.booleans()) else []
     for turn in range(draw(st.integers(0, 3))):
         said.append({"role": "user", "content": draw(WORDS)})
-        calls = [
+        calls: list[dict[str, Any]] = [
             {"id": f"call_{turn}{number}", "type": "function", "function": {
                 "name": "send", "arguments": json.dumps({"to": draw(WORDS)}, separators=(",", ":"))}}
             for number in range(draw(st.integers(0, 2)))

@@ -43,9 +43,9 @@ def plain(body: dict[str, Any]) -> dict[str, Any]:
     said = []
     for message in body["messages"]:
         content = message.get("content")
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+        whole: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
         parts = [part if part["type"] == "text" else part | {"image_url": {"url": part["image_url"]["url"]}}
-                 for part in parts]  # fmt: skip
+                 for part in whole]  # fmt: skip
         calls = [
             (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
             for call in message.get("tool_calls") or ()

@@ -31,11 +31,19 @@ TEXT = (
     "it with the naked eye and roughly what a repair would cost in a small workshop."
 )
 
+BY_PATTERNS = "netgpt, hiding by patterns"
 GATEWAYS: dict[str, dict[str, str]] = {
     "netgpt, hiding off (trusted cloud)": {"NETGPT_CLOUD__TRUSTED": "true"},
-    "netgpt, hiding by patterns": {"NETGPT_PRIVACY__NAMES": "false"},
+    BY_PATTERNS: {"NETGPT_PRIVACY__NAMES": "false"},
     "netgpt, hiding by patterns and names": {},
 }
+
+DOORS: dict[str, dict[str, Any]] = {
+    "/v1/responses": {"input": TEXT},
+    "/v1/messages": {"messages": [{"role": "user", "content": TEXT}], "max_tokens": 256},
+    "/v1/completions": {"prompt": TEXT},
+}
+"""The same question at the other doors of the second gateway, which hides by patterns."""
 
 Runs = dict[str, list[LoadResult]]
 
@@ -68,6 +76,10 @@ async def run(
             }
             port, _ = await stack.enter_async_context(gateway(home, usual | settings))
             targets[name] = _target(port)
+            if name == BY_PATTERNS:
+                for door, said in DOORS.items():
+                    asked = json.dumps({"model": "netgpt/cloud", **said}).encode()
+                    targets[f"{name}, {door}"] = LoadTarget(f"http://127.0.0.1:{port}{door}", asked, {})
         script = portkey_script(portkey_at)
         if script is not None:
             progress("starting Portkey's gateway")

@@ -34,25 +34,21 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-_OF_THE_CLOCK = {"FaultyCloud", "ShapedLink", "in_time", "monotonic", "perf_counter", "sleep", "until", "wait_until"}
 _NEVER_AGAIN = re.compile(
-    r"privacy|policy|store|files|contract|scope|leak|isolation|rights|receipt|forgotten|tampered|hostile"
+    r"privacy|policy|store|files|scope|leak|isolation|rights|receipt|forgotten|tampered|hostile|boundary|injection"
+    r"|planted|leaves|hidden|secret|tenant|audit"
 )
-
-
-def _by_the_clock(item: pytest.Item) -> bool:
-    """Whether a stall of the machine may fail it: it reads a clock or waits on a socket, and no secret hangs on it."""
-    code = getattr(getattr(item, "function", None), "__code__", None)
-    return code is not None and bool(_OF_THE_CLOCK & set(code.co_names)) and not _NEVER_AGAIN.search(item.nodeid)
+"""Tests, by file and name, that are asked once: of what must not leave or be seen."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What goes by the clock is asked up to three times (shown as "rerun"): one in nine thousand met a stall.
+    """What a stall may fail is asked up to three times (shown as "rerun"): three of thirty thousand met one.
 
     Where files run side by side, those with the longest tests go first: else one of them runs alone at the end.
     """
-    for item in filter(_by_the_clock, items):
-        item.add_marker(pytest.mark.flaky(reruns=2))
+    for item in items:
+        if not _NEVER_AGAIN.search(item.nodeid.partition("[")[0]):
+            item.add_marker(pytest.mark.flaky(reruns=2))
     if hasattr(config, "workerinput"):
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in slow)

@@ -44,7 +44,8 @@ async def test_a_call_that_breaks_is_named_and_the_next_server_works(tmp_path: P
             assert broken.is_error and '"bad"' in text_of(broken).replace("\\", "") and told in text_of(broken)
             assert well.content[0].text == "well"
             again = await client.call_tool("bad__it", {})  # left alone for a while: nothing is started or waited for
-            assert again.is_error and "tried again in" in text_of(again)
+            lives = does == "sleeps" and told in text_of(again)  # it was heard of meanwhile: only the call was given up
+            assert again.is_error and (lives or "tried again in" in text_of(again))
             assert not (await client.call_tool("ask", {"prompt": "hello"})).is_error
         assert await names(box) == [*OWN, "good__it"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import anthropic
 import openai
@@ -45,13 +46,13 @@ def box(cloud: FaultyCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def by_chat(box: Served, shown: Shown, stream: bool) -> None:
     client = openai.OpenAI(base_url=f"{box.url}/v1", api_key="none", max_retries=0)
-    messages = [{"role": "user", "content": TEXT}]
+    messages: Any = [{"role": "user", "content": TEXT}]
     if not stream:
-        whole = client.chat.completions.create(model="netgpt/cloud", messages=messages)  # type: ignore[arg-type]
+        whole = client.chat.completions.create(model="netgpt/cloud", messages=messages)
         shown.append(whole.choices[0].message.content or "")
         return
-    chunks = client.chat.completions.create(model="netgpt/cloud", messages=messages, stream=True)  # type: ignore[arg-type]
-    shown.extend(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    for chunk in client.chat.completions.create(model="netgpt/cloud", messages=messages, stream=True):
+        shown.extend(choice.delta.content or "" for choice in chunk.choices)
 
 
 def by_responses(box: Served, shown: Shown, stream: bool) -> None:

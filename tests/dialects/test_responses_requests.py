@@ -80,11 +80,22 @@ def test_functions_of_a_namespace_are_called_by_both_names() -> None:
         {"type": "function", "name": "find", "description": "Finds."}, long]}  # fmt: skip
     first, second = (tool["function"] for tool in chat(tools=[space])["tools"])
     assert first == {"name": "crm__find", "description": "[crm: Of customers.]\nFinds."}
-    assert len(second["name"]) == 64 and second["description"] == "Does g."
+    assert second["name"].startswith("ns_") and "gg" not in second["name"] and second["description"] == "Does g."
     call = {"type": "function_call", "call_id": "c", "namespace": "crm", "name": "find", "arguments": "{}"}
     assert messages(call)[0]["tool_calls"][0]["function"]["name"] == "crm__find"
     made = namespaces_of({"tools": [space]})
     assert made == {"crm__find": ("crm", "find"), second["name"]: ("crm", "g" * 64)}
+
+
+@pytest.mark.parametrize("value", ["lena.vogel@mill.example", "DE89370400440532013000"])
+def test_a_long_namespace_is_left_out_and_never_cut_in_the_middle(value: str) -> None:
+    """Half of a private value would not be found by the boundary any more."""
+    for filler in range(30, 64):
+        inner = [{"type": "function", "name": "look_up", "parameters": {}}]
+        space = {"type": "namespace", "name": f"{'k' * filler}_{value}", "tools": inner}
+        name = chat(tools=[space])["tools"][0]["function"]["name"]
+        assert len(name) <= 64 and (name == f"{space['name']}__look_up" or name.startswith("ns_"))
+        assert value in name or not any(value[:size] in name for size in (4, 8, 12)), name
 
 
 def test_parts_of_messages() -> None:
@@ -147,6 +158,8 @@ def test_an_item_may_be_named_where_it_is_known() -> None:
         ("input", part(type="input_image", file_id="f"), "input.0.content.0.file_id"),
         ("input", part(type="input_file", file_url="u"), "input.0.content.0.file_url"),
         ("input", part(type="hologram"), "input.0.content.0.type"),
+        *(("input", [{"role": "assistant", "content": [{"type": "output_text", "text": "a", "annotations": odd}]}],
+           "input.0.content.0.annotations") for odd in ("ab", 1, True, {})),
         ("input", part(type="input_text"), "input.0.content.0.text"),
         ("tools", [{"type": "namespace", "name": "n", "tools": [{"type": "mcp"}]}], "tools.0.tools.0.type"),
         ("tools", [{"type": "function", "name": "f"}] * 2, "tools"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -152,14 +153,21 @@ def _tools(tool: Any, where: str) -> list[dict[str, Any]]:
 
 
 _LONGEST_NAME: Final = 64
+_SALT: Final = secrets.token_bytes(16)
+"""Of this process: what stands for a long namespace tells nothing of it."""
 
 
 def within(space: str, name: str) -> str:
-    """The name in chat of a function of a namespace."""
+    """The name in chat of a function of a namespace; too long with it, another word stands for the namespace.
+
+    Nothing is cut in the middle: half of a private value would not be found any more.
+    """
     flat = f"{space}__{name}"
     if len(flat) <= _LONGEST_NAME:
         return flat
-    return f"{flat[: _LONGEST_NAME - 9]}_{hashlib.sha256(flat.encode()).hexdigest()[:8]}"
+    word = hashlib.sha256(_SALT + space.encode()).hexdigest()[:10]
+    short = f"ns_{word}__{name}"
+    return short if len(short) <= _LONGEST_NAME else f"ns_{hashlib.sha256(_SALT + flat.encode()).hexdigest()[:32]}"
 
 
 def namespaces_of(said: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -281,7 +289,12 @@ class _Conversation:
         last |= {"refusal": "".join(refusals)} if refusals else {}
         last |= {"phase": item["phase"]} if item.get("phase") is not None else {}
         last |= extras_of(item)
-        marks = [mark for part in parts if isinstance(part, dict) for mark in part.get("annotations") or ()]
+        marks = [
+            mark
+            for place, part in enumerate(parts)
+            if isinstance(part, dict) and part.get("annotations") is not None
+            for mark in _list(part["annotations"], f"{where}.content.{place}.annotations")
+        ]
         last |= {"annotations": [_mark(mark) for mark in marks]} if marks else {}
 
     def _call(self, item: Mapping[str, Any], where: str) -> None:

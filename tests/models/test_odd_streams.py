@@ -197,3 +197,12 @@ async def test_a_page_is_no_answer_and_a_list_of_one_is() -> None:
     with pytest.raises(BrokenStream, match="not an object"):
         await answer(b"[1, 2]", "application/json")
     assert (await answer(b'[{"choices":[{"message":{"content":"a"}}]}]', "text/plain"))["choices"]
+
+
+@pytest.mark.parametrize("beat", [
+    b'"ping"', b"[PING]", b"[HEARTBEAT]", b"[KEEP-ALIVE]", b"OK", b"true", b"0", b"heartbeat 3", b"<ping>", b"\xc2\xa0",
+    b"[]", b"...", b": 12",
+])  # fmt: skip
+async def test_signs_of_life_in_the_middle_are_passed_over(beat: bytes) -> None:
+    said = event({"content": "all of "}) + b"data: " + beat + b"\n\n" + event({"content": "it"}, "stop") + DONE
+    assert (await answer(said))["choices"][0]["message"]["content"] == "all of it"

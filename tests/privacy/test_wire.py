@@ -222,8 +222,25 @@ GEMINI = {
         "safety_settings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]}},
 }  # fmt: skip
 
+OTHERS = {
+    "messages": [user("hi"), {
+        "role": "assistant", "content": None,
+        "thinking_signature": SIGNATURE, "thought_signatures": [SIGNATURE], "reasoning_opaque": SIGNATURE,
+        "redacted_reasoning": SIGNATURE, "encrypted_content": SIGNATURE,
+        "reasoning_items": [{"type": "reasoning", "encrypted_content": SIGNATURE}],
+        "tool_calls": [{
+            "id": "call_0000aaaabbbbcccc11112222", "type": "function", "function": {"name": "f", "arguments": "{}"},
+            "thoughtSignature": SIGNATURE, "providerMetadata": {"google": {"thoughtSignature": SIGNATURE}},
+            "provider_options": {"vertex": {"thoughtSignature": SIGNATURE}}, "thought_sig": SIGNATURE,
+            "provider_specific_fields": {"thought_signatures": [SIGNATURE]},
+        }],
+    }],
+    "lora_adapter": "sql-lora", "lora_adapter_name": "sql-lora", "lora_path": "sql-lora", "mirostat_tau": 5.0,
+    "guided_decoding_backend": "outlines", "num_ctx": 8192,
+}  # fmt: skip
 
-@pytest.mark.parametrize("body", [OPENAI, RESPONSES, ANTHROPIC, OPENROUTER, VLLM, GEMINI])
+
+@pytest.mark.parametrize("body", [OPENAI, RESPONSES, ANTHROPIC, OPENROUTER, VLLM, GEMINI, OTHERS])
 async def test_every_wire_passes_byte_for_byte(detector: Detector, body: dict[str, Any]) -> None:
     before = copy.deepcopy(body)
     outbound = await Vault().seal({"model": "m", **body}, detector)
@@ -231,7 +248,7 @@ async def test_every_wire_passes_byte_for_byte(detector: Detector, body: dict[st
     assert outbound.hidden == () and list(json.loads(outbound.content)) == ["model", *body]
 
 
-@pytest.mark.parametrize("body", [OPENAI, RESPONSES, ANTHROPIC, OPENROUTER, VLLM, GEMINI])
+@pytest.mark.parametrize("body", [OPENAI, RESPONSES, ANTHROPIC, OPENROUTER, VLLM, GEMINI, OTHERS])
 async def test_a_name_in_place_of_any_of_its_words_is_hidden(detector: Detector, body: dict[str, Any]) -> None:
     """Every string of the wire in turn is replaced by prose: none of the fields lets it pass."""
     count = sum(1 for _ in _strings(body))

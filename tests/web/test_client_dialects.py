@@ -393,3 +393,9 @@ def test_a_wrong_alias_stops_the_start_with_its_cure(tmp_path: Path) -> None:
     gone = Served(tmp_path, models__aliases="gpt-4o=netgtp")
     told = gone.netgpt("serve", "--port", "0", check=False)
     assert told.returncode != 0 and 'did you mean "netgpt"' in told.stdout + told.stderr
+
+
+def test_a_slash_at_the_end_of_a_door_is_no_other_door(served: Served) -> None:
+    for path in ("/v1/chat/completions/", "/v1/chat/completions"):
+        answer = served.post({"model": "netgpt/cloud", "messages": [{"role": "user", "content": "hi"}]}, path=path)
+        assert answer.status_code == 200, (path, answer.text)

@@ -67,6 +67,10 @@ def test_lists_and_the_older_name() -> None:
     both = "https://a.example, app://b"
     for name in ("ORIGINS", "ALLOWED_ORIGINS"):
         assert load_settings(environment={f"NETGPT_SERVER__{name}": both}).server.origins == tuple(both.split(", "))
+        as_in_the_file = '["https://a.example", "app://b"]'
+        assert load_settings(environment={f"NETGPT_SERVER__{name}": as_in_the_file}).server.origins == tuple(
+            both.split(", ")
+        )
     assert load_settings(environment={}).server.origins == ()
 
 

@@ -125,8 +125,8 @@ def usage_in(document: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 _BEAT: Final = re.compile(
-    rb"[\s.:*-]*((keep|still)[-_ ]?alive|ping|pong|heart[-_ ]?beat|beat|processing|waiting|open|connected|null|none"
-    rb"|openrouter processing|\{\})?[\s.:*-]*",
+    rb"[\s.:*\[\"<\xc2\xa0-]*((keep|still)[-_ ]?alive|ping|pong|heart[-_ ]?beat|beat|processing|waiting|open|connected"
+    rb"|null|none|ok|true|false|openrouter processing|\{\})?( ?\d{1,9})?[\s.:*\]\">\xc2\xa0-]*",
     re.IGNORECASE,
 )
 _DONE: Final = re.compile(rb'\s*"?\[\s*done\s*\]"?[\s.]*', re.IGNORECASE)

@@ -214,7 +214,7 @@ _TOO_LONG_TEXTS: Final = re.compile("|".join((
     r"exceed\w*\b.{0,50}\b(token limit|tokens allowed|max(imum)? (message|input|prompt|model) ?(tokens|length)?"
     r"|maximum number of (input )?tokens)",
     r"too many (input |prompt )?tokens", r"reduce (the length|the size|your (message|prompt|input))",
-    r"length of prompt",
+    r"length of prompt", r"\b(prompt|input|messages?) exceeds? (the )?max", r"context shift is disabled",
     r"\binputs?\W+must (be|have) (less|fewer|at most)\b.{0,20}\btokens",
     r"request (body )?too large for", r"current length is \d+ while limit is",
     r"range of input length", r"\u8d85\u957f",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import ipaddress
+import json
 import re
 import shlex
 from pathlib import Path
@@ -43,7 +45,10 @@ HttpAddress = Annotated[str | None, AfterValidator(_http_address)]
 
 
 def _listed(value: Any) -> Any:
-    """The environment has no lists: there, values are joined by commas."""
+    """The environment has no lists: there, values are joined by commas, or written as in the file."""
+    if isinstance(value, str) and value.strip().startswith("["):
+        with contextlib.suppress(ValueError):
+            return tuple(json.loads(value))
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 

@@ -95,7 +95,10 @@ class Doors:
         self.app, self.doors, self.others = app, doors, others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        door = self.doors.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        door = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            door = self.doors.get(scope["path"].rstrip("/"))
+            scope["path"] = door.path if door is not None else scope["path"]  # also with a slash at its end
         if door is None:
             await self.others(scope, receive, send)
             return

@@ -11,6 +11,9 @@ from netgpt.errors import ContextTooLong, NotFound, RequestError
 
 USER = {"role": "user", "content": "hi"}
 
+ODD: tuple[Any, ...] = ("ab", 1, True, {})
+"""What is no list."""
+
 
 def chat(**fields: Any) -> dict[str, Any]:
     return to_chat({"model": "netgpt", "input": "hi", **fields})
@@ -159,7 +162,7 @@ def test_an_item_may_be_named_where_it_is_known() -> None:
         ("input", part(type="input_file", file_url="u"), "input.0.content.0.file_url"),
         ("input", part(type="hologram"), "input.0.content.0.type"),
         *(("input", [{"role": "assistant", "content": [{"type": "output_text", "text": "a", "annotations": odd}]}],
-           "input.0.content.0.annotations") for odd in ("ab", 1, True, {})),
+           "input.0.content.0.annotations") for odd in ODD),
         ("input", part(type="input_text"), "input.0.content.0.text"),
         ("tools", [{"type": "namespace", "name": "n", "tools": [{"type": "mcp"}]}], "tools.0.tools.0.type"),
         ("tools", [{"type": "function", "name": "f"}] * 2, "tools"),

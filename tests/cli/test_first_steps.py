@@ -14,7 +14,7 @@ import pytest
 from forking import Forked, run_netgpt
 from patience import wait_until
 
-from netgpt.cli.chat import plain_lines
+from netgpt.cli.ask import plain_lines
 from netgpt.cli.init import SECTIONS, as_toml
 from netgpt.settings import load_settings, misspelt_variables
 from netgpt.testing.server import FaultyCloud
@@ -124,7 +124,7 @@ def test_config_check_looks_at_what_the_settings_name(netgpt: Shell, tmp_path: P
         assert words in netgpt("config", "check", str(file), code=1)
     assert "NETGPT_SERVER__PORT" in netgpt("config", "check", code=1, NETGPT_SERVER_PORT="90")
     assert not netgpt.home.exists(), "nothing is made for a look"
-    file.write_text('[cloud]\nbase_url = "https://a.example/v1"')
+    file.write_text('[edge]\nmodel = "off"\n[cloud]\nbase_url = "https://a.example/v1"')
     assert "cloud.api_key is not set" in netgpt("config", "check", str(file))
 
 
@@ -177,3 +177,4 @@ def test_chat_keeps_the_conversation_and_tells_what_left(netgpt: Shell, cloud: F
 
 def test_what_a_model_writes_does_not_steer_the_terminal() -> None:
     assert plain_lines("a\x1b]0;title\x07b\r\nc\td\u202e") == "a ]0;title b \nc\td "
+    assert plain_lines("👩\u200d🔬 naïve שלום") == "👩\u200d🔬 naïve שלום"

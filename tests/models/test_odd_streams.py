@@ -206,3 +206,9 @@ async def test_a_page_is_no_answer_and_a_list_of_one_is() -> None:
 async def test_signs_of_life_in_the_middle_are_passed_over(beat: bytes) -> None:
     said = event({"content": "all of "}) + b"data: " + beat + b"\n\n" + event({"content": "it"}, "stop") + DONE
     assert (await answer(said))["choices"][0]["message"]["content"] == "all of it"
+
+
+@pytest.mark.parametrize("said", [b"error 500", b"[ERROR]", b"cancelled", b'"overloaded"', b"[1]", b"timeout 3"])
+async def test_an_error_in_words_is_no_sign_of_life(said: bytes) -> None:
+    with pytest.raises(BrokenStream):
+        await answer(event({"content": "all of it"}) + b"data: " + said + b"\n\n" + DONE)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from contextlib import aclosing
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -24,6 +25,9 @@ from netgpt.errors import RequestError
 from netgpt.settings import Settings
 from netgpt.settings.routing import Preset, WhenRefused
 from netgpt.types import Caller, Person, Role
+
+if TYPE_CHECKING:
+    from netgpt.exchange import Exchange
 
 LOCAL = "local"
 COLUMNS = ("target", "will do", "seconds", "cost", "joules", "exposed", "value", "ruled out by")
@@ -106,7 +110,7 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
         await gateway.start()
         await gateway.workflow.run(exchange)
         if not as_json and not exchange.request.dry_run:
-            await _print_stream(exchange)
+            await print_answer(exchange)
         else:
             async with aclosing(cast(Any, exchange.chunks)) as chunks:
                 async for _ in chunks:
@@ -122,13 +126,30 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
     return {"id": exchange.id, **(row.private or {})} if row else None
 
 
-async def _print_stream(exchange: Any) -> None:
-    async with aclosing(exchange.chunks) as chunks:
+async def print_answer(exchange: Exchange) -> str:
+    """Show the answer as it comes; the whole of it, as it came."""
+    parts = []
+    async with aclosing(cast(Any, exchange.chunks)) as chunks:
         async for chunk in chunks:
             for choice in chunk.get("choices") or ():
-                sys.stdout.write((choice.get("delta") or {}).get("content") or "")
+                piece = (choice.get("delta") or {}).get("content") or ""
+                parts.append(piece)
+                sys.stdout.write(plain_lines(piece))
                 sys.stdout.flush()
     sys.stdout.write("\n")
+    return "".join(parts)
+
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain_lines(text: str) -> str:
+    """A model's text without what could steer the terminal; lines, tabs and joined signs stay.
+
+    >>> plain_lines("a\\x1b[2Jb\\n")
+    'a [2Jb\\n'
+    """
+    return _STEERING.sub(" ", text)
 
 
 def _show_dry_run(found: dict[str, Any]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import typer
 
+from netgpt.cli.ask import LOCAL, plain_lines, print_answer
 from netgpt.cli.common import console, plain, read_settings, reports_errors, run, say
 from netgpt.errors import NetGPTError
 from netgpt.exchange import new_id
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from netgpt.app.gateway import Gateway
     from netgpt.exchange import Exchange
 
-LOCAL = "local"
 HELP = """/left   what left the box for the last answer, and what was hidden
 /facts  which facts were written into it
 /why    why it went where it went
@@ -97,7 +96,7 @@ class _Conversation:
             asked = parse_chat(orjson.dumps(body), self.gateway.model_names)
             exchange = Exchange(asked, Caller(LOCAL, Role.ADMIN))
             await self.gateway.workflow.run(exchange)
-            answer = await _written(exchange)
+            answer = await print_answer(exchange)
         except NetGPTError as error:
             self.messages.pop()
             return say(f"error: {error.message}")
@@ -111,29 +110,6 @@ def _line() -> str | None:
         return input("> " if sys.stdin.isatty() else "")
     except EOFError:
         return None
-
-
-async def _written(exchange: Exchange) -> str:
-    """The answer, shown as it comes."""
-    parts = []
-    async with aclosing(cast(Any, exchange.chunks)) as chunks:
-        async for chunk in chunks:
-            for choice in chunk.get("choices") or ():
-                piece = (choice.get("delta") or {}).get("content") or ""
-                parts.append(piece)
-                sys.stdout.write(plain_lines(piece))
-                sys.stdout.flush()
-    sys.stdout.write("\n")
-    return "".join(parts)
-
-
-def plain_lines(text: str) -> str:
-    """A model's or cloud's text without what could steer the terminal; lines and tabs stay.
-
-    >>> plain_lines("a\\x1b[2Jb\\n")
-    'a [2Jb\\n'
-    """
-    return "".join(sign if sign in "\n\t" else plain(sign) for sign in text)
 
 
 def _foot(exchange: Exchange) -> str:

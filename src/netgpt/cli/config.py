@@ -52,7 +52,7 @@ def _weights(settings: Settings) -> None:
     from netgpt.models.offers import offers
 
     edge = settings.edge
-    if edge.base_url is not None or edge.model in BUNDLED or edge.model in offers():
+    if edge.base_url is not None or edge.is_off or edge.model in BUNDLED or edge.model in offers():
         return
     if not settings.database.exists():  # no box is made for a look
         if not Path(edge.model).expanduser().is_file():

@@ -15,6 +15,7 @@ from netgpt.dialects.saying import (
     arguments_of,
     as_object,
     check_fields,
+    check_message,
     data_of,
     named,
     parts_of,
@@ -232,20 +233,10 @@ def _short(blocks: Blocks) -> str | Blocks:
     return blocks[0]["text"] if len(blocks) == 1 and blocks[0].keys() == {"type", "text"} else blocks
 
 
-_FIELDS: Final = ("role", "content", "tool_calls", "tool_call_id", "refusal", *(
-    "reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"))  # fmt: skip
-
-
 def _blocks(message: Mapping[str, Any], where: str, saying: Saying) -> Blocks:
     """What one message says. Fields of earlier answers that only the sender's program knows are told, not refused."""
     role = message.get("role")
-    for name in ("function_call", "audio"):
-        if message.get(name):
-            saying.cannot(f"{where}.{name}", "use tool_calls" if name == "function_call" else "send its words")
-    if role == "function":
-        saying.cannot(f"{where}.role", 'use "tool"', what="a function's result without a call's id")
-    known = _FIELDS if role == "assistant" else (*_FIELDS, "name") if role == "tool" else _FIELDS[:2]
-    check_fields(message, known, where, saying, hints=message.keys() if role == "assistant" else ("name", *known))
+    check_message(message, where, saying)
     blocks = [
         block
         for at, part in parts_of(message.get("content"), f"{where}.content", saying)

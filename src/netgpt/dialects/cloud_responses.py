@@ -17,6 +17,7 @@ from netgpt.dialects.saying import (
     Saying,
     as_object,
     check_fields,
+    check_message,
     named,
     parts_of,
     texts_of,
@@ -152,8 +153,6 @@ def _tool(at: str, kind: str, tool: dict[str, Any], saying: Saying) -> dict[str,
 
 
 Items = list[dict[str, Any]]
-_FIELDS: Final = ("role", "content", "tool_calls", "tool_call_id", "refusal", "phase", *(
-    "reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"))  # fmt: skip
 
 
 def _items(messages: Sequence[Any], saying: Saying) -> Items:
@@ -161,13 +160,7 @@ def _items(messages: Sequence[Any], saying: Saying) -> Items:
     custom: set[str] = set()
     for place, message in enumerate(messages):
         where, role = f"messages.{place}", message.get("role")
-        for name in ("function_call", "audio"):
-            if message.get(name):
-                saying.cannot(f"{where}.{name}", "use tool_calls" if name == "function_call" else "send its words")
-        if role == "function":
-            saying.cannot(f"{where}.role", 'use "tool"', what="a function's result without a call's id")
-        known = _FIELDS if role == "assistant" else (*_FIELDS, "name") if role == "tool" else _FIELDS[:2]
-        check_fields(message, known, where, saying, hints=message.keys() if role == "assistant" else ("name", *known))
+        check_message(message, where, saying, more=("phase",))
         without_breakpoints(message, where, saying)
         if role == "assistant":
             items += _answer(message, where, saying, custom)

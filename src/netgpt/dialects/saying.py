@@ -97,6 +97,24 @@ def check_fields(
         saying.leave_out(f"{where}.{name}")
 
 
+_OF_A_MESSAGE: Final = ("role", "content", "tool_calls", "tool_call_id", "refusal", "reasoning_content", "reasoning",
+                        "reasoning_details", "thinking_blocks")  # fmt: skip
+
+
+def check_message(message: Mapping[str, Any], where: str, saying: Saying, *, more: Collection[str] = ()) -> None:
+    """The older ways to call and answer are refused. Fields of earlier answers that only the sender's program knows are
+    told, not refused. `more`: fields of an answer that the dialect has besides."""
+    role = message.get("role")
+    for name in ("function_call", "audio"):
+        if message.get(name):
+            saying.cannot(f"{where}.{name}", "use tool_calls" if name == "function_call" else "send its words")
+    if role == "function":
+        saying.cannot(f"{where}.role", 'use "tool"', what="a function's result without a call's id")
+    fields = (*_OF_A_MESSAGE, *more)
+    known = fields if role == "assistant" else (*fields, "name") if role == "tool" else fields[:2]
+    check_fields(message, known, where, saying, hints=message.keys() if role == "assistant" else ("name", *known))
+
+
 _DATA_URI: Final = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[\w.=+-]+)*;base64,(?P<data>[A-Za-z0-9+/=_\-\s]*)")
 
 

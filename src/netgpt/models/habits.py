@@ -127,7 +127,7 @@ def usage_in(document: Mapping[str, Any]) -> dict[str, Any] | None:
 _BEAT: Final = re.compile(
     rb"[\s.:*\[\"<\xc2\xa0-]*((keep|still)[-_ ]?alive|ping|pong|heart[-_ ]?beat|beat|processing|waiting|open|connected"
     rb"|null|none|ok|true|false|openrouter processing|\{\})?[\s.:*\]\">\xc2\xa0-]*"
-    rb"|[\s.:*-]*([a-z]{1,12}[-_ ]?[a-z]{0,8} )?\d{1,9}",
+    rb"|[\s.:*-]*((keep|still)[-_ ]?alive |ping |heart[-_ ]?beat |beat )?\d{1,9}",
     re.IGNORECASE,
 )
 _DONE: Final = re.compile(rb'\s*"?\[\s*done\s*\]"?[\s.]*', re.IGNORECASE)

@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from serving import Served
 
-__all__ = ["Opened", "chromium", "opened"]
+__all__ = ["HOSTILE", "Opened", "chromium", "opened"]
 
+HOSTILE = (
+    "<script>document.title='owned'</script><img src=https://evil.example/x.png onerror=\"document.title='owned'\">"
+    "![x](https://evil.example/y.png) [a](javascript:document.title='owned') \u202eevil\u202c "
+    "<style>body{display:none}</style>" + "| a " * 200
+)
+"""What a model may write to run, load or hide something on a page."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -69,6 +76,10 @@ class Opened:
     def told(self, words: str) -> None:
         """Wait until the page has said so."""
         self.page.wait_for_selector(f"#told:has-text('{words}')")
+
+    def barriers(self) -> list[str]:
+        """What stands in the way of those who see or move otherwise, by axe-core's rules (WCAG 2.2 among them)."""
+        return [each["id"] for each in Axe().run(self.page).response["violations"]]
 
     def is_narrow_enough(self) -> bool:
         """Whether nothing must be scrolled sideways to be read, but tables within their own frame."""

@@ -2,15 +2,15 @@
 
 import { call, session } from "./api.js";
 import { confirmed, fill, h, tell } from "./dom.js";
-import { boxPage } from "./pages/box.js";
-import { chatPage } from "./pages/chat.js";
-import { exchangePage } from "./pages/exchange.js";
-import { livePage } from "./pages/live.js";
-import { mePage } from "./pages/me.js";
-import { privacyPage } from "./pages/privacy.js";
 
+// Each page: its title, and whether it stands in the list at the top. `pages/NAME.js` exports `page({ id, signal })`.
 const PAGES = {
-  chat: ["Chat", chatPage], live: ["Live", livePage], privacy: ["Privacy", privacyPage], box: ["Box", boxPage], me: ["Me", mePage],
+  chat: ["Chat", true],
+  live: ["Live", true],
+  exchange: ["Exchange", false],
+  privacy: ["Privacy", true],
+  box: ["Box", true],
+  me: ["Me", true],
 };
 const main = document.getElementById("main");
 let leave = () => {};
@@ -18,15 +18,16 @@ let leave = () => {};
 async function show(event) {
   leave();
   tell("");
-  const [, name = "chat", id] = location.hash.split("/");
-  const [title, page] = name === "exchange" ? ["Exchange", exchangePage] : PAGES[name] ?? PAGES.chat;
+  const [, asked = "chat", id] = location.hash.split("/");
+  const name = Object.hasOwn(PAGES, asked) ? asked : "chat", [title] = PAGES[name];
   document.title = `${title} - NetGPT`;
   const stop = new AbortController();
   leave = () => stop.abort();
-  fill(document.getElementById("nav"), Object.entries(PAGES).map(([each, [label]]) =>
+  fill(document.getElementById("nav"), Object.entries(PAGES).filter(([, [, listed]]) => listed).map(([each, [label]]) =>
     h("a", { href: `#/${each}`, "aria-current": each === name ? "page" : null }, label)));
   fill(main, h("h1", {}, title), h("p", { class: "soft dots" }, "Loading"));
   try {
+    const { page } = await import(`./pages/${name}.js`);
     const shown = await page({ id: id && decodeURIComponent(id), signal: stop.signal });
     if (!stop.signal.aborted) fill(main, h("h1", {}, title), shown);
   } catch (error) {

@@ -11,7 +11,7 @@ const BOX = [["cpu", "cores at work", (v) => `${(v * 100).toFixed(0)} %`], ["mem
   ["power_w", "power", (v) => `${v.toFixed(0)} W`], ["temperature_c", "hottest sensor", (v) => `${v.toFixed(0)} °C`],
   ["engine_tokens_s", "edge writes, tokens/s", (v) => v.toFixed(0)]];
 
-export async function boxPage({ signal }) {
+export async function page({ signal }) {
   const place = h("div");
   const draw = async () => {
     const [ready, models, signals] = await Promise.all([

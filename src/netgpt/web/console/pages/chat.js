@@ -5,7 +5,7 @@ import { fill, h, tell } from "../dom.js";
 
 const conversation = { id: crypto.randomUUID?.() ?? String(Math.random()), messages: [], turns: [] };
 
-export async function chatPage({ signal }) {
+export async function page({ signal }) {
   const models = (await call("/v1/models", { signal })).data.map((model) => model.id);
   const log = h("div", { role: "log", "aria-label": "Conversation" }, conversation.turns);
   const text = h("textarea", { rows: 3, id: "ask", "aria-label": "Your question", placeholder: "Ask in your own words; what is private is hidden before anything leaves." });

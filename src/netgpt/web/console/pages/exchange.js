@@ -5,7 +5,7 @@ import { waterfall } from "../charts.js";
 import { colourOf, compared, textOf } from "../compare.js";
 import { h, json, ms, table, tell, when } from "../dom.js";
 
-export async function exchangePage({ id, signal }) {
+export async function page({ id, signal }) {
   const found = await call(forPerson(`/v1/exchanges/${encodeURIComponent(id)}`), { signal });
   const receipt = found.outbound ? await receiptOf(id, signal) : null;
   return [

@@ -6,7 +6,7 @@ import { fill, h, ms, table, when } from "../dom.js";
 
 const EVERY_MS = 2000, PAGE = 50;
 
-export async function livePage({ signal }) {
+export async function page({ signal }) {
   const place = h("div"), picture = h("div"), words = h("input", { type: "search", "aria-label": "Filter", placeholder: "Filter: cloud, failed, ..." });
   let rows = (await call(forPerson(`/v1/exchanges?limit=${PAGE}`), { signal })).data, drawn = "";
   const draw = () => {

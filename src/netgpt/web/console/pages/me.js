@@ -7,7 +7,7 @@ import { proposals } from "./chat.js";
 const PURPOSES = { location: "Where I am may be used for this box's answers", profile: "My facts may be used", constraints: "Private facts may choose among answers",
   proposals: "What I say in passing may be proposed as a fact", training: "My good answers may train this box" };
 
-export async function mePage({ signal }) {
+export async function page({ signal }) {
   const place = h("div");
   const draw = async () => {
     const [profile, consents] = await Promise.all([call(mine(), { signal }), call(`${mine()}/consents`, { signal })]);

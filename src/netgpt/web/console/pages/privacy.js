@@ -4,7 +4,7 @@ import { call, forPerson, session } from "../api.js";
 import { colourOf, compared } from "../compare.js";
 import { fill, h, table, tell, when } from "../dom.js";
 
-export async function privacyPage({ signal }) {
+export async function page({ signal }) {
   return [trying(), await receipts(signal), await exceptions(signal)];
 }
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from browser import Opened, chromium, opened
+from browser import HOSTILE, Opened, opened
 from patience import wait_until
 from playwright.sync_api import Browser
 from serving import Served
@@ -18,45 +16,6 @@ from serving import Served
 from netgpt.testing.server import FaultyCloud
 
 pytestmark = pytest.mark.slow
-HOSTILE = (
-    "<script>document.title='owned'</script><img src=https://evil.example/x.png onerror=\"document.title='owned'\">"
-    "![x](https://evil.example/y.png) [a](javascript:document.title='owned') \u202eevil\u202c "
-    "<style>body{display:none}</style>" + "| a " * 200
-)
-
-
-class Said:
-    """What the cloud answers; a test may say otherwise for a while."""
-
-    def __init__(self) -> None:
-        self.text: str | None = None
-
-    def __call__(self, body: Mapping[str, Any]) -> str:
-        last = body["messages"][-1]["content"]
-        return self.text if self.text is not None else f"You wrote: {last}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def said() -> Said:
-    return Said()
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory, said: Said) -> Iterator[Served]:
-    with FaultyCloud(said) as cloud, Served(tmp_path_factory.mktemp("box"), cloud=cloud) as served:
-        yield served
-
-
-@pytest.fixture
-def ada(browser: Browser, box: Served) -> Iterator[Opened]:
-    with opened(browser, box, person="ada") as page:
-        yield page
 
 
 def test_a_question_is_answered_and_what_left_is_shown_beside_it(ada: Opened, box: Served) -> None:
@@ -194,11 +153,11 @@ def test_nothing_stands_in_the_way_of_those_who_see_or_move_otherwise(
         found = {}
         for name in ("live", "privacy", "box", "me", "chat"):
             page.go(name)
-            found[name] = Axe().run(page.page).response["violations"]
+            found[name] = page.barriers()
         page.page.locator("text=what left, and why").first.click()
         page.page.wait_for_selector("h2:has-text('The decision')")
-        found["exchange"] = Axe().run(page.page).response["violations"]
-    assert {name: [each["id"] for each in faults] for name, faults in found.items() if faults} == {}
+        found["exchange"] = page.barriers()
+    assert {name: barriers for name, barriers in found.items() if barriers} == {}
 
 
 def test_the_keyboard_is_enough(ada: Opened) -> None:

@@ -1,0 +1,51 @@
+"""One browser and one box for the tests of a file: the box's cloud says what it was asked, or what a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from browser import Opened, chromium, opened
+from playwright.sync_api import Browser
+from serving import Served
+
+from netgpt.testing.server import FaultyCloud
+
+
+class Said:
+    """What the cloud answers; a test may say otherwise for a while."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+
+    def __call__(self, body: Mapping[str, Any]) -> str:
+        last = body["messages"][-1]["content"]
+        return self.text if self.text is not None else f"You wrote: {last}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, started once."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def said() -> Said:
+    """What the cloud of `box` answers."""
+    return Said()
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory, said: Said) -> Iterator[Served]:
+    """A real box without keys, in front of a cloud that is scripted."""
+    with FaultyCloud(said) as cloud, Served(tmp_path_factory.mktemp("box"), cloud=cloud) as served:
+        yield served
+
+
+@pytest.fixture
+def ada(browser: Browser, box: Served) -> Iterator[Opened]:
+    """The console in a tab, as Ada."""
+    with opened(browser, box, person="ada") as page:
+        yield page

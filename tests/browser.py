@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from serving import Served
 
-__all__ = ["HOSTILE", "Opened", "chromium", "opened"]
+__all__ = ["HOSTILE", "Opened", "Said", "chromium", "opened"]
 
 HOSTILE = (
     "<script>document.title='owned'</script><img src=https://evil.example/x.png onerror=\"document.title='owned'\">"
@@ -33,6 +33,17 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+class Said:
+    """What the cloud answers; a test may say otherwise for a while."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+
+    def __call__(self, body: Mapping[str, Any]) -> str:
+        last = body["messages"][-1]["content"]
+        return self.text if self.text is not None else f"You wrote: {last}"
 
 
 class Opened:

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from browser import Opened, chromium, opened
+from browser import Opened, Said, chromium, opened
 from playwright.sync_api import Browser
 from serving import Served
 
 from netgpt.testing.server import FaultyCloud
-
-
-class Said:
-    """What the cloud answers; a test may say otherwise for a while."""
-
-    def __init__(self) -> None:
-        self.text: str | None = None
-
-    def __call__(self, body: Mapping[str, Any]) -> str:
-        last = body["messages"][-1]["content"]
-        return self.text if self.text is not None else f"You wrote: {last}"
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from browser import HOSTILE, Opened, opened
+from browser import HOSTILE, Opened, Said, opened
 from patience import wait_until
 from playwright.sync_api import Browser
 from serving import Served

@@ -13,6 +13,7 @@ may add one (`web.admin`).
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
@@ -92,6 +93,7 @@ def search(text: str, detectors: Iterable[PatternDetector]) -> list[Span]:
         spans.update(dict.fromkeys(_found(view, far if number else everywhere)))
         for part in around_changes(view) if number else ():
             spans.update(dict.fromkeys(_found(part, near)))
+    spans.update(dict.fromkeys(_beside_underscores(text, everywhere)))
     return sorted(spans, key=lambda span: (span.start, -span.end))
 
 
@@ -103,6 +105,31 @@ def _found(view: View, detectors: Sequence[PatternDetector]) -> Iterator[Span]:
                 start, end = view.back(found.start, found.end)
                 if start < end:
                     yield Span(start, end, found.kind, found.rule, found.score)
+
+
+_NAMED_BY: Final = frozenset(("ips", "macs", "ids", "phones"))
+"""Detectors of what files, columns and functions are named by: `call_447911123456.wav`, `host_10.1.2.3_up`."""
+_UNDERSCORE: Final = re.compile(r"_(?=[+(0-9A-Fa-f])|(?<=[0-9A-Fa-f])_")
+
+
+def _beside_underscores(text: str, detectors: Iterable[PatternDetector]) -> Iterator[Span]:
+    """What ends where an underscore stands: for the detectors that is a letter, as in identifiers."""
+    if "_" not in text or not _UNDERSCORE.search(text):
+        return
+    parted = View(_UNDERSCORE.sub("\n", text))
+    for span in _found(parted, [each for each in detectors if each.name in _NAMED_BY]):
+        if "_" in (text[span.start - 1 : span.start], text[span.end : span.end + 1]) and _MAY_NAME.get(
+            span.kind, _anything
+        )(parted.text, span):
+            yield span
+
+
+def _anything(_text: str, _span: Span) -> bool:
+    return True
+
+
+_MAY_NAME: Final = {"PHONE": phones.may_name, "IP": national_ids.may_name}
+"""By kind: whether a find between underscores is one, and no run, version or date."""
 
 
 _FAR: Final = frozenset(("columns",))

@@ -131,7 +131,8 @@ def test_what_is_named_by_a_number_gives_it_away_between_underscores_too(text: s
 
 NAMES = [
     "run_{ten}", "job_{twelve}_log", "step_{seven}", "{day}_{time}_backup.tar", "img_{day}{time}.jpg", "ts_{ms}_x",
-    "libfoo_1.{one}.{two}_amd64.deb", "foo_7.{one}.{two}.4_all.whl", "part_0{four}_of_0{four}", "seed_{ten}", "IMG_{day}_{seven}",
+    "libfoo_1.{one}.{two}_amd64.deb", "foo_7.{one}.{two}.4_all.whl", "part_0{four}_of_0{four}", "seed_{ten}",
+    "IMG_{day}_{seven}",
     "max_{seven}_tokens", "trace_{hex}_a", "batch_0{seven}", "case_00{seven}", "v{one}_{two}_{one}",
 ]  # fmt: skip
 

@@ -102,7 +102,8 @@ _LIMITS: Final = (
 _DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _AGAIN_IN: Final = re.compile(
     r"(?:try again|retry|wait|resets?|reset)\w*(?: \w+)? (?:in|after|for) "
-    r"((?:\d{1,6}(?:\.\d{1,6})? ?(?:ms|milliseconds?|d(?:ays?)?|h(?:ours?|rs?)?|m(?:in\w*)?|s(?:ec\w*)?)?(?![a-z])(?:,? and |,? )?){1,5})"
+    r"((?:\d{1,6}(?:\.\d{1,6})? ?(?:ms|milliseconds?|d(?:ays?)?|h(?:ours?|rs?)?|m(?:in\w*)?|s(?:ec\w*)?)?(?![a-z])"
+    r"(?:,? and |,? )?){1,5})"
 )
 """Servers' words for the time to wait: "in 7.66s", "after 30 seconds", "in 1h12m4.5s", "for 2 hours and 5 minutes"."""
 _SPAN: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) ?(ms|mil|d|h|m|s)?")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,18 +142,26 @@ def push(
     as_json: bool = json_option,
 ) -> None:
     """Bring the boxes up to date, and say how each stands. Exit code 1 where one is not up to date."""
-    control = _control(folder)
-    states = run(control.push(box))
-    _show(states, as_json)
-    before = {each.name: each.state for each in states}
-    while watch:
-        time.sleep(WATCH_S)
-        states = run(_control(folder).push(box))
-        if news := [each for each in states if before.get(each.name) != each.state]:
-            _show(news, as_json)
-        before = {each.name: "current" if each.state == "followed" else each.state for each in states}
+    states = run(_pushed(folder, box, watch, as_json))
     if any(each.state not in ("current", "followed") for each in states):
         raise typer.Exit(1)
+
+
+async def _pushed(folder: Path, names: Sequence[str], watch: bool, as_json: bool) -> Sequence[BoxState]:
+    """How each stands, shown; with `watch` again whenever one stands otherwise. The boxes are read once, the orders
+    at each round."""
+    control, before = _control(folder), dict[str, str]()
+    try:
+        while True:
+            states = await control.push(names)
+            if news := [each for each in states if before.get(each.name) != each.state]:
+                _show(news, as_json)
+            if not watch:
+                return states
+            before = {each.name: "current" if each.state == "followed" else each.state for each in states}
+            await asyncio.sleep(WATCH_S)
+    finally:
+        await control.close()
 
 
 def _show(states: Sequence[BoxState], as_json: bool) -> None:

@@ -39,6 +39,8 @@ PATIENCE_S: Final = 3.0
 """A box that does not answer within so long counts as cut off; for bytes of parts ten times that."""
 AT_ONCE: Final = 32
 """Boxes that are talked to at the same time."""
+SILENT_S, SILENT_AT_ONCE = 1.0, 256
+"""The same for boxes that were silent the last time: a region that is cut off does not hold up the others."""
 
 
 class KnownBox(BaseModel):
@@ -82,6 +84,9 @@ class Control:
         if not (self.folder / "control.key").exists():
             raise SettingsError(f"{folder}: no control of a fleet: `netgpt fleet init {folder}` makes one")
         self.boxes = self._boxes()
+        self._clients: dict[KnownBox, httpx.AsyncClient] = {}
+        """Kept from round to round: a handshake costs more than a look."""
+        self._silent: set[str] = set()
 
     @classmethod
     def make(cls, folder: Path) -> Control:
@@ -207,13 +212,16 @@ class Control:
     async def push(self, names: Iterable[str] = ()) -> list[BoxState]:
         """Bring these boxes (none named: all) up to date, many at once; how each stands. Raises NotFound."""
         chosen = [self._box(name) for name in names] or list(self.boxes.values())
-        newest, gate = self.newest(), asyncio.Semaphore(AT_ONCE)
+        newest, gates = self.newest(), (asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(SILENT_AT_ONCE))
 
         async def one(box: KnownBox) -> BoxState:
-            async with gate:
+            was_silent = box.name in self._silent
+            async with gates[was_silent]:
+                self._silent.add(box.name)
                 try:
-                    async with self._client(box) as client:
-                        return await self._brought(box, client, newest)
+                    state = await self._brought(box, self._client(box), newest, SILENT_S if was_silent else PATIENCE_S)
+                    self._silent.discard(box.name)
+                    return state
                 except (httpx.HTTPError, OSError) as error:
                     return BoxState(box.name, "cut off", why=type(error).__name__)
                 except NetGPTError as error:
@@ -221,13 +229,24 @@ class Control:
 
         return list(await asyncio.gather(*map(one, chosen)))
 
+    async def close(self) -> None:
+        """Close the connections."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.aclose()
+
     def _box(self, name: str) -> KnownBox:
         if name not in self.boxes:
             raise NotFound(f"no box {name} here; there are {', '.join(self.boxes) or 'none'}")
         return self.boxes[name]
 
     def _client(self, box: KnownBox) -> httpx.AsyncClient:
-        verify: ssl.SSLContext | bool = True
+        if box not in self._clients:
+            self._clients[box] = self._opened(box)
+        return self._clients[box]
+
+    def _opened(self, box: KnownBox) -> httpx.AsyncClient:
+        verify: ssl.SSLContext | bool = False  # plain HTTP: there is nothing to verify
         if box.url.startswith("https://"):
             try:
                 verify = ssl.create_default_context(cafile=self._near(box.ca))
@@ -246,9 +265,9 @@ class Control:
         return None if name is None else str(self.folder / Path(name).expanduser())
 
     async def _brought(
-        self, box: KnownBox, client: httpx.AsyncClient, newest: tuple[SignedOrders, Orders] | None
+        self, box: KnownBox, client: httpx.AsyncClient, newest: tuple[SignedOrders, Orders] | None, patience_s: float
     ) -> BoxState:
-        report = _told(await client.get("/v1/fleet"))
+        report = _told(await client.get("/v1/fleet", timeout=patience_s))
         if newest is None:
             return BoxState(box.name, "current", report.get("version"), report=report)
         signed, orders = newest

@@ -345,6 +345,22 @@ def fleet(
 
 @app.command()
 @reports_errors
+def chaos(
+    minutes: float = typer.Option(5.0, min=0.5, help="So long it is broken again and again."),
+    callers: int = typer.Option(50, min=1, help="Who ask without a pause, every other time as a stream."),
+    fault: list[str] = typer.Option([], help="Only this fault; again for each. Default: all twelve."),
+    seed: int = typer.Option(7, help="Of the faults, their order and length, and of the people."),
+    as_json: bool = json_option,
+) -> None:
+    """Broken at random under fifty callers: what is lost, leaked, mixed up or ends falsely; how soon it recovers."""
+    from netgpt_bench import chaos as bench
+
+    work = bench.run(seconds=minutes * 60, callers=callers, seed=seed, faults=fault, progress=show_step)
+    print_result("chaos", run(work), as_json)
+
+
+@app.command()
+@reports_errors
 def blackout(
     streams: int = typer.Option(50, min=1, help="Callers that stream without a pause."),
     stored: int = typer.Option(20, min=0, max=20, help="Requests that may wait, sent while the link is cut."),
